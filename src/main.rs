@@ -1,0 +1,2 @@
+//! Turntable.
+fn main() {}
