@@ -1,0 +1,1 @@
+//! The session: what outlives a connection.
