@@ -2,6 +2,14 @@
 //!
 //! The modules are layers; each uses only those below it in this list.
 
+pub mod config;
+
+pub mod transport;
+
+pub mod management;
+
+pub mod portal;
+
 pub mod session;
 
 pub mod model;

@@ -1,1 +1,3 @@
 //! Pure models.
+
+pub mod settings;
