@@ -1,1 +1,3 @@
 //! The session: what outlives a connection.
+
+pub mod clock;
