@@ -6,5 +6,9 @@
 pub mod audience;
 pub mod avatar;
 pub mod channel;
+pub mod game;
+pub mod room;
+pub mod rule;
 pub mod session_ref;
 pub mod settings;
+pub mod timestamp;

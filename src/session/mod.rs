@@ -6,6 +6,7 @@
 //! what remains over all connections of one identification. Every door feeds
 //! these two, so limits, budgets and numbering exist once.
 
+pub mod clock;
 pub mod greeting;
 pub mod outbox;
 pub mod rate;
