@@ -10,6 +10,12 @@ pub mod management;
 
 pub mod portal;
 
+pub mod actor;
+
+pub mod cluster;
+
+pub mod store;
+
 pub mod session;
 
 pub mod model;
