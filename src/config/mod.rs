@@ -1,7 +1,14 @@
 //! The configuration of a server: what `config.toml` says, section by section.
 //!
 //! Each layer owns the struct of its section and the ranges of its numbers;
-//! this module composes them.
+//! this module composes them. `entry` reads a file or a variable, `check` knows
+//! what is accepted, `load` puts defaults, file and environment on top of each
+//! other, `problem` says what is wrong and where it was written.
+
+pub mod check;
+pub mod entry;
+pub mod load;
+pub mod problem;
 
 use serde::{Deserialize, Serialize};
 
