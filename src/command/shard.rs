@@ -1,7 +1,5 @@
 //! `turntable shard`: tell the slot of an id, as every client can compute it.
 
-use std::num::NonZeroU32;
-
 use clap::Args;
 
 use crate::id::shard;
@@ -12,14 +10,14 @@ pub(super) struct ShardArgs {
     #[arg(allow_hyphen_values = true)]
     id: String,
     /// The cluster's number of slots, from 1.
-    #[arg(long, short = 'k', value_name = "K")]
-    slots: NonZeroU32,
+    #[arg(long, short = 'k', value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    slots: u32,
 }
 
 impl ShardArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let slot = shard(&self.id, self.slots.get())
-            .ok_or_else(|| anyhow::anyhow!("--slots 0: accepted is 1 to {}", u32::MAX))?;
+        let slot = shard(&self.id, self.slots)
+            .ok_or_else(|| anyhow::anyhow!("an id has no slot among 0"))?;
         super::print(&format!("{slot}\n"))
     }
 }
