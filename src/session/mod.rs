@@ -1,3 +1,4 @@
 //! The session: what outlives a connection.
 
+pub mod clock;
 pub mod settings;
