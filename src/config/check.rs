@@ -7,6 +7,8 @@ use toml::{Table, Value};
 
 use super::Config;
 use crate::id::is_realm;
+use crate::model::game::GameSettings;
+use crate::model::room::RoomSettings;
 use crate::model::settings::{ChannelSettings, PresenceSettings};
 use crate::session::settings::{BucketSettings, SessionSettings};
 use crate::transport::settings::ServerSettings;
@@ -21,6 +23,8 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["limits", _, key] => (BucketSettings::RANGES, key),
         ["presence", key] => (PresenceSettings::RANGES, key),
         ["channel", key] => (ChannelSettings::RANGES, key),
+        ["room", key] => (RoomSettings::RANGES, key),
+        ["games", _, key] => (GameSettings::RANGES, key),
         _ => return None,
     };
     let (_, least, greatest) = ranges.iter().find(|(name, _, _)| *name == key)?;
@@ -34,11 +38,14 @@ pub fn accepted(path: &[&str], known: &Table) -> Option<String> {
     if let Some((least, greatest)) = range(path) {
         return Some(format!("accepted is a whole number, {least} to {greatest}"));
     }
-    let (first, rest) = path.split_first()?;
-    let mut value = known.get(*first)?;
-    for key in rest {
-        value = value.get(key)?;
-    }
+    let game = Value::try_from(GameSettings::default()).ok()?;
+    let value = match *path {
+        [section] => known.get(section)?,
+        ["games", _] => &game,
+        ["games", _, key] => game.get(key)?,
+        [section, key] => known.get(section)?.get(key)?,
+        _ => return None,
+    };
     Some(match value {
         Value::Boolean(_) => "accepted is true or false".to_owned(),
         Value::Array(_) => r#"accepted is a list, like ["a", "b"]"#.to_owned(),

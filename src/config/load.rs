@@ -6,6 +6,7 @@
 //! fetches the texts.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use toml::{Table, Value};
 use super::Config;
 use super::check::{self, ENVELOPE_BYTES};
 use super::entry::{self, Entry, FILE_VARIABLE, PREFIX};
+use super::games;
 use super::problem::{ConfigError, Origin, Problem};
 
 /// Reads the configuration: `file`, or else the file that the variable
@@ -55,17 +57,20 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
         text.as_ref()
             .map(|(name, text)| (name.as_str(), text.as_str())),
         &variables,
+        &|path| std::fs::read_to_string(path),
     )
 }
 
 /// The configuration of the defaults, `file` (its name and content) and
 /// `variables` (name and value; those of other programs are passed over).
+/// `read` fetches the schemas of games; a relative path starts where the file is.
 ///
 /// # Errors
 /// [`ConfigError`] with everything that is wrong.
 pub fn compose(
     file: Option<(&str, &str)>,
     variables: &[(String, String)],
+    read: &dyn Fn(&Path) -> io::Result<String>,
 ) -> Result<Config, ConfigError> {
     let defaults = defaults();
     let mut layers = Layers {
@@ -87,7 +92,8 @@ pub fn compose(
             layers.add(entry);
         }
     }
-    layers.finish()
+    let folder = file.and_then(|(name, _)| Path::new(name).parent());
+    layers.finish(folder.unwrap_or(Path::new("")), read)
 }
 
 /// The defaults as a table.
@@ -158,7 +164,11 @@ impl Layers {
     }
 
     /// The checks between keys, and the result.
-    fn finish(mut self) -> Result<Config, ConfigError> {
+    fn finish(
+        mut self,
+        folder: &Path,
+        read: &dyn Fn(&Path) -> io::Result<String>,
+    ) -> Result<Config, ConfigError> {
         let mut config = match Config::deserialize(self.merged.clone()) {
             Ok(config) => config,
             Err(error) => {
@@ -174,11 +184,16 @@ impl Layers {
         if !self.is_written("session.outbox_bytes_max") {
             raise_outbox(&mut config);
         }
+        for game in config.games.values_mut() {
+            game.schema = game.schema.as_ref().map(|schema| folder.join(schema));
+        }
         // A key that is wrong by itself still has its default here, so nothing
         // can be said about how it goes together with others.
         let wrong: BTreeSet<&str> = self.problems.iter().map(|p| p.key.as_str()).collect();
+        let games = games::prepare(&config.games, read).err();
         let conflicts: Vec<Problem> = check::conflicts(&config)
             .into_iter()
+            .chain(games.into_iter().flatten())
             .filter(|conflict| !conflict.keys.iter().any(|key| wrong.contains(key.as_str())))
             .map(|conflict| self.blame(conflict))
             .collect();
@@ -264,18 +279,23 @@ fn set(table: &mut Table, path: &[&str], value: Value) -> Result<(), String> {
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+    use crate::model::game::GameSettings;
+
+    fn no_schema(_: &Path) -> io::Result<String> {
+        Err(io::ErrorKind::NotFound.into())
+    }
 
     fn composed(file: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
         let variables: Vec<(String, String)> = variables
             .iter()
             .map(|&(name, text)| (name.to_owned(), text.to_owned()))
             .collect();
-        compose(Some(("c.toml", file)), &variables).map_err(|error| error.to_string())
+        compose(Some(("c.toml", file)), &variables, &no_schema).map_err(|error| error.to_string())
     }
 
     #[test]
     fn nothing_written_is_the_defaults() {
-        assert_eq!(compose(None, &[]), Ok(Config::default()));
+        assert_eq!(compose(None, &[], &no_schema), Ok(Config::default()));
         assert_eq!(composed("", &[]), Ok(Config::default()));
         assert_eq!(
             composed("[server]\n[limits.game]\n", &[]),
@@ -522,6 +542,88 @@ mod tests {
             composed("", &lowered).unwrap().session.outbox_bytes_max,
             1_048_576
         );
+    }
+
+    #[test]
+    fn games_are_added_and_those_of_the_demos_overridden_key_by_key() {
+        let config = composed(
+            "[games.strike]\ntick_ms = 50\n[games.Chess]\nteams = [\"white\", \"black\"]\n\
+             seat_ms = 9\n[games.empty]\n",
+            &[
+                ("TURNTABLE_GAMES__STRIKE__MEMBERS_MAX", "4"),
+                ("TURNTABLE_GAMES__CHESS__MEMBERS_MAX", "2"),
+                ("TURNTABLE_GAMES__GO", "{ members_max = 3 }"),
+            ],
+        )
+        .unwrap();
+        let demos = games::demos();
+        let strike = &config.games["strike"];
+        assert_eq!((strike.tick_ms, strike.members_max), (50, Some(4)));
+        assert_eq!(strike.teams, demos["strike"].teams);
+        assert_eq!(config.games["four"], demos["four"]);
+        assert_eq!(config.games["Chess"].members_max, Some(2));
+        assert_eq!(config.games["Chess"].seat_ms, Some(9));
+        assert_eq!(config.games["Chess"].teams, ["white", "black"]);
+        assert_eq!(config.games["go"].members_max, Some(3));
+        assert_eq!(config.games["empty"], GameSettings::default());
+        assert_eq!(config.games.len(), 5);
+    }
+
+    #[test]
+    fn a_schema_is_found_beside_the_file() {
+        let read = |path: &Path| {
+            assert_eq!(path, Path::new("/etc/turntable/chess.json"));
+            Ok("{}".to_owned())
+        };
+        let file = "[games.chess]\nschema = \"chess.json\"";
+        let config = compose(Some(("/etc/turntable/c.toml", file)), &[], &read).unwrap();
+        assert_eq!(
+            config.games["chess"].schema.as_deref(),
+            Some(Path::new("/etc/turntable/chess.json"))
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_game_is_told_with_its_place() {
+        for (file, expected) in [
+            (
+                "[games.a]\nteams = [\"x\", \"x\"]",
+                "c.toml:2:1: games.a.teams = [\"x\", \"x\"]: ",
+            ),
+            (
+                "[games.a]\nrealms = [\"1:\"]",
+                "c.toml:2:1: games.a.realms = [\"1:\"]: ",
+            ),
+            (
+                "[games.a]\nkeep_state = 1",
+                "c.toml:2:1: games.a.keep_state = 1: accepted is true or false",
+            ),
+            (
+                "[games.a]\nmembers_max = 0",
+                "c.toml:2:1: games.a.members_max = 0: accepted is 1 to 10000",
+            ),
+            (
+                "[games.a]\nmembers_max = \"8\"",
+                "c.toml:2:1: games.a.members_max = \"8\": accepted is a whole number, 1 to 10000",
+            ),
+            (
+                "[games.a]\nmembers = 8",
+                "c.toml:2:1: games.a.members = 8: unknown key `members`",
+            ),
+            (
+                "[games]\na = 8",
+                "c.toml:2:1: games.a = 8: accepted is a section, [games.a]",
+            ),
+            (
+                "[games.a]\nschema = \"a.json\"",
+                "c.toml:2:1: games.a.schema = \"a.json\": a.json: ",
+            ),
+            ("[games.\"\"]", "c.toml:1:8: games. = "),
+        ] {
+            let error = composed(file, &[]).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
     }
 
     #[test]
