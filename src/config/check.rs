@@ -127,15 +127,20 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
              any other would need a token, which comes with the management API",
         ));
     }
-    let needed = config.server.max_message_bytes + ENVELOPE_BYTES;
-    if config.session.outbox_bytes_max < needed {
-        found.push(Conflict::new(
-            &["session.outbox_bytes_max", "server.max_message_bytes"],
-            format!(
-                "accepted is at least {needed}, for one message of server.max_message_bytes \
-                 and its envelope of {ENVELOPE_BYTES} bytes"
-            ),
-        ));
+    for (key, bytes) in [
+        ("server.max_message_bytes", config.server.max_message_bytes),
+        ("room.tick_bytes_max", config.room.tick_bytes_max),
+    ] {
+        let needed = bytes + ENVELOPE_BYTES;
+        if config.session.outbox_bytes_max < needed {
+            found.push(Conflict::new(
+                &["session.outbox_bytes_max", key],
+                format!(
+                    "session.outbox_bytes_max must be at least {needed}: \
+                     {key} and {ENVELOPE_BYTES} for the envelope"
+                ),
+            ));
+        }
     }
     for origin in &config.server.allowed_origins {
         if !is_origin(origin) {
@@ -189,7 +194,7 @@ fn is_origin(text: &str) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 
@@ -244,7 +249,7 @@ mod tests {
             match value {
                 Value::Integer(number) => {
                     let names: Vec<&str> = path.iter().map(String::as_str).collect();
-                    let (least, greatest) = range(&names).expect(&path.join("."));
+                    let (least, greatest) = range(&names).unwrap_or_else(|| panic!("{path:?}"));
                     let number = u64::try_from(*number).unwrap();
                     assert!((least..=greatest).contains(&number), "{}", path.join("."));
                     *count += 1;

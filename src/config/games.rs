@@ -59,7 +59,10 @@ pub fn prepare(
         if let Err(error) = settings.validate() {
             conflicts.push(conflict(
                 &format!(".{}", error.key),
-                format!("{} is not; accepted is {}", error.value, error.accepted),
+                format!(
+                    "{} does not fit; accepted is {}",
+                    error.value, error.accepted
+                ),
             ));
         }
         match compile(name, settings, read) {
