@@ -2,7 +2,23 @@
 //!
 //! The modules are layers; each uses only those below it in this list.
 
+pub mod command;
+
 pub mod bench;
+
+pub mod config;
+
+pub mod transport;
+
+pub mod management;
+
+pub mod portal;
+
+pub mod actor;
+
+pub mod cluster;
+
+pub mod store;
 
 pub mod session;
 
@@ -10,5 +26,7 @@ pub mod model;
 
 pub mod wire;
 
+pub mod clock;
 pub mod id;
+pub mod metric;
 pub mod reason;
