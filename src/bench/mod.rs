@@ -8,21 +8,28 @@
 //! the method.
 
 mod client;
+mod crowd;
 mod dialect;
 mod error;
 mod fanout;
 mod floor;
 mod frame;
 mod histogram;
+mod idle;
 mod meter;
+mod presence;
 mod process;
 mod report;
+mod rooms;
 mod server;
 mod stamp;
 
 pub use dialect::Dialect;
 pub use error::BenchError;
 pub use fanout::FanoutArgs;
+pub use idle::IdleArgs;
+pub use presence::PresenceArgs;
+pub use rooms::RoomsArgs;
 
 use report::Table;
 use server::Server;
@@ -48,8 +55,16 @@ pub struct BenchArgs {
 /// What can be measured.
 #[derive(Debug, clap::Subcommand)]
 pub enum Scenario {
+    /// Every scenario, as docs/benchmarks.md shows them
+    All,
     /// One channel, many subscribers: what a delivery costs
     Fanout(FanoutArgs),
+    /// Many games at once: how late an action reaches the others
+    Rooms(RoomsArgs),
+    /// Memory of connections that say nothing
+    Idle(IdleArgs),
+    /// Friends that come and go: a storm, then churn
+    Presence(PresenceArgs),
     /// The bare loop that `fanout --floor` compares with
     #[command(hide = true)]
     FloorServer,
@@ -79,12 +94,66 @@ pub fn run(args: &BenchArgs) -> Result<(), BenchError> {
         tables.push(table.json());
     };
     match &args.scenario {
+        Scenario::All => all(running, &mut done)?,
         Scenario::Fanout(args) => done(fanout::run(args, running)?),
+        Scenario::Rooms(args) => {
+            let mut table = rooms::table();
+            rooms::run(args, running, &mut table)?;
+            done(table);
+        }
+        Scenario::Idle(args) => {
+            let mut table = idle::table();
+            idle::run(args, running, &mut table)?;
+            done(table);
+        }
+        Scenario::Presence(args) => presence::run(args, running)?.into_iter().for_each(done),
         Scenario::FloorServer => {}
     }
     if args.json {
         println!("{}", serde_json::Value::Array(tables));
     }
+    Ok(())
+}
+
+/// Every scenario with its usual arguments. Each starts a server of its own,
+/// so that none pays for what another left behind.
+fn all(running: Option<&Server>, done: &mut impl FnMut(Table)) -> Result<(), BenchError> {
+    done(fanout::run(&FanoutArgs::default(), running)?);
+    let mut table = rooms::table();
+    let few = RoomsArgs::default();
+    rooms::run(&few, running, &mut table)?;
+    if running.is_none() {
+        rooms::run(
+            &RoomsArgs {
+                tick: 20,
+                ..few.clone()
+            },
+            None,
+            &mut table,
+        )?;
+        let many = RoomsArgs {
+            rooms: 400,
+            tick: 20,
+            ..few
+        };
+        rooms::run(&many, None, &mut table)?;
+    }
+    done(table);
+    let mut table = idle::table();
+    let silent = IdleArgs::default();
+    idle::run(&silent, running, &mut table)?;
+    idle::run(
+        &IdleArgs {
+            users: true,
+            ..silent
+        },
+        running,
+        &mut table,
+    )?;
+    done(table);
+    presence::run(&PresenceArgs::default(), running)?
+        .into_iter()
+        .for_each(done);
     Ok(())
 }
 
