@@ -1,1 +1,20 @@
-//! Turntable.
+//! turntable: presence, channels and game rooms for browsers, on actix actors.
+//!
+//! The modules are layers; each uses only those below it in this list.
+
+pub mod config;
+
+pub mod transport;
+
+pub mod management;
+
+pub mod portal;
+
+pub mod session;
+
+pub mod model;
+
+pub mod wire;
+
+pub mod id;
+pub mod reason;

@@ -1,0 +1,3 @@
+//! Pure models.
+
+pub mod settings;

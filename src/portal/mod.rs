@@ -1,0 +1,3 @@
+//! The portal: who may come in, and what they get.
+
+pub mod settings;

@@ -1,0 +1,3 @@
+//! The session: what outlives a connection.
+
+pub mod settings;
