@@ -38,7 +38,7 @@ const LAYERS: &[&[&str]] = &[
     &["session"],
     &["model"],
     &["wire"],
-    &["id", "reason"],
+    &["clock", "id", "metric", "reason"],
 ];
 
 /// The height of a layer: 0 is the top. `None` where the list lacks it.
