@@ -16,5 +16,7 @@ pub mod model;
 
 pub mod wire;
 
+pub mod clock;
 pub mod id;
+pub mod metric;
 pub mod reason;

@@ -37,6 +37,12 @@ pub struct SessionSettings {
 }
 
 impl SessionSettings {
+    /// The error budget as a bucket.
+    #[must_use]
+    pub const fn error_budget(&self) -> BucketSettings {
+        BucketSettings::new(self.errors_per_second, self.error_burst)
+    }
+
     /// Least and greatest value of each number in the section.
     pub const RANGES: &[(&str, u64, u64)] = &[
         ("identify_timeout_ms", 100, 600_000),
@@ -49,7 +55,7 @@ impl SessionSettings {
         ("channels_max", 1, 100_000),
         ("depth_max", 4, 1_024),
         ("error_burst", 1, 1_000_000),
-        ("errors_per_second", 0, 1_000_000),
+        ("errors_per_second", 1, 1_000_000),
         ("clock_ping_ms", 100, 600_000),
     ];
 }

@@ -140,8 +140,8 @@ pub enum Status {
     Invisible,
 }
 
-/// What others see of a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+/// What others see of a user, the least available first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[allow(missing_docs, reason = "the names say it")]
 #[repr(u8)]
 pub enum Presence {
