@@ -75,6 +75,9 @@ function showConnection(tt, user) {
  * @returns {HTMLElement}
  */
 export function notice(content, kind = "", { stay = false } = {}) {
+  const text = typeof content === "string" ? content : "";
+  const shown = [...byId("toasts").children].find((toast) => text && toast.textContent === text);
+  if (shown instanceof HTMLElement) return shown;
   const toast = element(kind ? `div.toast.${kind}` : "div.toast", {}, content);
   byId("toasts").append(toast);
   if (!stay) setTimeout(() => toast.remove(), NOTICE_MS);

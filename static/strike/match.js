@@ -38,7 +38,7 @@ export class Match {
     this.fired_at = 0;
     this.sync = new RoomSync({
       self: this.self,
-      act: (data) => this.act(data),
+      act: (data) => room.act(data),
       apply: (action) => this.apply(action),
       snapshot: () => this.world.snapshot(),
       restore: (state) => {
@@ -67,16 +67,13 @@ export class Match {
     for (const unsubscribe of this.subscriptions) unsubscribe();
   }
 
-  act(data) {
-    try {
-      Promise.resolve(this.room.act(data)).catch(() => {});
-    } catch {
-      // Not connected: a move that is late is worth nothing, so it is not kept.
-    }
+  /** Moves and shots are not queued while offline: late, they are worth nothing. */
+  play(data) {
+    this.room.act(data, { queue: false });
   }
 
   enter() {
-    if (!this.world.players.has(this.self)) this.act({ enter: {} });
+    if (!this.world.players.has(this.self)) this.room.act({ enter: {} });
   }
 
   /** Whom the room no longer has, the world no longer has either. */
@@ -159,7 +156,7 @@ export class Match {
     const since = now - sent.at;
     if (since < due && !(this.living && (changed || turned) && since >= (turned ? SEND_MS / 2 : SEND_MS))) return;
     this.sent = { ...move, at: now };
-    this.act({ move });
+    this.play({ move });
   }
 
   shoot(now, { aim }) {
@@ -169,7 +166,7 @@ export class Match {
     const target = this.world.aim(this.self, fire, now);
     this.fired_at = now;
     this.sent = { ...move, at: now };
-    this.act([{ move }, { fire }, ...(target ? [{ strike_one: target }] : [])]);
+    this.play([{ move }, { fire }, ...(target ? [{ strike_one: target }] : [])]);
     this.onEvent({ type: "fired", time: now, id: this.self, own: true, ...fire, reach: this.reach(fire, target, now) });
   }
 
