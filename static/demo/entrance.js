@@ -4,7 +4,7 @@
  */
 
 import { byId, element } from "./element.js";
-import { link } from "./identity.js";
+import { isUser, link } from "./identity.js";
 
 const LETTERS = "bcdfghjkmnpqrstvwxz";
 const VOWELS = "aeiou";
@@ -27,6 +27,12 @@ export function randomRoomName() {
 export function roomOfAddress() {
   const room = new URLSearchParams(location.search).get("room");
   return room && isRoomName(room) ? room : null;
+}
+
+/** Whom the address says to invite on entering (the Friends page links so). */
+export function invited() {
+  const friend = new URLSearchParams(location.search).get("invite");
+  return isUser(friend) ? { invite: [friend] } : {};
 }
 
 /** Writes the room into the address without leaving the page; null takes it out. */

@@ -40,7 +40,7 @@ export class RoomPanel {
     this.room = room;
     this.asked.clear();
     const page = new URL(location.pathname, location.href).href;
-    byId("invite-link").value = link(page, { ...parameters, user: null });
+    byId("invite-link").value = link(page, { ...parameters, user: null, invite: null });
     byId("second-window").href = link(page, { ...parameters, user: randomUser() });
     this.show();
   }

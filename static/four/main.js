@@ -1,7 +1,7 @@
 /** The page of Four: joins a room, shows the board, and takes the moves. */
 
 import { byId, element } from "../demo/element.js";
-import { nameRoomInAddress, openEntrance, roomOfAddress } from "../demo/entrance.js";
+import { invited, nameRoomInAddress, openEntrance, roomOfAddress } from "../demo/entrance.js";
 import { notice, openPage } from "../demo/page.js";
 import { RoomPanel } from "../demo/room-panel.js";
 import { COLUMNS, landing, ROWS } from "./board.js";
@@ -26,14 +26,14 @@ const columns = buildBoard();
 
 async function enter(name) {
   try {
-    room = await tt.join(`four/${name}`, { game: "four" });
+    room = await tt.join(`four/${name}`, { game: "four", ...invited() });
   } catch (error) {
     notice(error.message, "bad");
     entrance.show();
     return;
   }
   roomName = name;
-  nameRoomInAddress(name);
+  nameRoomInAddress(name, { invite: null });
   entrance.hide();
   byId("play").hidden = false;
   byId("room-label").textContent = name;

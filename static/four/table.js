@@ -58,15 +58,17 @@ export class Table {
   }
 
   take(action) {
+    if (action.data.keep === true) return; // A state for the server to keep: we have our own.
     if (action.from === this.self) this.busy = false;
     const next = apply(this.state, action, (id) => this.present(id));
     if (next) {
       this.become(next, action);
       return;
     }
-    if (action.from === this.self) this.refused();
+    if (action.from === this.self && action.data.sit !== undefined) this.sitDown();
+    else if (action.from === this.self) this.refused();
     // The server keeps the state of the last action, valid or not: set it right.
-    if (action.data?.state !== undefined && this.isFirst()) this.room.act({ state: this.state });
+    if (action.data.state !== undefined && this.isFirst()) this.room.act({ keep: true, state: this.state });
   }
 
   /** Whether, of all that could set something right, it is this client's turn. */

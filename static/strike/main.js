@@ -1,7 +1,7 @@
 /** The page of Strike: joins a room, runs the match, and tells what happens. */
 
 import { byId, element } from "../demo/element.js";
-import { nameRoomInAddress, openEntrance, roomOfAddress } from "../demo/entrance.js";
+import { invited, nameRoomInAddress, openEntrance, roomOfAddress } from "../demo/entrance.js";
 import { notice, openPage } from "../demo/page.js";
 import { RoomPanel } from "../demo/room-panel.js";
 import { Controls } from "./controls.js";
@@ -44,14 +44,14 @@ function goalForNewRoom() {
 
 async function enter(name, team) {
   try {
-    room = await tt.join(`strike/${name}`, { game: "strike", ...(team ? { team } : {}) });
+    room = await tt.join(`strike/${name}`, { game: "strike", ...(team ? { team } : {}), ...invited() });
   } catch (error) {
     notice(error.message, "bad");
     entrance.show();
     return;
   }
   roomName = name;
-  nameRoomInAddress(name, { team });
+  nameRoomInAddress(name, { team, invite: null });
   entrance.hide();
   byId("play").hidden = false;
   byId("room-label").textContent = name;

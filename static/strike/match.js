@@ -94,6 +94,8 @@ export class Match {
       const mine = event.id === this.self && ["entered", "refused", "killed"].includes(event.type);
       if (mine || event.type === "round") this.settle();
       this.onEvent(event);
+      // For the server to give to who comes when all others are gone.
+      if (event.type === "killed" && event.by === this.self) this.play({ keep: true, state: this.world.snapshot() });
     }
   }
 
