@@ -2,6 +2,8 @@
 //!
 //! The modules are layers; each uses only those below it in this list.
 
+pub mod command;
+
 pub mod config;
 
 pub mod transport;
@@ -9,6 +11,12 @@ pub mod transport;
 pub mod management;
 
 pub mod portal;
+
+pub mod actor;
+
+pub mod cluster;
+
+pub mod store;
 
 pub mod session;
 
