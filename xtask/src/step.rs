@@ -61,7 +61,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "dts",
-        about: "static/turntable.d.ts is what tsc makes of turntable.js",
+        about: "the type declarations in static/ are what tsc makes of the library",
         needs: &["node"],
         run: declarations,
     },
@@ -236,35 +236,58 @@ fn declarations(machine: &Machine) -> Result<Report> {
         machine
             .command("npm")
             .args(["run", "build:types", "--", "--outDir"])
-            .arg(&made)
-            .arg("--declarationDir")
             .arg(&made),
     )?;
-    let name = "turntable.d.ts";
-    let made = [made.join(name), made.join("static").join(name)]
-        .into_iter()
-        .find(|file| file.is_file())
-        .context("tsc made no turntable.d.ts")?;
-    let committed = machine.root.join("static").join(name);
-    if fs::read(&committed).context("static/turntable.d.ts")? != fs::read(made)? {
-        bail!("static/turntable.d.ts is out of date: npm run build:types");
+    let committed = machine.root.join("static");
+    let stale: Vec<String> = files(&made)?
+        .iter()
+        .map(|file| file.strip_prefix(&made).unwrap_or(file))
+        .filter(|file| {
+            let [made, committed] =
+                [&made, &committed].map(|folder| fs::read(folder.join(file)).ok());
+            made != committed
+        })
+        .map(|file| format!("static/{}", file.display()))
+        .collect();
+    if !stale.is_empty() {
+        bail!(
+            "out of date, mend with `npm run build:types`: {}",
+            stale.join(", ")
+        );
+    }
+    if !made.join("turntable.d.ts").is_file() {
+        bail!("tsc made no turntable.d.ts");
     }
     Ok(one())
 }
 
+/// All files below a folder.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
 /// Runs the test files of a folder with Node's own runner.
 fn node_tests(machine: &Machine, folder: &str) -> Result<Report> {
-    let mut files: Vec<PathBuf> = fs::read_dir(machine.root.join(folder))
-        .with_context(|| folder.to_owned())?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
+    let mut files = files(&machine.root.join(folder))?;
     files.retain(|file| {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         [".test.mjs", ".test.js"]
             .iter()
             .any(|end| name.ends_with(end))
     });
-    files.sort();
     if files.is_empty() {
         bail!("no *.test.mjs in {folder}");
     }
