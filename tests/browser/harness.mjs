@@ -252,9 +252,11 @@ export function scene(name, play, { settings = {} } = {}) {
       }
     } catch (error) {
       const notes = await picture(name, visitors);
-      const told = [error.message, ...notes, "server:", ...server.log].join("\n  ");
+      const told = [...notes, "server:", ...server.log].join("\n  ");
       await Promise.allSettled([...visitors.map((visitor) => visitor.close()), server.stop()]);
-      throw new Error(told, { cause: error });
+      const failure = new Error(error.message);
+      failure.stack = `${error.stack}\n  ${told}`;
+      throw failure;
     }
     await Promise.all(visitors.map((visitor) => visitor.close()));
     await server.stop();
