@@ -113,9 +113,9 @@ function showScore() {
 /** An event of the match, on the canvas and in words. */
 function tell(event) {
   scene.show(event, user);
-  if (event.type === "killed") feed(event.by, "hit", event.id);
-  if (event.type === "entered") feed(event.id, "enters");
-  if (event.type === "left") feed(event.id, "leaves");
+  if (event.type === "killed") feed(event.by, "struck", event.id);
+  if (event.type === "entered") feed(event.id, "entered");
+  if (event.type === "left") feed(event.id, "left");
   if (event.type === "won") say(`${TEAM_NAMES[event.team]} wins round ${event.number}`);
   if (event.type === "round") say(`Round ${event.number} begins`);
   if (!["fired", "refused"].includes(event.type)) showScore();
