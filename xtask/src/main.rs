@@ -1,2 +1,30 @@
-//! Tasks.
-fn main() {}
+//! `cargo xtask`: the project's own tasks, one file for each subcommand.
+//!
+//! A subcommand is a clap `Args` struct and a `run` function in a file of its
+//! own; it is listed here in [`Task`] and nowhere else.
+
+mod fuzz;
+mod licence;
+mod machine;
+mod process;
+mod step;
+mod tally;
+mod test;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Turntable's own tasks")]
+enum Task {
+    /// Run every check and test, installing what they need
+    Test(test::Args),
+    /// Run one fuzz target with cargo-fuzz
+    Fuzz(fuzz::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Task::parse() {
+        Task::Test(args) => test::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
+    }
+}

@@ -1,0 +1,54 @@
+/**
+ * The friends a user has chosen, kept in this browser per user id. The server
+ * knows nothing of it: it is only told whom to watch.
+ */
+
+import { isUser, read, write } from "./identity.js";
+
+/** As many as a page can show with sense; the server has a bound of its own. */
+export const FRIENDS_MAX = 100;
+
+/** @param {string} user */
+function key(user) {
+  return `turntable.friends.${user}`;
+}
+
+/**
+ * @param {string} user
+ * @returns {string[]}
+ */
+export function loadFriends(user) {
+  try {
+    const stored = JSON.parse(read(key(user)) ?? "[]");
+    if (!Array.isArray(stored)) return [];
+    return [...new Set(stored.filter((id) => isUser(id) && id !== user))].slice(0, FRIENDS_MAX);
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * Adds a friend and returns the new list; throws with a sentence for the user.
+ * @param {string} user
+ * @param {string} friend
+ */
+export function addFriend(user, friend) {
+  const friends = loadFriends(user);
+  if (!isUser(friend)) throw new TypeError("An id is realm:name, for example 1:12345.");
+  if (friend === user) throw new TypeError("That is your own id.");
+  if (friends.includes(friend)) throw new TypeError(`${friend} is on your list already.`);
+  if (friends.length >= FRIENDS_MAX) throw new TypeError(`The list holds ${FRIENDS_MAX} friends at most.`);
+  const next = [...friends, friend];
+  write(key(user), JSON.stringify(next));
+  return next;
+}
+
+/**
+ * @param {string} user
+ * @param {string} friend
+ */
+export function removeFriend(user, friend) {
+  const next = loadFriends(user).filter((id) => id !== friend);
+  write(key(user), JSON.stringify(next));
+  return next;
+}

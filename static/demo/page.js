@@ -1,0 +1,111 @@
+/**
+ * What every demo page has: the connection with its status in the header,
+ * notices, and the invites of others, which may come at any time.
+ */
+
+import { connect } from "../turntable.js";
+import { avatar, byId, element } from "./element.js";
+import { currentUser, link } from "./identity.js";
+import { Lobby } from "./lobby.js";
+
+/** The games' folders are named as their channels' first segment. */
+export const GAMES = { strike: "Strike", four: "Four" };
+
+const STATES = { connecting: "connecting", online: "online", offline: "reconnecting", closed: "closed" };
+const NOTICE_MS = 6000;
+
+/**
+ * Opens the connection and brings the header to life.
+ * @param {object} options
+ * @param {string} options.page  "front", "strike", "four", "friends", "playground"
+ * @param {string} options.root  the way to the front page, "./" or "../"
+ * @param {() => {room?: string|null, players?: number}} [options.describe]  for the lobby
+ * @param {() => void} [options.lobbyChanged]
+ */
+export function openPage({ page, root, describe = () => ({}), lobbyChanged }) {
+  const user = currentUser();
+  carryUser();
+  const tt = connect(undefined, { user });
+  showConnection(tt, user);
+  const toasts = element("div.toasts", { id: "toasts", "aria-live": "polite", "data-testid": "toasts" });
+  document.body.append(toasts);
+  tt.on("error", (error) => notice(error.message, "bad"));
+  tt.on("invite", (invite) => showInvite(invite, root));
+  tt.on("invitereply", ({ user: who, accepted }) => notice(accepted ? `${who} joins you.` : `${who} cannot join now.`));
+  const lobby = new Lobby(tt, () => ({ page, ...describe() }), lobbyChanged);
+  return { tt, user, lobby };
+}
+
+/** Links of the page keep the tab's own user, if it has one. */
+function carryUser() {
+  for (const anchor of document.querySelectorAll("a[data-demo]")) {
+    anchor.setAttribute("href", link(anchor.getAttribute("href")));
+  }
+}
+
+function showConnection(tt, user) {
+  const place = byId("connection");
+  const dot = element("span.dot", { "data-state": "connecting", "aria-hidden": "true" });
+  const text = element("span", { role: "status", "data-testid": "connection-state" }, "connecting");
+  const latency = element("span.number.muted", { "data-testid": "latency", title: "round trip to the server" });
+  place.replaceChildren(dot, element("span.mono", { "data-testid": "me", title: "your id" }, user), text, latency);
+  const show = (state) => {
+    dot.dataset.state = state;
+    place.dataset.state = state;
+    text.textContent = STATES[state] ?? state;
+  };
+  const measure = () => {
+    const ms = tt.state === "online" ? tt.clock.latency : null;
+    latency.textContent = Number.isFinite(ms) ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : "";
+  };
+  show(tt.state);
+  tt.on("state", ({ state }) => {
+    show(state);
+    measure();
+  });
+  tt.ready.then(measure, (error) => notice(`The server refused the connection: ${error.message}`, "bad", { stay: true }));
+  setInterval(measure, 2000);
+}
+
+/**
+ * A passing notice at the bottom of the page.
+ * @param {string|Node} content
+ * @param {""|"bad"} [kind]
+ * @param {{stay?: boolean}} [options]
+ * @returns {HTMLElement}
+ */
+export function notice(content, kind = "", { stay = false } = {}) {
+  const text = typeof content === "string" ? content : "";
+  const shown = [...byId("toasts").children].find((toast) => text && toast.textContent === text);
+  if (shown instanceof HTMLElement) return shown;
+  const toast = element(kind ? `div.toast.${kind}` : "div.toast", {}, content);
+  byId("toasts").append(toast);
+  if (!stay) setTimeout(() => toast.remove(), NOTICE_MS);
+  return toast;
+}
+
+function showInvite(invite, root) {
+  const [game, ...rest] = invite.channel.split("/");
+  const name = GAMES[game];
+  const room = rest.join("/");
+  const already = [...document.querySelectorAll("[data-invite]")];
+  if (!name || already.some((toast) => toast.dataset.invite === invite.channel)) return;
+  const address = link(`${root}${game}/`, { room });
+  const toast = element("div.toast.stack", { role: "group", "aria-label": "Invitation", "data-invite": invite.channel, "data-testid": "invite" },
+    element("div.row", {}, avatar(invite.from), element("div.grow", {},
+      element("strong", {}, invite.from), ` invites you to play ${name}`,
+      element("div.small.muted", {}, `room ${room}`))),
+    element("div.row", {},
+      element("a.button.primary.compact", { href: address, "data-testid": "invite-accept" }, "Accept"),
+      element("button.compact", {
+        type: "button",
+        "data-testid": "invite-decline",
+        on: {
+          click: () => {
+            invite.decline();
+            toast.remove();
+          },
+        },
+      }, "Decline")));
+  byId("toasts").append(toast);
+}

@@ -1,0 +1,107 @@
+/**
+ * Who is in a game's room, and the two ways to bring others: a link, and the
+ * friends who are online. Fills `#members`, `#invite-link`, `#copy-link`,
+ * `#second-window` and `#invite-friends`.
+ */
+
+import { avatar, byId, element } from "./element.js";
+import { link, randomUser } from "./identity.js";
+import { loadFriends } from "./friend-list.js";
+import { notice } from "./page.js";
+
+export class RoomPanel {
+  /**
+   * @param {object} options
+   * @param {any} options.tt
+   * @param {string} options.user
+   * @param {(id: string) => Node[]} options.describe  what the game says about a member
+   */
+  constructor({ tt, user, describe }) {
+    this.tt = tt;
+    this.user = user;
+    this.describe = describe;
+    this.room = null;
+    this.asked = new Set();
+    byId("copy-link").addEventListener("click", () => this.copy());
+    tt.friends.on("change", () => this.showFriends());
+    tt.on("invitereply", ({ user: who }) => {
+      this.asked.delete(who);
+      this.showFriends();
+    });
+    const friends = loadFriends(user);
+    if (friends.length > 0) tt.friends.subscribe(friends).catch(() => {});
+  }
+
+  /**
+   * @param {any} room  the joined room
+   * @param {Record<string, string|null>} parameters  of the link
+   */
+  enter(room, parameters) {
+    this.room = room;
+    this.asked.clear();
+    const page = new URL(location.pathname, location.href).href;
+    byId("invite-link").value = link(page, { ...parameters, user: null, invite: null });
+    byId("second-window").href = link(page, { ...parameters, user: randomUser() });
+    this.show();
+  }
+
+  async copy() {
+    const field = byId("invite-link");
+    try {
+      await navigator.clipboard.writeText(field.value);
+      notice("The link is copied. Whoever opens it joins this room.");
+    } catch {
+      field.focus();
+      field.select();
+      notice("Press Ctrl+C to copy the marked link.");
+    }
+  }
+
+  show() {
+    if (!this.room) return;
+    const members = [...this.room.members].sort(([a], [b]) => (a < b ? -1 : 1));
+    byId("member-count").textContent = String(members.length);
+    byId("members").replaceChildren(...members.map(([id, member]) =>
+      element("li", { "data-member": id, "data-state": member.state ?? "here" },
+        avatar(id),
+        element("span.name", {}, element("span.mono", {}, id),
+          id === this.user && element("span.small.muted", {}, " (you)"),
+          member.state === "away" && element("span.small.muted", {}, " away")),
+        ...this.describe(id))));
+    this.showFriends();
+  }
+
+  showFriends() {
+    if (!this.room) return;
+    const absent = loadFriends(this.user).filter((id) => !this.room.members.has(id));
+    byId("invite-friends").replaceChildren(...(absent.length === 0
+      ? [element("li.empty", {}, "Friends you add on the Friends page can be invited here.")]
+      : absent.map((id) => this.friend(id))));
+  }
+
+  friend(id) {
+    const state = this.tt.friends.get(id) ?? "offline";
+    const asked = this.asked.has(id);
+    return element("li", {},
+      element("span.dot", { "data-state": state, role: "img", "aria-label": state }),
+      element("span.name.mono", {}, id),
+      element("button.compact", {
+        type: "button",
+        disabled: asked,
+        "data-invite-friend": id,
+        on: { click: () => this.invite(id) },
+      }, asked ? "Invited" : "Invite"));
+  }
+
+  async invite(id) {
+    this.asked.add(id);
+    this.showFriends();
+    try {
+      await this.room.invite([id]);
+    } catch (error) {
+      this.asked.delete(id);
+      this.showFriends();
+      notice(error.message, "bad");
+    }
+  }
+}

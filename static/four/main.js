@@ -1,0 +1,206 @@
+/** The page of Four: joins a room, shows the board, and takes the moves. */
+
+import { byId, element } from "../demo/element.js";
+import { invited, nameRoomInAddress, openEntrance, roomOfAddress } from "../demo/entrance.js";
+import { notice, openPage } from "../demo/page.js";
+import { RoomPanel } from "../demo/room-panel.js";
+import { COLUMNS, landing, ROWS } from "./board.js";
+import { Table } from "./table.js";
+
+const SIDES = ["Red", "Yellow"];
+
+/** @type {Table|null} */
+let table = null;
+let room = null;
+let roomName = null;
+
+const { tt, user, lobby } = openPage({
+  page: "four",
+  root: "../",
+  describe: () => ({ room: roomName, players: room?.members.size ?? 0 }),
+  lobbyChanged: () => entrance.showRooms(),
+});
+const entrance = openEntrance({ page: "four", rooms: () => lobby.rooms(), enter });
+const panel = new RoomPanel({ tt, user, describe: describeMember });
+const columns = buildBoard();
+
+async function enter(name) {
+  try {
+    room = await tt.join(`four/${name}`, { game: "four", ...invited() });
+  } catch (error) {
+    notice(error.message, "bad");
+    entrance.show();
+    return;
+  }
+  roomName = name;
+  nameRoomInAddress(name, { invite: null });
+  entrance.hide();
+  byId("play").hidden = false;
+  byId("room-label").textContent = name;
+  table = new Table({ room, changed: show, refused: () => notice("That came too late: it is not valid any more.") });
+  panel.enter(room, { room: name });
+  room.on("members", () => {
+    show(table.state, null);
+    lobby.say();
+  });
+  room.on("left", ({ reason } = {}) => {
+    notice(`The room has ended${reason ? `: ${reason}` : "."}`, "bad");
+    leave();
+  });
+  show(table.state, null);
+  lobby.say();
+}
+
+function leave() {
+  table?.close();
+  table = null;
+  room = null;
+  roomName = null;
+  byId("play").hidden = true;
+  nameRoomInAddress(null);
+  entrance.show();
+  lobby.say();
+}
+
+byId("leave").addEventListener("click", () => {
+  // Who goes on purpose leaves the seat to others.
+  table?.act({ stand: true });
+  room?.leave().catch(() => {});
+  leave();
+});
+byId("stand").addEventListener("click", () => table?.act({ stand: true }));
+byId("new-round").addEventListener("click", () => table?.act({ new_round: table.state.round + 1 }));
+
+function buildBoard() {
+  const board = byId("board");
+  const built = Array.from({ length: COLUMNS }, (_, column) => {
+    const cells = Array.from({ length: ROWS }, (_, row) => element("span.cell", { "data-cell": row * COLUMNS + column }));
+    const button = element("button.column", {
+      type: "button",
+      "data-testid": `column-${column}`,
+      on: { click: () => drop(column) },
+    }, ...cells);
+    board.append(button);
+    return { button, cells };
+  });
+  board.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step) return;
+    const at = built.findIndex(({ button }) => button === document.activeElement);
+    built[(at + step + COLUMNS) % COLUMNS].button.focus();
+    event.preventDefault();
+  });
+  addEventListener("keydown", (event) => {
+    const typing = event.target instanceof Element && event.target.closest("input, textarea, select");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || !/^[1-7]$/.test(event.key)) return;
+    drop(Number(event.key) - 1);
+  });
+  return built;
+}
+
+function drop(column) {
+  if (table?.myTurn) table.act({ move: column });
+}
+
+function show(state, by) {
+  if (!table) return;
+  showCells(state, by?.data?.move !== undefined);
+  for (const seat of [0, 1]) showSeat(state, seat);
+  byId("round").textContent = `Round ${state.round}`;
+  byId("wins").textContent = `${state.wins[0]} : ${state.wins[1]}`;
+  byId("status").textContent = statusText(state);
+  byId("new-round").hidden = state.winner === null || table.seat === null;
+  byId("stand").hidden = table.seat === null || state.winner !== null;
+  panel.show();
+}
+
+function showCells(state, moved) {
+  columns.forEach(({ button, cells }, column) => {
+    cells.forEach((cell, row) => {
+      const index = row * COLUMNS + column;
+      const side = state.board[index];
+      cell.dataset.line = String(state.line.includes(index));
+      cell.dataset.last = String(state.last === index);
+      if ((cell.firstElementChild?.dataset.side ?? ".") === side) return;
+      if (side === ".") {
+        cell.replaceChildren();
+        return;
+      }
+      const disc = element(moved ? "span.disc.falls" : "span.disc", { "data-side": side });
+      disc.style.setProperty("--drop", String(row + 1));
+      cell.replaceChildren(disc);
+    });
+    const free = landing(state.board, column);
+    // Not `disabled`: the keyboard's place on the board must outlast the other's turn.
+    button.setAttribute("aria-disabled", String(!table.myTurn || free === null));
+    const left = free === null ? 0 : Math.floor(free / COLUMNS) + 1;
+    button.setAttribute("aria-label", `Column ${column + 1}, ${columnText(state, column)}${left} free`);
+  });
+}
+
+/** The discs of a column from the bottom, for who does not see them. */
+function columnText(state, column) {
+  const discs = Array.from({ length: ROWS }, (_, row) => state.board[(ROWS - 1 - row) * COLUMNS + column]);
+  return discs.filter((side) => side !== ".").map((side) => `${SIDES[side].toLowerCase()}, `).join("");
+}
+
+function showSeat(state, seat) {
+  const holder = state.seats[seat];
+  const here = holder !== null && table.present(holder);
+  const away = here && room.members.get(holder)?.state === "away";
+  const note = holder === user ? "you" : away ? "away, comes back" : here ? SIDES[seat] : "has left";
+  const place = byId(`seat-${seat}`);
+  place.dataset.turn = String(state.winner === null && state.turn === seat);
+  place.dataset.user = holder ?? "";
+  const free = table.seat === null && !here;
+  place.replaceChildren(
+    element("span.disc", { "data-side": seat, role: "img", "aria-label": SIDES[seat] }),
+    holder === null && !free
+      ? element("div.who.muted.small", {}, "free seat")
+      : element("div.who", {},
+        holder && element("span.mono", {}, holder),
+        holder && element("span.small.muted", {}, note),
+        free && element("button.compact", {
+          type: "button",
+          "data-testid": `sit-${seat}`,
+          on: { click: () => table?.act({ sit: seat }) },
+        }, "Take the seat")));
+}
+
+function statusText(state) {
+  if (tt.state === "offline") return "Connection lost, coming back…";
+  if (!table.sync.synced) return "Getting in step with the others…";
+  if (state.winner === "draw") return "A draw: the board is full.";
+  if (state.winner !== null) return state.seats[state.winner] === user ? "You have won!" : `${SIDES[state.winner]} wins.`;
+  if (state.seats.includes(null)) return "Waiting for a second player: share the link, or open a second window.";
+  if (table.myTurn) return "Your turn";
+  return table.seat === null ? `You watch. ${SIDES[state.turn]} is to move.` : "The other's turn";
+}
+
+function describeMember(id) {
+  const seat = table?.state.seats.indexOf(id) ?? -1;
+  return [element("span.small.muted", {}, seat === -1 ? "watches" : SIDES[seat])];
+}
+
+tt.on("state", () => table && show(table.state, null));
+
+if (roomOfAddress()) {
+  entrance.hide();
+  tt.ready.then(() => enter(roomOfAddress()), () => entrance.show());
+}
+
+/** What the page knows, for tests; reading it changes nothing. */
+Object.defineProperty(window, "__demo", {
+  value: Object.freeze({
+    state: () => tt.state,
+    user: () => user,
+    room: () => roomName,
+    synced: () => table?.sync.synced ?? false,
+    members: () => (room ? Object.fromEntries([...room.members].map(([id, member]) => [id, { ...member }])) : {}),
+    game: () => (table ? structuredClone(table.state) : null),
+    board: () => table?.state.board ?? null,
+    seat: () => table?.seat ?? null,
+    myTurn: () => table?.myTurn ?? false,
+    score: () => [...(table?.state.wins ?? [0, 0])],
+  }),
+});

@@ -1,0 +1,221 @@
+/** The page Friends: who is there, live; one's own status; invites to games. */
+
+import { avatar, byId, element } from "../demo/element.js";
+import { randomRoomName } from "../demo/entrance.js";
+import { addFriend, loadFriends, removeFriend } from "../demo/friend-list.js";
+import { link, randomUser } from "../demo/identity.js";
+import { GAMES, notice, openPage } from "../demo/page.js";
+
+const ORDER = { online: 0, busy: 1, idle: 2, offline: 3 };
+const LOG_MAX = 40;
+
+let status = "online";
+let friends = [];
+/** @type {Map<string, {last_seen?: number, devices?: number, note?: any}>} */
+const details = new Map();
+
+const { tt, user, lobby } = openPage({ page: "friends", root: "../", lobbyChanged: () => showNearby() });
+
+friends = loadFriends(user);
+byId("own-id").textContent = user;
+byId("own-avatar").replaceWith(avatar(user));
+byId("second-window").href = link("./", { user: randomUser() });
+if (friends.length > 0) watch(friends);
+showFriends();
+
+tt.friends.on("change", ({ changes, first }) => {
+  for (const [id, state] of Object.entries(changes)) {
+    if (!first && friends.includes(id)) log(id, state);
+  }
+  const gone = Object.entries(changes).filter(([id, state]) => state === "offline" && friends.includes(id)).map(([id]) => id);
+  if (gone.length > 0) lookUp(gone);
+  showFriends(first ? [] : Object.keys(changes));
+  showNearby();
+});
+
+async function watch(ids) {
+  try {
+    await tt.friends.subscribe(ids);
+    await lookUp(ids);
+  } catch (error) {
+    notice(error.message, "bad");
+  }
+}
+
+async function lookUp(ids) {
+  try {
+    const found = await tt.friends.lookup(ids);
+    for (const [id, entry] of Object.entries(found)) details.set(id, entry);
+    showFriends();
+  } catch {
+    // Last seen is an extra; the live state does not depend on it.
+  }
+}
+
+function add(id) {
+  const error = byId("add-error");
+  try {
+    friends = addFriend(user, id);
+  } catch (problem) {
+    error.textContent = problem.message;
+    error.hidden = false;
+    byId("add-id").setAttribute("aria-invalid", "true");
+    return;
+  }
+  error.hidden = true;
+  byId("add-id").removeAttribute("aria-invalid");
+  byId("add-id").value = "";
+  watch([id]);
+  showFriends();
+  showNearby();
+}
+
+byId("add-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  add(byId("add-id").value.trim());
+});
+
+function remove(id) {
+  friends = removeFriend(user, id);
+  details.delete(id);
+  tt.friends.unsubscribe([id]).catch(() => {});
+  showFriends();
+  showNearby();
+  byId("add-id").focus();
+}
+
+function stateOf(id) {
+  return tt.friends.get(id) ?? "offline";
+}
+
+function showFriends(changed = []) {
+  const there = friends.filter((id) => stateOf(id) !== "offline").length;
+  byId("summary").textContent = friends.length === 0 ? "" : `${there} of ${friends.length} here`;
+  const sorted = [...friends].sort((a, b) => ORDER[stateOf(a)] - ORDER[stateOf(b)] || (a < b ? -1 : 1));
+  const list = byId("list");
+  // Built anew, so the keyboard's place is found again by what it was on.
+  const focused = document.activeElement?.getAttribute("data-testid");
+  list.replaceChildren(...(sorted.length === 0
+    ? [element("li.empty", {}, "No friends yet. Add one by id, or open a second window and add yourself to each other.")]
+    : sorted.map((id) => friendRow(id, changed.includes(id)))));
+  if (focused && document.activeElement === document.body) list.querySelector(`[data-testid="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function friendRow(id, changed) {
+  const state = stateOf(id);
+  return element(changed ? "li.changed" : "li", { "data-friend": id, "data-state": state, "data-testid": `friend-${id}` },
+    element("span.face", {}, avatar(id), element("span.dot", { "data-state": state, "aria-hidden": "true" })),
+    element("div.who", {},
+      element("span.id.mono", {}, id),
+      element("span.small.state-text", { "data-state": state }, stateText(id, state))),
+    element("div.doings", {},
+      state !== "offline" && inviteMenu(id),
+      element("button.quiet.compact", {
+        type: "button",
+        "aria-label": `Remove ${id}`,
+        "data-testid": `remove-${id}`,
+        on: { click: () => remove(id) },
+      }, "Remove")));
+}
+
+function inviteMenu(id) {
+  return Object.entries(GAMES).map(([game, name]) => element("a.button.compact", {
+    href: link(`../${game}/`, { room: randomRoomName(), invite: id }),
+    "aria-label": `Invite ${id} to ${name}`,
+    "data-testid": `invite-${game}-${id}`,
+  }, name)).reduce((row, anchor) => {
+    row.append(anchor);
+    return row;
+  }, element("span.row", { role: "group", "aria-label": "Invite to a game" }));
+}
+
+function stateText(id, state) {
+  if (state !== "offline") {
+    const { devices, note } = details.get(id) ?? {};
+    const words = [state];
+    if (typeof note === "string" && note) words.push(note);
+    if (devices > 1) words.push(`${devices} devices`);
+    return words.join(" · ");
+  }
+  const seen = details.get(id)?.last_seen;
+  return Number.isFinite(seen) ? `offline · last seen ${ago(seen)}` : "offline";
+}
+
+/** "3 minutes ago" on the server's clock. */
+function ago(time) {
+  const seconds = Math.max(0, Math.round((tt.clock.now() - time) / 1000));
+  if (seconds < 10) return "just now";
+  const format = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+  if (seconds < 60) return format.format(-seconds, "second");
+  if (seconds < 3600) return format.format(-Math.round(seconds / 60), "minute");
+  if (seconds < 86_400) return format.format(-Math.round(seconds / 3600), "hour");
+  return format.format(-Math.round(seconds / 86_400), "day");
+}
+setInterval(() => {
+  for (const row of byId("list").querySelectorAll("[data-friend]")) {
+    row.querySelector(".state-text").textContent = stateText(row.dataset.friend, row.dataset.state);
+  }
+}, 15_000);
+
+function showNearby() {
+  const others = lobby.people().filter(({ user: id }) => id !== user && !friends.includes(id));
+  byId("nearby").hidden = others.length === 0;
+  byId("nearby-list").replaceChildren(...others.slice(0, 20).map(({ user: id, page }) => element("li", {},
+    avatar(id),
+    element("span.name.mono", {}, id),
+    element("span.small.muted", {}, GAMES[page] ? `plays ${GAMES[page]}` : ""),
+    element("button.compact", { type: "button", "data-add": id, on: { click: () => add(id) } }, "Add"))));
+}
+
+function log(id, state) {
+  const now = new Date();
+  const list = byId("log");
+  list.prepend(element("li", {},
+    element("time", { datetime: now.toISOString() }, now.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" })),
+    element("span", {}, element("span.mono", {}, id), state === "online" ? " is online" : state === "offline" ? " has gone" : ` is ${state}`)));
+  while (list.children.length > LOG_MAX) list.lastElementChild.remove();
+}
+
+for (const button of document.querySelectorAll("[data-status]")) {
+  button.addEventListener("click", () => setStatus(button.dataset.status));
+}
+
+async function setStatus(next) {
+  const before = status;
+  status = next;
+  showStatus();
+  try {
+    await tt.friends.status(next);
+  } catch (error) {
+    status = before;
+    showStatus();
+    notice(error.message, "bad");
+  }
+}
+
+function showStatus() {
+  for (const button of document.querySelectorAll("[data-status]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.status === status));
+  }
+}
+
+byId("copy-id").addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText(user);
+    notice("Your id is copied.");
+  } catch {
+    getSelection().selectAllChildren(byId("own-id"));
+    notice("Press Ctrl+C to copy the marked id.");
+  }
+});
+
+/** What the page knows, for tests; reading it changes nothing. */
+Object.defineProperty(window, "__demo", {
+  value: Object.freeze({
+    state: () => tt.state,
+    user: () => user,
+    status: () => status,
+    friends: () => Object.fromEntries(friends.map((id) => [id, stateOf(id)])),
+    lobby: () => lobby.people(),
+  }),
+});

@@ -1,0 +1,195 @@
+/** The page of Strike: joins a room, runs the match, and tells what happens. */
+
+import { byId, element } from "../demo/element.js";
+import { invited, nameRoomInAddress, openEntrance, roomOfAddress } from "../demo/entrance.js";
+import { notice, openPage } from "../demo/page.js";
+import { RoomPanel } from "../demo/room-panel.js";
+import { Controls } from "./controls.js";
+import { Match } from "./match.js";
+import { Scene } from "./scene.js";
+import { validGoal } from "./world.js";
+
+const parameters = new URLSearchParams(location.search);
+const TEAM_NAMES = { red: "Red", blue: "Blue" };
+
+/** @type {Match|null} */
+let match = null;
+let room = null;
+let roomName = null;
+
+const { tt, user, lobby } = openPage({
+  page: "strike",
+  root: "../",
+  describe: () => ({ room: roomName, players: room?.members.size ?? 0 }),
+  lobbyChanged: () => entrance.showRooms(),
+});
+const entrance = openEntrance({ page: "strike", rooms: () => lobby.rooms(), enter: (name) => enter(name, chosenTeam()) });
+const panel = new RoomPanel({ tt, user, describe: describeMember });
+const scene = new Scene(byId("arena"));
+const controls = new Controls({
+  canvas: byId("arena"),
+  stick: byId("stick"),
+  trigger: byId("trigger"),
+  toMap: (x, y) => scene.toMap(x, y),
+});
+
+function chosenTeam() {
+  const chosen = document.querySelector("input[name=team]:checked");
+  return chosen instanceof HTMLInputElement && chosen.value ? chosen.value : null;
+}
+
+function goalForNewRoom() {
+  return validGoal(parameters.get("goal") ?? byId("goal").value);
+}
+
+async function enter(name, team) {
+  try {
+    room = await tt.join(`strike/${name}`, { game: "strike", ...(team ? { team } : {}), ...invited() });
+  } catch (error) {
+    notice(error.message, "bad");
+    entrance.show();
+    return;
+  }
+  roomName = name;
+  nameRoomInAddress(name, { team, invite: null });
+  entrance.hide();
+  byId("play").hidden = false;
+  byId("room-label").textContent = name;
+  byId("feed").replaceChildren();
+  scene.resize();
+  match = new Match({ room, clock: tt.clock, goal: goalForNewRoom(), onEvent: tell, onSynced: showScore });
+  controls.enabled = true;
+  panel.enter(room, { room: name, team: null, goal: null });
+  room.on("members", () => {
+    panel.show();
+    lobby.say();
+  });
+  room.on("left", ({ reason } = {}) => {
+    notice(`The room has ended${reason ? `: ${reason}` : "."}`, "bad");
+    leave();
+  });
+  lobby.say();
+  byId("arena").focus({ preventScroll: true });
+}
+
+/** Back to the entrance; the room has been left or has ended. */
+function leave() {
+  match?.close();
+  match = null;
+  room = null;
+  roomName = null;
+  controls.enabled = false;
+  controls.release();
+  byId("play").hidden = true;
+  nameRoomInAddress(null, { team: null });
+  entrance.show();
+  lobby.say();
+}
+
+byId("leave").addEventListener("click", () => {
+  room?.leave().catch(() => {});
+  leave();
+});
+
+function describeMember(id) {
+  const player = match?.world.players.get(id);
+  if (!player) return [element("span.small.muted", {}, "watches")];
+  return [
+    element("span.team", { "data-team": player.team }, TEAM_NAMES[player.team]),
+    element("span.number", { "aria-label": `${player.score} points, ${player.deaths} deaths`, title: "points / deaths" }, `${player.score} / ${player.deaths}`),
+  ];
+}
+
+function showScore() {
+  if (!match) return;
+  const { score, round, goal, wins } = match.world;
+  byId("score-red").textContent = String(score.red);
+  byId("score-blue").textContent = String(score.blue);
+  byId("round").textContent = `Round ${round.number}`;
+  byId("goal-text").textContent = `first to ${goal} · rounds ${wins.red}:${wins.blue}`;
+  panel.show();
+}
+
+/** An event of the match, on the canvas and in words. */
+function tell(event) {
+  scene.show(event, user);
+  if (event.type === "killed") feed(event.by, "struck", event.id);
+  if (event.type === "entered") feed(event.id, "entered");
+  if (event.type === "left") feed(event.id, "left");
+  if (event.type === "won") say(`${TEAM_NAMES[event.team]} wins round ${event.number}`);
+  if (event.type === "round") say(`Round ${event.number} begins`);
+  if (!["fired", "refused"].includes(event.type)) showScore();
+}
+
+function say(text) {
+  byId("told").textContent = text;
+}
+
+function feed(first, verb, second) {
+  const name = (id) => element("b", { "data-team": match?.world.players.get(id)?.team }, id === user ? "You" : id);
+  const line = element("li", {}, name(first), ` ${verb} `, second ? name(second) : null);
+  const list = byId("feed");
+  list.append(line);
+  while (list.children.length > 5) list.firstElementChild.remove();
+  setTimeout(() => line.remove(), 6000);
+  say(line.textContent);
+}
+
+function showOverlay(now) {
+  const overlay = byId("overlay");
+  const [text, team] = overlayText(now);
+  overlay.hidden = text === null;
+  if (text === null || overlay.textContent === text) return;
+  overlay.textContent = text;
+  overlay.dataset.team = team;
+}
+
+/** @returns {[string|null, string]} */
+function overlayText(now) {
+  const { round } = match.world;
+  const seconds = (until) => Math.max(1, Math.ceil((until - now) / 1000));
+  if (tt.state !== "online") return ["Connection lost, coming back…", ""];
+  if (!match.sync.synced) return ["Getting in step with the others…", ""];
+  if (round.winner) return [`${TEAM_NAMES[round.winner]} wins! Next round in ${seconds(round.until)}`, round.winner];
+  if (!match.player) return ["The arena is full: you watch.", ""];
+  if (now < match.player.respawn_at) return [`You are down. Back in ${seconds(match.player.respawn_at)}`, ""];
+  return [null, ""];
+}
+
+let last = performance.now();
+function frame(time) {
+  const seconds = Math.min(0.05, (time - last) / 1000);
+  last = time;
+  if (match) {
+    const now = tt.clock.now();
+    match.step(seconds, controls.read(match.me));
+    scene.draw(match, now);
+    showOverlay(now);
+  }
+  requestAnimationFrame(frame);
+}
+requestAnimationFrame(frame);
+
+if (roomOfAddress()) {
+  entrance.hide();
+  const team = parameters.get("team");
+  tt.ready.then(() => enter(roomOfAddress(), team === "red" || team === "blue" ? team : null), () => entrance.show());
+}
+
+/** What the page knows, for tests; reading it changes nothing. */
+Object.defineProperty(window, "__demo", {
+  value: Object.freeze({
+    state: () => tt.state,
+    user: () => user,
+    room: () => roomName,
+    synced: () => match?.sync.synced ?? false,
+    members: () => (room ? Object.fromEntries([...room.members].map(([id, member]) => [id, { ...member }])) : {}),
+    world: () => match?.world.snapshot() ?? null,
+    score: () => ({ ...(match?.world.score ?? { red: 0, blue: 0 }) }),
+    round: () => ({ ...(match?.world.round ?? {}) }),
+    me: () => (match?.player ? { ...match.me, team: match.player.team, alive: match.living, health: match.player.health } : null),
+    players: () => (match ? [...match.world.players.keys()].map((id) => ({ id, ...match.world.positionAt(id, tt.clock.now() - 100) })) : []),
+    now: () => tt.clock.now(),
+    latency: () => tt.clock.latency,
+  }),
+});

@@ -1,0 +1,102 @@
+/** Two pages play Four to the end; seats and the board outlast a reload. */
+
+import assert from "node:assert/strict";
+
+import { scene } from "./harness.mjs";
+
+const GAME = "/four/?room=garden";
+
+/**
+ * Two players at one table, in the order of their seats.
+ * @param {Parameters<Parameters<typeof scene>[1]>[0]["open"]} open
+ */
+async function atTable(open) {
+  const red = await open(GAME, { user: "1:100" });
+  await red.until(() => window.__demo.seat() === 0);
+  const yellow = await open(GAME, { user: "1:200" });
+  await yellow.until(() => window.__demo.seat() === 1);
+  return { red, yellow };
+}
+
+/**
+ * Drops a disc when it is this player's turn, and waits until both see it.
+ * @param {import("./harness.mjs").Visitor} player
+ * @param {number} column
+ * @param {import("./harness.mjs").Visitor[]} all
+ */
+async function drop(player, column, all) {
+  await player.until(() => window.__demo.myTurn());
+  const before = await player.page.evaluate(() => window.__demo.board());
+  await player.see(`column-${column}`).click();
+  for (const visitor of all) await visitor.until((old) => window.__demo.board() !== old, before);
+}
+
+scene("two pages play a round to four in a row, and begin the next", async ({ open }) => {
+  const { red, yellow } = await atTable(open);
+  const both = [red, yellow];
+  await red.reads("status", "Your turn");
+  await yellow.reads("status", "The other's turn");
+  for (let row = 0; row < 3; row += 1) {
+    await drop(red, 0, both);
+    await drop(yellow, 1, both);
+  }
+  await red.until(() => window.__demo.myTurn());
+  // The last disc by the keyboard.
+  await red.page.keyboard.press("1");
+  await red.reads("status", "You have won!");
+  await yellow.reads("status", "Red wins.");
+  for (const player of both) {
+    await player.reads("wins", "1 : 0");
+    assert.equal(await player.page.locator('[data-line="true"]').count(), 4);
+  }
+  const boards = await Promise.all(both.map(({ page }) => page.evaluate(() => window.__demo.board())));
+  assert.equal(boards[0], boards[1]);
+
+  await yellow.see("new-round").click();
+  for (const player of both) await player.reads("round", "Round 2");
+  await yellow.reads("status", "Your turn");
+});
+
+scene("a reload keeps the seat, the turn and the board", async ({ open }) => {
+  const { red, yellow } = await atTable(open);
+  const both = [red, yellow];
+  await drop(red, 3, both);
+  await drop(yellow, 3, both);
+  await drop(red, 2, both);
+  const board = await yellow.page.evaluate(() => window.__demo.board());
+
+  // Whose turn it is, then whose it is not.
+  for (const [player, seat] of /** @type {const} */ ([[yellow, 1], [red, 0]])) {
+    await player.page.reload();
+    await player.until(() => window.__demo.synced());
+    assert.deepEqual(
+      await player.page.evaluate(() => [window.__demo.seat(), window.__demo.board()]),
+      [seat, board],
+    );
+  }
+  await drop(yellow, 2, both);
+  await drop(red, 4, both);
+});
+
+scene("both pages reload at once, and the game is still there", async ({ open }) => {
+  const { red, yellow } = await atTable(open);
+  const both = [red, yellow];
+  await drop(red, 5, both);
+  const board = await red.page.evaluate(() => window.__demo.board());
+  await Promise.all(both.map(({ page }) => page.reload()));
+  for (const player of both) {
+    await player.until((old) => window.__demo.synced() && window.__demo.board() === old, board);
+  }
+  await drop(yellow, 5, both);
+});
+
+scene("a third page watches, and takes a seat that is given up", async ({ open }) => {
+  const { red, yellow } = await atTable(open);
+  const third = await open(GAME, { user: "1:300" });
+  await third.reads("status", "You watch.");
+  await drop(red, 0, [red, yellow, third]);
+  await yellow.see("stand").click();
+  await third.see("sit-1").click();
+  await third.reads("status", "Your turn");
+  await drop(third, 0, [red, yellow, third]);
+});

@@ -1,0 +1,107 @@
+/** Friends come and go, change their state, and invite each other to games. */
+
+import assert from "node:assert/strict";
+
+import { scene } from "./harness.mjs";
+
+/** A closed page is missed at once, not after the usual time to come back. */
+const SETTINGS = { TURNTABLE_PRESENCE__GRACE_MS: "300" };
+
+/**
+ * @param {import("./harness.mjs").Visitor} visitor
+ * @param {string} friend
+ */
+async function add(visitor, friend) {
+  await visitor.see("add-id").fill(friend);
+  await visitor.see("add").click();
+  await visitor.see(`friend-${friend}`).waitFor();
+}
+
+scene("a friend's page opens, gets busy and closes, and the other page says so", async ({ open }) => {
+  const mel = await open("/friends/", { user: "1:100" });
+  await mel.reads("connection-state", "online");
+  await add(mel, "1:200");
+  await mel.reads("friend-1:200", "offline");
+  await mel.reads("summary", "0 of 1 here");
+
+  const tom = await open("/friends/", { user: "1:200" });
+  await mel.reads("friend-1:200", "online");
+  await mel.reads("summary", "1 of 1 here");
+  await mel.reads("log", "1:200 is online");
+
+  for (const state of ["busy", "idle", "online"]) {
+    await tom.see(`status-${state}`).click();
+    await mel.reads("friend-1:200", state);
+  }
+  await tom.see("status-invisible").click();
+  await mel.reads("friend-1:200", "offline");
+  await tom.see("status-online").click();
+  await mel.reads("friend-1:200", "online");
+
+  await tom.close();
+  await mel.reads("friend-1:200", "offline");
+  await mel.reads("log", "1:200 has gone");
+}, { settings: SETTINGS });
+
+scene("a second tab changes nothing, and only the last one to close is the end", async ({ open }) => {
+  const mel = await open("/friends/", { user: "1:100" });
+  await add(mel, "1:200");
+  const first = await open("/friends/", { user: "1:200" });
+  await mel.reads("friend-1:200", "online");
+  const second = await open("/friends/", { user: "1:200" });
+  await second.reads("connection-state", "online");
+  await first.close();
+  // Something that surely comes after: a third user's arrival.
+  await add(mel, "1:300");
+  const third = await open("/friends/", { user: "1:300" });
+  await mel.reads("friend-1:300", "online");
+  await third.close();
+  await mel.reads("friend-1:300", "offline");
+  await mel.reads("friend-1:200", "online");
+  assert.equal(await mel.see("log").getByText("1:200 has gone").count(), 0);
+  await second.close();
+  await mel.reads("friend-1:200", "offline");
+}, { settings: SETTINGS });
+
+scene("a friend who plays reads busy", async ({ open }) => {
+  const mel = await open("/friends/", { user: "1:100" });
+  await add(mel, "1:200");
+  const tom = await open("/four/?room=garden", { user: "1:200" });
+  await mel.reads("friend-1:200", "busy");
+  await tom.see("leave").click();
+  await mel.reads("friend-1:200", "online");
+});
+
+scene("an invited friend accepts and is in the game", async ({ open }) => {
+  const mel = await open("/friends/", { user: "1:100" });
+  const tom = await open("/friends/", { user: "1:200" });
+  await add(mel, "1:200");
+  await mel.reads("friend-1:200", "online");
+  await mel.see("invite-four-1:200").click();
+  await mel.page.waitForURL("**/four/**");
+  await tom.reads("invite", "1:100");
+  await tom.see("invite-accept").click();
+  await tom.page.waitForURL("**/four/**");
+  await tom.until(() => window.__demo.seat() === 1);
+  await mel.reads("status", "Your turn");
+});
+
+scene("an invitation waits for a friend who is not there, and can be declined", async ({ open }) => {
+  const mel = await open("/four/?room=garden&invite=1:200", { user: "1:100" });
+  await mel.until(() => window.__demo.synced());
+  const tom = await open("/friends/", { user: "1:200" });
+  await tom.see("invite-decline").click();
+  await mel.reads("toasts", "1:200 cannot join now.");
+});
+
+scene("the list is kept through a reload, and a bad id is explained", async ({ open }) => {
+  const mel = await open("/friends/", { user: "1:100" });
+  await add(mel, "1:200");
+  await mel.page.reload();
+  await mel.reads("friend-1:200", "offline");
+  await mel.see("add-id").fill("nonsense");
+  await mel.see("add").click();
+  await mel.reads("add-error", "realm:name");
+  await mel.see("remove-1:200").click();
+  await mel.see("friend-1:200").waitFor({ state: "detached" });
+});

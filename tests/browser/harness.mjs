@@ -1,0 +1,317 @@
+/**
+ * What the browser tests stand on: a server of their own for each scene, and
+ * pages in headless Chromium that are watched for every kind of error.
+ *
+ * ```js
+ * scene("a friend comes", async ({ server, open }) => {
+ *   const mel = await open("/friends/", { user: "1:1" });
+ *   await mel.page.getByTestId("add").click();
+ * });
+ * ```
+ *
+ * A scene ends well only if its own assertions hold, no page had an error that
+ * was not allowed with `visitor.allow(..)`, and the server ended cleanly on
+ * SIGTERM. What a failed one saw is left in target/browser/.
+ */
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { accessSync, constants, mkdirSync } from "node:fs";
+import { once } from "node:events";
+import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const PICTURES = join(ROOT, "target", "browser");
+
+/** How long a scene may take, ms. */
+const SCENE_MS = 120_000;
+/** How long an expected sight on a page is waited for, ms. */
+const SIGHT_MS = 15_000;
+/** How long the server may take to listen, and to end, ms. */
+const SERVER_MS = 20_000;
+/** Lines of the server's log that a failed scene shows. */
+const LOG_LINES = 40;
+
+const CHROMIUM_ARGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** A running turntable with ports of its own. */
+export class Server {
+  /** @param {Record<string, string>} [settings]  environment, such as `TURNTABLE_PRESENCE__GRACE_MS` */
+  constructor(settings = {}) {
+    this.settings = settings;
+    this.listen = "127.0.0.1:0";
+    this.management_listen = "127.0.0.1:0";
+    /** @type {string[]} the last lines of standard output and error */
+    this.log = [];
+  }
+
+  /** Resolves when both listeners are open. */
+  async start() {
+    const binary = process.env.TURNTABLE_BIN ?? join(ROOT, "target", "debug", "turntable");
+    const child = spawn(binary, [], {
+      cwd: ROOT,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        RUST_LOG: "info",
+        ...process.env,
+        ...this.settings,
+        TURNTABLE_SERVER__LISTEN: this.listen,
+        TURNTABLE_MANAGEMENT__LISTEN: this.management_listen,
+      },
+    });
+    this.child = child;
+    this.exited = once(child, "exit");
+    // Whoever waits for the end sees a failed start; nobody else has to.
+    this.exited.catch(() => {});
+    running.add(child);
+    child.once("exit", () => running.delete(child));
+    /** @type {Record<string, string>} */
+    const urls = {};
+    await new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(this.failure("is not listening in time")), SERVER_MS);
+      const read = (/** @type {string} */ line) => {
+        this.note(line);
+        const [, name, url] = /^listening (\w+) (https?:\/\/\S+)$/.exec(line) ?? [];
+        if (name) urls[name] = url;
+        if (urls.server && urls.management) {
+          clearTimeout(timer);
+          resolve(undefined);
+        }
+      };
+      createInterface({ input: child.stdout }).on("line", read);
+      createInterface({ input: child.stderr }).on("line", (line) => this.note(line));
+      child.once("error", (error) => reject(this.failure(`cannot be started: ${error.message}`)));
+      child.once("exit", (code, signal) => {
+        clearTimeout(timer);
+        reject(this.failure(`ended with ${signal ?? code}`));
+      });
+    });
+    this.url = urls.server;
+    this.management_url = urls.management;
+    // A restart takes the same ports again.
+    this.listen = new URL(urls.server).host;
+    this.management_listen = new URL(urls.management).host;
+    return this;
+  }
+
+  /** Ends it in order; resolves when it is gone, rejects if it did not end cleanly. */
+  async stop() {
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), SERVER_MS);
+    this.child.kill("SIGTERM");
+    const [code, signal] = await this.exited;
+    clearTimeout(timer);
+    if (code !== 0) throw this.failure(`did not end cleanly on SIGTERM: ${signal ?? code}`);
+  }
+
+  /** Ends it in order and starts it again on the same ports. */
+  async restart() {
+    await this.stop();
+    await this.start();
+  }
+
+  /** @param {string} line */
+  note(line) {
+    this.log.push(line);
+    if (this.log.length > LOG_LINES) this.log.shift();
+  }
+
+  /** @param {string} what */
+  failure(what) {
+    return new Error([`the server ${what}`, ...this.log].join("\n  "));
+  }
+}
+
+/** One person with a browser profile of its own, and what went wrong on its page. */
+export class Visitor {
+  /**
+   * @param {import("playwright-core").Page} page
+   * @param {string} user
+   */
+  constructor(page, user) {
+    this.page = page;
+    this.user = user;
+    /** @type {string[]} */
+    this.problems = [];
+    /** @type {RegExp[]} */
+    this.allowed = [];
+    page.on("console", (message) => {
+      if (message.type() === "error") this.problem(`console: ${message.text()}`);
+    });
+    page.on("pageerror", (error) => this.problem(`uncaught: ${error.stack ?? error.message}`));
+    page.on("requestfailed", (request) => {
+      const reason = request.failure()?.errorText;
+      // A page that goes away breaks off its own requests.
+      if (reason !== "net::ERR_ABORTED") this.problem(`request: ${request.url()} ${reason}`);
+    });
+    page.on("response", (response) => {
+      if (response.status() >= 400) this.problem(`response: ${response.url()} ${response.status()}`);
+    });
+  }
+
+  /** @param {string} text */
+  problem(text) {
+    this.problems.push(text);
+  }
+
+  /**
+   * Errors that this scene brings about itself, such as refused connections
+   * while the server is away.
+   * @param {RegExp} pattern
+   */
+  allow(pattern) {
+    this.allowed.push(pattern);
+  }
+
+  /** What went wrong and was not allowed. */
+  unexpected() {
+    return this.problems.filter((problem) => !this.allowed.some((pattern) => pattern.test(problem)));
+  }
+
+  /** @param {string} id  a `data-testid` */
+  see(id) {
+    return this.page.getByTestId(id);
+  }
+
+  /**
+   * Waits until the element shows this text.
+   * @param {string} id  a `data-testid`
+   * @param {string|RegExp} text  part of it, or a pattern
+   */
+  async reads(id, text) {
+    const element = this.see(id).filter({ hasText: text, visible: true }).first();
+    await element.waitFor({ timeout: SIGHT_MS }).catch(async (error) => {
+      const shown = await this.see(id).allTextContents().catch(() => []);
+      throw new Error(`${this.user}: ${id} should read ${text}, and reads ${JSON.stringify(shown)}`, { cause: error });
+    });
+  }
+
+  /**
+   * Waits until `found` returns something true in the page, and returns it.
+   * @template A, R
+   * @param {(argument: A) => R} found
+   * @param {A} [argument]
+   */
+  async until(found, argument) {
+    const handle = await this.page.waitForFunction(found, argument, { timeout: SIGHT_MS });
+    return handle.jsonValue();
+  }
+
+  /** Leaves, as one who closes the tab does. */
+  async close() {
+    await this.page.context().close();
+  }
+}
+
+/**
+ * A test with a server and pages of its own.
+ * @param {string} name
+ * @param {(stage: {server: Server, open: (path: string, options?: {user?: string, viewport?: {width: number, height: number}, touch?: boolean, dark?: boolean}) => Promise<Visitor>}) => Promise<void>} play
+ * @param {{settings?: Record<string, string>}} [options]
+ */
+export function scene(name, play, { settings = {} } = {}) {
+  test(name, { timeout: SCENE_MS }, async () => {
+    const server = await new Server(settings).start();
+    /** @type {Visitor[]} */
+    const visitors = [];
+    const open = async (path, { user, viewport, touch = false, dark = false } = {}) => {
+      const context = await (await browser()).newContext({
+        viewport: viewport ?? { width: 1280, height: 800 },
+        hasTouch: touch,
+        colorScheme: dark ? "dark" : "light",
+      });
+      context.setDefaultTimeout(SIGHT_MS);
+      const page = await context.newPage();
+      await page.addInitScript(() => {
+        document.addEventListener("securitypolicyviolation", (event) => {
+          console.error(`policy: ${event.violatedDirective} blocked ${event.blockedURI}`);
+        });
+      });
+      const visitor = new Visitor(page, user ?? `visitor ${visitors.length + 1}`);
+      visitors.push(visitor);
+      const url = new URL(path, server.url);
+      if (user) url.searchParams.set("user", user);
+      await page.goto(url.href);
+      return visitor;
+    };
+    try {
+      await play({ server, open });
+      for (const visitor of visitors) {
+        assert.deepEqual(visitor.unexpected(), [], `the page of ${visitor.user} had errors`);
+      }
+    } catch (error) {
+      const notes = await picture(name, visitors);
+      const told = [...notes, "server:", ...server.log].join("\n  ");
+      await Promise.allSettled([...visitors.map((visitor) => visitor.close()), server.stop()]);
+      const failure = new Error(error.message);
+      failure.stack = `${error.stack}\n  ${told}`;
+      throw failure;
+    }
+    await Promise.all(visitors.map((visitor) => visitor.close()));
+    await server.stop();
+  });
+}
+
+/**
+ * Keeps a picture of each page that is still open.
+ * @param {string} name
+ * @param {Visitor[]} visitors
+ */
+async function picture(name, visitors) {
+  mkdirSync(PICTURES, { recursive: true });
+  const notes = [];
+  for (const visitor of visitors) {
+    notes.push(...visitor.unexpected().map((problem) => `${visitor.user}: ${problem}`));
+    if (visitor.page.isClosed()) continue;
+    const file = `${name} ${visitor.user}.png`.replaceAll(/[^\w.]+/g, "-");
+    const taken = visitor.page.screenshot({ path: join(PICTURES, file), fullPage: true });
+    notes.push(await taken.then(() => `see target/browser/${file}`, (error) => `no picture: ${error.message}`));
+  }
+  return notes;
+}
+
+/** @type {Promise<import("playwright-core").Browser>|null} one for all scenes of a file */
+let started = null;
+
+function browser() {
+  started ??= chromium.launch({ executablePath: executable(), args: CHROMIUM_ARGS, headless: true });
+  return started;
+}
+
+after(async () => (await started)?.close());
+
+/** Chromium's file: `CHROMIUM`, or the first of the usual names on the path. */
+function executable() {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM;
+  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/bin"];
+  const names = ["chromium", "chromium-browser", "google-chrome"];
+  const found = names.flatMap((name) => folders.map((folder) => join(folder, name))).find((file) => {
+    try {
+      accessSync(file, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+  if (!found) throw new Error("no Chromium: install it (cargo xtask test does), or name it with CHROMIUM=PATH");
+  return found;
+}
+
+/** @type {Set<import("node:child_process").ChildProcess>} */
+const running = new Set();
+
+// A test that is killed by its time limit must not leave servers behind.
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});

@@ -1,0 +1,58 @@
+/** Every page opens, connects and fits, in light and dark, on desk and phone. */
+
+import assert from "node:assert/strict";
+
+import { scene } from "./harness.mjs";
+
+const PAGES = {
+  "/": /turntable/,
+  "/strike/": /Strike/,
+  "/four/": /Four/,
+  "/friends/": /Friends/,
+  "/playground/": /Playground/,
+};
+const PHONE = { width: 360, height: 740 };
+
+for (const [path, title] of Object.entries(PAGES)) {
+  scene(`${path} opens and connects`, async ({ open }) => {
+    const mel = await open(path, { user: "1:100" });
+    await mel.reads("connection-state", "online");
+    assert.equal(await mel.page.evaluate(() => window.__demo.user()), "1:100");
+    assert.match(await mel.page.title(), title);
+  });
+
+  scene(`${path} fits a phone in the dark`, async ({ open }) => {
+    const mel = await open(path, { user: "1:100", viewport: PHONE, touch: true, dark: true });
+    await mel.reads("connection-state", "online");
+    const [wide, shown] = await mel.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert.ok(wide <= shown, `${wide} pixels of page on ${shown} of screen`);
+  });
+}
+
+scene("the front page leads to each demo, and the tab stays who it is", async ({ open }) => {
+  const mel = await open("/", { user: "1:100" });
+  for (const demo of ["strike", "four", "friends", "playground"]) {
+    await mel.see(`tile-${demo}`).click();
+    await mel.page.waitForURL(`**/${demo}/?user=*`);
+    await mel.reads("connection-state", "online");
+    assert.equal(await mel.page.evaluate(() => window.__demo.user()), "1:100");
+    await mel.page.goBack();
+  }
+});
+
+scene("the front page lists a game that is open, and the link leads into it", async ({ open }) => {
+  const mel = await open("/four/?room=garden", { user: "1:100" });
+  await mel.until(() => window.__demo.synced());
+  const tom = await open("/", { user: "1:200" });
+  await tom.page.locator('[data-room="four/garden"]').click();
+  await tom.until(() => Object.keys(window.__demo?.members?.() ?? {}).length === 2);
+});
+
+scene("a browser keeps the id it was given at its first visit", async ({ open }) => {
+  const mel = await open("/");
+  await mel.reads("connection-state", "online");
+  const user = await mel.page.evaluate(() => window.__demo.user());
+  assert.match(user, /^1:\d{5}$/);
+  await mel.page.reload();
+  await mel.reads("me", user);
+});

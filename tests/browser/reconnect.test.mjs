@@ -1,0 +1,64 @@
+/** The server goes away and comes back; the pages come back by themselves. */
+
+import { scene } from "./harness.mjs";
+
+/**
+ * While the server is away, attempts to connect fail, and Chromium writes each
+ * of them to the console.
+ * @param {import("./harness.mjs").Visitor[]} visitors
+ */
+function allowFailedConnections(visitors) {
+  for (const visitor of visitors) visitor.allow(/^console: WebSocket connection to .* failed/);
+}
+
+scene("after a restart friends see each other again", async ({ server, open }) => {
+  const mel = await open("/friends/", { user: "1:100" });
+  await mel.see("add-id").fill("1:200");
+  await mel.see("add").click();
+  const tom = await open("/friends/", { user: "1:200" });
+  await mel.reads("friend-1:200", "online");
+  allowFailedConnections([mel, tom]);
+
+  await server.stop();
+  for (const visitor of [mel, tom]) await visitor.reads("connection-state", "reconnecting");
+  await server.start();
+  for (const visitor of [mel, tom]) await visitor.reads("connection-state", "online");
+  await mel.reads("friend-1:200", "online");
+  await tom.see("status-busy").click();
+  await mel.reads("friend-1:200", "busy");
+});
+
+scene("after a restart a game of Four goes on where it was", async ({ server, open }) => {
+  const red = await open("/four/?room=garden", { user: "1:100" });
+  await red.until(() => window.__demo.seat() === 0);
+  const yellow = await open("/four/?room=garden", { user: "1:200" });
+  await yellow.until(() => window.__demo.seat() === 1);
+  allowFailedConnections([red, yellow]);
+  await red.see("column-3").click();
+  await yellow.until(() => window.__demo.myTurn());
+  const board = await red.page.evaluate(() => window.__demo.board());
+
+  await server.restart();
+  for (const player of [red, yellow]) {
+    await player.until((old) => window.__demo.state() === "online" && window.__demo.synced() && window.__demo.board() === old, board);
+  }
+  await yellow.until(() => window.__demo.myTurn());
+  await yellow.see("column-3").click();
+  for (const player of [red, yellow]) await player.until((old) => window.__demo.board() !== old, board);
+});
+
+scene("after a restart Strike's arena has both players again", async ({ server, open }) => {
+  const red = await open("/strike/?room=yard&team=red", { user: "1:100" });
+  const blue = await open("/strike/?room=yard&team=blue", { user: "1:200" });
+  const both = [red, blue];
+  for (const player of both) await player.until(() => window.__demo.players().length === 2);
+  allowFailedConnections(both);
+
+  await server.restart();
+  for (const player of both) {
+    await player.until(() => window.__demo.state() === "online" && window.__demo.synced() && window.__demo.players().length === 2);
+  }
+  const before = await blue.page.evaluate(() => window.__demo.players().find(({ id }) => id === "1:100").y);
+  await red.page.keyboard.down("KeyS");
+  await blue.until((y) => window.__demo.players().find(({ id }) => id === "1:100").y > y + 40, before);
+});

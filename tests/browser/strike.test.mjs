@@ -1,0 +1,108 @@
+/** Two pages play a round of Strike with keys and mouse until one team has won. */
+
+import assert from "node:assert/strict";
+
+import { scene } from "./harness.mjs";
+
+const GOAL = 3;
+const GAME = `/strike/?room=yard&goal=${GOAL}`;
+/** The map's size, and the free lane along its lower rim (static/strike/arena.js). */
+const MAP = { width: 960, height: 600 };
+const LANE = { x: 890, y: 585 };
+
+/**
+ * @param {import("./harness.mjs").Visitor} player
+ */
+async function inArena(player) {
+  await player.until(() => window.__demo.synced() && window.__demo.me()?.alive);
+}
+
+/** Where a point of the map is on the page. */
+async function onPage(player, { x, y }) {
+  const box = await player.see("arena").boundingBox();
+  return [box.x + (x / MAP.width) * box.width, box.y + (y / MAP.height) * box.height];
+}
+
+scene("two pages play a round of Strike until red has won", async ({ open }) => {
+  const red = await open(`${GAME}&team=red`, { user: "1:100" });
+  await inArena(red);
+  const blue = await open(`${GAME}&team=blue`, { user: "1:200" });
+  await inArena(blue);
+  const both = [red, blue];
+  for (const player of both) {
+    await player.until(() => window.__demo.players().length === 2);
+    await player.reads("goal-text", `first to ${GOAL}`);
+    // Down to the lane that no wall crosses, and there to stay.
+    await player.page.keyboard.down("KeyS");
+  }
+  await red.page.mouse.move(...(await onPage(red, LANE)));
+  await red.page.mouse.down();
+  await Promise.all(both.map((player) => player.page.waitForFunction(
+    () => window.__demo.round().winner === "red",
+    undefined,
+    { timeout: 60_000 },
+  )));
+  await red.page.mouse.up();
+  for (const player of both) {
+    await player.reads("score-red", String(GOAL));
+    await player.reads("score-blue", "0");
+    await player.reads("overlay", "Red wins!");
+  }
+  const [ours, theirs] = await Promise.all(both.map(({ page }) => page.evaluate(() => {
+    const { score, wins, players } = window.__demo.world();
+    return { score, wins, deaths: Object.fromEntries(players.map(({ id, deaths }) => [id, deaths])) };
+  })));
+  assert.deepEqual(ours, { score: { red: GOAL, blue: 0 }, wins: { red: 1, blue: 0 }, deaths: { "1:100": 0, "1:200": GOAL } });
+  assert.deepEqual(theirs, ours);
+  for (const player of both) {
+    await player.reads("round", "Round 2");
+    await player.reads("score-red", "0");
+  }
+});
+
+scene("movement is seen on the other page", async ({ open }) => {
+  const red = await open(`${GAME}&team=red`, { user: "1:100" });
+  await inArena(red);
+  const blue = await open(`${GAME}&team=blue`, { user: "1:200" });
+  await inArena(blue);
+  const before = await blue.until(() => window.__demo.players().find(({ id }) => id === "1:100"));
+  await red.page.keyboard.down("ArrowRight");
+  await blue.until((x) => window.__demo.players().find(({ id }) => id === "1:100").x > x + 60, before.x);
+  await red.page.keyboard.up("ArrowRight");
+  // Both pages come to rest on the same place.
+  const rest = await red.until(() => {
+    const { x, y, vx, vy } = window.__demo.me();
+    return vx === 0 && vy === 0 && { x: Math.round(x), y: Math.round(y) };
+  });
+  await blue.until(({ x, y }) => {
+    const seen = window.__demo.players().find(({ id }) => id === "1:100");
+    return Math.abs(seen.x - x) <= 1 && Math.abs(seen.y - y) <= 1;
+  }, rest);
+});
+
+scene("who leaves is gone from the arena of the others", async ({ open }) => {
+  const red = await open(`${GAME}&team=red`, { user: "1:100" });
+  await inArena(red);
+  const blue = await open(`${GAME}&team=blue`, { user: "1:200" });
+  await inArena(blue);
+  await red.until(() => window.__demo.players().length === 2);
+  await blue.see("leave").click();
+  await red.until(() => window.__demo.players().length === 1 && !("1:200" in window.__demo.members()));
+  await blue.see("entrance").waitFor();
+});
+
+scene("fingers steer and fire", async ({ open }) => {
+  const mel = await open(`${GAME}&team=red`, { user: "1:100", viewport: { width: 390, height: 800 }, touch: true });
+  await inArena(mel);
+  const before = await mel.page.evaluate(() => window.__demo.me().x);
+  const { x, y, width, height } = await mel.see("stick").boundingBox();
+  // Playwright's touchscreen can only tap; a drag takes the protocol below it.
+  const session = await mel.page.context().newCDPSession(mel.page);
+  const point = { x: x + width - 4, y: y + height / 2 };
+  await session.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [point] });
+  await mel.until((from) => window.__demo.me().x > from + 30, before);
+  await session.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+  await mel.until(() => window.__demo.me().vx === 0);
+  await mel.see("fire").tap();
+  await mel.until(() => window.__demo.world().players[0].shot !== null);
+});

@@ -1,0 +1,92 @@
+//! Running other programs: what is run is printed first, its output is passed
+//! on line by line as it comes, and test counts are read from it on the way.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+
+use crate::tally::{Runner, Tally};
+
+/// Runs `command` to its end and counts its tests.
+///
+/// # Errors
+/// Where the program cannot be started. That it failed is no error here: see
+/// the status.
+pub(crate) fn tallied(command: &mut Command, runner: Runner) -> Result<(ExitStatus, Tally)> {
+    println!("    $ {}", shown(command));
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("{} cannot be started", shown(command)))?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let tally = thread::scope(|scope| {
+        let errors = scope.spawn(|| passed_on(stderr, runner));
+        let mut tally = passed_on(stdout, runner);
+        tally += errors.join().unwrap_or_default();
+        tally
+    });
+    Ok((child.wait()?, tally))
+}
+
+/// Runs `command`; anything but success is an error.
+///
+/// # Errors
+/// Where the program cannot be started or fails.
+pub(crate) fn checked(command: &mut Command) -> Result<()> {
+    let (status, _) = tallied(command, Runner::None)?;
+    if !status.success() {
+        bail!("{} failed: {status}", shown(command));
+    }
+    Ok(())
+}
+
+/// Runs `command` unseen and returns what it wrote to standard output.
+///
+/// # Errors
+/// Where the program cannot be started or fails; its standard error is in the
+/// message.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("{} cannot be started", shown(command)))?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        bail!("{} failed: {}\n{errors}", shown(command), output.status);
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The command as one would type it, its own environment variables included.
+fn shown(command: &Command) -> String {
+    let variables = command
+        .get_envs()
+        .filter_map(|(name, value)| Some(format!("{}={:?}", name.to_string_lossy(), value?)));
+    let program = Path::new(command.get_program());
+    let words = std::iter::once(program.file_name().unwrap_or(program.as_os_str()))
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy().into_owned());
+    variables.chain(words).collect::<Vec<_>>().join(" ")
+}
+
+fn passed_on(stream: Option<impl Read>, runner: Runner) -> Tally {
+    let mut tally = Tally::default();
+    let Some(stream) = stream else { return tally };
+    let mut reader = BufReader::new(stream);
+    let mut line = Vec::new();
+    // Output that is not UTF-8 must not end the reading, or the child would
+    // stall on a full pipe: bytes, not `lines()`.
+    while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
+        let text = String::from_utf8_lossy(&line);
+        tally += runner.count(&text);
+        // A reader of ours that went away (`| head`) is no reason to stop.
+        let _ = write!(std::io::stdout().lock(), "    {text}");
+        line.clear();
+    }
+    tally
+}

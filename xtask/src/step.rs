@@ -1,0 +1,329 @@
+//! The steps of `cargo xtask test`, in the order in which they run.
+//!
+//! The order is the cheapest first answer, and one build for all: every step
+//! uses the dev profile, and `build` makes the binary that both the
+//! integration and the browser tests start, with the features of the whole
+//! workspace.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use anyhow::{Context, Result, bail};
+
+use crate::licence;
+use crate::machine::Machine;
+use crate::process;
+use crate::tally::{Runner, Tally};
+
+/// One named check, or the preparation of something that others need.
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// Steps that must have passed; all stand above this one in [`STEPS`].
+    pub(crate) needs: &'static [&'static str],
+    pub(crate) run: fn(&Machine) -> Result<Report>,
+}
+
+/// What a step came to.
+pub(crate) struct Report {
+    pub(crate) tally: Tally,
+    /// Something that the reader must know although nothing failed.
+    pub(crate) note: Option<&'static str>,
+}
+
+/// All steps; a step is above those that need it.
+pub(crate) const STEPS: &[Step] = &[
+    Step {
+        name: "fmt",
+        about: "Rust sources are formatted",
+        needs: &[],
+        run: |machine| {
+            check(
+                machine
+                    .command(crate::machine::cargo())
+                    .args(["fmt", "--all", "--check"]),
+            )
+        },
+    },
+    Step {
+        name: "node",
+        about: "Node is there, node_modules is as package-lock.json says",
+        needs: &[],
+        run: |machine| machine.ensure_node_modules().map(|()| one()),
+    },
+    Step {
+        name: "types",
+        about: "the JavaScript client's types are sound (tsc --checkJs)",
+        needs: &["node"],
+        run: |machine| check(machine.command("npm").args(["run", "types"])),
+    },
+    Step {
+        name: "dts",
+        about: "the type declarations in static/ are what tsc makes of the library",
+        needs: &["node"],
+        run: declarations,
+    },
+    Step {
+        name: "client",
+        about: "tests of the JavaScript client",
+        needs: &["node"],
+        run: |machine| {
+            tests(
+                machine.command("npm").args(["run", "test:client"]),
+                Runner::Node,
+            )
+        },
+    },
+    Step {
+        name: "demos",
+        about: "tests of the demos' rules",
+        needs: &["node"],
+        run: |machine| node_tests(machine, "tests/demos"),
+    },
+    Step {
+        name: "licences",
+        about: "licences and bans of deny.toml (cargo-deny, or our own check of licences)",
+        needs: &[],
+        run: licences,
+    },
+    Step {
+        name: "clippy",
+        about: "clippy on all targets, warnings are errors",
+        needs: &[],
+        run: |machine| {
+            check(machine.cargo("clippy").args([
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]))
+        },
+    },
+    Step {
+        name: "doc",
+        about: "the documentation builds without warnings",
+        needs: &[],
+        run: |machine| {
+            check(
+                machine
+                    .cargo("doc")
+                    .args(["--workspace", "--no-deps"])
+                    .env("RUSTDOCFLAGS", "-D warnings"),
+            )
+        },
+    },
+    Step {
+        name: "build",
+        about: "the server and all Rust tests build (dev profile)",
+        needs: &[],
+        run: |machine| {
+            check(
+                machine
+                    .cargo("build")
+                    .args(["--workspace", "--lib", "--bins", "--tests"]),
+            )
+        },
+    },
+    Step {
+        name: "test",
+        about: "unit and integration tests, fuzz corpus replay",
+        needs: &["build"],
+        run: rust_tests,
+    },
+    Step {
+        name: "doctest",
+        about: "the examples in the documentation",
+        needs: &["build"],
+        run: |machine| {
+            tests(
+                machine.cargo("test").args(["--doc", "-p", "turntable"]),
+                Runner::Libtest,
+            )
+        },
+    },
+    Step {
+        name: "chromium",
+        about: "Chromium is there",
+        needs: &[],
+        run: |machine| {
+            let chromium = machine.ensure_chromium()?;
+            println!("    {}", chromium.display());
+            Ok(one())
+        },
+    },
+    Step {
+        name: "browser",
+        about: "the pages in headless Chromium, against the server",
+        needs: &["node", "build", "chromium"],
+        run: |machine| node_tests(machine, "tests/browser"),
+    },
+];
+
+fn one() -> Report {
+    Report {
+        tally: Tally::ONE_PASSED,
+        note: None,
+    }
+}
+
+/// A command that is one check by itself.
+fn check(command: &mut Command) -> Result<Report> {
+    process::checked(command).map(|()| one())
+}
+
+/// A command that runs tests.
+fn tests(command: &mut Command, runner: Runner) -> Result<Report> {
+    let (status, tally) = process::tallied(command, runner)?;
+    Ok(Report {
+        tally: judged(status, tally),
+        note: None,
+    })
+}
+
+/// A runner that failed without naming a failed test (it did not compile, it
+/// crashed) is one failure.
+fn judged(status: ExitStatus, tally: Tally) -> Tally {
+    let mut tally = tally;
+    if !status.success() && tally.failed == 0 {
+        tally += Tally::ONE_FAILED;
+    }
+    tally
+}
+
+fn rust_tests(machine: &Machine) -> Result<Report> {
+    let targets = [
+        "--workspace",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--no-fail-fast",
+    ];
+    if machine.has_cargo_tool("nextest") {
+        let mut command = machine.command(crate::machine::cargo());
+        command.args(["nextest", "run", "--locked"]).args(targets);
+        return tests(&mut command, Runner::Nextest);
+    }
+    println!("    cargo-nextest is not installed: using cargo test");
+    tests(machine.cargo("test").args(targets), Runner::Libtest)
+}
+
+fn licences(machine: &Machine) -> Result<Report> {
+    if machine.has_cargo_tool("deny") {
+        let mut command = machine.command(crate::machine::cargo());
+        command.args(["deny", "--locked", "check", "licenses", "bans", "sources"]);
+        return check(&mut command);
+    }
+    licence::check(machine)?;
+    Ok(Report {
+        tally: Tally::ONE_PASSED,
+        note: Some(
+            "BANS WERE NOT CHECKED: cargo-deny is not installed (cargo install cargo-deny \
+             --locked); licences were checked against deny.toml without it",
+        ),
+    })
+}
+
+/// Makes the declarations again, beside the committed ones, and compares.
+fn declarations(machine: &Machine) -> Result<Report> {
+    let made = machine.target.join("types");
+    if made.exists() {
+        fs::remove_dir_all(&made)?;
+    }
+    process::checked(
+        machine
+            .command("npm")
+            .args(["run", "build:types", "--", "--outDir"])
+            .arg(&made),
+    )?;
+    let committed = machine.root.join("static");
+    let stale: Vec<String> = files(&made)?
+        .iter()
+        .map(|file| file.strip_prefix(&made).unwrap_or(file))
+        .filter(|file| {
+            let [made, committed] =
+                [&made, &committed].map(|folder| fs::read(folder.join(file)).ok());
+            made != committed
+        })
+        .map(|file| format!("static/{}", file.display()))
+        .collect();
+    if !stale.is_empty() {
+        bail!(
+            "out of date, mend with `npm run build:types`: {}",
+            stale.join(", ")
+        );
+    }
+    if !made.join("turntable.d.ts").is_file() {
+        bail!("tsc made no turntable.d.ts");
+    }
+    Ok(one())
+}
+
+/// All files below a folder.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Runs the test files of a folder with Node's own runner.
+fn node_tests(machine: &Machine, folder: &str) -> Result<Report> {
+    let mut files = files(&machine.root.join(folder))?;
+    files.retain(|file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        [".test.mjs", ".test.js"]
+            .iter()
+            .any(|end| name.ends_with(end))
+    });
+    if files.is_empty() {
+        bail!("no *.test.mjs in {folder}");
+    }
+    let files = files
+        .iter()
+        .map(|file| file.strip_prefix(&machine.root).unwrap_or(file));
+    let mut command = machine.command("node");
+    command
+        // One file at a time: browsers on two cores get in each other's way.
+        .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
+        .args(files)
+        .env("TURNTABLE_BIN", binary(&machine.target));
+    tests(&mut command, Runner::Node)
+}
+
+fn binary(target: &Path) -> PathBuf {
+    target
+        .join("debug")
+        .join(format!("turntable{}", env::consts::EXE_SUFFIX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_step_needs_stands_above_it() {
+        for (at, step) in STEPS.iter().enumerate() {
+            for need in step.needs {
+                let stands = STEPS.iter().position(|other| other.name == *need);
+                assert!(
+                    stands.is_some_and(|stands| stands < at),
+                    "{}: {need}",
+                    step.name
+                );
+            }
+        }
+    }
+}

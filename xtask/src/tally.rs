@@ -1,0 +1,154 @@
+//! How many tests passed and failed, read from what a test runner prints.
+//!
+//! Each runner has its own summary; only the summary of the runner that was
+//! started is looked for, since a failing test may print that of another.
+
+use std::ops::AddAssign;
+
+/// Counts of tests; a check that has no tests of its own counts as one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+}
+
+impl Tally {
+    pub(crate) const ONE_PASSED: Self = Self {
+        passed: 1,
+        failed: 0,
+    };
+    pub(crate) const ONE_FAILED: Self = Self {
+        passed: 0,
+        failed: 1,
+    };
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+/// Whose summary to look for in the output of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Runner {
+    /// No test runner: the exit status says it all.
+    None,
+    /// `cargo nextest run`: one line `Summary [..] N tests run: ..`.
+    Nextest,
+    /// `cargo test`: a line `test result: ..` for each test binary.
+    Libtest,
+    /// `node --test`, reporters spec and tap: lines `pass N` and `fail N`.
+    Node,
+}
+
+impl Runner {
+    /// What one line of output adds to the count.
+    pub(crate) fn count(self, line: &str) -> Tally {
+        let line = without_colours(line);
+        let line = line.trim();
+        match self {
+            Self::None => Tally::default(),
+            Self::Nextest => match line.split_once(" run: ") {
+                Some((head, counts)) if head.starts_with("Summary [") => sum(counts, ','),
+                _ => Tally::default(),
+            },
+            Self::Libtest => match line.strip_prefix("test result: ") {
+                Some(counts) => sum(counts.split_once(". ").map_or("", |(_, rest)| rest), ';'),
+                None => Tally::default(),
+            },
+            Self::Node => {
+                let counts = line
+                    .strip_prefix("# ")
+                    .or_else(|| line.strip_prefix("\u{2139} "));
+                match counts.and_then(|counts| counts.split_once(' ')) {
+                    Some(("pass", number)) => Tally {
+                        passed: number.parse().unwrap_or(0),
+                        failed: 0,
+                    },
+                    Some(("fail" | "cancelled", number)) => Tally {
+                        passed: 0,
+                        failed: number.parse().unwrap_or(0),
+                    },
+                    _ => Tally::default(),
+                }
+            }
+        }
+    }
+}
+
+/// Adds up `3 passed, 1 failed, 2 timed out` (whatever else is counted there
+/// neither passed nor failed).
+fn sum(counts: &str, separator: char) -> Tally {
+    let mut tally = Tally::default();
+    for count in counts.split(separator) {
+        let Some((number, what)) = count.trim().split_once(' ') else {
+            continue;
+        };
+        let Ok(number) = number.parse::<usize>() else {
+            continue;
+        };
+        if what.starts_with("passed") {
+            tally.passed += number;
+        } else if ["failed", "exec failed", "timed out"]
+            .iter()
+            .any(|failure| what.starts_with(failure))
+        {
+            tally.failed += number;
+        }
+    }
+    tally
+}
+
+/// The line without its terminal colour sequences (`ESC [ .. m`).
+fn without_colours(line: &str) -> String {
+    let mut plain = String::with_capacity(line.len());
+    let mut inside = false;
+    for c in line.chars() {
+        match (inside, c) {
+            (false, '\u{1b}') => inside = true,
+            (false, c) => plain.push(c),
+            (true, 'm') => inside = false,
+            (true, _) => {}
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(passed: usize, failed: usize) -> Tally {
+        Tally { passed, failed }
+    }
+
+    #[test]
+    fn nextest_summary_is_counted_with_colours_and_time_outs() {
+        let line = "\u{1b}[32;1m     Summary\u{1b}[0m [   1.013s] 9 tests run: 5 passed (1 slow), \
+                    1 failed, 2 timed out, 1 exec failed, 3 skipped";
+        assert_eq!(Runner::Nextest.count(line), tally(5, 4));
+    }
+
+    #[test]
+    fn output_of_another_runner_is_not_counted() {
+        let line = "test result: FAILED. 0 passed; 1 failed; 0 ignored";
+        assert_eq!(Runner::Nextest.count(line), tally(0, 0));
+        assert_eq!(Runner::None.count(line), tally(0, 0));
+    }
+
+    #[test]
+    fn libtest_results_are_counted() {
+        let line = "test result: FAILED. 7 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out";
+        assert_eq!(Runner::Libtest.count(line), tally(7, 2));
+    }
+
+    #[test]
+    fn node_counts_come_from_both_reporters() {
+        assert_eq!(Runner::Node.count("# pass 12"), tally(12, 0));
+        assert_eq!(Runner::Node.count("\u{2139} fail 3"), tally(0, 3));
+        assert_eq!(Runner::Node.count("\u{2139} cancelled 1"), tally(0, 1));
+        assert_eq!(Runner::Node.count("# tests 12"), tally(0, 0));
+    }
+}

@@ -1,0 +1,169 @@
+//! `cargo xtask test`: runs the steps of [`STEPS`], all of them or those that
+//! are named, and goes on past failures so that one run tells everything.
+//!
+//! The last line is `N passed, N failed`: tests where a step has tests, and
+//! one for each step that is a check by itself.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::machine::Machine;
+use crate::step::{Report, STEPS, Step};
+use crate::tally::Tally;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run these steps alone, and what they need
+    #[arg(long, value_delimiter = ',', value_name = "STEP")]
+    only: Vec<String>,
+    /// List the steps and run none
+    #[arg(long)]
+    list: bool,
+}
+
+/// How one step ended.
+struct Outcome {
+    name: &'static str,
+    tally: Tally,
+    took: Duration,
+    remark: Option<String>,
+}
+
+/// # Errors
+/// Where a step's name is unknown or any step failed.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.list {
+        for step in STEPS {
+            println!("{:<10} {}", step.name, step.about);
+        }
+        return Ok(());
+    }
+    let steps = chosen(&args.only)?;
+    let machine = Machine::look()?;
+    let start = Instant::now();
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for (number, step) in steps.iter().enumerate() {
+        println!(
+            "\n==> [{}/{}] {}: {}",
+            number + 1,
+            steps.len(),
+            step.name,
+            step.about
+        );
+        let outcome = perform(step, &machine, &outcomes);
+        println!("<== {}", line(&outcome));
+        outcomes.push(outcome);
+    }
+    let total = print_summary(&outcomes, start.elapsed());
+    if total.failed > 0 {
+        // The summary has said it all; anyhow's message would follow the
+        // closing line.
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+/// The steps that were asked for and what they need, in the order of [`STEPS`].
+fn chosen(only: &[String]) -> Result<Vec<&'static Step>> {
+    if only.is_empty() {
+        return Ok(STEPS.iter().collect());
+    }
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    for name in only {
+        match STEPS.iter().find(|step| step.name == name) {
+            Some(step) => names.insert(step.name),
+            None => bail!("no step is called `{name}`: cargo xtask test --list names them"),
+        };
+    }
+    // Needs stand above the steps that have them, so one pass upwards finds all.
+    for step in STEPS.iter().rev() {
+        if names.contains(step.name) {
+            names.extend(step.needs);
+        }
+    }
+    Ok(STEPS
+        .iter()
+        .filter(|step| names.contains(step.name))
+        .collect())
+}
+
+fn perform(step: &Step, machine: &Machine, before: &[Outcome]) -> Outcome {
+    let start = Instant::now();
+    let missing = before
+        .iter()
+        .find(|outcome| step.needs.contains(&outcome.name) && outcome.tally.failed > 0);
+    let (tally, remark) = match missing {
+        Some(missing) => (
+            Tally::ONE_FAILED,
+            Some(format!(
+                "not run: it needs the step {}, which failed",
+                missing.name
+            )),
+        ),
+        None => match (step.run)(machine) {
+            Ok(Report { tally, note }) => (tally, note.map(str::to_owned)),
+            Err(error) => (Tally::ONE_FAILED, Some(format!("{error:#}"))),
+        },
+    };
+    Outcome {
+        name: step.name,
+        tally,
+        took: start.elapsed(),
+        remark,
+    }
+}
+
+fn line(outcome: &Outcome) -> String {
+    let Tally { passed, failed } = outcome.tally;
+    let verdict = if failed > 0 { "FAILED" } else { "ok" };
+    let mut line = format!(
+        "{:<10} {verdict:<6} {passed:>5} passed {failed:>3} failed {:>7.1} s",
+        outcome.name,
+        outcome.took.as_secs_f64()
+    );
+    if let Some(remark) = &outcome.remark {
+        for part in remark.lines() {
+            line += &format!("\n           ! {part}");
+        }
+    }
+    line
+}
+
+fn print_summary(outcomes: &[Outcome], took: Duration) -> Tally {
+    println!("\n==> summary ({:.0} s)", took.as_secs_f64());
+    let mut total = Tally::default();
+    for outcome in outcomes {
+        println!("{}", line(outcome));
+        total += outcome.tally;
+    }
+    println!("\n{} passed, {} failed", total.passed, total.failed);
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(only: &[&str]) -> Vec<&'static str> {
+        let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
+        chosen(&only)
+            .map(|steps| steps.iter().map(|step| step.name).collect())
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn a_named_step_brings_what_it_needs_in_order() {
+        assert_eq!(
+            names(&["browser", "fmt"]),
+            ["fmt", "node", "build", "chromium", "browser"]
+        );
+        assert_eq!(names(&[]).len(), STEPS.len());
+    }
+
+    #[test]
+    fn an_unknown_step_is_refused() {
+        assert!(chosen(&["nonsense".to_owned()]).is_err());
+    }
+}
