@@ -8,6 +8,8 @@
 mod decode;
 mod encode;
 mod field;
+#[cfg(test)]
+mod tests;
 
 pub use decode::{DecodeError, DecodeLimits, decode};
 pub use encode::{USERCHANGE_HEAD, USERCHANGE_TAIL, encode, presence_fragment, presence_key};
