@@ -1,6 +1,8 @@
 //! Who goes, for good or for a while: `leavegame`, connections that drop and
 //! return, sessions that end, seats that run out, and what an operator decides.
 
+use std::slice;
+
 use super::{Effect, EndReason, Outcome, Room, not_member};
 use crate::id::UserId;
 use crate::model::session_ref::SessionRef;
@@ -23,7 +25,7 @@ impl Room {
         if self.members.get(user.as_str()).is_none() {
             return Err(not_member("leavegame"));
         }
-        let mut effects = self.remove(&[user.clone()], Some(session), now_ms);
+        let mut effects = self.remove(slice::from_ref(user), Some(session), now_ms);
         if id.is_some() {
             effects.push(Effect::Send {
                 session,
@@ -50,7 +52,7 @@ impl Room {
             return Vec::new();
         }
         if seat_ms == 0 {
-            return self.remove(&[user.clone()], None, now_ms);
+            return self.remove(slice::from_ref(user), None, now_ms);
         }
         member.seat_until_ms = Some(now_ms.saturating_add(seat_ms));
         let mut effects = self.flush();
@@ -82,7 +84,7 @@ impl Room {
             return Vec::new();
         };
         if member.forget(session) && !member.is_connected() {
-            return self.remove(&[user.clone()], None, now_ms);
+            return self.remove(slice::from_ref(user), None, now_ms);
         }
         Vec::new()
     }
@@ -98,7 +100,7 @@ impl Room {
                 "the user is not a member of this room",
             ));
         }
-        Ok(self.remove(&[user.clone()], None, now_ms))
+        Ok(self.remove(slice::from_ref(user), None, now_ms))
     }
 
     /// An operator ends the room: every member is told that all left.
@@ -171,7 +173,8 @@ impl Room {
             detached.retain(|session| *session != leaver);
             effects.push(Effect::Detach(leaver));
         }
-        if !users.is_empty() && !(self.members.is_empty() && detached.is_empty()) {
+        let is_heard = !self.members.is_empty() || !detached.is_empty();
+        if is_heard && !users.is_empty() {
             let left = users.iter().map(|user| (user.clone(), MemberChange::Left));
             effects.push(self.change(left));
         }
