@@ -15,6 +15,9 @@ pub const HALF_WINDOW_MS: f64 = 20_000.0;
 /// The fastest that two clocks are taken to drift apart: 200 ms in 1,000 s.
 pub const DRIFT_MAX: f64 = 200e-6;
 
+/// The round trip that counts at most, in ms, where nobody chooses another.
+pub const ROUND_TRIP_MAX_MS: f64 = 2_000.0;
+
 /// Beyond this a clock reading has no whole milliseconds any more.
 const READING_MAX_MS: f64 = 9_007_199_254_740_992.0;
 
@@ -212,7 +215,7 @@ mod tests {
     use super::*;
     use crate::model::timestamp::Corrector;
 
-    const RTT_MAX_MS: f64 = 2_000.0;
+    const RTT_MAX_MS: f64 = ROUND_TRIP_MAX_MS;
     const MAX_LAG_MS: u64 = 1_000;
 
     #[test]
@@ -303,6 +306,18 @@ mod tests {
         clock.time_exchange(1_000.0, 5_000.0);
         let estimate = clock.offset(5_000.0, RTT_MAX_MS).unwrap();
         assert_eq!(estimate.offset_ms, 4_000.0);
+    }
+
+    #[test]
+    fn a_sample_older_than_the_window_is_forgotten() {
+        let mut clock = Clock::new();
+        clock.time_exchange(0.0, 100.0);
+        clock.time_exchange(0.0, 200.0);
+        let offset_ms = |clock: &Clock| clock.offset(60_000.0, RTT_MAX_MS).unwrap().offset_ms;
+        assert_eq!(offset_ms(&clock), 100.0);
+        let later_ms = 2.0 * HALF_WINDOW_MS + 100.0;
+        clock.time_exchange(later_ms - 300.0, later_ms);
+        assert_eq!(offset_ms(&clock), 300.0);
     }
 
     /// A path with its own delay each way, and jitter on top.
