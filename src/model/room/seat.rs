@@ -10,6 +10,9 @@ use crate::model::timestamp::Corrector;
 use crate::reason::ErrorCode;
 use crate::wire::packet::{ErrorBody, MemberChange, ReplyData, RequestId, ServerPacket};
 
+/// Members that left whose last stamps are remembered; the oldest go first.
+const LEFT_MAX: usize = 1_024;
+
 impl Room {
     /// `leavegame`: the user leaves, with all its sessions.
     ///
@@ -164,6 +167,7 @@ impl Room {
                 self.left.retain(|(left, _)| left != user);
                 self.left.push((user.clone(), member.corrector.last_ms()));
             }
+            self.left.drain(..self.left.len().saturating_sub(LEFT_MAX));
             for rule in &mut self.rules {
                 rule.left(user, now_ms);
             }
