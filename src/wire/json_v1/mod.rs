@@ -5,6 +5,7 @@
 //! fields that its command has, opaque data is kept as the text it came as.
 //! Writing appends to a buffer, usually behind the room for a frame's header.
 
+mod command;
 mod decode;
 mod encode;
 mod field;
