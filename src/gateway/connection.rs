@@ -73,6 +73,8 @@ pub struct Connection {
     pub is_blocked: bool,
     /// Whether the socket has input that was not read.
     pub has_unread: bool,
+    /// Whether a close frame is among the direct ones, or was.
+    last_is_queued: bool,
 }
 
 impl Connection {
@@ -93,6 +95,7 @@ impl Connection {
             was_heard: true,
             is_blocked: false,
             has_unread: false,
+            last_is_queued: false,
         }
     }
 
@@ -109,6 +112,21 @@ impl Connection {
     #[must_use]
     pub fn is_paused(&self) -> bool {
         matches!(self.phase, Phase::Identifying(_))
+    }
+
+    /// Whether a close frame was sent or answered.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.last_is_queued
+    }
+
+    /// Puts the last frame; what the session still has is not for this
+    /// connection any more.
+    pub fn begin_closing(&mut self, last: Frame) {
+        self.phase = Phase::Closing;
+        self.held = None;
+        self.last_is_queued = true;
+        self.push(last);
     }
 
     /// Puts a frame of the connection itself in front of the session's.
@@ -178,22 +196,14 @@ impl Connection {
     ) -> std::io::Result<Written> {
         let mut written = Written::default();
         loop {
-            let mut slices = SmallVec::<[IoSlice<'_>; SLICES_MAX]>::new();
-            self.gather(outbox.as_deref(), &mut slices);
-            if slices.is_empty() {
-                self.is_blocked = false;
-                written.is_drained = true;
-                return Ok(written);
-            }
-            let result = match slices.as_slice() {
-                // A plain write is cheaper than a vector of one.
-                [only] => self.stream.write(only),
-                many => self.stream.write_vectored(many),
-            };
-            drop(slices);
-            match result {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => {
+            match self.write_once(outbox.as_deref()) {
+                Ok(None) => {
+                    self.is_blocked = false;
+                    written.is_drained = true;
+                    return Ok(written);
+                }
+                Ok(Some(0)) => return Err(ErrorKind::WriteZero.into()),
+                Ok(Some(count)) => {
                     written.calls += 1;
                     written.bytes += count;
                     self.advance(count, outbox.as_deref_mut(), kept_bytes_max);
@@ -205,6 +215,18 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// One call to write. `None` where nothing waits.
+    fn write_once(&self, outbox: Option<&Outbox<Frame>>) -> std::io::Result<Option<usize>> {
+        let mut slices = SmallVec::<[IoSlice<'_>; SLICES_MAX]>::new();
+        self.gather(outbox, &mut slices);
+        match slices.as_slice() {
+            [] => Ok(None),
+            // A plain write is cheaper than a vector of one.
+            [only] => (&self.stream).write(only).map(Some),
+            many => (&self.stream).write_vectored(many).map(Some),
         }
     }
 
@@ -228,18 +250,14 @@ impl Connection {
     }
 
     /// Notes that the socket took `count` bytes.
-    fn advance(
-        &mut self,
-        count: usize,
-        outbox: Option<&mut Outbox<Frame>>,
-        kept_bytes_max: usize,
-    ) {
+    fn advance(&mut self, count: usize, outbox: Option<&mut Outbox<Frame>>, kept_bytes_max: usize) {
         let mut left = self.offset + count;
         let mut whole = 0;
         let mut lengths = outbox.as_ref().map(|outbox| outbox.waiting());
         let mut next = move || lengths.as_mut()?.next().map(FrameLength::length);
         let mut open = None;
-        if self.offset > 0 && self.offset_is_outbox
+        if self.offset > 0
+            && self.offset_is_outbox
             && let Some(length) = next()
         {
             if left >= length {
@@ -320,7 +338,11 @@ mod tests {
 
     #[test]
     fn a_connection_is_small() {
-        assert!(size_of::<Connection>() <= 136, "{}", size_of::<Connection>());
+        assert!(
+            size_of::<Connection>() <= 136,
+            "{}",
+            size_of::<Connection>()
+        );
     }
 
     #[test]
@@ -347,7 +369,11 @@ mod tests {
         connection.push(Frame::raw(b" close"));
         connection.part(&outbox);
         assert_eq!(connection.take_direct(), b"sage close");
-        assert_eq!(outbox.waiting().count(), 1, "it is not written for the session");
+        assert_eq!(
+            outbox.waiting().count(),
+            1,
+            "it is not written for the session"
+        );
     }
 
     proptest! {

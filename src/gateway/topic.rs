@@ -61,7 +61,9 @@ impl Topics {
     /// to it or above it with subpaths. A session may come more than once.
     pub fn covering(&self, path: &ChannelId) -> Vec<u32> {
         let mut found = Vec::new();
-        let above = path.ancestors().filter_map(|path| ChannelId::parse(path).ok());
+        let above = path
+            .ancestors()
+            .filter_map(|path| ChannelId::parse(path).ok());
         for path in std::iter::once(path.clone()).chain(above) {
             found.extend_from_slice(self.listeners(&Topic::Below(path)));
         }

@@ -170,7 +170,10 @@ mod tests {
         let a = watches.add(&user("1:1"), 0).number;
         let b = watches.add(&user("1:\"2"), 0).number;
         let unknown = watches.add(&user("1:3"), 0).number;
-        assert_eq!(watches.update(&user("1:1"), Presence::Online), Some((a, true)));
+        assert_eq!(
+            watches.update(&user("1:1"), Presence::Online),
+            Some((a, true))
+        );
         watches.update(&user("1:\"2"), Presence::Busy);
         assert_eq!(
             watches.update(&user("1:1"), Presence::Offline),

@@ -3,8 +3,8 @@
 pub mod settings;
 
 use crate::id::UserId;
-use crate::reason::ErrorCode;
 use crate::portal::settings::PortalSettings;
+use crate::reason::ErrorCode;
 use crate::wire::packet::ErrorBody;
 use crate::wire::payload::Payload;
 
