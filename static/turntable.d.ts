@@ -14,3 +14,29 @@
 export { connect, Client } from "./turntable/client.js";
 export { CLOSE_CODES, ERROR_CODES } from "./turntable/codes.js";
 export { TurntableError } from "./turntable/error.js";
+export type Room = import("./turntable/room.js").Room;
+export type Action = import("./turntable/room.js").Action;
+export type Member = import("./turntable/room.js").Member;
+export type JoinOptions = import("./turntable/room.js").JoinOptions;
+export type Channel = import("./turntable/channel.js").Channel;
+export type ChannelMessage = import("./turntable/channel.js").ChannelMessage;
+export type ChannelOptions = import("./turntable/channel.js").ChannelOptions;
+export type ConnectOptions = import("./turntable/client.js").ConnectOptions;
+export type Invite = import("./turntable/client.js").Invite;
+export type State = import("./turntable/client.js").State;
+export type StateChange = import("./turntable/client.js").StateChange;
+export type Welcome = import("./turntable/client.js").Welcome;
+export type PresenceState = import("./turntable/friends.js").PresenceState;
+/** @typedef {import("./turntable/room.js").Room} Room */
+/** @typedef {import("./turntable/room.js").Action} Action */
+/** @typedef {import("./turntable/room.js").Member} Member */
+/** @typedef {import("./turntable/room.js").JoinOptions} JoinOptions */
+/** @typedef {import("./turntable/channel.js").Channel} Channel */
+/** @typedef {import("./turntable/channel.js").ChannelMessage} ChannelMessage */
+/** @typedef {import("./turntable/channel.js").ChannelOptions} ChannelOptions */
+/** @typedef {import("./turntable/client.js").ConnectOptions} ConnectOptions */
+/** @typedef {import("./turntable/client.js").Invite} Invite */
+/** @typedef {import("./turntable/client.js").State} State */
+/** @typedef {import("./turntable/client.js").StateChange} StateChange */
+/** @typedef {import("./turntable/client.js").Welcome} Welcome */
+/** @typedef {import("./turntable/friends.js").PresenceState} PresenceState */

@@ -15,3 +15,18 @@
 export { connect, Client } from "./turntable/client.js";
 export { CLOSE_CODES, ERROR_CODES } from "./turntable/codes.js";
 export { TurntableError } from "./turntable/error.js";
+
+// Names for those who write types.
+/** @typedef {import("./turntable/room.js").Room} Room */
+/** @typedef {import("./turntable/room.js").Action} Action */
+/** @typedef {import("./turntable/room.js").Member} Member */
+/** @typedef {import("./turntable/room.js").JoinOptions} JoinOptions */
+/** @typedef {import("./turntable/channel.js").Channel} Channel */
+/** @typedef {import("./turntable/channel.js").ChannelMessage} ChannelMessage */
+/** @typedef {import("./turntable/channel.js").ChannelOptions} ChannelOptions */
+/** @typedef {import("./turntable/client.js").ConnectOptions} ConnectOptions */
+/** @typedef {import("./turntable/client.js").Invite} Invite */
+/** @typedef {import("./turntable/client.js").State} State */
+/** @typedef {import("./turntable/client.js").StateChange} StateChange */
+/** @typedef {import("./turntable/client.js").Welcome} Welcome */
+/** @typedef {import("./turntable/friends.js").PresenceState} PresenceState */
