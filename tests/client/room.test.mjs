@@ -124,6 +124,24 @@ test("joining a room tells who is there and what the game keeps", async (t) => {
   assert.equal(await again, room);
 });
 
+test("what comes for a room before its `joined` is not taken for its own", async (t) => {
+  const { tt, peer } = await online(t);
+  const promise = tt.join("CStrike");
+  const { id } = await peer.next("joingame");
+  const action = { timestamp: 1, from: "1:1", data: 1 };
+  // Of an earlier stay: in flight when that was left.
+  peer.send("game", { channel: "CStrike", actions: [action] });
+  peer.send("memberchange", { channel: "CStrike", members: { "1:1": "left" } });
+  peer.send("joined", { channel: "CStrike", self: "1:1", members: {} }, id);
+  const room = await promise;
+  const got = [];
+  room.on("action", ({ data }) => got.push(data));
+  peer.send("game", { channel: "CStrike", actions: [{ ...action, data: 2 }] });
+  await peer.settle(tt);
+  assert.deepEqual(got, [2]);
+  assert.equal(tt.room("CStrike"), room);
+});
+
 test("a refused join rejects and leaves no room behind", async (t) => {
   const { tt, peer } = await online(t);
   const refused = assert.rejects(tt.join("CStrike"), (error) => error.code === "room_full" && error.command === "joingame");
