@@ -24,9 +24,9 @@ export { TurntableError } from "./turntable/error.js";
 /** @typedef {import("./turntable/channel.js").Channel} Channel */
 /** @typedef {import("./turntable/channel.js").ChannelMessage} ChannelMessage */
 /** @typedef {import("./turntable/channel.js").ChannelOptions} ChannelOptions */
-/** @typedef {import("./turntable/client.js").ConnectOptions} ConnectOptions */
-/** @typedef {import("./turntable/client.js").Invite} Invite */
-/** @typedef {import("./turntable/client.js").State} State */
-/** @typedef {import("./turntable/client.js").StateChange} StateChange */
-/** @typedef {import("./turntable/client.js").Welcome} Welcome */
+/** @typedef {import("./turntable/events.js").ConnectOptions} ConnectOptions */
+/** @typedef {import("./turntable/events.js").Invite} Invite */
+/** @typedef {import("./turntable/events.js").State} State */
+/** @typedef {import("./turntable/events.js").StateChange} StateChange */
+/** @typedef {import("./turntable/events.js").Welcome} Welcome */
 /** @typedef {import("./turntable/friends.js").PresenceState} PresenceState */

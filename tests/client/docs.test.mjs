@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { CLOSE_CODES, ERROR_CODES } from "../../static/turntable.js";
@@ -25,11 +25,8 @@ test("the guide's tables are those of the code", () => {
 test("the guide's examples fit the library's types", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "turntable-docs-"));
   t.after(() => rmSync(folder, { recursive: true }));
-  const declarations = readdirSync(join(root, "static"), { recursive: true }).filter((name) => /^turntable(\.|[/\\]).*\.d\.ts$|^turntable\.d\.ts$/.test(name));
-  for (const name of declarations) {
-    mkdirSync(dirname(join(folder, name)), { recursive: true });
-    copyFileSync(join(root, "static", name), join(folder, name));
-  }
+  copyFileSync(join(root, "static/turntable.d.ts"), join(folder, "turntable.d.ts"));
+  cpSync(join(root, "static/types"), join(folder, "types"), { recursive: true });
   // Examples after the first go on with its `tt`; npm ws brings no types.
   writeFileSync(join(folder, "given.d.ts"), `declare const tt: import("./turntable.js").Client;\ndeclare module "ws" { export default class { constructor(url: string, options: object) } }\n`);
   const examples = [...guide.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code], index) => {
