@@ -1,0 +1,441 @@
+/**
+ * The one object a program holds: it puts the session and what is built on it
+ * together, hands each message to whom it is for, and tells what happens.
+ * @module
+ */
+
+import { Attributes } from "./attributes.js";
+import { Channels } from "./channel.js";
+import { Clock } from "./clock.js";
+import { Emitter } from "./emitter.js";
+import { environment } from "./environment.js";
+import { TurntableError } from "./error.js";
+import { Friends } from "./friends.js";
+import { Kept } from "./kept.js";
+import { socketUrl } from "./line.js";
+import { Pulse } from "./pulse.js";
+import { Rooms } from "./room.js";
+import { Services, stub } from "./services.js";
+import { Session } from "./session.js";
+
+/** @import { Channel, ChannelOptions } from "./channel.js" */
+/** @import { ClientEvents, ConnectOptions, State, StateChange, Welcome } from "./events.js" */
+/** @import { Down } from "./line.js" */
+/** @import { JoinOptions, Room } from "./room.js" */
+/** @import { Functions, ServiceInfo } from "./services.js" */
+
+/** Where the server names no heartbeat. */
+const HEARTBEAT_MS = 30000;
+
+/** @extends {Emitter<ClientEvents>} */
+export class Client extends Emitter {
+  #session;
+  #kept;
+  #rooms;
+  #channels;
+  #services;
+  #pulse;
+  #clock_interval_ms;
+  /** @type {State} */
+  #state = "connecting";
+  /** @type {Welcome | undefined} */
+  #welcome;
+  /** @type {string | undefined} */
+  #user;
+  /** @type {((welcome: Welcome) => void)} */
+  #resolve_ready = () => {};
+  /** @type {((error: TurntableError) => void)} */
+  #reject_ready = () => {};
+  /** How the last welcome came about, until it has been told. @type {"first" | "resumed" | "reset"} */
+  #how = "first";
+  /** @type {(() => void)[]} */
+  #unlisten = [];
+
+  /** The first welcome; rejects where the client is closed before it. @readonly @type {Promise<Welcome>} */
+  ready;
+  /** @readonly @type {Friends} */
+  friends;
+  /** @readonly @type {Attributes} */
+  attributes;
+  /** @readonly @type {Clock} */
+  clock;
+
+  /**
+   * @param {string | URL | undefined} url
+   * @param {ConnectOptions} options
+   */
+  constructor(url, options) {
+    super();
+    const env = environment(options.environment);
+    const { reconnect = {}, timeout_ms = 10000 } = options;
+    const constructor = options.WebSocket ?? globalThis.WebSocket;
+    if (!constructor) throw new TypeError("no WebSocket here: pass a constructor as options.WebSocket");
+    this.#user = options.user;
+    this.#clock_interval_ms = options.clock_interval_ms ?? 10000;
+    this.#session = new Session(
+      {
+        url: socketUrl(url),
+        WebSocket: constructor,
+        reconnect: reconnect && { min_ms: reconnect.min_ms ?? 250, max_ms: reconnect.max_ms ?? 10000 },
+        timeout_ms,
+        queue_max: options.queue_max ?? 1000,
+        user: options.user,
+        credentials: options.credentials,
+        attributes: options.attributes,
+        environment: env,
+      },
+      {
+        opening: () => this.#enter("connecting", {}),
+        welcome: (welcome, how) => this.#welcomed(welcome, how),
+        online: () => this.#online(),
+        message: (command, data, id) => this.#message(command, data, id),
+        down: (down, fatal) => this.#down(down, fatal),
+        fault: (error) => this.#fault(error),
+        frame: (direction, text) => {
+          if (direction === "in") this.#pulse.heard();
+          if (this.heeds("frame")) this.emit("frame", { direction, text, at: env.unix() });
+        },
+      },
+    );
+    this.#pulse = new Pulse(
+      env,
+      () => this.clock.pulse(),
+      () => this.#session.drop(4008, "no sign of life from the server"),
+    );
+    this.#kept = new Kept(this.#session);
+    this.clock = new Clock(this.#session, { environment: env, timeout_ms });
+    this.friends = new Friends(this.#session, this.#kept);
+    this.attributes = new Attributes(this.#session);
+    this.#services = new Services(this.#session, this.#kept);
+    this.#channels = new Channels(this.#session, this.#kept);
+    this.#rooms = new Rooms({
+      session: this.#session,
+      kept: this.#kept,
+      clock: this.clock,
+      user: () => this.user ?? "",
+      fault: (error) => this.#fault(error),
+    });
+    this.ready = new Promise((resolve, reject) => {
+      this.#resolve_ready = resolve;
+      this.#reject_ready = reject;
+    });
+    // Who does not look at `ready` hears of it through `state` and `error`.
+    this.ready.catch(() => {});
+    this.#listen();
+    this.#session.open();
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  /** Who this is; before the welcome, who it asked to be. @returns {string | undefined} */
+  get user() {
+    return this.#welcome?.user ?? this.#user;
+  }
+
+  /** The session's secret: who has it is this user. @returns {string | undefined} */
+  get session() {
+    return this.#session.secret;
+  }
+
+  /** Name and version of the server. @returns {string | undefined} */
+  get server() {
+    return this.#welcome?.server;
+  }
+
+  /** The server's limits by name. @returns {Record<string, number>} */
+  get limits() {
+    return this.#welcome?.limits ?? {};
+  }
+
+  get heartbeat_ms() {
+    return this.#welcome?.heartbeat_ms ?? 0;
+  }
+
+  /** Whether the server has accepted this user. */
+  get authenticated() {
+    return this.#welcome !== undefined && Boolean(this.#welcome.user) && this.#state !== "closed";
+  }
+
+  /**
+   * Sends a command of the protocol, awaiting no answer. Offline it is queued.
+   * Throws a TurntableError where that cannot be.
+   * @param {string} command
+   * @param {any} [data]
+   */
+  send(command, data) {
+    this.#session.post(command, data);
+  }
+
+  /**
+   * Sends a command of the protocol and awaits its answer.
+   * @param {string} command
+   * @param {any} [data]
+   * @returns {Promise<any>} rejects with a TurntableError
+   */
+  request(command, data) {
+    return this.#session.ask(command, data);
+  }
+
+  /** Ends the session in order: offline at once for everybody, no reconnection. */
+  close() {
+    if (this.#state === "closed") return;
+    this.#session.end();
+    this.#close({ reason: "bye", code: 1000 }, new TurntableError("unavailable", "the client was closed"));
+  }
+
+  /**
+   * Gives a session without identity one.
+   * @param {object} credentials
+   * @returns {Promise<Welcome>}
+   */
+  authenticate(credentials) {
+    return this.#session.ask("authenticate", { credentials });
+  }
+
+  /**
+   * Joins a room, creating it where there is none. Kept over reconnections.
+   * @param {string} channel
+   * @param {JoinOptions} [options]
+   * @returns {Promise<Room>}
+   */
+  join(channel, options = {}) {
+    return this.#rooms.join(channel, options);
+  }
+
+  /**
+   * The room, where it is joined.
+   * @param {string} channel
+   * @returns {Room | undefined}
+   */
+  room(channel) {
+    return this.#rooms.get(channel);
+  }
+
+  /**
+   * Declines an invitation.
+   * @param {string} channel
+   */
+  decline(channel) {
+    this.send("declineinvite", { channel });
+  }
+
+  /**
+   * Joins a channel. Kept over reconnections.
+   * @param {string} path
+   * @param {ChannelOptions} [options]
+   * @returns {Promise<Channel>}
+   */
+  channel(path, options = {}) {
+    return this.#channels.join(path, options);
+  }
+
+  /**
+   * Calls a function of a service, `service:function`.
+   * @param {string} f
+   * @param {any} [args]
+   * @returns {Promise<any>}
+   */
+  call(f, args) {
+    return this.#services.call(f, args);
+  }
+
+  /**
+   * A service as an object: `tt.service("forum").createPost(args)`.
+   * @param {string} name
+   * @returns {Record<string, (args?: any) => Promise<any>>}
+   */
+  service(name) {
+    return stub(this.#services, name);
+  }
+
+  /** What services the server offers. @returns {ReadonlyMap<string, ServiceInfo>} */
+  get services() {
+    return this.#services.known;
+  }
+
+  /**
+   * Offers functions to the server. Kept over reconnections.
+   * @param {string} name of the service
+   * @param {Functions} functions each takes the call's one argument
+   * @returns {Promise<void>} once it has been announced
+   */
+  provide(name, functions) {
+    return this.#services.provide(name, functions);
+  }
+
+  /**
+   * @param {State} state
+   * @param {Omit<StateChange, "state" | "previous">} about
+   */
+  #enter(state, about) {
+    const previous = this.#state;
+    if (state === previous) return;
+    this.#state = state;
+    this.emit("state", { state, previous, ...about });
+  }
+
+  /**
+   * @param {any} welcome
+   * @param {{first: boolean, resumed: boolean, sent: number}} how
+   */
+  #welcomed(welcome, { first, resumed, sent }) {
+    this.#welcome = welcome;
+    this.#how = first ? "first" : resumed ? "resumed" : "reset";
+    if (!resumed) {
+      this.#rooms.reset();
+      this.#channels.reset();
+    }
+    const heartbeat_ms = welcome.heartbeat_ms > 0 ? welcome.heartbeat_ms : HEARTBEAT_MS;
+    this.#pulse.start(Math.min(this.#clock_interval_ms, heartbeat_ms / 2), heartbeat_ms);
+    this.clock.begin(sent, welcome.time);
+    this.attributes.begin(welcome.attributes);
+    this.#services.begin(welcome.services);
+    // What shall be so comes before what was queued: actions need their room.
+    this.#kept.restore(resumed);
+    this.friends.restore(resumed);
+  }
+
+  #online() {
+    const welcome = /** @type {Welcome} */ (this.#welcome);
+    this.#resolve_ready(welcome);
+    this.#enter("online", {});
+    this.emit("welcome", welcome);
+    if (this.#how !== "first") this.emit(this.#how, welcome);
+  }
+
+  /**
+   * @param {string} command
+   * @param {any} data
+   * @param {any} id
+   */
+  #message(command, data, id) {
+    switch (command) {
+      case "welcome":
+        this.#welcome = data;
+        this.attributes.begin(data.attributes);
+        this.#services.begin(data.services);
+        this.emit("welcome", data);
+        break;
+      case "userchange":
+        this.friends.changed(data);
+        break;
+      case "invite":
+        this.emit("invite", {
+          ...data,
+          accept: (options = {}) => this.join(data.channel, options),
+          decline: () => this.decline(data.channel),
+        });
+        break;
+      case "joined":
+        // A channel has an epoch, a room has not.
+        if (data?.epoch === undefined) this.#rooms.message(command, data);
+        else this.#channels.joined(data);
+        break;
+      case "invitereply":
+        this.#rooms.message(command, data);
+        this.emit("invitereply", data);
+        break;
+      case "memberchange":
+      case "game":
+        this.#rooms.message(command, data);
+        break;
+      case "message":
+        this.#channels.message(data);
+        break;
+      case "call":
+        void this.#services.called(data, id);
+        break;
+      case "attributes":
+        this.attributes.changed(data);
+        break;
+      case "service":
+        this.#services.changed(data);
+        this.emit("service", data);
+        break;
+      case "time":
+        this.clock.answered(data);
+        break;
+      case "goaway":
+        this.#session.goaway(data?.reconnect_ms, data?.url);
+        this.emit("goaway", data);
+        break;
+      default:
+        // A newer server may say more than this library knows.
+        break;
+    }
+    this.emit("message", { command, data, ...(id !== undefined && { id }) });
+  }
+
+  /**
+   * @param {Down} down
+   * @param {TurntableError | undefined} fatal
+   */
+  #down({ code, reason, text, retry_ms }, fatal) {
+    this.#pulse.stop();
+    this.clock.reset();
+    const about = { reason, code, ...(text && { message: text }) };
+    if (retry_ms !== undefined) {
+      this.#enter("offline", { ...about, retry_ms });
+      return;
+    }
+    const error = fatal ?? new TurntableError("unavailable", text || `closed by the server: ${reason}`, { details: { code, reason } });
+    if (fatal) this.#fault(fatal);
+    this.#close(about, error);
+  }
+
+  /**
+   * @param {Omit<StateChange, "state" | "previous">} about
+   * @param {TurntableError} error
+   */
+  #close(about, error) {
+    this.#pulse.stop();
+    this.clock.reset();
+    for (const stop of this.#unlisten.splice(0)) stop();
+    this.#kept.end(error);
+    this.friends.end(error);
+    this.#reject_ready(error);
+    this.#enter("closed", about);
+    this.#rooms.end();
+    this.#channels.end();
+  }
+
+  /** @param {TurntableError} error */
+  #fault(error) {
+    if (this.heeds("error")) this.emit("error", error);
+    else console.warn(`turntable: ${error.command ?? "error"}: ${error.code}: ${error.message}`);
+  }
+
+  /** In a page: tries again at once when the network is back or the page is looked at. */
+  #listen() {
+    const hurry = () => this.#session.hurry();
+    const look = () => {
+      if (globalThis.document?.visibilityState === "visible") hurry();
+    };
+    this.#attach(globalThis, "online", hurry);
+    this.#attach(globalThis.document, "visibilitychange", look);
+  }
+
+  /**
+   * @param {any} target
+   * @param {string} event
+   * @param {() => void} listener
+   */
+  #attach(target, event, listener) {
+    if (typeof target?.addEventListener !== "function") return;
+    target.addEventListener(event, listener);
+    this.#unlisten.push(() => target.removeEventListener(event, listener));
+  }
+}
+
+/**
+ * Begins to connect, and returns at once.
+ * @param {string | URL} [url] of the server: ws, wss, http or https; by default
+ *   `/ws` on the page's own host
+ * @param {ConnectOptions} [options]
+ * @returns {Client}
+ */
+export function connect(url, options = {}) {
+  return new Client(url, options);
+}

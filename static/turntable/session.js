@@ -1,0 +1,394 @@
+/**
+ * The session: identification, resume, answers tied to ids, and the queue of
+ * what is said while offline. It outlives its connections; `Line` makes those.
+ *
+ * On each connection the server speaks first (`idyou`); the answer is `resume`
+ * where there is a session to go on with, `idme` otherwise. From the session's
+ * first `welcome` on every message is counted (all but `idyou`, `welcome` and
+ * what precedes a `welcome`), so that a resumed session is given exactly what
+ * was missed.
+ * @module
+ */
+
+import { TurntableError } from "./error.js";
+import { Line } from "./line.js";
+import { Requests } from "./requests.js";
+
+/** @import { Environment } from "./environment.js" */
+/** @import { Down } from "./line.js" */
+
+/**
+ * @typedef {object} SessionOptions
+ * @property {string} url
+ * @property {any} WebSocket
+ * @property {{min_ms: number, max_ms: number} | false} reconnect
+ * @property {number} timeout_ms
+ * @property {number} queue_max
+ * @property {string | undefined} user
+ * @property {object | (() => any) | undefined} credentials
+ * @property {object | undefined} attributes
+ * @property {Environment} environment
+ */
+
+/**
+ * @typedef {object} SessionHooks
+ * @property {() => void} opening
+ * @property {(welcome: any, how: {first: boolean, resumed: boolean, sent: number}) => void} welcome
+ *   before anything else is sent
+ * @property {() => void} online after what was queued has been sent
+ * @property {(command: string, data: any, id: any) => void} message
+ * @property {(down: Down, fatal: TurntableError | undefined) => void} down
+ * @property {(error: TurntableError) => void} fault an error tied to no call
+ * @property {(direction: "in" | "out", text: string) => void} frame
+ */
+
+/** Errors of an identification that another try, later, may not meet. */
+const PASSING = new Set(["rate_limited", "too_many", "timeout", "service_down", "unavailable", "internal"]);
+/** How many commands without a promise are remembered for their errors. */
+const WATCHED_MAX = 256;
+
+export class Session {
+  #options;
+  #hooks;
+  #env;
+  #line;
+  #requests;
+  /** @type {Map<number, (error: TurntableError) => void>} */
+  #watched = new Map();
+  /** @type {{text: string, id: number | undefined}[]} */
+  #queue = [];
+  #last_id = 0;
+  #resuming = false;
+  #welcomed_once = false;
+  /** Local ms at which the identification was sent. */
+  #identified_at = 0;
+  /** Counts connections, so that late work of an old one is noticed. */
+  #connection = 0;
+
+  /** The secret that resumes the session. @type {string | undefined} */
+  secret;
+  /** Messages got since the session's first welcome. */
+  received = 0;
+  /** Whether this connection has had its welcome. */
+  online = false;
+  closed = false;
+  /** The largest message that the server takes, in bytes; 0 where unknown. */
+  max_message_bytes = 0;
+
+  /**
+   * @param {SessionOptions} options
+   * @param {SessionHooks} hooks
+   */
+  constructor(options, hooks) {
+    this.#options = options;
+    this.#hooks = hooks;
+    this.#env = options.environment;
+    this.#requests = new Requests(options.environment, options.timeout_ms);
+    this.#line = new Line(options, {
+      opening: () => {
+        this.#connection += 1;
+        hooks.opening();
+      },
+      text: (text) => this.#text(text),
+      down: (down) => this.#down(down),
+    });
+  }
+
+  open() {
+    this.#line.open();
+  }
+
+  hurry() {
+    this.#line.hurry();
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} text
+   */
+  drop(code, text) {
+    this.#line.drop(code, text);
+  }
+
+  /**
+   * @param {number} reconnect_ms
+   * @param {string | undefined} url
+   */
+  goaway(reconnect_ms, url) {
+    this.#line.goaway(reconnect_ms, url);
+  }
+
+  /** Ends the session in order; what awaits an answer is rejected. */
+  end() {
+    if (this.closed) return;
+    if (this.online) this.#write(this.#encode("bye", {}, undefined));
+    this.#finish();
+    this.#line.end(1000);
+  }
+
+  /**
+   * Sends a command and awaits its answer. Offline it is queued, unless it is
+   * `kept`: then whoever keeps it sends it again, it is only asked while online,
+   * and a lost connection rejects it with INTERRUPTED.
+   * @param {string} command
+   * @param {any} data
+   * @param {{kept?: boolean}} [options]
+   * @returns {Promise<any>}
+   */
+  ask(command, data, { kept = false } = {}) {
+    return new Promise((resolve, reject) => {
+      const id = this.#next_id();
+      const text = this.#dispatchable(command, data, id);
+      this.#requests.add(id, { command, data, kept, resolve, reject });
+      this.#dispatch(text, id);
+    });
+  }
+
+  /**
+   * Sends a command whose answer nobody awaits. Throws a TurntableError where
+   * it can neither be sent nor queued.
+   * @param {string} command
+   * @param {any} data
+   * @param {(error: TurntableError) => void} [refused] called if it is refused
+   */
+  post(command, data, refused) {
+    const id = refused ? this.#next_id() : undefined;
+    const text = this.#dispatchable(command, data, id);
+    if (id !== undefined && refused) {
+      this.#watched.set(id, refused);
+      for (const oldest of this.#watched.keys()) {
+        if (this.#watched.size <= WATCHED_MAX) break;
+        this.#watched.delete(oldest);
+      }
+    }
+    this.#dispatch(text, id);
+  }
+
+  /**
+   * Answers a call of the server.
+   * @param {any} id
+   * @param {any} result
+   * @param {{code: string, message: string}} [error]
+   */
+  answer(id, result, error) {
+    if (!this.online) return;
+    this.#write(JSON.stringify({ command: "reply", data: result ?? null, id, ...(error && { error }) }));
+  }
+
+  /**
+   * Gives the first request that fits its answer, where that came without an id.
+   * @param {(request: {command: string, data: any}) => boolean} fits
+   * @param {any} data
+   * @returns {boolean} whether there was one
+   */
+  settle(fits, data) {
+    return this.#requests.settle(fits, data);
+  }
+
+  #next_id() {
+    this.#last_id += 1;
+    return this.#last_id;
+  }
+
+  /**
+   * @param {string} command
+   * @param {any} data
+   * @param {any} id
+   */
+  #encode(command, data, id) {
+    return JSON.stringify({ command, data: data === undefined ? {} : data, id });
+  }
+
+  /**
+   * The message as text, if it may be sent or queued now.
+   * @param {string} command
+   * @param {any} data
+   * @param {number | undefined} id
+   */
+  #dispatchable(command, data, id) {
+    if (this.closed) throw new TurntableError("unavailable", "the client is closed", { command });
+    if (!this.online && this.#queue.length >= this.#options.queue_max) {
+      const max = this.#options.queue_max;
+      throw new TurntableError("too_many", `offline, and ${max} commands are queued already`, { command, details: { max } });
+    }
+    const text = this.#encode(command, data, id);
+    const max = this.max_message_bytes;
+    // A server closes the connection over a message that is too large.
+    if (max && text.length * 3 > max && new TextEncoder().encode(text).length > max) {
+      throw new TurntableError("too_large", `the message is larger than the server's ${max} bytes`, { command, details: { max } });
+    }
+    return text;
+  }
+
+  /**
+   * @param {string} text
+   * @param {number | undefined} id
+   */
+  #dispatch(text, id) {
+    if (!this.online) {
+      this.#queue.push({ text, id });
+      return;
+    }
+    this.#requests.sent(id);
+    this.#write(text);
+  }
+
+  /** @param {string} text */
+  #write(text) {
+    this.#hooks.frame("out", text);
+    this.#line.write(text);
+  }
+
+  /** @param {string} text */
+  #text(text) {
+    this.#hooks.frame("in", text);
+    /** @type {any} */
+    let message;
+    try {
+      message = JSON.parse(text);
+    } catch {
+      message = undefined;
+    }
+    const { command, data, id } = message ?? {};
+    if (this.online && command !== "idyou" && command !== "welcome") this.received += 1;
+    if (typeof command !== "string") {
+      this.#hooks.fault(new TurntableError("bad_json", "the server sent what is not a message"));
+    } else if (command === "idyou") {
+      void this.#identify();
+    } else if (command === "welcome") {
+      this.#welcome(data, id);
+    } else if (command === "error") {
+      this.#error(data, id);
+    } else {
+      // The id of a `call` is the server's own.
+      if (id !== undefined && command !== "call") this.#requests.take(id)?.resolve(data);
+      if (command !== "reply") this.#hooks.message(command, data, id);
+    }
+  }
+
+  async #identify() {
+    if (this.online) return;
+    if (this.secret !== undefined) {
+      this.#resuming = true;
+      this.#identified_at = this.#env.local();
+      this.#write(this.#encode("resume", { session: this.secret, received: this.received }, undefined));
+      return;
+    }
+    this.#resuming = false;
+    const { user, credentials, attributes } = this.#options;
+    const connection = this.#connection;
+    /** @type {any} */
+    let shown = credentials;
+    if (typeof credentials === "function") {
+      try {
+        shown = await credentials();
+      } catch (error) {
+        if (connection !== this.#connection || this.closed) return;
+        this.#hooks.fault(new TurntableError("unavailable", `the credentials could not be had: ${error}`));
+        this.#line.drop(1006, "no credentials");
+        return;
+      }
+      // Meanwhile the connection may have gone.
+      if (connection !== this.#connection || this.closed) return;
+    }
+    const plain = user !== undefined && shown === undefined && attributes === undefined;
+    this.#identified_at = this.#env.local();
+    this.#write(this.#encode("idme", plain ? user : { user, credentials: shown, attributes }, undefined));
+  }
+
+  /**
+   * @param {any} data
+   * @param {any} id
+   */
+  #welcome(data, id) {
+    if (typeof data?.session === "string") this.secret = data.session;
+    if (this.online) {
+      // The answer to `authenticate`: the same session, better known.
+      const request = this.#requests.take(id);
+      if (request) request.resolve(data);
+      else this.settle(({ command }) => command === "authenticate", data);
+      this.#hooks.message("welcome", data, id);
+      return;
+    }
+    const first = !this.#welcomed_once;
+    const resumed = this.#resuming && data?.resumed === true;
+    this.#welcomed_once = true;
+    this.#resuming = false;
+    this.online = true;
+    this.#line.settled();
+    if (!resumed) {
+      this.received = 0;
+      this.#watched.clear();
+      const unsent = new Set(this.#queue.map((entry) => entry.id));
+      this.#requests.abandon("the session was lost before an answer came: it may have been done or not", unsent);
+    }
+    this.max_message_bytes = Number(data?.limits?.max_message_bytes) || 0;
+    this.#hooks.welcome(data, { first, resumed, sent: this.#identified_at });
+    for (const { text, id } of this.#queue.splice(0)) {
+      this.#requests.sent(id);
+      this.#write(text);
+    }
+    this.#hooks.online();
+  }
+
+  /**
+   * @param {any} data
+   * @param {any} id
+   */
+  #error(data, id) {
+    if (!this.online) {
+      this.#refused(TurntableError.from(data, this.#resuming ? "resume" : "idme"));
+      return;
+    }
+    const request = this.#requests.take(id);
+    const refused = this.#watched.get(id);
+    const error = TurntableError.from(data, request?.command);
+    if (request) {
+      request.reject(error);
+    } else if (refused) {
+      this.#watched.delete(id);
+      refused(error);
+    } else {
+      this.#hooks.fault(error);
+    }
+  }
+
+  /**
+   * The identification was refused.
+   * @param {TurntableError} error
+   */
+  #refused(error) {
+    if (PASSING.has(error.code)) {
+      this.#hooks.fault(error);
+      this.#line.drop(1006, error.code);
+    } else if (this.#resuming) {
+      this.secret = undefined;
+      void this.#identify();
+    } else {
+      this.#finish(error);
+      this.#line.end(1000);
+    }
+  }
+
+  /** @param {Down} down */
+  #down(down) {
+    this.online = false;
+    this.#resuming = false;
+    if (!down.resume) this.secret = undefined;
+    this.#requests.interrupt();
+    if (down.retry_ms === undefined) this.#finish();
+    this.#hooks.down(down, undefined);
+  }
+
+  /** @param {TurntableError} [fatal] */
+  #finish(fatal) {
+    this.closed = true;
+    this.online = false;
+    this.#queue = [];
+    this.#watched.clear();
+    this.#requests.abandon("the client was closed before an answer came");
+    if (fatal) {
+      this.#hooks.down({ code: 1000, reason: fatal.code, text: fatal.message, resume: false, retry_ms: undefined }, fatal);
+    }
+  }
+}

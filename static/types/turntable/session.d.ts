@@ -1,0 +1,121 @@
+/**
+ * The session: identification, resume, answers tied to ids, and the queue of
+ * what is said while offline. It outlives its connections; `Line` makes those.
+ *
+ * On each connection the server speaks first (`idyou`); the answer is `resume`
+ * where there is a session to go on with, `idme` otherwise. From the session's
+ * first `welcome` on every message is counted (all but `idyou`, `welcome` and
+ * what precedes a `welcome`), so that a resumed session is given exactly what
+ * was missed.
+ * @module
+ */
+import { TurntableError } from "./error.js";
+import type { Environment } from "./environment.js";
+import type { Down } from "./line.js";
+export type SessionOptions = {
+    url: string;
+    WebSocket: any;
+    reconnect: {
+        min_ms: number;
+        max_ms: number;
+    } | false;
+    timeout_ms: number;
+    queue_max: number;
+    user: string | undefined;
+    credentials: object | (() => any) | undefined;
+    attributes: object | undefined;
+    environment: Environment;
+};
+export type SessionHooks = {
+    opening: () => void;
+    /**
+     *   before anything else is sent
+     */
+    welcome: (welcome: any, how: {
+        first: boolean;
+        resumed: boolean;
+        sent: number;
+    }) => void;
+    /**
+     * after what was queued has been sent
+     */
+    online: () => void;
+    message: (command: string, data: any, id: any) => void;
+    down: (down: Down, fatal: TurntableError | undefined) => void;
+    /**
+     * an error tied to no call
+     */
+    fault: (error: TurntableError) => void;
+    frame: (direction: "in" | "out", text: string) => void;
+};
+export declare class Session {
+    #private;
+    /** The secret that resumes the session. @type {string | undefined} */
+    secret: string | undefined;
+    /** Messages got since the session's first welcome. */
+    received: number;
+    /** Whether this connection has had its welcome. */
+    online: boolean;
+    closed: boolean;
+    /** The largest message that the server takes, in bytes; 0 where unknown. */
+    max_message_bytes: number;
+    /**
+     * @param {SessionOptions} options
+     * @param {SessionHooks} hooks
+     */
+    constructor(options: SessionOptions, hooks: SessionHooks);
+    open(): void;
+    hurry(): void;
+    /**
+     * @param {number} code
+     * @param {string} text
+     */
+    drop(code: number, text: string): void;
+    /**
+     * @param {number} reconnect_ms
+     * @param {string | undefined} url
+     */
+    goaway(reconnect_ms: number, url: string | undefined): void;
+    /** Ends the session in order; what awaits an answer is rejected. */
+    end(): void;
+    /**
+     * Sends a command and awaits its answer. Offline it is queued, unless it is
+     * `kept`: then whoever keeps it sends it again, it is only asked while online,
+     * and a lost connection rejects it with INTERRUPTED.
+     * @param {string} command
+     * @param {any} data
+     * @param {{kept?: boolean}} [options]
+     * @returns {Promise<any>}
+     */
+    ask(command: string, data: any, { kept }?: {
+        kept?: boolean;
+    }): Promise<any>;
+    /**
+     * Sends a command whose answer nobody awaits. Throws a TurntableError where
+     * it can neither be sent nor queued.
+     * @param {string} command
+     * @param {any} data
+     * @param {(error: TurntableError) => void} [refused] called if it is refused
+     */
+    post(command: string, data: any, refused?: (error: TurntableError) => void): void;
+    /**
+     * Answers a call of the server.
+     * @param {any} id
+     * @param {any} result
+     * @param {{code: string, message: string}} [error]
+     */
+    answer(id: any, result: any, error?: {
+        code: string;
+        message: string;
+    }): void;
+    /**
+     * Gives the first request that fits its answer, where that came without an id.
+     * @param {(request: {command: string, data: any}) => boolean} fits
+     * @param {any} data
+     * @returns {boolean} whether there was one
+     */
+    settle(fits: (request: {
+        command: string;
+        data: any;
+    }) => boolean, data: any): boolean;
+}
