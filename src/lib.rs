@@ -12,9 +12,11 @@ pub mod transport;
 
 pub mod management;
 
-pub mod portal;
+pub mod gateway;
 
 pub mod actor;
+
+pub mod portal;
 
 pub mod cluster;
 
