@@ -207,7 +207,6 @@ impl Sample {
         })
     }
 
-    #[allow(clippy::cast_precision_loss)]
     fn cells(&self, name: &str, pace: Pace) -> Vec<Cell> {
         let mut cells = vec![
             Cell::Text(name.to_owned()),

@@ -60,13 +60,11 @@ impl Cost {
     }
 
     /// Server processor seconds for a million of `count` things.
-    #[allow(clippy::cast_precision_loss)]
     pub(super) fn per_million(&self, count: u64) -> f64 {
         self.server_cpu / count as f64 * 1e6
     }
 
     /// `count` things each second.
-    #[allow(clippy::cast_precision_loss)]
     pub(super) fn rate(&self, count: u64) -> f64 {
         count as f64 / self.seconds
     }

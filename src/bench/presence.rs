@@ -60,7 +60,6 @@ impl Default for PresenceArgs {
 ///
 /// # Errors
 /// Where the server cannot be started or breaks off.
-#[allow(clippy::cast_precision_loss)]
 pub(super) fn run(args: &PresenceArgs, server: Option<&Server>) -> Result<Vec<Table>> {
     let started;
     let server = match server {

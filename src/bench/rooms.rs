@@ -78,7 +78,6 @@ pub(super) fn table() -> Table {
 ///
 /// # Errors
 /// Where the server cannot be started or breaks off.
-#[allow(clippy::cast_precision_loss)]
 pub(super) fn run(args: &RoomsArgs, server: Option<&Server>, table: &mut Table) -> Result<()> {
     let started;
     let server = match server {
