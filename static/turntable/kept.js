@@ -7,7 +7,7 @@
  */
 
 import { TurntableError } from "./error.js";
-import { INTERRUPTED } from "./session.js";
+import { INTERRUPTED } from "./requests.js";
 
 /** @import { Session } from "./session.js" */
 

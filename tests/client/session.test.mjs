@@ -299,8 +299,9 @@ test("a request in flight is answered over a resume, and rejected by a new sessi
   await lost;
 });
 
-test("a wish in flight when the line broke is said again on the resumed session", async (t) => {
-  const session = await online(t);
+test("a wish in flight when the line broke is said again on the resumed session, however late", async (t) => {
+  // Half a minute offline: longer than any answer may take.
+  const session = await online(t, { reconnect: { min_ms: 60_000, max_ms: 60_000 } });
   const { tt, peer } = session;
   const joined = tt.join("C");
   await peer.next("joingame");
@@ -355,11 +356,15 @@ test("every frame can be watched, both ways", async (t) => {
 });
 
 test("an anonymous session gains an identity", async (t) => {
-  const { tt, peer } = await online(t, { user: undefined }, { user: "" });
+  const session = await online(t, { user: undefined }, { user: "" });
+  const { tt, peer } = session;
   assert.equal(tt.authenticated, false);
   const known = tt.authenticate({ password: "x" });
   assert.deepEqual((await peer.next("authenticate")).data, { credentials: { password: "x" } });
   peer.welcome({ user: "1:7" });
   assert.equal((await known).user, "1:7");
   assert.deepEqual([tt.authenticated, tt.user], [true, "1:7"]);
+  const next = await reconnect(session);
+  next.send("idyou", {});
+  assert.equal((await next.next("resume")).data.received, 0); // a welcome is not counted
 });
