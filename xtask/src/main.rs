@@ -7,6 +7,7 @@ mod fuzz;
 mod licence;
 mod machine;
 mod process;
+mod server;
 mod step;
 mod tally;
 mod test;
