@@ -2,6 +2,8 @@
 //!
 //! The modules are layers; each uses only those below it in this list.
 
+pub mod app;
+
 pub mod command;
 
 pub mod config;
@@ -10,9 +12,11 @@ pub mod transport;
 
 pub mod management;
 
-pub mod portal;
+pub mod gateway;
 
 pub mod actor;
+
+pub mod portal;
 
 pub mod cluster;
 

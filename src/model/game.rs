@@ -175,16 +175,24 @@ impl Game {
     /// `settings.schema` names, which the caller has read.
     ///
     /// # Errors
-    /// [`SchemaError`] where `schema` is not a JSON Schema that can be used.
+    /// [`SchemaError`] where `schema` is not a JSON Schema that can be used, or
+    /// is missing though `settings.schema` names one.
     pub fn new(
         name: impl Into<Box<str>>,
         settings: GameSettings,
         schema: Option<&serde_json::Value>,
     ) -> Result<Self, SchemaError> {
+        let schema = match (schema, &settings.schema) {
+            (Some(schema), _) => Some(Schema::new(schema)?),
+            (None, Some(path)) => {
+                return Err(SchemaError(format!("{} was not read", path.display())));
+            }
+            (None, None) => None,
+        };
         Ok(Self {
             name: name.into(),
             settings,
-            schema: schema.map(Schema::new).transpose()?,
+            schema,
         })
     }
 
@@ -262,5 +270,108 @@ impl Games {
     pub fn find(&self, name: Option<&str>) -> &Arc<Game> {
         name.and_then(|name| self.named.get(name))
             .unwrap_or(&self.generic)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::room::RoomSettings;
+
+    fn settings(toml: &str) -> GameSettings {
+        toml::from_str(toml).unwrap()
+    }
+
+    #[test]
+    fn an_entry_is_read_from_the_configuration() {
+        let read = settings(
+            "members_max = 8\nteams = [\"red\", \"blue\"]\ntick_ms = 20\n\
+             seat_ms = 60000\nschema = \"strike.json\"\nkeep_state = true",
+        );
+        assert_eq!(read.members_max, Some(8));
+        assert_eq!(read.teams, ["red", "blue"]);
+        assert_eq!(read.schema, Some(PathBuf::from("strike.json")));
+        assert_eq!(read.validate(), Ok(()));
+        let written = toml::to_string(&read).unwrap();
+        assert_eq!(settings(&written), read);
+        assert!(toml::from_str::<GameSettings>("team = [\"red\"]").is_err());
+    }
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert_eq!(GameSettings::default().validate(), Ok(()));
+        assert_eq!(RoomSettings::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_what_is_accepted() {
+        let error = |toml| settings(toml).validate().unwrap_err();
+        assert_eq!(
+            error("tick_ms = 10001").to_string(),
+            "tick_ms = 10001: accepted is 0 to 10000"
+        );
+        assert_eq!(error("members_max = 0").key, "members_max");
+        assert_eq!(error("teams = [\"a\", \"a\"]").value, "\"a\"");
+        assert_eq!(error("realms = [\"a b\"]").key, "realms");
+        assert_eq!(error("targets = [\"\"]").key, "targets");
+        assert_eq!(error("require = [\"x\", \"x\"]").key, "require");
+        let room = RoomSettings {
+            max_lag_ms: 60_001,
+            ..RoomSettings::default()
+        };
+        assert_eq!(room.validate().unwrap_err().key, "max_lag_ms");
+    }
+
+    #[test]
+    fn every_number_of_an_entry_has_a_range() {
+        let numbers = |toml: String| {
+            let table: toml::Table = toml::from_str(&toml).unwrap();
+            table
+                .into_iter()
+                .filter(|(_, value)| value.is_integer())
+                .map(|(key, _)| key)
+                .collect::<BTreeSet<_>>()
+        };
+        let keys = |ranges: &[(&str, u64, u64)]| {
+            ranges
+                .iter()
+                .map(|(key, ..)| (*key).to_owned())
+                .collect::<BTreeSet<_>>()
+        };
+        let game = GameSettings {
+            members_max: Some(1),
+            seat_ms: Some(1),
+            ..GameSettings::default()
+        };
+        let game = toml::to_string(&game).unwrap();
+        assert_eq!(numbers(game), keys(GameSettings::RANGES));
+        let room = toml::to_string(&RoomSettings::default()).unwrap();
+        assert_eq!(numbers(room), keys(RoomSettings::RANGES));
+    }
+
+    #[test]
+    fn a_game_without_an_entry_is_generic() {
+        let chess = Game::new("chess", settings("members_max = 2"), None).unwrap();
+        let games = Games::new([chess]);
+        assert_eq!(games.find(Some("chess")).settings().members_max, Some(2));
+        assert_eq!(games.find(Some("draughts")).name(), "");
+        assert!(games.find(None).rules().is_empty());
+    }
+
+    #[test]
+    fn an_entry_brings_its_rules() {
+        let all = settings(
+            "member_ids = true\ntargets = [\"at\"]\nactions_per_second = 9\n\
+             require = [\"x\"]\naction_bytes_max = 99",
+        );
+        let schema = serde_json::json!({"type": "object"});
+        let game = Game::new("all", all.clone(), Some(&schema)).unwrap();
+        assert_eq!(game.rules().len(), 6);
+        let wrong = serde_json::json!({"type": 1});
+        let error = Game::new("all", all, Some(&wrong)).unwrap_err();
+        assert!(error.to_string().contains("JSON Schema"), "{error}");
+        let unread = settings("schema = \"strike.json\"");
+        assert!(Game::new("all", unread, None).is_err());
     }
 }

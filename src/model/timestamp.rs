@@ -60,3 +60,82 @@ impl Corrector {
         corrected_ms
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: u64 = 1_700_000_000_000;
+
+    #[test]
+    fn without_an_offset_it_is_now() {
+        let mut corrector = Corrector::default();
+        assert_eq!(corrector.correct(10_223_232.0, None, NOW, 1_000), NOW);
+        assert_eq!(corrector.correct(f64::NAN, Some(0.0), NOW, 1_000), NOW);
+    }
+
+    #[test]
+    fn stamps_are_held_within_the_lag() {
+        let offset_ms = Some(NOW as f64);
+        let correct =
+            |client_ms| Corrector::default().correct(client_ms, offset_ms, NOW, 1_000) as i64;
+        let now = NOW as i64;
+        assert_eq!(correct(-250.0) - now, -250);
+        assert_eq!(correct(-5_000.0) - now, -1_000);
+        assert_eq!(correct(5_000.0) - now, 0);
+        assert_eq!(correct(f64::MAX) - now, 0);
+        assert_eq!(correct(f64::NEG_INFINITY) - now, -1_000);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_the_range() {
+        let mut corrector = Corrector::after(NOW);
+        let earlier = NOW - 60_000;
+        assert_eq!(corrector.correct(0.0, None, earlier, 1_000), earlier);
+    }
+
+    proptest! {
+        #[test]
+        fn any_stamps_stay_in_range_and_in_order(
+            stamps in prop::collection::vec(
+                (any::<f64>(), prop::option::of(any::<f64>()), 0..2_000u64),
+                1..50,
+            ),
+        ) {
+            let mut corrector = Corrector::default();
+            let mut now_ms = NOW;
+            let mut last_ms = 0;
+            for (client_ms, offset_ms, passed_ms) in stamps {
+                now_ms += passed_ms;
+                let corrected_ms = corrector.correct(client_ms, offset_ms, now_ms, 1_000);
+                prop_assert!((now_ms - 1_000..=now_ms).contains(&corrected_ms));
+                prop_assert!(corrected_ms >= last_ms);
+                last_ms = corrected_ms;
+            }
+        }
+
+        #[test]
+        fn plausible_stamps_keep_their_distances(
+            offset_ms in -1e12..1.8e12f64,
+            mut ages_ms in prop::collection::vec(0..=990u32, 2..20),
+        ) {
+            ages_ms.sort_unstable_by(|a, b| b.cmp(a));
+            let mut corrector = Corrector::default();
+            // A client that counts whole milliseconds, as of `now`.
+            let client_now_ms = (NOW as f64 - offset_ms).floor() - 1.0;
+            let corrected: Vec<u64> = ages_ms
+                .iter()
+                .map(|age_ms| {
+                    let client_ms = client_now_ms - f64::from(*age_ms);
+                    corrector.correct(client_ms, Some(offset_ms), NOW, 1_000)
+                })
+                .collect();
+            for (ages, stamps) in ages_ms.windows(2).zip(corrected.windows(2)) {
+                prop_assert_eq!(u64::from(ages[0] - ages[1]), stamps[1] - stamps[0]);
+            }
+        }
+    }
+}

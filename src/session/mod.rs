@@ -14,6 +14,7 @@ pub mod settings;
 
 use crate::id::{ChannelId, SessionId, UserId};
 use crate::reason::{CloseReason, ErrorCode};
+use crate::session::clock::Clock;
 use crate::session::rate::Bucket;
 use crate::session::settings::{BucketSettings, LimitSettings, SessionSettings};
 use crate::wire::packet::{ClientPacket, ErrorBody};
@@ -103,6 +104,8 @@ pub struct Session {
     pub user: UserId,
     rooms: Vec<ChannelId>,
     channels: Vec<(ChannelId, bool)>,
+    /// What is known of the client's clock; most sessions never need it.
+    clock: Option<Box<Clock>>,
     buckets: [Bucket; CLASSES],
     flood: Bucket,
     errors: Bucket,
@@ -117,10 +120,16 @@ impl Session {
             user,
             rooms: Vec::new(),
             channels: Vec::new(),
+            clock: None,
             buckets: Default::default(),
             flood: Bucket::default(),
             errors: Bucket::default(),
         }
+    }
+
+    /// The estimate of the client's clock.
+    pub fn clock(&mut self) -> &mut Clock {
+        self.clock.get_or_insert_with(|| Box::new(Clock::new()))
     }
 
     /// The rooms it is in or has asked to join.
@@ -165,9 +174,6 @@ impl Session {
             ClientPacket::LeaveGame(channel) => {
                 self.left_room(channel);
                 Ok(())
-            }
-            ClientPacket::JoinChannel(join) => {
-                self.enter_channel(&join.channel, join.subpaths, settings.channels_max)
             }
             _ => Ok(()),
         };
@@ -230,30 +236,26 @@ impl Session {
         self.rooms.retain(|known| known != room);
     }
 
-    fn enter_channel(
+    /// The session goes on `channel`, with subpaths or without. Returns how it
+    /// was on it before; `None` where it was not.
+    ///
+    /// # Errors
+    /// `too_many` over `max` channels.
+    pub fn enter_channel(
         &mut self,
         channel: &ChannelId,
         subpaths: bool,
         max: usize,
-    ) -> Result<(), ErrorBody> {
-        if self.channels.iter().any(|(known, _)| known == channel) {
-            return Ok(());
+    ) -> Result<Option<bool>, ErrorBody> {
+        let known = self.channels.iter_mut().find(|(known, _)| known == channel);
+        if let Some((_, before)) = known {
+            return Ok(Some(std::mem::replace(before, subpaths)));
         }
         if self.channels.len() >= max {
             return Err(too_many("channels at one time", max));
         }
         self.channels.push((channel.clone(), subpaths));
-        Ok(())
-    }
-
-    /// Notes whether the session is on `channel` with subpaths, and returns
-    /// how it was before.
-    pub fn set_subpaths(&mut self, channel: &ChannelId, subpaths: bool) -> Option<bool> {
-        let (_, known) = self
-            .channels
-            .iter_mut()
-            .find(|(known, _)| known == channel)?;
-        Some(std::mem::replace(known, subpaths))
+        Ok(None)
     }
 
     /// The session is not on `channel` (any more). Returns whether it was

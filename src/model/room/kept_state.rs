@@ -16,9 +16,11 @@ struct WithState<'a> {
 /// Applies `actions` in the order in which they are sent.
 pub(super) fn apply(actions: &[Action], kept: &mut Option<Payload>) {
     let last = actions.iter().rev().find_map(|action| {
-        serde_json::from_str::<WithState<'_>>(action.data.as_json())
-            .ok()
-            .map(|data| data.state.get())
+        let json = action.data.as_json();
+        // An array is read as a struct too, and is none.
+        let is_hash = json.trim_start().starts_with('{');
+        let data: WithState<'_> = is_hash.then(|| serde_json::from_str(json).ok())??;
+        Some(data.state.get())
     });
     if let Some(json) = last {
         *kept = (json != "null").then(|| Payload::from_json(json));

@@ -32,7 +32,7 @@ struct Seat {
 }
 
 impl Member {
-    pub(super) fn new(team: Option<Box<str>>, corrector: Corrector) -> Self {
+    pub(in crate::model) fn new(team: Option<Box<str>>, corrector: Corrector) -> Self {
         Self {
             team,
             seat_until_ms: None,
@@ -138,7 +138,7 @@ impl Members {
         self.0.get_mut(user)
     }
 
-    pub(super) fn insert(&mut self, user: UserId, member: Member) -> &mut Member {
+    pub(in crate::model) fn insert(&mut self, user: UserId, member: Member) -> &mut Member {
         self.0.entry(user).insert_entry(member).into_mut()
     }
 

@@ -73,3 +73,31 @@ impl Rule for Require {
         })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::tests::ask;
+    use super::*;
+
+    #[test]
+    fn data_has_a_longest_length() {
+        let mut rule = ActionBytes::new(10);
+        assert_eq!(ask(&mut rule, "\"12345678\""), Ok(()));
+        let refusal = ask(&mut rule, "\"123456789\"").unwrap_err();
+        assert_eq!(refusal.code, ErrorCode::TooLarge);
+        assert!(refusal.message.contains("10 bytes"), "{refusal}");
+    }
+
+    #[test]
+    fn data_has_the_members_that_a_game_requires() {
+        let mut rule = Require::new(vec!["x".into(), "y".into()]);
+        assert_eq!(ask(&mut rule, "{\"x\":1,\"y\":null,\"z\":0}"), Ok(()));
+        let refusal = ask(&mut rule, "{\"x\":1}").unwrap_err();
+        assert_eq!(refusal.code, ErrorCode::InvalidAction);
+        assert!(refusal.message.contains("y is missing"), "{refusal}");
+        for other in ["null", "1", "\"x\"", "[\"x\",\"y\"]"] {
+            assert!(ask(&mut rule, other).is_err(), "{other}");
+        }
+    }
+}

@@ -144,3 +144,71 @@ impl<'a> Inspection<'a> {
             .map_err(Clone::clone)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::room::Member;
+    use crate::model::timestamp::Corrector;
+    use crate::wire::payload::Payload;
+
+    /// Three members, `1:1`, `1:2` and `fb:mel`, the last on team red.
+    pub(super) fn members() -> Members {
+        let mut members = Members::default();
+        for (id, team) in [("1:1", None), ("1:2", None), ("fb:mel", Some("red"))] {
+            let member = Member::new(team.map(Into::into), Corrector::default());
+            members.insert(UserId::parse(id).unwrap(), member);
+        }
+        members
+    }
+
+    pub(super) fn action(data: &str) -> Action {
+        Action {
+            timestamp_ms: 0.0,
+            from: UserId::parse("1:1").unwrap(),
+            team: None,
+            data: Payload::from_json(data),
+        }
+    }
+
+    /// What `rule` says to one action with that data, sent by `1:1`.
+    pub(super) fn ask(rule: &mut dyn Rule, data: &str) -> Result<(), Refusal> {
+        let members = members();
+        let action = action(data);
+        rule.check(&RoomView::new(&members), &Inspection::new(&action, 0), 0)
+    }
+
+    #[test]
+    fn a_view_knows_members_and_teams() {
+        let members = members();
+        let room = RoomView::new(&members);
+        assert!(room.is_member("1:2") && !room.is_member("1:3"));
+        assert_eq!((room.team("fb:mel"), room.team("1:1")), (Some("red"), None));
+    }
+
+    #[test]
+    fn data_is_parsed_once_for_all_rules() {
+        let action = action("{\"x\":1}");
+        let inspection = Inspection::new(&action, 0);
+        let first: *const Value = inspection.data().unwrap();
+        let second: *const Value = inspection.data().unwrap();
+        assert_eq!(first, second);
+    }
+
+    #[test]
+    fn data_beyond_the_parsers_depth_is_refused() {
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        let action = action(&deep);
+        let refusal = Inspection::new(&action, 0).data().unwrap_err();
+        assert_eq!(refusal.code, ErrorCode::InvalidAction);
+    }
+
+    #[test]
+    fn a_long_sentence_is_cut_between_characters() {
+        let refusal = Refusal::invalid("\u{e9}".repeat(500));
+        assert!(refusal.message.len() <= MESSAGE_BYTES_MAX);
+        assert!(refusal.message.ends_with("\u{e9}..."));
+        assert_eq!(&*Refusal::invalid("short".to_owned()).message, "short");
+    }
+}

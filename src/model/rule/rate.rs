@@ -78,3 +78,53 @@ impl Rule for ActionRate {
             .retain(|_, bucket| now_ms.saturating_sub(bucket.at_ms) < 1_000);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::tests::{action, members};
+    use super::*;
+    use crate::wire::packet::Action;
+
+    /// A message of `actions` actions at `now_ms`; whether it passed.
+    fn send(rule: &mut ActionRate, actions: usize, now_ms: u64) -> bool {
+        let members = members();
+        let message: Vec<Action> = (0..actions).map(|_| action("1")).collect();
+        let passed = message.iter().enumerate().all(|(index, action)| {
+            let inspection = Inspection::new(action, index);
+            rule.check(&RoomView::new(&members), &inspection, now_ms)
+                .is_ok()
+        });
+        if passed {
+            rule.accepted(&user(), actions, now_ms);
+        }
+        passed
+    }
+
+    fn user() -> UserId {
+        UserId::parse("1:1").unwrap()
+    }
+
+    #[test]
+    fn a_second_holds_so_many_actions() {
+        let mut rule = ActionRate::new(10);
+        assert!(!send(&mut rule, 11, 0));
+        // A refused message costs nothing.
+        assert!(send(&mut rule, 6, 0));
+        assert!(send(&mut rule, 4, 0));
+        assert!(!send(&mut rule, 1, 99));
+        assert!(send(&mut rule, 1, 100));
+        assert!(!send(&mut rule, 11, 60_000));
+        assert!(send(&mut rule, 10, 60_000));
+    }
+
+    #[test]
+    fn leaving_does_not_fill_the_bucket() {
+        let mut rule = ActionRate::new(10);
+        assert!(send(&mut rule, 10, 0));
+        rule.left(&user(), 50);
+        assert!(!send(&mut rule, 1, 50));
+        rule.left(&user(), 1_000);
+        assert!(rule.buckets.is_empty());
+    }
+}

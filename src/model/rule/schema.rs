@@ -15,7 +15,7 @@ use super::{Inspection, Refusal, RoomView, Rule};
 /// Why a schema cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a usable JSON Schema: {0}")]
-pub struct SchemaError(String);
+pub struct SchemaError(pub String);
 
 /// A compiled schema; a clone is a reference count.
 #[derive(Clone)]
@@ -61,5 +61,62 @@ impl Rule for Schema {
                 error.instance_path()
             ))
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::ask;
+    use super::*;
+
+    fn schema() -> Schema {
+        Schema::new(&json!({
+            "type": "object",
+            "properties": {
+                "move": {"type": "array", "items": {"type": "number", "maximum": 9}},
+                "name": {"type": "string", "pattern": "^(a+)+$"}
+            },
+            "required": ["move"]
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_refusal_tells_reason_and_path() {
+        let mut rule = schema();
+        assert_eq!(ask(&mut rule, "{\"move\":[1,2.5]}"), Ok(()));
+        let refusal = ask(&mut rule, "{\"move\":[1,20]}").unwrap_err();
+        assert_eq!(refusal.code, crate::reason::ErrorCode::InvalidAction);
+        assert!(refusal.message.contains("maximum of 9"), "{refusal}");
+        assert!(refusal.message.ends_with("data/move/1"), "{refusal}");
+        let refusal = ask(&mut rule, "{}").unwrap_err();
+        assert!(refusal.message.contains("move"), "{refusal}");
+    }
+
+    #[test]
+    fn a_refusal_repeats_no_long_value() {
+        let long = format!("{{\"move\":\"{}\"}}", "x".repeat(100_000));
+        let refusal = ask(&mut schema(), &long).unwrap_err();
+        assert!(refusal.message.len() <= 300, "{}", refusal.message.len());
+    }
+
+    #[test]
+    fn a_pattern_cannot_be_made_slow() {
+        // 2^64 steps for an engine that tracks back.
+        let slow = format!("{{\"move\":[],\"name\":\"{}b\"}}", "a".repeat(64));
+        assert!(ask(&mut schema(), &slow).is_err());
+    }
+
+    #[test]
+    fn what_is_no_schema_or_lies_elsewhere_is_refused() {
+        assert!(Schema::new(&json!({"type": 7})).is_err());
+        let elsewhere = json!({"$ref": "https://example.com/schema.json"});
+        assert!(Schema::new(&elsewhere).is_err());
+        let file = json!({"$ref": "file:///etc/passwd"});
+        assert!(Schema::new(&file).is_err());
+        assert!(Schema::new(&json!({"pattern": "(?=a)b"})).is_err());
     }
 }

@@ -86,3 +86,54 @@ impl Rule for Targets {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::ask;
+    use super::*;
+
+    #[test]
+    fn user_ids_within_data_are_members() {
+        let mut rule = MemberIds;
+        for good in [
+            "null",
+            "\"1:2\"",
+            "{\"1:1\":[{\"who\":\"fb:mel\"}]}",
+            "{\"note\":\"at 12: go\",\"n\":1.5,\"b\":true}",
+            "[]",
+        ] {
+            assert_eq!(ask(&mut rule, good), Ok(()), "{good}");
+        }
+        for wrong in [
+            "\"1:3\"",
+            "{\"1:3\":0}",
+            "{\"a\":[[[\"1:1\",\"1:3\"]]]}",
+            "{\"1:1\":{\"fb:you\":1}}",
+        ] {
+            assert!(ask(&mut rule, wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_another_member() {
+        let mut rule = Targets::new(vec!["strike_one".into(), "heal".into()]);
+        for good in [
+            "{\"strike_one\":\"1:2\"}",
+            "{\"strike_one\":\"fb:mel\",\"heal\":\"1:2\"}",
+            "{\"strike_two\":\"1:9\"}",
+            "[\"strike_one\"]",
+            "7",
+        ] {
+            assert_eq!(ask(&mut rule, good), Ok(()), "{good}");
+        }
+        for wrong in [
+            "{\"strike_one\":\"1:1\"}",
+            "{\"strike_one\":\"1:9\"}",
+            "{\"strike_one\":12}",
+            "{\"strike_one\":null}",
+            "{\"strike_one\":\"1:2\",\"heal\":\"1:1\"}",
+        ] {
+            assert!(ask(&mut rule, wrong).is_err(), "{wrong}");
+        }
+    }
+}

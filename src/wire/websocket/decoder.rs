@@ -9,17 +9,9 @@
 use std::mem;
 use std::ops::ControlFlow;
 
+use super::frame::{Frame, HeaderBytes, Role};
 use super::utf8::TextBuffer;
-use super::{CONTROL_PAYLOAD_BYTES_MAX, FrameError, Opcode, is_close_code, mask};
-
-/// Which end reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Reads a client's frames, which must be masked.
-    Server,
-    /// Reads a server's frames, which must not be masked.
-    Client,
-}
+use super::{FrameError, Opcode, is_close_code, mask};
 
 /// What a decoder allows.
 #[derive(Debug, Clone, Copy)]
@@ -92,24 +84,6 @@ struct Partial {
 enum Assembly {
     Text(TextBuffer),
     Binary(Vec<u8>),
-}
-
-/// A frame's header; `key` and `remaining` move on as its payload comes.
-#[derive(Debug, Clone, Copy)]
-struct Frame {
-    is_final: bool,
-    opcode: Opcode,
-    key: [u8; 4],
-    remaining: u64,
-}
-
-const HEADER_BYTES_MAX: usize = 14;
-
-/// The bytes of a header that has not come whole.
-#[derive(Debug, Default)]
-struct HeaderBytes {
-    bytes: [u8; HEADER_BYTES_MAX],
-    len: u8,
 }
 
 impl Decoder {
@@ -218,15 +192,15 @@ impl Decoder {
             return Ok(None);
         }
         if let Some(partial) = self.partial.as_mut()
-            && partial.header.len > 0
+            && !partial.header.is_empty()
         {
-            let had = usize::from(partial.header.len);
+            let had = partial.header.len();
             partial.header.fill(rest);
             let Some((frame, used)) = Frame::read(partial.header.as_slice(), self.role)? else {
                 *rest = &mut [];
                 return Ok(None);
             };
-            partial.header.len = 0;
+            partial.header.clear();
             take_front(rest, used - had);
             self.release();
             return Ok(Some(frame));
@@ -359,7 +333,7 @@ impl Decoder {
 
 impl Partial {
     fn is_empty(&self) -> bool {
-        self.header.len == 0
+        self.header.is_empty()
             && self.frame.is_none()
             && self.control.is_empty()
             && self.message.is_none()
@@ -390,93 +364,6 @@ impl Assembly {
             Self::Text(text) => text.len(),
             Self::Binary(bytes) => bytes.len(),
         }
-    }
-}
-
-impl HeaderBytes {
-    /// Takes bytes until a header of any kind would be whole.
-    fn fill(&mut self, from: &[u8]) {
-        let free = self.bytes.iter_mut().skip(self.len.into());
-        let mut count = 0;
-        for (to, from) in free.zip(from) {
-            *to = *from;
-            count += 1;
-        }
-        self.len += count;
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..self.len.into()).unwrap_or_default()
-    }
-}
-
-impl Frame {
-    /// Reads a header and says how long it is; `None` while it is not whole.
-    /// What is wrong with the bytes at hand is an error at once.
-    ///
-    /// | bytes | field |
-    /// |---|---|
-    /// | 1 | FIN, three reserved bits, opcode (4 bits) |
-    /// | 1 | MASK, length (7 bits; 126: 2 bytes follow, 127: 8 bytes follow) |
-    /// | 0, 2 or 8 | length, big-endian |
-    /// | 0 or 4 | masking key |
-    fn read(bytes: &[u8], role: Role) -> Result<Option<(Self, usize)>, FrameError> {
-        let [first, rest @ ..] = bytes else {
-            return Ok(None);
-        };
-        if first & 0x70 != 0 {
-            return Err(FrameError::Protocol("a reserved bit is set"));
-        }
-        let opcode =
-            Opcode::from_bits(first & 0x0f).ok_or(FrameError::Protocol("a reserved opcode"))?;
-        let is_final = first & 0x80 != 0;
-        if opcode.is_control() && !is_final {
-            return Err(FrameError::Protocol("a control frame in fragments"));
-        }
-        let [second, rest @ ..] = rest else {
-            return Ok(None);
-        };
-        match (role, second & 0x80 != 0) {
-            (Role::Server, false) => {
-                return Err(FrameError::Protocol("a client's frame without a mask"));
-            }
-            (Role::Client, true) => {
-                return Err(FrameError::Protocol("a server's frame with a mask"));
-            }
-            _ => {}
-        }
-        let short = second & 0x7f;
-        if opcode.is_control() && usize::from(short) > CONTROL_PAYLOAD_BYTES_MAX {
-            return Err(FrameError::Protocol("a control frame over 125 bytes"));
-        }
-        let (remaining, rest) = match short {
-            126 => match rest.split_first_chunk::<2>() {
-                Some((length, rest)) => (u16::from_be_bytes(*length).into(), rest),
-                None => return Ok(None),
-            },
-            127 => match rest.split_first_chunk::<8>() {
-                Some((length, rest)) => (u64::from_be_bytes(*length), rest),
-                None => return Ok(None),
-            },
-            short => (short.into(), rest),
-        };
-        if remaining >> 63 != 0 {
-            return Err(FrameError::Protocol("a length with its top bit set"));
-        }
-        let (key, rest) = match role {
-            Role::Client => ([0; 4], rest),
-            Role::Server => match rest.split_first_chunk::<4>() {
-                Some((key, rest)) => (*key, rest),
-                None => return Ok(None),
-            },
-        };
-        let frame = Self {
-            is_final,
-            opcode,
-            key,
-            remaining,
-        };
-        Ok(Some((frame, bytes.len() - rest.len())))
     }
 }
 

@@ -8,16 +8,18 @@
 
 mod decoder;
 mod encoder;
+mod frame;
 mod mask;
 #[cfg(test)]
 mod tests;
 mod utf8;
 
-pub use decoder::{DecodeLimits, Decoder, Message, Role};
+pub use decoder::{DecodeLimits, Decoder, Message};
 pub use encoder::{
     FrameBuilder, FrameHeader, binary_frame, close_frame, header, masked_frame, ping_frame,
     pong_frame, text_frame,
 };
+pub use frame::Role;
 
 use crate::reason::CloseReason;
 

@@ -291,11 +291,20 @@ fn sixteen_mebibytes_pass_in_pieces_of_any_size() {
     };
     let payload: Vec<u8> = (0..16u32 << 20).map(|i| (i % 251) as u8).collect();
     let frame = client(true, Opcode::Binary, &payload);
-    for cuts in [&[usize::MAX][..], &[1], &[4096], &[1, 65_536, 7, 100_003]] {
+    for cuts in [&[usize::MAX][..], &[4096], &[1, 65_536, 7, 100_003]] {
         let (messages, outcome) = read(Role::Server, &frame, cuts, &limits);
         assert_eq!(outcome, Ok(()));
         assert!(messages == [Owned::Binary(payload.clone())]);
     }
+}
+
+#[test]
+fn a_long_message_passes_a_byte_at_a_time() {
+    let payload = "\u{fc}".repeat(50_000);
+    let frame = client(true, Opcode::Text, payload.as_bytes());
+    let (messages, outcome) = read(Role::Server, &frame, &[1], &LIMITS);
+    assert_eq!(outcome, Ok(()));
+    assert!(messages == [Owned::Text(payload)]);
 }
 
 #[test]

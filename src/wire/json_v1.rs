@@ -1,1 +1,0 @@
-//! v1: messages as JSON text.
