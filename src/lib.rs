@@ -1,1 +1,32 @@
-//! Turntable.
+//! turntable: presence, channels and game rooms for browsers, on actix actors.
+//!
+//! The modules are layers; each uses only those below it in this list.
+
+pub mod command;
+
+pub mod config;
+
+pub mod transport;
+
+pub mod management;
+
+pub mod gateway;
+
+pub mod actor;
+
+pub mod portal;
+
+pub mod cluster;
+
+pub mod store;
+
+pub mod session;
+
+pub mod model;
+
+pub mod wire;
+
+pub mod clock;
+pub mod id;
+pub mod metric;
+pub mod reason;

@@ -1,2 +1,18 @@
-//! Turntable.
-fn main() {}
+//! The binary: logs, the command line, the exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use turntable::command::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    match cli.run(|_config| anyhow::bail!("this build has no server")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -15,3 +15,18 @@
 export { connect, Client } from "./turntable/client.js";
 export { CLOSE_CODES, ERROR_CODES } from "./turntable/codes.js";
 export { TurntableError } from "./turntable/error.js";
+
+// Names for those who write types.
+/** @typedef {import("./turntable/room.js").Room} Room */
+/** @typedef {import("./turntable/room.js").Action} Action */
+/** @typedef {import("./turntable/room.js").Member} Member */
+/** @typedef {import("./turntable/room.js").JoinOptions} JoinOptions */
+/** @typedef {import("./turntable/channel.js").Channel} Channel */
+/** @typedef {import("./turntable/channel.js").ChannelMessage} ChannelMessage */
+/** @typedef {import("./turntable/channel.js").ChannelOptions} ChannelOptions */
+/** @typedef {import("./turntable/events.js").ConnectOptions} ConnectOptions */
+/** @typedef {import("./turntable/events.js").Invite} Invite */
+/** @typedef {import("./turntable/events.js").State} State */
+/** @typedef {import("./turntable/events.js").StateChange} StateChange */
+/** @typedef {import("./turntable/events.js").Welcome} Welcome */
+/** @typedef {import("./turntable/friends.js").PresenceState} PresenceState */

@@ -8,7 +8,7 @@
 
 import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
-import { INTERRUPTED } from "./session.js";
+import { INTERRUPTED } from "./requests.js";
 
 /** @import { Kept } from "./kept.js" */
 /** @import { Session } from "./session.js" */

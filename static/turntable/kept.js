@@ -6,10 +6,10 @@
  * @module
  */
 
-import { INTERRUPTED } from "./session.js";
+import { TurntableError } from "./error.js";
+import { INTERRUPTED } from "./requests.js";
 
 /** @import { Session } from "./session.js" */
-/** @import { TurntableError } from "./error.js" */
 
 /**
  * @typedef {object} Wish
@@ -53,6 +53,7 @@ export class Kept {
    * @returns {Promise<any>}
    */
   drop(key, command, data) {
+    if (this.#session.closed) return Promise.resolve();
     const wish = this.#wishes.get(key);
     if (!this.#session.online && wish?.phase === "unsent" && !wish.granted && !wish.undo) {
       // Never said: there is nothing to take back.
@@ -101,6 +102,9 @@ export class Kept {
    * @returns {Promise<any>}
    */
   #set(key, wanted) {
+    if (this.#session.closed) {
+      return Promise.reject(new TurntableError("unavailable", "the client is closed", { command: wanted.command }));
+    }
     return new Promise((resolve, reject) => {
       const old = this.#wishes.get(key);
       // Whoever waits for the older wish is answered by the newer one.

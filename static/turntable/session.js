@@ -12,6 +12,7 @@
 
 import { TurntableError } from "./error.js";
 import { Line } from "./line.js";
+import { Requests } from "./requests.js";
 
 /** @import { Environment } from "./environment.js" */
 /** @import { Down } from "./line.js" */
@@ -41,31 +42,17 @@ import { Line } from "./line.js";
  * @property {(direction: "in" | "out", text: string) => void} frame
  */
 
-/**
- * @typedef {object} Pending a request that awaits its answer
- * @property {string} command
- * @property {any} data
- * @property {boolean} kept
- * @property {(data: any) => void} resolve
- * @property {(error: any) => void} reject
- * @property {any} [timer]
- */
-
 /** Errors of an identification that another try, later, may not meet. */
 const PASSING = new Set(["rate_limited", "too_many", "timeout", "service_down", "unavailable", "internal"]);
 /** How many commands without a promise are remembered for their errors. */
 const WATCHED_MAX = 256;
-
-/** What a kept request is rejected with when its connection is lost. */
-export const INTERRUPTED = Symbol("interrupted");
 
 export class Session {
   #options;
   #hooks;
   #env;
   #line;
-  /** @type {Map<number, Pending>} */
-  #pending = new Map();
+  #requests;
   /** @type {Map<number, (error: TurntableError) => void>} */
   #watched = new Map();
   /** @type {{text: string, id: number | undefined}[]} */
@@ -96,6 +83,7 @@ export class Session {
     this.#options = options;
     this.#hooks = hooks;
     this.#env = options.environment;
+    this.#requests = new Requests(options.environment, options.timeout_ms);
     this.#line = new Line(options, {
       opening: () => {
         this.#connection += 1;
@@ -151,7 +139,7 @@ export class Session {
     return new Promise((resolve, reject) => {
       const id = this.#next_id();
       const text = this.#dispatchable(command, data, id);
-      this.#pending.set(id, { command, data, kept, resolve, reject });
+      this.#requests.add(id, { command, data, kept, resolve, reject });
       this.#dispatch(text, id);
     });
   }
@@ -188,19 +176,13 @@ export class Session {
   }
 
   /**
-   * Gives the first awaited request that fits its answer, where the answer
-   * came without an id.
+   * Gives the first request that fits its answer, where that came without an id.
    * @param {(request: {command: string, data: any}) => boolean} fits
    * @param {any} data
    * @returns {boolean} whether there was one
    */
   settle(fits, data) {
-    for (const [id, request] of this.#pending) {
-      if (!fits(request)) continue;
-      this.#take(id)?.resolve(data);
-      return true;
-    }
-    return false;
+    return this.#requests.settle(fits, data);
   }
 
   #next_id() {
@@ -247,37 +229,14 @@ export class Session {
       this.#queue.push({ text, id });
       return;
     }
-    this.#time(id);
+    this.#requests.sent(id);
     this.#write(text);
-  }
-
-  /** @param {number | undefined} id */
-  #time(id) {
-    const request = id === undefined ? undefined : this.#pending.get(id);
-    if (id === undefined || !request) return;
-    request.timer = this.#env.setTimeout(() => {
-      const { command } = request;
-      const ms = this.#options.timeout_ms;
-      this.#take(id)?.reject(new TurntableError("timeout", `no answer within ${ms} ms`, { command }));
-    }, this.#options.timeout_ms);
   }
 
   /** @param {string} text */
   #write(text) {
     this.#hooks.frame("out", text);
     this.#line.write(text);
-  }
-
-  /**
-   * @param {any} id
-   * @returns {Pending | undefined}
-   */
-  #take(id) {
-    const request = this.#pending.get(id);
-    if (!request) return undefined;
-    this.#pending.delete(id);
-    this.#env.clearTimeout(request.timer);
-    return request;
   }
 
   /** @param {string} text */
@@ -302,7 +261,7 @@ export class Session {
       this.#error(data, id);
     } else {
       // The id of a `call` is the server's own.
-      if (id !== undefined && command !== "call") this.#take(id)?.resolve(data);
+      if (id !== undefined && command !== "call") this.#requests.take(id)?.resolve(data);
       if (command !== "reply") this.#hooks.message(command, data, id);
     }
   }
@@ -345,7 +304,7 @@ export class Session {
     if (typeof data?.session === "string") this.secret = data.session;
     if (this.online) {
       // The answer to `authenticate`: the same session, better known.
-      const request = this.#take(id);
+      const request = this.#requests.take(id);
       if (request) request.resolve(data);
       else this.settle(({ command }) => command === "authenticate", data);
       this.#hooks.message("welcome", data, id);
@@ -360,16 +319,13 @@ export class Session {
     if (!resumed) {
       this.received = 0;
       this.#watched.clear();
-      const queued = new Set(this.#queue.map((entry) => entry.id));
-      for (const [id, { command }] of [...this.#pending]) {
-        // The old session's answers will not come any more.
-        if (!queued.has(id)) this.#take(id)?.reject(lostAnswer(command));
-      }
+      const unsent = new Set(this.#queue.map((entry) => entry.id));
+      this.#requests.abandon("the session was lost before an answer came: it may have been done or not", unsent);
     }
     this.max_message_bytes = Number(data?.limits?.max_message_bytes) || 0;
     this.#hooks.welcome(data, { first, resumed, sent: this.#identified_at });
     for (const { text, id } of this.#queue.splice(0)) {
-      this.#time(id);
+      this.#requests.sent(id);
       this.#write(text);
     }
     this.#hooks.online();
@@ -384,7 +340,7 @@ export class Session {
       this.#refused(TurntableError.from(data, this.#resuming ? "resume" : "idme"));
       return;
     }
-    const request = this.#take(id);
+    const request = this.#requests.take(id);
     const refused = this.#watched.get(id);
     const error = TurntableError.from(data, request?.command);
     if (request) {
@@ -419,9 +375,7 @@ export class Session {
     this.online = false;
     this.#resuming = false;
     if (!down.resume) this.secret = undefined;
-    for (const [id, request] of [...this.#pending]) {
-      if (request.kept) this.#take(id)?.reject(INTERRUPTED);
-    }
+    this.#requests.interrupt();
     if (down.retry_ms === undefined) this.#finish();
     this.#hooks.down(down, undefined);
   }
@@ -432,19 +386,9 @@ export class Session {
     this.online = false;
     this.#queue = [];
     this.#watched.clear();
-    for (const id of [...this.#pending.keys()]) {
-      const request = this.#take(id);
-      const { command } = request ?? {};
-      request?.reject(new TurntableError("unavailable", "the client was closed before an answer came", { command }));
-    }
+    this.#requests.abandon("the client was closed before an answer came");
     if (fatal) {
       this.#hooks.down({ code: 1000, reason: fatal.code, text: fatal.message, resume: false, retry_ms: undefined }, fatal);
     }
   }
-}
-
-/** @param {string | undefined} command */
-function lostAnswer(command) {
-  const message = "the connection and its session were lost before an answer came: it may have been done or not";
-  return new TurntableError("unavailable", message, { command });
 }

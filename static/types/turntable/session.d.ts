@@ -48,16 +48,6 @@ export type SessionHooks = {
     fault: (error: TurntableError) => void;
     frame: (direction: "in" | "out", text: string) => void;
 };
-export type Pending = {
-    command: string;
-    data: any;
-    kept: boolean;
-    resolve: (data: any) => void;
-    reject: (error: any) => void;
-    timer?: any;
-};
-/** What a kept request is rejected with when its connection is lost. */
-export declare const INTERRUPTED: unique symbol;
 export declare class Session {
     #private;
     /** The secret that resumes the session. @type {string | undefined} */
@@ -119,8 +109,7 @@ export declare class Session {
         message: string;
     }): void;
     /**
-     * Gives the first awaited request that fits its answer, where the answer
-     * came without an id.
+     * Gives the first request that fits its answer, where that came without an id.
      * @param {(request: {command: string, data: any}) => boolean} fits
      * @param {any} data
      * @returns {boolean} whether there was one

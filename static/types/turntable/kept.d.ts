@@ -5,8 +5,8 @@
  * offline, and said again on a resumed session only where no answer came.
  * @module
  */
+import { TurntableError } from "./error.js";
 import type { Session } from "./session.js";
-import type { TurntableError } from "./error.js";
 export type Wish = {
     command: string;
     /**
@@ -27,7 +27,6 @@ export type Wish = {
     }[];
 };
 /** @import { Session } from "./session.js" */
-/** @import { TurntableError } from "./error.js" */
 /**
  * @typedef {object} Wish
  * @property {string} command

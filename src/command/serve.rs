@@ -1,0 +1,25 @@
+//! `turntable serve`: read the configuration and hand it to the server.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::{Config, load};
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// The configuration file. Without one: the file that TURNTABLE_CONFIG
+    /// names, or the embedded defaults. Variables TURNTABLE_SECTION__KEY
+    /// override both.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ServeArgs {
+    pub(super) fn run(
+        self,
+        start: impl FnOnce(Config) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        start(load::load(self.config.as_deref())?)
+    }
+}

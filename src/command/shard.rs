@@ -1,0 +1,23 @@
+//! `turntable shard`: tell the slot of an id, as every client can compute it.
+
+use clap::Args;
+
+use crate::id::shard;
+
+#[derive(Debug, Args)]
+pub(super) struct ShardArgs {
+    /// A user, a channel or any other id; its bytes are taken as they are.
+    #[arg(allow_hyphen_values = true)]
+    id: String,
+    /// The cluster's number of slots, from 1.
+    #[arg(long, short = 'k', value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    slots: u32,
+}
+
+impl ShardArgs {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let slot = shard(&self.id, self.slots)
+            .ok_or_else(|| anyhow::anyhow!("an id has no slot among 0"))?;
+        super::print(&format!("{slot}\n"))
+    }
+}

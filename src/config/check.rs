@@ -1,0 +1,277 @@
+//! What a value may be: the range of each number, and the checks between keys
+//! that one key alone cannot tell.
+
+use std::net::SocketAddr;
+
+use toml::{Table, Value};
+
+use super::Config;
+use crate::id::is_realm;
+use crate::model::game::GameSettings;
+use crate::model::room::RoomSettings;
+use crate::model::settings::{ChannelSettings, PresenceSettings};
+use crate::session::settings::{BucketSettings, SessionSettings};
+use crate::transport::settings::ServerSettings;
+
+/// Least and greatest value of the number at `path`; `None` where no number
+/// stands there.
+#[must_use]
+pub fn range(path: &[&str]) -> Option<(u64, u64)> {
+    let (ranges, key) = match *path {
+        ["server", key] => (ServerSettings::RANGES, key),
+        ["session", key] => (SessionSettings::RANGES, key),
+        ["limits", _, key] => (BucketSettings::RANGES, key),
+        ["presence", key] => (PresenceSettings::RANGES, key),
+        ["channel", key] => (ChannelSettings::RANGES, key),
+        ["room", key] => (RoomSettings::RANGES, key),
+        ["games", _, key] => (GameSettings::RANGES, key),
+        _ => return None,
+    };
+    let (_, least, greatest) = ranges.iter().find(|(name, _, _)| *name == key)?;
+    Some((*least, *greatest))
+}
+
+/// What the key at `path` accepts, for a value of another kind; `None` where
+/// the parser's own words say it better. `known` is the table of all defaults.
+#[must_use]
+pub fn accepted(path: &[&str], known: &Table) -> Option<String> {
+    if let Some((least, greatest)) = range(path) {
+        return Some(format!("accepted is a whole number, {least} to {greatest}"));
+    }
+    let game = Value::try_from(GameSettings::default()).ok()?;
+    let value = match *path {
+        [section] => known.get(section)?,
+        ["games", _] => &game,
+        ["games", _, key] => game.get(key)?,
+        [section, key] => known.get(section)?.get(key)?,
+        _ => return None,
+    };
+    Some(match value {
+        Value::Boolean(_) => "accepted is true or false".to_owned(),
+        Value::Array(_) => r#"accepted is a list, like ["a", "b"]"#.to_owned(),
+        Value::Table(_) => format!("accepted is a section, [{}]", path.join(".")),
+        Value::String(text) if text.parse::<SocketAddr>().is_ok() => {
+            "accepted is ADDRESS:PORT, like 127.0.0.1:8080 or [::1]:0".to_owned()
+        }
+        _ => return None,
+    })
+}
+
+/// A number out of its range, as its path and a sentence.
+pub type OutOfRange = (Vec<String>, String, Value);
+
+/// Every number in `value`, which stands at `path`, that is out of range.
+pub fn numbers(path: &[String], value: &Value, found: &mut Vec<OutOfRange>) {
+    match value {
+        Value::Integer(number) => {
+            let names: Vec<&str> = path.iter().map(String::as_str).collect();
+            let Some((least, greatest)) = range(&names) else {
+                return;
+            };
+            let fits = u64::try_from(*number).is_ok_and(|n| (least..=greatest).contains(&n));
+            if !fits {
+                found.push((
+                    path.to_vec(),
+                    format!("accepted is {least} to {greatest}"),
+                    value.clone(),
+                ));
+            }
+        }
+        Value::Table(table) => {
+            for (key, value) in table {
+                let mut path = path.to_vec();
+                path.push(key.clone());
+                numbers(&path, value, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A check that looks at a whole configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The keys that it looked at, the one to blame first.
+    pub keys: Vec<String>,
+    /// What is wrong and what is accepted.
+    pub message: String,
+}
+
+impl Conflict {
+    fn new(keys: &[&str], message: impl Into<String>) -> Self {
+        Self {
+            keys: keys.iter().map(|&key| key.to_owned()).collect(),
+            message: message.into(),
+        }
+    }
+}
+
+/// What a message needs in an outbox beside its data: names, ids, numbers.
+pub const ENVELOPE_BYTES: usize = 4_096;
+
+/// Everything in `config` that does not go together.
+#[must_use]
+pub fn conflicts(config: &Config) -> Vec<Conflict> {
+    let mut found = Vec::new();
+    let (public, operator) = (config.server.listen, config.management.listen);
+    if collide(public, operator) {
+        found.push(Conflict::new(
+            &["management.listen", "server.listen"],
+            format!("server.listen {public} and management.listen {operator} want the same port"),
+        ));
+    }
+    if !operator.ip().is_loopback() {
+        found.push(Conflict::new(
+            &["management.listen"],
+            "accepted is a loopback address (127.0.0.1 or [::1]): \
+             any other would need a token, which comes with the management API",
+        ));
+    }
+    for (key, bytes) in [
+        ("server.max_message_bytes", config.server.max_message_bytes),
+        ("room.tick_bytes_max", config.room.tick_bytes_max),
+    ] {
+        let needed = bytes + ENVELOPE_BYTES;
+        if config.session.outbox_bytes_max < needed {
+            found.push(Conflict::new(
+                &["session.outbox_bytes_max", key],
+                format!(
+                    "session.outbox_bytes_max must be at least {needed}: \
+                     {key} and {ENVELOPE_BYTES} for the envelope"
+                ),
+            ));
+        }
+    }
+    for origin in &config.server.allowed_origins {
+        if !is_origin(origin) {
+            found.push(Conflict::new(
+                &["server.allowed_origins"],
+                format!(
+                    "{origin:?} is no origin; accepted is *, or scheme, host and port \
+                     like https://game.example or http://localhost:3000"
+                ),
+            ));
+        }
+    }
+    for realm in &config.portal.realms {
+        if !is_realm(realm) {
+            found.push(Conflict::new(
+                &["portal.realms"],
+                format!("{realm:?} is no realm; {REALM}"),
+            ));
+        }
+    }
+    found
+}
+
+const REALM: &str = "accepted is 1 to 32 characters of A-Z, a-z, 0-9, _ and -";
+
+/// Whether two listeners would want the same port.
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    a.port() != 0
+        && a.port() == b.port()
+        && (a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified())
+}
+
+/// Whether `text` is `*` or an origin as browsers write it: lower case, no
+/// path, no trailing slash.
+fn is_origin(text: &str) -> bool {
+    if text == "*" {
+        return true;
+    }
+    let Some((scheme, host)) = text.split_once("://") else {
+        return false;
+    };
+    let plain = |c: char| c.is_ascii() && !c.is_ascii_control() && c != ' ';
+    !scheme.is_empty()
+        && !host.is_empty()
+        && scheme
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c))
+        && host
+            .chars()
+            .all(|c| plain(c) && !c.is_ascii_uppercase() && !"/?#@".contains(c))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_written_as_browsers_write_them() {
+        for good in [
+            "*",
+            "https://game.example",
+            "http://localhost:3000",
+            "http://[::1]:80",
+            "chrome-extension://abc",
+        ] {
+            assert!(is_origin(good), "{good}");
+        }
+        for wrong in [
+            "",
+            "game.example",
+            "https://",
+            "://x",
+            "https://game.example/",
+            "https://Game.example",
+            "HTTPS://x",
+            "https://a b",
+            "https://*.example/x",
+            "null",
+        ] {
+            assert!(!is_origin(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn listeners_collide_on_a_port_of_the_same_host() {
+        for (a, b, expected) in [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("0.0.0.0:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "[::]:80", true),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+        ] {
+            assert_eq!(
+                collide(a.parse().unwrap(), b.parse().unwrap()),
+                expected,
+                "{a} {b}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_number_has_a_range_and_its_default_is_within() {
+        fn walk(path: &mut Vec<String>, value: &Value, count: &mut usize) {
+            match value {
+                Value::Integer(number) => {
+                    let names: Vec<&str> = path.iter().map(String::as_str).collect();
+                    let (least, greatest) = range(&names).unwrap_or_else(|| panic!("{path:?}"));
+                    let number = u64::try_from(*number).unwrap();
+                    assert!((least..=greatest).contains(&number), "{}", path.join("."));
+                    *count += 1;
+                }
+                Value::Table(table) => {
+                    for (key, value) in table {
+                        path.push(key.clone());
+                        walk(path, value, count);
+                        path.pop();
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut count = 0;
+        let table = Value::try_from(Config::default()).unwrap();
+        walk(&mut Vec::new(), &table, &mut count);
+        assert!(count > 40);
+    }
+
+    #[test]
+    fn the_defaults_have_no_conflict() {
+        assert_eq!(conflicts(&Config::default()), []);
+    }
+}

@@ -1,0 +1,120 @@
+//! The games of a configuration: those of the demos, which are there without a
+//! file, and the step from entries to games that rooms can play.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use super::Config;
+use super::check::Conflict;
+use super::problem::{ConfigError, Problem};
+use crate::model::game::{Game, GameSettings, Games};
+
+/// The longest name of a game, in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// The entries of the demos' games.
+#[must_use]
+pub fn demos() -> BTreeMap<String, GameSettings> {
+    let strike = GameSettings {
+        members_max: Some(8),
+        teams: vec!["red".to_owned(), "blue".to_owned()],
+        tick_ms: 20,
+        keep_state: true,
+        targets: vec!["strike_one".to_owned()],
+        actions_per_second: 100,
+        ..GameSettings::default()
+    };
+    let four = GameSettings {
+        members_max: Some(32),
+        keep_state: true,
+        actions_per_second: 20,
+        ..GameSettings::default()
+    };
+    BTreeMap::from([("strike".to_owned(), strike), ("four".to_owned(), four)])
+}
+
+/// Makes each entry ready to be played. `read` fetches a schema's file.
+///
+/// # Errors
+/// Each game whose name, values or schema cannot be.
+pub fn prepare(
+    entries: &BTreeMap<String, GameSettings>,
+    read: &dyn Fn(&Path) -> io::Result<String>,
+) -> Result<Games, Vec<Conflict>> {
+    let mut games = Vec::new();
+    let mut conflicts = Vec::new();
+    for (name, settings) in entries {
+        let conflict = |key: &str, message: String| Conflict {
+            keys: vec![format!("games.{name}{key}"), format!("games.{name}")],
+            message,
+        };
+        let plain = !name.is_empty() && !name.chars().any(char::is_control);
+        if !plain || name.len() > NAME_BYTES_MAX {
+            conflicts.push(conflict(
+                "",
+                format!("a game's name is 1 to {NAME_BYTES_MAX} bytes without control characters"),
+            ));
+        }
+        if let Err(error) = settings.validate() {
+            conflicts.push(conflict(
+                &format!(".{}", error.key),
+                format!(
+                    "{} does not fit; accepted is {}",
+                    error.value, error.accepted
+                ),
+            ));
+        }
+        match compile(name, settings, read) {
+            Ok(game) => games.push(game),
+            Err(message) => conflicts.push(conflict(".schema", message)),
+        }
+    }
+    if conflicts.is_empty() {
+        Ok(Games::new(games))
+    } else {
+        Err(conflicts)
+    }
+}
+
+fn compile(
+    name: &str,
+    settings: &GameSettings,
+    read: &dyn Fn(&Path) -> io::Result<String>,
+) -> Result<Game, String> {
+    let schema = match &settings.schema {
+        None => None,
+        Some(path) => {
+            let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+            let text = read(path).map_err(|error| wrong(&error))?;
+            let schema: serde_json::Value =
+                serde_json::from_str(&text).map_err(|error| wrong(&error))?;
+            Some(schema)
+        }
+    };
+    Game::new(name, settings.clone(), schema.as_ref()).map_err(|error| error.to_string())
+}
+
+impl Config {
+    /// The games that rooms play, their schemas read from disk.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where a schema cannot be read or used any more; a
+    /// loaded configuration was seen to be right.
+    pub fn games(&self) -> Result<Games, ConfigError> {
+        let read = |path: &Path| std::fs::read_to_string(path);
+        prepare(&self.games, &read).map_err(|conflicts| {
+            ConfigError(
+                conflicts
+                    .into_iter()
+                    .map(|conflict| Problem {
+                        origin: None,
+                        key: conflict.keys.into_iter().next().unwrap_or_default(),
+                        value: None,
+                        message: conflict.message,
+                    })
+                    .collect(),
+            )
+        })
+    }
+}

@@ -1,0 +1,283 @@
+//! From defaults, file and environment to one checked configuration.
+//!
+//! `compose` is pure: texts in, a configuration or every problem out. A later
+//! layer overrides a former one key by key. Each entry is tried alone on top
+//! of the defaults, so that one wrong value hides no other. `load` only
+//! fetches the texts.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::map;
+use toml::{Table, Value};
+
+use super::Config;
+use super::check::{self, ENVELOPE_BYTES};
+use super::entry::{self, Entry, FILE_VARIABLE, PREFIX};
+use super::games;
+use super::problem::{ConfigError, Origin, Problem};
+
+/// Reads the configuration: `file`, or else the file that the variable
+/// `TURNTABLE_CONFIG` names, or else none; then the environment.
+///
+/// # Errors
+/// [`ConfigError`] with everything that is wrong.
+pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
+    let named = std::env::var_os(FILE_VARIABLE).filter(|name| !name.is_empty());
+    let file = file
+        .map(Path::to_owned)
+        .or_else(|| named.map(PathBuf::from));
+    let text = match &file {
+        None => None,
+        Some(path) => {
+            let name = path.display().to_string();
+            match std::fs::read_to_string(path) {
+                Ok(text) => Some((name, text)),
+                Err(error) => {
+                    return Err(ConfigError(vec![Problem {
+                        origin: None,
+                        key: String::new(),
+                        value: None,
+                        message: format!("{name}: {error}"),
+                    }]));
+                }
+            }
+        }
+    };
+    let variables: Vec<(String, String)> = std::env::vars_os()
+        .map(|(name, text)| {
+            let plain = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+            (plain(name), plain(text))
+        })
+        .filter(|(name, _)| name.starts_with(PREFIX))
+        .collect();
+    compose(
+        text.as_ref()
+            .map(|(name, text)| (name.as_str(), text.as_str())),
+        &variables,
+        &|path| std::fs::read_to_string(path),
+    )
+}
+
+/// The configuration of the defaults, `file` (its name and content) and
+/// `variables` (name and value; those of other programs are passed over).
+/// `read` fetches the schemas of games; a relative path starts where the file is.
+///
+/// # Errors
+/// [`ConfigError`] with everything that is wrong.
+pub fn compose(
+    file: Option<(&str, &str)>,
+    variables: &[(String, String)],
+    read: &dyn Fn(&Path) -> io::Result<String>,
+) -> Result<Config, ConfigError> {
+    let defaults = defaults();
+    let mut layers = Layers {
+        merged: defaults.clone(),
+        defaults,
+        written: Vec::new(),
+        problems: Vec::new(),
+    };
+    if let Some((name, text)) = file {
+        match entry::from_file(name, text, &layers.defaults) {
+            Ok(entries) => entries.into_iter().for_each(|entry| layers.add(entry)),
+            Err(problems) => layers.problems = problems,
+        }
+    }
+    let mut variables: Vec<&(String, String)> = variables.iter().collect();
+    variables.sort();
+    for (name, text) in variables {
+        if let Some(entry) = entry::from_variable(name, text, &layers.merged) {
+            layers.add(entry);
+        }
+    }
+    let folder = file.and_then(|(name, _)| Path::new(name).parent());
+    layers.finish(folder.unwrap_or(Path::new("")), read)
+}
+
+/// The defaults as a table.
+#[must_use]
+pub fn defaults() -> Table {
+    // A struct of settings is always a table; the default is for the compiler.
+    Table::try_from(Config::default()).unwrap_or_default()
+}
+
+struct Layers {
+    defaults: Table,
+    merged: Table,
+    written: Vec<(String, Entry)>,
+    problems: Vec<Problem>,
+}
+
+impl Layers {
+    /// Takes one entry, or notes what is wrong with it.
+    fn add(&mut self, entry: Entry) {
+        let path: Vec<&str> = entry.path.iter().map(String::as_str).collect();
+        let key = path.join(".");
+        let mut message = None;
+        let mut fitting = None;
+        for reading in &entry.readings {
+            let mut alone = self.defaults.clone();
+            if let Err(wrong) = set(&mut alone, &path, reading.clone()) {
+                message.get_or_insert(wrong);
+            } else if let Err(error) = Config::deserialize(alone) {
+                message.get_or_insert_with(|| self.explain(&path, error.message()));
+            } else {
+                fitting = Some(reading.clone());
+                break;
+            }
+        }
+        if let Some(value) = fitting {
+            let mut wrong = Vec::new();
+            check::numbers(&entry.path, &value, &mut wrong);
+            if wrong.is_empty() {
+                // It could be set in the defaults, and what was merged so far
+                // has their shape.
+                let _ = set(&mut self.merged, &path, value);
+            }
+            for (path, message, value) in wrong {
+                self.problems.push(Problem {
+                    origin: Some(entry.origin.clone()),
+                    key: path.join("."),
+                    value: Some(value.to_string()),
+                    message,
+                });
+            }
+        } else if let Some(message) = message {
+            self.problems.push(Problem {
+                origin: Some(entry.origin.clone()),
+                key: key.clone(),
+                value: Some(entry.text.clone()),
+                message,
+            });
+        }
+        self.written.push((key, entry));
+    }
+
+    /// The parser's error in an operator's words.
+    fn explain(&self, path: &[&str], error: &str) -> String {
+        match error.strip_prefix("unknown field ") {
+            Some(rest) => format!("unknown key {rest}"),
+            None => check::accepted(path, &self.defaults).unwrap_or_else(|| error.to_owned()),
+        }
+    }
+
+    /// The checks between keys, and the result.
+    fn finish(
+        mut self,
+        folder: &Path,
+        read: &dyn Fn(&Path) -> io::Result<String>,
+    ) -> Result<Config, ConfigError> {
+        let mut config = match Config::deserialize(self.merged.clone()) {
+            Ok(config) => config,
+            Err(error) => {
+                self.problems.push(Problem {
+                    origin: None,
+                    key: String::new(),
+                    value: None,
+                    message: error.message().to_owned(),
+                });
+                return Err(ConfigError(self.problems));
+            }
+        };
+        if !self.is_written("session.outbox_bytes_max") {
+            raise_outbox(&mut config);
+        }
+        for game in config.games.values_mut() {
+            game.schema = game.schema.as_ref().map(|schema| folder.join(schema));
+        }
+        // A key that is wrong by itself still has its default here, so nothing
+        // can be said about how it goes together with others.
+        let wrong: BTreeSet<&str> = self.problems.iter().map(|p| p.key.as_str()).collect();
+        let games = games::prepare(&config.games, read).err();
+        let conflicts: Vec<Problem> = check::conflicts(&config)
+            .into_iter()
+            .chain(games.into_iter().flatten())
+            .filter(|conflict| !conflict.keys.iter().any(|key| wrong.contains(key.as_str())))
+            .map(|conflict| self.blame(conflict))
+            .collect();
+        self.problems.extend(conflicts);
+        if self.problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError(self.problems))
+        }
+    }
+
+    fn is_written(&self, key: &str) -> bool {
+        self.written.iter().any(|(written, _)| written == key)
+    }
+
+    /// A conflict as a problem of the first of its keys that somebody wrote.
+    fn blame(&self, conflict: check::Conflict) -> Problem {
+        let written = conflict.keys.iter().find_map(|key| {
+            let of_key = |(written, _): &&(String, Entry)| written == key;
+            self.written.iter().rev().find(of_key)
+        });
+        let (origin, key, value): (Option<Origin>, _, _) = match written {
+            Some((key, entry)) => (
+                Some(entry.origin.clone()),
+                key.clone(),
+                Some(entry.text.clone()),
+            ),
+            None => (
+                None,
+                conflict.keys.into_iter().next().unwrap_or_default(),
+                None,
+            ),
+        };
+        Problem {
+            origin,
+            key,
+            value,
+            message: conflict.message,
+        }
+    }
+}
+
+/// The outbox follows raised limits while nobody set it: it must hold one
+/// message, and one tick.
+fn raise_outbox(config: &mut Config) {
+    let largest = config
+        .server
+        .max_message_bytes
+        .max(config.room.tick_bytes_max);
+    let needed = largest + ENVELOPE_BYTES;
+    let outbox = &mut config.session.outbox_bytes_max;
+    *outbox = (*outbox).max(needed);
+}
+
+/// Puts `value` at `path`. A table is merged into a table that stands there.
+fn set(table: &mut Table, path: &[&str], value: Value) -> Result<(), String> {
+    let Some((key, above)) = path.split_last() else {
+        return Ok(());
+    };
+    let mut table = table;
+    for section in above {
+        let below = table
+            .entry(*section)
+            .or_insert_with(|| Value::Table(Table::new()));
+        let Value::Table(below) = below else {
+            return Err(format!("unknown key: {section} is a value and has no keys"));
+        };
+        table = below;
+    }
+    match (table.entry(*key), value) {
+        (map::Entry::Occupied(mut there), Value::Table(more)) if there.get().is_table() => {
+            if let Value::Table(there) = there.get_mut() {
+                there.extend(more);
+            }
+        }
+        (map::Entry::Occupied(mut there), value) => {
+            there.insert(value);
+        }
+        (map::Entry::Vacant(free), value) => {
+            free.insert(value);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! The configuration of a server: what `config.toml` says, section by section.
+//!
+//! Each layer owns the struct of its section and the ranges of its numbers;
+//! this module composes them. `entry` reads a file or a variable, `check` knows
+//! what is accepted, `load` puts defaults, file and environment on top of each
+//! other, `games` makes games of entries, `problem` says what is wrong and where
+//! it was written.
+
+pub mod check;
+pub mod entry;
+pub mod games;
+pub mod load;
+pub mod problem;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::management::settings::ManagementSettings;
+use crate::model::game::GameSettings;
+use crate::model::room::RoomSettings;
+use crate::model::settings::{ChannelSettings, PresenceSettings};
+use crate::portal::settings::PortalSettings;
+use crate::session::settings::{LimitSettings, SessionSettings};
+use crate::transport::settings::ServerSettings;
+
+/// A whole configuration. Its default is what a server without a file runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The public listener.
+    pub server: ServerSettings,
+    /// The operator's listener.
+    pub management: ManagementSettings,
+    /// Who may come in.
+    pub portal: PortalSettings,
+    /// Lifetimes and bounds of a session.
+    pub session: SessionSettings,
+    /// Rates of a session's commands.
+    pub limits: LimitSettings,
+    /// Users and their friends.
+    pub presence: PresenceSettings,
+    /// Channels.
+    pub channel: ChannelSettings,
+    /// Bounds of every room.
+    pub room: RoomSettings,
+    /// What rooms play, by the game's name.
+    pub games: BTreeMap<String, GameSettings>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server: ServerSettings::default(),
+            management: ManagementSettings::default(),
+            portal: PortalSettings::default(),
+            session: SessionSettings::default(),
+            limits: LimitSettings::default(),
+            presence: PresenceSettings::default(),
+            channel: ChannelSettings::default(),
+            room: RoomSettings::default(),
+            games: games::demos(),
+        }
+    }
+}
+
+/// `config.toml` in the repository, which shows operators every key.
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    const SHIPPED: &str = include_str!("../../config.toml");
+
+    /// The keys of an entry in `[games]`, those without a default too.
+    fn game_keys() -> Vec<String> {
+        let error = toml::from_str::<GameSettings>("unknown = 1").unwrap_err();
+        let keys = error.message().split('`').skip(3).step_by(2);
+        keys.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_shipped_file_is_the_defaults() {
+        let config = load::compose(Some(("config.toml", SHIPPED)), &[], &|_| unreachable!());
+        assert_eq!(config, Ok(Config::default()));
+    }
+
+    #[test]
+    fn the_shipped_file_has_every_key() {
+        fn compare(path: &str, expected: &toml::Table, found: &toml::Table) {
+            for (key, value) in expected {
+                let path = format!("{path}{key}");
+                let there = found.get(key).expect(&path);
+                assert_eq!(there.type_str(), value.type_str(), "{path}");
+                if let Some(table) = value.as_table() {
+                    compare(&format!("{path}."), table, there.as_table().unwrap());
+                }
+            }
+        }
+        let found: toml::Table = SHIPPED.parse().unwrap();
+        compare("", &load::defaults(), &found);
+        let keys = game_keys();
+        assert!(keys.len() > 10 && keys.contains(&"schema".to_owned()));
+        for key in keys {
+            assert!(
+                SHIPPED
+                    .lines()
+                    .any(|line| line.starts_with(&format!("# {key} = "))),
+                "games.NAME.{key}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_shipped_file_tells_unit_and_range_of_each_number() {
+        let mut section = String::new();
+        let mut comment = String::new();
+        let mut count = 0;
+        for line in SHIPPED.lines() {
+            if let Some(text) = line.strip_prefix('#') {
+                comment += text;
+            } else if let Some(name) = line.strip_prefix('[') {
+                section = name.trim_end_matches(']').to_owned();
+            } else if let Some((key, _)) = line.split_once(" = ") {
+                if section.starts_with("games.") || section == "limits" {
+                    continue;
+                }
+                assert!(!comment.is_empty(), "{section}.{key} has no comment");
+                if let Some((least, greatest)) = check::range(&[&section, key]) {
+                    let range = format!("{least} to {greatest}");
+                    assert!(comment.contains(&range), "{section}.{key}: {range}");
+                    count += 1;
+                }
+                if key.ends_with("_ms") {
+                    assert!(comment.contains("in ms"), "{section}.{key}");
+                }
+                if key.contains("_bytes") {
+                    let comment = comment.to_lowercase();
+                    assert!(comment.contains("bytes"), "{section}.{key}");
+                }
+            } else {
+                comment.clear();
+            }
+        }
+        assert!(count > 30, "{count}");
+        for (key, least, greatest) in GameSettings::RANGES {
+            let range = format!("{least} to {greatest}");
+            let told = SHIPPED.split_once(&format!("# {key} = ")).unwrap().1;
+            assert!(told[..250].contains(&range), "games.NAME.{key}: {range}");
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! What owners say: put into the outboxes of those who listen, and written.
+//!
+//! The hot path of the project. Per listener there is one push of a shared
+//! frame and one entry on the list of sockets to write to; no allocation, no
+//! lock, no encoding.
+
+use actix::{Context, Handler};
+
+use crate::cluster::bus::{Delivery, Topic};
+use crate::gateway::frame::Frame;
+use crate::gateway::{Gateway, Held};
+use crate::id::UserId;
+use crate::reason::CloseReason;
+use crate::wire::packet::{ErrorBody, LookupEntry, Presence, ReplyData, RequestId, ServerPacket};
+
+impl Handler<Delivery> for Gateway {
+    type Result = ();
+
+    fn handle(&mut self, delivery: Delivery, _: &mut Context<Self>) {
+        match delivery {
+            Delivery::Publish { topic, packet } => self.publish(&topic, &packet),
+            Delivery::Send { to, packet, id } => {
+                if let Some(session) = self.slot(to) {
+                    self.send(session, &packet, id.as_ref());
+                }
+            }
+            Delivery::Refuse {
+                to,
+                error,
+                id,
+                room,
+            } => {
+                let Some(session) = self.slot(to) else {
+                    return;
+                };
+                if let (Some(room), Some(held)) = (room, self.sessions.at_mut(session)) {
+                    let topic = Topic::Room(room.clone());
+                    // Refused to come in again, it is in as it was.
+                    if !self.topics.listeners(&topic).contains(&session) {
+                        held.session.left_room(&room);
+                    }
+                }
+                match self.sessions.at(session).and_then(|held| held.connection) {
+                    Some(slot) => self.refuse(slot, *error, id),
+                    None => self.send_error(session, *error, id),
+                }
+            }
+            Delivery::Enter { session, topic } => {
+                if let Some(slot) = self.slot(session) {
+                    self.topics.enter(topic, slot);
+                }
+            }
+            Delivery::Exit { session, topic } => {
+                if let Some(slot) = self.slot(session) {
+                    self.topics.exit(&topic, slot);
+                    if let (Topic::Room(room), Some(held)) = (topic, self.sessions.at_mut(slot)) {
+                        held.session.left_room(&room);
+                    }
+                }
+            }
+            Delivery::Presence { user, presence } => self.presence(&user, presence),
+            Delivery::Attached {
+                session,
+                attributes,
+                id,
+            } => {
+                if let Some(session) = self.slot(session) {
+                    self.attached(session, attributes, id);
+                }
+            }
+            Delivery::NotAttached { session, error, id } => {
+                if let Some(session) = self.slot(session) {
+                    self.not_attached(session, &error, id);
+                }
+            }
+            Delivery::End { session } => {
+                if let Some(session) = self.slot(session) {
+                    self.end_session(session);
+                }
+            }
+            Delivery::Found {
+                ticket,
+                user,
+                entry,
+            } => self.found(ticket, user, entry),
+            Delivery::Below { channel } => self.below_is_known(&channel),
+        }
+    }
+}
+
+impl Held {
+    /// Puts a frame into the outbox and the connection on the list of those to
+    /// be written to. Returns whether the outbox is over its bound.
+    fn deliver(
+        &mut self,
+        frame: Frame,
+        dirty: &mut Vec<u32>,
+        outbox_bytes_max: usize,
+        replay_bytes_max: usize,
+    ) -> bool {
+        // A single message may be longer than the bound; a second may not wait
+        // behind it.
+        let waiting = self.outbox.waiting_bytes();
+        self.outbox.push(frame);
+        match self.connection {
+            Some(slot) => {
+                if !self.is_dirty && !self.is_blocked {
+                    self.is_dirty = true;
+                    dirty.push(slot);
+                }
+                waiting > outbox_bytes_max
+            }
+            None => self.outbox.waiting_bytes() > outbox_bytes_max.max(replay_bytes_max),
+        }
+    }
+}
+
+impl Gateway {
+    /// Sends a packet to every session on a topic.
+    fn publish(&mut self, topic: &Topic, packet: &ServerPacket) {
+        let covering = match topic {
+            Topic::Channel(path) if !self.topics.all_are_exact() => self.topics.covering(path),
+            _ => Vec::new(),
+        };
+        let listeners = self.topics.listeners(topic);
+        if listeners.is_empty() && covering.is_empty() {
+            return;
+        }
+        let frame = Frame::message(packet, None);
+        let settings = &self.context.settings.session;
+        let (outbox_max, replay_max) = (settings.outbox_bytes_max, settings.replay_bytes_max);
+        self.mark = self.mark.wrapping_add(1);
+        let is_covered = !covering.is_empty();
+        for slot in listeners.iter().chain(&covering) {
+            let Some(held) = self.sessions.at_mut(*slot) else {
+                continue;
+            };
+            if is_covered && std::mem::replace(&mut held.mark, self.mark) == self.mark {
+                continue;
+            }
+            self.tally.deliveries += 1;
+            if held.deliver(frame.clone(), &mut self.dirty, outbox_max, replay_max) {
+                self.over.push(*slot);
+            }
+        }
+        self.close_slow();
+    }
+
+    /// Sends a packet to one session.
+    pub(super) fn send(&mut self, session: u32, packet: &ServerPacket, id: Option<&RequestId>) {
+        self.send_frame(session, Frame::message(packet, id));
+    }
+
+    fn send_frame(&mut self, session: u32, frame: Frame) {
+        let settings = &self.context.settings.session;
+        let (outbox_max, replay_max) = (settings.outbox_bytes_max, settings.replay_bytes_max);
+        if let Some(held) = self.sessions.at_mut(session) {
+            self.tally.deliveries += 1;
+            if held.deliver(frame, &mut self.dirty, outbox_max, replay_max) {
+                self.over.push(session);
+                self.close_slow();
+            }
+        }
+    }
+
+    /// Answers a command that asked for an answer.
+    pub(super) fn reply(&mut self, session: u32, data: ReplyData, id: Option<RequestId>) {
+        if id.is_some() {
+            self.send(session, &ServerPacket::Reply(data), id.as_ref());
+        }
+    }
+
+    /// Sends an error that is not charged.
+    pub(super) fn send_error(&mut self, session: u32, error: ErrorBody, id: Option<RequestId>) {
+        self.context.metrics.error(error.code);
+        self.send(session, &ServerPacket::Error(Box::new(error)), id.as_ref());
+    }
+
+    /// Sends a packet that belongs to the connection, not to its session.
+    pub(super) fn send_direct(&mut self, slot: u32, packet: &ServerPacket, id: Option<&RequestId>) {
+        self.push_direct(slot, Frame::message(packet, id));
+    }
+
+    /// Puts a frame of the connection itself; a reader that does not take them
+    /// is closed.
+    pub(super) fn push_direct(&mut self, slot: u32, frame: Frame) {
+        let max = self.settings().session.outbox_bytes_max;
+        let Some(connection) = self.connections.at_mut(slot) else {
+            return;
+        };
+        if connection.is_closing() {
+            return;
+        }
+        let waiting = connection.direct_bytes();
+        let session = connection.session();
+        connection.push(frame);
+        if !connection.is_blocked {
+            self.dirty.push(slot);
+        }
+        if waiting > max {
+            match session {
+                Some(session) => {
+                    self.over.push(session);
+                    self.close_slow();
+                }
+                None => self.close(slot, CloseReason::TooSlow),
+            }
+        }
+    }
+
+    /// Closes the readers whose outbox passed its bound, and ends the sessions
+    /// without a connection that did.
+    fn close_slow(&mut self) {
+        while let Some(session) = self.over.pop() {
+            match self.sessions.at(session).map(|held| held.connection) {
+                Some(Some(slot)) => self.close(slot, CloseReason::TooSlow),
+                Some(None) => self.end_session(session),
+                None => {}
+            }
+        }
+    }
+
+    /// An avatar told what others see of its user.
+    fn presence(&mut self, user: &UserId, presence: Presence) {
+        let Some((number, is_first)) = self.watches.update(user, presence) else {
+            return;
+        };
+        let Some(watched) = self.watches.at(number) else {
+            return;
+        };
+        for slot in watched.watchers() {
+            let Some(held) = self.sessions.at_mut(*slot) else {
+                continue;
+            };
+            if is_first {
+                // The snapshot that waits for it names it already.
+                held.unknown -= 1;
+                if held.unknown == 0 {
+                    self.snapshots.push(*slot);
+                }
+                continue;
+            }
+            if held.changed.is_empty() {
+                self.changed.push(*slot);
+            }
+            held.changed.push(number);
+            if held.changed.len() > 2 * held.watching.len().max(8) {
+                held.changed.sort_unstable();
+                held.changed.dedup();
+            }
+        }
+    }
+
+    /// Writes the snapshots that are complete; they do not wait for others.
+    pub(super) fn write_snapshots(&mut self) {
+        for session in std::mem::take(&mut self.snapshots) {
+            self.write_changes(session, true);
+            let Some(held) = self.sessions.at_mut(session) else {
+                continue;
+            };
+            if held.unknown > 0 {
+                continue;
+            }
+            for id in std::mem::take(&mut held.subscribed) {
+                self.reply(session, ReplyData::Done, Some(id));
+            }
+        }
+    }
+
+    /// Writes the changes of presence, one message per session, unless the
+    /// last ones were written so shortly before that they should wait. Returns
+    /// for how many ms.
+    pub(super) fn write_presence(&mut self, now_ms: u64) -> u64 {
+        if self.changed.is_empty() {
+            return 0;
+        }
+        let due_ms = self.presence_flushed_ms + self.settings().presence.coalesce_ms;
+        if now_ms < due_ms {
+            return due_ms - now_ms;
+        }
+        self.presence_flushed_ms = now_ms;
+        for session in std::mem::take(&mut self.changed) {
+            self.write_changes(session, false);
+        }
+        0
+    }
+
+    /// Tells a session what changed, unless it cannot take it now: then the
+    /// changes go on merging.
+    fn write_changes(&mut self, session: u32, is_snapshot: bool) {
+        let Some(held) = self.sessions.at_mut(session) else {
+            return;
+        };
+        let cannot_take = held.is_blocked || held.connection.is_none();
+        if held.changed.is_empty() || held.unknown > 0 || (cannot_take && !is_snapshot) {
+            return;
+        }
+        let mut changed = std::mem::take(&mut held.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        let watches = &self.watches;
+        let frame = Frame::build(|out| watches.write(&changed, out));
+        self.send_frame(session, frame);
+    }
+
+    /// One user of a lookup is known.
+    fn found(&mut self, ticket: u64, user: UserId, entry: LookupEntry) {
+        let Some(lookup) = self.lookups.get_mut(&ticket) else {
+            return;
+        };
+        lookup.found.push((user, entry));
+        lookup.missing -= 1;
+        if lookup.missing > 0 {
+            return;
+        }
+        if let Some(lookup) = self.lookups.remove(&ticket)
+            && let Some(session) = self.slot(lookup.session)
+        {
+            let packet = ServerPacket::Reply(ReplyData::Lookup(lookup.found));
+            self.send(session, &packet, lookup.id.as_ref());
+        }
+    }
+
+    /// Turns the wheel.
+    pub(super) fn tick(&mut self) {
+        let now_ms = crate::clock::now_ms();
+        let mut due = Vec::new();
+        self.wheel.turn(now_ms, &mut due);
+        for timer in due {
+            self.due(timer, now_ms);
+        }
+    }
+
+    /// Writes to every socket that has something to be written.
+    pub(super) fn flush(&mut self) {
+        while let Some(slot) = self.dirty.pop() {
+            self.flush_connection(slot);
+        }
+        let tally = std::mem::take(&mut self.tally);
+        let metrics = &self.context.metrics;
+        metrics.deliveries.inc_by(tally.deliveries);
+        metrics.received_bytes.inc_by(tally.received_bytes);
+        metrics.sent_bytes.inc_by(tally.sent_bytes);
+        metrics.writes.inc_by(tally.writes);
+    }
+
+    /// Writes to one socket.
+    pub(super) fn flush_connection(&mut self, slot: u32) {
+        let kept_max = self.context.settings.session.replay_bytes_max;
+        let Some(connection) = self.connections.at_mut(slot) else {
+            return;
+        };
+        let session = connection.session();
+        let mut held = session.and_then(|session| self.sessions.at_mut(session));
+        let outbox = held.as_mut().map(|held| {
+            held.is_dirty = false;
+            &mut held.outbox
+        });
+        match connection.flush(outbox, kept_max) {
+            Ok(written) => {
+                self.tally.sent_bytes += written.bytes as u64;
+                self.tally.writes += u64::from(written.calls);
+                if let Some(held) = held {
+                    held.is_blocked = !written.is_drained;
+                }
+                if written.is_drained && connection.is_closing() {
+                    // The other end sees the end behind the close frame, and
+                    // answers it or not.
+                    let _ = connection.stream.shutdown(std::net::Shutdown::Write);
+                }
+            }
+            Err(_) => self.lose(slot),
+        }
+    }
+}

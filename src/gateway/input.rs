@@ -1,0 +1,568 @@
+//! What clients send: from a readable socket to the owner of each command.
+//!
+//! Everything here is bounded per turn. A connection that waits for its
+//! identification reads nothing on, so commands sent right behind `idme` are
+//! taken after its `welcome`.
+
+use std::ops::ControlFlow;
+
+use mio::event::Event;
+
+use crate::actor::avatar::AvatarCall;
+use crate::actor::channel::ChannelCall;
+use crate::actor::room::RoomCall;
+use crate::clock;
+use crate::gateway::connection::{Connection, Phase};
+use crate::gateway::frame::Frame;
+use crate::gateway::{Gateway, Lookup, Timer};
+use crate::model::session_ref::SessionRef;
+use crate::reason::{CloseReason, ErrorCode};
+use crate::session::Refusal;
+use crate::session::clock::ROUND_TRIP_MAX_MS;
+use crate::session::greeting::{Greeting, GreetingStep};
+use crate::wire::json_v1;
+use crate::wire::packet::{
+    ClientMessage, ClientPacket, ErrorBody, ReplyData, RequestId, ServerPacket,
+};
+use crate::wire::websocket::{DecodeLimits, Decoder, Message, Role};
+
+/// Reads of one connection in one turn; what is left comes behind the others.
+const READS_MAX: usize = 4;
+
+impl Gateway {
+    /// A socket can be read or written.
+    pub(super) fn socket_event(&mut self, event: &Event) {
+        let slot = event.token().0 as u32;
+        if event.is_writable()
+            && let Some(connection) = self.connections.at_mut(slot)
+            && connection.is_blocked
+        {
+            connection.is_blocked = false;
+            self.dirty.push(slot);
+            let session = connection.session();
+            if let Some(held) = session.and_then(|session| self.sessions.at_mut(session)) {
+                held.is_blocked = false;
+                if !held.changed.is_empty() {
+                    self.changed.extend(session);
+                }
+            }
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.read(slot);
+        }
+    }
+
+    /// Reads what was left by the turns before. Returns whether there is more.
+    pub(super) fn read_on(&mut self) -> bool {
+        for slot in std::mem::take(&mut self.unread) {
+            if let Some(connection) = self.connections.at_mut(slot)
+                && std::mem::take(&mut connection.has_unread)
+            {
+                self.read(slot);
+            }
+        }
+        !self.unread.is_empty()
+    }
+
+    /// Sees to it that a connection is read next turn.
+    pub(super) fn mark_unread(&mut self, slot: u32) {
+        if let Some(connection) = self.connections.at_mut(slot)
+            && !std::mem::replace(&mut connection.has_unread, true)
+        {
+            self.unread.push(slot);
+        }
+    }
+
+    fn read(&mut self, slot: u32) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        for _ in 0..READS_MAX {
+            let Some(connection) = self.connections.at_mut(slot) else {
+                break;
+            };
+            if connection.is_paused() {
+                // Read when the pause ends: the socket tells it only once.
+                connection.has_unread = true;
+                break;
+            }
+            match connection.read(&mut buffer) {
+                Ok(None) => break,
+                Ok(Some(0)) | Err(_) => {
+                    self.lose(slot);
+                    break;
+                }
+                Ok(Some(count)) => {
+                    self.tally.received_bytes += count as u64;
+                    self.feed(slot, buffer.get_mut(..count).unwrap_or_default());
+                    // Read short of the buffer, the socket is empty, and tells
+                    // when it is not.
+                    if count < buffer.len() {
+                        break;
+                    }
+                }
+            }
+            self.mark_unread(slot);
+        }
+        self.buffer = buffer;
+    }
+
+    /// Ends the pause of a connection: what was held back comes first.
+    pub(super) fn unpause(&mut self, slot: u32) {
+        let Some(connection) = self.connections.at_mut(slot) else {
+            return;
+        };
+        if let Some(mut held) = connection.held.take() {
+            self.feed(slot, &mut held);
+        }
+        if let Some(connection) = self.connections.at_mut(slot)
+            && std::mem::take(&mut connection.has_unread)
+        {
+            self.mark_unread(slot);
+        }
+    }
+
+    /// Takes bytes of a connection.
+    pub(super) fn feed(&mut self, slot: u32, input: &mut [u8]) {
+        let limits = DecodeLimits {
+            message_bytes_max: self.settings().message_bytes_max,
+        };
+        let Some(connection) = self.connections.at_mut(slot) else {
+            return;
+        };
+        connection.was_heard = true;
+        // Taken out for the call, as a message may do anything to its connection.
+        let idle = Decoder::new(Role::Server);
+        let mut decoder = std::mem::replace(&mut connection.decoder, idle);
+        let result = decoder.feed(input, &limits, &mut |message| self.message(slot, message));
+        match result {
+            Ok(consumed) => self.keep(slot, decoder, input.get(consumed..).unwrap_or_default()),
+            Err(error) => self.close(slot, error.into()),
+        }
+    }
+
+    /// Puts the decoder back, with what it was not to read yet.
+    fn keep(&mut self, slot: u32, decoder: Decoder, rest: &[u8]) {
+        let resume = self.resuming.take();
+        let Some(connection) = self.connections.at_mut(slot) else {
+            return;
+        };
+        connection.decoder = decoder;
+        if !rest.is_empty() && !connection.is_closing() {
+            connection.held = Some(rest.into());
+        }
+        if let Some((session, received, id)) = resume {
+            self.resume(slot, session, received, id);
+            self.unpause(slot);
+        }
+    }
+
+    fn message(&mut self, slot: u32, message: Message<'_>) -> ControlFlow<()> {
+        let Some(connection) = self.connections.at_mut(slot) else {
+            return ControlFlow::Break(());
+        };
+        if connection.is_closing() {
+            if matches!(message, Message::Close { .. }) {
+                self.lose(slot);
+                return ControlFlow::Break(());
+            }
+            return ControlFlow::Continue(());
+        }
+        let is_echo = matches!(connection.phase, Phase::Echo);
+        match message {
+            Message::Text(text) if is_echo => self.send_back(slot, text.as_bytes(), true),
+            Message::Binary(bytes) if is_echo => self.send_back(slot, bytes, false),
+            Message::Text(text) => self.command(slot, text),
+            Message::Binary(_) => self.close(slot, CloseReason::Unsupported),
+            Message::Ping(payload) => self.push_direct(slot, Frame::pong(payload)),
+            Message::Pong(payload) => self.pong(slot, payload),
+            Message::Close { code, .. } => self.close_back(slot, code),
+        }
+        match self.connections.at(slot) {
+            Some(connection) if connection.is_paused() || self.resuming.is_some() => {
+                ControlFlow::Break(())
+            }
+            Some(_) => ControlFlow::Continue(()),
+            None => ControlFlow::Break(()),
+        }
+    }
+
+    fn send_back(&mut self, slot: u32, payload: &[u8], text: bool) {
+        self.push_direct(slot, Frame::echo(payload, text));
+    }
+
+    /// Sends a ping that measures the way there and back.
+    pub(super) fn ping(&mut self, slot: u32) {
+        // Microseconds: the mark is also the time it was sent.
+        let mark = (clock::now_exact_ms() * 1000.0) as u64;
+        if let Some(connection) = self.connections.at_mut(slot) {
+            connection.ping = mark;
+        }
+        self.push_direct(slot, Frame::ping(mark));
+    }
+
+    fn pong(&mut self, slot: u32, payload: &[u8]) {
+        let Some(connection) = self.connections.at_mut(slot) else {
+            return;
+        };
+        // A pong that nobody asked for says that its sender lives, no more.
+        if connection.ping == 0 || payload != connection.ping.to_be_bytes() {
+            return;
+        }
+        let sent_ms = std::mem::take(&mut connection.ping) as f64 / 1000.0;
+        let session = connection.session();
+        if let Some(held) = session.and_then(|session| self.sessions.at_mut(session))
+            && !held.session.rooms().is_empty()
+        {
+            let now_ms = clock::now_exact_ms();
+            held.session
+                .clock()
+                .round_trip((now_ms - sent_ms).max(0.0), now_ms);
+        }
+    }
+
+    /// While a session is in a room its connection is pinged in a fixed
+    /// cadence, to know the way to its client.
+    pub(super) fn measure_clock(&mut self, slot: u32, session: u32) {
+        let is_in_room = self
+            .sessions
+            .at(session)
+            .is_some_and(|held| !held.session.rooms().is_empty());
+        let Some(key) = self.connections.key(slot) else {
+            return;
+        };
+        if !is_in_room {
+            return;
+        }
+        // One ping at a time: an answer on its way is as good.
+        if self.connections.at(slot).is_some_and(|c| c.ping == 0) {
+            self.ping(slot);
+        }
+        let at_ms = clock::now_ms() + self.settings().session.clock_ping_ms;
+        self.wheel.set(at_ms, Timer::ClockPing(key));
+    }
+
+    fn command(&mut self, slot: u32, text: &str) {
+        let limits = json_v1::DecodeLimits {
+            depth_max: self.settings().session.depth_max,
+        };
+        let decoded = json_v1::decode(text, &limits);
+        let now_ms = clock::now_ms();
+        match decoded {
+            Err(error) => {
+                let id = error.id.clone();
+                self.refuse(slot, error.into(), id);
+            }
+            Ok(message) => {
+                if let Some(counter) = self.commands.get(message.packet.name()) {
+                    counter.inc();
+                }
+                match self.connections.at(slot).map(|c| &c.phase) {
+                    Some(Phase::Greeting(_)) => self.greet(slot, message, now_ms),
+                    Some(Phase::Session(session)) => {
+                        let session = *session;
+                        self.serve(slot, session, message, now_ms);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn greet(&mut self, slot: u32, message: ClientMessage, now_ms: u64) {
+        let ClientMessage { id, packet } = message;
+        let settings = &self.context.settings;
+        let Some(Phase::Greeting(greeting)) = self.connections.at_mut(slot).map(|c| &mut c.phase)
+        else {
+            return;
+        };
+        match greeting.receive(packet, now_ms, &settings.session, &settings.limits) {
+            Ok(GreetingStep::Identify {
+                user,
+                credentials,
+                attributes,
+            }) => match self.context.portal.identify(&user, credentials.as_ref()) {
+                Ok(()) => self.identify(slot, user, attributes, id),
+                Err(error) => self.refuse(slot, error.of("idme"), id),
+            },
+            // The connection may move to another worker, so the decoder has to
+            // be back in its place first.
+            Ok(GreetingStep::Resume { session, received }) => {
+                self.resuming = Some((session, received, id));
+            }
+            Ok(GreetingStep::Answer(packet)) => self.send_direct(slot, &packet, id.as_ref()),
+            Ok(GreetingStep::Bye) => self.close(slot, CloseReason::Bye),
+            Err(refusal) => self.answer_refusal(slot, refusal, id),
+        }
+    }
+
+    /// Refuses a command of a connection in any phase.
+    pub(super) fn refuse(&mut self, slot: u32, error: ErrorBody, id: Option<RequestId>) {
+        let now_ms = clock::now_ms();
+        let settings = &self.context.settings.session;
+        let Some(connection) = self.connections.at_mut(slot) else {
+            return;
+        };
+        let refusal = match &mut connection.phase {
+            Phase::Greeting(greeting) => greeting.refuse(error, now_ms, settings),
+            Phase::Session(session) => match self.sessions.at_mut(*session) {
+                Some(held) => held.session.refuse(error, now_ms, settings),
+                None => return,
+            },
+            _ => return,
+        };
+        self.answer_refusal(slot, refusal, id);
+    }
+
+    /// Refuses something before there is a session.
+    pub(super) fn refuse_direct(&mut self, slot: u32, error: ErrorBody, id: Option<RequestId>) {
+        if let Some(connection) = self.connections.at_mut(slot)
+            && !matches!(connection.phase, Phase::Greeting(_))
+        {
+            connection.phase = Phase::Greeting(Greeting::default());
+        }
+        self.refuse(slot, error, id);
+    }
+
+    fn answer_refusal(&mut self, slot: u32, refusal: Refusal, id: Option<RequestId>) {
+        let Refusal { error, close } = refusal;
+        self.context.metrics.error(error.code);
+        let packet = ServerPacket::Error(error);
+        match self.connections.at(slot).and_then(Connection::session) {
+            Some(session) => self.send(session, &packet, id.as_ref()),
+            None => self.send_direct(slot, &packet, id.as_ref()),
+        }
+        if let Some(reason) = close {
+            self.flush_connection(slot);
+            self.close(slot, reason);
+        }
+    }
+
+    /// A command of a session: checked, and passed to its owner.
+    fn serve(&mut self, slot: u32, session: u32, message: ClientMessage, now_ms: u64) {
+        let settings = &self.context.settings;
+        let ClientMessage { id, packet } = message;
+        let Some(held) = self.sessions.at_mut(session) else {
+            return;
+        };
+        let admitted = held
+            .session
+            .admit(&packet, now_ms, &settings.session, &settings.limits);
+        if !matches!(packet, ClientPacket::Time { .. }) {
+            held.active_ms = now_ms;
+            if std::mem::take(&mut held.is_idle) {
+                self.tell_idle(session, false);
+            }
+        }
+        if let Err(refusal) = admitted {
+            return self.answer_refusal(slot, refusal, id);
+        }
+        let Some(place) = self.session_ref(session) else {
+            return;
+        };
+        self.dispatch(slot, place, packet, id);
+    }
+
+    fn dispatch(
+        &mut self,
+        slot: u32,
+        place: SessionRef,
+        packet: ClientPacket,
+        id: Option<RequestId>,
+    ) {
+        let session = place.slot;
+        let Some(held) = self.sessions.at_mut(session) else {
+            return;
+        };
+        let user = held.session.user.clone();
+        let directories = self.context.directories.clone();
+        match packet {
+            ClientPacket::IdMe { .. } => self.attach(session, Vec::new(), id),
+            ClientPacket::Bye => self.bye(slot),
+            ClientPacket::Subscribe(users) => self.subscribe(slot, session, users, id),
+            ClientPacket::Unsubscribe(users) => {
+                self.unsubscribe(session, &users);
+                self.reply(session, ReplyData::Done, id);
+            }
+            ClientPacket::Status { state, note } => {
+                let call = AvatarCall::Status {
+                    session: place,
+                    status: state,
+                    note,
+                    id,
+                };
+                directories.avatar(&user, call);
+            }
+            ClientPacket::Set(changes) => {
+                let call = AvatarCall::Set {
+                    session: place,
+                    changes,
+                    id,
+                };
+                directories.avatar(&user, call);
+            }
+            ClientPacket::JoinGame(join) => {
+                let channel = join.channel.clone();
+                let is_first = held.session.rooms().len() == 1;
+                let call = RoomCall::Join {
+                    session: place,
+                    user,
+                    join,
+                    id,
+                };
+                directories.room(&channel, call);
+                if is_first {
+                    self.measure_clock(slot, session);
+                }
+            }
+            ClientPacket::LeaveGame(channel) => {
+                let call = RoomCall::Leave {
+                    session: place,
+                    user,
+                    id,
+                };
+                directories.room(&channel, call);
+            }
+            ClientPacket::Game { channel, actions } => {
+                let now_ms = clock::now_exact_ms();
+                let clock = held.session.clock();
+                let newest_ms = actions
+                    .iter()
+                    .map(|action| action.timestamp_ms)
+                    .fold(f64::NEG_INFINITY, f64::max);
+                clock.action_sample(newest_ms, now_ms);
+                let offset_ms = clock
+                    .offset(now_ms, ROUND_TRIP_MAX_MS)
+                    .map(|estimate| estimate.offset_ms);
+                let call = RoomCall::Act {
+                    session: place,
+                    user,
+                    actions,
+                    offset_ms,
+                    id,
+                };
+                directories.room(&channel, call);
+            }
+            ClientPacket::DeclineInvite(channel) => {
+                let call = RoomCall::Decline {
+                    session: place,
+                    user,
+                    id,
+                };
+                directories.room(&channel, call);
+            }
+            ClientPacket::JoinChannel(join) => self.join_channel(slot, place, join, id),
+            ClientPacket::LeaveChannel(channel) => {
+                self.leave_channel(place, &channel);
+                self.reply(session, ReplyData::Done, id);
+            }
+            ClientPacket::Publish { channel, data } => {
+                let call = ChannelCall::Publish {
+                    session: place,
+                    user,
+                    data,
+                    id,
+                };
+                directories.channel(&channel, call);
+            }
+            ClientPacket::Time {
+                t0,
+                t0_ms,
+                received,
+            } => self.tell_time(slot, session, t0, t0_ms, received, id),
+            ClientPacket::Lookup(users) => self.lookup(slot, place, users, id),
+            ClientPacket::Call { f, .. } => {
+                let error = ErrorBody::new(
+                    ErrorCode::NotFound,
+                    format!(
+                        "no service offers {}; the welcome message lists those there are",
+                        f.chars().take(64).collect::<String>()
+                    ),
+                );
+                self.refuse(slot, error.of("call"), id);
+            }
+            ClientPacket::Authenticate { .. } => {
+                let error = ErrorBody::new(
+                    ErrorCode::Unauthorized,
+                    "this session has an identity, and no checker accepts these credentials",
+                );
+                self.refuse(slot, error.of("authenticate"), id);
+            }
+            // What a client offers is taken note of by calls to it, which this
+            // server does not make; an answer to none is no error either.
+            ClientPacket::Provide(_) | ClientPacket::Reply { .. } => {
+                self.reply(session, ReplyData::Done, id);
+            }
+            ClientPacket::Resume { .. } => {}
+        }
+    }
+
+    fn tell_time(
+        &mut self,
+        slot: u32,
+        session: u32,
+        t0: crate::wire::payload::Payload,
+        t0_ms: f64,
+        received: Option<u64>,
+        id: Option<RequestId>,
+    ) {
+        let now_ms = clock::now_exact_ms();
+        let Some(held) = self.sessions.at_mut(session) else {
+            return;
+        };
+        held.session.clock().time_exchange(t0_ms, now_ms);
+        if received.is_some_and(|received| !held.outbox.acknowledge(received)) {
+            let error = ErrorBody::new(
+                ErrorCode::BadMessage,
+                "received counts more messages than were sent to this session",
+            );
+            return self.refuse(slot, error.of("time"), id);
+        }
+        let packet = ServerPacket::Time {
+            t0,
+            t1_ms: now_ms as u64,
+            t2_ms: now_ms as u64,
+        };
+        self.send(session, &packet, id.as_ref());
+    }
+
+    fn lookup(
+        &mut self,
+        slot: u32,
+        place: SessionRef,
+        users: Vec<crate::id::UserId>,
+        id: Option<RequestId>,
+    ) {
+        let max = self.settings().presence.lookup_max;
+        if users.len() > max {
+            let error = ErrorBody::new(
+                ErrorCode::TooMany,
+                format!("at most {max} users in one lookup"),
+            );
+            return self.refuse(slot, error.of("lookup").with("max", max as u64), id);
+        }
+        if users.is_empty() {
+            return self.send(
+                place.slot,
+                &ServerPacket::Reply(ReplyData::Lookup(Vec::new())),
+                id.as_ref(),
+            );
+        }
+        self.lookup_ticket += 1;
+        let ticket = self.lookup_ticket;
+        for user in &users {
+            let call = AvatarCall::Lookup {
+                worker: self.worker,
+                ticket,
+            };
+            self.context.directories.avatar(user, call);
+        }
+        self.lookups.insert(
+            ticket,
+            Lookup {
+                session: place,
+                id,
+                missing: users.len(),
+                found: Vec::with_capacity(users.len()),
+            },
+        );
+    }
+}

@@ -1,0 +1,270 @@
+//! What a session wants to hear of: users it watches, channels it is on.
+
+use crate::actor::avatar::AvatarCall;
+use crate::actor::channel::ChannelCall;
+use crate::actor::room::RoomCall;
+use crate::cluster::bus::Topic;
+use crate::gateway::Gateway;
+use crate::id::{ChannelId, UserId};
+use crate::model::session_ref::SessionRef;
+use crate::reason::ErrorCode;
+use crate::wire::packet::{ErrorBody, JoinChannel, RequestId};
+
+/// Sessions that want everything below a path, and how far the worker's wish
+/// is known.
+#[derive(Debug, Default)]
+pub(super) struct Below {
+    sessions: usize,
+    /// Directories that know of the wish.
+    known: usize,
+    /// Calls that wait until all do.
+    waiting: Vec<(SessionRef, ChannelCall)>,
+}
+
+impl Gateway {
+    /// `subscribe`: adds to what the session watches, and owes it a snapshot.
+    pub(super) fn subscribe(
+        &mut self,
+        slot: u32,
+        session: u32,
+        users: Vec<UserId>,
+        id: Option<RequestId>,
+    ) {
+        let max = self.settings().presence.watch_max;
+        let Some(held) = self.sessions.at_mut(session) else {
+            return;
+        };
+        let is_new = |user: &UserId| {
+            self.watches
+                .number(user)
+                .is_none_or(|number| !held.watching.contains(&number))
+        };
+        // Without a look at each while it is plain that all have room.
+        if held.watching.len() + users.len() > max
+            && held.watching.len() + users.iter().filter(|user| is_new(user)).count() > max
+        {
+            let error = ErrorBody::new(
+                ErrorCode::TooMany,
+                format!("at most {max} users can be watched at one time"),
+            );
+            return self.refuse(slot, error.of("subscribe").with("max", max as u64), id);
+        }
+        held.watching.reserve_exact(users.len());
+        for user in users {
+            let watching = self.watches.add(&user, session);
+            if watching.is_first {
+                let call = AvatarCall::Watch {
+                    worker: self.worker,
+                };
+                self.context.directories.avatar(&user, call);
+            }
+            if watching.is_new {
+                held.watching.push(watching.number);
+                if !watching.is_known {
+                    held.unknown += 1;
+                }
+            }
+            held.changed.push(watching.number);
+        }
+        held.subscribed.extend(id);
+        if held.unknown == 0 {
+            self.snapshots.push(session);
+        }
+    }
+
+    /// `unsubscribe`.
+    pub(super) fn unsubscribe(&mut self, session: u32, users: &[UserId]) {
+        for user in users {
+            let Some(number) = self.watches.number(user) else {
+                continue;
+            };
+            let is_known = self.watches.at(number).is_some_and(|w| w.is_known());
+            let Some(held) = self.sessions.at_mut(session) else {
+                return;
+            };
+            let Some(at) = held.watching.iter().position(|known| *known == number) else {
+                continue;
+            };
+            held.watching.swap_remove(at);
+            held.changed.retain(|known| *known != number);
+            if !is_known {
+                held.unknown -= 1;
+                if held.unknown == 0 {
+                    self.snapshots.push(session);
+                }
+            }
+            self.unwatch(number, session);
+        }
+    }
+
+    fn unwatch(&mut self, number: u32, session: u32) {
+        if let Some(user) = self.watches.remove(number, session) {
+            let call = AvatarCall::Unwatch {
+                worker: self.worker,
+            };
+            self.context.directories.avatar(&user, call);
+        }
+    }
+
+    /// `joinchannel`.
+    pub(super) fn join_channel(
+        &mut self,
+        slot: u32,
+        place: SessionRef,
+        join: JoinChannel,
+        id: Option<RequestId>,
+    ) {
+        let max = self.settings().session.channels_max;
+        let Some(held) = self.sessions.at_mut(place.slot) else {
+            return;
+        };
+        let JoinChannel {
+            channel,
+            subpaths,
+            since,
+            ..
+        } = join;
+        let before = match held.session.enter_channel(&channel, subpaths, max) {
+            Ok(before) => before,
+            Err(error) => return self.refuse(slot, error.of("joinchannel"), id),
+        };
+        let again = before == Some(subpaths);
+        if let Some(before) = before
+            && !again
+        {
+            self.call_leave(place, &channel, before);
+        }
+        let call = ChannelCall::Join {
+            session: place,
+            subpaths,
+            again,
+            since,
+            id,
+        };
+        if subpaths {
+            self.want_below(place, channel, call, again);
+        } else {
+            self.context.directories.channel(&channel, call);
+        }
+    }
+
+    /// Joins a channel with everything below it: first every worker's channels
+    /// have to know, so that `joined` is not said too early.
+    fn want_below(
+        &mut self,
+        place: SessionRef,
+        channel: ChannelId,
+        call: ChannelCall,
+        again: bool,
+    ) {
+        let workers = self.context.directories.workers();
+        let is_first = !self.below.contains_key(&channel);
+        let below = self.below.entry(channel.clone()).or_default();
+        if !again {
+            below.sessions += 1;
+        }
+        if below.known >= workers {
+            return self.context.directories.channel(&channel, call);
+        }
+        below.waiting.push((place, call));
+        if is_first {
+            self.context.directories.below(&channel, self.worker, true);
+        }
+    }
+
+    /// One more directory knows that this worker wants what is below a path.
+    pub(super) fn below_is_known(&mut self, channel: &ChannelId) {
+        let workers = self.context.directories.workers();
+        let Some(below) = self.below.get_mut(channel) else {
+            return;
+        };
+        below.known += 1;
+        if below.known < workers {
+            return;
+        }
+        for (_, call) in std::mem::take(&mut below.waiting) {
+            self.context.directories.channel(channel, call);
+        }
+        self.drop_below(channel);
+    }
+
+    /// Takes the wish back where nobody has it any more. While it is still
+    /// being made known it stays, so that no answer to it is counted for a
+    /// later one.
+    fn drop_below(&mut self, channel: &ChannelId) {
+        let workers = self.context.directories.workers();
+        let is_over = self
+            .below
+            .get(channel)
+            .is_some_and(|below| below.sessions == 0 && below.known >= workers);
+        if is_over {
+            self.below.remove(channel);
+            self.context.directories.below(channel, self.worker, false);
+        }
+    }
+
+    /// `leavechannel`.
+    pub(super) fn leave_channel(&mut self, place: SessionRef, channel: &ChannelId) {
+        let left = self
+            .sessions
+            .at_mut(place.slot)
+            .and_then(|held| held.session.left_channel(channel));
+        if let Some(subpaths) = left {
+            self.call_leave(place, channel, subpaths);
+        }
+    }
+
+    fn call_leave(&mut self, place: SessionRef, channel: &ChannelId, subpaths: bool) {
+        let mut never_joined = false;
+        if subpaths && let Some(below) = self.below.get_mut(channel) {
+            below.sessions = below.sessions.saturating_sub(1);
+            let before = below.waiting.len();
+            below.waiting.retain(|(waiting, _)| *waiting != place);
+            never_joined = below.waiting.len() < before;
+        }
+        if !never_joined {
+            let call = ChannelCall::Leave {
+                session: place,
+                subpaths,
+            };
+            self.context.directories.channel(channel, call);
+        }
+        if subpaths {
+            self.drop_below(channel);
+        }
+    }
+
+    /// The session ends: its owners hear of it, and its topics forget it.
+    pub(super) fn leave_everything(&mut self, session: u32, place: SessionRef) {
+        let Some(held) = self.sessions.at_mut(session) else {
+            return;
+        };
+        let user = held.session.user.clone();
+        let rooms = held.session.rooms().to_vec();
+        let channels = held.session.channels().to_vec();
+        let watching = std::mem::take(&mut held.watching);
+        held.changed.clear();
+        let directories = self.context.directories.clone();
+        directories.avatar(&user, AvatarCall::Remove { session: place });
+        for room in rooms {
+            let call = RoomCall::Remove {
+                session: place,
+                user: user.clone(),
+            };
+            directories.room(&room, call);
+            self.topics.exit(&Topic::Room(room), session);
+        }
+        for (channel, subpaths) in channels {
+            self.call_leave(place, &channel, subpaths);
+            let topic = if subpaths {
+                Topic::Below(channel)
+            } else {
+                Topic::Channel(channel)
+            };
+            self.topics.exit(&topic, session);
+        }
+        for number in watching {
+            self.unwatch(number, session);
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The gateway of a worker: its sockets, its sessions and its topic table.
+//!
+//! One actix actor per worker, and the only thing that writes to sockets.
+//! Bytes come in through its own poll (`turn`), become commands (`input`) and
+//! go to their owners; what the owners say comes back as one [`Delivery`] per
+//! worker (`delivery`), is encoded once and put into the outboxes of those who
+//! listen. At the end of each turn of the loop every socket with something to
+//! write is written to once.
+//!
+//! If a gateway dies its worker's sockets are lost with it, so the process
+//! ends rather than go on half dead.
+
+pub mod census;
+pub mod connection;
+mod delivery;
+pub mod frame;
+mod input;
+mod interest;
+mod lifecycle;
+pub mod peers;
+pub mod slots;
+pub mod topic;
+pub mod turn;
+pub mod watch;
+pub mod wheel;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix::{Actor, AsyncContext, Context};
+use prometheus_client::metrics::counter::Counter;
+use rustc_hash::FxHashMap;
+
+use crate::actor::directory::Directories;
+use crate::clock;
+use crate::id::{ChannelId, SessionId};
+use crate::metric::{Label, Metrics};
+use crate::model::session_ref::SessionRef;
+use crate::model::settings::PresenceSettings;
+use crate::portal::Portal;
+use crate::reason::CloseReason;
+use crate::session::Session;
+use crate::session::outbox::Outbox;
+use crate::session::settings::{LimitSettings, SessionSettings};
+use crate::wire::packet::{ClientPacket, LookupEntry, RequestId};
+
+use census::Census;
+use connection::Connection;
+use frame::Frame;
+use interest::Below;
+use peers::Peers;
+use slots::{Key, Slots};
+use topic::Topics;
+use turn::Turn;
+use watch::Watches;
+use wheel::Wheel;
+
+/// What a gateway needs to know of the configuration.
+#[derive(Debug, Clone)]
+pub struct GatewaySettings {
+    /// The section `[session]`.
+    pub session: SessionSettings,
+    /// The section `[limits]`.
+    pub limits: LimitSettings,
+    /// The section `[presence]`.
+    pub presence: PresenceSettings,
+    /// The longest message of a client, in bytes.
+    pub message_bytes_max: usize,
+    /// What a client may know: name and value.
+    pub announced: Vec<(&'static str, u64)>,
+}
+
+/// The collaborators of all gateways of a node.
+#[derive(Debug)]
+pub struct GatewayContext {
+    /// The configuration.
+    pub settings: GatewaySettings,
+    /// Who may come in.
+    pub portal: Portal,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// How many connections there are.
+    pub census: Census,
+    /// The other gateways.
+    pub peers: Peers,
+    /// The way to the actors.
+    pub directories: Arc<Directories>,
+}
+
+/// A session and what its gateway keeps with it.
+#[derive(Debug)]
+struct Held {
+    outbox: Outbox<Frame>,
+    /// The connection (slot) that carries it now.
+    connection: Option<u32>,
+    /// Whether its connection is on the list to be written to.
+    is_dirty: bool,
+    /// Whether its connection takes nothing now.
+    is_blocked: bool,
+    /// Whether it was welcomed.
+    is_live: bool,
+    /// Whether its user was told to be idle.
+    is_idle: bool,
+    /// The publication it got last, so that it gets none twice.
+    mark: u32,
+    /// Watched users (numbers) whose state it has still to be told.
+    changed: Vec<u32>,
+    /// Watched users whose state nobody knows yet; a snapshot waits for them.
+    unknown: u32,
+    /// Users (numbers) it watches.
+    watching: Vec<u32>,
+    /// Answers that go out behind the next snapshot.
+    subscribed: Vec<RequestId>,
+    /// Unix ms of the last command.
+    active_ms: u64,
+    /// Unix ms when its connection was lost.
+    dropped_ms: Option<u64>,
+    session: Session,
+}
+
+/// What a timer was set for.
+#[derive(Debug, Clone, Copy)]
+enum Timer {
+    /// A connection has to be identified by now.
+    Identify(Key),
+    /// A connection has to have shown a sign of life.
+    Heartbeat(Key),
+    /// A connection's clock is measured.
+    ClockPing(Key),
+    /// A close frame has waited long enough.
+    Linger(Key),
+    /// A session without a connection ends.
+    Expire(Key),
+    /// A session may have become idle.
+    Idle(Key),
+}
+
+/// A `lookup` whose answers come in.
+#[derive(Debug)]
+struct Lookup {
+    session: SessionRef,
+    id: Option<RequestId>,
+    missing: usize,
+    found: Vec<(crate::id::UserId, LookupEntry)>,
+}
+
+/// What was counted since the last turn.
+#[derive(Debug, Default)]
+struct Tally {
+    deliveries: u64,
+    received_bytes: u64,
+    sent_bytes: u64,
+    writes: u64,
+}
+
+/// The gateway of one worker.
+pub struct Gateway {
+    worker: u16,
+    context: Arc<GatewayContext>,
+    /// Taken by the turn when the actor starts.
+    poll: Option<mio::Poll>,
+    registry: mio::Registry,
+    connections: Slots<Connection>,
+    sessions: Slots<Held>,
+    topics: Topics,
+    watches: Watches,
+    below: HashMap<ChannelId, Below>,
+    lookups: FxHashMap<u64, Lookup>,
+    lookup_ticket: u64,
+    wheel: Wheel<Timer>,
+    /// Connections with something to write.
+    dirty: Vec<u32>,
+    /// Sessions with changes of presence to be told.
+    changed: Vec<u32>,
+    /// Sessions whose snapshot is complete.
+    snapshots: Vec<u32>,
+    /// Sessions whose outbox passed its bound.
+    over: Vec<u32>,
+    /// Connections with input that was not read.
+    unread: Vec<u32>,
+    buffer: Box<[u8]>,
+    mark: u32,
+    presence_flushed_ms: u64,
+    tally: Tally,
+    commands: FxHashMap<&'static str, Counter>,
+    is_draining: bool,
+    /// A `resume` that is carried out once its connection is whole again.
+    resuming: Option<(SessionId, u64, Option<RequestId>)>,
+}
+
+/// How much is read at once, in bytes; shared by all connections of a worker.
+const READ_BYTES: usize = 65_536;
+
+impl Gateway {
+    /// The gateway of `worker`.
+    ///
+    /// # Errors
+    /// Where the kernel gives no poll.
+    pub fn new(worker: u16, context: Arc<GatewayContext>) -> std::io::Result<Self> {
+        let poll = mio::Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let commands = ClientPacket::COMMANDS
+            .iter()
+            .map(|(name, _)| {
+                let counter = context.metrics.commands.get_or_create(&Label { name });
+                (*name, counter.clone())
+            })
+            .collect();
+        Ok(Self {
+            worker,
+            context,
+            poll: Some(poll),
+            registry,
+            connections: Slots::default(),
+            sessions: Slots::default(),
+            topics: Topics::default(),
+            watches: Watches::default(),
+            below: HashMap::new(),
+            lookups: FxHashMap::default(),
+            lookup_ticket: 0,
+            wheel: Wheel::new(clock::now_ms()),
+            dirty: Vec::new(),
+            changed: Vec::new(),
+            snapshots: Vec::new(),
+            over: Vec::new(),
+            unread: Vec::new(),
+            buffer: vec![0; READ_BYTES].into(),
+            mark: 0,
+            presence_flushed_ms: 0,
+            tally: Tally::default(),
+            commands,
+            is_draining: false,
+            resuming: None,
+        })
+    }
+
+    fn settings(&self) -> &GatewaySettings {
+        &self.context.settings
+    }
+
+    /// The address of a session for actors.
+    fn session_ref(&self, slot: u32) -> Option<SessionRef> {
+        let key = self.sessions.key(slot)?;
+        Some(SessionRef {
+            worker: self.worker,
+            slot: key.slot,
+            generation: key.generation,
+        })
+    }
+
+    /// The slot of a session that actors know by `place`, if it still lives.
+    fn slot(&self, place: SessionRef) -> Option<u32> {
+        let key = Key {
+            slot: place.slot,
+            generation: place.generation,
+        };
+        (place.worker == self.worker && self.sessions.holds(key)).then_some(place.slot)
+    }
+}
+
+impl Actor for Gateway {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        match self.poll.take().map(Turn::new) {
+            Some(Ok(turn)) => {
+                ctx.spawn(turn);
+            }
+            Some(Err(error)) => log::error!("worker {} has no poll: {error}", self.worker),
+            None => {}
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            log::error!("worker {} is lost to a fault; the server ends", self.worker);
+            std::process::abort();
+        }
+    }
+}
+
+/// Asks a gateway to send everybody away, as the server stops.
+#[derive(Debug, actix::Message)]
+#[rtype(result = "()")]
+pub struct Drain;
+
+impl actix::Handler<Drain> for Gateway {
+    type Result = ();
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) {
+        self.is_draining = true;
+        let slots: Vec<u32> = self.connections.occupied().collect();
+        for slot in slots {
+            self.send_away(slot, CloseReason::GoingAway);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The users that sessions of this worker watch, and what is known of them.
+//!
+//! A user is asked of its avatar once per worker. Each change is encoded once,
+//! as a fragment; sessions note only *which* users changed, so however often
+//! one changes while a session waits, it takes four bytes and one fragment.
+
+use std::collections::HashMap;
+
+use crate::gateway::slots::Slots;
+use crate::id::UserId;
+use crate::wire::json_v1;
+use crate::wire::packet::Presence;
+
+/// A user that somebody here watches.
+#[derive(Debug)]
+pub struct Watched {
+    user: UserId,
+    /// What is known, as it stands in a `userchange`; empty before the
+    /// avatar's first word.
+    fragment: Box<[u8]>,
+    watchers: Vec<u32>,
+}
+
+impl Watched {
+    /// Whether the avatar has told its state.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        !self.fragment.is_empty()
+    }
+
+    /// The sessions (slots) that watch it.
+    #[must_use]
+    pub fn watchers(&self) -> &[u32] {
+        &self.watchers
+    }
+}
+
+/// What became of a `watch`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watching {
+    /// The user's number in the table.
+    pub number: u32,
+    /// Whether the avatar has to be asked.
+    pub is_first: bool,
+    /// Whether this session did not watch it before.
+    pub is_new: bool,
+    /// Whether the state is known already.
+    pub is_known: bool,
+}
+
+/// The table of a worker.
+#[derive(Debug, Default)]
+pub struct Watches {
+    by_user: HashMap<UserId, u32>,
+    users: Slots<Watched>,
+}
+
+impl Watches {
+    /// The session at `slot` watches `user`.
+    pub fn add(&mut self, user: &UserId, slot: u32) -> Watching {
+        let (number, is_first) = match self.by_user.get(user) {
+            Some(number) => (*number, false),
+            None => {
+                let key = self.users.insert(Watched {
+                    user: user.clone(),
+                    fragment: Box::default(),
+                    watchers: Vec::new(),
+                });
+                self.by_user.insert(user.clone(), key.slot);
+                (key.slot, true)
+            }
+        };
+        let mut watching = Watching {
+            number,
+            is_first,
+            is_new: false,
+            is_known: false,
+        };
+        if let Some(watched) = self.users.at_mut(number) {
+            watching.is_known = watched.is_known();
+            watching.is_new = !watched.watchers.contains(&slot);
+            if watching.is_new {
+                watched.watchers.push(slot);
+            }
+        }
+        watching
+    }
+
+    /// The number of a user that somebody watches.
+    #[must_use]
+    pub fn number(&self, user: &UserId) -> Option<u32> {
+        self.by_user.get(user).copied()
+    }
+
+    /// The session at `slot` does not watch the user of that number any more.
+    /// Returns the user where nobody is left who does.
+    pub fn remove(&mut self, number: u32, slot: u32) -> Option<UserId> {
+        let watched = self.users.at_mut(number)?;
+        if let Some(at) = watched.watchers.iter().position(|known| *known == slot) {
+            watched.watchers.swap_remove(at);
+        }
+        if !watched.watchers.is_empty() {
+            return None;
+        }
+        let watched = self.users.remove(number)?;
+        self.by_user.remove(&watched.user);
+        Some(watched.user)
+    }
+
+    /// The avatar told a state. Returns the user's number, and whether it was
+    /// not known before.
+    pub fn update(&mut self, user: &UserId, presence: Presence) -> Option<(u32, bool)> {
+        let number = self.number(user)?;
+        let watched = self.users.at_mut(number)?;
+        let is_first = !watched.is_known();
+        let mut fragment = Vec::with_capacity(user.as_str().len() + 16);
+        json_v1::presence_fragment(user, presence, &mut fragment);
+        watched.fragment = fragment.into();
+        Some((number, is_first))
+    }
+
+    /// The watched user of a number.
+    #[must_use]
+    pub fn at(&self, number: u32) -> Option<&Watched> {
+        self.users.at(number)
+    }
+
+    /// Writes the `userchange` of these users, as they are now.
+    pub fn write(&self, numbers: &[u32], out: &mut Vec<u8>) {
+        out.extend_from_slice(json_v1::USERCHANGE_HEAD);
+        let mut first = true;
+        for watched in numbers.iter().filter_map(|number| self.users.at(*number)) {
+            if !watched.is_known() {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                out.push(b',');
+            }
+            out.extend_from_slice(&watched.fragment);
+        }
+        out.extend_from_slice(json_v1::USERCHANGE_TAIL);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn user(text: &str) -> UserId {
+        UserId::parse(text).unwrap()
+    }
+
+    #[test]
+    fn an_avatar_is_asked_once_and_let_go_with_its_last_watcher() {
+        let mut watches = Watches::default();
+        let first = watches.add(&user("1:1"), 7);
+        assert!(first.is_first && first.is_new && !first.is_known);
+        let again = watches.add(&user("1:1"), 7);
+        assert!(!again.is_first && !again.is_new);
+        assert!(watches.add(&user("1:1"), 8).is_new);
+        assert_eq!(watches.remove(first.number, 7), None);
+        assert_eq!(watches.remove(first.number, 8), Some(user("1:1")));
+        assert_eq!(watches.number(&user("1:1")), None);
+    }
+
+    #[test]
+    fn changes_are_joined_as_they_are_now() {
+        let mut watches = Watches::default();
+        let a = watches.add(&user("1:1"), 0).number;
+        let b = watches.add(&user("1:\"2"), 0).number;
+        let unknown = watches.add(&user("1:3"), 0).number;
+        assert_eq!(
+            watches.update(&user("1:1"), Presence::Online),
+            Some((a, true))
+        );
+        watches.update(&user("1:\"2"), Presence::Busy);
+        assert_eq!(
+            watches.update(&user("1:1"), Presence::Offline),
+            Some((a, false))
+        );
+        let mut text = Vec::new();
+        watches.write(&[a, unknown, b], &mut text);
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            r#"{"command":"userchange","data":{"1:1":"offline","1:\"2":"busy"}}"#
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! One timer wheel per worker, for the deadlines of all its connections and
+//! sessions.
+//!
+//! Setting a timer is a push; nothing is ever cancelled: a timer whose
+//! connection is gone, or whose reason is, is dropped when its time comes.
+//! Deadlines are met within one tick.
+
+/// How often the wheel turns, in ms.
+pub const TICK_MS: u64 = 50;
+const SPOKES: usize = 512;
+
+#[derive(Debug)]
+struct Timer<T> {
+    tick: u64,
+    what: T,
+}
+
+/// The wheel.
+#[derive(Debug)]
+pub struct Wheel<T> {
+    spokes: Box<[Vec<Timer<T>>]>,
+    /// The last tick that was turned to.
+    now: u64,
+}
+
+impl<T> Wheel<T> {
+    /// A wheel that stands at `now_ms`.
+    #[must_use]
+    pub fn new(now_ms: u64) -> Self {
+        Self {
+            spokes: (0..SPOKES).map(|_| Vec::new()).collect(),
+            now: now_ms / TICK_MS,
+        }
+    }
+
+    /// Sets a timer for `at_ms`.
+    pub fn set(&mut self, at_ms: u64, what: T) {
+        // Rounded up, and never into a spoke that was turned past.
+        let tick = at_ms.div_ceil(TICK_MS).max(self.now + 1);
+        if let Some(spoke) = self.spokes.get_mut(tick as usize % SPOKES) {
+            spoke.push(Timer { tick, what });
+        }
+    }
+
+    /// Turns to `now_ms` and moves what is due to `due`.
+    pub fn turn(&mut self, now_ms: u64, due: &mut Vec<T>) {
+        let target = now_ms / TICK_MS;
+        // After a long sleep each spoke is looked at once.
+        let first = (self.now + 1).max(target.saturating_sub(SPOKES as u64 - 1));
+        for tick in first..=target {
+            let Some(spoke) = self.spokes.get_mut(tick as usize % SPOKES) else {
+                continue;
+            };
+            let mut at = 0;
+            while let Some(timer) = spoke.get(at) {
+                if timer.tick <= target {
+                    due.push(spoke.swap_remove(at).what);
+                } else {
+                    at += 1;
+                }
+            }
+            if spoke.is_empty() && spoke.capacity() > 64 {
+                *spoke = Vec::new();
+            }
+        }
+        self.now = self.now.max(target);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Every timer comes due once, never early, and at the first turn to a
+        /// tick at or behind its time.
+        #[test]
+        fn timers_come_due_in_time(
+            timers in proptest::collection::vec(0u64..100_000, 0..50),
+            steps in proptest::collection::vec(1u64..40_000, 1..20),
+        ) {
+            let start = 1_732_000_000_000;
+            let mut wheel = Wheel::new(start);
+            for (index, after) in timers.iter().enumerate() {
+                wheel.set(start + after, index);
+            }
+            let mut now = start;
+            let mut due = Vec::new();
+            let mut fired = vec![false; timers.len()];
+            for step in steps {
+                now += step;
+                wheel.turn(now, &mut due);
+                for index in due.drain(..) {
+                    prop_assert!(!fired[index]);
+                    prop_assert!(start + timers[index] <= now);
+                    fired[index] = true;
+                }
+                for (index, after) in timers.iter().enumerate() {
+                    let latest = (start + after).div_ceil(TICK_MS) * TICK_MS;
+                    prop_assert!(fired[index] || now < latest.max(start + TICK_MS + 1));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What is counted, for an operator.
+//!
+//! One set of counters for the whole process. Gateways count per turn and add
+//! up once, so that a delivery costs no atomic operation. The management
+//! listener writes them out; `docs/metrics.md` is their list.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::reason::{CloseReason, ErrorCode};
+
+/// A label with one name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Label {
+    /// What is counted apart.
+    pub name: &'static str,
+}
+
+/// All counters and gauges.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Connections now.
+    pub connections: Gauge,
+    /// Connections accepted.
+    pub accepted: Counter,
+    /// Handshakes refused, by reason.
+    pub refused: Family<Label, Counter>,
+    /// Connections closed, by the name of the close reason.
+    pub closed: Family<Label, Counter>,
+    /// Sessions now, those without a connection too.
+    pub sessions: Gauge,
+    /// Sessions resumed.
+    pub resumed: Counter,
+    /// Commands taken, by name.
+    pub commands: Family<Label, Counter>,
+    /// Errors answered, by code.
+    pub errors: Family<Label, Counter>,
+    /// Messages put into outboxes.
+    pub deliveries: Counter,
+    /// Bytes read from clients.
+    pub received_bytes: Counter,
+    /// Bytes written to clients.
+    pub sent_bytes: Counter,
+    /// Calls to write to a socket.
+    pub writes: Counter,
+    /// Bytes that wait in outboxes now.
+    pub outbox_bytes: Gauge,
+    /// Avatars, rooms and channels now.
+    pub actors: Family<Label, Gauge>,
+    /// Actors that were lost to a fault and made anew.
+    pub actors_lost: Counter,
+}
+
+impl Metrics {
+    /// Counts an error that a client was told.
+    pub fn error(&self, code: ErrorCode) {
+        self.errors
+            .get_or_create(&Label { name: code.name() })
+            .inc();
+    }
+
+    /// Counts a closed connection.
+    pub fn close(&self, reason: CloseReason) {
+        self.closed
+            .get_or_create(&Label {
+                name: reason.name(),
+            })
+            .inc();
+    }
+
+    /// Counts a refused handshake.
+    pub fn refuse(&self, name: &'static str) {
+        self.refused.get_or_create(&Label { name }).inc();
+    }
+
+    /// The gauge of one kind of actor.
+    #[must_use]
+    pub fn actors(&self, name: &'static str) -> Gauge {
+        self.actors.get_or_create(&Label { name }).clone()
+    }
+
+    /// All of them under their public names.
+    #[must_use]
+    pub fn registry(&self) -> Registry {
+        let mut registry = Registry::with_prefix("turntable");
+        let mut add = |name: &str, help: &str, metric: &dyn Registered| {
+            metric.register(&mut registry, name, help);
+        };
+        add("connections", "Connections now", &self.connections);
+        add(
+            "connections_accepted",
+            "Connections accepted",
+            &self.accepted,
+        );
+        add("handshakes_refused", "Handshakes refused", &self.refused);
+        add("connections_closed", "Connections closed", &self.closed);
+        add("sessions", "Sessions now, dropped ones too", &self.sessions);
+        add("sessions_resumed", "Sessions resumed", &self.resumed);
+        add("commands", "Commands taken", &self.commands);
+        add("errors", "Errors answered", &self.errors);
+        add("deliveries", "Messages put into outboxes", &self.deliveries);
+        add("received_bytes", "Bytes read", &self.received_bytes);
+        add("sent_bytes", "Bytes written", &self.sent_bytes);
+        add("socket_writes", "Calls to write to a socket", &self.writes);
+        add("outbox_bytes", "Bytes that wait now", &self.outbox_bytes);
+        add("actors", "Avatars, rooms and channels now", &self.actors);
+        add("actors_lost", "Actors lost to a fault", &self.actors_lost);
+        registry
+    }
+}
+
+trait Registered {
+    fn register(&self, registry: &mut Registry, name: &str, help: &str);
+}
+
+impl<M> Registered for M
+where
+    M: prometheus_client::registry::Metric + Clone,
+{
+    fn register(&self, registry: &mut Registry, name: &str, help: &str) {
+        registry.register(name, help, self.clone());
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_its_line() {
+        let metrics = Metrics::default();
+        metrics.error(ErrorCode::BadJson);
+        metrics.deliveries.inc_by(3);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).unwrap();
+        assert!(
+            text.contains("turntable_errors_total{name=\"bad_json\"} 1"),
+            "{text}"
+        );
+        assert!(text.contains("turntable_deliveries_total 3"), "{text}");
+    }
+}

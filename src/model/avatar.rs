@@ -1,0 +1,500 @@
+//! An avatar: what the server knows of one user.
+//!
+//! Sessions (devices, tabs) merge to the one state that others see: `invisible`
+//! hides all, else the most available wins (online, busy, idle). A dropped
+//! session counts as it was until its grace is over, so a return in time is
+//! never seen. The avatar also holds the user's attributes and the invites that
+//! came while it was away.
+
+use crate::id::{ChannelId, UserId};
+use crate::model::audience::Audience;
+use crate::model::session_ref::SessionRef;
+use crate::model::settings::PresenceSettings;
+use crate::reason::ErrorCode;
+use crate::wire::packet::{ErrorBody, LookupEntry, Presence, Status};
+use crate::wire::payload::Payload;
+
+/// One session of the user.
+#[derive(Debug)]
+struct Seat {
+    session: SessionRef,
+    /// When its grace ends; `None` while it is connected.
+    grace_until_ms: Option<u64>,
+    /// What it said of itself; `None` leaves it to the server.
+    status: Option<Status>,
+    /// Whether it sent nothing for `presence.idle_after_ms`.
+    idle: bool,
+}
+
+/// An invite that waits for the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptInvite {
+    /// The room.
+    pub channel: ChannelId,
+    /// Who invites.
+    pub from: UserId,
+    /// When it is void, Unix ms.
+    pub until_ms: u64,
+}
+
+/// A change of attributes: name and new value, `None` removes.
+pub type AttributeChanges = Vec<(Box<str>, Option<Payload>)>;
+
+/// The state of one user.
+#[derive(Debug, Default)]
+pub struct Avatar {
+    seats: Vec<Seat>,
+    /// Rooms that the user plays in.
+    playing: Vec<ChannelId>,
+    shown: Presence,
+    last_seen_ms: Option<u64>,
+    note: Option<Payload>,
+    attributes: Vec<(Box<str>, Payload)>,
+    invites: Vec<KeptInvite>,
+    /// The workers that have somebody who watches this user.
+    pub watchers: Audience,
+}
+
+impl Avatar {
+    /// An avatar whose user was last there at `last_seen_ms`.
+    #[must_use]
+    pub fn new(last_seen_ms: Option<u64>) -> Self {
+        Self {
+            last_seen_ms,
+            ..Self::default()
+        }
+    }
+
+    /// A session identified as this user. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// `too_many` over `sessions_max` sessions.
+    pub fn attach(&mut self, session: SessionRef, sessions_max: usize) -> Result<(), ErrorBody> {
+        if self.seat(session).is_some() {
+            return Ok(());
+        }
+        if self.seats.len() >= sessions_max {
+            return Err(ErrorBody::new(
+                ErrorCode::TooMany,
+                format!("at most {sessions_max} sessions of one user at one time"),
+            )
+            .with("max", sessions_max as u64));
+        }
+        self.seats.push(Seat {
+            session,
+            grace_until_ms: None,
+            status: None,
+            idle: false,
+        });
+        Ok(())
+    }
+
+    /// The session with the earliest end of grace among those that dropped:
+    /// the one to give up where a new one finds no place.
+    #[must_use]
+    pub fn oldest_dropped(&self) -> Option<SessionRef> {
+        self.seats
+            .iter()
+            .filter_map(|seat| Some((seat.grace_until_ms?, seat.session)))
+            .min_by_key(|(until, _)| *until)
+            .map(|(_, session)| session)
+    }
+
+    /// The session's connection dropped; it counts until `now_ms + grace_ms`.
+    pub fn detach(&mut self, session: SessionRef, now_ms: u64, grace_ms: u64) {
+        if let Some(seat) = self.seat(session) {
+            seat.grace_until_ms = Some(now_ms.saturating_add(grace_ms));
+            self.last_seen_ms = Some(now_ms);
+        }
+    }
+
+    /// The session is connected again.
+    pub fn resume(&mut self, session: SessionRef) {
+        if let Some(seat) = self.seat(session) {
+            seat.grace_until_ms = None;
+        }
+    }
+
+    /// The session ended.
+    pub fn remove(&mut self, session: SessionRef, now_ms: u64) {
+        let before = self.seats.len();
+        self.seats.retain(|seat| seat.session != session);
+        if self.seats.len() < before && !self.is_connected() {
+            // Grace may have passed since: the drop is what was seen last.
+            let dropped = self.shown == Presence::Offline;
+            if !dropped || self.last_seen_ms.is_none() {
+                self.last_seen_ms = Some(now_ms);
+            }
+        }
+        if self.seats.is_empty() {
+            self.note = None;
+        }
+    }
+
+    /// A session says how it is. `online` outside of games leaves the state to
+    /// the server again (busy in games, idle); within one it is the user's word.
+    ///
+    /// # Errors
+    /// `too_large` for a note over its bound.
+    pub fn set_status(
+        &mut self,
+        session: SessionRef,
+        status: Status,
+        note: Option<Payload>,
+        settings: &PresenceSettings,
+    ) -> Result<(), ErrorBody> {
+        let max = settings.note_bytes_max;
+        if note.as_ref().is_some_and(|note| note.as_json().len() > max) {
+            return Err(ErrorBody::new(
+                ErrorCode::TooLarge,
+                format!("a note is at most {max} bytes of JSON"),
+            )
+            .with("max", max as u64));
+        }
+        let playing = !self.playing.is_empty();
+        if let Some(seat) = self.seat(session) {
+            seat.status = (status != Status::Online || playing).then_some(status);
+        }
+        self.note = note;
+        Ok(())
+    }
+
+    /// The session sent nothing for a while, or something again.
+    pub fn set_idle(&mut self, session: SessionRef, idle: bool) {
+        if let Some(seat) = self.seat(session) {
+            seat.idle = idle;
+        }
+    }
+
+    /// The user entered a game room, or left it.
+    pub fn set_playing(&mut self, room: &ChannelId, playing: bool) {
+        self.playing.retain(|known| known != room);
+        if playing {
+            self.playing.push(room.clone());
+        } else if self.playing.is_empty() {
+            for seat in &mut self.seats {
+                if seat.status == Some(Status::Online) {
+                    seat.status = None;
+                }
+            }
+        }
+    }
+
+    /// Brings what others see up to date. Returns it where it changed.
+    pub fn refresh(&mut self, now_ms: u64, settings: &PresenceSettings) -> Option<Presence> {
+        let merged = self.merged(now_ms, settings);
+        if merged == Presence::Offline && self.shown != Presence::Offline && self.is_connected() {
+            // Gone invisible: seen last when the others saw it last.
+            self.last_seen_ms = Some(now_ms);
+        }
+        (std::mem::replace(&mut self.shown, merged) != merged).then_some(merged)
+    }
+
+    fn merged(&self, now_ms: u64, settings: &PresenceSettings) -> Presence {
+        let here = |seat: &&Seat| seat.grace_until_ms.is_none_or(|until| now_ms < until);
+        let seats = || self.seats.iter().filter(here);
+        if seats().any(|seat| seat.status == Some(Status::Invisible)) {
+            return Presence::Offline;
+        }
+        let busy = settings.busy_in_game && !self.playing.is_empty();
+        seats()
+            .map(|seat| match seat.status {
+                Some(Status::Online) => Presence::Online,
+                Some(Status::Busy) => Presence::Busy,
+                Some(Status::Idle) => Presence::Idle,
+                Some(Status::Invisible) => Presence::Offline,
+                None if busy => Presence::Busy,
+                None if seat.idle => Presence::Idle,
+                None => Presence::Online,
+            })
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// What others see.
+    #[must_use]
+    pub fn shown(&self) -> Presence {
+        self.shown
+    }
+
+    /// When the next grace ends, Unix ms.
+    #[must_use]
+    pub fn next_deadline_ms(&self, now_ms: u64) -> Option<u64> {
+        self.seats
+            .iter()
+            .filter_map(|seat| seat.grace_until_ms)
+            .filter(|until| *until > now_ms)
+            .chain(self.invites.iter().map(|invite| invite.until_ms))
+            .min()
+    }
+
+    /// The user as a `lookup` tells it.
+    #[must_use]
+    pub fn entry(&self) -> LookupEntry {
+        let visible = self.shown != Presence::Offline;
+        LookupEntry {
+            state: self.shown,
+            last_seen_ms: if visible { None } else { self.last_seen_ms },
+            devices: if visible {
+                self.connected().count() as u32
+            } else {
+                0
+            },
+            note: if visible { self.note.clone() } else { None },
+        }
+    }
+
+    /// When the user was last there, Unix ms.
+    #[must_use]
+    pub fn last_seen_ms(&self) -> Option<u64> {
+        self.last_seen_ms
+    }
+
+    /// The sessions that have a connection.
+    pub fn connected(&self) -> impl Iterator<Item = SessionRef> {
+        self.seats
+            .iter()
+            .filter(|seat| seat.grace_until_ms.is_none())
+            .map(|seat| seat.session)
+    }
+
+    fn is_connected(&self) -> bool {
+        self.connected().next().is_some()
+    }
+
+    /// All sessions, dropped ones too.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionRef> {
+        self.seats.iter().map(|seat| seat.session)
+    }
+
+    /// Keeps an invite for later; the oldest goes first over `kept_max`.
+    pub fn keep_invite(&mut self, invite: KeptInvite, kept_max: usize) {
+        self.drop_invite(&invite.channel);
+        if kept_max == 0 {
+            return;
+        }
+        if self.invites.len() >= kept_max {
+            self.invites.remove(0);
+        }
+        self.invites.push(invite);
+    }
+
+    /// The invite to `channel` is answered or void.
+    pub fn drop_invite(&mut self, channel: &ChannelId) {
+        self.invites.retain(|known| known.channel != *channel);
+    }
+
+    /// Takes the invites that are still good.
+    pub fn take_invites(&mut self, now_ms: u64) -> Vec<KeptInvite> {
+        self.expire_invites(now_ms);
+        std::mem::take(&mut self.invites)
+    }
+
+    /// Forgets the invites that are void.
+    pub fn expire_invites(&mut self, now_ms: u64) {
+        self.invites.retain(|invite| now_ms < invite.until_ms);
+    }
+
+    /// All attributes.
+    #[must_use]
+    pub fn attributes(&self) -> &[(Box<str>, Payload)] {
+        &self.attributes
+    }
+
+    /// Sets and removes attributes, all or none. Returns those that changed.
+    ///
+    /// # Errors
+    /// `too_large` where they would be over `bytes_max` of JSON together.
+    pub fn set_attributes(
+        &mut self,
+        changes: AttributeChanges,
+        bytes_max: usize,
+    ) -> Result<AttributeChanges, ErrorBody> {
+        let mut next = self.attributes.clone();
+        let mut changed = Vec::new();
+        for (name, value) in changes {
+            let at = next.iter().position(|(known, _)| *known == name);
+            let before = at.and_then(|at| next.get(at)).map(|(_, value)| value);
+            if before == value.as_ref() {
+                continue;
+            }
+            if let Some(at) = at {
+                next.swap_remove(at);
+            }
+            if let Some(value) = &value {
+                next.push((name.clone(), value.clone()));
+            }
+            changed.push((name, value));
+        }
+        let bytes: usize = next
+            .iter()
+            .map(|(name, value)| name.len() + value.as_json().len())
+            .sum();
+        if bytes > bytes_max {
+            return Err(ErrorBody::new(
+                ErrorCode::TooLarge,
+                format!("all attributes together are at most {bytes_max} bytes of JSON"),
+            )
+            .with("max", bytes_max as u64));
+        }
+        self.attributes = next;
+        Ok(changed)
+    }
+
+    /// Whether nobody is on it, nobody watches it and nothing waits on it.
+    #[must_use]
+    pub fn is_unused(&self) -> bool {
+        self.seats.is_empty()
+            && self.watchers.is_empty()
+            && self.invites.is_empty()
+            && self.playing.is_empty()
+    }
+
+    fn seat(&mut self, session: SessionRef) -> Option<&mut Seat> {
+        self.seats.iter_mut().find(|seat| seat.session == session)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn session(slot: u32) -> SessionRef {
+        SessionRef {
+            worker: 0,
+            slot,
+            generation: 1,
+        }
+    }
+
+    fn settings() -> PresenceSettings {
+        PresenceSettings::default()
+    }
+
+    fn online(slots: u32) -> Avatar {
+        let mut avatar = Avatar::new(None);
+        for slot in 0..slots {
+            avatar.attach(session(slot), 8).unwrap();
+        }
+        avatar.refresh(0, &settings());
+        avatar
+    }
+
+    fn say(avatar: &mut Avatar, slot: u32, status: Status) -> Option<Presence> {
+        avatar
+            .set_status(session(slot), status, None, &settings())
+            .unwrap();
+        avatar.refresh(1, &settings())
+    }
+
+    fn room() -> ChannelId {
+        ChannelId::parse("CStrike").unwrap()
+    }
+
+    #[test]
+    fn the_first_session_brings_a_user_online_and_the_second_changes_nothing() {
+        let mut avatar = Avatar::new(None);
+        avatar.attach(session(0), 8).unwrap();
+        assert_eq!(avatar.refresh(0, &settings()), Some(Presence::Online));
+        avatar.attach(session(1), 8).unwrap();
+        assert_eq!(avatar.refresh(0, &settings()), None);
+        avatar.remove(session(0), 5);
+        assert_eq!(avatar.refresh(5, &settings()), None);
+        avatar.remove(session(1), 6);
+        assert_eq!(avatar.refresh(6, &settings()), Some(Presence::Offline));
+        assert_eq!(avatar.entry().last_seen_ms, Some(6));
+        assert!(avatar.is_unused());
+    }
+
+    #[test]
+    fn a_drop_is_seen_when_its_grace_is_over_and_not_if_it_returns() {
+        let mut avatar = online(1);
+        avatar.detach(session(0), 100, 50);
+        assert_eq!(avatar.refresh(149, &settings()), None);
+        assert_eq!(avatar.next_deadline_ms(149), Some(150));
+        avatar.resume(session(0));
+        assert_eq!(avatar.refresh(151, &settings()), None);
+        avatar.detach(session(0), 200, 50);
+        assert_eq!(avatar.refresh(250, &settings()), Some(Presence::Offline));
+        assert_eq!(avatar.entry().last_seen_ms, Some(200));
+        avatar.resume(session(0));
+        assert_eq!(avatar.refresh(260, &settings()), Some(Presence::Online));
+    }
+
+    #[test]
+    fn the_most_available_session_wins_and_invisible_hides_all() {
+        let mut avatar = online(2);
+        assert_eq!(say(&mut avatar, 0, Status::Busy), None);
+        assert_eq!(say(&mut avatar, 1, Status::Idle), Some(Presence::Busy));
+        assert_eq!(
+            say(&mut avatar, 1, Status::Invisible),
+            Some(Presence::Offline)
+        );
+        assert_eq!(avatar.entry().devices, 0);
+        assert_eq!(say(&mut avatar, 1, Status::Online), Some(Presence::Online));
+        assert_eq!(avatar.entry().devices, 2);
+    }
+
+    #[test]
+    fn a_player_reads_busy_unless_it_said_otherwise() {
+        let mut avatar = online(1);
+        avatar.set_playing(&room(), true);
+        assert_eq!(avatar.refresh(1, &settings()), Some(Presence::Busy));
+        assert_eq!(say(&mut avatar, 0, Status::Online), Some(Presence::Online));
+        avatar.set_playing(&room(), false);
+        assert_eq!(avatar.refresh(2, &settings()), None);
+        avatar.set_playing(&room(), true);
+        assert_eq!(avatar.refresh(3, &settings()), Some(Presence::Busy));
+        let quiet = PresenceSettings {
+            busy_in_game: false,
+            ..settings()
+        };
+        assert_eq!(avatar.refresh(4, &quiet), Some(Presence::Online));
+    }
+
+    #[test]
+    fn invites_are_kept_bounded_and_void_in_time() {
+        let mut avatar = Avatar::new(None);
+        let invite = |room: &str, until_ms| KeptInvite {
+            channel: ChannelId::parse(room).unwrap(),
+            from: UserId::parse("1:1").unwrap(),
+            until_ms,
+        };
+        for (room, until_ms) in [("a", 50), ("b", 60), ("c", 10), ("b", 70)] {
+            avatar.keep_invite(invite(room, until_ms), 2);
+        }
+        assert!(!avatar.is_unused());
+        assert_eq!(avatar.take_invites(20), [invite("b", 70)]);
+        assert!(avatar.is_unused());
+    }
+
+    #[test]
+    fn an_unchanged_attribute_is_no_change_and_the_bound_refuses_all() {
+        let mut avatar = Avatar::default();
+        let value = |text: &str| Some(Payload::from_json(text));
+        let set = vec![("a".into(), value("1")), ("b".into(), value("2"))];
+        assert_eq!(avatar.set_attributes(set.clone(), 10).unwrap(), set);
+        assert!(avatar.set_attributes(set, 10).unwrap().is_empty());
+        let gone = vec![("a".into(), None), ("zz".into(), None)];
+        assert_eq!(
+            avatar.set_attributes(gone, 10).unwrap(),
+            [("a".into(), None)]
+        );
+        assert!(
+            avatar
+                .set_attributes(vec![("c".into(), value("\"0123456789\""))], 10)
+                .is_err()
+        );
+        assert_eq!(avatar.attributes().len(), 1);
+    }
+
+    #[test]
+    fn sessions_of_one_user_are_bounded() {
+        let mut avatar = online(2);
+        assert!(avatar.attach(session(2), 2).is_err());
+        avatar.detach(session(1), 5, 50);
+        assert_eq!(avatar.oldest_dropped(), Some(session(1)));
+        avatar.attach(session(0), 2).unwrap();
+    }
+}

@@ -1,0 +1,14 @@
+//! Pure models: what avatars, channels and rooms know and decide.
+//!
+//! Each is a state machine that gets `now` as a parameter and answers with
+//! effects; the actors around them only translate.
+
+pub mod audience;
+pub mod avatar;
+pub mod channel;
+pub mod game;
+pub mod room;
+pub mod rule;
+pub mod session_ref;
+pub mod settings;
+pub mod timestamp;

@@ -1,0 +1,83 @@
+//! The section `[room]` of the configuration: bounds of every room, whatever
+//! it plays.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::game::SettingError;
+
+/// The section `[room]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RoomSettings {
+    /// How far back the corrected timestamp of an action may lie, in ms.
+    pub max_lag_ms: u64,
+    /// How long a dropped member keeps its seat, in ms.
+    pub seat_ms: u64,
+    /// How long a room without members lasts, in ms.
+    pub empty_ms: u64,
+    /// How long an invite can be answered, in ms.
+    pub invite_ttl_ms: u64,
+    /// Members of one room.
+    pub members_max: usize,
+    /// Actions in one `game` message.
+    pub actions_max: usize,
+    /// Users invited by one `joingame`.
+    pub invites_max: usize,
+    /// Invites of one room that wait for an answer.
+    pub invites_waiting_max: usize,
+    /// Bytes of actions that wait for a tick; when they are reached the tick
+    /// comes early.
+    pub tick_bytes_max: usize,
+}
+
+impl RoomSettings {
+    /// Least and greatest value of each number in the section.
+    pub const RANGES: &[(&'static str, u64, u64)] = &[
+        ("max_lag_ms", 0, 60_000),
+        ("seat_ms", 0, 86_400_000),
+        ("empty_ms", 0, 86_400_000),
+        ("invite_ttl_ms", 1_000, 604_800_000),
+        ("members_max", 1, 10_000),
+        ("actions_max", 1, 10_000),
+        ("invites_max", 0, 1_000),
+        ("invites_waiting_max", 0, 10_000),
+        ("tick_bytes_max", 1_024, 1_048_576),
+    ];
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// The first key whose value is not accepted, and what is.
+    pub fn validate(&self) -> Result<(), SettingError> {
+        SettingError::check_ranges(
+            Self::RANGES,
+            &[
+                ("max_lag_ms", self.max_lag_ms),
+                ("seat_ms", self.seat_ms),
+                ("empty_ms", self.empty_ms),
+                ("invite_ttl_ms", self.invite_ttl_ms),
+                ("members_max", self.members_max as u64),
+                ("actions_max", self.actions_max as u64),
+                ("invites_max", self.invites_max as u64),
+                ("invites_waiting_max", self.invites_waiting_max as u64),
+                ("tick_bytes_max", self.tick_bytes_max as u64),
+            ],
+        )
+    }
+}
+
+impl Default for RoomSettings {
+    fn default() -> Self {
+        Self {
+            max_lag_ms: 1_000,
+            seat_ms: 30_000,
+            empty_ms: 10_000,
+            invite_ttl_ms: 600_000,
+            members_max: 64,
+            actions_max: 64,
+            invites_max: 32,
+            invites_waiting_max: 256,
+            tick_bytes_max: 65_536,
+        }
+    }
+}

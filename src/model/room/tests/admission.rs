@@ -1,0 +1,205 @@
+//! Who comes in, and invites.
+
+use super::*;
+
+#[test]
+fn the_first_join_makes_the_only_member() {
+    let mut room = generic();
+    let effects = room
+        .join(
+            session(1),
+            &user("1:1"),
+            &joining("1:1"),
+            request("7"),
+            NOW + 5,
+        )
+        .unwrap();
+    let joined = RoomJoined {
+        channel: channel(),
+        member: user("1:1"),
+        team: None,
+        members: vec![member("1:1", None, MemberState::Joined)],
+        state: None,
+        time_ms: NOW + 5,
+    };
+    assert_eq!(
+        effects,
+        [
+            Effect::Attach(session(1)),
+            Effect::Send {
+                session: session(1),
+                id: request("7"),
+                packet: Packet::RoomJoined(Box::new(joined)),
+            },
+            Effect::EnteredGame(user("1:1")),
+        ]
+    );
+}
+
+#[test]
+fn others_hear_of_a_newcomer_before_it_is_on_the_topic() {
+    let mut room = generic();
+    room.must_join(1, "1:1");
+    let effects = room.must_join(2, "1:2");
+    assert_eq!(effects[0], changed(&[("1:2", Joined)]));
+    assert_eq!(effects[1], Effect::Attach(session(2)));
+    assert_eq!(joined(&effects).members.len(), 2);
+}
+
+#[test]
+fn joining_again_is_told_to_that_session_alone() {
+    let mut room = generic();
+    room.must_join(1, "1:1");
+    room.must_join(2, "1:2");
+    let effects = room.must_join(1, "1:1");
+    assert!(
+        matches!(&effects[..], [Effect::Send { session: s, .. }] if *s == session(1)),
+        "{effects:?}"
+    );
+    let second_tab = room.must_join(3, "1:1");
+    assert_eq!(second_tab[0], Effect::Attach(session(3)));
+    assert_eq!(second_tab.len(), 2, "{second_tab:?}");
+    assert_eq!(room.members().len(), 2);
+}
+
+#[test]
+fn self_is_the_sessions_own_user() {
+    let mut room = generic();
+    let outcome = room.join(session(1), &user("1:1"), &joining("1:2"), None, NOW);
+    assert_eq!(refused(outcome).0, ErrorCode::Forbidden);
+    assert!(room.members().is_empty());
+}
+
+#[test]
+fn a_game_may_allow_some_realms_only() {
+    let mut room = room(GameSettings {
+        realms: vec!["1".into(), "fb".into()],
+        ..GameSettings::default()
+    });
+    let (code, message, _) = refused(room.joins(1, &joining("2:1")));
+    assert_eq!(code, ErrorCode::Forbidden);
+    assert!(message.contains("1, fb"), "{message}");
+    room.must_join(1, "fb:mel");
+    let outcome = room.joins(1, &inviting("fb:mel", &["2:1"]));
+    assert_eq!(refused(outcome).0, ErrorCode::Forbidden);
+}
+
+#[test]
+fn a_full_room_lets_its_members_back_in_only() {
+    let mut room = room(GameSettings {
+        members_max: Some(2),
+        ..GameSettings::default()
+    });
+    room.must_join(1, "1:1");
+    room.must_join(2, "1:2");
+    let error = room.joins(3, &joining("1:3")).unwrap_err();
+    assert_eq!(
+        (error.code, error.command),
+        (ErrorCode::RoomFull, Some("joingame"))
+    );
+    assert_eq!(error.details, [("max", 2)]);
+    // A kept seat is taken.
+    room.session_detached(session(1), &user("1:1"), NOW);
+    assert!(room.joins(3, &joining("1:3")).is_err());
+    room.must_join(4, "1:1");
+    room.leave(session(2), &user("1:2"), None, NOW).unwrap();
+    room.must_join(3, "1:3");
+}
+
+#[test]
+fn newcomers_fill_the_smallest_team() {
+    let mut room = room(GameSettings {
+        teams: vec!["red".into(), "blue".into()],
+        team_members_max: 2,
+        ..GameSettings::default()
+    });
+    let team = |effects: Vec<Effect>| joined(&effects).team.clone().unwrap().to_string();
+    assert_eq!(team(room.must_join(1, "1:1")), "red");
+    assert_eq!(team(room.must_join(2, "1:2")), "blue");
+    assert_eq!(
+        team(room.joins(3, &on_team("1:3", "blue")).unwrap()),
+        "blue"
+    );
+    let (code, message, _) = refused(room.joins(4, &on_team("1:4", "blue")));
+    assert_eq!(code, ErrorCode::RoomFull);
+    assert!(message.contains("blue"), "{message}");
+    let (code, message, _) = refused(room.joins(4, &on_team("1:4", "green")));
+    assert_eq!(code, ErrorCode::Forbidden);
+    assert!(message.contains("red, blue"), "{message}");
+    assert_eq!(team(room.must_join(4, "1:4")), "red");
+    assert_eq!(
+        refused(room.joins(5, &joining("1:5"))).0,
+        ErrorCode::RoomFull
+    );
+    // The team is the member's as long as it stays.
+    assert_eq!(team(room.joins(1, &on_team("1:1", "blue")).unwrap()), "red");
+}
+
+#[test]
+fn a_game_without_teams_takes_any() {
+    let mut room = generic();
+    let effects = room.joins(1, &on_team("1:1", "les bleus")).unwrap();
+    assert_eq!(joined(&effects).team.as_deref(), Some("les bleus"));
+    let outcome = room.joins(2, &on_team("1:2", "a\nb"));
+    assert_eq!(refused(outcome).0, ErrorCode::Forbidden);
+    let outcome = room.joins(2, &on_team("1:2", &"x".repeat(65)));
+    assert_eq!(refused(outcome).0, ErrorCode::Forbidden);
+}
+
+#[test]
+fn an_invite_is_answered_by_joining_or_declining() {
+    let mut room = generic();
+    let effects = room
+        .joins(1, &inviting("1:1", &["1:2", "1:1", "1:2", "1:3"]))
+        .unwrap();
+    let invite = |id: &str, from: &str| Effect::Invite {
+        user: user(id),
+        from: user(from),
+    };
+    assert_eq!(effects[3..], [invite("1:2", "1:1"), invite("1:3", "1:1")]);
+    assert_eq!(
+        room.decline(&user("1:3"), NOW),
+        Ok(vec![replied("1:1", "1:3", false)])
+    );
+    let (code, _, _) = refused(room.decline(&user("1:3"), NOW));
+    assert_eq!(code, ErrorCode::NotFound);
+    let effects = room.must_join(2, "1:2");
+    assert_eq!(effects.last(), Some(&replied("1:1", "1:2", true)));
+    // Who is in is not invited; who was, may be again.
+    let effects = room.joins(1, &inviting("1:1", &["1:2", "1:3"])).unwrap();
+    assert_eq!(effects[1..], [invite("1:3", "1:1")]);
+    let effects = room.joins(2, &inviting("1:2", &["1:3"])).unwrap();
+    assert_eq!(effects[1..], [invite("1:3", "1:2")]);
+    assert_eq!(
+        room.decline(&user("1:3"), NOW),
+        Ok(vec![
+            replied("1:1", "1:3", false),
+            replied("1:2", "1:3", false)
+        ])
+    );
+}
+
+#[test]
+fn invites_are_bounded_and_run_out() {
+    let settings = RoomSettings {
+        invites_max: 2,
+        invites_waiting_max: 3,
+        ..RoomSettings::default()
+    };
+    let mut room = room_of(GameSettings::default(), settings);
+    let outcome = room.joins(1, &inviting("1:1", &["1:2", "1:3", "1:4"]));
+    assert_eq!(refused(outcome).0, ErrorCode::TooMany);
+    assert!(room.members().is_empty(), "a refused join is none");
+    room.joins(1, &inviting("1:1", &["1:2", "1:3"])).unwrap();
+    // Renewing needs no place.
+    room.joins(1, &inviting("1:1", &["1:3", "1:4"])).unwrap();
+    let outcome = room.joins(1, &inviting("1:1", &["1:5"]));
+    assert_eq!(refused(outcome).0, ErrorCode::TooMany);
+    let later = NOW + 600_000;
+    assert!(room.decline(&user("1:2"), later).is_err());
+    let join = inviting("1:1", &["1:5", "1:6"]);
+    assert!(
+        room.join(session(1), &user("1:1"), &join, None, later)
+            .is_ok()
+    );
+}

@@ -1,0 +1,79 @@
+//! Token buckets, eight bytes each: every session carries one per class of
+//! commands, so a shared crate's 40 bytes and atomics would be felt.
+
+use crate::session::settings::BucketSettings;
+
+/// One bucket. Tokens are refilled as time passes; it starts full.
+#[derive(Debug, Clone, Copy)]
+pub struct Bucket {
+    /// Tokens spent; counted this way a fresh bucket needs no settings.
+    spent: f32,
+    /// When `spent` was last brought up to date: the low 32 bits of Unix ms.
+    at_ms: u32,
+}
+
+impl Default for Bucket {
+    fn default() -> Self {
+        Self {
+            spent: 0.0,
+            at_ms: 0,
+        }
+    }
+}
+
+impl Bucket {
+    /// Takes one token.
+    ///
+    /// # Errors
+    /// In how many ms the next token comes, where none is left.
+    pub fn take(&mut self, settings: BucketSettings, now_ms: u64) -> Result<(), u64> {
+        if settings.per_second == 0 {
+            return Ok(());
+        }
+        let now = now_ms as u32;
+        let rate = settings.per_second as f32 / 1000.0;
+        let passed = now.wrapping_sub(self.at_ms) as f32;
+        self.at_ms = now;
+        self.spent = (self.spent - passed * rate).max(0.0);
+        if self.spent + 1.0 > settings.burst as f32 {
+            let missing = self.spent + 1.0 - settings.burst as f32;
+            return Err((missing / rate).ceil() as u64);
+        }
+        self.spent += 1.0;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const TEN: BucketSettings = BucketSettings::new(10, 5);
+
+    #[test]
+    fn a_burst_passes_and_then_the_rate_holds() {
+        let mut bucket = Bucket::default();
+        let start = 1_732_000_000_000;
+        for _ in 0..5 {
+            bucket.take(TEN, start).unwrap();
+        }
+        assert_eq!(bucket.take(TEN, start), Err(100));
+        assert_eq!(bucket.take(TEN, start + 40), Err(60));
+        bucket.take(TEN, start + 100).unwrap();
+        assert!(bucket.take(TEN, start + 100).is_err());
+    }
+
+    #[test]
+    fn zero_sets_no_limit() {
+        let mut bucket = Bucket::default();
+        for _ in 0..10_000 {
+            bucket.take(BucketSettings::new(0, 1), 5).unwrap();
+        }
+    }
+
+    #[test]
+    fn it_is_small() {
+        assert_eq!(size_of::<Bucket>(), 8);
+    }
+}

@@ -1,0 +1,87 @@
+//! When users were last there, after their avatars went away.
+//!
+//! Bounded: the users that were gone longest are forgotten first.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+
+use crate::id::UserId;
+
+/// The memory of one worker.
+#[derive(Debug)]
+pub struct LastSeen {
+    seen: HashMap<UserId, u64>,
+    /// Users by the time they were put in, the oldest first. A user that was
+    /// put in again stands in it twice; the first of the two is stale then.
+    order: VecDeque<(UserId, u64)>,
+    max: usize,
+}
+
+impl LastSeen {
+    /// Remembers at most `max` users.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
+        Self {
+            seen: HashMap::new(),
+            order: VecDeque::new(),
+            max,
+        }
+    }
+
+    /// `user` was there at `at_ms` and is gone.
+    pub fn put(&mut self, user: UserId, at_ms: u64) {
+        if self.max == 0 {
+            return;
+        }
+        self.seen.insert(user.clone(), at_ms);
+        self.order.push_back((user, at_ms));
+        while self.seen.len() > self.max || self.order.len() > 2 * self.max {
+            let Some((user, at_ms)) = self.order.pop_front() else {
+                break;
+            };
+            if self.seen.get(&user) == Some(&at_ms) {
+                self.seen.remove(&user);
+            }
+        }
+    }
+
+    /// When `user` was last there, Unix ms.
+    #[must_use]
+    pub fn get(&self, user: &UserId) -> Option<u64> {
+        self.seen.get(user).copied()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn user(n: u64) -> UserId {
+        UserId::parse(&format!("1:{n}")).unwrap()
+    }
+
+    #[test]
+    fn the_oldest_go_first() {
+        let mut seen = LastSeen::new(2);
+        for n in 1..=3 {
+            seen.put(user(n), n);
+        }
+        assert_eq!(seen.get(&user(1)), None);
+        assert_eq!(seen.get(&user(3)), Some(3));
+        seen.put(user(2), 9);
+        seen.put(user(4), 10);
+        assert_eq!(seen.get(&user(2)), Some(9), "it was seen again");
+        assert_eq!(seen.get(&user(3)), None);
+    }
+
+    #[test]
+    fn one_user_that_comes_and_goes_takes_bounded_room() {
+        let mut seen = LastSeen::new(4);
+        for at in 0..1000 {
+            seen.put(user(1), at);
+        }
+        assert!(seen.order.len() <= 8);
+        assert_eq!(seen.get(&user(1)), Some(999));
+    }
+}

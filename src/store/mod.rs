@@ -1,0 +1,3 @@
+//! What is kept beside the actors.
+
+pub mod last_seen;

@@ -1,0 +1,4 @@
+//! The doors: each turns the bytes of one protocol into packets, and frames
+//! into bytes. They know sockets and limits, and no game.
+
+pub mod settings;

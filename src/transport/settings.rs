@@ -1,0 +1,58 @@
+//! The section `[server]` of the configuration: the public listener, and what
+//! a connection may do before anybody knows whose it is.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+/// The section `[server]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerSettings {
+    /// Where browsers connect. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Worker threads, each with its own gateway; 0 starts one per core.
+    pub workers: usize,
+    /// Origins (`https://game.example`) whose pages may connect. Empty: only
+    /// pages of the host that is asked; `*`: any. A request without an
+    /// `Origin` header does not come from a page and passes.
+    pub allowed_origins: Vec<String>,
+    /// Whether `/echo` is there, which sends every message back. For
+    /// conformance suites.
+    pub echo: bool,
+    /// The longest message taken from a client, in bytes; a longer one closes
+    /// with 1009.
+    pub max_message_bytes: usize,
+    /// How long a stopping server waits for its connections to end, in ms.
+    pub shutdown_ms: u64,
+    /// Connections at one time, over all addresses.
+    pub connections_max: usize,
+    /// Connections at one time from one address.
+    pub connections_per_address_max: usize,
+}
+
+impl ServerSettings {
+    /// Least and greatest value of each number in the section.
+    pub const RANGES: &[(&str, u64, u64)] = &[
+        ("workers", 0, 1_024),
+        ("max_message_bytes", 128, 16_777_216),
+        ("shutdown_ms", 0, 600_000),
+        ("connections_max", 1, 10_000_000),
+        ("connections_per_address_max", 1, 10_000_000),
+    ];
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            workers: 0,
+            allowed_origins: Vec::new(),
+            echo: false,
+            max_message_bytes: 65_536,
+            shutdown_ms: 5_000,
+            connections_max: 100_000,
+            connections_per_address_max: 20_000,
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! From JSON text to commands (section 2.1 of the protocol).
+//!
+//! Decided here, where the protocol leaves it open: a field that stands twice
+//! is refused; `null` is a value only inside opaque data, and in `set`, where
+//! it removes; users named twice in a list count once; a whole message may be
+//! nested `depth_max` deep, its own hash included.
+
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use super::command::{COMMANDS, Command};
+use super::field::{Fault, Fields, Kind, kind, required, text};
+use crate::reason::ErrorCode;
+use crate::wire::packet::{ClientMessage, ClientPacket, ErrorBody, RequestId};
+
+/// What a decoder allows.
+#[derive(Debug, Clone, Copy)]
+pub struct DecodeLimits {
+    /// How deep lists and hashes may be nested, the message's own hash
+    /// included.
+    pub depth_max: usize,
+}
+
+/// Why a text is not a command.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct DecodeError {
+    /// The code of the `error` that the client gets.
+    pub code: ErrorCode,
+    /// A sentence: what was wrong and what is accepted.
+    pub message: Box<str>,
+    /// The command, where it could be read.
+    pub command: Option<&'static str>,
+    /// The `id`, where it could be read.
+    pub id: Option<RequestId>,
+    /// `index` of the element at fault, `max` of the limit.
+    pub details: Vec<(&'static str, u64)>,
+}
+
+impl From<DecodeError> for ErrorBody {
+    fn from(error: DecodeError) -> Self {
+        Self {
+            code: error.code,
+            message: error.message,
+            command: error.command,
+            details: error.details,
+        }
+    }
+}
+
+/// Reads one message.
+///
+/// ```
+/// use turntable::wire::json_v1::{DecodeLimits, decode};
+/// let limits = DecodeLimits { depth_max: 32 };
+/// let message = decode(r#"{"command": "idme", "data": "1:12345"}"#, &limits).unwrap();
+/// assert_eq!(message.packet.name(), "idme");
+/// let error = decode(r#"{"command": "dance", "id": 7}"#, &limits).unwrap_err();
+/// assert_eq!(error.code.name(), "unknown_command");
+/// assert_eq!(&*error.id.unwrap().0, "7");
+/// ```
+///
+/// # Errors
+/// [`DecodeError`] with a code of section 2.3: `bad_json`, `bad_message`,
+/// `unknown_command`, `invalid_id`, `invalid_action`, `too_large` (nesting) or
+/// `session_expired` (a `resume` of what cannot be a session).
+pub fn decode(text: &str, limits: &DecodeLimits) -> Result<ClientMessage, DecodeError> {
+    let mut known = Known::default();
+    match read(text, limits, &mut known) {
+        Ok(packet) => Ok(ClientMessage {
+            id: known.id,
+            packet,
+        }),
+        Err(fault) => Err(DecodeError {
+            message: known.sentence(&fault),
+            code: fault.code,
+            command: known.command.map(|command| command.name),
+            id: known.id,
+            details: fault.details,
+        }),
+    }
+}
+
+/// What is known of a message even when the rest of it is at fault.
+#[derive(Debug, Default)]
+struct Known {
+    id: Option<RequestId>,
+    command: Option<&'static Command>,
+}
+
+impl Known {
+    /// The fault, and what would have been right.
+    fn sentence(&self, fault: &Fault) -> Box<str> {
+        match (fault.code, self.command) {
+            (ErrorCode::BadMessage, Some(Command { name, takes, .. })) => {
+                format!("{}; {name} takes {takes}", fault.message).into()
+            }
+            _ => (*fault.message).into(),
+        }
+    }
+}
+
+fn read(text: &str, limits: &DecodeLimits, known: &mut Known) -> Result<ClientPacket, Fault> {
+    let message = Fields::read(text, ["command", "data", "id"])
+        .map_err(|error| not_a_message(text, &error))?;
+    let [command, data, id] = message.values;
+    // Both are read before either is refused: an error names what it can.
+    let id = match message.repeated {
+        Some("id") => Ok(()),
+        _ => request_id(id).map(|id| known.id = id),
+    };
+    let command = command_of(command).inspect(|command| known.command = Some(command));
+    if let Some(name) = message.repeated {
+        return Err(Fault::shape(format!("{name} stands twice")));
+    }
+    id?;
+    let command = command?;
+    if !is_within_depth(text, limits.depth_max) {
+        let mut fault = Fault::new(
+            ErrorCode::TooLarge,
+            "the message is nested deeper than allowed; details.max says how deep it may be",
+        );
+        fault.details.push(("max", limits.depth_max as u64));
+        return Err(fault);
+    }
+    match data {
+        // Without an id there is no call that it could answer.
+        Some(_) if command.name == "reply" && known.id.is_none() => {
+            Err(Fault::shape("id is missing"))
+        }
+        Some(data) => (command.read)(data),
+        None if command.name == "bye" => Ok(ClientPacket::Bye),
+        None => Err(Fault::shape("data is missing")),
+    }
+}
+
+/// Tells text that is no JSON from JSON that is no message.
+fn not_a_message(text: &str, error: &serde_json::Error) -> Fault {
+    let is_json = error.classify() == Category::Data
+        && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    if is_json {
+        Fault::shape(
+            r#"a message has to be a hash, {"command": NAME, "data": VALUE, "id": any string or number?}"#,
+        )
+    } else {
+        Fault::new(
+            ErrorCode::BadJson,
+            format!(
+                "the message is not valid JSON at line {} column {}",
+                error.line(),
+                error.column()
+            ),
+        )
+    }
+}
+
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// The `id`, at most 64 bytes of a string's content or of a number's digits.
+fn request_id(value: Option<&RawValue>) -> Result<Option<RequestId>, Fault> {
+    const WRONG: &str = "id has to be a string or a number of at most 64 bytes";
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let len = match kind(value) {
+        Kind::Text => text(value, "id").map_err(|_| Fault::shape(WRONG))?.len(),
+        Kind::Number => value.get().len(),
+        _ => return Err(Fault::shape(WRONG)),
+    };
+    if len > REQUEST_ID_BYTES_MAX {
+        return Err(Fault::shape(WRONG));
+    }
+    Ok(Some(RequestId(value.get().into())))
+}
+
+fn command_of(value: Option<&RawValue>) -> Result<&'static Command, Fault> {
+    let name = text(required(value, "command")?, "command")?;
+    COMMANDS
+        .iter()
+        .find(|command| command.name == name)
+        .ok_or_else(|| {
+            let names: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
+            Fault::new(
+                ErrorCode::UnknownCommand,
+                format!("there is no such command; there are {}", names.join(", ")),
+            )
+        })
+}
+
+/// Whether the JSON text is nested at most `depth_max` deep.
+fn is_within_depth(text: &str, depth_max: usize) -> bool {
+    // Each level takes a bracket at either end.
+    if text.len() / 2 <= depth_max {
+        return true;
+    }
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > depth_max {
+                    return false;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    true
+}

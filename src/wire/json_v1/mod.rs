@@ -1,0 +1,16 @@
+//! v1: messages as JSON text, `{"command": NAME, "data": VALUE, "id"?}`
+//! (section 2 of the protocol).
+//!
+//! Reading never recurses and never builds a tree: a hash is read into the
+//! fields that its command has, opaque data is kept as the text it came as.
+//! Writing appends to a buffer, usually behind the room for a frame's header.
+
+mod command;
+mod decode;
+mod encode;
+mod field;
+#[cfg(test)]
+mod tests;
+
+pub use decode::{DecodeError, DecodeLimits, decode};
+pub use encode::{USERCHANGE_HEAD, USERCHANGE_TAIL, encode, presence_fragment, presence_key};

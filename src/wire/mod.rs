@@ -1,0 +1,10 @@
+//! Pure codecs: bytes to packets and packets to bytes.
+//!
+//! No sockets, no clock, no actors. A decoder gets its limits as parameters,
+//! answers "malformed" with a sentence for the client, and never recurses on
+//! input. `packet` names the messages, one codec per file writes and reads them.
+
+pub mod json_v1;
+pub mod packet;
+pub mod payload;
+pub mod websocket;

@@ -1,0 +1,514 @@
+//! Conversations: what one end writes, cut anywhere, read by the other.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+use std::ops::ControlFlow;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: DecodeLimits = DecodeLimits {
+    message_bytes_max: 1 << 20,
+};
+
+/// A message that owns what it carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Owned {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(Option<u16>, String),
+}
+
+impl From<Message<'_>> for Owned {
+    fn from(message: Message<'_>) -> Self {
+        match message {
+            Message::Text(text) => Self::Text(text.to_owned()),
+            Message::Binary(bytes) => Self::Binary(bytes.to_vec()),
+            Message::Ping(bytes) => Self::Ping(bytes.to_vec()),
+            Message::Pong(bytes) => Self::Pong(bytes.to_vec()),
+            Message::Close { code, reason } => Self::Close(code, reason.to_owned()),
+        }
+    }
+}
+
+type Outcome = (Vec<Owned>, Result<(), FrameError>);
+
+/// Feeds `bytes` in pieces whose sizes `cuts` gives, again and again.
+fn read(role: Role, bytes: &[u8], cuts: &[usize], limits: &DecodeLimits) -> Outcome {
+    let mut decoder = Decoder::new(role);
+    let mut messages = Vec::new();
+    let mut bytes = bytes.to_vec();
+    let mut rest = &mut bytes[..];
+    let mut sizes = cuts.iter().cycle();
+    let mut outcome = Ok(());
+    while !rest.is_empty() && outcome.is_ok() {
+        let size = (*sizes.next().unwrap()).clamp(1, rest.len());
+        let (piece, behind) = rest.split_at_mut(size);
+        rest = behind;
+        let consumed = decoder.feed(piece, limits, &mut |message| {
+            messages.push(message.into());
+            ControlFlow::Continue(())
+        });
+        outcome = consumed.map(|count| assert_eq!(count, size));
+    }
+    (messages, outcome)
+}
+
+fn serve(bytes: &[u8]) -> Outcome {
+    let whole = read(Role::Server, bytes, &[usize::MAX], &LIMITS);
+    let bytewise = read(Role::Server, bytes, &[1], &LIMITS);
+    assert_eq!(whole, bytewise);
+    whole
+}
+
+fn protocol_error(bytes: &[u8]) -> &'static str {
+    match serve(bytes).1 {
+        Err(FrameError::Protocol(rule)) => rule,
+        other => panic!("{bytes:x?}: {other:?}"),
+    }
+}
+
+/// A client's frame with all its parts at will.
+fn client(is_final: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    masked_frame(opcode, payload, *b"mask", &mut out);
+    if !is_final {
+        out[0] &= 0x7f;
+    }
+    out
+}
+
+fn text(text: &str) -> Owned {
+    Owned::Text(text.to_owned())
+}
+
+#[test]
+fn a_decoder_is_small_and_keeps_nothing_while_idle() {
+    assert!(size_of::<Decoder>() <= 16);
+    let mut decoder = Decoder::new(Role::Server);
+    let mut sink = |_: Message<'_>| ControlFlow::Continue(());
+    let mut frames = [
+        client(true, Opcode::Text, b"hello"),
+        client(false, Opcode::Text, b"hel"),
+        client(true, Opcode::Ping, b"x"),
+        client(true, Opcode::Continuation, b"lo"),
+    ]
+    .concat();
+    for byte in &mut frames {
+        decoder
+            .feed(std::slice::from_mut(byte), &LIMITS, &mut sink)
+            .unwrap();
+    }
+    assert_eq!(decoder.buffered_bytes(), 0);
+}
+
+#[test]
+fn a_declared_length_reserves_nothing() {
+    let mut decoder = Decoder::new(Role::Server);
+    let mut frame = client(true, Opcode::Binary, &vec![0; 1 << 20]);
+    let mut sink = |_: Message<'_>| ControlFlow::Continue(());
+    decoder.feed(&mut frame[..100], &LIMITS, &mut sink).unwrap();
+    assert!(decoder.buffered_bytes() < 1024);
+}
+
+#[test]
+fn whole_messages_are_borrowed_from_the_input() {
+    let mut input = [
+        client(true, Opcode::Text, b"one"),
+        client(true, Opcode::Binary, b"two"),
+    ]
+    .concat();
+    let range = input.as_ptr_range();
+    let (from, to) = (range.start as usize, range.end as usize);
+    let mut seen = 0;
+    Decoder::new(Role::Server)
+        .feed(&mut input, &LIMITS, &mut |message| {
+            let at = match message {
+                Message::Text(text) => text.as_ptr() as usize,
+                Message::Binary(bytes) => bytes.as_ptr() as usize,
+                other => panic!("{other:?}"),
+            };
+            assert!((from..to).contains(&at));
+            seen += 1;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(seen, 2);
+}
+
+#[test]
+fn a_sink_that_breaks_off_leaves_the_rest_untouched() {
+    let first = client(true, Opcode::Text, b"one");
+    let second = client(true, Opcode::Text, b"two");
+    let mut input = [first.clone(), second.clone()].concat();
+    let mut decoder = Decoder::new(Role::Server);
+    let consumed = decoder
+        .feed(&mut input, &LIMITS, &mut |_| ControlFlow::Break(()))
+        .unwrap();
+    assert_eq!(consumed, first.len());
+    assert_eq!(input[consumed..], second);
+    let mut got = Vec::new();
+    decoder
+        .feed(&mut input[consumed..], &LIMITS, &mut |message| {
+            got.push(Owned::from(message));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(got, [text("two")]);
+}
+
+#[test]
+fn reserved_bits_and_opcodes_are_refused() {
+    for bit in [0x10, 0x20, 0x40] {
+        let mut frame = client(true, Opcode::Text, b"x");
+        frame[0] |= bit;
+        assert_eq!(protocol_error(&frame), "a reserved bit is set");
+    }
+    for opcode in (3..8).chain(11..16) {
+        let mut frame = client(true, Opcode::Text, b"x");
+        frame[0] = 0x80 | opcode;
+        assert_eq!(protocol_error(&frame), "a reserved opcode");
+    }
+}
+
+#[test]
+fn a_client_masks_and_a_server_does_not() {
+    assert_eq!(
+        protocol_error(&text_frame(b"x")),
+        "a client's frame without a mask"
+    );
+    let masked = client(true, Opcode::Text, b"x");
+    assert_eq!(
+        read(Role::Client, &masked, &[1], &LIMITS).1,
+        Err(FrameError::Protocol("a server's frame with a mask"))
+    );
+    assert_eq!(
+        read(Role::Client, &text_frame(b"x"), &[1], &LIMITS),
+        (vec![text("x")], Ok(()))
+    );
+}
+
+#[test]
+fn control_frames_are_short_and_whole() {
+    for opcode in [Opcode::Close, Opcode::Ping, Opcode::Pong] {
+        assert_eq!(
+            protocol_error(&client(false, opcode, b"")),
+            "a control frame in fragments"
+        );
+        assert_eq!(
+            protocol_error(&client(true, opcode, &[0; 126])),
+            "a control frame over 125 bytes"
+        );
+    }
+    let longest = vec![b'x'; 125];
+    assert_eq!(
+        serve(&client(true, Opcode::Ping, &longest)),
+        (vec![Owned::Ping(longest)], Ok(()))
+    );
+}
+
+#[test]
+fn control_frames_come_through_between_fragments() {
+    let conversation = [
+        client(false, Opcode::Text, "h\u{e4}".as_bytes()),
+        client(true, Opcode::Ping, b"1"),
+        client(false, Opcode::Continuation, b""),
+        client(true, Opcode::Pong, b""),
+        client(true, Opcode::Continuation, b"llo"),
+        client(true, Opcode::Binary, b""),
+    ]
+    .concat();
+    let expected = vec![
+        Owned::Ping(b"1".to_vec()),
+        Owned::Pong(Vec::new()),
+        text("h\u{e4}llo"),
+        Owned::Binary(Vec::new()),
+    ];
+    assert_eq!(serve(&conversation), (expected, Ok(())));
+}
+
+#[test]
+fn continuation_is_for_messages_under_way_only() {
+    for is_final in [true, false] {
+        assert_eq!(
+            protocol_error(&client(is_final, Opcode::Continuation, b"x")),
+            "a continuation frame without a message to continue"
+        );
+    }
+    for opcode in [Opcode::Text, Opcode::Binary] {
+        let mut frames = client(false, Opcode::Text, b"x");
+        frames.extend(client(true, opcode, b"y"));
+        assert_eq!(
+            protocol_error(&frames),
+            "a new message before the last one was finished"
+        );
+    }
+}
+
+#[test]
+fn lengths_may_be_long_but_not_negative() {
+    // Not the shortest form: read as any other.
+    let mut frame = vec![0x81, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+    frame.push(b'x');
+    assert_eq!(serve(&frame), (vec![text("x")], Ok(())));
+    let mut frame = vec![0x82, 0x80 | 127];
+    frame.extend((1u64 << 63).to_be_bytes());
+    assert_eq!(protocol_error(&frame), "a length with its top bit set");
+}
+
+#[test]
+fn a_message_over_the_limit_is_refused_by_its_header() {
+    let limits = DecodeLimits {
+        message_bytes_max: 10,
+    };
+    let read = |bytes: &[u8]| read(Role::Server, bytes, &[usize::MAX], &limits);
+    let fits = client(true, Opcode::Text, &[b'x'; 10]);
+    assert_eq!(read(&fits), (vec![text("xxxxxxxxxx")], Ok(())));
+    let over = client(true, Opcode::Text, &[b'x'; 11]);
+    assert_eq!(read(&over[..6]).1, Err(FrameError::TooLarge));
+    // All fragments count together; control frames do not.
+    let mut fragments = client(false, Opcode::Text, &[b'x'; 6]);
+    fragments.extend(client(true, Opcode::Ping, &[0; 100]));
+    fragments.extend(&client(true, Opcode::Continuation, &[b'x'; 5])[..6]);
+    assert_eq!(read(&fragments).1, Err(FrameError::TooLarge));
+    let mut huge = vec![0x82, 0x80 | 127];
+    huge.extend((u64::MAX >> 1).to_be_bytes());
+    huge.extend([0; 4]);
+    assert_eq!(read(&huge).1, Err(FrameError::TooLarge));
+}
+
+#[test]
+fn sixteen_mebibytes_pass_in_pieces_of_any_size() {
+    let limits = DecodeLimits {
+        message_bytes_max: 16 << 20,
+    };
+    let payload: Vec<u8> = (0..16u32 << 20).map(|i| (i % 251) as u8).collect();
+    let frame = client(true, Opcode::Binary, &payload);
+    for cuts in [&[usize::MAX][..], &[4096], &[1, 65_536, 7, 100_003]] {
+        let (messages, outcome) = read(Role::Server, &frame, cuts, &limits);
+        assert_eq!(outcome, Ok(()));
+        assert!(messages == [Owned::Binary(payload.clone())]);
+    }
+}
+
+#[test]
+fn a_long_message_passes_a_byte_at_a_time() {
+    let payload = "\u{fc}".repeat(50_000);
+    let frame = client(true, Opcode::Text, payload.as_bytes());
+    let (messages, outcome) = read(Role::Server, &frame, &[1], &LIMITS);
+    assert_eq!(outcome, Ok(()));
+    assert!(messages == [Owned::Text(payload)]);
+}
+
+#[test]
+fn texts_are_utf8_over_all_their_fragments() {
+    let word = "\u{3ba}\u{1f600}".as_bytes();
+    for cut in 0..=word.len() {
+        let mut frames = client(false, Opcode::Text, &word[..cut]);
+        frames.extend(client(true, Opcode::Continuation, &word[cut..]));
+        assert_eq!(serve(&frames), (vec![text("\u{3ba}\u{1f600}")], Ok(())));
+    }
+    // The end of the message cuts a character off.
+    assert_eq!(
+        serve(&client(true, Opcode::Text, &word[..3])).1,
+        Err(FrameError::NotUtf8)
+    );
+    // The same bytes are fine as binary.
+    assert!(serve(&client(true, Opcode::Binary, &word[..3])).1.is_ok());
+}
+
+#[test]
+fn a_wrong_byte_is_refused_before_its_frame_ends() {
+    let frame = client(true, Opcode::Text, b"abc\xf4\x90 and more to come");
+    let part = &frame[..6 + 5];
+    assert_eq!(
+        read(Role::Server, part, &[1], &LIMITS).1,
+        Err(FrameError::NotUtf8)
+    );
+    assert_eq!(
+        read(Role::Server, part, &[usize::MAX], &LIMITS).1,
+        Err(FrameError::NotUtf8)
+    );
+}
+
+#[test]
+fn close_frames_are_checked_and_end_the_reading() {
+    let close = |payload: &[u8]| client(true, Opcode::Close, payload);
+    let mut frames = close(b"\x03\xe8bye");
+    frames.extend(client(true, Opcode::Text, b"late"));
+    frames.extend([0xff; 20]);
+    assert_eq!(
+        serve(&frames),
+        (vec![Owned::Close(Some(1000), "bye".to_owned())], Ok(()))
+    );
+    assert_eq!(
+        serve(&close(b"")),
+        (vec![Owned::Close(None, String::new())], Ok(()))
+    );
+    assert_eq!(
+        protocol_error(&close(b"\x03")),
+        "a close frame with half a code"
+    );
+    assert_eq!(serve(&close(b"\x03\xe8\xff")).1, Err(FrameError::NotUtf8));
+    for code in [
+        1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999u16,
+    ] {
+        assert_eq!(
+            serve(&close(&code.to_be_bytes())).0,
+            [Owned::Close(Some(code), String::new())]
+        );
+    }
+    for code in [
+        0, 999, 1004, 1005, 1006, 1012, 1015, 1016, 1100, 2000, 2999, 5000, 65_535u16,
+    ] {
+        assert_eq!(
+            protocol_error(&close(&code.to_be_bytes())),
+            "a close code that is not for the wire"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_read_after_an_error() {
+    let mut decoder = Decoder::new(Role::Server);
+    let mut sink = |_: Message<'_>| ControlFlow::Continue(());
+    let mut wrong = client(false, Opcode::Text, b"begun");
+    wrong.push(0xff);
+    assert!(decoder.feed(&mut wrong, &LIMITS, &mut sink).is_err());
+    assert!(decoder.has_ended());
+    assert_eq!(decoder.buffered_bytes(), 0);
+    let mut good = client(true, Opcode::Text, b"x");
+    let mut sink = |message: Message<'_>| panic!("{message:?}");
+    assert_eq!(decoder.feed(&mut good, &LIMITS, &mut sink), Ok(good.len()));
+}
+
+#[test]
+fn errors_map_to_close_reasons() {
+    let rows = [
+        (FrameError::Protocol("x"), CloseReason::ProtocolError),
+        (FrameError::NotUtf8, CloseReason::NotUtf8),
+        (FrameError::TooLarge, CloseReason::TooLarge),
+    ];
+    for (error, reason) in rows {
+        assert_eq!(CloseReason::from(error), reason);
+    }
+}
+
+/// A message with the places where it is cut into fragments, and a ping that
+/// goes between them.
+#[derive(Debug, Clone)]
+struct Sent {
+    message: Owned,
+    cuts: Vec<usize>,
+    ping: Option<Vec<u8>>,
+}
+
+fn sent() -> impl Strategy<Value = Sent> {
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..200);
+    let message = prop_oneof![
+        any::<String>().prop_map(Owned::Text),
+        bytes().prop_map(Owned::Binary),
+        proptest::collection::vec(any::<u8>(), 0..=125).prop_map(Owned::Ping),
+        Just(Owned::Pong(Vec::new())),
+    ];
+    let cuts = proptest::collection::vec(0..300usize, 0..4);
+    let ping = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..10));
+    (message, cuts, ping).prop_map(|(message, cuts, ping)| Sent {
+        message,
+        cuts,
+        ping,
+    })
+}
+
+/// Writes what is sent as one end would; appends what shall be read.
+fn write(sent: &Sent, key: Option<[u8; 4]>, out: &mut Vec<u8>, expected: &mut Vec<Owned>) {
+    let mut frame = |is_final, opcode, payload: &[u8]| {
+        FrameHeader {
+            is_final,
+            opcode,
+            key,
+            len: payload.len() as u64,
+        }
+        .write(out);
+        let masked = payload.to_vec();
+        let key = key.unwrap_or_default();
+        out.extend(masked.iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k));
+    };
+    let (opcode, payload) = match &sent.message {
+        Owned::Text(text) => (Opcode::Text, text.as_bytes()),
+        Owned::Binary(bytes) => (Opcode::Binary, &bytes[..]),
+        Owned::Ping(bytes) => (Opcode::Ping, &bytes[..]),
+        Owned::Pong(bytes) => (Opcode::Pong, &bytes[..]),
+        Owned::Close(..) => unreachable!("not generated"),
+    };
+    if opcode.is_control() {
+        frame(true, opcode, payload);
+        expected.push(sent.message.clone());
+        return;
+    }
+    let mut cuts: Vec<usize> = sent
+        .cuts
+        .iter()
+        .map(|cut| (*cut).min(payload.len()))
+        .collect();
+    cuts.sort_unstable();
+    let (mut from, mut opcode) = (0, opcode);
+    for cut in cuts {
+        frame(false, opcode, &payload[from..cut]);
+        (from, opcode) = (cut, Opcode::Continuation);
+        if let Some(ping) = &sent.ping {
+            frame(true, Opcode::Ping, ping);
+            expected.push(Owned::Ping(ping.clone()));
+        }
+    }
+    frame(true, opcode, &payload[from..]);
+    expected.push(sent.message.clone());
+}
+
+proptest! {
+    #[test]
+    fn any_split_gives_the_messages_that_were_sent(
+        conversation in proptest::collection::vec(sent(), 0..6),
+        key in proptest::option::of(any::<[u8; 4]>()),
+        cuts in proptest::collection::vec(1..70usize, 1..6),
+        close in proptest::option::of(1000..1004u16),
+    ) {
+        let (mut bytes, mut expected) = (Vec::new(), Vec::new());
+        for sent in &conversation {
+            write(sent, key, &mut bytes, &mut expected);
+        }
+        if let Some(code) = close {
+            match key {
+                Some(key) => masked_frame(Opcode::Close, &code.to_be_bytes(), key, &mut bytes),
+                None => bytes.extend(close_frame(Some(code), "")),
+            }
+            expected.push(Owned::Close(Some(code), String::new()));
+        }
+        let role = if key.is_some() { Role::Server } else { Role::Client };
+        prop_assert_eq!(read(role, &bytes, &cuts, &LIMITS), (expected, Ok(())));
+    }
+
+    #[test]
+    fn hostile_bytes_read_the_same_however_they_are_cut(
+        mut bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        likely in proptest::option::of(prop_oneof![
+            Just([0x01u8, 0x85]), Just([0x81, 0xfe]), Just([0x82, 0xff]), Just([0x88, 0x84]),
+        ]),
+        cuts in proptest::collection::vec(1..20usize, 1..6),
+    ) {
+        if let (Some(likely), Some(start)) = (likely, bytes.first_chunk_mut::<2>()) {
+            *start = likely;
+        }
+        for role in [Role::Server, Role::Client] {
+            let whole = read(role, &bytes, &[usize::MAX], &LIMITS);
+            prop_assert_eq!(read(role, &bytes, &cuts, &LIMITS), whole);
+        }
+    }
+}

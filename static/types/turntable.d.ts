@@ -1,0 +1,42 @@
+/**
+ * turntable's browser client: friends' presence, game rooms, channels, calls,
+ * attributes and the server's clock over one WebSocket, with reconnection and
+ * resume. Plain ES modules: no build step, no dependency, no eval.
+ *
+ *     import { connect } from "./turntable.js";
+ *     const tt = connect(undefined, { user: "1:12345" });
+ *     const room = await tt.join("CStrike");
+ *     room.on("action", ({ from, data, timestamp }) => { ... });
+ *     room.act({ move: [3, 4] });
+ *
+ * @module
+ */
+export { connect, Client } from "./turntable/client.js";
+export { CLOSE_CODES, ERROR_CODES } from "./turntable/codes.js";
+export { TurntableError } from "./turntable/error.js";
+export type Room = import("./turntable/room.js").Room;
+export type Action = import("./turntable/room.js").Action;
+export type Member = import("./turntable/room.js").Member;
+export type JoinOptions = import("./turntable/room.js").JoinOptions;
+export type Channel = import("./turntable/channel.js").Channel;
+export type ChannelMessage = import("./turntable/channel.js").ChannelMessage;
+export type ChannelOptions = import("./turntable/channel.js").ChannelOptions;
+export type ConnectOptions = import("./turntable/events.js").ConnectOptions;
+export type Invite = import("./turntable/events.js").Invite;
+export type State = import("./turntable/events.js").State;
+export type StateChange = import("./turntable/events.js").StateChange;
+export type Welcome = import("./turntable/events.js").Welcome;
+export type PresenceState = import("./turntable/friends.js").PresenceState;
+/** @typedef {import("./turntable/room.js").Room} Room */
+/** @typedef {import("./turntable/room.js").Action} Action */
+/** @typedef {import("./turntable/room.js").Member} Member */
+/** @typedef {import("./turntable/room.js").JoinOptions} JoinOptions */
+/** @typedef {import("./turntable/channel.js").Channel} Channel */
+/** @typedef {import("./turntable/channel.js").ChannelMessage} ChannelMessage */
+/** @typedef {import("./turntable/channel.js").ChannelOptions} ChannelOptions */
+/** @typedef {import("./turntable/events.js").ConnectOptions} ConnectOptions */
+/** @typedef {import("./turntable/events.js").Invite} Invite */
+/** @typedef {import("./turntable/events.js").State} State */
+/** @typedef {import("./turntable/events.js").StateChange} StateChange */
+/** @typedef {import("./turntable/events.js").Welcome} Welcome */
+/** @typedef {import("./turntable/friends.js").PresenceState} PresenceState */

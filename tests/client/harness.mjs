@@ -1,0 +1,181 @@
+// A scripted server that speaks the protocol by hand over npm ws, and an
+// environment whose time and chance the test decides.
+
+import { once } from "node:events";
+import { WebSocket as NodeWebSocket, WebSocketServer } from "ws";
+import { connect } from "../../static/turntable.js";
+
+// npm ws may emit several messages in one turn; a browser never does.
+export class WebSocket extends NodeWebSocket {
+  constructor(url) {
+    super(url, { allowSynchronousEvents: false });
+  }
+}
+
+export class Peer {
+  #inbox = [];
+  #waiting = [];
+
+  constructor(socket) {
+    this.socket = socket;
+    this.closed = once(socket, "close").then(([code]) => code);
+    socket.on("message", (text) => {
+      const message = JSON.parse(String(text));
+      const index = this.#waiting.findIndex(({ command }) => fits(command, message));
+      if (index >= 0) this.#waiting.splice(index, 1)[0].resolve(message);
+      else this.#inbox.push(message);
+    });
+  }
+
+  /** The next message; of `command`, where given; clock exchanges only where asked for. */
+  next(command) {
+    const index = this.#inbox.findIndex((message) => fits(command, message));
+    if (index >= 0) return Promise.resolve(this.#inbox.splice(index, 1)[0]);
+    return new Promise((resolve) => this.#waiting.push({ command, resolve }));
+  }
+
+  /** What came and nobody asked for, clock exchanges left out. */
+  get unread() {
+    return this.#inbox.filter(({ command }) => command !== "time");
+  }
+
+  send(command, data, id) {
+    this.socket.send(JSON.stringify({ command, data, id }));
+  }
+
+  welcome(data = {}) {
+    this.send("welcome", {
+      user: "1:1",
+      session: "secret-1",
+      resumed: false,
+      time: 1_700_000_000_000,
+      heartbeat_ms: 30_000,
+      attributes: {},
+      services: {},
+      limits: {},
+      server: "fake/1",
+      ...data,
+    });
+  }
+
+  /** Takes the client in; answers what it identified with. */
+  async admit(data) {
+    this.send("idyou", {});
+    const identification = await this.next();
+    this.welcome(data);
+    return identification;
+  }
+
+  /** Resolves once everything sent before by both sides has been handled. */
+  async settle(tt) {
+    const answer = tt.request("lookup", []);
+    const { id } = await this.next("lookup");
+    this.send("reply", {}, id);
+    await answer;
+  }
+
+  close(code) {
+    this.socket.close(code);
+  }
+
+  terminate() {
+    this.socket.terminate();
+  }
+}
+
+function fits(command, message) {
+  return command === undefined ? message.command !== "time" : message.command === command;
+}
+
+/** @param {import("node:test").TestContext} t */
+export async function serve(t, port = 0) {
+  const server = new WebSocketServer({ port, host: "127.0.0.1" });
+  await once(server, "listening");
+  const arrived = [];
+  const waiting = [];
+  server.on("connection", (socket) => {
+    const peer = new Peer(socket);
+    if (waiting.length) waiting.shift()(peer);
+    else arrived.push(peer);
+  });
+  const stop = () => {
+    for (const socket of server.clients) socket.terminate();
+    return new Promise((resolve) => server.close(resolve));
+  };
+  t.after(stop);
+  return {
+    url: `ws://127.0.0.1:${server.address().port}/ws`,
+    port: server.address().port,
+    stop,
+    accept: () => (arrived.length ? Promise.resolve(arrived.shift()) : new Promise((resolve) => waiting.push(resolve))),
+  };
+}
+
+/** Time that passes only when told to, and chance that is what it is told to be. */
+export class ManualEnvironment {
+  now = 5000;
+  chance = 0.5;
+  #timers = new Map();
+  #last = 0;
+
+  setTimeout = (fn, ms) => {
+    this.#last += 1;
+    this.#timers.set(this.#last, { fn, at: this.now + ms });
+    return this.#last;
+  };
+
+  clearTimeout = (timer) => {
+    this.#timers.delete(timer);
+  };
+
+  random = () => this.chance;
+  local = () => this.now;
+  unix = () => 1_600_000_000_000 + this.now;
+
+  /** Lets `ms` pass, running what falls due, in order. */
+  advance(ms) {
+    const end = this.now + ms;
+    for (;;) {
+      const due = [...this.#timers].filter(([, { at }]) => at <= end).sort((a, b) => a[1].at - b[1].at || a[0] - b[0])[0];
+      if (!due) break;
+      this.#timers.delete(due[0]);
+      this.now = Math.max(this.now, due[1].at);
+      due[1].fn();
+    }
+    this.now = end;
+  }
+
+  /** How long until each timer, shortest first. */
+  get timers() {
+    return [...this.#timers.values()].map(({ at }) => at - this.now).sort((a, b) => a - b);
+  }
+}
+
+/** A client of `server`, closed after the test. */
+export function client(t, server, options = {}) {
+  const tt = connect(server.url, { user: "1:1", WebSocket, ...options });
+  t.after(() => tt.close());
+  return tt;
+}
+
+/** A client that is online, its peer, and the time it lives in. */
+export async function online(t, options = {}, welcome = {}) {
+  const server = await serve(t);
+  const env = new ManualEnvironment();
+  const tt = client(t, server, { environment: env, ...options });
+  const peer = await server.accept();
+  await peer.admit(welcome);
+  await tt.ready;
+  return { server, env, tt, peer };
+}
+
+/** Cuts the connection and lets the client come back; resolves with the new peer. */
+export async function reconnect({ server, env, tt, peer }, code) {
+  const offline = tt.once("state");
+  if (code === undefined) peer.terminate();
+  else peer.close(code);
+  const { state, retry_ms } = await offline;
+  if (state !== "offline") throw new Error(`the client is ${state}`);
+  env.advance(retry_ms);
+  return server.accept();
+}

@@ -1,0 +1,366 @@
+// Friends, invitations, rooms and channels.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { online, reconnect } from "./harness.mjs";
+
+/** A room that has been joined. */
+async function joined(t, data = {}, options = {}) {
+  const session = await online(t);
+  const promise = session.tt.join("CStrike", options);
+  const { id } = await session.peer.next("joingame");
+  session.peer.send("joined", { channel: "CStrike", self: "1:1", members: { "1:1": { state: "joined" } }, time: 1, ...data }, id);
+  return { ...session, room: await promise };
+}
+
+test("a subscription answers with a snapshot, then changes follow", async (t) => {
+  const { tt, peer } = await online(t);
+  const events = [];
+  tt.friends.on("change", (event) => events.push(event));
+  const states = tt.friends.subscribe(["1:2345", "1:3456"]);
+  const { data, id } = await peer.next("subscribe");
+  assert.deepEqual(data, ["1:2345", "1:3456"]);
+  peer.send("userchange", { "1:2345": "online", "1:3456": "offline" }, id);
+  assert.deepEqual(await states, { "1:2345": "online", "1:3456": "offline" });
+  peer.send("userchange", { "1:3456": "busy" });
+  await peer.settle(tt);
+  assert.deepEqual(events, [
+    { changes: { "1:2345": "online", "1:3456": "offline" }, first: true },
+    { changes: { "1:3456": "busy" }, first: false },
+  ]);
+  assert.equal(tt.friends.get("1:3456"), "busy");
+  assert.deepEqual([...tt.friends.all], [["1:2345", "online"], ["1:3456", "busy"]]);
+});
+
+test("a snapshot may come in parts and without an id; known ids are not asked for again", async (t) => {
+  const { env, tt, peer } = await online(t);
+  const states = tt.friends.subscribe(["1:2", "1:3"]);
+  await peer.next("subscribe");
+  peer.send("userchange", { "1:2": "online" });
+  peer.send("userchange", { "1:3": "idle" });
+  assert.deepEqual(await states, { "1:2": "online", "1:3": "idle" });
+  assert.deepEqual(await tt.friends.subscribe(["1:3"]), { "1:3": "idle" });
+  assert.deepEqual(await tt.friends.subscribe([]), {});
+  env.advance(60); // and the answered request does not time out later
+  await peer.settle(tt);
+  assert.deepEqual(peer.unread, []);
+});
+
+test("long lists are sent in pieces", async (t) => {
+  const { tt, peer } = await online(t);
+  const ids = Array.from({ length: 600 }, (_, index) => `1:${index}`);
+  const states = tt.friends.subscribe(ids);
+  const pieces = [await peer.next("subscribe"), await peer.next("subscribe"), await peer.next("subscribe")];
+  assert.deepEqual(pieces.flatMap(({ data }) => data), ids);
+  for (const { data, id } of pieces) peer.send("userchange", Object.fromEntries(data.map((one) => [one, "offline"])), id);
+  assert.equal(Object.keys(await states).length, 600);
+});
+
+test("a refused subscription rejects and is forgotten", async (t) => {
+  const session = await online(t);
+  const { tt, peer } = session;
+  const refused = assert.rejects(tt.friends.subscribe(["nonsense"]), (error) => error.code === "invalid_id");
+  peer.send("error", { code: "invalid_id", message: "no" }, (await peer.next("subscribe")).id);
+  await refused;
+  const next = await reconnect(session);
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ session: "secret-2" });
+  await next.settle(tt);
+  assert.deepEqual(next.unread, []);
+});
+
+test("who is no longer watched is not told of, and the server hears of it even after a drop", async (t) => {
+  const session = await online(t);
+  const { tt, peer, env, server } = session;
+  const states = tt.friends.subscribe(["1:2", "1:3"]);
+  peer.send("userchange", { "1:2": "online", "1:3": "online" }, (await peer.next("subscribe")).id);
+  await states;
+  const gone = tt.friends.unsubscribe(["1:2"]);
+  const changes = [];
+  tt.friends.on("change", (event) => changes.push(event.changes));
+  peer.send("userchange", { "1:2": "offline" }); // crossed it
+  const { data, id } = await peer.next("unsubscribe");
+  assert.deepEqual(data, ["1:2"]);
+  peer.send("reply", {}, id);
+  await gone;
+  assert.deepEqual(changes, []);
+  assert.equal(tt.friends.get("1:2"), undefined);
+  const offline = tt.once("state");
+  peer.terminate();
+  const { retry_ms } = await offline;
+  await tt.friends.unsubscribe(["1:3"]);
+  env.advance(retry_ms);
+  const next = await server.accept();
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true });
+  assert.deepEqual((await next.next("unsubscribe")).data, ["1:3"]);
+});
+
+test("lookup asks once", async (t) => {
+  const { tt, peer } = await online(t);
+  const answer = tt.friends.lookup(["1:2"]);
+  const { data, id } = await peer.next("lookup");
+  assert.deepEqual(data, ["1:2"]);
+  peer.send("reply", { "1:2": { state: "offline", last_seen: 5, devices: 0 } }, id);
+  assert.deepEqual(await answer, { "1:2": { state: "offline", last_seen: 5, devices: 0 } });
+});
+
+test("joining a room tells who is there and what the game keeps", async (t) => {
+  const { tt, peer } = await online(t);
+  const promise = tt.join("/CStrike", { team: "red", invite: ["1:2"], game: "strike" });
+  assert.equal(tt.room("CStrike"), undefined);
+  const { data, id } = await peer.next("joingame");
+  assert.deepEqual(data, { channel: "CStrike", self: "1:1", team: "red", invite: ["1:2"], game: "strike" });
+  const members = { "1:1": { team: "red", state: "joined" }, "1:9": { team: "blue", state: "away" } };
+  peer.send("joined", { channel: "CStrike", self: "1:1", team: "red", members, state: { board: [1] }, time: 5 }, id);
+  const room = await promise;
+  assert.equal(tt.room("/CStrike"), room);
+  assert.deepEqual([room.channel, room.self, room.team, room.game, room.state], ["CStrike", "1:1", "red", "strike", { board: [1] }]);
+  assert.deepEqual([...room.members], Object.entries(members));
+  const again = tt.join("CStrike");
+  peer.send("joined", { channel: "CStrike", self: "1:1", team: "red", members }); // without an id
+  assert.equal(await again, room);
+});
+
+test("what comes for a room before its `joined` is not taken for its own", async (t) => {
+  const { tt, peer } = await online(t);
+  const promise = tt.join("CStrike");
+  const { id } = await peer.next("joingame");
+  const action = { timestamp: 1, from: "1:1", data: 1 };
+  // Of an earlier stay: in flight when that was left.
+  peer.send("game", { channel: "CStrike", actions: [action] });
+  peer.send("memberchange", { channel: "CStrike", members: { "1:1": "left" } });
+  peer.send("joined", { channel: "CStrike", self: "1:1", members: {} }, id);
+  const room = await promise;
+  const got = [];
+  room.on("action", ({ data }) => got.push(data));
+  peer.send("game", { channel: "CStrike", actions: [{ ...action, data: 2 }] });
+  await peer.settle(tt);
+  assert.deepEqual(got, [2]);
+  assert.equal(tt.room("CStrike"), room);
+});
+
+test("a refused join rejects and leaves no room behind", async (t) => {
+  const { tt, peer } = await online(t);
+  const refused = assert.rejects(tt.join("CStrike"), (error) => error.code === "room_full" && error.command === "joingame");
+  peer.send("error", { code: "room_full", message: "8 of 8" }, (await peer.next("joingame")).id);
+  await refused;
+  assert.equal(tt.room("CStrike"), undefined);
+});
+
+test("actions are stamped on the clock of the exchanges and come back in order", async (t) => {
+  const { env, tt, peer, room } = await joined(t, { team: "red" });
+  const got = [];
+  room.on("actions", (actions) => got.push(actions.length));
+  room.on("action", (action) => got.push(action));
+  env.now = 7123.45678;
+  assert.equal(room.act([{ move: 1 }, { move: 2 }]), true);
+  room.act(null, { timestamp: 7000 });
+  assert.equal(room.act([]), true);
+  const { data } = await peer.next("game");
+  const stamp = { timestamp: 7123.457, from: "1:1", team: "red" };
+  assert.deepEqual(data, { channel: "CStrike", actions: [{ ...stamp, data: { move: 1 } }, { ...stamp, data: { move: 2 } }] });
+  assert.equal(tt.clock.local(), 7123.457);
+  assert.deepEqual((await peer.next("game")).data.actions, [{ timestamp: 7000, from: "1:1", data: null, team: "red" }]);
+  const actions = [{ timestamp: 1_700_000_000_001, from: "1:2", data: "x" }, { timestamp: 1_700_000_000_002, from: "1:1", data: { move: 1 }, team: "red" }];
+  peer.send("game", { channel: "CStrike", actions });
+  peer.send("game", { channel: "Other", actions });
+  await peer.settle(tt);
+  assert.deepEqual(got, [2, ...actions]);
+});
+
+test("an action that is refused is told to the room and to the client", async (t) => {
+  const { tt, peer, room } = await joined(t);
+  room.act("a");
+  room.act("cheat");
+  await peer.next("game");
+  const { id } = await peer.next("game");
+  const error = tt.once("error");
+  const refused = room.once("refused");
+  peer.send("error", { code: "invalid_action", message: "no", command: "game", details: { index: 0 } }, id);
+  assert.deepEqual([(await refused).data, (await refused).error.details], [["cheat"], { index: 0 }]);
+  assert.equal((await error).code, "invalid_action");
+});
+
+test("members come, drop, return and go", async (t) => {
+  const { tt, peer, room } = await joined(t);
+  const seen = [];
+  room.on("members", ({ changes }) => seen.push(changes));
+  const step = async (change) => {
+    peer.send("memberchange", { channel: "CStrike", members: { "1:2": change } });
+    await peer.settle(tt);
+    return room.members.get("1:2");
+  };
+  assert.deepEqual(await step("joined"), { team: undefined, state: "joined" });
+  peer.send("game", { channel: "CStrike", actions: [{ timestamp: 1, from: "1:2", data: 1, team: "blue" }] });
+  assert.deepEqual(await step("away"), { team: "blue", state: "away" });
+  assert.deepEqual(await step("back"), { team: "blue", state: "joined" });
+  assert.equal(await step("left"), undefined);
+  assert.deepEqual(seen.map((changes) => changes["1:2"]), ["joined", "away", "back", "left"]);
+});
+
+test("leaving is said; being removed is told, and not mended by a reconnection", async (t) => {
+  const session = await joined(t);
+  const { tt, peer, room } = session;
+  const left = room.once("left");
+  peer.send("memberchange", { channel: "CStrike", members: { "1:1": "left" } });
+  assert.deepEqual(await left, { reason: "removed" });
+  assert.equal(tt.room("CStrike"), undefined);
+  const again = tt.join("CStrike");
+  peer.send("joined", { channel: "CStrike", self: "1:1", members: {} }, (await peer.next("joingame")).id);
+  const second = await again;
+  second.on("left", () => assert.fail("one's own leaving is not told"));
+  const leaving = second.leave();
+  const { data, id } = await peer.next("leavegame");
+  assert.deepEqual(data, { channel: "CStrike" });
+  peer.send("memberchange", { channel: "CStrike", members: { "1:1": "left" } });
+  peer.send("reply", {}, id);
+  await leaving;
+  const next = await reconnect(session);
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ session: "secret-2" });
+  await next.settle(tt);
+  assert.deepEqual(next.unread, []);
+});
+
+test("leaving while offline is said to the resumed session", async (t) => {
+  const { tt, peer, room, env, server } = await joined(t);
+  const offline = tt.once("state");
+  peer.terminate();
+  const { retry_ms } = await offline;
+  const leaving = room.leave();
+  env.advance(retry_ms);
+  const next = await server.accept();
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true });
+  next.send("reply", {}, (await next.next("leavegame")).id);
+  await leaving;
+});
+
+test("a room that cannot be come back to is told as left", async (t) => {
+  const session = await joined(t);
+  const next = await reconnect(session);
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ session: "secret-2" });
+  const left = session.room.once("left");
+  next.send("error", { code: "room_full", message: "8 of 8" }, (await next.next("joingame")).id);
+  const { reason, error } = await left;
+  assert.deepEqual([reason, error.code], ["refused", "room_full"]);
+});
+
+test("inviting asks the room again, with the guests", async (t) => {
+  const { tt, peer, room } = await joined(t, { team: "red" });
+  room.on("joined", () => assert.fail("this is no reconnection"));
+  const invited = room.invite(["1:2"]);
+  const { data, id } = await peer.next("joingame");
+  assert.deepEqual(data, { channel: "CStrike", self: "1:1", team: "red", invite: ["1:2"] });
+  peer.send("joined", { channel: "CStrike", self: "1:1", team: "red", members: {} }, id);
+  await invited;
+  const reply = room.once("invitereply");
+  const told = tt.once("invitereply");
+  peer.send("invitereply", { channel: "CStrike", user: "1:2", accepted: false });
+  assert.deepEqual(await reply, { user: "1:2", accepted: false });
+  assert.deepEqual(await told, { channel: "CStrike", user: "1:2", accepted: false });
+});
+
+test("an invitation is accepted by joining", async (t) => {
+  const { tt, peer } = await online(t);
+  const invite = tt.once("invite");
+  peer.send("invite", { channel: "CStrike", from: "1:2" });
+  const { channel, from, accept } = await invite;
+  assert.deepEqual([channel, from], ["CStrike", "1:2"]);
+  const joined = accept({ team: "blue" });
+  const { data, id } = await peer.next("joingame");
+  assert.deepEqual(data, { channel: "CStrike", self: "1:1", team: "blue" });
+  peer.send("joined", { channel: "CStrike", self: "1:1", team: "blue", members: {} }, id);
+  assert.equal(await joined, tt.room("CStrike"));
+});
+
+test("an invitation is declined", async (t) => {
+  const { tt, peer } = await online(t);
+  const invite = tt.once("invite");
+  peer.send("invite", { channel: "CStrike", from: "1:2" });
+  (await invite).decline();
+  assert.deepEqual((await peer.next("declineinvite")).data, { channel: "CStrike" });
+  assert.deepEqual(peer.unread, []);
+});
+
+/** A channel that has been joined. */
+async function tuned(t, data = {}, options = {}, path = "chat/lobby") {
+  const session = await online(t);
+  const promise = session.tt.channel(path, options);
+  const request = await session.peer.next("joinchannel");
+  session.peer.send("joined", { channel: path, epoch: "e1", offset: 3, recovered: false, ...data }, request.id);
+  return { ...session, request, channel: await promise };
+}
+
+test("a channel is joined, published on, heard and left", async (t) => {
+  const { tt, peer, request, channel } = await tuned(t, {}, { history: 2 });
+  assert.deepEqual(request.data, { channel: "chat/lobby", history: 2 });
+  assert.deepEqual([channel.path, channel.epoch, channel.offset, channel.recovered], ["chat/lobby", "e1", 3, false]);
+  const got = [];
+  channel.on("message", ({ data, offset }) => got.push([offset, data]));
+  // History lies before the offset of the join.
+  for (const offset of [2, 3, 4]) peer.send("message", { channel: "chat/lobby", id: `m${offset}`, offset, from: "1:2", time: 1, data: `d${offset}` });
+  const published = channel.publish({ text: "hi" });
+  const { data, id } = await peer.next("publish");
+  assert.deepEqual(data, { channel: "chat/lobby", data: { text: "hi" } });
+  peer.send("reply", { id: "m5", offset: 5, epoch: "e1" }, id);
+  assert.deepEqual(await published, { id: "m5", offset: 5, epoch: "e1" });
+  assert.deepEqual(got, [[2, "d2"], [3, "d3"], [4, "d4"]]);
+  assert.equal(channel.offset, 4);
+  const left = channel.leave();
+  peer.send("reply", {}, (await peer.next("leavechannel")).id);
+  await left;
+  peer.send("message", { channel: "chat/lobby", id: "m6", offset: 6, from: "1:2", time: 1, data: "late" });
+  await peer.settle(tt);
+  assert.equal(got.length, 3);
+});
+
+test("messages of paths below come where they were asked for", async (t) => {
+  const { tt, peer, channel } = await tuned(t, {}, { subpaths: true }, "chat");
+  const got = [];
+  channel.on("message", (message) => got.push(message.channel));
+  for (const path of ["chat/eu/1", "chat", "chatter", "other/chat"]) {
+    peer.send("message", { channel: path, id: path, offset: 9, from: "1:2", time: 1, data: 1 });
+  }
+  await peer.settle(tt);
+  assert.deepEqual(got, ["chat/eu/1", "chat"]);
+  assert.equal(channel.offset, 9);
+});
+
+test("a recovered channel goes on from the last message given, without doubles", async (t) => {
+  const session = await tuned(t);
+  const { tt, peer, channel } = session;
+  const got = [];
+  channel.on("message", ({ offset }) => got.push(offset));
+  channel.on("gap", () => assert.fail("nothing was missed"));
+  channel.on("joined", ({ recovered }) => got.push({ recovered }));
+  const message = (offset) => ({ channel: "chat/lobby", id: `m${offset}`, offset, from: "1:2", time: 1, data: 1 });
+  peer.send("message", message(4));
+  await peer.settle(tt);
+  const rejoin = async (from) => {
+    const next = await reconnect({ ...session, peer: from });
+    next.send("idyou", {});
+    await next.next("resume");
+    next.send("error", { code: "session_expired", message: "gone" });
+    await next.next("idme");
+    next.welcome();
+    const request = await next.next("joinchannel");
+    next.send("joined", { channel: "chat/lobby", epoch: "e1", offset: 6, recovered: true }, request.id);
+    return [next, request.data.since];
+  };
+  const [second, since] = await rejoin(peer);
+  assert.deepEqual(since, { epoch: "e1", offset: 4 });
+  // Only one of the two missed messages comes before the line breaks again.
+  for (const offset of [4, 5]) second.send("message", message(offset));
+  await second.settle(tt);
+  const [, later] = await rejoin(second);
+  assert.deepEqual(later, { epoch: "e1", offset: 5 });
+  assert.deepEqual(got.slice(0, 3), [4, { recovered: true }, 5]);
+});

@@ -1,0 +1,153 @@
+// Calls in both directions, services, attributes, events.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { TurntableError } from "../../static/turntable.js";
+import { client, online, reconnect, serve } from "./harness.mjs";
+
+test("a call is answered with its result or its error", async (t) => {
+  const { tt, peer } = await online(t, {}, { services: { forum: { state: "enabled", functions: ["createPost"] } } });
+  const result = tt.call("forum:createPost", { title: "Hi" });
+  const { data, id } = await peer.next("call");
+  assert.deepEqual(data, { f: "forum:createPost", args: { title: "Hi" } });
+  peer.send("reply", { post: 7 }, id);
+  assert.deepEqual(await result, { post: 7 });
+  const failing = tt.service("forum").createPost();
+  const second = await peer.next("call");
+  assert.deepEqual(second.data, { f: "forum:createPost", args: null });
+  const refused = assert.rejects(failing, (error) => error instanceof TurntableError && error.code === "service_down");
+  peer.send("error", { code: "service_down", message: "off" }, second.id);
+  await refused;
+});
+
+test("a service's object may be awaited and inspected without being called", async (t) => {
+  const { tt, peer } = await online(t);
+  const forum = await tt.service("forum");
+  assert.equal(forum[Symbol.toPrimitive], undefined);
+  await peer.settle(tt);
+  assert.deepEqual(peer.unread, []);
+});
+
+test("services are known from the welcome and change with `service`", async (t) => {
+  const { tt, peer } = await online(t, {}, { services: { chat: { state: "enabled", functions: ["send"] } } });
+  assert.deepEqual(tt.services.get("chat"), { state: "enabled", functions: ["send"] });
+  const change = tt.once("service");
+  peer.send("service", { chat: { state: "disabled" } });
+  assert.deepEqual(await change, { chat: { state: "disabled" } });
+  assert.deepEqual(tt.services.get("chat"), { state: "disabled", functions: ["send"] });
+});
+
+test("functions provided before the connection are announced with it, later ones at once", async (t) => {
+  const server = await serve(t);
+  const tt = client(t, server);
+  const first = tt.provide("chat", { send: () => 1, version: 3 });
+  const peer = await server.accept();
+  await peer.admit();
+  const announced = await peer.next("provide");
+  assert.deepEqual(announced.data, { services: { chat: ["send"] } });
+  peer.send("reply", {}, announced.id);
+  await first;
+  const second = tt.provide("friends", { newFriend: () => 2 });
+  const more = await peer.next("provide");
+  assert.deepEqual(more.data, { services: { chat: ["send"], friends: ["newFriend"] } });
+  peer.send("reply", {}, more.id);
+  await second;
+});
+
+test("the server's calls are answered with the result, a promise's too, or the error", async (t) => {
+  const { tt, peer } = await online(t);
+  const heard = [];
+  const provided = tt.provide("friends", {
+    newFriend: async ({ name }) => `hello ${name}`,
+    fail: () => {
+      throw new Error("not today");
+    },
+    note: (args) => {
+      heard.push(args);
+    },
+  });
+  peer.send("reply", {}, (await peer.next("provide")).id);
+  await provided;
+  peer.send("call", { f: "friends:newFriend", args: { name: "Mel" } }, 1);
+  assert.deepEqual(await peer.next("reply"), { command: "reply", data: "hello Mel", id: 1 });
+  peer.send("call", { f: "friends:fail", args: {} }, "b");
+  assert.deepEqual(await peer.next("reply"), { command: "reply", data: null, id: "b", error: { code: "internal", message: "not today" } });
+  for (const f of ["friends:constructor", "nosuch:x", "friends", "__proto__:toString"]) {
+    peer.send("call", { f, args: null }, f);
+    const { id, error } = await peer.next("reply");
+    assert.deepEqual([id, error.code], [f, "not_found"]);
+  }
+  // Without an id no answer is wanted.
+  peer.send("call", { f: "friends:note", args: 5 });
+  await peer.settle(tt);
+  assert.deepEqual([heard, peer.unread], [[5], []]);
+});
+
+test("the id of a server's call is not taken for an answer", async (t) => {
+  const { tt, peer } = await online(t);
+  const request = tt.request("lookup", []);
+  const { id } = await peer.next("lookup");
+  peer.send("call", { f: "no:such", args: null }, id);
+  await peer.next("reply");
+  peer.send("reply", "mine", id);
+  assert.equal(await request, "mine");
+});
+
+test("attributes: from the welcome, by the server, by oneself", async (t) => {
+  const session = await online(t, {}, { attributes: { username: "Mel", rank: { level: 1 } } });
+  const { tt, peer } = session;
+  assert.deepEqual([...tt.attributes.all], [["username", "Mel"], ["rank", { level: 1 }]]);
+  const changes = [];
+  tt.attributes.on("change", (event) => changes.push(event.changes));
+  const set = tt.attributes.set({ username: "Pomke", rank: null });
+  const { data, id } = await peer.next("set");
+  assert.deepEqual(data, { username: "Pomke", rank: null });
+  assert.equal(tt.attributes.get("username"), "Mel");
+  peer.send("reply", {}, id);
+  await set;
+  assert.deepEqual([...tt.attributes.all], [["username", "Pomke"]]);
+  peer.send("attributes", { email: "a@b", username: "Pomke" });
+  peer.send("attributes", { email: null });
+  await peer.settle(tt);
+  assert.deepEqual(changes, [{ email: "a@b" }, { email: null }]);
+  const refused = assert.rejects(tt.attributes.set({ username: 5 }), (error) => error.code === "forbidden");
+  peer.send("error", { code: "forbidden", message: "no" }, (await peer.next("set")).id);
+  await refused;
+  assert.equal(tt.attributes.get("username"), "Pomke");
+  const next = await reconnect(session);
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true, attributes: { city: "Melbourne" } });
+  await next.settle(tt);
+  assert.deepEqual(changes.at(-1), { city: "Melbourne", username: null });
+});
+
+test("a listener that throws harms nobody, one that is stopped hears nothing", async (t) => {
+  const { tt, peer } = await online(t);
+  const uncaught = new Promise((resolve) => {
+    const others = process.listeners("uncaughtException");
+    process.removeAllListeners("uncaughtException");
+    process.once("uncaughtException", (error) => {
+      for (const listener of others) process.on("uncaughtException", listener);
+      resolve(error);
+    });
+  });
+  const heard = [];
+  tt.on("invite", () => {
+    throw new Error("mine");
+  });
+  const stop = tt.on("invite", () => heard.push("stopped"));
+  tt.on("invite", () => heard.push("second"));
+  stop();
+  peer.send("invite", { channel: "C", from: "1:2" });
+  await peer.settle(tt);
+  assert.equal((await uncaught).message, "mine");
+  assert.deepEqual(heard, ["second"]);
+});
+
+test("every message of the server can be listened to, also one the library does not know", async (t) => {
+  const { tt, peer } = await online(t);
+  const message = tt.once("message");
+  peer.send("weather", { rain: true });
+  assert.deepEqual(await message, { command: "weather", data: { rain: true } });
+});

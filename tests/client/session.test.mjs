@@ -1,0 +1,370 @@
+// Identification, resume, the offline queue, answers and errors.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { TurntableError } from "../../static/turntable.js";
+import { ManualEnvironment, client, online, reconnect, serve } from "./harness.mjs";
+
+const code = (expected) => (error) => error instanceof TurntableError && error.code === expected;
+
+test("identifies with the bare id, and only once the server has spoken", async (t) => {
+  const server = await serve(t);
+  const tt = client(t, server, { user: "1:12345" });
+  assert.equal(tt.state, "connecting");
+  const peer = await server.accept();
+  const ping = new Promise((resolve) => peer.socket.once("pong", resolve));
+  peer.socket.ping();
+  await ping;
+  assert.deepEqual(peer.unread, []);
+  assert.deepEqual(await peer.admit({ user: "1:12345" }), { command: "idme", data: "1:12345" });
+  const welcome = await tt.ready;
+  assert.equal(welcome.session, "secret-1");
+  assert.deepEqual([tt.state, tt.user, tt.session, tt.server, tt.heartbeat_ms, tt.authenticated], ["online", "1:12345", "secret-1", "fake/1", 30_000, true]);
+});
+
+test("identifies with credentials and attributes, asking for fresh credentials each time", async (t) => {
+  let asked = 0;
+  const credentials = async () => ({ token: (asked += 1) });
+  const { env, server, tt, peer } = await (async () => {
+    const server = await serve(t);
+    const env = new ManualEnvironment();
+    const tt = client(t, server, { environment: env, credentials, attributes: { username: "Mel" } });
+    const peer = await server.accept();
+    const identification = await peer.admit();
+    assert.deepEqual(identification.data, { user: "1:1", credentials: { token: 1 }, attributes: { username: "Mel" } });
+    await tt.ready;
+    return { env, server, tt, peer };
+  })();
+  const next = await reconnect({ env, server, tt, peer }, 4004);
+  assert.deepEqual((await next.admit()).data.credentials, { token: 2 });
+});
+
+test("a refused identification ends the client", async (t) => {
+  const server = await serve(t);
+  const tt = client(t, server);
+  const errors = [];
+  tt.on("error", (error) => errors.push(error.code));
+  const join = assert.rejects(tt.join("C"), code("unauthorized"));
+  const lookup = assert.rejects(tt.friends.lookup(["1:2"]), code("unavailable"));
+  const closed = tt.once("state");
+  const peer = await server.accept();
+  peer.send("idyou", {});
+  await peer.next("idme");
+  peer.send("error", { code: "unauthorized", message: "who?", command: "idme" });
+  await assert.rejects(tt.ready, code("unauthorized"));
+  assert.deepEqual(await closed, { state: "closed", previous: "connecting", reason: "unauthorized", code: 1000, message: "who?" });
+  await Promise.all([join, lookup, peer.closed]);
+  assert.deepEqual(errors, ["unauthorized"]);
+});
+
+test("an identification that fails in passing is tried again", async (t) => {
+  const server = await serve(t);
+  const env = new ManualEnvironment();
+  const tt = client(t, server, { environment: env });
+  tt.on("error", () => {});
+  const offline = tt.once("state");
+  const peer = await server.accept();
+  peer.send("idyou", {});
+  await peer.next("idme");
+  peer.send("error", { code: "unavailable", message: "starting" });
+  env.advance((await offline).retry_ms);
+  await (await server.accept()).admit();
+  await tt.ready;
+});
+
+test("a resume tells how many messages were received, over several connections", async (t) => {
+  const session = await online(t);
+  const { tt, peer } = session;
+  peer.send("userchange", { "1:2": "online" });
+  peer.send("idyou", {});
+  peer.send("attributes", { a: 1 });
+  await peer.settle(tt); // one more: its reply
+  const second = await reconnect(session);
+  second.send("idyou", {});
+  assert.deepEqual(await second.next(), { command: "resume", data: { session: "secret-1", received: 3 } });
+  const resumed = tt.once("resumed");
+  second.welcome({ resumed: true });
+  second.send("attributes", { a: 2 });
+  await resumed;
+  await second.settle(tt);
+  const third = await reconnect({ ...session, peer: second }, 1001);
+  third.send("idyou", {});
+  assert.equal((await third.next("resume")).data.received, 5);
+});
+
+test("`received` travels with every clock exchange", async (t) => {
+  const { env, tt, peer } = await online(t);
+  assert.equal((await peer.next("time")).data.received, 0);
+  peer.send("attributes", { a: 1 });
+  await peer.settle(tt);
+  env.advance(10_000);
+  assert.equal((await peer.next("time")).data.received, 2);
+});
+
+test("an expired session is begun anew: reset, subscriptions, rooms, channels, status", async (t) => {
+  const session = await online(t);
+  const { tt, peer } = session;
+  const joined = tt.join("C", { team: "red", invite: ["1:2"] });
+  const { id } = await peer.next("joingame");
+  peer.send("joined", { channel: "C", self: "1:1", team: "red", members: {} }, id);
+  const room = await joined;
+  const subscribed = tt.friends.subscribe(["1:2"]);
+  peer.send("userchange", { "1:2": "online" }, (await peer.next("subscribe")).id);
+  assert.deepEqual(await subscribed, { "1:2": "online" });
+  const channel = tt.channel("chat", { subpaths: true, history: 5 });
+  peer.send("joined", { channel: "chat", epoch: "e1", offset: 7, recovered: false }, (await peer.next("joinchannel")).id);
+  const chat = await channel;
+  peer.send("message", { channel: "chat", id: "m", offset: 8, from: "1:2", time: 1, data: "hi" });
+  const busy = tt.friends.status("busy", "away from keyboard");
+  peer.send("reply", {}, (await peer.next("status")).id);
+  await busy;
+
+  const events = [];
+  tt.on("reset", () => events.push("reset"));
+  tt.on("resumed", () => events.push("resumed"));
+  room.on("joined", () => events.push("room joined"));
+  chat.on("gap", ({ offset }) => events.push(`gap ${offset}`));
+  tt.friends.on("change", ({ changes, first }) => events.push({ ...changes, first }));
+  const next = await reconnect(session);
+  next.send("idyou", {});
+  await next.next("resume");
+  next.send("error", { code: "session_expired", message: "gone", command: "resume" });
+  assert.deepEqual(await next.next(), { command: "idme", data: "1:1" });
+  next.welcome({ session: "secret-2" });
+  const status = await next.next("status");
+  assert.deepEqual(status.data, { state: "busy", note: "away from keyboard" });
+  const again = await next.next("joingame");
+  // The invitation is not sent a second time.
+  assert.deepEqual(again.data, { channel: "C", self: "1:1", team: "red" });
+  const rejoined = await next.next("joinchannel");
+  assert.deepEqual(rejoined.data, { channel: "chat", subpaths: true, since: { epoch: "e1", offset: 8 } });
+  assert.deepEqual((await next.next("subscribe")).data, ["1:2"]);
+  next.send("joined", { channel: "C", self: "1:1", team: "red", members: { "1:9": { state: "joined" } } }, again.id);
+  next.send("joined", { channel: "chat", epoch: "e2", offset: 20, recovered: false }, rejoined.id);
+  next.send("userchange", { "1:2": "busy" });
+  await next.settle(tt);
+  assert.deepEqual(events, ["reset", "room joined", "gap 20", { "1:2": "busy", first: true }]);
+  assert.equal(tt.session, "secret-2");
+  assert.deepEqual([...room.members.keys()], ["1:9"]);
+  assert.deepEqual(next.unread, []);
+  const third = await reconnect({ ...session, peer: next });
+  third.send("idyou", {});
+  // joined, joined, userchange and the settling reply, counted from the new welcome.
+  assert.deepEqual((await third.next("resume")).data, { session: "secret-2", received: 4 });
+});
+
+test("a welcome that resumes nothing is a reset, too", async (t) => {
+  const session = await online(t);
+  const subscribed = session.tt.friends.subscribe(["1:2"]);
+  session.peer.send("userchange", { "1:2": "online" });
+  await subscribed;
+  const next = await reconnect(session);
+  next.send("idyou", {});
+  await next.next("resume");
+  const reset = session.tt.once("reset");
+  next.welcome({ session: "secret-2", resumed: false });
+  assert.deepEqual((await next.next("subscribe")).data, ["1:2"]);
+  await reset;
+});
+
+test("commands said while offline go out in order after the welcome, wishes first and once", async (t) => {
+  const session = await online(t);
+  const { tt, peer, server, env } = session;
+  const joined = tt.join("C");
+  peer.send("joined", { channel: "C", self: "1:1", members: {} }, (await peer.next("joingame")).id);
+  const room = await joined;
+  const offline = tt.once("state");
+  peer.terminate();
+  const { retry_ms } = await offline;
+  tt.send("publish", { channel: "chat", data: 1 });
+  const lookup = tt.friends.lookup(["1:2"]);
+  room.act({ step: 1 });
+  assert.equal(room.act({ step: 2 }, { queue: false }), false);
+  const statuses = [tt.friends.status("busy"), tt.friends.status("idle")];
+  const first = tt.friends.subscribe(["1:2", "1:3"]);
+  const second = tt.friends.subscribe(["1:3", "1:4"]);
+  await tt.friends.unsubscribe(["1:2"]);
+  env.advance(retry_ms);
+  const next = await server.accept();
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true });
+  const sent = [];
+  for (let count = 0; count < 5; count += 1) sent.push(await next.next());
+  assert.deepEqual(
+    sent.map(({ command, data }) => [command, data.data ?? data.actions?.[0].data ?? data]),
+    [
+      ["status", "idle"],
+      ["subscribe", ["1:3", "1:4"]],
+      ["publish", 1],
+      ["lookup", ["1:2"]],
+      ["game", { step: 1 }],
+    ],
+  );
+  next.send("reply", {}, sent[0].id);
+  next.send("userchange", { "1:3": "online", "1:4": "offline" });
+  next.send("reply", { "1:2": { state: "offline" } }, sent[3].id);
+  await Promise.all(statuses);
+  assert.deepEqual(await first, { "1:3": "online" });
+  assert.deepEqual(await second, { "1:3": "online", "1:4": "offline" });
+  assert.deepEqual(await lookup, { "1:2": { state: "offline" } });
+  await next.settle(tt);
+  assert.deepEqual(next.unread, []);
+});
+
+test("the offline queue has a bound", async (t) => {
+  const server = await serve(t);
+  const tt = client(t, server, { queue_max: 2 });
+  tt.send("publish", { channel: "a", data: 1 });
+  const second = tt.request("lookup", []);
+  assert.throws(() => tt.send("publish", { channel: "a", data: 3 }), code("too_many"));
+  await assert.rejects(tt.request("lookup", []), (error) => error.code === "too_many" && error.details.max === 2);
+  // A wish takes no place in it.
+  const status = tt.friends.status("busy");
+  const peer = await server.accept();
+  await peer.admit();
+  peer.send("reply", {}, (await peer.next("status")).id);
+  assert.equal((await peer.next("publish")).data.data, 1);
+  peer.send("reply", { fine: true }, (await peer.next("lookup")).id);
+  await status;
+  assert.deepEqual(await second, { fine: true });
+});
+
+test("a room's actions over the bound are refused without a throw", async (t) => {
+  const session = await online(t, { queue_max: 1 });
+  const { tt, peer } = session;
+  const joined = tt.join("C");
+  peer.send("joined", { channel: "C", self: "1:1", members: {} }, (await peer.next("joingame")).id);
+  const room = await joined;
+  const offline = tt.once("state");
+  peer.terminate();
+  await offline;
+  const told = [];
+  tt.on("error", (error) => told.push(error.code));
+  room.on("refused", ({ error, data }) => told.push([error.code, data]));
+  assert.equal(room.act("a"), true);
+  assert.equal(room.act("b"), false);
+  assert.deepEqual(told, [["too_many", ["b"]], "too_many"]);
+});
+
+test("a request without an answer times out; a late answer harms nothing", async (t) => {
+  const { env, tt, peer } = await online(t, { timeout_ms: 3000 });
+  const request = tt.request("lookup", ["1:2"]);
+  const { id } = await peer.next("lookup");
+  env.advance(2999);
+  env.advance(1);
+  await assert.rejects(request, (error) => error.code === "timeout" && error.command === "lookup");
+  peer.send("reply", {}, id);
+  await peer.settle(tt);
+});
+
+test("errors go to the request they belong to, others to the client", async (t) => {
+  const { tt, peer } = await online(t);
+  const first = tt.request("publish", { channel: "a", data: 1 });
+  const second = tt.request("publish", { channel: "b", data: 2 });
+  const one = await peer.next("publish");
+  const two = await peer.next("publish");
+  assert.notEqual(one.id, two.id);
+  const loose = tt.once("error");
+  peer.send("error", { code: "forbidden", message: "not b", command: "publish", details: { max: 1 } }, two.id);
+  peer.send("reply", { id: "m", offset: 1, epoch: "e" }, one.id);
+  peer.send("error", { code: "rate_limited", message: "slow down", command: "game" });
+  await assert.rejects(second, (error) => {
+    assert.deepEqual([error.code, error.message, error.command, error.details], ["forbidden", "not b", "publish", { max: 1 }]);
+    return error instanceof TurntableError;
+  });
+  assert.deepEqual(await first, { id: "m", offset: 1, epoch: "e" });
+  assert.equal((await loose).code, "rate_limited");
+});
+
+test("a request in flight is answered over a resume, and rejected by a new session", async (t) => {
+  const session = await online(t);
+  const { tt, peer } = session;
+  const kept = tt.request("lookup", ["1:2"]);
+  const { id } = await peer.next("lookup");
+  const second = await reconnect(session);
+  second.send("idyou", {});
+  await second.next("resume");
+  second.welcome({ resumed: true });
+  second.send("reply", "replayed", id);
+  assert.equal(await kept, "replayed");
+  const lost = assert.rejects(tt.request("lookup", ["1:3"]), code("unavailable"));
+  await second.next("lookup");
+  const third = await reconnect({ ...session, peer: second });
+  third.send("idyou", {});
+  await third.next("resume");
+  third.send("error", { code: "session_expired", message: "gone" });
+  await third.next("idme");
+  third.welcome();
+  await lost;
+});
+
+test("a wish in flight when the line broke is said again on the resumed session, however late", async (t) => {
+  // Half a minute offline: longer than any answer may take.
+  const session = await online(t, { reconnect: { min_ms: 60_000, max_ms: 60_000 } });
+  const { tt, peer } = session;
+  const joined = tt.join("C");
+  await peer.next("joingame");
+  const next = await reconnect(session);
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true });
+  const { id } = await next.next("joingame");
+  next.send("joined", { channel: "C", self: "1:1", members: {} }, id);
+  assert.equal((await joined).channel, "C");
+});
+
+test("a message over the server's limit is refused here, and the line stays", async (t) => {
+  const { tt, peer } = await online(t, {}, { limits: { max_message_bytes: 100 } });
+  await assert.rejects(tt.request("publish", { channel: "a", data: "ä".repeat(60) }), code("too_large"));
+  await peer.settle(tt);
+});
+
+test("close says bye, rejects what waits, and nothing works afterwards", async (t) => {
+  const { tt, peer } = await online(t);
+  const waiting = assert.rejects(tt.request("lookup", []), code("unavailable"));
+  await peer.next("lookup");
+  tt.close();
+  assert.equal(tt.state, "closed");
+  assert.deepEqual(await peer.next("bye"), { command: "bye", data: {} });
+  assert.equal(await peer.closed, 1000);
+  await waiting;
+  assert.throws(() => tt.send("status", "busy"), code("unavailable"));
+  await assert.rejects(tt.request("lookup", []), code("unavailable"));
+  await assert.rejects(tt.friends.subscribe(["1:2"]), code("unavailable"));
+  await assert.rejects(tt.join("C"), code("unavailable"));
+});
+
+test("what is not a message is told as an error and counted", async (t) => {
+  const session = await online(t);
+  const error = session.tt.once("error");
+  session.peer.socket.send("{nonsense");
+  assert.equal((await error).code, "bad_json");
+  const next = await reconnect(session);
+  next.send("idyou", {});
+  assert.equal((await next.next("resume")).data.received, 1);
+});
+
+test("every frame can be watched, both ways", async (t) => {
+  const server = await serve(t);
+  const tt = client(t, server, { environment: new ManualEnvironment() });
+  const frames = [];
+  tt.on("frame", ({ direction, text }) => frames.push([direction, JSON.parse(text).command]));
+  await (await server.accept()).admit();
+  await tt.ready;
+  assert.deepEqual(frames, [["in", "idyou"], ["out", "idme"], ["in", "welcome"], ["out", "time"]]);
+});
+
+test("an anonymous session gains an identity", async (t) => {
+  const session = await online(t, { user: undefined }, { user: "" });
+  const { tt, peer } = session;
+  assert.equal(tt.authenticated, false);
+  const known = tt.authenticate({ password: "x" });
+  assert.deepEqual((await peer.next("authenticate")).data, { credentials: { password: "x" } });
+  peer.welcome({ user: "1:7" });
+  assert.equal((await known).user, "1:7");
+  assert.deepEqual([tt.authenticated, tt.user], [true, "1:7"]);
+  const next = await reconnect(session);
+  next.send("idyou", {});
+  assert.equal((await next.next("resume")).data.received, 0); // a welcome is not counted
+});

@@ -1,0 +1,55 @@
+// The committed declarations are those of the code, and they are of use.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const tsc = (...args) => execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), ...args], { cwd: root, encoding: "utf8", stdio: "pipe" });
+
+function folder(t) {
+  const path = mkdtempSync(join(tmpdir(), "turntable-types-"));
+  t.after(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
+test("the committed declarations are made from the code as it is", (t) => {
+  const made = folder(t);
+  tsc("--emitDeclarationOnly", "--outDir", made);
+  const declarations = (folder) => readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".d.ts")).sort();
+  const modules = readdirSync(join(root, "static/turntable")).map((name) => join("turntable", name.replace(/\.js$/, ".d.ts")));
+  // Every module is made anew: a declaration beside it would have hidden it.
+  assert.deepEqual(declarations(made), ["turntable.d.ts", ...modules].sort());
+  const committed = join(root, "static/types");
+  assert.deepEqual(declarations(committed), declarations(made));
+  for (const name of declarations(made)) {
+    assert.equal(readFileSync(join(made, name), "utf8"), readFileSync(join(committed, name), "utf8"), `${name}: run npm run build:types`);
+  }
+});
+
+test("a strict TypeScript program is checked against them", (t) => {
+  const made = folder(t);
+  const program = (body) => {
+    const file = join(made, "program.ts");
+    writeFileSync(file, `import { connect, type Room } from ${JSON.stringify(join(root, "static/turntable.js"))};\n${body}`);
+    try {
+      tsc("--ignoreConfig", "--noEmit", "--strict", "--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler", "--types", "", file);
+      return "";
+    } catch (error) {
+      return error.stdout;
+    }
+  };
+  const good = `
+    const tt = connect("ws://localhost/ws", { user: "1:1" });
+    const room: Room = await tt.join("C", { team: "red" });
+    room.on("action", ({ timestamp, from }) => { const at: number = timestamp; const who: string = from; });
+    const state: "connecting" | "online" | "offline" | "closed" = tt.state;
+    export {};`;
+  assert.equal(program(good), "");
+  assert.match(program(`connect("x").on("sate", () => {});`), /TS2345|TS2769/);
+  assert.match(program(`connect("x", { usr: "1:1" });`), /TS2353|TS2561/);
+});
