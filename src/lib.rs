@@ -2,6 +2,8 @@
 //!
 //! The modules are layers; each uses only those below it in this list.
 
+pub mod app;
+
 pub mod command;
 
 pub mod bench;

@@ -8,7 +8,7 @@ use turntable::command::Cli;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
-    match cli.run(|_config| anyhow::bail!("this build has no server")) {
+    match cli.run(turntable::app::run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");

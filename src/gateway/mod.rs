@@ -16,7 +16,7 @@ mod delivery;
 pub mod frame;
 mod input;
 mod interest;
-mod lifecycle;
+pub mod lifecycle;
 pub mod peers;
 pub mod slots;
 pub mod topic;

@@ -1,3 +1,53 @@
 //! The operator's side: metrics and health, on a listener of its own.
 
 pub mod settings;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::{HttpResponse, web};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+
+/// The media type of OpenMetrics, which Prometheus reads.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the listener tells.
+#[derive(Debug, Clone)]
+pub struct Management {
+    /// All metrics.
+    pub registry: Arc<Registry>,
+    /// Whether new clients should come here.
+    pub is_ready: Arc<AtomicBool>,
+}
+
+impl Management {
+    /// Adds the routes to an application.
+    pub fn routes(&self, config: &mut web::ServiceConfig) {
+        config
+            .app_data(web::Data::new(self.clone()))
+            .route("/metrics", web::get().to(metrics))
+            .route("/health/live", web::get().to(live))
+            .route("/health/ready", web::get().to(ready));
+    }
+}
+
+async fn metrics(management: web::Data<Management>) -> HttpResponse {
+    let mut text = String::new();
+    match encode(&mut text, &management.registry) {
+        Ok(()) => HttpResponse::Ok().content_type(OPENMETRICS).body(text),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({"status": "live"}))
+}
+
+async fn ready(management: web::Data<Management>) -> HttpResponse {
+    if management.is_ready.load(Ordering::Relaxed) {
+        HttpResponse::Ok().json(serde_json::json!({"status": "ready"}))
+    } else {
+        HttpResponse::ServiceUnavailable().json(serde_json::json!({"status": "draining"}))
+    }
+}

@@ -1,4 +1,8 @@
 //! The doors: each turns the bytes of one protocol into packets, and frames
 //! into bytes. They know sockets and limits, and no game.
 
+pub mod listener;
+pub mod origin;
+pub mod pages;
 pub mod settings;
+pub mod websocket;

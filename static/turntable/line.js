@@ -41,6 +41,8 @@ import { CLOSE_CODES } from "./codes.js";
 
 /** The codes after which even the first retry waits as long as a late one. */
 const SLOW_RETRY = new Set([4006, 4007]);
+/** The ready state of a WebSocket that takes and sends. */
+const OPEN = 1;
 /** Own close code for moving to another server: 1000 would end the session. */
 const MOVED = 4000;
 /** What a browser reports where no close frame came; never sent. */
@@ -110,9 +112,14 @@ export class Line {
     this.#move = null;
   }
 
+  /** Whether what is written can get out: from the close frame on it cannot. */
+  get writable() {
+    return this.#socket?.readyState === OPEN;
+  }
+
   /** @param {string} text */
   write(text) {
-    this.#socket?.send(text);
+    if (this.writable) this.#socket.send(text);
   }
 
   /**

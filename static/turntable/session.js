@@ -60,6 +60,8 @@ export class Session {
   #last_id = 0;
   #resuming = false;
   #welcomed_once = false;
+  /** Whether this connection has had its welcome. */
+  #welcomed = false;
   /** Local ms at which the identification was sent. */
   #identified_at = 0;
   /** Counts connections, so that late work of an old one is noticed. */
@@ -69,8 +71,6 @@ export class Session {
   secret;
   /** Messages got since the session's first welcome. */
   received = 0;
-  /** Whether this connection has had its welcome. */
-  online = false;
   closed = false;
   /** The largest message that the server takes, in bytes; 0 where unknown. */
   max_message_bytes = 0;
@@ -92,6 +92,14 @@ export class Session {
       text: (text) => this.#text(text),
       down: (down) => this.#down(down),
     });
+  }
+
+  /**
+   * Whether a command that is sent now can reach the server: the connection
+   * has had its welcome, and is not closing either.
+   */
+  get online() {
+    return this.#welcomed && this.#line.writable;
   }
 
   open() {
@@ -250,7 +258,7 @@ export class Session {
       message = undefined;
     }
     const { command, data, id } = message ?? {};
-    if (this.online && command !== "idyou" && command !== "welcome") this.received += 1;
+    if (this.#welcomed && command !== "idyou" && command !== "welcome") this.received += 1;
     if (typeof command !== "string") {
       this.#hooks.fault(new TurntableError("bad_json", "the server sent what is not a message"));
     } else if (command === "idyou") {
@@ -267,7 +275,7 @@ export class Session {
   }
 
   async #identify() {
-    if (this.online) return;
+    if (this.#welcomed) return;
     if (this.secret !== undefined) {
       this.#resuming = true;
       this.#identified_at = this.#env.local();
@@ -302,7 +310,7 @@ export class Session {
    */
   #welcome(data, id) {
     if (typeof data?.session === "string") this.secret = data.session;
-    if (this.online) {
+    if (this.#welcomed) {
       // The answer to `authenticate`: the same session, better known.
       const request = this.#requests.take(id);
       if (request) request.resolve(data);
@@ -314,7 +322,7 @@ export class Session {
     const resumed = this.#resuming && data?.resumed === true;
     this.#welcomed_once = true;
     this.#resuming = false;
-    this.online = true;
+    this.#welcomed = true;
     this.#line.settled();
     if (!resumed) {
       this.received = 0;
@@ -336,7 +344,7 @@ export class Session {
    * @param {any} id
    */
   #error(data, id) {
-    if (!this.online) {
+    if (!this.#welcomed) {
       this.#refused(TurntableError.from(data, this.#resuming ? "resume" : "idme"));
       return;
     }
@@ -372,7 +380,7 @@ export class Session {
 
   /** @param {Down} down */
   #down(down) {
-    this.online = false;
+    this.#welcomed = false;
     this.#resuming = false;
     if (!down.resume) this.secret = undefined;
     this.#requests.interrupt();
@@ -383,7 +391,7 @@ export class Session {
   /** @param {TurntableError} [fatal] */
   #finish(fatal) {
     this.closed = true;
-    this.online = false;
+    this.#welcomed = false;
     this.#queue = [];
     this.#watched.clear();
     this.#requests.abandon("the client was closed before an answer came");

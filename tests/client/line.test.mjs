@@ -12,6 +12,7 @@ function sockets() {
   class FakeSocket {
     constructor(url) {
       this.url = url;
+      this.readyState = 1;
       this.sent = [];
       made.push(this);
     }
@@ -20,6 +21,7 @@ function sockets() {
     }
     close(code) {
       this.closed = code ?? 1005;
+      this.readyState = 2;
     }
     say(command, data) {
       this.onmessage?.({ data: JSON.stringify({ command, data }) });

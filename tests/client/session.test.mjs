@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TurntableError } from "../../static/turntable.js";
-import { ManualEnvironment, client, online, reconnect, serve } from "./harness.mjs";
+import { ManualEnvironment, WebSocket, client, online, reconnect, serve } from "./harness.mjs";
 
 const code = (expected) => (error) => error instanceof TurntableError && error.code === expected;
 
@@ -367,4 +367,29 @@ test("an anonymous session gains an identity", async (t) => {
   const next = await reconnect(session);
   next.send("idyou", {});
   assert.equal((await next.next("resume")).data.received, 0); // a welcome is not counted
+});
+
+test("what is sent while the connection closes waits for the next one", { timeout: 10_000 }, async (t) => {
+  let closing = false;
+  class Closing extends WebSocket {
+    get readyState() {
+      return closing ? Closing.CLOSING : super.readyState;
+    }
+  }
+  const { env, server, tt, peer } = await online(t, { WebSocket: Closing });
+  closing = true;
+  const answer = tt.request("lookup", ["1:2"]);
+  const status = tt.friends.status("busy");
+  closing = false;
+  const next = await reconnect({ env, server, tt, peer }, 1001);
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true });
+  const lookup = await next.next("lookup");
+  assert.deepEqual(lookup.data, ["1:2"]);
+  next.send("reply", { "1:2": { state: "offline" } }, lookup.id);
+  next.send("reply", {}, (await next.next("status")).id);
+  assert.deepEqual(await answer, { "1:2": { state: "offline" } });
+  await status;
+  assert.deepEqual(next.unread, []);
 });

@@ -77,6 +77,13 @@ impl Machine {
         command
     }
 
+    /// The server's binary, as the dev profile builds it.
+    pub(crate) fn server(&self) -> PathBuf {
+        self.target
+            .join("debug")
+            .join(format!("turntable{}", env::consts::EXE_SUFFIX))
+    }
+
     /// Whether `cargo NAME` is installed.
     pub(crate) fn has_cargo_tool(&self, name: &str) -> bool {
         find(&format!("cargo-{name}")).is_some()

@@ -8,6 +8,7 @@ mod fuzz;
 mod licence;
 mod machine;
 mod process;
+mod server;
 mod step;
 mod tally;
 mod test;

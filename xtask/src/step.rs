@@ -5,7 +5,6 @@
 //! integration and the browser tests start, with the features of the whole
 //! workspace.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -15,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use crate::licence;
 use crate::machine::Machine;
 use crate::process;
+use crate::server::Server;
 use crate::tally::{Runner, Tally};
 
 /// One named check, or the preparation of something that others need.
@@ -32,6 +32,12 @@ pub(crate) struct Report {
     /// Something that the reader must know although nothing failed.
     pub(crate) note: Option<&'static str>,
 }
+
+/// Where `npm run build:types` leaves what it makes.
+const DECLARATIONS: &str = "static/types";
+
+/// The client's tests against a real server; alone they would skip themselves.
+const LIVE_TEST: &str = "live.test.mjs";
 
 /// All steps; a step is above those that need it.
 pub(crate) const STEPS: &[Step] = &[
@@ -66,21 +72,33 @@ pub(crate) const STEPS: &[Step] = &[
         run: declarations,
     },
     Step {
-        name: "client",
-        about: "tests of the JavaScript client",
-        needs: &["node"],
+        name: "chromium",
+        about: "Chromium is there",
+        needs: &[],
         run: |machine| {
-            tests(
-                machine.command("npm").args(["run", "test:client"]),
-                Runner::Node,
-            )
+            let chromium = machine.ensure_chromium()?;
+            println!("    {}", chromium.display());
+            Ok(one())
+        },
+    },
+    Step {
+        name: "client",
+        about: "tests of the JavaScript client, against scripted servers",
+        needs: &["node", "chromium"],
+        run: |machine| {
+            let chromium = machine.ensure_chromium()?;
+            let files = test_files(machine, "tests/client", |name| name != LIVE_TEST)?;
+            node_tests(machine.command("node").env("CHROMIUM", chromium), &files)
         },
     },
     Step {
         name: "demos",
         about: "tests of the demos' rules",
         needs: &["node"],
-        run: |machine| node_tests(machine, "tests/demos"),
+        run: |machine| {
+            let files = test_files(machine, "tests/demos", |_| true)?;
+            node_tests(&mut machine.command("node"), &files)
+        },
     },
     Step {
         name: "licences",
@@ -145,20 +163,23 @@ pub(crate) const STEPS: &[Step] = &[
         },
     },
     Step {
-        name: "chromium",
-        about: "Chromium is there",
-        needs: &[],
-        run: |machine| {
-            let chromium = machine.ensure_chromium()?;
-            println!("    {}", chromium.display());
-            Ok(one())
-        },
+        name: "live",
+        about: "the JavaScript client against the server",
+        needs: &["node", "build"],
+        run: live_tests,
     },
     Step {
         name: "browser",
         about: "the pages in headless Chromium, against the server",
         needs: &["node", "build", "chromium"],
-        run: |machine| node_tests(machine, "tests/browser"),
+        run: |machine| {
+            let chromium = machine.ensure_chromium()?;
+            let files = test_files(machine, "tests/browser", |_| true)?;
+            let mut node = machine.command("node");
+            node.env("CHROMIUM", chromium)
+                .env("TURNTABLE_BIN", machine.server());
+            node_tests(&mut node, &files)
+        },
     },
 ];
 
@@ -238,7 +259,7 @@ fn declarations(machine: &Machine) -> Result<Report> {
             .args(["run", "build:types", "--", "--outDir"])
             .arg(&made),
     )?;
-    let committed = machine.root.join("static");
+    let committed = machine.root.join(DECLARATIONS);
     let stale: Vec<String> = files(&made)?
         .iter()
         .map(|file| file.strip_prefix(&made).unwrap_or(file))
@@ -247,7 +268,7 @@ fn declarations(machine: &Machine) -> Result<Report> {
                 [&made, &committed].map(|folder| fs::read(folder.join(file)).ok());
             made != committed
         })
-        .map(|file| format!("static/{}", file.display()))
+        .map(|file| format!("{DECLARATIONS}/{}", file.display()))
         .collect();
     if !stale.is_empty() {
         bail!(
@@ -279,34 +300,38 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Runs the test files of a folder with Node's own runner.
-fn node_tests(machine: &Machine, folder: &str) -> Result<Report> {
-    let mut files = files(&machine.root.join(folder))?;
-    files.retain(|file| {
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        [".test.mjs", ".test.js"]
-            .iter()
-            .any(|end| name.ends_with(end))
-    });
-    if files.is_empty() {
+/// The test files of a folder whose names are wanted, as paths from the root.
+fn test_files(machine: &Machine, folder: &str, wanted: fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+    let found: Vec<PathBuf> = files(&machine.root.join(folder))?
+        .into_iter()
+        .filter(|file| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            name.ends_with(".test.mjs") && wanted(&name)
+        })
+        .map(|file| file.strip_prefix(&machine.root).unwrap_or(&file).to_owned())
+        .collect();
+    if found.is_empty() {
         bail!("no *.test.mjs in {folder}");
     }
-    let files = files
-        .iter()
-        .map(|file| file.strip_prefix(&machine.root).unwrap_or(file));
-    let mut command = machine.command("node");
-    command
-        // One file at a time: browsers on two cores get in each other's way.
-        .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
-        .args(files)
-        .env("TURNTABLE_BIN", binary(&machine.target));
-    tests(&mut command, Runner::Node)
+    Ok(found)
 }
 
-fn binary(target: &Path) -> PathBuf {
-    target
-        .join("debug")
-        .join(format!("turntable{}", env::consts::EXE_SUFFIX))
+/// Runs test files with Node's own runner.
+fn node_tests(node: &mut Command, files: &[PathBuf]) -> Result<Report> {
+    // One file at a time: browsers on two cores get in each other's way.
+    node.args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
+        .args(files);
+    tests(node, Runner::Node)
+}
+
+/// Runs the client's tests that want a server, with one of their own.
+fn live_tests(machine: &Machine) -> Result<Report> {
+    let server = Server::start(machine)?;
+    let files = test_files(machine, "tests/client", |name| name == LIVE_TEST)?;
+    node_tests(
+        machine.command("node").env("TURNTABLE_URL", &server.url),
+        &files,
+    )
 }
 
 #[cfg(test)]

@@ -10,16 +10,20 @@ use std::ops::AddAssign;
 pub(crate) struct Tally {
     pub(crate) passed: usize,
     pub(crate) failed: usize,
+    /// Tests that the runner left out by itself; they are reported.
+    pub(crate) skipped: usize,
 }
 
 impl Tally {
     pub(crate) const ONE_PASSED: Self = Self {
         passed: 1,
         failed: 0,
+        skipped: 0,
     };
     pub(crate) const ONE_FAILED: Self = Self {
         passed: 0,
         failed: 1,
+        skipped: 0,
     };
 }
 
@@ -27,6 +31,7 @@ impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
+        self.skipped += other.skipped;
     }
 }
 
@@ -62,17 +67,17 @@ impl Runner {
                 let counts = line
                     .strip_prefix("# ")
                     .or_else(|| line.strip_prefix("\u{2139} "));
-                match counts.and_then(|counts| counts.split_once(' ')) {
-                    Some(("pass", number)) => Tally {
-                        passed: number.parse().unwrap_or(0),
-                        failed: 0,
-                    },
-                    Some(("fail" | "cancelled", number)) => Tally {
-                        passed: 0,
-                        failed: number.parse().unwrap_or(0),
-                    },
-                    _ => Tally::default(),
+                let mut tally = Tally::default();
+                if let Some((what, number)) = counts.and_then(|counts| counts.split_once(' ')) {
+                    let number = number.parse().unwrap_or(0);
+                    match what {
+                        "pass" => tally.passed = number,
+                        "fail" | "cancelled" => tally.failed = number,
+                        "skipped" | "todo" => tally.skipped = number,
+                        _ => {}
+                    }
                 }
+                tally
             }
         }
     }
@@ -96,6 +101,8 @@ fn sum(counts: &str, separator: char) -> Tally {
             .any(|failure| what.starts_with(failure))
         {
             tally.failed += number;
+        } else if what.starts_with("skipped") || what.starts_with("ignored") {
+            tally.skipped += number;
         }
     }
     tally
@@ -120,35 +127,40 @@ fn without_colours(line: &str) -> String {
 mod tests {
     use super::*;
 
-    fn tally(passed: usize, failed: usize) -> Tally {
-        Tally { passed, failed }
+    fn tally(passed: usize, failed: usize, skipped: usize) -> Tally {
+        Tally {
+            passed,
+            failed,
+            skipped,
+        }
     }
 
     #[test]
     fn nextest_summary_is_counted_with_colours_and_time_outs() {
         let line = "\u{1b}[32;1m     Summary\u{1b}[0m [   1.013s] 9 tests run: 5 passed (1 slow), \
                     1 failed, 2 timed out, 1 exec failed, 3 skipped";
-        assert_eq!(Runner::Nextest.count(line), tally(5, 4));
+        assert_eq!(Runner::Nextest.count(line), tally(5, 4, 3));
     }
 
     #[test]
     fn output_of_another_runner_is_not_counted() {
         let line = "test result: FAILED. 0 passed; 1 failed; 0 ignored";
-        assert_eq!(Runner::Nextest.count(line), tally(0, 0));
-        assert_eq!(Runner::None.count(line), tally(0, 0));
+        assert_eq!(Runner::Nextest.count(line), Tally::default());
+        assert_eq!(Runner::None.count(line), Tally::default());
     }
 
     #[test]
     fn libtest_results_are_counted() {
-        let line = "test result: FAILED. 7 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out";
-        assert_eq!(Runner::Libtest.count(line), tally(7, 2));
+        let line = "test result: FAILED. 7 passed; 2 failed; 1 ignored; 0 measured; 4 filtered out";
+        assert_eq!(Runner::Libtest.count(line), tally(7, 2, 1));
     }
 
     #[test]
     fn node_counts_come_from_both_reporters() {
-        assert_eq!(Runner::Node.count("# pass 12"), tally(12, 0));
-        assert_eq!(Runner::Node.count("\u{2139} fail 3"), tally(0, 3));
-        assert_eq!(Runner::Node.count("\u{2139} cancelled 1"), tally(0, 1));
-        assert_eq!(Runner::Node.count("# tests 12"), tally(0, 0));
+        assert_eq!(Runner::Node.count("# pass 12"), tally(12, 0, 0));
+        assert_eq!(Runner::Node.count("\u{2139} fail 3"), tally(0, 3, 0));
+        assert_eq!(Runner::Node.count("\u{2139} cancelled 1"), tally(0, 1, 0));
+        assert_eq!(Runner::Node.count("# skipped 2"), tally(0, 0, 2));
+        assert_eq!(Runner::Node.count("# tests 12"), Tally::default());
     }
 }

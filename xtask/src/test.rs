@@ -116,13 +116,20 @@ fn perform(step: &Step, machine: &Machine, before: &[Outcome]) -> Outcome {
 }
 
 fn line(outcome: &Outcome) -> String {
-    let Tally { passed, failed } = outcome.tally;
+    let Tally {
+        passed,
+        failed,
+        skipped,
+    } = outcome.tally;
     let verdict = if failed > 0 { "FAILED" } else { "ok" };
     let mut line = format!(
         "{:<10} {verdict:<6} {passed:>5} passed {failed:>3} failed {:>7.1} s",
         outcome.name,
         outcome.took.as_secs_f64()
     );
+    if skipped > 0 {
+        line += &format!("\n           ! {skipped} skipped by the test runner");
+    }
     if let Some(remark) = &outcome.remark {
         for part in remark.lines() {
             line += &format!("\n           ! {part}");
@@ -157,7 +164,7 @@ mod tests {
     fn a_named_step_brings_what_it_needs_in_order() {
         assert_eq!(
             names(&["browser", "fmt"]),
-            ["fmt", "node", "build", "chromium", "browser"]
+            ["fmt", "node", "chromium", "build", "browser"]
         );
         assert_eq!(names(&[]).len(), STEPS.len());
     }

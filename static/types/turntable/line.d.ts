@@ -67,6 +67,8 @@ export declare class Line {
     open(): void;
     /** The connection has become useful: the server said `welcome`. */
     settled(): void;
+    /** Whether what is written can get out: from the close frame on it cannot. */
+    get writable(): boolean;
     /** @param {string} text */
     write(text: string): void;
     /**

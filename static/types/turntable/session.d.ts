@@ -54,8 +54,6 @@ export declare class Session {
     secret: string | undefined;
     /** Messages got since the session's first welcome. */
     received: number;
-    /** Whether this connection has had its welcome. */
-    online: boolean;
     closed: boolean;
     /** The largest message that the server takes, in bytes; 0 where unknown. */
     max_message_bytes: number;
@@ -64,6 +62,11 @@ export declare class Session {
      * @param {SessionHooks} hooks
      */
     constructor(options: SessionOptions, hooks: SessionHooks);
+    /**
+     * Whether a command that is sent now can reach the server: the connection
+     * has had its welcome, and is not closing either.
+     */
+    get online(): boolean;
     open(): void;
     hurry(): void;
     /**

@@ -1,0 +1,302 @@
+//! The one file that knows everybody: starts workers, gateways, directories,
+//! doors and the management listener, and stops them in the reverse order.
+
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use actix::Actor;
+use actix_http::{HttpService, Request, h1};
+use actix_rt::net::TcpStream;
+use actix_server::{Server, ServerHandle};
+use actix_service::{fn_service, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::{App, HttpRequest, HttpResponse, web};
+use anyhow::Context as _;
+
+use crate::actor::directory::{Directories, Directory};
+use crate::actor::{ActorSettings, Surroundings};
+use crate::cluster::bus::Outlets;
+use crate::config::Config;
+use crate::gateway::census::Census;
+use crate::gateway::peers::Peers;
+use crate::gateway::{Drain, Gateway, GatewayContext, GatewaySettings};
+use crate::management::Management;
+use crate::metric::Metrics;
+use crate::portal::Portal;
+use crate::transport::listener::listen;
+use crate::transport::pages;
+use crate::transport::settings::ServerSettings;
+use crate::transport::websocket::WebSocketDoor;
+
+/// How often a stopping server looks whether all connections are gone.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+/// How long a client may take for the head of a request.
+const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves a configuration until a signal ends it, and prints each listener's
+/// address on standard output.
+///
+/// # Errors
+/// What kept it from starting, as a port that is taken.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    let shutdown = Duration::from_millis(config.server.shutdown_ms);
+    actix::System::new().block_on(async {
+        let mut interrupt = signal(tokio::signal::unix::SignalKind::interrupt())?;
+        let mut terminate = signal(tokio::signal::unix::SignalKind::terminate())?;
+        let running = Running::start(config)?;
+        println!("listening server http://{}", running.server);
+        println!("listening management http://{}", running.management);
+        log::info!(
+            "open http://{} in two browser windows; metrics are at http://{}/metrics",
+            running.server,
+            running.management
+        );
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        log::info!("stopping; clients are sent elsewhere");
+        running.stop(shutdown).await;
+        Ok(())
+    })
+}
+
+fn signal(kind: tokio::signal::unix::SignalKind) -> anyhow::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(kind).context("signals cannot be listened to")
+}
+
+/// A server that runs, for those who embed one. It has to be started within an
+/// actix system.
+pub struct Running {
+    /// Where browsers connect.
+    pub server: SocketAddr,
+    /// Where metrics and health are.
+    pub management: SocketAddr,
+    context: Arc<GatewayContext>,
+    is_ready: Arc<AtomicBool>,
+    handles: [ServerHandle; 2],
+}
+
+impl Running {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// What kept it from starting.
+    pub fn start(config: Config) -> anyhow::Result<Self> {
+        let server_listener = bind(config.server.listen, "server.listen")?;
+        let management_listener = bind(config.management.listen, "management.listen")?;
+        let (server, management) = (
+            server_listener.local_addr()?,
+            management_listener.local_addr()?,
+        );
+        let workers = match config.server.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        };
+        let metrics = Arc::new(Metrics::default());
+        let node = Node::new(config, workers, &metrics)?;
+        let context = node.context.clone();
+        let is_ready = Arc::new(AtomicBool::new(true));
+        let operator = Management {
+            registry: Arc::new(metrics.registry()),
+            is_ready: is_ready.clone(),
+        };
+        let doors = node.serve(server_listener, workers)?;
+        let operators = actix_web::HttpServer::new(move || {
+            let operator = operator.clone();
+            App::new().configure(move |config| operator.routes(config))
+        })
+        .workers(1)
+        .disable_signals()
+        .listen(management_listener)?
+        .run();
+        let handles = [doors.handle(), operators.handle()];
+        actix_rt::spawn(doors);
+        actix_rt::spawn(operators);
+        log::info!("{workers} workers");
+        Ok(Self {
+            server,
+            management,
+            context,
+            is_ready,
+            handles,
+        })
+    }
+
+    /// Sends everybody away and stops: at once when all are gone, and in
+    /// `shutdown` at the latest.
+    pub async fn stop(self, shutdown: Duration) {
+        let [doors, operators] = &self.handles;
+        self.is_ready.store(false, Ordering::Relaxed);
+        doors.pause().await;
+        for gateway in self.context.peers.gateways() {
+            gateway.do_send(Drain);
+        }
+        let deadline = Instant::now() + shutdown;
+        while self.context.census.total() > 0 && Instant::now() < deadline {
+            actix_rt::time::sleep(DRAIN_LOOK).await;
+        }
+        let left = self.context.census.total();
+        if left > 0 {
+            log::warn!("{left} connections did not end in time");
+        }
+        doors.stop(false).await;
+        operators.stop(false).await;
+    }
+}
+
+fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    listen(address).with_context(|| format!("cannot listen at {key} = {address}"))
+}
+
+/// What the workers of a node share.
+#[derive(Clone)]
+struct Node {
+    context: Arc<GatewayContext>,
+    server: Arc<ServerSettings>,
+    actors: Arc<ActorSettings>,
+    outlets: Arc<Outlets>,
+    directories: Arc<Directories>,
+    started: Arc<AtomicU16>,
+}
+
+impl Node {
+    fn new(config: Config, workers: usize, metrics: &Arc<Metrics>) -> anyhow::Result<Self> {
+        let directories = Arc::new(Directories::new(workers));
+        let games = config.games()?;
+        let announced = announced(&config);
+        let context = GatewayContext {
+            settings: GatewaySettings {
+                session: config.session.clone(),
+                limits: config.limits,
+                presence: config.presence.clone(),
+                message_bytes_max: config.server.max_message_bytes,
+                announced,
+            },
+            portal: Portal::new(config.portal),
+            metrics: metrics.clone(),
+            census: Census::default(),
+            peers: Peers::new(workers),
+            directories: directories.clone(),
+        };
+        Ok(Self {
+            context: Arc::new(context),
+            actors: Arc::new(ActorSettings {
+                presence: config.presence,
+                room: Arc::new(config.room),
+                channel: config.channel,
+                games,
+                sessions_per_user_max: config.session.sessions_per_user_max,
+            }),
+            server: Arc::new(config.server),
+            outlets: Arc::new(Outlets::new(workers)),
+            directories,
+            started: Arc::default(),
+        })
+    }
+
+    /// Starts a worker's gateway and directory, on the worker's own thread.
+    fn start_worker(&self) -> std::io::Result<WebSocketDoor> {
+        let worker = self.started.fetch_add(1, Ordering::Relaxed);
+        let gateway = Gateway::new(worker, self.context.clone())?.start();
+        let surroundings = Surroundings::new(
+            worker,
+            self.outlets.clone(),
+            self.directories.clone(),
+            self.actors.clone(),
+            self.context.metrics.clone(),
+        );
+        let directory = Directory::new(Rc::new(surroundings)).start();
+        self.outlets.connect(worker, gateway.clone().recipient());
+        self.context.peers.connect(worker, gateway.clone());
+        self.directories.connect(worker, directory);
+        Ok(WebSocketDoor {
+            gateway,
+            context: self.context.clone(),
+            settings: self.server.clone(),
+        })
+    }
+
+    /// Serves browsers: pages by the web application, upgrades by the door.
+    fn serve(self, listener: TcpListener, workers: usize) -> anyhow::Result<Server> {
+        let server = Server::build()
+            .workers(workers)
+            .disable_signals()
+            .listen("server", listener, move || {
+                let door = self.start_worker();
+                if let Err(error) = &door {
+                    log::error!("a worker cannot start: {error}");
+                }
+                let door = door.ok();
+                let upgrades = door.clone();
+                let app = App::new()
+                    .app_data(web::Data::new(door))
+                    .route("/ws", web::route().to(not_upgraded))
+                    .route("/echo", web::route().to(not_upgraded))
+                    .default_service(web::get().to(pages::page));
+                HttpService::build()
+                    .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+                    .tcp_nodelay(true)
+                    .upgrade(fn_service(move |upgrade| {
+                        take_over(upgrades.clone(), upgrade)
+                    }))
+                    .finish(map_config(app, |()| AppConfig::default()))
+                    .tcp()
+            })?
+            .run();
+        Ok(server)
+    }
+}
+
+/// The numbers that a `welcome` tells.
+fn announced(config: &Config) -> Vec<(&'static str, u64)> {
+    vec![
+        ("max_message_bytes", config.server.max_message_bytes as u64),
+        ("resume_ms", config.session.resume_ms),
+        ("watch_max", config.presence.watch_max as u64),
+        ("lookup_max", config.presence.lookup_max as u64),
+        ("rooms_max", config.session.rooms_max as u64),
+        ("channels_max", config.session.channels_max as u64),
+        ("actions_max", config.room.actions_max as u64),
+        ("max_lag_ms", config.room.max_lag_ms),
+    ]
+}
+
+type Upgrade = (Request, actix_codec::Framed<TcpStream, h1::Codec>);
+
+async fn take_over(
+    door: Option<WebSocketDoor>,
+    (request, framed): Upgrade,
+) -> Result<(), Infallible> {
+    let Some(door) = door else {
+        return Ok(());
+    };
+    // The dispatcher's buffers go with `parts`, before anything is awaited.
+    let parts = framed.into_parts();
+    let (stream, input) = (parts.io, parts.read_buf.to_vec());
+    door.upgrade(request.head(), stream, input).await;
+    Ok(())
+}
+
+/// Answers a request for a WebSocket that does not upgrade.
+async fn not_upgraded(
+    request: HttpRequest,
+    door: web::Data<Option<WebSocketDoor>>,
+) -> HttpResponse {
+    let refused = door
+        .as_ref()
+        .as_ref()
+        .and_then(|door| door.check(request.head()).err());
+    let Some(refused) = refused else {
+        return HttpResponse::BadRequest().finish();
+    };
+    let mut answer = HttpResponse::build(refused.status());
+    for header in refused.headers() {
+        answer.insert_header(*header);
+    }
+    answer.content_type("application/json").body(refused.body())
+}

@@ -1,0 +1,91 @@
+//! The files of `static/`: the client library and the demos.
+//!
+//! They are in the binary; a development build reads them from disk, so that
+//! an edit needs no build.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+#[derive(RustEmbed)]
+#[folder = "static/"]
+struct Files;
+
+/// Pages run what is ours, and may connect to any server a user names.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \
+     img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'self'";
+
+/// Serves a file; a folder by its index.html.
+pub async fn page(request: HttpRequest) -> HttpResponse {
+    let path = request.path().trim_start_matches('/');
+    let Some((name, file)) = find(path) else {
+        return HttpResponse::NotFound().json(serde_json::json!({
+            "error": {"code": "not_found", "message": "no such page; / leads to what there is"}
+        }));
+    };
+    if !request.path().ends_with('/') && name.ends_with("/index.html") && !path.ends_with(".html") {
+        // So that the page's relative links work.
+        let query = request.query_string();
+        let place = if query.is_empty() {
+            format!("/{path}/")
+        } else {
+            format!("/{path}/?{query}")
+        };
+        return HttpResponse::PermanentRedirect()
+            .insert_header((header::LOCATION, place))
+            .finish();
+    }
+    answer(&request, &file)
+}
+
+fn find(path: &str) -> Option<(String, EmbeddedFile)> {
+    let folder = path.trim_end_matches('/');
+    // A name, never a way out of the folder.
+    if folder.split('/').any(|part| part == "..") {
+        return None;
+    }
+    let index = if folder.is_empty() {
+        "index.html".to_owned()
+    } else {
+        format!("{folder}/index.html")
+    };
+    [path.to_owned(), index]
+        .into_iter()
+        .filter(|name| !name.is_empty())
+        .find_map(|name| Files::get(&name).map(|file| (name, file)))
+}
+
+fn answer(request: &HttpRequest, file: &EmbeddedFile) -> HttpResponse {
+    let hash = file.metadata.sha256_hash();
+    let tag: String = hash
+        .iter()
+        .take(12)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let tag = format!("\"{tag}\"");
+    let known = request
+        .headers()
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
+    let mut builder = if known == Some(tag.as_str()) {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
+    builder
+        .insert_header((header::ETAG, tag.clone()))
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::REFERRER_POLICY, "same-origin"));
+    if known == Some(tag.as_str()) {
+        return builder.finish();
+    }
+    let kind = file.metadata.mimetype();
+    let kind = if kind.starts_with("text/") {
+        format!("{kind}; charset=utf-8")
+    } else {
+        kind.to_owned()
+    };
+    builder.content_type(kind).body(file.data.to_vec())
+}

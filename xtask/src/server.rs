@@ -1,0 +1,51 @@
+//! A turntable server of our own, on free ports, for as long as tests need it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+
+use crate::machine::Machine;
+
+/// A running server; it ends with this value.
+pub(crate) struct Server {
+    /// Of the listener `server`.
+    pub(crate) url: String,
+    child: Child,
+}
+
+impl Server {
+    /// Starts the dev build with embedded defaults.
+    ///
+    /// # Errors
+    /// Where it cannot be started or ends before it listens.
+    pub(crate) fn start(machine: &Machine) -> Result<Self> {
+        let mut child = machine
+            .command(machine.server())
+            .env("TURNTABLE_SERVER__LISTEN", "127.0.0.1:0")
+            .env("TURNTABLE_MANAGEMENT__LISTEN", "127.0.0.1:0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| machine.server().display().to_string())?;
+        let stdout = child.stdout.take().context("a piped standard output")?;
+        let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+        let url = lines.find_map(|line| Some(line.strip_prefix("listening server ")?.to_owned()));
+        let Some(url) = url else {
+            bail!("the server ended before it listened: {}", child.wait()?);
+        };
+        // Whatever else it prints must not fill the pipe.
+        thread::spawn(move || lines.for_each(drop));
+        println!("    a server listens on {url}");
+        Ok(Self { url, child })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
