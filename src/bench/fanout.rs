@@ -13,7 +13,7 @@ use super::dialect::{Dialect, Step};
 use super::error::BenchError;
 use super::frame::ClientFrame;
 use super::histogram::Histogram;
-use super::meter::{Cost, Meter};
+use super::meter::{Cost, LOAD_COLUMNS, Meter};
 use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
 use super::server::Server;
 use super::stamp::{BLANK, Finder, Stamp};
@@ -117,12 +117,9 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
         ["server", "pace", "deliveries_per_s", "cpu_s_per_million"]
             .into_iter()
             .chain(LATENCY_COLUMNS)
-            .chain([
-                "rss_mb",
-                "server_busy_percent",
-                "client_busy_percent",
-                "faults",
-            ]),
+            .chain(["rss_mb"])
+            .chain(LOAD_COLUMNS)
+            .chain(["faults"]),
     );
     let paces: Vec<Pace> = match args.rate {
         Some(rate) => vec![Pace::Open(rate)],
@@ -215,12 +212,9 @@ impl Sample {
             Cell::Number(self.cost.per_million(self.deliveries), 3),
         ];
         cells.extend(latency_cells(&self.latency_us));
-        cells.extend([
-            Cell::Number(self.rss_bytes as f64 / 1e6, 1),
-            Cell::Number(self.cost.server_busy(), 0),
-            Cell::Number(self.cost.client_busy(), 0),
-            Cell::count(self.faults),
-        ]);
+        cells.push(Cell::Number(self.rss_bytes as f64 / 1e6, 1));
+        cells.extend(self.cost.load_cells());
+        cells.push(Cell::count(self.faults));
         cells
     }
 }
@@ -259,6 +253,7 @@ fn measure(
         client.turn(&mut script, Duration::from_millis(100))?;
     }
     let missing: usize = script.out.iter().sum();
+    script.leave(&mut client)?;
     Ok(Sample {
         deliveries: latency_us.total(),
         cost,
@@ -292,6 +287,9 @@ struct Fanout {
     dialect: Dialect,
     subscribers: usize,
     ready: usize,
+    is_leaving: bool,
+    /// Connections that the server closed after their farewell.
+    gone: usize,
     pace: Option<Pace>,
     frame: ClientFrame,
     stamp_offset: usize,
@@ -317,6 +315,8 @@ impl Fanout {
             dialect,
             subscribers,
             ready: 0,
+            is_leaving: false,
+            gone: 0,
             pace: None,
             stamp_offset: text.find(BLANK).unwrap_or_default(),
             frame: ClientFrame::text(&text),
@@ -334,6 +334,28 @@ impl Fanout {
     fn fill(&mut self, links: &mut Links) -> Result<()> {
         while matches!(self.pace, Some(Pace::Closed(in_flight)) if self.out.len() < in_flight) {
             self.publish(links)?;
+        }
+        Ok(())
+    }
+
+    /// Ends all sessions, so that the next turn's server has no others.
+    fn leave(&mut self, client: &mut Client) -> Result<()> {
+        let Some(farewell) = self.dialect.farewell() else {
+            return Ok(());
+        };
+        self.is_leaving = true;
+        for link in 0..client.links.len() {
+            client.links.send_text(link, &farewell)?;
+        }
+        let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
+        while self.gone < self.subscribers {
+            if Instant::now() > deadline {
+                return Err(BenchError::Timeout {
+                    waited_for: format!("the end of {} sessions", self.subscribers - self.gone),
+                    seconds: DRAIN_SECONDS,
+                });
+            }
+            client.turn(self, Duration::from_millis(100))?;
         }
         Ok(())
     }
@@ -405,6 +427,16 @@ impl Script for Fanout {
             }
             Step::Wait => super::refused(payload),
         }
+    }
+
+    fn closed(&mut self, _links: &mut Links, link: usize, why: &str) -> Result<()> {
+        if !self.is_leaving {
+            return Err(BenchError::Conversation(format!(
+                "subscriber {link} was disconnected: {why}"
+            )));
+        }
+        self.gone += 1;
+        Ok(())
     }
 
     fn ready(&self) -> usize {

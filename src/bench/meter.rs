@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::error::BenchError;
-use super::process::Process;
+use super::process::{Process, machine_cpu_seconds};
+use super::report::Cell;
 
 /// A running measurement.
 pub(super) struct Meter {
@@ -11,6 +12,7 @@ pub(super) struct Meter {
     started: Instant,
     server_cpu: f64,
     client_cpu: f64,
+    machine_cpu: f64,
 }
 
 /// What one measurement cost.
@@ -22,6 +24,8 @@ pub(super) struct Cost {
     pub(super) server_cpu: f64,
     /// Processor seconds of the client.
     pub(super) client_cpu: f64,
+    /// Processor seconds of everything on the machine, those two included.
+    machine_cpu: f64,
 }
 
 impl Meter {
@@ -35,6 +39,7 @@ impl Meter {
             started: Instant::now(),
             server_cpu: server.cpu_seconds()?,
             client_cpu: Process::own().cpu_seconds()?,
+            machine_cpu: machine_cpu_seconds()?,
         })
     }
 
@@ -47,6 +52,7 @@ impl Meter {
             seconds: self.started.elapsed().as_secs_f64(),
             server_cpu: self.server.cpu_seconds()? - self.server_cpu,
             client_cpu: Process::own().cpu_seconds()? - self.client_cpu,
+            machine_cpu: machine_cpu_seconds()? - self.machine_cpu,
         })
     }
 }
@@ -57,6 +63,7 @@ impl Cost {
         self.seconds += other.seconds;
         self.server_cpu += other.server_cpu;
         self.client_cpu += other.client_cpu;
+        self.machine_cpu += other.machine_cpu;
     }
 
     /// Server processor seconds for a million of `count` things.
@@ -74,9 +81,26 @@ impl Cost {
         100.0 * self.server_cpu / self.seconds
     }
 
-    /// Percent of the time that the client's core was busy. Near 100 the
-    /// client is the bottleneck, and latencies are its own.
-    pub(super) fn client_busy(&self) -> f64 {
-        100.0 * self.client_cpu / self.seconds
+    /// How busy server, client and all else were, in percent of a core, for
+    /// the columns of [`LOAD_COLUMNS`].
+    pub(super) fn load_cells(&self) -> [Cell; 3] {
+        let percent = |cpu: f64| Cell::Number(100.0 * cpu / self.seconds, 0);
+        let others = self.machine_cpu - self.server_cpu - self.client_cpu;
+        [
+            percent(self.server_cpu),
+            percent(self.client_cpu),
+            // The three are read one after the other, so that nothing else may
+            // come out as a little less than nothing.
+            percent(others.max(0.0)),
+        ]
     }
 }
+
+/// The names of the columns of [`Cost::load_cells`]. With the client near 100
+/// it is the bottleneck, and latencies are its own; what others took was
+/// missing, or shared a cache.
+pub(super) const LOAD_COLUMNS: [&str; 3] = [
+    "server_busy_percent",
+    "client_busy_percent",
+    "others_busy_percent",
+];

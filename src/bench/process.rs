@@ -82,6 +82,31 @@ impl Process {
     }
 }
 
+/// Processor time spent by all processes of the machine so far, in seconds.
+///
+/// # Errors
+/// Where `/proc/stat` cannot be read.
+pub(super) fn machine_cpu_seconds() -> Result<f64, BenchError> {
+    let text = fs::read_to_string("/proc/stat").map_err(BenchError::doing("reading /proc/stat"))?;
+    machine_ticks(&text)
+        .map(|ticks| ticks / TICKS_PER_SECOND)
+        .ok_or_else(|| BenchError::Usage("/proc/stat is odd".to_owned()))
+}
+
+/// The first line of `/proc/stat` without idling, waiting for disks, and what
+/// a hypervisor took.
+fn machine_ticks(stat: &str) -> Option<f64> {
+    let fields = stat.lines().next()?.strip_prefix("cpu ")?;
+    let ticks: Vec<f64> = fields
+        .split_ascii_whitespace()
+        .map_while(|field| field.parse().ok())
+        .collect();
+    let [user, nice, system, _idle, _iowait, irq, softirq, ..] = ticks.as_slice() else {
+        return None;
+    };
+    Some(user + nice + system + irq + softirq)
+}
+
 /// User and system time of a `/proc/PID/stat` line.
 fn ticks(stat: &str) -> Option<f64> {
     // The second field is the program's name in parentheses, and may hold
@@ -122,6 +147,14 @@ mod tests {
         let stat = "12 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20";
         assert_eq!(ticks(stat), Some(300.0));
         assert_eq!(ticks("12 (a) S 1"), None);
+    }
+
+    #[test]
+    fn the_machines_time_leaves_idling_out() {
+        let stat = "cpu  100 20 30 4000 500 6 7 80 9 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
+        assert_eq!(machine_ticks(stat), Some(163.0));
+        assert_eq!(machine_ticks("cpu  100 20 30"), None);
+        assert!(machine_cpu_seconds().unwrap() > 0.0);
     }
 
     #[test]
