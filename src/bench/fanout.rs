@@ -5,29 +5,24 @@
 //! loop: messages are published at a rate, whatever has come back. The
 //! publisher is the first subscriber.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::client::{Client, Links, Script};
-use super::dialect::{Dialect, Step};
+use super::channel::{Channel, DRAIN_SECONDS, Pace};
+use super::client::Client;
+use super::dialect::Dialect;
 use super::error::BenchError;
-use super::frame::ClientFrame;
 use super::histogram::Histogram;
 use super::meter::{Cost, LOAD_COLUMNS, Meter};
 use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
 use super::server::Server;
-use super::stamp::{BLANK, Finder, Stamp};
 
 type Result<T> = std::result::Result<T, BenchError>;
 
 /// How long the server is warmed up before each measurement.
 const WARM_UP: Duration = Duration::from_millis(500);
-/// How long the last deliveries may take to come.
-const DRAIN_SECONDS: u64 = 10;
 /// Messages that may be out at once in the open loop; beyond them the server
 /// has lost the race, and publishing pauses.
 const OPEN_LOOP_MAX: usize = 16_384;
-const PUBLISHER: usize = 0;
 
 /// Arguments of `turntable bench fanout`.
 #[derive(Clone, Debug, clap::Args)]
@@ -71,15 +66,6 @@ impl Default for FanoutArgs {
             peer: Dialect::Turntable,
         }
     }
-}
-
-/// How messages are paced.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Pace {
-    /// So many are out at once.
-    Closed(usize),
-    /// So many go out in a second.
-    Open(f64),
 }
 
 /// What was seen of one server.
@@ -183,15 +169,6 @@ fn median_cost(samples: &[Sample]) -> Option<f64> {
     costs.get(costs.len() / 2).copied()
 }
 
-impl Pace {
-    fn name(self) -> String {
-        match self {
-            Self::Closed(in_flight) => format!("{in_flight} in flight"),
-            Self::Open(rate) => format!("{rate} a second"),
-        }
-    }
-}
-
 impl Sample {
     fn sum(samples: Vec<Self>) -> Option<Self> {
         samples.into_iter().reduce(|mut sum, sample| {
@@ -227,7 +204,7 @@ fn measure(
     pace: Pace,
 ) -> Result<Sample> {
     let mut client = Client::new()?;
-    let mut script = Fanout::new(dialect, args.subscribers, bytes);
+    let mut script = Channel::new(dialect, args.subscribers, bytes);
     client.open(
         &mut script,
         &dialect.address(&server.address),
@@ -237,13 +214,13 @@ fn measure(
     script.fill(&mut client.links)?;
     drive(&mut client, &mut script, Instant::now() + WARM_UP)?;
     script.latency_us.clear();
-    let meter = Meter::start(server.process)?;
+    let meter = Meter::start(server.process, &client)?;
     drive(
         &mut client,
         &mut script,
         Instant::now() + Duration::from_secs_f64(args.seconds),
     )?;
-    let cost = meter.stop()?;
+    let cost = meter.stop(&client)?;
     let latency_us = script.latency_us.clone();
     let rss_bytes = server.process.rss_bytes()?;
 
@@ -265,7 +242,7 @@ fn measure(
 }
 
 /// Turns until `until`, publishing when it is time in an open loop.
-fn drive(client: &mut Client, script: &mut Fanout, until: Instant) -> Result<()> {
+fn drive(client: &mut Client, script: &mut Channel, until: Instant) -> Result<()> {
     let Some(Pace::Open(rate)) = script.pace else {
         return client.turn_until(script, until);
     };
@@ -280,168 +257,6 @@ fn drive(client: &mut Client, script: &mut Fanout, until: Instant) -> Result<()>
         client.turn(script, wait.min(Duration::from_millis(100)))?;
     }
     Ok(())
-}
-
-/// One channel's subscribers, and the messages that are out.
-struct Fanout {
-    dialect: Dialect,
-    subscribers: usize,
-    ready: usize,
-    is_leaving: bool,
-    /// Connections that the server closed after their farewell.
-    gone: usize,
-    pace: Option<Pace>,
-    frame: ClientFrame,
-    stamp_offset: usize,
-    finder: Finder,
-    /// The number of the message that is published next.
-    next: u32,
-    /// For each message that is out, oldest first: how many deliveries lack.
-    out: VecDeque<usize>,
-    /// The number that each subscriber gets next.
-    expected: Vec<u32>,
-    misordered: u64,
-    message_bytes: usize,
-    latency_us: Histogram,
-}
-
-impl Fanout {
-    fn new(dialect: Dialect, subscribers: usize, bytes: usize) -> Self {
-        let bare = format!(r#"{{"at":"{BLANK}","pad":""}}"#);
-        let padding = "x".repeat(bytes.saturating_sub(bare.len()));
-        let data = format!(r#"{{"pad":"{padding}","at":"{BLANK}"}}"#);
-        let text = dialect.publication(&data);
-        Self {
-            dialect,
-            subscribers,
-            ready: 0,
-            is_leaving: false,
-            gone: 0,
-            pace: None,
-            stamp_offset: text.find(BLANK).unwrap_or_default(),
-            frame: ClientFrame::text(&text),
-            finder: Finder::default(),
-            next: 0,
-            out: VecDeque::new(),
-            expected: vec![0; subscribers],
-            misordered: 0,
-            message_bytes: 0,
-            latency_us: Histogram::new(),
-        }
-    }
-
-    /// Publishes as long as fewer messages are out than may be.
-    fn fill(&mut self, links: &mut Links) -> Result<()> {
-        while matches!(self.pace, Some(Pace::Closed(in_flight)) if self.out.len() < in_flight) {
-            self.publish(links)?;
-        }
-        Ok(())
-    }
-
-    /// Ends all sessions, so that the next turn's server has no others.
-    fn leave(&mut self, client: &mut Client) -> Result<()> {
-        let Some(farewell) = self.dialect.farewell() else {
-            return Ok(());
-        };
-        self.is_leaving = true;
-        for link in 0..client.links.len() {
-            client.links.send_text(link, &farewell)?;
-        }
-        let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
-        while self.gone < self.subscribers {
-            if Instant::now() > deadline {
-                return Err(BenchError::Timeout {
-                    waited_for: format!("the end of {} sessions", self.subscribers - self.gone),
-                    seconds: DRAIN_SECONDS,
-                });
-            }
-            client.turn(self, Duration::from_millis(100))?;
-        }
-        Ok(())
-    }
-
-    fn publish(&mut self, links: &mut Links) -> Result<()> {
-        let stamp = Stamp {
-            at_us: links.now_us(),
-            number: self.next,
-        };
-        self.next = self.next.wrapping_add(1);
-        self.out.push_back(self.subscribers);
-        self.frame.patch(self.stamp_offset, &stamp.encode());
-        links.send(PUBLISHER, self.frame.bytes())
-    }
-
-    fn delivered(
-        &mut self,
-        links: &mut Links,
-        link: usize,
-        stamp: Stamp,
-        now_us: u64,
-    ) -> Result<()> {
-        self.latency_us.record(now_us.saturating_sub(stamp.at_us));
-        if let Some(expected) = self.expected.get_mut(link) {
-            self.misordered += u64::from(*expected != stamp.number);
-            *expected = stamp.number.wrapping_add(1);
-        }
-        let oldest = self
-            .next
-            .wrapping_sub(u32::try_from(self.out.len()).unwrap_or(u32::MAX));
-        let index = stamp.number.wrapping_sub(oldest) as usize;
-        if let Some(lacking) = self.out.get_mut(index) {
-            *lacking = lacking.saturating_sub(1);
-        }
-        if self.out.front() == Some(&0) {
-            while self.out.front() == Some(&0) {
-                self.out.pop_front();
-            }
-            self.fill(links)?;
-        }
-        Ok(())
-    }
-}
-
-impl Script for Fanout {
-    fn opened(&mut self, _links: &mut Links, _link: usize) -> Result<()> {
-        self.ready += usize::from(self.dialect.is_ready_when_open());
-        Ok(())
-    }
-
-    fn message(
-        &mut self,
-        links: &mut Links,
-        link: usize,
-        payload: &[u8],
-        now_us: u64,
-    ) -> Result<()> {
-        if self.next != 0
-            && let Some(stamp) = self.finder.one(payload)
-        {
-            self.message_bytes = payload.len();
-            return self.delivered(links, link, stamp, now_us);
-        }
-        match self.dialect.step(link, payload) {
-            Step::Say(text) => links.send_text(link, &text),
-            Step::Ready => {
-                self.ready += 1;
-                Ok(())
-            }
-            Step::Wait => super::refused(payload),
-        }
-    }
-
-    fn closed(&mut self, _links: &mut Links, link: usize, why: &str) -> Result<()> {
-        if !self.is_leaving {
-            return Err(BenchError::Conversation(format!(
-                "subscriber {link} was disconnected: {why}"
-            )));
-        }
-        self.gone += 1;
-        Ok(())
-    }
-
-    fn ready(&self) -> usize {
-        self.ready
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What was spent between two moments, by the server and by the client.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::client::Client;
 use super::error::BenchError;
 use super::process::{Process, machine_cpu_seconds};
 use super::report::Cell;
@@ -12,6 +13,7 @@ pub(super) struct Meter {
     started: Instant,
     server_cpu: f64,
     client_cpu: f64,
+    client_waited: Duration,
     machine_cpu: f64,
 }
 
@@ -22,8 +24,10 @@ pub(super) struct Cost {
     pub(super) seconds: f64,
     /// Processor seconds of the server.
     pub(super) server_cpu: f64,
-    /// Processor seconds of the client.
-    pub(super) client_cpu: f64,
+    /// Processor seconds of the client, its waiting included.
+    client_cpu: f64,
+    /// How long the client had nothing to do, in seconds.
+    client_waited: f64,
     /// Processor seconds of everything on the machine, those two included.
     machine_cpu: f64,
 }
@@ -33,12 +37,13 @@ impl Meter {
     ///
     /// # Errors
     /// Where the server's process is gone.
-    pub(super) fn start(server: Process) -> Result<Self, BenchError> {
+    pub(super) fn start(server: Process, client: &Client) -> Result<Self, BenchError> {
         Ok(Self {
             server,
             started: Instant::now(),
             server_cpu: server.cpu_seconds()?,
             client_cpu: Process::own().cpu_seconds()?,
+            client_waited: client.waited(),
             machine_cpu: machine_cpu_seconds()?,
         })
     }
@@ -47,11 +52,12 @@ impl Meter {
     ///
     /// # Errors
     /// Where the server's process is gone.
-    pub(super) fn stop(&self) -> Result<Cost, BenchError> {
+    pub(super) fn stop(&self, client: &Client) -> Result<Cost, BenchError> {
         Ok(Cost {
             seconds: self.started.elapsed().as_secs_f64(),
             server_cpu: self.server.cpu_seconds()? - self.server_cpu,
             client_cpu: Process::own().cpu_seconds()? - self.client_cpu,
+            client_waited: (client.waited() - self.client_waited).as_secs_f64(),
             machine_cpu: machine_cpu_seconds()? - self.machine_cpu,
         })
     }
@@ -63,6 +69,7 @@ impl Cost {
         self.seconds += other.seconds;
         self.server_cpu += other.server_cpu;
         self.client_cpu += other.client_cpu;
+        self.client_waited += other.client_waited;
         self.machine_cpu += other.machine_cpu;
     }
 
@@ -88,7 +95,7 @@ impl Cost {
         let others = self.machine_cpu - self.server_cpu - self.client_cpu;
         [
             percent(self.server_cpu),
-            percent(self.client_cpu),
+            percent(self.seconds - self.client_waited),
             // The three are read one after the other, so that nothing else may
             // come out as a little less than nothing.
             percent(others.max(0.0)),

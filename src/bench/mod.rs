@@ -7,6 +7,7 @@
 //! the server's alone, from `/proc` (`process`). `docs/benchmarks.md` tells
 //! the method.
 
+mod channel;
 mod client;
 mod crowd;
 mod dialect;

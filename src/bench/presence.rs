@@ -71,9 +71,9 @@ pub(super) fn run(args: &PresenceArgs, server: Option<&Server>) -> Result<Vec<Ta
     };
     let mut client = Client::new()?;
     let mut crowd = Crowd::new(args.users, args.friends)?;
-    let meter = Meter::start(server.process)?;
+    let meter = Meter::start(server.process, &client)?;
     let (connecting, settling) = storm(&mut client, &mut crowd, args, server)?;
-    let cost = meter.stop()?;
+    let cost = meter.stop(&client)?;
     let mut storm = Table::new(
         "Presence: storm",
         [
@@ -104,9 +104,9 @@ pub(super) fn run(args: &PresenceArgs, server: Option<&Server>) -> Result<Vec<Ta
     client.turn_until(&mut crowd, Instant::now() + CALM)?;
     crowd.latency_us.clear();
     crowd.notifications = 0;
-    let meter = Meter::start(server.process)?;
+    let meter = Meter::start(server.process, &client)?;
     let changes = churn(&mut client, &mut crowd, args, server)?;
-    let cost = meter.stop()?;
+    let cost = meter.stop(&client)?;
     let mut churn = Table::new(
         "Presence: churn",
         ["users", "percent_per_s", "changes", "notifications_per_s"]

@@ -93,6 +93,14 @@ pub(super) fn machine_cpu_seconds() -> Result<f64, BenchError> {
         .ok_or_else(|| BenchError::Usage("/proc/stat is odd".to_owned()))
 }
 
+/// Cores of the machine, whatever this process may use of them.
+pub(super) fn machine_cores() -> usize {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let lines = text.lines().filter(|line| line.starts_with("cpu"));
+    // The first of these lines is the sum of all cores.
+    lines.count().saturating_sub(1)
+}
+
 /// The first line of `/proc/stat` without idling, waiting for disks, and what
 /// a hypervisor took.
 fn machine_ticks(stat: &str) -> Option<f64> {
@@ -155,6 +163,7 @@ mod tests {
         assert_eq!(machine_ticks(stat), Some(163.0));
         assert_eq!(machine_ticks("cpu  100 20 30"), None);
         assert!(machine_cpu_seconds().unwrap() > 0.0);
+        assert!(machine_cores() >= 1);
     }
 
     #[test]

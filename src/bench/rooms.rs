@@ -99,10 +99,10 @@ pub(super) fn run(args: &RoomsArgs, server: Option<&Server>, table: &mut Table) 
     let mut due = Instant::now();
     script.drive(&mut client, &mut due, interval, WARM_UP)?;
     script.clear();
-    let meter = Meter::start(server.process)?;
+    let meter = Meter::start(server.process, &client)?;
     let length = Duration::from_secs_f64(args.seconds);
     script.drive(&mut client, &mut due, interval, length)?;
-    let cost = meter.stop()?;
+    let cost = meter.stop(&client)?;
     let (actions, messages) = (script.actions, script.messages);
     let latency_us = script.latency_us.clone();
     let deliveries = latency_us.total();
