@@ -56,7 +56,7 @@ pub(super) struct Channel {
     pub(super) out: VecDeque<usize>,
     /// The number that each subscriber gets next.
     expected: Vec<u32>,
-    pub(super) misordered: u64,
+    misordered: u64,
     pub(super) message_bytes: usize,
     pub(super) latency_us: Histogram,
 }
@@ -114,6 +114,12 @@ impl Channel {
             client.turn(self, Duration::from_millis(100))?;
         }
         Ok(())
+    }
+
+    /// Deliveries that were out of order or are missing, once told forgotten.
+    pub(super) fn take_faults(&mut self) -> u64 {
+        let missing: usize = self.out.drain(..).sum();
+        std::mem::take(&mut self.misordered) + missing as u64
     }
 
     pub(super) fn publish(&mut self, links: &mut Links) -> Result<()> {

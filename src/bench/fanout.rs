@@ -36,7 +36,7 @@ pub struct FanoutArgs {
     /// Bytes of the published data
     #[arg(long, default_value_t = 128)]
     pub bytes: usize,
-    /// Seconds of each measurement
+    /// Seconds of measuring for each row, over all its turns
     #[arg(long, default_value_t = 5.0)]
     pub seconds: f64,
     /// Publish this many messages a second instead (open loop)
@@ -45,9 +45,9 @@ pub struct FanoutArgs {
     /// Measure a bare epoll loop too, by turns, and tell the ratio
     #[arg(long)]
     pub floor: bool,
-    /// How many times each server has its turn
-    #[arg(long, default_value_t = 1)]
-    pub rounds: usize,
+    /// How many times each server has its turn: 20 with --floor, 1 without
+    #[arg(long)]
+    pub rounds: Option<usize>,
     /// What the server at --url speaks
     #[arg(long, value_enum, default_value_t = Dialect::Turntable)]
     pub peer: Dialect,
@@ -62,7 +62,7 @@ impl Default for FanoutArgs {
             seconds: 5.0,
             rate: None,
             floor: true,
-            rounds: 3,
+            rounds: None,
             peer: Dialect::Turntable,
         }
     }
@@ -74,8 +74,6 @@ pub(super) struct Sample {
     pub(super) deliveries: u64,
     pub(super) cost: Cost,
     pub(super) latency_us: Histogram,
-    /// Bytes of a delivered message, without the frame's header.
-    message_bytes: usize,
     rss_bytes: u64,
     /// Deliveries that were missing or out of order.
     faults: u64,
@@ -116,41 +114,49 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
         Dialect::Broadcast => "broadcast",
         Dialect::SocketIo => "socket.io",
     };
-    let mut first_floor: Option<(Pace, f64)> = None;
-    for pace in paces {
-        let (mut ours, mut floors) = (Vec::new(), Vec::new());
-        for _ in 0..args.rounds.max(1) {
-            let sample = measure(server, args.peer, args, args.bytes, pace)?;
-            // The floor writes frames of the size that ours delivered.
-            let delivered_bytes = sample.message_bytes;
-            ours.push(sample);
-            if let Some(floor) = &floor {
-                floors.push(measure(
-                    floor,
-                    Dialect::Broadcast,
-                    args,
-                    delivered_bytes,
-                    pace,
-                )?);
+    let rounds = args
+        .rounds
+        .unwrap_or(if args.floor { 20 } else { 1 })
+        .max(1);
+    let turn = Duration::from_secs_f64(args.seconds / rounds as f64);
+    let mut ours = Audience::gather(server, args.peer, args.subscribers, args.bytes)?;
+    let mut floor_audience = match &floor {
+        None => None,
+        Some(floor) => {
+            // The floor writes frames of the size that ours delivers.
+            let bytes = ours.delivered_bytes()?;
+            let dialect = Dialect::Broadcast;
+            Some(Audience::gather(floor, dialect, args.subscribers, bytes)?)
+        }
+    };
+    // Turns are short and all paces are in each round, so that whatever else
+    // the machine does meets all of them alike.
+    let mut rows: Vec<Row> = paces.into_iter().map(Row::new).collect();
+    for _ in 0..rounds {
+        for row in &mut rows {
+            row.ours.push(ours.turn(row.pace, turn)?);
+            if let Some(floor) = &mut floor_audience {
+                row.floor.push(floor.turn(row.pace, turn)?);
             }
         }
-        let (our_cost, floor_cost) = (median_cost(&ours), median_cost(&floors));
-        for (name, samples) in [(name, ours), ("floor", floors)] {
+    }
+    ours.leave()?;
+    for row in &rows {
+        for (name, samples) in [(name, &row.ours), ("floor", &row.floor)] {
             if let Some(sample) = Sample::sum(samples) {
-                table.row(sample.cells(name, pace));
+                table.row(sample.cells(name, row.pace));
             }
         }
-        if let (Some(ours), Some(floor)) = (our_cost, floor_cost) {
-            let base = *first_floor.get_or_insert((pace, floor));
-            let mut bases = vec![(pace, floor)];
-            bases.extend((base.0 != pace).then_some(base));
-            for (base_pace, base) in bases {
+    }
+    for (index, row) in rows.iter().enumerate() {
+        let base = rows.first().filter(|_| index > 0);
+        for base in base.into_iter().chain([row]) {
+            if let Some(ratio) = median_ratio(&row.ours, &base.floor) {
                 table.note(format!(
-                    "CPU s per million at {}: {ours:.3}, which is {:.3} of the floor's {base:.3} \
-                     at {} (medians of the turns).",
-                    pace.name(),
-                    ours / base,
-                    base_pace.name(),
+                    "CPU per delivery at {}: {ratio:.3} of the floor's at {} \
+                     (median of {rounds} rounds).",
+                    row.pace.name(),
+                    base.pace.name(),
                 ));
             }
         }
@@ -158,20 +164,36 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
     Ok(table)
 }
 
-/// The middle one of the turns' costs per delivery: a turn in which something
-/// else ran on the machine does not count.
-fn median_cost(samples: &[Sample]) -> Option<f64> {
-    let mut costs: Vec<f64> = samples
-        .iter()
-        .map(|sample| sample.cost.per_million(sample.deliveries))
-        .collect();
-    costs.sort_unstable_by(f64::total_cmp);
-    costs.get(costs.len() / 2).copied()
+/// What was seen at one pace, turn by turn.
+struct Row {
+    pace: Pace,
+    ours: Vec<Sample>,
+    floor: Vec<Sample>,
+}
+
+impl Row {
+    fn new(pace: Pace) -> Self {
+        Self {
+            pace,
+            ours: Vec::new(),
+            floor: Vec::new(),
+        }
+    }
+}
+
+/// The middle one of the rounds' ratios of costs per delivery: a round in
+/// which something else ran on the machine does not count.
+fn median_ratio(samples: &[Sample], bases: &[Sample]) -> Option<f64> {
+    let cost = |sample: &Sample| sample.cost.per_million(sample.deliveries);
+    let pairs = samples.iter().zip(bases);
+    let mut ratios: Vec<f64> = pairs.map(|(one, base)| cost(one) / cost(base)).collect();
+    ratios.sort_unstable_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied()
 }
 
 impl Sample {
-    fn sum(samples: Vec<Self>) -> Option<Self> {
-        samples.into_iter().reduce(|mut sum, sample| {
+    fn sum(samples: &[Self]) -> Option<Self> {
+        samples.iter().cloned().reduce(|mut sum, sample| {
             sum.deliveries += sample.deliveries;
             sum.cost.add(sample.cost);
             sum.latency_us.merge(&sample.latency_us);
@@ -196,49 +218,77 @@ impl Sample {
     }
 }
 
-fn measure(
-    server: &Server,
-    dialect: Dialect,
-    args: &FanoutArgs,
-    bytes: usize,
-    pace: Pace,
-) -> Result<Sample> {
-    let mut client = Client::new()?;
-    let mut script = Channel::new(dialect, args.subscribers, bytes);
-    client.open(
-        &mut script,
-        &dialect.address(&server.address),
-        args.subscribers,
-    )?;
-    script.pace = Some(pace);
-    script.fill(&mut client.links)?;
-    drive(&mut client, &mut script, Instant::now() + WARM_UP)?;
-    script.latency_us.clear();
-    let meter = Meter::start(server.process, &client)?;
-    drive(
-        &mut client,
-        &mut script,
-        Instant::now() + Duration::from_secs_f64(args.seconds),
-    )?;
-    let cost = meter.stop(&client)?;
-    let latency_us = script.latency_us.clone();
-    let rss_bytes = server.process.rss_bytes()?;
+/// All subscribers of one server's channel.
+struct Audience<'a> {
+    server: &'a Server,
+    client: Client,
+    channel: Channel,
+}
 
-    script.pace = None;
-    let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
-    while !script.out.is_empty() && Instant::now() < deadline {
-        client.turn(&mut script, Duration::from_millis(100))?;
+impl<'a> Audience<'a> {
+    fn gather(
+        server: &'a Server,
+        dialect: Dialect,
+        subscribers: usize,
+        bytes: usize,
+    ) -> Result<Self> {
+        let mut client = Client::new()?;
+        let mut channel = Channel::new(dialect, subscribers, bytes);
+        let address = dialect.address(&server.address);
+        client.open(&mut channel, &address, subscribers)?;
+        let mut audience = Self {
+            server,
+            client,
+            channel,
+        };
+        audience.turn(Pace::Closed(1), WARM_UP)?;
+        Ok(audience)
     }
-    let missing: usize = script.out.iter().sum();
-    script.leave(&mut client)?;
-    Ok(Sample {
-        deliveries: latency_us.total(),
-        cost,
-        latency_us,
-        message_bytes: script.message_bytes,
-        rss_bytes,
-        faults: script.misordered + missing as u64,
-    })
+
+    /// Bytes of a message as it is delivered, without the frame's header.
+    fn delivered_bytes(&self) -> Result<usize> {
+        match self.channel.message_bytes {
+            0 => Err(BenchError::Conversation("nothing was delivered".to_owned())),
+            bytes => Ok(bytes),
+        }
+    }
+
+    /// Publishes for as long as `length`, and waits for what is out then.
+    fn turn(&mut self, pace: Pace, length: Duration) -> Result<Sample> {
+        let Self {
+            server,
+            client,
+            channel,
+        } = self;
+        channel.pace = Some(pace);
+        channel.fill(&mut client.links)?;
+        // The turn before was another server's: caches are filled anew.
+        drive(client, channel, Instant::now() + length / 10)?;
+        channel.latency_us.clear();
+        let meter = Meter::start(server.process, client)?;
+        drive(client, channel, Instant::now() + length)?;
+        let cost = meter.stop(client)?;
+        let latency_us = channel.latency_us.clone();
+        let rss_bytes = server.process.rss_bytes()?;
+
+        channel.pace = None;
+        let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
+        while !channel.out.is_empty() && Instant::now() < deadline {
+            client.turn(channel, Duration::from_millis(100))?;
+        }
+        Ok(Sample {
+            deliveries: latency_us.total(),
+            cost,
+            latency_us,
+            rss_bytes,
+            faults: channel.take_faults(),
+        })
+    }
+
+    /// Ends all sessions.
+    fn leave(&mut self) -> Result<()> {
+        self.channel.leave(&mut self.client)
+    }
 }
 
 /// Turns until `until`, publishing when it is time in an open loop.
@@ -277,42 +327,49 @@ mod tests {
 
     #[test]
     fn a_closed_loop_over_the_floor_loses_nothing() {
-        let args = FanoutArgs {
-            subscribers: 20,
-            seconds: 0.2,
-            ..FanoutArgs::default()
-        };
         let floor = floor();
+        let mut audience = Audience::gather(&floor, Dialect::Broadcast, 20, 128).unwrap();
+        assert_eq!(audience.delivered_bytes().unwrap(), 128);
         for in_flight in [1, 16] {
-            let sample = measure(
-                &floor,
-                Dialect::Broadcast,
-                &args,
-                128,
-                Pace::Closed(in_flight),
-            )
-            .unwrap();
+            let length = Duration::from_millis(200);
+            let sample = audience.turn(Pace::Closed(in_flight), length).unwrap();
             assert_eq!(sample.faults, 0);
-            assert_eq!(sample.message_bytes, 128);
             assert!(sample.deliveries >= 20, "{}", sample.deliveries);
         }
+        audience.leave().unwrap();
     }
 
     #[test]
     fn an_open_loop_keeps_its_rate() {
-        let args = FanoutArgs {
-            subscribers: 5,
-            seconds: 0.5,
-            ..FanoutArgs::default()
-        };
-        let sample = measure(&floor(), Dialect::Broadcast, &args, 64, Pace::Open(200.0)).unwrap();
+        let floor = floor();
+        let mut audience = Audience::gather(&floor, Dialect::Broadcast, 5, 64).unwrap();
+        let length = Duration::from_millis(500);
+        let sample = audience.turn(Pace::Open(200.0), length).unwrap();
         assert_eq!(sample.faults, 0);
         // 0.5 s of 200 messages to 5: a busy machine may shift a few beyond
-        // the end of the measurement.
+        // the ends of the measurement.
         assert!(
             (400..=600).contains(&sample.deliveries),
             "{}",
             sample.deliveries
         );
+    }
+
+    #[test]
+    fn the_median_ratio_is_that_of_a_round() {
+        let sample = |cpu: f64| Sample {
+            deliveries: 1_000_000,
+            cost: Cost {
+                server_cpu: cpu,
+                ..Cost::default()
+            },
+            latency_us: Histogram::new(),
+            rss_bytes: 0,
+            faults: 0,
+        };
+        let ours = [2.0, 3.0, 90.0].map(sample);
+        let floor = [1.0, 2.0, 3.0].map(sample);
+        assert_eq!(median_ratio(&ours, &floor), Some(2.0));
+        assert_eq!(median_ratio(&ours, &[]), None);
     }
 }

@@ -25,11 +25,11 @@ pub(super) struct Cost {
     /// Processor seconds of the server.
     pub(super) server_cpu: f64,
     /// Processor seconds of the client, its waiting included.
-    client_cpu: f64,
+    pub(super) client_cpu: f64,
     /// How long the client had nothing to do, in seconds.
-    client_waited: f64,
+    pub(super) client_waited: f64,
     /// Processor seconds of everything on the machine, those two included.
-    machine_cpu: f64,
+    pub(super) machine_cpu: f64,
 }
 
 impl Meter {
