@@ -52,6 +52,8 @@ pub(super) struct Channel {
     finder: Finder,
     /// The number of the message that is published next.
     next: u32,
+    /// Frames that are to go out in one write.
+    unsent: Vec<u8>,
     /// For each message that is out, oldest first: how many deliveries lack.
     pub(super) out: VecDeque<usize>,
     /// The number that each subscriber gets next.
@@ -78,6 +80,7 @@ impl Channel {
             frame: ClientFrame::text(&text),
             finder: Finder::default(),
             next: 0,
+            unsent: Vec::new(),
             out: VecDeque::new(),
             expected: vec![0; subscribers],
             misordered: 0,
@@ -87,11 +90,17 @@ impl Channel {
     }
 
     /// Publishes as long as fewer messages are out than may be.
+    ///
+    /// As a server gathers what it has for a socket, so does the client:
+    /// messages that become due together go out in one write.
     pub(super) fn fill(&mut self, links: &mut Links) -> Result<()> {
-        while matches!(self.pace, Some(Pace::Closed(in_flight)) if self.out.len() < in_flight) {
-            self.publish(links)?;
+        let Some(Pace::Closed(in_flight)) = self.pace else {
+            return Ok(());
+        };
+        while self.out.len() < in_flight {
+            self.write(links.now_us());
         }
-        Ok(())
+        self.send(links)
     }
 
     /// Ends all sessions, so that the next turn's server has no others.
@@ -122,24 +131,30 @@ impl Channel {
         std::mem::take(&mut self.misordered) + missing as u64
     }
 
+    /// Publishes one message.
     pub(super) fn publish(&mut self, links: &mut Links) -> Result<()> {
-        let stamp = Stamp {
-            at_us: links.now_us(),
-            number: self.next,
-        };
-        self.next = self.next.wrapping_add(1);
-        self.out.push_back(self.subscribers);
-        self.frame.patch(self.stamp_offset, &stamp.encode());
-        links.send(PUBLISHER, self.frame.bytes())
+        self.write(links.now_us());
+        self.send(links)
     }
 
-    fn delivered(
-        &mut self,
-        links: &mut Links,
-        link: usize,
-        stamp: Stamp,
-        now_us: u64,
-    ) -> Result<()> {
+    fn write(&mut self, at_us: u64) {
+        let number = self.next;
+        self.next = self.next.wrapping_add(1);
+        self.out.push_back(self.subscribers);
+        let stamp = Stamp { at_us, number };
+        self.frame.patch(self.stamp_offset, &stamp.encode());
+        self.unsent.extend(self.frame.bytes());
+    }
+
+    fn send(&mut self, links: &mut Links) -> Result<()> {
+        if !self.unsent.is_empty() {
+            links.send(PUBLISHER, &self.unsent)?;
+            self.unsent.clear();
+        }
+        Ok(())
+    }
+
+    fn delivered(&mut self, link: usize, stamp: Stamp, now_us: u64) {
         self.latency_us.record(now_us.saturating_sub(stamp.at_us));
         if let Some(expected) = self.expected.get_mut(link) {
             self.misordered += u64::from(*expected != stamp.number);
@@ -152,13 +167,9 @@ impl Channel {
         if let Some(lacking) = self.out.get_mut(index) {
             *lacking = lacking.saturating_sub(1);
         }
-        if self.out.front() == Some(&0) {
-            while self.out.front() == Some(&0) {
-                self.out.pop_front();
-            }
-            self.fill(links)?;
+        while self.out.front() == Some(&0) {
+            self.out.pop_front();
         }
-        Ok(())
     }
 }
 
@@ -179,7 +190,8 @@ impl Script for Channel {
             && let Some(stamp) = self.finder.one(payload)
         {
             self.message_bytes = payload.len();
-            return self.delivered(links, link, stamp, now_us);
+            self.delivered(link, stamp, now_us);
+            return Ok(());
         }
         match self.dialect.step(link, payload) {
             Step::Say(text) => links.send_text(link, &text),

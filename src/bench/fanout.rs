@@ -261,7 +261,6 @@ impl<'a> Audience<'a> {
             channel,
         } = self;
         channel.pace = Some(pace);
-        channel.fill(&mut client.links)?;
         // The turn before was another server's: caches are filled anew.
         drive(client, channel, Instant::now() + length / 10)?;
         channel.latency_us.clear();
@@ -294,7 +293,11 @@ impl<'a> Audience<'a> {
 /// Turns until `until`, publishing when it is time in an open loop.
 fn drive(client: &mut Client, script: &mut Channel, until: Instant) -> Result<()> {
     let Some(Pace::Open(rate)) = script.pace else {
-        return client.turn_until(script, until);
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            script.fill(&mut client.links)?;
+            client.turn(script, left)?;
+        }
+        return Ok(());
     };
     let interval = Duration::from_secs_f64(1.0 / rate);
     let mut due = Instant::now();
