@@ -129,16 +129,23 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
             Some(Audience::gather(floor, dialect, args.subscribers, bytes)?)
         }
     };
-    // Turns are short and all paces are in each round, so that whatever else
-    // the machine does meets all of them alike.
-    let mut rows: Vec<Row> = paces.into_iter().map(Row::new).collect();
-    for _ in 0..rounds {
-        for row in &mut rows {
-            row.ours.push(ours.turn(row.pace, turn)?);
+    // Turns are short, so that whatever else the machine does meets all servers
+    // alike. Paces are not mixed: for a while after a burst TCP acknowledges
+    // single messages at a later time, which costs the server more.
+    let mut rows: Vec<Row> = Vec::new();
+    for pace in paces {
+        let mut row = Row::new(pace);
+        ours.turn(pace, WARM_UP)?;
+        if let Some(floor) = &mut floor_audience {
+            floor.turn(pace, WARM_UP)?;
+        }
+        for _ in 0..rounds {
+            row.ours.push(ours.turn(pace, turn)?);
             if let Some(floor) = &mut floor_audience {
-                row.floor.push(floor.turn(row.pace, turn)?);
+                row.floor.push(floor.turn(pace, turn)?);
             }
         }
+        rows.push(row);
     }
     ours.leave()?;
     for row in &rows {
