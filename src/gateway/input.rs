@@ -92,6 +92,7 @@ impl Gateway {
                 }
                 Ok(Some(count)) => {
                     self.tally.received_bytes += count as u64;
+                    self.was_read = true;
                     self.feed(slot, buffer.get_mut(..count).unwrap_or_default());
                     // Read short of the buffer, the socket is empty, and tells
                     // when it is not.
