@@ -76,6 +76,8 @@ pub struct Connection {
     /// Whether the other end has sent its last byte, which the socket tells
     /// only once.
     pub is_read_closed: bool,
+    /// Whether a timer measures the client's clock.
+    pub is_measured: bool,
     /// Whether a close frame is among the direct ones, or was.
     last_is_queued: bool,
 }
@@ -99,6 +101,7 @@ impl Connection {
             is_blocked: false,
             has_unread: false,
             is_read_closed: false,
+            is_measured: false,
             last_is_queued: false,
         }
     }
