@@ -48,6 +48,9 @@ impl Gateway {
             }
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
+            if let Some(connection) = self.connections.at_mut(slot) {
+                connection.is_read_closed |= event.is_read_closed() || event.is_error();
+            }
             self.read(slot);
         }
     }
@@ -93,10 +96,11 @@ impl Gateway {
                 Ok(Some(count)) => {
                     self.tally.received_bytes += count as u64;
                     self.was_read = true;
+                    let is_read_closed = connection.is_read_closed;
                     self.feed(slot, buffer.get_mut(..count).unwrap_or_default());
                     // Read short of the buffer, the socket is empty, and tells
-                    // when it is not.
-                    if count < buffer.len() {
+                    // when it is not; but of its end it told already.
+                    if count < buffer.len() && !is_read_closed {
                         break;
                     }
                 }
