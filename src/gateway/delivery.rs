@@ -78,6 +78,12 @@ impl Handler<Delivery> for Gateway {
             }
             Delivery::End { session } => {
                 if let Some(session) = self.slot(session) {
+                    // It may have been resumed meanwhile; its connection must
+                    // not be left with a slot that another session gets.
+                    let connection = self.sessions.at(session).and_then(|held| held.connection);
+                    if let Some(slot) = connection {
+                        self.close(slot, CloseReason::SessionExpired);
+                    }
                     self.end_session(session);
                 }
             }

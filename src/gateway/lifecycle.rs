@@ -508,13 +508,14 @@ impl Gateway {
         let Some(key) = self.sessions.key(session) else {
             return;
         };
-        if resume_ms == 0 {
-            return self.end_session(session);
-        }
         if let Some(held) = self.sessions.at_mut(session) {
             held.dropped_ms = Some(now_ms);
         }
+        // Its seats are kept even where the session itself is not.
         self.call_owners(session, false);
+        if resume_ms == 0 {
+            return self.end_session(session);
+        }
         self.wheel.set(now_ms + resume_ms, Timer::Expire(key));
     }
 
