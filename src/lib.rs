@@ -6,6 +6,8 @@ pub mod app;
 
 pub mod command;
 
+pub mod bench;
+
 pub mod config;
 
 pub mod transport;

@@ -13,6 +13,7 @@ use std::io::Write;
 
 use clap::{Parser, Subcommand};
 
+use crate::bench::{self, BenchArgs};
 use crate::config::Config;
 
 const EXAMPLES: &str = "\
@@ -53,6 +54,8 @@ enum Command {
     Config(show::ShowArgs),
     /// Print the slot that an id belongs to.
     Shard(shard::ShardArgs),
+    /// Measure what the server does, and at what cost.
+    Bench(BenchArgs),
 }
 
 impl Cli {
@@ -68,6 +71,7 @@ impl Cli {
             Some(Command::Check(args)) => args.run(),
             Some(Command::Config(args)) => args.run(),
             Some(Command::Shard(args)) => args.run(),
+            Some(Command::Bench(args)) => Ok(bench::run(&args)?),
         }
     }
 }

@@ -168,7 +168,7 @@ function showSeat(state, seat) {
 }
 
 function statusText(state) {
-  if (tt.state === "offline") return "Connection lost, coming back…";
+  if (tt.state !== "online") return "Connection lost, coming back…";
   if (!table.sync.synced) return "Getting in step with the others…";
   if (state.winner === "draw") return "A draw: the board is full.";
   if (state.winner !== null) return state.seats[state.winner] === user ? "You have won!" : `${SIDES[state.winner]} wins.`;

@@ -82,7 +82,8 @@ export class Table {
     if (!this.sync.synced || this.busy) return false;
     const state = apply(this.state, { from: this.self, data }, (id) => this.present(id));
     if (!state) return false;
-    this.busy = this.room.act({ ...data, state });
+    // Not queued: what is valid now may not be when the connection is back.
+    this.busy = this.room.act({ ...data, state }, { queue: false });
     return this.busy;
   }
 

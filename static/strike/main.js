@@ -129,8 +129,8 @@ function feed(first, verb, second) {
   const name = (id) => element("b", { "data-team": match?.world.players.get(id)?.team }, id === user ? "You" : id);
   const line = element("li", {}, name(first), ` ${verb} `, second ? name(second) : null);
   const list = byId("feed");
-  list.append(line);
-  while (list.children.length > 5) list.firstElementChild.remove();
+  list.prepend(line);
+  while (list.children.length > 4) list.lastElementChild.remove();
   setTimeout(() => line.remove(), 6000);
   say(line.textContent);
 }

@@ -153,7 +153,11 @@ impl Machine {
         look().context("apt-get installed the package chromium, but no program of that name")
     }
 
-    fn apt_install(&self, packages: &[&str], advice: &str) -> Result<()> {
+    /// Installs Debian packages; `advice` tells what to do where that cannot be.
+    ///
+    /// # Errors
+    /// Where this is no Debian, its user is not root, or apt fails.
+    pub(crate) fn apt_install(&self, packages: &[&str], advice: &str) -> Result<()> {
         let names = packages.join(" and ");
         if !Path::new("/etc/debian_version").is_file() || find("apt-get").is_none() {
             bail!("{names} not found, and this is no Debian: {advice}");

@@ -3,6 +3,7 @@
 //! A subcommand is a clap `Args` struct and a `run` function in a file of its
 //! own; it is listed here in [`Task`] and nowhere else.
 
+mod bench_peers;
 mod fuzz;
 mod licence;
 mod machine;
@@ -21,11 +22,14 @@ enum Task {
     Test(test::Args),
     /// Run one fuzz target with cargo-fuzz
     Fuzz(fuzz::Args),
+    /// Compare the fan-out of this server with that of others
+    BenchPeers(bench_peers::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Task::parse() {
         Task::Test(args) => test::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
+        Task::BenchPeers(args) => bench_peers::run(&args),
     }
 }

@@ -1,0 +1,17 @@
+// The chat example of npm `socket.io`: an event `message` goes to all.
+
+import { createServer } from "node:http";
+import { Server } from "socket.io";
+
+const http = createServer();
+const io = new Server(http, { transports: ["websocket"] });
+
+io.on("connection", (socket) => {
+  socket.on("message", (data) => {
+    io.emit("message", data);
+  });
+});
+
+http.listen(0, "127.0.0.1", () => {
+  console.log(`listening socket.io http://127.0.0.1:${http.address().port}`);
+});

@@ -1,0 +1,334 @@
+//! Users with friends: who watches whom, and what each has been told.
+//!
+//! User `i` watches `i + s` for each of a fixed set of strides `s`, counted
+//! round the circle of all users. The set is symmetric, so friendship is
+//! mutual, and spread out, so friends do not connect one after the other. What
+//! a user has been told is a bit per friend: the whole crowd's view costs the
+//! client a few bytes a user.
+
+use serde_json::json;
+
+use super::client::{Links, Script};
+use super::dialect::{FIRST_USER, command, message, user_id};
+use super::error::BenchError;
+use super::histogram::Histogram;
+
+type Result<T> = std::result::Result<T, BenchError>;
+
+/// Friends that a view has bits for.
+pub(super) const FRIENDS_MAX: usize = 64;
+const NO_FRIEND: u8 = u8::MAX;
+
+/// What a user does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whereabouts {
+    /// It connects, or identifies, or waits for its friends' states.
+    Coming,
+    /// It is there and has been told its friends' states.
+    There,
+    /// It has said `bye`.
+    Leaving,
+    /// Its connection is closed.
+    Gone,
+}
+
+struct User {
+    whereabouts: Whereabouts,
+    /// A bit for each friend that it was told is online.
+    view: u64,
+    /// When its own presence changed last, in the client's microseconds.
+    changed_us: u64,
+}
+
+/// A crowd of users; connection number is user number.
+pub(super) struct Crowd {
+    users: Vec<User>,
+    strides: Vec<usize>,
+    /// For each distance round the circle, the friend's bit.
+    bits: Vec<u8>,
+    full: u64,
+    identified: usize,
+    /// Users whose view has every friend online.
+    right: usize,
+    /// From a change to a friend that is told of it.
+    pub(super) latency_us: Histogram,
+    /// Friends that were told of a change.
+    pub(super) notifications: u64,
+}
+
+impl Crowd {
+    /// A crowd whose members have `friends` friends each.
+    ///
+    /// # Errors
+    /// Where there are too few users for so many friends, or too many friends
+    /// for a view.
+    pub(super) fn new(users: usize, friends: usize) -> Result<Self> {
+        if friends > FRIENDS_MAX || !friends.is_multiple_of(2) || users < 4 * friends + 4 {
+            return Err(BenchError::Usage(format!(
+                "friends must be an even number up to {FRIENDS_MAX}, \
+                 and users four times as many and more"
+            )));
+        }
+        let mut strides = Vec::with_capacity(friends);
+        let mut bits = vec![NO_FRIEND; users];
+        // The golden ratio spreads multiples evenly over the half circle.
+        let mut stride = 0;
+        while strides.len() < friends {
+            stride = (stride + users * 618 / 1000) % users;
+            while stride == 0 || 2 * stride == users || bits.get(stride) != Some(&NO_FRIEND) {
+                stride = (stride + 1) % users;
+            }
+            for stride in [stride, users - stride] {
+                if let Some(bit) = bits.get_mut(stride) {
+                    *bit = u8::try_from(strides.len()).unwrap_or(NO_FRIEND);
+                }
+                strides.push(stride);
+            }
+        }
+        let user = || User {
+            whereabouts: Whereabouts::Coming,
+            view: 0,
+            changed_us: 0,
+        };
+        Ok(Self {
+            users: (0..users).map(|_| user()).collect(),
+            full: (0..friends).fold(0, |full, bit| full | 1 << bit),
+            right: if friends == 0 { users } else { 0 },
+            strides,
+            bits,
+            identified: 0,
+            latency_us: Histogram::new(),
+            notifications: 0,
+        })
+    }
+
+    /// Whether everybody was told that every friend is online.
+    pub(super) fn all_right(&self) -> bool {
+        self.right == self.users.len()
+    }
+
+    /// How many were not told so.
+    pub(super) fn wrong(&self) -> usize {
+        self.users.len() - self.right
+    }
+
+    /// What a user does at the moment.
+    pub(super) fn whereabouts(&self, user: usize) -> Whereabouts {
+        self.users
+            .get(user)
+            .map_or(Whereabouts::Gone, |user| user.whereabouts)
+    }
+
+    /// Has a user say `bye`.
+    ///
+    /// # Errors
+    /// Where its connection is broken.
+    pub(super) fn leave(&mut self, links: &mut Links, user: usize) -> Result<()> {
+        self.forget(user, Whereabouts::Leaving, links.now_us());
+        links.send_text(user, &message("bye", &json!({})))
+    }
+
+    /// Notes that a user is on its way again.
+    pub(super) fn come(&mut self, user: usize) {
+        if let Some(user) = self.users.get_mut(user) {
+            user.whereabouts = Whereabouts::Coming;
+        }
+    }
+
+    fn forget(&mut self, user: usize, whereabouts: Whereabouts, now_us: u64) {
+        let full = self.full;
+        if let Some(user) = self.users.get_mut(user) {
+            self.right -= usize::from(user.view == full);
+            user.view = 0;
+            user.whereabouts = whereabouts;
+            user.changed_us = now_us;
+        }
+    }
+
+    fn watch_list(&self, user: usize) -> Vec<String> {
+        let users = self.users.len();
+        let friends = self.strides.iter();
+        friends
+            .map(|stride| user_id((user + stride) % users))
+            .collect()
+    }
+
+    fn told(&mut self, user: usize, payload: &[u8], now_us: u64) {
+        let (count, full) = (self.users.len(), self.full);
+        let is_first = self.whereabouts(user) == Whereabouts::Coming;
+        let mut view = self.users.get(user).map_or(0, |user| user.view);
+        self.right -= usize::from(view == full);
+        each_change(payload, |friend, is_online| {
+            let distance = (friend + count - user % count) % count;
+            let Some(bit) = self.bits.get(distance).filter(|bit| **bit != NO_FRIEND) else {
+                return;
+            };
+            let mask = 1u64 << bit;
+            if (view & mask != 0) == is_online {
+                return;
+            }
+            view ^= mask;
+            // The first states are no news.
+            if let Some(friend) = self.users.get(friend)
+                && !is_first
+                && is_online
+                    == matches!(friend.whereabouts, Whereabouts::Coming | Whereabouts::There)
+            {
+                self.notifications += 1;
+                self.latency_us
+                    .record(now_us.saturating_sub(friend.changed_us));
+            }
+        });
+        self.right += usize::from(view == full);
+        if let Some(user) = self.users.get_mut(user) {
+            user.view = view;
+            if user.whereabouts == Whereabouts::Coming {
+                user.whereabouts = Whereabouts::There;
+            }
+        }
+        self.identified += usize::from(is_first);
+    }
+}
+
+/// Calls `each` with every user of the crowd in a `userchange`, and whether it
+/// is online.
+fn each_change(payload: &[u8], mut each: impl FnMut(usize, bool)) {
+    const REALM: &[u8] = b"\"1:";
+    let mut rest = payload;
+    while let Some(start) = rest.windows(REALM.len()).position(|window| window == REALM) {
+        rest = rest.get(start + REALM.len()..).unwrap_or_default();
+        let mut number = 0usize;
+        while let [digit @ b'0'..=b'9', tail @ ..] = rest {
+            number = number
+                .wrapping_mul(10)
+                .wrapping_add(usize::from(digit - b'0'));
+            rest = tail;
+        }
+        if let Some(state) = rest.strip_prefix(b"\":\"")
+            && let Some(user) = number.checked_sub(FIRST_USER)
+        {
+            each(user, !state.starts_with(b"off"));
+        }
+    }
+}
+
+impl Script for Crowd {
+    fn opened(&mut self, _links: &mut Links, _link: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn message(
+        &mut self,
+        links: &mut Links,
+        link: usize,
+        payload: &[u8],
+        now_us: u64,
+    ) -> Result<()> {
+        match command(payload) {
+            b"userchange" => {
+                self.told(link, payload, now_us);
+                Ok(())
+            }
+            b"idyou" => {
+                if let Some(user) = self.users.get_mut(link) {
+                    user.changed_us = links.now_us();
+                }
+                links.send_text(link, &message("idme", &json!(user_id(link))))
+            }
+            b"welcome" => {
+                let list = self.watch_list(link);
+                links.send_text(link, &message("subscribe", &json!(list)))
+            }
+            _ => super::refused(payload),
+        }
+    }
+
+    fn closed(&mut self, _links: &mut Links, link: usize, why: &str) -> Result<()> {
+        if self.whereabouts(link) != Whereabouts::Leaving {
+            return Err(BenchError::Conversation(format!(
+                "user {link} was disconnected: {why}"
+            )));
+        }
+        if let Some(user) = self.users.get_mut(link) {
+            user.whereabouts = Whereabouts::Gone;
+        }
+        Ok(())
+    }
+
+    fn ready(&self) -> usize {
+        self.identified
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    proptest! {
+        #[test]
+        fn friendship_is_mutual_and_of_the_number_asked_for(
+            half in 1usize..=32, more in 0usize..3000, user in 0usize..3000,
+        ) {
+            let users = 8 * half + 4 + more;
+            let user = user % users;
+            let crowd = Crowd::new(users, 2 * half).unwrap();
+            let list = crowd.watch_list(user);
+            let distinct: HashSet<&String> = list.iter().collect();
+            prop_assert_eq!(distinct.len(), 2 * half);
+            prop_assert!(!list.contains(&user_id(user)));
+            for friend in 0..users {
+                if list.contains(&user_id(friend)) {
+                    prop_assert!(crowd.watch_list(friend).contains(&user_id(user)));
+                }
+            }
+        }
+    }
+
+    fn userchange<'a>(states: impl IntoIterator<Item = (&'a String, &'a str)>) -> String {
+        let states: serde_json::Map<_, _> = states
+            .into_iter()
+            .map(|(user, state)| (user.clone(), json!(state)))
+            .collect();
+        message("userchange", &json!(states))
+    }
+
+    #[test]
+    fn a_view_is_right_when_every_friend_was_told_online() {
+        let mut crowd = Crowd::new(12, 2).unwrap();
+        let friends = crowd.watch_list(5);
+        let states = [(&friends[0], "online"), (&friends[1], "offline")];
+        crowd.told(5, userchange(states).as_bytes(), 0);
+        assert_eq!((crowd.ready(), crowd.wrong()), (1, 12));
+        crowd.told(5, userchange([(&friends[1], "busy")]).as_bytes(), 700);
+        assert_eq!(crowd.wrong(), 11);
+        // The first states are no news; the friend's coming is, once.
+        assert_eq!((crowd.notifications, crowd.latency_us.max()), (1, 700));
+        crowd.told(5, userchange([(&friends[1], "online")]).as_bytes(), 900);
+        assert_eq!((crowd.notifications, crowd.wrong()), (1, 11));
+        crowd.told(5, userchange([(&friends[0], "offline")]).as_bytes(), 900);
+        assert_eq!(crowd.wrong(), 12);
+    }
+
+    #[test]
+    fn strangers_and_other_payloads_change_nothing() {
+        let mut crowd = Crowd::new(12, 2).unwrap();
+        let list = crowd.watch_list(5);
+        let stranger = (0..12)
+            .map(user_id)
+            .find(|user| !list.contains(user))
+            .unwrap();
+        crowd.told(5, userchange([(&stranger, "online")]).as_bytes(), 0);
+        crowd.told(5, b"{\"1:99999999999999999999999\":\"online\",\"1:\"", 0);
+        assert_eq!((crowd.wrong(), crowd.notifications), (12, 0));
+    }
+
+    #[test]
+    fn a_crowd_too_small_for_its_friends_is_refused() {
+        assert!(Crowd::new(10, 50).is_err());
+        assert!(Crowd::new(10_000, 65).is_err());
+        assert!(Crowd::new(10_000, 66).is_err());
+    }
+}

@@ -1,0 +1,158 @@
+//! Idle memory: what a connection costs that says nothing.
+//!
+//! Before identification a connection is a socket and what the server keeps
+//! for it; identified users with friends add a session, an avatar and a watch
+//! list. Memory is the server's resident set, before and after, divided by
+//! the number of connections; kernel memory of sockets is not part of it.
+
+use std::time::{Duration, Instant};
+
+use super::client::{Client, Links, Script};
+use super::crowd::Crowd;
+use super::dialect::command;
+use super::error::BenchError;
+use super::meter::Meter;
+use super::report::{Cell, Table};
+use super::server::Server;
+
+type Result<T> = std::result::Result<T, BenchError>;
+
+/// How long everybody's view may take to become right.
+const SETTLE_SECONDS: u64 = 60;
+/// How long nothing is done before memory is read, so that what was only
+/// needed on the way is given back, and before idle processor time is.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// Arguments of `turntable bench idle`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct IdleArgs {
+    /// Connections
+    #[arg(long, default_value_t = 10_000)]
+    pub connections: usize,
+    /// Have each identify as a user of its own with friends
+    #[arg(long)]
+    pub users: bool,
+    /// Friends of each user, all of them online
+    #[arg(long, default_value_t = 50)]
+    pub friends: usize,
+}
+
+impl Default for IdleArgs {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            users: false,
+            friends: 50,
+        }
+    }
+}
+
+/// An empty table of this scenario.
+pub(super) fn table() -> Table {
+    Table::new(
+        "Idle memory",
+        [
+            "connections",
+            "identified",
+            "friends",
+            "rss_before_mb",
+            "rss_after_mb",
+            "bytes_per_connection",
+            "idle_cpu_percent",
+        ],
+    )
+}
+
+/// Runs the scenario and appends a row.
+///
+/// # Errors
+/// Where the server cannot be started or breaks off.
+#[allow(clippy::cast_precision_loss)]
+pub(super) fn run(args: &IdleArgs, server: Option<&Server>, table: &mut Table) -> Result<()> {
+    let started;
+    let server = match server {
+        Some(server) => server,
+        None => {
+            started = Server::start(&[(
+                "TURNTABLE_SESSION__IDENTIFY_TIMEOUT_MS",
+                "600000".to_owned(),
+            )])?;
+            &started
+        }
+    };
+    // What a first connection makes the server set up once is no cost of the
+    // ten thousandth.
+    let mut first = Client::new()?;
+    first.open(&mut Silent::default(), &server.address, 1)?;
+    let before = server.process.rss_bytes()?;
+    let mut client = Client::new()?;
+    let idle_cpu = if args.users {
+        let mut crowd = Crowd::new(args.connections, args.friends)?;
+        client.open(&mut crowd, &server.address, args.connections)?;
+        settle(&mut client, &mut crowd)?;
+        rest(&mut client, &mut crowd, server)?
+    } else {
+        let mut silent = Silent::default();
+        client.open(&mut silent, &server.address, args.connections)?;
+        rest(&mut client, &mut silent, server)?
+    };
+    let after = server.process.rss_bytes()?;
+    table.row([
+        Cell::count(args.connections as u64),
+        Cell::Text(if args.users { "yes" } else { "no" }.to_owned()),
+        if args.users {
+            Cell::count(args.friends as u64)
+        } else {
+            Cell::None
+        },
+        Cell::Number(before as f64 / 1e6, 1),
+        Cell::Number(after as f64 / 1e6, 1),
+        Cell::Number((after as f64 - before as f64) / args.connections as f64, 0),
+        Cell::Number(idle_cpu, 1),
+    ]);
+    Ok(())
+}
+
+/// Waits until everybody sees every friend online.
+pub(super) fn settle(client: &mut Client, crowd: &mut Crowd) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(SETTLE_SECONDS);
+    while !crowd.all_right() {
+        if Instant::now() > deadline {
+            return Err(BenchError::Timeout {
+                waited_for: format!("the right view of {} users", crowd.wrong()),
+                seconds: SETTLE_SECONDS,
+            });
+        }
+        client.turn(crowd, Duration::from_millis(20))?;
+    }
+    Ok(())
+}
+
+/// Does nothing for a while but answer pings; returns how busy the server is
+/// then, in percent.
+fn rest(client: &mut Client, script: &mut impl Script, server: &Server) -> Result<f64> {
+    let meter = Meter::start(server.process)?;
+    client.turn_until(script, Instant::now() + QUIET)?;
+    Ok(meter.stop()?.server_busy())
+}
+
+/// Connections that never say who they are.
+#[derive(Default)]
+struct Silent {
+    ready: usize,
+}
+
+impl Script for Silent {
+    fn opened(&mut self, _links: &mut Links, _link: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn message(&mut self, _: &mut Links, _: usize, payload: &[u8], _: u64) -> Result<()> {
+        self.ready += usize::from(command(payload) == b"idyou");
+        super::refused(payload)
+    }
+
+    fn ready(&self) -> usize {
+        self.ready
+    }
+}

@@ -1,0 +1,168 @@
+//! `turntable bench`: what this server does, and at what cost, in figures.
+//!
+//! Each scenario drives a server over real sockets: one that it starts on a
+//! core of its own, or one that runs already. The client is one loop on
+//! another core ([`client`]); it says how busy that core was, since figures of
+//! a client without a spare second are its own. Processor time and memory are
+//! the server's alone, from `/proc` ([`process`]). `docs/benchmarks.md` tells
+//! the method.
+
+mod client;
+mod crowd;
+mod dialect;
+mod error;
+mod fanout;
+mod floor;
+mod frame;
+mod histogram;
+mod idle;
+mod meter;
+mod presence;
+mod process;
+mod report;
+mod rooms;
+mod server;
+mod stamp;
+
+pub use dialect::Dialect;
+pub use error::BenchError;
+pub use fanout::FanoutArgs;
+pub use idle::IdleArgs;
+pub use presence::PresenceArgs;
+pub use rooms::RoomsArgs;
+
+use report::Table;
+use server::Server;
+
+/// Arguments of `turntable bench`.
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    /// What to measure
+    #[command(subcommand)]
+    pub scenario: Scenario,
+    /// Measure a server that runs already (ws://HOST:PORT/PATH) instead of
+    /// starting one
+    #[arg(long, global = true)]
+    pub url: Option<String>,
+    /// The process of the server at --url, where it cannot be found
+    #[arg(long, global = true, requires = "url")]
+    pub server_pid: Option<u32>,
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What can be measured.
+#[derive(Debug, clap::Subcommand)]
+pub enum Scenario {
+    /// Every scenario, as docs/benchmarks.md shows them
+    All,
+    /// One channel, many subscribers: what a delivery costs
+    Fanout(FanoutArgs),
+    /// Many games at once: how late an action reaches the others
+    Rooms(RoomsArgs),
+    /// Memory of connections that say nothing
+    Idle(IdleArgs),
+    /// Friends that come and go: a storm, then churn
+    Presence(PresenceArgs),
+    /// The bare loop that `fanout --floor` compares with
+    #[command(hide = true)]
+    FloorServer,
+}
+
+/// Runs a benchmark and prints what it found on standard output.
+///
+/// # Errors
+/// Where a server cannot be started, breaks off or does not answer.
+pub fn run(args: &BenchArgs) -> Result<(), BenchError> {
+    if matches!(args.scenario, Scenario::FloorServer) {
+        return floor::serve_process();
+    }
+    if !server::pin_client() {
+        eprintln!("bench: the client cannot be pinned to a core of its own");
+    }
+    let running = match &args.url {
+        Some(url) => Some(Server::running(url, args.server_pid)?),
+        None => None,
+    };
+    let running = running.as_ref();
+    let mut tables = Vec::new();
+    let mut done = |table: Table| {
+        if !args.json {
+            print!("{}", table.markdown());
+        }
+        tables.push(table.json());
+    };
+    match &args.scenario {
+        Scenario::All => all(running, &mut done)?,
+        Scenario::Fanout(args) => done(fanout::run(args, running)?),
+        Scenario::Rooms(args) => {
+            let mut table = rooms::table();
+            rooms::run(args, running, &mut table)?;
+            done(table);
+        }
+        Scenario::Idle(args) => {
+            let mut table = idle::table();
+            idle::run(args, running, &mut table)?;
+            done(table);
+        }
+        Scenario::Presence(args) => presence::run(args, running)?.into_iter().for_each(done),
+        Scenario::FloorServer => {}
+    }
+    if args.json {
+        println!("{}", serde_json::Value::Array(tables));
+    }
+    Ok(())
+}
+
+/// Every scenario with its usual arguments. Each starts a server of its own,
+/// so that none pays for what another left behind.
+fn all(running: Option<&Server>, done: &mut impl FnMut(Table)) -> Result<(), BenchError> {
+    done(fanout::run(&FanoutArgs::default(), running)?);
+    let mut table = rooms::table();
+    let few = RoomsArgs::default();
+    rooms::run(&few, running, &mut table)?;
+    if running.is_none() {
+        rooms::run(
+            &RoomsArgs {
+                tick: 20,
+                ..few.clone()
+            },
+            None,
+            &mut table,
+        )?;
+        let many = RoomsArgs {
+            rooms: 400,
+            tick: 20,
+            ..few
+        };
+        rooms::run(&many, None, &mut table)?;
+    }
+    done(table);
+    let mut table = idle::table();
+    let silent = IdleArgs::default();
+    idle::run(&silent, running, &mut table)?;
+    idle::run(
+        &IdleArgs {
+            users: true,
+            ..silent
+        },
+        running,
+        &mut table,
+    )?;
+    done(table);
+    presence::run(&PresenceArgs::default(), running)?
+        .into_iter()
+        .for_each(done);
+    Ok(())
+}
+
+/// An error message from the server ends a benchmark: its figures would be of
+/// refusals. Other messages that a script has no use for are passed over.
+fn refused(payload: &[u8]) -> Result<(), BenchError> {
+    if dialect::command(payload) == b"error" {
+        let text = String::from_utf8_lossy(payload).into_owned();
+        return Err(BenchError::Conversation(text));
+    }
+    Ok(())
+}

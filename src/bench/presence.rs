@@ -1,0 +1,218 @@
+//! Presence: a storm of users that connect at once, then churn.
+//!
+//! In the storm connections begin evenly over the time given; it is over when
+//! every user was told that every friend is online. In the churn users leave
+//! with `bye` and come back a second later; the time from a user's change to
+//! each of its friends that is told of it is a latency.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::client::Client;
+use super::crowd::{Crowd, Whereabouts};
+use super::error::BenchError;
+use super::idle::settle;
+use super::meter::Meter;
+use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
+use super::server::Server;
+
+type Result<T> = std::result::Result<T, BenchError>;
+
+/// How long one who left stays away.
+const ABSENCE: Duration = Duration::from_secs(1);
+/// How long users are left alone between storm and churn.
+const CALM: Duration = Duration::from_secs(2);
+
+/// Arguments of `turntable bench presence`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PresenceArgs {
+    /// Users, each on a connection of its own
+    #[arg(long, default_value_t = 5000)]
+    pub users: usize,
+    /// Friends of each user
+    #[arg(long, default_value_t = 50)]
+    pub friends: usize,
+    /// All connect within so many ms
+    #[arg(long, default_value_t = 2000)]
+    pub within_ms: u64,
+    /// Percent of the users that leave, and as many that come back, in each
+    /// second after the storm; 0 for none
+    #[arg(long, default_value_t = 5.0)]
+    pub churn: f64,
+    /// Seconds of churn
+    #[arg(long, default_value_t = 10.0)]
+    pub seconds: f64,
+}
+
+impl Default for PresenceArgs {
+    fn default() -> Self {
+        Self {
+            users: 5000,
+            friends: 50,
+            within_ms: 2000,
+            churn: 5.0,
+            seconds: 10.0,
+        }
+    }
+}
+
+/// Runs the scenario: a table for the storm, and one for the churn.
+///
+/// # Errors
+/// Where the server cannot be started or breaks off.
+#[allow(clippy::cast_precision_loss)]
+pub(super) fn run(args: &PresenceArgs, server: Option<&Server>) -> Result<Vec<Table>> {
+    let started;
+    let server = match server {
+        Some(server) => server,
+        None => {
+            started = Server::start(&[])?;
+            &started
+        }
+    };
+    let mut client = Client::new()?;
+    let mut crowd = Crowd::new(args.users, args.friends)?;
+    let meter = Meter::start(server.process)?;
+    let (connecting, settling) = storm(&mut client, &mut crowd, args, server)?;
+    let cost = meter.stop()?;
+    let mut storm = Table::new(
+        "Presence: storm",
+        [
+            "users",
+            "friends",
+            "connecting_ms",
+            "right_after_last_ms",
+            "cpu_s",
+            "server_busy_percent",
+            "client_busy_percent",
+            "rss_mb",
+        ],
+    );
+    storm.row([
+        Cell::count(args.users as u64),
+        Cell::count(args.friends as u64),
+        Cell::Number(connecting.as_secs_f64() * 1000.0, 0),
+        Cell::Number(settling.as_secs_f64() * 1000.0, 0),
+        Cell::Number(cost.server_cpu, 2),
+        Cell::Number(cost.server_busy(), 0),
+        Cell::Number(cost.client_busy(), 0),
+        Cell::Number(server.process.rss_bytes()? as f64 / 1e6, 1),
+    ]);
+    if args.churn <= 0.0 {
+        return Ok(vec![storm]);
+    }
+
+    client.turn_until(&mut crowd, Instant::now() + CALM)?;
+    crowd.latency_us.clear();
+    crowd.notifications = 0;
+    let meter = Meter::start(server.process)?;
+    let changes = churn(&mut client, &mut crowd, args, server)?;
+    let cost = meter.stop()?;
+    let mut churn = Table::new(
+        "Presence: churn",
+        ["users", "percent_per_s", "changes", "notifications_per_s"]
+            .into_iter()
+            .chain(LATENCY_COLUMNS)
+            .chain([
+                "cpu_s_per_million",
+                "server_busy_percent",
+                "client_busy_percent",
+            ]),
+    );
+    let mut row = vec![
+        Cell::count(args.users as u64),
+        Cell::Number(args.churn, 1),
+        Cell::count(changes),
+        Cell::Number(cost.rate(crowd.notifications), 0),
+    ];
+    row.extend(latency_cells(&crowd.latency_us));
+    row.extend([
+        Cell::Number(cost.per_million(crowd.notifications), 2),
+        Cell::Number(cost.server_busy(), 0),
+        Cell::Number(cost.client_busy(), 0),
+    ]);
+    churn.row(row);
+    churn.note("All came back, and everybody's view was right at the end.");
+    Ok(vec![storm, churn])
+}
+
+/// Connects everybody; returns how long the beginning of connections took,
+/// and the time from the last of them until everybody's view was right.
+fn storm(
+    client: &mut Client,
+    crowd: &mut Crowd,
+    args: &PresenceArgs,
+    server: &Server,
+) -> Result<(Duration, Duration)> {
+    let start = Instant::now();
+    let interval = Duration::from_millis(args.within_ms).div_f64(args.users.max(1) as f64);
+    let mut due = start;
+    while client.links.len() < args.users {
+        while due <= Instant::now() && client.links.len() < args.users {
+            client.links.connect(&server.address)?;
+            due += interval;
+        }
+        let wait = due.saturating_duration_since(Instant::now());
+        client.turn(crowd, wait)?;
+    }
+    let last = Instant::now();
+    settle(client, crowd)?;
+    Ok((last - start, last.elapsed()))
+}
+
+/// Has users leave and come back; returns how many changes that were.
+fn churn(
+    client: &mut Client,
+    crowd: &mut Crowd,
+    args: &PresenceArgs,
+    server: &Server,
+) -> Result<u64> {
+    let start = Instant::now();
+    let per_second = args.users as f64 * args.churn / 100.0;
+    let interval = Duration::from_secs_f64(1.0 / per_second);
+    let (mut due, mut changes, mut next) = (start, 0, 0);
+    // A prime step passes through all users before it comes back to the first.
+    let step = if args.users.is_multiple_of(7919) {
+        1
+    } else {
+        7919
+    };
+    let mut away: VecDeque<(Instant, usize)> = VecDeque::new();
+    let until = start + Duration::from_secs_f64(args.seconds);
+    loop {
+        let now = Instant::now();
+        if now >= until && away.is_empty() && crowd.all_right() {
+            return Ok(changes);
+        }
+        if now >= until + Duration::from_secs(30) {
+            return Err(BenchError::Timeout {
+                waited_for: format!("the right view of {} users after the churn", crowd.wrong()),
+                seconds: 30,
+            });
+        }
+        while due <= now && due < until {
+            next = (next + step) % args.users;
+            due += interval;
+            if crowd.whereabouts(next) == Whereabouts::There {
+                crowd.leave(&mut client.links, next)?;
+                away.push_back((now + ABSENCE, next));
+                changes += 1;
+            }
+        }
+        while let Some((back, user)) = away.front().copied().filter(|(back, _)| *back <= now) {
+            away.pop_front();
+            if crowd.whereabouts(user) == Whereabouts::Gone {
+                crowd.come(user);
+                client.links.reconnect(user, &server.address)?;
+                changes += 1;
+            } else {
+                // Its connection is not closed yet.
+                away.push_back((back + ABSENCE, user));
+            }
+        }
+        let next_due = if due < until { due } else { now + CALM };
+        let next_back = away.front().map_or(next_due, |(back, _)| *back);
+        let wait = next_due.min(next_back).saturating_duration_since(now);
+        client.turn(crowd, wait.min(Duration::from_millis(20)))?;
+    }
+}

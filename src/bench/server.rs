@@ -1,0 +1,200 @@
+//! The server under test: one that runs already, or a child on a core of its
+//! own.
+//!
+//! Server and client get a core each, so that neither's work is counted as the
+//! other's and the ratios of two servers mean something. Pinning is done by
+//! the program `taskset`; where it is missing, the benchmark says so and goes
+//! on.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use super::client::Address;
+use super::error::BenchError;
+use super::process::Process;
+
+/// The core of the server.
+const SERVER_CORE: usize = 0;
+/// The core of the client.
+const CLIENT_CORE: usize = 1;
+/// Classes of commands with a rate limit each.
+const RATE_CLASSES: [&str; 7] = [
+    "PRESENCE", "ROOM", "GAME", "CHANNEL", "PUBLISH", "CALL", "TIME",
+];
+/// Settings of a server that is measured: one worker, free ports, and none of
+/// the limits that a benchmark from one address would run into.
+const SETTINGS: [(&str, &str); 3] = [
+    ("TURNTABLE_SERVER__LISTEN", "127.0.0.1:0"),
+    ("TURNTABLE_MANAGEMENT__LISTEN", "127.0.0.1:0"),
+    ("TURNTABLE_SERVER__WORKERS", "1"),
+];
+
+/// Puts the calling process on the client's core.
+///
+/// Returns whether that worked; it does not on a machine with one core.
+pub(super) fn pin_client() -> bool {
+    Command::new("taskset")
+        .args(["-p", "-c", &CLIENT_CORE.to_string()])
+        .arg(std::process::id().to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// A server to measure. A child is killed when this is dropped.
+pub(super) struct Server {
+    /// Where its WebSocket door is.
+    pub(super) address: Address,
+    /// Whose processor time and memory count.
+    pub(super) process: Process,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// A server that runs already, at `url` (`ws://HOST:PORT/PATH`). Without
+    /// a process id the one that listens there is looked for.
+    ///
+    /// # Errors
+    /// Where the URL is none, or no process of this machine listens there.
+    pub(super) fn running(url: &str, pid: Option<u32>) -> Result<Self, BenchError> {
+        let address = parse_url(url)?;
+        let process = match pid {
+            Some(pid) => Process { pid },
+            None => Process::listening_on(address.socket.port()).ok_or_else(|| {
+                BenchError::Usage(format!(
+                    "no process of this machine is seen to listen at {url}: \
+                     name it with --server-pid"
+                ))
+            })?,
+        };
+        Ok(Self {
+            address,
+            process,
+            child: None,
+        })
+    }
+
+    /// Starts this program's own server with some settings (environment
+    /// variables) beside the usual ones.
+    ///
+    /// # Errors
+    /// Where it cannot be started or never listens.
+    pub(super) fn start(settings: &[(&str, String)]) -> Result<Self, BenchError> {
+        let rates =
+            RATE_CLASSES.map(|class| (format!("TURNTABLE_LIMITS__{class}__PER_SECOND"), "0"));
+        let mut command = child_command(&["serve"])?;
+        command
+            .envs(SETTINGS)
+            .envs(rates)
+            .envs(settings.iter().map(|(name, value)| (name, value)));
+        Self::spawn(command, "server", "/ws")
+    }
+
+    /// Starts the bare loop of [`super::floor`].
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub(super) fn start_floor() -> Result<Self, BenchError> {
+        Self::spawn(child_command(&["bench", "floor-server"])?, "floor", "/")
+    }
+
+    fn spawn(mut command: Command, listener: &str, path: &str) -> Result<Self, BenchError> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(BenchError::doing(format!("starting {command:?}")))?;
+        let process = Process { pid: child.id() };
+        let stdout = child.stdout.take();
+        let mut server = Self {
+            address: Address {
+                socket: SocketAddr::from(([127, 0, 0, 1], 0)),
+                path: path.to_owned(),
+            },
+            process,
+            child: Some(child),
+        };
+        let mut lines = BufReader::new(stdout.into_iter().fold(
+            Box::new(std::io::empty()) as Box<dyn std::io::Read + Send>,
+            |_, stdout| Box::new(stdout),
+        ))
+        .lines();
+        let prefix = format!("listening {listener} http://");
+        let socket = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            line.strip_prefix(&prefix)?
+                .trim_end_matches('/')
+                .parse()
+                .ok()
+        });
+        server.address.socket = socket.ok_or_else(|| {
+            BenchError::Conversation(format!("{command:?} ended without listening"))
+        })?;
+        // The child would stall on a full pipe.
+        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// This program with other arguments, on the server's core where that can be.
+fn child_command(arguments: &[&str]) -> Result<Command, BenchError> {
+    let own = std::env::current_exe().map_err(BenchError::doing("finding this program"))?;
+    let has_taskset = Command::new("taskset")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok();
+    let mut command = if has_taskset {
+        // It replaces itself by the program: the process id stays.
+        let mut command = Command::new("taskset");
+        command.args(["-c", &SERVER_CORE.to_string()]).arg(own);
+        command
+    } else {
+        Command::new(own)
+    };
+    command.args(arguments);
+    Ok(command)
+}
+
+fn parse_url(url: &str) -> Result<Address, BenchError> {
+    let wrong = || BenchError::Usage(format!("--url wants ws://HOST:PORT/PATH, not {url:?}"));
+    let rest = url.strip_prefix("ws://").ok_or_else(wrong)?;
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, "ws"));
+    let socket = authority
+        .to_socket_addrs()
+        .map_err(BenchError::doing(format!("looking up {authority}")))?
+        .next()
+        .ok_or_else(wrong)?;
+    Ok(Address {
+        socket,
+        path: format!("/{path}"),
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_host_port_and_path() {
+        let address = parse_url("ws://127.0.0.1:8080/socket.io/?EIO=4").unwrap();
+        assert_eq!(address.socket, SocketAddr::from(([127, 0, 0, 1], 8080)));
+        assert_eq!(address.path, "/socket.io/?EIO=4");
+        assert_eq!(parse_url("ws://127.0.0.1:8080").unwrap().path, "/ws");
+        assert!(parse_url("http://127.0.0.1:8080/ws").is_err());
+        assert!(parse_url("ws://127.0.0.1/ws").is_err());
+    }
+}

@@ -1,0 +1,33 @@
+// The Playground's templates are those of the protocol, and its filter.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { passes } from "../../static/playground/frame-log.js";
+import { templates } from "../../static/playground/templates.js";
+
+const COMMANDS = [
+  "idme", "resume", "subscribe", "unsubscribe", "status", "joingame", "leavegame", "game", "declineinvite", "joinchannel",
+  "leavechannel", "publish", "call", "reply", "set", "provide", "time", "lookup", "authenticate", "bye",
+];
+
+test("there is a template for every client command, by its number", () => {
+  const rows = templates({ user: "1:1", friend: "1:2", session: "S", received: 3, now: 5 });
+  assert.deepEqual(rows.map(({ command }) => command), COMMANDS);
+  assert.deepEqual(rows.map(({ number }) => number), COMMANDS.map((_, index) => index + 1));
+  const data = Object.fromEntries(rows.map((row) => [row.command, row.data]));
+  assert.deepEqual(data.resume, { session: "S", received: 3 });
+  assert.deepEqual(data.game.actions[0], { timestamp: 5, from: "1:1", data: { strike_one: "1:2" } });
+  assert.equal(data.joingame.self, "1:1");
+});
+
+test("the filter takes words, refuses -words, and knows direction and clock traffic", () => {
+  const frame = { direction: "in", command: "userchange", text: '{"command":"userchange","data":{"1:2":"Busy"}}' };
+  const filter = { words: "", direction: "all", quiet: false };
+  assert.ok(passes(frame, filter));
+  assert.ok(passes(frame, { ...filter, words: "userchange busy" }));
+  assert.equal(passes(frame, { ...filter, words: "userchange offline" }), false);
+  assert.equal(passes(frame, { ...filter, words: "-busy" }), false);
+  assert.ok(passes(frame, { ...filter, words: "-offline" }));
+  assert.equal(passes(frame, { ...filter, direction: "out" }), false);
+  assert.equal(passes({ ...frame, command: "time" }, { ...filter, quiet: true }), false);
+});
