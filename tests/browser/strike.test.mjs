@@ -108,3 +108,10 @@ scene("fingers steer and fire", async ({ open }) => {
   await mel.until(() => window.__demo.world().players[0].shot !== null);
   await touch("touchEnd", []);
 });
+
+scene("a tap that is shorter than a frame fires", async ({ open }) => {
+  const mel = await open(`${GAME}&team=red`, { user: "1:100", viewport: { width: 390, height: 800 }, touch: true });
+  await inArena(mel);
+  await mel.see("fire").tap();
+  await mel.until(() => window.__demo.world().players[0].shot !== null);
+});
