@@ -66,7 +66,7 @@ impl Default for SessionSettings {
             identify_timeout_ms: 10_000,
             heartbeat_ms: 25_000,
             resume_ms: 60_000,
-            replay_bytes_max: 65_536,
+            replay_bytes_max: 262_144,
             outbox_bytes_max: 1_048_576,
             sessions_per_user_max: 32,
             rooms_max: 16,
