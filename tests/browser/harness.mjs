@@ -36,6 +36,9 @@ const SERVER_MS = 20_000;
 /** Lines of the server's log that a failed scene shows. */
 const LOG_LINES = 40;
 
+/** Our own environment but for settings of turntable: a scene gives its own. */
+const ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("TURNTABLE_")));
+
 const CHROMIUM_ARGS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -65,7 +68,7 @@ export class Server {
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         RUST_LOG: "info",
-        ...process.env,
+        ...ENVIRONMENT,
         ...this.settings,
         TURNTABLE_SERVER__LISTEN: this.listen,
         TURNTABLE_MANAGEMENT__LISTEN: this.management_listen,
