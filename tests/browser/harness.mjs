@@ -30,7 +30,7 @@ const PICTURES = join(ROOT, "target", "browser");
 /** How long a scene may take, ms. */
 const SCENE_MS = 120_000;
 /** How long an expected sight on a page is waited for, ms. */
-const SIGHT_MS = 15_000;
+const SIGHT_MS = 30_000;
 /** How long the server may take to listen, and to end, ms. */
 const SERVER_MS = 20_000;
 /** Lines of the server's log that a failed scene shows. */
