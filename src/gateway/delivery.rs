@@ -13,6 +13,9 @@ use crate::id::UserId;
 use crate::reason::CloseReason;
 use crate::wire::packet::{ErrorBody, LookupEntry, Presence, ReplyData, RequestId, ServerPacket};
 
+/// How often an operator's gauges are brought up to date, in ms.
+const SURVEY_MS: u64 = 5_000;
+
 impl Handler<Delivery> for Gateway {
     type Result = ();
 
@@ -329,12 +332,34 @@ impl Gateway {
         for timer in due {
             self.due(timer, now_ms);
         }
+        if now_ms >= self.surveyed_ms + SURVEY_MS {
+            self.surveyed_ms = now_ms;
+            self.survey();
+        }
+    }
+
+    /// Tells the operator what waits. Seldom, as it looks at every session.
+    fn survey(&mut self) {
+        let waiting: usize = self
+            .sessions
+            .occupied()
+            .filter_map(|slot| self.sessions.at(slot))
+            .map(|held| held.outbox.waiting_bytes())
+            .sum();
+        self.waiting_gauge.set(waiting as i64);
     }
 
     /// Writes to every socket that has something to be written.
     pub(super) fn flush(&mut self) {
-        while let Some(slot) = self.dirty.pop() {
-            self.flush_connection(slot);
+        // Writing may lose a connection, which may make others dirty.
+        while !self.dirty.is_empty() {
+            let mut dirty = std::mem::take(&mut self.dirty);
+            for slot in dirty.drain(..) {
+                self.flush_connection(slot);
+            }
+            if self.dirty.is_empty() {
+                self.dirty = dirty;
+            }
         }
         let tally = std::mem::take(&mut self.tally);
         let metrics = &self.context.metrics;

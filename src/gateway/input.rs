@@ -226,14 +226,16 @@ impl Gateway {
             .sessions
             .at(session)
             .is_some_and(|held| !held.session.rooms().is_empty());
-        let Some(key) = self.connections.key(slot) else {
+        let key = self.connections.key(slot);
+        let connection = self.connections.at_mut(slot);
+        let (true, Some(key), Some(connection)) = (is_in_room, key, connection) else {
             return;
         };
-        if !is_in_room {
+        if std::mem::replace(&mut connection.is_measured, true) {
             return;
         }
         // One ping at a time: an answer on its way is as good.
-        if self.connections.at(slot).is_some_and(|c| c.ping == 0) {
+        if connection.ping == 0 {
             self.ping(slot);
         }
         let at_ms = clock::now_ms() + self.settings().session.clock_ping_ms;
@@ -401,7 +403,6 @@ impl Gateway {
             }
             ClientPacket::JoinGame(join) => {
                 let channel = join.channel.clone();
-                let is_first = held.session.rooms().len() == 1;
                 let call = RoomCall::Join {
                     session: place,
                     user,
@@ -409,9 +410,7 @@ impl Gateway {
                     id,
                 };
                 directories.room(&channel, call);
-                if is_first {
-                    self.measure_clock(slot, session);
-                }
+                self.measure_clock(slot, session);
             }
             ClientPacket::LeaveGame(channel) => {
                 let call = RoomCall::Leave {

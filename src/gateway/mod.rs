@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use rustc_hash::FxHashMap;
 
 use crate::actor::directory::Directories;
@@ -181,6 +182,8 @@ pub struct Gateway {
     buffer: Box<[u8]>,
     mark: u32,
     presence_flushed_ms: u64,
+    surveyed_ms: u64,
+    waiting_gauge: Gauge,
     tally: Tally,
     commands: FxHashMap<&'static str, Counter>,
     is_draining: bool,
@@ -206,6 +209,7 @@ impl Gateway {
                 (*name, counter.clone())
             })
             .collect();
+        let waiting_gauge = context.metrics.waiting(worker);
         Ok(Self {
             worker,
             context,
@@ -227,6 +231,8 @@ impl Gateway {
             buffer: vec![0; READ_BYTES].into(),
             mark: 0,
             presence_flushed_ms: 0,
+            surveyed_ms: 0,
+            waiting_gauge,
             tally: Tally::default(),
             commands,
             is_draining: false,
