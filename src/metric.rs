@@ -19,6 +19,13 @@ pub struct Label {
     pub name: &'static str,
 }
 
+/// The label of what a worker counts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Worker {
+    /// Its number.
+    pub worker: u16,
+}
+
 /// All counters and gauges.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -46,8 +53,8 @@ pub struct Metrics {
     pub sent_bytes: Counter,
     /// Calls to write to a socket.
     pub writes: Counter,
-    /// Bytes that wait in outboxes now.
-    pub outbox_bytes: Gauge,
+    /// Bytes that wait in outboxes, by worker; some seconds old.
+    pub outbox_bytes: Family<Worker, Gauge>,
     /// Avatars, rooms and channels now.
     pub actors: Family<Label, Gauge>,
     /// Actors that were lost to a fault and made anew.
@@ -80,6 +87,12 @@ impl Metrics {
     #[must_use]
     pub fn actors(&self, name: &'static str) -> Gauge {
         self.actors.get_or_create(&Label { name }).clone()
+    }
+
+    /// The gauge of what waits in the outboxes of a worker.
+    #[must_use]
+    pub fn waiting(&self, worker: u16) -> Gauge {
+        self.outbox_bytes.get_or_create(&Worker { worker }).clone()
     }
 
     /// All of them under their public names.

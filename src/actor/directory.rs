@@ -307,6 +307,16 @@ impl Actor for Directory {
     type Context = Context<Self>;
 }
 
+impl Drop for Directory {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let worker = self.shared.worker;
+            log::error!("the directory of worker {worker} is lost to a fault; the server ends");
+            std::process::abort();
+        }
+    }
+}
+
 impl Handler<Call> for Directory {
     type Result = ();
 

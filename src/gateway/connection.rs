@@ -73,6 +73,11 @@ pub struct Connection {
     pub is_blocked: bool,
     /// Whether the socket has input that was not read.
     pub has_unread: bool,
+    /// Whether the other end has sent its last byte, which the socket tells
+    /// only once.
+    pub is_read_closed: bool,
+    /// Whether a timer measures the client's clock.
+    pub is_measured: bool,
     /// Whether a close frame is among the direct ones, or was.
     last_is_queued: bool,
 }
@@ -95,6 +100,8 @@ impl Connection {
             was_heard: true,
             is_blocked: false,
             has_unread: false,
+            is_read_closed: false,
+            is_measured: false,
             last_is_queued: false,
         }
     }

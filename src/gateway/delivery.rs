@@ -13,6 +13,9 @@ use crate::id::UserId;
 use crate::reason::CloseReason;
 use crate::wire::packet::{ErrorBody, LookupEntry, Presence, ReplyData, RequestId, ServerPacket};
 
+/// How often an operator's gauges are brought up to date, in ms.
+const SURVEY_MS: u64 = 5_000;
+
 impl Handler<Delivery> for Gateway {
     type Result = ();
 
@@ -75,6 +78,12 @@ impl Handler<Delivery> for Gateway {
             }
             Delivery::End { session } => {
                 if let Some(session) = self.slot(session) {
+                    // It may have been resumed meanwhile; its connection must
+                    // not be left with a slot that another session gets.
+                    let connection = self.sessions.at(session).and_then(|held| held.connection);
+                    if let Some(slot) = connection {
+                        self.close(slot, CloseReason::SessionExpired);
+                    }
                     self.end_session(session);
                 }
             }
@@ -329,12 +338,44 @@ impl Gateway {
         for timer in due {
             self.due(timer, now_ms);
         }
+        if now_ms >= self.surveyed_ms + SURVEY_MS {
+            self.surveyed_ms = now_ms;
+            self.survey();
+        }
+    }
+
+    /// Tells the operator what waits. Seldom, as it looks at every session.
+    fn survey(&mut self) {
+        let waiting: usize = self
+            .sessions
+            .occupied()
+            .filter_map(|slot| self.sessions.at(slot))
+            .map(|held| held.outbox.waiting_bytes())
+            .sum();
+        self.waiting_gauge.set(waiting as i64);
+    }
+
+    /// Whether any socket has something to be written.
+    pub(super) fn has_output(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Whether anything was read since the last call.
+    pub(super) fn had_input(&mut self) -> bool {
+        std::mem::take(&mut self.was_read)
     }
 
     /// Writes to every socket that has something to be written.
     pub(super) fn flush(&mut self) {
-        while let Some(slot) = self.dirty.pop() {
-            self.flush_connection(slot);
+        // Writing may lose a connection, which may make others dirty.
+        while !self.dirty.is_empty() {
+            let mut dirty = std::mem::take(&mut self.dirty);
+            for slot in dirty.drain(..) {
+                self.flush_connection(slot);
+            }
+            if self.dirty.is_empty() {
+                self.dirty = dirty;
+            }
         }
         let tally = std::mem::take(&mut self.tally);
         let metrics = &self.context.metrics;

@@ -48,6 +48,9 @@ impl Gateway {
             }
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
+            if let Some(connection) = self.connections.at_mut(slot) {
+                connection.is_read_closed |= event.is_read_closed() || event.is_error();
+            }
             self.read(slot);
         }
     }
@@ -92,10 +95,12 @@ impl Gateway {
                 }
                 Ok(Some(count)) => {
                     self.tally.received_bytes += count as u64;
+                    self.was_read = true;
+                    let is_read_closed = connection.is_read_closed;
                     self.feed(slot, buffer.get_mut(..count).unwrap_or_default());
                     // Read short of the buffer, the socket is empty, and tells
-                    // when it is not.
-                    if count < buffer.len() {
+                    // when it is not; but of its end it told already.
+                    if count < buffer.len() && !is_read_closed {
                         break;
                     }
                 }
@@ -226,14 +231,16 @@ impl Gateway {
             .sessions
             .at(session)
             .is_some_and(|held| !held.session.rooms().is_empty());
-        let Some(key) = self.connections.key(slot) else {
+        let key = self.connections.key(slot);
+        let connection = self.connections.at_mut(slot);
+        let (true, Some(key), Some(connection)) = (is_in_room, key, connection) else {
             return;
         };
-        if !is_in_room {
+        if std::mem::replace(&mut connection.is_measured, true) {
             return;
         }
         // One ping at a time: an answer on its way is as good.
-        if self.connections.at(slot).is_some_and(|c| c.ping == 0) {
+        if connection.ping == 0 {
             self.ping(slot);
         }
         let at_ms = clock::now_ms() + self.settings().session.clock_ping_ms;
@@ -401,7 +408,6 @@ impl Gateway {
             }
             ClientPacket::JoinGame(join) => {
                 let channel = join.channel.clone();
-                let is_first = held.session.rooms().len() == 1;
                 let call = RoomCall::Join {
                     session: place,
                     user,
@@ -409,9 +415,7 @@ impl Gateway {
                     id,
                 };
                 directories.room(&channel, call);
-                if is_first {
-                    self.measure_clock(slot, session);
-                }
+                self.measure_clock(slot, session);
             }
             ClientPacket::LeaveGame(channel) => {
                 let call = RoomCall::Leave {

@@ -183,28 +183,33 @@ impl Gateway {
         self.release(slot);
     }
 
-    /// Takes the session off a connection that ends.
+    /// Takes the session off a connection that ends; it waits to be resumed.
     fn part(&mut self, slot: u32) {
-        let Some(connection) = self.connections.at_mut(slot) else {
-            return;
-        };
-        match connection.phase {
-            Phase::Session(session) => {
-                if let Some(held) = self.sessions.at_mut(session) {
-                    connection.part(&held.outbox);
-                    held.connection = None;
-                    held.is_dirty = false;
-                    held.is_blocked = false;
-                }
+        let phase = self.connections.at(slot).map(|c| &c.phase);
+        if let Some(Phase::Identifying(session)) = phase {
+            let session = *session;
+            if let Some(connection) = self.connections.at_mut(slot) {
                 connection.phase = Phase::Closing;
-                self.drop_session(session);
             }
-            Phase::Identifying(session) => {
-                connection.phase = Phase::Closing;
-                self.end_session(session);
-            }
-            _ => {}
+            return self.end_session(session);
         }
+        if let Some(session) = self.unlink(slot) {
+            self.drop_session(session);
+        }
+    }
+
+    /// Takes the session off a connection, and says nobody. Returns it.
+    fn unlink(&mut self, slot: u32) -> Option<u32> {
+        let connection = self.connections.at_mut(slot)?;
+        let session = connection.session()?;
+        if let Some(held) = self.sessions.at_mut(session) {
+            connection.part(&held.outbox);
+            held.connection = None;
+            held.is_dirty = false;
+            held.is_blocked = false;
+        }
+        connection.phase = Phase::Closing;
+        Some(session)
     }
 
     /// Closes a connection with a reason. Its session may be resumed.
@@ -462,7 +467,9 @@ impl Gateway {
         };
         let before = self.sessions.at(session).and_then(|held| held.connection);
         if let Some(before) = before {
-            // The old connection is told first, and then the new one.
+            // The old connection is told first, and then the new one. Nobody
+            // else sees the change.
+            self.unlink(before);
             self.close(before, CloseReason::Replaced);
             self.flush_connection(before);
         }
@@ -474,13 +481,15 @@ impl Gateway {
             return expired(self, id);
         }
         held.connection = Some(slot);
-        held.dropped_ms = None;
+        let was_dropped = held.dropped_ms.take().is_some();
         held.active_ms = clock::now_ms();
         self.context.metrics.resumed.inc();
         log::debug!("{name:?} is resumed");
         self.begin(slot, session);
         self.welcome(slot, session, true, Vec::new(), id);
-        self.call_owners(session, true);
+        if was_dropped {
+            self.call_owners(session, true);
+        }
         if self
             .sessions
             .at(session)
@@ -499,13 +508,14 @@ impl Gateway {
         let Some(key) = self.sessions.key(session) else {
             return;
         };
-        if resume_ms == 0 {
-            return self.end_session(session);
-        }
         if let Some(held) = self.sessions.at_mut(session) {
             held.dropped_ms = Some(now_ms);
         }
+        // Its seats are kept even where the session itself is not.
         self.call_owners(session, false);
+        if resume_ms == 0 {
+            return self.end_session(session);
+        }
         self.wheel.set(now_ms + resume_ms, Timer::Expire(key));
     }
 
@@ -561,13 +571,7 @@ impl Gateway {
         if let Some(session) = session {
             // What was said before the goodbye is still to be heard.
             self.flush_connection(slot);
-            if let Some(held) = self.sessions.at_mut(session) {
-                if let Some(connection) = self.connections.at_mut(slot) {
-                    connection.part(&held.outbox);
-                    connection.phase = Phase::Closing;
-                }
-                held.connection = None;
-            }
+            self.unlink(slot);
             self.end_session(session);
         }
         self.close(slot, CloseReason::Bye);
@@ -588,7 +592,10 @@ impl Gateway {
             }
             Timer::Heartbeat(key) => self.heartbeat(key, now_ms),
             Timer::ClockPing(key) => {
-                let session = self.live(key).and_then(|connection| connection.session());
+                let session = self.live(key).and_then(|connection| {
+                    connection.is_measured = false;
+                    connection.session()
+                });
                 if let Some(session) = session {
                     self.measure_clock(key.slot, session);
                 }

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use rustc_hash::FxHashMap;
 
 use crate::actor::directory::Directories;
@@ -179,8 +180,12 @@ pub struct Gateway {
     /// Connections with input that was not read.
     unread: Vec<u32>,
     buffer: Box<[u8]>,
+    /// Whether anything was read in this turn.
+    was_read: bool,
     mark: u32,
     presence_flushed_ms: u64,
+    surveyed_ms: u64,
+    waiting_gauge: Gauge,
     tally: Tally,
     commands: FxHashMap<&'static str, Counter>,
     is_draining: bool,
@@ -206,6 +211,7 @@ impl Gateway {
                 (*name, counter.clone())
             })
             .collect();
+        let waiting_gauge = context.metrics.waiting(worker);
         Ok(Self {
             worker,
             context,
@@ -225,8 +231,11 @@ impl Gateway {
             over: Vec::new(),
             unread: Vec::new(),
             buffer: vec![0; READ_BYTES].into(),
+            was_read: false,
             mark: 0,
             presence_flushed_ms: 0,
+            surveyed_ms: 0,
+            waiting_gauge,
             tally: Tally::default(),
             commands,
             is_draining: false,

@@ -29,12 +29,12 @@ impl Portal {
     /// Whether the claim to be `user` stands.
     ///
     /// # Errors
-    /// `unauthorized`, or `forbidden` for a realm that may not come in.
+    /// `unauthorized`.
     pub fn identify(&self, user: &UserId, _credentials: Option<&Payload>) -> Result<(), ErrorBody> {
         let realms = &self.settings.realms;
         if !realms.is_empty() && !realms.iter().any(|realm| realm == user.realm()) {
             return Err(ErrorBody::new(
-                ErrorCode::Forbidden,
+                ErrorCode::Unauthorized,
                 "users of this realm may not come in here",
             ));
         }
@@ -66,7 +66,7 @@ mod tests {
         assert!(portal(true, &[]).identify(&user, None).is_ok());
         assert!(portal(true, &["fb"]).identify(&user, None).is_ok());
         let code = |portal: Portal| portal.identify(&user, None).unwrap_err().code;
-        assert_eq!(code(portal(true, &["1"])), ErrorCode::Forbidden);
+        assert_eq!(code(portal(true, &["1"])), ErrorCode::Unauthorized);
         assert_eq!(code(portal(false, &[])), ErrorCode::Unauthorized);
     }
 }

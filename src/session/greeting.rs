@@ -87,20 +87,17 @@ impl Greeting {
                 )),
             },
             ClientPacket::Bye => Ok(GreetingStep::Bye),
-            other => Err(self.refuse(
-                ErrorBody::new(
-                    ErrorCode::NotIdentified,
-                    "say who you are first, with idme or resume; only time is answered before",
-                )
-                .of(other.name()),
-                now_ms,
-                settings,
-            )),
+            other => Err(self.refuse(not_identified(other.name()), now_ms, settings)),
         }
     }
 
-    /// Charges an error to the connection's budget.
+    /// Charges an error to the connection's budget. What is wrong with a command
+    /// that has to wait anyhow is not looked at yet.
     pub fn refuse(&mut self, error: ErrorBody, now_ms: u64, settings: &SessionSettings) -> Refusal {
+        let error = match error.command {
+            None | Some("idme" | "resume" | "time" | "bye") => error,
+            Some(waiting) => not_identified(waiting),
+        };
         refuse_or_close(
             &mut self.errors,
             settings.error_budget(),
@@ -109,4 +106,12 @@ impl Greeting {
             now_ms,
         )
     }
+}
+
+fn not_identified(command: &'static str) -> ErrorBody {
+    ErrorBody::new(
+        ErrorCode::NotIdentified,
+        "say who you are first, with idme or resume; only time is answered before",
+    )
+    .of(command)
 }

@@ -30,11 +30,14 @@ const PICTURES = join(ROOT, "target", "browser");
 /** How long a scene may take, ms. */
 const SCENE_MS = 120_000;
 /** How long an expected sight on a page is waited for, ms. */
-const SIGHT_MS = 15_000;
+const SIGHT_MS = 30_000;
 /** How long the server may take to listen, and to end, ms. */
 const SERVER_MS = 20_000;
 /** Lines of the server's log that a failed scene shows. */
 const LOG_LINES = 40;
+
+/** Our own environment but for settings of turntable: a scene gives its own. */
+const ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("TURNTABLE_")));
 
 const CHROMIUM_ARGS = [
   "--no-sandbox",
@@ -65,7 +68,7 @@ export class Server {
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         RUST_LOG: "info",
-        ...process.env,
+        ...ENVIRONMENT,
         ...this.settings,
         TURNTABLE_SERVER__LISTEN: this.listen,
         TURNTABLE_MANAGEMENT__LISTEN: this.management_listen,
