@@ -237,7 +237,7 @@ impl Node {
                     .app_data(web::Data::new(door))
                     .route("/ws", web::route().to(not_upgraded))
                     .route("/echo", web::route().to(not_upgraded))
-                    .default_service(web::get().to(pages::page));
+                    .default_service(web::to(pages::page));
                 HttpService::build()
                     .client_request_timeout(REQUEST_HEAD_TIMEOUT)
                     .tcp_nodelay(true)

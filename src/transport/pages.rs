@@ -3,7 +3,7 @@
 //! They are in the binary; a development build reads them from disk, so that
 //! an edit needs no build.
 
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -17,6 +17,13 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws
 
 /// Serves a file; a folder by its index.html.
 pub async fn page(request: HttpRequest) -> HttpResponse {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return HttpResponse::MethodNotAllowed()
+            .insert_header((header::ALLOW, "GET, HEAD"))
+            .json(serde_json::json!({
+                "error": {"code": "bad_message", "message": "pages are read with GET or HEAD"}
+            }));
+    }
     let path = request.path().trim_start_matches('/');
     let Some((name, file)) = find(path) else {
         return HttpResponse::NotFound().json(serde_json::json!({
@@ -63,11 +70,12 @@ fn answer(request: &HttpRequest, file: &EmbeddedFile) -> HttpResponse {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let tag = format!("\"{tag}\"");
-    let known = request
+    let is_known = request
         .headers()
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok());
-    let mut builder = if known == Some(tag.as_str()) {
+        .get_all(header::IF_NONE_MATCH)
+        .filter_map(|value| value.to_str().ok())
+        .any(|known| names(known, &tag));
+    let mut builder = if is_known {
         HttpResponse::NotModified()
     } else {
         HttpResponse::Ok()
@@ -78,7 +86,7 @@ fn answer(request: &HttpRequest, file: &EmbeddedFile) -> HttpResponse {
         .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::REFERRER_POLICY, "same-origin"));
-    if known == Some(tag.as_str()) {
+    if is_known {
         return builder.finish();
     }
     let kind = file.metadata.mimetype();
@@ -88,4 +96,12 @@ fn answer(request: &HttpRequest, file: &EmbeddedFile) -> HttpResponse {
         kind.to_owned()
     };
     builder.content_type(kind).body(file.data.to_vec())
+}
+
+/// Whether a list of tags (RFC 9110 section 13.1.2) names `tag`, compared
+/// weakly as that header wants it.
+fn names(list: &str, tag: &str) -> bool {
+    list.split(',')
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }

@@ -149,6 +149,19 @@ impl Client {
             .unwrap_or_else(|| panic!("the connection ended instead of a frame"))
     }
 
+    /// Takes what has come by now, and says whether the connection is over.
+    pub fn is_over(&mut self) -> bool {
+        let until = Instant::now() + Duration::from_millis(1);
+        loop {
+            match self.frame_until(until) {
+                Ok(Some(frame)) if frame.opcode == Opcode::CLOSE => return true,
+                Ok(Some(_)) => {}
+                Ok(None) => return true,
+                Err(error) => return error != ErrorKind::TimedOut,
+            }
+        }
+    }
+
     /// The next text frame; pings are answered.
     pub fn text(&mut self) -> String {
         loop {

@@ -1,0 +1,177 @@
+//! Readers that stop reading: closed at their bound, while memory stays and
+//! everybody else gets everything.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod support;
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::{Client, Frame, Opcode, Server};
+
+const MIB: u64 = 1024 * 1024;
+/// Long enough that a few hundred messages fill any socket's buffers.
+const PAYLOAD: usize = 60_000;
+
+fn on_channel(server: &Server, user: &str) -> Client {
+    let mut client = server.user(user);
+    client.command("joinchannel", json!({"channel": "busy"}));
+    client.expect("joined");
+    client
+}
+
+/// Publishes `count` messages, numbered from `from`, and sees each accepted.
+fn publish(publisher: &mut Client, from: usize, count: usize) {
+    let filler = "x".repeat(PAYLOAD);
+    for number in from..from + count {
+        let data = json!({"number": number, "filler": filler});
+        publisher.ask("publish", json!({"channel": "busy", "data": data}));
+    }
+}
+
+#[test]
+fn a_reader_that_stops_is_closed_and_others_get_everything_in_time() {
+    let server = Server::with(&[("limits.publish.per_second", "0")]);
+    let mut publisher = server.user("1:1");
+    let mut stopped: Vec<Client> = (0..5)
+        .map(|n| on_channel(&server, &format!("2:{n}")))
+        .collect();
+    let mut readers: Vec<Client> = (0..2)
+        .map(|n| on_channel(&server, &format!("3:{n}")))
+        .collect();
+    let before = server.resident_bytes();
+    let mut slowest = Duration::ZERO;
+    let mut offset = None;
+    // Far more than the sockets' buffers and the outboxes hold together.
+    for number in 0..900 {
+        let start = Instant::now();
+        publish(&mut publisher, number, 1);
+        for reader in &mut readers {
+            let message = reader.expect("message");
+            assert_eq!(message["data"]["number"], number);
+        }
+        slowest = slowest.max(start.elapsed());
+        let next = number as u64;
+        let first = *offset.get_or_insert(next);
+        assert_eq!(first, 0);
+    }
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(
+        grown < 24 * MIB,
+        "{} MiB for 5 that do not read",
+        grown / MIB
+    );
+    assert!(
+        slowest < Duration::from_secs(2),
+        "{slowest:?} for one message"
+    );
+    server.await_metric("turntable_connections_closed_total{name=\"too_slow\"}", 5.0);
+    // They read on, find what had been sent, and then why there is no more.
+    for client in &mut stopped {
+        assert_eq!(client.close_code(), 4003);
+    }
+    server.await_metric("turntable_connections", 3.0);
+}
+
+#[test]
+fn what_a_slow_reader_got_before_its_close_has_no_hole() {
+    let server = Server::with(&[("limits.publish.per_second", "0")]);
+    let mut publisher = server.user("1:1");
+    let mut slow = on_channel(&server, "2:1");
+    publish(&mut publisher, 0, 400);
+    server.await_metric("turntable_connections_closed_total{name=\"too_slow\"}", 1.0);
+    let mut next = 0;
+    let code = loop {
+        let frame = slow.frame();
+        if let Some(code) = frame.close_code() {
+            break code;
+        }
+        let message: Value = serde_json::from_slice(&frame.payload).unwrap();
+        assert_eq!(message["data"]["data"]["number"], next, "in order, whole");
+        next += 1;
+    };
+    assert_eq!(code, 4003);
+    assert!((1..400).contains(&next), "{next} messages");
+}
+
+#[test]
+fn presence_merges_while_a_reader_is_blocked() {
+    let server = Server::with(&[
+        ("limits.publish.per_second", "0"),
+        ("limits.presence.per_second", "0"),
+        ("session.outbox_bytes_max", "1073741824"),
+        ("presence.coalesce_ms", "0"),
+    ]);
+    let mut publisher = server.user("1:1");
+    let mut friend = server.user("3:1");
+    let mut blocked = on_channel(&server, "2:1");
+    blocked.subscribe(&["3:1", "3:2"]);
+    publish(&mut publisher, 0, 300);
+    for _ in 0..300 {
+        friend.ask("status", json!("busy"));
+        friend.ask("status", json!("idle"));
+    }
+    let _too = server.user("3:2");
+    let (mut messages, mut changes, mut state) = (0, 0, json!({}));
+    while messages < 300 || state != json!({"3:1": "idle", "3:2": "online"}) {
+        let message = blocked.next();
+        match message["command"].as_str().unwrap() {
+            "message" => messages += 1,
+            "userchange" => {
+                changes += 1;
+                for (user, now) in message["data"].as_object().unwrap() {
+                    state[user] = now.clone();
+                }
+            }
+            other => panic!("{other}"),
+        }
+    }
+    assert!(changes <= 20, "{changes} messages for 601 changes");
+    blocked.expect_none();
+}
+
+#[test]
+fn an_echo_that_nobody_reads_is_bounded() {
+    let server = Server::with(&[("server.echo", "true")]);
+    let mut client = server.echo();
+    let before = server.resident_bytes();
+    let frame = Frame::new(Opcode::BINARY, vec![7; PAYLOAD]).masked();
+    // What comes behind its close is read and dropped, or not taken any more.
+    client
+        .stream
+        .set_write_timeout(Some(Duration::from_secs(2)))
+        .unwrap();
+    for _ in 0..1_000 {
+        if client.stream.write_all(&frame).is_err() {
+            break;
+        }
+    }
+    server.await_metric("turntable_connections_closed_total{name=\"too_slow\"}", 1.0);
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(grown < 16 * MIB, "{} MiB", grown / MIB);
+}
+
+#[test]
+fn pings_whose_answers_nobody_reads_are_bounded() {
+    let server = Server::with(&[("session.outbox_bytes_max", "131072")]);
+    let mut client = server.user("1:1");
+    let mut other = server.user("1:2");
+    let before = server.resident_bytes();
+    let pings = Frame::new(Opcode::PING, vec![7; 125])
+        .masked()
+        .repeat(1_000);
+    client
+        .stream
+        .set_write_timeout(Some(Duration::from_secs(2)))
+        .unwrap();
+    for _ in 0..250 {
+        if client.stream.write_all(&pings).is_err() {
+            break;
+        }
+    }
+    server.await_metric("turntable_connections_closed_total{name=\"too_slow\"}", 1.0);
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(grown < 16 * MIB, "{} MiB", grown / MIB);
+    other.expect_nothing_before_an_answer();
+}
