@@ -10,7 +10,7 @@
 mod line;
 mod support;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use line::{Line, resume};
 use support::{Client, Frame, Server};
