@@ -28,9 +28,11 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const PICTURES = join(ROOT, "target", "browser");
 
 /** How long a scene may take, ms. */
-const SCENE_MS = 120_000;
+const SCENE_MS = 240_000;
 /** How long an expected sight on a page is waited for, ms. */
 const SIGHT_MS = 30_000;
+/** How long a page may take to load; with it begins a cold Chromium, ms. */
+const LOAD_MS = 60_000;
 /** How long the server may take to listen, and to end, ms. */
 const SERVER_MS = 20_000;
 /** Lines of the server's log that a failed scene shows. */
@@ -235,6 +237,7 @@ export function scene(name, play, { settings = {} } = {}) {
         colorScheme: dark ? "dark" : "light",
       });
       context.setDefaultTimeout(SIGHT_MS);
+      context.setDefaultNavigationTimeout(LOAD_MS);
       const page = await context.newPage();
       await page.addInitScript(() => {
         document.addEventListener("securitypolicyviolation", (event) => {
