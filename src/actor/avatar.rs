@@ -68,7 +68,7 @@ pub enum AvatarCall {
         changes: AttributeChanges,
         id: Option<RequestId>,
     },
-    /// A message for every connected session.
+    /// A message for every session; one that dropped gets it when it is resumed.
     Tell(ServerPacket),
 }
 
@@ -178,7 +178,7 @@ impl Avatar {
             channel: channel.clone(),
             from: from.clone(),
         };
-        if !self.tell(&packet) {
+        if !self.tell_connected(&packet) {
             let invite = KeptInvite {
                 channel,
                 from,
@@ -190,7 +190,7 @@ impl Avatar {
     }
 
     /// Whether anybody was there to be told.
-    fn tell(&self, packet: &ServerPacket) -> bool {
+    fn tell_connected(&self, packet: &ServerPacket) -> bool {
         let mut told = false;
         for session in self.model.connected() {
             self.shared.send(session, packet.clone(), None);
@@ -317,7 +317,9 @@ impl Handler<AvatarCall> for Avatar {
                 Err(error) => self.shared.refuse(session, error.of("set"), id),
             },
             AvatarCall::Tell(packet) => {
-                self.tell(&packet);
+                for session in self.model.sessions() {
+                    self.shared.send(session, packet.clone(), None);
+                }
             }
         }
         self.settle(ctx);

@@ -78,6 +78,12 @@ impl Handler<Delivery> for Gateway {
             }
             Delivery::End { session } => {
                 if let Some(session) = self.slot(session) {
+                    // It may have been resumed meanwhile; its connection must
+                    // not be left with a slot that another session gets.
+                    let connection = self.sessions.at(session).and_then(|held| held.connection);
+                    if let Some(slot) = connection {
+                        self.close(slot, CloseReason::SessionExpired);
+                    }
                     self.end_session(session);
                 }
             }
@@ -347,6 +353,16 @@ impl Gateway {
             .map(|held| held.outbox.waiting_bytes())
             .sum();
         self.waiting_gauge.set(waiting as i64);
+    }
+
+    /// Whether any socket has something to be written.
+    pub(super) fn has_output(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Whether anything was read since the last call.
+    pub(super) fn had_input(&mut self) -> bool {
+        std::mem::take(&mut self.was_read)
     }
 
     /// Writes to every socket that has something to be written.

@@ -2,7 +2,7 @@
 //!
 //! One actix actor per worker, and the only thing that writes to sockets.
 //! Bytes come in through its own poll (`turn`), become commands (`input`) and
-//! go to their owners; what the owners say comes back as one [`Delivery`] per
+//! go to their owners; what the owners say comes back as one delivery per
 //! worker (`delivery`), is encoded once and put into the outboxes of those who
 //! listen. At the end of each turn of the loop every socket with something to
 //! write is written to once.
@@ -10,13 +10,16 @@
 //! If a gateway dies its worker's sockets are lost with it, so the process
 //! ends rather than go on half dead.
 
+pub mod adopt;
 pub mod census;
 pub mod connection;
+mod deadline;
 mod delivery;
+mod dispatch;
 pub mod frame;
 mod input;
 mod interest;
-pub mod lifecycle;
+mod lifecycle;
 pub mod peers;
 pub mod slots;
 pub mod topic;
@@ -180,6 +183,8 @@ pub struct Gateway {
     /// Connections with input that was not read.
     unread: Vec<u32>,
     buffer: Box<[u8]>,
+    /// Whether anything was read in this turn.
+    was_read: bool,
     mark: u32,
     presence_flushed_ms: u64,
     surveyed_ms: u64,
@@ -229,6 +234,7 @@ impl Gateway {
             over: Vec::new(),
             unread: Vec::new(),
             buffer: vec![0; READ_BYTES].into(),
+            was_read: false,
             mark: 0,
             presence_flushed_ms: 0,
             surveyed_ms: 0,

@@ -86,10 +86,15 @@ impl Room {
         let Some(member) = self.members.get_mut(user) else {
             return Vec::new();
         };
-        if member.forget(session) && !member.is_connected() {
-            return self.remove(slice::from_ref(user), None, now_ms);
+        if !member.sessions().any(|known| known == session) {
+            return Vec::new();
         }
-        Vec::new()
+        let is_gone = member.forget(session) && !member.is_connected();
+        let mut effects = vec![Effect::Detach(session)];
+        if is_gone {
+            effects.extend(self.remove(slice::from_ref(user), None, now_ms));
+        }
+        effects
     }
 
     /// An operator sends a user away.

@@ -185,7 +185,6 @@ impl World {
             Input::End { slot } => {
                 let ended = self.session(slot);
                 let effects = (self.room).session_ended(ended, &player(slot % USERS), now_ms);
-                self.topic.remove(&ended);
                 *self.generations.entry(slot).or_insert(0) += 1;
                 Ok((None, effects))
             }

@@ -93,8 +93,11 @@ fn a_reloaded_page_is_back_in_its_seat() {
     assert_eq!(effects[1], Effect::Attach(session(3)));
     assert_eq!(joined(&effects).team.as_deref(), Some("blue"));
     assert_eq!(effects.len(), 3, "{effects:?}");
-    // The old session is forgotten without a word.
-    assert_eq!(room.session_ended(session(2), &user("1:2"), NOW), []);
+    // The old session is forgotten without a word to the others.
+    assert_eq!(
+        room.session_ended(session(2), &user("1:2"), NOW),
+        [Effect::Detach(session(2))]
+    );
     assert_eq!(room.members().len(), 2);
 }
 
@@ -104,6 +107,10 @@ fn a_member_is_there_while_any_of_its_sessions_is() {
     room.must_join(1, "1:1");
     room.must_join(2, "1:1");
     assert_eq!(room.session_detached(session(1), &user("1:1"), NOW), []);
+    assert_eq!(
+        room.session_ended(session(1), &user("1:1"), NOW),
+        [Effect::Detach(session(1))]
+    );
     assert_eq!(room.session_ended(session(1), &user("1:1"), NOW), []);
     assert_eq!(
         room.session_detached(session(2), &user("1:1"), NOW),
@@ -118,11 +125,18 @@ fn a_clean_end_of_the_last_session_leaves_at_once() {
     room.must_join(2, "1:2");
     assert_eq!(
         room.session_ended(session(2), &user("1:2"), NOW),
-        [changed(&[("1:2", Left)]), Effect::LeftGame(user("1:2"))]
+        [
+            Effect::Detach(session(2)),
+            changed(&[("1:2", Left)]),
+            Effect::LeftGame(user("1:2"))
+        ]
     );
     // One that was not resumed in time keeps the seat until that runs out.
     room.session_detached(session(1), &user("1:1"), NOW);
-    assert_eq!(room.session_ended(session(1), &user("1:1"), NOW + 1), []);
+    assert_eq!(
+        room.session_ended(session(1), &user("1:1"), NOW + 1),
+        [Effect::Detach(session(1))]
+    );
     assert_eq!(room.members().len(), 1);
 }
 
