@@ -87,6 +87,12 @@ impl Dialect {
         }
     }
 
+    /// What is said before a connection is closed, where a closed connection
+    /// alone would leave a session behind that goes on to be delivered to.
+    pub(super) fn farewell(self) -> Option<String> {
+        (self == Self::Turntable).then(|| message("bye", &json!({})))
+    }
+
     /// The text that has `data` sent to all.
     pub(super) fn publication(self, data: &str) -> String {
         match self {

@@ -5,29 +5,24 @@
 //! loop: messages are published at a rate, whatever has come back. The
 //! publisher is the first subscriber.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::client::{Client, Links, Script};
-use super::dialect::{Dialect, Step};
+use super::channel::{Channel, DRAIN_SECONDS, Pace};
+use super::client::Client;
+use super::dialect::Dialect;
 use super::error::BenchError;
-use super::frame::ClientFrame;
 use super::histogram::Histogram;
-use super::meter::{Cost, Meter};
+use super::meter::{Cost, LOAD_COLUMNS, Meter};
 use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
 use super::server::Server;
-use super::stamp::{BLANK, Finder, Stamp};
 
 type Result<T> = std::result::Result<T, BenchError>;
 
 /// How long the server is warmed up before each measurement.
 const WARM_UP: Duration = Duration::from_millis(500);
-/// How long the last deliveries may take to come.
-const DRAIN_SECONDS: u64 = 10;
 /// Messages that may be out at once in the open loop; beyond them the server
 /// has lost the race, and publishing pauses.
 const OPEN_LOOP_MAX: usize = 16_384;
-const PUBLISHER: usize = 0;
 
 /// Arguments of `turntable bench fanout`.
 #[derive(Clone, Debug, clap::Args)]
@@ -41,7 +36,7 @@ pub struct FanoutArgs {
     /// Bytes of the published data
     #[arg(long, default_value_t = 128)]
     pub bytes: usize,
-    /// Seconds of each measurement
+    /// Seconds of measuring for each row, over all its turns
     #[arg(long, default_value_t = 5.0)]
     pub seconds: f64,
     /// Publish this many messages a second instead (open loop)
@@ -50,9 +45,9 @@ pub struct FanoutArgs {
     /// Measure a bare epoll loop too, by turns, and tell the ratio
     #[arg(long)]
     pub floor: bool,
-    /// How many times each server has its turn
-    #[arg(long, default_value_t = 1)]
-    pub rounds: usize,
+    /// How many times each server has its turn: 20 with --floor, 1 without
+    #[arg(long)]
+    pub rounds: Option<usize>,
     /// What the server at --url speaks
     #[arg(long, value_enum, default_value_t = Dialect::Turntable)]
     pub peer: Dialect,
@@ -67,19 +62,10 @@ impl Default for FanoutArgs {
             seconds: 5.0,
             rate: None,
             floor: true,
-            rounds: 3,
+            rounds: None,
             peer: Dialect::Turntable,
         }
     }
-}
-
-/// How messages are paced.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Pace {
-    /// So many are out at once.
-    Closed(usize),
-    /// So many go out in a second.
-    Open(f64),
 }
 
 /// What was seen of one server.
@@ -88,8 +74,6 @@ pub(super) struct Sample {
     pub(super) deliveries: u64,
     pub(super) cost: Cost,
     pub(super) latency_us: Histogram,
-    /// Bytes of a delivered message, without the frame's header.
-    message_bytes: usize,
     rss_bytes: u64,
     /// Deliveries that were missing or out of order.
     faults: u64,
@@ -117,12 +101,9 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
         ["server", "pace", "deliveries_per_s", "cpu_s_per_million"]
             .into_iter()
             .chain(LATENCY_COLUMNS)
-            .chain([
-                "rss_mb",
-                "server_busy_percent",
-                "client_busy_percent",
-                "faults",
-            ]),
+            .chain(["rss_mb"])
+            .chain(LOAD_COLUMNS)
+            .chain(["faults"]),
     );
     let paces: Vec<Pace> = match args.rate {
         Some(rate) => vec![Pace::Open(rate)],
@@ -133,41 +114,56 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
         Dialect::Broadcast => "broadcast",
         Dialect::SocketIo => "socket.io",
     };
-    let mut first_floor: Option<(Pace, f64)> = None;
+    let rounds = args
+        .rounds
+        .unwrap_or(if args.floor { 20 } else { 1 })
+        .max(1);
+    let turn = Duration::from_secs_f64(args.seconds / rounds as f64);
+    let mut ours = Audience::gather(server, args.peer, args.subscribers, args.bytes)?;
+    let mut floor_audience = match &floor {
+        None => None,
+        Some(floor) => {
+            // The floor writes frames of the size that ours delivers.
+            let bytes = ours.delivered_bytes()?;
+            let dialect = Dialect::Broadcast;
+            Some(Audience::gather(floor, dialect, args.subscribers, bytes)?)
+        }
+    };
+    // Turns are short, so that whatever else the machine does meets all servers
+    // alike. Paces are not mixed: for a while after a burst TCP acknowledges
+    // single messages at a later time, which costs the server more.
+    let mut rows: Vec<Row> = Vec::new();
     for pace in paces {
-        let (mut ours, mut floors) = (Vec::new(), Vec::new());
-        for _ in 0..args.rounds.max(1) {
-            let sample = measure(server, args.peer, args, args.bytes, pace)?;
-            // The floor writes frames of the size that ours delivered.
-            let delivered_bytes = sample.message_bytes;
-            ours.push(sample);
-            if let Some(floor) = &floor {
-                floors.push(measure(
-                    floor,
-                    Dialect::Broadcast,
-                    args,
-                    delivered_bytes,
-                    pace,
-                )?);
+        let mut row = Row::new(pace);
+        ours.turn(pace, WARM_UP)?;
+        if let Some(floor) = &mut floor_audience {
+            floor.turn(pace, WARM_UP)?;
+        }
+        for _ in 0..rounds {
+            row.ours.push(ours.turn(pace, turn)?);
+            if let Some(floor) = &mut floor_audience {
+                row.floor.push(floor.turn(pace, turn)?);
             }
         }
-        let (our_cost, floor_cost) = (median_cost(&ours), median_cost(&floors));
-        for (name, samples) in [(name, ours), ("floor", floors)] {
+        rows.push(row);
+    }
+    ours.leave()?;
+    for row in &rows {
+        for (name, samples) in [(name, &row.ours), ("floor", &row.floor)] {
             if let Some(sample) = Sample::sum(samples) {
-                table.row(sample.cells(name, pace));
+                table.row(sample.cells(name, row.pace));
             }
         }
-        if let (Some(ours), Some(floor)) = (our_cost, floor_cost) {
-            let base = *first_floor.get_or_insert((pace, floor));
-            let mut bases = vec![(pace, floor)];
-            bases.extend((base.0 != pace).then_some(base));
-            for (base_pace, base) in bases {
+    }
+    for (index, row) in rows.iter().enumerate() {
+        let base = rows.first().filter(|_| index > 0);
+        for base in base.into_iter().chain([row]) {
+            if let Some(ratio) = median_ratio(&row.ours, &base.floor) {
                 table.note(format!(
-                    "CPU s per million at {}: {ours:.3}, which is {:.3} of the floor's {base:.3} \
-                     at {} (medians of the turns).",
-                    pace.name(),
-                    ours / base,
-                    base_pace.name(),
+                    "CPU per delivery at {}: {ratio:.3} of the floor's at {} \
+                     (median of {rounds} rounds).",
+                    row.pace.name(),
+                    base.pace.name(),
                 ));
             }
         }
@@ -175,29 +171,36 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
     Ok(table)
 }
 
-/// The middle one of the turns' costs per delivery: a turn in which something
-/// else ran on the machine does not count.
-fn median_cost(samples: &[Sample]) -> Option<f64> {
-    let mut costs: Vec<f64> = samples
-        .iter()
-        .map(|sample| sample.cost.per_million(sample.deliveries))
-        .collect();
-    costs.sort_unstable_by(f64::total_cmp);
-    costs.get(costs.len() / 2).copied()
+/// What was seen at one pace, turn by turn.
+struct Row {
+    pace: Pace,
+    ours: Vec<Sample>,
+    floor: Vec<Sample>,
 }
 
-impl Pace {
-    fn name(self) -> String {
-        match self {
-            Self::Closed(in_flight) => format!("{in_flight} in flight"),
-            Self::Open(rate) => format!("{rate} a second"),
+impl Row {
+    fn new(pace: Pace) -> Self {
+        Self {
+            pace,
+            ours: Vec::new(),
+            floor: Vec::new(),
         }
     }
 }
 
+/// The middle one of the rounds' ratios of costs per delivery: a round in
+/// which something else ran on the machine does not count.
+fn median_ratio(samples: &[Sample], bases: &[Sample]) -> Option<f64> {
+    let cost = |sample: &Sample| sample.cost.per_million(sample.deliveries);
+    let pairs = samples.iter().zip(bases);
+    let mut ratios: Vec<f64> = pairs.map(|(one, base)| cost(one) / cost(base)).collect();
+    ratios.sort_unstable_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied()
+}
+
 impl Sample {
-    fn sum(samples: Vec<Self>) -> Option<Self> {
-        samples.into_iter().reduce(|mut sum, sample| {
+    fn sum(samples: &[Self]) -> Option<Self> {
+        samples.iter().cloned().reduce(|mut sum, sample| {
             sum.deliveries += sample.deliveries;
             sum.cost.add(sample.cost);
             sum.latency_us.merge(&sample.latency_us);
@@ -207,7 +210,6 @@ impl Sample {
         })
     }
 
-    #[allow(clippy::cast_precision_loss)]
     fn cells(&self, name: &str, pace: Pace) -> Vec<Cell> {
         let mut cells = vec![
             Cell::Text(name.to_owned()),
@@ -216,64 +218,93 @@ impl Sample {
             Cell::Number(self.cost.per_million(self.deliveries), 3),
         ];
         cells.extend(latency_cells(&self.latency_us));
-        cells.extend([
-            Cell::Number(self.rss_bytes as f64 / 1e6, 1),
-            Cell::Number(self.cost.server_busy(), 0),
-            Cell::Number(self.cost.client_busy(), 0),
-            Cell::count(self.faults),
-        ]);
+        cells.push(Cell::Number(self.rss_bytes as f64 / 1e6, 1));
+        cells.extend(self.cost.load_cells());
+        cells.push(Cell::count(self.faults));
         cells
     }
 }
 
-fn measure(
-    server: &Server,
-    dialect: Dialect,
-    args: &FanoutArgs,
-    bytes: usize,
-    pace: Pace,
-) -> Result<Sample> {
-    let mut client = Client::new()?;
-    let mut script = Fanout::new(dialect, args.subscribers, bytes);
-    client.open(
-        &mut script,
-        &dialect.address(&server.address),
-        args.subscribers,
-    )?;
-    script.pace = Some(pace);
-    script.fill(&mut client.links)?;
-    drive(&mut client, &mut script, Instant::now() + WARM_UP)?;
-    script.latency_us.clear();
-    let meter = Meter::start(server.process)?;
-    drive(
-        &mut client,
-        &mut script,
-        Instant::now() + Duration::from_secs_f64(args.seconds),
-    )?;
-    let cost = meter.stop()?;
-    let latency_us = script.latency_us.clone();
-    let rss_bytes = server.process.rss_bytes()?;
+/// All subscribers of one server's channel.
+struct Audience<'a> {
+    server: &'a Server,
+    client: Client,
+    channel: Channel,
+}
 
-    script.pace = None;
-    let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
-    while !script.out.is_empty() && Instant::now() < deadline {
-        client.turn(&mut script, Duration::from_millis(100))?;
+impl<'a> Audience<'a> {
+    fn gather(
+        server: &'a Server,
+        dialect: Dialect,
+        subscribers: usize,
+        bytes: usize,
+    ) -> Result<Self> {
+        let mut client = Client::new()?;
+        let mut channel = Channel::new(dialect, subscribers, bytes);
+        let address = dialect.address(&server.address);
+        client.open(&mut channel, &address, subscribers)?;
+        let mut audience = Self {
+            server,
+            client,
+            channel,
+        };
+        audience.turn(Pace::Closed(1), WARM_UP)?;
+        Ok(audience)
     }
-    let missing: usize = script.out.iter().sum();
-    Ok(Sample {
-        deliveries: latency_us.total(),
-        cost,
-        latency_us,
-        message_bytes: script.message_bytes,
-        rss_bytes,
-        faults: script.misordered + missing as u64,
-    })
+
+    /// Bytes of a message as it is delivered, without the frame's header.
+    fn delivered_bytes(&self) -> Result<usize> {
+        match self.channel.message_bytes {
+            0 => Err(BenchError::Conversation("nothing was delivered".to_owned())),
+            bytes => Ok(bytes),
+        }
+    }
+
+    /// Publishes for as long as `length`, and waits for what is out then.
+    fn turn(&mut self, pace: Pace, length: Duration) -> Result<Sample> {
+        let Self {
+            server,
+            client,
+            channel,
+        } = self;
+        channel.pace = Some(pace);
+        // The turn before was another server's: caches are filled anew.
+        drive(client, channel, Instant::now() + length / 10)?;
+        channel.latency_us.clear();
+        let meter = Meter::start(server.process, client)?;
+        drive(client, channel, Instant::now() + length)?;
+        let cost = meter.stop(client)?;
+        let latency_us = channel.latency_us.clone();
+        let rss_bytes = server.process.rss_bytes()?;
+
+        channel.pace = None;
+        let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
+        while !channel.out.is_empty() && Instant::now() < deadline {
+            client.turn(channel, Duration::from_millis(100))?;
+        }
+        Ok(Sample {
+            deliveries: latency_us.total(),
+            cost,
+            latency_us,
+            rss_bytes,
+            faults: channel.take_faults(),
+        })
+    }
+
+    /// Ends all sessions.
+    fn leave(&mut self) -> Result<()> {
+        self.channel.leave(&mut self.client)
+    }
 }
 
 /// Turns until `until`, publishing when it is time in an open loop.
-fn drive(client: &mut Client, script: &mut Fanout, until: Instant) -> Result<()> {
+fn drive(client: &mut Client, script: &mut Channel, until: Instant) -> Result<()> {
     let Some(Pace::Open(rate)) = script.pace else {
-        return client.turn_until(script, until);
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            script.fill(&mut client.links)?;
+            client.turn(script, left)?;
+        }
+        return Ok(());
     };
     let interval = Duration::from_secs_f64(1.0 / rate);
     let mut due = Instant::now();
@@ -286,131 +317,6 @@ fn drive(client: &mut Client, script: &mut Fanout, until: Instant) -> Result<()>
         client.turn(script, wait.min(Duration::from_millis(100)))?;
     }
     Ok(())
-}
-
-/// One channel's subscribers, and the messages that are out.
-struct Fanout {
-    dialect: Dialect,
-    subscribers: usize,
-    ready: usize,
-    pace: Option<Pace>,
-    frame: ClientFrame,
-    stamp_offset: usize,
-    finder: Finder,
-    /// The number of the message that is published next.
-    next: u32,
-    /// For each message that is out, oldest first: how many deliveries lack.
-    out: VecDeque<usize>,
-    /// The number that each subscriber gets next.
-    expected: Vec<u32>,
-    misordered: u64,
-    message_bytes: usize,
-    latency_us: Histogram,
-}
-
-impl Fanout {
-    fn new(dialect: Dialect, subscribers: usize, bytes: usize) -> Self {
-        let bare = format!(r#"{{"at":"{BLANK}","pad":""}}"#);
-        let padding = "x".repeat(bytes.saturating_sub(bare.len()));
-        let data = format!(r#"{{"pad":"{padding}","at":"{BLANK}"}}"#);
-        let text = dialect.publication(&data);
-        Self {
-            dialect,
-            subscribers,
-            ready: 0,
-            pace: None,
-            stamp_offset: text.find(BLANK).unwrap_or_default(),
-            frame: ClientFrame::text(&text),
-            finder: Finder::default(),
-            next: 0,
-            out: VecDeque::new(),
-            expected: vec![0; subscribers],
-            misordered: 0,
-            message_bytes: 0,
-            latency_us: Histogram::new(),
-        }
-    }
-
-    /// Publishes as long as fewer messages are out than may be.
-    fn fill(&mut self, links: &mut Links) -> Result<()> {
-        while matches!(self.pace, Some(Pace::Closed(in_flight)) if self.out.len() < in_flight) {
-            self.publish(links)?;
-        }
-        Ok(())
-    }
-
-    fn publish(&mut self, links: &mut Links) -> Result<()> {
-        let stamp = Stamp {
-            at_us: links.now_us(),
-            number: self.next,
-        };
-        self.next = self.next.wrapping_add(1);
-        self.out.push_back(self.subscribers);
-        self.frame.patch(self.stamp_offset, &stamp.encode());
-        links.send(PUBLISHER, self.frame.bytes())
-    }
-
-    fn delivered(
-        &mut self,
-        links: &mut Links,
-        link: usize,
-        stamp: Stamp,
-        now_us: u64,
-    ) -> Result<()> {
-        self.latency_us.record(now_us.saturating_sub(stamp.at_us));
-        if let Some(expected) = self.expected.get_mut(link) {
-            self.misordered += u64::from(*expected != stamp.number);
-            *expected = stamp.number.wrapping_add(1);
-        }
-        let oldest = self
-            .next
-            .wrapping_sub(u32::try_from(self.out.len()).unwrap_or(u32::MAX));
-        let index = stamp.number.wrapping_sub(oldest) as usize;
-        if let Some(lacking) = self.out.get_mut(index) {
-            *lacking = lacking.saturating_sub(1);
-        }
-        if self.out.front() == Some(&0) {
-            while self.out.front() == Some(&0) {
-                self.out.pop_front();
-            }
-            self.fill(links)?;
-        }
-        Ok(())
-    }
-}
-
-impl Script for Fanout {
-    fn opened(&mut self, _links: &mut Links, _link: usize) -> Result<()> {
-        self.ready += usize::from(self.dialect.is_ready_when_open());
-        Ok(())
-    }
-
-    fn message(
-        &mut self,
-        links: &mut Links,
-        link: usize,
-        payload: &[u8],
-        now_us: u64,
-    ) -> Result<()> {
-        if self.next != 0
-            && let Some(stamp) = self.finder.one(payload)
-        {
-            self.message_bytes = payload.len();
-            return self.delivered(links, link, stamp, now_us);
-        }
-        match self.dialect.step(link, payload) {
-            Step::Say(text) => links.send_text(link, &text),
-            Step::Ready => {
-                self.ready += 1;
-                Ok(())
-            }
-            Step::Wait => super::refused(payload),
-        }
-    }
-
-    fn ready(&self) -> usize {
-        self.ready
-    }
 }
 
 #[cfg(test)]
@@ -431,42 +337,49 @@ mod tests {
 
     #[test]
     fn a_closed_loop_over_the_floor_loses_nothing() {
-        let args = FanoutArgs {
-            subscribers: 20,
-            seconds: 0.2,
-            ..FanoutArgs::default()
-        };
         let floor = floor();
+        let mut audience = Audience::gather(&floor, Dialect::Broadcast, 20, 128).unwrap();
+        assert_eq!(audience.delivered_bytes().unwrap(), 128);
         for in_flight in [1, 16] {
-            let sample = measure(
-                &floor,
-                Dialect::Broadcast,
-                &args,
-                128,
-                Pace::Closed(in_flight),
-            )
-            .unwrap();
+            let length = Duration::from_millis(200);
+            let sample = audience.turn(Pace::Closed(in_flight), length).unwrap();
             assert_eq!(sample.faults, 0);
-            assert_eq!(sample.message_bytes, 128);
             assert!(sample.deliveries >= 20, "{}", sample.deliveries);
         }
+        audience.leave().unwrap();
     }
 
     #[test]
     fn an_open_loop_keeps_its_rate() {
-        let args = FanoutArgs {
-            subscribers: 5,
-            seconds: 0.5,
-            ..FanoutArgs::default()
-        };
-        let sample = measure(&floor(), Dialect::Broadcast, &args, 64, Pace::Open(200.0)).unwrap();
+        let floor = floor();
+        let mut audience = Audience::gather(&floor, Dialect::Broadcast, 5, 64).unwrap();
+        let length = Duration::from_millis(500);
+        let sample = audience.turn(Pace::Open(200.0), length).unwrap();
         assert_eq!(sample.faults, 0);
         // 0.5 s of 200 messages to 5: a busy machine may shift a few beyond
-        // the end of the measurement.
+        // the ends of the measurement.
         assert!(
             (400..=600).contains(&sample.deliveries),
             "{}",
             sample.deliveries
         );
+    }
+
+    #[test]
+    fn the_median_ratio_is_that_of_a_round() {
+        let sample = |cpu: f64| Sample {
+            deliveries: 1_000_000,
+            cost: Cost {
+                server_cpu: cpu,
+                ..Cost::default()
+            },
+            latency_us: Histogram::new(),
+            rss_bytes: 0,
+            faults: 0,
+        };
+        let ours = [2.0, 3.0, 90.0].map(sample);
+        let floor = [1.0, 2.0, 3.0].map(sample);
+        assert_eq!(median_ratio(&ours, &floor), Some(2.0));
+        assert_eq!(median_ratio(&ours, &[]), None);
     }
 }

@@ -65,11 +65,6 @@ impl Histogram {
 
     /// The value that `share` (0 to 1) of all values do not exceed: the upper
     /// end of its bucket.
-    #[allow(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss
-    )]
     pub(super) fn quantile(&self, share: f64) -> u64 {
         let wanted = (self.total as f64 * share).ceil().max(1.0) as u64;
         let mut passed = 0;
@@ -98,6 +93,7 @@ fn bucket_end(index: usize) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -67,7 +67,6 @@ pub(super) fn table() -> Table {
 ///
 /// # Errors
 /// Where the server cannot be started or breaks off.
-#[allow(clippy::cast_precision_loss)]
 pub(super) fn run(args: &IdleArgs, server: Option<&Server>, table: &mut Table) -> Result<()> {
     let started;
     let server = match server {
@@ -131,9 +130,9 @@ pub(super) fn settle(client: &mut Client, crowd: &mut Crowd) -> Result<()> {
 /// Does nothing for a while but answer pings; returns how busy the server is
 /// then, in percent.
 fn rest(client: &mut Client, script: &mut impl Script, server: &Server) -> Result<f64> {
-    let meter = Meter::start(server.process)?;
+    let meter = Meter::start(server.process, client)?;
     client.turn_until(script, Instant::now() + QUIET)?;
-    Ok(meter.stop()?.server_busy())
+    Ok(meter.stop(client)?.server_busy())
 }
 
 /// Connections that never say who they are.

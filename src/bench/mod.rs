@@ -2,11 +2,12 @@
 //!
 //! Each scenario drives a server over real sockets: one that it starts on a
 //! core of its own, or one that runs already. The client is one loop on
-//! another core ([`client`]); it says how busy that core was, since figures of
+//! another core (`client`); it says how busy that core was, since figures of
 //! a client without a spare second are its own. Processor time and memory are
-//! the server's alone, from `/proc` ([`process`]). `docs/benchmarks.md` tells
+//! the server's alone, from `/proc` (`process`). `docs/benchmarks.md` tells
 //! the method.
 
+mod channel;
 mod client;
 mod crowd;
 mod dialect;

@@ -12,7 +12,7 @@ use super::client::Client;
 use super::crowd::{Crowd, Whereabouts};
 use super::error::BenchError;
 use super::idle::settle;
-use super::meter::Meter;
+use super::meter::{LOAD_COLUMNS, Meter};
 use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
 use super::server::Server;
 
@@ -60,7 +60,6 @@ impl Default for PresenceArgs {
 ///
 /// # Errors
 /// Where the server cannot be started or breaks off.
-#[allow(clippy::cast_precision_loss)]
 pub(super) fn run(args: &PresenceArgs, server: Option<&Server>) -> Result<Vec<Table>> {
     let started;
     let server = match server {
@@ -72,9 +71,9 @@ pub(super) fn run(args: &PresenceArgs, server: Option<&Server>) -> Result<Vec<Ta
     };
     let mut client = Client::new()?;
     let mut crowd = Crowd::new(args.users, args.friends)?;
-    let meter = Meter::start(server.process)?;
+    let meter = Meter::start(server.process, &client)?;
     let (connecting, settling) = storm(&mut client, &mut crowd, args, server)?;
-    let cost = meter.stop()?;
+    let cost = meter.stop(&client)?;
     let mut storm = Table::new(
         "Presence: storm",
         [
@@ -82,22 +81,22 @@ pub(super) fn run(args: &PresenceArgs, server: Option<&Server>) -> Result<Vec<Ta
             "friends",
             "connecting_ms",
             "right_after_last_ms",
-            "cpu_s",
-            "server_busy_percent",
-            "client_busy_percent",
             "rss_mb",
-        ],
+            "cpu_s",
+        ]
+        .into_iter()
+        .chain(LOAD_COLUMNS),
     );
-    storm.row([
+    let mut row = vec![
         Cell::count(args.users as u64),
         Cell::count(args.friends as u64),
         Cell::Number(connecting.as_secs_f64() * 1000.0, 0),
         Cell::Number(settling.as_secs_f64() * 1000.0, 0),
-        Cell::Number(cost.server_cpu, 2),
-        Cell::Number(cost.server_busy(), 0),
-        Cell::Number(cost.client_busy(), 0),
         Cell::Number(server.process.rss_bytes()? as f64 / 1e6, 1),
-    ]);
+        Cell::Number(cost.server_cpu, 2),
+    ];
+    row.extend(cost.load_cells());
+    storm.row(row);
     if args.churn <= 0.0 {
         return Ok(vec![storm]);
     }
@@ -105,19 +104,16 @@ pub(super) fn run(args: &PresenceArgs, server: Option<&Server>) -> Result<Vec<Ta
     client.turn_until(&mut crowd, Instant::now() + CALM)?;
     crowd.latency_us.clear();
     crowd.notifications = 0;
-    let meter = Meter::start(server.process)?;
+    let meter = Meter::start(server.process, &client)?;
     let changes = churn(&mut client, &mut crowd, args, server)?;
-    let cost = meter.stop()?;
+    let cost = meter.stop(&client)?;
     let mut churn = Table::new(
         "Presence: churn",
         ["users", "percent_per_s", "changes", "notifications_per_s"]
             .into_iter()
             .chain(LATENCY_COLUMNS)
-            .chain([
-                "cpu_s_per_million",
-                "server_busy_percent",
-                "client_busy_percent",
-            ]),
+            .chain(["cpu_s_per_million"])
+            .chain(LOAD_COLUMNS),
     );
     let mut row = vec![
         Cell::count(args.users as u64),
@@ -126,11 +122,8 @@ pub(super) fn run(args: &PresenceArgs, server: Option<&Server>) -> Result<Vec<Ta
         Cell::Number(cost.rate(crowd.notifications), 0),
     ];
     row.extend(latency_cells(&crowd.latency_us));
-    row.extend([
-        Cell::Number(cost.per_million(crowd.notifications), 2),
-        Cell::Number(cost.server_busy(), 0),
-        Cell::Number(cost.client_busy(), 0),
-    ]);
+    row.push(Cell::Number(cost.per_million(crowd.notifications), 2));
+    row.extend(cost.load_cells());
     churn.row(row);
     churn.note("All came back, and everybody's view was right at the end.");
     Ok(vec![storm, churn])

@@ -16,7 +16,6 @@ pub(super) enum Cell {
 
 impl Cell {
     /// A whole number.
-    #[allow(clippy::cast_precision_loss)]
     pub(super) fn count(count: u64) -> Self {
         Self::Number(count as f64, 0)
     }
@@ -39,7 +38,6 @@ impl Cell {
 }
 
 /// Median, 99th percentile and maximum in milliseconds, for three columns.
-#[allow(clippy::cast_precision_loss)]
 pub(super) fn latency_cells(latency_us: &Histogram) -> [Cell; 3] {
     let ms = |us: u64| Cell::Number(us as f64 / 1000.0, 2);
     [

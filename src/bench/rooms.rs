@@ -13,7 +13,7 @@ use super::dialect::{command, message, user_id};
 use super::error::BenchError;
 use super::frame::ClientFrame;
 use super::histogram::Histogram;
-use super::meter::Meter;
+use super::meter::{LOAD_COLUMNS, Meter};
 use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
 use super::server::Server;
 use super::stamp::{self, BLANK, Stamp};
@@ -64,13 +64,12 @@ impl Default for RoomsArgs {
 pub(super) fn table() -> Table {
     let columns = ["rooms", "members", "tick_ms", "actions_per_s"];
     let figures = ["deliveries_per_s", "messages_per_s", "cpu_s_per_million"];
-    let loads = ["server_busy_percent", "client_busy_percent", "late_p99_ms"];
     Table::new(
         "Rooms",
         (columns.into_iter().chain(figures))
             .chain(LATENCY_COLUMNS)
-            .chain(loads)
-            .chain(["lost"]),
+            .chain(LOAD_COLUMNS)
+            .chain(["late_p99_ms", "lost"]),
     )
 }
 
@@ -78,7 +77,6 @@ pub(super) fn table() -> Table {
 ///
 /// # Errors
 /// Where the server cannot be started or breaks off.
-#[allow(clippy::cast_precision_loss)]
 pub(super) fn run(args: &RoomsArgs, server: Option<&Server>, table: &mut Table) -> Result<()> {
     let started;
     let server = match server {
@@ -101,10 +99,10 @@ pub(super) fn run(args: &RoomsArgs, server: Option<&Server>, table: &mut Table) 
     let mut due = Instant::now();
     script.drive(&mut client, &mut due, interval, WARM_UP)?;
     script.clear();
-    let meter = Meter::start(server.process)?;
+    let meter = Meter::start(server.process, &client)?;
     let length = Duration::from_secs_f64(args.seconds);
     script.drive(&mut client, &mut due, interval, length)?;
-    let cost = meter.stop()?;
+    let cost = meter.stop(&client)?;
     let (actions, messages) = (script.actions, script.messages);
     let latency_us = script.latency_us.clone();
     let deliveries = latency_us.total();
@@ -123,9 +121,8 @@ pub(super) fn run(args: &RoomsArgs, server: Option<&Server>, table: &mut Table) 
         Cell::Number(cost.per_million(deliveries), 3),
     ];
     row.extend(latency_cells(&latency_us));
+    row.extend(cost.load_cells());
     row.extend([
-        Cell::Number(cost.server_busy(), 0),
-        Cell::Number(cost.client_busy(), 0),
         Cell::Number(script.late_us.quantile(0.99) as f64 / 1000.0, 2),
         Cell::count(script.lacking()),
     ]);

@@ -90,6 +90,9 @@ impl Server {
             .envs(SETTINGS)
             .envs(rates)
             .envs(settings.iter().map(|(name, value)| (name, value)));
+        if std::env::var_os("RUST_LOG").is_none() {
+            command.env("RUST_LOG", "error");
+        }
         Self::spawn(command, "server", "/ws")
     }
 

@@ -355,6 +355,16 @@ impl Gateway {
         self.waiting_gauge.set(waiting as i64);
     }
 
+    /// Whether any socket has something to be written.
+    pub(super) fn has_output(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Whether anything was read since the last call.
+    pub(super) fn had_input(&mut self) -> bool {
+        std::mem::take(&mut self.was_read)
+    }
+
     /// Writes to every socket that has something to be written.
     pub(super) fn flush(&mut self) {
         // Writing may lose a connection, which may make others dirty.

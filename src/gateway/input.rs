@@ -95,6 +95,7 @@ impl Gateway {
                 }
                 Ok(Some(count)) => {
                     self.tally.received_bytes += count as u64;
+                    self.was_read = true;
                     let is_read_closed = connection.is_read_closed;
                     self.feed(slot, buffer.get_mut(..count).unwrap_or_default());
                     // Read short of the buffer, the socket is empty, and tells

@@ -180,6 +180,8 @@ pub struct Gateway {
     /// Connections with input that was not read.
     unread: Vec<u32>,
     buffer: Box<[u8]>,
+    /// Whether anything was read in this turn.
+    was_read: bool,
     mark: u32,
     presence_flushed_ms: u64,
     surveyed_ms: u64,
@@ -229,6 +231,7 @@ impl Gateway {
             over: Vec::new(),
             unread: Vec::new(),
             buffer: vec![0; READ_BYTES].into(),
+            was_read: false,
             mark: 0,
             presence_flushed_ms: 0,
             surveyed_ms: 0,

@@ -6,6 +6,8 @@
 //! never seen. The avatar also holds the user's attributes and the invites that
 //! came while it was away.
 
+use smallvec::SmallVec;
+
 use crate::id::{ChannelId, UserId};
 use crate::model::audience::Audience;
 use crate::model::session_ref::SessionRef;
@@ -43,7 +45,8 @@ pub type AttributeChanges = Vec<(Box<str>, Option<Payload>)>;
 /// The state of one user.
 #[derive(Debug, Default)]
 pub struct Avatar {
-    seats: Vec<Seat>,
+    /// Most users have one session; a vector would take room for four.
+    seats: SmallVec<[Seat; 1]>,
     /// Rooms that the user plays in.
     playing: Vec<ChannelId>,
     shown: Presence,

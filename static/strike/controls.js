@@ -26,6 +26,8 @@ export class Controls {
     this.keys = new Set();
     this.stickWay = { dx: 0, dy: 0 };
     this.triggers = new Set();
+    /** Whether a trigger was pulled since the last frame, though it may be let go. */
+    this.pulled = false;
     /** Where the mouse is, while the mouse is what aims. */
     this.mouse = null;
     this.enabled = false;
@@ -48,12 +50,21 @@ export class Controls {
       const { x, y } = this.toMap(this.mouse.x, this.mouse.y);
       aim = angleTo(me.x, me.y, x, y);
     }
-    return { dx, dy, aim, fire: this.triggers.size > 0 };
+    const fire = this.triggers.size > 0 || this.pulled;
+    this.pulled = false;
+    return { dx, dy, aim, fire };
+  }
+
+  /** @param {string} trigger  what is pressed to fire */
+  pull(trigger) {
+    this.triggers.add(trigger);
+    this.pulled = true;
   }
 
   release() {
     this.keys.clear();
     this.triggers.clear();
+    this.pulled = false;
     this.stickWay = { dx: 0, dy: 0 };
   }
 
@@ -61,7 +72,7 @@ export class Controls {
     addEventListener("keydown", (event) => {
       const typing = event.target instanceof Element && event.target.closest("input, textarea, select, button, a");
       if (!this.enabled || typing || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.code === "Space") this.triggers.add("key");
+      if (event.code === "Space") this.pull("key");
       else if (WAYS[event.code]) this.keys.add(event.code);
       else return;
       // Whoever steers with the arrows looks where it goes; the mouse takes over when it moves.
@@ -82,7 +93,7 @@ export class Controls {
     canvas.addEventListener("pointerdown", (event) => {
       if (event.pointerType !== "mouse" || event.button !== 0) return;
       this.mouse = { x: event.clientX, y: event.clientY };
-      this.triggers.add("mouse");
+      this.pull("mouse");
     });
     addEventListener("pointerup", (event) => {
       if (event.pointerType === "mouse") this.triggers.delete("mouse");
@@ -118,7 +129,7 @@ export class Controls {
     trigger.addEventListener("pointerdown", (event) => {
       trigger.setPointerCapture(event.pointerId);
       this.mouse = null;
-      this.triggers.add("button");
+      this.pull("button");
     });
     trigger.addEventListener("lostpointercapture", () => this.triggers.delete("button"));
     trigger.addEventListener("contextmenu", (event) => event.preventDefault());

@@ -28,13 +28,18 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const PICTURES = join(ROOT, "target", "browser");
 
 /** How long a scene may take, ms. */
-const SCENE_MS = 120_000;
+const SCENE_MS = 240_000;
 /** How long an expected sight on a page is waited for, ms. */
-const SIGHT_MS = 15_000;
+const SIGHT_MS = 30_000;
+/** How long a page may take to load; with it begins a cold Chromium, ms. */
+const LOAD_MS = 60_000;
 /** How long the server may take to listen, and to end, ms. */
 const SERVER_MS = 20_000;
 /** Lines of the server's log that a failed scene shows. */
 const LOG_LINES = 40;
+
+/** Our own environment but for settings of turntable: a scene gives its own. */
+const ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("TURNTABLE_")));
 
 const CHROMIUM_ARGS = [
   "--no-sandbox",
@@ -65,7 +70,7 @@ export class Server {
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         RUST_LOG: "info",
-        ...process.env,
+        ...ENVIRONMENT,
         ...this.settings,
         TURNTABLE_SERVER__LISTEN: this.listen,
         TURNTABLE_MANAGEMENT__LISTEN: this.management_listen,
@@ -232,6 +237,7 @@ export function scene(name, play, { settings = {} } = {}) {
         colorScheme: dark ? "dark" : "light",
       });
       context.setDefaultTimeout(SIGHT_MS);
+      context.setDefaultNavigationTimeout(LOAD_MS);
       const page = await context.newPage();
       await page.addInitScript(() => {
         document.addEventListener("securitypolicyviolation", (event) => {

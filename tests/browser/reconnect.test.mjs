@@ -11,18 +11,27 @@ function allowFailedConnections(visitors) {
   for (const visitor of visitors) visitor.allow(/^console: WebSocket connection to .* failed/);
 }
 
+/**
+ * Takes the server away until all have noticed, and waits for them to be back.
+ * @param {import("./harness.mjs").Server} server
+ * @param {import("./harness.mjs").Visitor[]} visitors
+ */
+async function restart(server, visitors) {
+  allowFailedConnections(visitors);
+  await server.stop();
+  for (const visitor of visitors) await visitor.reads("connection-state", "reconnecting");
+  await server.start();
+  for (const visitor of visitors) await visitor.reads("connection-state", "online");
+}
+
 scene("after a restart friends see each other again", async ({ server, open }) => {
   const mel = await open("/friends/", { user: "1:100" });
   await mel.see("add-id").fill("1:200");
   await mel.see("add").click();
   const tom = await open("/friends/", { user: "1:200" });
   await mel.reads("friend-1:200", "online");
-  allowFailedConnections([mel, tom]);
 
-  await server.stop();
-  for (const visitor of [mel, tom]) await visitor.reads("connection-state", "reconnecting");
-  await server.start();
-  for (const visitor of [mel, tom]) await visitor.reads("connection-state", "online");
+  await restart(server, [mel, tom]);
   await mel.reads("friend-1:200", "online");
   await tom.see("status-busy").click();
   await mel.reads("friend-1:200", "busy");
@@ -33,14 +42,13 @@ scene("after a restart a game of Four goes on where it was", async ({ server, op
   await red.until(() => window.__demo.seat() === 0);
   const yellow = await open("/four/?room=garden", { user: "1:200" });
   await yellow.until(() => window.__demo.seat() === 1);
-  allowFailedConnections([red, yellow]);
   await red.see("column-3").click();
   await yellow.until(() => window.__demo.myTurn());
   const board = await red.page.evaluate(() => window.__demo.board());
 
-  await server.restart();
+  await restart(server, [red, yellow]);
   for (const player of [red, yellow]) {
-    await player.until((old) => window.__demo.state() === "online" && window.__demo.synced() && window.__demo.board() === old, board);
+    await player.until((old) => window.__demo.synced() && window.__demo.board() === old, board);
   }
   await yellow.until(() => window.__demo.myTurn());
   await yellow.see("column-3").click();
@@ -52,13 +60,25 @@ scene("after a restart Strike's arena has both players again", async ({ server, 
   const blue = await open("/strike/?room=yard&team=blue", { user: "1:200" });
   const both = [red, blue];
   for (const player of both) await player.until(() => window.__demo.players().length === 2);
-  allowFailedConnections(both);
 
-  await server.restart();
+  await restart(server, both);
   for (const player of both) {
-    await player.until(() => window.__demo.state() === "online" && window.__demo.synced() && window.__demo.players().length === 2);
+    await player.until(() => window.__demo.synced() && window.__demo.players().length === 2);
   }
   const before = await blue.page.evaluate(() => window.__demo.players().find(({ id }) => id === "1:100").y);
   await red.page.keyboard.down("KeyS");
   await blue.until((y) => window.__demo.players().find(({ id }) => id === "1:100").y > y + 40, before);
+});
+
+scene("a restart that is over before anybody tries again is hardly seen", async ({ server, open }) => {
+  const mel = await open("/friends/", { user: "1:100" });
+  await mel.see("add-id").fill("1:200");
+  await mel.see("add").click();
+  await mel.reads("friend-1:200", "offline");
+  allowFailedConnections([mel]);
+
+  await server.restart();
+  const tom = await open("/friends/", { user: "1:200" });
+  await tom.reads("connection-state", "online");
+  await mel.reads("friend-1:200", "online");
 });

@@ -95,14 +95,23 @@ scene("fingers steer and fire", async ({ open }) => {
   const mel = await open(`${GAME}&team=red`, { user: "1:100", viewport: { width: 390, height: 800 }, touch: true });
   await inArena(mel);
   const before = await mel.page.evaluate(() => window.__demo.me().x);
-  const { x, y, width, height } = await mel.see("stick").boundingBox();
-  // Playwright's touchscreen can only tap; a drag takes the protocol below it.
+  // Playwright's touchscreen can only tap; a finger that stays takes the protocol below it.
   const session = await mel.page.context().newCDPSession(mel.page);
-  const point = { x: x + width - 4, y: y + height / 2 };
-  await session.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [point] });
+  const touch = (type, touchPoints) => session.send("Input.dispatchTouchEvent", { type, touchPoints });
+  const stick = await mel.see("stick").boundingBox();
+  await touch("touchStart", [{ x: stick.x + stick.width - 4, y: stick.y + stick.height / 2 }]);
   await mel.until((from) => window.__demo.me().x > from + 30, before);
-  await session.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+  await touch("touchEnd", []);
   await mel.until(() => window.__demo.me().vx === 0);
+  const trigger = await mel.see("fire").boundingBox();
+  await touch("touchStart", [{ x: trigger.x + trigger.width / 2, y: trigger.y + trigger.height / 2 }]);
+  await mel.until(() => window.__demo.world().players[0].shot !== null);
+  await touch("touchEnd", []);
+});
+
+scene("a tap that is shorter than a frame fires", async ({ open }) => {
+  const mel = await open(`${GAME}&team=red`, { user: "1:100", viewport: { width: 390, height: 800 }, touch: true });
+  await inArena(mel);
   await mel.see("fire").tap();
   await mel.until(() => window.__demo.world().players[0].shot !== null);
 });

@@ -37,10 +37,10 @@ pub(crate) struct Args {
     #[arg(long, default_value = "1,16")]
     in_flight: String,
     /// Seconds of each turn
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// Turns of each server
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     rounds: usize,
 }
 
@@ -84,13 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut turns = Turns::new();
     for round in 1..=args.rounds.max(1) {
         println!("    round {round}");
-        take_turn(
-            args,
-            &bench,
-            &["--floor", "--rounds", "1"],
-            None,
-            &mut turns,
-        )?;
+        take_turn(args, &bench, &["--floor"], None, &mut turns)?;
         for peer in &peers {
             let pid = peer.pid.to_string();
             let target = [

@@ -51,9 +51,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     match &args.target {
         None => command.arg("list"),
-        Some(target) => command
-            .args(["run", target, "--"])
-            .arg(format!("-max_total_time={}", args.seconds)),
+        Some(target) => {
+            command
+                .args(["run", target, "--"])
+                .arg(format!("-max_total_time={}", args.seconds));
+            // The words of a format take a fuzzer further than single bytes.
+            let words = format!("fuzz/{target}.dict");
+            if machine.root.join(&words).is_file() {
+                command.arg(format!("-dict={words}"));
+            }
+            &mut command
+        }
     };
     process::checked(&mut command)
 }

@@ -13,6 +13,8 @@ mod step;
 mod tally;
 mod test;
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 #[derive(Parser)]
@@ -26,10 +28,18 @@ enum Task {
     BenchPeers(bench_peers::Args),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Task::parse() {
+fn main() -> ExitCode {
+    let done = match Task::parse() {
         Task::Test(args) => test::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::BenchPeers(args) => bench_peers::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Not as `Debug`: whoever lacks a tool needs no backtrace of ours.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A turntable server of our own, on free ports, for as long as tests need it.
 
+use std::env;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::thread;
@@ -21,8 +22,14 @@ impl Server {
     /// # Errors
     /// Where it cannot be started or ends before it listens.
     pub(crate) fn start(machine: &Machine) -> Result<Self> {
-        let mut child = machine
-            .command(machine.server())
+        let mut command = machine.command(machine.server());
+        // Settings in our own environment are somebody's, not the tests'.
+        for (name, _) in env::vars_os() {
+            if name.to_string_lossy().starts_with("TURNTABLE_") {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command
             .env("TURNTABLE_SERVER__LISTEN", "127.0.0.1:0")
             .env("TURNTABLE_MANAGEMENT__LISTEN", "127.0.0.1:0")
             .stdin(Stdio::null())
