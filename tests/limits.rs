@@ -256,8 +256,18 @@ fn who_is_dead_is_offline_within_the_ping_timeout() {
     assert_eq!(watcher.expect("userchange"), json!({"1:1": "offline"}));
 }
 
+/// Lets this process, and those it starts, open as many files as the crowd
+/// needs; a shell's own limit is often 1,024.
+fn allow_open_files(count: u32) {
+    let (pid, files) = (std::process::id(), format!("--nofile={count}:"));
+    let mut prlimit = std::process::Command::new("prlimit");
+    let status = prlimit.args(["--pid", &pid.to_string(), &files]).status();
+    assert!(status.unwrap().success());
+}
+
 #[test]
 fn two_thousand_who_never_say_who_they_are_cost_little_and_are_closed() {
+    allow_open_files(10_000);
     let server = Server::with(&[("session.identify_timeout_ms", "4000")]);
     let mut user = server.user("1:1");
     let before = server.resident_bytes();

@@ -1,6 +1,11 @@
 //! Readers that stop reading: closed at their bound, while memory stays and
 //! everybody else gets everything.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 mod support;
 

@@ -2,7 +2,7 @@
 //!
 //! One actix actor per worker, and the only thing that writes to sockets.
 //! Bytes come in through its own poll (`turn`), become commands (`input`) and
-//! go to their owners; what the owners say comes back as one [`Delivery`] per
+//! go to their owners; what the owners say comes back as one delivery per
 //! worker (`delivery`), is encoded once and put into the outboxes of those who
 //! listen. At the end of each turn of the loop every socket with something to
 //! write is written to once.
@@ -10,13 +10,16 @@
 //! If a gateway dies its worker's sockets are lost with it, so the process
 //! ends rather than go on half dead.
 
+pub mod adopt;
 pub mod census;
 pub mod connection;
+mod deadline;
 mod delivery;
+mod dispatch;
 pub mod frame;
 mod input;
 mod interest;
-pub mod lifecycle;
+mod lifecycle;
 pub mod peers;
 pub mod slots;
 pub mod topic;

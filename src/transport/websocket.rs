@@ -21,7 +21,7 @@ use actix_rt::net::TcpStream;
 use actix_web_actors::ws::HandshakeError;
 use tokio::io::AsyncWriteExt;
 
-use crate::gateway::lifecycle::{Adopt, Door};
+use crate::gateway::adopt::{Adopt, Door};
 use crate::gateway::{Gateway, GatewayContext};
 use crate::transport::origin;
 use crate::transport::settings::ServerSettings;

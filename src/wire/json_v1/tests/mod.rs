@@ -10,6 +10,7 @@
 mod chance;
 mod commands;
 mod messages;
+mod refusals;
 
 use super::*;
 use crate::id::{ChannelId, UserId};

@@ -1,0 +1,290 @@
+//! The estimate against simulated clients.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::timestamp::Corrector;
+
+const RTT_MAX_MS: f64 = ROUND_TRIP_MAX_MS;
+const MAX_LAG_MS: u64 = 1_000;
+
+#[test]
+fn it_is_small_for_every_session_has_one() {
+    assert!(size_of::<Clock>() <= 64, "{} bytes", size_of::<Clock>());
+}
+
+#[test]
+fn nothing_is_known_before_a_sample() {
+    let mut clock = Clock::new();
+    assert_eq!(clock.offset(0.0, RTT_MAX_MS), None);
+    clock.round_trip(10.0, 0.0);
+    assert_eq!(clock.offset(0.0, RTT_MAX_MS), None);
+}
+
+#[test]
+fn without_a_pong_the_uplink_is_the_error() {
+    let mut clock = Clock::new();
+    clock.time_exchange(0.0, 1_030.0);
+    let estimate = clock.offset(1_030.0, RTT_MAX_MS).unwrap();
+    assert_eq!(estimate.offset_ms, 1_030.0);
+    assert_eq!(estimate.error_ms, RTT_MAX_MS);
+}
+
+#[test]
+fn readings_that_are_none_are_ignored() {
+    let mut clock = Clock::new();
+    clock.time_exchange(0.0, 1_000.0);
+    clock.round_trip(100.0, 1_000.0);
+    let before = clock.offset(1_000.0, RTT_MAX_MS);
+    for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, -1e300] {
+        clock.time_exchange(wrong, 1_000.0);
+        clock.time_exchange(0.0, wrong);
+        clock.round_trip(wrong, 1_000.0);
+        clock.round_trip(10.0, wrong);
+        clock.action_sample(wrong, 1_000.0);
+    }
+    clock.round_trip(-1.0, 1_000.0);
+    assert_eq!(clock.offset(1_000.0, RTT_MAX_MS), before);
+}
+
+#[test]
+fn actions_count_until_a_time_exchange() {
+    let mut clock = Clock::new();
+    clock.action_sample(10_223_232.0, 50_000.0);
+    let offset_ms = |clock: &Clock| clock.offset(50_000.0, RTT_MAX_MS).unwrap().offset_ms;
+    assert_eq!(offset_ms(&clock), 50_000.0 - 10_223_232.0);
+    // `time` may read another clock than the actions do.
+    clock.time_exchange(7.0, 50_000.0);
+    assert_eq!(offset_ms(&clock), 49_993.0);
+    clock.action_sample(10_223_232.0, 50_000.0);
+    assert_eq!(offset_ms(&clock), 49_993.0);
+}
+
+#[test]
+fn a_clock_that_jumped_is_followed_within_the_window() {
+    let mut clock = Clock::new();
+    let mut now_ms = 1e6;
+    for _ in 0..20 {
+        now_ms += 5_000.0;
+        clock.time_exchange(now_ms, now_ms);
+    }
+    // The client's clock stood still for an hour, as in a laptop's sleep.
+    let slept_ms = 3_600_000.0;
+    let mut waited_ms = 0.0;
+    while clock.offset(now_ms, RTT_MAX_MS).unwrap().offset_ms != slept_ms {
+        now_ms += 5_000.0;
+        waited_ms += 5_000.0;
+        clock.time_exchange(now_ms - slept_ms, now_ms);
+    }
+    assert!(waited_ms <= 3.0 * HALF_WINDOW_MS, "{waited_ms} ms");
+}
+
+#[test]
+fn a_delayed_pong_moves_the_offset_by_half_the_bound_at_most() {
+    let mut clock = Clock::new();
+    clock.time_exchange(0.0, 0.0);
+    clock.round_trip(60_000.0, 0.0);
+    let estimate = clock.offset(0.0, RTT_MAX_MS).unwrap();
+    assert_eq!(estimate.offset_ms, -RTT_MAX_MS / 2.0);
+    assert_eq!(estimate.error_ms, 59_000.0);
+}
+
+#[test]
+fn a_server_clock_set_back_starts_the_windows_anew() {
+    let mut clock = Clock::new();
+    clock.time_exchange(0.0, 1_000_000.0);
+    clock.time_exchange(1_000.0, 5_000.0);
+    let estimate = clock.offset(5_000.0, RTT_MAX_MS).unwrap();
+    assert_eq!(estimate.offset_ms, 4_000.0);
+}
+
+#[test]
+fn a_sample_older_than_the_window_is_forgotten() {
+    let mut clock = Clock::new();
+    clock.time_exchange(0.0, 100.0);
+    clock.time_exchange(0.0, 200.0);
+    let offset_ms = |clock: &Clock| clock.offset(60_000.0, RTT_MAX_MS).unwrap().offset_ms;
+    assert_eq!(offset_ms(&clock), 100.0);
+    let later_ms = 2.0 * HALF_WINDOW_MS + 100.0;
+    clock.time_exchange(later_ms - 300.0, later_ms);
+    assert_eq!(offset_ms(&clock), 300.0);
+}
+
+/// A path with its own delay each way, and jitter on top.
+#[derive(Debug, Clone)]
+struct Path {
+    up_ms: f64,
+    down_ms: f64,
+    jitter_ms: f64,
+    /// Server less client at time 0.
+    offset_ms: f64,
+    drift: f64,
+}
+
+fn path() -> impl Strategy<Value = Path> {
+    (
+        0.0..300.0f64,
+        0.0..300.0f64,
+        0.0..400.0f64,
+        -2e12..2e12f64,
+        -DRIFT_MAX..DRIFT_MAX,
+    )
+        .prop_map(|(up_ms, down_ms, jitter_ms, offset_ms, drift)| Path {
+            up_ms,
+            down_ms,
+            jitter_ms,
+            offset_ms,
+            drift,
+        })
+}
+
+/// Something measured: after so long, with these parts of the jitter, by a
+/// `time` or by a ping.
+fn samples() -> impl Strategy<Value = Vec<(f64, f64, f64, bool)>> {
+    prop::collection::vec(
+        (10.0..30_000.0f64, 0.0..1.0f64, 0.0..1.0f64, any::<bool>()),
+        2..80,
+    )
+}
+
+const START_MS: f64 = 1.7e12;
+/// Doubles of this size are 0.0005 ms apart, and round trips are singles.
+const ROUNDING_MS: f64 = 0.01;
+
+impl Path {
+    fn offset_at(&self, server_ms: f64) -> f64 {
+        self.offset_ms + self.drift * (server_ms - START_MS)
+    }
+}
+
+/// The least uplink delay and round trip that a window can still hold.
+fn least(seen: &[(f64, f64)], now_ms: f64) -> f64 {
+    seen.iter()
+        .filter(|(at_ms, _)| now_ms - at_ms < HALF_WINDOW_MS)
+        .map(|(_, ms)| *ms)
+        .fold(f64::INFINITY, f64::min)
+}
+
+proptest! {
+    #[test]
+    fn an_honest_client_is_known_within_the_bound(path in path(), samples in samples()) {
+        let mut clock = Clock::new();
+        let mut now_ms = START_MS;
+        let mut uplinks = Vec::new();
+        let mut checked = false;
+        for (passed_ms, up, down, is_time) in samples {
+            now_ms += passed_ms;
+            let up_ms = path.up_ms + up * path.jitter_ms;
+            let down_ms = path.down_ms + down * path.jitter_ms;
+            if is_time {
+                let sent_ms = now_ms - up_ms;
+                clock.time_exchange(sent_ms - path.offset_at(sent_ms), now_ms);
+                uplinks.push((now_ms, up_ms));
+            } else {
+                clock.round_trip(up_ms + down_ms, now_ms);
+            }
+            let Some(estimate) = clock.offset(now_ms, RTT_MAX_MS) else {
+                continue;
+            };
+            let error_ms = estimate.offset_ms - path.offset_at(now_ms);
+            let drift_room_ms = DRIFT_MAX * path.up_ms.max(700.0);
+            // Never too low by more than the bound, whatever the uplink.
+            prop_assert!(
+                -error_ms <= estimate.error_ms + drift_room_ms + ROUNDING_MS,
+                "{error_ms} off, {estimate:?}"
+            );
+            // Nor too high where one recent `time` was no slower than the
+            // fastest round trip.
+            let rtt_ms = f64::from(clock.round_trip.least());
+            if least(&uplinks, now_ms) <= rtt_ms.min(RTT_MAX_MS) {
+                checked = true;
+                prop_assert!(
+                    error_ms <= estimate.error_ms + drift_room_ms + ROUNDING_MS,
+                    "{error_ms} off, {estimate:?}"
+                );
+            }
+        }
+        prop_assume!(checked);
+    }
+
+    #[test]
+    fn jitter_is_filtered_out(path in path(), seed in 0.0..1.0f64) {
+        // Jitter is the larger part of each delay, but one message in ten
+        // has none: the error is that of the asymmetry alone.
+        let mut clock = Clock::new();
+        let mut now_ms = START_MS;
+        for step in 0..60 {
+            now_ms += 500.0;
+            let jitter_ms = match step % 10 {
+                0 => 0.0,
+                other => path.jitter_ms * (f64::from(other) * 0.377 + seed).fract(),
+            };
+            let sent_ms = now_ms - path.up_ms - jitter_ms;
+            clock.time_exchange(sent_ms - path.offset_at(sent_ms), now_ms);
+            clock.round_trip(path.up_ms + path.down_ms + jitter_ms, now_ms);
+        }
+        let estimate = clock.offset(now_ms, RTT_MAX_MS).unwrap();
+        let asymmetry_ms = (path.up_ms - path.down_ms) / 2.0;
+        let error_ms = estimate.offset_ms - path.offset_at(now_ms);
+        let drift_ms = DRIFT_MAX * 31_000.0;
+        prop_assert!((error_ms - asymmetry_ms).abs() <= drift_ms + ROUNDING_MS);
+    }
+
+    #[test]
+    fn a_liar_stays_within_the_lag(
+        inputs in prop::collection::vec(
+            (0..3u8, any::<f64>(), -1e13..1e13f64, 0.0..5_000.0f64),
+            1..60,
+        ),
+    ) {
+        let mut clock = Clock::new();
+        let mut corrector = Corrector::default();
+        let mut now_ms = START_MS;
+        let mut last_ms = 0;
+        for (kind, wild, shifted_ms, passed_ms) in inputs {
+            now_ms += passed_ms.round();
+            match kind {
+                0 => clock.time_exchange(shifted_ms, now_ms),
+                1 => clock.round_trip(passed_ms * 20.0, now_ms),
+                _ => clock.time_exchange(wild, now_ms),
+            }
+            clock.action_sample(wild, now_ms);
+            let estimate = clock.offset(now_ms, RTT_MAX_MS);
+            prop_assert!(estimate.is_none_or(|estimate| estimate.offset_ms.is_finite()));
+            let offset_ms = estimate.map(|estimate| estimate.offset_ms);
+            let now = now_ms as u64;
+            for stamp_ms in [wild, shifted_ms, now_ms] {
+                let corrected_ms = corrector.correct(stamp_ms, offset_ms, now, MAX_LAG_MS);
+                prop_assert!((now - MAX_LAG_MS..=now).contains(&corrected_ms));
+                prop_assert!(corrected_ms >= last_ms);
+                last_ms = corrected_ms;
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_that_never_sends_time_keeps_its_distances(
+        offset_ms in -1_000_000..1_000_000i32,
+        gaps_ms in prop::collection::vec(1..900u32, 2..30),
+    ) {
+        let mut clock = Clock::new();
+        let mut corrector = Corrector::default();
+        let mut now_ms = START_MS;
+        let mut last: Option<(f64, u64)> = None;
+        for gap_ms in gaps_ms {
+            now_ms += f64::from(gap_ms);
+            let stamp_ms = now_ms - 25.0 - f64::from(offset_ms);
+            clock.action_sample(stamp_ms, now_ms);
+            let offset_ms = clock.offset(now_ms, RTT_MAX_MS).map(|found| found.offset_ms);
+            let corrected_ms =
+                corrector.correct(stamp_ms, offset_ms, now_ms as u64, MAX_LAG_MS);
+            if let Some((stamp_before_ms, corrected_before_ms)) = last {
+                prop_assert_eq!(
+                    stamp_ms - stamp_before_ms,
+                    (corrected_ms - corrected_before_ms) as f64
+                );
+            }
+            last = Some((stamp_ms, corrected_ms));
+        }
+    }
+}
