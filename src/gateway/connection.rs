@@ -59,10 +59,6 @@ pub struct Connection {
     pub decoder: Decoder,
     /// Input that waits while the connection is being identified.
     pub held: Option<Box<[u8]>>,
-    #[expect(
-        clippy::box_collection,
-        reason = "most connections have none most of the time, and a pointer is small"
-    )]
     direct: Option<Box<VecDeque<Frame>>>,
     direct_bytes: usize,
     /// Bytes of the foremost frame that were written.
@@ -329,7 +325,7 @@ impl Connection {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
