@@ -36,6 +36,8 @@ struct User {
     whereabouts: Whereabouts,
     /// A bit for each friend that it was told is online.
     view: u64,
+    /// Messages of its session that it has got.
+    received: u64,
     /// When its own presence changed last, in the client's microseconds.
     changed_us: u64,
 }
@@ -48,6 +50,8 @@ pub(super) struct Crowd {
     bits: Vec<u8>,
     full: u64,
     identified: usize,
+    /// Acknowledgements that were answered.
+    pub(super) acknowledged: usize,
     /// Users whose view has every friend online.
     right: usize,
     /// From a change to a friend that is told of it.
@@ -88,6 +92,7 @@ impl Crowd {
         let user = || User {
             whereabouts: Whereabouts::Coming,
             view: 0,
+            received: 0,
             changed_us: 0,
         };
         Ok(Self {
@@ -97,9 +102,20 @@ impl Crowd {
             strides,
             bits,
             identified: 0,
+            acknowledged: 0,
             latency_us: Histogram::new(),
             notifications: 0,
         })
+    }
+
+    /// Has every user say how many messages it has got, as the client library
+    /// does every few seconds.
+    pub(super) fn acknowledge(&self, links: &mut Links) -> Result<()> {
+        for (link, user) in self.users.iter().enumerate() {
+            let data = json!({"t0": 0, "received": user.received});
+            links.send_text(link, &message("time", &data))?;
+        }
+        Ok(())
     }
 
     /// Whether everybody was told that every friend is online.
@@ -224,7 +240,16 @@ impl Script for Crowd {
         payload: &[u8],
         now_us: u64,
     ) -> Result<()> {
+        if !matches!(command(payload), b"idyou" | b"welcome")
+            && let Some(user) = self.users.get_mut(link)
+        {
+            user.received += 1;
+        }
         match command(payload) {
+            b"time" => {
+                self.acknowledged += 1;
+                Ok(())
+            }
             b"userchange" => {
                 self.told(link, payload, now_us);
                 Ok(())

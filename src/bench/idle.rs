@@ -89,6 +89,11 @@ pub(super) fn run(args: &IdleArgs, server: Option<&Server>, table: &mut Table) -
         let mut crowd = Crowd::new(args.connections, args.friends)?;
         client.open(&mut crowd, &server.address, args.connections)?;
         settle(&mut client, &mut crowd)?;
+        crowd.acknowledge(&mut client.links)?;
+        let deadline = Instant::now() + Duration::from_secs(SETTLE_SECONDS);
+        while crowd.acknowledged < args.connections && Instant::now() < deadline {
+            client.turn(&mut crowd, Duration::from_millis(20))?;
+        }
         rest(&mut client, &mut crowd, server)?
     } else {
         let mut silent = Silent::default();

@@ -200,13 +200,7 @@ impl Gateway {
         self.send(session, &packet, id.as_ref());
     }
 
-    fn lookup(
-        &mut self,
-        slot: u32,
-        place: SessionRef,
-        users: Vec<UserId>,
-        id: Option<RequestId>,
-    ) {
+    fn lookup(&mut self, slot: u32, place: SessionRef, users: Vec<UserId>, id: Option<RequestId>) {
         let max = self.settings().presence.lookup_max;
         if users.len() > max {
             let error = ErrorBody::new(

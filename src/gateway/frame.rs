@@ -2,6 +2,7 @@
 //!
 //! It lives on one worker, so sharing it is a plain count, not an atomic one.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::reason::CloseReason;
@@ -9,6 +10,14 @@ use crate::session::outbox::FrameLength;
 use crate::wire::json_v1;
 use crate::wire::packet::{RequestId, ServerPacket};
 use crate::wire::websocket::{FrameBuilder, close_frame, ping_frame, pong_frame};
+
+thread_local! {
+    /// Where frames of this worker are written before their length is known.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A buffer that one long message made longer than this is not kept.
+const SCRATCH_BYTES_MAX: usize = 65_536;
 
 /// The bytes of one frame, header included.
 #[derive(Debug, Clone)]
@@ -23,9 +32,14 @@ impl Frame {
 
     /// A text frame whose payload `write` writes.
     pub fn build(write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        let mut builder = FrameBuilder::begin(Vec::with_capacity(256));
+        let mut builder = FrameBuilder::begin(SCRATCH.take());
         write(builder.payload());
-        Self(Rc::from(&*builder.text()))
+        let frame = Self(Rc::from(builder.text_in_place()));
+        let buffer = builder.into_buffer();
+        if buffer.capacity() <= SCRATCH_BYTES_MAX {
+            SCRATCH.set(buffer);
+        }
+        frame
     }
 
     /// A text or binary frame with the payload of another.

@@ -8,22 +8,15 @@ use std::ops::ControlFlow;
 
 use mio::event::Event;
 
-use crate::actor::avatar::AvatarCall;
-use crate::actor::channel::ChannelCall;
-use crate::actor::room::RoomCall;
 use crate::clock;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::frame::Frame;
-use crate::gateway::{Gateway, Lookup, Timer};
-use crate::model::session_ref::SessionRef;
-use crate::reason::{CloseReason, ErrorCode};
+use crate::gateway::{Gateway, Timer};
+use crate::reason::CloseReason;
 use crate::session::Refusal;
-use crate::session::clock::ROUND_TRIP_MAX_MS;
 use crate::session::greeting::{Greeting, GreetingStep};
 use crate::wire::json_v1;
-use crate::wire::packet::{
-    ClientMessage, ClientPacket, ErrorBody, ReplyData, RequestId, ServerPacket,
-};
+use crate::wire::packet::{ClientMessage, ErrorBody, RequestId, ServerPacket};
 use crate::wire::websocket::{DecodeLimits, Decoder, Message, Role};
 
 /// Reads of one connection in one turn; what is left comes behind the others.

@@ -170,7 +170,13 @@ impl Gateway {
         }
     }
 
-    pub(super) fn resume_here(&mut self, slot: u32, name: SessionId, received: u64, id: Option<RequestId>) {
+    pub(super) fn resume_here(
+        &mut self,
+        slot: u32,
+        name: SessionId,
+        received: u64,
+        id: Option<RequestId>,
+    ) {
         let session = self
             .context
             .peers

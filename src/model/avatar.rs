@@ -42,18 +42,33 @@ pub struct KeptInvite {
 /// A change of attributes: name and new value, `None` removes.
 pub type AttributeChanges = Vec<(Box<str>, Option<Payload>)>;
 
+/// What comes and goes with an avatar.
+#[derive(Debug, Default)]
+struct Extras {
+    /// Rooms that the user plays in.
+    playing: Vec<ChannelId>,
+    note: Option<Payload>,
+    attributes: Vec<(Box<str>, Payload)>,
+    invites: Vec<KeptInvite>,
+}
+
+/// The extras of an avatar that has none.
+const NO_EXTRAS: &Extras = &Extras {
+    playing: Vec::new(),
+    note: None,
+    attributes: Vec::new(),
+    invites: Vec::new(),
+};
+
 /// The state of one user.
 #[derive(Debug, Default)]
 pub struct Avatar {
     /// Most users have one session; a vector would take room for four.
     seats: SmallVec<[Seat; 1]>,
-    /// Rooms that the user plays in.
-    playing: Vec<ChannelId>,
     shown: Presence,
     last_seen_ms: Option<u64>,
-    note: Option<Payload>,
-    attributes: Vec<(Box<str>, Payload)>,
-    invites: Vec<KeptInvite>,
+    /// Most users have nothing of it at most times.
+    extras: Option<Box<Extras>>,
     /// The workers that have somebody who watches this user.
     pub watchers: Audience,
 }
@@ -129,8 +144,10 @@ impl Avatar {
                 self.last_seen_ms = Some(now_ms);
             }
         }
-        if self.seats.is_empty() {
-            self.note = None;
+        if self.seats.is_empty()
+            && let Some(extras) = &mut self.extras
+        {
+            extras.note = None;
         }
     }
 
@@ -154,11 +171,13 @@ impl Avatar {
             )
             .with("max", max as u64));
         }
-        let playing = !self.playing.is_empty();
+        let playing = !self.extras().playing.is_empty();
         if let Some(seat) = self.seat(session) {
             seat.status = (status != Status::Online || playing).then_some(status);
         }
-        self.note = note;
+        if note.is_some() || self.extras.is_some() {
+            self.extras_mut().note = note;
+        }
         Ok(())
     }
 
@@ -171,10 +190,11 @@ impl Avatar {
 
     /// The user entered a game room, or left it.
     pub fn set_playing(&mut self, room: &ChannelId, playing: bool) {
-        self.playing.retain(|known| known != room);
+        let rooms = &mut self.extras_mut().playing;
+        rooms.retain(|known| known != room);
         if playing {
-            self.playing.push(room.clone());
-        } else if self.playing.is_empty() {
+            rooms.push(room.clone());
+        } else if rooms.is_empty() {
             for seat in &mut self.seats {
                 if seat.status == Some(Status::Online) {
                     seat.status = None;
@@ -199,7 +219,7 @@ impl Avatar {
         if seats().any(|seat| seat.status == Some(Status::Invisible)) {
             return Presence::Offline;
         }
-        let busy = settings.busy_in_game && !self.playing.is_empty();
+        let busy = settings.busy_in_game && !self.extras().playing.is_empty();
         seats()
             .map(|seat| match seat.status {
                 Some(Status::Online) => Presence::Online,
@@ -227,7 +247,7 @@ impl Avatar {
             .iter()
             .filter_map(|seat| seat.grace_until_ms)
             .filter(|until| *until > now_ms)
-            .chain(self.invites.iter().map(|invite| invite.until_ms))
+            .chain(self.extras().invites.iter().map(|invite| invite.until_ms))
             .min()
     }
 
@@ -243,7 +263,11 @@ impl Avatar {
             } else {
                 0
             },
-            note: if visible { self.note.clone() } else { None },
+            note: if visible {
+                self.extras().note.clone()
+            } else {
+                None
+            },
         }
     }
 
@@ -276,32 +300,40 @@ impl Avatar {
         if kept_max == 0 {
             return;
         }
-        if self.invites.len() >= kept_max {
-            self.invites.remove(0);
+        let invites = &mut self.extras_mut().invites;
+        if invites.len() >= kept_max {
+            invites.remove(0);
         }
-        self.invites.push(invite);
+        invites.push(invite);
     }
 
     /// The invite to `channel` is answered or void.
     pub fn drop_invite(&mut self, channel: &ChannelId) {
-        self.invites.retain(|known| known.channel != *channel);
+        if let Some(extras) = &mut self.extras {
+            extras.invites.retain(|known| known.channel != *channel);
+        }
     }
 
     /// Takes the invites that are still good.
     pub fn take_invites(&mut self, now_ms: u64) -> Vec<KeptInvite> {
         self.expire_invites(now_ms);
-        std::mem::take(&mut self.invites)
+        match &mut self.extras {
+            Some(extras) => std::mem::take(&mut extras.invites),
+            None => Vec::new(),
+        }
     }
 
     /// Forgets the invites that are void.
     pub fn expire_invites(&mut self, now_ms: u64) {
-        self.invites.retain(|invite| now_ms < invite.until_ms);
+        if let Some(extras) = &mut self.extras {
+            extras.invites.retain(|invite| now_ms < invite.until_ms);
+        }
     }
 
     /// All attributes.
     #[must_use]
     pub fn attributes(&self) -> &[(Box<str>, Payload)] {
-        &self.attributes
+        &self.extras().attributes
     }
 
     /// Sets and removes attributes, all or none. Returns those that changed.
@@ -313,7 +345,7 @@ impl Avatar {
         changes: AttributeChanges,
         bytes_max: usize,
     ) -> Result<AttributeChanges, ErrorBody> {
-        let mut next = self.attributes.clone();
+        let mut next = self.extras().attributes.clone();
         let mut changed = Vec::new();
         for (name, value) in changes {
             let at = next.iter().position(|(known, _)| *known == name);
@@ -340,7 +372,7 @@ impl Avatar {
             )
             .with("max", bytes_max as u64));
         }
-        self.attributes = next;
+        self.extras_mut().attributes = next;
         Ok(changed)
     }
 
@@ -349,8 +381,16 @@ impl Avatar {
     pub fn is_unused(&self) -> bool {
         self.seats.is_empty()
             && self.watchers.is_empty()
-            && self.invites.is_empty()
-            && self.playing.is_empty()
+            && self.extras().invites.is_empty()
+            && self.extras().playing.is_empty()
+    }
+
+    fn extras(&self) -> &Extras {
+        self.extras.as_deref().unwrap_or(NO_EXTRAS)
+    }
+
+    fn extras_mut(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
     }
 
     fn seat(&mut self, session: SessionRef) -> Option<&mut Seat> {

@@ -179,8 +179,30 @@ impl FrameBuilder {
         self.finish(Opcode::Binary)
     }
 
-    /// Writes the header right in front of the payload.
+    /// The text frame, in the buffer it was written to; its payload has to be
+    /// UTF-8.
+    #[must_use]
+    pub fn text_in_place(&mut self) -> &[u8] {
+        let start = self.put_header(Opcode::Text);
+        self.buffer.get(start..).unwrap_or_default()
+    }
+
+    /// The buffer, for the next frame.
+    #[must_use]
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
+
     fn finish(mut self, opcode: Opcode) -> Bytes {
+        let start = self.put_header(opcode);
+        let mut frame = Bytes::from(self.buffer);
+        frame.advance(start.min(frame.len()));
+        frame
+    }
+
+    /// Writes the header right in front of the payload. Returns where the
+    /// frame begins.
+    fn put_header(&mut self, opcode: Opcode) -> usize {
         let len = self.payload_len();
         let start = ROOM - header_len(len);
         let mut written = Vec::with_capacity(ROOM);
@@ -188,9 +210,7 @@ impl FrameBuilder {
         for (to, from) in self.buffer.iter_mut().skip(start).zip(written) {
             *to = from;
         }
-        let mut frame = Bytes::from(self.buffer);
-        frame.advance(start.min(frame.len()));
-        frame
+        start
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::commands::command;
 use super::*;
-use crate::id::SessionId;
 use crate::reason::ErrorCode;
 
 #[test]
