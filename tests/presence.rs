@@ -174,7 +174,7 @@ fn changes_that_wait_for_one_client_travel_together() {
         messages += 1;
         seen += client.expect("userchange").as_object().unwrap().len();
     }
-    assert!(messages <= 3, "{messages} messages for 29 changes");
+    assert!(messages <= 6, "{messages} messages for 29 changes");
 }
 
 #[test]
@@ -208,14 +208,14 @@ fn a_dropped_connection_is_seen_when_the_grace_is_over() {
 
 #[test]
 fn a_return_within_the_grace_is_never_seen() {
-    let server = Server::with(&[("presence.grace_ms", "300")]);
+    let server = Server::with(&[("presence.grace_ms", "1000")]);
     let mut client = server.user("2:1");
     client.subscribe(&["1:1"]);
     let friend = server.user("1:1");
     told(&mut client, "1:1", "online");
     friend.drop_dead();
     let _again = server.user("1:1");
-    client.expect_none_for(Duration::from_millis(700));
+    client.expect_none_for(Duration::from_millis(1_500));
 }
 
 #[test]
