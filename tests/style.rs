@@ -1,6 +1,11 @@
 //! Rules of form that no lint knows: the length of source files, and no path
 //! of somebody's own machine in anything that is checked in.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -329,8 +329,9 @@ impl World {
         assert!(teams.values().all(|members| *members <= TEAM_MAX));
         for (session, view) in &self.topic {
             let user = player(session.slot % USERS);
+            let member = members.get(user.as_str());
             assert!(
-                members.get(user.as_str()).is_some(),
+                member.is_some_and(|member| member.sessions().any(|known| known == *session)),
                 "{session:?} listens from outside"
             );
             assert_eq!(view.members, states, "what {session:?} sees");
