@@ -207,7 +207,11 @@ fn every_promise_names_tests_that_are_there() {
     let named = tests_named(&page);
     assert!(named.len() > 40, "{named:?}");
     for (file, name) in named {
-        let folder = if file.starts_with("src/") { "" } else { "tests/" };
+        let folder = if file.starts_with("src/") {
+            ""
+        } else {
+            "tests/"
+        };
         let source = read(&format!("{folder}{file}.rs"));
         let is_there = source.contains(&format!("fn {name}()"));
         assert!(is_there, "docs/promises.md names {file}::{name}");
