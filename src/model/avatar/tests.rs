@@ -1,0 +1,139 @@
+use super::*;
+
+fn session(slot: u32) -> SessionRef {
+    SessionRef {
+        worker: 0,
+        slot,
+        generation: 1,
+    }
+}
+
+fn settings() -> PresenceSettings {
+    PresenceSettings::default()
+}
+
+fn online(slots: u32) -> Avatar {
+    let mut avatar = Avatar::new(None);
+    for slot in 0..slots {
+        avatar.attach(session(slot), 8).unwrap();
+    }
+    avatar.refresh(0, &settings());
+    avatar
+}
+
+fn say(avatar: &mut Avatar, slot: u32, status: Status) -> Option<Presence> {
+    avatar
+        .set_status(session(slot), status, None, &settings())
+        .unwrap();
+    avatar.refresh(1, &settings())
+}
+
+fn room() -> ChannelId {
+    ChannelId::parse("CStrike").unwrap()
+}
+
+#[test]
+fn the_first_session_brings_a_user_online_and_the_second_changes_nothing() {
+    let mut avatar = Avatar::new(None);
+    avatar.attach(session(0), 8).unwrap();
+    assert_eq!(avatar.refresh(0, &settings()), Some(Presence::Online));
+    avatar.attach(session(1), 8).unwrap();
+    assert_eq!(avatar.refresh(0, &settings()), None);
+    avatar.remove(session(0), 5);
+    assert_eq!(avatar.refresh(5, &settings()), None);
+    avatar.remove(session(1), 6);
+    assert_eq!(avatar.refresh(6, &settings()), Some(Presence::Offline));
+    assert_eq!(avatar.entry().last_seen_ms, Some(6));
+    assert!(avatar.is_unused());
+}
+
+#[test]
+fn a_drop_is_seen_when_its_grace_is_over_and_not_if_it_returns() {
+    let mut avatar = online(1);
+    avatar.detach(session(0), 100, 50);
+    assert_eq!(avatar.refresh(149, &settings()), None);
+    assert_eq!(avatar.next_deadline_ms(149), Some(150));
+    avatar.resume(session(0));
+    assert_eq!(avatar.refresh(151, &settings()), None);
+    avatar.detach(session(0), 200, 50);
+    assert_eq!(avatar.refresh(250, &settings()), Some(Presence::Offline));
+    assert_eq!(avatar.entry().last_seen_ms, Some(200));
+    avatar.resume(session(0));
+    assert_eq!(avatar.refresh(260, &settings()), Some(Presence::Online));
+}
+
+#[test]
+fn the_most_available_session_wins_and_invisible_hides_all() {
+    let mut avatar = online(2);
+    assert_eq!(say(&mut avatar, 0, Status::Busy), None);
+    assert_eq!(say(&mut avatar, 1, Status::Idle), Some(Presence::Busy));
+    assert_eq!(
+        say(&mut avatar, 1, Status::Invisible),
+        Some(Presence::Offline)
+    );
+    assert_eq!(avatar.entry().devices, 0);
+    assert_eq!(say(&mut avatar, 1, Status::Online), Some(Presence::Online));
+    assert_eq!(avatar.entry().devices, 2);
+}
+
+#[test]
+fn a_player_reads_busy_unless_it_said_otherwise() {
+    let mut avatar = online(1);
+    avatar.set_playing(&room(), true);
+    assert_eq!(avatar.refresh(1, &settings()), Some(Presence::Busy));
+    assert_eq!(say(&mut avatar, 0, Status::Online), Some(Presence::Online));
+    avatar.set_playing(&room(), false);
+    assert_eq!(avatar.refresh(2, &settings()), None);
+    avatar.set_playing(&room(), true);
+    assert_eq!(avatar.refresh(3, &settings()), Some(Presence::Busy));
+    let quiet = PresenceSettings {
+        busy_in_game: false,
+        ..settings()
+    };
+    assert_eq!(avatar.refresh(4, &quiet), Some(Presence::Online));
+}
+
+#[test]
+fn invites_are_kept_bounded_and_void_in_time() {
+    let mut avatar = Avatar::new(None);
+    let invite = |room: &str, until_ms| KeptInvite {
+        channel: ChannelId::parse(room).unwrap(),
+        from: UserId::parse("1:1").unwrap(),
+        until_ms,
+    };
+    for (room, until_ms) in [("a", 50), ("b", 60), ("c", 10), ("b", 70)] {
+        avatar.keep_invite(invite(room, until_ms), 2);
+    }
+    assert!(!avatar.is_unused());
+    assert_eq!(avatar.take_invites(20), [invite("b", 70)]);
+    assert!(avatar.is_unused());
+}
+
+#[test]
+fn an_unchanged_attribute_is_no_change_and_the_bound_refuses_all() {
+    let mut avatar = Avatar::default();
+    let value = |text: &str| Some(Payload::from_json(text));
+    let set = vec![("a".into(), value("1")), ("b".into(), value("2"))];
+    assert_eq!(avatar.set_attributes(set.clone(), 10).unwrap(), set);
+    assert!(avatar.set_attributes(set, 10).unwrap().is_empty());
+    let gone = vec![("a".into(), None), ("zz".into(), None)];
+    assert_eq!(
+        avatar.set_attributes(gone, 10).unwrap(),
+        [("a".into(), None)]
+    );
+    assert!(
+        avatar
+            .set_attributes(vec![("c".into(), value("\"0123456789\""))], 10)
+            .is_err()
+    );
+    assert_eq!(avatar.attributes().len(), 1);
+}
+
+#[test]
+fn sessions_of_one_user_are_bounded() {
+    let mut avatar = online(2);
+    assert!(avatar.attach(session(2), 2).is_err());
+    avatar.detach(session(1), 5, 50);
+    assert_eq!(avatar.oldest_dropped(), Some(session(1)));
+    avatar.attach(session(0), 2).unwrap();
+}
