@@ -1,3 +1,5 @@
+//! What others see of a user as its sessions come, drop, speak and go.
+
 use super::*;
 
 fn session(slot: u32) -> SessionRef {
