@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use crate::gateway::frame::Frame;
 use crate::session::greeting::Greeting;
-use crate::session::outbox::{FrameLength, Outbox};
+use crate::session::outbox::{Outbox, OutboxFrame};
 use crate::wire::websocket::{Decoder, Role};
 
 /// How many frames go into one write.
@@ -265,7 +265,7 @@ impl Connection {
         let mut left = self.offset + count;
         let mut whole = 0;
         let mut lengths = outbox.as_ref().map(|outbox| outbox.waiting());
-        let mut next = move || lengths.as_mut()?.next().map(FrameLength::length);
+        let mut next = move || lengths.as_mut()?.next().map(OutboxFrame::length);
         let mut open = None;
         if self.offset > 0
             && self.offset_is_outbox

@@ -307,8 +307,7 @@ impl Gateway {
         let mut changed = std::mem::take(&mut held.changed);
         changed.sort_unstable();
         changed.dedup();
-        let watches = &self.watches;
-        let frame = Frame::build(|out| watches.write(&changed, out));
+        let frame = self.watches.frame(&changed);
         self.send_frame(session, frame);
     }
 

@@ -74,6 +74,7 @@ impl Gateway {
 
     /// `unsubscribe`.
     pub(super) fn unsubscribe(&mut self, session: u32, users: &[UserId]) {
+        let mut left = Vec::with_capacity(users.len());
         for user in users {
             let Some(number) = self.watches.number(user) else {
                 continue;
@@ -93,7 +94,12 @@ impl Gateway {
                     self.snapshots.push(session);
                 }
             }
+            left.push(number);
             self.unwatch(number, session);
+        }
+        left.sort_unstable();
+        if let Some(held) = self.sessions.at_mut(session) {
+            held.outbox.kept_mut().for_each(|frame| frame.scrub(&left));
         }
     }
 

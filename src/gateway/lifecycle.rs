@@ -4,10 +4,13 @@
 //! Greeting -> Identifying -> Session -> (dropped -> resumed)* -> ended
 //! ```
 
+use std::collections::VecDeque;
+
 use crate::actor::avatar::AvatarCall;
 use crate::actor::room::RoomCall;
 use crate::clock;
 use crate::gateway::connection::{Connection, Phase};
+use crate::gateway::frame::Frame;
 use crate::gateway::{Gateway, Held, Timer};
 use crate::id::{SessionId, UserId};
 use crate::reason::{CloseReason, ErrorCode};
@@ -204,7 +207,15 @@ impl Gateway {
         let Some(held) = self.sessions.at_mut(session) else {
             return expired(self, id);
         };
-        if !held.outbox.rewind(received) {
+        let (watches, watching) = (&self.watches, &held.watching);
+        let restore = |frame: Frame, frames: &mut VecDeque<Frame>| match frame {
+            Frame::Log(log) => {
+                let again = |told| watches.frame_again(told, watching);
+                frames.extend(log.iter().map(again));
+            }
+            frame => frames.push_back(frame),
+        };
+        if !held.outbox.rewind(received, restore) {
             self.end_session(session);
             return expired(self, id);
         }

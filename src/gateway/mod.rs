@@ -12,6 +12,7 @@
 
 pub mod adopt;
 pub mod census;
+pub mod change_log;
 pub mod connection;
 mod deadline;
 mod delivery;

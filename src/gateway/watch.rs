@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use crate::gateway::change_log::Told;
+use crate::gateway::frame::Frame;
 use crate::gateway::slots::Slots;
 use crate::id::UserId;
 use crate::wire::json_v1;
@@ -18,6 +20,7 @@ pub struct Watched {
     /// What is known, as it stands in a `userchange`; empty before the
     /// avatar's first word.
     fragment: Box<[u8]>,
+    presence: Presence,
     watchers: Vec<u32>,
 }
 
@@ -64,6 +67,7 @@ impl Watches {
                 let key = self.users.insert(Watched {
                     user: user.clone(),
                     fragment: Box::default(),
+                    presence: Presence::default(),
                     watchers: Vec::new(),
                 });
                 self.by_user.insert(user.clone(), key.slot);
@@ -80,7 +84,12 @@ impl Watches {
             watching.is_known = watched.is_known();
             watching.is_new = !watched.watchers.contains(&slot);
             if watching.is_new {
-                watched.watchers.push(slot);
+                let watchers = &mut watched.watchers;
+                if watchers.len() == watchers.capacity() {
+                    // Doubling would waste as much as a user's watchers take.
+                    watchers.reserve_exact(4 + watchers.len() / 8);
+                }
+                watchers.push(slot);
             }
         }
         watching
@@ -116,6 +125,7 @@ impl Watches {
         let mut fragment = Vec::with_capacity(user.as_str().len() + 16);
         json_v1::presence_fragment(user, presence, &mut fragment);
         watched.fragment = fragment.into();
+        watched.presence = presence;
         Some((number, is_first))
     }
 
@@ -125,25 +135,58 @@ impl Watches {
         self.users.at(number)
     }
 
-    /// Writes the `userchange` of these users, as they are now.
-    pub fn write(&self, numbers: &[u32], out: &mut Vec<u8>) {
-        out.extend_from_slice(json_v1::USERCHANGE_HEAD);
-        let mut first = true;
-        for watched in numbers.iter().filter_map(|number| self.users.at(*number)) {
-            if !watched.is_known() {
-                continue;
-            }
-            if !std::mem::take(&mut first) {
-                out.push(b',');
-            }
-            out.extend_from_slice(&watched.fragment);
-        }
-        out.extend_from_slice(json_v1::USERCHANGE_TAIL);
+    /// The `userchange` of these users, as they are now.
+    #[must_use]
+    pub fn frame(&self, numbers: &[u32]) -> Frame {
+        let known = |number: &u32| {
+            let watched = self.users.at(*number)?;
+            watched.is_known().then_some((*number, watched))
+        };
+        let told = numbers.iter().filter_map(known);
+        let told = told.map(|(number, watched)| Told::new(number, watched.presence));
+        Frame::changes(told.collect(), |out| {
+            let known = numbers.iter().filter_map(known);
+            join(out, known, |(_, watched), out| {
+                out.extend_from_slice(&watched.fragment);
+            });
+        })
+    }
+
+    /// A `userchange` as it was told to a session that watches `watching`.
+    /// Users that it does not watch any more are left out: their numbers may
+    /// be others' by now.
+    #[must_use]
+    pub fn frame_again(&self, told: &[Told], watching: &[u32]) -> Frame {
+        let still = told
+            .iter()
+            .filter(|told| watching.contains(&told.number()))
+            .filter_map(|told| Some((self.users.at(told.number())?, told.presence())));
+        Frame::changes(told.to_vec(), |out| {
+            join(out, still, |(watched, presence), out| {
+                json_v1::presence_fragment(&watched.user, presence, out);
+            });
+        })
     }
 }
 
+/// Writes a `userchange` of what `write` makes of each item.
+fn join<T>(
+    out: &mut Vec<u8>,
+    items: impl Iterator<Item = T>,
+    mut write: impl FnMut(T, &mut Vec<u8>),
+) {
+    out.extend_from_slice(json_v1::USERCHANGE_HEAD);
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(item, out);
+    }
+    out.extend_from_slice(json_v1::USERCHANGE_TAIL);
+}
+
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 
@@ -179,11 +222,25 @@ mod tests {
             watches.update(&user("1:1"), Presence::Offline),
             Some((a, false))
         );
-        let mut text = Vec::new();
-        watches.write(&[a, unknown, b], &mut text);
+        let text = |frame: Frame| {
+            let bytes = frame.bytes();
+            // Behind the header of a short frame.
+            String::from_utf8(bytes[2..].to_vec()).unwrap()
+        };
         assert_eq!(
-            String::from_utf8(text).unwrap(),
+            text(watches.frame(&[a, unknown, b])),
             r#"{"command":"userchange","data":{"1:1":"offline","1:\"2":"busy"}}"#
+        );
+        // Told again, it says what it said; but not of users that are not
+        // watched any more.
+        let told = [Told::new(a, Presence::Online), Told::new(b, Presence::Idle)];
+        assert_eq!(
+            text(watches.frame_again(&told, &[a, b])),
+            r#"{"command":"userchange","data":{"1:1":"online","1:\"2":"idle"}}"#
+        );
+        assert_eq!(
+            text(watches.frame_again(&told, &[b])),
+            r#"{"command":"userchange","data":{"1:\"2":"idle"}}"#
         );
     }
 }

@@ -12,20 +12,45 @@
 
 use std::collections::VecDeque;
 
-/// A frame that knows how many bytes it is.
-pub trait FrameLength {
-    /// Length in bytes, as written to the socket.
+/// What an outbox needs to know of its frames.
+pub trait OutboxFrame: Sized {
+    /// Length in bytes, as written to the socket; of a condensed one, the
+    /// memory it takes.
     fn length(&self) -> usize;
+
+    /// Whether it takes less room once it is only kept.
+    fn condenses(&self) -> bool {
+        false
+    }
+
+    /// Makes it small, or puts it into the small one `before` it; then `None`
+    /// is left.
+    fn condense(self, before: Option<&mut Self>) -> Option<Self> {
+        let _ = before;
+        Some(self)
+    }
+
+    /// How many messages it stands for; several where it was condensed.
+    fn messages(&self) -> u64 {
+        1
+    }
+
+    /// Forgets its first `count` messages, fewer than it has.
+    fn forget(&mut self, count: u64) {
+        let _ = count;
+    }
 }
 
 /// The queue of one session.
 #[derive(Debug)]
 pub struct Outbox<F> {
     frames: VecDeque<F>,
-    /// How many frames went out of the front so far.
+    /// How many messages went out of the front so far.
     forgotten: u64,
     /// How many of `frames` were written to a connection.
     cursor: usize,
+    /// How many messages those stand for.
+    kept: u64,
     waiting_bytes: usize,
     kept_bytes: usize,
 }
@@ -36,13 +61,14 @@ impl<F> Default for Outbox<F> {
             frames: VecDeque::new(),
             forgotten: 0,
             cursor: 0,
+            kept: 0,
             waiting_bytes: 0,
             kept_bytes: 0,
         }
     }
 }
 
-impl<F: FrameLength> Outbox<F> {
+impl<F: OutboxFrame> Outbox<F> {
     /// Puts a frame at the end.
     pub fn push(&mut self, frame: F) {
         self.waiting_bytes += frame.length();
@@ -66,38 +92,75 @@ impl<F: FrameLength> Outbox<F> {
         self.frames.range(self.cursor..)
     }
 
-    /// The first `count` waiting frames were written whole; frames over
-    /// `kept_bytes_max` are forgotten, the oldest first.
+    /// The first `count` waiting frames were written whole; what is kept over
+    /// `kept_bytes_max` is forgotten, the oldest first.
     pub fn written(&mut self, count: usize, kept_bytes_max: usize) {
         for _ in 0..count {
             let Some(frame) = self.frames.get(self.cursor) else {
                 break;
             };
             self.waiting_bytes -= frame.length();
-            self.kept_bytes += frame.length();
-            self.cursor += 1;
+            self.kept += 1;
+            if frame.condenses() {
+                self.condense();
+            } else {
+                self.kept_bytes += frame.length();
+                self.cursor += 1;
+            }
         }
         while self.kept_bytes > kept_bytes_max && self.cursor > 0 {
             self.forget();
         }
     }
 
+    /// Keeps the frame at the cursor in its smaller form.
+    fn condense(&mut self) {
+        let Some(frame) = self.frames.remove(self.cursor) else {
+            return;
+        };
+        let mut before = match self.cursor.checked_sub(1) {
+            Some(at) => self.frames.get_mut(at),
+            None => None,
+        };
+        self.kept_bytes -= before.as_ref().map_or(0, |before| before.length());
+        let rest = frame.condense(before.as_deref_mut());
+        self.kept_bytes += before.map_or(0, |before| before.length());
+        if let Some(rest) = rest {
+            self.kept_bytes += rest.length();
+            self.frames.insert(self.cursor, rest);
+            self.cursor += 1;
+        }
+    }
+
     fn forget(&mut self) {
         if let Some(frame) = self.frames.pop_front() {
-            self.forgotten += 1;
+            self.forgotten += frame.messages();
+            self.kept -= frame.messages();
             self.cursor -= 1;
             self.kept_bytes -= frame.length();
         }
     }
 
-    /// The client says that it has got `received` frames of this session.
+    /// The client says that it has got `received` messages of this session.
     /// Returns whether that can be: nobody has got what was never written.
     pub fn acknowledge(&mut self, received: u64) -> bool {
-        if received > self.forgotten + self.cursor as u64 {
+        if received > self.forgotten + self.kept {
             return false;
         }
-        while self.forgotten < received && self.cursor > 0 {
-            self.forget();
+        while self.forgotten < received {
+            let Some(front) = self.frames.front_mut() else {
+                break;
+            };
+            let due = received - self.forgotten;
+            if front.messages() <= due {
+                self.forget();
+                continue;
+            }
+            self.kept_bytes -= front.length();
+            front.forget(due);
+            self.kept_bytes += front.length();
+            self.forgotten += due;
+            self.kept -= due;
         }
         if self.frames.is_empty() {
             // An idle session gives its buffer back.
@@ -106,45 +169,114 @@ impl<F: FrameLength> Outbox<F> {
         true
     }
 
-    /// Goes back to the frame after `received`, for a new connection. Returns
-    /// `false` where that frame was forgotten or never written: then the
-    /// client cannot be served without a hole.
-    pub fn rewind(&mut self, received: u64) -> bool {
+    /// Goes back to the message after `received`, for a new connection;
+    /// `restore` makes frames of a kept one again, one for each message.
+    /// Returns `false` where that message was forgotten or never written: then
+    /// the client cannot be served without a hole.
+    pub fn rewind(&mut self, received: u64, mut restore: impl FnMut(F, &mut VecDeque<F>)) -> bool {
         if received < self.forgotten || !self.acknowledge(received) {
             return false;
         }
+        let frames = std::mem::take(&mut self.frames);
+        for (index, frame) in frames.into_iter().enumerate() {
+            if index < self.cursor {
+                restore(frame, &mut self.frames);
+            } else {
+                self.frames.push_back(frame);
+            }
+        }
         self.cursor = 0;
-        self.waiting_bytes += self.kept_bytes;
+        self.kept = 0;
         self.kept_bytes = 0;
+        self.waiting_bytes = self.frames.iter().map(OutboxFrame::length).sum();
         true
     }
 
-    /// How many frames were numbered so far.
+    /// The kept frames, for taking out of them what must not be told again.
+    /// Their length and messages have to stay.
+    pub fn kept_mut(&mut self) -> impl Iterator<Item = &mut F> {
+        self.frames.range_mut(..self.cursor)
+    }
+
+    /// How many messages were numbered so far.
     #[must_use]
     pub fn numbered(&self) -> u64 {
-        self.forgotten + self.frames.len() as u64
+        self.forgotten + self.kept + (self.frames.len() - self.cursor) as u64
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    impl FrameLength for u64 {
-        fn length(&self) -> usize {
-            10
+    /// Messages by number; those divisible by three condense.
+    #[derive(Debug, Clone)]
+    struct Sample {
+        numbers: Vec<u64>,
+        is_small: bool,
+    }
+
+    impl Sample {
+        fn new(number: u64) -> Self {
+            Self {
+                numbers: vec![number],
+                is_small: false,
+            }
+        }
+
+        fn restore(self, frames: &mut VecDeque<Self>) {
+            frames.extend(self.numbers.into_iter().map(Self::new));
         }
     }
 
-    fn filled(frames: u64) -> Outbox<u64> {
+    impl OutboxFrame for Sample {
+        fn length(&self) -> usize {
+            if self.is_small {
+                self.numbers.len()
+            } else {
+                10
+            }
+        }
+
+        fn condenses(&self) -> bool {
+            self.numbers.iter().any(|number| number % 3 != 0)
+        }
+
+        fn condense(mut self, before: Option<&mut Self>) -> Option<Self> {
+            match before {
+                Some(before) if before.is_small => {
+                    before.numbers.append(&mut self.numbers);
+                    None
+                }
+                _ => {
+                    self.is_small = true;
+                    Some(self)
+                }
+            }
+        }
+
+        fn messages(&self) -> u64 {
+            self.numbers.len() as u64
+        }
+
+        fn forget(&mut self, count: u64) {
+            self.numbers.drain(..count as usize);
+        }
+    }
+
+    fn filled(frames: u64) -> Outbox<Sample> {
         let mut outbox = Outbox::default();
-        (1..=frames).for_each(|frame| outbox.push(frame));
+        (1..=frames).for_each(|number| outbox.push(Sample::new(number)));
         outbox
     }
 
-    fn waiting(outbox: &Outbox<u64>) -> Vec<u64> {
-        outbox.waiting().copied().collect()
+    fn waiting(outbox: &Outbox<Sample>) -> Vec<u64> {
+        outbox
+            .waiting()
+            .flat_map(|sample| sample.numbers.iter().copied())
+            .collect()
     }
 
     #[test]
@@ -152,18 +284,19 @@ mod tests {
         let mut outbox = filled(5);
         outbox.written(3, 1000);
         assert_eq!(waiting(&outbox), [4, 5]);
-        assert!(outbox.rewind(1));
+        assert!(outbox.rewind(1, Sample::restore));
         assert_eq!(waiting(&outbox), [2, 3, 4, 5]);
         assert_eq!(outbox.waiting_bytes(), 40);
     }
 
     #[test]
     fn what_the_bound_pushed_out_cannot() {
+        // Kept: 1 and 2 in two bytes, 3 in ten, 4 and 5 in two.
         let mut outbox = filled(5);
-        outbox.written(5, 20);
-        assert!(!outbox.rewind(2), "frame 3 is gone");
-        assert!(outbox.rewind(3));
-        assert_eq!(waiting(&outbox), [4, 5]);
+        outbox.written(5, 12);
+        assert!(!outbox.rewind(1, Sample::restore), "2 is gone with 1");
+        assert!(outbox.rewind(2, Sample::restore));
+        assert_eq!(waiting(&outbox), [3, 4, 5]);
     }
 
     #[test]
@@ -171,9 +304,20 @@ mod tests {
         let mut outbox = filled(5);
         outbox.written(2, 1000);
         assert!(!outbox.acknowledge(3));
-        assert!(!outbox.rewind(4));
+        assert!(!outbox.rewind(4, Sample::restore));
         assert!(outbox.acknowledge(2));
         assert_eq!(waiting(&outbox), [3, 4, 5]);
+    }
+
+    #[test]
+    fn condensed_messages_are_acknowledged_one_by_one() {
+        let mut outbox = filled(2);
+        outbox.written(2, 1000);
+        assert_eq!(outbox.frames.len(), 1, "one frame for both");
+        assert!(outbox.acknowledge(1));
+        assert_eq!(outbox.numbered(), 2);
+        assert!(outbox.rewind(1, Sample::restore));
+        assert_eq!(waiting(&outbox), [2]);
     }
 
     proptest! {
@@ -189,25 +333,34 @@ mod tests {
                 match step {
                     0 => for _ in 0..amount {
                         pushed += 1;
-                        outbox.push(pushed);
+                        outbox.push(Sample::new(pushed));
                     },
                     1 => {
                         // Written and received.
-                        let batch: Vec<u64> = outbox.waiting().take(amount as usize).copied().collect();
+                        let batch: Vec<u64> =
+                            waiting(&outbox).into_iter().take(amount as usize).collect();
                         outbox.written(batch.len(), usize::MAX);
-                        for frame in batch {
-                            prop_assert_eq!(frame, got + 1);
-                            got = frame;
+                        for number in batch {
+                            prop_assert_eq!(number, got + 1);
+                            got = number;
                         }
                     }
                     2 => {
                         // Written and lost with the connection.
                         outbox.written(amount as usize, usize::MAX);
-                        prop_assert!(outbox.rewind(got));
+                        prop_assert!(outbox.rewind(got, Sample::restore));
                     }
                     _ => prop_assert!(outbox.acknowledge(got)),
                 }
                 prop_assert_eq!(outbox.numbered(), pushed);
+                prop_assert_eq!(
+                    outbox.kept_bytes,
+                    outbox.frames.iter().take(outbox.cursor).map(OutboxFrame::length).sum::<usize>()
+                );
+                prop_assert_eq!(
+                    outbox.waiting_bytes,
+                    outbox.waiting().map(OutboxFrame::length).sum::<usize>()
+                );
             }
         }
     }
