@@ -270,7 +270,7 @@ impl Gateway {
             if held.unknown > 0 {
                 continue;
             }
-            for id in std::mem::take(&mut held.subscribed) {
+            for id in held.subscribed.take().into_iter().flat_map(|ids| *ids) {
                 self.reply(session, ReplyData::Done, Some(id));
             }
         }

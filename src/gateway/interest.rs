@@ -66,7 +66,9 @@ impl Gateway {
             }
             held.changed.push(watching.number);
         }
-        held.subscribed.extend(id);
+        if let Some(id) = id {
+            held.subscribed.get_or_insert_default().push(id);
+        }
         if held.unknown == 0 {
             self.snapshots.push(session);
         }

@@ -45,7 +45,7 @@ impl Gateway {
             changed: Vec::new(),
             unknown: 0,
             watching: Vec::new(),
-            subscribed: Vec::new(),
+            subscribed: None,
             active_ms: clock::now_ms(),
             dropped_ms: None,
             session,

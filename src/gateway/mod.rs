@@ -115,7 +115,8 @@ struct Held {
     /// Users (numbers) it watches.
     watching: Vec<u32>,
     /// Answers that go out behind the next snapshot.
-    subscribed: Vec<RequestId>,
+    #[expect(clippy::box_collection, reason = "seldom any, and then a word")]
+    subscribed: Option<Box<Vec<RequestId>>>,
     /// Unix ms of the last command.
     active_ms: u64,
     /// Unix ms when its connection was lost.

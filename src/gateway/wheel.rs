@@ -11,7 +11,8 @@ const SPOKES: usize = 512;
 
 #[derive(Debug)]
 struct Timer<T> {
-    tick: u64,
+    /// Ticks since the wheel was made: enough for six years.
+    tick: u32,
     what: T,
 }
 
@@ -19,8 +20,10 @@ struct Timer<T> {
 #[derive(Debug)]
 pub struct Wheel<T> {
     spokes: Box<[Vec<Timer<T>>]>,
+    /// When the wheel was made.
+    made_ms: u64,
     /// The last tick that was turned to.
-    now: u64,
+    now: u32,
 }
 
 impl<T> Wheel<T> {
@@ -29,14 +32,17 @@ impl<T> Wheel<T> {
     pub fn new(now_ms: u64) -> Self {
         Self {
             spokes: (0..SPOKES).map(|_| Vec::new()).collect(),
-            now: now_ms / TICK_MS,
+            made_ms: now_ms - now_ms % TICK_MS,
+            now: 0,
         }
     }
 
     /// Sets a timer for `at_ms`.
     pub fn set(&mut self, at_ms: u64, what: T) {
         // Rounded up, and never into a spoke that was turned past.
-        let tick = at_ms.div_ceil(TICK_MS).max(self.now + 1);
+        let after_ms = at_ms.saturating_sub(self.made_ms);
+        let tick = u32::try_from(after_ms.div_ceil(TICK_MS)).unwrap_or(u32::MAX);
+        let tick = tick.max(self.now.saturating_add(1));
         if let Some(spoke) = self.spokes.get_mut(tick as usize % SPOKES) {
             spoke.push(Timer { tick, what });
         }
@@ -44,9 +50,10 @@ impl<T> Wheel<T> {
 
     /// Turns to `now_ms` and moves what is due to `due`.
     pub fn turn(&mut self, now_ms: u64, due: &mut Vec<T>) {
-        let target = now_ms / TICK_MS;
+        let after_ms = now_ms.saturating_sub(self.made_ms);
+        let target = u32::try_from(after_ms / TICK_MS).unwrap_or(u32::MAX);
         // After a long sleep each spoke is looked at once.
-        let first = (self.now + 1).max(target.saturating_sub(SPOKES as u64 - 1));
+        let first = (self.now.saturating_add(1)).max(target.saturating_sub(SPOKES as u32 - 1));
         for tick in first..=target {
             let Some(spoke) = self.spokes.get_mut(tick as usize % SPOKES) else {
                 continue;

@@ -95,6 +95,13 @@ impl Class {
     }
 }
 
+/// Where a session is.
+#[derive(Debug, Default)]
+struct Places {
+    rooms: Vec<ChannelId>,
+    channels: Vec<(ChannelId, bool)>,
+}
+
 /// What one identification is and may do, over all its connections.
 #[derive(Debug)]
 pub struct Session {
@@ -102,8 +109,8 @@ pub struct Session {
     pub id: SessionId,
     /// Whose it is.
     pub user: UserId,
-    rooms: Vec<ChannelId>,
-    channels: Vec<(ChannelId, bool)>,
+    /// Most sessions are nowhere at most times.
+    places: Option<Box<Places>>,
     /// What is known of the client's clock; most sessions never need it.
     clock: Option<Box<Clock>>,
     buckets: [Bucket; CLASSES],
@@ -118,8 +125,7 @@ impl Session {
         Self {
             id,
             user,
-            rooms: Vec::new(),
-            channels: Vec::new(),
+            places: None,
             clock: None,
             buckets: Default::default(),
             flood: Bucket::default(),
@@ -135,13 +141,17 @@ impl Session {
     /// The rooms it is in or has asked to join.
     #[must_use]
     pub fn rooms(&self) -> &[ChannelId] {
-        &self.rooms
+        self.places.as_ref().map_or(&[], |places| &places.rooms)
     }
 
     /// The channels it is on or has asked to join, and whether with subpaths.
     #[must_use]
     pub fn channels(&self) -> &[(ChannelId, bool)] {
-        &self.channels
+        self.places.as_ref().map_or(&[], |places| &places.channels)
+    }
+
+    fn places(&mut self) -> &mut Places {
+        self.places.get_or_insert_default()
     }
 
     /// Checks a command against rates and bounds, and notes what it changes
@@ -221,19 +231,21 @@ impl Session {
     }
 
     fn enter_room(&mut self, room: &ChannelId, max: usize) -> Result<(), ErrorBody> {
-        if self.rooms.contains(room) {
+        if self.rooms().contains(room) {
             return Ok(());
         }
-        if self.rooms.len() >= max {
+        if self.rooms().len() >= max {
             return Err(too_many("rooms at one time", max));
         }
-        self.rooms.push(room.clone());
+        self.places().rooms.push(room.clone());
         Ok(())
     }
 
     /// The session is not in `room` (any more).
     pub fn left_room(&mut self, room: &ChannelId) {
-        self.rooms.retain(|known| known != room);
+        if let Some(places) = &mut self.places {
+            places.rooms.retain(|known| known != room);
+        }
     }
 
     /// The session goes on `channel`, with subpaths or without. Returns how it
@@ -247,25 +259,24 @@ impl Session {
         subpaths: bool,
         max: usize,
     ) -> Result<Option<bool>, ErrorBody> {
-        let known = self.channels.iter_mut().find(|(known, _)| known == channel);
+        let channels = &mut self.places().channels;
+        let known = channels.iter_mut().find(|(known, _)| known == channel);
         if let Some((_, before)) = known {
             return Ok(Some(std::mem::replace(before, subpaths)));
         }
-        if self.channels.len() >= max {
+        if channels.len() >= max {
             return Err(too_many("channels at one time", max));
         }
-        self.channels.push((channel.clone(), subpaths));
+        channels.push((channel.clone(), subpaths));
         Ok(None)
     }
 
     /// The session is not on `channel` (any more). Returns whether it was
     /// there with subpaths; `None` where it was not on it.
     pub fn left_channel(&mut self, channel: &ChannelId) -> Option<bool> {
-        let at = self
-            .channels
-            .iter()
-            .position(|(known, _)| known == channel)?;
-        Some(self.channels.swap_remove(at).1)
+        let channels = &mut self.places.as_mut()?.channels;
+        let at = channels.iter().position(|(known, _)| known == channel)?;
+        Some(channels.swap_remove(at).1)
     }
 }
 

@@ -72,6 +72,10 @@ impl<F: OutboxFrame> Outbox<F> {
     /// Puts a frame at the end.
     pub fn push(&mut self, frame: F) {
         self.waiting_bytes += frame.length();
+        if self.frames.capacity() == 0 {
+            // Most sessions never have more at one time.
+            self.frames.reserve_exact(2);
+        }
         self.frames.push_back(frame);
     }
 
