@@ -5,6 +5,8 @@
 //! dies, its user's sessions live on; the next call makes a new one, which
 //! knows them when they next connect.
 
+use std::num::NonZeroU64;
+
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle};
 
 use crate::actor::Shared;
@@ -78,7 +80,7 @@ pub struct Avatar {
     user: UserId,
     model: Model,
     seen: u64,
-    timer: Option<(SpawnHandle, u64)>,
+    timer: Option<(SpawnHandle, NonZeroU64)>,
 }
 
 impl Avatar {
@@ -235,7 +237,7 @@ impl Avatar {
 
     fn wake_at(&mut self, deadline_ms: u64, now_ms: u64, ctx: &mut Context<Self>) {
         if let Some((handle, at_ms)) = self.timer {
-            if at_ms <= deadline_ms {
+            if at_ms.get() <= deadline_ms {
                 return;
             }
             ctx.cancel_future(handle);
@@ -246,7 +248,7 @@ impl Avatar {
             avatar.model.expire_invites(clock::now_ms());
             avatar.settle(ctx);
         });
-        self.timer = Some((handle, deadline_ms));
+        self.timer = NonZeroU64::new(deadline_ms).map(|at_ms| (handle, at_ms));
     }
 }
 

@@ -72,10 +72,13 @@ pub(super) fn run(args: &IdleArgs, server: Option<&Server>, table: &mut Table) -
     let server = match server {
         Some(server) => server,
         None => {
-            started = Server::start(&[(
+            // Who never says who it is would be closed; users need no such time.
+            let patience = [(
                 "TURNTABLE_SESSION__IDENTIFY_TIMEOUT_MS",
                 "600000".to_owned(),
-            )])?;
+            )];
+            let settings = if args.users { &[][..] } else { &patience[..] };
+            started = Server::start(settings)?;
             &started
         }
     };

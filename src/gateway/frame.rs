@@ -51,9 +51,9 @@ impl Frame {
     }
 
     /// A `userchange` whose payload `write` writes, and what it tells.
-    pub fn changes(told: Vec<Told>, write: impl FnOnce(&mut Vec<u8>)) -> Self {
+    pub fn changes(told: Vec<Told>, write: impl FnOnce(&[Told], &mut Vec<u8>)) -> Self {
         Self::Changes(Rc::new(Changes {
-            bytes: text(write),
+            bytes: text(|out| write(&told, out)),
             told: told.into(),
         }))
     }

@@ -1,8 +1,8 @@
 //! The users that sessions of this worker watch, and what is known of them.
 //!
-//! A user is asked of its avatar once per worker. Each change is encoded once,
-//! as a fragment; sessions note only *which* users changed, so however often
-//! one changes while a session waits, it takes four bytes and one fragment.
+//! A user is asked of its avatar once per worker. Sessions note only *which*
+//! users changed, so however often one changes while a session waits, it takes
+//! four bytes, and is told once, as it is then.
 
 use std::collections::HashMap;
 
@@ -17,10 +17,8 @@ use crate::wire::packet::Presence;
 #[derive(Debug)]
 pub struct Watched {
     user: UserId,
-    /// What is known, as it stands in a `userchange`; empty before the
-    /// avatar's first word.
-    fragment: Box<[u8]>,
-    presence: Presence,
+    /// `None` before the avatar's first word.
+    presence: Option<Presence>,
     watchers: Vec<u32>,
 }
 
@@ -28,7 +26,7 @@ impl Watched {
     /// Whether the avatar has told its state.
     #[must_use]
     pub fn is_known(&self) -> bool {
-        !self.fragment.is_empty()
+        self.presence.is_some()
     }
 
     /// The sessions (slots) that watch it.
@@ -66,8 +64,7 @@ impl Watches {
             None => {
                 let key = self.users.insert(Watched {
                     user: user.clone(),
-                    fragment: Box::default(),
-                    presence: Presence::default(),
+                    presence: None,
                     watchers: Vec::new(),
                 });
                 self.by_user.insert(user.clone(), key.slot);
@@ -121,11 +118,7 @@ impl Watches {
     pub fn update(&mut self, user: &UserId, presence: Presence) -> Option<(u32, bool)> {
         let number = self.number(user)?;
         let watched = self.users.at_mut(number)?;
-        let is_first = !watched.is_known();
-        let mut fragment = Vec::with_capacity(user.as_str().len() + 16);
-        json_v1::presence_fragment(user, presence, &mut fragment);
-        watched.fragment = fragment.into();
-        watched.presence = presence;
+        let is_first = watched.presence.replace(presence).is_none();
         Some((number, is_first))
     }
 
@@ -138,18 +131,12 @@ impl Watches {
     /// The `userchange` of these users, as they are now.
     #[must_use]
     pub fn frame(&self, numbers: &[u32]) -> Frame {
-        let known = |number: &u32| {
-            let watched = self.users.at(*number)?;
-            watched.is_known().then_some((*number, watched))
-        };
-        let told = numbers.iter().filter_map(known);
-        let told = told.map(|(number, watched)| Told::new(number, watched.presence));
-        Frame::changes(told.collect(), |out| {
-            let known = numbers.iter().filter_map(known);
-            join(out, known, |(_, watched), out| {
-                out.extend_from_slice(&watched.fragment);
-            });
-        })
+        let presence = |number: &u32| self.users.at(*number)?.presence;
+        let told = numbers
+            .iter()
+            .filter_map(|number| Some(Told::new(*number, presence(number)?)))
+            .collect();
+        self.told(told, |_| true)
     }
 
     /// A `userchange` as it was told to a session that watches `watching`.
@@ -157,32 +144,27 @@ impl Watches {
     /// be others' by now.
     #[must_use]
     pub fn frame_again(&self, told: &[Told], watching: &[u32]) -> Frame {
-        let still = told
-            .iter()
-            .filter(|told| watching.contains(&told.number()))
-            .filter_map(|told| Some((self.users.at(told.number())?, told.presence())));
-        Frame::changes(told.to_vec(), |out| {
-            join(out, still, |(watched, presence), out| {
-                json_v1::presence_fragment(&watched.user, presence, out);
-            });
+        self.told(told.to_vec(), |told| watching.contains(&told.number()))
+    }
+
+    /// Writing a user and its state takes a few nanoseconds, so that nothing
+    /// is gained by keeping them written.
+    fn told(&self, told: Vec<Told>, is_meant: impl Fn(&Told) -> bool) -> Frame {
+        Frame::changes(told, |told, out| {
+            out.extend_from_slice(json_v1::USERCHANGE_HEAD);
+            let start = out.len();
+            for told in told.iter().filter(|told| is_meant(told)) {
+                let Some(watched) = self.users.at(told.number()) else {
+                    continue;
+                };
+                if out.len() > start {
+                    out.push(b',');
+                }
+                json_v1::presence_fragment(&watched.user, told.presence(), out);
+            }
+            out.extend_from_slice(json_v1::USERCHANGE_TAIL);
         })
     }
-}
-
-/// Writes a `userchange` of what `write` makes of each item.
-fn join<T>(
-    out: &mut Vec<u8>,
-    items: impl Iterator<Item = T>,
-    mut write: impl FnMut(T, &mut Vec<u8>),
-) {
-    out.extend_from_slice(json_v1::USERCHANGE_HEAD);
-    for (index, item) in items.enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        write(item, out);
-    }
-    out.extend_from_slice(json_v1::USERCHANGE_TAIL);
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 //! never seen. The avatar also holds the user's attributes and the invites that
 //! came while it was away.
 
+use std::num::NonZeroU64;
+
 use smallvec::SmallVec;
 
 use crate::id::{ChannelId, UserId};
@@ -21,7 +23,7 @@ use crate::wire::payload::Payload;
 struct Seat {
     session: SessionRef,
     /// When its grace ends; `None` while it is connected.
-    grace_until_ms: Option<u64>,
+    grace_until_ms: Option<NonZeroU64>,
     /// What it said of itself; `None` leaves it to the server.
     status: Option<Status>,
     /// Whether it sent nothing for `presence.idle_after_ms`.
@@ -66,7 +68,7 @@ pub struct Avatar {
     /// Most users have one session; a vector would take room for four.
     seats: SmallVec<[Seat; 1]>,
     shown: Presence,
-    last_seen_ms: Option<u64>,
+    last_seen_ms: Option<NonZeroU64>,
     /// Most users have nothing of it at most times.
     extras: Option<Box<Extras>>,
     /// The workers that have somebody who watches this user.
@@ -78,7 +80,7 @@ impl Avatar {
     #[must_use]
     pub fn new(last_seen_ms: Option<u64>) -> Self {
         Self {
-            last_seen_ms,
+            last_seen_ms: last_seen_ms.and_then(NonZeroU64::new),
             ..Self::default()
         }
     }
@@ -121,8 +123,9 @@ impl Avatar {
     /// The session's connection dropped; it counts until `now_ms + grace_ms`.
     pub fn detach(&mut self, session: SessionRef, now_ms: u64, grace_ms: u64) {
         if let Some(seat) = self.seat(session) {
-            seat.grace_until_ms = Some(now_ms.saturating_add(grace_ms));
-            self.last_seen_ms = Some(now_ms);
+            // At 0 it would be over as well.
+            seat.grace_until_ms = NonZeroU64::new(now_ms.saturating_add(grace_ms).max(1));
+            self.last_seen_ms = NonZeroU64::new(now_ms);
         }
     }
 
@@ -141,7 +144,7 @@ impl Avatar {
             // Grace may have passed since: the drop is what was seen last.
             let dropped = self.shown == Presence::Offline;
             if !dropped || self.last_seen_ms.is_none() {
-                self.last_seen_ms = Some(now_ms);
+                self.last_seen_ms = NonZeroU64::new(now_ms);
             }
         }
         if self.seats.is_empty()
@@ -208,13 +211,13 @@ impl Avatar {
         let merged = self.merged(now_ms, settings);
         if merged == Presence::Offline && self.shown != Presence::Offline && self.is_connected() {
             // Gone invisible: seen last when the others saw it last.
-            self.last_seen_ms = Some(now_ms);
+            self.last_seen_ms = NonZeroU64::new(now_ms);
         }
         (std::mem::replace(&mut self.shown, merged) != merged).then_some(merged)
     }
 
     fn merged(&self, now_ms: u64, settings: &PresenceSettings) -> Presence {
-        let here = |seat: &&Seat| seat.grace_until_ms.is_none_or(|until| now_ms < until);
+        let here = |seat: &&Seat| seat.grace_until_ms.is_none_or(|until| now_ms < until.get());
         let seats = || self.seats.iter().filter(here);
         if seats().any(|seat| seat.status == Some(Status::Invisible)) {
             return Presence::Offline;
@@ -245,7 +248,7 @@ impl Avatar {
     pub fn next_deadline_ms(&self, now_ms: u64) -> Option<u64> {
         self.seats
             .iter()
-            .filter_map(|seat| seat.grace_until_ms)
+            .filter_map(|seat| seat.grace_until_ms.map(NonZeroU64::get))
             .filter(|until| *until > now_ms)
             .chain(self.extras().invites.iter().map(|invite| invite.until_ms))
             .min()
@@ -257,7 +260,7 @@ impl Avatar {
         let visible = self.shown != Presence::Offline;
         LookupEntry {
             state: self.shown,
-            last_seen_ms: if visible { None } else { self.last_seen_ms },
+            last_seen_ms: if visible { None } else { self.last_seen_ms() },
             devices: if visible {
                 self.connected().count() as u32
             } else {
@@ -274,7 +277,7 @@ impl Avatar {
     /// When the user was last there, Unix ms.
     #[must_use]
     pub fn last_seen_ms(&self) -> Option<u64> {
-        self.last_seen_ms
+        self.last_seen_ms.map(NonZeroU64::get)
     }
 
     /// The sessions that have a connection.
