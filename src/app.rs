@@ -47,6 +47,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     actix::System::new().block_on(async {
         let mut interrupt = signal(tokio::signal::unix::SignalKind::interrupt())?;
         let mut terminate = signal(tokio::signal::unix::SignalKind::terminate())?;
+        raise_open_files();
         let running = Running::start(config)?;
         println!("listening server http://{}", running.server);
         println!("listening management http://{}", running.management);
@@ -63,6 +64,15 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         running.stop(shutdown).await;
         Ok(())
     })
+}
+
+/// Each connection is an open file, and the usual limit of a shell is far below
+/// `server.connections_max`: takes as many as the system allows.
+fn raise_open_files() {
+    match rlimit::increase_nofile_limit(rlimit::INFINITY) {
+        Ok(files) => log::info!("at most {files} open files, so fewer connections than that"),
+        Err(error) => log::warn!("the limit of open files could not be raised: {error}"),
+    }
 }
 
 fn signal(kind: tokio::signal::unix::SignalKind) -> anyhow::Result<tokio::signal::unix::Signal> {
