@@ -49,7 +49,10 @@ export function avatar(user) {
   let hash = 0;
   for (const character of user) hash = (hash * 31 + character.codePointAt(0)) % 360;
   const name = user.slice(user.indexOf(":") + 1);
-  const node = element("span.avatar", { "aria-hidden": "true" }, [...name].slice(-2).join("").toUpperCase());
+  // Names differ where they begin, numbers where they end.
+  const characters = [...name];
+  const two = /^\d+$/.test(name) ? characters.slice(-2) : characters.slice(0, 2);
+  const node = element("span.avatar", { "aria-hidden": "true" }, two.join("").toUpperCase());
   node.style.setProperty("--hue", String(hash));
   return node;
 }
