@@ -9,45 +9,58 @@ const BEAT_MS = 15_000;
 const GONE_MS = 40_000;
 /** A newcomer is answered within this time, each at its own moment. */
 const ANSWER_MS = 1_200;
-const PEOPLE_MAX = 500;
+const PAGES_MAX = 500;
 
 /** @typedef {{user: string, page: string, room: string|null, players: number, seen: number}} Person */
+
+/** A page of a user; a blank is in no user id. */
+function pageKey(user, data) {
+  return typeof data.tab === "string" ? `${user} ${data.tab.slice(0, 16)}` : user;
+}
 
 /** What is known from the channel; pure, `now` is passed in. */
 export class LobbyView {
   constructor() {
-    /** @type {Map<string, Person>} */
+    /** @type {Map<string, Person>} by page, for a user may have several open */
     this.known = new Map();
   }
 
   /**
    * Takes a message of the channel.
-   * @returns {boolean} whether the user was not known before
+   * @returns {boolean} whether the page was not known before
    */
   take(user, data, now) {
     if (typeof data !== "object" || data === null) return false;
+    const key = pageKey(user, data);
     if (data.gone === true) {
-      this.known.delete(user);
+      this.known.delete(key);
       return false;
     }
-    if (typeof data.page !== "string" || (this.known.size >= PEOPLE_MAX && !this.known.has(user))) return false;
-    const fresh = !this.known.has(user);
+    const fresh = !this.known.has(key);
+    if (typeof data.page !== "string" || (fresh && this.known.size >= PAGES_MAX)) return false;
     const room = typeof data.room === "string" ? data.room.slice(0, 64) : null;
     const players = Number.isInteger(data.players) ? data.players : 0;
-    this.known.set(user, { user, page: data.page.slice(0, 20), room, players, seen: now });
+    this.known.set(key, { user, page: data.page.slice(0, 20), room, players, seen: now });
     return fresh;
   }
 
-  /** @returns {Person[]} */
+  /** @returns {Person[]} what every page said last */
+  pages(now) {
+    for (const [key, { seen }] of this.known) if (now - seen > GONE_MS) this.known.delete(key);
+    return [...this.known.values()];
+  }
+
+  /** @returns {Person[]} each user once; where one has several pages, that with a room */
   people(now) {
-    for (const person of this.known.values()) if (now - person.seen > GONE_MS) this.known.delete(person.user);
-    return [...this.known.values()].sort((a, b) => (a.user < b.user ? -1 : 1));
+    const people = new Map();
+    for (const page of this.pages(now)) if (!people.get(page.user)?.room) people.set(page.user, page);
+    return [...people.values()].sort((a, b) => (a.user < b.user ? -1 : 1));
   }
 
   /** Open rooms of the games, each once. */
   rooms(now) {
     const rooms = new Map();
-    for (const { page, room, players } of this.people(now)) {
+    for (const { page, room, players } of this.pages(now)) {
       if (!room) continue;
       const key = `${page}/${room}`;
       const entry = rooms.get(key) ?? { page, room, players: 0 };
@@ -69,6 +82,7 @@ export class Lobby {
     this.describe = describe;
     this.changed = changed;
     this.channel = null;
+    this.tab = Math.random().toString(36).slice(2, 14);
     this.said = 0;
     this.answer = null;
     this.start(tt);
@@ -80,7 +94,7 @@ export class Lobby {
     } catch {
       return; // A server without channels has no lobby; the pages do without it.
     }
-    this.channel.on("message", ({ from, data }) => this.heard(from, data, tt.user));
+    this.channel.on("message", ({ from, data }) => this.heard(from, data));
     this.channel.on("joined", () => this.say());
     this.say();
     setInterval(() => {
@@ -91,13 +105,9 @@ export class Lobby {
     addEventListener("pageshow", (event) => event.persisted && this.say());
   }
 
-  heard(from, data, self) {
-    if (from === self && data?.gone === true) {
-      this.say(); // Another page of this user closed; we are still here.
-      return;
-    }
+  heard(from, data) {
     const fresh = this.view.take(from, data, Date.now());
-    if (fresh && from !== self && this.answer === null) {
+    if (fresh && data.tab !== this.tab && this.answer === null) {
       this.answer = setTimeout(() => {
         this.answer = null;
         this.say();
@@ -113,7 +123,7 @@ export class Lobby {
   }
 
   publish(data) {
-    this.channel?.publish(data).catch(() => {});
+    this.channel?.publish({ ...data, tab: this.tab }).catch(() => {});
   }
 
   people() {

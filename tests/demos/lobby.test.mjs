@@ -25,6 +25,18 @@ test("a room is listed once, with the most players anyone has seen in it", () =>
   assert.deepEqual(view.rooms(0), [{ page: "strike", room: "a", players: 4 }, { page: "four", room: "a", players: 2 }]);
 });
 
+test("a user with several pages is one person, and each page is answered and goes by itself", () => {
+  const view = new LobbyView();
+  assert.equal(view.take("1:1", { tab: "x", page: "strike", room: "a", players: 1 }, 0), true);
+  assert.equal(view.take("1:1", { tab: "y", page: "front", room: null }, 0), true);
+  assert.deepEqual(view.people(0).map(({ user, page }) => [user, page]), [["1:1", "strike"]]);
+  assert.deepEqual(view.rooms(0), [{ page: "strike", room: "a", players: 1 }]);
+  view.take("1:1", { tab: "y", gone: true }, 0);
+  assert.equal(view.rooms(0).length, 1);
+  view.take("1:1", { tab: "x", gone: true }, 0);
+  assert.equal(view.people(0).length, 0);
+});
+
 test("what others say in the lobby is bounded and checked", () => {
   const view = new LobbyView();
   for (const data of [null, 7, "hi", [], {}, { page: 3 }]) view.take("1:1", data, 0);
