@@ -100,13 +100,7 @@ impl Handler<Delivery> for Gateway {
 impl Held {
     /// Puts a frame into the outbox and the connection on the list of those to
     /// be written to. Returns whether the outbox is over its bound.
-    fn deliver(
-        &mut self,
-        frame: Frame,
-        dirty: &mut Vec<u32>,
-        outbox_bytes_max: usize,
-        replay_bytes_max: usize,
-    ) -> bool {
+    fn deliver(&mut self, frame: Frame, dirty: &mut Vec<u32>) -> bool {
         // A single message may be longer than the bound; a second may not wait
         // behind it.
         let waiting = self.outbox.waiting_bytes();
@@ -117,10 +111,21 @@ impl Held {
                     self.is_dirty = true;
                     dirty.push(slot);
                 }
-                waiting > outbox_bytes_max
+                waiting > self.waiting_bytes_max as usize
             }
-            None => self.outbox.waiting_bytes() > outbox_bytes_max.max(replay_bytes_max),
+            None => self.outbox.waiting_bytes() > self.waiting_bytes_max as usize,
         }
+    }
+
+    /// Its connection was lost, or it has another: what waits now, and as much
+    /// as is kept for a resume, may wait for the next.
+    pub(super) fn allow_backlog(&mut self, outbox_bytes_max: usize, replay_bytes_max: usize) {
+        let backlog = self.outbox.waiting_bytes().saturating_add(replay_bytes_max);
+        let max = match self.connection {
+            Some(_) => backlog.max(outbox_bytes_max),
+            None => backlog,
+        };
+        self.waiting_bytes_max = u32::try_from(max).unwrap_or(u32::MAX);
     }
 }
 
@@ -136,8 +141,6 @@ impl Gateway {
             return;
         }
         let frame = Frame::message(packet, None);
-        let settings = &self.context.settings.session;
-        let (outbox_max, replay_max) = (settings.outbox_bytes_max, settings.replay_bytes_max);
         self.mark = self.mark.wrapping_add(1);
         let is_covered = !covering.is_empty();
         for slot in listeners.iter().chain(&covering) {
@@ -148,7 +151,7 @@ impl Gateway {
                 continue;
             }
             self.tally.deliveries += 1;
-            if held.deliver(frame.clone(), &mut self.dirty, outbox_max, replay_max) {
+            if held.deliver(frame.clone(), &mut self.dirty) {
                 self.over.push(*slot);
             }
         }
@@ -161,11 +164,9 @@ impl Gateway {
     }
 
     fn send_frame(&mut self, session: u32, frame: Frame) {
-        let settings = &self.context.settings.session;
-        let (outbox_max, replay_max) = (settings.outbox_bytes_max, settings.replay_bytes_max);
         if let Some(held) = self.sessions.at_mut(session) {
             self.tally.deliveries += 1;
-            if held.deliver(frame, &mut self.dirty, outbox_max, replay_max) {
+            if held.deliver(frame, &mut self.dirty) {
                 self.over.push(session);
                 self.close_slow();
             }
@@ -386,7 +387,8 @@ impl Gateway {
 
     /// Writes to one socket.
     pub(super) fn flush_connection(&mut self, slot: u32) {
-        let kept_max = self.context.settings.session.replay_bytes_max;
+        let settings = &self.context.settings.session;
+        let (kept_max, waiting_max) = (settings.replay_bytes_max, settings.outbox_bytes_max);
         let Some(connection) = self.connections.at_mut(slot) else {
             return;
         };
@@ -402,6 +404,9 @@ impl Gateway {
                 self.tally.writes += u64::from(written.calls);
                 if let Some(held) = held {
                     held.is_blocked = !written.is_drained;
+                    if written.is_drained {
+                        held.waiting_bytes_max = u32::try_from(waiting_max).unwrap_or(u32::MAX);
+                    }
                 }
                 if written.is_drained && connection.is_closing() {
                     // The other end sees the end behind the close frame, and

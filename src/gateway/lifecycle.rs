@@ -41,6 +41,8 @@ impl Gateway {
             is_blocked: false,
             is_live: false,
             is_idle: false,
+            waiting_bytes_max: u32::try_from(self.settings().session.outbox_bytes_max)
+                .unwrap_or(u32::MAX),
             mark: 0,
             changed: Vec::new(),
             unknown: 0,
@@ -220,6 +222,8 @@ impl Gateway {
             return expired(self, id);
         }
         held.connection = Some(slot);
+        let settings = &self.context.settings.session;
+        held.allow_backlog(settings.outbox_bytes_max, settings.replay_bytes_max);
         let was_dropped = held.dropped_ms.take().is_some();
         held.active_ms = clock::now_ms();
         self.context.metrics.resumed.inc();
@@ -249,6 +253,8 @@ impl Gateway {
         };
         if let Some(held) = self.sessions.at_mut(session) {
             held.dropped_ms = Some(now_ms);
+            let settings = &self.context.settings.session;
+            held.allow_backlog(settings.outbox_bytes_max, settings.replay_bytes_max);
         }
         // Its seats are kept even where the session itself is not.
         self.call_owners(session, false);

@@ -106,6 +106,10 @@ struct Held {
     is_live: bool,
     /// Whether its user was told to be idle.
     is_idle: bool,
+    /// How many bytes may wait in its outbox now: `outbox_bytes_max`, or, since
+    /// its connection was lost and until what waited then is written, that and
+    /// `replay_bytes_max`.
+    waiting_bytes_max: u32,
     /// The publication it got last, so that it gets none twice.
     mark: u32,
     /// Watched users (numbers) whose state it has still to be told.
