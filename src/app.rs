@@ -14,6 +14,7 @@ use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
 use actix_service::{fn_service, map_config};
 use actix_web::dev::AppConfig;
+use actix_web::middleware::Compress;
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use anyhow::Context as _;
 
@@ -244,6 +245,7 @@ impl Node {
                 let door = door.ok();
                 let upgrades = door.clone();
                 let app = App::new()
+                    .wrap(Compress::default())
                     .app_data(web::Data::new(door))
                     .route("/ws", web::route().to(not_upgraded))
                     .route("/echo", web::route().to(not_upgraded))

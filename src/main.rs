@@ -7,7 +7,10 @@ use turntable::command::Cli;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    env_logger::Builder::from_env(
+        env_logger::Env::default().default_filter_or("info,actix_server=warn"),
+    )
+    .init();
     match cli.run(turntable::app::run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

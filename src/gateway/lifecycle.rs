@@ -198,13 +198,25 @@ impl Gateway {
         let Some(session) = session else {
             return expired(self, id);
         };
-        let before = self.sessions.at(session).and_then(|held| held.connection);
+        let (before, is_whole) = match self.sessions.at(session) {
+            Some(held) => (held.connection, held.outbox.can_rewind(received)),
+            None => return expired(self, id),
+        };
         if let Some(before) = before {
             // The old connection is told first, and then the new one. Nobody
             // else sees the change.
             self.unlink(before);
-            self.close(before, CloseReason::Replaced);
+            let reason = if is_whole {
+                CloseReason::Replaced
+            } else {
+                CloseReason::SessionExpired
+            };
+            self.close(before, reason);
             self.flush_connection(before);
+        }
+        if !is_whole {
+            self.end_session(session);
+            return expired(self, id);
         }
         let Some(held) = self.sessions.at_mut(session) else {
             return expired(self, id);
@@ -217,10 +229,7 @@ impl Gateway {
             }
             frame => frames.push_back(frame),
         };
-        if !held.outbox.rewind(received, restore) {
-            self.end_session(session);
-            return expired(self, id);
-        }
+        held.outbox.rewind(received, restore);
         held.connection = Some(slot);
         let settings = &self.context.settings.session;
         held.allow_backlog(settings.outbox_bytes_max, settings.replay_bytes_max);

@@ -28,7 +28,8 @@ impl Management {
             .app_data(web::Data::new(self.clone()))
             .route("/metrics", web::get().to(metrics))
             .route("/health/live", web::get().to(live))
-            .route("/health/ready", web::get().to(ready));
+            .route("/health/ready", web::get().to(ready))
+            .default_service(web::to(not_found));
     }
 }
 
@@ -50,4 +51,13 @@ async fn ready(management: web::Data<Management>) -> HttpResponse {
     } else {
         HttpResponse::ServiceUnavailable().json(serde_json::json!({"status": "draining"}))
     }
+}
+
+async fn not_found() -> HttpResponse {
+    HttpResponse::NotFound().json(serde_json::json!({
+        "error": {
+            "code": "not_found",
+            "message": "there are /metrics, /health/live and /health/ready",
+        }
+    }))
 }

@@ -111,7 +111,7 @@ impl Greeting {
 fn not_identified(command: &'static str) -> ErrorBody {
     ErrorBody::new(
         ErrorCode::NotIdentified,
-        "say who you are first, with idme or resume; only time is answered before",
+        "say who you are first, with idme or resume; before, only time and bye are taken",
     )
     .of(command)
 }

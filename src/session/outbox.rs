@@ -173,14 +173,21 @@ impl<F: OutboxFrame> Outbox<F> {
         true
     }
 
+    /// Whether everything after `received` is there.
+    #[must_use]
+    pub fn can_rewind(&self, received: u64) -> bool {
+        (self.forgotten..=self.forgotten + self.kept).contains(&received)
+    }
+
     /// Goes back to the message after `received`, for a new connection;
     /// `restore` makes frames of a kept one again, one for each message.
     /// Returns `false` where that message was forgotten or never written: then
     /// the client cannot be served without a hole.
     pub fn rewind(&mut self, received: u64, mut restore: impl FnMut(F, &mut VecDeque<F>)) -> bool {
-        if received < self.forgotten || !self.acknowledge(received) {
+        if !self.can_rewind(received) {
             return false;
         }
+        self.acknowledge(received);
         let frames = std::mem::take(&mut self.frames);
         for (index, frame) in frames.into_iter().enumerate() {
             if index < self.cursor {

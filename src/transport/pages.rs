@@ -42,7 +42,7 @@ pub async fn page(request: HttpRequest) -> HttpResponse {
             .insert_header((header::LOCATION, place))
             .finish();
     }
-    answer(&request, &file)
+    answer(&request, &name, &file)
 }
 
 fn find(path: &str) -> Option<(String, EmbeddedFile)> {
@@ -62,7 +62,7 @@ fn find(path: &str) -> Option<(String, EmbeddedFile)> {
         .find_map(|name| Files::get(&name).map(|file| (name, file)))
 }
 
-fn answer(request: &HttpRequest, file: &EmbeddedFile) -> HttpResponse {
+fn answer(request: &HttpRequest, name: &str, file: &EmbeddedFile) -> HttpResponse {
     let hash = file.metadata.sha256_hash();
     let tag: String = hash
         .iter()
@@ -85,11 +85,17 @@ fn answer(request: &HttpRequest, file: &EmbeddedFile) -> HttpResponse {
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .insert_header((header::REFERRER_POLICY, "same-origin"));
+        .insert_header((header::REFERRER_POLICY, "same-origin"))
+        // Public files: a game's own page may import the library from here.
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
     if is_known {
         return builder.finish();
     }
-    let kind = file.metadata.mimetype();
+    let kind = match file.metadata.mimetype() {
+        // The registry knows .ts as a kind of video.
+        _ if name.ends_with(".ts") => "text/plain",
+        kind => kind,
+    };
     let kind = if kind.starts_with("text/") {
         format!("{kind}; charset=utf-8")
     } else {

@@ -140,7 +140,7 @@ fn resume(data: &RawValue) -> Result<ClientPacket, Fault> {
 fn users(value: &RawValue, name: &str) -> Result<Vec<UserId>, Fault> {
     let (mut list, mut seen) = (Vec::new(), HashSet::new());
     each(value, name, |index, element| {
-        let element = user(element, "a user id").map_err(|fault| fault.at(index))?;
+        let element = user(element, "an element").map_err(|fault| fault.at(index))?;
         if seen.insert(element.clone()) {
             list.push(element);
         }
