@@ -7,6 +7,7 @@
     clippy::panic
 )]
 
+mod line;
 mod support;
 
 use std::io::Write;
@@ -98,6 +99,37 @@ fn what_a_slow_reader_got_before_its_close_has_no_hole() {
     };
     assert_eq!(code, 4003);
     assert!((1..400).contains(&next), "{next} messages");
+}
+
+#[test]
+fn a_slow_reader_that_was_closed_resumes_on_a_busy_channel() {
+    let server = Server::with(&[
+        ("limits.publish.per_second", "0"),
+        ("session.replay_bytes_max", "8388608"),
+    ]);
+    let mut publisher = server.user("1:1");
+    let mut slow = server.connect();
+    let session = slow.identify("2:1")["session"].clone();
+    slow.command("joinchannel", json!({"channel": "busy"}));
+    slow.expect("joined");
+    let mut published = 0;
+    while server.metric("turntable_connections_closed_total{name=\"too_slow\"}") < 1.0 {
+        publish(&mut publisher, published, 10);
+        published += 10;
+    }
+    let mut next = 0;
+    while slow.frame().close_code().is_none() {
+        next += 1;
+    }
+    // The channel goes on meanwhile, and while what was missed is read.
+    publish(&mut publisher, published, 20);
+    let (mut resumed, answer) = line::resume(&server, &session, 1 + next);
+    assert_eq!(answer["data"]["resumed"], true, "{answer}");
+    publish(&mut publisher, published + 20, 20);
+    for number in next..published as u64 + 40 {
+        let message = resumed.expect("message");
+        assert_eq!(message["data"]["number"], number);
+    }
 }
 
 #[test]

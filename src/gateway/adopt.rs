@@ -169,12 +169,12 @@ impl Gateway {
 
     /// A connection is lost, without a word.
     pub(super) fn lose(&mut self, slot: u32) {
-        self.part(slot);
+        self.part(slot, false);
         self.release(slot);
     }
 
     /// Takes the session off a connection that ends; it waits to be resumed.
-    fn part(&mut self, slot: u32) {
+    fn part(&mut self, slot: u32, written_on: bool) {
         let phase = self.connections.at(slot).map(|c| &c.phase);
         if let Some(Phase::Identifying(session)) = phase {
             let session = *session;
@@ -183,17 +183,21 @@ impl Gateway {
             }
             return self.end_session(session);
         }
-        if let Some(session) = self.unlink(slot) {
+        if let Some(session) = self.unlink(slot, written_on) {
             self.drop_session(session);
         }
     }
 
-    /// Takes the session off a connection, and says nobody. Returns it.
-    pub(super) fn unlink(&mut self, slot: u32) -> Option<u32> {
+    /// Takes the session off a connection, and tells nobody. Returns it. A
+    /// connection that is `written_on` finishes the frame it began.
+    pub(super) fn unlink(&mut self, slot: u32, written_on: bool) -> Option<u32> {
+        let kept_max = self.settings().session.replay_bytes_max;
         let connection = self.connections.at_mut(slot)?;
         let session = connection.session()?;
         if let Some(held) = self.sessions.at_mut(session) {
-            connection.part(&held.outbox);
+            if written_on {
+                connection.part(&mut held.outbox, kept_max);
+            }
             held.connection = None;
             held.is_dirty = false;
             held.is_blocked = false;
@@ -216,7 +220,7 @@ impl Gateway {
         let Some(key) = self.connections.key(slot) else {
             return;
         };
-        self.part(slot);
+        self.part(slot, true);
         let Some(connection) = self.connections.at_mut(slot) else {
             return;
         };
