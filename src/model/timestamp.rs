@@ -45,7 +45,11 @@ impl Corrector {
         now_ms: u64,
         max_lag_ms: u64,
     ) -> u64 {
-        let moved_ms = offset_ms.map_or(f64::NAN, |offset_ms| (client_ms + offset_ms).round());
+        // Whole before it is added, the offset keeps the distances of whole
+        // stamps to the millisecond; down, so that now stays now.
+        let moved_ms = offset_ms.map_or(f64::NAN, |offset_ms| {
+            (client_ms + offset_ms.floor()).floor()
+        });
         // A cast saturates, so a huge stamp is in the future, not elsewhere.
         let moved_ms = if moved_ms.is_nan() {
             now_ms
