@@ -252,17 +252,12 @@ impl Gateway {
                 user: user.clone(),
             };
             directories.room(&room, call);
-            self.topics.exit(&Topic::Room(room), session);
         }
         for (channel, subpaths) in channels {
             self.call_leave(place, &channel, subpaths);
-            let topic = if subpaths {
-                Topic::Below(channel)
-            } else {
-                Topic::Channel(channel)
-            };
-            self.topics.exit(&topic, session);
         }
+        // Also what it left shortly before, whose owner's word finds it gone.
+        self.topics.exit_all(session);
         for number in watching {
             self.unwatch(number, session);
         }
