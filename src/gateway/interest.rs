@@ -215,20 +215,18 @@ impl Gateway {
     }
 
     fn call_leave(&mut self, place: SessionRef, channel: &ChannelId, subpaths: bool) {
-        let mut never_joined = false;
+        let call = ChannelCall::Leave {
+            session: place,
+            subpaths,
+        };
         if subpaths && let Some(below) = self.below.get_mut(channel) {
             below.sessions = below.sessions.saturating_sub(1);
-            let before = below.waiting.len();
-            below.waiting.retain(|(waiting, _)| *waiting != place);
-            never_joined = below.waiting.len() < before;
+            if below.waiting.iter().any(|(waiting, _)| *waiting == place) {
+                // Behind the join, which is answered all the same.
+                return below.waiting.push((place, call));
+            }
         }
-        if !never_joined {
-            let call = ChannelCall::Leave {
-                session: place,
-                subpaths,
-            };
-            self.context.directories.channel(channel, call);
-        }
+        self.context.directories.channel(channel, call);
         if subpaths {
             self.drop_below(channel);
         }
