@@ -208,7 +208,7 @@ impl Gateway {
         let sent_ms = std::mem::take(&mut connection.ping) as f64 / 1000.0;
         let session = connection.session();
         if let Some(held) = session.and_then(|session| self.sessions.at_mut(session))
-            && !held.session.rooms().is_empty()
+            && held.session.has_rooms()
         {
             let now_ms = clock::now_exact_ms();
             held.session
@@ -223,7 +223,7 @@ impl Gateway {
         let is_in_room = self
             .sessions
             .at(session)
-            .is_some_and(|held| !held.session.rooms().is_empty());
+            .is_some_and(|held| held.session.has_rooms());
         let key = self.connections.key(slot);
         let connection = self.connections.at_mut(slot);
         let (true, Some(key), Some(connection)) = (is_in_room, key, connection) else {

@@ -232,13 +232,36 @@ impl Gateway {
         }
     }
 
+    /// An owner put a session on its topic; a room says so of every join that
+    /// it took.
+    pub(super) fn entered(&mut self, session: u32, topic: Topic) {
+        if let (Topic::Room(room), Some(held)) = (&topic, self.sessions.at_mut(session)) {
+            held.session.join_answered(room);
+        }
+        self.topics.enter(topic, session);
+    }
+
+    /// A room refused a join. Who was in it already is in as before.
+    pub(super) fn join_refused(&mut self, session: u32, room: ChannelId) {
+        let Some(held) = self.sessions.at_mut(session) else {
+            return;
+        };
+        held.session.join_answered(&room);
+        let topic = Topic::Room(room);
+        if let Topic::Room(room) = &topic
+            && !self.topics.listeners(&topic).contains(&session)
+        {
+            held.session.left_room(room);
+        }
+    }
+
     /// The session ends: its owners hear of it, and its topics forget it.
     pub(super) fn leave_everything(&mut self, session: u32, place: SessionRef) {
         let Some(held) = self.sessions.at_mut(session) else {
             return;
         };
         let user = held.session.user.clone();
-        let rooms = held.session.rooms().to_vec();
+        let rooms = held.session.rooms().cloned().collect::<Vec<_>>();
         let channels = held.session.channels().to_vec();
         let watching = std::mem::take(&mut held.watching);
         held.changed.clear();
