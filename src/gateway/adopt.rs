@@ -193,7 +193,7 @@ impl Gateway {
         let connection = self.connections.at_mut(slot)?;
         let session = connection.session()?;
         if let Some(held) = self.sessions.at_mut(session) {
-            connection.part(&held.outbox);
+            connection.part(&mut held.outbox);
             held.connection = None;
             held.is_dirty = false;
             held.is_blocked = false;
