@@ -133,6 +133,9 @@ impl Handler<Takeover> for Gateway {
             self.wheel.set(at_ms, Timer::Identify(key));
         }
         self.resume_here(slot, session, received, id);
+        if self.is_draining {
+            return self.send_away(slot, CloseReason::GoingAway);
+        }
         self.unpause(slot);
         self.mark_unread(slot);
     }
