@@ -121,7 +121,15 @@ impl Room {
         });
         match model.join(session, user, join, id.clone(), now_ms) {
             Ok(effects) => {
+                let is_told = effects.contains(&Effect::Attach(session));
                 self.apply(effects);
+                if !is_told {
+                    // It was on the topic; its gateway counts the answers.
+                    let topic = self.topic();
+                    self.shared
+                        .outlets
+                        .send(session.worker, Delivery::Enter { session, topic });
+                }
                 let answered = AvatarCall::InviteAnswered {
                     channel: self.channel.clone(),
                 };

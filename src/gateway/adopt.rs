@@ -133,6 +133,9 @@ impl Handler<Takeover> for Gateway {
             self.wheel.set(at_ms, Timer::Identify(key));
         }
         self.resume_here(slot, session, received, id);
+        if self.is_draining {
+            return self.send_away(slot, CloseReason::GoingAway);
+        }
         self.unpause(slot);
         self.mark_unread(slot);
     }
@@ -169,12 +172,12 @@ impl Gateway {
 
     /// A connection is lost, without a word.
     pub(super) fn lose(&mut self, slot: u32) {
-        self.part(slot, false);
+        self.part(slot);
         self.release(slot);
     }
 
     /// Takes the session off a connection that ends; it waits to be resumed.
-    fn part(&mut self, slot: u32, written_on: bool) {
+    fn part(&mut self, slot: u32) {
         let phase = self.connections.at(slot).map(|c| &c.phase);
         if let Some(Phase::Identifying(session)) = phase {
             let session = *session;
@@ -183,21 +186,17 @@ impl Gateway {
             }
             return self.end_session(session);
         }
-        if let Some(session) = self.unlink(slot, written_on) {
+        if let Some(session) = self.unlink(slot) {
             self.drop_session(session);
         }
     }
 
-    /// Takes the session off a connection, and tells nobody. Returns it. A
-    /// connection that is `written_on` finishes the frame it began.
-    pub(super) fn unlink(&mut self, slot: u32, written_on: bool) -> Option<u32> {
-        let kept_max = self.settings().session.replay_bytes_max;
+    /// Takes the session off a connection, and tells nobody. Returns it.
+    pub(super) fn unlink(&mut self, slot: u32) -> Option<u32> {
         let connection = self.connections.at_mut(slot)?;
         let session = connection.session()?;
         if let Some(held) = self.sessions.at_mut(session) {
-            if written_on {
-                connection.part(&mut held.outbox, kept_max);
-            }
+            connection.part(&mut held.outbox);
             held.connection = None;
             held.is_dirty = false;
             held.is_blocked = false;
@@ -220,7 +219,7 @@ impl Gateway {
         let Some(key) = self.connections.key(slot) else {
             return;
         };
-        self.part(slot, true);
+        self.part(slot);
         let Some(connection) = self.connections.at_mut(slot) else {
             return;
         };

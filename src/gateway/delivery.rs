@@ -36,12 +36,8 @@ impl Handler<Delivery> for Gateway {
                 let Some(session) = self.slot(to) else {
                     return;
                 };
-                if let (Some(room), Some(held)) = (room, self.sessions.at_mut(session)) {
-                    let topic = Topic::Room(room.clone());
-                    // Refused to come in again, it is in as it was.
-                    if !self.topics.listeners(&topic).contains(&session) {
-                        held.session.left_room(&room);
-                    }
+                if let Some(room) = room {
+                    self.join_refused(session, room);
                 }
                 match self.sessions.at(session).and_then(|held| held.connection) {
                     Some(slot) => self.refuse(slot, *error, id),
@@ -50,7 +46,7 @@ impl Handler<Delivery> for Gateway {
             }
             Delivery::Enter { session, topic } => {
                 if let Some(slot) = self.slot(session) {
-                    self.topics.enter(topic, slot);
+                    self.entered(slot, topic);
                 }
             }
             Delivery::Exit { session, topic } => {

@@ -120,11 +120,30 @@ impl Gateway {
 
     /// Takes bytes of a connection.
     pub(super) fn feed(&mut self, slot: u32, input: &mut [u8]) {
+        let mut held;
+        let mut rest = input;
+        // A client may put as many as it likes behind each other.
+        while self.feed_to_resume(slot, rest) {
+            held = self
+                .connections
+                .at_mut(slot)
+                .and_then(|connection| connection.held.take())
+                .unwrap_or_default();
+            if held.is_empty() {
+                return;
+            }
+            rest = &mut held;
+        }
+    }
+
+    /// Takes bytes up to a `resume`, which is carried out here. Returns whether
+    /// it was; what is behind it is held.
+    fn feed_to_resume(&mut self, slot: u32, input: &mut [u8]) -> bool {
         let limits = DecodeLimits {
             message_bytes_max: self.settings().message_bytes_max,
         };
         let Some(connection) = self.connections.at_mut(slot) else {
-            return;
+            return false;
         };
         connection.was_heard = true;
         // Taken out for the call, as a message may do anything to its connection.
@@ -133,24 +152,29 @@ impl Gateway {
         let result = decoder.feed(input, &limits, &mut |message| self.message(slot, message));
         match result {
             Ok(consumed) => self.keep(slot, decoder, input.get(consumed..).unwrap_or_default()),
-            Err(error) => self.close(slot, error.into()),
+            Err(error) => {
+                self.close(slot, error.into());
+                false
+            }
         }
     }
 
-    /// Puts the decoder back, with what it was not to read yet.
-    fn keep(&mut self, slot: u32, decoder: Decoder, rest: &[u8]) {
+    /// Puts the decoder back, with what it was not to read yet. Returns whether
+    /// a `resume` was carried out.
+    fn keep(&mut self, slot: u32, decoder: Decoder, rest: &[u8]) -> bool {
         let resume = self.resuming.take();
         let Some(connection) = self.connections.at_mut(slot) else {
-            return;
+            return false;
         };
         connection.decoder = decoder;
         if !rest.is_empty() && !connection.is_closing() {
             connection.held = Some(rest.into());
         }
-        if let Some((session, received, id)) = resume {
-            self.resume(slot, session, received, id);
-            self.unpause(slot);
-        }
+        let Some((session, received, id)) = resume else {
+            return false;
+        };
+        self.resume(slot, session, received, id);
+        true
     }
 
     fn message(&mut self, slot: u32, message: Message<'_>) -> ControlFlow<()> {
@@ -208,7 +232,7 @@ impl Gateway {
         let sent_ms = std::mem::take(&mut connection.ping) as f64 / 1000.0;
         let session = connection.session();
         if let Some(held) = session.and_then(|session| self.sessions.at_mut(session))
-            && !held.session.rooms().is_empty()
+            && held.session.has_rooms()
         {
             let now_ms = clock::now_exact_ms();
             held.session
@@ -223,7 +247,7 @@ impl Gateway {
         let is_in_room = self
             .sessions
             .at(session)
-            .is_some_and(|held| !held.session.rooms().is_empty());
+            .is_some_and(|held| held.session.has_rooms());
         let key = self.connections.key(slot);
         let connection = self.connections.at_mut(slot);
         let (true, Some(key), Some(connection)) = (is_in_room, key, connection) else {

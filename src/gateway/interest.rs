@@ -223,22 +223,43 @@ impl Gateway {
     }
 
     fn call_leave(&mut self, place: SessionRef, channel: &ChannelId, subpaths: bool) {
-        let mut never_joined = false;
+        let call = ChannelCall::Leave {
+            session: place,
+            subpaths,
+        };
         if subpaths && let Some(below) = self.below.get_mut(channel) {
             below.sessions = below.sessions.saturating_sub(1);
-            let before = below.waiting.len();
-            below.waiting.retain(|(waiting, _)| *waiting != place);
-            never_joined = below.waiting.len() < before;
+            if below.waiting.iter().any(|(waiting, _)| *waiting == place) {
+                // Behind the join, which is answered all the same.
+                return below.waiting.push((place, call));
+            }
         }
-        if !never_joined {
-            let call = ChannelCall::Leave {
-                session: place,
-                subpaths,
-            };
-            self.context.directories.channel(channel, call);
-        }
+        self.context.directories.channel(channel, call);
         if subpaths {
             self.drop_below(channel);
+        }
+    }
+
+    /// An owner put a session on its topic; a room says so of every join that
+    /// it took.
+    pub(super) fn entered(&mut self, session: u32, topic: Topic) {
+        if let (Topic::Room(room), Some(held)) = (&topic, self.sessions.at_mut(session)) {
+            held.session.join_answered(room);
+        }
+        self.topics.enter(topic, session);
+    }
+
+    /// A room refused a join. Who was in it already is in as before.
+    pub(super) fn join_refused(&mut self, session: u32, room: ChannelId) {
+        let Some(held) = self.sessions.at_mut(session) else {
+            return;
+        };
+        held.session.join_answered(&room);
+        let topic = Topic::Room(room);
+        if let Topic::Room(room) = &topic
+            && !self.topics.listeners(&topic).contains(&session)
+        {
+            held.session.left_room(room);
         }
     }
 
@@ -248,7 +269,7 @@ impl Gateway {
             return;
         };
         let user = held.session.user.clone();
-        let rooms = held.session.rooms().to_vec();
+        let rooms = held.session.rooms().cloned().collect::<Vec<_>>();
         let channels = held.session.channels().to_vec();
         let watching = std::mem::take(&mut held.watching);
         held.changed.clear();
@@ -260,17 +281,12 @@ impl Gateway {
                 user: user.clone(),
             };
             directories.room(&room, call);
-            self.topics.exit(&Topic::Room(room), session);
         }
         for (channel, subpaths) in channels {
             self.call_leave(place, &channel, subpaths);
-            let topic = if subpaths {
-                Topic::Below(channel)
-            } else {
-                Topic::Channel(channel)
-            };
-            self.topics.exit(&topic, session);
         }
+        // Also what it left shortly before, whose owner's word finds it gone.
+        self.topics.exit_all(session);
         for number in watching {
             self.unwatch(number, session);
         }

@@ -205,7 +205,7 @@ impl Gateway {
         if let Some(before) = before {
             // The old connection is told first, and then the new one. Nobody
             // else sees the change.
-            self.unlink(before, true);
+            self.unlink(before);
             let reason = if is_whole {
                 CloseReason::Replaced
             } else {
@@ -325,7 +325,7 @@ impl Gateway {
         if let Some(session) = session {
             // What was said before the goodbye is still to be heard.
             self.flush_connection(slot);
-            self.unlink(slot, true);
+            self.unlink(slot);
             self.end_session(session);
         }
         self.close(slot, CloseReason::Bye);

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use rustc_hash::FxHashMap;
+
 use crate::cluster::bus::Topic;
 use crate::id::ChannelId;
 
@@ -9,6 +11,9 @@ use crate::id::ChannelId;
 #[derive(Debug, Default)]
 pub struct Topics {
     by_topic: HashMap<Topic, Vec<u32>>,
+    /// What each session is on, so that one that ends is on nothing, whatever
+    /// it has asked for shortly before.
+    by_slot: FxHashMap<u32, Vec<Topic>>,
     /// How many topics cover paths below them; while there are none nobody
     /// looks for them.
     below: usize,
@@ -18,7 +23,7 @@ impl Topics {
     /// Puts a session on a topic. Returns whether it was not on it.
     pub fn enter(&mut self, topic: Topic, slot: u32) -> bool {
         let is_below = matches!(topic, Topic::Below(_));
-        let listeners = self.by_topic.entry(topic).or_default();
+        let listeners = self.by_topic.entry(topic.clone()).or_default();
         if listeners.contains(&slot) {
             return false;
         }
@@ -26,11 +31,29 @@ impl Topics {
             self.below += 1;
         }
         listeners.push(slot);
+        self.by_slot.entry(slot).or_default().push(topic);
         true
+    }
+
+    /// Takes a session off all it is on. Its slot may be another's then.
+    pub fn exit_all(&mut self, slot: u32) {
+        for topic in self.by_slot.remove(&slot).into_iter().flatten() {
+            self.remove(&topic, slot);
+        }
     }
 
     /// Takes a session off a topic.
     pub fn exit(&mut self, topic: &Topic, slot: u32) {
+        if let Some(topics) = self.by_slot.get_mut(&slot) {
+            topics.retain(|known| known != topic);
+            if topics.is_empty() {
+                self.by_slot.remove(&slot);
+            }
+        }
+        self.remove(topic, slot);
+    }
+
+    fn remove(&mut self, topic: &Topic, slot: u32) {
         let Some(listeners) = self.by_topic.get_mut(topic) else {
             return;
         };
@@ -72,7 +95,7 @@ impl Topics {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 
@@ -95,5 +118,25 @@ mod tests {
         topics.exit(&Topic::Below(path("a")), 2);
         topics.exit(&Topic::Below(path("a/b")), 2);
         assert!(topics.all_are_exact());
+    }
+
+    #[test]
+    fn who_ends_is_on_nothing() {
+        let mut topics = Topics::default();
+        let all = [
+            Topic::Room(path("a")),
+            Topic::Channel(path("a")),
+            Topic::Below(path("a")),
+        ];
+        for topic in &all {
+            topics.enter(topic.clone(), 1);
+            topics.enter(topic.clone(), 2);
+        }
+        topics.exit(&all[0], 1);
+        topics.exit_all(1);
+        assert!(all.iter().all(|topic| topics.listeners(topic) == [2]));
+        topics.exit_all(2);
+        assert!(topics.all_are_exact());
+        assert!(topics.by_topic.is_empty() && topics.by_slot.is_empty());
     }
 }

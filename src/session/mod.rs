@@ -95,10 +95,19 @@ impl Class {
     }
 }
 
+/// A room that a session is in, or may be in once its joins are answered.
+#[derive(Debug)]
+struct Place {
+    room: ChannelId,
+    /// Joins that the room has not answered. While there are any the session
+    /// may turn out to be in the room, whatever it says of earlier ones.
+    joins: u32,
+}
+
 /// Where a session is.
 #[derive(Debug, Default)]
 struct Places {
-    rooms: Vec<ChannelId>,
+    rooms: Vec<Place>,
     channels: Vec<(ChannelId, bool)>,
 }
 
@@ -139,9 +148,15 @@ impl Session {
     }
 
     /// The rooms it is in or has asked to join.
+    pub fn rooms(&self) -> impl Iterator<Item = &ChannelId> {
+        let rooms = self.places.iter().flat_map(|places| &places.rooms);
+        rooms.map(|place| &place.room)
+    }
+
+    /// Whether there are such rooms.
     #[must_use]
-    pub fn rooms(&self) -> &[ChannelId] {
-        self.places.as_ref().map_or(&[], |places| &places.rooms)
+    pub fn has_rooms(&self) -> bool {
+        self.rooms().next().is_some()
     }
 
     /// The channels it is on or has asked to join, and whether with subpaths.
@@ -231,21 +246,40 @@ impl Session {
     }
 
     fn enter_room(&mut self, room: &ChannelId, max: usize) -> Result<(), ErrorBody> {
-        if self.rooms().contains(room) {
+        if let Some(place) = self.place(room) {
+            place.joins = place.joins.saturating_add(1);
             return Ok(());
         }
-        if self.rooms().len() >= max {
+        let rooms = &mut self.places().rooms;
+        if rooms.len() >= max {
             return Err(too_many("rooms at one time", max));
         }
-        self.places().rooms.push(room.clone());
+        rooms.push(Place {
+            room: room.clone(),
+            joins: 1,
+        });
         Ok(())
     }
 
-    /// The session is not in `room` (any more).
+    /// The room answered a join, with yes or no.
+    pub fn join_answered(&mut self, room: &ChannelId) {
+        if let Some(place) = self.place(room) {
+            place.joins = place.joins.saturating_sub(1);
+        }
+    }
+
+    /// The session is not in `room` (any more), unless a join is on its way.
     pub fn left_room(&mut self, room: &ChannelId) {
         if let Some(places) = &mut self.places {
-            places.rooms.retain(|known| known != room);
+            places
+                .rooms
+                .retain(|place| place.room != *room || place.joins > 0);
         }
+    }
+
+    fn place(&mut self, room: &ChannelId) -> Option<&mut Place> {
+        let rooms = &mut self.places.as_mut()?.rooms;
+        rooms.iter_mut().find(|place| place.room == *room)
     }
 
     /// The session goes on `channel`, with subpaths or without. Returns how it
@@ -325,7 +359,7 @@ mod tests {
             admit(&mut session, &join("r", "1:2")),
             Err(ErrorCode::Forbidden)
         );
-        assert!(session.rooms().is_empty());
+        assert!(!session.has_rooms());
     }
 
     #[test]
@@ -338,7 +372,12 @@ mod tests {
             admit(&mut session, &join("c", "1:1")),
             Err(ErrorCode::TooMany)
         );
-        session.left_room(&ChannelId::parse("a").unwrap());
+        let a = ChannelId::parse("a").unwrap();
+        session.join_answered(&a);
+        session.left_room(&a);
+        assert!(session.rooms().any(|room| *room == a), "it joined twice");
+        session.join_answered(&a);
+        session.left_room(&a);
         admit(&mut session, &join("c", "1:1")).unwrap();
     }
 
