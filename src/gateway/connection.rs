@@ -20,6 +20,10 @@ use crate::wire::websocket::{Decoder, Role};
 /// How many frames go into one write.
 const SLICES_MAX: usize = 64;
 
+/// What a frame of the connection itself takes beside its bytes: a pong may
+/// have two, and a peer that does not read must not gather a million of them.
+const FRAME_COST: usize = 48;
+
 /// How far a connection is.
 #[derive(Debug)]
 pub enum Phase {
@@ -142,11 +146,11 @@ impl Connection {
 
     /// Puts a frame of the connection itself in front of the session's.
     pub fn push(&mut self, frame: Frame) {
-        self.direct_bytes += frame.length();
+        self.direct_bytes += frame.length() + FRAME_COST;
         self.direct.get_or_insert_default().push_back(frame);
     }
 
-    /// Bytes of the connection's own frames that wait.
+    /// Bytes of memory that the connection's own frames take while they wait.
     #[must_use]
     pub fn direct_bytes(&self) -> usize {
         self.direct_bytes
@@ -162,7 +166,7 @@ impl Connection {
         }
         if let Some(frame) = outbox.waiting().next() {
             let rest = Frame::raw(frame.bytes().get(self.offset..).unwrap_or_default());
-            self.direct_bytes += rest.length();
+            self.direct_bytes += rest.length() + FRAME_COST;
             self.direct.get_or_insert_default().push_front(rest);
         }
         outbox.written(1, usize::MAX);
@@ -320,7 +324,7 @@ impl Connection {
     fn pop_direct(&mut self) {
         if let Some(queue) = &mut self.direct {
             if let Some(frame) = queue.pop_front() {
-                self.direct_bytes -= frame.length();
+                self.direct_bytes -= frame.length() + FRAME_COST;
             }
             if queue.is_empty() {
                 // Most connections never need it again.
@@ -371,6 +375,17 @@ mod tests {
         let mut got = [0; 13];
         client.read_exact(&mut got).unwrap();
         assert_eq!(&got, b"one two three");
+    }
+
+    #[test]
+    fn short_frames_are_charged_for_the_memory_they_take() {
+        let (mut connection, _client) = pair();
+        for _ in 0..1_000 {
+            connection.push(Frame::pong(b""));
+        }
+        assert_eq!(connection.direct_bytes(), 1_000 * (2 + FRAME_COST));
+        connection.flush(None, 1000).unwrap();
+        assert_eq!(connection.direct_bytes(), 0);
     }
 
     #[test]

@@ -240,7 +240,7 @@ impl Gateway {
             };
             if is_first {
                 // The snapshot that waits for it names it already.
-                held.unknown -= 1;
+                held.unknown = held.unknown.saturating_sub(1);
                 if held.unknown == 0 {
                     self.snapshots.push(*slot);
                 }
@@ -314,7 +314,7 @@ impl Gateway {
             return;
         };
         lookup.found.push((user, entry));
-        lookup.missing -= 1;
+        lookup.missing = lookup.missing.saturating_sub(1);
         if lookup.missing > 0 {
             return;
         }

@@ -91,7 +91,7 @@ impl Gateway {
             held.watching.swap_remove(at);
             held.changed.retain(|known| *known != number);
             if !is_known {
-                held.unknown -= 1;
+                held.unknown = held.unknown.saturating_sub(1);
                 if held.unknown == 0 {
                     self.snapshots.push(session);
                 }

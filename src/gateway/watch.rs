@@ -4,7 +4,9 @@
 //! users changed, so however often one changes while a session waits, it takes
 //! four bytes, and is told once, as it is then.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
 
 use crate::gateway::change_log::Told;
 use crate::gateway::frame::Frame;
@@ -52,22 +54,31 @@ pub struct Watching {
 /// The table of a worker.
 #[derive(Debug, Default)]
 pub struct Watches {
-    by_user: HashMap<UserId, u32>,
+    /// Numbers by the hash of their user's id, which stands with the user only:
+    /// a map of ids would take a second place for each.
+    numbers: HashTable<u32>,
+    hasher: RandomState,
     users: Slots<Watched>,
 }
 
 impl Watches {
     /// The session at `slot` watches `user`.
     pub fn add(&mut self, user: &UserId, slot: u32) -> Watching {
-        let (number, is_first) = match self.by_user.get(user) {
-            Some(number) => (*number, false),
+        let (number, is_first) = match self.number(user) {
+            Some(number) => (number, false),
             None => {
                 let key = self.users.insert(Watched {
                     user: user.clone(),
                     presence: None,
                     watchers: Vec::new(),
                 });
-                self.by_user.insert(user.clone(), key.slot);
+                let (hasher, users) = (&self.hasher, &self.users);
+                let rehash = |number: &u32| {
+                    let watched = users.at(*number);
+                    watched.map_or(0, |watched| hasher.hash_one(&watched.user))
+                };
+                let hash = hasher.hash_one(user);
+                self.numbers.insert_unique(hash, key.slot, rehash);
                 (key.slot, true)
             }
         };
@@ -95,7 +106,12 @@ impl Watches {
     /// The number of a user that somebody watches.
     #[must_use]
     pub fn number(&self, user: &UserId) -> Option<u32> {
-        self.by_user.get(user).copied()
+        let is_of = |number: &u32| {
+            let watched = self.users.at(*number);
+            watched.is_some_and(|watched| watched.user == *user)
+        };
+        let hash = self.hasher.hash_one(user);
+        self.numbers.find(hash, is_of).copied()
     }
 
     /// The session at `slot` does not watch the user of that number any more.
@@ -109,7 +125,10 @@ impl Watches {
             return None;
         }
         let watched = self.users.remove(number)?;
-        self.by_user.remove(&watched.user);
+        let hash = self.hasher.hash_one(&watched.user);
+        if let Ok(entry) = self.numbers.find_entry(hash, |known| *known == number) {
+            entry.remove();
+        }
         Some(watched.user)
     }
 

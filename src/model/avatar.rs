@@ -6,6 +6,7 @@
 //! never seen. The avatar also holds the user's attributes and the invites that
 //! came while it was away.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use smallvec::SmallVec;
@@ -348,20 +349,18 @@ impl Avatar {
         changes: AttributeChanges,
         bytes_max: usize,
     ) -> Result<AttributeChanges, ErrorBody> {
-        let mut next = self.extras().attributes.clone();
+        // Looked up by name: a client chooses how many there are.
+        let before = self.extras().attributes.iter().cloned();
+        let mut next: BTreeMap<Box<str>, Payload> = before.collect();
         let mut changed = Vec::new();
         for (name, value) in changes {
-            let at = next.iter().position(|(known, _)| *known == name);
-            let before = at.and_then(|at| next.get(at)).map(|(_, value)| value);
-            if before == value.as_ref() {
+            if next.get(&name) == value.as_ref() {
                 continue;
             }
-            if let Some(at) = at {
-                next.swap_remove(at);
-            }
-            if let Some(value) = &value {
-                next.push((name.clone(), value.clone()));
-            }
+            match &value {
+                Some(value) => next.insert(name.clone(), value.clone()),
+                None => next.remove(&name),
+            };
             changed.push((name, value));
         }
         let bytes: usize = next
@@ -375,7 +374,7 @@ impl Avatar {
             )
             .with("max", bytes_max as u64));
         }
-        self.extras_mut().attributes = next;
+        self.extras_mut().attributes = next.into_iter().collect();
         Ok(changed)
     }
 

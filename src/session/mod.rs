@@ -214,10 +214,20 @@ impl Session {
         let Some(class) = Class::of(packet) else {
             return Ok(());
         };
-        let Some(bucket) = self.buckets.get_mut(class as usize) else {
-            return Ok(());
+        // An invite makes work and takes memory for a user who may not even
+        // exist, as a watch does.
+        let invites = match packet {
+            ClientPacket::JoinGame(join) => join.invite.len(),
+            _ => 0,
         };
-        match bucket.take(class.settings(limits), now_ms) {
+        let invites = std::iter::repeat_n(Class::Presence, invites);
+        let taken = std::iter::once(class).chain(invites).try_for_each(|class| {
+            match self.buckets.get_mut(class as usize) {
+                Some(bucket) => bucket.take(class.settings(limits), now_ms),
+                None => Ok(()),
+            }
+        });
+        match taken {
             Ok(()) => Ok(()),
             Err(retry_ms) => Err(refuse_or_close(
                 &mut self.flood,
@@ -379,6 +389,21 @@ mod tests {
         session.join_answered(&a);
         session.left_room(&a);
         admit(&mut session, &join("c", "1:1")).unwrap();
+    }
+
+    #[test]
+    fn each_invite_is_charged() {
+        let mut session = session();
+        let ClientPacket::JoinGame(mut invitation) = join("a", "1:1") else {
+            return;
+        };
+        invitation.invite = vec![UserId::parse("1:2").unwrap(); 150];
+        let invitation = ClientPacket::JoinGame(invitation);
+        admit(&mut session, &invitation).unwrap();
+        assert_eq!(
+            admit(&mut session, &invitation),
+            Err(ErrorCode::RateLimited)
+        );
     }
 
     #[test]

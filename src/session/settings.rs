@@ -106,7 +106,8 @@ impl BucketSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitSettings {
-    /// `subscribe`, `unsubscribe`, `status`, `lookup`.
+    /// `subscribe`, `unsubscribe`, `status`, `lookup`, and each user that a
+    /// `joingame` invites.
     pub presence: BucketSettings,
     /// `joingame`, `leavegame`, `declineinvite`.
     pub room: BucketSettings,

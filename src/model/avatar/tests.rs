@@ -139,3 +139,21 @@ fn sessions_of_one_user_are_bounded() {
     assert_eq!(avatar.oldest_dropped(), Some(session(1)));
     avatar.attach(session(0), 2).unwrap();
 }
+
+#[test]
+fn many_attributes_at_once_take_no_time() {
+    let many = |value: Option<Payload>| -> AttributeChanges {
+        (0..100_000)
+            .map(|n| (n.to_string().into(), value.clone()))
+            .collect()
+    };
+    let mut avatar = Avatar::new(None);
+    let start = std::time::Instant::now();
+    let set = many(Some(Payload::from_json("1")));
+    assert!(avatar.set_attributes(set.clone(), 10).is_err());
+    avatar.set_attributes(set, usize::MAX).unwrap();
+    avatar.set_attributes(many(None), usize::MAX).unwrap();
+    assert!(avatar.attributes().is_empty());
+    // Each looked for among all the others it would take minutes.
+    assert!(start.elapsed() < std::time::Duration::from_secs(10));
+}

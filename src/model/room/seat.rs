@@ -3,7 +3,7 @@
 
 use std::slice;
 
-use super::{Effect, EndReason, Outcome, Room, not_member};
+use super::{Effect, EndReason, Member, Outcome, Room, not_member};
 use crate::id::UserId;
 use crate::model::session_ref::SessionRef;
 use crate::model::timestamp::Corrector;
@@ -63,10 +63,12 @@ impl Room {
         effects
     }
 
-    /// A session was resumed. Its member is back; nothing happens where the
-    /// seat was lost meanwhile, for the session was told so.
+    /// A session was resumed. Its member is back; nothing happens where it was
+    /// taken out meanwhile, be the user in again or not: the session was told
+    /// so, and nobody would take it out a second time.
     pub fn session_attached(&mut self, session: SessionRef, user: &UserId) -> Vec<Effect> {
-        if self.members.get(user.as_str()).is_none() {
+        let is_known = |member: &Member| member.sessions().any(|known| known == session);
+        if !self.members.get(user.as_str()).is_some_and(is_known) {
             return Vec::new();
         }
         let mut effects = self.flush();

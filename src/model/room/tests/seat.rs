@@ -71,12 +71,19 @@ fn a_resumed_session_is_back() {
     );
     assert_eq!(room.next_deadline(), None);
     assert!(room.acts(1, "1:1", vec![action("1:1", "1")]).is_ok());
-    // Resumed where another worker holds it now.
+}
+
+#[test]
+fn a_resumed_session_that_was_taken_out_stays_out() {
+    let mut room = generic();
+    room.must_join(1, "1:1");
+    room.must_join(2, "1:1");
     room.session_detached(session(1), &user("1:1"), NOW);
-    assert_eq!(
-        room.session_attached(session(9), &user("1:1")),
-        [changed(&[("1:1", Back)]), Effect::Attach(session(9))]
-    );
+    room.leave(session(2), &user("1:1"), None, NOW).unwrap();
+    room.must_join(2, "1:1");
+    // It was told that it left, and its gateway does not count it in.
+    assert_eq!(room.session_attached(session(1), &user("1:1")), []);
+    assert!(room.acts(1, "1:1", vec![action("1:1", "1")]).is_err());
 }
 
 #[test]
