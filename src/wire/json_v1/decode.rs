@@ -66,19 +66,74 @@ impl From<DecodeError> for ErrorBody {
 /// `session_expired` (a `resume` of what cannot be a session).
 pub fn decode(text: &str, limits: &DecodeLimits) -> Result<ClientMessage, DecodeError> {
     let mut known = Known::default();
-    match read(text, limits, &mut known) {
-        Ok(packet) => Ok(ClientMessage {
-            id: known.id,
-            packet,
-        }),
-        Err(fault) => Err(DecodeError {
-            message: known.sentence(&fault),
-            code: fault.code,
-            command: known.command.map(|command| command.name),
-            id: known.id,
-            details: fault.details,
-        }),
-    }
+    let read = read(text, limits, &mut known);
+    known.message(read)
+}
+
+/// Reads a command whose parts came apart: over a door that writes its name,
+/// `data` and `id` in another way. `name` has to be one of the protocol's.
+///
+/// ```
+/// use serde_json::value::RawValue;
+/// use turntable::wire::json_v1::{DecodeLimits, decode_parts};
+/// let limits = DecodeLimits { depth_max: 32 };
+/// let data: &RawValue = serde_json::from_str(r#""1:12345""#).unwrap();
+/// let message = decode_parts("idme", Some(data), None, &limits).unwrap();
+/// assert_eq!(message.packet.name(), "idme");
+/// ```
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_parts(
+    name: &str,
+    data: Option<&RawValue>,
+    id: Option<&RawValue>,
+    limits: &DecodeLimits,
+) -> Result<ClientMessage, DecodeError> {
+    let mut known = Known::default();
+    let read = request_id(id)
+        .map(|id| known.id = id)
+        .and_then(|()| named(name))
+        .and_then(|command| {
+            known.command = Some(command);
+            // The hash that the parts would stand in is a level, too.
+            let depth_max = limits.depth_max.saturating_sub(1);
+            if data.is_some_and(|data| !is_within_depth(data.get(), depth_max)) {
+                return Err(too_deep(limits));
+            }
+            interpret(command, data, known.id.is_some())
+        });
+    known.message(read)
+}
+
+/// The parts of a message that [`encode`](super::encode) wrote.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageParts<'a> {
+    /// The command's name.
+    pub command: &'a str,
+    /// Its `data`.
+    pub data: &'a RawValue,
+    /// Its `id`, where it has one.
+    pub id: Option<&'a RawValue>,
+}
+
+/// Takes a message apart, for a door that writes its parts in another way.
+/// `None` where it is no message.
+///
+/// ```
+/// use turntable::wire::json_v1::split;
+/// let parts = split(r#"{"command":"idyou","data":{}}"#).unwrap();
+/// assert_eq!((parts.command, parts.data.get()), ("idyou", "{}"));
+/// ```
+#[must_use]
+pub fn split(text: &str) -> Option<MessageParts<'_>> {
+    let [command, data, id] = Fields::read(text, ["command", "data", "id"]).ok()?.values;
+    let command = command?.get();
+    Some(MessageParts {
+        command: command.strip_prefix('"')?.strip_suffix('"')?,
+        data: data?,
+        id,
+    })
 }
 
 /// What is known of a message even when the rest of it is at fault.
@@ -89,6 +144,23 @@ struct Known {
 }
 
 impl Known {
+    /// The message, or the error with all that is known.
+    fn message(self, read: Result<ClientPacket, Fault>) -> Result<ClientMessage, DecodeError> {
+        match read {
+            Ok(packet) => Ok(ClientMessage {
+                id: self.id,
+                packet,
+            }),
+            Err(fault) => Err(DecodeError {
+                message: self.sentence(&fault),
+                code: fault.code,
+                command: self.command.map(|command| command.name),
+                id: self.id,
+                details: fault.details,
+            }),
+        }
+    }
+
     /// The fault, and what would have been right.
     fn sentence(&self, fault: &Fault) -> Box<str> {
         match (fault.code, self.command) {
@@ -116,18 +188,28 @@ fn read(text: &str, limits: &DecodeLimits, known: &mut Known) -> Result<ClientPa
     id?;
     let command = command?;
     if !is_within_depth(text, limits.depth_max) {
-        let mut fault = Fault::new(
-            ErrorCode::TooLarge,
-            "the message is nested deeper than allowed; details.max says how deep it may be",
-        );
-        fault.details.push(("max", limits.depth_max as u64));
-        return Err(fault);
+        return Err(too_deep(limits));
     }
+    interpret(command, data, known.id.is_some())
+}
+
+fn too_deep(limits: &DecodeLimits) -> Fault {
+    let mut fault = Fault::new(
+        ErrorCode::TooLarge,
+        "the message is nested deeper than allowed; details.max says how deep it may be",
+    );
+    fault.details.push(("max", limits.depth_max as u64));
+    fault
+}
+
+fn interpret(
+    command: &Command,
+    data: Option<&RawValue>,
+    has_id: bool,
+) -> Result<ClientPacket, Fault> {
     match data {
         // Without an id there is no call that it could answer.
-        Some(_) if command.name == "reply" && known.id.is_none() => {
-            Err(Fault::shape("id is missing"))
-        }
+        Some(_) if command.name == "reply" && !has_id => Err(Fault::shape("id is missing")),
         Some(data) => (command.read)(data),
         None if command.name == "bye" => Ok(ClientPacket::Bye),
         None => Err(Fault::shape("data is missing")),
@@ -174,7 +256,10 @@ fn request_id(value: Option<&RawValue>) -> Result<Option<RequestId>, Fault> {
 }
 
 fn command_of(value: Option<&RawValue>) -> Result<&'static Command, Fault> {
-    let name = text(required(value, "command")?, "command")?;
+    named(&text(required(value, "command")?, "command")?)
+}
+
+fn named(name: &str) -> Result<&'static Command, Fault> {
     COMMANDS
         .iter()
         .find(|command| command.name == name)

@@ -12,5 +12,5 @@ mod field;
 #[cfg(test)]
 mod tests;
 
-pub use decode::{DecodeError, DecodeLimits, decode};
+pub use decode::{DecodeError, DecodeLimits, MessageParts, decode, decode_parts, split};
 pub use encode::{USERCHANGE_HEAD, USERCHANGE_TAIL, encode, presence_fragment, presence_key};
