@@ -1,0 +1,154 @@
+//! Poll: calls and answers in numbered batches. Nothing stands between two
+//! requests, so whoever waits for something asks again and again.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::http::post;
+use super::{Cut, Door, Event, Feature, Garbage, Message, answer};
+use crate::support::Response;
+
+/// Between two requests of one who waits.
+const PAUSE: Duration = Duration::from_millis(20);
+
+pub struct Poll {
+    address: SocketAddr,
+    session: String,
+    batch: u64,
+    came: VecDeque<Message>,
+    /// The commands whose answers are awaited, by their ids as JSON.
+    asked: HashMap<String, String>,
+    over: bool,
+}
+
+impl Door for Poll {
+    const NAME: &'static str = "poll";
+
+    fn supports(feature: Feature) -> bool {
+        match feature {
+            Feature::CloseCode | Feature::StandingLine => false,
+            Feature::Envelope | Feature::Garbage => true,
+        }
+    }
+
+    async fn open(address: SocketAddr) -> Self {
+        let answer = post(address, "/poll?batch=1", "", "application/json", "[]").await;
+        let answer = answer.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let session = answer.header("Turntable-Session").unwrap().to_owned();
+        let first = &answer.json()[0];
+        assert_eq!(first["f"], "$av:connected", "{first}");
+        assert_eq!(first["args"]["session"], session.as_str());
+        assert_eq!(first["args"]["user"], Value::Null);
+        Self::over(address, session, 1)
+    }
+
+    async fn resume(address: SocketAddr, cut: &Cut) -> Result<Self, Value> {
+        let mut door = Self::over(address, cut.session.clone(), 0);
+        let query = format!("received={}", cut.received);
+        let answer = door.post(&query, "[]").await.unwrap();
+        if answer.status == 410 {
+            return Err(answer.json()["error"].take());
+        }
+        assert_eq!(answer.status, 200, "{answer:?}");
+        door.take(&answer);
+        Ok(door)
+    }
+
+    async fn send(&mut self, command: &str, data: &Value, id: Option<&Value>) {
+        let mut entry = json!({"f": format!("$av:{command}"), "args": data});
+        if let Some(id) = id {
+            self.asked.insert(id.to_string(), command.to_owned());
+            entry["id"] = id.clone();
+        }
+        self.exchange(&json!([entry]).to_string()).await;
+    }
+
+    async fn send_garbage(&mut self, garbage: Garbage) {
+        self.exchange(match garbage {
+            Garbage::Syntax => "{",
+            Garbage::Shape => "[5]",
+        })
+        .await;
+    }
+
+    async fn next(&mut self) -> Event {
+        loop {
+            if let Some(message) = self.came.pop_front() {
+                return Event::Message(message);
+            }
+            if self.over {
+                return Event::Closed(None);
+            }
+            self.exchange("[]").await;
+            if self.came.is_empty() && !self.over {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Poll {
+    fn over(address: SocketAddr, session: String, batch: u64) -> Self {
+        Self {
+            address,
+            session,
+            batch,
+            came: VecDeque::new(),
+            asked: HashMap::new(),
+            over: false,
+        }
+    }
+
+    /// Posts the next batch. A request that got no answer is sent once more, by
+    /// its number.
+    async fn post(&mut self, query: &str, body: &str) -> std::io::Result<Response> {
+        self.batch += 1;
+        let target = format!("/poll?batch={}&{query}", self.batch);
+        let session = format!("Turntable-Session: {}\r\n", self.session);
+        match post(self.address, &target, &session, "application/json", body).await {
+            Ok(answer) => Ok(answer),
+            Err(_) => post(self.address, &target, &session, "application/json", body).await,
+        }
+    }
+
+    /// Posts and takes what comes back.
+    async fn exchange(&mut self, body: &str) {
+        match self.post("", body).await {
+            Ok(answer) if answer.status == 200 => self.take(&answer),
+            Ok(answer) if answer.status == 410 => self.over = true,
+            Ok(answer) => {
+                let error = answer.json()["error"].take();
+                assert!(error["code"].is_string(), "{answer:?}");
+                self.over = answer.status == 503;
+                self.came.push_back(Message::refusal(error, None));
+            }
+            Err(_) => self.over = true,
+        }
+    }
+
+    fn take(&mut self, batch: &Response) {
+        let Value::Array(entries) = batch.json() else {
+            panic!("{batch:?} instead of an array");
+        };
+        for mut entry in entries {
+            let args = entry["args"].take();
+            if let Some(name) = entry.get("f") {
+                let name = name.as_str().unwrap().strip_prefix("$av:").unwrap();
+                if name != "connected" {
+                    self.came.push_back(Message::new(name, args, None));
+                }
+                continue;
+            }
+            let id = entry["id"].take();
+            let asked = self.asked.remove(&id.to_string());
+            let asked = asked.unwrap_or_else(|| panic!("{id} answers nothing: {entry}"));
+            let error = entry.get("error").cloned();
+            let message = answer(&asked, entry["r"].take(), error, id);
+            self.came.push_back(message);
+        }
+    }
+}
