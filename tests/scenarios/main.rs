@@ -48,6 +48,7 @@ macro_rules! doors {
     ($($name:ident: $door:ty,)*) => {
         const LEGS: &[journey::Leg] = &[$(journey::leg::<$door>),*];
         const PLAYERS: &[mixed::Player] = &[$(mixed::player::<$door>),*];
+        const SPEAKERS: &[mixed::Player] = &[$(mixed::speaker::<$door>),*];
 
         $(mod $name {
             use super::*;
@@ -108,6 +109,11 @@ macro_rules! doors {
             }
 
             #[test]
+            fn a_session_breaks_anywhere_and_loses_nothing() {
+                run(journey::a_session_wanders_and_loses_nothing(&[journey::leg::<Door>]));
+            }
+
+            #[test]
             fn a_session_goes_from_here_to_every_door_and_back() {
                 run(journey::a_session_goes_from_here_to_every_door_and_back::<Door>(LEGS));
             }
@@ -117,12 +123,17 @@ macro_rules! doors {
 
 #[test]
 fn a_session_wanders_through_all_doors() {
-    run(journey::a_session_wanders_through_all_doors(LEGS));
+    run(journey::a_session_wanders_and_loses_nothing(LEGS));
 }
 
 #[test]
 fn members_of_all_doors_see_one_order() {
     run(mixed::members_of_all_doors_see_one_order(PLAYERS));
+}
+
+#[test]
+fn listeners_of_all_doors_hear_one_order() {
+    run(mixed::listeners_of_all_doors_hear_one_order(SPEAKERS));
 }
 
 doors! {

@@ -88,9 +88,16 @@ pub enum Garbage {
     Shape,
 }
 
+/// Keys of the configuration.
+pub type Keys = &'static [(&'static str, &'static str)];
+
 /// A way into the server.
 pub trait Door: Sized {
     const NAME: &'static str;
+
+    /// What lets the server miss somebody who is gone within a second; none
+    /// where nothing does.
+    const SOON_MISSED: Option<Keys> = Some(&[]);
 
     fn supports(feature: Feature) -> bool;
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::http::{Stream, post, request};
 use super::ws::{Received, Socket};
-use super::{Cut, Door, Event, Feature, Garbage, Message, answer};
+use super::{Cut, Door, Event, Feature, Garbage, Keys, Message, answer};
 
 const PATH: &str = "/socket.io/?EIO=4&transport=";
 
@@ -178,6 +178,12 @@ pub struct SocketIo<W> {
 
 impl<W: Way> Door for SocketIo<W> {
     const NAME: &'static str = W::NAME;
+    const SOON_MISSED: Option<Keys> = if W::POLLING && !W::UPGRADES {
+        // Not before a ping is due.
+        None
+    } else {
+        Some(&[])
+    };
 
     fn supports(feature: Feature) -> bool {
         match feature {

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::client::Client;
+use crate::door::Door;
 use crate::door::ws::Ws;
-use crate::door::{Door, Feature};
 use crate::support::Server;
 
 /// The next change, which must be this one alone.
@@ -52,10 +52,8 @@ pub async fn who_watches_no_more_is_told_nothing<D: Door>() {
 }
 
 pub async fn a_dropped_friend_is_offline_when_the_grace_is_over<D: Door>() {
-    if !D::supports(Feature::StandingLine) {
-        return;
-    }
-    let server = Server::with(&[("presence.grace_ms", "200")]);
+    let Some(keys) = D::SOON_MISSED else { return };
+    let server = Server::with(&[&[("presence.grace_ms", "200")], keys].concat());
     let mut watcher = Client::<Ws>::user(&server, "2:1").await;
     watcher.subscribe(&["1:1"]).await;
     let friend = Client::<D>::user(&server, "1:1").await;

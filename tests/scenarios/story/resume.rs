@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::door::ws::Ws;
-use crate::door::{Cut, Door, Feature};
+use crate::door::{Cut, Door};
 use crate::support::Server;
 
 pub async fn nothing_is_lost_or_doubled_wherever_the_line_breaks<D: Door>() {
@@ -120,10 +120,8 @@ pub async fn what_cannot_be_resumed_is_told_to_be_over<D: Door>() {
 }
 
 pub async fn a_session_expires_when_nobody_comes_back<D: Door>() {
-    if !D::supports(Feature::StandingLine) {
-        return;
-    }
-    let server = Server::with(&[("session.resume_ms", "150")]);
+    let Some(keys) = D::SOON_MISSED else { return };
+    let server = Server::with(&[&[("session.resume_ms", "150")], keys].concat());
     let client = Client::<D>::user(&server, "1:1").await;
     let client = Client::<D>::resume(&server, &client.cut()).await;
     let cut = client.cut();
