@@ -273,7 +273,7 @@ fn named(name: &str) -> Result<&'static Command, Fault> {
 }
 
 /// Whether the JSON text is nested at most `depth_max` deep.
-fn is_within_depth(text: &str, depth_max: usize) -> bool {
+pub(in crate::wire) fn is_within_depth(text: &str, depth_max: usize) -> bool {
     // Each level takes a bracket at either end.
     if text.len() / 2 <= depth_max {
         return true;
