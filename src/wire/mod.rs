@@ -8,4 +8,5 @@ pub mod datagram;
 pub mod json_v1;
 pub mod packet;
 pub mod payload;
+pub mod tunnel_format;
 pub mod websocket;
