@@ -8,9 +8,10 @@
 mod command;
 mod decode;
 mod encode;
-mod field;
+pub(super) mod field;
 #[cfg(test)]
 mod tests;
 
 pub use decode::{DecodeError, DecodeLimits, MessageParts, decode, decode_parts, split};
+pub(super) use decode::{check_depth, request_id};
 pub use encode::{USERCHANGE_HEAD, USERCHANGE_TAIL, encode, presence_fragment, presence_key};
