@@ -7,4 +7,5 @@
 pub mod json_v1;
 pub mod packet;
 pub mod payload;
+pub mod remote_call;
 pub mod websocket;
