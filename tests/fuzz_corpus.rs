@@ -9,6 +9,8 @@ mod datagram;
 mod frame;
 #[path = "../fuzz/checks/json_v1.rs"]
 mod json_v1;
+#[path = "../fuzz/checks/remote_call.rs"]
+mod remote_call;
 #[path = "../fuzz/checks/tunnel_format.rs"]
 mod tunnel_format;
 
@@ -46,4 +48,9 @@ fn json_v1() {
 #[test]
 fn tunnel_format() {
     replay("tunnel_format", tunnel_format::check);
+}
+
+#[test]
+fn remote_call() {
+    replay("remote_call", remote_call::check);
 }

@@ -8,5 +8,6 @@ pub mod datagram;
 pub mod json_v1;
 pub mod packet;
 pub mod payload;
+pub mod remote_call;
 pub mod tunnel_format;
 pub mod websocket;
