@@ -78,7 +78,7 @@ fn framed(message: &str) {
                 // What is written of JavaScript's escapes is JSON's, too.
                 serde_json::from_str(&string).expect("a string")
             }
-            name => panic!("no reader for {name}"),
+            name => unreachable!("no reader for {name}"),
         };
         assert!(!json.contains(['\n', '\r']));
         if format.needs_callback() {
