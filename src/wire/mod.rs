@@ -4,6 +4,7 @@
 //! answers "malformed" with a sentence for the client, and never recurses on
 //! input. `packet` names the messages, one codec per file writes and reads them.
 
+pub mod engineio;
 pub mod json_v1;
 pub mod packet;
 pub mod payload;
