@@ -8,4 +8,5 @@ pub mod engineio;
 pub mod json_v1;
 pub mod packet;
 pub mod payload;
+pub mod socketio;
 pub mod websocket;

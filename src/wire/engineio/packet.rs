@@ -10,6 +10,7 @@
 //! | `b...` | binary message as base64, in payloads alone |
 
 use std::borrow::Cow;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,7 +20,7 @@ use super::request::Transport;
 use crate::reason::CloseReason;
 
 /// What the server tells of a session when it opens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Handshake {
     /// The session's name in the query of further requests. A bearer secret.
@@ -34,6 +35,14 @@ pub struct Handshake {
     pub ping_timeout_ms: u64,
     /// The most bytes of one payload or message.
     pub max_payload: u64,
+}
+
+impl fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshake")
+            .field("upgrades", &self.upgrades)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An Engine.IO packet.
