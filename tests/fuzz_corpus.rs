@@ -3,10 +3,14 @@
 
 use std::path::Path;
 
+#[path = "../fuzz/checks/engineio.rs"]
+mod engineio;
 #[path = "../fuzz/checks/frame.rs"]
 mod frame;
 #[path = "../fuzz/checks/json_v1.rs"]
 mod json_v1;
+#[path = "../fuzz/checks/socketio.rs"]
+mod socketio;
 
 fn replay(target: &str, check: fn(&[u8])) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -32,4 +36,14 @@ fn frame() {
 #[test]
 fn json_v1() {
     replay("json_v1", json_v1::check);
+}
+
+#[test]
+fn engineio() {
+    replay("engineio", engineio::check);
+}
+
+#[test]
+fn socketio() {
+    replay("socketio", socketio::check);
 }
