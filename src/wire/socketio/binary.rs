@@ -123,10 +123,34 @@ fn bin(text: &str) -> Option<(Vec<u8>, usize)> {
     Some((STANDARD.decode(&*base64).ok()?, cursor.read))
 }
 
+/// Whether something in `json` could be taken for a placeholder of ours,
+/// however it is written. Says yes rather too often.
+fn has_placeholder(json: &str) -> bool {
+    const KEY: &str = "_placeholder";
+    if json.contains(KEY) || !json.contains("\\u00") {
+        return json.contains(KEY);
+    }
+    let mut plain = String::with_capacity(json.len());
+    let mut pieces = json.split("\\u00");
+    plain.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let (hex, rest) = piece.split_at_checked(2).unwrap_or(("", piece));
+        if let Ok(byte) = u8::from_str_radix(hex, 16) {
+            plain.push(char::from(byte));
+        }
+        plain.push_str(rest);
+    }
+    plain.contains(KEY)
+}
+
 /// Takes the bytes out of `json`: the text with placeholders, and the
 /// attachments in order. `None` where there are none. What only resembles
 /// `{"$bin": BASE64}` (another key beside it, base64 that is not canonical)
 /// is data like any other.
+///
+/// Data that has something like a placeholder of its own stays JSON as well: in
+/// a packet with attachments it would be replaced by one, or break off the
+/// connections of all who get it.
 ///
 /// ```
 /// use turntable::wire::socketio::extract;
@@ -137,7 +161,7 @@ fn bin(text: &str) -> Option<(Vec<u8>, usize)> {
 /// ```
 #[must_use]
 pub fn extract(json: &str) -> Option<(String, Vec<Vec<u8>>)> {
-    if !has_binary(json) {
+    if !has_binary(json) || has_placeholder(json) {
         return None;
     }
     let (mut out, mut attachments) = (String::with_capacity(json.len()), Vec::new());

@@ -136,6 +136,21 @@ fn only_the_canonical_hash_is_taken_for_bytes() {
     assert_eq!(attachments, [vec![255, 255], vec![]]);
 }
 
+#[test]
+fn a_placeholder_of_somebody_else_never_meets_attachments() {
+    for key in [
+        "_placeholder",
+        "\\u005fplaceholder",
+        "_pl\\u0061ceholde\\u0072",
+    ] {
+        let json = format!(r#"[{{"$bin":"AQ=="}},"\u00e9",{{"{key}":true,"num":7}}]"#);
+        assert_eq!(extract(&json), None, "{json}");
+        let sent = event_list(raw(&json), "/", None);
+        assert_eq!(sent.text(), format!("2{json}"));
+    }
+    assert!(extract(r#"[{"$bin":"AQ=="},"\u00e9\u0\u00é"]"#).is_some());
+}
+
 /// JSON with bytes here and there, in its canonical form.
 fn json_with_binary() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
