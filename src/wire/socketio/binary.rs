@@ -12,6 +12,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::packet::PacketError;
 
+/// The most attachments of a packet that we send: socket.io-parser refuses more
+/// from version 4.2.6 on, and its clients close the connection then.
+pub const ATTACHMENTS_SENT_MAX: usize = 10;
+
 /// The key, in its quotes.
 const BIN: &str = r#""$bin""#;
 
@@ -144,9 +148,9 @@ fn has_placeholder(json: &str) -> bool {
 }
 
 /// Takes the bytes out of `json`: the text with placeholders, and the
-/// attachments in order. `None` where there are none. What only resembles
-/// `{"$bin": BASE64}` (another key beside it, base64 that is not canonical)
-/// is data like any other.
+/// attachments in order. `None` where there are none, or more than
+/// [`ATTACHMENTS_SENT_MAX`]. What only resembles `{"$bin": BASE64}` (another
+/// key beside it, base64 that is not canonical) is data like any other.
 ///
 /// Data that has something like a placeholder of its own stays JSON as well: in
 /// a packet with attachments it would be replaced by one, or break off the
@@ -172,7 +176,9 @@ pub fn extract(json: &str) -> Option<(String, Vec<Vec<u8>>)> {
         Ok(())
     };
     rewrite(json, &mut out, |text| Ok(bin(text)), write).ok()?;
-    (!attachments.is_empty()).then_some((out, attachments))
+    (1..=ATTACHMENTS_SENT_MAX)
+        .contains(&attachments.len())
+        .then_some((out, attachments))
 }
 
 /// The number and length of the placeholder that `text` begins with. Clients

@@ -24,7 +24,7 @@ mod tests;
 
 pub use assemble::{Assembler, Whole};
 pub use auth::Auth;
-pub use binary::{extract, has_binary};
+pub use binary::{ATTACHMENTS_SENT_MAX, extract, has_binary};
 pub use encode::{
     Encoded, ack, ack_list, connect, connect_error, connect_refused, disconnect, encode, event,
     event_list,

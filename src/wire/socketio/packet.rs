@@ -93,8 +93,8 @@ pub enum PacketError {
     /// The first character is no packet's.
     #[error("there is no such type of packet; there are 0 to 6")]
     UnknownType,
-    /// No count, or no dash behind it.
-    #[error("a binary packet begins with the count of its attachments and a dash")]
+    /// No count from 1, or no dash behind it.
+    #[error("a binary packet begins with the count of its attachments, from 1, and a dash")]
     AttachmentCount,
     /// More attachments than allowed.
     #[error("a packet has too many attachments")]
@@ -205,6 +205,7 @@ fn attachments(rest: &mut &str, limits: &Limits) -> Result<usize, PacketError> {
         return Err(PacketError::AttachmentCount);
     }
     match count.parse() {
+        Ok(0) => Err(PacketError::AttachmentCount),
         Ok(count) if count <= limits.attachments_max => Ok(count),
         // A count that no usize holds is too many as well.
         _ => Err(PacketError::TooManyAttachments),

@@ -26,8 +26,8 @@ fn attachments_come_into_their_places() {
         r#"["\"{\"_placeholder\":true,\"num\":0}",{"$bin":"YQ=="}]"#
     );
     // A placeholder in a packet that announced none is data.
-    let text = r#"50-["a",{"_placeholder":true,"num":0}]"#;
-    assert_eq!(assembled(text, &[]).unwrap().unwrap(), &text[3..]);
+    let text = r#"2["a",{"_placeholder":true,"num":0}]"#;
+    assert_eq!(assembled(text, &[]).unwrap().unwrap(), &text[1..]);
 }
 
 #[test]
@@ -151,6 +151,13 @@ fn a_placeholder_of_somebody_else_never_meets_attachments() {
     assert!(extract(r#"[{"$bin":"AQ=="},"\u00e9\u0\u00é"]"#).is_some());
 }
 
+#[test]
+fn more_attachments_than_clients_take_stay_json() {
+    let list = |count| format!("[{}]", vec![r#"{"$bin":"AQ=="}"#; count].join(","));
+    assert_eq!(extract(&list(10)).unwrap().1.len(), 10);
+    assert_eq!(extract(&list(11)), None);
+}
+
 /// JSON with bytes here and there, in its canonical form.
 fn json_with_binary() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
@@ -186,7 +193,8 @@ proptest! {
         let limits = Limits { attachments_max: 100, message_bytes_max: 1 << 20, ..LIMITS };
         let packet = Packet::decode(encoded.text(), &limits).unwrap();
         let is_binary = packet.kind == PacketKind::BinaryEvent;
-        prop_assert_eq!(is_binary, json.contains("$bin"));
+        let count = json.matches("$bin").count();
+        prop_assert_eq!(is_binary, (1..=ATTACHMENTS_SENT_MAX).contains(&count));
         prop_assert_eq!(packet.attachments, encoded.attachments.len());
         let mut assembler = Assembler::default();
         let mut whole = None;

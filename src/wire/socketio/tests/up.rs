@@ -112,7 +112,8 @@ fn what_is_no_packet_is_refused() {
         ("0/a\u{1e}b,", E::Namespace),
         ("218446744073709551616[\"a\"]", E::AckId),
         ("3[\"a\"]", E::AckId),
-        ("60-[]", E::AckId),
+        ("61-[]", E::AckId),
+        ("50-[\"a\"]", E::AttachmentCount),
     ];
     for (text, error) in rows {
         assert_eq!(Packet::decode(text, &LIMITS).unwrap_err(), error, "{text}");
