@@ -226,7 +226,8 @@ pub enum ServerPacket {
     reason = "section 2.2 of the protocol is their documentation"
 )]
 pub struct Welcome {
-    pub user: UserId,
+    /// `None` before the session has an identity.
+    pub user: Option<UserId>,
     pub session: SessionId,
     pub resumed: bool,
     pub time_ms: u64,

@@ -26,7 +26,7 @@ fn messages_have_the_shapes_of_the_protocol() {
         (P::IdYou, None, r#"{"command":"idyou","data":{}}"#.to_owned()),
         (
             P::Welcome(Box::new(Welcome {
-                user: user("1:1"),
+                user: Some(user("1:1")),
                 session,
                 resumed: false,
                 time_ms: 5,
