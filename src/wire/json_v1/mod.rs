@@ -10,7 +10,7 @@ mod decode;
 mod encode;
 mod field;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use decode::{DecodeError, DecodeLimits, MessageParts, decode, decode_parts, split};
 pub use encode::{USERCHANGE_HEAD, USERCHANGE_TAIL, encode, presence_fragment, presence_key};
