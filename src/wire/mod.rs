@@ -5,6 +5,7 @@
 //! input. `packet` names the messages, one codec per file writes and reads them.
 
 pub mod json_v1;
+pub mod msgpack_v2;
 pub mod packet;
 pub mod payload;
 pub mod websocket;
