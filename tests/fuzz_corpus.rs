@@ -7,6 +7,8 @@ use std::path::Path;
 mod frame;
 #[path = "../fuzz/checks/json_v1.rs"]
 mod json_v1;
+#[path = "../fuzz/checks/msgpack_v2.rs"]
+mod msgpack_v2;
 
 fn replay(target: &str, check: fn(&[u8])) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -32,4 +34,9 @@ fn frame() {
 #[test]
 fn json_v1() {
     replay("json_v1", json_v1::check);
+}
+
+#[test]
+fn msgpack_v2() {
+    replay("msgpack_v2", msgpack_v2::check);
 }
