@@ -8,6 +8,7 @@ use crate::gateway::connection::Connection;
 use crate::gateway::frame::Message;
 use crate::id::{SessionId, UserId};
 use crate::wire::datagram::{self, Datagram};
+use crate::wire::msgpack_v2;
 use crate::wire::remote_call;
 use crate::wire::tunnel_format::{Format, Opening};
 use crate::wire::websocket::FrameBuilder;
@@ -110,8 +111,7 @@ impl<'a> Reader<'a> {
 
 fn write_v2(message: &Message, out: &mut Vec<u8>) {
     let mut builder = FrameBuilder::begin(Vec::with_capacity(message.text().len()));
-    builder
-        .payload()
-        .extend_from_slice(message.text().as_bytes());
+    let is_message = msgpack_v2::encode(message.text(), builder.payload());
+    debug_assert!(is_message, "the server wrote it");
     out.extend_from_slice(&builder.binary());
 }
