@@ -5,12 +5,18 @@ use std::path::Path;
 
 #[path = "../fuzz/checks/datagram.rs"]
 mod datagram;
+#[path = "../fuzz/checks/engineio.rs"]
+mod engineio;
 #[path = "../fuzz/checks/frame.rs"]
 mod frame;
 #[path = "../fuzz/checks/json_v1.rs"]
 mod json_v1;
+#[path = "../fuzz/checks/msgpack_v2.rs"]
+mod msgpack_v2;
 #[path = "../fuzz/checks/remote_call.rs"]
 mod remote_call;
+#[path = "../fuzz/checks/socketio.rs"]
+mod socketio;
 #[path = "../fuzz/checks/tunnel_format.rs"]
 mod tunnel_format;
 
@@ -53,4 +59,19 @@ fn tunnel_format() {
 #[test]
 fn remote_call() {
     replay("remote_call", remote_call::check);
+}
+
+#[test]
+fn engineio() {
+    replay("engineio", engineio::check);
+}
+
+#[test]
+fn socketio() {
+    replay("socketio", socketio::check);
+}
+
+#[test]
+fn msgpack_v2() {
+    replay("msgpack_v2", msgpack_v2::check);
 }
