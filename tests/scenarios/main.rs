@@ -20,7 +20,9 @@ mod support;
 use std::future::Future;
 
 #[allow(unused_imports)]
-use door::{format, msgpack, poll, socketio, tunnel, ws};
+use door::poll::Poll;
+#[allow(unused_imports)]
+use door::{format, msgpack, socketio, tunnel, ws};
 use story::{journey, mixed};
 
 /// Runs a story to its end.
@@ -138,15 +140,15 @@ fn listeners_of_all_doors_hear_one_order() {
 
 doors! {
     ws_v1: ws::Ws,
-    // ws_v2: msgpack::WsMsgpack,
-    // sse: tunnel::Tunnel<format::Sse>,
-    // ndjson: tunnel::Tunnel<format::Ndjson>,
-    // iframe: tunnel::Tunnel<format::Iframe>,
-    // multipart: tunnel::Tunnel<format::Multipart>,
-    // length: tunnel::Tunnel<format::Length>,
-    // longpoll: tunnel::Tunnel<format::Longpoll>,
-    // jsonp: tunnel::Tunnel<format::Jsonp>,
-    // poll: poll::Poll,
+    ws_v2: msgpack::WsMsgpack,
+    sse: tunnel::Tunnel<format::Sse>,
+    ndjson: tunnel::Tunnel<format::Ndjson>,
+    iframe: tunnel::Tunnel<format::Iframe>,
+    multipart: tunnel::Tunnel<format::Multipart>,
+    length: tunnel::Tunnel<format::Length>,
+    longpoll: tunnel::Tunnel<format::Longpoll>,
+    jsonp: tunnel::Tunnel<format::Jsonp>,
+    poll: Poll,
     // socketio_websocket: socketio::SocketIo<socketio::BySocket>,
     // socketio_upgrade: socketio::SocketIo<socketio::ByUpgrade>,
     // socketio_polling: socketio::SocketIo<socketio::ByPolling>,
