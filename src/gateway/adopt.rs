@@ -154,6 +154,7 @@ impl Gateway {
     /// Gives a connection a slot, its name a place, and registers its socket,
     /// where it has those.
     pub(super) fn take_in(&mut self, connection: Connection) -> Option<u32> {
+        self.context.metrics.lines(connection.door_name()).inc();
         let key = self.connections.insert(connection);
         let slot = key.slot;
         self.context.metrics.connections.inc();
@@ -205,6 +206,7 @@ impl Gateway {
     pub(super) fn release(&mut self, slot: u32) -> Option<Connection> {
         let key = self.connections.key(slot)?;
         let mut connection = self.connections.remove(slot)?;
+        self.context.metrics.lines(connection.door_name()).dec();
         if let Some(door) = &connection.door {
             self.context.peers.remove_line(door.id, self.worker, key);
         }
@@ -353,6 +355,7 @@ impl Gateway {
         let Some(mut connection) = self.connections.remove(slot) else {
             return;
         };
+        self.context.metrics.lines(connection.door_name()).dec();
         self.context.metrics.connections.dec();
         let reader = Reader::of(&self.context.dialects, &connection, None);
         let takeover = Takeover {

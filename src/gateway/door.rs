@@ -47,6 +47,17 @@ pub struct DoorMemory {
     pub answered: Option<Answered>,
 }
 
+impl DoorKind {
+    /// The door's name for an operator.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Tunnel(_) => "tunnel",
+            Self::Poll(_) => "poll",
+        }
+    }
+}
+
 impl DoorLine {
     /// What a line named `id` keeps.
     #[must_use]
