@@ -9,6 +9,9 @@ use tokio::net::TcpStream;
 
 use crate::support::Response;
 
+/// How much is read at once, at least.
+const READ: usize = 65_536;
+
 /// An answer whose body is read as it comes.
 pub struct Stream {
     tcp: TcpStream,
@@ -63,6 +66,8 @@ impl Stream {
             if self.left == Some(0) {
                 return false;
             }
+            // Small pieces of something long would each be looked through.
+            self.raw.reserve(READ);
             match self.tcp.read_buf(&mut self.raw).await {
                 Ok(1..) => {}
                 Ok(0) | Err(_) => return false,
@@ -144,5 +149,14 @@ pub fn escape(text: &str) -> String {
 
 /// Where `what` begins in `bytes`.
 pub fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|window| window == what)
+    let first = what.first()?;
+    let mut from = 0;
+    loop {
+        // By the first byte: this is run without optimisation.
+        from += bytes[from..].iter().position(|byte| byte == first)?;
+        if bytes[from..].starts_with(what) {
+            return Some(from);
+        }
+        from += 1;
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,13 +15,16 @@ use crate::support::Response;
 /// Between two requests of one who waits.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// The number of the next batch, of all sessions: whoever goes on with a session
+/// does not know how far another had counted.
+static BATCH: AtomicU64 = AtomicU64::new(1);
+
 /// Every batch whose number this divides is sent twice.
 const AGAIN: u64 = 5;
 
 pub struct Poll {
     address: SocketAddr,
     session: String,
-    batch: u64,
     came: VecDeque<Message>,
     /// The commands whose answers are awaited, by their ids as JSON.
     asked: HashMap<String, String>,
@@ -39,7 +43,7 @@ impl Door for Poll {
     }
 
     async fn open(address: SocketAddr) -> Self {
-        let answer = post(address, "/poll?batch=1", "", "application/json", "[]").await;
+        let answer = post(address, "/poll", "", "application/json", "[]").await;
         let answer = answer.unwrap();
         assert_eq!(answer.status, 200, "{answer:?}");
         let session = answer.header("Turntable-Session").unwrap().to_owned();
@@ -47,11 +51,11 @@ impl Door for Poll {
         assert_eq!(first["f"], "$av:connected", "{first}");
         assert_eq!(first["args"]["session"], session.as_str());
         assert_eq!(first["args"]["user"], Value::Null);
-        Self::over(address, session, 1)
+        Self::over(address, session)
     }
 
     async fn resume(address: SocketAddr, cut: &Cut) -> Result<Self, Value> {
-        let mut door = Self::over(address, cut.session.clone(), 0);
+        let mut door = Self::over(address, cut.session.clone());
         let query = format!("received={}", cut.received);
         let answer = door.post(&query, "[]").await.unwrap();
         if answer.status == 410 {
@@ -59,6 +63,12 @@ impl Door for Poll {
         }
         assert_eq!(answer.status, 200, "{answer:?}");
         door.take(&answer);
+        match door.came.pop_front() {
+            Some(message) if message.command == "welcome" => {
+                assert_eq!(message.data["resumed"], true, "{message:?}");
+            }
+            other => panic!("{other:?} instead of a welcome"),
+        }
         Ok(door)
     }
 
@@ -96,11 +106,10 @@ impl Door for Poll {
 }
 
 impl Poll {
-    fn over(address: SocketAddr, session: String, batch: u64) -> Self {
+    fn over(address: SocketAddr, session: String) -> Self {
         Self {
             address,
             session,
-            batch,
             came: VecDeque::new(),
             asked: HashMap::new(),
             over: false,
@@ -110,16 +119,16 @@ impl Poll {
     /// Posts the next batch, now and then twice: the same number has the same
     /// answer, and what it says is not done again.
     async fn post(&mut self, query: &str, body: &str) -> std::io::Result<Response> {
-        self.batch += 1;
-        let target = format!("/poll?batch={}&{query}", self.batch);
+        let batch = BATCH.fetch_add(1, Ordering::Relaxed);
+        let target = format!("/poll?batch={batch}&{query}");
         let session = format!("Turntable-Session: {}\r\n", self.session);
         let kind = "application/json";
         let answer = post(self.address, &target, &session, kind, body).await?;
-        if answer.status == 200 && self.batch.is_multiple_of(AGAIN) {
+        if answer.status == 200 && query.is_empty() && batch.is_multiple_of(AGAIN) {
             let again = post(self.address, &target, &session, kind, body).await?;
             // One that ended the session cannot be asked for again.
             if again.status != 410 {
-                assert_eq!(again.text(), answer.text(), "batch {}", self.batch);
+                assert_eq!(again.text(), answer.text(), "batch {batch}");
             }
         }
         Ok(answer)
@@ -160,5 +169,30 @@ impl Poll {
             let message = answer(&asked, entry["r"].take(), error, id);
             self.came.push_back(message);
         }
+    }
+}
+
+mod tests {
+    use super::*;
+    use crate::client::Client;
+    use crate::run;
+    use crate::support::Server;
+
+    #[test]
+    fn a_batch_that_takes_a_session_over_does_so_once() {
+        run(async {
+            let server = Server::start();
+            let client = Client::<Poll>::user(&server, "1:1").await;
+            let session = client.place().session;
+            let header = format!("Turntable-Session: {session}\r\n");
+            let ask = async |target: &str| {
+                let answer = post(server.address, target, &header, "application/json", "[]");
+                answer.await.unwrap().json()
+            };
+            let first = ask("/poll?batch=1000&received=0").await;
+            assert_eq!(first[0]["f"], "$av:welcome", "{first}");
+            assert_eq!(ask("/poll?batch=1000&received=0").await, first);
+            assert_eq!(ask("/poll?batch=1001").await, json!([]));
+        });
     }
 }
