@@ -154,7 +154,7 @@ export class Channel extends Emitter {
    * @param {ChannelMessage} message
    */
   got(message) {
-    if (message.channel === this.path) {
+    if (message.channel === this.path && Number.isFinite(message.offset)) {
       // Given on already, before a reconnection.
       if (message.offset <= this.#seen) return;
       this.#seen = message.offset;
