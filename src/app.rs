@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::Actor;
-use actix_http::{HttpService, Request, h1};
+use actix_http::{HttpService, Protocol, Request, h1};
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
-use actix_service::{fn_service, map_config};
+use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::Compress;
 use actix_web::{App, HttpRequest, HttpResponse, web};
@@ -23,15 +23,17 @@ use crate::actor::{ActorSettings, Surroundings};
 use crate::cluster::bus::Outlets;
 use crate::config::Config;
 use crate::gateway::census::Census;
+use crate::gateway::dialect::Dialects;
 use crate::gateway::peers::Peers;
 use crate::gateway::{Drain, Gateway, GatewayContext, GatewaySettings};
 use crate::management::Management;
 use crate::metric::Metrics;
 use crate::portal::Portal;
+use crate::transport::entrance::Entrance;
 use crate::transport::listener::listen;
-use crate::transport::pages;
-use crate::transport::settings::ServerSettings;
-use crate::transport::websocket::WebSocketDoor;
+use crate::transport::settings::{DoorSettings, ServerSettings};
+use crate::transport::takeable::Takeable;
+use crate::transport::{pages, tunnel};
 
 /// How often a stopping server looks whether all connections are gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -169,6 +171,7 @@ fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
 struct Node {
     context: Arc<GatewayContext>,
     server: Arc<ServerSettings>,
+    doors: DoorSettings,
     actors: Arc<ActorSettings>,
     outlets: Arc<Outlets>,
     directories: Arc<Directories>,
@@ -180,12 +183,16 @@ impl Node {
         let directories = Arc::new(Directories::new(workers));
         let games = config.games()?;
         let announced = announced(&config);
+        let dialects = Dialects {
+            formats: config.formats()?,
+        };
         let context = GatewayContext {
             settings: GatewaySettings {
                 session: config.session.clone(),
                 limits: config.limits,
                 presence: config.presence.clone(),
                 message_bytes_max: config.server.max_message_bytes,
+                tunnel: config.tunnel,
                 announced,
             },
             portal: Portal::new(config.portal),
@@ -193,6 +200,7 @@ impl Node {
             census: Census::default(),
             peers: Peers::new(workers),
             directories: directories.clone(),
+            dialects,
         };
         Ok(Self {
             context: Arc::new(context),
@@ -204,6 +212,7 @@ impl Node {
                 sessions_per_user_max: config.session.sessions_per_user_max,
             }),
             server: Arc::new(config.server),
+            doors: config.doors,
             outlets: Arc::new(Outlets::new(workers)),
             directories,
             started: Arc::default(),
@@ -211,7 +220,7 @@ impl Node {
     }
 
     /// Starts a worker's gateway and directory, on the worker's own thread.
-    fn start_worker(&self) -> std::io::Result<WebSocketDoor> {
+    fn start_worker(&self) -> std::io::Result<Entrance> {
         let worker = self.started.fetch_add(1, Ordering::Relaxed);
         let gateway = Gateway::new(worker, self.context.clone())?.start();
         let surroundings = Surroundings::new(
@@ -225,10 +234,11 @@ impl Node {
         self.outlets.connect(worker, gateway.clone().recipient());
         self.context.peers.connect(worker, gateway.clone());
         self.directories.connect(worker, directory);
-        Ok(WebSocketDoor {
+        Ok(Entrance {
             gateway,
             context: self.context.clone(),
             settings: self.server.clone(),
+            doors: self.doors,
         })
     }
 
@@ -238,26 +248,33 @@ impl Node {
             .workers(workers)
             .disable_signals()
             .listen("server", listener, move || {
-                let door = self.start_worker();
-                if let Err(error) = &door {
+                let entrance = self.start_worker();
+                if let Err(error) = &entrance {
                     log::error!("a worker cannot start: {error}");
                 }
-                let door = door.ok();
-                let upgrades = door.clone();
+                let entrance = entrance.ok();
+                let upgrades = entrance.clone();
                 let app = App::new()
                     .wrap(Compress::default())
-                    .app_data(web::Data::new(door))
-                    .route("/ws", web::route().to(not_upgraded))
-                    .route("/echo", web::route().to(not_upgraded))
+                    .app_data(web::Data::new(entrance.clone()))
+                    .configure(move |config| routes(config, entrance.clone()))
                     .default_service(web::to(pages::page));
-                HttpService::build()
+                let http = HttpService::build()
                     .client_request_timeout(REQUEST_HEAD_TIMEOUT)
-                    .tcp_nodelay(true)
+                    .on_connect_ext(|stream: &Takeable, data| {
+                        data.insert(stream.clone());
+                    })
                     .upgrade(fn_service(move |upgrade| {
                         take_over(upgrades.clone(), upgrade)
                     }))
-                    .finish(map_config(app, |()| AppConfig::default()))
-                    .tcp()
+                    .finish(map_config(app, |()| AppConfig::default()));
+                fn_service(|stream: TcpStream| async {
+                    // actix sets it on request only; small messages must not wait.
+                    let _ = stream.set_nodelay(true);
+                    let peer = stream.peer_addr().ok();
+                    Ok((Takeable::new(stream), Protocol::Http1, peer))
+                })
+                .and_then(http)
             })?
             .run();
         Ok(server)
@@ -278,31 +295,52 @@ fn announced(config: &Config) -> Vec<(&'static str, u64)> {
     ]
 }
 
-type Upgrade = (Request, actix_codec::Framed<TcpStream, h1::Codec>);
+/// The doors that are not upgrades.
+fn routes(config: &mut web::ServiceConfig, entrance: Option<Entrance>) {
+    let Some(entrance) = entrance else {
+        return;
+    };
+    config
+        .route("/ws", web::route().to(not_upgraded))
+        .route("/echo", web::route().to(not_upgraded));
+    if entrance.doors.tunnel {
+        let (open, send) = (entrance.clone(), entrance);
+        config
+            .route(
+                "/tunnel",
+                web::route().to(move |request| tunnel::open(request, open.clone())),
+            )
+            .route(
+                "/tunnel/send",
+                web::route().to(move |request, body| tunnel::send(request, body, send.clone())),
+            );
+    }
+}
+
+type Upgrade = (Request, actix_codec::Framed<Takeable, h1::Codec>);
 
 async fn take_over(
-    door: Option<WebSocketDoor>,
+    entrance: Option<Entrance>,
     (request, framed): Upgrade,
 ) -> Result<(), Infallible> {
-    let Some(door) = door else {
+    let Some(entrance) = entrance else {
         return Ok(());
     };
     // The dispatcher's buffers go with `parts`, before anything is awaited.
     let parts = framed.into_parts();
-    let (stream, input) = (parts.io, parts.read_buf.to_vec());
-    door.upgrade(request.head(), stream, input).await;
+    let input = parts.read_buf.to_vec();
+    if let Some(stream) = parts.io.take() {
+        entrance.upgrade(request.head(), stream, input).await;
+    }
     Ok(())
 }
 
 /// Answers a request for a WebSocket that does not upgrade.
-async fn not_upgraded(
-    request: HttpRequest,
-    door: web::Data<Option<WebSocketDoor>>,
-) -> HttpResponse {
-    let refused = door
+async fn not_upgraded(request: HttpRequest, entrance: web::Data<Option<Entrance>>) -> HttpResponse {
+    let refused = entrance
         .as_ref()
         .as_ref()
-        .and_then(|door| door.check(request.head()).err());
+        .and_then(|entrance| entrance.check(request.head()).err());
     let Some(refused) = refused else {
         return HttpResponse::BadRequest().finish();
     };

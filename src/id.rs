@@ -184,6 +184,15 @@ impl SessionId {
         Self(bits)
     }
 
+    /// An id that nobody can guess; `None` where the system gives no
+    /// randomness.
+    #[must_use]
+    pub fn random() -> Option<Self> {
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits).ok()?;
+        Some(Self(bits))
+    }
+
     /// Reads the 22 characters.
     ///
     /// # Errors

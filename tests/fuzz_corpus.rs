@@ -3,10 +3,20 @@
 
 use std::path::Path;
 
+#[path = "../fuzz/checks/datagram.rs"]
+mod datagram;
+#[path = "../fuzz/checks/engineio.rs"]
+mod engineio;
 #[path = "../fuzz/checks/frame.rs"]
 mod frame;
 #[path = "../fuzz/checks/json_v1.rs"]
 mod json_v1;
+#[path = "../fuzz/checks/remote_call.rs"]
+mod remote_call;
+#[path = "../fuzz/checks/socketio.rs"]
+mod socketio;
+#[path = "../fuzz/checks/tunnel_format.rs"]
+mod tunnel_format;
 
 fn replay(target: &str, check: fn(&[u8])) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -25,6 +35,11 @@ fn replay(target: &str, check: fn(&[u8])) {
 }
 
 #[test]
+fn datagram() {
+    replay("datagram", datagram::check);
+}
+
+#[test]
 fn frame() {
     replay("frame", frame::check);
 }
@@ -32,4 +47,24 @@ fn frame() {
 #[test]
 fn json_v1() {
     replay("json_v1", json_v1::check);
+}
+
+#[test]
+fn tunnel_format() {
+    replay("tunnel_format", tunnel_format::check);
+}
+
+#[test]
+fn remote_call() {
+    replay("remote_call", remote_call::check);
+}
+
+#[test]
+fn engineio() {
+    replay("engineio", engineio::check);
+}
+
+#[test]
+fn socketio() {
+    replay("socketio", socketio::check);
 }

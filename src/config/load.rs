@@ -16,6 +16,7 @@ use toml::{Table, Value};
 use super::Config;
 use super::check::{self, ENVELOPE_BYTES};
 use super::entry::{self, Entry, FILE_VARIABLE, PREFIX};
+use super::formats;
 use super::games;
 use super::problem::{ConfigError, Origin, Problem};
 
@@ -191,9 +192,11 @@ impl Layers {
         // can be said about how it goes together with others.
         let wrong: BTreeSet<&str> = self.problems.iter().map(|p| p.key.as_str()).collect();
         let games = games::prepare(&config.games, read).err();
+        let formats = formats::prepare(&config.tunnel).err();
         let conflicts: Vec<Problem> = check::conflicts(&config)
             .into_iter()
             .chain(games.into_iter().flatten())
+            .chain(formats.into_iter().flatten())
             .filter(|conflict| !conflict.keys.iter().any(|key| wrong.contains(key.as_str())))
             .map(|conflict| self.blame(conflict))
             .collect();

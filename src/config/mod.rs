@@ -8,6 +8,7 @@
 
 pub mod check;
 pub mod entry;
+pub mod formats;
 pub mod games;
 pub mod load;
 pub mod problem;
@@ -16,13 +17,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::gateway::settings::TunnelSettings;
 use crate::management::settings::ManagementSettings;
 use crate::model::game::GameSettings;
 use crate::model::room::RoomSettings;
 use crate::model::settings::{ChannelSettings, PresenceSettings};
 use crate::portal::settings::PortalSettings;
 use crate::session::settings::{LimitSettings, SessionSettings};
-use crate::transport::settings::ServerSettings;
+use crate::transport::settings::{DoorSettings, ServerSettings};
 
 /// A whole configuration. Its default is what a server without a file runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +34,10 @@ pub struct Config {
     pub server: ServerSettings,
     /// The operator's listener.
     pub management: ManagementSettings,
+    /// Which doors there are.
+    pub doors: DoorSettings,
+    /// Tunnels and their formats.
+    pub tunnel: TunnelSettings,
     /// Who may come in.
     pub portal: PortalSettings,
     /// Lifetimes and bounds of a session.
@@ -53,6 +59,8 @@ impl Default for Config {
         Self {
             server: ServerSettings::default(),
             management: ManagementSettings::default(),
+            doors: DoorSettings::default(),
+            tunnel: TunnelSettings::default(),
             portal: PortalSettings::default(),
             session: SessionSettings::default(),
             limits: LimitSettings::default(),

@@ -9,7 +9,10 @@ use mio::{Interest, Token};
 
 use crate::clock;
 use crate::gateway::connection::{Connection, Phase};
+use crate::gateway::dialect::{Dialect, Reader};
+use crate::gateway::door::DoorKind;
 use crate::gateway::frame::Frame;
+use crate::gateway::lifecycle::Since;
 use crate::gateway::{Gateway, Timer};
 use crate::id::SessionId;
 use crate::reason::CloseReason;
@@ -26,8 +29,8 @@ const LINGER_SLOW_MS: u64 = 30_000;
 /// What a new connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
-    /// Sessions.
-    Session,
+    /// Sessions, in this dialect.
+    Session(Dialect),
     /// Sending everything back.
     Echo,
 }
@@ -54,6 +57,7 @@ pub struct Adopt {
 pub struct Takeover {
     stream: TcpStream,
     address: IpAddr,
+    dialect: Dialect,
     decoder: Decoder,
     unwritten: Vec<u8>,
     input: Vec<u8>,
@@ -67,11 +71,14 @@ impl Handler<Adopt> for Gateway {
 
     fn handle(&mut self, adopt: Adopt, _: &mut Context<Self>) {
         let phase = match adopt.door {
-            Door::Session => Phase::Greeting(Greeting::default()),
+            Door::Session(_) => Phase::Greeting(Greeting::default()),
             Door::Echo => Phase::Echo,
         };
         let stream = TcpStream::from_std(adopt.stream);
-        let mut connection = Connection::new(stream, adopt.address, phase);
+        let mut connection = Connection::new(Some(stream), adopt.address, phase);
+        if let Door::Session(dialect) = adopt.door {
+            connection.dialect = dialect;
+        }
         connection.push(Frame::raw(&adopt.answer));
         let Some(slot) = self.take_in(connection) else {
             return;
@@ -83,7 +90,7 @@ impl Handler<Adopt> for Gateway {
         };
         let session = &self.context.settings.session;
         match adopt.door {
-            Door::Session => {
+            Door::Session(_) => {
                 let at_ms = now_ms + session.identify_timeout_ms;
                 self.wheel.set(at_ms, Timer::Identify(key));
                 self.send_direct(slot, &ServerPacket::IdYou, None);
@@ -110,6 +117,7 @@ impl Handler<Takeover> for Gateway {
         let Takeover {
             stream,
             address,
+            dialect,
             decoder,
             unwritten,
             input,
@@ -118,7 +126,8 @@ impl Handler<Takeover> for Gateway {
             id,
         } = takeover;
         let phase = Phase::Greeting(Greeting::default());
-        let mut connection = Connection::new(stream, address, phase);
+        let mut connection = Connection::new(Some(stream), address, phase);
+        connection.dialect = dialect;
         connection.decoder = decoder;
         if !unwritten.is_empty() {
             connection.push(Frame::raw(&unwritten));
@@ -132,7 +141,7 @@ impl Handler<Takeover> for Gateway {
             let at_ms = clock::now_ms() + identify_ms;
             self.wheel.set(at_ms, Timer::Identify(key));
         }
-        self.resume_here(slot, session, received, id);
+        self.resume_here(slot, session, Since::Count(received), id);
         if self.is_draining {
             return self.send_away(slot, CloseReason::GoingAway);
         }
@@ -142,14 +151,20 @@ impl Handler<Takeover> for Gateway {
 }
 
 impl Gateway {
-    /// Registers a connection's socket and gives it a slot.
-    fn take_in(&mut self, connection: Connection) -> Option<u32> {
-        let slot = self.connections.insert(connection).slot;
+    /// Gives a connection a slot, its name a place, and registers its socket,
+    /// where it has those.
+    pub(super) fn take_in(&mut self, connection: Connection) -> Option<u32> {
+        let key = self.connections.insert(connection);
+        let slot = key.slot;
         self.context.metrics.connections.inc();
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let registered = self.connections.at_mut(slot).map(|connection| {
+        let connection = self.connections.at_mut(slot)?;
+        if let Some(door) = &connection.door {
+            self.context.peers.put_line(door.id, self.worker, key);
+        }
+        let registered = connection.stream.as_mut().map(|stream| {
             self.registry
-                .register(&mut connection.stream, Token(slot as usize), interest)
+                .register(stream, Token(slot as usize), interest)
         });
         if let Some(Err(error)) = registered {
             log::warn!("a connection could not be registered: {error}");
@@ -160,11 +175,43 @@ impl Gateway {
         Some(slot)
     }
 
+    /// Gives a socket to a line that has none now, or another.
+    pub(super) fn put_stream(&mut self, slot: u32, mut stream: TcpStream) {
+        self.drop_stream(slot);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self
+            .registry
+            .register(&mut stream, Token(slot as usize), interest)
+        {
+            log::warn!("a connection could not be registered: {error}");
+            return;
+        }
+        if let Some(connection) = self.connections.at_mut(slot) {
+            connection.stream = Some(stream);
+            connection.is_blocked = false;
+            connection.is_read_closed = false;
+            self.dirty.push(slot);
+        }
+    }
+
+    /// Parts a line with its socket, which closes unless somebody keeps it.
+    pub(super) fn drop_stream(&mut self, slot: u32) -> Option<TcpStream> {
+        let mut stream = self.connections.at_mut(slot)?.stream.take()?;
+        let _ = self.registry.deregister(&mut stream);
+        Some(stream)
+    }
+
     /// Gives a connection's slot back. Its socket closes.
-    fn release(&mut self, slot: u32) -> Option<Connection> {
+    pub(super) fn release(&mut self, slot: u32) -> Option<Connection> {
+        let key = self.connections.key(slot)?;
         let mut connection = self.connections.remove(slot)?;
-        // A socket that never was registered cannot be taken off.
-        let _ = self.registry.deregister(&mut connection.stream);
+        if let Some(door) = &connection.door {
+            self.context.peers.remove_line(door.id, self.worker, key);
+        }
+        if let Some(stream) = &mut connection.stream {
+            // A socket that never was registered cannot be taken off.
+            let _ = self.registry.deregister(stream);
+        }
         self.context.metrics.connections.dec();
         self.context.census.leave(connection.address);
         Some(connection)
@@ -172,6 +219,15 @@ impl Gateway {
 
     /// A connection is lost, without a word.
     pub(super) fn lose(&mut self, slot: u32) {
+        let is_kept = self.connections.at(slot).is_some_and(|line| {
+            let is_greeting = matches!(line.phase, Phase::Greeting(_));
+            line.door.is_some() && line.stream.is_some() && is_greeting
+        });
+        if is_kept {
+            // Its client may come back before it has to be identified.
+            self.drop_stream(slot);
+            return;
+        }
         self.part(slot);
         self.release(slot);
     }
@@ -196,7 +252,8 @@ impl Gateway {
         let connection = self.connections.at_mut(slot)?;
         let session = connection.session()?;
         if let Some(held) = self.sessions.at_mut(session) {
-            connection.part(&mut held.outbox);
+            let reader = Reader::of(&self.context.dialects, connection, None);
+            connection.part(&mut held.outbox, &reader);
             held.connection = None;
             held.is_dirty = false;
             held.is_blocked = false;
@@ -207,7 +264,13 @@ impl Gateway {
 
     /// Closes a connection with a reason. Its session may be resumed.
     pub(super) fn close(&mut self, slot: u32, reason: CloseReason) {
-        self.finish(slot, Frame::close(reason), reason);
+        let Some(connection) = self.connections.at(slot) else {
+            return;
+        };
+        match connection.door.as_ref().map(|door| &door.kind) {
+            None => self.finish(slot, Frame::close(reason), reason),
+            Some(DoorKind::Tunnel(_)) => self.close_tunnel(slot, reason),
+        }
     }
 
     /// Answers a close frame.
@@ -215,10 +278,7 @@ impl Gateway {
         self.finish(slot, Frame::close_answer(code), CloseReason::Bye);
     }
 
-    fn finish(&mut self, slot: u32, last: Frame, reason: CloseReason) {
-        let Some(key) = self.connections.key(slot) else {
-            return;
-        };
+    pub(super) fn finish(&mut self, slot: u32, last: Frame, reason: CloseReason) {
         self.part(slot);
         let Some(connection) = self.connections.at_mut(slot) else {
             return;
@@ -234,12 +294,19 @@ impl Gateway {
             reason.code(),
             reason.name()
         );
+        self.linger(slot, reason);
+    }
+
+    /// Gives the other end of a closing connection time to see its end.
+    pub(super) fn linger(&mut self, slot: u32, reason: CloseReason) {
         let linger_ms = match reason {
             CloseReason::TooSlow => LINGER_SLOW_MS,
             _ => LINGER_MS,
         };
-        let at_ms = clock::now_ms() + linger_ms;
-        self.wheel.set(at_ms, Timer::Linger(key));
+        if let Some(key) = self.connections.key(slot) {
+            let at_ms = clock::now_ms() + linger_ms;
+            self.wheel.set(at_ms, Timer::Linger(key));
+        }
     }
 
     /// Tells a client that the server goes away, and closes.
@@ -269,16 +336,20 @@ impl Gateway {
         received: u64,
         id: Option<RequestId>,
     ) {
+        let Some(stream) = self.drop_stream(slot) else {
+            return;
+        };
         let Some(mut connection) = self.connections.remove(slot) else {
             return;
         };
-        let _ = self.registry.deregister(&mut connection.stream);
         self.context.metrics.connections.dec();
+        let reader = Reader::of(&self.context.dialects, &connection, None);
         let takeover = Takeover {
-            unwritten: connection.take_direct(),
+            unwritten: connection.take_bytes(&reader),
             input: connection.held.take().unwrap_or_default().into(),
-            stream: connection.stream,
+            stream,
             address: connection.address,
+            dialect: connection.dialect,
             decoder: connection.decoder,
             session,
             received,

@@ -1,6 +1,8 @@
-//! One socket: what is read from it in pieces, and what waits to be written.
+//! One line: what is read from its socket in pieces, and what waits to be
+//! written.
 //!
-//! Two queues share the socket. `direct` holds what belongs to the connection
+//! A line of a door whose bytes go in requests and answers has no socket, or
+//! has one now and then. Two queues share the line. `direct` holds what belongs to the connection
 //! (the handshake's answer, control frames, all before the first `welcome`);
 //! the session's outbox holds the numbered messages. They are written in one
 //! vectored call; a frame that was written in part is always finished first.
@@ -12,6 +14,8 @@ use std::net::IpAddr;
 use mio::net::TcpStream;
 use smallvec::SmallVec;
 
+use crate::gateway::dialect::{Dialect, Reader};
+use crate::gateway::door::DoorLine;
 use crate::gateway::frame::Frame;
 use crate::session::greeting::Greeting;
 use crate::session::outbox::{Outbox, OutboxFrame};
@@ -53,12 +57,16 @@ pub struct Written {
 /// One connection.
 #[derive(Debug)]
 pub struct Connection {
-    /// The socket.
-    pub stream: TcpStream,
+    /// The socket, where the line has one now.
+    pub stream: Option<TcpStream>,
     /// Whose.
     pub address: IpAddr,
     /// How far it is.
     pub phase: Phase,
+    /// How its messages are written.
+    pub dialect: Dialect,
+    /// What a door other than a WebSocket keeps.
+    pub door: Option<Box<DoorLine>>,
     /// The frames that come in.
     pub decoder: Decoder,
     /// Input that waits while the connection is being identified.
@@ -93,11 +101,13 @@ pub struct Connection {
 impl Connection {
     /// A connection whose handshake is done.
     #[must_use]
-    pub fn new(stream: TcpStream, address: IpAddr, phase: Phase) -> Self {
+    pub fn new(stream: Option<TcpStream>, address: IpAddr, phase: Phase) -> Self {
         Self {
             stream,
             address,
             phase,
+            dialect: Dialect::default(),
+            door: None,
             decoder: Decoder::new(Role::Server),
             held: None,
             direct: None,
@@ -150,6 +160,41 @@ impl Connection {
         self.direct.get_or_insert_default().push_back(frame);
     }
 
+    /// Whether frames of the connection itself wait.
+    #[must_use]
+    pub fn has_direct(&self) -> bool {
+        self.direct.is_some()
+    }
+
+    /// Takes what waits of the connection's own frames.
+    pub fn take_direct(&mut self) -> VecDeque<Frame> {
+        self.direct_bytes = 0;
+        self.direct
+            .take()
+            .map_or_else(VecDeque::new, |queue| *queue)
+    }
+
+    /// Puts a frame of the connection itself in front of all others that were
+    /// not begun.
+    pub fn push_front(&mut self, frame: Frame) {
+        self.direct_bytes += frame.length() + FRAME_COST;
+        let queue = self.direct.get_or_insert_default();
+        let begun = self.offset > 0 && !self.offset_is_outbox;
+        queue.insert(usize::from(begun).min(queue.len()), frame);
+    }
+
+    /// The line goes on over another socket: what was begun begins again.
+    pub fn restart(&mut self) {
+        self.offset = 0;
+        self.offset_is_outbox = false;
+    }
+
+    /// Whether a frame of the session's outbox was written in part.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.offset > 0 && self.offset_is_outbox
+    }
+
     /// Bytes of memory that the connection's own frames take while they wait.
     #[must_use]
     pub fn direct_bytes(&self) -> usize {
@@ -160,12 +205,12 @@ impl Connection {
     /// is finished here, so that what follows is a frame again. A client that
     /// reads on may count it, so the session counts it as written; whether it
     /// arrived or not, it is kept for a resume.
-    pub fn part(&mut self, outbox: &mut Outbox<Frame>) {
-        if self.offset == 0 || !self.offset_is_outbox {
+    pub fn part(&mut self, outbox: &mut Outbox<Frame>, reader: &Reader<'_>) {
+        if !self.has_begun() {
             return;
         }
         if let Some(frame) = outbox.waiting().next() {
-            let rest = Frame::raw(frame.bytes().get(self.offset..).unwrap_or_default());
+            let rest = Frame::raw(frame.bytes(reader).get(self.offset..).unwrap_or_default());
             self.direct_bytes += rest.length() + FRAME_COST;
             self.direct.get_or_insert_default().push_front(rest);
         }
@@ -176,14 +221,13 @@ impl Connection {
 
     /// Takes what waits of the connection's own frames, as bytes, for moving
     /// the connection to another worker.
-    pub fn take_direct(&mut self) -> Vec<u8> {
+    pub fn take_bytes(&mut self, reader: &Reader<'_>) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.direct_bytes);
-        for frame in self.direct.take().into_iter().flat_map(|queue| *queue) {
-            bytes.extend_from_slice(frame.bytes());
+        for frame in self.take_direct() {
+            bytes.extend_from_slice(frame.bytes(reader));
         }
         bytes.drain(..self.offset.min(bytes.len()));
         self.offset = 0;
-        self.direct_bytes = 0;
         bytes
     }
 
@@ -192,8 +236,11 @@ impl Connection {
     /// # Errors
     /// The socket's; an end of the stream is `Ok(Some(0))`.
     pub fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<Option<usize>> {
+        let Some(stream) = &mut self.stream else {
+            return Ok(None);
+        };
         loop {
-            match self.stream.read(buffer) {
+            match stream.read(buffer) {
                 Ok(count) => return Ok(Some(count)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -210,10 +257,11 @@ impl Connection {
         &mut self,
         mut outbox: Option<&mut Outbox<Frame>>,
         kept_bytes_max: usize,
+        reader: &Reader<'_>,
     ) -> std::io::Result<Written> {
         let mut written = Written::default();
         loop {
-            match self.write_once(outbox.as_deref()) {
+            match self.write_once(outbox.as_deref(), reader) {
                 Ok(None) => {
                     self.is_blocked = false;
                     written.is_drained = true;
@@ -223,7 +271,7 @@ impl Connection {
                 Ok(Some(count)) => {
                     written.calls += 1;
                     written.bytes += count;
-                    self.advance(count, outbox.as_deref_mut(), kept_bytes_max);
+                    self.advance(count, outbox.as_deref_mut(), kept_bytes_max, reader);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.is_blocked = true;
@@ -236,20 +284,28 @@ impl Connection {
     }
 
     /// One call to write. `None` where nothing waits.
-    fn write_once(&self, outbox: Option<&Outbox<Frame>>) -> std::io::Result<Option<usize>> {
+    fn write_once(
+        &self,
+        outbox: Option<&Outbox<Frame>>,
+        reader: &Reader<'_>,
+    ) -> std::io::Result<Option<usize>> {
+        let Some(mut stream) = self.stream.as_ref() else {
+            return Ok(None);
+        };
         let mut slices = SmallVec::<[IoSlice<'_>; SLICES_MAX]>::new();
-        self.gather(outbox, &mut slices);
+        self.gather(outbox, reader, &mut slices);
         match slices.as_slice() {
             [] => Ok(None),
             // A plain write is cheaper than a vector of one.
-            [only] => (&self.stream).write(only).map(Some),
-            many => (&self.stream).write_vectored(many).map(Some),
+            [only] => stream.write(only).map(Some),
+            many => stream.write_vectored(many).map(Some),
         }
     }
 
     fn gather<'a>(
         &'a self,
         outbox: Option<&'a Outbox<Frame>>,
+        reader: &Reader<'_>,
         slices: &mut SmallVec<[IoSlice<'a>; SLICES_MAX]>,
     ) {
         let direct = self.direct.iter().flat_map(|queue| queue.iter());
@@ -262,16 +318,24 @@ impl Connection {
         let frames = begun.into_iter().chain(direct).chain(waiting);
         for (index, frame) in frames.take(SLICES_MAX).enumerate() {
             let from = if index == 0 { self.offset } else { 0 };
-            slices.push(IoSlice::new(frame.bytes().get(from..).unwrap_or_default()));
+            slices.push(IoSlice::new(
+                frame.bytes(reader).get(from..).unwrap_or_default(),
+            ));
         }
     }
 
     /// Notes that the socket took `count` bytes.
-    fn advance(&mut self, count: usize, outbox: Option<&mut Outbox<Frame>>, kept_bytes_max: usize) {
+    fn advance(
+        &mut self,
+        count: usize,
+        outbox: Option<&mut Outbox<Frame>>,
+        kept_bytes_max: usize,
+        reader: &Reader<'_>,
+    ) {
         let mut left = self.offset + count;
         let mut whole = 0;
         let mut lengths = outbox.as_ref().map(|outbox| outbox.waiting());
-        let mut next = move || lengths.as_mut()?.next().map(OutboxFrame::length);
+        let mut next = move || Some(lengths.as_mut()?.next()?.bytes(reader).len());
         let mut open = None;
         if self.offset > 0
             && self.offset_is_outbox
@@ -286,7 +350,7 @@ impl Connection {
         }
         let mut is_outbox = open.is_some();
         while open.is_none() {
-            let Some(length) = self.front_length() else {
+            let Some(length) = self.front_length(reader) else {
                 break;
             };
             if left < length {
@@ -317,8 +381,8 @@ impl Connection {
         }
     }
 
-    fn front_length(&self) -> Option<usize> {
-        Some(self.direct.as_ref()?.front()?.length())
+    fn front_length(&self, reader: &Reader<'_>) -> Option<usize> {
+        Some(self.direct.as_ref()?.front()?.bytes(reader).len())
     }
 
     fn pop_direct(&mut self) {
@@ -336,111 +400,4 @@ impl Connection {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::net::Ipv4Addr;
-
-    fn pair() -> (Connection, std::net::TcpStream) {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (server, address) = listener.accept().unwrap();
-        server.set_nonblocking(true).unwrap();
-        let stream = TcpStream::from_std(server);
-        (
-            Connection::new(stream, address.ip(), Phase::Closing),
-            client,
-        )
-    }
-
-    #[test]
-    fn a_connection_is_small() {
-        assert!(
-            size_of::<Connection>() <= 136,
-            "{}",
-            size_of::<Connection>()
-        );
-    }
-
-    #[test]
-    fn the_connections_own_frames_go_first_and_all_in_one_call() {
-        let (mut connection, mut client) = pair();
-        let mut outbox = Outbox::default();
-        outbox.push(Frame::raw(b"three"));
-        connection.push(Frame::raw(b"one "));
-        connection.push(Frame::raw(b"two "));
-        let written = connection.flush(Some(&mut outbox), 1000).unwrap();
-        assert_eq!((written.calls, written.is_drained), (1, true));
-        assert!(outbox.is_drained());
-        let mut got = [0; 13];
-        client.read_exact(&mut got).unwrap();
-        assert_eq!(&got, b"one two three");
-    }
-
-    #[test]
-    fn short_frames_are_charged_for_the_memory_they_take() {
-        let (mut connection, _client) = pair();
-        for _ in 0..1_000 {
-            connection.push(Frame::pong(b""));
-        }
-        assert_eq!(connection.direct_bytes(), 1_000 * (2 + FRAME_COST));
-        connection.flush(None, 1000).unwrap();
-        assert_eq!(connection.direct_bytes(), 0);
-    }
-
-    #[test]
-    fn a_begun_frame_is_finished_when_the_session_parts() {
-        // The client may have read it to its end, or not.
-        for received in [0, 1] {
-            let (mut connection, _client) = pair();
-            let mut outbox = Outbox::default();
-            outbox.push(Frame::raw(b"message"));
-            connection.advance(3, Some(&mut outbox), 1000);
-            connection.push(Frame::raw(b" close"));
-            connection.part(&mut outbox);
-            assert_eq!(connection.take_direct(), b"sage close");
-            assert!(outbox.rewind(received, |frame, frames| frames.push_back(frame)));
-            assert_eq!(outbox.waiting().count() as u64, 1 - received);
-        }
-    }
-
-    proptest! {
-        /// However the socket cuts, the bytes come out whole and no frame is
-        /// interrupted by another.
-        #[test]
-        fn frames_are_never_torn(
-            steps in proptest::collection::vec((0u8..3, 1usize..9), 1..100)
-        ) {
-            let (mut connection, _client) = pair();
-            let mut outbox: Outbox<Frame> = Outbox::default();
-            let (mut number, mut sent) = (0u32, Vec::new());
-            for (step, amount) in steps {
-                number += 1;
-                // Frames are told apart by their first byte and length.
-                let frame = Frame::raw(format!("<{number:04}{}>", "x".repeat(amount)).as_bytes());
-                match step {
-                    0 => connection.push(frame),
-                    1 => outbox.push(frame),
-                    _ => {
-                        let mut slices = SmallVec::new();
-                        connection.gather(Some(&outbox), &mut slices);
-                        let all: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
-                        drop(slices);
-                        let count = all.len().min(amount * 3);
-                        if count > 0 {
-                            sent.extend_from_slice(&all[..count]);
-                            connection.advance(count, Some(&mut outbox), 1_000_000);
-                        }
-                    }
-                }
-            }
-            let mut slices = SmallVec::new();
-            connection.gather(Some(&outbox), &mut slices);
-            sent.extend(slices.iter().flat_map(|slice| slice.to_vec()));
-            let text = String::from_utf8(sent).unwrap();
-            for frame in text.split_inclusive('>') {
-                prop_assert!(frame.starts_with('<') && frame.matches('<').count() == 1);
-            }
-        }
-    }
-}
+mod tests;

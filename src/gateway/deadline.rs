@@ -49,10 +49,16 @@ impl Gateway {
                 }
             }
             Timer::Idle(key) => self.check_idle(key, now_ms),
+            Timer::Tunnel(key) => self.tunnel_is_due(key),
+            Timer::Gap(key) => {
+                if self.live(key).is_some_and(|line| line.stream.is_none()) {
+                    self.lose(key.slot);
+                }
+            }
         }
     }
 
-    fn live(&mut self, key: Key) -> Option<&mut Connection> {
+    pub(super) fn live(&mut self, key: Key) -> Option<&mut Connection> {
         if self.connections.holds(key) {
             self.connections.at_mut(key.slot)
         } else {

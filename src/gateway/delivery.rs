@@ -7,6 +7,8 @@
 use actix::{Context, Handler};
 
 use crate::cluster::bus::{Delivery, Topic};
+use crate::gateway::dialect::Reader;
+use crate::gateway::door::DoorKind;
 use crate::gateway::frame::Frame;
 use crate::gateway::{Gateway, Held};
 use crate::id::UserId;
@@ -147,7 +149,12 @@ impl Gateway {
                 continue;
             }
             self.tally.deliveries += 1;
-            if held.deliver(frame.clone(), &mut self.dirty) {
+            let frame = if held.is_read_alone {
+                frame.alone()
+            } else {
+                frame.clone()
+            };
+            if held.deliver(frame, &mut self.dirty) {
                 self.over.push(*slot);
             }
         }
@@ -199,6 +206,17 @@ impl Gateway {
         }
         let waiting = connection.direct_bytes();
         let session = connection.session();
+        let begun = u64::from(connection.has_begun());
+        if let Some(message) = frame.as_message() {
+            match (
+                session.and_then(|session| self.sessions.at_mut(session)),
+                connection.door.as_mut().map(|door| &mut door.kind),
+            ) {
+                (Some(held), _) => held.note_datagram(message, begun),
+                (None, Some(DoorKind::Tunnel(tunnel))) => tunnel.note_datagram(message),
+                (None, None) => {}
+            }
+        }
         connection.push(frame);
         if !connection.is_blocked {
             self.dirty.push(slot);
@@ -304,7 +322,11 @@ impl Gateway {
         let mut changed = std::mem::take(&mut held.changed);
         changed.sort_unstable();
         changed.dedup();
-        let frame = self.watches.frame(&changed);
+        let mut frame = self.watches.frame(&changed);
+        if held.datagrams.is_some() {
+            // Its client asks for what it missed by the ids of datagrams.
+            frame = frame.alone();
+        }
         self.send_frame(session, frame);
     }
 
@@ -383,18 +405,31 @@ impl Gateway {
 
     /// Writes to one socket.
     pub(super) fn flush_connection(&mut self, slot: u32) {
+        let has_door = self.connections.at(slot).is_some_and(|c| c.door.is_some());
+        if has_door {
+            self.flush_tunnel(slot);
+        } else {
+            self.flush_socket(slot);
+        }
+    }
+
+    /// Writes what a socket takes. Returns whether nothing is left.
+    pub(super) fn flush_socket(&mut self, slot: u32) -> bool {
         let settings = &self.context.settings.session;
         let (kept_max, waiting_max) = (settings.replay_bytes_max, settings.outbox_bytes_max);
         let Some(connection) = self.connections.at_mut(slot) else {
-            return;
+            return false;
         };
         let session = connection.session();
         let mut held = session.and_then(|session| self.sessions.at_mut(session));
+        let mut user = None;
         let outbox = held.as_mut().map(|held| {
             held.is_dirty = false;
+            user = Some(&held.session.user);
             &mut held.outbox
         });
-        match connection.flush(outbox, kept_max) {
+        let reader = Reader::of(&self.context.dialects, connection, user);
+        match connection.flush(outbox, kept_max, &reader) {
             Ok(written) => {
                 self.tally.sent_bytes += written.bytes as u64;
                 self.tally.writes += u64::from(written.calls);
@@ -407,10 +442,16 @@ impl Gateway {
                 if written.is_drained && connection.is_closing() {
                     // The other end sees the end behind the close frame, and
                     // answers it or not.
-                    let _ = connection.stream.shutdown(std::net::Shutdown::Write);
+                    if let Some(stream) = &connection.stream {
+                        let _ = stream.shutdown(std::net::Shutdown::Write);
+                    }
                 }
+                written.is_drained
             }
-            Err(_) => self.lose(slot),
+            Err(_) => {
+                self.lose(slot);
+                false
+            }
         }
     }
 }

@@ -1,13 +1,21 @@
-//! A frame as it goes to sockets: encoded once, shared by all its receivers.
+//! A message as it goes to lines: encoded once, shared by all its receivers.
 //!
+//! What a message is, is its v1 text; as a whole WebSocket frame that is also
+//! what most lines write. The other dialects are written from it when the first
+//! line that speaks them writes it, and kept beside it for the rest of them.
 //! It lives on one worker, so sharing it is a plain count, not an atomic one.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
+use ulid::Generator;
+
 use crate::gateway::change_log::{ChangeLog, Told};
+use crate::gateway::dialect::{Dialect, Reader};
+use crate::id::MessageId;
 use crate::reason::CloseReason;
 use crate::session::outbox::OutboxFrame;
+use crate::wire::datagram;
 use crate::wire::json_v1;
 use crate::wire::packet::{RequestId, ServerPacket};
 use crate::wire::websocket::{FrameBuilder, close_frame, ping_frame, pong_frame};
@@ -15,47 +23,173 @@ use crate::wire::websocket::{FrameBuilder, close_frame, ping_frame, pong_frame};
 thread_local! {
     /// Where frames of this worker are written before their length is known.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// The ids of datagrams that are no channel messages.
+    static IDS: RefCell<Generator> = const { RefCell::new(Generator::new()) };
 }
 
 /// A buffer that one long message made longer than this is not kept.
 const SCRATCH_BYTES_MAX: usize = 65_536;
 
-/// A frame, header included.
+/// What waits to be written, or was.
 #[derive(Debug, Clone)]
 pub enum Frame {
-    /// Bytes that many may share.
-    Shared(Rc<[u8]>),
-    /// A `userchange` on its way.
+    /// A message that many may share.
+    Message(Rc<Message>),
+    /// A `userchange` on its way, which needs little room once it was written.
     Changes(Rc<Changes>),
     /// `userchange` messages that were written.
     Log(Box<ChangeLog>),
+    /// Bytes that are no message: a handshake's answer, a control frame.
+    Raw(Rc<Box<[u8]>>),
 }
 
-/// A `userchange` as bytes, and what it tells.
+/// A message in v1, and in whatever else it was written in.
+#[derive(Debug)]
+pub struct Message {
+    /// A whole text frame.
+    v1: Box<[u8]>,
+    /// Its number among all datagrams; 0 while nobody asked.
+    id: Cell<u128>,
+    others: OnceCell<Box<Written>>,
+}
+
+/// A message in one more dialect.
+#[derive(Debug)]
+struct Written {
+    dialect: Dialect,
+    bytes: Box<[u8]>,
+    next: OnceCell<Box<Written>>,
+}
+
+/// A `userchange`, and what it tells.
 #[derive(Debug)]
 pub struct Changes {
-    bytes: Box<[u8]>,
+    message: Message,
     told: Box<[Told]>,
 }
 
+impl Message {
+    /// A message whose v1 text `write` writes.
+    fn build(write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut builder = FrameBuilder::begin(SCRATCH.take());
+        write(builder.payload());
+        let v1 = builder.text_in_place().into();
+        let buffer = builder.into_buffer();
+        if buffer.capacity() <= SCRATCH_BYTES_MAX {
+            SCRATCH.set(buffer);
+        }
+        Self::of(v1)
+    }
+
+    fn of(v1: Box<[u8]>) -> Self {
+        Self {
+            v1,
+            id: Cell::new(0),
+            others: OnceCell::new(),
+        }
+    }
+
+    /// The v1 text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        // The short form of a length, or the long ones (RFC 6455, section 5.2).
+        let header = match self.v1.get(1) {
+            Some(126) => 4,
+            Some(127) => 10,
+            _ => 2,
+        };
+        let text = self.v1.get(header..).unwrap_or_default();
+        std::str::from_utf8(text).unwrap_or_default()
+    }
+
+    /// Its id as a datagram; the same whenever it is asked for.
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        if self.id.get() == 0 {
+            let id = datagram::own_id(self.text()).unwrap_or_else(next_id);
+            self.id.set(id.0);
+        }
+        MessageId::from(self.id.get())
+    }
+
+    /// Whether that id was ever told to anybody, and is `id`.
+    #[must_use]
+    pub fn is(&self, id: MessageId) -> bool {
+        id.0 != 0 && self.id.get() == id.0
+    }
+
+    /// The bytes for `reader`.
+    #[must_use]
+    pub fn bytes(&self, reader: &Reader<'_>) -> &[u8] {
+        if reader.dialect == Dialect::JsonV1 {
+            return &self.v1;
+        }
+        let mut place = &self.others;
+        loop {
+            let written = place.get_or_init(|| {
+                Box::new(Written {
+                    dialect: reader.dialect,
+                    bytes: reader.write(self).into(),
+                    next: OnceCell::new(),
+                })
+            });
+            if written.dialect == reader.dialect {
+                return &written.bytes;
+            }
+            place = &written.next;
+        }
+    }
+}
+
+fn next_id() -> MessageId {
+    IDS.with_borrow_mut(|ids| {
+        ids.generate()
+            .unwrap_or_else(|overflow| overflow.commit_overflow_increment())
+    })
+}
+
 impl Frame {
-    /// A message in v1.
+    /// A message.
     #[must_use]
     pub fn message(packet: &ServerPacket, id: Option<&RequestId>) -> Self {
         Self::build(|out| json_v1::encode(packet, id, out))
     }
 
-    /// A text frame whose payload `write` writes.
+    /// A message whose v1 text `write` writes.
     pub fn build(write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        Self::Shared(text(write))
+        Self::Message(Rc::new(Message::build(write)))
     }
 
-    /// A `userchange` whose payload `write` writes, and what it tells.
+    /// A `userchange` whose text `write` writes, and what it tells.
     pub fn changes(told: Vec<Told>, write: impl FnOnce(&[Told], &mut Vec<u8>)) -> Self {
         Self::Changes(Rc::new(Changes {
-            bytes: text(|out| write(&told, out)),
+            message: Message::build(|out| write(&told, out)),
             told: told.into(),
         }))
+    }
+
+    /// The same message for one receiver alone: for a dialect that writes it
+    /// for each in another way, or whose readers ask for it by its id.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        match self.as_message() {
+            Some(message) => {
+                let copy = Message::of(message.v1.clone());
+                copy.id.set(message.id.get());
+                Self::Message(Rc::new(copy))
+            }
+            None => self.clone(),
+        }
+    }
+
+    /// The message, where it is one.
+    #[must_use]
+    pub fn as_message(&self) -> Option<&Message> {
+        match self {
+            Self::Message(message) => Some(message),
+            Self::Changes(changes) => Some(&changes.message),
+            Self::Log(_) | Self::Raw(_) => None,
+        }
     }
 
     /// A text or binary frame with the payload of another.
@@ -63,41 +197,41 @@ impl Frame {
     pub fn echo(payload: &[u8], text: bool) -> Self {
         let mut builder = FrameBuilder::begin(Vec::with_capacity(payload.len() + 10));
         builder.payload().extend_from_slice(payload);
-        Self::Shared(Rc::from(&*if text {
+        Self::raw(&if text {
             builder.text()
         } else {
             builder.binary()
-        }))
+        })
     }
 
     /// The close frame of a reason.
     #[must_use]
     pub fn close(reason: CloseReason) -> Self {
-        Self::Shared(close_frame(Some(reason.code()), reason.name()).into())
+        Self::raw(&close_frame(Some(reason.code()), reason.name()))
     }
 
     /// The answer to a peer's close frame.
     #[must_use]
     pub fn close_answer(code: Option<u16>) -> Self {
-        Self::Shared(close_frame(code, "").into())
+        Self::raw(&close_frame(code, ""))
     }
 
     /// A ping whose pong is known by `mark`.
     #[must_use]
     pub fn ping(mark: u64) -> Self {
-        Self::Shared(ping_frame(&mark.to_be_bytes()).into())
+        Self::raw(&ping_frame(&mark.to_be_bytes()))
     }
 
     /// The answer to a ping.
     #[must_use]
     pub fn pong(payload: &[u8]) -> Self {
-        Self::Shared(pong_frame(payload).into())
+        Self::raw(&pong_frame(payload))
     }
 
-    /// Bytes that are no frame: a handshake's answer, the rest of a frame.
+    /// Bytes that are no message: a handshake's answer, the rest of a frame.
     #[must_use]
     pub fn raw(bytes: &[u8]) -> Self {
-        Self::Shared(bytes.into())
+        Self::Raw(Rc::new(bytes.into()))
     }
 
     /// Takes the users of these numbers (in order) out of a log.
@@ -107,34 +241,27 @@ impl Frame {
         }
     }
 
-    /// The bytes; none of what is only kept.
+    /// The bytes for `reader`; none of what is only kept.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self, reader: &Reader<'_>) -> &[u8] {
         match self {
-            Self::Shared(bytes) => bytes,
-            Self::Changes(changes) => &changes.bytes,
+            Self::Message(message) => message.bytes(reader),
+            Self::Changes(changes) => changes.message.bytes(reader),
+            Self::Raw(bytes) => bytes,
             Self::Log(_) => &[],
         }
     }
 }
 
-/// A text frame, written where its length does not matter yet.
-fn text<B: for<'a> From<&'a [u8]>>(write: impl FnOnce(&mut Vec<u8>)) -> B {
-    let mut builder = FrameBuilder::begin(SCRATCH.take());
-    write(builder.payload());
-    let frame = B::from(builder.text_in_place());
-    let buffer = builder.into_buffer();
-    if buffer.capacity() <= SCRATCH_BYTES_MAX {
-        SCRATCH.set(buffer);
-    }
-    frame
-}
-
 impl OutboxFrame for Frame {
+    /// As long as in v1, whatever it is written in: a line may change its
+    /// dialect while the frame waits.
     fn length(&self) -> usize {
         match self {
+            Self::Message(message) => message.v1.len(),
+            Self::Changes(changes) => changes.message.v1.len(),
+            Self::Raw(bytes) => bytes.len(),
             Self::Log(log) => log.bytes(),
-            other => other.bytes().len(),
         }
     }
 
@@ -155,7 +282,7 @@ impl OutboxFrame for Frame {
         if log.push(&changes.told) {
             Some(Self::Log(log))
         } else {
-            Some(Self::Shared(Rc::from(&*changes.bytes)))
+            Some(self.alone())
         }
     }
 

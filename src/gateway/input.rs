@@ -10,9 +10,11 @@ use mio::event::Event;
 
 use crate::clock;
 use crate::gateway::connection::{Connection, Phase};
+use crate::gateway::dialect::Dialect;
+use crate::gateway::door::Command;
 use crate::gateway::frame::Frame;
 use crate::gateway::{Gateway, Timer};
-use crate::reason::CloseReason;
+use crate::reason::{CloseReason, ErrorCode};
 use crate::session::Refusal;
 use crate::session::greeting::{Greeting, GreetingStep};
 use crate::wire::json_v1;
@@ -80,6 +82,10 @@ impl Gateway {
                 connection.has_unread = true;
                 break;
             }
+            if connection.door.is_some() {
+                self.read_door(slot, &mut buffer);
+                break;
+            }
             match connection.read(&mut buffer) {
                 Ok(None) => break,
                 Ok(Some(0)) | Err(_) => {
@@ -108,6 +114,9 @@ impl Gateway {
         let Some(connection) = self.connections.at_mut(slot) else {
             return;
         };
+        if connection.door.is_some() {
+            return self.take_backlog(slot);
+        }
         if let Some(mut held) = connection.held.take() {
             self.feed(slot, &mut held);
         }
@@ -189,10 +198,17 @@ impl Gateway {
             return ControlFlow::Continue(());
         }
         let is_echo = matches!(connection.phase, Phase::Echo);
+        let dialect = connection.dialect;
         match message {
             Message::Text(text) if is_echo => self.send_back(slot, text.as_bytes(), true),
             Message::Binary(bytes) if is_echo => self.send_back(slot, bytes, false),
+            Message::Text(_) if dialect == Dialect::MsgpackV2 => {
+                self.close(slot, CloseReason::Unsupported);
+            }
             Message::Text(text) => self.command(slot, text),
+            Message::Binary(bytes) if dialect == Dialect::MsgpackV2 => {
+                self.command_v2(slot, bytes);
+            }
             Message::Binary(_) => self.close(slot, CloseReason::Unsupported),
             Message::Ping(payload) => self.push_direct(slot, Frame::pong(payload)),
             Message::Pong(payload) => self.pong(slot, payload),
@@ -264,13 +280,21 @@ impl Gateway {
         self.wheel.set(at_ms, Timer::ClockPing(key));
     }
 
+    fn command_v2(&mut self, slot: u32, bytes: &[u8]) {
+        let _ = (slot, bytes);
+    }
+
     fn command(&mut self, slot: u32, text: &str) {
         let limits = json_v1::DecodeLimits {
             depth_max: self.settings().session.depth_max,
         };
-        let decoded = json_v1::decode(text, &limits);
+        self.take(slot, json_v1::decode(text, &limits));
+    }
+
+    /// A command of a line, from whatever door it came.
+    pub(super) fn take(&mut self, slot: u32, command: Command) {
         let now_ms = clock::now_ms();
-        match decoded {
+        match command {
             Err(error) => {
                 let id = error.id.clone();
                 self.refuse(slot, error.into(), id);
@@ -294,8 +318,11 @@ impl Gateway {
     fn greet(&mut self, slot: u32, message: ClientMessage, now_ms: u64) {
         let ClientMessage { id, packet } = message;
         let settings = &self.context.settings;
-        let Some(Phase::Greeting(greeting)) = self.connections.at_mut(slot).map(|c| &mut c.phase)
-        else {
+        let Some(connection) = self.connections.at_mut(slot) else {
+            return;
+        };
+        let has_door = connection.door.is_some();
+        let Phase::Greeting(greeting) = &mut connection.phase else {
             return;
         };
         match greeting.receive(packet, now_ms, &settings.session, &settings.limits) {
@@ -309,8 +336,15 @@ impl Gateway {
             },
             // The connection may move to another worker, so the decoder has to
             // be back in its place first.
-            Ok(GreetingStep::Resume { session, received }) => {
+            Ok(GreetingStep::Resume { session, received }) if !has_door => {
                 self.resuming = Some((session, received, id));
+            }
+            Ok(GreetingStep::Resume { .. }) => {
+                let error = ErrorBody::new(
+                    ErrorCode::BadMessage,
+                    "over this door a session is resumed by naming it when the line begins",
+                );
+                self.refuse(slot, error.of("resume"), id);
             }
             Ok(GreetingStep::Answer(packet)) => self.send_direct(slot, &packet, id.as_ref()),
             Ok(GreetingStep::Bye) => self.close(slot, CloseReason::Bye),
@@ -350,6 +384,11 @@ impl Gateway {
         let Refusal { error, close } = refusal;
         self.context.metrics.error(error.code);
         let packet = ServerPacket::Error(error);
+        if let ServerPacket::Error(error) = &packet
+            && self.refuse_opening(slot, error)
+        {
+            return;
+        }
         match self.connections.at(slot).and_then(Connection::session) {
             Some(session) => self.send(session, &packet, id.as_ref()),
             None => self.send_direct(slot, &packet, id.as_ref()),

@@ -12,13 +12,57 @@ use crate::clock;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::frame::Frame;
 use crate::gateway::{Gateway, Held, Timer};
-use crate::id::{SessionId, UserId};
+use crate::id::{MessageId, SessionId, UserId};
 use crate::reason::{CloseReason, ErrorCode};
 use crate::session::Session;
 use crate::session::greeting::Greeting;
 use crate::session::outbox::Outbox;
 use crate::wire::packet::{ErrorBody, RequestId, ServerPacket, Welcome};
 use crate::wire::payload::Payload;
+
+/// From where on a client wants its session's messages again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// Behind that many, as `resume` counts them.
+    Count(u64),
+    /// Behind so many, on a tunnel, whose header takes the place of a
+    /// `welcome`.
+    TunnelCount(u64),
+    /// Behind a datagram.
+    Datagram(MessageId),
+    /// All that is kept: the client can tell which it has.
+    Kept,
+    /// What was never written.
+    Unwritten,
+}
+
+impl Since {
+    /// Whether the client is told with a `welcome` that it is in.
+    const fn is_told(self) -> bool {
+        matches!(self, Self::Count(_) | Self::Kept)
+    }
+}
+
+impl Held {
+    /// How many messages its client has got.
+    fn received(&self, since: Since) -> Option<u64> {
+        match since {
+            Since::Count(received) | Since::TunnelCount(received) => Some(received),
+            Since::Kept => self.outbox.acknowledged(),
+            Since::Unwritten => Some(self.outbox.sent()),
+            Since::Datagram(id) => {
+                let direct = self.datagrams.iter().flat_map(|sent| sent.iter());
+                let direct = direct.rev().find(|(known, _)| *known == id);
+                match direct {
+                    Some((_, number)) => Some(*number),
+                    None => self
+                        .outbox
+                        .find(|frame| frame.as_message().is_some_and(|message| message.is(id))),
+                }
+            }
+        }
+    }
+}
 
 impl Gateway {
     /// Begins a session for a claim that stands, and asks the avatar in.
@@ -29,16 +73,21 @@ impl Gateway {
         attributes: Vec<(Box<str>, Payload)>,
         id: Option<RequestId>,
     ) {
-        let mut bits = [0; 16];
-        if getrandom::fill(&mut bits).is_err() {
+        // A line that has a name already was promised it for its session.
+        let name = match self.connections.at(slot).and_then(|c| c.door.as_ref()) {
+            Some(door) if self.context.peers.find(door.id).is_none() => Some(door.id),
+            _ => SessionId::random(),
+        };
+        let Some(name) = name else {
             return self.close(slot, CloseReason::Internal);
-        }
-        let session = Session::new(SessionId::from_bits(bits), user.clone());
+        };
+        let session = Session::new(name, user.clone());
         let held = Held {
             outbox: Outbox::default(),
             connection: Some(slot),
             is_dirty: false,
             is_blocked: false,
+            is_read_alone: false,
             is_live: false,
             is_idle: false,
             waiting_bytes_max: u32::try_from(self.settings().session.outbox_bytes_max)
@@ -50,6 +99,7 @@ impl Gateway {
             subscribed: None,
             active_ms: clock::now_ms(),
             dropped_ms: None,
+            datagrams: None,
             session,
         };
         let key = self.sessions.insert(held);
@@ -100,6 +150,7 @@ impl Gateway {
             }
             self.begin(slot, session);
             self.await_idle(session);
+            self.open_tunnel(slot);
             log::debug!("{name:?} begins");
         }
         self.welcome(slot, session, false, attributes, id);
@@ -120,6 +171,9 @@ impl Gateway {
             connection.phase = Phase::Greeting(Greeting::default());
         }
         self.forget_session(session);
+        if self.refuse_opening(slot, error) {
+            return;
+        }
         self.refuse_direct(slot, error.clone(), id);
         self.unpause(slot);
     }
@@ -127,10 +181,13 @@ impl Gateway {
     /// A connection carries a session from here on.
     fn begin(&mut self, slot: u32, session: u32) {
         let at_ms = clock::now_ms() + self.settings().session.heartbeat_ms;
+        let mut has_heartbeat = true;
         if let Some(connection) = self.connections.at_mut(slot) {
             connection.phase = Phase::Session(session);
+            // Other doors have their own signs of life.
+            has_heartbeat = connection.door.is_none();
         }
-        if let Some(key) = self.connections.key(slot) {
+        if has_heartbeat && let Some(key) = self.connections.key(slot) {
             self.wheel.set(at_ms, Timer::Heartbeat(key));
         }
     }
@@ -171,7 +228,7 @@ impl Gateway {
             Some(place) if place.worker != self.worker => {
                 self.hand_over(slot, place.worker, session, received, id);
             }
-            _ => self.resume_here(slot, session, received, id),
+            _ => self.resume_here(slot, session, Since::Count(received), id),
         }
     }
 
@@ -179,7 +236,7 @@ impl Gateway {
         &mut self,
         slot: u32,
         name: SessionId,
-        received: u64,
+        since: Since,
         id: Option<RequestId>,
     ) {
         let session = self
@@ -193,15 +250,21 @@ impl Gateway {
                 "this session cannot be resumed; identify with idme",
             )
             .of("resume");
-            gateway.refuse_direct(slot, error, id);
+            if !gateway.refuse_opening(slot, &error) {
+                gateway.refuse_direct(slot, error, id);
+            }
         };
         let Some(session) = session else {
             return expired(self, id);
         };
-        let (before, is_whole) = match self.sessions.at(session) {
-            Some(held) => (held.connection, held.outbox.can_rewind(received)),
-            None => return expired(self, id),
+        let Some(held) = self.sessions.at(session) else {
+            return expired(self, id);
         };
+        let before = held.connection;
+        let received = held
+            .received(since)
+            .filter(|received| held.outbox.can_rewind(*received));
+        let is_whole = received.is_some();
         if let Some(before) = before {
             // The old connection is told first, and then the new one. Nobody
             // else sees the change.
@@ -214,10 +277,10 @@ impl Gateway {
             self.close(before, reason);
             self.flush_connection(before);
         }
-        if !is_whole {
+        let Some(received) = received else {
             self.end_session(session);
             return expired(self, id);
-        }
+        };
         let Some(held) = self.sessions.at_mut(session) else {
             return expired(self, id);
         };
@@ -238,7 +301,10 @@ impl Gateway {
         self.context.metrics.resumed.inc();
         log::debug!("{name:?} is resumed");
         self.begin(slot, session);
-        self.welcome(slot, session, true, Vec::new(), id);
+        self.open_tunnel(slot);
+        if since.is_told() {
+            self.welcome(slot, session, true, Vec::new(), id);
+        }
         if was_dropped {
             self.call_owners(session, true);
         }

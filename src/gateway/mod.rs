@@ -16,19 +16,24 @@ pub mod change_log;
 pub mod connection;
 mod deadline;
 mod delivery;
+pub mod dialect;
 mod dispatch;
+pub mod door;
 pub mod frame;
 mod input;
 mod interest;
-mod lifecycle;
+pub mod lifecycle;
 pub mod peers;
+pub mod settings;
 pub mod slots;
+pub mod submit;
 pub mod topic;
+pub mod tunnel;
 pub mod turn;
 pub mod watch;
 pub mod wheel;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context};
@@ -38,7 +43,7 @@ use rustc_hash::FxHashMap;
 
 use crate::actor::directory::Directories;
 use crate::clock;
-use crate::id::{ChannelId, SessionId};
+use crate::id::{ChannelId, MessageId, SessionId};
 use crate::metric::{Label, Metrics};
 use crate::model::session_ref::SessionRef;
 use crate::model::settings::PresenceSettings;
@@ -51,9 +56,11 @@ use crate::wire::packet::{ClientPacket, LookupEntry, RequestId};
 
 use census::Census;
 use connection::Connection;
+use dialect::Dialects;
 use frame::Frame;
 use interest::Below;
 use peers::Peers;
+use settings::TunnelSettings;
 use slots::{Key, Slots};
 use topic::Topics;
 use turn::Turn;
@@ -71,6 +78,8 @@ pub struct GatewaySettings {
     pub presence: PresenceSettings,
     /// The longest message of a client, in bytes.
     pub message_bytes_max: usize,
+    /// The section `[tunnel]`.
+    pub tunnel: TunnelSettings,
     /// What a client may know: name and value.
     pub announced: Vec<(&'static str, u64)>,
 }
@@ -90,6 +99,8 @@ pub struct GatewayContext {
     pub peers: Peers,
     /// The way to the actors.
     pub directories: Arc<Directories>,
+    /// How lines write messages.
+    pub dialects: Dialects,
 }
 
 /// A session and what its gateway keeps with it.
@@ -102,6 +113,8 @@ struct Held {
     is_dirty: bool,
     /// Whether its connection takes nothing now.
     is_blocked: bool,
+    /// Whether its messages are written for it alone.
+    is_read_alone: bool,
     /// Whether it was welcomed.
     is_live: bool,
     /// Whether its user was told to be idle.
@@ -125,6 +138,10 @@ struct Held {
     active_ms: u64,
     /// Unix ms when its connection was lost.
     dropped_ms: Option<u64>,
+    /// The unnumbered datagrams that went out on its tunnel, and how many
+    /// numbered ones went before each.
+    #[expect(clippy::box_collection, reason = "few sessions have a tunnel")]
+    datagrams: Option<Box<VecDeque<(MessageId, u64)>>>,
     session: Session,
 }
 
@@ -143,6 +160,10 @@ enum Timer {
     Expire(Key),
     /// A session may have become idle.
     Idle(Key),
+    /// A tunnel has been quiet, or has waited for its batch.
+    Tunnel(Key),
+    /// A tunnel has waited for its next attachment.
+    Gap(Key),
 }
 
 /// A `lookup` whose answers come in.

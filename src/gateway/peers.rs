@@ -1,6 +1,6 @@
 //! What the gateways of a node share: each other, and which of them holds a
-//! session. It is touched when a session begins, ends or is resumed, never by
-//! a delivery.
+//! session or a line. It is touched when one begins, ends or is resumed and by
+//! the requests of doors that have no socket, never by a delivery.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -9,14 +9,41 @@ use actix::Addr;
 use parking_lot::RwLock;
 
 use crate::gateway::Gateway;
+use crate::gateway::slots::Key;
 use crate::id::SessionId;
 use crate::model::session_ref::SessionRef;
 
-/// The gateways and sessions of a node.
+/// Where a name leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// To a session.
+    Session(SessionRef),
+    /// To a line that carries none yet, or another.
+    Line {
+        /// The worker.
+        worker: u16,
+        /// The line among its connections.
+        key: Key,
+    },
+}
+
+impl Place {
+    /// The worker that holds it.
+    #[must_use]
+    pub const fn worker(self) -> u16 {
+        match self {
+            Self::Session(place) => place.worker,
+            Self::Line { worker, .. } => worker,
+        }
+    }
+}
+
+/// The gateways, sessions and named lines of a node.
 #[derive(Debug)]
 pub struct Peers {
     gateways: Box<[OnceLock<Addr<Gateway>>]>,
     sessions: RwLock<HashMap<SessionId, SessionRef>>,
+    lines: RwLock<HashMap<SessionId, (u16, Key)>>,
 }
 
 impl Peers {
@@ -26,6 +53,7 @@ impl Peers {
         Self {
             gateways: (0..workers).map(|_| OnceLock::new()).collect(),
             sessions: RwLock::default(),
+            lines: RwLock::default(),
         }
     }
 
@@ -62,5 +90,38 @@ impl Peers {
     #[must_use]
     pub fn find(&self, id: SessionId) -> Option<SessionRef> {
         self.sessions.read().get(&id).copied()
+    }
+
+    /// A line of that name began.
+    pub fn put_line(&self, id: SessionId, worker: u16, key: Key) {
+        self.lines.write().insert(id, (worker, key));
+    }
+
+    /// A line ended; another of its name may have taken its place.
+    pub fn remove_line(&self, id: SessionId, worker: u16, key: Key) {
+        let mut lines = self.lines.write();
+        if lines.get(&id) == Some(&(worker, key)) {
+            lines.remove(&id);
+        }
+    }
+
+    /// Where the line of that name is.
+    #[must_use]
+    pub fn line(&self, id: SessionId) -> Option<Place> {
+        let (worker, key) = self.lines.read().get(&id).copied()?;
+        Some(Place::Line { worker, key })
+    }
+
+    /// Where a name leads: to the session that has it, or to the line that
+    /// keeps it for one.
+    #[must_use]
+    pub fn locate(&self, id: SessionId) -> Option<Place> {
+        self.find(id).map(Place::Session).or_else(|| self.line(id))
+    }
+
+    /// The gateway of a place.
+    #[must_use]
+    pub fn gateway_of(&self, place: Place) -> Option<&Addr<Gateway>> {
+        self.gateway(place.worker())
     }
 }

@@ -223,11 +223,7 @@ mod tests {
             watches.update(&user("1:1"), Presence::Offline),
             Some((a, false))
         );
-        let text = |frame: Frame| {
-            let bytes = frame.bytes();
-            // Behind the header of a short frame.
-            String::from_utf8(bytes[2..].to_vec()).unwrap()
-        };
+        let text = |frame: Frame| frame.as_message().unwrap().text().to_owned();
         assert_eq!(
             text(watches.frame(&[a, unknown, b])),
             r#"{"command":"userchange","data":{"1:1":"offline","1:\"2":"busy"}}"#

@@ -26,6 +26,12 @@ impl Portal {
         Self { settings }
     }
 
+    /// Whether a client may come in before it says who it is.
+    #[must_use]
+    pub fn trusts_claims(&self) -> bool {
+        self.settings.anonymous
+    }
+
     /// Whether the claim to be `user` stands.
     ///
     /// # Errors

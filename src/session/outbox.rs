@@ -49,6 +49,8 @@ pub struct Outbox<F> {
     forgotten: u64,
     /// How many of `frames` were written to a connection.
     cursor: usize,
+    /// Whether some were forgotten that nobody has acknowledged.
+    has_overflowed: bool,
     /// How many messages those stand for.
     kept: u64,
     waiting_bytes: usize,
@@ -61,6 +63,7 @@ impl<F> Default for Outbox<F> {
             frames: VecDeque::new(),
             forgotten: 0,
             cursor: 0,
+            has_overflowed: false,
             kept: 0,
             waiting_bytes: 0,
             kept_bytes: 0,
@@ -113,6 +116,7 @@ impl<F: OutboxFrame> Outbox<F> {
             }
         }
         while self.kept_bytes > kept_bytes_max && self.cursor > 0 {
+            self.has_overflowed = true;
             self.forget();
         }
     }
@@ -148,8 +152,11 @@ impl<F: OutboxFrame> Outbox<F> {
     /// The client says that it has got `received` messages of this session.
     /// Returns whether that can be: nobody has got what was never written.
     pub fn acknowledge(&mut self, received: u64) -> bool {
-        if received > self.forgotten + self.kept {
+        if received > self.sent() {
             return false;
+        }
+        if received >= self.forgotten {
+            self.has_overflowed = false;
         }
         while self.forgotten < received {
             let Some(front) = self.frames.front_mut() else {
@@ -173,10 +180,35 @@ impl<F: OutboxFrame> Outbox<F> {
         true
     }
 
+    /// How many messages were written so far.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.forgotten + self.kept
+    }
+
+    /// How many messages were forgotten because they were acknowledged; `None`
+    /// where others were, too.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<u64> {
+        (!self.has_overflowed).then_some(self.forgotten)
+    }
+
+    /// The number of the last kept frame that `is` holds for.
+    pub fn find(&self, is: impl Fn(&F) -> bool) -> Option<u64> {
+        let mut number = self.sent();
+        for frame in self.frames.range(..self.cursor).rev() {
+            if is(frame) {
+                return Some(number);
+            }
+            number -= frame.messages();
+        }
+        None
+    }
+
     /// Whether everything after `received` is there.
     #[must_use]
     pub fn can_rewind(&self, received: u64) -> bool {
-        (self.forgotten..=self.forgotten + self.kept).contains(&received)
+        (self.forgotten..=self.sent()).contains(&received)
     }
 
     /// Goes back to the message after `received`, for a new connection;

@@ -1,5 +1,6 @@
-//! The section `[server]` of the configuration: the public listener, and what
-//! a connection may do before anybody knows whose it is.
+//! The sections `[server]` and `[doors]` of the configuration: the public
+//! listener, what a connection may do before anybody knows whose it is, and
+//! which doors there are.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -53,6 +54,31 @@ impl Default for ServerSettings {
             shutdown_ms: 5_000,
             connections_max: 100_000,
             connections_per_address_max: 20_000,
+        }
+    }
+}
+
+/// The section `[doors]`. A door that is off is not found (404).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DoorSettings {
+    /// WebSockets at `/ws`.
+    pub websocket: bool,
+    /// Tunnels at `/tunnel`.
+    pub tunnel: bool,
+    /// Remote calls in batches at `/poll`.
+    pub poll: bool,
+    /// Engine.IO and Socket.IO at `/socket.io/`.
+    pub socketio: bool,
+}
+
+impl Default for DoorSettings {
+    fn default() -> Self {
+        Self {
+            websocket: true,
+            tunnel: true,
+            poll: true,
+            socketio: true,
         }
     }
 }

@@ -12,9 +12,7 @@
 //! connection would cost.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
-use actix::Addr;
 use actix_http::header::{self, HeaderMap};
 use actix_http::{RequestHead, StatusCode};
 use actix_rt::net::TcpStream;
@@ -22,12 +20,16 @@ use actix_web_actors::ws::HandshakeError;
 use tokio::io::AsyncWriteExt;
 
 use crate::gateway::adopt::{Adopt, Door};
-use crate::gateway::{Gateway, GatewayContext};
+use crate::gateway::dialect::Dialect;
+use crate::transport::entrance::Entrance;
 use crate::transport::origin;
-use crate::transport::settings::ServerSettings;
 
-/// The subprotocols that are spoken, the first that a client offers is taken.
-const SUBPROTOCOLS: [&str; 1] = ["turntable.v1.json"];
+/// The subprotocols that are spoken; the first that a client offers is taken,
+/// and the first of these where it offers none.
+const SUBPROTOCOLS: [(&str, Dialect); 2] = [
+    ("turntable.v1.json", Dialect::JsonV1),
+    ("turntable.v2.msgpack", Dialect::MsgpackV2),
+];
 
 /// Why there is no upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,25 +109,17 @@ impl Refused {
     }
 }
 
-/// What every worker's door needs.
-#[derive(Clone)]
-pub struct WebSocketDoor {
-    /// The worker's gateway.
-    pub gateway: Addr<Gateway>,
-    /// What is shared with it.
-    pub context: Arc<GatewayContext>,
-    /// The section `[server]`.
-    pub settings: Arc<ServerSettings>,
-}
-
-impl WebSocketDoor {
+impl Entrance {
     /// Checks an upgrade request. Returns what it is for, and the answer.
     ///
     /// # Errors
     /// [`Refused`].
     pub fn check(&self, head: &RequestHead) -> Result<(Door, Vec<u8>), Refused> {
         let door = match head.uri.path() {
-            "/ws" => Door::Session,
+            "/ws" if self.doors.websocket => {
+                let chosen = subprotocol(head.headers());
+                Door::Session(chosen.map_or(Dialect::default(), |(_, dialect)| dialect))
+            }
             "/echo" if self.settings.echo => Door::Echo,
             _ => return Err(Refused::NotFound),
         };
@@ -229,19 +223,25 @@ fn answer(key: &str, door: Door, headers: &HeaderMap) -> Vec<u8> {
     let mut answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ".to_vec();
     answer.extend_from_slice(&actix_http::ws::hash_key(key.as_bytes()));
     answer.extend_from_slice(b"\r\n");
-    let offered = headers
-        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .find(|offered| SUBPROTOCOLS.contains(offered));
-    if let (Door::Session, Some(subprotocol)) = (door, offered) {
+    let offered = subprotocol(headers);
+    if let (Door::Session(_), Some((subprotocol, _))) = (door, offered) {
         answer.extend_from_slice(b"Sec-WebSocket-Protocol: ");
         answer.extend_from_slice(subprotocol.as_bytes());
         answer.extend_from_slice(b"\r\n");
     }
     answer.extend_from_slice(b"\r\n");
     answer
+}
+
+/// The first subprotocol that a client offers and that is spoken.
+fn subprotocol(headers: &HeaderMap) -> Option<(&'static str, Dialect)> {
+    headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .find_map(|offered| SUBPROTOCOLS.iter().find(|(name, _)| *name == offered))
+        .copied()
 }
 
 #[cfg(test)]
@@ -268,7 +268,11 @@ mod tests {
             header::SEC_WEBSOCKET_PROTOCOL,
             header::HeaderValue::from_static("chat, turntable.v1.json"),
         );
-        let answer = answer("dGhlIHNhbXBsZSBub25jZQ==", Door::Session, &headers);
+        let answer = answer(
+            "dGhlIHNhbXBsZSBub25jZQ==",
+            Door::Session(Dialect::JsonV1),
+            &headers,
+        );
         let text = String::from_utf8_lossy(&answer);
         assert!(text.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
         assert!(text.contains("Sec-WebSocket-Protocol: turntable.v1.json\r\n"));

@@ -4,7 +4,12 @@
 //! answers "malformed" with a sentence for the client, and never recurses on
 //! input. `packet` names the messages, one codec per file writes and reads them.
 
+pub mod datagram;
+pub mod engineio;
 pub mod json_v1;
 pub mod packet;
 pub mod payload;
+pub mod remote_call;
+pub mod socketio;
+pub mod tunnel_format;
 pub mod websocket;

@@ -22,6 +22,15 @@ impl Server {
     /// # Errors
     /// Where it cannot be started or ends before it listens.
     pub(crate) fn start(machine: &Machine) -> Result<Self> {
+        Self::start_with(machine, &[])
+    }
+
+    /// Starts the dev build with embedded defaults but for these environment
+    /// variables.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub(crate) fn start_with(machine: &Machine, settings: &[(&str, &str)]) -> Result<Self> {
         let mut command = machine.command(machine.server());
         // Settings in our own environment are somebody's, not the tests'.
         for (name, _) in env::vars_os() {
@@ -30,6 +39,7 @@ impl Server {
             }
         }
         let mut child = command
+            .envs(settings.iter().copied())
             .env("TURNTABLE_SERVER__LISTEN", "127.0.0.1:0")
             .env("TURNTABLE_MANAGEMENT__LISTEN", "127.0.0.1:0")
             .stdin(Stdio::null())

@@ -11,6 +11,7 @@ use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, Result, bail};
 
+use crate::autobahn;
 use crate::licence;
 use crate::machine::Machine;
 use crate::process;
@@ -30,7 +31,7 @@ pub(crate) struct Step {
 pub(crate) struct Report {
     pub(crate) tally: Tally,
     /// Something that the reader must know although nothing failed.
-    pub(crate) note: Option<&'static str>,
+    pub(crate) note: Option<String>,
 }
 
 /// Where `npm run build:types` leaves what it makes.
@@ -169,6 +170,12 @@ pub(crate) const STEPS: &[Step] = &[
         run: live_tests,
     },
     Step {
+        name: "autobahn",
+        about: "RFC 6455: the Autobahn suite against the server (needs Python 2.7)",
+        needs: &["build"],
+        run: autobahn::run,
+    },
+    Step {
         name: "browser",
         about: "the pages in headless Chromium, against the server",
         needs: &["node", "build", "chromium"],
@@ -242,7 +249,8 @@ fn licences(machine: &Machine) -> Result<Report> {
         tally: Tally::ONE_PASSED,
         note: Some(
             "BANS WERE NOT CHECKED: cargo-deny is not installed (cargo install cargo-deny \
-             --locked); licences were checked against deny.toml without it",
+             --locked); licences were checked against deny.toml without it"
+                .to_owned(),
         ),
     })
 }

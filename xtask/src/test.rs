@@ -103,7 +103,7 @@ fn perform(step: &Step, machine: &Machine, before: &[Outcome]) -> Outcome {
             )),
         ),
         None => match (step.run)(machine) {
-            Ok(Report { tally, note }) => (tally, note.map(str::to_owned)),
+            Ok(Report { tally, note }) => (tally, note),
             Err(error) => (Tally::ONE_FAILED, Some(format!("{error:#}"))),
         },
     };

@@ -96,11 +96,7 @@ pub fn decode_parts(
         .and_then(|()| named(name))
         .and_then(|command| {
             known.command = Some(command);
-            // The hash that the parts would stand in is a level, too.
-            let depth_max = limits.depth_max.saturating_sub(1);
-            if data.is_some_and(|data| !is_within_depth(data.get(), depth_max)) {
-                return Err(too_deep(limits));
-            }
+            data.map_or(Ok(()), |data| check_depth(data, limits))?;
             interpret(command, data, known.id.is_some())
         });
     known.message(read)
@@ -193,6 +189,16 @@ fn read(text: &str, limits: &DecodeLimits, known: &mut Known) -> Result<ClientPa
     interpret(command, data, known.id.is_some())
 }
 
+/// Refuses a part of a message that is nested too deep. The hash that the part
+/// stands in is a level, too.
+pub(in crate::wire) fn check_depth(part: &RawValue, limits: &DecodeLimits) -> Result<(), Fault> {
+    if is_within_depth(part.get(), limits.depth_max.saturating_sub(1)) {
+        Ok(())
+    } else {
+        Err(too_deep(limits))
+    }
+}
+
 fn too_deep(limits: &DecodeLimits) -> Fault {
     let mut fault = Fault::new(
         ErrorCode::TooLarge,
@@ -239,7 +245,7 @@ fn not_a_message(text: &str, error: &serde_json::Error) -> Fault {
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
 /// The `id`, at most 64 bytes of a string's content or of a number's digits.
-fn request_id(value: Option<&RawValue>) -> Result<Option<RequestId>, Fault> {
+pub(in crate::wire) fn request_id(value: Option<&RawValue>) -> Result<Option<RequestId>, Fault> {
     const WRONG: &str = "id has to be a string or a number of at most 64 bytes";
     let Some(value) = value else {
         return Ok(None);
@@ -273,7 +279,7 @@ fn named(name: &str) -> Result<&'static Command, Fault> {
 }
 
 /// Whether the JSON text is nested at most `depth_max` deep.
-fn is_within_depth(text: &str, depth_max: usize) -> bool {
+pub(in crate::wire) fn is_within_depth(text: &str, depth_max: usize) -> bool {
     // Each level takes a bracket at either end.
     if text.len() / 2 <= depth_max {
         return true;

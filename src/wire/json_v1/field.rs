@@ -19,14 +19,14 @@ use crate::wire::payload::Payload;
 
 /// What is wrong with a message, before it is known which message it is.
 #[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) code: ErrorCode,
-    pub(super) message: Cow<'static, str>,
-    pub(super) details: Vec<(&'static str, u64)>,
+pub(in crate::wire) struct Fault {
+    pub(in crate::wire) code: ErrorCode,
+    pub(in crate::wire) message: Cow<'static, str>,
+    pub(in crate::wire) details: Vec<(&'static str, u64)>,
 }
 
 impl Fault {
-    pub(super) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(in crate::wire) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             code,
             message: message.into(),
@@ -34,7 +34,7 @@ impl Fault {
         }
     }
 
-    pub(super) fn shape(message: impl Into<Cow<'static, str>>) -> Self {
+    pub(in crate::wire) fn shape(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::BadMessage, message)
     }
 
@@ -43,7 +43,7 @@ impl Fault {
     }
 
     /// The same fault, of one element of a list.
-    pub(super) fn at(mut self, index: u64) -> Self {
+    pub(in crate::wire) fn at(mut self, index: u64) -> Self {
         self.details.push(("index", index));
         self
     }
@@ -51,7 +51,7 @@ impl Fault {
 
 /// What a value is, by its first byte; its text is known to be valid JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::wire) enum Kind {
     Null,
     Boolean,
     Number,
@@ -60,7 +60,7 @@ pub(super) enum Kind {
     Hash,
 }
 
-pub(super) fn kind(value: &RawValue) -> Kind {
+pub(in crate::wire) fn kind(value: &RawValue) -> Kind {
     match value.get().as_bytes().first() {
         Some(b'"') => Kind::Text,
         Some(b'{') => Kind::Hash,
@@ -73,15 +73,18 @@ pub(super) fn kind(value: &RawValue) -> Kind {
 
 /// The values of the fields asked for; what else the hash has is ignored.
 #[derive(Debug)]
-pub(super) struct Fields<'a, const N: usize> {
-    pub(super) values: [Option<&'a RawValue>; N],
+pub(in crate::wire) struct Fields<'a, const N: usize> {
+    pub(in crate::wire) values: [Option<&'a RawValue>; N],
     /// A field that stands in the hash more than once.
-    pub(super) repeated: Option<&'static str>,
+    pub(in crate::wire) repeated: Option<&'static str>,
 }
 
 impl<'a, const N: usize> Fields<'a, N> {
     /// Reads `text`, which has to be a hash and nothing behind it.
-    pub(super) fn read(text: &'a str, names: [&'static str; N]) -> serde_json::Result<Self> {
+    pub(in crate::wire) fn read(
+        text: &'a str,
+        names: [&'static str; N],
+    ) -> serde_json::Result<Self> {
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let fields = FieldsVisitor { names }.deserialize(&mut deserializer)?;
         deserializer.end()?;
@@ -90,7 +93,7 @@ impl<'a, const N: usize> Fields<'a, N> {
 }
 
 /// The fields of `value`; `what` names it in the error.
-pub(super) fn fields<'a, const N: usize>(
+pub(in crate::wire) fn fields<'a, const N: usize>(
     value: &'a RawValue,
     what: &str,
     names: [&'static str; N],
@@ -175,7 +178,7 @@ impl Visitor<'_> for NameVisitor<'_> {
 }
 
 /// Calls `take` with each element of the list `value` until one is at fault.
-pub(super) fn each<'a>(
+pub(in crate::wire) fn each<'a>(
     value: &'a RawValue,
     what: &str,
     take: impl FnMut(u64, &'a RawValue) -> Result<(), Fault>,
@@ -289,12 +292,15 @@ where
 }
 
 /// A field that has to be there.
-pub(super) fn required<'a>(value: Option<&'a RawValue>, name: &str) -> Result<&'a RawValue, Fault> {
+pub(in crate::wire) fn required<'a>(
+    value: Option<&'a RawValue>,
+    name: &str,
+) -> Result<&'a RawValue, Fault> {
     value.ok_or_else(|| Fault::shape(format!("{name} is missing")))
 }
 
 /// A string; borrowed where it is written without escapes.
-pub(super) fn text<'a>(value: &'a RawValue, name: &str) -> Result<Cow<'a, str>, Fault> {
+pub(in crate::wire) fn text<'a>(value: &'a RawValue, name: &str) -> Result<Cow<'a, str>, Fault> {
     let json = value.get();
     let between = json
         .strip_prefix('"')
@@ -335,7 +341,7 @@ pub(super) fn number(value: &RawValue, name: &str) -> Result<f64, Fault> {
 }
 
 /// `true` or `false`.
-pub(super) fn boolean(value: &RawValue, name: &str) -> Result<bool, Fault> {
+pub(in crate::wire) fn boolean(value: &RawValue, name: &str) -> Result<bool, Fault> {
     match value.get() {
         "true" => Ok(true),
         "false" => Ok(false),
@@ -344,7 +350,7 @@ pub(super) fn boolean(value: &RawValue, name: &str) -> Result<bool, Fault> {
 }
 
 /// Any value, kept as its text.
-pub(super) fn opaque(value: &RawValue) -> Payload {
+pub(in crate::wire) fn opaque(value: &RawValue) -> Payload {
     Payload::from_json(value.get())
 }
 

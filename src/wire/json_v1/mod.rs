@@ -8,9 +8,11 @@
 mod command;
 mod decode;
 mod encode;
-mod field;
+pub(in crate::wire) mod field;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::wire) use decode::is_within_depth;
 pub use decode::{DecodeError, DecodeLimits, MessageParts, decode, decode_parts, split};
+pub(super) use decode::{check_depth, request_id};
 pub use encode::{USERCHANGE_HEAD, USERCHANGE_TAIL, encode, presence_fragment, presence_key};

@@ -1,0 +1,62 @@
+//! Errors as HTTP answers: a fitting status, and `{"error": {...}}`.
+
+use actix_http::StatusCode;
+
+use crate::reason::ErrorCode;
+use crate::wire::packet::ErrorBody;
+
+/// The status of an error code.
+#[must_use]
+pub const fn status(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::BadJson
+        | ErrorCode::BadMessage
+        | ErrorCode::UnknownCommand
+        | ErrorCode::InvalidId
+        | ErrorCode::InvalidAction => StatusCode::BAD_REQUEST,
+        ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
+        ErrorCode::NotIdentified | ErrorCode::Forbidden | ErrorCode::NotMember => {
+            StatusCode::FORBIDDEN
+        }
+        ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::RoomFull => StatusCode::CONFLICT,
+        ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::TooMany | ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorCode::SessionExpired => StatusCode::GONE,
+        ErrorCode::ServiceDown | ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The body of an answer.
+#[must_use]
+pub fn body(error: &ErrorBody) -> serde_json::Value {
+    let mut inner = serde_json::json!({"code": error.code.name(), "message": error.message});
+    if let (false, Some(inner)) = (error.details.is_empty(), inner.as_object_mut()) {
+        let details = error
+            .details
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()));
+        inner.insert(
+            "details".to_owned(),
+            details.collect::<serde_json::Map<_, _>>().into(),
+        );
+    }
+    serde_json::json!({"error": inner})
+}
+
+/// A whole answer as bytes, for a socket that left the HTTP server. `headers`
+/// are lines, each with its end.
+#[must_use]
+pub fn answer(error: &ErrorBody, headers: &str) -> Vec<u8> {
+    let body = body(error).to_string();
+    format!(
+        "HTTP/1.1 {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{headers}\
+         Connection: close\r\n\r\n{body}",
+        status(error.code),
+        body.len()
+    )
+    .into_bytes()
+}

@@ -1,0 +1,73 @@
+//! A socket that can be taken away from the HTTP server.
+//!
+//! The answer of a tunnel lasts, and in the HTTP server each would keep two
+//! buffers and a task. So what accepts connections wraps their sockets, and a
+//! handler takes the socket of its request; for the server the connection has
+//! ended then.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use actix_rt::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A socket, until it is taken.
+#[derive(Debug, Clone)]
+pub struct Takeable(Rc<RefCell<Option<TcpStream>>>);
+
+impl Takeable {
+    /// Wraps a socket.
+    #[must_use]
+    pub fn new(stream: TcpStream) -> Self {
+        Self(Rc::new(RefCell::new(Some(stream))))
+    }
+
+    /// Takes the socket, once.
+    #[must_use]
+    pub fn take(&self) -> Option<TcpStream> {
+        self.0.borrow_mut().take()
+    }
+
+    fn with<T>(
+        &self,
+        poll: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>,
+        gone: T,
+    ) -> Poll<io::Result<T>> {
+        match self.0.borrow_mut().as_mut() {
+            Some(stream) => poll(Pin::new(stream)),
+            None => Poll::Ready(Ok(gone)),
+        }
+    }
+}
+
+impl AsyncRead for Takeable {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.with(|stream| stream.poll_read(cx, buffer), ())
+    }
+}
+
+impl AsyncWrite for Takeable {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        // What the server would answer is nobody's then.
+        self.with(|stream| stream.poll_write(cx, bytes), bytes.len())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|stream| stream.poll_flush(cx), ())
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|stream| stream.poll_shutdown(cx), ())
+    }
+}

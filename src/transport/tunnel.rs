@@ -1,0 +1,414 @@
+//! The tunnel door (seed 001): a request whose answer goes on, and another way
+//! for what its client sends.
+//!
+//! ```text
+//! GET /tunnel       -> origin, format, tunnel, census -> Attach -> gateway
+//!                      403     400     404/410  503
+//! POST /tunnel/send -> datagrams -> Submit, one gateway after the other
+//! ```
+
+use actix_http::header::HeaderMap;
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use tokio::sync::oneshot;
+
+use crate::gateway::lifecycle::Since;
+use crate::gateway::peers::Place;
+use crate::gateway::submit::{Submit, Whisper};
+use crate::gateway::tunnel::{Attach, Claim, Purpose, Refusal};
+use crate::id::{MessageId, SessionId, UserId};
+use crate::reason::ErrorCode;
+use crate::transport::entrance::{self, Cors, Entrance};
+use crate::transport::fault;
+use crate::transport::takeable::Takeable;
+use crate::wire::datagram::{self, BatchLimits, Interest, InterestPath, Sent, SentTo};
+use crate::wire::json_v1;
+use crate::wire::packet::{ClientMessage, ClientPacket, ErrorBody, JoinChannel};
+use crate::wire::payload::Payload;
+use crate::wire::tunnel_format::{Format, is_callback};
+
+/// What `GET /tunnel` may ask for; what else is asked for is ignored.
+#[derive(Debug, Deserialize)]
+struct Query {
+    new: Option<String>,
+    id: Option<String>,
+    format: Option<String>,
+    after: Option<String>,
+    received: Option<String>,
+    user: Option<String>,
+    credentials: Option<String>,
+    callback: Option<String>,
+}
+
+/// A request that may become a tunnel.
+struct Asked {
+    id: SessionId,
+    format: u8,
+    callback: Option<Box<str>>,
+    purpose: Purpose,
+}
+
+/// `GET /tunnel`
+pub async fn open(request: HttpRequest, entrance: Entrance) -> HttpResponse {
+    let cors = match entrance.cors(request.headers()) {
+        Ok(cors) => cors,
+        Err(error) => return entrance::refuse(&error, &Cors::default()),
+    };
+    match *request.method() {
+        Method::GET => {}
+        Method::OPTIONS => return entrance::preflight("GET", &cors),
+        _ => return entrance::wrong_method("GET", &cors),
+    }
+    match attach(&request, &entrance, &cors) {
+        // The answer is the gateway's to write; this one goes nowhere.
+        Ok(()) => HttpResponse::Ok().force_close().finish(),
+        Err(error) => entrance::refuse(&error, &cors),
+    }
+}
+
+fn attach(request: &HttpRequest, entrance: &Entrance, cors: &Cors) -> Result<(), ErrorBody> {
+    let asked = asked(request, entrance)?;
+    let gateway = match asked.purpose {
+        Purpose::New(_) => &entrance.gateway,
+        Purpose::Back(_) => entrance.locate(asked.id).ok_or_else(expired)?.1,
+    };
+    let format = entrance
+        .context
+        .dialects
+        .format(asked.format)
+        .ok_or_else(|| ErrorBody::new(ErrorCode::Internal, "no format"))?;
+    let head = head(format, asked.id, cors);
+    let address = entrance.enter(request)?;
+    let stream = request
+        .conn_data::<Takeable>()
+        .and_then(Takeable::take)
+        .and_then(|stream| stream.into_std().ok());
+    let Some(stream) = stream else {
+        entrance.context.census.leave(address);
+        return Err(ErrorBody::new(
+            ErrorCode::Internal,
+            "this connection cannot become a tunnel",
+        ));
+    };
+    gateway.do_send(Attach {
+        stream,
+        address,
+        id: asked.id,
+        format: asked.format,
+        callback: asked.callback,
+        head,
+        refusal: Refusal {
+            headers: cors.lines().into(),
+            write: fault::answer,
+        },
+        purpose: asked.purpose,
+    });
+    Ok(())
+}
+
+fn wrong(message: impl Into<Box<str>>) -> ErrorBody {
+    ErrorBody::new(ErrorCode::BadMessage, message)
+}
+
+fn expired() -> ErrorBody {
+    ErrorBody::new(
+        ErrorCode::SessionExpired,
+        "there is no such tunnel any more; open a new one and identify again",
+    )
+}
+
+fn tunnel_id(text: &str) -> Result<SessionId, ErrorBody> {
+    SessionId::parse(text).map_err(|_| {
+        ErrorBody::new(
+            ErrorCode::NotFound,
+            "a tunnel's id is the 22 characters that its header told",
+        )
+    })
+}
+
+fn asked(request: &HttpRequest, entrance: &Entrance) -> Result<Asked, ErrorBody> {
+    let query = web::Query::<Query>::from_query(request.query_string())
+        .map_err(|_| wrong("the query cannot be read; each parameter stands once"))?
+        .into_inner();
+    let (format, known) = format(&query, &entrance.context.dialects.formats)?;
+    let callback = match (&query.callback, known.needs_callback()) {
+        (Some(name), true) if is_callback(name) => Some(name.as_str().into()),
+        (_, false) => None,
+        _ => {
+            return Err(wrong(
+                "callback has to be the name of a function: letters, digits, _ and $, \
+                 joined by dots, at most 64 bytes",
+            ));
+        }
+    };
+    let is_new = match query.new.as_deref() {
+        None | Some("0" | "false") => false,
+        Some("1" | "true" | "") => true,
+        Some(_) => return Err(wrong("new is 1 for a new tunnel, and else left out")),
+    };
+    let (id, purpose) = match (is_new, &query.id) {
+        (true, Some(_)) => {
+            return Err(wrong(
+                "new=1 opens a tunnel and id=T comes back to one; not both",
+            ));
+        }
+        (false, None) => return Err(wrong("say new=1 for a new tunnel, or id=T to come back")),
+        (true, None) => {
+            let id = SessionId::random()
+                .ok_or_else(|| ErrorBody::new(ErrorCode::Internal, "no randomness"))?;
+            (id, Purpose::New(claim(&query, entrance)?))
+        }
+        (false, Some(id)) => (
+            tunnel_id(id)?,
+            Purpose::Back(since(&query, request.headers())?),
+        ),
+    };
+    Ok(Asked {
+        id,
+        format,
+        callback,
+        purpose,
+    })
+}
+
+fn format<'f>(query: &Query, formats: &'f [Format]) -> Result<(u8, &'f Format), ErrorBody> {
+    let name = query.format.as_deref();
+    let found = (0..)
+        .zip(formats)
+        .find(|(_, format)| Some(format.name()) == name);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = formats.iter().map(Format::name).collect();
+        wrong(format!("format is one of {}", names.join(", ")))
+    })
+}
+
+fn claim(query: &Query, entrance: &Entrance) -> Result<Option<Claim>, ErrorBody> {
+    let Some(user) = &query.user else {
+        return if entrance.context.portal.trusts_claims() {
+            Ok(None)
+        } else {
+            Err(ErrorBody::new(
+                ErrorCode::Unauthorized,
+                "say who you are with user and credentials",
+            ))
+        };
+    };
+    let user = UserId::parse(user)
+        .map_err(|error| ErrorBody::new(ErrorCode::InvalidId, format!("user: {error}")))?;
+    let credentials = match &query.credentials {
+        None => None,
+        Some(text) => {
+            let hash: &serde_json::value::RawValue = serde_json::from_str(text)
+                .ok()
+                .filter(|hash: &&serde_json::value::RawValue| hash.get().starts_with('{'))
+                .ok_or_else(|| wrong("credentials has to be a JSON hash"))?;
+            Some(Payload::from_json(hash.get()))
+        }
+    };
+    Ok(Some(Claim { user, credentials }))
+}
+
+fn since(query: &Query, headers: &HeaderMap) -> Result<Since, ErrorBody> {
+    if let Some(received) = &query.received {
+        return received
+            .parse()
+            .map(Since::TunnelCount)
+            .map_err(|_| wrong("received is how many messages of the session have come"));
+    }
+    let last = headers.get("Last-Event-ID").and_then(|id| id.to_str().ok());
+    match query.after.as_deref().or(last).filter(|id| !id.is_empty()) {
+        None => Ok(Since::Kept),
+        Some(id) => MessageId::from_string(id)
+            .map(Since::Datagram)
+            .map_err(|_| {
+                wrong("after (or Last-Event-ID) is the id of the last datagram that came")
+            }),
+    }
+}
+
+/// The head of the answer: nothing on the way may keep or hold back any of it.
+fn head(format: &Format, id: SessionId, cors: &Cors) -> Vec<u8> {
+    let mut head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nCache-Control: no-store, no-transform\r\n\
+         X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\nTurntable-Tunnel: {}\r\n",
+        format.content_type(),
+        id.secret()
+    );
+    if format.content_type().starts_with("text/html") {
+        // A page of scripts that the templates wrote, for pages of this host.
+        head.push_str(
+            "Content-Security-Policy: default-src 'none'; script-src 'unsafe-inline'; \
+             frame-ancestors 'self'\r\n",
+        );
+    }
+    head.push_str(&cors.lines());
+    head.push_str("Connection: close\r\n\r\n");
+    head.into_bytes()
+}
+
+/// `POST /tunnel/send` and `GET /tunnel/send?d=`
+pub async fn send(request: HttpRequest, body: web::Payload, entrance: Entrance) -> HttpResponse {
+    let cors = match entrance.cors(request.headers()) {
+        Ok(cors) => cors,
+        Err(error) => return entrance::refuse(&error, &Cors::default()),
+    };
+    let text = match *request.method() {
+        Method::OPTIONS => return entrance::preflight("GET, POST", &cors),
+        Method::GET => from_query(&request),
+        Method::POST => match entrance::wrong_type(request.headers(), &cors) {
+            None => entrance.body(body).await,
+            Some(answer) => return answer,
+        },
+        _ => return entrance::wrong_method("GET, POST", &cors),
+    };
+    let limits = BatchLimits {
+        batch_max: entrance.context.settings.tunnel.batch_max,
+        message: json_v1::DecodeLimits {
+            depth_max: entrance.context.settings.session.depth_max,
+        },
+    };
+    let batch = match text.and_then(|text| datagram::decode(&text, &limits)) {
+        Ok(batch) => batch,
+        Err(error) => return entrance::refuse(&error, &cors),
+    };
+    let own = entrance::session_of(request.headers());
+    let mut results = Vec::with_capacity(batch.entries.len());
+    for entry in batch.entries {
+        let result = match entry {
+            Ok(sent) => submit(sent, own.as_deref(), &entrance).await,
+            Err(error) => Err(error.body),
+        };
+        results.push(result);
+    }
+    if !batch.is_array
+        && let Some(Err(error)) = results.first()
+    {
+        return entrance::refuse(error, &cors);
+    }
+    let mut told = results.iter().map(|result| match result {
+        Ok(()) => serde_json::json!({"ok": true}),
+        Err(error) => fault::body(error),
+    });
+    let mut answer = entrance::prepare(HttpResponse::Ok(), &cors);
+    if batch.is_array {
+        answer.json(told.collect::<Vec<_>>())
+    } else {
+        answer.json(told.next())
+    }
+}
+
+fn from_query(request: &HttpRequest) -> Result<String, ErrorBody> {
+    #[derive(Deserialize)]
+    struct Datagrams {
+        d: String,
+    }
+    web::Query::<Datagrams>::from_query(request.query_string())
+        .map(|query| query.into_inner().d)
+        .map_err(|_| wrong("d has to be a datagram, or a list of them, as JSON"))
+}
+
+/// Carries out one datagram.
+async fn submit(sent: Sent, own: Option<&str>, entrance: &Entrance) -> Result<(), ErrorBody> {
+    if own.is_some_and(|own| own != sent.tunnel.secret()) {
+        return Err(foreign(
+            "this tunnel is not the session that the request names",
+        ));
+    }
+    let (place, gateway) = entrance.locate(sent.tunnel).ok_or_else(expired)?;
+    let alone = |packet| Ok(ClientMessage { id: None, packet });
+    let commands = match sent.to {
+        SentTo::Server(message) => vec![Ok(*message)],
+        SentTo::Channel { channel, data } => vec![alone(ClientPacket::Publish { channel, data })],
+        SentTo::Interest { add, remove } => interest(&sent.tunnel, add, remove)?
+            .into_iter()
+            .map(alone)
+            .collect(),
+        SentTo::Tunnel { tunnel, data } => {
+            if !matches!(place, Place::Session(_)) {
+                return Err(ErrorBody::new(
+                    ErrorCode::NotIdentified,
+                    "say who you are first, with idme",
+                ));
+            }
+            let (place, gateway) = entrance.locate(tunnel).ok_or_else(expired)?;
+            let (taken, is_taken) = oneshot::channel();
+            gateway.do_send(Whisper { place, data, taken });
+            return await_taken(is_taken).await;
+        }
+    };
+    let (taken, is_taken) = oneshot::channel();
+    gateway.do_send(Submit {
+        place,
+        commands,
+        taken,
+    });
+    await_taken(is_taken).await
+}
+
+async fn await_taken(is_taken: oneshot::Receiver<bool>) -> Result<(), ErrorBody> {
+    match is_taken.await {
+        Ok(true) => Ok(()),
+        _ => Err(expired()),
+    }
+}
+
+fn foreign(message: &str) -> ErrorBody {
+    ErrorBody::new(ErrorCode::Forbidden, message)
+}
+
+/// The commands that a registration of interest stands for.
+fn interest(
+    tunnel: &SessionId,
+    add: Vec<Interest>,
+    remove: Vec<Interest>,
+) -> Result<Vec<ClientPacket>, ErrorBody> {
+    let mut packets = Vec::with_capacity(add.len() + remove.len());
+    let added = add.into_iter().map(|interest| (interest, true));
+    let removed = remove.into_iter().map(|interest| (interest, false));
+    for (Interest { path, subpaths }, is_added) in added.chain(removed) {
+        match path {
+            InterestPath::Channel(channel) if is_added => {
+                packets.push(ClientPacket::JoinChannel(JoinChannel {
+                    channel,
+                    subpaths,
+                    since: None,
+                    history: None,
+                }));
+            }
+            InterestPath::Channel(channel) => packets.push(ClientPacket::LeaveChannel(channel)),
+            // A tunnel hears what is for itself, whether it asks or not.
+            InterestPath::Tunnel(other) if other == *tunnel => {}
+            InterestPath::Tunnel(_) => return Err(foreign("this is the path of another tunnel")),
+            InterestPath::User(_) => {
+                return Err(foreign(
+                    "what is for a user comes to that user's own tunnels, without being asked for",
+                ));
+            }
+        }
+    }
+    Ok(packets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_forbids_to_keep_or_hold_back() {
+        let formats = crate::wire::tunnel_format::built_in();
+        let sse = formats.iter().find(|format| format.name() == "sse");
+        let head = sse.map(|sse| head(sse, SessionId::from_bits([0; 16]), &Cors::default()));
+        let head = String::from_utf8(head.unwrap_or_default()).unwrap_or_default();
+        for line in [
+            "Content-Type: text/event-stream",
+            "Cache-Control: no-store, no-transform",
+            "X-Accel-Buffering: no",
+            "X-Content-Type-Options: nosniff",
+            "Turntable-Tunnel: AAAAAAAAAAAAAAAAAAAAAA",
+        ] {
+            assert!(head.contains(line), "{line}");
+        }
+        assert!(head.ends_with("\r\n\r\n"));
+    }
+}
