@@ -31,6 +31,16 @@ const DOWN_FIRST = 64;
 /** The client's commands by name. @type {ReadonlyMap<string, number>} */
 const NUMBERS = new Map(UP.map((name, index) => [name, index + 1]));
 
+/**
+ * The command that a number stands for.
+ * @param {"in" | "out"} direction as a client sees it
+ * @param {number} number
+ * @returns {string | undefined}
+ */
+export function nameOf(direction, number) {
+  return direction === "in" ? DOWN[number - DOWN_FIRST] : UP[number - 1];
+}
+
 /** @typedef {{encode: (message: any) => Uint8Array<ArrayBuffer>, decode: (bytes: ArrayBuffer) => any}} Coder */
 
 /** @type {Promise<Coder> | undefined} */
