@@ -10,6 +10,13 @@ import type { Door } from "./door.js";
 /** @import { Door } from "./door.js" */
 /** @import { Codec } from "../../vendor/msgpack/index.mjs" */
 export declare const SUBPROTOCOL = "turntable.v2.msgpack";
+/**
+ * The command that a number stands for.
+ * @param {"in" | "out"} direction as a client sees it
+ * @param {number} number
+ * @returns {string | undefined}
+ */
+export declare function nameOf(direction: "in" | "out", number: number): string | undefined;
 export type Coder = {
     encode: (message: any) => Uint8Array<ArrayBuffer>;
     decode: (bytes: ArrayBuffer) => any;
