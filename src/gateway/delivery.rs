@@ -331,7 +331,7 @@ impl Gateway {
         changed.sort_unstable();
         changed.dedup();
         let mut frame = self.watches.frame(&changed);
-        if held.datagrams.is_some() {
+        if held.datagrams().is_some() {
             // Its client asks for what it missed by the ids of datagrams.
             frame = frame.alone();
         }

@@ -5,9 +5,9 @@
 
 use std::collections::VecDeque;
 
-use crate::gateway::poll::PollLine;
+use crate::gateway::poll::{Answered, PollLine};
 use crate::gateway::tunnel::TunnelLine;
-use crate::id::SessionId;
+use crate::id::{MessageId, SessionId};
 use crate::wire::json_v1::DecodeError;
 use crate::wire::packet::ClientMessage;
 
@@ -35,6 +35,16 @@ pub enum DoorKind {
     Tunnel(TunnelLine),
     /// A poll.
     Poll(PollLine),
+}
+
+/// What a session that came over such a door keeps, with or without a line.
+#[derive(Debug, Default)]
+pub struct DoorMemory {
+    /// The unnumbered datagrams that went out on its tunnel, and how many
+    /// numbered ones went before each; `None` where it has no tunnel.
+    pub datagrams: Option<VecDeque<(MessageId, u64)>>,
+    /// The last numbered request of a poll, while it has no line.
+    pub answered: Option<Answered>,
 }
 
 impl DoorLine {

@@ -178,7 +178,7 @@ impl Gateway {
         let census = &self.context.census;
         census.enter(poll.address, max, per_address_max).ok()?;
         let kept = PollLine {
-            answered: held.answered.take().map(|answered| *answered),
+            answered: held.memory.as_mut().and_then(|m| m.answered.take()),
             ..PollLine::default()
         };
         let slot = self.new_poll(poll.id, poll.address, kept)?;
@@ -402,7 +402,7 @@ impl Gateway {
     pub(super) fn keep_answered(&mut self, slot: u32, session: u32) {
         let answered = self.poll(slot).and_then(|poll| poll.answered.take());
         if let (Some(answered), Some(held)) = (answered, self.sessions.at_mut(session)) {
-            held.answered = Some(Box::new(answered));
+            held.memory.get_or_insert_default().answered = Some(answered);
         }
     }
 }

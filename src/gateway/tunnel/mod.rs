@@ -181,7 +181,7 @@ impl Held {
     /// `begun` more.
     pub(super) fn note_datagram(&mut self, message: &WrittenMessage, begun: u64) {
         let number = self.outbox.sent() + begun;
-        if let Some(datagrams) = &mut self.datagrams {
+        if let Some(datagrams) = self.memory.as_mut().and_then(|m| m.datagrams.as_mut()) {
             if datagrams.len() == DATAGRAMS_MAX {
                 datagrams.pop_front();
             }
@@ -315,7 +315,9 @@ impl Gateway {
             // A tunnel's session may go on over another door.
             if let Some(held) = session.and_then(|session| self.sessions.at_mut(session)) {
                 held.is_read_alone = false;
-                held.datagrams = None;
+                if let Some(memory) = &mut held.memory {
+                    memory.datagrams = None;
+                }
             }
             return;
         };
@@ -325,7 +327,8 @@ impl Gateway {
         let before = std::mem::take(&mut tunnel.datagrams);
         if let Some(held) = session.and_then(|session| self.sessions.at_mut(session)) {
             held.is_read_alone = is_personal == Some(true);
-            let datagrams = held.datagrams.get_or_insert_default();
+            let memory = held.memory.get_or_insert_default();
+            let datagrams = memory.datagrams.get_or_insert_default();
             datagrams.extend(before.into_iter().map(|id| (id, 0)));
         }
         self.dirty.push(slot);
