@@ -69,3 +69,39 @@ scene("what only the poll has is shown with the poll alone", async ({ open }) =>
   const [wide, shown] = await mel.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
   assert.ok(wide <= shown, `${wide} pixels of page on ${shown} of screen`);
 });
+
+/** Connects with `keep` in a page; tells what became of the session. */
+async function kept(page, door) {
+  return page.evaluate(async (door) => {
+    const { connect } = await import("/turntable.js");
+    const tt = connect(undefined, { user: "1:900", keep: true, doors: [door] });
+    const how = [];
+    for (const event of ["resumed", "reset"]) tt.on(event, () => how.push(event));
+    await tt.ready;
+    await tt.request("lookup", []);
+    window.kept = tt;
+    return { how, session: tt.session };
+  }, door);
+}
+
+for (const door of ["websocket", "tunnel", "longpoll", "poll"]) {
+  scene(`a kept session goes on after a reload by ${door}, and a duplicated tab begins its own`, async ({ open }) => {
+    const mel = await open("/", { user: "1:100" });
+    const first = await kept(mel.page, door);
+    assert.deepEqual(first.how, []);
+    await mel.page.reload();
+    const second = await kept(mel.page, door);
+    assert.deepEqual(second, { how: ["resumed"], session: first.session });
+    await mel.page.waitForTimeout(300);
+    const [copy] = await Promise.all([mel.page.waitForEvent("popup"), mel.page.evaluate(() => void window.open(location.href))]);
+    await copy.waitForLoadState();
+    assert.ok(await copy.evaluate(() => Object.keys(sessionStorage).some((key) => key.startsWith("turntable "))));
+    const other = await kept(copy, door);
+    assert.notEqual(other.session, first.session);
+    const still = await mel.page.evaluate(async () => {
+      await window.kept.request("lookup", []);
+      return [window.kept.state, window.kept.session];
+    });
+    assert.deepEqual(still, ["online", first.session]);
+  });
+}

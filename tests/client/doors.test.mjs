@@ -259,6 +259,21 @@ test("poll: an idle client asks for nothing; with a heartbeat each period once, 
   assert.equal(count(), idle + 3);
 });
 
+test("poll: actions are not waited for, and one that is refused is told to its room", async (t) => {
+  const server = await fake(t);
+  const tt = client(t, server, { doors: ["poll"] });
+  const room = await tt.join("C");
+  const refused = room.once("refused");
+  room.act({ step: 1 });
+  await tt.request("lookup", []);
+  const [game] = server.session.commands.filter(({ command }) => command === "game");
+  assert.deepEqual([game.id, game.data.actions[0].data], [undefined, { step: 1 }]);
+  server.session.send("error", { code: "invalid_action", message: "no", command: "game" });
+  await tt.request("lookup", []);
+  const { error, data } = await refused;
+  assert.deepEqual([error.code, data], ["invalid_action", [{ step: 1 }]]);
+});
+
 test("poll: functions provided are called, and their results are answers", async (t) => {
   const server = await fake(t);
   const tt = client(t, server, { doors: ["poll"] });
