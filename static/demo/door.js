@@ -12,10 +12,10 @@ import { link } from "./identity.js";
  */
 export const WAYS = {
   auto: { label: "the best that works", options: {} },
-  websocket: { label: "WebSocket, v1 (JSON)", options: { doors: ["websocket"], wire: "v1" } },
-  "websocket-v2": { label: "WebSocket, v2 (MessagePack)", options: { doors: ["websocket"], wire: "v2" } },
-  sse: { label: "tunnel (server-sent events)", options: { doors: ["tunnel"] } },
-  longpoll: { label: "tunnel (long poll)", options: { doors: ["longpoll"] } },
+  websocket: { label: "WebSocket v1 (JSON)", options: { doors: ["websocket"], wire: "v1" } },
+  "websocket-v2": { label: "WebSocket v2 (MessagePack)", options: { doors: ["websocket"], wire: "v2" } },
+  sse: { label: "SSE tunnel", options: { doors: ["tunnel"] } },
+  longpoll: { label: "long poll tunnel", options: { doors: ["longpoll"] } },
   // The pages show what others do, so they ask.
   poll: { label: "poll", options: { doors: ["poll"], poll: { heartbeat_ms: 1000 } } },
 };

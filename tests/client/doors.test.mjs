@@ -308,6 +308,17 @@ test("options that cannot be are refused at once", () => {
   assert.throws(() => connect("http://a", { doors: ["websocket"], WebSocket: undefined }), /none of the doors/);
 });
 
+test("a channel's messages without a place come once, by their ids", async (t) => {
+  const server = await fake(t);
+  const tt = client(t, server, { doors: ["poll"] });
+  const chat = await tt.channel("chat");
+  const seen = [];
+  chat.on("message", ({ data }) => seen.push(data));
+  for (const id of ["01A", "01B", "01A", "01B", "01C"]) server.session.send("message", { channel: "chat", id, data: id });
+  await tt.request("lookup", []);
+  assert.deepEqual(seen, ["01A", "01B", "01C"]);
+});
+
 test("an event stream is read however its bytes are cut", () => {
   const bytes = new TextEncoder().encode(':\r\n\r\nid: 1\nevent: open\ndata: {"a":\ndata: "é"}\n\nretry: 5\rdata:x\r\rdata\n\nevent: none\n\nid: 2\ndata: y\n\n');
   const whole = [
