@@ -252,7 +252,16 @@ impl Gateway {
         let session = self.connections.at(slot)?.session()?;
         self.keep_answered(slot, session);
         let connection = self.connections.at_mut(slot)?;
-        if let Some(held) = self.sessions.at_mut(session) {
+        let held = self.sessions.at_mut(session);
+        if held
+            .as_ref()
+            .is_some_and(|held| held.connection != Some(slot))
+        {
+            // It only stood in for the line that the session has not.
+            connection.phase = Phase::Closing;
+            return None;
+        }
+        if let Some(held) = held {
             let reader = Reader::of(&self.context.dialects, connection, None);
             connection.part(&mut held.outbox, &reader);
             held.connection = None;

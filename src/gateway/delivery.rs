@@ -440,6 +440,9 @@ impl Gateway {
         let Some(connection) = self.connections.at_mut(slot) else {
             return false;
         };
+        if connection.stream.is_none() {
+            return false;
+        }
         let session = connection.session();
         let mut held = session.and_then(|session| self.sessions.at_mut(session));
         let mut user = None;

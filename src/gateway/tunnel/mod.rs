@@ -246,12 +246,13 @@ impl Gateway {
         if self.context.peers.find(id).is_some() {
             return None;
         }
-        match self.context.peers.line(id)? {
-            Place::Line { worker, key } if worker == self.worker => {
-                self.connections.holds(key).then_some(key.slot)
-            }
-            _ => None,
-        }
+        let key = match self.context.peers.line(id)? {
+            Place::Line { worker, key } if worker == self.worker => key,
+            _ => return None,
+        };
+        let door = self.connections.at(key.slot)?.door.as_ref()?;
+        let is_tunnel = matches!(door.kind, DoorKind::Tunnel(_));
+        (is_tunnel && self.connections.holds(key)).then_some(key.slot)
     }
 
     /// Gives an unidentified tunnel its next attachment; the one before ends.
