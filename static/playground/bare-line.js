@@ -5,7 +5,8 @@
  * doors are those of turntable.js. (A program uses `connect` instead.)
  */
 
-import { doorsOf } from "../turntable/doors/choice.js";
+import { doorsOf, platformOf } from "../turntable/doors/choice.js";
+import { travelled } from "../turntable/doors/door.js";
 import { environment } from "../turntable/environment.js";
 import { socketUrl } from "../turntable/line.js";
 
@@ -46,7 +47,7 @@ export class BareLine {
    */
   open(url, { doors, wire }) {
     this.close();
-    const platform = { WebSocket: globalThis.WebSocket, EventSource: globalThis.EventSource, fetch: globalThis.fetch.bind(globalThis) };
+    const platform = platformOf();
     this.welcomed = false;
     this.greeted = false;
     this.samples = [];
@@ -95,9 +96,7 @@ export class BareLine {
         options.state("closed", `${code}${reason ? ` ${reason}` : ""}`);
       },
       traffic: (direction, kind, what, bytes) => {
-        if (!used()) return;
-        const text = typeof what === "string" ? what : what();
-        options.frame({ direction, kind, text, bytes: bytes ?? new TextEncoder().encode(text).length });
+        if (used()) options.frame({ direction, kind, ...travelled(what, bytes) });
       },
     };
   }

@@ -7,7 +7,8 @@
 import { Attributes } from "./attributes.js";
 import { Channels } from "./channel.js";
 import { Clock } from "./clock.js";
-import { DOORS, doorsOf } from "./doors/choice.js";
+import { DOORS, doorsOf, platformOf } from "./doors/choice.js";
+import { travelled } from "./doors/door.js";
 import { Emitter } from "./emitter.js";
 import { environment } from "./environment.js";
 import { TurntableError } from "./error.js";
@@ -80,23 +81,20 @@ export class Client extends Emitter {
     const env = environment(options.environment);
     const { reconnect = {}, timeout_ms = 10000, wire = "v1", keep = false } = options;
     const address = socketUrl(url);
-    const platform = {
-      WebSocket: options.WebSocket ?? globalThis.WebSocket,
-      EventSource: options.EventSource ?? globalThis.EventSource,
-      fetch: options.fetch ?? globalThis.fetch?.bind(globalThis),
-    };
+    const platform = platformOf(options);
     const doors = doorsOf({
       names: options.doors ?? DOORS,
       wire,
       // The requests of a session that is older than the page have numbers already.
-      poll: { heartbeat_ms: options.poll?.heartbeat_ms ?? 0, number: keep === false ? 0 : Math.floor(env.unix()) },
+      poll: { ...options.poll, number: keep === false ? 0 : Math.floor(env.unix()) },
       platform,
     });
     this.#user = options.user;
     this.#wire = wire;
     this.#clock_interval_ms = options.clock_interval_ms ?? 10000;
     if (keep !== false) {
-      this.#memory = new Memory({ name: `${keep === true ? "" : keep} ${options.user ?? ""}`, url: address, environment: env, ...options.memory });
+      const name = `${keep === true ? "" : keep} ${options.user ?? ""}`;
+      this.#memory = new Memory({ name, url: address, environment: env, ...options.memory });
     }
     const remembered = this.#memory?.recall();
     this.#session = new Session(
@@ -124,9 +122,7 @@ export class Client extends Emitter {
         counted: () => this.#memory?.touch(),
         traffic: ({ direction, kind, what, bytes }) => {
           if (!this.heeds("frame")) return;
-          const text = typeof what === "string" ? what : what();
-          const size = bytes ?? new TextEncoder().encode(text).length;
-          this.emit("frame", { direction, kind, text, bytes: size, at: env.unix() });
+          this.emit("frame", { direction, kind, ...travelled(what, bytes), at: env.unix() });
         },
       },
     );

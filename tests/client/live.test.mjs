@@ -125,7 +125,7 @@ const DOORS = {
 };
 
 for (const [name, options] of Object.entries(DOORS)) {
-  test(`by ${name}: presence, a channel, a room, bytes`, { skip }, async (t) => {
+  test(`by ${name}: presence, a channel, a room, bytes`, { skip, timeout: 30_000 }, async (t) => {
     const [mel, tom] = [user(t, options), user(t)];
     await Promise.all([mel.ready, tom.ready]);
     assert.equal(mel.door, options.doors[0]);
@@ -147,7 +147,7 @@ for (const [name, options] of Object.entries(DOORS)) {
   });
 }
 
-test("one session walks from door to door while another user speaks: nothing twice, nothing missed", { skip }, async (t) => {
+test("one session walks from door to door while another user speaks: nothing twice, nothing missed", { skip, timeout: 60_000 }, async (t) => {
   const { cut, free, options } = ways();
   const mel = user(t, { ...options, poll: { heartbeat_ms: 20 } });
   const tom = user(t);

@@ -17,6 +17,19 @@ import { websocket } from "./websocket.js";
 export const DOORS = ["websocket", "tunnel", "longpoll", "poll"];
 
 /**
+ * What the doors need of the platform, or others in its place.
+ * @param {{WebSocket?: any, EventSource?: any, fetch?: any}} [given] EventSource: null for none
+ */
+export function platformOf(given = {}) {
+  return {
+    WebSocket: given.WebSocket ?? globalThis.WebSocket,
+    EventSource: given.EventSource === undefined ? globalThis.EventSource : given.EventSource,
+    // The browser's fetch must be called as a function of the window.
+    fetch: given.fetch ?? globalThis.fetch?.bind(globalThis),
+  };
+}
+
+/**
  * @param {object} options
  * @param {readonly string[]} options.names in the order in which they are tried
  * @param {string} options.wire

@@ -102,6 +102,16 @@ export function codeOf(status) {
 }
 
 /**
+ * What travelled, with its size.
+ * @param {string | (() => string)} what
+ * @param {number | undefined} bytes where that is not the size of the text
+ */
+export function travelled(what, bytes) {
+  const text = typeof what === "string" ? what : what();
+  return { text, bytes: bytes ?? new TextEncoder().encode(text).length };
+}
+
+/**
  * Takes as many texts from the front of `queue` as fit into one request.
  * @param {string[]} queue
  * @returns {string[]}

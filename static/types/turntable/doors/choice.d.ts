@@ -9,6 +9,19 @@ export type DoorName = "websocket" | "tunnel" | "longpoll" | "poll";
 /** @type {readonly DoorName[]} */
 export declare const DOORS: readonly DoorName[];
 /**
+ * What the doors need of the platform, or others in its place.
+ * @param {{WebSocket?: any, EventSource?: any, fetch?: any}} [given] EventSource: null for none
+ */
+export declare function platformOf(given?: {
+    WebSocket?: any;
+    EventSource?: any;
+    fetch?: any;
+}): {
+    WebSocket: any;
+    EventSource: any;
+    fetch: any;
+};
+/**
  * @param {object} options
  * @param {readonly string[]} options.names in the order in which they are tried
  * @param {string} options.wire

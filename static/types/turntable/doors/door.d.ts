@@ -174,6 +174,15 @@ export declare function refusal(response: any): Promise<{
  */
 export declare function codeOf(status: number): number;
 /**
+ * What travelled, with its size.
+ * @param {string | (() => string)} what
+ * @param {number | undefined} bytes where that is not the size of the text
+ */
+export declare function travelled(what: string | (() => string), bytes: number | undefined): {
+    text: string;
+    bytes: number;
+};
+/**
  * Takes as many texts from the front of `queue` as fit into one request.
  * @param {string[]} queue
  * @returns {string[]}
