@@ -339,7 +339,10 @@ impl Gateway {
         if tunnel.stage == Stage::Waiting {
             tunnel.stage = Stage::Ready;
         }
-        let before = std::mem::take(&mut tunnel.datagrams);
+        let before = match session {
+            Some(_) => std::mem::take(&mut tunnel.datagrams),
+            None => Vec::new(),
+        };
         if let Some(held) = session.and_then(|session| self.sessions.at_mut(session)) {
             held.is_read_alone = is_personal == Some(true);
             let memory = held.memory.get_or_insert_default();
