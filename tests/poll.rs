@@ -189,6 +189,32 @@ fn a_single_entry_is_a_batch_of_one() {
 }
 
 #[test]
+fn a_player_polls_and_gets_entries_and_nothing_else() {
+    // On a WebSocket the clock of a player is measured with pings.
+    let server = Server::with(&[("session.clock_ping_ms", "100")]);
+    let caller = Caller::of(&server, "1:1");
+    let mut friend = server.user("1:2");
+    caller.ask("$av:joingame", json!({"channel": "yard", "self": "1:1"}));
+    friend.command("joingame", json!({"channel": "yard", "self": "1:2"}));
+    friend.expect("joined");
+    let told = caller.heartbeat();
+    let change = json!({"channel": "yard", "members": {"1:2": "joined"}});
+    assert_eq!(calls(&told, "$av:memberchange"), [change]);
+    let action = json!({"timestamp": 1, "from": "1:1", "data": "hop"});
+    caller.poll(&json!([{"f": "$av:game", "args": {"channel": "yard", "actions": [action]}}]));
+    assert_eq!(friend.expect("game")["actions"][0]["data"], "hop");
+    let action = json!({"timestamp": 1, "from": "1:2", "data": "duck"});
+    friend.command("game", json!({"channel": "yard", "actions": [action]}));
+    friend.expect("game");
+    let told = calls(&caller.heartbeat(), "$av:game");
+    let said: Vec<&Value> = told
+        .iter()
+        .map(|game| &game["actions"][0]["data"])
+        .collect();
+    assert_eq!(said, ["hop", "duck"]);
+}
+
+#[test]
 fn every_other_function_is_a_service_that_is_not_there() {
     let server = Server::start();
     let caller = Caller::of(&server, "1:1");

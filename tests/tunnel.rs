@@ -319,6 +319,19 @@ fn what_is_said_of_users_rooms_and_oneself_comes_under_their_paths() {
 }
 
 #[test]
+fn a_player_on_a_tunnel_gets_datagrams_and_nothing_else() {
+    // On a WebSocket the clock of a player is measured with pings.
+    let server = Server::with(&[
+        ("session.clock_ping_ms", "100"),
+        ("tunnel.keepalive_ms", "250"),
+    ]);
+    let mut tunnel = Tunnel::of(&server, "1:1");
+    tunnel.ask("joingame", json!({"channel": "yard", "self": "1:1"}));
+    assert_eq!(tunnel.stream.until("\n"), "\n");
+    tunnel.ask("leavegame", json!({"channel": "yard"}));
+}
+
+#[test]
 fn what_is_sent_to_a_tunnel_reaches_that_one_alone() {
     let server = Server::start();
     let mel = Tunnel::of(&server, "1:1");

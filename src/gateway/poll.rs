@@ -137,6 +137,8 @@ impl Gateway {
         };
         let mut connection = Connection::new(None, address, Phase::Greeting(Greeting::default()));
         connection.dialect = Dialect::Poll;
+        // There are no pings here; the clock is known by `time` alone.
+        connection.is_measured = true;
         connection.door = Some(Box::new(DoorLine::new(id, DoorKind::Poll(poll))));
         let slot = self.take_in(connection)?;
         self.context.metrics.accepted.inc();
