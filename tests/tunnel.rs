@@ -404,7 +404,7 @@ fn others_paths_cannot_be_listened_to_and_ones_own_are_heard_unasked() {
         let (status, code) = mel.send_refused("/interest", json!({"add": [path]}));
         assert_eq!((status, code.as_str()), (403, "forbidden"));
     }
-    let own = json!([mel.path()]);
+    let own = json!([mel.path(), "/user/1:1"]);
     mel.send("/interest", json!({"add": own, "remove": own}));
     mel.expect_nothing_before_an_answer();
     // Nothing of a registration with one of them holds.

@@ -317,10 +317,11 @@ async fn submit(sent: Sent, own: Option<&str>, entrance: &Entrance) -> Result<()
     }
     let (place, gateway) = entrance.locate(sent.tunnel).ok_or_else(expired)?;
     let alone = |packet| Ok(ClientMessage { id: None, packet });
+    let mut users = Vec::new();
     let commands = match sent.to {
         SentTo::Server(message) => vec![Ok(*message)],
         SentTo::Channel { channel, data } => vec![alone(ClientPacket::Publish { channel, data })],
-        SentTo::Interest { add, remove } => interest(&sent.tunnel, add, remove)?
+        SentTo::Interest { add, remove } => interest(&sent.tunnel, add, remove, &mut users)?
             .into_iter()
             .map(alone)
             .collect(),
@@ -340,6 +341,7 @@ async fn submit(sent: Sent, own: Option<&str>, entrance: &Entrance) -> Result<()
     let (taken, is_taken) = oneshot::channel();
     gateway.do_send(Submit {
         place,
+        users,
         commands,
         taken,
     });
@@ -353,6 +355,9 @@ async fn await_taken(taken: oneshot::Receiver<Taken>) -> Result<(), ErrorBody> {
             ErrorCode::TooMany,
             "too much waits for this tunnel to be identified; send it again later",
         )),
+        Ok(Taken::Foreign) => Err(foreign(
+            "what is for a user comes to that user's own tunnels alone",
+        )),
         Ok(Taken::Gone) | Err(_) => Err(expired()),
     }
 }
@@ -361,11 +366,13 @@ fn foreign(message: &str) -> ErrorBody {
     ErrorBody::new(ErrorCode::Forbidden, message)
 }
 
-/// The commands that a registration of interest stands for.
+/// The commands that a registration of interest stands for, and the users that
+/// its tunnel's has to be.
 fn interest(
     tunnel: &SessionId,
     add: Vec<Interest>,
     remove: Vec<Interest>,
+    users: &mut Vec<UserId>,
 ) -> Result<Vec<ClientPacket>, ErrorBody> {
     let mut packets = Vec::with_capacity(add.len() + remove.len());
     let added = add.into_iter().map(|interest| (interest, true));
@@ -381,14 +388,11 @@ fn interest(
                 }));
             }
             InterestPath::Channel(channel) => packets.push(ClientPacket::LeaveChannel(channel)),
-            // A tunnel hears what is for itself, whether it asks or not.
+            // A tunnel hears what is for itself and for its user, whether it
+            // asks or not.
             InterestPath::Tunnel(other) if other == *tunnel => {}
             InterestPath::Tunnel(_) => return Err(foreign("this is the path of another tunnel")),
-            InterestPath::User(_) => {
-                return Err(foreign(
-                    "what is for a user comes to that user's own tunnels, without being asked for",
-                ));
-            }
+            InterestPath::User(user) => users.push(user),
         }
     }
     Ok(packets)
