@@ -67,6 +67,22 @@ fn a_datagram_that_comes_again_has_the_id_it_had() {
 }
 
 #[test]
+fn the_same_last_datagram_may_be_named_again_and_again() {
+    let server = Server::start();
+    let (mut tunnel, ids) = in_the_middle(&server);
+    for _ in 0..3 {
+        tunnel.back(&format!("after={}", ids[3]));
+    }
+    expect_numbers(&mut tunnel, 4..6);
+    for _ in 0..40 {
+        // Nothing came in between.
+        tunnel.back_after();
+    }
+    tunnel.publish("c", json!(6));
+    expect_numbers(&mut tunnel, 6..7);
+}
+
+#[test]
 fn last_event_id_is_the_same_as_after() {
     let server = Server::start();
     let (mut tunnel, ids) = in_the_middle(&server);
@@ -351,4 +367,62 @@ fn a_long_poller_is_not_offline_between_its_requests() {
     friend.expect_none();
     // It does not come back in time.
     assert_eq!(friend.expect("userchange"), json!({"1:1": "offline"}));
+}
+
+/// Random numbers that are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_however_often_the_connection_breaks() {
+    let server = Server::start();
+    std::thread::scope(|scope| {
+        for seed in [0x5eed_u64, 0xfeed, 0xbeef] {
+            let server = &server;
+            scope.spawn(move || torture(server, seed));
+        }
+    });
+}
+
+/// Publishes, reads and breaks at random.
+fn torture(server: &Server, seed: u64) {
+    let mut dice = Dice(seed);
+    let path = format!("torture/{seed}");
+    let mut publisher = server.user(&format!("p:{seed}"));
+    let mut tunnel = Tunnel::on(server, &format!("l:{seed}"), &path);
+    let (mut published, mut got) = (0, 0);
+    for cut in 0..40 {
+        for _ in 0..dice.below(8) {
+            publisher.command("publish", json!({"channel": path, "data": published}));
+            published += 1;
+        }
+        for _ in 0..dice.below(8).min(published - got) {
+            let number = tunnel.expect_published(&path);
+            assert_eq!(number, got, "seed {seed}, cut {cut}");
+            got += 1;
+        }
+        if dice.below(3) > 0 {
+            tunnel.stream.cut();
+        }
+        // By the count of messages, `joined` among them, or by their ids.
+        if seed == 0xfeed {
+            tunnel.back(&format!("received={}", got + 1));
+        } else {
+            tunnel.back_after();
+        }
+    }
+    publisher.ask("publish", json!({"channel": path, "data": "end"}));
+    while got < published {
+        assert_eq!(tunnel.expect_published(&path), got, "seed {seed}");
+        got += 1;
+    }
+    assert_eq!(tunnel.expect_published(&path), "end");
 }

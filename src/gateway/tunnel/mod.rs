@@ -173,7 +173,12 @@ impl Handler<Attach> for Gateway {
         }
         match purpose {
             Purpose::New(claim) => self.open_new(slot, claim),
-            Purpose::Back(since) => self.resume_here(slot, id, since, None),
+            Purpose::Back(since) => {
+                self.resume_here(slot, id, since, None);
+                if let Since::Datagram(last) = since {
+                    self.note_return(slot, last);
+                }
+            }
         }
     }
 }
@@ -213,6 +218,22 @@ impl Gateway {
         self.look_after_tunnel(slot);
         // What came behind the request makes no event of its own.
         self.mark_unread(slot);
+    }
+
+    /// The client came back behind a datagram, which is forgotten with that:
+    /// where nothing else reaches it, it names the same one again.
+    fn note_return(&mut self, slot: u32, last: MessageId) {
+        let session = self.connections.at(slot).and_then(Connection::session);
+        if let Some(held) = session.and_then(|session| self.sessions.at_mut(session))
+            && let Some(number) = held.outbox.acknowledged()
+            && let Some(datagrams) = held.memory.as_mut().and_then(|m| m.datagrams.as_mut())
+            && !datagrams.iter().any(|(known, _)| *known == last)
+        {
+            if datagrams.len() >= DATAGRAMS_MAX {
+                datagrams.pop_front();
+            }
+            datagrams.push_back((last, number));
+        }
     }
 
     fn look_after_tunnel(&mut self, slot: u32) {
