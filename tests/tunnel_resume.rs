@@ -93,6 +93,27 @@ fn last_event_id_is_the_same_as_after() {
 }
 
 #[test]
+fn what_a_browser_says_by_itself_is_newer_than_its_address() {
+    // An EventSource repeats the address that it was made with, and tells the
+    // last datagram that came since then in the header.
+    let server = Server::start();
+    for point in ["after", "received=2"] {
+        let (mut tunnel, ids) = in_the_middle(&server);
+        let point = match point {
+            "after" => format!("after={}", ids[0]),
+            point => point.to_owned(),
+        };
+        let address = format!("id={}&{point}", tunnel.id);
+        tunnel.stream = Tunnel::open(&server, &address).stream;
+        expect_numbers(&mut tunnel, 1..6);
+        let header = format!("Last-Event-ID: {}\r\n", ids[3]);
+        tunnel.stream = Tunnel::open_with(&server, &address, &header).stream;
+        expect_numbers(&mut tunnel, 4..6);
+        tunnel.expect_nothing_before_an_answer();
+    }
+}
+
+#[test]
 fn received_counts_as_for_a_resume() {
     let server = Server::start();
     let (mut tunnel, _) = in_the_middle(&server);

@@ -209,21 +209,27 @@ fn claim(query: &Query, entrance: &Entrance) -> Result<Option<Claim>, ErrorBody>
     Ok(Some(Claim { user, credentials }))
 }
 
+/// From where on. What a browser says by itself is newer than the address that
+/// its page wrote.
 fn since(query: &Query, headers: &HeaderMap) -> Result<Since, ErrorBody> {
-    if let Some(received) = &query.received {
-        return received
-            .parse()
-            .map(Since::TunnelCount)
-            .map_err(|_| wrong("received is how many messages of the session have come"));
-    }
-    let last = headers.get("Last-Event-ID").and_then(|id| id.to_str().ok());
-    match query.after.as_deref().or(last).filter(|id| !id.is_empty()) {
-        None => Ok(Since::Kept),
-        Some(id) => MessageId::from_string(id)
+    let last = headers.get("Last-Event-ID").map(|id| id.to_str());
+    let last = match last {
+        None | Some(Ok("")) => query.after.as_deref().filter(|id| !id.is_empty()),
+        Some(id) => Some(id.unwrap_or_default()),
+    };
+    if let Some(id) = last {
+        return MessageId::from_string(id)
             .map(Since::Datagram)
             .map_err(|_| {
                 wrong("after (or Last-Event-ID) is the id of the last datagram that came")
-            }),
+            });
+    }
+    match &query.received {
+        None => Ok(Since::Kept),
+        Some(received) => received
+            .parse()
+            .map(Since::TunnelCount)
+            .map_err(|_| wrong("received is how many messages of the session have come")),
     }
 }
 
