@@ -359,6 +359,11 @@ fn one_that_nobody_identifies_is_closed_in_time() {
     let server = Server::with(&[("session.identify_timeout_ms", "200")]);
     let mut tunnel = Tunnel::nobody(&server);
     tunnel.expect_footer();
+    let gone = tunnel.send_refused("/server", json!({"command": "idme", "data": "1:1"}));
+    assert_eq!(gone, (410, "session_expired".to_owned()));
+    let query = format!("format=sse&id={}", tunnel.id);
+    let gone = fault(&stream::refused(&server, &query));
+    assert_eq!(gone, (410, "session_expired".to_owned()));
     // A new attachment gives it no more time than it has.
     let mut tunnel = Tunnel::nobody(&server);
     let (_, time) = stream::timed(|| {
