@@ -138,6 +138,9 @@ fn bodies_have_their_bounds() {
     let (status, code, message) = send(&server, &long.to_string());
     assert_eq!((status, code.as_str()), (413, "too_large"));
     assert!(message.contains("4096"), "{message}");
+    let query = format!("/tunnel/send?d={}", encode(&long.to_string()));
+    let by_get = ask(&server, "GET", &query, "", "");
+    assert_eq!(by_get.status, 413, "{by_get:?}");
     let many = vec![tunnel.datagram("/channel/c", json!(1)); 9];
     let answer = post(&server, &json!(many));
     assert_eq!(fault(&answer), (429, "too_many".to_owned()));

@@ -261,7 +261,7 @@ pub async fn send(request: HttpRequest, body: web::Payload, entrance: Entrance) 
     };
     let text = match *request.method() {
         Method::OPTIONS => return entrance::preflight("GET, POST", &cors),
-        Method::GET => from_query(&request),
+        Method::GET => from_query(&request).and_then(|text| entrance.bounded(text)),
         Method::POST => match entrance::wrong_type(request.headers(), &cors) {
             None => entrance.body(body).await,
             Some(answer) => return answer,
