@@ -447,7 +447,7 @@ fn awaited(command: &Command) -> Option<RequestId> {
         Ok(message)
             if matches!(
                 message.packet,
-                ClientPacket::Reply { .. } | ClientPacket::Game { .. } | ClientPacket::Bye
+                ClientPacket::Reply { .. } | ClientPacket::Game { .. }
             ) =>
         {
             None

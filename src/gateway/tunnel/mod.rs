@@ -251,10 +251,11 @@ impl Gateway {
             Place::Line { worker, key } if worker == self.worker => key,
             _ => return None,
         };
-        let door = self.connections.at(key.slot)?.door.as_ref()?;
-        let is_open = matches!(door.kind, DoorKind::Tunnel(_))
-            && !self.connections.at(key.slot)?.is_closing();
-        (is_open && self.connections.holds(key)).then_some(key.slot)
+        let line = self.connections.at(key.slot)?;
+        let door = line.door.as_ref()?;
+        let is_tunnel = matches!(door.kind, DoorKind::Tunnel(_));
+        let is_there = self.connections.holds(key) && !line.is_closing();
+        (is_tunnel && is_there).then_some(key.slot)
     }
 
     /// Gives an unidentified tunnel its next attachment; the one before ends.
