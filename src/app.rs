@@ -33,7 +33,7 @@ use crate::transport::entrance::Entrance;
 use crate::transport::listener::listen;
 use crate::transport::settings::{DoorSettings, ServerSettings};
 use crate::transport::takeable::Takeable;
-use crate::transport::{pages, tunnel};
+use crate::transport::{pages, poll, tunnel};
 
 /// How often a stopping server looks whether all connections are gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -193,6 +193,11 @@ impl Node {
                 presence: config.presence.clone(),
                 message_bytes_max: config.server.max_message_bytes,
                 tunnel: config.tunnel,
+                poll: config.poll,
+                lines: (
+                    config.server.connections_max,
+                    config.server.connections_per_address_max,
+                ),
                 announced,
             },
             portal: Portal::new(config.portal),
@@ -303,6 +308,13 @@ fn routes(config: &mut web::ServiceConfig, entrance: Option<Entrance>) {
     config
         .route("/ws", web::route().to(not_upgraded))
         .route("/echo", web::route().to(not_upgraded));
+    if entrance.doors.poll {
+        let entrance = entrance.clone();
+        config.route(
+            "/poll",
+            web::route().to(move |request, body| poll::poll(request, body, entrance.clone())),
+        );
+    }
     if entrance.doors.tunnel {
         let (open, send) = (entrance.clone(), entrance);
         config

@@ -11,6 +11,8 @@ mod engineio;
 mod frame;
 #[path = "../fuzz/checks/json_v1.rs"]
 mod json_v1;
+#[path = "../fuzz/checks/msgpack_v2.rs"]
+mod msgpack_v2;
 #[path = "../fuzz/checks/remote_call.rs"]
 mod remote_call;
 #[path = "../fuzz/checks/socketio.rs"]
@@ -67,4 +69,9 @@ fn engineio() {
 #[test]
 fn socketio() {
     replay("socketio", socketio::check);
+}
+
+#[test]
+fn msgpack_v2() {
+    replay("msgpack_v2", msgpack_v2::check);
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use toml::{Table, Value};
 
 use super::Config;
-use crate::gateway::settings::TunnelSettings;
+use crate::gateway::settings::{PollSettings, TunnelSettings};
 use crate::id::is_realm;
 use crate::model::game::GameSettings;
 use crate::model::room::RoomSettings;
@@ -21,6 +21,7 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
     let (ranges, key) = match *path {
         ["server", key] => (ServerSettings::RANGES, key),
         ["tunnel", key] => (TunnelSettings::RANGES, key),
+        ["poll", key] => (PollSettings::RANGES, key),
         ["session", key] => (SessionSettings::RANGES, key),
         ["limits", _, key] => (BucketSettings::RANGES, key),
         ["presence", key] => (PresenceSettings::RANGES, key),

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::settings::TunnelSettings;
+use crate::gateway::settings::{PollSettings, TunnelSettings};
 use crate::management::settings::ManagementSettings;
 use crate::model::game::GameSettings;
 use crate::model::room::RoomSettings;
@@ -38,6 +38,8 @@ pub struct Config {
     pub doors: DoorSettings,
     /// Tunnels and their formats.
     pub tunnel: TunnelSettings,
+    /// Polls.
+    pub poll: PollSettings,
     /// Who may come in.
     pub portal: PortalSettings,
     /// Lifetimes and bounds of a session.
@@ -61,6 +63,7 @@ impl Default for Config {
             management: ManagementSettings::default(),
             doors: DoorSettings::default(),
             tunnel: TunnelSettings::default(),
+            poll: PollSettings::default(),
             portal: PortalSettings::default(),
             session: SessionSettings::default(),
             limits: LimitSettings::default(),

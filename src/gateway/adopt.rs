@@ -249,8 +249,9 @@ impl Gateway {
 
     /// Takes the session off a connection, and tells nobody. Returns it.
     pub(super) fn unlink(&mut self, slot: u32) -> Option<u32> {
+        let session = self.connections.at(slot)?.session()?;
+        self.keep_answered(slot, session);
         let connection = self.connections.at_mut(slot)?;
-        let session = connection.session()?;
         if let Some(held) = self.sessions.at_mut(session) {
             let reader = Reader::of(&self.context.dialects, connection, None);
             connection.part(&mut held.outbox, &reader);
@@ -270,6 +271,7 @@ impl Gateway {
         match connection.door.as_ref().map(|door| &door.kind) {
             None => self.finish(slot, Frame::close(reason), reason),
             Some(DoorKind::Tunnel(_)) => self.close_tunnel(slot, reason),
+            Some(DoorKind::Poll(_)) => self.close_poll(slot, reason),
         }
     }
 

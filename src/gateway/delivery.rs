@@ -164,6 +164,11 @@ impl Gateway {
     /// Sends a packet to one session.
     pub(super) fn send(&mut self, session: u32, packet: &ServerPacket, id: Option<&RequestId>) {
         self.send_frame(session, Frame::message(packet, id));
+        if let Some(id) = id
+            && let Some(slot) = self.sessions.at(session).and_then(|held| held.connection)
+        {
+            self.answered(slot, id);
+        }
     }
 
     fn send_frame(&mut self, session: u32, frame: Frame) {
@@ -192,6 +197,9 @@ impl Gateway {
     /// Sends a packet that belongs to the connection, not to its session.
     pub(super) fn send_direct(&mut self, slot: u32, packet: &ServerPacket, id: Option<&RequestId>) {
         self.push_direct(slot, Frame::message(packet, id));
+        if let Some(id) = id {
+            self.answered(slot, id);
+        }
     }
 
     /// Puts a frame of the connection itself; a reader that does not take them
@@ -214,7 +222,7 @@ impl Gateway {
             ) {
                 (Some(held), _) => held.note_datagram(message, begun),
                 (None, Some(DoorKind::Tunnel(tunnel))) => tunnel.note_datagram(message),
-                (None, None) => {}
+                _ => {}
             }
         }
         connection.push(frame);
@@ -311,7 +319,7 @@ impl Gateway {
 
     /// Tells a session what changed, unless it cannot take it now: then the
     /// changes go on merging.
-    fn write_changes(&mut self, session: u32, is_snapshot: bool) {
+    pub(super) fn write_changes(&mut self, session: u32, is_snapshot: bool) {
         let Some(held) = self.sessions.at_mut(session) else {
             return;
         };
@@ -407,9 +415,21 @@ impl Gateway {
     pub(super) fn flush_connection(&mut self, slot: u32) {
         let has_door = self.connections.at(slot).is_some_and(|c| c.door.is_some());
         if has_door {
-            self.flush_tunnel(slot);
+            self.flush_door(slot);
         } else {
             self.flush_socket(slot);
+        }
+    }
+
+    fn flush_door(&mut self, slot: u32) {
+        let door = self
+            .connections
+            .at(slot)
+            .and_then(|line| line.door.as_ref());
+        match door.map(|door| &door.kind) {
+            Some(DoorKind::Tunnel(_)) => self.flush_tunnel(slot),
+            Some(DoorKind::Poll(_)) => self.flush_poll(slot),
+            None => {}
         }
     }
 

@@ -8,6 +8,8 @@ use crate::gateway::connection::Connection;
 use crate::gateway::frame::Message;
 use crate::id::{SessionId, UserId};
 use crate::wire::datagram::{self, Datagram};
+use crate::wire::msgpack_v2;
+use crate::wire::remote_call;
 use crate::wire::tunnel_format::{Format, Opening};
 use crate::wire::websocket::FrameBuilder;
 
@@ -19,6 +21,8 @@ pub enum Dialect {
     JsonV1,
     /// MessagePack in binary frames of a WebSocket.
     MsgpackV2,
+    /// Entries of the poll door.
+    Poll,
     /// A tunnel's format, by its number in [`Dialects`].
     Tunnel(u8),
 }
@@ -77,6 +81,9 @@ impl<'a> Reader<'a> {
         match self.dialect {
             Dialect::JsonV1 => out.extend_from_slice(message.text().as_bytes()),
             Dialect::MsgpackV2 => write_v2(message, &mut out),
+            Dialect::Poll => {
+                remote_call::entry(message.text(), &mut out);
+            }
             Dialect::Tunnel(number) => self.write_datagram(number, message, &mut out),
         }
         out
@@ -104,8 +111,7 @@ impl<'a> Reader<'a> {
 
 fn write_v2(message: &Message, out: &mut Vec<u8>) {
     let mut builder = FrameBuilder::begin(Vec::with_capacity(message.text().len()));
-    builder
-        .payload()
-        .extend_from_slice(message.text().as_bytes());
+    let is_message = msgpack_v2::encode(message.text(), builder.payload());
+    debug_assert!(is_message, "the server wrote it");
     out.extend_from_slice(&builder.binary());
 }

@@ -164,10 +164,8 @@ impl Gateway {
             }
             // What a client offers is taken note of by calls to it, which this
             // server does not make; an answer to none is no error either.
-            ClientPacket::Provide(_) | ClientPacket::Reply { .. } => {
-                self.reply(session, ReplyData::Done, id);
-            }
-            ClientPacket::Resume { .. } => {}
+            ClientPacket::Provide(_) => self.reply(session, ReplyData::Done, id),
+            ClientPacket::Reply { .. } | ClientPacket::Resume { .. } => {}
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use crate::gateway::poll::PollLine;
 use crate::gateway::tunnel::TunnelLine;
 use crate::id::SessionId;
 use crate::wire::json_v1::DecodeError;
@@ -32,6 +33,8 @@ pub struct DoorLine {
 pub enum DoorKind {
     /// A tunnel.
     Tunnel(TunnelLine),
+    /// A poll.
+    Poll(PollLine),
 }
 
 impl DoorLine {

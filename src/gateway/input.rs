@@ -18,6 +18,7 @@ use crate::reason::{CloseReason, ErrorCode};
 use crate::session::Refusal;
 use crate::session::greeting::{Greeting, GreetingStep};
 use crate::wire::json_v1;
+use crate::wire::msgpack_v2;
 use crate::wire::packet::{ClientMessage, ErrorBody, RequestId, ServerPacket};
 use crate::wire::websocket::{DecodeLimits, Decoder, Message, Role};
 
@@ -281,7 +282,11 @@ impl Gateway {
     }
 
     fn command_v2(&mut self, slot: u32, bytes: &[u8]) {
-        let _ = (slot, bytes);
+        let limits = msgpack_v2::DecodeLimits {
+            depth_max: self.settings().session.depth_max,
+            message_bytes_max: self.settings().message_bytes_max,
+        };
+        self.take(slot, msgpack_v2::decode(bytes, &limits));
     }
 
     fn command(&mut self, slot: u32, text: &str) {

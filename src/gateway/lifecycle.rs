@@ -44,6 +44,12 @@ impl Since {
 }
 
 impl Held {
+    /// Whether a client gets all behind a point.
+    pub(super) fn can_resume(&self, since: Since) -> bool {
+        self.received(since)
+            .is_some_and(|received| self.outbox.can_rewind(received))
+    }
+
     /// How many messages its client has got.
     fn received(&self, since: Since) -> Option<u64> {
         match since {
@@ -100,6 +106,7 @@ impl Gateway {
             active_ms: clock::now_ms(),
             dropped_ms: None,
             datagrams: None,
+            answered: None,
             session,
         };
         let key = self.sessions.insert(held);
@@ -203,17 +210,29 @@ impl Gateway {
         let Some(held) = self.sessions.at(session) else {
             return;
         };
-        let welcome = Welcome {
-            user: held.session.user.clone(),
-            session: held.session.id,
+        let (name, user) = (held.session.id, held.session.user.clone());
+        let welcome = self.welcome_packet(name, Some(user), resumed, attributes);
+        self.send_direct(slot, &ServerPacket::Welcome(Box::new(welcome)), id.as_ref());
+    }
+
+    /// What a client is told when it is in, or, without a user, may come in.
+    pub(super) fn welcome_packet(
+        &self,
+        session: SessionId,
+        user: Option<UserId>,
+        resumed: bool,
+        attributes: Vec<(Box<str>, Payload)>,
+    ) -> Welcome {
+        Welcome {
+            user,
+            session,
             resumed,
             time_ms: clock::now_ms(),
             heartbeat_ms: self.settings().session.heartbeat_ms,
             attributes,
             limits: self.settings().announced.clone(),
             server: concat!("turntable/", env!("CARGO_PKG_VERSION")).into(),
-        };
-        self.send_direct(slot, &ServerPacket::Welcome(Box::new(welcome)), id.as_ref());
+        }
     }
 
     /// Brings a connection to the session it wants back, wherever that is.

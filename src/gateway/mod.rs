@@ -24,6 +24,7 @@ mod input;
 mod interest;
 pub mod lifecycle;
 pub mod peers;
+pub mod poll;
 pub mod settings;
 pub mod slots;
 pub mod submit;
@@ -60,7 +61,8 @@ use dialect::Dialects;
 use frame::Frame;
 use interest::Below;
 use peers::Peers;
-use settings::TunnelSettings;
+use poll::Answered;
+use settings::{PollSettings, TunnelSettings};
 use slots::{Key, Slots};
 use topic::Topics;
 use turn::Turn;
@@ -80,6 +82,10 @@ pub struct GatewaySettings {
     pub message_bytes_max: usize,
     /// The section `[tunnel]`.
     pub tunnel: TunnelSettings,
+    /// The section `[poll]`.
+    pub poll: PollSettings,
+    /// How many lines there may be, in all and from one address.
+    pub lines: (usize, usize),
     /// What a client may know: name and value.
     pub announced: Vec<(&'static str, u64)>,
 }
@@ -142,6 +148,8 @@ struct Held {
     /// numbered ones went before each.
     #[expect(clippy::box_collection, reason = "few sessions have a tunnel")]
     datagrams: Option<Box<VecDeque<(MessageId, u64)>>>,
+    /// The last numbered request of a poll, while it has no line.
+    answered: Option<Box<Answered>>,
     session: Session,
 }
 
@@ -164,6 +172,10 @@ enum Timer {
     Tunnel(Key),
     /// A tunnel has waited for its next attachment.
     Gap(Key),
+    /// A poll may have gone.
+    Poll(Key),
+    /// A poll's request has waited for its answers.
+    Answer(Key),
 }
 
 /// A `lookup` whose answers come in.

@@ -6,6 +6,7 @@ pub mod fault;
 pub mod listener;
 pub mod origin;
 pub mod pages;
+pub mod poll;
 pub mod settings;
 pub mod takeable;
 pub mod tunnel;

@@ -7,6 +7,7 @@
 pub mod datagram;
 pub mod engineio;
 pub mod json_v1;
+pub mod msgpack_v2;
 pub mod packet;
 pub mod payload;
 pub mod remote_call;

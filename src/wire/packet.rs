@@ -226,7 +226,8 @@ pub enum ServerPacket {
     reason = "section 2.2 of the protocol is their documentation"
 )]
 pub struct Welcome {
-    pub user: UserId,
+    /// `None` before the session has an identity.
+    pub user: Option<UserId>,
     pub session: SessionId,
     pub resumed: bool,
     pub time_ms: u64,
@@ -449,6 +450,27 @@ impl ClientPacket {
 }
 
 impl ServerPacket {
+    /// Name and number of every message of the protocol's table; `service` is
+    /// reserved, no packet has it yet.
+    pub const MESSAGES: [(&'static str, u8); 16] = [
+        ("idyou", 64),
+        ("welcome", 65),
+        ("userchange", 66),
+        ("invite", 67),
+        ("invitereply", 68),
+        ("joined", 69),
+        ("memberchange", 70),
+        ("game", 71),
+        ("message", 72),
+        ("call", 73),
+        ("reply", 74),
+        ("error", 75),
+        ("attributes", 76),
+        ("service", 77),
+        ("time", 78),
+        ("goaway", 79),
+    ];
+
     /// Name and number as they travel.
     #[must_use]
     pub const fn name(&self) -> (&'static str, u8) {

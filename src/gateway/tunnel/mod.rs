@@ -296,13 +296,14 @@ impl Gateway {
         let door = self.connections.at_mut(slot)?.door.as_mut()?;
         match &mut door.kind {
             DoorKind::Tunnel(tunnel) => Some(tunnel),
+            DoorKind::Poll(_) => None,
         }
     }
 
     fn tunnel_format(&self, slot: u32) -> Option<&Format> {
         match self.connections.at(slot)?.dialect {
             Dialect::Tunnel(number) => self.context.dialects.format(number),
-            Dialect::JsonV1 | Dialect::MsgpackV2 => None,
+            _ => None,
         }
     }
 

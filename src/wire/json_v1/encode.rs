@@ -164,7 +164,10 @@ fn data(packet: &ServerPacket, slot: Slot<'_>) {
 
 fn welcome(data: &Welcome, slot: Slot<'_>) {
     let mut hash = slot.hash();
-    hash.key("user").string(data.user.as_str());
+    match &data.user {
+        Some(user) => hash.key("user").string(user.as_str()),
+        None => hash.key("user").json("null"),
+    }
     hash.key("session").plain(&data.session.secret());
     hash.key("resumed").boolean(data.resumed);
     hash.key("time").whole(data.time_ms);

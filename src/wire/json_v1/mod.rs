@@ -10,7 +10,7 @@ mod decode;
 mod encode;
 pub(in crate::wire) mod field;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub(in crate::wire) use decode::is_within_depth;
 pub use decode::{DecodeError, DecodeLimits, MessageParts, decode, decode_parts, split};

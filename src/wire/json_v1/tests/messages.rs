@@ -6,8 +6,8 @@ use super::*;
 use crate::id::SessionId;
 use crate::reason::ErrorCode;
 
-#[test]
-fn messages_have_the_shapes_of_the_protocol() {
+/// Each message in each of its forms, the id it answers to, and its text.
+pub(in crate::wire) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String)> {
     use ServerPacket as P;
     let id = ulid::Ulid::from_parts(1_732_180_000_123, 5);
     let session = SessionId::from_bits([7; 16]);
@@ -22,11 +22,11 @@ fn messages_have_the_shapes_of_the_protocol() {
         team: team.map(Into::into),
         state,
     };
-    let rows = [
+    vec![
         (P::IdYou, None, r#"{"command":"idyou","data":{}}"#.to_owned()),
         (
             P::Welcome(Box::new(Welcome {
-                user: user("1:1"),
+                user: Some(user("1:1")),
                 session,
                 resumed: false,
                 time_ms: 5,
@@ -156,8 +156,12 @@ fn messages_have_the_shapes_of_the_protocol() {
             None,
             r#"{"command":"goaway","data":{"reason":"shutdown","reconnect_ms":50,"url":"ws://x/ws"}}"#.to_owned(),
         ),
-    ];
-    for (packet, id, expected) in rows {
+    ]
+}
+
+#[test]
+fn messages_have_the_shapes_of_the_protocol() {
+    for (packet, id, expected) in every_message() {
         assert_eq!(written(&packet, id), expected);
         let parsed: Value = serde_json::from_str(&expected).unwrap();
         assert_eq!(parsed["command"], packet.name().0);

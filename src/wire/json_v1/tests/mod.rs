@@ -9,7 +9,7 @@
 
 mod chance;
 mod commands;
-mod messages;
+pub(in crate::wire) mod messages;
 mod refusals;
 
 use super::*;

@@ -1,0 +1,131 @@
+//! JSON's numbers, and which of MessagePack's hold them without loss.
+//!
+//! A number without fraction and exponent that 64 bits hold is an integer. Any
+//! other is a double where the double's shortest decimal is the same number,
+//! and keeps its digits where it is not. `-0` has a sign, which only a double
+//! has room for.
+
+use rmp::encode::{write_ext_meta, write_f64, write_sint, write_uint};
+
+use super::DECIMAL_TYPE;
+
+/// How many bytes of a number stand at the beginning of `text`, and whether it
+/// has neither fraction nor exponent. `None` where no number does.
+pub(super) fn scan(text: &[u8]) -> Option<(usize, bool)> {
+    let digits = |from: usize| {
+        let rest = text.get(from..).unwrap_or_default();
+        rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
+    };
+    let mut at = usize::from(text.first() == Some(&b'-'));
+    let mut is_whole = true;
+    at += match (text.get(at)?, digits(at)) {
+        (_, 0) => return None,
+        // No digit may follow a leading zero.
+        (b'0', _) => 1,
+        (_, count) => count,
+    };
+    if text.get(at) == Some(&b'.') {
+        is_whole = false;
+        let count = digits(at + 1);
+        if count == 0 {
+            return None;
+        }
+        at += 1 + count;
+    }
+    if let Some(b'e' | b'E') = text.get(at) {
+        is_whole = false;
+        let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
+        let count = digits(at + 1 + sign);
+        if count == 0 {
+            return None;
+        }
+        at += 1 + sign + count;
+    }
+    Some((at, is_whole))
+}
+
+/// Whether `text` is a number and nothing else.
+pub(super) fn is_number(text: &[u8]) -> bool {
+    scan(text).is_some_and(|(len, _)| len == text.len())
+}
+
+/// Appends the number `text`, which [`scan`] has seen. `None` where it is too
+/// long for MessagePack.
+pub(super) fn write(text: &str, is_whole: bool, out: &mut Vec<u8>) -> Option<()> {
+    // Writing to a vector cannot fail.
+    if is_whole && text != "-0" {
+        if let Ok(value) = text.parse::<u64>() {
+            let _ = write_uint(out, value);
+            return Some(());
+        }
+        if let Ok(value) = text.parse::<i64>() {
+            let _ = write_sint(out, value);
+            return Some(());
+        }
+    }
+    match text.parse::<f64>() {
+        Ok(value) if is_exact(value, text) => {
+            let _ = write_f64(out, value);
+        }
+        _ => {
+            let len = u32::try_from(text.len()).ok()?;
+            let _ = write_ext_meta(out, len, DECIMAL_TYPE);
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+    Some(())
+}
+
+/// Whether the shortest decimal of `value`, which is the double next to `text`,
+/// is the number that `text` is.
+fn is_exact(value: f64, text: &str) -> bool {
+    /// Any decimal of so many digits is the shortest of its double.
+    const DIGITS_EXACT: usize = 15;
+    if !value.is_finite() {
+        return false;
+    }
+    // The point of a fraction is no digit; without an exponent the number is
+    // far from where doubles lose precision.
+    if text.len() <= DIGITS_EXACT + 1 && !text.contains(['e', 'E']) {
+        return true;
+    }
+    // Two decimals may be as short and as near; `to_json` writes this one.
+    let Ok(shortest) = serde_json::to_string(&value) else {
+        return false;
+    };
+    Decimal::of(text).is_some_and(|number| Some(number) == Decimal::of(&shortest))
+}
+
+/// A number without its sign, in the one way to write it: `0.DIGITS` times a
+/// power of ten, where the digits neither begin nor end with a zero.
+#[derive(Debug, PartialEq, Eq)]
+struct Decimal {
+    digits: Vec<u8>,
+    exponent: i64,
+}
+
+impl Decimal {
+    /// `None` where the exponent is beyond all reason.
+    fn of(text: &str) -> Option<Self> {
+        let text = text.strip_prefix('-').unwrap_or(text);
+        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all = || whole.bytes().chain(fraction.bytes());
+        let zeros = all().take_while(|digit| *digit == b'0').count();
+        let mut digits: Vec<u8> = all().skip(zeros).collect();
+        while digits.last() == Some(&b'0') {
+            digits.pop();
+        }
+        if digits.is_empty() {
+            return Some(Self {
+                digits,
+                exponent: 0,
+            });
+        }
+        let point = i64::try_from(whole.len()).ok()? - i64::try_from(zeros).ok()?;
+        Some(Self {
+            digits,
+            exponent: exponent.parse::<i64>().ok()?.checked_add(point)?,
+        })
+    }
+}
