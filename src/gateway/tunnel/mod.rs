@@ -248,7 +248,12 @@ impl Gateway {
         }
         match self.context.peers.line(id)? {
             Place::Line { worker, key } if worker == self.worker => {
-                self.connections.holds(key).then_some(key.slot)
+                let is_tunnel = |line: &Connection| {
+                    let door = line.door.as_ref();
+                    door.is_some_and(|door| matches!(door.kind, DoorKind::Tunnel(_)))
+                };
+                let line = self.connections.at(key.slot);
+                (self.connections.holds(key) && line.is_some_and(is_tunnel)).then_some(key.slot)
             }
             _ => None,
         }
@@ -296,7 +301,7 @@ impl Gateway {
         let door = self.connections.at_mut(slot)?.door.as_mut()?;
         match &mut door.kind {
             DoorKind::Tunnel(tunnel) => Some(tunnel),
-            DoorKind::Poll(_) => None,
+            _ => None,
         }
     }
 
@@ -309,6 +314,9 @@ impl Gateway {
 
     /// The client may come in: the header may go out.
     pub(super) fn open_tunnel(&mut self, slot: u32) {
+        if self.open_namespace(slot) {
+            return;
+        }
         let is_personal = self.tunnel_format(slot).map(Format::is_personal);
         let session = self.connections.at(slot).and_then(Connection::session);
         let Some(tunnel) = self.tunnel(slot) else {
