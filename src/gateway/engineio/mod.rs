@@ -179,7 +179,7 @@ impl Gateway {
         let slot = self.take_in(connection)?;
         self.context.metrics.accepted.inc();
         self.expect_life(slot, clock::now_ms());
-        self.await_connect(slot);
+        self.await_connect(slot, self.settings().socketio.connect_timeout_ms);
         Some(slot)
     }
 
@@ -228,7 +228,8 @@ impl Gateway {
                 engine.namespaces.retain(|(_, known)| *known != key);
                 engine.has_left = true;
                 if engine.namespaces.is_empty() {
-                    self.await_connect(carrier.slot);
+                    let within_ms = self.settings().socketio.connect_timeout_ms;
+                    self.await_connect(carrier.slot, within_ms);
                 }
                 if matches!(line.phase, Phase::Identifying(_)) {
                     self.resume_engine(carrier.slot);
@@ -324,8 +325,8 @@ impl Gateway {
     }
 
     /// Sees to it that a line carries something in time.
-    fn await_connect(&mut self, slot: u32) {
-        let at_ms = clock::now_ms() + self.settings().socketio.connect_timeout_ms;
+    fn await_connect(&mut self, slot: u32, within_ms: u64) {
+        let at_ms = clock::now_ms() + within_ms;
         if let Some(key) = self.connections.key(slot) {
             self.wheel.set(at_ms, Timer::Connect(key));
         }

@@ -25,6 +25,9 @@ use crate::wire::json_v1::DecodeLimits;
 use crate::wire::packet::{ClientMessage, ErrorBody, RequestId, ServerPacket};
 use crate::wire::socketio::{self, Auth};
 
+/// How long a client whose last namespace was closed may take to go, in ms.
+const PARTING_MS: u64 = 3_000;
+
 /// What a namespace on a line keeps.
 #[derive(Debug)]
 pub struct NamespaceLine {
@@ -382,11 +385,18 @@ impl Gateway {
             let frame = written::encoded(&socketio::disconnect(name));
             self.push_direct(carrier, frame);
         }
-        if self.namespaces(carrier).is_empty() {
-            self.close_engine(carrier, reason);
-        } else {
-            self.context.metrics.close(reason);
+        let has_stream = self
+            .connections
+            .at(carrier)
+            .is_some_and(|line| line.stream.is_some());
+        if self.namespaces(carrier).is_empty() && has_stream {
+            return self.close_engine(carrier, reason);
         }
+        self.context.metrics.close(reason);
+        // A client that finds a close packet in the same payload never looks at
+        // the one that says why; it closes by itself.
+        self.await_connect(carrier, PARTING_MS);
+
     }
 
     /// A client leaves a namespace; its session may be resumed.

@@ -113,7 +113,7 @@ impl Handler<Relocate> for Gateway {
             return;
         };
         self.arm(slot, at_ms.max(clock::now_ms()));
-        self.await_connect(slot);
+        self.await_connect(slot, self.settings().socketio.connect_timeout_ms);
         if self.is_draining {
             return self.send_away(slot, CloseReason::GoingAway);
         }
