@@ -396,7 +396,6 @@ impl Gateway {
         // A client that finds a close packet in the same payload never looks at
         // the one that says why; it closes by itself.
         self.await_connect(carrier, PARTING_MS);
-
     }
 
     /// A client leaves a namespace; its session may be resumed.
