@@ -153,6 +153,8 @@ impl Running {
         while self.context.census.total() > 0 && Instant::now() < deadline {
             actix_rt::time::sleep(DRAIN_LOOK).await;
         }
+        // Answers of requests that waited are on their way through the workers.
+        actix_rt::time::sleep(DRAIN_LOOK).await;
         let left = self.context.census.total();
         if left > 0 {
             log::warn!("{left} connections did not end in time");

@@ -191,6 +191,12 @@ async fn poll(
     gateway: &Addr<Gateway>,
     cors: &Cors,
 ) -> HttpResponse {
+    // Dropped behind the receiver, by which the session sees that it is so.
+    let mut watch = Watch {
+        gateway,
+        id,
+        is_over: false,
+    };
     let (respond, mut answer) = oneshot::channel();
     gateway.do_send(Exchange {
         id,
@@ -198,11 +204,6 @@ async fn poll(
         followed: 0,
     });
     let socket = request.conn_data::<Takeable>();
-    let mut watch = Watch {
-        gateway,
-        id,
-        is_over: false,
-    };
     let answer = poll_fn(|cx| match Pin::new(&mut answer).poll(cx) {
         Poll::Ready(answer) => Poll::Ready(Some(answer)),
         // The HTTP server waits with its answer for a client that has gone.

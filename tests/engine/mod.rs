@@ -266,6 +266,12 @@ impl Socket {
         self.event(name).swap_remove(0)
     }
 
+    /// A session was resumed: what comes now counts from here.
+    pub fn event_follows(&mut self, received: u64) {
+        self.received = received;
+        self.is_welcome = true;
+    }
+
     /// A user that is identified, with nothing unread.
     pub fn user(address: SocketAddr, transport: &str, user: &str) -> (Self, Value) {
         let mut socket = Self::connect(address, transport, json!({"user": user}));

@@ -156,10 +156,18 @@ impl Handler<Attach> for Gateway {
         {
             return self.attach_again(slot, tunnel, stream);
         }
+        // What is to be refused must not take the name from another door's line.
+        let is_known = matches!(purpose, Purpose::New(_)) || self.context.peers.find(id).is_some();
+        let name = if is_known {
+            Some(id)
+        } else {
+            SessionId::random()
+        };
         let greeting = Phase::Greeting(Greeting::default());
         let mut connection = Connection::new(Some(stream), address, greeting);
         connection.dialect = Dialect::Tunnel(format);
-        connection.door = Some(Box::new(DoorLine::new(id, DoorKind::Tunnel(tunnel))));
+        let kind = DoorKind::Tunnel(tunnel);
+        connection.door = Some(Box::new(DoorLine::new(name.unwrap_or(id), kind)));
         let Some(slot) = self.take_in(connection) else {
             return;
         };

@@ -1,7 +1,7 @@
 // A client that knows nothing of ours: npm's `socket.io-client`. Ends with 0 and
 // "ok" where the whole conversation went as it should.
 //
-//   node tests/foreign/socketio.mjs http://127.0.0.1:8080 polling,websocket
+//   node tests/foreign/events.mjs http://127.0.0.1:8080 polling,websocket
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
 
