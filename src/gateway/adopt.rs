@@ -162,6 +162,7 @@ impl Gateway {
     /// where it has those.
     pub(super) fn take_in(&mut self, connection: Connection) -> Option<u32> {
         let is_counted = connection.is_counted();
+        self.context.metrics.lines(connection.door_name()).inc();
         let key = self.connections.insert(connection);
         let slot = key.slot;
         if is_counted {
@@ -215,6 +216,7 @@ impl Gateway {
     pub(super) fn release(&mut self, slot: u32) -> Option<Connection> {
         let key = self.connections.key(slot)?;
         let mut connection = self.connections.remove(slot)?;
+        self.context.metrics.lines(connection.door_name()).dec();
         if let Some(door) = &connection.door {
             self.context.peers.remove_line(door.id, self.worker, key);
         }
@@ -266,7 +268,16 @@ impl Gateway {
         let session = self.connections.at(slot)?.session()?;
         self.keep_answered(slot, session);
         let connection = self.connections.at_mut(slot)?;
-        if let Some(held) = self.sessions.at_mut(session) {
+        let held = self.sessions.at_mut(session);
+        if held
+            .as_ref()
+            .is_some_and(|held| held.connection != Some(slot))
+        {
+            // It only stood in for the line that the session has not.
+            connection.phase = Phase::Closing;
+            return None;
+        }
+        if let Some(held) = held {
             let reader = Reader::of(&self.context.dialects, connection, None);
             connection.part(&mut held.outbox, &reader);
             held.connection = None;
@@ -370,6 +381,7 @@ impl Gateway {
         let Some(mut connection) = self.connections.remove(slot) else {
             return;
         };
+        self.context.metrics.lines(connection.door_name()).dec();
         self.context.metrics.connections.dec();
         let reader = Reader::of(&self.context.dialects, &connection, None);
         let takeover = Takeover {

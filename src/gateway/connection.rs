@@ -135,6 +135,16 @@ impl Connection {
         }
     }
 
+    /// The name of its door for an operator.
+    #[must_use]
+    pub fn door_name(&self) -> &'static str {
+        match (&self.door, self.dialect) {
+            (Some(door), _) => door.kind.name(),
+            (None, Dialect::MsgpackV2) => "websocket_v2",
+            (None, _) => "websocket",
+        }
+    }
+
     /// Whether input has to wait.
     #[must_use]
     pub fn is_paused(&self) -> bool {

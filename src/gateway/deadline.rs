@@ -42,7 +42,7 @@ impl Gateway {
                 let is_over = self.sessions.holds(key)
                     && self.sessions.at(key.slot).is_some_and(|held| {
                         held.dropped_ms
-                            .is_some_and(|dropped| dropped + resume_ms <= now_ms)
+                            .is_some_and(|dropped| dropped.get() + resume_ms <= now_ms)
                     });
                 if is_over {
                     self.end_session(key.slot);

@@ -331,7 +331,7 @@ impl Gateway {
         changed.sort_unstable();
         changed.dedup();
         let mut frame = self.watches.frame(&changed);
-        if held.datagrams.is_some() {
+        if held.datagrams().is_some() {
             // Its client asks for what it missed by the ids of datagrams.
             frame = frame.alone();
         }
@@ -445,6 +445,9 @@ impl Gateway {
         let Some(connection) = self.connections.at_mut(slot) else {
             return false;
         };
+        if connection.stream.is_none() {
+            return false;
+        }
         let session = connection.session();
         let mut held = session.and_then(|session| self.sessions.at_mut(session));
         let mut user = None;

@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 
 use crate::gateway::engineio::EngineLine;
 use crate::gateway::engineio::namespace::NamespaceLine;
-use crate::gateway::poll::PollLine;
+use crate::gateway::poll::{Answered, PollLine};
 use crate::gateway::slots::Key;
 use crate::gateway::tunnel::TunnelLine;
-use crate::id::SessionId;
+use crate::id::{MessageId, SessionId};
 use crate::wire::json_v1::DecodeError;
 use crate::wire::packet::ClientMessage;
 
@@ -44,6 +44,29 @@ pub enum DoorKind {
     Probe(Key),
     /// A namespace of Socket.IO, on an Engine.IO session.
     Namespace(NamespaceLine),
+}
+
+/// What a session that came over such a door keeps, with or without a line.
+#[derive(Debug, Default)]
+pub struct DoorMemory {
+    /// The unnumbered datagrams that went out on its tunnel, and how many
+    /// numbered ones went before each; `None` where it has no tunnel.
+    pub datagrams: Option<VecDeque<(MessageId, u64)>>,
+    /// The last numbered request of a poll, while it has no line.
+    pub answered: Option<Answered>,
+}
+
+impl DoorKind {
+    /// The door's name for an operator.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Tunnel(_) => "tunnel",
+            Self::Poll(_) => "poll",
+            Self::Engine(_) | Self::Probe(_) => "engineio",
+            Self::Namespace(_) => "socketio",
+        }
+    }
 }
 
 impl DoorLine {

@@ -5,6 +5,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 
 use crate::actor::avatar::AvatarCall;
 use crate::actor::room::RoomCall;
@@ -44,6 +45,11 @@ impl Since {
 }
 
 impl Held {
+    /// The unnumbered datagrams of its tunnel, where it has one.
+    pub(super) fn datagrams(&self) -> Option<&VecDeque<(MessageId, u64)>> {
+        self.memory.as_ref()?.datagrams.as_ref()
+    }
+
     /// Whether a client gets all behind a point.
     pub(super) fn can_resume(&self, since: Since) -> bool {
         self.received(since)
@@ -57,7 +63,7 @@ impl Held {
             Since::Kept => self.outbox.acknowledged(),
             Since::Unwritten => Some(self.outbox.sent()),
             Since::Datagram(id) => {
-                let direct = self.datagrams.iter().flat_map(|sent| sent.iter());
+                let direct = self.datagrams().into_iter().flatten();
                 let direct = direct.rev().find(|(known, _)| *known == id);
                 match direct {
                     Some((_, number)) => Some(*number),
@@ -105,8 +111,7 @@ impl Gateway {
             subscribed: None,
             active_ms: clock::now_ms(),
             dropped_ms: None,
-            datagrams: None,
-            answered: None,
+            memory: None,
             session,
         };
         let key = self.sessions.insert(held);
@@ -346,7 +351,7 @@ impl Gateway {
             return;
         };
         if let Some(held) = self.sessions.at_mut(session) {
-            held.dropped_ms = Some(now_ms);
+            held.dropped_ms = NonZeroU64::new(now_ms);
             let settings = &self.context.settings.session;
             held.allow_backlog(settings.outbox_bytes_max, settings.replay_bytes_max);
         }

@@ -35,7 +35,8 @@ pub mod turn;
 pub mod watch;
 pub mod wheel;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context};
@@ -45,7 +46,7 @@ use rustc_hash::FxHashMap;
 
 use crate::actor::directory::Directories;
 use crate::clock;
-use crate::id::{ChannelId, MessageId, SessionId};
+use crate::id::{ChannelId, SessionId};
 use crate::metric::{Label, Metrics};
 use crate::model::session_ref::SessionRef;
 use crate::model::settings::PresenceSettings;
@@ -59,11 +60,11 @@ use crate::wire::packet::{ClientPacket, LookupEntry, RequestId};
 use census::Census;
 use connection::Connection;
 use dialect::Dialects;
+use door::DoorMemory;
 use engineio::relocate::Errand;
 use frame::Frame;
 use interest::Below;
 use peers::Peers;
-use poll::Answered;
 use settings::{PollSettings, SocketIoSettings, TunnelSettings};
 use slots::{Key, Slots};
 use topic::Topics;
@@ -147,13 +148,9 @@ struct Held {
     /// Unix ms of the last command.
     active_ms: u64,
     /// Unix ms when its connection was lost.
-    dropped_ms: Option<u64>,
-    /// The unnumbered datagrams that went out on its tunnel, and how many
-    /// numbered ones went before each.
-    #[expect(clippy::box_collection, reason = "few sessions have a tunnel")]
-    datagrams: Option<Box<VecDeque<(MessageId, u64)>>>,
-    /// The last numbered request of a poll, while it has no line.
-    answered: Option<Box<Answered>>,
+    dropped_ms: Option<NonZeroU64>,
+    /// What doors other than WebSockets have to know of it.
+    memory: Option<Box<DoorMemory>>,
     session: Session,
 }
 

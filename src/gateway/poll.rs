@@ -95,6 +95,14 @@ impl Handler<Poll> for Gateway {
     type Result = ();
 
     fn handle(&mut self, poll: Poll, _: &mut Context<Self>) {
+        if self.is_draining {
+            if poll.place.is_none() {
+                self.context.census.leave(poll.address);
+            }
+            let error = ErrorBody::new(ErrorCode::Unavailable, "the server is stopping");
+            let _ = poll.respond.send(Err(Refused::Error(error)));
+            return;
+        }
         let slot = match poll.place {
             None => self.open_poll(poll.id, poll.address),
             Some(place) => self.poll_of(place, &poll),
@@ -122,7 +130,11 @@ impl Exchange {
 }
 
 impl Gateway {
-    fn new_poll(&mut self, id: SessionId, address: IpAddr, poll: PollLine) -> Option<u32> {
+    fn new_poll(&mut self, id: SessionId, address: IpAddr) -> Option<u32> {
+        let poll = PollLine {
+            heard_ms: clock::now_ms(),
+            ..PollLine::default()
+        };
         let mut connection = Connection::new(None, address, Phase::Greeting(Greeting::default()));
         connection.dialect = Dialect::Poll;
         connection.door = Some(Box::new(DoorLine::new(id, DoorKind::Poll(poll))));
@@ -136,7 +148,7 @@ impl Gateway {
 
     /// Begins a line whose client has not said who it is.
     fn open_poll(&mut self, id: SessionId, address: IpAddr) -> Option<u32> {
-        let slot = self.new_poll(id, address, PollLine::default())?;
+        let slot = self.new_poll(id, address)?;
         let welcome = self.welcome_packet(id, None, false, Vec::new());
         let mut text = Vec::new();
         json_v1::encode(&ServerPacket::Welcome(Box::new(welcome)), None, &mut text);
@@ -177,12 +189,11 @@ impl Gateway {
         let (max, per_address_max) = self.context.settings.lines;
         let census = &self.context.census;
         census.enter(poll.address, max, per_address_max).ok()?;
-        let kept = PollLine {
-            answered: held.answered.take().map(|answered| *answered),
-            ..PollLine::default()
-        };
-        let slot = self.new_poll(poll.id, poll.address, kept)?;
+        let slot = self.new_poll(poll.id, poll.address)?;
         self.resume_here(slot, poll.id, since, poll.resume_id.clone());
+        let held = self.sessions.at_mut(session)?;
+        let answered = held.memory.as_mut().and_then(|m| m.answered.take());
+        self.poll(slot)?.answered = answered;
         Some(slot)
     }
 
@@ -402,7 +413,7 @@ impl Gateway {
     pub(super) fn keep_answered(&mut self, slot: u32, session: u32) {
         let answered = self.poll(slot).and_then(|poll| poll.answered.take());
         if let (Some(answered), Some(held)) = (answered, self.sessions.at_mut(session)) {
-            held.answered = Some(Box::new(answered));
+            held.memory.get_or_insert_default().answered = Some(answered);
         }
     }
 }

@@ -10,6 +10,9 @@ pub struct Key {
     pub generation: u32,
 }
 
+/// Places that are added at once, at the least.
+const GROWTH_MIN: usize = 16;
+
 #[derive(Debug)]
 struct Slot<T> {
     generation: u32,
@@ -43,6 +46,11 @@ impl<T> Slots<T> {
                 slot,
                 generation: place.generation,
             };
+        }
+        if self.slots.len() == self.slots.capacity() {
+            // Doubling would leave up to half of it empty, for as long as the
+            // worker lives.
+            self.slots.reserve_exact(GROWTH_MIN + self.slots.len() / 4);
         }
         let slot = self.slots.len() as u32;
         self.slots.push(Slot {

@@ -48,7 +48,7 @@ pub struct Outbox<F> {
     /// How many messages went out of the front so far.
     forgotten: u64,
     /// How many of `frames` were written to a connection.
-    cursor: usize,
+    cursor: u32,
     /// Whether some were forgotten that nobody has acknowledged.
     has_overflowed: bool,
     /// How many messages those stand for.
@@ -82,6 +82,10 @@ impl<F: OutboxFrame> Outbox<F> {
         self.frames.push_back(frame);
     }
 
+    fn cursor(&self) -> usize {
+        self.cursor as usize
+    }
+
     /// Bytes that wait to be written.
     #[must_use]
     pub fn waiting_bytes(&self) -> usize {
@@ -91,19 +95,19 @@ impl<F: OutboxFrame> Outbox<F> {
     /// Whether nothing waits.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.cursor == self.frames.len()
+        self.cursor() == self.frames.len()
     }
 
     /// The frames that wait, in order.
     pub fn waiting(&self) -> impl Iterator<Item = &F> {
-        self.frames.range(self.cursor..)
+        self.frames.range(self.cursor()..)
     }
 
     /// The first `count` waiting frames were written whole; what is kept over
     /// `kept_bytes_max` is forgotten, the oldest first.
     pub fn written(&mut self, count: usize, kept_bytes_max: usize) {
         for _ in 0..count {
-            let Some(frame) = self.frames.get(self.cursor) else {
+            let Some(frame) = self.frames.get(self.cursor()) else {
                 break;
             };
             self.waiting_bytes -= frame.length();
@@ -123,10 +127,10 @@ impl<F: OutboxFrame> Outbox<F> {
 
     /// Keeps the frame at the cursor in its smaller form.
     fn condense(&mut self) {
-        let Some(frame) = self.frames.remove(self.cursor) else {
+        let Some(frame) = self.frames.remove(self.cursor()) else {
             return;
         };
-        let mut before = match self.cursor.checked_sub(1) {
+        let mut before = match self.cursor().checked_sub(1) {
             Some(at) => self.frames.get_mut(at),
             None => None,
         };
@@ -135,7 +139,7 @@ impl<F: OutboxFrame> Outbox<F> {
         self.kept_bytes += before.map_or(0, |before| before.length());
         if let Some(rest) = rest {
             self.kept_bytes += rest.length();
-            self.frames.insert(self.cursor, rest);
+            self.frames.insert(self.cursor(), rest);
             self.cursor += 1;
         }
     }
@@ -196,7 +200,7 @@ impl<F: OutboxFrame> Outbox<F> {
     /// The number of the last kept frame that `is` holds for.
     pub fn find(&self, is: impl Fn(&F) -> bool) -> Option<u64> {
         let mut number = self.sent();
-        for frame in self.frames.range(..self.cursor).rev() {
+        for frame in self.frames.range(..self.cursor()).rev() {
             if is(frame) {
                 return Some(number);
             }
@@ -220,9 +224,10 @@ impl<F: OutboxFrame> Outbox<F> {
             return false;
         }
         self.acknowledge(received);
+        let cursor = self.cursor();
         let frames = std::mem::take(&mut self.frames);
         for (index, frame) in frames.into_iter().enumerate() {
-            if index < self.cursor {
+            if index < cursor {
                 restore(frame, &mut self.frames);
             } else {
                 self.frames.push_back(frame);
@@ -238,13 +243,13 @@ impl<F: OutboxFrame> Outbox<F> {
     /// The kept frames, for taking out of them what must not be told again.
     /// Their length and messages have to stay.
     pub fn kept_mut(&mut self) -> impl Iterator<Item = &mut F> {
-        self.frames.range_mut(..self.cursor)
+        self.frames.range_mut(..self.cursor as usize)
     }
 
     /// How many messages were numbered so far.
     #[must_use]
     pub fn numbered(&self) -> u64 {
-        self.forgotten + self.kept + (self.frames.len() - self.cursor) as u64
+        self.forgotten + self.kept + (self.frames.len() - self.cursor()) as u64
     }
 }
 
@@ -398,7 +403,7 @@ mod tests {
                 prop_assert_eq!(outbox.numbered(), pushed);
                 prop_assert_eq!(
                     outbox.kept_bytes,
-                    outbox.frames.iter().take(outbox.cursor).map(OutboxFrame::length).sum::<usize>()
+                    outbox.frames.iter().take(outbox.cursor()).map(OutboxFrame::length).sum::<usize>()
                 );
                 prop_assert_eq!(
                     outbox.waiting_bytes,

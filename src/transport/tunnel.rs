@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::gateway::lifecycle::Since;
 use crate::gateway::peers::Place;
-use crate::gateway::submit::{Submit, Whisper};
+use crate::gateway::submit::{Submit, Taken, Whisper};
 use crate::gateway::tunnel::{Attach, Claim, Purpose, Refusal};
 use crate::id::{MessageId, SessionId, UserId};
 use crate::reason::ErrorCode;
@@ -346,10 +346,14 @@ async fn submit(sent: Sent, own: Option<&str>, entrance: &Entrance) -> Result<()
     await_taken(is_taken).await
 }
 
-async fn await_taken(is_taken: oneshot::Receiver<bool>) -> Result<(), ErrorBody> {
-    match is_taken.await {
-        Ok(true) => Ok(()),
-        _ => Err(expired()),
+async fn await_taken(taken: oneshot::Receiver<Taken>) -> Result<(), ErrorBody> {
+    match taken.await {
+        Ok(Taken::Yes) => Ok(()),
+        Ok(Taken::Full) => Err(ErrorBody::new(
+            ErrorCode::TooMany,
+            "too much waits for this tunnel to be identified; send it again later",
+        )),
+        Ok(Taken::Gone) | Err(_) => Err(expired()),
     }
 }
 

@@ -268,9 +268,10 @@ impl Gateway {
             pid = Some(held.session.id);
             held.is_read_alone = false;
             if has_offsets {
-                held.datagrams.get_or_insert_default();
-            } else {
-                held.datagrams = None;
+                let memory = held.memory.get_or_insert_default();
+                memory.datagrams.get_or_insert_default();
+            } else if let Some(memory) = &mut held.memory {
+                memory.datagrams = None;
             }
         }
         let Some(namespace) = self.namespace(slot) else {

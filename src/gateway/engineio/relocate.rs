@@ -205,6 +205,7 @@ impl Gateway {
             return;
         };
         self.context.metrics.connections.dec();
+        self.context.metrics.lines(line.door_name()).dec();
         let reader = Reader::of(&self.context.dialects, &line, None);
         let unwritten = line.take_bytes(&reader);
         let Some(door) = line.door.take() else {

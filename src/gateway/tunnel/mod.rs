@@ -189,7 +189,7 @@ impl Held {
     /// `begun` more.
     pub(super) fn note_datagram(&mut self, message: &WrittenMessage, begun: u64) {
         let number = self.outbox.sent() + begun;
-        if let Some(datagrams) = &mut self.datagrams {
+        if let Some(datagrams) = self.memory.as_mut().and_then(|m| m.datagrams.as_mut()) {
             if datagrams.len() == DATAGRAMS_MAX {
                 datagrams.pop_front();
             }
@@ -254,17 +254,13 @@ impl Gateway {
         if self.context.peers.find(id).is_some() {
             return None;
         }
-        match self.context.peers.line(id)? {
-            Place::Line { worker, key } if worker == self.worker => {
-                let is_tunnel = |line: &Connection| {
-                    let door = line.door.as_ref();
-                    door.is_some_and(|door| matches!(door.kind, DoorKind::Tunnel(_)))
-                };
-                let line = self.connections.at(key.slot);
-                (self.connections.holds(key) && line.is_some_and(is_tunnel)).then_some(key.slot)
-            }
-            _ => None,
-        }
+        let key = match self.context.peers.line(id)? {
+            Place::Line { worker, key } if worker == self.worker => key,
+            _ => return None,
+        };
+        let door = self.connections.at(key.slot)?.door.as_ref()?;
+        let is_tunnel = matches!(door.kind, DoorKind::Tunnel(_));
+        (is_tunnel && self.connections.holds(key)).then_some(key.slot)
     }
 
     /// Gives an unidentified tunnel its next attachment; the one before ends.
@@ -331,7 +327,9 @@ impl Gateway {
             // A tunnel's session may go on over another door.
             if let Some(held) = session.and_then(|session| self.sessions.at_mut(session)) {
                 held.is_read_alone = false;
-                held.datagrams = None;
+                if let Some(memory) = &mut held.memory {
+                    memory.datagrams = None;
+                }
             }
             return;
         };
@@ -341,7 +339,8 @@ impl Gateway {
         let before = std::mem::take(&mut tunnel.datagrams);
         if let Some(held) = session.and_then(|session| self.sessions.at_mut(session)) {
             held.is_read_alone = is_personal == Some(true);
-            let datagrams = held.datagrams.get_or_insert_default();
+            let memory = held.memory.get_or_insert_default();
+            let datagrams = memory.datagrams.get_or_insert_default();
             datagrams.extend(before.into_iter().map(|id| (id, 0)));
         }
         self.dirty.push(slot);
