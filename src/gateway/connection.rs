@@ -39,6 +39,8 @@ pub enum Phase {
     Identifying(u32),
     /// Carries the session at this slot.
     Session(u32),
+    /// Carries no session itself: other lines, or nothing yet.
+    Carrier,
     /// Was sent a close frame, or answered one; nothing counts any more.
     Closing,
 }
@@ -147,6 +149,13 @@ impl Connection {
     #[must_use]
     pub fn is_paused(&self) -> bool {
         matches!(self.phase, Phase::Identifying(_))
+            || self.door.as_ref().is_some_and(|door| door.is_paused())
+    }
+
+    /// Whether it counts as a connection.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.door.as_ref().is_none_or(|door| door.is_counted())
     }
 
     /// Whether a close frame was sent or answered.

@@ -429,6 +429,11 @@ impl Gateway {
         match door.map(|door| &door.kind) {
             Some(DoorKind::Tunnel(_)) => self.flush_tunnel(slot),
             Some(DoorKind::Poll(_)) => self.flush_poll(slot),
+            Some(DoorKind::Engine(_)) => self.flush_engine(slot),
+            Some(DoorKind::Namespace(_)) => self.flush_namespace(slot),
+            Some(DoorKind::Probe(_)) => {
+                self.flush_socket(slot);
+            }
             None => {}
         }
     }

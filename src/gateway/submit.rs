@@ -175,5 +175,6 @@ impl Gateway {
             line.was_heard = true;
             self.take(slot, command);
         }
+        self.run_errand();
     }
 }

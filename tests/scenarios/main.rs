@@ -149,7 +149,7 @@ doors! {
     longpoll: tunnel::Tunnel<format::Longpoll>,
     jsonp: tunnel::Tunnel<format::Jsonp>,
     poll: Poll,
-    // socketio_websocket: socketio::SocketIo<socketio::BySocket>,
-    // socketio_upgrade: socketio::SocketIo<socketio::ByUpgrade>,
-    // socketio_polling: socketio::SocketIo<socketio::ByPolling>,
+    socketio_websocket: socketio::SocketIo<socketio::BySocket>,
+    socketio_upgrade: socketio::SocketIo<socketio::ByUpgrade>,
+    socketio_polling: socketio::SocketIo<socketio::ByPolling>,
 }

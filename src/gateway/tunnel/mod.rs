@@ -157,10 +157,18 @@ impl Handler<Attach> for Gateway {
         {
             return self.attach_again(slot, tunnel, stream);
         }
+        // What is to be refused must not take the name from another door's line.
+        let is_known = matches!(purpose, Purpose::New(_)) || self.context.peers.find(id).is_some();
+        let name = if is_known {
+            Some(id)
+        } else {
+            SessionId::random()
+        };
         let greeting = Phase::Greeting(Greeting::default());
         let mut connection = Connection::new(Some(stream), address, greeting);
         connection.dialect = Dialect::Tunnel(format);
-        connection.door = Some(Box::new(DoorLine::new(id, DoorKind::Tunnel(tunnel))));
+        let kind = DoorKind::Tunnel(tunnel);
+        connection.door = Some(Box::new(DoorLine::new(name.unwrap_or(id), kind)));
         let Some(slot) = self.take_in(connection) else {
             return;
         };
@@ -312,7 +320,7 @@ impl Gateway {
         let door = self.connections.at_mut(slot)?.door.as_mut()?;
         match &mut door.kind {
             DoorKind::Tunnel(tunnel) => Some(tunnel),
-            DoorKind::Poll(_) => None,
+            _ => None,
         }
     }
 
@@ -325,6 +333,9 @@ impl Gateway {
 
     /// The client may come in: the header may go out.
     pub(super) fn open_tunnel(&mut self, slot: u32) {
+        if self.open_namespace(slot) {
+            return;
+        }
         let is_personal = self.tunnel_format(slot).map(Format::is_personal);
         let session = self.connections.at(slot).and_then(Connection::session);
         let Some(tunnel) = self.tunnel(slot) else {

@@ -18,6 +18,9 @@ impl Gateway {
     /// Answers the request that would have become a tunnel with an error, while
     /// nothing was written. Returns whether it did.
     pub(in crate::gateway) fn refuse_opening(&mut self, slot: u32, error: &ErrorBody) -> bool {
+        if self.refuse_namespace(slot, error) {
+            return true;
+        }
         let Some(tunnel) = self.tunnel(slot) else {
             return false;
         };
