@@ -111,7 +111,7 @@ impl Template {
     /// assert!(Template::parse("id: %i\ndata: %d\n\n").is_ok());
     /// assert_eq!(
     ///     Template::parse("100% sure").unwrap_err().to_string(),
-    ///     "%  at character 4 stands for nothing; there are %i %p %d %D %l %t %T %c and %%",
+    ///     "%  at character 4 stands for nothing; there are %i %p %d %D %l %t %T %c %C and %%",
     /// );
     /// ```
     ///
