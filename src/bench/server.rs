@@ -11,8 +11,9 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use super::client::Address;
+use super::carrier::Carrier;
 use super::error::BenchError;
+use super::links::Address;
 use super::process::Process;
 
 /// The core of the server.
@@ -116,6 +117,7 @@ impl Server {
             address: Address {
                 socket: SocketAddr::from(([127, 0, 0, 1], 0)),
                 path: path.to_owned(),
+                carrier: Carrier::WebSocket(None),
             },
             process,
             child: Some(child),
@@ -183,6 +185,7 @@ fn parse_url(url: &str) -> Result<Address, BenchError> {
     Ok(Address {
         socket,
         path: format!("/{path}"),
+        carrier: Carrier::WebSocket(None),
     })
 }
 
