@@ -199,7 +199,7 @@ fn serve(
         }
     }
     if event.is_readable() || event.is_read_closed() {
-        read(links, script, number, buffer)?;
+        read(links, script, number, buffer, event.is_read_closed())?;
     }
     Ok(())
 }
@@ -209,6 +209,7 @@ fn read(
     script: &mut impl Script,
     number: usize,
     buffer: &mut [u8],
+    has_end: bool,
 ) -> Result<()> {
     loop {
         let Some(link) = links.link_mut(number) else {
@@ -242,8 +243,8 @@ fn read(
             link.partial = partial;
         }
         // A read that does not fill the buffer emptied the socket: new bytes
-        // raise a new event.
-        if count < buffer.len() {
+        // raise a new event. An end that came with the last bytes does not.
+        if count < buffer.len() && !has_end {
             return Ok(());
         }
     }
