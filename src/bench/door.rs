@@ -71,7 +71,7 @@ impl Door {
                 let path = "/socket.io/?EIO=4&transport=websocket";
                 (path.to_owned(), Carrier::WebSocket(None))
             }
-            Self::SocketioPolling => (String::new(), Carrier::Requests),
+            Self::SocketioPolling => ("/socket.io/".to_owned(), Carrier::Requests),
             Self::Sse => self.tunnel(Carrier::Delimited(b"\n\n")),
             Self::Ndjson => self.tunnel(Carrier::Delimited(b"\n")),
             Self::Iframe => self.tunnel(Carrier::Delimited(b"</script>\n")),

@@ -15,6 +15,7 @@ use super::dialect::{Dialect, Goal};
 use super::door::Door;
 use super::error::BenchError;
 use super::fanout::{Audience, Sample, WARM_UP, median_ratio};
+use super::idle::QUIET;
 use super::meter::LOAD_COLUMNS;
 use super::polls;
 use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
@@ -57,19 +58,29 @@ pub struct DoorsArgs {
     /// Connections whose memory is measured at each door; 0 leaves it out
     #[arg(long, default_value_t = Self::default().connections)]
     pub connections: usize,
+    /// Seconds of quiet before memory is read
+    #[arg(long, default_value_t = Self::default().quiet)]
+    pub quiet: f64,
 }
 
 impl Default for DoorsArgs {
     fn default() -> Self {
         Self {
-            doors: vec![Door::WsV2, Door::Sse, Door::Ndjson],
+            doors: vec![
+                Door::WsV2,
+                Door::Sse,
+                Door::Ndjson,
+                Door::Socketio,
+                Door::SocketioPolling,
+            ],
             subscribers: 1000,
             members: 200,
             in_flight: vec![1, 16],
             bytes: 128,
-            seconds: 3.0,
-            rounds: 12,
+            seconds: 2.0,
+            rounds: 8,
             connections: 10_000,
+            quiet: QUIET.as_secs_f64(),
         }
     }
 }
@@ -86,8 +97,9 @@ pub(super) fn run(
     done(fan_outs(args, server)?);
     done(polls::run(args, server)?);
     if args.connections > 0 && server.is_none() {
-        done(resident::run(args.connections)?);
-        done(resident::run_detached(args.connections)?);
+        let quiet = Duration::from_secs_f64(args.quiet);
+        done(resident::run(args.connections, quiet)?);
+        done(resident::run_detached(args.connections, quiet)?);
     }
     Ok(())
 }
@@ -125,7 +137,15 @@ fn fan_outs(args: &DoorsArgs, server: Option<&Server>) -> Result<Table> {
             .chain(LOAD_COLUMNS)
             .chain(["faults"]),
     );
-    let others = || args.doors.iter().copied().filter(|door| *door != BASE);
+    let mut doors = Vec::new();
+    for door in args.doors.iter().copied().filter(|door| *door != BASE) {
+        if server.has(&door.address(&server.address).path)? {
+            doors.push(door);
+        } else {
+            table.note(format!("{}: the server has no such door.", door.name()));
+        }
+    }
+    let others = || doors.iter().copied();
     let text = |door| Comparison {
         door,
         is_game: false,
@@ -180,12 +200,13 @@ fn block(
     let mut rows = Vec::new();
     let rounds = args.rounds.max(1);
     let turn = Duration::from_secs_f64(args.seconds / rounds as f64);
+    let warm_up = WARM_UP.min(turn * 4);
     for comparison in comparisons {
         let mut audience = comparison.gather(args, server, place)?;
         for (in_flight, base_samples) in args.in_flight.iter().zip(&mut base_samples) {
             let pace = Pace::Closed(*in_flight);
-            base_audience.turn(pace, WARM_UP)?;
-            audience.turn(pace, WARM_UP)?;
+            base_audience.turn(pace, warm_up)?;
+            audience.turn(pace, warm_up)?;
             let (mut ours, mut beside) = (Vec::new(), Vec::new());
             for _ in 0..rounds {
                 beside.push(base_audience.turn(pace, turn)?);

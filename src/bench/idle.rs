@@ -95,11 +95,11 @@ pub(super) fn run(args: &IdleArgs, server: Option<&Server>, table: &mut Table) -
         while crowd.acknowledged < args.connections && Instant::now() < deadline {
             client.turn(&mut crowd, Duration::from_millis(20))?;
         }
-        rest(&mut client, &mut crowd, server)?
+        rest(&mut client, &mut crowd, server, QUIET)?
     } else {
         let mut silent = Silent::default();
         client.open(&mut silent, &server.address, args.connections)?;
-        rest(&mut client, &mut silent, server)?
+        rest(&mut client, &mut silent, server, QUIET)?
     };
     let after = server.process.rss_bytes()?;
     table.row([
@@ -139,14 +139,19 @@ pub(super) fn settle(client: &mut Client, crowd: &mut Crowd) -> Result<()> {
     Ok(())
 }
 
-/// Does nothing for a while but answer pings; returns how busy the server is
+/// Does nothing for the time `quiet` but answer pings; returns how busy the server is
 /// then, in percent.
 ///
 /// # Errors
 /// Where the server breaks off.
-pub(super) fn rest(client: &mut Client, script: &mut impl Script, server: &Server) -> Result<f64> {
+pub(super) fn rest(
+    client: &mut Client,
+    script: &mut impl Script,
+    server: &Server,
+    quiet: Duration,
+) -> Result<f64> {
     let meter = Meter::start(server.process, client)?;
-    client.turn_until(script, Instant::now() + QUIET)?;
+    client.turn_until(script, Instant::now() + quiet)?;
     Ok(meter.stop(client)?.server_busy())
 }
 

@@ -69,7 +69,7 @@ pub(super) fn run(args: &DoorsArgs, server: Option<&Server>) -> Result<Table> {
     let mut empty = None;
     for burst in std::iter::once(0).chain(args.in_flight.iter().copied()) {
         polls.burst = burst;
-        polls.drive(&mut client, WARM_UP)?;
+        polls.drive(&mut client, WARM_UP.min(length))?;
         let meter = Meter::start(server.process, &client)?;
         let before = polls.seen(&client);
         polls.drive(&mut client, length)?;

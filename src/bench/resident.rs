@@ -6,13 +6,13 @@
 //! users come twice: the second time neither avatars nor connections add
 //! anything, since the first ones' places are free again.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::client::{Client, Script};
 use super::dialect::{Dialect, Goal};
 use super::door::Door;
 use super::error::BenchError;
-use super::idle::{QUIET, patience, rest};
+use super::idle::{patience, rest};
 use super::links::Links;
 use super::report::{Cell, Table};
 use super::server::Server;
@@ -29,7 +29,7 @@ const VISITS: usize = 3;
 ///
 /// # Errors
 /// Where a server cannot be started or breaks off.
-pub(super) fn run(connections: usize) -> Result<Table> {
+pub(super) fn run(connections: usize, quiet: Duration) -> Result<Table> {
     let mut table = Table::new(
         format!("Memory of {connections} idle connections"),
         [
@@ -54,7 +54,7 @@ pub(super) fn run(connections: usize) -> Result<Table> {
             let _first = Visit::begin(&server, talk, 1)?;
             let before = server.process.rss_bytes()?;
             let mut visit = Visit::begin(&server, talk, connections)?;
-            let busy = rest(&mut visit.client, &mut visit.resident, &server)?;
+            let busy = rest(&mut visit.client, &mut visit.resident, &server, quiet)?;
             let after = server.process.rss_bytes()?;
             let each = (after as f64 - before as f64) / connections as f64;
             let base = *base.get_or_insert(each);
@@ -77,7 +77,7 @@ pub(super) fn run(connections: usize) -> Result<Table> {
 ///
 /// # Errors
 /// Where a server cannot be started or breaks off.
-pub(super) fn run_detached(users: usize) -> Result<Table> {
+pub(super) fn run_detached(users: usize, quiet: Duration) -> Result<Table> {
     let mut table = Table::new(
         format!("Memory of sessions without a connection, {users} users"),
         ["sessions_each", "rss_mb", "bytes_per_new_session"],
@@ -95,7 +95,7 @@ pub(super) fn run_detached(users: usize) -> Result<Table> {
     let mut before = server.process.rss_bytes()?;
     for visit in 1..=VISITS {
         drop(Visit::begin(&server, talk, users)?);
-        std::thread::sleep(QUIET);
+        std::thread::sleep(quiet);
         let after = server.process.rss_bytes()?;
         table.row([
             Cell::count(visit as u64),
