@@ -33,7 +33,7 @@ use crate::transport::entrance::Entrance;
 use crate::transport::listener::listen;
 use crate::transport::settings::{DoorSettings, ServerSettings};
 use crate::transport::takeable::Takeable;
-use crate::transport::{pages, poll, tunnel};
+use crate::transport::{pages, poll, socketio, tunnel};
 
 /// How often a stopping server looks whether all connections are gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -153,6 +153,8 @@ impl Running {
         while self.context.census.total() > 0 && Instant::now() < deadline {
             actix_rt::time::sleep(DRAIN_LOOK).await;
         }
+        // Answers of requests that waited are on their way through the workers.
+        actix_rt::time::sleep(DRAIN_LOOK).await;
         let left = self.context.census.total();
         if left > 0 {
             log::warn!("{left} connections did not end in time");
@@ -185,6 +187,8 @@ impl Node {
         let announced = announced(&config);
         let dialects = Dialects {
             formats: config.formats()?,
+            namespaces: config.socketio.all_namespaces(),
+            has_offsets: config.socketio.recovery,
         };
         let context = GatewayContext {
             settings: GatewaySettings {
@@ -194,6 +198,7 @@ impl Node {
                 message_bytes_max: config.server.max_message_bytes,
                 tunnel: config.tunnel,
                 poll: config.poll,
+                socketio: config.socketio,
                 lines: (
                     config.server.connections_max,
                     config.server.connections_per_address_max,
@@ -308,6 +313,9 @@ fn routes(config: &mut web::ServiceConfig, entrance: Option<Entrance>) {
     config
         .route("/ws", web::route().to(not_upgraded))
         .route("/echo", web::route().to(not_upgraded));
+    if entrance.doors.socketio {
+        socketio::routes(config, &entrance);
+    }
     if entrance.doors.poll {
         let entrance = entrance.clone();
         config.route(

@@ -31,6 +31,8 @@ pub struct Worker {
 pub struct Metrics {
     /// Connections now.
     pub connections: Gauge,
+    /// Lines now, by door: a poll has one without a connection.
+    pub lines: Family<Label, Gauge>,
     /// Connections accepted.
     pub accepted: Counter,
     /// Handshakes refused, by reason.
@@ -83,6 +85,12 @@ impl Metrics {
         self.refused.get_or_create(&Label { name }).inc();
     }
 
+    /// The gauge of the lines of one door.
+    #[must_use]
+    pub fn lines(&self, door: &'static str) -> Gauge {
+        self.lines.get_or_create(&Label { name: door }).clone()
+    }
+
     /// The gauge of one kind of actor.
     #[must_use]
     pub fn actors(&self, name: &'static str) -> Gauge {
@@ -103,6 +111,7 @@ impl Metrics {
             metric.register(&mut registry, name, help);
         };
         add("connections", "Connections now", &self.connections);
+        add("lines", "Lines now, by door", &self.lines);
         add(
             "connections_accepted",
             "Connections accepted",

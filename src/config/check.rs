@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use toml::{Table, Value};
 
 use super::Config;
-use crate::gateway::settings::{PollSettings, TunnelSettings};
+use crate::gateway::engineio::NAMESPACE_BYTES_MAX;
+use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
 use crate::id::is_realm;
 use crate::model::game::GameSettings;
 use crate::model::room::RoomSettings;
@@ -22,6 +23,7 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["server", key] => (ServerSettings::RANGES, key),
         ["tunnel", key] => (TunnelSettings::RANGES, key),
         ["poll", key] => (PollSettings::RANGES, key),
+        ["socketio", key] => (SocketIoSettings::RANGES, key),
         ["session", key] => (SessionSettings::RANGES, key),
         ["limits", _, key] => (BucketSettings::RANGES, key),
         ["presence", key] => (PresenceSettings::RANGES, key),
@@ -156,6 +158,7 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
             ));
         }
     }
+    namespaces(&config.socketio, &mut found);
     for realm in &config.portal.realms {
         if !is_realm(realm) {
             found.push(Conflict::new(
@@ -165,6 +168,39 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
         }
     }
     found
+}
+
+/// What is wrong with the namespaces of Socket.IO.
+fn namespaces(settings: &SocketIoSettings, found: &mut Vec<Conflict>) {
+    let keys = &["socketio.namespaces"];
+    for (index, name) in settings.namespaces.iter().enumerate() {
+        if !is_namespace(name) || settings.namespaces.iter().take(index).any(|n| n == name) {
+            found.push(Conflict::new(
+                keys,
+                format!(
+                    "{name:?} is no namespace; accepted is / and 1 to {} bytes \
+                     without commas, question marks and control characters, each once",
+                    NAMESPACE_BYTES_MAX - 1
+                ),
+            ));
+        }
+    }
+    if settings.namespaces.len() > NAMESPACES_MAX {
+        found.push(Conflict::new(
+            keys,
+            format!("at most {NAMESPACES_MAX} namespaces are accepted"),
+        ));
+    }
+}
+
+/// Namespaces beside the main one.
+const NAMESPACES_MAX: usize = 64;
+
+fn is_namespace(name: &str) -> bool {
+    let is_plain = |c: char| c != ',' && c != '?' && !c.is_control();
+    (2..=NAMESPACE_BYTES_MAX).contains(&name.len())
+        && name.starts_with('/')
+        && name.chars().all(is_plain)
 }
 
 const REALM: &str = "accepted is 1 to 32 characters of A-Z, a-z, 0-9, _ and -";

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::settings::{PollSettings, TunnelSettings};
+use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
 use crate::management::settings::ManagementSettings;
 use crate::model::game::GameSettings;
 use crate::model::room::RoomSettings;
@@ -40,6 +40,8 @@ pub struct Config {
     pub tunnel: TunnelSettings,
     /// Polls.
     pub poll: PollSettings,
+    /// Engine.IO and Socket.IO.
+    pub socketio: SocketIoSettings,
     /// Who may come in.
     pub portal: PortalSettings,
     /// Lifetimes and bounds of a session.
@@ -64,6 +66,7 @@ impl Default for Config {
             doors: DoorSettings::default(),
             tunnel: TunnelSettings::default(),
             poll: PollSettings::default(),
+            socketio: SocketIoSettings::default(),
             portal: PortalSettings::default(),
             session: SessionSettings::default(),
             limits: LimitSettings::default(),

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::dialect::{Dialect, Reader};
 use crate::gateway::door::DoorKind;
+use crate::gateway::engineio::Purpose;
 use crate::gateway::frame::Frame;
 use crate::gateway::lifecycle::Since;
 use crate::gateway::{Gateway, Timer};
@@ -33,6 +34,10 @@ pub enum Door {
     Session(Dialect),
     /// Sending everything back.
     Echo,
+    /// A session of Engine.IO.
+    Engine(Purpose),
+    /// An Engine.IO session of this name that moves here.
+    Upgrade(SessionId),
 }
 
 /// A socket whose handshake is done. It counts in the census already.
@@ -73,6 +78,8 @@ impl Handler<Adopt> for Gateway {
         let phase = match adopt.door {
             Door::Session(_) => Phase::Greeting(Greeting::default()),
             Door::Echo => Phase::Echo,
+            Door::Engine(purpose) => return self.adopt_engine(adopt, purpose),
+            Door::Upgrade(id) => return self.adopt_probe(adopt, id),
         };
         let stream = TcpStream::from_std(adopt.stream);
         let mut connection = Connection::new(Some(stream), adopt.address, phase);
@@ -95,7 +102,7 @@ impl Handler<Adopt> for Gateway {
                 self.wheel.set(at_ms, Timer::Identify(key));
                 self.send_direct(slot, &ServerPacket::IdYou, None);
             }
-            Door::Echo => {
+            Door::Echo | Door::Engine(_) | Door::Upgrade(_) => {
                 let at_ms = now_ms + session.heartbeat_ms;
                 self.wheel.set(at_ms, Timer::Heartbeat(key));
             }
@@ -154,9 +161,13 @@ impl Gateway {
     /// Gives a connection a slot, its name a place, and registers its socket,
     /// where it has those.
     pub(super) fn take_in(&mut self, connection: Connection) -> Option<u32> {
+        let is_counted = connection.is_counted();
+        self.context.metrics.lines(connection.door_name()).inc();
         let key = self.connections.insert(connection);
         let slot = key.slot;
-        self.context.metrics.connections.inc();
+        if is_counted {
+            self.context.metrics.connections.inc();
+        }
         let interest = Interest::READABLE | Interest::WRITABLE;
         let connection = self.connections.at_mut(slot)?;
         if let Some(door) = &connection.door {
@@ -205,6 +216,7 @@ impl Gateway {
     pub(super) fn release(&mut self, slot: u32) -> Option<Connection> {
         let key = self.connections.key(slot)?;
         let mut connection = self.connections.remove(slot)?;
+        self.context.metrics.lines(connection.door_name()).dec();
         if let Some(door) = &connection.door {
             self.context.peers.remove_line(door.id, self.worker, key);
         }
@@ -212,8 +224,11 @@ impl Gateway {
             // A socket that never was registered cannot be taken off.
             let _ = self.registry.deregister(stream);
         }
-        self.context.metrics.connections.dec();
-        self.context.census.leave(connection.address);
+        if connection.is_counted() {
+            self.context.metrics.connections.dec();
+            self.context.census.leave(connection.address);
+        }
+        self.released(key, &connection);
         Some(connection)
     }
 
@@ -233,7 +248,8 @@ impl Gateway {
     }
 
     /// Takes the session off a connection that ends; it waits to be resumed.
-    fn part(&mut self, slot: u32) {
+    pub(super) fn part(&mut self, slot: u32) {
+        self.part_namespaces(slot);
         let phase = self.connections.at(slot).map(|c| &c.phase);
         if let Some(Phase::Identifying(session)) = phase {
             let session = *session;
@@ -252,7 +268,16 @@ impl Gateway {
         let session = self.connections.at(slot)?.session()?;
         self.keep_answered(slot, session);
         let connection = self.connections.at_mut(slot)?;
-        if let Some(held) = self.sessions.at_mut(session) {
+        let held = self.sessions.at_mut(session);
+        if held
+            .as_ref()
+            .is_some_and(|held| held.connection != Some(slot))
+        {
+            // It only stood in for the line that the session has not.
+            connection.phase = Phase::Closing;
+            return None;
+        }
+        if let Some(held) = held {
             let reader = Reader::of(&self.context.dialects, connection, None);
             connection.part(&mut held.outbox, &reader);
             held.connection = None;
@@ -272,6 +297,8 @@ impl Gateway {
             None => self.finish(slot, Frame::close(reason), reason),
             Some(DoorKind::Tunnel(_)) => self.close_tunnel(slot, reason),
             Some(DoorKind::Poll(_)) => self.close_poll(slot, reason),
+            Some(DoorKind::Engine(_) | DoorKind::Probe(_)) => self.close_engine(slot, reason),
+            Some(DoorKind::Namespace(_)) => self.close_namespace(slot, reason),
         }
     }
 
@@ -289,6 +316,11 @@ impl Gateway {
             return;
         }
         connection.begin_closing(last);
+        let name = connection.door.as_ref().map(|door| door.id);
+        if let (Some(name), Some(key)) = (name, self.connections.key(slot)) {
+            // Nobody comes back to it.
+            self.context.peers.remove_line(name, self.worker, key);
+        }
         self.dirty.push(slot);
         self.context.metrics.close(reason);
         log::debug!(
@@ -313,6 +345,17 @@ impl Gateway {
 
     /// Tells a client that the server goes away, and closes.
     pub(super) fn send_away(&mut self, slot: u32, reason: CloseReason) {
+        if let Some(carrier) = self.carrier(slot) {
+            return self.send_away(carrier, reason);
+        }
+        for namespace in self.namespaces(slot) {
+            self.tell_away(namespace, reason);
+        }
+        self.tell_away(slot, reason);
+        self.close(slot, reason);
+    }
+
+    fn tell_away(&mut self, slot: u32, reason: CloseReason) {
         let session = self.connections.at(slot).and_then(Connection::session);
         if let Some(session) = session {
             let goaway = ServerPacket::GoAway {
@@ -325,7 +368,6 @@ impl Gateway {
             // The session's frames go out before the close frame does.
             self.flush_connection(slot);
         }
-        self.close(slot, reason);
     }
 
     /// Sends a connection to the worker that holds its session: the socket
@@ -344,6 +386,7 @@ impl Gateway {
         let Some(mut connection) = self.connections.remove(slot) else {
             return;
         };
+        self.context.metrics.lines(connection.door_name()).dec();
         self.context.metrics.connections.dec();
         let reader = Reader::of(&self.context.dialects, &connection, None);
         let takeover = Takeover {

@@ -39,6 +39,8 @@ pub enum Phase {
     Identifying(u32),
     /// Carries the session at this slot.
     Session(u32),
+    /// Carries no session itself: other lines, or nothing yet.
+    Carrier,
     /// Was sent a close frame, or answered one; nothing counts any more.
     Closing,
 }
@@ -133,10 +135,27 @@ impl Connection {
         }
     }
 
+    /// The name of its door for an operator.
+    #[must_use]
+    pub fn door_name(&self) -> &'static str {
+        match (&self.door, self.dialect) {
+            (Some(door), _) => door.kind.name(),
+            (None, Dialect::MsgpackV2) => "websocket_v2",
+            (None, _) => "websocket",
+        }
+    }
+
     /// Whether input has to wait.
     #[must_use]
     pub fn is_paused(&self) -> bool {
         matches!(self.phase, Phase::Identifying(_))
+            || self.door.as_ref().is_some_and(|door| door.is_paused())
+    }
+
+    /// Whether it counts as a connection.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.door.as_ref().is_none_or(|door| door.is_counted())
     }
 
     /// Whether a close frame was sent or answered.

@@ -52,6 +52,8 @@ impl Gateway {
             Timer::Tunnel(key) => self.tunnel_is_due(key),
             Timer::Poll(key) => self.poll_is_due(key, now_ms),
             Timer::Answer(key) => self.answer_is_due(key),
+            Timer::Engine(key) => self.engine_is_due(key, now_ms),
+            Timer::Connect(key) => self.connect_is_due(key),
             Timer::Gap(key) => {
                 if self.live(key).is_some_and(|line| line.stream.is_none()) {
                     self.lose(key.slot);

@@ -429,6 +429,11 @@ impl Gateway {
         match door.map(|door| &door.kind) {
             Some(DoorKind::Tunnel(_)) => self.flush_tunnel(slot),
             Some(DoorKind::Poll(_)) => self.flush_poll(slot),
+            Some(DoorKind::Engine(_)) => self.flush_engine(slot),
+            Some(DoorKind::Namespace(_)) => self.flush_namespace(slot),
+            Some(DoorKind::Probe(_)) => {
+                self.flush_socket(slot);
+            }
             None => {}
         }
     }
@@ -440,6 +445,9 @@ impl Gateway {
         let Some(connection) = self.connections.at_mut(slot) else {
             return false;
         };
+        if connection.stream.is_none() {
+            return false;
+        }
         let session = connection.session();
         let mut held = session.and_then(|session| self.sessions.at_mut(session));
         let mut user = None;

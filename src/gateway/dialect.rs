@@ -5,6 +5,8 @@
 //! of an answer on a tunnel) is in messages that have one receiver only.
 
 use crate::gateway::connection::Connection;
+use crate::gateway::door::DoorKind;
+use crate::gateway::engineio::written;
 use crate::gateway::frame::Message;
 use crate::id::{SessionId, UserId};
 use crate::wire::datagram::{self, Datagram};
@@ -25,6 +27,8 @@ pub enum Dialect {
     Poll,
     /// A tunnel's format, by its number in [`Dialects`].
     Tunnel(u8),
+    /// Packets of a namespace of Socket.IO, by its number in [`Dialects`].
+    SocketIo(u8),
 }
 
 /// What the lines of a node share.
@@ -32,6 +36,10 @@ pub enum Dialect {
 pub struct Dialects {
     /// The formats of tunnels.
     pub formats: Vec<Format>,
+    /// The namespaces of Socket.IO.
+    pub namespaces: Vec<Box<str>>,
+    /// Whether its events tell by what they can be recovered.
+    pub has_offsets: bool,
 }
 
 impl Dialects {
@@ -40,6 +48,8 @@ impl Dialects {
     pub const fn none() -> Self {
         Self {
             formats: Vec::new(),
+            namespaces: Vec::new(),
+            has_offsets: false,
         }
     }
 
@@ -47,6 +57,12 @@ impl Dialects {
     #[must_use]
     pub fn format(&self, number: u8) -> Option<&Format> {
         self.formats.get(usize::from(number))
+    }
+
+    /// The namespace of that number.
+    #[must_use]
+    pub fn namespace(&self, number: u8) -> Option<&str> {
+        self.namespaces.get(usize::from(number)).map(AsRef::as_ref)
     }
 }
 
@@ -61,6 +77,8 @@ pub struct Reader<'a> {
     pub line: Option<SessionId>,
     /// Whose session it is, once that is known.
     pub user: Option<&'a UserId>,
+    /// What marks the acknowledgements that this line asked for; 0 for none.
+    pub mark: u32,
 }
 
 impl<'a> Reader<'a> {
@@ -72,6 +90,10 @@ impl<'a> Reader<'a> {
             dialects,
             line: connection.door.as_ref().map(|door| door.id),
             user,
+            mark: connection.door.as_ref().map_or(0, |door| match &door.kind {
+                DoorKind::Namespace(namespace) => namespace.mark(),
+                _ => 0,
+            }),
         }
     }
 
@@ -85,6 +107,7 @@ impl<'a> Reader<'a> {
                 remote_call::entry(message.text(), &mut out);
             }
             Dialect::Tunnel(number) => self.write_datagram(number, message, &mut out),
+            Dialect::SocketIo(number) => written::write(self, number, message, &mut out),
         }
         out
     }
@@ -102,7 +125,7 @@ impl<'a> Reader<'a> {
             let opening = Opening {
                 tunnel: &tunnel,
                 now_ms: crate::clock::now_ms(),
-                callback: None,
+                ..Opening::default()
             };
             format.envelope(&datagram, &opening, out);
         }

@@ -5,7 +5,10 @@
 
 use std::collections::VecDeque;
 
+use crate::gateway::engineio::EngineLine;
+use crate::gateway::engineio::namespace::NamespaceLine;
 use crate::gateway::poll::{Answered, PollLine};
+use crate::gateway::slots::Key;
 use crate::gateway::tunnel::TunnelLine;
 use crate::id::{MessageId, SessionId};
 use crate::wire::json_v1::DecodeError;
@@ -35,6 +38,12 @@ pub enum DoorKind {
     Tunnel(TunnelLine),
     /// A poll.
     Poll(PollLine),
+    /// An Engine.IO session, which carries namespaces.
+    Engine(Box<EngineLine>),
+    /// A WebSocket that such a session may move to.
+    Probe(Key),
+    /// A namespace of Socket.IO, on an Engine.IO session.
+    Namespace(NamespaceLine),
 }
 
 /// What a session that came over such a door keeps, with or without a line.
@@ -47,6 +56,19 @@ pub struct DoorMemory {
     pub answered: Option<Answered>,
 }
 
+impl DoorKind {
+    /// The door's name for an operator.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Tunnel(_) => "tunnel",
+            Self::Poll(_) => "poll",
+            Self::Engine(_) | Self::Probe(_) => "engineio",
+            Self::Namespace(_) => "socketio",
+        }
+    }
+}
+
 impl DoorLine {
     /// What a line named `id` keeps.
     #[must_use]
@@ -56,5 +78,23 @@ impl DoorLine {
             backlog: VecDeque::new(),
             kind,
         }
+    }
+
+    /// Whether its socket, where it has one, brings WebSocket frames.
+    #[must_use]
+    pub fn has_frames(&self) -> bool {
+        matches!(self.kind, DoorKind::Engine(_) | DoorKind::Probe(_))
+    }
+
+    /// Whether what it brings has to wait.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        matches!(&self.kind, DoorKind::Engine(engine) if engine.is_paused())
+    }
+
+    /// Whether it is a connection of its own, not one on another line.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        !matches!(self.kind, DoorKind::Namespace(_))
     }
 }

@@ -41,6 +41,9 @@ pub enum Frame {
     Log(Box<ChangeLog>),
     /// Bytes that are no message: a handshake's answer, a control frame.
     Raw(Rc<Box<[u8]>>),
+    /// A message in the packets of a namespace, by its number, on the line that
+    /// carries it.
+    Packet(u8, Rc<Message>),
 }
 
 /// A message in v1, and in whatever else it was written in.
@@ -110,6 +113,12 @@ impl Message {
             self.id.set(id.0);
         }
         MessageId::from(self.id.get())
+    }
+
+    /// That id, where it was ever told to anybody.
+    #[must_use]
+    pub fn told_id(&self) -> Option<MessageId> {
+        (self.id.get() != 0).then(|| MessageId::from(self.id.get()))
     }
 
     /// Whether that id was ever told to anybody, and is `id`.
@@ -186,7 +195,7 @@ impl Frame {
     #[must_use]
     pub fn as_message(&self) -> Option<&Message> {
         match self {
-            Self::Message(message) => Some(message),
+            Self::Message(message) | Self::Packet(_, message) => Some(message),
             Self::Changes(changes) => Some(&changes.message),
             Self::Log(_) | Self::Raw(_) => None,
         }
@@ -234,6 +243,15 @@ impl Frame {
         Self::Raw(Rc::new(bytes.into()))
     }
 
+    /// The bytes of one that is no message.
+    #[must_use]
+    pub fn raw_bytes(&self) -> &[u8] {
+        match self {
+            Self::Raw(bytes) => bytes,
+            _ => &[],
+        }
+    }
+
     /// Takes the users of these numbers (in order) out of a log.
     pub fn scrub(&mut self, numbers: &[u32]) {
         if let Self::Log(log) = self {
@@ -246,6 +264,10 @@ impl Frame {
     pub fn bytes(&self, reader: &Reader<'_>) -> &[u8] {
         match self {
             Self::Message(message) => message.bytes(reader),
+            Self::Packet(number, message) => message.bytes(&Reader {
+                dialect: Dialect::SocketIo(*number),
+                ..*reader
+            }),
             Self::Changes(changes) => changes.message.bytes(reader),
             Self::Raw(bytes) => bytes,
             Self::Log(_) => &[],
@@ -258,7 +280,7 @@ impl OutboxFrame for Frame {
     /// dialect while the frame waits.
     fn length(&self) -> usize {
         match self {
-            Self::Message(message) => message.v1.len(),
+            Self::Message(message) | Self::Packet(_, message) => message.v1.len(),
             Self::Changes(changes) => changes.message.v1.len(),
             Self::Raw(bytes) => bytes.len(),
             Self::Log(log) => log.bytes(),

@@ -83,7 +83,11 @@ impl Gateway {
                 connection.has_unread = true;
                 break;
             }
-            if connection.door.is_some() {
+            if connection
+                .door
+                .as_ref()
+                .is_some_and(|door| !door.has_frames())
+            {
                 self.read_door(slot, &mut buffer);
                 break;
             }
@@ -116,7 +120,8 @@ impl Gateway {
             return;
         };
         if connection.door.is_some() {
-            return self.take_backlog(slot);
+            self.take_backlog(slot);
+            return self.resume_carrier(slot);
         }
         if let Some(mut held) = connection.held.take() {
             self.feed(slot, &mut held);
@@ -181,6 +186,7 @@ impl Gateway {
             connection.held = Some(rest.into());
         }
         let Some((session, received, id)) = resume else {
+            self.run_errand();
             return false;
         };
         self.resume(slot, session, received, id);
@@ -200,7 +206,9 @@ impl Gateway {
         }
         let is_echo = matches!(connection.phase, Phase::Echo);
         let dialect = connection.dialect;
+        let is_engine = connection.door.is_some();
         match message {
+            message if is_engine => self.engine_frame(slot, message),
             Message::Text(text) if is_echo => self.send_back(slot, text.as_bytes(), true),
             Message::Binary(bytes) if is_echo => self.send_back(slot, bytes, false),
             Message::Text(_) if dialect == Dialect::MsgpackV2 => {
@@ -216,7 +224,9 @@ impl Gateway {
             Message::Close { code, .. } => self.close_back(slot, code),
         }
         match self.connections.at(slot) {
-            Some(connection) if connection.is_paused() || self.resuming.is_some() => {
+            Some(connection)
+                if connection.is_paused() || self.resuming.is_some() || self.errand.is_some() =>
+            {
                 ControlFlow::Break(())
             }
             Some(_) => ControlFlow::Continue(()),
@@ -261,6 +271,14 @@ impl Gateway {
     /// While a session is in a room its connection is pinged in a fixed
     /// cadence, to know the way to its client.
     pub(super) fn measure_clock(&mut self, slot: u32, session: u32) {
+        if self
+            .connections
+            .at(slot)
+            .is_some_and(|line| line.door.is_some())
+        {
+            // Only WebSockets have pings that the other end answers by itself.
+            return;
+        }
         let is_in_room = self
             .sessions
             .at(session)
@@ -270,7 +288,8 @@ impl Gateway {
         let (true, Some(key), Some(connection)) = (is_in_room, key, connection) else {
             return;
         };
-        if std::mem::replace(&mut connection.is_measured, true) {
+        // Other doors have no such pings.
+        if connection.door.is_some() || std::mem::replace(&mut connection.is_measured, true) {
             return;
         }
         // One ping at a time: an answer on its way is as good.
@@ -343,6 +362,9 @@ impl Gateway {
             // be back in its place first.
             Ok(GreetingStep::Resume { session, received }) if !has_door => {
                 self.resuming = Some((session, received, id));
+            }
+            Ok(GreetingStep::Resume { session, received }) if self.carrier(slot).is_some() => {
+                self.resume_namespace(slot, session, received, id);
             }
             Ok(GreetingStep::Resume { .. }) => {
                 let error = ErrorBody::new(

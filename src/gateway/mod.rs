@@ -19,6 +19,7 @@ mod delivery;
 pub mod dialect;
 mod dispatch;
 pub mod door;
+pub mod engineio;
 pub mod frame;
 mod input;
 mod interest;
@@ -60,10 +61,11 @@ use census::Census;
 use connection::Connection;
 use dialect::Dialects;
 use door::DoorMemory;
+use engineio::relocate::Errand;
 use frame::Frame;
 use interest::Below;
 use peers::Peers;
-use settings::{PollSettings, TunnelSettings};
+use settings::{PollSettings, SocketIoSettings, TunnelSettings};
 use slots::{Key, Slots};
 use topic::Topics;
 use turn::Turn;
@@ -85,6 +87,8 @@ pub struct GatewaySettings {
     pub tunnel: TunnelSettings,
     /// The section `[poll]`.
     pub poll: PollSettings,
+    /// The section `[socketio]`.
+    pub socketio: SocketIoSettings,
     /// How many lines there may be, in all and from one address.
     pub lines: (usize, usize),
     /// What a client may know: name and value.
@@ -173,6 +177,10 @@ enum Timer {
     Poll(Key),
     /// A poll's request has waited for its answers.
     Answer(Key),
+    /// An Engine.IO session is to be pinged, or should have answered.
+    Engine(Key),
+    /// An Engine.IO session has to carry a namespace by now.
+    Connect(Key),
 }
 
 /// A `lookup` whose answers come in.
@@ -230,6 +238,9 @@ pub struct Gateway {
     is_draining: bool,
     /// A `resume` that is carried out once its connection is whole again.
     resuming: Option<(SessionId, u64, Option<RequestId>)>,
+    /// What is to be done with an Engine.IO session once its connection is whole
+    /// again.
+    errand: Option<Errand>,
 }
 
 /// How much is read at once, in bytes; shared by all connections of a worker.
@@ -279,6 +290,7 @@ impl Gateway {
             commands,
             is_draining: false,
             resuming: None,
+            errand: None,
         })
     }
 

@@ -4,7 +4,6 @@
 //! A request may come in on any worker; it is handed to the one that holds the
 //! line, or the session, which may have no line at that moment.
 
-use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 
 use actix::{Context, Handler, Message};
@@ -12,8 +11,9 @@ use tokio::sync::oneshot;
 
 use crate::gateway::Gateway;
 use crate::gateway::connection::{Connection, Phase};
-use crate::gateway::door::Command;
+use crate::gateway::door::{BACKLOG_MAX, Command};
 use crate::gateway::peers::Place;
+use crate::id::UserId;
 use crate::wire::packet::ServerPacket;
 use crate::wire::payload::Payload;
 
@@ -26,10 +26,25 @@ const WHISPER: &str = "tunnel:receive";
 pub struct Submit {
     /// The line or session.
     pub place: Place,
+    /// Users that its own has to be; else nothing is done.
+    pub users: Vec<UserId>,
     /// What it sends.
     pub commands: Vec<Command>,
-    /// Told whether the line is there.
-    pub taken: oneshot::Sender<bool>,
+    /// Told what became of it.
+    pub taken: oneshot::Sender<Taken>,
+}
+
+/// What became of what a client sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It was taken.
+    Yes,
+    /// There is no such line and no such session.
+    Gone,
+    /// As much waits as may, for the client to be identified.
+    Full,
+    /// It speaks of another user than its own; nothing was taken.
+    Foreign,
 }
 
 /// Data for one tunnel alone, from another client.
@@ -40,19 +55,30 @@ pub struct Whisper {
     pub place: Place,
     /// The data.
     pub data: Payload,
-    /// Told whether the line is there.
-    pub taken: oneshot::Sender<bool>,
+    /// Told what became of it.
+    pub taken: oneshot::Sender<Taken>,
 }
 
 impl Handler<Submit> for Gateway {
     type Result = ();
 
     fn handle(&mut self, submit: Submit, _: &mut Context<Self>) {
-        let is_there = self.with_line(submit.place, |gateway, slot| {
-            gateway.take_all(slot, submit.commands);
+        let user = match submit.place {
+            Place::Session(place) => self.slot(place).and_then(|slot| self.sessions.at(slot)),
+            Place::Line { .. } => None,
+        };
+        let user = user.map(|held| &held.session.user);
+        let is_own = submit.users.iter().all(|named| Some(named) == user);
+        let mut taken = Taken::Gone;
+        self.with_line(submit.place, |gateway, slot| {
+            taken = if is_own {
+                gateway.take_all(slot, submit.commands)
+            } else {
+                Taken::Foreign
+            };
         });
         // Whoever asked may have gone meanwhile.
-        let _ = submit.taken.send(is_there);
+        let _ = submit.taken.send(taken);
     }
 }
 
@@ -71,33 +97,32 @@ impl Handler<Whisper> for Gateway {
             };
             self.send(session, &packet, None);
         }
-        let _ = whisper.taken.send(session.is_some());
+        let taken = match session {
+            Some(_) => Taken::Yes,
+            None => Taken::Gone,
+        };
+        let _ = whisper.taken.send(taken);
     }
 }
 
 impl Gateway {
     /// Does something with the line of a place. A session that has none gets
     /// one for that time, so that its client may send while it comes back.
-    pub(super) fn with_line(&mut self, place: Place, act: impl FnOnce(&mut Self, u32)) -> bool {
+    fn with_line(&mut self, place: Place, act: impl FnOnce(&mut Self, u32)) {
         let session = match place {
             Place::Line { key, .. } => {
-                let is_there = self.connections.holds(key);
-                if is_there {
+                if self.connections.holds(key) {
                     act(self, key.slot);
                 }
-                return is_there;
+                return;
             }
-            Place::Session(place) => match self.slot(place) {
-                Some(session) => session,
-                None => return false,
-            },
+            Place::Session(place) => self.slot(place),
         };
-        let Some(held) = self.sessions.at(session) else {
-            return false;
+        let Some(session) = session else {
+            return;
         };
-        if let Some(slot) = held.connection {
-            act(self, slot);
-            return true;
+        if let Some(slot) = self.sessions.at(session).and_then(|held| held.connection) {
+            return act(self, slot);
         }
         let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let ghost = Connection::new(None, nowhere, Phase::Session(session));
@@ -106,23 +131,36 @@ impl Gateway {
         if self.connections.holds(key) {
             self.connections.remove(key.slot);
         }
-        true
     }
 
     /// Takes the commands of one request.
-    pub(super) fn take_all(&mut self, slot: u32, commands: Vec<Command>) {
-        let mut commands = VecDeque::from(commands);
-        if let Some(door) = self
-            .connections
-            .at_mut(slot)
-            .and_then(|line| line.door.as_mut())
-        {
-            // Behind those that wait already.
-            door.backlog.append(&mut commands);
-            return self.take_backlog(slot);
+    pub(super) fn take_all(&mut self, slot: u32, commands: Vec<Command>) -> Taken {
+        let Some(line) = self.connections.at_mut(slot) else {
+            return Taken::Gone;
+        };
+        if line.is_closing() {
+            return Taken::Gone;
         }
-        for command in commands {
-            self.take(slot, command);
+        match &mut line.door {
+            // One request may bring as many as it may, where none waits.
+            Some(door)
+                if !door.backlog.is_empty()
+                    && door.backlog.len() + commands.len() > BACKLOG_MAX =>
+            {
+                Taken::Full
+            }
+            Some(door) => {
+                // Behind those that wait already.
+                door.backlog.extend(commands);
+                self.take_backlog(slot);
+                Taken::Yes
+            }
+            None => {
+                for command in commands {
+                    self.take(slot, command);
+                }
+                Taken::Yes
+            }
         }
     }
 
@@ -137,5 +175,6 @@ impl Gateway {
             line.was_heard = true;
             self.take(slot, command);
         }
+        self.run_errand();
     }
 }

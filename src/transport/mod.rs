@@ -8,6 +8,7 @@ pub mod origin;
 pub mod pages;
 pub mod poll;
 pub mod settings;
+pub mod socketio;
 pub mod takeable;
 pub mod tunnel;
 pub mod websocket;

@@ -31,6 +31,21 @@ impl Takeable {
         self.0.borrow_mut().take()
     }
 
+    /// Whether the other end has closed its side, so far as that is known. Wakes
+    /// the task when it may be so.
+    pub fn is_gone(&self, cx: &mut Context<'_>) -> bool {
+        let mut byte = [0];
+        let mut byte = ReadBuf::new(&mut byte);
+        match self.0.borrow().as_ref() {
+            Some(stream) => match stream.poll_peek(cx, &mut byte) {
+                Poll::Ready(Ok(count)) => count == 0,
+                Poll::Ready(Err(_)) => true,
+                Poll::Pending => false,
+            },
+            None => true,
+        }
+    }
+
     fn with<T>(
         &self,
         poll: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>,

@@ -13,16 +13,19 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use actix::Addr;
 use actix_http::header::{self, HeaderMap};
 use actix_http::{RequestHead, StatusCode};
 use actix_rt::net::TcpStream;
 use actix_web_actors::ws::HandshakeError;
 use tokio::io::AsyncWriteExt;
 
+use crate::gateway::Gateway;
 use crate::gateway::adopt::{Adopt, Door};
 use crate::gateway::dialect::Dialect;
 use crate::transport::entrance::Entrance;
-use crate::transport::origin;
+use crate::transport::{origin, socketio};
+use crate::wire::engineio::RequestError;
 
 /// The subprotocols that are spoken; the first that a client offers is taken,
 /// and the first of these where it offers none.
@@ -42,6 +45,8 @@ pub enum Refused {
     Handshake(HandshakeError),
     /// There are as many connections as may be.
     Full(&'static str),
+    /// The query is none of Engine.IO.
+    Engine(RequestError),
 }
 
 impl Refused {
@@ -58,6 +63,7 @@ impl Refused {
             Self::Handshake(_) => StatusCode::BAD_REQUEST,
             Self::Full("connections_max") => StatusCode::SERVICE_UNAVAILABLE,
             Self::Full(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Engine(error) => socketio::status(error),
         }
     }
 
@@ -76,6 +82,7 @@ impl Refused {
                 HandshakeError::BadWebsocketKey => "Sec-WebSocket-Key has to be 16 bytes in base64",
             },
             Self::Full(_) => "there are as many connections as may be; try again later",
+            Self::Engine(error) => error.message(),
         }
     }
 
@@ -85,6 +92,7 @@ impl Refused {
             Self::Origin => "origin",
             Self::Handshake(_) => "handshake",
             Self::Full(bound) => bound,
+            Self::Engine(_) => "engineio",
         }
     }
 
@@ -104,6 +112,9 @@ impl Refused {
     /// The JSON body.
     #[must_use]
     pub fn body(self) -> String {
+        if let Self::Engine(error) = self {
+            return error.body();
+        }
         let (code, message) = (self.name(), self.message());
         serde_json::json!({"error": {"code": code, "message": message}}).to_string()
     }
@@ -121,7 +132,10 @@ impl Entrance {
                 Door::Session(chosen.map_or(Dialect::default(), |(_, dialect)| dialect))
             }
             "/echo" if self.settings.echo => Door::Echo,
-            _ => return Err(Refused::NotFound),
+            path => match self.engine_purpose(path) {
+                Some(purpose) => self.engine_door(purpose, head).map_err(Refused::Engine)?,
+                None => return Err(Refused::NotFound),
+            },
         };
         let text = |name| head.headers().get(name)?.to_str().ok();
         let (page, host) = (text(header::ORIGIN), text(header::HOST));
@@ -129,7 +143,10 @@ impl Entrance {
         if has_origin && page.is_none()
             || !origin::is_allowed(page, host, &self.settings.allowed_origins)
         {
-            return Err(Refused::Origin);
+            return Err(match door {
+                Door::Engine(_) | Door::Upgrade(_) => Refused::Engine(RequestError::Forbidden),
+                _ => Refused::Origin,
+            });
         }
         actix_http::ws::verify_handshake(head).map_err(Refused::Handshake)?;
         let key = text(header::SEC_WEBSOCKET_KEY)
@@ -172,7 +189,7 @@ impl Entrance {
         // actix sets it on request only; small messages must not wait.
         let taken = stream.set_nodelay(true).and_then(|()| stream.into_std());
         match taken {
-            Ok(stream) => self.gateway.do_send(Adopt {
+            Ok(stream) => self.gateway_of(door).do_send(Adopt {
                 stream,
                 address,
                 door,
@@ -184,6 +201,17 @@ impl Entrance {
                 self.context.census.leave(address);
             }
         }
+    }
+
+    /// The gateway that a new connection is for.
+    fn gateway_of(&self, door: Door) -> &Addr<Gateway> {
+        let place = match door {
+            Door::Upgrade(id) => self.context.peers.line(id),
+            _ => None,
+        };
+        place
+            .and_then(|place| self.context.peers.gateway_of(place))
+            .unwrap_or(&self.gateway)
     }
 
     async fn refuse(&self, mut stream: TcpStream, refused: Refused) {

@@ -50,8 +50,8 @@ export function storeUser(user) {
 }
 
 /**
- * An address relative to this page, with parameters; a `?user=` override is
- * carried along unless the parameters name a user themselves.
+ * An address relative to this page, with parameters; a `?user=` override and a
+ * `?door=` are carried along unless the parameters name them themselves.
  * @param {string} path
  * @param {Record<string, string|null|undefined>} [parameters]  null leaves one out
  */
@@ -59,6 +59,8 @@ export function link(path, parameters = {}) {
   const url = new URL(path, location.href);
   const own = override();
   if (own) url.searchParams.set("user", own);
+  const door = new URLSearchParams(location.search).get("door");
+  if (door) url.searchParams.set("door", door);
   for (const [key, value] of Object.entries(parameters)) {
     if (value === null || value === undefined) url.searchParams.delete(key);
     else url.searchParams.set(key, value);

@@ -106,6 +106,8 @@ export class Lobby {
   }
 
   heard(from, data) {
+    // A door may bring what was said without who said it.
+    if (typeof from !== "string") return;
     const fresh = this.view.take(from, data, Date.now());
     if (fresh && data.tab !== this.tab && this.answer === null) {
       this.answer = setTimeout(() => {

@@ -4,6 +4,7 @@
  */
 
 import { connect } from "../turntable.js";
+import { WAYS, wayOfAddress } from "./door.js";
 import { avatar, byId, element } from "./element.js";
 import { currentUser, link } from "./identity.js";
 import { Lobby } from "./lobby.js";
@@ -25,7 +26,7 @@ const NOTICE_MS = 6000;
 export function openPage({ page, root, describe = () => ({}), lobbyChanged }) {
   const user = currentUser();
   carryUser();
-  const tt = connect(undefined, { user });
+  const tt = connect(undefined, { user, ...WAYS[wayOfAddress()].options });
   showConnection(tt, user);
   const toasts = element("div.toasts", { id: "toasts", "aria-live": "polite", "data-testid": "toasts" });
   document.body.append(toasts);

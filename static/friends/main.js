@@ -2,9 +2,11 @@
 
 import { avatar, byId, element } from "../demo/element.js";
 import { randomRoomName } from "../demo/entrance.js";
+import { openDoorChoice } from "../demo/door.js";
 import { addFriend, loadFriends, removeFriend } from "../demo/friend-list.js";
 import { link, randomUser } from "../demo/identity.js";
 import { GAMES, notice, openPage } from "../demo/page.js";
+import { FrameLog } from "../playground/frame-log.js";
 
 const ORDER = { online: 0, busy: 1, idle: 2, offline: 3 };
 const LOG_MAX = 40;
@@ -15,6 +17,13 @@ let friends = [];
 const details = new Map();
 
 const { tt, user, lobby } = openPage({ page: "friends", root: "../", lobbyChanged: () => showNearby() });
+
+openDoorChoice(tt);
+const travel = new FrameLog(byId("frames"), () => {
+  const { in: down, out: up } = travel.bytes;
+  byId("travelled").textContent = `${down} bytes down, ${up} up`;
+});
+tt.on("frame", ({ direction, kind, text, bytes }) => travel.add(direction, text, { kind, bytes }));
 
 friends = loadFriends(user);
 byId("own-id").textContent = user;
@@ -217,5 +226,7 @@ Object.defineProperty(window, "__demo", {
     status: () => status,
     friends: () => Object.fromEntries(friends.map((id) => [id, stateOf(id)])),
     lobby: () => lobby.people(),
+    door: () => tt.door,
+    frames: () => travel.entries.map(({ frame }) => ({ ...frame, time: frame.time.toISOString() })),
   }),
 });

@@ -1,15 +1,16 @@
 /**
- * The list of frames: newest at the end, filtered, paused, bounded. A row
- * opens to show the message laid out.
+ * The list of what travels (frames, datagrams, entries): newest at the end,
+ * filtered, paused, bounded. A row opens to show the message laid out.
  */
 
 import { element } from "../demo/element.js";
+import { nameOf } from "../turntable/doors/msgpack.js";
 
 /** Rows kept; the oldest go. */
 export const FRAMES_MAX = 500;
 const PREVIEW_MAX = 300;
 
-/** @typedef {{number: number, direction: "in"|"out"|"note", time: Date, text: string, bytes: number, command: string}} Frame */
+/** @typedef {{number: number, direction: "in"|"out"|"note", time: Date, kind: string, text: string, bytes: number, command: string}} Frame */
 
 /**
  * Whether a frame passes the filter: each word must be found, `-word` must not.
@@ -45,12 +46,13 @@ export class FrameLog {
   /**
    * @param {"in"|"out"|"note"} direction
    * @param {string} text
+   * @param {{kind?: string, bytes?: number}} [about]
    */
-  add(direction, text) {
+  add(direction, text, { kind = "frame", bytes = new TextEncoder().encode(text).length } = {}) {
     this.count += 1;
-    const bytes = direction === "note" ? 0 : new TextEncoder().encode(text).length;
     if (direction !== "note") this.bytes[direction] += bytes;
-    const frame = { number: this.count, direction, time: new Date(), text, bytes, command: direction === "note" ? "" : commandOf(text) };
+    const command = direction === "note" ? "" : commandOf(direction, text);
+    const frame = { number: this.count, direction, time: new Date(), kind, text, bytes: direction === "note" ? 0 : bytes, command };
     if (this.paused) {
       this.held.push(frame);
       if (this.held.length > FRAMES_MAX) this.held.shift();
@@ -96,13 +98,36 @@ export class FrameLog {
   }
 }
 
-function commandOf(text) {
+/**
+ * The command of what travelled, whatever its form; of several the first, and
+ * how many more there are.
+ * @param {"in"|"out"} direction
+ * @param {string} text
+ */
+export function commandOf(direction, text) {
+  /** @type {any} */
+  let value;
   try {
-    const { command } = JSON.parse(text);
-    return typeof command === "string" ? command : "";
+    value = JSON.parse(text);
   } catch {
     return "";
   }
+  // v2: a number and the data, perhaps an id.
+  if (Array.isArray(value) && typeof value[0] === "number") return nameOf(direction, value[0]) ?? "";
+  if (!Array.isArray(value)) return nameIn(value);
+  if (value.length === 0) return "(nothing)";
+  return nameIn(value[0]) + (value.length > 1 ? ` +${value.length - 1}` : "");
+}
+
+/** @param {any} value  a message, a datagram or an entry */
+function nameIn(value) {
+  if (typeof value?.command === "string") return value.command;
+  if (typeof value?.path === "string") {
+    return value.path.startsWith("/channel/") ? "message" : (nameIn(value.data) || value.path);
+  }
+  if (typeof value?.f === "string") return value.f.replace(/^\$av:/, "");
+  if (value?.error !== undefined) return "error";
+  return value?.r === undefined ? "" : "answer";
 }
 
 const NAMES = { in: "received", out: "sent", note: "note" };
@@ -117,7 +142,7 @@ function rowOf(frame) {
     element("span.time", {}, time),
     element("span.command", {}, frame.command || "?"),
     element("span.text", {}, frame.text.slice(0, PREVIEW_MAX)),
-    element("span.size", {}, `${frame.bytes} B`)));
+    element("span.size", {}, `${frame.kind} · ${frame.bytes} B`)));
   details.addEventListener("toggle", () => {
     if (details.open && details.children.length === 1) details.append(element("pre", { tabindex: "0" }, laidOut(frame.text)));
   });

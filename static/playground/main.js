@@ -1,9 +1,10 @@
-/** The page Playground: one bare connection, every frame of it, any command. */
+/** The page Playground: one bare line by any door, all that travels on it, any command. */
 
 import { byId, element } from "../demo/element.js";
 import { currentUser, isUser, link, randomUser } from "../demo/identity.js";
 import { loadFriends } from "../demo/friend-list.js";
-import { BareSocket } from "./bare-socket.js";
+import { WAYS, wayOfAddress } from "../demo/door.js";
+import { BareLine } from "./bare-line.js";
 import { FrameLog } from "./frame-log.js";
 import { templates } from "./templates.js";
 
@@ -22,13 +23,22 @@ byId("url").value = new URL("../ws", location.href).href.replace(/^http/, "ws").
 byId("user").value = self;
 
 const log = new FrameLog(byId("frames"), showCount);
-const socket = new BareSocket({
-  settings: () => ({ user: byId("user").value.trim(), identify: byId("identify").value, clock: byId("clock").checked }),
-  frame: (direction, text) => {
-    log.add(direction, text);
+byId("door").append(...Object.entries(WAYS).filter(([name]) => name !== "auto").map(([name, { label }]) => element("option", { value: name }, label)));
+byId("door").value = wayOfAddress() === "auto" ? "websocket" : wayOfAddress();
+
+const socket = new BareLine({
+  settings: () => ({
+    user: byId("user").value.trim(),
+    identify: byId("identify").value,
+    clock: byId("clock").checked,
+    heartbeat_ms: Number(byId("heartbeat").value),
+  }),
+  frame: ({ direction, kind, text, bytes }) => {
+    log.add(direction, text, { kind, bytes });
     showBytes();
   },
   state: showState,
+  note: (text) => log.add("note", text),
   measured: showClock,
 });
 
@@ -50,7 +60,22 @@ byId("connect-form").addEventListener("submit", (event) => {
     byId("user").focus();
     return;
   }
-  socket.open(byId("url").value.trim());
+  open();
+});
+
+function open() {
+  socket.open(byId("url").value.trim(), { wire: "v1", ...WAYS[byId("door").value].options });
+}
+
+/** What only the poll has is shown with the poll alone. */
+function showDoor() {
+  byId("asking").hidden = byId("door").value !== "poll";
+}
+byId("door").addEventListener("change", showDoor);
+showDoor();
+byId("heartbeat").addEventListener("change", () => socket.heartbeat());
+byId("ask").addEventListener("click", () => {
+  if (!socket.raw("[]")) refuse("Connect first.");
 });
 byId("disconnect").addEventListener("click", () => socket.close());
 addEventListener("securitypolicyviolation", (event) => {
@@ -117,7 +142,7 @@ function refuse(text) {
 }
 
 byId("send-raw").addEventListener("click", () => {
-  if (!socket.send(byId("raw").value)) refuse("Connect first.");
+  if (!socket.raw(byId("raw").value)) refuse("Connect first.");
 });
 
 /* The frames */
@@ -134,7 +159,7 @@ byId("pause").addEventListener("click", () => {
 function showCount() {
   const shown = log.shown.filter(({ direction }) => direction !== "note").length;
   byId("pause").textContent = log.paused ? `Go on (${log.held.length})` : "Pause";
-  byId("count").textContent = `${shown} ${shown === 1 ? "frame" : "frames"}`;
+  byId("count").textContent = `${shown} shown`;
 }
 
 /* Figures */
@@ -162,7 +187,7 @@ setInterval(() => {
   if (best) byId("server-clock").textContent = new Date(performance.now() + best.offset).toISOString().slice(11, 22);
 }, 100);
 
-socket.open(byId("url").value);
+open();
 
 /** What the page knows, for tests; reading it changes nothing. */
 Object.defineProperty(window, "__demo", {
@@ -170,7 +195,7 @@ Object.defineProperty(window, "__demo", {
     state: () => state,
     user: () => byId("user").value,
     frames: () => log.entries.map(({ frame }) => ({ ...frame, time: frame.time.toISOString() })),
-    shown: () => log.shown.map(({ direction, text, command, bytes }) => ({ direction, text, command, bytes })),
+    shown: () => log.shown.map(({ direction, kind, text, command, bytes }) => ({ direction, kind, text, command, bytes })),
     latency: () => socket.best?.latency ?? NaN,
   }),
 });

@@ -7,20 +7,25 @@
 import { Attributes } from "./attributes.js";
 import { Channels } from "./channel.js";
 import { Clock } from "./clock.js";
+import { DOORS, doorsOf, platformOf } from "./doors/choice.js";
+import { travelled } from "./doors/door.js";
 import { Emitter } from "./emitter.js";
 import { environment } from "./environment.js";
 import { TurntableError } from "./error.js";
 import { Friends } from "./friends.js";
 import { Kept } from "./kept.js";
 import { socketUrl } from "./line.js";
+import { Memory } from "./memory.js";
 import { Pulse } from "./pulse.js";
 import { Rooms } from "./room.js";
 import { Services, stub } from "./services.js";
 import { Session } from "./session.js";
 
 /** @import { Channel, ChannelOptions } from "./channel.js" */
+/** @import { DoorName } from "./doors/choice.js" */
 /** @import { ClientEvents, ConnectOptions, State, StateChange, Welcome } from "./events.js" */
 /** @import { Down } from "./line.js" */
+/** @import { Record as Remembered } from "./memory.js" */
 /** @import { JoinOptions, Room } from "./room.js" */
 /** @import { Functions, ServiceInfo } from "./services.js" */
 
@@ -50,6 +55,13 @@ export class Client extends Emitter {
   #how = "first";
   /** @type {(() => void)[]} */
   #unlisten = [];
+  /** @type {Memory | undefined} */
+  #memory;
+  /** The door of the last welcome. @type {DoorName | undefined} */
+  #door;
+  #wire;
+  /** What an earlier page knew of the user. @type {Record<string, any> | undefined} */
+  #remembered_attributes;
 
   /** The first welcome; rejects where the client is closed before it. @readonly @type {Promise<Welcome>} */
   ready;
@@ -67,15 +79,30 @@ export class Client extends Emitter {
   constructor(url, options) {
     super();
     const env = environment(options.environment);
-    const { reconnect = {}, timeout_ms = 10000 } = options;
-    const constructor = options.WebSocket ?? globalThis.WebSocket;
-    if (!constructor) throw new TypeError("no WebSocket here: pass a constructor as options.WebSocket");
+    const { reconnect = {}, timeout_ms = 10000, wire = "v1", keep = false } = options;
+    const address = socketUrl(url);
+    const platform = platformOf(options);
+    const doors = doorsOf({
+      names: options.doors ?? DOORS,
+      wire,
+      // The requests of a session that is older than the page have numbers already.
+      poll: { ...options.poll, number: keep === false ? 0 : Math.floor(env.unix()) },
+      platform,
+    });
     this.#user = options.user;
+    this.#wire = wire;
     this.#clock_interval_ms = options.clock_interval_ms ?? 10000;
+    if (keep !== false) {
+      const name = `${keep === true ? "" : keep} ${options.user ?? ""}`;
+      this.#memory = new Memory({ name, url: address, environment: env, ...options.memory });
+    }
+    const remembered = this.#memory?.recall();
     this.#session = new Session(
       {
-        url: socketUrl(url),
-        WebSocket: constructor,
+        url: address,
+        doors,
+        platform,
+        renew: keep !== false,
         reconnect: reconnect && { min_ms: reconnect.min_ms ?? 250, max_ms: reconnect.max_ms ?? 10000 },
         timeout_ms,
         queue_max: options.queue_max ?? 1000,
@@ -91,9 +118,11 @@ export class Client extends Emitter {
         message: (command, data, id) => this.#message(command, data, id),
         down: (down, fatal) => this.#down(down, fatal),
         fault: (error) => this.#fault(error),
-        frame: (direction, text) => {
-          if (direction === "in") this.#pulse.heard();
-          if (this.heeds("frame")) this.emit("frame", { direction, text, at: env.unix() });
+        heard: () => this.#pulse.heard(),
+        counted: () => this.#memory?.touch(),
+        traffic: ({ direction, kind, what, bytes }) => {
+          if (!this.heeds("frame")) return;
+          this.emit("frame", { direction, kind, ...travelled(what, bytes), at: env.unix() });
         },
       },
     );
@@ -122,7 +151,14 @@ export class Client extends Emitter {
     // Who does not look at `ready` hears of it through `state` and `error`.
     this.ready.catch(() => {});
     this.#listen();
-    this.#session.open();
+    this.#memory?.begin(() => this.#place());
+    const begin = (/** @type {Remembered | undefined} */ record) => {
+      this.#remembered_attributes = record?.welcome?.attributes;
+      if (record) this.#session.recall(record);
+      if (this.#state !== "closed") this.#session.open();
+    };
+    if (remembered instanceof Promise) void remembered.then(begin);
+    else begin(remembered);
   }
 
   get state() {
@@ -147,6 +183,11 @@ export class Client extends Emitter {
   /** The server's limits by name. @returns {Record<string, number>} */
   get limits() {
     return this.#welcome?.limits ?? {};
+  }
+
+  /** The door in use: `websocket`, `tunnel`, `longpoll` or `poll`. @returns {DoorName | undefined} */
+  get door() {
+    return this.#door;
   }
 
   get heartbeat_ms() {
@@ -178,10 +219,20 @@ export class Client extends Emitter {
     return this.#session.ask(command, data);
   }
 
+  /**
+   * Asks at intervals while the poll is the door in use: the server can only
+   * answer there. The other doors need none, and nothing is sent by them.
+   * @param {number} ms 0: only when there is something to send
+   */
+  heartbeat(ms) {
+    this.#session.heartbeat(ms);
+  }
+
   /** Ends the session in order: offline at once for everybody, no reconnection. */
   close() {
     if (this.#state === "closed") return;
     this.#session.end();
+    this.#memory?.forget();
     this.#close({ reason: "bye", code: 1000 }, new TurntableError("unavailable", "the client was closed"));
   }
 
@@ -288,13 +339,34 @@ export class Client extends Emitter {
       this.#channels.reset();
     }
     const heartbeat_ms = welcome.heartbeat_ms > 0 ? welcome.heartbeat_ms : HEARTBEAT_MS;
-    this.#pulse.start(Math.min(this.#clock_interval_ms, heartbeat_ms / 2), heartbeat_ms);
-    this.clock.begin(sent, welcome.time);
-    this.attributes.begin(welcome.attributes);
+    const { live, name } = this.#session.door;
+    // By the poll nothing is said unasked, and so nobody is asked unasked.
+    if (live) this.#pulse.start(Math.min(this.#clock_interval_ms, heartbeat_ms / 2), heartbeat_ms);
+    this.#walk(/** @type {DoorName} */ (name));
+    this.clock.begin(sent, welcome.time, live);
+    welcome.time ??= Math.round(this.clock.now());
+    // Of a session that goes on only what has changed is told, and later.
+    const told = Object.keys(welcome.attributes ?? {}).length > 0;
+    if (!resumed || told) this.attributes.begin(welcome.attributes);
+    else if (this.#remembered_attributes) this.attributes.begin(this.#remembered_attributes);
+    this.#remembered_attributes = undefined;
     this.#services.begin(welcome.services);
     // What shall be so comes before what was queued: actions need their room.
     this.#kept.restore(resumed);
     this.friends.restore(resumed);
+  }
+
+  /** @param {DoorName} door */
+  #walk(door) {
+    const previous = this.#door;
+    this.#door = door;
+    if (door !== previous) this.emit("door", { door, previous, wire: door === "websocket" ? this.#wire : "v1" });
+  }
+
+  /** What is kept over a reload of the page. */
+  #place() {
+    const place = this.#session.place;
+    return place && { ...place, welcome: { ...place.welcome, attributes: Object.fromEntries(this.attributes.all) } };
   }
 
   #online() {
@@ -393,6 +465,7 @@ export class Client extends Emitter {
     this.#pulse.stop();
     this.clock.reset();
     for (const stop of this.#unlisten.splice(0)) stop();
+    this.#memory?.forget();
     this.#kept.end(error);
     this.friends.end(error);
     this.#reject_ready(error);
@@ -415,12 +488,17 @@ export class Client extends Emitter {
     };
     this.#attach(globalThis, "online", hurry);
     this.#attach(globalThis.document, "visibilitychange", look);
+    if (!this.#memory) return;
+    this.#attach(globalThis, "pagehide", () => this.#memory?.release());
+    this.#attach(globalThis, "pageshow", (event) => {
+      if (event?.persisted) this.#memory?.retake();
+    });
   }
 
   /**
    * @param {any} target
    * @param {string} event
-   * @param {() => void} listener
+   * @param {(event?: any) => void} listener
    */
   #attach(target, event, listener) {
     if (typeof target?.addEventListener !== "function") return;

@@ -137,12 +137,16 @@ export class Clock {
    * @internal
    * @param {number} sent local ms of the identification
    * @param {any} time the server's, in the welcome
+   * @param {boolean} [ask] whether more exchanges are made by themselves
    */
-  begin(sent, time) {
+  begin(sent, time, ask = true) {
     this.reset();
-    // It may be another server, with another clock.
-    this.#samples = [];
-    if (typeof time === "number") this.#take(sent, time, time);
+    if (typeof time === "number") {
+      // It may be another server, with another clock.
+      this.#samples = [];
+      this.#take(sent, time, time);
+    }
+    if (!ask) return;
     this.#burst = BURST;
     this.pulse();
   }

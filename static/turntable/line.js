@@ -1,17 +1,24 @@
 /**
- * The line to the server: one WebSocket at a time, and when and where to try
- * again once it is gone.
+ * The line to the server: one connection at a time, by which door, and when
+ * and where to try again once it is gone.
  *
  * A retry waits a random part of min_ms * 2^attempt, at most max_ms ("full
  * jitter"), so that a restarted server is not met by all clients at once. The
  * attempts are counted from zero again only after a connection that lasted
  * max_ms: a server that accepts and closes at once is not hammered. The table
  * of close codes says whether to come back at all, `goaway` when and where.
+ *
+ * `Ladder` says which door is next. While a lesser one is in use, the best one
+ * is tried at intervals beside it; once the server greets there, the session
+ * moves over.
  * @module
  */
 
 import { CLOSE_CODES } from "./codes.js";
+import { LOST } from "./doors/door.js";
+import { Ladder } from "./ladder.js";
 
+/** @import { Connection, ConnectionHooks, Door, Kind } from "./doors/door.js" */
 /** @import { Environment } from "./environment.js" */
 
 /**
@@ -26,28 +33,38 @@ import { CLOSE_CODES } from "./codes.js";
 /**
  * @typedef {object} LineHooks
  * @property {() => void} opening a connection is being made
- * @property {(text: string) => void} text
+ * @property {() => {session: string, received: number} | undefined} resume the session to go on with
+ * @property {() => void} heard there was a sign of life
+ * @property {(message: any) => void} message
+ * @property {() => void} resumed the door has resumed the session by itself
+ * @property {() => void} expired the session is gone, and the door begins a new one
+ * @property {ConnectionHooks["refused"]} refused
+ * @property {(traffic: {direction: "in" | "out", kind: Kind, what: string | (() => string), bytes: number | undefined}) => void} traffic
  * @property {(down: Down) => void} down
  */
 
 /**
  * @typedef {object} LineOptions
  * @property {string} url
- * @property {any} WebSocket constructor
+ * @property {Door[]} doors best first
+ * @property {{WebSocket: any, EventSource: any, fetch: any}} platform
  * @property {{min_ms: number, max_ms: number} | false} reconnect
  * @property {number} timeout_ms for a connection to become useful
+ * @property {boolean} renew whether a session that another connection took over is followed by a new one
  * @property {Environment} environment
  */
 
 /** The codes after which even the first retry waits as long as a late one. */
 const SLOW_RETRY = new Set([4006, 4007]);
-/** The ready state of a WebSocket that takes and sends. */
-const OPEN = 1;
 /** Own close code for moving to another server: 1000 would end the session. */
 const MOVED = 4000;
-/** What a browser reports where no close frame came; never sent. */
-const LOST = 1006;
+const REPLACED = 4002;
 const HEARTBEAT_MISSED = 4008;
+/** How long the server's first word may take, where there is another door. */
+const GREETING_MS = 5000;
+/** Between two tries of the best door while another is in use, at first and at most. */
+const CLIMB_MS = 30_000;
+const CLIMB_MAX_MS = 480_000;
 /** @type {Record<number, string>} */
 const REASONS = { [MOVED]: "moved", [LOST]: "lost" };
 
@@ -55,8 +72,13 @@ export class Line {
   #options;
   #hooks;
   #env;
-  /** @type {any} */
-  #socket = null;
+  #ladder;
+  /** @type {Connection | null} */
+  #connection = null;
+  /** Whether there was a sign of the server on this connection. */
+  #greeted = false;
+  /** Local ms at which this connection was begun. */
+  #opened_at = 0;
   /** @type {any} */
   #timer;
   /** @type {(() => void) | null} what the timer waits for, where that may be hurried */
@@ -67,6 +89,11 @@ export class Line {
   #url;
   /** @type {{at: number, url: string} | null} a move that the server asked for */
   #move = null;
+  /** A connection by the best door, tried beside the one in use. @type {Connection | null} */
+  #climber = null;
+  /** @type {any} */
+  #climb_timer;
+  #climb_ms = CLIMB_MS;
   #ended = false;
 
   /**
@@ -78,31 +105,97 @@ export class Line {
     this.#hooks = hooks;
     this.#env = options.environment;
     this.#url = options.url;
+    this.#ladder = new Ladder(options.doors.length);
+  }
+
+  /** The door in use, or being tried. @returns {Door} */
+  get door() {
+    return /** @type {Door} */ (this.#options.doors[this.#ladder.index]);
+  }
+
+  /**
+   * Another door than the best comes first, where there is one of that name.
+   * @param {string} name
+   */
+  begin_with(name) {
+    const index = this.#options.doors.findIndex((door) => door.name === name);
+    if (index >= 0) this.#ladder.index = index;
   }
 
   /** Makes a connection. */
   open() {
-    if (this.#ended || this.#socket) return;
-    this.#wait(this.#options.timeout_ms, () => this.drop(LOST, "no welcome in time"));
+    if (this.#ended || this.#connection) return;
+    const { doors, timeout_ms } = this.#options;
+    this.#greeted = false;
+    this.#opened_at = this.#env.local();
+    if (doors.length > 1 && GREETING_MS < timeout_ms) this.#wait(GREETING_MS, () => this.#mute());
+    else this.#wait(timeout_ms, () => this.#useless());
     this.#hooks.opening();
     // A listener may have closed the client.
     if (this.#ended) return;
-    /** @type {any} */
-    let socket;
-    try {
-      socket = new this.#options.WebSocket(this.#url);
-    } catch (error) {
-      this.#down(LOST, String(error));
-      return;
-    }
-    this.#socket = socket;
-    socket.onmessage = (/** @type {any} */ event) => {
-      if (typeof event.data === "string") this.#hooks.text(event.data);
-      else this.drop(1003, "the server sent a binary frame");
-    };
-    // An error is always followed by a close, which says more.
-    socket.onerror = () => {};
-    socket.onclose = (/** @type {any} */ event) => this.#down(event.code || LOST, event.reason || "");
+    const connection = this.#make(this.door);
+    this.#connection = connection;
+    connection.open();
+  }
+
+  /**
+   * A connection whose word counts as long as it is the one in use.
+   * @param {Door} door
+   * @returns {Connection}
+   */
+  #make(door) {
+    const { environment, platform } = this.#options;
+    const hooks = this.#hooks;
+    const used = () => this.#connection === connection;
+    /** @type {Connection} */
+    const connection = door.connection(
+      { url: this.#url, environment, ...platform },
+      {
+        resume: () => hooks.resume(),
+        heard: () => {
+          if (used()) this.#heard();
+        },
+        message: (message) => {
+          if (used()) hooks.message(message);
+          else if (connection === this.#climber) this.#climbed(connection, message);
+        },
+        resumed: () => {
+          if (used()) hooks.resumed();
+        },
+        expired: () => {
+          if (used()) hooks.expired();
+        },
+        refused: (texts, error) => {
+          if (used()) hooks.refused(texts, error);
+        },
+        closed: (code, reason, gone = false) => {
+          if (used()) this.#down(code, reason, gone);
+          else if (connection === this.#climber) this.#fell();
+        },
+        traffic: (direction, kind, what, bytes) => hooks.traffic({ direction, kind, what, bytes }),
+      },
+    );
+    return connection;
+  }
+
+  #heard() {
+    this.#hooks.heard();
+    if (this.#greeted) return;
+    this.#greeted = true;
+    if (this.#since !== null) return;
+    const left = Math.max(0, this.#opened_at + this.#options.timeout_ms - this.#env.local());
+    this.#wait(left, () => this.#useless());
+  }
+
+  /** The server has not said a word: something between may hold back what this door needs. */
+  #mute() {
+    this.#ladder.failed(true);
+    this.#greeted = true;
+    this.drop(LOST, "no word of the server in time");
+  }
+
+  #useless() {
+    this.drop(LOST, "no welcome in time");
   }
 
   /** The connection has become useful: the server said `welcome`. */
@@ -110,16 +203,26 @@ export class Line {
     this.#env.clearTimeout(this.#timer);
     this.#since = this.#env.local();
     this.#move = null;
+    this.#ladder.worked();
+    this.#climb_later();
   }
 
   /** Whether what is written can get out: from the close frame on it cannot. */
   get writable() {
-    return this.#socket?.readyState === OPEN;
+    return this.#connection?.writable === true;
   }
 
   /** @param {string} text */
   write(text) {
-    if (this.writable) this.#socket.send(text);
+    this.#connection?.send(text);
+  }
+
+  /**
+   * Sets how often a door that must ask asks; 0: only when there is something to say.
+   * @param {number} ms
+   */
+  heartbeat(ms) {
+    for (const door of this.#options.doors) door.heartbeat?.(ms);
   }
 
   /**
@@ -141,6 +244,7 @@ export class Line {
     this.#ended = true;
     this.#env.clearTimeout(this.#timer);
     this.#waiting = null;
+    this.#stay();
     this.#detach(code, "");
   }
 
@@ -187,33 +291,28 @@ export class Line {
    * @param {string} text
    */
   #detach(code, text) {
-    const socket = this.#socket;
-    this.#socket = null;
-    if (!socket) return;
-    socket.onmessage = null;
-    socket.onclose = null;
-    try {
-      // A page may close with 1000 and 3000 to 4999 alone.
-      if (code === 1000 || code >= 3000) socket.close(code, text);
-      else socket.close();
-    } catch {
-      // Closed already.
-    }
+    const connection = this.#connection;
+    this.#connection = null;
+    connection?.close(code, text);
   }
 
   /**
    * @param {number} code
    * @param {string} text
+   * @param {boolean} [gone] whether the door cannot work here
    */
-  #down(code, text) {
-    this.#socket = null;
+  #down(code, text, gone = false) {
+    this.#connection = null;
     this.#env.clearTimeout(this.#timer);
+    this.#stay();
+    if (!this.#greeted || gone) this.#ladder.failed(gone);
     const row = CLOSE_CODES[code];
     const retry = this.#options.reconnect;
     if (this.#ended) return;
+    const renew = code === REPLACED && this.#options.renew;
     /** @type {number | undefined} */
     let retry_ms;
-    if (retry && (row?.reconnect ?? true)) {
+    if (retry && (renew || (row?.reconnect ?? true))) {
       retry_ms = this.#delay(code, retry);
       this.#waiting = () => this.open();
       this.#wait(retry_ms, () => this.hurry());
@@ -221,6 +320,57 @@ export class Line {
       this.#ended = true;
     }
     this.#hooks.down({ code, reason: REASONS[code] ?? row?.name ?? "lost", text, resume: row?.resume ?? true, retry_ms });
+  }
+
+  /** After a while on a lesser door the best one is tried. */
+  #climb_later() {
+    this.#stay();
+    const best = this.#options.doors[0];
+    if (this.#ladder.index === 0 || !best || !this.#options.reconnect) return;
+    this.#climb_timer = this.#env.setTimeout(() => {
+      this.#climb_ms = Math.min(CLIMB_MAX_MS, this.#climb_ms * 2);
+      // Another door than the WebSocket would take the session over unasked.
+      if (best.name !== "websocket") return;
+      this.#climber = this.#make(best);
+      this.#climb_timer = this.#env.setTimeout(() => this.#fell(), GREETING_MS);
+      this.#climber.open();
+    }, this.#climb_ms);
+  }
+
+  /**
+   * The best door works: the session moves over to it.
+   * @param {Connection} connection
+   * @param {any} message its first
+   */
+  #climbed(connection, message) {
+    if (message?.command !== "idyou" || !this.#connection?.idle) {
+      this.#fell();
+      return;
+    }
+    this.#climber = null;
+    this.#stay();
+    this.#detach(MOVED, "");
+    this.#connection = connection;
+    this.#ladder.worked(0);
+    this.#climb_ms = CLIMB_MS;
+    this.#greeted = true;
+    this.#since = null;
+    this.#wait(this.#options.timeout_ms, () => this.#useless());
+    this.#hooks.opening();
+    if (this.#connection === connection) this.#hooks.message(message);
+  }
+
+  /** The best door does not work yet. */
+  #fell() {
+    this.#climb_later();
+  }
+
+  /** Gives up what was tried beside the line in use. */
+  #stay() {
+    this.#env.clearTimeout(this.#climb_timer);
+    const climber = this.#climber;
+    this.#climber = null;
+    climber?.close(MOVED, "");
   }
 
   /**

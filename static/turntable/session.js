@@ -3,24 +3,30 @@
  * what is said while offline. It outlives its connections; `Line` makes those.
  *
  * On each connection the server speaks first (`idyou`); the answer is `resume`
- * where there is a session to go on with, `idme` otherwise. From the session's
+ * where there is a session to go on with, `idme` otherwise. Some doors resume
+ * by themselves: then there is neither `idyou` nor `welcome`. From the session's
  * first `welcome` on every message is counted (all but `idyou`, `welcome` and
  * what precedes a `welcome`), so that a resumed session is given exactly what
  * was missed.
  * @module
  */
 
+import { stringify } from "./binary.js";
 import { TurntableError } from "./error.js";
 import { Line } from "./line.js";
 import { Requests } from "./requests.js";
 
+/** @import { Door } from "./doors/door.js" */
 /** @import { Environment } from "./environment.js" */
-/** @import { Down } from "./line.js" */
+/** @import { Down, LineHooks } from "./line.js" */
+/** @import { Record as Remembered } from "./memory.js" */
 
 /**
  * @typedef {object} SessionOptions
  * @property {string} url
- * @property {any} WebSocket
+ * @property {Door[]} doors best first
+ * @property {{WebSocket: any, EventSource: any, fetch: any}} platform
+ * @property {boolean} renew
  * @property {{min_ms: number, max_ms: number} | false} reconnect
  * @property {number} timeout_ms
  * @property {number} queue_max
@@ -39,7 +45,9 @@ import { Requests } from "./requests.js";
  * @property {(command: string, data: any, id: any) => void} message
  * @property {(down: Down, fatal: TurntableError | undefined) => void} down
  * @property {(error: TurntableError) => void} fault an error tied to no call
- * @property {(direction: "in" | "out", text: string) => void} frame
+ * @property {() => void} heard there was a sign of life
+ * @property {() => void} counted the session's place has moved on
+ * @property {LineHooks["traffic"]} traffic
  */
 
 /** Errors of an identification that another try, later, may not meet. */
@@ -60,6 +68,8 @@ export class Session {
   #last_id = 0;
   #resuming = false;
   #welcomed_once = false;
+  /** Whether the session was begun by an earlier page. */
+  #remembered = false;
   /** Whether this connection has had its welcome. */
   #welcomed = false;
   /** Local ms at which the identification was sent. */
@@ -74,6 +84,8 @@ export class Session {
   closed = false;
   /** The largest message that the server takes, in bytes; 0 where unknown. */
   max_message_bytes = 0;
+  /** The last welcome, which stands for the one that a door does not give. @type {any} */
+  #last_welcome;
 
   /**
    * @param {SessionOptions} options
@@ -87,11 +99,35 @@ export class Session {
     this.#line = new Line(options, {
       opening: () => {
         this.#connection += 1;
+        // The line may have moved to another door without having been down.
+        this.#welcomed = false;
+        this.#requests.interrupt();
         hooks.opening();
       },
-      text: (text) => this.#text(text),
+      resume: () => (this.secret === undefined ? undefined : { session: this.secret, received: this.received }),
+      heard: () => hooks.heard(),
+      message: (message) => this.#message(message),
+      resumed: () => this.#resumed(),
+      expired: () => {
+        this.secret = undefined;
+      },
+      refused: (texts, error) => this.#untaken(texts, error),
+      traffic: (traffic) => hooks.traffic(traffic),
       down: (down) => this.#down(down),
     });
+  }
+
+  /**
+   * Goes on with the session of an earlier page, before the line is opened.
+   * @param {Remembered} remembered
+   */
+  recall({ session, received, last_id, door, welcome }) {
+    this.secret = session;
+    this.received = received;
+    this.#last_id = last_id;
+    this.#last_welcome = welcome;
+    this.#remembered = true;
+    this.#line.begin_with(door);
   }
 
   /**
@@ -102,8 +138,30 @@ export class Session {
     return this.#welcomed && this.#line.writable;
   }
 
+  /** The door in use, or being tried. */
+  get door() {
+    return this.#line.door;
+  }
+
+  /** What another page needs to go on with the session. @returns {Remembered | undefined} */
+  get place() {
+    if (this.secret === undefined || this.closed || !this.#last_welcome) return undefined;
+    return {
+      session: this.secret,
+      received: this.received,
+      last_id: this.#last_id,
+      door: this.#line.door.name,
+      welcome: this.#last_welcome,
+    };
+  }
+
   open() {
     this.#line.open();
+  }
+
+  /** @param {number} ms */
+  heartbeat(ms) {
+    this.#line.heartbeat(ms);
   }
 
   hurry() {
@@ -180,7 +238,7 @@ export class Session {
    */
   answer(id, result, error) {
     if (!this.online) return;
-    this.#write(JSON.stringify({ command: "reply", data: result ?? null, id, ...(error && { error }) }));
+    this.#write(stringify({ command: "reply", data: result ?? null, id, ...(error && { error }) }));
   }
 
   /**
@@ -204,7 +262,7 @@ export class Session {
    * @param {any} id
    */
   #encode(command, data, id) {
-    return JSON.stringify({ command, data: data === undefined ? {} : data, id });
+    return stringify({ command, data: data === undefined ? {} : data, id });
   }
 
   /**
@@ -243,22 +301,16 @@ export class Session {
 
   /** @param {string} text */
   #write(text) {
-    this.#hooks.frame("out", text);
     this.#line.write(text);
   }
 
-  /** @param {string} text */
-  #text(text) {
-    this.#hooks.frame("in", text);
-    /** @type {any} */
-    let message;
-    try {
-      message = JSON.parse(text);
-    } catch {
-      message = undefined;
-    }
+  /** @param {any} message undefined: what came was none */
+  #message(message) {
     const { command, data, id } = message ?? {};
-    if (this.#welcomed && command !== "idyou" && command !== "welcome") this.received += 1;
+    if (this.#welcomed && command !== "idyou" && command !== "welcome") {
+      this.received += 1;
+      this.#hooks.counted();
+    }
     if (typeof command !== "string") {
       this.#hooks.fault(new TurntableError("bad_json", "the server sent what is not a message"));
     } else if (command === "idyou") {
@@ -318,9 +370,26 @@ export class Session {
       this.#hooks.message("welcome", data, id);
       return;
     }
-    const first = !this.#welcomed_once;
-    const resumed = this.#resuming && data?.resumed === true;
+    this.#begin(data, this.#resuming && data?.resumed === true);
+  }
+
+  /** The door has resumed the session: what was missed follows at once. */
+  #resumed() {
+    if (this.#welcomed) return;
+    this.#identified_at = this.#env.local();
+    const { time: _time, ...known } = this.#last_welcome ?? {};
+    this.#begin({ ...known, session: this.secret, resumed: true, attributes: {} }, true);
+  }
+
+  /**
+   * The connection has become useful.
+   * @param {any} data of the welcome
+   * @param {boolean} resumed
+   */
+  #begin(data, resumed) {
+    const first = !this.#welcomed_once && !this.#remembered;
     this.#welcomed_once = true;
+    this.#last_welcome = data;
     this.#resuming = false;
     this.#welcomed = true;
     this.#line.settled();
@@ -332,6 +401,7 @@ export class Session {
     }
     this.max_message_bytes = Number(data?.limits?.max_message_bytes) || 0;
     this.#hooks.welcome(data, { first, resumed, sent: this.#identified_at });
+    this.#hooks.counted();
     for (const { text, id } of this.#queue.splice(0)) {
       this.#requests.sent(id);
       this.#write(text);
@@ -358,6 +428,20 @@ export class Session {
       refused(error);
     } else {
       this.#hooks.fault(error);
+    }
+  }
+
+  /**
+   * The door did not take these messages.
+   * @param {string[]} texts
+   * @param {{code: string, message: string, details?: any}} error
+   */
+  #untaken(texts, error) {
+    if (texts.length === 0) this.#hooks.fault(TurntableError.from(error));
+    for (const text of texts) {
+      const { command, id } = JSON.parse(text);
+      if (this.#welcomed) this.#error({ ...error, command }, id);
+      else this.#refused(TurntableError.from(error, command));
     }
   }
 

@@ -25,7 +25,7 @@ test("a page under a strict content security policy connects, plays and comes ba
   const server = await serve(t);
   const pages = createServer(({ url }, response) => {
     const path = new URL(url, "http://page").pathname;
-    const module = /^\/turntable(\/\w+)?\.js$/.test(path);
+    const module = /^\/turntable(\/\w+)*\.js$/.test(path);
     const body = module ? readFileSync(files + path) : path === "/page.js" ? SCRIPT : path === "/" ? PAGE : undefined;
     response.writeHead(body === undefined ? 404 : 200, {
       "Content-Type": path === "/" ? "text/html" : "text/javascript",

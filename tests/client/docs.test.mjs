@@ -28,7 +28,7 @@ test("the guide's examples fit the library's types", (t) => {
   copyFileSync(join(root, "static/turntable.d.ts"), join(folder, "turntable.d.ts"));
   cpSync(join(root, "static/types"), join(folder, "types"), { recursive: true });
   // Examples after the first go on with its `tt`; npm ws brings no types.
-  writeFileSync(join(folder, "given.d.ts"), `declare const tt: import("./turntable.js").Client;\ndeclare module "ws" { export default class { constructor(url: string, options: object) } }\n`);
+  writeFileSync(join(folder, "given.d.ts"), `declare const tt: import("./turntable.js").Client;\ndeclare module "ws" { export default class { constructor(url: string, protocols: string[], options: object) } }\n`);
   const examples = [...guide.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code], index) => {
     const file = join(folder, `example-${index + 1}.js`);
     writeFileSync(file, `${code}\nexport {};\n`);

@@ -7,8 +7,8 @@ import { connect } from "../../static/turntable.js";
 
 // npm ws may emit several messages in one turn; a browser never does.
 export class WebSocket extends NodeWebSocket {
-  constructor(url) {
-    super(url, { allowSynchronousEvents: false });
+  constructor(url, protocols = []) {
+    super(url, protocols, { allowSynchronousEvents: false });
   }
 }
 

@@ -40,7 +40,7 @@ function sockets() {
 function offline(t, options = {}) {
   const { made, FakeSocket } = sockets();
   const env = new ManualEnvironment();
-  const tt = connect("ws://game.test/ws", { user: "1:1", WebSocket: FakeSocket, environment: env, ...options });
+  const tt = connect("ws://game.test/ws", { user: "1:1", WebSocket: FakeSocket, environment: env, doors: ["websocket"], ...options });
   t.after(() => tt.close());
   const states = [];
   tt.on("state", (change) => states.push(change));

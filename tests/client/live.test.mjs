@@ -16,6 +16,33 @@ function user(t, options = {}) {
   return tt;
 }
 
+/** Ways to the server that can be cut and blocked by the test. */
+function ways() {
+  const blocked = new Set();
+  const open = new Set();
+  const cut = (door) => {
+    blocked.add(door);
+    for (const line of open) if (line.door === door) line.cut();
+  };
+  class Socket extends WebSocket {
+    constructor(url, protocols) {
+      if (blocked.has("websocket")) throw new Error("blocked");
+      super(url, protocols);
+      open.add({ door: "websocket", cut: () => this.terminate() });
+    }
+  }
+  const request = (url, options) => {
+    const { pathname, searchParams } = new URL(url);
+    const door = pathname === "/poll" ? "poll" : searchParams.get("format") === "longpoll" ? "longpoll" : "tunnel";
+    if (pathname !== "/tunnel/send" && blocked.has(door)) return Promise.reject(new Error("blocked"));
+    const abort = new AbortController();
+    if (pathname !== "/tunnel/send") open.add({ door, cut: () => abort.abort() });
+    const signal = options.signal ? AbortSignal.any([options.signal, abort.signal]) : abort.signal;
+    return fetch(url, { ...options, signal });
+  };
+  return { cut, free: () => blocked.clear(), options: { WebSocket: Socket, fetch: request, EventSource: null, reconnect: { min_ms: 1, max_ms: 10 } } };
+}
+
 /** The first event for which `fits` holds. */
 function until(emitter, event, fits) {
   return new Promise((resolve) => {
@@ -87,4 +114,66 @@ test("a wrong id is refused with its code", { skip }, async (t) => {
   const tt = user(t, { user: "nonsense" });
   tt.on("error", () => {});
   await assert.rejects(tt.ready, (error) => error.code === "invalid_id");
+});
+
+const DOORS = {
+  "websocket v1": { doors: ["websocket"] },
+  "websocket v2": { doors: ["websocket"], wire: "v2" },
+  tunnel: { doors: ["tunnel"], EventSource: null },
+  longpoll: { doors: ["longpoll"] },
+  poll: { doors: ["poll"], poll: { heartbeat_ms: 50 } },
+};
+
+for (const [name, options] of Object.entries(DOORS)) {
+  test(`by ${name}: presence, a channel, a room, bytes`, { skip, timeout: 30_000 }, async (t) => {
+    const [mel, tom] = [user(t, options), user(t)];
+    await Promise.all([mel.ready, tom.ready]);
+    assert.equal(mel.door, options.doors[0]);
+    await mel.friends.subscribe([tom.user]);
+    const busy = until(mel.friends, "change", ({ changes }) => changes[tom.user] === "busy");
+    await tom.friends.status("busy");
+    await busy;
+    const path = `live/${randomUUID()}`;
+    const [hers, his] = await Promise.all([mel.channel(path), tom.channel(path)]);
+    const [here, there] = [hers.once("message"), his.once("message")];
+    await hers.publish({ bytes: new Uint8Array([0, 1, 255]), number: 0.5 });
+    for (const message of [await here, await there]) assert.deepEqual(message.data, { bytes: new Uint8Array([0, 1, 255]), number: 0.5 });
+    const channel = `live-${randomUUID()}`;
+    const [room, other] = [await mel.join(channel), await tom.join(channel)];
+    const steps = [[room, 1], [other, 2]].map(([at, step]) => until(at, "action", ({ data }) => data.step === step));
+    other.act({ step: 1 });
+    room.act({ step: 2 });
+    await Promise.all(steps);
+  });
+}
+
+test("one session walks from door to door while another user speaks: nothing twice, nothing missed", { skip, timeout: 60_000 }, async (t) => {
+  const { cut, free, options } = ways();
+  const mel = user(t, { ...options, poll: { heartbeat_ms: 20 } });
+  const tom = user(t);
+  await Promise.all([mel.ready, tom.ready]);
+  const { session } = mel;
+  const path = `live/${randomUUID()}`;
+  const [hers, his] = await Promise.all([mel.channel(path), tom.channel(path)]);
+  const seen = [];
+  hers.on("message", ({ data }) => seen.push(data));
+  mel.on("reset", () => seen.push("reset"));
+  let number = 0;
+  const speaking = setInterval(() => his.publish((number += 1)).catch(() => {}), 3);
+  t.after(() => clearInterval(speaking));
+  const walked = [mel.door];
+  for (const door of ["websocket", "tunnel", "longpoll", "poll"]) {
+    const resumed = mel.once("resumed");
+    if (door === "poll") free();
+    cut(door);
+    await resumed;
+    walked.push(mel.door);
+    const target = number + 5;
+    while (number < target || seen.at(-1) < target) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  clearInterval(speaking);
+  assert.deepEqual(walked, ["websocket", "tunnel", "longpoll", "poll", "websocket"]);
+  assert.equal(mel.session, session);
+  while (seen.length < number) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual(seen, Array.from({ length: number }, (_, index) => index + 1));
 });

@@ -21,7 +21,9 @@ test("the committed declarations are made from the code as it is", (t) => {
   const made = folder(t);
   tsc("--emitDeclarationOnly", "--outDir", made);
   const declarations = (folder) => readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".d.ts")).sort();
-  const modules = readdirSync(join(root, "static/turntable")).map((name) => join("turntable", name.replace(/\.js$/, ".d.ts")));
+  const modules = readdirSync(join(root, "static/turntable"), { recursive: true })
+    .filter((name) => name.endsWith(".js"))
+    .map((name) => join("turntable", name.replace(/\.js$/, ".d.ts")));
   // Every module is made anew: a declaration beside it would have hidden it.
   assert.deepEqual(declarations(made), ["turntable.d.ts", ...modules].sort());
   const committed = join(root, "static/types");

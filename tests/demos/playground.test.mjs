@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { passes } from "../../static/playground/frame-log.js";
+import { commandOf, passes } from "../../static/playground/frame-log.js";
 import { templates } from "../../static/playground/templates.js";
 
 const COMMANDS = [
@@ -30,4 +30,16 @@ test("the filter takes words, refuses -words, and knows direction and clock traf
   assert.ok(passes(frame, { ...filter, words: "-offline" }));
   assert.equal(passes(frame, { ...filter, direction: "out" }), false);
   assert.equal(passes({ ...frame, command: "time" }, { ...filter, quiet: true }), false);
+});
+
+test("the command of what travels is found in every form", () => {
+  assert.equal(commandOf("in", '{"command":"idyou","data":{}}'), "idyou");
+  assert.equal(commandOf("in", "[65,{}]"), "welcome");
+  assert.equal(commandOf("out", '[18,["1:2"],7]'), "lookup");
+  assert.equal(commandOf("out", '[{"tunnel":"T","path":"/server","data":{"command":"idme","data":"1:1"}},{},{}]'), "idme +2");
+  assert.equal(commandOf("in", '{"id":"I","path":"/presence","data":{"command":"userchange","data":{}}}'), "userchange");
+  assert.equal(commandOf("in", '{"id":"I","path":"/channel/chat","data":{"command":"mine"}}'), "message");
+  assert.equal(commandOf("out", '{"f":"$av:status","args":"busy"}'), "status");
+  assert.equal(commandOf("out", '{"f":"forum:createPost"}'), "forum:createPost");
+  assert.deepEqual(['{"id":1,"r":null}', '{"id":1,"error":{}}', "[]", "{", "5"].map((text) => commandOf("in", text)), ["answer", "error", "(nothing)", "", ""]);
 });

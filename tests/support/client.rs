@@ -162,6 +162,25 @@ impl Client {
         }
     }
 
+    /// Reads `count` bytes more, or as many as are there, and breaks behind
+    /// them. Returns the messages that came whole.
+    pub fn break_behind(&mut self, count: usize) -> Vec<Value> {
+        let held = self.buffer.len();
+        self.buffer.truncate(count);
+        let mut rest = vec![0; count.saturating_sub(held)];
+        let soon = Duration::from_millis(1);
+        self.stream.set_read_timeout(Some(soon)).unwrap();
+        if let Ok(count) = self.stream.read(&mut rest) {
+            self.buffer.extend_from_slice(&rest[..count]);
+        }
+        let _ = self.stream.shutdown(Shutdown::Both);
+        let frames = std::iter::from_fn(|| Frame::take(&mut self.buffer));
+        frames
+            .filter(|frame| frame.opcode == Opcode::TEXT)
+            .map(|frame| serde_json::from_slice(&frame.payload).unwrap())
+            .collect()
+    }
+
     /// The next text frame; pings are answered.
     pub fn text(&mut self) -> String {
         loop {

@@ -9,6 +9,7 @@ const READER: Reader<'static> = Reader {
     dialects: &DIALECTS,
     line: None,
     user: None,
+    mark: 0,
 };
 
 fn pair() -> (Connection, std::net::TcpStream) {

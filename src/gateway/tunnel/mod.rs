@@ -34,14 +34,14 @@ use crate::wire::payload::Payload;
 use crate::wire::tunnel_format::{Format, Opening};
 
 /// Unnumbered datagrams by whose ids a client may come back.
-const DATAGRAMS_MAX: usize = 16;
+pub(super) const DATAGRAMS_MAX: usize = 16;
 
 /// How far an attachment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// Nothing may be written: nobody knows yet whether the client may come in.
     Waiting,
-    /// The header goes out with the first datagram.
+    /// The header may go out.
     Ready,
     /// The header went out.
     Open,
@@ -138,6 +138,7 @@ impl Handler<Attach> for Gateway {
             tunnel: &id.secret(),
             now_ms: clock::now_ms(),
             callback: callback.as_deref(),
+            ..Opening::default()
         };
         known.header(&opening, &mut head);
         let tunnel = TunnelLine {
@@ -156,10 +157,18 @@ impl Handler<Attach> for Gateway {
         {
             return self.attach_again(slot, tunnel, stream);
         }
+        // What is to be refused must not take the name from another door's line.
+        let is_known = matches!(purpose, Purpose::New(_)) || self.context.peers.find(id).is_some();
+        let name = if is_known {
+            Some(id)
+        } else {
+            SessionId::random()
+        };
         let greeting = Phase::Greeting(Greeting::default());
         let mut connection = Connection::new(Some(stream), address, greeting);
         connection.dialect = Dialect::Tunnel(format);
-        connection.door = Some(Box::new(DoorLine::new(id, DoorKind::Tunnel(tunnel))));
+        let kind = DoorKind::Tunnel(tunnel);
+        connection.door = Some(Box::new(DoorLine::new(name.unwrap_or(id), kind)));
         let Some(slot) = self.take_in(connection) else {
             return;
         };
@@ -246,12 +255,15 @@ impl Gateway {
         if self.context.peers.find(id).is_some() {
             return None;
         }
-        match self.context.peers.line(id)? {
-            Place::Line { worker, key } if worker == self.worker => {
-                self.connections.holds(key).then_some(key.slot)
-            }
-            _ => None,
-        }
+        let key = match self.context.peers.line(id)? {
+            Place::Line { worker, key } if worker == self.worker => key,
+            _ => return None,
+        };
+        let line = self.connections.at(key.slot)?;
+        let door = line.door.as_ref()?;
+        let is_tunnel = matches!(door.kind, DoorKind::Tunnel(_));
+        let is_there = self.connections.holds(key) && !line.is_closing();
+        (is_tunnel && is_there).then_some(key.slot)
     }
 
     /// Gives an unidentified tunnel its next attachment; the one before ends.
@@ -260,7 +272,7 @@ impl Gateway {
             return;
         };
         let mut last = Vec::new();
-        self.write_edge(slot, &mut last, true);
+        self.write_edge(slot, &mut last, Some(CloseReason::Replaced));
         match self.drop_stream(slot) {
             Some(before) => {
                 let mut ending = Connection::new(Some(before), address, Phase::Closing);
@@ -292,11 +304,23 @@ impl Gateway {
         }
     }
 
+    /// The messages of its own that a line has not written.
+    pub(super) fn unwritten(&mut self, slot: u32) -> Vec<Frame> {
+        let Some(line) = self.connections.at_mut(slot) else {
+            return Vec::new();
+        };
+        let direct = line.take_direct();
+        direct
+            .into_iter()
+            .filter(|frame| frame.as_message().is_some())
+            .collect()
+    }
+
     pub(super) fn tunnel(&mut self, slot: u32) -> Option<&mut TunnelLine> {
         let door = self.connections.at_mut(slot)?.door.as_mut()?;
         match &mut door.kind {
             DoorKind::Tunnel(tunnel) => Some(tunnel),
-            DoorKind::Poll(_) => None,
+            _ => None,
         }
     }
 
@@ -309,6 +333,9 @@ impl Gateway {
 
     /// The client may come in: the header may go out.
     pub(super) fn open_tunnel(&mut self, slot: u32) {
+        if self.open_namespace(slot) {
+            return;
+        }
         let is_personal = self.tunnel_format(slot).map(Format::is_personal);
         let session = self.connections.at(slot).and_then(Connection::session);
         let Some(tunnel) = self.tunnel(slot) else {
@@ -324,7 +351,10 @@ impl Gateway {
         if tunnel.stage == Stage::Waiting {
             tunnel.stage = Stage::Ready;
         }
-        let before = std::mem::take(&mut tunnel.datagrams);
+        let before = match session {
+            Some(_) => std::mem::take(&mut tunnel.datagrams),
+            None => Vec::new(),
+        };
         if let Some(held) = session.and_then(|session| self.sessions.at_mut(session)) {
             held.is_read_alone = is_personal == Some(true);
             let memory = held.memory.get_or_insert_default();

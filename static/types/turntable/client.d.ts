@@ -8,6 +8,7 @@ import { Clock } from "./clock.js";
 import { Emitter } from "./emitter.js";
 import { Friends } from "./friends.js";
 import type { Channel, ChannelOptions } from "./channel.js";
+import type { DoorName } from "./doors/choice.js";
 import type { ClientEvents, ConnectOptions, State, Welcome } from "./events.js";
 import type { JoinOptions, Room } from "./room.js";
 import type { Functions, ServiceInfo } from "./services.js";
@@ -36,6 +37,8 @@ export declare class Client extends Emitter<ClientEvents> {
     get server(): string | undefined;
     /** The server's limits by name. @returns {Record<string, number>} */
     get limits(): Record<string, number>;
+    /** The door in use: `websocket`, `tunnel`, `longpoll` or `poll`. @returns {DoorName | undefined} */
+    get door(): DoorName | undefined;
     get heartbeat_ms(): number;
     /** Whether the server has accepted this user. */
     get authenticated(): boolean;
@@ -53,6 +56,12 @@ export declare class Client extends Emitter<ClientEvents> {
      * @returns {Promise<any>} rejects with a TurntableError
      */
     request(command: string, data?: any): Promise<any>;
+    /**
+     * Asks at intervals while the poll is the door in use: the server can only
+     * answer there. The other doors need none, and nothing is sent by them.
+     * @param {number} ms 0: only when there is something to send
+     */
+    heartbeat(ms: number): void;
     /** Ends the session in order: offline at once for everybody, no reconnection. */
     close(): void;
     /**

@@ -2,6 +2,8 @@
  * The shapes of what a client is given and of what it tells: types alone.
  * @module
  */
+import type { DoorName } from "./doors/choice.js";
+import type { Kind } from "./doors/door.js";
 import type { Environment } from "./environment.js";
 import type { TurntableError } from "./error.js";
 import type { JoinOptions, Room } from "./room.js";
@@ -21,9 +23,44 @@ export type ConnectOptions = {
      */
     attributes?: Record<string, any>;
     /**
+     * the ways to the server in the order in which they
+     * are tried (websocket, tunnel, longpoll, poll)
+     */
+    doors?: readonly DoorName[];
+    /**
+     * the format of the WebSocket's frames: JSON (v1) or MessagePack (v2)
+     */
+    wire?: "v1" | "v2";
+    /**
+     * whether the session outlives a reload of the page; a
+     * name, where a page has several clients of one user (false)
+     */
+    keep?: boolean | string;
+    /**
+     * how often the poll asks by itself (0: never)
+     */
+    poll?: {
+        heartbeat_ms?: number;
+    };
+    /**
      * a constructor, where the platform has none
      */
     WebSocket?: any;
+    /**
+     * a constructor; null: streams are read by fetch
+     */
+    EventSource?: any;
+    /**
+     * a function, where the platform has none
+     */
+    fetch?: any;
+    /**
+     * where `keep` keeps, for tests
+     */
+    memory?: {
+        storage?: any;
+        locks?: any;
+    };
     /**
      * bounds of the
      * wait between tries (250 and 10000); false: never
@@ -135,12 +172,22 @@ export type ClientEvents = {
      */
     error: TurntableError;
     /**
-     * each message
-     * as it travels, secrets included; at: Unix ms
+     * by which
+     * the server is reached from now on
+     */
+    door: {
+        door: DoorName;
+        previous: DoorName | undefined;
+        wire: "v1" | "v2";
+    };
+    /**
+     *   each message as it travels, secrets included; bytes: its size there; at: Unix ms
      */
     frame: {
         direction: "in" | "out";
+        kind: Kind;
         text: string;
+        bytes: number;
         at: number;
     };
     /**
@@ -153,6 +200,8 @@ export type ClientEvents = {
         id?: string | number;
     };
 };
+/** @import { DoorName } from "./doors/choice.js" */
+/** @import { Kind } from "./doors/door.js" */
 /** @import { Environment } from "./environment.js" */
 /** @import { TurntableError } from "./error.js" */
 /** @import { JoinOptions, Room } from "./room.js" */
@@ -163,7 +212,16 @@ export type ClientEvents = {
  * @property {object | (() => object | Promise<object>)} [credentials] what proves it;
  *   a function is asked at each identification
  * @property {Record<string, any>} [attributes] live attributes to begin with
+ * @property {readonly DoorName[]} [doors] the ways to the server in the order in which they
+ *   are tried (websocket, tunnel, longpoll, poll)
+ * @property {"v1" | "v2"} [wire] the format of the WebSocket's frames: JSON (v1) or MessagePack (v2)
+ * @property {boolean | string} [keep] whether the session outlives a reload of the page; a
+ *   name, where a page has several clients of one user (false)
+ * @property {{heartbeat_ms?: number}} [poll] how often the poll asks by itself (0: never)
  * @property {any} [WebSocket] a constructor, where the platform has none
+ * @property {any} [EventSource] a constructor; null: streams are read by fetch
+ * @property {any} [fetch] a function, where the platform has none
+ * @property {{storage?: any, locks?: any}} [memory] where `keep` keeps, for tests
  * @property {{min_ms?: number, max_ms?: number} | false} [reconnect] bounds of the
  *   wait between tries (250 and 10000); false: never
  * @property {number} [queue_max] commands kept while offline (1000)
@@ -213,8 +271,10 @@ export type ClientEvents = {
  * @property {{reason: string, reconnect_ms: number, url?: string}} goaway
  * @property {Record<string, ServiceInfo>} service services that changed
  * @property {TurntableError} error one that is tied to no call
- * @property {{direction: "in" | "out", text: string, at: number}} frame each message
- *   as it travels, secrets included; at: Unix ms
+ * @property {{door: DoorName, previous: DoorName | undefined, wire: "v1" | "v2"}} door by which
+ *   the server is reached from now on
+ * @property {{direction: "in" | "out", kind: Kind, text: string, bytes: number, at: number}} frame
+ *   each message as it travels, secrets included; bytes: its size there; at: Unix ms
  * @property {{command: string, data: any, id?: string | number}} message each message
  *   of the server, after the library has dealt with it
  */

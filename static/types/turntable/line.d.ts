@@ -1,14 +1,19 @@
 /**
- * The line to the server: one WebSocket at a time, and when and where to try
- * again once it is gone.
+ * The line to the server: one connection at a time, by which door, and when
+ * and where to try again once it is gone.
  *
  * A retry waits a random part of min_ms * 2^attempt, at most max_ms ("full
  * jitter"), so that a restarted server is not met by all clients at once. The
  * attempts are counted from zero again only after a connection that lasted
  * max_ms: a server that accepts and closes at once is not hammered. The table
  * of close codes says whether to come back at all, `goaway` when and where.
+ *
+ * `Ladder` says which door is next. While a lesser one is in use, the best one
+ * is tried at intervals beside it; once the server greets there, the session
+ * moves over.
  * @module
  */
+import type { ConnectionHooks, Door, Kind } from "./doors/door.js";
 import type { Environment } from "./environment.js";
 export type Down = {
     /**
@@ -37,15 +42,46 @@ export type LineHooks = {
      * a connection is being made
      */
     opening: () => void;
-    text: (text: string) => void;
+    /**
+     * the session to go on with
+     */
+    resume: () => {
+        session: string;
+        received: number;
+    } | undefined;
+    /**
+     * there was a sign of life
+     */
+    heard: () => void;
+    message: (message: any) => void;
+    /**
+     * the door has resumed the session by itself
+     */
+    resumed: () => void;
+    /**
+     * the session is gone, and the door begins a new one
+     */
+    expired: () => void;
+    refused: ConnectionHooks["refused"];
+    traffic: (traffic: {
+        direction: "in" | "out";
+        kind: Kind;
+        what: string | (() => string);
+        bytes: number | undefined;
+    }) => void;
     down: (down: Down) => void;
 };
 export type LineOptions = {
     url: string;
     /**
-     * constructor
+     * best first
      */
-    WebSocket: any;
+    doors: Door[];
+    platform: {
+        WebSocket: any;
+        EventSource: any;
+        fetch: any;
+    };
     reconnect: {
         min_ms: number;
         max_ms: number;
@@ -54,6 +90,10 @@ export type LineOptions = {
      * for a connection to become useful
      */
     timeout_ms: number;
+    /**
+     * whether a session that another connection took over is followed by a new one
+     */
+    renew: boolean;
     environment: Environment;
 };
 export declare class Line {
@@ -63,6 +103,13 @@ export declare class Line {
      * @param {LineHooks} hooks
      */
     constructor(options: LineOptions, hooks: LineHooks);
+    /** The door in use, or being tried. @returns {Door} */
+    get door(): Door;
+    /**
+     * Another door than the best comes first, where there is one of that name.
+     * @param {string} name
+     */
+    begin_with(name: string): void;
     /** Makes a connection. */
     open(): void;
     /** The connection has become useful: the server said `welcome`. */
@@ -71,6 +118,11 @@ export declare class Line {
     get writable(): boolean;
     /** @param {string} text */
     write(text: string): void;
+    /**
+     * Sets how often a door that must ask asks; 0: only when there is something to say.
+     * @param {number} ms
+     */
+    heartbeat(ms: number): void;
     /**
      * Gives the connection up, as if it had been closed with `code`, without
      * waiting for the other side (which may be dead), and tries again.

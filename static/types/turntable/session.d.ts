@@ -3,18 +3,30 @@
  * what is said while offline. It outlives its connections; `Line` makes those.
  *
  * On each connection the server speaks first (`idyou`); the answer is `resume`
- * where there is a session to go on with, `idme` otherwise. From the session's
+ * where there is a session to go on with, `idme` otherwise. Some doors resume
+ * by themselves: then there is neither `idyou` nor `welcome`. From the session's
  * first `welcome` on every message is counted (all but `idyou`, `welcome` and
  * what precedes a `welcome`), so that a resumed session is given exactly what
  * was missed.
  * @module
  */
 import { TurntableError } from "./error.js";
+import type { Door } from "./doors/door.js";
 import type { Environment } from "./environment.js";
-import type { Down } from "./line.js";
+import type { Down, LineHooks } from "./line.js";
+import type { Record as Remembered } from "./memory.js";
 export type SessionOptions = {
     url: string;
-    WebSocket: any;
+    /**
+     * best first
+     */
+    doors: Door[];
+    platform: {
+        WebSocket: any;
+        EventSource: any;
+        fetch: any;
+    };
+    renew: boolean;
     reconnect: {
         min_ms: number;
         max_ms: number;
@@ -46,7 +58,15 @@ export type SessionHooks = {
      * an error tied to no call
      */
     fault: (error: TurntableError) => void;
-    frame: (direction: "in" | "out", text: string) => void;
+    /**
+     * there was a sign of life
+     */
+    heard: () => void;
+    /**
+     * the session's place has moved on
+     */
+    counted: () => void;
+    traffic: LineHooks["traffic"];
 };
 export declare class Session {
     #private;
@@ -63,11 +83,22 @@ export declare class Session {
      */
     constructor(options: SessionOptions, hooks: SessionHooks);
     /**
+     * Goes on with the session of an earlier page, before the line is opened.
+     * @param {Remembered} remembered
+     */
+    recall({ session, received, last_id, door, welcome }: Remembered): void;
+    /**
      * Whether a command that is sent now can reach the server: the connection
      * has had its welcome, and is not closing either.
      */
     get online(): boolean;
+    /** The door in use, or being tried. */
+    get door(): Door;
+    /** What another page needs to go on with the session. @returns {Remembered | undefined} */
+    get place(): Remembered | undefined;
     open(): void;
+    /** @param {number} ms */
+    heartbeat(ms: number): void;
     hurry(): void;
     /**
      * @param {number} code

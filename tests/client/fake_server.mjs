@@ -1,0 +1,310 @@
+// A small turntable server with every door, for the client's tests: sessions
+// with numbered messages that any door resumes, and faults made to order.
+
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { WebSocketServer } from "ws";
+import { Decoder, Encoder } from "../../static/vendor/msgpack/index.mjs";
+
+const UP = [
+  "idme", "resume", "subscribe", "unsubscribe", "status", "joingame", "leavegame", "game", "declineinvite", "joinchannel",
+  "leavechannel", "publish", "call", "reply", "set", "provide", "time", "lookup", "authenticate", "bye",
+];
+const DOWN = [
+  "idyou", "welcome", "userchange", "invite", "invitereply", "joined", "memberchange", "game", "message", "call", "reply",
+  "error", "attributes", "service", "time", "goaway",
+];
+const V2 = "turntable.v2.msgpack";
+
+let sessions = 0;
+
+class Session {
+  constructor() {
+    sessions += 1;
+    this.secret = `session-${sessions}`.padEnd(22, "x");
+    this.user = null;
+    // The session's messages from its welcome on; what a message before it is, is not kept.
+    this.log = [];
+    this.written = 0;
+    this.line = null;
+    this.commands = [];
+    this.batch = { number: -1, answer: "" };
+  }
+
+  /** To the client, now or when it comes back. */
+  send(command, data, id) {
+    this.log.push({ command, data, ...(id !== undefined && { id }) });
+    this.pump();
+  }
+
+  pump() {
+    while (this.line && this.written < this.log.length) {
+      this.written += 1;
+      this.line.write(this.log[this.written - 1], this.written);
+    }
+  }
+
+  attach(line, received) {
+    this.line?.replaced();
+    this.line = line;
+    if (received !== undefined) this.written = received;
+    this.pump();
+  }
+}
+
+/** @param {import("node:test").TestContext} t */
+export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbeat_ms = 30_000 } = {}) {
+  const server = {
+    doors: new Set(doors),
+    /** @type {Map<string, Session>} */
+    sessions: new Map(),
+    requests: [],
+    /** Requests that fit lose their answers. */
+    lose: () => false,
+    session: undefined,
+    decoder: new Decoder(),
+  };
+  const begin = () => {
+    const session = new Session();
+    server.sessions.set(session.secret, session);
+    server.session = session;
+    return session;
+  };
+  const welcome = (session, resumed = false) => ({
+    command: "welcome",
+    data: {
+      user: session.user, session: session.secret, resumed, time: Date.now(), heartbeat_ms,
+      attributes: {}, services: {}, limits: {}, server: "fake/1",
+    },
+  });
+  /** What a command does; the answers go into the session's log. */
+  const run = (session, { command, data, id }) => {
+    session.commands.push({ command, data, ...(id !== undefined && { id }) });
+    if (command === "idme") {
+      session.user = data?.user ?? data;
+      return { ...welcome(session), ...(id !== undefined && { id }) };
+    }
+    if (command === "time") session.send("time", { t0: data.t0, t1: Date.now(), t2: Date.now() }, id);
+    else if (command === "joingame") session.send("joined", { channel: data.channel, self: session.user, members: {} }, id);
+    else if (command === "joinchannel") session.send("joined", { channel: data.channel, epoch: "e", offset: 0, recovered: true }, id);
+    else if (command === "publish") {
+      session.send("reply", { id: "m", offset: 1, epoch: "e" }, id);
+      session.send("message", { channel: data.channel, id: "01JD0000000000000000000000", offset: 1, from: session.user, time: 1, data: data.data });
+    } else if (command === "bye") server.sessions.delete(session.secret);
+    else if (id !== undefined) session.send("reply", { echo: data }, id);
+    return undefined;
+  };
+
+  const http = createServer(async (request, response) => {
+    const url = new URL(request.url, "http://fake");
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    server.requests.push({ method: request.method, path: url.pathname, query: Object.fromEntries(url.searchParams), body, session: request.headers["turntable-session"] });
+    const refuse = (status, code) => {
+      response.writeHead(status, { "Content-Type": "application/json" });
+      response.end(JSON.stringify({ error: { code, message: code } }));
+    };
+    const off = (name) => !server.doors.has(name) && (refuse(404, "not_found"), true);
+    if (url.pathname === "/tunnel") {
+      if (off("tunnel")) return;
+      openTunnel(request, response, url.searchParams, refuse);
+    } else if (url.pathname === "/tunnel/send") {
+      if (off("tunnel")) return;
+      if (server.lose(url, body)) return request.socket.destroy();
+      const answers = JSON.parse(body).map(({ tunnel, path, data }) => {
+        const session = server.sessions.get(tunnel);
+        if (!session) return { error: { code: "session_expired", message: "gone" } };
+        if (path !== "/server") return { error: { code: "bad_message", message: "no such path" } };
+        const told = run(session, data);
+        if (told && session.line) session.line.write(told, 0);
+        else if (told) {
+          // Between two long polls: the next one asks for what came after.
+          session.ids += 1;
+          session.kept.push({ id: String(session.ids), datagram: { id: String(session.ids), path: `/tunnel/${tunnel}`, data: told } });
+        }
+        return { ok: true };
+      });
+      response.writeHead(200, { "Content-Type": "application/json" });
+      response.end(JSON.stringify(answers));
+    } else if (url.pathname === "/poll") {
+      if (off("poll")) return;
+      pollOnce(request, response, url, body, refuse);
+    } else refuse(404, "not_found");
+  });
+
+  const openTunnel = (request, response, query, refuse) => {
+    const fresh = query.get("new") === "1";
+    const session = fresh ? begin() : server.sessions.get(query.get("id"));
+    if (!session) return refuse(410, "session_expired");
+    const sse = query.get("format") === "sse";
+    const kept = (session.kept ??= []);
+    response.writeHead(200, { "Content-Type": sse ? "text/event-stream" : "application/json", "Access-Control-Allow-Origin": "*", Connection: "close" });
+    response.write(sse ? `retry: 1000\nevent: open\ndata: {"tunnel":"${session.secret}"}\n\n` : `[{"tunnel":"${session.secret}"}`);
+    let over = false;
+    let ending = null;
+    const end = (footer) => {
+      if (over) return;
+      over = true;
+      if (session.line === line) session.line = null;
+      response.end(footer);
+    };
+    const line = {
+      write: (message, number) => {
+        session.ids = (session.ids ?? 0) + 1;
+        const id = String(session.ids);
+        const { command, data } = message;
+        const datagram = command === "message" ? { id, path: `/channel/${data.channel}`, from: data.from, offset: data.offset, time: data.time, data: data.data } : { id, path: `/tunnel/${session.secret}`, data: message };
+        kept.push({ id, datagram, number });
+        put(datagram);
+      },
+      replaced: () => end(sse ? "event: close\ndata: {}\n\n" : "]"),
+      cut: () => {
+        over = true;
+        if (session.line === line) session.line = null;
+        request.socket.destroy();
+      },
+    };
+    const put = (datagram) => {
+      const text = JSON.stringify(datagram);
+      response.write(sse ? `id: ${datagram.id}\ndata: ${text}\n\n` : `,${text}`);
+      if (!sse) ending ??= setTimeout(() => end("]"), 2);
+    };
+    request.socket.on("close", () => {
+      if (session.line === line) session.line = null;
+      over = true;
+    });
+    const after = query.get("after");
+    if (after !== null) {
+      session.line?.replaced();
+      session.line = line;
+      for (const { id, datagram } of kept.filter(({ id }) => Number(id) > Number(after))) put(datagram, id);
+      session.pump();
+    } else {
+      session.attach(line, fresh ? undefined : Number(query.get("received")));
+      if (fresh) line.write({ command: "idyou", data: {} }, 0);
+    }
+  };
+
+  const pollOnce = (request, response, url, body, refuse) => {
+    const secret = request.headers["turntable-session"];
+    let session = secret === undefined ? undefined : server.sessions.get(secret);
+    if (secret !== undefined && !session) return refuse(410, "session_expired");
+    const out = [];
+    if (!session) {
+      session = begin();
+      out.push({ f: "$av:connected", args: { user: null, session: session.secret, resumed: false, time: 1 } });
+    }
+    const number = Number(url.searchParams.get("batch") ?? NaN);
+    const answer = (text) => {
+      if (server.lose(url, body)) return request.socket.destroy();
+      response.writeHead(200, { "Content-Type": "application/json", "Turntable-Session": session.secret });
+      response.end(text);
+    };
+    if (number === session.batch.number) return answer(session.batch.answer);
+    if (number < session.batch.number) return refuse(409, "bad_message");
+    const line = { write: (message) => out.push(entry(message)), replaced: () => {} };
+    const received = url.searchParams.get("received");
+    session.attach(line, received === null ? undefined : Number(received));
+    for (const { f, args, id, r } of JSON.parse(body)) {
+      const told = run(session, f === undefined ? { command: "reply", data: r, id } : { command: f.replace(/^\$av:/, ""), data: args, id });
+      if (told) out.push(entry(told));
+    }
+    session.line = null;
+    const text = JSON.stringify(out);
+    if (Number.isFinite(number)) session.batch = { number, answer: text };
+    answer(text);
+  };
+
+  const sockets = new WebSocketServer({ noServer: true, handleProtocols: (offered) => (offered.has(V2) ? V2 : false) });
+  http.on("upgrade", (request, socket, head) => {
+    server.requests.push({ method: "GET", path: "/ws", query: {}, body: "" });
+    if (!server.doors.has("websocket")) return socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n");
+    if (server.doors.has("websocket held back")) return;
+    sockets.handleUpgrade(request, socket, head, (socket) => {
+      const v2 = socket.protocol === V2;
+      let session;
+      const line = {
+        write: ({ command, data, id }) =>
+          socket.send(v2 ? new Encoder().encode(id === undefined ? [DOWN.indexOf(command) + 64, data] : [DOWN.indexOf(command) + 64, data, id]) : JSON.stringify({ command, data, id })),
+        replaced: () => socket.close(4002),
+        cut: () => socket.terminate(),
+        close: (code) => socket.close(code),
+      };
+      socket.on("close", () => {
+        if (session?.line === line) session.line = null;
+      });
+      socket.on("message", (bytes, binary) => {
+        if (binary !== v2) return socket.close(1003);
+        const array = v2 ? server.decoder.decode(bytes) : undefined;
+        const message = v2 ? { command: UP[array[0] - 1], data: array[1], id: array[2] } : JSON.parse(bytes);
+        if (message.command === "resume") {
+          const found = server.sessions.get(message.data.session);
+          if (!found) return line.write({ command: "error", data: { code: "session_expired", message: "gone", command: "resume" } });
+          session = found;
+          line.write(welcome(session, true));
+          session.attach(line, message.data.received);
+        } else if (message.command === "idme") {
+          session = begin();
+          const told = run(session, message);
+          line.write(told);
+          session.attach(line, 0);
+        } else if (session) run(session, message);
+      });
+      line.write({ command: "idyou", data: {} });
+    });
+  });
+
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
+  t.after(() => {
+    for (const socket of sockets.clients) socket.terminate();
+    http.closeAllConnections();
+    http.close();
+  });
+  server.url = `http://127.0.0.1:${http.address().port}`;
+  return server;
+}
+
+function entry({ command, data, id }) {
+  if (command === "call") return { ...data, id };
+  if (id === undefined) return { f: `$av:${command}`, args: data };
+  return command === "error" ? { id, error: data } : { id, r: data };
+}
+
+/** An EventSource over fetch, as browsers have it: it comes back by itself. */
+export function eventSource(record = []) {
+  return class FakeEventSource extends EventTarget {
+    constructor(url) {
+      super();
+      this.url = url;
+      this.readyState = 0;
+      this.abort = new AbortController();
+      record.push(this);
+      void this.run();
+    }
+    close() {
+      this.readyState = 2;
+      this.abort.abort();
+    }
+    async run() {
+      const { EventStream } = await import("../../static/turntable/doors/event_stream.js");
+      try {
+        const response = await fetch(this.url, { signal: this.abort.signal });
+        if (!response.ok) {
+          this.readyState = 2;
+          return this.onerror?.({});
+        }
+        this.readyState = 1;
+        const stream = new EventStream();
+        for await (const bytes of response.body) {
+          for (const { type, data, id } of stream.push(bytes)) this.dispatchEvent(new MessageEvent(type, { data, lastEventId: id }));
+        }
+      } catch {
+        // As at the stream's end: it would try again.
+      }
+      if (this.readyState === 2) return;
+      this.readyState = 0;
+      this.onerror?.({});
+    }
+  };
+}
