@@ -134,10 +134,8 @@ fn a_batch_of_five_is_answered_by_id_and_runs_in_its_order() {
     let message = refused["error"]["message"].as_str().unwrap();
     assert!(message.contains("$av:idme"), "{message}");
     // The messages themselves may be a moment later than the answers.
-    let mut told = said(&entries);
-    while told.len() < 3 {
-        told.extend(said(&caller.heartbeat()));
-    }
+    let told = caller.await_calls(entries, "$av:message", 3);
+    let told: Vec<&Value> = told.iter().map(|message| &message["data"]).collect();
     assert_eq!(told, ["first", "second", "third"]);
 }
 
@@ -197,16 +195,17 @@ fn a_player_polls_and_gets_entries_and_nothing_else() {
     caller.ask("$av:joingame", json!({"channel": "yard", "self": "1:1"}));
     friend.command("joingame", json!({"channel": "yard", "self": "1:2"}));
     friend.expect("joined");
-    let told = caller.heartbeat();
     let change = json!({"channel": "yard", "members": {"1:2": "joined"}});
-    assert_eq!(calls(&told, "$av:memberchange"), [change]);
+    let told = caller.await_calls(Vec::new(), "$av:memberchange", 1);
+    assert_eq!(told, [change]);
     let action = json!({"timestamp": 1, "from": "1:1", "data": "hop"});
-    caller.poll(&json!([{"f": "$av:game", "args": {"channel": "yard", "actions": [action]}}]));
+    let told =
+        caller.poll(&json!([{"f": "$av:game", "args": {"channel": "yard", "actions": [action]}}]));
     assert_eq!(friend.expect("game")["actions"][0]["data"], "hop");
     let action = json!({"timestamp": 1, "from": "1:2", "data": "duck"});
     friend.command("game", json!({"channel": "yard", "actions": [action]}));
     friend.expect("game");
-    let told = calls(&caller.heartbeat(), "$av:game");
+    let told = caller.await_calls(told, "$av:game", 2);
     let said: Vec<&Value> = told
         .iter()
         .map(|game| &game["actions"][0]["data"])
@@ -307,11 +306,11 @@ fn requests_of_one_session_run_one_after_the_other() {
         all
     });
     // Each message went out once, with whichever answer.
-    let mut numbers: Vec<u64> = said(&told).iter().map(|n| n.as_u64().unwrap()).collect();
-    while numbers.len() < 6 {
-        let more = said(&caller.heartbeat());
-        numbers.extend(more.iter().map(|n| n.as_u64().unwrap()));
-    }
+    let told = caller.await_calls(told, "$av:message", 6);
+    let mut numbers: Vec<u64> = told
+        .iter()
+        .map(|message| message["data"].as_u64().unwrap())
+        .collect();
     numbers.sort_unstable();
     assert_eq!(numbers, [0, 1, 2, 3, 4, 5]);
 }

@@ -268,18 +268,12 @@ fn presence_merges_between_requests() {
     let mut friend = server.user("1:2");
     let caller = Caller::of(&server, "1:1");
     let told = caller.poll(&json!([{"f": "$av:subscribe", "args": ["1:2"], "id": 1}]));
-    let mut changes = calls(&told, "$av:userchange");
-    while changes.is_empty() {
-        changes = calls(&caller.heartbeat(), "$av:userchange");
-    }
+    let changes = caller.await_calls(told, "$av:userchange", 1);
     assert_eq!(changes, [json!({"1:2": "online"})]);
     for state in ["busy", "idle", "online", "busy"] {
         friend.ask("status", json!(state));
     }
-    let mut changes = Vec::new();
-    while changes.is_empty() {
-        changes = calls(&caller.heartbeat(), "$av:userchange");
-    }
+    let changes = caller.await_calls(Vec::new(), "$av:userchange", 1);
     assert_eq!(changes, [json!({"1:2": "busy"})]);
 }
 
@@ -345,7 +339,7 @@ fn a_call_of_resume_brings_the_session_along() {
     ]);
     let answer = poll(&server, "/poll", "", &body.to_string());
     assert_eq!(answer.header("Turntable-Session"), line.session.as_str());
-    let mut entries = entries_of(&answer);
+    let entries = entries_of(&answer);
     let welcome = result(&entries, "r");
     assert_eq!(
         (&welcome["resumed"], &welcome["user"]),
@@ -356,10 +350,9 @@ fn a_call_of_resume_brings_the_session_along() {
         server: &server,
         session: line.session.as_str().unwrap().to_owned(),
     };
-    while said(&entries).len() < 3 {
-        entries.extend(caller.heartbeat());
-    }
-    assert_eq!(said(&entries), [1, 2, 3]);
+    let told = caller.await_calls(entries, "$av:message", 3);
+    let told: Vec<&Value> = told.iter().map(|message| &message["data"]).collect();
+    assert_eq!(told, [&json!(1), &json!(2), &json!(3)]);
     // Of a session that is over there is nothing to resume.
     let mut over = resume;
     over["session"] = json!("AAAAAAAAAAAAAAAAAAAAAA");

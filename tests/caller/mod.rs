@@ -10,10 +10,11 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::support::{Response, Server, request};
+use super::support::{DEADLINE, Response, Server, request};
 
 /// A request as text. `headers` are lines, each with its end.
 pub fn text(server: &Server, target: &str, headers: &str, body: &str) -> String {
@@ -127,6 +128,17 @@ impl<'s> Caller<'s> {
     /// Asks for what waits.
     pub fn heartbeat(&self) -> Vec<Value> {
         self.poll(&json!([]))
+    }
+
+    /// Polls until so many calls of this function have come, those among `told`
+    /// included, and returns their arguments.
+    pub fn await_calls(&self, mut told: Vec<Value>, f: &str, count: usize) -> Vec<Value> {
+        let until = Instant::now() + DEADLINE;
+        while calls(&told, f).len() < count {
+            assert!(Instant::now() < until, "{count} times {f} in {told:?}");
+            told.extend(self.heartbeat());
+        }
+        calls(&told, f)
     }
 
     /// Calls a function and returns its result; what else comes is passed over.
