@@ -54,6 +54,60 @@ fn fan_out_reaches_every_subscriber_in_order_beside_the_floor() {
 }
 
 #[test]
+fn fan_out_comes_through_every_kind_of_tunnel_and_v2() {
+    for door in ["ws-v2", "iframe", "multipart", "length"] {
+        let small = ["--subscribers", "10", "--seconds", "0.2"];
+        let tables = bench(&[&["fanout", "--door", door], &small[..]].concat());
+        for row in tables[0]["rows"].as_array().unwrap() {
+            assert_eq!(number(row, "faults"), 0.0, "{door}: {row}");
+            assert!(number(row, "deliveries_per_s") > 100.0, "{door}: {row}");
+            assert!(number(row, "bytes_per_delivery") > 128.0, "{door}: {row}");
+        }
+    }
+}
+
+#[test]
+fn doors_are_measured_beside_a_websocket() {
+    let small = ["--subscribers", "20", "--members", "5", "--rounds", "2"];
+    let short = ["--seconds", "0.2", "--quiet", "0.2", "--connections", "100"];
+    let tables = bench(&[&["doors"], &small[..], &short[..]].concat());
+    let fan_outs = tables[0]["rows"].as_array().unwrap();
+    for row in fan_outs {
+        assert_eq!(number(row, "faults"), 0.0, "{row}");
+        assert!(number(row, "deliveries_per_s") > 50.0, "{row}");
+        assert!(number(row, "ratio_to_ws") > 0.0, "{row}");
+    }
+    let bytes = |door: &str, content: &str| {
+        let row = fan_outs
+            .iter()
+            .find(|row| row["door"] == door && row["content"] == content);
+        number(
+            row.unwrap_or_else(|| panic!("no {door}")),
+            "bytes_per_delivery",
+        )
+    };
+    for content in ["text", "actions"] {
+        assert!(bytes("ws-v2", content) < bytes("ws", content), "{content}");
+    }
+    let notes = tables[0]["notes"].to_string();
+    for door in ["sse", "ndjson", "socketio", "socketio-polling"] {
+        if !notes.contains(&format!("{door}: the server has no such door")) {
+            assert!(bytes(door, "text") > 128.0, "{door}");
+        }
+    }
+    let polls = tables[1]["rows"].as_array().unwrap();
+    assert_eq!(polls.len(), 3);
+    for row in polls {
+        assert_eq!(number(row, "faults"), 0.0, "{row}");
+        assert!(number(row, "requests_per_s") > 50.0, "{row}");
+    }
+    let resident = tables[2]["rows"].as_array().unwrap();
+    assert_eq!(resident.len(), 6);
+    let detached = tables[3]["rows"].as_array().unwrap();
+    assert_eq!(number(&detached[2], "sessions_each"), 3.0);
+}
+
+#[test]
 fn rooms_give_every_action_to_every_member() {
     for tick in ["0", "20"] {
         let small = ["--rooms", "3", "--members", "4", "--seconds", "0.5"];

@@ -30,6 +30,7 @@ fn own(format: &Format, message: &str) {
         tunnel: T,
         now_ms: u64::MAX,
         callback: Some("f"),
+        code: 4999,
     };
     let text = rendered(format, message, &opening);
     if !format.is_personal() {

@@ -1,7 +1,7 @@
 //! The benchmark's side of the sockets: thousands of connections, one loop.
 //!
 //! What is said on them is a [`Script`]'s business. The loop owns one large
-//! read buffer; a connection keeps bytes only of a frame that came in part.
+//! read buffer; a connection (`links`) keeps bytes only of what came in part.
 //! Payloads are handed on where they lie. Time is read once for each read
 //! from a socket.
 //!
@@ -10,16 +10,16 @@
 //! cost of a delivery, and comes and goes with tiny differences in pace. Over
 //! a network there is no such thing, so it must not be in the figures.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::SocketAddr;
+use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Registry, Token};
+use mio::{Events, Poll};
 
+use super::carrier::{Carrier, Piece, field, find};
 use super::error::BenchError;
-use super::frame::{ClientFrame, Header, opcode};
+use super::frame::{ClientFrame, opcode};
+use super::links::{ASIDE, Address, Links, Phase, UPSTREAM};
 use super::process::machine_cores;
 
 type Result<T> = std::result::Result<T, BenchError>;
@@ -31,17 +31,15 @@ const EVENTS_PER_TURN: usize = 1024;
 const OPENING_MAX: usize = 128;
 /// How long many connections may take to open.
 const OPENING_SECONDS: u64 = 60;
-/// The example key of RFC 6455, section 1.3, and the answer to it.
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-/// What a server answers to the client's key.
-pub(super) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+/// Fields of an answer's head that tell a session's name.
+const NAMES: [&str; 2] = ["Turntable-Tunnel", "Turntable-Session"];
 
 /// What is said on the connections, and what is made of the answers.
 pub(super) trait Script {
-    /// A handshake is done.
+    /// A connection is there: its handshake is done, or it takes requests.
     fn opened(&mut self, links: &mut Links, link: usize) -> Result<()>;
 
-    /// A text or binary message came, read at `now_us`.
+    /// A message came, or the body of an answer, read at `now_us`.
     fn message(
         &mut self,
         links: &mut Links,
@@ -60,150 +58,6 @@ pub(super) trait Script {
 
     /// How many connections have said all they have to before measuring.
     fn ready(&self) -> usize;
-}
-
-/// Where to connect to.
-#[derive(Clone, Debug)]
-pub(super) struct Address {
-    /// Host and port.
-    pub(super) socket: SocketAddr,
-    /// Path and query.
-    pub(super) path: String,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Connecting,
-    Handshake,
-    Open,
-    Closed,
-}
-
-struct Link {
-    stream: TcpStream,
-    phase: Phase,
-    /// The beginning of a frame, or of the handshake's answer.
-    partial: Vec<u8>,
-    outbox: Vec<u8>,
-}
-
-/// The connections, by number.
-pub(super) struct Links {
-    links: Vec<Link>,
-    registry: Registry,
-    started: Instant,
-}
-
-impl Links {
-    /// Microseconds since the client was made.
-    pub(super) fn now_us(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    /// How many connections there are, those on their way included.
-    pub(super) fn len(&self) -> usize {
-        self.links.len()
-    }
-
-    /// Begins a new connection and returns its number.
-    ///
-    /// # Errors
-    /// Where the system gives no socket.
-    pub(super) fn connect(&mut self, to: &Address) -> Result<usize> {
-        let number = self.links.len();
-        let link = self.begin(to, number)?;
-        self.links.push(link);
-        Ok(number)
-    }
-
-    /// Begins a connection anew under a number that is in use.
-    ///
-    /// # Errors
-    /// Where the system gives no socket.
-    pub(super) fn reconnect(&mut self, number: usize, to: &Address) -> Result<()> {
-        let link = self.begin(to, number)?;
-        if let Some(place) = self.links.get_mut(number) {
-            *place = link;
-        }
-        Ok(())
-    }
-
-    fn begin(&self, to: &Address, number: usize) -> Result<Link> {
-        let connecting = || format!("connecting to {}", to.socket);
-        let mut stream = TcpStream::connect(to.socket).map_err(BenchError::doing(connecting()))?;
-        self.registry
-            .register(
-                &mut stream,
-                Token(number),
-                Interest::READABLE | Interest::WRITABLE,
-            )
-            .map_err(BenchError::doing(connecting()))?;
-        Ok(Link {
-            stream,
-            phase: Phase::Connecting,
-            partial: Vec::new(),
-            outbox: format!(
-                "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                to.path, to.socket
-            )
-            .into_bytes(),
-        })
-    }
-
-    /// Sends a text message.
-    ///
-    /// # Errors
-    /// Where the connection is broken.
-    pub(super) fn send_text(&mut self, link: usize, text: &str) -> Result<()> {
-        self.send(link, ClientFrame::text(text).bytes())
-    }
-
-    /// Sends a frame; what the socket does not take follows when it does.
-    ///
-    /// # Errors
-    /// Where the connection is broken.
-    pub(super) fn send(&mut self, number: usize, frame: &[u8]) -> Result<()> {
-        let Some(link) = self.links.get_mut(number) else {
-            return Ok(());
-        };
-        if !link.outbox.is_empty() || link.phase != Phase::Open {
-            link.outbox.extend(frame);
-            return Ok(());
-        }
-        let written = match link.stream.write(frame) {
-            Ok(written) => written,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-            Err(error) => {
-                return Err(BenchError::doing(format!("writing to link {number}"))(
-                    error,
-                ));
-            }
-        };
-        link.outbox.extend(frame.get(written..).unwrap_or_default());
-        Ok(())
-    }
-}
-
-impl Link {
-    /// Writes what waits.
-    fn flush(&mut self) -> std::io::Result<()> {
-        let mut written = 0;
-        while let Some(rest) = self.outbox.get(written..).filter(|rest| !rest.is_empty()) {
-            match self.stream.write(rest) {
-                Ok(count) => written += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.outbox.drain(..written);
-        if self.outbox.is_empty() {
-            // Ten thousand request buffers would only cost the client memory.
-            self.outbox.shrink_to_fit();
-        }
-        Ok(())
-    }
 }
 
 /// The loop around the connections.
@@ -234,11 +88,7 @@ impl Client {
             buffer: vec![0; READ_BUFFER_BYTES],
             sleeps: machine_cores() < 2,
             waited: Duration::ZERO,
-            links: Links {
-                links: Vec::new(),
-                registry,
-                started: Instant::now(),
-            },
+            links: Links::new(registry),
         })
     }
 
@@ -321,27 +171,35 @@ fn serve(
     buffer: &mut [u8],
 ) -> Result<()> {
     let number = event.token().0;
-    let Some(link) = links.links.get_mut(number) else {
+    let Some(link) = links.link_mut(number) else {
         return Ok(());
     };
     if link.phase == Phase::Closed {
         return Ok(());
     }
     if event.is_writable() || link.phase == Phase::Connecting {
-        if link.phase == Phase::Connecting {
+        let is_new = link.phase == Phase::Connecting;
+        if is_new {
             let connected = link.stream.take_error().and_then(|error| match error {
                 Some(error) => Err(error),
                 None => link.stream.set_nodelay(true),
             });
             connected.map_err(BenchError::doing(format!("connecting link {number}")))?;
-            link.phase = Phase::Handshake;
+            link.phase = match link.carrier {
+                Carrier::Requests => Phase::Open,
+                _ => Phase::Handshake,
+            };
         }
+        let takes_requests = link.carrier == Carrier::Requests;
         if let Err(error) = link.flush() {
             return close(links, script, number, &error.to_string());
         }
+        if is_new && takes_requests && number != UPSTREAM {
+            script.opened(links, number)?;
+        }
     }
     if event.is_readable() || event.is_read_closed() {
-        read(links, script, number, buffer)?;
+        read(links, script, number, buffer, event.is_read_closed())?;
     }
     Ok(())
 }
@@ -351,9 +209,10 @@ fn read(
     script: &mut impl Script,
     number: usize,
     buffer: &mut [u8],
+    has_end: bool,
 ) -> Result<()> {
     loop {
-        let Some(link) = links.links.get_mut(number) else {
+        let Some(link) = links.link_mut(number) else {
             return Ok(());
         };
         if link.phase == Phase::Closed {
@@ -367,29 +226,32 @@ fn read(
             Err(error) => return close(links, script, number, &error.to_string()),
         };
         let mut partial = std::mem::take(&mut link.partial);
+        if number < ASIDE {
+            links.received_bytes += count as u64;
+        }
         let now_us = links.now_us();
         let fresh = buffer.get(..count).unwrap_or_default();
         if partial.is_empty() {
-            let used = take_frames(links, script, number, fresh, now_us)?;
+            let used = take_pieces(links, script, number, fresh, now_us)?;
             partial.extend(fresh.get(used..).unwrap_or_default());
         } else {
             partial.extend(fresh);
-            let used = take_frames(links, script, number, &partial, now_us)?;
+            let used = take_pieces(links, script, number, &partial, now_us)?;
             partial.drain(..used);
         }
-        if let Some(link) = links.links.get_mut(number) {
+        if let Some(link) = links.link_mut(number) {
             link.partial = partial;
         }
         // A read that does not fill the buffer emptied the socket: new bytes
-        // raise a new event.
-        if count < buffer.len() {
+        // raise a new event. An end that came with the last bytes does not.
+        if count < buffer.len() && !has_end {
             return Ok(());
         }
     }
 }
 
-/// Handles whole frames and returns how many bytes they were.
-fn take_frames(
+/// Handles what has come as a whole and returns how many bytes that was.
+fn take_pieces(
     links: &mut Links,
     script: &mut impl Script,
     number: usize,
@@ -397,40 +259,50 @@ fn take_frames(
     now_us: u64,
 ) -> Result<usize> {
     let mut used = 0;
-    let in_handshake = |links: &Links| {
-        links
-            .links
-            .get(number)
-            .is_some_and(|link| link.phase == Phase::Handshake)
+    let Some(link) = links.link_mut(number) else {
+        return Ok(0);
     };
-    if in_handshake(links) {
-        let Some(end) = bytes.windows(4).position(|end| end == b"\r\n\r\n") else {
+    let carrier = link.carrier;
+    if link.phase == Phase::Handshake {
+        let Some(end) = find(bytes, b"\r\n\r\n") else {
             return Ok(0);
         };
-        let answer = String::from_utf8_lossy(bytes.get(..end).unwrap_or_default());
-        if !answer.starts_with("HTTP/1.1 101") || !answer.contains(ACCEPT) {
+        let head = bytes.get(..end).unwrap_or_default();
+        let answer = String::from_utf8_lossy(head);
+        if !carrier.accepts(&answer) {
             return Err(BenchError::Conversation(format!(
                 "the handshake of link {number} was answered with {answer:?}"
             )));
         }
-        if let Some(link) = links.links.get_mut(number) {
-            link.phase = Phase::Open;
-        }
+        link.phase = Phase::Open;
+        learn_name(links, number, head);
         used = end + 4;
         script.opened(links, number)?;
     }
-    while let Some(rest) = bytes.get(used..) {
-        let Some(header) = Header::read(rest) else {
-            break;
-        };
-        let Some(payload) = header.payload(rest) else {
-            break;
-        };
-        used += header.end();
-        match header.opcode {
-            opcode::PING => links.send(number, ClientFrame::new(opcode::PONG, payload).bytes())?,
-            opcode::PONG => {}
-            opcode::CLOSE => {
+    while let Some(rest) = bytes.get(used..)
+        && let Some((piece, length)) = carrier.piece(rest, &mut links.guess)
+    {
+        used += length;
+        match piece {
+            Piece::Message(payload) => script.message(links, number, payload, now_us)?,
+            Piece::Answer(head, body) => {
+                if !head.starts_with(b"HTTP/1.1 200") {
+                    return Err(BenchError::Conversation(format!(
+                        "a request was answered with {} {}",
+                        String::from_utf8_lossy(head),
+                        String::from_utf8_lossy(body)
+                    )));
+                }
+                if links.name(number).is_empty() && number != UPSTREAM {
+                    learn_name(links, number, head);
+                }
+                script.message(links, number, body, now_us)?;
+            }
+            Piece::Ping(payload) => {
+                links.send(number, ClientFrame::new(opcode::PONG, payload).bytes())?;
+            }
+            Piece::Nothing => {}
+            Piece::Close(payload) => {
                 let why = match payload {
                     [high, low, text @ ..] => format!(
                         "close {} {}",
@@ -442,20 +314,28 @@ fn take_frames(
                 close(links, script, number, &why)?;
                 break;
             }
-            _ if !header.is_final => {
-                return Err(BenchError::Conversation("a fragmented message".to_owned()));
-            }
-            _ => script.message(links, number, payload, now_us)?,
+            Piece::Odd(what) => return Err(BenchError::Conversation(what.to_owned())),
         }
     }
     Ok(used)
 }
 
+fn learn_name(links: &mut Links, number: usize, head: &[u8]) {
+    let name = NAMES.iter().find_map(|name| field(head, name));
+    if let Some(name) = name.and_then(|name| std::str::from_utf8(name).ok()) {
+        links.set_name(number, name);
+    }
+}
+
 fn close(links: &mut Links, script: &mut impl Script, number: usize, why: &str) -> Result<()> {
-    if let Some(link) = links.links.get_mut(number) {
+    if let Some(link) = links.link_mut(number) {
         link.phase = Phase::Closed;
         // An error here means that the peer was faster.
         let _ = link.stream.shutdown(std::net::Shutdown::Both);
+    }
+    if number == UPSTREAM {
+        // Servers end connections that are idle; the next request begins one.
+        return Ok(());
     }
     script.closed(links, number, why)
 }

@@ -8,10 +8,11 @@
 
 use serde_json::json;
 
-use super::client::{Links, Script};
+use super::client::Script;
 use super::dialect::{FIRST_USER, command, message, user_id};
 use super::error::BenchError;
 use super::histogram::Histogram;
+use super::links::Links;
 
 type Result<T> = std::result::Result<T, BenchError>;
 

@@ -5,17 +5,87 @@
 
 use serde_json::json;
 
-use super::client::Address;
+use super::door::Door;
+use super::links::Address;
 
-/// The protocol of a broadcasting server.
+/// What a broadcasting server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Dialect {
-    /// This server's own protocol: identify, join a channel, publish.
+pub enum Peer {
+    /// This server's own protocol: identify, join a channel, publish
     Turntable,
-    /// Whatever is sent goes to all as it is: the floor, plain chats, nchan.
+    /// Whatever is sent goes to all as it is: the floor, plain chats, nchan
     Broadcast,
-    /// Engine.IO 4 and Socket.IO 5 over a WebSocket; events named `message`.
+    /// Engine.IO 4 and Socket.IO 5 over a WebSocket; events named `message`
     SocketIo,
+}
+
+/// The protocol of a broadcasting server, and the door it comes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// See [`Peer::Turntable`].
+    Turntable(Door),
+    /// See [`Peer::Broadcast`].
+    Broadcast,
+    /// See [`Peer::SocketIo`].
+    SocketIo,
+}
+
+impl Peer {
+    /// What to speak with this peer, where it is ours through `door`.
+    pub(super) fn dialect(self, door: Door) -> Dialect {
+        match self {
+            Self::Turntable => Dialect::Turntable(door),
+            Self::Broadcast => Dialect::Broadcast,
+            Self::SocketIo => Dialect::SocketIo,
+        }
+    }
+}
+
+/// How far a client of ours goes before it is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// It is connected, and never says who it is.
+    Connected,
+    /// It is a user.
+    Identified,
+    /// It is on a channel of this name.
+    Channel(&'static str),
+    /// It is in a room of this name.
+    Room(&'static str),
+}
+
+impl Goal {
+    /// The message that brings a user there.
+    fn join(self, link: usize) -> Option<String> {
+        match self {
+            Self::Connected | Self::Identified => None,
+            Self::Channel(name) => Some(message("joinchannel", &json!({ "channel": name }))),
+            Self::Room(name) => {
+                let data = json!({ "channel": name, "self": user_id(link) });
+                Some(message("joingame", &data))
+            }
+        }
+    }
+
+    /// The message by which the first user there has `data` sent to all.
+    fn publication(self, data: &str) -> String {
+        match self {
+            Self::Room(name) => {
+                // The server moves the time to the oldest it accepts.
+                let action = format!(
+                    r#"{{"timestamp":1000000000000,"from":"{}","data":{data}}}"#,
+                    user_id(0)
+                );
+                format!(
+                    r#"{{"command":"game","data":{{"channel":"{name}","actions":[{action}]}}}}"#
+                )
+            }
+            Self::Channel(name) => {
+                format!(r#"{{"command":"publish","data":{{"channel":"{name}","data":{data}}}}}"#)
+            }
+            Self::Connected | Self::Identified => data.to_owned(),
+        }
+    }
 }
 
 /// What a client does about a message from the server before measuring.
@@ -32,9 +102,13 @@ pub(super) enum Step {
 /// The users of a benchmark are `1:1000000` and up: ids of one length.
 pub(super) const FIRST_USER: usize = 1_000_000;
 
-/// The user id of connection number `link`.
+/// The user id of connection number `link`; the last one of that length for
+/// those that are not counted.
 pub(super) fn user_id(link: usize) -> String {
-    format!("1:{}", FIRST_USER + link)
+    format!(
+        "1:{}",
+        link.saturating_add(FIRST_USER).min(10 * FIRST_USER - 1)
+    )
 }
 
 /// The name of a server message's command.
@@ -61,6 +135,9 @@ impl Dialect {
 
     /// The address as this dialect wants it.
     pub(super) fn address(self, address: &Address) -> Address {
+        if let Self::Turntable(door) = self {
+            return door.address(address);
+        }
         let mut address = address.clone();
         if self == Self::SocketIo && !address.path.contains("EIO=") {
             address.path = "/socket.io/?EIO=4&transport=websocket".to_owned();
@@ -68,37 +145,37 @@ impl Dialect {
         address
     }
 
-    /// What connection `link` does about a message that is no delivery.
-    pub(super) fn step(self, link: usize, payload: &[u8]) -> Step {
-        match self {
-            Self::Turntable => match command(payload) {
-                b"idyou" => Step::Say(message("idme", &json!(user_id(link)))),
-                b"welcome" => Step::Say(message("joinchannel", &json!({ "channel": "bench" }))),
-                b"joined" => Step::Ready,
-                _ => Step::Wait,
+    /// What connection `link` does on its way to `goal` about a message that
+    /// is no delivery; of ours, the message of v1.
+    pub(super) fn step(self, goal: Goal, link: usize, payload: &[u8]) -> Step {
+        match (self, payload) {
+            (Self::Turntable(_), _) if command(payload) == b"idyou" => match goal {
+                Goal::Connected => Step::Ready,
+                _ => Step::Say(message("idme", &json!(user_id(link)))),
             },
-            Self::Broadcast => Step::Wait,
-            Self::SocketIo => match payload {
-                [b'0', ..] => Step::Say("40".to_owned()),
-                [b'4', b'0', ..] => Step::Ready,
-                [b'2'] => Step::Say("3".to_owned()),
-                _ => Step::Wait,
-            },
+            (Self::Turntable(_), _) if command(payload) == b"welcome" => {
+                goal.join(link).map_or(Step::Ready, Step::Say)
+            }
+            (Self::Turntable(_), _) if command(payload) == b"joined" => Step::Ready,
+            (Self::Broadcast, _) => Step::Wait,
+            // Our own door of that name is entered in the same way.
+            (_, [b'0', ..]) => Step::Say("40".to_owned()),
+            (_, [b'2']) => Step::Say("3".to_owned()),
+            (Self::SocketIo, [b'4', b'0', ..]) => Step::Ready,
+            _ => Step::Wait,
         }
     }
 
     /// What is said before a connection is closed, where a closed connection
     /// alone would leave a session behind that goes on to be delivered to.
     pub(super) fn farewell(self) -> Option<String> {
-        (self == Self::Turntable).then(|| message("bye", &json!({})))
+        matches!(self, Self::Turntable(_)).then(|| message("bye", &json!({})))
     }
 
-    /// The text that has `data` sent to all.
-    pub(super) fn publication(self, data: &str) -> String {
+    /// The text that has `data` sent to all who reached `goal`.
+    pub(super) fn publication(self, goal: Goal, data: &str) -> String {
         match self {
-            Self::Turntable => {
-                format!(r#"{{"command":"publish","data":{{"channel":"bench","data":{data}}}}}"#)
-            }
+            Self::Turntable(_) => goal.publication(data),
             Self::Broadcast => data.to_owned(),
             Self::SocketIo => format!(r#"42["message",{data}]"#),
         }
@@ -111,31 +188,57 @@ mod tests {
 
     #[test]
     fn a_subscriber_of_ours_identifies_and_joins() {
-        let ours = Dialect::Turntable;
+        let ours = |payload| Dialect::Turntable(Door::Ws).step(Goal::Channel("bench"), 7, payload);
         assert_eq!(
-            ours.step(7, br#"{"command":"idyou","data":{}}"#),
+            ours(br#"{"command":"idyou","data":{}}"#),
             Step::Say(r#"{"command":"idme","data":"1:1000007"}"#.to_owned())
         );
         assert!(matches!(
-            ours.step(7, br#"{"command":"welcome","data":{}}"#),
+            ours(br#"{"command":"welcome","data":{}}"#),
             Step::Say(said) if said.contains("joinchannel")
         ));
-        assert_eq!(
-            ours.step(7, br#"{"data":{},"command":"joined"}"#),
-            Step::Ready
-        );
-        assert_eq!(ours.step(7, b"not JSON"), Step::Wait);
-        assert_eq!(ours.step(7, br#"{"command":"#), Step::Wait);
+        assert_eq!(ours(br#"{"data":{},"command":"joined"}"#), Step::Ready);
+        assert_eq!(ours(b"not JSON"), Step::Wait);
+        assert_eq!(ours(br#"{"command":"#), Step::Wait);
+    }
+
+    #[test]
+    fn a_client_goes_no_further_than_its_goal() {
+        let ours = Dialect::Turntable(Door::Sse);
+        let (idyou, welcome) = (br#"{"command":"idyou""#, br#"{"command":"welcome""#);
+        assert_eq!(ours.step(Goal::Connected, 0, idyou), Step::Ready);
+        assert!(matches!(
+            ours.step(Goal::Identified, 0, idyou),
+            Step::Say(_)
+        ));
+        assert_eq!(ours.step(Goal::Identified, 0, welcome), Step::Ready);
+        assert!(matches!(
+            ours.step(Goal::Room("bench"), 0, welcome),
+            Step::Say(said) if said.contains("joingame")
+        ));
+    }
+
+    #[test]
+    fn publications_are_messages() {
+        let ours = Dialect::Turntable(Door::Ws);
+        for (goal, command) in [
+            (Goal::Room("bench"), "game"),
+            (Goal::Channel("bench"), "publish"),
+        ] {
+            let text = ours.publication(goal, "[1]");
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+            assert_eq!(value.get("command"), Some(&json!(command)), "{text}");
+        }
     }
 
     #[test]
     fn engine_io_packets_are_answered() {
-        let socket_io = Dialect::SocketIo;
-        assert_eq!(
-            socket_io.step(0, b"0{\"sid\":\"a\"}"),
-            Step::Say("40".to_owned())
-        );
-        assert_eq!(socket_io.step(0, b"40{\"sid\":\"b\"}"), Step::Ready);
-        assert_eq!(socket_io.step(0, b"2"), Step::Say("3".to_owned()));
+        let goal = Goal::Channel("bench");
+        let socket_io = |payload| Dialect::SocketIo.step(goal, 0, payload);
+        assert_eq!(socket_io(b"0{\"sid\":\"a\"}"), Step::Say("40".to_owned()));
+        assert_eq!(socket_io(b"40{\"sid\":\"b\"}"), Step::Ready);
+        assert_eq!(socket_io(b"2"), Step::Say("3".to_owned()));
+        let ours = Dialect::Turntable(Door::Socketio);
+        assert_eq!(ours.step(goal, 0, b"40{\"sid\":\"b\"}"), Step::Wait);
     }
 }

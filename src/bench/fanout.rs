@@ -9,17 +9,19 @@ use std::time::{Duration, Instant};
 
 use super::channel::{Channel, DRAIN_SECONDS, Pace};
 use super::client::Client;
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Goal, Peer};
+use super::door::Door;
 use super::error::BenchError;
 use super::histogram::Histogram;
 use super::meter::{Cost, LOAD_COLUMNS, Meter};
 use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
 use super::server::Server;
+use super::talk::Talk;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
 /// How long the server is warmed up before each measurement.
-const WARM_UP: Duration = Duration::from_millis(500);
+pub(super) const WARM_UP: Duration = Duration::from_millis(500);
 /// Messages that may be out at once in the open loop; beyond them the server
 /// has lost the race, and publishing pauses.
 const OPEN_LOOP_MAX: usize = 16_384;
@@ -49,8 +51,14 @@ pub struct FanoutArgs {
     #[arg(long)]
     pub rounds: Option<usize>,
     /// What the server at --url speaks
-    #[arg(long, value_enum, default_value_t = Dialect::Turntable)]
-    pub peer: Dialect,
+    #[arg(long, value_enum, default_value_t = Peer::Turntable)]
+    pub peer: Peer,
+    /// The door that subscribers and publisher come through
+    #[arg(long, value_enum, default_value_t = Door::Ws)]
+    pub door: Door,
+    /// Publish over a WebSocket beside the subscribers, whatever their door
+    #[arg(long)]
+    pub aside: bool,
 }
 
 impl Default for FanoutArgs {
@@ -63,7 +71,9 @@ impl Default for FanoutArgs {
             rate: None,
             floor: true,
             rounds: None,
-            peer: Dialect::Turntable,
+            peer: Peer::Turntable,
+            door: Door::Ws,
+            aside: false,
         }
     }
 }
@@ -75,9 +85,14 @@ pub(super) struct Sample {
     pub(super) cost: Cost,
     pub(super) latency_us: Histogram,
     rss_bytes: u64,
+    /// What the client read in the measured time.
+    pub(super) received_bytes: u64,
     /// Deliveries that were missing or out of order.
-    faults: u64,
+    pub(super) faults: u64,
 }
+
+/// The goal of everybody who subscribes.
+const CHANNEL: Goal = Goal::Channel("bench");
 
 /// Runs the scenario.
 ///
@@ -101,7 +116,7 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
         ["server", "pace", "deliveries_per_s", "cpu_s_per_million"]
             .into_iter()
             .chain(LATENCY_COLUMNS)
-            .chain(["rss_mb"])
+            .chain(["bytes_per_delivery", "rss_mb"])
             .chain(LOAD_COLUMNS)
             .chain(["faults"]),
     );
@@ -110,23 +125,31 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
         None => args.in_flight.iter().copied().map(Pace::Closed).collect(),
     };
     let name = match args.peer {
-        Dialect::Turntable => "turntable",
-        Dialect::Broadcast => "broadcast",
-        Dialect::SocketIo => "socket.io",
+        Peer::Turntable => "turntable",
+        Peer::Broadcast => "broadcast",
+        Peer::SocketIo => "socket.io",
     };
     let rounds = args
         .rounds
         .unwrap_or(if args.floor { 20 } else { 1 })
         .max(1);
     let turn = Duration::from_secs_f64(args.seconds / rounds as f64);
-    let mut ours = Audience::gather(server, args.peer, args.subscribers, args.bytes)?;
+    let talk = Talk {
+        dialect: args.peer.dialect(args.door),
+        goal: CHANNEL,
+    };
+    let (subscribers, bytes) = (args.subscribers, args.bytes);
+    let mut ours = Audience::gather(server, talk, subscribers, bytes, args.aside)?;
     let mut floor_audience = match &floor {
         None => None,
         Some(floor) => {
             // The floor writes frames of the size that ours delivers.
             let bytes = ours.delivered_bytes()?;
-            let dialect = Dialect::Broadcast;
-            Some(Audience::gather(floor, dialect, args.subscribers, bytes)?)
+            let talk = Talk {
+                dialect: Dialect::Broadcast,
+                goal: CHANNEL,
+            };
+            Some(Audience::gather(floor, talk, subscribers, bytes, false)?)
         }
     };
     // Turns are short, so that whatever else the machine does meets all servers
@@ -190,7 +213,7 @@ impl Row {
 
 /// The middle one of the rounds' ratios of costs per delivery: a round in
 /// which something else ran on the machine does not count.
-fn median_ratio(samples: &[Sample], bases: &[Sample]) -> Option<f64> {
+pub(super) fn median_ratio(samples: &[Sample], bases: &[Sample]) -> Option<f64> {
     let cost = |sample: &Sample| sample.cost.per_million(sample.deliveries);
     let pairs = samples.iter().zip(bases);
     let mut ratios: Vec<f64> = pairs.map(|(one, base)| cost(one) / cost(base)).collect();
@@ -199,15 +222,22 @@ fn median_ratio(samples: &[Sample], bases: &[Sample]) -> Option<f64> {
 }
 
 impl Sample {
-    fn sum(samples: &[Self]) -> Option<Self> {
+    /// All turns as one; `None` where there was none.
+    pub(super) fn sum(samples: &[Self]) -> Option<Self> {
         samples.iter().cloned().reduce(|mut sum, sample| {
             sum.deliveries += sample.deliveries;
             sum.cost.add(sample.cost);
             sum.latency_us.merge(&sample.latency_us);
+            sum.received_bytes += sample.received_bytes;
             sum.rss_bytes = sum.rss_bytes.max(sample.rss_bytes);
             sum.faults += sample.faults;
             sum
         })
+    }
+
+    /// Bytes read for each delivery, all headers above TCP's included.
+    pub(super) fn bytes_per_delivery(&self) -> f64 {
+        self.received_bytes as f64 / self.deliveries as f64
     }
 
     fn cells(&self, name: &str, pace: Pace) -> Vec<Cell> {
@@ -218,6 +248,7 @@ impl Sample {
             Cell::Number(self.cost.per_million(self.deliveries), 3),
         ];
         cells.extend(latency_cells(&self.latency_us));
+        cells.push(Cell::Number(self.bytes_per_delivery(), 1));
         cells.push(Cell::Number(self.rss_bytes as f64 / 1e6, 1));
         cells.extend(self.cost.load_cells());
         cells.push(Cell::count(self.faults));
@@ -226,23 +257,32 @@ impl Sample {
 }
 
 /// All subscribers of one server's channel.
-struct Audience<'a> {
+pub(super) struct Audience<'a> {
     server: &'a Server,
     client: Client,
     channel: Channel,
 }
 
 impl<'a> Audience<'a> {
-    fn gather(
+    /// Connects all subscribers and has them join, and a publisher that is
+    /// none where `is_aside` asks for one.
+    ///
+    /// # Errors
+    /// Where the server refuses one or breaks off.
+    pub(super) fn gather(
         server: &'a Server,
-        dialect: Dialect,
+        talk: Talk,
         subscribers: usize,
         bytes: usize,
+        is_aside: bool,
     ) -> Result<Self> {
         let mut client = Client::new()?;
-        let mut channel = Channel::new(dialect, subscribers, bytes);
-        let address = dialect.address(&server.address);
+        let mut channel = Channel::new(talk, subscribers, bytes);
+        let address = talk.dialect.address(&server.address);
         client.open(&mut channel, &address, subscribers)?;
+        if is_aside {
+            channel.publish_aside(&mut client, &server.address)?;
+        }
         let mut audience = Self {
             server,
             client,
@@ -261,7 +301,10 @@ impl<'a> Audience<'a> {
     }
 
     /// Publishes for as long as `length`, and waits for what is out then.
-    fn turn(&mut self, pace: Pace, length: Duration) -> Result<Sample> {
+    ///
+    /// # Errors
+    /// Where the server breaks off.
+    pub(super) fn turn(&mut self, pace: Pace, length: Duration) -> Result<Sample> {
         let Self {
             server,
             client,
@@ -272,8 +315,10 @@ impl<'a> Audience<'a> {
         drive(client, channel, Instant::now() + length / 10)?;
         channel.latency_us.clear();
         let meter = Meter::start(server.process, client)?;
+        let received_bytes = client.links.received_bytes;
         drive(client, channel, Instant::now() + length)?;
         let cost = meter.stop(client)?;
+        let received_bytes = client.links.received_bytes - received_bytes;
         let latency_us = channel.latency_us.clone();
         let rss_bytes = server.process.rss_bytes()?;
 
@@ -287,12 +332,16 @@ impl<'a> Audience<'a> {
             cost,
             latency_us,
             rss_bytes,
+            received_bytes,
             faults: channel.take_faults(),
         })
     }
 
     /// Ends all sessions.
-    fn leave(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// Where they do not end.
+    pub(super) fn leave(&mut self) -> Result<()> {
         self.channel.leave(&mut self.client)
     }
 }
@@ -326,6 +375,11 @@ mod tests {
     use crate::bench::process::Process;
     use std::sync::mpsc;
 
+    const FLOOR: Talk = Talk {
+        dialect: Dialect::Broadcast,
+        goal: CHANNEL,
+    };
+
     fn floor() -> Server {
         let (told, address) = mpsc::channel();
         std::thread::spawn(move || {
@@ -338,7 +392,7 @@ mod tests {
     #[test]
     fn a_closed_loop_over_the_floor_loses_nothing() {
         let floor = floor();
-        let mut audience = Audience::gather(&floor, Dialect::Broadcast, 20, 128).unwrap();
+        let mut audience = Audience::gather(&floor, FLOOR, 20, 128, false).unwrap();
         assert_eq!(audience.delivered_bytes().unwrap(), 128);
         for in_flight in [1, 16] {
             let length = Duration::from_millis(200);
@@ -352,7 +406,7 @@ mod tests {
     #[test]
     fn an_open_loop_keeps_its_rate() {
         let floor = floor();
-        let mut audience = Audience::gather(&floor, Dialect::Broadcast, 5, 64).unwrap();
+        let mut audience = Audience::gather(&floor, FLOOR, 5, 64, false).unwrap();
         let length = Duration::from_millis(500);
         let sample = audience.turn(Pace::Open(200.0), length).unwrap();
         assert_eq!(sample.faults, 0);
@@ -375,6 +429,7 @@ mod tests {
             },
             latency_us: Histogram::new(),
             rss_bytes: 0,
+            received_bytes: 0,
             faults: 0,
         };
         let ours = [2.0, 3.0, 90.0].map(sample);

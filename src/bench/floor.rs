@@ -12,7 +12,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use super::client::ACCEPT;
+use super::carrier::ACCEPT;
 use super::error::BenchError;
 use super::frame::{Header, opcode, server_frame};
 

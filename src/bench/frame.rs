@@ -12,16 +12,19 @@ const MASK: [u8; 4] = [0x5b, 0xc3, 0x96, 0x2d];
 /// Opcodes (RFC 6455, 5.2).
 pub(super) mod opcode {
     pub(in crate::bench) const TEXT: u8 = 1;
+    pub(in crate::bench) const BINARY: u8 = 2;
     pub(in crate::bench) const CLOSE: u8 = 8;
     pub(in crate::bench) const PING: u8 = 9;
     pub(in crate::bench) const PONG: u8 = 10;
 }
 
-/// A masked frame of a client whose payload can be changed in place.
+/// What a client sends, masked where it is a frame, with a payload that can be
+/// changed in place.
 #[derive(Clone)]
 pub(super) struct ClientFrame {
     bytes: Vec<u8>,
     payload_start: usize,
+    mask: [u8; 4],
 }
 
 impl ClientFrame {
@@ -40,9 +43,29 @@ impl ClientFrame {
         let mut frame = Self {
             bytes,
             payload_start,
+            mask: MASK,
         };
         frame.patch(0, payload);
         frame
+    }
+
+    /// Bytes that go out as they are.
+    pub(super) fn plain(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes,
+            payload_start: 0,
+            mask: [0; 4],
+        }
+    }
+
+    /// Where in the payload a text begins.
+    pub(super) fn offset_of(&self, text: &str) -> Option<usize> {
+        let masked = self.bytes.iter().skip(self.payload_start);
+        let plain: Vec<u8> = masked
+            .zip(self.mask.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask)
+            .collect();
+        super::carrier::find(&plain, text.as_bytes())
     }
 
     /// The frame as it goes out.
@@ -53,7 +76,7 @@ impl ClientFrame {
     /// Overwrites the payload from `offset` on.
     pub(super) fn patch(&mut self, offset: usize, plain: &[u8]) {
         let place = self.bytes.iter_mut().skip(self.payload_start + offset);
-        let mask = MASK.iter().cycle().skip(offset % 4);
+        let mask = self.mask.iter().cycle().skip(offset % 4);
         for ((byte, plain), mask) in place.zip(plain).zip(mask) {
             *byte = plain ^ mask;
         }
@@ -130,7 +153,7 @@ impl Header {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -151,12 +174,17 @@ mod tests {
         fn a_patched_frame_is_a_frame_of_the_patched_text(
             text in "[a-z]{40,300}", patch in "[A-Z]{0,20}", offset in 0usize..20,
         ) {
+            let text_bytes = text.clone().into_bytes();
             let mut frame = ClientFrame::text(&text);
             prop_assert_eq!(unmasked(frame.bytes()), text.as_bytes());
             frame.patch(offset, patch.as_bytes());
             let mut expected = text;
             expected.replace_range(offset..offset + patch.len(), &patch);
             prop_assert_eq!(unmasked(frame.bytes()), expected.as_bytes());
+            prop_assert_eq!(frame.offset_of(&expected[offset..]), Some(offset));
+            let mut plain = ClientFrame::plain(text_bytes);
+            plain.patch(offset, patch.as_bytes());
+            prop_assert_eq!(plain.bytes(), expected.as_bytes());
         }
     }
 

@@ -7,10 +7,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::client::{Client, Links, Script};
+use super::client::{Client, Script};
 use super::crowd::Crowd;
 use super::dialect::command;
 use super::error::BenchError;
+use super::links::Links;
 use super::meter::Meter;
 use super::report::{Cell, Table};
 use super::server::Server;
@@ -21,7 +22,7 @@ type Result<T> = std::result::Result<T, BenchError>;
 const SETTLE_SECONDS: u64 = 60;
 /// How long nothing is done before memory is read, so that what was only
 /// needed on the way is given back, and before idle processor time is.
-const QUIET: Duration = Duration::from_secs(3);
+pub(super) const QUIET: Duration = Duration::from_secs(3);
 
 /// Arguments of `turntable bench idle`.
 #[derive(Clone, Debug, clap::Args)]
@@ -72,11 +73,8 @@ pub(super) fn run(args: &IdleArgs, server: Option<&Server>, table: &mut Table) -
     let server = match server {
         Some(server) => server,
         None => {
-            // Who never says who it is would be closed; users need no such time.
-            let patience = [(
-                "TURNTABLE_SESSION__IDENTIFY_TIMEOUT_MS",
-                "600000".to_owned(),
-            )];
+            // Users need no such time.
+            let patience = [patience()];
             let settings = if args.users { &[][..] } else { &patience[..] };
             started = Server::start(settings)?;
             &started
@@ -97,11 +95,11 @@ pub(super) fn run(args: &IdleArgs, server: Option<&Server>, table: &mut Table) -
         while crowd.acknowledged < args.connections && Instant::now() < deadline {
             client.turn(&mut crowd, Duration::from_millis(20))?;
         }
-        rest(&mut client, &mut crowd, server)?
+        rest(&mut client, &mut crowd, server, QUIET)?
     } else {
         let mut silent = Silent::default();
         client.open(&mut silent, &server.address, args.connections)?;
-        rest(&mut client, &mut silent, server)?
+        rest(&mut client, &mut silent, server, QUIET)?
     };
     let after = server.process.rss_bytes()?;
     table.row([
@@ -120,6 +118,12 @@ pub(super) fn run(args: &IdleArgs, server: Option<&Server>, table: &mut Table) -
     Ok(())
 }
 
+/// A setting without which who never says who it is would be closed.
+pub(super) fn patience() -> (&'static str, String) {
+    let name = "TURNTABLE_SESSION__IDENTIFY_TIMEOUT_MS";
+    (name, "600000".to_owned())
+}
+
 /// Waits until everybody sees every friend online.
 pub(super) fn settle(client: &mut Client, crowd: &mut Crowd) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(SETTLE_SECONDS);
@@ -135,11 +139,19 @@ pub(super) fn settle(client: &mut Client, crowd: &mut Crowd) -> Result<()> {
     Ok(())
 }
 
-/// Does nothing for a while but answer pings; returns how busy the server is
+/// Does nothing for the time `quiet` but answer pings; returns how busy the server is
 /// then, in percent.
-fn rest(client: &mut Client, script: &mut impl Script, server: &Server) -> Result<f64> {
+///
+/// # Errors
+/// Where the server breaks off.
+pub(super) fn rest(
+    client: &mut Client,
+    script: &mut impl Script,
+    server: &Server,
+    quiet: Duration,
+) -> Result<f64> {
     let meter = Meter::start(server.process, client)?;
-    client.turn_until(script, Instant::now() + QUIET)?;
+    client.turn_until(script, Instant::now() + quiet)?;
     Ok(meter.stop(client)?.server_busy())
 }
 

@@ -7,25 +7,34 @@
 //! the server's alone, from `/proc` (`process`). `docs/benchmarks.md` tells
 //! the method.
 
+mod carrier;
 mod channel;
 mod client;
 mod crowd;
 mod dialect;
+mod door;
+mod doors;
 mod error;
 mod fanout;
 mod floor;
 mod frame;
 mod histogram;
 mod idle;
+mod links;
 mod meter;
+mod polls;
 mod presence;
 mod process;
 mod report;
+mod resident;
 mod rooms;
 mod server;
 mod stamp;
+mod talk;
 
-pub use dialect::Dialect;
+pub use dialect::Peer;
+pub use door::Door;
+pub use doors::DoorsArgs;
 pub use error::BenchError;
 pub use fanout::FanoutArgs;
 pub use idle::IdleArgs;
@@ -60,6 +69,8 @@ pub enum Scenario {
     All,
     /// One channel, many subscribers: what a delivery costs
     Fanout(FanoutArgs),
+    /// The same through every door: deliveries, memory, polls
+    Doors(DoorsArgs),
     /// Many games at once: how late an action reaches the others
     Rooms(RoomsArgs),
     /// Memory of connections that say nothing
@@ -97,6 +108,7 @@ pub fn run(args: &BenchArgs) -> Result<(), BenchError> {
     match &args.scenario {
         Scenario::All => all(running, &mut done)?,
         Scenario::Fanout(args) => done(fanout::run(args, running)?),
+        Scenario::Doors(args) => doors::run(args, running, &mut done)?,
         Scenario::Rooms(args) => {
             let mut table = rooms::table();
             rooms::run(args, running, &mut table)?;
@@ -154,8 +166,8 @@ fn all(running: Option<&Server>, done: &mut impl FnMut(Table)) -> Result<(), Ben
     done(table);
     presence::run(&PresenceArgs::default(), running)?
         .into_iter()
-        .for_each(done);
-    Ok(())
+        .for_each(&mut *done);
+    doors::run(&DoorsArgs::default(), running, done)
 }
 
 /// An error message from the server ends a benchmark: its figures would be of

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use super::client::{Client, Links, Script};
+use super::client::{Client, Script};
 use super::dialect::{command, message, user_id};
 use super::error::BenchError;
 use super::frame::ClientFrame;
 use super::histogram::Histogram;
+use super::links::Links;
 use super::meter::{LOAD_COLUMNS, Meter};
 use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
 use super::server::Server;

@@ -6,13 +6,14 @@
 //! the program `taskset`; where it is missing, the benchmark says so and goes
 //! on.
 
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use super::client::Address;
+use super::carrier::Carrier;
 use super::error::BenchError;
+use super::links::Address;
 use super::process::Process;
 
 /// The core of the server.
@@ -104,6 +105,25 @@ impl Server {
         Self::spawn(child_command(&["bench", "floor-server"])?, "floor", "/")
     }
 
+    /// Whether there is something at `path`: a door that is off is not found,
+    /// one that is there wants a query.
+    ///
+    /// # Errors
+    /// Where the server does not answer.
+    pub(super) fn has(&self, path: &str) -> Result<bool, BenchError> {
+        let path = path.split('?').next().unwrap_or_default();
+        let asking = || BenchError::doing(format!("asking for {path}"));
+        let mut stream = TcpStream::connect(self.address.socket).map_err(asking())?;
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.address.socket
+        );
+        stream.write_all(request.as_bytes()).map_err(asking())?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).map_err(asking())?;
+        Ok(status != *b"HTTP/1.1 404")
+    }
+
     fn spawn(mut command: Command, listener: &str, path: &str) -> Result<Self, BenchError> {
         let mut child = command
             .stdin(Stdio::piped())
@@ -116,6 +136,7 @@ impl Server {
             address: Address {
                 socket: SocketAddr::from(([127, 0, 0, 1], 0)),
                 path: path.to_owned(),
+                carrier: Carrier::WebSocket(None),
             },
             process,
             child: Some(child),
@@ -183,6 +204,7 @@ fn parse_url(url: &str) -> Result<Address, BenchError> {
     Ok(Address {
         socket,
         path: format!("/{path}"),
+        carrier: Carrier::WebSocket(None),
     })
 }
 

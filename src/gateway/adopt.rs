@@ -316,6 +316,11 @@ impl Gateway {
             return;
         }
         connection.begin_closing(last);
+        let name = connection.door.as_ref().map(|door| door.id);
+        if let (Some(name), Some(key)) = (name, self.connections.key(slot)) {
+            // Nobody comes back to it.
+            self.context.peers.remove_line(name, self.worker, key);
+        }
         self.dirty.push(slot);
         self.context.metrics.close(reason);
         log::debug!(

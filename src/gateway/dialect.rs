@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
             let opening = Opening {
                 tunnel: &tunnel,
                 now_ms: crate::clock::now_ms(),
-                callback: None,
+                ..Opening::default()
             };
             format.envelope(&datagram, &opening, out);
         }

@@ -183,6 +183,9 @@ impl Gateway {
             return;
         };
         held.session.clock().time_exchange(t0_ms, now_ms);
+        if let Some(received) = received {
+            held.note_received(received);
+        }
         if received.is_some_and(|received| !held.outbox.acknowledge(received)) {
             let error = ErrorBody::new(
                 ErrorCode::BadMessage,

@@ -115,6 +115,12 @@ impl Message {
         MessageId::from(self.id.get())
     }
 
+    /// That id, where it was ever told to anybody.
+    #[must_use]
+    pub fn told_id(&self) -> Option<MessageId> {
+        (self.id.get() != 0).then(|| MessageId::from(self.id.get()))
+    }
+
     /// Whether that id was ever told to anybody, and is `id`.
     #[must_use]
     pub fn is(&self, id: MessageId) -> bool {

@@ -271,6 +271,14 @@ impl Gateway {
     /// While a session is in a room its connection is pinged in a fixed
     /// cadence, to know the way to its client.
     pub(super) fn measure_clock(&mut self, slot: u32, session: u32) {
+        if self
+            .connections
+            .at(slot)
+            .is_some_and(|line| line.door.is_some())
+        {
+            // Only WebSockets have pings that the other end answers by itself.
+            return;
+        }
         let is_in_room = self
             .sessions
             .at(session)

@@ -11,7 +11,8 @@ use crate::actor::avatar::AvatarCall;
 use crate::actor::room::RoomCall;
 use crate::clock;
 use crate::gateway::connection::{Connection, Phase};
-use crate::gateway::frame::Frame;
+use crate::gateway::frame::{Frame, Message};
+use crate::gateway::tunnel::DATAGRAMS_MAX;
 use crate::gateway::{Gateway, Held, Timer};
 use crate::id::{MessageId, SessionId, UserId};
 use crate::reason::{CloseReason, ErrorCode};
@@ -50,10 +51,37 @@ impl Held {
         self.memory.as_ref()?.datagrams.as_ref()
     }
 
+    /// Notes that a client has got so many messages, the last of which will be
+    /// forgotten: it may come back by the id of that one's datagram.
+    pub(super) fn note_received(&mut self, received: u64) {
+        let last = self.outbox.numbered_frame(received);
+        let id = last.and_then(Frame::as_message).and_then(Message::told_id);
+        if let (Some(id), Some(datagrams)) = (id, self.datagrams_mut()) {
+            if datagrams.len() == DATAGRAMS_MAX {
+                datagrams.pop_front();
+            }
+            datagrams.push_back((id, received));
+        }
+    }
+
+    /// Whether unnumbered datagrams went out behind this one; one of them may
+    /// have been a `welcome`.
+    fn is_unwelcomed(&self, id: MessageId) -> bool {
+        let sent = self.datagrams().into_iter().flatten().rev();
+        let behind = sent.take_while(|(known, _)| *known != id).count();
+        let is_known = self.datagrams().is_some_and(|sent| behind < sent.len());
+        is_known && behind > 0
+    }
+
     /// Whether a client gets all behind a point.
     pub(super) fn can_resume(&self, since: Since) -> bool {
         self.received(since)
             .is_some_and(|received| self.outbox.can_rewind(received))
+    }
+
+    /// The same, to note one.
+    fn datagrams_mut(&mut self) -> Option<&mut VecDeque<(MessageId, u64)>> {
+        self.memory.as_mut()?.datagrams.as_mut()
     }
 
     /// How many messages its client has got.
@@ -289,6 +317,11 @@ impl Gateway {
             .received(since)
             .filter(|received| held.outbox.can_rewind(*received));
         let is_whole = received.is_some();
+        // What the old line never wrote of its own, its `welcome` may be there.
+        let mut unwritten = match before {
+            Some(before) if !since.is_told() => self.unwritten(before),
+            _ => Vec::new(),
+        };
         if let Some(before) = before {
             // The old connection is told first, and then the new one. Nobody
             // else sees the change.
@@ -308,6 +341,11 @@ impl Gateway {
         let Some(held) = self.sessions.at_mut(session) else {
             return expired(self, id);
         };
+        let is_unwelcomed = match since {
+            Since::Datagram(datagram) => held.is_unwelcomed(datagram),
+            _ => false,
+        };
+        held.note_received(received);
         let (watches, watching) = (&self.watches, &held.watching);
         let restore = |frame: Frame, frames: &mut VecDeque<Frame>| match frame {
             Frame::Log(log) => {
@@ -326,8 +364,11 @@ impl Gateway {
         log::debug!("{name:?} is resumed");
         self.begin(slot, session);
         self.open_tunnel(slot);
-        if since.is_told() {
+        if since.is_told() || (unwritten.is_empty() && is_unwelcomed) {
             self.welcome(slot, session, true, Vec::new(), id);
+        }
+        for frame in unwritten.drain(..) {
+            self.push_direct(slot, frame);
         }
         if was_dropped {
             self.call_owners(session, true);

@@ -49,6 +49,8 @@ pub struct PollLine {
 #[derive(Debug)]
 pub struct Answered {
     batch: u64,
+    /// What the request said it had received, where it took the session over.
+    received: Option<u64>,
     body: Bytes,
 }
 
@@ -57,6 +59,7 @@ pub struct Answered {
 struct Exchange {
     commands: Vec<Command>,
     batch: Option<u64>,
+    received: Option<u64>,
     respond: oneshot::Sender<Result<Bytes, Refused>>,
 }
 
@@ -110,6 +113,7 @@ impl Handler<Poll> for Gateway {
         let exchange = Exchange {
             commands: poll.commands,
             batch: poll.batch,
+            received: poll.received,
             respond: poll.respond,
         };
         match slot {
@@ -169,15 +173,30 @@ impl Gateway {
             }
             Place::Session(place) => self.slot(place)?,
         };
-        let held = self.sessions.at_mut(session)?;
-        let line = held.connection;
-        if poll.received.is_none()
-            && let Some(slot) = line
-            && self.poll(slot).is_some()
+        let line = self.sessions.at(session)?.connection;
+        if let Some(slot) = line
+            && let Some(known) = self.poll(slot)
         {
-            return Some(slot);
+            // A takeover is carried out once, like all that is numbered.
+            let is_again = poll.batch.is_some()
+                && known.answered.as_ref().is_some_and(|answered| {
+                    Some(answered.batch) == poll.batch && answered.received == poll.received
+                });
+            if poll.received.is_none() || is_again {
+                return Some(slot);
+            }
         }
-        let since = poll.received.map_or(Since::Unwritten, Since::Count);
+        let held = self.sessions.at(session)?;
+        let kept = held
+            .memory
+            .as_ref()
+            .and_then(|memory| memory.answered.as_ref());
+        let is_again = kept
+            .is_some_and(|kept| poll.batch == Some(kept.batch) && poll.received == kept.received);
+        let since = match poll.received {
+            Some(received) if !is_again => Since::Count(received),
+            _ => Since::Unwritten,
+        };
         let held = self.sessions.at_mut(session)?;
         if !held.can_resume(since) {
             if let Some(slot) = line {
@@ -193,7 +212,10 @@ impl Gateway {
         self.resume_here(slot, poll.id, since, poll.resume_id.clone());
         let held = self.sessions.at_mut(session)?;
         let answered = held.memory.as_mut().and_then(|m| m.answered.take());
-        self.poll(slot)?.answered = answered;
+        if poll.received.is_none() || is_again {
+            self.poll(slot)?.answered = answered;
+        }
+        // Else it is another client, which counts its requests anew.
         Some(slot)
     }
 
@@ -348,6 +370,7 @@ impl Gateway {
         if let (Some(batch), Some(poll)) = (exchange.batch, self.poll(slot)) {
             poll.answered = Some(Answered {
                 batch,
+                received: exchange.received,
                 body: body.clone(),
             });
         }
@@ -418,11 +441,17 @@ impl Gateway {
     }
 }
 
-/// The `id` of a command that is to be answered. The answer to a call of the
-/// server has one, too.
+/// The `id` of a command that is to be answered, whatever comes of it.
 fn awaited(command: &Command) -> Option<RequestId> {
     match command {
-        Ok(message) if matches!(message.packet, ClientPacket::Reply { .. }) => None,
+        Ok(message)
+            if matches!(
+                message.packet,
+                ClientPacket::Reply { .. } | ClientPacket::Game { .. }
+            ) =>
+        {
+            None
+        }
         Ok(message) => message.id.clone(),
         Err(error) => error.id.clone(),
     }

@@ -13,6 +13,7 @@ use crate::gateway::Gateway;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::door::{BACKLOG_MAX, Command};
 use crate::gateway::peers::Place;
+use crate::id::UserId;
 use crate::wire::packet::ServerPacket;
 use crate::wire::payload::Payload;
 
@@ -25,6 +26,8 @@ const WHISPER: &str = "tunnel:receive";
 pub struct Submit {
     /// The line or session.
     pub place: Place,
+    /// Users that its own has to be; else nothing is done.
+    pub users: Vec<UserId>,
     /// What it sends.
     pub commands: Vec<Command>,
     /// Told what became of it.
@@ -40,6 +43,8 @@ pub enum Taken {
     Gone,
     /// As much waits as may, for the client to be identified.
     Full,
+    /// It speaks of another user than its own; nothing was taken.
+    Foreign,
 }
 
 /// Data for one tunnel alone, from another client.
@@ -58,9 +63,19 @@ impl Handler<Submit> for Gateway {
     type Result = ();
 
     fn handle(&mut self, submit: Submit, _: &mut Context<Self>) {
+        let user = match submit.place {
+            Place::Session(place) => self.slot(place).and_then(|slot| self.sessions.at(slot)),
+            Place::Line { .. } => None,
+        };
+        let user = user.map(|held| &held.session.user);
+        let is_own = submit.users.iter().all(|named| Some(named) == user);
         let mut taken = Taken::Gone;
         self.with_line(submit.place, |gateway, slot| {
-            taken = gateway.take_all(slot, submit.commands);
+            taken = if is_own {
+                gateway.take_all(slot, submit.commands)
+            } else {
+                Taken::Foreign
+            };
         });
         // Whoever asked may have gone meanwhile.
         let _ = submit.taken.send(taken);

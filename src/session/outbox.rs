@@ -197,6 +197,16 @@ impl<F: OutboxFrame> Outbox<F> {
         (!self.has_overflowed).then_some(self.forgotten)
     }
 
+    /// The kept frame that has the message of that number.
+    #[must_use]
+    pub fn numbered_frame(&self, number: u64) -> Option<&F> {
+        let mut last = self.forgotten;
+        self.frames.range(..self.cursor()).find(|frame| {
+            last += frame.messages();
+            last >= number && number > self.forgotten
+        })
+    }
+
     /// The number of the last kept frame that `is` holds for.
     pub fn find(&self, is: impl Fn(&F) -> bool) -> Option<u64> {
         let mut number = self.sent();

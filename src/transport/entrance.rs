@@ -137,18 +137,30 @@ impl Entrance {
                     "the body of the request did not come whole",
                 ));
             }
-            Err(_) => {
-                return Err(ErrorBody::new(
-                    ErrorCode::TooLarge,
-                    format!(
-                        "the body of a request may have {max} bytes (server.max_message_bytes)"
-                    ),
-                )
-                .with("max", max as u64));
-            }
+            Err(_) => return Err(self.too_large()),
         };
         String::from_utf8(body.into())
             .map_err(|_| ErrorBody::new(ErrorCode::BadJson, "the body is not UTF-8"))
+    }
+
+    /// Holds what came in place of a body to a body's length.
+    ///
+    /// # Errors
+    /// `too_large`.
+    pub fn bounded(&self, text: String) -> Result<String, ErrorBody> {
+        if text.len() > self.settings.max_message_bytes {
+            return Err(self.too_large());
+        }
+        Ok(text)
+    }
+
+    fn too_large(&self) -> ErrorBody {
+        let max = self.settings.max_message_bytes;
+        ErrorBody::new(
+            ErrorCode::TooLarge,
+            format!("the body of a request may have {max} bytes (server.max_message_bytes)"),
+        )
+        .with("max", max as u64)
     }
 
     /// The place and the gateway of a name.

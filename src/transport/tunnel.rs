@@ -209,21 +209,27 @@ fn claim(query: &Query, entrance: &Entrance) -> Result<Option<Claim>, ErrorBody>
     Ok(Some(Claim { user, credentials }))
 }
 
+/// From where on. What a browser says by itself is newer than the address that
+/// its page wrote.
 fn since(query: &Query, headers: &HeaderMap) -> Result<Since, ErrorBody> {
-    if let Some(received) = &query.received {
-        return received
-            .parse()
-            .map(Since::TunnelCount)
-            .map_err(|_| wrong("received is how many messages of the session have come"));
-    }
-    let last = headers.get("Last-Event-ID").and_then(|id| id.to_str().ok());
-    match query.after.as_deref().or(last).filter(|id| !id.is_empty()) {
-        None => Ok(Since::Kept),
-        Some(id) => MessageId::from_string(id)
+    let last = headers.get("Last-Event-ID").map(|id| id.to_str());
+    let last = match last {
+        None | Some(Ok("")) => query.after.as_deref().filter(|id| !id.is_empty()),
+        Some(id) => Some(id.unwrap_or_default()),
+    };
+    if let Some(id) = last {
+        return MessageId::from_string(id)
             .map(Since::Datagram)
             .map_err(|_| {
                 wrong("after (or Last-Event-ID) is the id of the last datagram that came")
-            }),
+            });
+    }
+    match &query.received {
+        None => Ok(Since::Kept),
+        Some(received) => received
+            .parse()
+            .map(Since::TunnelCount)
+            .map_err(|_| wrong("received is how many messages of the session have come")),
     }
 }
 
@@ -255,7 +261,7 @@ pub async fn send(request: HttpRequest, body: web::Payload, entrance: Entrance) 
     };
     let text = match *request.method() {
         Method::OPTIONS => return entrance::preflight("GET, POST", &cors),
-        Method::GET => from_query(&request),
+        Method::GET => from_query(&request).and_then(|text| entrance.bounded(text)),
         Method::POST => match entrance::wrong_type(request.headers(), &cors) {
             None => entrance.body(body).await,
             Some(answer) => return answer,
@@ -317,10 +323,11 @@ async fn submit(sent: Sent, own: Option<&str>, entrance: &Entrance) -> Result<()
     }
     let (place, gateway) = entrance.locate(sent.tunnel).ok_or_else(expired)?;
     let alone = |packet| Ok(ClientMessage { id: None, packet });
+    let mut users = Vec::new();
     let commands = match sent.to {
         SentTo::Server(message) => vec![Ok(*message)],
         SentTo::Channel { channel, data } => vec![alone(ClientPacket::Publish { channel, data })],
-        SentTo::Interest { add, remove } => interest(&sent.tunnel, add, remove)?
+        SentTo::Interest { add, remove } => interest(&sent.tunnel, add, remove, &mut users)?
             .into_iter()
             .map(alone)
             .collect(),
@@ -340,6 +347,7 @@ async fn submit(sent: Sent, own: Option<&str>, entrance: &Entrance) -> Result<()
     let (taken, is_taken) = oneshot::channel();
     gateway.do_send(Submit {
         place,
+        users,
         commands,
         taken,
     });
@@ -353,6 +361,9 @@ async fn await_taken(taken: oneshot::Receiver<Taken>) -> Result<(), ErrorBody> {
             ErrorCode::TooMany,
             "too much waits for this tunnel to be identified; send it again later",
         )),
+        Ok(Taken::Foreign) => Err(foreign(
+            "what is for a user comes to that user's own tunnels alone",
+        )),
         Ok(Taken::Gone) | Err(_) => Err(expired()),
     }
 }
@@ -361,11 +372,13 @@ fn foreign(message: &str) -> ErrorBody {
     ErrorBody::new(ErrorCode::Forbidden, message)
 }
 
-/// The commands that a registration of interest stands for.
+/// The commands that a registration of interest stands for, and the users that
+/// its tunnel's has to be.
 fn interest(
     tunnel: &SessionId,
     add: Vec<Interest>,
     remove: Vec<Interest>,
+    users: &mut Vec<UserId>,
 ) -> Result<Vec<ClientPacket>, ErrorBody> {
     let mut packets = Vec::with_capacity(add.len() + remove.len());
     let added = add.into_iter().map(|interest| (interest, true));
@@ -381,14 +394,11 @@ fn interest(
                 }));
             }
             InterestPath::Channel(channel) => packets.push(ClientPacket::LeaveChannel(channel)),
-            // A tunnel hears what is for itself, whether it asks or not.
+            // A tunnel hears what is for itself and for its user, whether it
+            // asks or not.
             InterestPath::Tunnel(other) if other == *tunnel => {}
             InterestPath::Tunnel(_) => return Err(foreign("this is the path of another tunnel")),
-            InterestPath::User(_) => {
-                return Err(foreign(
-                    "what is for a user comes to that user's own tunnels, without being asked for",
-                ));
-            }
+            InterestPath::User(user) => users.push(user),
         }
     }
     Ok(packets)

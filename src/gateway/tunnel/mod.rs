@@ -34,14 +34,14 @@ use crate::wire::payload::Payload;
 use crate::wire::tunnel_format::{Format, Opening};
 
 /// Unnumbered datagrams by whose ids a client may come back.
-const DATAGRAMS_MAX: usize = 16;
+pub(super) const DATAGRAMS_MAX: usize = 16;
 
 /// How far an attachment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// Nothing may be written: nobody knows yet whether the client may come in.
     Waiting,
-    /// The header goes out with the first datagram.
+    /// The header may go out.
     Ready,
     /// The header went out.
     Open,
@@ -138,6 +138,7 @@ impl Handler<Attach> for Gateway {
             tunnel: &id.secret(),
             now_ms: clock::now_ms(),
             callback: callback.as_deref(),
+            ..Opening::default()
         };
         known.header(&opening, &mut head);
         let tunnel = TunnelLine {
@@ -258,9 +259,11 @@ impl Gateway {
             Place::Line { worker, key } if worker == self.worker => key,
             _ => return None,
         };
-        let door = self.connections.at(key.slot)?.door.as_ref()?;
+        let line = self.connections.at(key.slot)?;
+        let door = line.door.as_ref()?;
         let is_tunnel = matches!(door.kind, DoorKind::Tunnel(_));
-        (is_tunnel && self.connections.holds(key)).then_some(key.slot)
+        let is_there = self.connections.holds(key) && !line.is_closing();
+        (is_tunnel && is_there).then_some(key.slot)
     }
 
     /// Gives an unidentified tunnel its next attachment; the one before ends.
@@ -269,7 +272,7 @@ impl Gateway {
             return;
         };
         let mut last = Vec::new();
-        self.write_edge(slot, &mut last, true);
+        self.write_edge(slot, &mut last, Some(CloseReason::Replaced));
         match self.drop_stream(slot) {
             Some(before) => {
                 let mut ending = Connection::new(Some(before), address, Phase::Closing);
@@ -299,6 +302,18 @@ impl Gateway {
         if !is_waiting {
             self.open_tunnel(slot);
         }
+    }
+
+    /// The messages of its own that a line has not written.
+    pub(super) fn unwritten(&mut self, slot: u32) -> Vec<Frame> {
+        let Some(line) = self.connections.at_mut(slot) else {
+            return Vec::new();
+        };
+        let direct = line.take_direct();
+        direct
+            .into_iter()
+            .filter(|frame| frame.as_message().is_some())
+            .collect()
     }
 
     pub(super) fn tunnel(&mut self, slot: u32) -> Option<&mut TunnelLine> {
@@ -336,7 +351,10 @@ impl Gateway {
         if tunnel.stage == Stage::Waiting {
             tunnel.stage = Stage::Ready;
         }
-        let before = std::mem::take(&mut tunnel.datagrams);
+        let before = match session {
+            Some(_) => std::mem::take(&mut tunnel.datagrams),
+            None => Vec::new(),
+        };
         if let Some(held) = session.and_then(|session| self.sessions.at_mut(session)) {
             held.is_read_alone = is_personal == Some(true);
             let memory = held.memory.get_or_insert_default();

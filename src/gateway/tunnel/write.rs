@@ -52,13 +52,13 @@ impl Gateway {
             return;
         }
         let mut last = Vec::new();
-        self.write_edge(slot, &mut last, true);
+        self.write_edge(slot, &mut last, Some(reason));
         self.finish(slot, Frame::raw(&last), reason);
     }
 
     /// Writes what stands between the last datagram and the end: the header,
     /// where it was not written, and the footer.
-    pub(super) fn write_edge(&mut self, slot: u32, out: &mut Vec<u8>, is_end: bool) {
+    pub(super) fn write_edge(&mut self, slot: u32, out: &mut Vec<u8>, end: Option<CloseReason>) {
         let Some(DoorLine {
             id,
             kind: DoorKind::Tunnel(tunnel),
@@ -84,8 +84,9 @@ impl Gateway {
             tunnel: &id.secret(),
             now_ms: clock::now_ms(),
             callback: tunnel.callback.as_deref(),
+            code: end.map_or(0, CloseReason::code),
         };
-        if is_end {
+        if end.is_some() {
             tunnel.stage = Stage::Ending;
             format.footer(&opening, out);
         } else {
@@ -115,13 +116,13 @@ impl Gateway {
         }
         let is_quiet = std::mem::replace(&mut tunnel.is_quiet, true);
         let stage = tunnel.stage;
-        if is_once && stage == Stage::Ready {
+        if is_once && stage == Stage::Open {
             let mut last = Vec::new();
-            self.write_edge(slot, &mut last, true);
+            self.write_edge(slot, &mut last, Some(CloseReason::Bye));
             self.push_direct(slot, Frame::raw(&last));
         } else if !is_once && stage == Stage::Open && is_quiet && !is_blocked {
             let mut keepalive = Vec::new();
-            self.write_edge(slot, &mut keepalive, false);
+            self.write_edge(slot, &mut keepalive, None);
             self.push_direct(slot, Frame::raw(&keepalive));
         }
         self.look_after_tunnel(slot);
@@ -153,14 +154,14 @@ impl Gateway {
         };
         match tunnel.stage {
             Stage::Waiting => return,
-            Stage::Ready if !is_once || has_output => {
+            // The header goes out at once, so that the client knows it is in.
+            Stage::Ready => {
                 tunnel.stage = Stage::Open;
                 let opening = std::mem::take(&mut tunnel.opening);
                 if let Some(line) = self.connections.at_mut(slot) {
                     line.push_front(Frame::raw(&opening));
                 }
             }
-            Stage::Ready => return,
             Stage::Open | Stage::Ending => {}
         }
         if let Some(tunnel) = self.tunnel(slot) {
@@ -168,12 +169,12 @@ impl Gateway {
         }
         let mut is_drained = self.flush_socket(slot);
         let stage = self.tunnel(slot).map(|tunnel| tunnel.stage);
-        if !is_once || is_closing || !is_drained {
+        if !is_once || is_closing || !is_drained || (!has_output && stage == Some(Stage::Open)) {
             return;
         }
         if stage == Some(Stage::Open) {
             let mut last = Vec::new();
-            self.write_edge(slot, &mut last, true);
+            self.write_edge(slot, &mut last, Some(CloseReason::Bye));
             self.push_direct(slot, Frame::raw(&last));
             is_drained = self.flush_socket(slot);
         }

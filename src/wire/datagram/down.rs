@@ -13,6 +13,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde_json::value::RawValue;
+
 use crate::id::MessageId;
 use crate::wire::json_v1::field::{Fields, text};
 use crate::wire::json_v1::split;
@@ -102,7 +104,15 @@ pub struct Datagram<'a> {
     /// Where it is delivered.
     pub path: Path<'a>,
     data: &'a str,
+    /// Of a channel's message: its `from`, `offset` and `time`, as JSON.
+    origin: Origin<'a>,
 }
+
+/// What a channel's message says of itself beside its data.
+type Origin<'a> = [Option<&'a RawValue>; 3];
+
+/// Its fields, as they stand in the message.
+const ORIGIN: [&str; 3] = ["from", "offset", "time"];
 
 impl<'a> Datagram<'a> {
     /// The datagram of a message, given as its v1 JSON text. `id` is
@@ -124,14 +134,27 @@ impl<'a> Datagram<'a> {
     /// ```
     #[must_use]
     pub fn of(message: &'a str, id: MessageId, to: &Receiver<'a>) -> Option<Self> {
+        let mut origin = Origin::default();
         let (path, data) = match route(message)? {
-            Route::Channel { channel, data } => (Path::Channel(channel), data),
+            Route::Channel {
+                channel,
+                data,
+                origin: of,
+            } => {
+                origin = of;
+                (Path::Channel(channel), data)
+            }
             Route::Game(channel) => (Path::Game(channel), message),
             Route::Presence => (Path::Presence, message),
             Route::User => (to.user.map_or(Path::Tunnel(to.tunnel), Path::User), message),
             Route::Tunnel => (Path::Tunnel(to.tunnel), message),
         };
-        Some(Self { id, path, data })
+        Some(Self {
+            id,
+            path,
+            data,
+            origin,
+        })
     }
 
     /// Appends the datagram as JSON, on one line.
@@ -149,6 +172,14 @@ impl<'a> Datagram<'a> {
         out.remove(quote);
         out.extend_from_slice(b",\"data\":");
         self.write_data(out);
+        for (name, value) in ORIGIN.iter().zip(self.origin) {
+            if let Some(value) = value {
+                out.extend_from_slice(b",\"");
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b"\":");
+                out.extend_from_slice(value.get().as_bytes());
+            }
+        }
         out.push(b'}');
     }
 
@@ -203,6 +234,7 @@ enum Route<'a> {
     Channel {
         channel: Cow<'a, str>,
         data: &'a str,
+        origin: Origin<'a>,
     },
     Game(Cow<'a, str>),
     Presence,
@@ -214,12 +246,14 @@ fn route(message: &str) -> Option<Route<'_>> {
     let parts = split(message)?;
     let route = match parts.command {
         "message" => {
-            let fields = Fields::read(parts.data.get(), ["channel", "data"]).ok();
+            let names = ["channel", "data", "from", "offset", "time"];
+            let fields = Fields::read(parts.data.get(), names).ok();
             fields.and_then(|fields| {
-                let [channel, data] = fields.values;
+                let [channel, data, from, offset, time] = fields.values;
                 Some(Route::Channel {
                     channel: text(channel?, "channel").ok()?,
                     data: data?.get(),
+                    origin: [from, offset, time],
                 })
             })
         }

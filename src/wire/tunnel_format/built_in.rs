@@ -38,7 +38,7 @@ pub fn built_in() -> Vec<Format> {
                 "retry: 1000\nevent: open\ndata: {\"tunnel\":\"%t\"}\n\n",
                 "id: %i\ndata: %d\n\n",
                 ":\n\n",
-                "event: close\ndata: {}\n\n",
+                "event: close\ndata: {\"close\":%C}\n\n",
             ],
         ),
         format(
@@ -48,7 +48,7 @@ pub fn built_in() -> Vec<Format> {
                 "{\"tunnel\":\"%t\"}\n",
                 "%d\n",
                 "\n",
-                "{\"close\":true}\n",
+                "{\"close\":%C}\n",
             ],
         ),
         format(
@@ -58,7 +58,7 @@ pub fn built_in() -> Vec<Format> {
                 &page,
                 "<script>parent.turntable.datagram(\"%d\")</script>\n",
                 "<!-- -->\n",
-                "<script>parent.turntable.close()</script>\n</body></html>\n",
+                "<script>parent.turntable.close(%C)</script>\n</body></html>\n",
             ],
         ),
         // Each part ends with the delimiter of the next one: browsers show a
@@ -70,7 +70,7 @@ pub fn built_in() -> Vec<Format> {
                 "--turntable\r\nContent-Type: application/json\r\n\r\n{\"tunnel\":\"%t\"}\r\n--turntable\r\n",
                 "Content-Type: application/json\r\n\r\n%d\r\n--turntable\r\n",
                 "Content-Type: application/json\r\n\r\nnull\r\n--turntable\r\n",
-                "Content-Type: application/json\r\n\r\n{\"close\":true}\r\n--turntable--\r\n",
+                "Content-Type: application/json\r\n\r\n{\"close\":%C}\r\n--turntable--\r\n",
             ],
         ),
         format(
@@ -93,7 +93,7 @@ pub fn built_in() -> Vec<Format> {
                 "35\n{\"tunnel\":\"%t\"}",
                 "%l\n%d",
                 "0\n",
-                "14\n{\"close\":true}",
+                "14\n{\"close\":%C}",
             ],
         ),
     ]

@@ -54,6 +54,8 @@ pub struct Opening<'a> {
     pub now_ms: u64,
     /// The callback, which [`is_callback`] accepts.
     pub callback: Option<&'a str>,
+    /// The close code, where it ends.
+    pub code: u16,
 }
 
 /// A format that can be rendered.
@@ -110,6 +112,12 @@ impl Format {
                 return Err(FormatError::new(
                     key,
                     "%i, %p, %d, %D and %l are of a datagram, and stand in the envelope only",
+                ));
+            }
+            if key != "footer" && template.inserts(|piece| *piece == Piece::Code) {
+                return Err(FormatError::new(
+                    key,
+                    "%C is the close code, and stands in the footer only",
                 ));
             }
             Ok(template)
@@ -228,6 +236,7 @@ impl Format {
                 (Piece::Text(text), _) => out.extend_from_slice(text.as_bytes()),
                 (Piece::Tunnel, _) => out.extend_from_slice(opening.tunnel.as_bytes()),
                 (Piece::Time, _) => decimal(opening.now_ms, out),
+                (Piece::Code, _) => decimal(opening.code.into(), out),
                 (Piece::Callback, _) => {
                     out.extend_from_slice(opening.callback.unwrap_or_default().as_bytes());
                 }

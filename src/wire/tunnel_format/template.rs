@@ -10,6 +10,7 @@
 //! | `%t` | the tunnel's id |
 //! | `%T` | the server's time in Unix milliseconds |
 //! | `%c` | the callback that the client named |
+//! | `%C` | the close code (section 2.4 of the protocol), in a footer |
 //! | `%%` | a percent sign |
 
 /// A parsed text.
@@ -39,6 +40,8 @@ pub(super) enum Piece {
     Time,
     /// `%c`
     Callback,
+    /// `%C`
+    Code,
 }
 
 impl Piece {
@@ -52,6 +55,7 @@ impl Piece {
             't' => Self::Tunnel,
             'T' => Self::Time,
             'c' => Self::Callback,
+            'C' => Self::Code,
             _ => return None,
         })
     }
@@ -70,7 +74,7 @@ impl Piece {
 pub enum TemplateError {
     /// A letter that stands for nothing.
     #[error(
-        "%{letter} at character {position} stands for nothing; there are %i %p %d %D %l %t %T %c and %%"
+        "%{letter} at character {position} stands for nothing; there are %i %p %d %D %l %t %T %c %C and %%"
     )]
     Unknown {
         /// What follows the percent sign.
@@ -107,7 +111,7 @@ impl Template {
     /// assert!(Template::parse("id: %i\ndata: %d\n\n").is_ok());
     /// assert_eq!(
     ///     Template::parse("100% sure").unwrap_err().to_string(),
-    ///     "%  at character 4 stands for nothing; there are %i %p %d %D %l %t %T %c and %%",
+    ///     "%  at character 4 stands for nothing; there are %i %p %d %D %l %t %T %c %C and %%",
     /// );
     /// ```
     ///

@@ -42,7 +42,7 @@ fn piece(text: &[u8]) -> Piece {
     if value.is_null() {
         return Piece::Keepalive;
     }
-    if value["close"] == true {
+    if value["close"].is_u64() {
         return Piece::Close;
     }
     match (value.get("path"), value["tunnel"].as_str()) {
@@ -323,10 +323,10 @@ mod tests {
         let d = DATAGRAM;
         let sse = format!(
             "retry: 1000\nevent: open\ndata: {{\"tunnel\":\"T\"}}\n\nid: 01\ndata: {d}\n\n\
-             :\n\nevent: close\ndata: {{}}\n\n"
+             :\n\nevent: close\ndata: {{\"close\":1001}}\n\n"
         );
         assert_eq!(taken::<Sse>(&sse), ALL);
-        let ndjson = format!("{{\"tunnel\":\"T\"}}\n{d}\n\n{{\"close\":true}}\n");
+        let ndjson = format!("{{\"tunnel\":\"T\"}}\n{d}\n\n{{\"close\":1001}}\n");
         assert_eq!(taken::<Ndjson>(&ndjson), ALL);
         let quoted = d
             .replace('\\', "\\\\")
@@ -335,13 +335,13 @@ mod tests {
         let iframe = format!(
             "<!DOCTYPE html><script>parent.turntable.open(\"T\")</script>\
              <script>parent.turntable.datagram(\"{quoted}\")</script><script></script>\
-             <script>parent.turntable.close()</script>"
+             <script>parent.turntable.close(1001)</script>"
         );
         assert_eq!(taken::<Iframe>(&iframe), ALL);
         let head = "Content-Type: application/json\r\n\r\n";
         let multipart = format!(
             "--turntable\r\n{head}{{\"tunnel\":\"T\"}}\r\n--turntable\r\n{head}{d}\r\n\
-             --turntable\r\n{head}null\r\n--turntable\r\n{head}{{\"close\":true}}\r\n\
+             --turntable\r\n{head}null\r\n--turntable\r\n{head}{{\"close\":1001}}\r\n\
              --turntable--\r\n"
         );
         assert_eq!(taken::<Multipart>(&multipart), ALL);
@@ -351,7 +351,7 @@ mod tests {
         let jsonp = format!("/**/app.on$batch([{{\"tunnel\":\"T\"}},{d}]");
         assert_eq!(taken::<Jsonp>(&jsonp), once);
         let length = format!(
-            "14\n{{\"tunnel\":\"T\"}}{}\n{d}0\n14\n{{\"close\":true}}",
+            "14\n{{\"tunnel\":\"T\"}}{}\n{d}0\n14\n{{\"close\":1001}}",
             d.len()
         );
         assert_eq!(taken::<Length>(&length), ALL);

@@ -75,6 +75,9 @@ pub enum Feature {
     StandingLine,
     /// A channel's message comes with `from`, `offset` and `time`.
     Envelope,
+    /// Who does not say who it is in time is closed. A poll's session has begun
+    /// without, and lasts while its client asks.
+    ClaimInTime,
     /// What is no message can be sent at all without breaking the line.
     Garbage,
 }

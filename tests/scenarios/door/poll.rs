@@ -37,7 +37,7 @@ impl Door for Poll {
 
     fn supports(feature: Feature) -> bool {
         match feature {
-            Feature::CloseCode | Feature::StandingLine => false,
+            Feature::CloseCode | Feature::StandingLine | Feature::ClaimInTime => false,
             Feature::Envelope | Feature::Garbage => true,
         }
     }

@@ -189,7 +189,7 @@ impl<W: Way> Door for SocketIo<W> {
         match feature {
             Feature::CloseCode | Feature::Garbage => false,
             Feature::StandingLine => !W::POLLING || W::UPGRADES,
-            Feature::Envelope => true,
+            Feature::Envelope | Feature::ClaimInTime => true,
         }
     }
 

@@ -35,7 +35,7 @@ impl<F: Format> Door for Tunnel<F> {
         match feature {
             Feature::CloseCode | Feature::Envelope => false,
             Feature::StandingLine => !F::ONCE,
-            Feature::Garbage => true,
+            Feature::Garbage | Feature::ClaimInTime => true,
         }
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::door::Door;
+use crate::door::{Door, Feature};
 use crate::support::Server;
 
 pub async fn a_claim_is_welcomed<D: Door>() {
@@ -64,6 +64,9 @@ pub async fn other_commands_wait_for_the_claim<D: Door>() {
 }
 
 pub async fn who_does_not_say_who_it_is_is_closed_in_time<D: Door>() {
+    if !D::supports(Feature::ClaimInTime) {
+        return;
+    }
     let server = Server::with(&[("session.identify_timeout_ms", "300")]);
     let mut user = Client::<D>::user(&server, "1:1").await;
     let mut nobody = Client::<D>::open(&server).await;

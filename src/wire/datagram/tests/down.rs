@@ -122,14 +122,16 @@ fn each_message_goes_to_its_path() {
 }
 
 #[test]
-fn what_is_published_comes_alone_with_the_id_of_its_message() {
+fn what_is_published_comes_with_the_id_and_the_origin_of_its_message() {
     let message = message(&published("a/\"b\\ü", "\"hi\""));
     let id = own_id(&message).unwrap();
     assert_eq!(id, MessageId::from_parts(1_700_000_000_000, 7));
     let datagram = Datagram::of(&message, id, &TO).unwrap();
     assert_eq!(
         text(&datagram),
-        format!(r#"{{"id":"{id}","path":"/channel/a/\"b\\ü","data":"hi"}}"#),
+        format!(
+            r#"{{"id":"{id}","path":"/channel/a/\"b\\ü","data":"hi","from":"1:1","offset":3,"time":5}}"#
+        ),
     );
     assert_eq!(datagram.path, Path::Channel("a/\"b\\ü".into()));
     assert!(!is_personal(&message));
@@ -199,7 +201,7 @@ proptest! {
         let datagram = Datagram::of(&message, MessageId::nil(), &TO).unwrap();
         let kept = data.replace(['\n', '\r'], " ");
         let expected =
-            format!(r#"{{"id":"00000000000000000000000000","path":"/channel/c","data":{kept}}}"#);
+            format!(r#"{{"id":"00000000000000000000000000","path":"/channel/c","data":{kept},"from":"1:1","offset":3,"time":5}}"#);
         prop_assert_eq!(text(&datagram), expected);
     }
 }

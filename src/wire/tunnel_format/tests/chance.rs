@@ -83,7 +83,7 @@ fn payloads<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<Value> {
     texts.into_iter().map(payload).collect()
 }
 
-const CLOSE: Option<&str> = Some(r#"{"close":true}"#);
+const CLOSE: Option<&str> = Some(r#"{"close":1001}"#);
 
 proptest! {
     #[test]
@@ -101,7 +101,7 @@ proptest! {
         }
         prop_assert_eq!(
             payloads(events.iter().map(|(_, _, data)| &**data)),
-            expected(&list, Some("{}"))
+            expected(&list, CLOSE)
         );
 
         let text = body("ndjson");
@@ -128,7 +128,7 @@ proptest! {
 
         let scripts = reader::scripts(&body("iframe"));
         prop_assert_eq!(scripts.first().unwrap(), &format!("parent.turntable.open(\"{T}\")"));
-        prop_assert_eq!(scripts.last().unwrap(), "parent.turntable.close()");
+        prop_assert_eq!(scripts.last().unwrap(), "parent.turntable.close(1001)");
         let texts: Vec<String> = scripts[1..scripts.len() - 1]
             .iter()
             .map(|script| {

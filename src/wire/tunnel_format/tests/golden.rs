@@ -27,7 +27,7 @@ fn sse() {
             "retry: 1000\nevent: open\ndata: {\"tunnel\":\"AAAAAAAAAAAAAAAAAAAAAA\"}\n\n".into(),
             format!("id: 00000000000000000000000000\ndata: {}\n\n", datagram()),
             ":\n\n".into(),
-            "event: close\ndata: {}\n\n".to_owned(),
+            "event: close\ndata: {\"close\":1001}\n\n".to_owned(),
         ]
     );
 }
@@ -40,7 +40,7 @@ fn ndjson() {
             "{\"tunnel\":\"AAAAAAAAAAAAAAAAAAAAAA\"}\n".into(),
             format!("{}\n", datagram()),
             "\n".into(),
-            "{\"close\":true}\n".to_owned(),
+            "{\"close\":1001}\n".to_owned(),
         ]
     );
 }
@@ -68,7 +68,7 @@ fn iframe() {
     assert_eq!(keepalive, "<!-- -->\n");
     assert_eq!(
         footer,
-        "<script>parent.turntable.close()</script>\n</body></html>\n"
+        "<script>parent.turntable.close(1001)</script>\n</body></html>\n"
     );
 }
 
@@ -83,7 +83,7 @@ fn multipart() {
             ),
             format!("{head}{}\r\n--turntable\r\n", datagram()),
             format!("{head}null\r\n--turntable\r\n"),
-            format!("{head}{{\"close\":true}}\r\n--turntable--\r\n"),
+            format!("{head}{{\"close\":1001}}\r\n--turntable--\r\n"),
         ]
     );
 }
@@ -123,7 +123,7 @@ fn length() {
             "35\n{\"tunnel\":\"AAAAAAAAAAAAAAAAAAAAAA\"}".into(),
             format!("{}\n{datagram}", datagram.len()),
             "0\n".into(),
-            "14\n{\"close\":true}".to_owned(),
+            "14\n{\"close\":1001}".to_owned(),
         ]
     );
 }

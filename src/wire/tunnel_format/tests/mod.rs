@@ -22,6 +22,7 @@ const OPENING: Opening<'static> = Opening {
     tunnel: T,
     now_ms: 1_700_000_000_123,
     callback: Some("app.got"),
+    code: 1001,
 };
 
 fn format(name: &str) -> Format {

@@ -32,7 +32,7 @@ fn a_letter_that_stands_for_nothing_is_told_with_its_place() {
     assert_eq!(error("%%%"), TemplateError::Lone { position: 3 });
     assert_eq!(
         error("%ü").to_string(),
-        "%ü at character 1 stands for nothing; there are %i %p %d %D %l %t %T %c and %%"
+        "%ü at character 1 stands for nothing; there are %i %p %d %D %l %t %T %c %C and %%"
     );
     for wrong in ["%", "%I", "%-d", "%10d", "%\n", "%s", "%n"] {
         assert!(Template::parse(wrong).is_err(), "{wrong:?}");

@@ -1,0 +1,273 @@
+//! The doors beside each other: what a delivery, a session and a poll cost at
+//! each.
+//!
+//! Fan-out through a door and through a WebSocket of v1 take turns on one
+//! server, and a door's cost is told as the median of its rounds' ratios to
+//! that: what else the machine does meets both alike. Messages come from one
+//! WebSocket beside the subscribers, so that deliveries alone differ; one row
+//! has them published through the door itself. Rooms have actions of numbers,
+//! in which v2 differs most from v1.
+
+use std::time::Duration;
+
+use super::channel::Pace;
+use super::dialect::{Dialect, Goal};
+use super::door::Door;
+use super::error::BenchError;
+use super::fanout::{Audience, Sample, WARM_UP, median_ratio};
+use super::idle::QUIET;
+use super::meter::LOAD_COLUMNS;
+use super::polls;
+use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
+use super::resident;
+use super::server::Server;
+use super::talk::Talk;
+
+type Result<T> = std::result::Result<T, BenchError>;
+
+/// What every other door is compared with.
+const BASE: Door = Door::Ws;
+/// The places of the base's audience and of a door's: of names of one length,
+/// so that messages are of one length too.
+const PLACES: [&str; 2] = ["bench", "doors"];
+
+/// Arguments of `turntable bench doors`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DoorsArgs {
+    /// The doors to compare with a WebSocket of v1
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Self::default().doors)]
+    pub doors: Vec<Door>,
+    /// Subscribers of a channel, and sessions that poll
+    #[arg(long, default_value_t = Self::default().subscribers)]
+    pub subscribers: usize,
+    /// Members of the room for actions with numbers; 0 leaves them out
+    #[arg(long, default_value_t = Self::default().members)]
+    pub members: usize,
+    /// Messages that are out at once, rows for each value
+    #[arg(long, value_delimiter = ',', default_values_t = Self::default().in_flight)]
+    pub in_flight: Vec<usize>,
+    /// Bytes of the published data
+    #[arg(long, default_value_t = Self::default().bytes)]
+    pub bytes: usize,
+    /// Seconds of measuring for each row, over all its turns
+    #[arg(long, default_value_t = Self::default().seconds)]
+    pub seconds: f64,
+    /// How many times each door has its turn
+    #[arg(long, default_value_t = Self::default().rounds)]
+    pub rounds: usize,
+    /// Connections whose memory is measured at each door; 0 leaves it out
+    #[arg(long, default_value_t = Self::default().connections)]
+    pub connections: usize,
+    /// Seconds of quiet before memory is read
+    #[arg(long, default_value_t = Self::default().quiet)]
+    pub quiet: f64,
+}
+
+impl Default for DoorsArgs {
+    fn default() -> Self {
+        Self {
+            doors: vec![
+                Door::WsV2,
+                Door::Sse,
+                Door::Ndjson,
+                Door::Socketio,
+                Door::SocketioPolling,
+            ],
+            subscribers: 1000,
+            members: 200,
+            in_flight: vec![1, 16],
+            bytes: 128,
+            seconds: 2.0,
+            rounds: 8,
+            connections: 10_000,
+            quiet: QUIET.as_secs_f64(),
+        }
+    }
+}
+
+/// Runs the scenario, and hands on each table when it is done.
+///
+/// # Errors
+/// Where a server cannot be started or breaks off.
+pub(super) fn run(
+    args: &DoorsArgs,
+    server: Option<&Server>,
+    done: &mut impl FnMut(Table),
+) -> Result<()> {
+    done(fan_outs(args, server)?);
+    done(polls::run(args, server)?);
+    if args.connections > 0 && server.is_none() {
+        let quiet = Duration::from_secs_f64(args.quiet);
+        done(resident::run(args.connections, quiet)?);
+        done(resident::run_detached(args.connections, quiet)?);
+    }
+    Ok(())
+}
+
+/// What is compared in one block of rows.
+#[derive(Clone, Copy)]
+struct Comparison {
+    door: Door,
+    /// Whether it is actions in a room, not text on a channel.
+    is_game: bool,
+    /// Whether messages come from a WebSocket beside the subscribers.
+    is_aside: bool,
+}
+
+fn fan_outs(args: &DoorsArgs, server: Option<&Server>) -> Result<Table> {
+    let started;
+    let server = match server {
+        Some(server) => server,
+        None => {
+            let members = args.members.max(1).to_string();
+            started = Server::start(&[("TURNTABLE_ROOM__MEMBERS_MAX", members)])?;
+            &started
+        }
+    };
+    let mut table = Table::new(
+        format!(
+            "Doors: {} bytes to {} subscribers",
+            args.bytes, args.subscribers
+        ),
+        ["door", "content", "published_by", "pace"]
+            .into_iter()
+            .chain(["deliveries_per_s", "cpu_s_per_million", "ratio_to_ws"])
+            .chain(["bytes_per_delivery"])
+            .chain(LATENCY_COLUMNS)
+            .chain(LOAD_COLUMNS)
+            .chain(["faults"]),
+    );
+    let mut doors = Vec::new();
+    for door in args.doors.iter().copied().filter(|door| *door != BASE) {
+        if server.has(&door.address(&server.address).path)? {
+            doors.push(door);
+        } else {
+            table.note(format!("{}: the server has no such door.", door.name()));
+        }
+    }
+    let others = || doors.iter().copied();
+    let text = |door| Comparison {
+        door,
+        is_game: false,
+        is_aside: true,
+    };
+    let mut comparisons: Vec<Comparison> = others().map(text).collect();
+    if let Some(door) = others().find(|door| door.needs_upstream()) {
+        comparisons.push(Comparison {
+            is_aside: false,
+            ..text(door)
+        });
+    }
+    block(args, server, &comparisons, &mut table)?;
+    if args.members > 0 && others().any(|door| door == Door::WsV2) {
+        // Who acts is a member, so there is nobody beside them.
+        let game = Comparison {
+            is_game: true,
+            is_aside: false,
+            ..text(Door::WsV2)
+        };
+        block(args, server, &[game], &mut table)?;
+        table.note(format!(
+            "Actions go to the {} members of a room.",
+            args.members
+        ));
+    }
+    table.note(format!(
+        "ratio_to_ws: CPU per delivery, to that of the WebSocket of v1 in the same \
+         round; the median of {} rounds.",
+        args.rounds.max(1)
+    ));
+    Ok(table)
+}
+
+/// Compares doors with the base, and appends a row for it and each of them.
+fn block(
+    args: &DoorsArgs,
+    server: &Server,
+    comparisons: &[Comparison],
+    table: &mut Table,
+) -> Result<()> {
+    let Some(first) = comparisons.first() else {
+        return Ok(());
+    };
+    let base = Comparison {
+        door: BASE,
+        ..*first
+    };
+    let [base_place, place] = PLACES;
+    let mut base_audience = base.gather(args, server, base_place)?;
+    let mut base_samples = vec![Vec::new(); args.in_flight.len()];
+    let mut rows = Vec::new();
+    let rounds = args.rounds.max(1);
+    let turn = Duration::from_secs_f64(args.seconds / rounds as f64);
+    let warm_up = WARM_UP.min(turn * 4);
+    for comparison in comparisons {
+        let mut audience = comparison.gather(args, server, place)?;
+        for (in_flight, base_samples) in args.in_flight.iter().zip(&mut base_samples) {
+            let pace = Pace::Closed(*in_flight);
+            base_audience.turn(pace, warm_up)?;
+            audience.turn(pace, warm_up)?;
+            let (mut ours, mut beside) = (Vec::new(), Vec::new());
+            for _ in 0..rounds {
+                beside.push(base_audience.turn(pace, turn)?);
+                ours.push(audience.turn(pace, turn)?);
+            }
+            let ratio = median_ratio(&ours, &beside);
+            base_samples.extend(beside);
+            rows.push((comparison, pace, ours, ratio));
+        }
+        audience.leave()?;
+    }
+    base_audience.leave()?;
+    for (in_flight, samples) in args.in_flight.iter().zip(&base_samples) {
+        base.row(Pace::Closed(*in_flight), samples, Some(1.0), table);
+    }
+    for (comparison, pace, samples, ratio) in rows {
+        comparison.row(pace, &samples, ratio, table);
+    }
+    Ok(())
+}
+
+impl Comparison {
+    fn gather<'a>(
+        &self,
+        args: &DoorsArgs,
+        server: &'a Server,
+        place: &'static str,
+    ) -> Result<Audience<'a>> {
+        let (goal, count) = match self.is_game {
+            true => (Goal::Room(place), args.members),
+            false => (Goal::Channel(place), args.subscribers),
+        };
+        let talk = Talk {
+            dialect: Dialect::Turntable(self.door),
+            goal,
+        };
+        Audience::gather(server, talk, count, args.bytes, self.is_aside)
+    }
+
+    fn row(&self, pace: Pace, samples: &[Sample], ratio: Option<f64>, table: &mut Table) {
+        let Some(sample) = Sample::sum(samples) else {
+            return;
+        };
+        let word = |word: &str| Cell::Text(word.to_owned());
+        let mut cells = vec![
+            word(self.door.name()),
+            word(if self.is_game { "actions" } else { "text" }),
+            word(if self.is_aside {
+                "ws"
+            } else {
+                self.door.name()
+            }),
+            Cell::Text(pace.name()),
+            Cell::Number(sample.cost.rate(sample.deliveries), 0),
+            Cell::Number(sample.cost.per_million(sample.deliveries), 3),
+            ratio.map_or(Cell::None, |ratio| Cell::Number(ratio, 3)),
+            Cell::Number(sample.bytes_per_delivery(), 1),
+        ];
+        cells.extend(latency_cells(&sample.latency_us));
+        cells.extend(sample.cost.load_cells());
+        cells.push(Cell::count(sample.faults));
+        table.row(cells);
+    }
+}
