@@ -338,9 +338,14 @@ async fn submit(sent: Sent, own: Option<&str>, entrance: &Entrance) -> Result<()
                     "say who you are first, with idme",
                 ));
             }
-            let (place, gateway) = entrance.locate(tunnel).ok_or_else(expired)?;
+            let (receiver, _) = entrance.locate(tunnel).ok_or_else(expired)?;
             let (taken, is_taken) = oneshot::channel();
-            gateway.do_send(Whisper { place, data, taken });
+            gateway.do_send(Whisper {
+                from: Some(place),
+                place: receiver,
+                data,
+                taken,
+            });
             return await_taken(is_taken).await;
         }
     };
@@ -360,6 +365,10 @@ async fn await_taken(taken: oneshot::Receiver<Taken>) -> Result<(), ErrorBody> {
         Ok(Taken::Full) => Err(ErrorBody::new(
             ErrorCode::TooMany,
             "too much waits for this tunnel to be identified; send it again later",
+        )),
+        Ok(Taken::TooOften) => Err(ErrorBody::new(
+            ErrorCode::RateLimited,
+            "too much is published; see limits.publish",
         )),
         Ok(Taken::Foreign) => Err(foreign(
             "what is for a user comes to that user's own tunnels alone",
