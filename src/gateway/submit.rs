@@ -69,6 +69,8 @@ impl Handler<Submit> for Gateway {
     type Result = ();
 
     fn handle(&mut self, submit: Submit, _: &mut Context<Self>) {
+        // Writing waits for the end of a burst, as behind what sockets bring.
+        self.was_read = true;
         let user = match submit.place {
             Place::Session(place) => self.slot(place).and_then(|slot| self.sessions.at(slot)),
             Place::Line { .. } => None,
