@@ -205,16 +205,20 @@ fn what_is_no_packet_ends_the_session() {
 }
 
 #[test]
-fn a_body_over_the_bound_is_refused_and_the_session_goes_on() {
+fn what_is_too_long_is_refused_and_ends_the_session() {
     let server = Server::with(&[
         ("socketio.conformance", "true"),
         ("server.max_message_bytes", "1000"),
     ]);
     let polling = Polling::open(server.address, ECHO);
     let long = format!("4{}", "x".repeat(1_000));
-    assert_eq!(polling.post(&long).status, 413);
     polling.push(&[&long[..1_000]]);
     assert_eq!(polling.poll(), [&long[..1_000]]);
+    let waiting = polling.ask();
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(polling.post(&long).status, 413);
+    assert_eq!(packets(&waiting.join().unwrap()), ["1"]);
+    assert_eq!(polling.get().status, 400);
     let (mut client, _) = websocket(server.address, ECHO);
     client.send_text(&long);
     assert_eq!(client.close_code(), 1009);

@@ -106,6 +106,7 @@ fn who_may_not_come_in_gets_no_header_and_no_id() {
     ] {
         let answer = refused(&server, query);
         assert_eq!(fault(&answer), (401, "unauthorized".to_owned()), "{query}");
+        assert!(answer.header("WWW-Authenticate").is_some(), "{query}");
     }
     server.await_metric("turntable_connections", 0.0);
     assert_eq!(server.metric("turntable_sessions"), 0.0);

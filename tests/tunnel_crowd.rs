@@ -141,3 +141,37 @@ fn one_that_stops_reading_resumes_where_it_stopped() {
     }
     slow.expect_nothing_before_an_answer();
 }
+
+#[test]
+fn one_that_sends_without_end_where_nothing_is_read_is_cut_off() {
+    let server = Server::with(&[("server.workers", "1")]);
+    let mut live = Tunnel::on(&server, "1:1", "c");
+    let mut flood = Tunnel::of(&server, "1:2");
+    flood
+        .stream
+        .socket
+        .write_all(b"GET / HTTP/1.1\r\n")
+        .unwrap();
+    flood.expect_nothing_before_an_answer();
+    let socket = &mut flood.stream.socket;
+    let bytes = vec![b'x'; 1 << 20];
+    let until = Instant::now() + support::DEADLINE;
+    while socket.write_all(&bytes).is_ok() {
+        assert!(Instant::now() < until, "it may send without end");
+    }
+    live.publish("c", json!("who lives?"));
+    assert_eq!(live.expect_published("c"), "who lives?");
+    // Its session is what it was.
+    flood.back_after();
+    flood.expect_nothing_before_an_answer();
+}
+
+#[test]
+fn one_that_goes_away_at_once_is_not_kept() {
+    let server = Server::with(&[("tunnel.keepalive_ms", "600000")]);
+    for n in 0..50 {
+        drop(zombie(&server, &format!("new=1&format=sse&user=2:{n}")));
+    }
+    server.await_metric("turntable_connections_accepted_total", 50.0);
+    server.await_metric("turntable_connections", 0.0);
+}

@@ -29,7 +29,7 @@ pub fn prepare(settings: &TunnelSettings) -> Result<Vec<Format>, Vec<Conflict>> 
             },
             Err(error) => conflicts.push(Conflict {
                 keys: keys(error.key),
-                message: error.message.into(),
+                message: format!("{}: {}", error.key, error.message),
             }),
         }
     }

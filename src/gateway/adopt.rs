@@ -10,7 +10,7 @@ use mio::{Interest, Token};
 use crate::clock;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::dialect::{Dialect, Reader};
-use crate::gateway::door::DoorKind;
+use crate::gateway::door::{DoorKind, DoorLine};
 use crate::gateway::engineio::Purpose;
 use crate::gateway::frame::Frame;
 use crate::gateway::lifecycle::Since;
@@ -316,7 +316,12 @@ impl Gateway {
             return;
         }
         connection.begin_closing(last);
-        let name = connection.door.as_ref().map(|door| door.id);
+        let has_stream = connection.stream.is_some();
+        // Over requests, the end waits for the next one of Engine.IO.
+        let is_asked_for =
+            |door: &DoorLine| !has_stream && matches!(door.kind, DoorKind::Engine(_));
+        let door = connection.door.as_deref();
+        let name = door.filter(|door| !is_asked_for(door)).map(|door| door.id);
         if let (Some(name), Some(key)) = (name, self.connections.key(slot)) {
             // Nobody comes back to it.
             self.context.peers.remove_line(name, self.worker, key);

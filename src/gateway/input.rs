@@ -121,9 +121,8 @@ impl Gateway {
         };
         if connection.door.is_some() {
             self.take_backlog(slot);
-            return self.resume_carrier(slot);
-        }
-        if let Some(mut held) = connection.held.take() {
+            self.resume_carrier(slot);
+        } else if let Some(mut held) = connection.held.take() {
             self.feed(slot, &mut held);
         }
         if let Some(connection) = self.connections.at_mut(slot)

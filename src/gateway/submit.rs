@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use actix::{Context, Handler, Message};
 use tokio::sync::oneshot;
 
+use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::door::{BACKLOG_MAX, Command};
@@ -45,12 +46,17 @@ pub enum Taken {
     Full,
     /// It speaks of another user than its own; nothing was taken.
     Foreign,
+    /// There were too many of its kind.
+    TooOften,
 }
 
-/// Data for one tunnel alone, from another client.
+/// Data for one tunnel alone, from another client. It goes by way of the
+/// sender's worker, where it is charged like something published.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Whisper {
+    /// The sender, until it was charged.
+    pub from: Option<Place>,
     /// The receiver.
     pub place: Place,
     /// The data.
@@ -63,6 +69,8 @@ impl Handler<Submit> for Gateway {
     type Result = ();
 
     fn handle(&mut self, submit: Submit, _: &mut Context<Self>) {
+        // Writing waits for the end of a burst, as behind what sockets bring.
+        self.was_read = true;
         let user = match submit.place {
             Place::Session(place) => self.slot(place).and_then(|slot| self.sessions.at(slot)),
             Place::Line { .. } => None,
@@ -85,7 +93,22 @@ impl Handler<Submit> for Gateway {
 impl Handler<Whisper> for Gateway {
     type Result = ();
 
-    fn handle(&mut self, whisper: Whisper, _: &mut Context<Self>) {
+    fn handle(&mut self, mut whisper: Whisper, _: &mut Context<Self>) {
+        if let Some(from) = whisper.from.take() {
+            match self.charge_whisper(from) {
+                Taken::Yes => {}
+                refused => {
+                    let _ = whisper.taken.send(refused);
+                    return;
+                }
+            }
+            if whisper.place.worker() != self.worker {
+                if let Some(gateway) = self.context.peers.gateway_of(whisper.place) {
+                    gateway.do_send(whisper);
+                }
+                return;
+            }
+        }
         let session = match whisper.place {
             Place::Session(place) => self.slot(place),
             Place::Line { .. } => None,
@@ -106,6 +129,20 @@ impl Handler<Whisper> for Gateway {
 }
 
 impl Gateway {
+    fn charge_whisper(&mut self, from: Place) -> Taken {
+        let session = match from {
+            Place::Session(place) => self.slot(place),
+            Place::Line { .. } => None,
+        };
+        let limits = &self.context.settings.limits;
+        let held = session.and_then(|session| self.sessions.at_mut(session));
+        match held.map(|held| held.session.charge_publish(clock::now_ms(), limits)) {
+            Some(true) => Taken::Yes,
+            Some(false) => Taken::TooOften,
+            None => Taken::Gone,
+        }
+    }
+
     /// Does something with the line of a place. A session that has none gets
     /// one for that time, so that its client may send while it comes back.
     fn with_line(&mut self, place: Place, act: impl FnOnce(&mut Self, u32)) {

@@ -244,6 +244,13 @@ impl Session {
         }
     }
 
+    /// Charges what goes to others without being a command. Returns whether it
+    /// may.
+    pub fn charge_publish(&mut self, now_ms: u64, limits: &LimitSettings) -> bool {
+        let bucket = self.buckets.get_mut(Class::Publish as usize);
+        bucket.is_none_or(|bucket| bucket.take(limits.publish, now_ms).is_ok())
+    }
+
     /// Charges an error to the session's budget.
     pub fn refuse(&mut self, error: ErrorBody, now_ms: u64, settings: &SessionSettings) -> Refusal {
         refuse_or_close(

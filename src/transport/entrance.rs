@@ -217,6 +217,9 @@ pub fn refuse(error: &ErrorBody, cors: &Cors) -> HttpResponse {
     if matches!(error.code, ErrorCode::Unavailable | ErrorCode::TooMany) {
         builder.insert_header((header::RETRY_AFTER, "5"));
     }
+    if error.code == ErrorCode::Unauthorized {
+        builder.insert_header((header::WWW_AUTHENTICATE, fault::CHALLENGE));
+    }
     builder.json(fault::body(error))
 }
 

@@ -5,6 +5,10 @@ use actix_http::StatusCode;
 use crate::reason::ErrorCode;
 use crate::wire::packet::ErrorBody;
 
+/// What an unauthorized client is asked for (RFC 9110 section 11.6.1): the
+/// credentials of `idme`.
+pub const CHALLENGE: &str = "Turntable realm=\"turntable\"";
+
 /// The status of an error code.
 #[must_use]
 pub const fn status(code: ErrorCode) -> StatusCode {
@@ -51,9 +55,13 @@ pub fn body(error: &ErrorBody) -> serde_json::Value {
 #[must_use]
 pub fn answer(error: &ErrorBody, headers: &str) -> Vec<u8> {
     let body = body(error).to_string();
+    let challenge = match error.code {
+        ErrorCode::Unauthorized => format!("WWW-Authenticate: {CHALLENGE}\r\n"),
+        _ => String::new(),
+    };
     format!(
         "HTTP/1.1 {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-         Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{headers}\
+         Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{challenge}{headers}\
          Connection: close\r\n\r\n{body}",
         status(error.code),
         body.len()

@@ -17,6 +17,13 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws
 
 /// Serves a file; a folder by its index.html.
 pub async fn page(request: HttpRequest) -> HttpResponse {
+    let path = request.path().trim_start_matches('/');
+    // Before the method: a door that is off is not there for any.
+    let Some((name, file)) = find(path) else {
+        return HttpResponse::NotFound().json(serde_json::json!({
+            "error": {"code": "not_found", "message": "no such page; / leads to what there is"}
+        }));
+    };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return HttpResponse::MethodNotAllowed()
             .insert_header((header::ALLOW, "GET, HEAD"))
@@ -24,12 +31,6 @@ pub async fn page(request: HttpRequest) -> HttpResponse {
                 "error": {"code": "bad_message", "message": "pages are read with GET or HEAD"}
             }));
     }
-    let path = request.path().trim_start_matches('/');
-    let Some((name, file)) = find(path) else {
-        return HttpResponse::NotFound().json(serde_json::json!({
-            "error": {"code": "not_found", "message": "no such page; / leads to what there is"}
-        }));
-    };
     if !request.path().ends_with('/') && name.ends_with("/index.html") && !path.ends_with(".html") {
         // So that the page's relative links work.
         let query = request.query_string();

@@ -229,14 +229,23 @@ async fn push(
     if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/octet-stream")) {
         return refuse(RequestError::BadRequest, cors);
     }
-    let text = match entrance.body(body).await {
-        Ok(text) => text,
-        Err(error) if error.code == ErrorCode::TooLarge => return entrance::refuse(&error, cors),
-        Err(_) => return refuse(RequestError::BadRequest, cors),
-    };
+    let text = entrance.body(body).await;
     let (id, gateway) = match line(sid, entrance) {
         Ok(line) => line,
         Err(error) => return refuse(error, cors),
+    };
+    let text = match text {
+        Ok(text) => text,
+        Err(error) if error.code == ErrorCode::TooLarge => {
+            // As a frame that is too long ends a WebSocket.
+            gateway.do_send(Exchange {
+                id,
+                kind: ExchangeKind::TooLarge,
+                followed: 0,
+            });
+            return entrance::refuse(&error, cors);
+        }
+        Err(_) => return refuse(RequestError::BadRequest, cors),
     };
     let (respond, result) = oneshot::channel();
     gateway.do_send(Exchange {

@@ -279,13 +279,22 @@ pub async fn send(request: HttpRequest, body: web::Payload, entrance: Entrance) 
         Err(error) => return entrance::refuse(&error, &cors),
     };
     let own = entrance::session_of(request.headers());
-    let mut results = Vec::with_capacity(batch.entries.len());
-    for entry in batch.entries {
-        let result = match entry {
-            Ok(sent) => submit(sent, own.as_deref(), &entrance).await,
+    // All of them are on their way before the first is waited for, so that what
+    // they lead to is written together.
+    let on_their_way: Vec<_> = batch
+        .entries
+        .into_iter()
+        .map(|entry| match entry {
+            Ok(sent) => submit(sent, own.as_deref(), &entrance),
             Err(error) => Err(error.body),
-        };
-        results.push(result);
+        })
+        .collect();
+    let mut results = Vec::with_capacity(on_their_way.len());
+    for taken in on_their_way {
+        results.push(match taken {
+            Ok(taken) => await_taken(taken).await,
+            Err(error) => Err(error),
+        });
     }
     if !batch.is_array
         && let Some(Err(error)) = results.first()
@@ -314,8 +323,12 @@ fn from_query(request: &HttpRequest) -> Result<String, ErrorBody> {
         .map_err(|_| wrong("d has to be a datagram, or a list of them, as JSON"))
 }
 
-/// Carries out one datagram.
-async fn submit(sent: Sent, own: Option<&str>, entrance: &Entrance) -> Result<(), ErrorBody> {
+/// Hands one datagram to where it belongs, which tells what became of it.
+fn submit(
+    sent: Sent,
+    own: Option<&str>,
+    entrance: &Entrance,
+) -> Result<oneshot::Receiver<Taken>, ErrorBody> {
     if own.is_some_and(|own| own != sent.tunnel.secret()) {
         return Err(foreign(
             "this tunnel is not the session that the request names",
@@ -338,10 +351,15 @@ async fn submit(sent: Sent, own: Option<&str>, entrance: &Entrance) -> Result<()
                     "say who you are first, with idme",
                 ));
             }
-            let (place, gateway) = entrance.locate(tunnel).ok_or_else(expired)?;
+            let (receiver, _) = entrance.locate(tunnel).ok_or_else(expired)?;
             let (taken, is_taken) = oneshot::channel();
-            gateway.do_send(Whisper { place, data, taken });
-            return await_taken(is_taken).await;
+            gateway.do_send(Whisper {
+                from: Some(place),
+                place: receiver,
+                data,
+                taken,
+            });
+            return Ok(is_taken);
         }
     };
     let (taken, is_taken) = oneshot::channel();
@@ -351,7 +369,7 @@ async fn submit(sent: Sent, own: Option<&str>, entrance: &Entrance) -> Result<()
         commands,
         taken,
     });
-    await_taken(is_taken).await
+    Ok(is_taken)
 }
 
 async fn await_taken(taken: oneshot::Receiver<Taken>) -> Result<(), ErrorBody> {
@@ -360,6 +378,10 @@ async fn await_taken(taken: oneshot::Receiver<Taken>) -> Result<(), ErrorBody> {
         Ok(Taken::Full) => Err(ErrorBody::new(
             ErrorCode::TooMany,
             "too much waits for this tunnel to be identified; send it again later",
+        )),
+        Ok(Taken::TooOften) => Err(ErrorBody::new(
+            ErrorCode::RateLimited,
+            "too much is published; see limits.publish",
         )),
         Ok(Taken::Foreign) => Err(foreign(
             "what is for a user comes to that user's own tunnels alone",

@@ -55,6 +55,8 @@ pub enum ExchangeKind {
     Poll(oneshot::Sender<Answer>),
     /// It brings some.
     Push(String, oneshot::Sender<Result<(), RequestError>>),
+    /// It brought more than it may.
+    TooLarge,
     /// It waited for packets, and its client has gone.
     Gone,
 }
@@ -69,7 +71,7 @@ impl ExchangeKind {
             Self::Push(_, respond) => {
                 let _ = respond.send(Err(error));
             }
-            Self::Gone => {}
+            Self::TooLarge | Self::Gone => {}
         }
     }
 }
@@ -143,6 +145,7 @@ impl Handler<Exchange> for Gateway {
             kind if !is_polling => kind.refuse(RequestError::BadRequest),
             ExchangeKind::Poll(respond) => self.park(slot, respond),
             ExchangeKind::Push(body, respond) => self.push_payload(slot, body, respond),
+            ExchangeKind::TooLarge => self.close(slot, CloseReason::TooLarge),
             ExchangeKind::Gone => {
                 let is_gone = self.engine(slot).is_some_and(|engine| {
                     let parked = engine.parked.as_ref();

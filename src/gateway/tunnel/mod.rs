@@ -63,6 +63,8 @@ pub struct TunnelLine {
     is_quiet: bool,
     /// How many looks in a row found the socket full.
     blocked: u8,
+    /// What came on the socket, where nothing should.
+    unasked_bytes: usize,
     /// The datagrams that went out before there was a session.
     datagrams: Vec<MessageId>,
 }
@@ -149,6 +151,7 @@ impl Handler<Attach> for Gateway {
             refusal,
             is_quiet: true,
             blocked: 0,
+            unasked_bytes: 0,
             datagrams: Vec::new(),
         };
         let stream = TcpStream::from_std(stream);

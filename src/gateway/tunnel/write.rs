@@ -14,6 +14,9 @@ use crate::wire::tunnel_format::{Format, Opening};
 /// A tunnel that took nothing for so many keepalives is dead.
 const BLOCKED_MAX: u8 = 2;
 
+/// Bytes that a tunnel's client may send on its socket, for nothing.
+const UNASKED_BYTES_MAX: usize = 262_144;
+
 impl Gateway {
     /// Answers the request that would have become a tunnel with an error, while
     /// nothing was written. Returns whether it did.
@@ -194,16 +197,22 @@ impl Gateway {
         }
     }
 
-    /// Reads what a tunnel's client has no reason to send, to see it go.
+    /// Reads what a tunnel's client has no reason to send, to see it go. One
+    /// that sends without end would never let others have their turn.
     pub(in crate::gateway) fn read_door(&mut self, slot: u32, buffer: &mut [u8]) {
-        loop {
-            let Some(line) = self.connections.at_mut(slot) else {
-                return;
-            };
-            match line.read(buffer) {
+        while let Some(line) = self.connections.at_mut(slot) {
+            let count = match line.read(buffer) {
                 Ok(None) => return,
-                Ok(Some(0)) | Err(_) => return self.lose(slot),
-                Ok(Some(_)) => {}
+                Ok(Some(count @ 1..)) => count,
+                Ok(Some(_)) | Err(_) => return self.lose(slot),
+            };
+            self.tally.received_bytes += count as u64;
+            if let Some(tunnel) = self.tunnel(slot) {
+                tunnel.unasked_bytes += count;
+                if tunnel.unasked_bytes > UNASKED_BYTES_MAX {
+                    log::debug!("a tunnel's client sends where nothing is read");
+                    return self.lose(slot);
+                }
             }
         }
     }
