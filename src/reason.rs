@@ -10,7 +10,7 @@ pub enum CloseReason {
     Bye,
     /// This server goes away; the session may go on elsewhere.
     GoingAway,
-    /// A frame that breaks RFC 6455.
+    /// A frame that breaks RFC 6455, or a packet that breaks Engine.IO or Socket.IO.
     ProtocolError,
     /// A kind of frame that the chosen protocol does not have.
     Unsupported,

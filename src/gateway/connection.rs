@@ -2,10 +2,11 @@
 //! written.
 //!
 //! A line of a door whose bytes go in requests and answers has no socket, or
-//! has one now and then. Two queues share the line. `direct` holds what belongs to the connection
-//! (the handshake's answer, control frames, all before the first `welcome`);
-//! the session's outbox holds the numbered messages. They are written in one
-//! vectored call; a frame that was written in part is always finished first.
+//! has one now and then. Two queues share the line. `direct` holds what belongs
+//! to the line itself (a handshake's answer, control frames, a tunnel's header,
+//! all before the first `welcome`); the session's outbox holds the numbered
+//! messages. They are written in one vectored call; a frame that was written in
+//! part is always finished first.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice, Read, Write};

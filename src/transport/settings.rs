@@ -22,7 +22,7 @@ pub struct ServerSettings {
     /// conformance suites.
     pub echo: bool,
     /// The longest message taken from a client, in bytes; a longer one closes
-    /// with 1009.
+    /// with 1009. Also the longest body of a request.
     pub max_message_bytes: usize,
     /// How long a stopping server waits for its connections to end, in ms.
     pub shutdown_ms: u64,
