@@ -35,7 +35,7 @@ await socket.emitWithAck("joinchannel", { channel: "news" });
 
 for (let round = 0; round < 8; round += 1) {
   await other.emitWithAck("publish", { channel: "news", data: `before ${round}` });
-  while (messages.at(-1) !== `before ${round}`) await once(socket, "message");
+  while (!messages.includes(`before ${round}`)) await once(socket, "message");
   const lost = once(socket, "disconnect");
   socket.io.engine.close();
   await lost;
@@ -46,7 +46,8 @@ for (let round = 0; round < 8; round += 1) {
   await connected;
   assert.equal(socket.recovered, true);
   assert.equal(typeof (await buffered).offset, "number");
-  while (messages.at(-1) !== `buffered ${round}`) await once(socket, "message");
+  // Either may come first.
+  while (messages.length < 3 * (round + 1)) await once(socket, "message");
 }
 assert.equal(welcomes, 1);
 assert.equal(messages.length, 24);
