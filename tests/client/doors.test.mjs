@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { connect } from "../../static/turntable.js";
+import { CLOSE_CODES, connect } from "../../static/turntable.js";
 import { EventStream } from "../../static/turntable/doors/event_stream.js";
 import { messageOf } from "../../static/turntable/doors/datagram.js";
 import { entryOf, messageOf as messageOfEntry } from "../../static/turntable/doors/poll.js";
@@ -158,15 +158,39 @@ for (const [name, options] of Object.entries(WAYS)) {
   });
 }
 
-test("a tunnel that another attachment took over is not fought for", async (t) => {
+for (const name of ["tunnel by fetch", "tunnel by EventSource", "poll"]) {
+  test(`${name}: the close code that the server tells decides as for WebSockets`, async (t) => {
+    for (const [text, row] of Object.entries(CLOSE_CODES)) {
+      const server = await fake(t);
+      const tt = client(t, server, WAYS[name]);
+      await tt.ready;
+      const { session } = server;
+      const how = [];
+      for (const event of ["resumed", "reset"]) tt.on(event, () => how.push(event));
+      const down = new Promise((resolve) => tt.on("state", (change) => change.reason && resolve(change)));
+      if (name === "poll") {
+        session.closing = Number(text);
+        tt.send("lookup", []);
+      } else session.line.close(Number(text));
+      const { state, code, reason } = await down;
+      assert.deepEqual([state, code, reason], [row.reconnect ? "offline" : "closed", Number(text), row.name]);
+      if (row.reconnect) await tt.once("welcome");
+      assert.deepEqual(how, row.reconnect ? [row.resume ? "resumed" : "reset"] : [], row.name);
+      assert.equal(server.sessions.size, row.reconnect && !row.resume ? 2 : 1, row.name);
+      tt.close();
+    }
+  });
+}
+
+test("a stream that ends with a footer that tells nothing is a lost one", async (t) => {
   const server = await fake(t);
   const tt = client(t, server, { doors: ["tunnel"] });
   await tt.ready;
-  const { session } = server;
-  const reset = tt.once("reset");
-  session.line.replaced();
-  await reset;
-  assert.notEqual(tt.session, session.secret);
+  const resumed = tt.once("resumed");
+  const offline = tt.once("state");
+  server.session.line.close(null);
+  assert.equal((await offline).reason, "lost");
+  await resumed;
 });
 
 test("an EventSource is closed at its first error and never opens a second tunnel by itself", async (t) => {

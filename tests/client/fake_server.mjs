@@ -157,7 +157,8 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
         kept.push({ id, datagram, number });
         put(datagram);
       },
-      replaced: () => end(sse ? "event: close\ndata: {}\n\n" : "]"),
+      replaced: () => line.close(4002),
+      close: (code) => end(sse ? `event: close\ndata: {"close":${code}}\n\n` : "]"),
       cut: () => {
         over = true;
         if (session.line === line) session.line = null;
@@ -210,6 +211,8 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
       if (told) out.push(entry(told));
     }
     session.line = null;
+    if (session.closing) out.push({ f: "$av:close", args: { code: session.closing, reason: "told" } });
+    session.closing = undefined;
     const text = JSON.stringify(out);
     if (Number.isFinite(number)) session.batch = { number, answer: text };
     answer(text);

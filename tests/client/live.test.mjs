@@ -177,3 +177,26 @@ test("one session walks from door to door while another user speaks: nothing twi
   while (seen.length < number) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.deepEqual(seen, Array.from({ length: number }, (_, index) => index + 1));
 });
+
+for (const [name, options] of Object.entries({ "websocket v1": DOORS["websocket v1"], tunnel: DOORS.tunnel })) {
+  test(`by ${name}: whose session another connection takes over is told so and stays away`, { skip, timeout: 30_000 }, async (t) => {
+    const mel = user(t, options);
+    await mel.ready;
+    const closed = until(mel, "state", ({ state }) => state !== "online");
+    const leave = new AbortController();
+    t.after(() => leave.abort());
+    const taken = await fetch(new URL(`/tunnel?id=${mel.session}&format=ndjson&received=0`, url), { signal: leave.signal });
+    assert.equal(taken.status, 200);
+    const { state, code, reason } = await closed;
+    assert.deepEqual([state, code, reason], ["closed", 4002, "replaced"]);
+  });
+}
+
+for (const [name, options] of Object.entries(DOORS)) {
+  test(`by ${name}: a refused identification is the end, with its code`, { skip, timeout: 30_000 }, async (t) => {
+    const tt = user(t, { ...options, user: "nonsense" });
+    tt.on("error", () => {});
+    await assert.rejects(tt.ready, (error) => error.code === "invalid_id");
+    assert.equal(tt.state, "closed");
+  });
+}

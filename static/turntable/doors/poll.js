@@ -322,6 +322,11 @@ class PollConnection {
     if (message?.command === "error" && message.id === undefined && message.data?.command === "game") {
       message.id = this.#state.acted;
     }
+    if (message?.command === "close") {
+      const code = message.data?.code;
+      this.#end(Number.isInteger(code) ? code : LOST, "");
+      return;
+    }
     if (message?.command === "connected") {
       const { user, session } = message.data ?? {};
       if (typeof session === "string") this.#session = session;
