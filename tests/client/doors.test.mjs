@@ -291,8 +291,8 @@ test("poll: actions are not waited for, and one that is refused is told to its r
   room.act({ step: 1 });
   await tt.request("lookup", []);
   const [game] = server.session.commands.filter(({ command }) => command === "game");
-  assert.deepEqual([game.id, game.data.actions[0].data], [undefined, { step: 1 }]);
-  server.session.send("error", { code: "invalid_action", message: "no", command: "game" });
+  assert.deepEqual(game.data.actions[0].data, { step: 1 });
+  server.session.send("error", { code: "invalid_action", message: "no", command: "game" }, game.id);
   await tt.request("lookup", []);
   const { error, data } = await refused;
   assert.deepEqual([error.code, data], ["invalid_action", [{ step: 1 }]]);

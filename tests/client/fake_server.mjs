@@ -91,7 +91,7 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
       session.send("reply", { id: "m", offset: 1, epoch: "e" }, id);
       session.send("message", { channel: data.channel, id: "01JD0000000000000000000000", offset: 1, from: session.user, time: 1, data: data.data });
     } else if (command === "bye") server.sessions.delete(session.secret);
-    else if (id !== undefined) session.send("reply", { echo: data }, id);
+    else if (id !== undefined && command !== "game") session.send("reply", { echo: data }, id);
     return undefined;
   };
 
@@ -118,7 +118,7 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
         const told = run(session, data);
         if (told && session.line) session.line.write(told, 0);
         else if (told) {
-          // Between two long polls: the next one asks for what came after.
+          // Between two long polls: it is kept, and the next one gets it.
           session.ids += 1;
           session.kept.push({ id: String(session.ids), datagram: { id: String(session.ids), path: `/tunnel/${tunnel}`, data: told } });
         }

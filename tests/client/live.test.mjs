@@ -200,3 +200,18 @@ for (const [name, options] of Object.entries(DOORS)) {
     assert.equal(tt.state, "closed");
   });
 }
+
+for (const [name, options] of Object.entries(DOORS)) {
+  test(`by ${name}: an action that is refused is told to its room`, { skip, timeout: 30_000 }, async (t) => {
+    const [mel, tom] = [user(t, options), user(t)];
+    const channel = `live-${randomUUID()}`;
+    const room = await mel.join(channel);
+    await tom.join(channel);
+    // Behind the room's back, so that it does not know yet that it was left.
+    await mel.request("leavegame", { channel }).catch(() => {});
+    const refused = room.once("refused");
+    room.act({ step: 1 });
+    const { error, data } = await refused;
+    assert.deepEqual([error.code, error.command, data], ["not_member", "game", [{ step: 1 }]]);
+  });
+}

@@ -55,7 +55,6 @@ export class Sender {
   /** @type {string[]} */
   #queue = [];
   #flying = false;
-  #held = false;
   #over = false;
 
   /** The tunnel's id, once it is known. */
@@ -82,15 +81,6 @@ export class Sender {
     if (this.#queue.length === 1) this.#soon();
   }
 
-  /**
-   * Lets what is said wait, or go.
-   * @param {boolean} held
-   */
-  hold(held) {
-    this.#held = held;
-    if (!held && this.#queue.length > 0) this.#soon();
-  }
-
   #soon() {
     if (!this.#flying) queueMicrotask(() => void this.#flush());
   }
@@ -106,13 +96,12 @@ export class Sender {
   /** What waits still goes out; what becomes of it is nobody's business any more. */
   close() {
     this.#over = true;
-    this.hold(false);
   }
 
   async #flush() {
     if (this.#flying) return;
     this.#flying = true;
-    while (this.#queue.length > 0 && !this.#held) {
+    while (this.#queue.length > 0) {
       const texts = batch(this.#queue);
       const datagrams = texts.map((text) => `{"tunnel":${JSON.stringify(this.tunnel)},"path":"/server","data":${text}}`);
       if (!(await this.#post(`[${datagrams.join(",")}]`, texts))) break;

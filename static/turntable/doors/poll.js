@@ -24,7 +24,6 @@ import { EXPIRED, LOST, RATE_LIMITED, batch, beside, codeOf, refusal } from "./d
  * @property {number} number of the last request
  * @property {Batch | undefined} open one that has no answer yet
  * @property {Map<any, string>} asked the commands that await an answer, by their ids
- * @property {number | string | undefined} acted the id of the last `game`, which goes without one
  * @property {number} heartbeat_ms
  * @property {PollConnection | undefined} connection
  */
@@ -217,13 +216,8 @@ class PollConnection {
     const entries = texts.map((text) => {
       const message = parse(text);
       if (message.id === undefined && AWAITED.has(message.command)) message.id = message.command;
-      if (message.command === "game") {
-        // Nothing answers actions that pass, and a call with an id is waited
-        // for; one that is refused is known by its command.
-        this.#state.acted = message.id;
-        delete message.id;
-      }
-      if (message.id !== undefined) this.#state.asked.set(message.id, message.command);
+      // Nothing answers actions that pass.
+      if (message.id !== undefined && message.command !== "game") this.#state.asked.set(message.id, message.command);
       return stringify(entryOf(message));
     });
     for (const entry of entries) this.#hooks.traffic("out", "entry", entry);
@@ -319,9 +313,6 @@ class PollConnection {
       this.#state.asked.delete(id);
       return command;
     });
-    if (message?.command === "error" && message.id === undefined && message.data?.command === "game") {
-      message.id = this.#state.acted;
-    }
     if (message?.command === "close") {
       const code = message.data?.code;
       this.#end(Number.isInteger(code) ? code : LOST, "");
@@ -393,7 +384,7 @@ class PollConnection {
  */
 export function poll({ heartbeat_ms = 0, number = 0 } = {}) {
   /** @type {PollState} */
-  const state = { number, open: undefined, asked: new Map(), acted: undefined, heartbeat_ms, connection: undefined };
+  const state = { number, open: undefined, asked: new Map(), heartbeat_ms, connection: undefined };
   return {
     name: "poll",
     live: false,

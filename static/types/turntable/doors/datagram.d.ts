@@ -27,11 +27,6 @@ export declare class Sender {
     /** @param {string} text */
     send(text: string): void;
     /**
-     * Lets what is said wait, or go.
-     * @param {boolean} held
-     */
-    hold(held: boolean): void;
-    /**
      * Sends a text as it is, as a request of its own.
      * @param {string} text
      */

@@ -30,10 +30,6 @@ export type PollState = {
      * the commands that await an answer, by their ids
      */
     asked: Map<any, string>;
-    /**
-     * the id of the last `game`, which goes without one
-     */
-    acted: number | string | undefined;
     heartbeat_ms: number;
     connection: PollConnection | undefined;
 };
