@@ -332,16 +332,36 @@ test("options that cannot be are refused at once", () => {
   assert.throws(() => connect("http://a", { doors: ["websocket"], WebSocket: undefined }), /none of the doors/);
 });
 
-test("a channel's messages without a place come once, by their ids", async (t) => {
-  const server = await fake(t);
-  const tt = client(t, server, { doors: ["poll"] });
-  const chat = await tt.channel("chat");
-  const seen = [];
-  chat.on("message", ({ data }) => seen.push(data));
-  for (const id of ["01A", "01B", "01A", "01B", "01C"]) server.session.send("message", { channel: "chat", id, data: id });
-  await tt.request("lookup", []);
-  assert.deepEqual(seen, ["01A", "01B", "01C"]);
-});
+for (const [name, options] of Object.entries(WAYS)) {
+  test(`${name}: who published, where and when; no doubles, and a gap where one is`, async (t) => {
+    const server = await fake(t);
+    const tt = client(t, server, options);
+    const chat = await tt.channel("chat");
+    const seen = [];
+    chat.on("message", ({ from, offset, time, data }) => seen.push([from, offset, time, data]));
+    const publish = (offset) => server.session.send("message", { channel: "chat", id: `0${offset}`, offset, from: "1:2", time: 1000 + offset, data: `n${offset}` });
+    const published = (...offsets) => offsets.map((offset) => ["1:2", offset, 1000 + offset, `n${offset}`]);
+    for (const offset of [1, 2, 1, 2, 3]) publish(offset);
+    await tt.request("lookup", []);
+    assert.deepEqual(seen, published(1, 2, 3));
+    assert.equal(chat.offset, 3);
+    // The session is lost: the channel says how far it got, and what follows.
+    const { session } = server;
+    server.sessions.clear();
+    server.missing = 4;
+    const gap = chat.once("gap");
+    if (session.line?.cut) session.line.cut();
+    else tt.send("lookup", []);
+    assert.deepEqual(await gap, { epoch: "e", offset: 7 });
+    const joins = server.session.commands.filter(({ command }) => command === "joinchannel");
+    assert.deepEqual(joins.map(({ data }) => data.since), [{ epoch: "e", offset: 3 }]);
+    publish(7);
+    publish(8);
+    await tt.request("lookup", []);
+    assert.deepEqual(seen, published(1, 2, 3, 7, 8));
+    assert.equal(chat.offset, 8);
+  });
+}
 
 test("an event stream is read however its bytes are cut", () => {
   const bytes = new TextEncoder().encode(':\r\n\r\nid: 1\nevent: open\ndata: {"a":\ndata: "é"}\n\nretry: 5\rdata:x\r\rdata\n\nevent: none\n\nid: 2\ndata: y\n\n');
@@ -361,8 +381,8 @@ test("an event stream is read however its bytes are cut", () => {
 
 test("datagrams and entries are the messages that they hold", () => {
   assert.deepEqual(messageOf({ id: "i", path: "/presence", data: { command: "userchange", data: { "1:2": "online" } } }), { command: "userchange", data: { "1:2": "online" } });
-  assert.deepEqual(messageOf({ id: "01JD0000000000000000000000", path: "/channel/chat/eu", from: "1:2", data: { command: "x" } }).data, {
-    id: "01JD0000000000000000000000", channel: "chat/eu", from: "1:2", time: 1731945562112, data: { command: "x" },
+  assert.deepEqual(messageOf({ id: "01JD0000000000000000000000", path: "/channel/chat/eu", from: "1:2", offset: 3, time: 5, data: { command: "x" } }).data, {
+    id: "01JD0000000000000000000000", channel: "chat/eu", from: "1:2", offset: 3, time: 5, data: { command: "x" },
   });
   assert.equal(messageOf(null), undefined);
   assert.deepEqual(entryOf({ command: "call", data: { f: "a:b", args: 1 }, id: 2 }), { f: "a:b", args: 1, id: 2 });

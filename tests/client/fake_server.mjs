@@ -61,6 +61,8 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
     requests: [],
     /** Requests that fit lose their answers. */
     lose: () => false,
+    /** Messages that a channel has lost for who joins it. */
+    missing: 0,
     session: undefined,
     decoder: new Decoder(),
   };
@@ -86,7 +88,7 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
     }
     if (command === "time") session.send("time", { t0: data.t0, t1: Date.now(), t2: Date.now() }, id);
     else if (command === "joingame") session.send("joined", { channel: data.channel, self: session.user, members: {} }, id);
-    else if (command === "joinchannel") session.send("joined", { channel: data.channel, epoch: "e", offset: 0, recovered: true }, id);
+    else if (command === "joinchannel") session.send("joined", { channel: data.channel, epoch: "e", offset: (data.since?.offset ?? 0) + server.missing, recovered: server.missing === 0 }, id);
     else if (command === "publish") {
       session.send("reply", { id: "m", offset: 1, epoch: "e" }, id);
       session.send("message", { channel: data.channel, id: "01JD0000000000000000000000", offset: 1, from: session.user, time: 1, data: data.data });

@@ -136,8 +136,14 @@ for (const [name, options] of Object.entries(DOORS)) {
     const path = `live/${randomUUID()}`;
     const [hers, his] = await Promise.all([mel.channel(path), tom.channel(path)]);
     const [here, there] = [hers.once("message"), his.once("message")];
-    await hers.publish({ bytes: new Uint8Array([0, 1, 255]), number: 0.5 });
-    for (const message of [await here, await there]) assert.deepEqual(message.data, { bytes: new Uint8Array([0, 1, 255]), number: 0.5 });
+    const data = { bytes: new Uint8Array([0, 1, 255]), number: 0.5 };
+    const { id, offset } = await hers.publish(data);
+    for (const message of [await here, await there]) {
+      const { time, ...told } = message;
+      assert.deepEqual(told, { id, channel: path, from: mel.user, offset, data });
+      assert.ok(Math.abs(time - tom.clock.now()) < 60_000);
+    }
+    assert.deepEqual([hers.offset, his.offset], [offset, offset]);
     const channel = `live-${randomUUID()}`;
     const [room, other] = [await mel.join(channel), await tom.join(channel)];
     const steps = [[room, 1], [other, 2]].map(([at, step]) => until(at, "action", ({ data }) => data.step === step));
