@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CLOSE_CODES, connect } from "../../static/turntable.js";
 import { EventStream } from "../../static/turntable/doors/event_stream.js";
 import { messageOf } from "../../static/turntable/doors/datagram.js";
-import { entryOf, messageOf as messageOfEntry } from "../../static/turntable/doors/poll.js";
+import { entryOf, messageOf as messageOfEntry } from "../../static/turntable/doors/entry.js";
 import { Ladder } from "../../static/turntable/ladder.js";
 import { eventSource, fake } from "./fake_server.mjs";
 import { ManualEnvironment, WebSocket } from "./harness.mjs";
