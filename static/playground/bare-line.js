@@ -5,10 +5,10 @@
  * doors are those of turntable.js. (A program uses `connect` instead.)
  */
 
+import { socketUrl } from "../turntable/address.js";
 import { doorsOf, platformOf } from "../turntable/doors/choice.js";
 import { travelled } from "../turntable/doors/door.js";
 import { environment } from "../turntable/environment.js";
-import { socketUrl } from "../turntable/line.js";
 
 const CLOCK_MS = 10_000;
 const SAMPLES = 8;

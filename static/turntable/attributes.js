@@ -17,6 +17,8 @@ export class Attributes extends Emitter {
   #session;
   /** @type {Map<string, any>} */
   #all = new Map();
+  /** What an earlier page knew. @type {Record<string, any> | undefined} */
+  #remembered;
 
   /**
    * @internal
@@ -62,7 +64,27 @@ export class Attributes extends Emitter {
 
   /**
    * @internal
-   * @param {Record<string, any>} all as the welcome tells them
+   * @param {Record<string, any> | undefined} all as an earlier page knew them
+   */
+  recall(all) {
+    this.#remembered = all;
+  }
+
+  /**
+   * @internal
+   * @param {Record<string, any> | undefined} told by the welcome
+   * @param {boolean} resumed
+   */
+  welcomed(told = {}, resumed) {
+    // Of a session that goes on only what has changed is told, and later.
+    const all = resumed && Object.keys(told).length === 0 ? this.#remembered : told;
+    this.#remembered = undefined;
+    if (all) this.begin(all);
+  }
+
+  /**
+   * @internal
+   * @param {Record<string, any>} all as the server tells them
    */
   begin(all = {}) {
     const gone = [...this.#all.keys()].filter((key) => !Object.hasOwn(all, key)).map((key) => [key, null]);

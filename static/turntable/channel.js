@@ -48,8 +48,6 @@ export class Channel extends Emitter {
   #recovered = false;
   /** The highest offset that was given on, in this epoch. */
   #seen = -1;
-  /** The id of the last message given on. */
-  #seen_id = "";
 
   /** @readonly @type {string} */
   path;
@@ -157,15 +155,11 @@ export class Channel extends Emitter {
    */
   got(message) {
     if (message.channel === this.path) {
-      // Given on already, before a reconnection. A tunnel's datagrams may come
-      // without a place; their ids sort by time.
-      const { id, offset } = message;
-      if (Number.isFinite(offset) ? offset <= this.#seen : id <= this.#seen_id) return;
-      this.#seen_id = id;
-      if (Number.isFinite(offset)) {
-        this.#seen = offset;
-        this.#offset = Math.max(this.#offset, offset);
-      }
+      const { offset } = message;
+      // Given on already, before a reconnection.
+      if (offset <= this.#seen) return;
+      this.#seen = offset;
+      this.#offset = Math.max(this.#offset, offset);
     }
     this.emit("message", message);
   }

@@ -1,21 +1,22 @@
 /**
  * The one object a program holds: it puts the session and what is built on it
- * together, hands each message to whom it is for, and tells what happens.
+ * together, and tells what happens.
  * @module
  */
 
 import { Attributes } from "./attributes.js";
 import { Channels } from "./channel.js";
 import { Clock } from "./clock.js";
-import { DOORS, doorsOf, platformOf } from "./doors/choice.js";
 import { travelled } from "./doors/door.js";
 import { Emitter } from "./emitter.js";
-import { environment } from "./environment.js";
 import { TurntableError } from "./error.js";
 import { Friends } from "./friends.js";
+import { Inbox } from "./inbox.js";
 import { Kept } from "./kept.js";
-import { socketUrl } from "./line.js";
+import { Life } from "./life.js";
 import { Memory } from "./memory.js";
+import { settle } from "./options.js";
+import { Page } from "./page.js";
 import { Pulse } from "./pulse.js";
 import { Rooms } from "./room.js";
 import { Services, stub } from "./services.js";
@@ -23,14 +24,11 @@ import { Session } from "./session.js";
 
 /** @import { Channel, ChannelOptions } from "./channel.js" */
 /** @import { DoorName } from "./doors/choice.js" */
-/** @import { ClientEvents, ConnectOptions, State, StateChange, Welcome } from "./events.js" */
+/** @import { ClientEvents, ConnectOptions, StateChange, Welcome } from "./events.js" */
 /** @import { Down } from "./line.js" */
 /** @import { Record as Remembered } from "./memory.js" */
 /** @import { JoinOptions, Room } from "./room.js" */
 /** @import { Functions, ServiceInfo } from "./services.js" */
-
-/** Where the server names no heartbeat. */
-const HEARTBEAT_MS = 30000;
 
 /** @extends {Emitter<ClientEvents>} */
 export class Client extends Emitter {
@@ -40,28 +38,20 @@ export class Client extends Emitter {
   #channels;
   #services;
   #pulse;
-  #clock_interval_ms;
-  /** @type {State} */
-  #state = "connecting";
+  #life;
   /** @type {Welcome | undefined} */
   #welcome;
   /** @type {string | undefined} */
   #user;
-  /** @type {((welcome: Welcome) => void)} */
-  #resolve_ready = () => {};
-  /** @type {((error: TurntableError) => void)} */
-  #reject_ready = () => {};
   /** How the last welcome came about, until it has been told. @type {"first" | "resumed" | "reset"} */
   #how = "first";
-  /** @type {(() => void)[]} */
-  #unlisten = [];
+  #inbox;
+  #page;
   /** @type {Memory | undefined} */
   #memory;
   /** The door of the last welcome. @type {DoorName | undefined} */
   #door;
   #wire;
-  /** What an earlier page knew of the user. @type {Record<string, any> | undefined} */
-  #remembered_attributes;
 
   /** The first welcome; rejects where the client is closed before it. @readonly @type {Promise<Welcome>} */
   ready;
@@ -78,58 +68,30 @@ export class Client extends Emitter {
    */
   constructor(url, options) {
     super();
-    const env = environment(options.environment);
-    const { reconnect = {}, timeout_ms = 10000, wire = "v1", keep = false } = options;
-    const address = socketUrl(url);
-    const platform = platformOf(options);
-    const doors = doorsOf({
-      names: options.doors ?? DOORS,
-      wire,
-      // The requests of a session that is older than the page have numbers already.
-      poll: { ...options.poll, number: keep === false ? 0 : Math.floor(env.unix()) },
-      platform,
-    });
+    const { session, memory, clock_interval_ms } = settle(url, options);
+    const { environment: env, timeout_ms } = session;
     this.#user = options.user;
-    this.#wire = wire;
-    this.#clock_interval_ms = options.clock_interval_ms ?? 10000;
-    if (keep !== false) {
-      const name = `${keep === true ? "" : keep} ${options.user ?? ""}`;
-      this.#memory = new Memory({ name, url: address, environment: env, ...options.memory });
-    }
+    this.#wire = options.wire ?? "v1";
+    this.#memory = memory && new Memory(memory);
     const remembered = this.#memory?.recall();
-    this.#session = new Session(
-      {
-        url: address,
-        doors,
-        platform,
-        renew: keep !== false,
-        reconnect: reconnect && { min_ms: reconnect.min_ms ?? 250, max_ms: reconnect.max_ms ?? 10000 },
-        timeout_ms,
-        queue_max: options.queue_max ?? 1000,
-        user: options.user,
-        credentials: options.credentials,
-        attributes: options.attributes,
-        environment: env,
+    this.#session = new Session(session, {
+      opening: () => this.#life.enter("connecting", {}),
+      welcome: (welcome, how) => this.#welcomed(welcome, how),
+      online: () => this.#online(),
+      message: (command, data, id) => this.#message(command, data, id),
+      down: (down, fatal) => this.#down(down, fatal),
+      fault: (error) => this.#fault(error),
+      heard: () => this.#pulse.heard(),
+      counted: () => this.#memory?.touch(),
+      traffic: ({ direction, kind, what, bytes }) => {
+        if (!this.heeds("frame")) return;
+        this.emit("frame", { direction, kind, ...travelled(what, bytes), at: env.unix() });
       },
-      {
-        opening: () => this.#enter("connecting", {}),
-        welcome: (welcome, how) => this.#welcomed(welcome, how),
-        online: () => this.#online(),
-        message: (command, data, id) => this.#message(command, data, id),
-        down: (down, fatal) => this.#down(down, fatal),
-        fault: (error) => this.#fault(error),
-        heard: () => this.#pulse.heard(),
-        counted: () => this.#memory?.touch(),
-        traffic: ({ direction, kind, what, bytes }) => {
-          if (!this.heeds("frame")) return;
-          this.emit("frame", { direction, kind, ...travelled(what, bytes), at: env.unix() });
-        },
-      },
-    );
+    });
     this.#pulse = new Pulse(
-      env,
+      { environment: env, interval_ms: clock_interval_ms },
       () => this.clock.pulse(),
-      () => this.#session.drop(4008, "no sign of life from the server"),
+      () => this.#session.line.drop(4008, "no sign of life from the server"),
     );
     this.#kept = new Kept(this.#session);
     this.clock = new Clock(this.#session, { environment: env, timeout_ms });
@@ -144,25 +106,33 @@ export class Client extends Emitter {
       user: () => this.user ?? "",
       fault: (error) => this.#fault(error),
     });
-    this.ready = new Promise((resolve, reject) => {
-      this.#resolve_ready = resolve;
-      this.#reject_ready = reject;
+    this.#life = new Life((change) => this.emit("state", change));
+    this.ready = this.#life.ready;
+    this.#inbox = new Inbox({
+      emit: (event, detail) => this.emit(event, detail),
+      join: (channel, options) => this.join(channel, options),
+      decline: (channel) => this.decline(channel),
+      goaway: (reconnect_ms, url) => this.#session.line.goaway(reconnect_ms, url),
+      friends: this.friends,
+      rooms: this.#rooms,
+      channels: this.#channels,
+      services: this.#services,
+      attributes: this.attributes,
+      clock: this.clock,
     });
-    // Who does not look at `ready` hears of it through `state` and `error`.
-    this.ready.catch(() => {});
-    this.#listen();
+    this.#page = new Page(() => this.#session.line.hurry(), this.#memory);
     this.#memory?.begin(() => this.#place());
     const begin = (/** @type {Remembered | undefined} */ record) => {
-      this.#remembered_attributes = record?.welcome?.attributes;
+      this.attributes.recall(record?.welcome?.attributes);
       if (record) this.#session.recall(record);
-      if (this.#state !== "closed") this.#session.open();
+      if (this.#life.state !== "closed") this.#session.line.open();
     };
     if (remembered instanceof Promise) void remembered.then(begin);
     else begin(remembered);
   }
 
   get state() {
-    return this.#state;
+    return this.#life.state;
   }
 
   /** Who this is; before the welcome, who it asked to be. @returns {string | undefined} */
@@ -196,7 +166,7 @@ export class Client extends Emitter {
 
   /** Whether the server has accepted this user. */
   get authenticated() {
-    return this.#welcome !== undefined && Boolean(this.#welcome.user) && this.#state !== "closed";
+    return this.#welcome !== undefined && Boolean(this.#welcome.user) && this.#life.state !== "closed";
   }
 
   /**
@@ -225,12 +195,12 @@ export class Client extends Emitter {
    * @param {number} ms 0: only when there is something to send
    */
   heartbeat(ms) {
-    this.#session.heartbeat(ms);
+    this.#session.line.heartbeat(ms);
   }
 
   /** Ends the session in order: offline at once for everybody, no reconnection. */
   close() {
-    if (this.#state === "closed") return;
+    if (this.#life.state === "closed") return;
     this.#session.end();
     this.#memory?.forget();
     this.#close({ reason: "bye", code: 1000 }, new TurntableError("unavailable", "the client was closed"));
@@ -317,17 +287,6 @@ export class Client extends Emitter {
   }
 
   /**
-   * @param {State} state
-   * @param {Omit<StateChange, "state" | "previous">} about
-   */
-  #enter(state, about) {
-    const previous = this.#state;
-    if (state === previous) return;
-    this.#state = state;
-    this.emit("state", { state, previous, ...about });
-  }
-
-  /**
    * @param {any} welcome
    * @param {{first: boolean, resumed: boolean, sent: number}} how
    */
@@ -338,18 +297,13 @@ export class Client extends Emitter {
       this.#rooms.reset();
       this.#channels.reset();
     }
-    const heartbeat_ms = welcome.heartbeat_ms > 0 ? welcome.heartbeat_ms : HEARTBEAT_MS;
     const { live, name } = this.#session.door;
     // By the poll nothing is said unasked, and so nobody is asked unasked.
-    if (live) this.#pulse.start(Math.min(this.#clock_interval_ms, heartbeat_ms / 2), heartbeat_ms);
+    if (live) this.#pulse.start(welcome.heartbeat_ms);
     this.#walk(/** @type {DoorName} */ (name));
     this.clock.begin(sent, welcome.time, live);
     welcome.time ??= Math.round(this.clock.now());
-    // Of a session that goes on only what has changed is told, and later.
-    const told = Object.keys(welcome.attributes ?? {}).length > 0;
-    if (!resumed || told) this.attributes.begin(welcome.attributes);
-    else if (this.#remembered_attributes) this.attributes.begin(this.#remembered_attributes);
-    this.#remembered_attributes = undefined;
+    this.attributes.welcomed(welcome.attributes, resumed);
     this.#services.begin(welcome.services);
     // What shall be so comes before what was queued: actions need their room.
     this.#kept.restore(resumed);
@@ -371,8 +325,7 @@ export class Client extends Emitter {
 
   #online() {
     const welcome = /** @type {Welcome} */ (this.#welcome);
-    this.#resolve_ready(welcome);
-    this.#enter("online", {});
+    this.#life.welcomed(welcome);
     this.emit("welcome", welcome);
     if (this.#how !== "first") this.emit(this.#how, welcome);
   }
@@ -383,60 +336,12 @@ export class Client extends Emitter {
    * @param {any} id
    */
   #message(command, data, id) {
-    switch (command) {
-      case "welcome":
-        this.#welcome = data;
-        this.attributes.begin(data.attributes);
-        this.#services.begin(data.services);
-        this.emit("welcome", data);
-        break;
-      case "userchange":
-        this.friends.changed(data);
-        break;
-      case "invite":
-        this.emit("invite", {
-          ...data,
-          accept: (options = {}) => this.join(data.channel, options),
-          decline: () => this.decline(data.channel),
-        });
-        break;
-      case "joined":
-        // A channel has an epoch, a room has not.
-        if (data?.epoch === undefined) this.#rooms.message(command, data);
-        else this.#channels.joined(data);
-        break;
-      case "invitereply":
-        this.#rooms.message(command, data);
-        this.emit("invitereply", data);
-        break;
-      case "memberchange":
-      case "game":
-        this.#rooms.message(command, data);
-        break;
-      case "message":
-        this.#channels.message(data);
-        break;
-      case "call":
-        void this.#services.called(data, id);
-        break;
-      case "attributes":
-        this.attributes.changed(data);
-        break;
-      case "service":
-        this.#services.changed(data);
-        this.emit("service", data);
-        break;
-      case "time":
-        this.clock.answered(data);
-        break;
-      case "goaway":
-        this.#session.goaway(data?.reconnect_ms, data?.url);
-        this.emit("goaway", data);
-        break;
-      default:
-        // A newer server may say more than this library knows.
-        break;
+    if (command === "welcome") {
+      this.#welcome = data;
+      this.attributes.begin(data.attributes);
+      this.#services.begin(data.services);
     }
+    this.#inbox.give(command, data, id);
     this.emit("message", { command, data, ...(id !== undefined && { id }) });
   }
 
@@ -449,7 +354,7 @@ export class Client extends Emitter {
     this.clock.reset();
     const about = { reason, code, ...(text && { message: text }) };
     if (retry_ms !== undefined) {
-      this.#enter("offline", { ...about, retry_ms });
+      this.#life.enter("offline", { ...about, retry_ms });
       return;
     }
     const error = fatal ?? new TurntableError("unavailable", text || `closed by the server: ${reason}`, { details: { code, reason } });
@@ -464,12 +369,11 @@ export class Client extends Emitter {
   #close(about, error) {
     this.#pulse.stop();
     this.clock.reset();
-    for (const stop of this.#unlisten.splice(0)) stop();
+    this.#page.end();
     this.#memory?.forget();
     this.#kept.end(error);
     this.friends.end(error);
-    this.#reject_ready(error);
-    this.#enter("closed", about);
+    this.#life.closed(about, error);
     this.#rooms.end();
     this.#channels.end();
   }
@@ -478,32 +382,6 @@ export class Client extends Emitter {
   #fault(error) {
     if (this.heeds("error")) this.emit("error", error);
     else console.warn(`turntable: ${error.command ?? "error"}: ${error.code}: ${error.message}`);
-  }
-
-  /** In a page: tries again at once when the network is back or the page is looked at. */
-  #listen() {
-    const hurry = () => this.#session.hurry();
-    const look = () => {
-      if (globalThis.document?.visibilityState === "visible") hurry();
-    };
-    this.#attach(globalThis, "online", hurry);
-    this.#attach(globalThis.document, "visibilitychange", look);
-    if (!this.#memory) return;
-    this.#attach(globalThis, "pagehide", () => this.#memory?.release());
-    this.#attach(globalThis, "pageshow", (event) => {
-      if (event?.persisted) this.#memory?.retake();
-    });
-  }
-
-  /**
-   * @param {any} target
-   * @param {string} event
-   * @param {(event?: any) => void} listener
-   */
-  #attach(target, event, listener) {
-    if (typeof target?.addEventListener !== "function") return;
-    target.addEventListener(event, listener);
-    this.#unlisten.push(() => target.removeEventListener(event, listener));
   }
 }
 

@@ -2,21 +2,17 @@
  * The line to the server: one connection at a time, by which door, and when
  * and where to try again once it is gone.
  *
- * A retry waits a random part of min_ms * 2^attempt, at most max_ms ("full
- * jitter"), so that a restarted server is not met by all clients at once. The
- * attempts are counted from zero again only after a connection that lasted
- * max_ms: a server that accepts and closes at once is not hammered. The table
- * of close codes says whether to come back at all, `goaway` when and where.
- *
- * `Ladder` says which door is next. While a lesser one is in use, the best one
- * is tried at intervals beside it; once the server greets there, the session
- * moves over.
+ * The table of close codes says whether to come back at all, `Retry` when and
+ * where, `Ladder` by which door. While a lesser one is in use, the best one is
+ * tried at intervals beside it; once the server greets there, the session moves
+ * over.
  * @module
  */
 
 import { CLOSE_CODES } from "./codes.js";
 import { LOST } from "./doors/door.js";
 import { Ladder } from "./ladder.js";
+import { Retry } from "./retry.js";
 
 /** @import { Connection, ConnectionHooks, Door, Kind } from "./doors/door.js" */
 /** @import { Environment } from "./environment.js" */
@@ -54,8 +50,6 @@ import { Ladder } from "./ladder.js";
  * @property {Environment} environment
  */
 
-/** The codes after which even the first retry waits as long as a late one. */
-const SLOW_RETRY = new Set([4006, 4007]);
 /** Own close code for moving to another server: 1000 would end the session. */
 const MOVED = 4000;
 const REPLACED = 4002;
@@ -83,12 +77,7 @@ export class Line {
   #timer;
   /** @type {(() => void) | null} what the timer waits for, where that may be hurried */
   #waiting = null;
-  #attempt = 0;
-  /** @type {number | null} local ms at which the connection became useful */
-  #since = null;
-  #url;
-  /** @type {{at: number, url: string} | null} a move that the server asked for */
-  #move = null;
+  #retry;
   /** A connection by the best door, tried beside the one in use. @type {Connection | null} */
   #climber = null;
   /** @type {any} */
@@ -104,7 +93,7 @@ export class Line {
     this.#options = options;
     this.#hooks = hooks;
     this.#env = options.environment;
-    this.#url = options.url;
+    this.#retry = new Retry(options);
     this.#ladder = new Ladder(options.doors.length);
   }
 
@@ -149,7 +138,7 @@ export class Line {
     const used = () => this.#connection === connection;
     /** @type {Connection} */
     const connection = door.connection(
-      { url: this.#url, environment, ...platform },
+      { url: this.#retry.url, environment, ...platform },
       {
         resume: () => hooks.resume(),
         heard: () => {
@@ -182,7 +171,7 @@ export class Line {
     this.#hooks.heard();
     if (this.#greeted) return;
     this.#greeted = true;
-    if (this.#since !== null) return;
+    if (this.#retry.useful) return;
     const left = Math.max(0, this.#opened_at + this.#options.timeout_ms - this.#env.local());
     this.#wait(left, () => this.#useless());
   }
@@ -201,8 +190,7 @@ export class Line {
   /** The connection has become useful: the server said `welcome`. */
   settled() {
     this.#env.clearTimeout(this.#timer);
-    this.#since = this.#env.local();
-    this.#move = null;
+    this.#retry.settled();
     this.#ladder.worked();
     this.#climb_later();
   }
@@ -264,16 +252,7 @@ export class Line {
    * @param {string | undefined} url
    */
   goaway(reconnect_ms, url) {
-    const wait = Math.max(0, Number(reconnect_ms) || 0);
-    const spread = this.#options.reconnect ? Math.max(wait, this.#options.reconnect.min_ms) : wait;
-    const ms = Math.round(wait + this.#env.random() * spread);
-    let target = this.#url;
-    try {
-      if (url) target = socketUrl(url, this.#url);
-    } catch {
-      // An address that cannot be used: come back to this server.
-    }
-    this.#move = { at: this.#env.local() + ms, url: target };
+    const ms = this.#retry.move(reconnect_ms, url);
     this.#wait(ms, () => this.drop(MOVED, "goaway"));
   }
 
@@ -313,7 +292,7 @@ export class Line {
     /** @type {number | undefined} */
     let retry_ms;
     if (retry && (renew || (row?.reconnect ?? true))) {
-      retry_ms = this.#delay(code, retry);
+      retry_ms = this.#retry.delay(code, retry);
       this.#waiting = () => this.open();
       this.#wait(retry_ms, () => this.hurry());
     } else {
@@ -354,7 +333,7 @@ export class Line {
     this.#ladder.worked(0);
     this.#climb_ms = CLIMB_MS;
     this.#greeted = true;
-    this.#since = null;
+    this.#retry.opened();
     this.#wait(this.#options.timeout_ms, () => this.#useless());
     this.#hooks.opening();
     if (this.#connection === connection) this.#hooks.message(message);
@@ -372,50 +351,4 @@ export class Line {
     this.#climber = null;
     climber?.close(MOVED, "");
   }
-
-  /**
-   * @param {number} code
-   * @param {{min_ms: number, max_ms: number}} retry
-   * @returns {number}
-   */
-  #delay(code, { min_ms, max_ms }) {
-    const now = this.#env.local();
-    const lasted = this.#since === null ? 0 : now - this.#since;
-    const useful = this.#since !== null;
-    this.#since = null;
-    if (this.#move) {
-      const { at, url } = this.#move;
-      this.#move = null;
-      this.#url = url;
-      this.#attempt = 0;
-      return Math.max(0, Math.round(at - now));
-    }
-    // Where the server sent us did not work out: back to the address we were given.
-    if (!useful) this.#url = this.#options.url;
-    if (lasted >= max_ms) this.#attempt = 0;
-    const bound = SLOW_RETRY.has(code) ? max_ms : Math.min(max_ms, min_ms * 2 ** this.#attempt);
-    this.#attempt += 1;
-    return Math.round(this.#env.random() * bound);
-  }
-}
-
-/**
- * The WebSocket address that `url` means: http(s) becomes ws(s), no path
- * becomes `/ws`, and what is missing is taken from `base`.
- * @param {string | URL | undefined} url
- * @param {string} [base]
- * @returns {string}
- */
-export function socketUrl(url, base) {
-  const location = globalThis.location;
-  const target = new URL(url ?? "/ws", base ?? location?.href);
-  if (target.protocol === "http:") target.protocol = "ws:";
-  if (target.protocol === "https:") target.protocol = "wss:";
-  if (target.protocol !== "ws:" && target.protocol !== "wss:") {
-    throw new TypeError(`not an address of a turntable server: ${target.href} (ws, wss, http and https are)`);
-  }
-  if (target.pathname === "/") target.pathname = "/ws";
-  // A WebSocket refuses an address with a fragment.
-  target.hash = "";
-  return target.href;
 }

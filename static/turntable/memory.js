@@ -18,6 +18,15 @@
  * @property {any} welcome
  */
 
+/**
+ * @typedef {object} MemoryOptions
+ * @property {string} name of what is kept, one per client of a page
+ * @property {string} url
+ * @property {Environment} environment
+ * @property {any} [storage]
+ * @property {any} [locks] the platform's Web Locks, where there are any
+ */
+
 /** After so long what changed is written; sooner where the page goes. */
 const WRITE_MS = 200;
 /** Ids that a page may have used after it wrote the last time. */
@@ -37,14 +46,7 @@ export class Memory {
   #unlock = () => {};
   #open = true;
 
-  /**
-   * @param {object} options
-   * @param {string} options.name of what is kept, one per client of a page
-   * @param {string} options.url
-   * @param {Environment} options.environment
-   * @param {any} [options.storage]
-   * @param {any} [options.locks] the platform's Web Locks, where there are any
-   */
+  /** @param {MemoryOptions} options */
   constructor({ name, url, environment, storage = sessionStorageOf(), locks = globalThis.navigator?.locks }) {
     this.#key = `turntable ${name} ${url}`;
     this.#env = environment;

@@ -8,11 +8,14 @@
 
 /** @import { Environment } from "./environment.js" */
 
+/** Where the server names no heartbeat. */
+const HEARTBEAT_MS = 30000;
 /** A timer so much too late means that the page had been frozen. */
 const FROZEN_MS = 1000;
 
 export class Pulse {
   #env;
+  #interval_ms;
   #ask;
   #dead;
   /** @type {any} */
@@ -22,22 +25,26 @@ export class Pulse {
   #watching = false;
 
   /**
-   * @param {Environment} environment
+   * @param {{environment: Environment, interval_ms: number}} options interval_ms: between two
+   *   questions, where the heartbeat asks for no more
    * @param {() => void} ask
    * @param {() => void} dead
    */
-  constructor(environment, ask, dead) {
+  constructor({ environment, interval_ms }, ask, dead) {
     this.#env = environment;
+    this.#interval_ms = interval_ms;
     this.#ask = ask;
     this.#dead = dead;
   }
 
   /**
-   * @param {number} interval_ms between two questions
-   * @param {number} patience_ms without any sign of life after a question
+   * @param {number | undefined} heartbeat_ms the server's: twice in it is asked,
+   *   and so long may pass without any sign of life after a question
    */
-  start(interval_ms, patience_ms) {
+  start(heartbeat_ms) {
     this.stop();
+    const patience_ms = heartbeat_ms !== undefined && heartbeat_ms > 0 ? heartbeat_ms : HEARTBEAT_MS;
+    const interval_ms = Math.min(this.#interval_ms, patience_ms / 2);
     const beat = () => {
       this.#beat_timer = this.#env.setTimeout(beat, interval_ms);
       if (!this.#watching) this.#watch(patience_ms);

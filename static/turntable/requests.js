@@ -1,5 +1,6 @@
 /**
- * Requests that await their answers, by the ids that tie the two together.
+ * Requests that await their answers, by the ids that tie the two together, and
+ * commands that are only heard of again where they are refused.
  * @module
  */
 
@@ -19,12 +20,16 @@ import { TurntableError } from "./error.js";
 
 /** What a kept request is rejected with when its connection is lost. */
 export const INTERRUPTED = Symbol("interrupted");
+/** How many commands without a promise are remembered for their errors. */
+const WATCHED_MAX = 256;
 
 export class Requests {
   #env;
   #timeout_ms;
   /** @type {Map<number, Request>} */
   #open = new Map();
+  /** @type {Map<number, (error: TurntableError) => void>} */
+  #watched = new Map();
 
   /**
    * @param {Environment} environment
@@ -41,6 +46,33 @@ export class Requests {
    */
   add(id, request) {
     this.#open.set(id, request);
+  }
+
+  /**
+   * A command that nothing answers but an error.
+   * @param {number} id
+   * @param {(error: TurntableError) => void} refused
+   */
+  watch(id, refused) {
+    this.#watched.set(id, refused);
+    for (const oldest of this.#watched.keys()) {
+      if (this.#watched.size <= WATCHED_MAX) break;
+      this.#watched.delete(oldest);
+    }
+  }
+
+  /**
+   * Gives the error to who sent what it refuses.
+   * @param {any} id
+   * @param {any} data of the `error`
+   * @returns {boolean} whether there was somebody
+   */
+  refuse(id, data) {
+    const request = this.take(id);
+    const refused = request?.reject ?? this.#watched.get(id);
+    this.#watched.delete(id);
+    refused?.(TurntableError.from(data, request?.command));
+    return refused !== undefined;
   }
 
   /**
@@ -98,6 +130,7 @@ export class Requests {
    * @param {Set<number | undefined>} [unsent] ids that are yet to be sent
    */
   abandon(why, unsent) {
+    this.#watched.clear();
     for (const [id, { command }] of [...this.#open]) {
       if (!unsent?.has(id)) this.take(id)?.reject(new TurntableError("unavailable", why, { command }));
     }

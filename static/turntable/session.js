@@ -1,6 +1,7 @@
 /**
- * The session: identification, resume, answers tied to ids, and the queue of
- * what is said while offline. It outlives its connections; `Line` makes those.
+ * The session: identification, resume, and what comes of the answers. It
+ * outlives its connections, which `Line` makes; `Outbox` has what is said,
+ * `Requests` who awaits an answer.
  *
  * On each connection the server speaks first (`idyou`); the answer is `resume`
  * where there is a session to go on with, `idme` otherwise. Some doors resume
@@ -13,28 +14,14 @@
 
 import { stringify } from "./binary.js";
 import { TurntableError } from "./error.js";
+import { Identity } from "./identity.js";
 import { Line } from "./line.js";
+import { Outbox, encode } from "./outbox.js";
 import { Requests } from "./requests.js";
 
-/** @import { Door } from "./doors/door.js" */
-/** @import { Environment } from "./environment.js" */
 /** @import { Down, LineHooks } from "./line.js" */
+/** @import { SessionOptions } from "./options.js" */
 /** @import { Record as Remembered } from "./memory.js" */
-
-/**
- * @typedef {object} SessionOptions
- * @property {string} url
- * @property {Door[]} doors best first
- * @property {{WebSocket: any, EventSource: any, fetch: any}} platform
- * @property {boolean} renew
- * @property {{min_ms: number, max_ms: number} | false} reconnect
- * @property {number} timeout_ms
- * @property {number} queue_max
- * @property {string | undefined} user
- * @property {object | (() => any) | undefined} credentials
- * @property {object | undefined} attributes
- * @property {Environment} environment
- */
 
 /**
  * @typedef {object} SessionHooks
@@ -52,19 +39,13 @@ import { Requests } from "./requests.js";
 
 /** Errors of an identification that another try, later, may not meet. */
 const PASSING = new Set(["rate_limited", "too_many", "timeout", "service_down", "unavailable", "internal"]);
-/** How many commands without a promise are remembered for their errors. */
-const WATCHED_MAX = 256;
 
 export class Session {
-  #options;
   #hooks;
   #env;
-  #line;
+  #identity;
+  #outbox;
   #requests;
-  /** @type {Map<number, (error: TurntableError) => void>} */
-  #watched = new Map();
-  /** @type {{text: string, id: number | undefined}[]} */
-  #queue = [];
   #last_id = 0;
   #resuming = false;
   #welcomed_once = false;
@@ -77,13 +58,13 @@ export class Session {
   /** Counts connections, so that late work of an old one is noticed. */
   #connection = 0;
 
+  /** What carries it. @readonly @type {Line} */
+  line;
   /** The secret that resumes the session. @type {string | undefined} */
   secret;
   /** Messages got since the session's first welcome. */
   received = 0;
   closed = false;
-  /** The largest message that the server takes, in bytes; 0 where unknown. */
-  max_message_bytes = 0;
   /** The last welcome, which stands for the one that a door does not give. @type {any} */
   #last_welcome;
 
@@ -92,11 +73,11 @@ export class Session {
    * @param {SessionHooks} hooks
    */
   constructor(options, hooks) {
-    this.#options = options;
     this.#hooks = hooks;
     this.#env = options.environment;
+    this.#identity = new Identity(options);
     this.#requests = new Requests(options.environment, options.timeout_ms);
-    this.#line = new Line(options, {
+    this.line = new Line(options, {
       opening: () => {
         this.#connection += 1;
         // The line may have moved to another door without having been down.
@@ -115,6 +96,10 @@ export class Session {
       traffic: (traffic) => hooks.traffic(traffic),
       down: (down) => this.#down(down),
     });
+    this.#outbox = new Outbox(options.queue_max, (text, id) => {
+      this.#requests.sent(id);
+      this.line.write(text);
+    });
   }
 
   /**
@@ -127,7 +112,7 @@ export class Session {
     this.#last_id = last_id;
     this.#last_welcome = welcome;
     this.#remembered = true;
-    this.#line.begin_with(door);
+    this.line.begin_with(door);
   }
 
   /**
@@ -135,12 +120,12 @@ export class Session {
    * has had its welcome, and is not closing either.
    */
   get online() {
-    return this.#welcomed && this.#line.writable;
+    return this.#welcomed && this.line.writable;
   }
 
   /** The door in use, or being tried. */
   get door() {
-    return this.#line.door;
+    return this.line.door;
   }
 
   /** What another page needs to go on with the session. @returns {Remembered | undefined} */
@@ -150,46 +135,17 @@ export class Session {
       session: this.secret,
       received: this.received,
       last_id: this.#last_id,
-      door: this.#line.door.name,
+      door: this.line.door.name,
       welcome: this.#last_welcome,
     };
-  }
-
-  open() {
-    this.#line.open();
-  }
-
-  /** @param {number} ms */
-  heartbeat(ms) {
-    this.#line.heartbeat(ms);
-  }
-
-  hurry() {
-    this.#line.hurry();
-  }
-
-  /**
-   * @param {number} code
-   * @param {string} text
-   */
-  drop(code, text) {
-    this.#line.drop(code, text);
-  }
-
-  /**
-   * @param {number} reconnect_ms
-   * @param {string | undefined} url
-   */
-  goaway(reconnect_ms, url) {
-    this.#line.goaway(reconnect_ms, url);
   }
 
   /** Ends the session in order; what awaits an answer is rejected. */
   end() {
     if (this.closed) return;
-    if (this.online) this.#write(this.#encode("bye", {}, undefined));
+    if (this.online) this.line.write(encode("bye", {}, undefined));
     this.#finish();
-    this.#line.end(1000);
+    this.line.end(1000);
   }
 
   /**
@@ -206,7 +162,7 @@ export class Session {
       const id = this.#next_id();
       const text = this.#dispatchable(command, data, id);
       this.#requests.add(id, { command, data, kept, resolve, reject });
-      this.#dispatch(text, id);
+      this.#outbox.put(text, id, this.online);
     });
   }
 
@@ -220,14 +176,8 @@ export class Session {
   post(command, data, refused) {
     const id = refused ? this.#next_id() : undefined;
     const text = this.#dispatchable(command, data, id);
-    if (id !== undefined && refused) {
-      this.#watched.set(id, refused);
-      for (const oldest of this.#watched.keys()) {
-        if (this.#watched.size <= WATCHED_MAX) break;
-        this.#watched.delete(oldest);
-      }
-    }
-    this.#dispatch(text, id);
+    if (id !== undefined && refused) this.#requests.watch(id, refused);
+    this.#outbox.put(text, id, this.online);
   }
 
   /**
@@ -238,7 +188,7 @@ export class Session {
    */
   answer(id, result, error) {
     if (!this.online) return;
-    this.#write(stringify({ command: "reply", data: result ?? null, id, ...(error && { error }) }));
+    this.line.write(stringify({ command: "reply", data: result ?? null, id, ...(error && { error }) }));
   }
 
   /**
@@ -257,15 +207,6 @@ export class Session {
   }
 
   /**
-   * @param {string} command
-   * @param {any} data
-   * @param {any} id
-   */
-  #encode(command, data, id) {
-    return stringify({ command, data: data === undefined ? {} : data, id });
-  }
-
-  /**
    * The message as text, if it may be sent or queued now.
    * @param {string} command
    * @param {any} data
@@ -273,35 +214,7 @@ export class Session {
    */
   #dispatchable(command, data, id) {
     if (this.closed) throw new TurntableError("unavailable", "the client is closed", { command });
-    if (!this.online && this.#queue.length >= this.#options.queue_max) {
-      const max = this.#options.queue_max;
-      throw new TurntableError("too_many", `offline, and ${max} commands are queued already`, { command, details: { max } });
-    }
-    const text = this.#encode(command, data, id);
-    const max = this.max_message_bytes;
-    // A server closes the connection over a message that is too large.
-    if (max && text.length * 3 > max && new TextEncoder().encode(text).length > max) {
-      throw new TurntableError("too_large", `the message is larger than the server's ${max} bytes`, { command, details: { max } });
-    }
-    return text;
-  }
-
-  /**
-   * @param {string} text
-   * @param {number | undefined} id
-   */
-  #dispatch(text, id) {
-    if (!this.online) {
-      this.#queue.push({ text, id });
-      return;
-    }
-    this.#requests.sent(id);
-    this.#write(text);
-  }
-
-  /** @param {string} text */
-  #write(text) {
-    this.#line.write(text);
+    return this.#outbox.take(command, data, id, this.online);
   }
 
   /** @param {any} message undefined: what came was none */
@@ -331,29 +244,30 @@ export class Session {
     if (this.secret !== undefined) {
       this.#resuming = true;
       this.#identified_at = this.#env.local();
-      this.#write(this.#encode("resume", { session: this.secret, received: this.received }, undefined));
+      this.line.write(encode("resume", { session: this.secret, received: this.received }, undefined));
       return;
     }
     this.#resuming = false;
-    const { user, credentials, attributes } = this.#options;
-    const connection = this.#connection;
-    /** @type {any} */
-    let shown = credentials;
-    if (typeof credentials === "function") {
+    let claim = this.#identity.claim();
+    if (claim instanceof Promise) {
+      const connection = this.#connection;
+      /** @type {TurntableError | undefined} */
+      let failed;
       try {
-        shown = await credentials();
+        claim = await claim;
       } catch (error) {
-        if (connection !== this.#connection || this.closed) return;
-        this.#hooks.fault(new TurntableError("unavailable", `the credentials could not be had: ${error}`));
-        this.#line.drop(1006, "no credentials");
-        return;
+        failed = new TurntableError("unavailable", `the credentials could not be had: ${error}`);
       }
       // Meanwhile the connection may have gone.
       if (connection !== this.#connection || this.closed) return;
+      if (failed) {
+        this.#hooks.fault(failed);
+        this.line.drop(1006, "no credentials");
+        return;
+      }
     }
-    const plain = user !== undefined && shown === undefined && attributes === undefined;
     this.#identified_at = this.#env.local();
-    this.#write(this.#encode("idme", plain ? user : { user, credentials: shown, attributes }, undefined));
+    this.line.write(encode("idme", claim, undefined));
   }
 
   /**
@@ -392,20 +306,15 @@ export class Session {
     this.#last_welcome = data;
     this.#resuming = false;
     this.#welcomed = true;
-    this.#line.settled();
+    this.line.settled();
     if (!resumed) {
       this.received = 0;
-      this.#watched.clear();
-      const unsent = new Set(this.#queue.map((entry) => entry.id));
-      this.#requests.abandon("the session was lost before an answer came: it may have been done or not", unsent);
+      this.#requests.abandon("the session was lost before an answer came: it may have been done or not", this.#outbox.ids);
     }
-    this.max_message_bytes = Number(data?.limits?.max_message_bytes) || 0;
+    this.#outbox.max_message_bytes = Number(data?.limits?.max_message_bytes) || 0;
     this.#hooks.welcome(data, { first, resumed, sent: this.#identified_at });
     this.#hooks.counted();
-    for (const { text, id } of this.#queue.splice(0)) {
-      this.#requests.sent(id);
-      this.#write(text);
-    }
+    this.#outbox.flush();
     this.#hooks.online();
   }
 
@@ -418,17 +327,7 @@ export class Session {
       this.#refused(TurntableError.from(data, this.#resuming ? "resume" : "idme"));
       return;
     }
-    const request = this.#requests.take(id);
-    const refused = this.#watched.get(id);
-    const error = TurntableError.from(data, request?.command);
-    if (request) {
-      request.reject(error);
-    } else if (refused) {
-      this.#watched.delete(id);
-      refused(error);
-    } else {
-      this.#hooks.fault(error);
-    }
+    if (!this.#requests.refuse(id, data)) this.#hooks.fault(TurntableError.from(data));
   }
 
   /**
@@ -452,13 +351,13 @@ export class Session {
   #refused(error) {
     if (PASSING.has(error.code)) {
       this.#hooks.fault(error);
-      this.#line.drop(1006, error.code);
+      this.line.drop(1006, error.code);
     } else if (this.#resuming) {
       this.secret = undefined;
       void this.#identify();
     } else {
       this.#finish(error);
-      this.#line.end(1000);
+      this.line.end(1000);
     }
   }
 
@@ -476,8 +375,7 @@ export class Session {
   #finish(fatal) {
     this.closed = true;
     this.#welcomed = false;
-    this.#queue = [];
-    this.#watched.clear();
+    this.#outbox.clear();
     this.#requests.abandon("the client was closed before an answer came");
     if (fatal) {
       this.#hooks.down({ code: 1000, reason: fatal.code, text: fatal.message, resume: false, retry_ms: undefined }, fatal);

@@ -220,9 +220,10 @@ export class Visitor {
 }
 
 /**
- * A test with a server and pages of its own.
+ * A test with a server and pages of its own. `before` does something to a page
+ * before its address is opened.
  * @param {string} name
- * @param {(stage: {server: Server, open: (path: string, options?: {user?: string, viewport?: {width: number, height: number}, touch?: boolean, dark?: boolean}) => Promise<Visitor>}) => Promise<void>} play
+ * @param {(stage: {server: Server, open: (path: string, options?: {user?: string, viewport?: {width: number, height: number}, touch?: boolean, dark?: boolean, before?: (page: import("playwright-core").Page) => Promise<unknown>}) => Promise<Visitor>}) => Promise<void>} play
  * @param {{settings?: Record<string, string>}} [options]
  */
 export function scene(name, play, { settings = {} } = {}) {
@@ -230,7 +231,7 @@ export function scene(name, play, { settings = {} } = {}) {
     const server = await new Server(settings).start();
     /** @type {Visitor[]} */
     const visitors = [];
-    const open = async (path, { user, viewport, touch = false, dark = false } = {}) => {
+    const open = async (path, { user, viewport, touch = false, dark = false, before } = {}) => {
       const context = await (await browser()).newContext({
         viewport: viewport ?? { width: 1280, height: 800 },
         hasTouch: touch,
@@ -248,6 +249,7 @@ export function scene(name, play, { settings = {} } = {}) {
       visitors.push(visitor);
       const url = new URL(path, server.url);
       if (user) url.searchParams.set("user", user);
+      await before?.(page);
       await page.goto(url.href);
       return visitor;
     };

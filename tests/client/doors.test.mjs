@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { connect } from "../../static/turntable.js";
+import { CLOSE_CODES, connect } from "../../static/turntable.js";
 import { EventStream } from "../../static/turntable/doors/event_stream.js";
 import { messageOf } from "../../static/turntable/doors/datagram.js";
-import { entryOf, messageOf as messageOfEntry } from "../../static/turntable/doors/poll.js";
+import { entryOf, messageOf as messageOfEntry } from "../../static/turntable/doors/entry.js";
 import { Ladder } from "../../static/turntable/ladder.js";
 import { eventSource, fake } from "./fake_server.mjs";
 import { ManualEnvironment, WebSocket } from "./harness.mjs";
@@ -158,15 +158,39 @@ for (const [name, options] of Object.entries(WAYS)) {
   });
 }
 
-test("a tunnel that another attachment took over is not fought for", async (t) => {
+for (const name of ["tunnel by fetch", "tunnel by EventSource", "poll"]) {
+  test(`${name}: the close code that the server tells decides as for WebSockets`, async (t) => {
+    for (const [text, row] of Object.entries(CLOSE_CODES)) {
+      const server = await fake(t);
+      const tt = client(t, server, WAYS[name]);
+      await tt.ready;
+      const { session } = server;
+      const how = [];
+      for (const event of ["resumed", "reset"]) tt.on(event, () => how.push(event));
+      const down = new Promise((resolve) => tt.on("state", (change) => change.reason && resolve(change)));
+      if (name === "poll") {
+        session.closing = Number(text);
+        tt.send("lookup", []);
+      } else session.line.close(Number(text));
+      const { state, code, reason } = await down;
+      assert.deepEqual([state, code, reason], [row.reconnect ? "offline" : "closed", Number(text), row.name]);
+      if (row.reconnect) await tt.once("welcome");
+      assert.deepEqual(how, row.reconnect ? [row.resume ? "resumed" : "reset"] : [], row.name);
+      assert.equal(server.sessions.size, row.reconnect && !row.resume ? 2 : 1, row.name);
+      tt.close();
+    }
+  });
+}
+
+test("a stream that ends with a footer that tells nothing is a lost one", async (t) => {
   const server = await fake(t);
   const tt = client(t, server, { doors: ["tunnel"] });
   await tt.ready;
-  const { session } = server;
-  const reset = tt.once("reset");
-  session.line.replaced();
-  await reset;
-  assert.notEqual(tt.session, session.secret);
+  const resumed = tt.once("resumed");
+  const offline = tt.once("state");
+  server.session.line.close(null);
+  assert.equal((await offline).reason, "lost");
+  await resumed;
 });
 
 test("an EventSource is closed at its first error and never opens a second tunnel by itself", async (t) => {
@@ -267,8 +291,8 @@ test("poll: actions are not waited for, and one that is refused is told to its r
   room.act({ step: 1 });
   await tt.request("lookup", []);
   const [game] = server.session.commands.filter(({ command }) => command === "game");
-  assert.deepEqual([game.id, game.data.actions[0].data], [undefined, { step: 1 }]);
-  server.session.send("error", { code: "invalid_action", message: "no", command: "game" });
+  assert.deepEqual(game.data.actions[0].data, { step: 1 });
+  server.session.send("error", { code: "invalid_action", message: "no", command: "game" }, game.id);
   await tt.request("lookup", []);
   const { error, data } = await refused;
   assert.deepEqual([error.code, data], ["invalid_action", [{ step: 1 }]]);
@@ -308,16 +332,36 @@ test("options that cannot be are refused at once", () => {
   assert.throws(() => connect("http://a", { doors: ["websocket"], WebSocket: undefined }), /none of the doors/);
 });
 
-test("a channel's messages without a place come once, by their ids", async (t) => {
-  const server = await fake(t);
-  const tt = client(t, server, { doors: ["poll"] });
-  const chat = await tt.channel("chat");
-  const seen = [];
-  chat.on("message", ({ data }) => seen.push(data));
-  for (const id of ["01A", "01B", "01A", "01B", "01C"]) server.session.send("message", { channel: "chat", id, data: id });
-  await tt.request("lookup", []);
-  assert.deepEqual(seen, ["01A", "01B", "01C"]);
-});
+for (const [name, options] of Object.entries(WAYS)) {
+  test(`${name}: who published, where and when; no doubles, and a gap where one is`, async (t) => {
+    const server = await fake(t);
+    const tt = client(t, server, options);
+    const chat = await tt.channel("chat");
+    const seen = [];
+    chat.on("message", ({ from, offset, time, data }) => seen.push([from, offset, time, data]));
+    const publish = (offset) => server.session.send("message", { channel: "chat", id: `0${offset}`, offset, from: "1:2", time: 1000 + offset, data: `n${offset}` });
+    const published = (...offsets) => offsets.map((offset) => ["1:2", offset, 1000 + offset, `n${offset}`]);
+    for (const offset of [1, 2, 1, 2, 3]) publish(offset);
+    await tt.request("lookup", []);
+    assert.deepEqual(seen, published(1, 2, 3));
+    assert.equal(chat.offset, 3);
+    // The session is lost: the channel says how far it got, and what follows.
+    const { session } = server;
+    server.sessions.clear();
+    server.missing = 4;
+    const gap = chat.once("gap");
+    if (session.line?.cut) session.line.cut();
+    else tt.send("lookup", []);
+    assert.deepEqual(await gap, { epoch: "e", offset: 7 });
+    const joins = server.session.commands.filter(({ command }) => command === "joinchannel");
+    assert.deepEqual(joins.map(({ data }) => data.since), [{ epoch: "e", offset: 3 }]);
+    publish(7);
+    publish(8);
+    await tt.request("lookup", []);
+    assert.deepEqual(seen, published(1, 2, 3, 7, 8));
+    assert.equal(chat.offset, 8);
+  });
+}
 
 test("an event stream is read however its bytes are cut", () => {
   const bytes = new TextEncoder().encode(':\r\n\r\nid: 1\nevent: open\ndata: {"a":\ndata: "é"}\n\nretry: 5\rdata:x\r\rdata\n\nevent: none\n\nid: 2\ndata: y\n\n');
@@ -337,8 +381,8 @@ test("an event stream is read however its bytes are cut", () => {
 
 test("datagrams and entries are the messages that they hold", () => {
   assert.deepEqual(messageOf({ id: "i", path: "/presence", data: { command: "userchange", data: { "1:2": "online" } } }), { command: "userchange", data: { "1:2": "online" } });
-  assert.deepEqual(messageOf({ id: "01JD0000000000000000000000", path: "/channel/chat/eu", from: "1:2", data: { command: "x" } }).data, {
-    id: "01JD0000000000000000000000", channel: "chat/eu", from: "1:2", time: 1731945562112, data: { command: "x" },
+  assert.deepEqual(messageOf({ id: "01JD0000000000000000000000", path: "/channel/chat/eu", from: "1:2", offset: 3, time: 5, data: { command: "x" } }).data, {
+    id: "01JD0000000000000000000000", channel: "chat/eu", from: "1:2", offset: 3, time: 5, data: { command: "x" },
   });
   assert.equal(messageOf(null), undefined);
   assert.deepEqual(entryOf({ command: "call", data: { f: "a:b", args: 1 }, id: 2 }), { f: "a:b", args: 1, id: 2 });

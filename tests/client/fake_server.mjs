@@ -61,6 +61,8 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
     requests: [],
     /** Requests that fit lose their answers. */
     lose: () => false,
+    /** Messages that a channel has lost for who joins it. */
+    missing: 0,
     session: undefined,
     decoder: new Decoder(),
   };
@@ -86,12 +88,12 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
     }
     if (command === "time") session.send("time", { t0: data.t0, t1: Date.now(), t2: Date.now() }, id);
     else if (command === "joingame") session.send("joined", { channel: data.channel, self: session.user, members: {} }, id);
-    else if (command === "joinchannel") session.send("joined", { channel: data.channel, epoch: "e", offset: 0, recovered: true }, id);
+    else if (command === "joinchannel") session.send("joined", { channel: data.channel, epoch: "e", offset: (data.since?.offset ?? 0) + server.missing, recovered: server.missing === 0 }, id);
     else if (command === "publish") {
       session.send("reply", { id: "m", offset: 1, epoch: "e" }, id);
       session.send("message", { channel: data.channel, id: "01JD0000000000000000000000", offset: 1, from: session.user, time: 1, data: data.data });
     } else if (command === "bye") server.sessions.delete(session.secret);
-    else if (id !== undefined) session.send("reply", { echo: data }, id);
+    else if (id !== undefined && command !== "game") session.send("reply", { echo: data }, id);
     return undefined;
   };
 
@@ -118,7 +120,7 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
         const told = run(session, data);
         if (told && session.line) session.line.write(told, 0);
         else if (told) {
-          // Between two long polls: the next one asks for what came after.
+          // Between two long polls: it is kept, and the next one gets it.
           session.ids += 1;
           session.kept.push({ id: String(session.ids), datagram: { id: String(session.ids), path: `/tunnel/${tunnel}`, data: told } });
         }
@@ -157,7 +159,8 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
         kept.push({ id, datagram, number });
         put(datagram);
       },
-      replaced: () => end(sse ? "event: close\ndata: {}\n\n" : "]"),
+      replaced: () => line.close(4002),
+      close: (code) => end(sse ? `event: close\ndata: {"close":${code}}\n\n` : "]"),
       cut: () => {
         over = true;
         if (session.line === line) session.line = null;
@@ -210,6 +213,8 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
       if (told) out.push(entry(told));
     }
     session.line = null;
+    if (session.closing) out.push({ f: "$av:close", args: { code: session.closing, reason: "told" } });
+    session.closing = undefined;
     const text = JSON.stringify(out);
     if (Number.isFinite(number)) session.batch = { number, answer: text };
     answer(text);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CLOSE_CODES, connect } from "../../static/turntable.js";
-import { socketUrl } from "../../static/turntable/line.js";
+import { socketUrl } from "../../static/turntable/address.js";
 import { ManualEnvironment, WebSocket, client, online, reconnect, serve } from "./harness.mjs";
 
 /** Sockets that the test opens and closes by hand. */

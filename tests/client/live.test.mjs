@@ -136,8 +136,14 @@ for (const [name, options] of Object.entries(DOORS)) {
     const path = `live/${randomUUID()}`;
     const [hers, his] = await Promise.all([mel.channel(path), tom.channel(path)]);
     const [here, there] = [hers.once("message"), his.once("message")];
-    await hers.publish({ bytes: new Uint8Array([0, 1, 255]), number: 0.5 });
-    for (const message of [await here, await there]) assert.deepEqual(message.data, { bytes: new Uint8Array([0, 1, 255]), number: 0.5 });
+    const data = { bytes: new Uint8Array([0, 1, 255]), number: 0.5 };
+    const { id, offset } = await hers.publish(data);
+    for (const message of [await here, await there]) {
+      const { time, ...told } = message;
+      assert.deepEqual(told, { id, channel: path, from: mel.user, offset, data });
+      assert.ok(Math.abs(time - tom.clock.now()) < 60_000);
+    }
+    assert.deepEqual([hers.offset, his.offset], [offset, offset]);
     const channel = `live-${randomUUID()}`;
     const [room, other] = [await mel.join(channel), await tom.join(channel)];
     const steps = [[room, 1], [other, 2]].map(([at, step]) => until(at, "action", ({ data }) => data.step === step));
@@ -177,3 +183,41 @@ test("one session walks from door to door while another user speaks: nothing twi
   while (seen.length < number) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.deepEqual(seen, Array.from({ length: number }, (_, index) => index + 1));
 });
+
+for (const [name, options] of Object.entries({ "websocket v1": DOORS["websocket v1"], tunnel: DOORS.tunnel })) {
+  test(`by ${name}: whose session another connection takes over is told so and stays away`, { skip, timeout: 30_000 }, async (t) => {
+    const mel = user(t, options);
+    await mel.ready;
+    const closed = until(mel, "state", ({ state }) => state !== "online");
+    const leave = new AbortController();
+    t.after(() => leave.abort());
+    const taken = await fetch(new URL(`/tunnel?id=${mel.session}&format=ndjson&received=0`, url), { signal: leave.signal });
+    assert.equal(taken.status, 200);
+    const { state, code, reason } = await closed;
+    assert.deepEqual([state, code, reason], ["closed", 4002, "replaced"]);
+  });
+}
+
+for (const [name, options] of Object.entries(DOORS)) {
+  test(`by ${name}: a refused identification is the end, with its code`, { skip, timeout: 30_000 }, async (t) => {
+    const tt = user(t, { ...options, user: "nonsense" });
+    tt.on("error", () => {});
+    await assert.rejects(tt.ready, (error) => error.code === "invalid_id");
+    assert.equal(tt.state, "closed");
+  });
+}
+
+for (const [name, options] of Object.entries(DOORS)) {
+  test(`by ${name}: an action that is refused is told to its room`, { skip, timeout: 30_000 }, async (t) => {
+    const [mel, tom] = [user(t, options), user(t)];
+    const channel = `live-${randomUUID()}`;
+    const room = await mel.join(channel);
+    await tom.join(channel);
+    // Behind the room's back, so that it does not know yet that it was left.
+    await mel.request("leavegame", { channel }).catch(() => {});
+    const refused = room.once("refused");
+    room.act({ step: 1 });
+    const { error, data } = await refused;
+    assert.deepEqual([error.code, error.command, data], ["not_member", "game", [{ step: 1 }]]);
+  });
+}

@@ -14,7 +14,8 @@ const CHANNEL = "/channel/";
 
 /**
  * The message that a datagram holds. On a channel's path the data is what was
- * published; everywhere else it is a message.
+ * published, with who did that, where in its order and when beside it;
+ * everywhere else it is a message.
  * @param {any} datagram
  * @returns {any} undefined where it holds none
  */
@@ -23,29 +24,11 @@ export function messageOf(datagram) {
   const { path, data } = datagram;
   if (typeof path === "string" && path.startsWith(CHANNEL)) {
     const { tunnel: _tunnel, path: _path, data: _data, ...about } = datagram;
-    return { command: "message", data: { time: timeOf(datagram.id), ...about, channel: path.slice(CHANNEL.length), data } };
+    return { command: "message", data: { ...about, channel: path.slice(CHANNEL.length), data } };
   }
   if (typeof data?.command === "string") return data;
   // Sent to this tunnel by another: no channel of that name can be joined.
   return { command: "message", data: { ...datagram, channel: path } };
-}
-
-const DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-
-/**
- * The Unix ms in which a ULID was made: its first ten characters, base 32.
- * @param {any} id
- * @returns {number | undefined}
- */
-function timeOf(id) {
-  if (typeof id !== "string" || id.length !== 26) return undefined;
-  let time = 0;
-  for (const character of id.slice(0, 10).toUpperCase()) {
-    const digit = DIGITS.indexOf(character);
-    if (digit < 0) return undefined;
-    time = time * 32 + digit;
-  }
-  return time;
 }
 
 export class Sender {
@@ -55,7 +38,6 @@ export class Sender {
   /** @type {string[]} */
   #queue = [];
   #flying = false;
-  #held = false;
   #over = false;
 
   /** The tunnel's id, once it is known. */
@@ -82,15 +64,6 @@ export class Sender {
     if (this.#queue.length === 1) this.#soon();
   }
 
-  /**
-   * Lets what is said wait, or go.
-   * @param {boolean} held
-   */
-  hold(held) {
-    this.#held = held;
-    if (!held && this.#queue.length > 0) this.#soon();
-  }
-
   #soon() {
     if (!this.#flying) queueMicrotask(() => void this.#flush());
   }
@@ -106,13 +79,12 @@ export class Sender {
   /** What waits still goes out; what becomes of it is nobody's business any more. */
   close() {
     this.#over = true;
-    this.hold(false);
   }
 
   async #flush() {
     if (this.#flying) return;
     this.#flying = true;
-    while (this.#queue.length > 0 && !this.#held) {
+    while (this.#queue.length > 0) {
       const texts = batch(this.#queue);
       const datagrams = texts.map((text) => `{"tunnel":${JSON.stringify(this.tunnel)},"path":"/server","data":${text}}`);
       if (!(await this.#post(`[${datagrams.join(",")}]`, texts))) break;

@@ -77,10 +77,7 @@ class LongPollConnection {
       const query = this.#query(resume);
       try {
         const url = beside(this.#target.url, "tunnel", { ...query, format: "longpoll" });
-        const asked = this.#target.fetch(url, { cache: "no-store", signal: this.#abort.signal });
-        // What is said goes up while a request waits, so that its answer finds one.
-        this.#sender.hold(false);
-        const response = await asked;
+        const response = await this.#target.fetch(url, { cache: "no-store", signal: this.#abort.signal });
         if (this.#over) return;
         this.#hooks.heard();
         if (response.ok) {
@@ -120,7 +117,6 @@ class LongPollConnection {
   /** @param {any} response */
   async #take(response) {
     const [head, ...datagrams] = parse(await response.text());
-    this.#sender.hold(true);
     if (this.#over) return;
     this.#hooks.heard();
     if (!this.#opened) this.#open(String(head?.tunnel), false);

@@ -13,6 +13,7 @@
 
 import { parse, stringify } from "../binary.js";
 import { EXPIRED, LOST, RATE_LIMITED, batch, beside, codeOf, refusal } from "./door.js";
+import { entryOf, messageOf } from "./entry.js";
 
 /** @import { Connection, ConnectionHooks, Door, Target } from "./door.js" */
 
@@ -24,52 +25,14 @@ import { EXPIRED, LOST, RATE_LIMITED, batch, beside, codeOf, refusal } from "./d
  * @property {number} number of the last request
  * @property {Batch | undefined} open one that has no answer yet
  * @property {Map<any, string>} asked the commands that await an answer, by their ids
- * @property {number | string | undefined} acted the id of the last `game`, which goes without one
  * @property {number} heartbeat_ms
  * @property {PollConnection | undefined} connection
  */
 
 const BYE = 1000;
-const CORE = "$av:";
 const SESSION_HEADER = "Turntable-Session";
-/** What answers a command, where that is no `reply`. @type {Readonly<Record<string, string>>} */
-const ANSWERS = { idme: "welcome", authenticate: "welcome", joingame: "joined", joinchannel: "joined", time: "time" };
 /** Commands whose answer is waited for although nobody gave them an id. */
 const AWAITED = new Set(["idme", "time"]);
-/** Names that the poll door has for messages of the protocol. @type {Readonly<Record<string, string>>} */
-const SAME = { set: "attributes" };
-
-/**
- * The entry that a message travels as.
- * @param {any} message
- * @returns {any}
- */
-export function entryOf({ command, data, id, error }) {
-  if (command === "reply" && id !== undefined) return error ? { id, error } : { id, r: data };
-  if (command === "call" && typeof data?.f === "string") return { f: data.f, args: data.args, id };
-  return { f: CORE + command, args: data, id };
-}
-
-/**
- * The message that an entry holds.
- * @param {any} entry
- * @param {(id: any) => string | undefined} asked the command that was sent with this id
- * @returns {any} undefined where it holds none
- */
-export function messageOf(entry, asked) {
-  if (typeof entry !== "object" || entry === null) return undefined;
-  const { f, args, id, r, error } = entry;
-  if (typeof f === "string") {
-    const about = id === undefined ? {} : { id };
-    if (!f.startsWith(CORE)) return { command: "call", data: { f, args }, ...about };
-    const name = f.slice(CORE.length);
-    return { command: SAME[name] ?? name, data: args, ...about };
-  }
-  const command = asked(id);
-  if (error !== undefined) return { command: "error", data: { ...(command && { command }), ...error }, id };
-  if (id === undefined) return undefined;
-  return { command: ANSWERS[command ?? ""] ?? "reply", data: r, id };
-}
 
 /** @implements {Connection} */
 class PollConnection {
@@ -217,13 +180,8 @@ class PollConnection {
     const entries = texts.map((text) => {
       const message = parse(text);
       if (message.id === undefined && AWAITED.has(message.command)) message.id = message.command;
-      if (message.command === "game") {
-        // Nothing answers actions that pass, and a call with an id is waited
-        // for; one that is refused is known by its command.
-        this.#state.acted = message.id;
-        delete message.id;
-      }
-      if (message.id !== undefined) this.#state.asked.set(message.id, message.command);
+      // Nothing answers actions that pass.
+      if (message.id !== undefined && message.command !== "game") this.#state.asked.set(message.id, message.command);
       return stringify(entryOf(message));
     });
     for (const entry of entries) this.#hooks.traffic("out", "entry", entry);
@@ -319,8 +277,10 @@ class PollConnection {
       this.#state.asked.delete(id);
       return command;
     });
-    if (message?.command === "error" && message.id === undefined && message.data?.command === "game") {
-      message.id = this.#state.acted;
+    if (message?.command === "close") {
+      const code = message.data?.code;
+      this.#end(Number.isInteger(code) ? code : LOST, "");
+      return;
     }
     if (message?.command === "connected") {
       const { user, session } = message.data ?? {};
@@ -388,7 +348,7 @@ class PollConnection {
  */
 export function poll({ heartbeat_ms = 0, number = 0 } = {}) {
   /** @type {PollState} */
-  const state = { number, open: undefined, asked: new Map(), acted: undefined, heartbeat_ms, connection: undefined };
+  const state = { number, open: undefined, asked: new Map(), heartbeat_ms, connection: undefined };
   return {
     name: "poll",
     live: false,

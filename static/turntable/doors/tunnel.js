@@ -11,7 +11,7 @@
 
 import { parse } from "../binary.js";
 import { Sender, messageOf } from "./datagram.js";
-import { LOST, EXPIRED, beside, codeOf, refusal } from "./door.js";
+import { LOST, beside, codeOf, refusal } from "./door.js";
 import { EventStream } from "./event_stream.js";
 
 /** @import { Connection, ConnectionHooks, Door, Target } from "./door.js" */
@@ -31,8 +31,6 @@ class TunnelConnection {
   #resuming = false;
   #opened = false;
   #over = false;
-  /** The server has said that it moves us: then the footer is no bad sign. */
-  #moving = false;
 
   /**
    * @param {Target} target
@@ -170,14 +168,10 @@ class TunnelConnection {
       this.#sender.tunnel = String(told?.tunnel);
       if (this.#resuming) this.#hooks.resumed();
     } else if (type === "close") {
-      // A newer attachment, or an end: to come back to the same session would
-      // be to fight over it.
-      this.#end(this.#moving ? LOST : EXPIRED, "the server ended the tunnel");
+      this.#end(Number.isInteger(told?.close) ? told.close : LOST, "");
     } else {
       this.#hooks.traffic("in", "datagram", data);
-      const message = messageOf(told);
-      if (message?.command === "goaway") this.#moving = true;
-      this.#hooks.message(message);
+      this.#hooks.message(messageOf(told));
     }
   }
 

@@ -1,6 +1,6 @@
 /**
  * The one object a program holds: it puts the session and what is built on it
- * together, hands each message to whom it is for, and tells what happens.
+ * together, and tells what happens.
  * @module
  */
 import { Attributes } from "./attributes.js";
@@ -9,9 +9,16 @@ import { Emitter } from "./emitter.js";
 import { Friends } from "./friends.js";
 import type { Channel, ChannelOptions } from "./channel.js";
 import type { DoorName } from "./doors/choice.js";
-import type { ClientEvents, ConnectOptions, State, Welcome } from "./events.js";
+import type { ClientEvents, ConnectOptions, Welcome } from "./events.js";
 import type { JoinOptions, Room } from "./room.js";
 import type { Functions, ServiceInfo } from "./services.js";
+/** @import { Channel, ChannelOptions } from "./channel.js" */
+/** @import { DoorName } from "./doors/choice.js" */
+/** @import { ClientEvents, ConnectOptions, StateChange, Welcome } from "./events.js" */
+/** @import { Down } from "./line.js" */
+/** @import { Record as Remembered } from "./memory.js" */
+/** @import { JoinOptions, Room } from "./room.js" */
+/** @import { Functions, ServiceInfo } from "./services.js" */
 /** @extends {Emitter<ClientEvents>} */
 export declare class Client extends Emitter<ClientEvents> {
     #private;
@@ -28,7 +35,7 @@ export declare class Client extends Emitter<ClientEvents> {
      * @param {ConnectOptions} options
      */
     constructor(url: string | URL | undefined, options: ConnectOptions);
-    get state(): State;
+    get state(): import("./events.js").State;
     /** Who this is; before the welcome, who it asked to be. @returns {string | undefined} */
     get user(): string | undefined;
     /** The session's secret: who has it is this user. @returns {string | undefined} */

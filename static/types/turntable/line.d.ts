@@ -2,15 +2,10 @@
  * The line to the server: one connection at a time, by which door, and when
  * and where to try again once it is gone.
  *
- * A retry waits a random part of min_ms * 2^attempt, at most max_ms ("full
- * jitter"), so that a restarted server is not met by all clients at once. The
- * attempts are counted from zero again only after a connection that lasted
- * max_ms: a server that accepts and closes at once is not hammered. The table
- * of close codes says whether to come back at all, `goaway` when and where.
- *
- * `Ladder` says which door is next. While a lesser one is in use, the best one
- * is tried at intervals beside it; once the server greets there, the session
- * moves over.
+ * The table of close codes says whether to come back at all, `Retry` when and
+ * where, `Ladder` by which door. While a lesser one is in use, the best one is
+ * tried at intervals beside it; once the server greets there, the session moves
+ * over.
  * @module
  */
 import type { ConnectionHooks, Door, Kind } from "./doors/door.js";
@@ -145,11 +140,3 @@ export declare class Line {
      */
     goaway(reconnect_ms: number, url: string | undefined): void;
 }
-/**
- * The WebSocket address that `url` means: http(s) becomes ws(s), no path
- * becomes `/ws`, and what is missing is taken from `base`.
- * @param {string | URL | undefined} url
- * @param {string} [base]
- * @returns {string}
- */
-export declare function socketUrl(url: string | URL | undefined, base?: string): string;

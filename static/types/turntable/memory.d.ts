@@ -17,23 +17,23 @@ export type Record = {
     door: string;
     welcome: any;
 };
+export type MemoryOptions = {
+    /**
+     * of what is kept, one per client of a page
+     */
+    name: string;
+    url: string;
+    environment: Environment;
+    storage?: any;
+    /**
+     * the platform's Web Locks, where there are any
+     */
+    locks?: any;
+};
 export declare class Memory {
     #private;
-    /**
-     * @param {object} options
-     * @param {string} options.name of what is kept, one per client of a page
-     * @param {string} options.url
-     * @param {Environment} options.environment
-     * @param {any} [options.storage]
-     * @param {any} [options.locks] the platform's Web Locks, where there are any
-     */
-    constructor({ name, url, environment, storage, locks }: {
-        name: string;
-        url: string;
-        environment: Environment;
-        storage?: any;
-        locks?: any;
-    });
+    /** @param {MemoryOptions} options */
+    constructor({ name, url, environment, storage, locks }: MemoryOptions);
     /**
      * What an earlier page of this tab left. It tells at once where that is
      * clear, so that connecting need not wait.

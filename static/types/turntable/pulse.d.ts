@@ -9,16 +9,20 @@ import type { Environment } from "./environment.js";
 export declare class Pulse {
     #private;
     /**
-     * @param {Environment} environment
+     * @param {{environment: Environment, interval_ms: number}} options interval_ms: between two
+     *   questions, where the heartbeat asks for no more
      * @param {() => void} ask
      * @param {() => void} dead
      */
-    constructor(environment: Environment, ask: () => void, dead: () => void);
+    constructor({ environment, interval_ms }: {
+        environment: Environment;
+        interval_ms: number;
+    }, ask: () => void, dead: () => void);
     /**
-     * @param {number} interval_ms between two questions
-     * @param {number} patience_ms without any sign of life after a question
+     * @param {number | undefined} heartbeat_ms the server's: twice in it is asked,
+     *   and so long may pass without any sign of life after a question
      */
-    start(interval_ms: number, patience_ms: number): void;
+    start(heartbeat_ms: number | undefined): void;
     stop(): void;
     /** Something came. */
     heard(): void;

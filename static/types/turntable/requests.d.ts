@@ -1,7 +1,9 @@
 /**
- * Requests that await their answers, by the ids that tie the two together.
+ * Requests that await their answers, by the ids that tie the two together, and
+ * commands that are only heard of again where they are refused.
  * @module
  */
+import { TurntableError } from "./error.js";
 import type { Environment } from "./environment.js";
 export type Request = {
     command: string;
@@ -38,6 +40,19 @@ export declare class Requests {
      * @param {Request} request
      */
     add(id: number, request: Request): void;
+    /**
+     * A command that nothing answers but an error.
+     * @param {number} id
+     * @param {(error: TurntableError) => void} refused
+     */
+    watch(id: number, refused: (error: TurntableError) => void): void;
+    /**
+     * Gives the error to who sent what it refuses.
+     * @param {any} id
+     * @param {any} data of the `error`
+     * @returns {boolean} whether there was somebody
+     */
+    refuse(id: any, data: any): boolean;
     /**
      * It has been sent: from now on its answer may take timeout_ms.
      * @param {number | undefined} id

@@ -1,6 +1,7 @@
 /**
- * The session: identification, resume, answers tied to ids, and the queue of
- * what is said while offline. It outlives its connections; `Line` makes those.
+ * The session: identification, resume, and what comes of the answers. It
+ * outlives its connections, which `Line` makes; `Outbox` has what is said,
+ * `Requests` who awaits an answer.
  *
  * On each connection the server speaks first (`idyou`); the answer is `resume`
  * where there is a session to go on with, `idme` otherwise. Some doors resume
@@ -11,33 +12,10 @@
  * @module
  */
 import { TurntableError } from "./error.js";
-import type { Door } from "./doors/door.js";
-import type { Environment } from "./environment.js";
+import { Line } from "./line.js";
 import type { Down, LineHooks } from "./line.js";
+import type { SessionOptions } from "./options.js";
 import type { Record as Remembered } from "./memory.js";
-export type SessionOptions = {
-    url: string;
-    /**
-     * best first
-     */
-    doors: Door[];
-    platform: {
-        WebSocket: any;
-        EventSource: any;
-        fetch: any;
-    };
-    renew: boolean;
-    reconnect: {
-        min_ms: number;
-        max_ms: number;
-    } | false;
-    timeout_ms: number;
-    queue_max: number;
-    user: string | undefined;
-    credentials: object | (() => any) | undefined;
-    attributes: object | undefined;
-    environment: Environment;
-};
 export type SessionHooks = {
     opening: () => void;
     /**
@@ -70,13 +48,13 @@ export type SessionHooks = {
 };
 export declare class Session {
     #private;
+    /** What carries it. @readonly @type {Line} */
+    readonly line: Line;
     /** The secret that resumes the session. @type {string | undefined} */
     secret: string | undefined;
     /** Messages got since the session's first welcome. */
     received: number;
     closed: boolean;
-    /** The largest message that the server takes, in bytes; 0 where unknown. */
-    max_message_bytes: number;
     /**
      * @param {SessionOptions} options
      * @param {SessionHooks} hooks
@@ -93,23 +71,9 @@ export declare class Session {
      */
     get online(): boolean;
     /** The door in use, or being tried. */
-    get door(): Door;
+    get door(): import("./doors/door.js").Door;
     /** What another page needs to go on with the session. @returns {Remembered | undefined} */
     get place(): Remembered | undefined;
-    open(): void;
-    /** @param {number} ms */
-    heartbeat(ms: number): void;
-    hurry(): void;
-    /**
-     * @param {number} code
-     * @param {string} text
-     */
-    drop(code: number, text: string): void;
-    /**
-     * @param {number} reconnect_ms
-     * @param {string | undefined} url
-     */
-    goaway(reconnect_ms: number, url: string | undefined): void;
     /** Ends the session in order; what awaits an answer is rejected. */
     end(): void;
     /**

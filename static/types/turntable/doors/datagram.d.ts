@@ -8,7 +8,8 @@
 import type { ConnectionHooks, Target } from "./door.js";
 /**
  * The message that a datagram holds. On a channel's path the data is what was
- * published; everywhere else it is a message.
+ * published, with who did that, where in its order and when beside it;
+ * everywhere else it is a message.
  * @param {any} datagram
  * @returns {any} undefined where it holds none
  */
@@ -26,11 +27,6 @@ export declare class Sender {
     get idle(): boolean;
     /** @param {string} text */
     send(text: string): void;
-    /**
-     * Lets what is said wait, or go.
-     * @param {boolean} held
-     */
-    hold(held: boolean): void;
     /**
      * Sends a text as it is, as a request of its own.
      * @param {string} text

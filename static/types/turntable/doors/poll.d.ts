@@ -30,26 +30,9 @@ export type PollState = {
      * the commands that await an answer, by their ids
      */
     asked: Map<any, string>;
-    /**
-     * the id of the last `game`, which goes without one
-     */
-    acted: number | string | undefined;
     heartbeat_ms: number;
     connection: PollConnection | undefined;
 };
-/**
- * The entry that a message travels as.
- * @param {any} message
- * @returns {any}
- */
-export declare function entryOf({ command, data, id, error }: any): any;
-/**
- * The message that an entry holds.
- * @param {any} entry
- * @param {(id: any) => string | undefined} asked the command that was sent with this id
- * @returns {any} undefined where it holds none
- */
-export declare function messageOf(entry: any, asked: (id: any) => string | undefined): any;
 /** @implements {Connection} */
 declare class PollConnection implements Connection {
     #private;
