@@ -17,6 +17,7 @@ use crate::wire::json_v1::{MessageParts, split};
 /// | `call`, data `{"f", "args"}` | `{"f", "args", "id"?}` |
 /// | `error` with an id | `{"id", "error"}` |
 /// | any other with an id | `{"id", "r"}` |
+/// | `attributes` | `{"f": "$av:set", "args"}` |
 /// | any other | `{"f": "$av:NAME", "args"}` |
 ///
 /// False, and nothing is appended, where the text is no message.
@@ -39,6 +40,8 @@ pub fn entry(message: &str, out: &mut Vec<u8>) -> bool {
         ("call", id) => return call(data, id, out),
         ("error", Some(id)) => join(out, &["{\"id\":", id.get(), ",\"error\":", data.get()]),
         (_, Some(id)) => join(out, &["{\"id\":", id.get(), ",\"r\":", data.get()]),
+        // The seed's name for it, in both directions.
+        ("attributes", None) => core_call("set", data.get(), out),
         (name, None) => core_call(name, data.get(), out),
     }
     out.push(b'}');

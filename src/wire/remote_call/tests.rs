@@ -393,6 +393,7 @@ fn every_message_of_the_server_has_an_entry() {
                 ("call", Some(_)) => json!({"f": "a:\\b", "args": {}, "id": "q"}),
                 ("error", Some(_)) => json!({"id": "q", "error": message["data"]}),
                 (_, Some(_)) => json!({"id": "q", "r": message["data"]}),
+                ("attributes", None) => json!({"f": "$av:set", "args": message["data"]}),
                 (name, None) => json!({"f": format!("$av:{name}"), "args": message["data"]}),
             };
             assert_eq!(entry, expected);

@@ -26,9 +26,7 @@ export function messageOf(datagram) {
     const { tunnel: _tunnel, path: _path, data: _data, ...about } = datagram;
     return { command: "message", data: { ...about, channel: path.slice(CHANNEL.length), data } };
   }
-  if (typeof data?.command === "string") return data;
-  // Sent to this tunnel by another: no channel of that name can be joined.
-  return { command: "message", data: { ...datagram, channel: path } };
+  return typeof data?.command === "string" ? data : undefined;
 }
 
 export class Sender {

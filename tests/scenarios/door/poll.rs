@@ -157,6 +157,7 @@ impl Poll {
             let args = entry["args"].take();
             if let Some(name) = entry.get("f") {
                 let name = name.as_str().unwrap().strip_prefix("$av:").unwrap();
+                let name = if name == "set" { "attributes" } else { name };
                 if name != "connected" {
                     self.came.push_back(Message::new(name, args, None));
                 }
