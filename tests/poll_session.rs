@@ -312,6 +312,9 @@ fn a_session_goes_from_door_to_door_and_nothing_is_lost_or_doubled() {
         for n in 6..8 {
             assert_eq!(tunnel.expect_published("c"), n, "round {round}");
         }
+        // Who polls on without saying how much has come is told that it moved.
+        let told = caller.heartbeat();
+        assert_eq!(calls(&told, "$av:close")[0]["code"], 4002, "{told:?}");
         publish(&mut friend, 8..10);
         assert_eq!(tunnel.expect_published("c"), 8);
         // tunnel -> WebSocket

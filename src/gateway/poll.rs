@@ -106,6 +106,11 @@ impl Handler<Poll> for Gateway {
             let _ = poll.respond.send(Err(Refused::Error(error)));
             return;
         }
+        if self.has_moved(&poll) {
+            let body = format!("[{}]", close_entry(CloseReason::Replaced));
+            let _ = poll.respond.send(Ok(body.into()));
+            return;
+        }
         let slot = match poll.place {
             None => self.open_poll(poll.id, poll.address),
             Some(place) => self.poll_of(place, &poll),
@@ -161,6 +166,17 @@ impl Gateway {
         remote_call::connected(parts.map_or("{}", |parts| parts.data.get()), &mut entry);
         self.push_direct(slot, Frame::raw(&entry));
         Some(slot)
+    }
+
+    /// Whether the session goes on over another door, whose client has it now. A
+    /// client that wants it back says how much of it has come.
+    fn has_moved(&mut self, poll: &Poll) -> bool {
+        let session = match poll.place {
+            Some(Place::Session(place)) if poll.received.is_none() => self.slot(place),
+            _ => None,
+        };
+        let line = session.and_then(|session| self.sessions.at(session)?.connection);
+        line.is_some_and(|slot| self.poll(slot).is_none())
     }
 
     /// The line of a place; one that takes the session over from another door,
@@ -413,13 +429,8 @@ impl Gateway {
 
     /// Ends a poll's line: the request under way is told why.
     pub(super) fn close_poll(&mut self, slot: u32, reason: CloseReason) {
-        let entry = format!(
-            r#"{{"f":"$av:close","args":{{"code":{},"reason":"{}"}}}}"#,
-            reason.code(),
-            reason.name()
-        );
         if let Some(line) = self.connections.at_mut(slot) {
-            line.push(Frame::raw(entry.as_bytes()));
+            line.push(Frame::raw(close_entry(reason).as_bytes()));
         }
         self.context.metrics.close(reason);
         self.answer(slot, None);
@@ -439,6 +450,15 @@ impl Gateway {
             held.memory.get_or_insert_default().answered = Some(answered);
         }
     }
+}
+
+/// What takes the place of a close frame.
+fn close_entry(reason: CloseReason) -> String {
+    format!(
+        r#"{{"f":"$av:close","args":{{"code":{},"reason":"{}"}}}}"#,
+        reason.code(),
+        reason.name()
+    )
 }
 
 /// The `id` of a command that is to be answered, whatever comes of it.

@@ -89,8 +89,11 @@ impl Gateway {
             callback: tunnel.callback.as_deref(),
             code: end.map_or(0, CloseReason::code),
         };
-        if end.is_some() {
+        if let Some(reason) = end {
             tunnel.stage = Stage::Ending;
+            if format.is_once() && reason != CloseReason::Bye {
+                format.closing(&opening, out);
+            }
             format.footer(&opening, out);
         } else {
             format.keepalive(&opening, out);

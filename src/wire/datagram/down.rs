@@ -106,6 +106,8 @@ pub struct Datagram<'a> {
     data: &'a str,
     /// Of a channel's message: its `from`, `offset` and `time`, as JSON.
     origin: Origin<'a>,
+    /// Whether the data stands for all of it.
+    is_bare: bool,
 }
 
 /// What a channel's message says of itself beside its data.
@@ -154,11 +156,28 @@ impl<'a> Datagram<'a> {
             path,
             data,
             origin,
+            is_bare: false,
         })
+    }
+
+    /// What is no datagram, but stands in the place of the last one: JSON that
+    /// tells why a tunnel ends.
+    #[must_use]
+    pub fn bare(data: &'a str) -> Self {
+        Self {
+            id: MessageId::nil(),
+            path: Path::Presence,
+            data,
+            origin: Origin::default(),
+            is_bare: true,
+        }
     }
 
     /// Appends the datagram as JSON, on one line.
     pub fn write(&self, out: &mut Vec<u8>) {
+        if self.is_bare {
+            return self.write_data(out);
+        }
         out.extend_from_slice(b"{\"id\":\"");
         self.write_id(out);
         out.extend_from_slice(b"\",\"path\":");

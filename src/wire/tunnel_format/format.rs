@@ -217,6 +217,13 @@ impl Format {
         self.render(&self.keepalive, None, opening, out);
     }
 
+    /// Appends why a tunnel ends, `{"close":CODE}` in an envelope: for a format
+    /// that ends with each batch, whose footer says no more than that.
+    pub fn closing(&self, opening: &Opening<'_>, out: &mut Vec<u8>) {
+        let data = format!(r#"{{"close":{}}}"#, opening.code);
+        self.envelope(&Datagram::bare(&data), opening, out);
+    }
+
     /// Appends what an orderly end is told with.
     pub fn footer(&self, opening: &Opening<'_>, out: &mut Vec<u8>) {
         self.render(&self.footer, None, opening, out);

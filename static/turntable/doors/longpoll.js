@@ -121,6 +121,8 @@ class LongPollConnection {
     this.#hooks.heard();
     if (!this.#opened) this.#open(String(head?.tunnel), false);
     for (const datagram of datagrams) {
+      // Why the tunnel ends; a batch alone ends without.
+      if (Number.isInteger(datagram?.close)) return this.#end(datagram.close, "");
       if (typeof datagram?.id === "string") this.#after = datagram.id;
       this.#hooks.traffic("in", "datagram", () => JSON.stringify(datagram));
       this.#hooks.message(messageOf(datagram));

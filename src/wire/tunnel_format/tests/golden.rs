@@ -223,6 +223,19 @@ fn each_encoding_is_of_all_that_strangers_can_choose() {
 }
 
 #[test]
+fn a_batch_that_is_not_the_last_word_says_why_it_ends() {
+    for (name, expected) in [
+        ("longpoll", ",{\"close\":1001}]"),
+        ("jsonp", ",{\"close\":1001}]);"),
+    ] {
+        let mut out = Vec::new();
+        format(name).closing(&OPENING, &mut out);
+        format(name).footer(&OPENING, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+}
+
+#[test]
 fn a_length_is_that_of_what_is_inserted() {
     for encoding in [
         Encoding::None,
