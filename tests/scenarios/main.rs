@@ -37,8 +37,11 @@ fn run(story: impl Future<Output = ()>) {
     runtime.unwrap().block_on(story);
 }
 
+/// Whether the client of a door can be had.
+type IsThere = fn() -> bool;
+
 /// Those whose clients can be had on this machine.
-fn present<T: Copy>(all: &[(fn() -> bool, T)]) -> Vec<T> {
+fn present<T: Copy>(all: &[(IsThere, T)]) -> Vec<T> {
     let there = all.iter().filter(|(is_there, _)| is_there());
     there.map(|(_, one)| *one).collect()
 }
@@ -62,17 +65,17 @@ macro_rules! doors {
     ($($name:ident: $door:ty,)*) => {
         // By all doors whose clients can be had.
         fn legs() -> Vec<journey::Leg> {
-            let all: &[(fn() -> bool, journey::Leg)] = &[$((<$door>::is_there, journey::leg::<$door>)),*];
+            let all: &[(IsThere, journey::Leg)] = &[$((<$door>::is_there, journey::leg::<$door>)),*];
             present(all)
         }
 
         fn players() -> Vec<mixed::Player> {
-            let all: &[(fn() -> bool, mixed::Player)] = &[$((<$door>::is_there, mixed::player::<$door>)),*];
+            let all: &[(IsThere, mixed::Player)] = &[$((<$door>::is_there, mixed::player::<$door>)),*];
             present(all)
         }
 
         fn speakers() -> Vec<mixed::Player> {
-            let all: &[(fn() -> bool, mixed::Player)] = &[$((<$door>::is_there, mixed::speaker::<$door>)),*];
+            let all: &[(IsThere, mixed::Player)] = &[$((<$door>::is_there, mixed::speaker::<$door>)),*];
             present(all)
         }
 
