@@ -167,6 +167,23 @@ fn payloads_carry_text_and_bytes() {
 }
 
 #[test]
+fn an_answer_has_no_more_packets_than_clients_take() {
+    let server = echo();
+    let polling = Polling::open(server.address, ECHO);
+    let sent: Vec<String> = (0..40).map(|n| format!("4{n}")).collect();
+    let packets: Vec<&str> = sent.iter().map(String::as_str).collect();
+    polling.push(&packets);
+    assert_eq!(polling.poll(), sent[..16]);
+    // What waits stays in order, before what comes behind it.
+    polling.push(&["4more"]);
+    assert_eq!(polling.poll(), sent[16..32]);
+    assert_eq!(
+        polling.poll(),
+        [&sent[32..], &["4more".to_owned()]].concat()
+    );
+}
+
+#[test]
 fn a_websocket_carries_text_and_bytes() {
     let server = echo();
     let (mut client, _) = websocket(server.address, ECHO);

@@ -516,3 +516,28 @@ fn conformance_suites_find_what_they_expect() {
     client.send_text("4abc");
     assert_eq!(client.close_code(), 1002);
 }
+
+#[test]
+fn a_probe_goes_along_to_another_worker() {
+    let server = Server::start();
+    // Now the session is on the same worker, now on the other.
+    for round in 0..8 {
+        let (_old, welcome) = Socket::user(server.address, "websocket", "1:1");
+        let polling = Polling::open(server.address, "/socket.io/");
+        let mut probe = polling.probe();
+        probe.send_text("2probe");
+        assert_eq!(probe.text(), "3probe");
+        let auth = json!({"session": welcome["session"], "received": 0});
+        polling.push(&[&format!("40{auth}")]);
+        probe.send_text("5");
+        assert!(probe.text().starts_with("40{"), "round {round}");
+        assert_eq!(probe.text(), r#"42["idyou",{}]"#);
+        let told = probe.text();
+        assert!(told.starts_with(r#"42["welcome""#), "{told}");
+        probe.send_text(r#"423["time",{"t0":1}]"#);
+        let told = probe.text();
+        assert!(told.starts_with(r#"433[{"t0":1,"#), "{told}");
+    }
+    // All are counted out again.
+    server.await_metric("turntable_connections", 0.0);
+}

@@ -12,6 +12,7 @@ use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::dialect::{Dialect, Reader};
 use crate::gateway::door::{DoorKind, DoorLine};
 use crate::gateway::engineio::Purpose;
+use crate::gateway::engineio::upgrade::Follow;
 use crate::gateway::frame::Frame;
 use crate::gateway::lifecycle::Since;
 use crate::gateway::{Gateway, Timer};
@@ -74,12 +75,12 @@ pub struct Takeover {
 impl Handler<Adopt> for Gateway {
     type Result = ();
 
-    fn handle(&mut self, adopt: Adopt, _: &mut Context<Self>) {
+    fn handle(&mut self, adopt: Adopt, ctx: &mut Context<Self>) {
         let phase = match adopt.door {
             Door::Session(_) => Phase::Greeting(Greeting::default()),
             Door::Echo => Phase::Echo,
             Door::Engine(purpose) => return self.adopt_engine(adopt, purpose),
-            Door::Upgrade(id) => return self.adopt_probe(adopt, id),
+            Door::Upgrade(id) => return self.follow(Follow::new(adopt, id), ctx),
         };
         let stream = TcpStream::from_std(adopt.stream);
         let mut connection = Connection::new(Some(stream), adopt.address, phase);

@@ -22,8 +22,12 @@ use std::future::Future;
 #[allow(unused_imports)]
 use door::poll::Poll;
 #[allow(unused_imports)]
-use door::{format, msgpack, socketio, tunnel, ws};
+use door::{Door as _, bridge, format, msgpack, socketio, tunnel, ws};
 use story::{journey, mixed};
+
+/// As the libraries connect where nobody tells them how.
+type Npm = bridge::Bridge<bridge::NpmUpgrade>;
+type Python = bridge::Bridge<bridge::PythonUpgrade>;
 
 /// Runs a story to its end.
 fn run(story: impl Future<Output = ()>) {
@@ -33,13 +37,24 @@ fn run(story: impl Future<Output = ()>) {
     runtime.unwrap().block_on(story);
 }
 
+/// Whether the client of a door can be had.
+type IsThere = fn() -> bool;
+
+/// Those whose clients can be had on this machine.
+fn present<T: Copy>(all: &[(IsThere, T)]) -> Vec<T> {
+    let there = all.iter().filter(|(is_there, _)| is_there());
+    there.map(|(_, one)| *one).collect()
+}
+
 /// Tests of stories through the door that the module around them names.
 macro_rules! stories {
     ($($group:ident { $($story:ident,)* })*) => {
         $(mod $group {
             $(#[test]
             fn $story() {
-                crate::run(crate::story::$group::$story::<super::Door>());
+                if super::is_there() {
+                    crate::run(crate::story::$group::$story::<super::Door>());
+                }
             })*
         })*
     };
@@ -48,14 +63,30 @@ macro_rules! stories {
 /// A module of tests for each door, and those of all doors together.
 macro_rules! doors {
     ($($name:ident: $door:ty,)*) => {
-        const LEGS: &[journey::Leg] = &[$(journey::leg::<$door>),*];
-        const PLAYERS: &[mixed::Player] = &[$(mixed::player::<$door>),*];
-        const SPEAKERS: &[mixed::Player] = &[$(mixed::speaker::<$door>),*];
+        // By all doors whose clients can be had.
+        fn legs() -> Vec<journey::Leg> {
+            let all: &[(IsThere, journey::Leg)] = &[$((<$door>::is_there, journey::leg::<$door>)),*];
+            present(all)
+        }
+
+        fn players() -> Vec<mixed::Player> {
+            let all: &[(IsThere, mixed::Player)] = &[$((<$door>::is_there, mixed::player::<$door>)),*];
+            present(all)
+        }
+
+        fn speakers() -> Vec<mixed::Player> {
+            let all: &[(IsThere, mixed::Player)] = &[$((<$door>::is_there, mixed::speaker::<$door>)),*];
+            present(all)
+        }
 
         $(mod $name {
             use super::*;
 
             type Door = $door;
+
+            fn is_there() -> bool {
+                Door::is_there()
+            }
 
             stories! {
                 identify {
@@ -112,12 +143,16 @@ macro_rules! doors {
 
             #[test]
             fn a_session_breaks_anywhere_and_loses_nothing() {
-                run(journey::a_session_wanders_and_loses_nothing(&[journey::leg::<Door>]));
+                if is_there() {
+                    run(journey::a_session_wanders_and_loses_nothing(&[journey::leg::<Door>]));
+                }
             }
 
             #[test]
             fn a_session_goes_from_here_to_every_door_and_back() {
-                run(journey::a_session_goes_from_here_to_every_door_and_back::<Door>(LEGS));
+                if is_there() {
+                    run(journey::a_session_goes_from_here_to_every_door_and_back::<Door>(&legs()));
+                }
             }
         })*
     };
@@ -125,17 +160,31 @@ macro_rules! doors {
 
 #[test]
 fn a_session_wanders_through_all_doors() {
-    run(journey::a_session_wanders_and_loses_nothing(LEGS));
+    run(journey::a_session_wanders_and_loses_nothing(&legs()));
 }
 
 #[test]
 fn members_of_all_doors_see_one_order() {
-    run(mixed::members_of_all_doors_see_one_order(PLAYERS));
+    run(mixed::members_of_all_doors_see_one_order(&players()));
+}
+
+#[test]
+fn clients_of_npm_and_pypi_sit_beside_the_others() {
+    if Npm::is_there() && Python::is_there() {
+        run(mixed::members_of_all_doors_see_one_order(&[
+            mixed::player::<ws::Ws>,
+            mixed::player::<Npm>,
+            mixed::player::<msgpack::WsMsgpack>,
+            mixed::player::<Python>,
+            mixed::player::<tunnel::Tunnel<format::Sse>>,
+            mixed::player::<Poll>,
+        ]));
+    }
 }
 
 #[test]
 fn listeners_of_all_doors_hear_one_order() {
-    run(mixed::listeners_of_all_doors_hear_one_order(SPEAKERS));
+    run(mixed::listeners_of_all_doors_hear_one_order(&speakers()));
 }
 
 doors! {
@@ -152,4 +201,10 @@ doors! {
     socketio_websocket: socketio::SocketIo<socketio::BySocket>,
     socketio_upgrade: socketio::SocketIo<socketio::ByUpgrade>,
     socketio_polling: socketio::SocketIo<socketio::ByPolling>,
+    npm_polling: bridge::Bridge<bridge::NpmPolling>,
+    npm_websocket: bridge::Bridge<bridge::NpmWebsocket>,
+    npm_upgrade: bridge::Bridge<bridge::NpmUpgrade>,
+    python_polling: bridge::Bridge<bridge::PythonPolling>,
+    python_websocket: bridge::Bridge<bridge::PythonWebsocket>,
+    python_upgrade: bridge::Bridge<bridge::PythonUpgrade>,
 }

@@ -16,6 +16,7 @@
 mod client;
 mod frame;
 mod http;
+mod package;
 mod server;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ use std::time::Duration;
 pub use client::{Client, KEY, handshake};
 pub use frame::{Frame, Opcode};
 pub use http::{Response, request};
+pub use package::{has_npm_package, python, root};
 pub use server::Server;
 
 /// How long a test waits for what must come. Far more than it takes: the

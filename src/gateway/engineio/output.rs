@@ -7,6 +7,10 @@ use crate::gateway::dialect::Reader;
 use crate::gateway::door::DoorKind;
 use crate::gateway::frame::Frame;
 
+/// How many packets one answer to a poll has. python-engineio closes the
+/// connection at the seventeenth; the rest goes with the next answer.
+const POLLED_PACKETS_MAX: usize = 16;
+
 impl Gateway {
     /// Writes what an Engine.IO line has.
     pub(in crate::gateway) fn flush_engine(&mut self, slot: u32) {
@@ -36,10 +40,23 @@ impl Gateway {
         };
         let mut payload = String::new();
         if let Some(line) = self.connections.at_mut(slot) {
-            let frames = line.take_direct();
+            let mut frames = line.take_direct();
             let reader = Reader::of(&self.context.dialects, line, None);
-            for frame in &frames {
-                written::append_frames(frame.bytes(&reader), &mut payload);
+            let mut room = match is_closing {
+                // There is no next answer.
+                true => usize::MAX,
+                false => POLLED_PACKETS_MAX,
+            };
+            while room > 0
+                && let Some(frame) = frames.pop_front()
+            {
+                let left = written::append_frames(frame.bytes(&reader), &mut room, &mut payload);
+                if !left.is_empty() {
+                    line.push(Frame::raw(left));
+                }
+            }
+            for frame in frames {
+                line.push(frame);
             }
         }
         self.tally.sent_bytes += payload.len() as u64;

@@ -20,9 +20,9 @@ use crate::reason::CloseReason;
 use crate::wire::engineio::{Packet, PayloadLimits, RequestError, Transport, decode_payload};
 
 /// How often a request follows a session that is on its way to another worker.
-const FOLLOWED_MAX: u8 = 50;
+pub(super) const FOLLOWED_MAX: u8 = 50;
 /// How long it waits between two looks.
-const FOLLOW_AFTER: Duration = Duration::from_millis(2);
+pub(super) const FOLLOW_AFTER: Duration = Duration::from_millis(2);
 
 /// Asks for a new session. It counts in the census already.
 #[derive(Debug, Message)]

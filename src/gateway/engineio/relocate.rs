@@ -81,7 +81,18 @@ pub struct Relocate {
     unwritten: Vec<u8>,
     held: Option<Box<[u8]>>,
     engine: Box<EngineLine>,
+    probe: Option<Probe>,
     task: Task,
+}
+
+/// A WebSocket that a session may move to, on its way with it. Its client may
+/// have been told already that it can move, and be about to.
+#[derive(Debug)]
+struct Probe {
+    stream: TcpStream,
+    decoder: Decoder,
+    unwritten: Vec<u8>,
+    held: Option<Box<[u8]>>,
 }
 
 impl Handler<Relocate> for Gateway {
@@ -96,6 +107,7 @@ impl Handler<Relocate> for Gateway {
             unwritten,
             held,
             engine,
+            probe,
             task,
         } = relocate;
         let mut line = Connection::new(stream, address, Phase::Carrier);
@@ -110,8 +122,12 @@ impl Handler<Relocate> for Gateway {
         };
         line.door = Some(Box::new(DoorLine::new(id, DoorKind::Engine(engine))));
         let Some(slot) = self.take_in(line) else {
+            if probe.is_some() {
+                self.context.census.leave(address);
+            }
             return;
         };
+        let probe = probe.and_then(|probe| self.take_in_probe(slot, probe, address));
         self.arm(slot, at_ms.max(clock::now_ms()));
         self.await_connect(slot, self.settings().socketio.connect_timeout_ms);
         if self.is_draining {
@@ -145,6 +161,9 @@ impl Handler<Relocate> for Gateway {
         if !is_paused {
             self.go_on(slot);
         }
+        if let Some(probe) = probe.filter(|probe| self.connections.holds(*probe)) {
+            self.go_on_probe(probe.slot);
+        }
     }
 }
 
@@ -169,6 +188,38 @@ impl Gateway {
         }
     }
 
+    /// Takes the WebSocket that a session may move to out of this worker.
+    fn take_out_probe(&mut self, probe: Key) -> Option<Probe> {
+        self.live(probe).filter(|line| !line.is_closing())?;
+        let stream = self.drop_stream(probe.slot)?;
+        // Not released: it counts in the census all the way.
+        let mut line = self.connections.remove(probe.slot)?;
+        self.context.metrics.connections.dec();
+        self.context.metrics.lines(line.door_name()).dec();
+        if let Some(door) = &line.door {
+            self.context.peers.remove_line(door.id, self.worker, probe);
+        }
+        let reader = Reader::of(&self.context.dialects, &line, None);
+        Some(Probe {
+            stream,
+            unwritten: line.take_bytes(&reader),
+            decoder: std::mem::replace(&mut line.decoder, Decoder::new(Role::Server)),
+            held: line.held.take(),
+        })
+    }
+
+    /// Takes it in on the worker where the session, which is in this slot, is
+    /// now.
+    fn take_in_probe(&mut self, slot: u32, probe: Probe, address: IpAddr) -> Option<Key> {
+        let mut line = Connection::new(Some(probe.stream), address, Phase::Carrier);
+        line.decoder = probe.decoder;
+        line.held = probe.held;
+        if !probe.unwritten.is_empty() {
+            line.push(Frame::raw(&probe.unwritten));
+        }
+        self.await_upgrade(slot, line)
+    }
+
     /// Sends an Engine.IO session to another worker.
     fn relocate(&mut self, engine: Key, worker: u16, mut task: Task) {
         if !self.connections.holds(engine) {
@@ -191,13 +242,10 @@ impl Gateway {
             self.part(child);
             self.release(child);
         }
-        if let Some(probe) = self.engine(slot).and_then(|engine| engine.probe) {
-            // It would not find the session any more; its client polls on.
-            self.close(probe.slot, CloseReason::ProtocolError);
-            if let Some(engine) = self.engine(slot) {
-                engine.probe = None;
-                engine.is_probed = false;
-            }
+        let probe = self.engine(slot).and_then(|engine| engine.probe.take());
+        let probe = probe.and_then(|probe| self.take_out_probe(probe));
+        if let Some(engine) = self.engine(slot) {
+            engine.is_probed &= probe.is_some();
         }
         let stream = self.drop_stream(slot);
         // Not released: who asks for it meanwhile is sent on.
@@ -222,6 +270,7 @@ impl Gateway {
             unwritten,
             held: line.held.take(),
             engine,
+            probe,
             task,
         };
         if let Some(gateway) = self.context.peers.gateway(worker) {

@@ -7,6 +7,9 @@
 //!   | 5 ----------->   |  socket -------> |   what waits goes out here
 //! ```
 
+use actix::{AsyncContext, Context, Handler, Message};
+
+use super::polling::{FOLLOW_AFTER, FOLLOWED_MAX};
 use super::relocate::Errand;
 use super::written;
 use crate::clock;
@@ -24,9 +27,58 @@ use crate::wire::engineio::{Packet, Transport};
 use crate::wire::websocket::{Decoder, Role};
 use mio::net::TcpStream;
 
+/// A WebSocket that looks for the session that may move to it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Follow {
+    adopt: Adopt,
+    id: SessionId,
+    /// How often it followed the session to another worker.
+    followed: u8,
+}
+
+impl Follow {
+    /// For the session of this name.
+    #[must_use]
+    pub fn new(adopt: Adopt, id: SessionId) -> Self {
+        Self {
+            adopt,
+            id,
+            followed: 0,
+        }
+    }
+}
+
+impl Handler<Follow> for Gateway {
+    type Result = ();
+
+    fn handle(&mut self, follow: Follow, ctx: &mut Context<Self>) {
+        self.follow(follow, ctx);
+    }
+}
+
 impl Gateway {
-    /// Takes over a WebSocket that a session may move to.
-    pub(in crate::gateway) fn adopt_probe(&mut self, adopt: Adopt, id: SessionId) {
+    /// Takes a WebSocket over where its session is, which may be on its way.
+    pub(in crate::gateway) fn follow(&mut self, mut follow: Follow, ctx: &mut Context<Self>) {
+        follow.followed += 1;
+        match self.context.peers.line(follow.id) {
+            Some(Place::Line { worker, key }) if follow.followed <= FOLLOWED_MAX => {
+                if worker != self.worker {
+                    if let Some(gateway) = self.context.peers.gateway(worker) {
+                        gateway.do_send(follow);
+                    }
+                } else if self.connections.holds(key) {
+                    self.adopt_probe(follow.adopt, follow.id);
+                } else {
+                    ctx.notify_later(follow, FOLLOW_AFTER);
+                }
+            }
+            _ => self.adopt_probe(follow.adopt, follow.id),
+        }
+    }
+
+    /// Takes over a WebSocket that a session of this worker may move to.
+    fn adopt_probe(&mut self, adopt: Adopt, id: SessionId) {
         let engine = match self.context.peers.line(id) {
             Some(Place::Line { worker, key }) if worker == self.worker => Some(key),
             _ => None,
@@ -41,23 +93,42 @@ impl Gateway {
                 engine.transport == Transport::Polling && engine.probe.is_none()
             })
         });
-        let name = SessionId::random();
-        if let (Some(engine), Some(name)) = (engine, name) {
-            line.door = Some(Box::new(DoorLine::new(name, DoorKind::Probe(engine))));
-        }
-        let Some(slot) = self.take_in(line) else {
+        let Some(engine) = engine else {
+            if let Some(slot) = self.take_in(line) {
+                self.close(slot, CloseReason::ProtocolError);
+            }
             return;
         };
-        let (Some(engine), Some(key)) = (engine, self.connections.key(slot)) else {
-            return self.close(slot, CloseReason::ProtocolError);
+        if let Some(probe) = self.await_upgrade(engine.slot, line) {
+            let mut input = adopt.input;
+            self.feed(probe.slot, &mut input);
+            self.mark_unread(probe.slot);
+        }
+    }
+
+    /// Takes in a WebSocket that the session in this slot may move to.
+    pub(super) fn await_upgrade(&mut self, slot: u32, mut line: Connection) -> Option<Key> {
+        let (Some(engine), Some(name)) = (self.connections.key(slot), SessionId::random()) else {
+            self.context.census.leave(line.address);
+            return None;
         };
-        if let Some(engine) = self.engine(engine.slot) {
-            engine.probe = Some(key);
+        line.door = Some(Box::new(DoorLine::new(name, DoorKind::Probe(engine))));
+        let probe = self.take_in(line)?;
+        let probe = self.connections.key(probe)?;
+        if let Some(engine) = self.engine(slot) {
+            engine.probe = Some(probe);
         }
         let at_ms = clock::now_ms() + self.settings().session.identify_timeout_ms;
-        self.wheel.set(at_ms, Timer::Linger(key));
-        let mut input = adopt.input;
-        self.feed(slot, &mut input);
+        self.wheel.set(at_ms, Timer::Linger(probe));
+        Some(probe)
+    }
+
+    /// Takes what a WebSocket brought before its session had moved here.
+    pub(super) fn go_on_probe(&mut self, slot: u32) {
+        let line = self.connections.at_mut(slot);
+        if let Some(mut held) = line.and_then(|line| line.held.take()) {
+            self.feed(slot, &mut held);
+        }
         self.mark_unread(slot);
     }
 

@@ -77,16 +77,22 @@ fn is_call(text: &str) -> bool {
     text.starts_with(r#"{"command":"call""#)
 }
 
-/// Appends whole frames to a payload; what is no packet is left out.
-pub fn append_frames(mut frames: &[u8], payload: &mut String) {
-    while let Some((opcode, body, rest)) = first(frames) {
+/// Appends whole frames to a payload, as long as there is `room` for packets, and
+/// returns the frames that are left. What is no packet is left out.
+#[must_use]
+pub fn append_frames<'f>(mut frames: &'f [u8], room: &mut usize, payload: &mut String) -> &'f [u8] {
+    while *room > 0
+        && let Some((opcode, body, rest)) = first(frames)
+    {
         match opcode {
             1 => append_encoded(payload, std::str::from_utf8(body).unwrap_or_default()),
             2 => append_binary(payload, body),
-            _ => {}
+            _ => *room += 1,
         }
+        *room -= 1;
         frames = rest;
     }
+    frames
 }
 
 /// The first of our own frames, which are whole and without a mask.
@@ -116,6 +122,13 @@ mod tests {
     use crate::gateway::dialect::Dialect;
     use crate::gateway::dialect::Dialects;
 
+    fn payload_of(frames: &[u8]) -> String {
+        let mut payload = String::new();
+        let left = append_frames(frames, &mut 16, &mut payload);
+        assert!(left.is_empty(), "{left:?}");
+        payload
+    }
+
     fn written(text: &str, mark: u32, has_offsets: bool) -> String {
         let dialects = Dialects {
             formats: Vec::new(),
@@ -130,9 +143,7 @@ mod tests {
             mark,
         };
         let frame = Frame::build(|out| out.extend_from_slice(text.as_bytes()));
-        let mut payload = String::new();
-        append_frames(frame.bytes(&reader), &mut payload);
-        payload
+        payload_of(frame.bytes(&reader))
     }
 
     #[test]
@@ -165,10 +176,20 @@ mod tests {
         frames.extend(text_frame(long.as_bytes()));
         frames.extend(text_frame(&long.as_bytes()[..300]));
         frames.extend(Frame::close(crate::reason::CloseReason::Bye).raw_bytes());
-        let mut payload = String::new();
-        append_frames(&frames, &mut payload);
+        let payload = payload_of(&frames);
         let packets: Vec<&str> = payload.split('\x1e').collect();
         assert_eq!(packets, ["2", "bAQIDBA==", &long, &long[..300]]);
-        append_frames(&frames[..3], &mut String::new());
+        // What is not whole is left.
+        let cut = append_frames(&frames[..4], &mut 16, &mut String::new());
+        assert_eq!(cut, &frames[3..4]);
+    }
+
+    #[test]
+    fn what_has_no_room_in_a_payload_is_left() {
+        let frames = [text_frame(b"2"), binary_frame(b"b"), text_frame(b"6")].concat();
+        let (mut payload, mut room) = (String::new(), 2);
+        let left = append_frames(&frames, &mut room, &mut payload);
+        assert_eq!((payload.as_str(), room), ("2\x1ebYg==", 0));
+        assert_eq!(left, text_frame(b"6"));
     }
 }

@@ -4,6 +4,7 @@
 //! A client of a door does nothing but translate. Who counts messages, waits
 //! and compares is [`Client`](crate::client::Client), the same for all doors.
 
+pub mod bridge;
 pub mod format;
 pub mod http;
 pub mod msgpack;
@@ -104,6 +105,12 @@ pub trait Door: Sized {
 
     fn supports(feature: Feature) -> bool;
 
+    /// Whether its client can be had on this machine; says so aloud where it
+    /// cannot, and its stories are skipped.
+    fn is_there() -> bool {
+        true
+    }
+
     /// A line that the server has greeted. Nobody is identified on it.
     async fn open(address: SocketAddr) -> Self;
 
@@ -117,6 +124,12 @@ pub trait Door: Sized {
 
     /// Waits for what comes next, for ever if need be.
     async fn next(&mut self) -> Event;
+
+    /// Stops reading, for clients that read by themselves.
+    fn pause(&mut self) {}
+
+    /// Reads on.
+    fn go_on(&mut self) {}
 
     /// The id of the datagram that came last.
     fn last(&self) -> Option<String> {

@@ -30,6 +30,7 @@ pub async fn who_stops_reading_is_closed_and_comes_back_without_a_hole<D: Door>(
     reader.join("busy").await;
     let mut slow = Client::<D>::user(&server, "2:1").await;
     slow.join("busy").await;
+    slow.door.pause();
     let before = server.resident_bytes();
     let mut count = 0;
     while server.metric(CLOSED) < 1.0 {
@@ -46,6 +47,7 @@ pub async fn who_stops_reading_is_closed_and_comes_back_without_a_hole<D: Door>(
     }
     let grown = server.resident_bytes().saturating_sub(before);
     assert!(grown < 48 * MIB, "{} MiB", grown / MIB);
+    slow.door.go_on();
     // It reads on, finds what had been sent, and then why there is no more.
     let mut next = 0;
     loop {
