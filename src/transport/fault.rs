@@ -55,13 +55,14 @@ pub fn body(error: &ErrorBody) -> serde_json::Value {
 #[must_use]
 pub fn answer(error: &ErrorBody, headers: &str) -> Vec<u8> {
     let body = body(error).to_string();
-    let challenge = match error.code {
+    let advice = match error.code {
         ErrorCode::Unauthorized => format!("WWW-Authenticate: {CHALLENGE}\r\n"),
+        ErrorCode::Unavailable | ErrorCode::TooMany => "Retry-After: 5\r\n".to_owned(),
         _ => String::new(),
     };
     format!(
         "HTTP/1.1 {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-         Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{challenge}{headers}\
+         Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{advice}{headers}\
          Connection: close\r\n\r\n{body}",
         status(error.code),
         body.len()

@@ -34,8 +34,16 @@ async def serve(line):
 
     client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
     refusals = []
+
+    def refuse(told=None):
+        # Said as soon as it is known: connect() ends the connection before it
+        # raises, and may wait for the server's next ping with that.
+        refusals.append(told)
+        data = told.get("data") if isinstance(told, dict) else None
+        say(refused=data or {"message": f"{told}"})
+
     client.on("*", lambda command, data=None: say(command=command, data=data))
-    client.on("connect_error", refusals.append)
+    client.on("connect_error", refuse)
     client.on("disconnect", lambda reason: say(closed=reason))
     say(pid=os.getpid())
     try:
@@ -63,9 +71,8 @@ async def connect(client, told, refusals, say):
         )
         say(open=client.transport())
     except socketio.exceptions.ConnectionError as error:
-        told = refusals[0] if refusals else {}
-        data = told.get("data") if isinstance(told, dict) else None
-        say(refused=data or {"message": f"{error}: {told}"})
+        if not refusals:
+            say(refused={"message": f"{error}"})
 
 
 async def emit(client, told, say):
