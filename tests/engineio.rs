@@ -16,7 +16,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use engine::{Polling, packets, send, websocket};
-use support::{DEADLINE, Frame, Opcode, Server, handshake, request};
+use support::{Frame, Opcode, Server, handshake, request};
 
 const ECHO: &str = "/engine.io/";
 
@@ -397,5 +397,4 @@ fn a_stopping_server_ends_what_waits() {
     assert_eq!(packets(&waiting.join().unwrap()), ["1"]);
     assert_eq!(client.close_code(), 1001);
     assert!(server.wait().success());
-    let _ = DEADLINE;
 }
