@@ -6,8 +6,6 @@ pub mod app;
 
 pub mod command;
 
-pub mod bench;
-
 pub mod config;
 
 pub mod transport;
@@ -24,13 +22,5 @@ pub mod cluster;
 
 pub mod store;
 
-pub mod session;
-
-pub mod model;
-
-pub mod wire;
-
 pub mod clock;
-pub mod id;
 pub mod metric;
-pub mod reason;

@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::reason::{CloseReason, ErrorCode};
+use turntable_core::reason::{CloseReason, ErrorCode};
 
 /// A label with one name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -13,8 +13,8 @@ use std::fs;
 use std::path::Path;
 
 use turntable::metric::{Label, Metrics};
-use turntable::reason::{CloseReason, ErrorCode};
-use turntable::wire::packet::ClientPacket;
+use turntable_core::packet::ClientPacket;
+use turntable_core::reason::{CloseReason, ErrorCode};
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -214,7 +214,7 @@ fn every_promise_names_tests_that_are_there() {
     let named = tests_named(&page);
     assert!(named.len() > 40, "{named:?}");
     for (file, name) in named {
-        let folder = if file.starts_with("src/") {
+        let folder = if file.starts_with("src/") || file.starts_with("crates/") {
             ""
         } else {
             "tests/"

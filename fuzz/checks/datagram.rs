@@ -2,12 +2,12 @@
 //! without a panic, and what is kept can be written down again as one line.
 
 use serde_json::value::RawValue;
-use turntable::id::MessageId;
-use turntable::reason::ErrorCode;
-use turntable::wire::datagram::{
+use turntable_core::id::MessageId;
+use turntable_core::reason::ErrorCode;
+use turntable_wire::datagram::{
     Batch, BatchLimits, Datagram, Receiver, Sent, SentError, SentTo, decode, is_personal, own_id,
 };
-use turntable::wire::json_v1::DecodeLimits;
+use turntable_wire::json_v1::DecodeLimits;
 
 const LIMITS: BatchLimits = BatchLimits {
     batch_max: 8,

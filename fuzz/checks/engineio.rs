@@ -2,7 +2,7 @@
 //! Engine.IO codec does not panic, and what it reads it writes so that it is
 //! read as the same again.
 
-use turntable::wire::engineio::{
+use turntable_wire::engineio::{
     Packet, PayloadLimits, Request, RequestError, append, decode_payload,
 };
 

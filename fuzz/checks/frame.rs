@@ -9,7 +9,7 @@
 
 use std::ops::ControlFlow;
 
-use turntable::wire::websocket::{
+use turntable_wire::websocket::{
     DecodeLimits, Decoder, FrameError, Message, Opcode, Role, close_frame, header, masked_frame,
 };
 

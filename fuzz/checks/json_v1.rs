@@ -2,13 +2,13 @@
 //! not JSON and nothing else as such, and what it keeps can be written again.
 
 use serde_json::value::RawValue;
-use turntable::id::MessageId;
-use turntable::reason::ErrorCode;
-use turntable::wire::json_v1::{DecodeLimits, decode, encode};
-use turntable::wire::packet::{
+use turntable_core::id::MessageId;
+use turntable_core::packet::{
     ChannelMessage, ClientMessage, ClientPacket, ErrorBody, Presence, ReplyData, RequestId,
     ServerPacket,
 };
+use turntable_core::reason::ErrorCode;
+use turntable_wire::json_v1::{DecodeLimits, decode, encode};
 
 const LIMITS: DecodeLimits = DecodeLimits { depth_max: 16 };
 
@@ -64,7 +64,7 @@ fn answer(packet: ClientPacket) -> ServerPacket {
                 channel,
                 id: MessageId::nil(),
                 offset: u64::MAX,
-                from: turntable::id::UserId::parse("1:\"").expect("a user id"),
+                from: turntable_core::id::UserId::parse("1:\"").expect("a user id"),
                 time_ms: 0,
                 data,
             }))

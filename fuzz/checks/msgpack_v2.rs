@@ -2,12 +2,12 @@
 //! panic, keep to their limits, and what crosses comes back as it was.
 
 use serde_json::value::RawValue;
-use turntable::reason::ErrorCode;
-use turntable::wire::json_v1;
-use turntable::wire::msgpack_v2::{
+use turntable_core::packet::{ClientMessage, ClientPacket};
+use turntable_core::reason::ErrorCode;
+use turntable_wire::json_v1;
+use turntable_wire::msgpack_v2::{
     DecodeLimits, TranscodeLimits, decode, decode_server, encode, encode_client, from_json, to_json,
 };
-use turntable::wire::packet::{ClientMessage, ClientPacket};
 
 const DEPTH_MAX: usize = 16;
 

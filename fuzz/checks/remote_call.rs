@@ -4,10 +4,10 @@
 //! message of the server is written as an entry or not at all.
 
 use serde_json::value::RawValue;
-use turntable::reason::ErrorCode;
-use turntable::wire::json_v1::encode;
-use turntable::wire::packet::{ClientPacket, ErrorBody, ReplyData, RequestId, ServerPacket};
-use turntable::wire::remote_call::{Entry, Limits, decode, entry};
+use turntable_core::packet::{ClientPacket, ErrorBody, ReplyData, RequestId, ServerPacket};
+use turntable_core::reason::ErrorCode;
+use turntable_wire::json_v1::encode;
+use turntable_wire::remote_call::{Entry, Limits, decode, entry};
 
 const LIMITS: Limits = Limits {
     depth_max: 16,

@@ -6,8 +6,8 @@
 //! others are attachments.
 
 use serde_json::value::RawValue;
-use turntable::wire::json_v1::DecodeLimits;
-use turntable::wire::socketio::{
+use turntable_wire::json_v1::DecodeLimits;
+use turntable_wire::socketio::{
     Assembler, Auth, Encoded, Event, Limits, Packet, PacketKind, ack_list, answer, command,
     connect_refused, encode, event_list,
 };

@@ -6,9 +6,9 @@
 //! keepalive and footer; what is left is a payload.
 
 use serde_json::value::RawValue;
-use turntable::id::MessageId;
-use turntable::wire::datagram::{Datagram, Receiver};
-use turntable::wire::tunnel_format::{
+use turntable_core::id::MessageId;
+use turntable_wire::datagram::{Datagram, Receiver};
+use turntable_wire::tunnel_format::{
     Encoding, Format, FormatSettings, Opening, Template, built_in, is_callback,
 };
 

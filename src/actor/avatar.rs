@@ -13,11 +13,11 @@ use crate::actor::Shared;
 use crate::actor::directory::{Stop, Unused};
 use crate::clock;
 use crate::cluster::bus::Delivery;
-use crate::id::{ChannelId, UserId};
-use crate::model::avatar::{AttributeChanges, Avatar as Model, KeptInvite};
-use crate::model::session_ref::SessionRef;
-use crate::wire::packet::{ErrorBody, ReplyData, RequestId, ServerPacket, Status};
-use crate::wire::payload::Payload;
+use turntable_core::id::{ChannelId, UserId};
+use turntable_core::model::avatar::{AttributeChanges, Avatar as Model, KeptInvite};
+use turntable_core::model::session_ref::SessionRef;
+use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket, Status};
+use turntable_core::payload::Payload;
 
 /// What an avatar is asked.
 #[derive(Debug, Message)]

@@ -14,11 +14,11 @@ use crate::actor::directory::{Stop, Unused};
 use crate::actor::prefixes::Workers;
 use crate::clock;
 use crate::cluster::bus::{Delivery, Topic};
-use crate::id::{ChannelId, UserId};
-use crate::model::channel::Channel as Model;
-use crate::model::session_ref::SessionRef;
-use crate::wire::packet::{Position, RequestId};
-use crate::wire::payload::Payload;
+use turntable_core::id::{ChannelId, UserId};
+use turntable_core::model::channel::Channel as Model;
+use turntable_core::model::session_ref::SessionRef;
+use turntable_core::packet::{Position, RequestId};
+use turntable_core::payload::Payload;
 
 /// What a channel is asked.
 #[derive(Debug, Message)]

@@ -21,9 +21,9 @@ use crate::actor::channel::{Channel, ChannelCall};
 use crate::actor::room::{Room, RoomCall};
 use crate::actor::{Shared, no_room};
 use crate::cluster::bus::Delivery;
-use crate::id::{ChannelId, UserId, shard};
 use crate::store::last_seen::LastSeen;
-use crate::wire::packet::{LookupEntry, Presence};
+use turntable_core::id::{ChannelId, UserId, shard};
+use turntable_core::packet::{LookupEntry, Presence};
 
 /// A call to the actor of an id.
 #[derive(Debug, Message)]

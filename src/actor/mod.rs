@@ -18,14 +18,14 @@ use std::sync::Arc;
 use ulid::Generator;
 
 use crate::cluster::bus::{Delivery, Outlets};
-use crate::id::MessageId;
 use crate::metric::Metrics;
-use crate::model::game::Games;
-use crate::model::room::RoomSettings;
-use crate::model::session_ref::SessionRef;
-use crate::model::settings::{ChannelSettings, PresenceSettings};
-use crate::reason::ErrorCode;
-use crate::wire::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
+use turntable_core::id::MessageId;
+use turntable_core::model::game::Games;
+use turntable_core::model::room::RoomSettings;
+use turntable_core::model::session_ref::SessionRef;
+use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
+use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
+use turntable_core::reason::ErrorCode;
 
 use directory::Directories;
 use prefixes::Prefixes;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
-use crate::id::ChannelId;
+use turntable_core::id::ChannelId;
 
 /// Workers by path.
 #[derive(Debug, Default)]

@@ -14,11 +14,11 @@ use crate::actor::directory::{Stop, Unused};
 use crate::actor::{Shared, no_room};
 use crate::clock;
 use crate::cluster::bus::{Delivery, Topic};
-use crate::id::{ChannelId, UserId};
-use crate::model::audience::Audience;
-use crate::model::room::{Effect, Room as Model};
-use crate::model::session_ref::SessionRef;
-use crate::wire::packet::{Action, ErrorBody, JoinGame, ReplyData, RequestId, ServerPacket};
+use turntable_core::id::{ChannelId, UserId};
+use turntable_core::model::audience::Audience;
+use turntable_core::model::room::{Effect, Room as Model};
+use turntable_core::model::session_ref::SessionRef;
+use turntable_core::packet::{Action, ErrorBody, JoinGame, ReplyData, RequestId, ServerPacket};
 
 /// What a room is asked.
 #[derive(Debug, Message)]

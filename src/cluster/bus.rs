@@ -9,10 +9,10 @@ use std::sync::{Arc, OnceLock};
 
 use actix::{Message, Recipient};
 
-use crate::id::{ChannelId, UserId};
-use crate::model::session_ref::SessionRef;
-use crate::wire::packet::{ErrorBody, LookupEntry, Presence, RequestId, ServerPacket};
-use crate::wire::payload::Payload;
+use turntable_core::id::{ChannelId, UserId};
+use turntable_core::model::session_ref::SessionRef;
+use turntable_core::packet::{ErrorBody, LookupEntry, Presence, RequestId, ServerPacket};
+use turntable_core::payload::Payload;
 
 /// The name under which an actor publishes and gateways fan out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

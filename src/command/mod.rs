@@ -13,8 +13,8 @@ use std::io::Write;
 
 use clap::{Parser, Subcommand};
 
-use crate::bench::{self, BenchArgs};
 use crate::config::Config;
+use turntable_bench::BenchArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,7 +71,7 @@ impl Cli {
             Some(Command::Check(args)) => args.run(),
             Some(Command::Config(args)) => args.run(),
             Some(Command::Shard(args)) => args.run(),
-            Some(Command::Bench(args)) => Ok(bench::run(&args)?),
+            Some(Command::Bench(args)) => Ok(turntable_bench::run(&args)?),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::id::shard;
+use turntable_core::id::shard;
 
 #[derive(Debug, Args)]
 pub(super) struct ShardArgs {

@@ -8,12 +8,12 @@ use toml::{Table, Value};
 use super::Config;
 use crate::gateway::engineio::NAMESPACE_BYTES_MAX;
 use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
-use crate::id::is_realm;
-use crate::model::game::GameSettings;
-use crate::model::room::RoomSettings;
-use crate::model::settings::{ChannelSettings, PresenceSettings};
-use crate::session::settings::{BucketSettings, SessionSettings};
 use crate::transport::settings::ServerSettings;
+use turntable_core::id::is_realm;
+use turntable_core::model::game::GameSettings;
+use turntable_core::model::room::RoomSettings;
+use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
+use turntable_core::session::settings::{BucketSettings, SessionSettings};
 
 /// Least and greatest value of the number at `path`; `None` where no number
 /// stands there.

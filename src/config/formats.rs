@@ -5,7 +5,7 @@ use super::Config;
 use super::check::Conflict;
 use super::problem::{ConfigError, Problem};
 use crate::gateway::settings::TunnelSettings;
-use crate::wire::tunnel_format::{Format, built_in};
+use turntable_wire::tunnel_format::{Format, built_in};
 
 /// As many formats as lines can tell apart.
 const FORMATS_MAX: usize = 64;

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::Config;
 use super::check::Conflict;
 use super::problem::{ConfigError, Problem};
-use crate::model::game::{Game, GameSettings, Games};
+use turntable_core::model::game::{Game, GameSettings, Games};
 
 /// The longest name of a game, in bytes.
 pub const NAME_BYTES_MAX: usize = 64;

@@ -19,12 +19,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
 use crate::management::settings::ManagementSettings;
-use crate::model::game::GameSettings;
-use crate::model::room::RoomSettings;
-use crate::model::settings::{ChannelSettings, PresenceSettings};
 use crate::portal::settings::PortalSettings;
-use crate::session::settings::{LimitSettings, SessionSettings};
 use crate::transport::settings::{DoorSettings, ServerSettings};
+use turntable_core::model::game::GameSettings;
+use turntable_core::model::room::RoomSettings;
+use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
+use turntable_core::session::settings::{LimitSettings, SessionSettings};
 
 /// A whole configuration. Its default is what a server without a file runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -16,11 +16,11 @@ use crate::gateway::engineio::upgrade::Follow;
 use crate::gateway::frame::Frame;
 use crate::gateway::lifecycle::Since;
 use crate::gateway::{Gateway, Timer};
-use crate::id::SessionId;
-use crate::reason::CloseReason;
-use crate::session::greeting::Greeting;
-use crate::wire::packet::{RequestId, ServerPacket};
-use crate::wire::websocket::Decoder;
+use turntable_core::id::SessionId;
+use turntable_core::packet::{RequestId, ServerPacket};
+use turntable_core::reason::CloseReason;
+use turntable_core::session::greeting::Greeting;
+use turntable_wire::websocket::Decoder;
 
 /// How long a closed connection waits for the other end, in ms.
 const LINGER_MS: u64 = 3_000;

@@ -5,7 +5,7 @@
 //! what a user costs. Here a message is the users it named, by their number in
 //! the worker's table, and the state it told: four bytes for each.
 
-use crate::wire::packet::Presence;
+use turntable_core::packet::Presence;
 
 /// A user's number and the state that was told of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

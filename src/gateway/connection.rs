@@ -18,9 +18,9 @@ use smallvec::SmallVec;
 use crate::gateway::dialect::{Dialect, Reader};
 use crate::gateway::door::DoorLine;
 use crate::gateway::frame::Frame;
-use crate::session::greeting::Greeting;
-use crate::session::outbox::{Outbox, OutboxFrame};
-use crate::wire::websocket::{Decoder, Role};
+use turntable_core::session::greeting::Greeting;
+use turntable_core::session::outbox::{Outbox, OutboxFrame};
+use turntable_wire::websocket::{Decoder, Role};
 
 /// How many frames go into one write.
 const SLICES_MAX: usize = 64;

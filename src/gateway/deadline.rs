@@ -6,7 +6,7 @@ use crate::clock;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::slots::Key;
 use crate::gateway::{Gateway, Timer};
-use crate::reason::CloseReason;
+use turntable_core::reason::CloseReason;
 
 impl Gateway {
     /// A timer came due.

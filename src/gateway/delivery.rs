@@ -11,9 +11,11 @@ use crate::gateway::dialect::Reader;
 use crate::gateway::door::DoorKind;
 use crate::gateway::frame::Frame;
 use crate::gateway::{Gateway, Held};
-use crate::id::UserId;
-use crate::reason::CloseReason;
-use crate::wire::packet::{ErrorBody, LookupEntry, Presence, ReplyData, RequestId, ServerPacket};
+use turntable_core::id::UserId;
+use turntable_core::packet::{
+    ErrorBody, LookupEntry, Presence, ReplyData, RequestId, ServerPacket,
+};
+use turntable_core::reason::CloseReason;
 
 /// How often an operator's gauges are brought up to date, in ms.
 const SURVEY_MS: u64 = 5_000;

@@ -8,12 +8,12 @@ use crate::gateway::connection::Connection;
 use crate::gateway::door::DoorKind;
 use crate::gateway::engineio::written;
 use crate::gateway::frame::Message;
-use crate::id::{SessionId, UserId};
-use crate::wire::datagram::{self, Datagram};
-use crate::wire::msgpack_v2;
-use crate::wire::remote_call;
-use crate::wire::tunnel_format::{Format, Opening};
-use crate::wire::websocket::FrameBuilder;
+use turntable_core::id::{SessionId, UserId};
+use turntable_wire::datagram::{self, Datagram};
+use turntable_wire::msgpack_v2;
+use turntable_wire::remote_call;
+use turntable_wire::tunnel_format::{Format, Opening};
+use turntable_wire::websocket::FrameBuilder;
 
 /// What a line's messages look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -5,14 +5,14 @@ use crate::actor::channel::ChannelCall;
 use crate::actor::room::RoomCall;
 use crate::clock;
 use crate::gateway::{Gateway, Lookup};
-use crate::id::UserId;
-use crate::model::session_ref::SessionRef;
-use crate::reason::ErrorCode;
-use crate::session::clock::ROUND_TRIP_MAX_MS;
-use crate::wire::packet::{
+use turntable_core::id::UserId;
+use turntable_core::model::session_ref::SessionRef;
+use turntable_core::packet::{
     ClientMessage, ClientPacket, ErrorBody, ReplyData, RequestId, ServerPacket,
 };
-use crate::wire::payload::Payload;
+use turntable_core::payload::Payload;
+use turntable_core::reason::ErrorCode;
+use turntable_core::session::clock::ROUND_TRIP_MAX_MS;
 
 impl Gateway {
     /// A command of a session: checked, and passed to its owner.

@@ -10,9 +10,9 @@ use crate::gateway::engineio::namespace::NamespaceLine;
 use crate::gateway::poll::{Answered, PollLine};
 use crate::gateway::slots::Key;
 use crate::gateway::tunnel::TunnelLine;
-use crate::id::{MessageId, SessionId};
-use crate::wire::json_v1::DecodeError;
-use crate::wire::packet::ClientMessage;
+use turntable_core::id::{MessageId, SessionId};
+use turntable_core::packet::ClientMessage;
+use turntable_wire::json_v1::DecodeError;
 
 /// A command as a door hands it over.
 pub type Command = Result<ClientMessage, DecodeError>;

@@ -12,13 +12,13 @@ use ulid::Generator;
 
 use crate::gateway::change_log::{ChangeLog, Told};
 use crate::gateway::dialect::{Dialect, Reader};
-use crate::id::MessageId;
-use crate::reason::CloseReason;
-use crate::session::outbox::OutboxFrame;
-use crate::wire::datagram;
-use crate::wire::json_v1;
-use crate::wire::packet::{RequestId, ServerPacket};
-use crate::wire::websocket::{FrameBuilder, close_frame, ping_frame, pong_frame};
+use turntable_core::id::MessageId;
+use turntable_core::packet::{RequestId, ServerPacket};
+use turntable_core::reason::CloseReason;
+use turntable_core::session::outbox::OutboxFrame;
+use turntable_wire::datagram;
+use turntable_wire::json_v1;
+use turntable_wire::websocket::{FrameBuilder, close_frame, ping_frame, pong_frame};
 
 thread_local! {
     /// Where frames of this worker are written before their length is known.

@@ -14,13 +14,13 @@ use crate::gateway::dialect::Dialect;
 use crate::gateway::door::Command;
 use crate::gateway::frame::Frame;
 use crate::gateway::{Gateway, Timer};
-use crate::reason::{CloseReason, ErrorCode};
-use crate::session::Refusal;
-use crate::session::greeting::{Greeting, GreetingStep};
-use crate::wire::json_v1;
-use crate::wire::msgpack_v2;
-use crate::wire::packet::{ClientMessage, ErrorBody, RequestId, ServerPacket};
-use crate::wire::websocket::{DecodeLimits, Decoder, Message, Role};
+use turntable_core::packet::{ClientMessage, ErrorBody, RequestId, ServerPacket};
+use turntable_core::reason::{CloseReason, ErrorCode};
+use turntable_core::session::Refusal;
+use turntable_core::session::greeting::{Greeting, GreetingStep};
+use turntable_wire::json_v1;
+use turntable_wire::msgpack_v2;
+use turntable_wire::websocket::{DecodeLimits, Decoder, Message, Role};
 
 /// Reads of one connection in one turn; what is left comes behind the others.
 const READS_MAX: usize = 4;

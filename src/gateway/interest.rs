@@ -5,10 +5,10 @@ use crate::actor::channel::ChannelCall;
 use crate::actor::room::RoomCall;
 use crate::cluster::bus::Topic;
 use crate::gateway::Gateway;
-use crate::id::{ChannelId, UserId};
-use crate::model::session_ref::SessionRef;
-use crate::reason::ErrorCode;
-use crate::wire::packet::{ErrorBody, JoinChannel, RequestId};
+use turntable_core::id::{ChannelId, UserId};
+use turntable_core::model::session_ref::SessionRef;
+use turntable_core::packet::{ErrorBody, JoinChannel, RequestId};
+use turntable_core::reason::ErrorCode;
 
 /// Sessions that want everything below a path, and how far the worker's wish
 /// is known.

@@ -14,13 +14,13 @@ use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::frame::{Frame, Message};
 use crate::gateway::tunnel::DATAGRAMS_MAX;
 use crate::gateway::{Gateway, Held, Timer};
-use crate::id::{MessageId, SessionId, UserId};
-use crate::reason::{CloseReason, ErrorCode};
-use crate::session::Session;
-use crate::session::greeting::Greeting;
-use crate::session::outbox::Outbox;
-use crate::wire::packet::{ErrorBody, RequestId, ServerPacket, Welcome};
-use crate::wire::payload::Payload;
+use turntable_core::id::{MessageId, SessionId, UserId};
+use turntable_core::packet::{ErrorBody, RequestId, ServerPacket, Welcome};
+use turntable_core::payload::Payload;
+use turntable_core::reason::{CloseReason, ErrorCode};
+use turntable_core::session::Session;
+use turntable_core::session::greeting::Greeting;
+use turntable_core::session::outbox::Outbox;
 
 /// From where on a client wants its session's messages again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

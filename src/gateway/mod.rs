@@ -46,16 +46,16 @@ use rustc_hash::FxHashMap;
 
 use crate::actor::directory::Directories;
 use crate::clock;
-use crate::id::{ChannelId, SessionId};
 use crate::metric::{Label, Metrics};
-use crate::model::session_ref::SessionRef;
-use crate::model::settings::PresenceSettings;
 use crate::portal::Portal;
-use crate::reason::CloseReason;
-use crate::session::Session;
-use crate::session::outbox::Outbox;
-use crate::session::settings::{LimitSettings, SessionSettings};
-use crate::wire::packet::{ClientPacket, LookupEntry, RequestId};
+use turntable_core::id::{ChannelId, SessionId};
+use turntable_core::model::session_ref::SessionRef;
+use turntable_core::model::settings::PresenceSettings;
+use turntable_core::packet::{ClientPacket, LookupEntry, RequestId};
+use turntable_core::reason::CloseReason;
+use turntable_core::session::Session;
+use turntable_core::session::outbox::Outbox;
+use turntable_core::session::settings::{LimitSettings, SessionSettings};
 
 use census::Census;
 use connection::Connection;
@@ -189,7 +189,7 @@ struct Lookup {
     session: SessionRef,
     id: Option<RequestId>,
     missing: usize,
-    found: Vec<(crate::id::UserId, LookupEntry)>,
+    found: Vec<(turntable_core::id::UserId, LookupEntry)>,
 }
 
 /// What was counted since the last turn.

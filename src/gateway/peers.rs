@@ -10,8 +10,8 @@ use parking_lot::RwLock;
 
 use crate::gateway::Gateway;
 use crate::gateway::slots::Key;
-use crate::id::SessionId;
-use crate::model::session_ref::SessionRef;
+use turntable_core::id::SessionId;
+use turntable_core::model::session_ref::SessionRef;
 
 /// Where a name leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,12 +22,12 @@ use crate::gateway::lifecycle::Since;
 use crate::gateway::peers::Place;
 use crate::gateway::slots::Key;
 use crate::gateway::{Gateway, Timer};
-use crate::id::SessionId;
-use crate::reason::{CloseReason, ErrorCode};
-use crate::session::greeting::Greeting;
-use crate::wire::json_v1;
-use crate::wire::packet::{ClientPacket, ErrorBody, RequestId, ServerPacket};
-use crate::wire::remote_call;
+use turntable_core::id::SessionId;
+use turntable_core::packet::{ClientPacket, ErrorBody, RequestId, ServerPacket};
+use turntable_core::reason::{CloseReason, ErrorCode};
+use turntable_core::session::greeting::Greeting;
+use turntable_wire::json_v1;
+use turntable_wire::remote_call;
 
 /// Requests of one session that may wait for the one before them.
 const WAITING_MAX: usize = 8;

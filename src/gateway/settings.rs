@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::socketio::MAIN_NAMESPACE;
-use crate::wire::tunnel_format::FormatSettings;
+use turntable_wire::socketio::MAIN_NAMESPACE;
+use turntable_wire::tunnel_format::FormatSettings;
 
 /// The section `[tunnel]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,9 +14,9 @@ use crate::gateway::Gateway;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::door::{BACKLOG_MAX, Command};
 use crate::gateway::peers::Place;
-use crate::id::UserId;
-use crate::wire::packet::ServerPacket;
-use crate::wire::payload::Payload;
+use turntable_core::id::UserId;
+use turntable_core::packet::ServerPacket;
+use turntable_core::payload::Payload;
 
 /// The function that data for one tunnel alone calls there; there is no answer.
 const WHISPER: &str = "tunnel:receive";

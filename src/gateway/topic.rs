@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rustc_hash::FxHashMap;
 
 use crate::cluster::bus::Topic;
-use crate::id::ChannelId;
+use turntable_core::id::ChannelId;
 
 /// Sessions (slots) by topic.
 #[derive(Debug, Default)]

@@ -11,9 +11,9 @@ use hashbrown::HashTable;
 use crate::gateway::change_log::Told;
 use crate::gateway::frame::Frame;
 use crate::gateway::slots::Slots;
-use crate::id::UserId;
-use crate::wire::json_v1;
-use crate::wire::packet::Presence;
+use turntable_core::id::UserId;
+use turntable_core::packet::Presence;
+use turntable_wire::json_v1;
 
 /// A user that somebody here watches.
 #[derive(Debug)]

@@ -2,11 +2,11 @@
 
 pub mod settings;
 
-use crate::id::UserId;
 use crate::portal::settings::PortalSettings;
-use crate::reason::ErrorCode;
-use crate::wire::packet::ErrorBody;
-use crate::wire::payload::Payload;
+use turntable_core::id::UserId;
+use turntable_core::packet::ErrorBody;
+use turntable_core::payload::Payload;
+use turntable_core::reason::ErrorCode;
 
 /// Decides about identifications.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::collections::VecDeque;
 
-use crate::id::UserId;
+use turntable_core::id::UserId;
 
 /// The memory of one worker.
 #[derive(Debug)]

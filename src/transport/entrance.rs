@@ -10,11 +10,11 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use crate::gateway::peers::Place;
 use crate::gateway::{Gateway, GatewayContext};
-use crate::id::SessionId;
-use crate::reason::ErrorCode;
 use crate::transport::settings::{DoorSettings, ServerSettings};
 use crate::transport::{fault, origin};
-use crate::wire::packet::ErrorBody;
+use turntable_core::id::SessionId;
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
 
 /// The header, cookie or parameter that names a session.
 pub const SESSION_HEADER: &str = "Turntable-Session";

@@ -2,8 +2,8 @@
 
 use actix_http::StatusCode;
 
-use crate::reason::ErrorCode;
-use crate::wire::packet::ErrorBody;
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
 
 /// What an unauthorized client is asked for (RFC 9110 section 11.6.1): the
 /// credentials of `idme`.

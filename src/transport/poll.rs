@@ -13,12 +13,12 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use crate::gateway::poll::{Poll, Refused};
-use crate::id::SessionId;
-use crate::reason::ErrorCode;
 use crate::transport::entrance::{self, Cors, Entrance, SESSION_HEADER};
 use crate::transport::fault;
-use crate::wire::packet::{ClientPacket, ErrorBody, RequestId};
-use crate::wire::remote_call::{self, Entry};
+use turntable_core::id::SessionId;
+use turntable_core::packet::{ClientPacket, ErrorBody, RequestId};
+use turntable_core::reason::ErrorCode;
+use turntable_wire::remote_call::{self, Entry};
 
 /// What the query may say; what else it says is ignored.
 #[derive(Debug, Deserialize)]

@@ -21,11 +21,11 @@ use crate::gateway::Gateway;
 use crate::gateway::adopt::Door;
 use crate::gateway::engineio::polling::{Exchange, ExchangeKind, Open};
 use crate::gateway::engineio::{Answer, Purpose};
-use crate::id::SessionId;
-use crate::reason::ErrorCode;
 use crate::transport::entrance::{self, Cors, Entrance};
 use crate::transport::takeable::Takeable;
-use crate::wire::engineio::{Action, Request, RequestError};
+use turntable_core::id::SessionId;
+use turntable_core::reason::ErrorCode;
+use turntable_wire::engineio::{Action, Request, RequestError};
 
 /// What is asked for over requests.
 const METHODS: &str = "GET, POST";

@@ -17,16 +17,16 @@ use crate::gateway::lifecycle::Since;
 use crate::gateway::peers::Place;
 use crate::gateway::submit::{Submit, Taken, Whisper};
 use crate::gateway::tunnel::{Attach, Claim, Purpose, Refusal};
-use crate::id::{MessageId, SessionId, UserId};
-use crate::reason::ErrorCode;
 use crate::transport::entrance::{self, Cors, Entrance};
 use crate::transport::fault;
 use crate::transport::takeable::Takeable;
-use crate::wire::datagram::{self, BatchLimits, Interest, InterestPath, Sent, SentTo};
-use crate::wire::json_v1;
-use crate::wire::packet::{ClientMessage, ClientPacket, ErrorBody, JoinChannel};
-use crate::wire::payload::Payload;
-use crate::wire::tunnel_format::{Format, is_callback};
+use turntable_core::id::{MessageId, SessionId, UserId};
+use turntable_core::packet::{ClientMessage, ClientPacket, ErrorBody, JoinChannel};
+use turntable_core::payload::Payload;
+use turntable_core::reason::ErrorCode;
+use turntable_wire::datagram::{self, BatchLimits, Interest, InterestPath, Sent, SentTo};
+use turntable_wire::json_v1;
+use turntable_wire::tunnel_format::{Format, is_callback};
 
 /// What `GET /tunnel` may ask for; what else is asked for is ignored.
 #[derive(Debug, Deserialize)]
@@ -432,7 +432,7 @@ mod tests {
 
     #[test]
     fn the_head_forbids_to_keep_or_hold_back() {
-        let formats = crate::wire::tunnel_format::built_in();
+        let formats = turntable_wire::tunnel_format::built_in();
         let sse = formats.iter().find(|format| format.name() == "sse");
         let head = sse.map(|sse| head(sse, SessionId::from_bits([0; 16]), &Cors::default()));
         let head = String::from_utf8(head.unwrap_or_default()).unwrap_or_default();

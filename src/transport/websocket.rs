@@ -25,7 +25,7 @@ use crate::gateway::adopt::{Adopt, Door};
 use crate::gateway::dialect::Dialect;
 use crate::transport::entrance::Entrance;
 use crate::transport::{origin, socketio};
-use crate::wire::engineio::RequestError;
+use turntable_wire::engineio::RequestError;
 
 /// The subprotocols that are spoken; the first that a client offers is taken,
 /// and the first of these where it offers none.

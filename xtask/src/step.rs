@@ -158,7 +158,7 @@ pub(crate) const STEPS: &[Step] = &[
         needs: &["build"],
         run: |machine| {
             tests(
-                machine.cargo("test").args(["--doc", "-p", "turntable"]),
+                machine.cargo("test").args(["--doc", "--workspace"]),
                 Runner::Libtest,
             )
         },

@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use super::written;
 use crate::gateway::Gateway;
-use crate::reason::CloseReason;
-use crate::wire::socketio::{self, Encoded, Event, Packet, PacketKind};
+use turntable_core::reason::CloseReason;
+use turntable_wire::socketio::{self, Encoded, Event, Packet, PacketKind};
 
 impl Gateway {
     /// Takes a packet of a namespace that sends everything back.
@@ -38,7 +38,7 @@ impl Gateway {
     }
 
     fn echo_connect(&mut self, slot: u32, packet: &Packet<'_>) {
-        let sid = crate::id::SessionId::random().map(|id| id.secret());
+        let sid = turntable_core::id::SessionId::random().map(|id| id.secret());
         let answer = socketio::connect(packet.namespace, &sid.unwrap_or_default(), None);
         self.push_direct(slot, written::encoded(&answer));
         let auth = packet.data.map_or("{}", RawValue::get);

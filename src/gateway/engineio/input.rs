@@ -5,11 +5,13 @@ use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::door::DoorKind;
 use crate::gateway::frame::Frame;
-use crate::reason::CloseReason;
-use crate::wire::engineio::{Packet, Transport};
-use crate::wire::packet::RequestId;
-use crate::wire::socketio::{self, Event, Limits, Packet as SocketPacket, PacketError, PacketKind};
-use crate::wire::websocket::Message;
+use turntable_core::packet::RequestId;
+use turntable_core::reason::CloseReason;
+use turntable_wire::engineio::{Packet, Transport};
+use turntable_wire::socketio::{
+    self, Event, Limits, Packet as SocketPacket, PacketError, PacketKind,
+};
+use turntable_wire::websocket::Message;
 
 impl Gateway {
     /// Takes a frame of a WebSocket.

@@ -34,12 +34,12 @@ use crate::gateway::door::{DoorKind, DoorLine};
 use crate::gateway::frame::Frame;
 use crate::gateway::slots::Key;
 use crate::gateway::{Gateway, Timer};
-use crate::id::SessionId;
-use crate::reason::CloseReason;
-use crate::session::greeting::Greeting;
-use crate::wire::engineio::{Handshake, Packet, RequestError, Transport};
-use crate::wire::socketio::Assembler;
 use mio::net::TcpStream;
+use turntable_core::id::SessionId;
+use turntable_core::reason::CloseReason;
+use turntable_core::session::greeting::Greeting;
+use turntable_wire::engineio::{Handshake, Packet, RequestError, Transport};
+use turntable_wire::socketio::Assembler;
 
 /// The longest name of a namespace, in bytes.
 pub const NAMESPACE_BYTES_MAX: usize = 64;

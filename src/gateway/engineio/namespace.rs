@@ -18,12 +18,12 @@ use crate::gateway::door::{DoorKind, DoorLine};
 use crate::gateway::lifecycle::Since;
 use crate::gateway::slots::Key;
 use crate::gateway::{Gateway, Timer};
-use crate::id::{MessageId, SessionId};
-use crate::reason::{CloseReason, ErrorCode};
-use crate::session::greeting::Greeting;
-use crate::wire::json_v1::DecodeLimits;
-use crate::wire::packet::{ClientMessage, ErrorBody, RequestId, ServerPacket};
-use crate::wire::socketio::{self, Auth};
+use turntable_core::id::{MessageId, SessionId};
+use turntable_core::packet::{ClientMessage, ErrorBody, RequestId, ServerPacket};
+use turntable_core::reason::{CloseReason, ErrorCode};
+use turntable_core::session::greeting::Greeting;
+use turntable_wire::json_v1::DecodeLimits;
+use turntable_wire::socketio::{self, Auth};
 
 /// How long a client whose last namespace was closed may take to go, in ms.
 const PARTING_MS: u64 = 3_000;

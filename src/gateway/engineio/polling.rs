@@ -15,9 +15,9 @@ use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::door::DoorKind;
 use crate::gateway::peers::Place;
-use crate::id::SessionId;
-use crate::reason::CloseReason;
-use crate::wire::engineio::{Packet, PayloadLimits, RequestError, Transport, decode_payload};
+use turntable_core::id::SessionId;
+use turntable_core::reason::CloseReason;
+use turntable_wire::engineio::{Packet, PayloadLimits, RequestError, Transport, decode_payload};
 
 /// How often a request follows a session that is on its way to another worker.
 pub(super) const FOLLOWED_MAX: u8 = 50;

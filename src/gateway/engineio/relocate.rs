@@ -17,10 +17,10 @@ use crate::gateway::door::{DoorKind, DoorLine};
 use crate::gateway::frame::Frame;
 use crate::gateway::lifecycle::Since;
 use crate::gateway::slots::Key;
-use crate::id::SessionId;
-use crate::reason::CloseReason;
-use crate::wire::packet::RequestId;
-use crate::wire::websocket::{Decoder, Role};
+use turntable_core::id::SessionId;
+use turntable_core::packet::RequestId;
+use turntable_core::reason::CloseReason;
+use turntable_wire::websocket::{Decoder, Role};
 
 /// What is to be done with an Engine.IO session.
 #[derive(Debug)]

@@ -21,11 +21,11 @@ use crate::gateway::frame::Frame;
 use crate::gateway::peers::Place;
 use crate::gateway::slots::Key;
 use crate::gateway::{Gateway, Timer};
-use crate::id::SessionId;
-use crate::reason::CloseReason;
-use crate::wire::engineio::{Packet, Transport};
-use crate::wire::websocket::{Decoder, Role};
 use mio::net::TcpStream;
+use turntable_core::id::SessionId;
+use turntable_core::reason::CloseReason;
+use turntable_wire::engineio::{Packet, Transport};
+use turntable_wire::websocket::{Decoder, Role};
 
 /// A WebSocket that looks for the session that may move to it.
 #[derive(Debug, Message)]

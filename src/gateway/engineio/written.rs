@@ -3,10 +3,10 @@
 
 use crate::gateway::dialect::Reader;
 use crate::gateway::frame::{Frame, Message};
-use crate::wire::engineio::{Packet, append_binary, append_encoded};
-use crate::wire::json_v1;
-use crate::wire::socketio::{self, Encoded};
-use crate::wire::websocket::{binary_frame, text_frame};
+use turntable_wire::engineio::{Packet, append_binary, append_encoded};
+use turntable_wire::json_v1;
+use turntable_wire::socketio::{self, Encoded};
+use turntable_wire::websocket::{binary_frame, text_frame};
 
 /// A packet that is text, in a frame.
 #[must_use]
@@ -175,7 +175,7 @@ mod tests {
         let long = format!("4{}", "x".repeat(70_000));
         frames.extend(text_frame(long.as_bytes()));
         frames.extend(text_frame(&long.as_bytes()[..300]));
-        frames.extend(Frame::close(crate::reason::CloseReason::Bye).raw_bytes());
+        frames.extend(Frame::close(turntable_core::reason::CloseReason::Bye).raw_bytes());
         let payload = payload_of(&frames);
         let packets: Vec<&str> = payload.split('\x1e').collect();
         assert_eq!(packets, ["2", "bAQIDBA==", &long, &long[..300]]);

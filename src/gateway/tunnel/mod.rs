@@ -26,12 +26,12 @@ use crate::gateway::frame::{Frame, Message as WrittenMessage};
 use crate::gateway::lifecycle::Since;
 use crate::gateway::peers::Place;
 use crate::gateway::{Gateway, Held, Timer};
-use crate::id::{MessageId, SessionId, UserId};
-use crate::reason::{CloseReason, ErrorCode};
-use crate::session::greeting::Greeting;
-use crate::wire::packet::{ErrorBody, ServerPacket};
-use crate::wire::payload::Payload;
-use crate::wire::tunnel_format::{Format, Opening};
+use turntable_core::id::{MessageId, SessionId, UserId};
+use turntable_core::packet::{ErrorBody, ServerPacket};
+use turntable_core::payload::Payload;
+use turntable_core::reason::{CloseReason, ErrorCode};
+use turntable_core::session::greeting::Greeting;
+use turntable_wire::tunnel_format::{Format, Opening};
 
 /// Unnumbered datagrams by whose ids a client may come back.
 pub(super) const DATAGRAMS_MAX: usize = 16;

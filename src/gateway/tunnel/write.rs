@@ -7,9 +7,9 @@ use crate::gateway::door::{DoorKind, DoorLine};
 use crate::gateway::frame::Frame;
 use crate::gateway::slots::Key;
 use crate::gateway::{Gateway, Timer};
-use crate::reason::{CloseReason, ErrorCode};
-use crate::wire::packet::ErrorBody;
-use crate::wire::tunnel_format::{Format, Opening};
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::{CloseReason, ErrorCode};
+use turntable_wire::tunnel_format::{Format, Opening};
 
 /// A tunnel that took nothing for so many keepalives is dead.
 const BLOCKED_MAX: u8 = 2;

@@ -1,0 +1,445 @@
+//! Fan-out: one channel, many subscribers, one publisher.
+//!
+//! Closed loop: a message is published when all subscribers have got the one
+//! `in-flight` before it, so the server is never idle and never overrun. Open
+//! loop: messages are published at a rate, whatever has come back. The
+//! publisher is the first subscriber.
+
+use std::time::{Duration, Instant};
+
+use super::channel::{Channel, DRAIN_SECONDS, Pace};
+use super::client::Client;
+use super::dialect::{Dialect, Goal, Peer};
+use super::door::Door;
+use super::error::BenchError;
+use super::histogram::Histogram;
+use super::meter::{Cost, LOAD_COLUMNS, Meter};
+use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
+use super::server::Server;
+use super::talk::Talk;
+
+type Result<T> = std::result::Result<T, BenchError>;
+
+/// How long the server is warmed up before each measurement.
+pub(super) const WARM_UP: Duration = Duration::from_millis(500);
+/// Messages that may be out at once in the open loop; beyond them the server
+/// has lost the race, and publishing pauses.
+const OPEN_LOOP_MAX: usize = 16_384;
+
+/// Arguments of `turntable bench fanout`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct FanoutArgs {
+    /// Subscribers of the channel
+    #[arg(long, default_value_t = 1000)]
+    pub subscribers: usize,
+    /// Messages that are out at once, one row for each value
+    #[arg(long, value_delimiter = ',', default_value = "1,16")]
+    pub in_flight: Vec<usize>,
+    /// Bytes of the published data
+    #[arg(long, default_value_t = 128)]
+    pub bytes: usize,
+    /// Seconds of measuring for each row, over all its turns
+    #[arg(long, default_value_t = 5.0)]
+    pub seconds: f64,
+    /// Publish this many messages a second instead (open loop)
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// Measure a bare epoll loop too, by turns, and tell the ratio
+    #[arg(long)]
+    pub floor: bool,
+    /// How many times each server has its turn: 20 with --floor, 1 without
+    #[arg(long)]
+    pub rounds: Option<usize>,
+    /// What the server at --url speaks
+    #[arg(long, value_enum, default_value_t = Peer::Turntable)]
+    pub peer: Peer,
+    /// The door that subscribers and publisher come through
+    #[arg(long, value_enum, default_value_t = Door::Ws)]
+    pub door: Door,
+    /// Publish over a WebSocket beside the subscribers, whatever their door
+    #[arg(long)]
+    pub aside: bool,
+}
+
+impl Default for FanoutArgs {
+    fn default() -> Self {
+        Self {
+            subscribers: 1000,
+            in_flight: vec![1, 16],
+            bytes: 128,
+            seconds: 5.0,
+            rate: None,
+            floor: true,
+            rounds: None,
+            peer: Peer::Turntable,
+            door: Door::Ws,
+            aside: false,
+        }
+    }
+}
+
+/// What was seen of one server.
+#[derive(Clone)]
+pub(super) struct Sample {
+    pub(super) deliveries: u64,
+    pub(super) cost: Cost,
+    pub(super) latency_us: Histogram,
+    rss_bytes: u64,
+    /// What the client read in the measured time.
+    pub(super) received_bytes: u64,
+    /// Deliveries that were missing or out of order.
+    pub(super) faults: u64,
+}
+
+/// The goal of everybody who subscribes.
+const CHANNEL: Goal = Goal::Channel("bench");
+
+/// Runs the scenario.
+///
+/// # Errors
+/// Where a server cannot be started or breaks off.
+pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
+    let started;
+    let server = match server {
+        Some(server) => server,
+        None => {
+            started = Server::start(&[])?;
+            &started
+        }
+    };
+    let floor = args.floor.then(Server::start_floor).transpose()?;
+    let mut table = Table::new(
+        format!(
+            "Fan-out of {} bytes to {} subscribers",
+            args.bytes, args.subscribers
+        ),
+        ["server", "pace", "deliveries_per_s", "cpu_s_per_million"]
+            .into_iter()
+            .chain(LATENCY_COLUMNS)
+            .chain(["bytes_per_delivery", "rss_mb"])
+            .chain(LOAD_COLUMNS)
+            .chain(["faults"]),
+    );
+    let paces: Vec<Pace> = match args.rate {
+        Some(rate) => vec![Pace::Open(rate)],
+        None => args.in_flight.iter().copied().map(Pace::Closed).collect(),
+    };
+    let name = match args.peer {
+        Peer::Turntable => "turntable",
+        Peer::Broadcast => "broadcast",
+        Peer::SocketIo => "socket.io",
+    };
+    let rounds = args
+        .rounds
+        .unwrap_or(if args.floor { 20 } else { 1 })
+        .max(1);
+    let turn = Duration::from_secs_f64(args.seconds / rounds as f64);
+    let talk = Talk {
+        dialect: args.peer.dialect(args.door),
+        goal: CHANNEL,
+    };
+    let (subscribers, bytes) = (args.subscribers, args.bytes);
+    let mut ours = Audience::gather(server, talk, subscribers, bytes, args.aside)?;
+    let mut floor_audience = match &floor {
+        None => None,
+        Some(floor) => {
+            // The floor writes frames of the size that ours delivers.
+            let bytes = ours.delivered_bytes()?;
+            let talk = Talk {
+                dialect: Dialect::Broadcast,
+                goal: CHANNEL,
+            };
+            Some(Audience::gather(floor, talk, subscribers, bytes, false)?)
+        }
+    };
+    // Turns are short, so that whatever else the machine does meets all servers
+    // alike. Paces are not mixed: for a while after a burst TCP acknowledges
+    // single messages at a later time, which costs the server more.
+    let mut rows: Vec<Row> = Vec::new();
+    for pace in paces {
+        let mut row = Row::new(pace);
+        ours.turn(pace, WARM_UP)?;
+        if let Some(floor) = &mut floor_audience {
+            floor.turn(pace, WARM_UP)?;
+        }
+        for _ in 0..rounds {
+            row.ours.push(ours.turn(pace, turn)?);
+            if let Some(floor) = &mut floor_audience {
+                row.floor.push(floor.turn(pace, turn)?);
+            }
+        }
+        rows.push(row);
+    }
+    ours.leave()?;
+    for row in &rows {
+        for (name, samples) in [(name, &row.ours), ("floor", &row.floor)] {
+            if let Some(sample) = Sample::sum(samples) {
+                table.row(sample.cells(name, row.pace));
+            }
+        }
+    }
+    for (index, row) in rows.iter().enumerate() {
+        let base = rows.first().filter(|_| index > 0);
+        for base in base.into_iter().chain([row]) {
+            if let Some(ratio) = median_ratio(&row.ours, &base.floor) {
+                table.note(format!(
+                    "CPU per delivery at {}: {ratio:.3} of the floor's at {} \
+                     (median of {rounds} rounds).",
+                    row.pace.name(),
+                    base.pace.name(),
+                ));
+            }
+        }
+    }
+    Ok(table)
+}
+
+/// What was seen at one pace, turn by turn.
+struct Row {
+    pace: Pace,
+    ours: Vec<Sample>,
+    floor: Vec<Sample>,
+}
+
+impl Row {
+    fn new(pace: Pace) -> Self {
+        Self {
+            pace,
+            ours: Vec::new(),
+            floor: Vec::new(),
+        }
+    }
+}
+
+/// The middle one of the rounds' ratios of costs per delivery: a round in
+/// which something else ran on the machine does not count.
+pub(super) fn median_ratio(samples: &[Sample], bases: &[Sample]) -> Option<f64> {
+    let cost = |sample: &Sample| sample.cost.per_million(sample.deliveries);
+    let pairs = samples.iter().zip(bases);
+    let mut ratios: Vec<f64> = pairs.map(|(one, base)| cost(one) / cost(base)).collect();
+    ratios.sort_unstable_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied()
+}
+
+impl Sample {
+    /// All turns as one; `None` where there was none.
+    pub(super) fn sum(samples: &[Self]) -> Option<Self> {
+        samples.iter().cloned().reduce(|mut sum, sample| {
+            sum.deliveries += sample.deliveries;
+            sum.cost.add(sample.cost);
+            sum.latency_us.merge(&sample.latency_us);
+            sum.received_bytes += sample.received_bytes;
+            sum.rss_bytes = sum.rss_bytes.max(sample.rss_bytes);
+            sum.faults += sample.faults;
+            sum
+        })
+    }
+
+    /// Bytes read for each delivery, all headers above TCP's included.
+    pub(super) fn bytes_per_delivery(&self) -> f64 {
+        self.received_bytes as f64 / self.deliveries as f64
+    }
+
+    fn cells(&self, name: &str, pace: Pace) -> Vec<Cell> {
+        let mut cells = vec![
+            Cell::Text(name.to_owned()),
+            Cell::Text(pace.name()),
+            Cell::Number(self.cost.rate(self.deliveries), 0),
+            Cell::Number(self.cost.per_million(self.deliveries), 3),
+        ];
+        cells.extend(latency_cells(&self.latency_us));
+        cells.push(Cell::Number(self.bytes_per_delivery(), 1));
+        cells.push(Cell::Number(self.rss_bytes as f64 / 1e6, 1));
+        cells.extend(self.cost.load_cells());
+        cells.push(Cell::count(self.faults));
+        cells
+    }
+}
+
+/// All subscribers of one server's channel.
+pub(super) struct Audience<'a> {
+    server: &'a Server,
+    client: Client,
+    channel: Channel,
+}
+
+impl<'a> Audience<'a> {
+    /// Connects all subscribers and has them join, and a publisher that is
+    /// none where `is_aside` asks for one.
+    ///
+    /// # Errors
+    /// Where the server refuses one or breaks off.
+    pub(super) fn gather(
+        server: &'a Server,
+        talk: Talk,
+        subscribers: usize,
+        bytes: usize,
+        is_aside: bool,
+    ) -> Result<Self> {
+        let mut client = Client::new()?;
+        let mut channel = Channel::new(talk, subscribers, bytes);
+        let address = talk.dialect.address(&server.address);
+        client.open(&mut channel, &address, subscribers)?;
+        if is_aside {
+            channel.publish_aside(&mut client, &server.address)?;
+        }
+        let mut audience = Self {
+            server,
+            client,
+            channel,
+        };
+        audience.turn(Pace::Closed(1), WARM_UP)?;
+        Ok(audience)
+    }
+
+    /// Bytes of a message as it is delivered, without the frame's header.
+    fn delivered_bytes(&self) -> Result<usize> {
+        match self.channel.message_bytes {
+            0 => Err(BenchError::Conversation("nothing was delivered".to_owned())),
+            bytes => Ok(bytes),
+        }
+    }
+
+    /// Publishes for as long as `length`, and waits for what is out then.
+    ///
+    /// # Errors
+    /// Where the server breaks off.
+    pub(super) fn turn(&mut self, pace: Pace, length: Duration) -> Result<Sample> {
+        let Self {
+            server,
+            client,
+            channel,
+        } = self;
+        channel.pace = Some(pace);
+        // The turn before was another server's: caches are filled anew.
+        drive(client, channel, Instant::now() + length / 10)?;
+        channel.latency_us.clear();
+        let meter = Meter::start(server.process, client)?;
+        let received_bytes = client.links.received_bytes;
+        drive(client, channel, Instant::now() + length)?;
+        // On a busy machine nothing at all may come in so short a time.
+        let patience = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
+        while channel.latency_us.total() == 0 && Instant::now() < patience {
+            drive(client, channel, Instant::now() + length)?;
+        }
+        let cost = meter.stop(client)?;
+        let received_bytes = client.links.received_bytes - received_bytes;
+        let latency_us = channel.latency_us.clone();
+        let rss_bytes = server.process.rss_bytes()?;
+
+        channel.pace = None;
+        let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
+        while !channel.out.is_empty() && Instant::now() < deadline {
+            client.turn(channel, Duration::from_millis(100))?;
+        }
+        Ok(Sample {
+            deliveries: latency_us.total(),
+            cost,
+            latency_us,
+            rss_bytes,
+            received_bytes,
+            faults: channel.take_faults(),
+        })
+    }
+
+    /// Ends all sessions.
+    ///
+    /// # Errors
+    /// Where they do not end.
+    pub(super) fn leave(&mut self) -> Result<()> {
+        self.channel.leave(&mut self.client)
+    }
+}
+
+/// Turns until `until`, publishing when it is time in an open loop.
+fn drive(client: &mut Client, script: &mut Channel, until: Instant) -> Result<()> {
+    let Some(Pace::Open(rate)) = script.pace else {
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            script.fill(&mut client.links)?;
+            client.turn(script, left)?;
+        }
+        return Ok(());
+    };
+    let interval = Duration::from_secs_f64(1.0 / rate);
+    let mut due = Instant::now();
+    while Instant::now() < until {
+        while due <= Instant::now() && script.out.len() < OPEN_LOOP_MAX {
+            script.publish(&mut client.links)?;
+            due += interval;
+        }
+        let wait = due.saturating_duration_since(Instant::now());
+        client.turn(script, wait.min(Duration::from_millis(100)))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::process::Process;
+    use std::sync::mpsc;
+
+    const FLOOR: Talk = Talk {
+        dialect: Dialect::Broadcast,
+        goal: CHANNEL,
+    };
+
+    fn floor() -> Server {
+        let (told, address) = mpsc::channel();
+        std::thread::spawn(move || {
+            super::super::floor::serve(|address| told.send(address).unwrap())
+        });
+        let url = format!("ws://{}/", address.recv().unwrap());
+        Server::running(&url, Some(Process::own().pid)).unwrap()
+    }
+
+    #[test]
+    fn a_closed_loop_over_the_floor_loses_nothing() {
+        let floor = floor();
+        let mut audience = Audience::gather(&floor, FLOOR, 20, 128, false).unwrap();
+        assert_eq!(audience.delivered_bytes().unwrap(), 128);
+        for in_flight in [1, 16] {
+            let length = Duration::from_millis(200);
+            let sample = audience.turn(Pace::Closed(in_flight), length).unwrap();
+            assert_eq!(sample.faults, 0);
+            assert!(sample.deliveries >= 20, "{}", sample.deliveries);
+        }
+        audience.leave().unwrap();
+    }
+
+    #[test]
+    fn an_open_loop_keeps_its_rate() {
+        let floor = floor();
+        let mut audience = Audience::gather(&floor, FLOOR, 5, 64, false).unwrap();
+        let length = Duration::from_millis(500);
+        let sample = audience.turn(Pace::Open(200.0), length).unwrap();
+        assert_eq!(sample.faults, 0);
+        // 0.5 s of 200 messages to 5: a busy machine may shift a few beyond
+        // the ends of the measurement.
+        assert!(
+            (400..=600).contains(&sample.deliveries),
+            "{}",
+            sample.deliveries
+        );
+    }
+
+    #[test]
+    fn the_median_ratio_is_that_of_a_round() {
+        let sample = |cpu: f64| Sample {
+            deliveries: 1_000_000,
+            cost: Cost {
+                server_cpu: cpu,
+                ..Cost::default()
+            },
+            latency_us: Histogram::new(),
+            rss_bytes: 0,
+            received_bytes: 0,
+            faults: 0,
+        };
+        let ours = [2.0, 3.0, 90.0].map(sample);
+        let floor = [1.0, 2.0, 3.0].map(sample);
+        assert_eq!(median_ratio(&ours, &floor), Some(2.0));
+        assert_eq!(median_ratio(&ours, &[]), None);
+    }
+}

@@ -1,0 +1,342 @@
+//! Ids: users, channel paths, sessions, messages, and the slot that an id
+//! belongs to.
+//!
+//! Each is a newtype, validated where it enters (section 1 of the protocol),
+//! so that no other code has to ask whether an id is well formed. Users and
+//! channels are shared strings: a clone is a reference count.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Why a text is not an id. The message is a sentence that says what is
+/// accepted; it never repeats the offending text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct IdError(pub &'static str);
+
+/// A user, `realm:name` (seed 003's `1:12345`).
+///
+/// ```
+/// use turntable_core::id::UserId;
+/// let user = UserId::parse("1:12345").unwrap();
+/// assert_eq!((user.realm(), user.name()), ("1", "12345"));
+/// assert!(UserId::parse("12345").is_err());
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserId(Arc<str>);
+
+const REALM_BYTES_MAX: usize = 32;
+const NAME_BYTES_MAX: usize = 128;
+
+impl UserId {
+    /// Checks and takes `text`.
+    ///
+    /// # Errors
+    /// [`IdError`] where the form of section 1 is not kept.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let (realm, name) = text.split_once(':').ok_or(IdError(
+            "a user id is realm:name, like 1:12345; the colon is missing",
+        ))?;
+        if !is_realm(realm) {
+            return Err(IdError(
+                "the realm of a user id is 1 to 32 characters of A-Z, a-z, 0-9, _ and -",
+            ));
+        }
+        if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(is_plain) {
+            return Err(IdError(
+                "the name of a user id is 1 to 128 bytes of UTF-8 without control characters or blanks",
+            ));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The whole id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What stands before the first colon.
+    #[must_use]
+    pub fn realm(&self) -> &str {
+        self.0.split_once(':').map_or("", |(realm, _)| realm)
+    }
+
+    /// What stands behind the first colon.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.split_once(':').map_or("", |(_, name)| name)
+    }
+}
+
+/// Whether `text` may be the realm of a user id.
+#[must_use]
+pub fn is_realm(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= REALM_BYTES_MAX
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
+fn is_plain(c: char) -> bool {
+    !c.is_control() && !c.is_whitespace()
+}
+
+/// A channel path or a game room's id: segments joined by `/`.
+///
+/// ```
+/// use turntable_core::id::ChannelId;
+/// let path = ChannelId::parse("/chat/lobby/eu").unwrap();
+/// assert_eq!(path.as_str(), "chat/lobby/eu");
+/// let above: Vec<&str> = path.ancestors().collect();
+/// assert_eq!(above, ["chat/lobby", "chat"]);
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelId(Arc<str>);
+
+const CHANNEL_BYTES_MAX: usize = 255;
+const SEGMENT_BYTES_MAX: usize = 64;
+const SEGMENTS_MAX: usize = 16;
+
+impl ChannelId {
+    /// Checks and takes `text`; one leading `/` is dropped.
+    ///
+    /// # Errors
+    /// [`IdError`] where the form of section 1 is not kept.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let text = text.strip_prefix('/').unwrap_or(text);
+        if text.len() > CHANNEL_BYTES_MAX {
+            return Err(IdError("a channel is at most 255 bytes long"));
+        }
+        let mut segments = 0;
+        for segment in text.split('/') {
+            segments += 1;
+            if segment.is_empty() || segment.len() > SEGMENT_BYTES_MAX {
+                return Err(IdError(
+                    "each segment of a channel is 1 to 64 bytes long; segments are joined by /",
+                ));
+            }
+            if !segment.chars().all(|c| is_plain(c) && c != '*' && c != '>') {
+                return Err(IdError(
+                    "a channel has no control characters, blanks, * or >",
+                ));
+            }
+        }
+        if segments > SEGMENTS_MAX {
+            return Err(IdError("a channel has at most 16 segments"));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The whole path, without a leading `/`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The paths above this one, the nearest first.
+    pub fn ancestors(&self) -> impl Iterator<Item = &str> {
+        let mut rest: &str = &self.0;
+        std::iter::from_fn(move || {
+            let (above, _) = rest.rsplit_once('/')?;
+            rest = above;
+            Some(above)
+        })
+    }
+}
+
+macro_rules! text_id {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+text_id!(UserId);
+text_id!(ChannelId);
+
+/// The name of a session: 128 random bits, written as 22 characters of
+/// URL-safe base64. It is a bearer secret, so `Debug` and [`SessionId::public`]
+/// show a part that cannot be turned back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId([u8; 16]);
+
+const BASE64_URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const SESSION_CHARACTERS: usize = 22;
+
+impl SessionId {
+    /// The id made of these 128 bits.
+    #[must_use]
+    pub const fn from_bits(bits: [u8; 16]) -> Self {
+        Self(bits)
+    }
+
+    /// An id that nobody can guess; `None` where the system gives no
+    /// randomness.
+    #[must_use]
+    pub fn random() -> Option<Self> {
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits).ok()?;
+        Some(Self(bits))
+    }
+
+    /// Reads the 22 characters.
+    ///
+    /// # Errors
+    /// [`IdError`] where the text cannot be a session.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        const WRONG: IdError = IdError("a session is 22 characters of URL-safe base64");
+        if text.len() != SESSION_CHARACTERS {
+            return Err(WRONG);
+        }
+        let mut bits: u128 = 0;
+        let mut spare = 0;
+        for (index, byte) in text.bytes().enumerate() {
+            let value = BASE64_URL.iter().position(|&c| c == byte).ok_or(WRONG)? as u128;
+            if index + 1 == SESSION_CHARACTERS {
+                // 22 * 6 = 132: the last character carries two bits of the id.
+                spare = value & 0xf;
+                bits = (bits << 2) | (value >> 4);
+            } else {
+                bits = (bits << 6) | value;
+            }
+        }
+        // One spelling for one secret.
+        if spare != 0 {
+            return Err(WRONG);
+        }
+        Ok(Self(bits.to_be_bytes()))
+    }
+
+    /// The 22 characters that its client gets, and nobody else.
+    #[must_use]
+    pub fn secret(&self) -> String {
+        let bits = u128::from_be_bytes(self.0);
+        let character = |value: u128| {
+            BASE64_URL
+                .get((value & 0x3f) as usize)
+                .copied()
+                .map_or('A', char::from)
+        };
+        let mut text: String = (0..SESSION_CHARACTERS - 1)
+            .map(|index| character(bits >> (122 - 6 * index)))
+            .collect();
+        text.push(character(bits << 4));
+        text
+    }
+
+    /// A short name for logs and the management page.
+    #[must_use]
+    pub fn public(&self) -> String {
+        format!("{:08x}", crc32fast::hash(&self.0))
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session {}", self.public())
+    }
+}
+
+/// The id of a channel message: unique over the cluster and sortable by time.
+pub type MessageId = ulid::Ulid;
+
+/// The slot of an object among `slots` (seed 003: `Abs(Crc32(Id)) % K`).
+///
+/// The CRC is CRC-32/ISO-HDLC over the id's UTF-8 bytes, read as a signed
+/// number, as `Abs` asks. `None` where `slots` is 0.
+///
+/// ```
+/// use turntable_core::id::shard;
+/// assert_eq!(shard("1:789", 7), Some(5));
+/// assert_eq!(shard("1:789", 0), None);
+/// ```
+#[must_use]
+pub fn shard(id: &str, slots: u32) -> Option<u32> {
+    (crc32fast::hash(id.as_bytes()) as i32)
+        .unsigned_abs()
+        .checked_rem(slots)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shard_follows_the_vectors_of_the_protocol() {
+        let vectors = [
+            ("1:12345", [0, 2, 2, 1, 2]),
+            ("1:2345", [1, 0, 3, 0, 3]),
+            ("1:3456", [0, 2, 0, 1, 3]),
+            ("CStrike", [1, 1, 3, 4, 3]),
+            ("1:789", [0, 2, 0, 1, 5]),
+            ("2:1", [1, 1, 1, 3, 1]),
+        ];
+        for (id, slots) in vectors {
+            for (k, slot) in [2, 3, 4, 5, 7].into_iter().zip(slots) {
+                assert_eq!(shard(id, k), Some(slot), "{id} of {k}");
+            }
+        }
+        assert_eq!(crc32fast::hash(b"1:789"), 0xac4b_b908);
+        assert_eq!(crc32fast::hash(b"2:1"), 0xacd9_36af);
+    }
+
+    #[test]
+    fn user_ids_split_at_the_first_colon() {
+        let user = UserId::parse("fb:a:b").unwrap();
+        assert_eq!((user.realm(), user.name()), ("fb", "a:b"));
+        for wrong in ["", ":", "1:", ":1", "a b:1", "1:a b", "1:a\n", "ü:1", "1"] {
+            assert!(UserId::parse(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(UserId::parse(&format!("{}:x", "r".repeat(32))).is_ok());
+        assert!(UserId::parse(&format!("{}:x", "r".repeat(33))).is_err());
+        assert!(UserId::parse(&format!("r:{}", "x".repeat(128))).is_ok());
+        assert!(UserId::parse(&format!("r:{}", "x".repeat(129))).is_err());
+    }
+
+    #[test]
+    fn channels_are_paths_within_bounds() {
+        assert_eq!(ChannelId::parse("/a/b").unwrap().as_str(), "a/b");
+        for wrong in ["", "/", "//a", "a/", "a//b", "a b", "a/*", ">", "a\0"] {
+            assert!(ChannelId::parse(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(ChannelId::parse(&["a"; 16].join("/")).is_ok());
+        assert!(ChannelId::parse(&["a"; 17].join("/")).is_err());
+        assert!(ChannelId::parse(&"x".repeat(65)).is_err());
+        assert!(ChannelId::parse(&vec!["x".repeat(63); 4].join("/")).is_ok());
+        assert!(ChannelId::parse(&vec!["x".repeat(64); 4].join("/")).is_err());
+    }
+
+    #[test]
+    fn a_session_is_written_and_read_back() {
+        for seed in 0..=255u8 {
+            let mut bits = [seed; 16];
+            bits[3] = seed.wrapping_mul(37);
+            bits[15] = seed.wrapping_add(91);
+            let session = SessionId::from_bits(bits);
+            let text = session.secret();
+            assert_eq!(text.len(), 22);
+            assert_eq!(SessionId::parse(&text), Ok(session));
+            assert!(!format!("{session:?}").contains(&text));
+        }
+        assert!(SessionId::parse("short").is_err());
+        assert!(
+            SessionId::parse(&"B".repeat(22)).is_err(),
+            "a second spelling"
+        );
+    }
+}

@@ -1,0 +1,13 @@
+//! What turntable is apart from sockets, actors and clocks.
+//!
+//! Ids and keys, the messages of the protocol as types, the tables of close and
+//! error codes, sessions, and the models of avatars, channels and rooms. Every
+//! function here gets its input and `now` as arguments and returns what has to
+//! be done; nothing waits, sends or reads a clock.
+
+pub mod id;
+pub mod model;
+pub mod packet;
+pub mod payload;
+pub mod reason;
+pub mod session;

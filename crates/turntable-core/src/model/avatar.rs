@@ -1,0 +1,405 @@
+//! An avatar: what the server knows of one user.
+//!
+//! Sessions (devices, tabs) merge to the one state that others see: `invisible`
+//! hides all, else the most available wins (online, busy, idle). A dropped
+//! session counts as it was until its grace is over, so a return in time is
+//! never seen. The avatar also holds the user's attributes and the invites that
+//! came while it was away.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+
+use smallvec::SmallVec;
+
+use crate::id::{ChannelId, UserId};
+use crate::model::audience::Audience;
+use crate::model::session_ref::SessionRef;
+use crate::model::settings::PresenceSettings;
+use crate::packet::{ErrorBody, LookupEntry, Presence, Status};
+use crate::payload::Payload;
+use crate::reason::ErrorCode;
+
+/// One session of the user.
+#[derive(Debug)]
+struct Seat {
+    session: SessionRef,
+    /// When its grace ends; `None` while it is connected.
+    grace_until_ms: Option<NonZeroU64>,
+    /// What it said of itself; `None` leaves it to the server.
+    status: Option<Status>,
+    /// Whether it sent nothing for `presence.idle_after_ms`.
+    idle: bool,
+}
+
+/// An invite that waits for the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptInvite {
+    /// The room.
+    pub channel: ChannelId,
+    /// Who invites.
+    pub from: UserId,
+    /// When it is void, Unix ms.
+    pub until_ms: u64,
+}
+
+/// A change of attributes: name and new value, `None` removes.
+pub type AttributeChanges = Vec<(Box<str>, Option<Payload>)>;
+
+/// What comes and goes with an avatar.
+#[derive(Debug, Default)]
+struct Extras {
+    /// Rooms that the user plays in.
+    playing: Vec<ChannelId>,
+    note: Option<Payload>,
+    attributes: Vec<(Box<str>, Payload)>,
+    invites: Vec<KeptInvite>,
+}
+
+/// The extras of an avatar that has none.
+const NO_EXTRAS: &Extras = &Extras {
+    playing: Vec::new(),
+    note: None,
+    attributes: Vec::new(),
+    invites: Vec::new(),
+};
+
+/// The state of one user.
+#[derive(Debug, Default)]
+pub struct Avatar {
+    /// Most users have one session; a vector would take room for four.
+    seats: SmallVec<[Seat; 1]>,
+    shown: Presence,
+    last_seen_ms: Option<NonZeroU64>,
+    /// Most users have nothing of it at most times.
+    extras: Option<Box<Extras>>,
+    /// The workers that have somebody who watches this user.
+    pub watchers: Audience,
+}
+
+impl Avatar {
+    /// An avatar whose user was last there at `last_seen_ms`.
+    #[must_use]
+    pub fn new(last_seen_ms: Option<u64>) -> Self {
+        Self {
+            last_seen_ms: last_seen_ms.and_then(NonZeroU64::new),
+            ..Self::default()
+        }
+    }
+
+    /// A session identified as this user. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// `too_many` over `sessions_max` sessions.
+    pub fn attach(&mut self, session: SessionRef, sessions_max: usize) -> Result<(), ErrorBody> {
+        if self.seat(session).is_some() {
+            return Ok(());
+        }
+        if self.seats.len() >= sessions_max {
+            return Err(ErrorBody::new(
+                ErrorCode::TooMany,
+                format!("at most {sessions_max} sessions of one user at one time"),
+            )
+            .with("max", sessions_max as u64));
+        }
+        self.seats.push(Seat {
+            session,
+            grace_until_ms: None,
+            status: None,
+            idle: false,
+        });
+        Ok(())
+    }
+
+    /// The session with the earliest end of grace among those that dropped:
+    /// the one to give up where a new one finds no place.
+    #[must_use]
+    pub fn oldest_dropped(&self) -> Option<SessionRef> {
+        self.seats
+            .iter()
+            .filter_map(|seat| Some((seat.grace_until_ms?, seat.session)))
+            .min_by_key(|(until, _)| *until)
+            .map(|(_, session)| session)
+    }
+
+    /// The session's connection dropped; it counts until `now_ms + grace_ms`.
+    pub fn detach(&mut self, session: SessionRef, now_ms: u64, grace_ms: u64) {
+        if let Some(seat) = self.seat(session) {
+            // At 0 it would be over as well.
+            seat.grace_until_ms = NonZeroU64::new(now_ms.saturating_add(grace_ms).max(1));
+            self.last_seen_ms = NonZeroU64::new(now_ms);
+        }
+    }
+
+    /// The session is connected again.
+    pub fn resume(&mut self, session: SessionRef) {
+        if let Some(seat) = self.seat(session) {
+            seat.grace_until_ms = None;
+        }
+    }
+
+    /// The session ended.
+    pub fn remove(&mut self, session: SessionRef, now_ms: u64) {
+        let before = self.seats.len();
+        self.seats.retain(|seat| seat.session != session);
+        if self.seats.len() < before && !self.is_connected() {
+            // Grace may have passed since: the drop is what was seen last.
+            let dropped = self.shown == Presence::Offline;
+            if !dropped || self.last_seen_ms.is_none() {
+                self.last_seen_ms = NonZeroU64::new(now_ms);
+            }
+        }
+        if self.seats.is_empty()
+            && let Some(extras) = &mut self.extras
+        {
+            extras.note = None;
+        }
+    }
+
+    /// A session says how it is. `online` outside of games leaves the state to
+    /// the server again (busy in games, idle); within one it is the user's word.
+    ///
+    /// # Errors
+    /// `too_large` for a note over its bound.
+    pub fn set_status(
+        &mut self,
+        session: SessionRef,
+        status: Status,
+        note: Option<Payload>,
+        settings: &PresenceSettings,
+    ) -> Result<(), ErrorBody> {
+        let max = settings.note_bytes_max;
+        if note.as_ref().is_some_and(|note| note.as_json().len() > max) {
+            return Err(ErrorBody::new(
+                ErrorCode::TooLarge,
+                format!("a note is at most {max} bytes of JSON"),
+            )
+            .with("max", max as u64));
+        }
+        let playing = !self.extras().playing.is_empty();
+        if let Some(seat) = self.seat(session) {
+            seat.status = (status != Status::Online || playing).then_some(status);
+        }
+        if note.is_some() || self.extras.is_some() {
+            self.extras_mut().note = note;
+        }
+        Ok(())
+    }
+
+    /// The session sent nothing for a while, or something again.
+    pub fn set_idle(&mut self, session: SessionRef, idle: bool) {
+        if let Some(seat) = self.seat(session) {
+            seat.idle = idle;
+        }
+    }
+
+    /// The user entered a game room, or left it.
+    pub fn set_playing(&mut self, room: &ChannelId, playing: bool) {
+        let rooms = &mut self.extras_mut().playing;
+        rooms.retain(|known| known != room);
+        if playing {
+            rooms.push(room.clone());
+        } else if rooms.is_empty() {
+            for seat in &mut self.seats {
+                if seat.status == Some(Status::Online) {
+                    seat.status = None;
+                }
+            }
+        }
+    }
+
+    /// Brings what others see up to date. Returns it where it changed.
+    pub fn refresh(&mut self, now_ms: u64, settings: &PresenceSettings) -> Option<Presence> {
+        let merged = self.merged(now_ms, settings);
+        if merged == Presence::Offline && self.shown != Presence::Offline && self.is_connected() {
+            // Gone invisible: seen last when the others saw it last.
+            self.last_seen_ms = NonZeroU64::new(now_ms);
+        }
+        (std::mem::replace(&mut self.shown, merged) != merged).then_some(merged)
+    }
+
+    fn merged(&self, now_ms: u64, settings: &PresenceSettings) -> Presence {
+        let here = |seat: &&Seat| seat.grace_until_ms.is_none_or(|until| now_ms < until.get());
+        let seats = || self.seats.iter().filter(here);
+        if seats().any(|seat| seat.status == Some(Status::Invisible)) {
+            return Presence::Offline;
+        }
+        let busy = settings.busy_in_game && !self.extras().playing.is_empty();
+        seats()
+            .map(|seat| match seat.status {
+                Some(Status::Online) => Presence::Online,
+                Some(Status::Busy) => Presence::Busy,
+                Some(Status::Idle) => Presence::Idle,
+                Some(Status::Invisible) => Presence::Offline,
+                None if busy => Presence::Busy,
+                None if seat.idle => Presence::Idle,
+                None => Presence::Online,
+            })
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// What others see.
+    #[must_use]
+    pub fn shown(&self) -> Presence {
+        self.shown
+    }
+
+    /// When the next grace ends, Unix ms.
+    #[must_use]
+    pub fn next_deadline_ms(&self, now_ms: u64) -> Option<u64> {
+        self.seats
+            .iter()
+            .filter_map(|seat| seat.grace_until_ms.map(NonZeroU64::get))
+            .filter(|until| *until > now_ms)
+            .chain(self.extras().invites.iter().map(|invite| invite.until_ms))
+            .min()
+    }
+
+    /// The user as a `lookup` tells it.
+    #[must_use]
+    pub fn entry(&self) -> LookupEntry {
+        let visible = self.shown != Presence::Offline;
+        LookupEntry {
+            state: self.shown,
+            last_seen_ms: if visible { None } else { self.last_seen_ms() },
+            devices: if visible {
+                self.connected().count() as u32
+            } else {
+                0
+            },
+            note: if visible {
+                self.extras().note.clone()
+            } else {
+                None
+            },
+        }
+    }
+
+    /// When the user was last there, Unix ms.
+    #[must_use]
+    pub fn last_seen_ms(&self) -> Option<u64> {
+        self.last_seen_ms.map(NonZeroU64::get)
+    }
+
+    /// The sessions that have a connection.
+    pub fn connected(&self) -> impl Iterator<Item = SessionRef> {
+        self.seats
+            .iter()
+            .filter(|seat| seat.grace_until_ms.is_none())
+            .map(|seat| seat.session)
+    }
+
+    fn is_connected(&self) -> bool {
+        self.connected().next().is_some()
+    }
+
+    /// All sessions, dropped ones too.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionRef> {
+        self.seats.iter().map(|seat| seat.session)
+    }
+
+    /// Keeps an invite for later; the oldest goes first over `kept_max`.
+    pub fn keep_invite(&mut self, invite: KeptInvite, kept_max: usize) {
+        self.drop_invite(&invite.channel);
+        if kept_max == 0 {
+            return;
+        }
+        let invites = &mut self.extras_mut().invites;
+        if invites.len() >= kept_max {
+            invites.remove(0);
+        }
+        invites.push(invite);
+    }
+
+    /// The invite to `channel` is answered or void.
+    pub fn drop_invite(&mut self, channel: &ChannelId) {
+        if let Some(extras) = &mut self.extras {
+            extras.invites.retain(|known| known.channel != *channel);
+        }
+    }
+
+    /// Takes the invites that are still good.
+    pub fn take_invites(&mut self, now_ms: u64) -> Vec<KeptInvite> {
+        self.expire_invites(now_ms);
+        match &mut self.extras {
+            Some(extras) => std::mem::take(&mut extras.invites),
+            None => Vec::new(),
+        }
+    }
+
+    /// Forgets the invites that are void.
+    pub fn expire_invites(&mut self, now_ms: u64) {
+        if let Some(extras) = &mut self.extras {
+            extras.invites.retain(|invite| now_ms < invite.until_ms);
+        }
+    }
+
+    /// All attributes.
+    #[must_use]
+    pub fn attributes(&self) -> &[(Box<str>, Payload)] {
+        &self.extras().attributes
+    }
+
+    /// Sets and removes attributes, all or none. Returns those that changed.
+    ///
+    /// # Errors
+    /// `too_large` where they would be over `bytes_max` of JSON together.
+    pub fn set_attributes(
+        &mut self,
+        changes: AttributeChanges,
+        bytes_max: usize,
+    ) -> Result<AttributeChanges, ErrorBody> {
+        // Looked up by name: a client chooses how many there are.
+        let before = self.extras().attributes.iter().cloned();
+        let mut next: BTreeMap<Box<str>, Payload> = before.collect();
+        let mut changed = Vec::new();
+        for (name, value) in changes {
+            if next.get(&name) == value.as_ref() {
+                continue;
+            }
+            match &value {
+                Some(value) => next.insert(name.clone(), value.clone()),
+                None => next.remove(&name),
+            };
+            changed.push((name, value));
+        }
+        let bytes: usize = next
+            .iter()
+            .map(|(name, value)| name.len() + value.as_json().len())
+            .sum();
+        if bytes > bytes_max {
+            return Err(ErrorBody::new(
+                ErrorCode::TooLarge,
+                format!("all attributes together are at most {bytes_max} bytes of JSON"),
+            )
+            .with("max", bytes_max as u64));
+        }
+        self.extras_mut().attributes = next.into_iter().collect();
+        Ok(changed)
+    }
+
+    /// Whether nobody is on it, nobody watches it and nothing waits on it.
+    #[must_use]
+    pub fn is_unused(&self) -> bool {
+        self.seats.is_empty()
+            && self.watchers.is_empty()
+            && self.extras().invites.is_empty()
+            && self.extras().playing.is_empty()
+    }
+
+    fn extras(&self) -> &Extras {
+        self.extras.as_deref().unwrap_or(NO_EXTRAS)
+    }
+
+    fn extras_mut(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+
+    fn seat(&mut self, session: SessionRef) -> Option<&mut Seat> {
+        self.seats.iter_mut().find(|seat| seat.session == session)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,183 @@
+//! Who comes in: `joingame`, the team it gets, and the invites it answers and
+//! sends.
+
+use super::{Effect, Member, Outcome, Room};
+use crate::id::UserId;
+use crate::model::session_ref::SessionRef;
+use crate::packet::{ErrorBody, JoinGame, MemberChange, RequestId, RoomJoined, ServerPacket};
+use crate::reason::ErrorCode;
+
+impl Room {
+    /// `joingame` of `user`'s session. To join again is to be told again.
+    ///
+    /// # Errors
+    /// `forbidden` (not oneself, a realm or a team that the game has not),
+    /// `room_full`, `too_many` invites, `unavailable` once the room ended.
+    pub fn join(
+        &mut self,
+        session: SessionRef,
+        user: &UserId,
+        join: &JoinGame,
+        id: Option<RequestId>,
+        now_ms: u64,
+    ) -> Outcome {
+        let corrector = self.corrector_for(user);
+        let newcomer = self
+            .admit(user, join)
+            .map_err(|error| error.of("joingame"))?
+            .map(|team| Member::new(team, corrector));
+        let invited = self
+            .invite(user, &join.invite, now_ms)
+            .map_err(|error| error.of("joingame"))?;
+
+        // The newcomer's `state` holds what came before; it must not get that
+        // a second time as actions.
+        let mut effects = self.flush();
+        let first = newcomer.is_some();
+        if let Some(member) = newcomer {
+            self.empty_until_ms = None;
+            if !self.members.is_empty() {
+                effects.push(self.change([(user.clone(), MemberChange::Joined)]));
+            }
+            self.members.insert(user.clone(), member);
+        }
+        self.come_back(session, user, &mut effects);
+        effects.push(Effect::Send {
+            session,
+            id,
+            packet: self.joined(user, now_ms),
+        });
+        if first {
+            effects.push(Effect::EnteredGame(user.clone()));
+        }
+        effects.extend(self.answer_invites(user, true, now_ms));
+        effects.extend(invited.into_iter().map(|invited| Effect::Invite {
+            user: invited,
+            from: user.clone(),
+        }));
+        Ok(effects)
+    }
+
+    /// `declineinvite`: those who invited the user hear of it.
+    ///
+    /// # Errors
+    /// `not_found` where no invite waits.
+    pub fn decline(&mut self, user: &UserId, now_ms: u64) -> Outcome {
+        let effects = self.answer_invites(user, false, now_ms);
+        if effects.is_empty() {
+            return Err(ErrorBody::new(
+                ErrorCode::NotFound,
+                "no invite to this room waits for an answer",
+            )
+            .of("declineinvite"));
+        }
+        Ok(effects)
+    }
+
+    /// Whether `user` may join; its team where it is new, `None` where it is a
+    /// member already.
+    fn admit(&self, user: &UserId, join: &JoinGame) -> Result<Option<Option<Box<str>>>, ErrorBody> {
+        if self.ended {
+            return Err(ErrorBody::new(
+                ErrorCode::Unavailable,
+                "the room has just ended; join again",
+            ));
+        }
+        if join.member != *user {
+            return Err(ErrorBody::new(
+                ErrorCode::Forbidden,
+                "self must be the user id of the session",
+            ));
+        }
+        if self.members.get(user.as_str()).is_some() {
+            return Ok(None);
+        }
+        let game = self.game.settings();
+        if !self.allows_realm(user) {
+            return Err(ErrorBody::new(
+                ErrorCode::Forbidden,
+                format!(
+                    "users of this realm may not play; the realms are {}",
+                    game.realms.join(", ")
+                ),
+            ));
+        }
+        let members_max = game.members_max.unwrap_or(self.settings.members_max);
+        if self.members.len() >= members_max {
+            return Err(ErrorBody::new(
+                ErrorCode::RoomFull,
+                format!("the room has its {members_max} members"),
+            )
+            .with("max", members_max as u64));
+        }
+        self.members.team_for(join.team.as_deref(), game).map(Some)
+    }
+
+    fn allows_realm(&self, user: &UserId) -> bool {
+        let realms = &self.game.settings().realms;
+        realms.is_empty() || realms.iter().any(|realm| realm == user.realm())
+    }
+
+    /// Notes the invites of `from`; those of `users` who are to be told.
+    fn invite(
+        &mut self,
+        from: &UserId,
+        users: &[UserId],
+        now_ms: u64,
+    ) -> Result<Vec<UserId>, ErrorBody> {
+        let invites_max = self.settings.invites_max;
+        if users.len() > invites_max {
+            return Err(ErrorBody::new(
+                ErrorCode::TooMany,
+                format!("one joingame invites at most {invites_max} users"),
+            )
+            .with("max", invites_max as u64));
+        }
+        let mut invited: Vec<UserId> = Vec::new();
+        for user in users {
+            let is_in = user == from || self.members.get(user.as_str()).is_some();
+            if is_in || invited.contains(user) {
+                continue;
+            }
+            if !self.allows_realm(user) {
+                return Err(ErrorBody::new(
+                    ErrorCode::Forbidden,
+                    format!("{user} may not play: the room does not allow the realm"),
+                ));
+            }
+            invited.push(user.clone());
+        }
+        if !invited.is_empty() {
+            self.invitations
+                .add(from, &invited, &self.settings, now_ms)?;
+        }
+        Ok(invited)
+    }
+
+    fn answer_invites(&mut self, user: &UserId, accepted: bool, now_ms: u64) -> Vec<Effect> {
+        let inviters = self.invitations.answer(user, now_ms);
+        inviters
+            .into_iter()
+            .map(|inviter| Effect::SendUser {
+                user: inviter,
+                packet: ServerPacket::InviteReply {
+                    channel: self.channel.clone(),
+                    user: user.clone(),
+                    accepted,
+                },
+            })
+            .collect()
+    }
+
+    fn joined(&self, user: &UserId, now_ms: u64) -> ServerPacket {
+        let member = self.members.get(user.as_str());
+        ServerPacket::RoomJoined(Box::new(RoomJoined {
+            channel: self.channel.clone(),
+            member: user.clone(),
+            team: member.and_then(|member| member.team.clone()),
+            members: self.members.snapshot(),
+            state: self.state.clone(),
+            time_ms: now_ms,
+        }))
+    }
+}

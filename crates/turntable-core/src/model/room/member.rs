@@ -1,0 +1,235 @@
+//! The members of a room: their sessions, teams, seats and stamps.
+
+use std::collections::BTreeMap;
+
+use smallvec::SmallVec;
+
+use crate::id::UserId;
+use crate::model::game::{GameSettings, TEAM_BYTES_MAX, is_team};
+use crate::model::session_ref::SessionRef;
+use crate::model::timestamp::Corrector;
+use crate::packet::{ErrorBody, MemberState, RoomMember};
+use crate::reason::ErrorCode;
+
+/// One member.
+#[derive(Debug)]
+pub struct Member {
+    pub(super) team: Option<Box<str>>,
+    /// Unix ms when the seat is lost; `None` while the member is there.
+    pub(super) seat_until_ms: Option<u64>,
+    pub(super) corrector: Corrector,
+    /// As many as `session.sessions_per_user_max` allows.
+    sessions: SmallVec<[Seat; 1]>,
+}
+
+/// A session of a member.
+#[derive(Debug, Clone, Copy)]
+struct Seat {
+    session: SessionRef,
+    /// Whether it has a connection. One without may still be resumed, so it
+    /// stays on the room's topic.
+    connected: bool,
+}
+
+impl Member {
+    pub(in crate::model) fn new(team: Option<Box<str>>, corrector: Corrector) -> Self {
+        Self {
+            team,
+            seat_until_ms: None,
+            corrector,
+            sessions: SmallVec::new(),
+        }
+    }
+
+    /// Its team, where it has one.
+    #[must_use]
+    pub fn team(&self) -> Option<&str> {
+        self.team.as_deref()
+    }
+
+    /// Whether it is there, or keeps a seat.
+    #[must_use]
+    pub const fn state(&self) -> MemberState {
+        match self.seat_until_ms {
+            None => MemberState::Joined,
+            Some(_) => MemberState::Away,
+        }
+    }
+
+    /// Its sessions, those without a connection too.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionRef> {
+        self.sessions.iter().map(|seat| seat.session)
+    }
+
+    /// Whether any of its sessions has a connection.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.sessions.iter().any(|seat| seat.connected)
+    }
+
+    pub(super) fn is_acting(&self, session: SessionRef) -> bool {
+        self.sessions
+            .iter()
+            .any(|seat| seat.session == session && seat.connected)
+    }
+
+    /// Notes a connected session; `true` where it is a new one.
+    pub(super) fn attach(&mut self, session: SessionRef) -> bool {
+        if let Some(seat) = self.seat(session) {
+            seat.connected = true;
+            return false;
+        }
+        self.sessions.push(Seat {
+            session,
+            connected: true,
+        });
+        true
+    }
+
+    /// Notes that a session lost its connection; `true` where it had one.
+    pub(super) fn drop_connection(&mut self, session: SessionRef) -> bool {
+        self.seat(session)
+            .is_some_and(|seat| std::mem::replace(&mut seat.connected, false))
+    }
+
+    /// Forgets a session; `true` where it had a connection.
+    pub(super) fn forget(&mut self, session: SessionRef) -> bool {
+        let connected = self.drop_connection(session);
+        self.sessions.retain(|seat| seat.session != session);
+        connected
+    }
+
+    fn seat(&mut self, session: SessionRef) -> Option<&mut Seat> {
+        self.sessions
+            .iter_mut()
+            .find(|seat| seat.session == session)
+    }
+}
+
+/// All members of a room, those that are away too.
+#[derive(Debug, Default)]
+pub struct Members(BTreeMap<UserId, Member>);
+
+impl Members {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The member of that id.
+    #[must_use]
+    pub fn get(&self, user: &str) -> Option<&Member> {
+        self.0.get(user)
+    }
+
+    /// Each member.
+    pub fn iter(&self) -> impl Iterator<Item = (&UserId, &Member)> {
+        self.0.iter()
+    }
+
+    pub(super) fn get_mut(&mut self, user: &UserId) -> Option<&mut Member> {
+        self.0.get_mut(user)
+    }
+
+    pub(in crate::model) fn insert(&mut self, user: UserId, member: Member) -> &mut Member {
+        self.0.entry(user).insert_entry(member).into_mut()
+    }
+
+    pub(super) fn remove(&mut self, user: &UserId) -> Option<Member> {
+        self.0.remove(user)
+    }
+
+    pub(super) fn next_seat_ms(&self) -> Option<u64> {
+        self.0
+            .values()
+            .filter_map(|member| member.seat_until_ms)
+            .min()
+    }
+
+    pub(super) fn seats_lost(&self, now_ms: u64) -> Vec<UserId> {
+        self.0
+            .iter()
+            .filter(|(_, member)| member.seat_until_ms.is_some_and(|ms| ms <= now_ms))
+            .map(|(user, _)| user.clone())
+            .collect()
+    }
+
+    /// The members as `joined` tells them.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<RoomMember> {
+        self.0
+            .iter()
+            .map(|(user, member)| RoomMember {
+                user: user.clone(),
+                team: member.team.clone(),
+                state: member.state(),
+            })
+            .collect()
+    }
+
+    /// The team for a newcomer that wishes for `wish`: that one, or else the
+    /// one with the fewest members.
+    pub(super) fn team_for(
+        &self,
+        wish: Option<&str>,
+        game: &GameSettings,
+    ) -> Result<Option<Box<str>>, ErrorBody> {
+        let has_room = |team: &str| match game.team_members_max {
+            0 => true,
+            max => self.team_len(team) < max,
+        };
+        let full = |message: String| {
+            Err(ErrorBody::new(ErrorCode::RoomFull, message)
+                .with("max", game.team_members_max as u64))
+        };
+        let Some(wish) = wish else {
+            if game.teams.is_empty() {
+                return Ok(None);
+            }
+            let smallest = game
+                .teams
+                .iter()
+                .filter(|team| has_room(team))
+                .min_by_key(|team| self.team_len(team));
+            return match smallest {
+                Some(team) => Ok(Some(team.as_str().into())),
+                None => full("every team of this room is full".to_owned()),
+            };
+        };
+        if game.teams.is_empty() {
+            if !is_team(wish) {
+                return Err(ErrorBody::new(
+                    ErrorCode::Forbidden,
+                    format!("a team is 1 to {TEAM_BYTES_MAX} bytes without control characters"),
+                ));
+            }
+        } else if !game.teams.iter().any(|team| team == wish) {
+            return Err(ErrorBody::new(
+                ErrorCode::Forbidden,
+                format!(
+                    "there is no such team; the teams are {}",
+                    game.teams.join(", ")
+                ),
+            ));
+        }
+        if has_room(wish) {
+            Ok(Some(wish.into()))
+        } else {
+            full(format!("the team {wish} is full"))
+        }
+    }
+
+    fn team_len(&self, team: &str) -> usize {
+        self.0
+            .values()
+            .filter(|member| member.team() == Some(team))
+            .count()
+    }
+}

@@ -1,0 +1,126 @@
+//! What members do: `game` messages are checked as a whole, stamped with the
+//! server's time, gathered for the tick and sent in one order for all.
+
+use super::{Effect, Member, Outcome, Room, kept_state, not_member};
+use crate::id::UserId;
+use crate::model::rule::{Inspection, Refusal, RoomView};
+use crate::model::session_ref::SessionRef;
+use crate::packet::{Action, ErrorBody, ServerPacket};
+use crate::reason::ErrorCode;
+
+impl Room {
+    /// `game`: all actions are passed on, or none.
+    ///
+    /// `offset_ms` is the estimate of the session's clock (server less client);
+    /// the message itself should have fed it before.
+    ///
+    /// # Errors
+    /// `not_member`, `too_many` actions, `forbidden` (another's `from`, another
+    /// team), or what a rule of the game says; `details.index` is the action.
+    pub fn act(
+        &mut self,
+        session: SessionRef,
+        user: &UserId,
+        mut actions: Vec<Action>,
+        offset_ms: Option<f64>,
+        now_ms: u64,
+    ) -> Outcome {
+        self.check(session, user, &actions, now_ms)?;
+        if actions.is_empty() {
+            return Ok(Vec::new());
+        }
+        for rule in &mut self.rules {
+            rule.accepted(user, actions.len(), now_ms);
+        }
+        let max_lag_ms = self.settings.max_lag_ms;
+        if let Some(member) = self.members.get_mut(user) {
+            for action in &mut actions {
+                let client_ms = action.timestamp_ms;
+                let corrected_ms =
+                    (member.corrector).correct(client_ms, offset_ms, now_ms, max_lag_ms);
+                action.timestamp_ms = corrected_ms as f64;
+            }
+        }
+        let tick_ms = self.game.settings().tick_ms;
+        self.tick.push(actions, now_ms.saturating_add(tick_ms));
+        if tick_ms == 0 || self.tick.bytes() >= self.settings.tick_bytes_max {
+            return Ok(self.flush());
+        }
+        Ok(Vec::new())
+    }
+
+    /// Checks a whole message.
+    fn check(
+        &mut self,
+        session: SessionRef,
+        user: &UserId,
+        actions: &[Action],
+        now_ms: u64,
+    ) -> Result<(), ErrorBody> {
+        let member = self
+            .members
+            .get(user.as_str())
+            .filter(|member| member.is_acting(session))
+            .ok_or_else(|| not_member("game"))?;
+        let actions_max = self.settings.actions_max;
+        if actions.len() > actions_max {
+            return Err(ErrorBody::new(
+                ErrorCode::TooMany,
+                format!("one game message has at most {actions_max} actions"),
+            )
+            .of("game")
+            .with("max", actions_max as u64));
+        }
+        let room = RoomView::new(&self.members);
+        for (index, action) in actions.iter().enumerate() {
+            let inspection = Inspection::new(action, index);
+            check_sender(user, member, action)
+                .and_then(|()| {
+                    self.rules
+                        .iter_mut()
+                        .try_for_each(|rule| rule.check(&room, &inspection, now_ms))
+                })
+                .map_err(|refusal| {
+                    ErrorBody::new(refusal.code, refusal.message)
+                        .of("game")
+                        .with("index", index as u64)
+                })?;
+        }
+        Ok(())
+    }
+
+    /// Sends what waits for the tick.
+    pub(super) fn flush(&mut self) -> Vec<Effect> {
+        let actions = self.tick.take();
+        if actions.is_empty() {
+            return Vec::new();
+        }
+        if self.game.settings().keep_state {
+            kept_state::apply(&actions, &mut self.state);
+        }
+        vec![Effect::Broadcast(ServerPacket::Game {
+            channel: self.channel.clone(),
+            actions,
+        })]
+    }
+}
+
+/// Whether an action is the member's own, and of its team.
+fn check_sender(user: &UserId, member: &Member, action: &Action) -> Result<(), Refusal> {
+    if action.from != *user {
+        return Err(Refusal::new(
+            ErrorCode::Forbidden,
+            format!("from must be the self that this session joined with, {user}"),
+        ));
+    }
+    match (action.team.as_deref(), member.team()) {
+        (Some(claimed), team) if Some(claimed) != team => Err(Refusal::new(
+            ErrorCode::Forbidden,
+            match team {
+                Some(team) => format!("team must be the one you have, {team}"),
+                None => "you have no team in this room; leave team out".to_owned(),
+            },
+        )),
+        _ => Ok(()),
+    }
+}

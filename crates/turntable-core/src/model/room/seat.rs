@@ -1,0 +1,204 @@
+//! Who goes, for good or for a while: `leavegame`, connections that drop and
+//! return, sessions that end, seats that run out, and what an operator decides.
+
+use std::slice;
+
+use super::{Effect, EndReason, Member, Outcome, Room, not_member};
+use crate::id::UserId;
+use crate::model::session_ref::SessionRef;
+use crate::model::timestamp::Corrector;
+use crate::packet::{ErrorBody, MemberChange, ReplyData, RequestId, ServerPacket};
+use crate::reason::ErrorCode;
+
+/// Members that left whose last stamps are remembered; the oldest go first.
+const LEFT_MAX: usize = 1_024;
+
+impl Room {
+    /// `leavegame`: the user leaves, with all its sessions.
+    ///
+    /// # Errors
+    /// `not_member`.
+    pub fn leave(
+        &mut self,
+        session: SessionRef,
+        user: &UserId,
+        id: Option<RequestId>,
+        now_ms: u64,
+    ) -> Outcome {
+        if self.members.get(user.as_str()).is_none() {
+            return Err(not_member("leavegame"));
+        }
+        let mut effects = self.remove(slice::from_ref(user), Some(session), now_ms);
+        if id.is_some() {
+            effects.push(Effect::Send {
+                session,
+                id,
+                packet: ServerPacket::Reply(ReplyData::Done),
+            });
+        }
+        Ok(effects)
+    }
+
+    /// A session lost its connection and may be resumed. With the last one its
+    /// member is away, and its seat is kept for a while.
+    pub fn session_detached(
+        &mut self,
+        session: SessionRef,
+        user: &UserId,
+        now_ms: u64,
+    ) -> Vec<Effect> {
+        let seat_ms = self.seat_ms();
+        let Some(member) = self.members.get_mut(user) else {
+            return Vec::new();
+        };
+        if !member.drop_connection(session) || member.is_connected() {
+            return Vec::new();
+        }
+        if seat_ms == 0 {
+            return self.remove(slice::from_ref(user), None, now_ms);
+        }
+        member.seat_until_ms = Some(now_ms.saturating_add(seat_ms));
+        let mut effects = self.flush();
+        effects.push(self.change([(user.clone(), MemberChange::Away)]));
+        effects
+    }
+
+    /// A session was resumed. Its member is back; nothing happens where it was
+    /// taken out meanwhile, be the user in again or not: the session was told
+    /// so, and nobody would take it out a second time.
+    pub fn session_attached(&mut self, session: SessionRef, user: &UserId) -> Vec<Effect> {
+        let is_known = |member: &Member| member.sessions().any(|known| known == session);
+        if !self.members.get(user.as_str()).is_some_and(is_known) {
+            return Vec::new();
+        }
+        let mut effects = self.flush();
+        self.come_back(session, user, &mut effects);
+        effects
+    }
+
+    /// A session is over: it said `bye` or was sent away, or, without a
+    /// connection, was not resumed in time. A member whose last connected
+    /// session ends so leaves at once; one that is away keeps its seat.
+    pub fn session_ended(
+        &mut self,
+        session: SessionRef,
+        user: &UserId,
+        now_ms: u64,
+    ) -> Vec<Effect> {
+        let Some(member) = self.members.get_mut(user) else {
+            return Vec::new();
+        };
+        if !member.sessions().any(|known| known == session) {
+            return Vec::new();
+        }
+        let is_gone = member.forget(session) && !member.is_connected();
+        let mut effects = vec![Effect::Detach(session)];
+        if is_gone {
+            effects.extend(self.remove(slice::from_ref(user), None, now_ms));
+        }
+        effects
+    }
+
+    /// An operator sends a user away.
+    ///
+    /// # Errors
+    /// `not_member`.
+    pub fn kick(&mut self, user: &UserId, now_ms: u64) -> Outcome {
+        if self.members.get(user.as_str()).is_none() {
+            return Err(ErrorBody::new(
+                ErrorCode::NotMember,
+                "the user is not a member of this room",
+            ));
+        }
+        Ok(self.remove(slice::from_ref(user), None, now_ms))
+    }
+
+    /// An operator ends the room: every member is told that all left.
+    pub fn end(&mut self, now_ms: u64) -> Vec<Effect> {
+        if self.ended {
+            return Vec::new();
+        }
+        let users: Vec<UserId> = self.members.iter().map(|(user, _)| user.clone()).collect();
+        let mut effects = self.remove(&users, None, now_ms);
+        self.ended = true;
+        effects.push(Effect::Ended(EndReason::Closed));
+        effects
+    }
+
+    /// Attaches a session to its member, which ends its being away.
+    pub(super) fn come_back(
+        &mut self,
+        session: SessionRef,
+        user: &UserId,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(member) = self.members.get_mut(user) else {
+            return;
+        };
+        let is_new = member.attach(session);
+        if member.seat_until_ms.take().is_some() {
+            effects.push(self.change([(user.clone(), MemberChange::Back)]));
+        }
+        if is_new {
+            effects.push(Effect::Attach(session));
+        }
+    }
+
+    /// The stamps of a newcomer, behind those it made before it left.
+    pub(super) fn corrector_for(&self, user: &UserId) -> Corrector {
+        self.left
+            .iter()
+            .find(|(left, _)| left == user)
+            .map_or_else(Corrector::default, |(_, last_ms)| {
+                Corrector::after(*last_ms)
+            })
+    }
+
+    /// Lets `users` leave. The session that asked for it is off the topic
+    /// before the others are told; the user's other sessions are told.
+    pub(super) fn remove(
+        &mut self,
+        users: &[UserId],
+        leaver: Option<SessionRef>,
+        now_ms: u64,
+    ) -> Vec<Effect> {
+        let mut effects = self.flush();
+        let oldest_ms = now_ms.saturating_sub(self.settings.max_lag_ms);
+        self.left.retain(|(_, last_ms)| *last_ms > oldest_ms);
+        let mut detached = Vec::new();
+        for user in users {
+            let Some(member) = self.members.remove(user) else {
+                continue;
+            };
+            if member.corrector.last_ms() > oldest_ms {
+                self.left.retain(|(left, _)| left != user);
+                self.left.push((user.clone(), member.corrector.last_ms()));
+            }
+            self.left.drain(..self.left.len().saturating_sub(LEFT_MAX));
+            for rule in &mut self.rules {
+                rule.left(user, now_ms);
+            }
+            detached.extend(member.sessions());
+        }
+        if let Some(leaver) = leaver.filter(|leaver| detached.contains(leaver)) {
+            detached.retain(|session| *session != leaver);
+            effects.push(Effect::Detach(leaver));
+        }
+        let is_heard = !self.members.is_empty() || !detached.is_empty();
+        if is_heard && !users.is_empty() {
+            let left = users.iter().map(|user| (user.clone(), MemberChange::Left));
+            effects.push(self.change(left));
+        }
+        effects.extend(detached.into_iter().map(Effect::Detach));
+        effects.extend(users.iter().cloned().map(Effect::LeftGame));
+        if self.members.is_empty() && self.empty_until_ms.is_none() {
+            self.empty_until_ms = Some(now_ms.saturating_add(self.settings.empty_ms));
+        }
+        effects
+    }
+
+    fn seat_ms(&self) -> u64 {
+        let game = self.game.settings();
+        game.seat_ms.unwrap_or(self.settings.seat_ms)
+    }
+}

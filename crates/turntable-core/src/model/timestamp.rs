@@ -1,0 +1,145 @@
+//! The correction of the stamps that one sender puts on its actions.
+//!
+//! A client's stamp is moved by the estimated clock offset, held within
+//! [now - max lag, now], and never runs backwards for one sender. So a client
+//! that lies about its clock can only choose a time within the lag that
+//! everybody is allowed.
+
+/// Corrects the stamps of one sender.
+///
+/// ```
+/// use turntable_core::model::timestamp::Corrector;
+/// let mut corrector = Corrector::default();
+/// let corrected = [900.0, 950.0, 5_000.0].map(|client_ms| {
+///     corrector.correct(client_ms, Some(10_000.0), 11_000, 1_000)
+/// });
+/// assert_eq!(corrected, [10_900, 10_950, 11_000]);
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Corrector {
+    last_ms: u64,
+}
+
+impl Corrector {
+    /// A corrector whose first stamp is not before `last_ms`.
+    #[must_use]
+    pub const fn after(last_ms: u64) -> Self {
+        Self { last_ms }
+    }
+
+    /// The last stamp given, Unix ms; 0 before the first.
+    #[must_use]
+    pub const fn last_ms(&self) -> u64 {
+        self.last_ms
+    }
+
+    /// The corrected stamp, in whole Unix ms of the server: `client_ms` moved
+    /// by `offset_ms` (server less client), within [`now_ms` - `max_lag_ms`,
+    /// `now_ms`] and not before the sender's last one. Where no offset is
+    /// known it is `now_ms`. (When the server's clock is set back the range
+    /// stands and the order gives way.)
+    pub fn correct(
+        &mut self,
+        client_ms: f64,
+        offset_ms: Option<f64>,
+        now_ms: u64,
+        max_lag_ms: u64,
+    ) -> u64 {
+        // Whole before it is added, the offset keeps the distances of whole
+        // stamps to the millisecond; down, so that now stays now.
+        let moved_ms = offset_ms.map_or(f64::NAN, |offset_ms| {
+            (client_ms + offset_ms.floor()).floor()
+        });
+        // A cast saturates, so a huge stamp is in the future, not elsewhere.
+        let moved_ms = if moved_ms.is_nan() {
+            now_ms
+        } else {
+            moved_ms as u64
+        };
+        let corrected_ms = moved_ms
+            .max(now_ms.saturating_sub(max_lag_ms))
+            .max(self.last_ms)
+            .min(now_ms);
+        self.last_ms = corrected_ms;
+        corrected_ms
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: u64 = 1_700_000_000_000;
+
+    #[test]
+    fn without_an_offset_it_is_now() {
+        let mut corrector = Corrector::default();
+        assert_eq!(corrector.correct(10_223_232.0, None, NOW, 1_000), NOW);
+        assert_eq!(corrector.correct(f64::NAN, Some(0.0), NOW, 1_000), NOW);
+    }
+
+    #[test]
+    fn stamps_are_held_within_the_lag() {
+        let offset_ms = Some(NOW as f64);
+        let correct =
+            |client_ms| Corrector::default().correct(client_ms, offset_ms, NOW, 1_000) as i64;
+        let now = NOW as i64;
+        assert_eq!(correct(-250.0) - now, -250);
+        assert_eq!(correct(-5_000.0) - now, -1_000);
+        assert_eq!(correct(5_000.0) - now, 0);
+        assert_eq!(correct(f64::MAX) - now, 0);
+        assert_eq!(correct(f64::NEG_INFINITY) - now, -1_000);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_the_range() {
+        let mut corrector = Corrector::after(NOW);
+        let earlier = NOW - 60_000;
+        assert_eq!(corrector.correct(0.0, None, earlier, 1_000), earlier);
+    }
+
+    proptest! {
+        #[test]
+        fn any_stamps_stay_in_range_and_in_order(
+            stamps in prop::collection::vec(
+                (any::<f64>(), prop::option::of(any::<f64>()), 0..2_000u64),
+                1..50,
+            ),
+        ) {
+            let mut corrector = Corrector::default();
+            let mut now_ms = NOW;
+            let mut last_ms = 0;
+            for (client_ms, offset_ms, passed_ms) in stamps {
+                now_ms += passed_ms;
+                let corrected_ms = corrector.correct(client_ms, offset_ms, now_ms, 1_000);
+                prop_assert!((now_ms - 1_000..=now_ms).contains(&corrected_ms));
+                prop_assert!(corrected_ms >= last_ms);
+                last_ms = corrected_ms;
+            }
+        }
+
+        #[test]
+        fn plausible_stamps_keep_their_distances(
+            offset_ms in -1e12..1.8e12f64,
+            mut ages_ms in prop::collection::vec(0..=990u32, 2..20),
+        ) {
+            ages_ms.sort_unstable_by(|a, b| b.cmp(a));
+            let mut corrector = Corrector::default();
+            // A client that counts whole milliseconds, as of `now`.
+            let client_now_ms = (NOW as f64 - offset_ms).floor() - 1.0;
+            let corrected: Vec<u64> = ages_ms
+                .iter()
+                .map(|age_ms| {
+                    let client_ms = client_now_ms - f64::from(*age_ms);
+                    corrector.correct(client_ms, Some(offset_ms), NOW, 1_000)
+                })
+                .collect();
+            for (ages, stamps) in ages_ms.windows(2).zip(corrected.windows(2)) {
+                prop_assert_eq!(u64::from(ages[0] - ages[1]), stamps[1] - stamps[0]);
+            }
+        }
+    }
+}

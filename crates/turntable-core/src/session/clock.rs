@@ -1,0 +1,212 @@
+//! The offset between a client's clock and the server's.
+//!
+//! One-way samples (`time`, or actions of a client that never sends `time`) say
+//! offset + uplink delay; the least of them over a sliding window is the offset
+//! plus the fastest uplink. Half the least round trip of pings is taken off it.
+//! The estimate is wrong by at most half that round trip and the drift of the
+//! window; docs/time.md has the proof and its condition. All times are ms; a
+//! client's clock may have any epoch.
+
+/// Length of one half of the window, in ms. The minimum is taken over the
+/// current half and the one before it, so it never looks back further than
+/// three of these while samples come in.
+pub const HALF_WINDOW_MS: f64 = 20_000.0;
+
+/// The fastest that two clocks are taken to drift apart: 200 ms in 1,000 s.
+pub const DRIFT_MAX: f64 = 200e-6;
+
+/// The round trip that counts at most, in ms, where nobody chooses another.
+pub const ROUND_TRIP_MAX_MS: f64 = 2_000.0;
+
+/// Beyond this a clock reading has no whole milliseconds any more.
+const READING_MAX_MS: f64 = 9_007_199_254_740_992.0;
+
+/// A round trip longer than this is no measurement.
+const ROUND_TRIP_USABLE_MAX_MS: f64 = 600_000.0;
+
+/// What is known of a client's clock.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// Server's clock less the client's, in ms.
+    pub offset_ms: f64,
+    /// How far `offset_ms` may be off either way, in ms.
+    pub error_ms: f64,
+}
+
+/// The clock estimate of one session.
+///
+/// ```
+/// use turntable_core::session::clock::Clock;
+/// let mut clock = Clock::new();
+/// // The client read 1,000 and it arrived at 501,020; a ping took 40 ms.
+/// clock.time_exchange(1_000.0, 501_020.0);
+/// clock.round_trip(40.0, 501_030.0);
+/// let estimate = clock.offset(501_030.0, 2_000.0).unwrap();
+/// assert_eq!(estimate.offset_ms, 500_000.0);
+/// assert!((20.0..20.1).contains(&estimate.error_ms));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Clock {
+    one_way: Window<f64>,
+    /// When the half before the current one began. Round trips need none: they
+    /// are differences of one clock and do not drift.
+    one_way_previous_since_ms: f64,
+    round_trip: Window<f32>,
+    /// Whether `time` exchanges feed `one_way`; actions do until then.
+    exchanged: bool,
+}
+
+/// The least sample of the current half of a window, and of the half before.
+/// Infinite where there is none.
+#[derive(Debug, Clone)]
+struct Window<T> {
+    current: T,
+    previous: T,
+    since_ms: f64,
+}
+
+/// What became of the halves when a sample came in.
+enum Turn {
+    /// The sample belongs to the current half.
+    Stayed,
+    /// The current half became the previous one; it began at this time.
+    Turned(f64),
+    /// Nothing of the past counts any more.
+    Restarted,
+}
+
+impl<T: Copy + PartialOrd> Window<T> {
+    const fn new(none: T) -> Self {
+        Self {
+            current: none,
+            previous: none,
+            since_ms: f64::NEG_INFINITY,
+        }
+    }
+
+    fn add(&mut self, sample: T, none: T, at_ms: f64) -> Turn {
+        let age_ms = at_ms - self.since_ms;
+        if (0.0..HALF_WINDOW_MS).contains(&age_ms) {
+            if sample < self.current {
+                self.current = sample;
+            }
+            return Turn::Stayed;
+        }
+        let before_ms = self.since_ms;
+        // Too old, or the server's clock was set back.
+        let restarted = !(0.0..2.0 * HALF_WINDOW_MS).contains(&age_ms);
+        self.previous = if restarted { none } else { self.current };
+        self.current = sample;
+        self.since_ms = at_ms;
+        if restarted {
+            Turn::Restarted
+        } else {
+            Turn::Turned(before_ms)
+        }
+    }
+
+    fn least(&self) -> T {
+        if self.previous < self.current {
+            self.previous
+        } else {
+            self.current
+        }
+    }
+}
+
+impl Clock {
+    /// A clock of which nothing is known.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            one_way: Window::new(f64::INFINITY),
+            one_way_previous_since_ms: f64::NEG_INFINITY,
+            round_trip: Window::new(f32::INFINITY),
+            exchanged: false,
+        }
+    }
+
+    /// A `time` command: the client's clock read `t0_client_ms` when it was
+    /// sent, the server's `received_at_ms` when it came in. Readings that are
+    /// not finite, or too large for whole milliseconds, are ignored.
+    pub fn time_exchange(&mut self, t0_client_ms: f64, received_at_ms: f64) {
+        if !is_reading(t0_client_ms) || !is_reading(received_at_ms) {
+            return;
+        }
+        if !self.exchanged {
+            // Actions may be stamped with another clock than `time` reads.
+            self.exchanged = true;
+            self.one_way = Window::new(f64::INFINITY);
+        }
+        self.one_way_sample(received_at_ms - t0_client_ms, received_at_ms);
+    }
+
+    /// The newest timestamp of a `game` message that came in at
+    /// `received_at_ms`. It was read before the message left, so it bounds the
+    /// offset as a `time` does; it counts until the first `time` comes.
+    pub fn action_sample(&mut self, newest_client_ms: f64, received_at_ms: f64) {
+        if self.exchanged || !is_reading(newest_client_ms) || !is_reading(received_at_ms) {
+            return;
+        }
+        self.one_way_sample(received_at_ms - newest_client_ms, received_at_ms);
+    }
+
+    /// A ping of the server was answered at `received_at_ms`, after `rtt_ms`.
+    /// What is negative, not finite or longer than ten minutes is ignored.
+    pub fn round_trip(&mut self, rtt_ms: f64, received_at_ms: f64) {
+        if (0.0..=ROUND_TRIP_USABLE_MAX_MS).contains(&rtt_ms) && is_reading(received_at_ms) {
+            self.round_trip
+                .add(rtt_ms as f32, f32::INFINITY, received_at_ms);
+        }
+    }
+
+    /// The estimate at `now_ms` of the server, `None` before any one-way
+    /// sample. A round trip counts as at most `rtt_max_ms`, so that a client
+    /// that delays its pongs moves its offset by no more than half of that.
+    #[must_use]
+    pub fn offset(&self, now_ms: f64, rtt_max_ms: f64) -> Option<Estimate> {
+        let one_way_ms = self.one_way.least();
+        if !one_way_ms.is_finite() {
+            return None;
+        }
+        let since_ms = if self.one_way.previous.is_finite() {
+            self.one_way_previous_since_ms
+        } else {
+            self.one_way.since_ms
+        };
+        let drift_ms = DRIFT_MAX * (now_ms - since_ms).max(0.0);
+        let least_ms = f64::from(self.round_trip.least());
+        // Before the first pong nothing is taken off, and the whole uplink,
+        // taken to be within the bound, is the error.
+        let (taken_off_ms, path_error_ms) = if least_ms.is_finite() {
+            let half_ms = least_ms.min(rtt_max_ms) / 2.0;
+            (half_ms, least_ms - half_ms)
+        } else {
+            (0.0, rtt_max_ms)
+        };
+        Some(Estimate {
+            offset_ms: one_way_ms - taken_off_ms,
+            error_ms: path_error_ms + drift_ms,
+        })
+    }
+
+    fn one_way_sample(&mut self, sample_ms: f64, at_ms: f64) {
+        if let Turn::Turned(since_ms) = self.one_way.add(sample_ms, f64::INFINITY, at_ms) {
+            self.one_way_previous_since_ms = since_ms;
+        }
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn is_reading(ms: f64) -> bool {
+    ms.abs() <= READING_MAX_MS
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;

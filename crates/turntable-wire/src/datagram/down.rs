@@ -1,0 +1,291 @@
+//! From messages to datagrams.
+//!
+//! | message | path | payload |
+//! |---|---|---|
+//! | `message` | `/channel/P` | what was published |
+//! | `game`, `memberchange` | `/game/C` | the message |
+//! | `userchange` | `/presence` | the message |
+//! | `invite`, `invitereply`, `attributes` | `/user/U` | the message |
+//! | anything else | `/tunnel/T` | the message |
+//!
+//! A message that lacks what its path is made of goes to the tunnel, whole.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde_json::value::RawValue;
+
+use crate::json_v1::field::{Fields, text};
+use crate::json_v1::split;
+use turntable_core::id::MessageId;
+
+/// Whom a datagram is for.
+#[derive(Clone, Copy)]
+pub struct Receiver<'a> {
+    /// The tunnel's id, a secret of its client.
+    pub tunnel: &'a str,
+    /// The user, once identified.
+    pub user: Option<&'a str>,
+}
+
+/// Shows the user alone: a tunnel's id is a secret.
+impl fmt::Debug for Receiver<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The delivery path of a datagram. Ids have no control characters and no
+/// blanks, so a path is one word.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Path<'a> {
+    /// `/channel/P`
+    Channel(Cow<'a, str>),
+    /// `/game/C`
+    Game(Cow<'a, str>),
+    /// `/presence`
+    Presence,
+    /// `/user/U`
+    User(&'a str),
+    /// `/tunnel/T`
+    Tunnel(&'a str),
+}
+
+impl Path<'_> {
+    /// What stands before the id, and the id.
+    fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::Channel(id) => ("/channel/", id),
+            Self::Game(id) => ("/game/", id),
+            Self::Presence => ("/presence", ""),
+            Self::User(id) => ("/user/", id),
+            Self::Tunnel(id) => ("/tunnel/", id),
+        }
+    }
+
+    /// Whether another receiver of the same message would see another path.
+    #[must_use]
+    pub const fn is_personal(&self) -> bool {
+        matches!(self, Self::User(_) | Self::Tunnel(_))
+    }
+
+    /// Appends the path as it is, without quotes and escapes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let (head, id) = self.parts();
+        out.extend_from_slice(head.as_bytes());
+        out.extend_from_slice(id.as_bytes());
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (head, id) = self.parts();
+        write!(f, "{head}{id}")
+    }
+}
+
+/// Hides the tunnel's id, a secret.
+impl fmt::Debug for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tunnel(_) => f.write_str("/tunnel/..."),
+            path => write!(f, "{path}"),
+        }
+    }
+}
+
+/// One datagram on its way to a client: the parts that a format inserts.
+#[derive(Debug, Clone)]
+pub struct Datagram<'a> {
+    /// Its id.
+    pub id: MessageId,
+    /// Where it is delivered.
+    pub path: Path<'a>,
+    data: &'a str,
+    /// Of a channel's message: its `from`, `offset` and `time`, as JSON.
+    origin: Origin<'a>,
+    /// Whether the data stands for all of it.
+    is_bare: bool,
+}
+
+/// What a channel's message says of itself beside its data.
+type Origin<'a> = [Option<&'a RawValue>; 3];
+
+/// Its fields, as they stand in the message.
+const ORIGIN: [&str; 3] = ["from", "offset", "time"];
+
+impl<'a> Datagram<'a> {
+    /// The datagram of a message, given as its v1 JSON text. `id` is
+    /// [`own_id`] where the message has one, else any other. `None` where the
+    /// text is no message.
+    ///
+    /// ```
+    /// use turntable_core::id::MessageId;
+    /// use turntable_wire::datagram::{Datagram, Receiver};
+    /// let to = Receiver { tunnel: "T", user: Some("1:1") };
+    /// let message = r#"{"command":"userchange","data":{"1:2":"online"}}"#;
+    /// let datagram = Datagram::of(message, MessageId::nil(), &to).unwrap();
+    /// let mut out = Vec::new();
+    /// datagram.write(&mut out);
+    /// assert_eq!(
+    ///     String::from_utf8(out).unwrap(),
+    ///     format!(r#"{{"id":"00000000000000000000000000","path":"/presence","data":{message}}}"#),
+    /// );
+    /// ```
+    #[must_use]
+    pub fn of(message: &'a str, id: MessageId, to: &Receiver<'a>) -> Option<Self> {
+        let mut origin = Origin::default();
+        let (path, data) = match route(message)? {
+            Route::Channel {
+                channel,
+                data,
+                origin: of,
+            } => {
+                origin = of;
+                (Path::Channel(channel), data)
+            }
+            Route::Game(channel) => (Path::Game(channel), message),
+            Route::Presence => (Path::Presence, message),
+            Route::User => (to.user.map_or(Path::Tunnel(to.tunnel), Path::User), message),
+            Route::Tunnel => (Path::Tunnel(to.tunnel), message),
+        };
+        Some(Self {
+            id,
+            path,
+            data,
+            origin,
+            is_bare: false,
+        })
+    }
+
+    /// What is no datagram, but stands in the place of the last one: JSON that
+    /// tells why a tunnel ends.
+    #[must_use]
+    pub fn bare(data: &'a str) -> Self {
+        Self {
+            id: MessageId::nil(),
+            path: Path::Presence,
+            data,
+            origin: Origin::default(),
+            is_bare: true,
+        }
+    }
+
+    /// Appends the datagram as JSON, on one line.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        if self.is_bare {
+            return self.write_data(out);
+        }
+        out.extend_from_slice(b"{\"id\":\"");
+        self.write_id(out);
+        out.extend_from_slice(b"\",\"path\":");
+        let (head, id) = self.path.parts();
+        out.push(b'"');
+        out.extend_from_slice(head.as_bytes());
+        // The id's own first quote gives way to what stands before it. Writing
+        // a string to a vector cannot fail.
+        let quote = out.len();
+        let _: serde_json::Result<()> = serde_json::to_writer(&mut *out, id);
+        out.remove(quote);
+        out.extend_from_slice(b",\"data\":");
+        self.write_data(out);
+        for (name, value) in ORIGIN.iter().zip(self.origin) {
+            if let Some(value) = value {
+                out.extend_from_slice(b",\"");
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b"\":");
+                out.extend_from_slice(value.get().as_bytes());
+            }
+        }
+        out.push(b'}');
+    }
+
+    /// Appends the payload's JSON, on one line.
+    pub fn write_data(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(self.data.as_bytes());
+        // Inside strings JSON has line ends as escapes only; what is left are
+        // blanks between values, of which any is as good as another.
+        for byte in out.iter_mut().skip(start) {
+            if matches!(byte, b'\n' | b'\r') {
+                *byte = b' ';
+            }
+        }
+    }
+
+    /// Appends the id's 26 characters.
+    pub fn write_id(&self, out: &mut Vec<u8>) {
+        let mut buffer = [0; ulid::ULID_LEN];
+        out.extend_from_slice(self.id.array_to_str(&mut buffer).as_bytes());
+    }
+}
+
+/// The id of a channel's message, which is its datagram's id, too. `None` for
+/// any other message.
+///
+/// ```
+/// use turntable_wire::datagram::own_id;
+/// let message = r#"{"command":"message","data":{"channel":"c","id":"01JD0000000000000000000000"}}"#;
+/// assert_eq!(own_id(message).unwrap().to_string(), "01JD0000000000000000000000");
+/// assert!(own_id(r#"{"command":"idyou","data":{}}"#).is_none());
+/// ```
+#[must_use]
+pub fn own_id(message: &str) -> Option<MessageId> {
+    let parts = split(message)?;
+    if parts.command != "message" {
+        return None;
+    }
+    let [id] = Fields::read(parts.data.get(), ["id"]).ok()?.values;
+    MessageId::from_string(&text(id?, "id").ok()?).ok()
+}
+
+/// Whether the datagram of this message is another one for each receiver, and
+/// so cannot be shared by them. True where the text is no message.
+#[must_use]
+pub fn is_personal(message: &str) -> bool {
+    matches!(route(message), None | Some(Route::User | Route::Tunnel))
+}
+
+/// Where a message goes, as far as it tells by itself.
+enum Route<'a> {
+    Channel {
+        channel: Cow<'a, str>,
+        data: &'a str,
+        origin: Origin<'a>,
+    },
+    Game(Cow<'a, str>),
+    Presence,
+    User,
+    Tunnel,
+}
+
+fn route(message: &str) -> Option<Route<'_>> {
+    let parts = split(message)?;
+    let route = match parts.command {
+        "message" => {
+            let names = ["channel", "data", "from", "offset", "time"];
+            let fields = Fields::read(parts.data.get(), names).ok();
+            fields.and_then(|fields| {
+                let [channel, data, from, offset, time] = fields.values;
+                Some(Route::Channel {
+                    channel: text(channel?, "channel").ok()?,
+                    data: data?.get(),
+                    origin: [from, offset, time],
+                })
+            })
+        }
+        "game" | "memberchange" => {
+            let fields = Fields::read(parts.data.get(), ["channel"]).ok();
+            fields.and_then(|fields| {
+                let [channel] = fields.values;
+                Some(Route::Game(text(channel?, "channel").ok()?))
+            })
+        }
+        "userchange" => Some(Route::Presence),
+        "invite" | "invitereply" | "attributes" => Some(Route::User),
+        _ => None,
+    };
+    Some(route.unwrap_or(Route::Tunnel))
+}

@@ -1,0 +1,263 @@
+//! Datagrams from clients.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::datagram::*;
+use crate::json_v1::DecodeLimits;
+use turntable_core::id::{ChannelId, SessionId, UserId};
+use turntable_core::packet::{ClientPacket, ErrorBody};
+use turntable_core::reason::ErrorCode;
+
+const LIMITS: BatchLimits = BatchLimits {
+    batch_max: 3,
+    message: DecodeLimits { depth_max: 6 },
+};
+
+const T: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+const T2: &str = "BBBBBBBBBBBBBBBBBBBBBA";
+
+fn one(body: &str) -> Result<Sent, SentError> {
+    let mut batch = decode(body, &LIMITS).unwrap();
+    assert!(!batch.is_array);
+    assert_eq!(batch.entries.len(), 1);
+    batch.entries.remove(0)
+}
+
+fn sent(path: &str, data: &str) -> Result<Sent, SentError> {
+    one(&format!(
+        r#"{{"id":"any","tunnel":"{T}","path":"{path}","data":{data}}}"#
+    ))
+}
+
+fn refused(path: &str, data: &str) -> ErrorBody {
+    let error = sent(path, data).unwrap_err();
+    assert_eq!(error.tunnel, Some(SessionId::parse(T).unwrap()));
+    error.body
+}
+
+#[test]
+fn a_command_goes_to_the_server() {
+    let sent = sent("/server", r#"{"command":"bye","id":"a"}"#).unwrap();
+    assert_eq!(sent.tunnel.secret(), T);
+    let SentTo::Server(message) = sent.to else {
+        panic!("{sent:?}");
+    };
+    assert_eq!(message.packet, ClientPacket::Bye);
+    assert_eq!(&*message.id.unwrap().0, "\"a\"");
+}
+
+#[test]
+fn data_goes_to_a_channel_or_a_tunnel_as_it_came() {
+    let data = r#"{ "n": 1.50e2, "s":"\u00fc" }"#;
+    let SentTo::Channel {
+        channel,
+        data: kept,
+    } = sent("/channel/a/b", data).unwrap().to
+    else {
+        panic!("not to a channel");
+    };
+    assert_eq!((channel.as_str(), kept.as_json()), ("a/b", data));
+    let SentTo::Tunnel { tunnel, data: kept } = sent(&format!("/tunnel/{T2}"), data).unwrap().to
+    else {
+        panic!("not to a tunnel");
+    };
+    assert_eq!((&*tunnel.secret(), kept.as_json()), (T2, data));
+}
+
+#[test]
+fn interest_is_added_and_removed() {
+    let data = format!(
+        r#"{{"add":[{{"path":"/channel/chat","subpaths":true,"x":1}},"/user/1:2"],"remove":[{{"path":"/tunnel/{T2}"}}]}}"#
+    );
+    let SentTo::Interest { add, remove } = sent("/interest", &data).unwrap().to else {
+        panic!("not interest");
+    };
+    let interest = |path, subpaths| Interest { path, subpaths };
+    assert_eq!(
+        add,
+        [
+            interest(
+                InterestPath::Channel(ChannelId::parse("chat").unwrap()),
+                true
+            ),
+            interest(InterestPath::User(UserId::parse("1:2").unwrap()), false),
+        ]
+    );
+    assert_eq!(
+        remove,
+        [interest(
+            InterestPath::Tunnel(SessionId::parse(T2).unwrap()),
+            false
+        )]
+    );
+}
+
+#[test]
+fn interest_at_fault_is_told_with_its_place() {
+    let refused = |data| refused("/interest", data);
+    for wrong in [
+        "{}",
+        "7",
+        r#"{"add":{}}"#,
+        r#"{"add":[7]}"#,
+        r#"{"add":[{}]}"#,
+        r#"{"add":["/game/c"]}"#,
+        r#"{"add":["/presence"]}"#,
+        r#"{"add":["chat"]}"#,
+        r#"{"add":["/channel//chat"]}"#,
+        r#"{"add":["/channel"]}"#,
+        r#"{"add":[{"path":"/channel/c","subpaths":1}]}"#,
+        r#"{"add":[],"add":[]}"#,
+    ] {
+        let body = refused(wrong);
+        assert_eq!(body.code, ErrorCode::BadMessage, "{wrong}");
+        assert!(body.message.contains("/interest takes"), "{body:?}");
+    }
+    let body = refused(r#"{"remove":["/channel/c","/channel/*"]}"#);
+    assert_eq!(body.code, ErrorCode::InvalidId);
+    assert_eq!(body.details, [("index", 1)]);
+    assert_eq!(
+        refused(r#"{"add":["/tunnel/x"]}"#).code,
+        ErrorCode::NotFound
+    );
+    assert_eq!(refused(r#"{"add":["/user/x"]}"#).code, ErrorCode::InvalidId);
+    let body =
+        refused(r#"{"add":["/channel/a","/channel/b"],"remove":["/channel/c","/channel/d"]}"#);
+    assert_eq!(body.code, ErrorCode::TooMany);
+    assert_eq!(body.details, [("max", 3)]);
+}
+
+#[test]
+fn a_datagram_names_its_tunnel() {
+    let refused = |body: &str| one(body).unwrap_err();
+    for wrong in [
+        r#"{"path":"/server","data":{}}"#,
+        r#"{"tunnel":7,"path":"/server","data":{}}"#,
+        r#"{"tunnel":null,"path":"/server","data":{}}"#,
+        "{}",
+    ] {
+        let error = refused(wrong);
+        assert_eq!(error.body.code, ErrorCode::BadMessage);
+        assert_eq!(error.tunnel, None);
+        assert!(error.body.message.contains("a datagram is"), "{error:?}");
+    }
+    for wrong in [
+        "",
+        "short",
+        "AAAAAAAAAAAAAAAAAAAAAB",
+        "AAAAAAAAAAAAAAAAAAAA/A",
+    ] {
+        let body = json!({"tunnel": wrong, "path": "/server", "data": {}});
+        assert_eq!(refused(&body.to_string()).body.code, ErrorCode::NotFound);
+    }
+}
+
+#[test]
+fn other_paths_are_refused_and_the_right_ones_named() {
+    for wrong in [
+        "",
+        "/",
+        "server",
+        "/server/",
+        "/server/x",
+        "/interest/",
+        "/game/c",
+        "/user/1:1",
+        "/presence",
+        "/channel",
+        "/channel//c",
+        "/tunnel",
+        "//server",
+        "/SERVER",
+    ] {
+        let body = refused(wrong, "{}");
+        assert_eq!(body.code, ErrorCode::BadMessage, "{wrong}");
+        assert!(
+            body.message
+                .contains("/server, /channel/P, /tunnel/T or /interest"),
+            "{body:?}"
+        );
+    }
+    assert_eq!(refused("/channel/a b", "1").code, ErrorCode::InvalidId);
+    assert_eq!(refused("/tunnel/x", "1").code, ErrorCode::NotFound);
+    let error = one(&format!(r#"{{"tunnel":"{T}","path":"/channel/c"}}"#)).unwrap_err();
+    assert!(error.body.message.starts_with("data is missing"));
+    let error = one(&format!(r#"{{"tunnel":"{T}","data":1}}"#)).unwrap_err();
+    assert!(error.body.message.starts_with("path is missing"));
+}
+
+#[test]
+fn a_command_at_fault_keeps_its_id() {
+    let error = sent("/server", r#"{"command":"dance","id":7}"#).unwrap_err();
+    assert_eq!(error.body.code, ErrorCode::UnknownCommand);
+    assert_eq!(&*error.id.unwrap().0, "7");
+    assert_eq!(refused("/server", "[]").code, ErrorCode::BadMessage);
+}
+
+#[test]
+fn depth_is_that_of_a_publish() {
+    assert!(sent("/channel/c", "[[[[]]]]").is_ok());
+    let body = refused("/channel/c", "[[[[[]]]]]");
+    assert_eq!(body.code, ErrorCode::TooLarge);
+    assert_eq!(body.details, [("max", 4)]);
+    let publish =
+        |data| format!(r#"{{"command":"publish","data":{{"channel":"c","data":{data}}}}}"#);
+    assert!(sent("/server", &publish("[[[[]]]]")).is_ok());
+    assert_eq!(
+        refused("/server", &publish("[[[[[]]]]]")).code,
+        ErrorCode::TooLarge
+    );
+    // Deep enough to end any reader that recurses.
+    let deep = "[".repeat(200_000) + &"]".repeat(200_000);
+    assert_eq!(refused("/channel/c", &deep).code, ErrorCode::TooLarge);
+    assert_eq!(refused("/interest", &deep).code, ErrorCode::BadMessage);
+    let batch = decode(&deep, &LIMITS).unwrap();
+    assert!(batch.entries[0].is_err());
+}
+
+#[test]
+fn one_bad_entry_stops_no_other() {
+    let good = format!(r#"{{"tunnel":"{T}","path":"/channel/c","data":null}}"#);
+    let batch = decode(&format!(" [{good}, {{\"tunnel\":1}} ,{good}]\n"), &LIMITS).unwrap();
+    assert!(batch.is_array);
+    let verdicts: Vec<bool> = batch.entries.iter().map(Result::is_ok).collect();
+    assert_eq!(verdicts, [true, false, true]);
+    let batch = decode("[]", &LIMITS).unwrap();
+    assert!(batch.is_array && batch.entries.is_empty());
+}
+
+#[test]
+fn a_body_that_cannot_be_taken_apart_is_refused_whole() {
+    for (body, code) in [
+        ("", ErrorCode::BadJson),
+        ("{", ErrorCode::BadJson),
+        ("{} {}", ErrorCode::BadJson),
+        ("[{}", ErrorCode::BadJson),
+        ("\u{feff}{}", ErrorCode::BadJson),
+        ("7", ErrorCode::BadMessage),
+        ("\"{}\"", ErrorCode::BadMessage),
+        ("null", ErrorCode::BadMessage),
+        ("[1,2,3,4]", ErrorCode::TooMany),
+    ] {
+        assert_eq!(decode(body, &LIMITS).unwrap_err().code, code, "{body}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn opaque_data_passes_byte_for_byte(data in super::down::spread_json()) {
+        let limits = BatchLimits { message: DecodeLimits { depth_max: 32 }, ..LIMITS };
+        let body = format!(r#"{{"data": {data} ,"tunnel":"{T}","path":"\/channel\/c"}}"#);
+        let mut batch = decode(&body, &limits).unwrap();
+        let SentTo::Channel { data: kept, .. } = batch.entries.remove(0).unwrap().to else {
+            panic!("not to a channel");
+        };
+        prop_assert_eq!(kept.as_json(), &data);
+    }
+
+    #[test]
+    fn nothing_panics(body in "[\\[\\]{}\",:a-z/0-9 ]{0,60}") {
+        let _ = decode(&body, &LIMITS);
+    }
+}

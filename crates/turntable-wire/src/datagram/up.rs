@@ -1,0 +1,352 @@
+//! From what a client sends to what the server does with it.
+//!
+//! A body is one datagram or a list. Each entry is read by itself, so that one
+//! bad entry does not stop the others; only a body that cannot be taken apart
+//! is refused as a whole. Nothing recurses: parts are kept as JSON text until
+//! their own decoder reads them.
+
+use serde_json::value::RawValue;
+
+use crate::json_v1::field::{Fault, Kind, boolean, each, fields, kind, opaque, required, text};
+use crate::json_v1::{self, DecodeLimits, is_within_depth};
+use turntable_core::id::{ChannelId, SessionId, UserId};
+use turntable_core::packet::{ClientMessage, ErrorBody, RequestId};
+use turntable_core::payload::Payload;
+use turntable_core::reason::ErrorCode;
+
+/// What a decoder of datagrams allows.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchLimits {
+    /// How many datagrams a list may have, and how many paths one `/interest`
+    /// may name.
+    pub batch_max: usize,
+    /// What each command is held to; what is published, too.
+    pub message: DecodeLimits,
+}
+
+/// What one request brings.
+#[derive(Debug)]
+pub struct Batch {
+    /// Whether a list was sent, which is answered with a list.
+    pub is_array: bool,
+    /// The datagrams in their order; exactly one where no list was sent.
+    pub entries: Vec<Result<Sent, SentError>>,
+}
+
+/// A datagram that a client sent.
+#[derive(Debug)]
+pub struct Sent {
+    /// The tunnel of the client, as it claims.
+    pub tunnel: SessionId,
+    /// Where it goes.
+    pub to: SentTo,
+}
+
+/// Where a datagram goes.
+#[derive(Debug)]
+pub enum SentTo {
+    /// `/server`: a command.
+    Server(Box<ClientMessage>),
+    /// `/channel/P`: publishes.
+    Channel {
+        /// The channel.
+        channel: ChannelId,
+        /// What is published.
+        data: Payload,
+    },
+    /// `/tunnel/T`: to one tunnel alone.
+    Tunnel {
+        /// The other tunnel.
+        tunnel: SessionId,
+        /// What it gets.
+        data: Payload,
+    },
+    /// `/interest`: which paths the tunnel wants to hear of, and which no more.
+    Interest {
+        /// From now on.
+        add: Vec<Interest>,
+        /// No more.
+        remove: Vec<Interest>,
+    },
+}
+
+/// A path that a tunnel wants to hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interest {
+    /// The path.
+    pub path: InterestPath,
+    /// Whether what lies below it is meant, too.
+    pub subpaths: bool,
+}
+
+/// A path that can be of interest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InterestPath {
+    /// `/channel/P`
+    Channel(ChannelId),
+    /// `/user/U`: nobody's but one's own, which is heard anyway.
+    User(UserId),
+    /// `/tunnel/T`: as a user's.
+    Tunnel(SessionId),
+}
+
+/// Why a datagram is refused, with what is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SentError {
+    /// The error that its sender gets.
+    pub body: ErrorBody,
+    /// The tunnel, where it could be read.
+    pub tunnel: Option<SessionId>,
+    /// The `id` of a command, where it could be read.
+    pub id: Option<RequestId>,
+}
+
+/// Reads the body of a request: one datagram or a list of them.
+///
+/// ```
+/// use turntable_wire::datagram::{BatchLimits, SentTo, decode};
+/// use turntable_wire::json_v1::DecodeLimits;
+/// let limits = BatchLimits { batch_max: 8, message: DecodeLimits { depth_max: 32 } };
+/// let body = r#"[{"tunnel": "AAAAAAAAAAAAAAAAAAAAAA", "path": "/channel/chat", "data": "hi"}, 7]"#;
+/// let batch = decode(body, &limits).unwrap();
+/// assert!(batch.is_array);
+/// assert!(matches!(batch.entries[0].as_ref().unwrap().to, SentTo::Channel { .. }));
+/// assert_eq!(batch.entries[1].as_ref().unwrap_err().body.code.name(), "bad_message");
+/// ```
+///
+/// # Errors
+/// `bad_json` for what is no JSON; `bad_message` for what is neither a hash nor
+/// a list; `too_many` for a list longer than `batch_max`.
+pub fn decode(body: &str, limits: &BatchLimits) -> Result<Batch, ErrorBody> {
+    let value: &RawValue = serde_json::from_str(body).map_err(|error| {
+        ErrorBody::new(
+            ErrorCode::BadJson,
+            format!(
+                "the body is not valid JSON at line {} column {}",
+                error.line(),
+                error.column()
+            ),
+        )
+    })?;
+    match kind(value) {
+        Kind::Hash => Ok(Batch {
+            is_array: false,
+            entries: vec![entry(value, limits)],
+        }),
+        Kind::List => {
+            let mut entries = Vec::new();
+            each(value, "the body", |_, element| {
+                bounded(entries.len(), limits, "datagrams in one list")?;
+                entries.push(entry(element, limits));
+                Ok(())
+            })
+            .map_err(body_of)?;
+            Ok(Batch {
+                is_array: true,
+                entries,
+            })
+        }
+        _ => Err(ErrorBody::new(
+            ErrorCode::BadMessage,
+            format!("the body has to be a datagram or a list of datagrams; {TAKES}"),
+        )),
+    }
+}
+
+const TAKES: &str = r#"a datagram is {"tunnel": T, "path": PATH, "data": any}, with the path /server, /channel/P, /tunnel/T or /interest"#;
+
+const INTEREST_TAKES: &str = r#"/interest takes {"add": [{"path": "/channel/P", "subpaths": bool?}, ...]?, "remove": [PATH or {"path": PATH}, ...]?}"#;
+
+fn entry(value: &RawValue, limits: &BatchLimits) -> Result<Sent, SentError> {
+    let mut known = None;
+    datagram(value, limits, &mut known).map_err(|refusal| {
+        let (body, id) = match refusal {
+            Refusal::Datagram(fault) => (told(fault, TAKES), None),
+            Refusal::Interest(fault) => (told(fault, INTEREST_TAKES), None),
+            Refusal::Command(error) => {
+                let id = error.id.clone();
+                (ErrorBody::from(*error), id)
+            }
+        };
+        SentError {
+            body,
+            tunnel: known,
+            id,
+        }
+    })
+}
+
+/// What is at fault; the parts have their own sentences.
+enum Refusal {
+    Datagram(Fault),
+    Interest(Fault),
+    Command(Box<json_v1::DecodeError>),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Datagram(fault)
+    }
+}
+
+fn datagram(
+    value: &RawValue,
+    limits: &BatchLimits,
+    known: &mut Option<SessionId>,
+) -> Result<Sent, Refusal> {
+    let [tunnel, path, data] = fields(value, "a datagram", ["tunnel", "path", "data"])?;
+    let tunnel = tunnel_id(&text(required(tunnel, "tunnel")?, "tunnel")?)?;
+    *known = Some(tunnel);
+    let path = text(required(path, "path")?, "path")?;
+    let data = || required(data, "data");
+    let to = match place(&path) {
+        Some(("/server", None)) => json_v1::decode(data()?.get(), &limits.message)
+            .map(|message| SentTo::Server(Box::new(message)))
+            .map_err(|error| Refusal::Command(Box::new(error)))?,
+        Some(("/interest", None)) => interest(data()?, limits).map_err(Refusal::Interest)?,
+        Some(("/channel", Some(channel))) => SentTo::Channel {
+            channel: channel_id(channel)?,
+            data: published(data()?, limits)?,
+        },
+        Some(("/tunnel", Some(other))) => SentTo::Tunnel {
+            tunnel: tunnel_id(other)?,
+            data: published(data()?, limits)?,
+        },
+        _ => return Err(Fault::shape("nothing can be sent to this path").into()),
+    };
+    Ok(Sent { tunnel, to })
+}
+
+/// A path as its first segment and what is behind it.
+fn place(path: &str) -> Option<(&str, Option<&str>)> {
+    let end = path.strip_prefix('/')?.find('/').map(|end| end + 1);
+    Some(match end.and_then(|end| path.split_at_checked(end)) {
+        Some((head, rest)) => (head, rest.strip_prefix('/')),
+        None => (path, None),
+    })
+}
+
+fn tunnel_id(text: &str) -> Result<SessionId, Fault> {
+    SessionId::parse(text).map_err(|_| {
+        Fault::new(
+            ErrorCode::NotFound,
+            "there is no such tunnel; its id is the 22 characters that were told at its opening",
+        )
+    })
+}
+
+fn channel_id(text: &str) -> Result<ChannelId, Fault> {
+    // A channel may come with a leading /; here that one is in the path.
+    if text.starts_with('/') {
+        return Err(Fault::shape("the path has an empty segment"));
+    }
+    ChannelId::parse(text)
+        .map_err(|error| Fault::new(ErrorCode::InvalidId, format!("path: {error}")))
+}
+
+/// Opaque data, held to the depth that a `publish` of it would be.
+fn published(data: &RawValue, limits: &BatchLimits) -> Result<Payload, Fault> {
+    /// The hash of the command and that of its data.
+    const LEVELS: usize = 2;
+    let depth_max = limits.message.depth_max.saturating_sub(LEVELS);
+    if is_within_depth(data.get(), depth_max) {
+        return Ok(opaque(data));
+    }
+    let mut fault = Fault::new(
+        ErrorCode::TooLarge,
+        "data is nested deeper than allowed; details.max says how deep it may be",
+    );
+    fault.details.push(("max", depth_max as u64));
+    Err(fault)
+}
+
+fn interest(data: &RawValue, limits: &BatchLimits) -> Result<SentTo, Fault> {
+    let [add, remove] = fields(data, "data", ["add", "remove"])?;
+    if add.is_none() && remove.is_none() {
+        return Err(Fault::shape("add and remove are missing"));
+    }
+    let mut count = 0;
+    let mut list = |value: Option<&RawValue>, name: &str| {
+        let mut list = Vec::new();
+        let Some(value) = value else {
+            return Ok(list);
+        };
+        each(value, name, |index, element| {
+            bounded(count, limits, "paths in one datagram")?;
+            count += 1;
+            list.push(one_interest(element, name).map_err(|fault| fault.at(index))?);
+            Ok(())
+        })?;
+        Ok(list)
+    };
+    Ok(SentTo::Interest {
+        add: list(add, "add")?,
+        remove: list(remove, "remove")?,
+    })
+}
+
+/// A path, or a hash with one.
+fn one_interest(value: &RawValue, name: &str) -> Result<Interest, Fault> {
+    let (path, subpaths) = match kind(value) {
+        Kind::Text => (value, false),
+        Kind::Hash => {
+            let [path, subpaths] = fields(value, name, ["path", "subpaths"])?;
+            let subpaths = subpaths.map(|value| boolean(value, "subpaths"));
+            (
+                required(path, "path")?,
+                subpaths.transpose()?.unwrap_or(false),
+            )
+        }
+        _ => {
+            return Err(Fault::shape(format!(
+                "each of {name} has to be a path or a hash with one"
+            )));
+        }
+    };
+    let path = match place(&text(path, "path")?) {
+        Some(("/channel", Some(channel))) => InterestPath::Channel(channel_id(channel)?),
+        Some(("/tunnel", Some(tunnel))) => InterestPath::Tunnel(tunnel_id(tunnel)?),
+        Some(("/user", Some(user))) => InterestPath::User(
+            UserId::parse(user)
+                .map_err(|error| Fault::new(ErrorCode::InvalidId, format!("path: {error}")))?,
+        ),
+        _ => {
+            return Err(Fault::shape(format!(
+                "a path of {name} is not one of /channel/P"
+            )));
+        }
+    };
+    Ok(Interest { path, subpaths })
+}
+
+/// Refuses one more than `batch_max`.
+fn bounded(count: usize, limits: &BatchLimits, what: &str) -> Result<(), Fault> {
+    if count < limits.batch_max {
+        return Ok(());
+    }
+    let mut fault = Fault::new(
+        ErrorCode::TooMany,
+        format!("too many {what}; details.max says how many there may be"),
+    );
+    fault.details.push(("max", limits.batch_max as u64));
+    Err(fault)
+}
+
+/// The fault, and what would have been right.
+fn told(fault: Fault, takes: &str) -> ErrorBody {
+    let is_shape = fault.code == ErrorCode::BadMessage;
+    let mut body = body_of(fault);
+    if is_shape {
+        body.message = format!("{}; {takes}", body.message).into();
+    }
+    body
+}
+
+fn body_of(fault: Fault) -> ErrorBody {
+    ErrorBody {
+        code: fault.code,
+        message: (*fault.message).into(),
+        command: None,
+        details: fault.details,
+    }
+}

@@ -1,0 +1,97 @@
+//! Several packets in one HTTP body, with [`SEPARATOR`] between them.
+//!
+//! JSON escapes control characters, so that a separator never stands inside a
+//! packet of Socket.IO. A payload is read whole or refused whole: nothing of a
+//! body that is at fault further on has been done already.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::SEPARATOR;
+use super::packet::{Packet, PacketError};
+
+/// What a payload may be.
+#[derive(Debug, Clone, Copy)]
+pub struct PayloadLimits {
+    /// The most bytes of the body.
+    pub bytes_max: usize,
+    /// The most packets in it.
+    pub packets_max: usize,
+}
+
+/// Reads the body of a polling request.
+///
+/// ```
+/// use turntable_wire::engineio::{Packet, PayloadLimits, decode_payload};
+/// let limits = PayloadLimits { bytes_max: 1_000_000, packets_max: 16 };
+/// let packets = decode_payload(b"4hello\x1ebAQIDBA==", &limits).unwrap();
+/// assert_eq!(packets, [Packet::Message("hello"), Packet::from_binary(&[1, 2, 3, 4])]);
+/// ```
+///
+/// # Errors
+/// [`PacketError`]: over a limit, not UTF-8, or one of the packets is none.
+pub fn decode_payload<'a>(
+    body: &'a [u8],
+    limits: &PayloadLimits,
+) -> Result<Vec<Packet<'a>>, PacketError> {
+    if body.len() > limits.bytes_max {
+        return Err(PacketError::TooLarge);
+    }
+    let text = std::str::from_utf8(body).map_err(|_| PacketError::NotUtf8)?;
+    let mut packets = Vec::new();
+    for packet in text.split(SEPARATOR) {
+        if packets.len() == limits.packets_max {
+            return Err(PacketError::TooMany);
+        }
+        packets.push(match packet.strip_prefix('b') {
+            Some(base64) => Packet::Binary(Cow::Owned(
+                STANDARD.decode(base64).map_err(|_| PacketError::Base64)?,
+            )),
+            None => Packet::decode(packet)?,
+        });
+    }
+    Ok(packets)
+}
+
+/// Appends a packet to the payload `out`.
+///
+/// ```
+/// use turntable_wire::engineio::{Packet, append};
+/// let mut payload = String::new();
+/// for packet in [Packet::Message("hello"), Packet::Ping(""), Packet::Message("world")] {
+///     append(&mut payload, &packet);
+/// }
+/// assert_eq!(payload, "4hello\x1e2\x1e4world");
+/// ```
+pub fn append(out: &mut String, packet: &Packet<'_>) {
+    separate(out);
+    packet.encode(out);
+}
+
+/// Appends a packet that is text already (`42["hello"]`) to the payload `out`.
+pub fn append_encoded(out: &mut String, packet: &str) {
+    separate(out);
+    out.push_str(packet);
+}
+
+/// Appends bytes as a binary packet to the payload `out`.
+pub fn append_binary(out: &mut String, bytes: &[u8]) {
+    separate(out);
+    out.push('b');
+    STANDARD.encode_string(bytes, out);
+}
+
+/// How many bytes so many bytes take as a binary packet of a payload, its
+/// separator not counted.
+#[must_use]
+pub const fn encoded_binary_bytes(bytes: usize) -> usize {
+    bytes.div_ceil(3).saturating_mul(4).saturating_add(1)
+}
+
+fn separate(out: &mut String) {
+    if !out.is_empty() {
+        out.push(SEPARATOR);
+    }
+}

@@ -1,0 +1,305 @@
+//! What each command's `data` is made of (section 2.1 of the protocol).
+//!
+//! One row per command: its name, what a person is told it takes, and the
+//! function that reads it. A function reads the fields it knows and ignores
+//! the rest; the first field at fault is the one that is named.
+
+use std::collections::HashSet;
+
+use serde_json::value::RawValue;
+
+use super::field::{
+    Fault, Kind, boolean, channel, each, entries, fields, kind, number, opaque, opaque_hash,
+    owned_text, required, text, user, whole,
+};
+use turntable_core::id::{ChannelId, SessionId, UserId};
+use turntable_core::packet::{Action, ClientPacket, JoinChannel, JoinGame, Position, Status};
+use turntable_core::reason::ErrorCode;
+
+type Read = fn(&RawValue) -> Result<ClientPacket, Fault>;
+
+/// One command: how its `data` is read, and what a person is told it takes.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub(super) name: &'static str,
+    pub(super) takes: &'static str,
+    pub(super) read: Read,
+}
+
+const fn command(name: &'static str, takes: &'static str, read: Read) -> Command {
+    Command { name, takes, read }
+}
+
+/// In the order of the protocol's table.
+pub(super) static COMMANDS: [Command; 20] = [
+    command(
+        "idme",
+        r#"a user id like "1:12345", or {"user": U, "credentials": {...}?, "attributes": {...}?}"#,
+        idme,
+    ),
+    command("resume", r#"{"session": S, "received": N}"#, resume),
+    command("subscribe", "a list of user ids", |data| {
+        users(data, "data").map(ClientPacket::Subscribe)
+    }),
+    command("unsubscribe", "a list of user ids", |data| {
+        users(data, "data").map(ClientPacket::Unsubscribe)
+    }),
+    command(
+        "status",
+        r#"a state, or {"state": STATE, "note": any?}; states are online, idle, busy and invisible"#,
+        status,
+    ),
+    command(
+        "joingame",
+        r#"{"channel": C, "self": U, "invite": [U, ...]?, "team": T?, "game": G?}"#,
+        join_game,
+    ),
+    command("leavegame", r#"{"channel": C}"#, |data| {
+        channel_alone(data).map(ClientPacket::LeaveGame)
+    }),
+    command(
+        "game",
+        r#"{"channel": C, "actions": [{"timestamp": ms, "from": U, "data": any, "team": T?}, ...]}"#,
+        game,
+    ),
+    command("declineinvite", r#"{"channel": C}"#, |data| {
+        channel_alone(data).map(ClientPacket::DeclineInvite)
+    }),
+    command(
+        "joinchannel",
+        r#"{"channel": P, "subpaths": bool?, "since": {"epoch": E, "offset": N}?, "history": n?}"#,
+        join_channel,
+    ),
+    command("leavechannel", r#"{"channel": P}"#, |data| {
+        channel_alone(data).map(ClientPacket::LeaveChannel)
+    }),
+    command("publish", r#"{"channel": P, "data": any}"#, publish),
+    command("call", r#"{"f": "service:function", "args": any?}"#, call),
+    command("reply", "any data, with the id of the call", |data| {
+        Ok(ClientPacket::Reply {
+            result: opaque(data),
+        })
+    }),
+    command("set", "a hash of attributes, where null removes one", set),
+    command(
+        "provide",
+        r#"{"services": {NAME: [FUNCTION, ...]}}"#,
+        provide,
+    ),
+    command("time", r#"{"t0": ms, "received": N?}"#, time),
+    command("lookup", "a list of user ids", |data| {
+        users(data, "data").map(ClientPacket::Lookup)
+    }),
+    command("authenticate", r#"{"credentials": {...}}"#, authenticate),
+    command("bye", "{}", |data| {
+        fields(data, "data", []).map(|[]| ClientPacket::Bye)
+    }),
+];
+
+fn idme(data: &RawValue) -> Result<ClientPacket, Fault> {
+    if kind(data) == Kind::Text {
+        return Ok(ClientPacket::IdMe {
+            user: user(data, "data")?,
+            credentials: None,
+            attributes: Vec::new(),
+        });
+    }
+    if kind(data) != Kind::Hash {
+        return Err(Fault::shape("data has to be a user id or a hash"));
+    }
+    let [id, credentials, attributes] =
+        fields(data, "data", ["user", "credentials", "attributes"])?;
+    let attribute = |value: &RawValue| match kind(value) {
+        Kind::Null => Err(Fault::shape("an attribute cannot be null; leave it out")),
+        _ => Ok(opaque(value)),
+    };
+    Ok(ClientPacket::IdMe {
+        user: user(required(id, "user")?, "user")?,
+        credentials: credentials
+            .map(|value| opaque_hash(value, "credentials"))
+            .transpose()?,
+        attributes: match attributes {
+            Some(value) => entries(value, "attributes", attribute)?,
+            None => Vec::new(),
+        },
+    })
+}
+
+fn resume(data: &RawValue) -> Result<ClientPacket, Fault> {
+    let [session, received] = fields(data, "data", ["session", "received"])?;
+    let session = text(required(session, "session")?, "session")?;
+    let received = whole(required(received, "received")?, "received")?;
+    // Whoever comes with what never was a session has to identify anew, like
+    // one whose session is gone.
+    let session = SessionId::parse(&session)
+        .map_err(|error| Fault::new(ErrorCode::SessionExpired, error.to_string()))?;
+    Ok(ClientPacket::Resume { session, received })
+}
+
+/// A list of users, each once, in the order in which they first come.
+fn users(value: &RawValue, name: &str) -> Result<Vec<UserId>, Fault> {
+    let (mut list, mut seen) = (Vec::new(), HashSet::new());
+    each(value, name, |index, element| {
+        let element = user(element, "an element").map_err(|fault| fault.at(index))?;
+        if seen.insert(element.clone()) {
+            list.push(element);
+        }
+        Ok(())
+    })?;
+    Ok(list)
+}
+
+fn status(data: &RawValue) -> Result<ClientPacket, Fault> {
+    let (state, note) = match kind(data) {
+        Kind::Text => (data, None),
+        Kind::Hash => {
+            let [state, note] = fields(data, "data", ["state", "note"])?;
+            (required(state, "state")?, note)
+        }
+        _ => return Err(Fault::shape("data has to be a state or a hash")),
+    };
+    let state = match &*text(state, "state")? {
+        "online" => Status::Online,
+        "idle" => Status::Idle,
+        "busy" => Status::Busy,
+        "invisible" => Status::Invisible,
+        _ => return Err(Fault::shape("there is no such state")),
+    };
+    Ok(ClientPacket::Status {
+        state,
+        note: note.map(opaque),
+    })
+}
+
+fn join_game(data: &RawValue) -> Result<ClientPacket, Fault> {
+    let [path, member, invite, team, game] =
+        fields(data, "data", ["channel", "self", "invite", "team", "game"])?;
+    Ok(ClientPacket::JoinGame(JoinGame {
+        channel: channel(required(path, "channel")?, "channel")?,
+        member: user(required(member, "self")?, "self")?,
+        invite: match invite {
+            Some(list) => users(list, "invite")?,
+            None => Vec::new(),
+        },
+        team: team.map(|value| owned_text(value, "team")).transpose()?,
+        game: game.map(|value| owned_text(value, "game")).transpose()?,
+    }))
+}
+
+fn channel_alone(data: &RawValue) -> Result<ChannelId, Fault> {
+    let [path] = fields(data, "data", ["channel"])?;
+    channel(required(path, "channel")?, "channel")
+}
+
+fn game(data: &RawValue) -> Result<ClientPacket, Fault> {
+    let [path, list] = fields(data, "data", ["channel", "actions"])?;
+    let channel = channel(required(path, "channel")?, "channel")?;
+    let mut actions = Vec::new();
+    each(required(list, "actions")?, "actions", |index, element| {
+        actions.push(action(element).map_err(|fault| invalid_action(fault).at(index))?);
+        Ok(())
+    })?;
+    if actions.is_empty() {
+        return Err(Fault::shape("actions has to have at least one action"));
+    }
+    Ok(ClientPacket::Game { channel, actions })
+}
+
+fn action(value: &RawValue) -> Result<Action, Fault> {
+    let [timestamp, from, data, team] =
+        fields(value, "an action", ["timestamp", "from", "data", "team"])?;
+    Ok(Action {
+        timestamp_ms: number(required(timestamp, "timestamp")?, "timestamp")?,
+        from: user(required(from, "from")?, "from")?,
+        team: team.map(|value| owned_text(value, "team")).transpose()?,
+        data: opaque(required(data, "data")?),
+    })
+}
+
+fn invalid_action(fault: Fault) -> Fault {
+    if fault.code == ErrorCode::InvalidId {
+        return fault;
+    }
+    Fault::new(
+        ErrorCode::InvalidAction,
+        format!(
+            r#"{}; an action is {{"timestamp": ms, "from": U, "data": any, "team": T?}}"#,
+            fault.message
+        ),
+    )
+}
+
+fn join_channel(data: &RawValue) -> Result<ClientPacket, Fault> {
+    let [path, subpaths, since, history] =
+        fields(data, "data", ["channel", "subpaths", "since", "history"])?;
+    let position = |value| {
+        let [epoch, offset] = fields(value, "since", ["epoch", "offset"])?;
+        Ok(Position {
+            epoch: owned_text(required(epoch, "since.epoch")?, "since.epoch")?,
+            offset: whole(required(offset, "since.offset")?, "since.offset")?,
+        })
+    };
+    // More than any history holds is as good as all of it.
+    let count =
+        |value| whole(value, "history").map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+    Ok(ClientPacket::JoinChannel(JoinChannel {
+        channel: channel(required(path, "channel")?, "channel")?,
+        subpaths: match subpaths {
+            Some(value) => boolean(value, "subpaths")?,
+            None => false,
+        },
+        since: since.map(position).transpose()?,
+        history: history.map(count).transpose()?,
+    }))
+}
+
+fn publish(data: &RawValue) -> Result<ClientPacket, Fault> {
+    let [path, payload] = fields(data, "data", ["channel", "data"])?;
+    Ok(ClientPacket::Publish {
+        channel: channel(required(path, "channel")?, "channel")?,
+        data: opaque(required(payload, "data.data")?),
+    })
+}
+
+fn call(data: &RawValue) -> Result<ClientPacket, Fault> {
+    let [function, args] = fields(data, "data", ["f", "args"])?;
+    Ok(ClientPacket::Call {
+        f: owned_text(required(function, "f")?, "f")?,
+        args: args.map(opaque),
+    })
+}
+
+fn set(data: &RawValue) -> Result<ClientPacket, Fault> {
+    let value = |value: &RawValue| Ok((kind(value) != Kind::Null).then(|| opaque(value)));
+    entries(data, "data", value).map(ClientPacket::Set)
+}
+
+fn authenticate(data: &RawValue) -> Result<ClientPacket, Fault> {
+    let [credentials] = fields(data, "data", ["credentials"])?;
+    Ok(ClientPacket::Authenticate {
+        credentials: opaque_hash(required(credentials, "credentials")?, "credentials")?,
+    })
+}
+
+fn provide(data: &RawValue) -> Result<ClientPacket, Fault> {
+    let [services] = fields(data, "data", ["services"])?;
+    let functions = |value| {
+        let mut names = Vec::new();
+        each(value, "a service", |index, element| {
+            names.push(owned_text(element, "a function").map_err(|fault| fault.at(index))?);
+            Ok(())
+        })?;
+        Ok(names)
+    };
+    entries(required(services, "services")?, "services", functions).map(ClientPacket::Provide)
+}
+
+fn time(data: &RawValue) -> Result<ClientPacket, Fault> {
+    let [t0, received] = fields(data, "data", ["t0", "received"])?;
+    let t0 = required(t0, "t0")?;
+    Ok(ClientPacket::Time {
+        t0_ms: number(t0, "t0")?,
+        t0: opaque(t0),
+        received: received.map(|value| whole(value, "received")).transpose()?,
+    })
+}

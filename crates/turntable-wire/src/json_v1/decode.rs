@@ -1,0 +1,305 @@
+//! From JSON text to commands (section 2.1 of the protocol).
+//!
+//! Decided here, where the protocol leaves it open: a field that stands twice
+//! is refused; `null` is a value only inside opaque data, and in `set`, where
+//! it removes; users named twice in a list count once; a whole message may be
+//! nested `depth_max` deep, its own hash included.
+
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use super::command::{COMMANDS, Command};
+use super::field::{Fault, Fields, Kind, kind, required, text};
+use turntable_core::packet::{ClientMessage, ClientPacket, ErrorBody, RequestId};
+use turntable_core::reason::ErrorCode;
+
+/// What a decoder allows.
+#[derive(Debug, Clone, Copy)]
+pub struct DecodeLimits {
+    /// How deep lists and hashes may be nested, the message's own hash
+    /// included.
+    pub depth_max: usize,
+}
+
+/// Why a text is not a command.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct DecodeError {
+    /// The code of the `error` that the client gets.
+    pub code: ErrorCode,
+    /// A sentence: what was wrong and what is accepted.
+    pub message: Box<str>,
+    /// The command, where it could be read.
+    pub command: Option<&'static str>,
+    /// The `id`, where it could be read.
+    pub id: Option<RequestId>,
+    /// `index` of the element at fault, `max` of the limit.
+    pub details: Vec<(&'static str, u64)>,
+}
+
+impl From<DecodeError> for ErrorBody {
+    fn from(error: DecodeError) -> Self {
+        Self {
+            code: error.code,
+            message: error.message,
+            command: error.command,
+            details: error.details,
+        }
+    }
+}
+
+/// Reads one message.
+///
+/// ```
+/// use turntable_wire::json_v1::{DecodeLimits, decode};
+/// let limits = DecodeLimits { depth_max: 32 };
+/// let message = decode(r#"{"command": "idme", "data": "1:12345"}"#, &limits).unwrap();
+/// assert_eq!(message.packet.name(), "idme");
+/// let error = decode(r#"{"command": "dance", "id": 7}"#, &limits).unwrap_err();
+/// assert_eq!(error.code.name(), "unknown_command");
+/// assert_eq!(&*error.id.unwrap().0, "7");
+/// ```
+///
+/// # Errors
+/// [`DecodeError`] with a code of section 2.3: `bad_json`, `bad_message`,
+/// `unknown_command`, `invalid_id`, `invalid_action`, `too_large` (nesting) or
+/// `session_expired` (a `resume` of what cannot be a session).
+pub fn decode(text: &str, limits: &DecodeLimits) -> Result<ClientMessage, DecodeError> {
+    let mut known = Known::default();
+    let read = read(text, limits, &mut known);
+    known.message(read)
+}
+
+/// Reads a command whose parts came apart: over a door that writes its name,
+/// `data` and `id` in another way. `name` has to be one of the protocol's.
+///
+/// ```
+/// use serde_json::value::RawValue;
+/// use turntable_wire::json_v1::{DecodeLimits, decode_parts};
+/// let limits = DecodeLimits { depth_max: 32 };
+/// let data: &RawValue = serde_json::from_str(r#""1:12345""#).unwrap();
+/// let message = decode_parts("idme", Some(data), None, &limits).unwrap();
+/// assert_eq!(message.packet.name(), "idme");
+/// ```
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_parts(
+    name: &str,
+    data: Option<&RawValue>,
+    id: Option<&RawValue>,
+    limits: &DecodeLimits,
+) -> Result<ClientMessage, DecodeError> {
+    let mut known = Known::default();
+    let read = request_id(id)
+        .map(|id| known.id = id)
+        .and_then(|()| named(name))
+        .and_then(|command| {
+            known.command = Some(command);
+            data.map_or(Ok(()), |data| check_depth(data, limits))?;
+            interpret(command, data, known.id.is_some())
+        });
+    known.message(read)
+}
+
+/// The parts of a message that [`encode`](super::encode) wrote.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageParts<'a> {
+    /// The command's name.
+    pub command: &'a str,
+    /// Its `data`.
+    pub data: &'a RawValue,
+    /// Its `id`, where it has one.
+    pub id: Option<&'a RawValue>,
+}
+
+/// Takes a message apart, for a door that writes its parts in another way.
+/// `None` where it is no message.
+///
+/// ```
+/// use turntable_wire::json_v1::split;
+/// let parts = split(r#"{"command":"idyou","data":{}}"#).unwrap();
+/// assert_eq!((parts.command, parts.data.get()), ("idyou", "{}"));
+/// ```
+#[must_use]
+pub fn split(text: &str) -> Option<MessageParts<'_>> {
+    let [command, data, id] = Fields::read(text, ["command", "data", "id"]).ok()?.values;
+    let command = command?.get();
+    Some(MessageParts {
+        command: command.strip_prefix('"')?.strip_suffix('"')?,
+        data: data?,
+        id,
+    })
+}
+
+/// What is known of a message even when the rest of it is at fault.
+#[derive(Debug, Default)]
+struct Known {
+    id: Option<RequestId>,
+    command: Option<&'static Command>,
+}
+
+impl Known {
+    /// The message, or the error with all that is known.
+    fn message(self, read: Result<ClientPacket, Fault>) -> Result<ClientMessage, DecodeError> {
+        match read {
+            Ok(packet) => Ok(ClientMessage {
+                id: self.id,
+                packet,
+            }),
+            Err(fault) => Err(DecodeError {
+                message: self.sentence(&fault),
+                code: fault.code,
+                command: self.command.map(|command| command.name),
+                id: self.id,
+                details: fault.details,
+            }),
+        }
+    }
+
+    /// The fault, and what would have been right.
+    fn sentence(&self, fault: &Fault) -> Box<str> {
+        match (fault.code, self.command) {
+            (ErrorCode::BadMessage, Some(Command { name, takes, .. })) => {
+                format!("{}; {name} takes {takes}", fault.message).into()
+            }
+            _ => (*fault.message).into(),
+        }
+    }
+}
+
+fn read(text: &str, limits: &DecodeLimits, known: &mut Known) -> Result<ClientPacket, Fault> {
+    let message = Fields::read(text, ["command", "data", "id"])
+        .map_err(|error| not_a_message(text, &error))?;
+    let [command, data, id] = message.values;
+    // Both are read before either is refused: an error names what it can.
+    let id = match message.repeated {
+        Some("id") => Ok(()),
+        _ => request_id(id).map(|id| known.id = id),
+    };
+    let command = command_of(command).inspect(|command| known.command = Some(command));
+    if let Some(name) = message.repeated {
+        return Err(Fault::shape(format!("{name} stands twice")));
+    }
+    id?;
+    let command = command?;
+    if !is_within_depth(text, limits.depth_max) {
+        return Err(too_deep(limits));
+    }
+    interpret(command, data, known.id.is_some())
+}
+
+/// Refuses a part of a message that is nested too deep. The hash that the part
+/// stands in is a level, too.
+pub(crate) fn check_depth(part: &RawValue, limits: &DecodeLimits) -> Result<(), Fault> {
+    if is_within_depth(part.get(), limits.depth_max.saturating_sub(1)) {
+        Ok(())
+    } else {
+        Err(too_deep(limits))
+    }
+}
+
+fn too_deep(limits: &DecodeLimits) -> Fault {
+    let mut fault = Fault::new(
+        ErrorCode::TooLarge,
+        "the message is nested deeper than allowed; details.max says how deep it may be",
+    );
+    fault.details.push(("max", limits.depth_max as u64));
+    fault
+}
+
+fn interpret(
+    command: &Command,
+    data: Option<&RawValue>,
+    has_id: bool,
+) -> Result<ClientPacket, Fault> {
+    match data {
+        // Without an id there is no call that it could answer.
+        Some(_) if command.name == "reply" && !has_id => Err(Fault::shape("id is missing")),
+        Some(data) => (command.read)(data),
+        None if command.name == "bye" => Ok(ClientPacket::Bye),
+        None => Err(Fault::shape("data is missing")),
+    }
+}
+
+/// Tells text that is no JSON from JSON that is no message.
+fn not_a_message(text: &str, error: &serde_json::Error) -> Fault {
+    let is_json = error.classify() == Category::Data
+        && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    if is_json {
+        Fault::shape(
+            r#"a message has to be a hash, {"command": NAME, "data": VALUE, "id": any string or number?}"#,
+        )
+    } else {
+        Fault::new(
+            ErrorCode::BadJson,
+            format!(
+                "the message is not valid JSON at line {} column {}",
+                error.line(),
+                error.column()
+            ),
+        )
+    }
+}
+
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// The `id`, at most 64 bytes of a string's content or of a number's digits.
+pub(crate) fn request_id(value: Option<&RawValue>) -> Result<Option<RequestId>, Fault> {
+    const WRONG: &str = "id has to be a string or a number of at most 64 bytes";
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let len = match kind(value) {
+        Kind::Text => text(value, "id").map_err(|_| Fault::shape(WRONG))?.len(),
+        Kind::Number => value.get().len(),
+        _ => return Err(Fault::shape(WRONG)),
+    };
+    if len > REQUEST_ID_BYTES_MAX {
+        return Err(Fault::shape(WRONG));
+    }
+    Ok(Some(RequestId(value.get().into())))
+}
+
+fn command_of(value: Option<&RawValue>) -> Result<&'static Command, Fault> {
+    named(&text(required(value, "command")?, "command")?)
+}
+
+fn named(name: &str) -> Result<&'static Command, Fault> {
+    COMMANDS
+        .iter()
+        .find(|command| command.name == name)
+        .ok_or_else(|| {
+            let names: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
+            Fault::new(
+                ErrorCode::UnknownCommand,
+                format!("there is no such command; there are {}", names.join(", ")),
+            )
+        })
+}
+
+/// Whether the JSON text is nested at most `depth_max` deep.
+pub(crate) fn is_within_depth(text: &str, depth_max: usize) -> bool {
+    // Each level takes a bracket at either end.
+    if text.len() / 2 <= depth_max {
+        return true;
+    }
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > depth_max {
+                    return false;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    true
+}

@@ -1,0 +1,44 @@
+//! Each command's good and bad forms, each message's shape, and both against
+//! what chance comes up with.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod chance;
+mod commands;
+pub(crate) mod messages;
+mod refusals;
+
+use super::*;
+use turntable_core::id::{ChannelId, UserId};
+use turntable_core::packet::*;
+use turntable_core::payload::Payload;
+
+const LIMITS: DecodeLimits = DecodeLimits { depth_max: 32 };
+
+fn user(id: &str) -> UserId {
+    UserId::parse(id).unwrap()
+}
+
+fn users(ids: &[&str]) -> Vec<UserId> {
+    ids.iter().map(|id| user(id)).collect()
+}
+
+fn channel(id: &str) -> ChannelId {
+    ChannelId::parse(id).unwrap()
+}
+
+fn payload(json: &str) -> Payload {
+    Payload::from_json(json)
+}
+
+/// The message as text.
+fn written(packet: &ServerPacket, id: Option<&str>) -> String {
+    let mut out = b"kept ".to_vec();
+    encode(packet, id.map(|id| RequestId(id.into())).as_ref(), &mut out);
+    let text = String::from_utf8(out).unwrap();
+    text.strip_prefix("kept ").unwrap().to_owned()
+}

@@ -1,0 +1,249 @@
+//! From messages of v2 to commands, through the rules of `json_v1`.
+//!
+//! The bytes are taken apart first, `data` and `id` become JSON text, and
+//! `json_v1::decode_parts` reads those. So the `id` is known, and travels with
+//! the error, whatever is wrong with the command or its data.
+
+use serde_json::value::RawValue;
+
+use super::reader::{Reader, Token};
+use super::{TranscodeLimits, V2Error, to_json};
+use crate::json_v1::{self, DecodeError};
+use turntable_core::packet::{ClientMessage, ClientPacket, RequestId, ServerPacket};
+use turntable_core::reason::ErrorCode;
+
+/// What a message has to be.
+const FORM: &str = "a message has to be an array, [number of the command, data] or \
+    [number of the command, data, id]";
+
+/// What a decoder allows.
+#[derive(Debug, Clone, Copy)]
+pub struct DecodeLimits {
+    /// How deep lists and hashes may be nested, the message's own array
+    /// included.
+    pub depth_max: usize,
+    /// How long a message may be. As JSON it may be four times as long and 64
+    /// bytes more: binary grows by a third, an integer from one byte to four.
+    pub message_bytes_max: usize,
+}
+
+impl DecodeLimits {
+    /// What they leave for one part of the message.
+    const fn part(&self) -> TranscodeLimits {
+        TranscodeLimits {
+            depth_max: self.depth_max.saturating_sub(1),
+            json_bytes_max: self.message_bytes_max.saturating_mul(4).saturating_add(64),
+        }
+    }
+
+    fn fault(&self, error: V2Error) -> DecodeError {
+        let (code, details) = match error {
+            _ if error.is_not_msgpack() => (ErrorCode::BadJson, Vec::new()),
+            V2Error::TooDeep => (ErrorCode::TooLarge, vec![("max", self.depth_max as u64)]),
+            V2Error::TooLarge => {
+                let max = self.part().json_bytes_max;
+                (ErrorCode::TooLarge, vec![("max", max as u64)])
+            }
+            _ => (ErrorCode::BadMessage, Vec::new()),
+        };
+        let message = match code {
+            ErrorCode::BadJson => format!("the message is not valid MessagePack: {error}"),
+            _ => error.to_string(),
+        };
+        DecodeError {
+            code,
+            message: message.into(),
+            command: None,
+            id: None,
+            details,
+        }
+    }
+}
+
+/// Reads one message of a client.
+///
+/// ```
+/// use turntable_wire::msgpack_v2::{DecodeLimits, decode};
+/// let limits = DecodeLimits { depth_max: 32, message_bytes_max: 1024 };
+/// let message = decode(b"\x93\x01\xa71:12345\x07", &limits).unwrap();
+/// assert_eq!((message.packet.name(), &*message.id.unwrap().0), ("idme", "7"));
+/// let error = decode(b"\x93\x63\xc0\x07", &limits).unwrap_err();
+/// assert_eq!(error.code.name(), "unknown_command");
+/// ```
+///
+/// # Errors
+/// As [`json_v1::decode`]; `bad_json` for bytes that are not MessagePack.
+pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<ClientMessage, DecodeError> {
+    let message = Parts::read(bytes, limits)?;
+    let json_limits = json_v1::DecodeLimits {
+        depth_max: limits.depth_max,
+    };
+    let id = message.id(limits);
+    // Where the id itself is wrong, there is none to answer with.
+    let known = id.as_ref().ok().cloned().flatten();
+    let command = message.command(&ClientPacket::COMMANDS);
+    let named = |error: DecodeError| DecodeError {
+        command: command.as_ref().ok().copied(),
+        id: known.clone(),
+        ..error
+    };
+    let id = id.map_err(named)?;
+    let name = command.clone().map_err(named)?;
+    let mut json = Vec::with_capacity(bytes.len());
+    let data = match message.data {
+        Some(data) => {
+            to_json(data, &limits.part(), &mut json).map_err(|error| named(limits.fault(error)))?;
+            Some(raw(&json).ok_or_else(|| named(internal()))?)
+        }
+        None => None,
+    };
+    let id = id.map(|RequestId(id)| id);
+    let id = match &id {
+        Some(id) => Some(raw(id.as_bytes()).ok_or_else(|| named(internal()))?),
+        None => None,
+    };
+    json_v1::decode_parts(name, data, id, &json_limits)
+}
+
+/// Reads one message of the server, and appends it as v1 text: what a client
+/// does. Where that fails, `out` is as it was.
+///
+/// ```
+/// use turntable_wire::msgpack_v2::{DecodeLimits, decode_server};
+/// let limits = DecodeLimits { depth_max: 32, message_bytes_max: 1024 };
+/// let mut out = Vec::new();
+/// decode_server(&[0x92, 64, 0x80], &limits, &mut out).unwrap();
+/// assert_eq!(out, br#"{"command":"idyou","data":{}}"#);
+/// ```
+///
+/// # Errors
+/// As [`decode`], but that data is not looked into.
+pub fn decode_server(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+    out: &mut Vec<u8>,
+) -> Result<(), DecodeError> {
+    let message = Parts::read(bytes, limits)?;
+    let id = message.id(limits)?;
+    let name = message.command(&ServerPacket::MESSAGES)?;
+    let start = out.len();
+    out.extend_from_slice(format!(r#"{{"command":"{name}","data":"#).as_bytes());
+    let data = message.data.unwrap_or(&[0xc0]);
+    if let Err(error) = to_json(data, &limits.part(), out) {
+        out.truncate(start);
+        return Err(limits.fault(error));
+    }
+    if let Some(RequestId(id)) = id {
+        out.extend_from_slice(br#","id":"#);
+        out.extend_from_slice(id.as_bytes());
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// A message whose bytes are known to be MessagePack, taken apart.
+struct Parts<'a> {
+    number: Token<'a>,
+    data: Option<&'a [u8]>,
+    id: Option<&'a [u8]>,
+}
+
+impl<'a> Parts<'a> {
+    fn read(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Self, DecodeError> {
+        if bytes.len() > limits.message_bytes_max {
+            let max = limits.message_bytes_max;
+            return Err(DecodeError {
+                details: vec![("max", max as u64)],
+                ..shape(
+                    ErrorCode::TooLarge,
+                    "the message is larger than allowed; details.max says how many bytes \
+                        it may have",
+                )
+            });
+        }
+        let mut all = Reader::new(bytes);
+        let value = all.value().map_err(|error| limits.fault(error))?;
+        if !all.rest().is_empty() {
+            return Err(limits.fault(V2Error::Trailing));
+        }
+        let wrong = |_| shape(ErrorCode::BadMessage, FORM);
+        let mut elements = Reader::new(value);
+        let count = match elements.token().map_err(wrong)? {
+            // `bye` is the one command that may come without data.
+            Token::List(count @ 1..=3) => count,
+            _ => return Err(shape(ErrorCode::BadMessage, FORM)),
+        };
+        let number = elements.value().map_err(wrong)?;
+        let mut next = |index| (count > index).then(|| elements.value()).transpose();
+        Ok(Self {
+            number: Reader::new(number).token().map_err(wrong)?,
+            data: next(1).map_err(wrong)?,
+            id: next(2).map_err(wrong)?,
+        })
+    }
+
+    /// The name of the command.
+    fn command(&self, numbers: &[(&'static str, u8)]) -> Result<&'static str, DecodeError> {
+        let number = match self.number {
+            Token::Unsigned(number) => Some(number),
+            // Below 0 there is no command.
+            Token::Signed(number) => Some(u64::try_from(number).unwrap_or(0)),
+            _ => None,
+        };
+        let Some(number) = number else {
+            return Err(shape(
+                ErrorCode::BadMessage,
+                "the first element of a message has to be the number of the command, an integer",
+            ));
+        };
+        let known = numbers
+            .iter()
+            .find(|(_, known)| u64::from(*known) == number)
+            .map(|(name, _)| *name);
+        known.ok_or_else(|| {
+            let numbers: Vec<String> = numbers
+                .iter()
+                .map(|(name, number)| format!("{number} {name}"))
+                .collect();
+            let sentence = format!("there is no such command; there are {}", numbers.join(", "));
+            shape(ErrorCode::UnknownCommand, sentence)
+        })
+    }
+
+    /// The `id` as v1 has it.
+    fn id(&self, limits: &DecodeLimits) -> Result<Option<RequestId>, DecodeError> {
+        let Some(id) = self.id else {
+            return Ok(None);
+        };
+        let mut json = Vec::new();
+        to_json(id, &limits.part(), &mut json).map_err(|error| limits.fault(error))?;
+        let id = raw(&json).ok_or_else(internal)?;
+        // The rules of ids stand there; this command has no other fault.
+        let json_limits = json_v1::DecodeLimits {
+            depth_max: limits.depth_max,
+        };
+        json_v1::decode_parts("bye", None, Some(id), &json_limits).map(|message| message.id)
+    }
+}
+
+fn shape(code: ErrorCode, message: impl Into<Box<str>>) -> DecodeError {
+    DecodeError {
+        code,
+        message: message.into(),
+        command: None,
+        id: None,
+        details: Vec::new(),
+    }
+}
+
+/// What a transcoder wrote, as serde_json has it.
+fn raw(json: &[u8]) -> Option<&RawValue> {
+    serde_json::from_slice(json).ok()
+}
+
+fn internal() -> DecodeError {
+    shape(
+        ErrorCode::Internal,
+        "the message could not be read, which is a fault of the server",
+    )
+}

@@ -1,0 +1,188 @@
+//! From a MessagePack value to JSON text, in one pass.
+//!
+//! | MessagePack | JSON |
+//! |---|---|
+//! | nil, boolean, integer, str | the same |
+//! | float | with a fraction or an exponent, so that it stays a float |
+//! | array, map with str keys | list, hash |
+//! | bin | `{"$bin": BASE64}` |
+//! | ext of type 1 that holds a number's digits | that number |
+//! | ext | `{"$ext": [TYPE, BASE64]}` |
+
+use std::io::Write;
+
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
+
+use super::number::is_number;
+use super::reader::{Reader, Token};
+use super::{DECIMAL_TYPE, V2Error};
+
+/// What a transcoder allows.
+#[derive(Debug, Clone, Copy)]
+pub struct TranscodeLimits {
+    /// How deep lists and hashes of the JSON text may be nested.
+    pub depth_max: usize,
+    /// How long the JSON text may be.
+    pub json_bytes_max: usize,
+}
+
+/// A list or hash whose end has not come.
+struct Open {
+    is_hash: bool,
+    is_first: bool,
+    /// Elements to come; keys count, too.
+    missing: u64,
+}
+
+/// Appends the value that `bytes` begin with, as JSON text without blanks, and
+/// tells how many bytes it took. Where that fails, `out` is as it was.
+///
+/// ```
+/// use turntable_wire::msgpack_v2::{TranscodeLimits, to_json};
+/// let limits = TranscodeLimits { depth_max: 32, json_bytes_max: 1024 };
+/// let mut out = Vec::new();
+/// let taken = to_json(b"\x92\x01\xc4\x02hi", &limits, &mut out);
+/// assert_eq!((taken, &out[..]), (Ok(6), &br#"[1,{"$bin":"aGk="}]"#[..]));
+/// ```
+///
+/// # Errors
+/// [`V2Error`], all but `Trailing`.
+pub fn to_json(
+    bytes: &[u8],
+    limits: &TranscodeLimits,
+    out: &mut Vec<u8>,
+) -> Result<usize, V2Error> {
+    let start = out.len();
+    let mut reader = Reader::new(bytes);
+    match transcode(&mut reader, limits, start, out) {
+        Ok(()) => Ok(bytes.len() - reader.rest().len()),
+        Err(error) => {
+            out.truncate(start);
+            Err(error)
+        }
+    }
+}
+
+fn transcode(
+    reader: &mut Reader<'_>,
+    limits: &TranscodeLimits,
+    start: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), V2Error> {
+    let mut open: Vec<Open> = Vec::new();
+    loop {
+        let token = reader.token()?;
+        if let Some(container) = open.last_mut() {
+            let is_key = container.is_hash && container.missing % 2 == 0;
+            if is_key && !matches!(token, Token::Text(_)) {
+                return Err(V2Error::KeyNotText);
+            }
+            if container.is_hash && !is_key {
+                out.push(b':');
+            } else if !container.is_first {
+                out.push(b',');
+            }
+            container.is_first = false;
+            container.missing -= 1;
+        }
+        let (levels, len_min) = extent(&token);
+        if open.len() + levels > limits.depth_max {
+            return Err(V2Error::TooDeep);
+        }
+        // Before anything is written for it, and after.
+        let left = limits.json_bytes_max.saturating_sub(out.len() - start);
+        if len_min > left {
+            return Err(V2Error::TooLarge);
+        }
+        match token {
+            Token::List(count) => {
+                out.push(b'[');
+                open.push(Open {
+                    is_hash: false,
+                    is_first: true,
+                    missing: count.into(),
+                });
+            }
+            Token::Hash(count) => {
+                out.push(b'{');
+                open.push(Open {
+                    is_hash: true,
+                    is_first: true,
+                    missing: 2 * u64::from(count),
+                });
+            }
+            scalar => write(scalar, out)?,
+        }
+        while let Some(Open {
+            is_hash,
+            missing: 0,
+            ..
+        }) = open.last()
+        {
+            out.push(if *is_hash { b'}' } else { b']' });
+            open.pop();
+        }
+        if out.len() - start > limits.json_bytes_max {
+            return Err(V2Error::TooLarge);
+        }
+        if open.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// How many levels and, at the least, bytes a token takes as JSON.
+fn extent(token: &Token<'_>) -> (usize, usize) {
+    match token {
+        Token::List(_) | Token::Hash(_) => (1, 2),
+        Token::Text(text) => (0, text.len()),
+        Token::Binary(bytes) => (1, bytes.len()),
+        Token::Extension(kind, bytes) if is_decimal(*kind, bytes) => (0, bytes.len()),
+        Token::Extension(_, bytes) => (2, bytes.len()),
+        _ => (0, 1),
+    }
+}
+
+fn is_decimal(kind: i8, bytes: &[u8]) -> bool {
+    kind == DECIMAL_TYPE && is_number(bytes)
+}
+
+/// Appends a scalar.
+fn write(token: Token<'_>, out: &mut Vec<u8>) -> Result<(), V2Error> {
+    // Writing to a vector cannot fail.
+    match token {
+        Token::Boolean(true) => out.extend_from_slice(b"true"),
+        Token::Boolean(false) => out.extend_from_slice(b"false"),
+        Token::Unsigned(value) => {
+            let _ = serde_json::to_writer(out, &value);
+        }
+        Token::Signed(value) => {
+            let _ = serde_json::to_writer(out, &value);
+        }
+        Token::Float(value) if value.is_finite() => {
+            let _ = serde_json::to_writer(out, &value);
+        }
+        Token::Float(_) => return Err(V2Error::NotFinite),
+        Token::Text(text) => {
+            let text = std::str::from_utf8(text).map_err(|_| V2Error::NotUtf8)?;
+            let _ = serde_json::to_writer(out, text);
+        }
+        Token::Binary(bytes) => {
+            let _ = write!(out, r#"{{"$bin":"{}"}}"#, base64(bytes));
+        }
+        Token::Extension(kind, digits) if is_decimal(kind, digits) => {
+            out.extend_from_slice(digits);
+        }
+        Token::Extension(kind, bytes) => {
+            let _ = write!(out, r#"{{"$ext":[{kind},"{}"]}}"#, base64(bytes));
+        }
+        // Lists and hashes are no scalars.
+        Token::Null | Token::List(_) | Token::Hash(_) => out.extend_from_slice(b"null"),
+    }
+    Ok(())
+}
+
+fn base64(bytes: &[u8]) -> Base64Display<'_, 'static, base64::engine::GeneralPurpose> {
+    Base64Display::new(bytes, &STANDARD)
+}

@@ -1,0 +1,124 @@
+//! Puts attachments into the packet that announced them.
+//!
+//! The bytes of a packet follow it at once and in order. They are kept as
+//! base64, which is how they go on; what is kept is bounded by
+//! `Limits::message_bytes_max`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::value::RawValue;
+
+use super::binary::insert;
+use super::packet::{Limits, Packet, PacketError, PacketKind};
+use crate::engineio::encoded_binary_bytes;
+
+/// The packets of one connection on their way from text and bytes to whole
+/// ones. After an error it is as new.
+///
+/// ```
+/// use turntable_wire::socketio::{Assembler, Limits, Packet, PacketKind};
+/// let limits = Limits { attachments_max: 4, message_bytes_max: 65_536, namespace_bytes_max: 64 };
+/// let mut assembler = Assembler::default();
+/// let text = r#"51-["baz",{"_placeholder":true,"num":0}]"#;
+/// let packet = Packet::decode(text, &limits).unwrap();
+/// assert!(assembler.packet(packet).unwrap().is_none());
+/// let whole = assembler.bytes(&[1, 2, 3, 4], &limits).unwrap().unwrap();
+/// assert_eq!(whole.packet().kind, PacketKind::Event);
+/// assert_eq!(whole.packet().data.unwrap().get(), r#"["baz",{"$bin":"AQIDBA=="}]"#);
+/// ```
+#[derive(Debug, Default)]
+pub struct Assembler {
+    waiting: Option<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    whole: Whole,
+    due: usize,
+    base64: Vec<String>,
+    bytes: usize,
+}
+
+/// A packet with its attachments in their places.
+#[derive(Debug)]
+pub struct Whole {
+    kind: PacketKind,
+    namespace: Box<str>,
+    id: Option<u64>,
+    data: Box<RawValue>,
+}
+
+impl Whole {
+    /// The packet, an `Event` or `Ack` now.
+    #[must_use]
+    pub fn packet(&self) -> Packet<'_> {
+        Packet {
+            kind: self.kind,
+            attachments: 0,
+            namespace: &self.namespace,
+            id: self.id,
+            data: Some(&self.data),
+        }
+    }
+}
+
+impl Assembler {
+    /// Takes a packet; gives it back where no attachments follow it.
+    ///
+    /// # Errors
+    /// [`PacketError::AttachmentsDue`].
+    pub fn packet<'a>(&mut self, packet: Packet<'a>) -> Result<Option<Packet<'a>>, PacketError> {
+        if self.waiting.take().is_some() {
+            return Err(PacketError::AttachmentsDue);
+        }
+        let kind = packet.kind.assembled();
+        let Some(data) = packet.data.filter(|_| packet.attachments > 0) else {
+            return Ok(Some(Packet { kind, ..packet }));
+        };
+        self.waiting = Some(Waiting {
+            bytes: data.get().len(),
+            due: packet.attachments,
+            base64: Vec::new(),
+            whole: Whole {
+                kind,
+                namespace: packet.namespace.into(),
+                id: packet.id,
+                data: data.to_owned(),
+            },
+        });
+        Ok(None)
+    }
+
+    /// Takes an attachment; gives the packet when it was the last.
+    ///
+    /// # Errors
+    /// [`PacketError`]: `Superfluous`, `TooLarge`, or `Placeholder` where the
+    /// packet has not one place for each.
+    pub fn bytes(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<Whole>, PacketError> {
+        let mut waiting = self.waiting.take().ok_or(PacketError::Superfluous)?;
+        waiting.bytes = waiting
+            .bytes
+            .saturating_add(encoded_binary_bytes(bytes.len()));
+        if waiting.bytes > limits.message_bytes_max {
+            return Err(PacketError::TooLarge);
+        }
+        waiting.base64.push(STANDARD.encode(bytes));
+        if waiting.base64.len() < waiting.due {
+            self.waiting = Some(waiting);
+            return Ok(None);
+        }
+        let data = insert(waiting.whole.data.get(), waiting.base64)?;
+        // A hash in place of a hash: it is as valid as it was.
+        let data = RawValue::from_string(data).map_err(|_| PacketError::Placeholder)?;
+        Ok(Some(Whole {
+            data,
+            ..waiting.whole
+        }))
+    }
+
+    /// Whether attachments are due.
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+}

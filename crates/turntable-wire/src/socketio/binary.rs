@@ -1,0 +1,241 @@
+//! Bytes inside JSON: Socket.IO's placeholders, and the hash `{"$bin": BASE64}`
+//! that stands for bytes inside the server.
+//!
+//! Both are found by one walk over a text that is known to be JSON: each hash
+//! is offered to a function, which takes it or leaves it. The walk keeps no
+//! more than its place, however deep the text is nested.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::packet::PacketError;
+
+/// The most attachments of a packet that we send: socket.io-parser refuses more
+/// from version 4.2.6 on, and its clients close the connection then.
+pub const ATTACHMENTS_SENT_MAX: usize = 10;
+
+/// The key, in its quotes.
+const BIN: &str = r#""$bin""#;
+
+/// Copies `text` to `out`, but for the hashes that `find` knows: it is offered
+/// what begins at each `{`, and answers what it found and over how many bytes;
+/// `write` writes something in their place.
+fn rewrite<T>(
+    text: &str,
+    out: &mut String,
+    find: impl Fn(&str) -> Result<Option<(T, usize)>, PacketError>,
+    mut write: impl FnMut(T, &mut String) -> Result<(), PacketError>,
+) -> Result<(), PacketError> {
+    // Brackets, quotes and backslashes are never part of a longer character.
+    let slice = |from, to| text.get(from..to).unwrap_or_default();
+    let bytes = text.as_bytes();
+    let (mut at, mut copied, mut in_string) = (0, 0, false);
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'\\' if in_string => at += 1,
+            b'"' => in_string = !in_string,
+            b'{' if !in_string => {
+                if let Some((found, read)) = find(slice(at, text.len()))? {
+                    out.push_str(slice(copied, at));
+                    write(found, out)?;
+                    at += read;
+                    copied = at;
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    out.push_str(slice(copied, text.len()));
+    Ok(())
+}
+
+/// A place in a text that is known to be JSON.
+struct Cursor<'a> {
+    rest: &'a str,
+    read: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn skip(&mut self, token: &str) -> Option<()> {
+        let rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
+        let behind = rest.strip_prefix(token)?;
+        self.read += self.rest.len() - behind.len();
+        self.rest = behind;
+        Some(())
+    }
+
+    /// A string's inside, as it is written.
+    fn string(&mut self) -> Option<&'a str> {
+        self.skip("\"")?;
+        let mut is_escaped = false;
+        let end = self.rest.bytes().position(|byte| match byte {
+            _ if is_escaped => {
+                is_escaped = false;
+                false
+            }
+            b'\\' => {
+                is_escaped = true;
+                false
+            }
+            byte => byte == b'"',
+        })?;
+        let inside = self.rest.get(..end)?;
+        self.rest = self.rest.get(end + 1..)?;
+        self.read += end + 1;
+        Some(inside)
+    }
+
+    /// A number without sign or fraction.
+    fn whole(&mut self) -> Option<usize> {
+        self.skip("")?;
+        let blanks = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
+        let digits = blanks.bytes().take_while(u8::is_ascii_digit).count();
+        let number = blanks.get(..digits)?.parse().ok();
+        self.read += self.rest.len() - blanks.len() + digits;
+        self.rest = blanks.get(digits..)?;
+        number
+    }
+}
+
+/// Whether the text may have bytes in it; a quick look, for most have none.
+#[must_use]
+pub fn has_binary(json: &str) -> bool {
+    json.contains(BIN)
+}
+
+/// The bytes of the hash that `text` begins with and its length, where it is
+/// `{"$bin": BASE64}` and nothing else.
+fn bin(text: &str) -> Option<(Vec<u8>, usize)> {
+    let mut cursor = Cursor {
+        rest: text,
+        read: 0,
+    };
+    cursor.skip("{")?;
+    cursor.skip(BIN)?;
+    cursor.skip(":")?;
+    let base64 = cursor.string()?;
+    cursor.skip("}")?;
+    // Some encoders escape slashes.
+    let base64 = match base64.contains('\\') {
+        true => Cow::Owned(base64.replace("\\/", "/")),
+        false => Cow::Borrowed(base64),
+    };
+    Some((STANDARD.decode(&*base64).ok()?, cursor.read))
+}
+
+/// Whether something in `json` could be taken for a placeholder of ours,
+/// however it is written. Says yes rather too often.
+fn has_placeholder(json: &str) -> bool {
+    const KEY: &str = "_placeholder";
+    if json.contains(KEY) || !json.contains("\\u00") {
+        return json.contains(KEY);
+    }
+    let mut plain = String::with_capacity(json.len());
+    let mut pieces = json.split("\\u00");
+    plain.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let (hex, rest) = piece.split_at_checked(2).unwrap_or(("", piece));
+        if let Ok(byte) = u8::from_str_radix(hex, 16) {
+            plain.push(char::from(byte));
+        }
+        plain.push_str(rest);
+    }
+    plain.contains(KEY)
+}
+
+/// Takes the bytes out of `json`: the text with placeholders, and the
+/// attachments in order. `None` where there are none, or more than
+/// [`ATTACHMENTS_SENT_MAX`]. What only resembles `{"$bin": BASE64}` (another
+/// key beside it, base64 that is not canonical) is data like any other.
+///
+/// Data that has something like a placeholder of its own stays JSON as well: in
+/// a packet with attachments it would be replaced by one, or break off the
+/// connections of all who get it.
+///
+/// ```
+/// use turntable_wire::socketio::extract;
+/// let (text, attachments) = extract(r#"["baz",{"$bin":"AQIDBA=="}]"#).unwrap();
+/// assert_eq!(text, r#"["baz",{"_placeholder":true,"num":0}]"#);
+/// assert_eq!(attachments, [[1, 2, 3, 4]]);
+/// assert!(extract(r#"["baz"]"#).is_none());
+/// ```
+#[must_use]
+pub fn extract(json: &str) -> Option<(String, Vec<Vec<u8>>)> {
+    if !has_binary(json) || has_placeholder(json) {
+        return None;
+    }
+    let (mut out, mut attachments) = (String::with_capacity(json.len()), Vec::new());
+    let write = |bytes, out: &mut String| {
+        let number = attachments.len();
+        out.push_str(&format!(r#"{{"_placeholder":true,"num":{number}}}"#));
+        attachments.push(bytes);
+        Ok(())
+    };
+    rewrite(json, &mut out, |text| Ok(bin(text)), write).ok()?;
+    (1..=ATTACHMENTS_SENT_MAX)
+        .contains(&attachments.len())
+        .then_some((out, attachments))
+}
+
+/// The number and length of the placeholder that `text` begins with. Clients
+/// write its two keys in either order.
+fn placeholder(text: &str) -> Result<Option<(usize, usize)>, PacketError> {
+    let mut cursor = Cursor {
+        rest: text,
+        read: 0,
+    };
+    let (mut is_placeholder, mut number) = (false, None);
+    let mut field = |cursor: &mut Cursor<'_>| {
+        let key = cursor.string()?;
+        cursor.skip(":")?;
+        match key {
+            "_placeholder" => {
+                cursor.skip("true")?;
+                is_placeholder = true;
+            }
+            "num" => number = Some(cursor.whole()?),
+            _ => return None,
+        }
+        Some(())
+    };
+    let whole = (|| {
+        cursor.skip("{")?;
+        field(&mut cursor)?;
+        cursor.skip(",")?;
+        field(&mut cursor)?;
+        cursor.skip("}")
+    })();
+    match (whole, is_placeholder, number) {
+        (Some(()), true, Some(number)) => Ok(Some((number, cursor.read))),
+        // It says that it is one, and has no number, or more than that.
+        (_, true, _) => Err(PacketError::Placeholder),
+        _ => Ok(None),
+    }
+}
+
+/// Puts the attachments (as base64) in their places. Each has one, so that
+/// nothing grows beyond what came.
+pub(super) fn insert(json: &str, attachments: Vec<String>) -> Result<String, PacketError> {
+    let inserted: usize = attachments.iter().map(String::len).sum();
+    let mut out = String::with_capacity(json.len() + inserted);
+    let mut attachments: Vec<Option<String>> = attachments.into_iter().map(Some).collect();
+    let write = |number, out: &mut String| {
+        let base64: String = attachments
+            .get_mut(number)
+            .and_then(Option::take)
+            .ok_or(PacketError::Placeholder)?;
+        out.push_str(r#"{"$bin":""#);
+        out.push_str(&base64);
+        out.push_str(r#""}"#);
+        Ok(())
+    };
+    rewrite(json, &mut out, placeholder, write)?;
+    match attachments.iter().all(Option::is_none) {
+        true => Ok(out),
+        false => Err(PacketError::Placeholder),
+    }
+}

@@ -1,0 +1,402 @@
+//! From the bytes of one connection to whole messages.
+//!
+//! A message that lies whole and unfragmented in the input is unmasked where
+//! it lies and handed out borrowed. Whatever is not whole yet (a header, a
+//! frame, a message of several frames) lives in one box, which exists only
+//! meanwhile: an idle connection costs two words. Buffers grow with the bytes
+//! that have come, never with the length that a header declares.
+
+use std::mem;
+use std::ops::ControlFlow;
+
+use super::frame::{Frame, HeaderBytes, Role};
+use super::utf8::TextBuffer;
+use super::{FrameError, Opcode, is_close_code, mask};
+
+/// What a decoder allows.
+#[derive(Debug, Clone, Copy)]
+pub struct DecodeLimits {
+    /// The longest message, in bytes, over all its frames.
+    pub message_bytes_max: usize,
+}
+
+/// What has come whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// A text message.
+    Text(&'a str),
+    /// A binary message.
+    Binary(&'a [u8]),
+    /// A ping, to be answered with a pong of the same payload.
+    Ping(&'a [u8]),
+    /// A pong.
+    Pong(&'a [u8]),
+    /// The peer's close frame; nothing is read behind it.
+    Close {
+        /// The code, where it gave one.
+        code: Option<u16>,
+        /// Its reason, often empty.
+        reason: &'a str,
+    },
+}
+
+/// Reads the frames of one connection (RFC 6455 section 5).
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use turntable_wire::websocket::{DecodeLimits, Decoder, Message, Role};
+///
+/// // "Hello", masked, from RFC 6455 section 5.7.
+/// let mut input = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
+/// let mut decoder = Decoder::new(Role::Server);
+/// let limits = DecodeLimits { message_bytes_max: 65_536 };
+/// let mut texts = Vec::new();
+/// let consumed = decoder.feed(&mut input, &limits, &mut |message| {
+///     if let Message::Text(text) = message {
+///         texts.push(text.to_owned());
+///     }
+///     ControlFlow::Continue(())
+/// });
+/// assert_eq!(consumed, Ok(11));
+/// assert_eq!(texts, ["Hello"]);
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    partial: Option<Box<Partial>>,
+    role: Role,
+    /// Set by a close frame and by an error: what follows is not read.
+    ended: bool,
+}
+
+/// What is under way.
+#[derive(Debug, Default)]
+struct Partial {
+    header: HeaderBytes,
+    /// The frame whose payload is being read.
+    frame: Option<Frame>,
+    /// The payload so far, where that frame is a control frame.
+    control: Vec<u8>,
+    /// The data message so far.
+    message: Option<Assembly>,
+}
+
+#[derive(Debug)]
+enum Assembly {
+    Text(TextBuffer),
+    Binary(Vec<u8>),
+}
+
+impl Decoder {
+    /// A decoder for a connection whose handshake is done.
+    #[must_use]
+    pub const fn new(role: Role) -> Self {
+        Self {
+            partial: None,
+            role,
+            ended: false,
+        }
+    }
+
+    /// Reads `input` and hands each whole message to `sink`, which may break
+    /// off behind any of them. Returns how many bytes are done with: all of
+    /// them, unless `sink` broke off; the rest is to be fed again. The bytes
+    /// that are done with are changed (unmasked in place).
+    ///
+    /// Behind a close frame and after an error, input is taken and ignored.
+    ///
+    /// # Errors
+    /// [`FrameError`]; the connection has to be closed with the reason it maps
+    /// to. The messages before it have been handed out.
+    pub fn feed(
+        &mut self,
+        input: &mut [u8],
+        limits: &DecodeLimits,
+        sink: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> Result<usize, FrameError> {
+        if self.ended {
+            return Ok(input.len());
+        }
+        let result = self.read(input, limits, sink);
+        if result.is_err() {
+            self.ended = true;
+        }
+        if self.ended {
+            self.partial = None;
+        }
+        result
+    }
+
+    /// Bytes of memory that an unfinished frame or message takes now; 0 while
+    /// nothing is under way.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| {
+            let message = match &partial.message {
+                None => 0,
+                Some(Assembly::Text(text)) => text.capacity(),
+                Some(Assembly::Binary(bytes)) => bytes.capacity(),
+            };
+            mem::size_of::<Partial>() + partial.control.capacity() + message
+        })
+    }
+
+    /// Whether a close frame or an error has ended the reading.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn read(
+        &mut self,
+        input: &mut [u8],
+        limits: &DecodeLimits,
+        sink: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> Result<usize, FrameError> {
+        let total = input.len();
+        let mut rest = input;
+        loop {
+            let under_way = self.partial.as_mut().and_then(|p| p.frame.take());
+            let frame = match under_way {
+                Some(frame) => frame,
+                None => match self.read_header(&mut rest)? {
+                    Some(frame) => {
+                        self.check(&frame, limits)?;
+                        frame
+                    }
+                    None => return Ok(total),
+                },
+            };
+            let flow = if self.lies_whole(&frame, rest) {
+                let payload = take_front(&mut rest, frame.remaining as usize);
+                mask::apply(frame.key, payload);
+                self.release();
+                self.hand_out(frame.opcode, payload, sink)?
+            } else {
+                self.read_payload(frame, &mut rest, sink)?
+            };
+            if self.ended {
+                return Ok(total);
+            }
+            if flow.is_break() {
+                return Ok(total - rest.len());
+            }
+            if rest.is_empty() {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// Reads a header, or keeps what there is of it.
+    fn read_header(&mut self, rest: &mut &mut [u8]) -> Result<Option<Frame>, FrameError> {
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        if let Some(partial) = self.partial.as_mut()
+            && !partial.header.is_empty()
+        {
+            let had = partial.header.len();
+            partial.header.fill(rest);
+            let Some((frame, used)) = Frame::read(partial.header.as_slice(), self.role)? else {
+                *rest = &mut [];
+                return Ok(None);
+            };
+            partial.header.clear();
+            take_front(rest, used - had);
+            self.release();
+            return Ok(Some(frame));
+        }
+        if let Some((frame, used)) = Frame::read(rest, self.role)? {
+            take_front(rest, used);
+            return Ok(Some(frame));
+        }
+        self.partial.get_or_insert_default().header.fill(rest);
+        *rest = &mut [];
+        Ok(None)
+    }
+
+    /// The rules that depend on what came before the frame.
+    fn check(&self, frame: &Frame, limits: &DecodeLimits) -> Result<(), FrameError> {
+        if frame.opcode.is_control() {
+            return Ok(());
+        }
+        let message = self.partial.as_ref().and_then(|p| p.message.as_ref());
+        match (frame.opcode, message) {
+            (Opcode::Continuation, None) => Err(FrameError::Protocol(
+                "a continuation frame without a message to continue",
+            )),
+            (Opcode::Text | Opcode::Binary, Some(_)) => Err(FrameError::Protocol(
+                "a new message before the last one was finished",
+            )),
+            _ => {
+                let so_far = message.map_or(0, Assembly::len) as u64;
+                if so_far.saturating_add(frame.remaining) > limits.message_bytes_max as u64 {
+                    return Err(FrameError::TooLarge);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the frame can be handed out from the input without a copy.
+    fn lies_whole(&self, frame: &Frame, rest: &[u8]) -> bool {
+        if frame.remaining > rest.len() as u64 {
+            return false;
+        }
+        match &self.partial {
+            // A frame whose payload began in an earlier input has a part kept.
+            Some(partial) if frame.opcode.is_control() => partial.control.is_empty(),
+            Some(partial) => partial.message.is_none() && frame.is_final,
+            None => frame.opcode.is_control() || frame.is_final,
+        }
+    }
+
+    /// Takes what the input has of a frame's payload.
+    fn read_payload(
+        &mut self,
+        mut frame: Frame,
+        rest: &mut &mut [u8],
+        sink: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, FrameError> {
+        let available = usize::try_from(frame.remaining)
+            .unwrap_or(usize::MAX)
+            .min(rest.len());
+        let piece = take_front(rest, available);
+        mask::apply(frame.key, piece);
+        frame.key = mask::turned(frame.key, available);
+        frame.remaining -= available as u64;
+
+        let partial = self.partial.get_or_insert_default();
+        if frame.opcode.is_control() {
+            partial.control.extend_from_slice(piece);
+            if frame.remaining > 0 {
+                partial.frame = Some(frame);
+                return Ok(ControlFlow::Continue(()));
+            }
+            let payload = mem::take(&mut partial.control);
+            self.release();
+            return self.hand_out(frame.opcode, &payload, sink);
+        }
+        partial
+            .message
+            .get_or_insert_with(|| Assembly::new(frame.opcode))
+            .push(piece)?;
+        if frame.remaining > 0 {
+            partial.frame = Some(frame);
+            return Ok(ControlFlow::Continue(()));
+        }
+        if !frame.is_final {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let message = partial.message.take();
+        self.release();
+        match message {
+            Some(Assembly::Text(text)) => Ok(sink(Message::Text(&text.finish()?))),
+            Some(Assembly::Binary(bytes)) => Ok(sink(Message::Binary(&bytes))),
+            None => Ok(ControlFlow::Continue(())),
+        }
+    }
+
+    /// Hands out the payload of a frame that is a message by itself.
+    fn hand_out(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        sink: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, FrameError> {
+        let message = match opcode {
+            Opcode::Text => {
+                Message::Text(std::str::from_utf8(payload).map_err(|_| FrameError::NotUtf8)?)
+            }
+            Opcode::Binary | Opcode::Continuation => Message::Binary(payload),
+            Opcode::Ping => Message::Ping(payload),
+            Opcode::Pong => Message::Pong(payload),
+            Opcode::Close => {
+                let message = read_close(payload)?;
+                self.ended = true;
+                message
+            }
+        };
+        Ok(sink(message))
+    }
+
+    /// Gives the box back when nothing is under way.
+    fn release(&mut self) {
+        if self
+            .partial
+            .as_ref()
+            .is_some_and(|partial| partial.is_empty())
+        {
+            self.partial = None;
+        }
+    }
+}
+
+impl Partial {
+    fn is_empty(&self) -> bool {
+        self.header.is_empty()
+            && self.frame.is_none()
+            && self.control.is_empty()
+            && self.message.is_none()
+    }
+}
+
+impl Assembly {
+    fn new(opcode: Opcode) -> Self {
+        if opcode == Opcode::Text {
+            Self::Text(TextBuffer::default())
+        } else {
+            Self::Binary(Vec::new())
+        }
+    }
+
+    fn push(&mut self, piece: &[u8]) -> Result<(), FrameError> {
+        match self {
+            Self::Text(text) => text.push(piece),
+            Self::Binary(bytes) => {
+                bytes.extend_from_slice(piece);
+                Ok(())
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// Reads the payload of a close frame (RFC 6455 section 5.5.1).
+fn read_close(payload: &[u8]) -> Result<Message<'_>, FrameError> {
+    let Some((code, reason)) = payload.split_first_chunk::<2>() else {
+        return if payload.is_empty() {
+            Ok(Message::Close {
+                code: None,
+                reason: "",
+            })
+        } else {
+            Err(FrameError::Protocol("a close frame with half a code"))
+        };
+    };
+    let code = u16::from_be_bytes(*code);
+    if !is_close_code(code) {
+        return Err(FrameError::Protocol(
+            "a close code that is not for the wire",
+        ));
+    }
+    let reason = std::str::from_utf8(reason).map_err(|_| FrameError::NotUtf8)?;
+    Ok(Message::Close {
+        code: Some(code),
+        reason,
+    })
+}
+
+/// Splits off the first `count` bytes, or all where there are fewer.
+fn take_front<'a>(rest: &mut &'a mut [u8], count: usize) -> &'a mut [u8] {
+    let all = mem::take(rest);
+    let count = count.min(all.len());
+    let (front, back) = all.split_at_mut(count);
+    *rest = back;
+    front
+}
