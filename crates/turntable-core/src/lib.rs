@@ -6,6 +6,7 @@
 //! be done; nothing waits, sends or reads a clock.
 
 pub mod id;
+pub mod key;
 pub mod model;
 pub mod packet;
 pub mod payload;
