@@ -87,10 +87,12 @@ slot_key! {
     /// A session at its gateway.
     SessionSlot
 }
-slot_key! {
-    /// A watched user in a gateway's table.
-    UserNumber
-}
+
+/// A watched user in a gateway's table. It has no generation: every list that
+/// holds such numbers drops them when the last session stops watching the user,
+/// and half a user's memory is such lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserNumber(pub u32);
 
 /// The life of one worker's gateway: a node that starts again has another
 /// `boot`, so what was said of its former life cannot be mistaken for news.

@@ -1,21 +1,31 @@
 //! The session: what outlives a connection.
 //!
-//! Pure state machines, without sockets or actors: a decoded command and `now`
-//! go in, a step comes out, and the gateway that holds the session carries the
-//! step out. `greeting` is a connection before it is somebody's; `Session` is
-//! what remains over all connections of one identification. Every door feeds
-//! these two, so limits, budgets and numbering exist once.
+//! Pure state machines, without sockets, actors or a clock: a decoded command
+//! or an event and `now` go in, a step or effects come out, and the gateway
+//! carries them out. `greeting` is a connection before its client has identified;
+//! [`Session`] is what remains over all connections of one identification: who
+//! it is, its life, its numbered messages, what it watches, its rooms and
+//! channels, its rates and the estimate of its client's clock. Every transport
+//! feeds these two, so limits, budgets and numbering exist once.
 
+mod class;
 pub mod clock;
 pub mod greeting;
+pub mod life;
+pub mod membership;
 pub mod outbox;
 pub mod rate;
 pub mod settings;
 
-use crate::id::{ChannelId, SessionId, UserId};
+use crate::id::{SessionId, UserId};
+use crate::key::{ConnKey, SessionKey, UserNumber};
 use crate::packet::{ClientPacket, ErrorBody};
 use crate::reason::{CloseReason, ErrorCode};
+use crate::session::class::{CLASSES, Class};
 use crate::session::clock::Clock;
+use crate::session::life::Life;
+use crate::session::membership::Memberships;
+use crate::session::outbox::Outbox;
 use crate::session::rate::Bucket;
 use crate::session::settings::{BucketSettings, LimitSettings, SessionSettings};
 
@@ -42,84 +52,29 @@ fn refuse_or_close(
     }
 }
 
-/// A class of commands that shares a token bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
-enum Class {
-    Presence,
-    Room,
-    Game,
-    Channel,
-    Publish,
-    Call,
-    Time,
-}
-
-const CLASSES: usize = 7;
-
-impl Class {
-    const fn of(packet: &ClientPacket) -> Option<Self> {
-        Some(match packet {
-            ClientPacket::Subscribe(_)
-            | ClientPacket::Unsubscribe(_)
-            | ClientPacket::Status { .. }
-            | ClientPacket::Lookup(_) => Self::Presence,
-            ClientPacket::JoinGame(_)
-            | ClientPacket::LeaveGame(_)
-            | ClientPacket::DeclineInvite(_) => Self::Room,
-            ClientPacket::Game { .. } => Self::Game,
-            ClientPacket::JoinChannel(_) | ClientPacket::LeaveChannel(_) => Self::Channel,
-            ClientPacket::Publish { .. } => Self::Publish,
-            ClientPacket::Call { .. }
-            | ClientPacket::Reply { .. }
-            | ClientPacket::Set(_)
-            | ClientPacket::Provide(_)
-            | ClientPacket::Authenticate { .. }
-            | ClientPacket::IdMe { .. }
-            | ClientPacket::Resume { .. } => Self::Call,
-            ClientPacket::Time { .. } => Self::Time,
-            ClientPacket::Bye => return None,
-        })
-    }
-
-    const fn settings(self, limits: &LimitSettings) -> BucketSettings {
-        match self {
-            Self::Presence => limits.presence,
-            Self::Room => limits.room,
-            Self::Game => limits.game,
-            Self::Channel => limits.channel,
-            Self::Publish => limits.publish,
-            Self::Call => limits.call,
-            Self::Time => limits.time,
-        }
-    }
-}
-
-/// A room that a session is in, or may be in once its joins are answered.
+/// What one identification is and may do, over all its connections. `F` is a
+/// message as the gateway writes it.
 #[derive(Debug)]
-struct Place {
-    room: ChannelId,
-    /// Joins that the room has not answered. While there are any the session
-    /// may turn out to be in the room, whatever it says of earlier ones.
-    joins: u32,
-}
-
-/// Where a session is.
-#[derive(Debug, Default)]
-struct Places {
-    rooms: Vec<Place>,
-    channels: Vec<(ChannelId, bool)>,
-}
-
-/// What one identification is and may do, over all its connections.
-#[derive(Debug)]
-pub struct Session {
+pub struct Session<F> {
+    /// Which session.
+    pub key: SessionKey,
     /// The secret its client resumes with.
     pub id: SessionId,
     /// Whose it is.
     pub user: UserId,
+    life: Life,
+    /// Messages that wait for its client, and those it may ask for again.
+    pub outbox: Outbox<F>,
+    /// Numbers of the users it watches, in its gateway's table.
+    pub watching: Vec<UserNumber>,
+    /// Unix ms of the last command.
+    active_ms: u64,
+    /// Whether its user was reported to be idle.
+    is_idle: bool,
+    /// Commands that were taken or refused; see [`Session::accepted`].
+    accepted: u64,
     /// Most sessions are nowhere at most times.
-    places: Option<Box<Places>>,
+    memberships: Option<Box<Memberships>>,
     /// What is known of the client's clock; most sessions never need it.
     clock: Option<Box<Clock>>,
     buckets: [Bucket; CLASSES],
@@ -127,14 +82,27 @@ pub struct Session {
     errors: Bucket,
 }
 
-impl Session {
-    /// A session that begins.
+impl<F> Session<F> {
+    /// A session that begins on `connection`; its avatar has to admit it.
     #[must_use]
-    pub fn new(id: SessionId, user: UserId) -> Self {
+    pub fn new(
+        key: SessionKey,
+        id: SessionId,
+        user: UserId,
+        connection: ConnKey,
+        now_ms: u64,
+    ) -> Self {
         Self {
+            key,
             id,
             user,
-            places: None,
+            life: Life::Attaching(connection),
+            outbox: Outbox::default(),
+            watching: Vec::new(),
+            active_ms: now_ms,
+            is_idle: false,
+            accepted: 0,
+            memberships: None,
             clock: None,
             buckets: Default::default(),
             flood: Bucket::default(),
@@ -142,31 +110,64 @@ impl Session {
         }
     }
 
+    /// How far it is.
+    #[must_use]
+    pub const fn life(&self) -> Life {
+        self.life
+    }
+
+    /// The connection that carries it, or will.
+    #[must_use]
+    pub const fn connection(&self) -> Option<ConnKey> {
+        self.life.connection()
+    }
+
     /// The estimate of the client's clock.
     pub fn clock(&mut self) -> &mut Clock {
         self.clock.get_or_insert_with(|| Box::new(Clock::new()))
     }
 
-    /// The rooms it is in or has asked to join.
-    pub fn rooms(&self) -> impl Iterator<Item = &ChannelId> {
-        let rooms = self.places.iter().flat_map(|places| &places.rooms);
-        rooms.map(|place| &place.room)
-    }
-
-    /// Whether there are such rooms.
+    /// How many frames or entries of its client were taken, refused and
+    /// unreadable ones too, but not `time`, `resume` and `bye`: after a resume a
+    /// client repeats exactly those behind them (protocol.md 2.2, `welcome`).
     #[must_use]
-    pub fn has_rooms(&self) -> bool {
-        self.rooms().next().is_some()
+    pub const fn accepted(&self) -> u64 {
+        self.accepted
     }
 
-    /// The channels it is on or has asked to join, and whether with subpaths.
+    /// Counts a frame or entry of its client; `None` is one that could not be
+    /// read.
+    pub const fn count(&mut self, packet: Option<&ClientPacket>) {
+        let is_counted = !matches!(
+            packet,
+            Some(ClientPacket::Time { .. } | ClientPacket::Resume { .. } | ClientPacket::Bye)
+        );
+        if is_counted {
+            self.accepted += 1;
+        }
+    }
+
+    /// Notes that its client is active. Returns whether it was idle until now.
+    pub fn is_active(&mut self, now_ms: u64) -> bool {
+        self.active_ms = now_ms;
+        std::mem::take(&mut self.is_idle)
+    }
+
+    /// Looks whether its client sent nothing for `idle_after_ms`. Returns Unix
+    /// ms of the next look, and whether it became idle now.
+    pub fn check_idle(&mut self, now_ms: u64, idle_after_ms: u64) -> (u64, bool) {
+        let idle_at_ms = self.active_ms.saturating_add(idle_after_ms);
+        if now_ms < idle_at_ms {
+            return (idle_at_ms, false);
+        }
+        let became = !std::mem::replace(&mut self.is_idle, true);
+        (now_ms.saturating_add(idle_after_ms), became)
+    }
+
+    /// Whether its user was reported to be idle.
     #[must_use]
-    pub fn channels(&self) -> &[(ChannelId, bool)] {
-        self.places.as_ref().map_or(&[], |places| &places.channels)
-    }
-
-    fn places(&mut self) -> &mut Places {
-        self.places.get_or_insert_default()
+    pub const fn is_idle(&self) -> bool {
+        self.is_idle
     }
 
     /// Checks a command against rates and bounds, and notes what it changes
@@ -261,88 +262,26 @@ impl Session {
             now_ms,
         )
     }
-
-    fn enter_room(&mut self, room: &ChannelId, max: usize) -> Result<(), ErrorBody> {
-        if let Some(place) = self.place(room) {
-            place.joins = place.joins.saturating_add(1);
-            return Ok(());
-        }
-        let rooms = &mut self.places().rooms;
-        if rooms.len() >= max {
-            return Err(too_many("rooms at one time", max));
-        }
-        rooms.push(Place {
-            room: room.clone(),
-            joins: 1,
-        });
-        Ok(())
-    }
-
-    /// The room answered a join, with yes or no.
-    pub fn join_answered(&mut self, room: &ChannelId) {
-        if let Some(place) = self.place(room) {
-            place.joins = place.joins.saturating_sub(1);
-        }
-    }
-
-    /// The session is not in `room` (any more), unless a join is on its way.
-    pub fn left_room(&mut self, room: &ChannelId) {
-        if let Some(places) = &mut self.places {
-            places
-                .rooms
-                .retain(|place| place.room != *room || place.joins > 0);
-        }
-    }
-
-    fn place(&mut self, room: &ChannelId) -> Option<&mut Place> {
-        let rooms = &mut self.places.as_mut()?.rooms;
-        rooms.iter_mut().find(|place| place.room == *room)
-    }
-
-    /// The session goes on `channel`, with subpaths or without. Returns how it
-    /// was on it before; `None` where it was not.
-    ///
-    /// # Errors
-    /// `too_many` over `max` channels.
-    pub fn enter_channel(
-        &mut self,
-        channel: &ChannelId,
-        subpaths: bool,
-        max: usize,
-    ) -> Result<Option<bool>, ErrorBody> {
-        let channels = &mut self.places().channels;
-        let known = channels.iter_mut().find(|(known, _)| known == channel);
-        if let Some((_, before)) = known {
-            return Ok(Some(std::mem::replace(before, subpaths)));
-        }
-        if channels.len() >= max {
-            return Err(too_many("channels at one time", max));
-        }
-        channels.push((channel.clone(), subpaths));
-        Ok(None)
-    }
-
-    /// The session is not on `channel` (any more). Returns whether it was
-    /// there with subpaths; `None` where it was not on it.
-    pub fn left_channel(&mut self, channel: &ChannelId) -> Option<bool> {
-        let channels = &mut self.places.as_mut()?.channels;
-        let at = channels.iter().position(|(known, _)| known == channel)?;
-        Some(channels.swap_remove(at).1)
-    }
-}
-
-fn too_many(what: &str, max: usize) -> ErrorBody {
-    ErrorBody::new(ErrorCode::TooMany, format!("at most {max} {what}")).with("max", max as u64)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::id::ChannelId;
+    use crate::key::SlotKey as _;
     use crate::packet::JoinGame;
 
-    fn session() -> Session {
-        Session::new(SessionId::from_bits([7; 16]), UserId::parse("1:1").unwrap())
+    struct NoFrame;
+
+    fn session() -> Session<NoFrame> {
+        Session::new(
+            SessionKey::from_number(7),
+            SessionId::from_bits([7; 16]),
+            UserId::parse("1:1").unwrap(),
+            ConnKey::new(0, 0),
+            1_732_000_000_000,
+        )
     }
 
     fn join(room: &str, member: &str) -> ClientPacket {
@@ -355,7 +294,7 @@ mod tests {
         })
     }
 
-    fn admit(session: &mut Session, packet: &ClientPacket) -> Result<(), ErrorCode> {
+    fn admit(session: &mut Session<NoFrame>, packet: &ClientPacket) -> Result<(), ErrorCode> {
         session
             .admit(
                 packet,

@@ -1,18 +1,19 @@
-//! A message as it goes to lines: encoded once, shared by all its receivers.
+//! A message as it is written: encoded once, shared by all its receivers.
 //!
-//! What a message is, is its v1 text; as a whole WebSocket frame that is also
-//! what most lines write. The other dialects are written from it when the first
-//! line that speaks them writes it, and kept beside it for the rest of them.
-//! It lives on one worker, so sharing it is a plain count, not an atomic one.
+//! A message is its v1 text, stored as a whole WebSocket frame, which is what
+//! most connections write. Another encoding is made from that text by the first
+//! connection that needs it, and stored beside it for the rest of them. Frames
+//! stay on one worker, so sharing one is a plain count, not an atomic one.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use ulid::Generator;
 
-use crate::gateway::change_log::{ChangeLog, Told};
-use crate::gateway::dialect::{Dialect, Reader};
+use crate::gateway::delivery::change_log::{Change, ChangeLog};
+use crate::gateway::delivery::encoding::{Encoding, Reader};
 use turntable_core::id::MessageId;
+use turntable_core::key::UserNumber;
 use turntable_core::packet::{RequestId, ServerPacket};
 use turntable_core::reason::CloseReason;
 use turntable_core::session::outbox::OutboxFrame;
@@ -27,48 +28,48 @@ thread_local! {
     static IDS: RefCell<Generator> = const { RefCell::new(Generator::new()) };
 }
 
-/// A buffer that one long message made longer than this is not kept.
+/// A buffer that one long message made longer than this is dropped.
 const SCRATCH_BYTES_MAX: usize = 65_536;
 
-/// What waits to be written, or was.
+/// Something that waits to be written, or is retained.
 #[derive(Debug, Clone)]
-pub enum Frame {
-    /// A message that many may share.
+pub(crate) enum Frame {
+    /// A message that many sessions may share.
     Message(Rc<Message>),
-    /// A `userchange` on its way, which needs little room once it was written.
+    /// A `userchange` that waits; once written it is condensed to a log.
     Changes(Rc<Changes>),
     /// `userchange` messages that were written.
     Log(Box<ChangeLog>),
     /// Bytes that are no message: a handshake's answer, a control frame.
     Raw(Rc<Box<[u8]>>),
-    /// A message in the packets of a namespace, by its number, on the line that
-    /// carries it.
+    /// A message of a namespace (by its number) on the connection that carries
+    /// the namespace.
     Packet(u8, Rc<Message>),
 }
 
 /// A message in v1, and in whatever else it was written in.
 #[derive(Debug)]
-pub struct Message {
+pub(crate) struct Message {
     /// A whole text frame.
     v1: Box<[u8]>,
-    /// Its number among all datagrams; 0 while nobody asked.
+    /// Its id as a datagram; 0 while it was not used.
     id: Cell<u128>,
     others: OnceCell<Box<Written>>,
 }
 
-/// A message in one more dialect.
+/// A message in one more encoding.
 #[derive(Debug)]
 struct Written {
-    dialect: Dialect,
+    encoding: Encoding,
     bytes: Box<[u8]>,
     next: OnceCell<Box<Written>>,
 }
 
-/// A `userchange`, and what it tells.
+/// A `userchange` and the changes in it.
 #[derive(Debug)]
-pub struct Changes {
+pub(crate) struct Changes {
     message: Message,
-    told: Box<[Told]>,
+    changes: Box<[Change]>,
 }
 
 impl Message {
@@ -93,8 +94,7 @@ impl Message {
     }
 
     /// The v1 text.
-    #[must_use]
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         // The short form of a length, or the long ones (RFC 6455, section 5.2).
         let header = match self.v1.get(1) {
             Some(126) => 4,
@@ -105,9 +105,8 @@ impl Message {
         std::str::from_utf8(text).unwrap_or_default()
     }
 
-    /// Its id as a datagram; the same whenever it is asked for.
-    #[must_use]
-    pub fn id(&self) -> MessageId {
+    /// Its id as a datagram; made at the first use, the same from then on.
+    pub(crate) fn id(&self) -> MessageId {
         if self.id.get() == 0 {
             let id = datagram::own_id(self.text()).unwrap_or_else(next_id);
             self.id.set(id.0);
@@ -115,34 +114,31 @@ impl Message {
         MessageId::from(self.id.get())
     }
 
-    /// That id, where it was ever told to anybody.
-    #[must_use]
-    pub fn told_id(&self) -> Option<MessageId> {
+    /// That id, where it was ever used.
+    pub(crate) fn used_id(&self) -> Option<MessageId> {
         (self.id.get() != 0).then(|| MessageId::from(self.id.get()))
     }
 
-    /// Whether that id was ever told to anybody, and is `id`.
-    #[must_use]
-    pub fn is(&self, id: MessageId) -> bool {
+    /// Whether that id was ever used, and is `id`.
+    pub(crate) fn is(&self, id: MessageId) -> bool {
         id.0 != 0 && self.id.get() == id.0
     }
 
     /// The bytes for `reader`.
-    #[must_use]
-    pub fn bytes(&self, reader: &Reader<'_>) -> &[u8] {
-        if reader.dialect == Dialect::JsonV1 {
+    pub(crate) fn bytes(&self, reader: &Reader<'_>) -> &[u8] {
+        if reader.encoding == Encoding::JsonV1 {
             return &self.v1;
         }
         let mut place = &self.others;
         loop {
             let written = place.get_or_init(|| {
                 Box::new(Written {
-                    dialect: reader.dialect,
+                    encoding: reader.encoding,
                     bytes: reader.write(self).into(),
                     next: OnceCell::new(),
                 })
             });
-            if written.dialect == reader.dialect {
+            if written.encoding == reader.encoding {
                 return &written.bytes;
             }
             place = &written.next;
@@ -159,28 +155,26 @@ fn next_id() -> MessageId {
 
 impl Frame {
     /// A message.
-    #[must_use]
-    pub fn message(packet: &ServerPacket, id: Option<&RequestId>) -> Self {
+    pub(crate) fn message(packet: &ServerPacket, id: Option<&RequestId>) -> Self {
         Self::build(|out| json_v1::encode(packet, id, out))
     }
 
     /// A message whose v1 text `write` writes.
-    pub fn build(write: impl FnOnce(&mut Vec<u8>)) -> Self {
+    pub(crate) fn build(write: impl FnOnce(&mut Vec<u8>)) -> Self {
         Self::Message(Rc::new(Message::build(write)))
     }
 
-    /// A `userchange` whose text `write` writes, and what it tells.
-    pub fn changes(told: Vec<Told>, write: impl FnOnce(&[Told], &mut Vec<u8>)) -> Self {
+    /// A `userchange` whose text `write` writes, and the changes in it.
+    pub(crate) fn changes(changes: Vec<Change>, write: impl FnOnce(&[Change], &mut Vec<u8>)) -> Self {
         Self::Changes(Rc::new(Changes {
-            message: Message::build(|out| write(&told, out)),
-            told: told.into(),
+            message: Message::build(|out| write(&changes, out)),
+            changes: changes.into(),
         }))
     }
 
-    /// The same message for one receiver alone: for a dialect that writes it
-    /// for each in another way, or whose readers ask for it by its id.
-    #[must_use]
-    pub fn alone(&self) -> Self {
+    /// A copy for one receiver: for an encoding that differs from receiver to
+    /// receiver, or whose clients resume by its id.
+    pub(crate) fn alone(&self) -> Self {
         match self.as_message() {
             Some(message) => {
                 let copy = Message::of(message.v1.clone());
@@ -192,8 +186,7 @@ impl Frame {
     }
 
     /// The message, where it is one.
-    #[must_use]
-    pub fn as_message(&self) -> Option<&Message> {
+    pub(crate) fn as_message(&self) -> Option<&Message> {
         match self {
             Self::Message(message) | Self::Packet(_, message) => Some(message),
             Self::Changes(changes) => Some(&changes.message),
@@ -202,8 +195,7 @@ impl Frame {
     }
 
     /// A text or binary frame with the payload of another.
-    #[must_use]
-    pub fn echo(payload: &[u8], text: bool) -> Self {
+    pub(crate) fn echo(payload: &[u8], text: bool) -> Self {
         let mut builder = FrameBuilder::begin(Vec::with_capacity(payload.len() + 10));
         builder.payload().extend_from_slice(payload);
         Self::raw(&if text {
@@ -214,38 +206,32 @@ impl Frame {
     }
 
     /// The close frame of a reason.
-    #[must_use]
-    pub fn close(reason: CloseReason) -> Self {
+    pub(crate) fn close(reason: CloseReason) -> Self {
         Self::raw(&close_frame(Some(reason.code()), reason.name()))
     }
 
     /// The answer to a peer's close frame.
-    #[must_use]
-    pub fn close_answer(code: Option<u16>) -> Self {
+    pub(crate) fn close_answer(code: Option<u16>) -> Self {
         Self::raw(&close_frame(code, ""))
     }
 
     /// A ping whose pong is known by `mark`.
-    #[must_use]
-    pub fn ping(mark: u64) -> Self {
+    pub(crate) fn ping(mark: u64) -> Self {
         Self::raw(&ping_frame(&mark.to_be_bytes()))
     }
 
     /// The answer to a ping.
-    #[must_use]
-    pub fn pong(payload: &[u8]) -> Self {
+    pub(crate) fn pong(payload: &[u8]) -> Self {
         Self::raw(&pong_frame(payload))
     }
 
     /// Bytes that are no message: a handshake's answer, the rest of a frame.
-    #[must_use]
-    pub fn raw(bytes: &[u8]) -> Self {
+    pub(crate) fn raw(bytes: &[u8]) -> Self {
         Self::Raw(Rc::new(bytes.into()))
     }
 
     /// The bytes of one that is no message.
-    #[must_use]
-    pub fn raw_bytes(&self) -> &[u8] {
+    pub(crate) fn raw_bytes(&self) -> &[u8] {
         match self {
             Self::Raw(bytes) => bytes,
             _ => &[],
@@ -253,19 +239,18 @@ impl Frame {
     }
 
     /// Takes the users of these numbers (in order) out of a log.
-    pub fn scrub(&mut self, numbers: &[u32]) {
+    pub(crate) fn scrub(&mut self, numbers: &[UserNumber]) {
         if let Self::Log(log) = self {
             log.scrub(numbers);
         }
     }
 
-    /// The bytes for `reader`; none of what is only kept.
-    #[must_use]
-    pub fn bytes(&self, reader: &Reader<'_>) -> &[u8] {
+    /// The bytes for `reader`; none of a log.
+    pub(crate) fn bytes(&self, reader: &Reader<'_>) -> &[u8] {
         match self {
             Self::Message(message) => message.bytes(reader),
             Self::Packet(number, message) => message.bytes(&Reader {
-                dialect: Dialect::SocketIo(*number),
+                encoding: Encoding::SocketIo(*number),
                 ..*reader
             }),
             Self::Changes(changes) => changes.message.bytes(reader),
@@ -276,8 +261,8 @@ impl Frame {
 }
 
 impl OutboxFrame for Frame {
-    /// As long as in v1, whatever it is written in: a line may change its
-    /// dialect while the frame waits.
+    /// As long as in v1, in every encoding: the encoding may change while the
+    /// frame waits.
     fn length(&self) -> usize {
         match self {
             Self::Message(message) | Self::Packet(_, message) => message.v1.len(),
@@ -296,12 +281,12 @@ impl OutboxFrame for Frame {
             return Some(self);
         };
         if let Some(Self::Log(log)) = before
-            && log.push(&changes.told)
+            && log.push(&changes.changes)
         {
             return None;
         }
         let mut log = Box::<ChangeLog>::default();
-        if log.push(&changes.told) {
+        if log.push(&changes.changes) {
             Some(Self::Log(log))
         } else {
             Some(self.alone())

@@ -1,37 +1,34 @@
-//! The `userchange` messages that a session's client has got, kept in case it
-//! comes back for them.
+//! The `userchange` messages that were sent to a session, retained for a resume.
 //!
 //! Most sessions get hardly anything else, and as frames they would be most of
-//! what a user costs. Here a message is the users it named, by their number in
-//! the worker's table, and the state it told: four bytes for each.
+//! a user's memory. Here a message is a list of changes, four bytes each: the
+//! user's number in the worker's table and the state that was sent.
 
+use turntable_core::key::UserNumber;
 use turntable_core::packet::Presence;
 
-/// A user's number and the state that was told of it.
+/// A user's number and the state that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Told(u32);
+pub(crate) struct Change(u32);
 
 const STATE_BITS: u32 = 2;
 
-impl Told {
-    /// What was told of a user that does not matter any more.
+impl Change {
+    /// A change of a user that nobody here watches any more.
     const NOBODY: Self = Self(u32::MAX);
 
-    /// `presence` was told of the user of that number.
-    #[must_use]
-    pub const fn new(number: u32, presence: Presence) -> Self {
-        Self(number << STATE_BITS | presence as u32)
+    /// The user of that number is in this state.
+    pub(crate) const fn new(number: UserNumber, presence: Presence) -> Self {
+        Self(number.0 << STATE_BITS | presence as u32)
     }
 
     /// The user's number.
-    #[must_use]
-    pub const fn number(self) -> u32 {
-        self.0 >> STATE_BITS
+    pub(crate) const fn number(self) -> UserNumber {
+        UserNumber(self.0 >> STATE_BITS)
     }
 
-    /// What was told.
-    #[must_use]
-    pub const fn presence(self) -> Presence {
+    /// The state.
+    pub(crate) const fn presence(self) -> Presence {
         match self.0 & 3 {
             0 => Presence::Offline,
             1 => Presence::Idle,
@@ -41,42 +38,40 @@ impl Told {
     }
 }
 
-/// Messages behind each other.
+/// Messages, the oldest first.
 #[derive(Debug, Clone, Default)]
-pub struct ChangeLog {
-    told: Vec<Told>,
+pub(crate) struct ChangeLog {
+    changes: Vec<Change>,
     /// Where in `told` each message ends.
     ends: Vec<u16>,
 }
 
 impl ChangeLog {
     /// Adds a message. Returns `false` where the log is too long for it.
-    pub fn push(&mut self, message: &[Told]) -> bool {
-        let Ok(end) = u16::try_from(self.told.len() + message.len()) else {
+    pub(crate) fn push(&mut self, message: &[Change]) -> bool {
+        let Ok(end) = u16::try_from(self.changes.len() + message.len()) else {
             return false;
         };
         // Doubling would waste as much as the messages take.
-        make_room(&mut self.told, message.len());
-        self.told.extend_from_slice(message);
+        make_room(&mut self.changes, message.len());
+        self.changes.extend_from_slice(message);
         make_room(&mut self.ends, 1);
         self.ends.push(end);
         true
     }
 
     /// How many messages there are.
-    #[must_use]
-    pub fn messages(&self) -> usize {
+    pub(crate) fn messages(&self) -> usize {
         self.ends.len()
     }
 
     /// The memory they take, in bytes.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.told.len() * size_of::<Told>() + self.ends.len() * size_of::<u16>()
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.changes.len() * size_of::<Change>() + self.ends.len() * size_of::<u16>()
     }
 
     /// Forgets the first `count` messages.
-    pub fn forget(&mut self, count: usize) {
+    pub(crate) fn forget(&mut self, count: usize) {
         let count = count.min(self.ends.len());
         let Some(last) = count.checked_sub(1).and_then(|at| self.ends.get(at)) else {
             return;
@@ -86,25 +81,25 @@ impl ChangeLog {
         for known in &mut self.ends {
             *known -= end;
         }
-        self.told.drain(..usize::from(end));
+        self.changes.drain(..usize::from(end));
     }
 
-    /// Forgets what was told of the users of these numbers (in order), which
-    /// may become other users' numbers.
-    pub fn scrub(&mut self, numbers: &[u32]) {
-        for told in &mut self.told {
-            if numbers.binary_search(&told.number()).is_ok() {
-                *told = Told::NOBODY;
+    /// Drops the changes of the users of these numbers (sorted): the numbers
+    /// may become other users'.
+    pub(crate) fn scrub(&mut self, numbers: &[UserNumber]) {
+        for change in &mut self.changes {
+            if numbers.binary_search(&change.number()).is_ok() {
+                *change = Change::NOBODY;
             }
         }
     }
 
     /// The messages, the oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &[Told]> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[Change]> {
         let mut start = 0;
         self.ends.iter().map(move |end| {
             let end = usize::from(*end);
-            let message = self.told.get(start..end).unwrap_or_default();
+            let message = self.changes.get(start..end).unwrap_or_default();
             start = end;
             message
         })
@@ -122,19 +117,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_come_out_as_they_went_in() {
+    fn messages_are_read_as_they_were_written() {
         let all = [
             Presence::Offline,
             Presence::Idle,
             Presence::Busy,
             Presence::Online,
         ];
-        let snapshot: Vec<Told> = all
+        let snapshot: Vec<Change> = all
             .into_iter()
             .zip(0..)
-            .map(|(presence, number)| Told::new(number, presence))
+            .map(|(presence, number)| Change::new(UserNumber(number), presence))
             .collect();
-        let change = [Told::new((1 << 30) - 1, Presence::Busy)];
+        let change = [Change::new(UserNumber((1 << 30) - 1), Presence::Busy)];
         let mut log = ChangeLog::default();
         for message in [snapshot.as_slice(), &change, &[], &change] {
             assert!(log.push(message));
@@ -143,28 +138,28 @@ mod tests {
         assert!(log.iter().eq([snapshot.as_slice(), &change, &[], &change]));
         log.forget(2);
         assert!(log.iter().eq([&[][..], &change]));
-        let presence: Vec<Presence> = snapshot.iter().map(|told| told.presence()).collect();
+        let presence: Vec<Presence> = snapshot.iter().map(|change| change.presence()).collect();
         assert_eq!(presence, all);
-        assert_eq!(change.map(Told::number), [(1 << 30) - 1]);
-        log.scrub(&[3, (1 << 30) - 2]);
+        assert_eq!(change.map(Change::number), [UserNumber((1 << 30) - 1)]);
+        log.scrub(&[UserNumber(3), UserNumber((1 << 30) - 2)]);
         assert!(log.iter().eq([&[][..], &change]));
-        log.push(&[Told::new(3, Presence::Idle), Told::new(4, Presence::Idle)]);
-        log.scrub(&[3]);
-        let last: Vec<u32> = log
+        log.push(&[Change::new(UserNumber(3), Presence::Idle), Change::new(UserNumber(4), Presence::Idle)]);
+        log.scrub(&[UserNumber(3)]);
+        let last: Vec<UserNumber> = log
             .iter()
             .flatten()
             .skip(1)
-            .map(|told| told.number())
+            .map(|change| change.number())
             .collect();
-        assert_eq!(last, [Told::NOBODY.number(), 4]);
+        assert_eq!(last, [Change::NOBODY.number(), UserNumber(4)]);
         log.forget(9);
         assert_eq!(log.messages(), 0);
     }
 
     #[test]
-    fn it_does_not_grow_without_bound() {
+    fn log_has_a_bound() {
         let mut log = ChangeLog::default();
-        let message = vec![Told::new(1, Presence::Online); 60_000];
+        let message = vec![Change::new(UserNumber(1), Presence::Online); 60_000];
         assert!(log.push(&message));
         assert!(!log.push(&message));
         assert_eq!(log.messages(), 1);

@@ -1,0 +1,283 @@
+//! The life of a session, from the identification to the end.
+//!
+//! ```text
+//!                 refused, or lost
+//!            ┌───────────────────────────────► Ended
+//!            │                                   ▲ bye, end, overflow without a connection,
+//!  Attaching ┴─ admitted ─► Attached ────────────┤ expiry, a resume that is not possible
+//!                            │    ▲              │
+//!                      lost  ▼    │ resume       │
+//!                          Detached ─────────────┘
+//! ```
+//!
+//! An input and `now` go in, effects come out in the order in which they have to
+//! be carried out. A session has at most one connection; a connection that takes
+//! it over replaces the one before.
+
+use smallvec::SmallVec;
+
+use crate::key::ConnKey;
+use crate::reason::CloseReason;
+use crate::session::Session;
+use crate::session::outbox::OutboxFrame;
+use crate::session::settings::SessionSettings;
+
+/// How far a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// The avatar of its user was asked to admit it.
+    Attaching(ConnKey),
+    /// A connection carries it.
+    Attached(ConnKey),
+    /// It has no connection and may be resumed.
+    Detached {
+        /// Unix ms when its connection was lost.
+        since_ms: u64,
+    },
+    /// It is over.
+    Ended,
+}
+
+/// What happens to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// The avatar admitted it, for the first time or again.
+    Admitted,
+    /// The avatar refused it.
+    Refused,
+    /// This connection is gone.
+    Lost(ConnKey),
+    /// This connection's client wants the session.
+    Resume {
+        /// The connection.
+        connection: ConnKey,
+        /// How many messages the client has; `None` where nobody can tell.
+        received: Option<u64>,
+    },
+    /// The client ends the session.
+    Bye,
+    /// More waits in the outbox than may.
+    Overflowed,
+    /// The timer of its expiry came due.
+    ExpiryDue,
+    /// The server ends the session.
+    End(CloseReason),
+    /// The server stops; the session may be resumed elsewhere.
+    Drain,
+}
+
+/// What has to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Clients can find the session by its id from now on.
+    Register,
+    /// This connection carries the session from now on.
+    Carry(ConnKey),
+    /// The outbox goes back to the message behind so many.
+    Rewind(u64),
+    /// This connection's client gets a `welcome`.
+    Welcome {
+        /// The connection.
+        connection: ConnKey,
+        /// Whether the session is resumed.
+        resumed: bool,
+    },
+    /// This connection's client gets a `goaway`.
+    GoAway(ConnKey),
+    /// The connection does not carry the session any more.
+    Release(ConnKey),
+    /// The connection ends for this reason.
+    Close {
+        /// The connection.
+        connection: ConnKey,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Avatar and rooms are told that the session has a connection again, or
+    /// none.
+    Report {
+        /// Whether it has one.
+        connected: bool,
+    },
+    /// The session expires at this time unless it is resumed.
+    ArmExpiry(u64),
+    /// The client of this connection is told that it was refused.
+    RefuseIdentify(ConnKey),
+    /// The client of this connection is told that the session is over.
+    RefuseResume(ConnKey),
+    /// Owners forget the session, and so does the gateway.
+    Forget,
+}
+
+/// What has to be done, in order.
+pub type Effects = SmallVec<[Effect; 6]>;
+
+impl Life {
+    /// The connection that carries the session, or will.
+    #[must_use]
+    pub const fn connection(self) -> Option<ConnKey> {
+        match self {
+            Self::Attaching(connection) | Self::Attached(connection) => Some(connection),
+            Self::Detached { .. } | Self::Ended => None,
+        }
+    }
+
+    /// Whether its client was welcomed and it is not over.
+    #[must_use]
+    pub const fn is_admitted(self) -> bool {
+        matches!(self, Self::Attached(_) | Self::Detached { .. })
+    }
+}
+
+impl<F: OutboxFrame> Session<F> {
+    /// Takes an input at `now_ms` and says what has to be done.
+    pub fn step(&mut self, input: Input, now_ms: u64, settings: &SessionSettings) -> Effects {
+        let mut effects = Effects::new();
+        match (input, self.life) {
+            (_, Life::Ended) => {
+                if let Input::Resume { connection, .. } = input {
+                    effects.push(Effect::RefuseResume(connection));
+                }
+            }
+            (Input::Admitted, Life::Attaching(connection)) => {
+                self.life = Life::Attached(connection);
+                effects.extend([
+                    Effect::Register,
+                    Effect::Carry(connection),
+                    Effect::Welcome {
+                        connection,
+                        resumed: false,
+                    },
+                ]);
+            }
+            (Input::Admitted, Life::Attached(connection)) => effects.push(Effect::Welcome {
+                connection,
+                resumed: false,
+            }),
+            (Input::Refused, Life::Attaching(connection)) => {
+                self.life = Life::Ended;
+                effects.extend([
+                    Effect::Release(connection),
+                    Effect::Forget,
+                    Effect::RefuseIdentify(connection),
+                ]);
+            }
+            (Input::Lost(lost), Life::Attaching(connection)) if lost == connection => {
+                self.end(&mut effects, None);
+            }
+            (Input::Lost(lost), Life::Attached(connection)) if lost == connection => {
+                self.detach(now_ms, settings, &mut effects);
+            }
+            (
+                Input::Resume {
+                    connection,
+                    received,
+                },
+                life,
+            ) => {
+                self.resume(life, connection, received, now_ms, &mut effects);
+            }
+            (Input::Bye, Life::Attached(_)) => self.end(&mut effects, Some(CloseReason::Bye)),
+            (Input::Overflowed, Life::Attached(connection)) => effects.push(Effect::Close {
+                connection,
+                reason: CloseReason::TooSlow,
+            }),
+            (Input::Overflowed, Life::Detached { .. }) => self.end(&mut effects, None),
+            (Input::ExpiryDue, Life::Detached { since_ms }) => {
+                if since_ms.saturating_add(settings.resume_ms) <= now_ms {
+                    self.end(&mut effects, None);
+                }
+            }
+            (Input::End(reason), _) => self.end(&mut effects, Some(reason)),
+            (Input::Drain, Life::Attached(connection)) => {
+                effects.extend([
+                    Effect::GoAway(connection),
+                    Effect::Close {
+                        connection,
+                        reason: CloseReason::GoingAway,
+                    },
+                ]);
+            }
+            (
+                Input::Admitted
+                | Input::Refused
+                | Input::Lost(_)
+                | Input::Bye
+                | Input::Overflowed
+                | Input::ExpiryDue
+                | Input::Drain,
+                _,
+            ) => {}
+        }
+        effects
+    }
+
+    fn detach(&mut self, now_ms: u64, settings: &SessionSettings, effects: &mut Effects) {
+        // Seats are retained even where the session itself is not.
+        effects.push(Effect::Report { connected: false });
+        if settings.resume_ms == 0 {
+            return self.end(effects, None);
+        }
+        self.life = Life::Detached { since_ms: now_ms };
+        effects.push(Effect::ArmExpiry(
+            now_ms.saturating_add(settings.resume_ms),
+        ));
+    }
+
+    fn resume(
+        &mut self,
+        life: Life,
+        connection: ConnKey,
+        received: Option<u64>,
+        now_ms: u64,
+        effects: &mut Effects,
+    ) {
+        if !life.is_admitted() {
+            // Nobody can know its id yet.
+            return effects.push(Effect::RefuseResume(connection));
+        }
+        let Some(received) = received.filter(|received| self.outbox.can_rewind(*received)) else {
+            // The client cannot be served without a hole.
+            self.end(effects, Some(CloseReason::SessionExpired));
+            effects.push(Effect::RefuseResume(connection));
+            return;
+        };
+        if let Life::Attached(before) = life {
+            effects.extend([
+                Effect::Release(before),
+                Effect::Close {
+                    connection: before,
+                    reason: CloseReason::Replaced,
+                },
+            ]);
+        }
+        self.life = Life::Attached(connection);
+        self.active_ms = now_ms;
+        effects.extend([
+            Effect::Rewind(received),
+            Effect::Carry(connection),
+            Effect::Welcome {
+                connection,
+                resumed: true,
+            },
+        ]);
+        if matches!(life, Life::Detached { .. }) {
+            effects.push(Effect::Report { connected: true });
+        }
+    }
+
+    fn end(&mut self, effects: &mut Effects, reason: Option<CloseReason>) {
+        let before = std::mem::replace(&mut self.life, Life::Ended);
+        if let Some(connection) = before.connection() {
+            effects.push(Effect::Release(connection));
+        }
+        effects.push(Effect::Forget);
+        if let (Some(connection), Some(reason)) = (before.connection(), reason) {
+            effects.push(Effect::Close { connection, reason });
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "life_tests.rs"]
+mod tests;

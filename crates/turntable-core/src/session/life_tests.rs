@@ -1,0 +1,265 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::id::{SessionId, UserId};
+use crate::key::{SessionKey, SlotKey as _};
+
+const NOW: u64 = 1_732_000_000_000;
+
+/// A message of one byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Byte;
+
+impl OutboxFrame for Byte {
+    fn length(&self) -> usize {
+        1
+    }
+}
+
+fn connection(index: u32) -> ConnKey {
+    ConnKey::new(index, 0)
+}
+
+fn session() -> Session<Byte> {
+    Session::new(
+        SessionKey::from_number(1),
+        SessionId::from_bits([1; 16]),
+        UserId::parse("1:1").unwrap(),
+        connection(0),
+        NOW,
+    )
+}
+
+fn admitted() -> Session<Byte> {
+    let mut session = session();
+    session.step(Input::Admitted, NOW, &SessionSettings::default());
+    session
+}
+
+fn step(session: &mut Session<Byte>, input: Input, now_ms: u64) -> Vec<Effect> {
+    session
+        .step(input, now_ms, &SessionSettings::default())
+        .to_vec()
+}
+
+#[test]
+fn admitted_session_is_registered_before_its_welcome() {
+    let mut session = session();
+    let effects = step(&mut session, Input::Admitted, NOW);
+    assert_eq!(
+        effects,
+        [
+            Effect::Register,
+            Effect::Carry(connection(0)),
+            Effect::Welcome {
+                connection: connection(0),
+                resumed: false
+            }
+        ]
+    );
+    let again = step(&mut session, Input::Admitted, NOW);
+    assert_eq!(
+        again,
+        [Effect::Welcome {
+            connection: connection(0),
+            resumed: false
+        }],
+        "a second idme is answered and changes nothing"
+    );
+}
+
+#[test]
+fn refused_session_leaves_its_connection_to_identify_again() {
+    let mut session = session();
+    let effects = step(&mut session, Input::Refused, NOW);
+    assert_eq!(
+        effects,
+        [
+            Effect::Release(connection(0)),
+            Effect::Forget,
+            Effect::RefuseIdentify(connection(0))
+        ]
+    );
+    assert_eq!(session.life(), Life::Ended);
+}
+
+#[test]
+fn lost_connection_detaches_and_expires_in_time() {
+    let resume_ms = SessionSettings::default().resume_ms;
+    let mut session = admitted();
+    let effects = step(&mut session, Input::Lost(connection(0)), NOW);
+    assert_eq!(
+        effects,
+        [
+            Effect::Report { connected: false },
+            Effect::ArmExpiry(NOW + resume_ms)
+        ]
+    );
+    let early = step(&mut session, Input::ExpiryDue, NOW + resume_ms - 1);
+    assert!(early.is_empty());
+    let due = step(&mut session, Input::ExpiryDue, NOW + resume_ms);
+    assert_eq!(due, [Effect::Forget]);
+}
+
+#[test]
+fn without_a_time_to_resume_a_lost_connection_ends_the_session() {
+    let settings = SessionSettings {
+        resume_ms: 0,
+        ..SessionSettings::default()
+    };
+    let mut session = admitted();
+    let effects = session.step(Input::Lost(connection(0)), NOW, &settings);
+    assert_eq!(
+        effects.to_vec(),
+        [
+            Effect::Report { connected: false },
+            Effect::Release(connection(0)),
+            Effect::Forget
+        ]
+    );
+}
+
+#[test]
+fn newer_connection_takes_the_session_over() {
+    let mut session = admitted();
+    let input = Input::Resume {
+        connection: connection(1),
+        received: Some(0),
+    };
+    assert_eq!(
+        step(&mut session, input, NOW),
+        [
+            Effect::Release(connection(0)),
+            Effect::Close {
+                connection: connection(0),
+                reason: CloseReason::Replaced
+            },
+            Effect::Rewind(0),
+            Effect::Carry(connection(1)),
+            Effect::Welcome {
+                connection: connection(1),
+                resumed: true
+            }
+        ],
+        "friends and rooms see nothing of it"
+    );
+    assert!(
+        step(&mut session, Input::Lost(connection(0)), NOW).is_empty(),
+        "the replaced connection does not carry it any more"
+    );
+}
+
+#[test]
+fn resume_that_would_leave_a_hole_ends_the_session() {
+    for received in [None, Some(1)] {
+        let mut session = admitted();
+        step(&mut session, Input::Lost(connection(0)), NOW);
+        let input = Input::Resume {
+            connection: connection(1),
+            received,
+        };
+        assert_eq!(
+            step(&mut session, input, NOW),
+            [Effect::Forget, Effect::RefuseResume(connection(1))]
+        );
+    }
+}
+
+#[test]
+fn overflow_closes_a_connection_and_ends_a_detached_session() {
+    let mut session = admitted();
+    assert_eq!(
+        step(&mut session, Input::Overflowed, NOW),
+        [Effect::Close {
+            connection: connection(0),
+            reason: CloseReason::TooSlow
+        }]
+    );
+    step(&mut session, Input::Lost(connection(0)), NOW);
+    assert_eq!(step(&mut session, Input::Overflowed, NOW), [Effect::Forget]);
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    let connection = || (0u32..4).prop_map(connection);
+    prop_oneof![
+        3 => Just(Input::Admitted),
+        1 => Just(Input::Refused),
+        4 => connection().prop_map(Input::Lost),
+        6 => (connection(), prop_oneof![4 => Just(Some(0)), 1 => Just(Some(9)), 1 => Just(None)])
+            .prop_map(|(connection, received)| Input::Resume { connection, received }),
+        1 => Just(Input::Bye),
+        1 => Just(Input::Overflowed),
+        2 => Just(Input::ExpiryDue),
+        1 => Just(Input::End(CloseReason::Kicked)),
+        1 => Just(Input::Drain),
+    ]
+}
+
+proptest! {
+    /// Whatever happens in whatever order: the effects alone keep a world that
+    /// agrees with the session.
+    #[test]
+    fn effects_keep_the_world_in_step(
+        inputs in proptest::collection::vec((any_input(), 0u64..40_000), 1..60),
+    ) {
+        let settings = SessionSettings::default();
+        let mut session = session();
+        let mut now_ms = NOW;
+        // What carrying the effects out leads to.
+        let mut carrier = Some(connection(0));
+        let (mut is_registered, mut is_forgotten) = (false, false);
+        let mut reported = true;
+        let mut expiry_ms = None;
+        for (input, passes_ms) in inputs {
+            now_ms += passes_ms;
+            let was_over = session.life() == Life::Ended;
+            for effect in session.step(input, now_ms, &settings) {
+                if was_over {
+                    prop_assert!(matches!(effect, Effect::RefuseResume(_)));
+                }
+                match effect {
+                    Effect::Register => {
+                        prop_assert!(!is_registered, "registered once");
+                        is_registered = true;
+                    }
+                    Effect::Carry(connection) => carrier = Some(connection),
+                    Effect::Release(connection) => {
+                        prop_assert_eq!(carrier, Some(connection));
+                        carrier = None;
+                    }
+                    Effect::Welcome { connection, .. } | Effect::GoAway(connection) => {
+                        prop_assert_eq!(carrier, Some(connection));
+                        prop_assert!(is_registered);
+                    }
+                    Effect::Report { connected } => {
+                        prop_assert_ne!(connected, reported, "owners are told of changes");
+                        reported = connected;
+                        if !connected {
+                            carrier = carrier.filter(|_| settings.resume_ms == 0);
+                        }
+                    }
+                    Effect::ArmExpiry(at_ms) => expiry_ms = Some(at_ms),
+                    Effect::Rewind(_) => prop_assert!(is_registered),
+                    Effect::Forget => {
+                        prop_assert!(!is_forgotten, "forgotten once");
+                        is_forgotten = true;
+                        carrier = None;
+                    }
+                    Effect::Close { .. }
+                    | Effect::RefuseIdentify(_)
+                    | Effect::RefuseResume(_) => {}
+                }
+            }
+            prop_assert_eq!(carrier, session.connection());
+            prop_assert_eq!(is_forgotten, session.life() == Life::Ended);
+            if let Life::Detached { since_ms } = session.life() {
+                prop_assert!(!reported);
+                prop_assert_eq!(expiry_ms, Some(since_ms + settings.resume_ms));
+            } else if !is_forgotten {
+                prop_assert!(reported);
+            }
+        }
+    }
+}

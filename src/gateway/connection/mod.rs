@@ -1,0 +1,134 @@
+//! A connection: one client at one gateway over one transport.
+//!
+//! It has a socket, or between HTTP requests none; a write queue; and the state
+//! of its transport. A namespace of Socket.IO is a connection without a socket
+//! that another connection carries.
+
+pub(crate) mod io;
+pub(crate) mod packed;
+pub(crate) mod queue;
+
+use crate::gateway::connection::io::Io;
+use crate::gateway::connection::queue::WriteQueue;
+use crate::gateway::delivery::encoding::{Encoding, Encodings, Reader};
+use crate::gateway::delivery::frame::Frame;
+use crate::gateway::permit::Permit;
+use crate::gateway::transport::Transport;
+use turntable_core::id::UserId;
+use turntable_core::key::SessionSlot;
+use turntable_core::session::greeting::Greeting;
+
+/// How far a connection is.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// Its client has not identified.
+    Greeting(Greeting),
+    /// Its client has; the avatar was asked to admit this session.
+    Identifying(SessionSlot),
+    /// It carries this session.
+    Attached(SessionSlot),
+    /// It carries no session itself: other connections, or its own bytes.
+    Carrier,
+    /// It ends: nothing that comes in counts any more.
+    Closing,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// The socket, where it has one now.
+    pub(crate) io: Option<Io>,
+    /// Its place in the connection limits; a namespace has none of its own.
+    pub(crate) permit: Option<Permit>,
+    /// How far it is.
+    pub(crate) phase: Phase,
+    /// How its messages are written.
+    pub(crate) encoding: Encoding,
+    /// What waits to be written.
+    pub(crate) queue: WriteQueue,
+    /// Its transport.
+    pub(crate) transport: Transport,
+    /// Whether the socket has input that was not read.
+    pub(crate) has_unread: bool,
+    /// Whether the other end has sent its last byte, which the socket reports
+    /// only once.
+    pub(crate) is_read_closed: bool,
+    /// Whether its last frame is queued, or was written.
+    is_closing: bool,
+}
+
+impl Connection {
+    /// A connection whose client has not identified.
+    pub(crate) fn new(io: Option<Io>, permit: Option<Permit>, transport: Transport) -> Self {
+        Self {
+            io,
+            permit,
+            phase: Phase::Greeting(Greeting::default()),
+            encoding: Encoding::default(),
+            queue: WriteQueue::default(),
+            transport,
+            has_unread: false,
+            is_read_closed: false,
+            is_closing: false,
+        }
+    }
+
+    /// The session that it carries.
+    pub(crate) const fn session(&self) -> Option<SessionSlot> {
+        match self.phase {
+            Phase::Attached(session) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// Whether its client has not identified.
+    pub(crate) const fn is_greeting(&self) -> bool {
+        matches!(self.phase, Phase::Greeting(_))
+    }
+
+    /// Whether what its client sends has to wait.
+    pub(crate) const fn is_paused(&self) -> bool {
+        matches!(self.phase, Phase::Identifying(_)) || self.transport.is_paused()
+    }
+
+    /// Whether its last frame is queued, or was written.
+    pub(crate) const fn is_closing(&self) -> bool {
+        self.is_closing
+    }
+
+    /// Queues the last frame; nothing that comes in counts any more.
+    pub(crate) fn begin_closing(&mut self, last: Frame) {
+        self.phase = Phase::Closing;
+        self.is_closing = true;
+        self.transport.drop_input();
+        self.queue.push(last);
+    }
+
+    /// Whom its messages are written for.
+    pub(crate) fn reader<'a>(
+        &self,
+        encodings: &'a Encodings,
+        user: Option<&'a UserId>,
+        now_ms: u64,
+    ) -> Reader<'a> {
+        Reader {
+            encoding: self.encoding,
+            encodings,
+            name: self.transport.name(),
+            user,
+            mark: self.transport.mark(),
+            now_ms,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connection_is_small() {
+        let bytes = size_of::<Connection>();
+        assert!(bytes <= 168, "{bytes}");
+    }
+}

@@ -1,0 +1,115 @@
+//! The right to be connected: counted in all and by address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+/// Connections of the whole process, counted against their limits.
+#[derive(Debug, Default)]
+pub struct ConnectionLimits {
+    total: AtomicU64,
+    by_address: Mutex<HashMap<IpAddr, u32>>,
+}
+
+/// Which limit is reached, by its name in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// `server.connections_max`.
+    Connections,
+    /// `server.connections_per_address_max`.
+    Address,
+}
+
+impl Full {
+    /// The name in the configuration, which is also the label of the metric.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connections => "connections_max",
+            Self::Address => "connections_per_address_max",
+        }
+    }
+}
+
+/// One counted connection; dropping it counts it out.
+#[derive(Debug)]
+pub struct Permit {
+    limits: Arc<ConnectionLimits>,
+    address: IpAddr,
+}
+
+impl ConnectionLimits {
+    /// Counts one more connection from `address`, unless a limit is reached.
+    ///
+    /// # Errors
+    /// The limit.
+    pub fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+        max: usize,
+        per_address_max: usize,
+    ) -> Result<Permit, Full> {
+        if self.total.fetch_add(1, Ordering::Relaxed) >= max as u64 {
+            self.total.fetch_sub(1, Ordering::Relaxed);
+            return Err(Full::Connections);
+        }
+        let mut by_address = self.by_address.lock();
+        let count = by_address.entry(address).or_default();
+        if *count as usize >= per_address_max {
+            self.total.fetch_sub(1, Ordering::Relaxed);
+            return Err(Full::Address);
+        }
+        *count += 1;
+        Ok(Permit {
+            limits: self.clone(),
+            address,
+        })
+    }
+
+    /// Connections now.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    fn leave(&self, address: IpAddr) {
+        self.total.fetch_sub(1, Ordering::Relaxed);
+        let mut by_address = self.by_address.lock();
+        if let Some(count) = by_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                by_address.remove(&address);
+            }
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.limits.leave(self.address);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permits_are_counted_in_all_and_by_address() {
+        let limits = Arc::new(ConnectionLimits::default());
+        let [one, other]: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
+        let first = limits.admit(one, 3, 2).unwrap();
+        let _second = limits.admit(one, 3, 2).unwrap();
+        assert_eq!(limits.admit(one, 3, 2).unwrap_err(), Full::Address);
+        let _third = limits.admit(other, 3, 2).unwrap();
+        assert_eq!(limits.admit(other, 3, 2).unwrap_err(), Full::Connections);
+        drop(first);
+        assert_eq!(limits.total(), 2);
+        assert!(limits.admit(one, 3, 2).is_ok(), "the place is free again");
+        assert_eq!(limits.by_address.lock().len(), 2);
+    }
+}

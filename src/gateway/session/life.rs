@@ -1,0 +1,445 @@
+//! Carries out what the life of a session asks for (`turntable_core::session`).
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::actor::avatar::AvatarCall;
+use crate::actor::room::RoomCall;
+use crate::clock;
+use crate::gateway::Gateway;
+use crate::gateway::connection::Phase;
+use crate::gateway::delivery::frame::Frame;
+use crate::gateway::moving::Task;
+use crate::gateway::session::SessionEntry;
+use crate::gateway::session::memory::ResumeFrom;
+use crate::gateway::transport::engineio::notice::Notice;
+use crate::gateway::transport::{Attachment, Dispatch, Hooks};
+use crate::gateway::turn::Timer;
+use crate::gateway::work::Effect;
+use turntable_core::id::{SessionId, UserId};
+use turntable_core::key::{ConnKey, SessionKey, SessionSlot};
+use turntable_core::packet::{ErrorBody, RequestId, ServerPacket, Welcome};
+use turntable_core::payload::Payload;
+use turntable_core::reason::{CloseReason, ErrorCode};
+use turntable_core::session::Session;
+use turntable_core::session::greeting::Greeting;
+use turntable_core::session::life::{Effect as LifeEffect, Input};
+
+/// Attributes by name.
+pub(crate) type Attributes = Vec<(Box<str>, Payload)>;
+
+/// What belongs to an input of a session's life, for its effects.
+#[derive(Debug, Default)]
+pub(crate) struct Details {
+    /// The user's attributes.
+    pub(crate) attributes: Attributes,
+    /// The `id` of the command.
+    pub(crate) id: Option<RequestId>,
+    /// Why the avatar refused.
+    pub(crate) error: Option<Box<ErrorBody>>,
+    /// From where on the session is resumed.
+    pub(crate) from: Option<ResumeFrom>,
+    /// Whether a resumed session's client gets a `welcome`.
+    pub(crate) is_welcomed: bool,
+    /// Messages that the connection before never wrote.
+    pub(crate) unwritten: RefCell<Vec<Frame>>,
+}
+
+impl Gateway {
+    /// Takes an input of a session's life, and leaves its effects.
+    pub(crate) fn step(&mut self, session: SessionSlot, input: Input, details: Details) {
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let effects = entry
+            .session
+            .step(input, clock::now_ms(), &self.settings.session);
+        let details = Rc::new(details);
+        self.then(
+            effects
+                .into_iter()
+                .map(|effect| Effect::Life(session, effect, details.clone())),
+        );
+    }
+
+    /// Carries out one effect of a session's life.
+    pub(crate) fn live(&mut self, session: SessionSlot, effect: LifeEffect, details: &Details) {
+        match effect {
+            LifeEffect::Register => self.register(session),
+            LifeEffect::Carry(connection) => self.carry(session, connection, details),
+            LifeEffect::Rewind(received) => self.rewind(session, received),
+            LifeEffect::Welcome {
+                connection,
+                resumed,
+            } => self.welcome(session, connection, resumed, details),
+            LifeEffect::GoAway(connection) => self.send_away(session, connection),
+            LifeEffect::Release(connection) => self.detach(connection),
+            LifeEffect::Close { connection, reason } => {
+                self.then([Effect::Close(connection, reason)]);
+            }
+            LifeEffect::Report { connected } => self.report(session, connected),
+            LifeEffect::ArmExpiry(at_ms) => {
+                let settings = &self.settings.session;
+                if let Some(entry) = self.sessions.get_mut(session) {
+                    entry.allow_backlog(settings.outbox_bytes_max, settings.replay_bytes_max);
+                }
+                self.wheel.set(at_ms, Timer::Expire(session));
+            }
+            LifeEffect::RefuseIdentify(connection) => self.refuse_identify(connection, details),
+            LifeEffect::RefuseResume(connection) => {
+                self.refuse_resume(connection, details.id.clone());
+            }
+            LifeEffect::Forget => self.forget(session),
+        }
+    }
+
+    /// Begins a session for a client that may be this user; its avatar has to
+    /// admit it.
+    pub(crate) fn identify(
+        &mut self,
+        connection: ConnKey,
+        user: UserId,
+        attributes: Attributes,
+        id: Option<RequestId>,
+    ) {
+        // A connection's name was promised to its session.
+        let name = self.connections.get(connection).and_then(|connection| {
+            let name = connection.transport.name()?;
+            self.shared.peers.find(name).is_none().then_some(name)
+        });
+        let name = name.or_else(SessionId::random);
+        let (Some(name), Some(key)) = (name, SessionKey::random()) else {
+            return self.then([Effect::Close(connection, CloseReason::Internal)]);
+        };
+        let begun = Session::new(key, name, user, connection, clock::now_ms());
+        let outbox_bytes_max = self.settings.session.outbox_bytes_max;
+        let session = self
+            .sessions
+            .insert(SessionEntry::new(begun, outbox_bytes_max));
+        self.shared.metrics.sessions.inc();
+        self.with(connection, |connection, cx| {
+            connection.phase = Phase::Identifying(session);
+            Dispatch::on_paused(connection, cx);
+        });
+        self.attach(session, attributes, id);
+    }
+
+    /// Asks the avatar to admit a session, for the first time or again.
+    pub(crate) fn attach(
+        &mut self,
+        session: SessionSlot,
+        attributes: Attributes,
+        id: Option<RequestId>,
+    ) {
+        if let Some((caller, entry)) = self.caller(session) {
+            let attach = AvatarCall::Attach {
+                session: caller,
+                attributes,
+                id,
+            };
+            self.shared.directories.avatar(&entry.session.user, attach);
+        }
+    }
+
+    fn register(&mut self, session: SessionSlot) {
+        if let Some((caller, entry)) = self.caller(session) {
+            let id = entry.session.id;
+            self.shared.peers.put(id, caller);
+            log::debug!("session {id:?} begins");
+        }
+        let idle_ms = self.settings.presence.idle_after_ms;
+        if idle_ms > 0 {
+            self.wheel
+                .set(clock::now_ms() + idle_ms, Timer::Idle(session));
+        }
+    }
+
+    fn carry(&mut self, session: SessionSlot, connection: ConnKey, details: &Details) {
+        let settings = self.settings.clone();
+        if let Some(entry) = self.sessions.get_mut(session)
+            && details.from.is_some()
+        {
+            entry.allow_backlog(
+                settings.session.outbox_bytes_max,
+                settings.session.replay_bytes_max,
+            );
+            self.shared.metrics.resumed.inc();
+            log::debug!("session {:?} is resumed", entry.session.id);
+            if !entry.changed.is_empty() {
+                self.lists.changed.push(session);
+            }
+        }
+        let Some(carrier) = self.connections.get_mut(connection) else {
+            return;
+        };
+        carrier.phase = Phase::Attached(session);
+        self.then([Effect::Continue(connection)]);
+        self.with(connection, |connection, cx| {
+            let attachment = details
+                .from
+                .map_or(Attachment::New, Attachment::Resumed);
+            Dispatch::on_attached(connection, attachment, cx);
+            cx.mark_dirty();
+        });
+    }
+
+    fn rewind(&mut self, session: SessionSlot, received: u64) {
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        entry.note_received(received);
+        let (watches, watching) = (&self.subscriptions.watches, &entry.session.watching);
+        let restore = |frame: Frame, frames: &mut VecDeque<Frame>| match frame {
+            Frame::Log(log) => {
+                let again = |changes| watches.frame_again(changes, watching);
+                frames.extend(log.iter().map(again));
+            }
+            frame => frames.push_back(frame),
+        };
+        entry.session.outbox.rewind(received, restore);
+    }
+
+    fn welcome(
+        &mut self,
+        session: SessionSlot,
+        connection: ConnKey,
+        resumed: bool,
+        details: &Details,
+    ) {
+        let Some(entry) = self.sessions.get(session) else {
+            return;
+        };
+        let packet = ServerPacket::Welcome(Box::new(Welcome {
+            user: Some(entry.session.user.clone()),
+            resumed,
+            accepted: entry.session.accepted(),
+            attributes: details.attributes.clone(),
+            ..self.welcome_packet(entry.session.id)
+        }));
+        let is_due = !resumed || details.is_welcomed;
+        let unwritten = details.unwritten.take();
+        self.with(connection, |connection, cx| {
+            if is_due {
+                cx.send_direct(connection, &packet, details.id.as_ref());
+            }
+            for frame in unwritten {
+                cx.push_direct(connection, frame);
+            }
+        });
+    }
+
+    /// What a client is told when it may come in.
+    pub(crate) fn welcome_packet(&self, session: SessionId) -> Welcome {
+        Welcome {
+            user: None,
+            session,
+            resumed: false,
+            accepted: 0,
+            time_ms: clock::now_ms(),
+            heartbeat_ms: self.settings.session.heartbeat_ms,
+            attributes: Vec::new(),
+            limits: self.settings.announced.clone(),
+            server: concat!("turntable/", env!("CARGO_PKG_VERSION")).into(),
+        }
+    }
+
+    /// Brings a connection to the session that its client wants, on whatever
+    /// worker that is.
+    pub(crate) fn resume(
+        &mut self,
+        connection: ConnKey,
+        name: SessionId,
+        from: ResumeFrom,
+        id: Option<RequestId>,
+    ) {
+        if let Some(worker) = self.worker_elsewhere(name) {
+            let task = Task::Resume {
+                session: name,
+                from,
+                id: id.clone(),
+            };
+            if self.move_connection(connection, worker, task) {
+                return;
+            }
+        }
+        self.resume_here(connection, name, from, id);
+    }
+
+    /// The same for a client that can identify in another way.
+    pub(crate) fn recover(
+        &mut self,
+        connection: ConnKey,
+        name: SessionId,
+        from: ResumeFrom,
+        otherwise: Notice,
+    ) {
+        let otherwise = match self.worker_elsewhere(name) {
+            Some(worker) if self.can_move(connection) => {
+                let task = Task::Recover {
+                    session: name,
+                    from,
+                    otherwise,
+                };
+                self.move_connection(connection, worker, task);
+                return;
+            }
+            _ => otherwise,
+        };
+        let can_resume = self
+            .session_here(name)
+            .and_then(|session| self.sessions.get(session))
+            .is_some_and(|entry| entry.can_resume(from));
+        if can_resume {
+            self.resume_here(connection, name, from, None);
+        } else {
+            self.then([Effect::Notice(connection, otherwise)]);
+        }
+    }
+
+    /// Resumes a session of this worker.
+    pub(crate) fn resume_here(
+        &mut self,
+        connection: ConnKey,
+        name: SessionId,
+        from: ResumeFrom,
+        id: Option<RequestId>,
+    ) {
+        let session = self.session_here(name);
+        let Some((session, entry)) =
+            session.and_then(|session| Some((session, self.sessions.get(session)?)))
+        else {
+            return self.refuse_resume(connection, id);
+        };
+        let received = entry.received(from);
+        let is_unwelcomed = match from {
+            ResumeFrom::Datagram(datagram) => entry.is_unwelcomed(datagram),
+            _ => false,
+        };
+        let before = entry.session.connection();
+        // The connection before may have a `welcome` that it never wrote.
+        let unwritten = match before.and_then(|before| self.connections.get_mut(before)) {
+            Some(before) if !from.is_welcomed() => {
+                let direct = before.queue.take_direct().into_iter();
+                direct.filter(|f| f.as_message().is_some()).collect()
+            }
+            _ => Vec::new(),
+        };
+        let details = Details {
+            id,
+            is_welcomed: from.is_welcomed() || (unwritten.is_empty() && is_unwelcomed),
+            from: Some(from),
+            unwritten: RefCell::new(unwritten),
+            ..Details::default()
+        };
+        let input = Input::Resume {
+            connection,
+            received,
+        };
+        self.step(session, input, details);
+    }
+
+    fn refuse_resume(&mut self, connection: ConnKey, id: Option<RequestId>) {
+        let error = ErrorBody::new(
+            ErrorCode::SessionExpired,
+            "this session cannot be resumed; identify with idme",
+        )
+        .of("resume");
+        self.refuse_again(connection, &error, id);
+    }
+
+    fn refuse_identify(&mut self, connection: ConnKey, details: &Details) {
+        if let Some(error) = &details.error {
+            self.refuse_again(connection, error, details.id.clone());
+        }
+    }
+
+    /// Refuses a client, which may identify in another way.
+    fn refuse_again(&mut self, key: ConnKey, error: &ErrorBody, id: Option<RequestId>) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if connection.is_closing() {
+            return;
+        }
+        if !connection.is_greeting() {
+            connection.phase = Phase::Greeting(Greeting::default());
+        }
+        self.then([Effect::Continue(key)]);
+        self.refuse_greeting(key, error.clone(), id);
+    }
+
+    /// Tells the owners of what a session is in that it has a connection again,
+    /// or none.
+    fn report(&mut self, session: SessionSlot, connected: bool) {
+        let Some((caller, entry)) = self.caller(session) else {
+            return;
+        };
+        let (directories, user) = (&self.shared.directories, &entry.session.user);
+        directories.avatar(
+            user,
+            match connected {
+                true => AvatarCall::Resume { session: caller },
+                false => AvatarCall::Detach { session: caller },
+            },
+        );
+        for room in entry.session.rooms() {
+            let (session, user) = (caller, user.clone());
+            let call = match connected {
+                true => RoomCall::Resume { session, user },
+                false => RoomCall::Detach { session, user },
+            };
+            directories.room(room, call);
+        }
+    }
+
+    /// Tells a client that the server stops.
+    fn send_away(&mut self, session: SessionSlot, connection: ConnKey) {
+        let packet = ServerPacket::GoAway {
+            reason: CloseReason::GoingAway.name(),
+            // Spread over a second, so that the next server is not stormed.
+            reconnect_ms: 250 + u64::from(crate::gateway::table::Index::from(connection).number() % 1000),
+            url: None,
+        };
+        self.send(session, &packet, None);
+        self.flush_connection(connection);
+    }
+
+    /// The session is over: its owners and this gateway forget it.
+    fn forget(&mut self, session: SessionSlot) {
+        self.leave_everything(session);
+        let Some(entry) = self.sessions.remove(session) else {
+            return;
+        };
+        self.shared.metrics.sessions.dec();
+        let id = entry.session.id;
+        if self.shared.peers.remove(id, session) {
+            log::debug!("session {id:?} ends");
+        }
+    }
+
+    /// More waits for a client than may.
+    pub(crate) fn overflowed(&mut self, session: SessionSlot) {
+        self.step(session, Input::Overflowed, Details::default());
+    }
+
+    /// A client ends its session.
+    pub(crate) fn bye(&mut self, session: SessionSlot) {
+        // What was sent before the end is still to arrive.
+        if let Some(entry) = self.sessions.get(session)
+            && let Some(connection) = entry.session.connection()
+        {
+            self.flush_connection(connection);
+        }
+        self.step(session, Input::Bye, Details::default());
+    }
+
+    fn worker_elsewhere(&self, name: SessionId) -> Option<u16> {
+        let place = self.shared.peers.find(name)?;
+        (place.worker != self.worker).then_some(place.worker)
+    }
+
+    fn session_here(&self, name: SessionId) -> Option<SessionSlot> {
+        self.slot(self.shared.peers.find(name)?)
+    }
+}

@@ -1,0 +1,141 @@
+//! What transports other than WebSocket remember with a session, so that it
+//! outlives their connections.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::gateway::delivery::frame::{Frame, Message};
+use crate::gateway::session::SessionEntry;
+use turntable_core::id::MessageId;
+
+/// Unnumbered datagrams by whose ids a client may come back.
+pub(crate) const DATAGRAMS_MAX: usize = 16;
+
+/// From where on a client wants the messages of its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResumeFrom {
+    /// Behind so many, as `resume` counts them.
+    Count(u64),
+    /// Behind so many, on a tunnel, whose header takes the place of a `welcome`.
+    TunnelCount(u64),
+    /// Behind a datagram.
+    Datagram(MessageId),
+    /// Everything that is retained: the client can tell which it has.
+    Retained,
+    /// What was never written.
+    Unwritten,
+}
+
+impl ResumeFrom {
+    /// Whether the client gets a `welcome` in any case.
+    pub(crate) const fn is_welcomed(self) -> bool {
+        matches!(self, Self::Count(_) | Self::Retained)
+    }
+}
+
+/// The memory of one session.
+#[derive(Debug, Default)]
+pub(crate) struct TransportMemory {
+    /// Unnumbered datagrams that were written, each with the number of the last
+    /// numbered message before it; `None` where its client has no datagrams.
+    pub(crate) datagrams: Option<VecDeque<(MessageId, u64)>>,
+    /// The last numbered request of a poll and its answer.
+    pub(crate) answered: Option<Answered>,
+}
+
+/// A numbered request of a poll and its answer.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// The request's number.
+    pub(crate) batch: u64,
+    /// How many messages the request had received, where it took the session
+    /// over.
+    pub(crate) received: Option<u64>,
+    /// The answer.
+    pub(crate) body: Bytes,
+}
+
+impl SessionEntry {
+    /// The unnumbered datagrams, where its client has any.
+    pub(crate) fn datagrams(&self) -> Option<&VecDeque<(MessageId, u64)>> {
+        self.memory.as_ref()?.datagrams.as_ref()
+    }
+
+    /// From now on unnumbered datagrams are remembered.
+    pub(crate) fn remember_datagrams(&mut self) -> &mut VecDeque<(MessageId, u64)> {
+        let memory = self.memory.get_or_insert_default();
+        memory.datagrams.get_or_insert_default()
+    }
+
+    /// Its client has no datagrams any more.
+    pub(crate) fn forget_datagrams(&mut self) {
+        self.is_read_alone = false;
+        if let Some(memory) = &mut self.memory {
+            memory.datagrams = None;
+        }
+    }
+
+    fn note(&mut self, id: MessageId, number: u64) {
+        let memory = self.memory.as_mut();
+        if let Some(datagrams) = memory.and_then(|memory| memory.datagrams.as_mut()) {
+            if datagrams.len() == DATAGRAMS_MAX {
+                datagrams.pop_front();
+            }
+            datagrams.push_back((id, number));
+        }
+    }
+
+    /// Notes an unnumbered datagram, behind the messages that were sent and
+    /// `begun` more.
+    pub(crate) fn note_datagram(&mut self, message: &Message, begun: u64) {
+        if self.datagrams().is_some() {
+            self.note(message.id(), self.session.outbox.sent() + begun);
+        }
+    }
+
+    /// Notes that a client has received so many messages. The last of them will
+    /// be forgotten, but the client may come back by the id of its datagram.
+    pub(crate) fn note_received(&mut self, received: u64) {
+        let last = self.session.outbox.numbered_frame(received);
+        if let Some(id) = last.and_then(Frame::as_message).and_then(Message::used_id) {
+            self.note(id, received);
+        }
+    }
+
+    /// Whether unnumbered datagrams were written behind this one; one of them
+    /// may have been a `welcome`.
+    pub(crate) fn is_unwelcomed(&self, id: MessageId) -> bool {
+        let sent = self.datagrams().into_iter().flatten().rev();
+        let behind = sent.take_while(|(known, _)| *known != id).count();
+        let is_known = self.datagrams().is_some_and(|sent| behind < sent.len());
+        is_known && behind > 0
+    }
+
+    /// How many messages its client has received; `None` where that cannot be
+    /// told.
+    pub(crate) fn received(&self, from: ResumeFrom) -> Option<u64> {
+        let outbox = &self.session.outbox;
+        match from {
+            ResumeFrom::Count(received) | ResumeFrom::TunnelCount(received) => Some(received),
+            ResumeFrom::Retained => outbox.acknowledged(),
+            ResumeFrom::Unwritten => Some(outbox.sent()),
+            ResumeFrom::Datagram(id) => {
+                let unnumbered = self.datagrams().into_iter().flatten();
+                let unnumbered = unnumbered.rev().find(|(known, _)| *known == id);
+                match unnumbered {
+                    Some((_, number)) => Some(*number),
+                    None => {
+                        outbox.find(|frame| frame.as_message().is_some_and(|known| known.is(id)))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a client gets everything behind that point.
+    pub(crate) fn can_resume(&self, from: ResumeFrom) -> bool {
+        self.received(from)
+            .is_some_and(|received| self.session.outbox.can_rewind(received))
+    }
+}

@@ -1,0 +1,111 @@
+//! Sessions at their gateway: the pure session and what its delivery needs.
+
+pub(crate) mod dispatch;
+pub(crate) mod life;
+pub(crate) mod memory;
+pub(crate) mod serve;
+
+use crate::gateway::connection::Connection;
+use crate::gateway::delivery::encoding::Encodings;
+use crate::gateway::delivery::frame::Frame;
+use crate::gateway::session::memory::TransportMemory;
+use turntable_core::key::{ConnKey, UserNumber};
+use turntable_core::packet::RequestId;
+use turntable_core::session::Session;
+
+/// A session and what its gateway stores with it.
+#[derive(Debug)]
+pub(crate) struct SessionEntry {
+    /// The session.
+    pub(crate) session: Session<Frame>,
+    /// Whether its connection is on the list to be written to.
+    pub(crate) is_dirty: bool,
+    /// Whether its connection takes nothing now.
+    pub(crate) is_blocked: bool,
+    /// Whether its messages are written for it alone.
+    pub(crate) is_read_alone: bool,
+    /// How many bytes may wait in its outbox now: `outbox_bytes_max`; from the
+    /// loss of its connection until what waited then is written, that and
+    /// `replay_bytes_max`.
+    waiting_bytes_max: u32,
+    /// The publication it got last, so that it gets none twice.
+    pub(crate) mark: u32,
+    /// Watched users whose changed state was not sent yet.
+    pub(crate) changed: Vec<UserNumber>,
+    /// Watched users whose state is unknown yet; the snapshot waits for them.
+    pub(crate) unknown: u32,
+    /// Requests that are answered behind the next snapshot.
+    #[expect(clippy::box_collection, reason = "seldom any, and then a word")]
+    pub(crate) subscribed: Option<Box<Vec<RequestId>>>,
+    /// What transports other than WebSocket remember with the session.
+    pub(crate) memory: Option<Box<TransportMemory>>,
+}
+
+impl SessionEntry {
+    /// The entry of a session that begins.
+    pub(crate) fn new(session: Session<Frame>, outbox_bytes_max: usize) -> Self {
+        let mut entry = Self {
+            session,
+            is_dirty: false,
+            is_blocked: false,
+            is_read_alone: false,
+            waiting_bytes_max: 0,
+            mark: 0,
+            changed: Vec::new(),
+            unknown: 0,
+            subscribed: None,
+            memory: None,
+        };
+        entry.limit_waiting(outbox_bytes_max);
+        entry
+    }
+
+    /// Puts a frame into the outbox and the connection on the list of those to
+    /// be written to. Returns whether the outbox is over its limit.
+    pub(crate) fn deliver(&mut self, frame: Frame, dirty: &mut Vec<ConnKey>) -> bool {
+        // A single message may be longer than the limit; a second may not wait
+        // behind it.
+        let waiting = self.session.outbox.waiting_bytes();
+        self.session.outbox.push(frame);
+        match self.session.connection() {
+            Some(connection) => {
+                if !self.is_dirty && !self.is_blocked {
+                    self.is_dirty = true;
+                    dirty.push(connection);
+                }
+                waiting > self.waiting_bytes_max as usize
+            }
+            None => self.session.outbox.waiting_bytes() > self.waiting_bytes_max as usize,
+        }
+    }
+
+    /// At most so many bytes may wait from now on.
+    pub(crate) fn limit_waiting(&mut self, bytes_max: usize) {
+        self.waiting_bytes_max = u32::try_from(bytes_max).unwrap_or(u32::MAX);
+    }
+
+    /// Its connection was lost, or it has another: what waits now, and as much
+    /// as is retained for a resume, may wait for the next.
+    pub(crate) fn allow_backlog(&mut self, outbox_bytes_max: usize, replay_bytes_max: usize) {
+        let waiting = self.session.outbox.waiting_bytes();
+        let backlog = waiting.saturating_add(replay_bytes_max);
+        self.limit_waiting(match self.session.connection() {
+            Some(_) => backlog.max(outbox_bytes_max),
+            None => backlog,
+        });
+    }
+
+    /// A connection does not carry the session any more. A message that it has
+    /// written in part stays with it.
+    pub(crate) fn part(
+        &mut self,
+        connection: &mut Connection,
+        encodings: &Encodings,
+        now_ms: u64,
+    ) {
+        let reader = connection.reader(encodings, Some(&self.session.user), now_ms);
+        connection.queue.part(&mut self.session.outbox, &reader);
+        self.is_dirty = false;
+        self.is_blocked = false;
+    }
+}

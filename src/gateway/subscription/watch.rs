@@ -1,0 +1,252 @@
+//! The users that sessions of this worker watch, and their states.
+//!
+//! An avatar sends each state once per worker. A session notes only *which* of
+//! its watched users changed: however often one changes while the session waits,
+//! that takes four bytes, and one entry of one `userchange` with the state at
+//! the time of writing.
+
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+use slab::Slab;
+
+use crate::gateway::delivery::change_log::Change;
+use crate::gateway::delivery::frame::Frame;
+use crate::gateway::subscription::topic::Subscriber;
+use turntable_core::id::UserId;
+use turntable_core::key::UserNumber;
+use turntable_core::packet::Presence;
+use turntable_wire::json_v1;
+
+/// A user that sessions of this worker watch.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    user: UserId,
+    /// `None` before the avatar's first report.
+    presence: Option<Presence>,
+    watchers: Vec<Subscriber>,
+}
+
+impl Watched {
+    /// Whether the avatar has reported its state.
+    pub(crate) fn is_known(&self) -> bool {
+        self.presence.is_some()
+    }
+
+    /// The sessions that watch it.
+    pub(crate) fn watchers(&self) -> &[Subscriber] {
+        &self.watchers
+    }
+}
+
+/// The outcome of a `watch`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Watching {
+    /// The user's number in the table.
+    pub(crate) number: UserNumber,
+    /// Whether no session of this worker watched it before.
+    pub(crate) is_first: bool,
+    /// Whether this session did not watch it before.
+    pub(crate) is_new: bool,
+    /// Whether the state is known already.
+    pub(crate) is_known: bool,
+}
+
+/// The table of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Watches {
+    /// Numbers by the hash of their user's id. The id is stored with the user
+    /// only: a map of ids would store each twice.
+    numbers: HashTable<UserNumber>,
+    hasher: RandomState,
+    users: Slab<Watched>,
+}
+
+impl Watches {
+    /// `session` watches `user`.
+    pub(crate) fn add(&mut self, user: &UserId, session: Subscriber) -> Watching {
+        let (number, is_first) = match self.number(user) {
+            Some(number) => (number, false),
+            None => (self.insert(user), true),
+        };
+        let mut watching = Watching {
+            number,
+            is_first,
+            is_new: false,
+            is_known: false,
+        };
+        if let Some(watched) = self.users.get_mut(number.0 as usize) {
+            watching.is_known = watched.is_known();
+            watching.is_new = !watched.watchers.contains(&session);
+            if watching.is_new {
+                let watchers = &mut watched.watchers;
+                if watchers.len() == watchers.capacity() {
+                    // Doubling would waste as much as a user's watchers take.
+                    watchers.reserve_exact(4 + watchers.len() / 8);
+                }
+                watchers.push(session);
+            }
+        }
+        watching
+    }
+
+    fn insert(&mut self, user: &UserId) -> UserNumber {
+        if self.users.len() == self.users.capacity() {
+            // Doubling would waste as much as the users take.
+            self.users.reserve_exact(16 + self.users.len() / 4);
+        }
+        let index = self.users.insert(Watched {
+            user: user.clone(),
+            presence: None,
+            watchers: Vec::new(),
+        });
+        let number = UserNumber(index as u32);
+        let (hasher, users) = (&self.hasher, &self.users);
+        let rehash = |number: &UserNumber| {
+            let watched = users.get(number.0 as usize);
+            watched.map_or(0, |watched| hasher.hash_one(&watched.user))
+        };
+        self.numbers
+            .insert_unique(hasher.hash_one(user), number, rehash);
+        number
+    }
+
+    /// The number of a user that is watched here.
+    pub(crate) fn number(&self, user: &UserId) -> Option<UserNumber> {
+        let is_of = |number: &UserNumber| {
+            let watched = self.users.get(number.0 as usize);
+            watched.is_some_and(|watched| watched.user == *user)
+        };
+        let hash = self.hasher.hash_one(user);
+        self.numbers.find(hash, is_of).copied()
+    }
+
+    /// `session` does not watch the user of that number any more. Returns the
+    /// user where no session of this worker watches it any more.
+    pub(crate) fn remove(&mut self, number: UserNumber, session: Subscriber) -> Option<UserId> {
+        let watched = self.users.get_mut(number.0 as usize)?;
+        if let Some(at) = watched.watchers.iter().position(|known| *known == session) {
+            watched.watchers.swap_remove(at);
+        }
+        if !watched.watchers.is_empty() {
+            return None;
+        }
+        let watched = self.users.try_remove(number.0 as usize)?;
+        let hash = self.hasher.hash_one(&watched.user);
+        if let Ok(entry) = self.numbers.find_entry(hash, |known| *known == number) {
+            entry.remove();
+        }
+        Some(watched.user)
+    }
+
+    /// The avatar reported a state. Returns the user's number, and whether its
+    /// state was unknown before.
+    pub(crate) fn update(&mut self, user: &UserId, presence: Presence) -> Option<(UserNumber, bool)> {
+        let number = self.number(user)?;
+        let watched = self.users.get_mut(number.0 as usize)?;
+        let is_first = watched.presence.replace(presence).is_none();
+        Some((number, is_first))
+    }
+
+    /// The watched user of a number.
+    pub(crate) fn at(&self, number: UserNumber) -> Option<&Watched> {
+        self.users.get(number.0 as usize)
+    }
+
+    /// The `userchange` of these users, with their states now.
+    pub(crate) fn frame(&self, numbers: &[UserNumber]) -> Frame {
+        let presence = |number: &UserNumber| self.users.get(number.0 as usize)?.presence;
+        let changes = numbers
+            .iter()
+            .filter_map(|number| Some(Change::new(*number, presence(number)?)))
+            .collect();
+        self.written(changes, |_| true)
+    }
+
+    /// A `userchange` as it was sent to a session that watches `watching`. Users
+    /// that it does not watch any more are left out: their numbers may be other
+    /// users' by now.
+    pub(crate) fn frame_again(&self, changes: &[Change], watching: &[UserNumber]) -> Frame {
+        self.written(changes.to_vec(), |change| {
+            watching.contains(&change.number())
+        })
+    }
+
+    /// Writing a user and its state takes a few nanoseconds, so nothing is gained
+    /// by storing them written.
+    fn written(&self, changes: Vec<Change>, is_meant: impl Fn(&Change) -> bool) -> Frame {
+        Frame::changes(changes, |changes, out| {
+            out.extend_from_slice(json_v1::USERCHANGE_HEAD);
+            let start = out.len();
+            for change in changes.iter().filter(|change| is_meant(change)) {
+                let Some(watched) = self.at(change.number()) else {
+                    continue;
+                };
+                if out.len() > start {
+                    out.push(b',');
+                }
+                json_v1::presence_fragment(&watched.user, change.presence(), out);
+            }
+            out.extend_from_slice(json_v1::USERCHANGE_TAIL);
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    fn user(text: &str) -> UserId {
+        UserId::parse(text).unwrap()
+    }
+
+    #[test]
+    fn first_and_last_watcher_of_a_worker_are_reported() {
+        let mut watches = Watches::default();
+        let first = watches.add(&user("1:1"), Subscriber::new(7));
+        assert!(first.is_first && first.is_new && !first.is_known);
+        let again = watches.add(&user("1:1"), Subscriber::new(7));
+        assert!(!again.is_first && !again.is_new);
+        assert!(watches.add(&user("1:1"), Subscriber::new(8)).is_new);
+        assert_eq!(watches.remove(first.number, Subscriber::new(7)), None);
+        assert_eq!(watches.remove(first.number, Subscriber::new(8)), Some(user("1:1")));
+        assert_eq!(watches.number(&user("1:1")), None);
+    }
+
+    #[test]
+    fn changes_are_merged_with_the_states_at_writing() {
+        let mut watches = Watches::default();
+        let a = watches.add(&user("1:1"), Subscriber::new(0)).number;
+        let b = watches.add(&user("1:\"2"), Subscriber::new(0)).number;
+        let unknown = watches.add(&user("1:3"), Subscriber::new(0)).number;
+        assert_eq!(
+            watches.update(&user("1:1"), Presence::Online),
+            Some((a, true))
+        );
+        watches.update(&user("1:\"2"), Presence::Busy);
+        assert_eq!(
+            watches.update(&user("1:1"), Presence::Offline),
+            Some((a, false))
+        );
+        let text = |frame: Frame| frame.as_message().unwrap().text().to_owned();
+        assert_eq!(
+            text(watches.frame(&[a, unknown, b])),
+            r#"{"command":"userchange","data":{"1:1":"offline","1:\"2":"busy"}}"#
+        );
+        // A retained message is written as it was sent, without users that
+        // are not watched any more.
+        let changes = [
+            Change::new(a, Presence::Online),
+            Change::new(b, Presence::Idle),
+        ];
+        assert_eq!(
+            text(watches.frame_again(&changes, &[a, b])),
+            r#"{"command":"userchange","data":{"1:1":"online","1:\"2":"idle"}}"#
+        );
+        assert_eq!(
+            text(watches.frame_again(&changes, &[b])),
+            r#"{"command":"userchange","data":{"1:\"2":"idle"}}"#
+        );
+    }
+}

@@ -1,0 +1,45 @@
+//! Commands that came by HTTP requests and wait until the client is identified.
+
+use std::collections::VecDeque;
+
+use crate::gateway::transport::context::Cx;
+use crate::gateway::work::{Command, Effect};
+
+/// Commands that may wait behind an identification.
+const COMMANDS_MAX: usize = 1_024;
+
+/// The commands of one connection, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog(VecDeque<Command>);
+
+impl Backlog {
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds the commands of one request behind those that wait. Returns `false`
+    /// where too many do.
+    pub(crate) fn add(&mut self, commands: Vec<Command>) -> bool {
+        // One request may bring as many as it may where none waits.
+        if !self.0.is_empty() && self.0.len() + commands.len() > COMMANDS_MAX {
+            return false;
+        }
+        self.0.extend(commands);
+        true
+    }
+
+    /// Adds the commands of a request that is limited otherwise.
+    pub(crate) fn extend(&mut self, commands: Vec<Command>) {
+        self.0.extend(commands);
+    }
+
+    /// Leaves the next command as an effect, and comes back for the rest unless
+    /// that command pauses the connection.
+    pub(crate) fn leave_next(&mut self, cx: &mut Cx<'_>) {
+        if let Some(command) = self.0.pop_front() {
+            cx.then(Effect::Command(cx.key, command));
+            cx.then(Effect::Continue(cx.key));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! How a connection begins, once it is in the table.
+
+use crate::gateway::connection::Connection;
+use crate::gateway::transport::context::Cx;
+use crate::gateway::transport::engineio::Engine;
+use crate::gateway::transport::engineio::namespace::Namespace;
+use crate::gateway::transport::engineio::probe::Probe;
+use crate::gateway::transport::poll::Poll;
+use crate::gateway::transport::tunnel::{Purpose, Tunnel};
+use crate::gateway::transport::websocket::WebSocket;
+use crate::gateway::work::Effect;
+use turntable_core::key::ConnKey;
+use turntable_core::packet::ServerPacket;
+use turntable_core::reason::CloseReason;
+use turntable_wire::socketio::Auth;
+
+/// What a connection begins as, once it is in the table.
+#[derive(Debug)]
+pub(crate) enum Insertion {
+    /// A WebSocket for sessions.
+    WebSocket,
+    /// A WebSocket that came from another worker; its client got `idyou` there.
+    WebSocketAgain,
+    /// A WebSocket that sends everything back.
+    Echo,
+    /// A tunnel.
+    Tunnel(Purpose),
+    /// A poll, with an entry that comes before all others.
+    Poll(Option<Vec<u8>>),
+    /// A session of Engine.IO.
+    Engine,
+    /// One that came from another worker.
+    EngineAgain,
+    /// A WebSocket that this session of Engine.IO may move to.
+    Probe(Option<ConnKey>),
+    /// A namespace, with what came with its CONNECT; `None` for one that came
+    /// from another worker.
+    Namespace(Option<Box<Auth>>),
+    /// It has its last frame already.
+    Ending(CloseReason),
+}
+
+impl Insertion {
+    /// Begins the connection.
+    pub(crate) fn begin(self, connection: &mut Connection, cx: &mut Cx<'_>) {
+        match self {
+            Self::WebSocket => {
+                cx.send_direct(connection, &ServerPacket::IdYou, None);
+                read_on(connection, cx);
+            }
+            Self::WebSocketAgain => read_on(connection, cx),
+            Self::Echo => {
+                WebSocket::begin_echo(connection, cx);
+                read_on(connection, cx);
+            }
+            Self::Tunnel(purpose) => Tunnel::begin(connection, purpose, cx),
+            Self::Poll(first) => Poll::begin(connection, first, cx),
+            Self::Engine => Engine::begin(connection, cx),
+            Self::EngineAgain => Engine::begin_again(connection, cx),
+            Self::Probe(engine) => Probe::begin(connection, engine, cx),
+            Self::Namespace(auth) => Namespace::begin(connection, auth.map(|auth| *auth), cx),
+            Self::Ending(_) => {}
+        }
+    }
+}
+
+/// Takes what came behind the handshake, and reads: what came between the
+/// handshake and now makes no event of its own.
+fn read_on(connection: &mut Connection, cx: &mut Cx<'_>) {
+    cx.then(Effect::Continue(cx.key));
+    cx.mark_unread(connection);
+}

@@ -1,0 +1,282 @@
+//! What comes over a session of Engine.IO: packets, from frames or payloads.
+
+use std::ops::ControlFlow;
+
+use super::{Engine, Purpose, echo, expect_life, namespace, packet, probe};
+use crate::gateway::connection::Connection;
+use crate::gateway::delivery::encoding;
+use crate::gateway::delivery::frame::Frame;
+use crate::gateway::transport::context::Cx;
+use crate::gateway::transport::frames::FrameInput;
+use crate::gateway::transport::websocket::is_identification;
+use crate::gateway::transport::{Transport, socket};
+use crate::gateway::work::Effect;
+use turntable_core::packet::RequestId;
+use turntable_core::reason::CloseReason;
+use turntable_wire::engineio::{Packet, Transport as Carriage};
+use turntable_wire::json_v1::DecodeLimits;
+use turntable_wire::socketio::{
+    self, Event, Limits, Packet as SocketPacket, PacketError, PacketKind,
+};
+use turntable_wire::websocket::Message;
+
+/// What is behind a packet may be taken, or has to wait for its effects.
+pub(super) type Flow = ControlFlow<()>;
+
+const GO_ON: Flow = ControlFlow::Continue(());
+const WAIT: Flow = ControlFlow::Break(());
+
+/// Closes the session; nothing behind counts.
+pub(super) fn fail(reason: CloseReason, cx: &mut Cx<'_>) -> Flow {
+    cx.close(reason);
+    WAIT
+}
+
+/// Reads the WebSocket of a session, or one that it may move to.
+pub(super) fn read(connection: &mut Connection, buffer: &mut [u8], cx: &mut Cx<'_>) {
+    socket::read(connection, buffer, cx, take);
+}
+
+/// Takes what waited.
+pub(super) fn go_on(connection: &mut Connection, cx: &mut Cx<'_>) {
+    if let Some(pushed) = Engine::of(connection).and_then(|engine| engine.pushed.take()) {
+        return super::request::take_payload(connection, pushed, cx);
+    }
+    let waiting = frames(connection).and_then(FrameInput::take_waiting);
+    if let Some(mut input) = waiting
+        && !take(connection, &mut input, cx)
+    {
+        return;
+    }
+    socket::read_on(connection, cx);
+}
+
+fn frames(connection: &mut Connection) -> Option<&mut FrameInput> {
+    match &mut connection.transport {
+        Transport::Engine(engine) => Some(engine.frames_mut()),
+        Transport::Probe(probe) => Some(probe.frames_mut()),
+        _ => None,
+    }
+}
+
+/// Takes bytes of a WebSocket. Returns whether the connection may go on.
+fn take(connection: &mut Connection, input: &mut [u8], cx: &mut Cx<'_>) -> bool {
+    let Some(own) = frames(connection) else {
+        return false;
+    };
+    // Taken out for the call: a packet may queue frames on its connection.
+    let mut taken = std::mem::replace(own, FrameInput::new());
+    let mut flow = GO_ON;
+    let fed = taken.feed(input, cx.settings.message_bytes_max, &mut |message| {
+        flow = frame_came(connection, message, cx);
+        flow
+    });
+    if let Some(own) = frames(connection) {
+        *own = taken;
+    }
+    match fed {
+        Ok(_) if flow.is_continue() => return true,
+        Ok(_) => cx.then(Effect::Continue(cx.key)),
+        Err(reason) => cx.close(reason),
+    }
+    false
+}
+
+fn frame_came(connection: &mut Connection, message: Message<'_>, cx: &mut Cx<'_>) -> Flow {
+    if connection.is_closing() {
+        if matches!(message, Message::Close { .. }) {
+            cx.then(Effect::Lose(cx.key));
+            return WAIT;
+        }
+        return GO_ON;
+    }
+    match message {
+        Message::Text(text) => match Packet::decode(text) {
+            Ok(packet) => packet_came(connection, packet, cx),
+            Err(error) => fail(error.into(), cx),
+        },
+        Message::Binary(bytes) => packet_came(connection, Packet::from_binary(bytes), cx),
+        Message::Ping(payload) => {
+            cx.push_direct(connection, Frame::pong(payload));
+            GO_ON
+        }
+        Message::Pong(_) => GO_ON,
+        Message::Close { code, .. } => {
+            let last = Frame::close_answer(code);
+            cx.then(Effect::Finish(cx.key, last, CloseReason::Bye));
+            WAIT
+        }
+    }
+}
+
+/// Takes a packet, from a frame or a payload.
+pub(super) fn packet_came(
+    connection: &mut Connection,
+    packet: Packet<'_>,
+    cx: &mut Cx<'_>,
+) -> Flow {
+    let Some(engine) = Engine::of(connection) else {
+        return probe::packet_came(connection, &packet, cx);
+    };
+    let purpose = engine.purpose;
+    match packet {
+        Packet::Message(text) if purpose == Purpose::Raw => {
+            cx.push_direct(connection, packet::frame(&Packet::Message(text)));
+            GO_ON
+        }
+        Packet::Binary(bytes) if purpose == Purpose::Raw => {
+            cx.push_direct(connection, Frame::echo(&bytes, false));
+            GO_ON
+        }
+        Packet::Message(text) => socket_text(connection, text, cx),
+        Packet::Binary(bytes) => socket_bytes(connection, &bytes, cx),
+        Packet::Pong(_) => {
+            if engine.is_pinged {
+                expect_life(connection, cx);
+            }
+            GO_ON
+        }
+        Packet::Close => client_closes(connection, cx),
+        Packet::Noop => GO_ON,
+        // These are the server's to send, or come on a WebSocket that the
+        // session may move to.
+        Packet::Open(_) | Packet::Ping(_) | Packet::Upgrade => {
+            fail(CloseReason::ProtocolError, cx)
+        }
+    }
+}
+
+/// The client closes the session.
+fn client_closes(connection: &mut Connection, cx: &mut Cx<'_>) -> Flow {
+    let Some(engine) = Engine::of(connection) else {
+        return WAIT;
+    };
+    match engine.carriage {
+        Carriage::WebSocket => {
+            let last = Frame::close(CloseReason::Bye);
+            cx.then(Effect::Finish(cx.key, last, CloseReason::Bye));
+        }
+        Carriage::Polling => {
+            if engine.parked.is_some() {
+                cx.push_direct(connection, packet::frame(&Packet::Noop));
+                super::output::flush(connection, cx);
+            }
+            cx.metrics.close(CloseReason::Bye);
+            cx.then(Effect::Lose(cx.key));
+        }
+    }
+    WAIT
+}
+
+fn limits(cx: &Cx<'_>) -> Limits {
+    Limits {
+        attachments_max: cx.settings.socketio.attachments_max,
+        message_bytes_max: cx.settings.message_bytes_max,
+        namespace_bytes_max: super::NAMESPACE_BYTES_MAX,
+    }
+}
+
+/// What decoding a command's data allows.
+pub(super) fn decode_limits(cx: &Cx<'_>) -> DecodeLimits {
+    DecodeLimits {
+        depth_max: cx.settings.session.depth_max,
+    }
+}
+
+fn socket_text(connection: &mut Connection, text: &str, cx: &mut Cx<'_>) -> Flow {
+    let Some(engine) = Engine::of(connection) else {
+        return WAIT;
+    };
+    let packet =
+        SocketPacket::decode(text, &limits(cx)).and_then(|packet| engine.assembler.packet(packet));
+    match packet {
+        Ok(Some(packet)) => socket_packet(connection, &packet, cx),
+        Ok(None) => GO_ON,
+        Err(error) => fail(error.into(), cx),
+    }
+}
+
+fn socket_bytes(connection: &mut Connection, bytes: &[u8], cx: &mut Cx<'_>) -> Flow {
+    let Some(engine) = Engine::of(connection) else {
+        return WAIT;
+    };
+    match engine.assembler.bytes(bytes, &limits(cx)) {
+        Ok(Some(whole)) => socket_packet(connection, &whole.packet(), cx),
+        Ok(None) => GO_ON,
+        Err(error) => fail(error.into(), cx),
+    }
+}
+
+fn socket_packet(
+    connection: &mut Connection,
+    packet: &SocketPacket<'_>,
+    cx: &mut Cx<'_>,
+) -> Flow {
+    let mut names = (0..).zip(&cx.encodings.namespaces);
+    let number: Option<u8> = names
+        .find(|(_, name)| ***name == *packet.namespace)
+        .map(|(number, _)| number);
+    let Some(engine) = Engine::of(connection) else {
+        return WAIT;
+    };
+    let is_echo = engine.purpose == Purpose::Echo;
+    let carried = number.and_then(|number| engine.namespace(number));
+    let has_left = engine.has_left;
+    match (packet.kind, number) {
+        (PacketKind::Connect, None) => {
+            namespace::refuse_name(connection, packet.namespace, cx);
+            GO_ON
+        }
+        (_, Some(number)) if is_echo => echo::packet_came(connection, number, packet, cx),
+        (PacketKind::Connect, Some(_)) if carried.is_some() => {
+            fail(CloseReason::ProtocolError, cx)
+        }
+        (PacketKind::Connect, Some(number)) => {
+            namespace::connect(connection, number, packet.data, cx);
+            WAIT
+        }
+        (_, _) => match carried {
+            Some(carried) => namespace_packet(carried, packet, cx),
+            // It may have been on its way while the server closed the namespace.
+            None if has_left => GO_ON,
+            None => fail(CloseReason::ProtocolError, cx),
+        },
+    }
+}
+
+fn namespace_packet(carried: super::Carried, packet: &SocketPacket<'_>, cx: &mut Cx<'_>) -> Flow {
+    let limits = decode_limits(cx);
+    let command = match packet.kind {
+        PacketKind::Event => match Event::read(packet) {
+            Ok(event) => {
+                let marked = |id: RequestId| RequestId(encoding::mark(carried.mark, &id.0));
+                match socketio::command(&event, &limits) {
+                    Ok(mut message) => {
+                        message.id = message.id.map(marked);
+                        Ok(message)
+                    }
+                    Err(mut error) => {
+                        error.id = error.id.map(marked);
+                        Err(error)
+                    }
+                }
+            }
+            Err(error) => return fail(error.into(), cx),
+        },
+        PacketKind::Ack => socketio::answer(packet, &limits),
+        PacketKind::Disconnect => {
+            cx.then(Effect::Lose(carried.connection));
+            return WAIT;
+        }
+        _ => {
+            let error = PacketError::Data("this packet is the server's to send");
+            return fail(error.into(), cx);
+        }
+    };
+    let has_to_wait = is_identification(&command);
+    cx.then(Effect::Command(carried.connection, command));
+    match has_to_wait {
+        true => WAIT,
+        false => GO_ON,
+    }
+}

@@ -1,0 +1,178 @@
+//! Engine.IO over HTTP requests: one waits for packets, others bring them.
+
+use tokio::sync::oneshot;
+
+use super::notice::Notice;
+use super::{Engine, input, output, packet};
+use crate::gateway::connection::Connection;
+use crate::gateway::transport::context::Cx;
+use crate::gateway::work::Effect;
+use turntable_core::reason::CloseReason;
+use turntable_wire::engineio::{
+    Packet, PayloadLimits, RequestError, Transport as Carriage, decode_payload,
+};
+
+/// The answer to a request for packets: a payload.
+pub type Answer = Result<String, RequestError>;
+
+/// A request of a session.
+#[derive(Debug)]
+pub enum EngineRequest {
+    /// It waits for packets.
+    Poll(oneshot::Sender<Answer>),
+    /// It brings packets.
+    Push(String, oneshot::Sender<Result<(), RequestError>>),
+    /// It brought more than it may.
+    TooLarge,
+    /// It waited for packets, and its client has gone.
+    Gone,
+}
+
+impl EngineRequest {
+    /// Answers with an error.
+    pub(crate) fn refuse(self, error: RequestError) {
+        // The client may have gone meanwhile.
+        match self {
+            Self::Poll(respond) => {
+                let _ = respond.send(Err(error));
+            }
+            Self::Push(_, respond) => {
+                let _ = respond.send(Err(error));
+            }
+            Self::TooLarge | Self::Gone => {}
+        }
+    }
+}
+
+/// A request whose packets are taken one after the other.
+#[derive(Debug)]
+pub(super) struct Pushed {
+    body: String,
+    /// How many were taken.
+    taken: usize,
+    respond: oneshot::Sender<Result<(), RequestError>>,
+}
+
+/// Takes a request.
+pub(super) fn take(connection: &mut Connection, request: EngineRequest, cx: &mut Cx<'_>) {
+    let Some(engine) = Engine::of(connection) else {
+        return;
+    };
+    // Timers come in ticks; a request is judged to the millisecond.
+    if cx.now_ms >= engine.alive_until_ms {
+        cx.close(CloseReason::HeartbeatMissed);
+        cx.then(Effect::Lose(cx.key));
+        return request.refuse(RequestError::UnknownSession);
+    }
+    match request {
+        request if engine.carriage != Carriage::Polling => {
+            request.refuse(RequestError::BadRequest);
+        }
+        EngineRequest::Poll(respond) => park(connection, respond, cx),
+        EngineRequest::Push(body, respond) => push(connection, body, respond, cx),
+        EngineRequest::TooLarge => cx.close(CloseReason::TooLarge),
+        EngineRequest::Gone => {
+            let parked = engine.parked.as_ref();
+            if parked.is_some_and(oneshot::Sender::is_closed) {
+                cx.then(Effect::Lose(cx.key));
+            }
+        }
+    }
+}
+
+/// A request waits for packets.
+fn park(connection: &mut Connection, respond: oneshot::Sender<Answer>, cx: &mut Cx<'_>) {
+    let is_closing = connection.is_closing();
+    let has_direct = connection.queue.has_direct();
+    let Some(engine) = Engine::of(connection) else {
+        return;
+    };
+    if engine.parked.is_some() && !is_closing {
+        // Nobody can tell which of two would be read first.
+        cx.close(CloseReason::ProtocolError);
+        cx.then(Effect::Flush(cx.key));
+        let _ = respond.send(Err(RequestError::BadRequest));
+        return;
+    }
+    engine.parked = Some(respond);
+    if engine.is_probed && !has_direct {
+        cx.push_direct(connection, packet::frame(&Packet::Noop));
+    }
+    output::flush(connection, cx);
+}
+
+/// A request brings packets.
+fn push(
+    connection: &mut Connection,
+    body: String,
+    respond: oneshot::Sender<Result<(), RequestError>>,
+    cx: &mut Cx<'_>,
+) {
+    let Some(engine) = Engine::of(connection) else {
+        return;
+    };
+    if engine.pushed.is_some() {
+        let _ = respond.send(Err(RequestError::BadRequest));
+        return cx.close(CloseReason::ProtocolError);
+    }
+    cx.counters.received_bytes += body.len() as u64;
+    cx.lists.was_read = true;
+    let pushed = Pushed {
+        body,
+        taken: 0,
+        respond,
+    };
+    if connection.is_paused() {
+        if let Some(engine) = Engine::of(connection) {
+            engine.pushed = Some(pushed);
+        }
+        return;
+    }
+    take_payload(connection, pushed, cx);
+}
+
+/// Takes the packets of a request, until one of them has to be waited for.
+pub(super) fn take_payload(connection: &mut Connection, mut pushed: Pushed, cx: &mut Cx<'_>) {
+    let limits = PayloadLimits {
+        bytes_max: cx.settings.message_bytes_max,
+        packets_max: cx.settings.socketio.packets_max,
+    };
+    let packets = match decode_payload(pushed.body.as_bytes(), &limits) {
+        Ok(packets) => packets,
+        Err(error) => {
+            cx.close(error.into());
+            let _ = pushed.respond.send(Err(RequestError::BadRequest));
+            return;
+        }
+    };
+    let mut taken = pushed.taken;
+    let mut has_to_wait = false;
+    let count = packets.len();
+    for packet in packets.into_iter().skip(taken) {
+        if connection.is_closing() {
+            break;
+        }
+        taken += 1;
+        if input::packet_came(connection, packet, cx).is_break() {
+            has_to_wait = true;
+            break;
+        }
+    }
+    if has_to_wait && taken < count {
+        pushed.taken = taken;
+        if let Some(engine) = Engine::of(connection) {
+            engine.pushed = Some(pushed);
+        }
+        return cx.then(Effect::Continue(cx.key));
+    }
+    // Answered behind the effects of its packets, which may close the session.
+    cx.then(Effect::Notice(cx.key, Notice::Pushed(pushed.respond)));
+}
+
+/// The packets of a request were taken.
+pub(super) fn pushed(is_closing: bool, respond: oneshot::Sender<Result<(), RequestError>>) {
+    let _ = respond.send(match is_closing {
+        true => Err(RequestError::BadRequest),
+        false => Ok(()),
+    });
+}

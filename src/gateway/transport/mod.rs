@@ -1,0 +1,359 @@
+//! The transports: how bytes travel between a client and its gateway.
+//!
+//! A transport is a variant of the closed enum [`Transport`] with its own state,
+//! and implements [`Hooks`]. A hook gets its connection and a narrow context
+//! ([`Cx`]), changes these alone, and leaves in the context what has to happen
+//! next as effects (`work`). It never calls another transport, and the gateway
+//! names no transport outside this file's dispatch.
+//!
+//! A new transport is a folder here, a variant, and a route in `http/`.
+
+pub(crate) mod backlog;
+pub(crate) mod begin;
+pub(crate) mod context;
+pub mod engineio;
+pub(crate) mod frames;
+pub mod poll;
+pub(crate) mod socket;
+pub mod tunnel;
+pub(crate) mod websocket;
+
+use crate::gateway::connection::Connection;
+use crate::gateway::delivery::encoding::Encoding;
+use crate::gateway::delivery::frame::Message;
+use crate::gateway::session::memory::ResumeFrom;
+use crate::gateway::submit::TakenSender;
+use crate::gateway::work::Command;
+use context::Cx;
+use engineio::namespace::Namespace;
+use engineio::notice::Notice;
+use engineio::probe::Probe;
+use engineio::request::EngineRequest;
+use engineio::Engine;
+use poll::{Poll, PollRequest};
+use tunnel::{Tunnel, TunnelRequest};
+use turntable_core::id::SessionId;
+use turntable_core::key::ConnKey;
+use turntable_core::packet::{ErrorBody, RequestId};
+use turntable_core::reason::CloseReason;
+use websocket::WebSocket;
+
+/// The transport of a connection, with its state.
+#[derive(Debug)]
+pub(crate) enum Transport {
+    /// A WebSocket with our messages.
+    WebSocket(WebSocket),
+    /// The lasting answer of an HTTP request.
+    Tunnel(Box<Tunnel>),
+    /// HTTP requests with calls, and answers with everything that waits.
+    Poll(Box<Poll>),
+    /// A session of Engine.IO; it carries namespaces.
+    Engine(Box<Engine>),
+    /// A WebSocket that a session of Engine.IO may move to.
+    Probe(Box<Probe>),
+    /// A namespace of Socket.IO on a session of Engine.IO.
+    Namespace(Box<Namespace>),
+}
+
+/// A timer of a transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TransportTimer {
+    /// Of a WebSocket.
+    WebSocket(websocket::WebSocketTimer),
+    /// Of a tunnel.
+    Tunnel(tunnel::TunnelTimer),
+    /// Of a poll.
+    Poll(poll::PollTimer),
+    /// Of a session of Engine.IO.
+    Engine(engineio::EngineTimer),
+}
+
+/// An HTTP request for a connection.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// For a tunnel whose client has not identified.
+    Tunnel(Box<TunnelRequest>),
+    /// For a poll.
+    Poll(Box<PollRequest>),
+    /// For a session of Engine.IO.
+    Engine(EngineRequest),
+    /// Commands for a connection whose client has not identified.
+    Commands {
+        /// The commands, in order.
+        commands: Vec<Command>,
+        /// Told whether they were taken.
+        taken: TakenSender,
+    },
+}
+
+/// How a session came to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attachment {
+    /// It began here.
+    New,
+    /// It was resumed from this point.
+    Resumed(ResumeFrom),
+}
+
+/// What becomes of a connection whose socket is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// It is released.
+    Final,
+    /// Its socket alone is: its client may come back.
+    Socket,
+}
+
+/// What a transport does when something happens to one of its connections.
+///
+/// Each hook gets the connection, whose `transport` is this one's state, and a
+/// context. Hooks run one at a time; what they leave as effects runs behind them
+/// and before anything else.
+pub(crate) trait Hooks {
+    /// The socket can be read, or reported its end. Reads a bounded amount and
+    /// leaves the commands that came.
+    fn on_readable(connection: &mut Connection, buffer: &mut [u8], cx: &mut Cx<'_>);
+
+    /// The connection may take what its client sent while it was paused.
+    fn on_unpaused(connection: &mut Connection, cx: &mut Cx<'_>) {
+        let _ = (connection, cx);
+    }
+
+    /// The client is being identified; what it sends has to wait.
+    fn on_paused(connection: &mut Connection, cx: &mut Cx<'_>) {
+        let _ = (connection, cx);
+    }
+
+    /// An HTTP request came for the connection.
+    fn on_request(connection: &mut Connection, request: Request, cx: &mut Cx<'_>) {
+        let _ = (connection, request, cx);
+    }
+
+    /// A session, which the context has, is carried from now on.
+    fn on_attached(connection: &mut Connection, attachment: Attachment, cx: &mut Cx<'_>);
+
+    /// The session, which the context has, will not be carried any more.
+    fn on_detached(connection: &mut Connection, cx: &mut Cx<'_>) {
+        let _ = (connection, cx);
+    }
+
+    /// The session entered a room: its client's clock matters now.
+    fn on_room(connection: &mut Connection, cx: &mut Cx<'_>) {
+        let _ = (connection, cx);
+    }
+
+    /// A request of the client was answered.
+    fn on_answered(connection: &mut Connection, id: &RequestId, cx: &mut Cx<'_>) {
+        let _ = (connection, id, cx);
+    }
+
+    /// Another connection of the same transport has something to say.
+    fn on_notice(connection: &mut Connection, notice: Notice, cx: &mut Cx<'_>) {
+        let _ = (connection, notice, cx);
+    }
+
+    /// A timer of this transport came due.
+    fn on_timer(connection: &mut Connection, timer: TransportTimer, cx: &mut Cx<'_>) {
+        let _ = (connection, timer, cx);
+    }
+
+    /// Whether changes of presence go into the outbox before the next flush.
+    fn takes_presence(connection: &Connection) -> bool {
+        let _ = connection;
+        false
+    }
+
+    /// Writes what waits, as far as it is taken now.
+    fn flush(connection: &mut Connection, cx: &mut Cx<'_>);
+
+    /// Refuses a client in the transport's own way, as long as nothing else was
+    /// written. Returns whether it did; else the error goes out as a message.
+    fn refuse(connection: &mut Connection, error: &ErrorBody, cx: &mut Cx<'_>) -> bool {
+        let _ = (connection, error, cx);
+        false
+    }
+
+    /// Ends the connection for a reason, by the effects `Finish` or `Lose`.
+    fn close(connection: &mut Connection, reason: CloseReason, cx: &mut Cx<'_>);
+
+    /// The last frame is queued: nothing that comes in counts any more.
+    fn on_closing(connection: &mut Connection, cx: &mut Cx<'_>) {
+        let _ = (connection, cx);
+    }
+
+    /// Takes what `other`, a connection of the same transport that was released
+    /// for it, has beside its socket. The socket follows behind.
+    fn on_merged(connection: &mut Connection, other: Connection, cx: &mut Cx<'_>) {
+        let _ = (connection, other, cx);
+    }
+
+    /// The socket is lost.
+    fn on_lost(connection: &mut Connection, cx: &mut Cx<'_>) -> Loss {
+        let _ = (connection, cx);
+        Loss::Final
+    }
+
+    /// The connection has left the table.
+    fn released(connection: &mut Connection, cx: &mut Cx<'_>) {
+        let _ = (connection, cx);
+    }
+}
+
+/// Calls a hook of the connection's transport.
+macro_rules! dispatch {
+    ($connection:expr, $hook:ident($($argument:expr),*)) => {
+        match $connection.transport {
+            Transport::WebSocket(_) => WebSocket::$hook($connection, $($argument),*),
+            Transport::Tunnel(_) => Tunnel::$hook($connection, $($argument),*),
+            Transport::Poll(_) => Poll::$hook($connection, $($argument),*),
+            Transport::Engine(_) => Engine::$hook($connection, $($argument),*),
+            Transport::Probe(_) => Probe::$hook($connection, $($argument),*),
+            Transport::Namespace(_) => Namespace::$hook($connection, $($argument),*),
+        }
+    };
+}
+
+/// The hooks of a connection, whatever its transport.
+pub(crate) struct Dispatch;
+
+#[rustfmt::skip]
+impl Hooks for Dispatch {
+    fn on_readable(connection: &mut Connection, buffer: &mut [u8], cx: &mut Cx<'_>) {
+        dispatch!(connection, on_readable(buffer, cx));
+    }
+
+    fn on_unpaused(connection: &mut Connection, cx: &mut Cx<'_>) {
+        dispatch!(connection, on_unpaused(cx));
+    }
+
+    fn on_paused(connection: &mut Connection, cx: &mut Cx<'_>) {
+        dispatch!(connection, on_paused(cx));
+    }
+
+    fn on_request(connection: &mut Connection, request: Request, cx: &mut Cx<'_>) {
+        dispatch!(connection, on_request(request, cx));
+    }
+
+    fn on_attached(connection: &mut Connection, attachment: Attachment, cx: &mut Cx<'_>) {
+        dispatch!(connection, on_attached(attachment, cx));
+    }
+
+    fn on_detached(connection: &mut Connection, cx: &mut Cx<'_>) {
+        dispatch!(connection, on_detached(cx));
+    }
+
+    fn on_room(connection: &mut Connection, cx: &mut Cx<'_>) {
+        dispatch!(connection, on_room(cx));
+    }
+
+    fn on_answered(connection: &mut Connection, id: &RequestId, cx: &mut Cx<'_>) {
+        dispatch!(connection, on_answered(id, cx));
+    }
+
+    fn on_notice(connection: &mut Connection, notice: Notice, cx: &mut Cx<'_>) {
+        dispatch!(connection, on_notice(notice, cx));
+    }
+
+    fn on_timer(connection: &mut Connection, timer: TransportTimer, cx: &mut Cx<'_>) {
+        dispatch!(connection, on_timer(timer, cx));
+    }
+
+    fn takes_presence(connection: &Connection) -> bool {
+        dispatch!(connection, takes_presence())
+    }
+
+    fn flush(connection: &mut Connection, cx: &mut Cx<'_>) {
+        dispatch!(connection, flush(cx));
+    }
+
+    fn refuse(connection: &mut Connection, error: &ErrorBody, cx: &mut Cx<'_>) -> bool {
+        dispatch!(connection, refuse(error, cx))
+    }
+
+    fn close(connection: &mut Connection, reason: CloseReason, cx: &mut Cx<'_>) {
+        dispatch!(connection, close(reason, cx));
+    }
+
+    fn on_closing(connection: &mut Connection, cx: &mut Cx<'_>) {
+        dispatch!(connection, on_closing(cx));
+    }
+
+    fn on_merged(connection: &mut Connection, other: Connection, cx: &mut Cx<'_>) {
+        dispatch!(connection, on_merged(other, cx));
+    }
+
+    fn on_lost(connection: &mut Connection, cx: &mut Cx<'_>) -> Loss {
+        dispatch!(connection, on_lost(cx))
+    }
+
+    fn released(connection: &mut Connection, cx: &mut Cx<'_>) {
+        dispatch!(connection, released(cx));
+    }
+}
+
+impl Transport {
+    /// The name by which HTTP requests find the connection: the id of the
+    /// session that it carries or will, or an id of its own.
+    pub(crate) const fn name(&self) -> Option<SessionId> {
+        match self {
+            Self::WebSocket(_) | Self::Probe(_) => None,
+            Self::Tunnel(tunnel) => tunnel.name(),
+            Self::Poll(poll) => Some(poll.name()),
+            Self::Engine(engine) => Some(engine.name()),
+            Self::Namespace(namespace) => Some(namespace.name()),
+        }
+    }
+
+    /// The connection that carries this one.
+    pub(crate) const fn carrier(&self) -> Option<ConnKey> {
+        match self {
+            Self::Namespace(namespace) => Some(namespace.carrier()),
+            _ => None,
+        }
+    }
+
+    /// What marks the acknowledgements that were requested on the connection.
+    pub(crate) const fn mark(&self) -> u32 {
+        match self {
+            Self::Namespace(namespace) => namespace.mark(),
+            _ => 0,
+        }
+    }
+
+    /// Whether what the client sends has to wait for something of the transport.
+    pub(crate) const fn is_paused(&self) -> bool {
+        match self {
+            Self::Engine(engine) => engine.is_paused(),
+            _ => false,
+        }
+    }
+
+    /// Drops what the client sent and was not taken yet.
+    pub(crate) fn drop_input(&mut self) {
+        match self {
+            Self::WebSocket(websocket) => websocket.frames_mut().drop_input(),
+            Self::Engine(engine) => engine.frames_mut().drop_input(),
+            Self::Probe(probe) => probe.frames_mut().drop_input(),
+            Self::Tunnel(_) | Self::Poll(_) | Self::Namespace(_) => {}
+        }
+    }
+
+    /// Notes a message that was written before there is a session.
+    pub(crate) fn note_unnumbered(&mut self, message: &Message) {
+        if let Self::Tunnel(tunnel) = self {
+            tunnel.note_datagram(message);
+        }
+    }
+
+    /// The label of its metrics.
+    pub(crate) const fn label(&self, encoding: Encoding) -> &'static str {
+        match (self, encoding) {
+            (Self::WebSocket(_), Encoding::MsgpackV2) => "websocket_v2",
+            (Self::WebSocket(_), _) => "websocket",
+            (Self::Tunnel(_), _) => "tunnel",
+            (Self::Poll(_), _) => "poll",
+            (Self::Engine(_) | Self::Probe(_), _) => "engineio",
+            (Self::Namespace(_), _) => "socketio",
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! Polls (seed 000): what waits for a client goes out with the answers to its own
+//! calls.
+//!
+//! A poll's connection has no socket. A request brings calls and is answered when
+//! all of them are, with everything that waits then. One request is carried out
+//! at a time, so its answer has the answers to its own calls, whatever else its
+//! client sent meanwhile. A numbered request that comes again gets the same
+//! answer again: a lost answer costs nothing.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::gateway::connection::Connection;
+use crate::gateway::delivery::encoding::Encoding;
+use crate::gateway::delivery::frame::Frame;
+use crate::gateway::permit::Permit;
+use crate::gateway::session::memory::Answered;
+use crate::gateway::submit::Taken;
+use crate::gateway::transport::backlog::Backlog;
+use crate::gateway::transport::context::Cx;
+use crate::gateway::transport::{Attachment, Hooks, Request, Transport, TransportTimer};
+use crate::gateway::work::{Command, Effect};
+use turntable_core::id::SessionId;
+use turntable_core::packet::{ClientPacket, ErrorBody, RequestId};
+use turntable_core::reason::{CloseReason, ErrorCode};
+
+/// Requests of one session that may wait for the one before them.
+const WAITING_MAX: usize = 8;
+
+/// The timers of a poll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PollTimer {
+    /// Its client may have gone.
+    Gone,
+    /// A request has waited for its answers.
+    Answer,
+}
+
+const GONE: TransportTimer = TransportTimer::Poll(PollTimer::Gone);
+const ANSWER: TransportTimer = TransportTimer::Poll(PollTimer::Answer);
+
+/// The state of a poll.
+#[derive(Debug)]
+pub(crate) struct Poll {
+    name: SessionId,
+    /// The request that is carried out.
+    current: Option<PollRequest>,
+    /// Calls of it that were not answered.
+    missing: Vec<RequestId>,
+    waiting: VecDeque<PollRequest>,
+    answered: Option<Answered>,
+    backlog: Backlog,
+    /// Unix ms of the last request.
+    heard_ms: u64,
+}
+
+/// A request.
+#[derive(Debug)]
+pub(crate) struct PollRequest {
+    /// What it brings.
+    pub(crate) commands: Vec<Command>,
+    /// Its number.
+    pub(crate) batch: Option<u64>,
+    /// How many messages of the session the client has received, where it says
+    /// so.
+    pub(crate) received: Option<u64>,
+    /// The `id` of a call that resumed the session.
+    pub(crate) resume_id: Option<RequestId>,
+    /// Gets the answer, a list of entries.
+    pub(crate) respond: oneshot::Sender<Result<Bytes, Refused>>,
+}
+
+/// Why a request is not carried out.
+#[derive(Debug)]
+pub enum Refused {
+    /// With this error.
+    Error(ErrorBody),
+    /// Its number is older than one that was answered.
+    Stale,
+}
+
+impl PollRequest {
+    /// Answers with an error.
+    pub(crate) fn refuse(self, error: ErrorBody) {
+        // The client may have gone meanwhile.
+        let _ = self.respond.send(Err(Refused::Error(error)));
+    }
+
+    /// Answers that the connection is over for this reason.
+    pub(crate) fn close(self, reason: CloseReason) {
+        let body = format!("[{}]", close_entry(reason));
+        let _ = self.respond.send(Ok(body.into()));
+    }
+}
+
+impl Poll {
+    /// The connection of a client that polls.
+    pub(crate) fn connection(name: SessionId, permit: Permit, now_ms: u64) -> Connection {
+        let poll = Self {
+            name,
+            current: None,
+            missing: Vec::new(),
+            waiting: VecDeque::new(),
+            answered: None,
+            backlog: Backlog::default(),
+            heard_ms: now_ms,
+        };
+        let transport = Transport::Poll(Box::new(poll));
+        let mut connection = Connection::new(None, Some(permit), transport);
+        connection.encoding = Encoding::Poll;
+        connection
+    }
+
+    /// Begins a connection; `first` is an entry that comes before all others.
+    pub(crate) fn begin(connection: &mut Connection, first: Option<Vec<u8>>, cx: &mut Cx<'_>) {
+        cx.arm(GONE, cx.now_ms + cx.settings.poll.gone_ms);
+        if let Some(first) = first {
+            cx.push_direct(connection, Frame::raw(&first));
+        }
+    }
+
+    /// The name by which requests find it.
+    pub(crate) const fn name(&self) -> SessionId {
+        self.name
+    }
+
+    /// The last numbered request and its answer, where that outlived another
+    /// connection of the session.
+    pub(crate) fn set_answered(&mut self, answered: Option<Answered>) {
+        self.answered = answered;
+    }
+
+    /// Whether a request that takes the session over was answered already.
+    pub(crate) fn has_answered(&self, batch: Option<u64>, received: Option<u64>) -> bool {
+        batch.is_some()
+            && self.answered.as_ref().is_some_and(|answered| {
+                Some(answered.batch) == batch && answered.received == received
+            })
+    }
+
+    fn of(connection: &mut Connection) -> Option<&mut Self> {
+        match &mut connection.transport {
+            Transport::Poll(poll) => Some(poll),
+            _ => None,
+        }
+    }
+}
+
+impl Hooks for Poll {
+    fn on_readable(_: &mut Connection, _: &mut [u8], _: &mut Cx<'_>) {}
+
+    fn on_unpaused(connection: &mut Connection, cx: &mut Cx<'_>) {
+        if let Some(poll) = Self::of(connection) {
+            poll.backlog.leave_next(cx);
+        }
+        cx.mark_dirty();
+    }
+
+    fn on_request(connection: &mut Connection, request: Request, cx: &mut Cx<'_>) {
+        let Some(poll) = Self::of(connection) else {
+            return;
+        };
+        match request {
+            Request::Poll(request) if poll.waiting.len() >= WAITING_MAX => {
+                poll.heard_ms = cx.now_ms;
+                request.refuse(ErrorBody::new(
+                    ErrorCode::TooMany,
+                    format!("at most {WAITING_MAX} requests of a session may wait"),
+                ));
+            }
+            Request::Poll(mut request) => {
+                poll.heard_ms = cx.now_ms;
+                let resume_id = request.resume_id.take();
+                poll.waiting.push_back(*request);
+                next(connection, cx);
+                // A resume is answered before anything else.
+                if let Some(id) = resume_id {
+                    Self::on_answered(connection, &id, cx);
+                }
+            }
+            Request::Commands { commands, taken } => {
+                let is_taken = poll.backlog.add(commands);
+                taken.answer(if is_taken { Taken::Yes } else { Taken::Full });
+                cx.then(Effect::Continue(cx.key));
+            }
+            Request::Tunnel(_) | Request::Engine(_) => {}
+        }
+    }
+
+    fn on_attached(connection: &mut Connection, attachment: Attachment, cx: &mut Cx<'_>) {
+        let _ = (connection, attachment);
+        if let Some(entry) = cx.entry() {
+            entry.forget_datagrams();
+        }
+    }
+
+    fn on_detached(connection: &mut Connection, cx: &mut Cx<'_>) {
+        let answered = Self::of(connection).and_then(|poll| poll.answered.take());
+        if let (Some(answered), Some(entry)) = (answered, cx.entry()) {
+            entry.memory.get_or_insert_default().answered = Some(answered);
+        }
+    }
+
+    fn on_answered(connection: &mut Connection, id: &RequestId, cx: &mut Cx<'_>) {
+        if let Some(poll) = Self::of(connection)
+            && let Some(at) = poll.missing.iter().position(|missing| missing == id)
+        {
+            poll.missing.swap_remove(at);
+            cx.mark_dirty();
+        }
+    }
+
+    fn on_timer(connection: &mut Connection, timer: TransportTimer, cx: &mut Cx<'_>) {
+        let Some(poll) = Self::of(connection) else {
+            return;
+        };
+        match timer {
+            ANSWER if poll.heard_ms + cx.settings.poll.answer_ms <= cx.now_ms => {
+                // What was not answered comes with a later answer.
+                poll.missing.clear();
+                cx.mark_dirty();
+            }
+            GONE => {
+                let at_ms = poll.heard_ms + cx.settings.poll.gone_ms;
+                if at_ms <= cx.now_ms && poll.current.is_none() {
+                    log::debug!("a poll is lost: its client sent no request");
+                    return cx.then(Effect::Lose(cx.key));
+                }
+                cx.arm(GONE, at_ms.max(cx.now_ms + 1));
+            }
+            _ => {}
+        }
+    }
+
+    fn takes_presence(connection: &Connection) -> bool {
+        is_whole(connection)
+    }
+
+    fn flush(connection: &mut Connection, cx: &mut Cx<'_>) {
+        let is_whole = is_whole(connection);
+        let Some(poll) = Self::of(connection) else {
+            return;
+        };
+        let has_request = poll.current.is_some();
+        if let Some(entry) = cx.entry() {
+            entry.is_dirty = false;
+            // Between requests changes of presence merge.
+            entry.is_blocked = !has_request;
+        }
+        if is_whole {
+            answer(connection, cx);
+            next(connection, cx);
+        }
+    }
+
+    fn close(connection: &mut Connection, reason: CloseReason, cx: &mut Cx<'_>) {
+        connection
+            .queue
+            .push(Frame::raw(close_entry(reason).as_bytes()));
+        cx.metrics.close(reason);
+        // What waits for the session stays with it.
+        cx.session = None;
+        answer(connection, cx);
+        let waiting = Self::of(connection).map(|poll| std::mem::take(&mut poll.waiting));
+        for request in waiting.into_iter().flatten() {
+            request.refuse(ErrorBody::new(ErrorCode::SessionExpired, reason.name()));
+        }
+        cx.then(Effect::Lose(cx.key));
+    }
+}
+
+/// Whether the request that is carried out can be answered.
+fn is_whole(connection: &Connection) -> bool {
+    let Transport::Poll(poll) = &connection.transport else {
+        return false;
+    };
+    poll.current.is_some()
+        && poll.missing.is_empty()
+        && poll.backlog.is_empty()
+        && !connection.is_paused()
+}
+
+/// Carries out the next request, where none is under way.
+fn next(connection: &mut Connection, cx: &mut Cx<'_>) {
+    while let Some(poll) = Poll::of(connection)
+        && poll.current.is_none()
+        && let Some(mut request) = poll.waiting.pop_front()
+    {
+        match (request.batch, &poll.answered) {
+            (Some(batch), Some(known)) if batch == known.batch => {
+                let _ = request.respond.send(Ok(known.body.clone()));
+                continue;
+            }
+            (Some(batch), Some(known)) if batch < known.batch => {
+                let _ = request.respond.send(Err(Refused::Stale));
+                continue;
+            }
+            _ => {}
+        }
+        let commands = std::mem::take(&mut request.commands);
+        poll.missing = commands.iter().filter_map(awaited).collect();
+        let is_waiting = !poll.missing.is_empty();
+        poll.current = Some(request);
+        poll.backlog.extend(commands);
+        if let Some(entry) = cx.entry() {
+            entry.is_blocked = false;
+        }
+        if is_waiting {
+            cx.arm(ANSWER, cx.now_ms + cx.settings.poll.answer_ms);
+        }
+        cx.then(Effect::Continue(cx.key));
+        cx.mark_dirty();
+    }
+}
+
+fn answer(connection: &mut Connection, cx: &mut Cx<'_>) {
+    let Some(request) = Poll::of(connection).and_then(|poll| poll.current.take()) else {
+        return;
+    };
+    if request.respond.is_closed() && request.batch.is_none() {
+        // The client has gone; what waits goes out with the next answer.
+        return;
+    }
+    let body = compose(connection, cx);
+    cx.counters.sent_bytes += body.len() as u64;
+    cx.counters.writes += 1;
+    let Some(poll) = Poll::of(connection) else {
+        return;
+    };
+    if let Some(batch) = request.batch {
+        poll.answered = Some(Answered {
+            batch,
+            received: request.received,
+            body: body.clone(),
+        });
+    }
+    let _ = request.respond.send(Ok(body));
+    let is_waiting = !poll.waiting.is_empty();
+    if let Some(entry) = cx.entry() {
+        entry.is_blocked = !is_waiting;
+    }
+}
+
+/// Everything that waits, as a list of entries.
+fn compose(connection: &mut Connection, cx: &mut Cx<'_>) -> Bytes {
+    let settings = &cx.settings.session;
+    let direct = connection.queue.take_direct();
+    let mut session = cx.session.as_mut().map(|(_, entry)| &mut entry.session);
+    let user = session.as_ref().map(|session| session.user.clone());
+    let reader = connection.reader(cx.encodings, user.as_ref(), cx.now_ms);
+    let mut body = vec![b'['];
+    let mut count = 0;
+    let waiting = session.iter().flat_map(|session| session.outbox.waiting());
+    for (index, frame) in direct.iter().chain(waiting).enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(frame.bytes(&reader));
+        count = index + 1;
+    }
+    body.push(b']');
+    if let Some(session) = &mut session {
+        let written = count - direct.len().min(count);
+        session.outbox.written(written, settings.replay_bytes_max);
+    }
+    let outbox_bytes_max = settings.outbox_bytes_max;
+    if let Some(entry) = cx.entry() {
+        entry.limit_waiting(outbox_bytes_max);
+    }
+    body.into()
+}
+
+/// What takes the place of a close frame.
+fn close_entry(reason: CloseReason) -> String {
+    format!(
+        r#"{{"f":"$av:close","args":{{"code":{},"reason":"{}"}}}}"#,
+        reason.code(),
+        reason.name()
+    )
+}
+
+/// The `id` of a command that is answered in any case.
+fn awaited(command: &Command) -> Option<RequestId> {
+    match command {
+        Ok(message)
+            if matches!(
+                message.packet,
+                ClientPacket::Reply { .. } | ClientPacket::Game { .. }
+            ) =>
+        {
+            None
+        }
+        Ok(message) => message.id.clone(),
+        Err(error) => error.id.clone(),
+    }
+}

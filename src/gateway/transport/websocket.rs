@@ -1,0 +1,298 @@
+//! WebSockets (RFC 6455) with the messages of version 1 or 2.
+//!
+//! ```text
+//! bytes -> frames -> commands -> session
+//! bytes <- frames <------------- outbox
+//! ```
+//!
+//! A connection that was silent is pinged; while its session is in a room it is
+//! pinged in a fixed cadence, which measures the way to the client.
+
+use std::ops::ControlFlow;
+
+use crate::gateway::connection::{Connection, Phase};
+use crate::gateway::delivery::encoding::Encoding;
+use crate::gateway::delivery::frame::Frame;
+use crate::gateway::transport::context::Cx;
+use crate::gateway::transport::frames::FrameInput;
+use crate::gateway::transport::{Attachment, Hooks, Transport, TransportTimer, socket};
+use crate::gateway::work::{Command, Effect};
+use turntable_core::packet::ClientPacket;
+use turntable_core::reason::CloseReason;
+use turntable_wire::json_v1;
+use turntable_wire::msgpack_v2;
+use turntable_wire::websocket::Message;
+
+/// What a WebSocket is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Sessions.
+    Sessions,
+    /// Sending everything back, for conformance suites.
+    Echo,
+}
+
+/// The timers of a WebSocket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WebSocketTimer {
+    /// The client has to have shown a sign of life.
+    Heartbeat,
+    /// The way to the client is measured.
+    ClockPing,
+}
+
+/// The state of a WebSocket.
+#[derive(Debug)]
+pub(crate) struct WebSocket {
+    frames: FrameInput,
+    /// The mark of the ping that is on its way; 0 while there is none.
+    ping: u64,
+    purpose: Purpose,
+    /// Whether anything came since the last heartbeat.
+    was_heard: bool,
+    /// Whether a timer measures the way to the client.
+    is_measured: bool,
+}
+
+impl WebSocket {
+    /// A WebSocket whose handshake is done, with what came behind it.
+    pub(crate) fn new(purpose: Purpose, input: Vec<u8>) -> Self {
+        Self::with_frames(purpose, FrameInput::with_waiting(input))
+    }
+
+    /// One whose frames were read elsewhere before.
+    pub(crate) const fn with_frames(purpose: Purpose, frames: FrameInput) -> Self {
+        Self {
+            frames,
+            ping: 0,
+            purpose,
+            was_heard: true,
+            is_measured: false,
+        }
+    }
+
+    /// Its incoming frames.
+    pub(crate) const fn frames_mut(&mut self) -> &mut FrameInput {
+        &mut self.frames
+    }
+
+    fn of(connection: &mut Connection) -> Option<&mut Self> {
+        match &mut connection.transport {
+            Transport::WebSocket(websocket) => Some(websocket),
+            _ => None,
+        }
+    }
+
+    /// Begins a connection that only sends back.
+    pub(crate) fn begin_echo(connection: &mut Connection, cx: &mut Cx<'_>) {
+        connection.phase = Phase::Carrier;
+        cx.arm(HEARTBEAT, cx.now_ms + cx.settings.session.heartbeat_ms);
+    }
+}
+
+const HEARTBEAT: TransportTimer = TransportTimer::WebSocket(WebSocketTimer::Heartbeat);
+const CLOCK_PING: TransportTimer = TransportTimer::WebSocket(WebSocketTimer::ClockPing);
+
+impl Hooks for WebSocket {
+    fn on_readable(connection: &mut Connection, buffer: &mut [u8], cx: &mut Cx<'_>) {
+        socket::read(connection, buffer, cx, take);
+    }
+
+    fn on_unpaused(connection: &mut Connection, cx: &mut Cx<'_>) {
+        let waiting = Self::of(connection).and_then(|websocket| websocket.frames.take_waiting());
+        if let Some(mut input) = waiting
+            && !take(connection, &mut input, cx)
+        {
+            return;
+        }
+        socket::read_on(connection, cx);
+    }
+
+    fn on_attached(connection: &mut Connection, _: Attachment, cx: &mut Cx<'_>) {
+        cx.arm(HEARTBEAT, cx.now_ms + cx.settings.session.heartbeat_ms);
+        if let Some(entry) = cx.entry() {
+            entry.forget_datagrams();
+        }
+        Self::on_room(connection, cx);
+    }
+
+    fn on_room(connection: &mut Connection, cx: &mut Cx<'_>) {
+        let is_in_room = cx.entry().is_some_and(|entry| entry.session.has_rooms());
+        let Some(websocket) = Self::of(connection).filter(|_| is_in_room) else {
+            return;
+        };
+        if std::mem::replace(&mut websocket.is_measured, true) {
+            return;
+        }
+        // One ping at a time: an answer on its way is as good.
+        if websocket.ping == 0 {
+            ping(connection, cx);
+        }
+        cx.arm(CLOCK_PING, cx.now_ms + cx.settings.session.clock_ping_ms);
+    }
+
+    fn on_timer(connection: &mut Connection, timer: TransportTimer, cx: &mut Cx<'_>) {
+        match timer {
+            HEARTBEAT => heartbeat(connection, cx),
+            CLOCK_PING => {
+                if let Some(websocket) = Self::of(connection) {
+                    websocket.is_measured = false;
+                }
+                Self::on_room(connection, cx);
+            }
+            _ => {}
+        }
+    }
+
+    fn flush(connection: &mut Connection, cx: &mut Cx<'_>) {
+        socket::write(connection, cx);
+    }
+
+    fn close(_: &mut Connection, reason: CloseReason, cx: &mut Cx<'_>) {
+        cx.then(Effect::Finish(cx.key, Frame::close(reason), reason));
+    }
+}
+
+/// Takes bytes. Returns whether the connection may go on.
+fn take(connection: &mut Connection, input: &mut [u8], cx: &mut Cx<'_>) -> bool {
+    let Some(websocket) = WebSocket::of(connection) else {
+        return false;
+    };
+    websocket.was_heard = true;
+    // Taken out for the call: a message may queue frames on its connection.
+    let mut frames = std::mem::replace(&mut websocket.frames, FrameInput::new());
+    let mut may_go_on = true;
+    let fed = frames.feed(input, cx.settings.message_bytes_max, &mut |message| {
+        let flow = message_came(connection, message, cx);
+        may_go_on = flow.is_continue();
+        flow
+    });
+    if let Some(websocket) = WebSocket::of(connection) {
+        websocket.frames = frames;
+    }
+    match fed {
+        Ok(_) if may_go_on => return true,
+        Ok(_) => cx.then(Effect::Continue(cx.key)),
+        Err(reason) => cx.close(reason),
+    }
+    false
+}
+
+/// Takes one message; breaks where what is behind it has to wait, or is nothing
+/// any more.
+fn message_came(
+    connection: &mut Connection,
+    message: Message<'_>,
+    cx: &mut Cx<'_>,
+) -> ControlFlow<()> {
+    if connection.is_closing() {
+        if matches!(message, Message::Close { .. }) {
+            cx.then(Effect::Lose(cx.key));
+            return ControlFlow::Break(());
+        }
+        return ControlFlow::Continue(());
+    }
+    let purpose = WebSocket::of(connection).map(|websocket| websocket.purpose);
+    let is_v2 = connection.encoding == Encoding::MsgpackV2;
+    let depth_max = cx.settings.session.depth_max;
+    let command = match message {
+        Message::Ping(payload) => {
+            cx.push_direct(connection, Frame::pong(payload));
+            return ControlFlow::Continue(());
+        }
+        Message::Pong(payload) => {
+            pong(connection, payload, cx);
+            return ControlFlow::Continue(());
+        }
+        Message::Close { code, .. } => {
+            let last = Frame::close_answer(code);
+            cx.then(Effect::Finish(cx.key, last, CloseReason::Bye));
+            return ControlFlow::Break(());
+        }
+        Message::Text(text) if purpose == Some(Purpose::Echo) => {
+            cx.push_direct(connection, Frame::echo(text.as_bytes(), true));
+            return ControlFlow::Continue(());
+        }
+        Message::Binary(bytes) if purpose == Some(Purpose::Echo) => {
+            cx.push_direct(connection, Frame::echo(bytes, false));
+            return ControlFlow::Continue(());
+        }
+        Message::Text(text) if !is_v2 => {
+            json_v1::decode(text, &json_v1::DecodeLimits { depth_max })
+        }
+        Message::Binary(bytes) if is_v2 => msgpack_v2::decode(
+            bytes,
+            &msgpack_v2::DecodeLimits {
+                depth_max,
+                message_bytes_max: cx.settings.message_bytes_max,
+            },
+        ),
+        Message::Text(_) | Message::Binary(_) => {
+            cx.close(CloseReason::Unsupported);
+            return ControlFlow::Break(());
+        }
+    };
+    let has_to_wait = connection.is_greeting() && is_identification(&command);
+    cx.then(Effect::Command(cx.key, command));
+    match has_to_wait {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    }
+}
+
+/// Whether what is behind a command has to wait for its outcome.
+pub(crate) const fn is_identification(command: &Command) -> bool {
+    match command {
+        Ok(message) => matches!(
+            message.packet,
+            ClientPacket::IdMe { .. } | ClientPacket::Resume { .. }
+        ),
+        Err(_) => false,
+    }
+}
+
+/// Pings a connection that was silent, and closes one that stayed so.
+fn heartbeat(connection: &mut Connection, cx: &mut Cx<'_>) {
+    if connection.is_closing() {
+        return;
+    }
+    let Some(websocket) = WebSocket::of(connection) else {
+        return;
+    };
+    if std::mem::take(&mut websocket.was_heard) {
+        websocket.ping = 0;
+    } else if websocket.ping != 0 {
+        return cx.close(CloseReason::HeartbeatMissed);
+    } else {
+        ping(connection, cx);
+    }
+    cx.arm(HEARTBEAT, cx.now_ms + cx.settings.session.heartbeat_ms);
+}
+
+/// Sends a ping that measures the way there and back.
+fn ping(connection: &mut Connection, cx: &mut Cx<'_>) {
+    // Microseconds: the mark is also the time it was sent.
+    let mark = (cx.now_exact_ms() * 1000.0) as u64;
+    if let Some(websocket) = WebSocket::of(connection) {
+        websocket.ping = mark;
+    }
+    cx.push_direct(connection, Frame::ping(mark));
+}
+
+fn pong(connection: &mut Connection, payload: &[u8], cx: &mut Cx<'_>) {
+    let Some(websocket) = WebSocket::of(connection) else {
+        return;
+    };
+    // An unsolicited pong only proves liveness.
+    if websocket.ping == 0 || payload != websocket.ping.to_be_bytes() {
+        return;
+    }
+    let sent_ms = std::mem::take(&mut websocket.ping) as f64 / 1000.0;
+    let now_ms = cx.now_exact_ms();
+    if let Some(entry) = cx.entry()
+        && entry.session.has_rooms()
+    {
+        let round_trip_ms = (now_ms - sent_ms).max(0.0);
+        entry.session.clock().round_trip(round_trip_ms, now_ms);
+    }
+}

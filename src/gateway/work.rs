@@ -1,0 +1,179 @@
+//! What has to happen next: effects of hooks and of sessions, carried out one at
+//! a time.
+//!
+//! Nothing runs inside something else: a hook, or a step of a session, changes
+//! what is its own and leaves effects. The gateway takes one effect, carries it
+//! out, and what that leaves comes before the effects that were left earlier, so
+//! everything that follows from one thing happens before the next thing.
+
+
+use std::rc::Rc;
+
+use crate::gateway::Gateway;
+use crate::gateway::connection::Connection;
+use crate::gateway::connection::io::Io;
+use crate::gateway::delivery::frame::Frame;
+use crate::gateway::session::life::Details;
+use crate::gateway::session::memory::ResumeFrom;
+use crate::gateway::transport::engineio::notice::Notice;
+use crate::gateway::transport::begin::Insertion;
+use crate::gateway::transport::{Dispatch, Hooks, TransportTimer};
+use crate::gateway::turn::Timer;
+use turntable_core::id::{SessionId, UserId};
+use turntable_core::key::{ConnKey, SessionSlot};
+use turntable_core::packet::{ClientMessage, RequestId};
+use turntable_core::payload::Payload;
+use turntable_core::reason::CloseReason;
+use turntable_core::session::life;
+use turntable_wire::json_v1::DecodeError;
+
+/// A command that came, or what was wrong with it.
+pub type Command = Result<ClientMessage, DecodeError>;
+
+/// Something that has to happen.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// A command of a connection's client.
+    Command(ConnKey, Command),
+    /// A command of a session's client, beside its connection.
+    Serve(SessionSlot, Command),
+    /// The connection may take what waits, unless it is paused.
+    Continue(ConnKey),
+    /// A client that identified when it connected.
+    Identify {
+        /// The connection.
+        connection: ConnKey,
+        /// Who it claims to be.
+        user: UserId,
+        /// What proves it.
+        credentials: Option<Payload>,
+    },
+    /// A client wants its session.
+    Resume {
+        /// The connection.
+        connection: ConnKey,
+        /// The session.
+        session: SessionId,
+        /// From where on.
+        from: ResumeFrom,
+        /// The `id` of the command.
+        id: Option<RequestId>,
+    },
+    /// A client wants its session, or else identifies in another way.
+    Recover {
+        /// The connection.
+        connection: ConnKey,
+        /// The session.
+        session: SessionId,
+        /// From where on.
+        from: ResumeFrom,
+        /// Where it cannot be: a notice to the connection.
+        otherwise: Notice,
+    },
+    /// A request of the connection's client was answered.
+    Answered(ConnKey, RequestId),
+    /// A message to another connection of the same transport.
+    Notice(ConnKey, Notice),
+    /// A timer of a connection, for this Unix ms.
+    Arm(ConnKey, TransportTimer, u64),
+    /// Writes at once, before the end of the turn.
+    Flush(ConnKey),
+    /// Closes the connection for a reason, in its transport's way.
+    Close(ConnKey, CloseReason),
+    /// Queues the connection's last frame.
+    Finish(ConnKey, Frame, CloseReason),
+    /// The connection is gone, without another frame.
+    Lose(ConnKey),
+    /// Puts a connection into the table.
+    Insert(Box<Connection>, Insertion),
+    /// Gives a connection a socket.
+    GiveSocket(ConnKey, Io),
+    /// Ends a connection's socket, and not the connection.
+    TakeSocket(ConnKey),
+    /// A connection takes the place of another, whose socket it gets.
+    Merge {
+        /// The one that ends.
+        from: ConnKey,
+        /// The one that goes on.
+        into: ConnKey,
+    },
+    /// More waits for the session's client than may.
+    Overflowed(SessionSlot),
+    /// Something of a session's life has to be done.
+    Life(SessionSlot, life::Effect, Rc<Details>),
+}
+
+impl Gateway {
+    /// Carries out everything that was left.
+    pub(crate) fn run(&mut self) {
+        while let Some(effect) = self.work.pop() {
+            self.carry_out(effect);
+        }
+    }
+
+    /// Leaves effects, which are carried out in their order and before those
+    /// that were left earlier.
+    pub(crate) fn then(&mut self, effects: impl IntoIterator<Item = Effect>) {
+        let at = self.work.len();
+        self.work.extend(effects);
+        if let Some(new) = self.work.get_mut(at..) {
+            new.reverse();
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Command(key, command) => self.command(key, command),
+            Effect::Serve(session, command) => self.serve(session, command),
+            Effect::Continue(key) => self.go_on(key),
+            Effect::Identify {
+                connection,
+                user,
+                credentials,
+            } => self.identify_claim(connection, user, credentials.as_ref()),
+            Effect::Resume {
+                connection,
+                session,
+                from,
+                id,
+            } => self.resume(connection, session, from, id),
+            Effect::Recover {
+                connection,
+                session,
+                from,
+                otherwise,
+            } => self.recover(connection, session, from, otherwise),
+            Effect::Answered(key, id) => {
+                self.with(key, |connection, cx| {
+                    Dispatch::on_answered(connection, &id, cx);
+                });
+            }
+            Effect::Notice(key, notice) => {
+                self.with(key, |connection, cx| {
+                    Dispatch::on_notice(connection, notice, cx);
+                });
+            }
+            Effect::Arm(key, timer, at_ms) => {
+                self.wheel.set(at_ms, Timer::Transport(key, timer));
+            }
+            Effect::Flush(key) => self.flush_connection(key),
+            Effect::Close(key, reason) => {
+                self.with(key, |connection, cx| {
+                    if !connection.is_closing() {
+                        Dispatch::close(connection, reason, cx);
+                    }
+                });
+            }
+            Effect::Finish(key, last, reason) => self.finish(key, last, reason),
+            Effect::Lose(key) => self.lose(key),
+            Effect::Insert(connection, insertion) => {
+                self.insert(*connection, insertion);
+            }
+            Effect::GiveSocket(key, io) => self.give_socket(key, io),
+            Effect::TakeSocket(key) => self.end_socket(key),
+            Effect::Merge { from, into } => self.merge(from, into),
+            Effect::Overflowed(session) => self.overflowed(session),
+            Effect::Life(session, effect, details) => self.live(session, effect, &details),
+        }
+    }
+}
