@@ -13,6 +13,7 @@ pub mod rate;
 pub mod settings;
 
 use crate::id::{ChannelId, SessionId, UserId};
+use crate::key::SessionKey;
 use crate::packet::{ClientPacket, ErrorBody};
 use crate::reason::{CloseReason, ErrorCode};
 use crate::session::clock::Clock;
@@ -116,6 +117,8 @@ struct Places {
 pub struct Session {
     /// The secret its client resumes with.
     pub id: SessionId,
+    /// The name by which owners know it.
+    pub key: SessionKey,
     /// Whose it is.
     pub user: UserId,
     /// Most sessions are nowhere at most times.
@@ -130,9 +133,10 @@ pub struct Session {
 impl Session {
     /// A session that begins.
     #[must_use]
-    pub fn new(id: SessionId, user: UserId) -> Self {
+    pub fn new(id: SessionId, key: SessionKey, user: UserId) -> Self {
         Self {
             id,
+            key,
             user,
             places: None,
             clock: None,
@@ -342,7 +346,11 @@ mod tests {
     use crate::packet::JoinGame;
 
     fn session() -> Session {
-        Session::new(SessionId::from_bits([7; 16]), UserId::parse("1:1").unwrap())
+        Session::new(
+            SessionId::from_bits([7; 16]),
+            SessionKey::from_number(7),
+            UserId::parse("1:1").unwrap(),
+        )
     }
 
     fn join(room: &str, member: &str) -> ClientPacket {
