@@ -17,6 +17,7 @@ use crate::gateway::frame::Frame;
 use crate::gateway::lifecycle::Since;
 use crate::gateway::{Gateway, Timer};
 use turntable_core::id::SessionId;
+use turntable_core::key::WorkerId;
 use turntable_core::packet::{RequestId, ServerPacket};
 use turntable_core::reason::CloseReason;
 use turntable_core::session::greeting::Greeting;
@@ -381,7 +382,7 @@ impl Gateway {
     pub(super) fn hand_over(
         &mut self,
         slot: u32,
-        worker: u16,
+        worker: WorkerId,
         session: SessionId,
         received: u64,
         id: Option<RequestId>,

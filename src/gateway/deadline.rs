@@ -1,11 +1,11 @@
 //! What comes due: identification, heartbeats, idleness, the end of sessions
 //! that nobody resumed.
 
-use crate::actor::avatar::AvatarCall;
 use crate::clock;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::slots::Key;
 use crate::gateway::{Gateway, Timer};
+use turntable_core::call::AvatarCall;
 use turntable_core::reason::CloseReason;
 
 impl Gateway {
@@ -119,11 +119,8 @@ impl Gateway {
 
     /// Tells the avatar that a session sends nothing, or something again.
     pub(super) fn tell_idle(&mut self, session: u32, idle: bool) {
-        if let (Some(place), Some(held)) = (self.session_ref(session), self.sessions.at(session)) {
-            let call = AvatarCall::Idle {
-                session: place,
-                idle,
-            };
+        if let (Some(caller), Some(held)) = (self.caller(session), self.sessions.at(session)) {
+            let call = AvatarCall::Idle { caller, idle };
             self.context.directories.avatar(&held.session.user, call);
         }
     }

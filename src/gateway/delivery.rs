@@ -6,11 +6,13 @@
 
 use actix::{Context, Handler};
 
-use crate::cluster::bus::{Delivery, Topic};
+use crate::cluster::mail::Mail;
 use crate::gateway::dialect::Reader;
 use crate::gateway::door::DoorKind;
 use crate::gateway::frame::Frame;
 use crate::gateway::{Gateway, Held};
+use turntable_core::delivery::{Delivery, Topic};
+use turntable_core::frame::SharedFrame;
 use turntable_core::id::UserId;
 use turntable_core::packet::{
     ErrorBody, LookupEntry, Presence, ReplyData, RequestId, ServerPacket,
@@ -20,15 +22,15 @@ use turntable_core::reason::CloseReason;
 /// How often an operator's gauges are brought up to date, in ms.
 const SURVEY_MS: u64 = 5_000;
 
-impl Handler<Delivery> for Gateway {
+impl Handler<Mail<Delivery>> for Gateway {
     type Result = ();
 
-    fn handle(&mut self, delivery: Delivery, _: &mut Context<Self>) {
+    fn handle(&mut self, Mail(delivery): Mail<Delivery>, _: &mut Context<Self>) {
         match delivery {
-            Delivery::Publish { topic, packet } => self.publish(&topic, &packet),
-            Delivery::Send { to, packet, id } => {
+            Delivery::Publish { topic, frame, .. } => self.publish(&topic, frame),
+            Delivery::Send { to, frame, id } => {
                 if let Some(session) = self.slot(to) {
-                    self.send(session, &packet, id.as_ref());
+                    self.send_shared(session, frame, id.as_ref());
                 }
             }
             Delivery::Refuse {
@@ -48,13 +50,13 @@ impl Handler<Delivery> for Gateway {
                     None => self.send_error(session, *error, id),
                 }
             }
-            Delivery::Enter { session, topic } => {
-                if let Some(slot) = self.slot(session) {
+            Delivery::Enter { to, topic } => {
+                if let Some(slot) = self.slot(to) {
                     self.entered(slot, topic);
                 }
             }
-            Delivery::Exit { session, topic } => {
-                if let Some(slot) = self.slot(session) {
+            Delivery::Exit { to, topic } => {
+                if let Some(slot) = self.slot(to) {
                     self.topics.exit(&topic, slot);
                     if let (Topic::Room(room), Some(held)) = (topic, self.sessions.at_mut(slot)) {
                         held.session.left_room(&room);
@@ -62,22 +64,18 @@ impl Handler<Delivery> for Gateway {
                 }
             }
             Delivery::Presence { user, presence } => self.presence(&user, presence),
-            Delivery::Attached {
-                session,
-                attributes,
-                id,
-            } => {
-                if let Some(session) = self.slot(session) {
+            Delivery::Attached { to, attributes, id } => {
+                if let Some(session) = self.slot(to) {
                     self.attached(session, attributes, id);
                 }
             }
-            Delivery::NotAttached { session, error, id } => {
-                if let Some(session) = self.slot(session) {
+            Delivery::NotAttached { to, error, id } => {
+                if let Some(session) = self.slot(to) {
                     self.not_attached(session, &error, id);
                 }
             }
-            Delivery::End { session } => {
-                if let Some(session) = self.slot(session) {
+            Delivery::End { to } => {
+                if let Some(session) = self.slot(to) {
                     // It may have been resumed meanwhile; its connection must
                     // not be left with a slot that another session gets.
                     let connection = self.sessions.at(session).and_then(|held| held.connection);
@@ -130,8 +128,8 @@ impl Held {
 }
 
 impl Gateway {
-    /// Sends a packet to every session on a topic.
-    fn publish(&mut self, topic: &Topic, packet: &ServerPacket) {
+    /// Sends a frame to every session on a topic.
+    fn publish(&mut self, topic: &Topic, frame: SharedFrame) {
         let covering = match topic {
             Topic::Channel(path) if !self.topics.all_are_exact() => self.topics.covering(path),
             _ => Vec::new(),
@@ -140,7 +138,7 @@ impl Gateway {
         if listeners.is_empty() && covering.is_empty() {
             return;
         }
-        let frame = Frame::message(packet, None);
+        let frame = Frame::shared(frame);
         self.mark = self.mark.wrapping_add(1);
         let is_covered = !covering.is_empty();
         for slot in listeners.iter().chain(&covering) {
@@ -165,7 +163,16 @@ impl Gateway {
 
     /// Sends a packet to one session.
     pub(super) fn send(&mut self, session: u32, packet: &ServerPacket, id: Option<&RequestId>) {
-        self.send_frame(session, Frame::message(packet, id));
+        self.send_answer(session, Frame::message(packet, id), id);
+    }
+
+    /// Sends to one session what its owner encoded.
+    fn send_shared(&mut self, session: u32, frame: SharedFrame, id: Option<&RequestId>) {
+        self.send_answer(session, Frame::sent(frame), id);
+    }
+
+    fn send_answer(&mut self, session: u32, frame: Frame, id: Option<&RequestId>) {
+        self.send_frame(session, frame);
         if let Some(id) = id
             && let Some(slot) = self.sessions.at(session).and_then(|held| held.connection)
         {

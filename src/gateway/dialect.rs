@@ -8,6 +8,7 @@ use crate::gateway::connection::Connection;
 use crate::gateway::door::DoorKind;
 use crate::gateway::engineio::written;
 use crate::gateway::frame::Message;
+use turntable_core::frame::EncodingNumber;
 use turntable_core::id::{SessionId, UserId};
 use turntable_wire::datagram::{self, Datagram};
 use turntable_wire::msgpack_v2;
@@ -29,6 +30,21 @@ pub enum Dialect {
     Tunnel(u8),
     /// Packets of a namespace of Socket.IO, by its number in [`Dialects`].
     SocketIo(u8),
+}
+
+impl Dialect {
+    /// Its number among the encodings of a [`SharedFrame`].
+    ///
+    /// [`SharedFrame`]: turntable_core::frame::SharedFrame
+    pub(super) const fn number(self) -> EncodingNumber {
+        EncodingNumber(match self {
+            Self::JsonV1 => 0,
+            Self::MsgpackV2 => 1,
+            Self::Poll => 2,
+            Self::Tunnel(format) => 0x100 | format as u16,
+            Self::SocketIo(namespace) => 0x200 | namespace as u16,
+        })
+    }
 }
 
 /// What the lines of a node share.

@@ -1,12 +1,10 @@
 //! Commands of sessions: checked, and passed to their owners.
 
-use crate::actor::avatar::AvatarCall;
-use crate::actor::channel::ChannelCall;
-use crate::actor::room::RoomCall;
 use crate::clock;
 use crate::gateway::{Gateway, Lookup};
+use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
 use turntable_core::id::UserId;
-use turntable_core::model::session_ref::SessionRef;
+use turntable_core::key::Caller;
 use turntable_core::packet::{
     ClientMessage, ClientPacket, ErrorBody, ReplyData, RequestId, ServerPacket,
 };
@@ -34,20 +32,20 @@ impl Gateway {
         if let Err(refusal) = admitted {
             return self.answer_refusal(slot, refusal, id);
         }
-        let Some(place) = self.session_ref(session) else {
+        let Some(caller) = self.caller(session) else {
             return;
         };
-        self.dispatch(slot, place, packet, id);
+        self.dispatch(slot, session, caller, packet, id);
     }
 
     fn dispatch(
         &mut self,
         slot: u32,
-        place: SessionRef,
+        session: u32,
+        caller: Caller,
         packet: ClientPacket,
         id: Option<RequestId>,
     ) {
-        let session = place.slot;
         let Some(held) = self.sessions.at_mut(session) else {
             return;
         };
@@ -63,7 +61,7 @@ impl Gateway {
             }
             ClientPacket::Status { state, note } => {
                 let call = AvatarCall::Status {
-                    session: place,
+                    caller,
                     status: state,
                     note,
                     id,
@@ -72,7 +70,7 @@ impl Gateway {
             }
             ClientPacket::Set(changes) => {
                 let call = AvatarCall::Set {
-                    session: place,
+                    caller,
                     changes,
                     id,
                 };
@@ -81,7 +79,7 @@ impl Gateway {
             ClientPacket::JoinGame(join) => {
                 let channel = join.channel.clone();
                 let call = RoomCall::Join {
-                    session: place,
+                    caller,
                     user,
                     join,
                     id,
@@ -90,11 +88,7 @@ impl Gateway {
                 self.measure_clock(slot, session);
             }
             ClientPacket::LeaveGame(channel) => {
-                let call = RoomCall::Leave {
-                    session: place,
-                    user,
-                    id,
-                };
+                let call = RoomCall::Leave { caller, user, id };
                 directories.room(&channel, call);
             }
             ClientPacket::Game { channel, actions } => {
@@ -109,7 +103,7 @@ impl Gateway {
                     .offset(now_ms, ROUND_TRIP_MAX_MS)
                     .map(|estimate| estimate.offset_ms);
                 let call = RoomCall::Act {
-                    session: place,
+                    caller,
                     user,
                     actions,
                     offset_ms,
@@ -118,21 +112,17 @@ impl Gateway {
                 directories.room(&channel, call);
             }
             ClientPacket::DeclineInvite(channel) => {
-                let call = RoomCall::Decline {
-                    session: place,
-                    user,
-                    id,
-                };
+                let call = RoomCall::Decline { caller, user, id };
                 directories.room(&channel, call);
             }
-            ClientPacket::JoinChannel(join) => self.join_channel(slot, place, join, id),
+            ClientPacket::JoinChannel(join) => self.join_channel(slot, session, join, id),
             ClientPacket::LeaveChannel(channel) => {
-                self.leave_channel(place, &channel);
+                self.leave_channel(session, &channel);
                 self.reply(session, ReplyData::Done, id);
             }
             ClientPacket::Publish { channel, data } => {
                 let call = ChannelCall::Publish {
-                    session: place,
+                    caller,
                     user,
                     data,
                     id,
@@ -144,7 +134,7 @@ impl Gateway {
                 t0_ms,
                 received,
             } => self.tell_time(slot, session, t0, t0_ms, received, id),
-            ClientPacket::Lookup(users) => self.lookup(slot, place, users, id),
+            ClientPacket::Lookup(users) => self.lookup(slot, session, users, id),
             ClientPacket::Call { f, .. } => {
                 let error = ErrorBody::new(
                     ErrorCode::NotFound,
@@ -201,7 +191,7 @@ impl Gateway {
         self.send(session, &packet, id.as_ref());
     }
 
-    fn lookup(&mut self, slot: u32, place: SessionRef, users: Vec<UserId>, id: Option<RequestId>) {
+    fn lookup(&mut self, slot: u32, session: u32, users: Vec<UserId>, id: Option<RequestId>) {
         let max = self.settings().presence.lookup_max;
         if users.len() > max {
             let error = ErrorBody::new(
@@ -212,16 +202,19 @@ impl Gateway {
         }
         if users.is_empty() {
             return self.send(
-                place.slot,
+                session,
                 &ServerPacket::Reply(ReplyData::Lookup(Vec::new())),
                 id.as_ref(),
             );
         }
+        let Some(place) = self.place(session) else {
+            return;
+        };
         self.lookup_ticket += 1;
         let ticket = self.lookup_ticket;
         for user in &users {
             let call = AvatarCall::Lookup {
-                worker: self.worker,
+                gateway: self.id,
                 ticket,
             };
             self.context.directories.avatar(user, call);

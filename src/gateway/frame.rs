@@ -1,34 +1,33 @@
-//! A message as it goes to lines: encoded once, shared by all its receivers.
+//! A message as it goes to connections: encoded once, shared by all its
+//! receivers.
 //!
-//! What a message is, is its v1 text; as a whole WebSocket frame that is also
-//! what most lines write. The other dialects are written from it when the first
-//! line that speaks them writes it, and kept beside it for the rest of them.
-//! It lives on one worker, so sharing it is a plain count, not an atomic one.
+//! A message is its v1 text; as a complete WebSocket frame that is also what most
+//! connections write. The other encodings are made from it by the first
+//! connection that needs one, and stored beside it: once per process for what an
+//! owner published ([`SharedFrame`]), here for what has one receiver. Every worker
+//! counts its own references, so one more receiver is a plain count, not an
+//! atomic one.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use ulid::Generator;
 
 use crate::gateway::change_log::{ChangeLog, Told};
 use crate::gateway::dialect::{Dialect, Reader};
+use turntable_core::frame::{SharedFrame, text_of};
 use turntable_core::id::MessageId;
 use turntable_core::packet::{RequestId, ServerPacket};
 use turntable_core::reason::CloseReason;
 use turntable_core::session::outbox::OutboxFrame;
-use turntable_wire::datagram;
+use turntable_wire::frame;
 use turntable_wire::json_v1;
 use turntable_wire::websocket::{FrameBuilder, close_frame, ping_frame, pong_frame};
 
 thread_local! {
-    /// Where frames of this worker are written before their length is known.
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    /// The ids of datagrams that are no channel messages.
+    /// The ids of datagrams that no owner has sent.
     static IDS: RefCell<Generator> = const { RefCell::new(Generator::new()) };
 }
-
-/// A buffer that one long message made longer than this is not kept.
-const SCRATCH_BYTES_MAX: usize = 65_536;
 
 /// What waits to be written, or was.
 #[derive(Debug, Clone)]
@@ -46,14 +45,25 @@ pub enum Frame {
     Packet(u8, Rc<Message>),
 }
 
-/// A message in v1, and in whatever else it was written in.
+/// A message in v1, and in the encodings that it was written in.
 #[derive(Debug)]
 pub struct Message {
-    /// A whole text frame.
-    v1: Box<[u8]>,
-    /// Its number among all datagrams; 0 while nobody asked.
-    id: Cell<u128>,
+    body: Body,
+    /// What was written for its only receiver.
     others: OnceCell<Box<Written>>,
+}
+
+/// The v1 frame of a message and the id of its datagrams.
+#[derive(Debug)]
+enum Body {
+    /// The gateway's own. It has an id once one is needed.
+    Own {
+        v1: Box<[u8]>,
+        id: OnceCell<MessageId>,
+    },
+    /// An owner's; `is_alone` where it has one receiver here, for whom its
+    /// encodings may be made.
+    Shared { frame: SharedFrame, is_alone: bool },
 }
 
 /// A message in one more dialect.
@@ -74,64 +84,83 @@ pub struct Changes {
 impl Message {
     /// A message whose v1 text `write` writes.
     fn build(write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        let mut builder = FrameBuilder::begin(SCRATCH.take());
-        write(builder.payload());
-        let v1 = builder.text_in_place().into();
-        let buffer = builder.into_buffer();
-        if buffer.capacity() <= SCRATCH_BYTES_MAX {
-            SCRATCH.set(buffer);
-        }
-        Self::of(v1)
+        Self::of(Body::Own {
+            v1: frame::text_frame(write),
+            id: OnceCell::new(),
+        })
     }
 
-    fn of(v1: Box<[u8]>) -> Self {
+    const fn of(body: Body) -> Self {
         Self {
-            v1,
-            id: Cell::new(0),
+            body,
             others: OnceCell::new(),
+        }
+    }
+
+    /// The v1 text in its frame.
+    fn v1(&self) -> &[u8] {
+        match &self.body {
+            Body::Own { v1, .. } => v1,
+            Body::Shared { frame, .. } => frame.v1(),
         }
     }
 
     /// The v1 text.
     #[must_use]
     pub fn text(&self) -> &str {
-        // The short form of a length, or the long ones (RFC 6455, section 5.2).
-        let header = match self.v1.get(1) {
-            Some(126) => 4,
-            Some(127) => 10,
-            _ => 2,
-        };
-        let text = self.v1.get(header..).unwrap_or_default();
-        std::str::from_utf8(text).unwrap_or_default()
+        text_of(self.v1())
     }
 
-    /// Its id as a datagram; the same whenever it is asked for.
+    /// The id of its datagrams; the same whenever it is requested.
     #[must_use]
     pub fn id(&self) -> MessageId {
-        if self.id.get() == 0 {
-            let id = datagram::own_id(self.text()).unwrap_or_else(next_id);
-            self.id.set(id.0);
+        match &self.body {
+            Body::Own { id, .. } => *id.get_or_init(next_id),
+            Body::Shared { frame, .. } => frame.id(),
         }
-        MessageId::from(self.id.get())
     }
 
-    /// That id, where it was ever told to anybody.
+    /// That id, where it may have been sent.
     #[must_use]
     pub fn told_id(&self) -> Option<MessageId> {
-        (self.id.get() != 0).then(|| MessageId::from(self.id.get()))
+        match &self.body {
+            Body::Own { id, .. } => id.get().copied(),
+            Body::Shared { frame, .. } => Some(frame.id()),
+        }
     }
 
-    /// Whether that id was ever told to anybody, and is `id`.
+    /// Whether that id may have been sent, and is `id`.
     #[must_use]
     pub fn is(&self, id: MessageId) -> bool {
-        id.0 != 0 && self.id.get() == id.0
+        self.told_id() == Some(id)
+    }
+
+    /// The same message for one receiver.
+    fn alone(&self) -> Self {
+        Self::of(match &self.body {
+            Body::Own { v1, id } => Body::Own {
+                v1: v1.clone(),
+                id: id.clone(),
+            },
+            Body::Shared { frame, .. } => Body::Shared {
+                frame: frame.clone(),
+                is_alone: true,
+            },
+        })
     }
 
     /// The bytes for `reader`.
     #[must_use]
     pub fn bytes(&self, reader: &Reader<'_>) -> &[u8] {
         if reader.dialect == Dialect::JsonV1 {
-            return &self.v1;
+            return self.v1();
+        }
+        if let Body::Shared {
+            frame,
+            is_alone: false,
+        } = &self.body
+        {
+            return frame.bytes(reader.dialect.number(), |_| reader.write(self));
         }
         let mut place = &self.others;
         loop {
@@ -164,6 +193,24 @@ impl Frame {
         Self::build(|out| json_v1::encode(packet, id, out))
     }
 
+    /// What an owner published, for all its receivers here.
+    #[must_use]
+    pub fn shared(frame: SharedFrame) -> Self {
+        Self::Message(Rc::new(Message::of(Body::Shared {
+            frame,
+            is_alone: false,
+        })))
+    }
+
+    /// What an owner sent to one session.
+    #[must_use]
+    pub fn sent(frame: SharedFrame) -> Self {
+        Self::Message(Rc::new(Message::of(Body::Shared {
+            frame,
+            is_alone: true,
+        })))
+    }
+
     /// A message whose v1 text `write` writes.
     pub fn build(write: impl FnOnce(&mut Vec<u8>)) -> Self {
         Self::Message(Rc::new(Message::build(write)))
@@ -177,16 +224,12 @@ impl Frame {
         }))
     }
 
-    /// The same message for one receiver alone: for a dialect that writes it
-    /// for each in another way, or whose readers ask for it by its id.
+    /// The same message for one receiver: for an encoding that differs between
+    /// receivers, or for a client that names it by its id.
     #[must_use]
     pub fn alone(&self) -> Self {
         match self.as_message() {
-            Some(message) => {
-                let copy = Message::of(message.v1.clone());
-                copy.id.set(message.id.get());
-                Self::Message(Rc::new(copy))
-            }
+            Some(message) => Self::Message(Rc::new(message.alone())),
             None => self.clone(),
         }
     }
@@ -280,8 +323,8 @@ impl OutboxFrame for Frame {
     /// dialect while the frame waits.
     fn length(&self) -> usize {
         match self {
-            Self::Message(message) | Self::Packet(_, message) => message.v1.len(),
-            Self::Changes(changes) => changes.message.v1.len(),
+            Self::Message(message) | Self::Packet(_, message) => message.v1().len(),
+            Self::Changes(changes) => changes.message.v1().len(),
             Self::Raw(bytes) => bytes.len(),
             Self::Log(log) => log.bytes(),
         }

@@ -1,12 +1,10 @@
 //! What a session wants to hear of: users it watches, channels it is on.
 
-use crate::actor::avatar::AvatarCall;
-use crate::actor::channel::ChannelCall;
-use crate::actor::room::RoomCall;
-use crate::cluster::bus::Topic;
 use crate::gateway::Gateway;
+use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
+use turntable_core::delivery::Topic;
 use turntable_core::id::{ChannelId, UserId};
-use turntable_core::model::session_ref::SessionRef;
+use turntable_core::key::{Caller, SessionKey};
 use turntable_core::packet::{ErrorBody, JoinChannel, RequestId};
 use turntable_core::reason::ErrorCode;
 
@@ -18,7 +16,7 @@ pub(super) struct Below {
     /// Directories that know of the wish.
     known: usize,
     /// Calls that wait until all do.
-    waiting: Vec<(SessionRef, ChannelCall)>,
+    waiting: Vec<(SessionKey, ChannelCall)>,
 }
 
 impl Gateway {
@@ -53,9 +51,7 @@ impl Gateway {
         for user in users {
             let watching = self.watches.add(&user, session);
             if watching.is_first {
-                let call = AvatarCall::Watch {
-                    worker: self.worker,
-                };
+                let call = AvatarCall::Watch { gateway: self.id };
                 self.context.directories.avatar(&user, call);
             }
             if watching.is_new {
@@ -107,9 +103,7 @@ impl Gateway {
 
     fn unwatch(&mut self, number: u32, session: u32) {
         if let Some(user) = self.watches.remove(number, session) {
-            let call = AvatarCall::Unwatch {
-                worker: self.worker,
-            };
+            let call = AvatarCall::Unwatch { gateway: self.id };
             self.context.directories.avatar(&user, call);
         }
     }
@@ -118,12 +112,13 @@ impl Gateway {
     pub(super) fn join_channel(
         &mut self,
         slot: u32,
-        place: SessionRef,
+        session: u32,
         join: JoinChannel,
         id: Option<RequestId>,
     ) {
         let max = self.settings().session.channels_max;
-        let Some(held) = self.sessions.at_mut(place.slot) else {
+        let caller = self.caller(session);
+        let (Some(caller), Some(held)) = (caller, self.sessions.at_mut(session)) else {
             return;
         };
         let JoinChannel {
@@ -140,17 +135,17 @@ impl Gateway {
         if let Some(before) = before
             && !again
         {
-            self.call_leave(place, &channel, before);
+            self.call_leave(caller, &channel, before);
         }
         let call = ChannelCall::Join {
-            session: place,
+            caller,
             subpaths,
             again,
             since,
             id,
         };
         if subpaths {
-            self.want_below(place, channel, call, again);
+            self.want_below(caller.key, channel, call, again);
         } else {
             self.context.directories.channel(&channel, call);
         }
@@ -160,7 +155,7 @@ impl Gateway {
     /// have to know, so that `joined` is not said too early.
     fn want_below(
         &mut self,
-        place: SessionRef,
+        session: SessionKey,
         channel: ChannelId,
         call: ChannelCall,
         again: bool,
@@ -174,9 +169,9 @@ impl Gateway {
         if below.known >= workers {
             return self.context.directories.channel(&channel, call);
         }
-        below.waiting.push((place, call));
+        below.waiting.push((session, call));
         if is_first {
-            self.context.directories.below(&channel, self.worker, true);
+            self.context.directories.below(&channel, self.id, true);
         }
     }
 
@@ -207,31 +202,33 @@ impl Gateway {
             .is_some_and(|below| below.sessions == 0 && below.known >= workers);
         if is_over {
             self.below.remove(channel);
-            self.context.directories.below(channel, self.worker, false);
+            self.context.directories.below(channel, self.id, false);
         }
     }
 
     /// `leavechannel`.
-    pub(super) fn leave_channel(&mut self, place: SessionRef, channel: &ChannelId) {
+    pub(super) fn leave_channel(&mut self, session: u32, channel: &ChannelId) {
+        let caller = self.caller(session);
         let left = self
             .sessions
-            .at_mut(place.slot)
+            .at_mut(session)
             .and_then(|held| held.session.left_channel(channel));
-        if let Some(subpaths) = left {
-            self.call_leave(place, channel, subpaths);
+        if let (Some(caller), Some(subpaths)) = (caller, left) {
+            self.call_leave(caller, channel, subpaths);
         }
     }
 
-    fn call_leave(&mut self, place: SessionRef, channel: &ChannelId, subpaths: bool) {
-        let call = ChannelCall::Leave {
-            session: place,
-            subpaths,
-        };
+    fn call_leave(&mut self, caller: Caller, channel: &ChannelId, subpaths: bool) {
+        let call = ChannelCall::Leave { caller, subpaths };
         if subpaths && let Some(below) = self.below.get_mut(channel) {
             below.sessions = below.sessions.saturating_sub(1);
-            if below.waiting.iter().any(|(waiting, _)| *waiting == place) {
+            if below
+                .waiting
+                .iter()
+                .any(|(waiting, _)| *waiting == caller.key)
+            {
                 // Behind the join, which is answered all the same.
-                return below.waiting.push((place, call));
+                return below.waiting.push((caller.key, call));
             }
         }
         self.context.directories.channel(channel, call);
@@ -264,7 +261,7 @@ impl Gateway {
     }
 
     /// The session ends: its owners hear of it, and its topics forget it.
-    pub(super) fn leave_everything(&mut self, session: u32, place: SessionRef) {
+    pub(super) fn leave_everything(&mut self, session: u32, caller: Caller) {
         let Some(held) = self.sessions.at_mut(session) else {
             return;
         };
@@ -274,16 +271,16 @@ impl Gateway {
         let watching = std::mem::take(&mut held.watching);
         held.changed.clear();
         let directories = self.context.directories.clone();
-        directories.avatar(&user, AvatarCall::Remove { session: place });
+        directories.avatar(&user, AvatarCall::Remove { caller });
         for room in rooms {
             let call = RoomCall::Remove {
-                session: place,
+                caller,
                 user: user.clone(),
             };
             directories.room(&room, call);
         }
         for (channel, subpaths) in channels {
-            self.call_leave(place, &channel, subpaths);
+            self.call_leave(caller, &channel, subpaths);
         }
         // Also what it left shortly before, whose owner's word finds it gone.
         self.topics.exit_all(session);

@@ -7,14 +7,14 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
-use crate::actor::avatar::AvatarCall;
-use crate::actor::room::RoomCall;
 use crate::clock;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::frame::{Frame, Message};
 use crate::gateway::tunnel::DATAGRAMS_MAX;
 use crate::gateway::{Gateway, Held, Timer};
+use turntable_core::call::{AvatarCall, RoomCall};
 use turntable_core::id::{MessageId, SessionId, UserId};
+use turntable_core::key::SessionKey;
 use turntable_core::packet::{ErrorBody, RequestId, ServerPacket, Welcome};
 use turntable_core::payload::Payload;
 use turntable_core::reason::{CloseReason, ErrorCode};
@@ -118,10 +118,10 @@ impl Gateway {
             Some(door) if self.context.peers.find(door.id).is_none() => Some(door.id),
             _ => SessionId::random(),
         };
-        let Some(name) = name else {
+        let (Some(name), Some(key)) = (name, SessionKey::random()) else {
             return self.close(slot, CloseReason::Internal);
         };
-        let session = Session::new(name, user.clone());
+        let session = Session::new(name, key, user.clone());
         let held = Held {
             outbox: Outbox::default(),
             connection: Some(slot),
@@ -157,11 +157,11 @@ impl Gateway {
         attributes: Vec<(Box<str>, Payload)>,
         id: Option<RequestId>,
     ) {
-        let (Some(session), Some(held)) = (self.session_ref(slot), self.sessions.at(slot)) else {
+        let (Some(caller), Some(held)) = (self.caller(slot), self.sessions.at(slot)) else {
             return;
         };
         let attach = AvatarCall::Attach {
-            session,
+            caller,
             attributes,
             id,
         };
@@ -175,7 +175,7 @@ impl Gateway {
         attributes: Vec<(Box<str>, Payload)>,
         id: Option<RequestId>,
     ) {
-        let place = self.session_ref(session);
+        let place = self.place(session);
         let Some(held) = self.sessions.at_mut(session) else {
             return;
         };
@@ -277,8 +277,8 @@ impl Gateway {
         id: Option<RequestId>,
     ) {
         match self.context.peers.find(session) {
-            Some(place) if place.worker != self.worker => {
-                self.hand_over(slot, place.worker, session, received, id);
+            Some(place) if place.gateway != self.id => {
+                self.hand_over(slot, place.gateway.worker, session, received, id);
             }
             _ => self.resume_here(slot, session, Since::Count(received), id),
         }
@@ -407,23 +407,22 @@ impl Gateway {
     /// Tells the owners of what a session is on that it has a connection
     /// again, or none.
     fn call_owners(&mut self, session: u32, is_connected: bool) {
-        let (Some(place), Some(held)) = (self.session_ref(session), self.sessions.at(session))
-        else {
+        let (Some(caller), Some(held)) = (self.caller(session), self.sessions.at(session)) else {
             return;
         };
         let (directories, user) = (&self.context.directories, &held.session.user);
         let avatar = if is_connected {
-            AvatarCall::Resume { session: place }
+            AvatarCall::Resume { caller }
         } else {
-            AvatarCall::Detach { session: place }
+            AvatarCall::Detach { caller }
         };
         directories.avatar(user, avatar);
         for room in held.session.rooms() {
-            let (session, user) = (place, user.clone());
+            let user = user.clone();
             let call = if is_connected {
-                RoomCall::Resume { session, user }
+                RoomCall::Resume { caller, user }
             } else {
-                RoomCall::Detach { session, user }
+                RoomCall::Detach { caller, user }
             };
             directories.room(room, call);
         }
@@ -431,10 +430,10 @@ impl Gateway {
 
     /// The session is over, with or without a connection.
     pub(super) fn end_session(&mut self, session: u32) {
-        let Some(place) = self.session_ref(session) else {
+        let Some(caller) = self.caller(session) else {
             return;
         };
-        self.leave_everything(session, place);
+        self.leave_everything(session, caller);
         self.forget_session(session);
     }
 

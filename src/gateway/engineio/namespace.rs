@@ -146,7 +146,7 @@ impl Gateway {
         };
         let is_elsewhere = wanted
             .and_then(|session| self.context.peers.find(session))
-            .map(|place| place.worker)
+            .map(|place| place.gateway.worker)
             .filter(|worker| *worker != self.worker);
         if let Some(worker) = is_elsewhere
             && may_move
@@ -342,7 +342,7 @@ impl Gateway {
         id: Option<RequestId>,
     ) {
         let place = self.context.peers.find(session);
-        let worker = place.map_or(self.worker, |place| place.worker);
+        let worker = place.map_or(self.worker, |place| place.gateway.worker);
         let carrier = self.carrier(slot);
         let is_alone = carrier.is_some_and(|carrier| self.namespaces(carrier).len() == 1);
         let (engine, namespace) = (

@@ -16,6 +16,7 @@ use crate::gateway::Gateway;
 use crate::gateway::door::DoorKind;
 use crate::gateway::peers::Place;
 use turntable_core::id::SessionId;
+use turntable_core::key::WorkerId;
 use turntable_core::reason::CloseReason;
 use turntable_wire::engineio::{Packet, PayloadLimits, RequestError, Transport, decode_payload};
 
@@ -88,7 +89,7 @@ pub struct Pushed {
 /// Where a session is.
 enum Found {
     Here(u32),
-    There(u16),
+    There(WorkerId),
     Nowhere,
 }
 

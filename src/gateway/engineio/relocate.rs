@@ -18,6 +18,7 @@ use crate::gateway::frame::Frame;
 use crate::gateway::lifecycle::Since;
 use crate::gateway::slots::Key;
 use turntable_core::id::SessionId;
+use turntable_core::key::WorkerId;
 use turntable_core::packet::RequestId;
 use turntable_core::reason::CloseReason;
 use turntable_wire::websocket::{Decoder, Role};
@@ -37,7 +38,7 @@ pub enum Errand {
         /// The session.
         engine: Key,
         /// Where to.
-        worker: u16,
+        worker: WorkerId,
         /// What for.
         task: Task,
     },
@@ -221,7 +222,7 @@ impl Gateway {
     }
 
     /// Sends an Engine.IO session to another worker.
-    fn relocate(&mut self, engine: Key, worker: u16, mut task: Task) {
+    fn relocate(&mut self, engine: Key, worker: WorkerId, mut task: Task) {
         if !self.connections.holds(engine) {
             return;
         }
