@@ -20,6 +20,7 @@ use anyhow::Context as _;
 
 use crate::actor::directory::{Directories, Directory};
 use crate::actor::{ActorSettings, Surroundings};
+use crate::clock;
 use crate::cluster::bus::Outlets;
 use crate::config::Config;
 use crate::gateway::census::Census;
@@ -34,6 +35,7 @@ use crate::transport::listener::listen;
 use crate::transport::settings::{DoorSettings, ServerSettings};
 use crate::transport::takeable::Takeable;
 use crate::transport::{pages, poll, socketio, tunnel};
+use turntable_core::key::{GatewayId, NodeId, WorkerId};
 
 /// How often a stopping server looks whether all connections are gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -178,6 +180,8 @@ struct Node {
     outlets: Arc<Outlets>,
     directories: Arc<Directories>,
     started: Arc<AtomicU16>,
+    /// Which life of the node this is: no two begin in the same second.
+    boot: u32,
 }
 
 impl Node {
@@ -226,13 +230,19 @@ impl Node {
             outlets: Arc::new(Outlets::new(workers)),
             directories,
             started: Arc::default(),
+            boot: (clock::now_ms() / 1_000) as u32,
         })
     }
 
     /// Starts a worker's gateway and directory, on the worker's own thread.
     fn start_worker(&self) -> std::io::Result<Entrance> {
-        let worker = self.started.fetch_add(1, Ordering::Relaxed);
-        let gateway = Gateway::new(worker, self.context.clone())?.start();
+        let worker = WorkerId(self.started.fetch_add(1, Ordering::Relaxed));
+        let id = GatewayId {
+            node: NodeId::default(),
+            boot: self.boot,
+            worker,
+        };
+        let gateway = Gateway::new(id, self.context.clone())?.start();
         let surroundings = Surroundings::new(
             worker,
             self.outlets.clone(),
@@ -241,7 +251,7 @@ impl Node {
             self.context.metrics.clone(),
         );
         let directory = Directory::new(Rc::new(surroundings)).start();
-        self.outlets.connect(worker, gateway.clone().recipient());
+        self.outlets.connect(id, gateway.clone().recipient());
         self.context.peers.connect(worker, gateway.clone());
         self.directories.connect(worker, directory);
         Ok(Entrance {

@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use turntable_core::key::WorkerId;
 use turntable_core::reason::{CloseReason, ErrorCode};
 
 /// A label with one name.
@@ -99,8 +100,10 @@ impl Metrics {
 
     /// The gauge of what waits in the outboxes of a worker.
     #[must_use]
-    pub fn waiting(&self, worker: u16) -> Gauge {
-        self.outbox_bytes.get_or_create(&Worker { worker }).clone()
+    pub fn waiting(&self, worker: WorkerId) -> Gauge {
+        self.outbox_bytes
+            .get_or_create(&Worker { worker: worker.0 })
+            .clone()
     }
 
     /// All of them under their public names.

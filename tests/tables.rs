@@ -13,6 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use turntable::metric::{Label, Metrics};
+use turntable_core::key::WorkerId;
 use turntable_core::packet::ClientPacket;
 use turntable_core::reason::{CloseReason, ErrorCode};
 
@@ -157,7 +158,7 @@ fn metrics_of_the_server() -> BTreeSet<(String, String)> {
     metrics.commands.get_or_create(&label).inc();
     metrics.actors(label.name).inc();
     metrics.lines(label.name).inc();
-    metrics.waiting(0).inc();
+    metrics.waiting(WorkerId(0)).inc();
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).unwrap();
     let label_of = |name: &str| {

@@ -7,78 +7,29 @@
 
 use std::num::NonZeroU64;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
+use smallvec::SmallVec;
 
 use crate::actor::Shared;
 use crate::actor::directory::{Stop, Unused};
+use crate::actor::places::Places;
 use crate::clock;
-use crate::cluster::bus::Delivery;
+use crate::cluster::mail::Mail;
+use turntable_core::call::AvatarCall;
+use turntable_core::delivery::Delivery;
+use turntable_core::frame::SharedFrame;
 use turntable_core::id::{ChannelId, UserId};
+use turntable_core::key::{Caller, SessionKey};
 use turntable_core::model::avatar::{AttributeChanges, Avatar as Model, KeptInvite};
-use turntable_core::model::session_ref::SessionRef;
-use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket, Status};
+use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
-
-/// What an avatar is asked.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-#[allow(
-    missing_docs,
-    reason = "the fields are the session and the command's own"
-)]
-pub enum AvatarCall {
-    /// A session identified as the user. Answered by `Attached`.
-    Attach {
-        session: SessionRef,
-        attributes: Vec<(Box<str>, Payload)>,
-        id: Option<RequestId>,
-    },
-    /// A session lost its connection.
-    Detach { session: SessionRef },
-    /// A session has a connection again.
-    Resume { session: SessionRef },
-    /// A session ended.
-    Remove { session: SessionRef },
-    /// `status`.
-    Status {
-        session: SessionRef,
-        status: Status,
-        note: Option<Payload>,
-        id: Option<RequestId>,
-    },
-    /// A session sent nothing for `presence.idle_after_ms`, or something again.
-    Idle { session: SessionRef, idle: bool },
-    /// A worker has somebody who watches. Answered by `Presence`.
-    Watch { worker: u16 },
-    /// A worker has nobody left who watches.
-    Unwatch { worker: u16 },
-    /// `lookup`. Answered by `Found`.
-    Lookup { worker: u16, ticket: u64 },
-    /// An invite, kept until `until_ms` where no session is connected.
-    Invite {
-        channel: ChannelId,
-        from: UserId,
-        until_ms: u64,
-    },
-    /// The invite to a room was answered.
-    InviteAnswered { channel: ChannelId },
-    /// The user entered a room, or left it.
-    Playing { channel: ChannelId, playing: bool },
-    /// `set`.
-    Set {
-        session: SessionRef,
-        changes: AttributeChanges,
-        id: Option<RequestId>,
-    },
-    /// A message for every session; one that dropped gets it when it is resumed.
-    Tell(ServerPacket),
-}
 
 /// The actor.
 pub struct Avatar {
     shared: Shared,
     user: UserId,
     model: Model,
+    places: Places,
     seen: u64,
     timer: Option<(SpawnHandle, NonZeroU64)>,
 }
@@ -91,6 +42,7 @@ impl Avatar {
             shared,
             user,
             model: Model::new(last_seen_ms),
+            places: Places::default(),
             seen: 0,
             timer: None,
         }
@@ -98,46 +50,47 @@ impl Avatar {
 
     fn attach(
         &mut self,
-        session: SessionRef,
+        caller: Caller,
         attributes: Vec<(Box<str>, Payload)>,
         id: Option<RequestId>,
     ) {
-        match self.admit(session, attributes) {
+        let Caller { key, place: to } = caller;
+        let answer = match self.admit(key, attributes) {
             Ok(()) => {
-                self.shared.outlets.send(
-                    session.worker,
-                    Delivery::Attached {
-                        session,
-                        attributes: self.model.attributes().to_vec(),
-                        id,
-                    },
-                );
-                self.give_invites(session);
-            }
-            Err(error) => self.shared.outlets.send(
-                session.worker,
-                Delivery::NotAttached {
-                    session,
-                    error: Box::new(error.of("idme")),
+                self.places.bind(caller);
+                Delivery::Attached {
+                    to,
+                    attributes: self.model.attributes().to_vec(),
                     id,
-                },
-            ),
+                }
+            }
+            Err(error) => Delivery::NotAttached {
+                to,
+                error: Box::new(error.of("idme")),
+                id,
+            },
+        };
+        let is_attached = matches!(answer, Delivery::Attached { .. });
+        self.shared.outlets.send(to.gateway, answer);
+        if is_attached {
+            self.give_invites(key);
         }
     }
 
     fn admit(
         &mut self,
-        session: SessionRef,
+        session: SessionKey,
         attributes: Vec<(Box<str>, Payload)>,
     ) -> Result<(), ErrorBody> {
         let max = self.shared.settings.sessions_per_user_max;
         if self.model.attach(session, max).is_err() {
-            // A dropped session that nobody came back for gives its place up.
+            // A dropped session gives way to one that is there.
             let dropped = self.model.oldest_dropped();
             if let Some(dropped) = dropped {
                 self.model.remove(dropped, clock::now_ms());
-                let end = Delivery::End { session: dropped };
-                self.shared.outlets.send(dropped.worker, end);
+                if let Some(to) = self.places.remove(dropped) {
+                    self.shared.outlets.send(to.gateway, Delivery::End { to });
+                }
             }
             self.model.attach(session, max)?;
         }
@@ -150,61 +103,141 @@ impl Avatar {
             .collect();
         let set = self.set(session, changes);
         if set.is_err() {
-            self.model.remove(session, clock::now_ms());
+            self.remove(session);
         }
         set
     }
 
-    /// Sets attributes and tells the user's other sessions.
-    fn set(&mut self, session: SessionRef, changes: AttributeChanges) -> Result<(), ErrorBody> {
+    fn remove(&mut self, session: SessionKey) {
+        self.model.remove(session, clock::now_ms());
+        self.places.remove(session);
+    }
+
+    /// Sets attributes and sends them to the user's other sessions.
+    fn set(&mut self, session: SessionKey, changes: AttributeChanges) -> Result<(), ErrorBody> {
         let max = self.shared.settings.presence.attributes_bytes_max;
         let changed = self.model.set_attributes(changes, max)?;
-        if !changed.is_empty() {
-            for other in self.model.sessions().filter(|other| *other != session) {
-                let packet = ServerPacket::Attributes(changed.clone());
-                self.shared.send(other, packet, None);
-            }
+        let others = self.model.sessions().filter(|other| *other != session);
+        let others: SmallVec<[SessionKey; 4]> = others.collect();
+        if !changed.is_empty() && !others.is_empty() {
+            let packet = ServerPacket::Attributes(changed);
+            self.send_all(others, &self.shared.frame(&packet, None));
         }
         Ok(())
     }
 
-    fn give_invites(&mut self, session: SessionRef) {
+    fn give_invites(&mut self, session: SessionKey) {
+        let Some(place) = self.places.get(session) else {
+            return;
+        };
         for KeptInvite { channel, from, .. } in self.model.take_invites(clock::now_ms()) {
             self.shared
-                .send(session, ServerPacket::Invite { channel, from }, None);
+                .send(place, &ServerPacket::Invite { channel, from }, None);
         }
     }
 
     fn invite(&mut self, channel: ChannelId, from: UserId, until_ms: u64) {
-        let packet = ServerPacket::Invite {
-            channel: channel.clone(),
-            from: from.clone(),
-        };
-        if !self.tell_connected(&packet) {
-            let invite = KeptInvite {
-                channel,
-                from,
-                until_ms,
-            };
-            let kept_max = self.shared.settings.presence.invites_kept_max;
-            self.model.keep_invite(invite, kept_max);
+        if self.model.connected().next().is_some() {
+            let packet = ServerPacket::Invite { channel, from };
+            let frame = self.shared.frame(&packet, None);
+            return self.send_all(self.model.connected(), &frame);
         }
+        let invite = KeptInvite {
+            channel,
+            from,
+            until_ms,
+        };
+        let kept_max = self.shared.settings.presence.invites_kept_max;
+        self.model.keep_invite(invite, kept_max);
     }
 
-    /// Whether anybody was there to be told.
-    fn tell_connected(&self, packet: &ServerPacket) -> bool {
-        let mut told = false;
-        for session in self.model.connected() {
-            self.shared.send(session, packet.clone(), None);
-            told = true;
+    /// Sends one message to several sessions of the user.
+    fn send_all(&self, sessions: impl IntoIterator<Item = SessionKey>, frame: &SharedFrame) {
+        for place in sessions.into_iter().filter_map(|key| self.places.get(key)) {
+            self.shared.send_frame(place, frame.clone(), None);
         }
-        told
     }
 
     fn presence(&self) -> Delivery {
         Delivery::Presence {
             user: self.user.clone(),
             presence: self.model.shown(),
+        }
+    }
+
+    fn step(&mut self, call: AvatarCall) {
+        let settings = self.shared.settings.clone();
+        match call {
+            AvatarCall::Attach {
+                caller,
+                attributes,
+                id,
+            } => self.attach(caller, attributes, id),
+            AvatarCall::Detach { caller } => {
+                let grace_ms = settings.presence.grace_ms;
+                self.model.detach(caller.key, clock::now_ms(), grace_ms);
+            }
+            AvatarCall::Resume { caller } => {
+                if self.places.rebind(caller) {
+                    self.model.resume(caller.key);
+                    self.give_invites(caller.key);
+                }
+            }
+            AvatarCall::Remove { caller } => self.remove(caller.key),
+            AvatarCall::Status {
+                caller,
+                status,
+                note,
+                id,
+            } => {
+                let set = self
+                    .model
+                    .set_status(caller.key, status, note, &settings.presence);
+                self.answer(caller, set, "status", id);
+            }
+            AvatarCall::Idle { caller, idle } => self.model.set_idle(caller.key, idle),
+            AvatarCall::Watch { gateway } => {
+                self.model.watchers.add(gateway);
+                self.shared.outlets.send(gateway, self.presence());
+            }
+            AvatarCall::Unwatch { gateway } => self.model.watchers.remove(gateway),
+            AvatarCall::Lookup { gateway, ticket } => {
+                let found = Delivery::Found {
+                    ticket,
+                    user: self.user.clone(),
+                    entry: self.model.entry(),
+                };
+                self.shared.outlets.send(gateway, found);
+            }
+            AvatarCall::Invite {
+                channel,
+                from,
+                until_ms,
+            } => self.invite(channel, from, until_ms),
+            AvatarCall::InviteAnswered { channel } => self.model.drop_invite(&channel),
+            AvatarCall::Playing { channel, playing } => self.model.set_playing(&channel, playing),
+            AvatarCall::Set {
+                caller,
+                changes,
+                id,
+            } => {
+                let set = self.set(caller.key, changes);
+                self.answer(caller, set, "set", id);
+            }
+            AvatarCall::Tell(frame) => self.send_all(self.model.sessions(), &frame),
+        }
+    }
+
+    fn answer(
+        &self,
+        caller: Caller,
+        outcome: Result<(), ErrorBody>,
+        command: &'static str,
+        id: Option<RequestId>,
+    ) {
+        match outcome {
+            Ok(()) => self.shared.reply(caller, ReplyData::Done, id),
+            Err(error) => self.shared.refuse(caller, error.of(command), id),
         }
     }
 
@@ -218,8 +251,8 @@ impl Avatar {
             .refresh(now_ms, &shared.settings.presence)
             .is_some()
         {
-            for worker in self.model.watchers.workers() {
-                shared.outlets.send(worker, self.presence());
+            for gateway in self.model.watchers.gateways() {
+                shared.outlets.send(gateway, self.presence());
             }
         }
         if self.model.is_unused() {
@@ -256,74 +289,12 @@ impl Actor for Avatar {
     type Context = Context<Self>;
 }
 
-impl Handler<AvatarCall> for Avatar {
+impl Handler<Mail<AvatarCall>> for Avatar {
     type Result = ();
 
-    fn handle(&mut self, call: AvatarCall, ctx: &mut Self::Context) {
+    fn handle(&mut self, Mail(call): Mail<AvatarCall>, ctx: &mut Self::Context) {
         self.seen += 1;
-        let settings = self.shared.settings.clone();
-        match call {
-            AvatarCall::Attach {
-                session,
-                attributes,
-                id,
-            } => self.attach(session, attributes, id),
-            AvatarCall::Detach { session } => {
-                let grace_ms = settings.presence.grace_ms;
-                self.model.detach(session, clock::now_ms(), grace_ms);
-            }
-            AvatarCall::Resume { session } => {
-                self.model.resume(session);
-                self.give_invites(session);
-            }
-            AvatarCall::Remove { session } => self.model.remove(session, clock::now_ms()),
-            AvatarCall::Status {
-                session,
-                status,
-                note,
-                id,
-            } => match self
-                .model
-                .set_status(session, status, note, &settings.presence)
-            {
-                Ok(()) => self.shared.reply(session, ReplyData::Done, id),
-                Err(error) => self.shared.refuse(session, error.of("status"), id),
-            },
-            AvatarCall::Idle { session, idle } => self.model.set_idle(session, idle),
-            AvatarCall::Watch { worker } => {
-                self.model.watchers.add(worker);
-                self.shared.outlets.send(worker, self.presence());
-            }
-            AvatarCall::Unwatch { worker } => self.model.watchers.remove(worker),
-            AvatarCall::Lookup { worker, ticket } => self.shared.outlets.send(
-                worker,
-                Delivery::Found {
-                    ticket,
-                    user: self.user.clone(),
-                    entry: self.model.entry(),
-                },
-            ),
-            AvatarCall::Invite {
-                channel,
-                from,
-                until_ms,
-            } => self.invite(channel, from, until_ms),
-            AvatarCall::InviteAnswered { channel } => self.model.drop_invite(&channel),
-            AvatarCall::Playing { channel, playing } => self.model.set_playing(&channel, playing),
-            AvatarCall::Set {
-                session,
-                changes,
-                id,
-            } => match self.set(session, changes) {
-                Ok(()) => self.shared.reply(session, ReplyData::Done, id),
-                Err(error) => self.shared.refuse(session, error.of("set"), id),
-            },
-            AvatarCall::Tell(packet) => {
-                for session in self.model.sessions() {
-                    self.shared.send(session, packet.clone(), None);
-                }
-            }
-        }
+        self.step(call);
         self.settle(ctx);
     }
 }

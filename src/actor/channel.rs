@@ -4,48 +4,22 @@
 //! dies, the next call makes a new one with a new epoch, which tells its
 //! listeners that the old count is over.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 
 use crate::actor::Shared;
 use crate::actor::directory::{Stop, Unused};
-use crate::actor::prefixes::Workers;
+use crate::actor::prefixes::Gateways;
 use crate::clock;
-use crate::cluster::bus::{Delivery, Topic};
+use crate::cluster::mail::Mail;
+use turntable_core::call::ChannelCall;
+use turntable_core::delivery::{Delivery, Topic};
 use turntable_core::id::{ChannelId, UserId};
+use turntable_core::key::Caller;
 use turntable_core::model::channel::Channel as Model;
-use turntable_core::model::session_ref::SessionRef;
-use turntable_core::packet::{Position, RequestId};
+use turntable_core::packet::RequestId;
 use turntable_core::payload::Payload;
-
-/// What a channel is asked.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-#[allow(
-    missing_docs,
-    reason = "the fields are the session and the command's own"
-)]
-pub enum ChannelCall {
-    /// `joinchannel`. `again` where the session is on it already.
-    Join {
-        session: SessionRef,
-        subpaths: bool,
-        again: bool,
-        since: Option<Position>,
-        id: Option<RequestId>,
-    },
-    /// The session is off the channel.
-    Leave { session: SessionRef, subpaths: bool },
-    /// `publish`.
-    Publish {
-        session: SessionRef,
-        user: UserId,
-        data: Payload,
-        id: Option<RequestId>,
-    },
-}
 
 /// The actor.
 pub struct Channel {
@@ -80,20 +54,17 @@ impl Channel {
         }
     }
 
-    fn publish(&mut self, session: SessionRef, user: UserId, data: Payload, id: Option<RequestId>) {
+    fn publish(&mut self, caller: Caller, user: UserId, data: Payload, id: Option<RequestId>) {
         let message_id = self.shared.message_id();
         let (packet, reply) = self.model.publish(message_id, user, data, clock::now_ms());
-        let packet = Arc::new(packet);
-        let mut workers: Workers = self.model.audience.workers().collect();
-        self.shared.prefixes.borrow().extend(&self.id, &mut workers);
-        for worker in workers {
-            let topic = Topic::Channel(self.id.clone());
-            let packet = packet.clone();
-            self.shared
-                .outlets
-                .send(worker, Delivery::Publish { topic, packet });
-        }
-        self.shared.reply(session, reply, id);
+        let mut gateways: Gateways = self.model.audience.gateways().collect();
+        self.shared
+            .prefixes
+            .borrow()
+            .extend(&self.id, &mut gateways);
+        let topic = Topic::Channel(self.id.clone());
+        self.shared.publish(gateways, &topic, &packet);
+        self.shared.reply(caller, reply, id);
     }
 
     /// An empty channel waits a while with its epoch and offset.
@@ -125,42 +96,44 @@ impl Actor for Channel {
     type Context = Context<Self>;
 }
 
-impl Handler<ChannelCall> for Channel {
+impl Handler<Mail<ChannelCall>> for Channel {
     type Result = ();
 
-    fn handle(&mut self, call: ChannelCall, ctx: &mut Self::Context) {
+    fn handle(&mut self, Mail(call): Mail<ChannelCall>, ctx: &mut Self::Context) {
         self.seen += 1;
         match call {
             ChannelCall::Join {
-                session,
+                caller,
                 subpaths,
                 again,
                 since,
                 id,
             } => {
+                let to = caller.place;
                 if !again {
-                    self.model.audience.add(session.worker);
+                    self.model.audience.add(to.gateway);
                 }
                 let topic = topic(&self.id, subpaths);
                 self.shared
                     .outlets
-                    .send(session.worker, Delivery::Enter { session, topic });
-                self.shared
-                    .send(session, self.model.joined(since.as_ref()), id);
+                    .send(to.gateway, Delivery::Enter { to, topic });
+                let joined = self.model.joined(since.as_ref());
+                self.shared.send(to, &joined, id);
             }
-            ChannelCall::Leave { session, subpaths } => {
-                self.model.audience.remove(session.worker);
+            ChannelCall::Leave { caller, subpaths } => {
+                let to = caller.place;
+                self.model.audience.remove(to.gateway);
                 let topic = topic(&self.id, subpaths);
                 self.shared
                     .outlets
-                    .send(session.worker, Delivery::Exit { session, topic });
+                    .send(to.gateway, Delivery::Exit { to, topic });
             }
             ChannelCall::Publish {
-                session,
+                caller,
                 user,
                 data,
                 id,
-            } => self.publish(session, user, data, id),
+            } => self.publish(caller, user, data, id),
         }
         self.settle(ctx);
     }

@@ -16,36 +16,17 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Context, Handler, Message};
 use prometheus_client::metrics::gauge::Gauge;
 
-use crate::actor::avatar::{Avatar, AvatarCall};
-use crate::actor::channel::{Channel, ChannelCall};
-use crate::actor::room::{Room, RoomCall};
+use crate::actor::avatar::Avatar;
+use crate::actor::channel::Channel;
+use crate::actor::room::Room;
 use crate::actor::{Shared, no_room};
-use crate::cluster::bus::Delivery;
+use crate::cluster::mail::Mail;
 use crate::store::last_seen::LastSeen;
+use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall};
+use turntable_core::delivery::Delivery;
 use turntable_core::id::{ChannelId, UserId, shard};
+use turntable_core::key::{GatewayId, WorkerId};
 use turntable_core::packet::{LookupEntry, Presence};
-
-/// A call to the actor of an id.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub enum Call {
-    /// To a user's avatar.
-    Avatar(UserId, AvatarCall),
-    /// To a game room.
-    Room(ChannelId, RoomCall),
-    /// To a channel.
-    Channel(ChannelId, ChannelCall),
-    /// A worker wants everything below a path, or not any more. It is told
-    /// when this directory knows.
-    Below {
-        /// The path.
-        channel: ChannelId,
-        /// The worker.
-        worker: u16,
-        /// Whether it wants it.
-        wanted: bool,
-    },
-}
 
 /// Lets an actor end.
 #[derive(Debug, Message)]
@@ -93,8 +74,8 @@ impl Directories {
     }
 
     /// The directory of `worker` is there.
-    pub fn connect(&self, worker: u16, directory: Addr<Directory>) {
-        if let Some(place) = self.0.get(usize::from(worker)) {
+    pub fn connect(&self, worker: WorkerId, directory: Addr<Directory>) {
+        if let Some(place) = self.0.get(worker.index()) {
             // A worker that is started anew keeps its first directory.
             let _ = place.set(directory);
         }
@@ -115,7 +96,7 @@ impl Directories {
 
     fn send(&self, id: &str, call: Call) {
         if let Some(directory) = self.of(id) {
-            directory.do_send(call);
+            directory.do_send(Mail(call));
         }
     }
 
@@ -134,14 +115,14 @@ impl Directories {
         self.send(channel.as_str(), Call::Channel(channel.clone(), call));
     }
 
-    /// Tells every worker whether `worker` wants everything below a path.
-    pub fn below(&self, channel: &ChannelId, worker: u16, wanted: bool) {
+    /// Tells every worker whether `gateway` wants everything below a path.
+    pub fn below(&self, channel: &ChannelId, gateway: GatewayId, wanted: bool) {
         for directory in self.0.iter().filter_map(OnceLock::get) {
-            directory.do_send(Call::Below {
+            directory.do_send(Mail(Call::Below {
                 channel: channel.clone(),
-                worker,
+                gateway,
                 wanted,
-            });
+            }));
         }
     }
 }
@@ -168,9 +149,9 @@ impl<K: Eq + Hash + Clone, A: Actor<Context = Context<A>>> Listings<K, A> {
 
     fn call<M>(&mut self, shared: &Shared, id: K, call: M, make: impl FnOnce(K) -> A)
     where
-        M: Message<Result = ()> + Send + 'static,
-        A: Handler<M>,
-        Context<A>: ToEnvelope<A, M>,
+        M: Send + 'static,
+        A: Handler<Mail<M>>,
+        Context<A>: ToEnvelope<A, Mail<M>>,
     {
         let listing = match self.by_id.entry(id) {
             Entry::Occupied(mut entry) if !entry.get().address.connected() => {
@@ -188,7 +169,7 @@ impl<K: Eq + Hash + Clone, A: Actor<Context = Context<A>>> Listings<K, A> {
             }
         };
         listing.sent += 1;
-        listing.address.do_send(call);
+        listing.address.do_send(Mail(call));
     }
 
     /// Lets an actor go that has seen every call.
@@ -251,10 +232,10 @@ impl Directory {
     fn call_avatar(&mut self, user: UserId, call: AvatarCall) {
         if !self.avatars.by_id.contains_key(&user) {
             match call {
-                AvatarCall::Lookup { worker, ticket } => {
+                AvatarCall::Lookup { gateway, ticket } => {
                     let entry = self.absent(&user);
                     return self.shared.outlets.send(
-                        worker,
+                        gateway,
                         Delivery::Found {
                             ticket,
                             user,
@@ -280,8 +261,8 @@ impl Directory {
 
     fn call_room(&mut self, channel: ChannelId, call: RoomCall) {
         if !self.rooms.by_id.contains_key(&channel) && !matches!(call, RoomCall::Join { .. }) {
-            if let Some((command, session, id)) = call.into_command() {
-                self.shared.refuse(session, no_room(command), id);
+            if let Some((command, caller, id)) = call.into_command() {
+                self.shared.refuse(caller, no_room(command), id);
             }
             return;
         }
@@ -317,27 +298,27 @@ impl Drop for Directory {
     }
 }
 
-impl Handler<Call> for Directory {
+impl Handler<Mail<Call>> for Directory {
     type Result = ();
 
-    fn handle(&mut self, call: Call, _: &mut Self::Context) {
+    fn handle(&mut self, Mail(call): Mail<Call>, _: &mut Self::Context) {
         match call {
             Call::Avatar(user, call) => self.call_avatar(user, call),
             Call::Room(channel, call) => self.call_room(channel, call),
             Call::Channel(channel, call) => self.call_channel(channel, call),
             Call::Below {
                 channel,
-                worker,
+                gateway,
                 wanted,
             } => {
                 let mut prefixes = self.shared.prefixes.borrow_mut();
                 if wanted {
-                    prefixes.add(&channel, worker);
+                    prefixes.add(&channel, gateway);
                     self.shared
                         .outlets
-                        .send(worker, Delivery::Below { channel });
+                        .send(gateway, Delivery::Below { channel });
                 } else {
-                    prefixes.remove(&channel, worker);
+                    prefixes.remove(&channel, gateway);
                 }
             }
         }

@@ -8,6 +8,7 @@
 pub mod avatar;
 pub mod channel;
 pub mod directory;
+mod places;
 pub mod prefixes;
 pub mod room;
 
@@ -17,15 +18,18 @@ use std::sync::Arc;
 
 use ulid::Generator;
 
-use crate::cluster::bus::{Delivery, Outlets};
+use crate::cluster::bus::Outlets;
 use crate::metric::Metrics;
+use turntable_core::delivery::{Delivery, Meta, Topic};
+use turntable_core::frame::SharedFrame;
 use turntable_core::id::MessageId;
+use turntable_core::key::{Caller, GatewayId, Place, WorkerId};
 use turntable_core::model::game::Games;
 use turntable_core::model::room::RoomSettings;
-use turntable_core::model::session_ref::SessionRef;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::reason::ErrorCode;
+use turntable_wire::frame;
 
 use directory::Directories;
 use prefixes::Prefixes;
@@ -49,7 +53,7 @@ pub struct ActorSettings {
 #[derive(Debug)]
 pub struct Surroundings {
     /// The worker.
-    pub worker: u16,
+    pub worker: WorkerId,
     /// The way to the gateways.
     pub outlets: Arc<Outlets>,
     /// The way to other actors.
@@ -70,7 +74,7 @@ impl Surroundings {
     /// The collaborators on `worker`.
     #[must_use]
     pub fn new(
-        worker: u16,
+        worker: WorkerId,
         outlets: Arc<Outlets>,
         directories: Arc<Directories>,
         settings: Arc<ActorSettings>,
@@ -95,25 +99,65 @@ impl Surroundings {
             .unwrap_or_else(|overflow| overflow.commit_overflow_increment())
     }
 
+    /// A message as its receivers share it.
+    fn frame(&self, packet: &ServerPacket, answers: Option<&RequestId>) -> SharedFrame {
+        let id = match packet {
+            ServerPacket::Message(message) => message.id,
+            _ => self.message_id(),
+        };
+        frame::encode(packet, answers, id)
+    }
+
+    /// Sends to every session on a topic, by the gateways that have any.
+    pub fn publish(
+        &self,
+        gateways: impl IntoIterator<Item = GatewayId>,
+        topic: &Topic,
+        packet: &ServerPacket,
+    ) {
+        let mut frame = None;
+        let meta = match packet {
+            ServerPacket::Message(message) => Meta {
+                offset: Some(message.offset),
+            },
+            _ => Meta::default(),
+        };
+        for gateway in gateways {
+            let frame = frame.get_or_insert_with(|| self.frame(packet, None));
+            let publication = Delivery::Publish {
+                topic: topic.clone(),
+                frame: frame.clone(),
+                meta,
+            };
+            self.outlets.send(gateway, publication);
+        }
+    }
+
     /// Sends to one session.
-    pub fn send(&self, to: SessionRef, packet: ServerPacket, id: Option<RequestId>) {
-        self.outlets
-            .send(to.worker, Delivery::Send { to, packet, id });
+    pub fn send(&self, to: Place, packet: &ServerPacket, id: Option<RequestId>) {
+        let frame = self.frame(packet, id.as_ref());
+        self.send_frame(to, frame, id);
+    }
+
+    /// Sends to one session what was encoded for several.
+    fn send_frame(&self, to: Place, frame: SharedFrame, id: Option<RequestId>) {
+        let gateway = to.gateway;
+        self.outlets.send(gateway, Delivery::Send { to, frame, id });
     }
 
     /// Answers a command that asked for an answer.
-    pub fn reply(&self, to: SessionRef, data: ReplyData, id: Option<RequestId>) {
+    pub fn reply(&self, to: Caller, data: ReplyData, id: Option<RequestId>) {
         if id.is_some() {
-            self.send(to, ServerPacket::Reply(data), id);
+            self.send(to.place, &ServerPacket::Reply(data), id);
         }
     }
 
     /// Refuses a command.
-    pub fn refuse(&self, to: SessionRef, error: ErrorBody, id: Option<RequestId>) {
+    pub fn refuse(&self, to: Caller, error: ErrorBody, id: Option<RequestId>) {
         self.outlets.send(
-            to.worker,
+            to.place.gateway,
             Delivery::Refuse {
-                to,
+                to: to.place,
                 error: Box::new(error),
                 id,
                 room: None,

@@ -1,49 +1,50 @@
-//! Which workers want everything published below a path.
+//! Which gateways have sessions that want everything published below a path.
 //!
-//! Every worker keeps the whole table: the actor of a channel looks up its own
-//! ancestors and needs to ask nobody.
+//! Every worker has the whole table: the actor of a channel looks up its own
+//! ancestors without a call to anything else.
 
 use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
 use turntable_core::id::ChannelId;
+use turntable_core::key::GatewayId;
 
-/// Workers by path.
+/// Gateways by path.
 #[derive(Debug, Default)]
-pub struct Prefixes(HashMap<ChannelId, SmallVec<[u16; 2]>>);
+pub struct Prefixes(HashMap<ChannelId, SmallVec<[GatewayId; 2]>>);
 
-/// A set of workers on its way to be sent to.
-pub type Workers = SmallVec<[u16; 8]>;
+/// Gateways that a publication goes to.
+pub type Gateways = SmallVec<[GatewayId; 4]>;
 
 impl Prefixes {
-    /// `worker` wants everything at and below `path`.
-    pub fn add(&mut self, path: &ChannelId, worker: u16) {
-        let workers = self.0.entry(path.clone()).or_default();
-        if !workers.contains(&worker) {
-            workers.push(worker);
+    /// `gateway` wants everything at and below `path`.
+    pub fn add(&mut self, path: &ChannelId, gateway: GatewayId) {
+        let gateways = self.0.entry(path.clone()).or_default();
+        if !gateways.contains(&gateway) {
+            gateways.push(gateway);
         }
     }
 
-    /// `worker` does not want it any more.
-    pub fn remove(&mut self, path: &ChannelId, worker: u16) {
-        if let Some(workers) = self.0.get_mut(path) {
-            workers.retain(|known| *known != worker);
-            if workers.is_empty() {
+    /// `gateway` does not want it any more.
+    pub fn remove(&mut self, path: &ChannelId, gateway: GatewayId) {
+        if let Some(gateways) = self.0.get_mut(path) {
+            gateways.retain(|known| *known != gateway);
+            if gateways.is_empty() {
                 self.0.remove(path);
             }
         }
     }
 
-    /// Adds to `workers` those that want what is published on `path`.
-    pub fn extend(&self, path: &ChannelId, workers: &mut Workers) {
+    /// Adds to `gateways` those that want what is published on `path`.
+    pub fn extend(&self, path: &ChannelId, gateways: &mut Gateways) {
         if self.0.is_empty() {
             return;
         }
         for path in std::iter::once(path.as_str()).chain(path.ancestors()) {
-            for worker in self.0.get(path).into_iter().flatten() {
-                if !workers.contains(worker) {
-                    workers.push(*worker);
+            for gateway in self.0.get(path).into_iter().flatten() {
+                if !gateways.contains(gateway) {
+                    gateways.push(*gateway);
                 }
             }
         }
@@ -53,12 +54,22 @@ impl Prefixes {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use turntable_core::key::{NodeId, WorkerId};
+
     use super::*;
 
+    fn gateway(worker: u16) -> GatewayId {
+        GatewayId {
+            node: NodeId(0),
+            boot: 1,
+            worker: WorkerId(worker),
+        }
+    }
+
     fn found(prefixes: &Prefixes, path: &str) -> Vec<u16> {
-        let mut workers = Workers::new();
-        prefixes.extend(&ChannelId::parse(path).unwrap(), &mut workers);
-        workers.to_vec()
+        let mut gateways = Gateways::new();
+        prefixes.extend(&ChannelId::parse(path).unwrap(), &mut gateways);
+        gateways.iter().map(|gateway| gateway.worker.0).collect()
     }
 
     #[test]
@@ -66,17 +77,17 @@ mod tests {
         let mut prefixes = Prefixes::default();
         let a = ChannelId::parse("a").unwrap();
         let ab = ChannelId::parse("a/b").unwrap();
-        prefixes.add(&a, 1);
-        prefixes.add(&a, 1);
-        prefixes.add(&ab, 2);
-        prefixes.add(&ab, 1);
+        prefixes.add(&a, gateway(1));
+        prefixes.add(&a, gateway(1));
+        prefixes.add(&ab, gateway(2));
+        prefixes.add(&ab, gateway(1));
         assert_eq!(found(&prefixes, "a"), [1]);
         assert_eq!(found(&prefixes, "a/b/c"), [2, 1]);
         assert!(found(&prefixes, "ab").is_empty());
-        prefixes.remove(&a, 1);
-        prefixes.remove(&ab, 1);
+        prefixes.remove(&a, gateway(1));
+        prefixes.remove(&ab, gateway(1));
         assert_eq!(found(&prefixes, "a/b/c"), [2]);
-        prefixes.remove(&ab, 2);
+        prefixes.remove(&ab, gateway(2));
         assert!(prefixes.0.is_empty());
     }
 }

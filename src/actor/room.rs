@@ -4,77 +4,22 @@
 //! the directory. If it dies, its members are told `not_found` at their next
 //! command and join again.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 
-use crate::actor::avatar::AvatarCall;
 use crate::actor::directory::{Stop, Unused};
+use crate::actor::places::Places;
 use crate::actor::{Shared, no_room};
 use crate::clock;
-use crate::cluster::bus::{Delivery, Topic};
+use crate::cluster::mail::Mail;
+use turntable_core::call::{AvatarCall, RoomCall};
+use turntable_core::delivery::{Delivery, Topic};
 use turntable_core::id::{ChannelId, UserId};
+use turntable_core::key::{Caller, Place, SessionKey};
 use turntable_core::model::audience::Audience;
 use turntable_core::model::room::{Effect, Room as Model};
-use turntable_core::model::session_ref::SessionRef;
-use turntable_core::packet::{Action, ErrorBody, JoinGame, ReplyData, RequestId, ServerPacket};
-
-/// What a room is asked.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-#[allow(
-    missing_docs,
-    reason = "the fields are the session and the command's own"
-)]
-pub enum RoomCall {
-    /// `joingame`.
-    Join {
-        session: SessionRef,
-        user: UserId,
-        join: JoinGame,
-        id: Option<RequestId>,
-    },
-    /// `leavegame`.
-    Leave {
-        session: SessionRef,
-        user: UserId,
-        id: Option<RequestId>,
-    },
-    /// `game`.
-    Act {
-        session: SessionRef,
-        user: UserId,
-        actions: Vec<Action>,
-        offset_ms: Option<f64>,
-        id: Option<RequestId>,
-    },
-    /// `declineinvite`.
-    Decline {
-        session: SessionRef,
-        user: UserId,
-        id: Option<RequestId>,
-    },
-    /// A member's session lost its connection.
-    Detach { session: SessionRef, user: UserId },
-    /// A member's session has a connection again.
-    Resume { session: SessionRef, user: UserId },
-    /// A member's session ended.
-    Remove { session: SessionRef, user: UserId },
-}
-
-impl RoomCall {
-    /// The command behind a call, its session and the id its answer carries.
-    pub(crate) fn into_command(self) -> Option<(&'static str, SessionRef, Option<RequestId>)> {
-        match self {
-            Self::Join { session, id, .. } => Some(("joingame", session, id)),
-            Self::Leave { session, id, .. } => Some(("leavegame", session, id)),
-            Self::Act { session, id, .. } => Some(("game", session, id)),
-            Self::Decline { session, id, .. } => Some(("declineinvite", session, id)),
-            Self::Detach { .. } | Self::Resume { .. } | Self::Remove { .. } => None,
-        }
-    }
-}
+use turntable_core::packet::{ErrorBody, JoinGame, ReplyData, RequestId};
 
 /// The actor.
 pub struct Room {
@@ -82,7 +27,9 @@ pub struct Room {
     channel: ChannelId,
     /// `None` before the first join, which names the game, and after the end.
     model: Option<Model>,
-    /// Who is on the room's topic.
+    /// The sessions on the room's topic.
+    places: Places,
+    /// Their gateways.
     audience: Audience,
     seen: u64,
     timer: Option<(SpawnHandle, u64)>,
@@ -96,6 +43,7 @@ impl Room {
             shared,
             channel,
             model: None,
+            places: Places::default(),
             audience: Audience::default(),
             seen: 0,
             timer: None,
@@ -108,7 +56,7 @@ impl Room {
 
     fn join(
         &mut self,
-        session: SessionRef,
+        caller: Caller,
         user: &UserId,
         join: &JoinGame,
         id: Option<RequestId>,
@@ -119,46 +67,38 @@ impl Room {
             let game = settings.games.find(join.game.as_deref()).clone();
             Model::new(self.channel.clone(), game, settings.room.clone(), now_ms)
         });
-        match model.join(session, user, join, id.clone(), now_ms) {
+        match model.join(caller.key, user, join, id.clone(), now_ms) {
             Ok(effects) => {
-                let is_told = effects.contains(&Effect::Attach(session));
-                self.apply(effects);
-                if !is_told {
+                let is_new = !self.places.rebind(caller);
+                self.apply(effects, Some(caller));
+                if !is_new {
                     // It was on the topic; its gateway counts the answers.
-                    let topic = self.topic();
-                    self.shared
-                        .outlets
-                        .send(session.worker, Delivery::Enter { session, topic });
+                    self.enter(caller.place);
                 }
-                let answered = AvatarCall::InviteAnswered {
-                    channel: self.channel.clone(),
-                };
-                self.shared.directories.avatar(user, answered);
+                self.answered(user);
             }
-            Err(error) => self.refuse(session, error, id, true),
+            Err(error) => self.refuse(caller, error, id, true),
         }
     }
 
-    fn decline(&mut self, session: SessionRef, user: &UserId, id: Option<RequestId>, now_ms: u64) {
+    fn decline(&mut self, caller: Caller, user: &UserId, id: Option<RequestId>, now_ms: u64) {
         let Some(model) = &mut self.model else {
-            return self.refuse(session, no_room("declineinvite"), id, false);
+            return self.refuse(caller, no_room("declineinvite"), id, false);
         };
         match model.decline(user, now_ms) {
             Ok(effects) => {
-                self.apply(effects);
-                self.shared.reply(session, ReplyData::Done, id);
-                let answered = AvatarCall::InviteAnswered {
-                    channel: self.channel.clone(),
-                };
-                self.shared.directories.avatar(user, answered);
+                self.apply(effects, Some(caller));
+                self.shared.reply(caller, ReplyData::Done, id);
+                self.answered(user);
             }
-            Err(error) => self.refuse(session, error, id, false),
+            Err(error) => self.refuse(caller, error, id, false),
         }
     }
 
-    fn refuse(&self, to: SessionRef, error: ErrorBody, id: Option<RequestId>, joining: bool) {
+    fn refuse(&self, caller: Caller, error: ErrorBody, id: Option<RequestId>, joining: bool) {
+        let to = caller.place;
         self.shared.outlets.send(
-            to.worker,
+            to.gateway,
             Delivery::Refuse {
                 to,
                 error: Box::new(error),
@@ -168,51 +108,72 @@ impl Room {
         );
     }
 
-    fn broadcast(&self, packet: ServerPacket) {
-        let packet = Arc::new(packet);
-        for worker in self.audience.workers() {
-            let (topic, packet) = (self.topic(), packet.clone());
-            self.shared
-                .outlets
-                .send(worker, Delivery::Publish { topic, packet });
+    fn enter(&self, to: Place) {
+        let topic = self.topic();
+        self.shared
+            .outlets
+            .send(to.gateway, Delivery::Enter { to, topic });
+    }
+
+    fn exit(&mut self, session: SessionKey) {
+        let Some(to) = self.places.remove(session) else {
+            return;
+        };
+        self.audience.remove(to.gateway);
+        let topic = self.topic();
+        self.shared
+            .outlets
+            .send(to.gateway, Delivery::Exit { to, topic });
+    }
+
+    /// Where a session is: the one that called, or one that the room has.
+    fn place(&self, session: SessionKey, caller: Option<Caller>) -> Option<Place> {
+        match caller {
+            Some(caller) if caller.key == session => Some(caller.place),
+            _ => self.places.get(session),
         }
     }
 
-    fn apply(&mut self, effects: Vec<Effect>) {
+    fn apply(&mut self, effects: Vec<Effect>, caller: Option<Caller>) {
         for effect in effects {
             match effect {
                 Effect::Attach(session) => {
-                    self.audience.add(session.worker);
-                    let topic = self.topic();
-                    self.shared
-                        .outlets
-                        .send(session.worker, Delivery::Enter { session, topic });
+                    if let Some(place) = self.place(session, caller) {
+                        self.places.bind(Caller {
+                            key: session,
+                            place,
+                        });
+                        self.audience.add(place.gateway);
+                        self.enter(place);
+                    }
                 }
-                Effect::Detach(session) => {
-                    self.audience.remove(session.worker);
-                    let topic = self.topic();
-                    self.shared
-                        .outlets
-                        .send(session.worker, Delivery::Exit { session, topic });
+                Effect::Detach(session) => self.exit(session),
+                Effect::Broadcast(packet) => {
+                    let gateways = self.audience.gateways();
+                    self.shared.publish(gateways, &self.topic(), &packet);
                 }
-                Effect::Broadcast(packet) => self.broadcast(packet),
                 Effect::Send {
                     session,
                     id,
                     packet,
-                } => self.shared.send(session, packet, id),
-                Effect::SendUser { user, packet } => self
-                    .shared
-                    .directories
-                    .avatar(&user, AvatarCall::Tell(packet)),
+                } => {
+                    if let Some(place) = self.place(session, caller) {
+                        self.shared.send(place, &packet, id);
+                    }
+                }
+                Effect::SendUser { user, packet } => {
+                    let frame = self.shared.frame(&packet, None);
+                    self.call(&user, AvatarCall::Tell(frame));
+                }
                 Effect::Invite { user, from } => {
                     let until_ms = clock::now_ms() + self.shared.settings.room.invite_ttl_ms;
+                    let channel = self.channel.clone();
                     let invite = AvatarCall::Invite {
-                        channel: self.channel.clone(),
+                        channel,
                         from,
                         until_ms,
                     };
-                    self.shared.directories.avatar(&user, invite);
+                    self.call(&user, invite);
                 }
                 Effect::EnteredGame(user) => self.playing(&user, true),
                 Effect::LeftGame(user) => self.playing(&user, false),
@@ -221,12 +182,64 @@ impl Room {
         }
     }
 
-    fn playing(&self, user: &UserId, playing: bool) {
-        let call = AvatarCall::Playing {
-            channel: self.channel.clone(),
-            playing,
-        };
+    /// The user's invite to this room needs no answer any more.
+    fn answered(&self, user: &UserId) {
+        let channel = self.channel.clone();
+        self.call(user, AvatarCall::InviteAnswered { channel });
+    }
+
+    fn call(&self, user: &UserId, call: AvatarCall) {
         self.shared.directories.avatar(user, call);
+    }
+
+    fn playing(&self, user: &UserId, playing: bool) {
+        let channel = self.channel.clone();
+        self.call(user, AvatarCall::Playing { channel, playing });
+    }
+
+    /// Passes a call of a session of a member on to the model.
+    fn step(&mut self, call: RoomCall, now_ms: u64) {
+        let Some(model) = &mut self.model else {
+            if let Some((command, caller, id)) = call.into_command() {
+                self.refuse(caller, no_room(command), id, false);
+            }
+            return;
+        };
+        let (caller, answers, outcome) = match call {
+            RoomCall::Leave { caller, user, id } => {
+                let left = model.leave(caller.key, &user, id.clone(), now_ms);
+                (caller, Some(id), left)
+            }
+            RoomCall::Act {
+                caller,
+                user,
+                actions,
+                offset_ms,
+                id,
+            } => {
+                let acted = model.act(caller.key, &user, actions, offset_ms, now_ms);
+                (caller, Some(id), acted)
+            }
+            RoomCall::Detach { caller, user } => {
+                let effects = model.session_detached(caller.key, &user, now_ms);
+                (caller, None, Ok(effects))
+            }
+            RoomCall::Resume { caller, user } => {
+                self.places.rebind(caller);
+                let effects = model.session_attached(caller.key, &user);
+                (caller, None, Ok(effects))
+            }
+            RoomCall::Remove { caller, user } => {
+                let effects = model.session_ended(caller.key, &user, now_ms);
+                (caller, None, Ok(effects))
+            }
+            RoomCall::Join { .. } | RoomCall::Decline { .. } => return,
+        };
+        match (outcome, answers) {
+            (Ok(effects), _) => self.apply(effects, Some(caller)),
+            (Err(error), Some(id)) => self.refuse(caller, error, id, false),
+            (Err(_), None) => {}
+        }
     }
 
     /// After every step: sets the timer, and says so where the room ended.
@@ -254,7 +267,7 @@ impl Room {
             room.timer = None;
             if let Some(model) = &mut room.model {
                 let effects = model.advance(clock::now_ms());
-                room.apply(effects);
+                room.apply(effects, None);
             }
             room.settle(ctx);
         });
@@ -266,64 +279,21 @@ impl Actor for Room {
     type Context = Context<Self>;
 }
 
-impl Handler<RoomCall> for Room {
+impl Handler<Mail<RoomCall>> for Room {
     type Result = ();
 
-    fn handle(&mut self, call: RoomCall, ctx: &mut Self::Context) {
+    fn handle(&mut self, Mail(call): Mail<RoomCall>, ctx: &mut Self::Context) {
         self.seen += 1;
         let now_ms = clock::now_ms();
-        let call = match call {
+        match call {
             RoomCall::Join {
-                session,
+                caller,
                 user,
                 join,
                 id,
-            } => {
-                self.join(session, &user, &join, id, now_ms);
-                return self.settle(ctx);
-            }
-            RoomCall::Decline { session, user, id } => {
-                self.decline(session, &user, id, now_ms);
-                return self.settle(ctx);
-            }
-            other => other,
-        };
-        let Some(model) = &mut self.model else {
-            if let Some((command, session, id)) = call.into_command() {
-                self.refuse(session, no_room(command), id, false);
-            }
-            return self.settle(ctx);
-        };
-        let (outcome, answer) = match call {
-            RoomCall::Leave { session, user, id } => (
-                model.leave(session, &user, id.clone(), now_ms),
-                Some((session, id)),
-            ),
-            RoomCall::Act {
-                session,
-                user,
-                actions,
-                offset_ms,
-                id,
-            } => (
-                model.act(session, &user, actions, offset_ms, now_ms),
-                Some((session, id)),
-            ),
-            RoomCall::Detach { session, user } => {
-                (Ok(model.session_detached(session, &user, now_ms)), None)
-            }
-            RoomCall::Resume { session, user } => {
-                (Ok(model.session_attached(session, &user)), None)
-            }
-            RoomCall::Remove { session, user } => {
-                (Ok(model.session_ended(session, &user, now_ms)), None)
-            }
-            RoomCall::Join { .. } | RoomCall::Decline { .. } => return,
-        };
-        match (outcome, answer) {
-            (Ok(effects), _) => self.apply(effects),
-            (Err(error), Some((session, id))) => self.refuse(session, error, id, false),
-            (Err(_), None) => {}
+            } => self.join(caller, &user, &join, id, now_ms),
+            RoomCall::Decline { caller, user, id } => self.decline(caller, &user, id, now_ms),
+            call => self.step(call, now_ms),
         }
         self.settle(ctx);
     }

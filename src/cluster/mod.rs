@@ -3,3 +3,4 @@
 //! One process is one node here: its workers hear each other by actor messages.
 
 pub mod bus;
+pub mod mail;

@@ -49,7 +49,7 @@ use crate::clock;
 use crate::metric::{Label, Metrics};
 use crate::portal::Portal;
 use turntable_core::id::{ChannelId, SessionId};
-use turntable_core::model::session_ref::SessionRef;
+use turntable_core::key::{Caller, GatewayId, Place, SessionSlot, SlotKey as _, WorkerId};
 use turntable_core::model::settings::PresenceSettings;
 use turntable_core::packet::{ClientPacket, LookupEntry, RequestId};
 use turntable_core::reason::CloseReason;
@@ -186,7 +186,7 @@ enum Timer {
 /// A `lookup` whose answers come in.
 #[derive(Debug)]
 struct Lookup {
-    session: SessionRef,
+    session: Place,
     id: Option<RequestId>,
     missing: usize,
     found: Vec<(turntable_core::id::UserId, LookupEntry)>,
@@ -203,7 +203,8 @@ struct Tally {
 
 /// The gateway of one worker.
 pub struct Gateway {
-    worker: u16,
+    id: GatewayId,
+    worker: WorkerId,
     context: Arc<GatewayContext>,
     /// Taken by the turn when the actor starts.
     poll: Option<mio::Poll>,
@@ -247,11 +248,11 @@ pub struct Gateway {
 const READ_BYTES: usize = 65_536;
 
 impl Gateway {
-    /// The gateway of `worker`.
+    /// The gateway `id`.
     ///
     /// # Errors
     /// Where the kernel gives no poll.
-    pub fn new(worker: u16, context: Arc<GatewayContext>) -> std::io::Result<Self> {
+    pub fn new(id: GatewayId, context: Arc<GatewayContext>) -> std::io::Result<Self> {
         let poll = mio::Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let commands = ClientPacket::COMMANDS
@@ -261,9 +262,10 @@ impl Gateway {
                 (*name, counter.clone())
             })
             .collect();
-        let waiting_gauge = context.metrics.waiting(worker);
+        let waiting_gauge = context.metrics.waiting(id.worker);
         Ok(Self {
-            worker,
+            id,
+            worker: id.worker,
             context,
             poll: Some(poll),
             registry,
@@ -298,23 +300,30 @@ impl Gateway {
         &self.context.settings
     }
 
-    /// The address of a session for actors.
-    fn session_ref(&self, slot: u32) -> Option<SessionRef> {
+    /// Where owners find a session.
+    fn place(&self, slot: u32) -> Option<Place> {
         let key = self.sessions.key(slot)?;
-        Some(SessionRef {
-            worker: self.worker,
-            slot: key.slot,
-            generation: key.generation,
+        Some(Place {
+            gateway: self.id,
+            slot: SessionSlot::new(key.slot, key.generation),
         })
     }
 
-    /// The slot of a session that actors know by `place`, if it still lives.
-    fn slot(&self, place: SessionRef) -> Option<u32> {
+    /// A session as the sender of calls.
+    fn caller(&self, slot: u32) -> Option<Caller> {
+        Some(Caller {
+            key: self.sessions.at(slot)?.session.key,
+            place: self.place(slot)?,
+        })
+    }
+
+    /// The slot of a session that owners know by `place`, if it still lives.
+    fn slot(&self, place: Place) -> Option<u32> {
         let key = Key {
-            slot: place.slot,
-            generation: place.generation,
+            slot: place.slot.index(),
+            generation: place.slot.generation(),
         };
-        (place.worker == self.worker && self.sessions.holds(key)).then_some(place.slot)
+        (place.gateway == self.id && self.sessions.holds(key)).then_some(key.slot)
     }
 }
 

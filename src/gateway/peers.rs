@@ -11,17 +11,17 @@ use parking_lot::RwLock;
 use crate::gateway::Gateway;
 use crate::gateway::slots::Key;
 use turntable_core::id::SessionId;
-use turntable_core::model::session_ref::SessionRef;
+use turntable_core::key::{self, WorkerId};
 
 /// Where a name leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// To a session.
-    Session(SessionRef),
+    Session(key::Place),
     /// To a line that carries none yet, or another.
     Line {
         /// The worker.
-        worker: u16,
+        worker: WorkerId,
         /// The line among its connections.
         key: Key,
     },
@@ -30,9 +30,9 @@ pub enum Place {
 impl Place {
     /// The worker that holds it.
     #[must_use]
-    pub const fn worker(self) -> u16 {
+    pub const fn worker(self) -> WorkerId {
         match self {
-            Self::Session(place) => place.worker,
+            Self::Session(place) => place.gateway.worker,
             Self::Line { worker, .. } => worker,
         }
     }
@@ -42,8 +42,8 @@ impl Place {
 #[derive(Debug)]
 pub struct Peers {
     gateways: Box<[OnceLock<Addr<Gateway>>]>,
-    sessions: RwLock<HashMap<SessionId, SessionRef>>,
-    lines: RwLock<HashMap<SessionId, (u16, Key)>>,
+    sessions: RwLock<HashMap<SessionId, key::Place>>,
+    lines: RwLock<HashMap<SessionId, (WorkerId, Key)>>,
 }
 
 impl Peers {
@@ -58,8 +58,8 @@ impl Peers {
     }
 
     /// The gateway of `worker` is there.
-    pub fn connect(&self, worker: u16, gateway: Addr<Gateway>) {
-        if let Some(place) = self.gateways.get(usize::from(worker)) {
+    pub fn connect(&self, worker: WorkerId, gateway: Addr<Gateway>) {
+        if let Some(place) = self.gateways.get(worker.index()) {
             // A worker that is started anew keeps its first gateway.
             let _ = place.set(gateway);
         }
@@ -67,8 +67,8 @@ impl Peers {
 
     /// The gateway of `worker`.
     #[must_use]
-    pub fn gateway(&self, worker: u16) -> Option<&Addr<Gateway>> {
-        self.gateways.get(usize::from(worker))?.get()
+    pub fn gateway(&self, worker: WorkerId) -> Option<&Addr<Gateway>> {
+        self.gateways.get(worker.index())?.get()
     }
 
     /// All gateways.
@@ -77,7 +77,7 @@ impl Peers {
     }
 
     /// A session began.
-    pub fn put(&self, id: SessionId, place: SessionRef) {
+    pub fn put(&self, id: SessionId, place: key::Place) {
         self.sessions.write().insert(id, place);
     }
 
@@ -88,17 +88,17 @@ impl Peers {
 
     /// Where a session is held.
     #[must_use]
-    pub fn find(&self, id: SessionId) -> Option<SessionRef> {
+    pub fn find(&self, id: SessionId) -> Option<key::Place> {
         self.sessions.read().get(&id).copied()
     }
 
     /// A line of that name began.
-    pub fn put_line(&self, id: SessionId, worker: u16, key: Key) {
+    pub fn put_line(&self, id: SessionId, worker: WorkerId, key: Key) {
         self.lines.write().insert(id, (worker, key));
     }
 
     /// A line ended; another of its name may have taken its place.
-    pub fn remove_line(&self, id: SessionId, worker: u16, key: Key) {
+    pub fn remove_line(&self, id: SessionId, worker: WorkerId, key: Key) {
         let mut lines = self.lines.write();
         if lines.get(&id) == Some(&(worker, key)) {
             lines.remove(&id);

@@ -41,7 +41,7 @@ pub fn body(error: &ErrorBody) -> serde_json::Value {
         let details = error
             .details
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).into()));
+            .map(|(name, value)| (name.to_string(), serde_json::Value::from(*value)));
         inner.insert(
             "details".to_owned(),
             details.collect::<serde_json::Map<_, _>>().into(),

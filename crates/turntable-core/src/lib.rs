@@ -5,6 +5,9 @@
 //! function here gets its input and `now` as arguments and returns what has to
 //! be done; nothing waits, sends or reads a clock.
 
+pub mod call;
+pub mod delivery;
+pub mod frame;
 pub mod id;
 pub mod key;
 pub mod model;

@@ -5,6 +5,8 @@
 //! the protocol's tables. Ids are checked when a packet exists; limits that
 //! depend on configuration are the session's to check.
 
+use std::borrow::Cow;
+
 use crate::id::{ChannelId, MessageId, SessionId, UserId};
 use crate::payload::Payload;
 use crate::reason::ErrorCode;
@@ -357,6 +359,9 @@ pub struct LookupEntry {
     pub note: Option<Payload>,
 }
 
+/// More about an error, as name and number.
+pub type Details = Vec<(Cow<'static, str>, u64)>;
+
 /// The body of an `error`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ErrorBody {
@@ -365,9 +370,9 @@ pub struct ErrorBody {
     /// A sentence: what was wrong and what is accepted.
     pub message: Box<str>,
     /// The command it answers, where that is known.
-    pub command: Option<&'static str>,
+    pub command: Option<Cow<'static, str>>,
     /// More, as name and number (`index`, `retry_ms`, `max`).
-    pub details: Vec<(&'static str, u64)>,
+    pub details: Details,
 }
 
 impl ErrorBody {
@@ -383,15 +388,15 @@ impl ErrorBody {
 
     /// The same error, naming the command it answers.
     #[must_use]
-    pub fn of(mut self, command: &'static str) -> Self {
-        self.command = Some(command);
+    pub fn of(mut self, command: impl Into<Cow<'static, str>>) -> Self {
+        self.command = Some(command.into());
         self
     }
 
     /// The same error with one more detail.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: u64) -> Self {
-        self.details.push((name, value));
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: u64) -> Self {
+        self.details.push((name.into(), value));
         self
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod datagram;
 pub mod engineio;
+pub mod frame;
 pub mod json_v1;
 pub mod msgpack_v2;
 pub mod remote_call;

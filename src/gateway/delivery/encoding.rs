@@ -5,6 +5,7 @@
 //! path of an answer on a tunnel) is in messages that have one receiver.
 
 use crate::gateway::delivery::frame::Message;
+use turntable_core::frame::EncodingNumber;
 use turntable_core::id::{SessionId, UserId};
 use turntable_wire::datagram::{self, Datagram};
 use turntable_wire::json_v1;
@@ -28,6 +29,19 @@ pub enum Encoding {
     Tunnel(u8),
     /// Socket.IO packets of a namespace, by its number.
     SocketIo(u8),
+}
+
+impl Encoding {
+    /// Its number among the encodings of a shared frame.
+    pub(crate) const fn number(self) -> EncodingNumber {
+        EncodingNumber(match self {
+            Self::JsonV1 => 0,
+            Self::MsgpackV2 => 1,
+            Self::Poll => 2,
+            Self::Tunnel(format) => 0x100 | format as u16,
+            Self::SocketIo(namespace) => 0x200 | namespace as u16,
+        })
+    }
 }
 
 /// What the encodings of a node are made of.

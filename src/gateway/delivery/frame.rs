@@ -1,35 +1,34 @@
-//! A message as it is written: encoded once, shared by all its receivers.
+//! A message as it goes to connections: encoded once, shared by all its
+//! receivers.
 //!
-//! A message is its v1 text, stored as a whole WebSocket frame, which is what
-//! most connections write. Another encoding is made from that text by the first
-//! connection that needs it, and stored beside it for the rest of them. Frames
-//! stay on one worker, so sharing one is a plain count, not an atomic one.
+//! A message is its v1 text; as a complete WebSocket frame that is also what most
+//! connections write. The other encodings are made from it by the first
+//! connection that needs one, and stored beside it: once per process for what an
+//! owner published ([`SharedFrame`]), here for what has one receiver. Every worker
+//! counts its own references, so one more receiver is a plain count, not an
+//! atomic one.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use ulid::Generator;
 
 use crate::gateway::delivery::change_log::{Change, ChangeLog};
 use crate::gateway::delivery::encoding::{Encoding, Reader};
+use turntable_core::frame::{SharedFrame, text_of};
 use turntable_core::id::MessageId;
 use turntable_core::key::UserNumber;
 use turntable_core::packet::{RequestId, ServerPacket};
 use turntable_core::reason::CloseReason;
 use turntable_core::session::outbox::OutboxFrame;
-use turntable_wire::datagram;
+use turntable_wire::frame;
 use turntable_wire::json_v1;
 use turntable_wire::websocket::{FrameBuilder, close_frame, ping_frame, pong_frame};
 
 thread_local! {
-    /// Where frames of this worker are written before their length is known.
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    /// The ids of datagrams that are no channel messages.
+    /// The ids of datagrams that no owner has sent.
     static IDS: RefCell<Generator> = const { RefCell::new(Generator::new()) };
 }
-
-/// A buffer that one long message made longer than this is dropped.
-const SCRATCH_BYTES_MAX: usize = 65_536;
 
 /// Something that waits to be written, or is retained.
 #[derive(Debug, Clone)]
@@ -47,14 +46,25 @@ pub(crate) enum Frame {
     Packet(u8, Rc<Message>),
 }
 
-/// A message in v1, and in whatever else it was written in.
+/// A message in v1, and in the encodings that it was written in.
 #[derive(Debug)]
 pub(crate) struct Message {
-    /// A whole text frame.
-    v1: Box<[u8]>,
-    /// Its id as a datagram; 0 while it was not used.
-    id: Cell<u128>,
+    body: Body,
+    /// What was written for its only receiver.
     others: OnceCell<Box<Written>>,
+}
+
+/// The v1 frame of a message and the id of its datagrams.
+#[derive(Debug)]
+enum Body {
+    /// The gateway's own. It has an id once one is needed.
+    Own {
+        v1: Box<[u8]>,
+        id: OnceCell<MessageId>,
+    },
+    /// An owner's; `is_alone` where it has one receiver here, for whom its
+    /// encodings may be made.
+    Shared { frame: SharedFrame, is_alone: bool },
 }
 
 /// A message in one more encoding.
@@ -75,59 +85,78 @@ pub(crate) struct Changes {
 impl Message {
     /// A message whose v1 text `write` writes.
     fn build(write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        let mut builder = FrameBuilder::begin(SCRATCH.take());
-        write(builder.payload());
-        let v1 = builder.text_in_place().into();
-        let buffer = builder.into_buffer();
-        if buffer.capacity() <= SCRATCH_BYTES_MAX {
-            SCRATCH.set(buffer);
-        }
-        Self::of(v1)
+        Self::of(Body::Own {
+            v1: frame::text_frame(write),
+            id: OnceCell::new(),
+        })
     }
 
-    fn of(v1: Box<[u8]>) -> Self {
+    const fn of(body: Body) -> Self {
         Self {
-            v1,
-            id: Cell::new(0),
+            body,
             others: OnceCell::new(),
+        }
+    }
+
+    /// The v1 text in its frame.
+    fn v1(&self) -> &[u8] {
+        match &self.body {
+            Body::Own { v1, .. } => v1,
+            Body::Shared { frame, .. } => frame.v1(),
         }
     }
 
     /// The v1 text.
     pub(crate) fn text(&self) -> &str {
-        // The short form of a length, or the long ones (RFC 6455, section 5.2).
-        let header = match self.v1.get(1) {
-            Some(126) => 4,
-            Some(127) => 10,
-            _ => 2,
-        };
-        let text = self.v1.get(header..).unwrap_or_default();
-        std::str::from_utf8(text).unwrap_or_default()
+        text_of(self.v1())
     }
 
-    /// Its id as a datagram; made at the first use, the same from then on.
+    /// The id of its datagrams; the same whenever it is requested.
     pub(crate) fn id(&self) -> MessageId {
-        if self.id.get() == 0 {
-            let id = datagram::own_id(self.text()).unwrap_or_else(next_id);
-            self.id.set(id.0);
+        match &self.body {
+            Body::Own { id, .. } => *id.get_or_init(next_id),
+            Body::Shared { frame, .. } => frame.id(),
         }
-        MessageId::from(self.id.get())
     }
 
-    /// That id, where it was ever used.
+    /// That id, where it may have been sent.
     pub(crate) fn used_id(&self) -> Option<MessageId> {
-        (self.id.get() != 0).then(|| MessageId::from(self.id.get()))
+        match &self.body {
+            Body::Own { id, .. } => id.get().copied(),
+            Body::Shared { frame, .. } => Some(frame.id()),
+        }
     }
 
-    /// Whether that id was ever used, and is `id`.
+    /// Whether that id may have been sent, and is `id`.
     pub(crate) fn is(&self, id: MessageId) -> bool {
-        id.0 != 0 && self.id.get() == id.0
+        self.used_id() == Some(id)
+    }
+
+    /// The same message for one receiver.
+    fn alone(&self) -> Self {
+        Self::of(match &self.body {
+            Body::Own { v1, id } => Body::Own {
+                v1: v1.clone(),
+                id: id.clone(),
+            },
+            Body::Shared { frame, .. } => Body::Shared {
+                frame: frame.clone(),
+                is_alone: true,
+            },
+        })
     }
 
     /// The bytes for `reader`.
     pub(crate) fn bytes(&self, reader: &Reader<'_>) -> &[u8] {
         if reader.encoding == Encoding::JsonV1 {
-            return &self.v1;
+            return self.v1();
+        }
+        if let Body::Shared {
+            frame,
+            is_alone: false,
+        } = &self.body
+        {
+            return frame.bytes(reader.encoding.number(), |_| reader.write(self));
         }
         let mut place = &self.others;
         loop {
@@ -159,6 +188,22 @@ impl Frame {
         Self::build(|out| json_v1::encode(packet, id, out))
     }
 
+    /// What an owner published, for all its receivers here.
+    pub(crate) fn shared(frame: SharedFrame) -> Self {
+        Self::Message(Rc::new(Message::of(Body::Shared {
+            frame,
+            is_alone: false,
+        })))
+    }
+
+    /// What an owner sent to one session.
+    pub(crate) fn sent(frame: SharedFrame) -> Self {
+        Self::Message(Rc::new(Message::of(Body::Shared {
+            frame,
+            is_alone: true,
+        })))
+    }
+
     /// A message whose v1 text `write` writes.
     pub(crate) fn build(write: impl FnOnce(&mut Vec<u8>)) -> Self {
         Self::Message(Rc::new(Message::build(write)))
@@ -172,15 +217,11 @@ impl Frame {
         }))
     }
 
-    /// A copy for one receiver: for an encoding that differs from receiver to
-    /// receiver, or whose clients resume by its id.
+    /// The same message for one receiver: for an encoding that differs between
+    /// receivers, or for a client that names it by its id.
     pub(crate) fn alone(&self) -> Self {
         match self.as_message() {
-            Some(message) => {
-                let copy = Message::of(message.v1.clone());
-                copy.id.set(message.id.get());
-                Self::Message(Rc::new(copy))
-            }
+            Some(message) => Self::Message(Rc::new(message.alone())),
             None => self.clone(),
         }
     }
@@ -265,8 +306,8 @@ impl OutboxFrame for Frame {
     /// frame waits.
     fn length(&self) -> usize {
         match self {
-            Self::Message(message) | Self::Packet(_, message) => message.v1.len(),
-            Self::Changes(changes) => changes.message.v1.len(),
+            Self::Message(message) | Self::Packet(_, message) => message.v1().len(),
+            Self::Changes(changes) => changes.message.v1().len(),
             Self::Raw(bytes) => bytes.len(),
             Self::Log(log) => log.bytes(),
         }

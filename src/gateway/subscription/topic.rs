@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rustc_hash::FxHashMap;
 
-use crate::cluster::bus::Topic;
+use turntable_core::delivery::Topic;
 use crate::gateway::table::Index;
 use turntable_core::key::SessionSlot;
 use turntable_core::id::ChannelId;

@@ -1,26 +1,28 @@
-//! Which workers have somebody who listens.
+//! Which gateways have subscribers.
 //!
-//! An actor sends one message per worker, whatever the number of listeners
-//! there; so it counts listeners by worker and knows none of them.
+//! An owner sends one message per gateway, whatever the number of subscribers
+//! there; so it counts subscribers by gateway and knows none of them.
 
 use smallvec::SmallVec;
 
-/// Listeners counted by worker.
+use crate::key::GatewayId;
+
+/// Subscribers counted by gateway.
 #[derive(Debug, Default, Clone)]
-pub struct Audience(SmallVec<[(u16, u32); 2]>);
+pub struct Audience(SmallVec<[(GatewayId, u32); 2]>);
 
 impl Audience {
-    /// One more listener on `worker`.
-    pub fn add(&mut self, worker: u16) {
-        match self.0.iter_mut().find(|(known, _)| *known == worker) {
+    /// One more subscriber at `gateway`.
+    pub fn add(&mut self, gateway: GatewayId) {
+        match self.0.iter_mut().find(|(known, _)| *known == gateway) {
             Some((_, count)) => *count += 1,
-            None => self.0.push((worker, 1)),
+            None => self.0.push((gateway, 1)),
         }
     }
 
-    /// One listener fewer on `worker`.
-    pub fn remove(&mut self, worker: u16) {
-        if let Some(at) = self.0.iter().position(|(known, _)| *known == worker)
+    /// One subscriber fewer at `gateway`.
+    pub fn remove(&mut self, gateway: GatewayId) {
+        if let Some(at) = self.0.iter().position(|(known, _)| *known == gateway)
             && let Some((_, count)) = self.0.get_mut(at)
         {
             *count -= 1;
@@ -30,18 +32,18 @@ impl Audience {
         }
     }
 
-    /// The workers with at least one listener.
-    pub fn workers(&self) -> impl Iterator<Item = u16> {
-        self.0.iter().map(|(worker, _)| *worker)
+    /// The gateways with at least one subscriber.
+    pub fn gateways(&self) -> impl Iterator<Item = GatewayId> {
+        self.0.iter().map(|(gateway, _)| *gateway)
     }
 
-    /// Whether nobody listens.
+    /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All listeners.
+    /// All subscribers.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.iter().map(|(_, count)| *count as usize).sum()
@@ -51,20 +53,30 @@ impl Audience {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::{NodeId, WorkerId};
+
+    fn gateway(worker: u16) -> GatewayId {
+        GatewayId {
+            node: NodeId(0),
+            boot: 1,
+            worker: WorkerId(worker),
+        }
+    }
 
     #[test]
-    fn a_worker_is_told_once_for_all_its_listeners() {
+    fn a_gateway_is_named_once_for_all_its_subscribers() {
         let mut audience = Audience::default();
-        for worker in [3, 1, 3] {
-            audience.add(worker);
+        let [one, three, seven] = [1, 3, 7].map(gateway);
+        for gateway in [three, one, three] {
+            audience.add(gateway);
         }
-        assert_eq!(audience.workers().collect::<Vec<_>>(), [3, 1]);
-        audience.remove(3);
+        assert_eq!(audience.gateways().collect::<Vec<_>>(), [three, one]);
+        audience.remove(three);
         assert_eq!(audience.count(), 2);
-        audience.remove(3);
-        audience.remove(7);
-        assert_eq!(audience.workers().collect::<Vec<_>>(), [1]);
-        audience.remove(1);
+        audience.remove(three);
+        audience.remove(seven);
+        assert_eq!(audience.gateways().collect::<Vec<_>>(), [one]);
+        audience.remove(one);
         assert!(audience.is_empty());
     }
 }

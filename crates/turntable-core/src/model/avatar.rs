@@ -12,8 +12,8 @@ use std::num::NonZeroU64;
 use smallvec::SmallVec;
 
 use crate::id::{ChannelId, UserId};
+use crate::key::SessionKey;
 use crate::model::audience::Audience;
-use crate::model::session_ref::SessionRef;
 use crate::model::settings::PresenceSettings;
 use crate::packet::{ErrorBody, LookupEntry, Presence, Status};
 use crate::payload::Payload;
@@ -22,7 +22,7 @@ use crate::reason::ErrorCode;
 /// One session of the user.
 #[derive(Debug)]
 struct Seat {
-    session: SessionRef,
+    session: SessionKey,
     /// When its grace ends; `None` while it is connected.
     grace_until_ms: Option<NonZeroU64>,
     /// What it said of itself; `None` leaves it to the server.
@@ -72,7 +72,7 @@ pub struct Avatar {
     last_seen_ms: Option<NonZeroU64>,
     /// Most users have nothing of it at most times.
     extras: Option<Box<Extras>>,
-    /// The workers that have somebody who watches this user.
+    /// The gateways with sessions that watch this user.
     pub watchers: Audience,
 }
 
@@ -90,7 +90,7 @@ impl Avatar {
     ///
     /// # Errors
     /// `too_many` over `sessions_max` sessions.
-    pub fn attach(&mut self, session: SessionRef, sessions_max: usize) -> Result<(), ErrorBody> {
+    pub fn attach(&mut self, session: SessionKey, sessions_max: usize) -> Result<(), ErrorBody> {
         if self.seat(session).is_some() {
             return Ok(());
         }
@@ -113,7 +113,7 @@ impl Avatar {
     /// The session with the earliest end of grace among those that dropped:
     /// the one to give up where a new one finds no place.
     #[must_use]
-    pub fn oldest_dropped(&self) -> Option<SessionRef> {
+    pub fn oldest_dropped(&self) -> Option<SessionKey> {
         self.seats
             .iter()
             .filter_map(|seat| Some((seat.grace_until_ms?, seat.session)))
@@ -122,7 +122,7 @@ impl Avatar {
     }
 
     /// The session's connection dropped; it counts until `now_ms + grace_ms`.
-    pub fn detach(&mut self, session: SessionRef, now_ms: u64, grace_ms: u64) {
+    pub fn detach(&mut self, session: SessionKey, now_ms: u64, grace_ms: u64) {
         if let Some(seat) = self.seat(session) {
             // At 0 it would be over as well.
             seat.grace_until_ms = NonZeroU64::new(now_ms.saturating_add(grace_ms).max(1));
@@ -131,14 +131,14 @@ impl Avatar {
     }
 
     /// The session is connected again.
-    pub fn resume(&mut self, session: SessionRef) {
+    pub fn resume(&mut self, session: SessionKey) {
         if let Some(seat) = self.seat(session) {
             seat.grace_until_ms = None;
         }
     }
 
     /// The session ended.
-    pub fn remove(&mut self, session: SessionRef, now_ms: u64) {
+    pub fn remove(&mut self, session: SessionKey, now_ms: u64) {
         let before = self.seats.len();
         self.seats.retain(|seat| seat.session != session);
         if self.seats.len() < before && !self.is_connected() {
@@ -162,7 +162,7 @@ impl Avatar {
     /// `too_large` for a note over its bound.
     pub fn set_status(
         &mut self,
-        session: SessionRef,
+        session: SessionKey,
         status: Status,
         note: Option<Payload>,
         settings: &PresenceSettings,
@@ -186,7 +186,7 @@ impl Avatar {
     }
 
     /// The session sent nothing for a while, or something again.
-    pub fn set_idle(&mut self, session: SessionRef, idle: bool) {
+    pub fn set_idle(&mut self, session: SessionKey, idle: bool) {
         if let Some(seat) = self.seat(session) {
             seat.idle = idle;
         }
@@ -282,7 +282,7 @@ impl Avatar {
     }
 
     /// The sessions that have a connection.
-    pub fn connected(&self) -> impl Iterator<Item = SessionRef> {
+    pub fn connected(&self) -> impl Iterator<Item = SessionKey> {
         self.seats
             .iter()
             .filter(|seat| seat.grace_until_ms.is_none())
@@ -294,7 +294,7 @@ impl Avatar {
     }
 
     /// All sessions, dropped ones too.
-    pub fn sessions(&self) -> impl Iterator<Item = SessionRef> {
+    pub fn sessions(&self) -> impl Iterator<Item = SessionKey> {
         self.seats.iter().map(|seat| seat.session)
     }
 
@@ -395,7 +395,7 @@ impl Avatar {
         self.extras.get_or_insert_default()
     }
 
-    fn seat(&mut self, session: SessionRef) -> Option<&mut Seat> {
+    fn seat(&mut self, session: SessionKey) -> Option<&mut Seat> {
         self.seats.iter_mut().find(|seat| seat.session == session)
     }
 }

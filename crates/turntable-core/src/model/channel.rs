@@ -15,7 +15,7 @@ pub struct Channel {
     id: ChannelId,
     epoch: Box<str>,
     offset: u64,
-    /// Who listens to exactly this path.
+    /// The gateways with subscribers of exactly this path.
     pub audience: Audience,
 }
 

@@ -9,6 +9,5 @@ pub mod channel;
 pub mod game;
 pub mod room;
 pub mod rule;
-pub mod session_ref;
 pub mod settings;
 pub mod timestamp;

@@ -4,6 +4,8 @@
 //! its error budget lasts. It is kept small: thousands of connections may never
 //! say anything.
 
+use std::borrow::Cow;
+
 use crate::id::{SessionId, UserId};
 use crate::packet::{ClientPacket, ErrorBody, ServerPacket};
 use crate::payload::Payload;
@@ -94,9 +96,9 @@ impl Greeting {
     /// Charges an error to the connection's budget. What is wrong with a command
     /// that has to wait anyhow is not looked at yet.
     pub fn refuse(&mut self, error: ErrorBody, now_ms: u64, settings: &SessionSettings) -> Refusal {
-        let error = match error.command {
+        let error = match error.command.as_deref() {
             None | Some("idme" | "resume" | "time" | "bye") => error,
-            Some(waiting) => not_identified(waiting),
+            Some(waiting) => not_identified(waiting.to_owned()),
         };
         refuse_or_close(
             &mut self.errors,
@@ -108,7 +110,7 @@ impl Greeting {
     }
 }
 
-fn not_identified(command: &'static str) -> ErrorBody {
+fn not_identified(command: impl Into<Cow<'static, str>>) -> ErrorBody {
     ErrorBody::new(
         ErrorCode::NotIdentified,
         "say who you are first, with idme or resume; before, only time and bye are taken",

@@ -256,7 +256,7 @@ fn published(data: &RawValue, limits: &BatchLimits) -> Result<Payload, Fault> {
         ErrorCode::TooLarge,
         "data is nested deeper than allowed; details.max says how deep it may be",
     );
-    fault.details.push(("max", depth_max as u64));
+    fault.details.push(("max".into(), depth_max as u64));
     Err(fault)
 }
 
@@ -328,7 +328,7 @@ fn bounded(count: usize, limits: &BatchLimits, what: &str) -> Result<(), Fault> 
         ErrorCode::TooMany,
         format!("too many {what}; details.max says how many there may be"),
     );
-    fault.details.push(("max", limits.batch_max as u64));
+    fault.details.push(("max".into(), limits.batch_max as u64));
     Err(fault)
 }
 

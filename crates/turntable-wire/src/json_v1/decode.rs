@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::command::{COMMANDS, Command};
 use super::field::{Fault, Fields, Kind, kind, required, text};
-use turntable_core::packet::{ClientMessage, ClientPacket, ErrorBody, RequestId};
+use turntable_core::packet::{ClientMessage, ClientPacket, Details, ErrorBody, RequestId};
 use turntable_core::reason::ErrorCode;
 
 /// What a decoder allows.
@@ -34,7 +34,7 @@ pub struct DecodeError {
     /// The `id`, where it could be read.
     pub id: Option<RequestId>,
     /// `index` of the element at fault, `max` of the limit.
-    pub details: Vec<(&'static str, u64)>,
+    pub details: Details,
 }
 
 impl From<DecodeError> for ErrorBody {
@@ -42,7 +42,7 @@ impl From<DecodeError> for ErrorBody {
         Self {
             code: error.code,
             message: error.message,
-            command: error.command,
+            command: error.command.map(Into::into),
             details: error.details,
         }
     }
@@ -204,7 +204,7 @@ fn too_deep(limits: &DecodeLimits) -> Fault {
         ErrorCode::TooLarge,
         "the message is nested deeper than allowed; details.max says how deep it may be",
     );
-    fault.details.push(("max", limits.depth_max as u64));
+    fault.details.push(("max".into(), limits.depth_max as u64));
     fault
 }
 

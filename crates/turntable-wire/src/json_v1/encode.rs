@@ -260,13 +260,13 @@ fn error(body: &ErrorBody, slot: Slot<'_>) {
     let mut hash = slot.hash();
     hash.key("code").plain(body.code.name());
     hash.key("message").string(&body.message);
-    if let Some(command) = body.command {
-        hash.key("command").plain(command);
+    if let Some(command) = &body.command {
+        hash.key("command").string(command);
     }
     if !body.details.is_empty() {
         let mut details = hash.key("details").hash();
         for (name, value) in &body.details {
-            details.key(name).whole(*value);
+            details.entry(name).whole(*value);
         }
         details.end();
     }

@@ -14,6 +14,7 @@ use serde::de::{
 use serde_json::value::RawValue;
 
 use turntable_core::id::{ChannelId, IdError, UserId};
+use turntable_core::packet::Details;
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
@@ -22,7 +23,7 @@ use turntable_core::reason::ErrorCode;
 pub(crate) struct Fault {
     pub(crate) code: ErrorCode,
     pub(crate) message: Cow<'static, str>,
-    pub(crate) details: Vec<(&'static str, u64)>,
+    pub(crate) details: Details,
 }
 
 impl Fault {
@@ -44,7 +45,7 @@ impl Fault {
 
     /// The same fault, of one element of a list.
     pub(crate) fn at(mut self, index: u64) -> Self {
-        self.details.push(("index", index));
+        self.details.push(("index".into(), index));
         self
     }
 }

@@ -39,10 +39,13 @@ impl DecodeLimits {
     fn fault(&self, error: V2Error) -> DecodeError {
         let (code, details) = match error {
             _ if error.is_not_msgpack() => (ErrorCode::BadJson, Vec::new()),
-            V2Error::TooDeep => (ErrorCode::TooLarge, vec![("max", self.depth_max as u64)]),
+            V2Error::TooDeep => (
+                ErrorCode::TooLarge,
+                vec![("max".into(), self.depth_max as u64)],
+            ),
             V2Error::TooLarge => {
                 let max = self.part().json_bytes_max;
-                (ErrorCode::TooLarge, vec![("max", max as u64)])
+                (ErrorCode::TooLarge, vec![("max".into(), max as u64)])
             }
             _ => (ErrorCode::BadMessage, Vec::new()),
         };
@@ -153,7 +156,7 @@ impl<'a> Parts<'a> {
         if bytes.len() > limits.message_bytes_max {
             let max = limits.message_bytes_max;
             return Err(DecodeError {
-                details: vec![("max", max as u64)],
+                details: vec![("max".into(), max as u64)],
                 ..shape(
                     ErrorCode::TooLarge,
                     "the message is larger than allowed; details.max says how many bytes \

@@ -87,7 +87,7 @@ fn batch(list: &RawValue, limits: &Limits) -> Result<Vec<Entry>, Fault> {
                 ErrorCode::TooMany,
                 format!("at most {} entries in one request", limits.batch_max),
             );
-            fault.details.push(("max", limits.batch_max as u64));
+            fault.details.push(("max".into(), limits.batch_max as u64));
             return Err(fault);
         }
         entries.push(read(element, limits));

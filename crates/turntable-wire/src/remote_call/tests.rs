@@ -289,7 +289,7 @@ fn a_batch_is_bounded() {
     assert_eq!(decode(&body(8), &LIMITS).unwrap().len(), 8);
     let error = decode(&body(9), &LIMITS).unwrap_err();
     assert_eq!(error.code, ErrorCode::TooMany);
-    assert_eq!(error.details, [("max", 8)]);
+    assert_eq!(error.details, [("max".into(), 8)]);
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn nesting_is_bounded_alike_in_every_form_and_costs_no_stack() {
         for depth in [32, 100_000] {
             let error = one(&form(&nested(depth))).unwrap_err();
             assert_eq!(error.code, ErrorCode::TooLarge);
-            assert_eq!(error.details, [("max", 32)]);
+            assert_eq!(error.details, [("max".into(), 32)]);
             assert!(error.id.is_some());
         }
     }

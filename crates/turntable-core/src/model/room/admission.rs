@@ -3,7 +3,7 @@
 
 use super::{Effect, Member, Outcome, Room};
 use crate::id::UserId;
-use crate::model::session_ref::SessionRef;
+use crate::key::SessionKey;
 use crate::packet::{ErrorBody, JoinGame, MemberChange, RequestId, RoomJoined, ServerPacket};
 use crate::reason::ErrorCode;
 
@@ -15,7 +15,7 @@ impl Room {
     /// `room_full`, `too_many` invites, `unavailable` once the room ended.
     pub fn join(
         &mut self,
-        session: SessionRef,
+        session: SessionKey,
         user: &UserId,
         join: &JoinGame,
         id: Option<RequestId>,

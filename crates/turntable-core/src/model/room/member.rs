@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 
 use crate::id::UserId;
+use crate::key::SessionKey;
 use crate::model::game::{GameSettings, TEAM_BYTES_MAX, is_team};
-use crate::model::session_ref::SessionRef;
 use crate::model::timestamp::Corrector;
 use crate::packet::{ErrorBody, MemberState, RoomMember};
 use crate::reason::ErrorCode;
@@ -25,7 +25,7 @@ pub struct Member {
 /// A session of a member.
 #[derive(Debug, Clone, Copy)]
 struct Seat {
-    session: SessionRef,
+    session: SessionKey,
     /// Whether it has a connection. One without may still be resumed, so it
     /// stays on the room's topic.
     connected: bool,
@@ -57,7 +57,7 @@ impl Member {
     }
 
     /// Its sessions, those without a connection too.
-    pub fn sessions(&self) -> impl Iterator<Item = SessionRef> {
+    pub fn sessions(&self) -> impl Iterator<Item = SessionKey> {
         self.sessions.iter().map(|seat| seat.session)
     }
 
@@ -67,14 +67,14 @@ impl Member {
         self.sessions.iter().any(|seat| seat.connected)
     }
 
-    pub(super) fn is_acting(&self, session: SessionRef) -> bool {
+    pub(super) fn is_acting(&self, session: SessionKey) -> bool {
         self.sessions
             .iter()
             .any(|seat| seat.session == session && seat.connected)
     }
 
     /// Notes a connected session; `true` where it is a new one.
-    pub(super) fn attach(&mut self, session: SessionRef) -> bool {
+    pub(super) fn attach(&mut self, session: SessionKey) -> bool {
         if let Some(seat) = self.seat(session) {
             seat.connected = true;
             return false;
@@ -87,19 +87,19 @@ impl Member {
     }
 
     /// Notes that a session lost its connection; `true` where it had one.
-    pub(super) fn drop_connection(&mut self, session: SessionRef) -> bool {
+    pub(super) fn drop_connection(&mut self, session: SessionKey) -> bool {
         self.seat(session)
             .is_some_and(|seat| std::mem::replace(&mut seat.connected, false))
     }
 
     /// Forgets a session; `true` where it had a connection.
-    pub(super) fn forget(&mut self, session: SessionRef) -> bool {
+    pub(super) fn forget(&mut self, session: SessionKey) -> bool {
         let connected = self.drop_connection(session);
         self.sessions.retain(|seat| seat.session != session);
         connected
     }
 
-    fn seat(&mut self, session: SessionRef) -> Option<&mut Seat> {
+    fn seat(&mut self, session: SessionKey) -> Option<&mut Seat> {
         self.sessions
             .iter_mut()
             .find(|seat| seat.session == session)

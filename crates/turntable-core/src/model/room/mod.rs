@@ -25,9 +25,9 @@ pub use member::{Member, Members};
 pub use settings::RoomSettings;
 
 use crate::id::{ChannelId, UserId};
+use crate::key::SessionKey;
 use crate::model::game::Game;
 use crate::model::rule::Rule;
-use crate::model::session_ref::SessionRef;
 use crate::packet::{ErrorBody, MemberChange, RequestId, ServerPacket};
 use crate::payload::Payload;
 use crate::reason::ErrorCode;
@@ -38,15 +38,15 @@ use tick::Tick;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Put the session on the room's topic.
-    Attach(SessionRef),
+    Attach(SessionKey),
     /// Take the session off the room's topic.
-    Detach(SessionRef),
+    Detach(SessionKey),
     /// Send to every session on the room's topic.
     Broadcast(ServerPacket),
     /// Send to one session.
     Send {
         /// The receiver.
-        session: SessionRef,
+        session: SessionKey,
         /// What its command carried, where this is the answer to it.
         id: Option<RequestId>,
         /// The message.

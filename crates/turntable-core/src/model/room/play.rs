@@ -3,8 +3,8 @@
 
 use super::{Effect, Member, Outcome, Room, kept_state, not_member};
 use crate::id::UserId;
+use crate::key::SessionKey;
 use crate::model::rule::{Inspection, Refusal, RoomView};
-use crate::model::session_ref::SessionRef;
 use crate::packet::{Action, ErrorBody, ServerPacket};
 use crate::reason::ErrorCode;
 
@@ -19,7 +19,7 @@ impl Room {
     /// team), or what a rule of the game says; `details.index` is the action.
     pub fn act(
         &mut self,
-        session: SessionRef,
+        session: SessionKey,
         user: &UserId,
         mut actions: Vec<Action>,
         offset_ms: Option<f64>,
@@ -52,7 +52,7 @@ impl Room {
     /// Checks a whole message.
     fn check(
         &mut self,
-        session: SessionRef,
+        session: SessionKey,
         user: &UserId,
         actions: &[Action],
         now_ms: u64,

@@ -5,7 +5,7 @@ use std::slice;
 
 use super::{Effect, EndReason, Member, Outcome, Room, not_member};
 use crate::id::UserId;
-use crate::model::session_ref::SessionRef;
+use crate::key::SessionKey;
 use crate::model::timestamp::Corrector;
 use crate::packet::{ErrorBody, MemberChange, ReplyData, RequestId, ServerPacket};
 use crate::reason::ErrorCode;
@@ -20,7 +20,7 @@ impl Room {
     /// `not_member`.
     pub fn leave(
         &mut self,
-        session: SessionRef,
+        session: SessionKey,
         user: &UserId,
         id: Option<RequestId>,
         now_ms: u64,
@@ -43,7 +43,7 @@ impl Room {
     /// member is away, and its seat is kept for a while.
     pub fn session_detached(
         &mut self,
-        session: SessionRef,
+        session: SessionKey,
         user: &UserId,
         now_ms: u64,
     ) -> Vec<Effect> {
@@ -66,7 +66,7 @@ impl Room {
     /// A session was resumed. Its member is back; nothing happens where it was
     /// taken out meanwhile, be the user in again or not: the session was told
     /// so, and nobody would take it out a second time.
-    pub fn session_attached(&mut self, session: SessionRef, user: &UserId) -> Vec<Effect> {
+    pub fn session_attached(&mut self, session: SessionKey, user: &UserId) -> Vec<Effect> {
         let is_known = |member: &Member| member.sessions().any(|known| known == session);
         if !self.members.get(user.as_str()).is_some_and(is_known) {
             return Vec::new();
@@ -81,7 +81,7 @@ impl Room {
     /// session ends so leaves at once; one that is away keeps its seat.
     pub fn session_ended(
         &mut self,
-        session: SessionRef,
+        session: SessionKey,
         user: &UserId,
         now_ms: u64,
     ) -> Vec<Effect> {
@@ -128,7 +128,7 @@ impl Room {
     /// Attaches a session to its member, which ends its being away.
     pub(super) fn come_back(
         &mut self,
-        session: SessionRef,
+        session: SessionKey,
         user: &UserId,
         effects: &mut Vec<Effect>,
     ) {
@@ -159,7 +159,7 @@ impl Room {
     pub(super) fn remove(
         &mut self,
         users: &[UserId],
-        leaver: Option<SessionRef>,
+        leaver: Option<SessionKey>,
         now_ms: u64,
     ) -> Vec<Effect> {
         let mut effects = self.flush();

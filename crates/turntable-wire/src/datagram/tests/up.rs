@@ -116,7 +116,7 @@ fn interest_at_fault_is_told_with_its_place() {
     }
     let body = refused(r#"{"remove":["/channel/c","/channel/*"]}"#);
     assert_eq!(body.code, ErrorCode::InvalidId);
-    assert_eq!(body.details, [("index", 1)]);
+    assert_eq!(body.details, [("index".into(), 1)]);
     assert_eq!(
         refused(r#"{"add":["/tunnel/x"]}"#).code,
         ErrorCode::NotFound
@@ -125,7 +125,7 @@ fn interest_at_fault_is_told_with_its_place() {
     let body =
         refused(r#"{"add":["/channel/a","/channel/b"],"remove":["/channel/c","/channel/d"]}"#);
     assert_eq!(body.code, ErrorCode::TooMany);
-    assert_eq!(body.details, [("max", 3)]);
+    assert_eq!(body.details, [("max".into(), 3)]);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn depth_is_that_of_a_publish() {
     assert!(sent("/channel/c", "[[[[]]]]").is_ok());
     let body = refused("/channel/c", "[[[[[]]]]]");
     assert_eq!(body.code, ErrorCode::TooLarge);
-    assert_eq!(body.details, [("max", 4)]);
+    assert_eq!(body.details, [("max".into(), 4)]);
     let publish =
         |data| format!(r#"{{"command":"publish","data":{{"channel":"c","data":{data}}}}}"#);
     assert!(sent("/server", &publish("[[[[]]]]")).is_ok());

@@ -31,13 +31,16 @@ fn wrong_ids_are_named_by_their_place() {
     for (name, data, index) in rows {
         let error = command(name, data).expect_err(data);
         assert_eq!(error.code, ErrorCode::InvalidId, "{name} {data}: {error}");
-        let details: Vec<_> = index.map(|index| ("index", index)).into_iter().collect();
+        let details: Vec<_> = index
+            .map(|index| ("index".into(), index))
+            .into_iter()
+            .collect();
         assert_eq!(error.details, details, "{name} {data}");
     }
     // An element that is no string at all has the wrong shape.
     let error = command("subscribe", r#"["1:1", null]"#).unwrap_err();
     assert_eq!(error.code, ErrorCode::BadMessage);
-    assert_eq!(error.details, [("index", 1)]);
+    assert_eq!(error.details, [("index".into(), 1)]);
     // What cannot be a session is one that is gone.
     let error = command("resume", r#"{"session": "x", "received": 0}"#).unwrap_err();
     assert_eq!(error.code, ErrorCode::SessionExpired);
@@ -64,7 +67,7 @@ fn one_wrong_action_is_named_by_its_place() {
         let data = format!(r#"{{"channel": "c", "actions": [{good}, {good}, {wrong}, {good}]}}"#);
         let error = command("game", &data).expect_err(wrong);
         assert_eq!(error.code, ErrorCode::InvalidAction, "{wrong}: {error}");
-        assert_eq!(error.details, [("index", 2)], "{wrong}");
+        assert_eq!(error.details, [("index".into(), 2)], "{wrong}");
         assert!(error.message.contains("an action is {"), "{error}");
     }
 }
@@ -187,7 +190,7 @@ fn errors_carry_what_could_be_read() {
     assert_eq!(body.code, ErrorCode::TooLarge);
     assert_eq!(
         (body.command, body.details),
-        (Some("reply"), vec![("max", 32)])
+        (Some("reply".into()), vec![("max".into(), 32)])
     );
 }
 

@@ -153,13 +153,13 @@ fn commands_that_are_wrong_are_answered() {
     let error = decode(&vec![0; 4097], &LIMITS).unwrap_err();
     assert_eq!(
         (error.code, &error.details[..]),
-        (TooLarge, &[("max", 4096)][..])
+        (TooLarge, &[("max".into(), 4096)][..])
     );
     // Six bytes of JSON for each byte.
     let many = [hex("920fdc0e00"), vec![0xc2; 0x0e00]].concat();
     let error = decode(&many, &LIMITS).unwrap_err();
     assert_eq!((error.code, error.command), (TooLarge, Some("set")));
-    assert_eq!(error.details, [("max", 4 * 4096 + 64)]);
+    assert_eq!(error.details, [("max".into(), 4 * 4096 + 64)]);
 }
 
 #[test]

@@ -95,9 +95,9 @@ fn a_full_room_lets_its_members_back_in_only() {
     let error = room.joins(3, &joining("1:3")).unwrap_err();
     assert_eq!(
         (error.code, error.command),
-        (ErrorCode::RoomFull, Some("joingame"))
+        (ErrorCode::RoomFull, Some("joingame".into()))
     );
-    assert_eq!(error.details, [("max", 2)]);
+    assert_eq!(error.details, [("max".into(), 2)]);
     // A kept seat is taken.
     room.session_detached(session(1), &user("1:1"), NOW);
     assert!(room.joins(3, &joining("1:3")).is_err());

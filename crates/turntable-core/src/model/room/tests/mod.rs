@@ -24,12 +24,8 @@ fn user(id: &str) -> UserId {
     UserId::parse(id).unwrap()
 }
 
-fn session(slot: u32) -> SessionRef {
-    SessionRef {
-        worker: 0,
-        slot,
-        generation: 0,
-    }
+fn session(slot: u32) -> SessionKey {
+    SessionKey::from_number(slot.into())
 }
 
 fn channel() -> ChannelId {

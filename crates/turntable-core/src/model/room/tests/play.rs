@@ -88,7 +88,7 @@ fn a_message_has_bounded_actions() {
         .unwrap_err();
     assert_eq!(
         (error.code, error.details),
-        (ErrorCode::TooMany, vec![("max", 64)])
+        (ErrorCode::TooMany, vec![("max".into(), 64)])
     );
     assert!(room.acts(1, "1:1", vec![action("1:1", "1"); 64]).is_ok());
     assert_eq!(room.acts(1, "1:1", Vec::new()), Ok(Vec::new()));

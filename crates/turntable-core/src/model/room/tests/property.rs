@@ -85,7 +85,7 @@ struct View {
 struct World {
     room: Room,
     now_ms: u64,
-    topic: BTreeMap<SessionRef, View>,
+    topic: BTreeMap<SessionKey, View>,
     playing: BTreeSet<UserId>,
     /// Each broadcast action, in order.
     sent: Vec<Action>,
@@ -129,11 +129,9 @@ impl World {
         }
     }
 
-    fn session(&self, slot: u32) -> SessionRef {
-        SessionRef {
-            generation: self.generations.get(&slot).copied().unwrap_or(0),
-            ..session(slot)
-        }
+    fn session(&self, slot: u32) -> SessionKey {
+        let generation = self.generations.get(&slot).copied().unwrap_or(0);
+        SessionKey::from_number(u64::from(generation) << 32 | u64::from(slot))
     }
 
     fn step(&mut self, input: Input) {
@@ -227,7 +225,7 @@ impl World {
         slot: u32,
         stamps: &[f64],
         from: Option<u32>,
-    ) -> Result<(Option<SessionRef>, Vec<Effect>), ErrorBody> {
+    ) -> Result<(Option<SessionKey>, Vec<Effect>), ErrorBody> {
         let sender = player(slot % USERS);
         let from = from.map_or_else(|| sender.clone(), player);
         let actions: Vec<Action> = stamps
@@ -253,7 +251,7 @@ impl World {
         Ok((Some(session), effects))
     }
 
-    fn apply(&mut self, asking: Option<SessionRef>, effect: Effect) {
+    fn apply(&mut self, asking: Option<SessionKey>, effect: Effect) {
         match effect {
             Effect::Attach(session) => {
                 assert!(self.topic.insert(session, View::default()).is_none());
@@ -328,7 +326,7 @@ impl World {
         assert_eq!(self.playing.len(), members.len());
         assert!(teams.values().all(|members| *members <= TEAM_MAX));
         for (session, view) in &self.topic {
-            let user = player(session.slot % USERS);
+            let user = player(session.number() as u32 % USERS);
             let member = members.get(user.as_str());
             assert!(
                 member.is_some_and(|member| member.sessions().any(|known| known == *session)),

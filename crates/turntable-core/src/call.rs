@@ -1,0 +1,170 @@
+//! The calls to owners: what gateways and other owners request of an avatar, a
+//! room or a channel.
+//!
+//! Calls are plain data. They travel through the mailboxes of one process and
+//! may travel between processes. A call of a session names it by its
+//! [`Caller`]: the key that the owner knows it by, and the place to answer to.
+
+use crate::frame::SharedFrame;
+use crate::id::{ChannelId, UserId};
+use crate::key::{Caller, GatewayId};
+use crate::model::avatar::AttributeChanges;
+use crate::packet::{Action, JoinGame, Position, RequestId, Status};
+use crate::payload::Payload;
+
+/// A call with the id of its owner.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Call {
+    /// To a user's avatar.
+    Avatar(UserId, AvatarCall),
+    /// To a game room.
+    Room(ChannelId, RoomCall),
+    /// To a channel.
+    Channel(ChannelId, ChannelCall),
+    /// To a directory: a gateway has sessions that want everything below a
+    /// path, or none any more. Answered by `Below`.
+    Below {
+        /// The path.
+        channel: ChannelId,
+        /// The gateway.
+        gateway: GatewayId,
+        /// Whether it has such sessions.
+        wanted: bool,
+    },
+}
+
+/// A call to an avatar.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(
+    missing_docs,
+    reason = "the fields are the session and the command's own"
+)]
+pub enum AvatarCall {
+    /// A session identified as the user. Answered by `Attached`.
+    Attach {
+        caller: Caller,
+        attributes: Vec<(Box<str>, Payload)>,
+        id: Option<RequestId>,
+    },
+    /// A session lost its connection.
+    Detach { caller: Caller },
+    /// A session has a connection again.
+    Resume { caller: Caller },
+    /// A session ended.
+    Remove { caller: Caller },
+    /// `status`.
+    Status {
+        caller: Caller,
+        status: Status,
+        note: Option<Payload>,
+        id: Option<RequestId>,
+    },
+    /// A session sent nothing for `presence.idle_after_ms`, or something again.
+    Idle { caller: Caller, idle: bool },
+    /// A gateway has sessions that watch the user. Answered by `Presence`.
+    Watch { gateway: GatewayId },
+    /// A gateway has no sessions that watch the user any more.
+    Unwatch { gateway: GatewayId },
+    /// `lookup`. Answered by `Found`.
+    Lookup { gateway: GatewayId, ticket: u64 },
+    /// An invite, stored until `until_ms` where no session is connected.
+    Invite {
+        channel: ChannelId,
+        from: UserId,
+        until_ms: u64,
+    },
+    /// The invite to a room was answered.
+    InviteAnswered { channel: ChannelId },
+    /// The user entered a room, or left it.
+    Playing { channel: ChannelId, playing: bool },
+    /// `set`.
+    Set {
+        caller: Caller,
+        changes: AttributeChanges,
+        id: Option<RequestId>,
+    },
+    /// A message for every session; one that dropped gets it when it is resumed.
+    Tell(SharedFrame),
+}
+
+/// A call to a game room.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(
+    missing_docs,
+    reason = "the fields are the session and the command's own"
+)]
+pub enum RoomCall {
+    /// `joingame`.
+    Join {
+        caller: Caller,
+        user: UserId,
+        join: JoinGame,
+        id: Option<RequestId>,
+    },
+    /// `leavegame`.
+    Leave {
+        caller: Caller,
+        user: UserId,
+        id: Option<RequestId>,
+    },
+    /// `game`.
+    Act {
+        caller: Caller,
+        user: UserId,
+        actions: Vec<Action>,
+        offset_ms: Option<f64>,
+        id: Option<RequestId>,
+    },
+    /// `declineinvite`.
+    Decline {
+        caller: Caller,
+        user: UserId,
+        id: Option<RequestId>,
+    },
+    /// A member's session lost its connection.
+    Detach { caller: Caller, user: UserId },
+    /// A member's session has a connection again.
+    Resume { caller: Caller, user: UserId },
+    /// A member's session ended.
+    Remove { caller: Caller, user: UserId },
+}
+
+impl RoomCall {
+    /// The command behind a call, its session and the id its answer carries.
+    #[must_use]
+    pub fn into_command(self) -> Option<(&'static str, Caller, Option<RequestId>)> {
+        match self {
+            Self::Join { caller, id, .. } => Some(("joingame", caller, id)),
+            Self::Leave { caller, id, .. } => Some(("leavegame", caller, id)),
+            Self::Act { caller, id, .. } => Some(("game", caller, id)),
+            Self::Decline { caller, id, .. } => Some(("declineinvite", caller, id)),
+            Self::Detach { .. } | Self::Resume { .. } | Self::Remove { .. } => None,
+        }
+    }
+}
+
+/// A call to a channel.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(
+    missing_docs,
+    reason = "the fields are the session and the command's own"
+)]
+pub enum ChannelCall {
+    /// `joinchannel`. `again` where the session is on it already.
+    Join {
+        caller: Caller,
+        subpaths: bool,
+        again: bool,
+        since: Option<Position>,
+        id: Option<RequestId>,
+    },
+    /// The session leaves the channel.
+    Leave { caller: Caller, subpaths: bool },
+    /// `publish`.
+    Publish {
+        caller: Caller,
+        user: UserId,
+        data: Payload,
+        id: Option<RequestId>,
+    },
+}

@@ -1,0 +1,124 @@
+//! What owners send to gateways: one delivery for all subscribers at a gateway,
+//! never one per subscriber.
+//!
+//! Deliveries are plain data, like the calls that go the other way. What one
+//! owner sends to one gateway arrives in that order, so a session that an owner
+//! puts on a topic gets everything that is published from then on and nothing
+//! from before.
+
+use crate::frame::SharedFrame;
+use crate::id::{ChannelId, UserId};
+use crate::key::Place;
+use crate::packet::{ErrorBody, LookupEntry, Presence, RequestId};
+use crate::payload::Payload;
+
+/// The name under which an owner publishes and gateways fan out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// A game room, `room/C`.
+    Room(ChannelId),
+    /// A channel, `channel/P`: exactly this path.
+    Channel(ChannelId),
+    /// A channel and all paths below it.
+    Below(ChannelId),
+}
+
+/// What a gateway can know of a publication without reading its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Meta {
+    /// The place of a channel's message in the channel's order.
+    pub offset: Option<u64>,
+}
+
+/// A message from an owner to a gateway.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delivery {
+    /// For every session on the topic.
+    Publish {
+        /// The topic.
+        topic: Topic,
+        /// The message.
+        frame: SharedFrame,
+        /// What is known of it.
+        meta: Meta,
+    },
+    /// For one session.
+    Send {
+        /// The receiver.
+        to: Place,
+        /// The message.
+        frame: SharedFrame,
+        /// What the command that it answers carried.
+        id: Option<RequestId>,
+    },
+    /// A command was refused by its owner; charged to the error budget.
+    Refuse {
+        /// The receiver.
+        to: Place,
+        /// The error.
+        error: Box<ErrorBody>,
+        /// What the command carried.
+        id: Option<RequestId>,
+        /// The room that the session is not in, where `joingame` was refused.
+        room: Option<ChannelId>,
+    },
+    /// The session is on the topic from here on.
+    Enter {
+        /// The session.
+        to: Place,
+        /// The topic.
+        topic: Topic,
+    },
+    /// The session is off the topic from here on.
+    Exit {
+        /// The session.
+        to: Place,
+        /// The topic.
+        topic: Topic,
+    },
+    /// What others see of a watched user, now.
+    Presence {
+        /// The user.
+        user: UserId,
+        /// Its state.
+        presence: Presence,
+    },
+    /// The avatar accepted the session: it may be welcomed.
+    Attached {
+        /// The session.
+        to: Place,
+        /// The user's attributes.
+        attributes: Vec<(Box<str>, Payload)>,
+        /// What `idme` carried.
+        id: Option<RequestId>,
+    },
+    /// The avatar did not accept the session.
+    NotAttached {
+        /// The session.
+        to: Place,
+        /// Why.
+        error: Box<ErrorBody>,
+        /// What `idme` carried.
+        id: Option<RequestId>,
+    },
+    /// The session has to end, even where it was resumed meanwhile.
+    End {
+        /// The session.
+        to: Place,
+    },
+    /// One user of a `lookup`.
+    Found {
+        /// Which lookup of this gateway.
+        ticket: u64,
+        /// The user.
+        user: UserId,
+        /// What is known.
+        entry: LookupEntry,
+    },
+    /// The channels of one directory know that this gateway wants everything
+    /// below a path.
+    Below {
+        /// The path.
+        channel: ChannelId,
+    },
+}

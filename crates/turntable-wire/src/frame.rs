@@ -1,0 +1,46 @@
+//! From messages of the server to the bytes that all receivers share.
+
+use std::cell::Cell;
+
+use turntable_core::frame::SharedFrame;
+use turntable_core::id::MessageId;
+use turntable_core::packet::{RequestId, ServerPacket};
+
+use crate::json_v1;
+use crate::websocket::FrameBuilder;
+
+thread_local! {
+    /// Where frames of this thread are written before their length is known.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A buffer that one long message made longer than this is not reused.
+const SCRATCH_BYTES_MAX: usize = 65_536;
+
+/// The complete text frame around the v1 text that `write` appends.
+pub fn text_frame(write: impl FnOnce(&mut Vec<u8>)) -> Box<[u8]> {
+    let mut builder = FrameBuilder::begin(SCRATCH.take());
+    write(builder.payload());
+    let frame = builder.text_in_place().into();
+    let buffer = builder.into_buffer();
+    if buffer.capacity() <= SCRATCH_BYTES_MAX {
+        SCRATCH.set(buffer);
+    }
+    frame
+}
+
+/// Encodes a message once for all its receivers. `answers` is the id of the
+/// command that it answers, `id` that of its datagrams.
+///
+/// ```
+/// use turntable_core::id::MessageId;
+/// use turntable_core::packet::ServerPacket;
+/// use turntable_wire::frame;
+/// let shared = frame::encode(&ServerPacket::IdYou, None, MessageId::nil());
+/// assert_eq!(shared.text(), r#"{"command":"idyou","data":{}}"#);
+/// ```
+#[must_use]
+pub fn encode(packet: &ServerPacket, answers: Option<&RequestId>, id: MessageId) -> SharedFrame {
+    let v1 = text_frame(|out| json_v1::encode(packet, answers, out));
+    SharedFrame::new(v1, id)
+}
