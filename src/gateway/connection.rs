@@ -8,6 +8,8 @@
 //! messages. They are written in one vectored call; a frame that was written in
 //! part is always finished first.
 
+pub mod io;
+
 use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::IpAddr;
