@@ -1,72 +1,198 @@
-//! The bytes of a connection: a socket of the gateway.
+//! A connection's socket, with or without TLS, behind one type.
+//!
+//! All sockets are non-blocking and registered edge-triggered for READABLE and
+//! WRITABLE, as long as they live. A caller that keeps these rules works with
+//! both kinds:
+//!
+//! 1. READABLE, a closed read side or an error: [`Io::read`] until
+//!    `WouldBlock`, `Ok(0)` or an error. A read that does not fill its buffer
+//!    has emptied the socket too, unless [`Io::has_unread`] or unless the
+//!    event reported a closed read side. This also drives the TLS handshake.
+//! 2. WRITABLE: [`Io::send_rest`] if [`Io::has_unsent`], then the caller's own
+//!    queue. A queue is written when it is empty and `send_rest` returned
+//!    `Ok(true)`.
+//! 3. `WouldBlock` from a write waits for WRITABLE, with one exception: while
+//!    [`Io::is_handshaking`], it may wait for input instead. So a read that
+//!    ends the handshake is followed by a write of what waits.
+//! 4. After an error the connection is lost. It is dropped at once; an alert
+//!    that tells the peer why was sent by then, if the socket took it.
+//! 5. A connection that moves to another poll is registered there and read
+//!    once: the poll announces what the socket has, not [`Io::has_unread`].
+
+mod tls;
 
 use std::io::{ErrorKind, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::AsFd;
 
 use mio::net::TcpStream;
+use rustls::ServerConnection;
+use turntable_sys::TcpRoundTrip;
 
-/// How a connection's bytes travel.
+pub use tls::Tls;
+
+/// What a connection reads from and writes to.
 #[derive(Debug)]
-pub(crate) enum Io {
-    /// As they are.
+pub enum Io {
+    /// A socket.
     Plain(TcpStream),
+    /// A socket and the TLS session on it.
+    Tls(Box<Tls>),
 }
 
 impl Io {
-    /// Bytes as they are.
-    pub(crate) const fn plain(stream: TcpStream) -> Self {
+    /// A connection without TLS. `stream` must be non-blocking.
+    #[must_use]
+    pub fn plain(stream: TcpStream) -> Self {
         Self::Plain(stream)
     }
 
-    /// Reads; 0 is the end.
+    /// A connection with TLS, whose handshake has not begun. `stream` must be
+    /// non-blocking. 0-RTT data is not read: the session's configuration must
+    /// leave `max_early_data_size` at 0.
+    #[must_use]
+    pub fn tls(stream: TcpStream, session: ServerConnection) -> Self {
+        Self::Tls(Box::new(Tls::new(stream, session)))
+    }
+
+    /// Reads into `buffer`. `Ok(0)` is the end that the peer announced: FIN,
+    /// with TLS `close_notify`.
     ///
     /// # Errors
-    /// The socket's; `WouldBlock` where nothing is there.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let Self::Plain(stream) = self;
-        loop {
-            match stream.read(buffer) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                other => return other,
-            }
+    /// `WouldBlock` where nothing is there now. The socket's. With TLS also
+    /// `InvalidData` where the peer breaks the protocol, and `UnexpectedEof`
+    /// where FIN comes without `close_notify`, so that bytes may be missing.
+    /// Bytes that arrived before an end or an error are returned first; the
+    /// error is then returned by every later call.
+    pub fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => retry(|| stream.read(buffer)),
+            Self::Tls(tls) => tls.read(buffer),
         }
     }
 
-    /// Writes what the socket takes.
-    ///
-    /// # Errors
-    /// The socket's; `WouldBlock` where it takes nothing.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let Self::Plain(stream) = self;
-        stream.write(bytes)
+    /// Whether [`Io::read`] has something to return that no event of the socket
+    /// will announce. Always false without TLS.
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.has_unread(),
+        }
     }
 
-    /// Writes what the socket takes of several buffers, in one call.
+    /// Writes a part of `bytes` and returns its length. With TLS, some of it
+    /// may wait in the session: see [`Io::has_unsent`].
+    ///
+    /// # Errors
+    /// `WouldBlock` where nothing was taken: see rule 3 of this module. The
+    /// socket's. `BrokenPipe` after [`Io::shutdown_write`].
+    pub fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => retry(|| stream.write(bytes)),
+            Self::Tls(tls) => tls.write(bytes),
+        }
+    }
+
+    /// As [`Io::write`], from several slices; with TLS, small slices share a
+    /// record.
     ///
     /// # Errors
     /// As [`Io::write`].
-    pub(crate) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> std::io::Result<usize> {
-        let Self::Plain(stream) = self;
-        stream.write_vectored(slices)
+    pub fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => retry(|| stream.write_vectored(slices)),
+            Self::Tls(tls) => tls.write_vectored(slices),
+        }
     }
 
-    /// Sends bytes that were taken and not sent. Returns whether none is left.
+    /// Whether bytes that were taken, or an end that was requested, still wait
+    /// in the TLS session. Always false without TLS.
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.has_unsent(),
+        }
+    }
+
+    /// Sends what waits in the TLS session, as far as the socket takes it.
+    /// Returns whether nothing is left. Bytes that were written before the
+    /// handshake's end wait for it.
     ///
     /// # Errors
-    /// The socket's.
-    #[expect(clippy::unnecessary_wraps, reason = "TLS has bytes of its own to send")]
-    pub(crate) const fn send_rest(&mut self) -> std::io::Result<bool> {
-        Ok(true)
+    /// The socket's, but not `WouldBlock`.
+    pub fn send_rest(&mut self) -> std::io::Result<bool> {
+        match self {
+            Self::Plain(_) => Ok(true),
+            Self::Tls(tls) => tls.send_rest(),
+        }
     }
 
-    /// Ends the write side.
-    pub(crate) fn shutdown_write(&mut self) {
-        let Self::Plain(stream) = self;
-        let _ = stream.shutdown(std::net::Shutdown::Write);
+    /// Ends the write side, behind all bytes that were taken: `close_notify`
+    /// with TLS, then FIN. If [`Io::has_unsent`] after it, [`Io::send_rest`]
+    /// completes it. Reading goes on.
+    pub fn shutdown_write(&mut self) {
+        match self {
+            // The only error is that the connection is over already.
+            Self::Plain(stream) => drop(stream.shutdown(Shutdown::Write)),
+            Self::Tls(tls) => tls.shutdown_write(),
+        }
     }
 
-    /// The socket, to register it with a poll.
-    pub(crate) const fn source(&mut self) -> &mut TcpStream {
-        let Self::Plain(stream) = self;
-        stream
+    /// Whether the TLS handshake has not ended. It has no time limit of its
+    /// own: the caller sets a timer. Always false without TLS.
+    #[must_use]
+    pub fn is_handshaking(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.is_handshaking(),
+        }
+    }
+
+    /// The socket, for registering it with a poll. What is read from it or
+    /// written to it directly breaks a TLS session.
+    pub fn source(&mut self) -> &mut TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(tls) => tls.source(),
+        }
+    }
+
+    /// The kernel's measurement of the round trip.
+    ///
+    /// # Errors
+    /// As [`turntable_sys::tcp_info`].
+    pub fn round_trip(&self) -> std::io::Result<TcpRoundTrip> {
+        turntable_sys::tcp_info(match self {
+            Self::Plain(stream) => stream.as_fd(),
+            Self::Tls(tls) => tls.as_fd(),
+        })
+    }
+
+    /// The socket of a connection without TLS.
+    ///
+    /// # Errors
+    /// Gives a connection with TLS back: without its session its socket is of
+    /// no use.
+    pub fn into_plain(self) -> Result<TcpStream, Self> {
+        match self {
+            Self::Plain(stream) => Ok(stream),
+            Self::Tls(_) => Err(self),
+        }
     }
 }
+
+/// Calls again where a signal interrupted.
+fn retry<T>(mut call: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+mod tests;
