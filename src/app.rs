@@ -1,5 +1,6 @@
-//! The one file that knows everybody: starts workers, gateways, directories,
-//! doors and the management listener, and stops them in the reverse order.
+//! The one file that knows all parts: it starts workers, gateways, directories,
+//! the HTTP server and the management listener, and stops them in the reverse
+//! order.
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
@@ -23,18 +24,20 @@ use crate::actor::{ActorSettings, Surroundings};
 use crate::clock;
 use crate::cluster::bus::Outlets;
 use crate::config::Config;
-use crate::gateway::census::Census;
-use crate::gateway::dialect::Dialects;
+use crate::gateway::admission::ConnectionLimits;
+use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::peers::Peers;
-use crate::gateway::{Drain, Gateway, GatewayContext, GatewaySettings};
+use crate::gateway::settings::GatewaySettings;
+use crate::gateway::{Drain, Gateway, Shared};
+use crate::http::admission::Admission;
+use crate::http::listener::listen;
+use crate::http::settings::{ServerSettings, TransportSettings};
+use crate::http::takeable::Takeable;
+use crate::http::{pages, poll, socketio, tunnel};
 use crate::management::Management;
 use crate::metric::Metrics;
 use crate::portal::Portal;
-use crate::transport::entrance::Entrance;
-use crate::transport::listener::listen;
-use crate::transport::settings::{DoorSettings, ServerSettings};
-use crate::transport::takeable::Takeable;
-use crate::transport::{pages, poll, socketio, tunnel};
+use crate::watched::Watched;
 use turntable_core::key::{GatewayId, NodeId, WorkerId};
 
 /// How often a stopping server looks whether all connections are gone.
@@ -65,7 +68,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        log::info!("stopping; clients are sent elsewhere");
+        log::info!("shutting down: asking clients to reconnect");
         running.stop(shutdown).await;
         Ok(())
     })
@@ -91,7 +94,7 @@ pub struct Running {
     pub server: SocketAddr,
     /// Where metrics and health are.
     pub management: SocketAddr,
-    context: Arc<GatewayContext>,
+    shared: Arc<Shared>,
     is_ready: Arc<AtomicBool>,
     handles: [ServerHandle; 2],
 }
@@ -114,13 +117,13 @@ impl Running {
         };
         let metrics = Arc::new(Metrics::default());
         let node = Node::new(config, workers, &metrics)?;
-        let context = node.context.clone();
+        let shared = node.shared.clone();
         let is_ready = Arc::new(AtomicBool::new(true));
         let operator = Management {
             registry: Arc::new(metrics.registry()),
             is_ready: is_ready.clone(),
         };
-        let doors = node.serve(server_listener, workers)?;
+        let http = node.serve(server_listener, workers)?;
         let operators = actix_web::HttpServer::new(move || {
             let operator = operator.clone();
             App::new().configure(move |config| operator.routes(config))
@@ -129,39 +132,39 @@ impl Running {
         .disable_signals()
         .listen(management_listener)?
         .run();
-        let handles = [doors.handle(), operators.handle()];
-        actix_rt::spawn(doors);
+        let handles = [http.handle(), operators.handle()];
+        actix_rt::spawn(http);
         actix_rt::spawn(operators);
         log::info!("{workers} workers");
         Ok(Self {
             server,
             management,
-            context,
+            shared,
             is_ready,
             handles,
         })
     }
 
-    /// Sends everybody away and stops: at once when all are gone, and in
+    /// Asks all clients to reconnect elsewhere and stops: at once when all are gone, and in
     /// `shutdown` at the latest.
     pub async fn stop(self, shutdown: Duration) {
-        let [doors, operators] = &self.handles;
+        let [http, operators] = &self.handles;
         self.is_ready.store(false, Ordering::Relaxed);
-        doors.pause().await;
-        for gateway in self.context.peers.gateways() {
+        http.pause().await;
+        for gateway in self.shared.peers.gateways() {
             gateway.do_send(Drain);
         }
         let deadline = Instant::now() + shutdown;
-        while self.context.census.total() > 0 && Instant::now() < deadline {
+        while self.shared.limits.total() > 0 && Instant::now() < deadline {
             actix_rt::time::sleep(DRAIN_LOOK).await;
         }
         // Answers of requests that waited are on their way through the workers.
         actix_rt::time::sleep(DRAIN_LOOK).await;
-        let left = self.context.census.total();
+        let left = self.shared.limits.total();
         if left > 0 {
-            log::warn!("{left} connections did not end in time");
+            log::warn!("{left} connections were still open at the end of server.shutdown_ms");
         }
-        doors.stop(false).await;
+        http.stop(false).await;
         operators.stop(false).await;
     }
 }
@@ -173,9 +176,9 @@ fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
 /// What the workers of a node share.
 #[derive(Clone)]
 struct Node {
-    context: Arc<GatewayContext>,
+    shared: Arc<Shared>,
     server: Arc<ServerSettings>,
-    doors: DoorSettings,
+    transports: TransportSettings,
     actors: Arc<ActorSettings>,
     outlets: Arc<Outlets>,
     directories: Arc<Directories>,
@@ -189,13 +192,13 @@ impl Node {
         let directories = Arc::new(Directories::new(workers));
         let games = config.games()?;
         let announced = announced(&config);
-        let dialects = Dialects {
+        let encodings = Encodings {
             formats: config.formats()?,
             namespaces: config.socketio.all_namespaces(),
             has_offsets: config.socketio.recovery,
         };
-        let context = GatewayContext {
-            settings: GatewaySettings {
+        let shared = Shared {
+            settings: Watched::new(GatewaySettings {
                 session: config.session.clone(),
                 limits: config.limits,
                 presence: config.presence.clone(),
@@ -203,21 +206,19 @@ impl Node {
                 tunnel: config.tunnel,
                 poll: config.poll,
                 socketio: config.socketio,
-                lines: (
-                    config.server.connections_max,
-                    config.server.connections_per_address_max,
-                ),
+                connections_max: config.server.connections_max,
+                connections_per_address_max: config.server.connections_per_address_max,
                 announced,
-            },
+            }),
             portal: Portal::new(config.portal),
             metrics: metrics.clone(),
-            census: Census::default(),
+            limits: Arc::new(ConnectionLimits::default()),
             peers: Peers::new(workers),
             directories: directories.clone(),
-            dialects,
+            encodings,
         };
         Ok(Self {
-            context: Arc::new(context),
+            shared: Arc::new(shared),
             actors: Arc::new(ActorSettings {
                 presence: config.presence,
                 room: Arc::new(config.room),
@@ -226,7 +227,7 @@ impl Node {
                 sessions_per_user_max: config.session.sessions_per_user_max,
             }),
             server: Arc::new(config.server),
-            doors: config.doors,
+            transports: config.transports,
             outlets: Arc::new(Outlets::new(workers)),
             directories,
             started: Arc::default(),
@@ -235,49 +236,49 @@ impl Node {
     }
 
     /// Starts a worker's gateway and directory, on the worker's own thread.
-    fn start_worker(&self) -> std::io::Result<Entrance> {
+    fn start_worker(&self) -> std::io::Result<Admission> {
         let worker = WorkerId(self.started.fetch_add(1, Ordering::Relaxed));
         let id = GatewayId {
             node: NodeId::default(),
             boot: self.boot,
             worker,
         };
-        let gateway = Gateway::new(id, self.context.clone())?.start();
+        let gateway = Gateway::new(id, self.shared.clone())?.start();
         let surroundings = Surroundings::new(
             worker,
             self.outlets.clone(),
             self.directories.clone(),
             self.actors.clone(),
-            self.context.metrics.clone(),
+            self.shared.metrics.clone(),
         );
         let directory = Directory::new(Rc::new(surroundings)).start();
         self.outlets.connect(id, gateway.clone().recipient());
-        self.context.peers.connect(worker, gateway.clone());
+        self.shared.peers.connect(worker, gateway.clone());
         self.directories.connect(worker, directory);
-        Ok(Entrance {
+        Ok(Admission {
             gateway,
-            context: self.context.clone(),
+            shared: self.shared.clone(),
             settings: self.server.clone(),
-            doors: self.doors,
+            transports: self.transports,
         })
     }
 
-    /// Serves browsers: pages by the web application, upgrades by the door.
+    /// Serves browsers: pages by the web application, upgrades by the gateways.
     fn serve(self, listener: TcpListener, workers: usize) -> anyhow::Result<Server> {
         let server = Server::build()
             .workers(workers)
             .disable_signals()
             .listen("server", listener, move || {
-                let entrance = self.start_worker();
-                if let Err(error) = &entrance {
+                let admission = self.start_worker();
+                if let Err(error) = &admission {
                     log::error!("a worker cannot start: {error}");
                 }
-                let entrance = entrance.ok();
-                let upgrades = entrance.clone();
+                let admission = admission.ok();
+                let upgrades = admission.clone();
                 let app = App::new()
                     .wrap(Compress::default())
-                    .app_data(web::Data::new(entrance.clone()))
-                    .configure(move |config| routes(config, entrance.clone()))
+                    .app_data(web::Data::new(admission.clone()))
+                    .configure(move |config| routes(config, admission.clone()))
                     .default_service(web::to(pages::page));
                 let http = HttpService::build()
                     .client_request_timeout(REQUEST_HEAD_TIMEOUT)
@@ -301,7 +302,7 @@ impl Node {
     }
 }
 
-/// The numbers that a `welcome` tells.
+/// The numbers that `welcome` reports.
 fn announced(config: &Config) -> Vec<(&'static str, u64)> {
     vec![
         ("max_message_bytes", config.server.max_message_bytes as u64),
@@ -315,26 +316,26 @@ fn announced(config: &Config) -> Vec<(&'static str, u64)> {
     ]
 }
 
-/// The doors that are not upgrades.
-fn routes(config: &mut web::ServiceConfig, entrance: Option<Entrance>) {
-    let Some(entrance) = entrance else {
+/// The routes of transports that are not upgrades.
+fn routes(config: &mut web::ServiceConfig, admission: Option<Admission>) {
+    let Some(admission) = admission else {
         return;
     };
     config
         .route("/ws", web::route().to(not_upgraded))
         .route("/echo", web::route().to(not_upgraded));
-    if entrance.doors.socketio {
-        socketio::routes(config, &entrance);
+    if admission.transports.socketio {
+        socketio::routes(config, &admission);
     }
-    if entrance.doors.poll {
-        let entrance = entrance.clone();
+    if admission.transports.poll {
+        let admission = admission.clone();
         config.route(
             "/poll",
-            web::route().to(move |request, body| poll::poll(request, body, entrance.clone())),
+            web::route().to(move |request, body| poll::poll(request, body, admission.clone())),
         );
     }
-    if entrance.doors.tunnel {
-        let (open, send) = (entrance.clone(), entrance);
+    if admission.transports.tunnel {
+        let (open, send) = (admission.clone(), admission);
         config
             .route(
                 "/tunnel",
@@ -350,33 +351,36 @@ fn routes(config: &mut web::ServiceConfig, entrance: Option<Entrance>) {
 type Upgrade = (Request, actix_codec::Framed<Takeable, h1::Codec>);
 
 async fn take_over(
-    entrance: Option<Entrance>,
+    admission: Option<Admission>,
     (request, framed): Upgrade,
 ) -> Result<(), Infallible> {
-    let Some(entrance) = entrance else {
+    let Some(admission) = admission else {
         return Ok(());
     };
     // The dispatcher's buffers go with `parts`, before anything is awaited.
     let parts = framed.into_parts();
     let input = parts.read_buf.to_vec();
     if let Some(stream) = parts.io.take() {
-        entrance.upgrade(request.head(), stream, input).await;
+        admission.upgrade(request.head(), stream, input).await;
     }
     Ok(())
 }
 
 /// Answers a request for a WebSocket that does not upgrade.
-async fn not_upgraded(request: HttpRequest, entrance: web::Data<Option<Entrance>>) -> HttpResponse {
-    let refused = entrance
+async fn not_upgraded(
+    request: HttpRequest,
+    admission: web::Data<Option<Admission>>,
+) -> HttpResponse {
+    let refused = admission
         .as_ref()
         .as_ref()
-        .and_then(|entrance| entrance.check(request.head()).err());
+        .and_then(|admission| admission.check(request.head()).err());
     let Some(refused) = refused else {
         return HttpResponse::BadRequest().finish();
     };
     let mut answer = HttpResponse::build(refused.status());
     for header in refused.headers() {
-        answer.insert_header(*header);
+        answer.insert_header(header);
     }
     answer.content_type("application/json").body(refused.body())
 }

@@ -8,7 +8,7 @@ pub mod command;
 
 pub mod config;
 
-pub mod transport;
+pub mod http;
 
 pub mod management;
 
@@ -24,3 +24,4 @@ pub mod store;
 
 pub mod clock;
 pub mod metric;
+pub mod watched;

@@ -32,8 +32,9 @@ pub struct Worker {
 pub struct Metrics {
     /// Connections now.
     pub connections: Gauge,
-    /// Lines now, by door: a poll has one without a connection.
-    pub lines: Family<Label, Gauge>,
+    /// Connections now, by transport; namespaces of Socket.IO too, which share a
+    /// connection.
+    pub connections_by_transport: Family<Label, Gauge>,
     /// Connections accepted.
     pub accepted: Counter,
     /// Handshakes refused, by reason.
@@ -86,10 +87,11 @@ impl Metrics {
         self.refused.get_or_create(&Label { name }).inc();
     }
 
-    /// The gauge of the lines of one door.
+    /// The gauge of the connections of one transport.
     #[must_use]
-    pub fn lines(&self, door: &'static str) -> Gauge {
-        self.lines.get_or_create(&Label { name: door }).clone()
+    pub fn connections_of(&self, transport: &'static str) -> Gauge {
+        let label = Label { name: transport };
+        self.connections_by_transport.get_or_create(&label).clone()
     }
 
     /// The gauge of one kind of actor.
@@ -114,7 +116,11 @@ impl Metrics {
             metric.register(&mut registry, name, help);
         };
         add("connections", "Connections now", &self.connections);
-        add("lines", "Lines now, by door", &self.lines);
+        add(
+            "connections_by_transport",
+            "Connections now, by transport",
+            &self.connections_by_transport,
+        );
         add(
             "connections_accepted",
             "Connections accepted",

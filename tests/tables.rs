@@ -157,7 +157,7 @@ fn metrics_of_the_server() -> BTreeSet<(String, String)> {
     metrics.error(ErrorCode::Internal);
     metrics.commands.get_or_create(&label).inc();
     metrics.actors(label.name).inc();
-    metrics.lines(label.name).inc();
+    metrics.connections_of(label.name).inc();
     metrics.waiting(WorkerId(0)).inc();
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).unwrap();

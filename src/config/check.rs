@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use toml::{Table, Value};
 
 use super::Config;
-use crate::gateway::engineio::NAMESPACE_BYTES_MAX;
 use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
-use crate::transport::settings::ServerSettings;
+use crate::gateway::transport::engineio::NAMESPACE_BYTES_MAX;
+use crate::http::settings::ServerSettings;
 use turntable_core::id::is_realm;
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::room::RoomSettings;

@@ -18,9 +18,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
+use crate::http::settings::{ServerSettings, TransportSettings};
 use crate::management::settings::ManagementSettings;
 use crate::portal::settings::PortalSettings;
-use crate::transport::settings::{DoorSettings, ServerSettings};
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
@@ -34,8 +34,8 @@ pub struct Config {
     pub server: ServerSettings,
     /// The operator's listener.
     pub management: ManagementSettings,
-    /// Which doors there are.
-    pub doors: DoorSettings,
+    /// Which transports there are.
+    pub transports: TransportSettings,
     /// Tunnels and their formats.
     pub tunnel: TunnelSettings,
     /// Polls.
@@ -63,7 +63,7 @@ impl Default for Config {
         Self {
             server: ServerSettings::default(),
             management: ManagementSettings::default(),
-            doors: DoorSettings::default(),
+            transports: TransportSettings::default(),
             tunnel: TunnelSettings::default(),
             poll: PollSettings::default(),
             socketio: SocketIoSettings::default(),

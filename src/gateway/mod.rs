@@ -1,42 +1,35 @@
-//! The gateway of a worker: its sockets, its sessions and its topic table.
+//! The gateway of a worker: a shell around connections, sessions and
+//! subscriptions.
 //!
-//! One actix actor per worker, and the only thing that writes to sockets.
-//! Bytes come in through its own poll (`turn`), become commands (`input`) and
-//! go to their owners; what the owners say comes back as one delivery per
-//! worker (`delivery`), is encoded once and put into the outboxes of those who
-//! listen. At the end of each turn of the loop every socket with something to
-//! write is written to once.
+//! One actix actor per worker, and the only thing that writes to its sockets. It
+//! owns tables and the loop (`turn`), and no protocol and no rules: bytes are
+//! the transports' (`transport`), the life of sessions is pure
+//! (`turntable_core::session`), and what follows from either is an effect
+//! (`work`). Owners are called through the directories; their deliveries come
+//! back as one message per gateway (`delivery`), are put into the outboxes of the
+//! subscribers, and every socket with something to write is written once at the
+//! end of a turn.
 //!
-//! If a gateway dies its worker's sockets are lost with it, so the process
-//! ends rather than go on half dead.
+//! If a gateway dies, its worker's sockets are lost with it, so the process ends.
 
-pub mod adopt;
-pub mod census;
-pub mod change_log;
+pub mod admission;
 pub mod connection;
-mod deadline;
-mod delivery;
-pub mod dialect;
-mod dispatch;
-pub mod door;
-pub mod engineio;
-pub mod frame;
-mod input;
-mod interest;
-pub mod lifecycle;
+pub mod delivery;
+pub(crate) mod moving;
 pub mod peers;
-pub mod poll;
-pub mod settings;
-pub mod slots;
-pub mod submit;
-pub mod topic;
-pub mod tunnel;
-pub mod turn;
-pub mod watch;
-pub mod wheel;
 
-use std::collections::HashMap;
-use std::num::NonZeroU64;
+pub mod session;
+pub mod settings;
+pub mod submit;
+pub(crate) mod subscription;
+pub(crate) mod table;
+pub(crate) mod tables;
+pub mod transport;
+pub(crate) mod turn;
+pub(crate) mod wheel;
+pub mod work;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context};
@@ -48,200 +41,92 @@ use crate::actor::directory::Directories;
 use crate::clock;
 use crate::metric::{Label, Metrics};
 use crate::portal::Portal;
-use turntable_core::id::{ChannelId, SessionId};
-use turntable_core::key::{Caller, GatewayId, Place, SessionSlot, SlotKey as _, WorkerId};
-use turntable_core::model::settings::PresenceSettings;
-use turntable_core::packet::{ClientPacket, LookupEntry, RequestId};
-use turntable_core::reason::CloseReason;
-use turntable_core::session::Session;
-use turntable_core::session::outbox::Outbox;
-use turntable_core::session::settings::{LimitSettings, SessionSettings};
-
-use census::Census;
+use crate::watched::Watched;
+use admission::{ConnectionLimits, Permit};
 use connection::Connection;
-use dialect::Dialects;
-use door::DoorMemory;
-use engineio::relocate::Errand;
-use frame::Frame;
-use interest::Below;
+use delivery::encoding::Encodings;
 use peers::Peers;
-use settings::{PollSettings, SocketIoSettings, TunnelSettings};
-use slots::{Key, Slots};
-use topic::Topics;
-use turn::Turn;
-use watch::Watches;
+use session::SessionEntry;
+use session::pending::Pending;
+use settings::GatewaySettings;
+use subscription::Subscriptions;
+use table::Table;
+use turn::{Counters, Timer, Turn, TurnLists};
+use turntable_core::key::{ConnKey, GatewayId, SessionSlot};
+use turntable_core::packet::{ClientPacket, ErrorBody};
+use turntable_core::session::life::Input;
 use wheel::Wheel;
+use work::Effect;
 
-/// What a gateway needs to know of the configuration.
-#[derive(Debug, Clone)]
-pub struct GatewaySettings {
-    /// The section `[session]`.
-    pub session: SessionSettings,
-    /// The section `[limits]`.
-    pub limits: LimitSettings,
-    /// The section `[presence]`.
-    pub presence: PresenceSettings,
-    /// The longest message of a client, in bytes.
-    pub message_bytes_max: usize,
-    /// The section `[tunnel]`.
-    pub tunnel: TunnelSettings,
-    /// The section `[poll]`.
-    pub poll: PollSettings,
-    /// The section `[socketio]`.
-    pub socketio: SocketIoSettings,
-    /// How many lines there may be, in all and from one address.
-    pub lines: (usize, usize),
-    /// What a client may know: name and value.
-    pub announced: Vec<(&'static str, u64)>,
-}
-
-/// The collaborators of all gateways of a node.
+/// What all gateways of a node share.
 #[derive(Debug)]
-pub struct GatewayContext {
-    /// The configuration.
-    pub settings: GatewaySettings,
+pub struct Shared {
+    /// The settings in force.
+    pub settings: Watched<GatewaySettings>,
     /// Who may come in.
     pub portal: Portal,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// How many connections there are.
-    pub census: Census,
+    /// The connections, counted against their limits.
+    pub limits: Arc<ConnectionLimits>,
     /// The other gateways.
     pub peers: Peers,
-    /// The way to the actors.
+    /// The way to the owners.
     pub directories: Arc<Directories>,
-    /// How lines write messages.
-    pub dialects: Dialects,
+    /// How messages are written.
+    pub encodings: Encodings,
 }
 
-/// A session and what its gateway keeps with it.
-#[derive(Debug)]
-struct Held {
-    outbox: Outbox<Frame>,
-    /// The connection (slot) that carries it now.
-    connection: Option<u32>,
-    /// Whether its connection is on the list to be written to.
-    is_dirty: bool,
-    /// Whether its connection takes nothing now.
-    is_blocked: bool,
-    /// Whether its messages are written for it alone.
-    is_read_alone: bool,
-    /// Whether it was welcomed.
-    is_live: bool,
-    /// Whether its user was told to be idle.
-    is_idle: bool,
-    /// How many bytes may wait in its outbox now: `outbox_bytes_max`, or, since
-    /// its connection was lost and until what waited then is written, that and
-    /// `replay_bytes_max`.
-    waiting_bytes_max: u32,
-    /// The publication it got last, so that it gets none twice.
-    mark: u32,
-    /// Watched users (numbers) whose state it has still to be told.
-    changed: Vec<u32>,
-    /// Watched users whose state nobody knows yet; a snapshot waits for them.
-    unknown: u32,
-    /// Users (numbers) it watches.
-    watching: Vec<u32>,
-    /// Answers that go out behind the next snapshot.
-    #[expect(clippy::box_collection, reason = "seldom any, and then a word")]
-    subscribed: Option<Box<Vec<RequestId>>>,
-    /// Unix ms of the last command.
-    active_ms: u64,
-    /// Unix ms when its connection was lost.
-    dropped_ms: Option<NonZeroU64>,
-    /// What doors other than WebSockets have to know of it.
-    memory: Option<Box<DoorMemory>>,
-    session: Session,
-}
-
-/// What a timer was set for.
-#[derive(Debug, Clone, Copy)]
-enum Timer {
-    /// A connection has to be identified by now.
-    Identify(Key),
-    /// A connection has to have shown a sign of life.
-    Heartbeat(Key),
-    /// A connection's clock is measured.
-    ClockPing(Key),
-    /// A close frame has waited long enough.
-    Linger(Key),
-    /// A session without a connection ends.
-    Expire(Key),
-    /// A session may have become idle.
-    Idle(Key),
-    /// A tunnel has been quiet, or has waited for its batch.
-    Tunnel(Key),
-    /// A tunnel has waited for its next attachment.
-    Gap(Key),
-    /// A poll may have gone.
-    Poll(Key),
-    /// A poll's request has waited for its answers.
-    Answer(Key),
-    /// An Engine.IO session is to be pinged, or should have answered.
-    Engine(Key),
-    /// An Engine.IO session has to carry a namespace by now.
-    Connect(Key),
-}
-
-/// A `lookup` whose answers come in.
-#[derive(Debug)]
-struct Lookup {
-    session: Place,
-    id: Option<RequestId>,
-    missing: usize,
-    found: Vec<(turntable_core::id::UserId, LookupEntry)>,
-}
-
-/// What was counted since the last turn.
-#[derive(Debug, Default)]
-struct Tally {
-    deliveries: u64,
-    received_bytes: u64,
-    sent_bytes: u64,
-    writes: u64,
+impl Shared {
+    /// Counts one more connection from `address`, for every transport alike.
+    ///
+    /// # Errors
+    /// `unavailable` or `too_many` where a limit is reached.
+    pub fn admit(&self, address: IpAddr) -> Result<Permit, ErrorBody> {
+        let settings = self.settings.get();
+        let (max, per_address_max) = (
+            settings.connections_max,
+            settings.connections_per_address_max,
+        );
+        self.limits
+            .admit(address, max, per_address_max)
+            .map_err(|full| {
+                self.metrics.refuse(full.name());
+                full.error()
+            })
+    }
 }
 
 /// The gateway of one worker.
 pub struct Gateway {
     id: GatewayId,
-    worker: WorkerId,
-    context: Arc<GatewayContext>,
+    shared: Arc<Shared>,
+    /// The settings in force at the start of this turn.
+    settings: Arc<GatewaySettings>,
     /// Taken by the turn when the actor starts.
     poll: Option<mio::Poll>,
     registry: mio::Registry,
-    connections: Slots<Connection>,
-    sessions: Slots<Held>,
-    topics: Topics,
-    watches: Watches,
-    below: HashMap<ChannelId, Below>,
-    lookups: FxHashMap<u64, Lookup>,
-    lookup_ticket: u64,
+    connections: Table<ConnKey, Connection>,
+    sessions: Table<SessionSlot, SessionEntry>,
+    subscriptions: Subscriptions,
+    pending: Pending,
     wheel: Wheel<Timer>,
-    /// Connections with something to write.
-    dirty: Vec<u32>,
-    /// Sessions with changes of presence to be told.
-    changed: Vec<u32>,
-    /// Sessions whose snapshot is complete.
-    snapshots: Vec<u32>,
-    /// Sessions whose outbox passed its bound.
-    over: Vec<u32>,
-    /// Connections with input that was not read.
-    unread: Vec<u32>,
+    /// What has to happen next, the last first.
+    work: Vec<Effect>,
+    /// What a hook leaves, in order.
+    left: Vec<Effect>,
+    /// What is to be written and read this turn.
+    lists: TurnLists,
+    /// What was counted since the last turn.
+    counters: Counters,
     buffer: Box<[u8]>,
-    /// Whether anything was read in this turn.
-    was_read: bool,
-    mark: u32,
+    /// Unix ms when this turn began to write.
+    now_ms: u64,
     presence_flushed_ms: u64,
     surveyed_ms: u64,
     waiting_gauge: Gauge,
-    tally: Tally,
     commands: FxHashMap<&'static str, Counter>,
     is_draining: bool,
-    /// A `resume` that is carried out once its connection is whole again.
-    resuming: Option<(SessionId, u64, Option<RequestId>)>,
-    /// What is to be done with an Engine.IO session once its connection is whole
-    /// again.
-    errand: Option<Errand>,
 }
 
 /// How much is read at once, in bytes; shared by all connections of a worker.
@@ -252,78 +137,40 @@ impl Gateway {
     ///
     /// # Errors
     /// Where the kernel gives no poll.
-    pub fn new(id: GatewayId, context: Arc<GatewayContext>) -> std::io::Result<Self> {
+    pub fn new(id: GatewayId, shared: Arc<Shared>) -> std::io::Result<Self> {
         let poll = mio::Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let commands = ClientPacket::COMMANDS
             .iter()
             .map(|(name, _)| {
-                let counter = context.metrics.commands.get_or_create(&Label { name });
+                let counter = shared.metrics.commands.get_or_create(&Label { name });
                 (*name, counter.clone())
             })
             .collect();
-        let waiting_gauge = context.metrics.waiting(id.worker);
+        let now_ms = clock::now_ms();
         Ok(Self {
             id,
-            worker: id.worker,
-            context,
+            settings: shared.settings.get(),
+            waiting_gauge: shared.metrics.waiting(id.worker),
+            shared,
             poll: Some(poll),
             registry,
-            connections: Slots::default(),
-            sessions: Slots::default(),
-            topics: Topics::default(),
-            watches: Watches::default(),
-            below: HashMap::new(),
-            lookups: FxHashMap::default(),
-            lookup_ticket: 0,
-            wheel: Wheel::new(clock::now_ms()),
-            dirty: Vec::new(),
-            changed: Vec::new(),
-            snapshots: Vec::new(),
-            over: Vec::new(),
-            unread: Vec::new(),
+            connections: Table::default(),
+            sessions: Table::default(),
+            subscriptions: Subscriptions::default(),
+            pending: Pending::default(),
+            wheel: Wheel::new(now_ms),
+            work: Vec::new(),
+            left: Vec::new(),
+            lists: TurnLists::default(),
+            counters: Counters::default(),
             buffer: vec![0; READ_BYTES].into(),
-            was_read: false,
-            mark: 0,
+            now_ms,
             presence_flushed_ms: 0,
             surveyed_ms: 0,
-            waiting_gauge,
-            tally: Tally::default(),
             commands,
             is_draining: false,
-            resuming: None,
-            errand: None,
         })
-    }
-
-    fn settings(&self) -> &GatewaySettings {
-        &self.context.settings
-    }
-
-    /// Where owners find a session.
-    fn place(&self, slot: u32) -> Option<Place> {
-        let key = self.sessions.key(slot)?;
-        Some(Place {
-            gateway: self.id,
-            slot: SessionSlot::new(key.slot, key.generation),
-        })
-    }
-
-    /// A session as the sender of calls.
-    fn caller(&self, slot: u32) -> Option<Caller> {
-        Some(Caller {
-            key: self.sessions.at(slot)?.session.key,
-            place: self.place(slot)?,
-        })
-    }
-
-    /// The slot of a session that owners know by `place`, if it still lives.
-    fn slot(&self, place: Place) -> Option<u32> {
-        let key = Key {
-            slot: place.slot.index(),
-            generation: place.slot.generation(),
-        };
-        (place.gateway == self.id && self.sessions.holds(key)).then_some(key.slot)
     }
 }
 
@@ -335,7 +182,9 @@ impl Actor for Gateway {
             Some(Ok(turn)) => {
                 ctx.spawn(turn);
             }
-            Some(Err(error)) => log::error!("worker {} has no poll: {error}", self.worker),
+            Some(Err(error)) => {
+                log::error!("worker {} has no poll: {error}", self.id.worker);
+            }
             None => {}
         }
     }
@@ -344,13 +193,14 @@ impl Actor for Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            log::error!("worker {} is lost to a fault; the server ends", self.worker);
+            let worker = self.id.worker;
+            log::error!("worker {worker} is lost to a fault; the server ends");
             std::process::abort();
         }
     }
 }
 
-/// Asks a gateway to send everybody away, as the server stops.
+/// Asks a gateway to send all clients elsewhere, as the server stops.
 #[derive(Debug, actix::Message)]
 #[rtype(result = "()")]
 pub struct Drain;
@@ -360,9 +210,15 @@ impl actix::Handler<Drain> for Gateway {
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) {
         self.is_draining = true;
-        let slots: Vec<u32> = self.connections.occupied().collect();
-        for slot in slots {
-            self.send_away(slot, CloseReason::GoingAway);
+        let sessions: Vec<SessionSlot> = self.sessions.iter().map(|(key, _)| key).collect();
+        for session in sessions {
+            self.step(session, Input::Drain, Default::default());
+            self.run();
+        }
+        let connections: Vec<ConnKey> = self.connections.iter().map(|(key, _)| key).collect();
+        for connection in connections {
+            self.close_draining(connection);
+            self.run();
         }
     }
 }

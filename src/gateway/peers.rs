@@ -1,6 +1,6 @@
-//! What the gateways of a node share: each other, and which of them holds a
-//! session or a line. It is touched when one begins, ends or is resumed and by
-//! the requests of doors that have no socket, never by a delivery.
+//! What the gateways of a node share: each other, and which of them has a session
+//! or a named connection. It is used when one begins, ends, is resumed or moves,
+//! and by HTTP requests, never by a delivery.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -9,55 +9,54 @@ use actix::Addr;
 use parking_lot::RwLock;
 
 use crate::gateway::Gateway;
-use crate::gateway::slots::Key;
 use turntable_core::id::SessionId;
-use turntable_core::key::{self, WorkerId};
+use turntable_core::key::{ConnKey, Place, WorkerId};
 
 /// Where a name leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Target {
     /// To a session.
-    Session(key::Place),
-    /// To a line that carries none yet, or another.
-    Line {
+    Session(Place),
+    /// To a connection that carries no session yet, or another.
+    Connection {
         /// The worker.
         worker: WorkerId,
-        /// The line among its connections.
-        key: Key,
+        /// The connection there.
+        key: ConnKey,
     },
 }
 
-impl Place {
-    /// The worker that holds it.
+impl Target {
+    /// The worker that has it.
     #[must_use]
     pub const fn worker(self) -> WorkerId {
         match self {
             Self::Session(place) => place.gateway.worker,
-            Self::Line { worker, .. } => worker,
+            Self::Connection { worker, .. } => worker,
         }
     }
 }
 
-/// The gateways, sessions and named lines of a node.
+/// The gateways, sessions and named connections of a node.
 #[derive(Debug)]
 pub struct Peers {
     gateways: Box<[OnceLock<Addr<Gateway>>]>,
-    sessions: RwLock<HashMap<SessionId, key::Place>>,
-    lines: RwLock<HashMap<SessionId, (WorkerId, Key)>>,
+    sessions: RwLock<HashMap<SessionId, Place>>,
+    connections: RwLock<HashMap<SessionId, (WorkerId, ConnKey)>>,
 }
 
 impl Peers {
-    /// Places for the gateways of `workers` workers.
+    /// Room for the gateways of `workers` workers.
     #[must_use]
     pub fn new(workers: usize) -> Self {
         Self {
             gateways: (0..workers).map(|_| OnceLock::new()).collect(),
             sessions: RwLock::default(),
-            lines: RwLock::default(),
+            connections: RwLock::default(),
         }
     }
 
-    /// The gateway of `worker` is there.
+    /// The gateway of `worker` runs.
     pub fn connect(&self, worker: WorkerId, gateway: Addr<Gateway>) {
         if let Some(place) = self.gateways.get(worker.index()) {
             // A worker that is started anew keeps its first gateway.
@@ -77,51 +76,71 @@ impl Peers {
     }
 
     /// A session began.
-    pub fn put(&self, id: SessionId, place: key::Place) {
+    pub(crate) fn put(&self, id: SessionId, place: Place) {
         self.sessions.write().insert(id, place);
     }
 
-    /// A session ended.
-    pub fn remove(&self, id: SessionId) {
-        self.sessions.write().remove(&id);
+    /// A session ended. Returns whether it was known.
+    pub(crate) fn remove(&self, id: SessionId, place: Place) -> bool {
+        let mut sessions = self.sessions.write();
+        let is_known = sessions.get(&id) == Some(&place);
+        if is_known {
+            sessions.remove(&id);
+        }
+        is_known
     }
 
-    /// Where a session is held.
+    /// Where a session is.
     #[must_use]
-    pub fn find(&self, id: SessionId) -> Option<key::Place> {
+    pub fn find(&self, id: SessionId) -> Option<Place> {
         self.sessions.read().get(&id).copied()
     }
 
-    /// A line of that name began.
-    pub fn put_line(&self, id: SessionId, worker: WorkerId, key: Key) {
-        self.lines.write().insert(id, (worker, key));
+    /// A connection of that name began.
+    pub(crate) fn put_connection(&self, name: SessionId, worker: WorkerId, key: ConnKey) {
+        self.connections.write().insert(name, (worker, key));
     }
 
-    /// A line ended; another of its name may have taken its place.
-    pub fn remove_line(&self, id: SessionId, worker: WorkerId, key: Key) {
-        let mut lines = self.lines.write();
-        if lines.get(&id) == Some(&(worker, key)) {
-            lines.remove(&id);
+    /// A connection of that name is on its way to `worker`: `send` puts it into
+    /// the mailbox there. A request that reads the new worker was sent behind it,
+    /// so it finds the connection.
+    pub(crate) fn move_connection(&self, name: SessionId, worker: WorkerId, send: impl FnOnce()) {
+        let mut connections = self.connections.write();
+        let key = connections.get(&name).map(|(_, key)| *key);
+        send();
+        if let Some(key) = key {
+            connections.insert(name, (worker, key));
         }
     }
 
-    /// Where the line of that name is.
-    #[must_use]
-    pub fn line(&self, id: SessionId) -> Option<Place> {
-        let (worker, key) = self.lines.read().get(&id).copied()?;
-        Some(Place::Line { worker, key })
+    /// A connection ended; another of its name may have taken its place.
+    pub(crate) fn remove_connection(&self, name: SessionId, worker: WorkerId, key: ConnKey) {
+        let mut connections = self.connections.write();
+        if connections.get(&name) == Some(&(worker, key)) {
+            connections.remove(&name);
+        }
     }
 
-    /// Where a name leads: to the session that has it, or to the line that
-    /// keeps it for one.
+    /// Where the connection of that name is.
     #[must_use]
-    pub fn locate(&self, id: SessionId) -> Option<Place> {
-        self.find(id).map(Place::Session).or_else(|| self.line(id))
+    pub fn connection(&self, name: SessionId) -> Option<(WorkerId, ConnKey)> {
+        self.connections.read().get(&name).copied()
     }
 
-    /// The gateway of a place.
+    /// Where a name leads: to the session of that id, or to the connection that
+    /// has its name.
     #[must_use]
-    pub fn gateway_of(&self, place: Place) -> Option<&Addr<Gateway>> {
-        self.gateway(place.worker())
+    pub fn locate(&self, id: SessionId) -> Option<Target> {
+        let connection = || {
+            let (worker, key) = self.connection(id)?;
+            Some(Target::Connection { worker, key })
+        };
+        self.find(id).map(Target::Session).or_else(connection)
+    }
+
+    /// The gateway of a target.
+    #[must_use]
+    pub fn gateway_of(&self, target: Target) -> Option<&Addr<Gateway>> {
+        self.gateway(target.worker())
     }
 }

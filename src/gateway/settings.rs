@@ -1,12 +1,39 @@
-//! The sections of the doors whose lines the gateway keeps: `[tunnel]`,
-//! `[poll]` and `[socketio]`.
+//! What a gateway needs to know of the configuration, and the sections of its
+//! transports: `[tunnel]`, `[poll]` and `[socketio]`.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use turntable_core::model::settings::PresenceSettings;
+use turntable_core::session::settings::{LimitSettings, SessionSettings};
 use turntable_wire::socketio::MAIN_NAMESPACE;
 use turntable_wire::tunnel_format::FormatSettings;
+
+/// What a gateway needs to know of the configuration.
+#[derive(Debug, Clone)]
+pub struct GatewaySettings {
+    /// The section `[session]`.
+    pub session: SessionSettings,
+    /// The section `[limits]`.
+    pub limits: LimitSettings,
+    /// The section `[presence]`.
+    pub presence: PresenceSettings,
+    /// The longest message of a client, in bytes.
+    pub message_bytes_max: usize,
+    /// The section `[tunnel]`.
+    pub tunnel: TunnelSettings,
+    /// The section `[poll]`.
+    pub poll: PollSettings,
+    /// The section `[socketio]`.
+    pub socketio: SocketIoSettings,
+    /// Connections at one time.
+    pub connections_max: usize,
+    /// Connections of one address at one time.
+    pub connections_per_address_max: usize,
+    /// What `welcome` reports: name and value.
+    pub announced: Vec<(&'static str, u64)>,
+}
 
 /// The section `[tunnel]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

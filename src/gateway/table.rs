@@ -160,11 +160,6 @@ impl<K: SlotKey, T> Table<K, T> {
     }
 
     /// The value at a place, whatever its generation.
-    pub(crate) fn at(&self, index: Index<K>) -> Option<&T> {
-        self.slots.get(index.0 as usize)?.value.as_ref()
-    }
-
-    /// The value at a place, whatever its generation.
     pub(crate) fn at_mut(&mut self, index: Index<K>) -> Option<&mut T> {
         self.slots.get_mut(index.0 as usize)?.value.as_mut()
     }

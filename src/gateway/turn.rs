@@ -2,7 +2,7 @@
 //!
 //! The gateway's sockets are in a poll of their own, which the worker's runtime
 //! sees as one descriptor. actix drains the gateway's mailbox before it polls
-//! this future, so a turn is: what actors said, then what sockets have, then
+//! this future, so a turn is: deliveries of owners, then input of sockets, then
 //! timers, and then one write per socket, however much there was.
 
 use std::pin::Pin;
@@ -10,13 +10,72 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use actix::{ActorFuture, Context};
+use mio::event::Event;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::gateway::connection::Phase;
+use crate::gateway::session::life::Details;
+use crate::gateway::session::pending::Ticket;
+use crate::gateway::table::Index;
+use crate::gateway::transport::{Dispatch, Hooks, TransportTimer};
 use crate::gateway::wheel::TICK_MS;
+use crate::gateway::work::Effect;
+use turntable_core::key::{ConnKey, SessionSlot};
+use turntable_core::reason::CloseReason;
+use turntable_core::session::life::Input;
+
+/// What is to be written and read this turn.
+#[derive(Debug, Default)]
+pub(crate) struct TurnLists {
+    /// Connections with something to write.
+    pub(crate) dirty: Vec<ConnKey>,
+    /// Connections with input that was not read.
+    pub(crate) unread: Vec<ConnKey>,
+    /// Sessions with changes of presence to send.
+    pub(crate) changed: Vec<SessionSlot>,
+    /// Sessions whose snapshot is complete.
+    pub(crate) snapshots: Vec<SessionSlot>,
+    /// Whether anything was read.
+    pub(crate) was_read: bool,
+}
+
+/// What was counted since the last turn.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Messages put into outboxes.
+    pub(crate) deliveries: u64,
+    /// Bytes read from clients.
+    pub(crate) received_bytes: u64,
+    /// Bytes written to clients.
+    pub(crate) sent_bytes: u64,
+    /// Calls to write.
+    pub(crate) writes: u64,
+}
+
+/// What a timer was set for. Nothing is ever cancelled: a timer whose reason is
+/// gone does nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Timer {
+    /// A connection's client has to have identified by now.
+    Identify(ConnKey),
+    /// A last frame has waited long enough.
+    Linger(ConnKey),
+    /// A transport's own.
+    Transport(ConnKey, TransportTimer),
+    /// A session without a connection ends.
+    Expire(SessionSlot),
+    /// A session may have become idle.
+    Idle(SessionSlot),
+    /// An answer has to have come by now.
+    Answer(Ticket),
+}
+
+/// How often an operator's gauges are brought up to date, in ms.
+const SURVEY_MS: u64 = 5_000;
 
 /// Events taken from the poll at once; what is left comes next turn, behind the
 /// mailbox.
@@ -64,7 +123,7 @@ impl Settling {
 }
 
 /// The future that polls the gateway's sockets.
-pub struct Turn {
+pub(crate) struct Turn {
     poll: AsyncFd<mio::Poll>,
     events: mio::Events,
     tick: Interval,
@@ -77,12 +136,12 @@ impl Turn {
     ///
     /// # Errors
     /// Where the runtime cannot watch the poll.
-    pub fn new(poll: mio::Poll) -> std::io::Result<Self> {
+    pub(crate) fn new(poll: mio::Poll) -> std::io::Result<Self> {
         let mut tick = tokio::time::interval(Duration::from_millis(TICK_MS));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         #[expect(
             deprecated,
-            reason = "its heir is unsafe; a poll keeps its descriptor until it is dropped"
+            reason = "its replacement is unsafe; a poll keeps its descriptor until it is dropped"
         )]
         let poll = AsyncFd::with_interest(poll, Interest::READABLE)?;
         Ok(Self {
@@ -132,6 +191,7 @@ impl ActorFuture<Gateway> for Turn {
         cx: &mut TaskContext<'_>,
     ) -> Poll<()> {
         let turn = &mut *self;
+        gateway.settings = gateway.shared.settings.get();
         let mut has_more = turn.take_events(gateway, cx);
         has_more |= gateway.read_on();
         while turn.tick.poll_tick(cx).is_ready() {
@@ -163,12 +223,141 @@ impl ActorFuture<Gateway> for Turn {
     }
 }
 
+impl Gateway {
+    /// A socket can be read or written.
+    fn socket_event(&mut self, event: &Event) {
+        let Some(key) = self.connections.key(Index::new(event.token().0 as u32)) else {
+            return;
+        };
+        if event.is_writable() {
+            self.writable(key);
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.is_read_closed |= event.is_read_closed() || event.is_error();
+            }
+            self.read(key);
+        }
+    }
+
+    fn writable(&mut self, key: ConnKey) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let has_unsent = connection.io.as_ref().is_some_and(|io| io.has_unsent());
+        if !connection.queue.set_blocked(false) && !has_unsent {
+            return;
+        }
+        self.lists.dirty.push(key);
+        if let Some(session) = connection.session()
+            && let Some(entry) = self.sessions.get_mut(session)
+        {
+            entry.is_blocked = false;
+            if !entry.changed.is_empty() {
+                self.lists.changed.push(session);
+            }
+        }
+    }
+
+    fn read(&mut self, key: ConnKey) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.with(key, |connection, cx| {
+            Dispatch::on_readable(connection, &mut buffer, cx);
+        });
+        self.buffer = buffer;
+        self.run();
+    }
+
+    /// Reads what was left by the turns before. Returns whether there is more.
+    fn read_on(&mut self) -> bool {
+        for key in std::mem::take(&mut self.lists.unread) {
+            if let Some(connection) = self.connections.get_mut(key)
+                && std::mem::take(&mut connection.has_unread)
+            {
+                self.read(key);
+            }
+        }
+        !self.lists.unread.is_empty()
+    }
+
+    /// Turns the wheel.
+    fn tick(&mut self) {
+        let now_ms = clock::now_ms();
+        let mut due = Vec::new();
+        self.wheel.turn(now_ms, &mut due);
+        for timer in due {
+            self.due(timer, now_ms);
+            self.run();
+        }
+        if now_ms >= self.surveyed_ms + SURVEY_MS {
+            self.surveyed_ms = now_ms;
+            self.survey();
+        }
+    }
+
+    /// A timer came due.
+    fn due(&mut self, timer: Timer, now_ms: u64) {
+        match timer {
+            Timer::Identify(key) => {
+                let is_waiting = self.connections.get(key).is_some_and(|connection| {
+                    matches!(connection.phase, Phase::Greeting(_) | Phase::Identifying(_))
+                });
+                if is_waiting {
+                    self.then([Effect::Close(key, CloseReason::NotIdentified)]);
+                }
+            }
+            Timer::Linger(key) => self.then([Effect::Lose(key)]),
+            Timer::Transport(key, timer) => {
+                self.with(key, |connection, cx| {
+                    Dispatch::on_timer(connection, timer, cx);
+                });
+            }
+            Timer::Expire(session) => self.step(session, Input::ExpiryDue, Details::default()),
+            Timer::Idle(session) => self.check_idle(session, now_ms),
+            Timer::Answer(ticket) => self.answer_is_late(ticket),
+        }
+    }
+
+    fn check_idle(&mut self, session: SessionSlot, now_ms: u64) {
+        let idle_after_ms = self.settings.presence.idle_after_ms;
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let (at_ms, became_idle) = entry.session.check_idle(now_ms, idle_after_ms);
+        self.wheel.set(at_ms, Timer::Idle(session));
+        if became_idle {
+            self.report_idle(session, true);
+        }
+    }
+
+    /// Brings the gauge of what waits up to date. Seldom, as it looks at every
+    /// session.
+    fn survey(&mut self) {
+        let waiting: usize = self
+            .sessions
+            .iter()
+            .map(|(_, entry)| entry.session.outbox.waiting_bytes())
+            .sum();
+        self.waiting_gauge.set(waiting as i64);
+    }
+
+    /// Whether any socket has something to be written.
+    fn has_output(&self) -> bool {
+        !self.lists.dirty.is_empty()
+    }
+
+    /// Whether anything was read since the last call.
+    fn had_input(&mut self) -> bool {
+        std::mem::take(&mut self.lists.was_read)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_single_message_is_written_at_once() {
+    fn single_message_is_written_at_once() {
         let mut settling = Settling::default();
         assert!(
             settling.is_over(false, true),
@@ -178,11 +367,11 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_waited_for_but_not_for_long() {
+    fn end_of_a_burst_is_awaited_for_a_bounded_time() {
         let mut settling = Settling::default();
         assert!(!settling.is_over(true, true));
         assert!(!settling.is_over(true, false));
-        assert!(settling.is_over(true, false), "nothing came any more");
+        assert!(settling.is_over(true, false), "nothing more came");
         let start = Instant::now();
         while !settling.is_over(true, true) {
             assert!(start.elapsed() < Duration::from_secs(5), "it ends");

@@ -6,7 +6,7 @@
 //! Deadlines are met within one tick.
 
 /// How often the wheel turns, in ms.
-pub const TICK_MS: u64 = 50;
+pub(crate) const TICK_MS: u64 = 50;
 const SPOKES: usize = 512;
 
 #[derive(Debug)]
@@ -18,7 +18,7 @@ struct Timer<T> {
 
 /// The wheel.
 #[derive(Debug)]
-pub struct Wheel<T> {
+pub(crate) struct Wheel<T> {
     spokes: Box<[Vec<Timer<T>>]>,
     /// When the wheel was made.
     made_ms: u64,
@@ -28,8 +28,7 @@ pub struct Wheel<T> {
 
 impl<T> Wheel<T> {
     /// A wheel that stands at `now_ms`.
-    #[must_use]
-    pub fn new(now_ms: u64) -> Self {
+    pub(crate) fn new(now_ms: u64) -> Self {
         Self {
             spokes: (0..SPOKES).map(|_| Vec::new()).collect(),
             made_ms: now_ms - now_ms % TICK_MS,
@@ -38,7 +37,7 @@ impl<T> Wheel<T> {
     }
 
     /// Sets a timer for `at_ms`.
-    pub fn set(&mut self, at_ms: u64, what: T) {
+    pub(crate) fn set(&mut self, at_ms: u64, what: T) {
         // Rounded up, and never into a spoke that was turned past.
         let after_ms = at_ms.saturating_sub(self.made_ms);
         let tick = u32::try_from(after_ms.div_ceil(TICK_MS)).unwrap_or(u32::MAX);
@@ -49,7 +48,7 @@ impl<T> Wheel<T> {
     }
 
     /// Turns to `now_ms` and moves what is due to `due`.
-    pub fn turn(&mut self, now_ms: u64, due: &mut Vec<T>) {
+    pub(crate) fn turn(&mut self, now_ms: u64, due: &mut Vec<T>) {
         let after_ms = now_ms.saturating_sub(self.made_ms);
         let target = u32::try_from(after_ms / TICK_MS).unwrap_or(u32::MAX);
         // After a long sleep each spoke is looked at once.

@@ -6,7 +6,6 @@
 //! out, and what that leaves comes before the effects that were left earlier, so
 //! everything that follows from one thing happens before the next thing.
 
-
 use std::rc::Rc;
 
 use crate::gateway::Gateway;
@@ -15,8 +14,8 @@ use crate::gateway::connection::io::Io;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::life::Details;
 use crate::gateway::session::memory::ResumeFrom;
-use crate::gateway::transport::engineio::notice::Notice;
 use crate::gateway::transport::begin::Insertion;
+use crate::gateway::transport::engineio::notice::Notice;
 use crate::gateway::transport::{Dispatch, Hooks, TransportTimer};
 use crate::gateway::turn::Timer;
 use turntable_core::id::{SessionId, UserId};

@@ -5,7 +5,7 @@ use actix_http::StatusCode;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
-/// What an unauthorized client is asked for (RFC 9110 section 11.6.1): the
+/// The challenge for an unauthorized client (RFC 9110 section 11.6.1): the
 /// credentials of `idme`.
 pub const CHALLENGE: &str = "Turntable realm=\"turntable\"";
 
@@ -23,13 +23,23 @@ pub const fn status(code: ErrorCode) -> StatusCode {
             StatusCode::FORBIDDEN
         }
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
-        ErrorCode::RoomFull => StatusCode::CONFLICT,
+        ErrorCode::RoomFull | ErrorCode::Conflict => StatusCode::CONFLICT,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::TooMany | ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Timeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorCode::SessionExpired => StatusCode::GONE,
         ErrorCode::ServiceDown | ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Seconds after which a client that was refused for a limit may come again;
+/// `None` for an error that does not pass with time.
+#[must_use]
+pub const fn retry_after(code: ErrorCode) -> Option<&'static str> {
+    match code {
+        ErrorCode::Unavailable | ErrorCode::TooMany => Some("5"),
+        _ => None,
     }
 }
 
@@ -55,11 +65,13 @@ pub fn body(error: &ErrorBody) -> serde_json::Value {
 #[must_use]
 pub fn answer(error: &ErrorBody, headers: &str) -> Vec<u8> {
     let body = body(error).to_string();
-    let advice = match error.code {
-        ErrorCode::Unauthorized => format!("WWW-Authenticate: {CHALLENGE}\r\n"),
-        ErrorCode::Unavailable | ErrorCode::TooMany => "Retry-After: 5\r\n".to_owned(),
-        _ => String::new(),
-    };
+    let mut advice = String::new();
+    if error.code == ErrorCode::Unauthorized {
+        advice.push_str(&format!("WWW-Authenticate: {CHALLENGE}\r\n"));
+    }
+    if let Some(seconds) = retry_after(error.code) {
+        advice.push_str(&format!("Retry-After: {seconds}\r\n"));
+    }
     format!(
         "HTTP/1.1 {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
          Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{advice}{headers}\

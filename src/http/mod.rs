@@ -1,7 +1,7 @@
-//! The doors: each turns the bytes of one protocol into packets, and frames
-//! into bytes. They know sockets and limits, and no game.
+//! HTTP: requests are parsed and admitted, then their socket or their content is
+//! handed to a gateway. One admission, one mapping from errors to answers.
 
-pub mod entrance;
+pub mod admission;
 pub mod fault;
 pub mod listener;
 pub mod origin;

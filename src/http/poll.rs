@@ -1,8 +1,8 @@
-//! The poll door (seed 000): remote calls in batches, and with their answers
-//! whatever waits for the client.
+//! `POST /poll` (seed 000): remote calls in batches, and with their answers
+//! everything that waits for the client.
 //!
 //! ```text
-//! POST /poll -> origin, session, entries -> Poll -> gateway -> a list of entries
+//! POST /poll -> origin, session, entries -> PollCall -> gateway -> a list of entries
 //!               403     404/410  400/413
 //! ```
 
@@ -12,15 +12,16 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
-use crate::gateway::poll::{Poll, Refused};
-use crate::transport::entrance::{self, Cors, Entrance, SESSION_HEADER};
-use crate::transport::fault;
+use crate::gateway::transport::poll::Refused;
+use crate::gateway::transport::poll::accept::{Destination, PollCall};
+use crate::http::admission::{self, Admission, Cors, SESSION_HEADER};
+use crate::http::fault;
 use turntable_core::id::SessionId;
 use turntable_core::packet::{ClientPacket, ErrorBody, RequestId};
 use turntable_core::reason::ErrorCode;
 use turntable_wire::remote_call::{self, Entry};
 
-/// What the query may say; what else it says is ignored.
+/// The parameters of the query; others are ignored.
 #[derive(Debug, Deserialize)]
 struct Query {
     session: Option<String>,
@@ -29,7 +30,7 @@ struct Query {
 }
 
 /// A request that was understood.
-struct Asked {
+struct Requested {
     session: Option<SessionId>,
     batch: Option<u64>,
     received: Option<u64>,
@@ -38,45 +39,54 @@ struct Asked {
 }
 
 /// `POST /poll`
-pub async fn poll(request: HttpRequest, body: web::Payload, entrance: Entrance) -> HttpResponse {
-    let cors = match entrance.cors(request.headers()) {
+pub async fn poll(request: HttpRequest, body: web::Payload, admission: Admission) -> HttpResponse {
+    let cors = match admission.cors(request.headers()) {
         Ok(cors) => cors,
-        Err(error) => return entrance::refuse(&error, &Cors::default()),
+        Err(error) => return admission::refuse(&error, &Cors::default()),
     };
     match *request.method() {
         Method::POST => {}
-        Method::OPTIONS => return entrance::preflight("POST", &cors),
-        _ => return entrance::wrong_method("POST", &cors),
+        Method::OPTIONS => return admission::preflight("POST", &cors),
+        _ => return admission::wrong_method("POST", &cors),
     }
-    if let Some(answer) = entrance::wrong_type(request.headers(), &cors) {
+    if let Some(answer) = admission::wrong_type(request.headers(), &cors) {
         return answer;
     }
-    let asked = match entrance.body(body).await {
-        Ok(body) => asked(&request, &body, &entrance),
+    let requested = match admission.body(body).await {
+        Ok(body) => requested(&request, &body, &admission),
         Err(error) => Err(error),
     };
-    let carried_out = match asked {
-        Ok(asked) => carry_out(&request, asked, &entrance).await,
+    let carried_out = match requested {
+        Ok(requested) => carry_out(&request, requested, &admission).await,
         Err(error) => Err(Refused::Error(error)),
     };
     match carried_out {
-        Ok((session, body)) => answer(session, body, &cors, entrance.context.settings.poll.cookie),
-        Err(Refused::Error(error)) => entrance::refuse(&error, &cors),
+        Ok((session, body)) => answer(
+            session,
+            body,
+            &cors,
+            admission.shared.settings.get().poll.cookie,
+        ),
+        Err(Refused::Error(error)) => admission::refuse(&error, &cors),
         Err(Refused::Stale) => {
             let error = ErrorBody::new(
                 ErrorCode::BadMessage,
                 "a later batch of this session was answered already; numbers only go up",
             );
-            let mut answer = entrance::prepare(HttpResponse::build(StatusCode::CONFLICT), &cors);
+            let mut answer = admission::prepare(HttpResponse::build(StatusCode::CONFLICT), &cors);
             answer.json(fault::body(&error))
         }
     }
 }
 
-fn asked(request: &HttpRequest, body: &str, entrance: &Entrance) -> Result<Asked, ErrorBody> {
+fn requested(
+    request: &HttpRequest,
+    body: &str,
+    admission: &Admission,
+) -> Result<Requested, ErrorBody> {
     let wrong = |message: &str| ErrorBody::new(ErrorCode::BadMessage, message);
     let query = web::Query::<Query>::from_query(request.query_string())
-        .map_err(|_| wrong("the query cannot be read; each parameter stands once"))?
+        .map_err(|_| wrong("the query cannot be read: give each parameter once"))?
         .into_inner();
     let number = |text: Option<String>, what: &str| match text {
         None => Ok(None),
@@ -85,34 +95,34 @@ fn asked(request: &HttpRequest, body: &str, entrance: &Entrance) -> Result<Asked
             .map(Some)
             .map_err(|_| wrong(&format!("{what} has to be a whole number from 0"))),
     };
-    let name = entrance::session_of(request.headers()).or(query.session);
+    let name = admission::session_of(request.headers()).or(query.session);
     let session = match name.filter(|name| !name.is_empty()) {
         None => None,
         Some(name) => Some(SessionId::parse(&name).map_err(|_| {
             ErrorBody::new(
                 ErrorCode::NotFound,
-                "a session is the 22 characters that the header Turntable-Session told",
+                "a session is the value of the header Turntable-Session of the first answer",
             )
         })?),
     };
-    let settings = &entrance.context.settings;
+    let settings = admission.shared.settings.get();
     let limits = remote_call::Limits {
         depth_max: settings.session.depth_max,
         batch_max: settings.poll.batch_max,
     };
-    let mut asked = Asked {
+    let mut requested = Requested {
         session,
         batch: number(query.batch, "batch")?,
         received: number(query.received, "received")?,
         resume_id: None,
         entries: remote_call::decode(body, &limits)?,
     };
-    asked.take_resume();
-    Ok(asked)
+    requested.take_resume();
+    Ok(requested)
 }
 
-impl Asked {
-    /// A first call that asks for a session names it as the header would.
+impl Requested {
+    /// A first call `resume` names the session as the header would.
     fn take_resume(&mut self) {
         if self.session.is_some() {
             return;
@@ -130,48 +140,48 @@ impl Asked {
 
 async fn carry_out(
     request: &HttpRequest,
-    asked: Asked,
-    entrance: &Entrance,
+    requested: Requested,
+    admission: &Admission,
 ) -> Result<(SessionId, Bytes), Refused> {
     let error = |code, message: &str| Refused::Error(ErrorBody::new(code, message));
     let expired = || {
         error(
             ErrorCode::SessionExpired,
-            "there is no such session any more; begin a new one without naming any",
+            "this session is over; begin a new one without naming a session",
         )
     };
-    let (id, place, gateway) = match asked.session {
+    let (id, destination, gateway) = match requested.session {
         Some(id) => {
-            let (place, gateway) = entrance.locate(id).ok_or_else(expired)?;
-            (id, Some(place), gateway)
+            let (target, gateway) = admission.locate(id).ok_or_else(expired)?;
+            (id, Destination::Known(target), gateway)
         }
         None => {
             let id =
                 SessionId::random().ok_or_else(|| error(ErrorCode::Internal, "no randomness"))?;
-            entrance.enter(request).map_err(Refused::Error)?;
-            (id, None, &entrance.gateway)
+            let permit = admission.admit(request).map_err(Refused::Error)?;
+            (id, Destination::New(permit), &admission.gateway)
         }
     };
     let (respond, answered) = oneshot::channel();
-    gateway.do_send(Poll {
+    gateway.do_send(PollCall {
         id,
-        place,
-        address: entrance::address(request),
-        received: asked.received,
-        resume_id: asked.resume_id,
-        commands: asked.entries,
-        batch: asked.batch,
+        destination,
+        address: admission::address(request),
+        received: requested.received,
+        resume_id: requested.resume_id,
+        commands: requested.entries,
+        batch: requested.batch,
         respond,
     });
     match answered.await {
         Ok(body) => Ok((id, body?)),
-        // The line was lost while the request waited.
+        // The connection was lost while the request waited.
         Err(_) => Err(expired()),
     }
 }
 
 fn answer(session: SessionId, body: Bytes, cors: &Cors, has_cookie: bool) -> HttpResponse {
-    let mut answer = entrance::prepare(HttpResponse::Ok(), cors);
+    let mut answer = admission::prepare(HttpResponse::Ok(), cors);
     answer.insert_header((SESSION_HEADER, session.secret()));
     if has_cookie {
         let cookie = format!(

@@ -1,6 +1,6 @@
-//! The sections `[server]` and `[doors]` of the configuration: the public
-//! listener, what a connection may do before anybody knows whose it is, and
-//! which doors there are.
+//! The sections `[server]` and `[transports]` of the configuration: the public
+//! listener, what a connection may do before its client has identified, and which
+//! transports are on.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -15,10 +15,10 @@ pub struct ServerSettings {
     /// Worker threads, each with its own gateway; 0 starts one per core.
     pub workers: usize,
     /// Origins (`https://game.example`) whose pages may connect. Empty: only
-    /// pages of the host that is asked; `*`: any. A request without an
+    /// pages of the requested host; `*`: any. A request without an
     /// `Origin` header does not come from a page and passes.
     pub allowed_origins: Vec<String>,
-    /// Whether `/echo` is there, which sends every message back. For
+    /// Whether `/echo` exists, which sends every message back. For
     /// conformance suites.
     pub echo: bool,
     /// The longest message taken from a client, in bytes; a longer one closes
@@ -58,10 +58,10 @@ impl Default for ServerSettings {
     }
 }
 
-/// The section `[doors]`. A door that is off is not found (404).
+/// The section `[transports]`. One that is off answers 404.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct DoorSettings {
+pub struct TransportSettings {
     /// WebSockets at `/ws`.
     pub websocket: bool,
     /// Tunnels at `/tunnel`.
@@ -72,7 +72,7 @@ pub struct DoorSettings {
     pub socketio: bool,
 }
 
-impl Default for DoorSettings {
+impl Default for TransportSettings {
     fn default() -> Self {
         Self {
             websocket: true,

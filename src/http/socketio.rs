@@ -1,9 +1,9 @@
-//! The socket.io door: Engine.IO over requests. Its WebSockets come in by
+//! `/socket.io/`: Engine.IO over requests. Its WebSockets come in by
 //! `websocket`.
 //!
 //! ```text
-//! GET  /socket.io/            -> origin, query, census -> Open     -> gateway
-//! GET  /socket.io/?sid=S      -> origin, query, line   -> Exchange -> its gateway
+//! GET  /socket.io/            -> origin, query, limits -> Open     -> gateway
+//! GET  /socket.io/?sid=S      -> origin, query, name   -> Exchange -> its gateway
 //! POST /socket.io/?sid=S         403     400    400
 //! ```
 
@@ -18,26 +18,27 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use tokio::sync::oneshot;
 
 use crate::gateway::Gateway;
-use crate::gateway::adopt::Door;
-use crate::gateway::engineio::polling::{Exchange, ExchangeKind, Open};
-use crate::gateway::engineio::{Answer, Purpose};
-use crate::transport::entrance::{self, Cors, Entrance};
-use crate::transport::takeable::Takeable;
+use crate::gateway::transport::engineio::Purpose;
+use crate::gateway::transport::engineio::accept::{Exchange, Open};
+use crate::gateway::transport::engineio::request::{Answer, EngineRequest};
+use crate::http::admission::{self, Admission, Cors};
+use crate::http::takeable::Takeable;
+use crate::http::websocket::Route;
 use turntable_core::id::SessionId;
 use turntable_core::reason::ErrorCode;
 use turntable_wire::engineio::{Action, Request, RequestError};
 
-/// What is asked for over requests.
+/// The methods of the path.
 const METHODS: &str = "GET, POST";
 
-/// The routes of the door.
-pub fn routes(config: &mut web::ServiceConfig, entrance: &Entrance) {
+/// The routes.
+pub fn routes(config: &mut web::ServiceConfig, admission: &Admission) {
     for path in ["/socket.io", "/socket.io/", "/engine.io", "/engine.io/"] {
-        let Some(purpose) = entrance.engine_purpose(path) else {
+        let Some(purpose) = admission.engine_purpose(path) else {
             continue;
         };
-        let entrance = entrance.clone();
-        let handler = move |request, body| serve(request, body, entrance.clone(), purpose);
+        let admission = admission.clone();
+        let handler = move |request, body| serve(request, body, admission.clone(), purpose);
         config.route(path, web::route().to(handler));
     }
 }
@@ -48,14 +49,14 @@ pub fn status(error: RequestError) -> StatusCode {
     StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST)
 }
 
-impl Entrance {
+impl Admission {
     /// What Engine.IO is for at this path; `None` where it is not.
     #[must_use]
     pub fn engine_purpose(&self, path: &str) -> Option<Purpose> {
-        if !self.doors.socketio {
+        if !self.transports.socketio {
             return None;
         }
-        let is_conformance = self.context.settings.socketio.conformance;
+        let is_conformance = self.shared.settings.get().socketio.conformance;
         match path.strip_suffix('/').unwrap_or(path) {
             "/socket.io" if is_conformance => Some(Purpose::Echo),
             "/socket.io" => Some(Purpose::Sessions),
@@ -68,14 +69,18 @@ impl Entrance {
     ///
     /// # Errors
     /// What is wrong with the query.
-    pub fn engine_door(&self, purpose: Purpose, head: &RequestHead) -> Result<Door, RequestError> {
+    pub fn engine_route(
+        &self,
+        purpose: Purpose,
+        head: &RequestHead,
+    ) -> Result<Route, RequestError> {
         let query = head.uri.query().unwrap_or_default();
         match Request::parse(query)?.action(head.method.as_str(), true)? {
-            Action::OpenWebSocket => Ok(Door::Engine(purpose)),
+            Action::OpenWebSocket => Ok(Route::Engine(purpose)),
             Action::Upgrade(sid) => {
                 let id = SessionId::parse(sid).map_err(|_| RequestError::UnknownSession)?;
-                match self.context.peers.line(id) {
-                    Some(_) => Ok(Door::Upgrade(id)),
+                match self.shared.peers.connection(id) {
+                    Some(_) => Ok(Route::Upgrade(id)),
                     None => Err(RequestError::UnknownSession),
                 }
             }
@@ -88,69 +93,67 @@ impl Entrance {
 async fn serve(
     request: HttpRequest,
     body: web::Payload,
-    entrance: Entrance,
+    admission: Admission,
     purpose: Purpose,
 ) -> HttpResponse {
-    let cors = match entrance.cors(request.headers()) {
+    let cors = match admission.cors(request.headers()) {
         Ok(cors) => cors,
         Err(_) => return refuse(RequestError::Forbidden, &Cors::default()),
     };
     if *request.method() == Method::OPTIONS {
-        return entrance::preflight(METHODS, &cors);
+        return admission::preflight(METHODS, &cors);
     }
     let action = Request::parse(request.query_string())
         .and_then(|query| query.action(request.method().as_str(), false));
     match action {
-        Ok(Action::OpenPolling) => open(&request, &entrance, purpose, &cors).await,
-        Ok(Action::Poll(sid)) => match line(sid, &entrance) {
+        Ok(Action::OpenPolling) => open(&request, &admission, purpose, &cors).await,
+        Ok(Action::Poll(sid)) => match locate(sid, &admission) {
             Ok((id, gateway)) => poll(&request, id, gateway, &cors).await,
             Err(error) => refuse(error, &cors),
         },
-        Ok(Action::Push(sid)) => push(&request, body, sid, &entrance, &cors).await,
+        Ok(Action::Push(sid)) => push(&request, body, sid, &admission, &cors).await,
         Ok(Action::OpenWebSocket | Action::Upgrade(_)) => refuse(RequestError::BadRequest, &cors),
         Err(error) => refuse(error, &cors),
     }
 }
 
 fn refuse(error: RequestError, cors: &Cors) -> HttpResponse {
-    entrance::prepare(HttpResponse::build(status(error)), cors)
+    admission::prepare(HttpResponse::build(status(error)), cors)
         .content_type("application/json")
         .body(error.body())
 }
 
 fn payload(text: String, cors: &Cors) -> HttpResponse {
-    entrance::prepare(HttpResponse::Ok(), cors)
+    admission::prepare(HttpResponse::Ok(), cors)
         .content_type("text/plain; charset=UTF-8")
         .body(text)
 }
 
 /// The session of that name and the gateway that has it.
-fn line<'e>(
+fn locate<'a>(
     sid: &str,
-    entrance: &'e Entrance,
-) -> Result<(SessionId, &'e Addr<Gateway>), RequestError> {
+    admission: &'a Admission,
+) -> Result<(SessionId, &'a Addr<Gateway>), RequestError> {
     let id = SessionId::parse(sid).map_err(|_| RequestError::UnknownSession)?;
-    let peers = &entrance.context.peers;
-    let place = peers.line(id).ok_or(RequestError::UnknownSession)?;
-    let gateway = peers
-        .gateway_of(place)
-        .ok_or(RequestError::UnknownSession)?;
+    let peers = &admission.shared.peers;
+    let (worker, _) = peers.connection(id).ok_or(RequestError::UnknownSession)?;
+    let gateway = peers.gateway(worker).ok_or(RequestError::UnknownSession)?;
     Ok((id, gateway))
 }
 
 async fn open(
     request: &HttpRequest,
-    entrance: &Entrance,
+    admission: &Admission,
     purpose: Purpose,
     cors: &Cors,
 ) -> HttpResponse {
-    let address = match entrance.enter(request) {
-        Ok(address) => address,
-        Err(error) => return entrance::refuse(&error, cors),
+    let permit = match admission.admit(request) {
+        Ok(permit) => permit,
+        Err(error) => return admission::refuse(&error, cors),
     };
     let (respond, answer) = oneshot::channel();
-    entrance.gateway.do_send(Open {
-        address,
+    admission.gateway.do_send(Open {
+        permit,
         purpose,
         respond,
     });
@@ -161,12 +164,12 @@ fn answered(answer: Result<Answer, oneshot::error::RecvError>, cors: &Cors) -> H
     match answer {
         Ok(Ok(text)) => payload(text, cors),
         Ok(Err(error)) => refuse(error, cors),
-        // The session ended without a word.
+        // The session was lost while the request waited.
         Err(_) => refuse(RequestError::UnknownSession, cors),
     }
 }
 
-/// Tells the session when the request that waits for it ends by itself.
+/// Reports to the session that the request which waits for it was dropped.
 struct Watch<'g> {
     gateway: &'g Addr<Gateway>,
     id: SessionId,
@@ -178,8 +181,8 @@ impl Drop for Watch<'_> {
         if !self.is_over {
             self.gateway.do_send(Exchange {
                 id: self.id,
-                kind: ExchangeKind::Gone,
-                followed: 0,
+                request: EngineRequest::Gone,
+                hops: 0,
             });
         }
     }
@@ -191,7 +194,7 @@ async fn poll(
     gateway: &Addr<Gateway>,
     cors: &Cors,
 ) -> HttpResponse {
-    // Dropped behind the receiver, by which the session sees that it is so.
+    // Dropped behind the receiver, which the session looks at.
     let mut watch = Watch {
         gateway,
         id,
@@ -200,13 +203,13 @@ async fn poll(
     let (respond, mut answer) = oneshot::channel();
     gateway.do_send(Exchange {
         id,
-        kind: ExchangeKind::Poll(respond),
-        followed: 0,
+        request: EngineRequest::Poll(respond),
+        hops: 0,
     });
     let socket = request.conn_data::<Takeable>();
     let answer = poll_fn(|cx| match Pin::new(&mut answer).poll(cx) {
         Poll::Ready(answer) => Poll::Ready(Some(answer)),
-        // The HTTP server waits with its answer for a client that has gone.
+        // The HTTP server does not notice that a client has gone.
         Poll::Pending if socket.is_some_and(|socket| socket.is_gone(cx)) => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     });
@@ -222,16 +225,16 @@ async fn push(
     request: &HttpRequest,
     body: web::Payload,
     sid: &str,
-    entrance: &Entrance,
+    admission: &Admission,
     cors: &Cors,
 ) -> HttpResponse {
     let kind = request.headers().get(header::CONTENT_TYPE);
     if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/octet-stream")) {
         return refuse(RequestError::BadRequest, cors);
     }
-    let text = entrance.body(body).await;
-    let (id, gateway) = match line(sid, entrance) {
-        Ok(line) => line,
+    let text = admission.body(body).await;
+    let (id, gateway) = match locate(sid, admission) {
+        Ok(located) => located,
         Err(error) => return refuse(error, cors),
     };
     let text = match text {
@@ -240,21 +243,21 @@ async fn push(
             // As a frame that is too long ends a WebSocket.
             gateway.do_send(Exchange {
                 id,
-                kind: ExchangeKind::TooLarge,
-                followed: 0,
+                request: EngineRequest::TooLarge,
+                hops: 0,
             });
-            return entrance::refuse(&error, cors);
+            return admission::refuse(&error, cors);
         }
         Err(_) => return refuse(RequestError::BadRequest, cors),
     };
     let (respond, result) = oneshot::channel();
     gateway.do_send(Exchange {
         id,
-        kind: ExchangeKind::Push(text, respond),
-        followed: 0,
+        request: EngineRequest::Push(text, respond),
+        hops: 0,
     });
     match result.await {
-        Ok(Ok(())) => entrance::prepare(HttpResponse::Ok(), cors)
+        Ok(Ok(())) => admission::prepare(HttpResponse::Ok(), cors)
             .content_type("text/html")
             .body("ok"),
         Ok(Err(error)) => refuse(error, cors),

@@ -1,8 +1,8 @@
-//! The tunnel door (seed 001): a request whose answer goes on, and another way
-//! for what its client sends.
+//! `/tunnel` (seed 001): a request whose answer goes on, and other requests for
+//! what its client sends.
 //!
 //! ```text
-//! GET /tunnel       -> origin, format, tunnel, census -> Attach -> gateway
+//! GET /tunnel       -> origin, format, tunnel, limits -> Attach -> gateway
 //!                      403     400     404/410  503
 //! POST /tunnel/send -> datagrams -> Submit, one gateway after the other
 //! ```
@@ -13,13 +13,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
-use crate::gateway::lifecycle::Since;
-use crate::gateway::peers::Place;
-use crate::gateway::submit::{Submit, Taken, Whisper};
-use crate::gateway::tunnel::{Attach, Claim, Purpose, Refusal};
-use crate::transport::entrance::{self, Cors, Entrance};
-use crate::transport::fault;
-use crate::transport::takeable::Takeable;
+use crate::gateway::peers::Target;
+use crate::gateway::session::memory::ResumeFrom;
+use crate::gateway::submit::{DirectSend, Submit, Taken, TakenSender};
+use crate::gateway::transport::tunnel::accept::Attach;
+use crate::gateway::transport::tunnel::{Claim, Purpose, Refusal};
+use crate::http::admission::{self, Admission, Cors};
+use crate::http::fault;
+use crate::http::takeable::Takeable;
 use turntable_core::id::{MessageId, SessionId, UserId};
 use turntable_core::packet::{ClientMessage, ClientPacket, ErrorBody, JoinChannel};
 use turntable_core::payload::Payload;
@@ -28,7 +29,7 @@ use turntable_wire::datagram::{self, BatchLimits, Interest, InterestPath, Sent, 
 use turntable_wire::json_v1;
 use turntable_wire::tunnel_format::{Format, is_callback};
 
-/// What `GET /tunnel` may ask for; what else is asked for is ignored.
+/// The parameters of `GET /tunnel`; others are ignored.
 #[derive(Debug, Deserialize)]
 struct Query {
     new: Option<String>,
@@ -42,7 +43,7 @@ struct Query {
 }
 
 /// A request that may become a tunnel.
-struct Asked {
+struct Requested {
     id: SessionId,
     format: u8,
     callback: Option<Box<str>>,
@@ -50,42 +51,41 @@ struct Asked {
 }
 
 /// `GET /tunnel`
-pub async fn open(request: HttpRequest, entrance: Entrance) -> HttpResponse {
-    let cors = match entrance.cors(request.headers()) {
+pub async fn open(request: HttpRequest, admission: Admission) -> HttpResponse {
+    let cors = match admission.cors(request.headers()) {
         Ok(cors) => cors,
-        Err(error) => return entrance::refuse(&error, &Cors::default()),
+        Err(error) => return admission::refuse(&error, &Cors::default()),
     };
     match *request.method() {
         Method::GET => {}
-        Method::OPTIONS => return entrance::preflight("GET", &cors),
-        _ => return entrance::wrong_method("GET", &cors),
+        Method::OPTIONS => return admission::preflight("GET", &cors),
+        _ => return admission::wrong_method("GET", &cors),
     }
-    match attach(&request, &entrance, &cors) {
+    match attach(&request, &admission, &cors) {
         // The answer is the gateway's to write; this one goes nowhere.
         Ok(()) => HttpResponse::Ok().force_close().finish(),
-        Err(error) => entrance::refuse(&error, &cors),
+        Err(error) => admission::refuse(&error, &cors),
     }
 }
 
-fn attach(request: &HttpRequest, entrance: &Entrance, cors: &Cors) -> Result<(), ErrorBody> {
-    let asked = asked(request, entrance)?;
-    let gateway = match asked.purpose {
-        Purpose::New(_) => &entrance.gateway,
-        Purpose::Back(_) => entrance.locate(asked.id).ok_or_else(expired)?.1,
+fn attach(request: &HttpRequest, admission: &Admission, cors: &Cors) -> Result<(), ErrorBody> {
+    let requested = requested(request, admission)?;
+    let gateway = match requested.purpose {
+        Purpose::New(_) => &admission.gateway,
+        Purpose::Back(_) => admission.locate(requested.id).ok_or_else(expired)?.1,
     };
-    let format = entrance
-        .context
-        .dialects
-        .format(asked.format)
+    let format = admission
+        .shared
+        .encodings
+        .format(requested.format)
         .ok_or_else(|| ErrorBody::new(ErrorCode::Internal, "no format"))?;
-    let head = head(format, asked.id, cors);
-    let address = entrance.enter(request)?;
+    let head = head(format, requested.id, cors);
+    let permit = admission.admit(request)?;
     let stream = request
         .conn_data::<Takeable>()
         .and_then(Takeable::take)
         .and_then(|stream| stream.into_std().ok());
     let Some(stream) = stream else {
-        entrance.context.census.leave(address);
         return Err(ErrorBody::new(
             ErrorCode::Internal,
             "this connection cannot become a tunnel",
@@ -93,16 +93,16 @@ fn attach(request: &HttpRequest, entrance: &Entrance, cors: &Cors) -> Result<(),
     };
     gateway.do_send(Attach {
         stream,
-        address,
-        id: asked.id,
-        format: asked.format,
-        callback: asked.callback,
+        permit,
+        id: requested.id,
+        format: requested.format,
+        callback: requested.callback,
         head,
         refusal: Refusal {
             headers: cors.lines().into(),
             write: fault::answer,
         },
-        purpose: asked.purpose,
+        purpose: requested.purpose,
     });
     Ok(())
 }
@@ -114,7 +114,7 @@ fn wrong(message: impl Into<Box<str>>) -> ErrorBody {
 fn expired() -> ErrorBody {
     ErrorBody::new(
         ErrorCode::SessionExpired,
-        "there is no such tunnel any more; open a new one and identify again",
+        "this tunnel is over; open a new one and identify again",
     )
 }
 
@@ -122,16 +122,16 @@ fn tunnel_id(text: &str) -> Result<SessionId, ErrorBody> {
     SessionId::parse(text).map_err(|_| {
         ErrorBody::new(
             ErrorCode::NotFound,
-            "a tunnel's id is the 22 characters that its header told",
+            "a tunnel's id is the one in its header",
         )
     })
 }
 
-fn asked(request: &HttpRequest, entrance: &Entrance) -> Result<Asked, ErrorBody> {
+fn requested(request: &HttpRequest, admission: &Admission) -> Result<Requested, ErrorBody> {
     let query = web::Query::<Query>::from_query(request.query_string())
-        .map_err(|_| wrong("the query cannot be read; each parameter stands once"))?
+        .map_err(|_| wrong("the query cannot be read: give each parameter once"))?
         .into_inner();
-    let (format, known) = format(&query, &entrance.context.dialects.formats)?;
+    let (format, known) = format(&query, &admission.shared.encodings.formats)?;
     let callback = match (&query.callback, known.needs_callback()) {
         (Some(name), true) if is_callback(name) => Some(name.as_str().into()),
         (_, false) => None,
@@ -145,7 +145,7 @@ fn asked(request: &HttpRequest, entrance: &Entrance) -> Result<Asked, ErrorBody>
     let is_new = match query.new.as_deref() {
         None | Some("0" | "false") => false,
         Some("1" | "true" | "") => true,
-        Some(_) => return Err(wrong("new is 1 for a new tunnel, and else left out")),
+        Some(_) => return Err(wrong("new is 1 for a new tunnel; else leave it out")),
     };
     let (id, purpose) = match (is_new, &query.id) {
         (true, Some(_)) => {
@@ -153,18 +153,18 @@ fn asked(request: &HttpRequest, entrance: &Entrance) -> Result<Asked, ErrorBody>
                 "new=1 opens a tunnel and id=T comes back to one; not both",
             ));
         }
-        (false, None) => return Err(wrong("say new=1 for a new tunnel, or id=T to come back")),
+        (false, None) => return Err(wrong("give new=1 for a new tunnel, or id=T to come back")),
         (true, None) => {
             let id = SessionId::random()
                 .ok_or_else(|| ErrorBody::new(ErrorCode::Internal, "no randomness"))?;
-            (id, Purpose::New(claim(&query, entrance)?))
+            (id, Purpose::New(claim(&query, admission)?))
         }
         (false, Some(id)) => (
             tunnel_id(id)?,
-            Purpose::Back(since(&query, request.headers())?),
+            Purpose::Back(resume_from(&query, request.headers())?),
         ),
     };
-    Ok(Asked {
+    Ok(Requested {
         id,
         format,
         callback,
@@ -183,14 +183,14 @@ fn format<'f>(query: &Query, formats: &'f [Format]) -> Result<(u8, &'f Format), 
     })
 }
 
-fn claim(query: &Query, entrance: &Entrance) -> Result<Option<Claim>, ErrorBody> {
+fn claim(query: &Query, admission: &Admission) -> Result<Option<Claim>, ErrorBody> {
     let Some(user) = &query.user else {
-        return if entrance.context.portal.trusts_claims() {
+        return if admission.shared.portal.trusts_claims() {
             Ok(None)
         } else {
             Err(ErrorBody::new(
                 ErrorCode::Unauthorized,
-                "say who you are with user and credentials",
+                "identify with user and credentials",
             ))
         };
     };
@@ -199,19 +199,19 @@ fn claim(query: &Query, entrance: &Entrance) -> Result<Option<Claim>, ErrorBody>
     let credentials = match &query.credentials {
         None => None,
         Some(text) => {
-            let hash: &serde_json::value::RawValue = serde_json::from_str(text)
+            let object: &serde_json::value::RawValue = serde_json::from_str(text)
                 .ok()
-                .filter(|hash: &&serde_json::value::RawValue| hash.get().starts_with('{'))
-                .ok_or_else(|| wrong("credentials has to be a JSON hash"))?;
-            Some(Payload::from_json(hash.get()))
+                .filter(|object: &&serde_json::value::RawValue| object.get().starts_with('{'))
+                .ok_or_else(|| wrong("credentials has to be a JSON object"))?;
+            Some(Payload::from_json(object.get()))
         }
     };
     Ok(Some(Claim { user, credentials }))
 }
 
-/// From where on. What a browser says by itself is newer than the address that
+/// From where on. What a browser sends by itself is newer than the address that
 /// its page wrote.
-fn since(query: &Query, headers: &HeaderMap) -> Result<Since, ErrorBody> {
+fn resume_from(query: &Query, headers: &HeaderMap) -> Result<ResumeFrom, ErrorBody> {
     let last = headers.get("Last-Event-ID").map(|id| id.to_str());
     let last = match last {
         None | Some(Ok("")) => query.after.as_deref().filter(|id| !id.is_empty()),
@@ -219,21 +219,21 @@ fn since(query: &Query, headers: &HeaderMap) -> Result<Since, ErrorBody> {
     };
     if let Some(id) = last {
         return MessageId::from_string(id)
-            .map(Since::Datagram)
+            .map(ResumeFrom::Datagram)
             .map_err(|_| {
                 wrong("after (or Last-Event-ID) is the id of the last datagram that came")
             });
     }
     match &query.received {
-        None => Ok(Since::Kept),
+        None => Ok(ResumeFrom::Retained),
         Some(received) => received
             .parse()
-            .map(Since::TunnelCount)
+            .map(ResumeFrom::TunnelCount)
             .map_err(|_| wrong("received is how many messages of the session have come")),
     }
 }
 
-/// The head of the answer: nothing on the way may keep or hold back any of it.
+/// The head of the answer: no proxy may store or hold back any of it.
 fn head(format: &Format, id: SessionId, cors: &Cors) -> Vec<u8> {
     let mut head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nCache-Control: no-store, no-transform\r\n\
@@ -254,39 +254,52 @@ fn head(format: &Format, id: SessionId, cors: &Cors) -> Vec<u8> {
 }
 
 /// `POST /tunnel/send` and `GET /tunnel/send?d=`
-pub async fn send(request: HttpRequest, body: web::Payload, entrance: Entrance) -> HttpResponse {
-    let cors = match entrance.cors(request.headers()) {
+pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission) -> HttpResponse {
+    let cors = match admission.cors(request.headers()) {
         Ok(cors) => cors,
-        Err(error) => return entrance::refuse(&error, &Cors::default()),
+        Err(error) => return admission::refuse(&error, &Cors::default()),
     };
     let text = match *request.method() {
-        Method::OPTIONS => return entrance::preflight("GET, POST", &cors),
-        Method::GET => from_query(&request).and_then(|text| entrance.bounded(text)),
-        Method::POST => match entrance::wrong_type(request.headers(), &cors) {
-            None => entrance.body(body).await,
+        Method::OPTIONS => return admission::preflight("GET, POST", &cors),
+        Method::GET => from_query(&request).and_then(|text| admission.bounded(text)),
+        Method::POST => match admission::wrong_type(request.headers(), &cors) {
+            None => admission.body(body).await,
             Some(answer) => return answer,
         },
-        _ => return entrance::wrong_method("GET, POST", &cors),
+        _ => return admission::wrong_method("GET, POST", &cors),
     };
     let limits = BatchLimits {
-        batch_max: entrance.context.settings.tunnel.batch_max,
+        batch_max: admission.shared.settings.get().tunnel.batch_max,
         message: json_v1::DecodeLimits {
-            depth_max: entrance.context.settings.session.depth_max,
+            depth_max: admission.shared.settings.get().session.depth_max,
         },
     };
     let batch = match text.and_then(|text| datagram::decode(&text, &limits)) {
         Ok(batch) => batch,
-        Err(error) => return entrance::refuse(&error, &cors),
+        Err(error) => return admission::refuse(&error, &cors),
     };
-    let own = entrance::session_of(request.headers());
+    let own = admission::session_of(request.headers());
+    let mut number = match first_number(&request) {
+        Ok(number) => number,
+        Err(error) => return admission::refuse(&error, &cors),
+    };
     // All of them are on their way before the first is waited for, so that what
     // they lead to is written together.
     let on_their_way: Vec<_> = batch
         .entries
         .into_iter()
-        .map(|entry| match entry {
-            Ok(sent) => submit(sent, own.as_deref(), &entrance),
-            Err(error) => Err(error.body),
+        .map(|entry| {
+            let number = number.as_mut().map(|next| {
+                *next += 1;
+                *next - 1
+            });
+            match entry {
+                Ok(sent) => submit(sent, number, own.as_deref(), &admission),
+                Err(error) => {
+                    count_unreadable(number, own.as_deref(), &admission);
+                    Err(error.body)
+                }
+            }
         })
         .collect();
     let mut results = Vec::with_capacity(on_their_way.len());
@@ -299,17 +312,17 @@ pub async fn send(request: HttpRequest, body: web::Payload, entrance: Entrance) 
     if !batch.is_array
         && let Some(Err(error)) = results.first()
     {
-        return entrance::refuse(error, &cors);
+        return admission::refuse(error, &cors);
     }
-    let mut told = results.iter().map(|result| match result {
+    let mut answers = results.iter().map(|result| match result {
         Ok(()) => serde_json::json!({"ok": true}),
         Err(error) => fault::body(error),
     });
-    let mut answer = entrance::prepare(HttpResponse::Ok(), &cors);
+    let mut answer = admission::prepare(HttpResponse::Ok(), &cors);
     if batch.is_array {
-        answer.json(told.collect::<Vec<_>>())
+        answer.json(answers.collect::<Vec<_>>())
     } else {
-        answer.json(told.next())
+        answer.json(answers.next())
     }
 }
 
@@ -323,18 +336,55 @@ fn from_query(request: &HttpRequest) -> Result<String, ErrorBody> {
         .map_err(|_| wrong("d has to be a datagram, or a list of them, as JSON"))
 }
 
-/// Hands one datagram to where it belongs, which tells what became of it.
+/// The number of the first datagram (`n`), counted from 1 over the life of the
+/// session; `None` where the client does not number them.
+fn first_number(request: &HttpRequest) -> Result<Option<u64>, ErrorBody> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        n: Option<String>,
+    }
+    let query = web::Query::<Numbered>::from_query(request.query_string())
+        .map_err(|_| wrong("the query cannot be read: give each parameter once"))?;
+    let Some(n) = query.into_inner().n else {
+        return Ok(None);
+    };
+    match n.parse() {
+        Ok(number @ 1..) => Ok(Some(number)),
+        _ => Err(wrong("n is the number of the first datagram, from 1")),
+    }
+}
+
+/// A numbered datagram that cannot be read counts all the same.
+fn count_unreadable(number: Option<u64>, own: Option<&str>, admission: &Admission) {
+    let target = own
+        .filter(|_| number.is_some())
+        .and_then(|own| SessionId::parse(own).ok())
+        .and_then(|own| admission.locate(own));
+    if let Some((target, gateway)) = target {
+        let (taken, _) = oneshot::channel();
+        gateway.do_send(Submit {
+            target,
+            users: Vec::new(),
+            commands: Vec::new(),
+            number,
+            taken: TakenSender(taken),
+        });
+    }
+}
+
+/// Hands one datagram to where it belongs, which answers what became of it.
 fn submit(
     sent: Sent,
+    number: Option<u64>,
     own: Option<&str>,
-    entrance: &Entrance,
+    admission: &Admission,
 ) -> Result<oneshot::Receiver<Taken>, ErrorBody> {
     if own.is_some_and(|own| own != sent.tunnel.secret()) {
         return Err(foreign(
             "this tunnel is not the session that the request names",
         ));
     }
-    let (place, gateway) = entrance.locate(sent.tunnel).ok_or_else(expired)?;
+    let (target, gateway) = admission.locate(sent.tunnel).ok_or_else(expired)?;
     let alone = |packet| Ok(ClientMessage { id: None, packet });
     let mut users = Vec::new();
     let commands = match sent.to {
@@ -345,29 +395,31 @@ fn submit(
             .map(alone)
             .collect(),
         SentTo::Tunnel { tunnel, data } => {
-            if !matches!(place, Place::Session(_)) {
+            if !matches!(target, Target::Session(_)) {
                 return Err(ErrorBody::new(
                     ErrorCode::NotIdentified,
-                    "say who you are first, with idme",
+                    "identify first, with idme",
                 ));
             }
-            let (receiver, _) = entrance.locate(tunnel).ok_or_else(expired)?;
+            let (receiver, _) = admission.locate(tunnel).ok_or_else(expired)?;
             let (taken, is_taken) = oneshot::channel();
-            gateway.do_send(Whisper {
-                from: Some(place),
-                place: receiver,
+            gateway.do_send(DirectSend {
+                from: Some(target),
+                to: receiver,
                 data,
-                taken,
+                number,
+                taken: TakenSender(taken),
             });
             return Ok(is_taken);
         }
     };
     let (taken, is_taken) = oneshot::channel();
     gateway.do_send(Submit {
-        place,
+        target,
         users,
         commands,
-        taken,
+        number,
+        taken: TakenSender(taken),
     });
     Ok(is_taken)
 }
@@ -383,9 +435,12 @@ async fn await_taken(taken: oneshot::Receiver<Taken>) -> Result<(), ErrorBody> {
             ErrorCode::RateLimited,
             "too much is published; see limits.publish",
         )),
-        Ok(Taken::Foreign) => Err(foreign(
-            "what is for a user comes to that user's own tunnels alone",
-        )),
+        Ok(Taken::Gap(accepted)) => Err(ErrorBody::new(
+            ErrorCode::Conflict,
+            "commands before these are missing; repeat those behind accepted",
+        )
+        .with("accepted", accepted)),
+        Ok(Taken::Foreign) => Err(foreign("the path of a user is for that user's own tunnels")),
         Ok(Taken::Gone) | Err(_) => Err(expired()),
     }
 }
@@ -416,8 +471,7 @@ fn interest(
                 }));
             }
             InterestPath::Channel(channel) => packets.push(ClientPacket::LeaveChannel(channel)),
-            // A tunnel hears what is for itself and for its user, whether it
-            // asks or not.
+            // A tunnel gets what is for itself and for its user in any case.
             InterestPath::Tunnel(other) if other == *tunnel => {}
             InterestPath::Tunnel(_) => return Err(foreign("this is the path of another tunnel")),
             InterestPath::User(user) => users.push(user),

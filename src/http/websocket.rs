@@ -1,140 +1,169 @@
-//! The WebSocket door: the handshake of RFC 6455, and then the socket is the
-//! gateway's.
+//! WebSockets: the handshake of RFC 6455, and then the socket is the gateway's.
 //!
 //! ```text
-//! upgrade request -> path, origin, handshake, census -> Adopt -> gateway
-//!                      404    403      400/426  503
+//! upgrade request -> path, origin, handshake, limits -> Accept -> gateway
+//!                    404    403    400/426    503/429
 //! ```
 //!
-//! The upgrade handler sees every request that wants to upgrade, before any
-//! route of the web application does, so it checks all by itself. It parts with
-//! the dispatcher's buffers before its first wait: they are most of what a
-//! connection would cost.
+//! The upgrade handler gets every request that wants to upgrade, before any route
+//! of the web application does, so it checks all by itself. It parts with the
+//! dispatcher's buffers before its first wait: they are most of what a connection
+//! would cost.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use actix::Addr;
 use actix_http::header::{self, HeaderMap};
 use actix_http::{RequestHead, StatusCode};
 use actix_rt::net::TcpStream;
 use actix_web_actors::ws::HandshakeError;
 use tokio::io::AsyncWriteExt;
 
-use crate::gateway::Gateway;
-use crate::gateway::adopt::{Adopt, Door};
-use crate::gateway::dialect::Dialect;
-use crate::transport::entrance::Entrance;
-use crate::transport::{origin, socketio};
+use crate::gateway::delivery::encoding::Encoding;
+use crate::gateway::transport::engineio::Purpose;
+use crate::gateway::transport::engineio::accept::{OpenWebSocket, Upgrade};
+use crate::gateway::transport::upgraded::Upgraded;
+use crate::gateway::transport::websocket::accept::Accept;
+use crate::http::admission::{Admission, ORIGIN_REFUSED};
+use crate::http::{fault, origin, socketio};
+use turntable_core::id::SessionId;
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
 use turntable_wire::engineio::RequestError;
 
-/// The subprotocols that are spoken; the first that a client offers is taken,
+/// The subprotocols that are spoken; the first that a client offers is chosen,
 /// and the first of these where it offers none.
-const SUBPROTOCOLS: [(&str, Dialect); 2] = [
-    ("turntable.v1.json", Dialect::JsonV1),
-    ("turntable.v2.msgpack", Dialect::MsgpackV2),
+const SUBPROTOCOLS: [(&str, Encoding); 2] = [
+    ("turntable.v1.json", Encoding::JsonV1),
+    ("turntable.v2.msgpack", Encoding::MsgpackV2),
 ];
 
-/// Why there is no upgrade.
+/// What a WebSocket is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// Sessions, in this encoding.
+    Session(Encoding),
+    /// Sending everything back.
+    Echo,
+    /// A session of Engine.IO.
+    Engine(Purpose),
+    /// The session of Engine.IO of this name, which moves there.
+    Upgrade(SessionId),
+}
+
+/// Why there is no upgrade.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Refused {
-    /// Nothing is at this path.
-    NotFound,
-    /// The page is of another host.
-    Origin,
-    /// The handshake is not one of RFC 6455.
-    Handshake(HandshakeError),
-    /// There are as many connections as may be.
-    Full(&'static str),
-    /// The query is none of Engine.IO.
+    /// For this reason, with a status of its own where the code's does not fit.
+    Error {
+        /// The status.
+        status: StatusCode,
+        /// Headers that belong to it.
+        headers: &'static [(&'static str, &'static str)],
+        /// The label of the metric.
+        label: &'static str,
+        /// The error.
+        error: ErrorBody,
+    },
+    /// In the form of Engine.IO.
     Engine(RequestError),
 }
 
 impl Refused {
-    /// The answer's status.
-    #[must_use]
-    pub fn status(self) -> StatusCode {
-        match self {
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Origin => StatusCode::FORBIDDEN,
-            Self::Handshake(HandshakeError::GetMethodRequired) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Handshake(
-                HandshakeError::UnsupportedVersion | HandshakeError::NoWebsocketUpgrade,
-            ) => StatusCode::UPGRADE_REQUIRED,
-            Self::Handshake(_) => StatusCode::BAD_REQUEST,
-            Self::Full("connections_max") => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Full(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Engine(error) => socketio::status(error),
+    fn error(label: &'static str, error: ErrorBody) -> Self {
+        Self::Error {
+            status: fault::status(error.code),
+            headers: &[],
+            label,
+            error,
         }
     }
 
-    /// The reason, for people and for the counter.
+    fn handshake(error: HandshakeError) -> Self {
+        let message = match error {
+            HandshakeError::GetMethodRequired => "a WebSocket handshake is a GET",
+            HandshakeError::NoWebsocketUpgrade => "this path is for WebSockets: upgrade",
+            HandshakeError::NoConnectionUpgrade => "the header Connection: Upgrade is missing",
+            HandshakeError::NoVersionHeader => "the header Sec-WebSocket-Version is missing",
+            HandshakeError::UnsupportedVersion => "only version 13 (RFC 6455) is supported",
+            HandshakeError::BadWebsocketKey => "Sec-WebSocket-Key has to be 16 bytes in base64",
+        };
+        let (status, headers): (_, &[_]) = match error {
+            HandshakeError::GetMethodRequired => {
+                (StatusCode::METHOD_NOT_ALLOWED, &[("Allow", "GET")])
+            }
+            HandshakeError::UnsupportedVersion | HandshakeError::NoWebsocketUpgrade => (
+                StatusCode::UPGRADE_REQUIRED,
+                &[("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")],
+            ),
+            _ => (StatusCode::BAD_REQUEST, &[]),
+        };
+        Self::Error {
+            status,
+            headers,
+            label: "handshake",
+            error: ErrorBody::new(ErrorCode::BadMessage, message),
+        }
+    }
+
+    /// The answer's status.
     #[must_use]
-    pub fn message(self) -> &'static str {
+    pub fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound => "nothing is here; WebSockets connect at /ws",
-            Self::Origin => "pages of this origin may not connect; see server.allowed_origins",
-            Self::Handshake(error) => match error {
-                HandshakeError::GetMethodRequired => "a WebSocket handshake is a GET",
-                HandshakeError::NoWebsocketUpgrade => "this is a WebSocket: upgrade to it",
-                HandshakeError::NoConnectionUpgrade => "the header Connection: Upgrade is missing",
-                HandshakeError::NoVersionHeader => "the header Sec-WebSocket-Version is missing",
-                HandshakeError::UnsupportedVersion => "only version 13 (RFC 6455) is spoken",
-                HandshakeError::BadWebsocketKey => "Sec-WebSocket-Key has to be 16 bytes in base64",
-            },
-            Self::Full(_) => "there are as many connections as may be; try again later",
+            Self::Error { status, .. } => *status,
+            Self::Engine(error) => socketio::status(*error),
+        }
+    }
+
+    fn message(&self) -> &str {
+        match self {
+            Self::Error { error, .. } => &error.message,
             Self::Engine(error) => error.message(),
         }
     }
 
-    fn name(self) -> &'static str {
-        match self {
-            Self::NotFound => "not_found",
-            Self::Origin => "origin",
-            Self::Handshake(_) => "handshake",
-            Self::Full(bound) => bound,
-            Self::Engine(_) => "engineio",
-        }
-    }
-
-    /// Headers that belong to the status.
+    /// The answer's headers beside its type and length.
     #[must_use]
-    pub fn headers(self) -> &'static [(&'static str, &'static str)] {
+    pub fn headers(&self) -> Vec<(&'static str, &'static str)> {
         match self {
-            Self::Handshake(HandshakeError::GetMethodRequired) => &[("Allow", "GET")],
-            Self::Handshake(
-                HandshakeError::UnsupportedVersion | HandshakeError::NoWebsocketUpgrade,
-            ) => &[("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")],
-            Self::Full(_) => &[("Retry-After", "5")],
-            _ => &[],
+            Self::Error { headers, error, .. } => {
+                let retry = fault::retry_after(error.code).map(|after| ("Retry-After", after));
+                headers.iter().copied().chain(retry).collect()
+            }
+            Self::Engine(_) => Vec::new(),
         }
     }
 
     /// The JSON body.
     #[must_use]
-    pub fn body(self) -> String {
-        if let Self::Engine(error) = self {
-            return error.body();
+    pub fn body(&self) -> String {
+        match self {
+            Self::Error { error, .. } => fault::body(error).to_string(),
+            Self::Engine(error) => error.body(),
         }
-        let (code, message) = (self.name(), self.message());
-        serde_json::json!({"error": {"code": code, "message": message}}).to_string()
     }
 }
 
-impl Entrance {
+impl Admission {
     /// Checks an upgrade request. Returns what it is for, and the answer.
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn check(&self, head: &RequestHead) -> Result<(Door, Vec<u8>), Refused> {
-        let door = match head.uri.path() {
-            "/ws" if self.doors.websocket => {
+    pub fn check(&self, head: &RequestHead) -> Result<(Route, Vec<u8>), Refused> {
+        let route = match head.uri.path() {
+            "/ws" if self.transports.websocket => {
                 let chosen = subprotocol(head.headers());
-                Door::Session(chosen.map_or(Dialect::default(), |(_, dialect)| dialect))
+                Route::Session(chosen.map_or(Encoding::default(), |(_, encoding)| encoding))
             }
-            "/echo" if self.settings.echo => Door::Echo,
+            "/echo" if self.settings.echo => Route::Echo,
             path => match self.engine_purpose(path) {
-                Some(purpose) => self.engine_door(purpose, head).map_err(Refused::Engine)?,
-                None => return Err(Refused::NotFound),
+                Some(purpose) => self.engine_route(purpose, head).map_err(Refused::Engine)?,
+                None => {
+                    let error = ErrorBody::new(
+                        ErrorCode::NotFound,
+                        "nothing is at this path; WebSockets connect at /ws",
+                    );
+                    return Err(Refused::error("not_found", error));
+                }
             },
         };
         let text = |name| head.headers().get(name)?.to_str().ok();
@@ -143,16 +172,19 @@ impl Entrance {
         if has_origin && page.is_none()
             || !origin::is_allowed(page, host, &self.settings.allowed_origins)
         {
-            return Err(match door {
-                Door::Engine(_) | Door::Upgrade(_) => Refused::Engine(RequestError::Forbidden),
-                _ => Refused::Origin,
+            return Err(match route {
+                Route::Engine(_) | Route::Upgrade(_) => Refused::Engine(RequestError::Forbidden),
+                _ => Refused::error(
+                    "origin",
+                    ErrorBody::new(ErrorCode::Forbidden, ORIGIN_REFUSED),
+                ),
             });
         }
-        actix_http::ws::verify_handshake(head).map_err(Refused::Handshake)?;
+        actix_http::ws::verify_handshake(head).map_err(Refused::handshake)?;
         let key = text(header::SEC_WEBSOCKET_KEY)
             .filter(|key| is_key(key))
-            .ok_or(Refused::Handshake(HandshakeError::BadWebsocketKey))?;
-        Ok((door, answer(key, door, head.headers())))
+            .ok_or_else(|| Refused::handshake(HandshakeError::BadWebsocketKey))?;
+        Ok((route, answer(key, route, head.headers())))
     }
 
     /// Takes a socket over whose first request wants to upgrade.
@@ -160,80 +192,73 @@ impl Entrance {
         let address = head
             .peer_addr
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        let checked = self.check(head).and_then(|checked| {
-            let settings = &self.settings;
-            let (max, per_address_max) = (
-                settings.connections_max,
-                settings.connections_per_address_max,
-            );
-            self.context
-                .census
-                .enter(address, max, per_address_max)
-                .map_err(Refused::Full)?;
-            Ok(checked)
-        });
-        match checked {
-            Ok((door, answer)) => self.adopt(stream, address, door, answer, input),
-            Err(refused) => self.refuse(stream, refused).await,
-        }
-    }
-
-    fn adopt(
-        &self,
-        stream: TcpStream,
-        address: IpAddr,
-        door: Door,
-        answer: Vec<u8>,
-        input: Vec<u8>,
-    ) {
+        let (route, answer) = match self.check(head) {
+            Ok(checked) => checked,
+            Err(refused) => {
+                let label = match &refused {
+                    Refused::Error { label, .. } => label,
+                    Refused::Engine(_) => "engineio",
+                };
+                self.shared.metrics.refuse(label);
+                return refuse(stream, &refused).await;
+            }
+        };
+        let permit = match self.shared.admit(address) {
+            Ok(permit) => permit,
+            // It was counted where the limit is.
+            Err(error) => return refuse(stream, &Refused::error("limit", error)).await,
+        };
         // actix sets it on request only; small messages must not wait.
         let taken = stream.set_nodelay(true).and_then(|()| stream.into_std());
         match taken {
-            Ok(stream) => self.gateway_of(door).do_send(Adopt {
-                stream,
-                address,
-                door,
-                answer,
-                input,
-            }),
-            Err(error) => {
-                log::warn!("a socket could not be taken over: {error}");
-                self.context.census.leave(address);
+            Ok(stream) => self.hand_over(
+                route,
+                Upgraded {
+                    stream,
+                    permit,
+                    answer,
+                    input,
+                },
+            ),
+            Err(error) => log::warn!("a socket could not be taken over: {error}"),
+        }
+    }
+
+    fn hand_over(&self, route: Route, socket: Upgraded) {
+        let accept = |socket, encoding| Accept { socket, encoding };
+        match route {
+            Route::Session(encoding) => self.gateway.do_send(accept(socket, Some(encoding))),
+            Route::Echo => self.gateway.do_send(accept(socket, None)),
+            Route::Engine(purpose) => self.gateway.do_send(OpenWebSocket { socket, purpose }),
+            Route::Upgrade(id) => {
+                let peers = &self.shared.peers;
+                let worker = peers.connection(id).map(|(worker, _)| worker);
+                let gateway = worker.and_then(|worker| peers.gateway(worker));
+                gateway.unwrap_or(&self.gateway).do_send(Upgrade {
+                    socket,
+                    id,
+                    hops: 0,
+                });
             }
         }
     }
+}
 
-    /// The gateway that a new connection is for.
-    fn gateway_of(&self, door: Door) -> &Addr<Gateway> {
-        let place = match door {
-            Door::Upgrade(id) => self.context.peers.line(id),
-            _ => None,
-        };
-        place
-            .and_then(|place| self.context.peers.gateway_of(place))
-            .unwrap_or(&self.gateway)
+async fn refuse(mut stream: TcpStream, refused: &Refused) {
+    log::debug!("an upgrade is refused: {}", refused.message());
+    let (status, body) = (refused.status(), refused.body());
+    let mut answer = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n",
+        body.len()
+    );
+    for (name, value) in refused.headers() {
+        answer.push_str(&format!("{name}: {value}\r\n"));
     }
-
-    async fn refuse(&self, mut stream: TcpStream, refused: Refused) {
-        self.context.metrics.refuse(refused.name());
-        log::debug!("an upgrade is refused: {}", refused.message());
-        let (status, body) = (refused.status(), refused.body());
-        let mut answer = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n",
-            body.len()
-        );
-        for (name, value) in refused.headers() {
-            answer.push_str(name);
-            answer.push_str(": ");
-            answer.push_str(value);
-            answer.push_str("\r\n");
-        }
-        answer.push_str("\r\n");
-        answer.push_str(&body);
-        // Whoever does not wait for the answer has gone already.
-        if stream.write_all(answer.as_bytes()).await.is_ok() {
-            let _ = stream.shutdown().await;
-        }
+    answer.push_str("\r\n");
+    answer.push_str(&body);
+    // A client that does not wait for the answer has gone already.
+    if stream.write_all(answer.as_bytes()).await.is_ok() {
+        let _ = stream.shutdown().await;
     }
 }
 
@@ -246,13 +271,13 @@ fn is_key(key: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
 }
 
-/// The 101 answer, with the subprotocol that both speak.
-fn answer(key: &str, door: Door, headers: &HeaderMap) -> Vec<u8> {
+/// The 101 answer, with the chosen subprotocol.
+fn answer(key: &str, route: Route, headers: &HeaderMap) -> Vec<u8> {
     let mut answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ".to_vec();
     answer.extend_from_slice(&actix_http::ws::hash_key(key.as_bytes()));
     answer.extend_from_slice(b"\r\n");
     let offered = subprotocol(headers);
-    if let (Door::Session(_), Some((subprotocol, _))) = (door, offered) {
+    if let (Route::Session(_), Some((subprotocol, _))) = (route, offered) {
         answer.extend_from_slice(b"Sec-WebSocket-Protocol: ");
         answer.extend_from_slice(subprotocol.as_bytes());
         answer.extend_from_slice(b"\r\n");
@@ -261,8 +286,8 @@ fn answer(key: &str, door: Door, headers: &HeaderMap) -> Vec<u8> {
     answer
 }
 
-/// The first subprotocol that a client offers and that is spoken.
-fn subprotocol(headers: &HeaderMap) -> Option<(&'static str, Dialect)> {
+/// The first subprotocol that a client offers and that is supported.
+fn subprotocol(headers: &HeaderMap) -> Option<(&'static str, Encoding)> {
     headers
         .get_all(header::SEC_WEBSOCKET_PROTOCOL)
         .filter_map(|value| value.to_str().ok())
@@ -298,7 +323,7 @@ mod tests {
         );
         let answer = answer(
             "dGhlIHNhbXBsZSBub25jZQ==",
-            Door::Session(Dialect::JsonV1),
+            Route::Session(Encoding::JsonV1),
             &headers,
         );
         let text = String::from_utf8_lossy(&answer);

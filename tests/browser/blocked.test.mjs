@@ -75,5 +75,5 @@ scene(
     const players = await play(open, undefined, [/^console: WebSocket connection to .* failed: .* 404/]);
     for (const player of players) assert.ok(await tunnelled(player));
   },
-  { settings: { TURNTABLE_DOORS__WEBSOCKET: "false" } },
+  { settings: { TURNTABLE_TRANSPORTS__WEBSOCKET: "false" } },
 );

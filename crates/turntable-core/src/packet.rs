@@ -232,6 +232,7 @@ pub struct Welcome {
     pub user: Option<UserId>,
     pub session: SessionId,
     pub resumed: bool,
+    pub accepted: u64,
     pub time_ms: u64,
     pub heartbeat_ms: u64,
     pub attributes: Vec<(Box<str>, Payload)>,
@@ -451,6 +452,15 @@ impl ClientPacket {
             Self::Authenticate { .. } => "authenticate",
             Self::Bye => "bye",
         }
+    }
+}
+
+impl ClientPacket {
+    /// Whether a session counts it among the commands that it has taken
+    /// (protocol.md 2.2, `welcome`).
+    #[must_use]
+    pub const fn is_counted(&self) -> bool {
+        !matches!(self, Self::Time { .. } | Self::Resume { .. } | Self::Bye)
     }
 }
 

@@ -139,12 +139,13 @@ pub enum ErrorCode {
     ServiceDown,
     SessionExpired,
     Unavailable,
+    Conflict,
     Internal,
 }
 
 impl ErrorCode {
     /// Every code, in the order of the protocol's page.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::BadJson,
         Self::BadMessage,
         Self::UnknownCommand,
@@ -163,6 +164,7 @@ impl ErrorCode {
         Self::ServiceDown,
         Self::SessionExpired,
         Self::Unavailable,
+        Self::Conflict,
         Self::Internal,
     ];
 
@@ -188,6 +190,7 @@ impl ErrorCode {
             Self::ServiceDown => "service_down",
             Self::SessionExpired => "session_expired",
             Self::Unavailable => "unavailable",
+            Self::Conflict => "conflict",
             Self::Internal => "internal",
         }
     }

@@ -4,15 +4,15 @@
 //! of its transport. A namespace of Socket.IO is a connection without a socket
 //! that another connection carries.
 
-pub(crate) mod io;
+pub mod io;
 pub(crate) mod packed;
 pub(crate) mod queue;
 
+use crate::gateway::admission::Permit;
 use crate::gateway::connection::io::Io;
 use crate::gateway::connection::queue::WriteQueue;
 use crate::gateway::delivery::encoding::{Encoding, Encodings, Reader};
 use crate::gateway::delivery::frame::Frame;
-use crate::gateway::permit::Permit;
 use crate::gateway::transport::Transport;
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;

@@ -67,7 +67,9 @@ impl ChangeLog {
 
     /// The memory they take, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.changes.len() * size_of::<Change>() + self.ends.len() * size_of::<u16>()
+        size_of::<Self>()
+            + self.changes.len() * size_of::<Change>()
+            + self.ends.len() * size_of::<u16>()
     }
 
     /// Forgets the first `count` messages.
@@ -143,7 +145,10 @@ mod tests {
         assert_eq!(change.map(Change::number), [UserNumber((1 << 30) - 1)]);
         log.scrub(&[UserNumber(3), UserNumber((1 << 30) - 2)]);
         assert!(log.iter().eq([&[][..], &change]));
-        log.push(&[Change::new(UserNumber(3), Presence::Idle), Change::new(UserNumber(4), Presence::Idle)]);
+        log.push(&[
+            Change::new(UserNumber(3), Presence::Idle),
+            Change::new(UserNumber(4), Presence::Idle),
+        ]);
         log.scrub(&[UserNumber(3)]);
         let last: Vec<UserNumber> = log
             .iter()

@@ -144,10 +144,7 @@ impl Reader<'_> {
                 _ => marked(self.mark, id),
             }
         });
-        let offset = self
-            .encodings
-            .has_offsets
-            .then(|| message.id().to_string());
+        let offset = self.encodings.has_offsets.then(|| message.id().to_string());
         let packet = match acknowledgement {
             Some(id) => socketio::ack(text, namespace, id),
             // A call's id comes back with its answer.

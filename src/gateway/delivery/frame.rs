@@ -210,7 +210,10 @@ impl Frame {
     }
 
     /// A `userchange` whose text `write` writes, and the changes in it.
-    pub(crate) fn changes(changes: Vec<Change>, write: impl FnOnce(&[Change], &mut Vec<u8>)) -> Self {
+    pub(crate) fn changes(
+        changes: Vec<Change>,
+        write: impl FnOnce(&[Change], &mut Vec<u8>),
+    ) -> Self {
         Self::Changes(Rc::new(Changes {
             message: Message::build(|out| write(&changes, out)),
             changes: changes.into(),

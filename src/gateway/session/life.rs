@@ -4,8 +4,6 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::actor::avatar::AvatarCall;
-use crate::actor::room::RoomCall;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::connection::Phase;
@@ -13,12 +11,15 @@ use crate::gateway::delivery::frame::Frame;
 use crate::gateway::moving::Task;
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::memory::ResumeFrom;
+use crate::gateway::session::pending::Awaited;
+use crate::gateway::table::Index;
 use crate::gateway::transport::engineio::notice::Notice;
 use crate::gateway::transport::{Attachment, Dispatch, Hooks};
 use crate::gateway::turn::Timer;
 use crate::gateway::work::Effect;
+use turntable_core::call::{AvatarCall, RoomCall};
 use turntable_core::id::{SessionId, UserId};
-use turntable_core::key::{ConnKey, SessionKey, SessionSlot};
+use turntable_core::key::{ConnKey, SessionKey, SessionSlot, WorkerId};
 use turntable_core::packet::{ErrorBody, RequestId, ServerPacket, Welcome};
 use turntable_core::payload::Payload;
 use turntable_core::reason::{CloseReason, ErrorCode};
@@ -122,6 +123,7 @@ impl Gateway {
             connection.phase = Phase::Identifying(session);
             Dispatch::on_paused(connection, cx);
         });
+        self.await_answer(Awaited::Admission(session));
         self.attach(session, attributes, id);
     }
 
@@ -132,9 +134,9 @@ impl Gateway {
         attributes: Attributes,
         id: Option<RequestId>,
     ) {
-        if let Some((caller, entry)) = self.caller(session) {
+        if let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) {
             let attach = AvatarCall::Attach {
-                session: caller,
+                caller,
                 attributes,
                 id,
             };
@@ -143,9 +145,9 @@ impl Gateway {
     }
 
     fn register(&mut self, session: SessionSlot) {
-        if let Some((caller, entry)) = self.caller(session) {
+        if let Some(entry) = self.sessions.get(session) {
             let id = entry.session.id;
-            self.shared.peers.put(id, caller);
+            self.shared.peers.put(id, self.place(session));
             log::debug!("session {id:?} begins");
         }
         let idle_ms = self.settings.presence.idle_after_ms;
@@ -176,9 +178,7 @@ impl Gateway {
         carrier.phase = Phase::Attached(session);
         self.then([Effect::Continue(connection)]);
         self.with(connection, |connection, cx| {
-            let attachment = details
-                .from
-                .map_or(Attachment::New, Attachment::Resumed);
+            let attachment = details.from.map_or(Attachment::New, Attachment::Resumed);
             Dispatch::on_attached(connection, attachment, cx);
             cx.mark_dirty();
         });
@@ -372,22 +372,22 @@ impl Gateway {
     /// Tells the owners of what a session is in that it has a connection again,
     /// or none.
     fn report(&mut self, session: SessionSlot, connected: bool) {
-        let Some((caller, entry)) = self.caller(session) else {
+        let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) else {
             return;
         };
         let (directories, user) = (&self.shared.directories, &entry.session.user);
         directories.avatar(
             user,
             match connected {
-                true => AvatarCall::Resume { session: caller },
-                false => AvatarCall::Detach { session: caller },
+                true => AvatarCall::Resume { caller },
+                false => AvatarCall::Detach { caller },
             },
         );
         for room in entry.session.rooms() {
-            let (session, user) = (caller, user.clone());
+            let user = user.clone();
             let call = match connected {
-                true => RoomCall::Resume { session, user },
-                false => RoomCall::Detach { session, user },
+                true => RoomCall::Resume { caller, user },
+                false => RoomCall::Detach { caller, user },
             };
             directories.room(room, call);
         }
@@ -398,7 +398,7 @@ impl Gateway {
         let packet = ServerPacket::GoAway {
             reason: CloseReason::GoingAway.name(),
             // Spread over a second, so that the next server is not stormed.
-            reconnect_ms: 250 + u64::from(crate::gateway::table::Index::from(connection).number() % 1000),
+            reconnect_ms: 250 + u64::from(Index::from(connection).number() % 1000),
             url: None,
         };
         self.send(session, &packet, None);
@@ -408,12 +408,13 @@ impl Gateway {
     /// The session is over: its owners and this gateway forget it.
     fn forget(&mut self, session: SessionSlot) {
         self.leave_everything(session);
+        self.pending.forget(session);
         let Some(entry) = self.sessions.remove(session) else {
             return;
         };
         self.shared.metrics.sessions.dec();
         let id = entry.session.id;
-        if self.shared.peers.remove(id, session) {
+        if self.shared.peers.remove(id, self.place(session)) {
             log::debug!("session {id:?} ends");
         }
     }
@@ -434,12 +435,12 @@ impl Gateway {
         self.step(session, Input::Bye, Details::default());
     }
 
-    fn worker_elsewhere(&self, name: SessionId) -> Option<u16> {
-        let place = self.shared.peers.find(name)?;
-        (place.worker != self.worker).then_some(place.worker)
+    fn worker_elsewhere(&self, name: SessionId) -> Option<WorkerId> {
+        let gateway = self.shared.peers.find(name)?.gateway;
+        (gateway.worker != self.id.worker).then_some(gateway.worker)
     }
 
     fn session_here(&self, name: SessionId) -> Option<SessionSlot> {
-        self.slot(self.shared.peers.find(name)?)
+        self.session_at(self.shared.peers.find(name)?)
     }
 }

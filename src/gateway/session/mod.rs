@@ -2,7 +2,8 @@
 
 pub(crate) mod dispatch;
 pub(crate) mod life;
-pub(crate) mod memory;
+pub mod memory;
+pub(crate) mod pending;
 pub(crate) mod serve;
 
 use crate::gateway::connection::Connection;
@@ -97,12 +98,7 @@ impl SessionEntry {
 
     /// A connection does not carry the session any more. A message that it has
     /// written in part stays with it.
-    pub(crate) fn part(
-        &mut self,
-        connection: &mut Connection,
-        encodings: &Encodings,
-        now_ms: u64,
-    ) {
+    pub(crate) fn part(&mut self, connection: &mut Connection, encodings: &Encodings, now_ms: u64) {
         let reader = connection.reader(encodings, Some(&self.session.user), now_ms);
         connection.queue.part(&mut self.session.outbox, &reader);
         self.is_dirty = false;

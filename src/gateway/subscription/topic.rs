@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use rustc_hash::FxHashMap;
 
-use turntable_core::delivery::Topic;
 use crate::gateway::table::Index;
-use turntable_core::key::SessionSlot;
+use turntable_core::delivery::Topic;
 use turntable_core::id::ChannelId;
+use turntable_core::key::SessionSlot;
 
 /// A session of this worker.
 pub(crate) type Subscriber = Index<SessionSlot>;
@@ -141,7 +141,10 @@ mod tests {
         }
         topics.exit(&all[0], session(1));
         topics.exit_all(session(1));
-        assert!(all.iter().all(|topic| topics.subscribers(topic) == [session(2)]));
+        assert!(
+            all.iter()
+                .all(|topic| topics.subscribers(topic) == [session(2)])
+        );
         topics.exit_all(session(2));
         assert!(topics.all_are_exact());
         assert!(topics.by_topic.is_empty() && topics.by_session.is_empty());

@@ -141,7 +141,11 @@ impl Watches {
 
     /// The avatar reported a state. Returns the user's number, and whether its
     /// state was unknown before.
-    pub(crate) fn update(&mut self, user: &UserId, presence: Presence) -> Option<(UserNumber, bool)> {
+    pub(crate) fn update(
+        &mut self,
+        user: &UserId,
+        presence: Presence,
+    ) -> Option<(UserNumber, bool)> {
         let number = self.number(user)?;
         let watched = self.users.get_mut(number.0 as usize)?;
         let is_first = watched.presence.replace(presence).is_none();
@@ -210,7 +214,10 @@ mod tests {
         assert!(!again.is_first && !again.is_new);
         assert!(watches.add(&user("1:1"), Subscriber::new(8)).is_new);
         assert_eq!(watches.remove(first.number, Subscriber::new(7)), None);
-        assert_eq!(watches.remove(first.number, Subscriber::new(8)), Some(user("1:1")));
+        assert_eq!(
+            watches.remove(first.number, Subscriber::new(8)),
+            Some(user("1:1"))
+        );
         assert_eq!(watches.number(&user("1:1")), None);
     }
 

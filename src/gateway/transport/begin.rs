@@ -48,7 +48,7 @@ impl Insertion {
                 cx.send_direct(connection, &ServerPacket::IdYou, None);
                 read_on(connection, cx);
             }
-            Self::WebSocketAgain => read_on(connection, cx),
+            Self::WebSocketAgain => cx.mark_unread(connection),
             Self::Echo => {
                 WebSocket::begin_echo(connection, cx);
                 read_on(connection, cx);

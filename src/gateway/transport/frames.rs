@@ -46,7 +46,7 @@ impl FrameInput {
         &mut self,
         input: &mut [u8],
         message_bytes_max: usize,
-        take: &mut dyn FnMut(Message<'_>) -> ControlFlow<()>,
+        take: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
     ) -> Result<bool, CloseReason> {
         let limits = DecodeLimits { message_bytes_max };
         let consumed = self.decoder.feed(input, &limits, take)?;

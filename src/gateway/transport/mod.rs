@@ -16,7 +16,8 @@ pub(crate) mod frames;
 pub mod poll;
 pub(crate) mod socket;
 pub mod tunnel;
-pub(crate) mod websocket;
+pub mod upgraded;
+pub mod websocket;
 
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encoding;
@@ -25,11 +26,11 @@ use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::submit::TakenSender;
 use crate::gateway::work::Command;
 use context::Cx;
+use engineio::Engine;
 use engineio::namespace::Namespace;
 use engineio::notice::Notice;
 use engineio::probe::Probe;
 use engineio::request::EngineRequest;
-use engineio::Engine;
 use poll::{Poll, PollRequest};
 use tunnel::{Tunnel, TunnelRequest};
 use turntable_core::id::SessionId;
@@ -93,6 +94,15 @@ pub(crate) enum Attachment {
     New,
     /// It was resumed from this point.
     Resumed(ResumeFrom),
+}
+
+/// The connections that move to another worker together with one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// The one that carries it.
+    pub(crate) carrier: Option<ConnKey>,
+    /// One that the carrier may merge with.
+    pub(crate) spare: Option<ConnKey>,
 }
 
 /// What becomes of a connection whose socket is lost.
@@ -309,6 +319,39 @@ impl Transport {
         match self {
             Self::Namespace(namespace) => Some(namespace.carrier()),
             _ => None,
+        }
+    }
+
+    /// Whether a client resumes by the command `resume`; else it names the
+    /// session when the connection begins.
+    pub(crate) const fn resumes_by_command(&self) -> bool {
+        matches!(self, Self::WebSocket(_) | Self::Namespace(_))
+    }
+
+    /// The connections that move to another worker together with this one, which
+    /// `carrier` carries; `None` where it cannot move.
+    pub(crate) fn group(&self, carrier: Option<&Self>) -> Option<Group> {
+        match (self, carrier) {
+            (Self::WebSocket(_), _) => Some(Group::default()),
+            (Self::Namespace(namespace), Some(Self::Engine(engine))) => Some(Group {
+                carrier: Some(namespace.carrier()),
+                spare: engine.movable()?,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Forgets the keys of the worker that it leaves.
+    pub(crate) fn leave_worker(&mut self) {
+        if let Self::Engine(engine) = self {
+            engine.leave_worker();
+        }
+    }
+
+    /// Another connection carries this one from now on.
+    pub(crate) const fn set_carrier(&mut self, carrier: ConnKey) {
+        if let Self::Namespace(namespace) = self {
+            namespace.set_carrier(carrier);
         }
     }
 

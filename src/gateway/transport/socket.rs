@@ -27,7 +27,14 @@ pub(crate) fn read(
         let Some(io) = &mut connection.io else {
             return;
         };
-        let count = match io.read(buffer) {
+        let was_handshaking = io.is_handshaking();
+        let read = io.read(buffer);
+        let has_unread = io.has_unread();
+        if was_handshaking && !io.is_handshaking() {
+            // What was queued during the handshake waited for its end.
+            cx.mark_dirty();
+        }
+        let count = match read {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return,
             Ok(0) | Err(_) => return cx.then(Effect::Lose(cx.key)),
             Ok(count) => count,
@@ -41,7 +48,7 @@ pub(crate) fn read(
         }
         // Read short of the buffer, the socket is empty and reports new input;
         // but its end was reported already.
-        if count < buffer.len() && !is_read_closed {
+        if count < buffer.len() && !is_read_closed && !has_unread {
             return;
         }
     }
@@ -67,6 +74,7 @@ pub(crate) fn write(connection: &mut Connection, cx: &mut Cx<'_>) -> bool {
         None => (None, None),
     };
     let reader = connection.reader(cx.encodings, user.as_ref(), cx.now_ms);
+    let is_closing = connection.is_closing();
     let Some(io) = &mut connection.io else {
         return false;
     };
@@ -86,7 +94,7 @@ pub(crate) fn write(connection: &mut Connection, cx: &mut Cx<'_>) -> bool {
             entry.limit_waiting(settings.outbox_bytes_max);
         }
     }
-    if written.is_drained && connection.is_closing() {
+    if written.is_drained && is_closing {
         // The other end sees the end behind the last frame, and answers or not.
         io.shutdown_write();
     }

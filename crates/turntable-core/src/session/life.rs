@@ -219,9 +219,7 @@ impl<F: OutboxFrame> Session<F> {
             return self.end(effects, None);
         }
         self.life = Life::Detached { since_ms: now_ms };
-        effects.push(Effect::ArmExpiry(
-            now_ms.saturating_add(settings.resume_ms),
-        ));
+        effects.push(Effect::ArmExpiry(now_ms.saturating_add(settings.resume_ms)));
     }
 
     fn resume(

@@ -116,7 +116,9 @@ impl<F> Session<F> {
     /// it was with subpaths; `None` where it was not subscribed.
     pub fn left_channel(&mut self, channel: &ChannelId) -> Option<bool> {
         let channels = &mut self.memberships.as_mut()?.channels;
-        let at = channels.iter().position(|known| known.channel == *channel)?;
+        let at = channels
+            .iter()
+            .position(|known| known.channel == *channel)?;
         Some(channels.swap_remove(at).subpaths)
     }
 }

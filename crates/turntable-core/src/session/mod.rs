@@ -138,10 +138,10 @@ impl<F> Session<F> {
     /// Counts a frame or entry of its client; `None` is one that could not be
     /// read.
     pub const fn count(&mut self, packet: Option<&ClientPacket>) {
-        let is_counted = !matches!(
-            packet,
-            Some(ClientPacket::Time { .. } | ClientPacket::Resume { .. } | ClientPacket::Bye)
-        );
+        let is_counted = match packet {
+            Some(packet) => packet.is_counted(),
+            None => true,
+        };
         if is_counted {
             self.accepted += 1;
         }

@@ -252,7 +252,7 @@ impl<F: OutboxFrame> Outbox<F> {
 
     /// The kept frames, for taking out of them what must not be told again.
     /// Their length and messages have to stay.
-    pub fn kept_mut(&mut self) -> impl Iterator<Item = &mut F> {
+    pub fn retained_mut(&mut self) -> impl Iterator<Item = &mut F> {
         self.frames.range_mut(..self.cursor as usize)
     }
 

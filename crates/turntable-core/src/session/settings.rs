@@ -31,6 +31,9 @@ pub struct SessionSettings {
     pub error_burst: u32,
     /// Errors a second that are forgiven.
     pub errors_per_second: u32,
+    /// How long an owner (an avatar, room or channel) may take to answer a
+    /// command, in ms; then the client gets the error `unavailable`.
+    pub answer_timeout_ms: u64,
     /// Time between two pings that measure the client's clock while it is in
     /// a room, in ms.
     pub clock_ping_ms: u64,
@@ -56,6 +59,7 @@ impl SessionSettings {
         ("depth_max", 4, 1_024),
         ("error_burst", 1, 1_000_000),
         ("errors_per_second", 1, 1_000_000),
+        ("answer_timeout_ms", 100, 600_000),
         ("clock_ping_ms", 100, 600_000),
     ];
 }
@@ -74,6 +78,7 @@ impl Default for SessionSettings {
             depth_max: 64,
             error_burst: 100,
             errors_per_second: 5,
+            answer_timeout_ms: 10_000,
             clock_ping_ms: 5_000,
         }
     }

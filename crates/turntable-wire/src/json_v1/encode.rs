@@ -170,6 +170,7 @@ fn welcome(data: &Welcome, slot: Slot<'_>) {
     }
     hash.key("session").plain(&data.session.secret());
     hash.key("resumed").boolean(data.resumed);
+    hash.key("accepted").whole(data.accepted);
     hash.key("time").whole(data.time_ms);
     hash.key("heartbeat_ms").whole(data.heartbeat_ms);
     let mut attributes = hash.key("attributes").hash();

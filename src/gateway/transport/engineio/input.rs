@@ -140,9 +140,7 @@ pub(super) fn packet_came(
         Packet::Noop => GO_ON,
         // These are the server's to send, or come on a WebSocket that the
         // session may move to.
-        Packet::Open(_) | Packet::Ping(_) | Packet::Upgrade => {
-            fail(CloseReason::ProtocolError, cx)
-        }
+        Packet::Open(_) | Packet::Ping(_) | Packet::Upgrade => fail(CloseReason::ProtocolError, cx),
     }
 }
 
@@ -207,11 +205,7 @@ fn socket_bytes(connection: &mut Connection, bytes: &[u8], cx: &mut Cx<'_>) -> F
     }
 }
 
-fn socket_packet(
-    connection: &mut Connection,
-    packet: &SocketPacket<'_>,
-    cx: &mut Cx<'_>,
-) -> Flow {
+fn socket_packet(connection: &mut Connection, packet: &SocketPacket<'_>, cx: &mut Cx<'_>) -> Flow {
     let mut names = (0..).zip(&cx.encodings.namespaces);
     let number: Option<u8> = names
         .find(|(_, name)| ***name == *packet.namespace)
@@ -228,9 +222,7 @@ fn socket_packet(
             GO_ON
         }
         (_, Some(number)) if is_echo => echo::packet_came(connection, number, packet, cx),
-        (PacketKind::Connect, Some(_)) if carried.is_some() => {
-            fail(CloseReason::ProtocolError, cx)
-        }
+        (PacketKind::Connect, Some(_)) if carried.is_some() => fail(CloseReason::ProtocolError, cx),
         (PacketKind::Connect, Some(number)) => {
             namespace::connect(connection, number, packet.data, cx);
             WAIT

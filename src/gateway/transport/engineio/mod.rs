@@ -12,6 +12,7 @@
 //!           (blocked while that queue is full)          -> waiting GET
 //! ```
 
+pub mod accept;
 mod echo;
 mod input;
 pub(crate) mod namespace;
@@ -24,10 +25,10 @@ pub mod request;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+use crate::gateway::admission::Permit;
 use crate::gateway::connection::io::Io;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::delivery::frame::Frame;
-use crate::gateway::permit::Permit;
 use crate::gateway::settings::GatewaySettings;
 use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::frames::FrameInput;

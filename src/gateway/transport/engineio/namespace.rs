@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::value::RawValue;
 
 use super::notice::Notice;
-use super::{Engine, input, packet};
+use super::{input, packet};
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::{Encoding, Reader};
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::memory::ResumeFrom;
+use crate::gateway::transport::begin::Insertion;
 use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::{Attachment, Hooks, Transport};
-use crate::gateway::transport::begin::Insertion;
 use crate::gateway::work::Effect;
 use turntable_core::id::{MessageId, SessionId};
 use turntable_core::key::ConnKey;
@@ -170,7 +170,10 @@ impl Hooks for Namespace {
             push_down(packet::encoded(&socketio::connect_refused(name, error)), cx);
         }
         cx.then(Effect::Lose(cx.key));
-        cx.then(Effect::Notice(carrier, Notice::Charge(Box::new(error.clone()))));
+        cx.then(Effect::Notice(
+            carrier,
+            Notice::Charge(Box::new(error.clone())),
+        ));
         true
     }
 
@@ -225,7 +228,10 @@ pub(super) fn connect(
     data: Option<&RawValue>,
     cx: &mut Cx<'_>,
 ) {
-    match (Auth::read(data, &input::decode_limits(cx)), SessionId::random()) {
+    match (
+        Auth::read(data, &input::decode_limits(cx)),
+        SessionId::random(),
+    ) {
         (Ok(auth), Some(name)) => {
             let namespace = Namespace::connection(name, cx.key, number);
             let begin = Insertion::Namespace(Some(Box::new(auth)));
@@ -406,4 +412,3 @@ pub(super) fn refuse_name(connection: &mut Connection, name: &str, cx: &mut Cx<'
     let error = ErrorBody::new(ErrorCode::NotFound, "there is no such namespace");
     super::charge(connection, error, cx);
 }
-

@@ -23,7 +23,11 @@ pub(crate) fn encoded(packet: &Encoded) -> Frame {
 
 /// Appends whole frames to a payload, up to `room` packets, and returns the
 /// frames that are left. Frames that are no packets are left out.
-pub(crate) fn append_frames<'f>(mut frames: &'f [u8], room: &mut usize, payload: &mut String) -> &'f [u8] {
+pub(crate) fn append_frames<'f>(
+    mut frames: &'f [u8],
+    room: &mut usize,
+    payload: &mut String,
+) -> &'f [u8] {
     while *room > 0
         && let Some((opcode, body, rest)) = first(frames)
     {

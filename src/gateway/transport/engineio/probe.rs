@@ -10,10 +10,10 @@
 use super::input::{self, Flow, fail};
 use super::notice::Notice;
 use super::{Engine, EngineTimer, packet};
+use crate::gateway::admission::Permit;
 use crate::gateway::connection::io::Io;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::delivery::frame::Frame;
-use crate::gateway::permit::Permit;
 use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::frames::FrameInput;
 use crate::gateway::transport::{Attachment, Hooks, Transport, TransportTimer, socket};
@@ -64,10 +64,7 @@ impl Probe {
         if let Some(probe) = Self::of(connection) {
             probe.engine = engine;
         }
-        cx.arm(
-            TIMEOUT,
-            cx.now_ms + cx.settings.session.identify_timeout_ms,
-        );
+        cx.arm(TIMEOUT, cx.now_ms + cx.settings.session.identify_timeout_ms);
         cx.then(Effect::Notice(session, Notice::ProbeOpened(cx.key)));
         cx.then(Effect::Continue(cx.key));
         cx.mark_unread(connection);

@@ -6,9 +6,9 @@ use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encoding;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::Transport;
+use crate::gateway::transport::begin::Insertion;
 use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::socket;
-use crate::gateway::transport::begin::Insertion;
 use crate::gateway::work::Effect;
 use turntable_core::packet::ServerPacket;
 use turntable_core::reason::CloseReason;
@@ -22,9 +22,6 @@ impl Tunnel {
         write::arm(connection, cx);
         // What came behind the request makes no event of its own.
         cx.mark_unread(connection);
-        let Some(name) = Self::of(connection).and_then(|tunnel| tunnel.name) else {
-            return;
-        };
         match purpose {
             Purpose::New(None) => {
                 Self::open(connection, cx);
@@ -38,12 +35,8 @@ impl Tunnel {
                     credentials: claim.credentials,
                 });
             }
-            Purpose::Back(from) => cx.then(Effect::Resume {
-                connection: cx.key,
-                session: name,
-                from,
-                id: None,
-            }),
+            // What a client comes back to is resumed behind this.
+            Purpose::Back(_) => {}
         }
     }
 }

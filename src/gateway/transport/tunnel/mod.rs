@@ -11,21 +11,22 @@
 //! Waiting -> Ready -> Open -> Ending -> (no socket) -> the next attachment
 //! ```
 
+pub mod accept;
 mod attach;
 mod write;
 
+use crate::gateway::admission::Permit;
 use crate::gateway::connection::Connection;
 use crate::gateway::connection::io::Io;
 use crate::gateway::delivery::encoding::{Encoding, Encodings};
 use crate::gateway::delivery::frame::{Frame, Message};
-use crate::gateway::permit::Permit;
 use crate::gateway::session::memory::{DATAGRAMS_MAX, ResumeFrom};
+use crate::gateway::submit::Taken;
 use crate::gateway::transport::backlog::Backlog;
 use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::{
     Attachment, Hooks, Loss, Request, Transport, TransportTimer, socket,
 };
-use crate::gateway::submit::Taken;
 use crate::gateway::work::Effect;
 use turntable_core::id::{MessageId, SessionId, UserId};
 use turntable_core::packet::ErrorBody;
@@ -64,7 +65,6 @@ const GAP: TransportTimer = TransportTimer::Tunnel(TunnelTimer::Gap);
 pub(crate) struct Tunnel {
     /// `None` for an attachment that another one replaced.
     name: Option<SessionId>,
-    format: u8,
     callback: Option<Box<str>>,
     stage: Stage,
     /// The answer's head and the format's header, before they are written.
@@ -143,7 +143,6 @@ impl Tunnel {
         }
         Self {
             name: Some(request.name),
-            format: request.format,
             callback: request.callback.take(),
             stage: Stage::Waiting,
             opening: opening.into(),
@@ -235,8 +234,8 @@ impl Hooks for Tunnel {
         match request {
             Request::Tunnel(request) => attach::again(connection, *request, cx),
             Request::Commands { commands, taken } => {
-                let is_taken = Self::of(connection)
-                    .is_some_and(|tunnel| tunnel.backlog.add(commands));
+                let is_taken =
+                    Self::of(connection).is_some_and(|tunnel| tunnel.backlog.add(commands));
                 taken.answer(if is_taken { Taken::Yes } else { Taken::Full });
                 cx.then(Effect::Continue(cx.key));
             }
@@ -261,10 +260,11 @@ impl Hooks for Tunnel {
     }
 
     fn refuse(connection: &mut Connection, error: &ErrorBody, cx: &mut Cx<'_>) -> bool {
-        let Some(tunnel) = Self::of(connection) else {
+        let is_closing = connection.is_closing();
+        let Some(tunnel) = Self::of(connection).filter(|_| !is_closing) else {
             return false;
         };
-        if tunnel.stage != Stage::Waiting || connection.is_closing() {
+        if tunnel.stage != Stage::Waiting {
             return false;
         }
         tunnel.stage = Stage::Ending;

@@ -29,6 +29,7 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
                 user: Some(user("1:1")),
                 session,
                 resumed: false,
+                accepted: 3,
                 time_ms: 5,
                 heartbeat_ms: 25_000,
                 attributes: vec![("a\"b".into(), payload("[1.0]"))],
@@ -37,7 +38,7 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
             })),
             Some("1"),
             format!(
-                r#"{{"command":"welcome","data":{{"user":"1:1","session":"{}","resumed":false,"time":5,"heartbeat_ms":25000,"attributes":{{"a\"b":[1.0]}},"services":{{}},"limits":{{"max_message_bytes":65536}},"server":"turntable/0.1.0"}},"id":1}}"#,
+                r#"{{"command":"welcome","data":{{"user":"1:1","session":"{}","resumed":false,"accepted":3,"time":5,"heartbeat_ms":25000,"attributes":{{"a\"b":[1.0]}},"services":{{}},"limits":{{"max_message_bytes":65536}},"server":"turntable/0.1.0"}},"id":1}}"#,
                 session.secret()
             ),
         ),

@@ -8,6 +8,8 @@
 //! A connection that was silent is pinged; while its session is in a room it is
 //! pinged in a fixed cadence, which measures the way to the client.
 
+pub mod accept;
+
 use std::ops::ControlFlow;
 
 use crate::gateway::connection::{Connection, Phase};

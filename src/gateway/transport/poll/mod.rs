@@ -7,15 +7,17 @@
 //! client sent meanwhile. A numbered request that comes again gets the same
 //! answer again: a lost answer costs nothing.
 
+pub mod accept;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use crate::gateway::admission::Permit;
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encoding;
 use crate::gateway::delivery::frame::Frame;
-use crate::gateway::permit::Permit;
 use crate::gateway::session::memory::Answered;
 use crate::gateway::submit::Taken;
 use crate::gateway::transport::backlog::Backlog;

@@ -1,4 +1,5 @@
-//! The right to be connected: counted in all and by address.
+//! What every new connection has to pass, whatever its transport: the connection
+//! limits, in all and by address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,6 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
 
 /// Connections of the whole process, counted against their limits.
 #[derive(Debug, Default)]
@@ -31,6 +35,21 @@ impl Full {
             Self::Connections => "connections_max",
             Self::Address => "connections_per_address_max",
         }
+    }
+}
+
+impl Full {
+    /// The error for the client.
+    #[must_use]
+    pub fn error(self) -> ErrorBody {
+        let code = match self {
+            Self::Connections => ErrorCode::Unavailable,
+            Self::Address => ErrorCode::TooMany,
+        };
+        ErrorBody::new(
+            code,
+            "the server has as many connections as it may have; try again later",
+        )
     }
 }
 
@@ -84,6 +103,14 @@ impl ConnectionLimits {
                 by_address.remove(&address);
             }
         }
+    }
+}
+
+impl Permit {
+    /// The address that it is counted for.
+    #[must_use]
+    pub const fn address(&self) -> IpAddr {
+        self.address
     }
 }
 

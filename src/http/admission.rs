@@ -1,5 +1,5 @@
-//! What every door of a worker needs, and what a request has to pass before
-//! any of them looks at it.
+//! What every request has to pass, whatever its transport: origin, connection
+//! limits, size; and what all answers have in common.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -8,28 +8,33 @@ use actix::Addr;
 use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
-use crate::gateway::peers::Place;
-use crate::gateway::{Gateway, GatewayContext};
-use crate::transport::settings::{DoorSettings, ServerSettings};
-use crate::transport::{fault, origin};
+use crate::gateway::admission::Permit;
+use crate::gateway::peers::Target;
+use crate::gateway::{Gateway, Shared};
+use crate::http::settings::{ServerSettings, TransportSettings};
+use crate::http::{fault, origin};
 use turntable_core::id::SessionId;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
+/// Why a page of another origin is refused.
+pub(super) const ORIGIN_REFUSED: &str =
+    "pages of this origin may not connect; see server.allowed_origins";
+
 /// The header, cookie or parameter that names a session.
 pub const SESSION_HEADER: &str = "Turntable-Session";
 
-/// What every worker's doors need.
+/// What the routes of a worker need.
 #[derive(Clone)]
-pub struct Entrance {
+pub struct Admission {
     /// The worker's gateway.
     pub gateway: Addr<Gateway>,
-    /// What is shared with it.
-    pub context: Arc<GatewayContext>,
+    /// What all gateways share.
+    pub shared: Arc<Shared>,
     /// The section `[server]`.
     pub settings: Arc<ServerSettings>,
-    /// The section `[doors]`.
-    pub doors: DoorSettings,
+    /// The section `[transports]`.
+    pub transports: TransportSettings,
 }
 
 /// The headers that let a page of another origin read an answer.
@@ -58,8 +63,8 @@ impl Cors {
     }
 }
 
-impl Entrance {
-    /// Whether the page that sends a request may use the doors.
+impl Admission {
+    /// Whether the page that sends a request may connect.
     ///
     /// # Errors
     /// `forbidden` for a page of another origin that is not allowed.
@@ -75,11 +80,8 @@ impl Entrance {
             host.as_deref(),
             &self.settings.allowed_origins,
         ) {
-            self.context.metrics.refuse("origin");
-            return Err(ErrorBody::new(
-                ErrorCode::Forbidden,
-                "pages of this origin may not connect; see server.allowed_origins",
-            ));
+            self.shared.metrics.refuse("origin");
+            return Err(ErrorBody::new(ErrorCode::Forbidden, ORIGIN_REFUSED));
         }
         Ok(Cors(vec![
             (header::ACCESS_CONTROL_ALLOW_ORIGIN, page.clone()),
@@ -95,38 +97,18 @@ impl Entrance {
         ]))
     }
 
-    /// Counts one more line from a request's address.
+    /// Counts one more connection from a request's address.
     ///
     /// # Errors
-    /// `unavailable` or `too_many` where there are as many as may be.
-    pub fn enter(&self, request: &HttpRequest) -> Result<IpAddr, ErrorBody> {
-        let address = address(request);
-        let settings = &self.settings;
-        self.context
-            .census
-            .enter(
-                address,
-                settings.connections_max,
-                settings.connections_per_address_max,
-            )
-            .map_err(|bound| {
-                self.context.metrics.refuse(bound);
-                let code = match bound {
-                    "connections_max" => ErrorCode::Unavailable,
-                    _ => ErrorCode::TooMany,
-                };
-                ErrorBody::new(
-                    code,
-                    "there are as many connections as may be; try again later",
-                )
-            })?;
-        Ok(address)
+    /// `unavailable` or `too_many` where a limit is reached.
+    pub fn admit(&self, request: &HttpRequest) -> Result<Permit, ErrorBody> {
+        self.shared.admit(address(request))
     }
 
     /// Reads the body of a request whole.
     ///
     /// # Errors
-    /// `too_large`, and `bad_json` for what is no text.
+    /// `too_large`, and `bad_json` for a body that is not UTF-8.
     pub async fn body(&self, payload: web::Payload) -> Result<String, ErrorBody> {
         let max = self.settings.max_message_bytes;
         let body = match payload.to_bytes_limited(max).await {
@@ -134,7 +116,7 @@ impl Entrance {
             Ok(Err(_)) => {
                 return Err(ErrorBody::new(
                     ErrorCode::BadMessage,
-                    "the body of the request did not come whole",
+                    "the body of the request is incomplete",
                 ));
             }
             Err(_) => return Err(self.too_large()),
@@ -143,7 +125,7 @@ impl Entrance {
             .map_err(|_| ErrorBody::new(ErrorCode::BadJson, "the body is not UTF-8"))
     }
 
-    /// Holds what came in place of a body to a body's length.
+    /// Applies the limit of a body to what came in place of one.
     ///
     /// # Errors
     /// `too_large`.
@@ -163,15 +145,15 @@ impl Entrance {
         .with("max", max as u64)
     }
 
-    /// The place and the gateway of a name.
+    /// Where a name leads, and the gateway there.
     #[must_use]
-    pub fn locate(&self, id: SessionId) -> Option<(Place, &Addr<Gateway>)> {
-        let place = self.context.peers.locate(id)?;
-        Some((place, self.context.peers.gateway_of(place)?))
+    pub fn locate(&self, id: SessionId) -> Option<(Target, &Addr<Gateway>)> {
+        let target = self.shared.peers.locate(id)?;
+        Some((target, self.shared.peers.gateway_of(target)?))
     }
 }
 
-/// Whose request it is.
+/// The address of the client.
 #[must_use]
 pub fn address(request: &HttpRequest) -> IpAddr {
     request
@@ -199,7 +181,7 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
         .map(|(_, value)| value.to_owned())
 }
 
-/// An answer with the headers that all doors' answers have.
+/// An answer with the headers that all transports' answers have.
 pub fn prepare(mut builder: HttpResponseBuilder, cors: &Cors) -> HttpResponseBuilder {
     builder
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -214,8 +196,8 @@ pub fn prepare(mut builder: HttpResponseBuilder, cors: &Cors) -> HttpResponseBui
 #[must_use]
 pub fn refuse(error: &ErrorBody, cors: &Cors) -> HttpResponse {
     let mut builder = prepare(HttpResponse::build(fault::status(error.code)), cors);
-    if matches!(error.code, ErrorCode::Unavailable | ErrorCode::TooMany) {
-        builder.insert_header((header::RETRY_AFTER, "5"));
+    if let Some(seconds) = fault::retry_after(error.code) {
+        builder.insert_header((header::RETRY_AFTER, seconds));
     }
     if error.code == ErrorCode::Unauthorized {
         builder.insert_header((header::WWW_AUTHENTICATE, fault::CHALLENGE));
@@ -228,14 +210,14 @@ pub fn refuse(error: &ErrorBody, cors: &Cors) -> HttpResponse {
 pub fn wrong_method(allowed: &'static str, cors: &Cors) -> HttpResponse {
     let error = ErrorBody::new(
         ErrorCode::BadMessage,
-        format!("this is for {allowed} requests"),
+        format!("this path takes {allowed} requests"),
     );
     prepare(HttpResponse::MethodNotAllowed(), cors)
         .insert_header((header::ALLOW, allowed))
         .json(fault::body(&error))
 }
 
-/// The answer to a browser that asks what a page of another origin may do.
+/// The answer to a preflight request of a page of another origin.
 #[must_use]
 pub fn preflight(allowed: &'static str, cors: &Cors) -> HttpResponse {
     prepare(HttpResponse::NoContent(), cors)
@@ -248,8 +230,8 @@ pub fn preflight(allowed: &'static str, cors: &Cors) -> HttpResponse {
         .finish()
 }
 
-/// The answer to a body of a wrong type (415); `None` for JSON, and for what
-/// plain tools send it as.
+/// The answer to a body of a wrong type (415); `None` for JSON and for the types
+/// as which plain tools send it.
 #[must_use]
 pub fn wrong_type(headers: &HeaderMap, cors: &Cors) -> Option<HttpResponse> {
     let value = headers.get(header::CONTENT_TYPE)?;

@@ -1,0 +1,251 @@
+//! Deliveries of owners: put into the outboxes of the subscribers, and written at
+//! the end of the turn.
+//!
+//! The hot path of the project. Per subscriber there is one push of a shared
+//! frame and one entry on the list of connections to write to; no allocation, no
+//! lock, no encoding.
+
+pub(crate) mod change_log;
+pub mod encoding;
+pub(crate) mod frame;
+mod presence;
+
+use actix::{Context, Handler};
+
+use crate::cluster::mail::Mail;
+use crate::gateway::Gateway;
+use crate::gateway::session::life::Details;
+use crate::gateway::transport::{Dispatch, Hooks};
+use crate::gateway::work::Effect;
+use frame::Frame;
+use turntable_core::delivery::{Delivery, Topic};
+use turntable_core::frame::SharedFrame;
+use turntable_core::key::{ConnKey, SessionSlot};
+use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
+use turntable_core::reason::CloseReason;
+use turntable_core::session::life::Input;
+
+impl Handler<Mail<Delivery>> for Gateway {
+    type Result = ();
+
+    fn handle(&mut self, Mail(delivery): Mail<Delivery>, _: &mut Context<Self>) {
+        self.deliver(delivery);
+        self.run();
+    }
+}
+
+impl Gateway {
+    fn deliver(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::Publish { topic, frame, .. } => self.publish(&topic, frame),
+            Delivery::Send { to, frame, id } => {
+                if let Some(session) = self.session_at(to) {
+                    if let Some(id) = &id {
+                        self.pending.answered(session, id);
+                    }
+                    self.send_frame(session, Frame::sent(frame), id.as_ref());
+                }
+            }
+            Delivery::Refuse {
+                to,
+                error,
+                id,
+                room,
+            } => {
+                if let Some(session) = self.session_at(to) {
+                    if let Some(room) = room {
+                        self.join_refused(session, room);
+                    }
+                    if let Some(id) = &id {
+                        self.pending.answered(session, id);
+                    }
+                    self.refuse(session, *error, id);
+                }
+            }
+            Delivery::Enter { to, topic } => {
+                if let Some(session) = self.session_at(to) {
+                    self.entered(session, topic);
+                }
+            }
+            Delivery::Exit { to, topic } => {
+                if let Some(session) = self.session_at(to) {
+                    self.exited(session, &topic);
+                }
+            }
+            Delivery::Presence { user, presence } => self.presence(&user, presence),
+            Delivery::Attached { to, attributes, id } => {
+                if let Some(session) = self.session_at(to) {
+                    self.pending.admitted(session);
+                    let details = Details {
+                        attributes,
+                        id,
+                        ..Details::default()
+                    };
+                    self.step(session, Input::Admitted, details);
+                }
+            }
+            Delivery::NotAttached { to, error, id } => {
+                if let Some(session) = self.session_at(to) {
+                    self.pending.admitted(session);
+                    self.not_attached(session, error, id);
+                }
+            }
+            Delivery::End { to } => {
+                if let Some(session) = self.session_at(to) {
+                    let input = Input::End(CloseReason::SessionExpired);
+                    self.step(session, input, Details::default());
+                }
+            }
+            Delivery::Found {
+                ticket,
+                user,
+                entry,
+            } => self.found(ticket, user, entry),
+            Delivery::Below { channel } => self.below_is_known(&channel),
+        }
+    }
+
+    fn not_attached(&mut self, session: SessionSlot, error: Box<ErrorBody>, id: Option<RequestId>) {
+        let is_admitted = self
+            .sessions
+            .get(session)
+            .is_some_and(|entry| entry.session.life().is_admitted());
+        if is_admitted {
+            return self.send_error(session, *error, id);
+        }
+        let details = Details {
+            error: Some(error),
+            id,
+            ..Details::default()
+        };
+        self.step(session, Input::Refused, details);
+    }
+
+    /// Puts a frame into the outbox of every session on a topic.
+    fn publish(&mut self, topic: &Topic, frame: SharedFrame) {
+        let topics = &self.subscriptions.topics;
+        let covering = match topic {
+            Topic::Channel(path) if !topics.all_are_exact() => topics.covering(path),
+            _ => Vec::new(),
+        };
+        let subscribers = topics.subscribers(topic);
+        if subscribers.is_empty() && covering.is_empty() {
+            return;
+        }
+        let frame = Frame::shared(frame);
+        self.subscriptions.mark = self.subscriptions.mark.wrapping_add(1);
+        let mark = self.subscriptions.mark;
+        let is_covered = !covering.is_empty();
+        for index in subscribers.iter().chain(&covering) {
+            let Some(entry) = self.sessions.at_mut(*index) else {
+                continue;
+            };
+            if is_covered && std::mem::replace(&mut entry.mark, mark) == mark {
+                continue;
+            }
+            self.counters.deliveries += 1;
+            let frame = match entry.is_read_alone {
+                true => frame.alone(),
+                false => frame.clone(),
+            };
+            if entry.deliver(frame, &mut self.lists.dirty)
+                && let Some(session) = self.sessions.key(*index)
+            {
+                self.work.push(Effect::Overflowed(session));
+            }
+        }
+    }
+
+    /// Sends a packet to one session.
+    pub(crate) fn send(
+        &mut self,
+        session: SessionSlot,
+        packet: &ServerPacket,
+        id: Option<&RequestId>,
+    ) {
+        self.send_frame(session, Frame::message(packet, id), id);
+    }
+
+    /// Puts a frame into the outbox of one session.
+    pub(crate) fn send_frame(
+        &mut self,
+        session: SessionSlot,
+        frame: Frame,
+        id: Option<&RequestId>,
+    ) {
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        self.counters.deliveries += 1;
+        let connection = entry.session.connection();
+        if entry.deliver(frame, &mut self.lists.dirty) {
+            self.work.push(Effect::Overflowed(session));
+        }
+        if let (Some(id), Some(connection)) = (id, connection) {
+            self.with(connection, |connection, cx| {
+                Dispatch::on_answered(connection, id, cx);
+            });
+        }
+    }
+
+    /// Answers a command with an `id`.
+    pub(crate) fn reply(&mut self, session: SessionSlot, data: ReplyData, id: Option<RequestId>) {
+        if id.is_some() {
+            self.send(session, &ServerPacket::Reply(data), id.as_ref());
+        }
+    }
+
+    /// Sends an error that is not charged.
+    pub(crate) fn send_error(
+        &mut self,
+        session: SessionSlot,
+        error: ErrorBody,
+        id: Option<RequestId>,
+    ) {
+        self.shared.metrics.error(error.code);
+        let packet = ServerPacket::Error(Box::new(error));
+        self.send(session, &packet, id.as_ref());
+    }
+
+    /// Writes to every connection that has something to be written.
+    pub(crate) fn flush(&mut self) {
+        self.now_ms = crate::clock::now_ms();
+        // Writing may lose a connection, which may make others dirty.
+        while !self.lists.dirty.is_empty() {
+            let mut dirty = std::mem::take(&mut self.lists.dirty);
+            for key in dirty.drain(..) {
+                self.flush_at(key, self.now_ms);
+                self.run();
+            }
+            if self.lists.dirty.is_empty() {
+                self.lists.dirty = dirty;
+            }
+        }
+        let counters = std::mem::take(&mut self.counters);
+        let metrics = &self.shared.metrics;
+        metrics.deliveries.inc_by(counters.deliveries);
+        metrics.received_bytes.inc_by(counters.received_bytes);
+        metrics.sent_bytes.inc_by(counters.sent_bytes);
+        metrics.writes.inc_by(counters.writes);
+    }
+
+    /// Writes to one connection at once.
+    pub(crate) fn flush_connection(&mut self, key: ConnKey) {
+        self.flush_at(key, crate::clock::now_ms());
+    }
+
+    fn flush_at(&mut self, key: ConnKey, now_ms: u64) {
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
+        if Dispatch::takes_presence(connection)
+            && let Some(session) = connection.session()
+        {
+            if let Some(entry) = self.sessions.get_mut(session) {
+                entry.is_blocked = false;
+            }
+            self.write_changes(session, false);
+        }
+        self.with_at(key, now_ms, Dispatch::flush);
+    }
+}

@@ -1,0 +1,99 @@
+//! Presence on its way to the sessions that watch: merged while it waits, one
+//! message per session.
+
+use crate::gateway::Gateway;
+use turntable_core::id::UserId;
+use turntable_core::key::SessionSlot;
+use turntable_core::packet::{Presence, ReplyData};
+
+impl Gateway {
+    /// An avatar reported what others see of its user.
+    pub(crate) fn presence(&mut self, user: &UserId, presence: Presence) {
+        let watches = &mut self.subscriptions.watches;
+        let Some((number, is_first)) = watches.update(user, presence) else {
+            return;
+        };
+        let Some(watched) = watches.at(number) else {
+            return;
+        };
+        for index in watched.watchers() {
+            let Some(entry) = self.sessions.at_mut(*index) else {
+                continue;
+            };
+            if is_first {
+                // The snapshot that waits for it names it already.
+                entry.unknown = entry.unknown.saturating_sub(1);
+                if entry.unknown == 0 {
+                    self.lists.snapshots.extend(self.sessions.key(*index));
+                }
+                continue;
+            }
+            let was_empty = entry.changed.is_empty();
+            entry.changed.push(number);
+            if entry.changed.len() > 2 * entry.session.watching.len().max(8) {
+                entry.changed.sort_unstable();
+                entry.changed.dedup();
+            }
+            if was_empty {
+                self.lists.changed.extend(self.sessions.key(*index));
+            }
+        }
+    }
+
+    /// Writes the snapshots that are complete; they do not wait for others.
+    pub(crate) fn write_snapshots(&mut self) {
+        for session in std::mem::take(&mut self.lists.snapshots) {
+            self.write_changes(session, true);
+            let Some(entry) = self.sessions.get_mut(session) else {
+                continue;
+            };
+            if entry.unknown > 0 {
+                continue;
+            }
+            for id in entry.subscribed.take().into_iter().flat_map(|ids| *ids) {
+                self.reply(session, ReplyData::Done, Some(id));
+            }
+            self.run();
+        }
+    }
+
+    /// Writes the changes of presence, one message per session, unless the last
+    /// ones were written so shortly before that they should wait. Returns for how
+    /// many ms.
+    pub(crate) fn write_presence(&mut self, now_ms: u64) -> u64 {
+        if self.lists.changed.is_empty() {
+            return 0;
+        }
+        let due_ms = self.presence_flushed_ms + self.settings.presence.coalesce_ms;
+        if now_ms < due_ms {
+            return due_ms - now_ms;
+        }
+        self.presence_flushed_ms = now_ms;
+        for session in std::mem::take(&mut self.lists.changed) {
+            self.write_changes(session, false);
+            self.run();
+        }
+        0
+    }
+
+    /// Puts what changed into a session's outbox, unless its connection takes
+    /// nothing now: then the changes go on merging.
+    pub(crate) fn write_changes(&mut self, session: SessionSlot, is_snapshot: bool) {
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let takes_nothing = entry.is_blocked || entry.session.connection().is_none();
+        if entry.changed.is_empty() || entry.unknown > 0 || (takes_nothing && !is_snapshot) {
+            return;
+        }
+        let mut changed = std::mem::take(&mut entry.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        let mut frame = self.subscriptions.watches.frame(&changed);
+        if entry.datagrams().is_some() {
+            // Its client resumes by the ids of datagrams.
+            frame = frame.alone();
+        }
+        self.send_frame(session, frame, None);
+    }
+}

@@ -1,0 +1,173 @@
+//! Connections that move to another worker.
+//!
+//! A session stays on the worker where it began, with its outbox and its
+//! subscriptions; the connection whose client wants it moves there.
+
+use actix::{Context, Handler, Message};
+
+use crate::clock;
+use crate::gateway::Gateway;
+use crate::gateway::connection::Connection;
+use crate::gateway::connection::packed::PackedConnection;
+use crate::gateway::session::memory::ResumeFrom;
+use crate::gateway::transport::begin::Insertion;
+use crate::gateway::transport::engineio::notice::Notice;
+use crate::gateway::transport::{Dispatch, Group, Hooks};
+use crate::gateway::work::Effect;
+use turntable_core::id::SessionId;
+use turntable_core::key::{ConnKey, WorkerId};
+use turntable_core::packet::RequestId;
+
+/// What a connection moves for.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Its client wants this session.
+    Resume {
+        /// The session.
+        session: SessionId,
+        /// From where on.
+        from: ResumeFrom,
+        /// The `id` of the command.
+        id: Option<RequestId>,
+    },
+    /// Its client wants this session, or else identifies in another way.
+    Recover {
+        /// The session.
+        session: SessionId,
+        /// From where on.
+        from: ResumeFrom,
+        /// The other way.
+        otherwise: Notice,
+    },
+}
+
+/// Connections on their way to another worker.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Arrive {
+    /// The connection whose client wants the session.
+    wanting: PackedConnection,
+    /// The connection that carries it.
+    carrier: Option<PackedConnection>,
+    /// A connection that the carrier may merge with.
+    spare: Option<PackedConnection>,
+    task: Task,
+}
+
+impl Handler<Arrive> for Gateway {
+    type Result = ();
+
+    fn handle(&mut self, arrive: Arrive, _: &mut Context<Self>) {
+        let carrier = arrive.carrier.map(PackedConnection::unpack);
+        let carrier = carrier.map(|carrier| self.arrive(carrier, Insertion::EngineAgain));
+        let mut wanting = arrive.wanting.unpack();
+        let insertion = match carrier {
+            None => Insertion::WebSocketAgain,
+            Some(None) => return,
+            Some(Some(carrier)) => {
+                wanting.transport.set_carrier(carrier);
+                Insertion::Namespace(None)
+            }
+        };
+        let Some(wanting) = self.arrive(wanting, insertion) else {
+            return;
+        };
+        let task = match arrive.task {
+            Task::Resume { session, from, id } => Effect::Resume {
+                connection: wanting,
+                session,
+                from,
+                id,
+            },
+            Task::Recover {
+                session,
+                from,
+                otherwise,
+            } => Effect::Recover {
+                connection: wanting,
+                session,
+                from,
+                otherwise,
+            },
+        };
+        // What its client sent behind the command waits for the outcome.
+        let carrier = carrier.flatten();
+        self.then([task, Effect::Continue(carrier.unwrap_or(wanting))]);
+        self.run();
+        if let Some(spare) = arrive.spare {
+            self.arrive(spare.unpack(), Insertion::Probe(carrier));
+        }
+    }
+}
+
+impl Gateway {
+    fn arrive(&mut self, connection: Connection, insertion: Insertion) -> Option<ConnKey> {
+        let key = self.insert(connection, insertion);
+        self.run();
+        key.filter(|key| self.connections.holds(*key))
+    }
+
+    /// The connections that move together with this one; `None` where it cannot.
+    fn group(&self, key: ConnKey) -> Option<Group> {
+        let connection = self.connections.get(key)?;
+        let carrier = connection.transport.carrier();
+        let carrier = carrier.and_then(|carrier| self.connections.get(carrier));
+        connection
+            .transport
+            .group(carrier.map(|carrier| &carrier.transport))
+    }
+
+    /// Whether a connection can move to another worker.
+    pub(crate) fn can_move(&self, key: ConnKey) -> bool {
+        self.group(key).is_some()
+    }
+
+    /// Sends a connection to another worker, with those that belong to it.
+    /// Returns whether it can move.
+    pub(crate) fn move_connection(&mut self, key: ConnKey, worker: WorkerId, task: Task) -> bool {
+        let Some(Group { carrier, spare }) = self.group(key) else {
+            return false;
+        };
+        // What it has goes to its carrier's queue as long as both are here.
+        self.with(key, Dispatch::flush);
+        let name = carrier
+            .and_then(|carrier| self.connections.get(carrier))
+            .and_then(|carrier| carrier.transport.name());
+        let spare = spare.and_then(|spare| self.pack(spare));
+        let Some(wanting) = self.pack(key) else {
+            return true;
+        };
+        let carrier = carrier.and_then(|carrier| self.pack(carrier));
+        let arrive = Arrive {
+            wanting,
+            carrier,
+            spare,
+            task,
+        };
+        let Some(gateway) = self.shared.peers.gateway(worker) else {
+            return true;
+        };
+        match name {
+            Some(name) => self
+                .shared
+                .peers
+                .move_connection(name, worker, || gateway.do_send(arrive)),
+            None => gateway.do_send(arrive),
+        }
+        true
+    }
+
+    /// Takes a connection out of this worker. Nothing else learns of it.
+    fn pack(&mut self, key: ConnKey) -> Option<PackedConnection> {
+        let io = self.take_socket(key);
+        let mut connection = self.take_out(key)?;
+        connection.transport.leave_worker();
+        let encodings = &self.shared.encodings;
+        Some(PackedConnection::pack(
+            connection,
+            io,
+            encodings,
+            clock::now_ms(),
+        ))
+    }
+}

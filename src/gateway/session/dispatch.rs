@@ -1,0 +1,181 @@
+//! Commands of sessions on their way to the owners.
+
+use crate::clock;
+use crate::gateway::Gateway;
+use crate::gateway::transport::{Dispatch, Hooks};
+use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
+use turntable_core::id::ChannelId;
+use turntable_core::key::SessionSlot;
+use turntable_core::packet::{Action, ClientPacket, ErrorBody, ReplyData, RequestId, ServerPacket};
+use turntable_core::payload::Payload;
+use turntable_core::reason::ErrorCode;
+use turntable_core::session::clock::ROUND_TRIP_MAX_MS;
+
+impl Gateway {
+    /// Passes an admitted command to its owner, or answers it.
+    pub(crate) fn dispatch(
+        &mut self,
+        session: SessionSlot,
+        packet: ClientPacket,
+        id: Option<RequestId>,
+    ) {
+        let Some(caller) = self.caller(session) else {
+            return;
+        };
+        let Some(entry) = self.sessions.get(session) else {
+            return;
+        };
+        let (user, connection) = (entry.session.user.clone(), entry.session.connection());
+        let directories = self.shared.directories.clone();
+        self.await_owner(session, &packet, id.as_ref());
+        match packet {
+            ClientPacket::IdMe { .. } => self.attach(session, Vec::new(), id),
+            ClientPacket::Bye => self.bye(session),
+            ClientPacket::Subscribe(users) => self.subscribe(session, users, id),
+            ClientPacket::Unsubscribe(users) => {
+                self.unsubscribe(session, &users);
+                self.reply(session, ReplyData::Done, id);
+            }
+            ClientPacket::Status { state, note } => {
+                let call = AvatarCall::Status {
+                    caller,
+                    status: state,
+                    note,
+                    id,
+                };
+                directories.avatar(&user, call);
+            }
+            ClientPacket::Set(changes) => {
+                let call = AvatarCall::Set {
+                    caller,
+                    changes,
+                    id,
+                };
+                directories.avatar(&user, call);
+            }
+            ClientPacket::JoinGame(join) => {
+                let channel = join.channel.clone();
+                let call = RoomCall::Join {
+                    caller,
+                    user,
+                    join,
+                    id,
+                };
+                directories.room(&channel, call);
+                if let Some(connection) = connection {
+                    self.with(connection, Dispatch::on_room);
+                }
+            }
+            ClientPacket::LeaveGame(channel) => {
+                directories.room(&channel, RoomCall::Leave { caller, user, id });
+            }
+            ClientPacket::Game { channel, actions } => self.act(session, &channel, actions, id),
+            ClientPacket::DeclineInvite(channel) => {
+                directories.room(&channel, RoomCall::Decline { caller, user, id });
+            }
+            ClientPacket::JoinChannel(join) => self.join_channel(session, join, id),
+            ClientPacket::LeaveChannel(channel) => {
+                self.leave_channel(session, &channel);
+                self.reply(session, ReplyData::Done, id);
+            }
+            ClientPacket::Publish { channel, data } => {
+                let call = ChannelCall::Publish {
+                    caller,
+                    user,
+                    data,
+                    id,
+                };
+                directories.channel(&channel, call);
+            }
+            ClientPacket::Time {
+                t0,
+                t0_ms,
+                received,
+            } => self.tell_time(session, t0, t0_ms, received, id),
+            ClientPacket::Lookup(users) => self.lookup(session, users, id),
+            ClientPacket::Call { f, .. } => {
+                let f: String = f.chars().take(64).collect();
+                let error = ErrorBody::new(
+                    ErrorCode::NotFound,
+                    format!("no service offers {f}; the welcome message lists the services"),
+                );
+                self.refuse(session, error.of("call"), id);
+            }
+            ClientPacket::Authenticate { .. } => {
+                let error = ErrorBody::new(
+                    ErrorCode::Unauthorized,
+                    "this session has an identity, and no checker accepts these credentials",
+                );
+                self.refuse(session, error.of("authenticate"), id);
+            }
+            // Offers are used by calls to the client, which this server does not
+            // make yet; an answer to no call is no error either.
+            ClientPacket::Provide(_) => self.reply(session, ReplyData::Done, id),
+            ClientPacket::Reply { .. } | ClientPacket::Resume { .. } => {}
+        }
+    }
+
+    /// `game`: the actions go with what is known of the client's clock.
+    fn act(
+        &mut self,
+        session: SessionSlot,
+        channel: &ChannelId,
+        actions: Vec<Action>,
+        id: Option<RequestId>,
+    ) {
+        let caller = self.caller(session);
+        let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
+            return;
+        };
+        let now_ms = clock::now_exact_ms();
+        let newest_ms = actions
+            .iter()
+            .map(|action| action.timestamp_ms)
+            .fold(f64::NEG_INFINITY, f64::max);
+        let clock = entry.session.clock();
+        clock.action_sample(newest_ms, now_ms);
+        let offset_ms = clock
+            .offset(now_ms, ROUND_TRIP_MAX_MS)
+            .map(|estimate| estimate.offset_ms);
+        let call = RoomCall::Act {
+            caller,
+            user: entry.session.user.clone(),
+            actions,
+            offset_ms,
+            id,
+        };
+        self.shared.directories.room(channel, call);
+    }
+
+    /// `time`, with which a client acknowledges messages too.
+    fn tell_time(
+        &mut self,
+        session: SessionSlot,
+        t0: Payload,
+        t0_ms: f64,
+        received: Option<u64>,
+        id: Option<RequestId>,
+    ) {
+        let now_ms = clock::now_exact_ms();
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        entry.session.clock().time_exchange(t0_ms, now_ms);
+        if let Some(received) = received {
+            entry.note_received(received);
+        }
+        if received.is_some_and(|received| !entry.session.outbox.acknowledge(received)) {
+            let error = ErrorBody::new(
+                ErrorCode::BadMessage,
+                "received counts more messages than were sent to this session",
+            );
+            return self.refuse(session, error.of("time"), id);
+        }
+        let packet = ServerPacket::Time {
+            t0,
+            t1_ms: now_ms as u64,
+            t2_ms: now_ms as u64,
+        };
+        self.send(session, &packet, id.as_ref());
+    }
+}

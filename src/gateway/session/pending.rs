@@ -1,0 +1,320 @@
+//! Answers that a gateway awaits, of owners and of clients: one table, each with
+//! a deadline.
+//!
+//! An owner that is lost takes its mailbox with it, and what was in it is never
+//! answered. The deadline answers in its place, so no client waits for ever. An
+//! answer that comes later is still passed on.
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use crate::clock;
+use crate::gateway::Gateway;
+use crate::gateway::session::life::Details;
+use crate::gateway::turn::Timer;
+use turntable_core::call::AvatarCall;
+use turntable_core::id::UserId;
+use turntable_core::key::SessionSlot;
+use turntable_core::packet::{
+    ClientPacket, ErrorBody, LookupEntry, ReplyData, RequestId, ServerPacket,
+};
+use turntable_core::reason::ErrorCode;
+use turntable_core::session::life::Input;
+
+/// The number of one awaited answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Ticket(u64);
+
+impl Ticket {
+    /// The number, as calls carry it.
+    pub(crate) const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// What is awaited.
+#[derive(Debug)]
+pub(crate) enum Awaited {
+    /// The avatar's answer to an identification.
+    Admission(SessionSlot),
+    /// An owner's answer to a command with an `id`.
+    Answer {
+        /// The session.
+        session: SessionSlot,
+        /// The command.
+        command: &'static str,
+        /// Its `id`.
+        id: RequestId,
+    },
+    /// The avatars' answers to a `lookup`.
+    Lookup {
+        /// The session.
+        session: SessionSlot,
+        /// The `id` of the command.
+        id: Option<RequestId>,
+        /// How many are missing.
+        missing: usize,
+        /// Those that came.
+        found: Vec<(UserId, LookupEntry)>,
+    },
+}
+
+impl Awaited {
+    /// The one session that awaits it and nothing else.
+    const fn session(&self) -> Option<SessionSlot> {
+        match self {
+            Self::Admission(session) | Self::Answer { session, .. } => Some(*session),
+            Self::Lookup { .. } => None,
+        }
+    }
+}
+
+/// The table.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    awaited: FxHashMap<Ticket, Awaited>,
+    /// Tickets by session, but for lookups; most sessions await one at a time.
+    by_session: FxHashMap<SessionSlot, SmallVec<[Ticket; 2]>>,
+    last: u64,
+}
+
+impl Pending {
+    /// Adds something that is awaited.
+    pub(crate) fn add(&mut self, awaited: Awaited) -> Ticket {
+        self.last += 1;
+        let ticket = Ticket(self.last);
+        if let Some(session) = awaited.session() {
+            self.by_session.entry(session).or_default().push(ticket);
+        }
+        self.awaited.insert(ticket, awaited);
+        ticket
+    }
+
+    /// Takes something out; it came, or is awaited no more.
+    pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<Awaited> {
+        let awaited = self.awaited.remove(&ticket)?;
+        if let Some(session) = awaited.session()
+            && let Some(tickets) = self.by_session.get_mut(&session)
+        {
+            tickets.retain(|known| *known != ticket);
+            if tickets.is_empty() {
+                self.by_session.remove(&session);
+            }
+        }
+        Some(awaited)
+    }
+
+    fn remove_where(&mut self, session: SessionSlot, is: impl Fn(&Awaited) -> bool) {
+        let mut tickets = self.by_session.get(&session).into_iter().flatten();
+        let ticket = tickets.find(|ticket| self.awaited.get(*ticket).is_some_and(&is));
+        if let Some(ticket) = ticket.copied() {
+            self.remove(ticket);
+        }
+    }
+
+    /// The avatar answered a session's identification.
+    pub(crate) fn admitted(&mut self, session: SessionSlot) {
+        self.remove_where(session, |awaited| matches!(awaited, Awaited::Admission(_)));
+    }
+
+    /// A session's command of this `id` was answered.
+    pub(crate) fn answered(&mut self, session: SessionSlot, id: &RequestId) {
+        self.remove_where(session, |awaited| match awaited {
+            Awaited::Answer { id: known, .. } => known == id,
+            _ => false,
+        });
+    }
+
+    /// One user of a lookup is known. Returns the lookup when it is complete.
+    pub(crate) fn found(
+        &mut self,
+        ticket: u64,
+        user: UserId,
+        entry: LookupEntry,
+    ) -> Option<Awaited> {
+        let ticket = Ticket(ticket);
+        let Some(Awaited::Lookup { missing, found, .. }) = self.awaited.get_mut(&ticket) else {
+            return None;
+        };
+        found.push((user, entry));
+        *missing = missing.saturating_sub(1);
+        (*missing == 0).then(|| self.remove(ticket)).flatten()
+    }
+
+    /// A session is over: its answers are awaited no more.
+    pub(crate) fn forget(&mut self, session: SessionSlot) {
+        for ticket in self.by_session.remove(&session).into_iter().flatten() {
+            self.awaited.remove(&ticket);
+        }
+    }
+}
+
+impl Gateway {
+    /// Awaits something until the deadline.
+    pub(crate) fn await_answer(&mut self, awaited: Awaited) -> Ticket {
+        let ticket = self.pending.add(awaited);
+        let at_ms = clock::now_ms() + self.settings.session.answer_timeout_ms;
+        self.wheel.set(at_ms, Timer::Answer(ticket));
+        ticket
+    }
+
+    /// Awaits an owner's answer to a command, where one is due.
+    pub(crate) fn await_owner(
+        &mut self,
+        session: SessionSlot,
+        packet: &ClientPacket,
+        id: Option<&RequestId>,
+    ) {
+        let is_answered_by_owner = matches!(
+            packet,
+            ClientPacket::Status { .. }
+                | ClientPacket::Set(_)
+                | ClientPacket::JoinGame(_)
+                | ClientPacket::LeaveGame(_)
+                | ClientPacket::DeclineInvite(_)
+                | ClientPacket::JoinChannel(_)
+                | ClientPacket::Publish { .. }
+        );
+        if let Some(id) = id.filter(|_| is_answered_by_owner) {
+            self.await_answer(Awaited::Answer {
+                session,
+                command: packet.name(),
+                id: id.clone(),
+            });
+        }
+    }
+
+    /// An answer did not come in time.
+    pub(crate) fn answer_is_late(&mut self, ticket: Ticket) {
+        let error = ErrorBody::new(
+            ErrorCode::Unavailable,
+            "the server did not answer in time; it may have carried the command out or not",
+        );
+        match self.pending.remove(ticket) {
+            Some(Awaited::Admission(session)) => {
+                let details = Details {
+                    error: Some(Box::new(error.of("idme"))),
+                    ..Details::default()
+                };
+                self.step(session, Input::Refused, details);
+            }
+            Some(Awaited::Answer {
+                session,
+                command,
+                id,
+            }) => self.send_error(session, error.of(command), Some(id)),
+            Some(Awaited::Lookup { session, id, .. }) => {
+                self.send_error(session, error.of("lookup"), id);
+            }
+            None => {}
+        }
+    }
+
+    /// `lookup`: each user's avatar is asked.
+    pub(crate) fn lookup(
+        &mut self,
+        session: SessionSlot,
+        users: Vec<UserId>,
+        id: Option<RequestId>,
+    ) {
+        let max = self.settings.presence.lookup_max;
+        if users.len() > max {
+            let error = ErrorBody::new(
+                ErrorCode::TooMany,
+                format!("at most {max} users in one lookup"),
+            );
+            return self.refuse(session, error.of("lookup").with("max", max as u64), id);
+        }
+        if users.is_empty() {
+            let packet = ServerPacket::Reply(ReplyData::Lookup(Vec::new()));
+            return self.send(session, &packet, id.as_ref());
+        }
+        let ticket = self.await_answer(Awaited::Lookup {
+            session,
+            id,
+            missing: users.len(),
+            found: Vec::with_capacity(users.len()),
+        });
+        for user in &users {
+            let call = AvatarCall::Lookup {
+                gateway: self.id,
+                ticket: ticket.number(),
+            };
+            self.shared.directories.avatar(user, call);
+        }
+    }
+
+    /// One user of a lookup is known.
+    pub(crate) fn found(&mut self, ticket: u64, user: UserId, entry: LookupEntry) {
+        if let Some(Awaited::Lookup {
+            session, id, found, ..
+        }) = self.pending.found(ticket, user, entry)
+        {
+            let packet = ServerPacket::Reply(ReplyData::Lookup(found));
+            self.send(session, &packet, id.as_ref());
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use turntable_core::key::SlotKey as _;
+
+    fn answer(session: SessionSlot, id: &str) -> Awaited {
+        Awaited::Answer {
+            session,
+            command: "publish",
+            id: RequestId(id.into()),
+        }
+    }
+
+    #[test]
+    fn two_commands_of_one_id_are_two_answers() {
+        let session = SessionSlot::new(1, 0);
+        let mut pending = Pending::default();
+        let first = pending.add(answer(session, "1"));
+        let second = pending.add(answer(session, "1"));
+        pending.answered(session, &RequestId("1".into()));
+        assert!(pending.remove(first).is_none());
+        assert!(pending.remove(second).is_some());
+        assert!(pending.by_session.is_empty());
+    }
+
+    #[test]
+    fn ended_session_awaits_nothing() {
+        let (one, other) = (SessionSlot::new(1, 0), SessionSlot::new(1, 1));
+        let mut pending = Pending::default();
+        pending.add(answer(one, "1"));
+        let kept = pending.add(answer(other, "1"));
+        pending.forget(one);
+        assert_eq!(pending.awaited.len(), 1);
+        assert!(pending.remove(kept).is_some());
+    }
+
+    #[test]
+    fn lookup_is_complete_with_its_last_user() {
+        let mut pending = Pending::default();
+        let ticket = pending.add(Awaited::Lookup {
+            session: SessionSlot::new(0, 0),
+            id: None,
+            missing: 2,
+            found: Vec::new(),
+        });
+        let entry = LookupEntry {
+            state: Default::default(),
+            last_seen_ms: None,
+            devices: 0,
+            note: None,
+        };
+        let user = UserId::parse("1:1").unwrap();
+        assert!(
+            pending
+                .found(ticket.number(), user.clone(), entry.clone())
+                .is_none()
+        );
+        let whole = pending.found(ticket.number(), user, entry);
+        assert!(matches!(whole, Some(Awaited::Lookup { found, .. }) if found.len() == 2));
+    }
+}

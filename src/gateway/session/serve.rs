@@ -1,0 +1,207 @@
+//! Commands: of clients that have not identified, and of sessions.
+
+use crate::clock;
+use crate::gateway::Gateway;
+use crate::gateway::connection::Phase;
+use crate::gateway::session::memory::ResumeFrom;
+use crate::gateway::transport::{Dispatch, Hooks};
+use crate::gateway::work::{Command, Effect};
+use turntable_core::call::AvatarCall;
+use turntable_core::id::UserId;
+use turntable_core::key::{ConnKey, SessionSlot};
+use turntable_core::packet::{ClientMessage, ClientPacket, ErrorBody, RequestId, ServerPacket};
+use turntable_core::payload::Payload;
+use turntable_core::reason::CloseReason;
+use turntable_core::session::Refusal;
+use turntable_core::session::greeting::GreetingStep;
+
+impl Gateway {
+    /// A command of a connection's client.
+    pub(crate) fn command(&mut self, key: ConnKey, command: Command) {
+        match self
+            .connections
+            .get(key)
+            .map(|connection| &connection.phase)
+        {
+            Some(Phase::Attached(session)) => {
+                let session = *session;
+                if let Some(entry) = self.sessions.get_mut(session) {
+                    let message = command.as_ref().ok();
+                    entry.session.count(message.map(|message| &message.packet));
+                }
+                self.serve(session, command);
+            }
+            Some(Phase::Greeting(_)) => match command {
+                Ok(message) => self.greet(key, message),
+                Err(error) => {
+                    let id = error.id.clone();
+                    self.refuse_greeting(key, error.into(), id);
+                }
+            },
+            _ => {}
+        }
+    }
+
+    fn count_command(&self, packet: &ClientPacket) {
+        if let Some(counter) = self.commands.get(packet.name()) {
+            counter.inc();
+        }
+    }
+
+    /// A command of a client that has not identified.
+    fn greet(&mut self, key: ConnKey, message: ClientMessage) {
+        let ClientMessage { id, packet } = message;
+        self.count_command(&packet);
+        let (now_ms, settings) = (clock::now_ms(), self.settings.clone());
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let Phase::Greeting(greeting) = &mut connection.phase else {
+            return;
+        };
+        let resumes = connection.transport.resumes_by_command();
+        match greeting.receive(packet, now_ms, &settings.session, &settings.limits) {
+            Ok(GreetingStep::Identify {
+                user,
+                credentials,
+                attributes,
+            }) => match self.shared.portal.identify(&user, credentials.as_ref()) {
+                Ok(()) => self.identify(key, user, attributes, id),
+                Err(error) => self.refuse_greeting(key, error.of("idme"), id),
+            },
+            Ok(GreetingStep::Resume { session, received }) if resumes => {
+                self.resume(key, session, ResumeFrom::Count(received), id);
+            }
+            Ok(GreetingStep::Resume { .. }) => {
+                let error = ErrorBody::new(
+                    turntable_core::reason::ErrorCode::BadMessage,
+                    "over this transport a session is resumed by naming it when the connection \
+                     begins",
+                );
+                self.refuse_greeting(key, error.of("resume"), id);
+            }
+            Ok(GreetingStep::Answer(packet)) => {
+                self.with(key, |connection, cx| {
+                    cx.send_direct(connection, &packet, id.as_ref());
+                });
+            }
+            Ok(GreetingStep::Bye) => self.then([Effect::Close(key, CloseReason::Bye)]),
+            Err(refusal) => self.answer_greeting(key, refusal, id),
+        }
+    }
+
+    /// A client that identified when it connected.
+    pub(crate) fn identify_claim(
+        &mut self,
+        key: ConnKey,
+        user: UserId,
+        credentials: Option<&Payload>,
+    ) {
+        match self.shared.portal.identify(&user, credentials) {
+            Ok(()) => self.identify(key, user, Vec::new(), None),
+            Err(error) => {
+                self.with(key, |connection, cx| {
+                    Dispatch::refuse(connection, &error, cx);
+                });
+            }
+        }
+    }
+
+    /// Refuses something of a client that has not identified.
+    pub(crate) fn refuse_greeting(
+        &mut self,
+        key: ConnKey,
+        error: ErrorBody,
+        id: Option<RequestId>,
+    ) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let Phase::Greeting(greeting) = &mut connection.phase else {
+            return;
+        };
+        let refusal = greeting.refuse(error, clock::now_ms(), &self.settings.session);
+        self.answer_greeting(key, refusal, id);
+    }
+
+    fn answer_greeting(&mut self, key: ConnKey, refusal: Refusal, id: Option<RequestId>) {
+        let Refusal { error, close } = refusal;
+        let code = error.code;
+        let is_refused = self.with(key, |connection, cx| {
+            if Dispatch::refuse(connection, &error, cx) {
+                return true;
+            }
+            let packet = ServerPacket::Error(error);
+            cx.send_direct(connection, &packet, id.as_ref());
+            if let Some(reason) = close {
+                cx.then(Effect::Flush(cx.key));
+                cx.close(reason);
+            }
+            false
+        });
+        if is_refused == Some(false) {
+            self.shared.metrics.error(code);
+        }
+    }
+
+    /// A command of a session, which was counted: checked, and passed to its owner.
+    pub(crate) fn serve(&mut self, session: SessionSlot, command: Command) {
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let ClientMessage { id, packet } = match command {
+            Ok(message) => message,
+            Err(error) => {
+                let id = error.id.clone();
+                return self.refuse(session, error.into(), id);
+            }
+        };
+        let (now_ms, settings) = (clock::now_ms(), &self.settings);
+        let admitted = entry
+            .session
+            .admit(&packet, now_ms, &settings.session, &settings.limits);
+        let was_idle =
+            !matches!(packet, ClientPacket::Time { .. }) && entry.session.is_active(now_ms);
+        self.count_command(&packet);
+        if was_idle {
+            self.report_idle(session, false);
+        }
+        match admitted {
+            Ok(()) => self.dispatch(session, packet, id),
+            Err(refusal) => self.answer_refusal(session, refusal, id),
+        }
+    }
+
+    /// Refuses a command of a session, which is charged to its error budget.
+    pub(crate) fn refuse(&mut self, session: SessionSlot, error: ErrorBody, id: Option<RequestId>) {
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let refusal = entry
+            .session
+            .refuse(error, clock::now_ms(), &self.settings.session);
+        self.answer_refusal(session, refusal, id);
+    }
+
+    fn answer_refusal(&mut self, session: SessionSlot, refusal: Refusal, id: Option<RequestId>) {
+        let Refusal { error, close } = refusal;
+        self.shared.metrics.error(error.code);
+        self.send(session, &ServerPacket::Error(error), id.as_ref());
+        let connection = self
+            .sessions
+            .get(session)
+            .and_then(|entry| entry.session.connection());
+        if let (Some(reason), Some(connection)) = (close, connection) {
+            self.flush_connection(connection);
+            self.then([Effect::Close(connection, reason)]);
+        }
+    }
+
+    /// Tells the avatar that a session sends nothing, or something again.
+    pub(crate) fn report_idle(&mut self, session: SessionSlot, idle: bool) {
+        if let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) {
+            let call = AvatarCall::Idle { caller, idle };
+            self.shared.directories.avatar(&entry.session.user, call);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What clients send in HTTP requests of their own, beside the connection that
+//! carries their session.
+//!
+//! A request may come in on any worker; it is handed to the one that has the
+//! connection or the session, which may have no connection at that moment.
+
+use actix::{Context, Handler, Message};
+use tokio::sync::oneshot;
+
+use crate::clock;
+use crate::gateway::Gateway;
+use crate::gateway::peers::Target;
+use crate::gateway::transport::{Dispatch, Hooks, Request};
+use crate::gateway::work::{Command, Effect};
+use turntable_core::id::UserId;
+use turntable_core::key::SessionSlot;
+use turntable_core::packet::ServerPacket;
+use turntable_core::payload::Payload;
+
+/// The function that data for one tunnel calls at its client; there is no answer.
+const DIRECT_SEND: &str = "tunnel:receive";
+
+/// What a client sends beside its connection.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Submit {
+    /// The session, or the connection of a client that has not identified.
+    pub target: Target,
+    /// Users that its own has to be; else nothing is taken.
+    pub users: Vec<UserId>,
+    /// What it sends.
+    pub commands: Vec<Command>,
+    /// Its number among what the client sent, counted from 1 over the session's
+    /// life. What was taken before is not taken again.
+    pub number: Option<u64>,
+    /// Told what became of it.
+    pub taken: TakenSender,
+}
+
+/// Whom a request is answered by.
+#[derive(Debug)]
+pub struct TakenSender(pub oneshot::Sender<Taken>);
+
+impl TakenSender {
+    /// Answers.
+    pub(crate) fn answer(self, taken: Taken) {
+        // The client may have gone meanwhile.
+        let _ = self.0.send(taken);
+    }
+}
+
+/// What became of what a client sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It was taken.
+    Yes,
+    /// There is no such connection and no such session.
+    Gone,
+    /// As much waits for the identification as may.
+    Full,
+    /// It names another user than its own; nothing was taken.
+    Foreign,
+    /// There were too many of its kind.
+    TooOften,
+    /// Commands before it are missing; the session has taken so many.
+    Gap(u64),
+}
+
+/// Data for one tunnel, from another client. It goes by the sender's worker,
+/// where it is charged like something published.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct DirectSend {
+    /// The sender, until it was charged.
+    pub from: Option<Target>,
+    /// The receiver.
+    pub to: Target,
+    /// The data.
+    pub data: Payload,
+    /// Its number, as that of [`Submit`].
+    pub number: Option<u64>,
+    /// Told what became of it.
+    pub taken: TakenSender,
+}
+
+impl Handler<Submit> for Gateway {
+    type Result = ();
+
+    fn handle(&mut self, submit: Submit, _: &mut Context<Self>) {
+        // Writing waits for the end of a burst, as behind what sockets bring.
+        self.lists.was_read = true;
+        match submit.target {
+            Target::Connection { .. } if !submit.users.is_empty() => {
+                submit.taken.answer(Taken::Foreign);
+            }
+            Target::Connection { key, .. } => {
+                let (commands, taken) = (submit.commands, submit.taken);
+                self.with(key, |connection, cx| {
+                    if !connection.is_closing() {
+                        let request = Request::Commands { commands, taken };
+                        Dispatch::on_request(connection, request, cx);
+                    }
+                });
+            }
+            Target::Session(place) => match self.session_at(place) {
+                Some(session) => self.take_commands(session, submit),
+                None => submit.taken.answer(Taken::Gone),
+            },
+        }
+        self.run();
+    }
+}
+
+impl Handler<DirectSend> for Gateway {
+    type Result = ();
+
+    fn handle(&mut self, mut send: DirectSend, _: &mut Context<Self>) {
+        if let Some(from) = send.from.take() {
+            match self.charge_direct_send(from, send.number) {
+                Ok(()) => {}
+                Err(taken) => return send.taken.answer(taken),
+            }
+            if send.to.worker() != self.id.worker {
+                if let Some(gateway) = self.shared.peers.gateway_of(send.to) {
+                    gateway.do_send(send);
+                }
+                return;
+            }
+        }
+        let Some(session) = self.session_of(send.to) else {
+            return send.taken.answer(Taken::Gone);
+        };
+        let packet = ServerPacket::Call {
+            f: DIRECT_SEND.into(),
+            args: Some(send.data),
+        };
+        self.send(session, &packet, None);
+        send.taken.answer(Taken::Yes);
+        self.run();
+    }
+}
+
+impl Gateway {
+    fn session_of(&self, target: Target) -> Option<SessionSlot> {
+        match target {
+            Target::Session(place) => self.session_at(place),
+            Target::Connection { .. } => None,
+        }
+    }
+
+    /// Counts and charges a direct send at its sender.
+    fn charge_direct_send(&mut self, from: Target, number: Option<u64>) -> Result<(), Taken> {
+        let session = self.session_of(from);
+        let entry = session.and_then(|session| self.sessions.get_mut(session));
+        let entry = entry.ok_or(Taken::Gone)?;
+        check_number(number, entry.session.accepted())?;
+        entry.session.count(None);
+        let limits = &self.settings.limits;
+        match entry.session.charge_publish(clock::now_ms(), limits) {
+            true => Ok(()),
+            false => Err(Taken::TooOften),
+        }
+    }
+
+    /// Takes what one datagram of a session stands for.
+    fn take_commands(&mut self, session: SessionSlot, submit: Submit) {
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return submit.taken.answer(Taken::Gone);
+        };
+        let user = &entry.session.user;
+        if submit.users.iter().any(|named| named != user) {
+            return submit.taken.answer(Taken::Foreign);
+        }
+        if let Err(taken) = check_number(submit.number, entry.session.accepted()) {
+            return submit.taken.answer(taken);
+        }
+        let first = submit.commands.first();
+        let packet = first.and_then(|command| command.as_ref().ok());
+        entry.session.count(packet.map(|message| &message.packet));
+        let commands = submit.commands.into_iter();
+        self.then(commands.map(|command| Effect::Serve(session, command)));
+        submit.taken.answer(Taken::Yes);
+    }
+}
+
+/// Whether what has this number comes next.
+///
+/// # Errors
+/// `Yes` where it was taken before, `Gap` where something before it is missing.
+const fn check_number(number: Option<u64>, accepted: u64) -> Result<(), Taken> {
+    match number {
+        Some(number) if number <= accepted => Err(Taken::Yes),
+        Some(number) if number > accepted + 1 => Err(Taken::Gap(accepted)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_once_and_without_a_gap() {
+        assert_eq!(check_number(None, 7), Ok(()));
+        assert_eq!(check_number(Some(7), 7), Err(Taken::Yes));
+        assert_eq!(check_number(Some(8), 7), Ok(()));
+        assert_eq!(check_number(Some(9), 7), Err(Taken::Gap(7)));
+    }
+}

@@ -1,0 +1,88 @@
+//! Channels with everything below them: every directory has to know that this
+//! gateway wants the subpaths, before a session is told that it joined.
+
+use crate::gateway::Gateway;
+use turntable_core::call::ChannelCall;
+use turntable_core::id::ChannelId;
+use turntable_core::key::{Caller, SessionKey};
+
+/// Sessions that want everything below a path, and how far that is known.
+#[derive(Debug, Default)]
+pub(crate) struct Below {
+    sessions: usize,
+    /// Directories that know.
+    known: usize,
+    /// Calls that wait until all do.
+    waiting: Vec<(SessionKey, ChannelCall)>,
+}
+
+impl Gateway {
+    /// Joins a channel with everything below it.
+    pub(crate) fn join_below(
+        &mut self,
+        session: SessionKey,
+        channel: ChannelId,
+        call: ChannelCall,
+        again: bool,
+    ) {
+        let workers = self.shared.directories.workers();
+        let all = &mut self.subscriptions.below;
+        let is_first = !all.contains_key(&channel);
+        let below = all.entry(channel.clone()).or_default();
+        if !again {
+            below.sessions += 1;
+        }
+        if below.known >= workers {
+            return self.shared.directories.channel(&channel, call);
+        }
+        below.waiting.push((session, call));
+        if is_first {
+            self.shared.directories.below(&channel, self.id, true);
+        }
+    }
+
+    /// One more directory knows that this gateway wants what is below a path.
+    pub(crate) fn below_is_known(&mut self, channel: &ChannelId) {
+        let workers = self.shared.directories.workers();
+        let Some(below) = self.subscriptions.below.get_mut(channel) else {
+            return;
+        };
+        below.known += 1;
+        if below.known < workers {
+            return;
+        }
+        for (_, call) in std::mem::take(&mut below.waiting) {
+            self.shared.directories.channel(channel, call);
+        }
+        self.drop_below(channel);
+    }
+
+    /// Takes the interest back where no session has it any more. It stays while
+    /// it is still being made known, so that no answer to it is counted for a
+    /// later one.
+    fn drop_below(&mut self, channel: &ChannelId) {
+        let workers = self.shared.directories.workers();
+        let below = self.subscriptions.below.get(channel);
+        if below.is_some_and(|below| below.sessions == 0 && below.known >= workers) {
+            self.subscriptions.below.remove(channel);
+            self.shared.directories.below(channel, self.id, false);
+        }
+    }
+
+    /// A session leaves a channel.
+    pub(crate) fn call_leave(&mut self, caller: Caller, channel: &ChannelId, subpaths: bool) {
+        let call = ChannelCall::Leave { caller, subpaths };
+        if subpaths && let Some(below) = self.subscriptions.below.get_mut(channel) {
+            below.sessions = below.sessions.saturating_sub(1);
+            let mut waiting = below.waiting.iter();
+            if waiting.any(|(session, _)| *session == caller.key) {
+                // Behind the join, which is answered all the same.
+                return below.waiting.push((caller.key, call));
+            }
+        }
+        self.shared.directories.channel(channel, call);
+        if subpaths {
+            self.drop_below(channel);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What the sessions of a worker are subscribed to: users they watch, rooms and
+//! channels.
+//!
+//! Owners know which gateways are interested, not which sessions: a gateway
+//! reports the first session that watches a user and the last that does.
+
+pub(crate) mod below;
+pub(crate) mod topic;
+pub(crate) mod watch;
+
+use std::collections::HashMap;
+
+use crate::gateway::Gateway;
+use below::Below;
+use topic::Topics;
+use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
+use turntable_core::delivery::Topic;
+use turntable_core::id::{ChannelId, UserId};
+use turntable_core::key::{SessionSlot, UserNumber};
+use turntable_core::packet::{ErrorBody, JoinChannel, RequestId};
+use turntable_core::reason::ErrorCode;
+use watch::Watches;
+
+/// The subscriptions of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    /// Sessions by topic.
+    pub(crate) topics: Topics,
+    /// Watched users.
+    pub(crate) watches: Watches,
+    /// Paths whose subpaths are wanted.
+    pub(crate) below: HashMap<ChannelId, Below>,
+    /// The number of the last publication.
+    pub(crate) mark: u32,
+}
+
+impl Gateway {
+    /// `subscribe`: adds to what the session watches, and owes it a snapshot.
+    pub(crate) fn subscribe(
+        &mut self,
+        session: SessionSlot,
+        users: Vec<UserId>,
+        id: Option<RequestId>,
+    ) {
+        let max = self.settings.presence.watch_max;
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let watches = &mut self.subscriptions.watches;
+        let watching = &mut entry.session.watching;
+        let is_new = |user: &UserId| {
+            watches
+                .number(user)
+                .is_none_or(|number| !watching.contains(&number))
+        };
+        // Without a look at each while it is plain that all have room.
+        if watching.len() + users.len() > max
+            && watching.len() + users.iter().filter(|user| is_new(user)).count() > max
+        {
+            let error = ErrorBody::new(
+                ErrorCode::TooMany,
+                format!("at most {max} users can be watched at one time"),
+            );
+            return self.refuse(session, error.of("subscribe").with("max", max as u64), id);
+        }
+        watching.reserve_exact(users.len());
+        for user in users {
+            let watch = watches.add(&user, session.into());
+            if watch.is_first {
+                let call = AvatarCall::Watch { gateway: self.id };
+                self.shared.directories.avatar(&user, call);
+            }
+            if watch.is_new {
+                watching.push(watch.number);
+                if !watch.is_known {
+                    entry.unknown += 1;
+                }
+            }
+            entry.changed.push(watch.number);
+        }
+        if let Some(id) = id {
+            entry.subscribed.get_or_insert_default().push(id);
+        }
+        if entry.unknown == 0 {
+            self.lists.snapshots.push(session);
+        }
+    }
+
+    /// `unsubscribe`.
+    pub(crate) fn unsubscribe(&mut self, session: SessionSlot, users: &[UserId]) {
+        let mut left = Vec::with_capacity(users.len());
+        for user in users {
+            let Some(number) = self.subscriptions.watches.number(user) else {
+                continue;
+            };
+            let watched = self.subscriptions.watches.at(number);
+            let is_known = watched.is_some_and(|watched| watched.is_known());
+            let Some(entry) = self.sessions.get_mut(session) else {
+                return;
+            };
+            let watching = &mut entry.session.watching;
+            let Some(at) = watching.iter().position(|known| *known == number) else {
+                continue;
+            };
+            watching.swap_remove(at);
+            entry.changed.retain(|known| *known != number);
+            if !is_known {
+                entry.unknown = entry.unknown.saturating_sub(1);
+                if entry.unknown == 0 {
+                    self.lists.snapshots.push(session);
+                }
+            }
+            left.push(number);
+            self.unwatch(number, session);
+        }
+        left.sort_unstable();
+        if let Some(entry) = self.sessions.get_mut(session) {
+            let retained = entry.session.outbox.retained_mut();
+            retained.for_each(|frame| frame.scrub(&left));
+        }
+    }
+
+    fn unwatch(&mut self, number: UserNumber, session: SessionSlot) {
+        let watches = &mut self.subscriptions.watches;
+        if let Some(user) = watches.remove(number, session.into()) {
+            let call = AvatarCall::Unwatch { gateway: self.id };
+            self.shared.directories.avatar(&user, call);
+        }
+    }
+
+    /// `joinchannel`.
+    pub(crate) fn join_channel(
+        &mut self,
+        session: SessionSlot,
+        join: JoinChannel,
+        id: Option<RequestId>,
+    ) {
+        let max = self.settings.session.channels_max;
+        let caller = self.caller(session);
+        let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
+            return;
+        };
+        let JoinChannel {
+            channel,
+            subpaths,
+            since,
+            ..
+        } = join;
+        let before = match entry.session.enter_channel(&channel, subpaths, max) {
+            Ok(before) => before,
+            Err(error) => return self.refuse(session, error.of("joinchannel"), id),
+        };
+        let again = before == Some(subpaths);
+        if let Some(before) = before
+            && !again
+        {
+            self.call_leave(caller, &channel, before);
+        }
+        let call = ChannelCall::Join {
+            caller,
+            subpaths,
+            again,
+            since,
+            id,
+        };
+        if subpaths {
+            self.join_below(caller.key, channel, call, again);
+        } else {
+            self.shared.directories.channel(&channel, call);
+        }
+    }
+
+    /// `leavechannel`.
+    pub(crate) fn leave_channel(&mut self, session: SessionSlot, channel: &ChannelId) {
+        let caller = self.caller(session);
+        let left = self
+            .sessions
+            .get_mut(session)
+            .and_then(|entry| entry.session.left_channel(channel));
+        if let (Some(caller), Some(subpaths)) = (caller, left) {
+            self.call_leave(caller, channel, subpaths);
+        }
+    }
+
+    /// An owner put a session on its topic; a room reports so every join that it
+    /// admitted.
+    pub(crate) fn entered(&mut self, session: SessionSlot, topic: Topic) {
+        if let (Topic::Room(room), Some(entry)) = (&topic, self.sessions.get_mut(session)) {
+            entry.session.join_answered(room);
+        }
+        self.subscriptions.topics.enter(topic, session.into());
+    }
+
+    /// An owner took a session off its topic.
+    pub(crate) fn exited(&mut self, session: SessionSlot, topic: &Topic) {
+        self.subscriptions.topics.exit(topic, session.into());
+        if let (Topic::Room(room), Some(entry)) = (topic, self.sessions.get_mut(session)) {
+            entry.session.left_room(room);
+        }
+    }
+
+    /// A room refused a join. A member stays a member.
+    pub(crate) fn join_refused(&mut self, session: SessionSlot, room: ChannelId) {
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        entry.session.join_answered(&room);
+        let topic = Topic::Room(room);
+        let subscribers = self.subscriptions.topics.subscribers(&topic);
+        if let Topic::Room(room) = &topic
+            && !subscribers.contains(&session.into())
+        {
+            entry.session.left_room(room);
+        }
+    }
+
+    /// The session ends: its owners are told, and its topics forget it.
+    pub(crate) fn leave_everything(&mut self, session: SessionSlot) {
+        let caller = self.caller(session);
+        let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
+            return;
+        };
+        let user = entry.session.user.clone();
+        let rooms: Vec<ChannelId> = entry.session.rooms().cloned().collect();
+        let channels = entry.session.channels().to_vec();
+        let watching = std::mem::take(&mut entry.session.watching);
+        entry.changed.clear();
+        let directories = self.shared.directories.clone();
+        directories.avatar(&user, AvatarCall::Remove { caller });
+        for room in rooms {
+            let user = user.clone();
+            directories.room(&room, RoomCall::Remove { caller, user });
+        }
+        for membership in channels {
+            self.call_leave(caller, &membership.channel, membership.subpaths);
+        }
+        // Also what it left shortly before, whose owner's answer finds it gone.
+        self.subscriptions.topics.exit_all(session.into());
+        for number in watching {
+            self.unwatch(number, session);
+        }
+    }
+}

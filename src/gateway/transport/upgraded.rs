@@ -1,0 +1,35 @@
+//! A socket whose WebSocket handshake was answered.
+
+use mio::net::TcpStream;
+
+use crate::gateway::admission::Permit;
+use crate::gateway::connection::Connection;
+use crate::gateway::connection::io::Io;
+use crate::gateway::delivery::frame::Frame;
+
+/// The socket and what belongs to it.
+#[derive(Debug)]
+pub struct Upgraded {
+    /// The socket, non-blocking.
+    pub stream: std::net::TcpStream,
+    /// Its place in the connection limits.
+    pub permit: Permit,
+    /// The answer to the handshake, which is written first.
+    pub answer: Vec<u8>,
+    /// What was read behind the handshake.
+    pub input: Vec<u8>,
+}
+
+impl Upgraded {
+    /// The connection that `make` makes of the socket and the input, with the
+    /// answer to the handshake queued.
+    pub(crate) fn connection(
+        self,
+        make: impl FnOnce(Io, Permit, Vec<u8>) -> Connection,
+    ) -> Connection {
+        let io = Io::plain(TcpStream::from_std(self.stream));
+        let mut connection = make(io, self.permit, self.input);
+        connection.queue.push(Frame::raw(&self.answer));
+        connection
+    }
+}
