@@ -51,7 +51,7 @@ fn use_door(server: &Server, door: &str) {
 fn a_door_that_is_off_is_not_found_and_the_others_are_as_they_were() {
     let doors = ["websocket", "tunnel", "poll"];
     for off in doors {
-        let server = Server::with(&[(&format!("doors.{off}"), "false")]);
+        let server = Server::with(&[(&format!("transports.{off}"), "false")]);
         for door in doors {
             if door == off {
                 let (by_get, others) = knock(&server, door);

@@ -137,7 +137,7 @@ fn requests_that_fit_nothing_are_answered_as_engine_io_does() {
 #[test]
 fn a_door_that_is_off_is_not_found() {
     let server = Server::with(&[
-        ("doors.socketio", "false"),
+        ("transports.socketio", "false"),
         ("socketio.conformance", "true"),
     ]);
     for path in ["/socket.io/", "/engine.io/"] {

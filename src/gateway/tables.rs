@@ -142,6 +142,19 @@ impl Gateway {
         Some(io)
     }
 
+    /// Another connection, which has its last frame, takes a connection's socket.
+    pub(crate) fn part_socket(
+        &mut self,
+        key: ConnKey,
+        mut ending: Connection,
+        reason: CloseReason,
+    ) {
+        ending.io = self.take_socket(key);
+        if ending.io.is_some() {
+            self.insert(ending, Insertion::Ending(reason));
+        }
+    }
+
     /// Ends a connection's socket in order, and not the connection.
     pub(crate) fn end_socket(&mut self, key: ConnKey) {
         if let Some(mut io) = self.take_socket(key) {

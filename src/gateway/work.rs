@@ -87,6 +87,8 @@ pub(crate) enum Effect {
     Insert(Box<Connection>, Insertion),
     /// Gives a connection a socket.
     GiveSocket(ConnKey, Io),
+    /// Another connection takes a connection's socket over, to end it.
+    PartSocket(ConnKey, Box<Connection>, CloseReason),
     /// Ends a connection's socket, and not the connection.
     TakeSocket(ConnKey),
     /// A connection takes the place of another, whose socket it gets.
@@ -169,6 +171,7 @@ impl Gateway {
                 self.insert(*connection, insertion);
             }
             Effect::GiveSocket(key, io) => self.give_socket(key, io),
+            Effect::PartSocket(key, ending, reason) => self.part_socket(key, *ending, reason),
             Effect::TakeSocket(key) => self.end_socket(key),
             Effect::Merge { from, into } => self.merge(from, into),
             Effect::Overflowed(session) => self.overflowed(session),

@@ -77,7 +77,9 @@ impl Gateway {
             LifeEffect::GoAway(connection) => self.send_away(session, connection),
             LifeEffect::Release(connection) => self.detach(connection),
             LifeEffect::Close { connection, reason } => {
-                self.then([Effect::Close(connection, reason)]);
+                // Its end is written before anything of the connection that
+                // takes the session over.
+                self.then([Effect::Close(connection, reason), Effect::Flush(connection)]);
             }
             LifeEffect::Report { connected } => self.report(session, connected),
             LifeEffect::ArmExpiry(at_ms) => {

@@ -147,18 +147,25 @@ pub(super) fn take_payload(connection: &mut Connection, mut pushed: Pushed, cx: 
     };
     let mut taken = pushed.taken;
     let mut has_to_wait = false;
-    let count = packets.len();
     for packet in packets.into_iter().skip(taken) {
         if connection.is_closing() {
             break;
         }
         taken += 1;
-        if input::packet_came(connection, packet, cx).is_break() {
+        let is_close = matches!(packet, Packet::Close);
+        let at = cx.effects.len();
+        let flow = input::packet_came(connection, packet, cx);
+        if is_close {
+            // Answered before the session is gone.
+            let answer = Effect::Notice(cx.key, Notice::Pushed(pushed.respond));
+            return cx.effects.insert(at, answer);
+        }
+        if flow.is_break() {
             has_to_wait = true;
             break;
         }
     }
-    if has_to_wait && taken < count {
+    if has_to_wait {
         pushed.taken = taken;
         if let Some(engine) = Engine::of(connection) {
             engine.pushed = Some(pushed);

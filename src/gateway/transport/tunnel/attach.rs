@@ -6,7 +6,6 @@ use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encoding;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::Transport;
-use crate::gateway::transport::begin::Insertion;
 use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::socket;
 use crate::gateway::work::Effect;
@@ -65,15 +64,13 @@ pub(super) fn again(connection: &mut Connection, mut request: TunnelRequest, cx:
     connection.encoding = Encoding::Tunnel(request.format);
     connection.queue.restart();
     let permit = connection.permit.replace(request.permit);
-    if let Some(io) = connection.io.take() {
-        let transport = Transport::Tunnel(Box::new(before));
-        let mut ending = Connection::new(Some(io), permit, transport);
-        ending.begin_closing(Frame::raw(&last));
-        cx.then(Effect::Insert(
-            Box::new(ending),
-            Insertion::Ending(CloseReason::Replaced),
-        ));
-    }
+    let mut ending = Connection::new(None, permit, Transport::Tunnel(Box::new(before)));
+    ending.begin_closing(Frame::raw(&last));
+    cx.then(Effect::PartSocket(
+        cx.key,
+        Box::new(ending),
+        CloseReason::Replaced,
+    ));
     cx.then(Effect::GiveSocket(cx.key, request.io));
     write::arm(connection, cx);
     cx.mark_unread(connection);
