@@ -147,13 +147,12 @@ fn many_attributes_at_once_take_no_time() {
             .map(|n| (n.to_string().into(), value.clone()))
             .collect()
     };
+    // Comparing each with all the others takes minutes: the runner's timeout
+    // is the assertion.
     let mut avatar = Avatar::new(None);
-    let start = std::time::Instant::now();
     let set = many(Some(Payload::from_json("1")));
     assert!(avatar.set_attributes(set.clone(), 10).is_err());
     avatar.set_attributes(set, usize::MAX).unwrap();
     avatar.set_attributes(many(None), usize::MAX).unwrap();
     assert!(avatar.attributes().is_empty());
-    // Each looked for among all the others it would take minutes.
-    assert!(start.elapsed() < std::time::Duration::from_secs(10));
 }
