@@ -1,0 +1,12 @@
+//! Bad input, too much input and no input: each costs its sender something and
+//! nobody else.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod input;
+mod load;
+mod slow_reader;
