@@ -14,15 +14,22 @@ fn resume(server: &Server, session: &str, received: u64) -> Client {
     client
 }
 
-#[test]
-fn dropped_member_is_away_and_back_after_resume() {
-    let server = Server::start();
+/// Two members of a room, and the session of the first one, which has received
+/// `joined` and `memberchange`.
+fn two_members(server: &Server) -> (Client, String, Client) {
     let mut mel = server.connect();
     let session = mel.identify("1:1")["session"].as_str().unwrap().to_owned();
     join(&mut mel, "r", "1:1");
     let mut pomke = server.user("1:2");
     join(&mut pomke, "r", "1:2");
     expect_change(&mut mel, "1:2", "joined");
+    (mel, session, pomke)
+}
+
+#[test]
+fn dropped_member_is_away_and_back_after_resume() {
+    let server = Server::start();
+    let (mel, session, mut pomke) = two_members(&server);
     mel.drop_connection();
     expect_change(&mut pomke, "1:1", "away");
 
@@ -31,7 +38,6 @@ fn dropped_member_is_away_and_back_after_resume() {
     assert_eq!(joined["members"]["1:1"]["state"], "away");
     expect_change(&mut pomke, "1:3", "joined");
 
-    // Received so far: joined, memberchange.
     let mut mel = resume(&server, &session, 2);
     for member in [&mut pomke, &mut tom] {
         expect_change(member, "1:1", "back");
@@ -56,12 +62,7 @@ fn seat_expires() {
 #[test]
 fn resumed_session_is_notified_of_lost_seat() {
     let server = Server::with(&[("room.seat_ms", "100")]);
-    let mut mel = server.connect();
-    let session = mel.identify("1:1")["session"].as_str().unwrap().to_owned();
-    join(&mut mel, "r", "1:1");
-    let mut pomke = server.user("1:2");
-    join(&mut pomke, "r", "1:2");
-    expect_change(&mut mel, "1:2", "joined");
+    let (mel, session, mut pomke) = two_members(&server);
     mel.drop_connection();
     expect_change(&mut pomke, "1:1", "away");
     expect_change(&mut pomke, "1:1", "left");

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::json;
+use turntable_testkit::command::CLIENT;
 use turntable_testkit::metric::{ACTORS_LOST, CONNECTIONS, ROOMS, SESSIONS};
 use turntable_testkit::{Client, Frame, Opcode, Random, Server};
 
@@ -13,32 +14,8 @@ const SENDERS: u64 = 6;
 /// How much each sends.
 const PIECES: usize = 1_500;
 
-const COMMANDS: &[&str] = &[
-    "idme",
-    "resume",
-    "subscribe",
-    "unsubscribe",
-    "status",
-    "joingame",
-    "leavegame",
-    "game",
-    "declineinvite",
-    "joinchannel",
-    "leavechannel",
-    "publish",
-    "call",
-    "reply",
-    "set",
-    "provide",
-    "time",
-    "lookup",
-    "authenticate",
-    "idyou",
-    "welcome",
-    "",
-    "\u{0}",
-    "goaway",
-];
+/// Commands that no client may send, beside those of [`CLIENT`].
+const UNKNOWN: &[&str] = &["idyou", "welcome", "", "\u{0}", "goaway"];
 
 /// Parts of messages, valid and invalid, to be combined at random.
 const VALUES: &[&str] = &[
@@ -87,8 +64,11 @@ fn one_of<'a>(random: &mut Random, choices: &[&'a str]) -> &'a str {
 
 /// A message, or one with some bytes changed or missing.
 fn text(random: &mut Random) -> Vec<u8> {
+    // No `bye`: it would only close the connection.
+    let known = CLIENT.iter().filter(|command| **command != "bye");
+    let commands: Vec<&str> = known.chain(UNKNOWN).copied().collect();
     let (command, value, id) = (
-        one_of(random, COMMANDS).escape_default().to_string(),
+        one_of(random, &commands).escape_default().to_string(),
         one_of(random, VALUES),
         one_of(random, VALUES),
     );

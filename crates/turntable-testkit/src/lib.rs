@@ -16,6 +16,7 @@
 )]
 
 pub mod channel;
+pub mod command;
 pub mod engineio;
 pub mod http;
 pub mod metric;

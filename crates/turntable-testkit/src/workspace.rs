@@ -24,9 +24,9 @@ pub(crate) fn scratch_folder() -> PathBuf {
 /// The server's binary, to be given arguments. It gets the whole environment of
 /// the test run.
 pub fn turntable() -> Command {
-    // Cargo and nextest tell where they built it; a test binary that is started
-    // by hand finds it one folder up.
-    let told = std::env::var_os("CARGO_BIN_EXE_turntable");
-    let path = told.map_or_else(|| profile_folder().join("turntable"), PathBuf::from);
+    // Cargo and nextest set the variable; a test binary that is started by hand
+    // finds the server one folder above its own.
+    let built = std::env::var_os("CARGO_BIN_EXE_turntable");
+    let path = built.map_or_else(|| profile_folder().join("turntable"), PathBuf::from);
     Command::new(path)
 }

@@ -5,32 +5,12 @@ use std::net::SocketAddr;
 
 use serde_json::{Map, Number, Value};
 
+use turntable_testkit::command::CLIENT;
+
 use super::ws::{Received, Socket, expect_greeting, resume_by_command};
 use super::{Event, Feature, Invalid, Message, Position, Transport};
 
-const CLIENT: [&str; 20] = [
-    "idme",
-    "resume",
-    "subscribe",
-    "unsubscribe",
-    "status",
-    "joingame",
-    "leavegame",
-    "game",
-    "declineinvite",
-    "joinchannel",
-    "leavechannel",
-    "publish",
-    "call",
-    "reply",
-    "set",
-    "provide",
-    "time",
-    "lookup",
-    "authenticate",
-    "bye",
-];
-
+/// What the server sends, in the order of their numbers.
 const SERVER: [&str; 16] = [
     "idyou",
     "welcome",

@@ -1,7 +1,7 @@
-// A client that knows nothing of ours: npm's `socket.io-client`. Ends with 0 and
-// "ok" where the whole conversation went as it should.
+// A conversation by npm's `socket.io-client`. Prints "ok" and exits with 0 if all of
+// it is as expected.
 //
-//   node tests/foreign/events.mjs http://127.0.0.1:8080 polling,websocket
+//   node tests/socketio/library/events.mjs http://127.0.0.1:8080 polling,websocket
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
 
@@ -20,7 +20,7 @@ class Client {
       reconnectionDelayMax: 50,
     });
     this.socket.onAny((name, ...args) => {
-      // Who watches whom is told whenever it is known.
+      // Presence arrives in any order relative to other events.
       const waiting = this.waiting.findIndex(([wanted]) => wanted === name);
       if (waiting >= 0) this.waiting.splice(waiting, 1)[0][1](args);
       else this.events.push([name, args]);
@@ -49,7 +49,7 @@ setTimeout(() => {
   process.exit(1);
 }, 25_000).unref();
 
-// Who it is, in the handshake and by an event.
+// Identification, in the handshake and by an event.
 const one = new Client({ user: "1:12345", attributes: { username: "Mel" } });
 assert.deepEqual(await one.next("idyou"), {});
 assert.equal(one.events.length ? one.events[0][0] : "welcome", "welcome");
@@ -110,7 +110,7 @@ assert.equal(dance.error.code, "unknown_command");
 one.socket.emit("dance", {});
 assert.equal((await one.next("error")).code, "unknown_command");
 
-// A channel, and bytes on it.
+// A channel, and binary data on it.
 assert.equal((await one.ask("joinchannel", { channel: "chat/lobby" })).channel, "chat/lobby");
 assert.equal((await two.ask("joinchannel", { channel: "chat/lobby" })).channel, "chat/lobby");
 const bytes = Buffer.from([0, 1, 2, 253, 254, 255]);
@@ -132,13 +132,13 @@ const large = "x".repeat(40_000);
 for (let n = 0; n < 5; n += 1) two.socket.emit("publish", { channel: "chat/lobby", data: large });
 for (let n = 0; n < 5; n += 1) assert.equal((await one.next("message")).data, large);
 
-// A lost connection, and the same session again; what is said meanwhile is
-// kept. Until it works on another worker as well.
+// A lost connection and a resume: messages published meanwhile are retained.
+// Several rounds, so that other workers are involved.
 let count = 0;
 const three = new Client();
 three.socket.onAny(() => (count += 1));
 const first = await three.ask("idme", "1:3456");
-count = 1; // The answer to joinchannel: acknowledgements count.
+count = 1; // The answer to joinchannel: acknowledgements are counted.
 await three.ask("joinchannel", { channel: "chat/lobby" });
 for (let round = 0; round < 6; round += 1) {
   const said = two.ask("publish", { channel: "chat/lobby", data: `before ${round}` });

@@ -1,7 +1,7 @@
-"""A client that knows nothing of ours: PyPI's `python-socketio`. Ends with 0 and
-"ok" where the whole conversation went as it should.
+"""A conversation by PyPI's `python-socketio`. Prints "ok" and exits with 0 if all of
+it is as expected.
 
-    python3 tests/foreign/events.py http://127.0.0.1:8080 polling,websocket
+    python3 tests/socketio/library/events.py http://127.0.0.1:8080 polling,websocket
 """
 
 import queue
@@ -12,7 +12,6 @@ import socketio
 
 URL, TRANSPORTS = sys.argv[1], sys.argv[2].split(",")
 DEADLINE_S = 20
-
 
 class Client:
     def __init__(self, auth=None):
@@ -37,7 +36,6 @@ class Client:
 
     def ask(self, name, data):
         return self.socket.call(name, data, timeout=DEADLINE_S)
-
 
 one = Client({"user": "1:12345"}).connect()
 assert one.next("idyou") == {}
@@ -74,11 +72,11 @@ for client in (one, two):
 refused = Client({"user": "nobody"})
 try:
     refused.connect()
-    raise AssertionError("it may not connect")
+    raise AssertionError("it must not connect")
 except socketio.exceptions.ConnectionError:
     assert refused.next("connect_error")["data"]["code"] == "invalid_id"
 
-# Away and back: it gets what it missed.
+# A disconnect and a resume: the client gets the messages that it missed.
 three = Client().connect()
 session = three.ask("idme", "1:3456")["session"]
 three.ask("joinchannel", {"channel": "news"})
@@ -92,6 +90,7 @@ assert three.next("message")["data"] == "meanwhile"
 
 two.socket.emit("bye")
 two.next("disconnect")
+# Measures time: the client must not reconnect within it.
 time.sleep(0.2)
 assert not two.socket.connected
 for client in (one, three):

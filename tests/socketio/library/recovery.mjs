@@ -1,7 +1,7 @@
-// socket.io's own connection state recovery, with npm's `socket.io-client`. Ends
-// with 0 and "ok" where nothing was lost or came twice.
+// socket.io's connection state recovery, with npm's `socket.io-client`. Prints "ok"
+// and exits with 0 if no message is lost or duplicated.
 //
-//   node tests/foreign/recovery.mjs http://127.0.0.1:8080 polling,websocket
+//   node tests/socketio/library/recovery.mjs http://127.0.0.1:8080 polling,websocket
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
 
@@ -40,13 +40,13 @@ for (let round = 0; round < 8; round += 1) {
   socket.io.engine.close();
   await lost;
   const connected = once(socket, "connect");
-  // Emitted while it is away: socket.io-client keeps it.
+  // Emitted while disconnected: socket.io-client buffers it.
   const buffered = socket.emitWithAck("publish", { channel: "news", data: `buffered ${round}` });
   await other.emitWithAck("publish", { channel: "news", data: `meanwhile ${round}` });
   await connected;
   assert.equal(socket.recovered, true);
   assert.equal(typeof (await buffered).offset, "number");
-  // Either may come first.
+  // The two messages arrive in any order.
   while (messages.length < 3 * (round + 1)) await once(socket, "message");
 }
 assert.equal(welcomes, 1);

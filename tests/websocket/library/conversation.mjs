@@ -1,7 +1,7 @@
-// A client that knows nothing of ours: npm's `ws`, and JSON written by hand.
-// Ends with 0 and "ok" where the whole conversation went as it should.
+// A conversation by npm's `ws`, with JSON written by hand. Prints "ok" and exits
+// with 0 if all of it is as expected.
 //
-//   node tests/foreign/conversation.mjs ws://127.0.0.1:8080/ws
+//   node tests/websocket/library/conversation.mjs ws://127.0.0.1:8080/ws
 import assert from "node:assert/strict";
 import WebSocket from "ws";
 
@@ -66,7 +66,7 @@ assert.deepEqual((await two.next("invite")).data, { channel: "CStrike", from: "1
 two.say('{"command": "joingame", "data": {"channel": "CStrike", "self": "1:2345"}}');
 assert.equal(Object.keys((await two.next("joined")).data.members).length, 2);
 
-// In any order: they come from the room, the avatar and the invite.
+// In any order: they are sent by the room, the avatar and the invite.
 const seen = {};
 for (let count = 0; count < 3; count += 1) {
   const { command, data } = JSON.parse(await one.text());

@@ -1,7 +1,7 @@
-"""A client that knows nothing of ours: PyPI's `websockets`, and JSON written
-by hand. Ends with 0 and "ok" where the whole conversation went as it should.
+"""A conversation by PyPI's `websockets`, with JSON written by hand. Prints "ok" and
+exits with 0 if all of it is as expected.
 
-    python3 tests/foreign/conversation.py ws://127.0.0.1:8080/ws
+    python3 tests/websocket/library/conversation.py ws://127.0.0.1:8080/ws
 """
 
 import json
@@ -13,12 +13,10 @@ from websockets.sync.client import connect
 URL = sys.argv[1]
 DEADLINE_S = 20
 
-
 def expect(client, command):
     message = json.loads(client.recv(timeout=DEADLINE_S))
     assert message["command"] == command, message
     return message["data"]
-
 
 def identified(user):
     client = connect(URL, subprotocols=["turntable.v1.json"])
@@ -27,7 +25,6 @@ def identified(user):
     client.send('{"command": "idme", "data": {"user": "%s"}}' % user)
     assert expect(client, "welcome")["user"] == user
     return client
-
 
 one = identified("1:12345")
 one.send('{"command": "subscribe", "data": ["1:2345"]}')
@@ -44,7 +41,7 @@ assert expect(one, "reply")["epoch"] == joined["epoch"]
 message = expect(two, "message")
 assert message["data"] == data and message["from"] == "1:12345", message
 
-# In fragments, as an iterable is sent.
+# The library sends an iterable as fragments.
 one.send(['{"command": "sta', 'tus", "data": "bu', 'sy", "id": "f"}'])
 expect(one, "reply")
 
