@@ -1,5 +1,4 @@
-//! Bad input, too much input and no input: each costs its sender something and
-//! nobody else.
+//! Bad input, too much input and no input: each affects its sender only.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

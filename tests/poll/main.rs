@@ -1,4 +1,4 @@
-//! The poll transport: calls in batches, answered with whatever was queued.
+//! The poll transport: calls in batches; queued messages come with the answers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -126,7 +126,7 @@ impl<T: Transport> Client<T> {
         assert_eq!(message.command, "error", "{message:?}");
         assert_eq!(message.data["code"], code, "{message:?}");
         let text = message.data["message"].as_str().unwrap_or_default();
-        assert!(!text.is_empty(), "a sentence: {message:?}");
+        assert!(!text.is_empty(), "an error has a message: {message:?}");
         message
     }
 
