@@ -1,36 +1,38 @@
-//! A client of one session through any door, which counts what it has got as
-//! section 3 of docs/protocol.md says, and waits for nothing without a deadline.
+//! A client of one session over any transport, which counts the messages that it
+//! received as section 3 of docs/protocol.md says, and never waits without a
+//! deadline.
 
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::door::{Cut, Door, Event, Feature, Garbage, Message};
-use crate::support::{DEADLINE, Server};
+use turntable_testkit::{DEADLINE, Server};
 
-pub struct Client<D> {
-    pub door: D,
-    /// Known when it is identified.
+use crate::transport::{Event, Feature, Invalid, Message, Position, Transport};
+
+pub struct Client<T> {
+    pub transport: T,
+    /// Known after the identification.
     session: Option<String>,
     received: u64,
-    /// The number of the last question.
-    asked: u64,
+    /// The id of the last request.
+    requests: u64,
 }
 
-impl<D: Door> Client<D> {
-    fn over(door: D) -> Self {
+impl<T: Transport> Client<T> {
+    fn new(transport: T) -> Self {
         Self {
-            door,
+            transport,
             session: None,
             received: 0,
-            asked: 0,
+            requests: 0,
         }
     }
 
-    /// Somebody who was greeted.
+    /// A connection that got `idyou`.
     pub async fn open(server: &Server) -> Self {
-        let door = timeout(DEADLINE, D::open(server.address)).await;
-        let door = door.unwrap_or_else(|_| panic!("{} does not open", D::NAME));
-        Self::over(door)
+        let transport = timeout(DEADLINE, T::open(server.address)).await;
+        let transport = transport.unwrap_or_else(|_| panic!("{} does not open", T::NAME));
+        Self::new(transport)
     }
 
     /// A user, identified.
@@ -40,58 +42,59 @@ impl<D: Door> Client<D> {
         client
     }
 
-    /// Says who it is and returns the `welcome`.
+    /// Identifies as this user and returns the data of `welcome`.
     pub async fn identify(&mut self, id: &str) -> Value {
         self.command("idme", json!(id)).await;
         self.expect("welcome").await
     }
 
-    /// Sends a command that wants no answer.
+    /// Sends a command without an id.
     pub async fn command(&mut self, command: &str, data: Value) {
         self.send(command, data, None).await;
     }
 
-    /// Sends a command with an id.
+    /// Sends a command with or without an id.
     pub async fn send(&mut self, command: &str, data: Value, id: Option<Value>) {
-        let sent = timeout(DEADLINE, self.door.send(command, &data, id.as_ref())).await;
-        sent.unwrap_or_else(|_| panic!("{} does not take {command}", D::NAME));
+        let sent = timeout(DEADLINE, self.transport.send(command, &data, id.as_ref())).await;
+        sent.unwrap_or_else(|_| panic!("{} does not accept {command}", T::NAME));
     }
 
-    pub async fn send_garbage(&mut self, garbage: Garbage) {
-        let sent = timeout(DEADLINE, self.door.send_garbage(garbage)).await;
-        sent.unwrap_or_else(|_| panic!("{} does not take {garbage:?}", D::NAME));
+    pub async fn send_invalid(&mut self, invalid: Invalid) {
+        let sent = timeout(DEADLINE, self.transport.send_invalid(invalid)).await;
+        sent.unwrap_or_else(|_| panic!("{} does not accept {invalid:?}", T::NAME));
     }
 
     /// Sends a command with an id, and returns the data of its answer, which
     /// must be the next message.
-    pub async fn ask(&mut self, command: &str, data: Value) -> Value {
-        let id = self.question(command, data).await;
+    pub async fn request(&mut self, command: &str, data: Value) -> Value {
+        let id = self.start_request(command, data).await;
         let answer = self.next().await;
         assert_eq!(answer.id, Some(id), "{command} is answered by {answer:?}");
         assert_ne!(answer.command, "error", "{answer:?}");
         answer.data
     }
 
-    /// Sends a command with an id of its own, which is returned.
-    pub async fn question(&mut self, command: &str, data: Value) -> Value {
-        self.asked += 1;
-        let id = json!(self.asked);
+    /// Sends a command with a new id, which is returned.
+    pub async fn start_request(&mut self, command: &str, data: Value) -> Value {
+        self.requests += 1;
+        let id = json!(self.requests);
         self.send(command, data, Some(id.clone())).await;
         id
     }
 
-    /// A command that is refused with this code, which names both.
-    pub async fn refused(&mut self, command: &str, data: Value, code: &str) -> Value {
-        let id = self.question(command, data).await;
+    /// Sends a command with an id that must be refused with this code, and returns
+    /// the error's data.
+    pub async fn request_refused(&mut self, command: &str, data: Value, code: &str) -> Value {
+        let id = self.start_request(command, data).await;
         let error = self.expect_error(code).await;
         assert_eq!(error.id, Some(id), "{error:?}");
         error.data
     }
 
-    /// What comes next out of the line.
+    /// The next message, or the end of the connection.
     pub async fn event(&mut self) -> Event {
-        let event = timeout(DEADLINE, self.door.next()).await;
-        let event = event.unwrap_or_else(|_| panic!("nothing comes by {}", D::NAME));
+        let event = timeout(DEADLINE, self.transport.next()).await;
+        let event = event.unwrap_or_else(|_| panic!("nothing arrives over {}", T::NAME));
         if let Event::Message(message) = &event {
             if message.command == "welcome" {
                 self.session = message.data["session"].as_str().map(str::to_owned);
@@ -106,7 +109,7 @@ impl<D: Door> Client<D> {
     pub async fn next(&mut self) -> Message {
         match self.event().await {
             Event::Message(message) => message,
-            Event::Closed(code) => panic!("{} closed with {code:?}", D::NAME),
+            Event::Closed(code) => panic!("{} closed with {code:?}", T::NAME),
         }
     }
 
@@ -123,85 +126,85 @@ impl<D: Door> Client<D> {
         assert_eq!(message.command, "error", "{message:?}");
         assert_eq!(message.data["code"], code, "{message:?}");
         let text = message.data["message"].as_str().unwrap_or_default();
-        assert!(!text.is_empty(), "a sentence: {message:?}");
+        assert!(!text.is_empty(), "an error has a message: {message:?}");
         message
     }
 
-    /// Nothing may be on its way but the answer to a question asked now: the
-    /// line lives, and what was sent before had no other answer.
-    pub async fn settle(&mut self) {
-        let told = self.ask("time", json!({"t0": 4711})).await;
-        assert_eq!(told["t0"], 4711);
+    /// Nothing may be on its way but the answer to a `time` that is sent now: the
+    /// connection is open, and what was sent before had no other answer.
+    pub async fn expect_nothing_pending(&mut self) {
+        let time = self.request("time", json!({"t0": 4711})).await;
+        assert_eq!(time["t0"], 4711);
     }
 
-    /// The line must end, with this number where the door tells one. What comes
-    /// before is returned.
-    pub async fn closes(&mut self, code: u16) -> Vec<Message> {
+    /// The connection must be closed, with this code if the transport has close
+    /// codes. Returns the messages before.
+    pub async fn expect_close(&mut self, code: u16) -> Vec<Message> {
         let mut before = Vec::new();
         loop {
             match self.event().await {
                 Event::Message(message) => before.push(message),
-                Event::Closed(told) => {
-                    let wanted = D::supports(Feature::CloseCode).then_some(code);
-                    assert_eq!(told, wanted, "behind {before:?}");
+                Event::Closed(closed) => {
+                    let expected = T::supports(Feature::CloseCode).then_some(code);
+                    assert_eq!(closed, expected, "after {before:?}");
                     return before;
                 }
             }
         }
     }
 
-    /// Says goodbye and sees the line end.
+    /// Sends `bye` and sees the connection end.
     pub async fn bye(mut self) {
         self.command("bye", json!({})).await;
-        let before = self.closes(1000).await;
+        let before = self.expect_close(1000).await;
         assert!(before.is_empty(), "{before:?}");
     }
 
-    /// The session, and what was got of it.
-    pub fn place(&self) -> Cut {
-        Cut {
+    /// The session, and how much of it was received.
+    pub fn position(&self) -> Position {
+        Position {
             session: self.session.clone().expect("an identified client"),
             received: self.received,
-            last: self.door.last(),
+            last: self.transport.last(),
         }
     }
 
-    /// The line breaks without a word.
-    pub fn cut(self) -> Cut {
-        self.place()
+    /// Breaks the connection, and returns where to resume.
+    pub fn cut(self) -> Position {
+        self.position()
     }
 
-    /// Goes on with a session; the error's data where that is refused.
-    pub async fn try_resume(server: &Server, cut: &Cut) -> Result<Self, Value> {
-        let door = timeout(DEADLINE, D::resume(server.address, cut)).await;
-        let door = door.unwrap_or_else(|_| panic!("{} does not come back", D::NAME))?;
+    /// Resumes a session; the error's data if that is refused.
+    pub async fn try_resume(server: &Server, position: &Position) -> Result<Self, Value> {
+        let transport = timeout(DEADLINE, T::resume(server.address, position)).await;
+        let transport = transport.unwrap_or_else(|_| panic!("{} does not resume", T::NAME))?;
         Ok(Self {
-            session: Some(cut.session.clone()),
-            received: cut.received,
-            asked: cut.received + 1_000,
-            ..Self::over(door)
+            session: Some(position.session.clone()),
+            received: position.received,
+            requests: position.received + 1_000,
+            ..Self::new(transport)
         })
     }
 
-    /// Goes on with a session, which must be there.
-    pub async fn resume(server: &Server, cut: &Cut) -> Self {
-        let client = Self::try_resume(server, cut).await;
-        client.unwrap_or_else(|error| panic!("{} cannot resume: {error}", D::NAME))
+    /// Resumes a session, which must exist.
+    pub async fn resume(server: &Server, position: &Position) -> Self {
+        let client = Self::try_resume(server, position).await;
+        client.unwrap_or_else(|error| panic!("{} cannot resume: {error}", T::NAME))
     }
 
-    /// The session must be told to be over.
-    pub async fn expect_expired(server: &Server, cut: &Cut) {
-        match Self::try_resume(server, cut).await {
-            Ok(_) => panic!("{} resumed what is over", D::NAME),
+    /// The session must be reported as expired.
+    pub async fn expect_expired(server: &Server, position: &Position) {
+        match Self::try_resume(server, position).await {
+            Ok(_) => panic!("{} resumed an expired session", T::NAME),
             Err(error) => assert_eq!(error["code"], "session_expired", "{error}"),
         }
     }
 
-    /// Comes back on a new line while the old one, which is returned, stands.
-    pub async fn take_over(&mut self, server: &Server) -> D {
-        let cut = self.place();
-        let new = Self::resume(server, &cut).await;
-        std::mem::replace(self, new).door
+    /// Resumes on a new connection while the old one, which is returned, is open.
+    pub async fn take_over(&mut self, server: &Server) -> T {
+        let position = self.position();
+        let new = Self::resume(server, &position).await;
+        std::mem::replace(self, new).transport
     }
 
     /// Watches these users and returns the snapshot.
@@ -210,25 +213,25 @@ impl<D: Door> Client<D> {
         self.expect("userchange").await
     }
 
-    /// Joins a channel and returns what `joined` tells.
+    /// Joins a channel and returns the data of `joined`.
     pub async fn join(&mut self, path: &str) -> Value {
-        self.ask("joinchannel", json!({"channel": path})).await
+        self.request("joinchannel", json!({"channel": path})).await
     }
 
-    /// Publishes and sees it accepted, for who is not on the channel.
+    /// Publishes on a channel that the client is not on, and awaits the answer.
     pub async fn publish(&mut self, path: &str, data: Value) -> Value {
-        self.ask("publish", json!({"channel": path, "data": data}))
+        self.request("publish", json!({"channel": path, "data": data}))
             .await
     }
 
-    /// The data of the next message, which must be a channel's.
-    pub async fn heard(&mut self) -> Value {
+    /// The data of the next message, which must be published on a channel.
+    pub async fn published(&mut self) -> Value {
         self.expect("message").await["data"].take()
     }
 
-    /// Joins a room and returns what `joined` tells.
+    /// Joins a room and returns the data of `joined`.
     pub async fn join_room(&mut self, room: &str, user: &str) -> Value {
-        self.ask("joingame", json!({"channel": room, "self": user}))
+        self.request("joingame", json!({"channel": room, "self": user}))
             .await
     }
 
@@ -239,10 +242,10 @@ impl<D: Door> Client<D> {
             .await;
     }
 
-    /// What the actions of the next message say.
-    pub async fn said(&mut self) -> Vec<Value> {
-        let mut told = self.expect("game").await;
-        let actions = told["actions"].as_array_mut().unwrap();
+    /// The data of the actions of the next message.
+    pub async fn action_data(&mut self) -> Vec<Value> {
+        let mut game = self.expect("game").await;
+        let actions = game["actions"].as_array_mut().unwrap();
         actions.iter_mut().map(|one| one["data"].take()).collect()
     }
 }

@@ -1,7 +1,7 @@
-//! One suite, many doors: each story of `story` is told once, over the trait of
-//! `door`, and run through every door below as a test of its own.
+//! One suite for all transports: each function of `scenario` is written once, over
+//! the trait of `transport`, and runs over every transport as a test of its own.
 //!
-//! A door is switched on by its line in `doors!`.
+//! A line in `transports!` adds a transport, a line in `scenarios!` a scenario.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,147 +11,142 @@
 )]
 
 mod client;
-#[allow(dead_code)]
-mod door;
-mod story;
-#[path = "../support/mod.rs"]
-mod support;
+mod scenario;
+mod transport;
 
 use std::future::Future;
 
-#[allow(unused_imports)]
-use door::poll::Poll;
-#[allow(unused_imports)]
-use door::{Door as _, bridge, format, msgpack, socketio, tunnel, ws};
-use story::{journey, mixed};
+use scenario::{migration, mixed};
+use transport::poll::Poll;
+use transport::{Transport as _, bridge, format, msgpack, socketio, tunnel, ws};
 
-/// As the libraries connect where nobody tells them how.
+/// The libraries with their default transports.
 type Npm = bridge::Bridge<bridge::NpmUpgrade>;
 type Python = bridge::Bridge<bridge::PythonUpgrade>;
 
-/// Runs a story to its end.
-fn run(story: impl Future<Output = ()>) {
+/// Runs a scenario to its end.
+fn run(scenario: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    runtime.unwrap().block_on(story);
+    runtime.unwrap().block_on(scenario);
 }
 
-/// Whether the client of a door can be had.
-type IsThere = fn() -> bool;
+/// Whether the client of a transport is available on this machine.
+type IsAvailable = fn() -> bool;
 
-/// Those whose clients can be had on this machine.
-fn present<T: Copy>(all: &[(IsThere, T)]) -> Vec<T> {
-    let there = all.iter().filter(|(is_there, _)| is_there());
-    there.map(|(_, one)| *one).collect()
+/// Those whose clients are available on this machine.
+fn available<T: Copy>(all: &[(IsAvailable, T)]) -> Vec<T> {
+    let available = all.iter().filter(|(is_available, _)| is_available());
+    available.map(|(_, one)| *one).collect()
 }
 
-/// Tests of stories through the door that the module around them names.
-macro_rules! stories {
-    ($($group:ident { $($story:ident,)* })*) => {
+/// Tests of scenarios over the transport that the surrounding module defines.
+macro_rules! scenarios {
+    ($($group:ident { $($scenario:ident,)* })*) => {
         $(mod $group {
             $(#[test]
-            fn $story() {
-                if super::is_there() {
-                    crate::run(crate::story::$group::$story::<super::Door>());
+            fn $scenario() {
+                if super::is_available() {
+                    crate::run(crate::scenario::$group::$scenario::<super::Transport>());
                 }
             })*
         })*
     };
 }
 
-/// A module of tests for each door, and those of all doors together.
-macro_rules! doors {
-    ($($name:ident: $door:ty,)*) => {
-        // By all doors whose clients can be had.
-        fn legs() -> Vec<journey::Leg> {
-            let all: &[(IsThere, journey::Leg)] = &[$((<$door>::is_there, journey::leg::<$door>)),*];
-            present(all)
+/// A module of tests for each transport, and lists of all transports for the
+/// scenarios that need more than one.
+macro_rules! transports {
+    ($($name:ident: $transport:ty,)*) => {
+        fn hops() -> Vec<migration::Hop> {
+            let all: &[(IsAvailable, migration::Hop)] = &[$((<$transport>::is_available, migration::hop::<$transport>)),*];
+            available(all)
         }
 
-        fn players() -> Vec<mixed::Player> {
-            let all: &[(IsThere, mixed::Player)] = &[$((<$door>::is_there, mixed::player::<$door>)),*];
-            present(all)
+        fn members() -> Vec<mixed::Participant> {
+            let all: &[(IsAvailable, mixed::Participant)] = &[$((<$transport>::is_available, mixed::member::<$transport>)),*];
+            available(all)
         }
 
-        fn speakers() -> Vec<mixed::Player> {
-            let all: &[(IsThere, mixed::Player)] = &[$((<$door>::is_there, mixed::speaker::<$door>)),*];
-            present(all)
+        fn subscribers() -> Vec<mixed::Participant> {
+            let all: &[(IsAvailable, mixed::Participant)] = &[$((<$transport>::is_available, mixed::subscriber::<$transport>)),*];
+            available(all)
         }
 
         $(mod $name {
             use super::*;
 
-            type Door = $door;
+            type Transport = $transport;
 
-            fn is_there() -> bool {
-                Door::is_there()
+            fn is_available() -> bool {
+                Transport::is_available()
             }
 
-            stories! {
+            scenarios! {
                 identify {
-                    a_claim_is_welcomed,
-                    a_wrong_claim_is_refused_and_a_right_one_taken_afterwards,
-                    other_commands_wait_for_the_claim,
-                    who_does_not_say_who_it_is_is_closed_in_time,
+                    claim_is_welcomed,
+                    invalid_claim_is_refused_and_valid_one_accepted_afterwards,
+                    other_commands_require_identification,
+                    unidentified_connection_is_closed_after_timeout,
                 }
                 presence {
-                    who_watches_is_told_the_state_and_then_the_changes,
-                    who_watches_no_more_is_told_nothing,
-                    a_dropped_friend_is_offline_when_the_grace_is_over,
-                    a_return_within_the_grace_is_never_seen,
+                    watcher_gets_state_and_then_changes,
+                    former_watcher_is_not_notified,
+                    dropped_friend_goes_offline_after_grace,
+                    return_within_grace_is_not_reported,
                 }
                 room {
-                    members_hear_who_comes_and_goes,
-                    all_members_see_one_order_the_sender_too,
-                    what_is_refused_is_seen_by_nobody,
-                    an_invite_reaches_who_is_invited,
+                    joins_and_leaves_are_reported_to_members,
+                    all_members_including_sender_see_one_order,
+                    refused_actions_are_not_delivered,
+                    invite_reaches_invited_user,
                 }
                 channel {
-                    a_message_reaches_everybody_the_publisher_too,
-                    messages_come_in_one_order_without_holes,
-                    subpaths_cover_what_is_below,
-                    who_left_hears_no_more,
+                    message_reaches_all_subscribers_including_publisher,
+                    messages_have_one_order_without_gaps,
+                    subpaths_include_descendants,
+                    session_that_left_receives_nothing_more,
                 }
                 resume {
-                    nothing_is_lost_or_doubled_wherever_the_line_breaks,
-                    a_line_may_break_again_before_anything_was_read,
-                    answers_and_errors_are_messages_of_the_session_too,
-                    rooms_channels_and_what_is_watched_survive,
-                    what_cannot_be_resumed_is_told_to_be_over,
-                    a_session_expires_when_nobody_comes_back,
+                    break_at_any_message_loses_and_duplicates_nothing,
+                    connection_may_break_again_before_reading,
+                    answers_and_errors_are_counted,
+                    rooms_channels_and_subscriptions_survive,
+                    unresumable_session_is_reported_as_expired,
+                    session_expires_when_not_resumed,
                 }
                 error {
-                    what_is_no_message_is_told_and_the_line_lives_on,
-                    an_error_carries_the_id_of_what_was_asked,
+                    invalid_message_is_an_error_and_connection_stays_open,
+                    error_has_id_of_request,
                 }
                 slow {
-                    who_stops_reading_is_closed_and_comes_back_without_a_hole,
+                    stalled_reader_is_closed_and_resumes_without_gap,
                 }
                 limit {
-                    what_is_too_long_is_refused,
-                    what_is_too_often_is_refused_until_it_is_waited_for,
-                    too_many_errors_end_the_line,
-                    a_flood_ends_the_line,
+                    oversize_message_is_refused,
+                    rate_limited_command_succeeds_after_retry_delay,
+                    too_many_errors_close_connection,
+                    flood_closes_connection,
                 }
                 ending {
-                    a_goodbye_ends_line_and_session,
-                    a_stopping_server_sends_everybody_away,
-                    a_newer_line_takes_the_place_of_an_older,
+                    bye_ends_connection_and_session,
+                    stopping_server_asks_clients_to_reconnect,
+                    newer_connection_replaces_older,
                 }
             }
 
             #[test]
-            fn a_session_breaks_anywhere_and_loses_nothing() {
-                if is_there() {
-                    run(journey::a_session_wanders_and_loses_nothing(&[journey::leg::<Door>]));
+            fn session_breaks_at_random_and_loses_nothing() {
+                if is_available() {
+                    run(migration::session_moves_at_random_and_loses_nothing(&[migration::hop::<Transport>]));
                 }
             }
 
             #[test]
-            fn a_session_goes_from_here_to_every_door_and_back() {
-                if is_there() {
-                    run(journey::a_session_goes_from_here_to_every_door_and_back::<Door>(&legs()));
+            fn session_moves_to_every_transport_and_back() {
+                if is_available() {
+                    run(migration::session_moves_to_every_transport_and_back::<Transport>(&hops()));
                 }
             }
         })*
@@ -159,35 +154,37 @@ macro_rules! doors {
 }
 
 #[test]
-fn a_session_wanders_through_all_doors() {
-    run(journey::a_session_wanders_and_loses_nothing(&legs()));
+fn session_moves_at_random_through_all_transports() {
+    run(migration::session_moves_at_random_and_loses_nothing(&hops()));
 }
 
 #[test]
-fn members_of_all_doors_see_one_order() {
-    run(mixed::members_of_all_doors_see_one_order(&players()));
+fn members_of_all_transports_see_one_order() {
+    run(mixed::members_of_all_transports_see_one_order(&members()));
 }
 
 #[test]
-fn clients_of_npm_and_pypi_sit_beside_the_others() {
-    if Npm::is_there() && Python::is_there() {
-        run(mixed::members_of_all_doors_see_one_order(&[
-            mixed::player::<ws::Ws>,
-            mixed::player::<Npm>,
-            mixed::player::<msgpack::WsMsgpack>,
-            mixed::player::<Python>,
-            mixed::player::<tunnel::Tunnel<format::Sse>>,
-            mixed::player::<Poll>,
+fn npm_and_pypi_clients_share_a_room_with_other_transports() {
+    if Npm::is_available() && Python::is_available() {
+        run(mixed::members_of_all_transports_see_one_order(&[
+            mixed::member::<ws::Ws>,
+            mixed::member::<Npm>,
+            mixed::member::<msgpack::WsMsgpack>,
+            mixed::member::<Python>,
+            mixed::member::<tunnel::Tunnel<format::Sse>>,
+            mixed::member::<Poll>,
         ]));
     }
 }
 
 #[test]
-fn listeners_of_all_doors_hear_one_order() {
-    run(mixed::listeners_of_all_doors_hear_one_order(&speakers()));
+fn subscribers_of_all_transports_see_one_order() {
+    run(mixed::subscribers_of_all_transports_see_one_order(
+        &subscribers(),
+    ));
 }
 
-doors! {
+transports! {
     ws_v1: ws::Ws,
     ws_v2: msgpack::WsMsgpack,
     sse: tunnel::Tunnel<format::Sse>,
@@ -198,9 +195,9 @@ doors! {
     longpoll: tunnel::Tunnel<format::Longpoll>,
     jsonp: tunnel::Tunnel<format::Jsonp>,
     poll: Poll,
-    socketio_websocket: socketio::SocketIo<socketio::BySocket>,
-    socketio_upgrade: socketio::SocketIo<socketio::ByUpgrade>,
-    socketio_polling: socketio::SocketIo<socketio::ByPolling>,
+    socketio_websocket: socketio::SocketIo<socketio::WebSocketOnly>,
+    socketio_upgrade: socketio::SocketIo<socketio::Upgraded>,
+    socketio_polling: socketio::SocketIo<socketio::PollingOnly>,
     npm_polling: bridge::Bridge<bridge::NpmPolling>,
     npm_websocket: bridge::Bridge<bridge::NpmWebsocket>,
     npm_upgrade: bridge::Bridge<bridge::NpmUpgrade>,

@@ -1,10 +1,10 @@
 """PyPI's `python-socketio`, for the scenarios: each connection to the port that
-it prints is a client in a process of its own, which is forked because a Python
-that has read the library is slow to start. It ends with its standard input.
+it prints is a client in a process of its own, which is forked because Python loads
+the library slowly. It ends with its standard input.
 
-The lines are those of node.mjs, but that a client says `{"pid"}` first and is
-paused by a signal. It is the AsyncClient: the other gives each message a thread of
-its own, and so no order.
+The lines are those of node.mjs, except that a client writes `{"pid"}` first and is
+paused by a signal. It uses the AsyncClient: the other client handles each message
+in a thread of its own, without an order.
 """
 
 import asyncio
@@ -21,72 +21,68 @@ import socketio
 TRANSPORTS = {
     "polling": ["polling"],
     "websocket": ["websocket"],
-    "both": ["polling", "websocket"],
+    "upgrade": ["polling", "websocket"],
 }
 DEADLINE_S = 20
-
 
 async def serve(line):
     reader, writer = await asyncio.open_connection(sock=line, limit=2**24)
 
-    def say(**value):
+    def write(**value):
         writer.write(json.dumps(value).encode() + b"\n")
 
     client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
     refusals = []
 
-    def refuse(told=None):
-        # Said as soon as it is known: connect() ends the connection before it
-        # raises, and may wait for the server's next ping with that.
-        refusals.append(told)
-        data = told.get("data") if isinstance(told, dict) else None
-        say(refused=data or {"message": f"{told}"})
+    def refuse(error=None):
+        # Written at once: connect() closes the connection before it raises, which
+        # may take until the server's next ping.
+        refusals.append(error)
+        data = error.get("data") if isinstance(error, dict) else None
+        write(refused=data or {"message": f"{error}"})
 
-    client.on("*", lambda command, data=None: say(command=command, data=data))
+    client.on("*", lambda command, data=None: write(command=command, data=data))
     client.on("connect_error", refuse)
-    client.on("disconnect", lambda reason: say(closed=reason))
-    say(pid=os.getpid())
+    client.on("disconnect", lambda reason: write(closed=reason))
+    write(pid=os.getpid())
     try:
         async for text in reader:
-            told = json.loads(text)
-            if "url" in told:
-                await connect(client, told, refusals, say)
-            elif "close" in told:
+            message = json.loads(text)
+            if "url" in message:
+                await connect(client, message, refusals, write)
+            elif "close" in message:
                 await client.disconnect()
             else:
-                await emit(client, told, say)
+                await emit(client, message, write)
     except ConnectionError:
         pass
-    # Whoever hangs up has killed the client: not another byte of it is sent.
+    # When the connection to this program ends, the client sends nothing more.
     os.kill(os.getpid(), signal.SIGKILL)
 
-
-async def connect(client, told, refusals, say):
+async def connect(client, message, refusals, write):
     try:
         await client.connect(
-            told["url"],
-            auth=told.get("auth"),
-            transports=TRANSPORTS[told["way"]],
+            message["url"],
+            auth=message.get("auth"),
+            transports=TRANSPORTS[message["mode"]],
             wait_timeout=DEADLINE_S,
         )
-        say(open=client.transport())
+        write(open=client.transport())
     except socketio.exceptions.ConnectionError as error:
         if not refusals:
-            say(refused={"message": f"{error}"})
+            write(refused={"message": f"{error}"})
 
-
-async def emit(client, told, say):
+async def emit(client, message, write):
     callback = None
-    if "id" in told:
+    if "id" in message:
 
         def callback(data=None):
-            say(id=told["id"], data=data)
+            write(id=message["id"], data=data)
 
     try:
-        await client.emit(told["command"], told["data"], callback=callback)
+        await client.emit(message["command"], message["data"], callback=callback)
     except socketio.exceptions.BadNamespaceError:
-        pass  # It is closed, and has said so.
-
+        pass  # It is closed, and has reported that.
 
 def main():
     listener = socket.create_server(("127.0.0.1", 0))
@@ -97,14 +93,13 @@ def main():
         if sys.stdin in ready:
             return
         line, _ = listener.accept()
-        # Nobody waits for the end of a child: its number stays its own, and a
-        # signal to it never meets another process.
+        # Children are not reaped: their ids are not used again, so that a signal
+        # never reaches another process.
         if os.fork() == 0:
             listener.close()
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             asyncio.run(serve(line))
             os._exit(0)
         line.close()
-
 
 main()

@@ -1,0 +1,33 @@
+//! The server's public names that tests look for: metrics, and keys of the
+//! configuration that more than one test sets.
+
+/// Connections now.
+pub const CONNECTIONS: &str = "turntable_connections";
+/// Connections that were opened.
+pub const ACCEPTED: &str = "turntable_connections_accepted_total";
+/// Sessions now, those without a connection too.
+pub const SESSIONS: &str = "turntable_sessions";
+/// Actors that ended in a fault.
+pub const ACTORS_LOST: &str = "turntable_actors_lost_total";
+
+/// Connections that were closed because their client reads too slowly.
+pub const CLOSED_TOO_SLOW: &str = "turntable_connections_closed_total{name=\"too_slow\"}";
+/// Connections that were closed because nobody identified in time.
+pub const CLOSED_NOT_IDENTIFIED: &str =
+    "turntable_connections_closed_total{name=\"not_identified\"}";
+/// Connections that were closed because a ping was not answered.
+pub const CLOSED_HEARTBEAT_MISSED: &str =
+    "turntable_connections_closed_total{name=\"heartbeat_missed\"}";
+/// Handshakes that were refused because of their origin.
+pub const REFUSED_ORIGIN: &str = "turntable_handshakes_refused_total{name=\"origin\"}";
+/// Users that are online or watched.
+pub const AVATARS: &str = "turntable_actors{name=\"avatar\"}";
+/// Rooms now.
+pub const ROOMS: &str = "turntable_actors{name=\"room\"}";
+/// Channels now.
+pub const CHANNELS: &str = "turntable_actors{name=\"channel\"}";
+
+/// The key that switches a transport on or off, as `websocket`.
+pub fn transport_key(transport: &str) -> String {
+    format!("doors.{transport}")
+}

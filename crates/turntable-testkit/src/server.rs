@@ -1,0 +1,210 @@
+//! The server as an operator starts it: the binary, environment variables,
+//! signals.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::http::{Response, get};
+use crate::workspace::turntable;
+use crate::{Client, DEADLINE};
+
+/// Between two looks at something that does not report its changes: a metric,
+/// the end of a process.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// A server that runs until it is dropped. Dropping it fails the test if
+/// anything in it panicked.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    /// Where browsers connect.
+    pub address: SocketAddr,
+    /// Where metrics and health are.
+    pub management: SocketAddr,
+    log: Arc<Mutex<String>>,
+    exit: Option<ExitStatus>,
+}
+
+impl Server {
+    /// A server with the defaults, two workers and free ports.
+    pub fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// A server with configuration keys set: `("presence.grace_ms", "50")`.
+    pub fn with(keys: &[(&str, &str)]) -> Self {
+        Self::launch(&[], keys)
+    }
+
+    /// A server with a configuration file of this content, and keys that override
+    /// it.
+    pub fn configured(file: &str, keys: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, file).unwrap();
+        // The file is read before the addresses are printed, so its folder may be
+        // deleted then.
+        Self::launch(&["--config", path.to_str().unwrap()], keys)
+    }
+
+    fn launch(arguments: &[&str], keys: &[(&str, &str)]) -> Self {
+        // The environment of the test run reaches the server, so that a variable
+        // set for the run changes what all tests run against.
+        let mut command = turntable();
+        let base = [
+            ("server.listen", "127.0.0.1:0"),
+            ("management.listen", "127.0.0.1:0"),
+            ("server.workers", "2"),
+        ];
+        for (key, value) in base.iter().chain(keys) {
+            command.env(variable(key), value);
+        }
+        let mut child = command
+            .env("RUST_LOG", "info")
+            .arg("serve")
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = collect(child.stderr.take().unwrap());
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut address = |name: &str| -> SocketAddr {
+            let line = lines.next().and_then(Result::ok).unwrap_or_default();
+            let prefix = format!("listening {name} http://");
+            match line.strip_prefix(&prefix) {
+                Some(address) => address.parse().unwrap(),
+                None => panic!("{line:?} instead of {prefix}; {}", log.lock().unwrap()),
+            }
+        };
+        let (address, management) = (address("server"), address("management"));
+        Self {
+            child,
+            address,
+            management,
+            log,
+            exit: None,
+        }
+    }
+
+    /// A connection that got `idyou`.
+    pub fn connect(&self) -> Client {
+        Client::greeted(self.address)
+    }
+
+    /// A connection of this user, identified.
+    pub fn user(&self, id: &str) -> Client {
+        let mut client = self.connect();
+        client.identify(id);
+        client
+    }
+
+    /// A connection to `/echo`, which must be switched on.
+    pub fn echo(&self) -> Client {
+        Client::open(self.address, "/echo")
+    }
+
+    /// Reads a page.
+    pub fn get(&self, path: &str) -> Response {
+        get(self.address, path)
+    }
+
+    /// Reads a page of the management listener.
+    pub fn manage(&self, path: &str) -> Response {
+        get(self.management, path)
+    }
+
+    /// The value of a metric, named as in [`metric`](crate::metric); 0 while nothing
+    /// was counted.
+    pub fn metric(&self, name: &str) -> f64 {
+        let page = self.manage("/metrics");
+        let line = page.text().lines().find_map(|line| {
+            let value = line.strip_prefix(name)?.strip_prefix(' ')?;
+            Some(value.parse().unwrap())
+        });
+        line.unwrap_or(0.0)
+    }
+
+    /// Waits until a metric has this value.
+    pub fn await_metric(&self, name: &str, value: f64) {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let now = self.metric(name);
+            if now == value {
+                return;
+            }
+            assert!(Instant::now() < until, "{name} is {now}, not {value}");
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+    }
+
+    /// Resident memory of the process, in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+        kib.parse::<u64>().unwrap() * 1024
+    }
+
+    /// Sends a signal, as `TERM` or `INT`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits for the process to end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let until = Instant::now() + DEADLINE;
+        while self.exit.is_none() {
+            self.exit = self.child.try_wait().unwrap();
+            assert!(Instant::now() < until, "the server does not end");
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+        self.exit.unwrap()
+    }
+
+    /// What the server wrote on standard error.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.exit.is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        let log = self.log();
+        if std::thread::panicking() {
+            let from = log.len().saturating_sub(4_000);
+            eprintln!("the server's log:\n{}", log.get(from..).unwrap_or(&log));
+        } else {
+            assert!(!log.contains("panicked at"), "the server panicked:\n{log}");
+        }
+    }
+}
+
+fn variable(key: &str) -> String {
+    format!("TURNTABLE_{}", key.to_uppercase().replace('.', "__"))
+}
+
+/// Reads in the background: a full pipe would block the server.
+fn collect(mut from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+    let log = Arc::new(Mutex::new(String::new()));
+    let into = log.clone();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            let text = String::from_utf8_lossy(&buffer[..count]);
+            into.lock().unwrap().push_str(&text);
+        }
+    });
+    log
+}

@@ -1,0 +1,11 @@
+//! Bad input, too much input and no input: each affects its sender only.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod input;
+mod load;
+mod slow_reader;

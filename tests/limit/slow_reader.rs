@@ -1,0 +1,209 @@
+//! Clients that stop reading: closed at the limit of their outbox, while memory
+//! stays bounded and everybody else receives everything.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use turntable_testkit::metric::{CLOSED_TOO_SLOW, CONNECTIONS};
+use turntable_testkit::{Client, Frame, Opcode, Server, session};
+
+const MIB: u64 = 1024 * 1024;
+/// A few hundred of these fill the buffers of any socket.
+const PAYLOAD: usize = 60_000;
+
+fn on_channel(server: &Server, user: &str) -> Client {
+    let mut client = server.user(user);
+    client.command("joinchannel", json!({"channel": "busy"}));
+    client.expect("joined");
+    client
+}
+
+/// Publishes `count` messages, numbered from `from`, and awaits each answer.
+fn publish(publisher: &mut Client, from: usize, count: usize) {
+    let filler = "x".repeat(PAYLOAD);
+    for number in from..from + count {
+        let data = json!({"number": number, "filler": filler});
+        publisher.request("publish", json!({"channel": "busy", "data": data}));
+    }
+}
+
+#[test]
+fn stalled_readers_are_closed_and_others_receive_in_time() {
+    let server = Server::with(&[("limits.publish.per_second", "0")]);
+    let mut publisher = server.user("1:1");
+    let mut stopped: Vec<Client> = (0..5)
+        .map(|n| on_channel(&server, &format!("2:{n}")))
+        .collect();
+    let mut readers: Vec<Client> = (0..2)
+        .map(|n| on_channel(&server, &format!("3:{n}")))
+        .collect();
+    let before = server.resident_bytes();
+    let mut slowest = Duration::ZERO;
+    let mut offset = None;
+    // Far more than the sockets' buffers and the outboxes hold together.
+    for number in 0..900 {
+        let start = Instant::now();
+        publish(&mut publisher, number, 1);
+        for reader in &mut readers {
+            let message = reader.expect("message");
+            assert_eq!(message["data"]["number"], number);
+        }
+        slowest = slowest.max(start.elapsed());
+        let next = number as u64;
+        let first = *offset.get_or_insert(next);
+        assert_eq!(first, 0);
+    }
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(
+        grown < 24 * MIB,
+        "{} MiB for 5 stalled readers",
+        grown / MIB
+    );
+    assert!(
+        slowest < Duration::from_secs(2),
+        "{slowest:?} for one message"
+    );
+    server.await_metric(CLOSED_TOO_SLOW, 5.0);
+    // They read on: first the messages that were sent, then the close code.
+    for client in &mut stopped {
+        assert_eq!(client.close_code(), 4003);
+    }
+    server.await_metric(CONNECTIONS, 3.0);
+}
+
+#[test]
+fn messages_before_slow_reader_close_have_no_gap() {
+    let server = Server::with(&[("limits.publish.per_second", "0")]);
+    let mut publisher = server.user("1:1");
+    let mut slow = on_channel(&server, "2:1");
+    publish(&mut publisher, 0, 400);
+    server.await_metric(CLOSED_TOO_SLOW, 1.0);
+    let mut next = 0;
+    let code = loop {
+        let frame = slow.frame();
+        if let Some(code) = frame.close_code() {
+            break code;
+        }
+        let message: Value = serde_json::from_slice(&frame.payload).unwrap();
+        assert_eq!(
+            message["data"]["data"]["number"], next,
+            "in order, complete"
+        );
+        next += 1;
+    };
+    assert_eq!(code, 4003);
+    assert!((1..400).contains(&next), "{next} messages");
+}
+
+#[test]
+fn closed_slow_reader_resumes_on_busy_channel() {
+    let server = Server::with(&[
+        ("limits.publish.per_second", "0"),
+        ("session.replay_bytes_max", "8388608"),
+    ]);
+    let mut publisher = server.user("1:1");
+    let mut slow = server.connect();
+    let session = slow.identify("2:1")["session"].clone();
+    slow.command("joinchannel", json!({"channel": "busy"}));
+    slow.expect("joined");
+    let mut published = 0;
+    while server.metric(CLOSED_TOO_SLOW) < 1.0 {
+        publish(&mut publisher, published, 10);
+        published += 10;
+    }
+    let mut next = 0;
+    while slow.frame().close_code().is_none() {
+        next += 1;
+    }
+    // Publishing goes on before the resume and while missed messages are read.
+    publish(&mut publisher, published, 20);
+    let (mut resumed, answer) = session::resume(&server, &session, 1 + next);
+    assert_eq!(answer["data"]["resumed"], true, "{answer}");
+    publish(&mut publisher, published + 20, 20);
+    for number in next..published as u64 + 40 {
+        let message = resumed.expect("message");
+        assert_eq!(message["data"]["number"], number);
+    }
+}
+
+#[test]
+fn presence_is_merged_while_reader_is_blocked() {
+    let server = Server::with(&[
+        ("limits.publish.per_second", "0"),
+        ("limits.presence.per_second", "0"),
+        ("session.outbox_bytes_max", "1073741824"),
+        ("presence.coalesce_ms", "0"),
+    ]);
+    let mut publisher = server.user("1:1");
+    let mut friend = server.user("3:1");
+    let mut blocked = on_channel(&server, "2:1");
+    blocked.subscribe(&["3:1", "3:2"]);
+    publish(&mut publisher, 0, 300);
+    for _ in 0..300 {
+        friend.request("status", json!("busy"));
+        friend.request("status", json!("idle"));
+    }
+    let _other = server.user("3:2");
+    let (mut messages, mut changes, mut state) = (0, 0, json!({}));
+    while messages < 300 || state != json!({"3:1": "idle", "3:2": "online"}) {
+        let message = blocked.next();
+        match message["command"].as_str().unwrap() {
+            "message" => messages += 1,
+            "userchange" => {
+                changes += 1;
+                for (user, now) in message["data"].as_object().unwrap() {
+                    state[user] = now.clone();
+                }
+            }
+            other => panic!("{other}"),
+        }
+    }
+    assert!(changes <= 20, "{changes} messages for 601 changes");
+    blocked.expect_none();
+}
+
+#[test]
+fn unread_echo_is_limited() {
+    let server = Server::with(&[("server.echo", "true")]);
+    let mut client = server.echo();
+    let before = server.resident_bytes();
+    let frame = Frame::new(Opcode::BINARY, vec![7; PAYLOAD]).masked();
+    // Bytes after the close are read and dropped, or refused.
+    client
+        .stream
+        .set_write_timeout(Some(Duration::from_secs(2)))
+        .unwrap();
+    for _ in 0..1_000 {
+        if client.stream.write_all(&frame).is_err() {
+            break;
+        }
+    }
+    server.await_metric(CLOSED_TOO_SLOW, 1.0);
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(grown < 16 * MIB, "{} MiB", grown / MIB);
+}
+
+#[test]
+fn unread_pongs_are_limited() {
+    let server = Server::with(&[("session.outbox_bytes_max", "131072")]);
+    let mut client = server.user("1:1");
+    let mut other = server.user("1:2");
+    let before = server.resident_bytes();
+    let pings = Frame::new(Opcode::PING, vec![7; 125])
+        .masked()
+        .repeat(1_000);
+    client
+        .stream
+        .set_write_timeout(Some(Duration::from_secs(2)))
+        .unwrap();
+    for _ in 0..250 {
+        if client.stream.write_all(&pings).is_err() {
+            break;
+        }
+    }
+    server.await_metric(CLOSED_TOO_SLOW, 1.0);
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(grown < 16 * MIB, "{} MiB", grown / MIB);
+    other.expect_nothing_pending();
+}

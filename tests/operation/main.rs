@@ -1,0 +1,15 @@
+//! The server as an operator sees it: configuration, pages, metrics, shutdown,
+//! the load generator.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod bench;
+mod config;
+mod management;
+mod page;
+mod shutdown;
+mod transport;

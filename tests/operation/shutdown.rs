@@ -1,0 +1,105 @@
+//! Shutdown: clients are asked to reconnect and closed, in order and in time.
+
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use turntable_testkit::{Opcode, Server};
+
+#[test]
+fn terminated_server_asks_clients_to_reconnect_and_exits_with_0() {
+    for signal in ["TERM", "INT"] {
+        let mut server = Server::with(&[("server.echo", "true")]);
+        let (mut user, mut unidentified, mut echo) =
+            (server.user("1:1"), server.connect(), server.echo());
+        server.signal(signal);
+        let goaway = user.expect("goaway");
+        assert!(goaway["reason"].is_string(), "{goaway}");
+        assert!(goaway["reconnect_ms"].as_u64().unwrap() > 0);
+        user.expect_close(1001);
+        unidentified.expect_close(1001);
+        echo.expect_close(1001);
+        assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    }
+}
+
+#[test]
+fn idle_server_stops_at_once() {
+    let mut server = Server::with(&[("server.shutdown_ms", "60000")]);
+    let start = Instant::now();
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(TcpStream::connect(server.address).is_err());
+    assert!(TcpStream::connect(server.management).is_err());
+}
+
+#[test]
+fn unresponsive_clients_delay_shutdown_until_timeout() {
+    let mut server = Server::with(&[("server.shutdown_ms", "700")]);
+    let mut unresponsive = server.user("1:1");
+    let start = Instant::now();
+    server.signal("TERM");
+    unresponsive.expect("goaway");
+    let close = unresponsive.frame();
+    assert_eq!(
+        (close.opcode, close.close_code()),
+        (Opcode::CLOSE, Some(1001))
+    );
+    // The client neither answers nor closes.
+    assert_eq!(server.wait().code(), Some(0));
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(600), "{took:?}");
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert_eq!(unresponsive.frame_or_end(), None);
+}
+
+#[test]
+fn stopping_server_is_live_but_not_ready() {
+    let server = Server::with(&[("server.shutdown_ms", "60000")]);
+    assert_eq!(server.manage("/health/ready").status, 200);
+    let mut unresponsive = server.user("1:1");
+    server.signal("TERM");
+    unresponsive.expect("goaway");
+    let ready = server.manage("/health/ready");
+    assert_eq!(ready.status, 503);
+    assert_eq!(ready.json(), json!({"status": "draining"}));
+    assert_eq!(server.manage("/health/live").status, 200);
+}
+
+#[test]
+fn blocked_reader_does_not_delay_shutdown() {
+    let mut server = Server::with(&[
+        ("server.shutdown_ms", "500"),
+        ("limits.publish.per_second", "0"),
+    ]);
+    let mut blocked = server.user("2:1");
+    blocked.command("joinchannel", json!({"channel": "busy"}));
+    blocked.expect("joined");
+    let mut publisher = server.user("1:1");
+    let filler = "x".repeat(60_000);
+    for _ in 0..150 {
+        publisher.request("publish", json!({"channel": "busy", "data": filler}));
+    }
+    server.signal("TERM");
+    publisher.expect("goaway");
+    publisher.expect_close(1001);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn address_can_be_reused_at_once() {
+    let mut first = Server::start();
+    let mut client = first.user("1:1");
+    first.signal("TERM");
+    assert_eq!(client.close_code(), 1001);
+    first.wait();
+    let listen = first.address.to_string();
+    let second = Server::with(&[("server.listen", &listen)]);
+    assert_eq!(second.address, first.address);
+    second.user("1:1");
+}

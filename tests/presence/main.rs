@@ -1,0 +1,10 @@
+//! Presence over WebSockets: what watchers receive, and how status is set.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod status;
+mod subscription;

@@ -1,0 +1,207 @@
+//! The server's time on every action, for any clock of the client (D24 of
+//! docs/promises.md; the limits are those of docs/time.md).
+
+use serde_json::json;
+
+use turntable_testkit::room::{action, members, send_actions, timestamps, unix_ms};
+use turntable_testkit::{Client, Server};
+
+/// Server and test read the same clock, but not at the same moment: the server
+/// read it when it started.
+const CLOCKS_MS: f64 = 5.0;
+/// The delay of a busy machine; far less than any clock error here.
+const DELAY_MS: f64 = 200.0;
+
+/// A client's clock: Unix time plus an offset that the server cannot know.
+struct FakeClock {
+    offset_ms: f64,
+}
+
+impl FakeClock {
+    /// A clock that shows `reading` now.
+    fn showing(reading: f64) -> Self {
+        Self {
+            offset_ms: (reading - unix_ms()).round(),
+        }
+    }
+
+    fn now(&self) -> f64 {
+        unix_ms() + self.offset_ms
+    }
+
+    /// Requests the server's time, so often that one exchange is fast.
+    fn sync(&self, client: &mut Client) {
+        for _ in 0..8 {
+            let t0 = self.now();
+            let answer = client.request("time", json!({"t0": t0}));
+            assert_eq!(answer["t0"], t0);
+            let (t1, t2) = (
+                answer["t1"].as_f64().unwrap(),
+                answer["t2"].as_f64().unwrap(),
+            );
+            assert!(t1 <= t2 && (t1 - unix_ms()).abs() < 20_000.0);
+        }
+    }
+}
+
+/// Sends actions with these timestamps and returns the corrected ones, with the
+/// server's time right before and after.
+fn corrected(client: &mut Client, client_ms: &[f64]) -> (Vec<f64>, f64, f64) {
+    let sent: Vec<_> = client_ms
+        .iter()
+        .map(|ms| action("1:1", *ms, json!(1)))
+        .collect();
+    let before = unix_ms() - CLOCKS_MS;
+    send_actions(client, "r", &sent);
+    let stamps = timestamps(client);
+    (stamps, before, unix_ms() + CLOCKS_MS)
+}
+
+#[test]
+fn timestamp_of_any_epoch_becomes_server_unix_time() {
+    let server = Server::start();
+    // The protocol's own example, a page's clock, one before 1970, one of the future.
+    for reading in [10_223_232.0, 1_234.5, -86_400_000.0, 9e12] {
+        let [mut mel] = members(&server, "r", "", ["1:1"]);
+        let clock = FakeClock::showing(reading);
+        clock.sync(&mut mel);
+        let (stamps, before, after) = corrected(&mut mel, &[clock.now()]);
+        assert!(
+            (before - DELAY_MS..=after).contains(&stamps[0]),
+            "{reading}: {stamps:?} is not within {before} - {DELAY_MS} and {after}"
+        );
+        mel.bye();
+    }
+}
+
+#[test]
+fn client_without_time_sync_gets_corrected_timestamps() {
+    let server = Server::start();
+    let [mut mel] = members(&server, "r", "", ["1:1"]);
+    let stamp = 10_223_232.0;
+    let (stamps, before, after) = corrected(&mut mel, &[stamp - 70.0, stamp]);
+    assert!(
+        (before - DELAY_MS..=after).contains(&stamps[1]),
+        "{stamps:?}"
+    );
+    assert_eq!(stamps[1] - stamps[0], 70.0);
+}
+
+#[test]
+fn intervals_between_plausible_timestamps_are_preserved() {
+    let server = Server::with(&[("room.max_lag_ms", "20000")]);
+    let [mut mel] = members(&server, "r", "", ["1:1"]);
+    let clock = FakeClock::showing(10_223_232.0);
+    clock.sync(&mut mel);
+    let at = (clock.now() - 500.0).floor();
+    let sent = [at - 300.0, at - 200.0, at - 150.0, at - 7.0, at];
+    let (first, ..) = corrected(&mut mel, &sent[..3]);
+    let (second, ..) = corrected(&mut mel, &sent[3..]);
+    let stamps = [first, second].concat();
+    // Between two messages the estimate may improve.
+    for (index, tolerance) in [(1, 0.0), (2, 0.0), (3, DELAY_MS), (4, 0.0)] {
+        let sent = sent[index] - sent[index - 1];
+        let corrected = stamps[index] - stamps[index - 1];
+        assert!((corrected - sent).abs() <= tolerance, "{stamps:?}");
+    }
+}
+
+#[test]
+fn future_timestamp_is_clamped_to_now() {
+    let server = Server::start();
+    let [mut mel] = members(&server, "r", "", ["1:1"]);
+    let clock = FakeClock::showing(10_223_232.0);
+    clock.sync(&mut mel);
+    for ahead in [60_000.0, 1e15, 1e300] {
+        let (stamps, before, after) = corrected(&mut mel, &[clock.now() + ahead]);
+        assert!((before..=after).contains(&stamps[0]), "{ahead}: {stamps:?}");
+    }
+}
+
+#[test]
+fn past_timestamp_is_clamped_to_max_lag() {
+    let server = Server::with(&[("room.max_lag_ms", "700")]);
+    let [mut mel] = members(&server, "r", "", ["1:1"]);
+    let clock = FakeClock::showing(10_223_232.0);
+    clock.sync(&mut mel);
+    for behind in [60_000.0, 1e15, 1e300] {
+        let (stamps, before, after) = corrected(&mut mel, &[clock.now() - behind]);
+        assert!(
+            (before - 701.0..=after - 700.0).contains(&stamps[0]),
+            "{behind}: {stamps:?} is not 700 ms before {before} to {after}"
+        );
+    }
+}
+
+#[test]
+fn timestamps_of_one_sender_never_decrease() {
+    let server = Server::start();
+    let [mut mel] = members(&server, "r", "", ["1:1"]);
+    let clock = FakeClock::showing(10_223_232.0);
+    clock.sync(&mut mel);
+    let now = clock.now();
+    let mut all = Vec::new();
+    for ages in [
+        [0.0, 300.0],
+        [900.0, 100.0],
+        [50_000.0, -50_000.0],
+        [20.0, 10.0],
+    ] {
+        let (stamps, ..) = corrected(&mut mel, &ages.map(|age| now - age));
+        all.extend(stamps);
+    }
+    assert!(all.is_sorted(), "{all:?}");
+}
+
+#[test]
+fn lying_about_clock_gains_no_more_than_max_lag() {
+    const LAG_MS: f64 = 400.0;
+    let server = Server::with(&[("room.max_lag_ms", "400")]);
+    let honest = FakeClock::showing(10_223_232.0);
+    // The client claims a clock that is an hour ahead or behind, and sends other
+    // timestamps.
+    for lie in [3_600_000.0, -3_600_000.0] {
+        let [mut mel] = members(&server, "r", "", ["1:1"]);
+        for round in 0..6 {
+            let t0 = honest.now() + lie * f64::from(round % 3);
+            mel.request("time", json!({"t0": t0}));
+            let stamp = honest.now() - lie / 2.0;
+            let (stamps, before, after) = corrected(&mut mel, &[stamp, stamp + lie]);
+            for stamp in &stamps {
+                assert!(
+                    (before - LAG_MS - 1.0..=after).contains(stamp),
+                    "{stamps:?} is not within {before} - {LAG_MS} and {after}"
+                );
+            }
+            assert!(stamps.is_sorted(), "{stamps:?}");
+        }
+        mel.bye();
+    }
+}
+
+#[test]
+fn members_with_different_clocks_share_server_time() {
+    let server = Server::start();
+    let users = ["1:1", "1:2", "1:3", "1:4"];
+    let mut members = members(&server, "r", "", users);
+    let clocks = [10_223_232.0, 0.0, 1.7e12, 4e10].map(FakeClock::showing);
+    for (member, clock) in members.iter_mut().zip(&clocks) {
+        clock.sync(member);
+    }
+    // All act at one moment, which each reads on its own clock.
+    let moment = unix_ms();
+    for ((member, clock), user) in members.iter_mut().zip(&clocks).zip(users) {
+        send_actions(
+            member,
+            "r",
+            &[action(user, moment + clock.offset_ms, json!(1))],
+        );
+    }
+    let stamps: Vec<f64> = users
+        .iter()
+        .flat_map(|_| timestamps(&mut members[0]))
+        .collect();
+    for stamp in &stamps {
+        assert!((stamp - moment).abs() < DELAY_MS, "{stamps:?} for {moment}");
+    }
+}

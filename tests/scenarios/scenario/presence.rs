@@ -1,0 +1,88 @@
+//! Presence: what watchers receive.
+
+use serde_json::json;
+
+use turntable_testkit::Server;
+
+use crate::client::Client;
+use crate::transport::Transport;
+use crate::transport::ws::Ws;
+
+/// The next message must report this state of this user, and nothing else.
+async fn expect_state<T: Transport>(client: &mut Client<T>, user: &str, state: &str) {
+    assert_eq!(client.expect("userchange").await, json!({ user: state }));
+}
+
+pub async fn watcher_gets_state_and_then_changes<T: Transport>() {
+    let server = Server::start();
+    let mut watcher = Client::<T>::user(&server, "2:1").await;
+    let snapshot = watcher.subscribe(&["1:1", "1:2", "2:1"]).await;
+    let states = json!({"1:1": "offline", "1:2": "offline", "2:1": "online"});
+    assert_eq!(snapshot, states);
+    let mut friend = Client::<T>::user(&server, "1:1").await;
+    expect_state(&mut watcher, "1:1", "online").await;
+    friend.request("status", json!("busy")).await;
+    expect_state(&mut watcher, "1:1", "busy").await;
+    let note = json!({"state": "idle", "note": {"at": "lunch"}});
+    friend.request("status", note).await;
+    expect_state(&mut watcher, "1:1", "idle").await;
+    let seen = watcher.request("lookup", json!(["1:1"])).await;
+    assert_eq!(seen["1:1"]["note"], json!({"at": "lunch"}));
+    friend.request("status", json!("invisible")).await;
+    expect_state(&mut watcher, "1:1", "offline").await;
+    friend.request("status", json!("online")).await;
+    expect_state(&mut watcher, "1:1", "online").await;
+    friend.bye().await;
+    expect_state(&mut watcher, "1:1", "offline").await;
+    watcher.expect_nothing_pending().await;
+}
+
+pub async fn former_watcher_is_not_notified<T: Transport>() {
+    let server = Server::start();
+    let mut former = Client::<T>::user(&server, "2:1").await;
+    let mut watcher = Client::<T>::user(&server, "2:2").await;
+    former.subscribe(&["1:1", "1:2"]).await;
+    watcher.subscribe(&["1:1"]).await;
+    former.request("unsubscribe", json!(["1:1"])).await;
+    let _friend = Client::<T>::user(&server, "1:1").await;
+    expect_state(&mut watcher, "1:1", "online").await;
+    // A report about the first user would precede this one.
+    let _other = Client::<T>::user(&server, "1:2").await;
+    expect_state(&mut former, "1:2", "online").await;
+    former.expect_nothing_pending().await;
+}
+
+pub async fn dropped_friend_goes_offline_after_grace<T: Transport>() {
+    let Some(keys) = T::QUICK_DISCONNECT else {
+        return;
+    };
+    let server = Server::with(&[&[("presence.grace_ms", "200")], keys].concat());
+    let mut watcher = Client::<Ws>::user(&server, "2:1").await;
+    watcher.subscribe(&["1:1"]).await;
+    let friend = Client::<T>::user(&server, "1:1").await;
+    expect_state(&mut watcher, "1:1", "online").await;
+    let start = std::time::Instant::now();
+    let position = friend.cut();
+    expect_state(&mut watcher, "1:1", "offline").await;
+    assert!(start.elapsed().as_millis() >= 200, "{:?}", start.elapsed());
+    // The session still exists; resuming it makes the user online again.
+    let _back = Client::<T>::resume(&server, &position).await;
+    expect_state(&mut watcher, "1:1", "online").await;
+}
+
+pub async fn return_within_grace_is_not_reported<T: Transport>() {
+    let server = Server::with(&[("presence.grace_ms", "1500")]);
+    let mut watcher = Client::<Ws>::user(&server, "2:1").await;
+    watcher.subscribe(&["1:1", "1:2"]).await;
+    let friend = Client::<T>::user(&server, "1:1").await;
+    expect_state(&mut watcher, "1:1", "online").await;
+    let mut friend = Client::<T>::resume(&server, &friend.cut()).await;
+    friend.expect_nothing_pending().await;
+    // Another user drops later; its report comes after the grace of the first.
+    let other = Client::<Ws>::user(&server, "1:2").await;
+    expect_state(&mut watcher, "1:2", "online").await;
+    other.cut();
+    expect_state(&mut watcher, "1:2", "offline").await;
+    watcher.expect_nothing_pending().await;
+    friend.expect_nothing_pending().await;
+}

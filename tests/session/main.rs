@@ -1,0 +1,11 @@
+//! A session over WebSockets: identification, resume, expiry.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod expiry;
+mod identify;
+mod resume;

@@ -1,0 +1,47 @@
+//! Third-party Socket.IO clients, over polling, a WebSocket, and upgraded.
+
+use std::path::Path;
+
+use turntable_testkit::Server;
+use turntable_testkit::package::{has_npm_package, python, run_script};
+
+/// The package, and a script that fails without it.
+const SOCKETIO: (&[&str], &str) = (
+    &["python-socketio[client]>=5.11,<6"],
+    "import socketio as s, requests, websocket; s.Client",
+);
+
+/// The transports that a client may use.
+const TRANSPORTS: [&str; 3] = ["polling", "websocket", "polling,websocket"];
+
+/// Runs a whole conversation with a new server, over each of [`TRANSPORTS`].
+fn converse(program: &Path, script: &str, keys: &[(&str, &str)]) {
+    let script = format!("tests/socketio/library/{script}");
+    for transports in TRANSPORTS {
+        let server = Server::with(keys);
+        let url = format!("http://{}", server.address);
+        run_script(program, &script, &[&url, transports]);
+    }
+}
+
+#[test]
+fn npm_socket_io_client_converses() {
+    if has_npm_package("socket.io-client") {
+        converse(Path::new("node"), "events.mjs", &[]);
+    }
+}
+
+#[test]
+fn npm_socket_io_client_recovers_connection_state() {
+    if has_npm_package("socket.io-client") {
+        let keys = [("socketio.recovery", "true")];
+        converse(Path::new("node"), "recovery.mjs", &keys);
+    }
+}
+
+#[test]
+fn pypi_socketio_client_converses() {
+    if let Some(python) = python(SOCKETIO.0, SOCKETIO.1) {
+        converse(&python, "events.py", &[]);
+    }
+}

@@ -1,0 +1,117 @@
+//! Checks that `src/` and the crates have the layers of docs/architecture.md.
+//!
+//! The compiler enforces the layers that are crates. These tests enforce the rest:
+//! the order of the server's modules, and that the pure crates depend on no
+//! sockets, actors or clocks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use turntable_testkit::workspace::root;
+
+/// The modules of `src/` from the top layer to the bottom one. A module may use
+/// those below it.
+const LAYERS: &[&str] = &[
+    "main",
+    "lib",
+    "app",
+    "command",
+    "config",
+    "transport",
+    "management",
+    "gateway",
+    "actor",
+    "portal",
+    "cluster",
+    "store",
+    "metric",
+    "clock",
+];
+
+/// Dependencies that no pure crate may have.
+const IMPURE: &[&str] = &["actix", "mio", "tokio", "socket2", "log"];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The modules that a line of code names after `crate::`.
+fn named(line: &str) -> impl Iterator<Item = &str> {
+    let code = line.split("//").next().unwrap_or_default();
+    code.split("crate::").skip(1).map(|rest| {
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        &rest[..rest.find(|c| !is_name(c)).unwrap_or(rest.len())]
+    })
+}
+
+fn rank(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|known| *known == module)
+}
+
+#[test]
+fn modules_use_only_modules_below_them() {
+    let src = root().join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    let mut wrong = Vec::new();
+    for file in &files {
+        let path = file.strip_prefix(&src).unwrap();
+        let first = path.iter().next().unwrap().to_str().unwrap();
+        let own = first.trim_end_matches(".rs");
+        let Some(height) = rank(own) else {
+            wrong.push(format!("{own} has no place in LAYERS"));
+            continue;
+        };
+        for (number, line) in fs::read_to_string(file).unwrap().lines().enumerate() {
+            assert!(
+                !line.contains("use crate::{") && !line.contains("use crate::*"),
+                "{}: name the module after crate::",
+                path.display()
+            );
+            let above = named(line).filter(|module| rank(module).is_none_or(|at| at < height));
+            for module in above {
+                wrong.push(format!("{}:{}: {module}", path.display(), number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for layer in LAYERS {
+        let is_used = files.iter().any(|file| {
+            let path = file.strip_prefix(&src).unwrap();
+            path.starts_with(layer) || *path == *PathBuf::from(format!("{layer}.rs"))
+        });
+        assert!(is_used, "{layer} is in LAYERS and not in src/");
+    }
+}
+
+#[test]
+fn pure_crates_depend_on_no_socket_actor_or_log() {
+    for name in ["turntable-core", "turntable-wire"] {
+        let manifest = root().join("crates").join(name).join("Cargo.toml");
+        let manifest = fs::read_to_string(manifest).unwrap();
+        let own = manifest.split("[dev-dependencies]").next().unwrap();
+        for line in own.lines() {
+            assert!(
+                !IMPURE.iter().any(|impure| line.starts_with(impure)),
+                "{name}: {line}"
+            );
+        }
+    }
+    let mut files = Vec::new();
+    for name in ["turntable-core", "turntable-wire"] {
+        sources(&root().join("crates").join(name).join("src"), &mut files);
+    }
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for clock in ["SystemTime::now", "Instant::now"] {
+            assert!(!text.contains(clock), "{}: {clock}", file.display());
+        }
+    }
+}

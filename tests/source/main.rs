@@ -1,0 +1,13 @@
+//! The repository: layers, style, tables that exist more than once, the fuzz
+//! corpus.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod fuzz_corpus;
+mod layering;
+mod style;
+mod table;

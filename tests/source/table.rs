@@ -1,0 +1,230 @@
+//! Tables that exist in more than one place are equal: close and error codes in
+//! server, client and documents, the numbers of commands, the list of metrics, and
+//! the tests that documents name.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use turntable::metric::{Label, Metrics};
+use turntable_core::key::WorkerId;
+use turntable_core::packet::ClientPacket;
+use turntable_core::reason::{CloseReason, ErrorCode};
+use turntable_testkit::workspace::root;
+
+fn read(path: &str) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The part of `text` between `start` and `end`.
+fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
+    let (_, rest) = text
+        .split_once(start)
+        .unwrap_or_else(|| panic!("{start:?} is missing"));
+    rest.split_once(end).map_or(rest, |(part, _)| part)
+}
+
+/// The cells of each row of the table after a heading, without its header.
+fn rows(document: &str, heading: &str) -> Vec<Vec<String>> {
+    let section = between(document, heading, "\n#");
+    section
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .skip(2)
+        .map(|line| {
+            let cells = line.trim_matches('|').split(" | ");
+            cells.map(|cell| cell.trim().replace('`', "")).collect()
+        })
+        .collect()
+}
+
+#[derive(Debug, PartialEq)]
+struct Close {
+    code: u16,
+    name: String,
+    reconnect: bool,
+    resume: bool,
+}
+
+fn server_closes() -> Vec<Close> {
+    let close = |reason: CloseReason| {
+        let row = reason.row();
+        Close {
+            code: row.code,
+            name: row.name.to_owned(),
+            reconnect: row.reconnect,
+            resume: row.resume,
+        }
+    };
+    CloseReason::ALL.into_iter().map(close).collect()
+}
+
+fn server_errors() -> Vec<&'static str> {
+    ErrorCode::ALL.iter().map(|code| code.name()).collect()
+}
+
+/// The value of `name: value` in a JavaScript object on one line.
+fn property<'t>(line: &'t str, name: &str) -> &'t str {
+    between(line, &format!("{name}: "), ",").trim_matches([' ', '"'])
+}
+
+#[test]
+fn client_library_has_server_close_codes() {
+    let source = read("static/turntable/codes.js");
+    let table = between(&source, "CLOSE_CODES = {", "\n};");
+    let of = |line: &str| Close {
+        code: line.split(':').next().unwrap().trim().parse().unwrap(),
+        name: property(line, "name").to_owned(),
+        reconnect: property(line, "reconnect").parse().unwrap(),
+        resume: property(line, "resume").parse().unwrap(),
+    };
+    let closes: Vec<Close> = table.trim().lines().map(of).collect();
+    assert_eq!(closes, server_closes());
+}
+
+#[test]
+fn client_library_has_server_error_codes() {
+    let source = read("static/turntable/codes.js");
+    let table = between(&source, "ERROR_CODES = {", "\n};");
+    let names: Vec<&str> = table
+        .trim()
+        .lines()
+        .map(|line| line.split(':').next().unwrap().trim())
+        .collect();
+    assert_eq!(names, server_errors());
+}
+
+#[test]
+fn protocol_page_has_server_close_codes() {
+    let flag = |cell: &str| match cell {
+        "yes" => true,
+        "no" => false,
+        other => panic!("{other:?} is neither yes nor no"),
+    };
+    let closes: Vec<Close> = rows(&read("docs/protocol.md"), "### 2.4 Close codes")
+        .iter()
+        .map(|cells| {
+            assert_eq!(cells.len(), 5, "{cells:?}");
+            assert!(!cells[4].is_empty(), "{cells:?} has no description");
+            Close {
+                code: cells[0].parse().unwrap(),
+                name: cells[1].clone(),
+                reconnect: flag(&cells[2]),
+                resume: flag(&cells[3]),
+            }
+        })
+        .collect();
+    assert_eq!(closes, server_closes());
+}
+
+#[test]
+fn protocol_page_has_server_error_codes() {
+    let table = rows(&read("docs/protocol.md"), "### 2.3 Error codes");
+    assert!(
+        table
+            .iter()
+            .all(|cells| cells.len() == 2 && !cells[1].is_empty())
+    );
+    let names: Vec<&str> = table.iter().map(|cells| cells[0].as_str()).collect();
+    assert_eq!(names, server_errors());
+}
+
+#[test]
+fn protocol_page_lists_every_command_with_number() {
+    let commands: Vec<(String, u8)> = rows(&read("docs/protocol.md"), "### 2.1 Client to server")
+        .iter()
+        .map(|cells| (cells[1].clone(), cells[0].parse().unwrap()))
+        .collect();
+    let known: Vec<(String, u8)> = ClientPacket::COMMANDS
+        .iter()
+        .map(|(name, number)| ((*name).to_owned(), *number))
+        .collect();
+    assert_eq!(commands, known);
+}
+
+/// Every metric with its type, as the server reports it.
+fn server_metrics() -> BTreeSet<(String, String)> {
+    let metrics = Metrics::default();
+    let label = Label { name: "any" };
+    metrics.refuse(label.name);
+    metrics.close(CloseReason::Bye);
+    metrics.error(ErrorCode::Internal);
+    metrics.commands.get_or_create(&label).inc();
+    metrics.actors(label.name).inc();
+    metrics.connections_of(label.name).inc();
+    metrics.waiting(WorkerId(0)).inc();
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).unwrap();
+    let label_of = |name: &str| {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("{name}{{")));
+        line.map_or(String::new(), |line| {
+            format!("{{{}}}", between(line, "{", "="))
+        })
+    };
+    text.lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .map(|(name, kind)| {
+            let end = if kind == "counter" { "_total" } else { "" };
+            let name = format!("{name}{end}");
+            (format!("{name}{}", label_of(&name)), kind.to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn metrics_page_lists_every_metric() {
+    let listed: BTreeSet<(String, String)> = rows(&read("docs/metrics.md"), "# Metrics")
+        .into_iter()
+        .map(|cells| (cells[0].clone(), cells[1].clone()))
+        .collect();
+    assert_eq!(listed, server_metrics());
+}
+
+/// File and name of each test that a document names as `file::name`.
+fn tests_named(text: &str) -> Vec<(String, String)> {
+    text.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter_map(|quoted| quoted.split_once("::"))
+        .map(|(file, name)| (file.to_owned(), name.to_owned()))
+        .collect()
+}
+
+#[test]
+fn promises_name_existing_tests() {
+    for (heading, letter, numbers) in [
+        ("## Seed 003", 'D', 1..=30),
+        ("## Seed 001", 'B', 1..=24),
+        ("## Seed 000", 'A', 29..=32),
+    ] {
+        let table = rows(&read("docs/promises.md"), heading);
+        let promised: Vec<String> = numbers.map(|n| format!("{letter}{n}")).collect();
+        let listed: Vec<&String> = table.iter().map(|cells| &cells[0]).collect();
+        assert_eq!(listed, promised.iter().collect::<Vec<_>>());
+    }
+
+    expect_tests("docs/promises.md", 150);
+}
+
+#[test]
+fn conformance_page_names_existing_tests() {
+    expect_tests("docs/conformance.md", 12);
+}
+
+/// Every test that the document names must exist, and it must name this many.
+fn expect_tests(document: &str, min: usize) {
+    let named = tests_named(&read(document));
+    assert!(named.len() >= min, "{} tests: {named:?}", named.len());
+    for (file, name) in named {
+        let folder = if file.starts_with("src/") || file.starts_with("crates/") {
+            ""
+        } else {
+            "tests/"
+        };
+        let source = read(&format!("{folder}{file}.rs"));
+        let exists = source.contains(&format!("fn {name}()"));
+        assert!(exists, "{document} names {file}::{name}");
+    }
+}
