@@ -7,17 +7,17 @@ import { byId, element } from "./element.js";
 import { link } from "./identity.js";
 
 /**
- * @typedef {{label: string, options: {doors?: string[], wire?: string, poll?: {heartbeat_ms: number}}}} Way
+ * @typedef {{label: string, options: {transports?: string[], encoding?: string, poll?: {heartbeat_ms: number}}}} Way
  * @type {Record<string, Way>}
  */
 export const WAYS = {
   auto: { label: "the best that works", options: {} },
-  websocket: { label: "WebSocket v1 (JSON)", options: { doors: ["websocket"], wire: "v1" } },
-  "websocket-v2": { label: "WebSocket v2 (MessagePack)", options: { doors: ["websocket"], wire: "v2" } },
-  sse: { label: "SSE tunnel", options: { doors: ["tunnel"] } },
-  longpoll: { label: "long poll tunnel", options: { doors: ["longpoll"] } },
+  websocket: { label: "WebSocket v1 (JSON)", options: { transports: ["websocket"], encoding: "v1" } },
+  "websocket-v2": { label: "WebSocket v2 (MessagePack)", options: { transports: ["websocket"], encoding: "v2" } },
+  sse: { label: "SSE tunnel", options: { transports: ["tunnel"] } },
+  longpoll: { label: "long poll tunnel", options: { transports: ["longpoll"] } },
   // The pages show what others do, so they ask.
-  poll: { label: "poll", options: { doors: ["poll"], poll: { heartbeat_ms: 1000 } } },
+  poll: { label: "poll", options: { transports: ["poll"], poll: { heartbeat_ms: 1000 } } },
 };
 
 /** The name of the way that the address asks for. */
@@ -35,7 +35,7 @@ export function openDoorChoice(tt) {
   const way = wayOfAddress();
   select.append(...Object.entries(WAYS).map(([name, { label }]) => element("option", { value: name, selected: name === way }, label)));
   select.addEventListener("change", () => location.assign(link(location.href, { door: select.value === "auto" ? null : select.value })));
-  const show = () => (byId("door-in-use").textContent = tt.door ? `in use: ${tt.door}` : "");
-  tt.on("door", show);
+  const show = () => (byId("door-in-use").textContent = tt.transport ? `in use: ${tt.transport}` : "");
+  tt.on("transport", show);
   show();
 }

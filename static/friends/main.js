@@ -32,13 +32,13 @@ byId("second-window").href = link("./", { user: randomUser() });
 if (friends.length > 0) watch(friends);
 showFriends();
 
-tt.friends.on("change", ({ changes, first }) => {
+tt.friends.on("change", ({ changes, snapshot }) => {
   for (const [id, state] of Object.entries(changes)) {
-    if (!first && friends.includes(id)) log(id, state);
+    if (!snapshot && friends.includes(id)) log(id, state);
   }
   const gone = Object.entries(changes).filter(([id, state]) => state === "offline" && friends.includes(id)).map(([id]) => id);
   if (gone.length > 0) lookUp(gone);
-  showFriends(first ? [] : Object.keys(changes));
+  showFriends(snapshot ? [] : Object.keys(changes));
   showNearby();
 });
 
@@ -226,7 +226,7 @@ Object.defineProperty(window, "__demo", {
     status: () => status,
     friends: () => Object.fromEntries(friends.map((id) => [id, stateOf(id)])),
     lobby: () => lobby.people(),
-    door: () => tt.door,
+    door: () => tt.transport,
     frames: () => travel.entries.map(({ frame }) => ({ ...frame, time: frame.time.toISOString() })),
   }),
 });

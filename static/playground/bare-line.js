@@ -6,8 +6,8 @@
  */
 
 import { socketUrl } from "../turntable/address.js";
-import { doorsOf, platformOf } from "../turntable/doors/choice.js";
-import { travelled } from "../turntable/doors/door.js";
+import { createTransports, platformOf } from "../turntable/transports/registry.js";
+import { textAndSize } from "../turntable/transports/transport.js";
 import { environment } from "../turntable/environment.js";
 
 const CLOCK_MS = 10_000;
@@ -28,9 +28,9 @@ export class BareLine {
   /** @param {Options} options */
   constructor(options) {
     this.options = options;
-    /** @type {import("../turntable/doors/door.js").Connection|null} */
+    /** @type {import("../turntable/transports/transport.js").TransportConnection|null} */
     this.connection = null;
-    /** @type {import("../turntable/doors/door.js").Door|null} */
+    /** @type {import("../turntable/transports/transport.js").Transport|null} */
     this.door = null;
     this.session = "";
     /** Messages of the session since its first welcome, as `resume` counts them. */
@@ -43,9 +43,9 @@ export class BareLine {
 
   /**
    * @param {string} url
-   * @param {{doors: string[], wire: string}} way
+   * @param {{transports: string[], encoding: string}} way
    */
-  open(url, { doors, wire }) {
+  open(url, { transports, encoding }) {
     this.close();
     const platform = platformOf();
     this.welcomed = false;
@@ -53,9 +53,9 @@ export class BareLine {
     this.samples = [];
     this.options.state("connecting");
     try {
-      const [door] = doorsOf({ names: doors, wire, poll: { heartbeat_ms: this.options.settings().heartbeat_ms }, platform });
+      const [door] = createTransports({ names: transports, encoding, poll: { heartbeat_ms: this.options.settings().heartbeat_ms }, platform });
       this.door = door;
-      const connection = door.connection({ url: socketUrl(url), environment: environment(), ...platform }, this.hooks(() => connection === this.connection));
+      const connection = door.createConnection({ url: socketUrl(url), environment: environment(), ...platform }, this.hooks(() => connection === this.connection));
       this.connection = connection;
       connection.open();
     } catch (error) {
@@ -69,13 +69,13 @@ export class BareLine {
 
   /**
    * @param {() => boolean} used  whether the connection is still the one in use
-   * @returns {import("../turntable/doors/door.js").ConnectionHooks}
+   * @returns {import("../turntable/transports/transport.js").TransportHooks}
    */
   hooks(used) {
     const { options } = this;
     return {
       resume: () => (options.settings().identify === "resume" && this.session ? { session: this.session, received: this.received } : undefined),
-      heard: () => used() && this.greet(),
+      activity: () => used() && this.greet(),
       message: (message) => used() && this.take(message),
       resumed: () => {
         if (!used()) return;
@@ -96,7 +96,7 @@ export class BareLine {
         options.state("closed", `${code}${reason ? ` ${reason}` : ""}`);
       },
       traffic: (direction, kind, what, bytes) => {
-        if (used()) options.frame({ direction, kind, ...travelled(what, bytes) });
+        if (used()) options.frame({ direction, kind, ...textAndSize(what, bytes) });
       },
     };
   }
@@ -171,7 +171,7 @@ export class BareLine {
   }
 
   measure() {
-    if (!this.isOpen || !this.welcomed || !this.door?.live || !this.options.settings().clock) return;
+    if (!this.isOpen || !this.welcomed || !this.door?.push || !this.options.settings().clock) return;
     this.send(JSON.stringify({ command: "time", data: { t0: performance.now(), received: this.received } }));
   }
 

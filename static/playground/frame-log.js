@@ -4,7 +4,7 @@
  */
 
 import { element } from "../demo/element.js";
-import { nameOf } from "../turntable/doors/msgpack.js";
+import { commandName } from "../turntable/transports/msgpack.js";
 
 /** Rows kept; the oldest go. */
 export const FRAMES_MAX = 500;
@@ -113,7 +113,7 @@ export function commandOf(direction, text) {
     return "";
   }
   // v2: a number and the data, perhaps an id.
-  if (Array.isArray(value) && typeof value[0] === "number") return nameOf(direction, value[0]) ?? "";
+  if (Array.isArray(value) && typeof value[0] === "number") return commandName(direction, value[0]) ?? "";
   if (!Array.isArray(value)) return nameIn(value);
   if (value.length === 0) return "(nothing)";
   return nameIn(value[0]) + (value.length > 1 ? ` +${value.length - 1}` : "");

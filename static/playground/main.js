@@ -64,7 +64,7 @@ byId("connect-form").addEventListener("submit", (event) => {
 });
 
 function open() {
-  socket.open(byId("url").value.trim(), { wire: "v1", ...WAYS[byId("door").value].options });
+  socket.open(byId("url").value.trim(), { encoding: "v1", ...WAYS[byId("door").value].options });
 }
 
 /** What only the poll has is shown with the poll alone. */
