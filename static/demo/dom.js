@@ -1,12 +1,13 @@
 /**
- * Builds DOM nodes without markup strings: text stays text, so nothing another
- * user sends can become HTML, and no inline style or handler is needed (the
- * pages work under the content security policy `default-src 'self'`).
+ * Creates DOM nodes without markup strings. Text of other users cannot become
+ * HTML, and no inline style or handler is needed: the pages work under the
+ * content security policy `default-src 'self'`.
  */
 
 /**
+ * Creates an element.
  * @param {string} name  tag, with optional classes: "li.member"
- * @param {Record<string, unknown>} [attributes]  `on` is a hash of listeners, the rest become attributes
+ * @param {Record<string, unknown>} [attributes]  `on` is an object of listeners by event
  * @param {...(Node|string|number|null|undefined|false)} children
  * @returns {HTMLElement}
  */
@@ -30,7 +31,7 @@ export function element(name, attributes = {}, ...children) {
 }
 
 /**
- * The element with this id; a page without it is broken, so it throws.
+ * The element with this id. Throws an Error if the page has none.
  * @param {string} id
  * @returns {any}
  */
@@ -41,15 +42,14 @@ export function byId(id) {
 }
 
 /**
- * A disc that tells users apart at a glance: two characters of the name on a
- * colour that follows from the id.
+ * An avatar: two characters of the user's name on a colour derived from the id.
  * @param {string} user
  */
 export function avatar(user) {
   let hash = 0;
   for (const character of user) hash = (hash * 31 + character.codePointAt(0)) % 360;
   const name = user.slice(user.indexOf(":") + 1);
-  // Names differ where they begin, numbers where they end.
+  // Names differ most at their start, numbers at their end.
   const characters = [...name];
   const two = /^\d+$/.test(name) ? characters.slice(-2) : characters.slice(0, 2);
   const node = element("span.avatar", { "aria-hidden": "true" }, two.join("").toUpperCase());

@@ -1,9 +1,9 @@
 /**
- * The way into a game: the room of the address, a room of others, or a new
- * one. The address always names the room one is in, so a reload comes back.
+ * The form to join a game: the room of the address, an open room, or a new one.
+ * The address names the joined room, so a reload joins it again.
  */
 
-import { byId, element } from "./element.js";
+import { byId, element } from "./dom.js";
 import { isUser, link } from "./identity.js";
 
 const LETTERS = "bcdfghjkmnpqrstvwxz";
@@ -14,7 +14,7 @@ export function isRoomName(name) {
   return /^[^\s/*>\p{Cc}]+$/u.test(name) && new TextEncoder().encode(name).length <= 64;
 }
 
-/** A room name one can say over the phone. */
+/** A pronounceable room name. */
 export function randomRoomName() {
   const numbers = crypto.getRandomValues(new Uint32Array(6));
   return [...numbers].map((number, index) => {
@@ -23,58 +23,58 @@ export function randomRoomName() {
   }).join("");
 }
 
-/** The room of the address, if it has a usable one. */
-export function roomOfAddress() {
+/** The room named in the address; null if there is no valid one. */
+export function roomFromAddress() {
   const room = new URLSearchParams(location.search).get("room");
   return room && isRoomName(room) ? room : null;
 }
 
-/** Whom the address says to invite on entering (the Friends page links so). */
-export function invited() {
+/** The join option for the `?invite=` of the address, which the Friends page sets. */
+export function inviteFromAddress() {
   const friend = new URLSearchParams(location.search).get("invite");
   return isUser(friend) ? { invite: [friend] } : {};
 }
 
-/** Writes the room into the address without leaving the page; null takes it out. */
-export function nameRoomInAddress(room, parameters = {}) {
+/** Sets the room in the address without a reload; null removes it. */
+export function setRoomInAddress(room, parameters = {}) {
   history.replaceState(null, "", link(location.href, { room, ...parameters }));
 }
 
 /**
- * Wires the entrance form: `#entrance` with `#entrance-form`, `#room-name`,
- * `#room-error` and `#open-rooms`.
+ * Initializes the form: `#join` with `#join-form`, `#room-name`, `#room-error`
+ * and `#open-rooms`.
  * @param {object} options
  * @param {string} options.page
  * @param {() => {page: string, room: string, players: number}[]} options.rooms
  * @param {(room: string) => void} options.enter
  */
-export function openEntrance({ page, rooms, enter }) {
+export function openJoinForm({ page, rooms, enter }) {
   const field = byId("room-name");
   const error = byId("room-error");
-  field.value = roomOfAddress() ?? randomRoomName();
-  byId("entrance-form").addEventListener("submit", (event) => {
+  field.value = roomFromAddress() ?? randomRoomName();
+  byId("join-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const room = field.value.trim();
-    const fine = isRoomName(room);
-    error.hidden = fine;
-    field.setAttribute("aria-invalid", String(!fine));
-    if (fine) enter(room);
+    const valid = isRoomName(room);
+    error.hidden = valid;
+    field.setAttribute("aria-invalid", String(!valid));
+    if (valid) enter(room);
     else field.focus();
   });
 
   const showRooms = () => {
     const open = rooms().filter((room) => room.page === page);
     byId("open-rooms").replaceChildren(...(open.length === 0
-      ? [element("li.empty", {}, "No open games right now. Yours will be listed here for others.")]
+      ? [element("li.empty", {}, "No open games. A game that you start is listed here for others.")]
       : open.map(({ room, players }) => element("li", {},
         element("span.name.mono", {}, room),
-        element("span.small.muted", {}, `${players} in it`),
+        element("span.small.muted", {}, players === 1 ? "1 player" : `${players} players`),
         element("button.compact", { type: "button", "data-room": room, on: { click: () => enter(room) } }, "Join")))));
   };
   showRooms();
   return {
     showRooms,
-    show: () => (byId("entrance").hidden = false),
-    hide: () => (byId("entrance").hidden = true),
+    show: () => (byId("join").hidden = false),
+    hide: () => (byId("join").hidden = true),
   };
 }

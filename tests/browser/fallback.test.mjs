@@ -1,10 +1,10 @@
-/** Where WebSockets do not get through, pages play on by a tunnel, by themselves. */
+/** Pages on networks that block WebSockets use a tunnel automatically. */
 
 import assert from "node:assert/strict";
 
 import { scene } from "./harness.mjs";
 
-/** Ways in which networks do without WebSockets, done to the page's own. */
+/** Kinds of blocked WebSockets, simulated in the page. */
 const BLOCKS = {
   "are refused": (page) =>
     page.addInitScript(() => {
@@ -21,9 +21,9 @@ const BLOCKS = {
         close() {}
       };
     }),
-  "open and are closed at once": (page) => page.routeWebSocket("**/ws", (socket) => socket.close()),
-  "open and are held back": (page) => page.routeWebSocket("**/ws", () => {}),
-  "may not be made": (page) =>
+  "are closed at once": (page) => page.routeWebSocket("**/ws", (socket) => socket.close()),
+  "receive no message": (page) => page.routeWebSocket("**/ws", () => {}),
+  "throw an exception": (page) =>
     page.addInitScript(() => {
       window.WebSocket = class {
         constructor() {
@@ -35,8 +35,8 @@ const BLOCKS = {
 };
 
 /**
- * Two players sit down at one table, one after the other, and take turns; both
- * see the same board. `before` is done to the first one's page.
+ * Two players join one game of Four and take turns; both must see the same
+ * board. `before` is applied to the first player's page.
  */
 async function play(open, before, allowed = []) {
   const players = [];
@@ -58,22 +58,22 @@ async function play(open, before, allowed = []) {
   return players;
 }
 
-/** Whether the page has sent by a tunnel. */
-const tunnelled = (visitor) =>
+/** Whether the page has sent messages over a tunnel. */
+const usesTunnel = (visitor) =>
   visitor.page.evaluate(() => performance.getEntriesByType("resource").some(({ name }) => new URL(name).pathname === "/tunnel/send"));
 
 for (const [name, before] of Object.entries(BLOCKS)) {
-  scene(`where WebSockets ${name} the page plays by the tunnel`, async ({ open }) => {
+  scene(`if WebSockets ${name} the page uses the tunnel`, async ({ open }) => {
     const [red, yellow] = await play(open, before);
-    assert.deepEqual([await tunnelled(red), await tunnelled(yellow)], [true, false]);
+    assert.deepEqual([await usesTunnel(red), await usesTunnel(yellow)], [true, false]);
   });
 }
 
 scene(
-  "a server whose WebSocket door is shut is played on by tunnels",
+  "if the server disables WebSockets the pages use tunnels",
   async ({ open }) => {
     const players = await play(open, undefined, [/^console: WebSocket connection to .* failed: .* 404/]);
-    for (const player of players) assert.ok(await tunnelled(player));
+    for (const player of players) assert.ok(await usesTunnel(player));
   },
-  { settings: { TURNTABLE_DOORS__WEBSOCKET: "false" } },
+  { settings: { TURNTABLE_TRANSPORTS__WEBSOCKET: "false" } },
 );

@@ -1,61 +1,61 @@
 /**
- * A line to a turntable server that hides nothing: everything that travels is
- * told, and nothing is sent but what is asked for. It identifies itself and
- * compares clocks only where it is told to, and never comes back by itself. The
- * doors are those of turntable.js. (A program uses `connect` instead.)
+ * A connection without the automatic behaviour of the client library: it
+ * reports all traffic, identifies and exchanges clock messages only if the
+ * settings say so, and does not reconnect. It uses the library's transports.
+ * (Programs use `connect` instead.)
  */
 
 import { socketUrl } from "../turntable/address.js";
+import { environment } from "../turntable/environment.js";
 import { createTransports, platformOf } from "../turntable/transports/registry.js";
 import { textAndSize } from "../turntable/transports/transport.js";
-import { environment } from "../turntable/environment.js";
 
 const CLOCK_MS = 10_000;
 const SAMPLES = 8;
 
 /**
  * @typedef {"idme"|"resume"|"none"} Identify
- * @typedef {{direction: "in"|"out", kind: string, text: string, bytes: number}} Travelled
+ * @typedef {{direction: "in"|"out", kind: string, text: string, bytes: number}} Traffic
  * @typedef {object} Options
  * @property {() => {user: string, identify: Identify, clock: boolean, heartbeat_ms: number}} settings
- * @property {(travelled: Travelled) => void} frame
+ * @property {(traffic: Traffic) => void} frame
  * @property {(state: string, note?: string) => void} state
  * @property {(text: string) => void} note
- * @property {() => void} measured
+ * @property {() => void} clockChanged
  */
 
-export class BareLine {
+export class RawConnection {
   /** @param {Options} options */
   constructor(options) {
     this.options = options;
     /** @type {import("../turntable/transports/transport.js").TransportConnection|null} */
     this.connection = null;
     /** @type {import("../turntable/transports/transport.js").Transport|null} */
-    this.door = null;
+    this.transport = null;
     this.session = "";
-    /** Messages of the session since its first welcome, as `resume` counts them. */
+    /** Messages received since the session's first welcome, for `resume`. */
     this.received = 0;
     this.welcomed = false;
-    this.greeted = false;
+    this.responded = false;
     this.samples = [];
     this.timer = 0;
   }
 
   /**
    * @param {string} url
-   * @param {{transports: string[], encoding: string}} way
+   * @param {{transports: string[], encoding: string}} options
    */
   open(url, { transports, encoding }) {
     this.close();
     const platform = platformOf();
     this.welcomed = false;
-    this.greeted = false;
+    this.responded = false;
     this.samples = [];
     this.options.state("connecting");
     try {
-      const [door] = createTransports({ names: transports, encoding, poll: { heartbeat_ms: this.options.settings().heartbeat_ms }, platform });
-      this.door = door;
-      const connection = door.createConnection({ url: socketUrl(url), environment: environment(), ...platform }, this.hooks(() => connection === this.connection));
+      const [transport] = createTransports({ names: transports, encoding, poll: { heartbeat_ms: this.options.settings().heartbeat_ms }, platform });
+      this.transport = transport;
+      const connection = transport.createConnection({ url: socketUrl(url), environment: environment(), ...platform }, this.hooks(() => connection === this.connection));
       this.connection = connection;
       connection.open();
     } catch (error) {
@@ -64,39 +64,39 @@ export class BareLine {
       return;
     }
     clearInterval(this.timer);
-    this.timer = setInterval(() => this.measure(), CLOCK_MS);
+    this.timer = setInterval(() => this.syncClock(), CLOCK_MS);
   }
 
   /**
-   * @param {() => boolean} used  whether the connection is still the one in use
+   * @param {() => boolean} isCurrent  whether the connection is still in use
    * @returns {import("../turntable/transports/transport.js").TransportHooks}
    */
-  hooks(used) {
+  hooks(isCurrent) {
     const { options } = this;
     return {
       resume: () => (options.settings().identify === "resume" && this.session ? { session: this.session, received: this.received } : undefined),
-      activity: () => used() && this.greet(),
-      message: (message) => used() && this.take(message),
+      activity: () => isCurrent() && this.markResponse(),
+      message: (message) => isCurrent() && this.receive(message),
       resumed: () => {
-        if (!used()) return;
+        if (!isCurrent()) return;
         this.welcomed = true;
         options.state("online", "resumed");
-        this.measure();
+        this.syncClock();
       },
       expired: () => {
-        if (!used()) return;
+        if (!isCurrent()) return;
         this.session = "";
-        options.note("The session is gone; a new one is begun.");
+        options.note("The session has expired; a new one is started.");
       },
-      refused: (_texts, { code, message }) => used() && options.note(`Not taken: ${code}: ${message}`),
+      refused: (_texts, { code, message }) => isCurrent() && options.note(`Refused: ${code}: ${message}`),
       closed: (code, reason) => {
-        if (!used()) return;
+        if (!isCurrent()) return;
         this.connection = null;
         clearInterval(this.timer);
         options.state("closed", `${code}${reason ? ` ${reason}` : ""}`);
       },
-      traffic: (direction, kind, what, bytes) => {
-        if (used()) options.frame({ direction, kind, ...textAndSize(what, bytes) });
+      traffic: (direction, kind, content, bytes) => {
+        if (isCurrent()) options.frame({ direction, kind, ...textAndSize(content, bytes) });
       },
     };
   }
@@ -115,7 +115,7 @@ export class BareLine {
   }
 
   /**
-   * Sends a message, given as JSON, as the door has it.
+   * Sends a message, given as JSON, in the transport's format.
    * @param {string} text
    */
   send(text) {
@@ -125,7 +125,7 @@ export class BareLine {
   }
 
   /**
-   * Sends a text as it is: a frame, or the body of a request.
+   * Sends a text unchanged, as a frame or as the body of a request.
    * @param {string} text
    */
   raw(text) {
@@ -134,26 +134,26 @@ export class BareLine {
     return true;
   }
 
-  /** Sets how often the poll asks by itself. */
+  /** Applies the polling interval of the settings. */
   heartbeat() {
-    this.door?.heartbeat?.(this.options.settings().heartbeat_ms);
+    this.transport?.heartbeat?.(this.options.settings().heartbeat_ms);
   }
 
-  greet() {
-    if (this.greeted) return;
-    this.greeted = true;
+  markResponse() {
+    if (this.responded) return;
+    this.responded = true;
     if (!this.welcomed) this.options.state("open");
   }
 
-  take(message) {
+  receive(message) {
     if (message?.command === "idyou") this.identify();
     else if (message?.command === "welcome") this.welcome(message.data);
     else if (this.welcomed) this.received += 1;
-    if (message?.command === "time") this.compared(message.data);
+    if (message?.command === "time") this.receiveTime(message.data);
   }
 
   identify() {
-    this.greet();
+    this.markResponse();
     const { user, identify } = this.options.settings();
     if (identify === "resume" && this.session) {
       this.send(JSON.stringify({ command: "resume", data: { session: this.session, received: this.received } }));
@@ -167,23 +167,23 @@ export class BareLine {
     if (!data?.resumed) this.received = 0;
     this.welcomed = true;
     this.options.state("online");
-    this.measure();
+    this.syncClock();
   }
 
-  measure() {
-    if (!this.isOpen || !this.welcomed || !this.door?.push || !this.options.settings().clock) return;
+  syncClock() {
+    if (!this.isOpen || !this.welcomed || !this.transport?.push || !this.options.settings().clock) return;
     this.send(JSON.stringify({ command: "time", data: { t0: performance.now(), received: this.received } }));
   }
 
-  compared({ t0, t1, t2 } = {}) {
+  receiveTime({ t0, t1, t2 } = {}) {
     const t3 = performance.now();
     if (![t0, t1, t2].every(Number.isFinite) || t0 > t3) return;
     this.samples.push({ latency: t3 - t0 - (t2 - t1), offset: (t1 - t0 + (t2 - t3)) / 2 });
     if (this.samples.length > SAMPLES) this.samples.shift();
-    this.options.measured();
+    this.options.clockChanged();
   }
 
-  /** The exchange with the shortest way, which tells the clock best; null before the first. */
+  /** The exchange with the lowest latency, which is the most accurate; null before the first. */
   get best() {
     return this.samples.reduce((best, sample) => (best === null || sample.latency < best.latency ? sample : best), null);
   }

@@ -1,11 +1,11 @@
-/** The front page: the connection in a sentence, open games, and who one is. */
+/** The home page: connection status, open games, and the user's identity. */
 
-import { byId, element } from "./element.js";
-import { isUser, link, override, randomUser, storeUser } from "./identity.js";
+import { byId, element } from "./dom.js";
+import { isUser, link, userFromAddress, randomUser, storeUser } from "./identity.js";
 import { loadFriends } from "./friend-list.js";
 import { GAMES, notice, openPage } from "./page.js";
 
-const { tt, user, lobby } = openPage({ page: "front", root: "./", lobbyChanged: () => showGames() });
+const { tt, user, lobby } = openPage({ page: "home", root: "./", lobbyChanged: () => showGames() });
 
 const friends = loadFriends(user);
 if (friends.length > 0) tt.friends.subscribe(friends).catch(() => {});
@@ -23,34 +23,34 @@ function showStatus() {
 
 function statusText() {
   if (tt.state === "closed") return "The connection is closed. Reload the page to try again.";
-  if (tt.state === "offline") return "The connection is lost; it is being made again.";
+  if (tt.state === "offline") return "The connection is lost. Reconnecting…";
   if (tt.state !== "online") return "Connecting to the server…";
   const words = [`Connected as ${user}`];
   if (friends.length > 0) {
-    const there = friends.filter((id) => !["offline", undefined].includes(tt.friends.get(id))).length;
-    words.push(`${there} of ${friends.length} friends here`);
+    const online = friends.filter((id) => !["offline", undefined].includes(tt.friends.get(id))).length;
+    words.push(`${online} of ${friends.length} friends online`);
   }
   return `${words.join(", ")}.`;
 }
 
 function showGames() {
-  byId("here").textContent = String(Math.max(1, lobby.people().length));
+  byId("people").textContent = String(Math.max(1, lobby.people().length));
   const games = lobby.rooms().filter(({ page }) => GAMES[page]);
   byId("open-games").replaceChildren(...(games.length === 0
-    ? [element("li.empty", {}, "Nobody plays right now. Start a game, and it is listed here for others.")]
+    ? [element("li.empty", {}, "No open games. A game that you start is listed here for others.")]
     : games.slice(0, 12).map(({ page, room, players }) => element("li", {},
       element("strong", {}, GAMES[page]),
       element("span.name.mono", {}, room),
-      element("span.small.muted", {}, `${players} in it`),
+      element("span.small.muted", {}, players === 1 ? "1 player" : `${players} players`),
       element("a.button.compact", { href: link(`${page}/`, { room }), "data-room": `${page}/${room}`, "aria-label": `Join ${GAMES[page]} ${room}` }, "Join")))));
 }
 
-/* Who one is */
+/* Identity */
 
 const field = byId("identity");
 field.value = user;
 byId("second-window").href = link("./", { user: randomUser() });
-if (override()) byId("identity-help").textContent = "The address names this tab's user; saving applies to the tab.";
+if (userFromAddress()) byId("identity-help").textContent = "The address sets the user of this tab. Saving changes the address only.";
 
 byId("identity-new").addEventListener("click", () => {
   field.value = randomUser();
@@ -60,18 +60,18 @@ byId("identity-new").addEventListener("click", () => {
 byId("identity-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const next = field.value.trim();
-  const fine = isUser(next);
-  byId("identity-error").hidden = fine;
-  field.setAttribute("aria-invalid", String(!fine));
-  if (!fine) {
+  const valid = isUser(next);
+  byId("identity-error").hidden = valid;
+  field.setAttribute("aria-invalid", String(!valid));
+  if (!valid) {
     field.focus();
     return;
   }
   if (next === user) {
-    notice("That is who you are already.");
+    notice("This is already your id.");
     return;
   }
-  if (override()) {
+  if (userFromAddress()) {
     location.assign(link("./", { user: next }));
     return;
   }
@@ -79,7 +79,7 @@ byId("identity-form").addEventListener("submit", (event) => {
   location.reload();
 });
 
-/** What the page knows, for tests; reading it changes nothing. */
+/** Read-only state of the page, for tests. */
 Object.defineProperty(window, "__demo", {
   value: Object.freeze({
     state: () => tt.state,
