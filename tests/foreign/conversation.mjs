@@ -1,5 +1,5 @@
-// A client that knows nothing of ours: npm's `ws`, and JSON written by hand.
-// Ends with 0 and "ok" where the whole conversation went as it should.
+// A third-party client: npm's `ws`, with JSON messages written by hand. Prints
+// "ok" and exits with 0 if the server behaves as specified.
 //
 //   node tests/foreign/conversation.mjs ws://127.0.0.1:8080/ws
 import assert from "node:assert/strict";
@@ -25,7 +25,7 @@ class Client {
     });
   }
 
-  say(text) {
+  send(text) {
     this.socket.send(text);
   }
 
@@ -43,7 +43,7 @@ class Client {
 async function identified(id) {
   const client = new Client();
   assert.equal(await client.text(), '{"command":"idyou","data":{}}');
-  client.say(`{"command": "idme", "data": "${id}"}`);
+  client.send(`{"command": "idme", "data": "${id}"}`);
   assert.equal((await client.next("welcome")).data.user, id);
   return client;
 }
@@ -54,50 +54,50 @@ setTimeout(() => {
 }, 20_000).unref();
 
 const one = await identified("1:12345");
-one.say('{"command": "subscribe", "data": ["1:2345", "1:3456"]}');
+one.send('{"command": "subscribe", "data": ["1:2345", "1:3456"]}');
 assert.deepEqual((await one.next("userchange")).data, { "1:2345": "offline", "1:3456": "offline" });
 
 const two = await identified("1:2345");
 assert.deepEqual((await one.next("userchange")).data, { "1:2345": "online" });
 
-one.say('{"command": "joingame", "data": {"channel": "CStrike", "self": "1:12345", "invite": ["1:2345"]}}');
+one.send('{"command": "joingame", "data": {"channel": "CStrike", "self": "1:12345", "invite": ["1:2345"]}}');
 assert.deepEqual(Object.keys((await one.next("joined")).data.members), ["1:12345"]);
 assert.deepEqual((await two.next("invite")).data, { channel: "CStrike", from: "1:12345" });
-two.say('{"command": "joingame", "data": {"channel": "CStrike", "self": "1:2345"}}');
+two.send('{"command": "joingame", "data": {"channel": "CStrike", "self": "1:2345"}}');
 assert.equal(Object.keys((await two.next("joined")).data.members).length, 2);
 
-// In any order: they come from the room, the avatar and the invite.
-const seen = {};
+// In any order: they are sent by the room, the avatar and the invitation.
+const received = {};
 for (let count = 0; count < 3; count += 1) {
   const { command, data } = JSON.parse(await one.text());
-  seen[command] = data;
+  received[command] = data;
 }
-assert.deepEqual(seen, {
+assert.deepEqual(received, {
   memberchange: { channel: "CStrike", members: { "1:2345": "joined" } },
   invitereply: { channel: "CStrike", user: "1:2345", accepted: true },
   userchange: { "1:2345": "busy" },
 });
 
 const data = '{"strike_one":"1:12345","note":"Grüße \\u20ac","digits":1.50,"nothing":null}';
-two.say(`{"command":"game","data":{"channel":"CStrike","actions":[{"timestamp":10223232,"from":"1:2345","data":${data}}]}}`);
+two.send(`{"command":"game","data":{"channel":"CStrike","actions":[{"timestamp":10223232,"from":"1:2345","data":${data}}]}}`);
 for (const client of [one, two]) {
   const text = await client.text();
-  assert.ok(text.includes(data), "opaque data passes byte for byte");
+  assert.ok(text.includes(data), "opaque data arrives byte for byte");
   const { actions } = JSON.parse(text).data;
   assert.equal(actions[0].from, "1:2345");
-  assert.ok(Math.abs(actions[0].timestamp - Date.now()) < 10_000, "the server's clock");
+  assert.ok(Math.abs(actions[0].timestamp - Date.now()) < 10_000, "a timestamp of the server's clock");
 }
 
-one.say('{"command": "dance", "data": {}, "id": "d"}');
+one.send('{"command": "dance", "data": {}, "id": "d"}');
 const error = await one.next("error");
 assert.deepEqual([error.id, error.data.code], ["d", "unknown_command"]);
 
-one.socket.ping("still there");
+one.socket.ping("payload");
 const pong = await new Promise((resolve) => one.socket.once("pong", resolve));
-assert.equal(String(pong), "still there");
+assert.equal(String(pong), "payload");
 
-two.say('{"command": "bye", "data": {}}');
+two.send('{"command": "bye", "data": {}}');
 assert.equal(await two.closed, 1000);
-one.socket.close(1000, "enough");
+one.socket.close(1000, "done");
 assert.equal(await one.closed, 1000);
 console.log("ok");

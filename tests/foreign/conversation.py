@@ -1,5 +1,5 @@
-"""A client that knows nothing of ours: PyPI's `websockets`, and JSON written
-by hand. Ends with 0 and "ok" where the whole conversation went as it should.
+"""A third-party client: PyPI's `websockets`, with JSON messages written by hand.
+Prints "ok" and exits with 0 if the server behaves as specified.
 
     python3 tests/foreign/conversation.py ws://127.0.0.1:8080/ws
 """
@@ -44,7 +44,7 @@ assert expect(one, "reply")["epoch"] == joined["epoch"]
 message = expect(two, "message")
 assert message["data"] == data and message["from"] == "1:12345", message
 
-# In fragments, as an iterable is sent.
+# An iterable is sent as a fragmented message.
 one.send(['{"command": "sta', 'tus", "data": "bu', 'sy", "id": "f"}'])
 expect(one, "reply")
 
@@ -55,7 +55,7 @@ assert one.ping().wait(DEADLINE_S)
 two.send('{"command": "bye", "data": {}}')
 try:
     two.recv(timeout=DEADLINE_S)
-    raise AssertionError("a message instead of the end")
+    raise AssertionError("received a message instead of a close")
 except ConnectionClosed as closed:
     assert closed.rcvd.code == 1000, closed
 assert expect(one, "userchange") == {"1:2345": "offline"}
@@ -63,7 +63,7 @@ assert expect(one, "userchange") == {"1:2345": "offline"}
 one.send(b"\x00\x01")
 try:
     one.recv(timeout=DEADLINE_S)
-    raise AssertionError("a message instead of the end")
+    raise AssertionError("received a message instead of a close")
 except ConnectionClosed as closed:
     assert closed.rcvd.code == 1003, closed
 print("ok")

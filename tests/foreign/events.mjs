@@ -1,5 +1,5 @@
-// A client that knows nothing of ours: npm's `socket.io-client`. Ends with 0 and
-// "ok" where the whole conversation went as it should.
+// A third-party client: npm's `socket.io-client`. Prints "ok" and exits with 0 if
+// the server behaves as specified.
 //
 //   node tests/foreign/events.mjs http://127.0.0.1:8080 polling,websocket
 import assert from "node:assert/strict";
@@ -20,7 +20,7 @@ class Client {
       reconnectionDelayMax: 50,
     });
     this.socket.onAny((name, ...args) => {
-      // Who watches whom is told whenever it is known.
+      // Presence events may arrive at any time, so events are matched by name.
       const waiting = this.waiting.findIndex(([wanted]) => wanted === name);
       if (waiting >= 0) this.waiting.splice(waiting, 1)[0][1](args);
       else this.events.push([name, args]);
@@ -39,7 +39,7 @@ class Client {
     return args[0];
   }
 
-  ask(name, data) {
+  request(name, data) {
     return this.socket.timeout(10_000).emitWithAck(name, data);
   }
 }
@@ -49,7 +49,7 @@ setTimeout(() => {
   process.exit(1);
 }, 25_000).unref();
 
-// Who it is, in the handshake and by an event.
+// Identification in the handshake, and by an event.
 const one = new Client({ user: "1:12345", attributes: { username: "Mel" } });
 assert.deepEqual(await one.next("idyou"), {});
 assert.equal(one.events.length ? one.events[0][0] : "welcome", "welcome");
@@ -61,30 +61,30 @@ if (transports.length > 1 && one.socket.io.engine.transport.name !== "websocket"
 }
 const two = new Client();
 assert.deepEqual(await two.next("idyou"), {});
-const early = await two.ask("publish", { channel: "chat/lobby", data: 1 });
+const early = await two.request("publish", { channel: "chat/lobby", data: 1 });
 assert.equal(early.error.code, "not_identified");
-assert.equal((await two.ask("idme", "1:2345")).user, "1:2345");
+assert.equal((await two.request("idme", "1:2345")).user, "1:2345");
 
 const refused = new Client({ user: "nobody" });
 const [error] = await refused.once("connect_error");
 assert.equal(error.data.code, "invalid_id");
 assert.equal(typeof error.message, "string");
-const astray = new Client({ user: "1:1" }, "/nowhere");
-const [invalid] = await astray.once("connect_error");
+const misdirected = new Client({ user: "1:1" }, "/nowhere");
+const [invalid] = await misdirected.once("connect_error");
 assert.equal(invalid.message, "Invalid namespace");
 
 // Presence.
 one.socket.emit("subscribe", ["1:2345", "1:789"]);
 assert.deepEqual(await one.next("userchange"), { "1:2345": "online", "1:789": "offline" });
-assert.deepEqual(await two.ask("status", "busy"), {});
+assert.deepEqual(await two.request("status", "busy"), {});
 assert.deepEqual(await one.next("userchange"), { "1:2345": "busy" });
-const found = await one.ask("lookup", ["1:2345"]);
+const found = await one.request("lookup", ["1:2345"]);
 assert.equal(found["1:2345"].state, "busy");
-assert.deepEqual(await two.ask("status", "online"), {});
+assert.deepEqual(await two.request("status", "online"), {});
 assert.deepEqual(await one.next("userchange"), { "1:2345": "online" });
 
 // A room.
-const joined = await one.ask("joingame", { channel: "CStrike", self: "1:12345", invite: ["1:2345"] });
+const joined = await one.request("joingame", { channel: "CStrike", self: "1:12345", invite: ["1:2345"] });
 assert.deepEqual(Object.keys(joined.members), ["1:12345"]);
 assert.deepEqual(await two.next("invite"), { channel: "CStrike", from: "1:12345" });
 two.socket.emit("joingame", { channel: "CStrike", self: "1:2345" });
@@ -98,23 +98,23 @@ two.socket.emit("game", {
 for (const client of [one, two]) {
   const { actions } = await client.next("game");
   assert.deepEqual(actions[0].data, data);
-  assert.ok(Math.abs(actions[0].timestamp - Date.now()) < 10_000, "the server's clock");
+  assert.ok(Math.abs(actions[0].timestamp - Date.now()) < 10_000, "a timestamp of the server's clock");
 }
-const forged = await one.ask("game", {
+const forged = await one.request("game", {
   channel: "CStrike",
   actions: [{ timestamp: 1, from: "1:2345", data: 1 }],
 });
 assert.ok(["forbidden", "invalid_action"].includes(forged.error.code), JSON.stringify(forged));
-const dance = await one.ask("dance", {});
+const dance = await one.request("dance", {});
 assert.equal(dance.error.code, "unknown_command");
 one.socket.emit("dance", {});
 assert.equal((await one.next("error")).code, "unknown_command");
 
-// A channel, and bytes on it.
-assert.equal((await one.ask("joinchannel", { channel: "chat/lobby" })).channel, "chat/lobby");
-assert.equal((await two.ask("joinchannel", { channel: "chat/lobby" })).channel, "chat/lobby");
+// A channel with binary data.
+assert.equal((await one.request("joinchannel", { channel: "chat/lobby" })).channel, "chat/lobby");
+assert.equal((await two.request("joinchannel", { channel: "chat/lobby" })).channel, "chat/lobby");
 const bytes = Buffer.from([0, 1, 2, 253, 254, 255]);
-const published = await two.ask("publish", { channel: "chat/lobby", data: { bytes, text: "hello" } });
+const published = await two.request("publish", { channel: "chat/lobby", data: { bytes, text: "hello" } });
 assert.equal(published.offset, 1);
 for (const client of [one, two]) {
   const message = await client.next("message");
@@ -123,7 +123,7 @@ for (const client of [one, two]) {
   assert.deepEqual(Buffer.from(message.data.bytes), bytes);
 }
 const answers = await Promise.all(
-  Array.from({ length: 50 }, (_, n) => one.ask("publish", { channel: "chat/lobby", data: n })),
+  Array.from({ length: 50 }, (_, n) => one.request("publish", { channel: "chat/lobby", data: n })),
 );
 assert.deepEqual(answers.map(({ offset }) => offset), Array.from({ length: 50 }, (_, n) => n + 2));
 for (let n = 0; n < 50; n += 1) assert.equal((await one.next("message")).data, n);
@@ -132,31 +132,31 @@ const large = "x".repeat(40_000);
 for (let n = 0; n < 5; n += 1) two.socket.emit("publish", { channel: "chat/lobby", data: large });
 for (let n = 0; n < 5; n += 1) assert.equal((await one.next("message")).data, large);
 
-// A lost connection, and the same session again; what is said meanwhile is
-// kept. Until it works on another worker as well.
+// A lost connection is resumed with the messages published meanwhile. Several
+// rounds, so that the new connection also arrives at other workers.
 let count = 0;
 const three = new Client();
 three.socket.onAny(() => (count += 1));
-const first = await three.ask("idme", "1:3456");
-count = 1; // The answer to joinchannel: acknowledgements count.
-await three.ask("joinchannel", { channel: "chat/lobby" });
+const first = await three.request("idme", "1:3456");
+count = 1; // The answer to joinchannel: acknowledgements are counted.
+await three.request("joinchannel", { channel: "chat/lobby" });
 for (let round = 0; round < 6; round += 1) {
-  const said = two.ask("publish", { channel: "chat/lobby", data: `before ${round}` });
+  const published = two.request("publish", { channel: "chat/lobby", data: `before ${round}` });
   assert.equal((await three.next("message")).data, `before ${round}`);
-  await said;
+  await published;
   three.socket.auth = { session: first.session, received: count };
   const uncounted = count;
   const lost = three.once("disconnect");
   three.socket.io.engine.close();
   await lost;
-  await two.ask("publish", { channel: "chat/lobby", data: `meanwhile ${round}` });
+  await two.request("publish", { channel: "chat/lobby", data: `meanwhile ${round}` });
   const again = await three.next("welcome");
   assert.equal(again.resumed, true);
   assert.equal(again.session, first.session);
   assert.equal((await three.next("message")).data, `meanwhile ${round}`);
   count = uncounted + 1;
 }
-assert.equal((await three.ask("time", { t0: 1 })).t0, 1);
+assert.equal((await three.request("time", { t0: 1 })).t0, 1);
 
 const ended = two.once("disconnect");
 two.socket.emit("bye");
@@ -165,6 +165,6 @@ assert.equal(reason, "io server disconnect");
 one.socket.disconnect();
 three.socket.disconnect();
 refused.socket.disconnect();
-astray.socket.disconnect();
+misdirected.socket.disconnect();
 console.log("ok");
 process.exit(0);

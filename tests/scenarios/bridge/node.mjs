@@ -1,17 +1,19 @@
-// npm's `socket.io-client`, for the scenarios: each connection to the port that
-// it prints is a client of its own. It ends with its standard input.
+// A bridge from the scenarios to npm's `socket.io-client`. The program prints a
+// port; each connection to it controls one client. It exits at the end of its
+// standard input.
 //
-// Lines of JSON come, the first to say where to connect:
+// It receives lines of JSON, the first of which opens the client:
 //   {"url", "way": "polling" | "websocket" | "both", "auth"?}
-//   {"command", "data", "id"?}  emits, with an acknowledgement where an id is
-//   {"paused": bool}            stops reading, or reads on
-//   {"close": true}             says goodbye
-// and lines go:
-//   {"open": TRANSPORT} | {"refused": DATA}  how connecting ended
+//   {"command", "data", "id"?}  emits an event; with an id it requests an acknowledgement
+//   {"paused": bool}            stops or continues reading from the server
+//   {"close": true}             disconnects
+// It sends lines of JSON:
+//   {"open": TRANSPORT} | {"refused": DATA}  the result of connecting
 //   {"command", "data"}                      an event
 //   {"id", "data"}                           an acknowledgement
 //   {"closed": REASON}
-// Whoever hangs up has killed the client: not another byte of it is sent.
+// If the controlling connection ends, the client's sockets are destroyed: no
+// further byte is sent to the server.
 import http from "node:http";
 import net from "node:net";
 import { createInterface } from "node:readline";
@@ -23,62 +25,62 @@ const TRANSPORTS = {
   both: ["polling", "websocket"],
 };
 
-// The sockets of one client, as the kernel knows those of one process.
-class Wires extends http.Agent {
-  wires = new Set();
-  isDead = false;
+// The TCP sockets of one client, which can be paused and destroyed together.
+class Sockets extends http.Agent {
+  all = new Set();
+  isDestroyed = false;
 
   createConnection(options, done) {
-    const wire = super.createConnection(options, done);
-    this.wires.add(wire);
-    wire.once("close", () => this.wires.delete(wire));
-    if (this.isDead) wire.destroy();
-    return wire;
+    const socket = super.createConnection(options, done);
+    this.all.add(socket);
+    socket.once("close", () => this.all.delete(socket));
+    if (this.isDestroyed) socket.destroy();
+    return socket;
   }
 
   pause(isPaused) {
-    for (const wire of this.wires) isPaused ? wire.pause() : wire.resume();
+    for (const socket of this.all) isPaused ? socket.pause() : socket.resume();
   }
 
-  die() {
-    this.isDead = true;
-    for (const wire of this.wires) wire.destroy();
+  destroyAll() {
+    this.isDestroyed = true;
+    for (const socket of this.all) socket.destroy();
   }
 }
 
-function open({ url, way, auth }, agent, say) {
+function open({ url, way, auth }, agent, send) {
   const transports = TRANSPORTS[way];
   const socket = io(url, { auth, transports, agent, forceNew: true, reconnection: false });
-  socket.onAny((command, data) => say({ command, data }));
+  socket.onAny((command, data) => send({ command, data }));
   socket.on("connect", () => {
     const { engine } = socket.io;
-    const opened = () => say({ open: engine.transport.name });
+    const opened = () => send({ open: engine.transport.name });
     if (engine.transport.name === transports.at(-1)) opened();
     else for (const end of ["upgrade", "upgradeError"]) engine.once(end, opened);
   });
   socket.on("connect_error", ({ data, message, description, context }) =>
-    say({ refused: data ?? { message: `${message}: ${description} ${context?.responseText}` } }));
-  socket.on("disconnect", (closed) => say({ closed }));
+    send({ refused: data ?? { message: `${message}: ${description} ${context?.responseText}` } }));
+  socket.on("disconnect", (closed) => send({ closed }));
   return socket;
 }
 
-function serve(line) {
-  const agent = new Wires();
-  const say = (value) => line.writable && line.write(`${JSON.stringify(value)}\n`);
+function serve(connection) {
+  const agent = new Sockets();
+  const send = (value) => connection.writable && connection.write(`${JSON.stringify(value)}\n`);
   let socket;
-  line.setNoDelay();
-  line.on("close", () => agent.die());
-  const lines = createInterface({ input: line });
-  // What breaks is closed next. The reader says it once more.
-  for (const one of [line, lines]) one.on("error", () => {});
+  connection.setNoDelay();
+  connection.on("close", () => agent.destroyAll());
+  const lines = createInterface({ input: connection });
+  // An error is followed by `close`; the reader emits the same error again.
+  for (const emitter of [connection, lines]) emitter.on("error", () => {});
   lines.on("line", (text) => {
-    const told = JSON.parse(text);
-    const { command, data, id } = told;
-    if (told.url) socket = open(told, agent, say);
-    else if ("paused" in told) agent.pause(told.paused);
-    else if (told.close) socket.disconnect();
+    const request = JSON.parse(text);
+    const { command, data, id } = request;
+    if (request.url) socket = open(request, agent, send);
+    else if ("paused" in request) agent.pause(request.paused);
+    else if (request.close) socket.disconnect();
     else if (id === undefined) socket.emit(command, data);
-    else socket.emit(command, data, (answer) => say({ id, data: answer }));
+    else socket.emit(command, data, (answer) => send({ id, data: answer }));
   });
 }
 

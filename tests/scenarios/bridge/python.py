@@ -1,10 +1,11 @@
-"""PyPI's `python-socketio`, for the scenarios: each connection to the port that
-it prints is a client in a process of its own, which is forked because a Python
-that has read the library is slow to start. It ends with its standard input.
+"""A bridge from the scenarios to PyPI's `python-socketio`. The program prints a
+port; each connection to it controls one client in a separate process. The process
+is forked, because importing the library is slow. The program exits at the end of
+its standard input.
 
-The lines are those of node.mjs, but that a client says `{"pid"}` first and is
-paused by a signal. It is the AsyncClient: the other gives each message a thread of
-its own, and so no order.
+The lines are those of node.mjs, with two differences: a client sends `{"pid"}`
+first, and it is paused by a signal. The bridge uses the AsyncClient, because the
+other client handles each message in a separate thread, which loses the order.
 """
 
 import asyncio
@@ -26,66 +27,66 @@ TRANSPORTS = {
 DEADLINE_S = 20
 
 
-async def serve(line):
-    reader, writer = await asyncio.open_connection(sock=line, limit=2**24)
+async def serve(connection):
+    reader, writer = await asyncio.open_connection(sock=connection, limit=2**24)
 
-    def say(**value):
+    def send(**value):
         writer.write(json.dumps(value).encode() + b"\n")
 
     client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
     refusals = []
 
-    def refuse(told=None):
-        # Said as soon as it is known: connect() ends the connection before it
-        # raises, and may wait for the server's next ping with that.
-        refusals.append(told)
-        data = told.get("data") if isinstance(told, dict) else None
-        say(refused=data or {"message": f"{told}"})
+    def refuse(error=None):
+        # Reported immediately: before connect() raises, it closes the connection,
+        # which may wait for the server's next ping.
+        refusals.append(error)
+        data = error.get("data") if isinstance(error, dict) else None
+        send(refused=data or {"message": f"{error}"})
 
-    client.on("*", lambda command, data=None: say(command=command, data=data))
+    client.on("*", lambda command, data=None: send(command=command, data=data))
     client.on("connect_error", refuse)
-    client.on("disconnect", lambda reason: say(closed=reason))
-    say(pid=os.getpid())
+    client.on("disconnect", lambda reason: send(closed=reason))
+    send(pid=os.getpid())
     try:
         async for text in reader:
-            told = json.loads(text)
-            if "url" in told:
-                await connect(client, told, refusals, say)
-            elif "close" in told:
+            request = json.loads(text)
+            if "url" in request:
+                await connect(client, request, refusals, send)
+            elif "close" in request:
                 await client.disconnect()
             else:
-                await emit(client, told, say)
+                await emit(client, request, send)
     except ConnectionError:
         pass
-    # Whoever hangs up has killed the client: not another byte of it is sent.
+    # The controlling connection has ended: no further byte is sent to the server.
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def connect(client, told, refusals, say):
+async def connect(client, request, refusals, send):
     try:
         await client.connect(
-            told["url"],
-            auth=told.get("auth"),
-            transports=TRANSPORTS[told["way"]],
+            request["url"],
+            auth=request.get("auth"),
+            transports=TRANSPORTS[request["way"]],
             wait_timeout=DEADLINE_S,
         )
-        say(open=client.transport())
+        send(open=client.transport())
     except socketio.exceptions.ConnectionError as error:
         if not refusals:
-            say(refused={"message": f"{error}"})
+            send(refused={"message": f"{error}"})
 
 
-async def emit(client, told, say):
+async def emit(client, request, send):
     callback = None
-    if "id" in told:
+    if "id" in request:
 
         def callback(data=None):
-            say(id=told["id"], data=data)
+            send(id=request["id"], data=data)
 
     try:
-        await client.emit(told["command"], told["data"], callback=callback)
+        await client.emit(request["command"], request["data"], callback=callback)
     except socketio.exceptions.BadNamespaceError:
-        pass  # It is closed, and has said so.
+        pass  # The client is closed, which was reported.
 
 
 def main():
@@ -96,15 +97,15 @@ def main():
         ready, _, _ = select.select([listener, sys.stdin], [], [])
         if sys.stdin in ready:
             return
-        line, _ = listener.accept()
-        # Nobody waits for the end of a child: its number stays its own, and a
-        # signal to it never meets another process.
+        connection, _ = listener.accept()
+        # The children are not reaped: their process ids are not reused, so a
+        # signal cannot reach another process.
         if os.fork() == 0:
             listener.close()
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            asyncio.run(serve(line))
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            asyncio.run(serve(connection))
             os._exit(0)
-        line.close()
+        connection.close()
 
 
 main()
