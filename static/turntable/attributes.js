@@ -31,14 +31,15 @@ export class Attributes extends Emitter {
   }
 
   /**
+   * The value of an attribute.
    * @param {string} key
-   * @returns {any}
+   * @returns {any} undefined if the attribute is not set
    */
   get(key) {
     return this.#all.get(key);
   }
 
-  /** @returns {ReadonlyMap<string, any>} */
+  /** All attributes. @returns {ReadonlyMap<string, any>} */
   get all() {
     return this.#all;
   }

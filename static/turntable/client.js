@@ -131,6 +131,7 @@ export class Client extends Emitter {
     else begin(stored);
   }
 
+  /** The state of the connection. */
   get state() {
     return this.#state.current;
   }
@@ -217,8 +218,7 @@ export class Client extends Emitter {
   }
 
   /**
-   * Joins a room; the first member creates it. The client joins again after a
-   * reconnection.
+   * Joins a room, which the first member creates; joins again after a reconnection.
    * @param {string} channel
    * @param {JoinOptions} [options]
    * @returns {Promise<Room>}
@@ -245,7 +245,7 @@ export class Client extends Emitter {
   }
 
   /**
-   * Joins a channel. The client joins again after a reconnection.
+   * Joins a channel; joins again after a reconnection.
    * @param {string} path
    * @param {ChannelOptions} [options]
    * @returns {Promise<Channel>}
@@ -317,8 +317,8 @@ export class Client extends Emitter {
   #setTransport(transport) {
     const previous = this.#transport;
     this.#transport = transport;
-    if (transport === previous) return;
-    this.emit("transport", { transport, previous, encoding: transport === "websocket" ? this.#encoding : "v1" });
+    const encoding = transport === "websocket" ? this.#encoding : "v1";
+    if (transport !== previous) this.emit("transport", { transport, previous, encoding });
   }
 
   /** What is stored for the next page. */
@@ -382,10 +382,7 @@ export class Client extends Emitter {
     this.#channels.close();
   }
 
-  /**
-   * Emits an error that belongs to no call.
-   * @param {TurntableError} error
-   */
+  /** @param {TurntableError} error of no call */
   #report(error) {
     if (this.hasListeners("error")) this.emit("error", error);
     else console.warn(`turntable: ${error.command ?? "error"}: ${error.code}: ${error.message}`);

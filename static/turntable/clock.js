@@ -144,7 +144,7 @@ export class Clock {
     if (typeof time === "number") {
       // This may be another server with another clock.
       this.#samples = [];
-      this.#take(sent, time, time);
+      this.#addSample(sent, time, time);
     }
     if (!burst) return;
     this.#burst = BURST;
@@ -173,7 +173,7 @@ export class Clock {
     // Ignore an answer that the server repeated after a reconnection.
     if (!waiting) return;
     this.#open.delete(t0);
-    if (typeof t1 === "number" && typeof t2 === "number") this.#take(t0, t1, t2);
+    if (typeof t1 === "number" && typeof t2 === "number") this.#addSample(t0, t1, t2);
     for (const { resolve } of waiting) resolve();
     if (this.#burst > 1) {
       this.#burst -= 1;
@@ -196,7 +196,7 @@ export class Clock {
    * @param {number} t1
    * @param {number} t2
    */
-  #take(t0, t1, t2) {
+  #addSample(t0, t1, t2) {
     const t3 = this.#env.local();
     const latency = Math.max(0, t3 - t0 - (t2 - t1));
     /** @type {Sample} */

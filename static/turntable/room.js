@@ -105,7 +105,7 @@ export class Room extends Emitter {
     return this.#game;
   }
 
-  /** @returns {ReadonlyMap<string, Member>} */
+  /** The members by user id. @returns {ReadonlyMap<string, Member>} */
   get members() {
     return this.#members;
   }

@@ -22,11 +22,12 @@ export type AttributesEvents = {
 export declare class Attributes extends Emitter<AttributesEvents> {
     #private;
     /**
+     * The value of an attribute.
      * @param {string} key
-     * @returns {any}
+     * @returns {any} undefined if the attribute is not set
      */
     get(key: string): any;
-    /** @returns {ReadonlyMap<string, any>} */
+    /** All attributes. @returns {ReadonlyMap<string, any>} */
     get all(): ReadonlyMap<string, any>;
     /**
      * Sets attributes; null removes one. The change is visible here after the

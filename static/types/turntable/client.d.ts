@@ -35,6 +35,7 @@ export declare class Client extends Emitter<ClientEvents> {
      * @param {ConnectOptions} options
      */
     constructor(url: string | URL | undefined, options: ConnectOptions);
+    /** The state of the connection. */
     get state(): import("./events.js").State;
     /** The user's id; before the welcome, the requested one. @returns {string | undefined} */
     get user(): string | undefined;
@@ -79,8 +80,7 @@ export declare class Client extends Emitter<ClientEvents> {
      */
     authenticate(credentials: object): Promise<Welcome>;
     /**
-     * Joins a room; the first member creates it. The client joins again after a
-     * reconnection.
+     * Joins a room, which the first member creates; joins again after a reconnection.
      * @param {string} channel
      * @param {JoinOptions} [options]
      * @returns {Promise<Room>}
@@ -98,7 +98,7 @@ export declare class Client extends Emitter<ClientEvents> {
      */
     decline(channel: string): void;
     /**
-     * Joins a channel. The client joins again after a reconnection.
+     * Joins a channel; joins again after a reconnection.
      * @param {string} path
      * @param {ChannelOptions} [options]
      * @returns {Promise<Channel>}

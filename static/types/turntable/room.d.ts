@@ -141,7 +141,7 @@ export declare class Room extends Emitter<RoomEvents> {
     get team(): string | undefined;
     /** The game's name, as passed to `join`. */
     get game(): string | undefined;
-    /** @returns {ReadonlyMap<string, Member>} */
+    /** The members by user id. @returns {ReadonlyMap<string, Member>} */
     get members(): ReadonlyMap<string, Member>;
     /** The stored state for late joiners; `undefined` if the game stores none. @returns {any} */
     get state(): any;
