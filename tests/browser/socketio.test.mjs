@@ -52,8 +52,8 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
     }
     for (const visitor of [mel, tom]) {
       await visitor.until((count) => window.messages.length >= count, numbers.length);
-      const got = await visitor.page.evaluate(() => window.messages.map(({ channel, from, data }) => [channel, from, data.number]));
-      assert.deepEqual(got, numbers.map((number) => ["chat/lobby", "1:200", number]));
+      const received = await visitor.page.evaluate(() => window.messages.map(({ channel, from, data }) => [channel, from, data.number]));
+      assert.deepEqual(received, numbers.map((number) => ["chat/lobby", "1:200", number]));
     }
     await mel.until((name) => window.socket.io.engine.transport.name === name, transports.at(-1));
     await mel.page.evaluate(() => window.request("publish", { channel: "chat/lobby", data: new Uint8Array([0, 1, 255]) }));

@@ -64,9 +64,9 @@ test("a subscriber receives online, busy and offline of a friend", { skip }, asy
   const busy = until(anna.friends, "change", ({ changes }) => changes[name] === "busy");
   await ben.friends.status("busy");
   await busy;
-  const gone = until(anna.friends, "change", ({ changes }) => changes[name] === "offline");
+  const offline = until(anna.friends, "change", ({ changes }) => changes[name] === "offline");
   ben.close();
-  await gone;
+  await offline;
 });
 
 test("an invited user joins the room, and both members receive the same actions", { skip }, async (t) => {
@@ -98,8 +98,8 @@ test("a channel's messages reach its members, and the publisher's answer has the
   const [hers, his] = await Promise.all([anna.channel(path), ben.channel(path)]);
   const message = his.once("message");
   const { id, offset } = await hers.publish({ text: "hello" });
-  const got = await message;
-  assert.deepEqual([got.id, got.offset, got.from, got.data], [id, offset, anna.user, { text: "hello" }]);
+  const received = await message;
+  assert.deepEqual([received.id, received.offset, received.from, received.data], [id, offset, anna.user, { text: "hello" }]);
 });
 
 test("the clock estimate has a finite bound", { skip }, async (t) => {

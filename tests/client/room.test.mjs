@@ -76,14 +76,14 @@ test("after unsubscribe no changes are emitted, and the server receives it even 
   const states = tt.friends.subscribe(["1:2", "1:3"]);
   peer.send("userchange", { "1:2": "online", "1:3": "online" }, (await peer.next("subscribe")).id);
   await states;
-  const gone = tt.friends.unsubscribe(["1:2"]);
+  const unsubscribed = tt.friends.unsubscribe(["1:2"]);
   const changes = [];
   tt.friends.on("change", (event) => changes.push(event.changes));
   peer.send("userchange", { "1:2": "offline" }); // sent before the server received the unsubscription
   const { data, id } = await peer.next("unsubscribe");
   assert.deepEqual(data, ["1:2"]);
   peer.send("reply", {}, id);
-  await gone;
+  await unsubscribed;
   assert.deepEqual(changes, []);
   assert.equal(tt.friends.get("1:2"), undefined);
   const offline = tt.once("state");
@@ -134,11 +134,11 @@ test("messages for a room before its `joined` are ignored", async (t) => {
   peer.send("memberchange", { channel: "CStrike", members: { "1:1": "left" } });
   peer.send("joined", { channel: "CStrike", self: "1:1", members: {} }, id);
   const room = await promise;
-  const got = [];
-  room.on("action", ({ data }) => got.push(data));
+  const received = [];
+  room.on("action", ({ data }) => received.push(data));
   peer.send("game", { channel: "CStrike", actions: [{ ...action, data: 2 }] });
   await peer.settle(tt);
-  assert.deepEqual(got, [2]);
+  assert.deepEqual(received, [2]);
   assert.equal(tt.room("CStrike"), room);
 });
 
@@ -152,9 +152,9 @@ test("a refused join rejects and leaves no room", async (t) => {
 
 test("actions have timestamps of the local clock and arrive in order", async (t) => {
   const { env, tt, peer, room } = await joined(t, { team: "red" });
-  const got = [];
-  room.on("actions", (actions) => got.push(actions.length));
-  room.on("action", (action) => got.push(action));
+  const received = [];
+  room.on("actions", (actions) => received.push(actions.length));
+  room.on("action", (action) => received.push(action));
   env.now = 7123.45678;
   assert.equal(room.act([{ move: 1 }, { move: 2 }]), true);
   room.act(null, { timestamp: 7000 });
@@ -168,7 +168,7 @@ test("actions have timestamps of the local clock and arrive in order", async (t)
   peer.send("game", { channel: "CStrike", actions });
   peer.send("game", { channel: "Other", actions });
   await peer.settle(tt);
-  assert.deepEqual(got, [2, ...actions]);
+  assert.deepEqual(received, [2, ...actions]);
 });
 
 test("a refused action is reported by the room and by the client", async (t) => {
@@ -303,8 +303,8 @@ test("a channel is joined, publishes, receives and is left", async (t) => {
   const { tt, peer, request, channel } = await joinedChannel(t, {}, { history: 2 });
   assert.deepEqual(request.data, { channel: "chat/lobby", history: 2 });
   assert.deepEqual([channel.path, channel.epoch, channel.offset, channel.recovered], ["chat/lobby", "e1", 3, false]);
-  const got = [];
-  channel.on("message", ({ data, offset }) => got.push([offset, data]));
+  const received = [];
+  channel.on("message", ({ data, offset }) => received.push([offset, data]));
   // History has offsets up to that of the join.
   for (const offset of [2, 3, 4]) peer.send("message", { channel: "chat/lobby", id: `m${offset}`, offset, from: "1:2", time: 1, data: `d${offset}` });
   const published = channel.publish({ text: "hi" });
@@ -312,35 +312,35 @@ test("a channel is joined, publishes, receives and is left", async (t) => {
   assert.deepEqual(data, { channel: "chat/lobby", data: { text: "hi" } });
   peer.send("reply", { id: "m5", offset: 5, epoch: "e1" }, id);
   assert.deepEqual(await published, { id: "m5", offset: 5, epoch: "e1" });
-  assert.deepEqual(got, [[2, "d2"], [3, "d3"], [4, "d4"]]);
+  assert.deepEqual(received, [[2, "d2"], [3, "d3"], [4, "d4"]]);
   assert.equal(channel.offset, 4);
   const left = channel.leave();
   peer.send("reply", {}, (await peer.next("leavechannel")).id);
   await left;
   peer.send("message", { channel: "chat/lobby", id: "m6", offset: 6, from: "1:2", time: 1, data: "late" });
   await peer.settle(tt);
-  assert.equal(got.length, 3);
+  assert.equal(received.length, 3);
 });
 
 test("messages of paths below are received with subpaths: true only", async (t) => {
   const { tt, peer, channel } = await joinedChannel(t, {}, { subpaths: true }, "chat");
-  const got = [];
-  channel.on("message", (message) => got.push(message.channel));
+  const received = [];
+  channel.on("message", (message) => received.push(message.channel));
   for (const path of ["chat/eu/1", "chat", "chatter", "other/chat"]) {
     peer.send("message", { channel: path, id: path, offset: 9, from: "1:2", time: 1, data: 1 });
   }
   await peer.settle(tt);
-  assert.deepEqual(got, ["chat/eu/1", "chat"]);
+  assert.deepEqual(received, ["chat/eu/1", "chat"]);
   assert.equal(channel.offset, 9);
 });
 
 test("a recovered channel continues after the last emitted message, without duplicates", async (t) => {
   const session = await joinedChannel(t);
   const { tt, peer, channel } = session;
-  const got = [];
-  channel.on("message", ({ offset }) => got.push(offset));
+  const received = [];
+  channel.on("message", ({ offset }) => received.push(offset));
   channel.on("gap", () => assert.fail("no message was missed"));
-  channel.on("joined", ({ recovered }) => got.push({ recovered }));
+  channel.on("joined", ({ recovered }) => received.push({ recovered }));
   const message = (offset) => ({ channel: "chat/lobby", id: `m${offset}`, offset, from: "1:2", time: 1, data: 1 });
   peer.send("message", message(4));
   await peer.settle(tt);
@@ -362,5 +362,5 @@ test("a recovered channel continues after the last emitted message, without dupl
   await second.settle(tt);
   const [, later] = await rejoin(second);
   assert.deepEqual(later, { epoch: "e1", offset: 5 });
-  assert.deepEqual(got.slice(0, 3), [4, { recovered: true }, 5]);
+  assert.deepEqual(received.slice(0, 3), [4, { recovered: true }, 5]);
 });
