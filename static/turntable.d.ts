@@ -1,3 +1,3 @@
-// The declarations that `npm run build:types` makes from the code lie in a
-// folder of their own: beside the modules they would hide the code from tsc.
+// `npm run build:types` generates the declarations in a separate folder. Beside
+// the modules they would hide the source from tsc.
 export * from "./types/turntable.js";

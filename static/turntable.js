@@ -1,6 +1,6 @@
 /**
- * turntable's browser client: friends' presence, game rooms, channels, calls,
- * attributes and the server's clock over one WebSocket, with reconnection and
+ * turntable's browser client: presence, game rooms, channels, remote calls,
+ * attributes and the server's clock over one connection, with reconnection and
  * resume. Plain ES modules: no build step, no dependency, no eval.
  *
  *     import { connect } from "./turntable.js";
@@ -16,7 +16,7 @@ export { connect, Client } from "./turntable/client.js";
 export { CLOSE_CODES, ERROR_CODES } from "./turntable/codes.js";
 export { TurntableError } from "./turntable/error.js";
 
-// Names for those who write types.
+// Types for TypeScript programs.
 /** @typedef {import("./turntable/room.js").Room} Room */
 /** @typedef {import("./turntable/room.js").Action} Action */
 /** @typedef {import("./turntable/room.js").Member} Member */

@@ -1,11 +1,11 @@
 /**
- * The friends a user has chosen, kept in this browser per user id. The server
- * knows nothing of it: it is only told whom to watch.
+ * The user's list of friends, stored in this browser per user id. The server
+ * has no friend list; it receives subscriptions only.
  */
 
 import { isUser, read, write } from "./identity.js";
 
-/** As many as a page can show with sense; the server has a bound of its own. */
+/** Maximum length of the list; the server has a separate limit. */
 export const FRIENDS_MAX = 100;
 
 /** @param {string} user */
@@ -28,7 +28,8 @@ export function loadFriends(user) {
 }
 
 /**
- * Adds a friend and returns the new list; throws with a sentence for the user.
+ * Adds a friend and returns the new list. Throws a TypeError whose message is
+ * displayed.
  * @param {string} user
  * @param {string} friend
  */
@@ -36,14 +37,15 @@ export function addFriend(user, friend) {
   const friends = loadFriends(user);
   if (!isUser(friend)) throw new TypeError("An id is realm:name, for example 1:12345.");
   if (friend === user) throw new TypeError("That is your own id.");
-  if (friends.includes(friend)) throw new TypeError(`${friend} is on your list already.`);
-  if (friends.length >= FRIENDS_MAX) throw new TypeError(`The list holds ${FRIENDS_MAX} friends at most.`);
+  if (friends.includes(friend)) throw new TypeError(`${friend} is already on your list.`);
+  if (friends.length >= FRIENDS_MAX) throw new TypeError(`The list is full (${FRIENDS_MAX} friends at most).`);
   const next = [...friends, friend];
   write(key(user), JSON.stringify(next));
   return next;
 }
 
 /**
+ * Removes a friend and returns the new list.
  * @param {string} user
  * @param {string} friend
  */

@@ -1,7 +1,7 @@
 /**
- * Who this browser is: a user id `realm:name`, kept in localStorage so that a
- * reload is the same person. `?user=` overrides it for one tab, which is how
- * two players fit into one browser; links made here carry the override along.
+ * The user id `realm:name` of this browser, stored in localStorage. `?user=`
+ * overrides it for one tab, so that one browser can run two players; links
+ * created here keep the override.
  */
 
 const KEY = "turntable.user";
@@ -17,22 +17,22 @@ export function isUser(id) {
   return new TextEncoder().encode(id.slice(id.indexOf(":") + 1)).length <= 128;
 }
 
-/** A fresh id of the demo realm, five digits so that it can be read out aloud. */
+/** A random id of the demo realm; five digits are easy to dictate. */
 export function randomUser() {
   const [number] = crypto.getRandomValues(new Uint32Array(1));
   return `1:${10000 + (number % 90000)}`;
 }
 
-/** The override of this tab, if its address has a valid one. */
-export function override() {
+/** The user id in the address of this tab; null if there is no valid one. */
+export function userFromAddress() {
   const user = new URLSearchParams(location.search).get("user");
   return isUser(user) ? user : null;
 }
 
-/** The id to connect with; makes and keeps one at the first visit. */
+/** The id to connect with; the first visit creates and stores one. */
 export function currentUser() {
-  const own = override();
-  if (own) return own;
+  const given = userFromAddress();
+  if (given) return given;
   const stored = read(KEY);
   if (isUser(stored)) return stored;
   const user = randomUser();
@@ -41,7 +41,7 @@ export function currentUser() {
 }
 
 /**
- * Keeps a new id for this browser.
+ * Stores a new id for this browser. Throws a TypeError if it is malformed.
  * @param {string} user
  */
 export function storeUser(user) {
@@ -50,17 +50,17 @@ export function storeUser(user) {
 }
 
 /**
- * An address relative to this page, with parameters; a `?user=` override and a
- * `?door=` are carried along unless the parameters name them themselves.
+ * A URL relative to this page. It keeps `?user=` and `?transport=` of this page
+ * unless the parameters set them.
  * @param {string} path
- * @param {Record<string, string|null|undefined>} [parameters]  null leaves one out
+ * @param {Record<string, string|null|undefined>} [parameters]  null removes one
  */
 export function link(path, parameters = {}) {
   const url = new URL(path, location.href);
-  const own = override();
-  if (own) url.searchParams.set("user", own);
-  const door = new URLSearchParams(location.search).get("door");
-  if (door) url.searchParams.set("door", door);
+  const user = userFromAddress();
+  if (user) url.searchParams.set("user", user);
+  const transport = new URLSearchParams(location.search).get("transport");
+  if (transport) url.searchParams.set("transport", transport);
   for (const [key, value] of Object.entries(parameters)) {
     if (value === null || value === undefined) url.searchParams.delete(key);
     else url.searchParams.set(key, value);
@@ -69,8 +69,8 @@ export function link(path, parameters = {}) {
 }
 
 /**
- * localStorage can be forbidden (private windows, policies); the demos then
- * live without a memory instead of failing.
+ * Reads from localStorage. If the browser denies access (private window,
+ * policy), the result is null and nothing is stored.
  * @param {string} key
  */
 export function read(key) {
@@ -89,6 +89,6 @@ export function write(key, value) {
   try {
     localStorage.setItem(key, value);
   } catch {
-    // Nothing is kept; the page goes on with what it has in memory.
+    // Access is denied; the value is used until the page is closed.
   }
 }

@@ -1,56 +1,56 @@
 /**
- * The lobby: every open demo page says on one channel where it is, so that the
- * front page can show who is here and which games can be joined. Nothing is
- * stored; who is not heard of for a while is gone.
+ * The lobby: every open demo page announces itself on one channel, so that the
+ * home page can show users and open games. Nothing is stored; an entry expires
+ * if its page sends no further announcement.
  */
 
 export const CHANNEL = "demo/lobby";
-const BEAT_MS = 15_000;
-const GONE_MS = 40_000;
-/** A newcomer is answered within this time, each at its own moment. */
-const ANSWER_MS = 1_200;
+const ANNOUNCE_MS = 15_000;
+const EXPIRE_MS = 40_000;
+/** Maximum random delay of the answer to a new page, which spreads the answers. */
+const ANSWER_MAX_MS = 1_200;
 const PAGES_MAX = 500;
 
 /** @typedef {{user: string, page: string, room: string|null, players: number, seen: number}} Person */
 
-/** A page of a user; a blank is in no user id. */
+/** The key of a page. A user id contains no space, so keys are unique. */
 function pageKey(user, data) {
   return typeof data.tab === "string" ? `${user} ${data.tab.slice(0, 16)}` : user;
 }
 
-/** What is known from the channel; pure, `now` is passed in. */
+/** The state derived from the channel's messages. Pure: `now` is an argument. */
 export class LobbyView {
   constructor() {
-    /** @type {Map<string, Person>} by page, for a user may have several open */
-    this.known = new Map();
+    /** @type {Map<string, Person>} by page, because a user may have several */
+    this.entries = new Map();
   }
 
   /**
-   * Takes a message of the channel.
-   * @returns {boolean} whether the page was not known before
+   * Applies a message of the channel.
+   * @returns {boolean} whether the page is new
    */
-  take(user, data, now) {
+  apply(user, data, now) {
     if (typeof data !== "object" || data === null) return false;
     const key = pageKey(user, data);
     if (data.gone === true) {
-      this.known.delete(key);
+      this.entries.delete(key);
       return false;
     }
-    const fresh = !this.known.has(key);
-    if (typeof data.page !== "string" || (fresh && this.known.size >= PAGES_MAX)) return false;
+    const isNew = !this.entries.has(key);
+    if (typeof data.page !== "string" || (isNew && this.entries.size >= PAGES_MAX)) return false;
     const room = typeof data.room === "string" ? data.room.slice(0, 64) : null;
     const players = Number.isInteger(data.players) ? data.players : 0;
-    this.known.set(key, { user, page: data.page.slice(0, 20), room, players, seen: now });
-    return fresh;
+    this.entries.set(key, { user, page: data.page.slice(0, 20), room, players, seen: now });
+    return isNew;
   }
 
-  /** @returns {Person[]} what every page said last */
+  /** @returns {Person[]} the last announcement of each page */
   pages(now) {
-    for (const [key, { seen }] of this.known) if (now - seen > GONE_MS) this.known.delete(key);
-    return [...this.known.values()];
+    for (const [key, { seen }] of this.entries) if (now - seen > EXPIRE_MS) this.entries.delete(key);
+    return [...this.entries.values()];
   }
 
-  /** @returns {Person[]} each user once; where one has several pages, that with a room */
+  /** @returns {Person[]} each user once; of several pages the one with a room */
   people(now) {
     const people = new Map();
     for (const page of this.pages(now)) if (!people.get(page.user)?.room) people.set(page.user, page);
@@ -74,7 +74,7 @@ export class LobbyView {
 export class Lobby {
   /**
    * @param {any} tt  the client
-   * @param {() => {page: string, room?: string|null, players?: number}} describe  where this page is
+   * @param {() => {page: string, room?: string|null, players?: number}} describe  this page's announcement
    * @param {() => void} changed
    */
   constructor(tt, describe, changed = () => {}) {
@@ -83,7 +83,7 @@ export class Lobby {
     this.changed = changed;
     this.channel = null;
     this.tab = Math.random().toString(36).slice(2, 14);
-    this.said = 0;
+    this.announced_at = 0;
     this.answer = null;
     this.start(tt);
   }
@@ -92,35 +92,35 @@ export class Lobby {
     try {
       this.channel = await tt.channel(CHANNEL);
     } catch {
-      return; // A server without channels has no lobby; the pages do without it.
+      return; // The server has no channels; the pages work without a lobby.
     }
-    this.channel.on("message", ({ from, data }) => this.heard(from, data));
-    this.channel.on("joined", () => this.say());
-    this.say();
+    this.channel.on("message", ({ from, data }) => this.receive(from, data));
+    this.channel.on("joined", () => this.announce());
+    this.announce();
     setInterval(() => {
-      if (Date.now() - this.said >= BEAT_MS / 2) this.say();
+      if (Date.now() - this.announced_at >= ANNOUNCE_MS / 2) this.announce();
       this.changed();
-    }, BEAT_MS);
+    }, ANNOUNCE_MS);
     addEventListener("pagehide", () => this.publish({ gone: true }));
-    addEventListener("pageshow", (event) => event.persisted && this.say());
+    addEventListener("pageshow", (event) => event.persisted && this.announce());
   }
 
-  heard(from, data) {
-    // A door may bring what was said without who said it.
+  receive(from, data) {
+    // Ignore messages without a sender.
     if (typeof from !== "string") return;
-    const fresh = this.view.take(from, data, Date.now());
-    if (fresh && data.tab !== this.tab && this.answer === null) {
+    const isNew = this.view.apply(from, data, Date.now());
+    if (isNew && data.tab !== this.tab && this.answer === null) {
       this.answer = setTimeout(() => {
         this.answer = null;
-        this.say();
-      }, Math.random() * ANSWER_MS);
+        this.announce();
+      }, Math.random() * ANSWER_MAX_MS);
     }
     this.changed();
   }
 
-  /** Says where this page is; call it when that changes. */
-  say() {
-    this.said = Date.now();
+  /** Publishes the announcement of this page; call it after a change. */
+  announce() {
+    this.announced_at = Date.now();
     this.publish(this.describe());
   }
 

@@ -1,44 +1,44 @@
 /**
- * What every demo page has: the connection with its status in the header,
- * notices, and the invites of others, which may come at any time.
+ * Parts of every demo page: the connection with its status in the header,
+ * notices, and invitations by other users.
  */
 
 import { connect } from "../turntable.js";
-import { WAYS, wayOfAddress } from "./door.js";
-import { avatar, byId, element } from "./element.js";
+import { avatar, byId, element } from "./dom.js";
 import { currentUser, link } from "./identity.js";
 import { Lobby } from "./lobby.js";
+import { TRANSPORTS, transportFromAddress } from "./transport.js";
 
-/** The games' folders are named as their channels' first segment. */
+/** Names of the games by folder, which is also the first segment of their channels. */
 export const GAMES = { strike: "Strike", four: "Four" };
 
 const STATES = { connecting: "connecting", online: "online", offline: "reconnecting", closed: "closed" };
 const NOTICE_MS = 6000;
 
 /**
- * Opens the connection and brings the header to life.
+ * Opens the connection and initializes the header.
  * @param {object} options
- * @param {string} options.page  "front", "strike", "four", "friends", "playground"
- * @param {string} options.root  the way to the front page, "./" or "../"
+ * @param {string} options.page  "home", "strike", "four", "friends", "playground"
+ * @param {string} options.root  relative URL of the home page, "./" or "../"
  * @param {() => {room?: string|null, players?: number}} [options.describe]  for the lobby
  * @param {() => void} [options.lobbyChanged]
  */
 export function openPage({ page, root, describe = () => ({}), lobbyChanged }) {
   const user = currentUser();
-  carryUser();
-  const tt = connect(undefined, { user, ...WAYS[wayOfAddress()].options });
+  keepUserInLinks();
+  const tt = connect(undefined, { user, ...TRANSPORTS[transportFromAddress()].options });
   showConnection(tt, user);
   const toasts = element("div.toasts", { id: "toasts", "aria-live": "polite", "data-testid": "toasts" });
   document.body.append(toasts);
   tt.on("error", (error) => notice(error.message, "bad"));
   tt.on("invite", (invite) => showInvite(invite, root));
-  tt.on("invitereply", ({ user: who, accepted }) => notice(accepted ? `${who} joins you.` : `${who} cannot join now.`));
+  tt.on("invitereply", ({ user: who, accepted }) => notice(accepted ? `${who} accepted your invitation.` : `${who} declined your invitation.`));
   const lobby = new Lobby(tt, () => ({ page, ...describe() }), lobbyChanged);
   return { tt, user, lobby };
 }
 
-/** Links of the page keep the tab's own user, if it has one. */
-function carryUser() {
+/** Adds `?user=` and `?transport=` of this page to its links. */
+function keepUserInLinks() {
   for (const anchor of document.querySelectorAll("a[data-demo]")) {
     anchor.setAttribute("href", link(anchor.getAttribute("href")));
   }
@@ -48,7 +48,7 @@ function showConnection(tt, user) {
   const place = byId("connection");
   const dot = element("span.dot", { "data-state": "connecting", "aria-hidden": "true" });
   const text = element("span", { role: "status", "data-testid": "connection-state" }, "connecting");
-  const latency = element("span.number.muted", { "data-testid": "latency", title: "round trip to the server" });
+  const latency = element("span.number.muted", { "data-testid": "latency", title: "round-trip time to the server" });
   place.replaceChildren(dot, element("span.mono", { "data-testid": "me", title: "your id" }, user), text, latency);
   const show = (state) => {
     dot.dataset.state = state;
@@ -69,7 +69,7 @@ function showConnection(tt, user) {
 }
 
 /**
- * A passing notice at the bottom of the page.
+ * Shows a temporary notice at the bottom of the page.
  * @param {string|Node} content
  * @param {""|"bad"} [kind]
  * @param {{stay?: boolean}} [options]

@@ -1,10 +1,10 @@
 /**
- * Who is in a game's room, and the two ways to bring others: a link, and the
- * friends who are online. Fills `#members`, `#invite-link`, `#copy-link`,
+ * The members of a game's room, and two kinds of invitation: a link, and
+ * invitations to friends. Fills `#members`, `#invite-link`, `#copy-link`,
  * `#second-window` and `#invite-friends`.
  */
 
-import { avatar, byId, element } from "./element.js";
+import { avatar, byId, element } from "./dom.js";
 import { link, randomUser } from "./identity.js";
 import { loadFriends } from "./friend-list.js";
 import { notice } from "./page.js";
@@ -14,18 +14,18 @@ export class RoomPanel {
    * @param {object} options
    * @param {any} options.tt
    * @param {string} options.user
-   * @param {(id: string) => Node[]} options.describe  what the game says about a member
+   * @param {(id: string) => Node[]} options.describe  the game's information about a member
    */
   constructor({ tt, user, describe }) {
     this.tt = tt;
     this.user = user;
     this.describe = describe;
     this.room = null;
-    this.asked = new Set();
+    this.invited = new Set();
     byId("copy-link").addEventListener("click", () => this.copy());
     tt.friends.on("change", () => this.showFriends());
     tt.on("invitereply", ({ user: who }) => {
-      this.asked.delete(who);
+      this.invited.delete(who);
       this.showFriends();
     });
     const friends = loadFriends(user);
@@ -38,7 +38,7 @@ export class RoomPanel {
    */
   enter(room, parameters) {
     this.room = room;
-    this.asked.clear();
+    this.invited.clear();
     const page = new URL(location.pathname, location.href).href;
     byId("invite-link").value = link(page, { ...parameters, user: null, invite: null });
     byId("second-window").href = link(page, { ...parameters, user: randomUser() });
@@ -49,11 +49,11 @@ export class RoomPanel {
     const field = byId("invite-link");
     try {
       await navigator.clipboard.writeText(field.value);
-      notice("The link is copied. Whoever opens it joins this room.");
+      notice("The link is copied. It opens this room.");
     } catch {
       field.focus();
       field.select();
-      notice("Press Ctrl+C to copy the marked link.");
+      notice("Press Ctrl+C to copy the selected link.");
     }
   }
 
@@ -75,31 +75,31 @@ export class RoomPanel {
     if (!this.room) return;
     const absent = loadFriends(this.user).filter((id) => !this.room.members.has(id));
     byId("invite-friends").replaceChildren(...(absent.length === 0
-      ? [element("li.empty", {}, "Friends you add on the Friends page can be invited here.")]
+      ? [element("li.empty", {}, "Add friends on the Friends page to invite them here.")]
       : absent.map((id) => this.friend(id))));
   }
 
   friend(id) {
     const state = this.tt.friends.get(id) ?? "offline";
-    const asked = this.asked.has(id);
+    const invited = this.invited.has(id);
     return element("li", {},
       element("span.dot", { "data-state": state, role: "img", "aria-label": state }),
       element("span.name.mono", {}, id),
       element("button.compact", {
         type: "button",
-        disabled: asked,
+        disabled: invited,
         "data-invite-friend": id,
         on: { click: () => this.invite(id) },
-      }, asked ? "Invited" : "Invite"));
+      }, invited ? "Invited" : "Invite"));
   }
 
   async invite(id) {
-    this.asked.add(id);
+    this.invited.add(id);
     this.showFriends();
     try {
       await this.room.invite([id]);
     } catch (error) {
-      this.asked.delete(id);
+      this.invited.delete(id);
       this.showFriends();
       notice(error.message, "bad");
     }

@@ -1,15 +1,15 @@
 /**
- * Brings a newcomer of a room to the very state the others have.
+ * Gives a new member of a room the same state as the other members.
  *
- * The room's order of actions is the only truth. A newcomer asks with
- * `{"sync": n}`; a member that is in step takes its snapshot at that place of
- * the order and answers `{"answer": n, "for": id, "state": S}`; the newcomer
- * restores S and replays what came after its question. Who is alone, or gets
- * no answer, says `{"seed": true, "state": S}`: S is the state at that very
- * place of the order, for everyone. No sockets, no DOM.
+ * The room's order of actions defines the state. A new member sends
+ * `{"sync": n}`. A synchronized member takes its snapshot S at that position of
+ * the order and answers `{"answer": n, "for": id, "state": S}`. The new member
+ * restores S and replays the actions after its request. A member that is alone,
+ * or gets no answer, sends `{"seed": true, "state": S}`: S becomes the state at
+ * that position for all members. No sockets, no DOM.
  *
  * ```text
- *   newcomer      room order       member
+ *   new member   room order       member
  *      | sync n  →  ..., sync n, a1, a2 ...
  *      |                         S = snapshot at "sync n"
  *      |  ← answer n, S, after a2
@@ -17,12 +17,12 @@
  * ```
  */
 
-/** How long an answer is waited for before the question is put again, ms. */
-export const PATIENCE_MS = 1200;
-/** Questions before the newcomer goes on with what it has. */
+/** Time to wait for an answer before the request is repeated, ms. */
+export const ANSWER_TIMEOUT_MS = 1200;
+/** Requests before the new member continues with its own state. */
 export const ATTEMPTS = 2;
-/** Members answer one after the other, so that one answer is the rule, ms. */
-export const TURN_MS = 250;
+/** Delay between the answers of the members, so that usually only one is sent, ms. */
+export const ANSWER_INTERVAL_MS = 250;
 
 /**
  * @typedef {{timestamp: number, from: string, data: any, team?: string}} Action
@@ -30,12 +30,12 @@ export const TURN_MS = 250;
  * @typedef {object} SyncOptions
  * @property {string} self
  * @property {(data: object) => void} act  sends an action to the room
- * @property {(action: Action) => void} apply  an action in its place of the order
+ * @property {(action: Action) => void} apply  applies an action in the room's order
  * @property {() => any} snapshot
  * @property {(state: any) => void} restore
- * @property {() => string[]} others  ids of the other members that are connected
+ * @property {() => string[]} others  ids of the other connected members
  * @property {() => void} [onSynced]
- * @property {boolean} [adoptSeeds]  whether a seed also counts for members in step (default true)
+ * @property {boolean} [adoptSeeds]  whether a synchronized member accepts a seed (default true)
  * @property {(run: () => void, ms: number) => any} [later]
  * @property {(timer: any) => void} [cancel]
  */
@@ -50,27 +50,27 @@ export class RoomSync {
       cancel: (timer) => clearTimeout(timer),
       ...options,
     };
-    /** Whether the state is that of the room's order. */
+    /** Whether the local state is that of the room. */
     this.synced = false;
     this.attempts = 0;
-    this.question = 0;
-    /** @type {Action[]|null} what came since our question; null before it came back */
+    this.request_number = 0;
+    /** @type {Action[]|null} actions after the own request; null before it was received */
     this.missed = null;
     this.timer = null;
-    /** @type {Map<string, any>} answers that wait for our turn */
+    /** @type {Map<string, any>} timers of pending answers */
     this.answers = new Map();
   }
 
-  /** Begins anew: at the first join and at each one after a lost session. */
+  /** Starts: at the first join and after each lost session. */
   begin() {
     this.stop();
     this.synced = false;
     this.attempts = 0;
     if (this.options.others().length === 0) this.seed();
-    else this.ask();
+    else this.request();
   }
 
-  /** Forgets what is under way. */
+  /** Cancels pending requests and answers. */
   stop() {
     this.options.cancel(this.timer);
     this.timer = null;
@@ -78,16 +78,16 @@ export class RoomSync {
     this.answers.clear();
   }
 
-  ask() {
+  request() {
     this.attempts += 1;
-    this.question += 1;
+    this.request_number += 1;
     this.missed = null;
-    this.options.act({ sync: this.question });
+    this.options.act({ sync: this.request_number });
     this.timer = this.options.later(() => {
       if (this.synced) return;
-      if (this.attempts < ATTEMPTS && this.options.others().length > 0) this.ask();
+      if (this.attempts < ATTEMPTS && this.options.others().length > 0) this.request();
       else this.seed();
-    }, PATIENCE_MS);
+    }, ANSWER_TIMEOUT_MS);
   }
 
   seed() {
@@ -95,22 +95,22 @@ export class RoomSync {
   }
 
   /**
-   * Takes the next action of the room's order.
+   * Processes the next action of the room's order.
    * @param {Action} action
    */
-  take(action) {
+  receive(action) {
     const data = action.data;
     if (typeof data !== "object" || data === null) return;
-    if (data.sync !== undefined) this.asked(action);
-    else if (data.seed === true) this.seeded(action);
-    else if (data.answer !== undefined) this.answered(action);
+    if (data.sync !== undefined) this.receiveRequest(action);
+    else if (data.seed === true) this.receiveSeed(action);
+    else if (data.answer !== undefined) this.receiveAnswer(action);
     else if (this.synced) this.options.apply(action);
     else if (this.missed) this.missed.push(action);
   }
 
-  asked({ from, data }) {
+  receiveRequest({ from, data }) {
     if (from === this.options.self) {
-      if (data.sync === this.question && !this.synced) this.missed = [];
+      if (data.sync === this.request_number && !this.synced) this.missed = [];
       return;
     }
     if (!this.synced) return;
@@ -123,21 +123,21 @@ export class RoomSync {
       this.options.later(() => {
         this.answers.delete(key);
         this.options.act({ answer: data.sync, for: from, state });
-      }, rank * TURN_MS),
+      }, rank * ANSWER_INTERVAL_MS),
     );
   }
 
-  seeded({ data }) {
+  receiveSeed({ data }) {
     if (this.synced && !this.options.adoptSeeds) return;
     this.options.restore(data.state);
     this.finish([]);
   }
 
-  answered({ data }) {
+  receiveAnswer({ data }) {
     const key = `${data.for} ${data.answer}`;
     this.options.cancel(this.answers.get(key));
     this.answers.delete(key);
-    if (data.for !== this.options.self || data.answer !== this.question) return;
+    if (data.for !== this.options.self || data.answer !== this.request_number) return;
     if (this.synced || !this.missed) return;
     this.options.restore(data.state);
     this.finish(this.missed);

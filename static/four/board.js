@@ -1,8 +1,7 @@
 /**
- * The rules of four-in-a-row, without a screen or a socket. A state is plain
- * data and travels whole with every action, so that a newcomer or a reloaded
- * page has it at once; a client still changes its own state only by an action
- * that is valid in it, in the room's order.
+ * The rules of Four. No screen, no socket. Every action contains the complete
+ * state, so that a new member or a reloaded page has it at once. A client
+ * changes its own state only by valid actions, in the room's order.
  *
  * Actions' data (docs/demos.md): `{"sit": seat}`, `{"stand": true}`,
  * `{"move": column}`, `{"new_round": number}`, each with `"state"`.
@@ -34,7 +33,7 @@ export function create() {
 }
 
 /**
- * The state after an action, or null where the action is not valid in it.
+ * The state after an action; null if the action is invalid.
  * @param {State} state
  * @param {{from: string, data: any}} action
  * @param {(id: string) => boolean} [present]  whether a user is a member of the room
@@ -49,7 +48,7 @@ export function apply(state, { from, data }, present = () => true) {
   return null;
 }
 
-/** A seat is free when nobody has it, or when who had it has left the room. */
+/** A seat is free if it has no holder, or if its holder has left the room. */
 function sit(state, from, seat, present) {
   if ((seat !== 0 && seat !== 1) || state.seats.includes(from)) return null;
   const holder = state.seats[seat];
@@ -80,14 +79,14 @@ function move(state, from, column) {
   return { ...next, turn: state.turn === 0 ? 1 : 0 };
 }
 
-/** Only a player may begin it, only after an end, and only once: it names the round. */
+/** A player starts the next round after the end of the previous one. The number prevents duplicates. */
 function newRound(state, from, number) {
   if (state.winner === null || !state.seats.includes(from) || number !== state.round + 1) return null;
   return { ...create(), seats: state.seats, wins: state.wins, round: number, turn: number % 2 === 1 ? 0 : 1 };
 }
 
 /**
- * The cell a disc falls to, or null for a full or unknown column.
+ * The cell in which a disc lands; null for a full or unknown column.
  * @param {string} board
  * @param {unknown} column
  */
@@ -101,7 +100,7 @@ export function landing(board, column) {
 }
 
 /**
- * All cells of the lines of four or more through a cell; empty if there is none.
+ * All cells of the lines of at least four discs through a cell; empty if there are none.
  * @param {string} board
  * @param {number} cell
  */
@@ -110,13 +109,13 @@ export function winningLine(board, cell) {
   const found = new Set();
   for (const [stepX, stepY] of [[1, 0], [0, 1], [1, 1], [1, -1]]) {
     const cells = [cell];
-    for (const way of [1, -1]) {
-      let column = (cell % COLUMNS) + stepX * way;
-      let row = Math.floor(cell / COLUMNS) + stepY * way;
+    for (const sign of [1, -1]) {
+      let column = (cell % COLUMNS) + stepX * sign;
+      let row = Math.floor(cell / COLUMNS) + stepY * sign;
       while (column >= 0 && column < COLUMNS && row >= 0 && row < ROWS && board[row * COLUMNS + column] === disc) {
         cells.push(row * COLUMNS + column);
-        column += stepX * way;
-        row += stepY * way;
+        column += stepX * sign;
+        row += stepY * sign;
       }
     }
     if (cells.length >= LENGTH) for (const each of cells) found.add(each);
@@ -125,8 +124,7 @@ export function winningLine(board, cell) {
 }
 
 /**
- * Whether data that came over the wire is a state of this game; a newcomer
- * takes nothing else.
+ * Whether received data is a valid state of this game.
  * @param {any} state
  * @returns {state is State}
  */

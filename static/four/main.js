@@ -1,7 +1,7 @@
-/** The page of Four: joins a room, shows the board, and takes the moves. */
+/** The page of Four: joins a room, shows the board, and sends moves. */
 
-import { byId, element } from "../demo/element.js";
-import { invited, nameRoomInAddress, openEntrance, roomOfAddress } from "../demo/entrance.js";
+import { byId, element } from "../demo/dom.js";
+import { inviteFromAddress, openJoinForm, roomFromAddress, setRoomInAddress } from "../demo/join-form.js";
 import { notice, openPage } from "../demo/page.js";
 import { RoomPanel } from "../demo/room-panel.js";
 import { COLUMNS, landing, ROWS } from "./board.js";
@@ -18,37 +18,37 @@ const { tt, user, lobby } = openPage({
   page: "four",
   root: "../",
   describe: () => ({ room: roomName, players: room?.members.size ?? 0 }),
-  lobbyChanged: () => entrance.showRooms(),
+  lobbyChanged: () => joinForm.showRooms(),
 });
-const entrance = openEntrance({ page: "four", rooms: () => lobby.rooms(), enter });
+const joinForm = openJoinForm({ page: "four", rooms: () => lobby.rooms(), enter });
 const panel = new RoomPanel({ tt, user, describe: describeMember });
 const columns = buildBoard();
 
 async function enter(name) {
   try {
-    room = await tt.join(`four/${name}`, { game: "four", ...invited() });
+    room = await tt.join(`four/${name}`, { game: "four", ...inviteFromAddress() });
   } catch (error) {
     notice(error.message, "bad");
-    entrance.show();
+    joinForm.show();
     return;
   }
   roomName = name;
-  nameRoomInAddress(name, { invite: null });
-  entrance.hide();
+  setRoomInAddress(name, { invite: null });
+  joinForm.hide();
   byId("play").hidden = false;
   byId("room-label").textContent = name;
-  table = new Table({ room, changed: show, refused: () => notice("That came too late: it is not valid any more.") });
+  table = new Table({ room, changed: show, refused: () => notice("The move is no longer valid.") });
   panel.enter(room, { room: name });
   room.on("members", () => {
     show(table.state, null);
-    lobby.say();
+    lobby.announce();
   });
   room.on("left", ({ reason } = {}) => {
     notice(`The room has ended${reason ? `: ${reason}` : "."}`, "bad");
     leave();
   });
   show(table.state, null);
-  lobby.say();
+  lobby.announce();
 }
 
 function leave() {
@@ -57,13 +57,13 @@ function leave() {
   room = null;
   roomName = null;
   byId("play").hidden = true;
-  nameRoomInAddress(null);
-  entrance.show();
-  lobby.say();
+  setRoomInAddress(null);
+  joinForm.show();
+  lobby.announce();
 }
 
 byId("leave").addEventListener("click", () => {
-  // Who goes on purpose leaves the seat to others.
+  // An intentional leave frees the seat for others.
   table?.act({ stand: true });
   room?.leave().catch(() => {});
   leave();
@@ -131,14 +131,14 @@ function showCells(state, moved) {
       cell.replaceChildren(disc);
     });
     const free = landing(state.board, column);
-    // Not `disabled`: the keyboard's place on the board must outlast the other's turn.
+    // Not `disabled`: the focus must stay on the board during the opponent's turn.
     button.setAttribute("aria-disabled", String(!table.myTurn || free === null));
     const left = free === null ? 0 : Math.floor(free / COLUMNS) + 1;
     button.setAttribute("aria-label", `Column ${column + 1}, ${columnText(state, column)}${left} free`);
   });
 }
 
-/** The discs of a column from the bottom, for who does not see them. */
+/** The discs of a column from the bottom, for screen readers. */
 function columnText(state, column) {
   const discs = Array.from({ length: ROWS }, (_, row) => state.board[(ROWS - 1 - row) * COLUMNS + column]);
   return discs.filter((side) => side !== ".").map((side) => `${SIDES[side].toLowerCase()}, `).join("");
@@ -146,13 +146,13 @@ function columnText(state, column) {
 
 function showSeat(state, seat) {
   const holder = state.seats[seat];
-  const here = holder !== null && table.present(holder);
-  const away = here && room.members.get(holder)?.state === "away";
-  const note = holder === user ? "you" : away ? "away, comes back" : here ? SIDES[seat] : "has left";
+  const present = holder !== null && table.isMember(holder);
+  const away = present && room.members.get(holder)?.state === "away";
+  const note = holder === user ? "you" : away ? "reconnecting" : present ? SIDES[seat] : "has left";
   const place = byId(`seat-${seat}`);
   place.dataset.turn = String(state.winner === null && state.turn === seat);
   place.dataset.user = holder ?? "";
-  const free = table.seat === null && !here;
+  const free = table.seat === null && !present;
   place.replaceChildren(
     element("span.disc", { "data-side": seat, role: "img", "aria-label": SIDES[seat] }),
     holder === null && !free
@@ -164,32 +164,32 @@ function showSeat(state, seat) {
           type: "button",
           "data-testid": `sit-${seat}`,
           on: { click: () => table?.act({ sit: seat }) },
-        }, "Take the seat")));
+        }, "Take seat")));
 }
 
 function statusText(state) {
-  if (tt.state !== "online") return "Connection lost, coming back…";
-  if (!table.sync.synced) return "Getting in step with the others…";
-  if (state.winner === "draw") return "A draw: the board is full.";
+  if (tt.state !== "online") return "Connection lost. Reconnecting…";
+  if (!table.sync.synced) return "Synchronizing with the other members…";
+  if (state.winner === "draw") return "Draw: the board is full.";
   if (state.winner !== null) return state.seats[state.winner] === user ? "You have won!" : `${SIDES[state.winner]} wins.`;
-  if (state.seats.includes(null)) return "Waiting for a second player: share the link, or open a second window.";
+  if (state.seats.includes(null)) return "Waiting for a second player. Share the link or open a second window.";
   if (table.myTurn) return "Your turn";
-  return table.seat === null ? `You watch. ${SIDES[state.turn]} is to move.` : "The other's turn";
+  return table.seat === null ? `You are watching. ${SIDES[state.turn]} moves next.` : "Opponent's turn";
 }
 
 function describeMember(id) {
   const seat = table?.state.seats.indexOf(id) ?? -1;
-  return [element("span.small.muted", {}, seat === -1 ? "watches" : SIDES[seat])];
+  return [element("span.small.muted", {}, seat === -1 ? "watching" : SIDES[seat])];
 }
 
 tt.on("state", () => table && show(table.state, null));
 
-if (roomOfAddress()) {
-  entrance.hide();
-  tt.ready.then(() => enter(roomOfAddress()), () => entrance.show());
+if (roomFromAddress()) {
+  joinForm.hide();
+  tt.ready.then(() => enter(roomFromAddress()), () => joinForm.show());
 }
 
-/** What the page knows, for tests; reading it changes nothing. */
+/** Read-only state of the page, for tests. */
 Object.defineProperty(window, "__demo", {
   value: Object.freeze({
     state: () => tt.state,

@@ -1,7 +1,6 @@
 /**
- * One browser at a table of Four: keeps the state in step with the room's
- * order, takes a free seat, and sends moves with the state they lead to.
- * No DOM.
+ * A client of one game of Four: synchronizes the state with the room's order,
+ * takes a free seat, and sends moves with the resulting state. No DOM.
  */
 
 import { RoomSync } from "../demo/room-sync.js";
@@ -12,7 +11,7 @@ export class Table {
    * @param {object} options
    * @param {any} options.room  a joined room of the client
    * @param {(state: import("./board.js").State, by: {from: string, data: any}|null) => void} options.changed
-   * @param {() => void} options.refused  an own move came too late or was not valid
+   * @param {() => void} options.refused  an own action was invalid when it was received
    */
   constructor({ room, changed, refused }) {
     this.room = room;
@@ -20,20 +19,20 @@ export class Table {
     this.changed = changed;
     this.refused = refused;
     this.state = isState(room.state) ? room.state : create();
-    /** Whether an own action is on its way; the next waits for it. */
+    /** Whether an own action is in flight; another is not sent until it is received. */
     this.busy = false;
     this.sync = new RoomSync({
       self: this.self,
       adoptSeeds: false,
       act: (data) => room.act(data),
-      apply: (action) => this.take(action),
+      apply: (action) => this.apply(action),
       snapshot: () => this.state,
-      restore: (state) => this.become(isState(state) ? state : create(), null),
+      restore: (state) => this.setState(isState(state) ? state : create(), null),
       others: () => [...room.members].filter(([id, { state }]) => id !== this.self && state !== "away").map(([id]) => id),
       onSynced: () => this.sitDown(),
     });
     this.subscriptions = [
-      room.on("action", (action) => this.sync.take(action)),
+      room.on("action", (action) => this.sync.receive(action)),
       room.on("joined", () => {
         this.busy = false;
         this.sync.begin();
@@ -48,41 +47,41 @@ export class Table {
     for (const unsubscribe of this.subscriptions) unsubscribe();
   }
 
-  present(id) {
+  isMember(id) {
     return this.room.members.has(id);
   }
 
-  become(state, by) {
+  setState(state, by) {
     this.state = state;
     this.changed(state, by);
   }
 
-  take(action) {
-    if (action.data.keep === true) return; // A state for the server to keep: we have our own.
+  apply(action) {
+    if (action.data.keep === true) return; // Only for the server's stored state.
     if (action.from === this.self) this.busy = false;
-    const next = apply(this.state, action, (id) => this.present(id));
+    const next = apply(this.state, action, (id) => this.isMember(id));
     if (next) {
-      this.become(next, action);
+      this.setState(next, action);
       return;
     }
     if (action.from === this.self && action.data.sit !== undefined) this.sitDown();
     else if (action.from === this.self) this.refused();
-    // The server keeps the state of the last action, valid or not: set it right.
+    // The server has stored the state of an invalid action: replace it.
     if (action.data.state !== undefined && this.isFirst()) this.room.act({ keep: true, state: this.state });
   }
 
-  /** Whether, of all that could set something right, it is this client's turn. */
+  /** Whether this client is the connected member with the lowest id. Only that one corrects the stored state. */
   isFirst() {
     const ids = [...this.room.members].filter(([, { state }]) => state !== "away").map(([id]) => id);
     return ids.sort()[0] === this.self;
   }
 
-  /** Sends an action that is valid as far as we know; says whether it was. */
+  /** Sends an action if it is valid in the current state; returns whether it was sent. */
   act(data) {
     if (!this.sync.synced || this.busy) return false;
-    const state = apply(this.state, { from: this.self, data }, (id) => this.present(id));
+    const state = apply(this.state, { from: this.self, data }, (id) => this.isMember(id));
     if (!state) return false;
-    // Not queued: what is valid now may not be when the connection is back.
+    // Not queued: the action may be invalid after a reconnection.
     this.busy = this.room.act({ ...data, state }, { queue: false });
     return this.busy;
   }
@@ -93,7 +92,7 @@ export class Table {
     this.changed(this.state, null);
   }
 
-  /** The own seat, or null for who watches. */
+  /** The own seat; null for a spectator. */
   get seat() {
     const seat = this.state.seats.indexOf(this.self);
     return seat === -1 ? null : seat;

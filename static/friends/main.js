@@ -1,11 +1,11 @@
-/** The page Friends: who is there, live; one's own status; invites to games. */
+/** The page Friends: live presence, the own status, invitations to games. */
 
-import { avatar, byId, element } from "../demo/element.js";
-import { randomRoomName } from "../demo/entrance.js";
-import { openDoorChoice } from "../demo/door.js";
+import { avatar, byId, element } from "../demo/dom.js";
 import { addFriend, loadFriends, removeFriend } from "../demo/friend-list.js";
 import { link, randomUser } from "../demo/identity.js";
+import { randomRoomName } from "../demo/join-form.js";
 import { GAMES, notice, openPage } from "../demo/page.js";
+import { showTransportChoice } from "../demo/transport.js";
 import { FrameLog } from "../playground/frame-log.js";
 
 const ORDER = { online: 0, busy: 1, idle: 2, offline: 3 };
@@ -18,12 +18,12 @@ const details = new Map();
 
 const { tt, user, lobby } = openPage({ page: "friends", root: "../", lobbyChanged: () => showNearby() });
 
-openDoorChoice(tt);
-const travel = new FrameLog(byId("frames"), () => {
-  const { in: down, out: up } = travel.bytes;
-  byId("travelled").textContent = `${down} bytes down, ${up} up`;
+showTransportChoice(tt);
+const traffic = new FrameLog(byId("frames"), () => {
+  const { in: received, out: sent } = traffic.bytes;
+  byId("traffic-bytes").textContent = `${received} bytes received, ${sent} sent`;
 });
-tt.on("frame", ({ direction, kind, text, bytes }) => travel.add(direction, text, { kind, bytes }));
+tt.on("frame", ({ direction, kind, text, bytes }) => traffic.add(direction, text, { kind, bytes }));
 
 friends = loadFriends(user);
 byId("own-id").textContent = user;
@@ -32,13 +32,13 @@ byId("second-window").href = link("./", { user: randomUser() });
 if (friends.length > 0) watch(friends);
 showFriends();
 
-tt.friends.on("change", ({ changes, first }) => {
+tt.friends.on("change", ({ changes, snapshot }) => {
   for (const [id, state] of Object.entries(changes)) {
-    if (!first && friends.includes(id)) log(id, state);
+    if (!snapshot && friends.includes(id)) log(id, state);
   }
-  const gone = Object.entries(changes).filter(([id, state]) => state === "offline" && friends.includes(id)).map(([id]) => id);
-  if (gone.length > 0) lookUp(gone);
-  showFriends(first ? [] : Object.keys(changes));
+  const offline = Object.entries(changes).filter(([id, state]) => state === "offline" && friends.includes(id)).map(([id]) => id);
+  if (offline.length > 0) lookUp(offline);
+  showFriends(snapshot ? [] : Object.keys(changes));
   showNearby();
 });
 
@@ -57,7 +57,7 @@ async function lookUp(ids) {
     for (const [id, entry] of Object.entries(found)) details.set(id, entry);
     showFriends();
   } catch {
-    // Last seen is an extra; the live state does not depend on it.
+    // Without last seen the page still shows the live states.
   }
 }
 
@@ -98,14 +98,14 @@ function stateOf(id) {
 }
 
 function showFriends(changed = []) {
-  const there = friends.filter((id) => stateOf(id) !== "offline").length;
-  byId("summary").textContent = friends.length === 0 ? "" : `${there} of ${friends.length} here`;
+  const online = friends.filter((id) => stateOf(id) !== "offline").length;
+  byId("summary").textContent = friends.length === 0 ? "" : `${online} of ${friends.length} online`;
   const sorted = [...friends].sort((a, b) => ORDER[stateOf(a)] - ORDER[stateOf(b)] || (a < b ? -1 : 1));
   const list = byId("list");
-  // Built anew, so the keyboard's place is found again by what it was on.
+  // The list is rebuilt, so the focused element is found again by its test id.
   const focused = document.activeElement?.getAttribute("data-testid");
   list.replaceChildren(...(sorted.length === 0
-    ? [element("li.empty", {}, "No friends yet. Add one by id, or open a second window and add yourself to each other.")]
+    ? [element("li.empty", {}, "No friends yet. Add one by id, or open a second window and add the two users to each other.")]
     : sorted.map((id) => friendRow(id, changed.includes(id)))));
   if (focused && document.activeElement === document.body) list.querySelector(`[data-testid="${CSS.escape(focused)}"]`)?.focus();
 }
@@ -117,7 +117,7 @@ function friendRow(id, changed) {
     element("div.who", {},
       element("span.id.mono", {}, id),
       element("span.small.state-text", { "data-state": state }, stateText(id, state))),
-    element("div.doings", {},
+    element("div.buttons", {},
       state !== "offline" && inviteMenu(id),
       element("button.quiet.compact", {
         type: "button",
@@ -150,7 +150,7 @@ function stateText(id, state) {
   return Number.isFinite(seen) ? `offline · last seen ${ago(seen)}` : "offline";
 }
 
-/** "3 minutes ago" on the server's clock. */
+/** A relative time such as "3 minutes ago", by the server's clock. */
 function ago(time) {
   const seconds = Math.max(0, Math.round((tt.clock.now() - time) / 1000));
   if (seconds < 10) return "just now";
@@ -172,7 +172,7 @@ function showNearby() {
   byId("nearby-list").replaceChildren(...others.slice(0, 20).map(({ user: id, page }) => element("li", {},
     avatar(id),
     element("span.name.mono", {}, id),
-    element("span.small.muted", {}, GAMES[page] ? `plays ${GAMES[page]}` : ""),
+    element("span.small.muted", {}, GAMES[page] ? `playing ${GAMES[page]}` : ""),
     element("button.compact", { type: "button", "data-add": id, on: { click: () => add(id) } }, "Add"))));
 }
 
@@ -181,7 +181,7 @@ function log(id, state) {
   const list = byId("log");
   list.prepend(element("li", {},
     element("time", { datetime: now.toISOString() }, now.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" })),
-    element("span", {}, element("span.mono", {}, id), state === "online" ? " is online" : state === "offline" ? " has gone" : ` is ${state}`)));
+    element("span", {}, element("span.mono", {}, id), ` is ${state}`)));
   while (list.children.length > LOG_MAX) list.lastElementChild.remove();
 }
 
@@ -214,11 +214,11 @@ byId("copy-id").addEventListener("click", async () => {
     notice("Your id is copied.");
   } catch {
     getSelection().selectAllChildren(byId("own-id"));
-    notice("Press Ctrl+C to copy the marked id.");
+    notice("Press Ctrl+C to copy the selected id.");
   }
 });
 
-/** What the page knows, for tests; reading it changes nothing. */
+/** Read-only state of the page, for tests. */
 Object.defineProperty(window, "__demo", {
   value: Object.freeze({
     state: () => tt.state,
@@ -226,7 +226,7 @@ Object.defineProperty(window, "__demo", {
     status: () => status,
     friends: () => Object.fromEntries(friends.map((id) => [id, stateOf(id)])),
     lobby: () => lobby.people(),
-    door: () => tt.door,
-    frames: () => travel.entries.map(({ frame }) => ({ ...frame, time: frame.time.toISOString() })),
+    transport: () => tt.transport,
+    frames: () => traffic.entries.map(({ frame }) => ({ ...frame, time: frame.time.toISOString() })),
   }),
 });

@@ -1,19 +1,19 @@
 /**
- * The list of what travels (frames, datagrams, entries): newest at the end,
- * filtered, paused, bounded. A row opens to show the message laid out.
+ * The list of sent and received frames, datagrams and entries: newest last, with
+ * a filter, a pause and a maximum length. A row opens to show formatted JSON.
  */
 
-import { element } from "../demo/element.js";
-import { nameOf } from "../turntable/doors/msgpack.js";
+import { element } from "../demo/dom.js";
+import { commandName } from "../turntable/transports/msgpack.js";
 
-/** Rows kept; the oldest go. */
+/** Maximum number of rows; the oldest are removed. */
 export const FRAMES_MAX = 500;
 const PREVIEW_MAX = 300;
 
 /** @typedef {{number: number, direction: "in"|"out"|"note", time: Date, kind: string, text: string, bytes: number, command: string}} Frame */
 
 /**
- * Whether a frame passes the filter: each word must be found, `-word` must not.
+ * Whether a frame matches the filter: it contains each word and no `-word`.
  * @param {{direction: string, text: string, command: string}} frame
  * @param {{words: string, direction: string, quiet: boolean}} filter
  */
@@ -35,8 +35,8 @@ export class FrameLog {
     this.changed = changed;
     /** @type {{frame: Frame, row: HTMLElement}[]} */
     this.entries = [];
-    /** What came while paused. @type {Frame[]} */
-    this.held = [];
+    /** Frames recorded while paused. @type {Frame[]} */
+    this.buffered = [];
     this.paused = false;
     this.filter = { words: "", direction: "all", quiet: false };
     this.count = 0;
@@ -54,8 +54,8 @@ export class FrameLog {
     const command = direction === "note" ? "" : commandOf(direction, text);
     const frame = { number: this.count, direction, time: new Date(), kind, text, bytes: direction === "note" ? 0 : bytes, command };
     if (this.paused) {
-      this.held.push(frame);
-      if (this.held.length > FRAMES_MAX) this.held.shift();
+      this.buffered.push(frame);
+      if (this.buffered.length > FRAMES_MAX) this.buffered.shift();
     } else {
       this.append(frame);
     }
@@ -75,13 +75,13 @@ export class FrameLog {
 
   pause(paused) {
     this.paused = paused;
-    if (!paused) for (const frame of this.held.splice(0)) this.append(frame);
+    if (!paused) for (const frame of this.buffered.splice(0)) this.append(frame);
     this.changed();
   }
 
   clear() {
     this.entries = [];
-    this.held = [];
+    this.buffered = [];
     this.list.replaceChildren();
     this.changed();
   }
@@ -92,15 +92,15 @@ export class FrameLog {
     this.changed();
   }
 
-  /** Frames that are shown. */
+  /** The visible frames. */
   get shown() {
     return this.entries.filter(({ row }) => !row.hidden).map(({ frame }) => frame);
   }
 }
 
 /**
- * The command of what travelled, whatever its form; of several the first, and
- * how many more there are.
+ * The command of a frame, datagram or entry; for several messages the first and
+ * the number of others.
  * @param {"in"|"out"} direction
  * @param {string} text
  */
@@ -112,10 +112,10 @@ export function commandOf(direction, text) {
   } catch {
     return "";
   }
-  // v2: a number and the data, perhaps an id.
-  if (Array.isArray(value) && typeof value[0] === "number") return nameOf(direction, value[0]) ?? "";
+  // v2: [number, data] or [number, data, id].
+  if (Array.isArray(value) && typeof value[0] === "number") return commandName(direction, value[0]) ?? "";
   if (!Array.isArray(value)) return nameIn(value);
-  if (value.length === 0) return "(nothing)";
+  if (value.length === 0) return "(empty)";
   return nameIn(value[0]) + (value.length > 1 ? ` +${value.length - 1}` : "");
 }
 
@@ -144,12 +144,12 @@ function rowOf(frame) {
     element("span.text", {}, frame.text.slice(0, PREVIEW_MAX)),
     element("span.size", {}, `${frame.kind} · ${frame.bytes} B`)));
   details.addEventListener("toggle", () => {
-    if (details.open && details.children.length === 1) details.append(element("pre", { tabindex: "0" }, laidOut(frame.text)));
+    if (details.open && details.children.length === 1) details.append(element("pre", { tabindex: "0" }, formatted(frame.text)));
   });
   return element("li.frame", { "data-direction": frame.direction, "data-command": frame.command }, details);
 }
 
-function laidOut(text) {
+function formatted(text) {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
   } catch {

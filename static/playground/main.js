@@ -1,10 +1,10 @@
-/** The page Playground: one bare line by any door, all that travels on it, any command. */
+/** The page Playground: one raw connection over any transport, its traffic, and any command. */
 
-import { byId, element } from "../demo/element.js";
+import { byId, element } from "../demo/dom.js";
 import { currentUser, isUser, link, randomUser } from "../demo/identity.js";
 import { loadFriends } from "../demo/friend-list.js";
-import { WAYS, wayOfAddress } from "../demo/door.js";
-import { BareLine } from "./bare-line.js";
+import { TRANSPORTS, transportFromAddress } from "../demo/transport.js";
+import { RawConnection } from "./raw-connection.js";
 import { FrameLog } from "./frame-log.js";
 import { templates } from "./templates.js";
 
@@ -23,10 +23,10 @@ byId("url").value = new URL("../ws", location.href).href.replace(/^http/, "ws").
 byId("user").value = self;
 
 const log = new FrameLog(byId("frames"), showCount);
-byId("door").append(...Object.entries(WAYS).filter(([name]) => name !== "auto").map(([name, { label }]) => element("option", { value: name }, label)));
-byId("door").value = wayOfAddress() === "auto" ? "websocket" : wayOfAddress();
+byId("transport").append(...Object.entries(TRANSPORTS).filter(([name]) => name !== "auto").map(([name, { label }]) => element("option", { value: name }, label)));
+byId("transport").value = transportFromAddress() === "auto" ? "websocket" : transportFromAddress();
 
-const socket = new BareLine({
+const connection = new RawConnection({
   settings: () => ({
     user: byId("user").value.trim(),
     identify: byId("identify").value,
@@ -39,7 +39,7 @@ const socket = new BareLine({
   },
   state: showState,
   note: (text) => log.add("note", text),
-  measured: showClock,
+  clockChanged: showClock,
 });
 
 function showState(next, note) {
@@ -55,7 +55,7 @@ byId("connect-form").addEventListener("submit", (event) => {
   const error = byId("connect-error");
   error.hidden = true;
   if (byId("identify").value === "idme" && !isUser(byId("user").value.trim())) {
-    error.textContent = "A user is realm:name, for example 1:12345.";
+    error.textContent = "A user id is realm:name, for example 1:12345.";
     error.hidden = false;
     byId("user").focus();
     return;
@@ -64,33 +64,33 @@ byId("connect-form").addEventListener("submit", (event) => {
 });
 
 function open() {
-  socket.open(byId("url").value.trim(), { wire: "v1", ...WAYS[byId("door").value].options });
+  connection.open(byId("url").value.trim(), { encoding: "v1", ...TRANSPORTS[byId("transport").value].options });
 }
 
-/** What only the poll has is shown with the poll alone. */
-function showDoor() {
-  byId("asking").hidden = byId("door").value !== "poll";
+/** Shows the polling controls if the transport is `poll`. */
+function showPolling() {
+  byId("polling").hidden = byId("transport").value !== "poll";
 }
-byId("door").addEventListener("change", showDoor);
-showDoor();
-byId("heartbeat").addEventListener("change", () => socket.heartbeat());
-byId("ask").addEventListener("click", () => {
-  if (!socket.raw("[]")) refuse("Connect first.");
+byId("transport").addEventListener("change", showPolling);
+showPolling();
+byId("heartbeat").addEventListener("change", () => connection.heartbeat());
+byId("poll-now").addEventListener("click", () => {
+  if (!connection.raw("[]")) showError("Connect first.");
 });
-byId("disconnect").addEventListener("click", () => socket.close());
+byId("disconnect").addEventListener("click", () => connection.close());
 addEventListener("securitypolicyviolation", (event) => {
   if (event.effectiveDirective !== "connect-src" && event.effectiveDirective !== "default-src") return;
-  log.add("note", `This page's security policy does not let it connect to ${event.blockedURI}: open the Playground of that server instead.`);
+  log.add("note", `The content security policy of this page blocks connections to ${event.blockedURI}. Open the Playground of that server instead.`);
 });
 
-/* The composer */
+/* Command form */
 
-function known() {
-  return { user: byId("user").value.trim(), friend, session: socket.session, received: socket.received, now: Math.round(performance.now()) };
+function context() {
+  return { user: byId("user").value.trim(), friend, session: connection.session, received: connection.received, now: Math.round(performance.now()) };
 }
 
 function chosen() {
-  return templates(known()).find(({ command }) => command === byId("template").value);
+  return templates(context()).find(({ command }) => command === byId("template").value);
 }
 
 function fill() {
@@ -101,7 +101,7 @@ function fill() {
   byId("data-error").hidden = true;
 }
 
-byId("template").append(...templates(known()).map(({ number, command }) => element("option", { value: command }, `${number} · ${command}`)));
+byId("template").append(...templates(context()).map(({ number, command }) => element("option", { value: command }, `${number} · ${command}`)));
 byId("template").value = "subscribe";
 byId("template").addEventListener("change", fill);
 byId("fill").addEventListener("click", fill);
@@ -122,30 +122,30 @@ function send() {
   try {
     data = JSON.parse(byId("data").value);
   } catch (error) {
-    refuse(`Not JSON: ${error.message}`);
+    showError(`Invalid JSON: ${error.message}`);
     return;
   }
   const withId = byId("with-id").checked;
   const id = byId("id").value;
   const message = { command: byId("template").value, data, ...(withId ? { id: /^\d+$/.test(id) ? Number(id) : id } : {}) };
-  if (!socket.send(JSON.stringify(message))) {
-    refuse("Connect first.");
+  if (!connection.send(JSON.stringify(message))) {
+    showError("Connect first.");
     return;
   }
   byId("data-error").hidden = true;
   if (withId && /^\d+$/.test(id)) byId("id").value = String(Number(id) + 1);
 }
 
-function refuse(text) {
+function showError(text) {
   byId("data-error").textContent = text;
   byId("data-error").hidden = false;
 }
 
 byId("send-raw").addEventListener("click", () => {
-  if (!socket.raw(byId("raw").value)) refuse("Connect first.");
+  if (!connection.raw(byId("raw").value)) showError("Connect first.");
 });
 
-/* The frames */
+/* Frame list */
 
 byId("words").addEventListener("input", () => log.setFilter({ words: byId("words").value }));
 byId("direction").addEventListener("change", () => log.setFilter({ direction: byId("direction").value }));
@@ -158,11 +158,11 @@ byId("pause").addEventListener("click", () => {
 
 function showCount() {
   const shown = log.shown.filter(({ direction }) => direction !== "note").length;
-  byId("pause").textContent = log.paused ? `Go on (${log.held.length})` : "Pause";
+  byId("pause").textContent = log.paused ? `Resume (${log.buffered.length})` : "Pause";
   byId("count").textContent = `${shown} shown`;
 }
 
-/* Figures */
+/* Statistics */
 
 function size(bytes) {
   if (bytes < 1000) return `${bytes} B`;
@@ -175,7 +175,7 @@ function showBytes() {
 }
 
 function showClock() {
-  const best = socket.best;
+  const best = connection.best;
   if (!best) return;
   byId("latency").textContent = `${best.latency.toFixed(1)} ms`;
   const ahead = best.offset + performance.now() - Date.now();
@@ -183,19 +183,19 @@ function showClock() {
 }
 
 setInterval(() => {
-  const best = socket.best;
+  const best = connection.best;
   if (best) byId("server-clock").textContent = new Date(performance.now() + best.offset).toISOString().slice(11, 22);
 }, 100);
 
 open();
 
-/** What the page knows, for tests; reading it changes nothing. */
+/** Read-only state of the page, for tests. */
 Object.defineProperty(window, "__demo", {
   value: Object.freeze({
     state: () => state,
     user: () => byId("user").value,
     frames: () => log.entries.map(({ frame }) => ({ ...frame, time: frame.time.toISOString() })),
     shown: () => log.shown.map(({ direction, kind, text, command, bytes }) => ({ direction, kind, text, command, bytes })),
-    latency: () => socket.best?.latency ?? NaN,
+    latency: () => connection.best?.latency ?? NaN,
   }),
 });

@@ -1,8 +1,8 @@
 /**
- * The ground of Strike: a fixed map, and the geometry that movement and shots
- * need. Lengths are map units, angles are 4096ths of a turn. Only operations
- * that every browser computes to the same bit are used (no sin, cos or hypot
- * on the way of a decision), because all clients must decide alike.
+ * The map of Strike, and the geometry of movement and shots. Lengths are map
+ * units, angles are 4096ths of a turn. Decisions use only operations with
+ * bit-identical results in every browser (no sin, cos or hypot), because all
+ * clients must reach the same decisions.
  */
 
 export const WIDTH = 960;
@@ -26,7 +26,7 @@ export const WALLS = [
   [586, 286, 28, 28],
 ];
 
-/** Places to appear at, per team. */
+/** Spawn points per team. */
 export const SPAWNS = {
   red: [[70, 300], [70, 120], [70, 480], [150, 300]],
   blue: [[890, 300], [890, 480], [890, 120], [810, 300]],
@@ -35,8 +35,8 @@ export const SPAWNS = {
 export const TEAMS = ["red", "blue"];
 
 /**
- * Unit vectors as whole numbers out of 65536: the rounding takes away what the
- * browsers' sines may differ by.
+ * Unit vectors in steps of 1/65536. The rounding removes differences between the
+ * sine functions of browsers.
  */
 const DIRECTIONS = Array.from({ length: TURN }, (_, step) => [
   Math.round(Math.cos((step * 2 * Math.PI) / TURN) * 65536) / 65536,
@@ -51,13 +51,13 @@ export function direction(angle) {
   return DIRECTIONS[((Math.round(angle) % TURN) + TURN) % TURN];
 }
 
-/** The angle that looks from one point to another. */
+/** The angle from one point to another. */
 export function angleTo(fromX, fromY, toX, toY) {
   const turns = Math.atan2(toY - fromY, toX - fromX) / (2 * Math.PI);
   return ((Math.round(turns * TURN) % TURN) + TURN) % TURN;
 }
 
-/** Whether a circle at this place would touch a wall or the rim. */
+/** Whether a circle at this point overlaps a wall or the edge of the map. */
 export function blocked(x, y, radius = RADIUS) {
   if (x < radius || y < radius || x > WIDTH - radius || y > HEIGHT - radius) return true;
   return WALLS.some(([left, top, width, height]) => {
@@ -68,8 +68,8 @@ export function blocked(x, y, radius = RADIUS) {
 }
 
 /**
- * Moves a player, sliding along walls: each axis is tried on its own, in steps
- * shorter than the radius, so that no wall is ever skipped.
+ * Moves a player, sliding along walls. Each axis is moved separately, in steps
+ * shorter than the radius, so that no wall is skipped.
  */
 export function slide(x, y, deltaX, deltaY) {
   const steps = Math.max(1, Math.ceil(Math.max(Math.abs(deltaX), Math.abs(deltaY)) / 8));
@@ -80,7 +80,7 @@ export function slide(x, y, deltaX, deltaY) {
   return { x, y };
 }
 
-/** How far a shot flies before it meets a wall or the rim, at most `range`. */
+/** The distance of a shot to the first wall or edge of the map, at most `range`. */
 export function freeDistance(x, y, angle, range) {
   const [dx, dy] = direction(angle);
   let distance = range;
@@ -92,7 +92,7 @@ export function freeDistance(x, y, angle, range) {
   return Math.max(0, distance);
 }
 
-/** The slab test of a ray against one wall; Infinity when it passes by. */
+/** Slab test of a ray against one wall; Infinity if it misses. */
 function wallDistance(x, y, dx, dy, [left, top, width, height]) {
   let near = 0;
   let far = Infinity;
@@ -110,13 +110,13 @@ function wallDistance(x, y, dx, dy, [left, top, width, height]) {
 }
 
 /**
- * Where a shot meets a player, as the distance along the shot, or null.
+ * The distance at which a shot hits a player; null if it misses.
  * @param {{x: number, y: number, angle: number}} shot
  * @param {{x: number, y: number}} target
  * @param {number} slack  added to the target's radius
  * @param {number} range
  */
-export function meets(shot, target, slack, range) {
+export function hitDistance(shot, target, slack, range) {
   const [dx, dy] = direction(shot.angle);
   const alongX = target.x - shot.x;
   const alongY = target.y - shot.y;

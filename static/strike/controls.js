@@ -1,12 +1,11 @@
 /**
- * Keys, mouse and fingers as one input: where to go, where to look, whether
- * to fire. Keys: WASD or arrows, space. Mouse: looks and fires on the canvas.
- * Touch: a stick and a button.
+ * Combines keyboard, mouse and touch input: direction, aim, fire. Keys: WASD or
+ * arrows, space. Mouse: aims and fires on the canvas. Touch: a stick and a button.
  */
 
 import { angleTo } from "./arena.js";
 
-const WAYS = {
+const DIRECTIONS = {
   KeyW: [0, -1], ArrowUp: [0, -1],
   KeyS: [0, 1], ArrowDown: [0, 1],
   KeyA: [-1, 0], ArrowLeft: [-1, 0],
@@ -24,11 +23,11 @@ export class Controls {
   constructor({ canvas, stick, trigger, toMap }) {
     this.toMap = toMap;
     this.keys = new Set();
-    this.stickWay = { dx: 0, dy: 0 };
+    this.stickDirection = { dx: 0, dy: 0 };
     this.triggers = new Set();
-    /** Whether a trigger was pulled since the last frame, though it may be let go. */
-    this.pulled = false;
-    /** Where the mouse is, while the mouse is what aims. */
+    /** Whether a trigger was pressed since the last frame, even if it was released again. */
+    this.pressed = false;
+    /** The mouse position while the mouse aims; null otherwise. */
     this.mouse = null;
     this.enabled = false;
     this.listenToKeys();
@@ -40,42 +39,42 @@ export class Controls {
   /** @param {{x: number, y: number}} me @returns {import("./match.js").Input} */
   read(me) {
     if (!this.enabled) return { dx: 0, dy: 0, aim: null, fire: false };
-    let { dx, dy } = this.stickWay;
+    let { dx, dy } = this.stickDirection;
     for (const key of this.keys) {
-      dx += WAYS[key]?.[0] ?? 0;
-      dy += WAYS[key]?.[1] ?? 0;
+      dx += DIRECTIONS[key]?.[0] ?? 0;
+      dy += DIRECTIONS[key]?.[1] ?? 0;
     }
     let aim = null;
     if (this.mouse) {
       const { x, y } = this.toMap(this.mouse.x, this.mouse.y);
       aim = angleTo(me.x, me.y, x, y);
     }
-    const fire = this.triggers.size > 0 || this.pulled;
-    this.pulled = false;
+    const fire = this.triggers.size > 0 || this.pressed;
+    this.pressed = false;
     return { dx, dy, aim, fire };
   }
 
-  /** @param {string} trigger  what is pressed to fire */
-  pull(trigger) {
+  /** @param {string} trigger  the pressed input: key, mouse or button */
+  press(trigger) {
     this.triggers.add(trigger);
-    this.pulled = true;
+    this.pressed = true;
   }
 
   release() {
     this.keys.clear();
     this.triggers.clear();
-    this.pulled = false;
-    this.stickWay = { dx: 0, dy: 0 };
+    this.pressed = false;
+    this.stickDirection = { dx: 0, dy: 0 };
   }
 
   listenToKeys() {
     addEventListener("keydown", (event) => {
       const typing = event.target instanceof Element && event.target.closest("input, textarea, select, button, a");
       if (!this.enabled || typing || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.code === "Space") this.pull("key");
-      else if (WAYS[event.code]) this.keys.add(event.code);
+      if (event.code === "Space") this.press("key");
+      else if (DIRECTIONS[event.code]) this.keys.add(event.code);
       else return;
-      // Whoever steers with the arrows looks where it goes; the mouse takes over when it moves.
+      // The arrow keys aim in the direction of movement until the mouse moves.
       if (event.code.startsWith("Arrow")) this.mouse = null;
       event.preventDefault();
     });
@@ -93,7 +92,7 @@ export class Controls {
     canvas.addEventListener("pointerdown", (event) => {
       if (event.pointerType !== "mouse" || event.button !== 0) return;
       this.mouse = { x: event.clientX, y: event.clientY };
-      this.pull("mouse");
+      this.press("mouse");
     });
     addEventListener("pointerup", (event) => {
       if (event.pointerType === "mouse") this.triggers.delete("mouse");
@@ -109,12 +108,12 @@ export class Controls {
       const length = Math.max(1, Math.sqrt(dx * dx + dy * dy));
       dx /= length;
       dy /= length;
-      this.stickWay = { dx, dy };
+      this.stickDirection = { dx, dy };
       this.mouse = null;
       knob.style.transform = `translate(${dx * 34}px, ${dy * 34}px)`;
     };
-    const letGo = () => {
-      this.stickWay = { dx: 0, dy: 0 };
+    const release = () => {
+      this.stickDirection = { dx: 0, dy: 0 };
       knob.style.transform = "";
     };
     stick.addEventListener("pointerdown", (event) => {
@@ -122,14 +121,14 @@ export class Controls {
       steer(event);
     });
     stick.addEventListener("pointermove", (event) => stick.hasPointerCapture(event.pointerId) && steer(event));
-    stick.addEventListener("lostpointercapture", letGo);
+    stick.addEventListener("lostpointercapture", release);
   }
 
   listenToTrigger(trigger) {
     trigger.addEventListener("pointerdown", (event) => {
       trigger.setPointerCapture(event.pointerId);
       this.mouse = null;
-      this.pull("button");
+      this.press("button");
     });
     trigger.addEventListener("lostpointercapture", () => this.triggers.delete("button"));
     trigger.addEventListener("contextmenu", (event) => event.preventDefault());

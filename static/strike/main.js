@@ -1,7 +1,7 @@
-/** The page of Strike: joins a room, runs the match, and tells what happens. */
+/** The page of Strike: joins a room, runs the match, and shows its events. */
 
-import { byId, element } from "../demo/element.js";
-import { invited, nameRoomInAddress, openEntrance, roomOfAddress } from "../demo/entrance.js";
+import { byId, element } from "../demo/dom.js";
+import { inviteFromAddress, openJoinForm, roomFromAddress, setRoomInAddress } from "../demo/join-form.js";
 import { notice, openPage } from "../demo/page.js";
 import { RoomPanel } from "../demo/room-panel.js";
 import { Controls } from "./controls.js";
@@ -21,9 +21,9 @@ const { tt, user, lobby } = openPage({
   page: "strike",
   root: "../",
   describe: () => ({ room: roomName, players: room?.members.size ?? 0 }),
-  lobbyChanged: () => entrance.showRooms(),
+  lobbyChanged: () => joinForm.showRooms(),
 });
-const entrance = openEntrance({ page: "strike", rooms: () => lobby.rooms(), enter: (name) => enter(name, chosenTeam()) });
+const joinForm = openJoinForm({ page: "strike", rooms: () => lobby.rooms(), enter: (name) => enter(name, chosenTeam()) });
 const panel = new RoomPanel({ tt, user, describe: describeMember });
 const scene = new Scene(byId("arena"));
 const controls = new Controls({
@@ -44,35 +44,35 @@ function goalForNewRoom() {
 
 async function enter(name, team) {
   try {
-    room = await tt.join(`strike/${name}`, { game: "strike", ...(team ? { team } : {}), ...invited() });
+    room = await tt.join(`strike/${name}`, { game: "strike", ...(team ? { team } : {}), ...inviteFromAddress() });
   } catch (error) {
     notice(error.message, "bad");
-    entrance.show();
+    joinForm.show();
     return;
   }
   roomName = name;
-  nameRoomInAddress(name, { team, invite: null });
-  entrance.hide();
+  setRoomInAddress(name, { team, invite: null });
+  joinForm.hide();
   byId("play").hidden = false;
   byId("room-label").textContent = name;
   byId("feed").replaceChildren();
   scene.resize();
-  match = new Match({ room, clock: tt.clock, goal: goalForNewRoom(), onEvent: tell, onSynced: showScore });
+  match = new Match({ room, clock: tt.clock, goal: goalForNewRoom(), onEvent: showEvent, onSynced: showScore });
   controls.enabled = true;
   panel.enter(room, { room: name, team: null, goal: null });
   room.on("members", () => {
     panel.show();
-    lobby.say();
+    lobby.announce();
   });
   room.on("left", ({ reason } = {}) => {
     notice(`The room has ended${reason ? `: ${reason}` : "."}`, "bad");
     leave();
   });
-  lobby.say();
+  lobby.announce();
   byId("arena").focus({ preventScroll: true });
 }
 
-/** Back to the entrance; the room has been left or has ended. */
+/** Shows the join form after the room was left or has ended. */
 function leave() {
   match?.close();
   match = null;
@@ -81,9 +81,9 @@ function leave() {
   controls.enabled = false;
   controls.release();
   byId("play").hidden = true;
-  nameRoomInAddress(null, { team: null });
-  entrance.show();
-  lobby.say();
+  setRoomInAddress(null, { team: null });
+  joinForm.show();
+  lobby.announce();
 }
 
 byId("leave").addEventListener("click", () => {
@@ -93,7 +93,7 @@ byId("leave").addEventListener("click", () => {
 
 function describeMember(id) {
   const player = match?.world.players.get(id);
-  if (!player) return [element("span.small.muted", {}, "watches")];
+  if (!player) return [element("span.small.muted", {}, "watching")];
   return [
     element("span.team", { "data-team": player.team }, TEAM_NAMES[player.team]),
     element("span.number", { "aria-label": `${player.score} points, ${player.deaths} deaths`, title: "points / deaths" }, `${player.score} / ${player.deaths}`),
@@ -110,29 +110,29 @@ function showScore() {
   panel.show();
 }
 
-/** An event of the match, on the canvas and in words. */
-function tell(event) {
+/** Shows an event of the match on the canvas and as text. */
+function showEvent(event) {
   scene.show(event, user);
-  if (event.type === "killed") feed(event.by, "struck", event.id);
-  if (event.type === "entered") feed(event.id, "entered");
-  if (event.type === "left") feed(event.id, "left");
-  if (event.type === "won") say(`${TEAM_NAMES[event.team]} wins round ${event.number}`);
-  if (event.type === "round") say(`Round ${event.number} begins`);
+  if (event.type === "killed") addToFeed(event.by, "defeated", event.id);
+  if (event.type === "entered") addToFeed(event.id, "entered");
+  if (event.type === "left") addToFeed(event.id, "left");
+  if (event.type === "won") announce(`${TEAM_NAMES[event.team]} wins round ${event.number}`);
+  if (event.type === "round") announce(`Round ${event.number} starts`);
   if (!["fired", "refused"].includes(event.type)) showScore();
 }
 
-function say(text) {
-  byId("told").textContent = text;
+function announce(text) {
+  byId("announcement").textContent = text;
 }
 
-function feed(first, verb, second) {
+function addToFeed(first, verb, second) {
   const name = (id) => element("b", { "data-team": match?.world.players.get(id)?.team }, id === user ? "You" : id);
   const line = element("li", {}, name(first), ` ${verb} `, second ? name(second) : null);
   const list = byId("feed");
   list.prepend(line);
   while (list.children.length > 4) list.lastElementChild.remove();
   setTimeout(() => line.remove(), 6000);
-  say(line.textContent);
+  announce(line.textContent);
 }
 
 function showOverlay(now) {
@@ -148,11 +148,11 @@ function showOverlay(now) {
 function overlayText(now) {
   const { round } = match.world;
   const seconds = (until) => Math.max(1, Math.ceil((until - now) / 1000));
-  if (tt.state !== "online") return ["Connection lost, coming back…", ""];
-  if (!match.sync.synced) return ["Getting in step with the others…", ""];
+  if (tt.state !== "online") return ["Connection lost. Reconnecting…", ""];
+  if (!match.sync.synced) return ["Synchronizing with the other members…", ""];
   if (round.winner) return [`${TEAM_NAMES[round.winner]} wins! Next round in ${seconds(round.until)}`, round.winner];
-  if (!match.player) return ["The arena is full: you watch.", ""];
-  if (now < match.player.respawn_at) return [`You are down. Back in ${seconds(match.player.respawn_at)}`, ""];
+  if (!match.player) return ["The arena is full. You are watching.", ""];
+  if (now < match.player.respawn_at) return [`Defeated. Respawn in ${seconds(match.player.respawn_at)}`, ""];
   return [null, ""];
 }
 
@@ -170,13 +170,13 @@ function frame(time) {
 }
 requestAnimationFrame(frame);
 
-if (roomOfAddress()) {
-  entrance.hide();
+if (roomFromAddress()) {
+  joinForm.hide();
   const team = parameters.get("team");
-  tt.ready.then(() => enter(roomOfAddress(), team === "red" || team === "blue" ? team : null), () => entrance.show());
+  tt.ready.then(() => enter(roomFromAddress(), team === "red" || team === "blue" ? team : null), () => joinForm.show());
 }
 
-/** What the page knows, for tests; reading it changes nothing. */
+/** Read-only state of the page, for tests. */
 Object.defineProperty(window, "__demo", {
   value: Object.freeze({
     state: () => tt.state,

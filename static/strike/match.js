@@ -1,18 +1,18 @@
 /**
- * One player's part in a room of Strike: keeps the world in step with the
- * room's order, moves the own player at once (the server's echo corrects it
- * where it was refused), and sends moves, shots and claims. No DOM.
+ * A client of one game of Strike: synchronizes the world with the room's order,
+ * moves the own player at once (a refused move is corrected when it is
+ * received), and sends moves, shots and hit claims. No DOM.
  */
 
 import { RoomSync } from "../demo/room-sync.js";
-import { angleTo, blocked, freeDistance, meets, slide } from "./arena.js";
+import { angleTo, blocked, freeDistance, hitDistance, slide } from "./arena.js";
 import { COOLDOWN_MS, RANGE, SPEED, VIEW_DELAY_MS, World } from "./world.js";
 
-/** Between two moves that are sent, ms (about 17 a second). */
+/** Interval between sent moves, ms (about 17 per second). */
 const SEND_MS = 58;
-/** A player that stands still says so this often, ms. */
+/** Interval between the moves of a player at rest, ms. */
 const KEEPALIVE_MS = 2000;
-/** Keyboard and stick aim is drawn to an enemy within this, 4096ths of a turn. */
+/** Keyboard and stick aim snaps to an enemy within this angle, 4096ths of a turn. */
 const ASSIST = 170;
 
 /** @typedef {{dx: number, dy: number, aim: number|null, fire: boolean}} Input */
@@ -22,7 +22,7 @@ export class Match {
    * @param {object} options
    * @param {any} options.room  a joined room of the client
    * @param {{now(): number}} options.clock  the server's clock
-   * @param {number} options.goal  for a world that begins here
+   * @param {number} options.goal  of a world that this client creates
    * @param {(event: any) => void} options.onEvent
    * @param {() => void} options.onSynced
    */
@@ -53,7 +53,7 @@ export class Match {
       },
     });
     this.subscriptions = [
-      room.on("action", (action) => this.sync.take(action)),
+      room.on("action", (action) => this.sync.receive(action)),
       room.on("members", ({ changes }) => this.membersChanged(changes)),
       room.on("joined", () => this.sync.begin()),
     ];
@@ -61,13 +61,13 @@ export class Match {
     this.sync.begin();
   }
 
-  /** Ends the part; the room itself is left by who joined it. */
+  /** Stops the match. It does not leave the room. */
   close() {
     this.sync.stop();
     for (const unsubscribe of this.subscriptions) unsubscribe();
   }
 
-  /** Moves and shots are not queued while offline: late, they are worth nothing. */
+  /** Sends moves and shots. They are useless when late, so they are not queued while offline. */
   play(data) {
     this.room.act(data, { queue: false });
   }
@@ -76,7 +76,7 @@ export class Match {
     if (!this.world.players.has(this.self)) this.room.act({ enter: {} });
   }
 
-  /** Whom the room no longer has, the world no longer has either. */
+  /** Removes players that are no longer members of the room. */
   dropAbsent() {
     for (const id of this.world.players.keys()) {
       if (id !== this.self && !this.room.members.has(id)) this.world.remove(id);
@@ -94,12 +94,12 @@ export class Match {
       const mine = event.id === this.self && ["entered", "refused", "killed"].includes(event.type);
       if (mine || event.type === "round") this.settle();
       this.onEvent(event);
-      // For the server to give to who comes when all others are gone.
+      // Stored by the server for members that join when no other is connected.
       if (event.type === "killed" && event.by === this.self) this.play({ keep: true, state: this.world.snapshot() });
     }
   }
 
-  /** Puts the own player where the world has it. */
+  /** Moves the own player to its position in the world. */
   settle() {
     const track = this.world.players.get(this.self)?.track;
     if (!track) return;
@@ -107,14 +107,14 @@ export class Match {
     Object.assign(this.me, { x, y, vx: 0, vy: 0, angle });
   }
 
-  /** The own player's place in the world, once it has one. */
+  /** The own player in the world; null before it has entered. */
   get player() {
     return this.world.players.get(this.self) ?? null;
   }
 
   /**
-   * Goes on by one frame.
-   * @param {number} seconds  since the last one
+   * Advances by one frame.
+   * @param {number} seconds  since the last frame
    * @param {Input} input
    */
   step(seconds, input) {
@@ -133,13 +133,13 @@ export class Match {
 
   walk(seconds, { dx, dy, aim }) {
     const length = Math.sqrt(dx * dx + dy * dy);
-    const pace = length > 1 ? SPEED / length : SPEED;
-    this.me.vx = length > 0.12 ? dx * pace : 0;
-    this.me.vy = length > 0.12 ? dy * pace : 0;
-    const here = slide(this.me.x, this.me.y, this.me.vx * seconds, this.me.vy * seconds);
+    const speed = length > 1 ? SPEED / length : SPEED;
+    this.me.vx = length > 0.12 ? dx * speed : 0;
+    this.me.vy = length > 0.12 ? dy * speed : 0;
+    const position = slide(this.me.x, this.me.y, this.me.vx * seconds, this.me.vy * seconds);
     if (aim !== null) this.me.angle = aim;
     else if (length > 0.12) this.me.angle = angleTo(0, 0, dx, dy);
-    Object.assign(this.me, here);
+    Object.assign(this.me, position);
   }
 
   rounded() {
@@ -151,7 +151,7 @@ export class Match {
     const move = this.rounded();
     const { sent } = this;
     const { winner, until } = this.world.round;
-    // The first action after the pause begins the next round, so somebody has to send one.
+    // The first action after the pause starts the next round, so send one soon.
     const due = winner && now >= until ? 200 : KEEPALIVE_MS;
     const changed = move.x !== sent.x || move.y !== sent.y || move.angle !== sent.angle;
     const turned = move.vx !== sent.vx || move.vy !== sent.vy;
@@ -175,10 +175,10 @@ export class Match {
   reach(fire, target, now) {
     const free = freeDistance(fire.x, fire.y, fire.angle, RANGE);
     const seen = target ? this.world.positionAt(target, now - VIEW_DELAY_MS) : null;
-    return (seen && meets(fire, seen, 10, RANGE)) ?? free;
+    return (seen && hitDistance(fire, seen, 10, RANGE)) ?? free;
   }
 
-  /** The angle to the enemy nearest to the one looked at, if one is nearly in the line. */
+  /** The angle to the enemy nearest to the line of fire, if one is within ASSIST. */
   assisted(now) {
     let best = this.me.angle;
     let smallest = ASSIST;

@@ -1,8 +1,8 @@
 /**
- * Draws a match: the arena, the others a little in the past (where their
- * samples are known on both sides), oneself now. Colours come from the style
- * sheet; teams differ by shape too. On narrow screens the view follows the
- * player, and a small map shows the rest.
+ * Draws a match: the arena, the own player at the current time, and the other
+ * players slightly in the past, where two samples allow interpolation. Colours
+ * come from the style sheet; teams differ by shape as well. On narrow screens
+ * the view follows the player, and a small map shows the whole arena.
  */
 
 import { direction, HEIGHT, RADIUS, TURN, WALLS, WIDTH } from "./arena.js";
@@ -11,7 +11,7 @@ import { HEALTH, SHIELD_MS, VIEW_DELAY_MS } from "./world.js";
 const TRACER_MS = 140;
 const HIT_MS = 260;
 const BURST_MS = 520;
-/** Map units across the screen at least; below, the view follows. */
+/** From this canvas width (px) on the whole map is visible; below, NARROW_UNITS of it. */
 const WHOLE_FROM_PX = 620;
 const NARROW_UNITS = 520;
 
@@ -50,13 +50,13 @@ export class Scene {
     this.view = { ...this.view, scale, width: width / scale, height: height / scale };
   }
 
-  /** A point of the screen as a point of the map. */
+  /** Converts a point of the screen to a point of the map. */
   toMap(clientX, clientY) {
     const { left, top } = this.canvas.getBoundingClientRect();
     return { x: (clientX - left) / this.view.scale + this.view.x, y: (clientY - top) / this.view.scale + this.view.y };
   }
 
-  /** Shows an event of the world; others' at the time their players are drawn at. */
+  /** Shows an event of the world; events of others with the same delay as their players. */
   show(event, self) {
     if (event.type === "fired" && event.id === self && !event.own) return;
     if (!["fired", "hit", "killed"].includes(event.type)) return;
@@ -85,9 +85,9 @@ export class Scene {
 
   follow({ x, y }) {
     const { width, height } = this.view;
-    const hold = (centre, span, whole) => (span >= whole ? (whole - span) / 2 : Math.max(0, Math.min(centre - span / 2, whole - span)));
-    this.view.x = hold(x, width, WIDTH);
-    this.view.y = hold(y, height, HEIGHT);
+    const clamp = (centre, span, whole) => (span >= whole ? (whole - span) / 2 : Math.max(0, Math.min(centre - span / 2, whole - span)));
+    this.view.x = clamp(x, width, WIDTH);
+    this.view.y = clamp(y, height, HEIGHT);
   }
 
   drawGround() {
@@ -203,16 +203,16 @@ export class Scene {
 
   drawImpact(match, effect, age) {
     const { context, colors } = this;
-    const life = effect.type === "killed" ? BURST_MS : HIT_MS;
+    const duration = effect.type === "killed" ? BURST_MS : HIT_MS;
     if (effect.x === undefined) {
       const track = match.world.players.get(effect.id)?.track ?? [];
       const before = track.filter(([t]) => t <= effect.time).at(-1) ?? track[0];
       if (!before) return;
       [, effect.x, effect.y] = before;
     }
-    if (age > life) return;
-    const grown = this.calm.matches ? 0.6 : age / life;
-    context.globalAlpha = 1 - age / life;
+    if (age > duration) return;
+    const grown = this.calm.matches ? 0.6 : age / duration;
+    context.globalAlpha = 1 - age / duration;
     context.strokeStyle = colors.shot;
     context.lineWidth = 4;
     context.beginPath();

@@ -1,22 +1,22 @@
 /**
- * Where a player has been: samples on the server's clock, one second deep.
- * Drawing reads it a little in the past; a shot is judged by what its shooter
- * could see then. A sample is `[t, x, y, vx, vy, angle, jump]`; `jump` is 1
- * where the player was put there (nothing is interpolated into it).
+ * The positions of a player: samples of the last second, by the server's clock.
+ * Drawing uses positions slightly in the past, and a shot is judged by the
+ * positions that its shooter saw. A sample is `[t, x, y, vx, vy, angle, jump]`;
+ * `jump` is 1 after a spawn, to which nothing is interpolated.
  */
 
 import { blocked, TURN } from "./arena.js";
 
-/** How much is kept, ms. */
+/** Length of the track, ms. */
 export const DEPTH_MS = 1000;
-/** Samples further apart than this are not joined by a line, ms. */
+/** Maximum distance of two samples for interpolation, ms. */
 const GAP_MS = 250;
-/** How long a player goes on by its last speed when nothing is heard, ms. */
+/** Maximum time of extrapolation by the last speed, ms. */
 const COAST_MS = 150;
 
 /**
- * Adds a sample and forgets what is too old; one sample older than the depth
- * stays, because it says where the player was then.
+ * Adds a sample and removes old ones. One sample older than DEPTH_MS remains,
+ * because it has the position at that time.
  * @param {number[][]} track
  * @param {number[]} sample
  */
@@ -29,6 +29,7 @@ export function push(track, sample) {
 }
 
 /**
+ * The position and angle at a time.
  * @param {number[][]} track  never empty
  * @param {number} time  server ms
  */
@@ -50,7 +51,7 @@ export function at(track, time) {
   return blocked(coasted.x, coasted.y) ? { x, y, angle } : coasted;
 }
 
-/** Between two angles, the short way round. */
+/** Interpolates between two angles along the shorter arc. */
 function turnTo(from, to, part) {
   let difference = (to - from) % TURN;
   if (difference > TURN / 2) difference -= TURN;

@@ -1,41 +1,41 @@
 /**
- * The rules of Strike, without a screen or a socket: a world is what the
- * room's actions, taken in the room's order, have made of it. Every client
- * runs the same code over the same actions and their corrected timestamps, so
- * all agree on each hit, score and round without a referee.
+ * The rules of Strike. No screen, no socket. A world is the result of the room's
+ * actions in the room's order. Every client runs the same code on the same
+ * actions and corrected timestamps, so all agree on each hit, score and round
+ * without a referee.
  *
  * Actions' data (docs/demos.md): `{"enter": {}}`, `{"move": {x,y,vx,vy,angle}}`,
  * `{"fire": {x,y,angle}}`, `{"strike_one": "1:1234"}`, `{"exit": true}`.
- * `strike_one` is a claim of the shooter about its last shot; it counts only
- * if the target was there, on the server's clock, when the shooter saw it.
+ * `strike_one` is the shooter's claim that its last shot hit. It counts only if
+ * the target was at that position, by the server's clock, when the shooter saw it.
  */
 
-import { blocked, freeDistance, meets, SPAWNS, TEAMS, TURN } from "./arena.js";
+import { blocked, freeDistance, hitDistance, SPAWNS, TEAMS, TURN } from "./arena.js";
 import { at, push } from "./track.js";
 
-/** Units a second. */
+/** Map units per second. */
 export const SPEED = 210;
-/** Others are drawn this far behind the server's clock, and shots judged so, ms. */
+/** Delay with which other players are drawn and shots are judged, ms. */
 export const VIEW_DELAY_MS = 100;
 export const COOLDOWN_MS = 400;
 export const RANGE = 900;
 export const HEALTH = 3;
 export const RESPAWN_MS = 2000;
-/** After appearing a player cannot be hit for this long, ms. */
+/** Time after a spawn during which a player cannot be hit, ms. */
 export const SHIELD_MS = 1200;
 export const PAUSE_MS = 5000;
 export const PLAYERS_MAX = 8;
 export const GOAL_DEFAULT = 10;
 
-/** Timestamps are estimates: a shot may come this much early, ms. */
+/** Tolerance of the cooldown, because timestamps are estimates, ms. */
 const COOLDOWN_SLACK_MS = 100;
-/** A claim belongs to the shot sent with it, ms. */
+/** Maximum time between a shot and its claim, ms. */
 const CLAIM_MS = 100;
-/** How far the way seen by the shooter and the one of the samples may differ. */
+/** Tolerance between the position seen by the shooter and that of the samples. */
 const CLAIM_SLACK = 10;
-/** A shot starts where its shooter is known to be, give or take this. */
+/** Tolerance between the start of a shot and the shooter's position. */
 const MUZZLE_SLACK = 48;
-/** What a player may run ahead of its speed (a burst after a short stall). */
+/** Maximum distance allowed at once, for a burst of moves after a short stall. */
 const STRIDE_MAX = 140;
 
 /**
@@ -44,15 +44,15 @@ const STRIDE_MAX = 140;
  * @typedef {object} Player
  * @property {string} id
  * @property {"red"|"blue"} team
- * @property {number} seat  which entry of its team it was; turns the spawn places
+ * @property {number} seat  order of entry in its team; selects the spawn point
  * @property {number} health
  * @property {number} score
  * @property {number} deaths
  * @property {number} killed_at  server ms of the last death, 0 for none
- * @property {number} respawn_at  server ms from which it lives
- * @property {number} stride  units it may move now
+ * @property {number} respawn_at  server ms from which it is alive
+ * @property {number} stride  distance that it may move now
  * @property {number} stride_at
- * @property {Shot|null} shot  its last one
+ * @property {Shot|null} shot  the last shot
  * @property {number[][]} track
  * @typedef {{type: string, time: number, [key: string]: any}} Event
  */
@@ -68,14 +68,14 @@ export class World {
   }
 
   /**
-   * Takes the next action of the room's order.
+   * Applies the next action of the room's order.
    * @param {Action} action
-   * @returns {Event[]} what became of it, for drawing and telling
+   * @returns {Event[]} the resulting events, for display
    */
   apply(action) {
     const { timestamp: time, from, data } = action;
     if (typeof data !== "object" || data === null || !Number.isFinite(time)) return [];
-    const events = this.turnRound(time);
+    const events = this.nextRound(time);
     if (data.enter !== undefined) this.enter(time, from, action.team, events);
     if (data.exit === true) this.remove(from);
     const player = this.players.get(from);
@@ -110,7 +110,7 @@ export class World {
     return red <= sides.length - red ? "red" : "blue";
   }
 
-  /** Puts a player to its next spawn place, from `time` on. */
+  /** Moves a player to its next spawn point, from `time` on. */
   place(time, player) {
     const places = SPAWNS[player.team];
     const [x, y] = places[(player.seat + player.deaths) % places.length];
@@ -128,12 +128,12 @@ export class World {
     const [x, y, vx, vy, angle] = numbers.map(Math.round);
     const gained = (Math.max(0, time - player.stride_at) * SPEED * 1.25) / 1000;
     const stride = Math.min(STRIDE_MAX, player.stride + gained);
-    const way = Math.sqrt((x - last[1]) * (x - last[1]) + (y - last[2]) * (y - last[2]));
-    if (way > stride || blocked(x, y, 11)) {
+    const distance = Math.sqrt((x - last[1]) * (x - last[1]) + (y - last[2]) * (y - last[2]));
+    if (distance > stride || blocked(x, y, 11)) {
       events.push({ type: "refused", time, id: player.id, x: last[1], y: last[2] });
       return;
     }
-    player.stride = stride - way;
+    player.stride = stride - distance;
     player.stride_at = Math.max(time, player.stride_at);
     const bound = (speed) => Math.max(-SPEED, Math.min(SPEED, speed));
     push(player.track, [time, x, y, bound(vx), bound(vy), ((angle % TURN) + TURN) % TURN, 0]);
@@ -145,8 +145,8 @@ export class World {
     const numbers = [fire?.x, fire?.y, fire?.angle];
     if (!numbers.every((number) => Number.isFinite(number))) return;
     const [x, y, angle] = numbers.map(Math.round);
-    const here = at(player.track, time);
-    const apart = (x - here.x) * (x - here.x) + (y - here.y) * (y - here.y);
+    const position = at(player.track, time);
+    const apart = (x - position.x) * (x - position.x) + (y - position.y) * (y - position.y);
     if (apart > MUZZLE_SLACK * MUZZLE_SLACK || blocked(x, y, 11)) return;
     player.shot = { t: time, x, y, angle, used: false };
     events.push({ type: "fired", time, id: player.id, x, y, angle, reach: freeDistance(x, y, angle, RANGE) });
@@ -158,7 +158,7 @@ export class World {
     if (this.round.winner || !shot || shot.used || time - shot.t > CLAIM_MS) return;
     if (!target || target.team === player.team || !this.vulnerable(target, shot.t)) return;
     const seen = at(target.track, shot.t - VIEW_DELAY_MS);
-    if (meets(shot, seen, CLAIM_SLACK, RANGE) === null) return;
+    if (hitDistance(shot, seen, CLAIM_SLACK, RANGE) === null) return;
     shot.used = true;
     target.health = this.healthAt(target, shot.t) - 1;
     events.push({ type: "hit", time, id: targetId, by: player.id, x: seen.x, y: seen.y, health: target.health });
@@ -180,8 +180,8 @@ export class World {
     events.push({ type: "won", time, team: player.team, number: this.round.number });
   }
 
-  /** After the pause the first action that comes begins the next round. */
-  turnRound(time) {
+  /** The first action after the pause starts the next round. */
+  nextRound(time) {
     if (!this.round.winner || time < this.round.until) return [];
     this.round = { number: this.round.number + 1, winner: null, until: 0 };
     this.score = { red: 0, blue: 0 };
@@ -192,12 +192,12 @@ export class World {
     return [{ type: "round", time, number: this.round.number }];
   }
 
-  /** A shot of before its shooter's death counts, even if it comes after it. */
+  /** Whether a player is alive at a time. A shot before its shooter's death counts even if it arrives later. */
   alive(player, time) {
     return time >= player.respawn_at || (player.killed_at > 0 && time < player.killed_at);
   }
 
-  /** The dead cannot die again: only who has appeared, and lost the shield, is hit. */
+  /** Whether a player can be hit: it has spawned, and its shield has ended. */
   vulnerable(player, time) {
     return time >= player.respawn_at + SHIELD_MS;
   }
@@ -206,14 +206,14 @@ export class World {
     return player.health === 0 && time >= player.respawn_at ? HEALTH : player.health;
   }
 
-  /** Where a player is drawn at a moment of the server's clock. */
+  /** The position of a player at a time of the server's clock. */
   positionAt(id, time) {
     const player = this.players.get(id);
     return player ? at(player.track, time) : null;
   }
 
   /**
-   * Whom a shot would strike as its shooter sees the others now.
+   * The player that a shot would hit, as its shooter sees the others now.
    * @param {string} shooterId
    * @param {{x: number, y: number, angle: number}} shot
    * @param {number} time  server ms of the shot
@@ -226,7 +226,7 @@ export class World {
     let found = null;
     for (const target of this.players.values()) {
       if (target.team === shooter.team || !this.vulnerable(target, time)) continue;
-      const distance = meets(shot, at(target.track, time - VIEW_DELAY_MS), 2, RANGE);
+      const distance = hitDistance(shot, at(target.track, time - VIEW_DELAY_MS), 2, RANGE);
       if (distance === null || distance >= nearest) continue;
       nearest = distance;
       found = target.id;
@@ -241,7 +241,7 @@ export class World {
   }
 
   /**
-   * A world from a snapshot; one that cannot be read begins anew.
+   * Creates a world from a snapshot; an invalid snapshot gives a new world.
    * @param {any} state
    */
   static restore(state) {

@@ -1,11 +1,12 @@
 /**
- * The address of the server, as it may be given and as it is used.
+ * The server's address.
  * @module
  */
 
 /**
- * The WebSocket address that `url` means: http(s) becomes ws(s), no path
- * becomes `/ws`, and what is missing is taken from `base`.
+ * Normalizes an address to a WebSocket URL: http(s) becomes ws(s), an empty path
+ * becomes `/ws`, and a relative URL is resolved against `base`. Throws a
+ * TypeError for other schemes.
  * @param {string | URL | undefined} url
  * @param {string} [base]
  * @returns {string}
@@ -16,10 +17,10 @@ export function socketUrl(url, base) {
   if (target.protocol === "http:") target.protocol = "ws:";
   if (target.protocol === "https:") target.protocol = "wss:";
   if (target.protocol !== "ws:" && target.protocol !== "wss:") {
-    throw new TypeError(`not an address of a turntable server: ${target.href} (ws, wss, http and https are)`);
+    throw new TypeError(`unsupported URL scheme: ${target.href} (supported: ws, wss, http, https)`);
   }
   if (target.pathname === "/") target.pathname = "/ws";
-  // A WebSocket refuses an address with a fragment.
+  // WebSocket constructors reject a URL with a fragment.
   target.hash = "";
   return target.href;
 }

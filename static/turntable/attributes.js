@@ -1,5 +1,5 @@
 /**
- * Live attributes of one's own user, shared by all of its sessions.
+ * Live attributes of this user, shared by all of the user's sessions.
  * @module
  */
 
@@ -9,7 +9,8 @@ import { Emitter } from "./emitter.js";
 
 /**
  * @typedef {object} AttributesEvents
- * @property {{changes: Record<string, any>}} change others' changes; null where one was removed
+ * @property {{changes: Record<string, any>}} change changes by the server or by other
+ *   sessions; null if an attribute was removed
  */
 
 /** @extends {Emitter<AttributesEvents>} */
@@ -17,8 +18,8 @@ export class Attributes extends Emitter {
   #session;
   /** @type {Map<string, any>} */
   #all = new Map();
-  /** What an earlier page knew. @type {Record<string, any> | undefined} */
-  #remembered;
+  /** The attributes of the stored session. @type {Record<string, any> | undefined} */
+  #stored;
 
   /**
    * @internal
@@ -30,26 +31,27 @@ export class Attributes extends Emitter {
   }
 
   /**
+   * The value of an attribute.
    * @param {string} key
-   * @returns {any}
+   * @returns {any} undefined if the attribute is not set
    */
   get(key) {
     return this.#all.get(key);
   }
 
-  /** @returns {ReadonlyMap<string, any>} */
+  /** All attributes. @returns {ReadonlyMap<string, any>} */
   get all() {
     return this.#all;
   }
 
   /**
-   * Sets attributes; null removes one. One's own changes are there once the
-   * server has them, and are not told as `change`.
+   * Sets attributes; null removes one. The change is visible here after the
+   * server has confirmed it, and emits no `change`.
    * @param {Record<string, any>} changes
-   * @returns {Promise<void>}
+   * @returns {Promise<void>} rejects with a TurntableError
    */
   async set(changes) {
-    await this.#session.ask("set", changes);
+    await this.#session.request("set", changes);
     this.#apply(changes);
   }
 
@@ -64,36 +66,36 @@ export class Attributes extends Emitter {
 
   /**
    * @internal
-   * @param {Record<string, any> | undefined} all as an earlier page knew them
+   * @param {Record<string, any> | undefined} all of the stored session
    */
-  recall(all) {
-    this.#remembered = all;
+  restore(all) {
+    this.#stored = all;
   }
 
   /**
    * @internal
-   * @param {Record<string, any> | undefined} told by the welcome
+   * @param {Record<string, any> | undefined} received of the welcome
    * @param {boolean} resumed
    */
-  welcomed(told = {}, resumed) {
-    // Of a session that goes on only what has changed is told, and later.
-    const all = resumed && Object.keys(told).length === 0 ? this.#remembered : told;
-    this.#remembered = undefined;
-    if (all) this.begin(all);
+  welcomed(received = {}, resumed) {
+    // A resumed session may receive no attributes here, only later changes.
+    const all = resumed && Object.keys(received).length === 0 ? this.#stored : received;
+    this.#stored = undefined;
+    if (all) this.replace(all);
   }
 
   /**
    * @internal
-   * @param {Record<string, any>} all as the server tells them
+   * @param {Record<string, any>} all
    */
-  begin(all = {}) {
-    const gone = [...this.#all.keys()].filter((key) => !Object.hasOwn(all, key)).map((key) => [key, null]);
-    this.changed({ ...all, ...Object.fromEntries(gone) });
+  replace(all = {}) {
+    const removed = [...this.#all.keys()].filter((key) => !Object.hasOwn(all, key)).map((key) => [key, null]);
+    this.changed({ ...all, ...Object.fromEntries(removed) });
   }
 
   /**
    * @param {Record<string, any>} data
-   * @returns {Record<string, any>} what is different now
+   * @returns {Record<string, any>} the attributes whose value changed
    */
   #apply(data) {
     /** @type {[string, any][]} */

@@ -1,15 +1,15 @@
 /**
- * Bytes in opaque data. JSON has none, so they travel as `{"$bin": BASE64}`
- * (v2 has a type of its own for them); a program gives and gets a Uint8Array,
- * whatever door and whatever format its message came by.
+ * Bytes in opaque data. JSON has no byte type, so v1 encodes them as
+ * `{"$bin": BASE64}`; v2 has a native type. Programs pass and receive a
+ * Uint8Array with every transport and encoding.
  * @module
  */
 
-/** The mark without which a text holds no bytes, so that most are parsed fast. */
+/** A text without this contains no bytes and is parsed without a reviver. */
 const MARK = '"$bin"';
 
 /**
- * A value as JSON.
+ * Encodes a value as JSON.
  * @param {any} value
  * @returns {string}
  */
@@ -18,7 +18,7 @@ export function stringify(value) {
 }
 
 /**
- * JSON as a value; throws a SyntaxError.
+ * Decodes JSON. Throws a SyntaxError for invalid input.
  * @param {string} text
  * @returns {any}
  */
@@ -38,15 +38,14 @@ export function base64(bytes) {
 
 /**
  * @param {string} text
- * @returns {Uint8Array} throws where the text is no base64
+ * @returns {Uint8Array} throws if the text is not base64
  */
 export function bytesOf(text) {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
 
 /**
- * `this` holds the value as it was before a toJSON of its own (Node's Buffer
- * has one).
+ * `this[key]` is the value before its `toJSON`, which Node's Buffer has.
  * @this {any}
  * @param {string} key
  * @param {any} value

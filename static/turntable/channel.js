@@ -1,109 +1,110 @@
 /**
- * Channels: paths that messages are published on, and the set of them joined.
+ * Channels: paths on which messages are published, and the set of joined channels.
  * @module
  */
 
 import { Emitter } from "./emitter.js";
-import { plain } from "./room.js";
+import { normalizeId } from "./room.js";
 
 /** @import { TurntableError } from "./error.js" */
-/** @import { Kept } from "./kept.js" */
+/** @import { DesiredState } from "./desired_state.js" */
 /** @import { Session } from "./session.js" */
 
 /**
  * @typedef {object} ChannelOptions
- * @property {boolean} [subpaths] messages of the paths below, too
- * @property {{epoch: string, offset: number}} [since] where an earlier subscription stopped
- * @property {number} [history] how many past messages are wished for
+ * @property {boolean} [subpaths] whether to receive messages of paths below as well
+ * @property {{epoch: string, offset: number}} [since] the last position of an earlier subscription
+ * @property {number} [history] number of past messages to request
  */
 
 /**
  * @typedef {object} ChannelMessage
- * @property {string} channel the path it was published on
+ * @property {string} channel the path of the publication
  * @property {string} id
  * @property {number} offset
  * @property {string} from
- * @property {number} time Unix ms of the server
+ * @property {number} time Unix ms of the server's clock
  * @property {any} data
  */
 
 /**
  * @typedef {object} ChannelEvents
  * @property {ChannelMessage} message
- * @property {{recovered: boolean}} joined again, after a reconnection
- * @property {{epoch: string, offset: number}} gap messages may have been missed
- *   over a reconnection; where the channel goes on from
- * @property {{error?: TurntableError}} left not by `leave()`
+ * @property {{recovered: boolean}} joined joined again after a reconnection
+ * @property {{epoch: string, offset: number}} gap messages may have been lost during a
+ *   reconnection; the position from which the channel continues
+ * @property {{error?: TurntableError}} left without `leave()`
  */
 
 /** @extends {Emitter<ChannelEvents>} */
 export class Channel extends Emitter {
   #session;
-  #kept;
+  #desired;
   #channels;
   /** @type {ChannelOptions} */
   #options = {};
   #epoch = "";
   #offset = 0;
   #recovered = false;
-  /** The highest offset that was given on, in this epoch. */
-  #seen = -1;
+  /** The highest offset emitted in this epoch. */
+  #emitted = -1;
 
   /** @readonly @type {string} */
   path;
   /** @internal */
-  inside = false;
-  /** @internal whether what we know is of a session that is gone */
+  active = false;
+  /** @internal whether the subscription belongs to a lost session */
   stale = false;
 
   /**
    * @internal
    * @param {Channels} channels
    * @param {Session} session
-   * @param {Kept} kept
+   * @param {DesiredState} desired
    * @param {string} path
    */
-  constructor(channels, session, kept, path) {
+  constructor(channels, session, desired, path) {
     super();
     this.#channels = channels;
     this.#session = session;
-    this.#kept = kept;
+    this.#desired = desired;
     this.path = path;
   }
 
-  /** The life of the channel that offsets count in. */
+  /** The epoch in which offsets are counted. */
   get epoch() {
     return this.#epoch;
   }
 
-  /** The place of the last message in the channel's order. */
+  /** The offset of the last message. */
   get offset() {
     return this.#offset;
   }
 
-  /** Whether the last join could prove that nothing was missed. */
+  /** Whether the server guaranteed at the last join that no message was missed. */
   get recovered() {
     return this.#recovered;
   }
 
-  /** Whether messages of the paths below come too. */
+  /** Whether messages of paths below are received. */
   get subpaths() {
     return this.#options.subpaths === true;
   }
 
   /**
+   * Publishes on this channel's path.
    * @param {any} data
-   * @returns {Promise<{id: string, offset: number, epoch: string}>}
+   * @returns {Promise<{id: string, offset: number, epoch: string}>} rejects with a TurntableError
    */
   publish(data) {
-    return this.#session.ask("publish", { channel: this.path, data: data ?? null });
+    return this.#session.request("publish", { channel: this.path, data: data ?? null });
   }
 
   /** @returns {Promise<void>} */
   async leave() {
-    this.inside = false;
+    this.active = false;
     this.#channels.delete(this);
-    await this.#kept.drop(`channel/${this.path}`, "leavechannel", { channel: this.path });
+    await this.#desired.remove(`channel/${this.path}`, "leavechannel", { channel: this.path });
   }
 
   /**
@@ -111,7 +112,7 @@ export class Channel extends Emitter {
    * @param {ChannelOptions} options
    * @returns {Promise<this>}
    */
-  async enter(options) {
+  async join(options) {
     this.#options = { ...this.#options, ...options };
     const { since, history } = options;
     const data = (/** @type {boolean} */ again) => ({
@@ -122,9 +123,9 @@ export class Channel extends Emitter {
     });
     const refused = (/** @type {TurntableError} */ error) => this.ended(error);
     try {
-      await this.#kept.want(`channel/${this.path}`, "joinchannel", data, refused);
+      await this.#desired.set(`channel/${this.path}`, "joinchannel", data, refused);
     } catch (error) {
-      if (!this.inside) this.#channels.delete(this);
+      if (!this.active) this.#channels.delete(this);
       throw error;
     }
     return this;
@@ -136,13 +137,14 @@ export class Channel extends Emitter {
    */
   joined({ epoch, offset, recovered }) {
     const again = this.stale;
-    this.inside = true;
+    this.active = true;
     this.stale = false;
     this.#recovered = recovered === true;
-    if (epoch !== this.#epoch) this.#seen = -1;
+    if (epoch !== this.#epoch) this.#emitted = -1;
     this.#epoch = epoch;
-    // Where it was recovered, what was missed is yet to come and counts up to
-    // `offset` by itself: a drop in between must not skip it.
+    // After a recovery the missed messages follow and advance the offset
+    // themselves. Advancing it here would skip them if the connection is lost
+    // before they arrive.
     if (!(again && this.#recovered)) this.#offset = offset;
     if (!again) return;
     this.emit("joined", { recovered: this.#recovered });
@@ -153,12 +155,12 @@ export class Channel extends Emitter {
    * @internal
    * @param {ChannelMessage} message
    */
-  got(message) {
+  received(message) {
     if (message.channel === this.path) {
       const { offset } = message;
-      // Given on already, before a reconnection.
-      if (offset <= this.#seen) return;
-      this.#seen = offset;
+      // Already emitted before a reconnection.
+      if (offset <= this.#emitted) return;
+      this.#emitted = offset;
       this.#offset = Math.max(this.#offset, offset);
     }
     this.emit("message", message);
@@ -169,27 +171,27 @@ export class Channel extends Emitter {
    * @param {TurntableError} [error]
    */
   ended(error) {
-    this.inside = false;
+    this.active = false;
     this.#channels.delete(this);
-    this.#kept.forget(`channel/${this.path}`);
+    this.#desired.discard(`channel/${this.path}`);
     this.emit("left", error ? { error } : {});
   }
 }
 
-/** The channels that are joined or being joined. */
+/** Channels that are joined or being joined. */
 export class Channels {
   #session;
-  #kept;
+  #desired;
   /** @type {Map<string, Channel>} */
   #channels = new Map();
 
   /**
    * @param {Session} session
-   * @param {Kept} kept
+   * @param {DesiredState} desired
    */
-  constructor(session, kept) {
+  constructor(session, desired) {
     this.#session = session;
-    this.#kept = kept;
+    this.#desired = desired;
   }
 
   /**
@@ -198,10 +200,10 @@ export class Channels {
    * @returns {Promise<Channel>}
    */
   join(path, options) {
-    const key = plain(path);
-    const channel = this.#channels.get(key) ?? new Channel(this, this.#session, this.#kept, key);
+    const key = normalizeId(path);
+    const channel = this.#channels.get(key) ?? new Channel(this, this.#session, this.#desired, key);
     this.#channels.set(key, channel);
-    return channel.enter(options);
+    return channel.join(options);
   }
 
   /** @param {Channel} channel */
@@ -211,31 +213,31 @@ export class Channels {
 
   /** @param {any} data of a `joined` */
   joined(data) {
-    const path = plain(data.channel);
+    const path = normalizeId(data.channel);
     this.#channels.get(path)?.joined(data);
-    // The answer may come without the id of the command.
-    this.#session.settle((request) => request.command === "joinchannel" && plain(request.data.channel) === path, data);
+    // The answer may have no id.
+    this.#session.resolveFirst((request) => request.command === "joinchannel" && normalizeId(request.data.channel) === path, data);
   }
 
   /** @param {ChannelMessage} message */
   message(message) {
     let path = String(message?.channel);
-    this.#channels.get(path)?.got(message);
+    this.#channels.get(path)?.received(message);
     for (let cut = path.lastIndexOf("/"); cut > 0; cut = path.lastIndexOf("/")) {
       path = path.slice(0, cut);
-      const above = this.#channels.get(path);
-      if (above?.subpaths) above.got(message);
+      const parent = this.#channels.get(path);
+      if (parent?.subpaths) parent.received(message);
     }
   }
 
-  /** The session is a new one. */
+  /** A new session has started. */
   reset() {
-    for (const channel of this.#channels.values()) if (channel.inside) channel.stale = true;
+    for (const channel of this.#channels.values()) if (channel.active) channel.stale = true;
   }
 
-  end() {
+  close() {
     for (const channel of [...this.#channels.values()]) {
-      if (channel.inside) channel.ended();
+      if (channel.active) channel.ended();
     }
     this.#channels.clear();
   }

@@ -1,59 +1,59 @@
 /**
- * The one object a program holds: it puts the session and what is built on it
- * together, and tells what happens.
+ * The client object of a program. It connects the session with the features
+ * built on it and emits the events.
  * @module
  */
 
 import { Attributes } from "./attributes.js";
 import { Channels } from "./channel.js";
 import { Clock } from "./clock.js";
-import { travelled } from "./doors/door.js";
+import { ClientState } from "./client_state.js";
+import { DesiredState } from "./desired_state.js";
+import { Dispatcher } from "./dispatcher.js";
 import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
 import { Friends } from "./friends.js";
-import { Inbox } from "./inbox.js";
-import { Kept } from "./kept.js";
-import { Life } from "./life.js";
-import { Memory } from "./memory.js";
-import { settle } from "./options.js";
-import { Page } from "./page.js";
-import { Pulse } from "./pulse.js";
+import { Heartbeat } from "./heartbeat.js";
+import { resolveOptions } from "./options.js";
+import { PageLifecycle } from "./page_lifecycle.js";
 import { Rooms } from "./room.js";
 import { Services, stub } from "./services.js";
 import { Session } from "./session.js";
+import { SessionStore } from "./session_store.js";
+import { textAndSize } from "./transports/transport.js";
 
 /** @import { Channel, ChannelOptions } from "./channel.js" */
-/** @import { DoorName } from "./doors/choice.js" */
+/** @import { Disconnection } from "./connection.js" */
 /** @import { ClientEvents, ConnectOptions, StateChange, Welcome } from "./events.js" */
-/** @import { Down } from "./line.js" */
-/** @import { Record as Remembered } from "./memory.js" */
 /** @import { JoinOptions, Room } from "./room.js" */
 /** @import { Functions, ServiceInfo } from "./services.js" */
+/** @import { StoredSession } from "./session_store.js" */
+/** @import { TransportName } from "./transports/registry.js" */
 
 /** @extends {Emitter<ClientEvents>} */
 export class Client extends Emitter {
   #session;
-  #kept;
+  #desired;
   #rooms;
   #channels;
   #services;
-  #pulse;
-  #life;
+  #heartbeat;
+  #state;
   /** @type {Welcome | undefined} */
   #welcome;
   /** @type {string | undefined} */
   #user;
-  /** How the last welcome came about, until it has been told. @type {"first" | "resumed" | "reset"} */
-  #how = "first";
-  #inbox;
+  /** The kind of the last welcome. @type {"first" | "resumed" | "reset"} */
+  #kind = "first";
+  #dispatcher;
   #page;
-  /** @type {Memory | undefined} */
-  #memory;
-  /** The door of the last welcome. @type {DoorName | undefined} */
-  #door;
-  #wire;
+  /** @type {SessionStore | undefined} */
+  #store;
+  /** The transport of the last welcome. @type {TransportName | undefined} */
+  #transport;
+  #encoding;
 
-  /** The first welcome; rejects where the client is closed before it. @readonly @type {Promise<Welcome>} */
+  /** The first welcome; rejects if the client is closed before it. @readonly @type {Promise<Welcome>} */
   ready;
   /** @readonly @type {Friends} */
   friends;
@@ -68,51 +68,51 @@ export class Client extends Emitter {
    */
   constructor(url, options) {
     super();
-    const { session, memory, clock_interval_ms } = settle(url, options);
+    const { session, store, clock_interval_ms } = resolveOptions(url, options);
     const { environment: env, timeout_ms } = session;
     this.#user = options.user;
-    this.#wire = options.wire ?? "v1";
-    this.#memory = memory && new Memory(memory);
-    const remembered = this.#memory?.recall();
+    this.#encoding = options.encoding ?? "v1";
+    this.#store = store && new SessionStore(store);
+    const stored = this.#store?.load();
     this.#session = new Session(session, {
-      opening: () => this.#life.enter("connecting", {}),
+      connecting: () => this.#state.set("connecting", {}),
       welcome: (welcome, how) => this.#welcomed(welcome, how),
       online: () => this.#online(),
       message: (command, data, id) => this.#message(command, data, id),
-      down: (down, fatal) => this.#down(down, fatal),
-      fault: (error) => this.#fault(error),
-      heard: () => this.#pulse.heard(),
-      counted: () => this.#memory?.touch(),
-      traffic: ({ direction, kind, what, bytes }) => {
-        if (!this.heeds("frame")) return;
-        this.emit("frame", { direction, kind, ...travelled(what, bytes), at: env.unix() });
+      disconnected: (disconnection, fatal) => this.#disconnected(disconnection, fatal),
+      error: (error) => this.#report(error),
+      activity: () => this.#heartbeat.activity(),
+      changed: () => this.#store?.changed(),
+      traffic: ({ direction, kind, content, bytes }) => {
+        if (!this.hasListeners("frame")) return;
+        this.emit("frame", { direction, kind, ...textAndSize(content, bytes), at: env.unix() });
       },
     });
-    this.#pulse = new Pulse(
+    this.#heartbeat = new Heartbeat(
       { environment: env, interval_ms: clock_interval_ms },
-      () => this.clock.pulse(),
-      () => this.#session.line.drop(4008, "no sign of life from the server"),
+      () => this.clock.probe(),
+      () => this.#session.connection.drop(4008, "nothing received from the server within the heartbeat"),
     );
-    this.#kept = new Kept(this.#session);
+    this.#desired = new DesiredState(this.#session);
     this.clock = new Clock(this.#session, { environment: env, timeout_ms });
-    this.friends = new Friends(this.#session, this.#kept);
+    this.friends = new Friends(this.#session, this.#desired);
     this.attributes = new Attributes(this.#session);
-    this.#services = new Services(this.#session, this.#kept);
-    this.#channels = new Channels(this.#session, this.#kept);
+    this.#services = new Services(this.#session, this.#desired);
+    this.#channels = new Channels(this.#session, this.#desired);
     this.#rooms = new Rooms({
       session: this.#session,
-      kept: this.#kept,
+      desired: this.#desired,
       clock: this.clock,
       user: () => this.user ?? "",
-      fault: (error) => this.#fault(error),
+      report: (error) => this.#report(error),
     });
-    this.#life = new Life((change) => this.emit("state", change));
-    this.ready = this.#life.ready;
-    this.#inbox = new Inbox({
+    this.#state = new ClientState((change) => this.emit("state", change));
+    this.ready = this.#state.ready;
+    this.#dispatcher = new Dispatcher({
       emit: (event, detail) => this.emit(event, detail),
       join: (channel, options) => this.join(channel, options),
       decline: (channel) => this.decline(channel),
-      goaway: (reconnect_ms, url) => this.#session.line.goaway(reconnect_ms, url),
+      goaway: (reconnect_ms, url) => this.#session.connection.goaway(reconnect_ms, url),
       friends: this.friends,
       rooms: this.#rooms,
       channels: this.#channels,
@@ -120,27 +120,28 @@ export class Client extends Emitter {
       attributes: this.attributes,
       clock: this.clock,
     });
-    this.#page = new Page(() => this.#session.line.hurry(), this.#memory);
-    this.#memory?.begin(() => this.#place());
-    const begin = (/** @type {Remembered | undefined} */ record) => {
-      this.attributes.recall(record?.welcome?.attributes);
-      if (record) this.#session.recall(record);
-      if (this.#life.state !== "closed") this.#session.line.open();
+    this.#page = new PageLifecycle(() => this.#session.connection.retryNow(), this.#store);
+    this.#store?.start(() => this.#snapshot());
+    const begin = (/** @type {StoredSession | undefined} */ record) => {
+      this.attributes.restore(record?.welcome?.attributes);
+      if (record) this.#session.restore(record);
+      if (this.#state.current !== "closed") this.#session.connection.open();
     };
-    if (remembered instanceof Promise) void remembered.then(begin);
-    else begin(remembered);
+    if (stored instanceof Promise) void stored.then(begin);
+    else begin(stored);
   }
 
+  /** The state of the connection. */
   get state() {
-    return this.#life.state;
+    return this.#state.current;
   }
 
-  /** Who this is; before the welcome, who it asked to be. @returns {string | undefined} */
+  /** The user's id; before the welcome, the requested one. @returns {string | undefined} */
   get user() {
     return this.#welcome?.user ?? this.#user;
   }
 
-  /** The session's secret: who has it is this user. @returns {string | undefined} */
+  /** The session's secret; it grants access to the session. @returns {string | undefined} */
   get session() {
     return this.#session.secret;
   }
@@ -155,68 +156,69 @@ export class Client extends Emitter {
     return this.#welcome?.limits ?? {};
   }
 
-  /** The door in use: `websocket`, `tunnel`, `longpoll` or `poll`. @returns {DoorName | undefined} */
-  get door() {
-    return this.#door;
+  /** The transport in use: `websocket`, `tunnel`, `longpoll` or `poll`. @returns {TransportName | undefined} */
+  get transport() {
+    return this.#transport;
   }
 
+  /** The server's heartbeat in ms; 0 before the first welcome. */
   get heartbeat_ms() {
     return this.#welcome?.heartbeat_ms ?? 0;
   }
 
   /** Whether the server has accepted this user. */
   get authenticated() {
-    return this.#welcome !== undefined && Boolean(this.#welcome.user) && this.#life.state !== "closed";
+    return this.#welcome !== undefined && Boolean(this.#welcome.user) && this.#state.current !== "closed";
   }
 
   /**
-   * Sends a command of the protocol, awaiting no answer. Offline it is queued.
-   * Throws a TurntableError where that cannot be.
+   * Sends a protocol command without waiting for an answer. While offline it is
+   * queued. Throws a TurntableError if it can be neither sent nor queued.
    * @param {string} command
    * @param {any} [data]
    */
   send(command, data) {
-    this.#session.post(command, data);
+    this.#session.send(command, data);
   }
 
   /**
-   * Sends a command of the protocol and awaits its answer.
+   * Sends a protocol command and waits for its answer.
    * @param {string} command
    * @param {any} [data]
    * @returns {Promise<any>} rejects with a TurntableError
    */
   request(command, data) {
-    return this.#session.ask(command, data);
+    return this.#session.request(command, data);
   }
 
   /**
-   * Asks at intervals while the poll is the door in use: the server can only
-   * answer there. The other doors need none, and nothing is sent by them.
-   * @param {number} ms 0: only when there is something to send
+   * Sets the polling interval. It applies to the transport `poll` only, where
+   * the server can only answer requests; other transports ignore it.
+   * @param {number} ms 0: requests are sent only with messages
    */
   heartbeat(ms) {
-    this.#session.line.heartbeat(ms);
+    this.#session.connection.heartbeat(ms);
   }
 
-  /** Ends the session in order: offline at once for everybody, no reconnection. */
+  /** Ends the session: the user is offline immediately, and the client does not reconnect. */
   close() {
-    if (this.#life.state === "closed") return;
-    this.#session.end();
-    this.#memory?.forget();
+    if (this.#state.current === "closed") return;
+    this.#session.close();
+    this.#store?.clear();
     this.#close({ reason: "bye", code: 1000 }, new TurntableError("unavailable", "the client was closed"));
   }
 
   /**
-   * Gives a session without identity one.
+   * Identifies an anonymous session.
    * @param {object} credentials
    * @returns {Promise<Welcome>}
    */
   authenticate(credentials) {
-    return this.#session.ask("authenticate", { credentials });
+    return this.#session.request("authenticate", { credentials });
   }
 
   /**
-   * Joins a room, creating it where there is none. Kept over reconnections.
+   * Joins a room, which the first member creates; joins again after a reconnection.
    * @param {string} channel
    * @param {JoinOptions} [options]
    * @returns {Promise<Room>}
@@ -226,9 +228,9 @@ export class Client extends Emitter {
   }
 
   /**
-   * The room, where it is joined.
+   * A joined room.
    * @param {string} channel
-   * @returns {Room | undefined}
+   * @returns {Room | undefined} undefined if the room is not joined
    */
   room(channel) {
     return this.#rooms.get(channel);
@@ -243,7 +245,7 @@ export class Client extends Emitter {
   }
 
   /**
-   * Joins a channel. Kept over reconnections.
+   * Joins a channel; joins again after a reconnection.
    * @param {string} path
    * @param {ChannelOptions} [options]
    * @returns {Promise<Channel>}
@@ -253,10 +255,10 @@ export class Client extends Emitter {
   }
 
   /**
-   * Calls a function of a service, `service:function`.
-   * @param {string} f
+   * Calls a function of a service.
+   * @param {string} f `service:function`
    * @param {any} [args]
-   * @returns {Promise<any>}
+   * @returns {Promise<any>} rejects with a TurntableError
    */
   call(f, args) {
     return this.#services.call(f, args);
@@ -271,16 +273,17 @@ export class Client extends Emitter {
     return stub(this.#services, name);
   }
 
-  /** What services the server offers. @returns {ReadonlyMap<string, ServiceInfo>} */
+  /** The server's services by name. @returns {ReadonlyMap<string, ServiceInfo>} */
   get services() {
     return this.#services.known;
   }
 
   /**
-   * Offers functions to the server. Kept over reconnections.
+   * Provides functions that the server can call. The client provides them again
+   * after a reconnection.
    * @param {string} name of the service
-   * @param {Functions} functions each takes the call's one argument
-   * @returns {Promise<void>} once it has been announced
+   * @param {Functions} functions each receives the call's argument
+   * @returns {Promise<void>} resolves when the server has confirmed
    */
   provide(name, functions) {
     return this.#services.provide(name, functions);
@@ -292,42 +295,43 @@ export class Client extends Emitter {
    */
   #welcomed(welcome, { first, resumed, sent }) {
     this.#welcome = welcome;
-    this.#how = first ? "first" : resumed ? "resumed" : "reset";
+    this.#kind = first ? "first" : resumed ? "resumed" : "reset";
     if (!resumed) {
       this.#rooms.reset();
       this.#channels.reset();
     }
-    const { live, name } = this.#session.door;
-    // By the poll nothing is said unasked, and so nobody is asked unasked.
-    if (live) this.#pulse.start(welcome.heartbeat_ms);
-    this.#walk(/** @type {DoorName} */ (name));
-    this.clock.begin(sent, welcome.time, live);
+    const { push, name } = this.#session.transport;
+    // A polling transport sends no probes: each would be a request.
+    if (push) this.#heartbeat.start(welcome.heartbeat_ms);
+    this.#setTransport(/** @type {TransportName} */ (name));
+    this.clock.start(sent, welcome.time, push);
     welcome.time ??= Math.round(this.clock.now());
     this.attributes.welcomed(welcome.attributes, resumed);
-    this.#services.begin(welcome.services);
-    // What shall be so comes before what was queued: actions need their room.
-    this.#kept.restore(resumed);
+    this.#services.replace(welcome.services);
+    // Joins go before the queued messages: actions require membership.
+    this.#desired.restore(resumed);
     this.friends.restore(resumed);
   }
 
-  /** @param {DoorName} door */
-  #walk(door) {
-    const previous = this.#door;
-    this.#door = door;
-    if (door !== previous) this.emit("door", { door, previous, wire: door === "websocket" ? this.#wire : "v1" });
+  /** @param {TransportName} transport */
+  #setTransport(transport) {
+    const previous = this.#transport;
+    this.#transport = transport;
+    const encoding = transport === "websocket" ? this.#encoding : "v1";
+    if (transport !== previous) this.emit("transport", { transport, previous, encoding });
   }
 
-  /** What is kept over a reload of the page. */
-  #place() {
-    const place = this.#session.place;
-    return place && { ...place, welcome: { ...place.welcome, attributes: Object.fromEntries(this.attributes.all) } };
+  /** What is stored for the next page. */
+  #snapshot() {
+    const snapshot = this.#session.snapshot;
+    return snapshot && { ...snapshot, welcome: { ...snapshot.welcome, attributes: Object.fromEntries(this.attributes.all) } };
   }
 
   #online() {
     const welcome = /** @type {Welcome} */ (this.#welcome);
-    this.#life.welcomed(welcome);
+    this.#state.welcomed(welcome);
     this.emit("welcome", welcome);
-    if (this.#how !== "first") this.emit(this.#how, welcome);
+    if (this.#kind !== "first") this.emit(this.#kind, welcome);
   }
 
   /**
@@ -338,57 +342,57 @@ export class Client extends Emitter {
   #message(command, data, id) {
     if (command === "welcome") {
       this.#welcome = data;
-      this.attributes.begin(data.attributes);
-      this.#services.begin(data.services);
+      this.attributes.replace(data.attributes);
+      this.#services.replace(data.services);
     }
-    this.#inbox.give(command, data, id);
+    this.#dispatcher.dispatch(command, data, id);
     this.emit("message", { command, data, ...(id !== undefined && { id }) });
   }
 
   /**
-   * @param {Down} down
+   * @param {Disconnection} disconnection
    * @param {TurntableError | undefined} fatal
    */
-  #down({ code, reason, text, retry_ms }, fatal) {
-    this.#pulse.stop();
+  #disconnected({ code, reason, text, retry_ms }, fatal) {
+    this.#heartbeat.stop();
     this.clock.reset();
-    const about = { reason, code, ...(text && { message: text }) };
+    const details = { reason, code, ...(text && { message: text }) };
     if (retry_ms !== undefined) {
-      this.#life.enter("offline", { ...about, retry_ms });
+      this.#state.set("offline", { ...details, retry_ms });
       return;
     }
     const error = fatal ?? new TurntableError("unavailable", text || `closed by the server: ${reason}`, { details: { code, reason } });
-    if (fatal) this.#fault(fatal);
-    this.#close(about, error);
+    if (fatal) this.#report(fatal);
+    this.#close(details, error);
   }
 
   /**
-   * @param {Omit<StateChange, "state" | "previous">} about
+   * @param {Omit<StateChange, "state" | "previous">} details
    * @param {TurntableError} error
    */
-  #close(about, error) {
-    this.#pulse.stop();
+  #close(details, error) {
+    this.#heartbeat.stop();
     this.clock.reset();
-    this.#page.end();
-    this.#memory?.forget();
-    this.#kept.end(error);
-    this.friends.end(error);
-    this.#life.closed(about, error);
-    this.#rooms.end();
-    this.#channels.end();
+    this.#page.close();
+    this.#store?.clear();
+    this.#desired.close(error);
+    this.friends.close(error);
+    this.#state.closed(details, error);
+    this.#rooms.close();
+    this.#channels.close();
   }
 
-  /** @param {TurntableError} error */
-  #fault(error) {
-    if (this.heeds("error")) this.emit("error", error);
+  /** @param {TurntableError} error of no call */
+  #report(error) {
+    if (this.hasListeners("error")) this.emit("error", error);
     else console.warn(`turntable: ${error.command ?? "error"}: ${error.code}: ${error.message}`);
   }
 }
 
 /**
- * Begins to connect, and returns at once.
+ * Creates a client and starts connecting. Throws a TypeError for invalid options.
  * @param {string | URL} [url] of the server: ws, wss, http or https; by default
- *   `/ws` on the page's own host
+ *   `/ws` on the page's host
  * @param {ConnectOptions} [options]
  * @returns {Client}
  */

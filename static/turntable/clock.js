@@ -1,19 +1,19 @@
 /**
  * The server's time, estimated from `time` exchanges.
  *
- * The client notes t0 when it asks and t3 when the answer is there; the server
- * tells t1 (receipt) and t2 (sending) in Unix ms. The round trip on the wire is
- * d = (t3 - t0) - (t2 - t1), and the offset between the clocks is taken as
- * ((t1 - t0) + (t2 - t3)) / 2. However unequal the two ways were, the true
- * offset lies within d / 2 of that, plus 1 ms because t1 and t2 are whole
+ * The client sends its time t0 and receives the answer at t3. The server adds
+ * t1 (received) and t2 (sent) in Unix ms. The round-trip time is
+ * d = (t3 - t0) - (t2 - t1), and the offset between the clocks is estimated as
+ * ((t1 - t0) + (t2 - t3)) / 2. However asymmetric the path is, the true offset
+ * lies within d / 2 of the estimate, plus 1 ms because t1 and t2 are whole
  * milliseconds.
  *
- * Of the last 16 exchanges the one with the smallest bound counts (the min-RTT
- * filter): queues only ever add delay, so the fastest exchange is the most
- * honest one. A bound grows with age by 100 us per second, more than any
- * quartz drifts, so an old sample gives way in time. Where a new exchange
- * contradicts the kept ones (the bounds do not meet, as after a sleep in which
- * the local clock stood still), the kept ones are thrown away.
+ * Of the last 16 samples the one with the smallest error bound is used (min-RTT
+ * filter): queueing only adds delay, so the fastest exchange is the most
+ * accurate. The bound grows with age by 100 us per second, which exceeds the
+ * drift of quartz clocks, so old samples are replaced. If a new sample
+ * contradicts the stored ones (the bounds do not overlap, for instance after a
+ * sleep that stopped the local clock), the stored samples are discarded.
  * @module
  */
 
@@ -24,16 +24,16 @@ import { TurntableError } from "./error.js";
 
 /**
  * @typedef {object} Sample
- * @property {number} offset server minus local, ms
- * @property {number} latency round trip, ms
- * @property {number} error bound in ms when it was taken
+ * @property {number} offset server time minus local time, ms
+ * @property {number} latency round-trip time, ms
+ * @property {number} error bound of the offset at the time of the sample, ms
  * @property {number} at local ms
  */
 
 const SAMPLES_MAX = 16;
 const DRIFT_PER_MS = 100e-6;
 const RESOLUTION_MS = 1;
-/** Exchanges after each connection, so that a good one is soon among them. */
+/** Exchanges right after each welcome, for an accurate estimate soon. */
 const BURST = 5;
 const BURST_GAP_MS = 100;
 
@@ -43,7 +43,7 @@ export class Clock {
   #timeout_ms;
   /** @type {Sample[]} */
   #samples = [];
-  /** Exchanges on their way. @type {Map<number, {resolve: () => void, reject: (error: any) => void}[]>} */
+  /** Pending exchanges by t0. @type {Map<number, {resolve: () => void, reject: (error: any) => void}[]>} */
   #open = new Map();
   #burst = 0;
   /** @type {any} */
@@ -59,12 +59,12 @@ export class Clock {
     this.#timeout_ms = timeout_ms;
   }
 
-  /** The client's own time in ms, as it stamps actions; its epoch means nothing. */
+  /** The local time in ms, used for the timestamps of actions; its epoch is arbitrary. */
   local() {
     return Math.round(this.#env.local() * 1000) / 1000;
   }
 
-  /** The server's time in Unix ms; before the first connection the machine's. */
+  /** The server's time in Unix ms; before the first connection the system time. */
   now() {
     return this.#env.local() + this.offset;
   }
@@ -78,7 +78,7 @@ export class Clock {
   }
 
   /**
-   * The local time (ms) at a time of the server.
+   * The local time (ms) at a server time.
    * @param {number} server
    */
   toLocal(server) {
@@ -90,39 +90,39 @@ export class Clock {
     return this.#best()?.offset ?? this.#env.unix() - this.#env.local();
   }
 
-  /** The smallest recent round trip in ms; NaN before the first exchange. */
+  /** The smallest recent round-trip time in ms; NaN before the first exchange. */
   get latency() {
     return this.#samples.length ? Math.min(...this.#samples.map((sample) => sample.latency)) : NaN;
   }
 
-  /** How far, in ms, `now()` may be off; Infinity before the first exchange. */
+  /** The maximum error of `now()` in ms; Infinity before the first exchange. */
   get error() {
     const best = this.#best();
     return best ? this.#bound(best) : Infinity;
   }
 
   /**
-   * Makes one exchange now.
-   * @returns {Promise<void>}
+   * Performs one exchange now.
+   * @returns {Promise<void>} rejects with a TurntableError, for instance while offline
    */
   sync() {
     return new Promise((resolve, reject) => {
       if (!this.#session.online) {
-        // Queued, it would measure the time in the queue.
-        reject(new TurntableError("unavailable", "offline", { command: "time" }));
+        // A queued exchange would measure the time in the queue.
+        reject(new TurntableError("unavailable", "the client is offline", { command: "time" }));
         return;
       }
       const t0 = this.local();
       const waiting = this.#open.get(t0);
-      // Two in one instant share an exchange.
+      // Calls at the same instant share one exchange.
       if (waiting) {
         waiting.push({ resolve, reject });
         return;
       }
       try {
-        this.#session.post("time", { t0, received: this.#session.received });
+        this.#session.send("time", { t0, received: this.#session.received });
         this.#open.set(t0, [{ resolve, reject }]);
-        // An unanswered exchange must not stay for ever.
+        // Remove exchanges that were never answered.
         for (const old of this.#open.keys()) {
           if (old < t0 - this.#timeout_ms) this.#abandon(old, "no answer in time");
         }
@@ -133,33 +133,33 @@ export class Clock {
   }
 
   /**
-   * A connection begins; its welcome is an exchange too, if a slow one.
+   * A connection received its welcome, which counts as a (slow) exchange.
    * @internal
    * @param {number} sent local ms of the identification
-   * @param {any} time the server's, in the welcome
-   * @param {boolean} [ask] whether more exchanges are made by themselves
+   * @param {any} time the server's time in the welcome
+   * @param {boolean} [burst] whether to perform more exchanges
    */
-  begin(sent, time, ask = true) {
+  start(sent, time, burst = true) {
     this.reset();
     if (typeof time === "number") {
-      // It may be another server, with another clock.
+      // This may be another server with another clock.
       this.#samples = [];
-      this.#take(sent, time, time);
+      this.#addSample(sent, time, time);
     }
-    if (!ask) return;
+    if (!burst) return;
     this.#burst = BURST;
-    this.pulse();
+    this.probe();
   }
 
-  /** @internal forgets what belonged to a connection that is gone */
+  /** @internal cancels the exchanges of a lost connection */
   reset() {
     this.#env.clearTimeout(this.#burst_timer);
     this.#burst = 0;
     for (const t0 of [...this.#open.keys()]) this.#abandon(t0, "the connection was lost");
   }
 
-  /** @internal an exchange that nobody waits for */
-  pulse() {
+  /** @internal performs an exchange without reporting its result */
+  probe() {
     this.sync().catch(() => {});
   }
 
@@ -170,25 +170,25 @@ export class Clock {
   answered(data) {
     const { t0, t1, t2 } = data ?? {};
     const waiting = this.#open.get(t0);
-    // An answer that was replayed after a reconnection says nothing.
+    // Ignore an answer that the server repeated after a reconnection.
     if (!waiting) return;
     this.#open.delete(t0);
-    if (typeof t1 === "number" && typeof t2 === "number") this.#take(t0, t1, t2);
+    if (typeof t1 === "number" && typeof t2 === "number") this.#addSample(t0, t1, t2);
     for (const { resolve } of waiting) resolve();
     if (this.#burst > 1) {
       this.#burst -= 1;
-      this.#burst_timer = this.#env.setTimeout(() => this.pulse(), BURST_GAP_MS);
+      this.#burst_timer = this.#env.setTimeout(() => this.probe(), BURST_GAP_MS);
     }
   }
 
   /**
    * @param {number} t0
-   * @param {string} why
+   * @param {string} reason
    */
-  #abandon(t0, why) {
+  #abandon(t0, reason) {
     const waiting = this.#open.get(t0) ?? [];
     this.#open.delete(t0);
-    for (const { reject } of waiting) reject(new TurntableError("unavailable", why, { command: "time" }));
+    for (const { reject } of waiting) reject(new TurntableError("unavailable", reason, { command: "time" }));
   }
 
   /**
@@ -196,7 +196,7 @@ export class Clock {
    * @param {number} t1
    * @param {number} t2
    */
-  #take(t0, t1, t2) {
+  #addSample(t0, t1, t2) {
     const t3 = this.#env.local();
     const latency = Math.max(0, t3 - t0 - (t2 - t1));
     /** @type {Sample} */

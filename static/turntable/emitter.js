@@ -1,6 +1,6 @@
 /**
- * Events with typed details. A listener that throws harms neither the other
- * listeners nor the library: its error is reported as an uncaught one.
+ * Typed events. An exception in a listener affects neither the other listeners
+ * nor the library; it is reported as an uncaught error.
  * @module
  */
 
@@ -10,16 +10,16 @@ export class Emitter {
   #listeners = new Map();
 
   /**
-   * Calls `listener` with each `event` from now on.
+   * Adds a listener.
    * @template {keyof Events} K
    * @param {K} event
    * @param {(detail: Events[K]) => void} listener
-   * @returns {() => void} stops it
+   * @returns {() => void} removes the listener
    */
   on(event, listener) {
     const all = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, all);
-    // A wrapper of its own, so that one function may listen twice.
+    // A separate wrapper per call, so that one function can be added twice.
     const entry = (/** @type {Events[K]} */ detail) => listener(detail);
     all.add(entry);
     return () => {
@@ -28,7 +28,7 @@ export class Emitter {
   }
 
   /**
-   * The next `event`.
+   * Resolves with the next `event`.
    * @template {keyof Events} K
    * @param {K} event
    * @returns {Promise<Events[K]>}
@@ -45,9 +45,9 @@ export class Emitter {
   /**
    * @internal
    * @param {keyof Events} event
-   * @returns {boolean} whether anybody listens
+   * @returns {boolean}
    */
-  heeds(event) {
+  hasListeners(event) {
     return (this.#listeners.get(event)?.size ?? 0) > 0;
   }
 

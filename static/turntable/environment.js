@@ -1,6 +1,6 @@
 /**
- * What the library takes from the world around it: timers, clocks, chance.
- * Tests pass their own and need not sleep.
+ * Timers, clocks and random numbers. Tests replace them, so that they need not
+ * wait for real time.
  * @module
  */
 
@@ -8,9 +8,9 @@
  * @typedef {object} Environment
  * @property {(fn: () => void, ms: number) => any} setTimeout
  * @property {(timer: any) => void} clearTimeout
- * @property {() => number} random 0 up to, but not, 1
- * @property {() => number} local ms on a clock that never steps, whatever its epoch
- * @property {() => number} unix Unix ms of the machine
+ * @property {() => number} random from 0 (inclusive) to 1 (exclusive)
+ * @property {() => number} local ms of a monotonic clock with an arbitrary epoch
+ * @property {() => number} unix the system time in Unix ms
  */
 
 /**
@@ -19,7 +19,7 @@
  */
 export function environment(given = {}) {
   return {
-    // The browser's timers must be called as functions of the window.
+    // The browser's timers require the window as `this`.
     setTimeout: (fn, ms) => setTimeout(fn, ms),
     clearTimeout: (timer) => clearTimeout(timer),
     random: () => Math.random(),

@@ -1,29 +1,29 @@
 /**
- * The one kind of error that this library rejects with, throws and emits.
+ * The error class with which the library rejects, and which it throws and emits.
  * @module
  */
 
 export class TurntableError extends Error {
   /**
    * @param {string} code one of ERROR_CODES
-   * @param {string} message a sentence: what was wrong and what is accepted
-   * @param {{command?: string, details?: any}} [about]
+   * @param {string} message what is wrong and what is accepted
+   * @param {{command?: string, details?: any}} [context]
    */
-  constructor(code, message, about = {}) {
+  constructor(code, message, context = {}) {
     super(message);
     this.name = "TurntableError";
     /** One of ERROR_CODES. */
     this.code = code;
-    /** The command that was refused, where that is known. @type {string | undefined} */
-    this.command = about.command;
-    /** More about it, for instance `index`, `max`, `retry_ms`. @type {any} */
-    this.details = about.details;
+    /** The refused command, if known. @type {string | undefined} */
+    this.command = context.command;
+    /** Further values, for instance `index`, `max`, `retry_ms`. @type {any} */
+    this.details = context.details;
   }
 
   /**
-   * The error that the `data` of an `error` message tells of.
+   * Creates the error from the `data` of an `error` message.
    * @param {any} data
-   * @param {string} [command] what it answers, where the message does not say
+   * @param {string} [command] the refused command, if the message does not name it
    * @returns {TurntableError}
    */
   static from(data, command) {

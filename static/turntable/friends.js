@@ -1,8 +1,8 @@
 /**
- * Other users' presence, and one's own status.
+ * Presence of other users, and the status of this user.
  *
- * Who is watched is kept, not queued: after a reconnection that had to begin a
- * new session the library subscribes again.
+ * Subscriptions are retained: after a reconnection that started a new session
+ * the library subscribes again.
  * @module
  */
 
@@ -10,36 +10,36 @@ import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
 import { INTERRUPTED } from "./requests.js";
 
-/** @import { Kept } from "./kept.js" */
+/** @import { DesiredState } from "./desired_state.js" */
 /** @import { Session } from "./session.js" */
 
-/** @typedef {"online" | "offline" | "busy" | "idle"} PresenceState what others see of a user */
-/** @typedef {"online" | "idle" | "busy" | "invisible"} Status what a user says of itself */
+/** @typedef {"online" | "offline" | "busy" | "idle"} PresenceState as seen by other users */
+/** @typedef {"online" | "idle" | "busy" | "invisible"} Status as set by the user */
 
 /**
  * @typedef {object} LookupEntry
  * @property {PresenceState} state
- * @property {number} [last_seen] Unix ms; left out for a user that is there now
- * @property {number} [devices] how many of its sessions are connected
- * @property {any} [note] what it said with its status
+ * @property {number} [last_seen] Unix ms; omitted for a connected user
+ * @property {number} [devices] number of connected sessions
+ * @property {any} [note] the note of the status
  */
 
 /**
  * @typedef {object} FriendsEvents
- * @property {{changes: Record<string, PresenceState>, first: boolean}} change
- *   `first`: a snapshot, the answer to a subscription, rather than news
+ * @property {{changes: Record<string, PresenceState>, snapshot: boolean}} change
+ *   `snapshot`: the first states of a subscription, not changes
  */
 
-/** As many ids as surely fit in one message. */
+/** Maximum number of ids per message. */
 const CHUNK = 256;
 
 /** @extends {Emitter<FriendsEvents>} */
 export class Friends extends Emitter {
   #session;
-  #kept;
-  /** Watched ids: whether the server has been told, and has told us. @type {Map<string, {told: boolean, known: boolean}>} */
+  #desired;
+  /** Watched ids: whether the subscription was sent, and whether a state was received. @type {Map<string, {sent: boolean, known: boolean}>} */
   #watched = new Map();
-  /** Ids no longer watched, which a resumed session has to be told. @type {Set<string>} */
+  /** Ids to unsubscribe from on a resumed session. @type {Set<string>} */
   #unwatched = new Set();
   /** @type {Map<string, PresenceState>} */
   #states = new Map();
@@ -49,47 +49,47 @@ export class Friends extends Emitter {
   /**
    * @internal
    * @param {Session} session
-   * @param {Kept} kept
+   * @param {DesiredState} desired
    */
-  constructor(session, kept) {
+  constructor(session, desired) {
     super();
     this.#session = session;
-    this.#kept = kept;
+    this.#desired = desired;
   }
 
   /**
-   * Watches users, beside those already watched.
+   * Subscribes to users, in addition to earlier subscriptions.
    * @param {string[]} ids
-   * @returns {Promise<Record<string, PresenceState>>} the state of each of `ids`
+   * @returns {Promise<Record<string, PresenceState>>} the states of `ids`; rejects with a TurntableError
    */
   subscribe(ids) {
     const wanted = [...new Set(ids)];
-    if (this.#session.closed) return Promise.reject(closed("subscribe"));
+    if (this.#session.closed) return Promise.reject(closedError("subscribe"));
     for (const id of wanted) {
-      if (!this.#watched.has(id)) this.#watched.set(id, { told: false, known: false });
+      if (!this.#watched.has(id)) this.#watched.set(id, { sent: false, known: false });
       this.#unwatched.delete(id);
     }
     return new Promise((resolve, reject) => {
       this.#waiters.add({ ids: wanted, resolve, reject });
-      if (this.#session.online) this.#tell();
-      this.#serve();
+      if (this.#session.online) this.#sendSubscriptions();
+      this.#resolveWaiters();
     });
   }
 
   /**
-   * Watches users no longer.
+   * Unsubscribes from users.
    * @param {string[]} ids
    * @returns {Promise<void>}
    */
   async unsubscribe(ids) {
     const gone = ids.filter((id) => this.#watched.has(id));
     for (const id of gone) {
-      if (this.#watched.get(id)?.told) this.#unwatched.add(id);
+      if (this.#watched.get(id)?.sent) this.#unwatched.add(id);
       this.#watched.delete(id);
       this.#states.delete(id);
     }
-    this.#serve();
-    if (this.#session.online) await this.#untell();
+    this.#resolveWaiters();
+    if (this.#session.online) await this.#sendUnsubscriptions();
   }
 
   /**
@@ -110,22 +110,22 @@ export class Friends extends Emitter {
   }
 
   /**
-   * Says how one is oneself. Kept over reconnections.
+   * Sets the user's own status. The client sets it again after a reconnection.
    * @param {Status} state
-   * @param {any} [note] anything others may see in `lookup`
+   * @param {any} [note] shown to others by `lookup`
    * @returns {Promise<void>}
    */
   async status(state, note) {
-    await this.#kept.want("status", "status", () => (note === undefined ? state : { state, note }));
+    await this.#desired.set("status", "status", () => (note === undefined ? state : { state, note }));
   }
 
   /**
-   * Asks once, without watching.
+   * Queries presence once, without a subscription.
    * @param {string[]} ids
    * @returns {Promise<Record<string, LookupEntry>>}
    */
   lookup(ids) {
-    return this.#session.ask("lookup", ids);
+    return this.#session.request("lookup", ids);
   }
 
   /**
@@ -135,21 +135,21 @@ export class Friends extends Emitter {
   changed(data) {
     /** @type {Record<string, PresenceState>} */
     const changes = {};
-    let first = false;
+    let snapshot = false;
     for (const [id, state] of Object.entries(data ?? {})) {
       const watch = this.#watched.get(id);
-      // A change that crossed an unsubscription.
+      // Sent before the server processed the unsubscription.
       if (!watch) continue;
-      first ||= !watch.known;
+      snapshot ||= !watch.known;
       watch.known = true;
       this.#states.set(id, /** @type {PresenceState} */ (state));
       changes[id] = /** @type {PresenceState} */ (state);
     }
-    // The answer may come without the id of its subscription.
+    // The answer to a subscription may have no id.
     const known = (/** @type {string} */ id) => this.#watched.get(id)?.known ?? true;
-    while (this.#session.settle(({ command, data: ids }) => command === "subscribe" && ids.every(known), data));
-    if (Object.keys(changes).length > 0) this.emit("change", { changes, first });
-    this.#serve();
+    while (this.#session.resolveFirst(({ command, data: ids }) => command === "subscribe" && ids.every(known), data));
+    if (Object.keys(changes).length > 0) this.emit("change", { changes, snapshot });
+    this.#resolveWaiters();
   }
 
   /**
@@ -158,48 +158,48 @@ export class Friends extends Emitter {
    */
   restore(resumed) {
     if (resumed) {
-      this.#untell().catch(() => {});
+      this.#sendUnsubscriptions().catch(() => {});
     } else {
       this.#unwatched.clear();
       for (const watch of this.#watched.values()) {
-        watch.told = false;
+        watch.sent = false;
         watch.known = false;
       }
     }
-    this.#tell();
+    this.#sendSubscriptions();
   }
 
   /**
    * @internal
    * @param {TurntableError} error
    */
-  end(error) {
+  close(error) {
     for (const { reject } of this.#waiters) reject(error);
     this.#waiters.clear();
   }
 
-  /** Subscribes to what the server has not been told of. */
-  #tell() {
-    const ids = [...this.#watched].filter(([, watch]) => !watch.told).map(([id]) => id);
+  /** Sends the subscriptions that were not sent yet. */
+  #sendSubscriptions() {
+    const ids = [...this.#watched].filter(([, watch]) => !watch.sent).map(([id]) => id);
     for (let start = 0; start < ids.length; start += CHUNK) {
-      void this.#ask(ids.slice(start, start + CHUNK));
+      void this.#sendSubscription(ids.slice(start, start + CHUNK));
     }
   }
 
   /** @param {string[]} ids */
-  async #ask(ids) {
+  async #sendSubscription(ids) {
     for (const id of ids) {
       const watch = this.#watched.get(id);
-      if (watch) watch.told = true;
+      if (watch) watch.sent = true;
     }
     try {
-      await this.#session.ask("subscribe", ids, { kept: true });
+      await this.#session.request("subscribe", ids, { interruptible: true });
     } catch (error) {
       const refused = error !== INTERRUPTED && /** @type {TurntableError} */ (error).code !== "timeout";
       for (const id of ids) {
         const watch = this.#watched.get(id);
         if (!watch || watch.known) continue;
-        watch.told = false;
+        watch.sent = false;
         if (refused) this.#watched.delete(id);
       }
       if (error === INTERRUPTED) return;
@@ -211,21 +211,21 @@ export class Friends extends Emitter {
     }
   }
 
-  async #untell() {
+  async #sendUnsubscriptions() {
     const ids = [...this.#unwatched];
     if (ids.length === 0) return;
     this.#unwatched.clear();
     try {
-      await this.#session.ask("unsubscribe", ids, { kept: true });
+      await this.#session.request("unsubscribe", ids, { interruptible: true });
     } catch (error) {
-      // To be said again where the session goes on.
+      // To be sent again if the session is resumed.
       for (const id of ids) if (!this.#watched.has(id)) this.#unwatched.add(id);
       if (error !== INTERRUPTED) throw error;
     }
   }
 
-  /** Answers the subscriptions of which every state is known. */
-  #serve() {
+  /** Resolves the promises whose ids all have a known state. */
+  #resolveWaiters() {
     for (const waiter of [...this.#waiters]) {
       if (!waiter.ids.every((id) => this.#watched.get(id)?.known ?? true)) continue;
       this.#waiters.delete(waiter);
@@ -241,6 +241,6 @@ export class Friends extends Emitter {
 }
 
 /** @param {string} command */
-function closed(command) {
+function closedError(command) {
   return new TurntableError("unavailable", "the client is closed", { command });
 }

@@ -1,5 +1,5 @@
 /**
- * Who the user is, and what proves it.
+ * The user's identity and credentials.
  * @module
  */
 
@@ -16,8 +16,8 @@ export class Identity {
   }
 
   /**
-   * What `idme` says. A function is asked for the credentials each time, as
-   * they may expire; then it is a promise.
+   * The data of `idme`. A credentials function is called each time, because
+   * credentials may expire; the result is then a promise.
    * @returns {any}
    */
   claim() {

@@ -1,22 +1,21 @@
 /**
- * What a program passes to `connect`, and what its parts are told: every gap
- * filled, every address whole.
+ * Validates the options of `connect` and fills in the defaults.
  * @module
  */
 
 import { socketUrl } from "./address.js";
-import { DOORS, doorsOf, platformOf } from "./doors/choice.js";
 import { environment } from "./environment.js";
+import { TRANSPORTS, createTransports, platformOf } from "./transports/registry.js";
 
-/** @import { Door } from "./doors/door.js" */
 /** @import { Environment } from "./environment.js" */
 /** @import { ConnectOptions } from "./events.js" */
-/** @import { MemoryOptions } from "./memory.js" */
+/** @import { SessionStoreOptions } from "./session_store.js" */
+/** @import { Transport } from "./transports/transport.js" */
 
 /**
  * @typedef {object} SessionOptions
  * @property {string} url
- * @property {Door[]} doors best first
+ * @property {Transport[]} transports in order of preference
  * @property {{WebSocket: any, EventSource: any, fetch: any}} platform
  * @property {boolean} renew
  * @property {{min_ms: number, max_ms: number} | false} reconnect
@@ -29,30 +28,30 @@ import { environment } from "./environment.js";
  */
 
 /**
- * Throws a TypeError where something cannot be.
- * @param {string | URL | undefined} given the address
+ * Throws a TypeError if an option is invalid.
+ * @param {string | URL | undefined} address
  * @param {ConnectOptions} options
- * @returns {{session: SessionOptions, memory: MemoryOptions | undefined, clock_interval_ms: number}}
+ * @returns {{session: SessionOptions, store: SessionStoreOptions | undefined, clock_interval_ms: number}}
  */
-export function settle(given, options) {
-  const { user, reconnect = {}, keep = false } = options;
+export function resolveOptions(address, options) {
+  const { user, reconnect = {}, persist = false } = options;
   const env = environment(options.environment);
-  const url = socketUrl(given);
+  const url = socketUrl(address);
   const platform = platformOf(options);
-  const doors = doorsOf({
-    names: options.doors ?? DOORS,
-    wire: options.wire ?? "v1",
-    // The requests of a session that is older than the page have numbers already.
-    poll: { ...options.poll, number: keep === false ? 0 : Math.floor(env.unix()) },
+  const transports = createTransports({
+    names: options.transports ?? TRANSPORTS,
+    encoding: options.encoding ?? "v1",
+    // An earlier page of the session may have numbered its requests already.
+    poll: { ...options.poll, number: persist === false ? 0 : Math.floor(env.unix()) },
     platform,
   });
-  const name = `${keep === true ? "" : keep} ${user ?? ""}`;
+  const name = `${persist === true ? "" : persist} ${user ?? ""}`;
   return {
     session: {
       url,
-      doors,
+      transports,
       platform,
-      renew: keep !== false,
+      renew: persist !== false,
       reconnect: reconnect && { min_ms: reconnect.min_ms ?? 250, max_ms: reconnect.max_ms ?? 10000 },
       timeout_ms: options.timeout_ms ?? 10000,
       queue_max: options.queue_max ?? 1000,
@@ -61,7 +60,7 @@ export function settle(given, options) {
       attributes: options.attributes,
       environment: env,
     },
-    memory: keep === false ? undefined : { name, url, environment: env, ...options.memory },
+    store: persist === false ? undefined : { name, url, environment: env, storage: options.storage, locks: options.locks },
     clock_interval_ms: options.clock_interval_ms ?? 10000,
   };
 }

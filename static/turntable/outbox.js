@@ -1,6 +1,6 @@
 /**
- * What the program says on its way out: as text, within the bounds, at once or,
- * while offline, in a queue that keeps the order.
+ * Outgoing messages: encoded, checked against the limits, and sent at once or,
+ * while offline, queued in order.
  * @module
  */
 
@@ -23,42 +23,42 @@ export class Outbox {
   /** @type {{text: string, id: number | undefined}[]} */
   #queue = [];
 
-  /** The largest message that the server takes, in bytes; 0 where unknown. */
+  /** The server's message size limit in bytes; 0 if unknown. */
   max_message_bytes = 0;
 
   /**
    * @param {number} queue_max
-   * @param {(text: string, id: number | undefined) => void} write sends one now
+   * @param {(text: string, id: number | undefined) => void} write sends a message now
    */
   constructor(queue_max, write) {
     this.#queue_max = queue_max;
     this.#write = write;
   }
 
-  /** The ids of what is yet to be sent. */
+  /** The ids of the queued messages. */
   get ids() {
     return new Set(this.#queue.map(({ id }) => id));
   }
 
   /**
-   * The message as text. Throws a TurntableError where it can neither be sent
-   * nor queued.
+   * Encodes a message. Throws a TurntableError if it can be neither sent nor
+   * queued.
    * @param {string} command
    * @param {any} data
    * @param {number | undefined} id
    * @param {boolean} online
    * @returns {string}
    */
-  take(command, data, id, online) {
+  prepare(command, data, id, online) {
     if (!online && this.#queue.length >= this.#queue_max) {
       const max = this.#queue_max;
-      throw new TurntableError("too_many", `offline, and ${max} commands are queued already`, { command, details: { max } });
+      throw new TurntableError("too_many", `the client is offline and its queue is full (${max} of ${max} commands)`, { command, details: { max } });
     }
     const text = encode(command, data, id);
     const max = this.max_message_bytes;
-    // A server closes the connection over a message that is too large.
+    // The server closes the connection after a message that is too large.
     if (max && text.length * 3 > max && new TextEncoder().encode(text).length > max) {
-      throw new TurntableError("too_large", `the message is larger than the server's ${max} bytes`, { command, details: { max } });
+      throw new TurntableError("too_large", `the message exceeds the server's limit of ${max} bytes`, { command, details: { max } });
     }
     return text;
   }
@@ -68,12 +68,12 @@ export class Outbox {
    * @param {number | undefined} id
    * @param {boolean} online
    */
-  put(text, id, online) {
+  send(text, id, online) {
     if (online) this.#write(text, id);
     else this.#queue.push({ text, id });
   }
 
-  /** Sends what was queued. */
+  /** Sends the queued messages. */
   flush() {
     for (const { text, id } of this.#queue.splice(0)) this.#write(text, id);
   }

@@ -1,6 +1,6 @@
 /**
- * Requests that await their answers, by the ids that tie the two together, and
- * commands that are only heard of again where they are refused.
+ * Pending requests by id, and sent commands that are answered only if the
+ * server refuses them.
  * @module
  */
 
@@ -12,15 +12,16 @@ import { TurntableError } from "./error.js";
  * @typedef {object} Request
  * @property {string} command
  * @property {any} data
- * @property {boolean} kept whether somebody keeps it and asks again after a lost connection
+ * @property {boolean} interruptible whether a lost connection rejects it with INTERRUPTED; the
+ *   caller then sends it again
  * @property {(data: any) => void} resolve
  * @property {(error: any) => void} reject
  * @property {any} [timer]
  */
 
-/** What a kept request is rejected with when its connection is lost. */
+/** The rejection of an interruptible request whose connection is lost. */
 export const INTERRUPTED = Symbol("interrupted");
-/** How many commands without a promise are remembered for their errors. */
+/** Maximum number of commands whose errors are watched. */
 const WATCHED_MAX = 256;
 
 export class Requests {
@@ -49,7 +50,7 @@ export class Requests {
   }
 
   /**
-   * A command that nothing answers but an error.
+   * Watches a command that is answered only if it is refused.
    * @param {number} id
    * @param {(error: TurntableError) => void} refused
    */
@@ -62,12 +63,12 @@ export class Requests {
   }
 
   /**
-   * Gives the error to who sent what it refuses.
+   * Rejects the request with this id, or reports the error of a watched command.
    * @param {any} id
    * @param {any} data of the `error`
-   * @returns {boolean} whether there was somebody
+   * @returns {boolean} whether the id was known
    */
-  refuse(id, data) {
+  reject(id, data) {
     const request = this.take(id);
     const refused = request?.reject ?? this.#watched.get(id);
     this.#watched.delete(id);
@@ -76,7 +77,7 @@ export class Requests {
   }
 
   /**
-   * It has been sent: from now on its answer may take timeout_ms.
+   * The request was sent; its timeout starts.
    * @param {number | undefined} id
    */
   sent(id) {
@@ -90,7 +91,7 @@ export class Requests {
   }
 
   /**
-   * The request of this id, which is no longer open.
+   * Removes the request with this id and returns it.
    * @param {any} id
    * @returns {Request | undefined}
    */
@@ -103,36 +104,36 @@ export class Requests {
   }
 
   /**
-   * Gives the first request that fits its answer, where that came without an id.
-   * @param {(request: {command: string, data: any}) => boolean} fits
+   * Resolves the first matching request with an answer that came without an id.
+   * @param {(request: {command: string, data: any}) => boolean} matches
    * @param {any} data
-   * @returns {boolean} whether there was one
+   * @returns {boolean} whether a request matched
    */
-  settle(fits, data) {
+  resolveFirst(matches, data) {
     for (const [id, request] of this.#open) {
-      if (!fits(request)) continue;
+      if (!matches(request)) continue;
       this.take(id)?.resolve(data);
       return true;
     }
     return false;
   }
 
-  /** The connection is lost: kept requests will be asked again. */
+  /** The connection was lost: rejects the interruptible requests. */
   interrupt() {
     for (const [id, request] of [...this.#open]) {
-      if (request.kept) this.take(id)?.reject(INTERRUPTED);
+      if (request.interruptible) this.take(id)?.reject(INTERRUPTED);
     }
   }
 
   /**
-   * Their answers will not come any more.
-   * @param {string} why
-   * @param {Set<number | undefined>} [unsent] ids that are yet to be sent
+   * Rejects all requests whose answers can no longer arrive.
+   * @param {string} reason
+   * @param {Set<number | undefined>} [unsent] ids of requests that are still queued; they remain
    */
-  abandon(why, unsent) {
+  rejectAll(reason, unsent) {
     this.#watched.clear();
     for (const [id, { command }] of [...this.#open]) {
-      if (!unsent?.has(id)) this.take(id)?.reject(new TurntableError("unavailable", why, { command }));
+      if (!unsent?.has(id)) this.take(id)?.reject(new TurntableError("unavailable", reason, { command }));
     }
   }
 }

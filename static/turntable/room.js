@@ -1,5 +1,5 @@
 /**
- * A game room as one of its members sees it, and the set of rooms joined.
+ * A game room as seen by one member, and the set of joined rooms.
  * @module
  */
 
@@ -7,26 +7,26 @@ import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
 
 /** @import { Clock } from "./clock.js" */
-/** @import { Kept } from "./kept.js" */
+/** @import { DesiredState } from "./desired_state.js" */
 /** @import { Session } from "./session.js" */
 
 /**
  * @typedef {object} JoinOptions
- * @property {string} [team] the team wished for
+ * @property {string} [team] the requested team
  * @property {string[]} [invite] users to invite
  * @property {string} [game] the game's name in the server's configuration;
- *   counts when the room is created
+ *   used when the room is created
  */
 
 /**
  * @typedef {object} Member
  * @property {string | undefined} team
- * @property {"joined" | "away"} state `away`: dropped, its seat is kept
+ * @property {"joined" | "away"} state `away`: disconnected, its seat is reserved
  */
 
 /**
  * @typedef {object} Action
- * @property {number} timestamp Unix ms of the server, corrected by it
+ * @property {number} timestamp Unix ms of the server's clock, corrected by the server
  * @property {string} from
  * @property {any} data
  * @property {string} [team]
@@ -34,25 +34,25 @@ import { TurntableError } from "./error.js";
 
 /**
  * @typedef {object} RoomEvents
- * @property {Action} action one at a time, in the order all members see
- * @property {Action[]} actions the same, as they came together
+ * @property {Action} action one action; all members receive the same order
+ * @property {Action[]} actions the actions of one message
  * @property {{changes: Record<string, "joined" | "left" | "away" | "back">}} members
- * @property {{room: Room}} joined again, after a reconnection: members and state are new
+ * @property {{room: Room}} joined joined again after a reconnection; members and state are new
  * @property {{reason: "removed" | "refused" | "closed", error?: TurntableError}} left
- *   not by `leave()`: removed (the room ended, or a kick), refused on
- *   coming back, or the client was closed
+ *   without `leave()`: removed (the room ended, or a kick), refused when joining
+ *   again, or the client was closed
  * @property {{user: string, accepted: boolean}} invitereply an invited user's answer
- * @property {{error: TurntableError, data: any[]}} refused what `act` was given, and why
- *   nobody saw it
+ * @property {{error: TurntableError, data: any[]}} refused actions that were not delivered to
+ *   any member
  */
 
 /**
- * @typedef {object} RoomContext what a room needs of its client
+ * @typedef {object} RoomContext parts of the client that a room uses
  * @property {Session} session
- * @property {Kept} kept
+ * @property {DesiredState} desired
  * @property {Clock} clock
  * @property {() => string} user
- * @property {(error: TurntableError) => void} fault
+ * @property {(error: TurntableError) => void} report
  */
 
 /** @extends {Emitter<RoomEvents>} */
@@ -72,9 +72,9 @@ export class Room extends Emitter {
 
   /** The room's id. @readonly @type {string} */
   channel;
-  /** @internal whether the server has let us in, and not out */
-  inside = false;
-  /** @internal whether what we know is of a session that is gone */
+  /** @internal whether this client is a member */
+  active = false;
+  /** @internal whether members and state belong to a lost session */
   stale = false;
 
   /**
@@ -90,39 +90,41 @@ export class Room extends Emitter {
     this.channel = channel;
   }
 
-  /** One's own id in the room. */
+  /** This user's id in the room. */
   get self() {
     return this.#self ?? this.#context.user();
   }
 
-  /** One's own team, where the game has teams. */
+  /** This user's team, if the game has teams. */
   get team() {
     return this.#team;
   }
 
-  /** The game's name, as given to `join`. */
+  /** The game's name, as passed to `join`. */
   get game() {
     return this.#game;
   }
 
-  /** @returns {ReadonlyMap<string, Member>} */
+  /** The members by user id. @returns {ReadonlyMap<string, Member>} */
   get members() {
     return this.#members;
   }
 
-  /** What the game keeps for those who join late; `undefined` where it keeps nothing. @returns {any} */
+  /** The stored state for late joiners; `undefined` if the game stores none. @returns {any} */
   get state() {
     return this.#state;
   }
 
   /**
-   * Acts. An array is several actions, sent together and refused together. They
-   * come back in `action`, to the actor like to everybody, with the server's
-   * time. Offline they are queued; with `queue: false` they are dropped.
+   * Sends an action. An array is sent as several actions, which are accepted or
+   * refused together. All members receive accepted actions by `action`, the
+   * sender included, with the server's time. While offline, actions are queued;
+   * with `queue: false` they are dropped.
    * @param {any | any[]} data
-   * @param {{timestamp?: number, queue?: boolean}} [options] timestamp: on
-   *   `clock.local()`; now, if it is not given
-   * @returns {boolean} whether it was sent or queued; where not, `refused` tells why
+   * @param {{timestamp?: number, queue?: boolean}} [options] timestamp: in ms of
+   *   `clock.local()`; default: now
+   * @returns {boolean} whether the actions were sent or queued; if the queue is full,
+   *   `refused` is emitted
    */
   act(data, { timestamp, queue = true } = {}) {
     const list = Array.isArray(data) ? data : [data];
@@ -134,13 +136,13 @@ export class Room extends Emitter {
     const actions = list.map((one) => ({ timestamp: stamp, from: this.self, data: one ?? null, ...(team !== undefined && { team }) }));
     const refused = (/** @type {TurntableError} */ error) => {
       this.emit("refused", { error, data: list });
-      this.#context.fault(error);
+      this.#context.report(error);
     };
     try {
-      session.post("game", { channel: this.channel, actions }, refused);
+      session.send("game", { channel: this.channel, actions }, refused);
       return true;
     } catch (error) {
-      // A game's loop must not end over a full queue.
+      // A full queue must not end a game's loop with an exception.
       if (!(error instanceof TurntableError)) throw error;
       refused(error);
       return false;
@@ -148,22 +150,22 @@ export class Room extends Emitter {
   }
 
   /**
-   * Invites users. Their answers come as `invitereply`.
+   * Invites users. Their answers are emitted as `invitereply`.
    * @param {string[]} ids
    * @returns {Promise<void>}
    */
   async invite(ids) {
-    await this.#context.session.ask("joingame", { ...this.#wish(), invite: ids });
+    await this.#context.session.request("joingame", { ...this.#joinData(), invite: ids });
   }
 
   /**
-   * Leaves, giving the seat up.
+   * Leaves the room and gives up the seat.
    * @returns {Promise<void>}
    */
   async leave() {
-    this.inside = false;
+    this.active = false;
     this.#rooms.delete(this);
-    await this.#context.kept.drop(`room/${this.channel}`, "leavegame", { channel: this.channel });
+    await this.#context.desired.remove(`room/${this.channel}`, "leavegame", { channel: this.channel });
   }
 
   /**
@@ -171,15 +173,15 @@ export class Room extends Emitter {
    * @param {JoinOptions} options
    * @returns {Promise<this>}
    */
-  async enter({ team, invite, game }) {
+  async join({ team, invite, game }) {
     this.#team = team ?? this.#team;
     this.#game = game ?? this.#game;
-    const data = (/** @type {boolean} */ again) => ({ ...this.#wish(), invite: again ? undefined : invite });
+    const data = (/** @type {boolean} */ again) => ({ ...this.#joinData(), invite: again ? undefined : invite });
     const refused = (/** @type {TurntableError} */ error) => this.ended("refused", error);
     try {
-      await this.#context.kept.want(`room/${this.channel}`, "joingame", data, refused);
+      await this.#context.desired.set(`room/${this.channel}`, "joingame", data, refused);
     } catch (error) {
-      if (!this.inside) this.#rooms.delete(this);
+      if (!this.active) this.#rooms.delete(this);
       throw error;
     }
     return this;
@@ -191,7 +193,7 @@ export class Room extends Emitter {
    */
   joined(data) {
     const again = this.stale;
-    this.inside = true;
+    this.active = true;
     this.stale = false;
     this.#self = data.self ?? this.#self;
     this.#team = data.team ?? undefined;
@@ -214,7 +216,7 @@ export class Room extends Emitter {
       else this.#members.set(id, { team, state: change === "away" ? "away" : "joined" });
     }
     this.emit("members", { changes });
-    if (this.inside && changes[this.self] === "left") this.ended("removed");
+    if (this.active && changes[this.self] === "left") this.ended("removed");
   }
 
   /**
@@ -223,7 +225,7 @@ export class Room extends Emitter {
    */
   acted(actions) {
     for (const { from, team } of actions) {
-      // `memberchange` does not tell a newcomer's team; its actions do.
+      // `memberchange` does not contain a new member's team; its actions do.
       const member = this.#members.get(from);
       if (member && team !== undefined) member.team = team;
     }
@@ -237,18 +239,18 @@ export class Room extends Emitter {
    * @param {TurntableError} [error]
    */
   ended(reason, error) {
-    this.inside = false;
+    this.active = false;
     this.#rooms.delete(this);
-    this.#context.kept.forget(`room/${this.channel}`);
+    this.#context.desired.discard(`room/${this.channel}`);
     this.emit("left", error ? { reason, error } : { reason });
   }
 
-  #wish() {
+  #joinData() {
     return { channel: this.channel, self: this.#context.user(), team: this.#team, game: this.#game };
   }
 }
 
-/** The rooms that are joined or being joined. */
+/** Rooms that are joined or being joined. */
 export class Rooms {
   #context;
   /** @type {Map<string, Room>} */
@@ -264,8 +266,8 @@ export class Rooms {
    * @returns {Room | undefined}
    */
   get(channel) {
-    const room = this.#rooms.get(plain(channel));
-    return room?.inside ? room : undefined;
+    const room = this.#rooms.get(normalizeId(channel));
+    return room?.active ? room : undefined;
   }
 
   /**
@@ -274,10 +276,10 @@ export class Rooms {
    * @returns {Promise<Room>}
    */
   join(channel, options) {
-    const key = plain(channel);
+    const key = normalizeId(channel);
     const room = this.#rooms.get(key) ?? new Room(this, this.#context, key);
     this.#rooms.set(key, room);
-    return room.enter(options);
+    return room.join(options);
   }
 
   /** @param {Room} room */
@@ -290,39 +292,39 @@ export class Rooms {
    * @param {any} data
    */
   message(command, data) {
-    const room = this.#rooms.get(plain(String(data?.channel)));
+    const room = this.#rooms.get(normalizeId(String(data?.channel)));
     if (command === "joined") {
       room?.joined(data);
       const mine = (/** @type {{command: string, data: any}} */ request) =>
-        request.command === "joingame" && plain(request.data.channel) === plain(data.channel);
-      // The answer may come without the id of the command.
-      this.#context.session.settle(mine, data);
+        request.command === "joingame" && normalizeId(request.data.channel) === normalizeId(data.channel);
+      // The answer may have no id.
+      this.#context.session.resolveFirst(mine, data);
     } else if (command === "memberchange") {
-      if (room?.inside) room.changed(data.members ?? {});
+      if (room?.active) room.changed(data.members ?? {});
     } else if (command === "game") {
-      if (room?.inside) room.acted(data.actions ?? []);
+      if (room?.active) room.acted(data.actions ?? []);
     } else if (command === "invitereply") {
       room?.emit("invitereply", { user: data.user, accepted: data.accepted });
     }
   }
 
-  /** The session is a new one: what was known of the rooms is old. */
+  /** A new session has started: members and state of the rooms are outdated. */
   reset() {
-    for (const room of this.#rooms.values()) if (room.inside) room.stale = true;
+    for (const room of this.#rooms.values()) if (room.active) room.stale = true;
   }
 
-  end() {
+  close() {
     for (const room of [...this.#rooms.values()]) {
-      if (room.inside) room.ended("closed");
+      if (room.active) room.ended("closed");
     }
     this.#rooms.clear();
   }
 }
 
 /**
- * An id without the leading slash that the server would drop.
+ * The id without a leading slash, as the server normalizes it.
  * @param {string} channel
  */
-export function plain(channel) {
+export function normalizeId(channel) {
   return channel.startsWith("/") ? channel.slice(1) : channel;
 }

@@ -1,10 +1,10 @@
 /**
- * Remote calls in both directions: what the server offers, and what this
- * client provides.
+ * Remote calls in both directions: services of the server, and functions that
+ * this client provides.
  * @module
  */
 
-/** @import { Kept } from "./kept.js" */
+/** @import { DesiredState } from "./desired_state.js" */
 /** @import { Session } from "./session.js" */
 
 /**
@@ -19,7 +19,7 @@
 
 export class Services {
   #session;
-  #kept;
+  #desired;
   /** @type {Map<string, ServiceInfo>} */
   #known = new Map();
   /** @type {Map<string, Map<string, (args: any) => any>>} */
@@ -27,11 +27,11 @@ export class Services {
 
   /**
    * @param {Session} session
-   * @param {Kept} kept
+   * @param {DesiredState} desired
    */
-  constructor(session, kept) {
+  constructor(session, desired) {
     this.#session = session;
-    this.#kept = kept;
+    this.#desired = desired;
   }
 
   /** @returns {ReadonlyMap<string, ServiceInfo>} */
@@ -45,7 +45,7 @@ export class Services {
    * @returns {Promise<any>}
    */
   call(f, args) {
-    return this.#session.ask("call", { f, args: args ?? null });
+    return this.#session.request("call", { f, args: args ?? null });
   }
 
   /**
@@ -55,15 +55,15 @@ export class Services {
    */
   async provide(name, functions) {
     this.#provided.set(name, new Map(Object.entries(functions).filter(([, fn]) => typeof fn === "function")));
-    await this.#kept.want("provide", "provide", () => ({
+    await this.#desired.set("provide", "provide", () => ({
       services: Object.fromEntries([...this.#provided].map(([service, all]) => [service, [...all.keys()]])),
     }));
   }
 
   /**
-   * The server calls.
+   * Handles a call of the server.
    * @param {any} data
-   * @param {any} id where an answer is wanted
+   * @param {any} id undefined if the server expects no answer
    */
   async called(data, id) {
     const f = String(data?.f);
@@ -73,17 +73,17 @@ export class Services {
     let error;
     try {
       if (fn) result = await fn(data.args);
-      else error = { code: "not_found", message: `this client provides no ${f}` };
+      else error = { code: "not_found", message: `this client does not provide ${f}` };
     } catch (thrown) {
-      // Nobody awaits an answer: then it is an uncaught error like any other.
+      // No answer is expected: report it as an uncaught error.
       if (id === undefined) throw thrown;
       error = { code: "internal", message: thrown instanceof Error ? thrown.message : String(thrown) };
     }
-    if (id !== undefined) this.#session.answer(id, result, error);
+    if (id !== undefined) this.#session.reply(id, result, error);
   }
 
-  /** @param {Record<string, ServiceInfo>} [all] as the welcome tells them */
-  begin(all = {}) {
+  /** @param {Record<string, ServiceInfo>} [all] of the welcome */
+  replace(all = {}) {
     this.#known.clear();
     this.changed(all);
   }
@@ -97,7 +97,7 @@ export class Services {
 }
 
 /**
- * Makes `service(name).fn(args)` a call of `name:fn`.
+ * An object whose method `fn(args)` calls the function `name:fn`.
  * @param {Services} services
  * @param {string} name
  * @returns {Record<string, (args?: any) => Promise<any>>}
@@ -105,7 +105,7 @@ export class Services {
 export function stub(services, name) {
   return new Proxy(Object.create(null), {
     get(_target, fn) {
-      // An object with a `then` would be taken for a promise.
+      // `await` treats an object with a `then` as a promise.
       if (typeof fn !== "string" || fn === "then") return undefined;
       return (/** @type {any} */ args) => services.call(`${name}:${fn}`, args);
     },

@@ -1,44 +1,43 @@
 /**
- * The session: identification, resume, and what comes of the answers. It
- * outlives its connections, which `Line` makes; `Outbox` has what is said,
- * `Requests` who awaits an answer.
+ * The session: identification, resume, requests and answers. It outlives its
+ * connections, which `Connection` opens. `Outbox` has the outgoing messages,
+ * `Requests` the pending requests.
  *
- * On each connection the server speaks first (`idyou`); the answer is `resume`
- * where there is a session to go on with, `idme` otherwise. Some doors resume
- * by themselves: then there is neither `idyou` nor `welcome`. From the session's
- * first `welcome` on every message is counted (all but `idyou`, `welcome` and
- * what precedes a `welcome`), so that a resumed session is given exactly what
- * was missed.
+ * On each connection the server sends `idyou` first. The client answers with
+ * `resume` if it has a session, with `idme` otherwise. Some transports resume
+ * themselves; then neither `idyou` nor `welcome` arrives. All messages after the
+ * session's first `welcome` are counted, except `idyou`, `welcome` and what
+ * precedes a `welcome`. The count tells the server which messages to repeat.
  * @module
  */
 
 import { stringify } from "./binary.js";
+import { Connection } from "./connection.js";
 import { TurntableError } from "./error.js";
 import { Identity } from "./identity.js";
-import { Line } from "./line.js";
 import { Outbox, encode } from "./outbox.js";
 import { Requests } from "./requests.js";
 
-/** @import { Down, LineHooks } from "./line.js" */
+/** @import { ConnectionHooks, Disconnection } from "./connection.js" */
 /** @import { SessionOptions } from "./options.js" */
-/** @import { Record as Remembered } from "./memory.js" */
+/** @import { StoredSession } from "./session_store.js" */
 
 /**
  * @typedef {object} SessionHooks
- * @property {() => void} opening
+ * @property {() => void} connecting
  * @property {(welcome: any, how: {first: boolean, resumed: boolean, sent: number}) => void} welcome
- *   before anything else is sent
- * @property {() => void} online after what was queued has been sent
+ *   called before anything else is sent
+ * @property {() => void} online called after the queued messages were sent
  * @property {(command: string, data: any, id: any) => void} message
- * @property {(down: Down, fatal: TurntableError | undefined) => void} down
- * @property {(error: TurntableError) => void} fault an error tied to no call
- * @property {() => void} heard there was a sign of life
- * @property {() => void} counted the session's place has moved on
- * @property {LineHooks["traffic"]} traffic
+ * @property {(disconnection: Disconnection, fatal: TurntableError | undefined) => void} disconnected
+ * @property {(error: TurntableError) => void} error an error that belongs to no request
+ * @property {() => void} activity something arrived from the server
+ * @property {() => void} changed the stored session is outdated
+ * @property {ConnectionHooks["traffic"]} traffic
  */
 
-/** Errors of an identification that another try, later, may not meet. */
-const PASSING = new Set(["rate_limited", "too_many", "timeout", "service_down", "unavailable", "internal"]);
+/** Errors of an identification that a later attempt may not have. */
+const TEMPORARY = new Set(["rate_limited", "too_many", "timeout", "service_down", "unavailable", "internal"]);
 
 export class Session {
   #hooks;
@@ -48,24 +47,25 @@ export class Session {
   #requests;
   #last_id = 0;
   #resuming = false;
+  /** Whether this page has received a welcome. */
   #welcomed_once = false;
-  /** Whether the session was begun by an earlier page. */
-  #remembered = false;
-  /** Whether this connection has had its welcome. */
+  /** Whether an earlier page started the session. */
+  #restored = false;
+  /** Whether the current connection has received its welcome. */
   #welcomed = false;
   /** Local ms at which the identification was sent. */
   #identified_at = 0;
-  /** Counts connections, so that late work of an old one is noticed. */
-  #connection = 0;
+  /** Number of the connection; results of earlier connections are ignored. */
+  #connection_number = 0;
 
-  /** What carries it. @readonly @type {Line} */
-  line;
+  /** @readonly @type {Connection} */
+  connection;
   /** The secret that resumes the session. @type {string | undefined} */
   secret;
-  /** Messages got since the session's first welcome. */
+  /** Messages received since the session's first welcome. */
   received = 0;
   closed = false;
-  /** The last welcome, which stands for the one that a door does not give. @type {any} */
+  /** The last welcome; replaces the missing one if a transport resumes itself. @type {any} */
   #last_welcome;
 
   /**
@@ -77,107 +77,107 @@ export class Session {
     this.#env = options.environment;
     this.#identity = new Identity(options);
     this.#requests = new Requests(options.environment, options.timeout_ms);
-    this.line = new Line(options, {
-      opening: () => {
-        this.#connection += 1;
-        // The line may have moved to another door without having been down.
+    this.connection = new Connection(options, {
+      connecting: () => {
+        this.#connection_number += 1;
+        // After an upgrade to another transport there was no disconnection.
         this.#welcomed = false;
         this.#requests.interrupt();
-        hooks.opening();
+        hooks.connecting();
       },
       resume: () => (this.secret === undefined ? undefined : { session: this.secret, received: this.received }),
-      heard: () => hooks.heard(),
+      activity: () => hooks.activity(),
       message: (message) => this.#message(message),
       resumed: () => this.#resumed(),
       expired: () => {
         this.secret = undefined;
       },
-      refused: (texts, error) => this.#untaken(texts, error),
+      refused: (texts, error) => this.#refused(texts, error),
       traffic: (traffic) => hooks.traffic(traffic),
-      down: (down) => this.#down(down),
+      disconnected: (disconnection) => this.#disconnected(disconnection),
     });
     this.#outbox = new Outbox(options.queue_max, (text, id) => {
       this.#requests.sent(id);
-      this.line.write(text);
+      this.connection.write(text);
     });
   }
 
   /**
-   * Goes on with the session of an earlier page, before the line is opened.
-   * @param {Remembered} remembered
+   * Continues the session of an earlier page. Call it before the connection opens.
+   * @param {StoredSession} stored
    */
-  recall({ session, received, last_id, door, welcome }) {
+  restore({ session, received, last_id, transport, welcome }) {
     this.secret = session;
     this.received = received;
     this.#last_id = last_id;
     this.#last_welcome = welcome;
-    this.#remembered = true;
-    this.line.begin_with(door);
+    this.#restored = true;
+    this.connection.startWith(transport);
   }
 
   /**
-   * Whether a command that is sent now can reach the server: the connection
-   * has had its welcome, and is not closing either.
+   * Whether a command sent now can reach the server: the connection has
+   * received its welcome and is not closing.
    */
   get online() {
-    return this.#welcomed && this.line.writable;
+    return this.#welcomed && this.connection.writable;
   }
 
-  /** The door in use, or being tried. */
-  get door() {
-    return this.line.door;
+  /** The transport in use, or being tried. */
+  get transport() {
+    return this.connection.transport;
   }
 
-  /** What another page needs to go on with the session. @returns {Remembered | undefined} */
-  get place() {
+  /** What a later page needs to continue the session. @returns {StoredSession | undefined} */
+  get snapshot() {
     if (this.secret === undefined || this.closed || !this.#last_welcome) return undefined;
     return {
       session: this.secret,
       received: this.received,
       last_id: this.#last_id,
-      door: this.line.door.name,
+      transport: this.transport.name,
       welcome: this.#last_welcome,
     };
   }
 
-  /** Ends the session in order; what awaits an answer is rejected. */
-  end() {
+  /** Ends the session; pending requests are rejected. */
+  close() {
     if (this.closed) return;
-    if (this.online) this.line.write(encode("bye", {}, undefined));
+    if (this.online) this.connection.write(encode("bye", {}, undefined));
     this.#finish();
-    this.line.end(1000);
+    this.connection.close(1000);
   }
 
   /**
-   * Sends a command and awaits its answer. Offline it is queued, unless it is
-   * `kept`: then whoever keeps it sends it again, it is only asked while online,
-   * and a lost connection rejects it with INTERRUPTED.
+   * Sends a command and waits for its answer. While offline the command is
+   * queued, unless it is `interruptible`: then it may be sent only while online,
+   * a lost connection rejects it with INTERRUPTED, and the caller repeats it.
    * @param {string} command
    * @param {any} data
-   * @param {{kept?: boolean}} [options]
+   * @param {{interruptible?: boolean}} [options]
    * @returns {Promise<any>}
    */
-  ask(command, data, { kept = false } = {}) {
+  request(command, data, { interruptible = false } = {}) {
     return new Promise((resolve, reject) => {
-      const id = this.#next_id();
-      const text = this.#dispatchable(command, data, id);
-      this.#requests.add(id, { command, data, kept, resolve, reject });
-      this.#outbox.put(text, id, this.online);
+      const id = this.#nextId();
+      const text = this.#prepare(command, data, id);
+      this.#requests.add(id, { command, data, interruptible, resolve, reject });
+      this.#outbox.send(text, id, this.online);
     });
   }
 
   /**
-   * Sends a command whose answer nobody awaits. Throws a TurntableError where
-   * it can neither be sent nor queued.
+   * Sends a command without waiting for an answer. Throws a TurntableError if
+   * the command can be neither sent nor queued.
    * @param {string} command
    * @param {any} data
-   * @param {(error: TurntableError) => void} [refused] called if it is refused
+   * @param {(error: TurntableError) => void} [refused] called if the server refuses the command
    */
-  post(command, data, refused) {
-    const id = refused ? this.#next_id() : undefined;
-    const text = this.#dispatchable(command, data, id);
+  send(command, data, refused) {
+    const id = refused ? this.#nextId() : undefined;
+    const text = this.#prepare(command, data, id);
     if (id !== undefined && refused) this.#requests.watch(id, refused);
-    this.#outbox.put(text, id, this.online);
+    this.#outbox.send(text, id, this.online);
   }
 
   /**
@@ -186,46 +186,46 @@ export class Session {
    * @param {any} result
    * @param {{code: string, message: string}} [error]
    */
-  answer(id, result, error) {
+  reply(id, result, error) {
     if (!this.online) return;
-    this.line.write(stringify({ command: "reply", data: result ?? null, id, ...(error && { error }) }));
+    this.connection.write(stringify({ command: "reply", data: result ?? null, id, ...(error && { error }) }));
   }
 
   /**
-   * Gives the first request that fits its answer, where that came without an id.
-   * @param {(request: {command: string, data: any}) => boolean} fits
+   * Resolves the first matching request with an answer that came without an id.
+   * @param {(request: {command: string, data: any}) => boolean} matches
    * @param {any} data
-   * @returns {boolean} whether there was one
+   * @returns {boolean} whether a request matched
    */
-  settle(fits, data) {
-    return this.#requests.settle(fits, data);
+  resolveFirst(matches, data) {
+    return this.#requests.resolveFirst(matches, data);
   }
 
-  #next_id() {
+  #nextId() {
     this.#last_id += 1;
     return this.#last_id;
   }
 
   /**
-   * The message as text, if it may be sent or queued now.
+   * Encodes a message; throws if it can be neither sent nor queued now.
    * @param {string} command
    * @param {any} data
    * @param {number | undefined} id
    */
-  #dispatchable(command, data, id) {
+  #prepare(command, data, id) {
     if (this.closed) throw new TurntableError("unavailable", "the client is closed", { command });
-    return this.#outbox.take(command, data, id, this.online);
+    return this.#outbox.prepare(command, data, id, this.online);
   }
 
-  /** @param {any} message undefined: what came was none */
+  /** @param {any} message undefined if the received text was not a message */
   #message(message) {
     const { command, data, id } = message ?? {};
     if (this.#welcomed && command !== "idyou" && command !== "welcome") {
       this.received += 1;
-      this.#hooks.counted();
+      this.#hooks.changed();
     }
     if (typeof command !== "string") {
-      this.#hooks.fault(new TurntableError("bad_json", "the server sent what is not a message"));
+      this.#hooks.error(new TurntableError("bad_json", "the server sent an invalid message"));
     } else if (command === "idyou") {
       void this.#identify();
     } else if (command === "welcome") {
@@ -233,7 +233,7 @@ export class Session {
     } else if (command === "error") {
       this.#error(data, id);
     } else {
-      // The id of a `call` is the server's own.
+      // The id of a `call` is the server's and belongs to no request.
       if (id !== undefined && command !== "call") this.#requests.take(id)?.resolve(data);
       if (command !== "reply") this.#hooks.message(command, data, id);
     }
@@ -244,30 +244,30 @@ export class Session {
     if (this.secret !== undefined) {
       this.#resuming = true;
       this.#identified_at = this.#env.local();
-      this.line.write(encode("resume", { session: this.secret, received: this.received }, undefined));
+      this.connection.write(encode("resume", { session: this.secret, received: this.received }, undefined));
       return;
     }
     this.#resuming = false;
     let claim = this.#identity.claim();
     if (claim instanceof Promise) {
-      const connection = this.#connection;
+      const number = this.#connection_number;
       /** @type {TurntableError | undefined} */
       let failed;
       try {
         claim = await claim;
       } catch (error) {
-        failed = new TurntableError("unavailable", `the credentials could not be had: ${error}`);
+        failed = new TurntableError("unavailable", `the credentials function failed: ${error}`);
       }
-      // Meanwhile the connection may have gone.
-      if (connection !== this.#connection || this.closed) return;
+      // The connection may have been lost meanwhile.
+      if (number !== this.#connection_number || this.closed) return;
       if (failed) {
-        this.#hooks.fault(failed);
-        this.line.drop(1006, "no credentials");
+        this.#hooks.error(failed);
+        this.connection.drop(1006, "no credentials");
         return;
       }
     }
     this.#identified_at = this.#env.local();
-    this.line.write(encode("idme", claim, undefined));
+    this.connection.write(encode("idme", claim, undefined));
   }
 
   /**
@@ -277,17 +277,17 @@ export class Session {
   #welcome(data, id) {
     if (typeof data?.session === "string") this.secret = data.session;
     if (this.#welcomed) {
-      // The answer to `authenticate`: the same session, better known.
+      // The answer to `authenticate`: the same session with an identity.
       const request = this.#requests.take(id);
       if (request) request.resolve(data);
-      else this.settle(({ command }) => command === "authenticate", data);
+      else this.resolveFirst(({ command }) => command === "authenticate", data);
       this.#hooks.message("welcome", data, id);
       return;
     }
     this.#begin(data, this.#resuming && data?.resumed === true);
   }
 
-  /** The door has resumed the session: what was missed follows at once. */
+  /** The transport has resumed the session; the missed messages follow. */
   #resumed() {
     if (this.#welcomed) return;
     this.#identified_at = this.#env.local();
@@ -296,24 +296,24 @@ export class Session {
   }
 
   /**
-   * The connection has become useful.
+   * The connection is established.
    * @param {any} data of the welcome
    * @param {boolean} resumed
    */
   #begin(data, resumed) {
-    const first = !this.#welcomed_once && !this.#remembered;
+    const first = !this.#welcomed_once && !this.#restored;
     this.#welcomed_once = true;
     this.#last_welcome = data;
     this.#resuming = false;
     this.#welcomed = true;
-    this.line.settled();
+    this.connection.welcomed();
     if (!resumed) {
       this.received = 0;
-      this.#requests.abandon("the session was lost before an answer came: it may have been done or not", this.#outbox.ids);
+      this.#requests.rejectAll("the session was lost before the answer arrived; the command may or may not have been executed", this.#outbox.ids);
     }
     this.#outbox.max_message_bytes = Number(data?.limits?.max_message_bytes) || 0;
     this.#hooks.welcome(data, { first, resumed, sent: this.#identified_at });
-    this.#hooks.counted();
+    this.#hooks.changed();
     this.#outbox.flush();
     this.#hooks.online();
   }
@@ -324,51 +324,48 @@ export class Session {
    */
   #error(data, id) {
     if (!this.#welcomed) {
-      this.#refused(TurntableError.from(data, this.#resuming ? "resume" : "idme"));
+      this.#identificationRefused(TurntableError.from(data, this.#resuming ? "resume" : "idme"));
       return;
     }
-    if (!this.#requests.refuse(id, data)) this.#hooks.fault(TurntableError.from(data));
+    if (!this.#requests.reject(id, data)) this.#hooks.error(TurntableError.from(data));
   }
 
   /**
-   * The door did not take these messages.
+   * The server did not accept these messages.
    * @param {string[]} texts
    * @param {{code: string, message: string, details?: any}} error
    */
-  #untaken(texts, error) {
-    if (texts.length === 0) this.#hooks.fault(TurntableError.from(error));
+  #refused(texts, error) {
+    if (texts.length === 0) this.#hooks.error(TurntableError.from(error));
     for (const text of texts) {
       const { command, id } = JSON.parse(text);
       if (this.#welcomed) this.#error({ ...error, command }, id);
-      else this.#refused(TurntableError.from(error, command));
+      else this.#identificationRefused(TurntableError.from(error, command));
     }
   }
 
-  /**
-   * The identification was refused.
-   * @param {TurntableError} error
-   */
-  #refused(error) {
-    if (PASSING.has(error.code)) {
-      this.#hooks.fault(error);
-      this.line.drop(1006, error.code);
+  /** @param {TurntableError} error */
+  #identificationRefused(error) {
+    if (TEMPORARY.has(error.code)) {
+      this.#hooks.error(error);
+      this.connection.drop(1006, error.code);
     } else if (this.#resuming) {
       this.secret = undefined;
       void this.#identify();
     } else {
       this.#finish(error);
-      this.line.end(1000);
+      this.connection.close(1000);
     }
   }
 
-  /** @param {Down} down */
-  #down(down) {
+  /** @param {Disconnection} disconnection */
+  #disconnected(disconnection) {
     this.#welcomed = false;
     this.#resuming = false;
-    if (!down.resume) this.secret = undefined;
+    if (!disconnection.resume) this.secret = undefined;
     this.#requests.interrupt();
-    if (down.retry_ms === undefined) this.#finish();
-    this.#hooks.down(down, undefined);
+    if (disconnection.retry_ms === undefined) this.#finish();
+    this.#hooks.disconnected(disconnection, undefined);
   }
 
   /** @param {TurntableError} [fatal] */
@@ -376,9 +373,9 @@ export class Session {
     this.closed = true;
     this.#welcomed = false;
     this.#outbox.clear();
-    this.#requests.abandon("the client was closed before an answer came");
+    this.#requests.rejectAll("the client was closed before the answer arrived");
     if (fatal) {
-      this.#hooks.down({ code: 1000, reason: fatal.code, text: fatal.message, resume: false, retry_ms: undefined }, fatal);
+      this.#hooks.disconnected({ code: 1000, reason: fatal.code, text: fatal.message, resume: false, retry_ms: undefined }, fatal);
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * turntable's browser client: friends' presence, game rooms, channels, calls,
- * attributes and the server's clock over one WebSocket, with reconnection and
+ * turntable's browser client: presence, game rooms, channels, remote calls,
+ * attributes and the server's clock over one connection, with reconnection and
  * resume. Plain ES modules: no build step, no dependency, no eval.
  *
  *     import { connect } from "./turntable.js";

@@ -1,4 +1,4 @@
-/** Two pages play Four to the end; seats and the board outlast a reload. */
+/** Two pages play Four to the end; seats and board survive a reload. */
 
 import assert from "node:assert/strict";
 
@@ -7,10 +7,10 @@ import { scene } from "./harness.mjs";
 const GAME = "/four/?room=garden";
 
 /**
- * Two players at one table, in the order of their seats.
+ * Two players in one game, in the order of their seats.
  * @param {Parameters<Parameters<typeof scene>[1]>[0]["open"]} open
  */
-async function atTable(open) {
+async function startGame(open) {
   const red = await open(GAME, { user: "1:100" });
   await red.until(() => window.__demo.seat() === 0);
   const yellow = await open(GAME, { user: "1:200" });
@@ -19,7 +19,7 @@ async function atTable(open) {
 }
 
 /**
- * Drops a disc when it is this player's turn, and waits until both see it.
+ * Drops a disc when it is this player's turn, and waits until all pages show it.
  * @param {import("./harness.mjs").Visitor} player
  * @param {number} column
  * @param {import("./harness.mjs").Visitor[]} all
@@ -31,17 +31,17 @@ async function drop(player, column, all) {
   for (const visitor of all) await visitor.until((old) => window.__demo.board() !== old, before);
 }
 
-scene("two pages play a round to four in a row, and begin the next", async ({ open }) => {
-  const { red, yellow } = await atTable(open);
+scene("two pages play a round to four in a row and start the next", async ({ open }) => {
+  const { red, yellow } = await startGame(open);
   const both = [red, yellow];
   await red.reads("status", "Your turn");
-  await yellow.reads("status", "The other's turn");
+  await yellow.reads("status", "Opponent's turn");
   for (let row = 0; row < 3; row += 1) {
     await drop(red, 0, both);
     await drop(yellow, 1, both);
   }
   await red.until(() => window.__demo.myTurn());
-  // The last disc by the keyboard.
+  // The last disc is dropped by keyboard.
   await red.page.keyboard.press("1");
   await red.reads("status", "You have won!");
   await yellow.reads("status", "Red wins.");
@@ -58,14 +58,14 @@ scene("two pages play a round to four in a row, and begin the next", async ({ op
 });
 
 scene("a reload keeps the seat, the turn and the board", async ({ open }) => {
-  const { red, yellow } = await atTable(open);
+  const { red, yellow } = await startGame(open);
   const both = [red, yellow];
   await drop(red, 3, both);
   await drop(yellow, 3, both);
   await drop(red, 2, both);
   const board = await yellow.page.evaluate(() => window.__demo.board());
 
-  // Whose turn it is, then whose it is not.
+  // First the player whose turn it is, then the other.
   for (const [player, seat] of /** @type {const} */ ([[yellow, 1], [red, 0]])) {
     await player.page.reload();
     await player.until(() => window.__demo.synced());
@@ -78,8 +78,8 @@ scene("a reload keeps the seat, the turn and the board", async ({ open }) => {
   await drop(red, 4, both);
 });
 
-scene("both pages reload at once, and the game is still there", async ({ open }) => {
-  const { red, yellow } = await atTable(open);
+scene("the game survives a reload of both pages at the same time", async ({ open }) => {
+  const { red, yellow } = await startGame(open);
   const both = [red, yellow];
   await drop(red, 5, both);
   const board = await red.page.evaluate(() => window.__demo.board());
@@ -90,10 +90,10 @@ scene("both pages reload at once, and the game is still there", async ({ open })
   await drop(yellow, 5, both);
 });
 
-scene("a third page watches, and takes a seat that is given up", async ({ open }) => {
-  const { red, yellow } = await atTable(open);
+scene("a spectator takes a seat that was given up", async ({ open }) => {
+  const { red, yellow } = await startGame(open);
   const third = await open(GAME, { user: "1:300" });
-  await third.reads("status", "You watch.");
+  await third.reads("status", "You are watching.");
   await drop(red, 0, [red, yellow, third]);
   await yellow.see("stand").click();
   await third.see("sit-1").click();

@@ -1,10 +1,10 @@
-/** Friends come and go, change their state, and invite each other to games. */
+/** Presence of friends, status changes, and invitations to games. */
 
 import assert from "node:assert/strict";
 
 import { scene } from "./harness.mjs";
 
-/** A closed page is missed at once, not after the usual time to come back. */
+/** A short grace period, so that a closed page is offline soon. */
 const SETTINGS = { TURNTABLE_PRESENCE__GRACE_MS: "300" };
 
 /**
@@ -17,16 +17,16 @@ async function add(visitor, friend) {
   await visitor.see(`friend-${friend}`).waitFor();
 }
 
-scene("a friend's page opens, gets busy and closes, and the other page says so", async ({ open }) => {
+scene("a page shows when a friend goes online, busy and offline", async ({ open }) => {
   const mel = await open("/friends/", { user: "1:100" });
   await mel.reads("connection-state", "online");
   await add(mel, "1:200");
   await mel.reads("friend-1:200", "offline");
-  await mel.reads("summary", "0 of 1 here");
+  await mel.reads("summary", "0 of 1 online");
 
   const tom = await open("/friends/", { user: "1:200" });
   await mel.reads("friend-1:200", "online");
-  await mel.reads("summary", "1 of 1 here");
+  await mel.reads("summary", "1 of 1 online");
   await mel.reads("log", "1:200 is online");
 
   for (const state of ["busy", "idle", "online"]) {
@@ -40,10 +40,10 @@ scene("a friend's page opens, gets busy and closes, and the other page says so",
 
   await tom.close();
   await mel.reads("friend-1:200", "offline");
-  await mel.reads("log", "1:200 has gone");
+  await mel.reads("log", "1:200 is offline");
 }, { settings: SETTINGS });
 
-scene("a second tab changes nothing, and only the last one to close is the end", async ({ open }) => {
+scene("a friend with two tabs is offline only after the last one closes", async ({ open }) => {
   const mel = await open("/friends/", { user: "1:100" });
   await add(mel, "1:200");
   const first = await open("/friends/", { user: "1:200" });
@@ -51,19 +51,19 @@ scene("a second tab changes nothing, and only the last one to close is the end",
   const second = await open("/friends/", { user: "1:200" });
   await second.reads("connection-state", "online");
   await first.close();
-  // Something that surely comes after: a third user's arrival.
+  // An event that is certainly later: a third user goes online.
   await add(mel, "1:300");
   const third = await open("/friends/", { user: "1:300" });
   await mel.reads("friend-1:300", "online");
   await third.close();
   await mel.reads("friend-1:300", "offline");
   await mel.reads("friend-1:200", "online");
-  assert.equal(await mel.see("log").getByText("1:200 has gone").count(), 0);
+  assert.equal(await mel.see("log").getByText("1:200 is offline").count(), 0);
   await second.close();
   await mel.reads("friend-1:200", "offline");
 }, { settings: SETTINGS });
 
-scene("a friend who plays reads busy", async ({ open }) => {
+scene("a friend in a game is shown as busy", async ({ open }) => {
   const mel = await open("/friends/", { user: "1:100" });
   await add(mel, "1:200");
   const tom = await open("/four/?room=garden", { user: "1:200" });
@@ -72,7 +72,7 @@ scene("a friend who plays reads busy", async ({ open }) => {
   await mel.reads("friend-1:200", "online");
 });
 
-scene("an invited friend accepts and is in the game", async ({ open }) => {
+scene("an invited friend accepts and joins the game", async ({ open }) => {
   const mel = await open("/friends/", { user: "1:100" });
   const tom = await open("/friends/", { user: "1:200" });
   await add(mel, "1:200");
@@ -86,15 +86,15 @@ scene("an invited friend accepts and is in the game", async ({ open }) => {
   await mel.reads("status", "Your turn");
 });
 
-scene("an invitation waits for a friend who is not there, and can be declined", async ({ open }) => {
+scene("an invitation waits for an offline friend, and can be declined", async ({ open }) => {
   const mel = await open("/four/?room=garden&invite=1:200", { user: "1:100" });
   await mel.until(() => window.__demo.synced());
   const tom = await open("/friends/", { user: "1:200" });
   await tom.see("invite-decline").click();
-  await mel.reads("toasts", "1:200 cannot join now.");
+  await mel.reads("toasts", "1:200 declined your invitation.");
 });
 
-scene("the list is kept through a reload, and a bad id is explained", async ({ open }) => {
+scene("the list survives a reload, and a malformed id is explained", async ({ open }) => {
   const mel = await open("/friends/", { user: "1:100" });
   await add(mel, "1:200");
   await mel.page.reload();

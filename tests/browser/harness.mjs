@@ -1,17 +1,17 @@
 /**
- * What the browser tests stand on: a server of their own for each scene, and
- * pages in headless Chromium that are watched for every kind of error.
+ * The harness of the browser tests: one server per scene, and pages in headless
+ * Chromium whose errors fail the scene.
  *
  * ```js
- * scene("a friend comes", async ({ server, open }) => {
+ * scene("a friend goes online", async ({ server, open }) => {
  *   const mel = await open("/friends/", { user: "1:1" });
  *   await mel.page.getByTestId("add").click();
  * });
  * ```
  *
- * A scene ends well only if its own assertions hold, no page had an error that
- * was not allowed with `visitor.allow(..)`, and the server ended cleanly on
- * SIGTERM. What a failed one saw is left in target/browser/.
+ * A scene passes if its assertions hold, no page had an error that was not
+ * allowed with `visitor.allow(..)`, and the server exits cleanly on SIGTERM.
+ * Screenshots of a failed scene are stored in target/browser/.
  */
 
 import assert from "node:assert/strict";
@@ -25,20 +25,20 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const PICTURES = join(ROOT, "target", "browser");
+const SCREENSHOTS = join(ROOT, "target", "browser");
 
-/** How long a scene may take, ms. */
+/** Maximum duration of a scene, ms. */
 const SCENE_MS = 240_000;
-/** How long an expected sight on a page is waited for, ms. */
-const SIGHT_MS = 30_000;
-/** How long a page may take to load; with it begins a cold Chromium, ms. */
+/** Maximum wait for an expected state of a page, ms. */
+const WAIT_MS = 30_000;
+/** Maximum load time of a page, including the start of Chromium, ms. */
 const LOAD_MS = 60_000;
-/** How long the server may take to listen, and to end, ms. */
+/** Maximum time for the server to listen, and to exit, ms. */
 const SERVER_MS = 20_000;
-/** Lines of the server's log that a failed scene shows. */
+/** Number of log lines of the server in the report of a failed scene. */
 const LOG_LINES = 40;
 
-/** Our own environment but for settings of turntable: a scene gives its own. */
+/** The environment without settings of turntable; a scene passes its own. */
 const ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("TURNTABLE_")));
 
 const CHROMIUM_ARGS = [
@@ -51,7 +51,7 @@ const CHROMIUM_ARGS = [
   "--disable-sync",
 ];
 
-/** A running turntable with ports of its own. */
+/** A turntable process with its own ports. */
 export class Server {
   /** @param {Record<string, string>} [settings]  environment, such as `TURNTABLE_PRESENCE__GRACE_MS` */
   constructor(settings = {}) {
@@ -78,14 +78,14 @@ export class Server {
     });
     this.child = child;
     this.exited = once(child, "exit");
-    // Whoever waits for the end sees a failed start; nobody else has to.
+    // A failed start is reported by start(); avoid an unhandled rejection.
     this.exited.catch(() => {});
     running.add(child);
     child.once("exit", () => running.delete(child));
     /** @type {Record<string, string>} */
     const urls = {};
     await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(this.failure("is not listening in time")), SERVER_MS);
+      const timer = setTimeout(() => reject(this.failure("did not listen in time")), SERVER_MS);
       const read = (/** @type {string} */ line) => {
         this.note(line);
         const [, name, url] = /^listening (\w+) (https?:\/\/\S+)$/.exec(line) ?? [];
@@ -97,30 +97,30 @@ export class Server {
       };
       createInterface({ input: child.stdout }).on("line", read);
       createInterface({ input: child.stderr }).on("line", (line) => this.note(line));
-      child.once("error", (error) => reject(this.failure(`cannot be started: ${error.message}`)));
+      child.once("error", (error) => reject(this.failure(`could not be started: ${error.message}`)));
       child.once("exit", (code, signal) => {
         clearTimeout(timer);
-        reject(this.failure(`ended with ${signal ?? code}`));
+        reject(this.failure(`exited with ${signal ?? code}`));
       });
     });
     this.url = urls.server;
     this.management_url = urls.management;
-    // A restart takes the same ports again.
+    // A restart uses the same ports.
     this.listen = new URL(urls.server).host;
     this.management_listen = new URL(urls.management).host;
     return this;
   }
 
-  /** Ends it in order; resolves when it is gone, rejects if it did not end cleanly. */
+  /** Stops the process; rejects if it does not exit cleanly. */
   async stop() {
     const timer = setTimeout(() => this.child.kill("SIGKILL"), SERVER_MS);
     this.child.kill("SIGTERM");
     const [code, signal] = await this.exited;
     clearTimeout(timer);
-    if (code !== 0) throw this.failure(`did not end cleanly on SIGTERM: ${signal ?? code}`);
+    if (code !== 0) throw this.failure(`did not exit cleanly on SIGTERM: ${signal ?? code}`);
   }
 
-  /** Ends it in order and starts it again on the same ports. */
+  /** Stops the process and starts it again on the same ports. */
   async restart() {
     await this.stop();
     await this.start();
@@ -138,7 +138,7 @@ export class Server {
   }
 }
 
-/** One person with a browser profile of its own, and what went wrong on its page. */
+/** One user with a separate browser context, and the errors of its page. */
 export class Visitor {
   /**
    * @param {import("playwright-core").Page} page
@@ -157,7 +157,7 @@ export class Visitor {
     page.on("pageerror", (error) => this.problem(`uncaught: ${error.stack ?? error.message}`));
     page.on("requestfailed", (request) => {
       const reason = request.failure()?.errorText;
-      // A page that goes away breaks off its own requests.
+      // A page that is unloaded aborts its requests.
       if (reason !== "net::ERR_ABORTED") this.problem(`request: ${request.url()} ${reason}`);
     });
     page.on("response", (response) => {
@@ -171,15 +171,15 @@ export class Visitor {
   }
 
   /**
-   * Errors that this scene brings about itself, such as refused connections
-   * while the server is away.
+   * Allows errors that the scene causes itself, such as refused connections
+   * while the server is down.
    * @param {RegExp} pattern
    */
   allow(pattern) {
     this.allowed.push(pattern);
   }
 
-  /** What went wrong and was not allowed. */
+  /** The errors that were not allowed. */
   unexpected() {
     return this.problems.filter((problem) => !this.allowed.some((pattern) => pattern.test(problem)));
   }
@@ -190,38 +190,38 @@ export class Visitor {
   }
 
   /**
-   * Waits until the element shows this text.
+   * Waits until the element contains this text.
    * @param {string} id  a `data-testid`
-   * @param {string|RegExp} text  part of it, or a pattern
+   * @param {string|RegExp} text  a substring or a pattern
    */
   async reads(id, text) {
     const element = this.see(id).filter({ hasText: text, visible: true }).first();
-    await element.waitFor({ timeout: SIGHT_MS }).catch(async (error) => {
+    await element.waitFor({ timeout: WAIT_MS }).catch(async (error) => {
       const shown = await this.see(id).allTextContents().catch(() => []);
-      throw new Error(`${this.user}: ${id} should read ${text}, and reads ${JSON.stringify(shown)}`, { cause: error });
+      throw new Error(`${this.user}: ${id} should contain ${text}, but contains ${JSON.stringify(shown)}`, { cause: error });
     });
   }
 
   /**
-   * Waits until `found` returns something true in the page, and returns it.
+   * Waits until `condition` returns a truthy value in the page, and returns it.
    * @template A, R
-   * @param {(argument: A) => R} found
+   * @param {(argument: A) => R} condition
    * @param {A} [argument]
    */
-  async until(found, argument) {
-    const handle = await this.page.waitForFunction(found, argument, { timeout: SIGHT_MS });
+  async until(condition, argument) {
+    const handle = await this.page.waitForFunction(condition, argument, { timeout: WAIT_MS });
     return handle.jsonValue();
   }
 
-  /** Leaves, as one who closes the tab does. */
+  /** Closes the page and its browser context. */
   async close() {
     await this.page.context().close();
   }
 }
 
 /**
- * A test with a server and pages of its own. `before` does something to a page
- * before its address is opened.
+ * A test with its own server and pages. `before` is called with a page before
+ * its address is loaded.
  * @param {string} name
  * @param {(stage: {server: Server, open: (path: string, options?: {user?: string, viewport?: {width: number, height: number}, touch?: boolean, dark?: boolean, before?: (page: import("playwright-core").Page) => Promise<unknown>}) => Promise<Visitor>}) => Promise<void>} play
  * @param {{settings?: Record<string, string>}} [options]
@@ -237,7 +237,7 @@ export function scene(name, play, { settings = {} } = {}) {
         hasTouch: touch,
         colorScheme: dark ? "dark" : "light",
       });
-      context.setDefaultTimeout(SIGHT_MS);
+      context.setDefaultTimeout(WAIT_MS);
       context.setDefaultNavigationTimeout(LOAD_MS);
       const page = await context.newPage();
       await page.addInitScript(() => {
@@ -259,11 +259,11 @@ export function scene(name, play, { settings = {} } = {}) {
         assert.deepEqual(visitor.unexpected(), [], `the page of ${visitor.user} had errors`);
       }
     } catch (error) {
-      const notes = await picture(name, visitors);
-      const told = [...notes, "server:", ...server.log].join("\n  ");
+      const notes = await screenshots(name, visitors);
+      const report = [...notes, "server:", ...server.log].join("\n  ");
       await Promise.allSettled([...visitors.map((visitor) => visitor.close()), server.stop()]);
       const failure = new Error(error.message);
-      failure.stack = `${error.stack}\n  ${told}`;
+      failure.stack = `${error.stack}\n  ${report}`;
       throw failure;
     }
     await Promise.all(visitors.map((visitor) => visitor.close()));
@@ -272,24 +272,24 @@ export function scene(name, play, { settings = {} } = {}) {
 }
 
 /**
- * Keeps a picture of each page that is still open.
+ * Stores a screenshot of each open page; returns notes for the report.
  * @param {string} name
  * @param {Visitor[]} visitors
  */
-async function picture(name, visitors) {
-  mkdirSync(PICTURES, { recursive: true });
+async function screenshots(name, visitors) {
+  mkdirSync(SCREENSHOTS, { recursive: true });
   const notes = [];
   for (const visitor of visitors) {
     notes.push(...visitor.unexpected().map((problem) => `${visitor.user}: ${problem}`));
     if (visitor.page.isClosed()) continue;
     const file = `${name} ${visitor.user}.png`.replaceAll(/[^\w.]+/g, "-");
-    const taken = visitor.page.screenshot({ path: join(PICTURES, file), fullPage: true });
-    notes.push(await taken.then(() => `see target/browser/${file}`, (error) => `no picture: ${error.message}`));
+    const taken = visitor.page.screenshot({ path: join(SCREENSHOTS, file), fullPage: true });
+    notes.push(await taken.then(() => `see target/browser/${file}`, (error) => `no screenshot: ${error.message}`));
   }
   return notes;
 }
 
-/** @type {Promise<import("playwright-core").Browser>|null} one for all scenes of a file */
+/** @type {Promise<import("playwright-core").Browser>|null} one per test file */
 let started = null;
 
 function browser() {
@@ -299,7 +299,7 @@ function browser() {
 
 after(async () => (await started)?.close());
 
-/** Chromium's file: `CHROMIUM`, or the first of the usual names on the path. */
+/** The Chromium executable: `CHROMIUM`, or the first of the usual names in PATH. */
 function executable() {
   if (process.env.CHROMIUM) return process.env.CHROMIUM;
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/bin"];
@@ -312,14 +312,14 @@ function executable() {
       return false;
     }
   });
-  if (!found) throw new Error("no Chromium: install it (cargo xtask test does), or name it with CHROMIUM=PATH");
+  if (!found) throw new Error("Chromium was not found: install it (cargo xtask test does), or set CHROMIUM to its path");
   return found;
 }
 
 /** @type {Set<import("node:child_process").ChildProcess>} */
 const running = new Set();
 
-// A test that is killed by its time limit must not leave servers behind.
+// A test that is terminated by its timeout must not leave server processes.
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });

@@ -1,4 +1,4 @@
-/** Every page opens, connects and fits, in light and dark, on desk and phone. */
+/** Every page loads, connects and fits, in light and dark, on desktop and phone. */
 
 import assert from "node:assert/strict";
 
@@ -14,14 +14,14 @@ const PAGES = {
 const PHONE = { width: 360, height: 740 };
 
 for (const [path, title] of Object.entries(PAGES)) {
-  scene(`${path} opens and connects`, async ({ open }) => {
+  scene(`${path} loads and connects`, async ({ open }) => {
     const mel = await open(path, { user: "1:100" });
     await mel.reads("connection-state", "online");
     assert.equal(await mel.page.evaluate(() => window.__demo.user()), "1:100");
     assert.match(await mel.page.title(), title);
   });
 
-  scene(`${path} fits a phone in the dark`, async ({ open }) => {
+  scene(`${path} fits a phone in dark mode`, async ({ open }) => {
     const mel = await open(path, { user: "1:100", viewport: PHONE, touch: true, dark: true });
     await mel.reads("connection-state", "online");
     const [wide, shown] = await mel.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
@@ -29,7 +29,7 @@ for (const [path, title] of Object.entries(PAGES)) {
   });
 }
 
-scene("the front page leads to each demo, and the tab stays who it is", async ({ open }) => {
+scene("the home page links to each demo, and the tab keeps its user", async ({ open }) => {
   const mel = await open("/", { user: "1:100" });
   for (const demo of ["strike", "four", "friends", "playground"]) {
     await mel.see(`tile-${demo}`).click();
@@ -40,7 +40,7 @@ scene("the front page leads to each demo, and the tab stays who it is", async ({
   }
 });
 
-scene("the front page lists a game that is open, and the link leads into it", async ({ open }) => {
+scene("the home page lists an open game, and its link joins it", async ({ open }) => {
   const mel = await open("/four/?room=garden", { user: "1:100" });
   await mel.until(() => window.__demo.synced());
   const tom = await open("/", { user: "1:200" });
@@ -48,7 +48,7 @@ scene("the front page lists a game that is open, and the link leads into it", as
   await tom.until(() => Object.keys(window.__demo?.members?.() ?? {}).length === 2);
 });
 
-scene("a browser keeps the id it was given at its first visit", async ({ open }) => {
+scene("a browser keeps the id of its first visit", async ({ open }) => {
   const mel = await open("/");
   await mel.reads("connection-state", "online");
   const user = await mel.page.evaluate(() => window.__demo.user());

@@ -1,4 +1,4 @@
-/** The Playground shows every frame, both ways, and sends any command. */
+/** The Playground shows every frame in both directions and sends any command. */
 
 import assert from "node:assert/strict";
 
@@ -12,13 +12,13 @@ import { scene } from "./harness.mjs";
  */
 async function frame(visitor, direction, command) {
   const text = await visitor.until(
-    ([way, name]) => window.__demo.frames().find((found) => found.direction === way && found.command === name)?.text,
+    ([direction, name]) => window.__demo.frames().find((found) => found.direction === direction && found.command === name)?.text,
     [direction, command],
   );
   return JSON.parse(text);
 }
 
-scene("the greeting is shown in the order of the wire", async ({ open }) => {
+scene("idyou, idme and welcome are shown in order", async ({ open }) => {
   const mel = await open("/playground/", { user: "1:100" });
   await mel.reads("connection-state", "online");
   const greeting = await mel.until(() => {
@@ -32,7 +32,7 @@ scene("the greeting is shown in the order of the wire", async ({ open }) => {
   await mel.reads("frames", "welcome");
 });
 
-scene("a command from a template is sent as it stands, and its answer is shown", async ({ open }) => {
+scene("a command from a template is sent, and its answer is shown", async ({ open }) => {
   const mel = await open("/playground/", { user: "1:100" });
   await mel.reads("connection-state", "online");
   await mel.see("template").selectOption("subscribe");
@@ -53,7 +53,7 @@ scene("a command from a template is sent as it stands, and its answer is shown",
   assert.equal((await frame(mel, "in", "reply")).id, 42);
 });
 
-scene("raw text that is no message gets an error, and the connection goes on", async ({ open }) => {
+scene("invalid raw text is answered with an error, and the connection remains", async ({ open }) => {
   const mel = await open("/playground/", { user: "1:100" });
   await mel.reads("connection-state", "online");
   await mel.page.locator("summary", { hasText: /raw|text|frame/i }).first().click();
@@ -63,7 +63,7 @@ scene("raw text that is no message gets an error, and the connection goes on", a
   await mel.reads("connection-state", "online");
 });
 
-scene("the filter leaves what was asked for", async ({ open }) => {
+scene("the filter shows matching frames only", async ({ open }) => {
   const mel = await open("/playground/", { user: "1:100" });
   await mel.reads("connection-state", "online");
   await frame(mel, "in", "welcome");

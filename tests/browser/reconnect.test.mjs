@@ -1,9 +1,9 @@
-/** The server goes away and comes back; the pages come back by themselves. */
+/** The server restarts, and the pages reconnect automatically. */
 
 import { scene } from "./harness.mjs";
 
 /**
- * While the server is away, attempts to connect fail, and Chromium writes each
+ * While the server is down, connection attempts fail, and Chromium writes each
  * of them to the console.
  * @param {import("./harness.mjs").Visitor[]} visitors
  */
@@ -12,7 +12,7 @@ function allowFailedConnections(visitors) {
 }
 
 /**
- * Takes the server away until all have noticed, and waits for them to be back.
+ * Stops the server until all pages are offline, starts it, and waits for them.
  * @param {import("./harness.mjs").Server} server
  * @param {import("./harness.mjs").Visitor[]} visitors
  */
@@ -24,7 +24,7 @@ async function restart(server, visitors) {
   for (const visitor of visitors) await visitor.reads("connection-state", "online");
 }
 
-scene("after a restart friends see each other again", async ({ server, open }) => {
+scene("friends see each other again after a restart", async ({ server, open }) => {
   const mel = await open("/friends/", { user: "1:100" });
   await mel.see("add-id").fill("1:200");
   await mel.see("add").click();
@@ -37,7 +37,7 @@ scene("after a restart friends see each other again", async ({ server, open }) =
   await mel.reads("friend-1:200", "busy");
 });
 
-scene("after a restart a game of Four goes on where it was", async ({ server, open }) => {
+scene("a game of Four continues after a restart", async ({ server, open }) => {
   const red = await open("/four/?room=garden", { user: "1:100" });
   await red.until(() => window.__demo.seat() === 0);
   const yellow = await open("/four/?room=garden", { user: "1:200" });
@@ -55,7 +55,7 @@ scene("after a restart a game of Four goes on where it was", async ({ server, op
   for (const player of [red, yellow]) await player.until((old) => window.__demo.board() !== old, board);
 });
 
-scene("after a restart Strike's arena has both players again", async ({ server, open }) => {
+scene("the arena of Strike has both players after a restart", async ({ server, open }) => {
   const red = await open("/strike/?room=yard&team=red", { user: "1:100" });
   const blue = await open("/strike/?room=yard&team=blue", { user: "1:200" });
   const both = [red, blue];
@@ -70,7 +70,7 @@ scene("after a restart Strike's arena has both players again", async ({ server, 
   await blue.until((y) => window.__demo.players().find(({ id }) => id === "1:100").y > y + 40, before);
 });
 
-scene("a restart that is over before anybody tries again is hardly seen", async ({ server, open }) => {
+scene("pages reconnect after a restart shorter than their retry delay", async ({ server, open }) => {
   const mel = await open("/friends/", { user: "1:100" });
   await mel.see("add-id").fill("1:200");
   await mel.see("add").click();

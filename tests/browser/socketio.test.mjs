@@ -1,4 +1,4 @@
-/** npm's socket.io-client in a page, by each of its transports. */
+/** npm's socket.io-client in a page, over each of its transports. */
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -13,50 +13,50 @@ const TRANSPORTS = {
   "the upgrade": ["polling", "websocket"],
 };
 
-/** A page that the library can be imported in, from its own origin. */
+/** Serves the library from the page's own origin. */
 const before = (page) => page.route("**/socket.io.esm.min.js", (route) => route.fulfill({ path: LIBRARY, contentType: "text/javascript" }));
 
-/** Connects in the page, which says who it is, and joins the channel. */
+/** Connects and identifies in the page, and joins the channel. */
 async function join({ page, user }, transports) {
   return page.evaluate(
     async ({ user, transports }) => {
       const { io } = await import("/socket.io.esm.min.js");
       const socket = io({ transports, auth: { user }, forceNew: true });
-      const first = (name) => new Promise((resolve) => socket.once(name, resolve));
-      const [idyou, greeting] = [first("idyou"), first("welcome")];
+      const next = (name) => new Promise((resolve) => socket.once(name, resolve));
+      const [idyou, welcomed] = [next("idyou"), next("welcome")];
       window.messages = [];
       socket.on("message", (message) => window.messages.push(message));
       window.socket = socket;
-      window.ask = (command, data) => socket.timeout(10_000).emitWithAck(command, data);
-      const began = await idyou;
-      const welcome = await greeting;
-      const joined = await window.ask("joinchannel", { channel: "chat/lobby" });
-      return { began, user: welcome.user, channel: joined.channel };
+      window.request = (command, data) => socket.timeout(10_000).emitWithAck(command, data);
+      const idyou_data = await idyou;
+      const welcome = await welcomed;
+      const joined = await window.request("joinchannel", { channel: "chat/lobby" });
+      return { idyou_data, user: welcome.user, channel: joined.channel };
     },
     { user, transports },
   );
 }
 
 for (const [name, transports] of Object.entries(TRANSPORTS)) {
-  scene(`socket.io-client identifies and gets a channel's messages by ${name}`, async ({ open }) => {
+  scene(`socket.io-client identifies and gets a channel's messages over ${name}`, async ({ open }) => {
     const mel = await open("/", { user: "1:100", before });
     const tom = await open("/", { user: "1:200", before });
     for (const visitor of [mel, tom]) {
-      assert.deepEqual(await join(visitor, transports), { began: {}, user: visitor.user, channel: "chat/lobby" });
+      assert.deepEqual(await join(visitor, transports), { idyou_data: {}, user: visitor.user, channel: "chat/lobby" });
     }
-    // What is published while the transport changes comes, too.
+    // Messages published during the transport upgrade arrive as well.
     const numbers = Array.from({ length: 30 }, (_, number) => number);
     for (const number of numbers) {
-      const { offset } = await tom.page.evaluate((number) => window.ask("publish", { channel: "chat/lobby", data: { number } }), number);
+      const { offset } = await tom.page.evaluate((number) => window.request("publish", { channel: "chat/lobby", data: { number } }), number);
       assert.equal(typeof offset, "number");
     }
     for (const visitor of [mel, tom]) {
       await visitor.until((count) => window.messages.length >= count, numbers.length);
-      const got = await visitor.page.evaluate(() => window.messages.map(({ channel, from, data }) => [channel, from, data.number]));
-      assert.deepEqual(got, numbers.map((number) => ["chat/lobby", "1:200", number]));
+      const received = await visitor.page.evaluate(() => window.messages.map(({ channel, from, data }) => [channel, from, data.number]));
+      assert.deepEqual(received, numbers.map((number) => ["chat/lobby", "1:200", number]));
     }
     await mel.until((name) => window.socket.io.engine.transport.name === name, transports.at(-1));
-    await mel.page.evaluate(() => window.ask("publish", { channel: "chat/lobby", data: new Uint8Array([0, 1, 255]) }));
+    await mel.page.evaluate(() => window.request("publish", { channel: "chat/lobby", data: new Uint8Array([0, 1, 255]) }));
     await tom.until((count) => window.messages.length > count, numbers.length);
     const data = await tom.page.evaluate(() => [...new Uint8Array(window.messages.at(-1).data)]);
     assert.deepEqual(data, [0, 1, 255]);

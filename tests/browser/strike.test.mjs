@@ -1,4 +1,4 @@
-/** Two pages play a round of Strike with keys and mouse until one team has won. */
+/** Two pages play a round of Strike with keyboard and mouse until one team has won. */
 
 import assert from "node:assert/strict";
 
@@ -6,7 +6,7 @@ import { scene } from "./harness.mjs";
 
 const GOAL = 3;
 const GAME = `/strike/?room=yard&goal=${GOAL}`;
-/** The map's size, and the free lane along its lower rim (static/strike/arena.js). */
+/** The size of the map, and the free lane along its lower edge (static/strike/arena.js). */
 const MAP = { width: 960, height: 600 };
 const LANE = { x: 890, y: 585 };
 
@@ -17,7 +17,7 @@ async function inArena(player) {
   await player.until(() => window.__demo.synced() && window.__demo.me()?.alive);
 }
 
-/** Where a point of the map is on the page. */
+/** Converts a point of the map to a point of the page. */
 async function onPage(player, { x, y }) {
   const box = await player.see("arena").boundingBox();
   return [box.x + (x / MAP.width) * box.width, box.y + (y / MAP.height) * box.height];
@@ -32,7 +32,7 @@ scene("two pages play a round of Strike until red has won", async ({ open }) => 
   for (const player of both) {
     await player.until(() => window.__demo.players().length === 2);
     await player.reads("goal-text", `first to ${GOAL}`);
-    // Down to the lane that no wall crosses, and there to stay.
+    // Move down to the lane without walls and stay there.
     await player.page.keyboard.down("KeyS");
   }
   await red.page.mouse.move(...(await onPage(red, LANE)));
@@ -60,7 +60,7 @@ scene("two pages play a round of Strike until red has won", async ({ open }) => 
   }
 });
 
-scene("movement is seen on the other page", async ({ open }) => {
+scene("movement is shown on the other page", async ({ open }) => {
   const red = await open(`${GAME}&team=red`, { user: "1:100" });
   await inArena(red);
   const blue = await open(`${GAME}&team=blue`, { user: "1:200" });
@@ -69,7 +69,7 @@ scene("movement is seen on the other page", async ({ open }) => {
   await red.page.keyboard.down("ArrowRight");
   await blue.until((x) => window.__demo.players().find(({ id }) => id === "1:100").x > x + 60, before.x);
   await red.page.keyboard.up("ArrowRight");
-  // Both pages come to rest on the same place.
+  // Both pages show the same final position.
   const rest = await red.until(() => {
     const { x, y, vx, vy } = window.__demo.me();
     return vx === 0 && vy === 0 && { x: Math.round(x), y: Math.round(y) };
@@ -80,7 +80,7 @@ scene("movement is seen on the other page", async ({ open }) => {
   }, rest);
 });
 
-scene("who leaves is gone from the arena of the others", async ({ open }) => {
+scene("a player who leaves is removed from the other page's arena", async ({ open }) => {
   const red = await open(`${GAME}&team=red`, { user: "1:100" });
   await inArena(red);
   const blue = await open(`${GAME}&team=blue`, { user: "1:200" });
@@ -88,14 +88,14 @@ scene("who leaves is gone from the arena of the others", async ({ open }) => {
   await red.until(() => window.__demo.players().length === 2);
   await blue.see("leave").click();
   await red.until(() => window.__demo.players().length === 1 && !("1:200" in window.__demo.members()));
-  await blue.see("entrance").waitFor();
+  await blue.see("join").waitFor();
 });
 
-scene("fingers steer and fire", async ({ open }) => {
+scene("touch moves and fires", async ({ open }) => {
   const mel = await open(`${GAME}&team=red`, { user: "1:100", viewport: { width: 390, height: 800 }, touch: true });
   await inArena(mel);
   const before = await mel.page.evaluate(() => window.__demo.me().x);
-  // Playwright's touchscreen can only tap; a finger that stays takes the protocol below it.
+  // Playwright's touchscreen can only tap; a held touch requires the DevTools protocol.
   const session = await mel.page.context().newCDPSession(mel.page);
   const touch = (type, touchPoints) => session.send("Input.dispatchTouchEvent", { type, touchPoints });
   const stick = await mel.see("stick").boundingBox();
@@ -109,7 +109,7 @@ scene("fingers steer and fire", async ({ open }) => {
   await touch("touchEnd", []);
 });
 
-scene("a tap that is shorter than a frame fires", async ({ open }) => {
+scene("a tap shorter than an animation frame fires", async ({ open }) => {
   const mel = await open(`${GAME}&team=red`, { user: "1:100", viewport: { width: 390, height: 800 }, touch: true });
   await inArena(mel);
   await mel.see("fire").tap();

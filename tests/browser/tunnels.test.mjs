@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 
 import { scene } from "./harness.mjs";
 
-/** What could break out of a format. */
-const NASTY = [
+/** Strings that could escape from a format that lacks escaping. */
+const HOSTILE = [
   "</script><script>window.parent.hacked = window.hacked = 1</script>",
   "<img src=x onerror='parent.hacked = window.hacked = 1'>",
   "\"); parent.hacked = 1; (\"",
@@ -18,9 +18,9 @@ const NASTY = [
   { a: [1, null, true, "\u2028"], "</script>": "<b>" },
 ];
 
-/** What each page of these scenes has: a store of datagrams, and a way to send. */
+/** Defines functions in the page: received datagrams, sending, reading of streams. */
 const SETUP = () => {
-  window.got = [];
+  window.received = [];
   window.send = async (path, data) => {
     const answer = await fetch("/tunnel/send", {
       method: "POST",
@@ -30,8 +30,8 @@ const SETUP = () => {
     if (!answer.ok) throw new Error(await answer.text());
     return answer.json();
   };
-  window.published = () => window.got.filter(({ path }) => path === "/channel/c").map(({ data }) => data);
-  // Reads a stream as text, piece by piece.
+  window.published = () => window.received.filter(({ path }) => path === "/channel/c").map(({ data }) => data);
+  // Reads a stream as text in chunks.
   window.follow = async (address, each) => {
     const answer = await fetch(address);
     if (!answer.ok) throw new Error(await answer.text());
@@ -45,27 +45,27 @@ const SETUP = () => {
   };
 };
 
-/** A page that can do that. */
+/** A page with these functions. */
 async function page(open) {
   const visitor = await open("/", { user: "1:900" });
   await visitor.page.evaluate(SETUP);
   return visitor;
 }
 
-/** Joins the channel, publishes everything nasty and sees it arrive as it was. */
+/** Joins the channel, publishes the hostile strings and checks that they arrive unchanged. */
 async function exchange(visitor) {
   await visitor.until(() => window.tunnel);
   await visitor.page.evaluate(() => window.send("/interest", { add: ["/channel/c"] }));
-  await visitor.until(() => window.got.some(({ data }) => data.command === "joined"));
-  for (const data of NASTY) {
+  await visitor.until(() => window.received.some(({ data }) => data.command === "joined"));
+  for (const data of HOSTILE) {
     await visitor.page.evaluate((data) => window.send("/channel/c", data), data);
   }
-  await visitor.until((count) => window.published().length >= count, NASTY.length);
-  assert.deepEqual(await visitor.page.evaluate(() => window.published()), NASTY);
+  await visitor.until((count) => window.published().length >= count, HOSTILE.length);
+  assert.deepEqual(await visitor.page.evaluate(() => window.published()), HOSTILE);
   assert.equal(await visitor.page.evaluate(() => window.hacked), undefined);
 }
 
-/** Takes the tunnel over from outside, so that the page's connection ends. Returns how to leave it. */
+/** Takes the tunnel over, which ends the page's connection. Returns a function that closes it. */
 async function takeOver(server, tunnel) {
   const leave = new AbortController();
   const answer = await fetch(`${server.url}/tunnel?id=${tunnel}&format=ndjson`, { signal: leave.signal });
@@ -73,7 +73,7 @@ async function takeOver(server, tunnel) {
   return () => leave.abort();
 }
 
-scene("an EventSource gets everything as it was published", async ({ open }) => {
+scene("an EventSource receives data unchanged", async ({ open }) => {
   const mel = await page(open);
   await mel.page.evaluate(() => {
     const events = new EventSource("/tunnel?new=1&format=sse&user=1:1");
@@ -83,33 +83,33 @@ scene("an EventSource gets everything as it was published", async ({ open }) => 
     events.addEventListener("message", (event) => {
       const datagram = JSON.parse(event.data);
       if (datagram.id !== event.lastEventId) throw new Error(`${datagram.id} as ${event.lastEventId}`);
-      window.got.push(datagram);
+      window.received.push(datagram);
     });
     events.addEventListener("close", () => events.close());
     window.events = events;
   });
   await exchange(mel);
-  const [idyou, welcome] = await mel.page.evaluate(() => window.got.map(({ data }) => data));
+  const [idyou, welcome] = await mel.page.evaluate(() => window.received.map(({ data }) => data));
   assert.deepEqual(idyou, { command: "idyou", data: {} });
   assert.equal(welcome.data.session, await mel.page.evaluate(() => window.tunnel));
 });
 
-scene("an EventSource comes back by itself behind the last that it got", async ({ server, open }) => {
+scene("an EventSource reconnects by itself and continues after its last datagram", async ({ server, open }) => {
   const mel = await page(open);
   await mel.page.evaluate(() => {
     const first = new EventSource("/tunnel?new=1&format=sse&user=1:1");
     window.opens = 0;
-    const take = (event) => window.got.push(JSON.parse(event.data));
+    const receive = (event) => window.received.push(JSON.parse(event.data));
     first.addEventListener("open", (event) => {
       if (event.data) window.tunnel = JSON.parse(event.data).tunnel;
     });
     first.addEventListener("message", (event) => {
-      take(event);
-      if (window.got.length < 2) return;
-      // From here on at the address that comes back.
+      receive(event);
+      if (window.received.length < 2) return;
+      // From here on use the URL with which it reconnects.
       first.close();
       const events = new EventSource(`/tunnel?id=${window.tunnel}&format=sse&after=${event.lastEventId}`);
-      events.addEventListener("message", take);
+      events.addEventListener("message", receive);
       events.addEventListener("open", (event) => {
         if (event.data) window.opens += 1;
       });
@@ -124,7 +124,7 @@ scene("an EventSource comes back by itself behind the last that it got", async (
       await mel.page.evaluate((n) => window.send("/channel/c", n), published);
     }
     await mel.until((count) => window.published().length >= count, published);
-    // Somebody else takes the tunnel, and what is published meanwhile.
+    // Another connection takes the tunnel over and receives what is published meanwhile.
     const leave = await takeOver(server, tunnel);
     for (const end = published + 3; published < end; published += 1) {
       await mel.page.evaluate((n) => window.send("/channel/c", n), published);
@@ -135,16 +135,16 @@ scene("an EventSource comes back by itself behind the last that it got", async (
   }
   const numbers = Array.from({ length: published }, (_, n) => n);
   assert.deepEqual(await mel.page.evaluate(() => window.published()), numbers);
-  const ids = await mel.page.evaluate(() => window.got.map(({ id }) => id));
-  assert.equal(new Set(ids).size, ids.length, "an id comes twice");
+  const ids = await mel.page.evaluate(() => window.received.map(({ id }) => id));
+  assert.equal(new Set(ids).size, ids.length, "an id was received twice");
 });
 
-scene("a forever frame calls its page, and nothing breaks out of it", async ({ server, open }) => {
+scene("a forever frame calls functions of its page, and no data escapes from its scripts", async ({ server, open }) => {
   const mel = await page(open);
   await mel.page.evaluate(() => {
     window.turntable = {
       open: (tunnel) => (window.tunnel = tunnel),
-      datagram: (json) => window.got.push(JSON.parse(json)),
+      datagram: (json) => window.received.push(JSON.parse(json)),
       close: () => (window.isClosed = true),
     };
     const frame = document.createElement("iframe");
@@ -153,7 +153,7 @@ scene("a forever frame calls its page, and nothing breaks out of it", async ({ s
     document.body.append(frame);
   });
   await exchange(mel);
-  // Nothing but scripts is in there.
+  // The frame contains script elements only.
   const names = await mel.page.evaluate(() => {
     const { body } = document.querySelector("iframe").contentDocument;
     return [...new Set([...body.querySelectorAll("*")].map(({ localName }) => localName))];
@@ -164,7 +164,7 @@ scene("a forever frame calls its page, and nothing breaks out of it", async ({ s
   leave();
 });
 
-scene("fetch reads ndjson line by line while it comes", async ({ open }) => {
+scene("fetch reads an ndjson stream line by line", async ({ open }) => {
   const mel = await page(open);
   await mel.page.evaluate(() => {
     window.follow("/tunnel?new=1&format=ndjson&user=1:1", (text) => {
@@ -172,7 +172,7 @@ scene("fetch reads ndjson line by line while it comes", async ({ open }) => {
       for (const line of lines.slice(0, -1).filter(Boolean)) {
         const datagram = JSON.parse(line);
         if (datagram.tunnel) window.tunnel = datagram.tunnel;
-        else window.got.push(datagram);
+        else window.received.push(datagram);
       }
       return lines.at(-1);
     });
@@ -180,7 +180,7 @@ scene("fetch reads ndjson line by line while it comes", async ({ open }) => {
   await exchange(mel);
 });
 
-scene("fetch reads the parts of multipart while they come", async ({ open }) => {
+scene("fetch reads a multipart stream part by part", async ({ open }) => {
   const mel = await page(open);
   await mel.page.evaluate(() => {
     window.follow("/tunnel?new=1&format=multipart&user=1:1", (text) => {
@@ -190,7 +190,7 @@ scene("fetch reads the parts of multipart while they come", async ({ open }) => 
         if (head !== "Content-Type: application/json") throw new Error(head);
         const datagram = JSON.parse(body);
         if (datagram?.tunnel) window.tunnel = datagram.tunnel;
-        else if (datagram) window.got.push(datagram);
+        else if (datagram) window.received.push(datagram);
       }
       return parts.at(-1);
     });
@@ -198,14 +198,14 @@ scene("fetch reads the parts of multipart while they come", async ({ open }) => 
   await exchange(mel);
 });
 
-scene("script tags poll with jsonp", async ({ open }) => {
+scene("script elements poll with jsonp", async ({ open }) => {
   const mel = await page(open);
   await mel.page.evaluate(() => {
     window.app = {
       take(batch) {
         window.tunnel = batch[0].tunnel;
-        window.got.push(...batch.slice(1));
-        const last = window.got.at(-1).id;
+        window.received.push(...batch.slice(1));
+        const last = window.received.at(-1).id;
         window.app.ask(`id=${window.tunnel}&after=${last}`);
       },
       ask(query) {
@@ -219,11 +219,11 @@ scene("script tags poll with jsonp", async ({ open }) => {
   await exchange(mel);
 });
 
-scene("no script comes in by a callback's name or a parameter", async ({ open }) => {
+scene("callback names and parameters cannot inject a script", async ({ open }) => {
   const mel = await page(open);
   mel.allow(/response: .*\/tunnel\?.* 40\d/);
   mel.allow(/console: Failed to load resource/);
-  // An answer that is JSON is no script.
+  // A JSON response is not executed as a script.
   mel.allow(/console: Refused to execute script/);
   const evil = ["hacked=1//", "window.hacked=1;f", "hacked=1\n", "(()=>{hacked=1})()||f", "</script>"];
   const queries = evil.flatMap((text) => [
@@ -244,7 +244,7 @@ scene("no script comes in by a callback's name or a parameter", async ({ open })
     return (await Promise.all(queries.map(run))).filter(Boolean);
   }, queries);
   assert.deepEqual(failed, []);
-  // Nor does a page of refusals become one of scripts.
+  // The responses are JSON, not HTML.
   const kinds = await mel.page.evaluate(async (queries) => {
     const answers = await Promise.all(queries.map((query) => fetch(`/tunnel?${query}`)));
     return [...new Set(answers.map(({ headers }) => headers.get("Content-Type")))];
@@ -253,9 +253,9 @@ scene("no script comes in by a callback's name or a parameter", async ({ open })
   assert.equal(await mel.page.evaluate(() => window.hacked), undefined);
 });
 
-scene("a page polls with nothing but fetch", async ({ open }) => {
+scene("a page polls with fetch alone", async ({ open }) => {
   const mel = await page(open);
-  const said = await mel.page.evaluate(async (nasty) => {
+  const received = await mel.page.evaluate(async (hostile) => {
     let session;
     const poll = async (entries) => {
       const headers = { "Content-Type": "application/json" };
@@ -266,10 +266,10 @@ scene("a page polls with nothing but fetch", async ({ open }) => {
     };
     await poll([{ f: "$av:idme", args: "1:1", id: 1 }]);
     await poll([{ f: "$av:joinchannel", args: { channel: "c" }, id: 2 }]);
-    const said = [];
-    for (const data of nasty) said.push(...(await poll([{ f: "$av:publish", args: { channel: "c", data }, id: 3 }])));
-    while (said.filter(({ f }) => f === "$av:message").length < nasty.length) said.push(...(await poll([])));
-    return said.filter(({ f }) => f === "$av:message").map(({ args }) => args.data);
-  }, NASTY);
-  assert.deepEqual(said, NASTY);
+    const received = [];
+    for (const data of hostile) received.push(...(await poll([{ f: "$av:publish", args: { channel: "c", data }, id: 3 }])));
+    while (received.filter(({ f }) => f === "$av:message").length < hostile.length) received.push(...(await poll([])));
+    return received.filter(({ f }) => f === "$av:message").map(({ args }) => args.data);
+  }, HOSTILE);
+  assert.deepEqual(received, HOSTILE);
 });

@@ -1,4 +1,4 @@
-// The library as a page loads it: plain modules, under a strict policy.
+// The library in a page: plain modules under a strict content security policy.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -21,7 +21,7 @@ const SCRIPT = `
   tt.on("state", ({ state }) => states.push(state));
 `;
 
-test("a page under a strict content security policy connects, plays and comes back", { skip }, async (t) => {
+test("under a strict content security policy a page connects, acts and resumes", { skip }, async (t) => {
   const server = await serve(t);
   const pages = createServer(({ url }, response) => {
     const path = new URL(url, "http://page").pathname;
@@ -39,9 +39,9 @@ test("a page under a strict content security policy connects, plays and comes ba
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
   t.after(() => browser.close());
   const page = await browser.newPage();
-  const complaints = [];
-  page.on("console", (message) => complaints.push(message.text()));
-  page.on("pageerror", (error) => complaints.push(String(error)));
+  const problems = [];
+  page.on("console", (message) => problems.push(message.text()));
+  page.on("pageerror", (error) => problems.push(String(error)));
   await page.goto(`http://127.0.0.1:${pages.address().port}/?server=${encodeURIComponent(server.url)}`);
 
   const peer = await server.accept();
@@ -61,9 +61,9 @@ test("a page under a strict content security policy connects, plays and comes ba
   peer.terminate();
   const next = await server.accept();
   next.send("idyou", {});
-  // The browser counts like everybody: joined and game.
+  // Two counted messages: joined and game.
   assert.deepEqual((await next.next("resume")).data, { session: "secret-1", received: 2 });
   next.welcome({ resumed: true });
   await page.waitForFunction(() => tt.state === "online" && states.includes("offline"));
-  assert.deepEqual(complaints, []);
+  assert.deepEqual(problems, []);
 });

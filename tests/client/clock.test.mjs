@@ -1,12 +1,12 @@
-// The estimate of the server's time, and its bound.
+// The estimate of the server's time and its error bound.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Clock } from "../../static/turntable/clock.js";
 import { ManualEnvironment, online } from "./harness.mjs";
 
-/** A small generator of chance that repeats itself, for runs that can be repeated. */
-function chances(seed) {
+/** A seeded random number generator, for reproducible runs. */
+function seededRandom(seed) {
   let state = seed;
   return () => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
@@ -14,21 +14,21 @@ function chances(seed) {
   };
 }
 
-/** A clock whose exchanges the test answers. */
+/** A Clock whose exchanges the test answers. */
 function clock() {
   const env = new ManualEnvironment();
-  const asked = [];
-  const session = { online: true, received: 0, post: (command, data) => asked.push({ command, data }) };
-  return { env, asked, session, clock: new Clock(session, { environment: env, timeout_ms: 10_000 }) };
+  const sent = [];
+  const session = { online: true, received: 0, send: (command, data) => sent.push({ command, data }) };
+  return { env, sent, session, clock: new Clock(session, { environment: env, timeout_ms: 10_000 }) };
 }
 
-/** One exchange with the given ways there and back over a server whose clock is `offset` ahead. */
-function exchange({ env, asked, clock }, { there, back, offset, stay = 0 }) {
+/** Performs one exchange with the given one-way delays; the server's clock is `offset` ahead. */
+function exchange({ env, sent, clock }, { there, back, offset, processing = 0 }) {
   const done = clock.sync();
-  const { t0 } = asked.at(-1).data;
+  const { t0 } = sent.at(-1).data;
   env.now += there;
   const t1 = Math.floor(env.now + offset());
-  env.now += stay;
+  env.now += processing;
   const t2 = Math.floor(env.now + offset());
   env.now += back;
   clock.answered({ t0, t1, t2 });
@@ -37,22 +37,22 @@ function exchange({ env, asked, clock }, { there, back, offset, stay = 0 }) {
 
 const OFFSET = 1_700_000_000_000;
 
-test("a symmetric exchange gives the offset, whatever the server's stay", async () => {
+test("a symmetric exchange gives the exact offset, independent of the server's processing time", async () => {
   const world = clock();
-  await exchange(world, { there: 20, back: 20, stay: 300, offset: () => OFFSET });
+  await exchange(world, { there: 20, back: 20, processing: 300, offset: () => OFFSET });
   assert.equal(world.clock.offset, OFFSET);
   assert.deepEqual([world.clock.latency, world.clock.error], [40, 21]);
   assert.equal(world.clock.now(), OFFSET + world.env.now);
   assert.equal(world.clock.toLocal(world.clock.toServer(77)), 77);
 });
 
-test("before any exchange the machine's clock stands in, with no bound", () => {
+test("before the first exchange the system time is used, without a bound", () => {
   const { env, clock: estimate } = clock();
   assert.equal(estimate.now(), env.unix());
   assert.deepEqual([estimate.error, estimate.latency], [Infinity, NaN]);
 });
 
-test("the fastest of the recent exchanges counts", async () => {
+test("the fastest of the recent exchanges is used", async () => {
   const world = clock();
   const offset = () => OFFSET;
   await exchange(world, { there: 200, back: 4, offset });
@@ -64,9 +64,9 @@ test("the fastest of the recent exchanges counts", async () => {
   assert.equal(world.clock.latency, 10);
 });
 
-test("the truth is within the bound under asymmetric delay, jitter and drift", async () => {
+test("the error is within the bound under asymmetric delay, jitter and drift", async () => {
   for (let seed = 1; seed <= 50; seed += 1) {
-    const random = chances(seed);
+    const random = seededRandom(seed);
     const world = clock();
     const drift = (random() - 0.5) * 160e-6; // up to 80 us per second either way
     const offset = () => OFFSET + world.env.now * drift;
@@ -76,16 +76,16 @@ test("the truth is within the bound under asymmetric delay, jitter and drift", a
       const jitter = random() < 0.2 ? 500 : 10;
       const there = base.there + random() * jitter;
       const back = base.back + random() * jitter;
-      await exchange(world, { there, back, stay: random() * 5, offset });
-      const wrong = Math.abs(world.clock.offset - offset());
-      assert.ok(wrong <= world.clock.error, `seed ${seed}, exchange ${count}: ${wrong} off, bound ${world.clock.error}`);
+      await exchange(world, { there, back, processing: random() * 5, offset });
+      const error = Math.abs(world.clock.offset - offset());
+      assert.ok(error <= world.clock.error, `seed ${seed}, exchange ${count}: error ${error}, bound ${world.clock.error}`);
     }
   }
 });
 
-test("the bound is of use: under a symmetric way it is near half the round trip", async () => {
+test("on a symmetric path the bound is near half the round-trip time", async () => {
   const world = clock();
-  const random = chances(7);
+  const random = seededRandom(7);
   for (let count = 0; count < 20; count += 1) {
     world.env.now += 10_000;
     await exchange(world, { there: 10 + random() * 40, back: 10 + random() * 40, offset: () => OFFSET });
@@ -93,7 +93,7 @@ test("the bound is of use: under a symmetric way it is near half the round trip"
   assert.ok(world.clock.error < 50, `${world.clock.error}`);
 });
 
-test("a local clock that stood still in a sleep is noticed at the next exchange", async () => {
+test("a local clock that stopped during sleep is corrected by the next exchange", async () => {
   const world = clock();
   let offset = OFFSET;
   await exchange(world, { there: 2, back: 2, offset: () => offset });
@@ -102,10 +102,10 @@ test("a local clock that stood still in a sleep is noticed at the next exchange"
   assert.ok(Math.abs(world.clock.offset - offset) <= 1);
 });
 
-test("answers to questions of an earlier connection, or to none, say nothing", async () => {
+test("answers to exchanges of an earlier connection are ignored", async () => {
   const world = clock();
   const lost = assert.rejects(world.clock.sync(), (error) => error.code === "unavailable");
-  const { t0 } = world.asked.at(-1).data;
+  const { t0 } = world.sent.at(-1).data;
   world.clock.reset();
   world.clock.answered({ t0, t1: OFFSET, t2: OFFSET });
   world.clock.answered({});
@@ -113,16 +113,16 @@ test("answers to questions of an earlier connection, or to none, say nothing", a
   await lost;
 });
 
-test("offline a sync is refused rather than queued", async () => {
+test("sync rejects while offline", async () => {
   const world = clock();
   world.session.online = false;
   await assert.rejects(world.clock.sync(), (error) => error.code === "unavailable");
-  assert.deepEqual(world.asked, []);
+  assert.deepEqual(world.sent, []);
 });
 
-test("after a welcome five exchanges follow quickly, then one each interval", async (t) => {
+test("five exchanges follow a welcome quickly, then one per interval", async (t) => {
   const { env, tt, peer } = await online(t, { clock_interval_ms: 5000 });
-  assert.notEqual(tt.clock.error, Infinity); // the welcome was an exchange, too
+  assert.notEqual(tt.clock.error, Infinity); // the welcome counts as an exchange
   for (let count = 0; count < 5; count += 1) {
     const { data } = await peer.next("time");
     env.now += 4;

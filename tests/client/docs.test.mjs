@@ -1,4 +1,4 @@
-// The guide's tables are the code's, and its examples fit the declarations.
+// The guide's tables match the code, and its examples match the declarations.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -12,7 +12,7 @@ import { CLOSE_CODES, ERROR_CODES } from "../../static/turntable.js";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const guide = readFileSync(join(root, "docs/client.md"), "utf8");
 
-test("the guide's tables are those of the code", () => {
+test("the guide's tables match the code", () => {
   const yes = (flag) => (flag ? "yes" : "no");
   const errors = Object.entries(ERROR_CODES).map(([code, { meaning }]) => `| \`${code}\` | ${meaning} |`);
   const closes = Object.entries(CLOSE_CODES).map(
@@ -22,13 +22,13 @@ test("the guide's tables are those of the code", () => {
   assert.ok(guide.endsWith(`|---|---|---|---|---|\n${closes.join("\n")}\n`));
 });
 
-test("the guide's examples fit the library's types", (t) => {
+test("the guide's examples match the library's types", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "turntable-docs-"));
   t.after(() => rmSync(folder, { recursive: true }));
   copyFileSync(join(root, "static/turntable.d.ts"), join(folder, "turntable.d.ts"));
   cpSync(join(root, "static/types"), join(folder, "types"), { recursive: true });
-  // Examples after the first go on with its `tt`; npm ws brings no types.
-  writeFileSync(join(folder, "given.d.ts"), `declare const tt: import("./turntable.js").Client;\ndeclare module "ws" { export default class { constructor(url: string, protocols: string[], options: object) } }\n`);
+  // Later examples use the `tt` of the first; npm ws has no type declarations.
+  writeFileSync(join(folder, "globals.d.ts"), `declare const tt: import("./turntable.js").Client;\ndeclare module "ws" { export default class { constructor(url: string, protocols: string[], options: object) } }\n`);
   const examples = [...guide.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code], index) => {
     const file = join(folder, `example-${index + 1}.js`);
     writeFileSync(file, `${code}\nexport {};\n`);
@@ -37,7 +37,7 @@ test("the guide's examples fit the library's types", (t) => {
   assert.ok(examples.length > 8);
   const options = ["--ignoreConfig", "--noEmit", "--allowJs", "--checkJs", "--strict", "--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler", "--types", ""];
   try {
-    execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), ...options, join(folder, "given.d.ts"), ...examples], { encoding: "utf8", stdio: "pipe" });
+    execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), ...options, join(folder, "globals.d.ts"), ...examples], { encoding: "utf8", stdio: "pipe" });
   } catch (error) {
     assert.fail(error.stdout);
   }

@@ -1,16 +1,17 @@
-// A small turntable server with every door, for the client's tests: sessions
-// with numbered messages that any door resumes, and faults made to order.
+// A small turntable server with every transport, for the client's tests. Its
+// sessions number their messages and are resumed by any transport. Tests can
+// inject faults.
 
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { WebSocketServer } from "ws";
 import { Decoder, Encoder } from "../../static/vendor/msgpack/index.mjs";
 
-const UP = [
+const CLIENT_COMMANDS = [
   "idme", "resume", "subscribe", "unsubscribe", "status", "joingame", "leavegame", "game", "declineinvite", "joinchannel",
   "leavechannel", "publish", "call", "reply", "set", "provide", "time", "lookup", "authenticate", "bye",
 ];
-const DOWN = [
+const SERVER_COMMANDS = [
   "idyou", "welcome", "userchange", "invite", "invitereply", "joined", "memberchange", "game", "message", "call", "reply",
   "error", "attributes", "service", "time", "goaway",
 ];
@@ -23,45 +24,45 @@ class Session {
     sessions += 1;
     this.secret = `session-${sessions}`.padEnd(22, "x");
     this.user = null;
-    // The session's messages from its welcome on; what a message before it is, is not kept.
+    // The session's messages after its welcome; earlier messages are not retained.
     this.log = [];
     this.written = 0;
-    this.line = null;
+    this.connection = null;
     this.commands = [];
     this.batch = { number: -1, answer: "" };
   }
 
-  /** To the client, now or when it comes back. */
+  /** Sends to the client now, or after it has resumed. */
   send(command, data, id) {
     this.log.push({ command, data, ...(id !== undefined && { id }) });
     this.pump();
   }
 
   pump() {
-    while (this.line && this.written < this.log.length) {
+    while (this.connection && this.written < this.log.length) {
       this.written += 1;
-      this.line.write(this.log[this.written - 1], this.written);
+      this.connection.write(this.log[this.written - 1], this.written);
     }
   }
 
-  attach(line, received) {
-    this.line?.replaced();
-    this.line = line;
+  attach(connection, received) {
+    this.connection?.replaced();
+    this.connection = connection;
     if (received !== undefined) this.written = received;
     this.pump();
   }
 }
 
 /** @param {import("node:test").TestContext} t */
-export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbeat_ms = 30_000 } = {}) {
+export async function fake(t, { transports = ["websocket", "tunnel", "poll"], heartbeat_ms = 30_000 } = {}) {
   const server = {
-    doors: new Set(doors),
+    transports: new Set(transports),
     /** @type {Map<string, Session>} */
     sessions: new Map(),
     requests: [],
-    /** Requests that fit lose their answers. */
+    /** Requests for which this is true lose their answers. */
     lose: () => false,
-    /** Messages that a channel has lost for who joins it. */
+    /** Number of messages that a channel reports as lost at a join. */
     missing: 0,
     session: undefined,
     decoder: new Decoder(),
@@ -79,7 +80,7 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
       attributes: {}, services: {}, limits: {}, server: "fake/1",
     },
   });
-  /** What a command does; the answers go into the session's log. */
+  /** Executes a command. Answers are added to the session's log. */
   const run = (session, { command, data, id }) => {
     session.commands.push({ command, data, ...(id !== undefined && { id }) });
     if (command === "idme") {
@@ -106,7 +107,7 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
       response.writeHead(status, { "Content-Type": "application/json" });
       response.end(JSON.stringify({ error: { code, message: code } }));
     };
-    const off = (name) => !server.doors.has(name) && (refuse(404, "not_found"), true);
+    const off = (name) => !server.transports.has(name) && (refuse(404, "not_found"), true);
     if (url.pathname === "/tunnel") {
       if (off("tunnel")) return;
       openTunnel(request, response, url.searchParams, refuse);
@@ -117,12 +118,12 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
         const session = server.sessions.get(tunnel);
         if (!session) return { error: { code: "session_expired", message: "gone" } };
         if (path !== "/server") return { error: { code: "bad_message", message: "no such path" } };
-        const told = run(session, data);
-        if (told && session.line) session.line.write(told, 0);
-        else if (told) {
-          // Between two long polls: it is kept, and the next one gets it.
+        const answer = run(session, data);
+        if (answer && session.connection) session.connection.write(answer, 0);
+        else if (answer) {
+          // Between two long polls: retained for the next one.
           session.ids += 1;
-          session.kept.push({ id: String(session.ids), datagram: { id: String(session.ids), path: `/tunnel/${tunnel}`, data: told } });
+          session.datagrams.push({ id: String(session.ids), datagram: { id: String(session.ids), path: `/tunnel/${tunnel}`, data: answer } });
         }
         return { ok: true };
       });
@@ -139,7 +140,7 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
     const session = fresh ? begin() : server.sessions.get(query.get("id"));
     if (!session) return refuse(410, "session_expired");
     const sse = query.get("format") === "sse";
-    const kept = (session.kept ??= []);
+    const datagrams = (session.datagrams ??= []);
     response.writeHead(200, { "Content-Type": sse ? "text/event-stream" : "application/json", "Access-Control-Allow-Origin": "*", Connection: "close" });
     response.write(sse ? `retry: 1000\nevent: open\ndata: {"tunnel":"${session.secret}"}\n\n` : `[{"tunnel":"${session.secret}"}`);
     let over = false;
@@ -147,23 +148,23 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
     const end = (footer) => {
       if (over) return;
       over = true;
-      if (session.line === line) session.line = null;
+      if (session.connection === connection) session.connection = null;
       response.end(footer);
     };
-    const line = {
+    const connection = {
       write: (message, number) => {
         session.ids = (session.ids ?? 0) + 1;
         const id = String(session.ids);
         const { command, data } = message;
         const datagram = command === "message" ? { id, path: `/channel/${data.channel}`, from: data.from, offset: data.offset, time: data.time, data: data.data } : { id, path: `/tunnel/${session.secret}`, data: message };
-        kept.push({ id, datagram, number });
+        datagrams.push({ id, datagram, number });
         put(datagram);
       },
-      replaced: () => line.close(4002),
+      replaced: () => connection.close(4002),
       close: (code) => end(sse ? `event: close\ndata: {"close":${code}}\n\n` : "]"),
       cut: () => {
         over = true;
-        if (session.line === line) session.line = null;
+        if (session.connection === connection) session.connection = null;
         request.socket.destroy();
       },
     };
@@ -173,18 +174,18 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
       if (!sse) ending ??= setTimeout(() => end("]"), 2);
     };
     request.socket.on("close", () => {
-      if (session.line === line) session.line = null;
+      if (session.connection === connection) session.connection = null;
       over = true;
     });
     const after = query.get("after");
     if (after !== null) {
-      session.line?.replaced();
-      session.line = line;
-      for (const { id, datagram } of kept.filter(({ id }) => Number(id) > Number(after))) put(datagram, id);
+      session.connection?.replaced();
+      session.connection = connection;
+      for (const { id, datagram } of datagrams.filter(({ id }) => Number(id) > Number(after))) put(datagram, id);
       session.pump();
     } else {
-      session.attach(line, fresh ? undefined : Number(query.get("received")));
-      if (fresh) line.write({ command: "idyou", data: {} }, 0);
+      session.attach(connection, fresh ? undefined : Number(query.get("received")));
+      if (fresh) connection.write({ command: "idyou", data: {} }, 0);
     }
   };
 
@@ -198,64 +199,64 @@ export async function fake(t, { doors = ["websocket", "tunnel", "poll"], heartbe
       out.push({ f: "$av:connected", args: { user: null, session: session.secret, resumed: false, time: 1 } });
     }
     const number = Number(url.searchParams.get("batch") ?? NaN);
-    const answer = (text) => {
+    const respond = (text) => {
       if (server.lose(url, body)) return request.socket.destroy();
       response.writeHead(200, { "Content-Type": "application/json", "Turntable-Session": session.secret });
       response.end(text);
     };
-    if (number === session.batch.number) return answer(session.batch.answer);
+    if (number === session.batch.number) return respond(session.batch.answer);
     if (number < session.batch.number) return refuse(409, "bad_message");
-    const line = { write: (message) => out.push(entry(message)), replaced: () => {} };
+    const connection = { write: (message) => out.push(entry(message)), replaced: () => {} };
     const received = url.searchParams.get("received");
-    session.attach(line, received === null ? undefined : Number(received));
+    session.attach(connection, received === null ? undefined : Number(received));
     for (const { f, args, id, r } of JSON.parse(body)) {
-      const told = run(session, f === undefined ? { command: "reply", data: r, id } : { command: f.replace(/^\$av:/, ""), data: args, id });
-      if (told) out.push(entry(told));
+      const answer = run(session, f === undefined ? { command: "reply", data: r, id } : { command: f.replace(/^\$av:/, ""), data: args, id });
+      if (answer) out.push(entry(answer));
     }
-    session.line = null;
-    if (session.closing) out.push({ f: "$av:close", args: { code: session.closing, reason: "told" } });
+    session.connection = null;
+    if (session.closing) out.push({ f: "$av:close", args: { code: session.closing, reason: "closed by the test" } });
     session.closing = undefined;
     const text = JSON.stringify(out);
     if (Number.isFinite(number)) session.batch = { number, answer: text };
-    answer(text);
+    respond(text);
   };
 
   const sockets = new WebSocketServer({ noServer: true, handleProtocols: (offered) => (offered.has(V2) ? V2 : false) });
   http.on("upgrade", (request, socket, head) => {
     server.requests.push({ method: "GET", path: "/ws", query: {}, body: "" });
-    if (!server.doors.has("websocket")) return socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n");
-    if (server.doors.has("websocket held back")) return;
+    if (!server.transports.has("websocket")) return socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n");
+    if (server.transports.has("websocket without response")) return;
     sockets.handleUpgrade(request, socket, head, (socket) => {
       const v2 = socket.protocol === V2;
       let session;
-      const line = {
+      const connection = {
         write: ({ command, data, id }) =>
-          socket.send(v2 ? new Encoder().encode(id === undefined ? [DOWN.indexOf(command) + 64, data] : [DOWN.indexOf(command) + 64, data, id]) : JSON.stringify({ command, data, id })),
+          socket.send(v2 ? new Encoder().encode(id === undefined ? [SERVER_COMMANDS.indexOf(command) + 64, data] : [SERVER_COMMANDS.indexOf(command) + 64, data, id]) : JSON.stringify({ command, data, id })),
         replaced: () => socket.close(4002),
         cut: () => socket.terminate(),
         close: (code) => socket.close(code),
       };
       socket.on("close", () => {
-        if (session?.line === line) session.line = null;
+        if (session?.connection === connection) session.connection = null;
       });
       socket.on("message", (bytes, binary) => {
         if (binary !== v2) return socket.close(1003);
         const array = v2 ? server.decoder.decode(bytes) : undefined;
-        const message = v2 ? { command: UP[array[0] - 1], data: array[1], id: array[2] } : JSON.parse(bytes);
+        const message = v2 ? { command: CLIENT_COMMANDS[array[0] - 1], data: array[1], id: array[2] } : JSON.parse(bytes);
         if (message.command === "resume") {
           const found = server.sessions.get(message.data.session);
-          if (!found) return line.write({ command: "error", data: { code: "session_expired", message: "gone", command: "resume" } });
+          if (!found) return connection.write({ command: "error", data: { code: "session_expired", message: "gone", command: "resume" } });
           session = found;
-          line.write(welcome(session, true));
-          session.attach(line, message.data.received);
+          connection.write(welcome(session, true));
+          session.attach(connection, message.data.received);
         } else if (message.command === "idme") {
           session = begin();
-          const told = run(session, message);
-          line.write(told);
-          session.attach(line, 0);
+          const answer = run(session, message);
+          connection.write(answer);
+          session.attach(connection, 0);
         } else if (session) run(session, message);
       });
-      line.write({ command: "idyou", data: {} });
+      connection.write({ command: "idyou", data: {} });
     });
   });
 
@@ -276,7 +277,7 @@ function entry({ command, data, id }) {
   return command === "error" ? { id, error: data } : { id, r: data };
 }
 
-/** An EventSource over fetch, as browsers have it: it comes back by itself. */
+/** An EventSource over fetch. Like a browser's, it reconnects by itself. */
 export function eventSource(record = []) {
   return class FakeEventSource extends EventTarget {
     constructor(url) {
@@ -292,7 +293,7 @@ export function eventSource(record = []) {
       this.abort.abort();
     }
     async run() {
-      const { EventStream } = await import("../../static/turntable/doors/event_stream.js");
+      const { EventStream } = await import("../../static/turntable/transports/event_stream.js");
       try {
         const response = await fetch(this.url, { signal: this.abort.signal });
         if (!response.ok) {
@@ -305,7 +306,7 @@ export function eventSource(record = []) {
           for (const { type, data, id } of stream.push(bytes)) this.dispatchEvent(new MessageEvent(type, { data, lastEventId: id }));
         }
       } catch {
-        // As at the stream's end: it would try again.
+        // Handled like the end of the stream: a browser would reconnect.
       }
       if (this.readyState === 2) return;
       this.readyState = 0;

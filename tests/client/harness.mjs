@@ -1,11 +1,11 @@
-// A scripted server that speaks the protocol by hand over npm ws, and an
-// environment whose time and chance the test decides.
+// A scripted server over npm ws whose messages the test writes, and an
+// environment whose time and random numbers the test controls.
 
 import { once } from "node:events";
 import { WebSocket as NodeWebSocket, WebSocketServer } from "ws";
 import { connect } from "../../static/turntable.js";
 
-// npm ws may emit several messages in one turn; a browser never does.
+// npm ws may emit several messages in one event-loop turn; a browser does not.
 export class WebSocket extends NodeWebSocket {
   constructor(url, protocols = []) {
     super(url, protocols, { allowSynchronousEvents: false });
@@ -21,20 +21,20 @@ export class Peer {
     this.closed = once(socket, "close").then(([code]) => code);
     socket.on("message", (text) => {
       const message = JSON.parse(String(text));
-      const index = this.#waiting.findIndex(({ command }) => fits(command, message));
+      const index = this.#waiting.findIndex(({ command }) => matches(command, message));
       if (index >= 0) this.#waiting.splice(index, 1)[0].resolve(message);
       else this.#inbox.push(message);
     });
   }
 
-  /** The next message; of `command`, where given; clock exchanges only where asked for. */
+  /** The next message, or the next with `command`. Clock exchanges are skipped unless requested. */
   next(command) {
-    const index = this.#inbox.findIndex((message) => fits(command, message));
+    const index = this.#inbox.findIndex((message) => matches(command, message));
     if (index >= 0) return Promise.resolve(this.#inbox.splice(index, 1)[0]);
     return new Promise((resolve) => this.#waiting.push({ command, resolve }));
   }
 
-  /** What came and nobody asked for, clock exchanges left out. */
+  /** Received messages that were not read, without clock exchanges. */
   get unread() {
     return this.#inbox.filter(({ command }) => command !== "time");
   }
@@ -58,7 +58,7 @@ export class Peer {
     });
   }
 
-  /** Takes the client in; answers what it identified with. */
+  /** Sends `idyou` and the welcome; returns the identification. */
   async admit(data) {
     this.send("idyou", {});
     const identification = await this.next();
@@ -66,7 +66,7 @@ export class Peer {
     return identification;
   }
 
-  /** Resolves once everything sent before by both sides has been handled. */
+  /** Resolves when both sides have processed everything sent before. */
   async settle(tt) {
     const answer = tt.request("lookup", []);
     const { id } = await this.next("lookup");
@@ -83,7 +83,7 @@ export class Peer {
   }
 }
 
-function fits(command, message) {
+function matches(command, message) {
   return command === undefined ? message.command !== "time" : message.command === command;
 }
 
@@ -111,7 +111,7 @@ export async function serve(t, port = 0) {
   };
 }
 
-/** Time that passes only when told to, and chance that is what it is told to be. */
+/** An environment with manual time and a fixed random number. */
 export class ManualEnvironment {
   now = 5000;
   chance = 0.5;
@@ -132,7 +132,7 @@ export class ManualEnvironment {
   local = () => this.now;
   unix = () => 1_600_000_000_000 + this.now;
 
-  /** Lets `ms` pass, running what falls due, in order. */
+  /** Advances the time by `ms` and runs due timers in order. */
   advance(ms) {
     const end = this.now + ms;
     for (;;) {
@@ -145,20 +145,20 @@ export class ManualEnvironment {
     this.now = end;
   }
 
-  /** How long until each timer, shortest first. */
+  /** Remaining time of each timer in ms, shortest first. */
   get timers() {
     return [...this.#timers.values()].map(({ at }) => at - this.now).sort((a, b) => a - b);
   }
 }
 
-/** A client of `server`, closed after the test. */
+/** A client of `server` that is closed after the test. */
 export function client(t, server, options = {}) {
   const tt = connect(server.url, { user: "1:1", WebSocket, ...options });
   t.after(() => tt.close());
   return tt;
 }
 
-/** A client that is online, its peer, and the time it lives in. */
+/** An online client with its peer and environment. */
 export async function online(t, options = {}, welcome = {}) {
   const server = await serve(t);
   const env = new ManualEnvironment();
@@ -169,7 +169,7 @@ export async function online(t, options = {}, welcome = {}) {
   return { server, env, tt, peer };
 }
 
-/** Cuts the connection and lets the client come back; resolves with the new peer. */
+/** Ends the connection and lets the client reconnect; resolves with the new peer. */
 export async function reconnect({ server, env, tt, peer }, code) {
   const offline = tt.once("state");
   if (code === undefined) peer.terminate();

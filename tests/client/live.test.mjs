@@ -1,4 +1,4 @@
-// Against a real server, where TURNTABLE_URL names one: two users meet.
+// The client against a real server at TURNTABLE_URL.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -9,52 +9,52 @@ import { WebSocket } from "./harness.mjs";
 const url = process.env.TURNTABLE_URL;
 const skip = url ? false : "TURNTABLE_URL is not set";
 
-/** A user nobody else is. */
+/** A client with a unique user id. */
 function user(t, options = {}) {
   const tt = connect(url, { user: `1:${randomUUID()}`, WebSocket, ...options });
   t.after(() => tt.close());
   return tt;
 }
 
-/** Ways to the server that can be cut and blocked by the test. */
-function ways() {
+/** Platform interfaces whose transports the test can interrupt and block. */
+function blockable() {
   const blocked = new Set();
   const open = new Set();
-  const cut = (door) => {
-    blocked.add(door);
-    for (const line of open) if (line.door === door) line.cut();
+  const cut = (transport) => {
+    blocked.add(transport);
+    for (const connection of open) if (connection.transport === transport) connection.cut();
   };
   class Socket extends WebSocket {
     constructor(url, protocols) {
       if (blocked.has("websocket")) throw new Error("blocked");
       super(url, protocols);
-      open.add({ door: "websocket", cut: () => this.terminate() });
+      open.add({ transport: "websocket", cut: () => this.terminate() });
     }
   }
   const request = (url, options) => {
     const { pathname, searchParams } = new URL(url);
-    const door = pathname === "/poll" ? "poll" : searchParams.get("format") === "longpoll" ? "longpoll" : "tunnel";
-    if (pathname !== "/tunnel/send" && blocked.has(door)) return Promise.reject(new Error("blocked"));
+    const transport = pathname === "/poll" ? "poll" : searchParams.get("format") === "longpoll" ? "longpoll" : "tunnel";
+    if (pathname !== "/tunnel/send" && blocked.has(transport)) return Promise.reject(new Error("blocked"));
     const abort = new AbortController();
-    if (pathname !== "/tunnel/send") open.add({ door, cut: () => abort.abort() });
+    if (pathname !== "/tunnel/send") open.add({ transport, cut: () => abort.abort() });
     const signal = options.signal ? AbortSignal.any([options.signal, abort.signal]) : abort.signal;
     return fetch(url, { ...options, signal });
   };
   return { cut, free: () => blocked.clear(), options: { WebSocket: Socket, fetch: request, EventSource: null, reconnect: { min_ms: 1, max_ms: 10 } } };
 }
 
-/** The first event for which `fits` holds. */
-function until(emitter, event, fits) {
+/** Resolves with the first event for which `matches` is true. */
+function until(emitter, event, matches) {
   return new Promise((resolve) => {
     const stop = emitter.on(event, (detail) => {
-      if (!fits(detail)) return;
+      if (!matches(detail)) return;
       stop();
       resolve(detail);
     });
   });
 }
 
-test("friends see each other come, be busy and go", { skip }, async (t) => {
+test("a subscriber receives online, busy and offline of a friend", { skip }, async (t) => {
   const [anna, ben] = [user(t), user(t)];
   await anna.ready;
   const name = ben.user;
@@ -64,12 +64,12 @@ test("friends see each other come, be busy and go", { skip }, async (t) => {
   const busy = until(anna.friends, "change", ({ changes }) => changes[name] === "busy");
   await ben.friends.status("busy");
   await busy;
-  const gone = until(anna.friends, "change", ({ changes }) => changes[name] === "offline");
+  const offline = until(anna.friends, "change", ({ changes }) => changes[name] === "offline");
   ben.close();
-  await gone;
+  await offline;
 });
 
-test("an invited friend joins the room and both see the same actions", { skip }, async (t) => {
+test("an invited user joins the room, and both members receive the same actions", { skip }, async (t) => {
   const [anna, ben] = [user(t), user(t)];
   await Promise.all([anna.ready, ben.ready]);
   const invite = ben.once("invite");
@@ -92,17 +92,17 @@ test("an invited friend joins the room and both see the same actions", { skip },
   assert.ok(Math.abs(one[0].timestamp - anna.clock.now()) < 60_000);
 });
 
-test("a channel's messages reach its members, the publisher's answer names the place", { skip }, async (t) => {
+test("a channel's messages reach its members, and the publisher's answer has the offset", { skip }, async (t) => {
   const [anna, ben] = [user(t), user(t)];
   const path = `live/${randomUUID()}`;
   const [hers, his] = await Promise.all([anna.channel(path), ben.channel(path)]);
   const message = his.once("message");
   const { id, offset } = await hers.publish({ text: "hello" });
-  const got = await message;
-  assert.deepEqual([got.id, got.offset, got.from, got.data], [id, offset, anna.user, { text: "hello" }]);
+  const received = await message;
+  assert.deepEqual([received.id, received.offset, received.from, received.data], [id, offset, anna.user, { text: "hello" }]);
 });
 
-test("the server's clock is known within a bound", { skip }, async (t) => {
+test("the clock estimate has a finite bound", { skip }, async (t) => {
   const tt = user(t);
   await tt.ready;
   await tt.clock.sync();
@@ -110,25 +110,25 @@ test("the server's clock is known within a bound", { skip }, async (t) => {
   assert.ok(tt.clock.now() > 1_600_000_000_000);
 });
 
-test("a wrong id is refused with its code", { skip }, async (t) => {
+test("a malformed user id is refused with invalid_id", { skip }, async (t) => {
   const tt = user(t, { user: "nonsense" });
   tt.on("error", () => {});
   await assert.rejects(tt.ready, (error) => error.code === "invalid_id");
 });
 
-const DOORS = {
-  "websocket v1": { doors: ["websocket"] },
-  "websocket v2": { doors: ["websocket"], wire: "v2" },
-  tunnel: { doors: ["tunnel"], EventSource: null },
-  longpoll: { doors: ["longpoll"] },
-  poll: { doors: ["poll"], poll: { heartbeat_ms: 50 } },
+const CONFIGURATIONS = {
+  "websocket v1": { transports: ["websocket"] },
+  "websocket v2": { transports: ["websocket"], encoding: "v2" },
+  tunnel: { transports: ["tunnel"], EventSource: null },
+  longpoll: { transports: ["longpoll"] },
+  poll: { transports: ["poll"], poll: { heartbeat_ms: 50 } },
 };
 
-for (const [name, options] of Object.entries(DOORS)) {
+for (const [name, options] of Object.entries(CONFIGURATIONS)) {
   test(`by ${name}: presence, a channel, a room, bytes`, { skip, timeout: 30_000 }, async (t) => {
     const [mel, tom] = [user(t, options), user(t)];
     await Promise.all([mel.ready, tom.ready]);
-    assert.equal(mel.door, options.doors[0]);
+    assert.equal(mel.transport, options.transports[0]);
     await mel.friends.subscribe([tom.user]);
     const busy = until(mel.friends, "change", ({ changes }) => changes[tom.user] === "busy");
     await tom.friends.status("busy");
@@ -139,8 +139,8 @@ for (const [name, options] of Object.entries(DOORS)) {
     const data = { bytes: new Uint8Array([0, 1, 255]), number: 0.5 };
     const { id, offset } = await hers.publish(data);
     for (const message of [await here, await there]) {
-      const { time, ...told } = message;
-      assert.deepEqual(told, { id, channel: path, from: mel.user, offset, data });
+      const { time, ...fields } = message;
+      assert.deepEqual(fields, { id, channel: path, from: mel.user, offset, data });
       assert.ok(Math.abs(time - tom.clock.now()) < 60_000);
     }
     assert.deepEqual([hers.offset, his.offset], [offset, offset]);
@@ -153,8 +153,8 @@ for (const [name, options] of Object.entries(DOORS)) {
   });
 }
 
-test("one session walks from door to door while another user speaks: nothing twice, nothing missed", { skip, timeout: 60_000 }, async (t) => {
-  const { cut, free, options } = ways();
+test("a session changes between all transports while messages are published, without a lost or repeated message", { skip, timeout: 60_000 }, async (t) => {
+  const { cut, free, options } = blockable();
   const mel = user(t, { ...options, poll: { heartbeat_ms: 20 } });
   const tom = user(t);
   await Promise.all([mel.ready, tom.ready]);
@@ -165,27 +165,27 @@ test("one session walks from door to door while another user speaks: nothing twi
   hers.on("message", ({ data }) => seen.push(data));
   mel.on("reset", () => seen.push("reset"));
   let number = 0;
-  const speaking = setInterval(() => his.publish((number += 1)).catch(() => {}), 3);
-  t.after(() => clearInterval(speaking));
-  const walked = [mel.door];
-  for (const door of ["websocket", "tunnel", "longpoll", "poll"]) {
+  const publishing = setInterval(() => his.publish((number += 1)).catch(() => {}), 3);
+  t.after(() => clearInterval(publishing));
+  const used = [mel.transport];
+  for (const transport of ["websocket", "tunnel", "longpoll", "poll"]) {
     const resumed = mel.once("resumed");
-    if (door === "poll") free();
-    cut(door);
+    if (transport === "poll") free();
+    cut(transport);
     await resumed;
-    walked.push(mel.door);
+    used.push(mel.transport);
     const target = number + 5;
     while (number < target || seen.at(-1) < target) await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  clearInterval(speaking);
-  assert.deepEqual(walked, ["websocket", "tunnel", "longpoll", "poll", "websocket"]);
+  clearInterval(publishing);
+  assert.deepEqual(used, ["websocket", "tunnel", "longpoll", "poll", "websocket"]);
   assert.equal(mel.session, session);
   while (seen.length < number) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.deepEqual(seen, Array.from({ length: number }, (_, index) => index + 1));
 });
 
-for (const [name, options] of Object.entries({ "websocket v1": DOORS["websocket v1"], tunnel: DOORS.tunnel })) {
-  test(`by ${name}: whose session another connection takes over is told so and stays away`, { skip, timeout: 30_000 }, async (t) => {
+for (const [name, options] of Object.entries({ "websocket v1": CONFIGURATIONS["websocket v1"], tunnel: CONFIGURATIONS.tunnel })) {
+  test(`by ${name}: a client whose session is taken over closes with 4002`, { skip, timeout: 30_000 }, async (t) => {
     const mel = user(t, options);
     await mel.ready;
     const closed = until(mel, "state", ({ state }) => state !== "online");
@@ -198,8 +198,8 @@ for (const [name, options] of Object.entries({ "websocket v1": DOORS["websocket 
   });
 }
 
-for (const [name, options] of Object.entries(DOORS)) {
-  test(`by ${name}: a refused identification is the end, with its code`, { skip, timeout: 30_000 }, async (t) => {
+for (const [name, options] of Object.entries(CONFIGURATIONS)) {
+  test(`by ${name}: a refused identification closes the client with its code`, { skip, timeout: 30_000 }, async (t) => {
     const tt = user(t, { ...options, user: "nonsense" });
     tt.on("error", () => {});
     await assert.rejects(tt.ready, (error) => error.code === "invalid_id");
@@ -207,13 +207,13 @@ for (const [name, options] of Object.entries(DOORS)) {
   });
 }
 
-for (const [name, options] of Object.entries(DOORS)) {
-  test(`by ${name}: an action that is refused is told to its room`, { skip, timeout: 30_000 }, async (t) => {
+for (const [name, options] of Object.entries(CONFIGURATIONS)) {
+  test(`by ${name}: a refused action is reported to its room`, { skip, timeout: 30_000 }, async (t) => {
     const [mel, tom] = [user(t, options), user(t)];
     const channel = `live-${randomUUID()}`;
     const room = await mel.join(channel);
     await tom.join(channel);
-    // Behind the room's back, so that it does not know yet that it was left.
+    // By a raw command, so that the Room object does not know that it was left.
     await mel.request("leavegame", { channel }).catch(() => {});
     const refused = room.once("refused");
     room.act({ step: 1 });

@@ -13,7 +13,7 @@ async function joined(t, data = {}, options = {}) {
   return { ...session, room: await promise };
 }
 
-test("a subscription answers with a snapshot, then changes follow", async (t) => {
+test("a subscription is answered with a snapshot; changes follow", async (t) => {
   const { tt, peer } = await online(t);
   const events = [];
   tt.friends.on("change", (event) => events.push(event));
@@ -25,14 +25,14 @@ test("a subscription answers with a snapshot, then changes follow", async (t) =>
   peer.send("userchange", { "1:3456": "busy" });
   await peer.settle(tt);
   assert.deepEqual(events, [
-    { changes: { "1:2345": "online", "1:3456": "offline" }, first: true },
-    { changes: { "1:3456": "busy" }, first: false },
+    { changes: { "1:2345": "online", "1:3456": "offline" }, snapshot: true },
+    { changes: { "1:3456": "busy" }, snapshot: false },
   ]);
   assert.equal(tt.friends.get("1:3456"), "busy");
   assert.deepEqual([...tt.friends.all], [["1:2345", "online"], ["1:3456", "busy"]]);
 });
 
-test("a snapshot may come in parts and without an id; known ids are not asked for again", async (t) => {
+test("a snapshot may arrive in parts and without an id; known ids are not requested again", async (t) => {
   const { env, tt, peer } = await online(t);
   const states = tt.friends.subscribe(["1:2", "1:3"]);
   await peer.next("subscribe");
@@ -41,12 +41,12 @@ test("a snapshot may come in parts and without an id; known ids are not asked fo
   assert.deepEqual(await states, { "1:2": "online", "1:3": "idle" });
   assert.deepEqual(await tt.friends.subscribe(["1:3"]), { "1:3": "idle" });
   assert.deepEqual(await tt.friends.subscribe([]), {});
-  env.advance(60); // and the answered request does not time out later
+  env.advance(60); // the answered request must not time out
   await peer.settle(tt);
   assert.deepEqual(peer.unread, []);
 });
 
-test("long lists are sent in pieces", async (t) => {
+test("a long subscription is split into several messages", async (t) => {
   const { tt, peer } = await online(t);
   const ids = Array.from({ length: 600 }, (_, index) => `1:${index}`);
   const states = tt.friends.subscribe(ids);
@@ -56,7 +56,7 @@ test("long lists are sent in pieces", async (t) => {
   assert.equal(Object.keys(await states).length, 600);
 });
 
-test("a refused subscription rejects and is forgotten", async (t) => {
+test("a refused subscription rejects and is not repeated", async (t) => {
   const session = await online(t);
   const { tt, peer } = session;
   const refused = assert.rejects(tt.friends.subscribe(["nonsense"]), (error) => error.code === "invalid_id");
@@ -70,20 +70,20 @@ test("a refused subscription rejects and is forgotten", async (t) => {
   assert.deepEqual(next.unread, []);
 });
 
-test("who is no longer watched is not told of, and the server hears of it even after a drop", async (t) => {
+test("after unsubscribe no changes are emitted, and the server receives it even after a reconnection", async (t) => {
   const session = await online(t);
   const { tt, peer, env, server } = session;
   const states = tt.friends.subscribe(["1:2", "1:3"]);
   peer.send("userchange", { "1:2": "online", "1:3": "online" }, (await peer.next("subscribe")).id);
   await states;
-  const gone = tt.friends.unsubscribe(["1:2"]);
+  const unsubscribed = tt.friends.unsubscribe(["1:2"]);
   const changes = [];
   tt.friends.on("change", (event) => changes.push(event.changes));
-  peer.send("userchange", { "1:2": "offline" }); // crossed it
+  peer.send("userchange", { "1:2": "offline" }); // sent before the server received the unsubscription
   const { data, id } = await peer.next("unsubscribe");
   assert.deepEqual(data, ["1:2"]);
   peer.send("reply", {}, id);
-  await gone;
+  await unsubscribed;
   assert.deepEqual(changes, []);
   assert.equal(tt.friends.get("1:2"), undefined);
   const offline = tt.once("state");
@@ -98,7 +98,7 @@ test("who is no longer watched is not told of, and the server hears of it even a
   assert.deepEqual((await next.next("unsubscribe")).data, ["1:3"]);
 });
 
-test("lookup asks once", async (t) => {
+test("lookup queries once without a subscription", async (t) => {
   const { tt, peer } = await online(t);
   const answer = tt.friends.lookup(["1:2"]);
   const { data, id } = await peer.next("lookup");
@@ -107,7 +107,7 @@ test("lookup asks once", async (t) => {
   assert.deepEqual(await answer, { "1:2": { state: "offline", last_seen: 5, devices: 0 } });
 });
 
-test("joining a room tells who is there and what the game keeps", async (t) => {
+test("join returns the members and the stored state", async (t) => {
   const { tt, peer } = await online(t);
   const promise = tt.join("/CStrike", { team: "red", invite: ["1:2"], game: "strike" });
   assert.equal(tt.room("CStrike"), undefined);
@@ -124,25 +124,25 @@ test("joining a room tells who is there and what the game keeps", async (t) => {
   assert.equal(await again, room);
 });
 
-test("what comes for a room before its `joined` is not taken for its own", async (t) => {
+test("messages for a room before its `joined` are ignored", async (t) => {
   const { tt, peer } = await online(t);
   const promise = tt.join("CStrike");
   const { id } = await peer.next("joingame");
   const action = { timestamp: 1, from: "1:1", data: 1 };
-  // Of an earlier stay: in flight when that was left.
+  // From an earlier membership, in flight when the room was left.
   peer.send("game", { channel: "CStrike", actions: [action] });
   peer.send("memberchange", { channel: "CStrike", members: { "1:1": "left" } });
   peer.send("joined", { channel: "CStrike", self: "1:1", members: {} }, id);
   const room = await promise;
-  const got = [];
-  room.on("action", ({ data }) => got.push(data));
+  const received = [];
+  room.on("action", ({ data }) => received.push(data));
   peer.send("game", { channel: "CStrike", actions: [{ ...action, data: 2 }] });
   await peer.settle(tt);
-  assert.deepEqual(got, [2]);
+  assert.deepEqual(received, [2]);
   assert.equal(tt.room("CStrike"), room);
 });
 
-test("a refused join rejects and leaves no room behind", async (t) => {
+test("a refused join rejects and leaves no room", async (t) => {
   const { tt, peer } = await online(t);
   const refused = assert.rejects(tt.join("CStrike"), (error) => error.code === "room_full" && error.command === "joingame");
   peer.send("error", { code: "room_full", message: "8 of 8" }, (await peer.next("joingame")).id);
@@ -150,11 +150,11 @@ test("a refused join rejects and leaves no room behind", async (t) => {
   assert.equal(tt.room("CStrike"), undefined);
 });
 
-test("actions are stamped on the clock of the exchanges and come back in order", async (t) => {
+test("actions have timestamps of the local clock and arrive in order", async (t) => {
   const { env, tt, peer, room } = await joined(t, { team: "red" });
-  const got = [];
-  room.on("actions", (actions) => got.push(actions.length));
-  room.on("action", (action) => got.push(action));
+  const received = [];
+  room.on("actions", (actions) => received.push(actions.length));
+  room.on("action", (action) => received.push(action));
   env.now = 7123.45678;
   assert.equal(room.act([{ move: 1 }, { move: 2 }]), true);
   room.act(null, { timestamp: 7000 });
@@ -168,10 +168,10 @@ test("actions are stamped on the clock of the exchanges and come back in order",
   peer.send("game", { channel: "CStrike", actions });
   peer.send("game", { channel: "Other", actions });
   await peer.settle(tt);
-  assert.deepEqual(got, [2, ...actions]);
+  assert.deepEqual(received, [2, ...actions]);
 });
 
-test("an action that is refused is told to the room and to the client", async (t) => {
+test("a refused action is reported by the room and by the client", async (t) => {
   const { tt, peer, room } = await joined(t);
   room.act("a");
   room.act("cheat");
@@ -184,7 +184,7 @@ test("an action that is refused is told to the room and to the client", async (t
   assert.equal((await error).code, "invalid_action");
 });
 
-test("members come, drop, return and go", async (t) => {
+test("members join, disconnect, return and leave", async (t) => {
   const { tt, peer, room } = await joined(t);
   const seen = [];
   room.on("members", ({ changes }) => seen.push(changes));
@@ -201,7 +201,7 @@ test("members come, drop, return and go", async (t) => {
   assert.deepEqual(seen.map((changes) => changes["1:2"]), ["joined", "away", "back", "left"]);
 });
 
-test("leaving is said; being removed is told, and not mended by a reconnection", async (t) => {
+test("leave sends leavegame; a removed member gets `left` and does not join again after a reconnection", async (t) => {
   const session = await joined(t);
   const { tt, peer, room } = session;
   const left = room.once("left");
@@ -211,7 +211,7 @@ test("leaving is said; being removed is told, and not mended by a reconnection",
   const again = tt.join("CStrike");
   peer.send("joined", { channel: "CStrike", self: "1:1", members: {} }, (await peer.next("joingame")).id);
   const second = await again;
-  second.on("left", () => assert.fail("one's own leaving is not told"));
+  second.on("left", () => assert.fail("leave() must not emit left"));
   const leaving = second.leave();
   const { data, id } = await peer.next("leavegame");
   assert.deepEqual(data, { channel: "CStrike" });
@@ -226,7 +226,7 @@ test("leaving is said; being removed is told, and not mended by a reconnection",
   assert.deepEqual(next.unread, []);
 });
 
-test("leaving while offline is said to the resumed session", async (t) => {
+test("leave while offline is sent on the resumed session", async (t) => {
   const { tt, peer, room, env, server } = await joined(t);
   const offline = tt.once("state");
   peer.terminate();
@@ -241,7 +241,7 @@ test("leaving while offline is said to the resumed session", async (t) => {
   await leaving;
 });
 
-test("a room that cannot be come back to is told as left", async (t) => {
+test("a room that refuses to be joined again emits `left`", async (t) => {
   const session = await joined(t);
   const next = await reconnect(session);
   next.send("idyou", {});
@@ -253,22 +253,22 @@ test("a room that cannot be come back to is told as left", async (t) => {
   assert.deepEqual([reason, error.code], ["refused", "room_full"]);
 });
 
-test("inviting asks the room again, with the guests", async (t) => {
+test("invite sends joingame with the invited users", async (t) => {
   const { tt, peer, room } = await joined(t, { team: "red" });
-  room.on("joined", () => assert.fail("this is no reconnection"));
+  room.on("joined", () => assert.fail("joined is emitted only after a reconnection"));
   const invited = room.invite(["1:2"]);
   const { data, id } = await peer.next("joingame");
   assert.deepEqual(data, { channel: "CStrike", self: "1:1", team: "red", invite: ["1:2"] });
   peer.send("joined", { channel: "CStrike", self: "1:1", team: "red", members: {} }, id);
   await invited;
   const reply = room.once("invitereply");
-  const told = tt.once("invitereply");
+  const event = tt.once("invitereply");
   peer.send("invitereply", { channel: "CStrike", user: "1:2", accepted: false });
   assert.deepEqual(await reply, { user: "1:2", accepted: false });
-  assert.deepEqual(await told, { channel: "CStrike", user: "1:2", accepted: false });
+  assert.deepEqual(await event, { channel: "CStrike", user: "1:2", accepted: false });
 });
 
-test("an invitation is accepted by joining", async (t) => {
+test("accept joins the room of an invitation", async (t) => {
   const { tt, peer } = await online(t);
   const invite = tt.once("invite");
   peer.send("invite", { channel: "CStrike", from: "1:2" });
@@ -281,7 +281,7 @@ test("an invitation is accepted by joining", async (t) => {
   assert.equal(await joined, tt.room("CStrike"));
 });
 
-test("an invitation is declined", async (t) => {
+test("decline sends declineinvite", async (t) => {
   const { tt, peer } = await online(t);
   const invite = tt.once("invite");
   peer.send("invite", { channel: "CStrike", from: "1:2" });
@@ -291,7 +291,7 @@ test("an invitation is declined", async (t) => {
 });
 
 /** A channel that has been joined. */
-async function tuned(t, data = {}, options = {}, path = "chat/lobby") {
+async function joinedChannel(t, data = {}, options = {}, path = "chat/lobby") {
   const session = await online(t);
   const promise = session.tt.channel(path, options);
   const request = await session.peer.next("joinchannel");
@@ -299,48 +299,48 @@ async function tuned(t, data = {}, options = {}, path = "chat/lobby") {
   return { ...session, request, channel: await promise };
 }
 
-test("a channel is joined, published on, heard and left", async (t) => {
-  const { tt, peer, request, channel } = await tuned(t, {}, { history: 2 });
+test("a channel is joined, publishes, receives and is left", async (t) => {
+  const { tt, peer, request, channel } = await joinedChannel(t, {}, { history: 2 });
   assert.deepEqual(request.data, { channel: "chat/lobby", history: 2 });
   assert.deepEqual([channel.path, channel.epoch, channel.offset, channel.recovered], ["chat/lobby", "e1", 3, false]);
-  const got = [];
-  channel.on("message", ({ data, offset }) => got.push([offset, data]));
-  // History lies before the offset of the join.
+  const received = [];
+  channel.on("message", ({ data, offset }) => received.push([offset, data]));
+  // History has offsets up to that of the join.
   for (const offset of [2, 3, 4]) peer.send("message", { channel: "chat/lobby", id: `m${offset}`, offset, from: "1:2", time: 1, data: `d${offset}` });
   const published = channel.publish({ text: "hi" });
   const { data, id } = await peer.next("publish");
   assert.deepEqual(data, { channel: "chat/lobby", data: { text: "hi" } });
   peer.send("reply", { id: "m5", offset: 5, epoch: "e1" }, id);
   assert.deepEqual(await published, { id: "m5", offset: 5, epoch: "e1" });
-  assert.deepEqual(got, [[2, "d2"], [3, "d3"], [4, "d4"]]);
+  assert.deepEqual(received, [[2, "d2"], [3, "d3"], [4, "d4"]]);
   assert.equal(channel.offset, 4);
   const left = channel.leave();
   peer.send("reply", {}, (await peer.next("leavechannel")).id);
   await left;
   peer.send("message", { channel: "chat/lobby", id: "m6", offset: 6, from: "1:2", time: 1, data: "late" });
   await peer.settle(tt);
-  assert.equal(got.length, 3);
+  assert.equal(received.length, 3);
 });
 
-test("messages of paths below come where they were asked for", async (t) => {
-  const { tt, peer, channel } = await tuned(t, {}, { subpaths: true }, "chat");
-  const got = [];
-  channel.on("message", (message) => got.push(message.channel));
+test("messages of paths below are received with subpaths: true only", async (t) => {
+  const { tt, peer, channel } = await joinedChannel(t, {}, { subpaths: true }, "chat");
+  const received = [];
+  channel.on("message", (message) => received.push(message.channel));
   for (const path of ["chat/eu/1", "chat", "chatter", "other/chat"]) {
     peer.send("message", { channel: path, id: path, offset: 9, from: "1:2", time: 1, data: 1 });
   }
   await peer.settle(tt);
-  assert.deepEqual(got, ["chat/eu/1", "chat"]);
+  assert.deepEqual(received, ["chat/eu/1", "chat"]);
   assert.equal(channel.offset, 9);
 });
 
-test("a recovered channel goes on from the last message given, without doubles", async (t) => {
-  const session = await tuned(t);
+test("a recovered channel continues after the last emitted message, without duplicates", async (t) => {
+  const session = await joinedChannel(t);
   const { tt, peer, channel } = session;
-  const got = [];
-  channel.on("message", ({ offset }) => got.push(offset));
-  channel.on("gap", () => assert.fail("nothing was missed"));
-  channel.on("joined", ({ recovered }) => got.push({ recovered }));
+  const received = [];
+  channel.on("message", ({ offset }) => received.push(offset));
+  channel.on("gap", () => assert.fail("no message was missed"));
+  channel.on("joined", ({ recovered }) => received.push({ recovered }));
   const message = (offset) => ({ channel: "chat/lobby", id: `m${offset}`, offset, from: "1:2", time: 1, data: 1 });
   peer.send("message", message(4));
   await peer.settle(tt);
@@ -357,10 +357,10 @@ test("a recovered channel goes on from the last message given, without doubles",
   };
   const [second, since] = await rejoin(peer);
   assert.deepEqual(since, { epoch: "e1", offset: 4 });
-  // Only one of the two missed messages comes before the line breaks again.
+  // Only one of the two missed messages arrives before the connection is lost again.
   for (const offset of [4, 5]) second.send("message", message(offset));
   await second.settle(tt);
   const [, later] = await rejoin(second);
   assert.deepEqual(later, { epoch: "e1", offset: 5 });
-  assert.deepEqual(got.slice(0, 3), [4, { recovered: true }, 5]);
+  assert.deepEqual(received.slice(0, 3), [4, { recovered: true }, 5]);
 });

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { TurntableError } from "../../static/turntable.js";
 import { client, online, reconnect, serve } from "./harness.mjs";
 
-test("a call is answered with its result or its error", async (t) => {
+test("a call resolves with its result or rejects with its error", async (t) => {
   const { tt, peer } = await online(t, {}, { services: { forum: { state: "enabled", functions: ["createPost"] } } });
   const result = tt.call("forum:createPost", { title: "Hi" });
   const { data, id } = await peer.next("call");
@@ -20,7 +20,7 @@ test("a call is answered with its result or its error", async (t) => {
   await refused;
 });
 
-test("a service's object may be awaited and inspected without being called", async (t) => {
+test("a service object can be awaited and inspected without a call", async (t) => {
   const { tt, peer } = await online(t);
   const forum = await tt.service("forum");
   assert.equal(forum[Symbol.toPrimitive], undefined);
@@ -28,7 +28,7 @@ test("a service's object may be awaited and inspected without being called", asy
   assert.deepEqual(peer.unread, []);
 });
 
-test("services are known from the welcome and change with `service`", async (t) => {
+test("services are set by the welcome and changed by `service`", async (t) => {
   const { tt, peer } = await online(t, {}, { services: { chat: { state: "enabled", functions: ["send"] } } });
   assert.deepEqual(tt.services.get("chat"), { state: "enabled", functions: ["send"] });
   const change = tt.once("service");
@@ -37,7 +37,7 @@ test("services are known from the welcome and change with `service`", async (t) 
   assert.deepEqual(tt.services.get("chat"), { state: "disabled", functions: ["send"] });
 });
 
-test("functions provided before the connection are announced with it, later ones at once", async (t) => {
+test("functions provided before the connection are announced after the welcome, later ones at once", async (t) => {
   const server = await serve(t);
   const tt = client(t, server);
   const first = tt.provide("chat", { send: () => 1, version: 3 });
@@ -54,16 +54,16 @@ test("functions provided before the connection are announced with it, later ones
   await second;
 });
 
-test("the server's calls are answered with the result, a promise's too, or the error", async (t) => {
+test("calls of the server are answered with the result, also of a promise, or with the error", async (t) => {
   const { tt, peer } = await online(t);
-  const heard = [];
+  const received = [];
   const provided = tt.provide("friends", {
     newFriend: async ({ name }) => `hello ${name}`,
     fail: () => {
       throw new Error("not today");
     },
     note: (args) => {
-      heard.push(args);
+      received.push(args);
     },
   });
   peer.send("reply", {}, (await peer.next("provide")).id);
@@ -77,13 +77,13 @@ test("the server's calls are answered with the result, a promise's too, or the e
     const { id, error } = await peer.next("reply");
     assert.deepEqual([id, error.code], [f, "not_found"]);
   }
-  // Without an id no answer is wanted.
+  // A call without an id expects no answer.
   peer.send("call", { f: "friends:note", args: 5 });
   await peer.settle(tt);
-  assert.deepEqual([heard, peer.unread], [[5], []]);
+  assert.deepEqual([received, peer.unread], [[5], []]);
 });
 
-test("the id of a server's call is not taken for an answer", async (t) => {
+test("the id of a server's call does not answer a request", async (t) => {
   const { tt, peer } = await online(t);
   const request = tt.request("lookup", []);
   const { id } = await peer.next("lookup");
@@ -93,7 +93,7 @@ test("the id of a server's call is not taken for an answer", async (t) => {
   assert.equal(await request, "mine");
 });
 
-test("attributes: from the welcome, by the server, by oneself", async (t) => {
+test("attributes are set by the welcome, by the server and by the client", async (t) => {
   const session = await online(t, {}, { attributes: { username: "Mel", rank: { level: 1 } } });
   const { tt, peer } = session;
   assert.deepEqual([...tt.attributes.all], [["username", "Mel"], ["rank", { level: 1 }]]);
@@ -122,7 +122,7 @@ test("attributes: from the welcome, by the server, by oneself", async (t) => {
   assert.deepEqual(changes.at(-1), { city: "Melbourne", username: null });
 });
 
-test("a listener that throws harms nobody, one that is stopped hears nothing", async (t) => {
+test("an exception in a listener does not affect others, and a removed listener is not called", async (t) => {
   const { tt, peer } = await online(t);
   const uncaught = new Promise((resolve) => {
     const others = process.listeners("uncaughtException");
@@ -132,20 +132,20 @@ test("a listener that throws harms nobody, one that is stopped hears nothing", a
       resolve(error);
     });
   });
-  const heard = [];
+  const received = [];
   tt.on("invite", () => {
     throw new Error("mine");
   });
-  const stop = tt.on("invite", () => heard.push("stopped"));
-  tt.on("invite", () => heard.push("second"));
+  const stop = tt.on("invite", () => received.push("stopped"));
+  tt.on("invite", () => received.push("second"));
   stop();
   peer.send("invite", { channel: "C", from: "1:2" });
   await peer.settle(tt);
   assert.equal((await uncaught).message, "mine");
-  assert.deepEqual(heard, ["second"]);
+  assert.deepEqual(received, ["second"]);
 });
 
-test("every message of the server can be listened to, also one the library does not know", async (t) => {
+test("the message event reports every message, also of unknown commands", async (t) => {
   const { tt, peer } = await online(t);
   const message = tt.once("message");
   peer.send("weather", { rain: true });

@@ -7,7 +7,7 @@ import { ManualEnvironment, WebSocket, client, online, reconnect, serve } from "
 
 const code = (expected) => (error) => error instanceof TurntableError && error.code === expected;
 
-test("identifies with the bare id, and only once the server has spoken", async (t) => {
+test("identifies with the user id alone, and only after idyou", async (t) => {
   const server = await serve(t);
   const tt = client(t, server, { user: "1:12345" });
   assert.equal(tt.state, "connecting");
@@ -22,9 +22,9 @@ test("identifies with the bare id, and only once the server has spoken", async (
   assert.deepEqual([tt.state, tt.user, tt.session, tt.server, tt.heartbeat_ms, tt.authenticated], ["online", "1:12345", "secret-1", "fake/1", 30_000, true]);
 });
 
-test("identifies with credentials and attributes, asking for fresh credentials each time", async (t) => {
-  let asked = 0;
-  const credentials = async () => ({ token: (asked += 1) });
+test("identifies with credentials and attributes, and calls the credentials function each time", async (t) => {
+  let calls = 0;
+  const credentials = async () => ({ token: (calls += 1) });
   const { env, server, tt, peer } = await (async () => {
     const server = await serve(t);
     const env = new ManualEnvironment();
@@ -39,7 +39,7 @@ test("identifies with credentials and attributes, asking for fresh credentials e
   assert.deepEqual((await next.admit()).data.credentials, { token: 2 });
 });
 
-test("a refused identification ends the client", async (t) => {
+test("a refused identification closes the client", async (t) => {
   const server = await serve(t);
   const tt = client(t, server);
   const errors = [];
@@ -57,7 +57,7 @@ test("a refused identification ends the client", async (t) => {
   assert.deepEqual(errors, ["unauthorized"]);
 });
 
-test("an identification that fails in passing is tried again", async (t) => {
+test("a temporarily failed identification is repeated", async (t) => {
   const server = await serve(t);
   const env = new ManualEnvironment();
   const tt = client(t, server, { environment: env });
@@ -72,7 +72,7 @@ test("an identification that fails in passing is tried again", async (t) => {
   await tt.ready;
 });
 
-test("a resume tells how many messages were received, over several connections", async (t) => {
+test("resume contains the number of received messages over several connections", async (t) => {
   const session = await online(t);
   const { tt, peer } = session;
   peer.send("userchange", { "1:2": "online" });
@@ -92,7 +92,7 @@ test("a resume tells how many messages were received, over several connections",
   assert.equal((await third.next("resume")).data.received, 5);
 });
 
-test("`received` travels with every clock exchange", async (t) => {
+test("every clock exchange contains `received`", async (t) => {
   const { env, tt, peer } = await online(t);
   assert.equal((await peer.next("time")).data.received, 0);
   peer.send("attributes", { a: 1 });
@@ -101,7 +101,7 @@ test("`received` travels with every clock exchange", async (t) => {
   assert.equal((await peer.next("time")).data.received, 2);
 });
 
-test("an expired session is begun anew: reset, subscriptions, rooms, channels, status", async (t) => {
+test("after an expired session the client emits reset and restores status, subscriptions, rooms and channels", async (t) => {
   const session = await online(t);
   const { tt, peer } = session;
   const joined = tt.join("C", { team: "red", invite: ["1:2"] });
@@ -124,7 +124,7 @@ test("an expired session is begun anew: reset, subscriptions, rooms, channels, s
   tt.on("resumed", () => events.push("resumed"));
   room.on("joined", () => events.push("room joined"));
   chat.on("gap", ({ offset }) => events.push(`gap ${offset}`));
-  tt.friends.on("change", ({ changes, first }) => events.push({ ...changes, first }));
+  tt.friends.on("change", ({ changes, snapshot }) => events.push({ ...changes, snapshot }));
   const next = await reconnect(session);
   next.send("idyou", {});
   await next.next("resume");
@@ -134,7 +134,7 @@ test("an expired session is begun anew: reset, subscriptions, rooms, channels, s
   const status = await next.next("status");
   assert.deepEqual(status.data, { state: "busy", note: "away from keyboard" });
   const again = await next.next("joingame");
-  // The invitation is not sent a second time.
+  // The invitation is not repeated.
   assert.deepEqual(again.data, { channel: "C", self: "1:1", team: "red" });
   const rejoined = await next.next("joinchannel");
   assert.deepEqual(rejoined.data, { channel: "chat", subpaths: true, since: { epoch: "e1", offset: 8 } });
@@ -143,17 +143,17 @@ test("an expired session is begun anew: reset, subscriptions, rooms, channels, s
   next.send("joined", { channel: "chat", epoch: "e2", offset: 20, recovered: false }, rejoined.id);
   next.send("userchange", { "1:2": "busy" });
   await next.settle(tt);
-  assert.deepEqual(events, ["reset", "room joined", "gap 20", { "1:2": "busy", first: true }]);
+  assert.deepEqual(events, ["reset", "room joined", "gap 20", { "1:2": "busy", snapshot: true }]);
   assert.equal(tt.session, "secret-2");
   assert.deepEqual([...room.members.keys()], ["1:9"]);
   assert.deepEqual(next.unread, []);
   const third = await reconnect({ ...session, peer: next });
   third.send("idyou", {});
-  // joined, joined, userchange and the settling reply, counted from the new welcome.
+  // Two joined, userchange and the reply of settle(), counted from the new welcome.
   assert.deepEqual((await third.next("resume")).data, { session: "secret-2", received: 4 });
 });
 
-test("a welcome that resumes nothing is a reset, too", async (t) => {
+test("a welcome with resumed: false causes a reset", async (t) => {
   const session = await online(t);
   const subscribed = session.tt.friends.subscribe(["1:2"]);
   session.peer.send("userchange", { "1:2": "online" });
@@ -167,7 +167,7 @@ test("a welcome that resumes nothing is a reset, too", async (t) => {
   await reset;
 });
 
-test("commands said while offline go out in order after the welcome, wishes first and once", async (t) => {
+test("commands queued while offline are sent in order after the welcome; desired state is sent first and once", async (t) => {
   const session = await online(t);
   const { tt, peer, server, env } = session;
   const joined = tt.join("C");
@@ -212,14 +212,14 @@ test("commands said while offline go out in order after the welcome, wishes firs
   assert.deepEqual(next.unread, []);
 });
 
-test("the offline queue has a bound", async (t) => {
+test("the offline queue is limited by queue_max", async (t) => {
   const server = await serve(t);
   const tt = client(t, server, { queue_max: 2 });
   tt.send("publish", { channel: "a", data: 1 });
   const second = tt.request("lookup", []);
   assert.throws(() => tt.send("publish", { channel: "a", data: 3 }), code("too_many"));
   await assert.rejects(tt.request("lookup", []), (error) => error.code === "too_many" && error.details.max === 2);
-  // A wish takes no place in it.
+  // Desired state does not count.
   const status = tt.friends.status("busy");
   const peer = await server.accept();
   await peer.admit();
@@ -230,7 +230,7 @@ test("the offline queue has a bound", async (t) => {
   assert.deepEqual(await second, { fine: true });
 });
 
-test("a room's actions over the bound are refused without a throw", async (t) => {
+test("a room's actions beyond queue_max are refused without an exception", async (t) => {
   const session = await online(t, { queue_max: 1 });
   const { tt, peer } = session;
   const joined = tt.join("C");
@@ -239,15 +239,15 @@ test("a room's actions over the bound are refused without a throw", async (t) =>
   const offline = tt.once("state");
   peer.terminate();
   await offline;
-  const told = [];
-  tt.on("error", (error) => told.push(error.code));
-  room.on("refused", ({ error, data }) => told.push([error.code, data]));
+  const errors = [];
+  tt.on("error", (error) => errors.push(error.code));
+  room.on("refused", ({ error, data }) => errors.push([error.code, data]));
   assert.equal(room.act("a"), true);
   assert.equal(room.act("b"), false);
-  assert.deepEqual(told, [["too_many", ["b"]], "too_many"]);
+  assert.deepEqual(errors, [["too_many", ["b"]], "too_many"]);
 });
 
-test("a request without an answer times out; a late answer harms nothing", async (t) => {
+test("a request without an answer times out, and a late answer is ignored", async (t) => {
   const { env, tt, peer } = await online(t, { timeout_ms: 3000 });
   const request = tt.request("lookup", ["1:2"]);
   const { id } = await peer.next("lookup");
@@ -258,7 +258,7 @@ test("a request without an answer times out; a late answer harms nothing", async
   await peer.settle(tt);
 });
 
-test("errors go to the request they belong to, others to the client", async (t) => {
+test("an error rejects its request; an error without a request is emitted by the client", async (t) => {
   const { tt, peer } = await online(t);
   const first = tt.request("publish", { channel: "a", data: 1 });
   const second = tt.request("publish", { channel: "b", data: 2 });
@@ -277,17 +277,17 @@ test("errors go to the request they belong to, others to the client", async (t) 
   assert.equal((await loose).code, "rate_limited");
 });
 
-test("a request in flight is answered over a resume, and rejected by a new session", async (t) => {
+test("a pending request is answered after a resume and rejected by a new session", async (t) => {
   const session = await online(t);
   const { tt, peer } = session;
-  const kept = tt.request("lookup", ["1:2"]);
+  const pending = tt.request("lookup", ["1:2"]);
   const { id } = await peer.next("lookup");
   const second = await reconnect(session);
   second.send("idyou", {});
   await second.next("resume");
   second.welcome({ resumed: true });
   second.send("reply", "replayed", id);
-  assert.equal(await kept, "replayed");
+  assert.equal(await pending, "replayed");
   const lost = assert.rejects(tt.request("lookup", ["1:3"]), code("unavailable"));
   await second.next("lookup");
   const third = await reconnect({ ...session, peer: second });
@@ -299,8 +299,8 @@ test("a request in flight is answered over a resume, and rejected by a new sessi
   await lost;
 });
 
-test("a wish in flight when the line broke is said again on the resumed session, however late", async (t) => {
-  // Half a minute offline: longer than any answer may take.
+test("an unconfirmed join is sent again on the resumed session, even after the request timeout", async (t) => {
+  // Half a minute offline exceeds timeout_ms.
   const session = await online(t, { reconnect: { min_ms: 60_000, max_ms: 60_000 } });
   const { tt, peer } = session;
   const joined = tt.join("C");
@@ -314,13 +314,13 @@ test("a wish in flight when the line broke is said again on the resumed session,
   assert.equal((await joined).channel, "C");
 });
 
-test("a message over the server's limit is refused here, and the line stays", async (t) => {
+test("a message beyond the server's size limit is refused locally, and the connection remains", async (t) => {
   const { tt, peer } = await online(t, {}, { limits: { max_message_bytes: 100 } });
   await assert.rejects(tt.request("publish", { channel: "a", data: "ä".repeat(60) }), code("too_large"));
   await peer.settle(tt);
 });
 
-test("close says bye, rejects what waits, and nothing works afterwards", async (t) => {
+test("close sends bye, rejects pending requests, and later commands fail", async (t) => {
   const { tt, peer } = await online(t);
   const waiting = assert.rejects(tt.request("lookup", []), code("unavailable"));
   await peer.next("lookup");
@@ -335,7 +335,7 @@ test("close says bye, rejects what waits, and nothing works afterwards", async (
   await assert.rejects(tt.join("C"), code("unavailable"));
 });
 
-test("what is not a message is told as an error and counted", async (t) => {
+test("an invalid message is reported as an error and counted", async (t) => {
   const session = await online(t);
   const error = session.tt.once("error");
   session.peer.socket.send("{nonsense");
@@ -345,7 +345,7 @@ test("what is not a message is told as an error and counted", async (t) => {
   assert.equal((await next.next("resume")).data.received, 1);
 });
 
-test("every frame can be watched, both ways", async (t) => {
+test("the frame event reports every frame in both directions", async (t) => {
   const server = await serve(t);
   const tt = client(t, server, { environment: new ManualEnvironment() });
   const frames = [];
@@ -355,7 +355,7 @@ test("every frame can be watched, both ways", async (t) => {
   assert.deepEqual(frames, [["in", "idyou"], ["out", "idme"], ["in", "welcome"], ["out", "time"]]);
 });
 
-test("an anonymous session gains an identity", async (t) => {
+test("authenticate identifies an anonymous session", async (t) => {
   const session = await online(t, { user: undefined }, { user: "" });
   const { tt, peer } = session;
   assert.equal(tt.authenticated, false);
@@ -369,7 +369,7 @@ test("an anonymous session gains an identity", async (t) => {
   assert.equal((await next.next("resume")).data.received, 0); // a welcome is not counted
 });
 
-test("what is sent while the connection closes waits for the next one", { timeout: 10_000 }, async (t) => {
+test("commands sent while the connection is closing are queued for the next one", { timeout: 10_000 }, async (t) => {
   let closing = false;
   class Closing extends WebSocket {
     get readyState() {

@@ -1,4 +1,4 @@
-// The committed declarations are those of the code, and they are of use.
+// The committed declarations match the code, and TypeScript programs can use them.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -17,26 +17,26 @@ function folder(t) {
   return path;
 }
 
-test("the committed declarations are made from the code as it is", (t) => {
-  const made = folder(t);
-  tsc("--emitDeclarationOnly", "--outDir", made);
+test("the committed declarations match the code", (t) => {
+  const output = folder(t);
+  tsc("--emitDeclarationOnly", "--outDir", output);
   const declarations = (folder) => readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".d.ts")).sort();
   const modules = readdirSync(join(root, "static/turntable"), { recursive: true })
     .filter((name) => name.endsWith(".js"))
     .map((name) => join("turntable", name.replace(/\.js$/, ".d.ts")));
-  // Every module is made anew: a declaration beside it would have hidden it.
-  assert.deepEqual(declarations(made), ["turntable.d.ts", ...modules].sort());
+  // A declaration beside a module would hide the module from tsc.
+  assert.deepEqual(declarations(output), ["turntable.d.ts", ...modules].sort());
   const committed = join(root, "static/types");
-  assert.deepEqual(declarations(committed), declarations(made));
-  for (const name of declarations(made)) {
-    assert.equal(readFileSync(join(made, name), "utf8"), readFileSync(join(committed, name), "utf8"), `${name}: run npm run build:types`);
+  assert.deepEqual(declarations(committed), declarations(output));
+  for (const name of declarations(output)) {
+    assert.equal(readFileSync(join(output, name), "utf8"), readFileSync(join(committed, name), "utf8"), `${name}: run npm run build:types`);
   }
 });
 
-test("a strict TypeScript program is checked against them", (t) => {
-  const made = folder(t);
+test("a strict TypeScript program is checked against the declarations", (t) => {
+  const output = folder(t);
   const program = (body) => {
-    const file = join(made, "program.ts");
+    const file = join(output, "program.ts");
     writeFileSync(file, `import { connect, type Room } from ${JSON.stringify(join(root, "static/turntable.js"))};\n${body}`);
     try {
       tsc("--ignoreConfig", "--noEmit", "--strict", "--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler", "--types", "", file);

@@ -1,4 +1,4 @@
-// The rules of four-in-a-row: falling discs, lines, turns, seats and rounds.
+// The rules of Four: falling discs, lines, turns, seats and rounds.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -21,7 +21,7 @@ function play(state, columns) {
   return state;
 }
 
-test("a disc falls on what lies in its column, and a full column takes no more", () => {
+test("a disc lands on the discs of its column, and a full column refuses another", () => {
   const state = play(seated(), [3, 3, 3, 3, 3, 3]);
   assert.equal(landing(state.board, 3), null);
   assert.equal(apply(state, { from: state.seats[state.turn], data: { move: 3 } }), null);
@@ -35,7 +35,7 @@ test("columns that do not exist are refused", () => {
   }
 });
 
-test("only the one whose turn it is may move, and only when both seats are taken", () => {
+test("only the player whose turn it is may move, and only if both seats are taken", () => {
   const state = seated();
   assert.equal(apply(state, { from: BEN, data: { move: 0 } }), null);
   assert.equal(apply(state, { from: "1:9", data: { move: 0 } }), null);
@@ -44,12 +44,12 @@ test("only the one whose turn it is may move, and only when both seats are taken
 });
 
 for (const [name, columns] of [
-  ["across", [0, 0, 1, 1, 2, 2, 3]],
-  ["upright", [0, 1, 0, 1, 0, 1, 0]],
-  ["rising", [0, 1, 1, 2, 2, 3, 2, 3, 3, 6, 3]],
-  ["falling", [6, 5, 5, 4, 4, 3, 4, 3, 3, 0, 3]],
+  ["in a row", [0, 0, 1, 1, 2, 2, 3]],
+  ["in a column", [0, 1, 0, 1, 0, 1, 0]],
+  ["on a rising diagonal", [0, 1, 1, 2, 2, 3, 2, 3, 3, 6, 3]],
+  ["on a falling diagonal", [6, 5, 5, 4, 4, 3, 4, 3, 3, 0, 3]],
 ]) {
-  test(`four ${name} win, are shown, and end the round`, () => {
+  test(`four ${name} win, are marked, and end the round`, () => {
     const state = play(seated(), columns);
     assert.equal(state.winner, 0);
     assert.equal(state.line.length, 4);
@@ -58,7 +58,7 @@ for (const [name, columns] of [
   });
 }
 
-test("a line of five counts whole, a line does not run over the rim", () => {
+test("a line of five is marked completely, and a line does not wrap around the edge", () => {
   const board = ".".repeat(35) + "00000..";
   assert.deepEqual(winningLine(board, 37), [35, 36, 37, 38, 39]);
   const wrapped = ".".repeat(28) + ".....00" + "00.....";
@@ -72,7 +72,7 @@ test("a full board without a line is a draw", () => {
   assert.deepEqual(state.wins, [0, 0]);
 });
 
-test("a new round keeps seats and wins, swaps who begins, and is begun once", () => {
+test("a new round keeps seats and wins, swaps the first player, and starts once", () => {
   const over = play(seated(), [0, 0, 1, 1, 2, 2, 3]);
   assert.equal(apply(seated(), { from: ANN, data: { new_round: 2 } }), null, "not before the end");
   assert.equal(apply(over, { from: "1:9", data: { new_round: 2 } }), null, "not by a spectator");
@@ -81,7 +81,7 @@ test("a new round keeps seats and wins, swaps who begins, and is begun once", ()
   assert.equal(apply(next, { from: ANN, data: { new_round: 2 } }), null, "not twice");
 });
 
-test("a seat is one user's, until the user stands up or has left the room", () => {
+test("a seat belongs to its user until the user gives it up or has left the room", () => {
   const state = seated();
   assert.equal(apply(state, { from: "1:9", data: { sit: 0 } }), null);
   assert.equal(apply(state, { from: ANN, data: { sit: 1 } }), null);
@@ -91,11 +91,11 @@ test("a seat is one user's, until the user stands up or has left the room", () =
   assert.equal(apply(state, { from: "1:9", data: { sit: 2 } }), null);
 });
 
-test("what is not an action of the game changes nothing", () => {
+test("invalid actions are refused", () => {
   for (const data of [null, 1, "move", {}, { chat: "hi" }]) assert.equal(apply(seated(), { from: ANN, data }), null);
 });
 
-test("a state survives its way over the wire, and only a state is taken for one", () => {
+test("a state is valid after JSON encoding, and other values are not", () => {
   const state = play(seated(), [3, 2, 3]);
   assert.ok(isState(JSON.parse(JSON.stringify(state))));
   for (const other of [null, {}, { ...state, board: "x" }, { ...state, turn: 2 }, { ...state, seats: [1, 2] }, { ...state, wins: [] }]) {

@@ -1,4 +1,4 @@
-// Ids of users and the stored friend list, with a stand-in for the browser's storage.
+// User ids and the stored friend list, with a fake localStorage.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
@@ -14,7 +14,7 @@ beforeEach(() => {
   globalThis.location = { href: "http://host/strike/?room=a", search: "?room=a" };
 });
 
-test("ids are realm:name as the protocol has them", () => {
+test("user ids have the protocol's form realm:name", () => {
   for (const id of ["1:12345", "fb:mel", "a_b-c:ü", "1:a:b"]) assert.ok(isUser(id), id);
   for (const id of ["", "12345", "1:", ":1", "1:a b", "1:a\u0000", "ü:1", `1:${"x".repeat(129)}`, 7, null]) {
     assert.equal(isUser(id), false, String(id));
@@ -22,7 +22,7 @@ test("ids are realm:name as the protocol has them", () => {
   assert.ok(isUser(randomUser()));
 });
 
-test("an id stays from visit to visit, and a tab can be someone else", () => {
+test("the id is stored, and a tab can override it", () => {
   const user = currentUser();
   assert.equal(currentUser(), user);
   storeUser("1:777");
@@ -34,14 +34,14 @@ test("an id stays from visit to visit, and a tab can be someone else", () => {
   assert.equal(currentUser(), "1:777");
 });
 
-test("links carry a tab's own user along", () => {
+test("links keep the user of the tab", () => {
   assert.equal(link("../four/", { room: "b" }), "http://host/four/?room=b");
   location.search = "?user=1:888";
   assert.equal(link("../four/", {}), "http://host/four/?user=1%3A888");
   assert.equal(link("../four/", { user: null }), "http://host/four/");
 });
 
-test("a friend list is kept per user, without doubles and within its bound", () => {
+test("the friend list is stored per user, without duplicates, up to FRIENDS_MAX", () => {
   assert.deepEqual(addFriend("1:1", "1:2"), ["1:2"]);
   assert.throws(() => addFriend("1:1", "1:2"), /already/);
   assert.throws(() => addFriend("1:1", "1:1"), /own id/);
@@ -52,7 +52,7 @@ test("a friend list is kept per user, without doubles and within its bound", () 
   assert.equal(removeFriend("1:1", "1:2").includes("1:2"), false);
 });
 
-test("a storage that is broken, or forbidden, is an empty list", () => {
+test("an invalid or inaccessible storage gives an empty list", () => {
   localStorage.setItem("turntable.friends.1:1", "{not json");
   assert.deepEqual(loadFriends("1:1"), []);
   globalThis.localStorage = { getItem() { throw new Error("denied"); }, setItem() { throw new Error("denied"); } };

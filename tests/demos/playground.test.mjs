@@ -1,4 +1,4 @@
-// The Playground's templates are those of the protocol, and its filter.
+// The Playground's command templates, filter and command names.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -10,7 +10,7 @@ const COMMANDS = [
   "leavechannel", "publish", "call", "reply", "set", "provide", "time", "lookup", "authenticate", "bye",
 ];
 
-test("there is a template for every client command, by its number", () => {
+test("every client command has a template with its number", () => {
   const rows = templates({ user: "1:1", friend: "1:2", session: "S", received: 3, now: 5 });
   assert.deepEqual(rows.map(({ command }) => command), COMMANDS);
   assert.deepEqual(rows.map(({ number }) => number), COMMANDS.map((_, index) => index + 1));
@@ -20,7 +20,7 @@ test("there is a template for every client command, by its number", () => {
   assert.equal(data.joingame.self, "1:1");
 });
 
-test("the filter takes words, refuses -words, and knows direction and clock traffic", () => {
+test("the filter matches words, -words, direction and clock messages", () => {
   const frame = { direction: "in", command: "userchange", text: '{"command":"userchange","data":{"1:2":"Busy"}}' };
   const filter = { words: "", direction: "all", quiet: false };
   assert.ok(passes(frame, filter));
@@ -32,7 +32,7 @@ test("the filter takes words, refuses -words, and knows direction and clock traf
   assert.equal(passes({ ...frame, command: "time" }, { ...filter, quiet: true }), false);
 });
 
-test("the command of what travels is found in every form", () => {
+test("the command is found in frames, datagrams and entries", () => {
   assert.equal(commandOf("in", '{"command":"idyou","data":{}}'), "idyou");
   assert.equal(commandOf("in", "[65,{}]"), "welcome");
   assert.equal(commandOf("out", '[18,["1:2"],7]'), "lookup");
@@ -41,5 +41,5 @@ test("the command of what travels is found in every form", () => {
   assert.equal(commandOf("in", '{"id":"I","path":"/channel/chat","data":{"command":"mine"}}'), "message");
   assert.equal(commandOf("out", '{"f":"$av:status","args":"busy"}'), "status");
   assert.equal(commandOf("out", '{"f":"forum:createPost"}'), "forum:createPost");
-  assert.deepEqual(['{"id":1,"r":null}', '{"id":1,"error":{}}', "[]", "{", "5"].map((text) => commandOf("in", text)), ["answer", "error", "(nothing)", "", ""]);
+  assert.deepEqual(['{"id":1,"r":null}', '{"id":1,"error":{}}', "[]", "{", "5"].map((text) => commandOf("in", text)), ["answer", "error", "(empty)", "", ""]);
 });

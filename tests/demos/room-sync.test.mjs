@@ -1,10 +1,10 @@
-// A newcomer gets exactly the members' state, whatever happens while it asks.
+// A new member gets exactly the state of the other members.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ATTEMPTS, PATIENCE_MS, RoomSync, TURN_MS } from "../../static/demo/room-sync.js";
+import { ATTEMPTS, ANSWER_TIMEOUT_MS, RoomSync, ANSWER_INTERVAL_MS } from "../../static/demo/room-sync.js";
 
-/** A room with one order and a clock of its own; each member adds numbers up. */
+/** A room with one order of actions and a manual clock. The state is a list of numbers. */
 class FakeRoom {
   constructor() {
     this.members = new Map();
@@ -13,8 +13,8 @@ class FakeRoom {
     this.now = 0;
   }
 
-  join(id, kept = [], options = {}) {
-    const member = { id, log: [...kept], heard: true };
+  join(id, stored = [], options = {}) {
+    const member = { id, log: [...stored], receives: true };
     member.sync = new RoomSync({
       self: id,
       act: (data) => this.order.push({ timestamp: 0, from: id, data }),
@@ -42,7 +42,7 @@ class FakeRoom {
   deliver() {
     while (this.order.length > 0) {
       const action = this.order.shift();
-      for (const member of this.members.values()) if (member.heard) member.sync.take(action);
+      for (const member of this.members.values()) if (member.receives) member.sync.receive(action);
     }
   }
 
@@ -60,7 +60,7 @@ class FakeRoom {
   }
 }
 
-test("who is alone begins, with what the server kept", () => {
+test("a single member starts with the state stored by the server", () => {
   const room = new FakeRoom();
   const first = room.join("a", [1, 2]);
   assert.equal(first.sync.synced, false);
@@ -69,7 +69,7 @@ test("who is alone begins, with what the server kept", () => {
   assert.deepEqual(first.log, [1, 2]);
 });
 
-test("a newcomer has all that came before, while and after it asked, once", () => {
+test("a new member has all actions before, during and after its request, once", () => {
   const room = new FakeRoom();
   const first = room.join("a");
   room.deliver();
@@ -80,19 +80,19 @@ test("a newcomer has all that came before, while and after it asked, once", () =
   room.add("a", 3);
   room.deliver();
   room.add("a", 4);
-  room.pass(TURN_MS);
+  room.pass(ANSWER_INTERVAL_MS);
   room.add("b", 5);
   room.deliver();
   assert.deepEqual(first.log, [1, 2, 3, 4, 5]);
   assert.deepEqual(second.log, first.log);
 });
 
-test("one member answers; the next does when the first is silent", () => {
+test("one member answers; if it is silent the next one does", () => {
   const room = new FakeRoom();
   const first = room.join("a");
   room.deliver();
   const second = room.join("b");
-  room.pass(TURN_MS);
+  room.pass(ANSWER_INTERVAL_MS);
   assert.ok(second.sync.synced);
   const answers = [];
   room.join("c", [], {});
@@ -101,38 +101,38 @@ test("one member answers; the next does when the first is silent", () => {
     if (action.data.answer !== undefined) answers.push(action.from);
     return spy(action);
   };
-  room.pass(3 * TURN_MS);
+  room.pass(3 * ANSWER_INTERVAL_MS);
   assert.deepEqual(answers, ["a"]);
-  first.heard = false;
+  first.receives = false;
   const fourth = room.join("d");
-  room.pass(3 * TURN_MS);
+  room.pass(3 * ANSWER_INTERVAL_MS);
   assert.ok(fourth.sync.synced);
   assert.deepEqual(answers.slice(1), ["b"]);
 });
 
-test("when nobody answers, the newcomer's state becomes everybody's", () => {
+test("if no member answers, the new member's state becomes the state of all", () => {
   const room = new FakeRoom();
   const silent = room.join("a");
   room.deliver();
-  silent.heard = false;
+  silent.receives = false;
   const second = room.join("b", [7]);
-  room.pass(PATIENCE_MS * ATTEMPTS);
+  room.pass(ANSWER_TIMEOUT_MS * ATTEMPTS);
   assert.ok(second.sync.synced);
   assert.deepEqual(second.log, [7]);
 });
 
-test("all who lost the room at once come to one state again", () => {
+test("members that lost the room at the same time converge to one state", () => {
   const room = new FakeRoom();
   const first = room.join("a");
   room.deliver();
   const second = room.join("b");
-  room.pass(TURN_MS);
+  room.pass(ANSWER_INTERVAL_MS);
   room.add("a", 1);
   room.deliver();
-  second.log.push(50); // what only one of them saw before the server went away
+  second.log.push(50); // an action that only one of them received before the loss
   first.sync.begin();
   second.sync.begin();
-  room.pass(PATIENCE_MS * ATTEMPTS + TURN_MS);
+  room.pass(ANSWER_TIMEOUT_MS * ATTEMPTS + ANSWER_INTERVAL_MS);
   room.add("b", 2);
   room.deliver();
   assert.ok(first.sync.synced && second.sync.synced);
@@ -140,7 +140,7 @@ test("all who lost the room at once come to one state again", () => {
   assert.equal(first.log.at(-1), 2);
 });
 
-test("a member in step keeps its state against a seed where the game says so", () => {
+test("with adoptSeeds: false a synchronized member ignores a seed", () => {
   const room = new FakeRoom();
   const first = room.join("a", [], { adoptSeeds: false });
   room.deliver();

@@ -1,5 +1,5 @@
-// The rules of Strike: movement, shots judged in the past, rounds, and that
-// every client comes to the same world from the same order of actions.
+// The rules of Strike: movement, shots judged in the past, rounds. Every client
+// computes the same world from the same order of actions.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -20,19 +20,19 @@ function types(events) {
   return events.map((event) => event.type);
 }
 
-/** Walks a player to a place by moves that the speed allows; returns the time of arrival. */
+/** Moves a player to a point within the speed limit; returns the time of arrival. */
 function walk(world, time, id, x, y) {
   for (;;) {
     const here = world.positionAt(id, time);
-    const way = Math.hypot(x - here.x, y - here.y);
-    if (way < 1) return time;
-    const step = Math.min(1, 12 / way);
+    const distance = Math.hypot(x - here.x, y - here.y);
+    if (distance < 1) return time;
+    const step = Math.min(1, 12 / distance);
     time += 60;
     act(world, time, id, { move: { x: here.x + (x - here.x) * step, y: here.y + (y - here.y) * step, vx: 0, vy: 0, angle: 0 } });
   }
 }
 
-/** Both players on the open lane at the top, facing each other, shields down. */
+/** Two players on the open lane at the top, facing each other, without shields. */
 function duel(goal = 10) {
   const world = new World(goal);
   act(world, T0, RED, { enter: {} }, "red");
@@ -46,7 +46,7 @@ function shoot(world, time, from, target, angle = from === RED ? 0 : 2048) {
   return [...act(world, time, from, { fire: { x, y, angle } }), ...act(world, time, from, { strike_one: target })];
 }
 
-test("the map is symmetric and nobody appears in a wall", () => {
+test("the map is symmetric, and no spawn point is in a wall", () => {
   for (const [x, y, width, height] of WALLS) {
     const twin = [WIDTH - x - width, HEIGHT - y - height, width, height];
     assert.ok(WALLS.some((wall) => wall.join() === twin.join()), `no twin for ${[x, y, width, height]}`);
@@ -54,7 +54,7 @@ test("the map is symmetric and nobody appears in a wall", () => {
   for (const [x, y] of Object.values(SPAWNS).flat()) assert.equal(blocked(x, y), false);
 });
 
-test("sliding never enters a wall, whatever the step", () => {
+test("sliding never enters a wall, for any step size", () => {
   let seed = 7;
   const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
   let { x, y } = { x: 70, y: 300 };
@@ -64,7 +64,7 @@ test("sliding never enters a wall, whatever the step", () => {
   }
 });
 
-test("a shot ends at the wall, in every direction it is bounded by the rim", () => {
+test("a shot ends at a wall or at the edge of the map", () => {
   assert.equal(Math.round(freeDistance(70, 300, 0, 900)), 160);
   for (let angle = 0; angle < 4096; angle += 37) {
     const reach = freeDistance(70, 300, angle, 2000);
@@ -74,7 +74,7 @@ test("a shot ends at the wall, in every direction it is bounded by the rim", () 
   assert.equal(angleTo(0, 0, 0, 10), 1024);
 });
 
-test("players without a team go to the smaller one, and only eight get in", () => {
+test("players without a team join the smaller one, and the arena is limited to eight players", () => {
   const world = new World();
   for (let n = 0; n < PLAYERS_MAX + 2; n += 1) act(world, T0, `1:${n}`, { enter: {} });
   const sides = [...world.players.values()].map((player) => player.team);
@@ -82,7 +82,7 @@ test("players without a team go to the smaller one, and only eight get in", () =
   assert.equal(sides.filter((side) => side === "red").length, PLAYERS_MAX / 2);
 });
 
-test("a move faster than a player can run is refused, and the run goes on from where it was", () => {
+test("a move beyond the speed limit is refused, and the player continues from its last position", () => {
   const world = new World();
   act(world, T0, RED, { enter: {} }, "red");
   const far = act(world, T0 + 60, RED, { move: { x: 400, y: 300, vx: 0, vy: 0, angle: 0 } });
@@ -96,7 +96,7 @@ test("a move faster than a player can run is refused, and the run goes on from w
   assert.ok(world.positionAt(RED, T0 + 480).x > 160);
 });
 
-test("moves into walls and malformed ones change nothing", () => {
+test("moves into walls and malformed actions are ignored", () => {
   const world = new World();
   act(world, T0, RED, { enter: {} }, "red");
   const before = JSON.stringify(world.snapshot().players[0].track);
@@ -108,7 +108,7 @@ test("moves into walls and malformed ones change nothing", () => {
   assert.equal(JSON.stringify(world.snapshot().players[0].track), before);
 });
 
-test("three hits kill, score, and the target comes back at a spawn place with full health", () => {
+test("three hits kill and score, and the target respawns with full health", () => {
   const { world, time } = duel();
   assert.deepEqual(types(shoot(world, time, RED, BLUE)), ["fired", "hit"]);
   shoot(world, time + COOLDOWN_MS, RED, BLUE);
@@ -123,18 +123,18 @@ test("three hits kill, score, and the target comes back at a spawn place with fu
   assert.ok(SPAWNS.blue.some(([x, y]) => x === back.x && y === back.y));
 });
 
-test("a claim counts where the target was when the shooter saw it, not where it is", () => {
+test("a claim is judged by the target's position as the shooter saw it", () => {
   const { world, time } = duel();
-  // The target steps out of the line just before the shot: its shooter still saw it there.
+  // The target leaves the line of fire just before the shot; the shooter still saw it there.
   const dodge = time - VIEW_DELAY_MS / 2;
   act(world, dodge - 1, BLUE, { move: { x: 890, y: 50, vx: 0, vy: 0, angle: 0 } });
   act(world, dodge, BLUE, { move: { x: 890, y: 110, vx: 0, vy: SPEED, angle: 0 } });
   assert.equal(Math.round(world.positionAt(BLUE, dodge).y), 110);
   assert.deepEqual(types(shoot(world, time, RED, BLUE)), ["fired", "hit"]);
-  assert.deepEqual(types(shoot(world, time + COOLDOWN_MS, RED, BLUE)), ["fired"], "later it is gone");
+  assert.deepEqual(types(shoot(world, time + COOLDOWN_MS, RED, BLUE)), ["fired"], "the target has left the line of fire");
 });
 
-test("no hit through a wall, on the own team, under the shield, twice with one shot or too early", () => {
+test("no hit through a wall, on the own team, on a shielded player, twice per shot, or within the cooldown", () => {
   const { world, time } = duel();
   act(world, time, "1:3", { enter: {} }, "red");
   assert.deepEqual(types(shoot(world, time, RED, "1:3")), ["fired"], "own team");
@@ -155,7 +155,7 @@ test("no hit through a wall, on the own team, under the shield, twice with one s
   assert.deepEqual(types(shoot(fresh, T0 + SHIELD_MS - 1, RED, BLUE)), ["fired"], "shield");
 });
 
-test("two who shoot each other at the same moment both fall, whoever comes first in the order", () => {
+test("two players who shoot each other at the same time both die, in either order", () => {
   const { world, time } = duel();
   for (const shot of [0, 1]) {
     shoot(world, time + shot * COOLDOWN_MS, RED, BLUE);
@@ -167,7 +167,7 @@ test("two who shoot each other at the same moment both fall, whoever comes first
   assert.deepEqual(world.score, { red: 1, blue: 1 });
 });
 
-test("the first team to the goal wins, nothing counts in the pause, then all begins anew", () => {
+test("the first team to reach the goal wins, the pause ignores shots, and a new round starts", () => {
   const { world, time } = duel(1);
   for (const shot of [0, 1]) shoot(world, time + shot * COOLDOWN_MS, RED, BLUE);
   const won = time + 2 * COOLDOWN_MS;
@@ -180,7 +180,7 @@ test("the first team to the goal wins, nothing counts in the pause, then all beg
   assert.equal(world.positionAt(RED, won + PAUSE_MS).x, SPAWNS.red[0][0]);
 });
 
-test("a newcomer's world, restored from a snapshot, goes on like everybody else's", () => {
+test("a world restored from a snapshot develops like the original", () => {
   const { world, time } = duel(3);
   const log = [];
   let seed = 11;
@@ -203,7 +203,7 @@ test("a newcomer's world, restored from a snapshot, goes on like everybody else'
     if (kind < 0.6) part.shift();
     for (const action of part) world.apply(action);
   }
-  assert.ok(world.score.red + world.score.blue + world.wins.red + world.wins.blue > 0, "the script has kills");
+  assert.ok(world.score.red + world.score.blue + world.wins.red + world.wins.blue > 0, "the sequence contains kills");
 
   const again = duel(3).world;
   log.slice(0, 250).forEach((action) => again.apply(action));
@@ -213,13 +213,13 @@ test("a newcomer's world, restored from a snapshot, goes on like everybody else'
   assert.ok(JSON.stringify(world.snapshot()).length < 16_000);
 });
 
-test("a snapshot that is not one begins a new world", () => {
+test("an invalid snapshot gives a new world", () => {
   for (const state of [null, undefined, 3, {}, { players: [null, {}] }]) {
     assert.equal(World.restore(state).players.size, 0);
   }
 });
 
-test("aiming finds the nearest enemy in the line and nobody behind a wall", () => {
+test("aim finds the nearest enemy in the line of fire, and none behind a wall", () => {
   const { world, time } = duel();
   const here = world.positionAt(RED, time);
   assert.equal(world.aim(RED, { ...here, angle: 0 }, time), BLUE);

@@ -1,10 +1,11 @@
 /**
- * The address of the server, as it may be given and as it is used.
+ * The server's address.
  * @module
  */
 /**
- * The WebSocket address that `url` means: http(s) becomes ws(s), no path
- * becomes `/ws`, and what is missing is taken from `base`.
+ * Normalizes an address to a WebSocket URL: http(s) becomes ws(s), an empty path
+ * becomes `/ws`, and a relative URL is resolved against `base`. Throws a
+ * TypeError for other schemes.
  * @param {string | URL | undefined} url
  * @param {string} [base]
  * @returns {string}

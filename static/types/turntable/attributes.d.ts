@@ -1,11 +1,12 @@
 /**
- * Live attributes of one's own user, shared by all of its sessions.
+ * Live attributes of this user, shared by all of the user's sessions.
  * @module
  */
 import { Emitter } from "./emitter.js";
 export type AttributesEvents = {
     /**
-     * others' changes; null where one was removed
+     * changes by the server or by other
+     * sessions; null if an attribute was removed
      */
     change: {
         changes: Record<string, any>;
@@ -14,23 +15,25 @@ export type AttributesEvents = {
 /** @import { Session } from "./session.js" */
 /**
  * @typedef {object} AttributesEvents
- * @property {{changes: Record<string, any>}} change others' changes; null where one was removed
+ * @property {{changes: Record<string, any>}} change changes by the server or by other
+ *   sessions; null if an attribute was removed
  */
 /** @extends {Emitter<AttributesEvents>} */
 export declare class Attributes extends Emitter<AttributesEvents> {
     #private;
     /**
+     * The value of an attribute.
      * @param {string} key
-     * @returns {any}
+     * @returns {any} undefined if the attribute is not set
      */
     get(key: string): any;
-    /** @returns {ReadonlyMap<string, any>} */
+    /** All attributes. @returns {ReadonlyMap<string, any>} */
     get all(): ReadonlyMap<string, any>;
     /**
-     * Sets attributes; null removes one. One's own changes are there once the
-     * server has them, and are not told as `change`.
+     * Sets attributes; null removes one. The change is visible here after the
+     * server has confirmed it, and emits no `change`.
      * @param {Record<string, any>} changes
-     * @returns {Promise<void>}
+     * @returns {Promise<void>} rejects with a TurntableError
      */
     set(changes: Record<string, any>): Promise<void>;
 }

@@ -1,17 +1,17 @@
 /**
- * Bytes in opaque data. JSON has none, so they travel as `{"$bin": BASE64}`
- * (v2 has a type of its own for them); a program gives and gets a Uint8Array,
- * whatever door and whatever format its message came by.
+ * Bytes in opaque data. JSON has no byte type, so v1 encodes them as
+ * `{"$bin": BASE64}`; v2 has a native type. Programs pass and receive a
+ * Uint8Array with every transport and encoding.
  * @module
  */
 /**
- * A value as JSON.
+ * Encodes a value as JSON.
  * @param {any} value
  * @returns {string}
  */
 export declare function stringify(value: any): string;
 /**
- * JSON as a value; throws a SyntaxError.
+ * Decodes JSON. Throws a SyntaxError for invalid input.
  * @param {string} text
  * @returns {any}
  */
@@ -23,6 +23,6 @@ export declare function parse(text: string): any;
 export declare function base64(bytes: Uint8Array): string;
 /**
  * @param {string} text
- * @returns {Uint8Array} throws where the text is no base64
+ * @returns {Uint8Array} throws if the text is not base64
  */
 export declare function bytesOf(text: string): Uint8Array;

@@ -1,38 +1,38 @@
 /**
- * Channels: paths that messages are published on, and the set of them joined.
+ * Channels: paths on which messages are published, and the set of joined channels.
  * @module
  */
 import { Emitter } from "./emitter.js";
 import type { TurntableError } from "./error.js";
-import type { Kept } from "./kept.js";
+import type { DesiredState } from "./desired_state.js";
 import type { Session } from "./session.js";
 export type ChannelOptions = {
     /**
-     * messages of the paths below, too
+     * whether to receive messages of paths below as well
      */
     subpaths?: boolean;
     /**
-     * where an earlier subscription stopped
+     * the last position of an earlier subscription
      */
     since?: {
         epoch: string;
         offset: number;
     };
     /**
-     * how many past messages are wished for
+     * number of past messages to request
      */
     history?: number;
 };
 export type ChannelMessage = {
     /**
-     * the path it was published on
+     * the path of the publication
      */
     channel: string;
     id: string;
     offset: number;
     from: string;
     /**
-     * Unix ms of the server
+     * Unix ms of the server's clock
      */
     time: number;
     data: any;
@@ -40,68 +40,69 @@ export type ChannelMessage = {
 export type ChannelEvents = {
     message: ChannelMessage;
     /**
-     * again, after a reconnection
+     * joined again after a reconnection
      */
     joined: {
         recovered: boolean;
     };
     /**
-     * messages may have been missed
-     * over a reconnection; where the channel goes on from
+     * messages may have been lost during a
+     * reconnection; the position from which the channel continues
      */
     gap: {
         epoch: string;
         offset: number;
     };
     /**
-     * not by `leave()`
+     * without `leave()`
      */
     left: {
         error?: TurntableError;
     };
 };
 /** @import { TurntableError } from "./error.js" */
-/** @import { Kept } from "./kept.js" */
+/** @import { DesiredState } from "./desired_state.js" */
 /** @import { Session } from "./session.js" */
 /**
  * @typedef {object} ChannelOptions
- * @property {boolean} [subpaths] messages of the paths below, too
- * @property {{epoch: string, offset: number}} [since] where an earlier subscription stopped
- * @property {number} [history] how many past messages are wished for
+ * @property {boolean} [subpaths] whether to receive messages of paths below as well
+ * @property {{epoch: string, offset: number}} [since] the last position of an earlier subscription
+ * @property {number} [history] number of past messages to request
  */
 /**
  * @typedef {object} ChannelMessage
- * @property {string} channel the path it was published on
+ * @property {string} channel the path of the publication
  * @property {string} id
  * @property {number} offset
  * @property {string} from
- * @property {number} time Unix ms of the server
+ * @property {number} time Unix ms of the server's clock
  * @property {any} data
  */
 /**
  * @typedef {object} ChannelEvents
  * @property {ChannelMessage} message
- * @property {{recovered: boolean}} joined again, after a reconnection
- * @property {{epoch: string, offset: number}} gap messages may have been missed
- *   over a reconnection; where the channel goes on from
- * @property {{error?: TurntableError}} left not by `leave()`
+ * @property {{recovered: boolean}} joined joined again after a reconnection
+ * @property {{epoch: string, offset: number}} gap messages may have been lost during a
+ *   reconnection; the position from which the channel continues
+ * @property {{error?: TurntableError}} left without `leave()`
  */
 /** @extends {Emitter<ChannelEvents>} */
 export declare class Channel extends Emitter<ChannelEvents> {
     #private;
     /** @readonly @type {string} */
     readonly path: string;
-    /** The life of the channel that offsets count in. */
+    /** The epoch in which offsets are counted. */
     get epoch(): string;
-    /** The place of the last message in the channel's order. */
+    /** The offset of the last message. */
     get offset(): number;
-    /** Whether the last join could prove that nothing was missed. */
+    /** Whether the server guaranteed at the last join that no message was missed. */
     get recovered(): boolean;
-    /** Whether messages of the paths below come too. */
+    /** Whether messages of paths below are received. */
     get subpaths(): boolean;
     /**
+     * Publishes on this channel's path.
      * @param {any} data
-     * @returns {Promise<{id: string, offset: number, epoch: string}>}
+     * @returns {Promise<{id: string, offset: number, epoch: string}>} rejects with a TurntableError
      */
     publish(data: any): Promise<{
         id: string;
@@ -111,14 +112,14 @@ export declare class Channel extends Emitter<ChannelEvents> {
     /** @returns {Promise<void>} */
     leave(): Promise<void>;
 }
-/** The channels that are joined or being joined. */
+/** Channels that are joined or being joined. */
 export declare class Channels {
     #private;
     /**
      * @param {Session} session
-     * @param {Kept} kept
+     * @param {DesiredState} desired
      */
-    constructor(session: Session, kept: Kept);
+    constructor(session: Session, desired: DesiredState);
     /**
      * @param {string} path
      * @param {ChannelOptions} options
@@ -131,7 +132,7 @@ export declare class Channels {
     joined(data: any): void;
     /** @param {ChannelMessage} message */
     message(message: ChannelMessage): void;
-    /** The session is a new one. */
+    /** A new session has started. */
     reset(): void;
-    end(): void;
+    close(): void;
 }

@@ -1,6 +1,6 @@
 /**
- * The one object a program holds: it puts the session and what is built on it
- * together, and tells what happens.
+ * The client object of a program. It connects the session with the features
+ * built on it and emits the events.
  * @module
  */
 import { Attributes } from "./attributes.js";
@@ -8,21 +8,21 @@ import { Clock } from "./clock.js";
 import { Emitter } from "./emitter.js";
 import { Friends } from "./friends.js";
 import type { Channel, ChannelOptions } from "./channel.js";
-import type { DoorName } from "./doors/choice.js";
 import type { ClientEvents, ConnectOptions, Welcome } from "./events.js";
 import type { JoinOptions, Room } from "./room.js";
 import type { Functions, ServiceInfo } from "./services.js";
+import type { TransportName } from "./transports/registry.js";
 /** @import { Channel, ChannelOptions } from "./channel.js" */
-/** @import { DoorName } from "./doors/choice.js" */
+/** @import { Disconnection } from "./connection.js" */
 /** @import { ClientEvents, ConnectOptions, StateChange, Welcome } from "./events.js" */
-/** @import { Down } from "./line.js" */
-/** @import { Record as Remembered } from "./memory.js" */
 /** @import { JoinOptions, Room } from "./room.js" */
 /** @import { Functions, ServiceInfo } from "./services.js" */
+/** @import { StoredSession } from "./session_store.js" */
+/** @import { TransportName } from "./transports/registry.js" */
 /** @extends {Emitter<ClientEvents>} */
 export declare class Client extends Emitter<ClientEvents> {
     #private;
-    /** The first welcome; rejects where the client is closed before it. @readonly @type {Promise<Welcome>} */
+    /** The first welcome; rejects if the client is closed before it. @readonly @type {Promise<Welcome>} */
     readonly ready: Promise<Welcome>;
     /** @readonly @type {Friends} */
     readonly friends: Friends;
@@ -35,59 +35,61 @@ export declare class Client extends Emitter<ClientEvents> {
      * @param {ConnectOptions} options
      */
     constructor(url: string | URL | undefined, options: ConnectOptions);
+    /** The state of the connection. */
     get state(): import("./events.js").State;
-    /** Who this is; before the welcome, who it asked to be. @returns {string | undefined} */
+    /** The user's id; before the welcome, the requested one. @returns {string | undefined} */
     get user(): string | undefined;
-    /** The session's secret: who has it is this user. @returns {string | undefined} */
+    /** The session's secret; it grants access to the session. @returns {string | undefined} */
     get session(): string | undefined;
     /** Name and version of the server. @returns {string | undefined} */
     get server(): string | undefined;
     /** The server's limits by name. @returns {Record<string, number>} */
     get limits(): Record<string, number>;
-    /** The door in use: `websocket`, `tunnel`, `longpoll` or `poll`. @returns {DoorName | undefined} */
-    get door(): DoorName | undefined;
+    /** The transport in use: `websocket`, `tunnel`, `longpoll` or `poll`. @returns {TransportName | undefined} */
+    get transport(): TransportName | undefined;
+    /** The server's heartbeat in ms; 0 before the first welcome. */
     get heartbeat_ms(): number;
     /** Whether the server has accepted this user. */
     get authenticated(): boolean;
     /**
-     * Sends a command of the protocol, awaiting no answer. Offline it is queued.
-     * Throws a TurntableError where that cannot be.
+     * Sends a protocol command without waiting for an answer. While offline it is
+     * queued. Throws a TurntableError if it can be neither sent nor queued.
      * @param {string} command
      * @param {any} [data]
      */
     send(command: string, data?: any): void;
     /**
-     * Sends a command of the protocol and awaits its answer.
+     * Sends a protocol command and waits for its answer.
      * @param {string} command
      * @param {any} [data]
      * @returns {Promise<any>} rejects with a TurntableError
      */
     request(command: string, data?: any): Promise<any>;
     /**
-     * Asks at intervals while the poll is the door in use: the server can only
-     * answer there. The other doors need none, and nothing is sent by them.
-     * @param {number} ms 0: only when there is something to send
+     * Sets the polling interval. It applies to the transport `poll` only, where
+     * the server can only answer requests; other transports ignore it.
+     * @param {number} ms 0: requests are sent only with messages
      */
     heartbeat(ms: number): void;
-    /** Ends the session in order: offline at once for everybody, no reconnection. */
+    /** Ends the session: the user is offline immediately, and the client does not reconnect. */
     close(): void;
     /**
-     * Gives a session without identity one.
+     * Identifies an anonymous session.
      * @param {object} credentials
      * @returns {Promise<Welcome>}
      */
     authenticate(credentials: object): Promise<Welcome>;
     /**
-     * Joins a room, creating it where there is none. Kept over reconnections.
+     * Joins a room, which the first member creates; joins again after a reconnection.
      * @param {string} channel
      * @param {JoinOptions} [options]
      * @returns {Promise<Room>}
      */
     join(channel: string, options?: JoinOptions): Promise<Room>;
     /**
-     * The room, where it is joined.
+     * A joined room.
      * @param {string} channel
-     * @returns {Room | undefined}
+     * @returns {Room | undefined} undefined if the room is not joined
      */
     room(channel: string): Room | undefined;
     /**
@@ -96,17 +98,17 @@ export declare class Client extends Emitter<ClientEvents> {
      */
     decline(channel: string): void;
     /**
-     * Joins a channel. Kept over reconnections.
+     * Joins a channel; joins again after a reconnection.
      * @param {string} path
      * @param {ChannelOptions} [options]
      * @returns {Promise<Channel>}
      */
     channel(path: string, options?: ChannelOptions): Promise<Channel>;
     /**
-     * Calls a function of a service, `service:function`.
-     * @param {string} f
+     * Calls a function of a service.
+     * @param {string} f `service:function`
      * @param {any} [args]
-     * @returns {Promise<any>}
+     * @returns {Promise<any>} rejects with a TurntableError
      */
     call(f: string, args?: any): Promise<any>;
     /**
@@ -115,20 +117,21 @@ export declare class Client extends Emitter<ClientEvents> {
      * @returns {Record<string, (args?: any) => Promise<any>>}
      */
     service(name: string): Record<string, (args?: any) => Promise<any>>;
-    /** What services the server offers. @returns {ReadonlyMap<string, ServiceInfo>} */
+    /** The server's services by name. @returns {ReadonlyMap<string, ServiceInfo>} */
     get services(): ReadonlyMap<string, ServiceInfo>;
     /**
-     * Offers functions to the server. Kept over reconnections.
+     * Provides functions that the server can call. The client provides them again
+     * after a reconnection.
      * @param {string} name of the service
-     * @param {Functions} functions each takes the call's one argument
-     * @returns {Promise<void>} once it has been announced
+     * @param {Functions} functions each receives the call's argument
+     * @returns {Promise<void>} resolves when the server has confirmed
      */
     provide(name: string, functions: Functions): Promise<void>;
 }
 /**
- * Begins to connect, and returns at once.
+ * Creates a client and starts connecting. Throws a TypeError for invalid options.
  * @param {string | URL} [url] of the server: ws, wss, http or https; by default
- *   `/ws` on the page's own host
+ *   `/ws` on the page's host
  * @param {ConnectOptions} [options]
  * @returns {Client}
  */

@@ -1,34 +1,34 @@
 /**
  * The server's time, estimated from `time` exchanges.
  *
- * The client notes t0 when it asks and t3 when the answer is there; the server
- * tells t1 (receipt) and t2 (sending) in Unix ms. The round trip on the wire is
- * d = (t3 - t0) - (t2 - t1), and the offset between the clocks is taken as
- * ((t1 - t0) + (t2 - t3)) / 2. However unequal the two ways were, the true
- * offset lies within d / 2 of that, plus 1 ms because t1 and t2 are whole
+ * The client sends its time t0 and receives the answer at t3. The server adds
+ * t1 (received) and t2 (sent) in Unix ms. The round-trip time is
+ * d = (t3 - t0) - (t2 - t1), and the offset between the clocks is estimated as
+ * ((t1 - t0) + (t2 - t3)) / 2. However asymmetric the path is, the true offset
+ * lies within d / 2 of the estimate, plus 1 ms because t1 and t2 are whole
  * milliseconds.
  *
- * Of the last 16 exchanges the one with the smallest bound counts (the min-RTT
- * filter): queues only ever add delay, so the fastest exchange is the most
- * honest one. A bound grows with age by 100 us per second, more than any
- * quartz drifts, so an old sample gives way in time. Where a new exchange
- * contradicts the kept ones (the bounds do not meet, as after a sleep in which
- * the local clock stood still), the kept ones are thrown away.
+ * Of the last 16 samples the one with the smallest error bound is used (min-RTT
+ * filter): queueing only adds delay, so the fastest exchange is the most
+ * accurate. The bound grows with age by 100 us per second, which exceeds the
+ * drift of quartz clocks, so old samples are replaced. If a new sample
+ * contradicts the stored ones (the bounds do not overlap, for instance after a
+ * sleep that stopped the local clock), the stored samples are discarded.
  * @module
  */
 import type { Environment } from "./environment.js";
 import type { Session } from "./session.js";
 export type Sample = {
     /**
-     * server minus local, ms
+     * server time minus local time, ms
      */
     offset: number;
     /**
-     * round trip, ms
+     * round-trip time, ms
      */
     latency: number;
     /**
-     * bound in ms when it was taken
+     * bound of the offset at the time of the sample, ms
      */
     error: number;
     /**
@@ -46,9 +46,9 @@ export declare class Clock {
         environment: Environment;
         timeout_ms: number;
     });
-    /** The client's own time in ms, as it stamps actions; its epoch means nothing. */
+    /** The local time in ms, used for the timestamps of actions; its epoch is arbitrary. */
     local(): number;
-    /** The server's time in Unix ms; before the first connection the machine's. */
+    /** The server's time in Unix ms; before the first connection the system time. */
     now(): number;
     /**
      * The server's time (Unix ms) at a local time.
@@ -56,19 +56,19 @@ export declare class Clock {
      */
     toServer(local: number): number;
     /**
-     * The local time (ms) at a time of the server.
+     * The local time (ms) at a server time.
      * @param {number} server
      */
     toLocal(server: number): number;
     /** Server time minus local time, ms. */
     get offset(): number;
-    /** The smallest recent round trip in ms; NaN before the first exchange. */
+    /** The smallest recent round-trip time in ms; NaN before the first exchange. */
     get latency(): number;
-    /** How far, in ms, `now()` may be off; Infinity before the first exchange. */
+    /** The maximum error of `now()` in ms; Infinity before the first exchange. */
     get error(): number;
     /**
-     * Makes one exchange now.
-     * @returns {Promise<void>}
+     * Performs one exchange now.
+     * @returns {Promise<void>} rejects with a TurntableError, for instance while offline
      */
     sync(): Promise<void>;
 }

@@ -1,39 +1,38 @@
 /**
- * The two tables of the protocol as plain data: why a connection is closed and
- * what to do then, and what the code of an `error` message says. The server
- * has the same tables; a test holds them equal.
+ * The protocol's close codes and error codes as data. A test compares them with
+ * the server's tables.
  * @module
  */
 export type CloseCode = {
     /**
-     * its name in documents, logs and metrics
+     * used in documents, logs and metrics
      */
     name: string;
     /**
-     * whether the client connects again by itself
+     * whether the client reconnects automatically
      */
     reconnect: boolean;
     /**
-     * whether the session may be resumed then
+     * whether the session can be resumed
      */
     resume: boolean;
     /**
-     * a sentence for people
+     * a sentence for display
      */
     meaning: string;
 };
 /**
  * @typedef {object} CloseCode
- * @property {string} name its name in documents, logs and metrics
- * @property {boolean} reconnect whether the client connects again by itself
- * @property {boolean} resume whether the session may be resumed then
- * @property {string} meaning a sentence for people
+ * @property {string} name used in documents, logs and metrics
+ * @property {boolean} reconnect whether the client reconnects automatically
+ * @property {boolean} resume whether the session can be resumed
+ * @property {string} meaning a sentence for display
  */
 /** @type {Readonly<Record<number, CloseCode>>} */
 export declare const CLOSE_CODES: Readonly<Record<number, CloseCode>>;
 /**
- * What a TurntableError's `code` can be: those of the server, which the client
- * uses for its own refusals too.
+ * The values of a TurntableError's `code`. The client uses the server's codes
+ * for its own errors as well.
  * @type {Readonly<Record<string, {meaning: string}>>}
  */
 export declare const ERROR_CODES: Readonly<Record<string, {

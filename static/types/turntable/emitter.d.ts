@@ -1,21 +1,21 @@
 /**
- * Events with typed details. A listener that throws harms neither the other
- * listeners nor the library: its error is reported as an uncaught one.
+ * Typed events. An exception in a listener affects neither the other listeners
+ * nor the library; it is reported as an uncaught error.
  * @module
  */
 /** @template {Record<string, any>} Events */
 export declare class Emitter<Events extends Record<string, any>> {
     #private;
     /**
-     * Calls `listener` with each `event` from now on.
+     * Adds a listener.
      * @template {keyof Events} K
      * @param {K} event
      * @param {(detail: Events[K]) => void} listener
-     * @returns {() => void} stops it
+     * @returns {() => void} removes the listener
      */
     on<K extends keyof Events>(event: K, listener: (detail: Events[K]) => void): () => void;
     /**
-     * The next `event`.
+     * Resolves with the next `event`.
      * @template {keyof Events} K
      * @param {K} event
      * @returns {Promise<Events[K]>}

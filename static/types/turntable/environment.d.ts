@@ -1,21 +1,21 @@
 /**
- * What the library takes from the world around it: timers, clocks, chance.
- * Tests pass their own and need not sleep.
+ * Timers, clocks and random numbers. Tests replace them, so that they need not
+ * wait for real time.
  * @module
  */
 export type Environment = {
     setTimeout: (fn: () => void, ms: number) => any;
     clearTimeout: (timer: any) => void;
     /**
-     * 0 up to, but not, 1
+     * from 0 (inclusive) to 1 (exclusive)
      */
     random: () => number;
     /**
-     * ms on a clock that never steps, whatever its epoch
+     * ms of a monotonic clock with an arbitrary epoch
      */
     local: () => number;
     /**
-     * Unix ms of the machine
+     * the system time in Unix ms
      */
     unix: () => number;
 };
@@ -23,9 +23,9 @@ export type Environment = {
  * @typedef {object} Environment
  * @property {(fn: () => void, ms: number) => any} setTimeout
  * @property {(timer: any) => void} clearTimeout
- * @property {() => number} random 0 up to, but not, 1
- * @property {() => number} local ms on a clock that never steps, whatever its epoch
- * @property {() => number} unix Unix ms of the machine
+ * @property {() => number} random from 0 (inclusive) to 1 (exclusive)
+ * @property {() => number} local ms of a monotonic clock with an arbitrary epoch
+ * @property {() => number} unix the system time in Unix ms
  */
 /**
  * @param {Partial<Environment>} [given]

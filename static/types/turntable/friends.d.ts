@@ -1,8 +1,8 @@
 /**
- * Other users' presence, and one's own status.
+ * Presence of other users, and the status of this user.
  *
- * Who is watched is kept, not queued: after a reconnection that had to begin a
- * new session the library subscribes again.
+ * Subscriptions are retained: after a reconnection that started a new session
+ * the library subscribes again.
  * @module
  */
 import { Emitter } from "./emitter.js";
@@ -11,38 +11,38 @@ export type Status = "online" | "idle" | "busy" | "invisible";
 export type LookupEntry = {
     state: PresenceState;
     /**
-     * Unix ms; left out for a user that is there now
+     * Unix ms; omitted for a connected user
      */
     last_seen?: number;
     /**
-     * how many of its sessions are connected
+     * number of connected sessions
      */
     devices?: number;
     /**
-     * what it said with its status
+     * the note of the status
      */
     note?: any;
 };
 export type FriendsEvents = {
     /**
-     *   `first`: a snapshot, the answer to a subscription, rather than news
+     *   `snapshot`: the first states of a subscription, not changes
      */
     change: {
         changes: Record<string, PresenceState>;
-        first: boolean;
+        snapshot: boolean;
     };
 };
 /** @extends {Emitter<FriendsEvents>} */
 export declare class Friends extends Emitter<FriendsEvents> {
     #private;
     /**
-     * Watches users, beside those already watched.
+     * Subscribes to users, in addition to earlier subscriptions.
      * @param {string[]} ids
-     * @returns {Promise<Record<string, PresenceState>>} the state of each of `ids`
+     * @returns {Promise<Record<string, PresenceState>>} the states of `ids`; rejects with a TurntableError
      */
     subscribe(ids: string[]): Promise<Record<string, PresenceState>>;
     /**
-     * Watches users no longer.
+     * Unsubscribes from users.
      * @param {string[]} ids
      * @returns {Promise<void>}
      */
@@ -59,14 +59,14 @@ export declare class Friends extends Emitter<FriendsEvents> {
      */
     get all(): ReadonlyMap<string, PresenceState>;
     /**
-     * Says how one is oneself. Kept over reconnections.
+     * Sets the user's own status. The client sets it again after a reconnection.
      * @param {Status} state
-     * @param {any} [note] anything others may see in `lookup`
+     * @param {any} [note] shown to others by `lookup`
      * @returns {Promise<void>}
      */
     status(state: Status, note?: any): Promise<void>;
     /**
-     * Asks once, without watching.
+     * Queries presence once, without a subscription.
      * @param {string[]} ids
      * @returns {Promise<Record<string, LookupEntry>>}
      */

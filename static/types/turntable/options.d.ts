@@ -1,18 +1,17 @@
 /**
- * What a program passes to `connect`, and what its parts are told: every gap
- * filled, every address whole.
+ * Validates the options of `connect` and fills in the defaults.
  * @module
  */
-import type { Door } from "./doors/door.js";
 import type { Environment } from "./environment.js";
 import type { ConnectOptions } from "./events.js";
-import type { MemoryOptions } from "./memory.js";
+import type { SessionStoreOptions } from "./session_store.js";
+import type { Transport } from "./transports/transport.js";
 export type SessionOptions = {
     url: string;
     /**
-     * best first
+     * in order of preference
      */
-    doors: Door[];
+    transports: Transport[];
     platform: {
         WebSocket: any;
         EventSource: any;
@@ -30,14 +29,14 @@ export type SessionOptions = {
     attributes: object | undefined;
     environment: Environment;
 };
-/** @import { Door } from "./doors/door.js" */
 /** @import { Environment } from "./environment.js" */
 /** @import { ConnectOptions } from "./events.js" */
-/** @import { MemoryOptions } from "./memory.js" */
+/** @import { SessionStoreOptions } from "./session_store.js" */
+/** @import { Transport } from "./transports/transport.js" */
 /**
  * @typedef {object} SessionOptions
  * @property {string} url
- * @property {Door[]} doors best first
+ * @property {Transport[]} transports in order of preference
  * @property {{WebSocket: any, EventSource: any, fetch: any}} platform
  * @property {boolean} renew
  * @property {{min_ms: number, max_ms: number} | false} reconnect
@@ -49,13 +48,13 @@ export type SessionOptions = {
  * @property {Environment} environment
  */
 /**
- * Throws a TypeError where something cannot be.
- * @param {string | URL | undefined} given the address
+ * Throws a TypeError if an option is invalid.
+ * @param {string | URL | undefined} address
  * @param {ConnectOptions} options
- * @returns {{session: SessionOptions, memory: MemoryOptions | undefined, clock_interval_ms: number}}
+ * @returns {{session: SessionOptions, store: SessionStoreOptions | undefined, clock_interval_ms: number}}
  */
-export declare function settle(given: string | URL | undefined, options: ConnectOptions): {
+export declare function resolveOptions(address: string | URL | undefined, options: ConnectOptions): {
     session: SessionOptions;
-    memory: MemoryOptions | undefined;
+    store: SessionStoreOptions | undefined;
     clock_interval_ms: number;
 };

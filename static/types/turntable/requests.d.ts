@@ -1,6 +1,6 @@
 /**
- * Requests that await their answers, by the ids that tie the two together, and
- * commands that are only heard of again where they are refused.
+ * Pending requests by id, and sent commands that are answered only if the
+ * server refuses them.
  * @module
  */
 import { TurntableError } from "./error.js";
@@ -9,9 +9,10 @@ export type Request = {
     command: string;
     data: any;
     /**
-     * whether somebody keeps it and asks again after a lost connection
+     * whether a lost connection rejects it with INTERRUPTED; the
+     * caller then sends it again
      */
-    kept: boolean;
+    interruptible: boolean;
     resolve: (data: any) => void;
     reject: (error: any) => void;
     timer?: any;
@@ -21,12 +22,13 @@ export type Request = {
  * @typedef {object} Request
  * @property {string} command
  * @property {any} data
- * @property {boolean} kept whether somebody keeps it and asks again after a lost connection
+ * @property {boolean} interruptible whether a lost connection rejects it with INTERRUPTED; the
+ *   caller then sends it again
  * @property {(data: any) => void} resolve
  * @property {(error: any) => void} reject
  * @property {any} [timer]
  */
-/** What a kept request is rejected with when its connection is lost. */
+/** The rejection of an interruptible request whose connection is lost. */
 export declare const INTERRUPTED: unique symbol;
 export declare class Requests {
     #private;
@@ -41,45 +43,45 @@ export declare class Requests {
      */
     add(id: number, request: Request): void;
     /**
-     * A command that nothing answers but an error.
+     * Watches a command that is answered only if it is refused.
      * @param {number} id
      * @param {(error: TurntableError) => void} refused
      */
     watch(id: number, refused: (error: TurntableError) => void): void;
     /**
-     * Gives the error to who sent what it refuses.
+     * Rejects the request with this id, or reports the error of a watched command.
      * @param {any} id
      * @param {any} data of the `error`
-     * @returns {boolean} whether there was somebody
+     * @returns {boolean} whether the id was known
      */
-    refuse(id: any, data: any): boolean;
+    reject(id: any, data: any): boolean;
     /**
-     * It has been sent: from now on its answer may take timeout_ms.
+     * The request was sent; its timeout starts.
      * @param {number | undefined} id
      */
     sent(id: number | undefined): void;
     /**
-     * The request of this id, which is no longer open.
+     * Removes the request with this id and returns it.
      * @param {any} id
      * @returns {Request | undefined}
      */
     take(id: any): Request | undefined;
     /**
-     * Gives the first request that fits its answer, where that came without an id.
-     * @param {(request: {command: string, data: any}) => boolean} fits
+     * Resolves the first matching request with an answer that came without an id.
+     * @param {(request: {command: string, data: any}) => boolean} matches
      * @param {any} data
-     * @returns {boolean} whether there was one
+     * @returns {boolean} whether a request matched
      */
-    settle(fits: (request: {
+    resolveFirst(matches: (request: {
         command: string;
         data: any;
     }) => boolean, data: any): boolean;
-    /** The connection is lost: kept requests will be asked again. */
+    /** The connection was lost: rejects the interruptible requests. */
     interrupt(): void;
     /**
-     * Their answers will not come any more.
-     * @param {string} why
-     * @param {Set<number | undefined>} [unsent] ids that are yet to be sent
+     * Rejects all requests whose answers can no longer arrive.
+     * @param {string} reason
+     * @param {Set<number | undefined>} [unsent] ids of requests that are still queued; they remain
      */
-    abandon(why: string, unsent?: Set<number | undefined>): void;
+    rejectAll(reason: string, unsent?: Set<number | undefined>): void;
 }

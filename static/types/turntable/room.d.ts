@@ -1,15 +1,15 @@
 /**
- * A game room as one of its members sees it, and the set of rooms joined.
+ * A game room as seen by one member, and the set of joined rooms.
  * @module
  */
 import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
 import type { Clock } from "./clock.js";
-import type { Kept } from "./kept.js";
+import type { DesiredState } from "./desired_state.js";
 import type { Session } from "./session.js";
 export type JoinOptions = {
     /**
-     * the team wished for
+     * the requested team
      */
     team?: string;
     /**
@@ -18,20 +18,20 @@ export type JoinOptions = {
     invite?: string[];
     /**
      * the game's name in the server's configuration;
-     * counts when the room is created
+     * used when the room is created
      */
     game?: string;
 };
 export type Member = {
     team: string | undefined;
     /**
-     * `away`: dropped, its seat is kept
+     * `away`: disconnected, its seat is reserved
      */
     state: "joined" | "away";
 };
 export type Action = {
     /**
-     * Unix ms of the server, corrected by it
+     * Unix ms of the server's clock, corrected by the server
      */
     timestamp: number;
     from: string;
@@ -40,25 +40,25 @@ export type Action = {
 };
 export type RoomEvents = {
     /**
-     * one at a time, in the order all members see
+     * one action; all members receive the same order
      */
     action: Action;
     /**
-     * the same, as they came together
+     * the actions of one message
      */
     actions: Action[];
     members: {
         changes: Record<string, "joined" | "left" | "away" | "back">;
     };
     /**
-     * again, after a reconnection: members and state are new
+     * joined again after a reconnection; members and state are new
      */
     joined: {
         room: Room;
     };
     /**
-     *   not by `leave()`: removed (the room ended, or a kick), refused on
-     *   coming back, or the client was closed
+     *   without `leave()`: removed (the room ended, or a kick), refused when joining
+     *   again, or the client was closed
      */
     left: {
         reason: "removed" | "refused" | "closed";
@@ -72,8 +72,8 @@ export type RoomEvents = {
         accepted: boolean;
     };
     /**
-     * what `act` was given, and why
-     * nobody saw it
+     * actions that were not delivered to
+     * any member
      */
     refused: {
         error: TurntableError;
@@ -82,95 +82,97 @@ export type RoomEvents = {
 };
 export type RoomContext = {
     session: Session;
-    kept: Kept;
+    desired: DesiredState;
     clock: Clock;
     user: () => string;
-    fault: (error: TurntableError) => void;
+    report: (error: TurntableError) => void;
 };
 /** @import { Clock } from "./clock.js" */
-/** @import { Kept } from "./kept.js" */
+/** @import { DesiredState } from "./desired_state.js" */
 /** @import { Session } from "./session.js" */
 /**
  * @typedef {object} JoinOptions
- * @property {string} [team] the team wished for
+ * @property {string} [team] the requested team
  * @property {string[]} [invite] users to invite
  * @property {string} [game] the game's name in the server's configuration;
- *   counts when the room is created
+ *   used when the room is created
  */
 /**
  * @typedef {object} Member
  * @property {string | undefined} team
- * @property {"joined" | "away"} state `away`: dropped, its seat is kept
+ * @property {"joined" | "away"} state `away`: disconnected, its seat is reserved
  */
 /**
  * @typedef {object} Action
- * @property {number} timestamp Unix ms of the server, corrected by it
+ * @property {number} timestamp Unix ms of the server's clock, corrected by the server
  * @property {string} from
  * @property {any} data
  * @property {string} [team]
  */
 /**
  * @typedef {object} RoomEvents
- * @property {Action} action one at a time, in the order all members see
- * @property {Action[]} actions the same, as they came together
+ * @property {Action} action one action; all members receive the same order
+ * @property {Action[]} actions the actions of one message
  * @property {{changes: Record<string, "joined" | "left" | "away" | "back">}} members
- * @property {{room: Room}} joined again, after a reconnection: members and state are new
+ * @property {{room: Room}} joined joined again after a reconnection; members and state are new
  * @property {{reason: "removed" | "refused" | "closed", error?: TurntableError}} left
- *   not by `leave()`: removed (the room ended, or a kick), refused on
- *   coming back, or the client was closed
+ *   without `leave()`: removed (the room ended, or a kick), refused when joining
+ *   again, or the client was closed
  * @property {{user: string, accepted: boolean}} invitereply an invited user's answer
- * @property {{error: TurntableError, data: any[]}} refused what `act` was given, and why
- *   nobody saw it
+ * @property {{error: TurntableError, data: any[]}} refused actions that were not delivered to
+ *   any member
  */
 /**
- * @typedef {object} RoomContext what a room needs of its client
+ * @typedef {object} RoomContext parts of the client that a room uses
  * @property {Session} session
- * @property {Kept} kept
+ * @property {DesiredState} desired
  * @property {Clock} clock
  * @property {() => string} user
- * @property {(error: TurntableError) => void} fault
+ * @property {(error: TurntableError) => void} report
  */
 /** @extends {Emitter<RoomEvents>} */
 export declare class Room extends Emitter<RoomEvents> {
     #private;
     /** The room's id. @readonly @type {string} */
     readonly channel: string;
-    /** One's own id in the room. */
+    /** This user's id in the room. */
     get self(): string;
-    /** One's own team, where the game has teams. */
+    /** This user's team, if the game has teams. */
     get team(): string | undefined;
-    /** The game's name, as given to `join`. */
+    /** The game's name, as passed to `join`. */
     get game(): string | undefined;
-    /** @returns {ReadonlyMap<string, Member>} */
+    /** The members by user id. @returns {ReadonlyMap<string, Member>} */
     get members(): ReadonlyMap<string, Member>;
-    /** What the game keeps for those who join late; `undefined` where it keeps nothing. @returns {any} */
+    /** The stored state for late joiners; `undefined` if the game stores none. @returns {any} */
     get state(): any;
     /**
-     * Acts. An array is several actions, sent together and refused together. They
-     * come back in `action`, to the actor like to everybody, with the server's
-     * time. Offline they are queued; with `queue: false` they are dropped.
+     * Sends an action. An array is sent as several actions, which are accepted or
+     * refused together. All members receive accepted actions by `action`, the
+     * sender included, with the server's time. While offline, actions are queued;
+     * with `queue: false` they are dropped.
      * @param {any | any[]} data
-     * @param {{timestamp?: number, queue?: boolean}} [options] timestamp: on
-     *   `clock.local()`; now, if it is not given
-     * @returns {boolean} whether it was sent or queued; where not, `refused` tells why
+     * @param {{timestamp?: number, queue?: boolean}} [options] timestamp: in ms of
+     *   `clock.local()`; default: now
+     * @returns {boolean} whether the actions were sent or queued; if the queue is full,
+     *   `refused` is emitted
      */
     act(data: any | any[], { timestamp, queue }?: {
         timestamp?: number;
         queue?: boolean;
     }): boolean;
     /**
-     * Invites users. Their answers come as `invitereply`.
+     * Invites users. Their answers are emitted as `invitereply`.
      * @param {string[]} ids
      * @returns {Promise<void>}
      */
     invite(ids: string[]): Promise<void>;
     /**
-     * Leaves, giving the seat up.
+     * Leaves the room and gives up the seat.
      * @returns {Promise<void>}
      */
     leave(): Promise<void>;
 }
-/** The rooms that are joined or being joined. */
+/** Rooms that are joined or being joined. */
 export declare class Rooms {
     #private;
     /** @param {RoomContext} context */
@@ -193,12 +195,12 @@ export declare class Rooms {
      * @param {any} data
      */
     message(command: string, data: any): void;
-    /** The session is a new one: what was known of the rooms is old. */
+    /** A new session has started: members and state of the rooms are outdated. */
     reset(): void;
-    end(): void;
+    close(): void;
 }
 /**
- * An id without the leading slash that the server would drop.
+ * The id without a leading slash, as the server normalizes it.
  * @param {string} channel
  */
-export declare function plain(channel: string): string;
+export declare function normalizeId(channel: string): string;

@@ -1,9 +1,9 @@
 /**
- * Remote calls in both directions: what the server offers, and what this
- * client provides.
+ * Remote calls in both directions: services of the server, and functions that
+ * this client provides.
  * @module
  */
-import type { Kept } from "./kept.js";
+import type { DesiredState } from "./desired_state.js";
 import type { Session } from "./session.js";
 export type ServiceInfo = {
     state?: "enabled" | "disabled";
@@ -12,7 +12,7 @@ export type ServiceInfo = {
     protocol?: string;
 };
 export type Functions = Record<string, (args: any) => any>;
-/** @import { Kept } from "./kept.js" */
+/** @import { DesiredState } from "./desired_state.js" */
 /** @import { Session } from "./session.js" */
 /**
  * @typedef {object} ServiceInfo
@@ -26,9 +26,9 @@ export declare class Services {
     #private;
     /**
      * @param {Session} session
-     * @param {Kept} kept
+     * @param {DesiredState} desired
      */
-    constructor(session: Session, kept: Kept);
+    constructor(session: Session, desired: DesiredState);
     /** @returns {ReadonlyMap<string, ServiceInfo>} */
     get known(): ReadonlyMap<string, ServiceInfo>;
     /**
@@ -44,18 +44,18 @@ export declare class Services {
      */
     provide(name: string, functions: Functions): Promise<void>;
     /**
-     * The server calls.
+     * Handles a call of the server.
      * @param {any} data
-     * @param {any} id where an answer is wanted
+     * @param {any} id undefined if the server expects no answer
      */
     called(data: any, id: any): Promise<void>;
-    /** @param {Record<string, ServiceInfo>} [all] as the welcome tells them */
-    begin(all?: Record<string, ServiceInfo>): void;
+    /** @param {Record<string, ServiceInfo>} [all] of the welcome */
+    replace(all?: Record<string, ServiceInfo>): void;
     /** @param {Record<string, ServiceInfo>} changes */
     changed(changes: Record<string, ServiceInfo>): void;
 }
 /**
- * Makes `service(name).fn(args)` a call of `name:fn`.
+ * An object whose method `fn(args)` calls the function `name:fn`.
  * @param {Services} services
  * @param {string} name
  * @returns {Record<string, (args?: any) => Promise<any>>}

@@ -1,25 +1,24 @@
 /**
- * The session: identification, resume, and what comes of the answers. It
- * outlives its connections, which `Line` makes; `Outbox` has what is said,
- * `Requests` who awaits an answer.
+ * The session: identification, resume, requests and answers. It outlives its
+ * connections, which `Connection` opens. `Outbox` has the outgoing messages,
+ * `Requests` the pending requests.
  *
- * On each connection the server speaks first (`idyou`); the answer is `resume`
- * where there is a session to go on with, `idme` otherwise. Some doors resume
- * by themselves: then there is neither `idyou` nor `welcome`. From the session's
- * first `welcome` on every message is counted (all but `idyou`, `welcome` and
- * what precedes a `welcome`), so that a resumed session is given exactly what
- * was missed.
+ * On each connection the server sends `idyou` first. The client answers with
+ * `resume` if it has a session, with `idme` otherwise. Some transports resume
+ * themselves; then neither `idyou` nor `welcome` arrives. All messages after the
+ * session's first `welcome` are counted, except `idyou`, `welcome` and what
+ * precedes a `welcome`. The count tells the server which messages to repeat.
  * @module
  */
+import { Connection } from "./connection.js";
 import { TurntableError } from "./error.js";
-import { Line } from "./line.js";
-import type { Down, LineHooks } from "./line.js";
+import type { ConnectionHooks, Disconnection } from "./connection.js";
 import type { SessionOptions } from "./options.js";
-import type { Record as Remembered } from "./memory.js";
+import type { StoredSession } from "./session_store.js";
 export type SessionHooks = {
-    opening: () => void;
+    connecting: () => void;
     /**
-     *   before anything else is sent
+     *   called before anything else is sent
      */
     welcome: (welcome: any, how: {
         first: boolean;
@@ -27,32 +26,32 @@ export type SessionHooks = {
         sent: number;
     }) => void;
     /**
-     * after what was queued has been sent
+     * called after the queued messages were sent
      */
     online: () => void;
     message: (command: string, data: any, id: any) => void;
-    down: (down: Down, fatal: TurntableError | undefined) => void;
+    disconnected: (disconnection: Disconnection, fatal: TurntableError | undefined) => void;
     /**
-     * an error tied to no call
+     * an error that belongs to no request
      */
-    fault: (error: TurntableError) => void;
+    error: (error: TurntableError) => void;
     /**
-     * there was a sign of life
+     * something arrived from the server
      */
-    heard: () => void;
+    activity: () => void;
     /**
-     * the session's place has moved on
+     * the stored session is outdated
      */
-    counted: () => void;
-    traffic: LineHooks["traffic"];
+    changed: () => void;
+    traffic: ConnectionHooks["traffic"];
 };
 export declare class Session {
     #private;
-    /** What carries it. @readonly @type {Line} */
-    readonly line: Line;
+    /** @readonly @type {Connection} */
+    readonly connection: Connection;
     /** The secret that resumes the session. @type {string | undefined} */
     secret: string | undefined;
-    /** Messages got since the session's first welcome. */
+    /** Messages received since the session's first welcome. */
     received: number;
     closed: boolean;
     /**
@@ -61,58 +60,58 @@ export declare class Session {
      */
     constructor(options: SessionOptions, hooks: SessionHooks);
     /**
-     * Goes on with the session of an earlier page, before the line is opened.
-     * @param {Remembered} remembered
+     * Continues the session of an earlier page. Call it before the connection opens.
+     * @param {StoredSession} stored
      */
-    recall({ session, received, last_id, door, welcome }: Remembered): void;
+    restore({ session, received, last_id, transport, welcome }: StoredSession): void;
     /**
-     * Whether a command that is sent now can reach the server: the connection
-     * has had its welcome, and is not closing either.
+     * Whether a command sent now can reach the server: the connection has
+     * received its welcome and is not closing.
      */
     get online(): boolean;
-    /** The door in use, or being tried. */
-    get door(): import("./doors/door.js").Door;
-    /** What another page needs to go on with the session. @returns {Remembered | undefined} */
-    get place(): Remembered | undefined;
-    /** Ends the session in order; what awaits an answer is rejected. */
-    end(): void;
+    /** The transport in use, or being tried. */
+    get transport(): import("./transports/transport.js").Transport;
+    /** What a later page needs to continue the session. @returns {StoredSession | undefined} */
+    get snapshot(): StoredSession | undefined;
+    /** Ends the session; pending requests are rejected. */
+    close(): void;
     /**
-     * Sends a command and awaits its answer. Offline it is queued, unless it is
-     * `kept`: then whoever keeps it sends it again, it is only asked while online,
-     * and a lost connection rejects it with INTERRUPTED.
+     * Sends a command and waits for its answer. While offline the command is
+     * queued, unless it is `interruptible`: then it may be sent only while online,
+     * a lost connection rejects it with INTERRUPTED, and the caller repeats it.
      * @param {string} command
      * @param {any} data
-     * @param {{kept?: boolean}} [options]
+     * @param {{interruptible?: boolean}} [options]
      * @returns {Promise<any>}
      */
-    ask(command: string, data: any, { kept }?: {
-        kept?: boolean;
+    request(command: string, data: any, { interruptible }?: {
+        interruptible?: boolean;
     }): Promise<any>;
     /**
-     * Sends a command whose answer nobody awaits. Throws a TurntableError where
-     * it can neither be sent nor queued.
+     * Sends a command without waiting for an answer. Throws a TurntableError if
+     * the command can be neither sent nor queued.
      * @param {string} command
      * @param {any} data
-     * @param {(error: TurntableError) => void} [refused] called if it is refused
+     * @param {(error: TurntableError) => void} [refused] called if the server refuses the command
      */
-    post(command: string, data: any, refused?: (error: TurntableError) => void): void;
+    send(command: string, data: any, refused?: (error: TurntableError) => void): void;
     /**
      * Answers a call of the server.
      * @param {any} id
      * @param {any} result
      * @param {{code: string, message: string}} [error]
      */
-    answer(id: any, result: any, error?: {
+    reply(id: any, result: any, error?: {
         code: string;
         message: string;
     }): void;
     /**
-     * Gives the first request that fits its answer, where that came without an id.
-     * @param {(request: {command: string, data: any}) => boolean} fits
+     * Resolves the first matching request with an answer that came without an id.
+     * @param {(request: {command: string, data: any}) => boolean} matches
      * @param {any} data
-     * @returns {boolean} whether there was one
+     * @returns {boolean} whether a request matched
      */
-    settle(fits: (request: {
+    resolveFirst(matches: (request: {
         command: string;
         data: any;
     }) => boolean, data: any): boolean;

@@ -1,0 +1,91 @@
+/** The home page: connection status, open games, and the user's identity. */
+
+import { byId, element } from "./dom.js";
+import { isUser, link, userFromAddress, randomUser, storeUser } from "./identity.js";
+import { loadFriends } from "./friend-list.js";
+import { GAMES, notice, openPage } from "./page.js";
+
+const { tt, user, lobby } = openPage({ page: "home", root: "./", lobbyChanged: () => showGames() });
+
+const friends = loadFriends(user);
+if (friends.length > 0) tt.friends.subscribe(friends).catch(() => {});
+tt.friends.on("change", () => showStatus());
+tt.on("state", () => showStatus());
+tt.on("welcome", () => showStatus());
+setInterval(showStatus, 5000);
+showStatus();
+showGames();
+
+function showStatus() {
+  byId("hero").dataset.state = tt.state;
+  byId("status").textContent = statusText();
+}
+
+function statusText() {
+  if (tt.state === "closed") return "The connection is closed. Reload the page to try again.";
+  if (tt.state === "offline") return "The connection is lost. Reconnecting…";
+  if (tt.state !== "online") return "Connecting to the server…";
+  const words = [`Connected as ${user}`];
+  if (friends.length > 0) {
+    const online = friends.filter((id) => !["offline", undefined].includes(tt.friends.get(id))).length;
+    words.push(`${online} of ${friends.length} friends online`);
+  }
+  return `${words.join(", ")}.`;
+}
+
+function showGames() {
+  byId("people").textContent = String(Math.max(1, lobby.people().length));
+  const games = lobby.rooms().filter(({ page }) => GAMES[page]);
+  byId("open-games").replaceChildren(...(games.length === 0
+    ? [element("li.empty", {}, "No open games. A game that you start is listed here for others.")]
+    : games.slice(0, 12).map(({ page, room, players }) => element("li", {},
+      element("strong", {}, GAMES[page]),
+      element("span.name.mono", {}, room),
+      element("span.small.muted", {}, players === 1 ? "1 player" : `${players} players`),
+      element("a.button.compact", { href: link(`${page}/`, { room }), "data-room": `${page}/${room}`, "aria-label": `Join ${GAMES[page]} ${room}` }, "Join")))));
+}
+
+/* Identity */
+
+const field = byId("identity");
+field.value = user;
+byId("second-window").href = link("./", { user: randomUser() });
+if (userFromAddress()) byId("identity-help").textContent = "The address sets the user of this tab. Saving changes the address only.";
+
+byId("identity-new").addEventListener("click", () => {
+  field.value = randomUser();
+  field.focus();
+});
+
+byId("identity-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const next = field.value.trim();
+  const valid = isUser(next);
+  byId("identity-error").hidden = valid;
+  field.setAttribute("aria-invalid", String(!valid));
+  if (!valid) {
+    field.focus();
+    return;
+  }
+  if (next === user) {
+    notice("This is already your id.");
+    return;
+  }
+  if (userFromAddress()) {
+    location.assign(link("./", { user: next }));
+    return;
+  }
+  storeUser(next);
+  location.reload();
+});
+
+/** Read-only state of the page, for tests. */
+Object.defineProperty(window, "__demo", {
+  value: Object.freeze({
+    state: () => tt.state,
+    user: () => user,
+    people: () => lobby.people(),
+    rooms: () => lobby.rooms(),
+    latency: () => tt.clock.latency,
+  }),
+});

@@ -1,0 +1,103 @@
+/**
+ * When and to which address to reconnect.
+ *
+ * The delay is a random part of min_ms * 2^attempt, at most max_ms ("full
+ * jitter"), so that clients do not reconnect to a restarted server all at once.
+ * The attempt count restarts only after a connection that lasted max_ms, so a
+ * server that accepts and closes connections immediately is not overloaded. A
+ * delay requested by `goaway` takes precedence, once.
+ * @module
+ */
+
+import { socketUrl } from "./address.js";
+
+/** @import { Environment } from "./environment.js" */
+
+/** @typedef {{min_ms: number, max_ms: number}} Bounds */
+
+/** Close codes after which even the first delay is bounded by max_ms alone. */
+const SLOW_RETRY = new Set([4006, 4007]);
+
+export class Backoff {
+  #options;
+  #env;
+  #attempt = 0;
+  /** Local ms of the welcome. @type {number | null} */
+  #established_at = null;
+  /** The move that the server requested. @type {{at: number, url: string} | null} */
+  #move = null;
+
+  /** The address to connect to. @type {string} */
+  url;
+
+  /** @param {{url: string, reconnect: Bounds | false, environment: Environment}} options */
+  constructor(options) {
+    this.#options = options;
+    this.#env = options.environment;
+    this.url = options.url;
+  }
+
+  /** Whether the current connection has received its welcome. */
+  get established() {
+    return this.#established_at !== null;
+  }
+
+  /** A new connection replaces the current one without a loss. */
+  opened() {
+    this.#established_at = null;
+  }
+
+  /** The connection received its welcome. */
+  welcomed() {
+    this.#established_at = this.#env.local();
+    this.#move = null;
+  }
+
+  /**
+   * The server asks the client to reconnect after `reconnect_ms`, possibly to
+   * another address.
+   * @param {number} reconnect_ms
+   * @param {string | undefined} url
+   * @returns {number} the delay in ms, with jitter
+   */
+  move(reconnect_ms, url) {
+    const { reconnect } = this.#options;
+    const wait = Math.max(0, Number(reconnect_ms) || 0);
+    const spread = reconnect ? Math.max(wait, reconnect.min_ms) : wait;
+    const ms = Math.round(wait + this.#env.random() * spread);
+    let target = this.url;
+    try {
+      if (url) target = socketUrl(url, this.url);
+    } catch {
+      // Invalid address: reconnect to the current one.
+    }
+    this.#move = { at: this.#env.local() + ms, url: target };
+    return ms;
+  }
+
+  /**
+   * The connection was lost.
+   * @param {number} code
+   * @param {Bounds} bounds
+   * @returns {number} the delay in ms before the next attempt, at `url`
+   */
+  delay(code, { min_ms, max_ms }) {
+    const now = this.#env.local();
+    const established = this.#established_at !== null;
+    const lasted = this.#established_at === null ? 0 : now - this.#established_at;
+    this.#established_at = null;
+    if (this.#move) {
+      const { at, url } = this.#move;
+      this.#move = null;
+      this.url = url;
+      this.#attempt = 0;
+      return Math.max(0, Math.round(at - now));
+    }
+    // The address of a goaway did not work: return to the configured one.
+    if (!established) this.url = this.#options.url;
+    if (lasted >= max_ms) this.#attempt = 0;
+    const bound = SLOW_RETRY.has(code) ? max_ms : Math.min(max_ms, min_ms * 2 ** this.#attempt);
+    this.#attempt += 1;
+    return Math.round(this.#env.random() * bound);
+  }
+}

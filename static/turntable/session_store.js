@@ -1,0 +1,161 @@
+/**
+ * Stores the session in sessionStorage, so that it outlives a reload of the page.
+ *
+ * sessionStorage belongs to one tab, but a duplicated tab gets a copy of it, and
+ * two pages must not use one session. While a page uses the stored session, the
+ * record contains the page's id (`owner`); the page removes it when it is hidden.
+ * Each page also holds a Web Lock named by its id. A record with an owner can be
+ * used only if the owner's lock is free, because then that page has crashed.
+ * @module
+ */
+
+/** @import { Environment } from "./environment.js" */
+
+/**
+ * @typedef {object} StoredSession
+ * @property {string} session the secret
+ * @property {number} received
+ * @property {number} last_id id of the last command; later pages must not reuse ids
+ * @property {string} transport
+ * @property {any} welcome
+ */
+
+/**
+ * @typedef {object} SessionStoreOptions
+ * @property {string} name distinguishes several clients of one page
+ * @property {string} url
+ * @property {Environment} environment
+ * @property {any} [storage]
+ * @property {any} [locks] the platform's Web Locks, if available
+ */
+
+/** Delay between a change and the write; a page that is hidden writes at once. */
+const WRITE_MS = 200;
+/** Command ids that a page may have used after its last write. */
+const IDS_MARGIN = 1000;
+
+export class SessionStore {
+  #key;
+  #env;
+  #storage;
+  #locks;
+  #owner;
+  /** @type {() => StoredSession | undefined} */
+  #snapshot = () => undefined;
+  /** @type {any} */
+  #timer;
+  /** @type {() => void} */
+  #unlock = () => {};
+  #open = true;
+
+  /** @param {SessionStoreOptions} options */
+  constructor({ name, url, environment, storage = platformStorage(), locks = globalThis.navigator?.locks }) {
+    this.#key = `turntable ${name} ${url}`;
+    this.#env = environment;
+    this.#storage = storage;
+    this.#locks = locks;
+    this.#owner = Math.floor(environment.random() * 2 ** 52).toString(36) + environment.unix().toString(36);
+  }
+
+  /**
+   * The session of an earlier page of this tab. The result is a promise only if
+   * a lock has to be checked, so that connecting is not delayed otherwise.
+   * @returns {StoredSession | undefined | Promise<StoredSession | undefined>}
+   */
+  load() {
+    this.#lock();
+    const found = this.#read();
+    if (!found) return undefined;
+    const { owner, ...record } = found;
+    const usable = { ...record, last_id: Number(record.last_id) + IDS_MARGIN };
+    if (owner === undefined) return usable;
+    if (!this.#locks) return undefined;
+    return Promise.resolve(
+      this.#locks.request(lockName(owner), { ifAvailable: true }, (/** @type {any} */ lock) => lock !== null),
+    ).then((free) => (free ? usable : undefined), () => undefined);
+  }
+
+  /**
+   * Sets the source of the records to write.
+   * @param {() => StoredSession | undefined} snapshot
+   */
+  start(snapshot) {
+    this.#snapshot = snapshot;
+  }
+
+  /** The session has changed: schedules a write. */
+  changed() {
+    if (this.#timer !== undefined || !this.#open) return;
+    this.#timer = this.#env.setTimeout(() => this.#write(this.#owner), WRITE_MS);
+  }
+
+  /** The page is hidden: a later page may use the record. */
+  release() {
+    if (this.#open) this.#write(undefined);
+  }
+
+  /** The page was restored from the back/forward cache. */
+  reclaim() {
+    if (this.#open) this.#write(this.#owner);
+  }
+
+  /** The client is closed: removes the record. */
+  clear() {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#env.clearTimeout(this.#timer);
+    try {
+      this.#storage?.removeItem(this.#key);
+    } catch {
+      // Access to the storage is denied.
+    }
+    this.#unlock();
+  }
+
+  /** @param {string | undefined} owner */
+  #write(owner) {
+    this.#env.clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const record = this.#snapshot();
+    try {
+      if (record) this.#storage?.setItem(this.#key, JSON.stringify({ ...record, owner }));
+      else this.#storage?.removeItem(this.#key);
+    } catch {
+      // The storage is full or access is denied: a reload starts a new session.
+    }
+  }
+
+  /** @returns {(StoredSession & {owner?: string}) | undefined} */
+  #read() {
+    try {
+      const found = JSON.parse(this.#storage?.getItem(this.#key) ?? "null");
+      if (typeof found?.session === "string" && Number.isSafeInteger(found.received)) return found;
+    } catch {
+      // An unreadable record counts as missing.
+    }
+    return undefined;
+  }
+
+  /** Holds this page's lock until `clear`. */
+  #lock() {
+    if (!this.#locks) return;
+    const released = new Promise((resolve) => {
+      this.#unlock = () => resolve(undefined);
+    });
+    Promise.resolve(this.#locks.request(lockName(this.#owner), () => released)).catch(() => {});
+  }
+}
+
+/** @param {string} owner */
+function lockName(owner) {
+  return `turntable ${owner}`;
+}
+
+/** sessionStorage; access throws if the browser denies it. */
+function platformStorage() {
+  try {
+    return globalThis.sessionStorage;
+  } catch {
+    return undefined;
+  }
+}

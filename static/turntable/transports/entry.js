@@ -1,0 +1,44 @@
+/**
+ * Poll entries, in both directions: calls `{"f", "args", "id"?}`, results
+ * `{"id", "r"}` and errors `{"id", "error"}`. A protocol message is a call of
+ * `$av:NAME`.
+ * @module
+ */
+
+const PREFIX = "$av:";
+/** Answers to commands that are not answered by `reply`. @type {Readonly<Record<string, string>>} */
+const ANSWERS = { idme: "welcome", authenticate: "welcome", joingame: "joined", joinchannel: "joined", time: "time" };
+/** Entries whose name differs from the message's command. @type {Readonly<Record<string, string>>} */
+const ALIASES = { set: "attributes" };
+
+/**
+ * Encodes a message as an entry.
+ * @param {any} message
+ * @returns {any}
+ */
+export function entryOf({ command, data, id, error }) {
+  if (command === "reply" && id !== undefined) return error ? { id, error } : { id, r: data };
+  if (command === "call" && typeof data?.f === "string") return { f: data.f, args: data.args, id };
+  return { f: PREFIX + command, args: data, id };
+}
+
+/**
+ * Decodes the message of an entry.
+ * @param {any} entry
+ * @param {(id: any) => string | undefined} commandOf the command that was sent with this id
+ * @returns {any} undefined if the entry is not a message
+ */
+export function messageOf(entry, commandOf) {
+  if (typeof entry !== "object" || entry === null) return undefined;
+  const { f, args, id, r, error } = entry;
+  if (typeof f === "string") {
+    const with_id = id === undefined ? {} : { id };
+    if (!f.startsWith(PREFIX)) return { command: "call", data: { f, args }, ...with_id };
+    const name = f.slice(PREFIX.length);
+    return { command: ALIASES[name] ?? name, data: args, ...with_id };
+  }
+  const command = commandOf(id);
+  if (error !== undefined) return { command: "error", data: { ...(command && { command }), ...error }, id };
+  if (id === undefined) return undefined;
+  return { command: ANSWERS[command ?? ""] ?? "reply", data: r, id };
+}

@@ -1,0 +1,159 @@
+/**
+ * Long polling: a tunnel for networks that buffer streams. The server answers
+ * each request when it has messages; the next request asks for later ones.
+ * Messages are sent as in the tunnel.
+ * @module
+ */
+
+import { parse } from "../binary.js";
+import { Sender, messageOf } from "./datagram.js";
+import { EXPIRED, LOST, closeCodeOf, endpointUrl, responseError } from "./transport.js";
+
+/** @import { Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
+
+/**
+ * Sent when resuming. Its answer completes the first long poll at once, so an
+ * intermediary that forwards only complete responses does not delay the resume.
+ */
+const WAKE_UP = '{"command":"time","data":{"t0":0}}';
+
+/** @implements {TransportConnection} */
+class LongPollConnection {
+  #target;
+  #hooks;
+  #sender;
+  #abort = new AbortController();
+  #session = "";
+  /** Id of the last received datagram; the next request continues after it. @type {string | undefined} */
+  #after;
+  #opened = false;
+  #closed = false;
+
+  /**
+   * @param {Target} target
+   * @param {TransportHooks} hooks
+   */
+  constructor(target, hooks) {
+    this.#target = target;
+    this.#hooks = hooks;
+    this.#sender = new Sender(target, hooks, (code, reason) => this.#end(code, reason));
+  }
+
+  get writable() {
+    return this.#opened && !this.#closed;
+  }
+
+  get idle() {
+    return this.#sender.idle;
+  }
+
+  open() {
+    void this.#run();
+  }
+
+  /** @param {string} text */
+  send(text) {
+    if (this.writable) this.#sender.send(text);
+  }
+
+  /** @param {string} text */
+  raw(text) {
+    if (this.writable) this.#sender.raw(text);
+  }
+
+  close() {
+    this.#closed = true;
+    this.#sender.close();
+    this.#abort.abort();
+  }
+
+  async #run() {
+    let resume = this.#hooks.resume();
+    if (resume) {
+      this.#sender.tunnel = resume.session;
+      this.#sender.send(WAKE_UP);
+    }
+    while (!this.#closed) {
+      const query = this.#query(resume);
+      try {
+        const url = endpointUrl(this.#target.url, "tunnel", { ...query, format: "longpoll" });
+        const response = await this.#target.fetch(url, { cache: "no-store", signal: this.#abort.signal });
+        if (this.#closed) return;
+        this.#hooks.activity();
+        if (response.ok) {
+          if (resume && !this.#opened) this.#open(resume.session, true);
+          await this.#receive(response);
+        } else if (response.status === 410 && resume && !this.#opened) {
+          resume = undefined;
+          this.#hooks.expired();
+        } else {
+          await this.#refused(response);
+        }
+      } catch (error) {
+        if (!this.#closed) this.#end(LOST, String(error));
+      }
+    }
+  }
+
+  /** @param {{session: string, received: number} | undefined} resume */
+  #query(resume) {
+    if (!this.#opened && !resume) return { new: 1 };
+    if (this.#after !== undefined) return { id: this.#session, after: this.#after };
+    // No datagram received yet: continue from the session's count.
+    return { id: this.#session || resume?.session, received: this.#hooks.resume()?.received ?? 0 };
+  }
+
+  /**
+   * @param {string} session
+   * @param {boolean} resumed
+   */
+  #open(session, resumed) {
+    this.#opened = true;
+    this.#session = session;
+    this.#sender.tunnel = session;
+    if (resumed) this.#hooks.resumed();
+  }
+
+  /** @param {any} response */
+  async #receive(response) {
+    const [head, ...datagrams] = parse(await response.text());
+    if (this.#closed) return;
+    this.#hooks.activity();
+    if (!this.#opened) this.#open(String(head?.tunnel), false);
+    for (const datagram of datagrams) {
+      // The close code; a batch that leaves the tunnel open has none.
+      if (Number.isInteger(datagram?.close)) return this.#end(datagram.close, "");
+      if (typeof datagram?.id === "string") this.#after = datagram.id;
+      this.#hooks.traffic("in", "datagram", () => JSON.stringify(datagram));
+      this.#hooks.message(messageOf(datagram));
+      if (this.#closed) return;
+    }
+  }
+
+  /** @param {any} response */
+  async #refused(response) {
+    const error = await responseError(response);
+    if (this.#closed) return;
+    const { status } = response;
+    if (!this.#opened && (status === 401 || status === 403)) this.#hooks.message({ command: "error", data: error });
+    this.#end(this.#opened && status === 404 ? EXPIRED : closeCodeOf(status), error.message, !this.#opened && (status === 404 || status === 405));
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} reason
+   * @param {boolean} [unsupported]
+   */
+  #end(code, reason, unsupported = false) {
+    if (this.#closed) return;
+    this.close();
+    this.#hooks.closed(code, reason, unsupported);
+  }
+}
+
+/** @type {Transport} */
+export const longpoll = {
+  name: "longpoll",
+  push: true,
+  createConnection: (target, hooks) => new LongPollConnection(target, hooks),
+};

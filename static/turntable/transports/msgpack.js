@@ -1,0 +1,172 @@
+/**
+ * WebSocket with encoding v2: the same messages as binary MessagePack frames,
+ * `[number]`, `[number, data]` or `[number, data, id]`. The number identifies
+ * the command (docs/protocol.md, 2.1 and 2.2). The codec is loaded when the
+ * first such connection opens. If the server does not accept the subprotocol,
+ * the connection uses v1.
+ * @module
+ */
+
+import { base64, bytesOf, parse, stringify } from "../binary.js";
+import { LOST } from "./transport.js";
+import { WebSocketConnection } from "./websocket.js";
+
+/** @import { Transport } from "./transport.js" */
+/** @import { Codec } from "../../vendor/msgpack/index.mjs" */
+
+export const SUBPROTOCOL = "turntable.v2.msgpack";
+const BAD_MESSAGE = 1007;
+/** Extension type of numbers that MessagePack cannot represent: decimal digits. */
+const DECIMAL = 1;
+
+const CLIENT_COMMANDS = [
+  "idme", "resume", "subscribe", "unsubscribe", "status", "joingame", "leavegame", "game", "declineinvite", "joinchannel",
+  "leavechannel", "publish", "call", "reply", "set", "provide", "time", "lookup", "authenticate", "bye",
+];
+const SERVER_COMMANDS = [
+  "idyou", "welcome", "userchange", "invite", "invitereply", "joined", "memberchange", "game", "message", "call", "reply",
+  "error", "attributes", "service", "time", "goaway",
+];
+const SERVER_FIRST = 64;
+/** Numbers of the client commands by name. @type {ReadonlyMap<string, number>} */
+const NUMBERS = new Map(CLIENT_COMMANDS.map((name, index) => [name, index + 1]));
+
+/**
+ * The name of the command with this number.
+ * @param {"in" | "out"} direction as seen by the client
+ * @param {number} number
+ * @returns {string | undefined}
+ */
+export function commandName(direction, number) {
+  return direction === "in" ? SERVER_COMMANDS[number - SERVER_FIRST] : CLIENT_COMMANDS[number - 1];
+}
+
+/** @typedef {{encode: (message: any) => Uint8Array<ArrayBuffer>, decode: (bytes: ArrayBuffer) => any}} MessageCodec */
+
+/** @type {Promise<MessageCodec> | undefined} */
+let loading;
+
+/**
+ * The codec of v2 messages, loaded at the first call.
+ * @returns {Promise<MessageCodec>}
+ */
+export function messageCodec() {
+  loading ??= load().catch((error) => {
+    // Let the next connection retry.
+    loading = undefined;
+    throw error;
+  });
+  return loading;
+}
+
+/** @returns {Promise<MessageCodec>} */
+async function load() {
+  const { Decoder, Encoder, ExtData } = await import("../../vendor/msgpack/index.mjs");
+  /** @type {Codec} */
+  const extensionCodec = {
+    tryToEncode: (value) => {
+      const [type, text, ...rest] = extension(value) ?? [];
+      if (typeof type !== "number" || typeof text !== "string" || rest.length > 0) return null;
+      try {
+        return new ExtData(type, bytesOf(text));
+      } catch {
+        return null;
+      }
+    },
+    decode: (data, type) => (type === DECIMAL ? Number(new TextDecoder().decode(data)) : { $ext: [type, base64(data)] }),
+  };
+  const encoder = new Encoder({ extensionCodec, maxDepth: 256 });
+  const decoder = new Decoder({ extensionCodec });
+  return {
+    encode: ({ command, data, id }) => {
+      const number = NUMBERS.get(command);
+      if (number === undefined) throw new TypeError(`v2 has no command ${command}`);
+      return encoder.encode(id === undefined ? [number, data] : [number, data, id]);
+    },
+    decode: (bytes) => {
+      const [number, data, id] = /** @type {any[]} */ (decoder.decode(bytes));
+      return { command: SERVER_COMMANDS[number - SERVER_FIRST], data, ...(id !== undefined && id !== null && { id }) };
+    },
+  };
+}
+
+/**
+ * @param {any} value
+ * @returns {any[] | undefined}
+ */
+function extension(value) {
+  return Array.isArray(value?.$ext) && Object.keys(value).length === 1 ? value.$ext : undefined;
+}
+
+class MsgpackConnection extends WebSocketConnection {
+  /** @type {MessageCodec | undefined} */
+  #codec;
+
+  /** @override */
+  open() {
+    messageCodec().then(
+      (codec) => {
+        if (this.closed) return;
+        this.#codec = codec;
+        this.connect([SUBPROTOCOL]);
+        if (this.socket) this.socket.binaryType = "arraybuffer";
+      },
+      (error) => this.end(LOST, String(error)),
+    );
+  }
+
+  /**
+   * @override
+   * @param {string} text
+   */
+  send(text) {
+    if (!this.writable) return;
+    if (this.socket.protocol !== SUBPROTOCOL || !this.#codec) {
+      this.raw(text);
+      return;
+    }
+    const message = parse(text);
+    /** @type {Uint8Array<ArrayBuffer>} */
+    let bytes;
+    try {
+      bytes = this.#codec.encode(message);
+    } catch (error) {
+      this.hooks.refused([text], { code: "unknown_command", message: String(error) });
+      return;
+    }
+    const { command, data, id } = message;
+    this.hooks.traffic("out", "frame", () => stringify(id === undefined ? [NUMBERS.get(command), data] : [NUMBERS.get(command), data, id]), bytes.length);
+    this.socket.send(bytes);
+  }
+
+  /**
+   * @override
+   * @protected
+   * @param {any} data of a frame
+   */
+  receive(data) {
+    if (typeof data === "string" || !this.#codec) {
+      super.receive(data);
+      return;
+    }
+    /** @type {any} */
+    let message;
+    try {
+      message = this.#codec.decode(data);
+    } catch (error) {
+      this.close(BAD_MESSAGE, "");
+      this.hooks.closed(LOST, `invalid MessagePack frame: ${error}`);
+      return;
+    }
+    const { command, data: payload, id } = message;
+    this.hooks.traffic("in", "frame", () => stringify([SERVER_COMMANDS.indexOf(command) + SERVER_FIRST, payload, ...(id === undefined ? [] : [id])]), data.byteLength);
+    this.hooks.message(message);
+  }
+}
+
+/** @type {Transport} */
+export const msgpack = {
+  name: "websocket",
+  push: true,
+  createConnection: (target, hooks) => new MsgpackConnection(target, hooks),
+};

@@ -1,0 +1,126 @@
+/**
+ * The interface that every transport implements. Transports differ only in how
+ * a message travels. An outgoing message is its JSON text; an incoming message
+ * is passed on decoded.
+ *
+ * A transport connection is used once: `open`, then `writable`, then `closed`.
+ * `closed` is called at most once and never after `close`. Hooks may be called
+ * before `open` returns.
+ * @module
+ */
+
+/** @import { Environment } from "../environment.js" */
+
+/**
+ * @typedef {object} Transport
+ * @property {string} name one of TRANSPORTS
+ * @property {boolean} push whether the server can send at any time
+ * @property {(target: Target, hooks: TransportHooks) => TransportConnection} createConnection
+ * @property {(ms: number) => void} [heartbeat] sets the polling interval; polling transports only
+ */
+
+/**
+ * @typedef {object} Target
+ * @property {string} url the server's WebSocket URL; other endpoints are relative to it
+ * @property {Environment} environment
+ * @property {any} WebSocket
+ * @property {any} EventSource
+ * @property {any} fetch
+ */
+
+/**
+ * @typedef {object} TransportConnection
+ * @property {() => void} open
+ * @property {boolean} writable whether a message sent now can reach the server
+ * @property {boolean} idle whether no outgoing message is pending
+ * @property {(text: string) => void} send sends one message, given as JSON
+ * @property {(text: string) => void} raw sends a text unchanged
+ * @property {(code: number, reason: string) => void} close sends pending messages, then closes
+ */
+
+/**
+ * @typedef {object} TransportHooks
+ * @property {() => {session: string, received: number} | undefined} resume the session to resume, if any
+ * @property {() => void} activity something arrived from the server
+ * @property {(message: any) => void} message undefined if the received text was not a message
+ * @property {() => void} resumed the transport resumed the session itself; no welcome follows
+ * @property {() => void} expired the session no longer exists; the transport starts a new one
+ * @property {(texts: string[], error: {code: string, message: string, details?: any}) => void} refused
+ *   the server did not accept these messages
+ * @property {(code: number, reason: string, unsupported?: boolean) => void} closed the close code, and
+ *   whether this transport is not available at this server
+ * @property {(direction: "in" | "out", kind: Kind, content: string | (() => string), bytes?: number) => void} traffic
+ *   what was sent or received, as text; `bytes` if it differs from the size of the text
+ */
+
+/** @typedef {"frame" | "datagram" | "entry"} Kind */
+
+/** The code that browsers report if no close frame was received. */
+export const LOST = 1006;
+export const EXPIRED = 4004;
+export const RATE_LIMITED = 4007;
+/** Maximum characters of messages per request; a single longer message is sent alone. */
+export const BATCH_MAX = 32768;
+
+/**
+ * The URL of an HTTP endpoint, relative to the WebSocket URL.
+ * @param {string} url
+ * @param {string} name
+ * @param {Record<string, string | number | undefined>} [query]
+ * @returns {string}
+ */
+export function endpointUrl(url, name, query = {}) {
+  const base = new URL(url);
+  base.protocol = base.protocol === "wss:" ? "https:" : "http:";
+  const target = new URL(name, base);
+  for (const [key, value] of Object.entries(query)) {
+    if (value !== undefined) target.searchParams.set(key, String(value));
+  }
+  return target.href;
+}
+
+/**
+ * The error in the body of an HTTP error response.
+ * @param {any} response
+ * @returns {Promise<{code: string, message: string, details?: any}>}
+ */
+export async function responseError(response) {
+  const body = await response.json().catch(() => undefined);
+  const error = body?.error;
+  if (typeof error?.code === "string") return { message: "", ...error };
+  return { code: "unavailable", message: `the server responded with status ${response.status}` };
+}
+
+/**
+ * The close code that corresponds to an HTTP status.
+ * @param {number} status
+ * @returns {number}
+ */
+export function closeCodeOf(status) {
+  if (status === 410) return EXPIRED;
+  return status === 429 ? RATE_LIMITED : LOST;
+}
+
+/**
+ * The content of a `traffic` hook as text, with its size.
+ * @param {string | (() => string)} content
+ * @param {number | undefined} bytes if it differs from the size of the text
+ */
+export function textAndSize(content, bytes) {
+  const text = typeof content === "string" ? content : content();
+  return { text, bytes: bytes ?? new TextEncoder().encode(text).length };
+}
+
+/**
+ * Removes from the front of `queue` as many texts as fit into one request.
+ * @param {string[]} queue
+ * @returns {string[]}
+ */
+export function takeBatch(queue) {
+  let count = 0;
+  for (let size = 0; count < queue.length; count += 1) {
+    size += queue[count]?.length ?? 0;
+    if (count > 0 && size > BATCH_MAX) break;
+  }
+  return queue.splice(0, count);
+}

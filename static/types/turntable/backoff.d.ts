@@ -1,0 +1,47 @@
+/**
+ * When and to which address to reconnect.
+ *
+ * The delay is a random part of min_ms * 2^attempt, at most max_ms ("full
+ * jitter"), so that clients do not reconnect to a restarted server all at once.
+ * The attempt count restarts only after a connection that lasted max_ms, so a
+ * server that accepts and closes connections immediately is not overloaded. A
+ * delay requested by `goaway` takes precedence, once.
+ * @module
+ */
+import type { Environment } from "./environment.js";
+export type Bounds = {
+    min_ms: number;
+    max_ms: number;
+};
+export declare class Backoff {
+    #private;
+    /** The address to connect to. @type {string} */
+    url: string;
+    /** @param {{url: string, reconnect: Bounds | false, environment: Environment}} options */
+    constructor(options: {
+        url: string;
+        reconnect: Bounds | false;
+        environment: Environment;
+    });
+    /** Whether the current connection has received its welcome. */
+    get established(): boolean;
+    /** A new connection replaces the current one without a loss. */
+    opened(): void;
+    /** The connection received its welcome. */
+    welcomed(): void;
+    /**
+     * The server asks the client to reconnect after `reconnect_ms`, possibly to
+     * another address.
+     * @param {number} reconnect_ms
+     * @param {string | undefined} url
+     * @returns {number} the delay in ms, with jitter
+     */
+    move(reconnect_ms: number, url: string | undefined): number;
+    /**
+     * The connection was lost.
+     * @param {number} code
+     * @param {Bounds} bounds
+     * @returns {number} the delay in ms before the next attempt, at `url`
+     */
+    delay(code: number, { min_ms, max_ms }: Bounds): number;
+}

@@ -1,0 +1,144 @@
+/**
+ * The connection to the server: opens one transport connection at a time,
+ * selects the transport, and reconnects after a loss.
+ *
+ * The table of close codes decides whether to reconnect, `Backoff` when and to
+ * which address, `TransportSelection` by which transport. While a transport
+ * other than the preferred one is in use, the preferred one is probed at
+ * intervals. When the server answers the probe, the session moves to it
+ * (upgrade).
+ * @module
+ */
+import type { Environment } from "./environment.js";
+import type { Kind, Transport, TransportHooks } from "./transports/transport.js";
+export type Disconnection = {
+    /**
+     * the close code; 1006 if no close frame was received
+     */
+    code: number;
+    /**
+     * its name in CLOSE_CODES, "lost" or "moved"
+     */
+    reason: string;
+    /**
+     * the server's explanation, if any
+     */
+    text: string;
+    /**
+     * whether the session can be resumed
+     */
+    resume: boolean;
+    /**
+     * delay before the next attempt; undefined: no further attempt
+     */
+    retry_ms: number | undefined;
+};
+export type ConnectionHooks = {
+    /**
+     * a transport connection is being opened
+     */
+    connecting: () => void;
+    /**
+     * the session to resume, if any
+     */
+    resume: () => {
+        session: string;
+        received: number;
+    } | undefined;
+    /**
+     * something arrived from the server
+     */
+    activity: () => void;
+    message: (message: any) => void;
+    /**
+     * the transport resumed the session itself
+     */
+    resumed: () => void;
+    /**
+     * the session no longer exists; the transport starts a new one
+     */
+    expired: () => void;
+    refused: TransportHooks["refused"];
+    traffic: (traffic: {
+        direction: "in" | "out";
+        kind: Kind;
+        content: string | (() => string);
+        bytes: number | undefined;
+    }) => void;
+    disconnected: (disconnection: Disconnection) => void;
+};
+export type ConnectionOptions = {
+    url: string;
+    /**
+     * in order of preference
+     */
+    transports: Transport[];
+    platform: {
+        WebSocket: any;
+        EventSource: any;
+        fetch: any;
+    };
+    reconnect: {
+        min_ms: number;
+        max_ms: number;
+    } | false;
+    /**
+     * maximum time until the welcome
+     */
+    timeout_ms: number;
+    /**
+     * whether a session that another connection took over is followed by a new one
+     */
+    renew: boolean;
+    environment: Environment;
+};
+export declare class Connection {
+    #private;
+    /**
+     * @param {ConnectionOptions} options
+     * @param {ConnectionHooks} hooks
+     */
+    constructor(options: ConnectionOptions, hooks: ConnectionHooks);
+    /** The transport in use, or being tried. @returns {Transport} */
+    get transport(): Transport;
+    /**
+     * Tries the named transport first, if it is available.
+     * @param {string} name
+     */
+    startWith(name: string): void;
+    /** Opens a transport connection. */
+    open(): void;
+    /** The session received its welcome; the connection is established. */
+    welcomed(): void;
+    /** Whether a message written now can reach the server; false once the connection is closing. */
+    get writable(): boolean;
+    /** @param {string} text */
+    write(text: string): void;
+    /**
+     * Sets the interval of polling transports.
+     * @param {number} ms 0: requests are sent only with messages
+     */
+    heartbeat(ms: number): void;
+    /**
+     * Abandons the transport connection as if it had been closed with `code`, and
+     * reconnects. Does not wait for the server, which may be unreachable.
+     * @param {number} code
+     * @param {string} text
+     */
+    drop(code: number, text: string): void;
+    /**
+     * Closes for good.
+     * @param {number} code
+     */
+    close(code: number): void;
+    /** Starts the pending attempt now, for instance because the network is available again. */
+    retryNow(): void;
+    /**
+     * The server asks the client to reconnect after `reconnect_ms`, possibly to
+     * another address. If the server has not closed the connection by then, the
+     * client does.
+     * @param {number} reconnect_ms
+     * @param {string | undefined} url
+     */
+    goaway(reconnect_ms: number, url: string | undefined): void;
+}

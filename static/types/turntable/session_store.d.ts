@@ -1,0 +1,61 @@
+/**
+ * Stores the session in sessionStorage, so that it outlives a reload of the page.
+ *
+ * sessionStorage belongs to one tab, but a duplicated tab gets a copy of it, and
+ * two pages must not use one session. While a page uses the stored session, the
+ * record contains the page's id (`owner`); the page removes it when it is hidden.
+ * Each page also holds a Web Lock named by its id. A record with an owner can be
+ * used only if the owner's lock is free, because then that page has crashed.
+ * @module
+ */
+import type { Environment } from "./environment.js";
+export type StoredSession = {
+    /**
+     * the secret
+     */
+    session: string;
+    received: number;
+    /**
+     * id of the last command; later pages must not reuse ids
+     */
+    last_id: number;
+    transport: string;
+    welcome: any;
+};
+export type SessionStoreOptions = {
+    /**
+     * distinguishes several clients of one page
+     */
+    name: string;
+    url: string;
+    environment: Environment;
+    storage?: any;
+    /**
+     * the platform's Web Locks, if available
+     */
+    locks?: any;
+};
+export declare class SessionStore {
+    #private;
+    /** @param {SessionStoreOptions} options */
+    constructor({ name, url, environment, storage, locks }: SessionStoreOptions);
+    /**
+     * The session of an earlier page of this tab. The result is a promise only if
+     * a lock has to be checked, so that connecting is not delayed otherwise.
+     * @returns {StoredSession | undefined | Promise<StoredSession | undefined>}
+     */
+    load(): StoredSession | undefined | Promise<StoredSession | undefined>;
+    /**
+     * Sets the source of the records to write.
+     * @param {() => StoredSession | undefined} snapshot
+     */
+    start(snapshot: () => StoredSession | undefined): void;
+    /** The session has changed: schedules a write. */
+    changed(): void;
+    /** The page is hidden: a later page may use the record. */
+    release(): void;
+    /** The page was restored from the back/forward cache. */
+    reclaim(): void;
+    /** The client is closed: removes the record. */
+    clear(): void;
+}

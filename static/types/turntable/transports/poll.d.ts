@@ -1,0 +1,67 @@
+/**
+ * Polling: remote calls in batches over plain HTTP requests. The server can
+ * only answer, and the client sends a request only when it has a message. An
+ * idle client that needs events sets a heartbeat: an interval of empty requests.
+ *
+ * The requests of a session are numbered and sent one at a time. A request
+ * whose answer was lost is repeated with the same number and body. The server
+ * executes it once and returns the same answer, so each call is executed once
+ * and each message arrives once. A request may be repeated on a later
+ * connection, so the number and the open request belong to the transport.
+ * @module
+ */
+import type { Target, Transport, TransportConnection, TransportHooks } from "./transport.js";
+export type Batch = {
+    session: string;
+    number: number;
+    body: string;
+    texts: string[];
+};
+export type PollState = {
+    /**
+     * of the last request
+     */
+    number: number;
+    /**
+     * the request that has no answer yet
+     */
+    open: Batch | undefined;
+    /**
+     * commands without an answer, by id
+     */
+    commands: Map<any, string>;
+    heartbeat_ms: number;
+    connection: PollConnection | undefined;
+};
+/** @implements {TransportConnection} */
+declare class PollConnection implements TransportConnection {
+    #private;
+    /**
+     * @param {Target} target
+     * @param {TransportHooks} hooks
+     * @param {PollState} state
+     */
+    constructor(target: Target, hooks: TransportHooks, state: PollState);
+    get writable(): boolean;
+    get idle(): boolean;
+    open(): void;
+    /** @param {string} text */
+    send(text: string): void;
+    /** @param {string} text */
+    raw(text: string): void;
+    /** @param {number} code */
+    close(code: number): void;
+    /** Schedules the next empty request, or none if the heartbeat is off. */
+    schedulePoll(): void;
+}
+/**
+ * Creates the polling transport of one client.
+ * @param {{heartbeat_ms?: number, number?: number}} [options] number: of the request
+ *   before the first. For a session of an earlier page it must exceed that page's last number.
+ * @returns {Transport}
+ */
+export declare function poll({ heartbeat_ms, number }?: {
+    heartbeat_ms?: number;
+    number?: number;
+}): Transport;
+export {};

@@ -1,0 +1,187 @@
+/**
+ * The interface that every transport implements. Transports differ only in how
+ * a message travels. An outgoing message is its JSON text; an incoming message
+ * is passed on decoded.
+ *
+ * A transport connection is used once: `open`, then `writable`, then `closed`.
+ * `closed` is called at most once and never after `close`. Hooks may be called
+ * before `open` returns.
+ * @module
+ */
+import type { Environment } from "../environment.js";
+export type Transport = {
+    /**
+     * one of TRANSPORTS
+     */
+    name: string;
+    /**
+     * whether the server can send at any time
+     */
+    push: boolean;
+    createConnection: (target: Target, hooks: TransportHooks) => TransportConnection;
+    /**
+     * sets the polling interval; polling transports only
+     */
+    heartbeat?: (ms: number) => void;
+};
+export type Target = {
+    /**
+     * the server's WebSocket URL; other endpoints are relative to it
+     */
+    url: string;
+    environment: Environment;
+    WebSocket: any;
+    EventSource: any;
+    fetch: any;
+};
+export type TransportConnection = {
+    open: () => void;
+    /**
+     * whether a message sent now can reach the server
+     */
+    writable: boolean;
+    /**
+     * whether no outgoing message is pending
+     */
+    idle: boolean;
+    /**
+     * sends one message, given as JSON
+     */
+    send: (text: string) => void;
+    /**
+     * sends a text unchanged
+     */
+    raw: (text: string) => void;
+    /**
+     * sends pending messages, then closes
+     */
+    close: (code: number, reason: string) => void;
+};
+export type TransportHooks = {
+    /**
+     * the session to resume, if any
+     */
+    resume: () => {
+        session: string;
+        received: number;
+    } | undefined;
+    /**
+     * something arrived from the server
+     */
+    activity: () => void;
+    /**
+     * undefined if the received text was not a message
+     */
+    message: (message: any) => void;
+    /**
+     * the transport resumed the session itself; no welcome follows
+     */
+    resumed: () => void;
+    /**
+     * the session no longer exists; the transport starts a new one
+     */
+    expired: () => void;
+    /**
+     *   the server did not accept these messages
+     */
+    refused: (texts: string[], error: {
+        code: string;
+        message: string;
+        details?: any;
+    }) => void;
+    /**
+     * the close code, and
+     * whether this transport is not available at this server
+     */
+    closed: (code: number, reason: string, unsupported?: boolean) => void;
+    /**
+     *   what was sent or received, as text; `bytes` if it differs from the size of the text
+     */
+    traffic: (direction: "in" | "out", kind: Kind, content: string | (() => string), bytes?: number) => void;
+};
+export type Kind = "frame" | "datagram" | "entry";
+/** @import { Environment } from "../environment.js" */
+/**
+ * @typedef {object} Transport
+ * @property {string} name one of TRANSPORTS
+ * @property {boolean} push whether the server can send at any time
+ * @property {(target: Target, hooks: TransportHooks) => TransportConnection} createConnection
+ * @property {(ms: number) => void} [heartbeat] sets the polling interval; polling transports only
+ */
+/**
+ * @typedef {object} Target
+ * @property {string} url the server's WebSocket URL; other endpoints are relative to it
+ * @property {Environment} environment
+ * @property {any} WebSocket
+ * @property {any} EventSource
+ * @property {any} fetch
+ */
+/**
+ * @typedef {object} TransportConnection
+ * @property {() => void} open
+ * @property {boolean} writable whether a message sent now can reach the server
+ * @property {boolean} idle whether no outgoing message is pending
+ * @property {(text: string) => void} send sends one message, given as JSON
+ * @property {(text: string) => void} raw sends a text unchanged
+ * @property {(code: number, reason: string) => void} close sends pending messages, then closes
+ */
+/**
+ * @typedef {object} TransportHooks
+ * @property {() => {session: string, received: number} | undefined} resume the session to resume, if any
+ * @property {() => void} activity something arrived from the server
+ * @property {(message: any) => void} message undefined if the received text was not a message
+ * @property {() => void} resumed the transport resumed the session itself; no welcome follows
+ * @property {() => void} expired the session no longer exists; the transport starts a new one
+ * @property {(texts: string[], error: {code: string, message: string, details?: any}) => void} refused
+ *   the server did not accept these messages
+ * @property {(code: number, reason: string, unsupported?: boolean) => void} closed the close code, and
+ *   whether this transport is not available at this server
+ * @property {(direction: "in" | "out", kind: Kind, content: string | (() => string), bytes?: number) => void} traffic
+ *   what was sent or received, as text; `bytes` if it differs from the size of the text
+ */
+/** @typedef {"frame" | "datagram" | "entry"} Kind */
+/** The code that browsers report if no close frame was received. */
+export declare const LOST = 1006;
+export declare const EXPIRED = 4004;
+export declare const RATE_LIMITED = 4007;
+/** Maximum characters of messages per request; a single longer message is sent alone. */
+export declare const BATCH_MAX = 32768;
+/**
+ * The URL of an HTTP endpoint, relative to the WebSocket URL.
+ * @param {string} url
+ * @param {string} name
+ * @param {Record<string, string | number | undefined>} [query]
+ * @returns {string}
+ */
+export declare function endpointUrl(url: string, name: string, query?: Record<string, string | number | undefined>): string;
+/**
+ * The error in the body of an HTTP error response.
+ * @param {any} response
+ * @returns {Promise<{code: string, message: string, details?: any}>}
+ */
+export declare function responseError(response: any): Promise<{
+    code: string;
+    message: string;
+    details?: any;
+}>;
+/**
+ * The close code that corresponds to an HTTP status.
+ * @param {number} status
+ * @returns {number}
+ */
+export declare function closeCodeOf(status: number): number;
+/**
+ * The content of a `traffic` hook as text, with its size.
+ * @param {string | (() => string)} content
+ * @param {number | undefined} bytes if it differs from the size of the text
+ */
+export declare function textAndSize(content: string | (() => string), bytes: number | undefined): {
+    text: string;
+    bytes: number;
+};
+/**
+ * Removes from the front of `queue` as many texts as fit into one request.
+ * @param {string[]} queue
+ * @returns {string[]}
+ */
+export declare function takeBatch(queue: string[]): string[];

@@ -1,0 +1,232 @@
+// `persist`: the session outlives a reload of its page, and two tabs never share it.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { connect } from "../../static/turntable.js";
+import { environment } from "../../static/turntable/environment.js";
+import { fake } from "./fake_server.mjs";
+import { WebSocket } from "./harness.mjs";
+
+/** The parts of the Web Locks API that the library uses. */
+function locks() {
+  const held = new Map();
+  return {
+    request: async (name, ...rest) => {
+      const [options, use] = rest.length === 2 ? rest : [{}, rest[0]];
+      if (options.ifAvailable && held.has(name)) return use(null);
+      while (held.has(name)) await held.get(name).catch(() => {});
+      const run = (async () => use({ name }))();
+      held.set(name, run);
+      try {
+        return await run;
+      } finally {
+        held.delete(name);
+      }
+    },
+    free: () => held.clear(),
+  };
+}
+
+/** A browser tab: its storage, and the pages loaded in it. */
+class Tab {
+  constructor(t, server, { copy, locks } = {}) {
+    this.t = t;
+    this.server = server;
+    this.locks = locks;
+    this.items = new Map(copy);
+    this.storage = {
+      getItem: (key) => this.items.get(key) ?? null,
+      setItem: (key, value) => this.items.set(key, value),
+      removeItem: (key) => this.items.delete(key),
+    };
+  }
+
+  /** Loads a page. Its event listeners are those of the client. */
+  page(options = {}) {
+    const listeners = new Map();
+    globalThis.addEventListener = (event, fn) => listeners.set(event, fn);
+    globalThis.removeEventListener ??= () => {};
+    const state = { dead: false };
+    const alive = environment();
+    const tt = connect(this.server.url, {
+      user: "1:1",
+      WebSocket,
+      EventSource: null,
+      fetch: (...request) => (state.dead ? new Promise(() => {}) : fetch(...request)),
+      reconnect: { min_ms: 1, max_ms: 5 },
+      persist: true,
+      storage: this.storage,
+      locks: this.locks,
+      environment: {
+        setTimeout: (fn, ms) => {
+          const timer = setTimeout(() => state.dead || fn(), ms);
+          timer.unref();
+          return timer;
+        },
+        clearTimeout: alive.clearTimeout,
+      },
+      ...options,
+    });
+    delete globalThis.addEventListener;
+
+    tt.on("error", () => {});
+    this.t.after(() => tt.close());
+    const how = [];
+    for (const event of ["resumed", "reset"]) tt.on(event, () => how.push(event));
+    return {
+      tt,
+      how,
+      /** Unloads the page: `pagehide` fires, and the connection ends without a message. */
+      leave: ({ pagehide = true } = {}) => {
+        if (pagehide) listeners.get("pagehide")?.();
+        state.dead = true;
+        for (const session of this.server.sessions.values()) {
+          if (session.secret !== tt.session) continue;
+          session.connection?.cut?.();
+          session.connection = null;
+        }
+      },
+    };
+  }
+}
+
+const TRANSPORTS = [["websocket"], ["tunnel"], ["longpoll"], ["poll"], ["tunnel"], ["poll"], ["websocket"], ["longpoll"]];
+
+test("each page resumes the session of the previous one by any transport, without a lost or repeated message", async (t) => {
+  const server = await fake(t);
+  const tab = new Tab(t, server);
+  let number = 0;
+  let secret;
+  for (const [index, transports] of TRANSPORTS.entries()) {
+    const { tt, how, leave } = tab.page({ transports });
+    const seen = [];
+    tt.on("message", ({ command, data }) => command === "attributes" && seen.push(data.number));
+    await tt.ready;
+    secret ??= tt.session;
+    const session = server.sessions.get(secret);
+    assert.deepEqual([how, tt.session, tt.transport], [index === 0 ? [] : ["resumed"], secret, transports[0]]);
+    const expected = index === 0 ? [] : [number];
+    for (let count = 0; count < 2; count += 1) {
+      number += 1;
+      expected.push(number);
+      session.send("attributes", { number });
+    }
+    assert.deepEqual(await tt.request("lookup", [index]), { echo: [index] });
+    assert.deepEqual(seen, expected, transports[0]);
+    leave();
+    // Sent while no page is loaded.
+    number += 1;
+    session.send("attributes", { number });
+  }
+});
+
+test("the next page tries the working transport first", async (t) => {
+  const server = await fake(t, { transports: ["tunnel"] });
+  const tab = new Tab(t, server);
+  const first = tab.page();
+  await first.tt.ready;
+  assert.equal(first.tt.transport, "tunnel");
+  first.leave();
+  const count = server.requests.length;
+  const second = tab.page();
+  await second.tt.ready;
+  assert.equal(server.requests[count].path, "/tunnel");
+  assert.deepEqual(second.how, ["resumed"]);
+});
+
+test("a session that expired between two pages causes a reset", async (t) => {
+  for (const transports of [["websocket"], ["tunnel"], ["poll"]]) {
+    const server = await fake(t);
+    const tab = new Tab(t, server);
+    const first = tab.page({ transports });
+    await first.tt.ready;
+    first.leave();
+    server.sessions.clear();
+    const second = tab.page({ transports });
+    await second.tt.ready;
+    assert.deepEqual(second.how, ["reset"]);
+    assert.notEqual(second.tt.session, first.tt.session);
+  }
+});
+
+test("close removes the stored session", async (t) => {
+  const server = await fake(t);
+  const tab = new Tab(t, server);
+  const first = tab.page();
+  await first.tt.ready;
+  first.tt.close();
+  assert.equal(tab.items.size, 0);
+  const second = tab.page();
+  await second.tt.ready;
+  assert.deepEqual(second.how, []);
+});
+
+test("the next page has the attributes of the previous one", async (t) => {
+  const server = await fake(t);
+  const tab = new Tab(t, server);
+  const first = tab.page();
+  await first.tt.attributes.set({ username: "Mel" });
+  first.leave();
+  const second = tab.page();
+  await second.tt.ready;
+  assert.equal(second.tt.attributes.get("username"), "Mel");
+});
+
+for (const [name, make] of [["with Web Locks", locks], ["without Web Locks", () => undefined]]) {
+  test(`a duplicated tab starts its own session ${name}`, async (t) => {
+    const server = await fake(t);
+    const shared = make();
+    const tab = new Tab(t, server, { locks: shared });
+    const first = tab.page();
+    await first.tt.ready;
+    await sleep(250); // until the record is written
+    assert.equal(tab.items.size, 1);
+    const copy = new Tab(t, server, { copy: tab.items, locks: shared }).page();
+    await copy.tt.ready;
+    await sleep(20);
+    assert.notEqual(copy.tt.session, first.tt.session);
+    assert.deepEqual([first.tt.state, first.how, copy.how], ["online", [], []]);
+  });
+}
+
+test("the session of a crashed page is resumed, because its lock is free", async (t) => {
+  const server = await fake(t);
+  const shared = locks();
+  const tab = new Tab(t, server, { locks: shared });
+  const first = tab.page();
+  await first.tt.ready;
+  await sleep(250);
+  first.leave({ pagehide: false });
+  shared.free();
+  const second = tab.page();
+  await second.tt.ready;
+  assert.deepEqual(second.how, ["resumed"]);
+  assert.equal(second.tt.session, first.tt.session);
+});
+
+test("a client whose session is taken over starts a new one, once", async (t) => {
+  const server = await fake(t);
+  const tab = new Tab(t, server);
+  const { tt, how } = tab.page();
+  await tt.ready;
+  const { session } = server;
+  const reset = tt.once("reset");
+  session.connection.replaced();
+  await reset;
+  await sleep(30);
+  assert.deepEqual([how, tt.state], [["reset"], "online"]);
+  assert.equal(server.sessions.size, 2);
+});
+
+test("a client works without persistence if access to the storage is denied", async (t) => {
+  const server = await fake(t);
+  const forbidden = () => {
+    throw new Error("forbidden");
+  };
+  const tab = new Tab(t, server);
+  tab.storage = { getItem: forbidden, setItem: forbidden, removeItem: forbidden };
+  const { tt, leave } = tab.page();
+  await tt.ready;
+  leave();
+});

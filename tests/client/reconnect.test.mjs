@@ -1,0 +1,256 @@
+// When and where the client reconnects.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { CLOSE_CODES, connect } from "../../static/turntable.js";
+import { socketUrl } from "../../static/turntable/address.js";
+import { ManualEnvironment, WebSocket, client, online, reconnect, serve } from "./harness.mjs";
+
+/** Fake WebSockets that the test opens and closes. */
+function sockets() {
+  const made = [];
+  class FakeSocket {
+    constructor(url) {
+      this.url = url;
+      this.readyState = 1;
+      this.sent = [];
+      made.push(this);
+    }
+    send(text) {
+      this.sent.push(JSON.parse(text));
+    }
+    close(code) {
+      this.closed = code ?? 1005;
+      this.readyState = 2;
+    }
+    receive(command, data) {
+      this.onmessage?.({ data: JSON.stringify({ command, data }) });
+    }
+    welcome(data) {
+      this.receive("idyou", {});
+      this.receive("welcome", { user: "1:1", session: "s", resumed: false, time: 1, heartbeat_ms: 20_000, ...data });
+    }
+    fail(code = 1006) {
+      this.onclose?.({ code, reason: "" });
+    }
+  }
+  return { made, FakeSocket };
+}
+
+function offline(t, options = {}) {
+  const { made, FakeSocket } = sockets();
+  const env = new ManualEnvironment();
+  const tt = connect("ws://game.test/ws", { user: "1:1", WebSocket: FakeSocket, environment: env, transports: ["websocket"], ...options });
+  t.after(() => tt.close());
+  const states = [];
+  tt.on("state", (change) => states.push(change));
+  return { made, env, tt, states };
+}
+
+test("the reconnection delay is a random part of a doubling bound, up to max_ms", (t) => {
+  const { made, env, states } = offline(t, { reconnect: { min_ms: 100, max_ms: 1000 } });
+  const waits = [];
+  for (const chance of [0.999, 0.999, 0.999, 0.999, 0.999, 0.999, 0.5, 0]) {
+    env.chance = chance;
+    made.at(-1).fail();
+    const { state, reason, code, retry_ms } = states.at(-1);
+    assert.deepEqual([state, reason, code], ["offline", "lost", 1006]);
+    waits.push(retry_ms);
+    const tries = made.length;
+    if (retry_ms > 0) env.advance(retry_ms - 1);
+    assert.equal(made.length, tries);
+    env.advance(1);
+    assert.equal(made.length, tries + 1);
+  }
+  assert.deepEqual(waits, [100, 200, 400, 799, 999, 999, 500, 0]);
+});
+
+test("the delay bound is reset only after a connection that lasted max_ms", (t) => {
+  const { made, env, states } = offline(t, { reconnect: { min_ms: 100, max_ms: 1000 } });
+  env.chance = 0.999;
+  for (let count = 0; count < 4; count += 1) {
+    made.at(-1).welcome();
+    made.at(-1).fail();
+    env.advance(states.at(-1).retry_ms);
+  }
+  made.at(-1).welcome();
+  env.advance(500);
+  made.at(-1).fail();
+  assert.equal(states.at(-1).retry_ms, 999);
+  env.advance(999);
+  made.at(-1).welcome();
+  env.advance(1000);
+  made.at(-1).fail();
+  assert.equal(states.at(-1).retry_ms, 100);
+});
+
+for (const [text, row] of Object.entries(CLOSE_CODES)) {
+  test(`close code ${text} ${row.name}: ${row.reconnect ? (row.resume ? "resume" : "identify again") : "do not reconnect"}`, (t) => {
+    const { made, env, tt, states } = offline(t);
+    made[0].welcome();
+    made[0].fail(Number(text));
+    assert.deepEqual([states.at(-1).reason, states.at(-1).code], [row.name, Number(text)]);
+    assert.equal(tt.state, row.reconnect ? "offline" : "closed");
+    env.advance(states.at(-1).retry_ms ?? 60_000);
+    assert.equal(made.length, row.reconnect ? 2 : 1);
+    if (!row.reconnect) return;
+    made[1].receive("idyou", {});
+    assert.equal(made[1].sent[0].command, row.resume ? "resume" : "idme");
+  });
+}
+
+test("the close codes without reconnection are those of the protocol", () => {
+  const never = Object.entries(CLOSE_CODES).filter(([, row]) => !row.reconnect).map(([code]) => Number(code));
+  assert.deepEqual(never, [1000, 1002, 1003, 1007, 4002, 4005, 4006]);
+});
+
+test("after rate_limited the first delay is bounded by max_ms", (t) => {
+  const { made, env, states } = offline(t);
+  env.chance = 0.999;
+  made[0].welcome();
+  made[0].fail(4007);
+  assert.equal(states.at(-1).retry_ms, 9990);
+});
+
+test("a lost connection closes the client if reconnection is off", async (t) => {
+  const { made, tt } = offline(t, { reconnect: false });
+  made[0].fail();
+  assert.equal(tt.state, "closed");
+  await assert.rejects(tt.ready, (error) => error.code === "unavailable" && error.details.reason === "lost");
+});
+
+test("the client connects to a server that starts later", async (t) => {
+  const { port, stop } = await serve(t);
+  await stop();
+  const env = new ManualEnvironment();
+  const tt = client(t, { url: `ws://127.0.0.1:${port}/ws` }, { environment: env });
+  const { retry_ms } = await tt.once("state");
+  const server = await serve(t, port);
+  env.advance(retry_ms);
+  await (await server.accept()).welcome();
+  await tt.ready;
+});
+
+test("a connection without a welcome is abandoned after the timeout", (t) => {
+  const { made, env, tt, states } = offline(t, { timeout_ms: 4000 });
+  made[0].receive("idyou", {});
+  env.advance(4000);
+  assert.equal(made[0].closed, 4008);
+  assert.deepEqual([tt.state, states[0].message], ["offline", "no welcome in time"]);
+});
+
+test("a silent connection is abandoned after the heartbeat and the session resumed", async (t) => {
+  const { made, env, states } = offline(t);
+  made[0].welcome({ heartbeat_ms: 8000 });
+  env.advance(4000); // sends a probe
+  assert.equal(made[0].sent.filter(({ command }) => command === "time").length, 2);
+  env.advance(7000);
+  made[0].receive("attributes", {}); // any message counts as activity
+  env.advance(7999);
+  assert.equal(made.length, 1);
+  env.advance(10_000);
+  assert.equal(made[0].closed, 4008);
+  const { reason, code } = states.find(({ state }) => state === "offline");
+  assert.deepEqual([reason, code], ["heartbeat_missed", 4008]);
+  made[1].receive("idyou", {});
+  assert.deepEqual(made[1].sent[0], { command: "resume", data: { session: "s", received: 1 } });
+});
+
+test("a page that was frozen processes received messages before it abandons the connection", (t) => {
+  const { made, env } = offline(t);
+  made[0].welcome({ heartbeat_ms: 8000 });
+  env.advance(4000);
+  // While frozen no timer runs; afterwards all due timers run at once.
+  env.now += 60_000;
+  env.advance(0);
+  made[0].receive("time", {});
+  env.advance(1000);
+  assert.equal(made[0].closed, undefined);
+});
+
+test("goaway: the client reconnects after the delay requested by the server", (t) => {
+  const { made, env, states } = offline(t);
+  made[0].welcome();
+  made[0].receive("goaway", { reason: "restart", reconnect_ms: 2000 });
+  env.advance(100);
+  made[0].fail(1001);
+  // 2000 plus half (the random number) of another 2000, of which 100 have passed.
+  assert.deepEqual([states.at(-1).reason, states.at(-1).retry_ms], ["going_away", 2900]);
+  env.advance(2900);
+  made[1].receive("idyou", {});
+  assert.equal(made[1].sent[0].command, "resume");
+});
+
+test("goaway with an address: the client moves there, and returns if that fails", (t) => {
+  const { made, env, states } = offline(t);
+  made[0].welcome();
+  env.chance = 0;
+  made[0].receive("goaway", { reason: "drain", reconnect_ms: 1000, url: "https://other.test" });
+  assert.equal(made.length, 1);
+  env.advance(1000);
+  assert.equal(made[0].closed, 4000); // 1000 would have ended the session
+  assert.equal(states.find(({ state }) => state === "offline").reason, "moved");
+  assert.equal(made[1].url, "wss://other.test/ws");
+  made[1].fail();
+  env.advance(0);
+  assert.equal(made[2].url, "ws://game.test/ws");
+});
+
+test("goaway with an invalid address: the client reconnects to the same server", (t) => {
+  const { made, env } = offline(t);
+  made[0].welcome();
+  made[0].receive("goaway", { reason: "drain", reconnect_ms: 0, url: "javascript:alert(1)" });
+  env.advance(10_000);
+  assert.equal(made[1].url, "ws://game.test/ws");
+});
+
+test("the online event triggers an immediate attempt", (t) => {
+  const listeners = new Map();
+  globalThis.addEventListener = (event, fn) => listeners.set(event, fn);
+  globalThis.removeEventListener = (event) => listeners.delete(event);
+  t.after(() => {
+    delete globalThis.addEventListener;
+    delete globalThis.removeEventListener;
+  });
+  const { made, tt } = offline(t);
+  made[0].fail();
+  listeners.get("online")();
+  assert.equal(made.length, 2);
+  listeners.get("online")(); // an attempt is already in progress
+  assert.equal(made.length, 2);
+  tt.close();
+  assert.equal(listeners.size, 0);
+});
+
+test("4002 over a real socket: the client closes and does not reconnect", async (t) => {
+  const { tt, peer } = await online(t);
+  const closed = tt.once("state");
+  peer.close(4002);
+  assert.deepEqual(await closed, { state: "closed", previous: "online", reason: "replaced", code: 4002 });
+});
+
+test("1001 over a real socket: the client reconnects and resumes", async (t) => {
+  const session = await online(t);
+  const next = await reconnect(session, 1001);
+  next.send("idyou", {});
+  const resumed = session.tt.once("resumed");
+  await next.next("resume");
+  next.welcome({ resumed: true });
+  await resumed;
+  assert.equal(session.tt.state, "online");
+});
+
+test("a binary frame closes the client", (t) => {
+  const { made, tt } = offline(t);
+  made[0].onmessage({ data: new ArrayBuffer(1) });
+  assert.equal(tt.state, "closed");
+});
+
+test("addresses: http becomes ws, an empty path becomes /ws", () => {
+  assert.equal(socketUrl("http://a:8080"), "ws://a:8080/ws");
+  assert.equal(socketUrl("https://a/"), "wss://a/ws");
+  assert.equal(socketUrl("ws://a/other?x=1#y"), "ws://a/other?x=1");
+  assert.equal(socketUrl(undefined, "https://page.test/game/index.html?room=1"), "wss://page.test/ws");
+  assert.throws(() => socketUrl("ftp://a/"), TypeError);
+  assert.throws(() => connect("ftp://a/", { WebSocket }), TypeError);
+});

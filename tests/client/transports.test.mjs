@@ -1,0 +1,409 @@
+// The client over every transport, changes of the transport, and features of single transports.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CLOSE_CODES, connect } from "../../static/turntable.js";
+import { EventStream } from "../../static/turntable/transports/event_stream.js";
+import { messageOf } from "../../static/turntable/transports/datagram.js";
+import { entryOf, messageOf as messageOfEntry } from "../../static/turntable/transports/entry.js";
+import { TransportSelection } from "../../static/turntable/transport_selection.js";
+import { eventSource, fake } from "./fake_server.mjs";
+import { ManualEnvironment, WebSocket } from "./harness.mjs";
+
+const FAST = { reconnect: { min_ms: 1, max_ms: 5 } };
+
+function client(t, server, options = {}) {
+  const tt = connect(server.url, { user: "1:1", WebSocket, EventSource: null, ...FAST, ...options });
+  tt.on("error", (error) => (tt.errors ??= []).push(error));
+  t.after(() => tt.close());
+  return tt;
+}
+
+const CONFIGURATIONS = {
+  "websocket v1": { transports: ["websocket"] },
+  "websocket v2": { transports: ["websocket"], encoding: "v2" },
+  "tunnel by fetch": { transports: ["tunnel"] },
+  "tunnel by EventSource": { transports: ["tunnel"], EventSource: eventSource() },
+  longpoll: { transports: ["longpoll"] },
+  poll: { transports: ["poll"] },
+};
+
+for (const [name, options] of Object.entries(CONFIGURATIONS)) {
+  test(`${name}: identification, answers and messages arrive in order`, async (t) => {
+    const server = await fake(t);
+    const tt = client(t, server, options);
+    const welcome = await tt.ready;
+    assert.deepEqual([welcome.user, tt.session, tt.transport, tt.state], ["1:1", server.session.secret, options.transports[0], "online"]);
+    const chat = await tt.channel("chat");
+    const received = chat.once("message");
+    assert.deepEqual(await tt.request("lookup", ["1:2"]), { echo: ["1:2"] });
+    const answers = await Promise.all([1, 2, 3].map((n) => tt.request("lookup", [n])));
+    assert.deepEqual(answers.map(({ echo }) => echo[0]), [1, 2, 3]);
+    await chat.publish({ text: "hello", bytes: new Uint8Array([0, 255]) });
+    const { from, offset, data } = await received;
+    assert.deepEqual([from, offset, data], ["1:1", 1, { text: "hello", bytes: new Uint8Array([0, 255]) }]);
+    const room = await tt.join("C");
+    assert.equal(room.channel, "C");
+    const commands = server.session.commands.map(({ command, data }) => (command === "lookup" ? data[0] : command)).filter((command) => command !== "time");
+    assert.deepEqual(commands, ["idme", "joinchannel", "1:2", 1, 2, 3, "publish", "joingame"]);
+  });
+
+  test(`${name}: close sends bye and ends the session`, async (t) => {
+    const server = await fake(t);
+    const tt = client(t, server, options);
+    await tt.ready;
+    const { session } = server;
+    tt.close();
+    assert.equal(tt.state, "closed");
+    for (let tries = 0; server.sessions.size > 0 && tries < 100; tries += 1) await sleep(5);
+    assert.equal(server.sessions.size, 0);
+    assert.equal(session.commands.at(-1).command, "bye");
+  });
+}
+
+test("if WebSockets are blocked the client uses the next transport, and a new client starts with the first again", async (t) => {
+  const server = await fake(t, { transports: ["tunnel", "poll"] });
+  const tt = client(t, server);
+  const used = [];
+  tt.on("transport", ({ transport }) => used.push(transport));
+  await tt.ready;
+  assert.deepEqual([tt.transport, used], ["tunnel", ["tunnel"]]);
+  assert.equal(server.requests.filter(({ path }) => path === "/ws").length, 2);
+  const count = server.requests.length;
+  const other = client(t, server);
+  await other.ready;
+  assert.equal(server.requests[count].path, "/ws");
+});
+
+test("a transport that the server has disabled is skipped at once, down to the poll", async (t) => {
+  const server = await fake(t, { transports: ["poll"] });
+  const tt = client(t, server);
+  await tt.ready;
+  assert.equal(tt.transport, "poll");
+  assert.deepEqual(server.requests.slice(0, 5).map(({ path, query }) => path + (query.format ?? "")), ["/ws", "/ws", "/tunnelsse", "/tunnellongpoll", "/poll"]);
+});
+
+test("a WebSocket without a response is abandoned after its timeout", async (t) => {
+  const server = await fake(t, { transports: ["websocket", "websocket without response", "tunnel"] });
+  const env = new ManualEnvironment();
+  env.chance = 0;
+  const tt = client(t, server, { environment: env });
+  for (let tries = 0; server.requests.length === 0 && tries < 100; tries += 1) await sleep(5);
+  env.advance(5000);
+  env.advance(1);
+  await tt.ready;
+  assert.equal(tt.transport, "tunnel");
+});
+
+test("a session whose WebSocket is blocked is resumed by the tunnel", async (t) => {
+  const server = await fake(t);
+  const tt = client(t, server);
+  await tt.ready;
+  assert.equal(tt.transport, "websocket");
+  const chat = await tt.channel("chat");
+  const { session } = server;
+  server.transports.delete("websocket");
+  const resumed = tt.once("resumed");
+  const message = chat.once("message");
+  session.connection.cut();
+  session.connection = null;
+  session.send("message", { channel: "chat", id: "x", offset: 1, from: "1:2", time: 5, data: "meanwhile" });
+  await resumed;
+  assert.deepEqual([tt.transport, tt.session], ["tunnel", session.secret]);
+  assert.equal((await message).data, "meanwhile");
+  const attach = server.requests.find(({ path, query }) => path === "/tunnel" && query.id === session.secret);
+  assert.equal(attach.query.format, "sse");
+  // A transport that has worked gets eight attempts.
+  assert.equal(server.requests.filter(({ path }) => path === "/ws").length, 9);
+});
+
+test("a session on a tunnel is upgraded to the WebSocket when it becomes available", async (t) => {
+  const server = await fake(t, { transports: ["tunnel", "poll"], heartbeat_ms: 3_600_000 });
+  const env = new ManualEnvironment();
+  env.chance = 0;
+  const tt = client(t, server, { environment: env, clock_interval_ms: 3_600_000 });
+  for (let tries = 0; tt.state !== "online" && tries < 400; tries += 1) {
+    await sleep(2);
+    env.advance(1);
+  }
+  assert.equal(tt.transport, "tunnel");
+  const { session } = server;
+  const resets = [];
+  tt.on("reset", () => resets.push("reset"));
+  env.advance(30_000); // a probe that fails
+  await sleep(30);
+  assert.equal(tt.state, "online");
+  server.transports.add("websocket");
+  const resumed = tt.once("resumed");
+  env.advance(60_000);
+  await resumed;
+  assert.deepEqual([tt.transport, tt.session, tt.state, resets], ["websocket", session.secret, "online", []]);
+  assert.deepEqual(await tt.request("lookup", ["up"]), { echo: ["up"] });
+});
+
+for (const [name, options] of Object.entries(CONFIGURATIONS)) {
+  test(`${name}: an expired session is followed by a new one`, async (t) => {
+    const server = await fake(t);
+    const tt = client(t, server, options);
+    await tt.ready;
+    const { session } = server;
+    server.sessions.clear();
+    const reset = tt.once("reset");
+    if (session.connection?.cut) session.connection.cut();
+    else tt.send("lookup", []);
+    await reset;
+    assert.notEqual(tt.session, session.secret);
+    assert.equal(tt.state, "online");
+  });
+}
+
+for (const name of ["tunnel by fetch", "tunnel by EventSource", "poll"]) {
+  test(`${name}: the server's close code has the same effect as on a WebSocket`, async (t) => {
+    for (const [text, row] of Object.entries(CLOSE_CODES)) {
+      const server = await fake(t);
+      const tt = client(t, server, CONFIGURATIONS[name]);
+      await tt.ready;
+      const { session } = server;
+      const how = [];
+      for (const event of ["resumed", "reset"]) tt.on(event, () => how.push(event));
+      const down = new Promise((resolve) => tt.on("state", (change) => change.reason && resolve(change)));
+      if (name === "poll") {
+        session.closing = Number(text);
+        tt.send("lookup", []);
+      } else session.connection.close(Number(text));
+      const { state, code, reason } = await down;
+      assert.deepEqual([state, code, reason], [row.reconnect ? "offline" : "closed", Number(text), row.name]);
+      if (row.reconnect) await tt.once("welcome");
+      assert.deepEqual(how, row.reconnect ? [row.resume ? "resumed" : "reset"] : [], row.name);
+      assert.equal(server.sessions.size, row.reconnect && !row.resume ? 2 : 1, row.name);
+      tt.close();
+    }
+  });
+}
+
+test("a stream that ends without a close code counts as lost", async (t) => {
+  const server = await fake(t);
+  const tt = client(t, server, { transports: ["tunnel"] });
+  await tt.ready;
+  const resumed = tt.once("resumed");
+  const offline = tt.once("state");
+  server.session.connection.close(null);
+  assert.equal((await offline).reason, "lost");
+  await resumed;
+});
+
+test("an EventSource is closed at its first error and opens no second tunnel", async (t) => {
+  const server = await fake(t);
+  const made = [];
+  const tt = client(t, server, { transports: ["tunnel"], EventSource: eventSource(made) });
+  await tt.ready;
+  const resumed = tt.once("resumed");
+  server.session.connection.cut();
+  await resumed;
+  assert.equal(made.length, 2);
+  assert.equal(made[0].readyState, 2);
+  const opened = server.requests.filter(({ path }) => path === "/tunnel").map(({ query }) => query.new ?? query.id);
+  assert.deepEqual(opened, ["1", server.session.secret]);
+});
+
+test("messages of one turn share one request", async (t) => {
+  const server = await fake(t);
+  const tt = client(t, server, { transports: ["tunnel"], clock_interval_ms: 60_000 });
+  await tt.ready;
+  await tt.request("lookup", []);
+  const before = server.requests.length;
+  await Promise.all([tt.request("lookup", [1]), tt.request("lookup", [2]), tt.request("lookup", [3])]);
+  const sent = server.requests.slice(before).filter(({ body }) => body.includes('"lookup"'));
+  assert.equal(sent.length, 1);
+  assert.deepEqual(JSON.parse(sent[0].body).map(({ tunnel, path, data }) => [tunnel, path, data.data[0]]), [1, 2, 3].map((n) => [tt.session, "/server", n]));
+});
+
+test("poll: a call whose answer is lost is executed once and answered once", async (t) => {
+  const server = await fake(t);
+  const tt = client(t, server, { transports: ["poll"] });
+  await tt.ready;
+  const seen = [];
+  tt.on("message", ({ command, data }) => command === "message" && seen.push(data.data));
+  const states = [];
+  tt.on("state", ({ state }) => states.push(state));
+  let lost = 0;
+  server.lose = (_url, body) => body.includes("publish") && (lost += 1) <= 3;
+  const answer = await tt.request("publish", { channel: "chat", data: "once" });
+  assert.deepEqual(answer, { id: "m", offset: 1, epoch: "e" });
+  assert.equal(server.session.commands.filter(({ command }) => command === "publish").length, 1);
+  await tt.request("lookup", []);
+  assert.deepEqual(seen, ["once"]);
+  const numbers = server.requests.filter(({ body }) => body.includes("publish")).map(({ query }) => query.batch);
+  assert.deepEqual([new Set(numbers).size, numbers.length], [1, 4]);
+  // One immediate retry is invisible; after it the connection counts as lost.
+  assert.deepEqual(states, ["offline", "connecting", "online"]);
+});
+
+test("poll: received messages are counted, so another transport can resume", async (t) => {
+  const server = await fake(t);
+  const tt = client(t, server, { transports: ["poll", "tunnel"] });
+  await tt.ready;
+  server.session.send("attributes", { a: 1 });
+  await tt.request("lookup", []);
+  server.transports.delete("poll");
+  const resumed = tt.once("resumed");
+  tt.send("lookup", []);
+  await resumed;
+  assert.equal(tt.transport, "tunnel");
+  const attach = server.requests.find(({ path }) => path === "/tunnel");
+  assert.deepEqual([attach.query.id, Number(attach.query.received)], [tt.session, 2]);
+});
+
+test("poll: an idle client sends no requests; a heartbeat sends one per interval and fetches waiting messages", async (t) => {
+  const server = await fake(t);
+  const env = new ManualEnvironment();
+  const tt = client(t, server, { transports: ["poll"], environment: env });
+  await tt.ready;
+  await tt.request("lookup", []);
+  const count = () => server.requests.length;
+  const idle = count();
+  env.advance(60_000);
+  await sleep(20);
+  assert.equal(count(), idle);
+  const received = [];
+  tt.attributes.on("change", ({ changes }) => received.push(changes.n));
+  tt.heartbeat(1000);
+  for (let n = 1; n <= 3; n += 1) {
+    server.session.send("attributes", { n });
+    env.advance(1000);
+    while (received.length < n) await sleep(2);
+  }
+  assert.equal(count(), idle + 3);
+  assert.deepEqual(server.requests.slice(idle).map(({ body }) => body), ["[]", "[]", "[]"]);
+  assert.deepEqual(received, [1, 2, 3]);
+  tt.heartbeat(0);
+  env.advance(10_000);
+  await sleep(20);
+  assert.equal(count(), idle + 3);
+});
+
+test("poll: actions are not awaited, and a refused action is reported to its room", async (t) => {
+  const server = await fake(t);
+  const tt = client(t, server, { transports: ["poll"] });
+  const room = await tt.join("C");
+  const refused = room.once("refused");
+  room.act({ step: 1 });
+  await tt.request("lookup", []);
+  const [game] = server.session.commands.filter(({ command }) => command === "game");
+  assert.deepEqual(game.data.actions[0].data, { step: 1 });
+  server.session.send("error", { code: "invalid_action", message: "no", command: "game" }, game.id);
+  await tt.request("lookup", []);
+  const { error, data } = await refused;
+  assert.deepEqual([error.code, data], ["invalid_action", [{ step: 1 }]]);
+});
+
+test("poll: provided functions are called and their results returned", async (t) => {
+  const server = await fake(t);
+  const tt = client(t, server, { transports: ["poll"] });
+  await tt.provide("friends", { newFriend: ({ name }) => `hello ${name}` });
+  server.session.send("call", { f: "friends:newFriend", args: { name: "Mel" } }, 7);
+  await tt.request("lookup", []);
+  await tt.request("lookup", []);
+  assert.deepEqual(server.session.commands.filter(({ command }) => command === "reply"), [{ command: "reply", data: "hello Mel", id: 7 }]);
+});
+
+test("the frame event reports frames, datagrams and entries with their sizes", async (t) => {
+  const server = await fake(t);
+  for (const [name, options] of Object.entries(CONFIGURATIONS)) {
+    const tt = client(t, server, options);
+    const frames = [];
+    tt.on("frame", (frame) => frames.push(frame));
+    await tt.ready;
+    await tt.request("lookup", ["1:2"]);
+    const out = frames.find(({ direction, text }) => direction === "out" && text.includes("1:2"));
+    const back = frames.find(({ direction, text }) => direction === "in" && text.includes("1:2"));
+    const kind = { websocket: "frame", tunnel: "datagram", longpoll: "datagram", poll: "entry" }[options.transports[0]];
+    assert.deepEqual([out.kind, back.kind], [kind, kind], name);
+    assert.ok(out.bytes > 0 && back.bytes > 0);
+    if (name === "websocket v2") assert.ok(out.bytes < out.text.length && out.text.startsWith("[18,"), out.text);
+    tt.close();
+  }
+});
+
+test("invalid options throw a TypeError", () => {
+  assert.throws(() => connect("http://a", { transports: ["udp"] }), /unknown transport/);
+  assert.throws(() => connect("http://a", { encoding: "v3" }), /unknown encoding/);
+  assert.throws(() => connect("http://a", { transports: ["websocket"], WebSocket: undefined }), /no supported transport/);
+});
+
+for (const [name, options] of Object.entries(CONFIGURATIONS)) {
+  test(`${name}: channel messages have sender, offset and time, arrive once, and a loss is reported as a gap`, async (t) => {
+    const server = await fake(t);
+    const tt = client(t, server, options);
+    const chat = await tt.channel("chat");
+    const seen = [];
+    chat.on("message", ({ from, offset, time, data }) => seen.push([from, offset, time, data]));
+    const publish = (offset) => server.session.send("message", { channel: "chat", id: `0${offset}`, offset, from: "1:2", time: 1000 + offset, data: `n${offset}` });
+    const published = (...offsets) => offsets.map((offset) => ["1:2", offset, 1000 + offset, `n${offset}`]);
+    for (const offset of [1, 2, 1, 2, 3]) publish(offset);
+    await tt.request("lookup", []);
+    assert.deepEqual(seen, published(1, 2, 3));
+    assert.equal(chat.offset, 3);
+    // The session is lost: the channel sends its last offset when it joins again.
+    const { session } = server;
+    server.sessions.clear();
+    server.missing = 4;
+    const gap = chat.once("gap");
+    if (session.connection?.cut) session.connection.cut();
+    else tt.send("lookup", []);
+    assert.deepEqual(await gap, { epoch: "e", offset: 7 });
+    const joins = server.session.commands.filter(({ command }) => command === "joinchannel");
+    assert.deepEqual(joins.map(({ data }) => data.since), [{ epoch: "e", offset: 3 }]);
+    publish(7);
+    publish(8);
+    await tt.request("lookup", []);
+    assert.deepEqual(seen, published(1, 2, 3, 7, 8));
+    assert.equal(chat.offset, 8);
+  });
+}
+
+test("an event stream is parsed for every split of its bytes", () => {
+  const bytes = new TextEncoder().encode(':\r\n\r\nid: 1\nevent: open\ndata: {"a":\ndata: "é"}\n\nretry: 5\rdata:x\r\rdata\n\nevent: none\n\nid: 2\ndata: y\n\n');
+  const whole = [
+    { type: "open", data: '{"a":\n"é"}', id: "1" },
+    { type: "message", data: "x", id: "1" },
+    { type: "message", data: "", id: "1" },
+    { type: "message", data: "y", id: "2" },
+  ];
+  for (let step = 1; step < bytes.length; step += 1) {
+    const stream = new EventStream();
+    const events = [];
+    for (let at = 0; at < bytes.length; at += step) events.push(...stream.push(bytes.slice(at, at + step)));
+    assert.deepEqual(events, whole, `steps of ${step}`);
+  }
+});
+
+test("datagrams and entries are decoded to messages", () => {
+  assert.deepEqual(messageOf({ id: "i", path: "/presence", data: { command: "userchange", data: { "1:2": "online" } } }), { command: "userchange", data: { "1:2": "online" } });
+  assert.deepEqual(messageOf({ id: "01JD0000000000000000000000", path: "/channel/chat/eu", from: "1:2", offset: 3, time: 5, data: { command: "x" } }).data, {
+    id: "01JD0000000000000000000000", channel: "chat/eu", from: "1:2", offset: 3, time: 5, data: { command: "x" },
+  });
+  assert.equal(messageOf(null), undefined);
+  assert.deepEqual(entryOf({ command: "call", data: { f: "a:b", args: 1 }, id: 2 }), { f: "a:b", args: 1, id: 2 });
+  assert.deepEqual(entryOf({ command: "reply", data: 1, id: 2 }), { id: 2, r: 1 });
+  assert.deepEqual(entryOf({ command: "status", data: "busy" }), { f: "$av:status", args: "busy", id: undefined });
+  assert.deepEqual(messageOfEntry({ id: 1, r: {} }, () => "joingame"), { command: "joined", data: {}, id: 1 });
+  assert.deepEqual(messageOfEntry({ id: 1, error: { code: "forbidden" } }, () => "set"), { command: "error", data: { command: "set", code: "forbidden" }, id: 1 });
+  assert.deepEqual(messageOfEntry({ f: "$av:userchange", args: {} }, () => undefined), { command: "userchange", data: {} });
+});
+
+test("transport selection: two attempts each, eight after a success, then the next in a cycle", () => {
+  const selection = new TransportSelection(3);
+  const steps = [];
+  for (let count = 0; count < 7; count += 1) {
+    selection.failed(count === 4);
+    steps.push(selection.index);
+  }
+  assert.deepEqual(steps, [0, 1, 1, 2, 0, 0, 1]);
+  selection.succeeded();
+  for (let count = 0; count < 7; count += 1) selection.failed(false);
+  assert.equal(selection.index, 1);
+  selection.failed(false);
+  assert.equal(selection.index, 2);
+});
