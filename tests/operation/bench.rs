@@ -6,11 +6,11 @@ use serde_json::Value;
 use turntable_testkit::workspace::turntable;
 
 /// The scenario that compares transports.
-const COMPARISON: &str = "doors";
+const COMPARISON: &str = "transports";
 /// The argument that selects a transport.
-const TRANSPORT_ARGUMENT: &str = "--door";
+const TRANSPORT_ARGUMENT: &str = "--transport";
 /// The column that names a row's transport.
-const TRANSPORT_COLUMN: &str = "door";
+const TRANSPORT_COLUMN: &str = "transport";
 
 /// Runs a scenario and returns its tables.
 fn bench(arguments: &[&str]) -> Vec<Value> {

@@ -17,7 +17,7 @@ const LAYERS: &[&str] = &[
     "app",
     "command",
     "config",
-    "transport",
+    "http",
     "management",
     "gateway",
     "actor",
@@ -25,6 +25,7 @@ const LAYERS: &[&str] = &[
     "cluster",
     "store",
     "metric",
+    "watched",
     "clock",
 ];
 

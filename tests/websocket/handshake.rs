@@ -67,7 +67,7 @@ fn key_must_be_sixteen_bytes_in_base64() {
         let line = format!("Sec-WebSocket-Key: {key}\r\n");
         let answer = request(server.address, &with("Sec-WebSocket-Key", &line));
         assert_eq!(answer.status, 400, "{key}");
-        assert_eq!(code(&answer), "handshake");
+        assert_eq!(code(&answer), "bad_message");
     }
 }
 
@@ -147,7 +147,7 @@ fn only_same_origin_may_connect_by_default() {
             &handshake("/ws", &format!("Origin: {origin}\r\n")),
         );
         assert_eq!(answer.status, 403, "{origin}");
-        assert_eq!(code(&answer), "origin");
+        assert_eq!(code(&answer), "forbidden");
     }
     assert_eq!(server.metric(REFUSED_ORIGIN), 5.0);
 }
@@ -211,7 +211,7 @@ fn total_connections_are_limited() {
     let answer = request(server.address, &handshake("/ws", ""));
     assert_eq!(answer.status, 503);
     assert!(answer.header("Retry-After").is_some());
-    assert_eq!(code(&answer), "connections_max");
+    assert_eq!(code(&answer), "unavailable");
     clients.pop().unwrap().drop_connection();
     server.await_metric(CONNECTIONS, 2.0);
     server.connect();
@@ -223,7 +223,7 @@ fn connections_per_address_are_limited() {
     let mut clients: Vec<Client> = (0..2).map(|_| server.connect()).collect();
     let answer = request(server.address, &handshake("/ws", ""));
     assert_eq!(answer.status, 429);
-    assert_eq!(code(&answer), "connections_per_address_max");
+    assert_eq!(code(&answer), "too_many");
     clients.clear();
     server.await_metric(CONNECTIONS, 0.0);
     server.connect();

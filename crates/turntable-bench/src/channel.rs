@@ -8,14 +8,14 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Script};
-use super::dialect::{Dialect, Goal};
-use super::door::Door;
+use super::encoding::{Encoding, Goal};
 use super::error::BenchError;
 use super::frame::ClientFrame;
 use super::histogram::Histogram;
 use super::links::{ASIDE, Address, Links};
 use super::stamp::{self, BLANK, Finder, Stamp};
 use super::talk::Talk;
+use super::transport::Transport;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
@@ -97,7 +97,7 @@ impl Channel {
             is_leaving: false,
             gone: 0,
             pace: None,
-            text: talk.dialect.publication(talk.goal, &data),
+            text: talk.encoding.publication(talk.goal, &data),
             entry: None,
             finder: Finder::default(),
             next: 0,
@@ -115,7 +115,7 @@ impl Channel {
     pub(super) fn publish_aside(&mut self, client: &mut Client, address: &Address) -> Result<()> {
         self.publisher = ASIDE;
         self.publishing = Talk {
-            dialect: Dialect::Turntable(Door::Ws),
+            encoding: Encoding::Turntable(Transport::Ws),
             goal: Goal::Identified,
         };
         client.links.connect_aside(address)?;
@@ -149,7 +149,7 @@ impl Channel {
 
     /// Ends all sessions, so that the next turn's server has no others.
     pub(super) fn leave(&mut self, client: &mut Client) -> Result<()> {
-        let Some(farewell) = self.talk.dialect.farewell() else {
+        let Some(farewell) = self.talk.encoding.farewell() else {
             return Ok(());
         };
         self.is_leaving = true;

@@ -9,7 +9,7 @@
 use serde_json::json;
 
 use super::client::Script;
-use super::dialect::{FIRST_USER, command, message, user_id};
+use super::encoding::{FIRST_USER, command, message, user_id};
 use super::error::BenchError;
 use super::histogram::Histogram;
 use super::links::Links;

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use super::channel::{Channel, DRAIN_SECONDS, Pace};
 use super::client::Client;
-use super::dialect::{Dialect, Goal, Peer};
-use super::door::Door;
+use super::encoding::{Encoding, Goal, Peer};
 use super::error::BenchError;
 use super::histogram::Histogram;
 use super::meter::{Cost, LOAD_COLUMNS, Meter};
 use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
 use super::server::Server;
 use super::talk::Talk;
+use super::transport::Transport;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
@@ -53,10 +53,10 @@ pub struct FanoutArgs {
     /// What the server at --url speaks
     #[arg(long, value_enum, default_value_t = Peer::Turntable)]
     pub peer: Peer,
-    /// The door that subscribers and publisher come through
-    #[arg(long, value_enum, default_value_t = Door::Ws)]
-    pub door: Door,
-    /// Publish over a WebSocket beside the subscribers, whatever their door
+    /// The transport that subscribers and publisher come through
+    #[arg(long, value_enum, default_value_t = Transport::Ws)]
+    pub transport: Transport,
+    /// Publish over a WebSocket beside the subscribers, whatever their transport
     #[arg(long)]
     pub aside: bool,
 }
@@ -72,7 +72,7 @@ impl Default for FanoutArgs {
             floor: true,
             rounds: None,
             peer: Peer::Turntable,
-            door: Door::Ws,
+            transport: Transport::Ws,
             aside: false,
         }
     }
@@ -135,7 +135,7 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
         .max(1);
     let turn = Duration::from_secs_f64(args.seconds / rounds as f64);
     let talk = Talk {
-        dialect: args.peer.dialect(args.door),
+        encoding: args.peer.encoding(args.transport),
         goal: CHANNEL,
     };
     let (subscribers, bytes) = (args.subscribers, args.bytes);
@@ -146,7 +146,7 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
             // The floor writes frames of the size that ours delivers.
             let bytes = ours.delivered_bytes()?;
             let talk = Talk {
-                dialect: Dialect::Broadcast,
+                encoding: Encoding::Broadcast,
                 goal: CHANNEL,
             };
             Some(Audience::gather(floor, talk, subscribers, bytes, false)?)
@@ -278,7 +278,7 @@ impl<'a> Audience<'a> {
     ) -> Result<Self> {
         let mut client = Client::new()?;
         let mut channel = Channel::new(talk, subscribers, bytes);
-        let address = talk.dialect.address(&server.address);
+        let address = talk.encoding.address(&server.address);
         client.open(&mut channel, &address, subscribers)?;
         if is_aside {
             channel.publish_aside(&mut client, &server.address)?;
@@ -381,7 +381,7 @@ mod tests {
     use std::sync::mpsc;
 
     const FLOOR: Talk = Talk {
-        dialect: Dialect::Broadcast,
+        encoding: Encoding::Broadcast,
         goal: CHANNEL,
     };
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::client::{Client, Script};
 use super::crowd::Crowd;
-use super::dialect::command;
+use super::encoding::command;
 use super::error::BenchError;
 use super::links::Links;
 use super::meter::Meter;

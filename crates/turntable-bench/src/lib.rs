@@ -11,9 +11,7 @@ mod carrier;
 mod channel;
 mod client;
 mod crowd;
-mod dialect;
-mod door;
-mod doors;
+mod encoding;
 mod error;
 mod fanout;
 mod floor;
@@ -31,15 +29,17 @@ mod rooms;
 mod server;
 mod stamp;
 mod talk;
+mod transport;
+mod transports;
 
-pub use dialect::Peer;
-pub use door::Door;
-pub use doors::DoorsArgs;
+pub use encoding::Peer;
 pub use error::BenchError;
 pub use fanout::FanoutArgs;
 pub use idle::IdleArgs;
 pub use presence::PresenceArgs;
 pub use rooms::RoomsArgs;
+pub use transport::Transport;
+pub use transports::TransportsArgs;
 
 use report::Table;
 use server::Server;
@@ -69,8 +69,8 @@ pub enum Scenario {
     All,
     /// One channel, many subscribers: what a delivery costs
     Fanout(FanoutArgs),
-    /// The same through every door: deliveries, memory, polls
-    Doors(DoorsArgs),
+    /// The same through every transport: deliveries, memory, polls
+    Transports(TransportsArgs),
     /// Many games at once: how late an action reaches the others
     Rooms(RoomsArgs),
     /// Memory of connections that say nothing
@@ -108,7 +108,7 @@ pub fn run(args: &BenchArgs) -> Result<(), BenchError> {
     match &args.scenario {
         Scenario::All => all(running, &mut done)?,
         Scenario::Fanout(args) => done(fanout::run(args, running)?),
-        Scenario::Doors(args) => doors::run(args, running, &mut done)?,
+        Scenario::Transports(args) => transports::run(args, running, &mut done)?,
         Scenario::Rooms(args) => {
             let mut table = rooms::table();
             rooms::run(args, running, &mut table)?;
@@ -167,13 +167,13 @@ fn all(running: Option<&Server>, done: &mut impl FnMut(Table)) -> Result<(), Ben
     presence::run(&PresenceArgs::default(), running)?
         .into_iter()
         .for_each(&mut *done);
-    doors::run(&DoorsArgs::default(), running, done)
+    transports::run(&TransportsArgs::default(), running, done)
 }
 
 /// An error message from the server ends a benchmark: its figures would be of
 /// refusals. Other messages that a script has no use for are passed over.
 fn refused(payload: &[u8]) -> Result<(), BenchError> {
-    if dialect::command(payload) == b"error" {
+    if encoding::command(payload) == b"error" {
         let text = String::from_utf8_lossy(payload).into_owned();
         return Err(BenchError::Conversation(text));
     }

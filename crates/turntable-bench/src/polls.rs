@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use super::carrier::Carrier;
 use super::client::{Client, Script};
-use super::dialect::user_id;
-use super::door::post;
-use super::doors::DoorsArgs;
+use super::encoding::user_id;
 use super::error::BenchError;
 use super::links::{Address, Links};
 use super::meter::{Cost, LOAD_COLUMNS, Meter};
 use super::report::{Cell, Table};
 use super::server::Server;
 use super::stamp::{self, BLANK, Stamp};
+use super::transport::post;
+use super::transports::TransportsArgs;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
@@ -30,7 +30,7 @@ const DRAIN_SECONDS: u64 = 10;
 ///
 /// # Errors
 /// Where the server cannot be started or breaks off.
-pub(super) fn run(args: &DoorsArgs, server: Option<&Server>) -> Result<Table> {
+pub(super) fn run(args: &TransportsArgs, server: Option<&Server>) -> Result<Table> {
     let started;
     let server = match server {
         Some(server) => server,

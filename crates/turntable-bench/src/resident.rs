@@ -1,4 +1,4 @@
-//! What sessions take in memory: at each door, and when their connection is
+//! What sessions take in memory: at each transport, and when their connection is
 //! lost.
 //!
 //! As in `idle`, memory is the server's resident set, before and after. What a
@@ -9,23 +9,23 @@
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Script};
-use super::dialect::{Dialect, Goal};
-use super::door::Door;
+use super::encoding::{Encoding, Goal};
 use super::error::BenchError;
 use super::idle::{patience, rest};
 use super::links::Links;
 use super::report::{Cell, Table};
 use super::server::Server;
 use super::talk::Talk;
+use super::transport::Transport;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
-const DOORS: [Door; 3] = [Door::Ws, Door::WsV2, Door::Sse];
+const TRANSPORTS: [Transport; 3] = [Transport::Ws, Transport::WsV2, Transport::Sse];
 const GOALS: [Goal; 2] = [Goal::Connected, Goal::Identified];
 /// How often the same users come and are lost.
 const VISITS: usize = 3;
 
-/// Memory of `connections` that say no more than who they are, at each door.
+/// Memory of `connections` that say no more than who they are, at each transport.
 ///
 /// # Errors
 /// Where a server cannot be started or breaks off.
@@ -33,7 +33,7 @@ pub(super) fn run(connections: usize, quiet: Duration) -> Result<Table> {
     let mut table = Table::new(
         format!("Memory of {connections} idle connections"),
         [
-            "door",
+            "transport",
             "identified",
             "rss_before_mb",
             "rss_after_mb",
@@ -44,10 +44,10 @@ pub(super) fn run(connections: usize, quiet: Duration) -> Result<Table> {
     );
     for goal in GOALS {
         let mut base = None;
-        for door in DOORS {
+        for transport in TRANSPORTS {
             let server = Server::start(&[patience()])?;
             let talk = Talk {
-                dialect: Dialect::Turntable(door),
+                encoding: Encoding::Turntable(transport),
                 goal,
             };
             // What the first connection sets up is no cost of the last one.
@@ -60,7 +60,7 @@ pub(super) fn run(connections: usize, quiet: Duration) -> Result<Table> {
             let base = *base.get_or_insert(each);
             let is_identified = goal == Goal::Identified;
             table.row([
-                Cell::Text(door.name().to_owned()),
+                Cell::Text(transport.name().to_owned()),
                 Cell::Text(if is_identified { "yes" } else { "no" }.to_owned()),
                 Cell::Number(before as f64 / 1e6, 1),
                 Cell::Number(after as f64 / 1e6, 1),
@@ -88,7 +88,7 @@ pub(super) fn run_detached(users: usize, quiet: Duration) -> Result<Table> {
         long("TURNTABLE_PRESENCE__GRACE_MS"),
     ])?;
     let talk = Talk {
-        dialect: Dialect::Turntable(Door::Ws),
+        encoding: Encoding::Turntable(Transport::Ws),
         goal: Goal::Identified,
     };
     drop(Visit::begin(&server, talk, 1)?);
@@ -124,7 +124,7 @@ impl Visit {
             client: Client::new()?,
             resident: Resident { talk, ready: 0 },
         };
-        let address = talk.dialect.address(&server.address);
+        let address = talk.encoding.address(&server.address);
         visit.client.open(&mut visit.resident, &address, count)?;
         // What is still on its way.
         visit

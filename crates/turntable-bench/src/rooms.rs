@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use super::client::{Client, Script};
-use super::dialect::{command, message, user_id};
+use super::encoding::{command, message, user_id};
 use super::error::BenchError;
 use super::frame::ClientFrame;
 use super::histogram::Histogram;

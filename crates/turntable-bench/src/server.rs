@@ -47,7 +47,7 @@ pub(super) fn pin_client() -> bool {
 
 /// A server to measure. A child is killed when this is dropped.
 pub(super) struct Server {
-    /// Where its WebSocket door is.
+    /// Where its WebSocket transport is.
     pub(super) address: Address,
     /// Whose processor time and memory count.
     pub(super) process: Process,
@@ -105,7 +105,7 @@ impl Server {
         Self::spawn(child_command(&["bench", "floor-server"])?, "floor", "/")
     }
 
-    /// Whether there is something at `path`: a door that is off is not found,
+    /// Whether there is something at `path`: a transport that is off is not found,
     /// one that is there wants a query.
     ///
     /// # Errors

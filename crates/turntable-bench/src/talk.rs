@@ -1,12 +1,12 @@
-//! What a client says on its way to where it is measured, whatever the door.
+//! What a client says on its way to where it is measured, whatever the transport.
 
 use serde::Deserialize;
 
-use super::dialect::{Dialect, Goal, Step};
-use super::door::Door;
+use super::encoding::{Encoding, Goal, Step};
 use super::error::BenchError;
 use super::frame::ClientFrame;
 use super::links::{ASIDE, Links, UPSTREAM};
+use super::transport::Transport;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
@@ -14,7 +14,7 @@ type Result<T> = std::result::Result<T, BenchError>;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Talk {
     /// What the server speaks.
-    pub(super) dialect: Dialect,
+    pub(super) encoding: Encoding,
     /// Where a client wants to be.
     pub(super) goal: Goal,
 }
@@ -26,44 +26,45 @@ struct Handshake<'a> {
 }
 
 impl Talk {
-    /// The door, where the server is ours.
-    pub(super) fn door(&self) -> Option<Door> {
-        match self.dialect {
-            Dialect::Turntable(door) => Some(door),
+    /// The transport, where the server is ours.
+    pub(super) fn transport(&self) -> Option<Transport> {
+        match self.encoding {
+            Encoding::Turntable(transport) => Some(transport),
             _ => None,
         }
     }
 
     /// Whether messages come as the answers to requests.
     pub(super) fn is_polled(&self) -> bool {
-        self.door().is_some_and(Door::is_polled)
+        self.transport().is_some_and(Transport::is_polled)
     }
 
     /// What a text of the client of `link` is among others; see
-    /// [`Door::entry`].
+    /// [`Transport::entry`].
     pub(super) fn entry(&self, links: &Links, link: usize, text: &str) -> ClientFrame {
-        match self.door() {
-            Some(door) => door.entry(text, links.name(link)),
+        match self.transport() {
+            Some(transport) => transport.entry(text, links.name(link)),
             None => ClientFrame::text(text),
         }
     }
 
     /// What stands around the texts of one request, where there is such.
     pub(super) fn list(&self) -> Option<[&'static str; 3]> {
-        self.door()?.list()
+        self.transport()?.list()
     }
 
     /// What goes out for entries of the client of `link`.
     pub(super) fn letter(&self, links: &Links, link: usize, entries: Vec<u8>) -> Vec<u8> {
-        match self.door() {
-            Some(door) => door.letter(entries, links.name(link)),
+        match self.transport() {
+            Some(transport) => transport.letter(entries, links.name(link)),
             None => entries,
         }
     }
 
     /// On which connection the client of `link` speaks.
     pub(super) fn way_up(&self, link: usize) -> usize {
-        self.door().map_or(link, |door| door.way_up(link))
+        self.transport()
+            .map_or(link, |transport| transport.way_up(link))
     }
 
     /// Has the client of `link` say something.
@@ -83,7 +84,7 @@ impl Talk {
     /// Where the connection is broken.
     pub(super) fn opened(&self, links: &mut Links, link: usize) -> Result<bool> {
         self.ask(links, link)?;
-        Ok(self.dialect.is_ready_when_open())
+        Ok(self.encoding.is_ready_when_open())
     }
 
     /// Asks for the next messages, where they come as answers.
@@ -91,9 +92,9 @@ impl Talk {
     /// # Errors
     /// Where the connection is broken.
     pub(super) fn ask(&self, links: &mut Links, link: usize) -> Result<()> {
-        match self.door() {
-            Some(door) if door.is_polled() && link < ASIDE => {
-                let request = door.next_request(links.name(link));
+        match self.transport() {
+            Some(transport) if transport.is_polled() && link < ASIDE => {
+                let request = transport.next_request(links.name(link));
                 links.send(link, request.as_bytes())
             }
             _ => Ok(()),
@@ -115,11 +116,11 @@ impl Talk {
         {
             links.set_name(link, sid);
         }
-        let heard = match self.door() {
-            Some(door) => door.heard(payload),
+        let heard = match self.transport() {
+            Some(transport) => transport.heard(payload),
             None => payload.into(),
         };
-        match self.dialect.step(self.goal, link, &heard) {
+        match self.encoding.step(self.goal, link, &heard) {
             Step::Say(text) => self.say(links, link, &text).map(|()| false),
             Step::Ready => Ok(true),
             Step::Wait => super::refused(&heard).map(|()| false),

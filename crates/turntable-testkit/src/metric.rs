@@ -29,5 +29,5 @@ pub const CHANNELS: &str = "turntable_actors{name=\"channel\"}";
 
 /// The key that switches a transport on or off, as `websocket`.
 pub fn transport_key(transport: &str) -> String {
-    format!("doors.{transport}")
+    format!("transports.{transport}")
 }

@@ -1,18 +1,17 @@
-//! The doors beside each other: what a delivery, a session and a poll cost at
+//! The transports beside each other: what a delivery, a session and a poll cost at
 //! each.
 //!
-//! Fan-out through a door and through a WebSocket of v1 take turns on one
-//! server, and a door's cost is told as the median of its rounds' ratios to
+//! Fan-out through a transport and through a WebSocket of v1 take turns on one
+//! server, and a transport's cost is told as the median of its rounds' ratios to
 //! that: what else the machine does meets both alike. Messages come from one
 //! WebSocket beside the subscribers, so that deliveries alone differ; one row
-//! has them published through the door itself. Rooms have actions of numbers,
+//! has them published through the transport itself. Rooms have actions of numbers,
 //! in which v2 differs most from v1.
 
 use std::time::Duration;
 
 use super::channel::Pace;
-use super::dialect::{Dialect, Goal};
-use super::door::Door;
+use super::encoding::{Encoding, Goal};
 use super::error::BenchError;
 use super::fanout::{Audience, Sample, WARM_UP, median_ratio};
 use super::idle::QUIET;
@@ -22,21 +21,22 @@ use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
 use super::resident;
 use super::server::Server;
 use super::talk::Talk;
+use super::transport::Transport;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
-/// What every other door is compared with.
-const BASE: Door = Door::Ws;
-/// The places of the base's audience and of a door's: of names of one length,
+/// What every other transport is compared with.
+const BASE: Transport = Transport::Ws;
+/// The places of the base's audience and of a transport's: of names of one length,
 /// so that messages are of one length too.
-const PLACES: [&str; 2] = ["bench", "doors"];
+const PLACES: [&str; 2] = ["bench", "transports"];
 
-/// Arguments of `turntable bench doors`.
+/// Arguments of `turntable bench transports`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct DoorsArgs {
-    /// The doors to compare with a WebSocket of v1
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Self::default().doors)]
-    pub doors: Vec<Door>,
+pub struct TransportsArgs {
+    /// The transports to compare with a WebSocket of v1
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Self::default().transports)]
+    pub transports: Vec<Transport>,
     /// Subscribers of a channel, and sessions that poll
     #[arg(long, default_value_t = Self::default().subscribers)]
     pub subscribers: usize,
@@ -52,10 +52,10 @@ pub struct DoorsArgs {
     /// Seconds of measuring for each row, over all its turns
     #[arg(long, default_value_t = Self::default().seconds)]
     pub seconds: f64,
-    /// How many times each door has its turn
+    /// How many times each transport has its turn
     #[arg(long, default_value_t = Self::default().rounds)]
     pub rounds: usize,
-    /// Connections whose memory is measured at each door; 0 leaves it out
+    /// Connections whose memory is measured at each transport; 0 leaves it out
     #[arg(long, default_value_t = Self::default().connections)]
     pub connections: usize,
     /// Seconds of quiet before memory is read
@@ -63,15 +63,15 @@ pub struct DoorsArgs {
     pub quiet: f64,
 }
 
-impl Default for DoorsArgs {
+impl Default for TransportsArgs {
     fn default() -> Self {
         Self {
-            doors: vec![
-                Door::WsV2,
-                Door::Sse,
-                Door::Ndjson,
-                Door::Socketio,
-                Door::SocketioPolling,
+            transports: vec![
+                Transport::WsV2,
+                Transport::Sse,
+                Transport::Ndjson,
+                Transport::Socketio,
+                Transport::SocketioPolling,
             ],
             subscribers: 1000,
             members: 200,
@@ -90,7 +90,7 @@ impl Default for DoorsArgs {
 /// # Errors
 /// Where a server cannot be started or breaks off.
 pub(super) fn run(
-    args: &DoorsArgs,
+    args: &TransportsArgs,
     server: Option<&Server>,
     done: &mut impl FnMut(Table),
 ) -> Result<()> {
@@ -107,14 +107,14 @@ pub(super) fn run(
 /// What is compared in one block of rows.
 #[derive(Clone, Copy)]
 struct Comparison {
-    door: Door,
+    transport: Transport,
     /// Whether it is actions in a room, not text on a channel.
     is_game: bool,
     /// Whether messages come from a WebSocket beside the subscribers.
     is_aside: bool,
 }
 
-fn fan_outs(args: &DoorsArgs, server: Option<&Server>) -> Result<Table> {
+fn fan_outs(args: &TransportsArgs, server: Option<&Server>) -> Result<Table> {
     let started;
     let server = match server {
         Some(server) => server,
@@ -126,10 +126,10 @@ fn fan_outs(args: &DoorsArgs, server: Option<&Server>) -> Result<Table> {
     };
     let mut table = Table::new(
         format!(
-            "Doors: {} bytes to {} subscribers",
+            "Transports: {} bytes to {} subscribers",
             args.bytes, args.subscribers
         ),
-        ["door", "content", "published_by", "pace"]
+        ["transport", "content", "published_by", "pace"]
             .into_iter()
             .chain(["deliveries_per_s", "cpu_s_per_million", "ratio_to_ws"])
             .chain(["bytes_per_delivery"])
@@ -137,34 +137,42 @@ fn fan_outs(args: &DoorsArgs, server: Option<&Server>) -> Result<Table> {
             .chain(LOAD_COLUMNS)
             .chain(["faults"]),
     );
-    let mut doors = Vec::new();
-    for door in args.doors.iter().copied().filter(|door| *door != BASE) {
-        if server.has(&door.address(&server.address).path)? {
-            doors.push(door);
+    let mut transports = Vec::new();
+    for transport in args
+        .transports
+        .iter()
+        .copied()
+        .filter(|transport| *transport != BASE)
+    {
+        if server.has(&transport.address(&server.address).path)? {
+            transports.push(transport);
         } else {
-            table.note(format!("{}: the server has no such door.", door.name()));
+            table.note(format!(
+                "{}: the server has no such transport.",
+                transport.name()
+            ));
         }
     }
-    let others = || doors.iter().copied();
-    let text = |door| Comparison {
-        door,
+    let others = || transports.iter().copied();
+    let text = |transport| Comparison {
+        transport,
         is_game: false,
         is_aside: true,
     };
     let mut comparisons: Vec<Comparison> = others().map(text).collect();
-    if let Some(door) = others().find(|door| door.needs_upstream()) {
+    if let Some(transport) = others().find(|transport| transport.needs_upstream()) {
         comparisons.push(Comparison {
             is_aside: false,
-            ..text(door)
+            ..text(transport)
         });
     }
     block(args, server, &comparisons, &mut table)?;
-    if args.members > 0 && others().any(|door| door == Door::WsV2) {
+    if args.members > 0 && others().any(|transport| transport == Transport::WsV2) {
         // Who acts is a member, so there is nobody beside them.
         let game = Comparison {
             is_game: true,
             is_aside: false,
-            ..text(Door::WsV2)
+            ..text(Transport::WsV2)
         };
         block(args, server, &[game], &mut table)?;
         table.note(format!(
@@ -180,9 +188,9 @@ fn fan_outs(args: &DoorsArgs, server: Option<&Server>) -> Result<Table> {
     Ok(table)
 }
 
-/// Compares doors with the base, and appends a row for it and each of them.
+/// Compares transports with the base, and appends a row for it and each of them.
 fn block(
-    args: &DoorsArgs,
+    args: &TransportsArgs,
     server: &Server,
     comparisons: &[Comparison],
     table: &mut Table,
@@ -191,7 +199,7 @@ fn block(
         return Ok(());
     };
     let base = Comparison {
-        door: BASE,
+        transport: BASE,
         ..*first
     };
     let [base_place, place] = PLACES;
@@ -231,7 +239,7 @@ fn block(
 impl Comparison {
     fn gather<'a>(
         &self,
-        args: &DoorsArgs,
+        args: &TransportsArgs,
         server: &'a Server,
         place: &'static str,
     ) -> Result<Audience<'a>> {
@@ -240,7 +248,7 @@ impl Comparison {
             false => (Goal::Channel(place), args.subscribers),
         };
         let talk = Talk {
-            dialect: Dialect::Turntable(self.door),
+            encoding: Encoding::Turntable(self.transport),
             goal,
         };
         Audience::gather(server, talk, count, args.bytes, self.is_aside)
@@ -252,12 +260,12 @@ impl Comparison {
         };
         let word = |word: &str| Cell::Text(word.to_owned());
         let mut cells = vec![
-            word(self.door.name()),
+            word(self.transport.name()),
             word(if self.is_game { "actions" } else { "text" }),
             word(if self.is_aside {
                 "ws"
             } else {
-                self.door.name()
+                self.transport.name()
             }),
             Cell::Text(pace.name()),
             Cell::Number(sample.cost.rate(sample.deliveries), 0),

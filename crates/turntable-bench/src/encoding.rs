@@ -1,12 +1,12 @@
 //! How different servers are asked for the same thing: "send this to all".
 //!
-//! The server under test may be ours or a peer; a dialect is what a client
+//! The server under test may be ours or a peer; a encoding is what a client
 //! says to it before it is a subscriber, and what it wraps a message in.
 
 use serde_json::json;
 
-use super::door::Door;
 use super::links::Address;
+use super::transport::Transport;
 
 /// What a broadcasting server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -19,11 +19,11 @@ pub enum Peer {
     SocketIo,
 }
 
-/// The protocol of a broadcasting server, and the door it comes through.
+/// The protocol of a broadcasting server, and the transport it comes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
+pub(super) enum Encoding {
     /// See [`Peer::Turntable`].
-    Turntable(Door),
+    Turntable(Transport),
     /// See [`Peer::Broadcast`].
     Broadcast,
     /// See [`Peer::SocketIo`].
@@ -31,12 +31,12 @@ pub(super) enum Dialect {
 }
 
 impl Peer {
-    /// What to speak with this peer, where it is ours through `door`.
-    pub(super) fn dialect(self, door: Door) -> Dialect {
+    /// What to speak with this peer, where it is ours through `transport`.
+    pub(super) fn encoding(self, transport: Transport) -> Encoding {
         match self {
-            Self::Turntable => Dialect::Turntable(door),
-            Self::Broadcast => Dialect::Broadcast,
-            Self::SocketIo => Dialect::SocketIo,
+            Self::Turntable => Encoding::Turntable(transport),
+            Self::Broadcast => Encoding::Broadcast,
+            Self::SocketIo => Encoding::SocketIo,
         }
     }
 }
@@ -127,16 +127,16 @@ pub(super) fn message(command: &str, data: &serde_json::Value) -> String {
     json!({ "command": command, "data": data }).to_string()
 }
 
-impl Dialect {
+impl Encoding {
     /// Whether a subscriber is one as soon as the handshake is done.
     pub(super) fn is_ready_when_open(self) -> bool {
         self == Self::Broadcast
     }
 
-    /// The address as this dialect wants it.
+    /// The address as this encoding wants it.
     pub(super) fn address(self, address: &Address) -> Address {
-        if let Self::Turntable(door) = self {
-            return door.address(address);
+        if let Self::Turntable(transport) = self {
+            return transport.address(address);
         }
         let mut address = address.clone();
         if self == Self::SocketIo && !address.path.contains("EIO=") {
@@ -158,7 +158,7 @@ impl Dialect {
             }
             (Self::Turntable(_), _) if command(payload) == b"joined" => Step::Ready,
             (Self::Broadcast, _) => Step::Wait,
-            // Our own door of that name is entered in the same way.
+            // Our own transport of that name is entered in the same way.
             (_, [b'0', ..]) => Step::Say("40".to_owned()),
             (_, [b'2']) => Step::Say("3".to_owned()),
             (Self::SocketIo, [b'4', b'0', ..]) => Step::Ready,
@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn a_subscriber_of_ours_identifies_and_joins() {
-        let ours = |payload| Dialect::Turntable(Door::Ws).step(Goal::Channel("bench"), 7, payload);
+        let ours =
+            |payload| Encoding::Turntable(Transport::Ws).step(Goal::Channel("bench"), 7, payload);
         assert_eq!(
             ours(br#"{"command":"idyou","data":{}}"#),
             Step::Say(r#"{"command":"idme","data":"1:1000007"}"#.to_owned())
@@ -204,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_client_goes_no_further_than_its_goal() {
-        let ours = Dialect::Turntable(Door::Sse);
+        let ours = Encoding::Turntable(Transport::Sse);
         let (idyou, welcome) = (br#"{"command":"idyou""#, br#"{"command":"welcome""#);
         assert_eq!(ours.step(Goal::Connected, 0, idyou), Step::Ready);
         assert!(matches!(
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn publications_are_messages() {
-        let ours = Dialect::Turntable(Door::Ws);
+        let ours = Encoding::Turntable(Transport::Ws);
         for (goal, command) in [
             (Goal::Room("bench"), "game"),
             (Goal::Channel("bench"), "publish"),
@@ -234,11 +235,11 @@ mod tests {
     #[test]
     fn engine_io_packets_are_answered() {
         let goal = Goal::Channel("bench");
-        let socket_io = |payload| Dialect::SocketIo.step(goal, 0, payload);
+        let socket_io = |payload| Encoding::SocketIo.step(goal, 0, payload);
         assert_eq!(socket_io(b"0{\"sid\":\"a\"}"), Step::Say("40".to_owned()));
         assert_eq!(socket_io(b"40{\"sid\":\"b\"}"), Step::Ready);
         assert_eq!(socket_io(b"2"), Step::Say("3".to_owned()));
-        let ours = Dialect::Turntable(Door::Socketio);
+        let ours = Encoding::Turntable(Transport::Socketio);
         assert_eq!(ours.step(goal, 0, b"40{\"sid\":\"b\"}"), Step::Wait);
     }
 }

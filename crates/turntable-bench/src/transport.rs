@@ -1,9 +1,9 @@
-//! The doors of this server, as a client uses them.
+//! The transports of this server, as a client uses them.
 //!
-//! A conversation is thought of in messages of v1. A door says what opens a
-//! connection, what goes out for messages ([`Door::letter`]), on which
+//! A conversation is thought of in messages of v1. A transport says what opens a
+//! connection, what goes out for messages ([`Transport::letter`]), on which
 //! connection, and which message of v1 something that came in stands for
-//! ([`Door::heard`]). Where a door's connections only bring messages, all of
+//! ([`Transport::heard`]). Where a transport's connections only bring messages, all of
 //! the client's go out on one more connection ([`UPSTREAM`]), as requests.
 
 use std::borrow::Cow;
@@ -20,9 +20,9 @@ const LIMITS: DecodeLimits = DecodeLimits {
     message_bytes_max: 1 << 20,
 };
 
-/// A door of this server.
+/// A transport of this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Door {
+pub enum Transport {
     /// WebSocket, JSON text (v1)
     Ws,
     /// WebSocket, MessagePack (v2)
@@ -43,7 +43,7 @@ pub enum Door {
     SocketioPolling,
 }
 
-impl Door {
+impl Transport {
     /// Its name on the command line.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -221,24 +221,25 @@ fn message_of(packet: &[u8]) -> Option<Vec<u8>> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::dialect::command;
+    use crate::encoding::command;
     use clap::ValueEnum;
 
     const MESSAGE: &str = r#"{"command":"publish","data":{"channel":"bench","data":[1]}}"#;
 
     #[test]
     fn names_are_those_of_the_command_line() {
-        for door in Door::value_variants() {
-            let value = door.to_possible_value().unwrap();
-            assert_eq!(value.get_name(), door.name());
+        for transport in Transport::value_variants() {
+            let value = transport.to_possible_value().unwrap();
+            assert_eq!(value.get_name(), transport.name());
         }
     }
 
     #[test]
-    fn a_message_goes_out_as_each_door_wants_it() {
-        let entry = |door: Door| door.entry(MESSAGE, "T").bytes().to_vec();
-        let plain = |door: Door| String::from_utf8(door.letter(entry(door), "T"));
-        let sent = plain(Door::Sse).unwrap();
+    fn message_is_written_as_each_transport_expects() {
+        let entry = |transport: Transport| transport.entry(MESSAGE, "T").bytes().to_vec();
+        let plain =
+            |transport: Transport| String::from_utf8(transport.letter(entry(transport), "T"));
+        let sent = plain(Transport::Sse).unwrap();
         let (head, body) = sent.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("POST /tunnel/send HTTP/1.1\r\n"));
         assert!(head.ends_with(&format!("Content-Length: {}", body.len())));
@@ -246,36 +247,40 @@ mod tests {
             body,
             format!(r#"{{"tunnel":"T","path":"/server","data":{MESSAGE}}}"#)
         );
-        let polled = plain(Door::SocketioPolling).unwrap();
+        let polled = plain(Transport::SocketioPolling).unwrap();
         assert!(polled.contains("&sid=T HTTP/1.1\r\n"));
         assert!(polled.ends_with(r#"42["publish",{"channel":"bench","data":[1]}]"#));
         let expected = ClientFrame::text(r#"42["publish",{"channel":"bench","data":[1]}]"#);
-        assert_eq!(entry(Door::Socketio), expected.bytes());
+        assert_eq!(entry(Transport::Socketio), expected.bytes());
         // A packet that is no event goes out as it is.
-        let hello = Door::Socketio.entry("40", "");
+        let hello = Transport::Socketio.entry("40", "");
         assert_eq!(hello.bytes(), ClientFrame::text("40").bytes());
-        assert!(entry(Door::WsV2).len() < MESSAGE.len());
+        assert!(entry(Transport::WsV2).len() < MESSAGE.len());
     }
 
     #[test]
-    fn every_door_tells_which_message_it_means() {
-        for (door, payload) in [
-            (Door::Ws, &br#"{"command":"idyou","data":{}}"#[..]),
-            (Door::WsV2, &[0x92, 64, 0x80]),
-            (Door::Socketio, br#"42["idyou",{}]"#),
+    fn every_transport_identifies_its_messages() {
+        for (transport, payload) in [
+            (Transport::Ws, &br#"{"command":"idyou","data":{}}"#[..]),
+            (Transport::WsV2, &[0x92, 64, 0x80]),
+            (Transport::Socketio, br#"42["idyou",{}]"#),
             (
-                Door::Sse,
+                Transport::Sse,
                 br#"id: 1
 data: {"id":"1","path":"/tunnel/T","data":{"command":"idyou","data":{}}}"#,
             ),
             (
-                Door::Iframe,
+                Transport::Iframe,
                 br#"<script>parent.turntable.datagram("{\u0022command\u0022:\u0022idyou\u0022}")"#,
             ),
         ] {
-            assert_eq!(command(&door.heard(payload)), b"idyou", "{door:?}");
+            assert_eq!(
+                command(&transport.heard(payload)),
+                b"idyou",
+                "{transport:?}"
+            );
         }
-        assert_eq!(&*Door::Socketio.heard(b"2"), b"2");
-        assert_eq!(&*Door::WsV2.heard(b"\xc1"), b"\xc1");
+        assert_eq!(&*Transport::Socketio.heard(b"2"), b"2");
+        assert_eq!(&*Transport::WsV2.heard(b"\xc1"), b"\xc1");
     }
 }
