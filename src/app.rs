@@ -33,7 +33,7 @@ use crate::http::admission::Admission;
 use crate::http::listener::listen;
 use crate::http::settings::{ServerSettings, TransportSettings};
 use crate::http::takeable::Takeable;
-use crate::http::{pages, poll, socketio, tunnel};
+use crate::http::{pages, poll, socketio, tunnel, tunnel_send};
 use crate::management::Management;
 use crate::metric::Metrics;
 use crate::portal::Portal;
@@ -343,7 +343,8 @@ fn routes(config: &mut web::ServiceConfig, admission: Option<Admission>) {
             )
             .route(
                 "/tunnel/send",
-                web::route().to(move |request, body| tunnel::send(request, body, send.clone())),
+                web::route()
+                    .to(move |request, body| tunnel_send::send(request, body, send.clone())),
             );
     }
 }

@@ -11,4 +11,5 @@ pub mod settings;
 pub mod socketio;
 pub mod takeable;
 pub mod tunnel;
+pub mod tunnel_send;
 pub mod websocket;

@@ -1,32 +1,25 @@
-//! `/tunnel` (seed 001): a request whose answer goes on, and other requests for
-//! what its client sends.
+//! `GET /tunnel` (seed 001): a request whose answer goes on.
 //!
 //! ```text
-//! GET /tunnel       -> origin, format, tunnel, limits -> Attach -> gateway
-//!                      403     400     404/410  503
-//! POST /tunnel/send -> datagrams -> Submit, one gateway after the other
+//! GET /tunnel -> origin, format, tunnel, limits -> Attach -> gateway
+//!                403     400     404/410  503
 //! ```
 
 use actix_http::header::HeaderMap;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
-use tokio::sync::oneshot;
 
-use crate::gateway::peers::Target;
 use crate::gateway::session::memory::ResumeFrom;
-use crate::gateway::submit::{DirectSend, Submit, Taken, TakenSender};
 use crate::gateway::transport::tunnel::accept::Attach;
 use crate::gateway::transport::tunnel::{Claim, Purpose, Refusal};
 use crate::http::admission::{self, Admission, Cors};
 use crate::http::fault;
 use crate::http::takeable::Takeable;
 use turntable_core::id::{MessageId, SessionId, UserId};
-use turntable_core::packet::{ClientMessage, ClientPacket, ErrorBody, JoinChannel};
+use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
-use turntable_wire::datagram::{self, BatchLimits, Interest, InterestPath, Sent, SentTo};
-use turntable_wire::json_v1;
 use turntable_wire::tunnel_format::{Format, is_callback};
 
 /// The parameters of `GET /tunnel`; others are ignored.
@@ -107,11 +100,11 @@ fn attach(request: &HttpRequest, admission: &Admission, cors: &Cors) -> Result<(
     Ok(())
 }
 
-fn wrong(message: impl Into<Box<str>>) -> ErrorBody {
+pub(super) fn wrong(message: impl Into<Box<str>>) -> ErrorBody {
     ErrorBody::new(ErrorCode::BadMessage, message)
 }
 
-fn expired() -> ErrorBody {
+pub(super) fn expired() -> ErrorBody {
     ErrorBody::new(
         ErrorCode::SessionExpired,
         "this tunnel is over; open a new one and identify again",
@@ -253,239 +246,12 @@ fn head(format: &Format, id: SessionId, cors: &Cors) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// `POST /tunnel/send` and `GET /tunnel/send?d=`
-pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission) -> HttpResponse {
-    let cors = match admission.cors(request.headers()) {
-        Ok(cors) => cors,
-        Err(error) => return admission::refuse(&error, &Cors::default()),
-    };
-    let text = match *request.method() {
-        Method::OPTIONS => return admission::preflight("GET, POST", &cors),
-        Method::GET => from_query(&request).and_then(|text| admission.bounded(text)),
-        Method::POST => match admission::wrong_type(request.headers(), &cors) {
-            None => admission.body(body).await,
-            Some(answer) => return answer,
-        },
-        _ => return admission::wrong_method("GET, POST", &cors),
-    };
-    let limits = BatchLimits {
-        batch_max: admission.shared.settings.get().tunnel.batch_max,
-        message: json_v1::DecodeLimits {
-            depth_max: admission.shared.settings.get().session.depth_max,
-        },
-    };
-    let batch = match text.and_then(|text| datagram::decode(&text, &limits)) {
-        Ok(batch) => batch,
-        Err(error) => return admission::refuse(&error, &cors),
-    };
-    let own = admission::session_of(request.headers());
-    let mut number = match first_number(&request) {
-        Ok(number) => number,
-        Err(error) => return admission::refuse(&error, &cors),
-    };
-    // All of them are on their way before the first is waited for, so that what
-    // they lead to is written together.
-    let on_their_way: Vec<_> = batch
-        .entries
-        .into_iter()
-        .map(|entry| {
-            let number = number.as_mut().map(|next| {
-                *next += 1;
-                *next - 1
-            });
-            match entry {
-                Ok(sent) => submit(sent, number, own.as_deref(), &admission),
-                Err(error) => {
-                    count_unreadable(number, own.as_deref(), &admission);
-                    Err(error.body)
-                }
-            }
-        })
-        .collect();
-    let mut results = Vec::with_capacity(on_their_way.len());
-    for taken in on_their_way {
-        results.push(match taken {
-            Ok(taken) => await_taken(taken).await,
-            Err(error) => Err(error),
-        });
-    }
-    if !batch.is_array
-        && let Some(Err(error)) = results.first()
-    {
-        return admission::refuse(error, &cors);
-    }
-    let mut answers = results.iter().map(|result| match result {
-        Ok(()) => serde_json::json!({"ok": true}),
-        Err(error) => fault::body(error),
-    });
-    let mut answer = admission::prepare(HttpResponse::Ok(), &cors);
-    if batch.is_array {
-        answer.json(answers.collect::<Vec<_>>())
-    } else {
-        answer.json(answers.next())
-    }
-}
-
-fn from_query(request: &HttpRequest) -> Result<String, ErrorBody> {
-    #[derive(Deserialize)]
-    struct Datagrams {
-        d: String,
-    }
-    web::Query::<Datagrams>::from_query(request.query_string())
-        .map(|query| query.into_inner().d)
-        .map_err(|_| wrong("d has to be a datagram, or a list of them, as JSON"))
-}
-
-/// The number of the first datagram (`n`), counted from 1 over the life of the
-/// session; `None` where the client does not number them.
-fn first_number(request: &HttpRequest) -> Result<Option<u64>, ErrorBody> {
-    #[derive(Deserialize)]
-    struct Numbered {
-        n: Option<String>,
-    }
-    let query = web::Query::<Numbered>::from_query(request.query_string())
-        .map_err(|_| wrong("the query cannot be read: give each parameter once"))?;
-    let Some(n) = query.into_inner().n else {
-        return Ok(None);
-    };
-    match n.parse() {
-        Ok(number @ 1..) => Ok(Some(number)),
-        _ => Err(wrong("n is the number of the first datagram, from 1")),
-    }
-}
-
-/// A numbered datagram that cannot be read counts all the same.
-fn count_unreadable(number: Option<u64>, own: Option<&str>, admission: &Admission) {
-    let target = own
-        .filter(|_| number.is_some())
-        .and_then(|own| SessionId::parse(own).ok())
-        .and_then(|own| admission.locate(own));
-    if let Some((target, gateway)) = target {
-        let (taken, _) = oneshot::channel();
-        gateway.do_send(Submit {
-            target,
-            users: Vec::new(),
-            commands: Vec::new(),
-            number,
-            taken: TakenSender(taken),
-        });
-    }
-}
-
-/// Hands one datagram to where it belongs, which answers what became of it.
-fn submit(
-    sent: Sent,
-    number: Option<u64>,
-    own: Option<&str>,
-    admission: &Admission,
-) -> Result<oneshot::Receiver<Taken>, ErrorBody> {
-    if own.is_some_and(|own| own != sent.tunnel.secret()) {
-        return Err(foreign(
-            "this tunnel is not the session that the request names",
-        ));
-    }
-    let (target, gateway) = admission.locate(sent.tunnel).ok_or_else(expired)?;
-    let alone = |packet| Ok(ClientMessage { id: None, packet });
-    let mut users = Vec::new();
-    let commands = match sent.to {
-        SentTo::Server(message) => vec![Ok(*message)],
-        SentTo::Channel { channel, data } => vec![alone(ClientPacket::Publish { channel, data })],
-        SentTo::Interest { add, remove } => interest(&sent.tunnel, add, remove, &mut users)?
-            .into_iter()
-            .map(alone)
-            .collect(),
-        SentTo::Tunnel { tunnel, data } => {
-            if !matches!(target, Target::Session(_)) {
-                return Err(ErrorBody::new(
-                    ErrorCode::NotIdentified,
-                    "identify first, with idme",
-                ));
-            }
-            let (receiver, _) = admission.locate(tunnel).ok_or_else(expired)?;
-            let (taken, is_taken) = oneshot::channel();
-            gateway.do_send(DirectSend {
-                from: Some(target),
-                to: receiver,
-                data,
-                number,
-                taken: TakenSender(taken),
-            });
-            return Ok(is_taken);
-        }
-    };
-    let (taken, is_taken) = oneshot::channel();
-    gateway.do_send(Submit {
-        target,
-        users,
-        commands,
-        number,
-        taken: TakenSender(taken),
-    });
-    Ok(is_taken)
-}
-
-async fn await_taken(taken: oneshot::Receiver<Taken>) -> Result<(), ErrorBody> {
-    match taken.await {
-        Ok(Taken::Yes) => Ok(()),
-        Ok(Taken::Full) => Err(ErrorBody::new(
-            ErrorCode::TooMany,
-            "too much waits for this tunnel to be identified; send it again later",
-        )),
-        Ok(Taken::TooOften) => Err(ErrorBody::new(
-            ErrorCode::RateLimited,
-            "too much is published; see limits.publish",
-        )),
-        Ok(Taken::Gap(accepted)) => Err(ErrorBody::new(
-            ErrorCode::Conflict,
-            "commands before these are missing; repeat those behind accepted",
-        )
-        .with("accepted", accepted)),
-        Ok(Taken::Foreign) => Err(foreign("the path of a user is for that user's own tunnels")),
-        Ok(Taken::Gone) | Err(_) => Err(expired()),
-    }
-}
-
-fn foreign(message: &str) -> ErrorBody {
-    ErrorBody::new(ErrorCode::Forbidden, message)
-}
-
-/// The commands that a registration of interest stands for, and the users that
-/// its tunnel's has to be.
-fn interest(
-    tunnel: &SessionId,
-    add: Vec<Interest>,
-    remove: Vec<Interest>,
-    users: &mut Vec<UserId>,
-) -> Result<Vec<ClientPacket>, ErrorBody> {
-    let mut packets = Vec::with_capacity(add.len() + remove.len());
-    let added = add.into_iter().map(|interest| (interest, true));
-    let removed = remove.into_iter().map(|interest| (interest, false));
-    for (Interest { path, subpaths }, is_added) in added.chain(removed) {
-        match path {
-            InterestPath::Channel(channel) if is_added => {
-                packets.push(ClientPacket::JoinChannel(JoinChannel {
-                    channel,
-                    subpaths,
-                    since: None,
-                    history: None,
-                }));
-            }
-            InterestPath::Channel(channel) => packets.push(ClientPacket::LeaveChannel(channel)),
-            // A tunnel gets what is for itself and for its user in any case.
-            InterestPath::Tunnel(other) if other == *tunnel => {}
-            InterestPath::Tunnel(_) => return Err(foreign("this is the path of another tunnel")),
-            InterestPath::User(user) => users.push(user),
-        }
-    }
-    Ok(packets)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_head_forbids_to_keep_or_hold_back() {
+    fn head_forbids_storing_and_buffering() {
         let formats = turntable_wire::tunnel_format::built_in();
         let sse = formats.iter().find(|format| format.name() == "sse");
         let head = sse.map(|sse| head(sse, SessionId::from_bits([0; 16]), &Cors::default()));

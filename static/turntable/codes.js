@@ -55,5 +55,6 @@ export const ERROR_CODES = {
   service_down: { meaning: "The service is not running." },
   session_expired: { meaning: "The session no longer exists." },
   unavailable: { meaning: "Temporarily impossible: the connection is lost or the server is shutting down." },
+  conflict: { meaning: "Something exists already, or other commands have to come first." },
   internal: { meaning: "Internal server error." },
 };

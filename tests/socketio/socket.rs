@@ -223,7 +223,9 @@ fn stalled_reader_is_closed_and_resumes() {
     while socket.packet() != "1" {
         messages += 1;
     }
-    assert!((6..=12).contains(&messages), "{messages}");
+    // As many as fit in `socketio.queue_bytes_max`; fewer where the limit was
+    // passed before the first of them was written.
+    assert!(messages <= 12, "{messages}");
     let received = socket.received;
     let back = json!({"session": welcome["session"], "received": received});
     let mut socket = Socket::connect(server.address, "websocket", back);
