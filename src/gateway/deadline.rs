@@ -121,7 +121,7 @@ impl Gateway {
     pub(super) fn tell_idle(&mut self, session: u32, idle: bool) {
         if let (Some(caller), Some(held)) = (self.caller(session), self.sessions.at(session)) {
             let call = AvatarCall::Idle { caller, idle };
-            self.context.directories.avatar(&held.session.user, call);
+            self.context.owners.avatar(&held.session.user, call);
         }
     }
 }

@@ -50,7 +50,7 @@ impl Gateway {
             return;
         };
         let user = held.session.user.clone();
-        let directories = self.context.directories.clone();
+        let owners = self.context.owners.clone();
         match packet {
             ClientPacket::IdMe { .. } => self.attach(session, Vec::new(), id),
             ClientPacket::Bye => self.bye(slot),
@@ -66,7 +66,7 @@ impl Gateway {
                     note,
                     id,
                 };
-                directories.avatar(&user, call);
+                owners.avatar(&user, call);
             }
             ClientPacket::Set(changes) => {
                 let call = AvatarCall::Set {
@@ -74,7 +74,7 @@ impl Gateway {
                     changes,
                     id,
                 };
-                directories.avatar(&user, call);
+                owners.avatar(&user, call);
             }
             ClientPacket::JoinGame(join) => {
                 let channel = join.channel.clone();
@@ -84,12 +84,12 @@ impl Gateway {
                     join,
                     id,
                 };
-                directories.room(&channel, call);
+                owners.room(&channel, call);
                 self.measure_clock(slot, session);
             }
             ClientPacket::LeaveGame(channel) => {
                 let call = RoomCall::Leave { caller, user, id };
-                directories.room(&channel, call);
+                owners.room(&channel, call);
             }
             ClientPacket::Game { channel, actions } => {
                 let now_ms = clock::now_exact_ms();
@@ -109,11 +109,11 @@ impl Gateway {
                     offset_ms,
                     id,
                 };
-                directories.room(&channel, call);
+                owners.room(&channel, call);
             }
             ClientPacket::DeclineInvite(channel) => {
                 let call = RoomCall::Decline { caller, user, id };
-                directories.room(&channel, call);
+                owners.room(&channel, call);
             }
             ClientPacket::JoinChannel(join) => self.join_channel(slot, session, join, id),
             ClientPacket::LeaveChannel(channel) => {
@@ -127,7 +127,7 @@ impl Gateway {
                     data,
                     id,
                 };
-                directories.channel(&channel, call);
+                owners.channel(&channel, call);
             }
             ClientPacket::Time {
                 t0,
@@ -217,7 +217,7 @@ impl Gateway {
                 gateway: self.id,
                 ticket,
             };
-            self.context.directories.avatar(user, call);
+            self.context.owners.avatar(user, call);
         }
         self.lookups.insert(
             ticket,

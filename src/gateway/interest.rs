@@ -52,7 +52,7 @@ impl Gateway {
             let watching = self.watches.add(&user, session);
             if watching.is_first {
                 let call = AvatarCall::Watch { gateway: self.id };
-                self.context.directories.avatar(&user, call);
+                self.context.owners.avatar(&user, call);
             }
             if watching.is_new {
                 held.watching.push(watching.number);
@@ -104,7 +104,7 @@ impl Gateway {
     fn unwatch(&mut self, number: u32, session: u32) {
         if let Some(user) = self.watches.remove(number, session) {
             let call = AvatarCall::Unwatch { gateway: self.id };
-            self.context.directories.avatar(&user, call);
+            self.context.owners.avatar(&user, call);
         }
     }
 
@@ -147,7 +147,7 @@ impl Gateway {
         if subpaths {
             self.want_below(caller.key, channel, call, again);
         } else {
-            self.context.directories.channel(&channel, call);
+            self.context.owners.channel(&channel, call);
         }
     }
 
@@ -160,33 +160,33 @@ impl Gateway {
         call: ChannelCall,
         again: bool,
     ) {
-        let workers = self.context.directories.workers();
+        let shards = self.context.owners.shards();
         let is_first = !self.below.contains_key(&channel);
         let below = self.below.entry(channel.clone()).or_default();
         if !again {
             below.sessions += 1;
         }
-        if below.known >= workers {
-            return self.context.directories.channel(&channel, call);
+        if below.known >= shards {
+            return self.context.owners.channel(&channel, call);
         }
         below.waiting.push((session, call));
         if is_first {
-            self.context.directories.below(&channel, self.id, true);
+            self.context.owners.below(&channel, self.id, true);
         }
     }
 
     /// One more directory knows that this worker wants what is below a path.
     pub(super) fn below_is_known(&mut self, channel: &ChannelId) {
-        let workers = self.context.directories.workers();
+        let shards = self.context.owners.shards();
         let Some(below) = self.below.get_mut(channel) else {
             return;
         };
         below.known += 1;
-        if below.known < workers {
+        if below.known < shards {
             return;
         }
         for (_, call) in std::mem::take(&mut below.waiting) {
-            self.context.directories.channel(channel, call);
+            self.context.owners.channel(channel, call);
         }
         self.drop_below(channel);
     }
@@ -195,14 +195,14 @@ impl Gateway {
     /// being made known it stays, so that no answer to it is counted for a
     /// later one.
     fn drop_below(&mut self, channel: &ChannelId) {
-        let workers = self.context.directories.workers();
+        let shards = self.context.owners.shards();
         let is_over = self
             .below
             .get(channel)
-            .is_some_and(|below| below.sessions == 0 && below.known >= workers);
+            .is_some_and(|below| below.sessions == 0 && below.known >= shards);
         if is_over {
             self.below.remove(channel);
-            self.context.directories.below(channel, self.id, false);
+            self.context.owners.below(channel, self.id, false);
         }
     }
 
@@ -231,7 +231,7 @@ impl Gateway {
                 return below.waiting.push((caller.key, call));
             }
         }
-        self.context.directories.channel(channel, call);
+        self.context.owners.channel(channel, call);
         if subpaths {
             self.drop_below(channel);
         }
@@ -270,14 +270,14 @@ impl Gateway {
         let channels = held.session.channels().to_vec();
         let watching = std::mem::take(&mut held.watching);
         held.changed.clear();
-        let directories = self.context.directories.clone();
-        directories.avatar(&user, AvatarCall::Remove { caller });
+        let owners = self.context.owners.clone();
+        owners.avatar(&user, AvatarCall::Remove { caller });
         for room in rooms {
             let call = RoomCall::Remove {
                 caller,
                 user: user.clone(),
             };
-            directories.room(&room, call);
+            owners.room(&room, call);
         }
         for (channel, subpaths) in channels {
             self.call_leave(caller, &channel, subpaths);

@@ -165,7 +165,7 @@ impl Gateway {
             attributes,
             id,
         };
-        self.context.directories.avatar(&held.session.user, attach);
+        self.context.owners.avatar(&held.session.user, attach);
     }
 
     /// The avatar took the session in.
@@ -410,13 +410,13 @@ impl Gateway {
         let (Some(caller), Some(held)) = (self.caller(session), self.sessions.at(session)) else {
             return;
         };
-        let (directories, user) = (&self.context.directories, &held.session.user);
+        let (owners, user) = (&self.context.owners, &held.session.user);
         let avatar = if is_connected {
             AvatarCall::Resume { caller }
         } else {
             AvatarCall::Detach { caller }
         };
-        directories.avatar(user, avatar);
+        owners.avatar(user, avatar);
         for room in held.session.rooms() {
             let user = user.clone();
             let call = if is_connected {
@@ -424,7 +424,7 @@ impl Gateway {
             } else {
                 RoomCall::Detach { caller, user }
             };
-            directories.room(room, call);
+            owners.room(room, call);
         }
     }
 

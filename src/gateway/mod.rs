@@ -44,8 +44,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use rustc_hash::FxHashMap;
 
-use crate::actor::directory::Directories;
 use crate::clock;
+use crate::cluster::owners::Owners;
 use crate::metric::{Label, Metrics};
 use crate::portal::Portal;
 use turntable_core::id::{ChannelId, SessionId};
@@ -108,8 +108,8 @@ pub struct GatewayContext {
     pub census: Census,
     /// The other gateways.
     pub peers: Peers,
-    /// The way to the actors.
-    pub directories: Arc<Directories>,
+    /// The way to the owners.
+    pub owners: Arc<dyn Owners>,
     /// How lines write messages.
     pub dialects: Dialects,
 }
