@@ -19,10 +19,13 @@ use actix_web::middleware::Compress;
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use anyhow::Context as _;
 
-use crate::actor::directory::{Directories, Directory};
+use crate::actor::directory::Directory;
 use crate::actor::{ActorSettings, Surroundings};
 use crate::clock;
-use crate::cluster::bus::Outlets;
+use crate::cluster;
+use crate::cluster::bus::Bus;
+use crate::cluster::local::{LocalBus, LocalOwners};
+use crate::cluster::owners::Owners;
 use crate::config::Config;
 use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::delivery::encoding::Encodings;
@@ -180,8 +183,10 @@ struct Node {
     server: Arc<ServerSettings>,
     transports: TransportSettings,
     actors: Arc<ActorSettings>,
-    outlets: Arc<Outlets>,
-    directories: Arc<Directories>,
+    local_owners: Arc<LocalOwners>,
+    local_bus: Arc<LocalBus>,
+    owners: Arc<dyn Owners>,
+    bus: Arc<dyn Bus>,
     started: Arc<AtomicU16>,
     /// Which life of the node this is: no two begin in the same second.
     boot: u32,
@@ -189,7 +194,9 @@ struct Node {
 
 impl Node {
     fn new(config: Config, workers: usize, metrics: &Arc<Metrics>) -> anyhow::Result<Self> {
-        let directories = Arc::new(Directories::new(workers));
+        let local_owners = Arc::new(LocalOwners::new(workers));
+        let local_bus = Arc::new(LocalBus::new(workers));
+        let (owners, bus) = cluster::ways(local_owners.clone(), local_bus.clone());
         let games = config.games()?;
         let announced = announced(&config);
         let encodings = Encodings {
@@ -214,7 +221,7 @@ impl Node {
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),
             peers: Peers::new(workers),
-            directories: directories.clone(),
+            owners: owners.clone(),
             encodings,
         };
         Ok(Self {
@@ -228,8 +235,10 @@ impl Node {
             }),
             server: Arc::new(config.server),
             transports: config.transports,
-            outlets: Arc::new(Outlets::new(workers)),
-            directories,
+            local_owners,
+            local_bus,
+            owners,
+            bus,
             started: Arc::default(),
             boot: (clock::now_ms() / 1_000) as u32,
         })
@@ -246,15 +255,15 @@ impl Node {
         let gateway = Gateway::new(id, self.shared.clone())?.start();
         let surroundings = Surroundings::new(
             worker,
-            self.outlets.clone(),
-            self.directories.clone(),
+            self.bus.clone(),
+            self.owners.clone(),
             self.actors.clone(),
             self.shared.metrics.clone(),
         );
         let directory = Directory::new(Rc::new(surroundings)).start();
-        self.outlets.connect(id, gateway.clone().recipient());
+        self.local_bus.connect(id, gateway.clone().recipient());
         self.shared.peers.connect(worker, gateway.clone());
-        self.directories.connect(worker, directory);
+        self.local_owners.connect(worker, directory.recipient());
         Ok(Admission {
             gateway,
             shared: self.shared.clone(),

@@ -71,7 +71,7 @@ impl Avatar {
             },
         };
         let is_attached = matches!(answer, Delivery::Attached { .. });
-        self.shared.outlets.send(to.gateway, answer);
+        self.shared.bus.send(to.gateway, answer);
         if is_attached {
             self.give_invites(key);
         }
@@ -89,7 +89,7 @@ impl Avatar {
             if let Some(dropped) = dropped {
                 self.model.remove(dropped, clock::now_ms());
                 if let Some(to) = self.places.remove(dropped) {
-                    self.shared.outlets.send(to.gateway, Delivery::End { to });
+                    self.shared.bus.send(to.gateway, Delivery::End { to });
                 }
             }
             self.model.attach(session, max)?;
@@ -198,7 +198,7 @@ impl Avatar {
             AvatarCall::Idle { caller, idle } => self.model.set_idle(caller.key, idle),
             AvatarCall::Watch { gateway } => {
                 self.model.watchers.add(gateway);
-                self.shared.outlets.send(gateway, self.presence());
+                self.shared.bus.send(gateway, self.presence());
             }
             AvatarCall::Unwatch { gateway } => self.model.watchers.remove(gateway),
             AvatarCall::Lookup { gateway, ticket } => {
@@ -207,7 +207,7 @@ impl Avatar {
                     user: self.user.clone(),
                     entry: self.model.entry(),
                 };
-                self.shared.outlets.send(gateway, found);
+                self.shared.bus.send(gateway, found);
             }
             AvatarCall::Invite {
                 channel,
@@ -252,17 +252,15 @@ impl Avatar {
             .is_some()
         {
             for gateway in self.model.watchers.gateways() {
-                shared.outlets.send(gateway, self.presence());
+                shared.bus.send(gateway, self.presence());
             }
         }
         if self.model.is_unused() {
-            if let Some(directory) = shared.directories.of(self.user.as_str()) {
-                directory.do_send(Unused::Avatar {
-                    user: self.user.clone(),
-                    seen: self.seen,
-                    last_seen_ms: self.model.last_seen_ms(),
-                });
-            }
+            shared.unused(Unused::Avatar {
+                user: self.user.clone(),
+                seen: self.seen,
+                last_seen_ms: self.model.last_seen_ms(),
+            });
         } else if let Some(deadline_ms) = self.model.next_deadline_ms(now_ms) {
             self.wake_at(deadline_ms, now_ms, ctx);
         }

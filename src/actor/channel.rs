@@ -63,7 +63,7 @@ impl Channel {
             .borrow()
             .extend(&self.id, &mut gateways);
         let topic = Topic::Channel(self.id.clone());
-        self.shared.publish(gateways, &topic, &packet);
+        self.shared.publish(&gateways, &topic, &packet);
         self.shared.reply(caller, reply, id);
     }
 
@@ -82,12 +82,10 @@ impl Channel {
             if !quiet {
                 return channel.settle(ctx);
             }
-            if let Some(directory) = channel.shared.directories.of(channel.id.as_str()) {
-                directory.do_send(Unused::Channel {
-                    channel: channel.id.clone(),
-                    seen: channel.seen,
-                });
-            }
+            channel.shared.unused(Unused::Channel {
+                channel: channel.id.clone(),
+                seen: channel.seen,
+            });
         });
     }
 }
@@ -115,7 +113,7 @@ impl Handler<Mail<ChannelCall>> for Channel {
                 }
                 let topic = topic(&self.id, subpaths);
                 self.shared
-                    .outlets
+                    .bus
                     .send(to.gateway, Delivery::Enter { to, topic });
                 let joined = self.model.joined(since.as_ref());
                 self.shared.send(to, &joined, id);
@@ -125,7 +123,7 @@ impl Handler<Mail<ChannelCall>> for Channel {
                 self.model.audience.remove(to.gateway);
                 let topic = topic(&self.id, subpaths);
                 self.shared
-                    .outlets
+                    .bus
                     .send(to.gateway, Delivery::Exit { to, topic });
             }
             ChannelCall::Publish {

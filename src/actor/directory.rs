@@ -10,10 +10,9 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
-use std::sync::OnceLock;
 
 use actix::dev::ToEnvelope;
-use actix::{Actor, Addr, Context, Handler, Message};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use prometheus_client::metrics::gauge::Gauge;
 
 use crate::actor::avatar::Avatar;
@@ -22,10 +21,9 @@ use crate::actor::room::Room;
 use crate::actor::{Shared, no_room};
 use crate::cluster::mail::Mail;
 use crate::store::last_seen::LastSeen;
-use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall};
+use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, Stamped};
 use turntable_core::delivery::Delivery;
-use turntable_core::id::{ChannelId, UserId, shard};
-use turntable_core::key::{GatewayId, WorkerId};
+use turntable_core::id::{ChannelId, UserId};
 use turntable_core::packet::{LookupEntry, Presence};
 
 /// Lets an actor end.
@@ -60,71 +58,6 @@ pub enum Unused {
         /// Calls it has seen.
         seen: u64,
     },
-}
-
-/// The directories of this node by worker.
-#[derive(Debug)]
-pub struct Directories(Box<[OnceLock<Addr<Directory>>]>);
-
-impl Directories {
-    /// Places for the directories of `workers` workers.
-    #[must_use]
-    pub fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| OnceLock::new()).collect())
-    }
-
-    /// The directory of `worker` is there.
-    pub fn connect(&self, worker: WorkerId, directory: Addr<Directory>) {
-        if let Some(place) = self.0.get(worker.index()) {
-            // A worker that is started anew keeps its first directory.
-            let _ = place.set(directory);
-        }
-    }
-
-    /// How many workers there are.
-    #[must_use]
-    pub fn workers(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The directory that an id belongs to.
-    #[must_use]
-    pub fn of(&self, id: &str) -> Option<&Addr<Directory>> {
-        let place = shard(id, self.0.len() as u32)?;
-        self.0.get(place as usize)?.get()
-    }
-
-    fn send(&self, id: &str, call: Call) {
-        if let Some(directory) = self.of(id) {
-            directory.do_send(Mail(call));
-        }
-    }
-
-    /// Calls a user's avatar.
-    pub fn avatar(&self, user: &UserId, call: AvatarCall) {
-        self.send(user.as_str(), Call::Avatar(user.clone(), call));
-    }
-
-    /// Calls a room.
-    pub fn room(&self, channel: &ChannelId, call: RoomCall) {
-        self.send(channel.as_str(), Call::Room(channel.clone(), call));
-    }
-
-    /// Calls a channel.
-    pub fn channel(&self, channel: &ChannelId, call: ChannelCall) {
-        self.send(channel.as_str(), Call::Channel(channel.clone(), call));
-    }
-
-    /// Tells every worker whether `gateway` wants everything below a path.
-    pub fn below(&self, channel: &ChannelId, gateway: GatewayId, wanted: bool) {
-        for directory in self.0.iter().filter_map(OnceLock::get) {
-            directory.do_send(Mail(Call::Below {
-                channel: channel.clone(),
-                gateway,
-                wanted,
-            }));
-        }
-    }
 }
 
 /// An actor and the number of calls that were sent to it.
@@ -209,7 +142,7 @@ impl Directory {
     /// An empty directory.
     #[must_use]
     pub fn new(shared: Shared) -> Self {
-        let workers = shared.directories.workers().max(1);
+        let workers = shared.owners.shards().max(1);
         Self {
             avatars: Listings::new(shared.metrics.actors("avatar")),
             rooms: Listings::new(shared.metrics.actors("room")),
@@ -234,7 +167,7 @@ impl Directory {
             match call {
                 AvatarCall::Lookup { gateway, ticket } => {
                     let entry = self.absent(&user);
-                    return self.shared.outlets.send(
+                    return self.shared.bus.send(
                         gateway,
                         Delivery::Found {
                             ticket,
@@ -286,6 +219,11 @@ impl Directory {
 
 impl Actor for Directory {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // There is one directory for these surroundings.
+        let _ = self.shared.directory.set(ctx.address());
+    }
 }
 
 impl Drop for Directory {
@@ -298,11 +236,11 @@ impl Drop for Directory {
     }
 }
 
-impl Handler<Mail<Call>> for Directory {
+impl Handler<Mail<Stamped>> for Directory {
     type Result = ();
 
-    fn handle(&mut self, Mail(call): Mail<Call>, _: &mut Self::Context) {
-        match call {
+    fn handle(&mut self, Mail(stamped): Mail<Stamped>, _: &mut Self::Context) {
+        match stamped.call {
             Call::Avatar(user, call) => self.call_avatar(user, call),
             Call::Room(channel, call) => self.call_room(channel, call),
             Call::Channel(channel, call) => self.call_channel(channel, call),
@@ -314,9 +252,7 @@ impl Handler<Mail<Call>> for Directory {
                 let mut prefixes = self.shared.prefixes.borrow_mut();
                 if wanted {
                     prefixes.add(&channel, gateway);
-                    self.shared
-                        .outlets
-                        .send(gateway, Delivery::Below { channel });
+                    self.shared.bus.send(gateway, Delivery::Below { channel });
                 } else {
                     prefixes.remove(&channel, gateway);
                 }

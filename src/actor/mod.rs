@@ -3,7 +3,7 @@
 //!
 //! Each is a shell around a pure model: a handler translates a call, steps the
 //! model and applies its effects. Calls come in through the directories;
-//! answers and events go out through [`Outlets`], one message per worker.
+//! answers and events go out over the [`Bus`], one message per gateway.
 
 pub mod avatar;
 pub mod channel;
@@ -12,13 +12,15 @@ mod places;
 pub mod prefixes;
 pub mod room;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use actix::Addr;
 use ulid::Generator;
 
-use crate::cluster::bus::Outlets;
+use crate::cluster::bus::Bus;
+use crate::cluster::owners::Owners;
 use crate::metric::Metrics;
 use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
@@ -31,7 +33,7 @@ use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::reason::ErrorCode;
 use turntable_wire::frame;
 
-use directory::Directories;
+use directory::{Directory, Unused};
 use prefixes::Prefixes;
 
 /// What actors need to know of the configuration.
@@ -55,9 +57,11 @@ pub struct Surroundings {
     /// The worker.
     pub worker: WorkerId,
     /// The way to the gateways.
-    pub outlets: Arc<Outlets>,
-    /// The way to other actors.
-    pub directories: Arc<Directories>,
+    pub bus: Arc<dyn Bus>,
+    /// The way to other owners.
+    pub owners: Arc<dyn Owners>,
+    /// The directory that the worker's actors belong to.
+    pub directory: OnceCell<Addr<Directory>>,
     /// The configuration.
     pub settings: Arc<ActorSettings>,
     /// What is counted.
@@ -75,15 +79,16 @@ impl Surroundings {
     #[must_use]
     pub fn new(
         worker: WorkerId,
-        outlets: Arc<Outlets>,
-        directories: Arc<Directories>,
+        bus: Arc<dyn Bus>,
+        owners: Arc<dyn Owners>,
         settings: Arc<ActorSettings>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             worker,
-            outlets,
-            directories,
+            bus,
+            owners,
+            directory: OnceCell::new(),
             settings,
             metrics,
             prefixes: RefCell::default(),
@@ -99,6 +104,13 @@ impl Surroundings {
             .unwrap_or_else(|overflow| overflow.commit_overflow_increment())
     }
 
+    /// An actor has nothing left to do.
+    fn unused(&self, unused: Unused) {
+        if let Some(directory) = self.directory.get() {
+            directory.do_send(unused);
+        }
+    }
+
     /// A message as its receivers share it.
     fn frame(&self, packet: &ServerPacket, answers: Option<&RequestId>) -> SharedFrame {
         let id = match packet {
@@ -109,28 +121,18 @@ impl Surroundings {
     }
 
     /// Sends to every session on a topic, by the gateways that have any.
-    pub fn publish(
-        &self,
-        gateways: impl IntoIterator<Item = GatewayId>,
-        topic: &Topic,
-        packet: &ServerPacket,
-    ) {
-        let mut frame = None;
+    pub fn publish(&self, gateways: &[GatewayId], topic: &Topic, packet: &ServerPacket) {
+        if gateways.is_empty() {
+            return;
+        }
         let meta = match packet {
             ServerPacket::Message(message) => Meta {
                 offset: Some(message.offset),
             },
             _ => Meta::default(),
         };
-        for gateway in gateways {
-            let frame = frame.get_or_insert_with(|| self.frame(packet, None));
-            let publication = Delivery::Publish {
-                topic: topic.clone(),
-                frame: frame.clone(),
-                meta,
-            };
-            self.outlets.send(gateway, publication);
-        }
+        self.bus
+            .publish(gateways, topic, &self.frame(packet, None), meta);
     }
 
     /// Sends to one session.
@@ -142,7 +144,7 @@ impl Surroundings {
     /// Sends to one session what was encoded for several.
     fn send_frame(&self, to: Place, frame: SharedFrame, id: Option<RequestId>) {
         let gateway = to.gateway;
-        self.outlets.send(gateway, Delivery::Send { to, frame, id });
+        self.bus.send(gateway, Delivery::Send { to, frame, id });
     }
 
     /// Answers a command that asked for an answer.
@@ -154,7 +156,7 @@ impl Surroundings {
 
     /// Refuses a command.
     pub fn refuse(&self, to: Caller, error: ErrorBody, id: Option<RequestId>) {
-        self.outlets.send(
+        self.bus.send(
             to.place.gateway,
             Delivery::Refuse {
                 to: to.place,

@@ -10,6 +10,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 
 use crate::actor::directory::{Stop, Unused};
 use crate::actor::places::Places;
+use crate::actor::prefixes::Gateways;
 use crate::actor::{Shared, no_room};
 use crate::clock;
 use crate::cluster::mail::Mail;
@@ -97,7 +98,7 @@ impl Room {
 
     fn refuse(&self, caller: Caller, error: ErrorBody, id: Option<RequestId>, joining: bool) {
         let to = caller.place;
-        self.shared.outlets.send(
+        self.shared.bus.send(
             to.gateway,
             Delivery::Refuse {
                 to,
@@ -111,7 +112,7 @@ impl Room {
     fn enter(&self, to: Place) {
         let topic = self.topic();
         self.shared
-            .outlets
+            .bus
             .send(to.gateway, Delivery::Enter { to, topic });
     }
 
@@ -122,7 +123,7 @@ impl Room {
         self.audience.remove(to.gateway);
         let topic = self.topic();
         self.shared
-            .outlets
+            .bus
             .send(to.gateway, Delivery::Exit { to, topic });
     }
 
@@ -149,8 +150,8 @@ impl Room {
                 }
                 Effect::Detach(session) => self.exit(session),
                 Effect::Broadcast(packet) => {
-                    let gateways = self.audience.gateways();
-                    self.shared.publish(gateways, &self.topic(), &packet);
+                    let gateways: Gateways = self.audience.gateways().collect();
+                    self.shared.publish(&gateways, &self.topic(), &packet);
                 }
                 Effect::Send {
                     session,
@@ -189,7 +190,7 @@ impl Room {
     }
 
     fn call(&self, user: &UserId, call: AvatarCall) {
-        self.shared.directories.avatar(user, call);
+        self.shared.owners.avatar(user, call);
     }
 
     fn playing(&self, user: &UserId, playing: bool) {
@@ -245,12 +246,10 @@ impl Room {
     /// After every step: sets the timer, and says so where the room ended.
     fn settle(&mut self, ctx: &mut Context<Self>) {
         let Some(model) = &self.model else {
-            if let Some(directory) = self.shared.directories.of(self.channel.as_str()) {
-                directory.do_send(Unused::Room {
-                    channel: self.channel.clone(),
-                    seen: self.seen,
-                });
-            }
+            self.shared.unused(Unused::Room {
+                channel: self.channel.clone(),
+                seen: self.seen,
+            });
             return;
         };
         let Some(deadline_ms) = model.next_deadline() else {

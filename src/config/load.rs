@@ -20,6 +20,11 @@ use super::formats;
 use super::games;
 use super::problem::{ConfigError, Origin, Problem};
 
+/// Whether a variable switches something on that only debug builds have.
+fn is_for_tests(name: &str) -> bool {
+    cfg!(debug_assertions) && name.starts_with("TURNTABLE_TEST_")
+}
+
 /// Reads the configuration: `file`, or else the file that the variable
 /// `TURNTABLE_CONFIG` names, or else none; then the environment.
 ///
@@ -52,7 +57,7 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
             let plain = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
             (plain(name), plain(text))
         })
-        .filter(|(name, _)| name.starts_with(PREFIX))
+        .filter(|(name, _)| name.starts_with(PREFIX) && !is_for_tests(name))
         .collect();
     compose(
         text.as_ref()

@@ -37,8 +37,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use rustc_hash::FxHashMap;
 
-use crate::actor::directory::Directories;
 use crate::clock;
+use crate::cluster::owners::Owners;
 use crate::metric::{Label, Metrics};
 use crate::portal::Portal;
 use crate::watched::Watched;
@@ -72,7 +72,7 @@ pub struct Shared {
     /// The other gateways.
     pub peers: Peers,
     /// The way to the owners.
-    pub directories: Arc<Directories>,
+    pub owners: Arc<dyn Owners>,
     /// How messages are written.
     pub encodings: Encodings,
 }

@@ -2,6 +2,8 @@
 
 use turntable_testkit::workspace::root;
 
+#[path = "../../fuzz/checks/cluster_v1.rs"]
+mod cluster_v1;
 #[path = "../../fuzz/checks/datagram.rs"]
 mod datagram;
 #[path = "../../fuzz/checks/engineio.rs"]
@@ -31,6 +33,11 @@ fn replay(target: &str, check: fn(&[u8])) {
         count += 1;
     }
     assert!(count >= 20, "only {count} files in {}", corpus.display());
+}
+
+#[test]
+fn cluster_v1() {
+    replay("cluster_v1", cluster_v1::check);
 }
 
 #[test]

@@ -153,6 +153,12 @@ pub(crate) const STEPS: &[Step] = &[
         run: rust_tests,
     },
     Step {
+        name: "bytes",
+        about: "the integration tests once more, with every call and delivery encoded",
+        needs: &["build"],
+        run: bytes_tests,
+    },
+    Step {
         name: "doctest",
         about: "the examples in the documentation",
         needs: &["build"],
@@ -222,20 +228,34 @@ fn judged(status: ExitStatus, tally: Tally) -> Tally {
 }
 
 fn rust_tests(machine: &Machine) -> Result<Report> {
-    let targets = [
-        "--workspace",
-        "--lib",
-        "--bins",
-        "--tests",
-        "--no-fail-fast",
-    ];
+    let all = ["--workspace", "--lib", "--bins", "--tests"];
+    run_rust_tests(machine, &all, &[])
+}
+
+/// The tests of the server alone: codecs and models do not cross threads.
+fn bytes_tests(machine: &Machine) -> Result<Report> {
+    let server = ["--package", "turntable", "--tests"];
+    run_rust_tests(machine, &server, &[("TURNTABLE_TEST_BUS", "bytes")])
+}
+
+fn run_rust_tests(
+    machine: &Machine,
+    targets: &[&str],
+    variables: &[(&str, &str)],
+) -> Result<Report> {
+    let variables = variables.iter().copied();
     if machine.has_cargo_tool("nextest") {
         let mut command = machine.command(crate::machine::cargo());
-        command.args(["nextest", "run", "--locked"]).args(targets);
+        command
+            .args(["nextest", "run", "--locked", "--no-fail-fast"])
+            .args(targets)
+            .envs(variables);
         return tests(&mut command, Runner::Nextest);
     }
     println!("    cargo-nextest is not installed: using cargo test");
-    tests(machine.cargo("test").args(targets), Runner::Libtest)
+    let mut command = machine.cargo("test");
+    command.arg("--no-fail-fast").args(targets).envs(variables);
+    tests(&mut command, Runner::Libtest)
 }
 
 fn licences(machine: &Machine) -> Result<Report> {

@@ -5,15 +5,26 @@
 //! may travel between processes. A call of a session names it by its
 //! [`Caller`]: the key that the owner knows it by, and the place to answer to.
 
+use serde::{Deserialize, Serialize};
+
 use crate::frame::SharedFrame;
 use crate::id::{ChannelId, UserId};
-use crate::key::{Caller, GatewayId};
+use crate::key::{Caller, GatewayId, Generation};
 use crate::model::avatar::AttributeChanges;
 use crate::packet::{Action, JoinGame, Position, RequestId, Status};
 use crate::payload::Payload;
 
+/// A call on its way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stamped {
+    /// The generation under which its sender believes that the owner lives.
+    pub generation: Generation,
+    /// The call.
+    pub call: Call,
+}
+
 /// A call with the id of its owner.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Call {
     /// To a user's avatar.
     Avatar(UserId, AvatarCall),
@@ -33,8 +44,21 @@ pub enum Call {
     },
 }
 
+impl Call {
+    /// The id of the owner, which decides about the shard; `None` for a call to
+    /// all directories.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Avatar(user, _) => Some(user.as_str()),
+            Self::Room(channel, _) | Self::Channel(channel, _) => Some(channel.as_str()),
+            Self::Below { .. } => None,
+        }
+    }
+}
+
 /// A call to an avatar.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(
     missing_docs,
     reason = "the fields are the session and the command's own"
@@ -88,7 +112,7 @@ pub enum AvatarCall {
 }
 
 /// A call to a game room.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(
     missing_docs,
     reason = "the fields are the session and the command's own"
@@ -144,7 +168,7 @@ impl RoomCall {
 }
 
 /// A call to a channel.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(
     missing_docs,
     reason = "the fields are the session and the command's own"

@@ -6,6 +6,8 @@
 //! puts on a topic gets everything that is published from then on and nothing
 //! from before.
 
+use serde::{Deserialize, Serialize};
+
 use crate::frame::SharedFrame;
 use crate::id::{ChannelId, UserId};
 use crate::key::Place;
@@ -13,7 +15,7 @@ use crate::packet::{ErrorBody, LookupEntry, Presence, RequestId};
 use crate::payload::Payload;
 
 /// The name under which an owner publishes and gateways fan out.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Topic {
     /// A game room, `room/C`.
     Room(ChannelId),
@@ -24,14 +26,14 @@ pub enum Topic {
 }
 
 /// What a gateway can know of a publication without reading its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Meta {
     /// The place of a channel's message in the channel's order.
     pub offset: Option<u64>,
 }
 
 /// A message from an owner to a gateway.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Delivery {
     /// For every session on the topic.
     Publish {

@@ -8,6 +8,9 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::id::MessageId;
 
 /// An encoding other than v1, as the gateways of one process number them.
@@ -88,14 +91,85 @@ impl SharedFrame {
 /// The payload of a complete text frame without a mask.
 #[must_use]
 pub fn text_of(frame: &[u8]) -> &str {
+    std::str::from_utf8(payload_of(frame)).unwrap_or_default()
+}
+
+fn payload_of(frame: &[u8]) -> &[u8] {
     // The short form of a length, or the long ones.
     let header = match frame.get(1) {
         Some(126) => 4,
         Some(127) => 10,
         _ => 2,
     };
-    let text = frame.get(header..).unwrap_or_default();
-    std::str::from_utf8(text).unwrap_or_default()
+    frame.get(header..).unwrap_or_default()
+}
+
+/// Whether `frame` is one complete text frame without a mask: a header with the
+/// length of what follows in its shortest form, and UTF-8 behind it.
+#[must_use]
+pub fn is_text_frame(frame: &[u8]) -> bool {
+    let payload = payload_of(frame);
+    let len = payload.len() as u64;
+    let has_length = match frame {
+        [0x81, 127, a, b, c, d, e, f, g, h, ..] => {
+            len > 0xffff && u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]) == len
+        }
+        [0x81, 126, a, b, ..] => {
+            (126..=0xffff).contains(&len) && u64::from(u16::from_be_bytes([*a, *b])) == len
+        }
+        [0x81, short, ..] => len <= 125 && u64::from(*short) == len,
+        _ => false,
+    };
+    has_length && std::str::from_utf8(payload).is_ok()
+}
+
+/// The id and the text frame; other encodings are made again where it arrives.
+impl Serialize for SharedFrame {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.0.id.0, Bytes(&self.0.v1)).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SharedFrame {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (id, TextFrame(v1)) = <(u128, TextFrame)>::deserialize(deserializer)?;
+        Ok(Self::new(v1, MessageId::from(id)))
+    }
+}
+
+struct Bytes<'a>(&'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+/// Bytes that were found to be a text frame.
+struct TextFrame(Box<[u8]>);
+
+impl<'de> Deserialize<'de> for TextFrame {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Frame;
+
+        impl Visitor<'_> for Frame {
+            type Value = TextFrame;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a complete text frame")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<TextFrame, E> {
+                if is_text_frame(bytes) {
+                    Ok(TextFrame(bytes.into()))
+                } else {
+                    Err(E::custom("not a complete text frame"))
+                }
+            }
+        }
+
+        deserializer.deserialize_bytes(Frame)
+    }
 }
 
 /// Shows no content: a frame may be one user's alone.
@@ -159,5 +233,25 @@ mod tests {
         assert_eq!(text_of(b"\x81\x7e\x00\x7ex"), "x");
         assert_eq!(text_of(b"\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x00y"), "y");
         assert_eq!(text_of(b""), "");
+    }
+
+    #[test]
+    fn only_whole_text_frames_are_taken_for_frames() {
+        let long = [b"\x81\x7e\x00\x7e".as_slice(), &[b'x'; 126]].concat();
+        assert!(is_text_frame(b"\x81\x00") && is_text_frame(b"\x81\x02{}"));
+        assert!(is_text_frame(&long));
+        let wrong: [&[u8]; 8] = [
+            b"",
+            b"\x81",
+            b"\x82\x02{}",
+            b"\x81\x03{}",
+            b"\x81\x01{}",
+            b"\x81\x82\0\0\0\0{}",
+            b"\x81\x7e\x00\x02{}",
+            b"\x81\x01\xff",
+        ];
+        for frame in wrong {
+            assert!(!is_text_frame(frame), "{frame:?}");
+        }
     }
 }

@@ -14,4 +14,5 @@ pub mod model;
 pub mod packet;
 pub mod payload;
 pub mod reason;
+mod serial;
 pub mod session;

@@ -7,6 +7,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::{ChannelId, MessageId, SessionId, UserId};
 use crate::payload::Payload;
 use crate::reason::ErrorCode;
@@ -82,7 +84,7 @@ pub enum ClientPacket {
 }
 
 /// What `joingame` asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinGame {
     /// The room.
     pub channel: ChannelId,
@@ -110,7 +112,7 @@ pub struct JoinChannel {
 }
 
 /// A place in a channel's order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The life of the channel that the offset counts in.
     pub epoch: Box<str>,
@@ -120,7 +122,7 @@ pub struct Position {
 
 /// One game action, up and down. Up, `timestamp_ms` is on the client's clock;
 /// down, it is corrected to Unix ms of the server.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Action {
     /// Milliseconds; see above for the clock.
     pub timestamp_ms: f64,
@@ -133,7 +135,7 @@ pub struct Action {
 }
 
 /// What a user says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Status {
     Online,
@@ -143,7 +145,9 @@ pub enum Status {
 }
 
 /// What others see of a user, the least available first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[allow(missing_docs, reason = "the names say it")]
 #[repr(u8)]
 pub enum Presence {
@@ -347,7 +351,7 @@ pub enum ReplyData {
 }
 
 /// One user in the answer to `lookup`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LookupEntry {
     /// What others see.
     pub state: Presence,
@@ -364,7 +368,7 @@ pub struct LookupEntry {
 pub type Details = Vec<(Cow<'static, str>, u64)>;
 
 /// The body of an `error`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ErrorBody {
     /// The code.
     pub code: ErrorCode,

@@ -3,6 +3,8 @@
 //! Server, documents and client library show the same tables (sections 2.3
 //! and 2.4 of the protocol); a test holds them equal.
 
+use serde::{Deserialize, Serialize};
+
 /// Why a connection is closed by the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CloseReason {
@@ -115,7 +117,7 @@ impl CloseReason {
 }
 
 /// The codes that an `error` message carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[allow(
     missing_docs,
     reason = "each is documented by its row in docs/protocol.md"

@@ -5,6 +5,7 @@
 //! input. `turntable_core::packet` names the
 //! messages; one codec per folder reads and writes them.
 
+pub mod cluster_v1;
 pub mod datagram;
 pub mod engineio;
 pub mod frame;

@@ -26,7 +26,7 @@ impl Gateway {
             return;
         };
         let (user, connection) = (entry.session.user.clone(), entry.session.connection());
-        let directories = self.shared.directories.clone();
+        let owners = self.shared.owners.clone();
         self.await_owner(session, &packet, id.as_ref());
         match packet {
             ClientPacket::IdMe { .. } => self.attach(session, Vec::new(), id),
@@ -43,7 +43,7 @@ impl Gateway {
                     note,
                     id,
                 };
-                directories.avatar(&user, call);
+                owners.avatar(&user, call);
             }
             ClientPacket::Set(changes) => {
                 let call = AvatarCall::Set {
@@ -51,7 +51,7 @@ impl Gateway {
                     changes,
                     id,
                 };
-                directories.avatar(&user, call);
+                owners.avatar(&user, call);
             }
             ClientPacket::JoinGame(join) => {
                 let channel = join.channel.clone();
@@ -61,17 +61,17 @@ impl Gateway {
                     join,
                     id,
                 };
-                directories.room(&channel, call);
+                owners.room(&channel, call);
                 if let Some(connection) = connection {
                     self.with(connection, Dispatch::on_room);
                 }
             }
             ClientPacket::LeaveGame(channel) => {
-                directories.room(&channel, RoomCall::Leave { caller, user, id });
+                owners.room(&channel, RoomCall::Leave { caller, user, id });
             }
             ClientPacket::Game { channel, actions } => self.act(session, &channel, actions, id),
             ClientPacket::DeclineInvite(channel) => {
-                directories.room(&channel, RoomCall::Decline { caller, user, id });
+                owners.room(&channel, RoomCall::Decline { caller, user, id });
             }
             ClientPacket::JoinChannel(join) => self.join_channel(session, join, id),
             ClientPacket::LeaveChannel(channel) => {
@@ -85,7 +85,7 @@ impl Gateway {
                     data,
                     id,
                 };
-                directories.channel(&channel, call);
+                owners.channel(&channel, call);
             }
             ClientPacket::Time {
                 t0,
@@ -144,7 +144,7 @@ impl Gateway {
             offset_ms,
             id,
         };
-        self.shared.directories.room(channel, call);
+        self.shared.owners.room(channel, call);
     }
 
     /// `time`, with which a client acknowledges messages too.

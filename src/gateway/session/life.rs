@@ -142,7 +142,7 @@ impl Gateway {
                 attributes,
                 id,
             };
-            self.shared.directories.avatar(&entry.session.user, attach);
+            self.shared.owners.avatar(&entry.session.user, attach);
         }
     }
 
@@ -377,8 +377,8 @@ impl Gateway {
         let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) else {
             return;
         };
-        let (directories, user) = (&self.shared.directories, &entry.session.user);
-        directories.avatar(
+        let (owners, user) = (&self.shared.owners, &entry.session.user);
+        owners.avatar(
             user,
             match connected {
                 true => AvatarCall::Resume { caller },
@@ -391,7 +391,7 @@ impl Gateway {
                 true => RoomCall::Resume { caller, user },
                 false => RoomCall::Detach { caller, user },
             };
-            directories.room(room, call);
+            owners.room(room, call);
         }
     }
 

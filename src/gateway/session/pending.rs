@@ -240,7 +240,7 @@ impl Gateway {
                 gateway: self.id,
                 ticket: ticket.number(),
             };
-            self.shared.directories.avatar(user, call);
+            self.shared.owners.avatar(user, call);
         }
     }
 

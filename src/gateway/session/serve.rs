@@ -201,7 +201,7 @@ impl Gateway {
     pub(crate) fn report_idle(&mut self, session: SessionSlot, idle: bool) {
         if let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) {
             let call = AvatarCall::Idle { caller, idle };
-            self.shared.directories.avatar(&entry.session.user, call);
+            self.shared.owners.avatar(&entry.session.user, call);
         }
     }
 }

@@ -25,34 +25,34 @@ impl Gateway {
         call: ChannelCall,
         again: bool,
     ) {
-        let workers = self.shared.directories.workers();
+        let shards = self.shared.owners.shards();
         let all = &mut self.subscriptions.below;
         let is_first = !all.contains_key(&channel);
         let below = all.entry(channel.clone()).or_default();
         if !again {
             below.sessions += 1;
         }
-        if below.known >= workers {
-            return self.shared.directories.channel(&channel, call);
+        if below.known >= shards {
+            return self.shared.owners.channel(&channel, call);
         }
         below.waiting.push((session, call));
         if is_first {
-            self.shared.directories.below(&channel, self.id, true);
+            self.shared.owners.below(&channel, self.id, true);
         }
     }
 
     /// One more directory knows that this gateway wants what is below a path.
     pub(crate) fn below_is_known(&mut self, channel: &ChannelId) {
-        let workers = self.shared.directories.workers();
+        let shards = self.shared.owners.shards();
         let Some(below) = self.subscriptions.below.get_mut(channel) else {
             return;
         };
         below.known += 1;
-        if below.known < workers {
+        if below.known < shards {
             return;
         }
         for (_, call) in std::mem::take(&mut below.waiting) {
-            self.shared.directories.channel(channel, call);
+            self.shared.owners.channel(channel, call);
         }
         self.drop_below(channel);
     }
@@ -61,11 +61,11 @@ impl Gateway {
     /// it is still being made known, so that no answer to it is counted for a
     /// later one.
     fn drop_below(&mut self, channel: &ChannelId) {
-        let workers = self.shared.directories.workers();
+        let shards = self.shared.owners.shards();
         let below = self.subscriptions.below.get(channel);
-        if below.is_some_and(|below| below.sessions == 0 && below.known >= workers) {
+        if below.is_some_and(|below| below.sessions == 0 && below.known >= shards) {
             self.subscriptions.below.remove(channel);
-            self.shared.directories.below(channel, self.id, false);
+            self.shared.owners.below(channel, self.id, false);
         }
     }
 
@@ -80,7 +80,7 @@ impl Gateway {
                 return below.waiting.push((caller.key, call));
             }
         }
-        self.shared.directories.channel(channel, call);
+        self.shared.owners.channel(channel, call);
         if subpaths {
             self.drop_below(channel);
         }

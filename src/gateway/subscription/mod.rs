@@ -68,7 +68,7 @@ impl Gateway {
             let watch = watches.add(&user, session.into());
             if watch.is_first {
                 let call = AvatarCall::Watch { gateway: self.id };
-                self.shared.directories.avatar(&user, call);
+                self.shared.owners.avatar(&user, call);
             }
             if watch.is_new {
                 watching.push(watch.number);
@@ -124,7 +124,7 @@ impl Gateway {
         let watches = &mut self.subscriptions.watches;
         if let Some(user) = watches.remove(number, session.into()) {
             let call = AvatarCall::Unwatch { gateway: self.id };
-            self.shared.directories.avatar(&user, call);
+            self.shared.owners.avatar(&user, call);
         }
     }
 
@@ -166,7 +166,7 @@ impl Gateway {
         if subpaths {
             self.join_below(caller.key, channel, call, again);
         } else {
-            self.shared.directories.channel(&channel, call);
+            self.shared.owners.channel(&channel, call);
         }
     }
 
@@ -225,11 +225,11 @@ impl Gateway {
         let channels = entry.session.channels().to_vec();
         let watching = std::mem::take(&mut entry.session.watching);
         entry.changed.clear();
-        let directories = self.shared.directories.clone();
-        directories.avatar(&user, AvatarCall::Remove { caller });
+        let owners = self.shared.owners.clone();
+        owners.avatar(&user, AvatarCall::Remove { caller });
         for room in rooms {
             let user = user.clone();
-            directories.room(&room, RoomCall::Remove { caller, user });
+            owners.room(&room, RoomCall::Remove { caller, user });
         }
         for membership in channels {
             self.call_leave(caller, &membership.channel, membership.subpaths);

@@ -1,0 +1,158 @@
+//! Calls of every kind.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, Stamped};
+use turntable_core::key::Generation;
+use turntable_core::packet::{Action, JoinGame, Position};
+
+use super::{
+    attributes, caller, channel, frame, gateway, number, payload, request, status, text, user,
+};
+
+fn action() -> impl Strategy<Value = Action> {
+    let team = option::of(text());
+    (number(), user(), team, payload()).prop_map(|(timestamp_ms, from, team, data)| Action {
+        timestamp_ms,
+        from,
+        team,
+        data,
+    })
+}
+
+fn join_game() -> impl Strategy<Value = JoinGame> {
+    let (team, game) = (option::of(text()), option::of(text()));
+    (channel(), user(), vec(user(), 0..4), team, game).prop_map(
+        |(channel, member, invite, team, game)| JoinGame {
+            channel,
+            member,
+            invite,
+            team,
+            game,
+        },
+    )
+}
+
+fn avatar_call() -> impl Strategy<Value = AvatarCall> {
+    let changes = vec((text(), option::of(payload())), 0..4);
+    prop_oneof![
+        (caller(), attributes(), request()).prop_map(|(caller, attributes, id)| {
+            AvatarCall::Attach {
+                caller,
+                attributes,
+                id,
+            }
+        }),
+        caller().prop_map(|caller| AvatarCall::Detach { caller }),
+        caller().prop_map(|caller| AvatarCall::Resume { caller }),
+        caller().prop_map(|caller| AvatarCall::Remove { caller }),
+        (caller(), status(), option::of(payload()), request()).prop_map(
+            |(caller, status, note, id)| AvatarCall::Status {
+                caller,
+                status,
+                note,
+                id
+            }
+        ),
+        (caller(), any::<bool>()).prop_map(|(caller, idle)| AvatarCall::Idle { caller, idle }),
+        gateway().prop_map(|gateway| AvatarCall::Watch { gateway }),
+        gateway().prop_map(|gateway| AvatarCall::Unwatch { gateway }),
+        (gateway(), any::<u64>())
+            .prop_map(|(gateway, ticket)| AvatarCall::Lookup { gateway, ticket }),
+        (channel(), user(), any::<u64>()).prop_map(|(channel, from, until_ms)| {
+            AvatarCall::Invite {
+                channel,
+                from,
+                until_ms,
+            }
+        }),
+        channel().prop_map(|channel| AvatarCall::InviteAnswered { channel }),
+        (channel(), any::<bool>())
+            .prop_map(|(channel, playing)| AvatarCall::Playing { channel, playing }),
+        (caller(), changes, request()).prop_map(|(caller, changes, id)| AvatarCall::Set {
+            caller,
+            changes,
+            id
+        }),
+        frame().prop_map(AvatarCall::Tell),
+    ]
+}
+
+fn room_call() -> impl Strategy<Value = RoomCall> {
+    let actions = vec(action(), 0..4);
+    prop_oneof![
+        (caller(), user(), join_game(), request()).prop_map(|(caller, user, join, id)| {
+            RoomCall::Join {
+                caller,
+                user,
+                join,
+                id,
+            }
+        }),
+        (caller(), user(), request()).prop_map(|(caller, user, id)| RoomCall::Leave {
+            caller,
+            user,
+            id
+        }),
+        (caller(), user(), actions, option::of(number()), request()).prop_map(
+            |(caller, user, actions, offset_ms, id)| RoomCall::Act {
+                caller,
+                user,
+                actions,
+                offset_ms,
+                id
+            }
+        ),
+        (caller(), user(), request()).prop_map(|(caller, user, id)| RoomCall::Decline {
+            caller,
+            user,
+            id
+        }),
+        (caller(), user()).prop_map(|(caller, user)| RoomCall::Detach { caller, user }),
+        (caller(), user()).prop_map(|(caller, user)| RoomCall::Resume { caller, user }),
+        (caller(), user()).prop_map(|(caller, user)| RoomCall::Remove { caller, user }),
+    ]
+}
+
+fn channel_call() -> impl Strategy<Value = ChannelCall> {
+    let since = (text(), any::<u64>()).prop_map(|(epoch, offset)| Position { epoch, offset });
+    let ways = any::<(bool, bool)>();
+    prop_oneof![
+        (caller(), ways, option::of(since), request()).prop_map(
+            |(caller, (subpaths, again), since, id)| ChannelCall::Join {
+                caller,
+                subpaths,
+                again,
+                since,
+                id
+            }
+        ),
+        (caller(), any::<bool>())
+            .prop_map(|(caller, subpaths)| ChannelCall::Leave { caller, subpaths }),
+        (caller(), user(), payload(), request()).prop_map(|(caller, user, data, id)| {
+            ChannelCall::Publish {
+                caller,
+                user,
+                data,
+                id,
+            }
+        }),
+    ]
+}
+
+pub(in super::super) fn stamped() -> impl Strategy<Value = Stamped> {
+    let call = prop_oneof![
+        4 => (user(), avatar_call()).prop_map(|(user, call)| Call::Avatar(user, call)),
+        3 => (channel(), room_call()).prop_map(|(channel, call)| Call::Room(channel, call)),
+        2 => (channel(), channel_call()).prop_map(|(channel, call)| Call::Channel(channel, call)),
+        1 => (channel(), gateway(), any::<bool>()).prop_map(|(channel, gateway, wanted)| {
+            Call::Below { channel, gateway, wanted }
+        }),
+    ];
+    (any::<u64>(), call).prop_map(|(generation, call)| Stamped {
+        generation: Generation(generation),
+        call,
+    })
+}

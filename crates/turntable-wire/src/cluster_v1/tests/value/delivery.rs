@@ -1,0 +1,78 @@
+//! Deliveries of every kind.
+
+use proptest::option;
+use proptest::prelude::*;
+
+use turntable_core::delivery::{Delivery, Meta, Topic};
+use turntable_core::packet::{LookupEntry, Presence};
+
+use super::{attributes, channel, error, frame, payload, place, request, user};
+
+fn topic() -> impl Strategy<Value = Topic> {
+    prop_oneof![
+        channel().prop_map(Topic::Room),
+        channel().prop_map(Topic::Channel),
+        channel().prop_map(Topic::Below),
+    ]
+}
+
+fn presence() -> impl Strategy<Value = Presence> + Clone {
+    prop_oneof![
+        Just(Presence::Offline),
+        Just(Presence::Idle),
+        Just(Presence::Busy),
+        Just(Presence::Online),
+    ]
+}
+
+fn entry() -> impl Strategy<Value = LookupEntry> {
+    let last_seen = option::of(any::<u64>());
+    (presence(), last_seen, any::<u32>(), option::of(payload())).prop_map(
+        |(state, last_seen_ms, devices, note)| LookupEntry {
+            state,
+            last_seen_ms,
+            devices,
+            note,
+        },
+    )
+}
+
+pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
+    let meta = option::of(any::<u64>()).prop_map(|offset| Meta { offset });
+    prop_oneof![
+        (topic(), frame(), meta).prop_map(|(topic, frame, meta)| Delivery::Publish {
+            topic,
+            frame,
+            meta
+        }),
+        (place(), frame(), request()).prop_map(|(to, frame, id)| Delivery::Send { to, frame, id }),
+        (place(), error(), request(), option::of(channel())).prop_map(|(to, error, id, room)| {
+            Delivery::Refuse {
+                to,
+                error,
+                id,
+                room,
+            }
+        }),
+        (place(), topic()).prop_map(|(to, topic)| Delivery::Enter { to, topic }),
+        (place(), topic()).prop_map(|(to, topic)| Delivery::Exit { to, topic }),
+        (user(), presence()).prop_map(|(user, presence)| Delivery::Presence { user, presence }),
+        (place(), attributes(), request()).prop_map(|(to, attributes, id)| Delivery::Attached {
+            to,
+            attributes,
+            id
+        }),
+        (place(), error(), request()).prop_map(|(to, error, id)| Delivery::NotAttached {
+            to,
+            error,
+            id
+        }),
+        place().prop_map(|to| Delivery::End { to }),
+        (any::<u64>(), user(), entry()).prop_map(|(ticket, user, entry)| Delivery::Found {
+            ticket,
+            user,
+            entry
+        }),
+        channel().prop_map(|channel| Delivery::Below { channel }),
+    ]
+}
