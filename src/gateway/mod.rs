@@ -23,7 +23,6 @@ pub mod settings;
 pub mod submit;
 pub(crate) mod subscription;
 pub(crate) mod table;
-pub(crate) mod tables;
 pub mod transport;
 pub(crate) mod turn;
 pub(crate) mod wheel;

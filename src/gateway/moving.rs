@@ -7,11 +7,9 @@ use actix::{Context, Handler, Message};
 
 use crate::clock;
 use crate::gateway::Gateway;
-use crate::gateway::connection::Connection;
 use crate::gateway::connection::packed::PackedConnection;
 use crate::gateway::session::memory::ResumeFrom;
-use crate::gateway::transport::begin::Insertion;
-use crate::gateway::transport::engineio::notice::Notice;
+use crate::gateway::transport::notice::Notice;
 use crate::gateway::transport::{Dispatch, Group, Hooks};
 use crate::gateway::work::Effect;
 use turntable_core::id::SessionId;
@@ -58,18 +56,14 @@ impl Handler<Arrive> for Gateway {
     type Result = ();
 
     fn handle(&mut self, arrive: Arrive, _: &mut Context<Self>) {
-        let carrier = arrive.carrier.map(PackedConnection::unpack);
-        let carrier = carrier.map(|carrier| self.arrive(carrier, Insertion::EngineAgain));
-        let mut wanting = arrive.wanting.unpack();
-        let insertion = match carrier {
-            None => Insertion::WebSocketAgain,
-            Some(None) => return,
-            Some(Some(carrier)) => {
-                wanting.transport.set_carrier(carrier);
-                Insertion::Namespace(None)
+        let mut carrier = None;
+        if let Some(packed) = arrive.carrier {
+            carrier = self.arrive(packed, None);
+            if carrier.is_none() {
+                return;
             }
-        };
-        let Some(wanting) = self.arrive(wanting, insertion) else {
+        }
+        let Some(wanting) = self.arrive(arrive.wanting, carrier) else {
             return;
         };
         let task = match arrive.task {
@@ -91,17 +85,18 @@ impl Handler<Arrive> for Gateway {
             },
         };
         // What its client sent behind the command waits for the outcome.
-        let carrier = carrier.flatten();
         self.then([task, Effect::Continue(carrier.unwrap_or(wanting))]);
         self.run();
         if let Some(spare) = arrive.spare {
-            self.arrive(spare.unpack(), Insertion::Probe(carrier));
+            self.arrive(spare, carrier);
         }
     }
 }
 
 impl Gateway {
-    fn arrive(&mut self, connection: Connection, insertion: Insertion) -> Option<ConnKey> {
+    fn arrive(&mut self, packed: PackedConnection, carrier: Option<ConnKey>) -> Option<ConnKey> {
+        let mut connection = packed.unpack();
+        let insertion = connection.transport.arrive(carrier);
         let key = self.insert(connection, insertion);
         self.run();
         key.filter(|key| self.connections.holds(*key))

@@ -15,7 +15,7 @@ use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::life::Details;
 use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::transport::begin::Insertion;
-use crate::gateway::transport::engineio::notice::Notice;
+use crate::gateway::transport::notice::Notice;
 use crate::gateway::transport::{Dispatch, Hooks, TransportTimer};
 use crate::gateway::turn::Timer;
 use turntable_core::id::{SessionId, UserId};

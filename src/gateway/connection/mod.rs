@@ -5,6 +5,7 @@
 //! that another connection carries.
 
 pub mod io;
+mod lifetime;
 pub(crate) mod packed;
 pub(crate) mod queue;
 

@@ -13,7 +13,7 @@ use crate::gateway::session::SessionEntry;
 use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::session::pending::Awaited;
 use crate::gateway::table::Index;
-use crate::gateway::transport::engineio::notice::Notice;
+use crate::gateway::transport::notice::Notice;
 use crate::gateway::transport::{Attachment, Dispatch, Hooks};
 use crate::gateway::turn::Timer;
 use crate::gateway::work::Effect;

@@ -13,6 +13,7 @@ pub(crate) mod begin;
 pub(crate) mod context;
 pub mod engineio;
 pub(crate) mod frames;
+pub(crate) mod notice;
 pub mod poll;
 pub(crate) mod socket;
 pub mod tunnel;
@@ -25,12 +26,13 @@ use crate::gateway::delivery::frame::Message;
 use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::submit::TakenSender;
 use crate::gateway::work::Command;
+use begin::Insertion;
 use context::Cx;
 use engineio::Engine;
 use engineio::namespace::Namespace;
-use engineio::notice::Notice;
 use engineio::probe::Probe;
 use engineio::request::EngineRequest;
+use notice::Notice;
 use poll::{Poll, PollRequest};
 use tunnel::{Tunnel, TunnelRequest};
 use turntable_core::id::SessionId;
@@ -341,17 +343,26 @@ impl Transport {
         }
     }
 
+    /// How it begins on the worker that it was moved to; `carrier` is the
+    /// connection that carries it or that it may merge with.
+    pub(crate) fn arrive(&mut self, carrier: Option<ConnKey>) -> Insertion {
+        match self {
+            Self::WebSocket(_) | Self::Tunnel(_) | Self::Poll(_) => Insertion::WebSocketAgain,
+            Self::Engine(_) => Insertion::EngineAgain,
+            Self::Probe(_) => Insertion::Probe(carrier),
+            Self::Namespace(namespace) => {
+                if let Some(carrier) = carrier {
+                    namespace.set_carrier(carrier);
+                }
+                Insertion::Namespace(None)
+            }
+        }
+    }
+
     /// Forgets the keys of the worker that it leaves.
     pub(crate) fn leave_worker(&mut self) {
         if let Self::Engine(engine) = self {
             engine.leave_worker();
-        }
-    }
-
-    /// Another connection carries this one from now on.
-    pub(crate) const fn set_carrier(&mut self, carrier: ConnKey) {
-        if let Self::Namespace(namespace) = self {
-            namespace.set_carrier(carrier);
         }
     }
 

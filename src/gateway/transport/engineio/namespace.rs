@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::value::RawValue;
 
-use super::notice::Notice;
 use super::{input, packet};
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::{Encoding, Reader};
@@ -17,6 +16,7 @@ use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::transport::begin::Insertion;
 use crate::gateway::transport::context::Cx;
+use crate::gateway::transport::notice::Notice;
 use crate::gateway::transport::{Attachment, Hooks, Transport};
 use crate::gateway::work::Effect;
 use turntable_core::id::{MessageId, SessionId};

@@ -1,11 +1,11 @@
 //! From the outboxes of namespaces to the queue of the session that carries them,
 //! and from there to a WebSocket or to the request that waits.
 
-use super::notice::Notice;
 use super::{Engine, packet};
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::context::Cx;
+use crate::gateway::transport::notice::Notice;
 use crate::gateway::transport::socket;
 use crate::gateway::work::Effect;
 

@@ -8,7 +8,6 @@
 //! ```
 
 use super::input::{self, Flow, fail};
-use super::notice::Notice;
 use super::{Engine, EngineTimer, packet};
 use crate::gateway::admission::Permit;
 use crate::gateway::connection::io::Io;
@@ -16,6 +15,7 @@ use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::frames::FrameInput;
+use crate::gateway::transport::notice::Notice;
 use crate::gateway::transport::{Attachment, Hooks, Transport, TransportTimer, socket};
 use crate::gateway::work::Effect;
 use std::ops::ControlFlow;

@@ -2,10 +2,10 @@
 
 use tokio::sync::oneshot;
 
-use super::notice::Notice;
 use super::{Engine, input, output, packet};
 use crate::gateway::connection::Connection;
 use crate::gateway::transport::context::Cx;
+use crate::gateway::transport::notice::Notice;
 use crate::gateway::work::Effect;
 use turntable_core::reason::CloseReason;
 use turntable_wire::engineio::{

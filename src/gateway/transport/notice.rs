@@ -1,5 +1,8 @@
-//! What the connections of one Engine.IO session tell each other: the session
-//! itself, its namespaces, and the WebSocket that it may move to.
+//! Notices between connections that belong together.
+//!
+//! Only Engine.IO has such connections: its session, the namespaces on it, and
+//! the WebSocket that it may move to. The gateway passes notices on and does not
+//! look at them.
 
 use tokio::sync::oneshot;
 
