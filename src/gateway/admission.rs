@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -15,7 +15,16 @@ use turntable_core::reason::ErrorCode;
 #[derive(Debug, Default)]
 pub struct ConnectionLimits {
     total: AtomicU64,
-    by_address: Mutex<HashMap<IpAddr, u32>>,
+    by_address: Mutex<HashMap<IpAddr, Arc<AddressCount>>>,
+}
+
+/// The connections of one address.
+#[derive(Debug)]
+struct AddressCount {
+    limits: Arc<ConnectionLimits>,
+    address: IpAddr,
+    /// Changed under the lock of the table alone.
+    count: AtomicU32,
 }
 
 /// Which limit is reached, by its name in the configuration.
@@ -53,12 +62,10 @@ impl Full {
     }
 }
 
-/// One counted connection; dropping it counts it out.
+/// One counted connection; dropping it counts it out. It is a word, as every
+/// connection has one.
 #[derive(Debug)]
-pub struct Permit {
-    limits: Arc<ConnectionLimits>,
-    address: IpAddr,
-}
+pub struct Permit(Arc<AddressCount>);
 
 impl ConnectionLimits {
     /// Counts one more connection from `address`, unless a limit is reached.
@@ -76,16 +83,20 @@ impl ConnectionLimits {
             return Err(Full::Connections);
         }
         let mut by_address = self.by_address.lock();
-        let count = by_address.entry(address).or_default();
-        if *count as usize >= per_address_max {
+        let known = by_address.entry(address).or_insert_with(|| {
+            Arc::new(AddressCount {
+                limits: self.clone(),
+                address,
+                count: AtomicU32::new(0),
+            })
+        });
+        let count = known.count.load(Ordering::Relaxed);
+        if count as usize >= per_address_max {
             self.total.fetch_sub(1, Ordering::Relaxed);
             return Err(Full::Address);
         }
-        *count += 1;
-        Ok(Permit {
-            limits: self.clone(),
-            address,
-        })
+        known.count.store(count + 1, Ordering::Relaxed);
+        Ok(Permit(known.clone()))
     }
 
     /// Connections now.
@@ -94,29 +105,20 @@ impl ConnectionLimits {
         self.total.load(Ordering::Relaxed)
     }
 
-    fn leave(&self, address: IpAddr) {
+    fn leave(&self, known: &AddressCount) {
         self.total.fetch_sub(1, Ordering::Relaxed);
         let mut by_address = self.by_address.lock();
-        if let Some(count) = by_address.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                by_address.remove(&address);
-            }
+        let count = known.count.load(Ordering::Relaxed).saturating_sub(1);
+        known.count.store(count, Ordering::Relaxed);
+        if count == 0 {
+            by_address.remove(&known.address);
         }
-    }
-}
-
-impl Permit {
-    /// The address that it is counted for.
-    #[must_use]
-    pub const fn address(&self) -> IpAddr {
-        self.address
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.limits.leave(self.address);
+        self.0.limits.leave(&self.0);
     }
 }
 
@@ -138,5 +140,6 @@ mod tests {
         assert_eq!(limits.total(), 2);
         assert!(limits.admit(one, 3, 2).is_ok(), "the place is free again");
         assert_eq!(limits.by_address.lock().len(), 2);
+        assert_eq!(size_of::<Permit>(), 8);
     }
 }

@@ -23,6 +23,11 @@ const SLICES_MAX: usize = 64;
 /// that does not read must not gather a million of them.
 const FRAME_COST: usize = 48;
 
+/// What a direct frame costs.
+fn cost(frame: &Frame) -> u32 {
+    u32::try_from(frame.length() + FRAME_COST).unwrap_or(u32::MAX)
+}
+
 /// What a flush did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Written {
@@ -42,9 +47,9 @@ pub(crate) struct WriteQueue {
         reason = "most connections have none of these frames, and pay a word"
     )]
     direct: Option<Box<VecDeque<Frame>>>,
-    bytes: usize,
+    bytes: u32,
     /// Bytes of the foremost frame that were written.
-    offset: usize,
+    offset: u32,
     /// Whether that frame is the outbox's.
     offset_is_outbox: bool,
     /// Whether the socket took less than there was.
@@ -54,7 +59,7 @@ pub(crate) struct WriteQueue {
 impl WriteQueue {
     /// Puts a direct frame at the end.
     pub(crate) fn push(&mut self, frame: Frame) {
-        self.bytes += frame.length() + FRAME_COST;
+        self.bytes = self.bytes.saturating_add(cost(&frame));
         self.direct.get_or_insert_default().push_back(frame);
     }
 
@@ -65,7 +70,7 @@ impl WriteQueue {
 
     /// Bytes of the direct frames and what they cost.
     pub(crate) const fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes as usize
     }
 
     /// Whether the socket took less than there was.
@@ -89,7 +94,7 @@ impl WriteQueue {
 
     /// Puts a direct frame before all others that are not begun.
     pub(crate) fn push_front(&mut self, frame: Frame) {
-        self.bytes += frame.length() + FRAME_COST;
+        self.bytes = self.bytes.saturating_add(cost(&frame));
         let queue = self.direct.get_or_insert_default();
         let begun = self.offset > 0 && !self.offset_is_outbox;
         queue.insert(usize::from(begun).min(queue.len()), frame);
@@ -113,8 +118,8 @@ impl WriteQueue {
             return;
         }
         if let Some(frame) = outbox.waiting().next() {
-            let rest = Frame::raw(frame.bytes(reader).get(self.offset..).unwrap_or_default());
-            self.bytes += rest.length() + FRAME_COST;
+            let rest = Frame::raw(frame.bytes(reader).get(self.offset as usize..).unwrap_or_default());
+            self.bytes = self.bytes.saturating_add(cost(&rest));
             self.direct.get_or_insert_default().push_front(rest);
         }
         outbox.written(1, usize::MAX);
@@ -123,11 +128,11 @@ impl WriteQueue {
 
     /// Takes the direct frames out as bytes, from where writing stopped.
     pub(crate) fn take_bytes(&mut self, reader: &Reader<'_>) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.bytes);
+        let mut bytes = Vec::with_capacity(self.bytes());
         for frame in self.take_direct() {
             bytes.extend_from_slice(frame.bytes(reader));
         }
-        bytes.drain(..self.offset.min(bytes.len()));
+        bytes.drain(..(self.offset as usize).min(bytes.len()));
         self.offset = 0;
         bytes
     }
@@ -199,7 +204,7 @@ impl WriteQueue {
         };
         let frames = begun.into_iter().chain(direct).chain(waiting);
         for (index, frame) in frames.take(SLICES_MAX).enumerate() {
-            let from = if index == 0 { self.offset } else { 0 };
+            let from = if index == 0 { self.offset as usize } else { 0 };
             slices.push(IoSlice::new(
                 frame.bytes(reader).get(from..).unwrap_or_default(),
             ));
@@ -214,7 +219,7 @@ impl WriteQueue {
         retained_bytes_max: usize,
         reader: &Reader<'_>,
     ) {
-        let mut left = self.offset + count;
+        let mut left = self.offset as usize + count;
         let mut whole = 0;
         let mut lengths = outbox.as_ref().map(|outbox| outbox.waiting());
         let mut next = move || Some(lengths.as_mut()?.next()?.bytes(reader).len());
@@ -253,7 +258,7 @@ impl WriteQueue {
             }
             open = Some(left);
         }
-        self.offset = open.unwrap_or_default();
+        self.offset = open.unwrap_or_default() as u32;
         self.offset_is_outbox = is_outbox;
         drop(next);
         if let Some(outbox) = outbox
@@ -270,7 +275,7 @@ impl WriteQueue {
     fn pop_direct(&mut self) {
         if let Some(queue) = &mut self.direct {
             if let Some(frame) = queue.pop_front() {
-                self.bytes -= frame.length() + FRAME_COST;
+                self.bytes = self.bytes.saturating_sub(cost(&frame));
             }
             if queue.is_empty() {
                 // Most connections never need it again.

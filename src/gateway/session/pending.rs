@@ -21,14 +21,26 @@ use turntable_core::packet::{
 use turntable_core::reason::ErrorCode;
 use turntable_core::session::life::Input;
 
-/// The number of one awaited answer.
+/// The number of one awaited answer, in two halves: a whole one would make every
+/// timer longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Ticket(u64);
+pub(crate) struct Ticket {
+    high: u32,
+    low: u32,
+}
 
 impl Ticket {
+    /// The ticket of a number.
+    const fn new(number: u64) -> Self {
+        Self {
+            high: (number >> 32) as u32,
+            low: number as u32,
+        }
+    }
+
     /// The number, as calls carry it.
     pub(crate) const fn number(self) -> u64 {
-        self.0
+        (self.high as u64) << 32 | self.low as u64
     }
 }
 
@@ -82,7 +94,7 @@ impl Pending {
     /// Adds something that is awaited.
     pub(crate) fn add(&mut self, awaited: Awaited) -> Ticket {
         self.last += 1;
-        let ticket = Ticket(self.last);
+        let ticket = Ticket::new(self.last);
         if let Some(session) = awaited.session() {
             self.by_session.entry(session).or_default().push(ticket);
         }
@@ -132,7 +144,7 @@ impl Pending {
         user: UserId,
         entry: LookupEntry,
     ) -> Option<Awaited> {
-        let ticket = Ticket(ticket);
+        let ticket = Ticket::new(ticket);
         let Some(Awaited::Lookup { missing, found, .. }) = self.awaited.get_mut(&ticket) else {
             return None;
         };

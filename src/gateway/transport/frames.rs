@@ -9,8 +9,8 @@ use turntable_wire::websocket::{DecodeLimits, Decoder, Message, Role};
 #[derive(Debug)]
 pub(crate) struct FrameInput {
     decoder: Decoder,
-    /// Input that was not taken yet.
-    waiting: Option<Box<[u8]>>,
+    /// Input that was not taken yet; seldom any, and then a word.
+    waiting: Option<Box<Box<[u8]>>>,
 }
 
 impl FrameInput {
@@ -23,13 +23,13 @@ impl FrameInput {
     pub(crate) fn with_waiting(input: Vec<u8>) -> Self {
         Self {
             decoder: Decoder::new(Role::Server),
-            waiting: (!input.is_empty()).then(|| input.into()),
+            waiting: (!input.is_empty()).then(|| Box::new(input.into())),
         }
     }
 
     /// Takes the input that waits.
     pub(crate) fn take_waiting(&mut self) -> Option<Box<[u8]>> {
-        self.waiting.take()
+        self.waiting.take().map(|waiting| *waiting)
     }
 
     /// Drops the input that waits.
@@ -54,7 +54,7 @@ impl FrameInput {
         if rest.is_empty() {
             return Ok(false);
         }
-        self.waiting = Some(rest.into());
+        self.waiting = Some(Box::new(rest.into()));
         Ok(true)
     }
 }

@@ -66,19 +66,17 @@ pub(crate) fn read_on(connection: &mut Connection, cx: &mut Cx<'_>) {
 /// outbox. Returns whether nothing is left.
 pub(crate) fn write(connection: &mut Connection, cx: &mut Cx<'_>) -> bool {
     let settings = &cx.settings.session;
-    let (user, mut entry) = match &mut cx.session {
-        Some((_, entry)) => {
-            entry.is_dirty = false;
-            (Some(entry.session.user.clone()), Some(&mut **entry))
-        }
-        None => (None, None),
-    };
-    let reader = connection.reader(cx.encodings, user.as_ref(), cx.now_ms);
     let is_closing = connection.is_closing();
+    let (mut user, mut outbox) = (None, None);
+    if let Some((_, entry)) = &mut cx.session {
+        entry.is_dirty = false;
+        user = Some(&entry.session.user);
+        outbox = Some(&mut entry.session.outbox);
+    }
+    let reader = connection.reader(cx.encodings, user, cx.now_ms);
     let Some(io) = &mut connection.io else {
         return false;
     };
-    let outbox = entry.as_deref_mut().map(|entry| &mut entry.session.outbox);
     let written = connection
         .queue
         .flush(io, outbox, settings.replay_bytes_max, &reader);
@@ -88,7 +86,7 @@ pub(crate) fn write(connection: &mut Connection, cx: &mut Cx<'_>) -> bool {
     };
     cx.counters.sent_bytes += written.bytes as u64;
     cx.counters.writes += u64::from(written.calls);
-    if let Some(entry) = entry {
+    if let Some((_, entry)) = &mut cx.session {
         entry.is_blocked = !written.is_drained;
         if written.is_drained {
             entry.limit_waiting(settings.outbox_bytes_max);
