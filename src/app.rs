@@ -2,7 +2,6 @@
 //! the HTTP server and the management listener, and stops them in the reverse
 //! order.
 
-use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,13 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::Actor;
-use actix_http::{HttpService, Protocol, Request, h1};
+use actix_http::{HttpService, Protocol};
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
 use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::Compress;
-use actix_web::{App, HttpRequest, HttpResponse, web};
+use actix_web::{App, web};
 use anyhow::Context as _;
 
 use crate::actor::directory::Directory;
@@ -34,9 +33,9 @@ use crate::gateway::settings::GatewaySettings;
 use crate::gateway::{Drain, Gateway, Shared};
 use crate::http::admission::Admission;
 use crate::http::listener::listen;
-use crate::http::settings::{ServerSettings, TransportSettings};
+use crate::http::settings::HttpSettings;
 use crate::http::takeable::Takeable;
-use crate::http::{pages, poll, socketio, tunnel, tunnel_send};
+use crate::http::{pages, routes};
 use crate::management::Management;
 use crate::metric::Metrics;
 use crate::portal::Portal;
@@ -180,8 +179,7 @@ fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
 #[derive(Clone)]
 struct Node {
     shared: Arc<Shared>,
-    server: Arc<ServerSettings>,
-    transports: TransportSettings,
+    http: Arc<Watched<HttpSettings>>,
     actors: Arc<ActorSettings>,
     local_owners: Arc<LocalOwners>,
     local_bus: Arc<LocalBus>,
@@ -233,8 +231,10 @@ impl Node {
                 games,
                 sessions_per_user_max: config.session.sessions_per_user_max,
             }),
-            server: Arc::new(config.server),
-            transports: config.transports,
+            http: Arc::new(Watched::new(HttpSettings {
+                server: config.server,
+                transports: config.transports,
+            })),
             local_owners,
             local_bus,
             owners,
@@ -267,8 +267,7 @@ impl Node {
         Ok(Admission {
             gateway,
             shared: self.shared.clone(),
-            settings: self.server.clone(),
-            transports: self.transports,
+            settings: self.http.clone(),
         })
     }
 
@@ -287,7 +286,7 @@ impl Node {
                 let app = App::new()
                     .wrap(Compress::default())
                     .app_data(web::Data::new(admission.clone()))
-                    .configure(move |config| routes(config, admission.clone()))
+                    .configure(move |config| routes::configure(config, admission.clone()))
                     .default_service(web::to(pages::page));
                 let http = HttpService::build()
                     .client_request_timeout(REQUEST_HEAD_TIMEOUT)
@@ -295,7 +294,7 @@ impl Node {
                         data.insert(stream.clone());
                     })
                     .upgrade(fn_service(move |upgrade| {
-                        take_over(upgrades.clone(), upgrade)
+                        routes::upgrade(upgrades.clone(), upgrade)
                     }))
                     .finish(map_config(app, |()| AppConfig::default()));
                 fn_service(|stream: TcpStream| async {
@@ -323,74 +322,4 @@ fn announced(config: &Config) -> Vec<(&'static str, u64)> {
         ("actions_max", config.room.actions_max as u64),
         ("max_lag_ms", config.room.max_lag_ms),
     ]
-}
-
-/// The routes of transports that are not upgrades.
-fn routes(config: &mut web::ServiceConfig, admission: Option<Admission>) {
-    let Some(admission) = admission else {
-        return;
-    };
-    config
-        .route("/ws", web::route().to(not_upgraded))
-        .route("/echo", web::route().to(not_upgraded));
-    if admission.transports.socketio {
-        socketio::routes(config, &admission);
-    }
-    if admission.transports.poll {
-        let admission = admission.clone();
-        config.route(
-            "/poll",
-            web::route().to(move |request, body| poll::poll(request, body, admission.clone())),
-        );
-    }
-    if admission.transports.tunnel {
-        let (open, send) = (admission.clone(), admission);
-        config
-            .route(
-                "/tunnel",
-                web::route().to(move |request| tunnel::open(request, open.clone())),
-            )
-            .route(
-                "/tunnel/send",
-                web::route()
-                    .to(move |request, body| tunnel_send::send(request, body, send.clone())),
-            );
-    }
-}
-
-type Upgrade = (Request, actix_codec::Framed<Takeable, h1::Codec>);
-
-async fn take_over(
-    admission: Option<Admission>,
-    (request, framed): Upgrade,
-) -> Result<(), Infallible> {
-    let Some(admission) = admission else {
-        return Ok(());
-    };
-    // The dispatcher's buffers go with `parts`, before anything is awaited.
-    let parts = framed.into_parts();
-    let input = parts.read_buf.to_vec();
-    if let Some(stream) = parts.io.take() {
-        admission.upgrade(request.head(), stream, input).await;
-    }
-    Ok(())
-}
-
-/// Answers a request for a WebSocket that does not upgrade.
-async fn not_upgraded(
-    request: HttpRequest,
-    admission: web::Data<Option<Admission>>,
-) -> HttpResponse {
-    let refused = admission
-        .as_ref()
-        .as_ref()
-        .and_then(|admission| admission.check(request.head()).err());
-    let Some(refused) = refused else {
-        return HttpResponse::BadRequest().finish();
-    };
-    let mut answer = HttpResponse::build(refused.status());
-    for header in refused.headers() {
-        answer.insert_header(header);
-    }
-    answer.content_type("application/json").body(refused.body())
 }

@@ -11,8 +11,9 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use crate::gateway::admission::Permit;
 use crate::gateway::peers::Target;
 use crate::gateway::{Gateway, Shared};
-use crate::http::settings::{ServerSettings, TransportSettings};
+use crate::http::settings::HttpSettings;
 use crate::http::{fault, origin};
+use crate::watched::Watched;
 use turntable_core::id::SessionId;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
@@ -31,10 +32,8 @@ pub struct Admission {
     pub gateway: Addr<Gateway>,
     /// What all gateways share.
     pub shared: Arc<Shared>,
-    /// The section `[server]`.
-    pub settings: Arc<ServerSettings>,
-    /// The section `[transports]`.
-    pub transports: TransportSettings,
+    /// The settings in force.
+    pub settings: Arc<Watched<HttpSettings>>,
 }
 
 /// The headers that let a page of another origin read an answer.
@@ -78,7 +77,7 @@ impl Admission {
         if !origin::is_allowed(
             Some(&origin),
             host.as_deref(),
-            &self.settings.allowed_origins,
+            &self.settings.get().server.allowed_origins,
         ) {
             self.shared.metrics.refuse("origin");
             return Err(ErrorBody::new(ErrorCode::Forbidden, ORIGIN_REFUSED));
@@ -110,7 +109,7 @@ impl Admission {
     /// # Errors
     /// `too_large`, and `bad_json` for a body that is not UTF-8.
     pub async fn body(&self, payload: web::Payload) -> Result<String, ErrorBody> {
-        let max = self.settings.max_message_bytes;
+        let max = self.settings.get().server.max_message_bytes;
         let body = match payload.to_bytes_limited(max).await {
             Ok(Ok(body)) => body,
             Ok(Err(_)) => {
@@ -130,14 +129,14 @@ impl Admission {
     /// # Errors
     /// `too_large`.
     pub fn bounded(&self, text: String) -> Result<String, ErrorBody> {
-        if text.len() > self.settings.max_message_bytes {
+        if text.len() > self.settings.get().server.max_message_bytes {
             return Err(self.too_large());
         }
         Ok(text)
     }
 
     fn too_large(&self) -> ErrorBody {
-        let max = self.settings.max_message_bytes;
+        let max = self.settings.get().server.max_message_bytes;
         ErrorBody::new(
             ErrorCode::TooLarge,
             format!("the body of a request may have {max} bytes (server.max_message_bytes)"),

@@ -7,6 +7,7 @@ pub mod listener;
 pub mod origin;
 pub mod pages;
 pub mod poll;
+pub mod routes;
 pub mod settings;
 pub mod socketio;
 pub mod takeable;

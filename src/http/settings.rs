@@ -6,6 +6,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+/// What the public listener needs to know of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// The section `[server]`.
+    pub server: ServerSettings,
+    /// The section `[transports]`.
+    pub transports: TransportSettings,
+}
+
 /// The section `[server]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

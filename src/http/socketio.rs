@@ -31,18 +31,6 @@ use turntable_wire::engineio::{Action, Request, RequestError};
 /// The methods of the path.
 const METHODS: &str = "GET, POST";
 
-/// The routes.
-pub fn routes(config: &mut web::ServiceConfig, admission: &Admission) {
-    for path in ["/socket.io", "/socket.io/", "/engine.io", "/engine.io/"] {
-        let Some(purpose) = admission.engine_purpose(path) else {
-            continue;
-        };
-        let admission = admission.clone();
-        let handler = move |request, body| serve(request, body, admission.clone(), purpose);
-        config.route(path, web::route().to(handler));
-    }
-}
-
 /// The status of a refusal.
 #[must_use]
 pub fn status(error: RequestError) -> StatusCode {
@@ -53,7 +41,7 @@ impl Admission {
     /// What Engine.IO is for at this path; `None` where it is not.
     #[must_use]
     pub fn engine_purpose(&self, path: &str) -> Option<Purpose> {
-        if !self.transports.socketio {
+        if !self.settings.get().transports.socketio {
             return None;
         }
         let is_conformance = self.shared.settings.get().socketio.conformance;
@@ -90,12 +78,8 @@ impl Admission {
 }
 
 /// `GET`, `POST` and `OPTIONS` of `/socket.io/`.
-async fn serve(
-    request: HttpRequest,
-    body: web::Payload,
-    admission: Admission,
-    purpose: Purpose,
-) -> HttpResponse {
+pub async fn serve(request: HttpRequest, body: web::Payload, admission: Admission) -> HttpResponse {
+    let purpose = admission.engine_purpose(request.path());
     let cors = match admission.cors(request.headers()) {
         Ok(cors) => cors,
         Err(_) => return refuse(RequestError::Forbidden, &Cors::default()),
@@ -106,7 +90,10 @@ async fn serve(
     let action = Request::parse(request.query_string())
         .and_then(|query| query.action(request.method().as_str(), false));
     match action {
-        Ok(Action::OpenPolling) => open(&request, &admission, purpose, &cors).await,
+        Ok(Action::OpenPolling) => match purpose {
+            Some(purpose) => open(&request, &admission, purpose, &cors).await,
+            None => refuse(RequestError::BadRequest, &cors),
+        },
         Ok(Action::Poll(sid)) => match locate(sid, &admission) {
             Ok((id, gateway)) => poll(&request, id, gateway, &cors).await,
             Err(error) => refuse(error, &cors),

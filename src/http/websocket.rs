@@ -149,12 +149,13 @@ impl Admission {
     /// # Errors
     /// [`Refused`].
     pub fn check(&self, head: &RequestHead) -> Result<(Route, Vec<u8>), Refused> {
+        let settings = self.settings.get();
         let route = match head.uri.path() {
-            "/ws" if self.transports.websocket => {
+            "/ws" if settings.transports.websocket => {
                 let chosen = subprotocol(head.headers());
                 Route::Session(chosen.map_or(Encoding::default(), |(_, encoding)| encoding))
             }
-            "/echo" if self.settings.echo => Route::Echo,
+            "/echo" if settings.server.echo => Route::Echo,
             path => match self.engine_purpose(path) {
                 Some(purpose) => self.engine_route(purpose, head).map_err(Refused::Engine)?,
                 None => {
@@ -170,7 +171,7 @@ impl Admission {
         let (page, host) = (text(header::ORIGIN), text(header::HOST));
         let has_origin = head.headers().contains_key(header::ORIGIN);
         if has_origin && page.is_none()
-            || !origin::is_allowed(page, host, &self.settings.allowed_origins)
+            || !origin::is_allowed(page, host, &settings.server.allowed_origins)
         {
             return Err(match route {
                 Route::Engine(_) | Route::Upgrade(_) => Refused::Engine(RequestError::Forbidden),

@@ -118,7 +118,12 @@ impl WriteQueue {
             return;
         }
         if let Some(frame) = outbox.waiting().next() {
-            let rest = Frame::raw(frame.bytes(reader).get(self.offset as usize..).unwrap_or_default());
+            let rest = Frame::raw(
+                frame
+                    .bytes(reader)
+                    .get(self.offset as usize..)
+                    .unwrap_or_default(),
+            );
             self.bytes = self.bytes.saturating_add(cost(&rest));
             self.direct.get_or_insert_default().push_front(rest);
         }

@@ -44,6 +44,9 @@ impl Ticket {
     }
 }
 
+/// As many awaited answers keep their room.
+const BURST: usize = 256;
+
 /// What is awaited.
 #[derive(Debug)]
 pub(crate) enum Awaited {
@@ -113,7 +116,16 @@ impl Pending {
                 self.by_session.remove(&session);
             }
         }
+        self.give_back();
         Some(awaited)
+    }
+
+    /// Gives back what a burst took, once nothing is awaited.
+    fn give_back(&mut self) {
+        if self.awaited.is_empty() && self.awaited.capacity() > BURST {
+            self.awaited.shrink_to_fit();
+            self.by_session.shrink_to_fit();
+        }
     }
 
     fn remove_where(&mut self, session: SessionSlot, is: impl Fn(&Awaited) -> bool) {
