@@ -466,6 +466,34 @@ impl ClientPacket {
     pub const fn is_counted(&self) -> bool {
         !matches!(self, Self::Time { .. } | Self::Resume { .. } | Self::Bye)
     }
+
+    /// Whether an owner answers it where it has an `id`; else the gateway does, or
+    /// nothing. A `lookup` is answered by several.
+    #[must_use]
+    pub const fn is_answered_by_owner(&self) -> bool {
+        match self {
+            Self::Status { .. }
+            | Self::Set(_)
+            | Self::JoinGame(_)
+            | Self::LeaveGame(_)
+            | Self::DeclineInvite(_)
+            | Self::JoinChannel(_)
+            | Self::Publish { .. } => true,
+            Self::IdMe { .. }
+            | Self::Resume { .. }
+            | Self::Subscribe(_)
+            | Self::Unsubscribe(_)
+            | Self::Game { .. }
+            | Self::LeaveChannel(_)
+            | Self::Call { .. }
+            | Self::Reply { .. }
+            | Self::Provide(_)
+            | Self::Time { .. }
+            | Self::Lookup(_)
+            | Self::Authenticate { .. }
+            | Self::Bye => false,
+        }
+    }
 }
 
 impl ServerPacket {

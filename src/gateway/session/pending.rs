@@ -189,17 +189,7 @@ impl Gateway {
         packet: &ClientPacket,
         id: Option<&RequestId>,
     ) {
-        let is_answered_by_owner = matches!(
-            packet,
-            ClientPacket::Status { .. }
-                | ClientPacket::Set(_)
-                | ClientPacket::JoinGame(_)
-                | ClientPacket::LeaveGame(_)
-                | ClientPacket::DeclineInvite(_)
-                | ClientPacket::JoinChannel(_)
-                | ClientPacket::Publish { .. }
-        );
-        if let Some(id) = id.filter(|_| is_answered_by_owner) {
+        if let Some(id) = id.filter(|_| packet.is_answered_by_owner()) {
             self.await_answer(Awaited::Answer {
                 session,
                 command: packet.name(),
