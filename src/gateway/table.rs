@@ -117,6 +117,14 @@ impl<K: SlotKey, T> Table<K, T> {
         K::new(index, 0)
     }
 
+    /// The key that the next value gets.
+    pub(crate) fn next_key(&self) -> K {
+        let index = self.free.last().copied();
+        let index = index.unwrap_or(self.slots.len() as u32);
+        let place = self.slots.get(index as usize);
+        K::new(index, place.map_or(0, |place| place.generation))
+    }
+
     /// Takes the value out; its key is void from then on.
     pub(crate) fn remove(&mut self, key: K) -> Option<T> {
         let place = self.slots.get_mut(key.index() as usize)?;
@@ -197,7 +205,9 @@ mod tests {
             let mut gone = Vec::new();
             for (number, (adds, which)) in steps.into_iter().enumerate() {
                 if adds || live.is_empty() {
+                    let next = table.next_key();
                     live.push((table.insert(number), number));
+                    prop_assert_eq!(live.last(), Some(&(next, number)));
                 } else {
                     let (key, value) = live.swap_remove(which % live.len());
                     prop_assert_eq!(table.remove(key), Some(value));

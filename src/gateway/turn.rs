@@ -318,7 +318,8 @@ impl Gateway {
         }
     }
 
-    fn check_idle(&mut self, session: SessionSlot, now_ms: u64) {
+    /// Looks whether a session's client was silent, and when to look again.
+    pub(crate) fn check_idle(&mut self, session: SessionSlot, now_ms: u64) {
         let idle_after_ms = self.settings.presence.idle_after_ms;
         let Some(entry) = self.sessions.get_mut(session) else {
             return;

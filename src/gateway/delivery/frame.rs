@@ -91,6 +91,14 @@ impl Message {
         })
     }
 
+    /// A message of another gateway.
+    fn imported(text: &str, id: Option<MessageId>) -> Self {
+        Self::of(Body::Own {
+            v1: frame::text_frame(|out| out.extend_from_slice(text.as_bytes())),
+            id: id.map_or_else(OnceCell::new, OnceCell::from),
+        })
+    }
+
     const fn of(body: Body) -> Self {
         Self {
             body,
@@ -216,6 +224,24 @@ impl Frame {
     ) -> Self {
         Self::Changes(Rc::new(Changes {
             message: Message::build(|out| write(&changes, out)),
+            changes: changes.into(),
+        }))
+    }
+
+    /// A message by its v1 text, with the id of its datagrams where that may have
+    /// been sent.
+    pub(crate) fn imported(text: &str, id: Option<MessageId>) -> Self {
+        Self::Message(Rc::new(Message::imported(text, id)))
+    }
+
+    /// A `userchange` by its v1 text, with the changes in it.
+    pub(crate) fn imported_changes(
+        text: &str,
+        id: Option<MessageId>,
+        changes: Vec<Change>,
+    ) -> Self {
+        Self::Changes(Rc::new(Changes {
+            message: Message::imported(text, id),
             changes: changes.into(),
         }))
     }

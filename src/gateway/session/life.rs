@@ -152,10 +152,8 @@ impl Gateway {
             self.shared.peers.put(id, self.place(session));
             log::debug!("session {id:?} begins");
         }
-        let idle_ms = self.settings.presence.idle_after_ms;
-        if idle_ms > 0 {
-            self.wheel
-                .set(clock::now_ms() + idle_ms, Timer::Idle(session));
+        if self.settings.presence.idle_after_ms > 0 {
+            self.check_idle(session, clock::now_ms());
         }
     }
 

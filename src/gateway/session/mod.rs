@@ -1,6 +1,7 @@
 //! Sessions at their gateway: the pure session and what its delivery needs.
 
 pub(crate) mod dispatch;
+pub mod export;
 pub(crate) mod life;
 pub mod memory;
 pub(crate) mod pending;

@@ -165,6 +165,18 @@ impl Pending {
         (*missing == 0).then(|| self.remove(ticket)).flatten()
     }
 
+    /// The commands of a session that owners have not answered, with their ids.
+    pub(crate) fn commands(
+        &self,
+        session: SessionSlot,
+    ) -> impl Iterator<Item = (&'static str, &RequestId)> {
+        let tickets = self.by_session.get(&session).into_iter().flatten();
+        tickets.filter_map(|ticket| match self.awaited.get(ticket)? {
+            Awaited::Answer { command, id, .. } => Some((*command, id)),
+            Awaited::Admission(_) | Awaited::Lookup { .. } => None,
+        })
+    }
+
     /// A session is over: its answers are awaited no more.
     pub(crate) fn forget(&mut self, session: SessionSlot) {
         for ticket in self.by_session.remove(&session).into_iter().flatten() {

@@ -73,6 +73,11 @@ impl Topics {
         }
     }
 
+    /// What a session is on.
+    pub(crate) fn of(&self, session: Subscriber) -> &[Topic] {
+        self.by_session.get(&session).map_or(&[], Vec::as_slice)
+    }
+
     /// The sessions on exactly this topic.
     pub(crate) fn subscribers(&self, topic: &Topic) -> &[Subscriber] {
         self.by_topic.get(topic).map_or(&[], Vec::as_slice)

@@ -28,6 +28,16 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
+    /// Who it is.
+    pub(crate) const fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// Its state, where the avatar has reported it.
+    pub(crate) const fn presence(&self) -> Option<Presence> {
+        self.presence
+    }
+
     /// Whether the avatar has reported its state.
     pub(crate) fn is_known(&self) -> bool {
         self.presence.is_some()

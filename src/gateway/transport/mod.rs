@@ -23,7 +23,7 @@ pub mod websocket;
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encoding;
 use crate::gateway::delivery::frame::Message;
-use crate::gateway::session::memory::ResumeFrom;
+use crate::gateway::session::memory::{Answered, ResumeFrom};
 use crate::gateway::submit::TakenSender;
 use crate::gateway::work::Command;
 use begin::Insertion;
@@ -396,6 +396,15 @@ impl Transport {
     pub(crate) fn note_unnumbered(&mut self, message: &Message) {
         if let Self::Tunnel(tunnel) = self {
             tunnel.note_datagram(message);
+        }
+    }
+
+    /// The last numbered request and its answer, as long as the connection is
+    /// attached.
+    pub(crate) fn answered(&self) -> Option<&Answered> {
+        match self {
+            Self::Poll(poll) => poll.answered(),
+            _ => None,
         }
     }
 

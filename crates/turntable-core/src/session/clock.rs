@@ -7,6 +7,8 @@
 //! window; docs/time.md has the proof and its condition. All times are ms; a
 //! client's clock may have any epoch.
 
+pub mod export;
+
 /// Length of one half of the window, in ms. The minimum is taken over the
 /// current half and the one before it, so it never looks back further than
 /// three of these while samples come in.

@@ -1,12 +1,14 @@
 //! The rooms and channels of a session.
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::ChannelId;
 use crate::packet::ErrorBody;
 use crate::reason::ErrorCode;
 use crate::session::Session;
 
 /// A room that a session is in, or may be in once its joins are answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomMembership {
     /// The room.
     pub room: ChannelId,
@@ -16,7 +18,7 @@ pub struct RoomMembership {
 }
 
 /// A channel that a session is subscribed to, or has asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelMembership {
     /// The channel.
     pub channel: ChannelId,

@@ -6,10 +6,12 @@
 //! [`Session`] is what remains over all connections of one identification: who
 //! it is, its life, its numbered messages, what it watches, its rooms and
 //! channels, its rates and the estimate of its client's clock. Every transport
-//! feeds these two, so limits, budgets and numbering exist once.
+//! feeds these two, so limits, budgets and numbering exist once. [`export`] makes
+//! a session a value and a session of that again.
 
 mod class;
 pub mod clock;
+pub mod export;
 pub mod greeting;
 pub mod life;
 pub mod membership;

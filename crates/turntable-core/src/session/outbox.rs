@@ -72,6 +72,26 @@ impl<F> Default for Outbox<F> {
 }
 
 impl<F: OutboxFrame> Outbox<F> {
+    /// An empty queue behind so many messages; `has_overflowed` where some of them
+    /// were forgotten unacknowledged.
+    pub(super) fn behind(forgotten: u64, has_overflowed: bool) -> Self {
+        Self {
+            forgotten,
+            has_overflowed,
+            ..Self::default()
+        }
+    }
+
+    /// How many messages were forgotten, acknowledged or not.
+    pub(super) const fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// The frames that were written and are retained, in order.
+    pub fn retained(&self) -> impl Iterator<Item = &F> {
+        self.frames.range(..self.cursor())
+    }
+
     /// Puts a frame at the end.
     pub fn push(&mut self, frame: F) {
         self.waiting_bytes += frame.length();

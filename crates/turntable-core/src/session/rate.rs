@@ -1,7 +1,12 @@
 //! Token buckets, eight bytes each: every session carries one per class of
 //! commands, so a shared crate's 40 bytes and atomics would be felt.
 
+use serde::{Deserialize, Serialize};
+
 use crate::session::settings::BucketSettings;
+
+/// No bucket has more tokens (`BucketSettings::RANGES`).
+const TOKENS_MAX: f32 = 1_000_000.0;
 
 /// One bucket. Tokens are refilled as time passes; it starts full.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +26,41 @@ impl Default for Bucket {
     }
 }
 
+/// A bucket as a value.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct BucketExport {
+    /// Tokens spent when it was last used.
+    pub spent: f32,
+    /// How long ago that was, in ms; the low 32 bits.
+    pub used_ms_ago: u32,
+}
+
 impl Bucket {
+    /// The bucket as a value, at `now_ms`.
+    pub(super) fn export(self, now_ms: u64) -> BucketExport {
+        if self.spent == 0.0 {
+            // A full bucket stays full, so nothing depends on its last use.
+            return BucketExport::default();
+        }
+        BucketExport {
+            spent: self.spent,
+            used_ms_ago: (now_ms as u32).wrapping_sub(self.at_ms),
+        }
+    }
+
+    /// The bucket of a value. What no bucket can have spent counts as the nearest
+    /// amount that one can.
+    pub(super) fn import(export: BucketExport, now_ms: u64) -> Self {
+        Self {
+            spent: if export.spent > 0.0 {
+                export.spent.min(TOKENS_MAX)
+            } else {
+                0.0
+            },
+            at_ms: (now_ms as u32).wrapping_sub(export.used_ms_ago),
+        }
+    }
+
     /// Takes one token.
     ///
     /// # Errors

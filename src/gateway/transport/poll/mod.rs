@@ -134,6 +134,11 @@ impl Poll {
         self.answered = answered;
     }
 
+    /// The last numbered request and its answer.
+    pub(crate) const fn answered(&self) -> Option<&Answered> {
+        self.answered.as_ref()
+    }
+
     /// Whether a request that takes the session over was answered already.
     pub(crate) fn has_answered(&self, batch: Option<u64>, received: Option<u64>) -> bool {
         batch.is_some()

@@ -1,0 +1,155 @@
+//! Values that no gateway wrote.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::world::{Event, NOW, Watches, World, any_event, limits, path, user};
+use crate::id::SessionId;
+use crate::key::SessionKey;
+use crate::session::Session;
+use crate::session::clock::export::{ClockExport, WindowExport};
+use crate::session::export::{ImportLimits, LifeExport, NUMBER_MAX, OutboxExport, SessionExport};
+use crate::session::membership::{ChannelMembership, RoomMembership};
+use crate::session::outbox::OutboxFrame;
+use crate::session::rate::BucketExport;
+
+proptest! {
+    /// Whatever a value says, the session of it is within the limits, and no step
+    /// of it panics.
+    #[test]
+    fn hostile_values_make_no_session_beyond_the_limits(
+        export in any_export(),
+        now_ms in prop_oneof![Just(0), Just(NOW), Just(u64::MAX - 100_000)],
+        after in vec(any_event(), 0..30),
+    ) {
+        let limits = ImportLimits { waiting_bytes_max: 100, ..limits() };
+        let mut world = World::new();
+        world.now_ms = now_ms;
+        let imported = Session::import(
+            export, now_ms, &world.settings, &limits, &mut world.watches,
+        );
+        let Ok((session, _)) = imported else { return Ok(()); };
+        world.session = session;
+        prop_assert!(world.session.outbox.waiting_bytes() <= limits.waiting_bytes_max);
+        let retained = world.session.outbox.retained();
+        let bytes: usize = retained.map(OutboxFrame::length).sum();
+        prop_assert!(bytes <= limits.retained_bytes_max);
+        prop_assert!(world.session.rooms().count() <= limits.rooms_max);
+        prop_assert!(world.session.channels().len() <= limits.channels_max);
+        prop_assert!(world.session.watching.len() <= limits.watching_max);
+        for event in &after {
+            if !matches!(event, Event::Passes(ms) if now_ms.checked_add(*ms).is_none()) {
+                world.happens(event);
+            }
+        }
+    }
+
+    /// Bytes of another form are refused or are such a value.
+    #[test]
+    fn changed_bytes_are_refused_or_within_the_limits(
+        before in vec(any_event(), 0..40),
+        changes in vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let world = World::after(&before);
+        let export = world.session.export(world.now_ms, &world.settings, &world.watches);
+        let mut bytes = postcard::to_allocvec(&export.unwrap()).unwrap();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            if let Some(changed) = bytes.get_mut(at) {
+                *changed = byte;
+            }
+        }
+        if let Ok(export) = postcard::from_bytes(&bytes) {
+            let mut watches = Watches { first: 0 };
+            let _ = Session::import(export, world.now_ms, &world.settings, &limits(), &mut watches);
+        }
+    }
+}
+
+fn any_number() -> impl Strategy<Value = u64> {
+    prop_oneof![0u64..9, Just(NUMBER_MAX), Just(u64::MAX), any::<u64>()]
+}
+
+fn any_bucket() -> impl Strategy<Value = BucketExport> {
+    let spent = prop_oneof![any::<f32>(), Just(f32::NAN), Just(f32::INFINITY)];
+    (spent, any::<u32>()).prop_map(|(spent, used_ms_ago)| BucketExport { spent, used_ms_ago })
+}
+
+fn any_clock() -> impl Strategy<Value = ClockExport> {
+    let ms = || {
+        proptest::option::of(prop_oneof![
+            any::<f64>(),
+            Just(f64::NAN),
+            Just(f64::MIN),
+            0.0..9e4
+        ])
+    };
+    (ms(), ms(), ms(), ms(), ms(), ms(), any::<bool>()).prop_map(|(a, b, c, d, e, f, exchanged)| {
+        ClockExport {
+            one_way: WindowExport {
+                current: a,
+                previous: b,
+                age_ms: c,
+            },
+            one_way_previous_age_ms: d,
+            round_trip: WindowExport {
+                current: e.map(|ms| ms as f32),
+                previous: f.map(|ms| ms as f32),
+                age_ms: c,
+            },
+            exchanged,
+        }
+    })
+}
+
+fn any_export() -> impl Strategy<Value = SessionExport> {
+    let life = proptest::option::of(any_number()).prop_map(|left| match left {
+        Some(expires_in_ms) => LifeExport::Detached { expires_in_ms },
+        None => LifeExport::Attached,
+    });
+    let text = prop_oneof![9 => "[sw][a-z]{0,30}", 1 => Just("unreadable".to_owned())];
+    let outbox = (any_number(), any::<bool>(), vec(text, 0..12), 0u64..14).prop_map(
+        |(forgotten, has_overflowed, texts, written)| OutboxExport {
+            forgotten,
+            has_overflowed,
+            messages: texts.into_iter().map(String::into_boxed_str).collect(),
+            written,
+        },
+    );
+    let rooms = vec((0u8..9, prop_oneof![Just(u32::MAX), 0u32..3]), 0..5);
+    let channels = vec((0u8..9, any::<bool>()), 0..5);
+    let counts = (any_number(), any_number(), 0u32..150, any::<bool>());
+    let rates = (vec(any_bucket(), 0..9), any_bucket(), any_bucket());
+    let clock = proptest::option::of(any_clock());
+    (life, outbox, rooms, channels, counts, rates, clock).prop_map(
+        |(life, outbox, rooms, channels, counts, rates, clock)| SessionExport {
+            key: SessionKey::from_number(7),
+            id: SessionId::from_bits([7; 16]),
+            user: user(1),
+            life,
+            outbox,
+            accepted: counts.0,
+            watching: (0..counts.2).map(user).collect(),
+            rooms: rooms
+                .into_iter()
+                .map(|(room, joins)| RoomMembership {
+                    room: path(room),
+                    joins,
+                })
+                .collect(),
+            channels: channels
+                .into_iter()
+                .map(|(channel, subpaths)| ChannelMembership {
+                    channel: path(channel),
+                    subpaths,
+                })
+                .collect(),
+            clock,
+            buckets: rates.0,
+            flood: rates.1,
+            errors: rates.2,
+            silent_ms: counts.1,
+            is_idle: counts.3,
+        },
+    )
+}

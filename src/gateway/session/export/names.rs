@@ -1,0 +1,156 @@
+//! Users and messages of a session between a gateway's tables and a value.
+
+use std::fmt;
+
+use rustc_hash::FxHashSet;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::gateway::delivery::change_log::Change;
+use crate::gateway::delivery::frame::Frame;
+use crate::gateway::subscription::topic::Subscriber;
+use crate::gateway::subscription::watch::Watches;
+use turntable_core::id::{MessageId, UserId};
+use turntable_core::key::UserNumber;
+use turntable_core::packet::Presence;
+use turntable_core::session::export::{Exporter, Importer};
+use turntable_wire::json_v1;
+
+/// Names of one gateway in a value.
+pub(super) struct Names<'a> {
+    pub(super) watches: &'a Watches,
+    pub(super) watching: &'a [UserNumber],
+}
+
+impl Exporter<Frame> for Names<'_> {
+    fn user(&self, number: UserNumber) -> Option<UserId> {
+        Some(self.watches.at(number)?.user().clone())
+    }
+
+    fn texts(&self, frame: &Frame, texts: &mut Vec<Box<str>>) {
+        if let Frame::Log(log) = frame {
+            for changes in log.iter() {
+                let again = self.watches.frame_again(changes, self.watching);
+                texts.extend(again.as_message().map(|message| message.text().into()));
+            }
+        } else {
+            texts.extend(frame.as_message().map(|message| message.text().into()));
+        }
+    }
+}
+
+/// Users and messages of a value on their way into a gateway.
+pub(super) struct Arrival<'a> {
+    watches: &'a mut Watches,
+    subscriber: Subscriber,
+    watching: FxHashSet<UserNumber>,
+    first: Vec<UserId>,
+    ids: &'a [(u64, u128)],
+    /// The place of the next message.
+    place: u64,
+    has_datagrams: bool,
+}
+
+impl Importer<Frame> for Arrival<'_> {
+    fn watch(&mut self, user: &UserId) -> Option<UserNumber> {
+        let watching = self.watches.add(user, self.subscriber);
+        if watching.is_first {
+            self.first.push(user.clone());
+        }
+        watching.is_new.then(|| {
+            self.watching.insert(watching.number);
+            watching.number
+        })
+    }
+
+    fn frame(&mut self, text: &str) -> Option<Frame> {
+        let id = match self.ids.split_first() {
+            Some(((place, id), rest)) if *place == self.place => {
+                self.ids = rest;
+                Some(MessageId::from(*id))
+            }
+            _ => None,
+        };
+        self.place += 1;
+        let parts = json_v1::split(text)?;
+        // A client of datagrams names even these by their ids.
+        if parts.command != "userchange" || self.has_datagrams {
+            return Some(Frame::imported(text, id));
+        }
+        let States(states) = serde_json::from_str(parts.data.get()).ok()?;
+        let changes = states.into_iter().filter_map(|(user, presence)| {
+            let number = self.watches.number(&user)?;
+            let is_watched = self.watching.contains(&number);
+            is_watched.then(|| Change::new(number, presence))
+        });
+        Some(Frame::imported_changes(text, id, changes.collect()))
+    }
+}
+
+impl<'a> Arrival<'a> {
+    /// What makes the value's users and messages those of `subscriber`. `ids` are
+    /// those of datagrams, by the places of their messages.
+    pub(super) fn new(
+        watches: &'a mut Watches,
+        subscriber: Subscriber,
+        ids: &'a [(u64, u128)],
+        has_datagrams: bool,
+    ) -> Self {
+        Self {
+            watches,
+            subscriber,
+            watching: FxHashSet::default(),
+            first: Vec::new(),
+            ids,
+            place: 0,
+            has_datagrams,
+        }
+    }
+
+    /// Users that no other session of the gateway watches.
+    pub(super) fn into_first(self) -> Vec<UserId> {
+        self.first
+    }
+
+    /// The value was refused: nothing is watched for it.
+    pub(super) fn undo(self) {
+        for number in self.watching {
+            self.watches.remove(number, self.subscriber);
+        }
+    }
+}
+
+/// The data of a `userchange`.
+struct States(Vec<(UserId, Presence)>);
+
+impl<'de> Deserialize<'de> for States {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = States;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("states by user")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<States, A::Error> {
+                let mut states = Vec::new();
+                while let Some((user, name)) = map.next_entry::<UserId, &str>()? {
+                    let all = [
+                        Presence::Offline,
+                        Presence::Idle,
+                        Presence::Busy,
+                        Presence::Online,
+                    ];
+                    let presence = all.into_iter().find(|known| known.name() == name);
+                    let presence = presence.ok_or_else(|| A::Error::custom("no such state"))?;
+                    states.push((user, presence));
+                }
+                Ok(States(states))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}

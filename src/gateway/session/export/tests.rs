@@ -1,0 +1,360 @@
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::*;
+use crate::cluster::owners::Owners;
+use crate::gateway::Shared;
+use crate::gateway::admission::ConnectionLimits;
+use crate::gateway::delivery::encoding::Encodings;
+use crate::gateway::peers::Peers;
+use crate::gateway::session::memory::ResumeFrom;
+use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
+use crate::metric::Metrics;
+use crate::portal::Portal;
+use crate::portal::settings::PortalSettings;
+use crate::watched::Watched;
+use turntable_core::call::{Call, RoomCall};
+use turntable_core::id::SessionId;
+use turntable_core::key::{ConnKey, GatewayId, NodeId, SessionKey, SlotKey as _, WorkerId};
+use turntable_core::packet::{ErrorBody, JoinChannel, JoinGame, ServerPacket};
+use turntable_core::reason::{CloseReason, ErrorCode};
+use turntable_core::session::life::Input;
+
+/// Owners that note what they are called for.
+#[derive(Debug, Default)]
+struct Noted(Mutex<Vec<Call>>);
+
+impl Owners for Noted {
+    fn call(&self, call: Call) {
+        self.0.lock().push(call);
+    }
+
+    fn shards(&self) -> usize {
+        1
+    }
+}
+
+fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
+    let shared = Shared {
+        settings: Watched::new(GatewaySettings {
+            session: Default::default(),
+            limits: Default::default(),
+            presence: Default::default(),
+            message_bytes_max: 65_536,
+            tunnel: TunnelSettings::default(),
+            poll: PollSettings::default(),
+            socketio: SocketIoSettings::default(),
+            connections_max: 10,
+            connections_per_address_max: 10,
+            announced: Vec::new(),
+        }),
+        portal: Portal::new(PortalSettings::default()),
+        metrics: Arc::new(Metrics::default()),
+        limits: Arc::new(ConnectionLimits::default()),
+        peers: Peers::new(2),
+        owners: owners.clone(),
+        encodings: Encodings::none(),
+    };
+    let id = GatewayId {
+        node: NodeId(0),
+        boot: 1,
+        worker: WorkerId(worker),
+    };
+    Gateway::new(id, Arc::new(shared)).unwrap()
+}
+
+fn user(text: &str) -> UserId {
+    UserId::parse(text).unwrap()
+}
+
+fn path(text: &str) -> ChannelId {
+    ChannelId::parse(text).unwrap()
+}
+
+fn connection() -> ConnKey {
+    ConnKey::new(0, 0)
+}
+
+/// A session that was admitted on a connection that is gone since.
+fn begin(gateway: &mut Gateway) -> SessionSlot {
+    let id = SessionId::from_bits([7; 16]);
+    let key = SessionKey::from_number(7);
+    let session = Session::new(key, id, user("1:1"), connection(), clock::now_ms());
+    let slot = gateway
+        .sessions
+        .insert(SessionEntry::new(session, 1_000_000));
+    gateway.step(slot, Input::Admitted, Details::default());
+    gateway.run();
+    slot
+}
+
+fn lose(gateway: &mut Gateway, slot: SessionSlot) {
+    gateway.step(slot, Input::Lost(connection()), Details::default());
+    gateway.run();
+}
+
+fn entry(gateway: &mut Gateway, slot: SessionSlot) -> &mut SessionEntry {
+    gateway.sessions.get_mut(slot).unwrap()
+}
+
+fn published(number: u32) -> Frame {
+    let message = format!("message {number}");
+    let error = ErrorBody::new(ErrorCode::Forbidden, message);
+    Frame::message(&ServerPacket::Error(Box::new(error)), None)
+}
+
+fn written(entry: &mut SessionEntry, count: usize) {
+    entry.session.outbox.written(count, 1_000_000);
+}
+
+fn through_json(export: &EntryExport) -> EntryExport {
+    let read = serde_json::from_str(&serde_json::to_string(export).unwrap()).unwrap();
+    assert_eq!(export, &read);
+    read
+}
+
+/// What waits after a resume behind `received`.
+fn resumed(gateway: &mut Gateway, slot: SessionSlot, received: u64) -> Vec<String> {
+    let input = Input::Resume {
+        connection: ConnKey::new(9, 0),
+        received: Some(received),
+    };
+    gateway.step(slot, input, Details::default());
+    gateway.run();
+    let waiting = entry(gateway, slot).session.outbox.waiting();
+    let texts = waiting.map(|frame| frame.as_message().unwrap().text().to_owned());
+    texts.collect()
+}
+
+/// A session with messages of every kind, written and waiting.
+fn lived(gateway: &mut Gateway) -> SessionSlot {
+    // Other users come first, so that the numbers differ between gateways.
+    for other in 0..gateway.id.worker.0 * 5 {
+        let other = user(&format!("9:{other}"));
+        gateway
+            .subscriptions
+            .watches
+            .add(&other, Subscriber::new(77));
+    }
+    let slot = begin(gateway);
+    gateway.subscribe(slot, vec![user("1:2"), user("1:3"), user("1:\"4")], None);
+    for (id, presence) in [("1:2", Presence::Online), ("1:3", Presence::Busy)] {
+        gateway.presence(&user(id), presence);
+    }
+    gateway.presence(&user("1:\"4"), Presence::Idle);
+    gateway.write_snapshots();
+    gateway.presence(&user("1:2"), Presence::Offline);
+    gateway.write_changes(slot, false);
+    entry(gateway, slot).session.outbox.push(published(1));
+    written(entry(gateway, slot), 3);
+    gateway.presence(&user("1:3"), Presence::Online);
+    gateway.write_changes(slot, false);
+    entry(gateway, slot).session.outbox.push(published(2));
+    slot
+}
+
+#[test]
+fn imported_session_resumes_as_the_original() {
+    for received in 0..=3 {
+        let owners = Arc::new(Noted::default());
+        let (mut from, mut into) = (gateway(1, &owners), gateway(0, &owners));
+        let slot = lived(&mut from);
+        lose(&mut from, slot);
+        let export = through_json(&from.export_session(slot).unwrap());
+        let arrived = into.import_session(export).unwrap();
+        let place = into.shared.peers.find(SessionId::from_bits([7; 16]));
+        assert_eq!(place, Some(into.place(arrived)), "clients find it");
+        let expected = resumed(&mut from, slot, received);
+        assert_eq!(expected.len() as u64, 5 - received);
+        assert_eq!(resumed(&mut into, arrived, received), expected);
+        assert_eq!(
+            expected.last(),
+            resumed(&mut into, arrived, received).last()
+        );
+    }
+}
+
+#[test]
+fn retained_presence_takes_no_more_memory_than_before() {
+    let owners = Arc::new(Noted::default());
+    let (mut from, mut into) = (gateway(1, &owners), gateway(0, &owners));
+    let slot = lived(&mut from);
+    let export = from.export_session(slot).unwrap();
+    assert_eq!(export.session.outbox.written, 3);
+    let arrived = into.import_session(export).unwrap();
+    let retained = |gateway: &mut Gateway, slot| -> Vec<usize> {
+        let outbox = &entry(gateway, slot).session.outbox;
+        outbox.retained().map(|frame| frame.length()).collect()
+    };
+    assert_eq!(retained(&mut into, arrived), retained(&mut from, slot));
+}
+
+#[test]
+fn presence_that_changed_on_the_way_is_sent() {
+    let owners = Arc::new(Noted::default());
+    let (mut from, mut into) = (gateway(1, &owners), gateway(0, &owners));
+    let slot = lived(&mut from);
+    from.presence(&user("1:\"4"), Presence::Busy);
+    lose(&mut from, slot);
+    // One user is known at the new gateway in another state, one is not known.
+    for (id, presence) in [("1:2", Presence::Online), ("1:\"4", Presence::Busy)] {
+        into.subscriptions
+            .watches
+            .add(&user(id), Subscriber::new(77));
+        into.presence(&user(id), presence);
+    }
+    owners.0.lock().clear();
+    let export = through_json(&from.export_session(slot).unwrap());
+    let arrived = into.import_session(export).unwrap();
+    let watch = Call::Avatar(user("1:3"), AvatarCall::Watch { gateway: into.id });
+    assert_eq!(
+        *owners.0.lock(),
+        [watch],
+        "only unknown users are requested"
+    );
+    resumed(&mut into, arrived, 3);
+    assert_eq!(entry(&mut into, arrived).unknown, 1);
+    into.presence(&user("1:3"), Presence::Online);
+    into.write_snapshots();
+    let waiting = entry(&mut into, arrived).session.outbox.waiting();
+    let last = waiting
+        .last()
+        .unwrap()
+        .as_message()
+        .unwrap()
+        .text()
+        .to_owned();
+    let expected = r#"{"1:2":"online","1:\"4":"busy","1:3":"online"}"#;
+    assert_eq!(
+        last,
+        format!(r#"{{"command":"userchange","data":{expected}}}"#)
+    );
+}
+
+#[test]
+fn transport_memory_goes_along() {
+    let owners = Arc::new(Noted::default());
+    let (mut from, mut into) = (gateway(1, &owners), gateway(0, &owners));
+    let slot = begin(&mut from);
+    let sent = entry(&mut from, slot);
+    sent.remember_datagrams();
+    let frames = [published(1).alone(), published(2).alone(), published(3)];
+    let numbered = frames.clone().map(|frame| frame.as_message().unwrap().id());
+    for frame in frames {
+        sent.session.outbox.push(frame);
+    }
+    written(sent, 2);
+    let unnumbered = published(9);
+    let unnumbered = unnumbered.as_message().unwrap();
+    sent.note_datagram(unnumbered, 0);
+    sent.memory.as_mut().unwrap().answered = Some(Answered {
+        batch: 4,
+        received: Some(2),
+        body: "[]".into(),
+    });
+    let export = through_json(&from.export_session(slot).unwrap());
+    let arrived = into.import_session(export).unwrap();
+    let arrived = entry(&mut into, arrived);
+    for (id, received) in numbered.into_iter().zip([Some(1), Some(2), None]) {
+        let from = ResumeFrom::Datagram(id);
+        assert_eq!(arrived.received(from), received);
+    }
+    let from = ResumeFrom::Datagram(unnumbered.id());
+    assert_eq!(arrived.received(from), Some(2));
+    let answered = arrived.memory.as_ref().unwrap().answered.as_ref().unwrap();
+    assert_eq!((answered.batch, answered.received), (4, Some(2)));
+    assert_eq!(&answered.body[..], b"[]");
+}
+
+#[test]
+fn topics_rooms_and_awaited_answers_go_along() {
+    let owners = Arc::new(Noted::default());
+    let (mut from, mut into) = (gateway(1, &owners), gateway(0, &owners));
+    let slot = begin(&mut from);
+    let join = ClientPacket::JoinGame(JoinGame {
+        channel: path("r"),
+        member: user("1:1"),
+        invite: Vec::new(),
+        team: None,
+        game: None,
+    });
+    let settings = from.settings.clone();
+    let session = &mut entry(&mut from, slot).session;
+    session.count(Some(&join));
+    let admitted = session.admit(&join, clock::now_ms(), &settings.session, &settings.limits);
+    admitted.unwrap();
+    from.entered(slot, Topic::Room(path("r")));
+    let id = RequestId("7".into());
+    let join = JoinChannel {
+        channel: path("c"),
+        subpaths: true,
+        since: None,
+        history: None,
+    };
+    let packet = ClientPacket::JoinChannel(join.clone());
+    from.await_owner(slot, &packet, Some(&id));
+    from.join_channel(slot, join, Some(id.clone()));
+    from.entered(slot, Topic::Below(path("c")));
+    // An owner's late answer may name a topic that the session has left.
+    from.entered(slot, Topic::Channel(path("left")));
+
+    let export = through_json(&from.export_session(slot).unwrap());
+    let arrived = into.import_session(export).unwrap();
+    let topics = into.subscriptions.topics.of(arrived.into());
+    assert_eq!(topics, [Topic::Room(path("r")), Topic::Below(path("c"))]);
+    let awaited: Vec<_> = into.pending.commands(arrived).collect();
+    assert_eq!(awaited, [("joinchannel", &id)]);
+    assert_eq!(entry(&mut into, arrived).session.accepted(), 1);
+    owners.0.lock().clear();
+    resumed(&mut into, arrived, 0);
+    let caller = into.caller(arrived).unwrap();
+    let user = user("1:1");
+    let expected = [
+        Call::Avatar(user.clone(), AvatarCall::Resume { caller }),
+        Call::Room(path("r"), RoomCall::Resume { caller, user }),
+    ];
+    assert_eq!(*owners.0.lock(), expected, "owners learn of the new place");
+}
+
+#[test]
+fn refused_value_leaves_nothing_behind() {
+    let owners = Arc::new(Noted::default());
+    let (mut from, mut into) = (gateway(1, &owners), gateway(0, &owners));
+    let slot = lived(&mut from);
+    let good = from.export_session(slot).unwrap();
+    owners.0.lock().clear();
+    let changes: [&dyn Fn(&mut EntryExport); 7] = [
+        &|export| export.session.outbox.messages = vec!["{}".into()],
+        &|export| export.session.outbox.messages = vec!["no JSON".into()],
+        &|export| {
+            let text = r#"{"command":"userchange","data":{"1:2":"away"}}"#;
+            export.session.outbox.messages = vec![text.into()];
+        },
+        &|export| export.states.clear(),
+        &|export| export.changed = vec![user("1:2"); 100_000],
+        &|export| export.datagrams = Some(vec![(1, 1); DATAGRAMS_MAX + 1]),
+        &|export| {
+            export.answered = Some(AnsweredExport {
+                batch: 1,
+                received: None,
+                body: "x".repeat(10_000_000).into(),
+            });
+        },
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut export = good.clone();
+        export.session.outbox.written = 0;
+        export.ids.clear();
+        change(&mut export);
+        assert!(into.import_session(export).is_err(), "{number}");
+        assert_eq!(into.subscriptions.watches.number(&user("1:2")), None);
+        assert_eq!(into.sessions.iter().count(), 0);
+    }
+    assert!(owners.0.lock().is_empty());
+    from.step(slot, Input::End(CloseReason::Kicked), Details::default());
+    from.run();
+    assert_eq!(from.export_session(slot), None);
+}
