@@ -73,7 +73,7 @@ pub(crate) fn check(data: &[u8]) {
             assert_eq!(alone.len(), entries.len());
             for (alone, read) in alone.into_iter().zip(&entries) {
                 check_entry(read, text);
-                // Alone, only a hash is an entry.
+                // Alone, only an object is an entry.
                 if alone.get().starts_with('{') {
                     let again = decode(alone.get(), &LIMITS).expect("an entry");
                     assert_eq!(again.first(), Some(read));

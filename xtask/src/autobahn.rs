@@ -41,8 +41,8 @@ const AGENT: &str = "turntable";
 const GOOD: &[&str] = &["OK", "NON-STRICT", "INFORMATIONAL", "UNIMPLEMENTED"];
 
 /// # Errors
-/// Where the server does not start or the suite ends without a report. A
-/// failed case is no error but counted.
+/// If the server does not start or the suite ends without a report. A
+/// failed case is not an error but counted.
 pub(crate) fn run(machine: &Machine) -> Result<Report> {
     let folder = machine.target.join("autobahn");
     fs::create_dir_all(&folder)?;

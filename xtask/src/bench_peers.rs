@@ -57,7 +57,7 @@ struct Peer {
 type Turns = BTreeMap<(String, String), Vec<Value>>;
 
 /// # Errors
-/// Where something cannot be built, installed or started, or a server breaks
+/// If something cannot be built, installed or started, or a server breaks
 /// off.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let machine = Machine::look()?;

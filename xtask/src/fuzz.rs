@@ -23,7 +23,7 @@ pub(crate) struct Args {
 }
 
 /// # Errors
-/// Where a tool is missing (the message says how to get it), or the target
+/// If a tool is missing (the message says how to get it), or the target
 /// finds a crash.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let machine = Machine::look()?;

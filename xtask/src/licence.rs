@@ -47,7 +47,7 @@ pub(crate) fn check(machine: &Machine) -> Result<()> {
             Some(licence) => match satisfied(&licence, &allowed) {
                 Some(true) => {}
                 Some(false) => refused.push(format!("{name}: {licence}")),
-                None => refused.push(format!("{name}: `{licence}` is no licence expression")),
+                None => refused.push(format!("{name}: `{licence}` is not a licence expression")),
             },
         }
     }
@@ -78,7 +78,7 @@ fn allowed(deny: &str) -> Result<BTreeSet<String>> {
         .collect()
 }
 
-/// Whether the allowed licences fulfil an expression; `None` where it is
+/// Whether the allowed licences fulfil an expression; `None` if it is
 /// malformed.
 fn satisfied(expression: &str, allowed: &BTreeSet<String>) -> Option<bool> {
     let spaced = expression

@@ -35,7 +35,7 @@ impl Machine {
     /// Looks at the workspace that this xtask was built from.
     ///
     /// # Errors
-    /// Where `cargo metadata` fails.
+    /// If `cargo metadata` fails.
     pub(crate) fn look() -> Result<Self> {
         let manifest = process::output(Command::new(cargo()).args([
             "locate-project",
@@ -96,7 +96,7 @@ impl Machine {
     /// Makes sure of Node, and of `node_modules` as package-lock.json says.
     ///
     /// # Errors
-    /// Where Node is missing, too old and not to be installed by apt, or
+    /// If Node is missing, too old and not to be installed by apt, or
     /// `npm ci` fails.
     pub(crate) fn ensure_node_modules(&self) -> Result<()> {
         if find("node").is_none() || find("npm").is_none() {
@@ -134,11 +134,11 @@ impl Machine {
     /// Finds Chromium, or installs it.
     ///
     /// # Errors
-    /// Where there is none and apt cannot install it.
+    /// If there is none and apt cannot install it.
     pub(crate) fn ensure_chromium(&self) -> Result<PathBuf> {
         if let Some(given) = env::var_os("CHROMIUM").map(PathBuf::from) {
             if !given.is_file() {
-                bail!("CHROMIUM={} is no file", given.display());
+                bail!("CHROMIUM={} is not a file", given.display());
             }
             return Ok(given);
         }
@@ -156,7 +156,7 @@ impl Machine {
     /// Installs Debian packages; `advice` tells what to do where that cannot be.
     ///
     /// # Errors
-    /// Where this is no Debian, its user is not root, or apt fails.
+    /// If this is no Debian, its user is not root, or apt fails.
     pub(crate) fn apt_install(&self, packages: &[&str], advice: &str) -> Result<()> {
         let names = packages.join(" and ");
         if !Path::new("/etc/debian_version").is_file() || find("apt-get").is_none() {

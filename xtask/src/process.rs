@@ -13,7 +13,7 @@ use crate::tally::{Runner, Tally};
 /// Runs `command` to its end and counts its tests.
 ///
 /// # Errors
-/// Where the program cannot be started. That it failed is no error here: see
+/// If the program cannot be started. That it failed is not an error here: see
 /// the status.
 pub(crate) fn tallied(command: &mut Command, runner: Runner) -> Result<(ExitStatus, Tally)> {
     println!("    $ {}", shown(command));
@@ -36,7 +36,7 @@ pub(crate) fn tallied(command: &mut Command, runner: Runner) -> Result<(ExitStat
 /// Runs `command`; anything but success is an error.
 ///
 /// # Errors
-/// Where the program cannot be started or fails.
+/// If the program cannot be started or fails.
 pub(crate) fn checked(command: &mut Command) -> Result<()> {
     let (status, _) = tallied(command, Runner::None)?;
     if !status.success() {
@@ -48,7 +48,7 @@ pub(crate) fn checked(command: &mut Command) -> Result<()> {
 /// Runs `command` unseen and returns what it wrote to standard output.
 ///
 /// # Errors
-/// Where the program cannot be started or fails; its standard error is in the
+/// If the program cannot be started or fails; its standard error is in the
 /// message.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command

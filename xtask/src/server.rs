@@ -20,7 +20,7 @@ impl Server {
     /// Starts the dev build with embedded defaults.
     ///
     /// # Errors
-    /// Where it cannot be started or ends before it listens.
+    /// If it cannot be started or ends before it listens.
     pub(crate) fn start(machine: &Machine) -> Result<Self> {
         Self::start_with(machine, &[])
     }

@@ -32,7 +32,7 @@ struct Outcome {
 }
 
 /// # Errors
-/// Where a step's name is unknown or any step failed.
+/// If a step's name is unknown or any step failed.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if args.list {
         for step in STEPS {
