@@ -70,7 +70,7 @@ impl Crowd {
         if friends > FRIENDS_MAX || !friends.is_multiple_of(2) || users < 4 * friends + 4 {
             return Err(BenchError::Usage(format!(
                 "friends must be an even number up to {FRIENDS_MAX}, \
-                 and users four times as many and more"
+                 and less than a quarter of the users"
             )));
         }
         let mut strides = Vec::with_capacity(friends);

@@ -87,7 +87,7 @@ pub(super) fn run(args: &TransportsArgs, server: Option<&Server>) -> Result<Tabl
         ));
     }
     table.note(
-        "more_for_a_million_deliveries: CPU seconds beyond those of as many empty \
+        "more_for_a_million_deliveries: CPU seconds in addition to those of the same number of empty \
          requests.",
     );
     Ok(table)

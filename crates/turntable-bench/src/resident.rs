@@ -105,7 +105,7 @@ pub(super) fn run_detached(users: usize, quiet: Duration) -> Result<Table> {
     }
     table.note(
         "The first sessions add an avatar each, and the slots of connections, \
-         which are free again; the later ones are sessions alone.",
+         which are reused; the later ones add sessions only.",
     );
     Ok(table)
 }

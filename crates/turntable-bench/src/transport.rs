@@ -35,7 +35,7 @@ pub enum Transport {
     Iframe,
     /// Tunnel of the parts of a multipart body
     Multipart,
-    /// Tunnel of datagrams behind their lengths
+    /// Tunnel of length-prefixed datagrams
     Length,
     /// Socket.IO over a WebSocket
     Socketio,

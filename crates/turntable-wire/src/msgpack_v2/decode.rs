@@ -159,8 +159,7 @@ impl<'a> Parts<'a> {
                 details: vec![("max".into(), max as u64)],
                 ..shape(
                     ErrorCode::TooLarge,
-                    "the message is larger than allowed; details.max says how many bytes \
-                        it may have",
+                    "the message is too large; details.max is the limit in bytes",
                 )
             });
         }

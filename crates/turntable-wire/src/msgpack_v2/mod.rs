@@ -45,7 +45,7 @@ pub enum V2Error {
     NotFinite,
     #[error(
         "the message is nested too deeply; details.max is the limit, \
-         where binary counts as one level and an extension as two"
+         and binary counts as one level, an extension as two"
     )]
     TooDeep,
     #[error("the message is too long as JSON; details.max is the limit in bytes")]
