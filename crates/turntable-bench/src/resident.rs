@@ -49,7 +49,8 @@ pub(super) fn run(connections: usize, quiet: Duration) -> Result<Table> {
                 encoding: Encoding::Turntable(transport),
                 goal,
             };
-            // The first connection initialises parts of the server; this is not a cost per connection.
+            // The first connection initialises parts of the server; this is not a cost
+            // per connection.
             let _first = Visit::begin(&server, conversation, 1)?;
             let before = server.process.rss_bytes()?;
             let mut visit = Visit::begin(&server, conversation, connections)?;
