@@ -1,8 +1,8 @@
-//! The server's clock: Unix time that never runs backwards.
+//! The server's clock: Unix time that never decreases.
 //!
-//! The wall clock is read once, at start; from then on time passes as the
-//! monotonic clock says. A step of the wall clock can therefore neither break
-//! the order of a room nor every client's clock estimate at once.
+//! The wall clock is read once, at start; afterwards the monotonic clock is added. A
+//! step of the wall clock therefore changes neither the order of a room nor the
+//! clients' clock estimates.
 
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_never_runs_backwards() {
+    fn clock_never_decreases() {
         let stamps: Vec<f64> = (0..1000).map(|_| now_exact_ms()).collect();
         assert!(
             stamps

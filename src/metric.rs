@@ -1,8 +1,8 @@
-//! What is counted, for an operator.
+//! The metrics of the server.
 //!
-//! One set of counters for the whole process. Gateways count per turn and add
-//! up once, so that a delivery costs no atomic operation. The management
-//! listener writes them out; `docs/metrics.md` is their list.
+//! One set of counters for the whole process. Gateways count per turn and add the sums
+//! once, so that a delivery needs no atomic operation. The management listener encodes
+//! them; `docs/metrics.md` lists them.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -16,11 +16,11 @@ use turntable_core::reason::{CloseReason, ErrorCode};
 /// A label with one name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Label {
-    /// What is counted apart.
+    /// The label values.
     pub name: &'static str,
 }
 
-/// The label of what a worker counts.
+/// The label of a worker's metrics.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Worker {
     /// Its number.
@@ -32,8 +32,8 @@ pub struct Worker {
 pub struct Metrics {
     /// Connections now.
     pub connections: Gauge,
-    /// Connections now, by transport; namespaces of Socket.IO too, which share a
-    /// connection.
+    /// Connections now, by transport. Namespaces of Socket.IO count separately, although
+    /// they share a connection.
     pub connections_by_transport: Family<Label, Gauge>,
     /// Connections accepted.
     pub accepted: Counter,
@@ -41,13 +41,13 @@ pub struct Metrics {
     pub refused: Family<Label, Counter>,
     /// Connections closed, by the name of the close reason.
     pub closed: Family<Label, Counter>,
-    /// Sessions now, those without a connection too.
+    /// Sessions now, including those without a connection.
     pub sessions: Gauge,
     /// Sessions resumed.
     pub resumed: Counter,
-    /// Commands taken, by name.
+    /// Commands accepted, by name.
     pub commands: Family<Label, Counter>,
-    /// Errors answered, by code.
+    /// Errors sent, by code.
     pub errors: Family<Label, Counter>,
     /// Messages put into outboxes.
     pub deliveries: Counter,
@@ -57,16 +57,16 @@ pub struct Metrics {
     pub sent_bytes: Counter,
     /// Calls to write to a socket.
     pub writes: Counter,
-    /// Bytes that wait in outboxes, by worker; some seconds old.
+    /// Bytes that wait in outboxes, by worker; updated every few seconds.
     pub outbox_bytes: Family<Worker, Gauge>,
     /// Avatars, rooms and channels now.
     pub actors: Family<Label, Gauge>,
-    /// Actors that were lost to a fault and made anew.
+    /// Actors that failed and were replaced.
     pub actors_lost: Counter,
 }
 
 impl Metrics {
-    /// Counts an error that a client was told.
+    /// Counts an error that was sent to a client.
     pub fn error(&self, code: ErrorCode) {
         self.errors
             .get_or_create(&Label { name: code.name() })
@@ -100,7 +100,7 @@ impl Metrics {
         self.actors.get_or_create(&Label { name }).clone()
     }
 
-    /// The gauge of what waits in the outboxes of a worker.
+    /// The gauge of the waiting bytes in a worker's outboxes.
     #[must_use]
     pub fn waiting(&self, worker: WorkerId) -> Gauge {
         self.outbox_bytes
@@ -108,7 +108,7 @@ impl Metrics {
             .clone()
     }
 
-    /// All of them under their public names.
+    /// Registers all of them under their public names.
     #[must_use]
     pub fn registry(&self) -> Registry {
         let mut registry = Registry::with_prefix("turntable");
@@ -128,7 +128,11 @@ impl Metrics {
         );
         add("handshakes_refused", "Handshakes refused", &self.refused);
         add("connections_closed", "Connections closed", &self.closed);
-        add("sessions", "Sessions now, dropped ones too", &self.sessions);
+        add(
+            "sessions",
+            "Sessions now, including those without a connection",
+            &self.sessions,
+        );
         add("sessions_resumed", "Sessions resumed", &self.resumed);
         add("commands", "Commands taken", &self.commands);
         add("errors", "Errors answered", &self.errors);
@@ -136,9 +140,17 @@ impl Metrics {
         add("received_bytes", "Bytes read", &self.received_bytes);
         add("sent_bytes", "Bytes written", &self.sent_bytes);
         add("socket_writes", "Calls to write to a socket", &self.writes);
-        add("outbox_bytes", "Bytes that wait now", &self.outbox_bytes);
+        add(
+            "outbox_bytes",
+            "Bytes that wait in outboxes",
+            &self.outbox_bytes,
+        );
         add("actors", "Avatars, rooms and channels now", &self.actors);
-        add("actors_lost", "Actors lost to a fault", &self.actors_lost);
+        add(
+            "actors_lost",
+            "Actors that failed and were replaced",
+            &self.actors_lost,
+        );
         registry
     }
 }
@@ -162,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_metric_has_its_line() {
+    fn every_metric_is_encoded() {
         let metrics = Metrics::default();
         metrics.error(ErrorCode::BadJson);
         metrics.deliveries.inc_by(3);

@@ -1,5 +1,5 @@
-//! Whatever bytes the codec between processes is given, it does not panic, keeps
-//! to its limit, and what it reads is written and read again as the same.
+//! For any input, the codec between processes does not panic and respects its limit,
+//! and decoded messages round-trip.
 
 use turntable_wire::cluster_v1::{
     DecodeError, Limits, VERSION, decode_call, decode_delivery, encode_call, encode_delivery,
@@ -7,7 +7,7 @@ use turntable_wire::cluster_v1::{
 
 const LIMITS: Limits = Limits { bytes_max: 4_096 };
 
-/// What is written again may be longer: blanks of a number are cut.
+/// The encoded form may be longer, because whitespace around a number is removed.
 const AGAIN: Limits = Limits {
     bytes_max: 2 * LIMITS.bytes_max,
 };
@@ -22,7 +22,7 @@ pub(crate) fn check(data: &[u8]) {
             assert_eq!(error == Some(&DecodeError::Version), !has_version);
         }
     }
-    // Compared as text: a number that is none equals nothing.
+    // Compared as text, because NaN is not equal to itself.
     if let Ok(call) = call {
         let bytes = encode_call(&call).expect("a call");
         let again = decode_call(&bytes, &AGAIN).expect("a call");

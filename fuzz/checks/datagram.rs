@@ -1,5 +1,5 @@
-//! Whatever body a client sends, its datagrams are taken or refused one by one
-//! without a panic, and what is kept can be written down again as one line.
+//! For any body, each datagram is accepted or refused without a panic, and accepted
+//! data can be written as one line.
 
 use serde_json::value::RawValue;
 use turntable_core::id::MessageId;
@@ -19,13 +19,13 @@ const TO: Receiver<'static> = Receiver {
     user: Some("1:\"\\"),
 };
 
-// Skipped, not built: JSON has texts that serde_json's tree has no place for.
+// Skipped, not built: serde_json's tree cannot represent every JSON text.
 fn is_json(text: &str) -> bool {
     serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
-/// A message becomes one line of JSON, to be shared only where it is the same
-/// for another receiver.
+/// A message becomes one line of JSON, which is shared only if it is the same for
+/// another receiver.
 fn write(message: &str) {
     let Some(datagram) = Datagram::of(message, MessageId::nil(), &TO) else {
         return;

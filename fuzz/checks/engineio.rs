@@ -1,6 +1,5 @@
-//! Whatever a client posts, sends as a frame or asks for in a query, the
-//! Engine.IO codec does not panic, and what it reads it writes so that it is
-//! read as the same again.
+//! For any body, frame or query, the Engine.IO codec does not panic, and decoded packets
+//! round-trip.
 
 use turntable_wire::engineio::{
     Packet, PayloadLimits, Request, RequestError, append, decode_payload,

@@ -1,11 +1,11 @@
-//! Whatever bytes a WebSocket decoder is fed, it does not panic, keeps little,
-//! and says the same however the bytes are cut; what it hands out can be sent
-//! on and is read as the same again.
+//! For any input, a WebSocket decoder does not panic, uses little memory, and its output
+//! is independent of the split of the input; decoded messages can be encoded and
+//! round-trip.
 //!
 //! | bytes of the input | meaning |
 //! |---|---|
-//! | 1 | bit 0: the role (0 server, 1 client); the rest + 1: size of the pieces |
-//! | rest | what is fed |
+//! | 1 | bit 0: the role (0 server, 1 client); the other bits + 1: size of the pieces |
+//! | rest | the input of the decoder |
 
 use std::ops::ControlFlow;
 
@@ -31,7 +31,7 @@ impl From<Message<'_>> for Owned {
             Message::Ping(bytes) => (Opcode::Ping, bytes.to_vec()),
             Message::Pong(bytes) => (Opcode::Pong, bytes.to_vec()),
             Message::Close { code, reason } => {
-                // Two bytes of header, then what was received.
+                // Two bytes of header, then the payload.
                 (Opcode::Close, close_frame(code, reason).split_off(2))
             }
         };
@@ -50,8 +50,7 @@ fn read(role: Role, bytes: &[u8], size: usize) -> (Vec<Owned>, Result<(), FrameE
             messages.push(message.into());
             ControlFlow::Continue(())
         });
-        // What it keeps is in proportion to what has come, not to what a
-        // header promised.
+        // Its memory is proportional to the received bytes, not to the length in a header.
         assert!(decoder.buffered_bytes() <= 512 + 2 * fed.min(LIMITS.message_bytes_max));
         match outcome {
             Ok(count) => assert_eq!(count, piece.len()),

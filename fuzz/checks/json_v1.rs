@@ -1,5 +1,5 @@
-//! Whatever text the v1 decoder is given, it does not panic, refuses what is
-//! not JSON and nothing else as such, and what it keeps can be written again.
+//! For any text, the v1 decoder does not panic, refuses exactly the texts that are not
+//! JSON as such, and decoded values can be encoded.
 
 use serde_json::value::RawValue;
 use turntable_core::id::MessageId;
@@ -12,7 +12,7 @@ use turntable_wire::json_v1::{DecodeLimits, decode, encode};
 
 const LIMITS: DecodeLimits = DecodeLimits { depth_max: 16 };
 
-/// An answer made of what the packet carries.
+/// An answer that contains the values of the packet.
 fn answer(packet: ClientPacket) -> ServerPacket {
     match packet {
         ClientPacket::IdMe { attributes, .. } => ServerPacket::Attributes(
@@ -86,18 +86,18 @@ pub(crate) fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    // Skipped, not built: JSON has texts that serde_json's tree has no place
-    // for, such as 1e999.
+    // Skipped, not built: serde_json's tree cannot represent every JSON text, such as
+    // 1e999.
     let is_json = |text: &str| serde_json::from_str::<&RawValue>(text).is_ok();
     let (packet, id) = match decode(text, &LIMITS) {
         Ok(ClientMessage { id, packet }) => {
-            assert!(is_json(text), "not JSON, and read as {packet:?}");
+            assert!(is_json(text), "not JSON, but decoded as {packet:?}");
             (answer(packet), id)
         }
         Err(error) => {
             assert!(!error.message.is_empty());
             if error.code != ErrorCode::BadJson {
-                assert!(is_json(text), "not JSON, and refused as {error:?}");
+                assert!(is_json(text), "not JSON, but refused as {error:?}");
             }
             let id = error.id.clone();
             (ServerPacket::Error(Box::new(ErrorBody::from(error))), id)

@@ -1,5 +1,5 @@
-//! Whatever bytes the v2 transcoders and its decoder are given, they do not
-//! panic, keep to their limits, and what crosses comes back as it was.
+//! For any input, the v2 transcoders and decoder do not panic and respect their limits,
+//! and values round-trip.
 
 use serde_json::value::RawValue;
 use turntable_core::packet::{ClientMessage, ClientPacket};
@@ -31,7 +31,7 @@ fn packed(json: &str) -> Vec<u8> {
     out
 }
 
-/// The text of bytes that the server wrote.
+/// The v1 text of a message of the server.
 fn unpacked(bytes: &[u8]) -> String {
     let limits = TranscodeLimits {
         depth_max: usize::MAX,
@@ -42,7 +42,7 @@ fn unpacked(bytes: &[u8]) -> String {
     String::from_utf8(out).expect("UTF-8")
 }
 
-/// What is written once is written the same again.
+/// A second round trip changes nothing.
 fn is_stable(json: &str) {
     let bytes = packed(json);
     let again = unpacked(&bytes);
@@ -71,7 +71,7 @@ fn text(data: &[u8]) {
     if !out.is_empty() {
         is_stable(json);
     }
-    // Either may be one by chance, and then comes back.
+    // Either may be valid by chance, and then round-trips.
     out.clear();
     if encode(json, &mut out) {
         let _ = decode_server(&out, &DECODE, &mut Vec::new());
@@ -82,7 +82,7 @@ fn text(data: &[u8]) {
     }
 }
 
-/// The elements of a message as v1 has them.
+/// The elements of a message in v1.
 fn as_v1(data: &[u8], packet: &ClientPacket) -> String {
     let array = unpacked(data);
     let elements: Vec<&RawValue> = serde_json::from_str(&array).expect("an array");

@@ -1,7 +1,7 @@
-//! Whatever body the remote call decoder is given, it does not panic, refuses
-//! what is not JSON and nothing else as such, reads an entry alike alone and in
-//! a batch, and what it answers can be written as an entry. The same text as a
-//! message of the server is written as an entry or not at all.
+//! For any body, the remote call decoder does not panic, refuses exactly the texts that
+//! are not JSON as such, decodes an entry alike alone and in a batch, and answers can
+//! be encoded as entries. The same text as a message of the server is encoded as an
+//! entry or refused.
 
 use serde_json::value::RawValue;
 use turntable_core::packet::{ClientPacket, ErrorBody, ReplyData, RequestId, ServerPacket};
@@ -14,7 +14,7 @@ const LIMITS: Limits = Limits {
     batch_max: 16,
 };
 
-/// What the server could say to an entry.
+/// A possible answer of the server to an entry.
 fn answer(entry: &Entry) -> (ServerPacket, Option<RequestId>) {
     match entry {
         Ok(message) => {
@@ -60,12 +60,12 @@ pub(crate) fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    // Skipped, not built: JSON has texts that serde_json's tree has no place
-    // for, such as 1e999.
+    // Skipped, not built: serde_json's tree cannot represent every JSON text, such as
+    // 1e999.
     let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
     match decode(text, &LIMITS) {
         Ok(entries) => {
-            assert!(is_json, "not JSON, and read as {entries:?}");
+            assert!(is_json, "not JSON, but decoded as {entries:?}");
             let alone: Vec<&RawValue> = match serde_json::from_str(text) {
                 Ok(list) => list,
                 Err(_) => vec![serde_json::from_str(text).expect("JSON")],
@@ -73,7 +73,7 @@ pub(crate) fn check(data: &[u8]) {
             assert_eq!(alone.len(), entries.len());
             for (alone, read) in alone.into_iter().zip(&entries) {
                 check_entry(read, text);
-                // Alone, only a hash is an entry.
+                // Alone, an entry must be an object.
                 if alone.get().starts_with('{') {
                     let again = decode(alone.get(), &LIMITS).expect("an entry");
                     assert_eq!(again.first(), Some(read));

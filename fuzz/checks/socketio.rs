@@ -1,9 +1,8 @@
-//! Whatever a client sends as a packet and its attachments, the Socket.IO codec
-//! does not panic and keeps within its bounds; what it reads it writes so that
-//! it is read as the same again.
+//! For any packet and attachments, the Socket.IO codec does not panic and respects its
+//! limits; decoded packets round-trip.
 //!
-//! The input is cut at each 0x1e: the first piece is the text of a packet, the
-//! others are attachments.
+//! The input is split at each 0x1e: the first piece is the text of a packet, the others
+//! are attachments.
 
 use serde_json::value::RawValue;
 use turntable_wire::json_v1::DecodeLimits;
@@ -18,7 +17,7 @@ const LIMITS: Limits = Limits {
     namespace_bytes_max: 32,
 };
 
-/// What is ours to send is read under no limits.
+/// Limits for packets that the server sends: none.
 const OURS: Limits = Limits {
     attachments_max: usize::MAX,
     message_bytes_max: usize::MAX,
@@ -27,7 +26,7 @@ const OURS: Limits = Limits {
 
 const DEPTH: DecodeLimits = DecodeLimits { depth_max: 16 };
 
-/// Calls `take` with the whole packet, if it becomes one.
+/// Calls `take` with the completed packet, if there is one.
 fn assemble<'a>(
     text: &str,
     attachments: impl IntoIterator<Item = &'a [u8]>,
@@ -53,7 +52,7 @@ fn assemble<'a>(
     }
 }
 
-/// The packet as we would send it.
+/// The packet as the server would send it.
 fn written(packet: &Packet<'_>) -> Option<Encoded> {
     let data = packet.data?;
     match packet.kind {
@@ -103,7 +102,7 @@ fn whole(packet: &Packet<'_>) {
     let attachments = sent.attachments.iter().map(Vec::as_slice);
     assemble(sent.text(), attachments, &OURS, |back| {
         has_come = true;
-        // Odd spellings of bytes are gone now, nothing changes any more.
+        // The first round trip made the bytes canonical, so the second changes nothing.
         assert_eq!(written(back).as_ref(), Some(&sent));
         assert_eq!((back.namespace, back.id), (packet.namespace, packet.id));
     });

@@ -1,9 +1,8 @@
-//! Whatever a format's settings are, they are refused with a sentence or can
-//! be rendered; whatever is published, the built-in formats keep it in its
-//! frame.
+//! Any settings of a format are refused with a message or can be rendered; published data
+//! cannot change the structure of the built-in formats.
 //!
-//! An input is lines: name, encoding's digit, content type, header, envelope,
-//! keepalive and footer; what is left is a payload.
+//! An input consists of lines: name, encoding's digit, content type, header, envelope,
+//! keepalive and footer; the rest is a payload.
 
 use serde_json::value::RawValue;
 use turntable_core::id::MessageId;
@@ -49,7 +48,7 @@ fn own(format: &Format, message: &str) {
     );
 }
 
-/// No text of a stranger ends the frame that it stands in.
+/// Data of another client cannot end the frame around it.
 fn framed(message: &str) {
     for format in built_in() {
         let text = rendered(&format, message, &Opening::default());
@@ -76,7 +75,7 @@ fn framed(message: &str) {
                 let string = inner("<script>parent.turntable.datagram(", ")</script>\n");
                 let content = string.trim_matches('"');
                 assert!(!content.contains(['"', '\'', '<', '>', '&', '\u{2028}', '\u{2029}']));
-                // What is written of JavaScript's escapes is JSON's, too.
+                // The JavaScript escapes that the encoding writes are valid in JSON, too.
                 serde_json::from_str(&string).expect("a string")
             }
             name => unreachable!("no reader for {name}"),

@@ -1,4 +1,4 @@
-//! `turntable check`: say everything that is wrong with a file.
+//! `turntable check`: report all errors of a configuration file.
 
 use std::path::PathBuf;
 

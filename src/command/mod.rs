@@ -1,8 +1,8 @@
-//! The command line: one file per subcommand, and the table of them here.
+//! The command line: one file per subcommand, and their table.
 //!
-//! Results go to standard output, everything for people and logs to standard
-//! error. Exit codes: 0 done, 1 failed (a wrong configuration, a busy port),
-//! 2 a command line that is not understood.
+//! Results are written to standard output, messages and logs to standard error. Exit
+//! codes: 0 success, 1 failure (an invalid configuration, a used port), 2 an invalid
+//! command line.
 
 mod check;
 mod serve;
@@ -19,12 +19,12 @@ use turntable_bench::BenchArgs;
 const EXAMPLES: &str = "\
 Examples:
   turntable                                    serve with the embedded defaults
-  turntable serve --config config.toml         serve as a file says
+  turntable serve --config config.toml         serve with a configuration file
   TURNTABLE_SERVER__LISTEN=127.0.0.1:0 turntable
-                                               override one key; port 0 takes a free one
-  turntable check config.toml                  say everything that is wrong with a file
+                                               override one key; port 0 selects a free port
+  turntable check config.toml                  report all errors of a file
   turntable config > config.toml               write the configuration in effect
-  turntable shard 1:12345 --slots 7            tell the slot of an id
+  turntable shard 1:12345 --slots 7            print the slot of an id
   RUST_LOG=debug turntable                     log more";
 
 /// Presence, channels and game rooms for browsers, in one binary.
@@ -46,7 +46,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve browsers and the demos until a signal ends it.
+    /// Serve clients and the demos until a signal ends it.
     Serve(serve::ServeArgs),
     /// Check a configuration file, together with the environment.
     Check(check::CheckArgs),
@@ -54,16 +54,15 @@ enum Command {
     Config(show::ShowArgs),
     /// Print the slot that an id belongs to.
     Shard(shard::ShardArgs),
-    /// Measure what the server does, and at what cost.
+    /// Measure the server's performance and cost.
     Bench(BenchArgs),
 }
 
 impl Cli {
-    /// Does what the command line says; `start` serves a configuration until
-    /// it is ended.
+    /// Runs the command; `start` serves a configuration until it is ended.
     ///
     /// # Errors
-    /// What the command failed with, for standard error and exit code 1.
+    /// The command's error, for standard error and exit code 1.
     pub fn run(self, start: impl FnOnce(Config) -> anyhow::Result<()>) -> anyhow::Result<()> {
         match self.command {
             None => self.serve.run(start),
@@ -76,8 +75,7 @@ impl Cli {
     }
 }
 
-/// Writes a command's result. A reader that went away (`| head`) is no error
-/// of ours.
+/// Writes a command's result. A closed standard output (`| head`) is not an error.
 fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),

@@ -1,4 +1,4 @@
-//! `turntable shard`: tell the slot of an id, as every client can compute it.
+//! `turntable shard`: print the slot of an id, which every client can compute.
 
 use clap::Args;
 
@@ -6,7 +6,7 @@ use turntable_core::id::shard;
 
 #[derive(Debug, Args)]
 pub(super) struct ShardArgs {
-    /// A user, a channel or any other id; its bytes are taken as they are.
+    /// A user, a channel or any other id; its bytes are used unchanged.
     #[arg(allow_hyphen_values = true)]
     id: String,
     /// The cluster's number of slots, from 1.
@@ -17,7 +17,7 @@ pub(super) struct ShardArgs {
 impl ShardArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let slot = shard(&self.id, self.slots)
-            .ok_or_else(|| anyhow::anyhow!("an id has no slot among 0"))?;
+            .ok_or_else(|| anyhow::anyhow!("the number of slots must be at least 1"))?;
         super::print(&format!("{slot}\n"))
     }
 }

@@ -1,5 +1,5 @@
-//! What a value may be: the range of each number, and the checks between keys
-//! that one key alone cannot tell.
+//! The accepted values: the range of each number, and checks that involve several
+//! keys.
 
 use std::net::SocketAddr;
 
@@ -15,8 +15,7 @@ use turntable_core::model::room::RoomSettings;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
 use turntable_core::session::settings::{BucketSettings, SessionSettings};
 
-/// Least and greatest value of the number at `path`; `None` where no number
-/// stands there.
+/// The range of the number at `path`; `None` if it is not a number.
 #[must_use]
 pub fn range(path: &[&str]) -> Option<(u64, u64)> {
     let (ranges, key) = match *path {
@@ -36,8 +35,8 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
     Some((*least, *greatest))
 }
 
-/// What the key at `path` accepts, for a value of another kind; `None` where
-/// the parser's own words say it better. `known` is the table of all defaults.
+/// The accepted values of the key at `path`, for a value of another type; `None` if the
+/// parser's message is better. `known` is the table of all defaults.
 #[must_use]
 pub fn accepted(path: &[&str], known: &Table) -> Option<String> {
     if let Some((least, greatest)) = range(path) {
@@ -65,7 +64,7 @@ pub fn accepted(path: &[&str], known: &Table) -> Option<String> {
 /// A number out of its range, as its path and a sentence.
 pub type OutOfRange = (Vec<String>, String, Value);
 
-/// Every number in `value`, which stands at `path`, that is out of range.
+/// Every number in `value`, at `path`, that is out of range.
 pub fn numbers(path: &[String], value: &Value, found: &mut Vec<OutOfRange>) {
     match value {
         Value::Integer(number) => {
@@ -93,12 +92,12 @@ pub fn numbers(path: &[String], value: &Value, found: &mut Vec<OutOfRange>) {
     }
 }
 
-/// A check that looks at a whole configuration.
+/// A contradiction within a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
-    /// The keys that it looked at, the one to blame first.
+    /// The keys involved; the first is reported.
     pub keys: Vec<String>,
-    /// What is wrong and what is accepted.
+    /// A sentence: the fault and the accepted form.
     pub message: String,
 }
 
@@ -111,10 +110,10 @@ impl Conflict {
     }
 }
 
-/// What a message needs in an outbox beside its data: names, ids, numbers.
+/// The maximum size of a message in an outbox without its data: names, ids, numbers.
 pub const ENVELOPE_BYTES: usize = 4_096;
 
-/// Everything in `config` that does not go together.
+/// Every contradiction in `config`.
 #[must_use]
 pub fn conflicts(config: &Config) -> Vec<Conflict> {
     let mut found = Vec::new();
@@ -122,14 +121,14 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
     if collide(public, operator) {
         found.push(Conflict::new(
             &["management.listen", "server.listen"],
-            format!("server.listen {public} and management.listen {operator} want the same port"),
+            format!("server.listen {public} and management.listen {operator} use the same port"),
         ));
     }
     if !operator.ip().is_loopback() {
         found.push(Conflict::new(
             &["management.listen"],
             "accepted is a loopback address (127.0.0.1 or [::1]): \
-             any other would need a token, which comes with the management API",
+             the listener has no authentication",
         ));
     }
     for (key, bytes) in [
@@ -152,7 +151,7 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
             found.push(Conflict::new(
                 &["server.allowed_origins"],
                 format!(
-                    "{origin:?} is no origin; accepted is *, or scheme, host and port \
+                    "{origin:?} is not an origin; accepted is *, or scheme, host and port \
                      like https://game.example or http://localhost:3000"
                 ),
             ));
@@ -163,14 +162,14 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
         if !is_realm(realm) {
             found.push(Conflict::new(
                 &["portal.realms"],
-                format!("{realm:?} is no realm; {REALM}"),
+                format!("{realm:?} is not a realm; {REALM}"),
             ));
         }
     }
     found
 }
 
-/// What is wrong with the namespaces of Socket.IO.
+/// Checks the namespaces of Socket.IO.
 fn namespaces(settings: &SocketIoSettings, found: &mut Vec<Conflict>) {
     let keys = &["socketio.namespaces"];
     for (index, name) in settings.namespaces.iter().enumerate() {
@@ -178,7 +177,7 @@ fn namespaces(settings: &SocketIoSettings, found: &mut Vec<Conflict>) {
             found.push(Conflict::new(
                 keys,
                 format!(
-                    "{name:?} is no namespace; accepted is / and 1 to {} bytes \
+                    "{name:?} is not a namespace; accepted is / and 1 to {} bytes \
                      without commas, question marks and control characters, each once",
                     NAMESPACE_BYTES_MAX - 1
                 ),
@@ -193,7 +192,7 @@ fn namespaces(settings: &SocketIoSettings, found: &mut Vec<Conflict>) {
     }
 }
 
-/// Namespaces beside the main one.
+/// The maximum number of configured namespaces.
 const NAMESPACES_MAX: usize = 64;
 
 fn is_namespace(name: &str) -> bool {
@@ -205,7 +204,7 @@ fn is_namespace(name: &str) -> bool {
 
 const REALM: &str = "accepted is 1 to 32 characters of A-Z, a-z, 0-9, _ and -";
 
-/// Whether two listeners would want the same port.
+/// Whether two listeners would use the same port.
 fn collide(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() != 0
         && a.port() == b.port()
@@ -238,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn origins_are_written_as_browsers_write_them() {
+    fn origins_must_have_the_form_of_browsers() {
         for good in [
             "*",
             "https://game.example",

@@ -1,8 +1,7 @@
-//! One value of a configuration on its way in, from a file or from the
-//! environment.
+//! One value of a configuration, from a file or from the environment.
 //!
-//! A file becomes a list of entries with their places, a variable becomes one
-//! entry; from there on both are treated alike. Both functions are pure.
+//! A file becomes a list of entries with their positions, a variable becomes one
+//! entry; both are then processed alike. Both functions are pure.
 
 use std::ops::Range;
 
@@ -13,32 +12,32 @@ use toml::{Table, Value};
 
 use super::problem::{Origin, Problem};
 
-/// What the names of variables begin with.
+/// The prefix of the variables.
 pub const PREFIX: &str = "TURNTABLE_";
 
-/// The variable that names the file; it is no key.
+/// The variable that names the file; it is not a key.
 pub const FILE_VARIABLE: &str = "TURNTABLE_CONFIG";
 
-/// One value, not yet checked.
+/// One value, not yet validated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// The sections and the key.
+    /// The path of the key.
     pub path: Vec<String>,
     /// The value as it was written.
     pub text: String,
-    /// What the text may mean, the likeliest first; never empty. A file has
-    /// one reading. A variable has no quotes, so `true` is a boolean or a
-    /// string, as its key asks.
+    /// The possible values of the text, the most likely first; never empty. A file has
+    /// one. A variable has no quotes, so `true` is a boolean or a string, depending on
+    /// its key.
     pub readings: Vec<Value>,
-    /// Where it was written.
+    /// The position where it was written.
     pub origin: Origin,
 }
 
-/// The entries of the file `name`, whose content is `text`. `known` is the
-/// table of all sections, which tells a section from a value.
+/// The entries of the file `name` with the content `text`. `known` is the table of
+/// all sections; it distinguishes a section from a value.
 ///
 /// # Errors
-/// Every place that is not TOML.
+/// Every position with invalid TOML.
 pub fn from_file(name: &str, text: &str, known: &Table) -> Result<Vec<Entry>, Vec<Problem>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
@@ -69,20 +68,19 @@ pub fn from_file(name: &str, text: &str, known: &Table) -> Result<Vec<Entry>, Ve
             entries.push((place.start, entry));
         });
     }
-    // The parser sorts by key; a reader goes from the top.
+    // The parser sorts by key; errors are reported in the order of the file.
     entries.sort_by_key(|(start, _)| *start);
     Ok(entries.into_iter().map(|(_, entry)| entry).collect())
 }
 
-/// A value without its places. A number beyond 64 bits stays text, which no
-/// key of a number accepts.
+/// A value without its positions. A number beyond 64 bits remains text, which no
+/// numeric key accepts.
 fn read(value: Spanned<DeValue<'_>>, text: &str) -> Value {
     Value::deserialize(ValueDeserializer::from(value))
         .unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
-/// Takes sections apart down to their keys: one level, two in `[limits]` and
-/// `[games]`.
+/// Splits sections into their keys: one level, two in `[limits]` and `[games]`.
 fn split(
     above: &[String],
     key: Spanned<toml::de::DeString<'_>>,
@@ -119,10 +117,10 @@ fn is_section(path: &[String], known: &Table) -> bool {
     }
 }
 
-/// The entry of one variable; `None` where `name` does not begin with
-/// [`PREFIX`] or is [`FILE_VARIABLE`].
+/// The entry of one variable; `None` if `name` does not begin with [`PREFIX`] or is
+/// [`FILE_VARIABLE`].
 ///
-/// `known` gives the names that exist, which are found whatever their case.
+/// `known` contains the existing names, which match in any case.
 #[must_use]
 pub fn from_variable(name: &str, text: &str, known: &Table) -> Option<Entry> {
     if name == FILE_VARIABLE {

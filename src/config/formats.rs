@@ -1,5 +1,4 @@
-//! The formats of tunnels: those that are built in, and those of a
-//! configuration.
+//! The tunnel formats: the built-in ones and the configured ones.
 
 use super::Config;
 use super::check::Conflict;
@@ -7,13 +6,12 @@ use super::problem::{ConfigError, Problem};
 use crate::gateway::settings::TunnelSettings;
 use turntable_wire::tunnel_format::{Format, built_in};
 
-/// As many formats as lines can tell apart.
+/// The maximum number of formats that the encodings of connections can distinguish.
 const FORMATS_MAX: usize = 64;
 
-/// All formats; an entry takes the place of what is built in under its name.
-///
+/// All formats; a configured one replaces a built-in one with its name.
 /// # Errors
-/// Each entry that cannot be.
+/// Each invalid format.
 pub fn prepare(settings: &TunnelSettings) -> Result<Vec<Format>, Vec<Conflict>> {
     let mut formats = built_in();
     let mut conflicts = Vec::new();
@@ -47,10 +45,10 @@ pub fn prepare(settings: &TunnelSettings) -> Result<Vec<Format>, Vec<Conflict>> 
 }
 
 impl Config {
-    /// The formats of tunnels.
+    /// The tunnel formats.
     ///
     /// # Errors
-    /// Each format that cannot be; a configuration that was loaded has none.
+    /// Each invalid format; a loaded configuration has none.
     pub fn formats(&self) -> Result<Vec<Format>, ConfigError> {
         prepare(&self.tunnel).map_err(|conflicts| {
             let problem = |conflict: Conflict| Problem {

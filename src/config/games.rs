@@ -1,5 +1,5 @@
-//! The games of a configuration: those of the demos, which are there without a
-//! file, and the step from entries to games that rooms can play.
+//! The games of a configuration: the default games of the demos, and the compilation of
+//! entries for rooms.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,7 +10,7 @@ use super::check::Conflict;
 use super::problem::{ConfigError, Problem};
 use turntable_core::model::game::{Game, GameSettings, Games};
 
-/// The longest name of a game, in bytes.
+/// The maximum length of a game's name, in bytes.
 pub const NAME_BYTES_MAX: usize = 64;
 
 /// The entries of the demos' games.
@@ -34,10 +34,10 @@ pub fn demos() -> BTreeMap<String, GameSettings> {
     BTreeMap::from([("strike".to_owned(), strike), ("four".to_owned(), four)])
 }
 
-/// Makes each entry ready to be played. `read` fetches a schema's file.
+/// Compiles each entry. `read` reads the file of a schema.
 ///
 /// # Errors
-/// Each game whose name, values or schema cannot be.
+/// Each game with an invalid name, value or schema.
 pub fn prepare(
     entries: &BTreeMap<String, GameSettings>,
     read: &dyn Fn(&Path) -> io::Result<String>,
@@ -59,10 +59,7 @@ pub fn prepare(
         if let Err(error) = settings.validate() {
             conflicts.push(conflict(
                 &format!(".{}", error.key),
-                format!(
-                    "{} does not fit; accepted is {}",
-                    error.value, error.accepted
-                ),
+                format!("{} is invalid; accepted is {}", error.value, error.accepted),
             ));
         }
         match compile(name, settings, read) {
@@ -96,11 +93,11 @@ fn compile(
 }
 
 impl Config {
-    /// The games that rooms play, their schemas read from disk.
+    /// The compiled games, with their schemas read from disk.
     ///
     /// # Errors
-    /// [`ConfigError`] where a schema cannot be read or used any more; a
-    /// loaded configuration was seen to be right.
+    /// [`ConfigError`] if a schema can no longer be read or compiled; loading the
+    /// configuration has checked it before.
     pub fn games(&self) -> Result<Games, ConfigError> {
         let read = |path: &Path| std::fs::read_to_string(path);
         prepare(&self.games, &read).map_err(|conflicts| {

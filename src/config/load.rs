@@ -1,9 +1,8 @@
-//! From defaults, file and environment to one checked configuration.
+//! Merges defaults, file and environment into one validated configuration.
 //!
-//! `compose` is pure: texts in, a configuration or every problem out. A later
-//! layer overrides a former one key by key. Each entry is tried alone on top
-//! of the defaults, so that one wrong value hides no other. `load` only
-//! fetches the texts.
+//! `compose` is pure: it takes texts, and returns a configuration or every problem. A
+//! later layer overrides an earlier one key by key. Each entry is tried alone on top of
+//! the defaults, so that one invalid value hides no other. `load` only reads the texts.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -20,7 +19,7 @@ use super::formats;
 use super::games;
 use super::problem::{ConfigError, Origin, Problem};
 
-/// Whether a variable switches something on that only debug builds have.
+/// Whether a variable enables something that only debug builds contain.
 fn is_for_tests(name: &str) -> bool {
     cfg!(debug_assertions) && name.starts_with("TURNTABLE_TEST_")
 }
@@ -29,7 +28,7 @@ fn is_for_tests(name: &str) -> bool {
 /// `TURNTABLE_CONFIG` names, or else none; then the environment.
 ///
 /// # Errors
-/// [`ConfigError`] with everything that is wrong.
+/// [`ConfigError`] with every problem.
 pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
     let named = std::env::var_os(FILE_VARIABLE).filter(|name| !name.is_empty());
     let file = file
@@ -67,12 +66,12 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
     )
 }
 
-/// The configuration of the defaults, `file` (its name and content) and
-/// `variables` (name and value; those of other programs are passed over).
-/// `read` fetches the schemas of games; a relative path starts where the file is.
+/// Merges the defaults, `file` (its name and content) and `variables` (name and value;
+/// those of other programs are ignored). `read` reads the schemas of games; a relative
+/// path starts at the file's folder.
 ///
 /// # Errors
-/// [`ConfigError`] with everything that is wrong.
+/// [`ConfigError`] with every problem.
 pub fn compose(
     file: Option<(&str, &str)>,
     variables: &[(String, String)],
@@ -105,7 +104,7 @@ pub fn compose(
 /// The defaults as a table.
 #[must_use]
 pub fn defaults() -> Table {
-    // A struct of settings is always a table; the default is for the compiler.
+    // A struct of settings is always a table; the default satisfies the compiler.
     Table::try_from(Config::default()).unwrap_or_default()
 }
 
@@ -117,7 +116,7 @@ struct Layers {
 }
 
 impl Layers {
-    /// Takes one entry, or notes what is wrong with it.
+    /// Merges one entry, or records its problem.
     fn add(&mut self, entry: Entry) {
         let path: Vec<&str> = entry.path.iter().map(String::as_str).collect();
         let key = path.join(".");
@@ -138,8 +137,8 @@ impl Layers {
             let mut wrong = Vec::new();
             check::numbers(&entry.path, &value, &mut wrong);
             if wrong.is_empty() {
-                // It could be set in the defaults, and what was merged so far
-                // has their shape.
+                // It could be merged into the defaults, and the merged table has the same
+                // structure.
                 let _ = set(&mut self.merged, &path, value);
             }
             for (path, message, value) in wrong {
@@ -161,7 +160,7 @@ impl Layers {
         self.written.push((key, entry));
     }
 
-    /// The parser's error in an operator's words.
+    /// The parser's error in the terms of the configuration.
     fn explain(&self, path: &[&str], error: &str) -> String {
         match error.strip_prefix("unknown field ") {
             Some(rest) => format!("unknown key {rest}"),
@@ -169,7 +168,7 @@ impl Layers {
         }
     }
 
-    /// The checks between keys, and the result.
+    /// The checks that involve several keys, and the result.
     fn finish(
         mut self,
         folder: &Path,
@@ -193,8 +192,8 @@ impl Layers {
         for game in config.games.values_mut() {
             game.schema = game.schema.as_ref().map(|schema| folder.join(schema));
         }
-        // A key that is wrong by itself still has its default here, so nothing
-        // can be said about how it goes together with others.
+        // An invalid key still has its default here, so checks that involve it are
+        // skipped.
         let wrong: BTreeSet<&str> = self.problems.iter().map(|p| p.key.as_str()).collect();
         let games = games::prepare(&config.games, read).err();
         let formats = formats::prepare(&config.tunnel).err();
@@ -217,7 +216,7 @@ impl Layers {
         self.written.iter().any(|(written, _)| written == key)
     }
 
-    /// A conflict as a problem of the first of its keys that somebody wrote.
+    /// Reports a contradiction at the first of its keys that is not a default.
     fn blame(&self, conflict: check::Conflict) -> Problem {
         let written = conflict.keys.iter().find_map(|key| {
             let of_key = |(written, _): &&(String, Entry)| written == key;
@@ -244,8 +243,8 @@ impl Layers {
     }
 }
 
-/// The outbox follows raised limits while nobody set it: it must hold one
-/// message, and one tick.
+/// The outbox grows with raised limits unless it is set: it must hold one message, and
+/// one tick.
 fn raise_outbox(config: &mut Config) {
     let largest = config
         .server
@@ -256,7 +255,7 @@ fn raise_outbox(config: &mut Config) {
     *outbox = (*outbox).max(needed);
 }
 
-/// Puts `value` at `path`. A table is merged into a table that stands there.
+/// Sets `value` at `path`. A table is merged into an existing table.
 fn set(table: &mut Table, path: &[&str], value: Value) -> Result<(), String> {
     let Some((key, above)) = path.split_last() else {
         return Ok(());

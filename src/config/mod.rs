@@ -1,10 +1,9 @@
-//! The configuration of a server: what `config.toml` says, section by section.
+//! The configuration of a server, section by section.
 //!
-//! Each layer owns the struct of its section and the ranges of its numbers;
-//! this module composes them. `entry` reads a file or a variable, `check` knows
-//! what is accepted, `load` puts defaults, file and environment on top of each
-//! other, `games` makes games of entries, `problem` says what is wrong and where
-//! it was written.
+//! Each layer owns the struct of its section and the ranges of its numbers; this module
+//! composes them. `entry` parses a file or a variable, `check` defines the accepted
+//! values, `load` merges defaults, file and environment, `games` compiles games,
+//! `problem` reports an error and its position.
 
 pub mod check;
 pub mod entry;
@@ -26,7 +25,7 @@ use turntable_core::model::room::RoomSettings;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
 use turntable_core::session::settings::{LimitSettings, SessionSettings};
 
-/// A whole configuration. Its default is what a server without a file runs.
+/// A complete configuration. Its default is used without a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -34,7 +33,7 @@ pub struct Config {
     pub server: ServerSettings,
     /// The operator's listener.
     pub management: ManagementSettings,
-    /// Which transports there are.
+    /// The enabled transports.
     pub transports: TransportSettings,
     /// Tunnels and their formats.
     pub tunnel: TunnelSettings,
@@ -42,19 +41,19 @@ pub struct Config {
     pub poll: PollSettings,
     /// Engine.IO and Socket.IO.
     pub socketio: SocketIoSettings,
-    /// Who may come in.
+    /// Who may connect.
     pub portal: PortalSettings,
-    /// Lifetimes and bounds of a session.
+    /// Timeouts and limits of a session.
     pub session: SessionSettings,
-    /// Rates of a session's commands.
+    /// Rate limits of a session's commands.
     pub limits: LimitSettings,
     /// Users and their friends.
     pub presence: PresenceSettings,
     /// Channels.
     pub channel: ChannelSettings,
-    /// Bounds of every room.
+    /// Limits of every room.
     pub room: RoomSettings,
-    /// What rooms play, by the game's name.
+    /// The games of rooms, by name.
     pub games: BTreeMap<String, GameSettings>,
 }
 
@@ -78,7 +77,7 @@ impl Default for Config {
     }
 }
 
-/// `config.toml` in the repository, which shows operators every key.
+/// `config.toml` in the repository, which documents every key.
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 mod tests {
@@ -86,7 +85,7 @@ mod tests {
 
     const SHIPPED: &str = include_str!("../../config.toml");
 
-    /// The keys of an entry in `[games]`, those without a default too.
+    /// The keys of an entry in `[games]`, including those without a default.
     fn game_keys() -> Vec<String> {
         let error = toml::from_str::<GameSettings>("unknown = 1").unwrap_err();
         let keys = error.message().split('`').skip(3).step_by(2);
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shipped_file_tells_unit_and_range_of_each_number() {
+    fn the_shipped_file_documents_unit_and_range_of_each_number() {
         let mut section = String::new();
         let mut comment = String::new();
         let mut count = 0;
@@ -159,8 +158,8 @@ mod tests {
         assert!(count > 30, "{count}");
         for (key, least, greatest) in GameSettings::RANGES {
             let range = format!("{least} to {greatest}");
-            let told = SHIPPED.split_once(&format!("# {key} = ")).unwrap().1;
-            assert!(told[..250].contains(&range), "games.NAME.{key}: {range}");
+            let comment = SHIPPED.split_once(&format!("# {key} = ")).unwrap().1;
+            assert!(comment[..250].contains(&range), "games.NAME.{key}: {range}");
         }
     }
 }

@@ -1,11 +1,11 @@
-//! What is wrong with a configuration, and where it was written.
+//! Errors of a configuration, and their positions.
 //!
-//! A loader collects every problem it can find and hands them back together:
-//! who mends a file wants the whole list.
+//! A loader collects every problem and returns them together, so that all can be
+//! corrected at the same time.
 
 use std::fmt;
 
-/// Where a value was written.
+/// The position of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// In a file. Line and column count from 1, the column in characters.
@@ -22,7 +22,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The place `offset` bytes into `text`, which is the file `name`.
+    /// The position at offset `offset` (bytes) in `text`, which is the file `name`.
     #[must_use]
     pub fn in_file(name: &str, text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
@@ -46,21 +46,21 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it was written; `None` where it was not written but is a default.
+    /// The position; `None` if the value is a default.
     pub origin: Option<Origin>,
-    /// The key with its sections (`server.workers`); empty for a file that is
-    /// not TOML or cannot be read.
+    /// The path of the key (`server.workers`); empty for a file that is not TOML or cannot
+    /// be read.
     pub key: String,
     /// The value as it was written.
     pub value: Option<String>,
-    /// What is wrong and what is accepted.
+    /// A sentence: the fault and the accepted form.
     pub message: String,
 }
 
-/// Values are repeated in messages up to this many characters.
+/// Values in messages are truncated to this many characters.
 const VALUE_CHARACTERS_MAX: usize = 60;
 
 impl fmt::Display for Problem {
@@ -82,7 +82,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a configuration, one problem a line.
+/// Every problem of a configuration, one per line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError(pub Vec<Problem>);
 
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_counts_lines_and_characters_from_one() {
+    fn positions_count_lines_and_characters_from_one() {
         let text = "a = 1\nü = 2\r\n  c = 3";
         for (offset, place) in [(0, "f:1:1"), (6, "f:2:1"), (9, "f:2:3"), (16, "f:3:3")] {
             assert_eq!(Origin::in_file("f", text, offset).to_string(), place);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_says_where_what_and_why() {
+    fn problem_shows_position_value_and_reason() {
         let mut problem = Problem {
             origin: Some(Origin::Variable("TURNTABLE_A".into())),
             key: "a".into(),

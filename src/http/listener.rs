@@ -4,20 +4,20 @@ use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Connections that may wait to be accepted; the kernel has its own bound.
+/// The backlog of connections; the kernel has its own limit.
 const BACKLOG: i32 = 4096;
 
-/// Listens at `address`; port 0 takes a free one.
+/// Listens at `address`; port 0 selects a free port.
 ///
 /// # Errors
-/// The kernel's, as for a port that is taken.
+/// The kernel's error, for example for a used port.
 pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
-    // A restart must not wait for connections of the run before.
+    // A restart must not wait for connections of the previous process.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

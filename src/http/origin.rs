@@ -1,7 +1,7 @@
-//! Whose pages may connect (RFC 6454, RFC 6455 section 10.2).
+//! Checks the origin of a request (RFC 6454, RFC 6455 section 10.2).
 
-/// Whether a request with this `Origin` and `Host` may connect. A request
-/// without an `Origin` does not come from a page.
+/// Whether a request with this `Origin` and `Host` is accepted. A request without an
+/// `Origin` does not come from a web page.
 #[must_use]
 pub fn is_allowed(origin: Option<&str>, host: Option<&str>, allowed: &[String]) -> bool {
     let Some(origin) = origin else {

@@ -1,7 +1,7 @@
-//! The files of `static/`: the client library and the demos.
+//! Serves the files of `static/`: the client library and the demos.
 //!
-//! They are in the binary; a development build reads them from disk, so that
-//! an edit needs no build.
+//! They are embedded in the binary; a development build reads them from disk, so that
+//! changes need no build.
 
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse};
@@ -11,28 +11,28 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 #[folder = "static/"]
 struct Files;
 
-/// Pages run what is ours, and may connect to any server a user names.
+/// Pages run only our scripts, and may connect to any server that a user enters.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \
      img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'self'";
 
-/// Serves a file; a folder by its index.html.
+/// Serves a file; for a folder its index.html.
 pub async fn page(request: HttpRequest) -> HttpResponse {
     let path = request.path().trim_start_matches('/');
-    // Before the method: a door that is off is not there for any.
+    // Checked before the method, so that a disabled transport is 404 for any method.
     let Some((name, file)) = find(path) else {
         return HttpResponse::NotFound().json(serde_json::json!({
-            "error": {"code": "not_found", "message": "no such page; / leads to what there is"}
+            "error": {"code": "not_found", "message": "no such page; / lists the existing ones"}
         }));
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return HttpResponse::MethodNotAllowed()
             .insert_header((header::ALLOW, "GET, HEAD"))
             .json(serde_json::json!({
-                "error": {"code": "bad_message", "message": "pages are read with GET or HEAD"}
+                "error": {"code": "bad_message", "message": "pages accept GET and HEAD only"}
             }));
     }
     if !request.path().ends_with('/') && name.ends_with("/index.html") && !path.ends_with(".html") {
-        // So that the page's relative links work.
+        // Relative links need the trailing slash.
         let query = request.query_string();
         let place = if query.is_empty() {
             format!("/{path}/")
@@ -48,7 +48,7 @@ pub async fn page(request: HttpRequest) -> HttpResponse {
 
 fn find(path: &str) -> Option<(String, EmbeddedFile)> {
     let folder = path.trim_end_matches('/');
-    // A name, never a way out of the folder.
+    // The name must not leave the folder.
     if folder.split('/').any(|part| part == "..") {
         return None;
     }
@@ -87,13 +87,13 @@ fn answer(request: &HttpRequest, name: &str, file: &EmbeddedFile) -> HttpRespons
         .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::REFERRER_POLICY, "same-origin"))
-        // Public files: a game's own page may import the library from here.
+        // Public files: pages of other origins may import the library.
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
     if is_known {
         return builder.finish();
     }
     let kind = match file.metadata.mimetype() {
-        // The registry knows .ts as a kind of video.
+        // The registry maps .ts to a video type.
         _ if name.ends_with(".ts") => "text/plain",
         kind => kind,
     };
@@ -105,8 +105,8 @@ fn answer(request: &HttpRequest, name: &str, file: &EmbeddedFile) -> HttpRespons
     builder.content_type(kind).body(file.data.to_vec())
 }
 
-/// Whether a list of tags (RFC 9110 section 13.1.2) names `tag`, compared
-/// weakly as that header wants it.
+/// Whether a list of tags (RFC 9110 section 13.1.2) contains `tag`, with the weak
+/// comparison that the header requires.
 fn names(list: &str, tag: &str) -> bool {
     list.split(',')
         .map(str::trim)

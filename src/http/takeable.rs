@@ -1,9 +1,8 @@
-//! A socket that can be taken away from the HTTP server.
+//! A socket that a handler can take away from the HTTP server.
 //!
-//! The answer of a tunnel lasts, and in the HTTP server each would keep two
-//! buffers and a task. So what accepts connections wraps their sockets, and a
-//! handler takes the socket of its request; for the server the connection has
-//! ended then.
+//! The response of a tunnel does not end, and in the HTTP server each would keep two
+//! buffers and a task. Therefore accepted sockets are wrapped, and a handler takes the
+//! socket of its request; for the HTTP server the connection has then ended.
 
 use std::cell::RefCell;
 use std::io;
@@ -31,8 +30,7 @@ impl Takeable {
         self.0.borrow_mut().take()
     }
 
-    /// Whether the other end has closed its side, so far as that is known. Wakes
-    /// the task when it may be so.
+    /// Whether the peer is known to have closed its side. Wakes the task when it may have.
     pub fn is_gone(&self, cx: &mut Context<'_>) -> bool {
         let mut byte = [0];
         let mut byte = ReadBuf::new(&mut byte);
@@ -74,7 +72,7 @@ impl AsyncWrite for Takeable {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // What the server would answer is nobody's then.
+        // The server's response is discarded after the socket was taken.
         self.with(|stream| stream.poll_write(cx, bytes), bytes.len())
     }
 

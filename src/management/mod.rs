@@ -1,4 +1,4 @@
-//! The operator's side: metrics and health, on a listener of its own.
+//! The operator's interface: metrics and health, on a separate listener.
 
 pub mod settings;
 
@@ -12,12 +12,12 @@ use prometheus_client::registry::Registry;
 /// The media type of OpenMetrics, which Prometheus reads.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What the listener tells.
+/// The state of the listener.
 #[derive(Debug, Clone)]
 pub struct Management {
     /// All metrics.
     pub registry: Arc<Registry>,
-    /// Whether new clients should come here.
+    /// Whether the server accepts new clients.
     pub is_ready: Arc<AtomicBool>,
 }
 
@@ -57,7 +57,7 @@ async fn not_found() -> HttpResponse {
     HttpResponse::NotFound().json(serde_json::json!({
         "error": {
             "code": "not_found",
-            "message": "there are /metrics, /health/live and /health/ready",
+            "message": "unknown path; accepted are /metrics, /health/live and /health/ready",
         }
     }))
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ManagementSettings {
-    /// Where metrics and health are served. Port 0 takes a free one. Only a
-    /// loopback address is accepted, for nobody is asked who they are here.
+    /// Address of metrics and health. Port 0 selects a free port. Only a loopback address
+    /// is accepted, because there is no authentication.
     pub listen: SocketAddr,
 }
 

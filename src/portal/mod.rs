@@ -1,4 +1,4 @@
-//! The portal: who may come in, and what they may do.
+//! The portal: authentication and permissions.
 
 pub mod settings;
 
@@ -15,24 +15,24 @@ pub struct Portal {
 }
 
 impl Portal {
-    /// A portal of these settings. Warns where claims are trusted.
+    /// A portal with these settings. Warns if claims are accepted without credentials.
     #[must_use]
     pub fn new(settings: PortalSettings) -> Self {
         if settings.anonymous {
             log::warn!(
-                "portal.anonymous is on: whoever says `idme` is believed; fine for a demo, not for the open internet"
+                "portal.anonymous = true: every user id in `idme` is accepted without credentials; use this for demos only"
             );
         }
         Self { settings }
     }
 
-    /// Whether a client may come in before it says who it is.
+    /// Whether a client may connect before it identifies.
     #[must_use]
     pub fn trusts_claims(&self) -> bool {
         self.settings.anonymous
     }
 
-    /// Whether the claim to be `user` stands.
+    /// Whether a client may identify as `user`.
     ///
     /// # Errors
     /// `unauthorized`.
@@ -41,13 +41,13 @@ impl Portal {
         if !realms.is_empty() && !realms.iter().any(|realm| realm == user.realm()) {
             return Err(ErrorBody::new(
                 ErrorCode::Unauthorized,
-                "users of this realm may not come in here",
+                "users of this realm are not accepted (portal.realms)",
             ));
         }
         if !self.settings.anonymous {
             return Err(ErrorBody::new(
                 ErrorCode::Unauthorized,
-                "credentials are needed, and no checker accepts these",
+                "credentials are required, and no checker accepts these",
             ));
         }
         Ok(())
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_stands_only_where_it_is_trusted() {
+    fn claim_is_accepted_only_if_anonymous_is_on() {
         let user = UserId::parse("fb:mel").unwrap();
         assert!(portal(true, &[]).identify(&user, None).is_ok());
         assert!(portal(true, &["fb"]).identify(&user, None).is_ok());

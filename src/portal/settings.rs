@@ -1,4 +1,4 @@
-//! The section `[portal]` of the configuration: who may come in.
+//! The section `[portal]` of the configuration: authentication.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PortalSettings {
-    /// Whether the user id that a client claims is believed without
-    /// credentials. The log warns of it at start.
+    /// Whether claimed user ids are accepted without credentials. The log contains a
+    /// warning at start.
     pub anonymous: bool,
-    /// Realms (`1` in `1:12345`) whose users may come in. Empty: any.
+    /// Realms (`1` in `1:12345`) whose users are accepted. Empty: any.
     pub realms: Vec<String>,
 }
 

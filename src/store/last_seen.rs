@@ -1,24 +1,24 @@
-//! When users were last there, after their avatars went away.
+//! The times of users' last presence, after their avatars have ended.
 //!
-//! Bounded: the users that were gone longest are forgotten first.
+//! The number of users is limited: the oldest entries are removed first.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
 
 use turntable_core::id::UserId;
 
-/// The memory of one worker.
+/// The entries of one worker.
 #[derive(Debug)]
 pub struct LastSeen {
     seen: HashMap<UserId, u64>,
-    /// Users by the time they were put in, the oldest first. A user that was
-    /// put in again stands in it twice; the first of the two is stale then.
+    /// Users in the order of insertion. A user that was inserted again occurs twice; its
+    /// first occurrence is then stale.
     order: VecDeque<(UserId, u64)>,
     max: usize,
 }
 
 impl LastSeen {
-    /// Remembers at most `max` users.
+    /// Stores at most `max` users.
     #[must_use]
     pub fn new(max: usize) -> Self {
         Self {
@@ -28,7 +28,7 @@ impl LastSeen {
         }
     }
 
-    /// `user` was there at `at_ms` and is gone.
+    /// Records that `user` left at `at_ms`.
     pub fn put(&mut self, user: UserId, at_ms: u64) {
         if self.max == 0 {
             return;
@@ -45,7 +45,7 @@ impl LastSeen {
         }
     }
 
-    /// When `user` was last there, Unix ms.
+    /// Time of the last presence of `user`, Unix ms.
     #[must_use]
     pub fn get(&self, user: &UserId) -> Option<u64> {
         self.seen.get(user).copied()
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_go_first() {
+    fn oldest_entries_are_removed_first() {
         let mut seen = LastSeen::new(2);
         for n in 1..=3 {
             seen.put(user(n), n);
@@ -71,12 +71,12 @@ mod tests {
         assert_eq!(seen.get(&user(3)), Some(3));
         seen.put(user(2), 9);
         seen.put(user(4), 10);
-        assert_eq!(seen.get(&user(2)), Some(9), "it was seen again");
+        assert_eq!(seen.get(&user(2)), Some(9), "it was recorded again");
         assert_eq!(seen.get(&user(3)), None);
     }
 
     #[test]
-    fn one_user_that_comes_and_goes_takes_bounded_room() {
+    fn repeated_user_takes_limited_memory() {
         let mut seen = LastSeen::new(4);
         for at in 0..1000 {
             seen.put(user(1), at);

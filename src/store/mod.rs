@@ -1,3 +1,3 @@
-//! What is kept beside the actors.
+//! Storage outside of the actors.
 
 pub mod last_seen;

@@ -1,10 +1,10 @@
-//! The Autobahn test suite's fuzzing client against `/echo` of our server: the
-//! conformance to RFC 6455 that docs/conformance.md tells of.
+//! Runs the Autobahn test suite's fuzzing client against `/echo` of the server, for the
+//! RFC 6455 conformance in docs/conformance.md.
 //!
-//! The suite runs on Python 2.7 alone. Where there is one, the suite is
-//! installed into a virtual environment below `target/autobahn` and stays
-//! there; where there is none, or no package index, the step says so and is
-//! counted as skipped. What the suite finds is never skipped.
+//! The suite requires Python 2.7. If it is available, the suite is installed into a
+//! virtual environment below `target/autobahn` and remains there; without it, or without
+//! a package index, the step prints the reason and counts as skipped. Findings of the
+//! suite are never skipped.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -21,32 +21,32 @@ use crate::server::Server;
 use crate::step::Report;
 use crate::tally::Tally;
 
-/// The suite that docs/conformance.md speaks of; the last one there is.
+/// The version that docs/conformance.md describes; the last release.
 const SUITE: &str = "autobahntestsuite==25.10.1";
 
-/// The last virtualenv that runs on Python 2.7.
+/// The last virtualenv that supports Python 2.7.
 const VIRTUALENV: &str = "virtualenv==20.15.1";
 
-/// Groups of cases. 12 and 13 are `permessage-deflate`, which the server does
-/// not take; there is no 8 and no 11.
+/// Groups of cases. 12 and 13 are `permessage-deflate`, which the server does not
+/// support; 8 and 11 do not exist.
 const GROUPS: &[u8] = &[1, 2, 3, 4, 5, 6, 7, 9, 10];
 
-/// The largest message of the cases 9.
+/// The largest message of cases 9.*.
 const MESSAGE_BYTES_MAX: &str = "16777216";
 
-/// Under which the suite files what it finds.
+/// The name of the server in the suite's report.
 const AGENT: &str = "turntable";
 
-/// Verdicts that break no rule; UNIMPLEMENTED is an extension not taken.
+/// Verdicts that conform; UNIMPLEMENTED is an unsupported extension.
 const GOOD: &[&str] = &["OK", "NON-STRICT", "INFORMATIONAL", "UNIMPLEMENTED"];
 
 /// # Errors
-/// Where the server does not start or the suite ends without a report. A
-/// failed case is no error but counted.
+/// If the server does not start or the suite ends without a report. A failed case is
+/// counted, and not an error.
 pub(crate) fn run(machine: &Machine) -> Result<Report> {
     let folder = machine.target.join("autobahn");
     fs::create_dir_all(&folder)?;
-    // What an earlier run found must not be taken for this one's word.
+    // The report of an earlier run must not be read.
     let summary = folder.join("summary.json");
     for old in [&summary, &folder.join("reports")] {
         remove(old)?;
@@ -66,7 +66,7 @@ pub(crate) fn run(machine: &Machine) -> Result<Report> {
     fs::write(&summary, serde_json::to_string_pretty(&found.summary())?)?;
     found.print();
     println!(
-        "    {} and {} tell more",
+        "    for details see {} and {}",
         folder.join("reports/index.html").display(),
         summary.display()
     );
@@ -80,7 +80,7 @@ pub(crate) fn run(machine: &Machine) -> Result<Report> {
     })
 }
 
-/// Removes a file or a folder that may be there.
+/// Removes a file or a folder if it exists.
 fn remove(path: &Path) -> Result<()> {
     if path.is_dir() {
         fs::remove_dir_all(path)?;
@@ -102,11 +102,11 @@ fn skipped(reason: &anyhow::Error) -> Report {
     }
 }
 
-/// The Python of a virtual environment that has the suite.
+/// The Python of a virtual environment that contains the suite.
 fn ensure_suite(machine: &Machine, folder: &Path) -> Result<PathBuf> {
     let environment = folder.join("environment");
     let python = environment.join("bin/python");
-    // Written last, so that a broken installation has none.
+    // Written last, so a failed installation does not contain it.
     let ready = environment.join("ready");
     let wanted = format!("{SUITE} {VIRTUALENV}\n");
     if fs::read_to_string(&ready).is_ok_and(|have| have == wanted) && is_python_2_7(&python) {
@@ -128,7 +128,7 @@ fn ensure_suite(machine: &Machine, folder: &Path) -> Result<PathBuf> {
             .env("PIP_NO_PYTHON_VERSION_WARNING", "1");
         pip
     };
-    // Beside the Python that was found, not into it: that one is somebody's.
+    // The suite is installed next to the Python that was found, not into it.
     let tool = folder.join("virtualenv");
     process::checked(pip(&base).arg("--target").arg(&tool).arg(VIRTUALENV))
         .with_context(|| format!("{VIRTUALENV} cannot be installed"))?;
@@ -145,8 +145,8 @@ fn ensure_suite(machine: &Machine, folder: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
-/// A Python 2.7 of this machine: on the path, or one of pyenv's, whose commands
-/// on the path answer for the version that is chosen there alone.
+/// A Python 2.7 of this machine: on the path, or one of pyenv's, whose commands on the
+/// path only start the version selected there.
 fn python_2_7() -> Option<PathBuf> {
     let on_path = ["python2.7", "python2"].into_iter().filter_map(find);
     let pyenv = env::var_os("PYENV_ROOT")
@@ -169,8 +169,8 @@ fn python_2_7() -> Option<PathBuf> {
         .find(|python| is_python_2_7(python))
 }
 
-/// Whether the program runs and is Python 2.7 (not pyenv's word that there is
-/// none, not PyPy, on which the suite was not tried).
+/// Whether the program runs and is CPython 2.7 (not pyenv's error message, not PyPy, with
+/// which the suite was not tested).
 fn is_python_2_7(python: &Path) -> bool {
     let ask = "import sys, platform; \
                print('%d.%d %s' % (sys.version_info[:2] + (platform.python_implementation(),)))";
@@ -178,7 +178,7 @@ fn is_python_2_7(python: &Path) -> bool {
         .is_ok_and(|answer| answer.trim() == "2.7 CPython")
 }
 
-/// Runs the cases and reads the report.
+/// Runs the cases and parses the report.
 fn fuzz(machine: &Machine, folder: &Path, python: &Path, server: &Server) -> Result<Found> {
     let reports = folder.join("reports");
     let address = server
@@ -198,7 +198,7 @@ fn fuzz(machine: &Machine, folder: &Path, python: &Path, server: &Server) -> Res
         })
         .to_string(),
     )?;
-    // It prints two lines for each case, and ends well whatever it finds.
+    // wstest prints two lines per case, and its exit status ignores failed cases.
     let log = folder.join("wstest.log");
     let out = fs::File::create(&log)?;
     let status = machine
@@ -215,15 +215,15 @@ fn fuzz(machine: &Machine, folder: &Path, python: &Path, server: &Server) -> Res
     Found::read(&index)
 }
 
-/// What the suite found, by case.
+/// The results, by case.
 struct Found {
     cases: BTreeMap<String, Verdict>,
 }
 
-/// How one case ended.
+/// The result of one case.
 struct Verdict {
     behavior: String,
-    /// How the connection was closed.
+    /// The result of closing the connection.
     behavior_close: String,
 }
 
@@ -243,7 +243,7 @@ impl Found {
         };
         let word = |case: &Value, key: &str| {
             let word = case.get(key).and_then(Value::as_str);
-            // What is not said is not good.
+            // A missing verdict counts as failed.
             word.unwrap_or("MISSING").to_owned()
         };
         let cases = cases
@@ -263,7 +263,7 @@ impl Found {
         self.cases.iter().filter(|(_, verdict)| !verdict.is_good())
     }
 
-    /// Groups of which no case was run.
+    /// Groups without a case.
     fn missing(&self) -> impl Iterator<Item = u8> {
         GROUPS.iter().copied().filter(|group| {
             let start = format!("{group}.");
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_case_fails_by_what_it_did_and_by_how_it_closed() -> Result<()> {
+    fn case_fails_by_its_behaviour_or_its_close() -> Result<()> {
         let found = Found::read(&report(&[
             ("1.1.1", "OK", "OK"),
             ("3.1", "NON-STRICT", "INFORMATIONAL"),
@@ -357,14 +357,14 @@ mod tests {
     }
 
     #[test]
-    fn a_group_without_a_case_is_missing() -> Result<()> {
+    fn group_without_a_case_is_missing() -> Result<()> {
         let found = Found::read(&report(&[("1.1.1", "OK", "OK"), ("10.1.1", "OK", "OK")]))?;
         assert_eq!(found.missing().collect::<Vec<_>>(), [2, 3, 4, 5, 6, 7, 9]);
         Ok(())
     }
 
     #[test]
-    fn a_verdict_that_is_not_there_is_not_good_and_no_cases_are_an_error() -> Result<()> {
+    fn missing_verdict_fails_and_missing_cases_are_an_error() -> Result<()> {
         let found = Found::read(r#"{"turntable": {"1.1.1": {"behavior": "OK"}}}"#)?;
         assert_eq!(found.failed().count(), 1);
         assert!(Found::read("{}").is_err());

@@ -1,10 +1,10 @@
-//! `cargo xtask bench-peers`: the same fan-out through this server, a bare
-//! epoll loop and other servers, by turns on the same two cores, so that the
-//! ratios between them mean something on any machine.
+//! `cargo xtask bench-peers`: the same fan-out on this server, a bare epoll loop and other
+//! servers, alternating on the same two cores, so that their ratios are comparable on any
+//! machine.
 //!
-//! The peers are in benches/peers; all of them run throughout, each a single
-//! process on core 0, and are idle while another has its turn. The client is
-//! `turntable bench fanout` for all of them.
+//! The peers are in benches/peers; all of them run throughout, each a single process on
+//! core 0, and are idle while another is measured. The client is `turntable bench
+//! fanout` for all of them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,11 +21,11 @@ use serde_json::Value;
 use crate::machine::{Machine, cargo, find};
 use crate::process;
 
-/// Where Debian's packages put nginx's modules.
+/// The folder of nginx's modules in Debian's packages.
 const NGINX_MODULES: &str = "/usr/lib/nginx/modules";
 const START_SECONDS: u64 = 20;
 const FLOOR: &str = "floor";
-/// The pace whose floor all costs are compared with.
+/// The pace of the floor that all costs are relative to.
 const BASE_PACE: &str = "1 in flight";
 
 #[derive(clap::Args)]
@@ -33,18 +33,18 @@ pub(crate) struct Args {
     /// Subscribers of the channel
     #[arg(long, default_value_t = 1000)]
     subscribers: usize,
-    /// Messages that are out at once
+    /// Messages in flight
     #[arg(long, default_value = "1,16")]
     in_flight: String,
-    /// Seconds of each turn
+    /// Seconds of each round
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
-    /// Turns of each server
+    /// Rounds of each server
     #[arg(long, default_value_t = 5)]
     rounds: usize,
 }
 
-/// A server beside ours.
+/// Another server.
 struct Peer {
     name: &'static str,
     dialect: &'static str,
@@ -53,12 +53,11 @@ struct Peer {
     child: Child,
 }
 
-/// What one server did at one pace: a row of JSON for each of its turns.
+/// The results of one server at one pace: a row of JSON per round.
 type Turns = BTreeMap<(String, String), Vec<Value>>;
 
 /// # Errors
-/// Where something cannot be built, installed or started, or a server breaks
-/// off.
+/// If a build, installation or start fails, or a server fails.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let machine = Machine::look()?;
     let folder = machine.root.join("benches/peers");
@@ -100,14 +99,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     for peer in &mut peers {
         if let Some(status) = peer.child.try_wait()? {
-            bail!("{} ended on its own: {status}", peer.name);
+            bail!("{} ended unexpectedly: {status}", peer.name);
         }
     }
     println!("{}", table(&turns));
     Ok(())
 }
 
-/// Measures one server, and adds its rows, under `name` where one is given.
+/// Measures one server, and adds its rows, named `name` if it is given.
 fn take_turn(
     args: &Args,
     bench: &Path,
@@ -140,7 +139,7 @@ fn take_turn(
     Ok(())
 }
 
-/// The medians of all turns, in Markdown.
+/// The medians of all rounds, in Markdown.
 fn table(turns: &Turns) -> String {
     let cost = |turns: &[Value]| median(turns, "cpu_s_per_million");
     let floor_at = |pace: &str| {
@@ -232,8 +231,8 @@ fn nchan(machine: &Machine, folder: &Path) -> Result<Peer> {
     }
     let scratch = machine.target.join("peers/nginx");
     fs::create_dir_all(&scratch)?;
-    // nginx cannot tell which port it was given: the port of a listener that
-    // is closed again is free for it.
+    // nginx cannot report the port it selected. The port of a listener that was closed again
+    // is free.
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let config = fs::read_to_string(folder.join("nginx/nchan.conf.in"))?
         .replace("@FOLDER@", &scratch.display().to_string())
@@ -249,7 +248,7 @@ fn nchan(machine: &Machine, folder: &Path) -> Result<Peer> {
         pid: child.id(),
         child,
     };
-    // The master listens before it has a worker: both are waited for.
+    // The master listens before its worker starts: both are waited for.
     let deadline = Instant::now() + Duration::from_secs(START_SECONDS);
     loop {
         let children = format!("/proc/{0}/task/{0}/children", peer.child.id());
@@ -268,7 +267,7 @@ fn nchan(machine: &Machine, folder: &Path) -> Result<Peer> {
     }
 }
 
-/// A program on core 0, as the servers that the bench starts itself.
+/// Runs a program on core 0, like the servers that the bench starts itself.
 fn pinned(program: PathBuf) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", "0"]).arg(program).stdin(Stdio::null());
@@ -302,7 +301,7 @@ impl Peer {
             .map_while(Result::ok)
             .find_map(|line| Some(line.strip_prefix(&prefix)?.to_owned()))
             .with_context(|| format!("{name} ended without listening"))?;
-        // It would stall on a full pipe.
+        // A full pipe would block the child.
         thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         peer.url = format!("ws://{address}{path}");
         Ok(peer)
@@ -311,8 +310,8 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // nginx's master takes its worker along when it is asked to stop, and
-        // would leave it behind when it is killed.
+        // nginx's master ends its worker when it is asked to stop, but leaves it running when it
+        // is killed.
         let asked = Command::new("kill")
             .arg(self.child.id().to_string())
             .status();

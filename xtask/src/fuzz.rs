@@ -1,7 +1,7 @@
-//! `cargo xtask fuzz TARGET`: one target of fuzz/ under cargo-fuzz.
+//! `cargo xtask fuzz TARGET`: runs one target of fuzz/ with cargo-fuzz.
 //!
-//! The committed corpus is replayed by a normal test; this is the search for
-//! new inputs, which needs cargo-fuzz and a nightly toolchain.
+//! A normal test replays the committed corpus; this searches for new inputs, which
+//! requires cargo-fuzz and a nightly toolchain.
 
 use std::process::Command;
 
@@ -10,21 +10,21 @@ use anyhow::{Result, bail};
 use crate::machine::{Machine, find};
 use crate::process;
 
-/// Seconds of fuzzing where none are asked for.
+/// Default duration of fuzzing, in seconds.
 const SECONDS: &str = "60";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A target of fuzz/Cargo.toml; without one, they are listed
+    /// A target of fuzz/Cargo.toml; without one, all are listed
     target: Option<String>,
-    /// Stop after so many seconds
+    /// Stop after this many seconds
     #[arg(long, default_value = SECONDS)]
     seconds: u32,
 }
 
 /// # Errors
-/// Where a tool is missing (the message says how to get it), or the target
-/// finds a crash.
+/// If a tool is missing (the message contains how to install it), or the target finds a
+/// crash.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let machine = Machine::look()?;
     if !machine.root.join("fuzz/Cargo.toml").is_file() {
@@ -42,10 +42,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if !toolchains.lines().any(|name| name.starts_with("nightly")) {
         bail!("fuzzing needs a nightly toolchain: rustup toolchain install nightly");
     }
-    // Through rustup, not $CARGO: that one is of the stable toolchain.
+    // Through rustup, because $CARGO belongs to the stable toolchain.
     let mut command = machine.command("rustup");
     command.args(["run", "nightly", "cargo", "fuzz"]);
-    // What ran us has set these for its own toolchain.
+    // The calling cargo has set these for its own toolchain.
     for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
         command.env_remove(variable);
     }
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             command
                 .args(["run", target, "--"])
                 .arg(format!("-max_total_time={}", args.seconds));
-            // The words of a format take a fuzzer further than single bytes.
+            // A dictionary of a format's tokens finds more than single bytes.
             let words = format!("fuzz/{target}.dict");
             if machine.root.join(&words).is_file() {
                 command.arg(format!("-dict={words}"));

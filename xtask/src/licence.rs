@@ -1,8 +1,8 @@
-//! The licences of all dependencies against the list in deny.toml, for
-//! machines without cargo-deny (which does this and more).
+//! Checks the licences of all dependencies against deny.toml, for machines without
+//! cargo-deny (which does this and more).
 //!
-//! An expression such as `(MIT OR Apache-2.0) AND Unicode-3.0` is satisfied
-//! when the allowed licences make it true; `/` is an old way to write `OR`.
+//! An expression such as `(MIT OR Apache-2.0) AND Unicode-3.0` is satisfied if the
+//! allowed licences make it true; `/` is an old form of `OR`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::process;
 /// Checks every dependency that this platform builds.
 ///
 /// # Errors
-/// Names the packages whose licence is not allowed or not stated.
+/// Contains the packages whose licence is not allowed or not declared.
 pub(crate) fn check(machine: &Machine) -> Result<()> {
     let allowed = allowed(&fs::read_to_string(machine.root.join("deny.toml"))?)?;
     let compiler = process::output(machine.command("rustc").arg("-vV"))?;
@@ -43,11 +43,11 @@ pub(crate) fn check(machine: &Machine) -> Result<()> {
     for package in packages {
         let name = text(package, "name").unwrap_or_default();
         match text(package, "license") {
-            None => refused.push(format!("{name}: no licence stated")),
+            None => refused.push(format!("{name}: no licence declared")),
             Some(licence) => match satisfied(&licence, &allowed) {
                 Some(true) => {}
                 Some(false) => refused.push(format!("{name}: {licence}")),
-                None => refused.push(format!("{name}: `{licence}` is no licence expression")),
+                None => refused.push(format!("{name}: `{licence}` is not a licence expression")),
             },
         }
     }
@@ -78,16 +78,15 @@ fn allowed(deny: &str) -> Result<BTreeSet<String>> {
         .collect()
 }
 
-/// Whether the allowed licences fulfil an expression; `None` where it is
-/// malformed.
+/// Whether the allowed licences satisfy an expression; `None` if it is malformed.
 fn satisfied(expression: &str, allowed: &BTreeSet<String>) -> Option<bool> {
     let spaced = expression
         .replace('/', " OR ")
         .replace('(', " ( ")
         .replace(')', " ) ");
     let mut words = spaced.split_whitespace().peekable();
-    // One row for each open parenthesis: what the finished OR branches came
-    // to, and the AND branch that is being read (`None` before its first term).
+    // One row per open parenthesis: the result of the finished OR branches, and the current
+    // AND branch (`None` before its first term).
     let mut open: Vec<(bool, Option<bool>)> = vec![(false, None)];
     let mut wants_term = true;
     while let Some(word) = words.next() {
@@ -157,13 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn an_exception_is_a_licence_of_its_own() {
+    fn licence_with_an_exception_is_a_separate_licence() {
         assert_eq!(verdict("Apache-2.0 WITH LLVM-exception"), Some(false));
         assert_eq!(verdict("Apache-2.0 WITH LLVM-exception OR MIT"), Some(true));
     }
 
     #[test]
-    fn malformed_expressions_are_told_apart() {
+    fn malformed_expressions_are_refused() {
         for malformed in [
             "", "MIT OR", "MIT MIT", "(MIT", "MIT)", "AND MIT", "()", "MIT WITH",
         ] {

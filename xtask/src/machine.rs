@@ -1,8 +1,8 @@
-//! What this machine has and what it lacks: cargo, Node, Chromium.
+//! The tools of this machine: cargo, Node, Chromium.
 //!
-//! What is missing is installed where that needs no question (root on Debian,
-//! npm packages by the lock file). Elsewhere the error says what to install
-//! and how; nothing is left out in silence.
+//! Missing tools are installed if no confirmation is needed (root on Debian, npm packages
+//! by the lock file). Otherwise the error describes the installation; no tool is skipped
+//! silently.
 
 use std::cell::Cell;
 use std::env;
@@ -16,26 +16,26 @@ use anyhow::{Context, Result, bail};
 
 use crate::process;
 
-/// The oldest Node that playwright-core runs on.
+/// The oldest Node that playwright-core supports.
 const NODE_MAJOR_MIN: u32 = 20;
 
-/// Chromium under the names that systems give it.
+/// The names of Chromium on different systems.
 const CHROMIUM_NAMES: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 
-/// The checkout and the programs around it.
+/// The checkout and the tools.
 pub(crate) struct Machine {
     /// The root of the workspace.
     pub(crate) root: PathBuf,
-    /// Where cargo builds to.
+    /// Cargo's target directory.
     pub(crate) target: PathBuf,
     apt_updated: Cell<bool>,
 }
 
 impl Machine {
-    /// Looks at the workspace that this xtask was built from.
+    /// Detects the workspace that this xtask was built from.
     ///
     /// # Errors
-    /// Where `cargo metadata` fails.
+    /// If `cargo metadata` fails.
     pub(crate) fn look() -> Result<Self> {
         let manifest = process::output(Command::new(cargo()).args([
             "locate-project",
@@ -63,21 +63,21 @@ impl Machine {
         })
     }
 
-    /// A command that runs in the root of the workspace.
+    /// A command in the root of the workspace.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.root);
         command
     }
 
-    /// `cargo SUBCOMMAND`, held to the committed lock file.
+    /// `cargo SUBCOMMAND` with the committed lock file.
     pub(crate) fn cargo(&self, subcommand: &str) -> Command {
         let mut command = self.command(cargo());
         command.args([subcommand, "--locked"]);
         command
     }
 
-    /// The server's binary, as the dev profile builds it.
+    /// The server's binary, as built by the dev profile.
     pub(crate) fn server(&self) -> PathBuf {
         self.target
             .join("debug")
@@ -93,11 +93,10 @@ impl Machine {
                 .is_some_and(|home| home.join("bin").join(format!("cargo-{name}")).is_file())
     }
 
-    /// Makes sure of Node, and of `node_modules` as package-lock.json says.
+    /// Ensures Node, and `node_modules` according to package-lock.json.
     ///
     /// # Errors
-    /// Where Node is missing, too old and not to be installed by apt, or
-    /// `npm ci` fails.
+    /// If Node is missing, too old and cannot be installed by apt, or `npm ci` fails.
     pub(crate) fn ensure_node_modules(&self) -> Result<()> {
         if find("node").is_none() || find("npm").is_none() {
             let advice = format!(
@@ -114,7 +113,7 @@ impl Machine {
                 .is_ok_and(|major: u32| major >= NODE_MAJOR_MIN)
         }) {
             bail!(
-                "node is {version}, and {NODE_MAJOR_MIN} or newer is needed: \
+                "node is {version}, but {NODE_MAJOR_MIN} or newer is required: \
                  install it from https://nodejs.org/en/download"
             );
         }
@@ -122,7 +121,7 @@ impl Machine {
         let lock = self.root.join("package-lock.json");
         let modified = |path: &Path| fs::metadata(path).and_then(|file| file.modified());
         let locked = modified(&lock).context("package-lock.json cannot be read")?;
-        // npm writes this file last, so that a broken install has none.
+        // npm writes this file last, so a failed installation does not contain it.
         let installed = self.root.join("node_modules/.package-lock.json");
         if modified(&installed).is_ok_and(|installed| installed >= locked) {
             println!("    node_modules is as new as package-lock.json");
@@ -134,11 +133,11 @@ impl Machine {
     /// Finds Chromium, or installs it.
     ///
     /// # Errors
-    /// Where there is none and apt cannot install it.
+    /// If there is none and apt cannot install it.
     pub(crate) fn ensure_chromium(&self) -> Result<PathBuf> {
         if let Some(given) = env::var_os("CHROMIUM").map(PathBuf::from) {
             if !given.is_file() {
-                bail!("CHROMIUM={} is no file", given.display());
+                bail!("CHROMIUM={} is not a file", given.display());
             }
             return Ok(given);
         }
@@ -153,10 +152,10 @@ impl Machine {
         look().context("apt-get installed the package chromium, but no program of that name")
     }
 
-    /// Installs Debian packages; `advice` tells what to do where that cannot be.
+    /// Installs Debian packages; `advice` describes the installation on other systems.
     ///
     /// # Errors
-    /// Where this is no Debian, its user is not root, or apt fails.
+    /// If this is not Debian, the user is not root, or apt fails.
     pub(crate) fn apt_install(&self, packages: &[&str], advice: &str) -> Result<()> {
         let names = packages.join(" and ");
         if !Path::new("/etc/debian_version").is_file() || find("apt-get").is_none() {
@@ -188,12 +187,12 @@ impl Machine {
     }
 }
 
-/// The cargo that runs us, so that a toolchain chosen with `+` is kept.
+/// The cargo that runs this program, so that a toolchain selected with `+` is used.
 pub(crate) fn cargo() -> std::ffi::OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
-/// A program's file, looked for as a shell would.
+/// A program's file, found as a shell would.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?)
         .map(|folder| folder.join(program))

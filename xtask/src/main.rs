@@ -1,4 +1,4 @@
-//! `cargo xtask`: the project's own tasks, one file for each subcommand.
+//! `cargo xtask`: the project's tasks, one file per subcommand.
 //!
 //! A subcommand is a clap `Args` struct and a `run` function in a file of its
 //! own; it is listed here in [`Task`] and nowhere else.
@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Turntable's own tasks")]
+#[command(name = "cargo xtask", about = "Turntable's tasks")]
 enum Task {
     /// Run every check and test, installing what they need
     Test(test::Args),
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Not as `Debug`: whoever lacks a tool needs no backtrace of ours.
+            // Not as `Debug`: an error such as a missing tool needs no backtrace.
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }

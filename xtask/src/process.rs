@@ -1,5 +1,5 @@
-//! Running other programs: what is run is printed first, its output is passed
-//! on line by line as it comes, and test counts are read from it on the way.
+//! Runs other programs: the command is printed first, its output is passed on line by line,
+//! and test counts are read from it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -12,8 +12,8 @@ use crate::tally::{Runner, Tally};
 
 /// Runs `command` to its end and counts its tests.
 ///
-/// # Errors
-/// Where the program cannot be started. That it failed is no error here: see
+/// If the program cannot be started. A failed program is not an error here: see the
+/// status.
 /// the status.
 pub(crate) fn tallied(command: &mut Command, runner: Runner) -> Result<(ExitStatus, Tally)> {
     println!("    $ {}", shown(command));
@@ -33,10 +33,10 @@ pub(crate) fn tallied(command: &mut Command, runner: Runner) -> Result<(ExitStat
     Ok((child.wait()?, tally))
 }
 
-/// Runs `command`; anything but success is an error.
+/// Runs `command`; any status except success is an error.
 ///
 /// # Errors
-/// Where the program cannot be started or fails.
+/// If the program cannot be started or fails.
 pub(crate) fn checked(command: &mut Command) -> Result<()> {
     let (status, _) = tallied(command, Runner::None)?;
     if !status.success() {
@@ -45,11 +45,10 @@ pub(crate) fn checked(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs `command` unseen and returns what it wrote to standard output.
+/// Runs `command` without showing it, and returns its standard output.
 ///
 /// # Errors
-/// Where the program cannot be started or fails; its standard error is in the
-/// message.
+/// If the program cannot be started or fails; the message contains its standard error.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
@@ -62,7 +61,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The command as one would type it, its own environment variables included.
+/// The command as typed in a shell, including its own environment variables.
 fn shown(command: &Command) -> String {
     let variables = command
         .get_envs()
@@ -79,12 +78,12 @@ fn passed_on(stream: Option<impl Read>, runner: Runner) -> Tally {
     let Some(stream) = stream else { return tally };
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
-    // Output that is not UTF-8 must not end the reading, or the child would
-    // stall on a full pipe: bytes, not `lines()`.
+    // Output that is not UTF-8 must not end the loop, because a full pipe would block the
+    // child: bytes, not `lines()`.
     while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
         let text = String::from_utf8_lossy(&line);
         tally += runner.count(&text);
-        // A reader of ours that went away (`| head`) is no reason to stop.
+        // A closed standard output (`| head`) does not stop the run.
         let _ = write!(std::io::stdout().lock(), "    {text}");
         line.clear();
     }

@@ -1,4 +1,4 @@
-//! A turntable server of our own, on free ports, for as long as tests need it.
+//! A turntable server on free ports, for the duration of tests.
 
 use std::env;
 use std::io::{BufRead, BufReader};
@@ -9,9 +9,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::machine::Machine;
 
-/// A running server; it ends with this value.
+/// A running server; it is ended when this is dropped.
 pub(crate) struct Server {
-    /// Of the listener `server`.
+    /// The address of the listener `server`.
     pub(crate) url: String,
     child: Child,
 }
@@ -20,19 +20,18 @@ impl Server {
     /// Starts the dev build with embedded defaults.
     ///
     /// # Errors
-    /// Where it cannot be started or ends before it listens.
+    /// If it cannot be started or ends before it listens.
     pub(crate) fn start(machine: &Machine) -> Result<Self> {
         Self::start_with(machine, &[])
     }
 
-    /// Starts the dev build with embedded defaults but for these environment
-    /// variables.
+    /// Starts the dev build with embedded defaults and these environment variables.
     ///
     /// # Errors
     /// As [`Server::start`].
     pub(crate) fn start_with(machine: &Machine, settings: &[(&str, &str)]) -> Result<Self> {
         let mut command = machine.command(machine.server());
-        // Settings in our own environment are somebody's, not the tests'.
+        // Settings in the calling environment must not affect the tests.
         for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("TURNTABLE_") {
                 command.env_remove(name);
@@ -52,7 +51,7 @@ impl Server {
         let Some(url) = url else {
             bail!("the server ended before it listened: {}", child.wait()?);
         };
-        // Whatever else it prints must not fill the pipe.
+        // Other output must not fill the pipe.
         thread::spawn(move || lines.for_each(drop));
         println!("    a server listens on {url}");
         Ok(Self { url, child })
@@ -61,7 +60,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to end.
+        // It may have ended already; then nothing is left to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,9 +1,8 @@
 //! The steps of `cargo xtask test`, in the order in which they run.
 //!
-//! The order is the cheapest first answer, and one build for all: every step
-//! uses the dev profile, and `build` makes the binary that both the
-//! integration and the browser tests start, with the features of the whole
-//! workspace.
+//! The cheapest checks run first, and one build serves all: every step uses the dev profile,
+//! and `build` makes the binary for the integration and the browser tests, with the
+//! features of the whole workspace.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,29 +17,29 @@ use crate::process;
 use crate::server::Server;
 use crate::tally::{Runner, Tally};
 
-/// One named check, or the preparation of something that others need.
+/// One named check, or a preparation for other steps.
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
-    /// Steps that must have passed; all stand above this one in [`STEPS`].
+    /// Steps that must have passed; all are above this one in [`STEPS`].
     pub(crate) needs: &'static [&'static str],
     pub(crate) run: fn(&Machine) -> Result<Report>,
 }
 
-/// What a step came to.
+/// The result of a step.
 pub(crate) struct Report {
     pub(crate) tally: Tally,
-    /// Something that the reader must know although nothing failed.
+    /// A warning for the user although nothing failed.
     pub(crate) note: Option<String>,
 }
 
-/// Where `npm run build:types` leaves what it makes.
+/// The output folder of `npm run build:types`.
 const DECLARATIONS: &str = "static/types";
 
-/// The client's tests against a real server; alone they would skip themselves.
+/// The client's tests that need a server; without one they skip themselves.
 const LIVE_TEST: &str = "live.test.mjs";
 
-/// All steps; a step is above those that need it.
+/// All steps; each is below the steps that it needs.
 pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "fmt",
@@ -56,25 +55,25 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "node",
-        about: "Node is there, node_modules is as package-lock.json says",
+        about: "Node is installed, node_modules matches package-lock.json",
         needs: &[],
         run: |machine| machine.ensure_node_modules().map(|()| one()),
     },
     Step {
         name: "types",
-        about: "the JavaScript client's types are sound (tsc --checkJs)",
+        about: "the JavaScript client passes type checks (tsc --checkJs)",
         needs: &["node"],
         run: |machine| check(machine.command("npm").args(["run", "types"])),
     },
     Step {
         name: "dts",
-        about: "the type declarations in static/ are what tsc makes of the library",
+        about: "the type declarations in static/ match the output of tsc",
         needs: &["node"],
         run: declarations,
     },
     Step {
         name: "chromium",
-        about: "Chromium is there",
+        about: "Chromium is installed",
         needs: &[],
         run: |machine| {
             let chromium = machine.ensure_chromium()?;
@@ -154,7 +153,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "bytes",
-        about: "the integration tests once more, with every call and delivery encoded",
+        about: "the integration tests again, with every call and delivery encoded",
         needs: &["build"],
         run: bytes_tests,
     },
@@ -203,7 +202,7 @@ fn one() -> Report {
     }
 }
 
-/// A command that is one check by itself.
+/// A command that is one check.
 fn check(command: &mut Command) -> Result<Report> {
     process::checked(command).map(|()| one())
 }
@@ -217,8 +216,8 @@ fn tests(command: &mut Command, runner: Runner) -> Result<Report> {
     })
 }
 
-/// A runner that failed without naming a failed test (it did not compile, it
-/// crashed) is one failure.
+/// A runner that fails without a failed test (a compile error, a crash) counts as one
+/// failure.
 fn judged(status: ExitStatus, tally: Tally) -> Tally {
     let mut tally = tally;
     if !status.success() && tally.failed == 0 {
@@ -232,7 +231,7 @@ fn rust_tests(machine: &Machine) -> Result<Report> {
     run_rust_tests(machine, &all, &[])
 }
 
-/// The tests of the server alone: codecs and models do not cross threads.
+/// The tests of the server only: codecs and models do not use threads.
 fn bytes_tests(machine: &Machine) -> Result<Report> {
     let server = ["--package", "turntable", "--tests"];
     run_rust_tests(machine, &server, &[("TURNTABLE_TEST_BUS", "bytes")])
@@ -275,7 +274,7 @@ fn licences(machine: &Machine) -> Result<Report> {
     })
 }
 
-/// Makes the declarations again, beside the committed ones, and compares.
+/// Generates the declarations in another folder, and compares them with the committed ones.
 fn declarations(machine: &Machine) -> Result<Report> {
     let made = machine.target.join("types");
     if made.exists() {
@@ -300,12 +299,12 @@ fn declarations(machine: &Machine) -> Result<Report> {
         .collect();
     if !stale.is_empty() {
         bail!(
-            "out of date, mend with `npm run build:types`: {}",
+            "out of date; run `npm run build:types`: {}",
             stale.join(", ")
         );
     }
     if !made.join("turntable.d.ts").is_file() {
-        bail!("tsc made no turntable.d.ts");
+        bail!("tsc generated no turntable.d.ts");
     }
     Ok(one())
 }
@@ -328,7 +327,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The test files of a folder whose names are wanted, as paths from the root.
+/// The selected test files of a folder, as paths from the root.
 fn test_files(machine: &Machine, folder: &str, wanted: fn(&str) -> bool) -> Result<Vec<PathBuf>> {
     let found: Vec<PathBuf> = files(&machine.root.join(folder))?
         .into_iter()
@@ -344,15 +343,15 @@ fn test_files(machine: &Machine, folder: &str, wanted: fn(&str) -> bool) -> Resu
     Ok(found)
 }
 
-/// Runs test files with Node's own runner.
+/// Runs test files with Node's test runner.
 fn node_tests(node: &mut Command, files: &[PathBuf]) -> Result<Report> {
-    // One file at a time: browsers on two cores get in each other's way.
+    // One file at a time, because parallel browsers on two cores disturb each other.
     node.args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
         .args(files);
     tests(node, Runner::Node)
 }
 
-/// Runs the client's tests that want a server, with one of their own.
+/// Runs the client's tests that need a server, with a server of their own.
 fn live_tests(machine: &Machine) -> Result<Report> {
     let server = Server::start(machine)?;
     let files = test_files(machine, "tests/client", |name| name == LIVE_TEST)?;
@@ -367,7 +366,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_step_needs_stands_above_it() {
+    fn needs_of_a_step_are_above_it() {
         for (at, step) in STEPS.iter().enumerate() {
             for need in step.needs {
                 let stands = STEPS.iter().position(|other| other.name == *need);

@@ -1,16 +1,16 @@
-//! How many tests passed and failed, read from what a test runner prints.
+//! Reads the numbers of passed and failed tests from the output of a test runner.
 //!
-//! Each runner has its own summary; only the summary of the runner that was
-//! started is looked for, since a failing test may print that of another.
+//! Each runner has its own summary; only the summary of the started runner is searched
+//! for, because a failing test may print that of another.
 
 use std::ops::AddAssign;
 
-/// Counts of tests; a check that has no tests of its own counts as one.
+/// Numbers of tests; a check without tests counts as one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) passed: usize,
     pub(crate) failed: usize,
-    /// Tests that the runner left out by itself; they are reported.
+    /// Tests that the runner skipped; they are reported.
     pub(crate) skipped: usize,
 }
 
@@ -35,10 +35,10 @@ impl AddAssign for Tally {
     }
 }
 
-/// Whose summary to look for in the output of a command.
+/// The runner whose summary is searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Runner {
-    /// No test runner: the exit status says it all.
+    /// No test runner: the exit status is the result.
     None,
     /// `cargo nextest run`: one line `Summary [..] N tests run: ..`.
     Nextest,
@@ -49,7 +49,7 @@ pub(crate) enum Runner {
 }
 
 impl Runner {
-    /// What one line of output adds to the count.
+    /// The tests that one line of output adds.
     pub(crate) fn count(self, line: &str) -> Tally {
         let line = without_colours(line);
         let line = line.trim();
@@ -83,8 +83,8 @@ impl Runner {
     }
 }
 
-/// Adds up `3 passed, 1 failed, 2 timed out` (whatever else is counted there
-/// neither passed nor failed).
+/// Adds up `3 passed, 1 failed, 2 timed out`; other items count as neither passed nor
+/// failed.
 fn sum(counts: &str, separator: char) -> Tally {
     let mut tally = Tally::default();
     for count in counts.split(separator) {

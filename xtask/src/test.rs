@@ -1,8 +1,8 @@
-//! `cargo xtask test`: runs the steps of [`STEPS`], all of them or those that
-//! are named, and goes on past failures so that one run tells everything.
+//! `cargo xtask test`: runs the steps of [`STEPS`], all or the named ones, and continues
+//! after failures, so that one run reports everything.
 //!
-//! The last line is `N passed, N failed`: tests where a step has tests, and
-//! one for each step that is a check by itself.
+//! The last line is `N passed, N failed`: the tests of steps with tests, and one for each
+//! other step.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::tally::Tally;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Run these steps alone, and what they need
+    /// Run only these steps, and the steps that they need
     #[arg(long, value_delimiter = ',', value_name = "STEP")]
     only: Vec<String>,
     /// List the steps and run none
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     list: bool,
 }
 
-/// How one step ended.
+/// The result of one step.
 struct Outcome {
     name: &'static str,
     tally: Tally,
@@ -32,7 +32,7 @@ struct Outcome {
 }
 
 /// # Errors
-/// Where a step's name is unknown or any step failed.
+/// If a step's name is unknown or any step failed.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if args.list {
         for step in STEPS {
@@ -58,14 +58,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let total = print_summary(&outcomes, start.elapsed());
     if total.failed > 0 {
-        // The summary has said it all; anyhow's message would follow the
-        // closing line.
+        // The summary contains the failures; anyhow's message would follow the last line.
         std::process::exit(1);
     }
     Ok(())
 }
 
-/// The steps that were asked for and what they need, in the order of [`STEPS`].
+/// The requested steps and the steps they need, in the order of [`STEPS`].
 fn chosen(only: &[String]) -> Result<Vec<&'static Step>> {
     if only.is_empty() {
         return Ok(STEPS.iter().collect());
@@ -74,10 +73,10 @@ fn chosen(only: &[String]) -> Result<Vec<&'static Step>> {
     for name in only {
         match STEPS.iter().find(|step| step.name == name) {
             Some(step) => names.insert(step.name),
-            None => bail!("no step is called `{name}`: cargo xtask test --list names them"),
+            None => bail!("unknown step `{name}`: see cargo xtask test --list"),
         };
     }
-    // Needs stand above the steps that have them, so one pass upwards finds all.
+    // Needed steps are above, so one pass upwards finds all.
     for step in STEPS.iter().rev() {
         if names.contains(step.name) {
             names.extend(step.needs);
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_step_brings_what_it_needs_in_order() {
+    fn named_step_includes_its_needs_in_order() {
         assert_eq!(
             names(&["browser", "fmt"]),
             ["fmt", "node", "chromium", "build", "browser"]
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_step_is_refused() {
+    fn unknown_step_is_refused() {
         assert!(chosen(&["nonsense".to_owned()]).is_err());
     }
 }

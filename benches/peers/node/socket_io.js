@@ -1,4 +1,4 @@
-// The chat example of npm `socket.io`: an event `message` goes to all.
+// The chat example of npm `socket.io`: an event `message` is sent to all.
 
 import { createServer } from "node:http";
 import { Server } from "socket.io";

@@ -1,4 +1,4 @@
-// The broadcast example of npm `ws`: what one client sends goes to all.
+// The broadcast example of npm `ws`: each message is sent to all.
 
 import { WebSocket, WebSocketServer } from "ws";
 

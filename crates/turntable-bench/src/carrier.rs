@@ -1,51 +1,51 @@
-//! How messages lie in the bytes of a connection, and what opens it.
+//! Message framing and handshake of a connection.
 //!
-//! A WebSocket's frames, the datagrams of an answer that goes on, or whole
-//! answers to requests. Only where a message ends is looked for, not what it
-//! says: the client must cost less than the server it measures.
+//! A WebSocket's frames, the datagrams of a streamed response, or complete
+//! responses to requests. Only the end of a message is searched for, its content is
+//! not parsed: the client must cost less than the server it measures.
 
 use super::frame::{Header, opcode};
 
-/// The example key of RFC 6455, section 1.3, and the answer to it.
+/// The example key of RFC 6455, section 1.3, and its answer.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-/// What a server answers to the client's key.
+/// The server's answer to the client's key.
 pub(super) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// What a connection's bytes are.
+/// The framing of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Carrier {
     /// Frames of RFC 6455, with this subprotocol.
     WebSocket(Option<&'static str>),
-    /// One answer that goes on, cut up at this delimiter.
+    /// One streamed response, split at this delimiter.
     Delimited(&'static [u8]),
-    /// One answer that goes on, of messages behind their lengths in digits.
+    /// One streamed response, with a decimal length before each message.
     Counted,
-    /// Requests and their answers, one after the other.
+    /// Consecutive requests and their responses.
     Requests,
 }
 
-/// What was found in front of the bytes of a connection.
+/// The first item in the received bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
     /// A message.
     Message(&'a [u8]),
-    /// The answer to a request: its head and its body.
+    /// A response: its head and its body.
     Answer(&'a [u8], &'a [u8]),
-    /// Bytes that want to come back.
+    /// Bytes that must be sent back, such as a pong.
     Ping(&'a [u8]),
-    /// The peer's farewell.
+    /// A close frame.
     Close(&'a [u8]),
-    /// Nothing of interest.
+    /// Nothing relevant.
     Nothing,
-    /// What this client cannot read.
-    Odd(&'static str),
+    /// Unexpected input.
+    Invalid(&'static str),
 }
 
 impl Carrier {
-    /// What a new connection says first.
+    /// The request that opens a new connection.
     pub(super) fn request(self, path: &str, host: &str) -> Vec<u8> {
         let mut request = match self {
-            // The script says when it wants what.
+            // The script sends each request itself.
             Self::Requests => return Vec::new(),
             _ => format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n"),
         };
@@ -62,7 +62,7 @@ impl Carrier {
         request.into_bytes()
     }
 
-    /// Whether the head of an answer lets the connection begin.
+    /// Whether the head of a response accepts the connection.
     pub(super) fn accepts(self, head: &str) -> bool {
         match self {
             Self::WebSocket(subprotocol) => {
@@ -74,13 +74,12 @@ impl Carrier {
         }
     }
 
-    /// The first piece of `bytes`, and how many bytes it takes; `None` while
-    /// bytes are missing.
+    /// The first item of `bytes`, and its length in bytes; `None` while it is
+    /// incomplete.
     ///
-    /// Messages of one kind are of one length, so where the last one ended
-    /// (`guess`) a delimiter is looked for first. That the guess spans two
-    /// shorter messages could only be seen by their being of that length
-    /// together, and would show as a message that is missing.
+    /// Messages of one type have one length, so a delimiter is looked for first at the
+    /// end position of the last message (`guess`). A match that spans two shorter
+    /// messages is not detected, and would be counted as a missing message.
     pub(super) fn piece<'a>(
         self,
         bytes: &'a [u8],
@@ -103,7 +102,7 @@ impl Carrier {
                 let digits = find(bytes, b"\n")?;
                 let length = number(bytes.get(..digits)?);
                 let Some(length) = length else {
-                    return Some((Piece::Odd("a length that is none"), bytes.len()));
+                    return Some((Piece::Invalid("an invalid length"), bytes.len()));
                 };
                 let end = (digits + 1).checked_add(length)?;
                 let message = bytes.get(digits + 1..end)?;
@@ -114,7 +113,7 @@ impl Carrier {
                 let head = bytes.get(..end)?;
                 let length = field(head, "content-length").and_then(number);
                 let Some(length) = length else {
-                    return Some((Piece::Odd("an answer that tells no length"), bytes.len()));
+                    return Some((Piece::Invalid("a response without a length"), bytes.len()));
                 };
                 let start = end + 4;
                 let body = bytes.get(start..start.checked_add(length)?)?;
@@ -131,20 +130,20 @@ fn frame(bytes: &[u8]) -> Option<(Piece<'_>, usize)> {
         opcode::PING => Piece::Ping(payload),
         opcode::PONG => Piece::Nothing,
         opcode::CLOSE => Piece::Close(payload),
-        _ if !header.is_final => Piece::Odd("a fragmented message"),
+        _ if !header.is_final => Piece::Invalid("a fragmented message"),
         _ => Piece::Message(payload),
     };
     Some((piece, header.end()))
 }
 
-/// Where `needle` begins.
+/// The position of `needle`.
 pub(super) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     bytes
         .windows(needle.len())
         .position(|window| window == needle)
 }
 
-/// The value of a field in the head of an answer.
+/// The value of a field in the head of a response.
 pub(super) fn field<'a>(head: &'a [u8], name: &str) -> Option<&'a [u8]> {
     head.split(|byte| *byte == b'\n').find_map(|line| {
         let (found, value) = line.split_at_checked(name.len())?;
@@ -165,7 +164,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// All messages of `bytes`, and how many bytes they took.
+    /// All messages of `bytes`, and their length in bytes.
     fn messages(carrier: Carrier, bytes: &[u8], guess: &mut usize) -> (Vec<Vec<u8>>, usize) {
         let (mut found, mut used) = (Vec::new(), 0);
         while let Some((piece, length)) = carrier.piece(&bytes[used..], guess) {
@@ -180,7 +179,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_are_found_wherever_a_read_ends(
+        fn messages_are_found_for_any_split_of_reads(
             length in 1usize..20, letters in proptest::collection::vec("[a-z]", 1..8),
             cut in 0usize..400,
         ) {
@@ -206,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_another_length_is_looked_for() {
+    fn message_of_another_length_is_found() {
         let sse = Carrier::Delimited(b"\n\n");
         let mut guess = 0;
         let (found, used) = messages(sse, b"data: 1\n\n:\n\ndata: 22\n\ndata: 3", &mut guess);
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_found_in_any_case() {
+    fn field_name_is_case_insensitive() {
         let head = b"HTTP/1.1 200 OK\r\ncontent-LENGTH: 7\r\nTurntable-Session:abc";
         assert_eq!(field(head, "content-length"), Some(&b"7"[..]));
         assert_eq!(field(head, "turntable-session"), Some(&b"abc"[..]));
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_subprotocol_that_was_asked_for_will_do() {
+    fn handshake_with_another_subprotocol_is_refused() {
         let carrier = Carrier::WebSocket(Some("turntable.v2.msgpack"));
         let request = String::from_utf8(carrier.request("/ws", "host")).unwrap();
         assert!(request.contains("\r\nSec-WebSocket-Protocol: turntable.v2.msgpack\r\n"));

@@ -1,39 +1,39 @@
-//! One channel's subscribers, as the client sees them: the messages that are
-//! out, who lacks which, and when the next one is published.
+//! One channel's subscribers on the client side: the messages in flight, the
+//! subscribers that miss them, and the time of the next publication.
 //!
-//! The first subscriber publishes, or a client that is none. Messages are numbered, and every subscriber
-//! must get all of them in order.
+//! The first subscriber publishes, or a client that does not subscribe. Messages are
+//! numbered, and every subscriber must receive all of them in order.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Script};
+use super::conversation::Conversation;
 use super::encoding::{Encoding, Goal};
 use super::error::BenchError;
 use super::frame::ClientFrame;
 use super::histogram::Histogram;
-use super::links::{ASIDE, Address, Links};
+use super::links::{Address, Links, SEPARATE};
 use super::stamp::{self, BLANK, Finder, Stamp};
-use super::talk::Talk;
 use super::transport::Transport;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
-/// How long the last deliveries, or the end of all sessions, may take.
+/// Timeout for the last deliveries, and for the end of all sessions.
 pub(super) const DRAIN_SECONDS: u64 = 10;
-/// The first subscriber, where there is no publisher that is none.
+/// The publisher, unless it is a client that does not subscribe: the first subscriber.
 const FIRST: usize = 0;
-/// What stands between the packets of one answer (Engine.IO 4).
+/// The separator between the packets of one response (Engine.IO 4).
 const SEPARATOR: u8 = 0x1e;
-/// An action of a game: where somebody is, and where that leads.
+/// An action of a game: a position and a velocity.
 const ACTION: &str = r#""x":1042.53,"y":-318.27,"vx":0.754,"vy":-1.5,"angle":2.356,"hp":87,"ammo":30,"seq":183729,"keys":[1,0,0,1]"#;
 
-/// How messages are paced.
+/// The pace of messages.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Pace {
-    /// So many are out at once.
+    /// This many messages in flight.
     Closed(usize),
-    /// So many go out in a second.
+    /// This many messages per second.
     Open(f64),
 }
 
@@ -46,31 +46,31 @@ impl Pace {
     }
 }
 
-/// One channel's subscribers, and the messages that are out.
+/// One channel's subscribers, and the messages in flight.
 pub(super) struct Channel {
-    talk: Talk,
-    /// How the publisher talks, and on which connection.
-    publishing: Talk,
+    conversation: Conversation,
+    /// The publisher's protocol, and its connection.
+    publishing: Conversation,
     publisher: usize,
     subscribers: usize,
     ready: usize,
     is_leaving: bool,
-    /// Connections that the server closed after their farewell.
-    gone: usize,
+    /// Connections that the server closed after their `bye`.
+    ended: usize,
     pub(super) pace: Option<Pace>,
     /// The message to publish, as text.
     text: String,
-    /// The same as it goes out, once it is known to whom, and where its stamp
-    /// is.
+    /// Its encoded form, once the receiver is known, and the position of its
+    /// stamp.
     entry: Option<(ClientFrame, usize)>,
     finder: Finder,
-    /// The number of the message that is published next.
+    /// The number of the next message.
     next: u32,
-    /// Frames that are to go out in one write.
+    /// Frames to send in one write.
     unsent: Vec<u8>,
-    /// For each message that is out, oldest first: how many deliveries lack.
+    /// The number of missing deliveries per message in flight, oldest first.
     pub(super) out: VecDeque<usize>,
-    /// The number that each subscriber gets next.
+    /// The next number for each subscriber.
     expected: Vec<u32>,
     misordered: u64,
     pub(super) message_bytes: usize,
@@ -78,10 +78,10 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// Subscribers of a channel that get `bytes` of text, or members of a room
-    /// that get actions with numbers.
-    pub(super) fn new(talk: Talk, subscribers: usize, bytes: usize) -> Self {
-        let data = if let Goal::Room(_) = talk.goal {
+    /// Subscribers of a channel that receive `bytes` of text, or members of a room
+    /// that receive actions with numbers.
+    pub(super) fn new(conversation: Conversation, subscribers: usize, bytes: usize) -> Self {
+        let data = if let Goal::Room(_) = conversation.goal {
             format!(r#"{{{ACTION},"at":"{BLANK}"}}"#)
         } else {
             let bare = format!(r#"{{"at":"{BLANK}","pad":""}}"#);
@@ -89,15 +89,15 @@ impl Channel {
             format!(r#"{{"pad":"{padding}","at":"{BLANK}"}}"#)
         };
         Self {
-            talk,
-            publishing: talk,
+            conversation,
+            publishing: conversation,
             publisher: FIRST,
             subscribers,
             ready: 0,
             is_leaving: false,
-            gone: 0,
+            ended: 0,
             pace: None,
-            text: talk.encoding.publication(talk.goal, &data),
+            text: conversation.encoding.publication(conversation.goal, &data),
             entry: None,
             finder: Finder::default(),
             next: 0,
@@ -110,15 +110,15 @@ impl Channel {
         }
     }
 
-    /// Has a client publish that is no subscriber, talks v1 over the WebSocket
-    /// at `address`, and waits until it can.
+    /// Publishes with a client that does not subscribe and uses v1 over the
+    /// WebSocket at `address`; waits until it can publish.
     pub(super) fn publish_aside(&mut self, client: &mut Client, address: &Address) -> Result<()> {
-        self.publisher = ASIDE;
-        self.publishing = Talk {
+        self.publisher = SEPARATE;
+        self.publishing = Conversation {
             encoding: Encoding::Turntable(Transport::Ws),
             goal: Goal::Identified,
         };
-        client.links.connect_aside(address)?;
+        client.links.connect_separate(address)?;
         let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
         let wanted = self.ready + 1;
         while self.ready < wanted {
@@ -133,10 +133,10 @@ impl Channel {
         Ok(())
     }
 
-    /// Publishes as long as fewer messages are out than may be.
+    /// Publishes while fewer messages are in flight than allowed.
     ///
-    /// As a server gathers what it has for a socket, so does the client:
-    /// messages that become due together go out in one write.
+    /// As a server collects the frames for a socket, so does the client: messages
+    /// that are due at the same time are sent in one write.
     pub(super) fn fill(&mut self, links: &mut Links) -> Result<()> {
         let Some(Pace::Closed(in_flight)) = self.pace else {
             return Ok(());
@@ -147,20 +147,21 @@ impl Channel {
         self.send(links)
     }
 
-    /// Ends all sessions, so that the next turn's server has no others.
+    /// Ends all sessions, so that the next round's server has no others.
     pub(super) fn leave(&mut self, client: &mut Client) -> Result<()> {
-        let Some(farewell) = self.talk.encoding.farewell() else {
+        let Some(leave_message) = self.conversation.encoding.leave_message() else {
             return Ok(());
         };
         self.is_leaving = true;
         for link in 0..client.links.len() {
-            self.talk.say(&mut client.links, link, &farewell)?;
+            self.conversation
+                .send(&mut client.links, link, &leave_message)?;
         }
         let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
-        while self.gone < self.subscribers {
+        while self.ended < self.subscribers {
             if Instant::now() > deadline {
                 return Err(BenchError::Timeout {
-                    waited_for: format!("the end of {} sessions", self.subscribers - self.gone),
+                    waited_for: format!("the end of {} sessions", self.subscribers - self.ended),
                     seconds: DRAIN_SECONDS,
                 });
             }
@@ -169,7 +170,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Deliveries that were out of order or are missing, once told forgotten.
+    /// Deliveries that were out of order or are missing; resets the count.
     pub(super) fn take_faults(&mut self) -> u64 {
         let missing: usize = self.out.drain(..).sum();
         std::mem::take(&mut self.misordered) + missing as u64
@@ -203,14 +204,14 @@ impl Channel {
 
     fn send(&mut self, links: &mut Links) -> Result<()> {
         if !self.unsent.is_empty() {
-            let way_up = self.publishing.way_up(self.publisher);
+            let upstream_link = self.publishing.upstream_link(self.publisher);
             if let Some([_, _, behind]) = self.publishing.list() {
                 self.unsent.extend(behind.as_bytes());
                 let entries = std::mem::take(&mut self.unsent);
-                let letter = self.publishing.letter(links, self.publisher, entries);
-                return links.send(way_up, &letter);
+                let batch = self.publishing.batch(links, self.publisher, entries);
+                return links.send(upstream_link, &batch);
             }
-            links.send(way_up, &self.unsent)?;
+            links.send(upstream_link, &self.unsent)?;
             self.unsent.clear();
         }
         Ok(())
@@ -226,8 +227,8 @@ impl Channel {
             .next
             .wrapping_sub(u32::try_from(self.out.len()).unwrap_or(u32::MAX));
         let index = stamp.number.wrapping_sub(oldest) as usize;
-        if let Some(lacking) = self.out.get_mut(index) {
-            *lacking = lacking.saturating_sub(1);
+        if let Some(missing) = self.out.get_mut(index) {
+            *missing = missing.saturating_sub(1);
         }
         while self.out.front() == Some(&0) {
             self.out.pop_front();
@@ -236,24 +237,30 @@ impl Channel {
 }
 
 impl Channel {
-    /// One message came.
-    fn heard(&mut self, links: &mut Links, link: usize, payload: &[u8], now_us: u64) -> Result<()> {
+    /// Handles one received message.
+    fn receive(
+        &mut self,
+        links: &mut Links,
+        link: usize,
+        payload: &[u8],
+        now_us: u64,
+    ) -> Result<()> {
         if self.next != 0 && self.take_deliveries(link, payload, now_us) {
             self.message_bytes = payload.len();
             return Ok(());
         }
-        if self.is_leaving && self.talk.is_polled() {
-            // Such a session's connections may outlive it.
-            self.gone += usize::from(matches!(payload, [b'1' | b'6', ..] | [b'4', b'1', ..]));
+        if self.is_leaving && self.conversation.is_polled() {
+            // The connections of such a session may outlive it.
+            self.ended += usize::from(matches!(payload, [b'1' | b'6', ..] | [b'4', b'1', ..]));
             return Ok(());
         }
-        self.ready += usize::from(self.talk.answer(links, link, payload)?);
+        self.ready += usize::from(self.conversation.answer(links, link, payload)?);
         Ok(())
     }
 
-    /// Notes the deliveries that a message is; `false` where it is none.
+    /// Records the deliveries in a message; `false` if there are none.
     fn take_deliveries(&mut self, link: usize, payload: &[u8], now_us: u64) -> bool {
-        if let Goal::Room(_) = self.talk.goal {
+        if let Goal::Room(_) = self.conversation.goal {
             // Several actions may share a message.
             return stamp::each(payload, |stamp| self.delivered(link, stamp, now_us)) > 0;
         }
@@ -267,8 +274,8 @@ impl Channel {
 
 impl Script for Channel {
     fn opened(&mut self, links: &mut Links, link: usize) -> Result<()> {
-        if link != ASIDE {
-            self.ready += usize::from(self.talk.opened(links, link)?);
+        if link != SEPARATE {
+            self.ready += usize::from(self.conversation.opened(links, link)?);
         }
         Ok(())
     }
@@ -280,20 +287,20 @@ impl Script for Channel {
         payload: &[u8],
         now_us: u64,
     ) -> Result<()> {
-        if link == ASIDE {
+        if link == SEPARATE {
             let is_ready = self.publishing.answer(links, link, payload)?;
             self.ready += usize::from(is_ready);
             return Ok(());
         }
-        if !self.talk.is_polled() {
-            return self.heard(links, link, payload, now_us);
+        if !self.conversation.is_polled() {
+            return self.receive(links, link, payload, now_us);
         }
         for packet in payload.split(|byte| *byte == SEPARATOR) {
-            self.heard(links, link, packet, now_us)?;
+            self.receive(links, link, packet, now_us)?;
         }
         match self.is_leaving {
             true => Ok(()),
-            false => self.talk.ask(links, link),
+            false => self.conversation.poll(links, link),
         }
     }
 
@@ -303,7 +310,7 @@ impl Script for Channel {
                 "subscriber {link} was disconnected: {why}"
             )));
         }
-        self.gone += 1;
+        self.ended += 1;
         Ok(())
     }
 

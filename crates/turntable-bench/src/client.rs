@@ -1,14 +1,13 @@
-//! The benchmark's side of the sockets: thousands of connections, one loop.
+//! The client side of the benchmark: thousands of connections, one event loop.
 //!
-//! What is said on them is a [`Script`]'s business. The loop owns one large
-//! read buffer; a connection (`links`) keeps bytes only of what came in part.
-//! Payloads are handed on where they lie. Time is read once for each read
-//! from a socket.
+//! A [`Script`] decides what is sent. The loop owns one large read buffer; a
+//! connection (`links`) stores incomplete messages only. Payloads are passed on in
+//! place. The clock is read once per read from a socket.
 //!
-//! With a core to itself the loop never sleeps: to wake a sleeping process on
-//! the same machine is work that the sender's processor does, up to twice the
-//! cost of a delivery, and comes and goes with tiny differences in pace. Over
-//! a network there is no such thing, so it must not be in the figures.
+//! With a core of its own the loop never sleeps: waking a sleeping process on the
+//! same machine is work of the sender's processor, costs up to twice as much as a
+//! delivery, and varies with small differences in pace. Over a network this cost
+//! does not exist, so it must not be part of the results.
 
 use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
@@ -19,27 +18,27 @@ use mio::{Events, Poll};
 use super::carrier::{Carrier, Piece, field, find};
 use super::error::BenchError;
 use super::frame::{ClientFrame, opcode};
-use super::links::{ASIDE, Address, Links, Phase, UPSTREAM};
+use super::links::{Address, Links, Phase, SEPARATE, UPSTREAM};
 use super::process::machine_cores;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
 const READ_BUFFER_BYTES: usize = 256 * 1024;
 const EVENTS_PER_TURN: usize = 1024;
-/// Connections that may be on their way at once while many are opened: fewer
-/// than any server's backlog.
+/// Maximum connections that are being opened at the same time: fewer than any
+/// server's backlog.
 const OPENING_MAX: usize = 128;
-/// How long many connections may take to open.
+/// Timeout for opening connections.
 const OPENING_SECONDS: u64 = 60;
-/// Fields of an answer's head that tell a session's name.
+/// Header fields of a response that contain the session's id.
 const NAMES: [&str; 2] = ["Turntable-Tunnel", "Turntable-Session"];
 
-/// What is said on the connections, and what is made of the answers.
+/// Sends on the connections, and handles the responses.
 pub(super) trait Script {
-    /// A connection is there: its handshake is done, or it takes requests.
+    /// A connection is open: its handshake is done, or it accepts requests.
     fn opened(&mut self, links: &mut Links, link: usize) -> Result<()>;
 
-    /// A message came, or the body of an answer, read at `now_us`.
+    /// A message or the body of a response, read at `now_us`.
     fn message(
         &mut self,
         links: &mut Links,
@@ -48,19 +47,19 @@ pub(super) trait Script {
         now_us: u64,
     ) -> Result<()>;
 
-    /// The server closed a connection. Unless a script expects it, the
-    /// benchmark is over.
+    /// The server closed a connection. Unless a script expects it, the benchmark
+    /// ends.
     fn closed(&mut self, _links: &mut Links, link: usize, why: &str) -> Result<()> {
         Err(BenchError::Conversation(format!(
             "connection {link} was closed: {why}"
         )))
     }
 
-    /// How many connections have said all they have to before measuring.
+    /// The number of connections that are ready for measuring.
     fn ready(&self) -> usize;
 }
 
-/// The loop around the connections.
+/// The event loop for the connections.
 pub(super) struct Client {
     poll: Poll,
     events: Events,
@@ -75,7 +74,7 @@ impl Client {
     /// A client without connections.
     ///
     /// # Errors
-    /// Where the system gives no poll.
+    /// If the system provides no poll.
     pub(super) fn new() -> Result<Self> {
         let poll = Poll::new().map_err(BenchError::doing("making a poll"))?;
         let registry = poll
@@ -92,11 +91,11 @@ impl Client {
         })
     }
 
-    /// Opens `count` connections, some at a time, and waits until the script
-    /// calls all of them ready.
+    /// Opens `count` connections, some at a time, and waits until the script reports
+    /// all of them as ready.
     ///
     /// # Errors
-    /// Where that takes too long, or a connection fails.
+    /// If that takes too long, or a connection fails.
     pub(super) fn open(
         &mut self,
         script: &mut impl Script,
@@ -119,15 +118,15 @@ impl Client {
         Ok(())
     }
 
-    /// How long the client had nothing to do so far.
+    /// How long the client has been idle so far.
     pub(super) fn waited(&self) -> Duration {
         self.waited
     }
 
-    /// Waits at most `timeout` for sockets, and serves all that are ready.
+    /// Waits at most `timeout` for sockets, and handles all that are ready.
     ///
     /// # Errors
-    /// Where a connection fails or the script says so.
+    /// If a connection fails or the script returns an error.
     pub(super) fn turn(&mut self, script: &mut impl Script, timeout: Duration) -> Result<()> {
         let mut started = Instant::now();
         let until = started + timeout;
@@ -152,7 +151,7 @@ impl Client {
         Ok(())
     }
 
-    /// Turns until `until`.
+    /// Runs turns until `until`.
     ///
     /// # Errors
     /// As [`Client::turn`].
@@ -226,7 +225,7 @@ fn read(
             Err(error) => return close(links, script, number, &error.to_string()),
         };
         let mut partial = std::mem::take(&mut link.partial);
-        if number < ASIDE {
+        if number < SEPARATE {
             links.received_bytes += count as u64;
         }
         let now_us = links.now_us();
@@ -242,15 +241,15 @@ fn read(
         if let Some(link) = links.link_mut(number) {
             link.partial = partial;
         }
-        // A read that does not fill the buffer emptied the socket: new bytes
-        // raise a new event. An end that came with the last bytes does not.
+        // A read that does not fill the buffer emptied the socket: new bytes raise a new
+        // event. The end of the stream raises none if it arrived with the last bytes.
         if count < buffer.len() && !has_end {
             return Ok(());
         }
     }
 }
 
-/// Handles what has come as a whole and returns how many bytes that was.
+/// Handles all complete items and returns their length in bytes.
 fn take_pieces(
     links: &mut Links,
     script: &mut impl Script,
@@ -271,11 +270,11 @@ fn take_pieces(
         let answer = String::from_utf8_lossy(head);
         if !carrier.accepts(&answer) {
             return Err(BenchError::Conversation(format!(
-                "the handshake of link {number} was answered with {answer:?}"
+                "the handshake of link {number} got the response {answer:?}"
             )));
         }
         link.phase = Phase::Open;
-        learn_name(links, number, head);
+        set_name_from_head(links, number, head);
         used = end + 4;
         script.opened(links, number)?;
     }
@@ -288,13 +287,13 @@ fn take_pieces(
             Piece::Answer(head, body) => {
                 if !head.starts_with(b"HTTP/1.1 200") {
                     return Err(BenchError::Conversation(format!(
-                        "a request was answered with {} {}",
+                        "a request got the response {} {}",
                         String::from_utf8_lossy(head),
                         String::from_utf8_lossy(body)
                     )));
                 }
                 if links.name(number).is_empty() && number != UPSTREAM {
-                    learn_name(links, number, head);
+                    set_name_from_head(links, number, head);
                 }
                 script.message(links, number, body, now_us)?;
             }
@@ -314,13 +313,13 @@ fn take_pieces(
                 close(links, script, number, &why)?;
                 break;
             }
-            Piece::Odd(what) => return Err(BenchError::Conversation(what.to_owned())),
+            Piece::Invalid(what) => return Err(BenchError::Conversation(what.to_owned())),
         }
     }
     Ok(used)
 }
 
-fn learn_name(links: &mut Links, number: usize, head: &[u8]) {
+fn set_name_from_head(links: &mut Links, number: usize, head: &[u8]) {
     let name = NAMES.iter().find_map(|name| field(head, name));
     if let Some(name) = name.and_then(|name| std::str::from_utf8(name).ok()) {
         links.set_name(number, name);
@@ -330,11 +329,11 @@ fn learn_name(links: &mut Links, number: usize, head: &[u8]) {
 fn close(links: &mut Links, script: &mut impl Script, number: usize, why: &str) -> Result<()> {
     if let Some(link) = links.link_mut(number) {
         link.phase = Phase::Closed;
-        // An error here means that the peer was faster.
+        // An error here means that the peer closed first.
         let _ = link.stream.shutdown(std::net::Shutdown::Both);
     }
     if number == UPSTREAM {
-        // Servers end connections that are idle; the next request begins one.
+        // Servers close idle connections; the next request opens a new one.
         return Ok(());
     }
     script.closed(links, number, why)

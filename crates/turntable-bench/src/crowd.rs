@@ -1,10 +1,9 @@
-//! Users with friends: who watches whom, and what each has been told.
+//! Users with friends: their subscriptions, and the presence that each received.
 //!
-//! User `i` watches `i + s` for each of a fixed set of strides `s`, counted
-//! round the circle of all users. The set is symmetric, so friendship is
-//! mutual, and spread out, so friends do not connect one after the other. What
-//! a user has been told is a bit per friend: the whole crowd's view costs the
-//! client a few bytes a user.
+//! User `i` subscribes to `i + s` for each of a fixed set of strides `s`, modulo the
+//! number of users. The set is symmetric, so friendship is mutual, and spread out,
+//! so friends do not connect one after the other. The received presence is one bit
+//! per friend: the state of all users takes a few bytes each.
 
 use serde_json::json;
 
@@ -16,67 +15,67 @@ use super::links::Links;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
-/// Friends that a view has bits for.
+/// Maximum number of friends: the bits of a view.
 pub(super) const FRIENDS_MAX: usize = 64;
 const NO_FRIEND: u8 = u8::MAX;
 
-/// What a user does at the moment.
+/// The current phase of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whereabouts {
-    /// It connects, or identifies, or waits for its friends' states.
+pub(super) enum UserPhase {
+    /// It connects, identifies, or waits for the presence of its friends.
     Coming,
-    /// It is there and has been told its friends' states.
+    /// It is online and received the presence of its friends.
     There,
-    /// It has said `bye`.
+    /// It sent `bye`.
     Leaving,
     /// Its connection is closed.
-    Gone,
+    Closed,
 }
 
 struct User {
-    whereabouts: Whereabouts,
-    /// A bit for each friend that it was told is online.
+    phase: UserPhase,
+    /// A bit for each friend that was reported as online.
     view: u64,
-    /// Messages of its session that it has got.
+    /// Received messages of its session.
     received: u64,
-    /// When its own presence changed last, in the client's microseconds.
+    /// Time of its own last presence change, in the client's microseconds.
     changed_us: u64,
 }
 
-/// A crowd of users; connection number is user number.
+/// The users; connection number is user number.
 pub(super) struct Crowd {
     users: Vec<User>,
     strides: Vec<usize>,
-    /// For each distance round the circle, the friend's bit.
+    /// The friend's bit for each distance between user numbers.
     bits: Vec<u8>,
     full: u64,
     identified: usize,
-    /// Acknowledgements that were answered.
+    /// Answered acknowledgements.
     pub(super) acknowledged: usize,
     /// Users whose view has every friend online.
     right: usize,
-    /// From a change to a friend that is told of it.
+    /// Latency from a change to a friend that receives it.
     pub(super) latency_us: Histogram,
-    /// Friends that were told of a change.
+    /// Presence changes received by friends.
     pub(super) notifications: u64,
 }
 
 impl Crowd {
-    /// A crowd whose members have `friends` friends each.
+    /// Users with `friends` friends each.
     ///
     /// # Errors
-    /// Where there are too few users for so many friends, or too many friends
-    /// for a view.
+    /// If there are too few users for so many friends, or too many friends for a
+    /// view.
     pub(super) fn new(users: usize, friends: usize) -> Result<Self> {
         if friends > FRIENDS_MAX || !friends.is_multiple_of(2) || users < 4 * friends + 4 {
             return Err(BenchError::Usage(format!(
                 "friends must be an even number up to {FRIENDS_MAX}, \
-                 and users four times as many and more"
+                 and less than a quarter of the users"
             )));
         }
         let mut strides = Vec::with_capacity(friends);
         let mut bits = vec![NO_FRIEND; users];
-        // The golden ratio spreads multiples evenly over the half circle.
+        // Multiples of the golden ratio are spread evenly over half of the numbers.
         let mut stride = 0;
         while strides.len() < friends {
             stride = (stride + users * 618 / 1000) % users;
@@ -91,7 +90,7 @@ impl Crowd {
             }
         }
         let user = || User {
-            whereabouts: Whereabouts::Coming,
+            phase: UserPhase::Coming,
             view: 0,
             received: 0,
             changed_us: 0,
@@ -109,8 +108,8 @@ impl Crowd {
         })
     }
 
-    /// Has every user say how many messages it has got, as the client library
-    /// does every few seconds.
+    /// Every user acknowledges its received messages, as the client library does
+    /// every few seconds.
     pub(super) fn acknowledge(&self, links: &mut Links) -> Result<()> {
         for (link, user) in self.users.iter().enumerate() {
             let data = json!({"t0": 0, "received": user.received});
@@ -119,45 +118,45 @@ impl Crowd {
         Ok(())
     }
 
-    /// Whether everybody was told that every friend is online.
-    pub(super) fn all_right(&self) -> bool {
+    /// Whether every user has received every friend as online.
+    pub(super) fn is_complete(&self) -> bool {
         self.right == self.users.len()
     }
 
-    /// How many were not told so.
+    /// The number of users that have not.
     pub(super) fn wrong(&self) -> usize {
         self.users.len() - self.right
     }
 
-    /// What a user does at the moment.
-    pub(super) fn whereabouts(&self, user: usize) -> Whereabouts {
+    /// The current phase of a user.
+    pub(super) fn phase(&self, user: usize) -> UserPhase {
         self.users
             .get(user)
-            .map_or(Whereabouts::Gone, |user| user.whereabouts)
+            .map_or(UserPhase::Closed, |user| user.phase)
     }
 
-    /// Has a user say `bye`.
+    /// Sends `bye` for a user.
     ///
     /// # Errors
-    /// Where its connection is broken.
+    /// If its connection is broken.
     pub(super) fn leave(&mut self, links: &mut Links, user: usize) -> Result<()> {
-        self.forget(user, Whereabouts::Leaving, links.now_us());
+        self.forget(user, UserPhase::Leaving, links.now_us());
         links.send_text(user, &message("bye", &json!({})))
     }
 
-    /// Notes that a user is on its way again.
+    /// Records that a user connects again.
     pub(super) fn come(&mut self, user: usize) {
         if let Some(user) = self.users.get_mut(user) {
-            user.whereabouts = Whereabouts::Coming;
+            user.phase = UserPhase::Coming;
         }
     }
 
-    fn forget(&mut self, user: usize, whereabouts: Whereabouts, now_us: u64) {
+    fn forget(&mut self, user: usize, phase: UserPhase, now_us: u64) {
         let full = self.full;
         if let Some(user) = self.users.get_mut(user) {
             self.right -= usize::from(user.view == full);
             user.view = 0;
-            user.whereabouts = whereabouts;
+            user.phase = phase;
             user.changed_us = now_us;
         }
     }
@@ -170,9 +169,9 @@ impl Crowd {
             .collect()
     }
 
-    fn told(&mut self, user: usize, payload: &[u8], now_us: u64) {
+    fn receive(&mut self, user: usize, payload: &[u8], now_us: u64) {
         let (count, full) = (self.users.len(), self.full);
-        let is_first = self.whereabouts(user) == Whereabouts::Coming;
+        let is_first = self.phase(user) == UserPhase::Coming;
         let mut view = self.users.get(user).map_or(0, |user| user.view);
         self.right -= usize::from(view == full);
         each_change(payload, |friend, is_online| {
@@ -185,11 +184,10 @@ impl Crowd {
                 return;
             }
             view ^= mask;
-            // The first states are no news.
+            // The initial states are not changes.
             if let Some(friend) = self.users.get(friend)
                 && !is_first
-                && is_online
-                    == matches!(friend.whereabouts, Whereabouts::Coming | Whereabouts::There)
+                && is_online == matches!(friend.phase, UserPhase::Coming | UserPhase::There)
             {
                 self.notifications += 1;
                 self.latency_us
@@ -199,16 +197,16 @@ impl Crowd {
         self.right += usize::from(view == full);
         if let Some(user) = self.users.get_mut(user) {
             user.view = view;
-            if user.whereabouts == Whereabouts::Coming {
-                user.whereabouts = Whereabouts::There;
+            if user.phase == UserPhase::Coming {
+                user.phase = UserPhase::There;
             }
         }
         self.identified += usize::from(is_first);
     }
 }
 
-/// Calls `each` with every user of the crowd in a `userchange`, and whether it
-/// is online.
+/// Calls `each` with every known user in a `userchange`, and whether it is
+/// online.
 fn each_change(payload: &[u8], mut each: impl FnMut(usize, bool)) {
     const REALM: &[u8] = b"\"1:";
     let mut rest = payload;
@@ -252,7 +250,7 @@ impl Script for Crowd {
                 Ok(())
             }
             b"userchange" => {
-                self.told(link, payload, now_us);
+                self.receive(link, payload, now_us);
                 Ok(())
             }
             b"idyou" => {
@@ -270,13 +268,13 @@ impl Script for Crowd {
     }
 
     fn closed(&mut self, _links: &mut Links, link: usize, why: &str) -> Result<()> {
-        if self.whereabouts(link) != Whereabouts::Leaving {
+        if self.phase(link) != UserPhase::Leaving {
             return Err(BenchError::Conversation(format!(
                 "user {link} was disconnected: {why}"
             )));
         }
         if let Some(user) = self.users.get_mut(link) {
-            user.whereabouts = Whereabouts::Gone;
+            user.phase = UserPhase::Closed;
         }
         Ok(())
     }
@@ -295,7 +293,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn friendship_is_mutual_and_of_the_number_asked_for(
+        fn friendship_is_mutual_and_of_the_requested_size(
             half in 1usize..=32, more in 0usize..3000, user in 0usize..3000,
         ) {
             let users = 8 * half + 4 + more;
@@ -322,37 +320,37 @@ mod tests {
     }
 
     #[test]
-    fn a_view_is_right_when_every_friend_was_told_online() {
+    fn view_is_complete_when_every_friend_is_online() {
         let mut crowd = Crowd::new(12, 2).unwrap();
         let friends = crowd.watch_list(5);
         let states = [(&friends[0], "online"), (&friends[1], "offline")];
-        crowd.told(5, userchange(states).as_bytes(), 0);
+        crowd.receive(5, userchange(states).as_bytes(), 0);
         assert_eq!((crowd.ready(), crowd.wrong()), (1, 12));
-        crowd.told(5, userchange([(&friends[1], "busy")]).as_bytes(), 700);
+        crowd.receive(5, userchange([(&friends[1], "busy")]).as_bytes(), 700);
         assert_eq!(crowd.wrong(), 11);
-        // The first states are no news; the friend's coming is, once.
+        // The initial states are not changes; the friend's return is one, once.
         assert_eq!((crowd.notifications, crowd.latency_us.max()), (1, 700));
-        crowd.told(5, userchange([(&friends[1], "online")]).as_bytes(), 900);
+        crowd.receive(5, userchange([(&friends[1], "online")]).as_bytes(), 900);
         assert_eq!((crowd.notifications, crowd.wrong()), (1, 11));
-        crowd.told(5, userchange([(&friends[0], "offline")]).as_bytes(), 900);
+        crowd.receive(5, userchange([(&friends[0], "offline")]).as_bytes(), 900);
         assert_eq!(crowd.wrong(), 12);
     }
 
     #[test]
-    fn strangers_and_other_payloads_change_nothing() {
+    fn unknown_users_and_other_payloads_change_nothing() {
         let mut crowd = Crowd::new(12, 2).unwrap();
         let list = crowd.watch_list(5);
         let stranger = (0..12)
             .map(user_id)
             .find(|user| !list.contains(user))
             .unwrap();
-        crowd.told(5, userchange([(&stranger, "online")]).as_bytes(), 0);
-        crowd.told(5, b"{\"1:99999999999999999999999\":\"online\",\"1:\"", 0);
+        crowd.receive(5, userchange([(&stranger, "online")]).as_bytes(), 0);
+        crowd.receive(5, b"{\"1:99999999999999999999999\":\"online\",\"1:\"", 0);
         assert_eq!((crowd.wrong(), crowd.notifications), (12, 0));
     }
 
     #[test]
-    fn a_crowd_too_small_for_its_friends_is_refused() {
+    fn too_few_users_for_the_friends_are_refused() {
         assert!(Crowd::new(10, 50).is_err());
         assert!(Crowd::new(10_000, 65).is_err());
         assert!(Crowd::new(10_000, 66).is_err());

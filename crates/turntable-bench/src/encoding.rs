@@ -1,25 +1,25 @@
-//! How different servers are asked for the same thing: "send this to all".
+//! The protocols of different servers for one task: "send this to all".
 //!
-//! The server under test may be ours or a peer; a encoding is what a client
-//! says to it before it is a subscriber, and what it wraps a message in.
+//! The server may be ours or a peer. A protocol defines the messages before a client
+//! is a subscriber, and the encoding of a published message.
 
 use serde_json::json;
 
 use super::links::Address;
 use super::transport::Transport;
 
-/// What a broadcasting server speaks.
+/// The protocol of a broadcasting server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Peer {
     /// This server's own protocol: identify, join a channel, publish
     Turntable,
-    /// Whatever is sent goes to all as it is: the floor, plain chats, nchan
+    /// Every message is sent to all unchanged: the floor, plain chats, nchan
     Broadcast,
     /// Engine.IO 4 and Socket.IO 5 over a WebSocket; events named `message`
     SocketIo,
 }
 
-/// The protocol of a broadcasting server, and the transport it comes through.
+/// The protocol of a broadcasting server, and its transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
     /// See [`Peer::Turntable`].
@@ -31,7 +31,7 @@ pub(super) enum Encoding {
 }
 
 impl Peer {
-    /// What to speak with this peer, where it is ours through `transport`.
+    /// The protocol for this peer; for our server over `transport`.
     pub(super) fn encoding(self, transport: Transport) -> Encoding {
         match self {
             Self::Turntable => Encoding::Turntable(transport),
@@ -41,21 +41,21 @@ impl Peer {
     }
 }
 
-/// How far a client of ours goes before it is measured.
+/// The state that a client of ours reaches before it is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
-    /// It is connected, and never says who it is.
+    /// It is connected, and does not identify.
     Connected,
-    /// It is a user.
+    /// It is identified.
     Identified,
-    /// It is on a channel of this name.
+    /// It is subscribed to a channel of this name.
     Channel(&'static str),
     /// It is in a room of this name.
     Room(&'static str),
 }
 
 impl Goal {
-    /// The message that brings a user there.
+    /// The message that brings a user to this state.
     fn join(self, link: usize) -> Option<String> {
         match self {
             Self::Connected | Self::Identified => None,
@@ -67,11 +67,11 @@ impl Goal {
         }
     }
 
-    /// The message by which the first user there has `data` sent to all.
+    /// The message that publishes `data` to all in this state.
     fn publication(self, data: &str) -> String {
         match self {
             Self::Room(name) => {
-                // The server moves the time to the oldest it accepts.
+                // The server raises the timestamp to the oldest it accepts.
                 let action = format!(
                     r#"{{"timestamp":1000000000000,"from":"{}","data":{data}}}"#,
                     user_id(0)
@@ -88,22 +88,22 @@ impl Goal {
     }
 }
 
-/// What a client does about a message from the server before measuring.
+/// The action of a client for a server message before measuring.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Says this.
-    Say(String),
-    /// Is a subscriber now.
+    /// Sends this.
+    Send(String),
+    /// Is now a subscriber.
     Ready,
     /// Nothing.
     Wait,
 }
 
-/// The users of a benchmark are `1:1000000` and up: ids of one length.
+/// The users of a benchmark are `1:1000000` and up: ids of equal length.
 pub(super) const FIRST_USER: usize = 1_000_000;
 
 /// The user id of connection number `link`; the last one of that length for
-/// those that are not counted.
+/// connections that are not counted.
 pub(super) fn user_id(link: usize) -> String {
     format!(
         "1:{}",
@@ -128,12 +128,12 @@ pub(super) fn message(command: &str, data: &serde_json::Value) -> String {
 }
 
 impl Encoding {
-    /// Whether a subscriber is one as soon as the handshake is done.
+    /// Whether a client is a subscriber as soon as the handshake is done.
     pub(super) fn is_ready_when_open(self) -> bool {
         self == Self::Broadcast
     }
 
-    /// The address as this encoding wants it.
+    /// The address for this protocol.
     pub(super) fn address(self, address: &Address) -> Address {
         if let Self::Turntable(transport) = self {
             return transport.address(address);
@@ -145,34 +145,34 @@ impl Encoding {
         address
     }
 
-    /// What connection `link` does on its way to `goal` about a message that
-    /// is no delivery; of ours, the message of v1.
+    /// The action of connection `link` on its way to `goal` for a message that is
+    /// not a delivery; for our server, the message in v1.
     pub(super) fn step(self, goal: Goal, link: usize, payload: &[u8]) -> Step {
         match (self, payload) {
             (Self::Turntable(_), _) if command(payload) == b"idyou" => match goal {
                 Goal::Connected => Step::Ready,
-                _ => Step::Say(message("idme", &json!(user_id(link)))),
+                _ => Step::Send(message("idme", &json!(user_id(link)))),
             },
             (Self::Turntable(_), _) if command(payload) == b"welcome" => {
-                goal.join(link).map_or(Step::Ready, Step::Say)
+                goal.join(link).map_or(Step::Ready, Step::Send)
             }
             (Self::Turntable(_), _) if command(payload) == b"joined" => Step::Ready,
             (Self::Broadcast, _) => Step::Wait,
-            // Our own transport of that name is entered in the same way.
-            (_, [b'0', ..]) => Step::Say("40".to_owned()),
-            (_, [b'2']) => Step::Say("3".to_owned()),
+            // Our own Socket.IO transport is opened in the same way.
+            (_, [b'0', ..]) => Step::Send("40".to_owned()),
+            (_, [b'2']) => Step::Send("3".to_owned()),
             (Self::SocketIo, [b'4', b'0', ..]) => Step::Ready,
             _ => Step::Wait,
         }
     }
 
-    /// What is said before a connection is closed, where a closed connection
-    /// alone would leave a session behind that goes on to be delivered to.
-    pub(super) fn farewell(self) -> Option<String> {
+    /// The message before a connection is closed, if closing alone would leave a
+    /// session that continues to receive deliveries.
+    pub(super) fn leave_message(self) -> Option<String> {
         matches!(self, Self::Turntable(_)).then(|| message("bye", &json!({})))
     }
 
-    /// The text that has `data` sent to all who reached `goal`.
+    /// The message that publishes `data` to all in the state `goal`.
     pub(super) fn publication(self, goal: Goal, data: &str) -> String {
         match self {
             Self::Turntable(_) => goal.publication(data),
@@ -192,11 +192,11 @@ mod tests {
             |payload| Encoding::Turntable(Transport::Ws).step(Goal::Channel("bench"), 7, payload);
         assert_eq!(
             ours(br#"{"command":"idyou","data":{}}"#),
-            Step::Say(r#"{"command":"idme","data":"1:1000007"}"#.to_owned())
+            Step::Send(r#"{"command":"idme","data":"1:1000007"}"#.to_owned())
         );
         assert!(matches!(
             ours(br#"{"command":"welcome","data":{}}"#),
-            Step::Say(said) if said.contains("joinchannel")
+            Step::Send(text) if text.contains("joinchannel")
         ));
         assert_eq!(ours(br#"{"data":{},"command":"joined"}"#), Step::Ready);
         assert_eq!(ours(b"not JSON"), Step::Wait);
@@ -204,23 +204,23 @@ mod tests {
     }
 
     #[test]
-    fn a_client_goes_no_further_than_its_goal() {
+    fn client_stops_at_its_goal() {
         let ours = Encoding::Turntable(Transport::Sse);
         let (idyou, welcome) = (br#"{"command":"idyou""#, br#"{"command":"welcome""#);
         assert_eq!(ours.step(Goal::Connected, 0, idyou), Step::Ready);
         assert!(matches!(
             ours.step(Goal::Identified, 0, idyou),
-            Step::Say(_)
+            Step::Send(_)
         ));
         assert_eq!(ours.step(Goal::Identified, 0, welcome), Step::Ready);
         assert!(matches!(
             ours.step(Goal::Room("bench"), 0, welcome),
-            Step::Say(said) if said.contains("joingame")
+            Step::Send(text) if text.contains("joingame")
         ));
     }
 
     #[test]
-    fn publications_are_messages() {
+    fn publications_are_encoded_as_messages() {
         let ours = Encoding::Turntable(Transport::Ws);
         for (goal, command) in [
             (Goal::Room("bench"), "game"),
@@ -236,9 +236,9 @@ mod tests {
     fn engine_io_packets_are_answered() {
         let goal = Goal::Channel("bench");
         let socket_io = |payload| Encoding::SocketIo.step(goal, 0, payload);
-        assert_eq!(socket_io(b"0{\"sid\":\"a\"}"), Step::Say("40".to_owned()));
+        assert_eq!(socket_io(b"0{\"sid\":\"a\"}"), Step::Send("40".to_owned()));
         assert_eq!(socket_io(b"40{\"sid\":\"b\"}"), Step::Ready);
-        assert_eq!(socket_io(b"2"), Step::Say("3".to_owned()));
+        assert_eq!(socket_io(b"2"), Step::Send("3".to_owned()));
         let ours = Encoding::Turntable(Transport::Socketio);
         assert_eq!(ours.step(goal, 0, b"40{\"sid\":\"b\"}"), Step::Wait);
     }

@@ -1,39 +1,39 @@
-//! Why a benchmark could not be run or its figures not be trusted.
+//! Why a benchmark failed, or its results are not valid.
 //!
-//! A benchmark has no peer to answer: every error goes to the person who
-//! started it, so each one carries a whole sentence.
+//! A benchmark has no peer to answer: every error is shown to the user that started
+//! it, so each is a complete sentence.
 
 use std::io;
 
-/// What ends a benchmark before it has figures.
+/// An error that ends a benchmark without results.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// The operating system refused something.
+    /// An error of the operating system.
     #[error("{doing}: {source}")]
     Io {
-        /// What was being done.
+        /// The failed operation.
         doing: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The server said something that does not fit the conversation.
-    #[error("the server broke off the conversation: {0}")]
+    /// An unexpected message of the server.
+    #[error("unexpected behaviour of the server: {0}")]
     Conversation(String),
-    /// Something that was waited for did not come.
-    #[error("{waited_for} did not come within {seconds} s")]
+    /// A timeout.
+    #[error("timeout after {seconds} s: {waited_for}")]
     Timeout {
-        /// What was waited for.
+        /// The expected event.
         waited_for: String,
-        /// For how long.
+        /// The timeout, in seconds.
         seconds: u64,
     },
-    /// The arguments do not fit together.
+    /// The arguments contradict each other.
     #[error("{0}")]
     Usage(String),
 }
 
 impl BenchError {
-    /// Wraps an I/O error with what was being done, as in `map_err(doing("..."))`.
+    /// Adds the failed operation to an I/O error, as in `map_err(doing("..."))`.
     pub(super) fn doing(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();
         move |source| Self::Io { doing, source }

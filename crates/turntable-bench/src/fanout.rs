@@ -1,29 +1,29 @@
 //! Fan-out: one channel, many subscribers, one publisher.
 //!
-//! Closed loop: a message is published when all subscribers have got the one
-//! `in-flight` before it, so the server is never idle and never overrun. Open
-//! loop: messages are published at a rate, whatever has come back. The
-//! publisher is the first subscriber.
+//! Closed loop: a message is published when all subscribers have received the one
+//! `in-flight` before it, so the server is neither idle nor overloaded. Open loop:
+//! messages are published at a fixed rate, independent of deliveries. The publisher
+//! is the first subscriber.
 
 use std::time::{Duration, Instant};
 
 use super::channel::{Channel, DRAIN_SECONDS, Pace};
 use super::client::Client;
+use super::conversation::Conversation;
 use super::encoding::{Encoding, Goal, Peer};
 use super::error::BenchError;
 use super::histogram::Histogram;
 use super::meter::{Cost, LOAD_COLUMNS, Meter};
 use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
 use super::server::Server;
-use super::talk::Talk;
 use super::transport::Transport;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
-/// How long the server is warmed up before each measurement.
+/// Warm-up time of the server before each measurement.
 pub(super) const WARM_UP: Duration = Duration::from_millis(500);
-/// Messages that may be out at once in the open loop; beyond them the server
-/// has lost the race, and publishing pauses.
+/// Maximum messages in flight in the open loop; beyond them the server is
+/// overloaded, and publishing pauses.
 const OPEN_LOOP_MAX: usize = 16_384;
 
 /// Arguments of `turntable bench fanout`.
@@ -32,31 +32,31 @@ pub struct FanoutArgs {
     /// Subscribers of the channel
     #[arg(long, default_value_t = 1000)]
     pub subscribers: usize,
-    /// Messages that are out at once, one row for each value
+    /// Messages in flight, one row for each value
     #[arg(long, value_delimiter = ',', default_value = "1,16")]
     pub in_flight: Vec<usize>,
     /// Bytes of the published data
     #[arg(long, default_value_t = 128)]
     pub bytes: usize,
-    /// Seconds of measuring for each row, over all its turns
+    /// Measuring time of each row in seconds, over all its rounds
     #[arg(long, default_value_t = 5.0)]
     pub seconds: f64,
-    /// Publish this many messages a second instead (open loop)
+    /// Publish this many messages per second instead (open loop)
     #[arg(long)]
     pub rate: Option<f64>,
-    /// Measure a bare epoll loop too, by turns, and tell the ratio
+    /// Also measure a bare epoll loop, in alternating rounds, and report the ratio
     #[arg(long)]
     pub floor: bool,
-    /// How many times each server has its turn: 20 with --floor, 1 without
+    /// Number of rounds of each server: 20 with --floor, 1 without
     #[arg(long)]
     pub rounds: Option<usize>,
-    /// What the server at --url speaks
+    /// The protocol of the server at --url
     #[arg(long, value_enum, default_value_t = Peer::Turntable)]
     pub peer: Peer,
-    /// The transport that subscribers and publisher come through
+    /// The transport of subscribers and publisher
     #[arg(long, value_enum, default_value_t = Transport::Ws)]
     pub transport: Transport,
-    /// Publish over a WebSocket beside the subscribers, whatever their transport
+    /// Publish over a separate WebSocket, independent of the subscribers' transport
     #[arg(long)]
     pub aside: bool,
 }
@@ -78,26 +78,26 @@ impl Default for FanoutArgs {
     }
 }
 
-/// What was seen of one server.
+/// The measurements of one server.
 #[derive(Clone)]
 pub(super) struct Sample {
     pub(super) deliveries: u64,
     pub(super) cost: Cost,
     pub(super) latency_us: Histogram,
     rss_bytes: u64,
-    /// What the client read in the measured time.
+    /// Bytes read by the client in the measured time.
     pub(super) received_bytes: u64,
     /// Deliveries that were missing or out of order.
     pub(super) faults: u64,
 }
 
-/// The goal of everybody who subscribes.
+/// The goal of all subscribers.
 const CHANNEL: Goal = Goal::Channel("bench");
 
 /// Runs the scenario.
 ///
 /// # Errors
-/// Where a server cannot be started or breaks off.
+/// If a server cannot be started or fails.
 pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
     let started;
     let server = match server {
@@ -134,27 +134,33 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
         .unwrap_or(if args.floor { 20 } else { 1 })
         .max(1);
     let turn = Duration::from_secs_f64(args.seconds / rounds as f64);
-    let talk = Talk {
+    let conversation = Conversation {
         encoding: args.peer.encoding(args.transport),
         goal: CHANNEL,
     };
     let (subscribers, bytes) = (args.subscribers, args.bytes);
-    let mut ours = Audience::gather(server, talk, subscribers, bytes, args.aside)?;
+    let mut ours = Audience::gather(server, conversation, subscribers, bytes, args.aside)?;
     let mut floor_audience = match &floor {
         None => None,
         Some(floor) => {
-            // The floor writes frames of the size that ours delivers.
+            // The floor writes frames of the same size as our deliveries.
             let bytes = ours.delivered_bytes()?;
-            let talk = Talk {
+            let conversation = Conversation {
                 encoding: Encoding::Broadcast,
                 goal: CHANNEL,
             };
-            Some(Audience::gather(floor, talk, subscribers, bytes, false)?)
+            Some(Audience::gather(
+                floor,
+                conversation,
+                subscribers,
+                bytes,
+                false,
+            )?)
         }
     };
-    // Turns are short, so that whatever else the machine does meets all servers
-    // alike. Paces are not mixed: for a while after a burst TCP acknowledges
-    // single messages at a later time, which costs the server more.
+    // Rounds are short, so that other load on the machine affects all servers equally.
+    // Paces are not mixed: for a while after a burst TCP delays the acknowledgement of
+    // single messages, which costs the server more.
     let mut rows: Vec<Row> = Vec::new();
     for pace in paces {
         let mut row = Row::new(pace);
@@ -194,7 +200,7 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
     Ok(table)
 }
 
-/// What was seen at one pace, turn by turn.
+/// The measurements at one pace, per round.
 struct Row {
     pace: Pace,
     ours: Vec<Sample>,
@@ -211,8 +217,8 @@ impl Row {
     }
 }
 
-/// The middle one of the rounds' ratios of costs per delivery: a round in
-/// which something else ran on the machine does not count.
+/// The median of the rounds' ratios of costs per delivery: rounds that were
+/// disturbed by other load do not count.
 pub(super) fn median_ratio(samples: &[Sample], bases: &[Sample]) -> Option<f64> {
     let cost = |sample: &Sample| sample.cost.per_million(sample.deliveries);
     let pairs = samples.iter().zip(bases);
@@ -222,7 +228,7 @@ pub(super) fn median_ratio(samples: &[Sample], bases: &[Sample]) -> Option<f64> 
 }
 
 impl Sample {
-    /// All turns as one; `None` where there was none.
+    /// The sum of all rounds; `None` if there was none.
     pub(super) fn sum(samples: &[Self]) -> Option<Self> {
         samples.iter().cloned().reduce(|mut sum, sample| {
             sum.deliveries += sample.deliveries;
@@ -235,7 +241,7 @@ impl Sample {
         })
     }
 
-    /// Bytes read for each delivery, all headers above TCP's included.
+    /// Bytes read per delivery, including all headers above TCP's.
     pub(super) fn bytes_per_delivery(&self) -> f64 {
         self.received_bytes as f64 / self.deliveries as f64
     }
@@ -264,21 +270,21 @@ pub(super) struct Audience<'a> {
 }
 
 impl<'a> Audience<'a> {
-    /// Connects all subscribers and has them join, and a publisher that is
-    /// none where `is_aside` asks for one.
+    /// Connects and joins all subscribers, and a separate publisher if `is_aside` is
+    /// set.
     ///
     /// # Errors
-    /// Where the server refuses one or breaks off.
+    /// If the server refuses one or fails.
     pub(super) fn gather(
         server: &'a Server,
-        talk: Talk,
+        conversation: Conversation,
         subscribers: usize,
         bytes: usize,
         is_aside: bool,
     ) -> Result<Self> {
         let mut client = Client::new()?;
-        let mut channel = Channel::new(talk, subscribers, bytes);
-        let address = talk.encoding.address(&server.address);
+        let mut channel = Channel::new(conversation, subscribers, bytes);
+        let address = conversation.encoding.address(&server.address);
         client.open(&mut channel, &address, subscribers)?;
         if is_aside {
             channel.publish_aside(&mut client, &server.address)?;
@@ -292,18 +298,20 @@ impl<'a> Audience<'a> {
         Ok(audience)
     }
 
-    /// Bytes of a message as it is delivered, without the frame's header.
+    /// Bytes of a delivered message, without the frame's header.
     fn delivered_bytes(&self) -> Result<usize> {
         match self.channel.message_bytes {
-            0 => Err(BenchError::Conversation("nothing was delivered".to_owned())),
+            0 => Err(BenchError::Conversation(
+                "no message was delivered".to_owned(),
+            )),
             bytes => Ok(bytes),
         }
     }
 
-    /// Publishes for as long as `length`, and waits for what is out then.
+    /// Publishes for `length`, and waits for the messages in flight at the end.
     ///
     /// # Errors
-    /// Where the server breaks off.
+    /// If the server fails.
     pub(super) fn turn(&mut self, pace: Pace, length: Duration) -> Result<Sample> {
         let Self {
             server,
@@ -311,13 +319,13 @@ impl<'a> Audience<'a> {
             channel,
         } = self;
         channel.pace = Some(pace);
-        // The turn before was another server's: caches are filled anew.
+        // The previous round was another server's: caches are cold.
         drive(client, channel, Instant::now() + length / 10)?;
         channel.latency_us.clear();
         let meter = Meter::start(server.process, client)?;
         let received_bytes = client.links.received_bytes;
         drive(client, channel, Instant::now() + length)?;
-        // On a busy machine nothing at all may come in so short a time.
+        // On a busy machine it is possible that nothing arrives in so short a time.
         let patience = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
         while channel.latency_us.total() == 0 && Instant::now() < patience {
             drive(client, channel, Instant::now() + length)?;
@@ -345,13 +353,13 @@ impl<'a> Audience<'a> {
     /// Ends all sessions.
     ///
     /// # Errors
-    /// Where they do not end.
+    /// If they do not end in time.
     pub(super) fn leave(&mut self) -> Result<()> {
         self.channel.leave(&mut self.client)
     }
 }
 
-/// Turns until `until`, publishing when it is time in an open loop.
+/// Runs turns until `until`, publishing on schedule in an open loop.
 fn drive(client: &mut Client, script: &mut Channel, until: Instant) -> Result<()> {
     let Some(Pace::Open(rate)) = script.pace else {
         while let Some(left) = until.checked_duration_since(Instant::now()) {
@@ -380,22 +388,22 @@ mod tests {
     use crate::process::Process;
     use std::sync::mpsc;
 
-    const FLOOR: Talk = Talk {
+    const FLOOR: Conversation = Conversation {
         encoding: Encoding::Broadcast,
         goal: CHANNEL,
     };
 
     fn floor() -> Server {
-        let (told, address) = mpsc::channel();
+        let (listening, address) = mpsc::channel();
         std::thread::spawn(move || {
-            super::super::floor::serve(|address| told.send(address).unwrap())
+            super::super::floor::serve(|address| listening.send(address).unwrap())
         });
         let url = format!("ws://{}/", address.recv().unwrap());
         Server::running(&url, Some(Process::own().pid)).unwrap()
     }
 
     #[test]
-    fn a_closed_loop_over_the_floor_loses_nothing() {
+    fn closed_loop_over_the_floor_loses_nothing() {
         let floor = floor();
         let mut audience = Audience::gather(&floor, FLOOR, 20, 128, false).unwrap();
         assert_eq!(audience.delivered_bytes().unwrap(), 128);
@@ -409,14 +417,14 @@ mod tests {
     }
 
     #[test]
-    fn an_open_loop_keeps_its_rate() {
+    fn open_loop_keeps_its_rate() {
         let floor = floor();
         let mut audience = Audience::gather(&floor, FLOOR, 5, 64, false).unwrap();
         let length = Duration::from_millis(500);
         let sample = audience.turn(Pace::Open(200.0), length).unwrap();
         assert_eq!(sample.faults, 0);
-        // 0.5 s of 200 messages to 5: a busy machine may shift a few beyond
-        // the ends of the measurement.
+        // 0.5 s of 200 messages to 5: on a busy machine a few may fall outside the
+        // measurement.
         assert!(
             (400..=600).contains(&sample.deliveries),
             "{}",
@@ -425,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn the_median_ratio_is_that_of_a_round() {
+    fn median_ratio_is_the_ratio_of_one_round() {
         let sample = |cpu: f64| Sample {
             deliveries: 1_000_000,
             cost: Cost {

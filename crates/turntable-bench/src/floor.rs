@@ -1,9 +1,9 @@
-//! The floor: the least a server can do to hand a message to all.
+//! The floor: the minimum cost of sending a message to all.
 //!
-//! One loop over epoll, no actors, no protocol, no limits: what a connection
-//! sends is framed once and written to every connection at once, one write
-//! for each delivery. It is what the processor time of other servers is
-//! compared with, in the same run. It serves the benchmark's client alone.
+//! One loop over epoll, without actors, protocol or limits: each received message is
+//! framed once and written to every connection immediately, one write per delivery.
+//! The processor time of other servers is compared with it, in the same run. It only
+//! supports the benchmark's client.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use super::error::BenchError;
 use super::frame::{Header, opcode, server_frame};
 
 const LISTENER: Token = Token(usize::MAX);
-/// What may wait for a connection whose socket is full.
+/// Maximum bytes that wait for a connection whose socket is full.
 const OUTBOX_BYTES_MAX: usize = 4 << 20;
 
 struct Connection {
@@ -27,24 +27,23 @@ struct Connection {
     outbox: Vec<u8>,
 }
 
-/// Serves for ever; the process is ended from outside, or by the end of its
-/// standard input.
+/// Runs until the process is ended from outside, or its standard input ends.
 ///
 /// # Errors
-/// Where the system gives no listener or poll.
+/// If the system provides no listener or poll.
 pub(super) fn serve_process() -> Result<(), BenchError> {
     std::thread::spawn(|| {
-        // A benchmark that was killed shall leave no server behind.
+        // If the benchmark is killed, the server must end, too.
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         std::process::exit(0);
     });
     serve(|address| println!("listening floor http://{address}"))
 }
 
-/// Listens on a free port, tells it to `listening`, and serves.
+/// Listens on a free port, passes its address to `listening`, and serves.
 ///
 /// # Errors
-/// Where the system gives no listener or poll.
+/// If the system provides no listener or poll.
 pub(super) fn serve(listening: impl FnOnce(SocketAddr)) -> Result<(), BenchError> {
     let mut poll = Poll::new().map_err(BenchError::doing("making a poll"))?;
     let mut listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
@@ -118,8 +117,8 @@ fn accept(
 }
 
 impl Connection {
-    /// Reads what is there; whole messages are appended to `frames` as they go
-    /// out. False when the connection is over.
+    /// Reads the available bytes; appends complete messages to `frames`, encoded for
+    /// sending. False when the connection has ended.
     fn read(&mut self, buffer: &mut [u8], frames: &mut Vec<Vec<u8>>) -> bool {
         loop {
             let count = match self.stream.read(buffer) {
@@ -182,8 +181,8 @@ impl Connection {
         true
     }
 
-    /// Writes now; what the socket does not take waits. False when the
-    /// connection is over.
+    /// Writes immediately; bytes that the socket does not accept wait. False when the
+    /// connection has ended.
     fn write(&mut self, bytes: &[u8]) -> bool {
         if !self.is_open {
             return true;

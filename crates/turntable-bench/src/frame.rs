@@ -1,12 +1,12 @@
-//! As much of RFC 6455 as a benchmark's client needs.
+//! The subset of RFC 6455 that the benchmark's client needs.
 //!
-//! Frames out are encoded and masked once and sent many times, with a stamp
-//! written into them in place; of frames in only the header is read. The
-//! codec of the server is not used here: it validates, and the client must
-//! cost less than the server it measures.
+//! Outgoing frames are encoded and masked once and sent many times, with a stamp
+//! written in place; of incoming frames only the header is read. The server's codec
+//! is not used here: it validates, and the client must cost less than the server it
+//! measures.
 
-/// The key all frames of the benchmark are masked with. That a key should be
-/// new for each frame protects proxies from hostile pages; there is neither.
+/// The masking key of all frames. A random key per frame protects proxies from
+/// hostile pages; a benchmark has neither.
 const MASK: [u8; 4] = [0x5b, 0xc3, 0x96, 0x2d];
 
 /// Opcodes (RFC 6455, 5.2).
@@ -18,8 +18,8 @@ pub(super) mod opcode {
     pub(crate) const PONG: u8 = 10;
 }
 
-/// What a client sends, masked where it is a frame, with a payload that can be
-/// changed in place.
+/// An outgoing message, masked if it is a frame, whose payload can be changed in
+/// place.
 #[derive(Clone)]
 pub(super) struct ClientFrame {
     bytes: Vec<u8>,
@@ -49,7 +49,7 @@ impl ClientFrame {
         frame
     }
 
-    /// Bytes that go out as they are.
+    /// Bytes that are sent unchanged.
     pub(super) fn plain(bytes: Vec<u8>) -> Self {
         Self {
             bytes,
@@ -58,7 +58,7 @@ impl ClientFrame {
         }
     }
 
-    /// Where in the payload a text begins.
+    /// The position of a text in the payload.
     pub(super) fn offset_of(&self, text: &str) -> Option<usize> {
         let masked = self.bytes.iter().skip(self.payload_start);
         let plain: Vec<u8> = masked
@@ -68,7 +68,7 @@ impl ClientFrame {
         super::carrier::find(&plain, text.as_bytes())
     }
 
-    /// The frame as it goes out.
+    /// The encoded frame.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -83,7 +83,7 @@ impl ClientFrame {
     }
 }
 
-/// Encodes a frame of a server.
+/// Encodes a server's frame.
 pub(super) fn server_frame(opcode: u8, payload: &[u8], into: &mut Vec<u8>) {
     push_header(into, opcode, payload.len(), 0);
     into.extend(payload);
@@ -102,23 +102,23 @@ fn push_header(into: &mut Vec<u8>, opcode: u8, length: usize, mask_bit: u8) {
     }
 }
 
-/// What the first bytes of a frame tell.
+/// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     /// Whether the message ends with this frame.
     pub(super) is_final: bool,
     /// See [`opcode`].
     pub(super) opcode: u8,
-    /// The mask, where there is one.
+    /// The masking key, if there is one.
     pub(super) mask: Option<[u8; 4]>,
-    /// Bytes before the payload.
+    /// Length of the header, in bytes.
     pub(super) header_bytes: usize,
-    /// Bytes of the payload.
+    /// Length of the payload, in bytes.
     pub(super) payload_bytes: usize,
 }
 
 impl Header {
-    /// Reads a header; `None` while bytes are missing.
+    /// Decodes a header; `None` while it is incomplete.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let (&first, rest) = bytes.split_first()?;
         let (&second, rest) = rest.split_first()?;
@@ -141,12 +141,12 @@ impl Header {
         })
     }
 
-    /// The frame's payload, still masked; `None` while bytes are missing.
+    /// The frame's payload, still masked; `None` while it is incomplete.
     pub(super) fn payload<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         bytes.get(self.header_bytes..self.end())
     }
 
-    /// Bytes of the whole frame.
+    /// Length of the complete frame, in bytes.
     pub(super) fn end(&self) -> usize {
         self.header_bytes.saturating_add(self.payload_bytes)
     }
@@ -171,7 +171,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_patched_frame_is_a_frame_of_the_patched_text(
+        fn patched_frame_equals_a_frame_of_the_patched_text(
             text in "[a-z]{40,300}", patch in "[A-Z]{0,20}", offset in 0usize..20,
         ) {
             let text_bytes = text.clone().into_bytes();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_take_the_form_of_their_size() {
+    fn lengths_use_the_shortest_form() {
         for (length, header_bytes) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
             let mut bytes = Vec::new();
             server_frame(opcode::TEXT, &vec![b'x'; length], &mut bytes);

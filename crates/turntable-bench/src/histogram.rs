@@ -1,10 +1,10 @@
 //! Latencies in bounded memory: a log-linear histogram.
 //!
-//! Each power of two is cut into 128 equal buckets, so that a reported
-//! quantile is at most 0.8 % above the true one, whatever the scale. Values
-//! are microseconds; up to 2^36 of them (19 hours) are told apart.
+//! Each power of two is divided into 128 equal buckets, so that a reported quantile is
+//! at most 0.8 % above the true one at any scale. Values are microseconds; values up
+//! to 2^36 (19 hours) have separate buckets.
 
-/// Bits that tell values within one power of two apart.
+/// Bits that select a bucket within one power of two.
 const SUB_BITS: u32 = 7;
 /// The highest power of two with buckets of its own.
 const EXPONENT_MAX: u32 = 36;
@@ -46,7 +46,7 @@ impl Histogram {
         self.max = self.max.max(other.max);
     }
 
-    /// Forgets all values.
+    /// Removes all values.
     pub(super) fn clear(&mut self) {
         self.counts.fill(0);
         self.total = 0;
@@ -63,8 +63,8 @@ impl Histogram {
         self.max
     }
 
-    /// The value that `share` (0 to 1) of all values do not exceed: the upper
-    /// end of its bucket.
+    /// The value that a `share` (0 to 1) of all values does not exceed: the upper end
+    /// of its bucket.
     pub(super) fn quantile(&self, share: f64) -> u64 {
         let wanted = (self.total as f64 * share).ceil().max(1.0) as u64;
         let mut passed = 0;
@@ -100,7 +100,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_value_lies_within_its_bucket(value in 0u64..1 << 36) {
+        fn value_is_within_its_bucket(value in 0u64..1 << 36) {
             let end = bucket_end(bucket(value));
             prop_assert!(end >= value);
             prop_assert!(end - value <= value / 128);
@@ -116,14 +116,14 @@ mod tests {
             for percent in [50usize, 90, 99, 100] {
                 let rank = (values.len() * percent).div_ceil(100).max(1);
                 let exact = *values.get(rank - 1).expect("a rank within the list");
-                let told = histogram.quantile(percent as f64 / 100.0);
-                prop_assert!(told >= exact && told - exact <= exact / 128, "{told} for {exact}");
+                let reported = histogram.quantile(percent as f64 / 100.0);
+                prop_assert!(reported >= exact && reported - exact <= exact / 128, "{reported} for {exact}");
             }
         }
     }
 
     #[test]
-    fn merging_is_counting_in_one() {
+    fn merging_equals_counting_in_one_histogram() {
         let (mut one, mut other, mut both) = (Histogram::new(), Histogram::new(), Histogram::new());
         for value in 0..1000u64 {
             if value % 3 == 0 { &mut one } else { &mut other }.record(value * value);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn values_beyond_the_last_bucket_keep_the_maximum() {
+    fn values_beyond_the_last_bucket_update_the_maximum() {
         let mut histogram = Histogram::new();
         histogram.record(u64::MAX);
         assert_eq!(histogram.max(), u64::MAX);

@@ -1,9 +1,9 @@
-//! Idle memory: what a connection costs that says nothing.
+//! Idle memory: the cost of a silent connection.
 //!
-//! Before identification a connection is a socket and what the server keeps
-//! for it; identified users with friends add a session, an avatar and a watch
-//! list. Memory is the server's resident set, before and after, divided by
-//! the number of connections; kernel memory of sockets is not part of it.
+//! Before identification a connection consists of a socket and its state in the
+//! server; identified users with friends add a session, an avatar and subscriptions.
+//! Memory is the server's resident set, before and after, divided by the number of
+//! connections; kernel memory of sockets is not included.
 
 use std::time::{Duration, Instant};
 
@@ -18,10 +18,10 @@ use super::server::Server;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
-/// How long everybody's view may take to become right.
+/// Timeout until every user has received the presence of all friends.
 const SETTLE_SECONDS: u64 = 60;
-/// How long nothing is done before memory is read, so that what was only
-/// needed on the way is given back, and before idle processor time is.
+/// Idle time before memory is read, so that temporary memory has been released, and
+/// before idle processor time is read.
 pub(super) const QUIET: Duration = Duration::from_secs(3);
 
 /// Arguments of `turntable bench idle`.
@@ -30,10 +30,10 @@ pub struct IdleArgs {
     /// Connections
     #[arg(long, default_value_t = 10_000)]
     pub connections: usize,
-    /// Have each identify as a user of its own with friends
+    /// Identify each as a separate user with friends
     #[arg(long)]
     pub users: bool,
-    /// Friends of each user, all of them online
+    /// Friends of each user, all online
     #[arg(long, default_value_t = 50)]
     pub friends: usize,
 }
@@ -66,22 +66,22 @@ pub(super) fn table() -> Table {
 
 /// Runs the scenario and appends a row.
 ///
-/// # Errors
-/// Where the server cannot be started or breaks off.
+/// If the server cannot be started or fails.
+/// If the server cannot be started or breaks off.
 pub(super) fn run(args: &IdleArgs, server: Option<&Server>, table: &mut Table) -> Result<()> {
     let started;
     let server = match server {
         Some(server) => server,
         None => {
-            // Users need no such time.
+            // Identified users do not need this setting.
             let patience = [patience()];
             let settings = if args.users { &[][..] } else { &patience[..] };
             started = Server::start(settings)?;
             &started
         }
     };
-    // What a first connection makes the server set up once is no cost of the
-    // ten thousandth.
+    // The first connection initialises parts of the server; this is not a cost per
+    // connection.
     let mut first = Client::new()?;
     first.open(&mut Silent::default(), &server.address, 1)?;
     let before = server.process.rss_bytes()?;
@@ -118,19 +118,19 @@ pub(super) fn run(args: &IdleArgs, server: Option<&Server>, table: &mut Table) -
     Ok(())
 }
 
-/// A setting without which who never says who it is would be closed.
+/// The setting that keeps unidentified connections open.
 pub(super) fn patience() -> (&'static str, String) {
     let name = "TURNTABLE_SESSION__IDENTIFY_TIMEOUT_MS";
     (name, "600000".to_owned())
 }
 
-/// Waits until everybody sees every friend online.
+/// Waits until every user has received every friend as online.
 pub(super) fn settle(client: &mut Client, crowd: &mut Crowd) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(SETTLE_SECONDS);
-    while !crowd.all_right() {
+    while !crowd.is_complete() {
         if Instant::now() > deadline {
             return Err(BenchError::Timeout {
-                waited_for: format!("the right view of {} users", crowd.wrong()),
+                waited_for: format!("complete presence of {} users", crowd.wrong()),
                 seconds: SETTLE_SECONDS,
             });
         }
@@ -139,11 +139,11 @@ pub(super) fn settle(client: &mut Client, crowd: &mut Crowd) -> Result<()> {
     Ok(())
 }
 
-/// Does nothing for the time `quiet` but answer pings; returns how busy the server is
-/// then, in percent.
+/// Only answers pings for the time `quiet`; returns the server's processor time in
+/// percent.
 ///
 /// # Errors
-/// Where the server breaks off.
+/// If the server fails.
 pub(super) fn rest(
     client: &mut Client,
     script: &mut impl Script,
@@ -155,7 +155,7 @@ pub(super) fn rest(
     Ok(meter.stop(client)?.server_busy())
 }
 
-/// Connections that never say who they are.
+/// Connections that never identify.
 #[derive(Default)]
 struct Silent {
     ready: usize,

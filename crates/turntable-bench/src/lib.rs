@@ -1,15 +1,15 @@
-//! `turntable bench`: what this server does, and at what cost, in figures.
+//! `turntable bench`: measures the server's throughput, latency and cost.
 //!
-//! Each scenario drives a server over real sockets: one that it starts on a
-//! core of its own, or one that runs already. The client is one loop on
-//! another core (`client`); it says how busy that core was, since figures of
-//! a client without a spare second are its own. Processor time and memory are
-//! the server's alone, from `/proc` (`process`). `docs/benchmarks.md` tells
-//! the method.
+//! Each scenario uses a server over real sockets: one that it starts on a separate
+//! core, or a running one. The client is one event loop on another core (`client`).
+//! It reports the load of its core, because results are invalid if the client is the
+//! bottleneck. Processor time and memory are those of the server process, from
+//! `/proc` (`process`). `docs/benchmarks.md` describes the method.
 
 mod carrier;
 mod channel;
 mod client;
+mod conversation;
 mod crowd;
 mod encoding;
 mod error;
@@ -28,7 +28,6 @@ mod resident;
 mod rooms;
 mod server;
 mod stamp;
-mod talk;
 mod transport;
 mod transports;
 
@@ -47,14 +46,13 @@ use server::Server;
 /// Arguments of `turntable bench`.
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
-    /// What to measure
+    /// The scenario to measure
     #[command(subcommand)]
     pub scenario: Scenario,
-    /// Measure a server that runs already (ws://HOST:PORT/PATH) instead of
-    /// starting one
+    /// Measure a running server (ws://HOST:PORT/PATH) instead of starting one
     #[arg(long, global = true)]
     pub url: Option<String>,
-    /// The process of the server at --url, where it cannot be found
+    /// The process id of the server at --url, if it cannot be detected
     #[arg(long, global = true, requires = "url")]
     pub server_pid: Option<u32>,
     /// Print JSON instead of tables
@@ -62,36 +60,36 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
-/// What can be measured.
+/// The scenarios.
 #[derive(Debug, clap::Subcommand)]
 pub enum Scenario {
     /// Every scenario, as docs/benchmarks.md shows them
     All,
-    /// One channel, many subscribers: what a delivery costs
+    /// One channel, many subscribers: the cost of a delivery
     Fanout(FanoutArgs),
-    /// The same through every transport: deliveries, memory, polls
+    /// The same for every transport: deliveries, memory, polls
     Transports(TransportsArgs),
-    /// Many games at once: how late an action reaches the others
+    /// Many games at the same time: the latency of actions
     Rooms(RoomsArgs),
-    /// Memory of connections that say nothing
+    /// Memory of silent connections
     Idle(IdleArgs),
-    /// Friends that come and go: a storm, then churn
+    /// Friends that connect and disconnect: a storm, then churn
     Presence(PresenceArgs),
-    /// The bare loop that `fanout --floor` compares with
+    /// The bare epoll loop that `fanout --floor` compares with
     #[command(hide = true)]
     FloorServer,
 }
 
-/// Runs a benchmark and prints what it found on standard output.
+/// Runs a benchmark and prints its results on standard output.
 ///
 /// # Errors
-/// Where a server cannot be started, breaks off or does not answer.
+/// If a server cannot be started, fails or does not answer.
 pub fn run(args: &BenchArgs) -> Result<(), BenchError> {
     if matches!(args.scenario, Scenario::FloorServer) {
         return floor::serve_process();
     }
     if !server::pin_client() {
-        eprintln!("bench: the client cannot be pinned to a core of its own");
+        eprintln!("bench: the client cannot be pinned to a separate core");
     }
     let running = match &args.url {
         Some(url) => Some(Server::running(url, args.server_pid)?),
@@ -128,8 +126,8 @@ pub fn run(args: &BenchArgs) -> Result<(), BenchError> {
     Ok(())
 }
 
-/// Every scenario with its usual arguments. Each starts a server of its own,
-/// so that none pays for what another left behind.
+/// Every scenario with its default arguments. Each starts its own server, so that
+/// results do not depend on earlier scenarios.
 fn all(running: Option<&Server>, done: &mut impl FnMut(Table)) -> Result<(), BenchError> {
     done(fanout::run(&FanoutArgs::default(), running)?);
     let mut table = rooms::table();
@@ -170,8 +168,8 @@ fn all(running: Option<&Server>, done: &mut impl FnMut(Table)) -> Result<(), Ben
     transports::run(&TransportsArgs::default(), running, done)
 }
 
-/// An error message from the server ends a benchmark: its figures would be of
-/// refusals. Other messages that a script has no use for are passed over.
+/// An error message from the server ends a benchmark: its results would be those of
+/// refusals. Other messages that a script does not need are ignored.
 fn refused(payload: &[u8]) -> Result<(), BenchError> {
     if encoding::command(payload) == b"error" {
         let text = String::from_utf8_lossy(payload).into_owned();

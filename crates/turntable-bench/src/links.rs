@@ -1,5 +1,4 @@
-//! The connections of the benchmark's client: what is kept of each, and what
-//! is written to it.
+//! The connections of the benchmark's client: their state, and writing to them.
 
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
@@ -14,36 +13,36 @@ use super::frame::ClientFrame;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
-/// The number of the connection on which requests go out, where other
-/// connections only bring messages. It is begun when it is first needed.
+/// The number of the connection for requests, if other connections only receive
+/// messages. It is opened when first needed.
 pub(super) const UPSTREAM: usize = usize::MAX - 1;
-/// Servers end connections for requests when they are idle, some after seconds;
-/// what is sent at that moment is lost.
+/// Servers close idle connections for requests, some after seconds; a request sent at
+/// that moment is lost.
 const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(1);
-/// The number of a connection that is not measured with the others.
-pub(super) const ASIDE: usize = usize::MAX - 2;
+/// The number of a connection that is not included in the measurement.
+pub(super) const SEPARATE: usize = usize::MAX - 2;
 
-/// Where to connect to.
+/// The target of connections.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
     /// Host and port.
     pub(super) socket: SocketAddr,
     /// Path and query.
     pub(super) path: String,
-    /// What the bytes of its connections are.
+    /// The framing of its connections.
     pub(super) carrier: Carrier,
 }
 
-/// How far a connection is.
+/// The state of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// TCP's handshake is under way.
+    /// The TCP handshake is in progress.
     Connecting,
-    /// What begins it was said and not answered.
+    /// The opening request was sent and not answered.
     Handshake,
-    /// Messages go back and forth.
+    /// It is open.
     Open,
-    /// It is over.
+    /// It has ended.
     Closed,
 }
 
@@ -52,9 +51,9 @@ pub(super) struct Link {
     pub(super) stream: TcpStream,
     pub(super) carrier: Carrier,
     pub(super) phase: Phase,
-    /// What the head of an answer, or the script, said the session is called.
+    /// The session's id, from the head of a response or set by the script.
     name: Box<str>,
-    /// The beginning of a message, or of the handshake's answer.
+    /// The beginning of a message, or of the handshake's response.
     pub(super) partial: Vec<u8>,
     outbox: Vec<u8>,
 }
@@ -63,14 +62,14 @@ pub(super) struct Link {
 pub(super) struct Links {
     links: Vec<Link>,
     upstream: Option<Link>,
-    /// When something was sent on it.
+    /// The time of the last request.
     upstream_used: Instant,
     aside: Option<Link>,
     registry: Registry,
     started: Instant,
-    /// Bytes of a delimited message; see [`Carrier::piece`].
+    /// The length in bytes of a delimited message; see [`Carrier::piece`].
     pub(super) guess: usize,
-    /// Bytes read from all connections that are measured.
+    /// Bytes read from all measured connections.
     pub(super) received_bytes: u64,
 }
 
@@ -92,7 +91,7 @@ impl Links {
     fn link(&self, number: usize) -> Option<&Link> {
         match number {
             UPSTREAM => self.upstream.as_ref(),
-            ASIDE => self.aside.as_ref(),
+            SEPARATE => self.aside.as_ref(),
             _ => self.links.get(number),
         }
     }
@@ -101,37 +100,37 @@ impl Links {
     pub(super) fn link_mut(&mut self, number: usize) -> Option<&mut Link> {
         match number {
             UPSTREAM => self.upstream.as_mut(),
-            ASIDE => self.aside.as_mut(),
+            SEPARATE => self.aside.as_mut(),
             _ => self.links.get_mut(number),
         }
     }
 
-    /// What a connection's session is called; nothing where it has no name.
+    /// The id of a connection's session; empty if it has none.
     pub(super) fn name(&self, number: usize) -> &str {
         self.link(number).map_or("", |link| &link.name)
     }
 
-    /// Notes what a connection's session is called.
+    /// Sets the id of a connection's session.
     pub(super) fn set_name(&mut self, number: usize, name: &str) {
         if let Some(link) = self.link_mut(number) {
             link.name = name.into();
         }
     }
 
-    /// Microseconds since the client was made.
+    /// Microseconds since the client was created.
     pub(super) fn now_us(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// How many connections there are, those on their way included.
+    /// The number of connections, including those being opened.
     pub(super) fn len(&self) -> usize {
         self.links.len()
     }
 
-    /// Begins a new connection and returns its number.
+    /// Opens a new connection and returns its number.
     ///
     /// # Errors
-    /// Where the system gives no socket.
+    /// If the system provides no socket.
     pub(super) fn connect(&mut self, to: &Address) -> Result<usize> {
         let number = self.links.len();
         let link = self.begin(to, number)?;
@@ -139,10 +138,10 @@ impl Links {
         Ok(number)
     }
 
-    /// Begins a connection anew under a number that is in use.
+    /// Opens a connection again under an existing number.
     ///
     /// # Errors
-    /// Where the system gives no socket.
+    /// If the system provides no socket.
     pub(super) fn reconnect(&mut self, number: usize, to: &Address) -> Result<()> {
         let link = self.begin(to, number)?;
         if let Some(place) = self.links.get_mut(number) {
@@ -171,17 +170,17 @@ impl Links {
         })
     }
 
-    /// Begins the connection [`ASIDE`].
+    /// Opens the connection [`SEPARATE`].
     ///
     /// # Errors
-    /// Where the system gives no socket.
-    pub(super) fn connect_aside(&mut self, to: &Address) -> Result<()> {
-        self.aside = Some(self.begin(to, ASIDE)?);
+    /// If the system provides no socket.
+    pub(super) fn connect_separate(&mut self, to: &Address) -> Result<()> {
+        self.aside = Some(self.begin(to, SEPARATE)?);
         Ok(())
     }
 
-    /// Begins the connection for requests, where there is none.
-    fn begin_upstream(&mut self) -> Result<()> {
+    /// Opens the connection for requests, if it is not open.
+    fn open_upstream(&mut self) -> Result<()> {
         let is_fresh = self.upstream_used.elapsed() < UPSTREAM_IDLE_MAX;
         self.upstream_used = Instant::now();
         if let Some(link) = &self.upstream
@@ -208,18 +207,18 @@ impl Links {
     /// Sends a text message.
     ///
     /// # Errors
-    /// Where the connection is broken.
+    /// If the connection is broken.
     pub(super) fn send_text(&mut self, link: usize, text: &str) -> Result<()> {
         self.send(link, ClientFrame::text(text).bytes())
     }
 
-    /// Sends a frame; what the socket does not take follows when it does.
+    /// Sends a frame; bytes that the socket does not accept are sent later.
     ///
     /// # Errors
-    /// Where the connection is broken.
+    /// If the connection is broken.
     pub(super) fn send(&mut self, number: usize, frame: &[u8]) -> Result<()> {
         if number == UPSTREAM {
-            self.begin_upstream()?;
+            self.open_upstream()?;
         }
         let Some(link) = self.link_mut(number) else {
             return Ok(());
@@ -243,7 +242,7 @@ impl Links {
 }
 
 impl Link {
-    /// Writes what waits.
+    /// Writes the waiting bytes.
     pub(super) fn flush(&mut self) -> std::io::Result<()> {
         let mut written = 0;
         while let Some(rest) = self.outbox.get(written..).filter(|rest| !rest.is_empty()) {
@@ -256,7 +255,7 @@ impl Link {
         }
         self.outbox.drain(..written);
         if self.outbox.is_empty() {
-            // Ten thousand request buffers would only cost the client memory.
+            // Keeping thousands of request buffers would only cost the client memory.
             self.outbox.shrink_to_fit();
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What was spent between two moments, by the server and by the client.
+//! Measures the cost of server and client between two points in time.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use super::error::BenchError;
 use super::process::{Process, machine_cpu_seconds};
 use super::report::Cell;
 
-/// A running measurement.
+/// A measurement in progress.
 pub(super) struct Meter {
     server: Process,
     started: Instant,
@@ -17,26 +17,26 @@ pub(super) struct Meter {
     machine_cpu: f64,
 }
 
-/// What one measurement cost.
+/// The cost of one measurement.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cost {
-    /// How long it took, in seconds.
+    /// Its duration, in seconds.
     pub(super) seconds: f64,
     /// Processor seconds of the server.
     pub(super) server_cpu: f64,
-    /// Processor seconds of the client, its waiting included.
+    /// Processor seconds of the client, including busy waiting.
     pub(super) client_cpu: f64,
-    /// How long the client had nothing to do, in seconds.
+    /// Idle time of the client, in seconds.
     pub(super) client_waited: f64,
-    /// Processor seconds of everything on the machine, those two included.
+    /// Processor seconds of the whole machine, including these two.
     pub(super) machine_cpu: f64,
 }
 
 impl Meter {
-    /// Begins to measure.
+    /// Starts a measurement.
     ///
     /// # Errors
-    /// Where the server's process is gone.
+    /// If the server's process has ended.
     pub(super) fn start(server: Process, client: &Client) -> Result<Self, BenchError> {
         Ok(Self {
             server,
@@ -48,10 +48,10 @@ impl Meter {
         })
     }
 
-    /// What was spent since the start.
+    /// The cost since the start.
     ///
     /// # Errors
-    /// Where the server's process is gone.
+    /// If the server's process has ended.
     pub(super) fn stop(&self, client: &Client) -> Result<Cost, BenchError> {
         Ok(Cost {
             seconds: self.started.elapsed().as_secs_f64(),
@@ -73,39 +73,38 @@ impl Cost {
         self.machine_cpu += other.machine_cpu;
     }
 
-    /// Server processor seconds for a million of `count` things.
+    /// Server processor seconds per million of `count` operations.
     pub(super) fn per_million(&self, count: u64) -> f64 {
         self.server_cpu / count as f64 * 1e6
     }
 
-    /// `count` things each second.
+    /// `count` per second.
     pub(super) fn rate(&self, count: u64) -> f64 {
         count as f64 / self.seconds
     }
 
-    /// Percent of the time that the server's core was busy.
+    /// Load of the server's core, in percent.
     pub(super) fn server_busy(&self) -> f64 {
         100.0 * self.server_cpu / self.seconds
     }
 
-    /// How busy server, client and all else were, in percent of a core, for
-    /// the columns of [`LOAD_COLUMNS`].
+    /// Load of server, client and everything else, in percent of a core, for the
+    /// columns of [`LOAD_COLUMNS`].
     pub(super) fn load_cells(&self) -> [Cell; 3] {
         let percent = |cpu: f64| Cell::Number(100.0 * cpu / self.seconds, 0);
         let others = self.machine_cpu - self.server_cpu - self.client_cpu;
         [
             percent(self.server_cpu),
             percent(self.seconds - self.client_waited),
-            // The three are read one after the other, so that nothing else may
-            // come out as a little less than nothing.
+            // The three are read one after the other, so the rest may be slightly negative.
             percent(others.max(0.0)),
         ]
     }
 }
 
-/// The names of the columns of [`Cost::load_cells`]. With the client near 100
-/// it is the bottleneck, and latencies are its own; what others took was
-/// missing, or shared a cache.
+/// The names of the columns of [`Cost::load_cells`]. If the client is near 100, it is
+/// the bottleneck, and latencies are its own; other load reduced the available
+/// processor time or shared a cache.
 pub(super) const LOAD_COLUMNS: [&str; 3] = [
     "server_busy_percent",
     "client_busy_percent",

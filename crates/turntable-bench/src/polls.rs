@@ -1,9 +1,9 @@
-//! Polls: what a request costs, and a delivery that rides along with it.
+//! Polls: the cost of a request, and of a delivery in its response.
 //!
-//! Every session sends a request when all have got the answers to the ones
-//! before: empty ones first, then with messages published on a channel that
-//! all of them are on, which come with the next answer. Publishing is a part
-//! of the first session's own request. Messages are numbered as in fan-out.
+//! Every session sends a request when all have received the responses to the previous
+//! ones: empty requests first, then with messages published on a channel of all
+//! sessions, which are in the next response. The first session publishes in its own
+//! request. Messages are numbered as in fan-out.
 
 use std::time::{Duration, Instant};
 
@@ -22,14 +22,14 @@ use super::transports::TransportsArgs;
 type Result<T> = std::result::Result<T, BenchError>;
 
 const WARM_UP: Duration = Duration::from_millis(500);
-/// How long the last answers may take.
+/// Timeout for the last responses.
 const DRAIN_SECONDS: u64 = 10;
 
-/// Runs the scenario: a row for empty polls, and one for each number of
-/// messages that is published between two of them.
+/// Runs the scenario: a row for empty polls, and one for each number of messages
+/// published between two polls.
 ///
 /// # Errors
-/// Where the server cannot be started or breaks off.
+/// If the server cannot be started or fails.
 pub(super) fn run(args: &TransportsArgs, server: Option<&Server>) -> Result<Table> {
     let started;
     let server = match server {
@@ -87,7 +87,7 @@ pub(super) fn run(args: &TransportsArgs, server: Option<&Server>) -> Result<Tabl
         ));
     }
     table.note(
-        "more_for_a_million_deliveries: CPU seconds beyond those of as many empty \
+        "more_for_a_million_deliveries: CPU seconds in addition to those of the same number of empty \
          requests.",
     );
     Ok(table)
@@ -116,7 +116,7 @@ fn cells(burst: usize, cost: &Cost, seen: Seen, more: f64, faults: u64) -> Vec<C
     cells
 }
 
-/// What was counted so far.
+/// The counts so far.
 #[derive(Clone, Copy)]
 struct Seen {
     requests: u64,
@@ -134,7 +134,7 @@ impl Seen {
     }
 }
 
-/// Sessions that poll.
+/// The polling sessions.
 struct Polls {
     sessions: usize,
     ready: usize,
@@ -142,13 +142,13 @@ struct Polls {
     burst: usize,
     /// One publication, as an entry.
     entry: String,
-    /// Requests of this round that were not answered.
+    /// Unanswered requests of this round.
     missing: usize,
     requests: u64,
     deliveries: u64,
-    /// The number of the message that is published next.
+    /// The number of the next published message.
     next: u32,
-    /// The number that each session gets next.
+    /// The next number for each session.
     expected: Vec<u32>,
     misordered: u64,
 }
@@ -181,7 +181,7 @@ impl Polls {
         }
     }
 
-    /// Rounds for as long as `length`.
+    /// Runs rounds for `length`.
     fn drive(&mut self, client: &mut Client, length: Duration) -> Result<()> {
         let until = Instant::now() + length;
         while Instant::now() < until {
@@ -190,7 +190,7 @@ impl Polls {
         Ok(())
     }
 
-    /// Has every session poll once.
+    /// Every session polls once.
     fn round(&mut self, client: &mut Client) -> Result<()> {
         self.missing = self.sessions;
         for link in 0..self.sessions {
@@ -206,7 +206,7 @@ impl Polls {
         while self.missing > 0 {
             if Instant::now() > deadline {
                 return Err(BenchError::Timeout {
-                    waited_for: format!("the answers to {} polls", self.missing),
+                    waited_for: format!("the responses to {} polls", self.missing),
                     seconds: DRAIN_SECONDS,
                 });
             }
@@ -230,28 +230,28 @@ impl Polls {
         format!("[{}]", entries.join(","))
     }
 
-    /// Polls until everybody has got everything.
+    /// Polls until every session has received every message.
     fn drain(&mut self, client: &mut Client) -> Result<()> {
         let burst = std::mem::take(&mut self.burst);
         let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
-        while self.lacking() > 0 && Instant::now() < deadline {
+        while self.missing() > 0 && Instant::now() < deadline {
             self.round(client)?;
         }
         self.burst = burst;
         Ok(())
     }
 
-    /// Deliveries that have not come.
-    fn lacking(&self) -> u64 {
+    /// Missing deliveries.
+    fn missing(&self) -> u64 {
         let each = |expected: &u32| u64::from(self.next.wrapping_sub(*expected));
         self.expected.iter().map(each).sum()
     }
 
-    /// Deliveries that were out of order or are missing, once told forgotten.
+    /// Deliveries that were out of order or are missing; resets the count.
     fn take_faults(&mut self) -> u64 {
-        let lacking = self.lacking();
+        let missing = self.missing();
         self.expected.fill(self.next);
-        std::mem::take(&mut self.misordered) + lacking
+        std::mem::take(&mut self.misordered) + missing
     }
 }
 
@@ -299,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_publication_is_of_the_size_that_was_asked_for() {
+    fn publication_has_the_requested_size() {
         let polls = Polls::new(1, 128);
         let entry: serde_json::Value = serde_json::from_str(&polls.entry).unwrap();
         let data = entry.pointer("/args/data").unwrap();
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_a_fault_once() {
+    fn missing_delivery_is_counted_once() {
         let mut polls = Polls::new(3, 128);
         polls.next = 5;
         polls.expected = vec![5, 3, 4];

@@ -1,15 +1,15 @@
-//! Presence: a storm of users that connect at once, then churn.
+//! Presence: a storm of users that connect at the same time, then churn.
 //!
-//! In the storm connections begin evenly over the time given; it is over when
-//! every user was told that every friend is online. In the churn users leave
-//! with `bye` and come back a second later; the time from a user's change to
-//! each of its friends that is told of it is a latency.
+//! In the storm connections are opened evenly over the given time; it ends when every
+//! user has received every friend as online. In the churn users leave with `bye` and
+//! return a second later; the time from a user's change to each friend that receives
+//! it is a latency.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::client::Client;
-use super::crowd::{Crowd, Whereabouts};
+use super::crowd::{Crowd, UserPhase};
 use super::error::BenchError;
 use super::idle::settle;
 use super::meter::{LOAD_COLUMNS, Meter};
@@ -18,25 +18,25 @@ use super::server::Server;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
-/// How long one who left stays away.
+/// How long a user stays away.
 const ABSENCE: Duration = Duration::from_secs(1);
-/// How long users are left alone between storm and churn.
+/// Pause between storm and churn.
 const CALM: Duration = Duration::from_secs(2);
 
 /// Arguments of `turntable bench presence`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct PresenceArgs {
-    /// Users, each on a connection of its own
+    /// Users, each on a separate connection
     #[arg(long, default_value_t = 5000)]
     pub users: usize,
     /// Friends of each user
     #[arg(long, default_value_t = 50)]
     pub friends: usize,
-    /// All connect within so many ms
+    /// All connect within this many ms
     #[arg(long, default_value_t = 2000)]
     pub within_ms: u64,
-    /// Percent of the users that leave, and as many that come back, in each
-    /// second after the storm; 0 for none
+    /// Percent of the users that leave, and of those that return, in each second after
+    /// the storm; 0 for none
     #[arg(long, default_value_t = 5.0)]
     pub churn: f64,
     /// Seconds of churn
@@ -59,7 +59,7 @@ impl Default for PresenceArgs {
 /// Runs the scenario: a table for the storm, and one for the churn.
 ///
 /// # Errors
-/// Where the server cannot be started or breaks off.
+/// If the server cannot be started or fails.
 pub(super) fn run(args: &PresenceArgs, server: Option<&Server>) -> Result<Vec<Table>> {
     let started;
     let server = match server {
@@ -125,12 +125,12 @@ pub(super) fn run(args: &PresenceArgs, server: Option<&Server>) -> Result<Vec<Ta
     row.push(Cell::Number(cost.per_million(crowd.notifications), 2));
     row.extend(cost.load_cells());
     churn.row(row);
-    churn.note("All came back, and everybody's view was right at the end.");
+    churn.note("All users returned, and the presence of all friends was complete at the end.");
     Ok(vec![storm, churn])
 }
 
-/// Connects everybody; returns how long the beginning of connections took,
-/// and the time from the last of them until everybody's view was right.
+/// Connects all users; returns the time in which connections were opened, and the time
+/// from the last of them until every presence was complete.
 fn storm(
     client: &mut Client,
     crowd: &mut Crowd,
@@ -153,7 +153,7 @@ fn storm(
     Ok((last - start, last.elapsed()))
 }
 
-/// Has users leave and come back; returns how many changes that were.
+/// Lets users leave and return; returns the number of changes.
 fn churn(
     client: &mut Client,
     crowd: &mut Crowd,
@@ -164,7 +164,7 @@ fn churn(
     let per_second = args.users as f64 * args.churn / 100.0;
     let interval = Duration::from_secs_f64(1.0 / per_second);
     let (mut due, mut changes, mut next) = (start, 0, 0);
-    // A prime step passes through all users before it comes back to the first.
+    // A prime step visits all users before it returns to the first.
     let step = if args.users.is_multiple_of(7919) {
         1
     } else {
@@ -174,19 +174,22 @@ fn churn(
     let until = start + Duration::from_secs_f64(args.seconds);
     loop {
         let now = Instant::now();
-        if now >= until && away.is_empty() && crowd.all_right() {
+        if now >= until && away.is_empty() && crowd.is_complete() {
             return Ok(changes);
         }
         if now >= until + Duration::from_secs(30) {
             return Err(BenchError::Timeout {
-                waited_for: format!("the right view of {} users after the churn", crowd.wrong()),
+                waited_for: format!(
+                    "complete presence of {} users after the churn",
+                    crowd.wrong()
+                ),
                 seconds: 30,
             });
         }
         while due <= now && due < until {
             next = (next + step) % args.users;
             due += interval;
-            if crowd.whereabouts(next) == Whereabouts::There {
+            if crowd.phase(next) == UserPhase::There {
                 crowd.leave(&mut client.links, next)?;
                 away.push_back((now + ABSENCE, next));
                 changes += 1;
@@ -194,7 +197,7 @@ fn churn(
         }
         while let Some((back, user)) = away.front().copied().filter(|(back, _)| *back <= now) {
             away.pop_front();
-            if crowd.whereabouts(user) == Whereabouts::Gone {
+            if crowd.phase(user) == UserPhase::Closed {
                 crowd.come(user);
                 client.links.reconnect(user, &server.address)?;
                 changes += 1;

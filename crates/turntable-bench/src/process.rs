@@ -1,20 +1,19 @@
-//! What Linux tells of a process: its processor time, its memory, its sockets.
+//! Reads a process's processor time, memory and sockets from Linux.
 //!
-//! Everything is read from `/proc`, so a benchmark needs no rights over the
-//! server it measures but to read its figures.
+//! Everything is read from `/proc`, so a benchmark needs read permission only.
 
 use std::fs;
 use std::path::Path;
 
 use super::error::BenchError;
 
-/// Ticks per second of the times in `/proc/PID/stat`: Linux shows them to
-/// programs in this unit on every architecture that this server runs on.
+/// Ticks per second of the times in `/proc/PID/stat`, the same on every architecture
+/// that this server supports.
 const TICKS_PER_SECOND: f64 = 100.0;
 /// The state "listening" in `/proc/net/tcp`.
 const LISTENING: &str = "0A";
 
-/// A process that is looked at.
+/// A process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Process {
     /// Its id.
@@ -22,15 +21,14 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// The process that runs this code.
+    /// The current process.
     pub(super) fn own() -> Self {
         Self {
             pid: std::process::id(),
         }
     }
 
-    /// The process that listens on a TCP port of this machine, where it can
-    /// be found.
+    /// The process that listens on a TCP port of this machine, if it can be found.
     pub(super) fn listening_on(port: u16) -> Option<Self> {
         let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
             .iter()
@@ -50,10 +48,10 @@ impl Process {
         })
     }
 
-    /// Processor time spent so far, in seconds, user and system together.
+    /// Processor time so far, in seconds, user and system.
     ///
     /// # Errors
-    /// Where the process is gone.
+    /// If the process has ended.
     pub(super) fn cpu_seconds(self) -> Result<f64, BenchError> {
         if let Some(seconds) = self.scheduled_seconds() {
             return Ok(seconds);
@@ -61,17 +59,22 @@ impl Process {
         let stat = self.read("stat")?;
         ticks(&stat)
             .map(|ticks| ticks / TICKS_PER_SECOND)
-            .ok_or_else(|| BenchError::Usage(format!("/proc/{}/stat is odd: {stat}", self.pid)))
+            .ok_or_else(|| {
+                BenchError::Usage(format!(
+                    "/proc/{}/stat has an unexpected format: {stat}",
+                    self.pid
+                ))
+            })
     }
 
-    /// The same in nanoseconds, from the scheduler's own books of each thread,
-    /// where the kernel shows them: ticks of 10 ms are coarse for a turn of a
-    /// quarter of a second.
+    /// The same in nanoseconds, from the scheduler's statistics of each thread, if the
+    /// kernel provides them: ticks of 10 ms are too coarse for a round of a quarter of
+    /// a second.
     fn scheduled_seconds(self) -> Option<f64> {
         let mut nanoseconds = 0u64;
         for thread in fs::read_dir(format!("/proc/{}/task", self.pid)).ok()? {
             let file = thread.ok()?.path().join("schedstat");
-            // A thread that ended in between has nothing to tell.
+            // Skip threads that ended in between.
             let Ok(text) = fs::read_to_string(file) else {
                 continue;
             };
@@ -83,16 +86,18 @@ impl Process {
     /// Resident memory in bytes.
     ///
     /// # Errors
-    /// Where the process is gone.
+    /// If the process has ended.
     pub(super) fn rss_bytes(self) -> Result<u64, BenchError> {
-        // The kernel sums up `status` lazily; the roll-up is counted on reading.
+        // The kernel updates `status` with a delay; the roll-up is computed on reading.
         let (text, field) = match self.read("smaps_rollup") {
             Ok(text) => (text, "Rss:"),
             Err(_) => (self.read("status")?, "VmRSS:"),
         };
         kibibytes(&text, field)
             .map(|kibibytes| kibibytes * 1024)
-            .ok_or_else(|| BenchError::Usage(format!("/proc/{} tells no memory", self.pid)))
+            .ok_or_else(|| {
+                BenchError::Usage(format!("/proc/{} contains no memory usage", self.pid))
+            })
     }
 
     fn read(self, file: &str) -> Result<String, BenchError> {
@@ -101,18 +106,18 @@ impl Process {
     }
 }
 
-/// Processor time spent by all processes of the machine so far, in seconds.
+/// Processor time of all processes of the machine so far, in seconds.
 ///
 /// # Errors
-/// Where `/proc/stat` cannot be read.
+/// If `/proc/stat` cannot be read.
 pub(super) fn machine_cpu_seconds() -> Result<f64, BenchError> {
     let text = fs::read_to_string("/proc/stat").map_err(BenchError::doing("reading /proc/stat"))?;
     machine_ticks(&text)
         .map(|ticks| ticks / TICKS_PER_SECOND)
-        .ok_or_else(|| BenchError::Usage("/proc/stat is odd".to_owned()))
+        .ok_or_else(|| BenchError::Usage("/proc/stat has an unexpected format".to_owned()))
 }
 
-/// Cores of the machine, whatever this process may use of them.
+/// Cores of the machine, including those unavailable to this process.
 pub(super) fn machine_cores() -> usize {
     let text = fs::read_to_string("/proc/stat").unwrap_or_default();
     let lines = text.lines().filter(|line| line.starts_with("cpu"));
@@ -120,8 +125,8 @@ pub(super) fn machine_cores() -> usize {
     lines.count().saturating_sub(1)
 }
 
-/// The first line of `/proc/stat` without idling, waiting for disks, and what
-/// a hypervisor took.
+/// The first line of `/proc/stat`, without idle time, waiting for disks, and time of
+/// other virtual machines.
 fn machine_ticks(stat: &str) -> Option<f64> {
     let fields = stat.lines().next()?.strip_prefix("cpu ")?;
     let ticks: Vec<f64> = fields
@@ -136,8 +141,8 @@ fn machine_ticks(stat: &str) -> Option<f64> {
 
 /// User and system time of a `/proc/PID/stat` line.
 fn ticks(stat: &str) -> Option<f64> {
-    // The second field is the program's name in parentheses, and may hold
-    // anything; utime and stime are the 14th and 15th.
+    // The second field is the program's name in parentheses and may contain anything;
+    // utime and stime are the 14th and 15th.
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace().skip(11);
     let user: f64 = fields.next()?.parse().ok()?;
@@ -170,14 +175,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_behind_any_program_name() {
+    fn times_are_read_after_any_program_name() {
         let stat = "12 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20";
         assert_eq!(ticks(stat), Some(300.0));
         assert_eq!(ticks("12 (a) S 1"), None);
     }
 
     #[test]
-    fn the_machines_time_leaves_idling_out() {
+    fn machine_time_excludes_idle_time() {
         let stat = "cpu  100 20 30 4000 500 6 7 80 9 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
         assert_eq!(machine_ticks(stat), Some(163.0));
         assert_eq!(machine_ticks("cpu  100 20 30"), None);
@@ -186,18 +191,18 @@ mod tests {
     }
 
     #[test]
-    fn own_figures_are_plausible() {
+    fn values_of_this_process_are_plausible() {
         let own = Process::own();
         let seconds = own.cpu_seconds().unwrap();
         assert!(seconds >= 0.0);
         let coarse = ticks(&own.read("stat").unwrap()).unwrap() / TICKS_PER_SECOND;
-        // Threads of other tests that ended are in the coarse figure alone.
+        // Ended threads of other tests are included in the coarse value only.
         assert!(coarse + 0.5 >= seconds, "{coarse} for {seconds}");
         assert!(own.rss_bytes().unwrap() > 100_000);
     }
 
     #[test]
-    fn a_listener_is_traced_to_its_process() {
+    fn listener_is_mapped_to_its_process() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert_eq!(Process::listening_on(port), Some(Process::own()));

@@ -1,16 +1,16 @@
-//! What a benchmark found, as a table for a person and as JSON for a program.
+//! The results of a benchmark, as a table in Markdown and as JSON.
 
 use serde_json::{Map, Value, json};
 
 use super::histogram::Histogram;
 
-/// One figure or word of a row.
+/// A value of a row.
 pub(super) enum Cell {
-    /// A word.
+    /// Text.
     Text(String),
-    /// A figure, and how many decimals of it are shown in a table.
+    /// A number, and its decimals in a table.
     Number(f64, usize),
-    /// What this row does not tell.
+    /// Not measured.
     None,
 }
 
@@ -50,7 +50,7 @@ pub(super) fn latency_cells(latency_us: &Histogram) -> [Cell; 3] {
 /// The names of the columns of [`latency_cells`].
 pub(super) const LATENCY_COLUMNS: [&str; 3] = ["p50_ms", "p99_ms", "max_ms"];
 
-/// A table: a title, column names that are JSON keys too, and rows.
+/// A table: a title, column names that are also JSON keys, and rows.
 pub(super) struct Table {
     title: String,
     columns: Vec<&'static str>,
@@ -77,12 +77,12 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// Appends a sentence that is shown below the table.
+    /// Appends a sentence below the table.
     pub(super) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 
-    /// The table in Markdown, its columns aligned.
+    /// The table in Markdown, with aligned columns.
     pub(super) fn markdown(&self) -> String {
         let head = self.columns.iter().map(|name| (*name).to_owned()).collect();
         let rows = self

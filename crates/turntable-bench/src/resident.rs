@@ -1,34 +1,33 @@
-//! What sessions take in memory: at each transport, and when their connection is
-//! lost.
+//! Memory of sessions: for each transport, and after their connection was lost.
 //!
-//! As in `idle`, memory is the server's resident set, before and after. What a
-//! lost session takes beside its user's avatar is seen by having the same
-//! users come twice: the second time neither avatars nor connections add
-//! anything, since the first ones' places are free again.
+//! As in `idle`, memory is the server's resident set, before and after. The memory of a
+//! session without a connection, apart from its user's avatar, is measured by
+//! connecting the same users twice: the second time neither avatars nor connections
+//! add memory, because those of the first time are reused.
 
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Script};
+use super::conversation::Conversation;
 use super::encoding::{Encoding, Goal};
 use super::error::BenchError;
 use super::idle::{patience, rest};
 use super::links::Links;
 use super::report::{Cell, Table};
 use super::server::Server;
-use super::talk::Talk;
 use super::transport::Transport;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
 const TRANSPORTS: [Transport; 3] = [Transport::Ws, Transport::WsV2, Transport::Sse];
 const GOALS: [Goal; 2] = [Goal::Connected, Goal::Identified];
-/// How often the same users come and are lost.
+/// How often the same users connect and disconnect.
 const VISITS: usize = 3;
 
-/// Memory of `connections` that say no more than who they are, at each transport.
+/// Memory of `connections` that only identify, for each transport.
 ///
 /// # Errors
-/// Where a server cannot be started or breaks off.
+/// If a server cannot be started or fails.
 pub(super) fn run(connections: usize, quiet: Duration) -> Result<Table> {
     let mut table = Table::new(
         format!("Memory of {connections} idle connections"),
@@ -46,14 +45,15 @@ pub(super) fn run(connections: usize, quiet: Duration) -> Result<Table> {
         let mut base = None;
         for transport in TRANSPORTS {
             let server = Server::start(&[patience()])?;
-            let talk = Talk {
+            let conversation = Conversation {
                 encoding: Encoding::Turntable(transport),
                 goal,
             };
-            // What the first connection sets up is no cost of the last one.
-            let _first = Visit::begin(&server, talk, 1)?;
+            // The first connection initialises parts of the server; this is not a cost
+            // per connection.
+            let _first = Visit::begin(&server, conversation, 1)?;
             let before = server.process.rss_bytes()?;
-            let mut visit = Visit::begin(&server, talk, connections)?;
+            let mut visit = Visit::begin(&server, conversation, connections)?;
             let busy = rest(&mut visit.client, &mut visit.resident, &server, quiet)?;
             let after = server.process.rss_bytes()?;
             let each = (after as f64 - before as f64) / connections as f64;
@@ -73,10 +73,10 @@ pub(super) fn run(connections: usize, quiet: Duration) -> Result<Table> {
     Ok(table)
 }
 
-/// Memory of sessions whose connection was lost.
+/// Memory of sessions without a connection.
 ///
 /// # Errors
-/// Where a server cannot be started or breaks off.
+/// If a server cannot be started or fails.
 pub(super) fn run_detached(users: usize, quiet: Duration) -> Result<Table> {
     let mut table = Table::new(
         format!("Memory of sessions without a connection, {users} users"),
@@ -87,14 +87,14 @@ pub(super) fn run_detached(users: usize, quiet: Duration) -> Result<Table> {
         long("TURNTABLE_SESSION__RESUME_MS"),
         long("TURNTABLE_PRESENCE__GRACE_MS"),
     ])?;
-    let talk = Talk {
+    let conversation = Conversation {
         encoding: Encoding::Turntable(Transport::Ws),
         goal: Goal::Identified,
     };
-    drop(Visit::begin(&server, talk, 1)?);
+    drop(Visit::begin(&server, conversation, 1)?);
     let mut before = server.process.rss_bytes()?;
     for visit in 1..=VISITS {
-        drop(Visit::begin(&server, talk, users)?);
+        drop(Visit::begin(&server, conversation, users)?);
         std::thread::sleep(quiet);
         let after = server.process.rss_bytes()?;
         table.row([
@@ -105,28 +105,30 @@ pub(super) fn run_detached(users: usize, quiet: Duration) -> Result<Table> {
         before = after;
     }
     table.note(
-        "The first sessions bring an avatar each, and the places of connections, \
-         which are free again; the later ones are sessions alone.",
+        "The first sessions add an avatar each, and the slots of connections, \
+         which are reused; the later ones add sessions only.",
     );
     Ok(table)
 }
 
-/// Clients that came to stay; they are gone without a word when this is
-/// dropped.
+/// Open clients; dropping this closes them without `bye`.
 struct Visit {
     client: Client,
     resident: Resident,
 }
 
 impl Visit {
-    fn begin(server: &Server, talk: Talk, count: usize) -> Result<Self> {
+    fn begin(server: &Server, conversation: Conversation, count: usize) -> Result<Self> {
         let mut visit = Self {
             client: Client::new()?,
-            resident: Resident { talk, ready: 0 },
+            resident: Resident {
+                conversation,
+                ready: 0,
+            },
         };
-        let address = talk.encoding.address(&server.address);
+        let address = conversation.encoding.address(&server.address);
         visit.client.open(&mut visit.resident, &address, count)?;
-        // What is still on its way.
+        // Wait for messages in flight.
         visit
             .client
             .turn_until(&mut visit.resident, Instant::now())?;
@@ -134,19 +136,19 @@ impl Visit {
     }
 }
 
-/// Clients that go as far as their goal, and then say nothing more.
+/// Clients that reach their goal, and then send nothing more.
 struct Resident {
-    talk: Talk,
+    conversation: Conversation,
     ready: usize,
 }
 
 impl Script for Resident {
     fn opened(&mut self, links: &mut Links, link: usize) -> Result<()> {
-        self.talk.opened(links, link).map(drop)
+        self.conversation.opened(links, link).map(drop)
     }
 
     fn message(&mut self, links: &mut Links, link: usize, payload: &[u8], _: u64) -> Result<()> {
-        self.ready += usize::from(self.talk.answer(links, link, payload)?);
+        self.ready += usize::from(self.conversation.answer(links, link, payload)?);
         Ok(())
     }
 

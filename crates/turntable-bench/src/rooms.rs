@@ -1,8 +1,8 @@
-//! Rooms: many games at once, every member acting several times a second.
+//! Rooms: many games at the same time, with several actions per member and second.
 //!
-//! An open loop: members act when it is their turn, spread evenly over time
-//! and over the rooms, whatever has come back. A delivery is one action at one
-//! member; with a tick several of them share a message.
+//! An open loop: members act on schedule, spread evenly over time and over the rooms,
+//! independent of deliveries. A delivery is one action received by one member; with a
+//! tick several of them share a message.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,11 +22,11 @@ use super::stamp::{self, BLANK, Stamp};
 type Result<T> = std::result::Result<T, BenchError>;
 
 const WARM_UP: Duration = Duration::from_secs(1);
-/// How long the last deliveries may take to come.
+/// Timeout for the last deliveries.
 const DRAIN_SECONDS: u64 = 10;
-/// Thirteen digits, as Unix milliseconds have them until the year 2286.
+/// Thirteen digits, as Unix milliseconds have until the year 2286.
 const BLANK_TIME: &str = "1000000000000";
-/// The game that the server is told to play with a tick.
+/// The game with a tick that the server is configured with.
 const GAME: &str = "bench";
 
 /// Arguments of `turntable bench rooms`.
@@ -38,13 +38,13 @@ pub struct RoomsArgs {
     /// Members of each room
     #[arg(long, default_value_t = 8)]
     pub members: usize,
-    /// Actions of each member in a second
+    /// Actions of each member per second
     #[arg(long, default_value_t = 20.0)]
     pub rate: f64,
-    /// Start the server with rooms that gather actions for so many ms
+    /// Start the server with rooms that collect actions for this many ms
     #[arg(long, default_value_t = 0)]
     pub tick: u32,
-    /// Seconds of the measurement
+    /// Duration of the measurement in seconds
     #[arg(long, default_value_t = 5.0)]
     pub seconds: f64,
 }
@@ -77,14 +77,14 @@ pub(super) fn table() -> Table {
 /// Runs the scenario and appends a row.
 ///
 /// # Errors
-/// Where the server cannot be started or breaks off.
+/// If the server cannot be started or fails.
 pub(super) fn run(args: &RoomsArgs, server: Option<&Server>, table: &mut Table) -> Result<()> {
     let started;
     let server = match server {
         Some(server) if args.tick == 0 => server,
         Some(_) => {
             return Err(BenchError::Usage(
-                "--tick is a setting of a server that the benchmark starts".to_owned(),
+                "--tick requires a server that the benchmark starts".to_owned(),
             ));
         }
         None => {
@@ -109,7 +109,7 @@ pub(super) fn run(args: &RoomsArgs, server: Option<&Server>, table: &mut Table) 
     let deliveries = latency_us.total();
 
     let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
-    while script.lacking() > 0 && Instant::now() < deadline {
+    while script.missing() > 0 && Instant::now() < deadline {
         client.turn(&mut script, Duration::from_millis(100))?;
     }
     let mut row = vec![
@@ -125,7 +125,7 @@ pub(super) fn run(args: &RoomsArgs, server: Option<&Server>, table: &mut Table) 
     row.extend(cost.load_cells());
     row.extend([
         Cell::Number(script.late_us.quantile(0.99) as f64 / 1000.0, 2),
-        Cell::count(script.lacking()),
+        Cell::count(script.missing()),
     ]);
     table.row(row);
     Ok(())
@@ -140,7 +140,7 @@ fn settings(args: &RoomsArgs) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// One member's next action, encoded but for its times.
+/// One member's next action, encoded without its times.
 struct Member {
     frame: ClientFrame,
     time_offset: usize,
@@ -153,12 +153,12 @@ struct Rooms {
     has_tick: bool,
     members: Vec<Member>,
     ready: usize,
-    /// Who acts next.
+    /// The next member that acts.
     turn: usize,
     actions: u64,
     messages: u64,
     latency_us: Histogram,
-    /// How much later than planned the client sent: its own fault.
+    /// Delay of the client's sends relative to the schedule.
     late_us: Histogram,
     sent_ever: u64,
     delivered_ever: u64,
@@ -186,7 +186,7 @@ impl Rooms {
         rooms
     }
 
-    /// The room of a connection: neighbours in the order of acting are in
+    /// The room of a connection: consecutive members in the order of acting are in
     /// different rooms.
     fn room(&self, link: usize) -> String {
         format!("bench-{}", link % self.rooms)
@@ -198,12 +198,12 @@ impl Rooms {
         self.late_us.clear();
     }
 
-    /// Deliveries that have not come.
-    fn lacking(&self) -> u64 {
+    /// Missing deliveries.
+    fn missing(&self) -> u64 {
         (self.sent_ever * self.members_each as u64).saturating_sub(self.delivered_ever)
     }
 
-    /// Has members act for `length`, each `interval` after the other.
+    /// Members act for `length`, one per `interval`.
     fn drive(
         &mut self,
         client: &mut Client,
@@ -316,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_members_action_is_the_contracts() {
+    fn action_has_the_form_of_the_protocol() {
         let member = Member::new("bench-3", "1:1000003");
         let text = format!(
             r#"{{"command":"game","data":{{"channel":"bench-3","actions":[{{"timestamp":{BLANK_TIME},"from":"1:1000003","data":{{"n":1,"at":"{BLANK}"}}}}]}}}}"#
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn members_of_one_room_are_spread_over_the_order_of_acting() {
+    fn members_of_one_room_are_spread_over_the_schedule() {
         let rooms = Rooms::new(&RoomsArgs {
             rooms: 3,
             members: 2,

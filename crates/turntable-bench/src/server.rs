@@ -1,10 +1,8 @@
-//! The server under test: one that runs already, or a child on a core of its
-//! own.
+//! The server under test: a running one, or a child process on a separate core.
 //!
-//! Server and client get a core each, so that neither's work is counted as the
-//! other's and the ratios of two servers mean something. Pinning is done by
-//! the program `taskset`; where it is missing, the benchmark says so and goes
-//! on.
+//! Server and client use separate cores, so that their processor times are independent
+//! and ratios of two servers are meaningful. The program `taskset` sets the core;
+//! without it the benchmark prints a warning and continues.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -20,21 +18,21 @@ use super::process::Process;
 const SERVER_CORE: usize = 0;
 /// The core of the client.
 const CLIENT_CORE: usize = 1;
-/// Classes of commands with a rate limit each.
+/// The classes of commands with a rate limit.
 const RATE_CLASSES: [&str; 7] = [
     "PRESENCE", "ROOM", "GAME", "CHANNEL", "PUBLISH", "CALL", "TIME",
 ];
-/// Settings of a server that is measured: one worker, free ports, and none of
-/// the limits that a benchmark from one address would run into.
+/// Settings of a measured server: one worker, free ports, and none of the limits that
+/// a benchmark from one address would exceed.
 const SETTINGS: [(&str, &str); 3] = [
     ("TURNTABLE_SERVER__LISTEN", "127.0.0.1:0"),
     ("TURNTABLE_MANAGEMENT__LISTEN", "127.0.0.1:0"),
     ("TURNTABLE_SERVER__WORKERS", "1"),
 ];
 
-/// Puts the calling process on the client's core.
+/// Moves the calling process to the client's core.
 ///
-/// Returns whether that worked; it does not on a machine with one core.
+/// Returns whether that succeeded; it fails on a machine with one core.
 pub(super) fn pin_client() -> bool {
     Command::new("taskset")
         .args(["-p", "-c", &CLIENT_CORE.to_string()])
@@ -47,26 +45,26 @@ pub(super) fn pin_client() -> bool {
 
 /// A server to measure. A child is killed when this is dropped.
 pub(super) struct Server {
-    /// Where its WebSocket transport is.
+    /// The address of its WebSocket transport.
     pub(super) address: Address,
-    /// Whose processor time and memory count.
+    /// The measured process.
     pub(super) process: Process,
     child: Option<Child>,
 }
 
 impl Server {
-    /// A server that runs already, at `url` (`ws://HOST:PORT/PATH`). Without
-    /// a process id the one that listens there is looked for.
+    /// A running server at `url` (`ws://HOST:PORT/PATH`). Without a process id, the
+    /// process that listens there is used.
     ///
     /// # Errors
-    /// Where the URL is none, or no process of this machine listens there.
+    /// If the URL is invalid, or no process of this machine listens there.
     pub(super) fn running(url: &str, pid: Option<u32>) -> Result<Self, BenchError> {
         let address = parse_url(url)?;
         let process = match pid {
             Some(pid) => Process { pid },
             None => Process::listening_on(address.socket.port()).ok_or_else(|| {
                 BenchError::Usage(format!(
-                    "no process of this machine is seen to listen at {url}: \
+                    "no process of this machine was found to listen at {url}: \
                      name it with --server-pid"
                 ))
             })?,
@@ -78,11 +76,11 @@ impl Server {
         })
     }
 
-    /// Starts this program's own server with some settings (environment
-    /// variables) beside the usual ones.
+    /// Starts this program's own server with some settings (environment variables) in
+    /// addition to the defaults of benchmarks.
     ///
     /// # Errors
-    /// Where it cannot be started or never listens.
+    /// If it cannot be started or does not listen.
     pub(super) fn start(settings: &[(&str, String)]) -> Result<Self, BenchError> {
         let rates =
             RATE_CLASSES.map(|class| (format!("TURNTABLE_LIMITS__{class}__PER_SECOND"), "0"));
@@ -97,7 +95,7 @@ impl Server {
         Self::spawn(command, "server", "/ws")
     }
 
-    /// Starts the bare loop of [`super::floor`].
+    /// Starts the bare epoll loop of [`super::floor`].
     ///
     /// # Errors
     /// As [`Server::start`].
@@ -105,14 +103,14 @@ impl Server {
         Self::spawn(child_command(&["bench", "floor-server"])?, "floor", "/")
     }
 
-    /// Whether there is something at `path`: a transport that is off is not found,
-    /// one that is there wants a query.
+    /// Whether there is something at `path`: a disabled transport is not found, an
+    /// enabled one requires a query.
     ///
     /// # Errors
-    /// Where the server does not answer.
+    /// If the server does not answer.
     pub(super) fn has(&self, path: &str) -> Result<bool, BenchError> {
         let path = path.split('?').next().unwrap_or_default();
-        let asking = || BenchError::doing(format!("asking for {path}"));
+        let asking = || BenchError::doing(format!("requesting {path}"));
         let mut stream = TcpStream::connect(self.address.socket).map_err(asking())?;
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
@@ -156,7 +154,7 @@ impl Server {
         server.address.socket = socket.ok_or_else(|| {
             BenchError::Conversation(format!("{command:?} ended without listening"))
         })?;
-        // The child would stall on a full pipe.
+        // A full pipe would block the child.
         thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         Ok(server)
     }
@@ -171,7 +169,7 @@ impl Drop for Server {
     }
 }
 
-/// This program with other arguments, on the server's core where that can be.
+/// This program with other arguments, on the server's core if possible.
 fn child_command(arguments: &[&str]) -> Result<Command, BenchError> {
     let own = std::env::current_exe().map_err(BenchError::doing("finding this program"))?;
     let has_taskset = Command::new("taskset")
@@ -181,7 +179,7 @@ fn child_command(arguments: &[&str]) -> Result<Command, BenchError> {
         .status()
         .is_ok();
     let mut command = if has_taskset {
-        // It replaces itself by the program: the process id stays.
+        // taskset replaces itself by the program: the process id stays the same.
         let mut command = Command::new("taskset");
         command.args(["-c", &SERVER_CORE.to_string()]).arg(own);
         command
@@ -193,7 +191,7 @@ fn child_command(arguments: &[&str]) -> Result<Command, BenchError> {
 }
 
 fn parse_url(url: &str) -> Result<Address, BenchError> {
-    let wrong = || BenchError::Usage(format!("--url wants ws://HOST:PORT/PATH, not {url:?}"));
+    let wrong = || BenchError::Usage(format!("--url must be ws://HOST:PORT/PATH, not {url:?}"));
     let rest = url.strip_prefix("ws://").ok_or_else(wrong)?;
     let (authority, path) = rest.split_once('/').unwrap_or((rest, "ws"));
     let socket = authority
@@ -214,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_host_port_and_path() {
+    fn url_is_host_port_and_path() {
         let address = parse_url("ws://127.0.0.1:8080/socket.io/?EIO=4").unwrap();
         assert_eq!(address.socket, SocketAddr::from(([127, 0, 0, 1], 8080)));
         assert_eq!(address.path, "/socket.io/?EIO=4");

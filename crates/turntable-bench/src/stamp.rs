@@ -1,20 +1,20 @@
-//! The mark a benchmark's message carries: when it was sent, and its number.
+//! The stamp in a benchmark's message: its send time and its number.
 //!
-//! `#~` then 16 hexadecimal digits of microseconds and 8 of the number: of
-//! fixed width, so that it is written in place into a frame that is encoded
-//! already, and found in a received one without parsing JSON.
+//! `#~`, then 16 hexadecimal digits of microseconds and 8 of the number. The width is
+//! fixed, so a stamp can be written in place into an encoded frame, and found in a
+//! received one without parsing JSON.
 
-/// Bytes of a stamp.
+/// Length of a stamp, in bytes.
 pub(super) const STAMP_BYTES: usize = 26;
-/// A stamp as it stands in a message before it is sent.
+/// A placeholder in a message before it is sent.
 pub(super) const BLANK: &str = "#~000000000000000000000000";
 
-/// When a message was sent, and which it is.
+/// The send time and number of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     /// Microseconds of the client's clock at sending.
     pub(super) at_us: u64,
-    /// The message's number, counted from 0 and round after 2^32.
+    /// The message's number, from 0, modulo 2^32.
     pub(super) number: u32,
 }
 
@@ -64,15 +64,15 @@ fn hex_value(digit: u8) -> Option<u8> {
 
 /// Finds stamps in received messages.
 ///
-/// Messages of one kind end alike, so the distance of the stamp from the end
-/// is remembered and looked at first.
+/// Messages of one type end alike, so the distance of the stamp from the end is stored
+/// and tried first.
 #[derive(Default)]
 pub(super) struct Finder {
     from_end: usize,
 }
 
 impl Finder {
-    /// The stamp of a message that has one.
+    /// The stamp of a message, if it has one.
     pub(super) fn one(&mut self, payload: &[u8]) -> Option<Stamp> {
         let guess = payload.len().wrapping_sub(self.from_end);
         if let Some(stamp) = payload.get(guess..).and_then(Stamp::decode) {
@@ -113,26 +113,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_stamp_is_found_wherever_it_stands(
+        fn stamp_is_found_at_any_position(
             before in "[a-z#~0-9]{0,40}", after in "[a-z\"}]{0,40}",
             at_us: u64, number: u32,
         ) {
             let stamp = Stamp { at_us, number };
             let mut message = before.into_bytes();
-            // Hexadecimal digits right behind a `#~` of the filler would be a
-            // stamp too.
+            // Hexadecimal digits directly after a `#~` of the filler would be a stamp too.
             message.push(b' ');
             message.extend(stamp.encode());
             message.extend(after.bytes());
             let mut finder = Finder::default();
             prop_assert_eq!(finder.one(&message), Some(stamp));
-            // The second time from the remembered place.
+            // The second time at the stored position.
             prop_assert_eq!(finder.one(&message), Some(stamp));
         }
     }
 
     #[test]
-    fn every_stamp_of_a_message_is_found_in_order() {
+    fn every_stamp_is_found_in_order() {
         let stamps = [3, 1, 2].map(|number| Stamp { at_us: 7, number });
         let mut message = b"[#".to_vec();
         for stamp in stamps {
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_a_stamp_has_none() {
+    fn message_without_a_stamp_has_none() {
         assert_eq!(
             Finder::default().one(b"{\"command\":\"idyou\",\"data\":{}}"),
             None

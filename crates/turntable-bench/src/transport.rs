@@ -1,10 +1,10 @@
-//! The transports of this server, as a client uses them.
+//! The client side of this server's transports.
 //!
-//! A conversation is thought of in messages of v1. A transport says what opens a
-//! connection, what goes out for messages ([`Transport::letter`]), on which
-//! connection, and which message of v1 something that came in stands for
-//! ([`Transport::heard`]). Where a transport's connections only bring messages, all of
-//! the client's go out on one more connection ([`UPSTREAM`]), as requests.
+//! Scripts work with messages of v1. A transport defines the opening of a connection,
+//! the encoding of messages ([`Transport::batch`]), their connection, and the v1
+//! message of received data ([`Transport::v1_message`]). If a transport's connections only
+//! receive messages, all of the client's messages are sent on one more connection
+//! ([`UPSTREAM`]), as requests.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use super::links::{Address, UPSTREAM};
 use turntable_wire::json_v1;
 use turntable_wire::msgpack_v2::{DecodeLimits, decode_server, encode_client};
 
-/// What this client takes from the server that it started.
+/// Limits for messages of the started server.
 const LIMITS: DecodeLimits = DecodeLimits {
     depth_max: 64,
     message_bytes_max: 1 << 20,
@@ -35,7 +35,7 @@ pub enum Transport {
     Iframe,
     /// Tunnel of the parts of a multipart body
     Multipart,
-    /// Tunnel of datagrams behind their lengths
+    /// Tunnel of length-prefixed datagrams
     Length,
     /// Socket.IO over a WebSocket
     Socketio,
@@ -59,7 +59,7 @@ impl Transport {
         }
     }
 
-    /// Where its connections begin, on the server of `address`.
+    /// The target of its connections, on the server at `address`.
     pub(super) fn address(self, address: &Address) -> Address {
         let (path, carrier) = match self {
             Self::Ws => (address.path.clone(), Carrier::WebSocket(None)),
@@ -96,19 +96,19 @@ impl Transport {
         )
     }
 
-    /// Whether messages come as the answers to requests, each of which the
-    /// next one has to follow.
+    /// Whether messages arrive as responses to requests, each of which must be followed by
+    /// the next one.
     pub(super) const fn is_polled(self) -> bool {
         matches!(self, Self::SocketioPolling)
     }
 
-    /// Whether what clients say goes out on a connection of its own.
+    /// Whether messages of clients are sent on a separate connection.
     pub(super) const fn needs_upstream(self) -> bool {
         self.is_tunnel() || self.is_polled()
     }
 
-    /// The connection on which the client of `link` speaks.
-    pub(super) const fn way_up(self, link: usize) -> usize {
+    /// The connection on which the client of `link` sends.
+    pub(super) const fn upstream_link(self, link: usize) -> usize {
         if self.needs_upstream() {
             UPSTREAM
         } else {
@@ -116,8 +116,8 @@ impl Transport {
         }
     }
 
-    /// What stands before, between and behind several messages that go out as
-    /// one request; nothing where each is a frame of its own.
+    /// The text before, between and after several messages in one request; nothing if
+    /// each is a frame.
     pub(super) const fn list(self) -> Option<[&'static str; 3]> {
         match self {
             Self::SocketioPolling => Some(["", "\x1e", ""]),
@@ -126,14 +126,14 @@ impl Transport {
         }
     }
 
-    /// What a message of v1 (for socket.io also a packet of its own) of the
-    /// session `name` is among others; a whole frame where each is one.
+    /// The encoding of a v1 message (for Socket.IO also a packet) of the session `name` in
+    /// a batch; a complete frame if each message is one.
     pub(super) fn entry(self, text: &str, name: &str) -> ClientFrame {
         match self {
             Self::Ws => ClientFrame::text(text),
             Self::WsV2 => {
                 let mut bytes = Vec::with_capacity(text.len());
-                // What is no message stays without bytes, and the server says so.
+                // Invalid messages are encoded as nothing; the server reports the error.
                 let _ = encode_client(text, &mut bytes);
                 ClientFrame::new(opcode::BINARY, &bytes)
             }
@@ -146,8 +146,8 @@ impl Transport {
         }
     }
 
-    /// What goes out for entries of the session `name`.
-    pub(super) fn letter(self, entries: Vec<u8>, name: &str) -> Vec<u8> {
+    /// The encoded message for entries of the session `name`.
+    pub(super) fn batch(self, entries: Vec<u8>, name: &str) -> Vec<u8> {
         match self {
             Self::SocketioPolling => {
                 let path = format!("/socket.io/?EIO=4&transport=polling&sid={name}");
@@ -158,8 +158,8 @@ impl Transport {
         }
     }
 
-    /// The request that brings the next messages of the session `name`, or
-    /// begins one where it has no name.
+    /// The request for the next messages of the session `name`, or for a new session if
+    /// the name is empty.
     pub(super) fn next_request(self, name: &str) -> String {
         let sid = if name.is_empty() { "" } else { "&sid=" };
         format!(
@@ -168,9 +168,8 @@ impl Transport {
         )
     }
 
-    /// The message of v1 that something stands for; what is none stays as it
-    /// is.
-    pub(super) fn heard(self, payload: &[u8]) -> Cow<'_, [u8]> {
+    /// The v1 message of received data; other data unchanged.
+    pub(super) fn v1_message(self, payload: &[u8]) -> Cow<'_, [u8]> {
         let meant = match self {
             Self::WsV2 => {
                 let mut text = Vec::new();
@@ -188,7 +187,7 @@ impl Transport {
     }
 }
 
-/// Which host is asked makes no difference to a server of this machine.
+/// The server does not check the host.
 const HOST: &str = "127.0.0.1";
 
 /// A request with a body.
@@ -203,7 +202,7 @@ pub(super) fn post(path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     request
 }
 
-/// A message as an event of Socket.IO; what is none is a packet already.
+/// A message as an event of Socket.IO; packets are unchanged.
 fn event(text: &str) -> String {
     match json_v1::split(text) {
         Some(parts) => format!(r#"42["{}",{}]"#, parts.command, parts.data.get()),
@@ -227,7 +226,7 @@ mod tests {
     const MESSAGE: &str = r#"{"command":"publish","data":{"channel":"bench","data":[1]}}"#;
 
     #[test]
-    fn names_are_those_of_the_command_line() {
+    fn names_equal_those_of_the_command_line() {
         for transport in Transport::value_variants() {
             let value = transport.to_possible_value().unwrap();
             assert_eq!(value.get_name(), transport.name());
@@ -238,7 +237,7 @@ mod tests {
     fn message_is_written_as_each_transport_expects() {
         let entry = |transport: Transport| transport.entry(MESSAGE, "T").bytes().to_vec();
         let plain =
-            |transport: Transport| String::from_utf8(transport.letter(entry(transport), "T"));
+            |transport: Transport| String::from_utf8(transport.batch(entry(transport), "T"));
         let sent = plain(Transport::Sse).unwrap();
         let (head, body) = sent.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("POST /tunnel/send HTTP/1.1\r\n"));
@@ -252,7 +251,7 @@ mod tests {
         assert!(polled.ends_with(r#"42["publish",{"channel":"bench","data":[1]}]"#));
         let expected = ClientFrame::text(r#"42["publish",{"channel":"bench","data":[1]}]"#);
         assert_eq!(entry(Transport::Socketio), expected.bytes());
-        // A packet that is no event goes out as it is.
+        // A packet that is not an event is unchanged.
         let hello = Transport::Socketio.entry("40", "");
         assert_eq!(hello.bytes(), ClientFrame::text("40").bytes());
         assert!(entry(Transport::WsV2).len() < MESSAGE.len());
@@ -275,12 +274,12 @@ data: {"id":"1","path":"/tunnel/T","data":{"command":"idyou","data":{}}}"#,
             ),
         ] {
             assert_eq!(
-                command(&transport.heard(payload)),
+                command(&transport.v1_message(payload)),
                 b"idyou",
                 "{transport:?}"
             );
         }
-        assert_eq!(&*Transport::Socketio.heard(b"2"), b"2");
-        assert_eq!(&*Transport::WsV2.heard(b"\xc1"), b"\xc1");
+        assert_eq!(&*Transport::Socketio.v1_message(b"2"), b"2");
+        assert_eq!(&*Transport::WsV2.v1_message(b"\xc1"), b"\xc1");
     }
 }

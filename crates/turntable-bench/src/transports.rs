@@ -1,16 +1,15 @@
-//! The transports beside each other: what a delivery, a session and a poll cost at
-//! each.
+//! Compares transports: the cost of a delivery, a session and a poll.
 //!
-//! Fan-out through a transport and through a WebSocket of v1 take turns on one
-//! server, and a transport's cost is told as the median of its rounds' ratios to
-//! that: what else the machine does meets both alike. Messages come from one
-//! WebSocket beside the subscribers, so that deliveries alone differ; one row
-//! has them published through the transport itself. Rooms have actions of numbers,
-//! in which v2 differs most from v1.
+//! Fan-out over a transport and over a WebSocket of v1 alternate on one server, and a
+//! transport's cost is the median ratio of its rounds: other load on the machine
+//! affects both equally. Messages are published by one separate WebSocket, so that
+//! only deliveries differ; one row publishes over the transport itself. Rooms have
+//! actions with numbers, for which v2 differs most from v1.
 
 use std::time::Duration;
 
 use super::channel::Pace;
+use super::conversation::Conversation;
 use super::encoding::{Encoding, Goal};
 use super::error::BenchError;
 use super::fanout::{Audience, Sample, WARM_UP, median_ratio};
@@ -20,15 +19,14 @@ use super::polls;
 use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
 use super::resident;
 use super::server::Server;
-use super::talk::Talk;
 use super::transport::Transport;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
-/// What every other transport is compared with.
+/// The transport that others are compared with.
 const BASE: Transport = Transport::Ws;
-/// The places of the base's audience and of a transport's: of names of one length,
-/// so that messages are of one length too.
+/// The channels of the base and of a transport. Names have equal length, so messages do,
+/// too.
 const PLACES: [&str; 2] = ["bench", "transports"];
 
 /// Arguments of `turntable bench transports`.
@@ -37,28 +35,28 @@ pub struct TransportsArgs {
     /// The transports to compare with a WebSocket of v1
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Self::default().transports)]
     pub transports: Vec<Transport>,
-    /// Subscribers of a channel, and sessions that poll
+    /// Subscribers of a channel, and polling sessions
     #[arg(long, default_value_t = Self::default().subscribers)]
     pub subscribers: usize,
-    /// Members of the room for actions with numbers; 0 leaves them out
+    /// Members of the room for actions with numbers; 0 omits it
     #[arg(long, default_value_t = Self::default().members)]
     pub members: usize,
-    /// Messages that are out at once, rows for each value
+    /// Messages in flight, rows for each value
     #[arg(long, value_delimiter = ',', default_values_t = Self::default().in_flight)]
     pub in_flight: Vec<usize>,
     /// Bytes of the published data
     #[arg(long, default_value_t = Self::default().bytes)]
     pub bytes: usize,
-    /// Seconds of measuring for each row, over all its turns
+    /// Measuring time of each row in seconds, over all its rounds
     #[arg(long, default_value_t = Self::default().seconds)]
     pub seconds: f64,
-    /// How many times each transport has its turn
+    /// Number of rounds of each transport
     #[arg(long, default_value_t = Self::default().rounds)]
     pub rounds: usize,
-    /// Connections whose memory is measured at each transport; 0 leaves it out
+    /// Connections for measuring memory, per transport; 0 omits it
     #[arg(long, default_value_t = Self::default().connections)]
     pub connections: usize,
-    /// Seconds of quiet before memory is read
+    /// Seconds of idle time before memory is read
     #[arg(long, default_value_t = Self::default().quiet)]
     pub quiet: f64,
 }
@@ -85,10 +83,10 @@ impl Default for TransportsArgs {
     }
 }
 
-/// Runs the scenario, and hands on each table when it is done.
+/// Runs the scenario, and passes on each table when it is complete.
 ///
 /// # Errors
-/// Where a server cannot be started or breaks off.
+/// If a server cannot be started or fails.
 pub(super) fn run(
     args: &TransportsArgs,
     server: Option<&Server>,
@@ -104,13 +102,13 @@ pub(super) fn run(
     Ok(())
 }
 
-/// What is compared in one block of rows.
+/// The comparison in one block of rows.
 #[derive(Clone, Copy)]
 struct Comparison {
     transport: Transport,
-    /// Whether it is actions in a room, not text on a channel.
+    /// Whether it measures actions in a room instead of text on a channel.
     is_game: bool,
-    /// Whether messages come from a WebSocket beside the subscribers.
+    /// Whether messages are published by a separate WebSocket.
     is_aside: bool,
 }
 
@@ -168,7 +166,7 @@ fn fan_outs(args: &TransportsArgs, server: Option<&Server>) -> Result<Table> {
     }
     block(args, server, &comparisons, &mut table)?;
     if args.members > 0 && others().any(|transport| transport == Transport::WsV2) {
-        // Who acts is a member, so there is nobody beside them.
+        // The acting client is a member, so there is no separate publisher.
         let game = Comparison {
             is_game: true,
             is_aside: false,
@@ -181,14 +179,14 @@ fn fan_outs(args: &TransportsArgs, server: Option<&Server>) -> Result<Table> {
         ));
     }
     table.note(format!(
-        "ratio_to_ws: CPU per delivery, to that of the WebSocket of v1 in the same \
+        "ratio_to_ws: CPU per delivery, relative to the WebSocket of v1 in the same \
          round; the median of {} rounds.",
         args.rounds.max(1)
     ));
     Ok(table)
 }
 
-/// Compares transports with the base, and appends a row for it and each of them.
+/// Compares transports with the base, and appends a row for each of them.
 fn block(
     args: &TransportsArgs,
     server: &Server,
@@ -247,11 +245,11 @@ impl Comparison {
             true => (Goal::Room(place), args.members),
             false => (Goal::Channel(place), args.subscribers),
         };
-        let talk = Talk {
+        let conversation = Conversation {
             encoding: Encoding::Turntable(self.transport),
             goal,
         };
-        Audience::gather(server, talk, count, args.bytes, self.is_aside)
+        Audience::gather(server, conversation, count, args.bytes, self.is_aside)
     }
 
     fn row(&self, pace: Pace, samples: &[Sample], ratio: Option<f64>, table: &mut Table) {

@@ -1,15 +1,14 @@
-//! Ids: users, channel paths, sessions, messages, and the slot that an id
-//! belongs to.
+//! Ids of users, channels, sessions and messages, and the slot of an id.
 //!
-//! Each is a newtype, validated where it enters (section 1 of the protocol),
-//! so that no other code has to ask whether an id is well formed. Users and
-//! channels are shared strings: a clone is a reference count.
+//! Each is a newtype, validated where it enters (section 1 of the protocol), so
+//! that no other code checks the form of an id. Users and channels are shared
+//! strings: a clone increments a reference count.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a text is not an id. The message is a sentence that says what is
-/// accepted; it never repeats the offending text.
+/// Why a text is not an id. The message is a sentence that describes the accepted
+/// form; it never contains the rejected text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct IdError(pub &'static str);
@@ -29,10 +28,10 @@ const REALM_BYTES_MAX: usize = 32;
 const NAME_BYTES_MAX: usize = 128;
 
 impl UserId {
-    /// Checks and takes `text`.
+    /// Validates `text`.
     ///
     /// # Errors
-    /// [`IdError`] where the form of section 1 is not kept.
+    /// [`IdError`] if the text does not have the form of section 1.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let (realm, name) = text.split_once(':').ok_or(IdError(
             "a user id is realm:name, like 1:12345; the colon is missing",
@@ -56,20 +55,20 @@ impl UserId {
         &self.0
     }
 
-    /// What stands before the first colon.
+    /// The part before the first colon.
     #[must_use]
     pub fn realm(&self) -> &str {
         self.0.split_once(':').map_or("", |(realm, _)| realm)
     }
 
-    /// What stands behind the first colon.
+    /// The part after the first colon.
     #[must_use]
     pub fn name(&self) -> &str {
         self.0.split_once(':').map_or("", |(_, name)| name)
     }
 }
 
-/// Whether `text` may be the realm of a user id.
+/// Whether `text` is a valid realm of a user id.
 #[must_use]
 pub fn is_realm(text: &str) -> bool {
     !text.is_empty()
@@ -100,10 +99,10 @@ const SEGMENT_BYTES_MAX: usize = 64;
 const SEGMENTS_MAX: usize = 16;
 
 impl ChannelId {
-    /// Checks and takes `text`; one leading `/` is dropped.
+    /// Validates `text`; one leading `/` is removed.
     ///
     /// # Errors
-    /// [`IdError`] where the form of section 1 is not kept.
+    /// [`IdError`] if the text does not have the form of section 1.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let text = text.strip_prefix('/').unwrap_or(text);
         if text.len() > CHANNEL_BYTES_MAX {
@@ -119,7 +118,7 @@ impl ChannelId {
             }
             if !segment.chars().all(|c| is_plain(c) && c != '*' && c != '>') {
                 return Err(IdError(
-                    "a channel has no control characters, blanks, * or >",
+                    "a channel must not contain control characters, blanks, * or >",
                 ));
             }
         }
@@ -129,13 +128,13 @@ impl ChannelId {
         Ok(Self(text.into()))
     }
 
-    /// The whole path, without a leading `/`.
+    /// The complete path, without a leading `/`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The paths above this one, the nearest first.
+    /// The parent paths, the nearest first.
     pub fn ancestors(&self) -> impl Iterator<Item = &str> {
         let mut rest: &str = &self.0;
         std::iter::from_fn(move || {
@@ -168,9 +167,9 @@ macro_rules! text_id {
 text_id!(UserId);
 text_id!(ChannelId);
 
-/// The name of a session: 128 random bits, written as 22 characters of
-/// URL-safe base64. It is a bearer secret, so `Debug` and [`SessionId::public`]
-/// show a part that cannot be turned back.
+/// The id of a session: 128 random bits, written as 22 characters of URL-safe
+/// base64. It is a bearer secret, so `Debug` and [`SessionId::public`] show only a
+/// 32-bit checksum of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId([u8; 16]);
 
@@ -178,14 +177,13 @@ const BASE64_URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 const SESSION_CHARACTERS: usize = 22;
 
 impl SessionId {
-    /// The id made of these 128 bits.
+    /// The id with these 128 bits.
     #[must_use]
     pub const fn from_bits(bits: [u8; 16]) -> Self {
         Self(bits)
     }
 
-    /// An id that nobody can guess; `None` where the system gives no
-    /// randomness.
+    /// An unpredictable id; `None` if the system provides no randomness.
     #[must_use]
     pub fn random() -> Option<Self> {
         let mut bits = [0; 16];
@@ -193,10 +191,10 @@ impl SessionId {
         Some(Self(bits))
     }
 
-    /// Reads the 22 characters.
+    /// Parses the 22 characters.
     ///
     /// # Errors
-    /// [`IdError`] where the text cannot be a session.
+    /// [`IdError`] if the text is not a session id.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         const WRONG: IdError = IdError("a session is 22 characters of URL-safe base64");
         if text.len() != SESSION_CHARACTERS {
@@ -207,21 +205,21 @@ impl SessionId {
         for (index, byte) in text.bytes().enumerate() {
             let value = BASE64_URL.iter().position(|&c| c == byte).ok_or(WRONG)? as u128;
             if index + 1 == SESSION_CHARACTERS {
-                // 22 * 6 = 132: the last character carries two bits of the id.
+                // 22 * 6 = 132 bits: the last character contains two bits of the id only.
                 spare = value & 0xf;
                 bits = (bits << 2) | (value >> 4);
             } else {
                 bits = (bits << 6) | value;
             }
         }
-        // One spelling for one secret.
+        // The four unused bits must be 0, so that a secret has one spelling.
         if spare != 0 {
             return Err(WRONG);
         }
         Ok(Self(bits.to_be_bytes()))
     }
 
-    /// The 22 characters that its client gets, and nobody else.
+    /// The 22 characters; only its client may receive them.
     #[must_use]
     pub fn secret(&self) -> String {
         let bits = u128::from_be_bytes(self.0);
@@ -238,7 +236,7 @@ impl SessionId {
         text
     }
 
-    /// A short name for logs and the management page.
+    /// A short public name for logs and the management page.
     #[must_use]
     pub fn public(&self) -> String {
         format!("{:08x}", crc32fast::hash(&self.0))
@@ -251,13 +249,13 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// The id of a channel message: unique over the cluster and sortable by time.
+/// The id of a channel message: unique in the cluster and sortable by time.
 pub type MessageId = ulid::Ulid;
 
 /// The slot of an object among `slots` (seed 003: `Abs(Crc32(Id)) % K`).
 ///
-/// The CRC is CRC-32/ISO-HDLC over the id's UTF-8 bytes, read as a signed
-/// number, as `Abs` asks. `None` where `slots` is 0.
+/// The CRC is CRC-32/ISO-HDLC over the id's UTF-8 bytes, interpreted as a signed
+/// number because of `Abs`. `None` if `slots` is 0.
 ///
 /// ```
 /// use turntable_core::id::shard;
@@ -322,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_written_and_read_back() {
+    fn session_id_round_trips() {
         for seed in 0..=255u8 {
             let mut bits = [seed; 16];
             bits[3] = seed.wrapping_mul(37);

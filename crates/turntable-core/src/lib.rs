@@ -1,9 +1,9 @@
-//! What turntable is apart from sockets, actors and clocks.
+//! The core of turntable, without sockets, actors and clocks.
 //!
 //! Ids and keys, the messages of the protocol as types, the tables of close and
 //! error codes, sessions, and the models of avatars, channels and rooms. Every
-//! function here gets its input and `now` as arguments and returns what has to
-//! be done; nothing waits, sends or reads a clock.
+//! function takes its input and `now` as arguments and returns its effects;
+//! nothing waits, sends or reads a clock.
 
 pub mod call;
 pub mod delivery;

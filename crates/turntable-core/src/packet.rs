@@ -1,9 +1,9 @@
-//! The messages of the protocol as types (sections 2.1 and 2.2), whatever the
-//! codec that carries them.
+//! The messages of the protocol as types (sections 2.1 and 2.2), independent of
+//! the encoding.
 //!
 //! `ClientPacket` goes up, `ServerPacket` comes down; the numbers are those of
-//! the protocol's tables. Ids are checked when a packet exists; limits that
-//! depend on configuration are the session's to check.
+//! the protocol's tables. The ids in a packet are valid; the session checks limits
+//! that depend on the configuration.
 
 use std::borrow::Cow;
 
@@ -13,15 +13,15 @@ use crate::id::{ChannelId, MessageId, SessionId, UserId};
 use crate::payload::Payload;
 use crate::reason::ErrorCode;
 
-/// The `id` that a client put on its command, as JSON text (a string or a
-/// number), carried back by the answer.
+/// The `id` of a command, as JSON text (a string or a number); its answer
+/// carries the same id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(pub Box<str>);
 
-/// A command with the `id` its answer shall carry.
+/// A command with the `id` for its answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientMessage {
-    /// What the client wants the answer to carry.
+    /// The id for the answer, if the client gave one.
     pub id: Option<RequestId>,
     /// The command.
     pub packet: ClientPacket,
@@ -83,60 +83,60 @@ pub enum ClientPacket {
     Bye,
 }
 
-/// What `joingame` asks for.
+/// The data of `joingame`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinGame {
     /// The room.
     pub channel: ChannelId,
-    /// Who the client says it is in the room; its own user id.
+    /// The user that the client claims to be in the room; its own user id.
     pub member: UserId,
     /// Users to invite.
     pub invite: Vec<UserId>,
-    /// The team wished for.
+    /// The requested team.
     pub team: Option<Box<str>>,
-    /// The game's name in `[games.NAME]`; counts when the room is created.
+    /// The game's name in `[games.NAME]`; used when the room is created.
     pub game: Option<Box<str>>,
 }
 
-/// What `joinchannel` asks for.
+/// The data of `joinchannel`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinChannel {
     /// The path.
     pub channel: ChannelId,
-    /// Whether paths below it are wanted too.
+    /// Whether paths below it are included.
     pub subpaths: bool,
-    /// Where an earlier subscription stopped.
+    /// The position where an earlier subscription ended.
     pub since: Option<Position>,
-    /// How many past messages are wished for.
+    /// The number of requested past messages.
     pub history: Option<u32>,
 }
 
-/// A place in a channel's order.
+/// A position in a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// The life of the channel that the offset counts in.
+    /// The epoch of the channel, in which the offset counts.
     pub epoch: Box<str>,
-    /// How many messages of that life came before.
+    /// The number of earlier messages in that epoch.
     pub offset: u64,
 }
 
-/// One game action, up and down. Up, `timestamp_ms` is on the client's clock;
-/// down, it is corrected to Unix ms of the server.
+/// One game action, up and down. Up, `timestamp_ms` is the client's clock; down,
+/// it is corrected to Unix ms of the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Action {
-    /// Milliseconds; see above for the clock.
+    /// Milliseconds; the clock depends on the direction.
     pub timestamp_ms: f64,
     /// The acting member.
     pub from: UserId,
-    /// The team the sender says it has.
+    /// The sender's team, as claimed by the sender.
     pub team: Option<Box<str>>,
-    /// What happened; opaque to the server unless the game has rules.
+    /// The data; opaque to the server unless the game has rules.
     pub data: Payload,
 }
 
-/// What a user says of itself.
+/// The state that a user sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the names say it")]
+#[allow(missing_docs, reason = "self-explanatory names")]
 pub enum Status {
     Online,
     Idle,
@@ -144,11 +144,11 @@ pub enum Status {
     Invisible,
 }
 
-/// What others see of a user, the least available first.
+/// The state that others see, the least available first.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
-#[allow(missing_docs, reason = "the names say it")]
+#[allow(missing_docs, reason = "self-explanatory names")]
 #[repr(u8)]
 pub enum Presence {
     #[default]
@@ -159,7 +159,7 @@ pub enum Presence {
 }
 
 impl Presence {
-    /// The state as it travels.
+    /// The name in messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -171,7 +171,7 @@ impl Presence {
     }
 }
 
-/// Server to client, section 2.2. The `id` of an answer travels beside it.
+/// Server to client, section 2.2. The `id` of an answer is sent next to it.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(
     missing_docs,
@@ -240,7 +240,7 @@ pub struct Welcome {
     pub time_ms: u64,
     pub heartbeat_ms: u64,
     pub attributes: Vec<(Box<str>, Payload)>,
-    /// Name and value of each limit that a client should know.
+    /// Name and value of each limit that concerns clients.
     pub limits: Vec<(&'static str, u64)>,
     /// Name and version of the server.
     pub server: Box<str>,
@@ -249,25 +249,25 @@ pub struct Welcome {
 /// A member of a room as others see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomMember {
-    /// Who.
+    /// The user.
     pub user: UserId,
-    /// On which team, where the game has teams.
+    /// Its team, if the game has teams.
     pub team: Option<Box<str>>,
-    /// Whether it is there or keeps a seat.
+    /// Whether it is connected or only has a seat.
     pub state: MemberState,
 }
 
-/// Whether a member is there.
+/// Whether a member is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberState {
     /// Connected; `joined` on the wire.
     Joined,
-    /// Dropped, with its seat kept; `away` on the wire.
+    /// Disconnected, with a reserved seat; `away` on the wire.
     Away,
 }
 
 impl MemberState {
-    /// The state as it travels.
+    /// The name in messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -292,9 +292,9 @@ pub struct RoomJoined {
     pub time_ms: u64,
 }
 
-/// What happened to a member of a room.
+/// A change of a member of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
+#[allow(missing_docs, reason = "self-explanatory names")]
 pub enum MemberChange {
     Joined,
     Left,
@@ -303,7 +303,7 @@ pub enum MemberChange {
 }
 
 impl MemberChange {
-    /// The change as it travels.
+    /// The name in messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -330,41 +330,41 @@ pub struct ChannelMessage {
     pub data: Payload,
 }
 
-/// What a `reply` carries.
+/// The data of a `reply`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReplyData {
-    /// Done; an empty hash on the wire.
+    /// Success; an empty object on the wire.
     Done,
     /// A message was published.
     Published {
         /// The message.
         id: MessageId,
-        /// Its place in the channel.
+        /// Its offset in the channel.
         offset: u64,
-        /// The life of the channel that the offset counts in.
+        /// The epoch of the channel, in which the offset counts.
         epoch: Box<str>,
     },
     /// The answer to `lookup`.
     Lookup(Vec<(UserId, LookupEntry)>),
-    /// A result that the server does not look into.
+    /// An opaque result.
     Value(Payload),
 }
 
 /// One user in the answer to `lookup`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LookupEntry {
-    /// What others see.
+    /// The state that others see.
     pub state: Presence,
-    /// Unix ms when it was last there; `None` where nothing is known. Left
-    /// out for a user that is there now.
+    /// Unix ms of its last presence; `None` if unknown. Omitted for a user that is
+    /// present.
     pub last_seen_ms: Option<u64>,
-    /// How many of its sessions are connected; 0 for an invisible user.
+    /// The number of its connected sessions; 0 for an invisible user.
     pub devices: u32,
-    /// What the user said with its status.
+    /// The note of the user's status.
     pub note: Option<Payload>,
 }
 
-/// More about an error, as name and number.
+/// Additional details of an error, as name and number.
 pub type Details = Vec<(Cow<'static, str>, u64)>;
 
 /// The body of an `error`.
@@ -372,11 +372,11 @@ pub type Details = Vec<(Cow<'static, str>, u64)>;
 pub struct ErrorBody {
     /// The code.
     pub code: ErrorCode,
-    /// A sentence: what was wrong and what is accepted.
+    /// A sentence: the fault and the accepted form.
     pub message: Box<str>,
-    /// The command it answers, where that is known.
+    /// The command that caused it, if known.
     pub command: Option<Cow<'static, str>>,
-    /// More, as name and number (`index`, `retry_ms`, `max`).
+    /// Additional details, as name and number (`index`, `retry_ms`, `max`).
     pub details: Details,
 }
 
@@ -391,7 +391,7 @@ impl ErrorBody {
         }
     }
 
-    /// The same error, naming the command it answers.
+    /// The same error, with the command that caused it.
     #[must_use]
     pub fn of(mut self, command: impl Into<Cow<'static, str>>) -> Self {
         self.command = Some(command.into());
@@ -460,8 +460,8 @@ impl ClientPacket {
 }
 
 impl ClientPacket {
-    /// Whether a session counts it among the commands that it has taken
-    /// (protocol.md 2.2, `welcome`).
+    /// Whether a session counts it as an accepted command (protocol.md 2.2,
+    /// `welcome`).
     #[must_use]
     pub const fn is_counted(&self) -> bool {
         !matches!(self, Self::Time { .. } | Self::Resume { .. } | Self::Bye)
@@ -497,8 +497,8 @@ impl ClientPacket {
 }
 
 impl ServerPacket {
-    /// Name and number of every message of the protocol's table; `service` is
-    /// reserved, no packet has it yet.
+    /// Name and number of every message in the protocol's table; no packet uses
+    /// `service` yet.
     pub const MESSAGES: [(&'static str, u8); 16] = [
         ("idyou", 64),
         ("welcome", 65),
@@ -518,7 +518,7 @@ impl ServerPacket {
         ("goaway", 79),
     ];
 
-    /// Name and number as they travel.
+    /// Its name and number on the wire.
     #[must_use]
     pub const fn name(&self) -> (&'static str, u8) {
         match self {

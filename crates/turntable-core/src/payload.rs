@@ -1,17 +1,17 @@
-//! Opaque data on its way from one client to others.
+//! Opaque data between clients.
 //!
-//! It is kept as the JSON text that came in and goes out byte for byte, so
-//! numbers keep their digits and nobody pays for parsing what nobody reads.
+//! It is stored as the received JSON text and sent unchanged, so numbers keep their
+//! digits and the server does not parse it.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A valid JSON value, as text. A clone is a reference count.
+/// A valid JSON value, as text. A clone increments a reference count.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload(Arc<str>);
 
 impl Payload {
-    /// Takes `text`, which the caller has seen to be one JSON value (a decoder's
+    /// Takes `text`, which the caller has checked to be one JSON value (a decoder's
     /// `RawValue`, an encoder's output).
     #[must_use]
     pub fn from_json(text: &str) -> Self {

@@ -1,42 +1,42 @@
-//! The one table of close codes and the one table of error codes.
+//! The table of close codes and the table of error codes.
 //!
-//! Server, documents and client library show the same tables (sections 2.3
-//! and 2.4 of the protocol); a test holds them equal.
+//! Server, documents and client library show the same tables (sections 2.3 and 2.4
+//! of the protocol); a test compares them.
 
 use serde::{Deserialize, Serialize};
 
 /// Why a connection is closed by the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CloseReason {
-    /// The client said `bye`, or closed in order.
+    /// The client sent `bye`, or closed in order.
     Bye,
-    /// This server goes away; the session may go on elsewhere.
+    /// This server stops; the session may continue on another.
     GoingAway,
-    /// A frame that breaks RFC 6455, or a packet that breaks Engine.IO or Socket.IO.
+    /// A violation of RFC 6455, or an invalid packet of Engine.IO or Socket.IO.
     ProtocolError,
-    /// A kind of frame that the chosen protocol does not have.
+    /// A type of frame that the subprotocol does not use.
     Unsupported,
     /// A text that is not UTF-8.
     NotUtf8,
     /// A message over `server.max_message_bytes`.
     TooLarge,
-    /// A fault of the server.
+    /// An internal error of the server.
     Internal,
     /// No identification within `session.identify_timeout_ms`.
     NotIdentified,
     /// A newer connection took this session over.
     Replaced,
-    /// The outbox passed its bound.
+    /// The outbox exceeded its limit.
     TooSlow,
-    /// The session is not there any more.
+    /// The session does not exist any more.
     SessionExpired,
-    /// Sent away by an operator.
+    /// Disconnected by an operator.
     Kicked,
-    /// The error budget is spent.
+    /// Too many errors.
     TooManyErrors,
-    /// Far more commands than allowed.
+    /// Commands far above the rate limit.
     RateLimited,
-    /// No sign of life from the client.
+    /// The client sent nothing within the heartbeat timeout.
     HeartbeatMissed,
 }
 
@@ -47,9 +47,9 @@ pub struct CloseRow {
     pub code: u16,
     /// Its name in documents, logs and metrics.
     pub name: &'static str,
-    /// Whether a client should connect again by itself.
+    /// Whether a client should reconnect automatically.
     pub reconnect: bool,
-    /// Whether the session may be resumed then.
+    /// Whether the session may then be resumed.
     pub resume: bool,
 }
 
@@ -170,7 +170,7 @@ impl ErrorCode {
         Self::Internal,
     ];
 
-    /// The code as it travels.
+    /// The name in messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
-//! How checked texts are written down and read back.
+//! Serialises validated texts.
 //!
-//! A text that was read is not trusted: it passes the same parser as one that a
-//! client sent, so a value that exists is valid, wherever its bytes came from.
+//! Deserialised text is not trusted: it passes the same parser as client input, so
+//! an existing value is valid regardless of its source.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,11 +14,11 @@ use crate::id::{ChannelId, IdError, SessionId, UserId};
 use crate::packet::RequestId;
 use crate::payload::Payload;
 
-/// The longest id of a request as JSON text, in bytes: 64 bytes of a string, each
-/// written as an escape of six.
+/// The maximum length of a request id as JSON text, in bytes: 64 bytes of a
+/// string, each written as an escape of six.
 const REQUEST_ID_BYTES_MAX: usize = 400;
 
-/// A value that is parsed from a text.
+/// A value that is parsed from text.
 trait Text: Sized {
     fn parse(text: &str) -> Result<Self, IdError>;
 }
@@ -29,7 +29,7 @@ impl<T: Text> Visitor<'_> for TextVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a checked text")
+        f.write_str("a valid text")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
@@ -37,7 +37,7 @@ impl<T: Text> Visitor<'_> for TextVisitor<T> {
     }
 }
 
-/// Writes a type as its text and reads it by its parser.
+/// Serialises a type as its text and deserialises it with its parser.
 macro_rules! text {
     ($name:ident, $as_text:expr, $parse:expr) => {
         impl Text for $name {
@@ -68,7 +68,7 @@ text!(RequestId, |id: &'_ Self| id.0.clone(), request_id);
 
 fn payload(text: &str) -> Result<Payload, IdError> {
     let is_value = serde_json::from_str::<&RawValue>(text)
-        // Blanks around a value are no part of it.
+        // Surrounding whitespace is not part of a value.
         .is_ok_and(|value| value.get().len() == text.len());
     if is_value {
         Ok(Payload::from_json(text))
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_read_by_their_parsers() {
+    fn ids_are_deserialised_by_their_parsers() {
         assert_eq!(read(r#""1:1""#), UserId::parse("1:1").ok());
         assert_eq!(read::<UserId>(r#""1""#), None);
         assert_eq!(read(r#""a/b""#), ChannelId::parse("a/b").ok());

@@ -1,4 +1,4 @@
-//! From messages of the server to the bytes that all receivers share.
+//! Encodes messages of the server to shared bytes.
 
 use std::cell::Cell;
 
@@ -10,11 +10,11 @@ use crate::json_v1;
 use crate::websocket::FrameBuilder;
 
 thread_local! {
-    /// Where frames of this thread are written before their length is known.
+    /// A scratch buffer per thread, because the length must be known first.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// A buffer that one long message made longer than this is not reused.
+/// A buffer that grew beyond this size is not reused.
 const SCRATCH_BYTES_MAX: usize = 65_536;
 
 /// The complete text frame around the v1 text that `write` appends.
@@ -30,7 +30,7 @@ pub fn text_frame(write: impl FnOnce(&mut Vec<u8>)) -> Box<[u8]> {
 }
 
 /// Encodes a message once for all its receivers. `answers` is the id of the
-/// command that it answers, `id` that of its datagrams.
+/// command that it answers, `id` the id of its datagrams.
 ///
 /// ```
 /// use turntable_core::id::MessageId;

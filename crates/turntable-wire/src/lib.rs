@@ -1,9 +1,9 @@
 //! Pure codecs: bytes to packets and packets to bytes.
 //!
-//! No sockets, no clock, no actors. A decoder gets its limits as parameters,
-//! answers "malformed" with a sentence for the client, and never recurses on
-//! input. `turntable_core::packet` names the
-//! messages; one codec per folder reads and writes them.
+//! No sockets, no clock, no actors. A decoder takes its limits as parameters,
+//! returns errors with a message for the client, and never recurses on input.
+//! `turntable_core::packet` defines the messages; one codec per folder decodes and
+//! encodes them.
 
 pub mod cluster_v1;
 pub mod datagram;

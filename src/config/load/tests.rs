@@ -1,4 +1,4 @@
-//! Tables of files and variables, and what comes of them.
+//! Files and variables, and the resulting configurations.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
@@ -18,7 +18,7 @@ fn composed(file: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
 }
 
 #[test]
-fn nothing_written_is_the_defaults() {
+fn empty_input_is_the_defaults() {
     assert_eq!(compose(None, &[], &no_schema), Ok(Config::default()));
     assert_eq!(composed("", &[]), Ok(Config::default()));
     assert_eq!(
@@ -50,7 +50,7 @@ fn the_environment_overrides_the_file_key_by_key() {
 }
 
 #[test]
-fn a_variable_is_read_as_its_key_asks() {
+fn variable_has_the_type_of_its_key() {
     let config = composed(
         "",
         &[
@@ -77,7 +77,7 @@ fn a_variable_is_read_as_its_key_asks() {
 }
 
 #[test]
-fn what_is_wrong_in_a_file_is_told_with_its_place() {
+fn invalid_value_in_a_file_is_reported_with_its_position() {
     for (file, expected) in [
         (
             "[server]\nworkers = 9999",
@@ -115,7 +115,7 @@ fn what_is_wrong_in_a_file_is_told_with_its_place() {
         ),
         (
             "[portal]\nrealms = [\"1:2\"]",
-            "c.toml:2:1: portal.realms = [\"1:2\"]: \"1:2\" is no realm; \
+            "c.toml:2:1: portal.realms = [\"1:2\"]: \"1:2\" is not a realm; \
              accepted is 1 to 32 characters of A-Z, a-z, 0-9, _ and -",
         ),
         (
@@ -133,12 +133,12 @@ fn what_is_wrong_in_a_file_is_told_with_its_place() {
         (
             "[management]\nlisten = \"127.0.0.1:8080\"",
             "c.toml:2:1: management.listen = \"127.0.0.1:8080\": server.listen \
-             127.0.0.1:8080 and management.listen 127.0.0.1:8080 want the same port",
+             127.0.0.1:8080 and management.listen 127.0.0.1:8080 use the same port",
         ),
         (
             "[server]\nlisten = \"127.0.0.1:8181\"",
             "c.toml:2:1: server.listen = \"127.0.0.1:8181\": server.listen \
-             127.0.0.1:8181 and management.listen 127.0.0.1:8181 want the same port",
+             127.0.0.1:8181 and management.listen 127.0.0.1:8181 use the same port",
         ),
         (
             "[session]\noutbox_bytes_max = 65536",
@@ -153,7 +153,7 @@ fn what_is_wrong_in_a_file_is_told_with_its_place() {
 }
 
 #[test]
-fn an_unknown_key_is_refused_and_told_the_known_ones() {
+fn unknown_key_is_refused_with_the_known_ones() {
     for (file, place) in [
         ("[server]\nlisen = 1", "c.toml:2:1: server.lisen = 1: "),
         ("[sever]\nlisten = 1", "c.toml:1:2: sever = "),
@@ -170,7 +170,7 @@ fn an_unknown_key_is_refused_and_told_the_known_ones() {
 }
 
 #[test]
-fn what_is_wrong_in_a_variable_is_told_with_its_name() {
+fn invalid_variable_is_reported_with_its_name() {
     for (name, text, expected) in [
         (
             "TURNTABLE_SERVER__WORKERS",
@@ -211,7 +211,7 @@ fn what_is_wrong_in_a_variable_is_told_with_its_name() {
 }
 
 #[test]
-fn all_problems_are_told_together() {
+fn all_problems_are_reported_together() {
     let error = composed(
         "[session]\nheartbeat_ms = 1\n[server]\nfoo = 1\nworkers = 2000\n\
          [management]\nlisten = \"0.0.0.0:1\"\n",
@@ -239,7 +239,7 @@ fn all_problems_are_told_together() {
 }
 
 #[test]
-fn a_key_that_is_wrong_by_itself_makes_no_second_problem() {
+fn invalid_key_causes_no_second_problem() {
     let error = composed(
         "[server]\nlisten = 5\n[management]\nlisten = \"127.0.0.1:8080\"\n",
         &[],
@@ -249,7 +249,7 @@ fn a_key_that_is_wrong_by_itself_makes_no_second_problem() {
 }
 
 #[test]
-fn a_file_that_is_not_toml_is_told_with_its_place() {
+fn invalid_toml_is_reported_with_its_position() {
     let error = composed("[server]\nworkers = \n", &[]).unwrap_err();
     assert!(error.starts_with("c.toml:2:"), "{error}");
     let error = composed("[server]\nworkers = 1\nworkers = 2\n", &[]).unwrap_err();
@@ -257,7 +257,7 @@ fn a_file_that_is_not_toml_is_told_with_its_place() {
 }
 
 #[test]
-fn the_outbox_follows_a_raised_message_limit_unless_it_is_set() {
+fn outbox_follows_a_raised_message_limit_unless_it_is_set() {
     let raised = [("TURNTABLE_SERVER__MAX_MESSAGE_BYTES", "16777216")];
     let config = composed("", &raised).unwrap();
     assert_eq!(config.session.outbox_bytes_max, 16_777_216 + ENVELOPE_BYTES);
@@ -271,7 +271,7 @@ fn the_outbox_follows_a_raised_message_limit_unless_it_is_set() {
 }
 
 #[test]
-fn games_are_added_and_those_of_the_demos_overridden_key_by_key() {
+fn games_are_added_and_demo_games_overridden_key_by_key() {
     let config = composed(
         "[games.strike]\ntick_ms = 50\n[games.Chess]\nteams = [\"white\", \"black\"]\n\
          seat_ms = 9\n[games.empty]\n",
@@ -310,7 +310,7 @@ fn a_schema_is_found_beside_the_file() {
 }
 
 #[test]
-fn what_is_wrong_with_a_game_is_told_with_its_place() {
+fn invalid_game_is_reported_with_its_position() {
     for (file, expected) in [
         (
             "[games.a]\nteams = [\"x\", \"x\"]",
@@ -353,7 +353,7 @@ fn what_is_wrong_with_a_game_is_told_with_its_place() {
 }
 
 #[test]
-fn what_is_written_out_is_read_back() {
+fn printed_configuration_round_trips() {
     let mut config = Config::default();
     config.server.allowed_origins = vec!["*".to_owned()];
     config.limits.game.burst = 17;
@@ -363,7 +363,7 @@ fn what_is_written_out_is_read_back() {
 
 proptest::proptest! {
     #[test]
-    fn no_text_is_too_strange_to_be_answered(
+    fn any_text_is_parsed_or_refused_without_a_panic(
         file in r#"(\[(server|games|limits|x|\.|"|a){0,4}\]\n|(workers|a|listen|game) ?= ?(1|-|"x|\[|\{a=|\}|true|é)*\n){0,6}"#,
         name in "TURNTABLE_(SERVER|GAMES|LIMITS|_|A|é){0,5}",
         text in r#"(1|"|\[|\{|x|=| |é){0,6}"#,

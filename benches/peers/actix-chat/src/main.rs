@@ -1,5 +1,5 @@
-//! A chat as the examples of actix-web-actors show it: an actor for each
-//! socket, and one server actor that sends every message to all of them.
+//! A chat like the examples of actix-web-actors: one actor per socket, and one
+//! server actor that sends every message to all of them.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ struct Connect(Recipient<Say>);
 #[rtype(result = "()")]
 struct Disconnect(usize);
 
-/// Knows everybody.
+/// All connections.
 #[derive(Default)]
 struct ChatServer {
     sessions: HashMap<usize, Recipient<Say>>,

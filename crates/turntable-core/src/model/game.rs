@@ -1,7 +1,7 @@
-//! What a room plays: one `[games.NAME]` entry of the configuration, and the
-//! same made ready for rooms (its JSON Schema compiled once, shared by all).
+//! The game of a room: one `[games.NAME]` entry of the configuration, and its
+//! compiled form for rooms (the JSON Schema is compiled once and shared).
 //!
-//! A game without an entry is a generic one: any team, any data, the bounds of
+//! A game without an entry is generic: any team, any data, the limits of
 //! `[room]`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,50 +17,50 @@ use crate::model::rule::rate::ActionRate;
 use crate::model::rule::schema::{Schema, SchemaError};
 use crate::model::rule::user_ids::{MemberIds, Targets};
 
-/// The longest name of a team, in bytes.
+/// The maximum length of a team's name, in bytes.
 pub const TEAM_BYTES_MAX: usize = 64;
 
 /// One `[games.NAME]` entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GameSettings {
-    /// Members of one room; without it `room.members_max`.
+    /// Maximum members of one room; default: `room.members_max`.
     pub members_max: Option<usize>,
-    /// The names of the teams. None: a member may name any team, or none.
+    /// The names of the teams. Empty: any team, or none.
     pub teams: Vec<String>,
-    /// Members of one team; 0: no bound of its own.
+    /// Maximum members of one team; 0: no limit.
     pub team_members_max: usize,
-    /// Actions are gathered this long and sent together, sorted by their
-    /// corrected timestamps, in ms; 0: each message is passed on at once.
+    /// Actions are collected for this time and sent together, sorted by their
+    /// corrected timestamps, in ms; 0: each message is forwarded at once.
     pub tick_ms: u64,
-    /// How long a dropped member keeps its seat, in ms; without it
+    /// How long a disconnected member keeps its seat, in ms; default:
     /// `room.seat_ms`.
     pub seat_ms: Option<u64>,
-    /// The realms whose users may play. None: all.
+    /// The realms whose users may play. Empty: all.
     pub realms: Vec<String>,
-    /// A file with the JSON Schema that the `data` of each action must fulfil;
-    /// a relative path starts at the configuration's folder.
+    /// A file with the JSON Schema for the `data` of each action; a relative path
+    /// starts at the folder of the configuration.
     pub schema: Option<PathBuf>,
-    /// Whether an action whose data has a member `state` sets the state that
-    /// late joiners get; `null` clears it.
+    /// Whether an action whose data contains a member `state` sets the state that
+    /// later members get; `null` clears it.
     pub keep_state: bool,
-    /// Whether every text within `data` that has the form of a user id must
-    /// name a member of the room.
+    /// Whether every string in `data` that has the form of a user id must name a
+    /// member of the room.
     pub member_ids: bool,
-    /// Members of `data` that must name another member of the room, where they
-    /// are present.
+    /// Members of `data` that must name another member of the room, if they are
+    /// present.
     pub targets: Vec<String>,
-    /// Actions of one member in a second, and at once; 0: no bound but the
-    /// session's.
+    /// Rate limit and burst of one member's actions, per second; 0: the session's
+    /// limit only.
     pub actions_per_second: u32,
-    /// Members that `data` must have.
+    /// Required members of `data`.
     pub require: Vec<String>,
-    /// The longest `data` of one action, in bytes of JSON; 0: no bound but the
-    /// message's.
+    /// Maximum size of one action's `data`, in bytes of JSON; 0: the limit of the
+    /// message only.
     pub action_bytes_max: usize,
 }
 
-/// A value of the configuration that cannot be.
+/// An invalid value of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key} = {value}: accepted is {accepted}")]
 pub struct SettingError {
@@ -81,7 +81,7 @@ impl SettingError {
         }
     }
 
-    /// Holds each number against the row of its key.
+    /// Checks each number against the range of its key.
     pub(crate) fn check_ranges(
         ranges: &[(&'static str, u64, u64)],
         numbers: &[(&'static str, u64)],
@@ -98,7 +98,7 @@ impl SettingError {
 }
 
 impl GameSettings {
-    /// Least and greatest value of each number in an entry.
+    /// The range of each number in an entry.
     pub const RANGES: &[(&'static str, u64, u64)] = &[
         ("members_max", 1, 10_000),
         ("team_members_max", 0, 10_000),
@@ -110,7 +110,7 @@ impl GameSettings {
 
     /// Checks every value.
     ///
-    /// # Errors
+    /// The first key with an invalid value, and the accepted values.
     /// The first key whose value is not accepted, and what is.
     pub fn validate(&self) -> Result<(), SettingError> {
         let mut numbers = vec![
@@ -151,8 +151,8 @@ fn check_names(
     Ok(())
 }
 
-/// Whether `text` may name a team: 1 to [`TEAM_BYTES_MAX`] bytes without
-/// control characters.
+/// Whether `text` is a valid name of a team: 1 to [`TEAM_BYTES_MAX`] bytes
+/// without control characters.
 #[must_use]
 pub fn is_team(text: &str) -> bool {
     (1..=TEAM_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
@@ -162,7 +162,7 @@ fn is_data_member(text: &str) -> bool {
     (1..=64).contains(&text.len())
 }
 
-/// A game ready to be played: its settings, and its schema compiled.
+/// A game for rooms: its settings, and its compiled schema.
 #[derive(Debug)]
 pub struct Game {
     name: Box<str>,
@@ -171,12 +171,12 @@ pub struct Game {
 }
 
 impl Game {
-    /// A game of these settings. `schema` is the content of the file that
+    /// A game with these settings. `schema` is the content of the file that
     /// `settings.schema` names, which the caller has read.
     ///
     /// # Errors
-    /// [`SchemaError`] where `schema` is not a JSON Schema that can be used, or
-    /// is missing though `settings.schema` names one.
+    /// [`SchemaError`] if `schema` is not a usable JSON Schema, or is missing
+    /// although `settings.schema` names one.
     pub fn new(
         name: impl Into<Box<str>>,
         settings: GameSettings,
@@ -196,7 +196,7 @@ impl Game {
         })
     }
 
-    /// The game of rooms that name none.
+    /// The game of rooms without a named game.
     #[must_use]
     pub fn generic() -> Self {
         Self {
@@ -212,13 +212,13 @@ impl Game {
         &self.name
     }
 
-    /// Its entry.
+    /// Its settings.
     #[must_use]
     pub fn settings(&self) -> &GameSettings {
         &self.settings
     }
 
-    /// The rules of one room, the cheap ones first.
+    /// The rules of one room, the cheapest first.
     #[must_use]
     pub fn rules(&self) -> Vec<Box<dyn Rule>> {
         let settings = &self.settings;
@@ -245,7 +245,7 @@ impl Game {
     }
 }
 
-/// All games of a configuration, by name.
+/// All configured games, by name.
 #[derive(Debug, Clone)]
 pub struct Games {
     named: BTreeMap<Box<str>, Arc<Game>>,
@@ -265,7 +265,7 @@ impl Games {
         }
     }
 
-    /// The game of that name; a generic one where there is no entry.
+    /// The game with that name; a generic one if there is no entry.
     #[must_use]
     pub fn find(&self, name: Option<&str>) -> &Arc<Game> {
         name.and_then(|name| self.named.get(name))
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_read_from_the_configuration() {
+    fn entry_is_read_from_toml() {
         let read = settings(
             "members_max = 8\nteams = [\"red\", \"blue\"]\ntick_ms = 20\n\
              seat_ms = 60000\nschema = \"strike.json\"\nkeep_state = true",
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_is_named_with_what_is_accepted() {
+    fn invalid_value_is_reported_with_its_accepted_range() {
         let error = |toml| settings(toml).validate().unwrap_err();
         assert_eq!(
             error("tick_ms = 10001").to_string(),
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_game_without_an_entry_is_generic() {
+    fn game_without_an_entry_is_generic() {
         let chess = Game::new("chess", settings("members_max = 2"), None).unwrap();
         let games = Games::new([chess]);
         assert_eq!(games.find(Some("chess")).settings().members_max, Some(2));
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_brings_its_rules() {
+    fn entry_creates_its_rules() {
         let all = settings(
             "member_ids = true\ntargets = [\"at\"]\nactions_per_second = 9\n\
              require = [\"x\"]\naction_bytes_max = 99",

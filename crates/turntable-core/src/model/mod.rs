@@ -1,7 +1,7 @@
-//! Pure models: what avatars, channels and rooms know and decide.
+//! Pure models of avatars, channels and rooms.
 //!
-//! Each is a state machine that gets `now` as a parameter and answers with
-//! effects; the actors around them only translate.
+//! Each is a state machine that takes `now` as a parameter and returns effects; the
+//! actors around them only translate.
 
 pub mod audience;
 pub mod avatar;

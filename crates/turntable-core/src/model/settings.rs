@@ -1,5 +1,5 @@
-//! The sections `[presence]` and `[channel]` of the configuration: what the
-//! models of users and channels keep, and for how long.
+//! The sections `[presence]` and `[channel]` of the configuration: limits and
+//! retention times of users and channels.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,32 +7,31 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PresenceSettings {
-    /// How long a user whose last connection dropped still reads as before, in
-    /// ms. A return within it is never seen by others.
+    /// How long a user remains online after its last connection dropped, in ms.
+    /// Other users do not see a reconnection within this time.
     pub grace_ms: u64,
-    /// Whether a member of a game room reads `busy` while it has set no state
-    /// itself.
+    /// Whether a member of a game room is `busy` unless it has set a state itself.
     pub busy_in_game: bool,
-    /// A user that sent no command for this long reads `idle`, in ms; 0: never.
+    /// A user without commands for this long is `idle`, in ms; 0: never.
     pub idle_after_ms: u64,
-    /// How long changes wait for others, to travel in one `userchange`, in ms.
+    /// How long changes are collected for one `userchange`, in ms.
     pub coalesce_ms: u64,
-    /// Users that one session watches at one time.
+    /// Maximum users that one session subscribes to.
     pub watch_max: usize,
-    /// Users asked for in one `lookup`.
+    /// Maximum users in one `lookup`.
     pub lookup_max: usize,
-    /// Users whose last time of presence is remembered.
+    /// Maximum users whose last presence is stored.
     pub last_seen_max: usize,
-    /// The longest `note` of a status, in bytes of JSON.
+    /// Maximum size of a status's `note`, in bytes of JSON.
     pub note_bytes_max: usize,
-    /// All attributes of one user together, in bytes of JSON.
+    /// Maximum size of all attributes of one user, in bytes of JSON.
     pub attributes_bytes_max: usize,
-    /// Invites kept for one user that is offline; the oldest goes first.
+    /// Maximum invites stored for one offline user; the oldest is removed first.
     pub invites_kept_max: usize,
 }
 
 impl PresenceSettings {
-    /// Least and greatest value of each number in the section.
+    /// The range of each number in the section.
     pub const RANGES: &[(&str, u64, u64)] = &[
         ("grace_ms", 0, 3_600_000),
         ("idle_after_ms", 0, 86_400_000),
@@ -67,13 +66,12 @@ impl Default for PresenceSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ChannelSettings {
-    /// A channel that nobody is on is kept this long, with its epoch and
-    /// offset, in ms.
+    /// How long a channel without subscribers keeps its epoch and offset, in ms.
     pub empty_ms: u64,
 }
 
 impl ChannelSettings {
-    /// Least and greatest value of each number in the section.
+    /// The range of each number in the section.
     pub const RANGES: &[(&str, u64, u64)] = &[("empty_ms", 0, 86_400_000)];
 }
 

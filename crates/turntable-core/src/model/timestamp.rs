@@ -1,11 +1,11 @@
-//! The correction of the stamps that one sender puts on its actions.
+//! Corrects the timestamps of one sender's actions.
 //!
-//! A client's stamp is moved by the estimated clock offset, held within
-//! [now - max lag, now], and never runs backwards for one sender. So a client
-//! that lies about its clock can only choose a time within the lag that
-//! everybody is allowed.
+//! A client's timestamp is moved by the estimated clock offset, limited to
+//! [now - max lag, now], and never decreases for one sender. So a client with a
+//! false clock can only choose a time within the lag that every client is
+//! allowed.
 
-/// Corrects the stamps of one sender.
+/// Corrects the timestamps of one sender.
 ///
 /// ```
 /// use turntable_core::model::timestamp::Corrector;
@@ -21,23 +21,23 @@ pub struct Corrector {
 }
 
 impl Corrector {
-    /// A corrector whose first stamp is not before `last_ms`.
+    /// A corrector whose first timestamp is not before `last_ms`.
     #[must_use]
     pub const fn after(last_ms: u64) -> Self {
         Self { last_ms }
     }
 
-    /// The last stamp given, Unix ms; 0 before the first.
+    /// The last corrected timestamp, Unix ms; 0 before the first.
     #[must_use]
     pub const fn last_ms(&self) -> u64 {
         self.last_ms
     }
 
-    /// The corrected stamp, in whole Unix ms of the server: `client_ms` moved
-    /// by `offset_ms` (server less client), within [`now_ms` - `max_lag_ms`,
-    /// `now_ms`] and not before the sender's last one. Where no offset is
-    /// known it is `now_ms`. (When the server's clock is set back the range
-    /// stands and the order gives way.)
+    /// The corrected timestamp, in whole Unix ms of the server: `client_ms` moved
+    /// by `offset_ms` (server minus client), within [`now_ms` - `max_lag_ms`,
+    /// `now_ms`] and not before the sender's last one. Without an offset it is
+    /// `now_ms`. If the server's clock is set back, the range takes precedence over
+    /// the order.
     pub fn correct(
         &mut self,
         client_ms: f64,
@@ -45,12 +45,12 @@ impl Corrector {
         now_ms: u64,
         max_lag_ms: u64,
     ) -> u64 {
-        // Whole before it is added, the offset keeps the distances of whole
-        // stamps to the millisecond; down, so that now stays now.
+        // Rounding the offset before the addition preserves the distances between whole
+        // timestamps; rounding down keeps a current timestamp from exceeding now.
         let moved_ms = offset_ms.map_or(f64::NAN, |offset_ms| {
             (client_ms + offset_ms.floor()).floor()
         });
-        // A cast saturates, so a huge stamp is in the future, not elsewhere.
+        // A cast saturates, so a huge timestamp remains in the future.
         let moved_ms = if moved_ms.is_nan() {
             now_ms
         } else {
@@ -75,14 +75,14 @@ mod tests {
     const NOW: u64 = 1_700_000_000_000;
 
     #[test]
-    fn without_an_offset_it_is_now() {
+    fn timestamp_without_an_offset_is_now() {
         let mut corrector = Corrector::default();
         assert_eq!(corrector.correct(10_223_232.0, None, NOW, 1_000), NOW);
         assert_eq!(corrector.correct(f64::NAN, Some(0.0), NOW, 1_000), NOW);
     }
 
     #[test]
-    fn stamps_are_held_within_the_lag() {
+    fn timestamps_are_limited_to_the_lag() {
         let offset_ms = Some(NOW as f64);
         let correct =
             |client_ms| Corrector::default().correct(client_ms, offset_ms, NOW, 1_000) as i64;
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_keeps_the_range() {
+    fn clock_set_back_preserves_the_range() {
         let mut corrector = Corrector::after(NOW);
         let earlier = NOW - 60_000;
         assert_eq!(corrector.correct(0.0, None, earlier, 1_000), earlier);
@@ -103,7 +103,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_stamps_stay_in_range_and_in_order(
+        fn any_timestamps_are_in_range_and_in_order(
             stamps in prop::collection::vec(
                 (any::<f64>(), prop::option::of(any::<f64>()), 0..2_000u64),
                 1..50,
@@ -122,13 +122,13 @@ mod tests {
         }
 
         #[test]
-        fn plausible_stamps_keep_their_distances(
+        fn plausible_timestamps_keep_their_distances(
             offset_ms in -1e12..1.8e12f64,
             mut ages_ms in prop::collection::vec(0..=990u32, 2..20),
         ) {
             ages_ms.sort_unstable_by(|a, b| b.cmp(a));
             let mut corrector = Corrector::default();
-            // A client that counts whole milliseconds, as of `now`.
+            // A client that counts whole milliseconds, starting at `now`.
             let client_now_ms = (NOW as f64 - offset_ms).floor() - 1.0;
             let corrected: Vec<u64> = ages_ms
                 .iter()

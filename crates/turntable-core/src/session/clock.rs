@@ -1,37 +1,37 @@
-//! The offset between a client's clock and the server's.
+//! Estimates the offset between a client's clock and the server's.
 //!
-//! One-way samples (`time`, or actions of a client that never sends `time`) say
-//! offset + uplink delay; the least of them over a sliding window is the offset
-//! plus the fastest uplink. Half the least round trip of pings is taken off it.
-//! The estimate is wrong by at most half that round trip and the drift of the
-//! window; docs/time.md has the proof and its condition. All times are ms; a
-//! client's clock may have any epoch.
+//! One-way samples (`time`, or actions of a client that never sends `time`)
+//! measure offset + uplink delay; their minimum over a sliding window is the offset
+//! plus the fastest uplink. Half the minimum round trip of pings is subtracted.
+//! The error is at most half that round trip plus the drift within the window;
+//! docs/time.md contains the proof and its condition. All times are ms; a client's
+//! clock may have any epoch.
 
 pub mod export;
 
-/// Length of one half of the window, in ms. The minimum is taken over the
-/// current half and the one before it, so it never looks back further than
-/// three of these while samples come in.
+/// The length of one half of the window, in ms. The minimum covers the current
+/// half and the previous one, and therefore at most the last three halves while
+/// samples arrive.
 pub const HALF_WINDOW_MS: f64 = 20_000.0;
 
-/// The fastest that two clocks are taken to drift apart: 200 ms in 1,000 s.
+/// The assumed maximum drift between two clocks: 200 ms in 1,000 s.
 pub const DRIFT_MAX: f64 = 200e-6;
 
-/// The round trip that counts at most, in ms, where nobody chooses another.
+/// The default upper limit of a round trip in the estimate, in ms.
 pub const ROUND_TRIP_MAX_MS: f64 = 2_000.0;
 
-/// Beyond this a clock reading has no whole milliseconds any more.
+/// Larger clock readings have no whole milliseconds.
 const READING_MAX_MS: f64 = 9_007_199_254_740_992.0;
 
-/// A round trip longer than this is no measurement.
+/// A longer round trip is ignored.
 const ROUND_TRIP_USABLE_MAX_MS: f64 = 600_000.0;
 
-/// What is known of a client's clock.
+/// An estimate of a client's clock.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
-    /// Server's clock less the client's, in ms.
+    /// Server's clock minus the client's, in ms.
     pub offset_ms: f64,
-    /// How far `offset_ms` may be off either way, in ms.
+    /// The maximum error of `offset_ms` in either direction, in ms.
     pub error_ms: f64,
 }
 
@@ -50,16 +50,16 @@ pub struct Estimate {
 #[derive(Debug, Clone)]
 pub struct Clock {
     one_way: Window<f64>,
-    /// When the half before the current one began. Round trips need none: they
-    /// are differences of one clock and do not drift.
+    /// When the previous half began. Round trips need none: they are differences of
+    /// one clock and do not drift.
     one_way_previous_since_ms: f64,
     round_trip: Window<f32>,
-    /// Whether `time` exchanges feed `one_way`; actions do until then.
+    /// Whether `time` exchanges feed `one_way`; before, actions do.
     exchanged: bool,
 }
 
-/// The least sample of the current half of a window, and of the half before.
-/// Infinite where there is none.
+/// The minimum sample of the current half of a window, and of the previous half.
+/// Infinite if there is none.
 #[derive(Debug, Clone)]
 struct Window<T> {
     current: T,
@@ -67,13 +67,13 @@ struct Window<T> {
     since_ms: f64,
 }
 
-/// What became of the halves when a sample came in.
+/// The effect of a sample on the halves.
 enum Turn {
     /// The sample belongs to the current half.
     Stayed,
     /// The current half became the previous one; it began at this time.
     Turned(f64),
-    /// Nothing of the past counts any more.
+    /// All earlier samples were dropped.
     Restarted,
 }
 
@@ -117,7 +117,7 @@ impl<T: Copy + PartialOrd> Window<T> {
 }
 
 impl Clock {
-    /// A clock of which nothing is known.
+    /// A clock without samples.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -128,24 +128,24 @@ impl Clock {
         }
     }
 
-    /// A `time` command: the client's clock read `t0_client_ms` when it was
-    /// sent, the server's `received_at_ms` when it came in. Readings that are
-    /// not finite, or too large for whole milliseconds, are ignored.
+    /// A `time` command: the client's clock read `t0_client_ms` when it was sent,
+    /// the server's `received_at_ms` when it arrived. Readings that are not finite,
+    /// or too large for whole milliseconds, are ignored.
     pub fn time_exchange(&mut self, t0_client_ms: f64, received_at_ms: f64) {
         if !is_reading(t0_client_ms) || !is_reading(received_at_ms) {
             return;
         }
         if !self.exchanged {
-            // Actions may be stamped with another clock than `time` reads.
+            // Actions may use another clock than `time`.
             self.exchanged = true;
             self.one_way = Window::new(f64::INFINITY);
         }
         self.one_way_sample(received_at_ms - t0_client_ms, received_at_ms);
     }
 
-    /// The newest timestamp of a `game` message that came in at
-    /// `received_at_ms`. It was read before the message left, so it bounds the
-    /// offset as a `time` does; it counts until the first `time` comes.
+    /// The newest timestamp of a `game` message received at `received_at_ms`. The
+    /// client read it before sending, so it bounds the offset as a `time` does; it
+    /// is used until the first `time` arrives.
     pub fn action_sample(&mut self, newest_client_ms: f64, received_at_ms: f64) {
         if self.exchanged || !is_reading(newest_client_ms) || !is_reading(received_at_ms) {
             return;
@@ -154,7 +154,7 @@ impl Clock {
     }
 
     /// A ping of the server was answered at `received_at_ms`, after `rtt_ms`.
-    /// What is negative, not finite or longer than ten minutes is ignored.
+    /// Negative, non-finite and values above ten minutes are ignored.
     pub fn round_trip(&mut self, rtt_ms: f64, received_at_ms: f64) {
         if (0.0..=ROUND_TRIP_USABLE_MAX_MS).contains(&rtt_ms) && is_reading(received_at_ms) {
             self.round_trip
@@ -162,9 +162,9 @@ impl Clock {
         }
     }
 
-    /// The estimate at `now_ms` of the server, `None` before any one-way
-    /// sample. A round trip counts as at most `rtt_max_ms`, so that a client
-    /// that delays its pongs moves its offset by no more than half of that.
+    /// The estimate at `now_ms` of the server, `None` before any one-way sample.
+    /// A round trip counts as at most `rtt_max_ms`, so that a client that delays
+    /// its pongs moves its offset by at most half of that.
     #[must_use]
     pub fn offset(&self, now_ms: f64, rtt_max_ms: f64) -> Option<Estimate> {
         let one_way_ms = self.one_way.least();
@@ -178,8 +178,8 @@ impl Clock {
         };
         let drift_ms = DRIFT_MAX * (now_ms - since_ms).max(0.0);
         let least_ms = f64::from(self.round_trip.least());
-        // Before the first pong nothing is taken off, and the whole uplink,
-        // taken to be within the bound, is the error.
+        // Before the first pong nothing is subtracted, and the error is the whole
+        // uplink, assumed to be within the limit.
         let (taken_off_ms, path_error_ms) = if least_ms.is_finite() {
             let half_ms = least_ms.min(rtt_max_ms) / 2.0;
             (half_ms, least_ms - half_ms)

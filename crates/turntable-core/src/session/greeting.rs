@@ -1,8 +1,7 @@
-//! A connection before anybody knows whose it is.
+//! A connection before identification.
 //!
-//! It may say `idme` or `resume`, ask the `time`, and be wrong for as long as
-//! its error budget lasts. It is kept small: thousands of connections may never
-//! say anything.
+//! It may send `idme`, `resume` and `time`, and errors up to its error budget. Its
+//! state is small, because thousands of connections may never identify.
 
 use std::borrow::Cow;
 
@@ -14,43 +13,43 @@ use crate::session::rate::Bucket;
 use crate::session::settings::{LimitSettings, SessionSettings};
 use crate::session::{Refusal, refuse_or_close};
 
-/// What is known of an unidentified connection.
+/// The state of an unidentified connection.
 #[derive(Debug, Default)]
 pub struct Greeting {
     errors: Bucket,
     time: Bucket,
 }
 
-/// What to do with a command of an unidentified connection.
+/// The action for a command of an unidentified connection.
 #[derive(Debug)]
 pub enum GreetingStep {
-    /// The client says who it is.
+    /// The client identifies.
     Identify {
-        /// The claim.
+        /// The claimed user.
         user: UserId,
-        /// What proves it.
+        /// Its credentials.
         credentials: Option<Payload>,
-        /// Attributes to begin with.
+        /// Its initial attributes.
         attributes: Vec<(Box<str>, Payload)>,
     },
-    /// The client wants its session back.
+    /// The client resumes a session.
     Resume {
         /// The session.
         session: SessionId,
-        /// How many messages of it the client has got.
+        /// The number of its messages that the client has received.
         received: u64,
     },
-    /// Answer at once.
+    /// Answer immediately.
     Answer(ServerPacket),
-    /// The client leaves in order.
+    /// The client closes in order.
     Bye,
 }
 
 impl Greeting {
-    /// Takes a decoded command.
+    /// Handles a decoded command.
     ///
     /// # Errors
-    /// The error to answer, and whether it ends the connection.
+    /// The error for the client, and whether it closes the connection.
     pub fn receive(
         &mut self,
         packet: ClientPacket,
@@ -93,8 +92,8 @@ impl Greeting {
         }
     }
 
-    /// Charges an error to the connection's budget. What is wrong with a command
-    /// that has to wait anyhow is not looked at yet.
+    /// Charges an error to the connection's budget. An error in a command that
+    /// requires identification is reported as missing identification.
     pub fn refuse(&mut self, error: ErrorBody, now_ms: u64, settings: &SessionSettings) -> Refusal {
         let error = match error.command.as_deref() {
             None | Some("idme" | "resume" | "time" | "bye") => error,
@@ -113,7 +112,7 @@ impl Greeting {
 fn not_identified(command: impl Into<Cow<'static, str>>) -> ErrorBody {
     ErrorBody::new(
         ErrorCode::NotIdentified,
-        "say who you are first, with idme or resume; before, only time and bye are taken",
+        "not identified; send idme or resume first; before, only time and bye are accepted",
     )
     .of(command)
 }

@@ -104,7 +104,7 @@ fn lost_connection_detaches_and_expires_in_time() {
 }
 
 #[test]
-fn without_a_time_to_resume_a_lost_connection_ends_the_session() {
+fn lost_connection_ends_the_session_without_a_resume_time() {
     let settings = SessionSettings {
         resume_ms: 0,
         ..SessionSettings::default()
@@ -143,16 +143,16 @@ fn newer_connection_takes_the_session_over() {
                 resumed: true
             }
         ],
-        "friends and rooms see nothing of it"
+        "friends and rooms do not see it"
     );
     assert!(
         step(&mut session, Input::Lost(connection(0)), NOW).is_empty(),
-        "the replaced connection does not carry it any more"
+        "the replaced connection has no session"
     );
 }
 
 #[test]
-fn resume_that_would_leave_a_hole_ends_the_session() {
+fn resume_with_missing_messages_ends_the_session() {
     for received in [None, Some(1)] {
         let mut session = admitted();
         step(&mut session, Input::Lost(connection(0)), NOW);
@@ -198,16 +198,16 @@ fn any_input() -> impl Strategy<Value = Input> {
 }
 
 proptest! {
-    /// Whatever happens in whatever order: the effects alone keep a world that
-    /// agrees with the session.
+    /// For any order of events, the effects alone keep a simulated world consistent
+    /// with the session.
     #[test]
-    fn effects_keep_the_world_in_step(
+    fn effects_keep_the_world_consistent(
         inputs in proptest::collection::vec((any_input(), 0u64..40_000), 1..60),
     ) {
         let settings = SessionSettings::default();
         let mut session = session();
         let mut now_ms = NOW;
-        // What carrying the effects out leads to.
+        // The results of applying the effects.
         let mut carrier = Some(connection(0));
         let (mut is_registered, mut is_forgotten) = (false, false);
         let mut reported = true;
@@ -234,7 +234,7 @@ proptest! {
                         prop_assert!(is_registered);
                     }
                     Effect::Report { connected } => {
-                        prop_assert_ne!(connected, reported, "owners are told of changes");
+                        prop_assert_ne!(connected, reported, "owners receive changes only");
                         reported = connected;
                         if !connected {
                             carrier = carrier.filter(|_| settings.resume_ms == 0);

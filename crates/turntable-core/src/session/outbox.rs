@@ -1,41 +1,40 @@
-//! What a session's client has still to get, and what it may ask for again.
+//! The outgoing messages of a session, and the messages retained for a resume.
 //!
-//! One queue serves both: frames behind the cursor wait to be written, frames
-//! before it were written and are kept until they are acknowledged or the
-//! replay bound pushes them out. Frames are numbered implicitly from 1 (the
-//! first message after the first `welcome`), as both sides count them.
+//! One queue serves both: frames after the cursor wait to be written, frames before
+//! it were written and are retained until they are acknowledged or exceed the
+//! replay limit. Frames are numbered implicitly from 1 (the first message after the
+//! first `welcome`), as both sides count them.
 //!
 //! ```text
 //!   first                cursor                 last
-//!     | kept for a resume  | waiting to be written |
+//!     | retained           | waiting to be written |
 //! ```
 
 use std::collections::VecDeque;
 
-/// What an outbox needs to know of its frames.
+/// The frame operations that an outbox needs.
 pub trait OutboxFrame: Sized {
-    /// Length in bytes, as written to the socket; of a condensed one, the
-    /// memory it takes.
+    /// Length in bytes, as written to the socket; of a condensed frame, its memory.
     fn length(&self) -> usize;
 
-    /// Whether it takes less room once it is only kept.
+    /// Whether it takes less memory when it is only retained.
     fn condenses(&self) -> bool {
         false
     }
 
-    /// Makes it small, or puts it into the small one `before` it; then `None`
-    /// is left.
+    /// Condenses it, or merges it into the condensed frame `before` it; then
+    /// returns `None`.
     fn condense(self, before: Option<&mut Self>) -> Option<Self> {
         let _ = before;
         Some(self)
     }
 
-    /// How many messages it stands for; several where it was condensed.
+    /// The number of messages in it; several if it was condensed.
     fn messages(&self) -> u64 {
         1
     }
 
-    /// Forgets its first `count` messages, fewer than it has.
+    /// Drops its first `count` messages, fewer than it contains.
     fn forget(&mut self, count: u64) {
         let _ = count;
     }
@@ -45,28 +44,28 @@ pub trait OutboxFrame: Sized {
 #[derive(Debug)]
 pub struct Outbox<F> {
     frames: VecDeque<F>,
-    /// How many messages went out of the front so far.
-    forgotten: u64,
-    /// How many of `frames` were written to a connection.
+    /// The number of messages dropped from the front.
+    dropped: u64,
+    /// The number of `frames` that were written to a connection.
     cursor: u32,
-    /// Whether some were forgotten that nobody has acknowledged.
+    /// Whether unacknowledged messages were dropped.
     has_overflowed: bool,
-    /// How many messages those stand for.
-    kept: u64,
+    /// The number of messages in those frames.
+    retained: u64,
     waiting_bytes: usize,
-    kept_bytes: usize,
+    retained_bytes: usize,
 }
 
 impl<F> Default for Outbox<F> {
     fn default() -> Self {
         Self {
             frames: VecDeque::new(),
-            forgotten: 0,
+            dropped: 0,
             cursor: 0,
             has_overflowed: false,
-            kept: 0,
+            retained: 0,
             waiting_bytes: 0,
-            kept_bytes: 0,
+            retained_bytes: 0,
         }
     }
 }
@@ -92,7 +91,7 @@ impl<F: OutboxFrame> Outbox<F> {
         self.frames.range(..self.cursor())
     }
 
-    /// Puts a frame at the end.
+    /// Appends a frame.
     pub fn push(&mut self, frame: F) {
         self.waiting_bytes += frame.length();
         if self.frames.capacity() == 0 {
@@ -106,7 +105,7 @@ impl<F: OutboxFrame> Outbox<F> {
         self.cursor as usize
     }
 
-    /// Bytes that wait to be written.
+    /// The bytes that wait to be written.
     #[must_use]
     pub fn waiting_bytes(&self) -> usize {
         self.waiting_bytes
@@ -118,34 +117,34 @@ impl<F: OutboxFrame> Outbox<F> {
         self.cursor() == self.frames.len()
     }
 
-    /// The frames that wait, in order.
+    /// The waiting frames, in order.
     pub fn waiting(&self) -> impl Iterator<Item = &F> {
         self.frames.range(self.cursor()..)
     }
 
-    /// The first `count` waiting frames were written whole; what is kept over
-    /// `kept_bytes_max` is forgotten, the oldest first.
-    pub fn written(&mut self, count: usize, kept_bytes_max: usize) {
+    /// The first `count` waiting frames were written completely; retained frames
+    /// over `replay_bytes_max` are dropped, the oldest first.
+    pub fn written(&mut self, count: usize, replay_bytes_max: usize) {
         for _ in 0..count {
             let Some(frame) = self.frames.get(self.cursor()) else {
                 break;
             };
             self.waiting_bytes -= frame.length();
-            self.kept += 1;
+            self.retained += 1;
             if frame.condenses() {
                 self.condense();
             } else {
-                self.kept_bytes += frame.length();
+                self.retained_bytes += frame.length();
                 self.cursor += 1;
             }
         }
-        while self.kept_bytes > kept_bytes_max && self.cursor > 0 {
+        while self.retained_bytes > replay_bytes_max && self.cursor > 0 {
             self.has_overflowed = true;
             self.forget();
         }
     }
 
-    /// Keeps the frame at the cursor in its smaller form.
+    /// Condenses the frame at the cursor.
     fn condense(&mut self) {
         let Some(frame) = self.frames.remove(self.cursor()) else {
             return;
@@ -154,11 +153,11 @@ impl<F: OutboxFrame> Outbox<F> {
             Some(at) => self.frames.get_mut(at),
             None => None,
         };
-        self.kept_bytes -= before.as_ref().map_or(0, |before| before.length());
+        self.retained_bytes -= before.as_ref().map_or(0, |before| before.length());
         let rest = frame.condense(before.as_deref_mut());
-        self.kept_bytes += before.map_or(0, |before| before.length());
+        self.retained_bytes += before.map_or(0, |before| before.length());
         if let Some(rest) = rest {
-            self.kept_bytes += rest.length();
+            self.retained_bytes += rest.length();
             self.frames.insert(self.cursor(), rest);
             self.cursor += 1;
         }
@@ -166,68 +165,68 @@ impl<F: OutboxFrame> Outbox<F> {
 
     fn forget(&mut self) {
         if let Some(frame) = self.frames.pop_front() {
-            self.forgotten += frame.messages();
-            self.kept -= frame.messages();
+            self.dropped += frame.messages();
+            self.retained -= frame.messages();
             self.cursor -= 1;
-            self.kept_bytes -= frame.length();
+            self.retained_bytes -= frame.length();
         }
     }
 
-    /// The client says that it has got `received` messages of this session.
-    /// Returns whether that can be: nobody has got what was never written.
+    /// The client acknowledges the first `received` messages of this session.
+    /// Returns whether that many were written.
     pub fn acknowledge(&mut self, received: u64) -> bool {
         if received > self.sent() {
             return false;
         }
-        if received >= self.forgotten {
+        if received >= self.dropped {
             self.has_overflowed = false;
         }
-        while self.forgotten < received {
+        while self.dropped < received {
             let Some(front) = self.frames.front_mut() else {
                 break;
             };
-            let due = received - self.forgotten;
+            let due = received - self.dropped;
             if front.messages() <= due {
                 self.forget();
                 continue;
             }
-            self.kept_bytes -= front.length();
+            self.retained_bytes -= front.length();
             front.forget(due);
-            self.kept_bytes += front.length();
-            self.forgotten += due;
-            self.kept -= due;
+            self.retained_bytes += front.length();
+            self.dropped += due;
+            self.retained -= due;
         }
         if self.frames.is_empty() {
-            // An idle session gives its buffer back.
+            // Frees the buffer of an idle session.
             self.frames = VecDeque::new();
         }
         true
     }
 
-    /// How many messages were written so far.
+    /// The number of messages written so far.
     #[must_use]
     pub fn sent(&self) -> u64 {
-        self.forgotten + self.kept
+        self.dropped + self.retained
     }
 
-    /// How many messages were forgotten because they were acknowledged; `None`
-    /// where others were, too.
+    /// The number of messages dropped because they were acknowledged; `None` if
+    /// unacknowledged ones were dropped, too.
     #[must_use]
     pub fn acknowledged(&self) -> Option<u64> {
-        (!self.has_overflowed).then_some(self.forgotten)
+        (!self.has_overflowed).then_some(self.dropped)
     }
 
-    /// The kept frame that has the message of that number.
+    /// The retained frame that contains the message with that number.
     #[must_use]
     pub fn numbered_frame(&self, number: u64) -> Option<&F> {
-        let mut last = self.forgotten;
+        let mut last = self.dropped;
         self.frames.range(..self.cursor()).find(|frame| {
             last += frame.messages();
-            last >= number && number > self.forgotten
+            last >= number && number > self.dropped
         })
     }
 
-    /// The number of the last kept frame that `is` holds for.
+    /// The number of the last retained frame for which `is` returns true.
     pub fn find(&self, is: impl Fn(&F) -> bool) -> Option<u64> {
         let mut number = self.sent();
         for frame in self.frames.range(..self.cursor()).rev() {
@@ -239,16 +238,16 @@ impl<F: OutboxFrame> Outbox<F> {
         None
     }
 
-    /// Whether everything after `received` is there.
+    /// Whether every message after `received` is available.
     #[must_use]
     pub fn can_rewind(&self, received: u64) -> bool {
-        (self.forgotten..=self.sent()).contains(&received)
+        (self.dropped..=self.sent()).contains(&received)
     }
 
-    /// Goes back to the message after `received`, for a new connection;
-    /// `restore` makes frames of a kept one again, one for each message.
-    /// Returns `false` where that message was forgotten or never written: then
-    /// the client cannot be served without a hole.
+    /// Moves the cursor back to the message after `received`, for a new connection;
+    /// `restore` converts a condensed frame to one frame per message. Returns
+    /// `false` if that message was dropped or never written: the client would miss
+    /// messages.
     pub fn rewind(&mut self, received: u64, mut restore: impl FnMut(F, &mut VecDeque<F>)) -> bool {
         if !self.can_rewind(received) {
             return false;
@@ -264,22 +263,22 @@ impl<F: OutboxFrame> Outbox<F> {
             }
         }
         self.cursor = 0;
-        self.kept = 0;
-        self.kept_bytes = 0;
+        self.retained = 0;
+        self.retained_bytes = 0;
         self.waiting_bytes = self.frames.iter().map(OutboxFrame::length).sum();
         true
     }
 
-    /// The kept frames, for taking out of them what must not be told again.
-    /// Their length and messages have to stay.
+    /// The retained frames, for removing content that must not be repeated. Their
+    /// length and number of messages must not change.
     pub fn retained_mut(&mut self) -> impl Iterator<Item = &mut F> {
         self.frames.range_mut(..self.cursor as usize)
     }
 
-    /// How many messages were numbered so far.
+    /// The number of messages numbered so far.
     #[must_use]
     pub fn numbered(&self) -> u64 {
-        self.forgotten + self.kept + (self.frames.len() - self.cursor()) as u64
+        self.dropped + self.retained + (self.frames.len() - self.cursor()) as u64
     }
 }
 
@@ -289,7 +288,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Messages by number; those divisible by three condense.
+    /// Messages by number; those divisible by three are condensed.
     #[derive(Debug, Clone)]
     struct Sample {
         numbers: Vec<u64>,
@@ -358,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_can_be_asked_for_again() {
+    fn written_messages_can_be_requested_again() {
         let mut outbox = filled(5);
         outbox.written(3, 1000);
         assert_eq!(waiting(&outbox), [4, 5]);
@@ -368,17 +367,17 @@ mod tests {
     }
 
     #[test]
-    fn what_the_bound_pushed_out_cannot() {
-        // Kept: 1 and 2 in two bytes, 3 in ten, 4 and 5 in two.
+    fn messages_over_the_replay_limit_are_dropped() {
+        // Retained: 1 and 2 in two bytes, 3 in ten, 4 and 5 in two.
         let mut outbox = filled(5);
         outbox.written(5, 12);
-        assert!(!outbox.rewind(1, Sample::restore), "2 is gone with 1");
+        assert!(!outbox.rewind(1, Sample::restore), "2 was dropped with 1");
         assert!(outbox.rewind(2, Sample::restore));
         assert_eq!(waiting(&outbox), [3, 4, 5]);
     }
 
     #[test]
-    fn nobody_has_got_what_was_not_written() {
+    fn unwritten_messages_cannot_be_acknowledged() {
         let mut outbox = filled(5);
         outbox.written(2, 1000);
         assert!(!outbox.acknowledge(3));
@@ -399,10 +398,10 @@ mod tests {
     }
 
     proptest! {
-        /// Any order of pushes, writes, acknowledgements and cuts: the client
-        /// gets 1, 2, 3, ... without hole or repeat.
+        /// Any order of pushes, writes, acknowledgements and disconnections: the client
+        /// gets 1, 2, 3, ... without gaps or duplicates.
         #[test]
-        fn a_client_sees_every_number_once(
+        fn client_receives_every_message_once(
             steps in proptest::collection::vec((0u8..4, 0u64..6), 1..200)
         ) {
             let mut outbox = Outbox::default();
@@ -432,7 +431,7 @@ mod tests {
                 }
                 prop_assert_eq!(outbox.numbered(), pushed);
                 prop_assert_eq!(
-                    outbox.kept_bytes,
+                    outbox.retained_bytes,
                     outbox.frames.iter().take(outbox.cursor()).map(OutboxFrame::length).sum::<usize>()
                 );
                 prop_assert_eq!(

@@ -1,5 +1,5 @@
-//! Token buckets, eight bytes each: every session carries one per class of
-//! commands, so a shared crate's 40 bytes and atomics would be felt.
+//! Token buckets of eight bytes. Every session has one per class of commands, so a
+//! general crate's 40 bytes and atomics would be too expensive.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,12 +8,12 @@ use crate::session::settings::BucketSettings;
 /// No bucket has more tokens (`BucketSettings::RANGES`).
 const TOKENS_MAX: f32 = 1_000_000.0;
 
-/// One bucket. Tokens are refilled as time passes; it starts full.
+/// One bucket. Tokens are refilled with time; it starts full.
 #[derive(Debug, Clone, Copy)]
 pub struct Bucket {
-    /// Tokens spent; counted this way a fresh bucket needs no settings.
+    /// Used tokens; a new bucket therefore needs no settings.
     spent: f32,
-    /// When `spent` was last brought up to date: the low 32 bits of Unix ms.
+    /// The time of the last update of `spent`: the low 32 bits of Unix ms.
     at_ms: u32,
 }
 
@@ -64,7 +64,7 @@ impl Bucket {
     /// Takes one token.
     ///
     /// # Errors
-    /// In how many ms the next token comes, where none is left.
+    /// The time until the next token, in ms, if none is left.
     pub fn take(&mut self, settings: BucketSettings, now_ms: u64) -> Result<(), u64> {
         if settings.per_second == 0 {
             return Ok(());
@@ -91,7 +91,7 @@ mod tests {
     const TEN: BucketSettings = BucketSettings::new(10, 5);
 
     #[test]
-    fn a_burst_passes_and_then_the_rate_holds() {
+    fn burst_is_accepted_then_the_rate_applies() {
         let mut bucket = Bucket::default();
         let start = 1_732_000_000_000;
         for _ in 0..5 {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_sets_no_limit() {
+    fn zero_means_no_limit() {
         let mut bucket = Bucket::default();
         for _ in 0..10_000 {
             bucket.take(BucketSettings::new(0, 1), 5).unwrap();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_small() {
+    fn bucket_is_small() {
         assert_eq!(size_of::<Bucket>(), 8);
     }
 }

@@ -1,5 +1,5 @@
-//! The sections `[session]` and `[limits]` of the configuration: how long a
-//! session waits, how much it keeps, and how fast its client may send.
+//! The sections `[session]` and `[limits]` of the configuration: timeouts,
+//! retention and rate limits of a session.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,35 +7,35 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionSettings {
-    /// Time for a new connection to say who it is, in ms; then close 4001.
+    /// Time for a new connection to identify, in ms; then close 4001.
     pub identify_timeout_ms: u64,
-    /// A connection that was silent this long is pinged, in ms; after another
-    /// such time without an answer it is closed with 4008.
+    /// A connection that was silent this long is pinged, in ms; after another such time
+    /// without an answer it is closed with 4008.
     pub heartbeat_ms: u64,
-    /// How long a session outlives its connection, in ms.
+    /// How long a session exists without a connection, in ms.
     pub resume_ms: u64,
-    /// Messages kept for a resume, in bytes per session.
+    /// Maximum size of the messages retained for a resume, in bytes per session.
     pub replay_bytes_max: usize,
-    /// Bytes that wait for one connection; a reader that is further behind is
-    /// closed with 4003.
+    /// Maximum bytes that wait for one connection; a slower reader is closed with
+    /// 4003.
     pub outbox_bytes_max: usize,
-    /// Sessions (devices, tabs) of one user at one time.
+    /// Maximum sessions (devices, tabs) of one user.
     pub sessions_per_user_max: usize,
-    /// Rooms that one session is in at one time.
+    /// Maximum rooms of one session.
     pub rooms_max: usize,
-    /// Channels that one session is on at one time.
+    /// Maximum channels of one session.
     pub channels_max: usize,
-    /// Arrays and hashes within each other in one message.
+    /// Maximum nesting of arrays and objects in one message.
     pub depth_max: usize,
-    /// Errors a client may cause at once before close 4006.
+    /// Errors in a burst before close 4006.
     pub error_burst: u32,
-    /// Errors a second that are forgiven.
+    /// Errors per second without a close.
     pub errors_per_second: u32,
-    /// How long an owner (an avatar, room or channel) may take to answer a
-    /// command, in ms; then the client gets the error `unavailable`.
+    /// Timeout of an owner (an avatar, room or channel) for answering a command, in ms;
+    /// then the client gets the error `unavailable`.
     pub answer_timeout_ms: u64,
-    /// Time between two pings that measure the client's clock while it is in
-    /// a room, in ms.
+    /// Interval of the pings that measure a client's clock while it is in a room, in
+    /// ms.
     pub clock_ping_ms: u64,
 }
 
@@ -46,7 +46,7 @@ impl SessionSettings {
         BucketSettings::new(self.errors_per_second, self.error_burst)
     }
 
-    /// Least and greatest value of each number in the section.
+    /// The range of each number in the section.
     pub const RANGES: &[(&str, u64, u64)] = &[
         ("identify_timeout_ms", 100, 600_000),
         ("heartbeat_ms", 100, 600_000),
@@ -88,18 +88,18 @@ impl Default for SessionSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BucketSettings {
-    /// Commands a second; 0 sets no limit.
+    /// Commands per second; 0: no limit.
     pub per_second: u32,
-    /// Commands at once.
+    /// Commands in a burst.
     pub burst: u32,
 }
 
 impl BucketSettings {
-    /// Least and greatest value of each number in a bucket.
+    /// The range of each number in a bucket.
     pub const RANGES: &[(&str, u64, u64)] =
         &[("per_second", 0, 1_000_000), ("burst", 1, 1_000_000)];
 
-    /// A bucket of these two numbers.
+    /// A bucket with these two numbers.
     #[must_use]
     pub const fn new(per_second: u32, burst: u32) -> Self {
         Self { per_second, burst }
@@ -107,12 +107,12 @@ impl BucketSettings {
 }
 
 /// The section `[limits]`: a bucket per class of commands and per session. A
-/// command over its bucket is refused with `rate_limited`.
+/// command over its limit is refused with `rate_limited`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitSettings {
-    /// `subscribe`, `unsubscribe`, `status`, `lookup`, and each user that a
-    /// `joingame` invites.
+    /// `subscribe`, `unsubscribe`, `status`, `lookup`, and each user invited by a
+    /// `joingame`.
     pub presence: BucketSettings,
     /// `joingame`, `leavegame`, `declineinvite`.
     pub room: BucketSettings,
@@ -126,7 +126,7 @@ pub struct LimitSettings {
     pub call: BucketSettings,
     /// `time`.
     pub time: BucketSettings,
-    /// Refused commands that are forgiven before close 4007.
+    /// Refused commands before close 4007.
     pub flood: BucketSettings,
 }
 

@@ -1,14 +1,14 @@
-//! From messages to datagrams.
+//! Converts messages to datagrams.
 //!
 //! | message | path | payload |
 //! |---|---|---|
-//! | `message` | `/channel/P` | what was published |
+//! | `message` | `/channel/P` | the published data |
 //! | `game`, `memberchange` | `/game/C` | the message |
 //! | `userchange` | `/presence` | the message |
 //! | `invite`, `invitereply`, `attributes` | `/user/U` | the message |
 //! | anything else | `/tunnel/T` | the message |
 //!
-//! A message that lacks what its path is made of goes to the tunnel, whole.
+//! A message without the fields that its path needs goes to the tunnel, complete.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,16 +19,16 @@ use crate::json_v1::field::{Fields, text};
 use crate::json_v1::split;
 use turntable_core::id::MessageId;
 
-/// Whom a datagram is for.
+/// The receiver of a datagram.
 #[derive(Clone, Copy)]
 pub struct Receiver<'a> {
-    /// The tunnel's id, a secret of its client.
+    /// The tunnel's id, which is a secret of its client.
     pub tunnel: &'a str,
-    /// The user, once identified.
+    /// The user, if the client has identified.
     pub user: Option<&'a str>,
 }
 
-/// Shows the user alone: a tunnel's id is a secret.
+/// Formats the user only, because a tunnel's id is a secret.
 impl fmt::Debug for Receiver<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiver")
@@ -37,7 +37,7 @@ impl fmt::Debug for Receiver<'_> {
     }
 }
 
-/// The delivery path of a datagram. Ids have no control characters and no
+/// The delivery path of a datagram. Ids contain no control characters and no
 /// blanks, so a path is one word.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Path<'a> {
@@ -54,7 +54,7 @@ pub enum Path<'a> {
 }
 
 impl Path<'_> {
-    /// What stands before the id, and the id.
+    /// The prefix of the path, and the id.
     fn parts(&self) -> (&'static str, &str) {
         match self {
             Self::Channel(id) => ("/channel/", id),
@@ -65,13 +65,13 @@ impl Path<'_> {
         }
     }
 
-    /// Whether another receiver of the same message would see another path.
+    /// Whether the path differs between receivers of the same message.
     #[must_use]
     pub const fn is_personal(&self) -> bool {
         matches!(self, Self::User(_) | Self::Tunnel(_))
     }
 
-    /// Appends the path as it is, without quotes and escapes.
+    /// Appends the path without quotes and escapes.
     pub fn write(&self, out: &mut Vec<u8>) {
         let (head, id) = self.parts();
         out.extend_from_slice(head.as_bytes());
@@ -86,7 +86,7 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// Hides the tunnel's id, a secret.
+/// Omits the tunnel's id, which is a secret.
 impl fmt::Debug for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -96,30 +96,30 @@ impl fmt::Debug for Path<'_> {
     }
 }
 
-/// One datagram on its way to a client: the parts that a format inserts.
+/// One outgoing datagram: the parts that a format inserts.
 #[derive(Debug, Clone)]
 pub struct Datagram<'a> {
     /// Its id.
     pub id: MessageId,
-    /// Where it is delivered.
+    /// Its delivery path.
     pub path: Path<'a>,
     data: &'a str,
-    /// Of a channel's message: its `from`, `offset` and `time`, as JSON.
+    /// `from`, `offset` and `time` of a channel's message, as JSON.
     origin: Origin<'a>,
-    /// Whether the data stands for all of it.
+    /// Whether the data is the complete payload.
     is_bare: bool,
 }
 
-/// What a channel's message says of itself beside its data.
+/// The metadata of a channel's message.
 type Origin<'a> = [Option<&'a RawValue>; 3];
 
-/// Its fields, as they stand in the message.
+/// Its fields, as written in the message.
 const ORIGIN: [&str; 3] = ["from", "offset", "time"];
 
 impl<'a> Datagram<'a> {
     /// The datagram of a message, given as its v1 JSON text. `id` is
-    /// [`own_id`] where the message has one, else any other. `None` where the
-    /// text is no message.
+    /// [`own_id`] if the message has one, else any other. `None` if the text
+    /// is not a message.
     ///
     /// ```
     /// use turntable_core::id::MessageId;
@@ -160,8 +160,8 @@ impl<'a> Datagram<'a> {
         })
     }
 
-    /// What is no datagram, but stands in the place of the last one: JSON that
-    /// tells why a tunnel ends.
+    /// JSON in place of the last datagram, which gives the reason why a
+    /// tunnel ends.
     #[must_use]
     pub fn bare(data: &'a str) -> Self {
         Self {
@@ -184,8 +184,8 @@ impl<'a> Datagram<'a> {
         let (head, id) = self.path.parts();
         out.push(b'"');
         out.extend_from_slice(head.as_bytes());
-        // The id's own first quote gives way to what stands before it. Writing
-        // a string to a vector cannot fail.
+        // The prefix replaces the opening quote of the id. Writing a string to a
+        // vector cannot fail.
         let quote = out.len();
         let _: serde_json::Result<()> = serde_json::to_writer(&mut *out, id);
         out.remove(quote);
@@ -206,8 +206,8 @@ impl<'a> Datagram<'a> {
     pub fn write_data(&self, out: &mut Vec<u8>) {
         let start = out.len();
         out.extend_from_slice(self.data.as_bytes());
-        // Inside strings JSON has line ends as escapes only; what is left are
-        // blanks between values, of which any is as good as another.
+        // JSON strings contain line ends as escapes only. The remaining ones are
+        // whitespace between values, which may be replaced.
         for byte in out.iter_mut().skip(start) {
             if matches!(byte, b'\n' | b'\r') {
                 *byte = b' ';
@@ -222,8 +222,8 @@ impl<'a> Datagram<'a> {
     }
 }
 
-/// The id of a channel's message, which is its datagram's id, too. `None` for
-/// any other message.
+/// The id of a channel's message, which is also the id of its datagram. `None`
+/// for any other message.
 ///
 /// ```
 /// use turntable_wire::datagram::own_id;
@@ -241,14 +241,14 @@ pub fn own_id(message: &str) -> Option<MessageId> {
     MessageId::from_string(&text(id?, "id").ok()?).ok()
 }
 
-/// Whether the datagram of this message is another one for each receiver, and
-/// so cannot be shared by them. True where the text is no message.
+/// Whether the datagram of this message differs between receivers, so that they
+/// cannot share it. True if the text is not a message.
 #[must_use]
 pub fn is_personal(message: &str) -> bool {
     matches!(route(message), None | Some(Route::User | Route::Tunnel))
 }
 
-/// Where a message goes, as far as it tells by itself.
+/// The destination of a message, as far as the message determines it.
 enum Route<'a> {
     Channel {
         channel: Cow<'a, str>,

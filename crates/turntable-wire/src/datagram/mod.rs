@@ -1,10 +1,10 @@
-//! Datagrams, what a tunnel carries (section 4.1 of the protocol).
+//! Datagrams, the unit of transfer of a tunnel (section 4.1 of the protocol).
 //!
 //! Down, `{"id": ID, "path": PATH, "data": PAYLOAD}` is derived from a
-//! message's v1 JSON text, whose parts are copied and never parsed. Up,
-//! `{"tunnel": T, "path": PATH, "data": VALUE}`, one or a list of them, is read
-//! into what the server does with it. A datagram that is written stands on one
-//! line, whatever blanks the data came with.
+//! message's v1 JSON text. Its parts are copied and never parsed. Up,
+//! `{"tunnel": T, "path": PATH, "data": VALUE}`, one or a list of them, is
+//! decoded to typed values. A written datagram is always one line, even if
+//! its data contained line ends.
 
 mod down;
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! From what a client sends to what the server does with it.
+//! Decodes datagrams from clients.
 //!
-//! A body is one datagram or a list. Each entry is read by itself, so that one
-//! bad entry does not stop the others; only a body that cannot be taken apart
-//! is refused as a whole. Nothing recurses: parts are kept as JSON text until
+//! A body is one datagram or a list. Each entry is decoded separately, so that
+//! one bad entry does not affect the others. Only a body that is not a list of
+//! entries is refused as a whole. Nothing recurses: parts remain JSON text until
 //! their own decoder reads them.
 
 use serde_json::value::RawValue;
@@ -14,68 +14,68 @@ use turntable_core::packet::{ClientMessage, ErrorBody, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
-/// What a decoder of datagrams allows.
+/// Limits of the decoder.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchLimits {
-    /// How many datagrams a list may have, and how many paths one `/interest`
-    /// may name.
+    /// The maximum number of datagrams in a list, and of paths in one
+    /// `/interest`.
     pub batch_max: usize,
-    /// What each command is held to; what is published, too.
+    /// Limits of each command; they apply to published data, too.
     pub message: DecodeLimits,
 }
 
-/// What one request brings.
+/// The content of one request.
 #[derive(Debug)]
 pub struct Batch {
-    /// Whether a list was sent, which is answered with a list.
+    /// Whether the client sent a list. It is then answered with a list.
     pub is_array: bool,
-    /// The datagrams in their order; exactly one where no list was sent.
+    /// The datagrams in order; exactly one if no list was sent.
     pub entries: Vec<Result<Sent, SentError>>,
 }
 
 /// A datagram that a client sent.
 #[derive(Debug)]
 pub struct Sent {
-    /// The tunnel of the client, as it claims.
+    /// The tunnel that the client names; not yet verified.
     pub tunnel: SessionId,
-    /// Where it goes.
+    /// Its destination.
     pub to: SentTo,
 }
 
-/// Where a datagram goes.
+/// The destination of a datagram.
 #[derive(Debug)]
 pub enum SentTo {
     /// `/server`: a command.
     Server(Box<ClientMessage>),
-    /// `/channel/P`: publishes.
+    /// `/channel/P`: a publication.
     Channel {
         /// The channel.
         channel: ChannelId,
-        /// What is published.
+        /// The published data.
         data: Payload,
     },
-    /// `/tunnel/T`: to one tunnel alone.
+    /// `/tunnel/T`: to one tunnel only.
     Tunnel {
-        /// The other tunnel.
+        /// The receiving tunnel.
         tunnel: SessionId,
-        /// What it gets.
+        /// The data.
         data: Payload,
     },
-    /// `/interest`: which paths the tunnel wants to hear of, and which no more.
+    /// `/interest`: paths that the tunnel subscribes to and unsubscribes from.
     Interest {
-        /// From now on.
+        /// Paths to subscribe to.
         add: Vec<Interest>,
-        /// No more.
+        /// Paths to unsubscribe from.
         remove: Vec<Interest>,
     },
 }
 
-/// A path that a tunnel wants to hear of.
+/// A path that a tunnel is interested in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interest {
     /// The path.
     pub path: InterestPath,
-    /// Whether what lies below it is meant, too.
+    /// Whether paths below it are included.
     pub subpaths: bool,
 }
 
@@ -84,20 +84,20 @@ pub struct Interest {
 pub enum InterestPath {
     /// `/channel/P`
     Channel(ChannelId),
-    /// `/user/U`: nobody's but one's own, which is heard anyway.
+    /// `/user/U`: only one's own, which is always delivered.
     User(UserId),
-    /// `/tunnel/T`: as a user's.
+    /// `/tunnel/T`: only one's own, which is always delivered.
     Tunnel(SessionId),
 }
 
-/// Why a datagram is refused, with what is known of it.
+/// Why a datagram is refused, and what could be read of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SentError {
-    /// The error that its sender gets.
+    /// The error for its sender.
     pub body: ErrorBody,
-    /// The tunnel, where it could be read.
+    /// The tunnel, if it could be read.
     pub tunnel: Option<SessionId>,
-    /// The `id` of a command, where it could be read.
+    /// The `id` of a command, if it could be read.
     pub id: Option<RequestId>,
 }
 
@@ -115,8 +115,8 @@ pub struct SentError {
 /// ```
 ///
 /// # Errors
-/// `bad_json` for what is no JSON; `bad_message` for what is neither a hash nor
-/// a list; `too_many` for a list longer than `batch_max`.
+/// `bad_json` for text that is not JSON; `bad_message` for a value that is
+/// neither an object nor a list; `too_many` for a list longer than `batch_max`.
 pub fn decode(body: &str, limits: &BatchLimits) -> Result<Batch, ErrorBody> {
     let value: &RawValue = serde_json::from_str(body).map_err(|error| {
         ErrorBody::new(
@@ -129,7 +129,7 @@ pub fn decode(body: &str, limits: &BatchLimits) -> Result<Batch, ErrorBody> {
         )
     })?;
     match kind(value) {
-        Kind::Hash => Ok(Batch {
+        Kind::Object => Ok(Batch {
             is_array: false,
             entries: vec![entry(value, limits)],
         }),
@@ -148,7 +148,7 @@ pub fn decode(body: &str, limits: &BatchLimits) -> Result<Batch, ErrorBody> {
         }
         _ => Err(ErrorBody::new(
             ErrorCode::BadMessage,
-            format!("the body has to be a datagram or a list of datagrams; {TAKES}"),
+            format!("the body must be a datagram or a list of datagrams; {TAKES}"),
         )),
     }
 }
@@ -161,8 +161,8 @@ fn entry(value: &RawValue, limits: &BatchLimits) -> Result<Sent, SentError> {
     let mut known = None;
     datagram(value, limits, &mut known).map_err(|refusal| {
         let (body, id) = match refusal {
-            Refusal::Datagram(fault) => (told(fault, TAKES), None),
-            Refusal::Interest(fault) => (told(fault, INTEREST_TAKES), None),
+            Refusal::Datagram(fault) => (error_body(fault, TAKES), None),
+            Refusal::Interest(fault) => (error_body(fault, INTEREST_TAKES), None),
             Refusal::Command(error) => {
                 let id = error.id.clone();
                 (ErrorBody::from(*error), id)
@@ -176,7 +176,7 @@ fn entry(value: &RawValue, limits: &BatchLimits) -> Result<Sent, SentError> {
     })
 }
 
-/// What is at fault; the parts have their own sentences.
+/// The error; its parts have their own messages.
 enum Refusal {
     Datagram(Fault),
     Interest(Fault),
@@ -217,7 +217,7 @@ fn datagram(
     Ok(Sent { tunnel, to })
 }
 
-/// A path as its first segment and what is behind it.
+/// Splits a path into its first segment and the rest.
 fn place(path: &str) -> Option<(&str, Option<&str>)> {
     let end = path.strip_prefix('/')?.find('/').map(|end| end + 1);
     Some(match end.and_then(|end| path.split_at_checked(end)) {
@@ -230,13 +230,13 @@ fn tunnel_id(text: &str) -> Result<SessionId, Fault> {
     SessionId::parse(text).map_err(|_| {
         Fault::new(
             ErrorCode::NotFound,
-            "there is no such tunnel; its id is the 22 characters that were told at its opening",
+            "there is no such tunnel; its id is the 22 characters that were sent when it was opened",
         )
     })
 }
 
 fn channel_id(text: &str) -> Result<ChannelId, Fault> {
-    // A channel may come with a leading /; here that one is in the path.
+    // A channel may begin with a slash elsewhere; here the path contains it.
     if text.starts_with('/') {
         return Err(Fault::shape("the path has an empty segment"));
     }
@@ -244,9 +244,9 @@ fn channel_id(text: &str) -> Result<ChannelId, Fault> {
         .map_err(|error| Fault::new(ErrorCode::InvalidId, format!("path: {error}")))
 }
 
-/// Opaque data, held to the depth that a `publish` of it would be.
+/// Opaque data, with the depth limit that a `publish` of it would have.
 fn published(data: &RawValue, limits: &BatchLimits) -> Result<Payload, Fault> {
-    /// The hash of the command and that of its data.
+    /// The object of the command and the object of its data.
     const LEVELS: usize = 2;
     let depth_max = limits.message.depth_max.saturating_sub(LEVELS);
     if is_within_depth(data.get(), depth_max) {
@@ -254,7 +254,7 @@ fn published(data: &RawValue, limits: &BatchLimits) -> Result<Payload, Fault> {
     }
     let mut fault = Fault::new(
         ErrorCode::TooLarge,
-        "data is nested deeper than allowed; details.max says how deep it may be",
+        "data is nested too deeply; details.max is the limit",
     );
     fault.details.push(("max".into(), depth_max as u64));
     Err(fault)
@@ -285,11 +285,11 @@ fn interest(data: &RawValue, limits: &BatchLimits) -> Result<SentTo, Fault> {
     })
 }
 
-/// A path, or a hash with one.
+/// A path, or an object with one.
 fn one_interest(value: &RawValue, name: &str) -> Result<Interest, Fault> {
     let (path, subpaths) = match kind(value) {
         Kind::Text => (value, false),
-        Kind::Hash => {
+        Kind::Object => {
             let [path, subpaths] = fields(value, name, ["path", "subpaths"])?;
             let subpaths = subpaths.map(|value| boolean(value, "subpaths"));
             (
@@ -299,7 +299,7 @@ fn one_interest(value: &RawValue, name: &str) -> Result<Interest, Fault> {
         }
         _ => {
             return Err(Fault::shape(format!(
-                "each of {name} has to be a path or a hash with one"
+                "each element of {name} must be a path or an object with a path"
             )));
         }
     };
@@ -319,21 +319,21 @@ fn one_interest(value: &RawValue, name: &str) -> Result<Interest, Fault> {
     Ok(Interest { path, subpaths })
 }
 
-/// Refuses one more than `batch_max`.
+/// Refuses more than `batch_max`.
 fn bounded(count: usize, limits: &BatchLimits, what: &str) -> Result<(), Fault> {
     if count < limits.batch_max {
         return Ok(());
     }
     let mut fault = Fault::new(
         ErrorCode::TooMany,
-        format!("too many {what}; details.max says how many there may be"),
+        format!("too many {what}; details.max is the limit"),
     );
     fault.details.push(("max".into(), limits.batch_max as u64));
     Err(fault)
 }
 
-/// The fault, and what would have been right.
-fn told(fault: Fault, takes: &str) -> ErrorBody {
+/// The error, with the accepted form.
+fn error_body(fault: Fault, takes: &str) -> ErrorBody {
     let is_shape = fault.code == ErrorCode::BadMessage;
     let mut body = body_of(fault);
     if is_shape {

@@ -1,13 +1,13 @@
-//! Engine.IO protocol 4: what lies below Socket.IO.
+//! Engine.IO protocol 4, the layer below Socket.IO.
 //!
-//! A session is opened and found again by the query of a request
-//! ([`Request`]), and carries packets: each in a WebSocket frame of its own, or
-//! several in the body of an HTTP request or response (a payload). Text is
-//! borrowed from what came in; only binary that came as base64 is copied.
+//! The query of a request ([`Request`]) opens a session or names an existing
+//! one. A session carries packets: one per WebSocket frame, or several in the
+//! body of an HTTP request or response (a payload). Text is borrowed from the
+//! input; only base64 binary is copied.
 //!
-//! Not taken from engineioxide-core: its payload decoder reads an
-//! `http_body::Body`, bounds no count of packets, and brings futures, http and
-//! rand for what are a few lines here.
+//! engineioxide-core is not used: its payload decoder reads an
+//! `http_body::Body`, does not limit the number of packets, and depends on
+//! futures, http and rand.
 
 mod packet;
 mod payload;
@@ -21,5 +21,5 @@ pub use payload::{
 };
 pub use request::{Action, Request, RequestError, Transport};
 
-/// What stands between the packets of a payload.
+/// The separator between the packets of a payload.
 pub const SEPARATOR: char = '\x1e';

@@ -2,12 +2,12 @@
 //!
 //! | text | packet |
 //! |---|---|
-//! | `0{...}` | open, from the server alone |
+//! | `0{...}` | open, sent by the server only |
 //! | `1` | close |
-//! | `2...`, `3...` | ping and pong; `probe` behind them in an upgrade |
+//! | `2...`, `3...` | ping and pong; followed by `probe` in an upgrade |
 //! | `4...` | message |
 //! | `5`, `6` | upgrade, noop |
-//! | `b...` | binary message as base64, in payloads alone |
+//! | `b...` | binary message as base64, in payloads only |
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,21 +19,21 @@ use serde::{Deserialize, Serialize};
 use super::request::Transport;
 use turntable_core::reason::CloseReason;
 
-/// What the server tells of a session when it opens.
+/// The handshake that the server sends when a session opens.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Handshake {
-    /// The session's name in the query of further requests. A bearer secret.
+    /// The session's name in the query of further requests; a bearer secret.
     pub sid: Box<str>,
-    /// What the session may move to.
+    /// The transports that the session may upgrade to.
     pub upgrades: Vec<Transport>,
-    /// How often the server sends a ping.
+    /// The interval between pings of the server, in ms.
     #[serde(rename = "pingInterval")]
     pub ping_interval_ms: u64,
-    /// How long after a ping the pong may take.
+    /// The time after a ping in which the pong must arrive, in ms.
     #[serde(rename = "pingTimeout")]
     pub ping_timeout_ms: u64,
-    /// The most bytes of one payload or message.
+    /// The maximum size of one payload or message, in bytes.
     pub max_payload: u64,
 }
 
@@ -50,35 +50,35 @@ impl fmt::Debug for Handshake {
 pub enum Packet<'a> {
     /// The session is open.
     Open(Handshake),
-    /// The transport can be closed.
+    /// The session closes.
     Close,
-    /// A sign of life is wanted.
+    /// A ping.
     Ping(&'a str),
-    /// A sign of life.
+    /// A pong.
     Pong(&'a str),
-    /// A text for the protocol above.
+    /// Text for Socket.IO.
     Message(&'a str),
-    /// Bytes for the protocol above.
+    /// Bytes for Socket.IO.
     Binary(Cow<'a, [u8]>),
-    /// The session goes on over this transport.
+    /// The session continues on this transport.
     Upgrade,
-    /// Nothing; ends a waiting request.
+    /// No content; ends a waiting request.
     Noop,
 }
 
-/// Why something is no packet or payload.
+/// Why a text is not a packet or payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PacketError {
-    /// Nothing where a packet's type has to be.
+    /// An empty packet.
     #[error("a packet is empty")]
     Empty,
-    /// The first character is no packet's.
-    #[error("there is no such type of packet; there are 0 to 6, and b in payloads")]
+    /// An unknown packet type.
+    #[error("unknown packet type; accepted are 0 to 6, and b in payloads")]
     UnknownType,
-    /// The data of an `open` is not a handshake.
+    /// The data of an `open` packet is not a handshake.
     #[error("the data of an open packet is not a handshake")]
     Handshake,
-    /// What follows a `b` is not base64 with its padding.
+    /// The data after a `b` is not padded base64.
     #[error("a binary packet is not base64")]
     Base64,
     /// A payload is not UTF-8.
@@ -106,8 +106,8 @@ impl From<PacketError> for CloseReason {
 }
 
 impl<'a> Packet<'a> {
-    /// Reads a packet that came as text. Data behind `close`, `upgrade` and
-    /// `noop` has no meaning and is ignored.
+    /// Decodes a packet that was received as text. Data after `close`, `upgrade`
+    /// and `noop` is ignored.
     ///
     /// ```
     /// use turntable_wire::engineio::Packet;
@@ -118,8 +118,8 @@ impl<'a> Packet<'a> {
     ///
     /// # Errors
     /// [`PacketError::Empty`], [`PacketError::UnknownType`] or
-    /// [`PacketError::Handshake`]. Base64 is of payloads, not of frames: `b` is
-    /// an unknown type here.
+    /// [`PacketError::Handshake`]. `b` is an unknown type here, because base64
+    /// occurs in payloads only.
     pub fn decode(text: &'a str) -> Result<Self, PacketError> {
         let mut rest = text.chars();
         let kind = rest.next().ok_or(PacketError::Empty)?;
@@ -138,14 +138,14 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// A packet that came in a binary WebSocket frame: the bytes as they are.
+    /// A packet from a binary WebSocket frame.
     #[must_use]
     pub const fn from_binary(bytes: &'a [u8]) -> Self {
         Self::Binary(Cow::Borrowed(bytes))
     }
 
-    /// Appends the packet as it stands in a payload, and, but for `Binary`, in
-    /// a WebSocket text frame. (Binary is a frame of its bytes alone.)
+    /// Appends the packet as it is written in a payload and, except for
+    /// `Binary`, in a WebSocket text frame. (A binary frame contains the bytes only.)
     ///
     /// ```
     /// use turntable_wire::engineio::Packet;
@@ -156,7 +156,7 @@ impl<'a> Packet<'a> {
     pub fn encode(&self, out: &mut String) {
         let (kind, data) = match self {
             Self::Open(handshake) => {
-                // Strings and numbers into memory: nothing that could fail.
+                // Writing to memory cannot fail.
                 let json = serde_json::to_string(handshake).unwrap_or_default();
                 out.push('0');
                 out.push_str(&json);

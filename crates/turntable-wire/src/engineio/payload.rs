@@ -1,8 +1,8 @@
 //! Several packets in one HTTP body, with [`SEPARATOR`] between them.
 //!
-//! JSON escapes control characters, so that a separator never stands inside a
-//! packet of Socket.IO. A payload is read whole or refused whole: nothing of a
-//! body that is at fault further on has been done already.
+//! JSON escapes control characters, so a Socket.IO packet never contains a
+//! separator. A payload is accepted or refused as a whole, so no part of an
+//! invalid body has taken effect.
 
 use std::borrow::Cow;
 
@@ -12,12 +12,12 @@ use base64::engine::general_purpose::STANDARD;
 use super::SEPARATOR;
 use super::packet::{Packet, PacketError};
 
-/// What a payload may be.
+/// The limits of a payload.
 #[derive(Debug, Clone, Copy)]
 pub struct PayloadLimits {
-    /// The most bytes of the body.
+    /// The maximum size of the body, in bytes.
     pub bytes_max: usize,
-    /// The most packets in it.
+    /// The maximum number of packets.
     pub packets_max: usize,
 }
 
@@ -31,7 +31,7 @@ pub struct PayloadLimits {
 /// ```
 ///
 /// # Errors
-/// [`PacketError`]: over a limit, not UTF-8, or one of the packets is none.
+/// [`PacketError`]: over a limit, not UTF-8, or an invalid packet.
 pub fn decode_payload<'a>(
     body: &'a [u8],
     limits: &PayloadLimits,
@@ -70,7 +70,7 @@ pub fn append(out: &mut String, packet: &Packet<'_>) {
     packet.encode(out);
 }
 
-/// Appends a packet that is text already (`42["hello"]`) to the payload `out`.
+/// Appends an encoded text packet (`42["hello"]`) to the payload `out`.
 pub fn append_encoded(out: &mut String, packet: &str) {
     separate(out);
     out.push_str(packet);
@@ -83,8 +83,8 @@ pub fn append_binary(out: &mut String, bytes: &[u8]) {
     STANDARD.encode_string(bytes, out);
 }
 
-/// How many bytes so many bytes take as a binary packet of a payload, its
-/// separator not counted.
+/// The size in a payload of a binary packet with this many bytes, without its
+/// separator.
 #[must_use]
 pub const fn encoded_binary_bytes(bytes: usize) -> usize {
     bytes.div_ceil(3).saturating_mul(4).saturating_add(1)

@@ -1,5 +1,5 @@
-//! What a request wants, by its query and method, and the errors that it is
-//! answered with.
+//! The action that a request's query and method select, and the errors in its
+//! response.
 //!
 //! | query | request | action |
 //! |---|---|---|
@@ -8,11 +8,11 @@
 //! | `EIO=4&transport=polling&sid=S` | GET, POST | poll, push |
 //! | `EIO=4&transport=websocket&sid=S` | WebSocket handshake | upgrade |
 //!
-//! `t` only keeps caches away and is ignored, as is what is not known.
+//! `t` only prevents caching and is ignored, as are unknown parameters.
 
 use serde::{Deserialize, Serialize};
 
-/// How packets travel.
+/// The transport of an Engine.IO session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
@@ -33,19 +33,19 @@ impl Transport {
     }
 }
 
-/// A refusal, as engine.io's own server words it.
+/// A refusal, worded as by engine.io's own server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{}", self.message())]
 pub enum RequestError {
-    /// `transport` is missing or not one of ours.
+    /// `transport` is missing or unknown.
     UnknownTransport,
-    /// There is no session `sid` (here: it may be another node's).
+    /// There is no session `sid` on this node.
     UnknownSession,
-    /// A session is opened with GET.
+    /// A session must be opened with GET.
     BadMethod,
-    /// What is asked for does not fit together.
+    /// The parameters contradict each other.
     BadRequest,
-    /// The request's origin is not allowed, or the door is closed to it.
+    /// The request's origin is not allowed, or the transport is disabled.
     Forbidden,
     /// `EIO` is missing or not 4.
     UnsupportedVersion,
@@ -117,32 +117,32 @@ impl RequestError {
 /// The query of a request to the Engine.IO path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request<'a> {
-    /// How the client wants to talk.
+    /// The requested transport.
     pub transport: Transport,
-    /// The session, once there is one. Not more than text yet.
+    /// The session id, if there is one; not yet validated.
     pub sid: Option<&'a str>,
 }
 
-/// What a request wants.
+/// The action that a request selects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action<'a> {
-    /// A session that begins with polling.
+    /// Open a session with polling.
     OpenPolling,
-    /// A session over this WebSocket alone.
+    /// Open a session on this WebSocket.
     OpenWebSocket,
-    /// The packets that wait for this session.
+    /// Return the waiting packets of this session.
     Poll(&'a str),
-    /// The body's packets for this session.
+    /// Take the packets in the body for this session.
     Push(&'a str),
-    /// This session moves to this WebSocket.
+    /// Move this session to this WebSocket.
     Upgrade(&'a str),
 }
 
 impl<'a> Request<'a> {
     /// Reads the query of a request (what follows the `?`).
     ///
-    /// Session ids are of letters that no URL has to escape, so values are
-    /// compared as they are written: an escaped one is unknown.
+    /// Session ids consist of letters that URLs do not escape, so values are
+    /// compared as written: an escaped id is unknown.
     ///
     /// ```
     /// use turntable_wire::engineio::{Action, Request, RequestError};
@@ -153,7 +153,7 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// `UnknownTransport`, `UnsupportedVersion`, or `BadRequest` for `j` (JSONP
-    /// is not supported) and for a parameter that stands twice.
+    /// is not supported) and for a duplicate parameter.
     pub fn parse(query: &'a str) -> Result<Self, RequestError> {
         let (mut version, mut transport, mut sid, mut is_jsonp) = (None, None, None, false);
         let mut is_repeated = false;
@@ -188,12 +188,12 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// What the request wants; `is_websocket` where it is a WebSocket
+    /// The action of the request; `is_websocket` if it is a WebSocket
     /// handshake.
     ///
     /// # Errors
-    /// `BadMethod` where a session would be opened with anything but GET,
-    /// `BadRequest` where transport, method and handshake do not fit together.
+    /// `BadMethod` for opening a session with a method other than GET,
+    /// `BadRequest` if transport, method and handshake contradict each other.
     pub fn action(&self, method: &str, is_websocket: bool) -> Result<Action<'a>, RequestError> {
         match (self.sid, self.transport, method) {
             (None, _, method) if method != "GET" => Err(RequestError::BadMethod),

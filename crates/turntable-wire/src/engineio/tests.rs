@@ -1,5 +1,5 @@
-//! The examples of the specification, its test suite's bad requests, and
-//! payloads that chance comes up with.
+//! The examples of the specification, the bad requests of its test suite, and
+//! random payloads.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -69,14 +69,14 @@ fn the_examples_of_the_specification_are_read_and_written() {
         assert_eq!(decode_payload(text, &LIMITS).as_deref(), Ok(packets));
         assert_eq!(written(packets).as_bytes(), text);
     }
-    // A handshake with no upgrade left, as over a WebSocket.
+    // A handshake without upgrades, as on a WebSocket.
     let mut open = handshake();
     open.upgrades.clear();
     assert!(written(&[Packet::Open(open)]).contains(r#""upgrades":[],"#));
 }
 
 #[test]
-fn what_is_no_packet_is_refused() {
+fn invalid_packets_are_refused() {
     use PacketError as E;
     let rows: [(&[u8], E); 12] = [
         (b"", E::Empty),
@@ -99,7 +99,7 @@ fn what_is_no_packet_is_refused() {
 }
 
 #[test]
-fn payloads_are_held_to_their_limits() {
+fn payload_limits_are_enforced() {
     let many = written(&[const { Packet::Noop }; 8]);
     assert_eq!(decode_payload(many.as_bytes(), &LIMITS).unwrap().len(), 8);
     let many = written(&[const { Packet::Noop }; 9]);
@@ -130,7 +130,7 @@ fn errors_have_the_bodies_of_engine_io() {
 }
 
 #[test]
-fn requests_are_told_apart() {
+fn requests_select_their_action() {
     use Action as A;
     use RequestError as E;
     let rows = [
@@ -244,7 +244,7 @@ fn requests_are_told_apart() {
 }
 
 fn any_packet() -> impl Strategy<Value = Packet<'static>> {
-    // Data of the protocol above is JSON, which has no bare separator.
+    // Socket.IO data is JSON, which contains no unescaped separator.
     let data = "[^\\x1e]{0,12}".prop_map(|text: String| -> &'static str { text.leak() });
     prop_oneof![
         Just(Packet::Open(handshake())),
@@ -260,7 +260,7 @@ fn any_packet() -> impl Strategy<Value = Packet<'static>> {
 
 proptest! {
     #[test]
-    fn payloads_come_back_as_they_were(
+    fn payloads_round_trip(
         packets in proptest::collection::vec(any_packet(), 1..6),
         at in any::<prop::sample::Index>(),
     ) {
@@ -268,7 +268,7 @@ proptest! {
         let text = written(&packets);
         let read = decode_payload(text.as_bytes(), &limits);
         prop_assert_eq!(read.as_ref(), Ok(&packets));
-        // Cut anywhere it is fewer packets, or refused, never others.
+        // Truncated, it has fewer packets or is refused; packets never change.
         let cut = at.index(text.len());
         if let Ok(read) = decode_payload(&text.as_bytes()[..cut], &limits) {
             let whole = read.len() - 1;
@@ -277,14 +277,14 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(body in any::<Vec<u8>>()) {
+    fn any_bytes_are_decoded_without_a_panic(body in any::<Vec<u8>>()) {
         if let Ok(packets) = decode_payload(&body, &LIMITS) {
             prop_assert!(packets.len() <= LIMITS.packets_max);
         }
     }
 
     #[test]
-    fn the_size_of_binary_is_known_beforehand(bytes in any::<Vec<u8>>()) {
+    fn size_of_a_binary_packet_is_computed_exactly(bytes in any::<Vec<u8>>()) {
         let mut out = String::new();
         append_binary(&mut out, &bytes);
         prop_assert_eq!(out.len(), encoded_binary_bytes(bytes.len()));

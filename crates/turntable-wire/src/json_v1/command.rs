@@ -1,8 +1,8 @@
-//! What each command's `data` is made of (section 2.1 of the protocol).
+//! The `data` of each command (section 2.1 of the protocol).
 //!
-//! One row per command: its name, what a person is told it takes, and the
-//! function that reads it. A function reads the fields it knows and ignores
-//! the rest; the first field at fault is the one that is named.
+//! One row per command: its name, a description of its data for error
+//! messages, and the function that decodes it. A function reads the known fields
+//! and ignores the rest; the error names the first invalid field.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ use turntable_core::reason::ErrorCode;
 
 type Read = fn(&RawValue) -> Result<ClientPacket, Fault>;
 
-/// One command: how its `data` is read, and what a person is told it takes.
+/// One command: its decoder and the description of its data.
 #[derive(Debug)]
 pub(super) struct Command {
     pub(super) name: &'static str,
@@ -80,7 +80,11 @@ pub(super) static COMMANDS: [Command; 20] = [
             result: opaque(data),
         })
     }),
-    command("set", "a hash of attributes, where null removes one", set),
+    command(
+        "set",
+        "an object of attributes, where null removes one",
+        set,
+    ),
     command(
         "provide",
         r#"{"services": {NAME: [FUNCTION, ...]}}"#,
@@ -104,8 +108,8 @@ fn idme(data: &RawValue) -> Result<ClientPacket, Fault> {
             attributes: Vec::new(),
         });
     }
-    if kind(data) != Kind::Hash {
-        return Err(Fault::shape("data has to be a user id or a hash"));
+    if kind(data) != Kind::Object {
+        return Err(Fault::shape("data must be a user id or an object"));
     }
     let [id, credentials, attributes] =
         fields(data, "data", ["user", "credentials", "attributes"])?;
@@ -129,14 +133,14 @@ fn resume(data: &RawValue) -> Result<ClientPacket, Fault> {
     let [session, received] = fields(data, "data", ["session", "received"])?;
     let session = text(required(session, "session")?, "session")?;
     let received = whole(required(received, "received")?, "received")?;
-    // Whoever comes with what never was a session has to identify anew, like
-    // one whose session is gone.
+    // An invalid session id is answered like an expired one, so that the client
+    // identifies again.
     let session = SessionId::parse(&session)
         .map_err(|error| Fault::new(ErrorCode::SessionExpired, error.to_string()))?;
     Ok(ClientPacket::Resume { session, received })
 }
 
-/// A list of users, each once, in the order in which they first come.
+/// A list of users without duplicates, in the order of first occurrence.
 fn users(value: &RawValue, name: &str) -> Result<Vec<UserId>, Fault> {
     let (mut list, mut seen) = (Vec::new(), HashSet::new());
     each(value, name, |index, element| {
@@ -152,18 +156,18 @@ fn users(value: &RawValue, name: &str) -> Result<Vec<UserId>, Fault> {
 fn status(data: &RawValue) -> Result<ClientPacket, Fault> {
     let (state, note) = match kind(data) {
         Kind::Text => (data, None),
-        Kind::Hash => {
+        Kind::Object => {
             let [state, note] = fields(data, "data", ["state", "note"])?;
             (required(state, "state")?, note)
         }
-        _ => return Err(Fault::shape("data has to be a state or a hash")),
+        _ => return Err(Fault::shape("data must be a state or an object")),
     };
     let state = match &*text(state, "state")? {
         "online" => Status::Online,
         "idle" => Status::Idle,
         "busy" => Status::Busy,
         "invisible" => Status::Invisible,
-        _ => return Err(Fault::shape("there is no such state")),
+        _ => return Err(Fault::shape("unknown state")),
     };
     Ok(ClientPacket::Status {
         state,
@@ -200,7 +204,7 @@ fn game(data: &RawValue) -> Result<ClientPacket, Fault> {
         Ok(())
     })?;
     if actions.is_empty() {
-        return Err(Fault::shape("actions has to have at least one action"));
+        return Err(Fault::shape("actions must have at least one action"));
     }
     Ok(ClientPacket::Game { channel, actions })
 }
@@ -239,7 +243,7 @@ fn join_channel(data: &RawValue) -> Result<ClientPacket, Fault> {
             offset: whole(required(offset, "since.offset")?, "since.offset")?,
         })
     };
-    // More than any history holds is as good as all of it.
+    // A larger number has no effect: no history is that long.
     let count =
         |value| whole(value, "history").map(|count| u32::try_from(count).unwrap_or(u32::MAX));
     Ok(ClientPacket::JoinChannel(JoinChannel {

@@ -1,9 +1,9 @@
-//! From JSON text to commands (section 2.1 of the protocol).
+//! Decodes commands from JSON text (section 2.1 of the protocol).
 //!
-//! Decided here, where the protocol leaves it open: a field that stands twice
-//! is refused; `null` is a value only inside opaque data, and in `set`, where
-//! it removes; users named twice in a list count once; a whole message may be
-//! nested `depth_max` deep, its own hash included.
+//! Decided here, because the protocol leaves it open: a duplicate field is
+//! refused; `null` is a value only inside opaque data, and in `set`, where it
+//! removes an attribute; a user that occurs twice in a list counts once; a whole
+//! message may be nested `depth_max` deep, its own object included.
 
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -13,10 +13,10 @@ use super::field::{Fault, Fields, Kind, kind, required, text};
 use turntable_core::packet::{ClientMessage, ClientPacket, Details, ErrorBody, RequestId};
 use turntable_core::reason::ErrorCode;
 
-/// What a decoder allows.
+/// Limits of the decoder.
 #[derive(Debug, Clone, Copy)]
 pub struct DecodeLimits {
-    /// How deep lists and hashes may be nested, the message's own hash
+    /// The maximum nesting of lists and objects, the message's own object
     /// included.
     pub depth_max: usize,
 }
@@ -25,15 +25,15 @@ pub struct DecodeLimits {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{message}")]
 pub struct DecodeError {
-    /// The code of the `error` that the client gets.
+    /// The code of the `error` for the client.
     pub code: ErrorCode,
-    /// A sentence: what was wrong and what is accepted.
+    /// A sentence: the fault and the accepted form.
     pub message: Box<str>,
-    /// The command, where it could be read.
+    /// The command, if it could be read.
     pub command: Option<&'static str>,
-    /// The `id`, where it could be read.
+    /// The `id`, if it could be read.
     pub id: Option<RequestId>,
-    /// `index` of the element at fault, `max` of the limit.
+    /// `index` of the invalid element, `max` of the limit.
     pub details: Details,
 }
 
@@ -63,15 +63,15 @@ impl From<DecodeError> for ErrorBody {
 /// # Errors
 /// [`DecodeError`] with a code of section 2.3: `bad_json`, `bad_message`,
 /// `unknown_command`, `invalid_id`, `invalid_action`, `too_large` (nesting) or
-/// `session_expired` (a `resume` of what cannot be a session).
+/// `session_expired` (a `resume` with an invalid session id).
 pub fn decode(text: &str, limits: &DecodeLimits) -> Result<ClientMessage, DecodeError> {
     let mut known = Known::default();
     let read = read(text, limits, &mut known);
     known.message(read)
 }
 
-/// Reads a command whose parts came apart: over a door that writes its name,
-/// `data` and `id` in another way. `name` has to be one of the protocol's.
+/// Decodes a command from its parts, for encodings that write its name,
+/// `data` and `id` in another form. `name` must be a command of the protocol.
 ///
 /// ```
 /// use serde_json::value::RawValue;
@@ -109,12 +109,12 @@ pub struct MessageParts<'a> {
     pub command: &'a str,
     /// Its `data`.
     pub data: &'a RawValue,
-    /// Its `id`, where it has one.
+    /// Its `id`, if it has one.
     pub id: Option<&'a RawValue>,
 }
 
-/// Takes a message apart, for a door that writes its parts in another way.
-/// `None` where it is no message.
+/// Splits a message into its parts, for encodings that write them in another
+/// form. `None` if it is not a message.
 ///
 /// ```
 /// use turntable_wire::json_v1::split;
@@ -132,7 +132,7 @@ pub fn split(text: &str) -> Option<MessageParts<'_>> {
     })
 }
 
-/// What is known of a message even when the rest of it is at fault.
+/// The parts that are known even if the rest of a message is invalid.
 #[derive(Debug, Default)]
 struct Known {
     id: Option<RequestId>,
@@ -140,7 +140,7 @@ struct Known {
 }
 
 impl Known {
-    /// The message, or the error with all that is known.
+    /// The message, or the error with all known parts.
     fn message(self, read: Result<ClientPacket, Fault>) -> Result<ClientMessage, DecodeError> {
         match read {
             Ok(packet) => Ok(ClientMessage {
@@ -157,7 +157,7 @@ impl Known {
         }
     }
 
-    /// The fault, and what would have been right.
+    /// The error, with the accepted form.
     fn sentence(&self, fault: &Fault) -> Box<str> {
         match (fault.code, self.command) {
             (ErrorCode::BadMessage, Some(Command { name, takes, .. })) => {
@@ -172,14 +172,14 @@ fn read(text: &str, limits: &DecodeLimits, known: &mut Known) -> Result<ClientPa
     let message = Fields::read(text, ["command", "data", "id"])
         .map_err(|error| not_a_message(text, &error))?;
     let [command, data, id] = message.values;
-    // Both are read before either is refused: an error names what it can.
+    // Both are read before an error is returned, so that it can name both.
     let id = match message.repeated {
         Some("id") => Ok(()),
         _ => request_id(id).map(|id| known.id = id),
     };
     let command = command_of(command).inspect(|command| known.command = Some(command));
     if let Some(name) = message.repeated {
-        return Err(Fault::shape(format!("{name} stands twice")));
+        return Err(Fault::shape(format!("duplicate field {name}")));
     }
     id?;
     let command = command?;
@@ -189,8 +189,8 @@ fn read(text: &str, limits: &DecodeLimits, known: &mut Known) -> Result<ClientPa
     interpret(command, data, known.id.is_some())
 }
 
-/// Refuses a part of a message that is nested too deep. The hash that the part
-/// stands in is a level, too.
+/// Refuses a part of a message that is nested too deeply. The object around
+/// the part is a level, too.
 pub(crate) fn check_depth(part: &RawValue, limits: &DecodeLimits) -> Result<(), Fault> {
     if is_within_depth(part.get(), limits.depth_max.saturating_sub(1)) {
         Ok(())
@@ -202,7 +202,7 @@ pub(crate) fn check_depth(part: &RawValue, limits: &DecodeLimits) -> Result<(), 
 fn too_deep(limits: &DecodeLimits) -> Fault {
     let mut fault = Fault::new(
         ErrorCode::TooLarge,
-        "the message is nested deeper than allowed; details.max says how deep it may be",
+        "the message is nested too deeply; details.max is the limit",
     );
     fault.details.push(("max".into(), limits.depth_max as u64));
     fault
@@ -214,7 +214,7 @@ fn interpret(
     has_id: bool,
 ) -> Result<ClientPacket, Fault> {
     match data {
-        // Without an id there is no call that it could answer.
+        // A reply without an id belongs to no call.
         Some(_) if command.name == "reply" && !has_id => Err(Fault::shape("id is missing")),
         Some(data) => (command.read)(data),
         None if command.name == "bye" => Ok(ClientPacket::Bye),
@@ -222,13 +222,13 @@ fn interpret(
     }
 }
 
-/// Tells text that is no JSON from JSON that is no message.
+/// Distinguishes text that is not JSON from JSON that is not a message.
 fn not_a_message(text: &str, error: &serde_json::Error) -> Fault {
     let is_json = error.classify() == Category::Data
         && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
     if is_json {
         Fault::shape(
-            r#"a message has to be a hash, {"command": NAME, "data": VALUE, "id": any string or number?}"#,
+            r#"a message must be an object, {"command": NAME, "data": VALUE, "id": any string or number?}"#,
         )
     } else {
         Fault::new(
@@ -244,9 +244,9 @@ fn not_a_message(text: &str, error: &serde_json::Error) -> Fault {
 
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
-/// The `id`, at most 64 bytes of a string's content or of a number's digits.
+/// The `id`: at most 64 bytes of a string's content or of a number's digits.
 pub(crate) fn request_id(value: Option<&RawValue>) -> Result<Option<RequestId>, Fault> {
-    const WRONG: &str = "id has to be a string or a number of at most 64 bytes";
+    const WRONG: &str = "id must be a string or a number of at most 64 bytes";
     let Some(value) = value else {
         return Ok(None);
     };
@@ -273,14 +273,14 @@ fn named(name: &str) -> Result<&'static Command, Fault> {
             let names: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
             Fault::new(
                 ErrorCode::UnknownCommand,
-                format!("there is no such command; there are {}", names.join(", ")),
+                format!("unknown command; the commands are {}", names.join(", ")),
             )
         })
 }
 
 /// Whether the JSON text is nested at most `depth_max` deep.
 pub(crate) fn is_within_depth(text: &str, depth_max: usize) -> bool {
-    // Each level takes a bracket at either end.
+    // Each level needs two brackets.
     if text.len() / 2 <= depth_max {
         return true;
     }

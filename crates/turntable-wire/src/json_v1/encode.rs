@@ -1,9 +1,9 @@
-//! From messages of the server to JSON text (section 2.2 of the protocol).
+//! Encodes messages of the server as JSON text (section 2.2 of the protocol).
 //!
-//! Everything is appended to one buffer in one pass; opaque data goes out as
-//! the bytes that came in. Changes of presence are also written as fragments,
-//! which are joined with commas between `USERCHANGE_HEAD` and
-//! `USERCHANGE_TAIL`, so that each is encoded once for all who watch.
+//! Everything is appended to one buffer in one pass; opaque data is copied
+//! unchanged. Presence changes are also written as fragments, joined with commas
+//! between `USERCHANGE_HEAD` and `USERCHANGE_TAIL`, so that each is encoded once
+//! for all subscribers.
 
 use turntable_core::id::UserId;
 use turntable_core::packet::{
@@ -11,22 +11,23 @@ use turntable_core::packet::{
     Welcome,
 };
 
-/// What stands before the fragments of a `userchange`.
+/// The text before the fragments of a `userchange`.
 pub const USERCHANGE_HEAD: &[u8] = br#"{"command":"userchange","data":{"#;
 
-/// What stands behind the fragments of a `userchange`.
+/// The text after the fragments of a `userchange`.
 pub const USERCHANGE_TAIL: &[u8] = b"}}";
 
-/// Appends the message to `out`, with the `id` that it answers to.
+/// Appends the message to `out`, with the `id` of the command that it answers.
 ///
 /// ```
-/// use turntable_wire::{json_v1, packet::ServerPacket};
+/// use turntable_core::packet::ServerPacket;
+/// use turntable_wire::json_v1;
 /// let mut out = Vec::new();
 /// json_v1::encode(&ServerPacket::IdYou, None, &mut out);
 /// assert_eq!(out, br#"{"command":"idyou","data":{}}"#);
 /// ```
 pub fn encode(packet: &ServerPacket, id: Option<&RequestId>, out: &mut Vec<u8>) {
-    let mut message = Hash::begin(out);
+    let mut message = Object::begin(out);
     message.key("command").plain(packet.name().0);
     data(packet, message.key("data"));
     if let Some(RequestId(json)) = id {
@@ -35,7 +36,7 @@ pub fn encode(packet: &ServerPacket, id: Option<&RequestId>, out: &mut Vec<u8>) 
     message.end();
 }
 
-/// Appends one user's presence as it stands in a `userchange`:
+/// Appends one user's presence as a fragment of a `userchange`:
 /// `"1:2345":"online"`.
 pub fn presence_fragment(user: &UserId, presence: Presence, out: &mut Vec<u8>) {
     Slot(out).string(user.as_str());
@@ -43,8 +44,8 @@ pub fn presence_fragment(user: &UserId, presence: Presence, out: &mut Vec<u8>) {
     Slot(out).plain(presence.name());
 }
 
-/// The part of a fragment that stays the same: `"1:2345":`, to which the state
-/// in quotes is appended.
+/// The constant part of a fragment, `"1:2345":`; the quoted state is appended
+/// to it.
 #[must_use]
 pub fn presence_key(user: &UserId) -> Box<[u8]> {
     let mut out = Vec::with_capacity(user.as_str().len() + 3);
@@ -55,31 +56,31 @@ pub fn presence_key(user: &UserId) -> Box<[u8]> {
 
 fn data(packet: &ServerPacket, slot: Slot<'_>) {
     match packet {
-        ServerPacket::IdYou => Hash::begin(slot.0).end(),
+        ServerPacket::IdYou => Object::begin(slot.0).end(),
         ServerPacket::Welcome(data) => welcome(data, slot),
         ServerPacket::UserChange(changes) => {
-            let mut hash = slot.hash();
+            let mut object = slot.object();
             for (user, presence) in changes {
-                hash.entry(user.as_str()).plain(presence.name());
+                object.entry(user.as_str()).plain(presence.name());
             }
-            hash.end();
+            object.end();
         }
         ServerPacket::Invite { channel, from } => {
-            let mut hash = slot.hash();
-            hash.key("channel").string(channel.as_str());
-            hash.key("from").string(from.as_str());
-            hash.end();
+            let mut object = slot.object();
+            object.key("channel").string(channel.as_str());
+            object.key("from").string(from.as_str());
+            object.end();
         }
         ServerPacket::InviteReply {
             channel,
             user,
             accepted,
         } => {
-            let mut hash = slot.hash();
-            hash.key("channel").string(channel.as_str());
-            hash.key("user").string(user.as_str());
-            hash.key("accepted").boolean(*accepted);
-            hash.end();
+            let mut object = slot.object();
+            object.key("channel").string(channel.as_str());
+            object.key("user").string(user.as_str());
+            object.key("accepted").boolean(*accepted);
+            object.end();
         }
         ServerPacket::RoomJoined(data) => room_joined(data, slot),
         ServerPacket::ChannelJoined {
@@ -88,116 +89,116 @@ fn data(packet: &ServerPacket, slot: Slot<'_>) {
             offset,
             recovered,
         } => {
-            let mut hash = slot.hash();
-            hash.key("channel").string(channel.as_str());
-            hash.key("epoch").string(epoch);
-            hash.key("offset").whole(*offset);
-            hash.key("recovered").boolean(*recovered);
-            hash.end();
+            let mut object = slot.object();
+            object.key("channel").string(channel.as_str());
+            object.key("epoch").string(epoch);
+            object.key("offset").whole(*offset);
+            object.key("recovered").boolean(*recovered);
+            object.end();
         }
         ServerPacket::MemberChange { channel, members } => {
-            let mut hash = slot.hash();
-            hash.key("channel").string(channel.as_str());
-            let mut changes = hash.key("members").hash();
+            let mut object = slot.object();
+            object.key("channel").string(channel.as_str());
+            let mut changes = object.key("members").object();
             for (user, change) in members {
                 changes.entry(user.as_str()).plain(change.name());
             }
             changes.end();
-            hash.end();
+            object.end();
         }
         ServerPacket::Game { channel, actions } => {
-            let mut hash = slot.hash();
-            hash.key("channel").string(channel.as_str());
-            hash.key("actions").list(actions, action);
-            hash.end();
+            let mut object = slot.object();
+            object.key("channel").string(channel.as_str());
+            object.key("actions").list(actions, action);
+            object.end();
         }
         ServerPacket::Message(message) => {
-            let mut hash = slot.hash();
-            hash.key("channel").string(message.channel.as_str());
-            hash.key("id").plain(&message.id.to_string());
-            hash.key("offset").whole(message.offset);
-            hash.key("from").string(message.from.as_str());
-            hash.key("time").whole(message.time_ms);
-            hash.key("data").json(message.data.as_json());
-            hash.end();
+            let mut object = slot.object();
+            object.key("channel").string(message.channel.as_str());
+            object.key("id").plain(&message.id.to_string());
+            object.key("offset").whole(message.offset);
+            object.key("from").string(message.from.as_str());
+            object.key("time").whole(message.time_ms);
+            object.key("data").json(message.data.as_json());
+            object.end();
         }
         ServerPacket::Call { f, args } => {
-            let mut hash = slot.hash();
-            hash.key("f").string(f);
+            let mut object = slot.object();
+            object.key("f").string(f);
             if let Some(args) = args {
-                hash.key("args").json(args.as_json());
+                object.key("args").json(args.as_json());
             }
-            hash.end();
+            object.end();
         }
         ServerPacket::Reply(data) => reply(data, slot),
         ServerPacket::Error(body) => error(body, slot),
         ServerPacket::Attributes(changes) => {
-            let mut hash = slot.hash();
+            let mut object = slot.object();
             for (name, value) in changes {
                 let value = value.as_ref().map_or("null", |value| value.as_json());
-                hash.entry(name).json(value);
+                object.entry(name).json(value);
             }
-            hash.end();
+            object.end();
         }
         ServerPacket::Time { t0, t1_ms, t2_ms } => {
-            let mut hash = slot.hash();
-            hash.key("t0").json(t0.as_json());
-            hash.key("t1").whole(*t1_ms);
-            hash.key("t2").whole(*t2_ms);
-            hash.end();
+            let mut object = slot.object();
+            object.key("t0").json(t0.as_json());
+            object.key("t1").whole(*t1_ms);
+            object.key("t2").whole(*t2_ms);
+            object.end();
         }
         ServerPacket::GoAway {
             reason,
             reconnect_ms,
             url,
         } => {
-            let mut hash = slot.hash();
-            hash.key("reason").string(reason);
-            hash.key("reconnect_ms").whole(*reconnect_ms);
+            let mut object = slot.object();
+            object.key("reason").string(reason);
+            object.key("reconnect_ms").whole(*reconnect_ms);
             if let Some(url) = url {
-                hash.key("url").string(url);
+                object.key("url").string(url);
             }
-            hash.end();
+            object.end();
         }
     }
 }
 
 fn welcome(data: &Welcome, slot: Slot<'_>) {
-    let mut hash = slot.hash();
+    let mut object = slot.object();
     match &data.user {
-        Some(user) => hash.key("user").string(user.as_str()),
-        None => hash.key("user").json("null"),
+        Some(user) => object.key("user").string(user.as_str()),
+        None => object.key("user").json("null"),
     }
-    hash.key("session").plain(&data.session.secret());
-    hash.key("resumed").boolean(data.resumed);
-    hash.key("accepted").whole(data.accepted);
-    hash.key("time").whole(data.time_ms);
-    hash.key("heartbeat_ms").whole(data.heartbeat_ms);
-    let mut attributes = hash.key("attributes").hash();
+    object.key("session").plain(&data.session.secret());
+    object.key("resumed").boolean(data.resumed);
+    object.key("accepted").whole(data.accepted);
+    object.key("time").whole(data.time_ms);
+    object.key("heartbeat_ms").whole(data.heartbeat_ms);
+    let mut attributes = object.key("attributes").object();
     for (name, value) in &data.attributes {
         attributes.entry(name).json(value.as_json());
     }
     attributes.end();
-    hash.key("services").hash().end();
-    let mut limits = hash.key("limits").hash();
+    object.key("services").object().end();
+    let mut limits = object.key("limits").object();
     for (name, value) in &data.limits {
         limits.key(name).whole(*value);
     }
     limits.end();
-    hash.key("server").string(&data.server);
-    hash.end();
+    object.key("server").string(&data.server);
+    object.end();
 }
 
 fn room_joined(data: &RoomJoined, slot: Slot<'_>) {
-    let mut hash = slot.hash();
-    hash.key("channel").string(data.channel.as_str());
-    hash.key("self").string(data.member.as_str());
+    let mut object = slot.object();
+    object.key("channel").string(data.channel.as_str());
+    object.key("self").string(data.member.as_str());
     if let Some(team) = &data.team {
-        hash.key("team").string(team);
+        object.key("team").string(team);
     }
-    let mut members = hash.key("members").hash();
+    let mut members = object.key("members").object();
     for member in &data.members {
-        let mut entry = members.entry(member.user.as_str()).hash();
+        let mut entry = members.entry(member.user.as_str()).object();
         if let Some(team) = &member.team {
             entry.key("team").string(team);
         }
@@ -206,79 +207,79 @@ fn room_joined(data: &RoomJoined, slot: Slot<'_>) {
     }
     members.end();
     if let Some(state) = &data.state {
-        hash.key("state").json(state.as_json());
+        object.key("state").json(state.as_json());
     }
-    hash.key("time").whole(data.time_ms);
-    hash.end();
+    object.key("time").whole(data.time_ms);
+    object.end();
 }
 
 fn action(action: &Action, slot: Slot<'_>) {
-    let mut hash = slot.hash();
-    hash.key("timestamp").number(action.timestamp_ms);
-    hash.key("from").string(action.from.as_str());
-    hash.key("data").json(action.data.as_json());
+    let mut object = slot.object();
+    object.key("timestamp").number(action.timestamp_ms);
+    object.key("from").string(action.from.as_str());
+    object.key("data").json(action.data.as_json());
     if let Some(team) = &action.team {
-        hash.key("team").string(team);
+        object.key("team").string(team);
     }
-    hash.end();
+    object.end();
 }
 
 fn reply(data: &ReplyData, slot: Slot<'_>) {
     match data {
-        ReplyData::Done => slot.hash().end(),
+        ReplyData::Done => slot.object().end(),
         ReplyData::Published { id, offset, epoch } => {
-            let mut hash = slot.hash();
-            hash.key("id").plain(&id.to_string());
-            hash.key("offset").whole(*offset);
-            hash.key("epoch").string(epoch);
-            hash.end();
+            let mut object = slot.object();
+            object.key("id").plain(&id.to_string());
+            object.key("offset").whole(*offset);
+            object.key("epoch").string(epoch);
+            object.end();
         }
         ReplyData::Lookup(entries) => {
-            let mut hash = slot.hash();
+            let mut object = slot.object();
             for (user, entry) in entries {
-                lookup_entry(entry, hash.entry(user.as_str()));
+                lookup_entry(entry, object.entry(user.as_str()));
             }
-            hash.end();
+            object.end();
         }
         ReplyData::Value(value) => slot.json(value.as_json()),
     }
 }
 
 fn lookup_entry(entry: &LookupEntry, slot: Slot<'_>) {
-    let mut hash = slot.hash();
-    hash.key("state").plain(entry.state.name());
+    let mut object = slot.object();
+    object.key("state").plain(entry.state.name());
     if let Some(last_seen_ms) = entry.last_seen_ms {
-        hash.key("last_seen").whole(last_seen_ms);
+        object.key("last_seen").whole(last_seen_ms);
     }
-    hash.key("devices").whole(entry.devices.into());
+    object.key("devices").whole(entry.devices.into());
     if let Some(note) = &entry.note {
-        hash.key("note").json(note.as_json());
+        object.key("note").json(note.as_json());
     }
-    hash.end();
+    object.end();
 }
 
 fn error(body: &ErrorBody, slot: Slot<'_>) {
-    let mut hash = slot.hash();
-    hash.key("code").plain(body.code.name());
-    hash.key("message").string(&body.message);
+    let mut object = slot.object();
+    object.key("code").plain(body.code.name());
+    object.key("message").string(&body.message);
     if let Some(command) = &body.command {
-        hash.key("command").string(command);
+        object.key("command").string(command);
     }
     if !body.details.is_empty() {
-        let mut details = hash.key("details").hash();
+        let mut details = object.key("details").object();
         for (name, value) in &body.details {
             details.entry(name).whole(*value);
         }
         details.end();
     }
-    hash.end();
+    object.end();
 }
 
-/// The place of one value.
+/// Writes one value.
 struct Slot<'o>(&'o mut Vec<u8>);
 
 impl<'o> Slot<'o> {
-    /// A string of any characters.
+    /// A string that may need escapes.
     fn string(self, text: &str) {
         let is_plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
         if text.bytes().all(is_plain) {
@@ -299,9 +300,9 @@ impl<'o> Slot<'o> {
         self.serialize(&value);
     }
 
-    /// A number; without a fraction where it has none, as clients write it.
+    /// A number; an integral one without a fraction, as clients write it.
     fn number(self, value: f64) {
-        /// Up to here every whole `f64` is a whole number of JavaScript, too.
+        /// Up to here every integral `f64` is a safe integer of JavaScript, too.
         const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
         if value.fract() == 0.0 && value.abs() <= WHOLE_MAX {
             self.serialize(&(value as i64));
@@ -314,13 +315,13 @@ impl<'o> Slot<'o> {
         self.json(if value { "true" } else { "false" });
     }
 
-    /// What is JSON already.
+    /// A value that is JSON already.
     fn json(self, json: &str) {
         self.0.extend_from_slice(json.as_bytes());
     }
 
-    fn hash(self) -> Hash<'o> {
-        Hash::begin(self.0)
+    fn object(self) -> Object<'o> {
+        Object::begin(self.0)
     }
 
     fn list<T>(self, elements: &[T], write: impl Fn(&T, Slot<'_>)) {
@@ -341,13 +342,13 @@ impl<'o> Slot<'o> {
     }
 }
 
-/// A hash that is being written.
-struct Hash<'o> {
+/// An object that is being written.
+struct Object<'o> {
     out: &'o mut Vec<u8>,
     is_empty: bool,
 }
 
-impl<'o> Hash<'o> {
+impl<'o> Object<'o> {
     fn begin(out: &'o mut Vec<u8>) -> Self {
         out.push(b'{');
         Self {
@@ -356,7 +357,7 @@ impl<'o> Hash<'o> {
         }
     }
 
-    /// The place behind a key of the protocol, which needs no escapes.
+    /// Writes a key of the protocol, which needs no escapes, and expects its value.
     fn key(&mut self, name: &'static str) -> Slot<'_> {
         self.separate();
         Slot(self.out).plain(name);
@@ -364,7 +365,7 @@ impl<'o> Hash<'o> {
         Slot(self.out)
     }
 
-    /// The place behind a key of any characters.
+    /// Writes any key, and expects its value.
     fn entry(&mut self, name: &str) -> Slot<'_> {
         self.separate();
         Slot(self.out).string(name);

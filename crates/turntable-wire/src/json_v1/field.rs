@@ -1,9 +1,9 @@
-//! The values that a message is made of, read one field at a time.
+//! Reads the values of a message, one field at a time.
 //!
-//! `Fields` reads a hash into the fields that are known beforehand; `each` and
-//! `each_entry` walk lists and hashes whose keys are the client's. All of them
-//! go over the text with serde_json's own, non-recursive skipping, so that the
-//! depth of a value costs no stack.
+//! `Fields` reads the known fields of an object; `each` and `each_entry`
+//! iterate over lists, and over objects whose keys the client chooses. All of
+//! them skip values with serde_json, which does not recurse, so that the depth of
+//! a value needs no stack.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,7 +18,7 @@ use turntable_core::packet::Details;
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
-/// What is wrong with a message, before it is known which message it is.
+/// An error before its command is known.
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) code: ErrorCode,
@@ -43,14 +43,14 @@ impl Fault {
         Self::new(ErrorCode::InvalidId, format!("{name}: {error}"))
     }
 
-    /// The same fault, of one element of a list.
+    /// The same error, in an element of a list.
     pub(crate) fn at(mut self, index: u64) -> Self {
         self.details.push(("index".into(), index));
         self
     }
 }
 
-/// What a value is, by its first byte; its text is known to be valid JSON.
+/// The type of a value, by its first byte; its text is known to be valid JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Null,
@@ -58,13 +58,13 @@ pub(crate) enum Kind {
     Number,
     Text,
     List,
-    Hash,
+    Object,
 }
 
 pub(crate) fn kind(value: &RawValue) -> Kind {
     match value.get().as_bytes().first() {
         Some(b'"') => Kind::Text,
-        Some(b'{') => Kind::Hash,
+        Some(b'{') => Kind::Object,
         Some(b'[') => Kind::List,
         Some(b't' | b'f') => Kind::Boolean,
         Some(b'n') | None => Kind::Null,
@@ -72,16 +72,16 @@ pub(crate) fn kind(value: &RawValue) -> Kind {
     }
 }
 
-/// The values of the fields asked for; what else the hash has is ignored.
+/// The values of the requested fields; other fields are ignored.
 #[derive(Debug)]
 pub(crate) struct Fields<'a, const N: usize> {
     pub(crate) values: [Option<&'a RawValue>; N],
-    /// A field that stands in the hash more than once.
+    /// A duplicate field.
     pub(crate) repeated: Option<&'static str>,
 }
 
 impl<'a, const N: usize> Fields<'a, N> {
-    /// Reads `text`, which has to be a hash and nothing behind it.
+    /// Reads `text`, which must be exactly one object.
     pub(crate) fn read(text: &'a str, names: [&'static str; N]) -> serde_json::Result<Self> {
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let fields = FieldsVisitor { names }.deserialize(&mut deserializer)?;
@@ -96,13 +96,13 @@ pub(crate) fn fields<'a, const N: usize>(
     what: &str,
     names: [&'static str; N],
 ) -> Result<[Option<&'a RawValue>; N], Fault> {
-    if kind(value) != Kind::Hash {
-        return Err(Fault::shape(format!("{what} has to be a hash")));
+    if kind(value) != Kind::Object {
+        return Err(Fault::shape(format!("{what} must be an object")));
     }
     let fields = Fields::read(value.get(), names)
         .map_err(|_| Fault::shape(format!("{what} has a key that is not valid Unicode")))?;
     match fields.repeated {
-        Some(name) => Err(Fault::shape(format!("{name} stands twice"))),
+        Some(name) => Err(Fault::shape(format!("duplicate field {name}"))),
         None => Ok(fields.values),
     }
 }
@@ -123,7 +123,7 @@ impl<'de, const N: usize> Visitor<'de> for FieldsVisitor<N> {
     type Value = Fields<'de, N>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a hash")
+        f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -146,8 +146,8 @@ impl<'de, const N: usize> Visitor<'de> for FieldsVisitor<N> {
     }
 }
 
-/// Looks a key up among the names; allocates nothing, even for a key that is
-/// written with escapes.
+/// Finds a key among the names without allocating, even if the key contains
+/// escapes.
 struct NameVisitor<'n>(&'n [&'static str]);
 
 impl<'de> DeserializeSeed<'de> for NameVisitor<'_> {
@@ -175,14 +175,14 @@ impl Visitor<'_> for NameVisitor<'_> {
     }
 }
 
-/// Calls `take` with each element of the list `value` until one is at fault.
+/// Calls `take` with each element of the list `value` until one is invalid.
 pub(crate) fn each<'a>(
     value: &'a RawValue,
     what: &str,
     take: impl FnMut(u64, &'a RawValue) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     if kind(value) != Kind::List {
-        return Err(Fault::shape(format!("{what} has to be a list")));
+        return Err(Fault::shape(format!("{what} must be a list")));
     }
     let mut fault = None;
     let walk = Walk {
@@ -197,7 +197,7 @@ pub(crate) fn each<'a>(
     }
 }
 
-/// The walk over a list or a hash, which ends where `take` finds a fault.
+/// The iteration over a list or an object, which ends when `take` returns an error.
 struct Walk<'f, F> {
     take: F,
     fault: &'f mut Option<Fault>,
@@ -226,15 +226,15 @@ where
     }
 }
 
-/// The entries of the hash `value`, whose keys are the client's; each key
-/// stands once.
+/// The entries of the object `value`, whose keys the client chooses; keys must
+/// be unique.
 pub(super) fn entries<'a, T>(
     value: &'a RawValue,
     what: &str,
     take: impl FnMut(&'a RawValue) -> Result<T, Fault>,
 ) -> Result<Vec<(Box<str>, T)>, Fault> {
-    if kind(value) != Kind::Hash {
-        return Err(Fault::shape(format!("{what} has to be a hash")));
+    if kind(value) != Kind::Object {
+        return Err(Fault::shape(format!("{what} must be an object")));
     }
     let (mut list, mut fault) = (Vec::new(), None);
     let walk = EntryWalk {
@@ -254,7 +254,7 @@ pub(super) fn entries<'a, T>(
     let mut keys: Vec<&str> = list.iter().map(|(key, _)| &**key).collect();
     keys.sort_unstable();
     if keys.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
-        return Err(Fault::shape(format!("a key of {what} stands twice")));
+        return Err(Fault::shape(format!("duplicate key in {what}")));
     }
     Ok(list)
 }
@@ -272,7 +272,7 @@ where
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a hash")
+        f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
@@ -289,50 +289,50 @@ where
     }
 }
 
-/// A field that has to be there.
+/// A required field.
 pub(crate) fn required<'a>(value: Option<&'a RawValue>, name: &str) -> Result<&'a RawValue, Fault> {
     value.ok_or_else(|| Fault::shape(format!("{name} is missing")))
 }
 
-/// A string; borrowed where it is written without escapes.
+/// A string; borrowed if it contains no escapes.
 pub(crate) fn text<'a>(value: &'a RawValue, name: &str) -> Result<Cow<'a, str>, Fault> {
     let json = value.get();
     let between = json
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
-        .ok_or_else(|| Fault::shape(format!("{name} has to be a string")))?;
+        .ok_or_else(|| Fault::shape(format!("{name} must be a string")))?;
     if !between.as_bytes().contains(&b'\\') {
         return Ok(Cow::Borrowed(between));
     }
-    // A lone surrogate is fine as JSON but not as text.
+    // A lone surrogate is valid JSON but not valid text.
     serde_json::from_str(json)
         .map(Cow::Owned)
-        .map_err(|_| Fault::shape(format!("{name} has to be a string of valid Unicode")))
+        .map_err(|_| Fault::shape(format!("{name} must be a string of valid Unicode")))
 }
 
-/// A string that is kept.
+/// An owned string.
 pub(super) fn owned_text(value: &RawValue, name: &str) -> Result<Box<str>, Fault> {
     Ok(text(value, name)?.into())
 }
 
-/// A whole number from 0.
+/// A non-negative integer.
 pub(super) fn whole(value: &RawValue, name: &str) -> Result<u64, Fault> {
     value
         .get()
         .parse()
-        .map_err(|_| Fault::shape(format!("{name} has to be a whole number from 0")))
+        .map_err(|_| Fault::shape(format!("{name} must be a whole number from 0")))
 }
 
 /// A finite number.
 pub(super) fn number(value: &RawValue, name: &str) -> Result<f64, Fault> {
     let number = match kind(value) {
-        // JSON's numbers are a part of what Rust reads, and are read exactly.
+        // Rust accepts every JSON number, and parses it exactly.
         Kind::Number => value.get().parse().ok(),
         _ => None,
     };
     number
         .filter(|number: &f64| number.is_finite())
-        .ok_or_else(|| Fault::shape(format!("{name} has to be a finite number")))
+        .ok_or_else(|| Fault::shape(format!("{name} must be a finite number")))
 }
 
 /// `true` or `false`.
@@ -340,20 +340,20 @@ pub(crate) fn boolean(value: &RawValue, name: &str) -> Result<bool, Fault> {
     match value.get() {
         "true" => Ok(true),
         "false" => Ok(false),
-        _ => Err(Fault::shape(format!("{name} has to be true or false"))),
+        _ => Err(Fault::shape(format!("{name} must be true or false"))),
     }
 }
 
-/// Any value, kept as its text.
+/// Any value, as text.
 pub(crate) fn opaque(value: &RawValue) -> Payload {
     Payload::from_json(value.get())
 }
 
-/// Any hash, kept as its text.
+/// Any object, as text.
 pub(super) fn opaque_hash(value: &RawValue, name: &str) -> Result<Payload, Fault> {
     match kind(value) {
-        Kind::Hash => Ok(opaque(value)),
-        _ => Err(Fault::shape(format!("{name} has to be a hash"))),
+        Kind::Object => Ok(opaque(value)),
+        _ => Err(Fault::shape(format!("{name} must be an object"))),
     }
 }
 

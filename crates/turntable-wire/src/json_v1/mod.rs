@@ -1,9 +1,9 @@
 //! v1: messages as JSON text, `{"command": NAME, "data": VALUE, "id"?}`
 //! (section 2 of the protocol).
 //!
-//! Reading never recurses and never builds a tree: a hash is read into the
-//! fields that its command has, opaque data is kept as the text it came as.
-//! Writing appends to a buffer, usually behind the room for a frame's header.
+//! Decoding never recurses and never builds a tree: the fields of a command are
+//! read from the object, opaque data remains text. Encoding appends to a buffer,
+//! usually after space reserved for a frame's header.
 
 mod command;
 mod decode;

@@ -1,8 +1,8 @@
-//! From messages of v2 to commands, through the rules of `json_v1`.
+//! Decodes commands from v2 messages, with the decoder of `json_v1`.
 //!
-//! The bytes are taken apart first, `data` and `id` become JSON text, and
-//! `json_v1::decode_parts` reads those. So the `id` is known, and travels with
-//! the error, whatever is wrong with the command or its data.
+//! The bytes are split first, `data` and `id` are transcoded to JSON text, and
+//! `json_v1::decode_parts` decodes those. So an error about the command or its
+//! data carries the `id`.
 
 use serde_json::value::RawValue;
 
@@ -12,23 +12,23 @@ use crate::json_v1::{self, DecodeError};
 use turntable_core::packet::{ClientMessage, ClientPacket, RequestId, ServerPacket};
 use turntable_core::reason::ErrorCode;
 
-/// What a message has to be.
-const FORM: &str = "a message has to be an array, [number of the command, data] or \
+/// The form of a message, for errors.
+const FORM: &str = "a message must be an array, [number of the command, data] or \
     [number of the command, data, id]";
 
-/// What a decoder allows.
+/// Limits of the decoder.
 #[derive(Debug, Clone, Copy)]
 pub struct DecodeLimits {
-    /// How deep lists and hashes may be nested, the message's own array
+    /// The maximum nesting of lists and objects, the message's own array
     /// included.
     pub depth_max: usize,
-    /// How long a message may be. As JSON it may be four times as long and 64
-    /// bytes more: binary grows by a third, an integer from one byte to four.
+    /// The maximum size of a message, in bytes. As JSON it may be four times as
+    /// long plus 64 bytes: binary grows by a third, an integer from one byte to four.
     pub message_bytes_max: usize,
 }
 
 impl DecodeLimits {
-    /// What they leave for one part of the message.
+    /// The limits that remain for one part of the message.
     const fn part(&self) -> TranscodeLimits {
         TranscodeLimits {
             depth_max: self.depth_max.saturating_sub(1),
@@ -82,7 +82,7 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<ClientMessage, Deco
         depth_max: limits.depth_max,
     };
     let id = message.id(limits);
-    // Where the id itself is wrong, there is none to answer with.
+    // If the id itself is invalid, the error has none.
     let known = id.as_ref().ok().cloned().flatten();
     let command = message.command(&ClientPacket::COMMANDS);
     let named = |error: DecodeError| DecodeError {
@@ -108,8 +108,8 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<ClientMessage, Deco
     json_v1::decode_parts(name, data, id, &json_limits)
 }
 
-/// Reads one message of the server, and appends it as v1 text: what a client
-/// does. Where that fails, `out` is as it was.
+/// Decodes one message of the server, as a client does, and appends it as v1
+/// text. On an error `out` is unchanged.
 ///
 /// ```
 /// use turntable_wire::msgpack_v2::{DecodeLimits, decode_server};
@@ -120,7 +120,7 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<ClientMessage, Deco
 /// ```
 ///
 /// # Errors
-/// As [`decode`], but that data is not looked into.
+/// As [`decode`], but the data is not validated.
 pub fn decode_server(
     bytes: &[u8],
     limits: &DecodeLimits,
@@ -144,7 +144,7 @@ pub fn decode_server(
     Ok(())
 }
 
-/// A message whose bytes are known to be MessagePack, taken apart.
+/// A message of valid MessagePack, split into its parts.
 struct Parts<'a> {
     number: Token<'a>,
     data: Option<&'a [u8]>,
@@ -159,8 +159,7 @@ impl<'a> Parts<'a> {
                 details: vec![("max".into(), max as u64)],
                 ..shape(
                     ErrorCode::TooLarge,
-                    "the message is larger than allowed; details.max says how many bytes \
-                        it may have",
+                    "the message is too large; details.max is the limit in bytes",
                 )
             });
         }
@@ -172,7 +171,7 @@ impl<'a> Parts<'a> {
         let wrong = |_| shape(ErrorCode::BadMessage, FORM);
         let mut elements = Reader::new(value);
         let count = match elements.token().map_err(wrong)? {
-            // `bye` is the one command that may come without data.
+            // `bye` is the only command that needs no data.
             Token::List(count @ 1..=3) => count,
             _ => return Err(shape(ErrorCode::BadMessage, FORM)),
         };
@@ -189,14 +188,14 @@ impl<'a> Parts<'a> {
     fn command(&self, numbers: &[(&'static str, u8)]) -> Result<&'static str, DecodeError> {
         let number = match self.number {
             Token::Unsigned(number) => Some(number),
-            // Below 0 there is no command.
+            // Negative numbers are not commands.
             Token::Signed(number) => Some(u64::try_from(number).unwrap_or(0)),
             _ => None,
         };
         let Some(number) = number else {
             return Err(shape(
                 ErrorCode::BadMessage,
-                "the first element of a message has to be the number of the command, an integer",
+                "the first element of a message must be the number of the command, an integer",
             ));
         };
         let known = numbers
@@ -208,12 +207,12 @@ impl<'a> Parts<'a> {
                 .iter()
                 .map(|(name, number)| format!("{number} {name}"))
                 .collect();
-            let sentence = format!("there is no such command; there are {}", numbers.join(", "));
+            let sentence = format!("unknown command; the commands are {}", numbers.join(", "));
             shape(ErrorCode::UnknownCommand, sentence)
         })
     }
 
-    /// The `id` as v1 has it.
+    /// The `id` as in v1.
     fn id(&self, limits: &DecodeLimits) -> Result<Option<RequestId>, DecodeError> {
         let Some(id) = self.id else {
             return Ok(None);
@@ -221,7 +220,7 @@ impl<'a> Parts<'a> {
         let mut json = Vec::new();
         to_json(id, &limits.part(), &mut json).map_err(|error| limits.fault(error))?;
         let id = raw(&json).ok_or_else(internal)?;
-        // The rules of ids stand there; this command has no other fault.
+        // `json_v1` checks the id; `bye` has no other field that could be invalid.
         let json_limits = json_v1::DecodeLimits {
             depth_max: limits.depth_max,
         };
@@ -239,7 +238,7 @@ fn shape(code: ErrorCode, message: impl Into<Box<str>>) -> DecodeError {
     }
 }
 
-/// What a transcoder wrote, as serde_json has it.
+/// The output of a transcoder, as serde_json's type.
 fn raw(json: &[u8]) -> Option<&RawValue> {
     serde_json::from_slice(json).ok()
 }
@@ -247,6 +246,6 @@ fn raw(json: &[u8]) -> Option<&RawValue> {
 fn internal() -> DecodeError {
     shape(
         ErrorCode::Internal,
-        "the message could not be read, which is a fault of the server",
+        "internal error: the message could not be transcoded",
     )
 }

@@ -1,4 +1,4 @@
-//! From messages as v1 text to messages of v2.
+//! Encodes messages, given as v1 text, as messages of v2.
 
 use rmp::encode::{write_array_len, write_uint};
 
@@ -7,7 +7,7 @@ use crate::json_v1;
 use turntable_core::packet::{ClientPacket, ServerPacket};
 
 /// Appends a message of the server, given as the text that
-/// [`json_v1::encode`] wrote. `false`, and nothing is appended, where it is no
+/// [`json_v1::encode`] wrote. `false`, and nothing is appended, if it is no
 /// such message.
 ///
 /// ```
@@ -21,7 +21,7 @@ pub fn encode(message: &str, out: &mut Vec<u8>) -> bool {
     append(message, &ServerPacket::MESSAGES, out)
 }
 
-/// Appends a command of a client, given as v1 text with `data`: what a client
+/// Appends a command of a client, given as v1 text with `data`, as a client
 /// does. `false` as for [`encode`].
 ///
 /// ```

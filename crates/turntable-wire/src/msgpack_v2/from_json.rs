@@ -1,10 +1,10 @@
-//! From JSON text to a MessagePack value, in one pass: the reverse of
-//! `to_json`, each value in its smallest form.
+//! Transcodes JSON text to MessagePack, in one pass: the reverse of `to_json`.
+//! Each value takes its smallest form.
 //!
-//! How many elements a list has is known at its end only, so each container
-//! starts with a head of one byte. The few with more than 15 elements get the
-//! wider head they need when all is written, in one move of what is behind it.
-//! An escaped lone surrogate, which is no Unicode, becomes U+FFFD.
+//! The number of elements of a list is known at its end only, so each container
+//! starts with a head of one byte. The few containers with more than 15 elements
+//! get a wider head at the end, in one pass that moves the bytes after it. An
+//! escaped lone surrogate, which is not Unicode, becomes U+FFFD.
 
 use std::borrow::Cow;
 
@@ -16,15 +16,15 @@ use rmp::encode::{write_bin_len, write_ext_meta, write_str_len};
 use super::number;
 use super::{DECIMAL_TYPE, text};
 
-/// A text that is no JSON, or one of 4 GB and more.
+/// Text that is not JSON, or is 4 GB or longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not JSON at byte {at}")]
 pub struct NotJson {
-    /// Where.
+    /// The byte offset of the error.
     pub at: usize,
 }
 
-/// Appends the value that `json` is. Where that fails, `out` is as it was.
+/// Appends the JSON value `json` as MessagePack. On an error `out` is unchanged.
 ///
 /// ```
 /// use turntable_wire::msgpack_v2::from_json;
@@ -34,7 +34,7 @@ pub struct NotJson {
 /// ```
 ///
 /// # Errors
-/// Where `json` is not one JSON value.
+/// If `json` is not one JSON value.
 pub fn from_json(json: &str, out: &mut Vec<u8>) -> Result<(), NotJson> {
     let start = out.len();
     let mut transcoder = Transcoder {
@@ -57,12 +57,12 @@ pub fn from_json(json: &str, out: &mut Vec<u8>) -> Result<(), NotJson> {
     Ok(())
 }
 
-/// A list or hash.
+/// An open list or object.
 #[derive(Debug, Clone, Copy)]
 struct Container {
-    /// Where its head stands in the output.
+    /// The offset of its head in the output.
     at: usize,
-    /// How many elements, or entries, it has so far.
+    /// The number of its elements or entries so far.
     count: u32,
     is_hash: bool,
 }
@@ -70,17 +70,17 @@ struct Container {
 struct Transcoder<'a, 'o> {
     cursor: Cursor<'a>,
     out: &'o mut Vec<u8>,
-    /// Those whose end has not come.
+    /// Open containers.
     open: Vec<Container>,
-    /// Those whose head is too small.
+    /// Containers whose head is too small.
     wide: Vec<Container>,
 }
 
 impl Transcoder<'_, '_> {
-    /// `None` where the cursor stands at what is no JSON.
+    /// `None` if the text at the cursor is not JSON.
     fn run(&mut self) -> Option<()> {
         loop {
-            // Where it was a head, the first element comes next.
+            // After the head of a container, the first element follows.
             if self.value()? {
                 continue;
             }
@@ -103,8 +103,8 @@ impl Transcoder<'_, '_> {
         }
     }
 
-    /// A value, or the head of a container and what stands before its first
-    /// element. Tells whether a value has to follow.
+    /// A value, or the head of a container and the text before its first
+    /// element. Returns whether a value must follow.
     fn value(&mut self) -> Option<bool> {
         self.cursor.blank();
         match self.cursor.peek()? {
@@ -154,7 +154,7 @@ impl Transcoder<'_, '_> {
         self.cursor.eat(b':')
     }
 
-    /// The innermost container is complete.
+    /// Completes the innermost container.
     fn close(&mut self) {
         let Some(container) = self.open.pop() else {
             return;
@@ -181,8 +181,8 @@ impl Transcoder<'_, '_> {
         Some(false)
     }
 
-    /// A hash with a reserved key and nothing else, which is binary or an
-    /// extension. `None`, and nothing is read, where it is a hash like others.
+    /// An object with a reserved key only, which is binary or an extension.
+    /// `None`, and nothing is consumed, for any other object.
     fn reserved(&mut self) -> Option<()> {
         let mut ahead = self.cursor;
         ahead.eat(b'{')?;
@@ -209,7 +209,7 @@ impl Transcoder<'_, '_> {
             None => {
                 let _ = write_bin_len(self.out, len);
             }
-            // It would come back as that number.
+            // It would be decoded as that number.
             Some(DECIMAL_TYPE) if number::is_number(&bytes) => return None,
             Some(kind) => {
                 let _ = write_ext_meta(self.out, len, kind);
@@ -226,7 +226,7 @@ impl Container {
         if self.is_hash { b'}' } else { b']' }
     }
 
-    /// The head, where one byte is enough.
+    /// A head of one byte.
     fn small_head(self) -> Option<u8> {
         let count = u8::try_from(self.count).ok().filter(|count| *count < 16)?;
         Some(if self.is_hash {
@@ -236,7 +236,7 @@ impl Container {
         })
     }
 
-    /// The head, where one byte is not enough.
+    /// A head of more than one byte.
     fn wide_head(self) -> ([u8; 5], usize) {
         let [a, b, c, d] = self.count.to_be_bytes();
         match (u16::try_from(self.count), self.is_hash) {
@@ -248,7 +248,7 @@ impl Container {
     }
 }
 
-/// Makes room for the heads that take more than the byte they have.
+/// Inserts the heads that take more than one byte.
 fn widen(mut wide: Vec<Container>, out: &mut Vec<u8>) {
     wide.sort_unstable_by_key(|container| container.at);
     let mut end = out.len();
@@ -267,7 +267,7 @@ fn widen(mut wide: Vec<Container>, out: &mut Vec<u8>) {
     }
 }
 
-/// A place in the text.
+/// A position in the text.
 #[derive(Debug, Clone, Copy)]
 struct Cursor<'a> {
     json: &'a str,
@@ -300,7 +300,7 @@ impl<'a> Cursor<'a> {
         Some((number, is_whole))
     }
 
-    /// What a string says.
+    /// The value of a string.
     fn text(&mut self) -> Option<Cow<'a, str>> {
         self.eat(b'"')?;
         let (len, is_plain) = text::scan(self.rest())?;
@@ -329,7 +329,7 @@ impl<'a> Cursor<'a> {
         let bytes = self.base64()?;
         self.blank();
         self.eat(b']')?;
-        // -0 is another number than 0.
+        // -0 differs from 0.
         let kind = (is_whole && kind != "-0").then(|| kind.parse().ok())??;
         Some((kind, bytes))
     }

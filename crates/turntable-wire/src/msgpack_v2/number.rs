@@ -1,16 +1,16 @@
-//! JSON's numbers, and which of MessagePack's hold them without loss.
+//! JSON numbers, and the MessagePack numbers that represent them without loss.
 //!
-//! A number without fraction and exponent that 64 bits hold is an integer. Any
-//! other is a double where the double's shortest decimal is the same number,
-//! and keeps its digits where it is not. `-0` has a sign, which only a double
-//! has room for.
+//! A number without fraction and exponent that fits 64 bits is an integer. Any
+//! other is a double if the double's shortest decimal is the same number;
+//! otherwise its digits are stored. `-0` has a sign, which only a double can
+//! represent.
 
 use rmp::encode::{write_ext_meta, write_f64, write_sint, write_uint};
 
 use super::DECIMAL_TYPE;
 
-/// How many bytes of a number stand at the beginning of `text`, and whether it
-/// has neither fraction nor exponent. `None` where no number does.
+/// The length of the number at the beginning of `text`, and whether it has
+/// neither fraction nor exponent. `None` if there is no number.
 pub(super) fn scan(text: &[u8]) -> Option<(usize, bool)> {
     let digits = |from: usize| {
         let rest = text.get(from..).unwrap_or_default();
@@ -44,12 +44,12 @@ pub(super) fn scan(text: &[u8]) -> Option<(usize, bool)> {
     Some((at, is_whole))
 }
 
-/// Whether `text` is a number and nothing else.
+/// Whether `text` is exactly one number.
 pub(super) fn is_number(text: &[u8]) -> bool {
     scan(text).is_some_and(|(len, _)| len == text.len())
 }
 
-/// Appends the number `text`, which [`scan`] has seen. `None` where it is too
+/// Appends the number `text`, which [`scan`] has validated. `None` if it is too
 /// long for MessagePack.
 pub(super) fn write(text: &str, is_whole: bool, out: &mut Vec<u8>) -> Option<()> {
     // Writing to a vector cannot fail.
@@ -76,28 +76,28 @@ pub(super) fn write(text: &str, is_whole: bool, out: &mut Vec<u8>) -> Option<()>
     Some(())
 }
 
-/// Whether the shortest decimal of `value`, which is the double next to `text`,
-/// is the number that `text` is.
+/// Whether the shortest decimal of `value`, the double nearest to `text`, is the
+/// same number as `text`.
 fn is_exact(value: f64, text: &str) -> bool {
-    /// Any decimal of so many digits is the shortest of its double.
+    /// Any decimal with this many digits is the shortest of its double.
     const DIGITS_EXACT: usize = 15;
     if !value.is_finite() {
         return false;
     }
-    // The point of a fraction is no digit; without an exponent the number is
+    // The point of a fraction is not a digit; without an exponent the number is
     // far from where doubles lose precision.
     if text.len() <= DIGITS_EXACT + 1 && !text.contains(['e', 'E']) {
         return true;
     }
-    // Two decimals may be as short and as near; `to_json` writes this one.
+    // Two shortest decimals may be equally near; `to_json` writes this one.
     let Ok(shortest) = serde_json::to_string(&value) else {
         return false;
     };
     Decimal::of(text).is_some_and(|number| Some(number) == Decimal::of(&shortest))
 }
 
-/// A number without its sign, in the one way to write it: `0.DIGITS` times a
-/// power of ten, where the digits neither begin nor end with a zero.
+/// The normal form of a number without its sign: `0.DIGITS` times a power of
+/// ten, where the digits neither begin nor end with a zero.
 #[derive(Debug, PartialEq, Eq)]
 struct Decimal {
     digits: Vec<u8>,
@@ -105,7 +105,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// `None` where the exponent is beyond all reason.
+    /// `None` if the exponent is too large.
     fn of(text: &str) -> Option<Self> {
         let text = text.strip_prefix('-').unwrap_or(text);
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));

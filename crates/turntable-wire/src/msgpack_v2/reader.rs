@@ -1,7 +1,6 @@
-//! MessagePack's bytes as tokens: a scalar whole, a container's head alone.
+//! Splits MessagePack into tokens: complete scalars, and heads of containers.
 //!
-//! A length is believed only as far as the bytes behind it go; nothing is
-//! allocated here.
+//! A length is checked against the remaining input; nothing is allocated here.
 
 use rmp::Marker;
 
@@ -15,15 +14,15 @@ pub(super) enum Token<'a> {
     Unsigned(u64),
     Signed(i64),
     Float(f64),
-    /// Not yet known to be UTF-8.
+    /// Not yet validated as UTF-8.
     Text(&'a [u8]),
     Binary(&'a [u8]),
     Extension(i8, &'a [u8]),
     List(u32),
-    Hash(u32),
+    Map(u32),
 }
 
-/// What is still to be read.
+/// The remaining input.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
@@ -34,7 +33,7 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
-    /// What is behind all that was read.
+    /// The remaining input.
     pub(super) const fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -92,29 +91,29 @@ impl<'a> Reader<'a> {
                 let count = u32::from_be_bytes(self.bytes()?);
                 self.list(count)?
             }
-            Marker::FixMap(count) => self.hash(count.into())?,
+            Marker::FixMap(count) => self.map(count.into())?,
             Marker::Map16 => {
                 let count = u16::from_be_bytes(self.bytes()?);
-                self.hash(count.into())?
+                self.map(count.into())?
             }
             Marker::Map32 => {
                 let count = u32::from_be_bytes(self.bytes()?);
-                self.hash(count)?
+                self.map(count)?
             }
         })
     }
 
-    /// The bytes of the next value, whatever it is.
+    /// The bytes of the next value of any type.
     pub(super) fn value(&mut self) -> Result<&'a [u8], V2Error> {
         let before = self.rest;
-        // Each head claims no more than what is behind it, so this sum of
-        // claims stays far below 2^64.
+        // Each head claims at most as many elements as bytes remain, so the sum of
+        // the claims is far below 2^64.
         let mut missing = 1u64;
         while missing > 0 {
             missing -= 1;
             missing += match self.token()? {
                 Token::List(count) => u64::from(count),
-                Token::Hash(count) => 2 * u64::from(count),
+                Token::Map(count) => 2 * u64::from(count),
                 _ => 0,
             };
         }
@@ -123,18 +122,18 @@ impl<'a> Reader<'a> {
     }
 
     fn list(&self, count: u32) -> Result<Token<'a>, V2Error> {
-        // Each element takes a byte at least.
+        // Each element takes at least one byte.
         if u64::from(count) > self.rest.len() as u64 {
             return Err(V2Error::Truncated);
         }
         Ok(Token::List(count))
     }
 
-    fn hash(&self, count: u32) -> Result<Token<'a>, V2Error> {
+    fn map(&self, count: u32) -> Result<Token<'a>, V2Error> {
         if 2 * u64::from(count) > self.rest.len() as u64 {
             return Err(V2Error::Truncated);
         }
-        Ok(Token::Hash(count))
+        Ok(Token::Map(count))
     }
 
     fn extension(&mut self, len: u32) -> Result<Token<'a>, V2Error> {

@@ -1,8 +1,7 @@
-//! JSON's strings: where they end, and what their escapes say.
+//! JSON strings: their end, and their escapes.
 
-/// How many bytes stand before the quote that ends the string, and whether
-/// none of them is an escape. `None` where it has no end or a control
-/// character.
+/// The number of bytes before the closing quote, and whether none of them is an
+/// escape. `None` if the string has no end or contains a control character.
 pub(super) fn scan(rest: &[u8]) -> Option<(usize, bool)> {
     let (mut is_plain, mut is_escaped) = (true, false);
     for (at, byte) in rest.iter().enumerate() {
@@ -17,8 +16,8 @@ pub(super) fn scan(rest: &[u8]) -> Option<(usize, bool)> {
     None
 }
 
-/// The text with its escapes replaced. `None` where one of them is none of
-/// JSON's. A lone surrogate is U+FFFD, as no Unicode text can hold it.
+/// The text with its escapes decoded. `None` if an escape is invalid. A lone
+/// surrogate becomes U+FFFD, because Unicode text cannot contain it.
 pub(super) fn unescape(raw: &str) -> Option<String> {
     let mut text = String::with_capacity(raw.len());
     let mut rest = raw;
@@ -46,14 +45,14 @@ pub(super) fn unescape(raw: &str) -> Option<String> {
     Some(text)
 }
 
-/// What stands behind `\u`: four digits, and another escape where they are the
+/// The characters after `\u`: four digits, and a second escape if they are the
 /// first half of a pair.
 fn unicode(escape: &str) -> Option<(char, &str)> {
     let (high, behind) = unit(escape)?;
     let pair = || {
         let (low, behind) = unit(behind.strip_prefix("\\u")?)?;
         let character = char::decode_utf16([high, low]).next()?.ok()?;
-        // Two characters are no pair.
+        // The two escapes are not a surrogate pair.
         (character.len_utf16() == 2).then_some((character, behind))
     };
     match char::from_u32(high.into()) {

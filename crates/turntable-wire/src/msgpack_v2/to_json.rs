@@ -1,12 +1,12 @@
-//! From a MessagePack value to JSON text, in one pass.
+//! Transcodes a MessagePack value to JSON text, in one pass.
 //!
 //! | MessagePack | JSON |
 //! |---|---|
 //! | nil, boolean, integer, str | the same |
 //! | float | with a fraction or an exponent, so that it stays a float |
-//! | array, map with str keys | list, hash |
+//! | array, map with str keys | list, object |
 //! | bin | `{"$bin": BASE64}` |
-//! | ext of type 1 that holds a number's digits | that number |
+//! | ext of type 1 that contains a number's digits | that number |
 //! | ext | `{"$ext": [TYPE, BASE64]}` |
 
 use std::io::Write;
@@ -18,25 +18,25 @@ use super::number::is_number;
 use super::reader::{Reader, Token};
 use super::{DECIMAL_TYPE, V2Error};
 
-/// What a transcoder allows.
+/// Limits of a transcoder.
 #[derive(Debug, Clone, Copy)]
 pub struct TranscodeLimits {
-    /// How deep lists and hashes of the JSON text may be nested.
+    /// The maximum nesting of lists and objects in the JSON text.
     pub depth_max: usize,
-    /// How long the JSON text may be.
+    /// The maximum length of the JSON text, in bytes.
     pub json_bytes_max: usize,
 }
 
-/// A list or hash whose end has not come.
+/// An open list or object.
 struct Open {
     is_hash: bool,
     is_first: bool,
-    /// Elements to come; keys count, too.
+    /// Remaining elements; keys count, too.
     missing: u64,
 }
 
-/// Appends the value that `bytes` begin with, as JSON text without blanks, and
-/// tells how many bytes it took. Where that fails, `out` is as it was.
+/// Appends the first value in `bytes` as JSON text without whitespace, and
+/// returns its length in bytes. On an error `out` is unchanged.
 ///
 /// ```
 /// use turntable_wire::msgpack_v2::{TranscodeLimits, to_json};
@@ -90,7 +90,7 @@ fn transcode(
         if open.len() + levels > limits.depth_max {
             return Err(V2Error::TooDeep);
         }
-        // Before anything is written for it, and after.
+        // The text before and after the value.
         let left = limits.json_bytes_max.saturating_sub(out.len() - start);
         if len_min > left {
             return Err(V2Error::TooLarge);
@@ -104,7 +104,7 @@ fn transcode(
                     missing: count.into(),
                 });
             }
-            Token::Hash(count) => {
+            Token::Map(count) => {
                 out.push(b'{');
                 open.push(Open {
                     is_hash: true,
@@ -132,10 +132,10 @@ fn transcode(
     }
 }
 
-/// How many levels and, at the least, bytes a token takes as JSON.
+/// The depth and the minimum number of bytes of a token as JSON.
 fn extent(token: &Token<'_>) -> (usize, usize) {
     match token {
-        Token::List(_) | Token::Hash(_) => (1, 2),
+        Token::List(_) | Token::Map(_) => (1, 2),
         Token::Text(text) => (0, text.len()),
         Token::Binary(bytes) => (1, bytes.len()),
         Token::Extension(kind, bytes) if is_decimal(*kind, bytes) => (0, bytes.len()),
@@ -177,8 +177,8 @@ fn write(token: Token<'_>, out: &mut Vec<u8>) -> Result<(), V2Error> {
         Token::Extension(kind, bytes) => {
             let _ = write!(out, r#"{{"$ext":[{kind},"{}"]}}"#, base64(bytes));
         }
-        // Lists and hashes are no scalars.
-        Token::Null | Token::List(_) | Token::Hash(_) => out.extend_from_slice(b"null"),
+        // Lists and objects are not scalars.
+        Token::Null | Token::List(_) | Token::Map(_) => out.extend_from_slice(b"null"),
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! From the body of a poll to commands.
+//! Decodes commands from the body of a poll.
 //!
-//! Decided here, where the protocol leaves it open: an entry is one of the
-//! three forms and not two at once; an entry may be nested `depth_max` deep,
-//! its own hash included (the array around it is not counted), which is what
-//! v1 allows; `$av` has the commands and nothing else. An answer `{"id",
-//! "error": E}` becomes a reply whose result is `{"error": E}`.
+//! Decided here, because the protocol leaves it open: an entry has exactly one
+//! of the three forms; an entry may be nested `depth_max` deep, its own object
+//! included (the array around it is not counted), as in v1; `$av` contains the
+//! commands only. An answer `{"id", "error": E}` becomes a reply with the result
+//! `{"error": E}`.
 
 use serde_json::value::RawValue;
 
@@ -15,21 +15,21 @@ use turntable_core::packet::{ClientMessage, ClientPacket, ErrorBody, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
-/// What a decoder allows.
+/// Limits of the decoder.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How deep lists and hashes may be nested in an entry, its own hash
+    /// The maximum nesting of lists and objects in an entry, its own object
     /// included.
     pub depth_max: usize,
-    /// How many entries a body may have.
+    /// The maximum number of entries in a body.
     pub batch_max: usize,
 }
 
-/// One entry of a body: the command, or what its sender is told.
+/// One entry of a body: the command, or the error for its sender.
 pub type Entry = Result<ClientMessage, DecodeError>;
 
-/// Reads the body of a poll, whose entries stay in their order. An empty array
-/// has none: a heartbeat.
+/// Decodes the body of a poll into its entries, in order. An empty array is a
+/// heartbeat and has none.
 ///
 /// ```
 /// use turntable_wire::remote_call::{Limits, decode};
@@ -44,14 +44,14 @@ pub type Entry = Result<ClientMessage, DecodeError>;
 /// ```
 ///
 /// # Errors
-/// [`ErrorBody`] where there is nothing to take entries from: `bad_json`,
-/// `bad_message` (neither an array nor a hash) or `too_many` entries. What is
-/// wrong with one entry stands in its place: an error as of
+/// [`ErrorBody`] if the body has no entries: `bad_json`, `bad_message` (neither an
+/// array nor an object) or `too_many` entries. The error of a single entry is
+/// returned in its place, as from
 /// [`json_v1::decode`](crate::json_v1::decode).
 pub fn decode(body: &str, limits: &Limits) -> Result<Vec<Entry>, ErrorBody> {
     let body: &RawValue = serde_json::from_str(body).map_err(|error| bad_json(&error))?;
     match kind(body) {
-        Kind::Hash => Ok(vec![read(body, limits)]),
+        Kind::Object => Ok(vec![read(body, limits)]),
         Kind::List => batch(body, limits).map_err(|fault| ErrorBody {
             code: fault.code,
             message: (*fault.message).into(),
@@ -60,12 +60,12 @@ pub fn decode(body: &str, limits: &Limits) -> Result<Vec<Entry>, ErrorBody> {
         }),
         _ => Err(ErrorBody::new(
             ErrorCode::BadMessage,
-            format!("the body has to be an array of entries, or one entry; {FORMS}"),
+            format!("the body must be an array of entries, or one entry; {FORMS}"),
         )),
     }
 }
 
-/// What a person is told an entry is.
+/// The description of an entry, for errors.
 const FORMS: &str = r#"an entry is a call {"f": "service:function", "args": any?, "id": any string or number?} or an answer {"id", "r": any} or {"id", "error": {"code", "message"}}"#;
 
 fn bad_json(error: &serde_json::Error) -> ErrorBody {
@@ -96,7 +96,7 @@ fn batch(list: &RawValue, limits: &Limits) -> Result<Vec<Entry>, Fault> {
     Ok(entries)
 }
 
-/// Reads one entry; the error carries the `id` where that could be read.
+/// Decodes one entry; the error carries the `id` if that could be read.
 fn read(entry: &RawValue, limits: &Limits) -> Entry {
     let limits = DecodeLimits {
         depth_max: limits.depth_max,
@@ -123,20 +123,20 @@ fn interpret(
     limits: &DecodeLimits,
     known: &mut Option<RequestId>,
 ) -> Result<Entry, Fault> {
-    if kind(entry) != Kind::Hash {
-        return Err(Fault::shape("an entry has to be a hash"));
+    if kind(entry) != Kind::Object {
+        return Err(Fault::shape("an entry must be an object"));
     }
     let Fields {
         values: [f, args, id, result, error],
         repeated,
     } = Fields::read(entry.get(), ["f", "args", "id", "r", "error"])
         .map_err(|_| Fault::shape("an entry has a key that is not valid Unicode"))?;
-    // Read before anything is refused: an error names what it can.
+    // Read before an error is returned, so that it can name the id.
     if repeated != Some("id") {
         *known = request_id(id)?;
     }
     if let Some(name) = repeated {
-        return Err(Fault::shape(format!("{name} stands twice")));
+        return Err(Fault::shape(format!("duplicate field {name}")));
     }
     let packet = match (f, result, error) {
         (Some(f), None, None) => {
@@ -149,7 +149,7 @@ fn interpret(
         (None, Some(result), None) => reply(result, known.as_ref(), limits)?,
         (None, None, Some(error)) => failure(error, known.as_ref(), limits)?,
         (None, None, None) => return Err(Fault::shape("f is missing")),
-        _ => return Err(Fault::shape("only one of f, r and error can stand")),
+        _ => return Err(Fault::shape("only one of f, r and error is allowed")),
     };
     Ok(Ok(ClientMessage {
         id: known.take(),
@@ -157,8 +157,8 @@ fn interpret(
     }))
 }
 
-/// A command of the core. What is wrong with its arguments is told as on v1,
-/// where they are called `data`.
+/// A command. Errors about its arguments are those of v1, where they are
+/// called `data`.
 fn command(
     name: &str,
     args: Option<&RawValue>,
@@ -175,7 +175,7 @@ fn command(
         .collect();
     Err(Fault::new(
         ErrorCode::UnknownCommand,
-        format!("there is no such function; there are {}", names.join(", ")),
+        format!("unknown function; the functions are {}", names.join(", ")),
     ))
 }
 
@@ -204,7 +204,7 @@ fn reply(
     })
 }
 
-/// The answer to a call of the server that failed at the client.
+/// The error answer to a call of the server.
 fn failure(
     error: &RawValue,
     id: Option<&RequestId>,
@@ -221,7 +221,7 @@ fn failure(
     })
 }
 
-/// Without an id there is no call that an answer could belong to.
+/// An answer without an id belongs to no call.
 fn answers(id: Option<&RequestId>) -> Result<(), Fault> {
     id.map_or_else(|| Err(Fault::shape("id is missing")), |_| Ok(()))
 }

@@ -1,7 +1,7 @@
-//! From messages of the server to entries.
+//! Encodes messages of the server as entries.
 //!
-//! An entry is derived from the v1 text of its message and moves the parts as
-//! they stand: opaque data and ids keep every byte.
+//! An entry is derived from the v1 text of its message. Its parts are copied, so
+//! opaque data and ids do not change.
 
 use serde_json::value::RawValue;
 
@@ -20,7 +20,7 @@ use crate::json_v1::{MessageParts, split};
 /// | `attributes` | `{"f": "$av:set", "args"}` |
 /// | any other | `{"f": "$av:NAME", "args"}` |
 ///
-/// False, and nothing is appended, where the text is no message.
+/// False, and nothing is appended, if the text is not a message.
 ///
 /// ```
 /// use turntable_wire::remote_call::entry;
@@ -40,7 +40,7 @@ pub fn entry(message: &str, out: &mut Vec<u8>) -> bool {
         ("call", id) => return call(data, id, out),
         ("error", Some(id)) => join(out, &["{\"id\":", id.get(), ",\"error\":", data.get()]),
         (_, Some(id)) => join(out, &["{\"id\":", id.get(), ",\"r\":", data.get()]),
-        // The seed's name for it, in both directions.
+        // The name in the seeds, in both directions.
         ("attributes", None) => core_call("set", data.get(), out),
         (name, None) => core_call(name, data.get(), out),
     }
@@ -48,9 +48,9 @@ pub fn entry(message: &str, out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// Appends what a new session's first answer begins with, a call of
+/// Appends the first entry of a new session's first answer, a call of
 /// `$av:connected`. `args` is JSON: the data of a `welcome`, whose `user` is
-/// `null` as long as there was no identification.
+/// `null` before identification.
 ///
 /// ```
 /// use turntable_wire::remote_call::connected;
@@ -63,12 +63,12 @@ pub fn connected(args: &str, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// A call of the core, but for its closing brace.
+/// A call of the core, without its closing brace.
 fn core_call(name: &str, args: &str, out: &mut Vec<u8>) {
     join(out, &["{\"f\":\"", CORE, name, "\",\"args\":", args]);
 }
 
-/// A call of the server, whose function is the entry's own.
+/// A call of the server, with its own function name.
 fn call(data: &RawValue, id: Option<&RawValue>, out: &mut Vec<u8>) -> bool {
     let Ok(Fields {
         values: [Some(f), args],

@@ -1,12 +1,12 @@
-//! Remote calls, the wire of the poll door (section 4.2 of the protocol): a
-//! JSON array of entries up, a JSON array of entries down.
+//! Remote calls, the encoding of the poll transport (section 4.2 of the protocol):
+//! a JSON array of entries up, a JSON array of entries down.
 //!
 //! An entry is a call `{"f": "service:function", "args", "id"?}` or the answer
 //! to one, `{"id", "r"}` or `{"id", "error"}`. The core is the service `$av`:
 //! the commands of section 2.1 go up as calls of `$av:COMMAND`, the messages of
-//! 2.2 come down as calls of `$av:NAME`. Entries are read one by one, so that
-//! one at fault does not spoil the others, and are written from the v1 text of
-//! a message, which every door shares.
+//! 2.2 come down as calls of `$av:NAME`. Entries are decoded one by one, so that
+//! an invalid one does not affect the others. They are encoded from the v1 text of
+//! a message, which all transports share.
 
 mod decode;
 mod encode;
@@ -16,5 +16,5 @@ mod tests;
 pub use decode::{Entry, Limits, decode};
 pub use encode::{connected, entry};
 
-/// The service that carries the core, with the colon behind it.
+/// The service of the core, including the colon.
 const CORE: &str = "$av:";

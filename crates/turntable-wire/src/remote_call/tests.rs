@@ -1,4 +1,4 @@
-//! Every form of an entry, up and down, and what is no entry.
+//! Every form of an entry, up and down, and invalid entries.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,7 +21,7 @@ const LIMITS: Limits = Limits {
     batch_max: 8,
 };
 
-/// The one entry of a body.
+/// Decodes a body with one entry.
 fn one(body: &str) -> Entry {
     let mut entries = decode(body, &LIMITS).expect(body);
     assert_eq!(entries.len(), 1, "{body}");
@@ -39,7 +39,7 @@ fn payload(json: &str) -> Payload {
     Payload::from_json(json)
 }
 
-/// The entry of a message of the server.
+/// Encodes a message of the server as an entry.
 fn written(text: &str) -> String {
     let mut out = b"kept ".to_vec();
     assert!(entry(text, &mut out), "{text}");
@@ -47,7 +47,7 @@ fn written(text: &str) -> String {
 }
 
 #[test]
-fn every_command_is_a_call_of_the_core_and_is_read_as_on_v1() {
+fn every_command_is_a_core_call_and_equals_that_of_v1() {
     let session = "AAAAAAAAAAAAAAAAAAAAAA";
     let resume = format!(r#"{{"session": "{session}", "received": 3}}"#);
     let data = |name| match name {
@@ -87,7 +87,7 @@ fn every_command_is_a_call_of_the_core_and_is_read_as_on_v1() {
 }
 
 #[test]
-fn what_is_wrong_with_a_command_is_told_as_on_v1() {
+fn invalid_command_gets_the_error_of_v1() {
     let error = one(r#"{"f": "$av:idme", "args": {"user": "mel"}, "id": 7}"#).unwrap_err();
     assert_eq!(error.code, ErrorCode::InvalidId);
     assert_eq!(error.command, Some("idme"));
@@ -103,7 +103,7 @@ fn bye_needs_no_args() {
 }
 
 #[test]
-fn what_the_core_does_not_have_is_unknown_and_what_there_is_is_named() {
+fn unknown_core_function_is_refused_with_the_known_ones() {
     for name in ["heartbeat", "connected", "welcome", "IDME", "", "idme "] {
         let error = one(&format!(r#"[{{"f":"$av:{name}","args":{{}},"id":"x"}}]"#)).unwrap_err();
         assert_eq!(error.code, ErrorCode::UnknownCommand, "{name}");
@@ -115,7 +115,7 @@ fn what_the_core_does_not_have_is_unknown_and_what_there_is_is_named() {
 }
 
 #[test]
-fn calls_and_answers_keep_every_byte() {
+fn calls_and_answers_are_unchanged() {
     let call = |f: &str, args: Option<&str>| ClientPacket::Call {
         f: f.into(),
         args: args.map(payload),
@@ -153,47 +153,44 @@ fn calls_and_answers_keep_every_byte() {
 }
 
 #[test]
-fn what_is_no_entry_is_refused_with_a_sentence() {
+fn invalid_entry_is_refused_with_its_fault() {
     let long = format!(r#"{{"f":"a:b","id":"{}"}}"#, "x".repeat(65));
     let rows = [
-        ("[1]", "an entry has to be a hash"),
-        ("[[]]", "an entry has to be a hash"),
-        ("[null]", "an entry has to be a hash"),
-        (r#"["idme"]"#, "an entry has to be a hash"),
+        ("[1]", "an entry must be an object"),
+        ("[[]]", "an entry must be an object"),
+        ("[null]", "an entry must be an object"),
+        (r#"["idme"]"#, "an entry must be an object"),
         ("{}", "f is missing"),
         (r#"{"id":1}"#, "f is missing"),
         (r#"{"command":"idme","data":"1:1"}"#, "f is missing"),
-        (r#"{"f":1}"#, "f has to be a string"),
-        (r#"{"f":null,"id":1}"#, "f has to be a string"),
-        (r#"{"f":"\ud800"}"#, "f has to be a string of valid Unicode"),
+        (r#"{"f":1}"#, "f must be a string"),
+        (r#"{"f":null,"id":1}"#, "f must be a string"),
+        (r#"{"f":"\ud800"}"#, "f must be a string of valid Unicode"),
         (r#"{"r":1}"#, "id is missing"),
         (r#"{"error":{"code":"x","message":"y"}}"#, "id is missing"),
-        (r#"{"id":1,"error":"x"}"#, "error has to be a hash"),
-        (r#"{"id":1,"error":null}"#, "error has to be a hash"),
+        (r#"{"id":1,"error":"x"}"#, "error must be an object"),
+        (r#"{"id":1,"error":null}"#, "error must be an object"),
         (
             r#"{"id":1,"error":{"code":"x"}}"#,
             "error.message is missing",
         ),
         (
             r#"{"id":1,"error":{"code":5,"message":"y"}}"#,
-            "error.code has to be a string",
+            "error.code must be a string",
         ),
         (
             r#"{"id":1,"r":1,"error":{"code":"x","message":"y"}}"#,
             "only one of f, r and error",
         ),
         (r#"{"id":1,"f":"a:b","r":1}"#, "only one of f, r and error"),
-        (r#"{"f":"a:b","f":"a:c"}"#, "f stands twice"),
-        (r#"{"f":"a:b","id":1,"\u0069d":1}"#, "id stands twice"),
+        (r#"{"f":"a:b","f":"a:c"}"#, "duplicate field f"),
+        (r#"{"f":"a:b","id":1,"\u0069d":1}"#, "duplicate field id"),
         (
             r#"{"f":"a:b","id":null}"#,
-            "id has to be a string or a number",
+            "id must be a string or a number",
         ),
-        (
-            r#"{"f":"a:b","id":[1]}"#,
-            "id has to be a string or a number",
-        ),
-        (&long, "id has to be a string or a number of at most 64"),
+        (r#"{"f":"a:b","id":[1]}"#, "id must be a string or a number"),
+        (&long, "id must be a string or a number of at most 64"),
         (r#"{"\ud800":1}"#, "an entry has a key that is not valid"),
     ];
     for (body, sentence) in rows {
@@ -205,7 +202,7 @@ fn what_is_no_entry_is_refused_with_a_sentence() {
 }
 
 #[test]
-fn an_error_carries_the_id_where_it_can() {
+fn errors_carry_the_id_if_known() {
     for body in [
         r#"{"id":"q","f":1}"#,
         r#"{"f":"a:b","f":"a:b","id":"q"}"#,
@@ -218,11 +215,11 @@ fn an_error_carries_the_id_where_it_can() {
 }
 
 #[test]
-fn one_bad_entry_does_not_spoil_the_others_and_order_is_kept() {
+fn one_bad_entry_does_not_affect_others_or_their_order() {
     let body = r#"[{"f":"a:1","id":1}, 5, {"f":"a:2","id":2}, {"f":"$av:dance","id":3},
         {"f":"$av:set","args":{"a":1,"a":2}}, {"f":"a:1","id":1}]"#;
     let entries = decode(body, &LIMITS).unwrap();
-    let told: Vec<(Option<String>, Option<ErrorCode>)> = entries
+    let results: Vec<(Option<String>, Option<ErrorCode>)> = entries
         .iter()
         .map(|entry| match entry {
             Ok(message) => (message.id.clone(), None),
@@ -232,14 +229,14 @@ fn one_bad_entry_does_not_spoil_the_others_and_order_is_kept() {
         .collect();
     let id = |id: &str| Some(id.to_owned());
     assert_eq!(
-        told,
+        results,
         [
             (id("1"), None),
             (None, Some(ErrorCode::BadMessage)),
             (id("2"), None),
             (id("3"), Some(ErrorCode::UnknownCommand)),
             (None, Some(ErrorCode::BadMessage)),
-            // The same call twice is two calls; ids are the client's affair.
+            // The same call twice is two calls; the server does not check ids for uniqueness.
             (id("1"), None),
         ]
     );
@@ -253,7 +250,7 @@ fn an_empty_array_is_a_heartbeat() {
 }
 
 #[test]
-fn a_body_that_is_no_json_is_refused_whole() {
+fn body_that_is_not_json_is_refused_as_a_whole() {
     for body in [
         "",
         " ",
@@ -275,7 +272,7 @@ fn a_body_that_is_no_json_is_refused_whole() {
 }
 
 #[test]
-fn a_body_that_is_neither_array_nor_entry_is_refused_whole() {
+fn body_that_is_neither_array_nor_entry_is_refused_as_a_whole() {
     for body in ["1", "null", "true", r#""[]""#] {
         let error = decode(body, &LIMITS).expect_err(body);
         assert_eq!(error.code, ErrorCode::BadMessage, "{body}");
@@ -284,7 +281,7 @@ fn a_body_that_is_neither_array_nor_entry_is_refused_whole() {
 }
 
 #[test]
-fn a_batch_is_bounded() {
+fn batch_size_is_limited() {
     let body = |count| format!("[{}]", vec![r#"{"f":"a:b"}"#; count].join(","));
     assert_eq!(decode(&body(8), &LIMITS).unwrap().len(), 8);
     let error = decode(&body(9), &LIMITS).unwrap_err();
@@ -293,7 +290,7 @@ fn a_batch_is_bounded() {
 }
 
 #[test]
-fn nesting_is_bounded_alike_in_every_form_and_costs_no_stack() {
+fn nesting_limit_applies_to_every_form_of_an_entry() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let forms = [
         |value: &str| format!(r#"[{{"f":"a:b","args":{value},"id":1}}]"#),
@@ -322,7 +319,7 @@ fn nesting_is_bounded_alike_in_every_form_and_costs_no_stack() {
 }
 
 #[test]
-fn messages_come_down_as_entries() {
+fn messages_are_encoded_as_entries() {
     let rows = [
         (
             r#"{"command":"idyou","data":{}}"#,
@@ -402,7 +399,7 @@ fn every_message_of_the_server_has_an_entry() {
 }
 
 #[test]
-fn what_is_no_message_has_no_entry() {
+fn invalid_message_has_no_entry() {
     for text in [
         "",
         "[]",
@@ -429,7 +426,7 @@ fn a_session_begins_with_connected() {
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused_as_json_demands(
+    fn any_text_is_decoded_or_refused_as_json(
         body in prop_oneof![
             any::<String>(),
             "[\\[\\]{}\",:a-e0-9\\\\ .-]{0,40}",
@@ -443,7 +440,7 @@ proptest! {
     }
 
     #[test]
-    fn a_call_that_comes_down_is_a_call_that_goes_up(
+    fn encoded_call_decodes_to_the_same_call(
         f in "[a-z\"\\\\ü]{1,5}:[a-z]{1,5}",
         args in proptest::option::of("-?[1-9][0-9]{0,25}(\\.[0-9]{1,5})?"),
         id in proptest::option::of("[1-9][0-9]{0,20}"),

@@ -1,8 +1,8 @@
-//! Puts attachments into the packet that announced them.
+//! Inserts attachments into the packet that announced them.
 //!
-//! The bytes of a packet follow it at once and in order. They are kept as
-//! base64, which is how they go on; what is kept is bounded by
-//! `Limits::message_bytes_max`.
+//! The attachments of a packet follow it directly and in order. They are stored
+//! as base64, their form in JSON. `Limits::message_bytes_max` limits the stored
+//! bytes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,8 +12,8 @@ use super::binary::insert;
 use super::packet::{Limits, Packet, PacketError, PacketKind};
 use crate::engineio::encoded_binary_bytes;
 
-/// The packets of one connection on their way from text and bytes to whole
-/// ones. After an error it is as new.
+/// Assembles the packets of one connection from text and attachments. After an
+/// error it is empty.
 ///
 /// ```
 /// use turntable_wire::socketio::{Assembler, Limits, Packet, PacketKind};
@@ -39,7 +39,7 @@ struct Waiting {
     bytes: usize,
 }
 
-/// A packet with its attachments in their places.
+/// A packet that includes its attachments.
 #[derive(Debug)]
 pub struct Whole {
     kind: PacketKind,
@@ -49,7 +49,7 @@ pub struct Whole {
 }
 
 impl Whole {
-    /// The packet, an `Event` or `Ack` now.
+    /// The packet; its kind is `Event` or `Ack`.
     #[must_use]
     pub fn packet(&self) -> Packet<'_> {
         Packet {
@@ -63,7 +63,7 @@ impl Whole {
 }
 
 impl Assembler {
-    /// Takes a packet; gives it back where no attachments follow it.
+    /// Adds a packet; returns it if it has no attachments.
     ///
     /// # Errors
     /// [`PacketError::AttachmentsDue`].
@@ -89,11 +89,11 @@ impl Assembler {
         Ok(None)
     }
 
-    /// Takes an attachment; gives the packet when it was the last.
+    /// Adds an attachment; returns the packet after its last one.
     ///
     /// # Errors
-    /// [`PacketError`]: `Superfluous`, `TooLarge`, or `Placeholder` where the
-    /// packet has not one place for each.
+    /// [`PacketError`]: `Superfluous`, `TooLarge`, or `Placeholder` if the
+    /// packet does not have exactly one placeholder for each.
     pub fn bytes(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<Whole>, PacketError> {
         let mut waiting = self.waiting.take().ok_or(PacketError::Superfluous)?;
         waiting.bytes = waiting
@@ -108,7 +108,7 @@ impl Assembler {
             return Ok(None);
         }
         let data = insert(waiting.whole.data.get(), waiting.base64)?;
-        // A hash in place of a hash: it is as valid as it was.
+        // An object replaces an object, so the JSON stays valid.
         let data = RawValue::from_string(data).map_err(|_| PacketError::Placeholder)?;
         Ok(Some(Whole {
             data,
@@ -116,7 +116,7 @@ impl Assembler {
         }))
     }
 
-    /// Whether attachments are due.
+    /// Whether attachments are missing.
     #[must_use]
     pub const fn is_waiting(&self) -> bool {
         self.waiting.is_some()

@@ -1,4 +1,4 @@
-//! Who connects: the hash that CONNECT carries, socket.io's `auth`.
+//! The object in CONNECT that identifies the client, socket.io's `auth`.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -8,35 +8,35 @@ use turntable_core::id::SessionId;
 use turntable_core::packet::{ClientPacket, ErrorBody};
 use turntable_core::reason::ErrorCode;
 
-/// What a client says of itself with CONNECT.
+/// The identity that a client claims in CONNECT.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Auth {
-    /// Nothing: `idme` comes as an event.
+    /// None: `idme` follows as an event.
     None,
     /// `{"user", "credentials"?, "attributes"?}`: always `ClientPacket::IdMe`.
     IdMe(ClientPacket),
-    /// `{"session", "received"}`. It goes before a `user` beside it.
+    /// `{"session", "received"}`. It takes precedence over a `user`.
     Resume {
         /// The session.
         session: SessionId,
-        /// How many of its messages have come.
+        /// The number of its messages that the client has received.
         received: u64,
     },
-    /// socket.io-client's own recovery: what it adds to its `auth`.
+    /// Connection state recovery: the fields that socket.io-client adds to `auth`.
     Recover {
-        /// The `pid` that an earlier CONNECT was answered with.
+        /// The `pid` in the answer to an earlier CONNECT.
         pid: SessionId,
-        /// The offset of the last event that came, if one came.
+        /// The offset of the last received event, if any.
         offset: Option<Box<str>>,
-        /// What else `auth` says, for when there is nothing to recover.
+        /// The rest of `auth`, used if there is nothing to recover.
         otherwise: Box<Auth>,
     },
 }
 
-/// The longest offset; we write far shorter ones.
+/// The maximum length of an offset; the server's own are far shorter.
 const OFFSET_BYTES_MAX: usize = 64;
 
-/// `null` is as good as nothing: scripts write it for what they do not have.
+/// `null` counts as absent: scripts write it for missing values.
 #[derive(Default, Deserialize)]
 struct Fields<'a> {
     #[serde(borrow)]
@@ -50,7 +50,7 @@ struct Fields<'a> {
 }
 
 impl Auth {
-    /// Reads what a CONNECT packet carries.
+    /// Decodes the data of a CONNECT packet.
     ///
     /// ```
     /// use turntable_wire::json_v1::DecodeLimits;
@@ -62,9 +62,9 @@ impl Auth {
     /// ```
     ///
     /// # Errors
-    /// The `error` that `idme` or `resume` with the same data gets; a hash that
-    /// has neither `user` nor `session` (nor `pid`) and is not empty is read as
-    /// an `idme` that lacks its user.
+    /// The `error` of `idme` or `resume` for the same data. An object that has
+    /// neither `user` nor `session` (nor `pid`) and is not empty is decoded as an
+    /// `idme` without its user.
     pub fn read(data: Option<&RawValue>, limits: &DecodeLimits) -> Result<Self, ErrorBody> {
         let Some(data) = data else {
             return Ok(Self::None);
@@ -72,7 +72,7 @@ impl Auth {
         let fields: Fields<'_> = serde_json::from_str(data.get()).map_err(|_| {
             ErrorBody::new(
                 ErrorCode::BadMessage,
-                r#"auth has to be {"user": U, "credentials": {...}?, "attributes": {...}?} or {"session": S, "received": N}, each field once"#,
+                r#"auth must be {"user": U, "credentials": {...}?, "attributes": {...}?} or {"session": S, "received": N}, each field once"#,
             )
         })?;
         let pid = fields.pid.and_then(session);
@@ -88,7 +88,7 @@ impl Auth {
             _ if is_empty(data) => Self::None,
             _ => Self::IdMe(decode_parts("idme", Some(data), None, limits)?.packet),
         };
-        // A pid that cannot be one of ours has nothing to recover.
+        // An invalid pid has nothing to recover.
         Ok(match pid {
             Some(pid) => Self::Recover {
                 pid,
@@ -107,8 +107,8 @@ fn resume(data: &RawValue, limits: &DecodeLimits) -> Result<Auth, ErrorBody> {
     }
 }
 
-fn is_empty(hash: &RawValue) -> bool {
-    !hash.get().contains('"')
+fn is_empty(object: &RawValue) -> bool {
+    !object.get().contains('"')
 }
 
 fn session(value: &RawValue) -> Option<SessionId> {

@@ -1,9 +1,9 @@
-//! Bytes inside JSON: Socket.IO's placeholders, and the hash `{"$bin": BASE64}`
-//! that stands for bytes inside the server.
+//! Bytes inside JSON: Socket.IO's placeholders, and the object `{"$bin": BASE64}`
+//! that represents bytes inside the server.
 //!
-//! Both are found by one walk over a text that is known to be JSON: each hash
-//! is offered to a function, which takes it or leaves it. The walk keeps no
-//! more than its place, however deep the text is nested.
+//! Both are found by one scan over valid JSON text. The scan passes each object
+//! to a function, which may replace it. The scan stores only its position, so the
+//! nesting depth costs no memory.
 
 use std::borrow::Cow;
 
@@ -12,23 +12,23 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::packet::PacketError;
 
-/// The most attachments of a packet that we send: socket.io-parser refuses more
-/// from version 4.2.6 on, and its clients close the connection then.
+/// The maximum number of attachments of a packet that the server sends:
+/// socket.io-parser from version 4.2.6 refuses more, and closes the connection.
 pub const ATTACHMENTS_SENT_MAX: usize = 10;
 
-/// The key, in its quotes.
+/// The key with its quotes.
 const BIN: &str = r#""$bin""#;
 
-/// Copies `text` to `out`, but for the hashes that `find` knows: it is offered
-/// what begins at each `{`, and answers what it found and over how many bytes;
-/// `write` writes something in their place.
+/// Copies `text` to `out`, except for the objects that `find` recognises. `find`
+/// gets the text from each `{` on, and returns a value and the length of the
+/// object; `write` writes the replacement.
 fn rewrite<T>(
     text: &str,
     out: &mut String,
     find: impl Fn(&str) -> Result<Option<(T, usize)>, PacketError>,
     mut write: impl FnMut(T, &mut String) -> Result<(), PacketError>,
 ) -> Result<(), PacketError> {
-    // Brackets, quotes and backslashes are never part of a longer character.
+    // Brackets, quotes and backslashes are never part of a multi-byte character.
     let slice = |from, to| text.get(from..to).unwrap_or_default();
     let bytes = text.as_bytes();
     let (mut at, mut copied, mut in_string) = (0, 0, false);
@@ -53,7 +53,7 @@ fn rewrite<T>(
     Ok(())
 }
 
-/// A place in a text that is known to be JSON.
+/// A position in valid JSON text.
 struct Cursor<'a> {
     rest: &'a str,
     read: usize,
@@ -68,7 +68,7 @@ impl<'a> Cursor<'a> {
         Some(())
     }
 
-    /// A string's inside, as it is written.
+    /// The content of a string, with its escapes.
     fn string(&mut self) -> Option<&'a str> {
         self.skip("\"")?;
         let mut is_escaped = false;
@@ -89,7 +89,7 @@ impl<'a> Cursor<'a> {
         Some(inside)
     }
 
-    /// A number without sign or fraction.
+    /// A non-negative integer.
     fn whole(&mut self) -> Option<usize> {
         self.skip("")?;
         let blanks = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
@@ -101,14 +101,14 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Whether the text may have bytes in it; a quick look, for most have none.
+/// Whether the text may contain bytes; a fast check, because most has none.
 #[must_use]
 pub fn has_binary(json: &str) -> bool {
     json.contains(BIN)
 }
 
-/// The bytes of the hash that `text` begins with and its length, where it is
-/// `{"$bin": BASE64}` and nothing else.
+/// The bytes and the length of the object at the beginning of `text`, if it is
+/// exactly `{"$bin": BASE64}`.
 fn bin(text: &str) -> Option<(Vec<u8>, usize)> {
     let mut cursor = Cursor {
         rest: text,
@@ -127,8 +127,8 @@ fn bin(text: &str) -> Option<(Vec<u8>, usize)> {
     Some((STANDARD.decode(&*base64).ok()?, cursor.read))
 }
 
-/// Whether something in `json` could be taken for a placeholder of ours,
-/// however it is written. Says yes rather too often.
+/// Whether `json` may contain a placeholder in any spelling. It may return
+/// false positives.
 fn has_placeholder(json: &str) -> bool {
     const KEY: &str = "_placeholder";
     if json.contains(KEY) || !json.contains("\\u00") {
@@ -147,14 +147,13 @@ fn has_placeholder(json: &str) -> bool {
     plain.contains(KEY)
 }
 
-/// Takes the bytes out of `json`: the text with placeholders, and the
-/// attachments in order. `None` where there are none, or more than
-/// [`ATTACHMENTS_SENT_MAX`]. What only resembles `{"$bin": BASE64}` (another
-/// key beside it, base64 that is not canonical) is data like any other.
+/// Extracts the bytes from `json`: the text with placeholders, and the
+/// attachments in order. `None` if there are none, or more than
+/// [`ATTACHMENTS_SENT_MAX`]. An object that only resembles `{"$bin": BASE64}`
+/// (another key, base64 that is not canonical) remains data.
 ///
-/// Data that has something like a placeholder of its own stays JSON as well: in
-/// a packet with attachments it would be replaced by one, or break off the
-/// connections of all who get it.
+/// Data that contains a placeholder of its own remains JSON as well: in a packet
+/// with attachments a client would replace it, or close its connection.
 ///
 /// ```
 /// use turntable_wire::socketio::extract;
@@ -181,8 +180,8 @@ pub fn extract(json: &str) -> Option<(String, Vec<Vec<u8>>)> {
         .then_some((out, attachments))
 }
 
-/// The number and length of the placeholder that `text` begins with. Clients
-/// write its two keys in either order.
+/// The number and length of the placeholder at the beginning of `text`. Its two
+/// keys may be in either order.
 fn placeholder(text: &str) -> Result<Option<(usize, usize)>, PacketError> {
     let mut cursor = Cursor {
         rest: text,
@@ -211,14 +210,14 @@ fn placeholder(text: &str) -> Result<Option<(usize, usize)>, PacketError> {
     })();
     match (whole, is_placeholder, number) {
         (Some(()), true, Some(number)) => Ok(Some((number, cursor.read))),
-        // It says that it is one, and has no number, or more than that.
+        // It claims to be a placeholder, but has no number or additional keys.
         (_, true, _) => Err(PacketError::Placeholder),
         _ => Ok(None),
     }
 }
 
-/// Puts the attachments (as base64) in their places. Each has one, so that
-/// nothing grows beyond what came.
+/// Replaces the placeholders by the attachments (as base64). Each is used once,
+/// so the output is not longer than the input.
 pub(super) fn insert(json: &str, attachments: Vec<String>) -> Result<String, PacketError> {
     let inserted: usize = attachments.iter().map(String::len).sum();
     let mut out = String::with_capacity(json.len() + inserted);

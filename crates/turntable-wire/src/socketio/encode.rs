@@ -1,8 +1,7 @@
-//! Messages of the server as packets.
+//! Encodes messages of the server as packets.
 //!
-//! A packet is made from the v1 text of a message, once for all who get it;
-//! what is each receiver's own (the offset of a recoverable event) is put on a
-//! copy.
+//! A packet is made from the v1 text of a message, once for all receivers; the
+//! offset of a recoverable event differs per receiver and is added to a copy.
 
 use serde_json::value::RawValue;
 
@@ -12,18 +11,17 @@ use crate::engineio::{append_binary, append_encoded, encoded_binary_bytes};
 use crate::json_v1::{self, MessageParts, split};
 use turntable_core::packet::{ErrorBody, ServerPacket};
 
-/// A packet as it travels.
+/// An encoded packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
-    /// With Engine.IO's `4` in front.
+    /// The text, with Engine.IO's `4` in front.
     text: String,
-    /// What follows, each in a binary frame or packet of its own.
+    /// The attachments, each in a binary frame or packet of its own.
     pub attachments: Vec<Vec<u8>>,
 }
 
 impl Encoded {
-    /// A packet whose text begins with `head` and ends with `json`, in which
-    /// bytes may stand.
+    /// A packet whose text is `head` followed by `json`, which may contain bytes.
     fn new(kind: PacketKind, namespace: &str, id: Option<u64>, json: &str) -> Self {
         let extracted = match kind {
             PacketKind::Event | PacketKind::Ack => extract(json),
@@ -65,7 +63,7 @@ impl Encoded {
         &self.text
     }
 
-    /// The text alone, without the `4`.
+    /// The text without the `4`.
     #[must_use]
     pub fn text(&self) -> &str {
         self.text.get(1..).unwrap_or_default()
@@ -80,8 +78,8 @@ impl Encoded {
         }
     }
 
-    /// How many bytes it takes in a payload, the separators between its own
-    /// packets counted.
+    /// Its size in a payload, in bytes, including the separators between its own
+    /// packets.
     #[must_use]
     pub fn payload_bytes(&self) -> usize {
         let attached = self.attachments.iter();
@@ -92,7 +90,7 @@ impl Encoded {
     }
 
     /// The same event with its offset as the last argument, as socket.io's
-    /// connection state recovery wants it. Only for what [`event`] gave.
+    /// connection state recovery expects it. Only for results of [`event`].
     #[must_use]
     pub fn with_offset(&self, offset: &str) -> Self {
         let mut with = self.clone();
@@ -110,14 +108,14 @@ fn string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A message of the server in whatever packet it travels in: the answer to a
-/// command that came with an acknowledgement id is that ACK, a `call` with a
-/// numeric id is an EVENT that wants one, all else is a plain EVENT (an id that
-/// another door gave is left out). `None` where it is no message.
+/// Encodes a message of the server as the matching packet: the answer to a
+/// command with an acknowledgement id is that ACK, a `call` with a numeric id is
+/// an EVENT that requests an acknowledgement, all else is a plain EVENT (an id of
+/// another transport is omitted). `None` if it is not a message.
 ///
-/// Acknowledgement ids are the socket's own: an answer that is replayed to
-/// another socket than asked goes out with [`event`], else it would be taken
-/// for the answer to something else.
+/// Acknowledgement ids belong to one socket. An answer that is replayed to
+/// another socket is sent with [`event`]; otherwise it could be taken for the
+/// answer to another command.
 ///
 /// ```
 /// use turntable_wire::socketio::encode;
@@ -136,9 +134,8 @@ pub fn encode(message: &str, namespace: &str, offset: Option<&str>) -> Option<En
     })
 }
 
-/// A message of the server as an EVENT of its name; `ack` where an
-/// acknowledgement is wanted, `offset` where the client may recover. `None`
-/// where it is no message.
+/// A message of the server as an EVENT of its name; `ack` if an acknowledgement
+/// is requested, `offset` if the client may recover. `None` if it is not a message.
 #[must_use]
 pub fn event(
     message: &str,
@@ -150,7 +147,7 @@ pub fn event(
 }
 
 /// A message of the server as the ACK of a client's event: its `data`, or
-/// `{"error": data}` of an `error`. `None` where it is no message.
+/// `{"error": data}` of an `error`. `None` if it is not a message.
 #[must_use]
 pub fn ack(message: &str, namespace: &str, id: u64) -> Option<Encoded> {
     Some(answer(&split(message)?, namespace, id))
@@ -177,20 +174,20 @@ fn answer(parts: &MessageParts<'_>, namespace: &str, id: u64) -> Encoded {
     Encoded::new(PacketKind::Ack, namespace, Some(id), &list)
 }
 
-/// An EVENT of any list.
+/// An EVENT with any arguments.
 #[must_use]
 pub fn event_list(list: &RawValue, namespace: &str, ack: Option<u64>) -> Encoded {
     Encoded::new(PacketKind::Event, namespace, ack, list.get())
 }
 
-/// An ACK of any list.
+/// An ACK with any arguments.
 #[must_use]
 pub fn ack_list(list: &RawValue, namespace: &str, id: u64) -> Encoded {
     Encoded::new(PacketKind::Ack, namespace, Some(id), list.get())
 }
 
-/// The answer to CONNECT: the socket's public id, and where recovery is on the
-/// secret one that it recovers with.
+/// The answer to CONNECT: the socket's public id, and with recovery the secret id
+/// for recovering.
 #[must_use]
 pub fn connect(namespace: &str, sid: &str, pid: Option<&str>) -> Encoded {
     let json = match pid {
@@ -233,7 +230,7 @@ pub fn connect_refused(namespace: &str, error: &ErrorBody) -> Encoded {
     )
 }
 
-/// The end of a namespace.
+/// The disconnect of a namespace.
 #[must_use]
 pub fn disconnect(namespace: &str) -> Encoded {
     Encoded::new(PacketKind::Disconnect, namespace, None, "")

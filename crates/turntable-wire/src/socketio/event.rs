@@ -1,5 +1,5 @@
-//! What events and acknowledgements from a client mean: commands, and answers
-//! to calls.
+//! Decodes events and acknowledgements of a client: commands, and answers to
+//! calls.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,24 +11,24 @@ use super::packet::{Packet, PacketError};
 use crate::json_v1::{DecodeError, DecodeLimits, decode_parts};
 use turntable_core::packet::ClientMessage;
 
-/// An event: its name, and its arguments as they are written.
+/// An event: its name, and its arguments as JSON text.
 #[derive(Debug, Clone)]
 pub struct Event<'a> {
-    /// The name. A number stands for its digits.
+    /// The name. A number is converted to its digits.
     pub name: Cow<'a, str>,
-    /// All arguments as JSON, with the commas between them.
+    /// All arguments as JSON, separated by commas.
     pub args: &'a str,
     /// The first argument.
     pub data: Option<&'a RawValue>,
-    /// The id of the acknowledgement that is wanted.
+    /// The id of the requested acknowledgement.
     pub ack: Option<u64>,
 }
 
 impl<'a> Event<'a> {
-    /// Reads what a whole EVENT packet carries.
+    /// Decodes the data of a complete EVENT packet.
     ///
     /// # Errors
-    /// [`PacketError::Data`] where it has no name.
+    /// [`PacketError::Data`] if it has no name.
     pub fn read(packet: &Packet<'a>) -> Result<Self, PacketError> {
         const NAMELESS: PacketError =
             PacketError::Data("an event is a list that begins with its name");
@@ -49,7 +49,7 @@ impl<'a> Event<'a> {
     }
 }
 
-/// What is written in a list behind its first element.
+/// The text of a list after its first element.
 fn behind<'a>(list: &'a str, first: &str) -> &'a str {
     let blanks = [' ', '\t', '\n', '\r'];
     list.strip_prefix('[')
@@ -100,7 +100,7 @@ fn number(id: u64) -> Option<Box<RawValue>> {
     RawValue::from_string(id.to_string()).ok()
 }
 
-/// The command that an event is: its name, its first argument as `data`, its
+/// The command of an event: its name, its first argument as `data`, its
 /// acknowledgement's id as `id`. Further arguments are ignored.
 ///
 /// ```
@@ -120,8 +120,8 @@ pub fn command(event: &Event<'_>, limits: &DecodeLimits) -> Result<ClientMessage
     decode_parts(&event.name, event.data, id.as_deref(), limits)
 }
 
-/// The `reply` that an ACK packet is: its first argument, `null` where it has
-/// none, as the answer to the call of that id.
+/// The `reply` of an ACK packet: its first argument, `null` if it has none, as
+/// the answer to the call with that id.
 ///
 /// # Errors
 /// As [`decode_parts`].

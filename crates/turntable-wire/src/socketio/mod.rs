@@ -1,17 +1,17 @@
 //! Socket.IO protocol 5: events, acknowledgements and namespaces in the
 //! messages of Engine.IO.
 //!
-//! Up: a text is a [`Packet`], which goes through the [`Assembler`] (bytes may
-//! follow in packets of their own), and is then an [`Event`] that
-//! [`command`] reads, an acknowledgement ([`answer`]) or a CONNECT with its
-//! [`Auth`]. Down: a message in its v1 text becomes an [`Encoded`] packet.
-//! Bytes are, inside, the hash `{"$bin": BASE64}`. Nothing builds trees of
-//! JSON or recurses on it; what is not looked into passes byte for byte.
+//! Up: a text is a [`Packet`], which the [`Assembler`] completes with its binary
+//! attachments. The result is an [`Event`] that [`command`] decodes, an
+//! acknowledgement ([`answer`]) or a CONNECT with its [`Auth`]. Down: a message in
+//! its v1 text becomes an [`Encoded`] packet. Inside the server, bytes are the
+//! object `{"$bin": BASE64}`. Nothing builds trees of JSON or recurses on it;
+//! opaque data is copied unchanged.
 //!
-//! Not taken from socketioxide-core and -parser-common: their decoder bounds
-//! neither attachments nor namespaces, takes a malformed ack id for none, and
-//! leaves the payload unchecked until serde turns it into values, while ours
-//! has to hand on text.
+//! socketioxide-core and -parser-common are not used: their decoder limits
+//! neither attachments nor namespaces, ignores a malformed ack id, and does not
+//! validate the payload until serde deserialises it, while this server passes it
+//! on as text.
 
 mod assemble;
 mod auth;

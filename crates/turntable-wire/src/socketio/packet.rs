@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `0`, `0/admin,{"token":"1"}` | CONNECT to a namespace |
 //! | `1/admin,` | DISCONNECT |
-//! | `2["game",{}]`, `212["bye"]` | EVENT, one that wants acknowledgement 12 |
+//! | `2["game",{}]`, `212["bye"]` | EVENT, one that requests acknowledgement 12 |
 //! | `312[{}]` | ACK |
 //! | `4{"message":"..."}` | CONNECT_ERROR |
 //! | `51-["baz",{"_placeholder":true,"num":0}]` | BINARY_EVENT, one attachment follows |
@@ -15,18 +15,18 @@ use serde_json::value::RawValue;
 
 use turntable_core::reason::CloseReason;
 
-/// The namespace that is not written.
+/// The default namespace, which is not written.
 pub const MAIN_NAMESPACE: &str = "/";
 
-/// What a decoder allows. How deep data may be nested is
-/// [`command`](super::command)'s to check, whose errors a client gets as such.
+/// Limits of the decoder. [`command`](super::command) checks the nesting of data,
+/// because that is an error for the client.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// The most attachments of a packet.
+    /// The maximum number of attachments of a packet.
     pub attachments_max: usize,
-    /// The most bytes of a packet with its attachments, as base64.
+    /// The maximum size of a packet with its attachments, as base64, in bytes.
     pub message_bytes_max: usize,
-    /// The most bytes of a namespace.
+    /// The maximum length of a namespace, in bytes.
     pub namespace_bytes_max: usize,
 }
 
@@ -55,7 +55,7 @@ impl PacketKind {
         Self::BinaryAck,
     ];
 
-    /// The digit that stands for it.
+    /// Its digit.
     #[must_use]
     pub const fn digit(self) -> char {
         match self {
@@ -69,13 +69,13 @@ impl PacketKind {
         }
     }
 
-    /// Whether attachments are counted in it.
+    /// Whether it has attachments.
     #[must_use]
     pub const fn is_binary(self) -> bool {
         matches!(self, Self::BinaryEvent | Self::BinaryAck)
     }
 
-    /// What it is once its attachments are in their places.
+    /// Its kind after its attachments were inserted.
     #[must_use]
     pub(super) const fn assembled(self) -> Self {
         match self {
@@ -86,15 +86,15 @@ impl PacketKind {
     }
 }
 
-/// Why something is no packet, or not the one that was due. The specification
-/// wants the connection closed then.
+/// Why a packet is invalid, or not the expected one. The specification requires
+/// that the connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PacketError {
-    /// The first character is no packet's.
-    #[error("there is no such type of packet; there are 0 to 6")]
+    /// Unknown packet type.
+    #[error("unknown packet type; accepted are 0 to 6")]
     UnknownType,
-    /// No count from 1, or no dash behind it.
-    #[error("a binary packet begins with the count of its attachments, from 1, and a dash")]
+    /// No attachment count of at least 1, or no dash after it.
+    #[error("a binary packet begins with the number of its attachments, at least 1, and a dash")]
     AttachmentCount,
     /// More attachments than allowed.
     #[error("a packet has too many attachments")]
@@ -105,20 +105,20 @@ pub enum PacketError {
     /// Too long, or with control characters.
     #[error("a namespace is too long or has control characters")]
     Namespace,
-    /// More than 64 bits, or missing where there has to be one.
-    #[error("an acknowledgement needs an id, a whole number below 2^64")]
+    /// More than 64 bits, or missing although required.
+    #[error("an acknowledgement needs an id, an integer below 2^64")]
     AckId,
-    /// Missing, not JSON, or not of the kind that the packet has.
+    /// Missing, not JSON, or of the wrong type for the packet.
     #[error("{0}")]
     Data(&'static str),
-    /// Bytes that no packet announced.
-    #[error("bytes came that no packet announced")]
+    /// Bytes without a packet that announced them.
+    #[error("received bytes that no packet announced")]
     Superfluous,
-    /// A packet while the bytes of another are still due.
-    #[error("a packet came where attachments were due")]
+    /// A packet while attachments of another are missing.
+    #[error("received a packet instead of attachments")]
     AttachmentsDue,
-    /// The placeholders are not one for each attachment.
-    #[error("a packet has to have one placeholder for each attachment")]
+    /// Not exactly one placeholder for each attachment.
+    #[error("a packet must have one placeholder for each attachment")]
     Placeholder,
 }
 
@@ -131,24 +131,24 @@ impl From<PacketError> for CloseReason {
     }
 }
 
-/// A packet; what it carries is borrowed from its text.
+/// A packet; its content is borrowed from its text.
 #[derive(Debug, Clone, Copy)]
 pub struct Packet<'a> {
     /// The type.
     pub kind: PacketKind,
-    /// How many packets of bytes follow.
+    /// The number of binary packets that follow.
     pub attachments: usize,
-    /// The namespace, `/` for the main one.
+    /// The namespace, `/` for the default one.
     pub namespace: &'a str,
-    /// The id of the acknowledgement that is wanted, or that this is.
+    /// The id of the requested or given acknowledgement.
     pub id: Option<u64>,
-    /// The payload: a list for events and acknowledgements, else a hash, or
-    /// for CONNECT_ERROR a string.
+    /// The payload: a list for events and acknowledgements, an object otherwise,
+    /// or a string for CONNECT_ERROR.
     pub data: Option<&'a RawValue>,
 }
 
 impl<'a> Packet<'a> {
-    /// Reads the text of an Engine.IO message.
+    /// Decodes the text of an Engine.IO message.
     ///
     /// ```
     /// use turntable_wire::socketio::{Limits, Packet, PacketKind};
@@ -207,12 +207,12 @@ fn attachments(rest: &mut &str, limits: &Limits) -> Result<usize, PacketError> {
     match count.parse() {
         Ok(0) => Err(PacketError::AttachmentCount),
         Ok(count) if count <= limits.attachments_max => Ok(count),
-        // A count that no usize holds is too many as well.
+        // A number that does not fit usize is too many as well.
         _ => Err(PacketError::TooManyAttachments),
     }
 }
 
-/// Takes the namespace: from a slash to a comma, or to the end.
+/// Splits off the namespace: from a slash to a comma, or to the end.
 fn namespace<'a>(rest: &mut &'a str, limits: &Limits) -> Result<&'a str, PacketError> {
     if !rest.starts_with('/') {
         return Ok(MAIN_NAMESPACE);
@@ -232,7 +232,7 @@ fn id(rest: &mut &str) -> Result<Option<u64>, PacketError> {
     }
 }
 
-/// Takes the digits that `rest` begins with.
+/// Splits off the digits at the beginning of `rest`.
 fn digits<'a>(rest: &mut &'a str) -> &'a str {
     let end = rest
         .find(|c: char| !c.is_ascii_digit())
@@ -259,13 +259,13 @@ fn data(kind: PacketKind, text: &str) -> Result<Option<&RawValue>, PacketError> 
             PacketKind::Event | PacketKind::Ack | PacketKind::BinaryEvent | PacketKind::BinaryAck,
             Some(b'['),
         ) => Ok(data),
-        (PacketKind::Connect, _) => Err(PacketError::Data("what CONNECT carries is a hash")),
-        (PacketKind::Disconnect, _) => Err(PacketError::Data("DISCONNECT carries nothing")),
-        (PacketKind::ConnectError, _) => {
-            Err(PacketError::Data("what CONNECT_ERROR carries is a hash"))
-        }
+        (PacketKind::Connect, _) => Err(PacketError::Data("the data of CONNECT must be an object")),
+        (PacketKind::Disconnect, _) => Err(PacketError::Data("DISCONNECT has no data")),
+        (PacketKind::ConnectError, _) => Err(PacketError::Data(
+            "the data of CONNECT_ERROR must be an object",
+        )),
         _ => Err(PacketError::Data(
-            "what an event or acknowledgement carries is a list",
+            "the data of an event or acknowledgement must be a list",
         )),
     }
 }

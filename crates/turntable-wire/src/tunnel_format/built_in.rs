@@ -1,4 +1,4 @@
-//! The formats that are there without being configured.
+//! The built-in formats.
 
 use super::encoding::Encoding;
 use super::format::{Format, FormatSettings};
@@ -26,7 +26,7 @@ pub fn built_in() -> Vec<Format> {
             },
             once: matches!(name, "longpoll" | "jsonp"),
         };
-        // A test holds that each of them is one.
+        // A test checks that each of them is valid.
         Format::from_settings(name, &settings).ok()
     };
     [
@@ -61,8 +61,8 @@ pub fn built_in() -> Vec<Format> {
                 "<script>parent.turntable.close(%C)</script>\n</body></html>\n",
             ],
         ),
-        // Each part ends with the delimiter of the next one: browsers show a
-        // part when they see it.
+        // Each part ends with the delimiter of the next one, because browsers show a
+        // part only when they have received its delimiter.
         format(
             "multipart",
             "multipart/x-mixed-replace; boundary=turntable",
@@ -78,14 +78,14 @@ pub fn built_in() -> Vec<Format> {
             "application/json",
             ["[{\"tunnel\":\"%t\"}", ",%d", " ", "]"],
         ),
-        // The comment keeps a callback's name from being the first bytes of a
-        // response, where it could pass for another kind of file.
+        // The comment prevents that the response begins with a callback name that
+        // makes it a valid file of another type.
         format(
             "jsonp",
             "application/javascript",
             ["/**/%c([{\"tunnel\":\"%t\"}", ",%d", "", "]);"],
         ),
-        // The header's length is that of an id of 22 characters.
+        // The constant length includes an id of 22 characters.
         format(
             "length",
             "application/octet-stream",
@@ -102,8 +102,8 @@ pub fn built_in() -> Vec<Format> {
     .collect()
 }
 
-/// A page that is longer than what browsers wait for before they show it, and
-/// run its scripts.
+/// A page longer than the amount that browsers buffer before they show it and run
+/// its scripts.
 fn iframe_header() -> String {
     const PADDING_BYTES: usize = 1_024;
     format!(

@@ -1,19 +1,18 @@
-//! How JSON and paths are written so that they are safe where a format puts
-//! them.
+//! Escapes JSON and paths for the place where a format inserts them.
 
 use serde::{Deserialize, Serialize};
 
-/// What is done to what `%d`, `%D` and `%p` insert.
+/// The encoding of the inserted `%d`, `%D` and `%p`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Encoding {
-    /// Nothing: JSON, which has no line ends of its own.
+    /// None: JSON, which contains no line ends.
     #[default]
     None,
-    /// For a JavaScript string, in single or double quotes, also within a
+    /// For a JavaScript string, in single or double quotes, including inside a
     /// `<script>`.
     JsString,
-    /// For the text or an attribute (in quotes) of an HTML page.
+    /// For the text or a quoted attribute of an HTML page.
     Html,
     /// Base64 with padding, RFC 4648 section 4.
     Base64,
@@ -59,9 +58,8 @@ impl Encoding {
     }
 }
 
-/// Appends JSON that stands in JavaScript as a literal. JSON has two
-/// characters in its strings that JavaScript's older readers take for the end
-/// of a line.
+/// Appends JSON as a JavaScript literal. JSON strings may contain two characters
+/// that JavaScript before ES2019 treats as line ends.
 pub(super) fn write_literal(json: &str, out: &mut Vec<u8>) {
     escape(json, out, |character, out| {
         let is_line_end = matches!(character, '\u{2028}' | '\u{2029}');
@@ -72,7 +70,7 @@ pub(super) fn write_literal(json: &str, out: &mut Vec<u8>) {
     });
 }
 
-/// Copies `text`, but for the characters that `write` says it has written.
+/// Copies `text`, except for the characters that `write` replaces.
 fn escape(text: &str, out: &mut Vec<u8>, write: impl Fn(char, &mut Vec<u8>) -> bool) {
     out.reserve(text.len());
     let mut buffer = [0; 4];
@@ -83,7 +81,7 @@ fn escape(text: &str, out: &mut Vec<u8>, write: impl Fn(char, &mut Vec<u8>) -> b
     }
 }
 
-/// `\uXXXX`; for the characters of the basic plane, which all that need it are.
+/// `\uXXXX`; all characters that need it are in the basic plane.
 fn unicode(character: char, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("\\u{:04x}", u32::from(character)).as_bytes());
 }

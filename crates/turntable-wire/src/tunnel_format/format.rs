@@ -1,4 +1,4 @@
-//! A format: its settings, what is refused of them, and its four texts.
+//! A format: its settings, their validation, and its four templates.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,29 +10,29 @@ use crate::datagram::Datagram;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FormatSettings {
-    /// What a connection begins with.
+    /// The text at the beginning of a response.
     pub header: String,
-    /// What stands for each datagram.
+    /// The text of each datagram.
     pub envelope: String,
-    /// What is sent where nothing else was for a while.
+    /// The text that is sent after a quiet period.
     pub keepalive: String,
-    /// What an orderly end is told with.
+    /// The text of an orderly end.
     pub footer: String,
     /// The `Content-Type` of the response.
     pub content_type: String,
-    /// What is done to what `%d`, `%D` and `%p` insert.
+    /// The encoding of the inserted `%d`, `%D` and `%p`.
     pub encoding: Encoding,
     /// Whether a response ends after one batch of datagrams.
     pub once: bool,
 }
 
-/// Why settings are not a format.
+/// Why settings are invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {message}")]
 pub struct FormatError {
-    /// The key at fault, or `name`.
+    /// The invalid key, or `name`.
     pub key: &'static str,
-    /// A sentence: what is wrong and what is accepted.
+    /// A sentence: the fault and the accepted form.
     pub message: Box<str>,
 }
 
@@ -45,20 +45,20 @@ impl FormatError {
     }
 }
 
-/// What the client asked for when it opened the tunnel, and the time.
+/// The parameters of the tunnel that a template may insert, and the time.
 #[derive(Clone, Copy, Default)]
 pub struct Opening<'a> {
-    /// The tunnel's id, a secret of its client.
+    /// The tunnel's id, which is a secret of its client.
     pub tunnel: &'a str,
     /// The server's time, in Unix milliseconds.
     pub now_ms: u64,
-    /// The callback, which [`is_callback`] accepts.
+    /// The callback, validated by [`is_callback`].
     pub callback: Option<&'a str>,
-    /// The close code, where it ends.
+    /// The close code, if the tunnel ends.
     pub code: u16,
 }
 
-/// A format that can be rendered.
+/// A validated format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Format {
     name: Box<str>,
@@ -76,7 +76,7 @@ const NAME_BYTES_MAX: usize = 32;
 const CONTENT_TYPE_BYTES_MAX: usize = 256;
 
 impl Format {
-    /// Checks settings and parses their templates.
+    /// Validates settings and parses their templates.
     ///
     /// ```
     /// use turntable_wire::tunnel_format::{Format, FormatSettings};
@@ -91,7 +91,7 @@ impl Format {
     /// ```
     ///
     /// # Errors
-    /// [`FormatError`], the first that is wrong.
+    /// [`FormatError`], the first error.
     pub fn from_settings(name: &str, settings: &FormatSettings) -> Result<Self, FormatError> {
         if !is_name(name) {
             return Err(FormatError::new(
@@ -102,7 +102,7 @@ impl Format {
         if !is_content_type(&settings.content_type) {
             return Err(FormatError::new(
                 "content_type",
-                "a content type is TYPE/SUBTYPE, with parameters behind a ; if any, at most 256 printable ASCII characters",
+                "a content type is TYPE/SUBTYPE, with optional parameters after a ;, at most 256 printable ASCII characters",
             ));
         }
         let template = |key: &'static str, text: &str| {
@@ -111,13 +111,13 @@ impl Format {
             if key != "envelope" && template.inserts(Piece::is_of_datagram) {
                 return Err(FormatError::new(
                     key,
-                    "%i, %p, %d, %D and %l are of a datagram, and stand in the envelope only",
+                    "%i, %p, %d, %D and %l belong to a datagram and are allowed in the envelope only",
                 ));
             }
             if key != "footer" && template.inserts(|piece| *piece == Piece::Code) {
                 return Err(FormatError::new(
                     key,
-                    "%C is the close code, and stands in the footer only",
+                    "%C is the close code and is allowed in the footer only",
                 ));
             }
             Ok(template)
@@ -129,7 +129,7 @@ impl Format {
         if !envelope.inserts(|piece| matches!(piece, Piece::Datagram | Piece::Payload)) {
             return Err(FormatError::new(
                 "envelope",
-                "the envelope has to insert the datagram, %d, or its payload, %D",
+                "the envelope must insert the datagram, %d, or its payload, %D",
             ));
         }
         let needs_callback = [&header, &envelope, &keepalive, &footer]
@@ -148,19 +148,19 @@ impl Format {
         })
     }
 
-    /// The name that `format=` asks for.
+    /// The name that `format=` selects.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The `Content-Type`, which is a valid value of a header.
+    /// The `Content-Type`, a valid header value.
     #[must_use]
     pub fn content_type(&self) -> &str {
         &self.content_type
     }
 
-    /// What is done to what is inserted.
+    /// The encoding of inserted values.
     #[must_use]
     pub const fn encoding(&self) -> Encoding {
         self.encoding
@@ -172,27 +172,27 @@ impl Format {
         self.once
     }
 
-    /// Whether the client has to name a callback.
+    /// Whether the client must name a callback.
     #[must_use]
     pub const fn needs_callback(&self) -> bool {
         self.needs_callback
     }
 
-    /// Whether the envelope tells something of its receiver (`%t`, `%T`, `%c`),
-    /// so that its text cannot be shared.
+    /// Whether the envelope contains data of its receiver (`%t`, `%T`, `%c`), so
+    /// that its text cannot be shared.
     #[must_use]
     pub fn is_personal(&self) -> bool {
         self.envelope
             .inserts(|piece| matches!(piece, Piece::Tunnel | Piece::Time | Piece::Callback))
     }
 
-    /// Appends what a connection begins with.
+    /// Appends the header.
     pub fn header(&self, opening: &Opening<'_>, out: &mut Vec<u8>) {
         self.render(&self.header, None, opening, out);
     }
 
-    /// Appends a datagram. `opening` does not matter, and may be the default,
-    /// where the format is not [personal](Self::is_personal).
+    /// Appends a datagram. `opening` is ignored, and may be the default, if the
+    /// format is not [personal](Self::is_personal).
     ///
     /// ```
     /// use turntable_core::id::MessageId;
@@ -212,19 +212,19 @@ impl Format {
         self.render(&self.envelope, Some(datagram), opening, out);
     }
 
-    /// Appends what is sent where nothing else was for a while.
+    /// Appends the keepalive.
     pub fn keepalive(&self, opening: &Opening<'_>, out: &mut Vec<u8>) {
         self.render(&self.keepalive, None, opening, out);
     }
 
-    /// Appends why a tunnel ends, `{"close":CODE}` in an envelope: for a format
-    /// that ends with each batch, whose footer says no more than that.
+    /// Appends the reason of a tunnel's end, `{"close":CODE}` in an envelope: for a
+    /// format that ends with each batch, whose footer does not contain it.
     pub fn closing(&self, opening: &Opening<'_>, out: &mut Vec<u8>) {
         let data = format!(r#"{{"close":{}}}"#, opening.code);
         self.envelope(&Datagram::bare(&data), opening, out);
     }
 
-    /// Appends what an orderly end is told with.
+    /// Appends the footer.
     pub fn footer(&self, opening: &Opening<'_>, out: &mut Vec<u8>) {
         self.render(&self.footer, None, opening, out);
     }
@@ -236,7 +236,7 @@ impl Format {
         opening: &Opening<'_>,
         out: &mut Vec<u8>,
     ) {
-        // As %d inserts it; kept where its length stands before it.
+        // The encoded `%d`; stored if its length is inserted before it.
         let mut whole: Option<Vec<u8>> = None;
         for piece in template.pieces() {
             match (piece, datagram) {
@@ -264,7 +264,7 @@ impl Format {
                     });
                     decimal(whole.len() as u64, out);
                 }
-                // Refused when the settings were read.
+                // The validation of the settings excludes it.
                 (
                     Piece::Id | Piece::Path | Piece::Datagram | Piece::Payload | Piece::Length,
                     None,
@@ -273,7 +273,7 @@ impl Format {
         }
     }
 
-    /// Appends what `write` writes, encoded.
+    /// Appends the output of `write`, encoded.
     fn insert(&self, write: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) {
         if self.encoding == Encoding::None && !self.needs_callback {
             write(out);
@@ -281,7 +281,7 @@ impl Format {
         }
         let mut plain = Vec::new();
         write(&mut plain);
-        // Nothing but text was written.
+        // `write` appends text only.
         let plain = String::from_utf8_lossy(&plain);
         match self.encoding {
             // A format with a callback is a script.
@@ -302,7 +302,7 @@ fn is_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
-/// RFC 9110, section 8.3.1, as far as a header's safety asks for it.
+/// RFC 9110, section 8.3.1, as far as needed for a safe header value.
 fn is_content_type(text: &str) -> bool {
     let is_token = |token: &str| {
         !token.is_empty()
@@ -323,8 +323,8 @@ fn is_content_type(text: &str) -> bool {
 
 const CALLBACK_BYTES_MAX: usize = 64;
 
-/// Whether a client may name this callback: JavaScript names of ASCII, joined
-/// by dots, at most 64 bytes.
+/// Whether a client may use this callback: ASCII names of JavaScript, joined by
+/// dots, at most 64 bytes.
 ///
 /// ```
 /// use turntable_wire::tunnel_format::is_callback;

@@ -1,10 +1,10 @@
-//! What a tunnel writes around its datagrams (section 4.1 of the protocol).
+//! The text formats of tunnels (section 4.1 of the protocol).
 //!
 //! A format is four strftime-like templates (header, envelope, keepalive,
-//! footer), a content type and an encoding of what is inserted. Templates are
-//! parsed once, when the configuration is read, and refused there; rendering
-//! appends to a buffer and cannot fail. A format whose envelope tells nothing
-//! of its receiver is rendered once for all of them.
+//! footer), a content type and an encoding of inserted values. Templates are
+//! parsed and validated once, when the configuration is read; rendering appends to
+//! a buffer and cannot fail. A format whose envelope contains no data of its
+//! receiver is rendered once for all of them.
 
 mod built_in;
 mod encoding;

@@ -1,19 +1,19 @@
-//! The strftime-like texts of a format.
+//! The strftime-like templates of a format.
 //!
-//! | | stands for |
+//! | | inserts |
 //! |---|---|
 //! | `%i` | the datagram's id |
 //! | `%p` | its delivery path |
 //! | `%d` | the datagram as JSON |
 //! | `%D` | its payload as JSON |
-//! | `%l` | how many bytes `%d` has, as it is inserted |
+//! | `%l` | the number of bytes of the inserted `%d` |
 //! | `%t` | the tunnel's id |
 //! | `%T` | the server's time in Unix milliseconds |
-//! | `%c` | the callback that the client named |
+//! | `%c` | the client's callback |
 //! | `%C` | the close code (section 2.4 of the protocol), in a footer |
 //! | `%%` | a percent sign |
 
-/// A parsed text.
+/// A parsed template.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Template {
     pieces: Box<[Piece]>,
@@ -22,7 +22,7 @@ pub struct Template {
 /// A part of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece {
-    /// Stands as it is.
+    /// Literal text.
     Text(Box<str>),
     /// `%i`
     Id,
@@ -60,7 +60,7 @@ impl Piece {
         })
     }
 
-    /// Whether there has to be a datagram to insert it.
+    /// Whether it requires a datagram.
     pub(super) const fn is_of_datagram(&self) -> bool {
         matches!(
             self,
@@ -72,27 +72,27 @@ impl Piece {
 /// Why a text is not a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// A letter that stands for nothing.
+    /// An unknown letter.
     #[error(
-        "%{letter} at character {position} stands for nothing; there are %i %p %d %D %l %t %T %c %C and %%"
+        "%{letter} at character {position} is unknown; accepted are %i %p %d %D %l %t %T %c %C and %%"
     )]
     Unknown {
-        /// What follows the percent sign.
+        /// The character after the percent sign.
         letter: char,
-        /// Which character the percent sign is, from 1.
+        /// The position of the percent sign, in characters from 1.
         position: usize,
     },
-    /// Nothing follows the percent sign.
+    /// A percent sign at the end.
     #[error("the % at character {position} is the last one; a percent sign is written %%")]
     Lone {
-        /// Which character it is, from 1.
+        /// Its position, in characters from 1.
         position: usize,
     },
-    /// More bytes than a template may have.
-    #[error("a template has at most {} bytes", Template::BYTES_MAX)]
+    /// More bytes than allowed.
+    #[error("a template may have at most {} bytes", Template::BYTES_MAX)]
     TooLong,
-    /// More insertions than a template may have.
-    #[error("a template inserts at most {} times", Template::INSERTIONS_MAX)]
+    /// More insertions than allowed.
+    #[error("a template may insert at most {} values", Template::INSERTIONS_MAX)]
     TooMany,
 }
 
@@ -100,23 +100,23 @@ impl Template {
     /// The longest text, in bytes.
     pub const BYTES_MAX: usize = 16_384;
 
-    /// How often a template may insert something: what a stranger publishes is
-    /// not to be multiplied without end.
+    /// The maximum number of insertions, so that published data is not multiplied
+    /// without limit.
     pub const INSERTIONS_MAX: usize = 32;
 
-    /// Reads a text.
+    /// Parses a text.
     ///
     /// ```
     /// use turntable_wire::tunnel_format::Template;
     /// assert!(Template::parse("id: %i\ndata: %d\n\n").is_ok());
     /// assert_eq!(
     ///     Template::parse("100% sure").unwrap_err().to_string(),
-    ///     "%  at character 4 stands for nothing; there are %i %p %d %D %l %t %T %c %C and %%",
+    ///     "%  at character 4 is unknown; accepted are %i %p %d %D %l %t %T %c %C and %%",
     /// );
     /// ```
     ///
     /// # Errors
-    /// [`TemplateError`], a sentence that says where.
+    /// [`TemplateError`], with the position.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         if text.len() > Self::BYTES_MAX {
             return Err(TemplateError::TooLong);

@@ -1,10 +1,10 @@
-//! From the bytes of one connection to whole messages.
+//! Decodes the bytes of one connection to complete messages.
 //!
-//! A message that lies whole and unfragmented in the input is unmasked where
-//! it lies and handed out borrowed. Whatever is not whole yet (a header, a
-//! frame, a message of several frames) lives in one box, which exists only
-//! meanwhile: an idle connection costs two words. Buffers grow with the bytes
-//! that have come, never with the length that a header declares.
+//! A message that is complete and unfragmented in the input is unmasked in place
+//! and borrowed from it. Incomplete data (a header, a frame, a message of several
+//! frames) is stored in one box that exists only as long as needed: an idle
+//! connection costs two words. Buffers grow with the received bytes, never with
+//! the length that a header declares.
 
 use std::mem;
 use std::ops::ControlFlow;
@@ -13,34 +13,34 @@ use super::frame::{Frame, HeaderBytes, Role};
 use super::utf8::TextBuffer;
 use super::{FrameError, Opcode, is_close_code, mask};
 
-/// What a decoder allows.
+/// Limits of the decoder.
 #[derive(Debug, Clone, Copy)]
 pub struct DecodeLimits {
-    /// The longest message, in bytes, over all its frames.
+    /// The maximum length of a message, in bytes, over all its frames.
     pub message_bytes_max: usize,
 }
 
-/// What has come whole.
+/// A complete message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message<'a> {
     /// A text message.
     Text(&'a str),
     /// A binary message.
     Binary(&'a [u8]),
-    /// A ping, to be answered with a pong of the same payload.
+    /// A ping; it must be answered with a pong with the same payload.
     Ping(&'a [u8]),
     /// A pong.
     Pong(&'a [u8]),
-    /// The peer's close frame; nothing is read behind it.
+    /// The peer's close frame; nothing is decoded after it.
     Close {
-        /// The code, where it gave one.
+        /// The code, if there is one.
         code: Option<u16>,
         /// Its reason, often empty.
         reason: &'a str,
     },
 }
 
-/// Reads the frames of one connection (RFC 6455 section 5).
+/// Decodes the frames of one connection (RFC 6455 section 5).
 ///
 /// ```
 /// use std::ops::ControlFlow;
@@ -64,19 +64,19 @@ pub enum Message<'a> {
 pub struct Decoder {
     partial: Option<Box<Partial>>,
     role: Role,
-    /// Set by a close frame and by an error: what follows is not read.
+    /// Set by a close frame and by an error: later input is ignored.
     ended: bool,
 }
 
-/// What is under way.
+/// The incomplete frame or message.
 #[derive(Debug, Default)]
 struct Partial {
     header: HeaderBytes,
-    /// The frame whose payload is being read.
+    /// The frame whose payload is incomplete.
     frame: Option<Frame>,
-    /// The payload so far, where that frame is a control frame.
+    /// The received payload of a control frame.
     control: Vec<u8>,
-    /// The data message so far.
+    /// The received part of a data message.
     message: Option<Assembly>,
 }
 
@@ -87,7 +87,7 @@ enum Assembly {
 }
 
 impl Decoder {
-    /// A decoder for a connection whose handshake is done.
+    /// A decoder for a connection after its handshake.
     #[must_use]
     pub const fn new(role: Role) -> Self {
         Self {
@@ -97,16 +97,16 @@ impl Decoder {
         }
     }
 
-    /// Reads `input` and hands each whole message to `sink`, which may break
-    /// off behind any of them. Returns how many bytes are done with: all of
-    /// them, unless `sink` broke off; the rest is to be fed again. The bytes
-    /// that are done with are changed (unmasked in place).
+    /// Decodes `input` and passes each complete message to `sink`, which may
+    /// stop after any of them. Returns the number of consumed bytes: all of them,
+    /// unless `sink` stopped; the rest must be fed again. Consumed bytes are
+    /// modified (unmasked in place).
     ///
-    /// Behind a close frame and after an error, input is taken and ignored.
+    /// After a close frame or an error, input is consumed and ignored.
     ///
     /// # Errors
-    /// [`FrameError`]; the connection has to be closed with the reason it maps
-    /// to. The messages before it have been handed out.
+    /// [`FrameError`]; the connection must be closed with the reason it maps
+    /// to. Earlier messages have been passed to `sink`.
     pub fn feed(
         &mut self,
         input: &mut [u8],
@@ -126,8 +126,7 @@ impl Decoder {
         result
     }
 
-    /// Bytes of memory that an unfinished frame or message takes now; 0 while
-    /// nothing is under way.
+    /// The memory of an unfinished frame or message, in bytes; 0 if there is none.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
         self.partial.as_ref().map_or(0, |partial| {
@@ -140,7 +139,7 @@ impl Decoder {
         })
     }
 
-    /// Whether a close frame or an error has ended the reading.
+    /// Whether a close frame or an error has ended decoding.
     #[must_use]
     pub const fn has_ended(&self) -> bool {
         self.ended
@@ -166,7 +165,7 @@ impl Decoder {
                     None => return Ok(total),
                 },
             };
-            let flow = if self.lies_whole(&frame, rest) {
+            let flow = if self.is_borrowable(&frame, rest) {
                 let payload = take_front(&mut rest, frame.remaining as usize);
                 mask::apply(frame.key, payload);
                 self.release();
@@ -186,7 +185,7 @@ impl Decoder {
         }
     }
 
-    /// Reads a header, or keeps what there is of it.
+    /// Decodes a header, or stores an incomplete one.
     fn read_header(&mut self, rest: &mut &mut [u8]) -> Result<Option<Frame>, FrameError> {
         if rest.is_empty() {
             return Ok(None);
@@ -214,7 +213,7 @@ impl Decoder {
         Ok(None)
     }
 
-    /// The rules that depend on what came before the frame.
+    /// The rules that depend on earlier frames.
     fn check(&self, frame: &Frame, limits: &DecodeLimits) -> Result<(), FrameError> {
         if frame.opcode.is_control() {
             return Ok(());
@@ -237,20 +236,20 @@ impl Decoder {
         }
     }
 
-    /// Whether the frame can be handed out from the input without a copy.
-    fn lies_whole(&self, frame: &Frame, rest: &[u8]) -> bool {
+    /// Whether the frame can be borrowed from the input.
+    fn is_borrowable(&self, frame: &Frame, rest: &[u8]) -> bool {
         if frame.remaining > rest.len() as u64 {
             return false;
         }
         match &self.partial {
-            // A frame whose payload began in an earlier input has a part kept.
+            // A frame whose payload began in an earlier input is partly stored.
             Some(partial) if frame.opcode.is_control() => partial.control.is_empty(),
             Some(partial) => partial.message.is_none() && frame.is_final,
             None => frame.opcode.is_control() || frame.is_final,
         }
     }
 
-    /// Takes what the input has of a frame's payload.
+    /// Consumes the part of a frame's payload that is in the input.
     fn read_payload(
         &mut self,
         mut frame: Frame,
@@ -296,7 +295,7 @@ impl Decoder {
         }
     }
 
-    /// Hands out the payload of a frame that is a message by itself.
+    /// Passes on the payload of a frame that is a complete message.
     fn hand_out(
         &mut self,
         opcode: Opcode,
@@ -319,7 +318,7 @@ impl Decoder {
         Ok(sink(message))
     }
 
-    /// Gives the box back when nothing is under way.
+    /// Frees the box if nothing is incomplete.
     fn release(&mut self) {
         if self
             .partial
@@ -367,7 +366,7 @@ impl Assembly {
     }
 }
 
-/// Reads the payload of a close frame (RFC 6455 section 5.5.1).
+/// Decodes the payload of a close frame (RFC 6455 section 5.5.1).
 fn read_close(payload: &[u8]) -> Result<Message<'_>, FrameError> {
     let Some((code, reason)) = payload.split_first_chunk::<2>() else {
         return if payload.is_empty() {
@@ -376,14 +375,14 @@ fn read_close(payload: &[u8]) -> Result<Message<'_>, FrameError> {
                 reason: "",
             })
         } else {
-            Err(FrameError::Protocol("a close frame with half a code"))
+            Err(FrameError::Protocol(
+                "a close frame with an incomplete code",
+            ))
         };
     };
     let code = u16::from_be_bytes(*code);
     if !is_close_code(code) {
-        return Err(FrameError::Protocol(
-            "a close code that is not for the wire",
-        ));
+        return Err(FrameError::Protocol("a close code that must not be sent"));
     }
     let reason = std::str::from_utf8(reason).map_err(|_| FrameError::NotUtf8)?;
     Ok(Message::Close {
@@ -392,7 +391,7 @@ fn read_close(payload: &[u8]) -> Result<Message<'_>, FrameError> {
     })
 }
 
-/// Splits off the first `count` bytes, or all where there are fewer.
+/// Splits off the first `count` bytes, or all if there are fewer.
 fn take_front<'a>(rest: &mut &'a mut [u8], count: usize) -> &'a mut [u8] {
     let all = mem::take(rest);
     let count = count.min(all.len());

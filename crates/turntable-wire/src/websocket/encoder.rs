@@ -1,9 +1,9 @@
-//! From payloads to frames.
+//! Encodes payloads as frames.
 //!
-//! A server writes each frame once and shares it among its receivers:
-//! [`FrameBuilder`] leaves room for the header in front of the payload, so that
-//! a codec serialises straight to where the frame will be. A client (benches,
-//! tests) writes masked frames with [`FrameHeader`] or [`masked_frame`].
+//! A server encodes each frame once and shares it among its receivers:
+//! [`FrameBuilder`] reserves space for the header before the payload, so that a
+//! codec serialises directly into the frame. A client (benches, tests) writes
+//! masked frames with [`FrameHeader`] or [`masked_frame`].
 
 use bytes::{Buf, Bytes};
 
@@ -12,22 +12,21 @@ use super::{CONTROL_PAYLOAD_BYTES_MAX, Opcode, mask};
 /// The longest header of a frame without a mask, in bytes.
 const ROOM: usize = 10;
 
-/// The header of one frame, for whoever needs more than whole, unmasked
-/// messages.
+/// The header of one frame, for callers that need fragments or masks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameHeader {
-    /// Whether the message ends with this frame.
+    /// Whether this is the last frame of the message.
     pub is_final: bool,
-    /// The kind.
+    /// The opcode.
     pub opcode: Opcode,
-    /// The masking key; a client's frames have one, a server's have none.
+    /// The masking key; present in a client's frames only.
     pub key: Option<[u8; 4]>,
-    /// Bytes of payload.
+    /// The length of the payload, in bytes.
     pub len: u64,
 }
 
 impl FrameHeader {
-    /// Appends the header to `out`, its length in the shortest form.
+    /// Appends the header to `out`, with the shortest form of its length.
     pub fn write(&self, out: &mut Vec<u8>) {
         let masked = if self.key.is_some() { 0x80 } else { 0 };
         out.push(if self.is_final { 0x80 } else { 0 } | self.opcode as u8);
@@ -48,7 +47,7 @@ impl FrameHeader {
     }
 }
 
-/// Appends the header of a server's whole message of `len` bytes to `out`.
+/// Appends the header of a server's complete message of `len` bytes to `out`.
 pub fn header(opcode: Opcode, len: usize, out: &mut Vec<u8>) {
     FrameHeader {
         is_final: true,
@@ -74,7 +73,7 @@ const fn header_len(len: usize) -> usize {
     }
 }
 
-/// A server's text frame around `payload`, which has to be UTF-8.
+/// A server's text frame around `payload`, which must be UTF-8.
 #[must_use]
 pub fn text_frame(payload: &[u8]) -> Vec<u8> {
     frame(Opcode::Text, payload)
@@ -86,21 +85,21 @@ pub fn binary_frame(payload: &[u8]) -> Vec<u8> {
     frame(Opcode::Binary, payload)
 }
 
-/// A server's ping; of `payload`, the first 125 bytes.
+/// A server's ping; `payload` is truncated to 125 bytes.
 #[must_use]
 pub fn ping_frame(payload: &[u8]) -> Vec<u8> {
     frame(Opcode::Ping, control_payload(payload))
 }
 
-/// A server's pong; of `payload`, the first 125 bytes.
+/// A server's pong; `payload` is truncated to 125 bytes.
 #[must_use]
 pub fn pong_frame(payload: &[u8]) -> Vec<u8> {
     frame(Opcode::Pong, control_payload(payload))
 }
 
-/// A server's close frame. Of `reason`, whole characters within 123 bytes are
-/// sent. `None` for the code makes a frame without a payload, the answer to
-/// one without a code.
+/// A server's close frame. `reason` is truncated to complete characters within
+/// 123 bytes. `None` as code makes a frame without a payload, the answer to a close
+/// frame without a code.
 #[must_use]
 pub fn close_frame(code: Option<u16>, reason: &str) -> Vec<u8> {
     let Some(code) = code else {
@@ -117,8 +116,8 @@ fn control_payload(payload: &[u8]) -> &[u8] {
     payload.get(..CONTROL_PAYLOAD_BYTES_MAX).unwrap_or(payload)
 }
 
-/// Appends a client's whole frame around `payload`, masked with `key`, to
-/// `out`. A control frame's payload has to be within 125 bytes.
+/// Appends a client's complete frame around `payload`, masked with `key`, to
+/// `out`. A control frame's payload must be within 125 bytes.
 pub fn masked_frame(opcode: Opcode, payload: &[u8], key: [u8; 4], out: &mut Vec<u8>) {
     FrameHeader {
         is_final: true,
@@ -134,7 +133,7 @@ pub fn masked_frame(opcode: Opcode, payload: &[u8], key: [u8; 4], out: &mut Vec<
     }
 }
 
-/// A server's frame whose payload is serialised straight to its place.
+/// A server's frame whose payload is serialised in place.
 ///
 /// ```
 /// use turntable_wire::websocket::FrameBuilder;
@@ -148,7 +147,7 @@ pub struct FrameBuilder {
 }
 
 impl FrameBuilder {
-    /// Clears `buffer` and leaves room for a header at its front.
+    /// Clears `buffer` and reserves space for a header.
     #[must_use]
     pub fn begin(mut buffer: Vec<u8>) -> Self {
         buffer.clear();
@@ -156,18 +155,18 @@ impl FrameBuilder {
         Self { buffer }
     }
 
-    /// Where to append the payload; what stands there is to be left alone.
+    /// The buffer to append the payload to; its existing content must not change.
     pub fn payload(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }
 
-    /// Bytes of payload so far.
+    /// The length of the payload so far, in bytes.
     #[must_use]
     pub fn payload_len(&self) -> usize {
         self.buffer.len().saturating_sub(ROOM)
     }
 
-    /// The text frame; its payload has to be UTF-8.
+    /// The text frame; its payload must be UTF-8.
     #[must_use]
     pub fn text(self) -> Bytes {
         self.finish(Opcode::Text)
@@ -179,15 +178,14 @@ impl FrameBuilder {
         self.finish(Opcode::Binary)
     }
 
-    /// The text frame, in the buffer it was written to; its payload has to be
-    /// UTF-8.
+    /// The text frame, in the same buffer; its payload must be UTF-8.
     #[must_use]
     pub fn text_in_place(&mut self) -> &[u8] {
         let start = self.put_header(Opcode::Text);
         self.buffer.get(start..).unwrap_or_default()
     }
 
-    /// The buffer, for the next frame.
+    /// The buffer, for reuse.
     #[must_use]
     pub fn into_buffer(self) -> Vec<u8> {
         self.buffer
@@ -200,8 +198,8 @@ impl FrameBuilder {
         frame
     }
 
-    /// Writes the header right in front of the payload. Returns where the
-    /// frame begins.
+    /// Writes the header directly before the payload. Returns the offset of the
+    /// frame.
     fn put_header(&mut self, opcode: Opcode) -> usize {
         let len = self.payload_len();
         let start = ROOM - header_len(len);
@@ -219,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_have_the_shortest_length() {
+    fn headers_use_the_shortest_length_form() {
         let rows: [(usize, &[u8]); 6] = [
             (0, &[0x81, 0]),
             (125, &[0x81, 125]),
@@ -237,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_built_frame_is_the_frame_around_a_copy() {
+    fn built_frame_equals_a_copied_frame() {
         for len in [0, 1, 125, 126, 65_535, 65_536, 100_000] {
             let payload = vec![b'x'; len];
             let mut builder = FrameBuilder::begin(vec![1, 2, 3]);
@@ -251,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn control_frames_keep_to_125_bytes() {
+    fn control_frames_are_truncated_to_125_bytes() {
         assert_eq!(ping_frame(b"ab"), b"\x89\x02ab");
         assert_eq!(pong_frame(&[7; 300]).len(), 127);
         assert_eq!(close_frame(None, "unused"), b"\x88\x00");

@@ -1,18 +1,18 @@
-//! The header of a frame as it is read (RFC 6455 section 5.2): the rules that
-//! each frame keeps by itself, and the bytes of a header that came in pieces.
+//! Decodes frame headers (RFC 6455 section 5.2): the rules for a single frame, and
+//! storage for an incomplete header.
 
 use super::{CONTROL_PAYLOAD_BYTES_MAX, FrameError, Opcode};
 
-/// Which end reads.
+/// The role of the decoding end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Reads a client's frames, which must be masked.
+    /// Decodes a client's frames, which must be masked.
     Server,
-    /// Reads a server's frames, which must not be masked.
+    /// Decodes a server's frames, which must not be masked.
     Client,
 }
 
-/// A frame's header; `key` and `remaining` move on as its payload comes.
+/// A frame's header; `key` and `remaining` advance with its payload.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
     pub(super) is_final: bool,
@@ -23,7 +23,7 @@ pub(super) struct Frame {
 
 const HEADER_BYTES_MAX: usize = 14;
 
-/// The bytes of a header that has not come whole.
+/// The bytes of an incomplete header.
 #[derive(Debug, Default)]
 pub(super) struct HeaderBytes {
     bytes: [u8; HEADER_BYTES_MAX],
@@ -43,7 +43,7 @@ impl HeaderBytes {
         self.len = 0;
     }
 
-    /// Takes bytes until a header of any kind would be whole.
+    /// Takes bytes up to the longest possible header.
     pub(super) fn fill(&mut self, from: &[u8]) {
         let free = self.bytes.iter_mut().skip(self.len.into());
         let mut count = 0;
@@ -60,8 +60,8 @@ impl HeaderBytes {
 }
 
 impl Frame {
-    /// Reads a header and says how long it is; `None` while it is not whole.
-    /// What is wrong with the bytes at hand is an error at once.
+    /// Decodes a header and returns its length; `None` if it is incomplete. An error
+    /// in the available bytes is returned at once.
     ///
     /// | bytes | field |
     /// |---|---|
@@ -80,23 +80,25 @@ impl Frame {
             Opcode::from_bits(first & 0x0f).ok_or(FrameError::Protocol("a reserved opcode"))?;
         let is_final = first & 0x80 != 0;
         if opcode.is_control() && !is_final {
-            return Err(FrameError::Protocol("a control frame in fragments"));
+            return Err(FrameError::Protocol("a fragmented control frame"));
         }
         let [second, rest @ ..] = rest else {
             return Ok(None);
         };
         match (role, second & 0x80 != 0) {
             (Role::Server, false) => {
-                return Err(FrameError::Protocol("a client's frame without a mask"));
+                return Err(FrameError::Protocol("a client frame without a mask"));
             }
             (Role::Client, true) => {
-                return Err(FrameError::Protocol("a server's frame with a mask"));
+                return Err(FrameError::Protocol("a server frame with a mask"));
             }
             _ => {}
         }
         let short = second & 0x7f;
         if opcode.is_control() && usize::from(short) > CONTROL_PAYLOAD_BYTES_MAX {
-            return Err(FrameError::Protocol("a control frame over 125 bytes"));
+            return Err(FrameError::Protocol(
+                "a control frame longer than 125 bytes",
+            ));
         }
         let (remaining, rest) = match short {
             126 => match rest.split_first_chunk::<2>() {
@@ -110,7 +112,9 @@ impl Frame {
             short => (short.into(), rest),
         };
         if remaining >> 63 != 0 {
-            return Err(FrameError::Protocol("a length with its top bit set"));
+            return Err(FrameError::Protocol(
+                "a length with its most significant bit set",
+            ));
         }
         let (key, rest) = match role {
             Role::Client => ([0; 4], rest),

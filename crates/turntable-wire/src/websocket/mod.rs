@@ -1,10 +1,10 @@
 //! RFC 6455 frames, for both ends of a connection.
 //!
 //! [`Decoder`] takes the bytes of one connection in slices of any size and
-//! gives whole messages; it keeps nothing while no frame is under way. The
-//! encoder writes frames in front of what a codec serialises, so that one
-//! buffer is the frame that all receivers share. Extensions are not offered:
-//! a reserved bit is an error.
+//! returns complete messages; it allocates nothing between frames. The encoder
+//! reserves space for the frame header before the payload, so that one buffer is
+//! the frame for all receivers. Extensions are not offered: a reserved bit is an
+//! error.
 
 mod decoder;
 mod encoder;
@@ -23,26 +23,26 @@ pub use frame::Role;
 
 use turntable_core::reason::CloseReason;
 
-/// The kinds of frames (RFC 6455 section 5.2).
+/// Opcodes (RFC 6455 section 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Opcode {
-    /// A further part of a fragmented message.
+    /// A continuation of a fragmented message.
     Continuation = 0x0,
-    /// A text message, or its first part.
+    /// A text message, or its first fragment.
     Text = 0x1,
-    /// A binary message, or its first part.
+    /// A binary message, or its first fragment.
     Binary = 0x2,
-    /// The close handshake.
+    /// A close frame.
     Close = 0x8,
-    /// A sign of life that wants an answer.
+    /// A ping.
     Ping = 0x9,
-    /// The answer to a ping.
+    /// A pong.
     Pong = 0xa,
 }
 
 impl Opcode {
-    /// The kind with this number; `None` for the reserved ones.
+    /// The opcode with this number; `None` for the reserved ones.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Option<Self> {
         match bits {
@@ -66,10 +66,10 @@ impl Opcode {
 /// The longest payload of a control frame, in bytes (RFC 6455 section 5.5).
 pub const CONTROL_PAYLOAD_BYTES_MAX: usize = 125;
 
-/// Why the bytes of a connection cannot be read on.
+/// Why decoding a connection failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// A rule of RFC 6455 is broken.
+    /// A violation of RFC 6455.
     #[error("{0}")]
     Protocol(&'static str),
     /// A text message or a close reason is not UTF-8.
@@ -90,8 +90,8 @@ impl From<FrameError> for CloseReason {
     }
 }
 
-/// Whether a peer may send `code` in a close frame (RFC 6455 section 7.4):
-/// 1004, 1005, 1006 and what nobody has defined are not for the wire.
+/// Whether a peer may send `code` in a close frame (RFC 6455 section 7.4): not
+/// 1004, 1005, 1006 or an undefined code.
 #[must_use]
 pub const fn is_close_code(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1011 | 3000..=4999)

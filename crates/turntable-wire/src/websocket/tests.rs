@@ -1,4 +1,4 @@
-//! Conversations: what one end writes, cut anywhere, read by the other.
+//! One end encodes, the input is split anywhere, the other end decodes.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,7 +18,7 @@ const LIMITS: DecodeLimits = DecodeLimits {
     message_bytes_max: 1 << 20,
 };
 
-/// A message that owns what it carries.
+/// An owned message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Owned {
     Text(String),
@@ -42,7 +42,7 @@ impl From<Message<'_>> for Owned {
 
 type Outcome = (Vec<Owned>, Result<(), FrameError>);
 
-/// Feeds `bytes` in pieces whose sizes `cuts` gives, again and again.
+/// Feeds `bytes` in pieces whose sizes repeat `cuts`.
 fn read(role: Role, bytes: &[u8], cuts: &[usize], limits: &DecodeLimits) -> Outcome {
     let mut decoder = Decoder::new(role);
     let mut messages = Vec::new();
@@ -77,7 +77,7 @@ fn protocol_error(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// A client's frame with all its parts at will.
+/// A client's frame with explicit header fields.
 fn client(is_final: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     masked_frame(opcode, payload, *b"mask", &mut out);
@@ -92,7 +92,7 @@ fn text(text: &str) -> Owned {
 }
 
 #[test]
-fn a_decoder_is_small_and_keeps_nothing_while_idle() {
+fn idle_decoder_is_small_and_allocates_nothing() {
     assert!(size_of::<Decoder>() <= 16);
     let mut decoder = Decoder::new(Role::Server);
     let mut sink = |_: Message<'_>| ControlFlow::Continue(());
@@ -121,7 +121,7 @@ fn a_declared_length_reserves_nothing() {
 }
 
 #[test]
-fn whole_messages_are_borrowed_from_the_input() {
+fn complete_messages_are_borrowed_from_the_input() {
     let mut input = [
         client(true, Opcode::Text, b"one"),
         client(true, Opcode::Binary, b"two"),
@@ -146,7 +146,7 @@ fn whole_messages_are_borrowed_from_the_input() {
 }
 
 #[test]
-fn a_sink_that_breaks_off_leaves_the_rest_untouched() {
+fn stopped_sink_leaves_the_rest_unchanged() {
     let first = client(true, Opcode::Text, b"one");
     let second = client(true, Opcode::Text, b"two");
     let mut input = [first.clone(), second.clone()].concat();
@@ -181,15 +181,15 @@ fn reserved_bits_and_opcodes_are_refused() {
 }
 
 #[test]
-fn a_client_masks_and_a_server_does_not() {
+fn only_client_frames_are_masked() {
     assert_eq!(
         protocol_error(&text_frame(b"x")),
-        "a client's frame without a mask"
+        "a client frame without a mask"
     );
     let masked = client(true, Opcode::Text, b"x");
     assert_eq!(
         read(Role::Client, &masked, &[1], &LIMITS).1,
-        Err(FrameError::Protocol("a server's frame with a mask"))
+        Err(FrameError::Protocol("a server frame with a mask"))
     );
     assert_eq!(
         read(Role::Client, &text_frame(b"x"), &[1], &LIMITS),
@@ -198,15 +198,15 @@ fn a_client_masks_and_a_server_does_not() {
 }
 
 #[test]
-fn control_frames_are_short_and_whole() {
+fn long_or_fragmented_control_frames_are_refused() {
     for opcode in [Opcode::Close, Opcode::Ping, Opcode::Pong] {
         assert_eq!(
             protocol_error(&client(false, opcode, b"")),
-            "a control frame in fragments"
+            "a fragmented control frame"
         );
         assert_eq!(
             protocol_error(&client(true, opcode, &[0; 126])),
-            "a control frame over 125 bytes"
+            "a control frame longer than 125 bytes"
         );
     }
     let longest = vec![b'x'; 125];
@@ -217,7 +217,7 @@ fn control_frames_are_short_and_whole() {
 }
 
 #[test]
-fn control_frames_come_through_between_fragments() {
+fn control_frames_are_delivered_between_fragments() {
     let conversation = [
         client(false, Opcode::Text, "h\u{e4}".as_bytes()),
         client(true, Opcode::Ping, b"1"),
@@ -237,7 +237,7 @@ fn control_frames_come_through_between_fragments() {
 }
 
 #[test]
-fn continuation_is_for_messages_under_way_only() {
+fn continuation_without_a_message_is_refused() {
     for is_final in [true, false] {
         assert_eq!(
             protocol_error(&client(is_final, Opcode::Continuation, b"x")),
@@ -255,14 +255,17 @@ fn continuation_is_for_messages_under_way_only() {
 }
 
 #[test]
-fn lengths_may_be_long_but_not_negative() {
-    // Not the shortest form: read as any other.
+fn long_length_forms_are_accepted_but_not_the_top_bit() {
+    // A form that is not the shortest is accepted.
     let mut frame = vec![0x81, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
     frame.push(b'x');
     assert_eq!(serve(&frame), (vec![text("x")], Ok(())));
     let mut frame = vec![0x82, 0x80 | 127];
     frame.extend((1u64 << 63).to_be_bytes());
-    assert_eq!(protocol_error(&frame), "a length with its top bit set");
+    assert_eq!(
+        protocol_error(&frame),
+        "a length with its most significant bit set"
+    );
 }
 
 #[test]
@@ -275,7 +278,7 @@ fn a_message_over_the_limit_is_refused_by_its_header() {
     assert_eq!(read(&fits), (vec![text("xxxxxxxxxx")], Ok(())));
     let over = client(true, Opcode::Text, &[b'x'; 11]);
     assert_eq!(read(&over[..6]).1, Err(FrameError::TooLarge));
-    // All fragments count together; control frames do not.
+    // The limit applies to the sum of fragments, without control frames.
     let mut fragments = client(false, Opcode::Text, &[b'x'; 6]);
     fragments.extend(client(true, Opcode::Ping, &[0; 100]));
     fragments.extend(&client(true, Opcode::Continuation, &[b'x'; 5])[..6]);
@@ -287,7 +290,7 @@ fn a_message_over_the_limit_is_refused_by_its_header() {
 }
 
 #[test]
-fn sixteen_mebibytes_pass_in_pieces_of_any_size() {
+fn message_of_16_mib_is_decoded_in_pieces_of_any_size() {
     let limits = DecodeLimits {
         message_bytes_max: 16 << 20,
     };
@@ -301,7 +304,7 @@ fn sixteen_mebibytes_pass_in_pieces_of_any_size() {
 }
 
 #[test]
-fn a_long_message_passes_a_byte_at_a_time() {
+fn long_message_is_decoded_byte_by_byte() {
     let payload = "\u{fc}".repeat(50_000);
     let frame = client(true, Opcode::Text, payload.as_bytes());
     let (messages, outcome) = read(Role::Server, &frame, &[1], &LIMITS);
@@ -310,24 +313,24 @@ fn a_long_message_passes_a_byte_at_a_time() {
 }
 
 #[test]
-fn texts_are_utf8_over_all_their_fragments() {
+fn utf8_is_validated_across_fragments() {
     let word = "\u{3ba}\u{1f600}".as_bytes();
     for cut in 0..=word.len() {
         let mut frames = client(false, Opcode::Text, &word[..cut]);
         frames.extend(client(true, Opcode::Continuation, &word[cut..]));
         assert_eq!(serve(&frames), (vec![text("\u{3ba}\u{1f600}")], Ok(())));
     }
-    // The end of the message cuts a character off.
+    // The end of the message truncates a character.
     assert_eq!(
         serve(&client(true, Opcode::Text, &word[..3])).1,
         Err(FrameError::NotUtf8)
     );
-    // The same bytes are fine as binary.
+    // The same bytes are valid as binary.
     assert!(serve(&client(true, Opcode::Binary, &word[..3])).1.is_ok());
 }
 
 #[test]
-fn a_wrong_byte_is_refused_before_its_frame_ends() {
+fn invalid_utf8_is_refused_before_its_frame_ends() {
     let frame = client(true, Opcode::Text, b"abc\xf4\x90 and more to come");
     let part = &frame[..6 + 5];
     assert_eq!(
@@ -341,7 +344,7 @@ fn a_wrong_byte_is_refused_before_its_frame_ends() {
 }
 
 #[test]
-fn close_frames_are_checked_and_end_the_reading() {
+fn close_frames_are_validated_and_end_decoding() {
     let close = |payload: &[u8]| client(true, Opcode::Close, payload);
     let mut frames = close(b"\x03\xe8bye");
     frames.extend(client(true, Opcode::Text, b"late"));
@@ -356,7 +359,7 @@ fn close_frames_are_checked_and_end_the_reading() {
     );
     assert_eq!(
         protocol_error(&close(b"\x03")),
-        "a close frame with half a code"
+        "a close frame with an incomplete code"
     );
     assert_eq!(serve(&close(b"\x03\xe8\xff")).1, Err(FrameError::NotUtf8));
     for code in [
@@ -372,13 +375,13 @@ fn close_frames_are_checked_and_end_the_reading() {
     ] {
         assert_eq!(
             protocol_error(&close(&code.to_be_bytes())),
-            "a close code that is not for the wire"
+            "a close code that must not be sent"
         );
     }
 }
 
 #[test]
-fn nothing_is_read_after_an_error() {
+fn nothing_is_decoded_after_an_error() {
     let mut decoder = Decoder::new(Role::Server);
     let mut sink = |_: Message<'_>| ControlFlow::Continue(());
     let mut wrong = client(false, Opcode::Text, b"begun");

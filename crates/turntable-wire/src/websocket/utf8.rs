@@ -1,24 +1,23 @@
-//! Text that comes in pieces, cut anywhere.
+//! Validates text that arrives in pieces.
 //!
-//! Each piece is checked as it comes, so that a wrong byte is known before the
-//! rest has been sent, and checked only once: what is valid goes into a
-//! `String`, and only a character that is still open waits beside it.
+//! Each piece is validated once, when it arrives, so that an invalid byte is
+//! detected before the rest has been sent. Valid text is appended to a `String`;
+//! only an incomplete character is stored separately.
 
 use smallvec::SmallVec;
 
 use super::FrameError;
 
-/// The text so far.
+/// The validated text.
 #[derive(Debug, Default)]
 pub(super) struct TextBuffer {
     text: String,
-    /// The bytes of a character whose end has not come yet; at most three
-    /// between calls.
+    /// The bytes of an incomplete character; at most three between calls.
     open: SmallVec<[u8; 4]>,
 }
 
 impl TextBuffer {
-    /// Takes the next piece.
+    /// Appends the next piece.
     ///
     /// # Errors
     /// `NotUtf8` as soon as no continuation could make the text valid.
@@ -38,7 +37,7 @@ impl TextBuffer {
                 Err(_) => {}
             }
         }
-        // The first run of valid text, and what ended it.
+        // The first run of valid text, and the cause of its end.
         let Some(run) = piece.utf8_chunks().next() else {
             return Ok(());
         };
@@ -56,20 +55,20 @@ impl TextBuffer {
         Ok(())
     }
 
-    /// How many bytes have come.
+    /// The number of received bytes.
     pub(super) fn len(&self) -> usize {
         self.text.len() + self.open.len()
     }
 
-    /// How many bytes of memory the text takes.
+    /// The memory of the text, in bytes.
     pub(super) fn capacity(&self) -> usize {
         self.text.capacity()
     }
 
-    /// The whole text.
+    /// The complete text.
     ///
     /// # Errors
-    /// `NotUtf8` where its last character is not whole.
+    /// `NotUtf8` if its last character is incomplete.
     pub(super) fn finish(self) -> Result<String, FrameError> {
         if self.open.is_empty() {
             Ok(self.text)
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_byte_is_known_when_it_comes() {
+    fn invalid_byte_is_refused_when_it_arrives() {
         let rows: [(&[u8], usize); 9] = [
             (b"a\xff", 1),
             (b"\xc0\xaf", 0),         // overlong
@@ -103,8 +102,8 @@ mod tests {
             (b"\xed\xa0\x80", 1),     // a surrogate
             (b"\xf4\x90\x80\x80", 1), // beyond U+10FFFF
             (b"\xf5", 0),             // beyond U+10FFFF
-            (b"\xe2\x82A", 2),        // broken off
-            (b"\xf0\x9f\x98", 3),     // never ended
+            (b"\xe2\x82A", 2),        // incomplete
+            (b"\xf0\x9f\x98", 3),     // incomplete
         ];
         for (bytes, at) in rows {
             assert_eq!(bytewise(bytes), Err(at), "{bytes:x?}");
@@ -113,7 +112,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_cut_says_what_the_whole_says(
+        fn any_split_is_validated_like_the_whole(
             bytes in prop_oneof![
                 proptest::collection::vec(any::<u8>(), 0..12),
                 any::<String>().prop_map(String::into_bytes),

@@ -1,4 +1,4 @@
-//! The estimate against simulated clients.
+//! Tests the estimate with simulated clients.
 
 use proptest::prelude::*;
 
@@ -9,12 +9,12 @@ const RTT_MAX_MS: f64 = ROUND_TRIP_MAX_MS;
 const MAX_LAG_MS: u64 = 1_000;
 
 #[test]
-fn it_is_small_for_every_session_has_one() {
+fn clock_estimate_is_small() {
     assert!(size_of::<Clock>() <= 64, "{} bytes", size_of::<Clock>());
 }
 
 #[test]
-fn nothing_is_known_before_a_sample() {
+fn there_is_no_estimate_before_a_sample() {
     let mut clock = Clock::new();
     assert_eq!(clock.offset(0.0, RTT_MAX_MS), None);
     clock.round_trip(10.0, 0.0);
@@ -22,7 +22,7 @@ fn nothing_is_known_before_a_sample() {
 }
 
 #[test]
-fn without_a_pong_the_uplink_is_the_error() {
+fn uplink_is_the_error_before_a_pong() {
     let mut clock = Clock::new();
     clock.time_exchange(0.0, 1_030.0);
     let estimate = clock.offset(1_030.0, RTT_MAX_MS).unwrap();
@@ -31,7 +31,7 @@ fn without_a_pong_the_uplink_is_the_error() {
 }
 
 #[test]
-fn readings_that_are_none_are_ignored() {
+fn invalid_readings_are_ignored() {
     let mut clock = Clock::new();
     clock.time_exchange(0.0, 1_000.0);
     clock.round_trip(100.0, 1_000.0);
@@ -48,12 +48,12 @@ fn readings_that_are_none_are_ignored() {
 }
 
 #[test]
-fn actions_count_until_a_time_exchange() {
+fn actions_are_used_until_a_time_exchange() {
     let mut clock = Clock::new();
     clock.action_sample(10_223_232.0, 50_000.0);
     let offset_ms = |clock: &Clock| clock.offset(50_000.0, RTT_MAX_MS).unwrap().offset_ms;
     assert_eq!(offset_ms(&clock), 50_000.0 - 10_223_232.0);
-    // `time` may read another clock than the actions do.
+    // `time` may use another clock than the actions.
     clock.time_exchange(7.0, 50_000.0);
     assert_eq!(offset_ms(&clock), 49_993.0);
     clock.action_sample(10_223_232.0, 50_000.0);
@@ -61,14 +61,14 @@ fn actions_count_until_a_time_exchange() {
 }
 
 #[test]
-fn a_clock_that_jumped_is_followed_within_the_window() {
+fn clock_jump_is_followed_within_the_window() {
     let mut clock = Clock::new();
     let mut now_ms = 1e6;
     for _ in 0..20 {
         now_ms += 5_000.0;
         clock.time_exchange(now_ms, now_ms);
     }
-    // The client's clock stood still for an hour, as in a laptop's sleep.
+    // The client's clock paused for an hour, as when a laptop sleeps.
     let slept_ms = 3_600_000.0;
     let mut waited_ms = 0.0;
     while clock.offset(now_ms, RTT_MAX_MS).unwrap().offset_ms != slept_ms {
@@ -80,7 +80,7 @@ fn a_clock_that_jumped_is_followed_within_the_window() {
 }
 
 #[test]
-fn a_delayed_pong_moves_the_offset_by_half_the_bound_at_most() {
+fn delayed_pong_moves_the_offset_by_at_most_half_the_limit() {
     let mut clock = Clock::new();
     clock.time_exchange(0.0, 0.0);
     clock.round_trip(60_000.0, 0.0);
@@ -90,7 +90,7 @@ fn a_delayed_pong_moves_the_offset_by_half_the_bound_at_most() {
 }
 
 #[test]
-fn a_server_clock_set_back_starts_the_windows_anew() {
+fn server_clock_set_back_resets_the_windows() {
     let mut clock = Clock::new();
     clock.time_exchange(0.0, 1_000_000.0);
     clock.time_exchange(1_000.0, 5_000.0);
@@ -99,7 +99,7 @@ fn a_server_clock_set_back_starts_the_windows_anew() {
 }
 
 #[test]
-fn a_sample_older_than_the_window_is_forgotten() {
+fn sample_older_than_the_window_is_dropped() {
     let mut clock = Clock::new();
     clock.time_exchange(0.0, 100.0);
     clock.time_exchange(0.0, 200.0);
@@ -110,13 +110,13 @@ fn a_sample_older_than_the_window_is_forgotten() {
     assert_eq!(offset_ms(&clock), 300.0);
 }
 
-/// A path with its own delay each way, and jitter on top.
+/// A network path with a delay for each direction, and jitter.
 #[derive(Debug, Clone)]
 struct Path {
     up_ms: f64,
     down_ms: f64,
     jitter_ms: f64,
-    /// Server less client at time 0.
+    /// Server minus client at time 0.
     offset_ms: f64,
     drift: f64,
 }
@@ -138,8 +138,8 @@ fn path() -> impl Strategy<Value = Path> {
         })
 }
 
-/// Something measured: after so long, with these parts of the jitter, by a
-/// `time` or by a ping.
+/// A sample: the time before it, its share of the jitter, and whether it is a
+/// `time` or a ping.
 fn samples() -> impl Strategy<Value = Vec<(f64, f64, f64, bool)>> {
     prop::collection::vec(
         (10.0..30_000.0f64, 0.0..1.0f64, 0.0..1.0f64, any::<bool>()),
@@ -148,7 +148,7 @@ fn samples() -> impl Strategy<Value = Vec<(f64, f64, f64, bool)>> {
 }
 
 const START_MS: f64 = 1.7e12;
-/// Doubles of this size are 0.0005 ms apart, and round trips are singles.
+/// Doubles of this size are 0.0005 ms apart, and round trips are `f32`.
 const ROUNDING_MS: f64 = 0.01;
 
 impl Path {
@@ -157,7 +157,7 @@ impl Path {
     }
 }
 
-/// The least uplink delay and round trip that a window can still hold.
+/// The minimum uplink delay and round trip that a window may still contain.
 fn least(seen: &[(f64, f64)], now_ms: f64) -> f64 {
     seen.iter()
         .filter(|(at_ms, _)| now_ms - at_ms < HALF_WINDOW_MS)
@@ -167,7 +167,7 @@ fn least(seen: &[(f64, f64)], now_ms: f64) -> f64 {
 
 proptest! {
     #[test]
-    fn an_honest_client_is_known_within_the_bound(path in path(), samples in samples()) {
+    fn honest_client_is_estimated_within_the_error(path in path(), samples in samples()) {
         let mut clock = Clock::new();
         let mut now_ms = START_MS;
         let mut uplinks = Vec::new();
@@ -188,13 +188,12 @@ proptest! {
             };
             let error_ms = estimate.offset_ms - path.offset_at(now_ms);
             let drift_room_ms = DRIFT_MAX * path.up_ms.max(700.0);
-            // Never too low by more than the bound, whatever the uplink.
+            // Never too low by more than the error, for any uplink.
             prop_assert!(
                 -error_ms <= estimate.error_ms + drift_room_ms + ROUNDING_MS,
                 "{error_ms} off, {estimate:?}"
             );
-            // Nor too high where one recent `time` was no slower than the
-            // fastest round trip.
+            // Nor too high if one recent `time` was no slower than the fastest round trip.
             let rtt_ms = f64::from(clock.round_trip.least());
             if least(&uplinks, now_ms) <= rtt_ms.min(RTT_MAX_MS) {
                 checked = true;
@@ -209,8 +208,8 @@ proptest! {
 
     #[test]
     fn jitter_is_filtered_out(path in path(), seed in 0.0..1.0f64) {
-        // Jitter is the larger part of each delay, but one message in ten
-        // has none: the error is that of the asymmetry alone.
+        // Jitter is the larger part of each delay, but one message in ten has none: the
+        // remaining error is that of the asymmetry.
         let mut clock = Clock::new();
         let mut now_ms = START_MS;
         for step in 0..60 {
@@ -231,7 +230,7 @@ proptest! {
     }
 
     #[test]
-    fn a_liar_stays_within_the_lag(
+    fn false_clock_stays_within_the_lag(
         inputs in prop::collection::vec(
             (0..3u8, any::<f64>(), -1e13..1e13f64, 0.0..5_000.0f64),
             1..60,
@@ -263,7 +262,7 @@ proptest! {
     }
 
     #[test]
-    fn a_client_that_never_sends_time_keeps_its_distances(
+    fn client_without_time_commands_keeps_its_distances(
         offset_ms in -1_000_000..1_000_000i32,
         gaps_ms in prop::collection::vec(1..900u32, 2..30),
     ) {

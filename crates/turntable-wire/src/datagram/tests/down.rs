@@ -1,4 +1,4 @@
-//! Messages that become datagrams.
+//! Encoding messages as datagrams.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -122,7 +122,7 @@ fn each_message_goes_to_its_path() {
 }
 
 #[test]
-fn what_is_published_comes_with_the_id_and_the_origin_of_its_message() {
+fn publication_has_the_id_and_origin_of_its_message() {
     let message = message(&published("a/\"b\\ü", "\"hi\""));
     let id = own_id(&message).unwrap();
     assert_eq!(id, MessageId::from_parts(1_700_000_000_000, 7));
@@ -138,7 +138,7 @@ fn what_is_published_comes_with_the_id_and_the_origin_of_its_message() {
 }
 
 #[test]
-fn who_is_nobody_yet_gets_all_on_the_tunnel() {
+fn unidentified_client_gets_everything_on_the_tunnel_path() {
     let nobody = Receiver { user: None, ..TO };
     let message = message(&ServerPacket::Attributes(Vec::new()));
     assert_eq!(
@@ -148,7 +148,7 @@ fn who_is_nobody_yet_gets_all_on_the_tunnel() {
 }
 
 #[test]
-fn a_message_without_what_its_path_needs_goes_to_the_tunnel_whole() {
+fn message_without_a_channel_goes_to_the_tunnel_path() {
     for message in [
         r#"{"command":"message","data":{"id":"x","data":1}}"#,
         r#"{"command":"message","data":{"channel":"c"}}"#,
@@ -175,7 +175,7 @@ fn a_message_without_what_its_path_needs_goes_to_the_tunnel_whole() {
 }
 
 #[test]
-fn secrets_are_not_in_what_is_logged() {
+fn debug_output_hides_secrets() {
     let datagram = Datagram::of(r#"{"command":"idyou","data":{}}"#, MessageId::nil(), &TO);
     let shown = format!("{datagram:?} {TO:?}");
     assert!(!shown.contains(TO.tunnel), "{shown}");
@@ -196,7 +196,7 @@ pub(super) fn spread_json() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn a_datagram_is_one_line_and_its_payload_is_kept(data in spread_json()) {
+    fn datagram_is_one_line_with_an_unchanged_payload(data in spread_json()) {
         let message = message(&published("c", &data));
         let datagram = Datagram::of(&message, MessageId::nil(), &TO).unwrap();
         let kept = data.replace(['\n', '\r'], " ");

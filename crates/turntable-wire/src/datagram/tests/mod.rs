@@ -1,4 +1,4 @@
-//! Where each message goes, and what is taken and refused from clients.
+//! Destinations of messages, and accepted and refused input of clients.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

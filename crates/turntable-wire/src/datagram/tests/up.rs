@@ -1,4 +1,4 @@
-//! Datagrams from clients.
+//! Decoding datagrams from clients.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -48,7 +48,7 @@ fn a_command_goes_to_the_server() {
 }
 
 #[test]
-fn data_goes_to_a_channel_or_a_tunnel_as_it_came() {
+fn data_for_a_channel_or_tunnel_is_unchanged() {
     let data = r#"{ "n": 1.50e2, "s":"\u00fc" }"#;
     let SentTo::Channel {
         channel,
@@ -94,7 +94,7 @@ fn interest_is_added_and_removed() {
 }
 
 #[test]
-fn interest_at_fault_is_told_with_its_place() {
+fn invalid_interest_is_reported_with_its_index() {
     let refused = |data| refused("/interest", data);
     for wrong in [
         "{}",
@@ -129,7 +129,7 @@ fn interest_at_fault_is_told_with_its_place() {
 }
 
 #[test]
-fn a_datagram_names_its_tunnel() {
+fn datagram_without_a_valid_tunnel_is_refused() {
     let refused = |body: &str| one(body).unwrap_err();
     for wrong in [
         r#"{"path":"/server","data":{}}"#,
@@ -154,7 +154,7 @@ fn a_datagram_names_its_tunnel() {
 }
 
 #[test]
-fn other_paths_are_refused_and_the_right_ones_named() {
+fn unknown_path_is_refused_with_the_accepted_paths() {
     for wrong in [
         "",
         "/",
@@ -188,7 +188,7 @@ fn other_paths_are_refused_and_the_right_ones_named() {
 }
 
 #[test]
-fn a_command_at_fault_keeps_its_id() {
+fn invalid_command_is_reported_with_its_id() {
     let error = sent("/server", r#"{"command":"dance","id":7}"#).unwrap_err();
     assert_eq!(error.body.code, ErrorCode::UnknownCommand);
     assert_eq!(&*error.id.unwrap().0, "7");
@@ -196,7 +196,7 @@ fn a_command_at_fault_keeps_its_id() {
 }
 
 #[test]
-fn depth_is_that_of_a_publish() {
+fn depth_limit_equals_that_of_publish() {
     assert!(sent("/channel/c", "[[[[]]]]").is_ok());
     let body = refused("/channel/c", "[[[[[]]]]]");
     assert_eq!(body.code, ErrorCode::TooLarge);
@@ -208,7 +208,7 @@ fn depth_is_that_of_a_publish() {
         refused("/server", &publish("[[[[[]]]]]")).code,
         ErrorCode::TooLarge
     );
-    // Deep enough to end any reader that recurses.
+    // Deep enough to overflow the stack of a recursive reader.
     let deep = "[".repeat(200_000) + &"]".repeat(200_000);
     assert_eq!(refused("/channel/c", &deep).code, ErrorCode::TooLarge);
     assert_eq!(refused("/interest", &deep).code, ErrorCode::BadMessage);
@@ -217,7 +217,7 @@ fn depth_is_that_of_a_publish() {
 }
 
 #[test]
-fn one_bad_entry_stops_no_other() {
+fn one_bad_entry_does_not_affect_others() {
     let good = format!(r#"{{"tunnel":"{T}","path":"/channel/c","data":null}}"#);
     let batch = decode(&format!(" [{good}, {{\"tunnel\":1}} ,{good}]\n"), &LIMITS).unwrap();
     assert!(batch.is_array);
@@ -228,7 +228,7 @@ fn one_bad_entry_stops_no_other() {
 }
 
 #[test]
-fn a_body_that_cannot_be_taken_apart_is_refused_whole() {
+fn malformed_body_is_refused_as_a_whole() {
     for (body, code) in [
         ("", ErrorCode::BadJson),
         ("{", ErrorCode::BadJson),
@@ -257,7 +257,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_panics(body in "[\\[\\]{}\",:a-z/0-9 ]{0,60}") {
+    fn any_text_is_decoded_without_a_panic(body in "[\\[\\]{}\",:a-z/0-9 ]{0,60}") {
         let _ = decode(&body, &LIMITS);
     }
 }

@@ -1,4 +1,4 @@
-//! Properties that hold for whatever chance comes up with.
+//! Properties for random input.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::*;
 use turntable_core::reason::ErrorCode;
 
-/// Any JSON value as text, with blanks, escapes and spellings of numbers that
-/// no serialiser would choose.
+/// Any JSON value as text, with whitespace, escapes and number formats that no
+/// serialiser would choose.
 fn json_text() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("null".to_owned()),
@@ -39,7 +39,7 @@ fn any_user() -> impl Strategy<Value = UserId> {
 
 proptest! {
     #[test]
-    fn opaque_data_passes_byte_for_byte(data in json_text()) {
+    fn opaque_data_is_unchanged(data in json_text()) {
         let text = format!(r#"{{"command":"publish","data":{{"data": {data} ,"channel":"c"}}}}"#);
         let ClientPacket::Publish { channel, data: kept } = decode(&text, &LIMITS).unwrap().packet
         else {
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_parses_to_what_was_meant(
+    fn encoded_messages_parse_to_the_same_values(
         members in proptest::collection::btree_map(
             any_user(),
             (proptest::option::of(any::<String>()), json_text(), -1e15..1e15f64),
@@ -141,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn fragments_join_to_a_userchange(
+    fn joined_fragments_are_a_userchange(
         users in proptest::collection::btree_set(any_user(), 1..6),
     ) {
         let states = [Presence::Online, Presence::Busy, Presence::Idle, Presence::Offline];
@@ -163,7 +163,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused_as_json_demands(
+    fn any_text_is_decoded_or_refused_as_json(
         text in prop_oneof![
             any::<String>(),
             "[\\[\\]{}\",:a-e0-9\\\\ .-]{0,40}",
@@ -177,7 +177,7 @@ proptest! {
     }
 
     #[test]
-    fn any_data_for_any_command_is_read_or_refused(
+    fn any_data_is_decoded_without_a_panic(
         index in 0..ClientPacket::COMMANDS.len(),
         data in json_text(),
         cut in 0..200usize,

@@ -1,10 +1,10 @@
-//! What comes up: each command's good and bad forms.
+//! Valid and invalid forms of each command.
 
 use super::*;
 use turntable_core::id::SessionId;
 use turntable_core::reason::ErrorCode;
 
-/// What the command makes of `data`, and with which id.
+/// Decodes the command with `data` and an id.
 pub(super) fn command(name: &str, data: &str) -> Result<ClientPacket, DecodeError> {
     let text = format!(r#"{{"command": "{name}", "data": {data}, "id": "q"}}"#);
     let read = decode(&text, &LIMITS);
@@ -17,7 +17,7 @@ pub(super) fn command(name: &str, data: &str) -> Result<ClientPacket, DecodeErro
 }
 
 #[test]
-fn commands_are_read() {
+fn commands_are_decoded() {
     use ClientPacket as P;
     let idme = |credentials: Option<&str>, attributes: &[(&str, &str)]| P::IdMe {
         user: user("1:12345"),
@@ -221,26 +221,26 @@ fn commands_are_read() {
 }
 
 #[test]
-fn data_of_the_wrong_shape_is_refused_with_the_field_and_the_shape() {
+fn invalid_data_is_refused_with_its_field_and_accepted_form() {
     let rows = [
-        ("idme", "12345", "data has to be a user id or a hash"),
-        ("idme", "null", "data has to be a user id or a hash"),
+        ("idme", "12345", "data must be a user id or an object"),
+        ("idme", "null", "data must be a user id or an object"),
         ("idme", "{}", "user is missing"),
-        ("idme", r#"{"user": null}"#, "user has to be a string"),
+        ("idme", r#"{"user": null}"#, "user must be a string"),
         (
             "idme",
             r#"{"user": "1:1", "credentials": null}"#,
-            "credentials has to be a hash",
+            "credentials must be an object",
         ),
         (
             "idme",
             r#"{"user": "1:1", "credentials": "x"}"#,
-            "credentials has to be a hash",
+            "credentials must be an object",
         ),
         (
             "idme",
             r#"{"user": "1:1", "attributes": []}"#,
-            "attributes has to be a hash",
+            "attributes must be an object",
         ),
         (
             "idme",
@@ -250,77 +250,73 @@ fn data_of_the_wrong_shape_is_refused_with_the_field_and_the_shape() {
         (
             "idme",
             r#"{"user": "1:1", "user": "1:2"}"#,
-            "user stands twice",
+            "duplicate field user",
         ),
         (
             "idme",
             r#""1:\ud800""#,
-            "data has to be a string of valid Unicode",
+            "data must be a string of valid Unicode",
         ),
         (
             "resume",
             r#"{"session": 1, "received": 0}"#,
-            "session has to be a string",
+            "session must be a string",
         ),
         ("resume", r#"{"session": "x"}"#, "received is missing"),
         (
             "resume",
             r#"{"session": "x", "received": -1}"#,
-            "received has to be a whole number",
+            "received must be a whole number",
         ),
-        ("subscribe", r#""1:2""#, "data has to be a list"),
-        ("subscribe", "{}", "data has to be a list"),
-        ("subscribe", "null", "data has to be a list"),
-        ("unsubscribe", "1", "data has to be a list"),
-        ("lookup", "true", "data has to be a list"),
-        ("status", r#""away""#, "there is no such state"),
-        ("status", "7", "data has to be a state or a hash"),
+        ("subscribe", r#""1:2""#, "data must be a list"),
+        ("subscribe", "{}", "data must be a list"),
+        ("subscribe", "null", "data must be a list"),
+        ("unsubscribe", "1", "data must be a list"),
+        ("lookup", "true", "data must be a list"),
+        ("status", r#""away""#, "unknown state"),
+        ("status", "7", "data must be a state or an object"),
         ("status", r#"{"note": 1}"#, "state is missing"),
         ("joingame", r#"{"self": "1:1"}"#, "channel is missing"),
         ("joingame", r#"{"channel": "c"}"#, "self is missing"),
         (
             "joingame",
             r#"{"channel": "c", "self": "1:1", "invite": null}"#,
-            "invite has to be a list",
+            "invite must be a list",
         ),
         (
             "joingame",
             r#"{"channel": "c", "self": "1:1", "team": 1}"#,
-            "team has to be a string",
+            "team must be a string",
         ),
         (
             "joingame",
             r#"{"channel": "c", "self": "1:1", "game": null}"#,
-            "game has to be a string",
+            "game must be a string",
         ),
-        ("leavegame", r#""c""#, "data has to be a hash"),
-        (
-            "leavegame",
-            r#"{"channel": 5}"#,
-            "channel has to be a string",
-        ),
+        ("leavegame", r#""c""#, "data must be an object"),
+        ("leavegame", r#"{"channel": 5}"#, "channel must be a string"),
         ("declineinvite", "{}", "channel is missing"),
-        ("leavechannel", "[]", "data has to be a hash"),
+        ("leavechannel", "[]", "data must be an object"),
         ("game", r#"{"channel": "c"}"#, "actions is missing"),
         (
             "game",
             r#"{"channel": "c", "actions": {}}"#,
-            "actions has to be a list",
+            "actions must be a list",
         ),
         (
             "game",
             r#"{"channel": "c", "actions": []}"#,
-            "actions has to have at least one action",
+            "actions must have at least one action",
         ),
         (
             "joinchannel",
             r#"{"channel": "c", "subpaths": 1}"#,
-            "subpaths has to be true or false",
+            "subpaths must be true or false",
         ),
         (
             "joinchannel",
             r#"{"channel": "c", "since": 4}"#,
-            "since has to be a hash",
+            "since must be an object",
         ),
         (
             "joinchannel",
@@ -330,22 +326,18 @@ fn data_of_the_wrong_shape_is_refused_with_the_field_and_the_shape() {
         (
             "joinchannel",
             r#"{"channel": "c", "since": {"epoch": 1, "offset": 1}}"#,
-            "since.epoch has to be a string",
+            "since.epoch must be a string",
         ),
         (
             "joinchannel",
             r#"{"channel": "c", "history": 1.5}"#,
-            "history has to be a whole number from 0",
+            "history must be a whole number from 0",
         ),
         ("publish", r#"{"channel": "c"}"#, "data.data is missing"),
         ("call", "{}", "f is missing"),
-        ("call", r#"{"f": ["a"]}"#, "f has to be a string"),
-        ("set", "[]", "data has to be a hash"),
-        (
-            "set",
-            r#"{"a": 1, "\u0061": 2}"#,
-            "a key of data stands twice",
-        ),
+        ("call", r#"{"f": ["a"]}"#, "f must be a string"),
+        ("set", "[]", "data must be an object"),
+        ("set", r#"{"a": 1, "\u0061": 2}"#, "duplicate key in data"),
         (
             "set",
             r#"{"\ud800": 2}"#,
@@ -354,33 +346,33 @@ fn data_of_the_wrong_shape_is_refused_with_the_field_and_the_shape() {
         (
             "provide",
             r#"{"services": []}"#,
-            "services has to be a hash",
+            "services must be an object",
         ),
         (
             "provide",
             r#"{"services": {"a": "b"}}"#,
-            "a service has to be a list",
+            "a service must be a list",
         ),
         (
             "provide",
             r#"{"services": {"a": ["b", 1]}}"#,
-            "a function has to be a string",
+            "a function must be a string",
         ),
         ("time", "{}", "t0 is missing"),
-        ("time", r#"{"t0": "1"}"#, "t0 has to be a finite number"),
-        ("time", r#"{"t0": 1e999}"#, "t0 has to be a finite number"),
+        ("time", r#"{"t0": "1"}"#, "t0 must be a finite number"),
+        ("time", r#"{"t0": 1e999}"#, "t0 must be a finite number"),
         (
             "time",
             r#"{"t0": 1, "received": null}"#,
-            "received has to be a whole number",
+            "received must be a whole number",
         ),
         ("authenticate", "{}", "credentials is missing"),
         (
             "authenticate",
             r#"{"credentials": 1}"#,
-            "credentials has to be a hash",
+            "credentials must be an object",
         ),
-        ("bye", "null", "data has to be a hash"),
+        ("bye", "null", "data must be an object"),
     ];
     for (name, data, message) in rows {
         let error = command(name, data).expect_err(data);

@@ -1,4 +1,4 @@
-//! What comes down: each message's shape.
+//! The encoding of each message of the server.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::*;
 use turntable_core::id::SessionId;
 use turntable_core::reason::ErrorCode;
 
-/// Each message in each of its forms, the id it answers to, and its text.
+/// Each message in each of its forms, the id that it answers, and its text.
 pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String)> {
     use ServerPacket as P;
     let id = ulid::Ulid::from_parts(1_732_180_000_123, 5);

@@ -1,5 +1,4 @@
-//! Each command's good and bad forms, each message's shape, and both against
-//! what chance comes up with.
+//! Forms of each command and each message, and both with random input.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,11 +1,11 @@
-//! What is refused, and what the refusal names.
+//! Refused input, and the content of the refusals.
 
 use super::commands::command;
 use super::*;
 use turntable_core::reason::ErrorCode;
 
 #[test]
-fn wrong_ids_are_named_by_their_place() {
+fn invalid_id_is_reported_with_its_index() {
     let rows = [
         ("idme", r#""12345""#, None),
         ("idme", r#"{"user": ":x"}"#, None),
@@ -37,17 +37,17 @@ fn wrong_ids_are_named_by_their_place() {
             .collect();
         assert_eq!(error.details, details, "{name} {data}");
     }
-    // An element that is no string at all has the wrong shape.
+    // An element that is not a string is a `bad_message`.
     let error = command("subscribe", r#"["1:1", null]"#).unwrap_err();
     assert_eq!(error.code, ErrorCode::BadMessage);
     assert_eq!(error.details, [("index".into(), 1)]);
-    // What cannot be a session is one that is gone.
+    // An invalid session id is answered as expired.
     let error = command("resume", r#"{"session": "x", "received": 0}"#).unwrap_err();
     assert_eq!(error.code, ErrorCode::SessionExpired);
 }
 
 #[test]
-fn one_wrong_action_is_named_by_its_place() {
+fn invalid_action_is_reported_with_its_index() {
     let good = r#"{"timestamp": 1, "from": "1:1", "data": 1}"#;
     for wrong in [
         "1",
@@ -73,7 +73,7 @@ fn one_wrong_action_is_named_by_its_place() {
 }
 
 #[test]
-fn text_that_is_no_message_is_told_from_text_that_is_no_json() {
+fn invalid_json_and_invalid_message_have_different_codes() {
     use ErrorCode::{BadJson, BadMessage, UnknownCommand};
     let rows = [
         ("", BadJson),
@@ -115,7 +115,7 @@ fn text_that_is_no_message_is_told_from_text_that_is_no_json() {
 }
 
 #[test]
-fn only_bye_goes_without_data() {
+fn only_bye_needs_no_data() {
     for (name, _) in ClientPacket::COMMANDS {
         let read = decode(&format!(r#"{{"command": "{name}"}}"#), &LIMITS);
         match read {
@@ -130,7 +130,7 @@ fn only_bye_goes_without_data() {
 }
 
 #[test]
-fn ids_are_kept_as_they_were_written() {
+fn ids_are_unchanged() {
     let long = "x".repeat(64);
     for id in [
         "1",
@@ -165,7 +165,7 @@ fn ids_are_kept_as_they_were_written() {
 }
 
 #[test]
-fn errors_carry_what_could_be_read() {
+fn errors_name_command_and_id_if_known() {
     let read = |text: &str| {
         let error = decode(text, &LIMITS).expect_err(text);
         (error.command, error.id.map(|id| id.0))
@@ -195,7 +195,7 @@ fn errors_carry_what_could_be_read() {
 }
 
 #[test]
-fn nesting_is_bounded_wherever_it_is() {
+fn nesting_limit_applies_to_every_part() {
     let nested = |levels: usize| {
         let data = "[".repeat(levels) + &"]".repeat(levels);
         [
@@ -207,7 +207,7 @@ fn nesting_is_bounded_wherever_it_is() {
             ),
         ]
     };
-    // The message's own hash is the first level.
+    // The message's own object is the first level.
     for text in nested(31) {
         assert!(decode(&text, &LIMITS).is_ok(), "{text}");
     }
@@ -217,7 +217,7 @@ fn nesting_is_bounded_wherever_it_is() {
             ErrorCode::TooLarge
         );
     }
-    // Brackets in strings are no nesting, and neither are many beside another.
+    // Brackets in strings and adjacent brackets do not nest.
     let strings = format!(
         r#"{{"command": "reply", "id": 1, "data": ["\\\"{}"]}}"#,
         "[".repeat(99)
@@ -228,7 +228,7 @@ fn nesting_is_bounded_wherever_it_is() {
         "[],".repeat(99)
     );
     assert!(decode(&beside, &LIMITS).is_ok());
-    // Unclosed, it is no JSON, however deep.
+    // Unclosed, it is not JSON at any depth.
     let open = format!(r#"{{"command": "reply", "data": {}"#, "[".repeat(1_000_000));
     assert_eq!(decode(&open, &LIMITS).unwrap_err().code, ErrorCode::BadJson);
 }

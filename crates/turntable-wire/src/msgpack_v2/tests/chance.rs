@@ -1,4 +1,4 @@
-//! Properties that hold for whatever chance comes up with.
+//! Properties for random input.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::json_v1;
 use turntable_core::packet::ClientPacket;
 use turntable_core::reason::ErrorCode;
 
-/// JSON as the server writes it: nothing but the value decides its spelling.
+/// JSON as the server writes it: one spelling per value.
 fn canonical_json() -> impl Strategy<Value = String> {
     let big = "[1-9][0-9]{20,40}".prop_filter("a double", |digits| {
         let value: f64 = digits.parse().unwrap();
@@ -51,7 +51,7 @@ fn base64(bytes: &[u8]) -> String {
     ::base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
-/// Bytes that are mostly MessagePack.
+/// Bytes that are mostly valid MessagePack.
 fn mostly_msgpack() -> impl Strategy<Value = Vec<u8>> {
     let edit = (any::<prop::sample::Index>(), any::<u8>());
     prop_oneof![
@@ -69,12 +69,12 @@ fn mostly_msgpack() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn json_comes_back_as_it_was(json in canonical_json()) {
+    fn json_round_trips(json in canonical_json()) {
         prop_assert_eq!(unpacked(&packed(&json)), json);
     }
 
     #[test]
-    fn the_smallest_form_comes_back_as_it_was(json in canonical_json()) {
+    fn smallest_form_round_trips(json in canonical_json()) {
         let bytes = packed(&json);
         prop_assert_eq!(packed(&unpacked(&bytes)), bytes);
     }
@@ -95,7 +95,7 @@ proptest! {
         json in "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?",
     ) {
         let back = unpacked(&packed(&json));
-        // Exactly, or within what is the same to every reader of doubles.
+        // Equal, or equal when read as a double.
         prop_assert_eq!(back.parse::<f64>().unwrap(), json.parse::<f64>().unwrap());
         let digits = |text: &str| {
             let mantissa = text.split(['e', 'E']).next().unwrap().replace(['-', '.'], "");
@@ -106,7 +106,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused_as_json_demands(
+    fn any_text_is_transcoded_or_refused_as_json(
         text in prop_oneof![
             any::<String>(),
             "[\\[\\]{}\",:a-eu0-9\\\\ .$-]{0,40}",
@@ -122,21 +122,21 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in mostly_msgpack()) {
+    fn any_bytes_are_transcoded_without_a_panic(bytes in mostly_msgpack()) {
         let limits = TranscodeLimits { depth_max: 4, json_bytes_max: 200 };
         let mut json = Vec::new();
         if let Ok(taken) = to_json(&bytes, &limits, &mut json) {
             prop_assert!(taken <= bytes.len() && json.len() <= 200);
             let json = std::str::from_utf8(&json).unwrap();
             prop_assert!(serde_json::from_str::<&RawValue>(json).is_ok(), "{}", json);
-            // What is written once is written the same again.
+            // A second round trip changes nothing.
             let smallest = packed(json);
             prop_assert_eq!(packed(&unpacked(&smallest)), smallest);
         }
     }
 
     #[test]
-    fn any_message_is_that_of_v1_or_refused(
+    fn decoded_message_equals_that_of_v1(
         number in 0u8..24,
         data in mostly_msgpack(),
         id in prop::option::of(mostly_msgpack()),
@@ -156,7 +156,7 @@ proptest! {
     }
 
     #[test]
-    fn opaque_data_is_the_same_in_both_versions(data in canonical_json()) {
+    fn opaque_data_is_equal_in_v1_and_v2(data in canonical_json()) {
         let text = format!(r#"{{"command":"publish","data":{{"channel":"c","data":{data}}}}}"#);
         let mut bytes = Vec::new();
         prop_assert!(encode_client(&text, &mut bytes));

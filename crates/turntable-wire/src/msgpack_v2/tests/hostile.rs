@@ -1,4 +1,4 @@
-//! What breaks the rules, and what would cost more than it is worth.
+//! Invalid input, and input that would cost too much memory.
 
 use super::*;
 use turntable_core::reason::ErrorCode;
@@ -11,7 +11,7 @@ fn refused(bytes: &[u8], limits: &TranscodeLimits) -> V2Error {
 }
 
 #[test]
-fn bytes_that_are_no_value_are_refused() {
+fn invalid_bytes_are_refused() {
     use V2Error::{KeyNotText, NotFinite, NotUtf8, Reserved, Truncated};
     let rows = [
         ("", Truncated),
@@ -26,7 +26,7 @@ fn bytes_that_are_no_value_are_refused() {
         ("c4ff00", Truncated),
         ("c70501", Truncated),
         ("d4", Truncated),
-        // Lengths of 4 GB, and lists of as many elements.
+        // Lengths of 4 GB, and lists with as many elements.
         ("dbffffffff61", Truncated),
         ("c6ffffffff61", Truncated),
         ("c9ffffffff0161", Truncated),
@@ -52,13 +52,13 @@ fn bytes_that_are_no_value_are_refused() {
 }
 
 #[test]
-fn what_follows_a_value_is_left() {
+fn bytes_after_a_value_remain() {
     let mut out = Vec::new();
     assert_eq!(to_json(&hex("9101c1"), &WIDE, &mut out), Ok(2));
 }
 
 #[test]
-fn depth_counts_as_json_has_it() {
+fn depth_is_counted_as_in_json() {
     let limits = TranscodeLimits {
         depth_max: 3,
         ..WIDE
@@ -77,7 +77,7 @@ fn depth_counts_as_json_has_it() {
     for bytes in ["91919190", "91919180", "919191c400", "9191c70005"] {
         assert_eq!(refused(&hex(bytes), &limits), V2Error::TooDeep, "{bytes}");
     }
-    // A bomb ends at the limit, not at the end of the input.
+    // Decoding ends at the limit, not at the end of the input.
     assert_eq!(refused(&vec![0x91; 1 << 20], &limits), V2Error::TooDeep);
     let error = decode(&vec![0x91; 4096], &LIMITS).unwrap_err();
     assert_eq!(error.code, ErrorCode::BadJson);
@@ -93,7 +93,7 @@ fn deep_json_takes_no_stack() {
 }
 
 #[test]
-fn the_text_is_bounded() {
+fn json_length_is_limited() {
     let limits = TranscodeLimits {
         json_bytes_max: 10,
         ..WIDE
@@ -111,38 +111,38 @@ fn the_text_is_bounded() {
     ] {
         assert_eq!(refused(&packed(json), &limits), V2Error::TooLarge, "{json}");
     }
-    // Long before the end.
+    // Decoding stops long before the end.
     let many = [hex("dd00100000"), vec![0xc2; 1 << 20]].concat();
     assert_eq!(refused(&many, &limits), V2Error::TooLarge);
 }
 
 #[test]
-fn commands_that_are_wrong_are_answered() {
+fn invalid_commands_are_refused_with_their_fault() {
     use ErrorCode::{BadJson, BadMessage, TooLarge, UnknownCommand};
     let rows = [
         ("", BadJson, "not valid MessagePack"),
         ("c1", BadJson, "0xc1"),
         ("930180", BadJson, "ends inside"),
         ("9201a000", BadJson, "follow"),
-        ("a0", BadMessage, "has to be an array"),
-        ("80", BadMessage, "has to be an array"),
-        ("90", BadMessage, "has to be an array"),
-        ("9401a000c0", BadMessage, "has to be an array"),
-        ("92a469646d65a0", BadMessage, "has to be the number"),
-        ("92cb3ff0000000000000a0", BadMessage, "has to be the number"),
+        ("a0", BadMessage, "must be an array"),
+        ("80", BadMessage, "must be an array"),
+        ("90", BadMessage, "must be an array"),
+        ("9401a000c0", BadMessage, "must be an array"),
+        ("92a469646d65a0", BadMessage, "must be the number"),
+        ("92cb3ff0000000000000a0", BadMessage, "must be the number"),
         ("9200c0", UnknownCommand, "1 idme, 2 resume"),
         ("92ffc0", UnknownCommand, "20 bye"),
-        ("9240c0", UnknownCommand, "no such command"),
-        ("92cfffffffffffffffffc0", UnknownCommand, "no such command"),
+        ("9240c0", UnknownCommand, "unknown command"),
+        ("92cfffffffffffffffffc0", UnknownCommand, "unknown command"),
         ("9101", BadMessage, "data is missing; idme takes"),
         ("920e00", BadMessage, "id is missing"),
-        ("93 14 80 c0", BadMessage, "id has to be"),
-        ("93 14 80 90", BadMessage, "id has to be"),
-        ("93 14 80 c3", BadMessage, "id has to be"),
-        ("93 14 80 c40161", BadMessage, "id has to be"),
-        ("93 14 80 8101c0", BadMessage, "keys have to be strings"),
+        ("93 14 80 c0", BadMessage, "id must be"),
+        ("93 14 80 90", BadMessage, "id must be"),
+        ("93 14 80 c3", BadMessage, "id must be"),
+        ("93 14 80 c40161", BadMessage, "id must be"),
+        ("93 14 80 8101c0", BadMessage, "keys must be strings"),
         ("92 05 cb7ff8000000000000", BadMessage, "not finite"),
-        ("92 0f 8101c0", BadMessage, "keys have to be strings"),
+        ("92 0f 8101c0", BadMessage, "keys must be strings"),
         ("92 01 a1ff", BadMessage, "not UTF-8"),
     ];
     for (bytes, code, part) in rows {
@@ -163,9 +163,9 @@ fn commands_that_are_wrong_are_answered() {
 }
 
 #[test]
-fn an_error_names_what_could_be_read() {
+fn errors_name_command_and_id_if_known() {
     let rows = [
-        // The data is wrong, the id stands behind it.
+        // The data is invalid, and the id follows it.
         ("93 0f 8101c0 07", Some("set"), Some("7")),
         ("93 63 80 a171", None, Some("\"q\"")),
         ("93 c0 80 a171", None, Some("\"q\"")),
@@ -180,7 +180,7 @@ fn an_error_names_what_could_be_read() {
 }
 
 #[test]
-fn ids_have_64_bytes() {
+fn ids_have_at_most_64_bytes() {
     for (len, fits) in [(64, true), (65, false)] {
         let mut bytes = hex("931480");
         let _ = rmp::encode::write_str(&mut bytes, &"q".repeat(len));
@@ -189,7 +189,7 @@ fn ids_have_64_bytes() {
 }
 
 #[test]
-fn depth_is_that_of_v1() {
+fn depth_limit_equals_that_of_v1() {
     for (depth, fits) in [(31, true), (32, false)] {
         let data = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         let text = format!(r#"{{"command":"reply","data":{data},"id":1}}"#);

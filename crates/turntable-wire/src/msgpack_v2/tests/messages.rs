@@ -76,12 +76,12 @@ fn a_conversation_is_the_same_in_both_versions() {
         let mut bytes = Vec::new();
         assert!(encode_client(&text, &mut bytes), "{text}");
         assert_eq!(bytes[..2], [0x92, number]);
-        // Only `reply` needs its id, in both.
+        // Only `reply` needs its id, in both versions.
         let v1 = json_v1::decode(&text, &JSON_LIMITS);
         assert_eq!(v1.is_err(), name == "reply", "{text}");
         assert_eq!(decode(&bytes, &LIMITS), v1, "{text}");
     }
-    // The one that needs no data.
+    // The only command that needs no data.
     assert_eq!(
         decode(&[0x91, 20], &LIMITS).unwrap().packet,
         ClientPacket::Bye
@@ -89,7 +89,7 @@ fn a_conversation_is_the_same_in_both_versions() {
 }
 
 #[test]
-fn wrong_commands_get_the_same_errors() {
+fn invalid_commands_get_equal_errors_in_v1_and_v2() {
     let rows = [
         ("idme", "\"nobody\""),
         ("idme", "7"),
@@ -118,7 +118,7 @@ fn wrong_commands_get_the_same_errors() {
 }
 
 #[test]
-fn messages_of_the_server_come_back() {
+fn server_messages_round_trip() {
     for (packet, _, text) in json_v1::tests::messages::every_message() {
         let mut bytes = Vec::new();
         assert!(encode(&text, &mut bytes), "{text}");
@@ -128,7 +128,7 @@ fn messages_of_the_server_come_back() {
         let value = |json: &[u8]| serde_json::from_slice::<Value>(json).unwrap();
         assert_eq!(value(&back), value(text.as_bytes()));
         assert_eq!(json_v1::split(&text).unwrap().command, packet.name().0);
-        // As the server writes it, it comes back byte for byte.
+        // In the server's spelling, it round-trips byte for byte.
         let mut again = Vec::new();
         assert!(encode(std::str::from_utf8(&back).unwrap(), &mut again));
         assert_eq!(again, bytes);
@@ -149,7 +149,7 @@ fn the_table_has_every_message() {
 }
 
 #[test]
-fn what_is_no_message_is_not_encoded() {
+fn invalid_message_is_not_encoded() {
     let rows = [
         "",
         "[]",
@@ -170,7 +170,7 @@ fn what_is_no_message_is_not_encoded() {
 }
 
 #[test]
-fn what_is_no_message_of_the_server_is_refused() {
+fn invalid_server_message_is_refused() {
     for bytes in ["", "9201a0", "9240c1", "9240ca7fc00000", "934000c0"] {
         let mut out = b"kept".to_vec();
         assert!(

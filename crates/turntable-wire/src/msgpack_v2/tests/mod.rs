@@ -1,4 +1,4 @@
-//! Values both ways, messages beside those of v1, and what hostile clients send.
+//! Values both ways, messages compared with v1, and hostile input.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,8 +1,8 @@
-//! Each kind of value, both ways.
+//! Each type of value, both ways.
 
 use super::*;
 
-/// JSON as the server writes it, and the one form it has in MessagePack.
+/// JSON as the server writes it, and its form in MessagePack.
 const PAIRS: &[(&str, &str)] = &[
     ("null", "c0"),
     ("true", "c3"),
@@ -35,7 +35,7 @@ const PAIRS: &[(&str, &str)] = &[
     ("{}", "80"),
     ("[[],{}]", "929080"),
     (r#"{"a":1,"b":[2]}"#, "82a16101a1629102"),
-    // A key may come twice, as in JSON.
+    // A duplicate key is allowed, as in JSON.
     (r#"{"a":1,"a":2}"#, "82a16101a16102"),
     // Binary and extensions.
     (r#"{"$bin":""}"#, "c400"),
@@ -43,7 +43,7 @@ const PAIRS: &[(&str, &str)] = &[
     (r#"{"$ext":[5,""]}"#, "c70005"),
     (r#"{"$ext":[-1,"AAAAAA=="]}"#, "d6ff00000000"),
     (r#"{"$ext":[-128,"AAAA"]}"#, "c70380000000"),
-    // Numbers that neither 64 bits nor a double hold.
+    // Numbers that fit neither 64 bits nor a double.
     (
         "18446744073709551616",
         "c71401 3138343436373434303733373039353531363136",
@@ -56,7 +56,7 @@ const PAIRS: &[(&str, &str)] = &[
         "0.10000000000000001",
         "c71301 302e3130303030303030303030303030303031",
     ),
-    // Halfway between two decimals of 17 digits, the even one is the double.
+    // Exactly between two decimals of 17 digits, the double is the even one.
     ("1725658363133998.2", "cb431885e896f400b9"),
     (
         "1725658363133998.3",
@@ -68,7 +68,7 @@ const PAIRS: &[(&str, &str)] = &[
         "1e99999999999999999999",
         "c71601 31653939393939393939393939393939393939393939",
     ),
-    // Hashes that only look like binary.
+    // Objects that resemble binary.
     (r#"{"$bin":"AP8"}"#, "81a42462696ea3415038"),
     (r#"{"$bin":"AP9="}"#, "81a42462696ea44150393d"),
     (r#"{"$bin":"A-_="}"#, "81a42462696ea4412d5f3d"),
@@ -79,8 +79,8 @@ const PAIRS: &[(&str, &str)] = &[
     (r#"{"$ext":[1.0,""]}"#, "81a42465787492cb3ff0000000000000a0"),
     (r#"{"$ext":[5]}"#, "81a4246578749105"),
     (r#"{"$ext":["",5]}"#, "81a42465787492a005"),
-    // The extension of digits that holds none is one like others; as a hash
-    // the digits stay a hash.
+    // The number extension with content that is not a number is an ordinary
+    // extension; its digits as an object remain an object.
     (r#"{"$ext":[1,"AA=="]}"#, "d40100"),
     (r#"{"$ext":[1,"MTI="]}"#, "81a4246578749201a44d54493d"),
 ];
@@ -94,7 +94,7 @@ fn values_cross_both_ways() {
 }
 
 #[test]
-fn json_of_any_spelling_is_read() {
+fn json_of_any_spelling_is_accepted() {
     let rows = [
         (" [ 1 ,\t2\r\n] ", "[1,2]"),
         (r#" { "a" : { } , "b" : [ ] } "#, r#"{"a":{},"b":[]}"#),
@@ -107,7 +107,7 @@ fn json_of_any_spelling_is_read() {
         ("1000000000000000000000000e-2", "1e+22"),
         (r#""\u00fc\/\b\f\r\t\ud83d\ude00""#, r#""ü/\b\f\r\t😀""#),
         (r#"{"\u0061":"\u0000"}"#, r#"{"a":"\u0000"}"#),
-        // A lone surrogate is no text.
+        // A lone surrogate is not text.
         (r#""\ud800""#, "\"\u{fffd}\""),
         (
             r#""\ud800\ud800\u0041\udc00x""#,
@@ -128,7 +128,7 @@ fn json_of_any_spelling_is_read() {
 }
 
 #[test]
-fn what_is_no_json_is_refused_where_it_stands() {
+fn invalid_json_is_refused_with_its_offset() {
     let rows = [
         ("", 0),
         (" ", 1),
@@ -166,7 +166,7 @@ fn what_is_no_json_is_refused_where_it_stands() {
 }
 
 #[test]
-fn forms_that_are_longer_than_needed_are_read() {
+fn longer_forms_than_needed_are_accepted() {
     let rows = [
         ("cc05", "5"),
         ("cf0000000000000005", "5"),
@@ -190,7 +190,7 @@ fn forms_that_are_longer_than_needed_are_read() {
         ("c9000000010500", r#"{"$ext":[5,"AA=="]}"#),
         ("d5050000", r#"{"$ext":[5,"AAA="]}"#),
         ("d7050000000000000000", r#"{"$ext":[5,"AAAAAAAAAAA="]}"#),
-        // Digits that a smaller form would hold.
+        // Digits that fit a smaller form.
         ("c7020131 32", "12"),
     ];
     for (bytes, json) in rows {
@@ -223,17 +223,17 @@ fn containers_get_the_head_they_need() {
         assert!(bytes == expected, "{count}");
         assert!(unpacked(&bytes) == list(count), "{count}");
     }
-    let hash = |count: usize| {
+    let object = |count: usize| {
         let entries: Vec<String> = (0..count).map(|key| format!(r#""{key}":{key}"#)).collect();
         format!("{{{}}}", entries.join(","))
     };
     for (count, head) in [(15, "8f"), (16, "de0010"), (65_536, "df00010000")] {
-        let bytes = packed(&hash(count));
+        let bytes = packed(&object(count));
         assert!(bytes.starts_with(&hex(head)), "{count}");
-        assert!(unpacked(&bytes) == hash(count), "{count}");
+        assert!(unpacked(&bytes) == object(count), "{count}");
     }
-    // Wide ones inside, beside and behind each other.
-    let inner = format!("[{},{},{}]", list(20), hash(16), list(3));
+    // Containers with wide heads inside and next to each other.
+    let inner = format!("[{},{},{}]", list(20), object(16), list(3));
     let outer = format!("[{}]", vec![inner.as_str(); 17].join(","));
     assert_eq!(unpacked(&packed(&outer)), outer);
 }

@@ -1,4 +1,4 @@
-//! Bytes: into their places, and out of them.
+//! Inserting and extracting bytes.
 
 use proptest::prelude::*;
 
@@ -7,31 +7,31 @@ use super::*;
 const ONE: &str = r#"51-["baz",{"_placeholder":true,"num":0}]"#;
 
 #[test]
-fn attachments_come_into_their_places() {
+fn attachments_replace_their_placeholders() {
     assert_eq!(
         assembled(ONE, &[&[1, 2, 3, 4]]).unwrap().unwrap(),
         r#"["baz",{"$bin":"AQIDBA=="}]"#
     );
-    // In any order, nested, with blanks, the keys the other way round, empty.
+    // In any order, nested, with whitespace, keys in either order, empty.
     let text =
         r#"52-["é{",{"a":[{ "num" : 1 , "_placeholder" : true }]},{"_placeholder":true,"num":0}]"#;
     assert_eq!(
         assembled(text, &[b"", b"\xff"]).unwrap().unwrap(),
         r#"["é{",{"a":[{"$bin":"/w=="}]},{"$bin":""}]"#
     );
-    // What stands in a string is a string.
+    // A placeholder inside a string is ignored.
     let text = r#"51-["\"{\"_placeholder\":true,\"num\":0}",{"_placeholder":true,"num":0}]"#;
     assert_eq!(
         assembled(text, &[b"a"]).unwrap().unwrap(),
         r#"["\"{\"_placeholder\":true,\"num\":0}",{"$bin":"YQ=="}]"#
     );
-    // A placeholder in a packet that announced none is data.
+    // A placeholder in a packet without attachments is data.
     let text = r#"2["a",{"_placeholder":true,"num":0}]"#;
     assert_eq!(assembled(text, &[]).unwrap().unwrap(), &text[1..]);
 }
 
 #[test]
-fn the_kind_and_id_of_a_packet_outlive_the_wait() {
+fn completed_packet_has_its_kind_and_id() {
     let mut assembler = Assembler::default();
     let text = r#"61-/admin,1[{"_placeholder":true,"num":0}]"#;
     let packet = Packet::decode(text, &LIMITS).unwrap();
@@ -49,7 +49,7 @@ fn the_kind_and_id_of_a_packet_outlive_the_wait() {
 }
 
 #[test]
-fn attachments_that_do_not_fit_are_refused() {
+fn mismatched_attachments_are_refused() {
     use PacketError as E;
     let rows: [(&str, &[&[u8]], E); 9] = [
         (r#"2["a"]"#, &[b"x"], E::Superfluous),
@@ -71,7 +71,7 @@ fn attachments_that_do_not_fit_are_refused() {
             &[b"x"],
             E::Placeholder,
         ),
-        // The same bytes twice would grow out of what came.
+        // Using the same bytes twice would make the output longer than the input.
         (
             r#"51-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]"#,
             &[b"x"],
@@ -85,7 +85,7 @@ fn attachments_that_do_not_fit_are_refused() {
 }
 
 #[test]
-fn a_packet_may_not_come_between() {
+fn packet_between_attachments_is_refused() {
     let mut assembler = Assembler::default();
     let one = Packet::decode(ONE, &LIMITS).unwrap();
     assert!(assembler.packet(one).unwrap().is_none());
@@ -96,7 +96,7 @@ fn a_packet_may_not_come_between() {
 }
 
 #[test]
-fn small_attachments_add_up() {
+fn attachments_share_one_size_limit() {
     let places: Vec<String> = (0..4)
         .map(|number| format!(r#"{{"_placeholder":true,"num":{number}}}"#))
         .collect();
@@ -113,7 +113,7 @@ fn small_attachments_add_up() {
 }
 
 #[test]
-fn only_the_canonical_hash_is_taken_for_bytes() {
+fn only_the_canonical_object_is_bytes() {
     for json in [
         r#"{"a":1}"#,
         r#""$bin""#,
@@ -137,7 +137,7 @@ fn only_the_canonical_hash_is_taken_for_bytes() {
 }
 
 #[test]
-fn a_placeholder_of_somebody_else_never_meets_attachments() {
+fn data_with_a_placeholder_has_no_attachments() {
     for key in [
         "_placeholder",
         "\\u005fplaceholder",
@@ -152,13 +152,13 @@ fn a_placeholder_of_somebody_else_never_meets_attachments() {
 }
 
 #[test]
-fn more_attachments_than_clients_take_stay_json() {
+fn too_many_attachments_remain_json() {
     let list = |count| format!("[{}]", vec![r#"{"$bin":"AQ=="}"#; count].join(","));
     assert_eq!(extract(&list(10)).unwrap().1.len(), 10);
     assert_eq!(extract(&list(11)), None);
 }
 
-/// JSON with bytes here and there, in its canonical form.
+/// Canonical JSON with bytes at random places.
 fn json_with_binary() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         "[a-z{}\"\\\\\\[\\]é]{0,5}".prop_map(|text| serde_json::json!(text).to_string()),
@@ -187,7 +187,7 @@ fn json_with_binary() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn out_of_its_place_and_back_is_the_same(json in json_with_binary()) {
+    fn extracted_bytes_insert_to_the_same_text(json in json_with_binary()) {
         let list = format!(r#"["x",{json}]"#);
         let encoded = event_list(raw(&list), "/", Some(3));
         let limits = Limits { attachments_max: 100, message_bytes_max: 1 << 20, ..LIMITS };

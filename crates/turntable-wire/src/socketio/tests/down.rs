@@ -1,5 +1,4 @@
-//! What comes down: messages as events and acknowledgements, answers to
-//! CONNECT.
+//! Encoding: messages as events and acknowledgements, answers to CONNECT.
 
 use super::*;
 use crate::engineio::{Packet as Engine, PayloadLimits, decode_payload};
@@ -31,7 +30,7 @@ fn messages_are_events_and_acknowledgements() {
             "/",
             r#"42["error",{"code":"bad_json","message":"m"}]"#,
         ),
-        // An id that another door gave has no acknowledgement.
+        // The id of another transport has no acknowledgement.
         (
             r#"{"command":"reply","data":{},"id":"12"}"#,
             "/",
@@ -55,7 +54,7 @@ fn messages_are_events_and_acknowledgements() {
 }
 
 #[test]
-fn an_offset_is_the_last_argument_of_events_alone() {
+fn only_events_have_an_offset_as_last_argument() {
     let message = r#"{"command":"game","data":[]}"#;
     let plain = encode(message, "/", None).unwrap();
     let with = encode(message, "/", Some("7")).unwrap();
@@ -94,8 +93,8 @@ fn bytes_travel_as_attachments() {
 }
 
 #[test]
-fn lists_pass_as_they_are() {
-    // What the specification's test suite wants of its echoes.
+fn lists_are_unchanged() {
+    // The echoes that the specification's test suite expects.
     assert_eq!(
         event_list(raw(r#"["auth",{"token":"abc"}]"#), "/custom", None).frame(),
         r#"42/custom,["auth",{"token":"abc"}]"#

@@ -1,5 +1,5 @@
-//! The examples of the specification and its test suite, packets of people
-//! who mean no good, and what chance comes up with.
+//! The examples of the specification and its test suite, hostile packets, and
+//! random input.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -39,7 +39,7 @@ fn shape<'a>(packet: &Packet<'a>) -> Shape<'a> {
     )
 }
 
-/// What a packet is once its attachments have come.
+/// The kind of a packet after its attachments.
 fn assembled(text: &str, attachments: &[&[u8]]) -> Result<Option<String>, PacketError> {
     let mut assembler = Assembler::default();
     let mut data = assembler

@@ -1,4 +1,4 @@
-//! What comes up: packets, events, commands, who connects.
+//! Decoding: packets, events, commands, CONNECT.
 
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ use turntable_core::reason::ErrorCode;
 const DEPTH: DecodeLimits = DecodeLimits { depth_max: 32 };
 
 #[test]
-fn the_examples_of_the_specification_are_read() {
+fn examples_of_the_specification_are_decoded() {
     use PacketKind as K;
     let two = r#"["baz",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
     let rows: [(&str, Shape<'_>); 15] = [
@@ -93,7 +93,7 @@ fn the_examples_of_the_specification_are_read() {
 }
 
 #[test]
-fn what_is_no_packet_is_refused() {
+fn invalid_packets_are_refused() {
     use PacketError as E;
     let namespace = format!("0/{}", "n".repeat(32));
     let deep = format!("2{}", "[".repeat(1900));
@@ -245,7 +245,7 @@ fn auth(json: &str) -> Result<Auth, ErrorBody> {
 }
 
 #[test]
-fn a_client_says_who_it_is() {
+fn connect_identifies_the_client() {
     let session = SessionId::from_bits([7; 16]);
     let secret = session.secret();
     let resumed = Auth::Resume {
@@ -264,7 +264,7 @@ fn a_client_says_who_it_is() {
     let resume = format!(r#""session":"{secret}","received":3"#);
     assert_eq!(auth(&format!("{{{resume}}}")), Ok(resumed.clone()));
     assert_eq!(auth(&format!("{{{user},{resume}}}")), Ok(resumed));
-    // What socket.io-client adds to its auth, and what is left without it.
+    // The fields that socket.io-client adds to its auth, and the rest.
     let recover = |offset: Option<&str>, otherwise| Auth::Recover {
         pid: session,
         offset: offset.map(Into::into),
@@ -282,7 +282,7 @@ fn a_client_says_who_it_is() {
 }
 
 #[test]
-fn wrong_auth_is_refused_like_the_command() {
+fn invalid_auth_gets_the_error_of_the_command() {
     let rows = [
         (r#"{"token":"123"}"#, ErrorCode::BadMessage),
         (r#"{"user":5}"#, ErrorCode::BadMessage),
@@ -299,7 +299,7 @@ fn wrong_auth_is_refused_like_the_command() {
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused(text in "[0-6]?[0-9]{0,3}-?(/[a-z]{0,3},?)?[0-9]{0,3}\\PC{0,20}") {
+    fn any_text_is_decoded_without_a_panic(text in "[0-6]?[0-9]{0,3}-?(/[a-z]{0,3},?)?[0-9]{0,3}\\PC{0,20}") {
         if let Ok(packet) = Packet::decode(&text, &LIMITS) {
             let _ = Event::read(&packet).map(|event| command(&event, &DEPTH));
             let _ = answer(&packet, &DEPTH);
@@ -308,7 +308,7 @@ proptest! {
     }
 
     #[test]
-    fn packets_come_back_as_they_were(
+    fn packets_round_trip(
         namespace in "/[a-z]{0,8}",
         id in any::<Option<u64>>(),
         name in "\\PC{0,8}",

@@ -1,12 +1,12 @@
-//! Whatever is published, it can be read back out of what each format writes,
-//! and nothing else can.
+//! Published data can be read back from the output of each format, and cannot
+//! change its structure.
 
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
 
-/// Any JSON, with what could end a format's frame in its strings and blanks.
+/// Any JSON, with strings and whitespace that could end a format's frame.
 fn hostile_json() -> impl Strategy<Value = String> {
     let hostile = prop_oneof![
         Just("</script><script>alert(1)</script>"),
@@ -43,7 +43,7 @@ fn hostile_json() -> impl Strategy<Value = String> {
     })
 }
 
-/// A whole response of these messages, with keepalives between them.
+/// A complete response with these messages, with keepalives between them.
 fn response(format: &Format, list: &[String]) -> String {
     written(|out| {
         format.header(&OPENING, out);
@@ -55,7 +55,7 @@ fn response(format: &Format, list: &[String]) -> String {
     })
 }
 
-/// What has to come: the header's, the payloads, the footer's if it has any.
+/// The expected texts: the header's, the payloads, the footer's if it has any.
 fn expected(list: &[String], footer: Option<&str>) -> Vec<Value> {
     let value = |json: &str| serde_json::from_str::<Value>(json).unwrap();
     let header = value(&format!(r#"{{"tunnel":"{T}"}}"#));
@@ -66,7 +66,7 @@ fn expected(list: &[String], footer: Option<&str>) -> Vec<Value> {
         .collect()
 }
 
-/// The payload of a datagram; what is none, as it is.
+/// The payload of a datagram; other text unchanged.
 fn payload(json: &str) -> Value {
     let value: Value = serde_json::from_str(json).expect(json);
     match value.get("path") {
@@ -87,7 +87,7 @@ const CLOSE: Option<&str> = Some(r#"{"close":1001}"#);
 
 proptest! {
     #[test]
-    fn each_format_is_read_back(list in proptest::collection::vec(hostile_json(), 0..4)) {
+    fn every_format_round_trips(list in proptest::collection::vec(hostile_json(), 0..4)) {
         let body = |name: &str| response(&format(name), &list);
 
         let events = reader::sse(&body("sse"));
@@ -139,8 +139,8 @@ proptest! {
         prop_assert_eq!(payloads(texts.iter().map(|text| &**text)), &expected(&list, None)[1..]);
     }
 
-    /// What separates the datagrams of a line-based format is not in them,
-    /// wherever the client that published put its line ends.
+    /// Published data contains no separator of a line-based format, even if its
+    /// client sent line ends.
     #[test]
     fn json_is_inserted_without_line_ends(data in hostile_json()) {
         for text in ["%d", "%D", "%p"] {
@@ -150,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn each_encoding_is_read_back(data in hostile_json()) {
+    fn every_encoding_round_trips(data in hostile_json()) {
         let plain = envelope(&enveloped("%d", Encoding::None), &published(&data));
         let with = |text: &str, encoding| envelope(&enveloped(text, encoding), &published(&data));
         prop_assert_eq!(reader::js_string(&with("\"%d\"", Encoding::JsString)), &*plain);
@@ -162,7 +162,7 @@ proptest! {
     }
 
     #[test]
-    fn a_template_without_letters_is_written_as_it_stands(text: String) {
+    fn template_without_insertions_is_unchanged(text: String) {
         let mut settings = FormatSettings {
             header: text.replace('%', "%%"),
             envelope: "%d".into(),
@@ -171,7 +171,7 @@ proptest! {
         };
         let format = Format::from_settings("test", &settings).unwrap();
         prop_assert_eq!(written(|out| format.header(&OPENING, out)), &*text);
-        // And any text is taken or refused, without a panic.
+        // Any text is accepted or refused without a panic.
         settings.envelope = text;
         let _ = Format::from_settings("test", &settings);
     }

@@ -1,4 +1,4 @@
-//! Every text of every format.
+//! The exact text of every format.
 
 use super::*;
 
@@ -129,7 +129,7 @@ fn length() {
 }
 
 #[test]
-fn what_a_server_asks_of_the_built_in() {
+fn built_in_formats_have_the_documented_properties() {
     let rows: Vec<_> = built_in()
         .iter()
         .map(|format| {
@@ -181,7 +181,7 @@ fn what_a_server_asks_of_the_built_in() {
 }
 
 #[test]
-fn each_letter_stands_for_its_part() {
+fn each_letter_inserts_its_value() {
     let format = enveloped("%i|%p|%D|%t|%T|%c|%%d|%d", Encoding::None);
     assert!(format.is_personal() && format.needs_callback());
     assert_eq!(
@@ -195,7 +195,7 @@ fn each_letter_stands_for_its_part() {
 }
 
 #[test]
-fn each_encoding_is_of_all_that_strangers_can_choose() {
+fn every_client_chosen_value_is_encoded() {
     let data = "\"\\\\ '&<>\u{2028}\u{2029}\u{7f}\u{e9}\"";
     let path_and_data = |encoding| envelope(&enveloped("%p %D", encoding), &published(data));
     assert_eq!(
@@ -223,7 +223,7 @@ fn each_encoding_is_of_all_that_strangers_can_choose() {
 }
 
 #[test]
-fn a_batch_that_is_not_the_last_word_says_why_it_ends() {
+fn end_of_a_tunnel_is_written_in_an_envelope() {
     for (name, expected) in [
         ("longpoll", ",{\"close\":1001}]"),
         ("jsonp", ",{\"close\":1001}]);"),
@@ -236,7 +236,7 @@ fn a_batch_that_is_not_the_last_word_says_why_it_ends() {
 }
 
 #[test]
-fn a_length_is_that_of_what_is_inserted() {
+fn length_is_that_of_the_inserted_text() {
     for encoding in [
         Encoding::None,
         Encoding::JsString,
@@ -246,7 +246,7 @@ fn a_length_is_that_of_what_is_inserted() {
         let text = envelope(&enveloped("%l:%d", encoding), &published("\"ü<\""));
         let (length, rest) = text.split_once(':').unwrap();
         assert_eq!(length, rest.len().to_string(), "{encoding:?}");
-        // Wherever it stands.
+        // The length does not depend on its position.
         let text = envelope(&enveloped("%d %l", encoding), &published("\"ü<\""));
         let (whole, length) = text.rsplit_once(' ').unwrap();
         assert_eq!(length, whole.len().to_string());

@@ -1,5 +1,4 @@
-//! The texts of each format, what can be read back out of them, and what is
-//! refused of settings.
+//! The texts of each format, their round trips, and refused settings.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -31,7 +30,7 @@ fn format(name: &str) -> Format {
     found.unwrap()
 }
 
-/// A format of one envelope.
+/// A format with this envelope.
 fn enveloped(envelope: &str, encoding: Encoding) -> Format {
     let settings = FormatSettings {
         envelope: envelope.into(),
@@ -55,7 +54,7 @@ fn envelope(format: &Format, message: &str) -> String {
     written(|out| format.envelope(&datagram, &OPENING, out))
 }
 
-/// What `write` appends.
+/// The output of `write`.
 fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
     let mut out = b"kept ".to_vec();
     write(&mut out);

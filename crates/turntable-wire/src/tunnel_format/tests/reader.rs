@@ -1,5 +1,5 @@
-//! What stands at the other end: for each format a reader that gives back the
-//! datagrams, header and footer included, from a whole response.
+//! Independent readers: one per format, which return the datagrams, header and
+//! footer of a complete response.
 
 /// EventSource, as the HTML standard (section 9.2.6) has it: the events' types,
 /// ids and data.
@@ -24,8 +24,8 @@ pub(super) fn sse(body: &str) -> Vec<(String, String, String)> {
             "id" if !value.contains('\0') => id = value.to_owned(),
             "data" => data = data + value + "\n",
             "" | "retry" => {}
-            // A browser ignores it, but nobody but a stranger has written it.
-            field => panic!("a field {field:?}"),
+            // A browser ignores other fields; the server writes none.
+            field => panic!("unexpected field {field:?}"),
         }
     }
     events
@@ -40,7 +40,7 @@ pub(super) fn multipart(body: &str, boundary: &str) -> Vec<String> {
     assert_eq!(pieces.next(), Some(""), "a preamble");
     let (mut parts, mut is_closed) = (Vec::new(), false);
     for piece in pieces {
-        assert!(!is_closed, "a part behind the last");
+        assert!(!is_closed, "a part after the last");
         if let Some(epilogue) = piece.strip_prefix("--") {
             assert_eq!(epilogue, "\r\n");
             is_closed = true;
@@ -55,7 +55,7 @@ pub(super) fn multipart(body: &str, boundary: &str) -> Vec<String> {
     parts
 }
 
-/// A length, a line end, and so many bytes.
+/// A length, a line end, and the bytes.
 pub(super) fn length(mut body: &str) -> Vec<String> {
     let mut texts = Vec::new();
     while let Some((length, rest)) = body.split_once('\n') {
@@ -69,7 +69,7 @@ pub(super) fn length(mut body: &str) -> Vec<String> {
     texts
 }
 
-/// The scripts of a page, ended as a browser ends them.
+/// The scripts of a page, with the end that a browser finds.
 pub(super) fn scripts(page: &str) -> Vec<String> {
     let mut scripts = Vec::new();
     for piece in page.split("<script>").skip(1) {
@@ -93,17 +93,17 @@ pub(super) fn js_string(text: &str) -> String {
     assert!(matches!(quote, '"' | '\''));
     let mut is_closed = false;
     while let Some(character) = characters.next() {
-        assert!(!is_closed, "text behind the string");
+        assert!(!is_closed, "text after the string");
         match character {
             _ if character == quote => is_closed = true,
-            '\n' | '\r' | '\u{2028}' | '\u{2029}' => panic!("a line's end in a string"),
+            '\n' | '\r' | '\u{2028}' | '\u{2029}' => panic!("a line end in a string"),
             '\\' => match characters.next().expect("an escape") {
                 'u' => {
                     let digits: String = characters.by_ref().take(4).collect();
                     units.push(u16::from_str_radix(&digits, 16).expect("four digits"));
                 }
                 '\\' => units.push(u16::from(b'\\')),
-                escape => panic!("an escape {escape:?}"),
+                escape => panic!("unexpected escape {escape:?}"),
             },
             _ => units.extend_from_slice(character.encode_utf16(&mut [0; 2])),
         }
@@ -112,7 +112,7 @@ pub(super) fn js_string(text: &str) -> String {
     String::from_utf16(&units).expect("UTF-16")
 }
 
-/// An HTML text with the entities that the encoding writes.
+/// HTML text with the entities that the encoding writes.
 pub(super) fn html(text: &str) -> String {
     assert!(!text.contains(['<', '>', '"', '\'']));
     text.replace("&lt;", "<")
@@ -122,7 +122,7 @@ pub(super) fn html(text: &str) -> String {
         .replace("&amp;", "&")
 }
 
-/// Base64 with padding, read bit by bit.
+/// Base64 with padding, decoded bit by bit.
 pub(super) fn base64(text: &str) -> Vec<u8> {
     let alphabet: Vec<u8> = (b'A'..=b'Z')
         .chain(b'a'..=b'z')

@@ -1,4 +1,4 @@
-//! Settings and names that are refused.
+//! Refused settings and names.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn refused(change: impl FnOnce(&mut FormatSettings)) -> FormatError {
 }
 
 #[test]
-fn a_letter_that_stands_for_nothing_is_told_with_its_place() {
+fn unknown_letter_is_reported_with_its_position() {
     let error = |text| Template::parse(text).unwrap_err();
     assert_eq!(
         error("ü%x"),
@@ -32,7 +32,7 @@ fn a_letter_that_stands_for_nothing_is_told_with_its_place() {
     assert_eq!(error("%%%"), TemplateError::Lone { position: 3 });
     assert_eq!(
         error("%ü").to_string(),
-        "%ü at character 1 stands for nothing; there are %i %p %d %D %l %t %T %c %C and %%"
+        "%ü at character 1 is unknown; accepted are %i %p %d %D %l %t %T %c %C and %%"
     );
     for wrong in ["%", "%I", "%-d", "%10d", "%\n", "%s", "%n"] {
         assert!(Template::parse(wrong).is_err(), "{wrong:?}");
@@ -43,7 +43,7 @@ fn a_letter_that_stands_for_nothing_is_told_with_its_place() {
 }
 
 #[test]
-fn a_template_is_bounded() {
+fn template_length_and_insertions_are_limited() {
     let max = Template::BYTES_MAX;
     assert!(Template::parse(&"x".repeat(max)).is_ok());
     assert_eq!(
@@ -60,7 +60,7 @@ fn a_template_is_bounded() {
 }
 
 #[test]
-fn what_is_of_a_datagram_stands_in_the_envelope_only() {
+fn datagram_letters_are_allowed_in_the_envelope_only() {
     for letter in ["%i", "%p", "%d", "%D", "%l"] {
         let text = || letter.to_owned();
         assert_eq!(refused(|settings| settings.header = text()).key, "header");
@@ -82,7 +82,7 @@ fn what_is_of_a_datagram_stands_in_the_envelope_only() {
 }
 
 #[test]
-fn a_content_type_is_the_value_of_a_header() {
+fn content_type_must_be_a_valid_header_value() {
     for wrong in [
         "",
         "text",
@@ -117,7 +117,7 @@ fn a_content_type_is_the_value_of_a_header() {
 }
 
 #[test]
-fn a_name_fits_into_a_query() {
+fn format_name_must_fit_into_a_query() {
     for wrong in ["", "a b", "a&b", "ü", "a/b", &"x".repeat(33)] {
         let error = Format::from_settings(wrong, &settings()).unwrap_err();
         assert_eq!(error.key, "name");
@@ -153,7 +153,7 @@ fn settings_are_read_from_toml() {
 }
 
 #[test]
-fn a_callback_is_a_path_of_names() {
+fn callback_must_be_a_path_of_names() {
     for right in [
         "f",
         "$",

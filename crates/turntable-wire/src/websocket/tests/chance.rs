@@ -1,9 +1,9 @@
-//! Conversations that chance comes up with.
+//! Random conversations.
 
 use super::*;
 
-/// A message with the places where it is cut into fragments, and a ping that
-/// goes between them.
+/// A message, the positions where it is split into fragments, and a ping between
+/// them.
 #[derive(Debug, Clone)]
 struct Sent {
     message: Owned,
@@ -28,7 +28,7 @@ fn sent() -> impl Strategy<Value = Sent> {
     })
 }
 
-/// Writes what is sent as one end would; appends what shall be read.
+/// Encodes as one end would; appends the expected messages.
 fn write(sent: &Sent, key: Option<[u8; 4]>, out: &mut Vec<u8>, expected: &mut Vec<Owned>) {
     let mut frame = |is_final, opcode, payload: &[u8]| {
         FrameHeader {
@@ -75,7 +75,7 @@ fn write(sent: &Sent, key: Option<[u8; 4]>, out: &mut Vec<u8>, expected: &mut Ve
 
 proptest! {
     #[test]
-    fn any_split_gives_the_messages_that_were_sent(
+    fn any_split_decodes_to_the_sent_messages(
         conversation in proptest::collection::vec(sent(), 0..6),
         key in proptest::option::of(any::<[u8; 4]>()),
         cuts in proptest::collection::vec(1..70usize, 1..6),
@@ -97,7 +97,7 @@ proptest! {
     }
 
     #[test]
-    fn hostile_bytes_read_the_same_however_they_are_cut(
+    fn any_split_of_random_bytes_decodes_equally(
         mut bytes in proptest::collection::vec(any::<u8>(), 0..300),
         likely in proptest::option::of(prop_oneof![
             Just([0x01u8, 0x85]), Just([0x81, 0xfe]), Just([0x82, 0xff]), Just([0x88, 0x84]),

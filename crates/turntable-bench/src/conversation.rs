@@ -1,21 +1,21 @@
-//! What a client says on its way to where it is measured, whatever the transport.
+//! The messages of a client before it is measured, independent of the transport.
 
 use serde::Deserialize;
 
 use super::encoding::{Encoding, Goal, Step};
 use super::error::BenchError;
 use super::frame::ClientFrame;
-use super::links::{ASIDE, Links, UPSTREAM};
+use super::links::{Links, SEPARATE, UPSTREAM};
 use super::transport::Transport;
 
 type Result<T> = std::result::Result<T, BenchError>;
 
-/// A server's way of talking, and how far it is gone with it.
+/// A server's protocol, and the client's progress in it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Talk {
-    /// What the server speaks.
+pub(super) struct Conversation {
+    /// The server's protocol.
     pub(super) encoding: Encoding,
-    /// Where a client wants to be.
+    /// The state that a client wants to reach.
     pub(super) goal: Goal,
 }
 
@@ -25,8 +25,8 @@ struct Handshake<'a> {
     sid: &'a str,
 }
 
-impl Talk {
-    /// The transport, where the server is ours.
+impl Conversation {
+    /// The transport, if the server is ours.
     pub(super) fn transport(&self) -> Option<Transport> {
         match self.encoding {
             Encoding::Turntable(transport) => Some(transport),
@@ -34,12 +34,12 @@ impl Talk {
         }
     }
 
-    /// Whether messages come as the answers to requests.
+    /// Whether messages arrive as responses to requests.
     pub(super) fn is_polled(&self) -> bool {
         self.transport().is_some_and(Transport::is_polled)
     }
 
-    /// What a text of the client of `link` is among others; see
+    /// The encoding of a text of the client of `link` in a batch; see
     /// [`Transport::entry`].
     pub(super) fn entry(&self, links: &Links, link: usize, text: &str) -> ClientFrame {
         match self.transport() {
@@ -48,52 +48,51 @@ impl Talk {
         }
     }
 
-    /// What stands around the texts of one request, where there is such.
+    /// The text around the entries of one request, if there is any.
     pub(super) fn list(&self) -> Option<[&'static str; 3]> {
         self.transport()?.list()
     }
 
-    /// What goes out for entries of the client of `link`.
-    pub(super) fn letter(&self, links: &Links, link: usize, entries: Vec<u8>) -> Vec<u8> {
+    /// The encoded message for entries of the client of `link`.
+    pub(super) fn batch(&self, links: &Links, link: usize, entries: Vec<u8>) -> Vec<u8> {
         match self.transport() {
-            Some(transport) => transport.letter(entries, links.name(link)),
+            Some(transport) => transport.batch(entries, links.name(link)),
             None => entries,
         }
     }
 
-    /// On which connection the client of `link` speaks.
-    pub(super) fn way_up(&self, link: usize) -> usize {
+    /// The connection on which the client of `link` sends.
+    pub(super) fn upstream_link(&self, link: usize) -> usize {
         self.transport()
-            .map_or(link, |transport| transport.way_up(link))
+            .map_or(link, |transport| transport.upstream_link(link))
     }
 
-    /// Has the client of `link` say something.
+    /// Sends a message of the client of `link`.
     ///
     /// # Errors
-    /// Where its connection is broken.
-    pub(super) fn say(&self, links: &mut Links, link: usize, text: &str) -> Result<()> {
+    /// If its connection is broken.
+    pub(super) fn send(&self, links: &mut Links, link: usize, text: &str) -> Result<()> {
         let entry = self.entry(links, link, text).bytes().to_vec();
-        let letter = self.letter(links, link, entry);
-        links.send(self.way_up(link), &letter)
+        let batch = self.batch(links, link, entry);
+        links.send(self.upstream_link(link), &batch)
     }
 
-    /// A connection is there. Returns whether its client is where it wants to
-    /// be.
+    /// Handles an open connection. Returns whether its client has reached its goal.
     ///
     /// # Errors
-    /// Where the connection is broken.
+    /// If the connection is broken.
     pub(super) fn opened(&self, links: &mut Links, link: usize) -> Result<bool> {
-        self.ask(links, link)?;
+        self.poll(links, link)?;
         Ok(self.encoding.is_ready_when_open())
     }
 
-    /// Asks for the next messages, where they come as answers.
+    /// Requests the next messages, if they arrive as responses.
     ///
     /// # Errors
-    /// Where the connection is broken.
-    pub(super) fn ask(&self, links: &mut Links, link: usize) -> Result<()> {
+    /// If the connection is broken.
+    pub(super) fn poll(&self, links: &mut Links, link: usize) -> Result<()> {
         match self.transport() {
-            Some(transport) if transport.is_polled() && link < ASIDE => {
+            Some(transport) if transport.is_polled() && link < SEPARATE => {
                 let request = transport.next_request(links.name(link));
                 links.send(link, request.as_bytes())
             }
@@ -101,11 +100,11 @@ impl Talk {
         }
     }
 
-    /// Answers a message that is no delivery. Returns whether the client is
-    /// where it wants to be now.
+    /// Handles a message that is not a delivery. Returns whether the client has now
+    /// reached its goal.
     ///
     /// # Errors
-    /// Where the message is an error, or the connection is broken.
+    /// If the message is an error, or the connection is broken.
     pub(super) fn answer(&self, links: &mut Links, link: usize, payload: &[u8]) -> Result<bool> {
         if link == UPSTREAM {
             return Ok(false);
@@ -116,14 +115,14 @@ impl Talk {
         {
             links.set_name(link, sid);
         }
-        let heard = match self.transport() {
-            Some(transport) => transport.heard(payload),
+        let received = match self.transport() {
+            Some(transport) => transport.v1_message(payload),
             None => payload.into(),
         };
-        match self.encoding.step(self.goal, link, &heard) {
-            Step::Say(text) => self.say(links, link, &text).map(|()| false),
+        match self.encoding.step(self.goal, link, &received) {
+            Step::Send(text) => self.send(links, link, &text).map(|()| false),
             Step::Ready => Ok(true),
-            Step::Wait => super::refused(&heard).map(|()| false),
+            Step::Wait => super::refused(&received).map(|()| false),
         }
     }
 }
