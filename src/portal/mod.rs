@@ -3,33 +3,38 @@
 pub mod settings;
 
 use crate::portal::settings::PortalSettings;
+use crate::watched::Watched;
 use turntable_core::id::UserId;
 use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
 /// Decides about identifications.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Portal {
-    settings: PortalSettings,
+    settings: Watched<PortalSettings>,
 }
 
 impl Portal {
     /// A portal with these settings. Warns if claims are accepted without credentials.
     #[must_use]
     pub fn new(settings: PortalSettings) -> Self {
-        if settings.anonymous {
-            log::warn!(
-                "portal.anonymous = true: every user id in `idme` is accepted without credentials; use this for demos only"
-            );
+        warn_of(&settings);
+        Self {
+            settings: Watched::new(settings),
         }
-        Self { settings }
+    }
+
+    /// Puts other settings in force. Warns as [`Portal::new`] does.
+    pub fn apply(&self, settings: PortalSettings) {
+        warn_of(&settings);
+        self.settings.set(settings);
     }
 
     /// Whether a client may connect before it identifies.
     #[must_use]
     pub fn trusts_claims(&self) -> bool {
-        self.settings.anonymous
+        self.settings.get().anonymous
     }
 
     /// Whether a client may identify as `user`.
@@ -37,20 +42,29 @@ impl Portal {
     /// # Errors
     /// `unauthorized`.
     pub fn identify(&self, user: &UserId, _credentials: Option<&Payload>) -> Result<(), ErrorBody> {
-        let realms = &self.settings.realms;
+        let settings = self.settings.get();
+        let realms = &settings.realms;
         if !realms.is_empty() && !realms.iter().any(|realm| realm == user.realm()) {
             return Err(ErrorBody::new(
                 ErrorCode::Unauthorized,
                 "users of this realm are not accepted (portal.realms)",
             ));
         }
-        if !self.settings.anonymous {
+        if !settings.anonymous {
             return Err(ErrorBody::new(
                 ErrorCode::Unauthorized,
                 "credentials are required, and no checker accepts these",
             ));
         }
         Ok(())
+    }
+}
+
+fn warn_of(settings: &PortalSettings) {
+    if settings.anonymous {
+        log::warn!(
+            "portal.anonymous = true: every user id in `idme` is accepted without credentials; use this for demos only"
+        );
     }
 }
 

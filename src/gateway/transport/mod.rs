@@ -1,8 +1,8 @@
 //! The transports: how bytes travel between a client and its gateway.
 //!
-//! A transport is a variant of the closed enum [`Transport`] with its own state,
-//! and implements [`Hooks`]. A hook gets its connection and a narrow context
-//! ([`Cx`]), changes these alone, and leaves in the context what has to happen
+//! A transport is a variant of the closed enum `Transport` with its own state,
+//! and implements `Hooks`. A hook gets its connection and a narrow context
+//! (`Cx`), changes these alone, and leaves in the context what has to happen
 //! next as effects (`work`). It never calls another transport, and the gateway
 //! names no transport outside this file's dispatch.
 //!

@@ -280,10 +280,10 @@ impl OutboxExport {
         outbox.retained().try_for_each(&mut append)?;
         outbox.waiting().try_for_each(&mut append)?;
         Some(Self {
-            forgotten: outbox.forgotten(),
+            forgotten: outbox.dropped(),
             has_overflowed: outbox.acknowledged().is_none(),
             messages,
-            written: outbox.sent() - outbox.forgotten(),
+            written: outbox.sent() - outbox.dropped(),
         })
     }
 

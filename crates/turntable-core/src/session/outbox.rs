@@ -72,18 +72,18 @@ impl<F> Default for Outbox<F> {
 
 impl<F: OutboxFrame> Outbox<F> {
     /// An empty queue behind so many messages; `has_overflowed` where some of them
-    /// were forgotten unacknowledged.
-    pub(super) fn behind(forgotten: u64, has_overflowed: bool) -> Self {
+    /// were dropped unacknowledged.
+    pub(super) fn behind(dropped: u64, has_overflowed: bool) -> Self {
         Self {
-            forgotten,
+            dropped,
             has_overflowed,
             ..Self::default()
         }
     }
 
-    /// How many messages were forgotten, acknowledged or not.
-    pub(super) const fn forgotten(&self) -> u64 {
-        self.forgotten
+    /// How many messages were dropped, acknowledged or not.
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// The frames that were written and are retained, in order.
