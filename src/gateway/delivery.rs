@@ -11,12 +11,10 @@ use crate::gateway::dialect::Reader;
 use crate::gateway::door::DoorKind;
 use crate::gateway::frame::Frame;
 use crate::gateway::{Gateway, Held};
-use turntable_core::delivery::{Delivery, Topic};
+use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::UserId;
-use turntable_core::packet::{
-    ErrorBody, LookupEntry, Presence, ReplyData, RequestId, ServerPacket,
-};
+use turntable_core::packet::{ErrorBody, Presence, ReplyData, RequestId, ServerPacket};
 use turntable_core::reason::CloseReason;
 
 /// How often an operator's gauges are brought up to date, in ms.
@@ -27,7 +25,7 @@ impl Handler<Mail<Delivery>> for Gateway {
 
     fn handle(&mut self, Mail(delivery): Mail<Delivery>, _: &mut Context<Self>) {
         match delivery {
-            Delivery::Publish { topic, frame, .. } => self.publish(&topic, frame),
+            Delivery::Publish { topic, frame, meta } => self.publish(&topic, frame, meta),
             Delivery::Send { to, frame, id } => {
                 if let Some(session) = self.slot(to) {
                     self.send_shared(session, frame, id.as_ref());
@@ -37,13 +35,13 @@ impl Handler<Mail<Delivery>> for Gateway {
                 to,
                 error,
                 id,
-                room,
+                joining,
             } => {
                 let Some(session) = self.slot(to) else {
                     return;
                 };
-                if let Some(room) = room {
-                    self.join_refused(session, room);
+                if let Some(topic) = joining {
+                    self.join_refused(session, &topic);
                 }
                 match self.sessions.at(session).and_then(|held| held.connection) {
                     Some(slot) => self.refuse(slot, *error, id),
@@ -60,6 +58,7 @@ impl Handler<Mail<Delivery>> for Gateway {
                     self.topics.exit(&topic, slot);
                     if let (Topic::Room(room), Some(held)) = (topic, self.sessions.at_mut(slot)) {
                         held.session.left_room(&room);
+                        held.forget_backup(&room);
                     }
                 }
             }
@@ -90,7 +89,19 @@ impl Handler<Mail<Delivery>> for Gateway {
                 user,
                 entry,
             } => self.found(ticket, user, entry),
+            Delivery::LookupFailed { ticket } => self.lookup_failed(ticket),
             Delivery::Below { channel } => self.below_is_known(&channel),
+            Delivery::Backup { to, backup } => {
+                let held = self.slot(to).and_then(|slot| self.sessions.at_mut(slot));
+                if let Some(held) = held {
+                    held.store_backup(backup);
+                }
+            }
+            Delivery::OwnerLost {
+                shard,
+                generation,
+                owner,
+            } => self.owner_lost(shard, generation, owner),
         }
     }
 }
@@ -129,9 +140,11 @@ impl Held {
 
 impl Gateway {
     /// Sends a frame to every session on a topic.
-    fn publish(&mut self, topic: &Topic, frame: SharedFrame) {
+    fn publish(&mut self, topic: &Topic, frame: SharedFrame, meta: Meta) {
         let covering = match topic {
-            Topic::Channel(path) if !self.topics.all_are_exact() => self.topics.covering(path),
+            Topic::Channel(path) if !meta.is_exact && !self.topics.all_are_exact() => {
+                self.topics.covering(path)
+            }
             _ => Vec::new(),
         };
         let listeners = self.topics.listeners(topic);
@@ -345,24 +358,6 @@ impl Gateway {
             frame = frame.alone();
         }
         self.send_frame(session, frame);
-    }
-
-    /// One user of a lookup is known.
-    fn found(&mut self, ticket: u64, user: UserId, entry: LookupEntry) {
-        let Some(lookup) = self.lookups.get_mut(&ticket) else {
-            return;
-        };
-        lookup.found.push((user, entry));
-        lookup.missing = lookup.missing.saturating_sub(1);
-        if lookup.missing > 0 {
-            return;
-        }
-        if let Some(lookup) = self.lookups.remove(&ticket)
-            && let Some(session) = self.slot(lookup.session)
-        {
-            let packet = ServerPacket::Reply(ReplyData::Lookup(lookup.found));
-            self.send(session, &packet, lookup.id.as_ref());
-        }
     }
 
     /// Turns the wheel.

@@ -19,6 +19,13 @@ pub(super) struct Below {
     waiting: Vec<(SessionKey, ChannelCall)>,
 }
 
+impl Below {
+    /// Whether calls wait for the directories.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+}
+
 impl Gateway {
     /// `subscribe`: adds to what the session watches, and owes it a snapshot.
     pub(super) fn subscribe(
@@ -132,6 +139,9 @@ impl Gateway {
             Err(error) => return self.refuse(slot, error.of("joinchannel"), id),
         };
         let again = before == Some(subpaths);
+        if before.is_none() {
+            self.subscriptions.add(&channel);
+        }
         if let Some(before) = before
             && !again
         {
@@ -140,7 +150,6 @@ impl Gateway {
         let call = ChannelCall::Join {
             caller,
             subpaths,
-            again,
             since,
             id,
         };
@@ -188,6 +197,7 @@ impl Gateway {
         for (_, call) in std::mem::take(&mut below.waiting) {
             self.context.owners.channel(channel, call);
         }
+        self.announce_unsubscribed(channel);
         self.drop_below(channel);
     }
 
@@ -215,6 +225,7 @@ impl Gateway {
             .and_then(|held| held.session.left_channel(channel));
         if let (Some(caller), Some(subpaths)) = (caller, left) {
             self.call_leave(caller, channel, subpaths);
+            self.unsubscribed(channel);
         }
     }
 
@@ -246,17 +257,32 @@ impl Gateway {
         self.topics.enter(topic, session);
     }
 
-    /// A room refused a join. Who was in it already is in as before.
-    pub(super) fn join_refused(&mut self, session: u32, room: ChannelId) {
+    /// An owner refused a join. A session that was on the topic before stays.
+    pub(super) fn join_refused(&mut self, session: u32, topic: &Topic) {
+        let is_on = self.topics.listeners(topic).contains(&session);
         let Some(held) = self.sessions.at_mut(session) else {
             return;
         };
-        held.session.join_answered(&room);
-        let topic = Topic::Room(room);
-        if let Topic::Room(room) = &topic
-            && !self.topics.listeners(&topic).contains(&session)
-        {
-            held.session.left_room(room);
+        match topic {
+            Topic::Room(room) => {
+                held.session.join_answered(room);
+                if !is_on {
+                    held.session.left_room(room);
+                }
+            }
+            Topic::Channel(channel) | Topic::Below(channel) if !is_on => {
+                let left = held.session.left_channel(channel);
+                if left == Some(true)
+                    && let Some(below) = self.below.get_mut(channel)
+                {
+                    below.sessions = below.sessions.saturating_sub(1);
+                    self.drop_below(channel);
+                }
+                if left.is_some() {
+                    self.unsubscribed(channel);
+                }
+            }
+            Topic::Channel(_) | Topic::Below(_) => {}
         }
     }
 
@@ -281,6 +307,7 @@ impl Gateway {
         }
         for (channel, subpaths) in channels {
             self.call_leave(caller, &channel, subpaths);
+            self.unsubscribed(&channel);
         }
         // Also what it left shortly before, whose owner's word finds it gone.
         self.topics.exit_all(session);

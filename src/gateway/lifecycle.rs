@@ -140,6 +140,7 @@ impl Gateway {
             active_ms: clock::now_ms(),
             dropped_ms: None,
             memory: None,
+            backups: None,
             session,
         };
         let key = self.sessions.insert(held);

@@ -11,6 +11,7 @@
 //! ends rather than go on half dead.
 
 pub mod adopt;
+mod announce;
 pub mod census;
 pub mod change_log;
 pub mod connection;
@@ -20,10 +21,13 @@ pub mod dialect;
 mod dispatch;
 pub mod door;
 pub mod engineio;
+#[cfg(debug_assertions)]
+mod fault;
 pub mod frame;
 mod input;
 mod interest;
 pub mod lifecycle;
+mod lookup;
 pub mod peers;
 pub mod poll;
 pub mod settings;
@@ -48,6 +52,7 @@ use crate::clock;
 use crate::cluster::owners::Owners;
 use crate::metric::{Label, Metrics};
 use crate::portal::Portal;
+use turntable_core::backup::Backups;
 use turntable_core::id::{ChannelId, SessionId};
 use turntable_core::key::{Caller, GatewayId, Place, SessionSlot, SlotKey as _, WorkerId};
 use turntable_core::model::settings::PresenceSettings;
@@ -57,6 +62,7 @@ use turntable_core::session::Session;
 use turntable_core::session::outbox::Outbox;
 use turntable_core::session::settings::{LimitSettings, SessionSettings};
 
+use announce::Subscriptions;
 use census::Census;
 use connection::Connection;
 use dialect::Dialects;
@@ -151,6 +157,8 @@ struct Held {
     dropped_ms: Option<NonZeroU64>,
     /// What doors other than WebSockets have to know of it.
     memory: Option<Box<DoorMemory>>,
+    /// What its owners want back, should they be lost.
+    backups: Option<Box<Backups>>,
     session: Session,
 }
 
@@ -214,6 +222,7 @@ pub struct Gateway {
     topics: Topics,
     watches: Watches,
     below: HashMap<ChannelId, Below>,
+    subscriptions: Subscriptions,
     lookups: FxHashMap<u64, Lookup>,
     lookup_ticket: u64,
     wheel: Wheel<Timer>,
@@ -274,6 +283,7 @@ impl Gateway {
             topics: Topics::default(),
             watches: Watches::default(),
             below: HashMap::new(),
+            subscriptions: Subscriptions::default(),
             lookups: FxHashMap::default(),
             lookup_ticket: 0,
             wheel: Wheel::new(clock::now_ms()),

@@ -132,13 +132,19 @@ impl Watches {
         Some(watched.user)
     }
 
-    /// The avatar told a state. Returns the user's number, and whether it was
-    /// not known before.
+    /// The avatar sent a state. Returns the user's number, and whether it was
+    /// not known before; `None` where nothing is new.
     pub fn update(&mut self, user: &UserId, presence: Presence) -> Option<(u32, bool)> {
         let number = self.number(user)?;
         let watched = self.users.at_mut(number)?;
-        let is_first = watched.presence.replace(presence).is_none();
-        Some((number, is_first))
+        let before = watched.presence.replace(presence);
+        (before != Some(presence)).then_some((number, before.is_none()))
+    }
+
+    /// The users that sessions watch.
+    pub fn users(&self) -> impl Iterator<Item = &UserId> {
+        let watched = self.users.occupied().filter_map(|number| self.at(number));
+        watched.map(|watched| &watched.user)
     }
 
     /// The watched user of a number.
