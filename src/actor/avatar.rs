@@ -1,9 +1,11 @@
 //! The actor of one user.
 //!
-//! Owns the user's presence, attributes and kept invites. Gateways (sessions,
+//! Owns the user's presence, attributes and stored invites. Gateways (sessions,
 //! watchers) and rooms (invites, playing) call it through the directory. If it
-//! dies, its user's sessions live on; the next call makes a new one, which
-//! knows them when they next connect.
+//! panics, the gateways announce the user's sessions and watchers to its
+//! replacement; invites are lost.
+
+mod recovery;
 
 use std::num::NonZeroU64;
 
@@ -11,16 +13,18 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use smallvec::SmallVec;
 
 use crate::actor::Shared;
-use crate::actor::directory::{Stop, Unused};
+use crate::actor::directory::Unused;
+use crate::actor::letter::{Due, Letter};
+use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::places::Places;
 use crate::clock;
-use crate::cluster::mail::Mail;
 use turntable_core::call::AvatarCall;
 use turntable_core::delivery::Delivery;
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{Caller, SessionKey};
 use turntable_core::model::avatar::{AttributeChanges, Avatar as Model, KeptInvite};
+use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
 
@@ -31,23 +35,30 @@ pub struct Avatar {
     model: Model,
     places: Places,
     seen: u64,
+    /// Whether gateways are still announcing what the actor before this one had.
+    is_recovering: bool,
     timer: Option<(SpawnHandle, NonZeroU64)>,
 }
 
-impl Avatar {
-    /// The avatar of `user`, who was last there at `last_seen_ms`.
-    #[must_use]
-    pub fn new(shared: Shared, user: UserId, last_seen_ms: Option<u64>) -> Self {
+impl OwnerActor for Avatar {
+    type Id = UserId;
+    type Call = AvatarCall;
+
+    fn make(shared: &Shared, user: UserId, is_replacement: bool) -> Self {
+        let last_seen_ms = shared.last_seen.borrow().get(&user);
         Self {
-            shared,
+            shared: shared.clone(),
             user,
             model: Model::new(last_seen_ms),
             places: Places::default(),
             seen: 0,
+            is_recovering: is_replacement,
             timer: None,
         }
     }
+}
 
+impl Avatar {
     fn attach(
         &mut self,
         caller: Caller,
@@ -73,6 +84,9 @@ impl Avatar {
         let is_attached = matches!(answer, Delivery::Attached { .. });
         self.shared.bus.send(to.gateway, answer);
         if is_attached {
+            if !self.model.backup(key).is_empty() {
+                self.back_up([key]);
+            }
             self.give_invites(key);
         }
     }
@@ -119,6 +133,9 @@ impl Avatar {
         let changed = self.model.set_attributes(changes, max)?;
         let others = self.model.sessions().filter(|other| *other != session);
         let others: SmallVec<[SessionKey; 4]> = others.collect();
+        if !changed.is_empty() {
+            self.back_up(self.model.sessions());
+        }
         if !changed.is_empty() && !others.is_empty() {
             let packet = ServerPacket::Attributes(changed);
             self.send_all(others, &self.shared.frame(&packet, None));
@@ -193,6 +210,9 @@ impl Avatar {
                 let set = self
                     .model
                     .set_status(caller.key, status, note, &settings.presence);
+                if set.is_ok() {
+                    self.back_up(self.model.sessions());
+                }
                 self.answer(caller, set, "status", id);
             }
             AvatarCall::Idle { caller, idle } => self.model.set_idle(caller.key, idle),
@@ -215,7 +235,7 @@ impl Avatar {
                 until_ms,
             } => self.invite(channel, from, until_ms),
             AvatarCall::InviteAnswered { channel } => self.model.drop_invite(&channel),
-            AvatarCall::Playing { channel, playing } => self.model.set_playing(&channel, playing),
+            AvatarCall::Playing { channel, playing } => self.set_playing(&channel, playing),
             AvatarCall::Set {
                 caller,
                 changes,
@@ -225,6 +245,22 @@ impl Avatar {
                 self.answer(caller, set, "set", id);
             }
             AvatarCall::Tell(frame) => self.send_all(self.model.sessions(), &frame),
+            AvatarCall::Announce {
+                gateway,
+                is_watching,
+                sessions,
+                ..
+            } => self.announced(gateway, is_watching, sessions),
+        }
+    }
+
+    fn set_playing(&mut self, room: &ChannelId, playing: bool) {
+        self.shared
+            .playing
+            .borrow_mut()
+            .set(room, &self.user, playing);
+        if self.model.set_playing(room, playing) {
+            self.back_up(self.model.sessions());
         }
     }
 
@@ -244,6 +280,9 @@ impl Avatar {
     /// After every step: tells watchers what changed, sets the timer, and says
     /// so where nothing is left to do.
     fn settle(&mut self, ctx: &mut Context<Self>) {
+        if self.is_recovering {
+            return;
+        }
         let now_ms = clock::now_ms();
         let shared = self.shared.clone();
         if self
@@ -252,12 +291,12 @@ impl Avatar {
             .is_some()
         {
             for gateway in self.model.watchers.gateways() {
-                shared.bus.send(gateway, self.presence());
+                shared.bus.send(*gateway, self.presence());
             }
         }
         if self.model.is_unused() {
-            shared.unused(Unused::Avatar {
-                user: self.user.clone(),
+            shared.unused(Unused {
+                owner: OwnerId::Avatar(self.user.clone()),
                 seen: self.seen,
                 last_seen_ms: self.model.last_seen_ms(),
             });
@@ -287,12 +326,36 @@ impl Actor for Avatar {
     type Context = Context<Self>;
 }
 
-impl Handler<Mail<AvatarCall>> for Avatar {
+impl Drop for Avatar {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.lost(OwnerId::Avatar(self.user.clone()));
+        }
+    }
+}
+
+impl Handler<Letter<AvatarCall>> for Avatar {
     type Result = ();
 
-    fn handle(&mut self, Mail(call): Mail<AvatarCall>, ctx: &mut Self::Context) {
+    fn handle(&mut self, letter: Letter<AvatarCall>, ctx: &mut Self::Context) {
+        let Some(call) = letter.open() else {
+            return;
+        };
+        let _due = Due::new(&self.shared, call.pending());
+        #[cfg(debug_assertions)]
+        self.shared
+            .fail_if_requested(&OwnerId::Avatar(self.user.clone()));
         self.seen += 1;
         self.step(call);
+        self.settle(ctx);
+    }
+}
+
+impl Handler<Recovered> for Avatar {
+    type Result = ();
+
+    fn handle(&mut self, _: Recovered, ctx: &mut Self::Context) {
+        self.recovered();
         self.settle(ctx);
     }
 }

@@ -1,153 +1,71 @@
-//! The directory of one worker: it finds the actor of an id, makes it on
-//! demand and forgets it when it is not needed.
+//! The directory of one worker: it finds the owner of an id, makes it on demand,
+//! replaces it when it is lost and forgets it when it is not needed.
 //!
-//! An id belongs to one worker (a hash of the id), and all calls to its actor
-//! pass through that worker's directory, in order. An actor that has nothing
-//! left to do says how many calls it has seen; only where the directory sent no
-//! more than those is it let go, so no call is ever lost in a closing actor.
-//! If a directory dies its worker is dead: see the gateway.
+//! An id belongs to one shard (a hash of the id), and all calls to its owner pass
+//! through the shard's directory, in order. An actor that panics reports it in its
+//! `Drop`; the directory replaces it at once under a higher generation and sends
+//! `OwnerLost` to every gateway, which announces what it has of the owner
+//! (docs/architecture.md, "When a part fails"). If a directory panics the process
+//! ends: see the gateway.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::Hash;
+use std::time::Duration;
 
-use actix::dev::ToEnvelope;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
-use prometheus_client::metrics::gauge::Gauge;
+use actix::{Actor, AsyncContext, Context, Handler, Message};
 
 use crate::actor::avatar::Avatar;
 use crate::actor::channel::Channel;
+use crate::actor::letter::{self, LostOwner};
+use crate::actor::listing::Listings;
 use crate::actor::room::Room;
 use crate::actor::{Shared, no_room};
+use crate::clock;
 use crate::cluster::mail::Mail;
-use crate::store::last_seen::LastSeen;
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, Stamped};
 use turntable_core::delivery::Delivery;
 use turntable_core::id::{ChannelId, UserId};
+use turntable_core::key::{Generation, ShardId};
+use turntable_core::owner::OwnerId;
 use turntable_core::packet::{LookupEntry, Presence};
 
-/// Lets an actor end.
+/// How long gateways may take to announce what they have of a lost owner. One
+/// that takes longer is heard all the same, later.
+const RECOVERY: Duration = Duration::from_millis(500);
+
+/// An owner of this worker was lost.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Stop;
+pub struct Lost;
 
 /// An actor has nothing left to do.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub enum Unused {
-    /// An avatar.
-    Avatar {
-        /// Whose.
-        user: UserId,
-        /// Calls it has seen.
-        seen: u64,
-        /// When its user was last there, Unix ms.
-        last_seen_ms: Option<u64>,
-    },
-    /// A room.
-    Room {
-        /// Which.
-        channel: ChannelId,
-        /// Calls it has seen.
-        seen: u64,
-    },
-    /// A channel.
-    Channel {
-        /// Which.
-        channel: ChannelId,
-        /// Calls it has seen.
-        seen: u64,
-    },
-}
-
-/// An actor and the number of calls that were sent to it.
-struct Listing<A: Actor> {
-    address: Addr<A>,
-    sent: u64,
-}
-
-/// The actors of one kind.
-struct Listings<K, A: Actor> {
-    by_id: HashMap<K, Listing<A>>,
-    gauge: Gauge,
-}
-
-impl<K: Eq + Hash + Clone, A: Actor<Context = Context<A>>> Listings<K, A> {
-    fn new(gauge: Gauge) -> Self {
-        Self {
-            by_id: HashMap::new(),
-            gauge,
-        }
-    }
-
-    fn call<M>(&mut self, shared: &Shared, id: K, call: M, make: impl FnOnce(K) -> A)
-    where
-        M: Send + 'static,
-        A: Handler<Mail<M>>,
-        Context<A>: ToEnvelope<A, Mail<M>>,
-    {
-        let listing = match self.by_id.entry(id) {
-            Entry::Occupied(mut entry) if !entry.get().address.connected() => {
-                shared.metrics.actors_lost.inc();
-                log::error!("an actor was lost to a fault; it starts anew");
-                let address = make(entry.key().clone()).start();
-                entry.insert(Listing { address, sent: 0 });
-                entry.into_mut()
-            }
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                self.gauge.inc();
-                let address = make(entry.key().clone()).start();
-                entry.insert(Listing { address, sent: 0 })
-            }
-        };
-        listing.sent += 1;
-        listing.address.do_send(Mail(call));
-    }
-
-    /// Lets an actor go that has seen every call.
-    fn release(&mut self, id: &K, seen: u64) -> bool
-    where
-        A: Handler<Stop>,
-        Context<A>: ToEnvelope<A, Stop>,
-    {
-        if self
-            .by_id
-            .get(id)
-            .is_none_or(|listing| listing.sent != seen)
-        {
-            return false;
-        }
-        if let Some(listing) = self.by_id.remove(id) {
-            self.gauge.dec();
-            listing.address.do_send(Stop);
-        }
-        if self.by_id.is_empty() {
-            self.by_id.shrink_to_fit();
-        }
-        true
-    }
+pub struct Unused {
+    /// Which.
+    pub owner: OwnerId,
+    /// Calls it has seen.
+    pub seen: u64,
+    /// Of an avatar: when its user was last there, Unix ms.
+    pub last_seen_ms: Option<u64>,
 }
 
 /// The directory of one worker.
 pub struct Directory {
     shared: Shared,
-    avatars: Listings<UserId, Avatar>,
-    rooms: Listings<ChannelId, Room>,
-    channels: Listings<ChannelId, Channel>,
-    last_seen: LastSeen,
+    generation: Generation,
+    avatars: Listings<Avatar>,
+    rooms: Listings<Room>,
+    channels: Listings<Channel>,
 }
 
 impl Directory {
     /// An empty directory.
     #[must_use]
     pub fn new(shared: Shared) -> Self {
-        let workers = shared.owners.shards().max(1);
         Self {
+            generation: Generation::default(),
             avatars: Listings::new(shared.metrics.actors("avatar")),
             rooms: Listings::new(shared.metrics.actors("room")),
             channels: Listings::new(shared.metrics.actors("channel")),
-            last_seen: LastSeen::new(shared.settings.presence.last_seen_max.div_ceil(workers)),
             shared,
         }
     }
@@ -156,63 +74,164 @@ impl Directory {
     fn absent(&self, user: &UserId) -> LookupEntry {
         LookupEntry {
             state: Presence::Offline,
-            last_seen_ms: self.last_seen.get(user),
+            last_seen_ms: self.shared.last_seen.borrow().get(user),
             devices: 0,
             note: None,
         }
     }
 
     fn call_avatar(&mut self, user: UserId, call: AvatarCall) {
-        if !self.avatars.by_id.contains_key(&user) {
+        if !self.avatars.has(&user) {
             match call {
                 AvatarCall::Lookup { gateway, ticket } => {
                     let entry = self.absent(&user);
-                    return self.shared.bus.send(
-                        gateway,
-                        Delivery::Found {
-                            ticket,
-                            user,
-                            entry,
-                        },
-                    );
+                    let found = Delivery::Found {
+                        ticket,
+                        user,
+                        entry,
+                    };
+                    return self.shared.bus.send(gateway, found);
                 }
                 // Nothing to undo on an avatar that is gone.
                 AvatarCall::Unwatch { .. }
                 | AvatarCall::Remove { .. }
                 | AvatarCall::Detach { .. }
                 | AvatarCall::InviteAnswered { .. }
+                | AvatarCall::Playing { playing: false, .. }
                 | AvatarCall::Tell(_) => return,
                 _ => {}
             }
         }
-        let (shared, last_seen) = (&self.shared, &self.last_seen);
-        self.avatars.call(shared, user, call, |user| {
-            let seen = last_seen.get(&user);
-            Avatar::new(shared.clone(), user, seen)
-        });
+        if let Err(call) = self.avatars.call(&self.shared, user, call) {
+            self.shared.not_done(call.pending());
+        }
     }
 
     fn call_room(&mut self, channel: ChannelId, call: RoomCall) {
-        if !self.rooms.by_id.contains_key(&channel) && !matches!(call, RoomCall::Join { .. }) {
-            if let Some((command, caller, id)) = call.into_command() {
-                self.shared.refuse(caller, no_room(command), id);
+        if !self.rooms.has(&channel) {
+            match call {
+                RoomCall::Join { .. } | RoomCall::Announce { .. } => {}
+                RoomCall::Confirm { user } => {
+                    let call = AvatarCall::Playing {
+                        channel,
+                        playing: false,
+                    };
+                    return self.shared.owners.avatar(&user, call);
+                }
+                call => {
+                    if let Some((command, caller, id)) = call.into_command() {
+                        self.shared.refuse(caller, no_room(command), id);
+                    }
+                    return;
+                }
             }
-            return;
         }
-        let shared = &self.shared;
-        self.rooms.call(shared, channel, call, |channel| {
-            Room::new(shared.clone(), channel)
-        });
+        if let Err(call) = self.rooms.call(&self.shared, channel.clone(), call) {
+            self.shared.not_done(call.pending(&channel));
+        }
     }
 
     fn call_channel(&mut self, channel: ChannelId, call: ChannelCall) {
-        if !self.channels.by_id.contains_key(&channel) && matches!(call, ChannelCall::Leave { .. })
-        {
+        let is_needless = matches!(
+            call,
+            ChannelCall::Leave { .. } | ChannelCall::Unsubscribed { .. }
+        );
+        if is_needless && !self.channels.has(&channel) {
             return;
         }
+        if let Err(call) = self.channels.call(&self.shared, channel.clone(), call) {
+            self.shared.not_done(call.pending(&channel));
+        }
+    }
+
+    /// A room was lost: its replacement says of each user here that plays in it
+    /// whether the user is a member.
+    fn confirm_playing(&self, channel: &ChannelId) {
+        let users = self.shared.playing.borrow().users(channel);
+        for user in users {
+            self.shared.owners.room(channel, RoomCall::Confirm { user });
+        }
+    }
+
+    /// Replaces the owners that were lost since the last time.
+    fn replace_lost(&mut self, ctx: &mut Context<Self>) {
+        for lost in letter::take_lost() {
+            self.shared.metrics.actors_lost.inc();
+            self.generation = self.generation.next();
+            let (owner, generation) = (lost.owner.clone(), self.generation);
+            let Some(wait_ms) = self.note_loss(lost) else {
+                continue;
+            };
+            log::error!("an owner was lost to a fault; its replacement begins in {wait_ms} ms");
+            if wait_ms == 0 {
+                self.replace(owner, generation, ctx);
+            } else {
+                ctx.run_later(Duration::from_millis(wait_ms), move |directory, ctx| {
+                    directory.replace(owner, generation, ctx);
+                });
+            }
+        }
+    }
+
+    /// Notes a loss. Returns how long the replacement has to wait, in ms.
+    fn note_loss(&mut self, lost: LostOwner) -> Option<u64> {
+        let (shared, generation, now_ms) = (&self.shared, self.generation, clock::now_ms());
+        let mut unread = lost.unread.into_iter();
+        match &lost.owner {
+            OwnerId::Avatar(user) => {
+                let unread = unread.by_ref().filter_map(|call| match call {
+                    Call::Avatar(_, call) => Some(call),
+                    _ => None,
+                });
+                self.avatars
+                    .lost(shared, user, generation, unread.collect(), now_ms)
+            }
+            OwnerId::Room(channel) => {
+                let unread = unread.by_ref().filter_map(|call| match call {
+                    Call::Room(_, call) => Some(call),
+                    _ => None,
+                });
+                self.rooms
+                    .lost(shared, channel, generation, unread.collect(), now_ms)
+            }
+            OwnerId::Channel(channel) => {
+                let unread = unread.by_ref().filter_map(|call| match call {
+                    Call::Channel(_, call) => Some(call),
+                    _ => None,
+                });
+                self.channels
+                    .lost(shared, channel, generation, unread.collect(), now_ms)
+            }
+        }
+    }
+
+    /// Makes the replacement of a lost owner and has it told what is known.
+    fn replace(&mut self, owner: OwnerId, generation: Generation, ctx: &mut Context<Self>) {
         let shared = &self.shared;
-        self.channels.call(shared, channel, call, |channel| {
-            Channel::new(shared.clone(), channel)
+        let is_replaced = match &owner {
+            OwnerId::Avatar(user) => self.avatars.replace(shared, user, generation),
+            OwnerId::Room(channel) => self.rooms.replace(shared, channel, generation),
+            OwnerId::Channel(channel) => self.channels.replace(shared, channel, generation),
+        };
+        if !is_replaced {
+            return;
+        }
+        for gateway in shared.bus.gateways() {
+            let lost = Delivery::OwnerLost {
+                shard: ShardId(u32::from(shared.worker.0)),
+                generation,
+                owner: Some(owner.clone()),
+            };
+            shared.bus.send(gateway, lost);
+        }
+        if let OwnerId::Room(channel) = &owner {
+            let channel = channel.clone();
+            shared.owners.call(Call::RoomLost { channel });
+        }
+        ctx.run_later(RECOVERY, move |directory, _| match &owner {
+            OwnerId::Avatar(user) => directory.avatars.recovered(user, generation),
+            OwnerId::Room(channel) => directory.rooms.recovered(channel, generation),
+            OwnerId::Channel(channel) => directory.channels.recovered(channel, generation),
         });
     }
 }
@@ -239,7 +258,13 @@ impl Drop for Directory {
 impl Handler<Mail<Stamped>> for Directory {
     type Result = ();
 
-    fn handle(&mut self, Mail(stamped): Mail<Stamped>, _: &mut Self::Context) {
+    fn handle(&mut self, Mail(stamped): Mail<Stamped>, ctx: &mut Self::Context) {
+        // Its report may be behind this call.
+        self.replace_lost(ctx);
+        if stamped.generation > self.generation {
+            // Others have replaced the owners of this shard.
+            return self.shared.not_done(stamped.call.pending());
+        }
         match stamped.call {
             Call::Avatar(user, call) => self.call_avatar(user, call),
             Call::Room(channel, call) => self.call_room(channel, call),
@@ -257,32 +282,49 @@ impl Handler<Mail<Stamped>> for Directory {
                     prefixes.remove(&channel, gateway);
                 }
             }
+            Call::RoomLost { channel } => self.confirm_playing(&channel),
+            #[cfg(debug_assertions)]
+            Call::Fail(owner) => self.shared.faults.borrow_mut().push(owner),
         }
+    }
+}
+
+impl Handler<Lost> for Directory {
+    type Result = ();
+
+    fn handle(&mut self, _: Lost, ctx: &mut Self::Context) {
+        self.replace_lost(ctx);
     }
 }
 
 impl Handler<Unused> for Directory {
     type Result = ();
 
-    fn handle(&mut self, unused: Unused, _: &mut Self::Context) {
-        match unused {
-            Unused::Avatar {
-                user,
-                seen,
-                last_seen_ms,
-            } => {
+    fn handle(&mut self, unused: Unused, ctx: &mut Self::Context) {
+        self.replace_lost(ctx);
+        let Unused {
+            owner,
+            seen,
+            last_seen_ms,
+        } = unused;
+        match owner {
+            OwnerId::Avatar(user) => {
                 if self.avatars.release(&user, seen)
                     && let Some(at_ms) = last_seen_ms
                 {
-                    self.last_seen.put(user, at_ms);
+                    self.shared.last_seen.borrow_mut().put(user, at_ms);
                 }
             }
-            Unused::Room { channel, seen } => {
+            OwnerId::Room(channel) => {
                 self.rooms.release(&channel, seen);
             }
-            Unused::Channel { channel, seen } => {
+            OwnerId::Channel(channel) => {
                 self.channels.release(&channel, seen);
             }
         }
     }
 }
+
+#[cfg(all(test, debug_assertions))]
+#[allow(clippy::unwrap_used)]
+mod tests;

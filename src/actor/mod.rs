@@ -8,8 +8,12 @@
 pub mod avatar;
 pub mod channel;
 pub mod directory;
+mod letter;
+mod listing;
 mod places;
+pub mod playing;
 pub mod prefixes;
+mod recovery;
 pub mod room;
 
 use std::cell::{OnceCell, RefCell};
@@ -22,6 +26,7 @@ use ulid::Generator;
 use crate::cluster::bus::Bus;
 use crate::cluster::owners::Owners;
 use crate::metric::Metrics;
+use crate::store::last_seen::LastSeen;
 use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::MessageId;
@@ -29,11 +34,14 @@ use turntable_core::key::{Caller, GatewayId, Place, WorkerId};
 use turntable_core::model::game::Games;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
+use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
+use turntable_core::pending::Pending;
 use turntable_core::reason::ErrorCode;
 use turntable_wire::frame;
 
-use directory::{Directory, Unused};
+use directory::{Directory, Lost, Unused};
+use playing::Playing;
 use prefixes::Prefixes;
 
 /// What actors need to know of the configuration.
@@ -68,7 +76,14 @@ pub struct Surroundings {
     pub metrics: Arc<Metrics>,
     /// Who wants everything below a path.
     pub prefixes: RefCell<Prefixes>,
+    /// Who plays in which room.
+    pub playing: RefCell<Playing>,
+    /// When users without an avatar were last there.
+    pub last_seen: RefCell<LastSeen>,
     message_ids: RefCell<Generator>,
+    /// Owners that panic at their next call, for tests.
+    #[cfg(debug_assertions)]
+    faults: RefCell<Vec<OwnerId>>,
 }
 
 /// Shared by the actors of one worker.
@@ -84,6 +99,8 @@ impl Surroundings {
         settings: Arc<ActorSettings>,
         metrics: Arc<Metrics>,
     ) -> Self {
+        let last_seen_max = settings.presence.last_seen_max;
+        let last_seen = LastSeen::new(last_seen_max.div_ceil(owners.shards().max(1)));
         Self {
             worker,
             bus,
@@ -92,7 +109,11 @@ impl Surroundings {
             settings,
             metrics,
             prefixes: RefCell::default(),
+            playing: RefCell::default(),
+            last_seen: RefCell::new(last_seen),
             message_ids: RefCell::new(Generator::new()),
+            #[cfg(debug_assertions)]
+            faults: RefCell::default(),
         }
     }
 
@@ -111,6 +132,35 @@ impl Surroundings {
         }
     }
 
+    /// The actor of an owner panics; from its `Drop`.
+    fn lost(&self, owner: OwnerId) {
+        letter::report(owner);
+        if let Some(directory) = self.directory.get() {
+            directory.do_send(Lost);
+        }
+    }
+
+    /// Panics where a test has requested it of this owner.
+    #[cfg(debug_assertions)]
+    #[allow(clippy::panic, reason = "that is what it is for")]
+    fn fail_if_requested(&self, owner: &OwnerId) {
+        let mut faults = self.faults.borrow_mut();
+        let at = faults.iter().position(|known| known == owner);
+        if let Some(at) = at {
+            faults.swap_remove(at);
+            drop(faults);
+            panic!("a fault for a test");
+        }
+    }
+
+    /// A call was not carried out, or it is not known whether it was.
+    fn not_done(&self, pending: Option<Pending>) {
+        if let Some(pending) = pending {
+            let (to, refusal) = pending.refusal();
+            self.bus.send(to, refusal);
+        }
+    }
+
     /// A message as its receivers share it.
     fn frame(&self, packet: &ServerPacket, answers: Option<&RequestId>) -> SharedFrame {
         let id = match packet {
@@ -121,18 +171,17 @@ impl Surroundings {
     }
 
     /// Sends to every session on a topic, by the gateways that have any.
-    pub fn publish(&self, gateways: &[GatewayId], topic: &Topic, packet: &ServerPacket) {
-        if gateways.is_empty() {
-            return;
+    pub fn publish(
+        &self,
+        gateways: &[GatewayId],
+        topic: &Topic,
+        packet: &ServerPacket,
+        meta: Meta,
+    ) {
+        if !gateways.is_empty() {
+            let frame = self.frame(packet, None);
+            self.bus.publish(gateways, topic, &frame, meta);
         }
-        let meta = match packet {
-            ServerPacket::Message(message) => Meta {
-                offset: Some(message.offset),
-            },
-            _ => Meta::default(),
-        };
-        self.bus
-            .publish(gateways, topic, &self.frame(packet, None), meta);
     }
 
     /// Sends to one session.
@@ -162,7 +211,7 @@ impl Surroundings {
                 to: to.place,
                 error: Box::new(error),
                 id,
-                room: None,
+                joining: None,
             },
         );
     }

@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use turntable_core::key::{Caller, Place, SessionKey};
+use turntable_core::key::{Caller, GatewayId, Place, SessionKey};
 
 /// The places of sessions, in the order of their keys. Most users have one
 /// session, so one needs no allocation.
@@ -47,6 +47,11 @@ impl Places {
         Some(place)
     }
 
+    /// Whether a gateway has any of them.
+    pub(super) fn are_at(&self, gateway: GatewayId) -> bool {
+        self.0.iter().any(|(_, place)| place.gateway == gateway)
+    }
+
     fn search(&self, key: SessionKey) -> Result<usize, usize> {
         self.0.binary_search_by_key(&key, |(known, _)| *known)
     }
@@ -61,7 +66,7 @@ impl Places {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use turntable_core::key::{GatewayId, NodeId, SessionSlot, SlotKey as _, WorkerId};
+    use turntable_core::key::{NodeId, SessionSlot, SlotKey as _, WorkerId};
 
     use super::*;
 
@@ -101,6 +106,8 @@ mod tests {
             Some(at(3, 7).place)
         );
         assert_eq!(worker(&places, 3), None);
+        assert!(places.are_at(at(1, 0).place.gateway));
+        assert!(!places.are_at(at(3, 7).place.gateway));
     }
 
     #[test]

@@ -9,10 +9,11 @@ use smallvec::SmallVec;
 
 use turntable_core::id::ChannelId;
 use turntable_core::key::GatewayId;
+use turntable_core::model::interest::Interest;
 
 /// Gateways by path.
 #[derive(Debug, Default)]
-pub struct Prefixes(HashMap<ChannelId, SmallVec<[GatewayId; 2]>>);
+pub struct Prefixes(HashMap<ChannelId, Interest>);
 
 /// Gateways that a publication goes to.
 pub type Gateways = SmallVec<[GatewayId; 4]>;
@@ -20,16 +21,13 @@ pub type Gateways = SmallVec<[GatewayId; 4]>;
 impl Prefixes {
     /// `gateway` wants everything at and below `path`.
     pub fn add(&mut self, path: &ChannelId, gateway: GatewayId) {
-        let gateways = self.0.entry(path.clone()).or_default();
-        if !gateways.contains(&gateway) {
-            gateways.push(gateway);
-        }
+        self.0.entry(path.clone()).or_default().add(gateway);
     }
 
     /// `gateway` does not want it any more.
     pub fn remove(&mut self, path: &ChannelId, gateway: GatewayId) {
         if let Some(gateways) = self.0.get_mut(path) {
-            gateways.retain(|known| *known != gateway);
+            gateways.remove(gateway);
             if gateways.is_empty() {
                 self.0.remove(path);
             }
@@ -42,7 +40,7 @@ impl Prefixes {
             return;
         }
         for path in std::iter::once(path.as_str()).chain(path.ancestors()) {
-            for gateway in self.0.get(path).into_iter().flatten() {
+            for gateway in self.0.get(path).map_or(&[][..], Interest::gateways) {
                 if !gateways.contains(gateway) {
                     gateways.push(*gateway);
                 }

@@ -1,26 +1,29 @@
 //! The actor of one game room.
 //!
 //! Owns the room's order, members, seats and tick. Gateways call it through
-//! the directory. If it dies, its members are told `not_found` at their next
-//! command and join again.
+//! the directory. If it panics, the gateways announce the members' sessions to its
+//! replacement, which sends them the room as it is then.
+
+mod recovery;
 
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 
-use crate::actor::directory::{Stop, Unused};
+use crate::actor::directory::Unused;
+use crate::actor::letter::{Due, Letter};
+use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::places::Places;
-use crate::actor::prefixes::Gateways;
 use crate::actor::{Shared, no_room};
 use crate::clock;
-use crate::cluster::mail::Mail;
 use turntable_core::call::{AvatarCall, RoomCall};
-use turntable_core::delivery::{Delivery, Topic};
+use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{Caller, Place, SessionKey};
-use turntable_core::model::audience::Audience;
+use turntable_core::model::interest::Interest;
 use turntable_core::model::room::{Effect, Room as Model};
-use turntable_core::packet::{ErrorBody, JoinGame, ReplyData, RequestId};
+use turntable_core::owner::OwnerId;
+use turntable_core::packet::{ErrorBody, JoinGame, ReplyData, RequestId, ServerPacket};
 
 /// The actor.
 pub struct Room {
@@ -31,26 +34,35 @@ pub struct Room {
     /// The sessions on the room's topic.
     places: Places,
     /// Their gateways.
-    audience: Audience,
+    interest: Interest,
     seen: u64,
+    /// Whether gateways are still announcing what the actor before this one had.
+    is_recovering: bool,
+    /// Whether there was an actor before this one, which was lost.
+    is_replacement: bool,
     timer: Option<(SpawnHandle, u64)>,
 }
 
-impl Room {
-    /// The actor of a room that nobody has joined.
-    #[must_use]
-    pub fn new(shared: Shared, channel: ChannelId) -> Self {
+impl OwnerActor for Room {
+    type Id = ChannelId;
+    type Call = RoomCall;
+
+    fn make(shared: &Shared, channel: ChannelId, is_replacement: bool) -> Self {
         Self {
-            shared,
+            shared: shared.clone(),
             channel,
             model: None,
             places: Places::default(),
-            audience: Audience::default(),
+            interest: Interest::default(),
             seen: 0,
+            is_recovering: is_replacement,
+            is_replacement,
             timer: None,
         }
     }
+}
 
+impl Room {
     fn topic(&self) -> Topic {
         Topic::Room(self.channel.clone())
     }
@@ -70,9 +82,11 @@ impl Room {
         });
         match model.join(caller.key, user, join, id.clone(), now_ms) {
             Ok(effects) => {
-                let is_new = !self.places.rebind(caller);
+                let is_new = !self.rebind(caller);
                 self.apply(effects, Some(caller));
-                if !is_new {
+                if is_new {
+                    self.back_up(caller.place, user);
+                } else {
                     // It was on the topic; its gateway counts the answers.
                     self.enter(caller.place);
                 }
@@ -104,7 +118,7 @@ impl Room {
                 to,
                 error: Box::new(error),
                 id,
-                room: joining.then(|| self.channel.clone()),
+                joining: joining.then(|| self.topic()),
             },
         );
     }
@@ -120,11 +134,39 @@ impl Room {
         let Some(to) = self.places.remove(session) else {
             return;
         };
-        self.audience.remove(to.gateway);
+        if !self.places.are_at(to.gateway) {
+            self.interest.remove(to.gateway);
+        }
         let topic = self.topic();
         self.shared
             .bus
             .send(to.gateway, Delivery::Exit { to, topic });
+    }
+
+    /// The session is at that place from now on, if it is on the topic. Returns
+    /// whether it is.
+    fn rebind(&mut self, caller: Caller) -> bool {
+        let Some(before) = self.places.get(caller.key) else {
+            return false;
+        };
+        if before != caller.place {
+            self.bind(caller);
+            if !self.places.are_at(before.gateway) {
+                self.interest.remove(before.gateway);
+            }
+        }
+        true
+    }
+
+    fn bind(&mut self, caller: Caller) {
+        self.places.bind(caller);
+        self.interest.add(caller.place.gateway);
+    }
+
+    fn broadcast(&self, packet: &ServerPacket) {
+        let (gateways, topic) = (self.interest.gateways(), self.topic());
+        self.shared
+            .publish(gateways, &topic, packet, Meta::default());
     }
 
     /// Where a session is: the one that called, or one that the room has.
@@ -140,19 +182,15 @@ impl Room {
             match effect {
                 Effect::Attach(session) => {
                     if let Some(place) = self.place(session, caller) {
-                        self.places.bind(Caller {
+                        self.bind(Caller {
                             key: session,
                             place,
                         });
-                        self.audience.add(place.gateway);
                         self.enter(place);
                     }
                 }
                 Effect::Detach(session) => self.exit(session),
-                Effect::Broadcast(packet) => {
-                    let gateways: Gateways = self.audience.gateways().collect();
-                    self.shared.publish(&gateways, &self.topic(), &packet);
-                }
+                Effect::Broadcast(packet) => self.broadcast(&packet),
                 Effect::Send {
                     session,
                     id,
@@ -200,6 +238,16 @@ impl Room {
 
     /// Passes a call of a session of a member on to the model.
     fn step(&mut self, call: RoomCall, now_ms: u64) {
+        if let RoomCall::Resume { caller, .. } = &call {
+            self.rebind(*caller);
+        }
+        if let RoomCall::Leave { caller, user, id } = &call
+            && self.is_replacement
+            && !self.is_member(user)
+        {
+            // It left the room before this one.
+            return self.shared.reply(*caller, ReplyData::Done, id.clone());
+        }
         let Some(model) = &mut self.model else {
             if let Some((command, caller, id)) = call.into_command() {
                 self.refuse(caller, no_room(command), id, false);
@@ -226,7 +274,6 @@ impl Room {
                 (caller, None, Ok(effects))
             }
             RoomCall::Resume { caller, user } => {
-                self.places.rebind(caller);
                 let effects = model.session_attached(caller.key, &user);
                 (caller, None, Ok(effects))
             }
@@ -234,7 +281,11 @@ impl Room {
                 let effects = model.session_ended(caller.key, &user, now_ms);
                 (caller, None, Ok(effects))
             }
-            RoomCall::Join { .. } | RoomCall::Decline { .. } => return,
+            // Handled without a member's session.
+            RoomCall::Join { .. }
+            | RoomCall::Decline { .. }
+            | RoomCall::Confirm { .. }
+            | RoomCall::Announce { .. } => return,
         };
         match (outcome, answers) {
             (Ok(effects), _) => self.apply(effects, Some(caller)),
@@ -243,12 +294,21 @@ impl Room {
         }
     }
 
+    fn is_member(&self, user: &UserId) -> bool {
+        let members = self.model.as_ref().map(Model::members);
+        members.is_some_and(|members| members.get(user.as_str()).is_some())
+    }
+
     /// After every step: sets the timer, and says so where the room ended.
     fn settle(&mut self, ctx: &mut Context<Self>) {
+        if self.is_recovering {
+            return;
+        }
         let Some(model) = &self.model else {
-            self.shared.unused(Unused::Room {
-                channel: self.channel.clone(),
+            self.shared.unused(Unused {
+                owner: OwnerId::Room(self.channel.clone()),
                 seen: self.seen,
+                last_seen_ms: None,
             });
             return;
         };
@@ -278,10 +338,25 @@ impl Actor for Room {
     type Context = Context<Self>;
 }
 
-impl Handler<Mail<RoomCall>> for Room {
+impl Drop for Room {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.lost(OwnerId::Room(self.channel.clone()));
+        }
+    }
+}
+
+impl Handler<Letter<RoomCall>> for Room {
     type Result = ();
 
-    fn handle(&mut self, Mail(call): Mail<RoomCall>, ctx: &mut Self::Context) {
+    fn handle(&mut self, letter: Letter<RoomCall>, ctx: &mut Self::Context) {
+        let Some(call) = letter.open() else {
+            return;
+        };
+        let _due = Due::new(&self.shared, call.pending(&self.channel));
+        #[cfg(debug_assertions)]
+        self.shared
+            .fail_if_requested(&OwnerId::Room(self.channel.clone()));
         self.seen += 1;
         let now_ms = clock::now_ms();
         match call {
@@ -292,8 +367,19 @@ impl Handler<Mail<RoomCall>> for Room {
                 id,
             } => self.join(caller, &user, &join, id, now_ms),
             RoomCall::Decline { caller, user, id } => self.decline(caller, &user, id, now_ms),
+            RoomCall::Confirm { user } => self.playing(&user, self.is_member(&user)),
+            RoomCall::Announce { members, .. } => self.announced(members, now_ms),
             call => self.step(call, now_ms),
         }
+        self.settle(ctx);
+    }
+}
+
+impl Handler<Recovered> for Room {
+    type Result = ();
+
+    fn handle(&mut self, _: Recovered, ctx: &mut Self::Context) {
+        self.recovered(clock::now_ms());
         self.settle(ctx);
     }
 }

@@ -12,7 +12,7 @@ use crate::cluster::local::{LocalBus, LocalOwners};
 use crate::cluster::owners::Owners;
 use turntable_core::call::Call;
 use turntable_core::delivery::Delivery;
-use turntable_core::key::GatewayId;
+use turntable_core::key::{GatewayId, Generation, ShardId};
 use turntable_wire::cluster_v1::{
     Limits, decode_call, decode_delivery, encode_call, encode_delivery,
 };
@@ -42,6 +42,10 @@ impl Owners for BytesOwners {
         let bytes = encode_call(&self.0.stamp(call)).unwrap_or_else(|_| fail("a call"));
         let call = decode_call(&bytes, &LIMITS).unwrap_or_else(|_| fail("a call"));
         self.0.deliver(call);
+    }
+
+    fn learn(&self, shard: ShardId, generation: Generation) {
+        self.0.learn(shard, generation);
     }
 
     fn shards(&self) -> usize {

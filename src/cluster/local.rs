@@ -4,6 +4,7 @@
 //! is accepted.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix::Recipient;
 
@@ -17,18 +18,26 @@ use turntable_core::key::{GatewayId, Generation, ShardId, WorkerId};
 
 /// The directories by worker; each worker has the shard of its number.
 #[derive(Debug)]
-pub struct LocalOwners(Box<[OnceLock<Recipient<Mail<Stamped>>>]>);
+pub struct LocalOwners {
+    directories: Box<[OnceLock<Recipient<Mail<Stamped>>>]>,
+    /// Under which generation the owners of each shard live, as gateways were
+    /// told.
+    generations: Box<[AtomicU64]>,
+}
 
 impl LocalOwners {
     /// Places for the directories of `workers` workers.
     #[must_use]
     pub fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| OnceLock::new()).collect())
+        Self {
+            directories: (0..workers).map(|_| OnceLock::new()).collect(),
+            generations: (0..workers).map(|_| AtomicU64::new(0)).collect(),
+        }
     }
 
     /// The directory of a worker runs.
     pub fn connect(&self, worker: WorkerId, directory: Recipient<Mail<Stamped>>) {
-        if let Some(place) = self.0.get(worker.index()) {
+        if let Some(place) = self.directories.get(worker.index()) {
             // A worker that is started anew keeps its first directory.
             let _ = place.set(directory);
         }
@@ -36,8 +45,12 @@ impl LocalOwners {
 
     /// A call with the generation that this process knows of its shard.
     pub(super) fn stamp(&self, call: Call) -> Stamped {
+        let shard = call.id().and_then(|id| self.shard(id));
+        let generation = shard.and_then(|ShardId(shard)| self.generations.get(shard as usize));
         Stamped {
-            generation: Generation::default(),
+            generation: generation.map_or(Generation(0), |known| {
+                Generation(known.load(Ordering::Relaxed))
+            }),
             call,
         }
     }
@@ -51,7 +64,7 @@ impl LocalOwners {
                 }
             }
             None => {
-                for directory in self.0.iter().filter_map(OnceLock::get) {
+                for directory in self.directories.iter().filter_map(OnceLock::get) {
                     directory.do_send(Mail(call.clone()));
                 }
             }
@@ -60,11 +73,11 @@ impl LocalOwners {
 
     fn directory(&self, id: &str) -> Option<&Recipient<Mail<Stamped>>> {
         let ShardId(shard) = self.shard(id)?;
-        self.0.get(shard as usize)?.get()
+        self.directories.get(shard as usize)?.get()
     }
 
     fn shard(&self, id: &str) -> Option<ShardId> {
-        shard(id, self.0.len() as u32).map(ShardId)
+        shard(id, self.directories.len() as u32).map(ShardId)
     }
 }
 
@@ -73,8 +86,14 @@ impl Owners for LocalOwners {
         self.deliver(self.stamp(call));
     }
 
+    fn learn(&self, ShardId(shard): ShardId, generation: Generation) {
+        if let Some(known) = self.generations.get(shard as usize) {
+            known.fetch_max(generation.0, Ordering::Relaxed);
+        }
+    }
+
     fn shards(&self) -> usize {
-        self.0.len()
+        self.directories.len()
     }
 }
 

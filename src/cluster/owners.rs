@@ -7,12 +7,15 @@ use std::fmt;
 
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall};
 use turntable_core::id::{ChannelId, UserId};
-use turntable_core::key::GatewayId;
+use turntable_core::key::{GatewayId, Generation, ShardId};
 
 /// Calls to objects: to those of this process by their directories' mailboxes.
 pub trait Owners: fmt::Debug + Send + Sync {
     /// Calls an owner, which answers, if at all, by deliveries.
     fn call(&self, call: Call);
+
+    /// The owners of a shard live under that generation from now on.
+    fn learn(&self, shard: ShardId, generation: Generation);
 
     /// How many shards there are, each with a directory.
     fn shards(&self) -> usize;

@@ -7,10 +7,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::backup::{AnnouncedMember, AnnouncedSession};
 use crate::frame::SharedFrame;
 use crate::id::{ChannelId, UserId};
 use crate::key::{Caller, GatewayId, Generation};
 use crate::model::avatar::AttributeChanges;
+use crate::owner::OwnerId;
 use crate::packet::{Action, JoinGame, Position, RequestId, Status};
 use crate::payload::Payload;
 
@@ -42,6 +44,15 @@ pub enum Call {
         /// Whether it has such sessions.
         wanted: bool,
     },
+    /// To a directory: a room was lost, and its replacement may have lost
+    /// members whose avatars count them as playing.
+    RoomLost {
+        /// The room.
+        channel: ChannelId,
+    },
+    /// A fault for tests: the owner panics at its next call.
+    #[cfg(debug_assertions)]
+    Fail(OwnerId),
 }
 
 impl Call {
@@ -52,7 +63,9 @@ impl Call {
         match self {
             Self::Avatar(user, _) => Some(user.as_str()),
             Self::Room(channel, _) | Self::Channel(channel, _) => Some(channel.as_str()),
-            Self::Below { .. } => None,
+            Self::Below { .. } | Self::RoomLost { .. } => None,
+            #[cfg(debug_assertions)]
+            Self::Fail(owner) => Some(owner.as_str()),
         }
     }
 }
@@ -109,6 +122,13 @@ pub enum AvatarCall {
     },
     /// A message for every session; one that dropped gets it when it is resumed.
     Tell(SharedFrame),
+    /// What a gateway has of the user, for the replacement of a lost avatar.
+    Announce {
+        gateway: GatewayId,
+        generation: Generation,
+        is_watching: bool,
+        sessions: Vec<AnnouncedSession>,
+    },
 }
 
 /// A call to a game room.
@@ -151,6 +171,14 @@ pub enum RoomCall {
     Resume { caller: Caller, user: UserId },
     /// A member's session ended.
     Remove { caller: Caller, user: UserId },
+    /// Whether the user is a member. Answered to its avatar by `Playing`.
+    Confirm { user: UserId },
+    /// What a gateway has of the room, for the replacement of a lost one.
+    Announce {
+        gateway: GatewayId,
+        generation: Generation,
+        members: Vec<AnnouncedMember>,
+    },
 }
 
 impl RoomCall {
@@ -162,7 +190,11 @@ impl RoomCall {
             Self::Leave { caller, id, .. } => Some(("leavegame", caller, id)),
             Self::Act { caller, id, .. } => Some(("game", caller, id)),
             Self::Decline { caller, id, .. } => Some(("declineinvite", caller, id)),
-            Self::Detach { .. } | Self::Resume { .. } | Self::Remove { .. } => None,
+            Self::Detach { .. }
+            | Self::Resume { .. }
+            | Self::Remove { .. }
+            | Self::Confirm { .. }
+            | Self::Announce { .. } => None,
         }
     }
 }
@@ -174,11 +206,10 @@ impl RoomCall {
     reason = "the fields are the session and the command's own"
 )]
 pub enum ChannelCall {
-    /// `joinchannel`. `again` where the session is on it already.
+    /// `joinchannel`. The session's gateway is interested from here on.
     Join {
         caller: Caller,
         subpaths: bool,
-        again: bool,
         since: Option<Position>,
         id: Option<RequestId>,
     },
@@ -190,5 +221,14 @@ pub enum ChannelCall {
         user: UserId,
         data: Payload,
         id: Option<RequestId>,
+    },
+    /// A gateway has no sessions on the channel any more.
+    Unsubscribed { gateway: GatewayId },
+    /// What a gateway has of the channel, for the replacement of a lost one:
+    /// whether it has sessions on it.
+    Announce {
+        gateway: GatewayId,
+        generation: Generation,
+        is_subscribed: bool,
     },
 }

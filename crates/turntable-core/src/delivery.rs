@@ -8,9 +8,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::backup::Backup;
 use crate::frame::SharedFrame;
 use crate::id::{ChannelId, UserId};
-use crate::key::Place;
+use crate::key::{Generation, Place, ShardId};
+use crate::owner::OwnerId;
 use crate::packet::{ErrorBody, LookupEntry, Presence, RequestId};
 use crate::payload::Payload;
 
@@ -25,11 +27,26 @@ pub enum Topic {
     Below(ChannelId),
 }
 
+impl Topic {
+    /// The topic of a channel's subscribers, those with subpaths or the others.
+    #[must_use]
+    pub const fn of_channel(channel: ChannelId, subpaths: bool) -> Self {
+        if subpaths {
+            Self::Below(channel)
+        } else {
+            Self::Channel(channel)
+        }
+    }
+}
+
 /// What a gateway can know of a publication without reading its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Meta {
     /// The place of a channel's message in the channel's order.
     pub offset: Option<u64>,
+    /// Whether it is for the subscribers of exactly the topic, and not for those
+    /// of paths above it.
+    pub is_exact: bool,
 }
 
 /// A message from an owner to a gateway.
@@ -61,8 +78,8 @@ pub enum Delivery {
         error: Box<ErrorBody>,
         /// What the command carried.
         id: Option<RequestId>,
-        /// The room that the session is not in, where `joingame` was refused.
-        room: Option<ChannelId>,
+        /// The topic that the session is not on, where a join was refused.
+        joining: Option<Topic>,
     },
     /// The session is on the topic from here on.
     Enter {
@@ -116,6 +133,28 @@ pub enum Delivery {
         user: UserId,
         /// What is known.
         entry: LookupEntry,
+    },
+    /// A lookup cannot be answered.
+    LookupFailed {
+        /// Which lookup of this gateway.
+        ticket: u64,
+    },
+    /// What the owner wants back, should it be lost.
+    Backup {
+        /// The session.
+        to: Place,
+        /// The backup.
+        backup: Backup,
+    },
+    /// Owners were lost. The gateway announces to the new ones what it has of
+    /// them.
+    OwnerLost {
+        /// Their shard.
+        shard: ShardId,
+        /// The generation of the new ones.
+        generation: Generation,
+        /// The owner; `None` where it is all of the shard.
+        owner: Option<OwnerId>,
     },
     /// The channels of one directory know that this gateway wants everything
     /// below a path.

@@ -5,14 +5,17 @@
 //! function takes its input and `now` as arguments and returns its effects;
 //! nothing waits, sends or reads a clock.
 
+pub mod backup;
 pub mod call;
 pub mod delivery;
 pub mod frame;
 pub mod id;
 pub mod key;
 pub mod model;
+pub mod owner;
 pub mod packet;
 pub mod payload;
+pub mod pending;
 pub mod reason;
 mod serial;
 pub mod session;

@@ -18,7 +18,7 @@ use crate::gateway::session::life::Details;
 use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::Effect;
 use frame::Frame;
-use turntable_core::delivery::{Delivery, Topic};
+use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
@@ -37,7 +37,7 @@ impl Handler<Mail<Delivery>> for Gateway {
 impl Gateway {
     fn deliver(&mut self, delivery: Delivery) {
         match delivery {
-            Delivery::Publish { topic, frame, .. } => self.publish(&topic, frame),
+            Delivery::Publish { topic, frame, meta } => self.publish(&topic, frame, meta),
             Delivery::Send { to, frame, id } => {
                 if let Some(session) = self.session_at(to) {
                     if let Some(id) = &id {
@@ -50,11 +50,11 @@ impl Gateway {
                 to,
                 error,
                 id,
-                room,
+                joining,
             } => {
                 if let Some(session) = self.session_at(to) {
-                    if let Some(room) = room {
-                        self.join_refused(session, room);
+                    if let Some(topic) = joining {
+                        self.join_refused(session, &topic);
                     }
                     if let Some(id) = &id {
                         self.pending.answered(session, id);
@@ -101,7 +101,19 @@ impl Gateway {
                 user,
                 entry,
             } => self.found(ticket, user, entry),
+            Delivery::LookupFailed { ticket } => self.lookup_failed(ticket),
             Delivery::Below { channel } => self.below_is_known(&channel),
+            Delivery::Backup { to, backup } => {
+                let session = self.session_at(to);
+                if let Some(entry) = session.and_then(|key| self.sessions.get_mut(key)) {
+                    entry.store_backup(backup);
+                }
+            }
+            Delivery::OwnerLost {
+                shard,
+                generation,
+                owner,
+            } => self.owner_lost(shard, generation, owner),
         }
     }
 
@@ -122,10 +134,12 @@ impl Gateway {
     }
 
     /// Puts a frame into the outbox of every session on a topic.
-    fn publish(&mut self, topic: &Topic, frame: SharedFrame) {
+    fn publish(&mut self, topic: &Topic, frame: SharedFrame, meta: Meta) {
         let topics = &self.subscriptions.topics;
         let covering = match topic {
-            Topic::Channel(path) if !topics.all_are_exact() => topics.covering(path),
+            Topic::Channel(path) if !meta.is_exact && !topics.all_are_exact() => {
+                topics.covering(path)
+            }
             _ => Vec::new(),
         };
         let subscribers = topics.subscribers(topic);

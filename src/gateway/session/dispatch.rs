@@ -93,6 +93,13 @@ impl Gateway {
                 received,
             } => self.tell_time(session, t0, t0_ms, received, id),
             ClientPacket::Lookup(users) => self.lookup(session, users, id),
+            #[cfg(debug_assertions)]
+            ClientPacket::Call { f, args }
+                if let Some(call) = super::fault::requested(&f, args.as_ref()) =>
+            {
+                owners.call(call);
+                self.reply(session, ReplyData::Done, id);
+            }
             ClientPacket::Call { f, .. } => {
                 let f: String = f.chars().take(64).collect();
                 let error = ErrorBody::new(

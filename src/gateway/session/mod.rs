@@ -2,6 +2,8 @@
 
 pub(crate) mod dispatch;
 pub mod export;
+#[cfg(debug_assertions)]
+mod fault;
 pub(crate) mod life;
 pub mod memory;
 pub(crate) mod pending;
@@ -11,6 +13,7 @@ use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::memory::TransportMemory;
+use turntable_core::backup::Backups;
 use turntable_core::key::{ConnKey, UserNumber};
 use turntable_core::packet::RequestId;
 use turntable_core::session::Session;
@@ -41,6 +44,8 @@ pub(crate) struct SessionEntry {
     pub(crate) subscribed: Option<Box<Vec<RequestId>>>,
     /// What transports other than WebSocket remember with the session.
     pub(crate) memory: Option<Box<TransportMemory>>,
+    /// What its owners want back, should they be lost.
+    pub(crate) backups: Option<Box<Backups>>,
 }
 
 impl SessionEntry {
@@ -57,6 +62,7 @@ impl SessionEntry {
             unknown: 0,
             subscribed: None,
             memory: None,
+            backups: None,
         };
         entry.limit_waiting(outbox_bytes_max);
         entry

@@ -270,6 +270,18 @@ impl Gateway {
         }
     }
 
+    /// The avatar of one user of a lookup was lost meanwhile.
+    pub(crate) fn lookup_failed(&mut self, ticket: u64) {
+        if let Some(Awaited::Lookup { session, id, .. }) = self.pending.remove(Ticket::new(ticket))
+        {
+            let error = ErrorBody::new(
+                ErrorCode::Unavailable,
+                "one of the users could not be looked up; try again",
+            );
+            self.send_error(session, error.of("lookup"), id);
+        }
+    }
+
     /// One user of a lookup is known.
     pub(crate) fn found(&mut self, ticket: u64, user: UserId, entry: LookupEntry) {
         if let Some(Awaited::Lookup {

@@ -16,7 +16,22 @@ pub(crate) struct Below {
     waiting: Vec<(SessionKey, ChannelCall)>,
 }
 
+impl Below {
+    /// Whether calls wait for the directories.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+}
+
 impl Gateway {
+    /// One session fewer wants what is below a path; its join was refused.
+    pub(crate) fn leave_below(&mut self, channel: &ChannelId) {
+        if let Some(below) = self.subscriptions.below.get_mut(channel) {
+            below.sessions = below.sessions.saturating_sub(1);
+            self.drop_below(channel);
+        }
+    }
+
     /// Joins a channel with everything below it.
     pub(crate) fn join_below(
         &mut self,
@@ -54,6 +69,7 @@ impl Gateway {
         for (_, call) in std::mem::take(&mut below.waiting) {
             self.shared.owners.channel(channel, call);
         }
+        self.announce_unsubscribed(channel);
         self.drop_below(channel);
     }
 

@@ -4,6 +4,7 @@
 //! Owners know which gateways are interested, not which sessions: a gateway
 //! reports the first session that watches a user and the last that does.
 
+pub(crate) mod announce;
 pub(crate) mod below;
 pub(crate) mod topic;
 pub(crate) mod watch;
@@ -11,6 +12,7 @@ pub(crate) mod watch;
 use std::collections::HashMap;
 
 use crate::gateway::Gateway;
+use announce::ChannelCounts;
 use below::Below;
 use topic::Topics;
 use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
@@ -28,6 +30,8 @@ pub(crate) struct Subscriptions {
     pub(crate) topics: Topics,
     /// Watched users.
     pub(crate) watches: Watches,
+    /// How many sessions are on each channel, or have asked to join it.
+    pub(crate) channels: ChannelCounts,
     /// Paths whose subpaths are wanted.
     pub(crate) below: HashMap<ChannelId, Below>,
     /// The number of the last publication.
@@ -151,6 +155,9 @@ impl Gateway {
             Err(error) => return self.refuse(session, error.of("joinchannel"), id),
         };
         let again = before == Some(subpaths);
+        if before.is_none() {
+            self.subscriptions.channels.add(&channel);
+        }
         if let Some(before) = before
             && !again
         {
@@ -159,7 +166,6 @@ impl Gateway {
         let call = ChannelCall::Join {
             caller,
             subpaths,
-            again,
             since,
             id,
         };
@@ -179,6 +185,7 @@ impl Gateway {
             .and_then(|entry| entry.session.left_channel(channel));
         if let (Some(caller), Some(subpaths)) = (caller, left) {
             self.call_leave(caller, channel, subpaths);
+            self.unsubscribed(channel);
         }
     }
 
@@ -196,21 +203,34 @@ impl Gateway {
         self.subscriptions.topics.exit(topic, session.into());
         if let (Topic::Room(room), Some(entry)) = (topic, self.sessions.get_mut(session)) {
             entry.session.left_room(room);
+            entry.forget_backup(room);
         }
     }
 
-    /// A room refused a join. A member stays a member.
-    pub(crate) fn join_refused(&mut self, session: SessionSlot, room: ChannelId) {
+    /// An owner refused a join. A session that was on the topic before stays.
+    pub(crate) fn join_refused(&mut self, session: SessionSlot, topic: &Topic) {
+        let subscribers = self.subscriptions.topics.subscribers(topic);
+        let is_on = subscribers.contains(&session.into());
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        entry.session.join_answered(&room);
-        let topic = Topic::Room(room);
-        let subscribers = self.subscriptions.topics.subscribers(&topic);
-        if let Topic::Room(room) = &topic
-            && !subscribers.contains(&session.into())
-        {
-            entry.session.left_room(room);
+        match topic {
+            Topic::Room(room) => {
+                entry.session.join_answered(room);
+                if !is_on {
+                    entry.session.left_room(room);
+                }
+            }
+            Topic::Channel(channel) | Topic::Below(channel) if !is_on => {
+                let left = entry.session.left_channel(channel);
+                if left == Some(true) {
+                    self.leave_below(channel);
+                }
+                if left.is_some() {
+                    self.unsubscribed(channel);
+                }
+            }
+            Topic::Channel(_) | Topic::Below(_) => {}
         }
     }
 
@@ -233,6 +253,7 @@ impl Gateway {
         }
         for membership in channels {
             self.call_leave(caller, &membership.channel, membership.subpaths);
+            self.unsubscribed(&membership.channel);
         }
         // Also what it left shortly before, whose owner's answer finds it gone.
         self.subscriptions.topics.exit_all(session.into());

@@ -150,7 +150,7 @@ impl Watches {
     }
 
     /// The avatar reported a state. Returns the user's number, and whether its
-    /// state was unknown before.
+    /// state was unknown before; `None` where nothing is new.
     pub(crate) fn update(
         &mut self,
         user: &UserId,
@@ -158,8 +158,13 @@ impl Watches {
     ) -> Option<(UserNumber, bool)> {
         let number = self.number(user)?;
         let watched = self.users.get_mut(number.0 as usize)?;
-        let is_first = watched.presence.replace(presence).is_none();
-        Some((number, is_first))
+        let before = watched.presence.replace(presence);
+        (before != Some(presence)).then_some((number, before.is_none()))
+    }
+
+    /// The users that sessions watch.
+    pub(crate) fn users(&self) -> impl Iterator<Item = &UserId> {
+        self.users.iter().map(|(_, watched)| &watched.user)
     }
 
     /// The watched user of a number.

@@ -11,9 +11,10 @@ use std::num::NonZeroU64;
 
 use smallvec::SmallVec;
 
+use crate::backup::{AnnouncedSession, Attributes, AvatarBackup};
 use crate::id::{ChannelId, UserId};
 use crate::key::SessionKey;
-use crate::model::audience::Audience;
+use crate::model::interest::Interest;
 use crate::model::settings::PresenceSettings;
 use crate::packet::{ErrorBody, LookupEntry, Presence, Status};
 use crate::payload::Payload;
@@ -51,7 +52,8 @@ struct Extras {
     /// Rooms that the user plays in.
     playing: Vec<ChannelId>,
     note: Option<Payload>,
-    attributes: Vec<(Box<str>, Payload)>,
+    /// Shared with the backups of them.
+    attributes: Option<Attributes>,
     invites: Vec<KeptInvite>,
 }
 
@@ -59,7 +61,7 @@ struct Extras {
 const NO_EXTRAS: &Extras = &Extras {
     playing: Vec::new(),
     note: None,
-    attributes: Vec::new(),
+    attributes: None,
     invites: Vec::new(),
 };
 
@@ -73,7 +75,7 @@ pub struct Avatar {
     /// Most users have nothing of it at most times.
     extras: Option<Box<Extras>>,
     /// The gateways with sessions that watch this user.
-    pub watchers: Audience,
+    pub watchers: Interest,
 }
 
 impl Avatar {
@@ -192,18 +194,66 @@ impl Avatar {
         }
     }
 
-    /// The user entered a game room, or left it.
-    pub fn set_playing(&mut self, room: &ChannelId, playing: bool) {
+    /// The user entered a game room, or left it. Returns whether a status of the
+    /// user does not count any more.
+    pub fn set_playing(&mut self, room: &ChannelId, playing: bool) -> bool {
+        if !playing && !self.extras().playing.contains(room) {
+            return false;
+        }
         let rooms = &mut self.extras_mut().playing;
         rooms.retain(|known| known != room);
         if playing {
             rooms.push(room.clone());
-        } else if rooms.is_empty() {
+        }
+        let mut is_cleared = false;
+        if rooms.is_empty() {
             for seat in &mut self.seats {
                 if seat.status == Some(Status::Online) {
                     seat.status = None;
+                    is_cleared = true;
                 }
             }
+        }
+        is_cleared
+    }
+
+    /// What a session's gateway stores of it, for a replacement of this avatar.
+    #[must_use]
+    pub fn backup(&self, session: SessionKey) -> AvatarBackup {
+        let seat = self.seats.iter().find(|seat| seat.session == session);
+        AvatarBackup {
+            status: seat.and_then(|seat| seat.status),
+            note: self.extras().note.clone(),
+            attributes: self.extras().attributes.clone().unwrap_or_default(),
+        }
+    }
+
+    /// A session that the avatar before this one had, with its backup. Repeating
+    /// it changes nothing.
+    pub fn announced(&mut self, session: AnnouncedSession, now_ms: u64, grace_ms: u64) {
+        let AnnouncedSession {
+            caller,
+            dropped_ms,
+            is_idle,
+            backup,
+        } = session;
+        if self.seat(caller.key).is_some() {
+            return;
+        }
+        let dropped_at_ms = dropped_ms.map(|ago_ms| now_ms.saturating_sub(ago_ms));
+        self.seats.push(Seat {
+            session: caller.key,
+            grace_until_ms: dropped_at_ms
+                .and_then(|at_ms| NonZeroU64::new(at_ms.saturating_add(grace_ms).max(1))),
+            status: backup.status,
+            idle: is_idle,
+        });
+        let seen_ms = dropped_at_ms.and_then(NonZeroU64::new);
+        self.last_seen_ms = self.last_seen_ms.max(seen_ms);
+        if backup.note.is_some() || !backup.attributes.is_empty() {
+            let extras = self.extras_mut();
+            extras.note = backup.note;
+            extras.attributes = Some(backup.attributes);
         }
     }
 
@@ -337,7 +387,7 @@ impl Avatar {
     /// All attributes.
     #[must_use]
     pub fn attributes(&self) -> &[(Box<str>, Payload)] {
-        &self.extras().attributes
+        self.extras().attributes.as_deref().unwrap_or_default()
     }
 
     /// Sets and removes attributes, all or none. Returns those that changed.
@@ -350,7 +400,7 @@ impl Avatar {
         bytes_max: usize,
     ) -> Result<AttributeChanges, ErrorBody> {
         // Looked up by name: a client chooses how many there are.
-        let before = self.extras().attributes.iter().cloned();
+        let before = self.attributes().iter().cloned();
         let mut next: BTreeMap<Box<str>, Payload> = before.collect();
         let mut changed = Vec::new();
         for (name, value) in changes {
@@ -374,7 +424,7 @@ impl Avatar {
             )
             .with("max", bytes_max as u64));
         }
-        self.extras_mut().attributes = next.into_iter().collect();
+        self.extras_mut().attributes = Some(next.into_iter().collect());
         Ok(changed)
     }
 

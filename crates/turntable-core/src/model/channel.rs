@@ -5,7 +5,7 @@
 //! "another life, the same number".
 
 use crate::id::{ChannelId, MessageId, UserId};
-use crate::model::audience::Audience;
+use crate::model::interest::Interest;
 use crate::packet::{ChannelMessage, Position, ReplyData, ServerPacket};
 use crate::payload::Payload;
 
@@ -15,8 +15,8 @@ pub struct Channel {
     id: ChannelId,
     epoch: Box<str>,
     offset: u64,
-    /// The gateways with subscribers of exactly this path.
-    pub audience: Audience,
+    /// The gateways with sessions on this path.
+    pub interest: Interest,
 }
 
 impl Channel {
@@ -27,7 +27,7 @@ impl Channel {
             id,
             epoch: epoch.into(),
             offset: 0,
-            audience: Audience::default(),
+            interest: Interest::default(),
         }
     }
 
@@ -42,6 +42,12 @@ impl Channel {
             recovered: since
                 .is_some_and(|since| since.epoch == self.epoch && since.offset == self.offset),
         }
+    }
+
+    /// How many messages of this life there were.
+    #[must_use]
+    pub const fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// Gives a message its place. Returns what listeners get and what the

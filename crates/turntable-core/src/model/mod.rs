@@ -3,10 +3,10 @@
 //! Each is a state machine that takes `now` as a parameter and returns effects; the
 //! actors around them only translate.
 
-pub mod audience;
 pub mod avatar;
 pub mod channel;
 pub mod game;
+pub mod interest;
 pub mod room;
 pub mod rule;
 pub mod settings;

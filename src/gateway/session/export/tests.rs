@@ -18,7 +18,9 @@ use crate::portal::settings::PortalSettings;
 use crate::watched::Watched;
 use turntable_core::call::{Call, RoomCall};
 use turntable_core::id::SessionId;
-use turntable_core::key::{ConnKey, GatewayId, NodeId, SessionKey, SlotKey as _, WorkerId};
+use turntable_core::key::{
+    ConnKey, GatewayId, Generation, NodeId, SessionKey, ShardId, SlotKey as _, WorkerId,
+};
 use turntable_core::packet::{ErrorBody, JoinChannel, JoinGame, ServerPacket};
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
@@ -35,6 +37,8 @@ impl Owners for Noted {
     fn shards(&self) -> usize {
         1
     }
+
+    fn learn(&self, _: ShardId, _: Generation) {}
 }
 
 fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {

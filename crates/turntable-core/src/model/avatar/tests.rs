@@ -152,3 +152,69 @@ fn many_attributes_at_once_take_no_time() {
     avatar.set_attributes(many(None), usize::MAX).unwrap();
     assert!(avatar.attributes().is_empty());
 }
+
+/// The session of that slot, as its gateway announces it.
+fn announced(slot: u32, dropped_ms: Option<u64>, backup: AvatarBackup) -> AnnouncedSession {
+    use crate::key::{Caller, GatewayId, NodeId, Place, SessionSlot, SlotKey as _, WorkerId};
+    let gateway = GatewayId {
+        node: NodeId(0),
+        boot: 1,
+        worker: WorkerId(0),
+    };
+    let slot_key = SessionSlot::new(slot, 0);
+    AnnouncedSession {
+        caller: Caller {
+            key: session(slot),
+            place: Place {
+                gateway,
+                slot: slot_key,
+            },
+        },
+        dropped_ms,
+        is_idle: false,
+        backup,
+    }
+}
+
+#[test]
+fn a_replacement_is_seen_as_the_avatar_before_it() {
+    let mut lost = online(3);
+    say(&mut lost, 1, Status::Idle);
+    lost.set_playing(&room(), true);
+    say(&mut lost, 2, Status::Online);
+    let changes = vec![("a".into(), Some(Payload::from_json("1")))];
+    lost.set_attributes(changes, 100).unwrap();
+    let note = Some(Payload::from_json("\"n\""));
+    lost.set_status(session(1), Status::Idle, note, &settings())
+        .unwrap();
+    lost.detach(session(2), 900, 500);
+    assert_eq!(lost.refresh(1_000, &settings()), None);
+
+    let mut replacement = Avatar::new(None);
+    for (slot, dropped_ms) in [(0, None), (1, None), (2, Some(100)), (1, None)] {
+        let session = announced(slot, dropped_ms, lost.backup(session(slot)));
+        replacement.announced(session, 1_000, 500);
+    }
+    replacement.set_playing(&room(), true);
+    assert_eq!(replacement.refresh(1_000, &settings()), Some(lost.shown()));
+    assert_eq!(replacement.entry(), lost.entry());
+    assert_eq!(replacement.attributes(), lost.attributes());
+    for avatar in [&mut lost, &mut replacement] {
+        // Without the one that dropped, the one that set no status counts.
+        assert_eq!(avatar.next_deadline_ms(1_000), Some(1_400));
+        assert_eq!(avatar.refresh(1_400, &settings()), Some(Presence::Busy));
+        avatar.remove(session(0), 1_500);
+        assert_eq!(avatar.refresh(1_500, &settings()), Some(Presence::Idle));
+    }
+}
+
+#[test]
+fn to_leave_a_room_that_one_is_not_in_changes_nothing() {
+    let mut avatar = online(1);
+    avatar.set_playing(&room(), true);
+    say(&mut avatar, 0, Status::Online);
+    let other = ChannelId::parse("other").unwrap();
+    assert!(!avatar.set_playing(&other, false));
+    assert_eq!(avatar.refresh(2, &settings()), None);
+    assert!(avatar.set_playing(&room(), false));
+}

@@ -169,7 +169,9 @@ impl Room {
             .collect()
     }
 
-    fn joined(&self, user: &UserId, now_ms: u64) -> ServerPacket {
+    /// The `joined` of a member: the room as it is now.
+    #[must_use]
+    pub fn joined(&self, user: &UserId, now_ms: u64) -> ServerPacket {
         let member = self.members.get(user.as_str());
         ServerPacket::RoomJoined(Box::new(RoomJoined {
             channel: self.channel.clone(),

@@ -99,6 +99,45 @@ impl Room {
         effects
     }
 
+    /// A session of a member of the room before this one, which was lost. It is
+    /// on the topic already; nothing is sent to anybody. Repeating it changes
+    /// nothing.
+    pub fn announced(
+        &mut self,
+        session: SessionKey,
+        user: &UserId,
+        team: Option<Box<str>>,
+        dropped_ms: Option<u64>,
+        now_ms: u64,
+    ) -> Vec<Effect> {
+        let seat_ms = self.seat_ms();
+        let is_new = self.members.get(user.as_str()).is_none();
+        if is_new {
+            // No stamp that the lost room gave is later than now.
+            let member = Member::new(team, Corrector::after(now_ms));
+            self.members.insert(user.clone(), member);
+            self.empty_until_ms = None;
+        }
+        if let Some(member) = self.members.get_mut(user)
+            && !member.sessions().any(|known| known == session)
+        {
+            member.attach(session);
+            if let Some(ago_ms) = dropped_ms {
+                member.drop_connection(session);
+                let until_ms = now_ms.saturating_add(seat_ms.saturating_sub(ago_ms));
+                member.seat_until_ms = member.seat_until_ms.max(Some(until_ms));
+            }
+            if member.is_connected() {
+                member.seat_until_ms = None;
+            }
+        }
+        if is_new {
+            vec![Effect::EnteredGame(user.clone())]
+        } else {
+            Vec::new()
+        }
+    }
+
     /// An operator sends a user away.
     ///
     /// # Errors

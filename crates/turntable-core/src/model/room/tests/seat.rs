@@ -226,3 +226,47 @@ fn an_operator_sends_a_user_away_or_ends_the_room() {
     assert!(room.is_ended());
     assert_eq!(room.end(NOW), []);
 }
+
+#[test]
+fn a_replacement_has_the_members_that_are_announced() {
+    let mut room = generic();
+    let team = || Some("red".into());
+    let entered = |id: &str| vec![Effect::EnteredGame(user(id))];
+    let announced = room.announced(session(0), &user("1:1"), team(), None, NOW);
+    assert_eq!(announced, entered("1:1"));
+    let away = room.announced(session(1), &user("1:2"), None, Some(10_000), NOW);
+    assert_eq!(away, entered("1:2"));
+    // A second session, and the same once more.
+    for slot in [2, 0] {
+        let again = room.announced(session(slot), &user("1:1"), team(), Some(5), NOW);
+        assert_eq!(again, []);
+    }
+    let members = room.members();
+    assert_eq!(members.get("1:1").map(Member::team), Some(Some("red")));
+    assert_eq!(
+        members.get("1:1").map(Member::state),
+        Some(MemberState::Joined)
+    );
+    assert_eq!(
+        members.get("1:2").map(Member::state),
+        Some(MemberState::Away)
+    );
+    // What is left of the seat's time is left.
+    assert_eq!(room.next_deadline(), Some(NOW + 20_000));
+    // Stamps do not run backwards: the lost room may have given any before now.
+    let stamped = Action {
+        timestamp_ms: -500.0,
+        ..action("1:1", "1")
+    };
+    let offset_ms = Some((NOW + 100) as f64);
+    let effects = room
+        .act(
+            session(0),
+            &user("1:1"),
+            vec![stamped],
+            offset_ms,
+            NOW + 100,
+        )
+        .unwrap();
+    assert_eq!(effects, [played(vec![at(action("1:1", "1"), NOW)])]);
+}

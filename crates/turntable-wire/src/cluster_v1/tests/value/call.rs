@@ -4,12 +4,13 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use turntable_core::backup::{AnnouncedMember, AnnouncedSession};
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, Stamped};
-use turntable_core::key::Generation;
 use turntable_core::packet::{Action, JoinGame, Position};
 
 use super::{
-    attributes, caller, channel, frame, gateway, number, payload, request, status, text, user,
+    attributes, avatar_backup, caller, channel, frame, gateway, generation, number, payload,
+    request, room_backup, status, text, user,
 };
 
 fn action() -> impl Strategy<Value = Action> {
@@ -33,6 +34,30 @@ fn join_game() -> impl Strategy<Value = JoinGame> {
             game,
         },
     )
+}
+
+fn announced_session() -> impl Strategy<Value = AnnouncedSession> {
+    let dropped = option::of(any::<u64>());
+    (caller(), dropped, any::<bool>(), avatar_backup()).prop_map(
+        |(caller, dropped_ms, is_idle, backup)| AnnouncedSession {
+            caller,
+            dropped_ms,
+            is_idle,
+            backup,
+        },
+    )
+}
+
+fn announced_member() -> impl Strategy<Value = AnnouncedMember> {
+    let dropped = option::of(any::<u64>());
+    (caller(), user(), dropped, room_backup()).prop_map(|(caller, user, dropped_ms, backup)| {
+        AnnouncedMember {
+            caller,
+            user,
+            dropped_ms,
+            backup,
+        }
+    })
 }
 
 fn avatar_call() -> impl Strategy<Value = AvatarCall> {
@@ -77,6 +102,20 @@ fn avatar_call() -> impl Strategy<Value = AvatarCall> {
             id
         }),
         frame().prop_map(AvatarCall::Tell),
+        (
+            gateway(),
+            generation(),
+            any::<bool>(),
+            vec(announced_session(), 0..3)
+        )
+            .prop_map(|(gateway, generation, is_watching, sessions)| {
+                AvatarCall::Announce {
+                    gateway,
+                    generation,
+                    is_watching,
+                    sessions,
+                }
+            }),
     ]
 }
 
@@ -113,18 +152,24 @@ fn room_call() -> impl Strategy<Value = RoomCall> {
         (caller(), user()).prop_map(|(caller, user)| RoomCall::Detach { caller, user }),
         (caller(), user()).prop_map(|(caller, user)| RoomCall::Resume { caller, user }),
         (caller(), user()).prop_map(|(caller, user)| RoomCall::Remove { caller, user }),
+        user().prop_map(|user| RoomCall::Confirm { user }),
+        (gateway(), generation(), vec(announced_member(), 0..3)).prop_map(
+            |(gateway, generation, members)| RoomCall::Announce {
+                gateway,
+                generation,
+                members
+            }
+        ),
     ]
 }
 
 fn channel_call() -> impl Strategy<Value = ChannelCall> {
     let since = (text(), any::<u64>()).prop_map(|(epoch, offset)| Position { epoch, offset });
-    let ways = any::<(bool, bool)>();
     prop_oneof![
-        (caller(), ways, option::of(since), request()).prop_map(
-            |(caller, (subpaths, again), since, id)| ChannelCall::Join {
+        (caller(), any::<bool>(), option::of(since), request()).prop_map(
+            |(caller, subpaths, since, id)| ChannelCall::Join {
                 caller,
                 subpaths,
-                again,
                 since,
                 id
             }
@@ -139,7 +184,26 @@ fn channel_call() -> impl Strategy<Value = ChannelCall> {
                 id,
             }
         }),
+        gateway().prop_map(|gateway| ChannelCall::Unsubscribed { gateway }),
+        (gateway(), generation(), any::<bool>()).prop_map(
+            |(gateway, generation, is_subscribed)| ChannelCall::Announce {
+                gateway,
+                generation,
+                is_subscribed
+            }
+        ),
     ]
+}
+
+/// Only debug builds have faults.
+#[cfg(debug_assertions)]
+fn fault() -> impl Strategy<Value = Call> {
+    super::owner().prop_map(Call::Fail)
+}
+
+#[cfg(not(debug_assertions))]
+fn fault() -> impl Strategy<Value = Call> {
+    channel().prop_map(|channel| Call::RoomLost { channel })
 }
 
 pub(in super::super) fn stamped() -> impl Strategy<Value = Stamped> {
@@ -150,9 +214,8 @@ pub(in super::super) fn stamped() -> impl Strategy<Value = Stamped> {
         1 => (channel(), gateway(), any::<bool>()).prop_map(|(channel, gateway, wanted)| {
             Call::Below { channel, gateway, wanted }
         }),
+        1 => channel().prop_map(|channel| Call::RoomLost { channel }),
+        1 => fault(),
     ];
-    (any::<u64>(), call).prop_map(|(generation, call)| Stamped {
-        generation: Generation(generation),
-        call,
-    })
+    (generation(), call).prop_map(|(generation, call)| Stamped { generation, call })
 }

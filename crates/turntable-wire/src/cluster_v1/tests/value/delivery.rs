@@ -3,10 +3,15 @@
 use proptest::option;
 use proptest::prelude::*;
 
+use turntable_core::backup::Backup;
 use turntable_core::delivery::{Delivery, Meta, Topic};
+use turntable_core::key::ShardId;
 use turntable_core::packet::{LookupEntry, Presence};
 
-use super::{attributes, channel, error, frame, payload, place, request, user};
+use super::{
+    attributes, avatar_backup, channel, error, frame, generation, owner, payload, place, request,
+    room_backup, user,
+};
 
 fn topic() -> impl Strategy<Value = Topic> {
     prop_oneof![
@@ -38,7 +43,12 @@ fn entry() -> impl Strategy<Value = LookupEntry> {
 }
 
 pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
-    let meta = option::of(any::<u64>()).prop_map(|offset| Meta { offset });
+    let meta = (option::of(any::<u64>()), any::<bool>())
+        .prop_map(|(offset, is_exact)| Meta { offset, is_exact });
+    let backup = prop_oneof![
+        avatar_backup().prop_map(Backup::Avatar),
+        (channel(), room_backup()).prop_map(|(room, backup)| Backup::Room(room, backup)),
+    ];
     prop_oneof![
         (topic(), frame(), meta).prop_map(|(topic, frame, meta)| Delivery::Publish {
             topic,
@@ -46,12 +56,12 @@ pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
             meta
         }),
         (place(), frame(), request()).prop_map(|(to, frame, id)| Delivery::Send { to, frame, id }),
-        (place(), error(), request(), option::of(channel())).prop_map(|(to, error, id, room)| {
+        (place(), error(), request(), option::of(topic())).prop_map(|(to, error, id, joining)| {
             Delivery::Refuse {
                 to,
                 error,
                 id,
-                room,
+                joining,
             }
         }),
         (place(), topic()).prop_map(|(to, topic)| Delivery::Enter { to, topic }),
@@ -74,5 +84,14 @@ pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
             entry
         }),
         channel().prop_map(|channel| Delivery::Below { channel }),
+        any::<u64>().prop_map(|ticket| Delivery::LookupFailed { ticket }),
+        (place(), backup).prop_map(|(to, backup)| Delivery::Backup { to, backup }),
+        (any::<u32>(), generation(), option::of(owner())).prop_map(|(shard, generation, owner)| {
+            Delivery::OwnerLost {
+                shard: ShardId(shard),
+                generation,
+                owner,
+            }
+        }),
     ]
 }

@@ -4,11 +4,13 @@ mod call;
 mod delivery;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use turntable_core::backup::{AvatarBackup, RoomBackup};
 use turntable_core::call::{AvatarCall, Call, Stamped};
 use turntable_core::delivery::Delivery;
 use turntable_core::frame::SharedFrame;
@@ -16,6 +18,7 @@ use turntable_core::id::{ChannelId, MessageId, UserId};
 use turntable_core::key::{
     Caller, GatewayId, Generation, NodeId, Place, SessionKey, SessionSlot, SlotKey, WorkerId,
 };
+use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, RequestId, Status};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
@@ -116,6 +119,32 @@ fn status() -> impl Strategy<Value = Status> {
 
 fn attributes() -> impl Strategy<Value = Vec<(Box<str>, Payload)>> {
     vec((text(), payload()), 0..4)
+}
+
+fn avatar_backup() -> impl Strategy<Value = AvatarBackup> {
+    (option::of(status()), option::of(payload()), attributes()).prop_map(
+        |(status, note, attributes)| AvatarBackup {
+            status,
+            note,
+            attributes: Arc::from(attributes),
+        },
+    )
+}
+
+fn room_backup() -> impl Strategy<Value = RoomBackup> {
+    (text(), option::of(text())).prop_map(|(game, team)| RoomBackup { game, team })
+}
+
+fn owner() -> impl Strategy<Value = OwnerId> {
+    prop_oneof![
+        user().prop_map(OwnerId::Avatar),
+        channel().prop_map(OwnerId::Room),
+        channel().prop_map(OwnerId::Channel),
+    ]
+}
+
+fn generation() -> impl Strategy<Value = Generation> {
+    any::<u64>().prop_map(Generation)
 }
 
 fn error() -> impl Strategy<Value = Box<ErrorBody>> {

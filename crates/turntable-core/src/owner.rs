@@ -1,0 +1,47 @@
+//! The names of owners, and where they are.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ChannelId, UserId, shard};
+use crate::key::ShardId;
+
+/// An owner: the actor that alone decides about an object.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum OwnerId {
+    /// A user's avatar.
+    Avatar(UserId),
+    /// A game room.
+    Room(ChannelId),
+    /// A channel.
+    Channel(ChannelId),
+}
+
+impl OwnerId {
+    /// The id of the object, which decides about the shard.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Avatar(user) => user.as_str(),
+            Self::Room(channel) | Self::Channel(channel) => channel.as_str(),
+        }
+    }
+
+    /// The shard of the owner among so many; `None` where there are none.
+    #[must_use]
+    pub fn shard(&self, shards: u32) -> Option<ShardId> {
+        shard(self.as_str(), shards).map(ShardId)
+    }
+}
+
+impl fmt::Display for OwnerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Self::Avatar(_) => "avatar",
+            Self::Room(_) => "room",
+            Self::Channel(_) => "channel",
+        };
+        write!(f, "{kind} {}", self.as_str())
+    }
+}

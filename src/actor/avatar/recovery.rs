@@ -1,0 +1,59 @@
+//! An avatar in case of a loss: what it stores at the gateways of its sessions, and
+//! what its replacement gets back from them.
+
+use crate::actor::avatar::Avatar;
+use crate::clock;
+use turntable_core::backup::{AnnouncedSession, Backup};
+use turntable_core::call::RoomCall;
+use turntable_core::delivery::Delivery;
+use turntable_core::key::{GatewayId, SessionKey};
+
+impl Avatar {
+    /// Has the gateways of sessions store what a replacement needs.
+    pub(super) fn back_up(&self, sessions: impl IntoIterator<Item = SessionKey>) {
+        for key in sessions {
+            if let Some(to) = self.places.get(key) {
+                let backup = Backup::Avatar(self.model.backup(key));
+                self.shared
+                    .bus
+                    .send(to.gateway, Delivery::Backup { to, backup });
+            }
+        }
+    }
+
+    /// What a gateway has of the user, where the avatar before this one was lost.
+    pub(super) fn announced(
+        &mut self,
+        gateway: GatewayId,
+        is_watching: bool,
+        sessions: Vec<AnnouncedSession>,
+    ) {
+        let grace_ms = self.shared.settings.presence.grace_ms;
+        for session in sessions {
+            self.places.bind(session.caller);
+            self.model.announced(session, clock::now_ms(), grace_ms);
+        }
+        if is_watching {
+            self.model.watchers.add(gateway);
+            if !self.is_recovering {
+                self.shared.bus.send(gateway, self.presence());
+            }
+        }
+    }
+
+    /// All that is known was announced: the user is seen as it is now.
+    pub(super) fn recovered(&mut self) {
+        self.is_recovering = false;
+        let rooms = self.shared.playing.borrow().rooms(&self.user);
+        for room in rooms {
+            self.model.set_playing(&room, true);
+            let user = self.user.clone();
+            self.shared.owners.room(&room, RoomCall::Confirm { user });
+        }
+        let settings = &self.shared.settings.presence;
+        self.model.refresh(clock::now_ms(), settings);
+        for gateway in self.model.watchers.gateways() {
+            self.shared.bus.send(*gateway, self.presence());
+        }
+    }
+}

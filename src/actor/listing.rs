@@ -1,0 +1,215 @@
+//! The actors of one kind on one worker: found, made on demand, replaced after a
+//! loss, and let go.
+//!
+//! An actor that has nothing left to do reports how many calls it has seen; only
+//! where no more than those were sent to it is it let go, so no call is lost in a
+//! closing actor.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::Hash;
+
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, Context, Handler, Message};
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::actor::Shared;
+use crate::actor::letter::{Letter, OwnerCall};
+use crate::actor::recovery::{Announced, Recovery};
+use turntable_core::key::Generation;
+
+/// Lets an actor end.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Stop;
+
+/// The gateways have announced to a replacement what they have of its owner.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Recovered;
+
+/// An actor that owns an object.
+pub(super) trait OwnerActor:
+    Actor<Context = Context<Self>> + Handler<Letter<Self::Call>> + Handler<Stop> + Handler<Recovered>
+{
+    /// The object's id.
+    type Id: Eq + Hash + Clone;
+    /// What it is called with.
+    type Call: OwnerCall;
+
+    /// The actor of an object. A replacement keeps quiet until [`Recovered`].
+    fn make(shared: &Shared, id: Self::Id, is_replacement: bool) -> Self;
+}
+
+/// An actor and the number of calls that were sent to it.
+struct Listing<A: OwnerActor> {
+    /// `None` while a replacement waits.
+    address: Option<Addr<A>>,
+    sent: u64,
+    /// `None` where the owner was never lost.
+    recovery: Option<Box<Recovery<A::Call>>>,
+}
+
+impl<A: OwnerActor> Listing<A>
+where
+    Context<A>: ToEnvelope<A, Letter<A::Call>>,
+{
+    fn send(&mut self, call: A::Call) {
+        self.sent += 1;
+        if let Some(address) = &self.address {
+            address.do_send(Letter::new(call));
+        }
+    }
+}
+
+/// The actors of one kind.
+pub(super) struct Listings<A: OwnerActor> {
+    by_id: HashMap<A::Id, Listing<A>>,
+    gauge: Gauge,
+}
+
+impl<A: OwnerActor> Listings<A>
+where
+    Context<A>: ToEnvelope<A, Letter<A::Call>> + ToEnvelope<A, Stop> + ToEnvelope<A, Recovered>,
+{
+    pub(super) fn new(gauge: Gauge) -> Self {
+        Self {
+            by_id: HashMap::new(),
+            gauge,
+        }
+    }
+
+    pub(super) fn has(&self, id: &A::Id) -> bool {
+        self.by_id.contains_key(id)
+    }
+
+    /// Calls an owner, which is made where there is none. Gives the call back
+    /// where too many wait for the recovery of the owner.
+    pub(super) fn call(
+        &mut self,
+        shared: &Shared,
+        id: A::Id,
+        call: A::Call,
+    ) -> Result<(), A::Call> {
+        if call.announced_by().is_some() {
+            self.announce(shared, id, call);
+            return Ok(());
+        }
+        let listing = self.listing(shared, id);
+        match &mut listing.recovery {
+            Some(recovery) if recovery.is_on() => recovery.wait(call),
+            _ => {
+                listing.send(call);
+                Ok(())
+            }
+        }
+    }
+
+    fn listing(&mut self, shared: &Shared, id: A::Id) -> &mut Listing<A> {
+        match self.by_id.entry(id) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                self.gauge.inc();
+                let actor = A::make(shared, entry.key().clone(), false);
+                entry.insert(Listing {
+                    address: Some(actor.start()),
+                    sent: 0,
+                    recovery: None,
+                })
+            }
+        }
+    }
+
+    /// Passes an announcement on, unless it belongs to an earlier loss.
+    fn announce(&mut self, shared: &Shared, id: A::Id, call: A::Call) {
+        let Some((gateway, generation)) = call.announced_by() else {
+            return;
+        };
+        if !self.has(&id) && call.is_empty_announcement() {
+            return;
+        }
+        let listing = self.listing(shared, id.clone());
+        let verdict = match &mut listing.recovery {
+            Some(recovery) => recovery.announced(gateway, generation),
+            None => Announced::Given,
+        };
+        if verdict != Announced::Stale {
+            listing.send(call);
+        }
+        if verdict == Announced::Complete {
+            self.recovered(&id, generation);
+        }
+    }
+
+    /// An owner was lost, with these calls unread. Returns how long its
+    /// replacement has to wait, in ms; `None` where there was no such owner.
+    pub(super) fn lost(
+        &mut self,
+        shared: &Shared,
+        id: &A::Id,
+        generation: Generation,
+        mut unread: Vec<A::Call>,
+        now_ms: u64,
+    ) -> Option<u64> {
+        let listing = self.by_id.get_mut(id)?;
+        listing.address = None;
+        listing.sent = 0;
+        // They are made again.
+        unread.retain(|call| call.announced_by().is_none());
+        let recovery = listing
+            .recovery
+            .get_or_insert_with(|| Box::new(Recovery::new()));
+        Some(recovery.lost(generation, shared.bus.gateways(), unread, now_ms))
+    }
+
+    /// Makes the replacement of a lost owner. Returns whether it was missing.
+    pub(super) fn replace(&mut self, shared: &Shared, id: &A::Id, generation: Generation) -> bool {
+        let Some(listing) = self.by_id.get_mut(id) else {
+            return false;
+        };
+        let is_of = |recovery: &Recovery<A::Call>| recovery.generation() == generation;
+        if listing.address.is_some() || !listing.recovery.as_deref().is_some_and(is_of) {
+            return false;
+        }
+        listing.address = Some(A::make(shared, id.clone(), true).start());
+        true
+    }
+
+    /// Every gateway has announced, or had time to. What waited is sent.
+    pub(super) fn recovered(&mut self, id: &A::Id, generation: Generation) {
+        let Some(listing) = self.by_id.get_mut(id) else {
+            return;
+        };
+        let ended = listing.recovery.as_mut();
+        let Some(waiting) = ended.and_then(|recovery| recovery.end(generation)) else {
+            return;
+        };
+        if let Some(address) = &listing.address {
+            address.do_send(Recovered);
+        }
+        for call in waiting {
+            listing.send(call);
+        }
+    }
+
+    /// Lets an actor go that has seen every call.
+    pub(super) fn release(&mut self, id: &A::Id, seen: u64) -> bool {
+        let is_done = |listing: &Listing<A>| {
+            let is_recovering = listing.recovery.as_deref().is_some_and(Recovery::is_on);
+            listing.sent == seen && !is_recovering
+        };
+        if !self.by_id.get(id).is_some_and(is_done) {
+            return false;
+        }
+        if let Some(listing) = self.by_id.remove(id) {
+            self.gauge.dec();
+            if let Some(address) = listing.address {
+                address.do_send(Stop);
+            }
+        }
+        if self.by_id.is_empty() {
+            self.by_id.shrink_to_fit();
+        }
+        true
+    }
+}
