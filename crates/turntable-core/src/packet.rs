@@ -460,7 +460,8 @@ impl ClientPacket {
 }
 
 impl ClientPacket {
-    /// Whether a session counts it among the commands that it has taken
+    /// Whether a session counts it among the commands that it has taken; what is
+    /// not counted may be repeated without harm, or ends the session
     /// (protocol.md 2.2, `welcome`).
     #[must_use]
     pub const fn is_counted(&self) -> bool {
