@@ -201,6 +201,12 @@ impl Journal {
             && (!with_errors || self.unreadable_errors == errors)
     }
 
+    /// How many commands are refused.
+    pub fn refused(&self) -> usize {
+        let kinds = [Kind::Call, Kind::Unknown, Kind::Unreadable];
+        kinds.map(|kind| self.numbers(kind).len()).iter().sum()
+    }
+
     fn numbers(&self, kind: Kind) -> Vec<u64> {
         let issued = self.issued.iter().filter(|issued| issued.kind == kind);
         issued.map(|issued| issued.number).collect()
