@@ -30,8 +30,9 @@ pub struct Submit {
     pub users: Vec<UserId>,
     /// What it sends.
     pub commands: Vec<Command>,
-    /// Its number among what the client sent, counted from 1 over the session's
-    /// life. What was taken before is not taken again.
+    /// Its number among what the client sent and the session counts, from 1 over
+    /// the session's life. What was taken before is not taken again; `None` is
+    /// taken whenever it comes.
     pub number: Option<u64>,
     /// Told what became of it.
     pub taken: TakenSender,
@@ -60,6 +61,8 @@ pub enum Taken {
     Full,
     /// It names another user than its own; nothing was taken.
     Foreign,
+    /// It is numbered and comes before the `welcome`, from which sessions count.
+    Unidentified,
     /// There were too many of its kind.
     TooOften,
     /// Commands before it are missing; the session has taken so many.
@@ -90,6 +93,9 @@ impl Handler<Submit> for Gateway {
         // Writing waits for the end of a burst, as behind what sockets bring.
         self.lists.was_read = true;
         match submit.target {
+            Target::Connection { .. } if submit.number.is_some() => {
+                submit.taken.answer(Taken::Unidentified);
+            }
             Target::Connection { .. } if !submit.users.is_empty() => {
                 submit.taken.answer(Taken::Foreign);
             }
@@ -162,21 +168,22 @@ impl Gateway {
         }
     }
 
-    /// Takes what one datagram of a session stands for.
+    /// Takes what one datagram of a session stands for; without commands it was
+    /// refused before, and counts.
     fn take_commands(&mut self, session: SessionSlot, submit: Submit) {
         let Some(entry) = self.sessions.get_mut(session) else {
             return submit.taken.answer(Taken::Gone);
         };
-        let user = &entry.session.user;
-        if submit.users.iter().any(|named| named != user) {
-            return submit.taken.answer(Taken::Foreign);
-        }
         if let Err(taken) = check_number(submit.number, entry.session.accepted()) {
             return submit.taken.answer(taken);
         }
         let first = submit.commands.first();
         let packet = first.and_then(|command| command.as_ref().ok());
         entry.session.count(packet.map(|message| &message.packet));
+        let user = &entry.session.user;
+        if submit.users.iter().any(|named| named != user) {
+            return submit.taken.answer(Taken::Foreign);
+        }
         let commands = submit.commands.into_iter();
         self.then(commands.map(|command| Effect::Serve(session, command)));
         submit.taken.answer(Taken::Yes);

@@ -17,7 +17,9 @@ use crate::http::tunnel::{expired, wrong};
 use turntable_core::id::{SessionId, UserId};
 use turntable_core::packet::{ClientMessage, ClientPacket, ErrorBody, JoinChannel};
 use turntable_core::reason::ErrorCode;
-use turntable_wire::datagram::{self, BatchLimits, Interest, InterestPath, Sent, SentTo};
+use turntable_wire::datagram::{
+    self, BatchLimits, Interest, InterestPath, Sent, SentError, SentTo,
+};
 use turntable_wire::json_v1;
 
 /// `POST /tunnel/send` and `GET /tunnel/send?d=`
@@ -50,31 +52,51 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
         Ok(number) => number,
         Err(error) => return admission::refuse(&error, &cors),
     };
+    let named = own.as_deref().and_then(|own| SessionId::parse(own).ok());
+    let first = batch.entries.iter().find_map(tunnel_of);
     // All of them are on their way before the first is waited for, so that what
     // they lead to is written together.
     let on_their_way: Vec<_> = batch
         .entries
         .into_iter()
         .map(|entry| {
-            let number = number.as_mut().map(|next| {
-                *next += 1;
-                *next - 1
-            });
-            match entry {
-                Ok(sent) => submit(sent, number, own.as_deref(), &admission),
-                Err(error) => {
-                    count_unreadable(number, own.as_deref(), &admission);
-                    Err(error.body)
-                }
+            let is_counted = is_counted(&entry);
+            let this = number.filter(|_| is_counted);
+            if is_counted {
+                number = number.map(|number| number.saturating_add(1));
+            }
+            let tunnel = named.or_else(|| tunnel_of(&entry)).or(first);
+            let submitted = match entry {
+                Ok(sent) => submit(sent, this, own.as_deref(), &admission),
+                Err(error) => Err(error.body),
+            };
+            match submitted {
+                Ok(taken) => (Some(taken), Ok(())),
+                Err(error) if is_counted => (count_refused(this, tunnel, &admission), Err(error)),
+                Err(error) => (None, Err(error)),
             }
         })
         .collect();
     let mut results = Vec::with_capacity(on_their_way.len());
-    for taken in on_their_way {
-        results.push(match taken {
-            Ok(taken) => await_taken(taken).await,
-            Err(error) => Err(error),
+    for (taken, result) in on_their_way {
+        let taken = match taken {
+            Some(taken) => await_taken(taken).await,
+            None => Ok(()),
+        };
+        results.push(match (taken, result) {
+            // What is refused behind a gap is not counted either.
+            (Err(error), Err(_)) if error.code == ErrorCode::Conflict => Err(error),
+            (_, Err(error)) => Err(error),
+            (taken, Ok(())) => taken,
         });
+    }
+    // A gap is before the first that has a number, or nowhere.
+    let gap = results.iter().filter_map(|result| result.as_ref().err());
+    if let Some(gap) = gap
+        .into_iter()
+        .find(|error| error.code == ErrorCode::Conflict)
+    {
+        return admission::refuse(gap, &cors);
     }
     if !batch.is_array
         && let Some(Err(error)) = results.first()
@@ -104,7 +126,8 @@ fn from_query(request: &HttpRequest) -> Result<String, ErrorBody> {
 }
 
 /// The number of the first datagram (`n`), counted from 1 over the life of the
-/// session; `None` where the client does not number them.
+/// session as `welcome` counts them (`accepted`), so `time`, `resume` and `bye`
+/// have none; `None` where the client does not number them.
 fn first_number(request: &HttpRequest) -> Result<Option<u64>, ErrorBody> {
     #[derive(Deserialize)]
     struct Numbered {
@@ -121,22 +144,46 @@ fn first_number(request: &HttpRequest) -> Result<Option<u64>, ErrorBody> {
     }
 }
 
-/// A numbered datagram that cannot be read counts all the same.
-fn count_unreadable(number: Option<u64>, own: Option<&str>, admission: &Admission) {
-    let target = own
-        .filter(|_| number.is_some())
-        .and_then(|own| SessionId::parse(own).ok())
-        .and_then(|own| admission.locate(own));
-    if let Some((target, gateway)) = target {
-        let (taken, _) = oneshot::channel();
-        gateway.do_send(Submit {
-            target,
-            users: Vec::new(),
-            commands: Vec::new(),
-            number,
-            taken: TakenSender(taken),
-        });
+/// The tunnel that an entry names.
+fn tunnel_of(entry: &Result<Sent, SentError>) -> Option<SessionId> {
+    match entry {
+        Ok(sent) => Some(sent.tunnel),
+        Err(error) => error.tunnel,
     }
+}
+
+/// Whether an entry has a number: all have but the commands that sessions do not
+/// count.
+const fn is_counted(entry: &Result<Sent, SentError>) -> bool {
+    match entry {
+        Ok(Sent {
+            to: SentTo::Server(message),
+            ..
+        }) => message.packet.is_counted(),
+        _ => true,
+    }
+}
+
+/// A datagram that is refused here, or cannot be read, counts all the same.
+fn count_refused(
+    number: Option<u64>,
+    tunnel: Option<SessionId>,
+    admission: &Admission,
+) -> Option<oneshot::Receiver<Taken>> {
+    let (target, gateway) = admission.locate(tunnel?)?;
+    // Nothing counts before there is a session.
+    let Target::Session(_) = target else {
+        return None;
+    };
+    let (taken, is_taken) = oneshot::channel();
+    gateway.do_send(Submit {
+        target,
+        users: Vec::new(),
+        commands: Vec::new(),
+        number,
+        taken: TakenSender(taken),
+    });
+    Some(is_taken)
 }
 
 /// Hands one datagram to where it belongs, which answers what became of it.
@@ -163,10 +210,7 @@ fn submit(
             .collect(),
         SentTo::Tunnel { tunnel, data } => {
             if !matches!(target, Target::Session(_)) {
-                return Err(ErrorBody::new(
-                    ErrorCode::NotIdentified,
-                    "identify first, with idme",
-                ));
+                return Err(unidentified());
             }
             let (receiver, _) = admission.locate(tunnel).ok_or_else(expired)?;
             let (taken, is_taken) = oneshot::channel();
@@ -198,6 +242,7 @@ async fn await_taken(taken: oneshot::Receiver<Taken>) -> Result<(), ErrorBody> {
             ErrorCode::TooMany,
             "too much waits for this tunnel to be identified; send it again later",
         )),
+        Ok(Taken::Unidentified) => Err(unidentified()),
         Ok(Taken::TooOften) => Err(ErrorBody::new(
             ErrorCode::RateLimited,
             "too much is published; see limits.publish",
@@ -210,6 +255,13 @@ async fn await_taken(taken: oneshot::Receiver<Taken>) -> Result<(), ErrorBody> {
         Ok(Taken::Foreign) => Err(foreign("the path of a user is for that user's own tunnels")),
         Ok(Taken::Gone) | Err(_) => Err(expired()),
     }
+}
+
+fn unidentified() -> ErrorBody {
+    ErrorBody::new(
+        ErrorCode::NotIdentified,
+        "identify first, with idme; numbers begin behind the welcome",
+    )
 }
 
 fn foreign(message: &str) -> ErrorBody {

@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+mod accepted;
 mod batch;
 mod call;
 mod request;

@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+mod accepted;
 mod expiry;
 mod identify;
 mod resume;

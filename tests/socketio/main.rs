@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+mod accepted;
 mod conformance;
 mod engineio;
 mod library;

@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+mod accepted;
 mod bad_input;
 mod custom_format;
 mod datagram;

@@ -461,7 +461,8 @@ impl ClientPacket {
 
 impl ClientPacket {
     /// Whether a session counts it as an accepted command (protocol.md 2.2,
-    /// `welcome`).
+    /// `welcome`). What is not counted may be repeated without harm, or ends the
+    /// session.
     #[must_use]
     pub const fn is_counted(&self) -> bool {
         !matches!(self, Self::Time { .. } | Self::Resume { .. } | Self::Bye)

@@ -10,6 +10,20 @@ impl Random {
         Self(seed)
     }
 
+    /// Runs something with each of these seeds, beside each other; a failure names
+    /// its seed.
+    pub fn run(seeds: &[u64], test: impl Fn(u64) + Sync) {
+        std::thread::scope(|scope| {
+            let threads = seeds.iter().map(|seed| {
+                let test = &test;
+                (seed, scope.spawn(move || test(*seed)))
+            });
+            for (seed, thread) in threads.collect::<Vec<_>>() {
+                assert!(thread.join().is_ok(), "seed {seed:#x}");
+            }
+        });
+    }
+
     /// The next number.
     pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -10,7 +10,8 @@ use crate::{Client, Server};
 /// One session.
 #[derive(Debug)]
 pub struct Session<'s> {
-    server: &'s Server,
+    /// Where it connects.
+    pub server: &'s Server,
     /// The current connection.
     pub client: Client,
     /// Its secret.

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{DEADLINE, Response, SILENCE, Server};
 
@@ -123,6 +123,18 @@ impl Stream {
             Err(ErrorKind::TimedOut) if self.buffer.is_empty() => {}
             _ => panic!("{:?} instead of silence", self.pending()),
         }
+    }
+
+    /// Reads at most `count` bytes that arrive `soon`, and then breaks the
+    /// connection. Returns the lines that are complete, without their ends.
+    pub fn cut_after(&mut self, count: usize, soon: Duration) -> Vec<String> {
+        let _ = self.read_more(Instant::now() + soon);
+        self.buffer.truncate(count);
+        self.cut();
+        let end = self.buffer.iter().rposition(|byte| *byte == b'\n');
+        let whole = self.buffer.drain(..end.map_or(0, |end| end + 1)).collect();
+        let whole = String::from_utf8(whole).unwrap();
+        whole.lines().map(str::to_owned).collect()
     }
 
     fn pending(&self) -> String {

@@ -1,5 +1,7 @@
 //! Tunnels: a client of the format `ndjson`, and requests that send.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::Server;
@@ -95,15 +97,26 @@ impl<'s> Tunnel<'s> {
     pub fn next(&mut self) -> Value {
         loop {
             let line = self.stream.until("\n");
-            if line == "\n" {
-                continue;
+            if line != "\n" {
+                return self.received(&line);
             }
-            let datagram: Value = serde_json::from_str(&line).unwrap();
-            if let Some(id) = datagram["id"].as_str() {
-                self.last = id.to_owned();
-            }
-            return datagram;
         }
+    }
+
+    fn received(&mut self, line: &str) -> Value {
+        let datagram: Value = serde_json::from_str(line).unwrap();
+        if let Some(id) = datagram["id"].as_str() {
+            self.last = id.to_owned();
+        }
+        datagram
+    }
+
+    /// Reads at most `count` bytes that arrive `soon`, and then breaks the stream.
+    /// Returns the datagrams that are complete.
+    pub fn cut_after(&mut self, count: usize, soon: Duration) -> Vec<Value> {
+        let lines = self.stream.cut_after(count, soon).into_iter();
+        let lines = lines.filter(|line| !line.is_empty());
+        lines.map(|line| self.received(&line)).collect()
     }
 
     /// The data of the next datagram, which must be for this path.

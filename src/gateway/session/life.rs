@@ -176,7 +176,6 @@ impl Gateway {
             return;
         };
         carrier.phase = Phase::Attached(session);
-        self.then([Effect::Continue(connection)]);
         self.with(connection, |connection, cx| {
             let attachment = details.from.map_or(Attachment::New, Attachment::Resumed);
             Dispatch::on_attached(connection, attachment, cx);
@@ -227,6 +226,9 @@ impl Gateway {
                 cx.push_direct(connection, frame);
             }
         });
+        // What was sent behind the command waited for this: the `accepted` of a
+        // welcome is that of the moment at which the connection carries the session.
+        self.then([Effect::Continue(connection)]);
     }
 
     /// What a client is told when it may come in.

@@ -129,9 +129,11 @@ impl<F> Session<F> {
         self.clock.get_or_insert_with(|| Box::new(Clock::new()))
     }
 
-    /// How many frames or entries of its client were taken, refused and
-    /// unreadable ones too, but not `time`, `resume` and `bye`: after a resume a
-    /// client repeats exactly those behind them (protocol.md 2.2, `welcome`).
+    /// How many frames or entries of its client were taken: those that were
+    /// received whole behind the first `welcome`. Refused and unreadable ones
+    /// count, also those that close the connection (1003, 1007, 1009); `time`,
+    /// `resume` and `bye` do not. After a resume a client repeats exactly those
+    /// behind them (protocol.md 2.2, `welcome`).
     #[must_use]
     pub const fn accepted(&self) -> u64 {
         self.accepted

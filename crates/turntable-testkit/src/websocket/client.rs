@@ -171,6 +171,15 @@ impl Client {
     /// Reads at most `count` bytes that have arrived, and then breaks the
     /// connection. Returns the messages that are complete.
     pub fn cut_after(&mut self, count: usize) -> Vec<Value> {
+        let frames = self.frames_before_cut(count).into_iter();
+        frames
+            .filter(|frame| frame.opcode == Opcode::TEXT)
+            .map(|frame| serde_json::from_slice(&frame.payload).unwrap())
+            .collect()
+    }
+
+    /// The same; returns the frames that are complete.
+    pub fn frames_before_cut(&mut self, count: usize) -> Vec<Frame> {
         let buffered = self.buffer.len();
         self.buffer.truncate(count);
         let mut rest = vec![0; count.saturating_sub(buffered)];
@@ -180,11 +189,7 @@ impl Client {
             self.buffer.extend_from_slice(&rest[..count]);
         }
         let _ = self.stream.shutdown(Shutdown::Both);
-        let frames = std::iter::from_fn(|| Frame::take(&mut self.buffer));
-        frames
-            .filter(|frame| frame.opcode == Opcode::TEXT)
-            .map(|frame| serde_json::from_slice(&frame.payload).unwrap())
-            .collect()
+        std::iter::from_fn(|| Frame::take(&mut self.buffer)).collect()
     }
 
     /// The text of the next text frame; pings are answered.

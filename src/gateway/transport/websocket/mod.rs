@@ -175,7 +175,14 @@ fn take(connection: &mut Connection, input: &mut [u8], cx: &mut Cx<'_>) -> bool 
     match fed {
         Ok(_) if may_go_on => return true,
         Ok(_) => cx.then(Effect::Continue(cx.key)),
-        Err(reason) => cx.close(reason),
+        Err(reason) => {
+            // A message that is refused as a whole counts like one that cannot be
+            // read: repeated after a resume, it would end that connection too.
+            if matches!(reason, CloseReason::TooLarge | CloseReason::NotUtf8) {
+                count_refused(connection, cx);
+            }
+            cx.close(reason);
+        }
     }
     false
 }
@@ -230,6 +237,7 @@ fn message_came(
             },
         ),
         Message::Text(_) | Message::Binary(_) => {
+            count_refused(connection, cx);
             cx.close(CloseReason::Unsupported);
             return ControlFlow::Break(());
         }
@@ -239,6 +247,15 @@ fn message_came(
     match has_to_wait {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),
+    }
+}
+
+/// Counts a message that makes no command.
+fn count_refused(connection: &Connection, cx: &mut Cx<'_>) {
+    if matches!(connection.phase, Phase::Attached(_))
+        && let Some(entry) = cx.entry()
+    {
+        entry.session.count(None);
     }
 }
 
