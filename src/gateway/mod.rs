@@ -199,7 +199,8 @@ impl Drop for Gateway {
     }
 }
 
-/// Asks a gateway to send all clients elsewhere, as the server stops.
+/// The server stops: every session gets a `goaway`, then every connection is
+/// closed.
 #[derive(Debug, actix::Message)]
 #[rtype(result = "()")]
 pub struct Drain;
@@ -211,6 +212,7 @@ impl actix::Handler<Drain> for Gateway {
         self.is_draining = true;
         let sessions: Vec<SessionSlot> = self.sessions.iter().map(|(key, _)| key).collect();
         for session in sessions {
+            // All sessions of a connection get theirs before it is closed.
             self.step(session, Input::Drain, Default::default());
             self.run();
         }

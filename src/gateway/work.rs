@@ -98,8 +98,9 @@ pub(crate) enum Effect {
         /// The one that goes on.
         into: ConnKey,
     },
-    /// More waits for the session's client than may.
-    Overflowed(SessionSlot),
+    /// More waited for the session's client than may, with this connection or
+    /// without one.
+    Overflowed(SessionSlot, Option<ConnKey>),
     /// Something of a session's life has to be done.
     Life(SessionSlot, life::Effect, Rc<Details>),
 }
@@ -174,7 +175,7 @@ impl Gateway {
             Effect::PartSocket(key, ending, reason) => self.part_socket(key, *ending, reason),
             Effect::TakeSocket(key) => self.end_socket(key),
             Effect::Merge { from, into } => self.merge(from, into),
-            Effect::Overflowed(session) => self.overflowed(session),
+            Effect::Overflowed(session, connection) => self.overflowed(session, connection),
             Effect::Life(session, effect, details) => self.live(session, effect, &details),
         }
     }

@@ -48,6 +48,25 @@ fn polling_client_stays_online() {
 }
 
 #[test]
+fn polling_client_may_identify_whenever_it_likes() {
+    // It has its welcome, so the time to identify does not run.
+    let server = Server::with(&[("session.identify_timeout_ms", "100")]);
+    let mut friend = server.user("1:2");
+    let first = post(&server, "/poll", "", "[]");
+    let session = first.header("Turntable-Session").unwrap().to_owned();
+    let client = PollClient {
+        server: &server,
+        session,
+    };
+    for _ in 0..4 {
+        friend.expect_none();
+        assert_eq!(client.heartbeat(), Vec::<Value>::new());
+    }
+    let welcome = client.request("$av:idme", json!("1:1"));
+    assert_eq!(welcome["user"], "1:1");
+}
+
+#[test]
 fn bye_is_reported_at_once_and_ends_session() {
     let server = Server::start();
     let mut friend = server.user("1:2");

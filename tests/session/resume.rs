@@ -5,9 +5,10 @@ use std::io::Write;
 
 use serde_json::json;
 
-use turntable_testkit::metric::CONNECTIONS;
+use turntable_testkit::metric::{CLOSED_TOO_SLOW, CONNECTIONS};
+use turntable_testkit::presence::expect_state;
 use turntable_testkit::session::{Session, resume};
-use turntable_testkit::{Client, Frame, Random, Server};
+use turntable_testkit::{Client, Frame, Opcode, Random, Server};
 
 fn publish(client: &mut Client, numbers: std::ops::Range<u64>) {
     for n in numbers {
@@ -256,4 +257,59 @@ fn identified_connection_cannot_resume() {
     // The other session is unaffected.
     let (_client, answer) = resume(&server, &session.secret, 0);
     assert_eq!(answer["data"]["resumed"], true);
+}
+
+#[test]
+fn close_behind_a_resume_detaches_the_session_again() {
+    // Owners learn of the resume first and of the loss behind it.
+    let server = Server::with(&[("presence.grace_ms", "100")]);
+    let mut friend = server.user("2:1");
+    friend.subscribe(&["1:1"]);
+    let mut session = Session::begin(&server, "1:1");
+    expect_state(&mut friend, "1:1", "online");
+    session.cut();
+    expect_state(&mut friend, "1:1", "offline");
+    let mut client = server.connect();
+    let data = json!({"session": session.secret, "received": session.received});
+    let resume = json!({"command": "resume", "data": data});
+    let mut bytes = Frame::text(&resume.to_string()).masked();
+    bytes.extend(Frame::close(1000, "").masked());
+    client.send_raw(&bytes);
+    assert_eq!(client.expect("welcome")["resumed"], true);
+    expect_state(&mut friend, "1:1", "online");
+    // Not only when the session expires, after `session.resume_ms`.
+    expect_state(&mut friend, "1:1", "offline");
+    session.resume();
+    expect_state(&mut friend, "1:1", "online");
+}
+
+#[test]
+fn commands_and_the_end_behind_idme_come_behind_its_welcome() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let mut bytes = Vec::new();
+    for command in [
+        json!({"command": "idme", "data": "1:1"}),
+        json!({"command": "status", "data": "busy", "id": 1}),
+        json!({"command": "bye", "data": {}}),
+    ] {
+        bytes.extend(Frame::text(&command.to_string()).masked());
+    }
+    client.send_raw(&bytes);
+    assert_eq!(client.expect("welcome")["accepted"], 0);
+    assert_eq!(client.close_code(), 1000);
+}
+
+#[test]
+fn session_outlives_many_overflows_of_one_connection() {
+    let server = Server::with(&[("session.outbox_bytes_max", "70000")]);
+    let mut session = Session::begin(&server, "1:1");
+    // Each pong over the limit reports that the reader is too slow.
+    let ping = Frame::new(Opcode::PING, [7_u8; 125]).masked();
+    let pings = ping.repeat(4_000);
+    // The server may close before it has read all of them.
+    let _ = session.client.stream.write_all(&pings);
+    server.await_metric(CLOSED_TOO_SLOW, 1.0);
+    session.resume();
+    session.request("status", json!("busy"));
 }

@@ -287,3 +287,28 @@ fn shutdown_sends_goaway_and_closes() {
     assert_eq!(packets[1], "1");
     assert!(server.wait().success());
 }
+
+#[test]
+fn shutdown_sends_goaway_to_every_namespace() {
+    let mut server = Server::with(&[
+        ("server.workers", "1"),
+        ("socketio.namespaces", r#"["/game"]"#),
+    ]);
+    let (socket, _) = Socket::user(server.address, "websocket", "1:1");
+    let mut client = socket.into_websocket();
+    client.send_text(r#"40/game,{"user":"1:2"}"#);
+    for expected in ["40/game,", r#"42/game,["idyou""#, r#"42/game,["welcome""#] {
+        let packet = client.text();
+        assert!(packet.starts_with(expected), "{packet}");
+    }
+    server.signal("TERM");
+    let mut packets = [client.text(), client.text()];
+    packets.sort();
+    assert!(
+        packets[0].starts_with(r#"42/game,["goaway""#),
+        "{packets:?}"
+    );
+    assert!(packets[1].starts_with(r#"42["goaway""#), "{packets:?}");
+    assert_eq!(client.close_code(), 1001);
+    assert!(server.wait().success());
+}

@@ -2,6 +2,7 @@
 
 use turntable_testkit::Server;
 use turntable_testkit::stream::Stream;
+use turntable_testkit::tunnel::Tunnel;
 
 use crate::hostile::{HOSTILE, expect_hostile, tunnel_with_hostile};
 
@@ -96,5 +97,26 @@ fn custom_html_format_escapes_data() {
             .replace("&#39;", "'")
             .replace("&amp;", "&");
         assert_eq!(text, data.replace(['\n', '\r'], " "));
+    }
+}
+
+#[test]
+fn personal_format_names_the_reader_in_what_it_shared_before() {
+    // `%t` is a secret: that of another session must never be read.
+    let file = "[tunnel.formats.own]\ncontent_type = \"text/plain\"\nenvelope = \"%t %D\\n\"\n";
+    let server = Server::configured(file, &[("server.workers", "1")]);
+    let mut tunnels = [
+        Tunnel::on_channel(&server, "1:1", "c"),
+        Tunnel::on_channel(&server, "1:2", "c"),
+    ];
+    for tunnel in &mut tunnels {
+        tunnel.stream.cut();
+    }
+    Tunnel::user(&server, "1:3").publish("c", serde_json::json!("for both"));
+    for tunnel in &tunnels {
+        let query = format!("id={}&format=own&after={}", tunnel.id, tunnel.last);
+        let line = Stream::open(&server, &query).until("\n");
+        assert!(line.starts_with(&format!("{} ", tunnel.id)), "{line}");
+        assert!(line.contains("for both"), "{line}");
     }
 }

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use turntable_testkit::http::{self, escape};
+use turntable_testkit::metric::{CONNECTIONS, SESSIONS};
+use turntable_testkit::presence::expect_state;
 use turntable_testkit::tunnel::{Tunnel, post};
 use turntable_testkit::{Response, Server};
 
@@ -260,4 +262,19 @@ fn sending_needs_an_existing_tunnel() {
     assert_eq!(malformed, (404, "not_found".to_owned()));
     let unknown = post(&server, &datagram(&"A".repeat(22))).error();
     assert_eq!(unknown, (410, "session_expired".to_owned()));
+}
+
+#[test]
+fn bye_ends_a_session_whose_tunnel_is_lost() {
+    // As a page does that unloads: its EventSource ends first.
+    let server = Server::start();
+    let mut friend = server.user("2:1");
+    friend.subscribe(&["1:1"]);
+    let mut tunnel = Tunnel::user(&server, "1:1");
+    expect_state(&mut friend, "1:1", "online");
+    tunnel.stream.cut();
+    server.await_metric(CONNECTIONS, 1.0);
+    tunnel.command("bye", json!({}));
+    expect_state(&mut friend, "1:1", "offline");
+    server.await_metric(SESSIONS, 1.0);
 }

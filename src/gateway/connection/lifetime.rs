@@ -16,7 +16,8 @@ use crate::gateway::transport::{Dispatch, Hooks, Loss};
 use crate::gateway::turn::Timer;
 use crate::gateway::work::Effect;
 use turntable_core::key::{Caller, ConnKey, Place, SessionSlot};
-use turntable_core::reason::CloseReason;
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
 
 /// How long a closed connection waits for the other end, in ms.
@@ -84,7 +85,8 @@ impl Gateway {
         connection: Connection,
         insertion: Insertion,
     ) -> Option<ConnKey> {
-        let is_greeting = connection.is_greeting();
+        let identifies_in_time =
+            connection.is_greeting() && connection.transport.identifies_in_time();
         let is_counted = connection.permit.is_some();
         let label = connection.transport.label(connection.encoding);
         let name = connection.transport.name();
@@ -105,12 +107,22 @@ impl Gateway {
             return None;
         }
         self.lists.dirty.push(key);
-        if is_greeting {
+        if identifies_in_time {
             let at_ms = clock::now_ms() + self.settings.session.identify_timeout_ms;
             self.wheel.set(at_ms, Timer::Identify(key));
         }
         if let Insertion::Ending(reason) = insertion {
             self.linger(key, reason);
+        }
+        if self.is_draining {
+            // Before its client could identify or resume.
+            let error = ErrorBody::new(ErrorCode::Unavailable, "the server is stopping");
+            let refuse = |connection: &mut Connection, cx: &mut Cx<'_>| {
+                Dispatch::refuse(connection, &error, cx)
+            };
+            if self.with(key, refuse) == Some(true) {
+                return Some(key);
+            }
         }
         self.with(key, |connection, cx| insertion.begin(connection, cx));
         if self.is_draining {

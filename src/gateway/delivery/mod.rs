@@ -162,10 +162,11 @@ impl Gateway {
                 true => frame.alone(),
                 false => frame.clone(),
             };
-            if entry.deliver(frame, &mut self.lists.dirty)
-                && let Some(session) = self.sessions.key(*index)
-            {
-                self.work.push(Effect::Overflowed(session));
+            if entry.deliver(frame, &mut self.lists.dirty) {
+                let connection = entry.session.connection();
+                let session = self.sessions.key(*index);
+                let overflowed = |session| Effect::Overflowed(session, connection);
+                self.work.extend(session.map(overflowed));
             }
         }
     }
@@ -193,7 +194,7 @@ impl Gateway {
         self.counters.deliveries += 1;
         let connection = entry.session.connection();
         if entry.deliver(frame, &mut self.lists.dirty) {
-            self.work.push(Effect::Overflowed(session));
+            self.work.push(Effect::Overflowed(session, connection));
         }
         if let (Some(id), Some(connection)) = (id, connection) {
             self.with(connection, |connection, cx| {

@@ -91,13 +91,12 @@ impl SessionEntry {
         watches: &Watches,
         answered: Option<&Answered>,
         now_ms: u64,
-        settings: &GatewaySettings,
     ) -> Option<EntryExport> {
         let names = Names {
             watches,
             watching: &self.session.watching,
         };
-        let session = self.session.export(now_ms, &settings.session, &names)?;
+        let session = self.session.export(now_ms, &names)?;
         let outbox = &self.session.outbox;
         let mut place = 0;
         let mut ids = Vec::new();
@@ -266,7 +265,7 @@ impl Gateway {
         let connection = connection.and_then(|key| self.connections.get(key));
         let answered = connection.and_then(|connection| connection.transport.answered());
         let (watches, now_ms) = (&self.subscriptions.watches, clock::now_ms());
-        let mut export = entry.export(watches, answered, now_ms, &self.settings)?;
+        let mut export = entry.export(watches, answered, now_ms)?;
         export.topics = self.subscriptions.topics.of(session.into()).to_vec();
         let commands = self.pending.commands(session);
         export.awaited = commands

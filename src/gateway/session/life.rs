@@ -89,6 +89,7 @@ impl Gateway {
                 }
                 self.wheel.set(at_ms, Timer::Expire(session));
             }
+            LifeEffect::Continue(connection) => self.continue_session(session, connection),
             LifeEffect::RefuseIdentify(connection) => self.refuse_identify(connection, details),
             LifeEffect::RefuseResume(connection) => {
                 self.refuse_resume(connection, details.id.clone());
@@ -106,6 +107,9 @@ impl Gateway {
         attributes: Attributes,
         id: Option<RequestId>,
     ) {
+        if !self.may_identify(connection) {
+            return;
+        }
         // A connection's name was promised to its session.
         let name = self.connections.get(connection).and_then(|connection| {
             let name = connection.transport.name()?;
@@ -125,7 +129,11 @@ impl Gateway {
             connection.phase = Phase::Identifying(session);
             Dispatch::on_paused(connection, cx);
         });
-        self.await_answer(Awaited::Admission(session));
+        let awaited_id = id.clone();
+        self.await_answer(Awaited::Admission {
+            session,
+            id: awaited_id,
+        });
         self.attach(session, attributes, id);
     }
 
@@ -152,9 +160,7 @@ impl Gateway {
             self.shared.peers.put(id, self.place(session));
             log::debug!("session {id:?} begins");
         }
-        if self.settings.presence.idle_after_ms > 0 {
-            self.check_idle(session, clock::now_ms());
-        }
+        self.check_idle(session, clock::now_ms());
     }
 
     fn carry(&mut self, session: SessionSlot, connection: ConnKey, details: &Details) {
@@ -175,6 +181,9 @@ impl Gateway {
         let Some(carrier) = self.connections.get_mut(connection) else {
             return;
         };
+        if carrier.is_closing() {
+            return;
+        }
         carrier.phase = Phase::Attached(session);
         self.with(connection, |connection, cx| {
             let attachment = details.from.map_or(Attachment::New, Attachment::Resumed);
@@ -226,12 +235,30 @@ impl Gateway {
                 cx.push_direct(connection, frame);
             }
         });
-        // What was sent behind the command waited for this: the `accepted` of a
-        // welcome is that of the moment at which the connection carries the session.
-        self.then([Effect::Continue(connection)]);
     }
 
-    /// What a client is told when it may come in.
+    /// A connection carries the session now, and takes what its client sent behind
+    /// the command; unless it was lost on the way.
+    fn continue_session(&mut self, session: SessionSlot, connection: ConnKey) {
+        let carried = self
+            .connections
+            .get(connection)
+            .and_then(|connection| connection.session());
+        if carried == Some(session) {
+            self.then([Effect::Continue(connection)]);
+        } else {
+            self.step(session, Input::Lost(connection), Details::default());
+        }
+    }
+
+    /// Whether a connection's client may identify, or resume a session.
+    fn may_identify(&self, connection: ConnKey) -> bool {
+        self.connections
+            .get(connection)
+            .is_some_and(|connection| connection.is_greeting() && !connection.is_closing())
+    }
+
+    /// The `welcome` of a session, for everyone alike.
     pub(crate) fn welcome_packet(&self, session: SessionId) -> Welcome {
         Welcome {
             user: None,
@@ -255,6 +282,9 @@ impl Gateway {
         from: ResumeFrom,
         id: Option<RequestId>,
     ) {
+        if !self.may_identify(connection) {
+            return;
+        }
         if let Some(worker) = self.worker_elsewhere(name) {
             let task = Task::Resume {
                 session: name,
@@ -276,6 +306,9 @@ impl Gateway {
         from: ResumeFrom,
         otherwise: Notice,
     ) {
+        if !self.may_identify(connection) {
+            return;
+        }
         let otherwise = match self.worker_elsewhere(name) {
             Some(worker) if self.can_move(connection) => {
                 let task = Task::Recover {
@@ -307,6 +340,9 @@ impl Gateway {
         from: ResumeFrom,
         id: Option<RequestId>,
     ) {
+        if !self.may_identify(connection) {
+            return;
+        }
         let session = self.session_here(name);
         let Some((session, entry)) =
             session.and_then(|session| Some((session, self.sessions.get(session)?)))
@@ -371,8 +407,8 @@ impl Gateway {
         self.refuse_greeting(key, error.clone(), id);
     }
 
-    /// Tells the owners of what a session is in that it has a connection again,
-    /// or none.
+    /// Reports to the owners of what a session is in that it has a connection
+    /// again, or none.
     fn report(&mut self, session: SessionSlot, connected: bool) {
         let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) else {
             return;
@@ -395,7 +431,7 @@ impl Gateway {
         }
     }
 
-    /// Tells a client that the server stops.
+    /// Sends a client its `goaway`, as the server stops.
     fn send_away(&mut self, session: SessionSlot, connection: ConnKey) {
         let packet = ServerPacket::GoAway {
             reason: CloseReason::GoingAway.name(),
@@ -421,9 +457,9 @@ impl Gateway {
         }
     }
 
-    /// More waits for a client than may.
-    pub(crate) fn overflowed(&mut self, session: SessionSlot) {
-        self.step(session, Input::Overflowed, Details::default());
+    /// More waited for a client than may, with this connection or without one.
+    pub(crate) fn overflowed(&mut self, session: SessionSlot, connection: Option<ConnKey>) {
+        self.step(session, Input::Overflowed(connection), Details::default());
     }
 
     /// A client ends its session.

@@ -51,7 +51,12 @@ const BURST: usize = 256;
 #[derive(Debug)]
 pub(crate) enum Awaited {
     /// The avatar's answer to an identification.
-    Admission(SessionSlot),
+    Admission {
+        /// The session.
+        session: SessionSlot,
+        /// The `id` of the command.
+        id: Option<RequestId>,
+    },
     /// An owner's answer to a command with an `id`.
     Answer {
         /// The session.
@@ -78,7 +83,7 @@ impl Awaited {
     /// The one session that awaits it and nothing else.
     const fn session(&self) -> Option<SessionSlot> {
         match self {
-            Self::Admission(session) | Self::Answer { session, .. } => Some(*session),
+            Self::Admission { session, .. } | Self::Answer { session, .. } => Some(*session),
             Self::Lookup { .. } => None,
         }
     }
@@ -138,7 +143,9 @@ impl Pending {
 
     /// The avatar answered a session's identification.
     pub(crate) fn admitted(&mut self, session: SessionSlot) {
-        self.remove_where(session, |awaited| matches!(awaited, Awaited::Admission(_)));
+        self.remove_where(session, |awaited| {
+            matches!(awaited, Awaited::Admission { .. })
+        });
     }
 
     /// A session's command of this `id` was answered.
@@ -173,7 +180,7 @@ impl Pending {
         let tickets = self.by_session.get(&session).into_iter().flatten();
         tickets.filter_map(|ticket| match self.awaited.get(ticket)? {
             Awaited::Answer { command, id, .. } => Some((*command, id)),
-            Awaited::Admission(_) | Awaited::Lookup { .. } => None,
+            Awaited::Admission { .. } | Awaited::Lookup { .. } => None,
         })
     }
 
@@ -217,8 +224,9 @@ impl Gateway {
             "the server did not answer in time; it may have carried the command out or not",
         );
         match self.pending.remove(ticket) {
-            Some(Awaited::Admission(session)) => {
+            Some(Awaited::Admission { session, id }) => {
                 let details = Details {
+                    id,
                     error: Some(Box::new(error.of("idme"))),
                     ..Details::default()
                 };

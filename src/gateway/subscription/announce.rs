@@ -56,7 +56,7 @@ impl SessionEntry {
     /// How long ago its connection was lost, in ms; `None` while it has one.
     fn dropped_for(&self, now_ms: u64) -> Option<u64> {
         match self.session.life() {
-            Life::Detached { since_ms } => Some(now_ms.saturating_sub(since_ms)),
+            Life::Detached { since_ms, .. } => Some(now_ms.saturating_sub(since_ms)),
             _ => None,
         }
     }

@@ -108,7 +108,7 @@ impl Cx<'_> {
         }
         if waiting > self.settings.session.outbox_bytes_max {
             self.effects.push(match &self.session {
-                Some((session, _)) => Effect::Overflowed(*session),
+                Some((session, _)) => Effect::Overflowed(*session, Some(self.key)),
                 None => Effect::Close(self.key, CloseReason::TooSlow),
             });
         }

@@ -304,6 +304,12 @@ impl Hooks for Dispatch {
 }
 
 impl Transport {
+    /// Whether a client has to identify within `identify_timeout_ms`; one that polls
+    /// has its welcome before (protocol.md 6).
+    pub(crate) const fn identifies_in_time(&self) -> bool {
+        !matches!(self, Self::Poll(_))
+    }
+
     /// The name by which HTTP requests find the connection: the id of the
     /// session that it carries or will, or an id of its own.
     pub(crate) const fn name(&self) -> Option<SessionId> {

@@ -20,7 +20,7 @@ use crate::key::{SessionKey, UserNumber};
 use crate::session::Session;
 use crate::session::clock::Clock;
 use crate::session::clock::export::ClockExport;
-use crate::session::life::{Effect, Effects, Life};
+use crate::session::life::{Effect, Effects, Life, saturating_u32};
 use crate::session::membership::{ChannelMembership, Memberships, RoomMembership};
 use crate::session::outbox::{Outbox, OutboxFrame};
 use crate::session::rate::{Bucket, BucketExport};
@@ -148,17 +148,15 @@ impl<F: OutboxFrame> Session<F> {
     /// The session as a value, at `now_ms`. `None` of one that was not admitted or
     /// is over, and where a frame has no text.
     #[must_use]
-    pub fn export(
-        &self,
-        now_ms: u64,
-        settings: &SessionSettings,
-        exporter: &impl Exporter<F>,
-    ) -> Option<SessionExport> {
+    pub fn export(&self, now_ms: u64, exporter: &impl Exporter<F>) -> Option<SessionExport> {
         let life = match self.life {
             Life::Attached(_) => LifeExport::Attached,
-            Life::Detached { since_ms } => LifeExport::Detached {
+            Life::Detached {
+                resume_ms,
+                since_ms,
+            } => LifeExport::Detached {
                 expires_in_ms: since_ms
-                    .saturating_add(settings.resume_ms)
+                    .saturating_add(resume_ms.into())
                     .saturating_sub(now_ms),
             },
             Life::Attaching(_) | Life::Ended => return None,
@@ -218,6 +216,7 @@ impl<F: OutboxFrame> Session<F> {
             id: export.id,
             user: export.user,
             life: Life::Detached {
+                resume_ms: saturating_u32(settings.resume_ms),
                 since_ms: expires_at_ms.saturating_sub(settings.resume_ms),
             },
             outbox,

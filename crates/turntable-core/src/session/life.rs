@@ -3,10 +3,10 @@
 //! ```text
 //!                 refused, or lost
 //!            ┌───────────────────────────────► Ended
-//!            │                                   ▲ bye, end, overflow without a connection,
-//!  Attaching ┴─ admitted ─► Attached ────────────┤ expiry, a resume that is not possible
-//!                            │    ▲              │
-//!                      lost  ▼    │ resume       │
+//!            │                                   ▲
+//!  Attaching ┴─ admitted ─► Attached ────────────┤ bye, end, a resume that is not
+//!                            │    ▲              │ possible; without a connection
+//!                      lost  ▼    │ resume       │ also overflow and expiry
 //!                          Detached ─────────────┘
 //! ```
 //!
@@ -31,6 +31,8 @@ pub enum Life {
     Attached(ConnKey),
     /// It has no connection and may be resumed.
     Detached {
+        /// For how many ms from then on, as it was configured then.
+        resume_ms: u32,
         /// Unix ms when its connection was lost.
         since_ms: u64,
     },
@@ -51,18 +53,20 @@ pub enum Input {
     Resume {
         /// The connection.
         connection: ConnKey,
-        /// How many messages the client has; `None` where nobody can tell.
+        /// How many messages the client has; `None` where that is not known.
         received: Option<u64>,
     },
     /// The client ends the session.
     Bye,
-    /// More waits in the outbox than may.
-    Overflowed,
+    /// More waited in the outbox than may, when this connection carried the
+    /// session, or none.
+    Overflowed(Option<ConnKey>),
     /// The timer of its expiry came due.
     ExpiryDue,
     /// The server ends the session.
     End(CloseReason),
-    /// The server stops; the session may be resumed elsewhere.
+    /// The server stops: the connection is going to be closed, and the session may
+    /// be resumed elsewhere.
     Drain,
 }
 
@@ -93,17 +97,19 @@ pub enum Effect {
         /// Why.
         reason: CloseReason,
     },
-    /// Avatar and rooms are told that the session has a connection again, or
-    /// none.
+    /// Avatar and rooms learn that the session has a connection again, or none.
     Report {
         /// Whether it has one.
         connected: bool,
     },
     /// The session expires at this time unless it is resumed.
     ArmExpiry(u64),
-    /// The client of this connection is told that it was refused.
+    /// This connection takes what its client sent behind the command that brought
+    /// it here. Nothing of the step follows.
+    Continue(ConnKey),
+    /// This connection's client gets the error with which it was refused.
     RefuseIdentify(ConnKey),
-    /// The client of this connection is told that the session is over.
+    /// This connection's client gets the error that the session is over.
     RefuseResume(ConnKey),
     /// Owners forget the session, and so does the gateway.
     Forget,
@@ -111,6 +117,11 @@ pub enum Effect {
 
 /// What has to be done, in order.
 pub type Effects = SmallVec<[Effect; 6]>;
+
+/// A number of ms, at most 49 days.
+pub(super) fn saturating_u32(ms: u64) -> u32 {
+    u32::try_from(ms).unwrap_or(u32::MAX)
+}
 
 impl Life {
     /// The connection that carries the session, or will.
@@ -148,6 +159,7 @@ impl<F: OutboxFrame> Session<F> {
                         connection,
                         resumed: false,
                     },
+                    Effect::Continue(connection),
                 ]);
             }
             (Input::Admitted, Life::Attached(connection)) => effects.push(Effect::Welcome {
@@ -178,32 +190,35 @@ impl<F: OutboxFrame> Session<F> {
                 self.resume(life, connection, received, now_ms, &mut effects);
             }
             (Input::Bye, Life::Attached(_)) => self.end(&mut effects, Some(CloseReason::Bye)),
-            (Input::Overflowed, Life::Attached(connection)) => effects.push(Effect::Close {
-                connection,
-                reason: CloseReason::TooSlow,
-            }),
-            (Input::Overflowed, Life::Detached { .. }) => self.end(&mut effects, None),
-            (Input::ExpiryDue, Life::Detached { since_ms }) => {
-                if since_ms.saturating_add(settings.resume_ms) <= now_ms {
+            (Input::Bye, Life::Detached { .. }) => self.end(&mut effects, None),
+            (Input::Overflowed(Some(slow)), Life::Attached(connection)) if slow == connection => {
+                effects.push(Effect::Close {
+                    connection,
+                    reason: CloseReason::TooSlow,
+                });
+            }
+            (Input::Overflowed(None), Life::Detached { .. }) => self.end(&mut effects, None),
+            (
+                Input::ExpiryDue,
+                Life::Detached {
+                    resume_ms,
+                    since_ms,
+                },
+            ) => {
+                if since_ms.saturating_add(resume_ms.into()) <= now_ms {
                     self.end(&mut effects, None);
                 }
             }
             (Input::End(reason), _) => self.end(&mut effects, Some(reason)),
             (Input::Drain, Life::Attached(connection)) => {
-                effects.extend([
-                    Effect::GoAway(connection),
-                    Effect::Close {
-                        connection,
-                        reason: CloseReason::GoingAway,
-                    },
-                ]);
+                effects.push(Effect::GoAway(connection));
             }
             (
                 Input::Admitted
                 | Input::Refused
                 | Input::Lost(_)
                 | Input::Bye
-                | Input::Overflowed
+                | Input::Overflowed(_)
                 | Input::ExpiryDue
                 | Input::Drain,
                 _,
@@ -218,8 +233,12 @@ impl<F: OutboxFrame> Session<F> {
         if settings.resume_ms == 0 {
             return self.end(effects, None);
         }
-        self.life = Life::Detached { since_ms: now_ms };
-        effects.push(Effect::ArmExpiry(now_ms.saturating_add(settings.resume_ms)));
+        let resume_ms = saturating_u32(settings.resume_ms);
+        self.life = Life::Detached {
+            resume_ms,
+            since_ms: now_ms,
+        };
+        effects.push(Effect::ArmExpiry(now_ms.saturating_add(resume_ms.into())));
     }
 
     fn resume(
@@ -231,7 +250,7 @@ impl<F: OutboxFrame> Session<F> {
         effects: &mut Effects,
     ) {
         if !life.is_admitted() {
-            // Nobody can know its id yet.
+            // Its client does not have its id yet.
             return effects.push(Effect::RefuseResume(connection));
         }
         let Some(received) = received.filter(|received| self.outbox.can_rewind(*received)) else {
@@ -262,6 +281,7 @@ impl<F: OutboxFrame> Session<F> {
         if matches!(life, Life::Detached { .. }) {
             effects.push(Effect::Report { connected: true });
         }
+        effects.push(Effect::Continue(connection));
     }
 
     fn end(&mut self, effects: &mut Effects, reason: Option<CloseReason>) {

@@ -56,7 +56,8 @@ fn admitted_session_is_registered_before_its_welcome() {
             Effect::Welcome {
                 connection: connection(0),
                 resumed: false
-            }
+            },
+            Effect::Continue(connection(0))
         ]
     );
     let again = step(&mut session, Input::Admitted, NOW);
@@ -141,7 +142,8 @@ fn newer_connection_takes_the_session_over() {
             Effect::Welcome {
                 connection: connection(1),
                 resumed: true
-            }
+            },
+            Effect::Continue(connection(1))
         ],
         "friends and rooms do not see it"
     );
@@ -171,14 +173,72 @@ fn resume_with_missing_messages_ends_the_session() {
 fn overflow_closes_a_connection_and_ends_a_detached_session() {
     let mut session = admitted();
     assert_eq!(
-        step(&mut session, Input::Overflowed, NOW),
+        step(&mut session, Input::Overflowed(Some(connection(0))), NOW),
         [Effect::Close {
             connection: connection(0),
             reason: CloseReason::TooSlow
         }]
     );
     step(&mut session, Input::Lost(connection(0)), NOW);
-    assert_eq!(step(&mut session, Input::Overflowed, NOW), [Effect::Forget]);
+    assert!(
+        step(&mut session, Input::Overflowed(Some(connection(0))), NOW).is_empty(),
+        "one report of the lost connection more does not end the session"
+    );
+    assert_eq!(
+        step(&mut session, Input::Overflowed(None), NOW),
+        [Effect::Forget]
+    );
+}
+
+#[test]
+fn input_behind_a_resume_is_taken_last() {
+    let mut session = admitted();
+    step(&mut session, Input::Lost(connection(0)), NOW);
+    let input = Input::Resume {
+        connection: connection(1),
+        received: Some(0),
+    };
+    assert_eq!(
+        step(&mut session, input, NOW)[3..],
+        [
+            Effect::Report { connected: true },
+            Effect::Continue(connection(1))
+        ],
+        "else a loss behind it would be reported first"
+    );
+}
+
+#[test]
+fn bye_ends_a_session_without_a_connection() {
+    let mut session = admitted();
+    step(&mut session, Input::Lost(connection(0)), NOW);
+    assert_eq!(step(&mut session, Input::Bye, NOW), [Effect::Forget]);
+}
+
+#[test]
+fn expiry_is_as_it_was_configured_at_the_loss() {
+    let mut session = admitted();
+    step(&mut session, Input::Lost(connection(0)), NOW);
+    let longer = SessionSettings {
+        resume_ms: 2 * SessionSettings::default().resume_ms,
+        ..SessionSettings::default()
+    };
+    let due_ms = NOW + SessionSettings::default().resume_ms;
+    assert_eq!(
+        session.step(Input::ExpiryDue, due_ms, &longer).to_vec(),
+        [Effect::Forget],
+        "its only timer is that of the loss"
+    );
+}
+
+#[test]
+fn draining_session_retains_its_connection_until_that_is_closed() {
+    let mut session = admitted();
+    assert_eq!(
+        step(&mut session, Input::Drain, NOW),
+        [Effect::GoAway(connection(0))]
+    );
+    assert_eq!(session.life(), Life::Attached(connection(0)));
 }
 
 fn any_input() -> impl Strategy<Value = Input> {
@@ -190,7 +250,7 @@ fn any_input() -> impl Strategy<Value = Input> {
         6 => (connection(), prop_oneof![4 => Just(Some(0)), 1 => Just(Some(9)), 1 => Just(None)])
             .prop_map(|(connection, received)| Input::Resume { connection, received }),
         1 => Just(Input::Bye),
-        1 => Just(Input::Overflowed),
+        1 => prop_oneof![Just(None), connection().prop_map(Some)].prop_map(Input::Overflowed),
         2 => Just(Input::ExpiryDue),
         1 => Just(Input::End(CloseReason::Kicked)),
         1 => Just(Input::Drain),
@@ -247,6 +307,10 @@ proptest! {
                         is_forgotten = true;
                         carrier = None;
                     }
+                    Effect::Continue(connection) => {
+                        prop_assert_eq!(carrier, Some(connection));
+                        prop_assert!(reported);
+                    }
                     Effect::Close { .. }
                     | Effect::RefuseIdentify(_)
                     | Effect::RefuseResume(_) => {}
@@ -254,7 +318,7 @@ proptest! {
             }
             prop_assert_eq!(carrier, session.connection());
             prop_assert_eq!(is_forgotten, session.life() == Life::Ended);
-            if let Life::Detached { since_ms } = session.life() {
+            if let Life::Detached { since_ms, .. } = session.life() {
                 prop_assert!(!reported);
                 prop_assert_eq!(expiry_ms, Some(since_ms + settings.resume_ms));
             } else if !is_forgotten {

@@ -31,6 +31,9 @@ use crate::session::outbox::Outbox;
 use crate::session::rate::Bucket;
 use crate::session::settings::{BucketSettings, LimitSettings, SessionSettings};
 
+/// How long until the next look at a session while idleness is off, in ms.
+const IDLE_UNSET_LOOK_MS: u64 = 60_000;
+
 /// An error for the client, and whether the connection ends with it.
 #[derive(Debug)]
 pub struct Refusal {
@@ -160,6 +163,10 @@ impl<F> Session<F> {
     /// Looks whether its client sent nothing for `idle_after_ms`. Returns Unix
     /// ms of the next look, and whether it became idle now.
     pub fn check_idle(&mut self, now_ms: u64, idle_after_ms: u64) -> (u64, bool) {
+        if idle_after_ms == 0 {
+            // It may be set while the session lives.
+            return (now_ms.saturating_add(IDLE_UNSET_LOOK_MS), false);
+        }
         let idle_at_ms = self.active_ms.saturating_add(idle_after_ms);
         if now_ms < idle_at_ms {
             return (idle_at_ms, false);

@@ -86,6 +86,14 @@ impl<F: OutboxFrame> Outbox<F> {
         self.dropped
     }
 
+    /// Replaces every frame by what `of` makes of it, of the same length and with
+    /// as many messages.
+    pub fn replace_each(&mut self, of: impl Fn(&F) -> F) {
+        for frame in &mut self.frames {
+            *frame = of(frame);
+        }
+    }
+
     /// The frames that were written and are retained, in order.
     pub fn retained(&self) -> impl Iterator<Item = &F> {
         self.frames.range(..self.cursor())

@@ -208,6 +208,11 @@ impl Tunnel {
             tunnel.stage = Stage::Ready;
         }
         if let Some(entry) = cx.entry() {
+            if is_personal && !entry.is_read_alone {
+                // What it shares with other sessions must not be written with its
+                // name, which is a secret.
+                entry.session.outbox.replace_each(Frame::alone);
+            }
             entry.is_read_alone = is_personal;
             let before = std::mem::take(&mut tunnel.datagrams);
             entry

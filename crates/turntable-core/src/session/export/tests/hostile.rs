@@ -51,7 +51,7 @@ proptest! {
         changes in vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4),
     ) {
         let world = World::after(&before);
-        let export = world.session.export(world.now_ms, &world.settings, &world.watches);
+        let export = world.session.export(world.now_ms, &world.watches);
         let mut bytes = postcard::to_allocvec(&export.unwrap()).unwrap();
         for (at, byte) in changes {
             let at = at.index(bytes.len());

@@ -273,9 +273,7 @@ impl World {
         shift_ms: u64,
         as_json: bool,
     ) -> Result<(Self, Effects), ImportError> {
-        let export = self
-            .session
-            .export(self.now_ms, &self.settings, &self.watches);
+        let export = self.session.export(self.now_ms, &self.watches);
         let export = export.unwrap();
         let read = if as_json {
             serde_json::from_str(&serde_json::to_string(&export).unwrap()).unwrap()
@@ -390,7 +388,7 @@ impl World {
                 let received = behind.map(|behind| last.saturating_sub(behind));
                 return self.resume(received);
             }
-            Event::Overflowed => return self.step(Input::Overflowed),
+            Event::Overflowed => return self.step(Input::Overflowed(self.session.connection())),
             Event::Expiry => return self.step(Input::ExpiryDue),
             Event::Bye => return self.step(Input::Bye),
         }
