@@ -199,7 +199,7 @@ fn input_behind_a_resume_is_taken_last() {
         received: Some(0),
     };
     assert_eq!(
-        step(&mut session, input, NOW)[3..],
+        step(&mut session, input, NOW).split_off(3),
         [
             Effect::Report { connected: true },
             Effect::Continue(connection(1))
