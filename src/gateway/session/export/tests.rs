@@ -389,3 +389,20 @@ fn refused_value_leaves_nothing_behind() {
     from.run();
     assert_eq!(from.export_session(slot), None);
 }
+
+#[test]
+fn number_of_an_unwatched_user_is_not_taken_for_another_ones() {
+    let owners = Arc::new(Noted::default());
+    let mut gateway = gateway(0, &owners);
+    let slot = begin(&mut gateway);
+    gateway.subscribe(slot, vec![user("1:2")], None);
+    gateway.presence(&user("1:2"), Presence::Busy);
+    gateway.write_snapshots();
+    // The snapshot still waits when its user's number becomes another user's.
+    gateway.unsubscribe(slot, &[user("1:2")]);
+    gateway.subscribe(slot, vec![user("1:3")], None);
+    written(entry(&mut gateway, slot), 1);
+    lose(&mut gateway, slot);
+    let empty = r#"{"command":"userchange","data":{}}"#;
+    assert_eq!(resumed(&mut gateway, slot, 0), [empty]);
+}
