@@ -86,14 +86,9 @@ impl ChangeLog {
         self.changes.drain(..usize::from(end));
     }
 
-    /// Drops the changes of the users of these numbers (sorted): the numbers
-    /// may become other users'.
+    /// Drops the changes of the users of these numbers (sorted).
     pub(crate) fn scrub(&mut self, numbers: &[UserNumber]) {
-        for change in &mut self.changes {
-            if numbers.binary_search(&change.number()).is_ok() {
-                *change = Change::NOBODY;
-            }
-        }
+        scrub(&mut self.changes, numbers);
     }
 
     /// The messages, the oldest first.
@@ -105,6 +100,16 @@ impl ChangeLog {
             start = end;
             message
         })
+    }
+}
+
+/// Drops the changes of the users of these numbers (sorted): the numbers may
+/// become other users'.
+pub(crate) fn scrub(changes: &mut [Change], numbers: &[UserNumber]) {
+    for change in changes {
+        if numbers.binary_search(&change.number()).is_ok() {
+            *change = Change::NOBODY;
+        }
     }
 }
 

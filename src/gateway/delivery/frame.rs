@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use ulid::Generator;
 
-use crate::gateway::delivery::change_log::{Change, ChangeLog};
+use crate::gateway::delivery::change_log::{self, Change, ChangeLog};
 use crate::gateway::delivery::encoding::{Encoding, Reader};
 use turntable_core::frame::{SharedFrame, text_of};
 use turntable_core::id::MessageId;
@@ -308,10 +308,20 @@ impl Frame {
         }
     }
 
-    /// Takes the users of these numbers (in order) out of a log.
+    /// Takes the users of these numbers (in order) out of a log, and out of what
+    /// one that waits will leave in a log; its text stays.
     pub(crate) fn scrub(&mut self, numbers: &[UserNumber]) {
-        if let Self::Log(log) = self {
-            log.scrub(numbers);
+        match self {
+            Self::Log(log) => log.scrub(numbers),
+            Self::Changes(waiting) => {
+                let mut changes = waiting.changes.clone();
+                change_log::scrub(&mut changes, numbers);
+                if changes != waiting.changes {
+                    let message = waiting.message.alone();
+                    *self = Self::Changes(Rc::new(Changes { message, changes }));
+                }
+            }
+            Self::Message(_) | Self::Raw(_) | Self::Packet(..) => {}
         }
     }
 
@@ -374,5 +384,32 @@ impl OutboxFrame for Frame {
         if let Self::Log(log) = self {
             log.forget(count as usize);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use turntable_core::packet::Presence;
+
+    #[test]
+    fn user_that_is_not_watched_any_more_is_in_no_log() {
+        let numbers = [UserNumber(1), UserNumber(2)];
+        let changes = numbers.map(|number| Change::new(number, Presence::Busy));
+        let write = |_: &[Change], out: &mut Vec<u8>| out.extend_from_slice(b"{}");
+        let mut waiting = Frame::changes(changes.to_vec(), write);
+        waiting.scrub(&[UserNumber(1)]);
+        assert_eq!(waiting.as_message().map(Message::text), Some("{}"));
+        let mut log = waiting.condense(None);
+        let left = |log: &Option<Frame>| match log {
+            Some(Frame::Log(log)) => log.iter().flatten().map(|c| c.number()).collect(),
+            _ => Vec::new(),
+        };
+        assert!(!left(&log).contains(&UserNumber(1)));
+        assert!(left(&log).contains(&UserNumber(2)));
+        if let Some(log) = &mut log {
+            log.scrub(&[UserNumber(2)]);
+        }
+        assert!(!left(&log).contains(&UserNumber(2)));
     }
 }

@@ -1,79 +1,41 @@
 //! A session at its gateway as a value, and such a value as a session of this
 //! gateway.
 //!
-//! The pure session is [`SessionExport`]. Beside it goes what its gateway stores
-//! with it: the topics it is on, presence that was not sent yet, and what
+//! The pure session is `SessionExport`. Beside it goes what its gateway stores
+//! with it: presence that was not sent yet, the backups of its owners and what
 //! transports remember. An import enters the session into the table without a
-//! connection; its client resumes it as any other, and that resume tells the
-//! owners where the session is now.
+//! connection; its client resumes it as any other, and that resume tells avatar
+//! and rooms where the session is now. Channels are joined again at once: what was
+//! published in between is announced as a hole by their `joined`.
 
 mod names;
+mod value;
 
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::clock;
 use crate::gateway::Gateway;
-use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::life::Details;
-use crate::gateway::session::memory::{Answered, DATAGRAMS_MAX, TransportMemory};
+use crate::gateway::session::memory::{Answered, TransportMemory};
 use crate::gateway::session::pending::Awaited;
 use crate::gateway::settings::GatewaySettings;
 use crate::gateway::subscription::topic::Subscriber;
 use crate::gateway::subscription::watch::Watches;
 use crate::gateway::work::Effect;
 use names::{Arrival, Names};
-use turntable_core::call::AvatarCall;
+use turntable_core::backup::Backup;
+use turntable_core::call::{AvatarCall, ChannelCall};
 use turntable_core::delivery::Topic;
 use turntable_core::id::{ChannelId, MessageId, UserId};
 use turntable_core::key::SessionSlot;
-use turntable_core::packet::{ClientPacket, Presence, RequestId};
+use turntable_core::packet::ClientPacket;
 use turntable_core::session::Session;
-use turntable_core::session::export::{Exporter as _, ImportError, ImportLimits, SessionExport};
+use turntable_core::session::export::{Exporter as _, ImportError, ImportLimits};
 use turntable_core::session::life::Effects;
+use turntable_core::session::membership::ChannelMembership;
 use turntable_core::session::outbox::OutboxFrame as _;
-
-/// Requests of one session that may wait for an answer.
-const REQUESTS_MAX: usize = 4_096;
-
-/// A session and what its gateway stores with it, as a value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EntryExport {
-    /// The session.
-    pub session: SessionExport,
-    /// The topics that owners put it on.
-    pub topics: Vec<Topic>,
-    /// The last reported state of each user that it watches, in their order.
-    pub states: Vec<Option<Presence>>,
-    /// Watched users whose changed state was not sent yet.
-    pub changed: Vec<UserId>,
-    /// Requests that are answered behind the next snapshot.
-    pub subscribed: Vec<RequestId>,
-    /// Commands that owners have not answered, with their ids.
-    pub awaited: Vec<(Box<str>, RequestId)>,
-    /// Ids of datagrams that may have been sent, each with the place of its
-    /// message among those of the session's outbox.
-    pub ids: Vec<(u64, u128)>,
-    /// Unnumbered datagrams by whose ids its client may come back, each with the
-    /// number of the last message before it; `None` where it has no datagrams.
-    pub datagrams: Option<Vec<(u128, u64)>>,
-    /// The last numbered request and its answer.
-    pub answered: Option<AnsweredExport>,
-}
-
-/// A numbered request and its answer, as a value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnsweredExport {
-    /// The request's number.
-    pub batch: u64,
-    /// How many messages the request had received, where it took the session
-    /// over.
-    pub received: Option<u64>,
-    /// The answer.
-    pub body: Box<str>,
-}
+pub use value::{AnsweredExport, EntryExport};
 
 /// A session that arrived, and what follows.
 struct Arrived {
@@ -84,7 +46,7 @@ struct Arrived {
 
 impl SessionEntry {
     /// The session as a value; `answered` is what its connection remembers.
-    /// Topics and awaited answers are its gateway's to add. `None` where it was
+    /// Rooms and awaited answers are its gateway's to add. `None` where it was
     /// not admitted, or is over.
     fn export(
         &self,
@@ -113,7 +75,8 @@ impl SessionEntry {
         let datagrams = self.datagrams();
         Some(EntryExport {
             session,
-            topics: Vec::new(),
+            rooms: Vec::new(),
+            backups: self.all_backups(),
             states: watched.map(|watched| watched.presence()).collect(),
             changed: changed.filter_map(|number| names.user(*number)).collect(),
             subscribed: self.subscribed.as_deref().cloned().unwrap_or_default(),
@@ -153,6 +116,11 @@ impl SessionEntry {
         };
         let first = arrival.into_first();
         let mut entry = Self::new(session, settings.session.outbox_bytes_max);
+        for backup in export.backups {
+            if entry.may_have(&backup) {
+                entry.store_backup(backup);
+            }
+        }
         let datagrams = export.datagrams.map(|all| {
             let all = all.into_iter();
             all.map(|(id, number)| (MessageId::from(id), number))
@@ -191,49 +159,23 @@ impl SessionEntry {
             first,
         })
     }
-}
 
-impl EntryExport {
-    fn check(&self, limits: &ImportLimits) -> Result<(), ImportError> {
-        let (watching, messages) = (&self.session.watching, &self.session.outbox.messages);
-        let datagrams = self.datagrams.as_ref().map_or(0, Vec::len);
-        let counts = [
-            ("states", self.states.len(), watching.len()),
-            ("changed users", self.changed.len(), limits.watching_max),
-            ("requests", self.subscribed.len(), REQUESTS_MAX),
-            ("requests", self.awaited.len(), REQUESTS_MAX),
-            ("datagrams", self.ids.len(), messages.len()),
-            ("datagrams", datagrams, DATAGRAMS_MAX),
-        ];
-        if let Some((name, ..)) = counts.iter().find(|(_, count, max)| count > max) {
-            return Err(ImportError::TooMany(name));
-        }
-        if self.states.len() != watching.len() {
-            return Err(ImportError::Number);
-        }
-        let answer_bytes = self.answered.as_ref().map_or(0, |known| known.body.len());
-        // An entry is a little longer than the message in it.
-        let answer_bytes_max = limits.waiting_bytes_max.saturating_mul(2);
-        (answer_bytes <= answer_bytes_max)
-            .then_some(())
-            .ok_or(ImportError::TooLarge)
-    }
-}
-
-impl AnsweredExport {
-    fn of(answered: &Answered) -> Option<Self> {
-        Some(Self {
-            batch: answered.batch,
-            received: answered.received,
-            body: std::str::from_utf8(&answered.body).ok()?.into(),
-        })
+    fn all_backups(&self) -> Vec<Backup> {
+        let Some(backups) = &self.backups else {
+            return Vec::new();
+        };
+        let rooms = self.session.rooms().filter_map(|room| {
+            let backup = backups.room(room)?.clone();
+            Some(Backup::Room(room.clone(), backup))
+        });
+        let avatar = Backup::Avatar(backups.avatar().clone());
+        std::iter::once(avatar).chain(rooms).collect()
     }
 
-    fn into_answered(self) -> Answered {
-        Answered {
-            batch: self.batch,
-            received: self.received,
-            body: String::from(self.body).into(),
+    fn may_have(&self, backup: &Backup) -> bool {
+        match backup {
+            Backup::Avatar(_) => true,
+            Backup::Room(room, _) => self.session.rooms().any(|known| known == room),
         }
     }
 }
@@ -256,8 +198,9 @@ fn limits(settings: &GatewaySettings) -> ImportLimits {
 }
 
 impl Gateway {
-    /// One of the sessions as a value. It stays as it is and has to end before
-    /// the value is imported, for a client has one place. `None` where it was not admitted, or is over.
+    /// One of the sessions as a value. It stays as it is and has to end before the
+    /// value is imported, for a client has one place. `None` where it was not
+    /// admitted, or is over.
     #[must_use]
     pub fn export_session(&self, session: SessionSlot) -> Option<EntryExport> {
         let entry = self.sessions.get(session)?;
@@ -266,7 +209,12 @@ impl Gateway {
         let answered = connection.and_then(|connection| connection.transport.answered());
         let (watches, now_ms) = (&self.subscriptions.watches, clock::now_ms());
         let mut export = entry.export(watches, answered, now_ms)?;
-        export.topics = self.subscriptions.topics.of(session.into()).to_vec();
+        let topics = self.subscriptions.topics.of(session.into()).iter();
+        let rooms = topics.filter_map(|topic| match topic {
+            Topic::Room(room) => Some(room.clone()),
+            Topic::Channel(_) | Topic::Below(_) => None,
+        });
+        export.rooms = rooms.collect();
         let commands = self.pending.commands(session);
         export.awaited = commands
             .map(|(name, id)| (name.into(), id.clone()))
@@ -281,7 +229,7 @@ impl Gateway {
     /// # Errors
     /// [`ImportError`] where the value is beyond what one session may have.
     pub fn import_session(&mut self, mut export: EntryExport) -> Result<SessionSlot, ImportError> {
-        let topics = std::mem::take(&mut export.topics);
+        let rooms = std::mem::take(&mut export.rooms);
         let awaited = std::mem::take(&mut export.awaited);
         let slot = self.sessions.next_key();
         let (watches, now_ms) = (&mut self.subscriptions.watches, clock::now_ms());
@@ -291,17 +239,20 @@ impl Gateway {
             effects,
             first,
         } = arrived;
-        let topics = topics
-            .into_iter()
-            .filter(|topic| is_of(topic, &entry.session));
-        let topics: Vec<Topic> = topics.collect();
+        let is_in = |room: &ChannelId| entry.session.rooms().any(|known| known == room);
+        let rooms: Vec<ChannelId> = rooms.into_iter().filter(is_in).collect();
+        let channels = entry.session.channels().to_vec();
         if entry.unknown == 0 && entry.subscribed.is_some() {
             self.lists.snapshots.push(slot);
         }
         self.sessions.insert(entry);
         self.shared.metrics.sessions.inc();
-        for topic in topics {
-            self.subscriptions.topics.enter(topic, slot.into());
+        for room in rooms {
+            let topics = &mut self.subscriptions.topics;
+            topics.enter(Topic::Room(room), slot.into());
+        }
+        for membership in channels {
+            self.join_again(slot, membership);
         }
         for user in first {
             let call = AvatarCall::Watch { gateway: self.id };
@@ -323,18 +274,26 @@ impl Gateway {
         self.run();
         Ok(slot)
     }
-}
 
-/// Whether a session may be on a topic.
-fn is_of(topic: &Topic, session: &Session<Frame>) -> bool {
-    let is_on = |path: &ChannelId, subpaths| {
-        let mut channels = session.channels().iter();
-        channels.any(|known| known.channel == *path && known.subpaths == subpaths)
-    };
-    match topic {
-        Topic::Room(room) => session.rooms().any(|known| known == room),
-        Topic::Channel(path) => is_on(path, false),
-        Topic::Below(path) => is_on(path, true),
+    /// A session that came is on a channel: the channel learns of it, and the
+    /// session of where the channel is.
+    fn join_again(&mut self, session: SessionSlot, membership: ChannelMembership) {
+        let Some(caller) = self.caller(session) else {
+            return;
+        };
+        let ChannelMembership { channel, subpaths } = membership;
+        self.subscriptions.channels.add(&channel);
+        let call = ChannelCall::Join {
+            caller,
+            subpaths,
+            since: None,
+            id: None,
+        };
+        if subpaths {
+            self.join_below(caller.key, channel, call, false);
+        } else {
+            self.shared.owners.channel(&channel, call);
+        }
     }
 }
 

@@ -119,8 +119,8 @@ impl Gateway {
         }
         left.sort_unstable();
         if let Some(entry) = self.sessions.get_mut(session) {
-            let retained = entry.session.outbox.retained_mut();
-            retained.for_each(|frame| frame.scrub(&left));
+            let frames = entry.session.outbox.frames_mut();
+            frames.for_each(|frame| frame.scrub(&left));
         }
     }
 

@@ -277,10 +277,11 @@ impl<F: OutboxFrame> Outbox<F> {
         true
     }
 
-    /// The retained frames, for removing content that must not be repeated. Their
-    /// length and number of messages must not change.
-    pub fn retained_mut(&mut self) -> impl Iterator<Item = &mut F> {
-        self.frames.range_mut(..self.cursor as usize)
+    /// All frames, those that wait too, for removing content that must not be
+    /// repeated. What was or will be written of them, their length and number of
+    /// messages must not change.
+    pub fn frames_mut(&mut self) -> impl Iterator<Item = &mut F> {
+        self.frames.iter_mut()
     }
 
     /// The number of messages numbered so far.

@@ -9,19 +9,22 @@ use crate::cluster::owners::Owners;
 use crate::gateway::Shared;
 use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::delivery::encoding::Encodings;
+use crate::gateway::delivery::frame::Frame;
 use crate::gateway::peers::Peers;
+use crate::gateway::session::memory::DATAGRAMS_MAX;
 use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
 use crate::metric::Metrics;
 use crate::portal::Portal;
 use crate::portal::settings::PortalSettings;
 use crate::watched::Watched;
+use turntable_core::backup::RoomBackup;
 use turntable_core::call::{Call, RoomCall};
 use turntable_core::id::SessionId;
 use turntable_core::key::{
     ConnKey, GatewayId, Generation, NodeId, SessionKey, ShardId, SlotKey as _, WorkerId,
 };
-use turntable_core::packet::{ErrorBody, JoinChannel, JoinGame, ServerPacket};
+use turntable_core::packet::{ErrorBody, JoinChannel, JoinGame, Presence, RequestId, ServerPacket};
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
 
@@ -274,7 +277,7 @@ fn transport_memory_goes_along() {
 }
 
 #[test]
-fn topics_rooms_and_awaited_answers_go_along() {
+fn rooms_channels_and_awaited_answers_go_along() {
     let owners = Arc::new(Noted::default());
     let (mut from, mut into) = (gateway(1, &owners), gateway(0, &owners));
     let slot = begin(&mut from);
@@ -302,13 +305,37 @@ fn topics_rooms_and_awaited_answers_go_along() {
     from.await_owner(slot, &packet, Some(&id));
     from.join_channel(slot, join, Some(id.clone()));
     from.entered(slot, Topic::Below(path("c")));
-    // An owner's late answer may name a topic that the session has left.
-    from.entered(slot, Topic::Channel(path("left")));
+    let backup = RoomBackup {
+        game: "strike".into(),
+        team: Some("red".into()),
+    };
+    let stored = Backup::Room(path("r"), backup.clone());
+    entry(&mut from, slot).store_backup(stored);
 
-    let export = through_json(&from.export_session(slot).unwrap());
+    owners.0.lock().clear();
+    let mut export = through_json(&from.export_session(slot).unwrap());
+    export.rooms.push(path("not/its"));
     let arrived = into.import_session(export).unwrap();
     let topics = into.subscriptions.topics.of(arrived.into());
-    assert_eq!(topics, [Topic::Room(path("r")), Topic::Below(path("c"))]);
+    assert_eq!(topics, [Topic::Room(path("r"))]);
+    let backups = entry(&mut into, arrived).backups.as_ref().unwrap();
+    assert_eq!(backups.room(&path("r")), Some(&backup));
+    let below = Call::Below {
+        channel: path("c"),
+        gateway: into.id,
+        wanted: true,
+    };
+    assert_eq!(*owners.0.lock(), [below], "the channel is joined again");
+    owners.0.lock().clear();
+    into.below_is_known(&path("c"));
+    let join = ChannelCall::Join {
+        caller: into.caller(arrived).unwrap(),
+        subpaths: true,
+        since: None,
+        id: None,
+    };
+    assert_eq!(*owners.0.lock(), [Call::Channel(path("c"), join)]);
+    assert!(into.subscriptions.channels.has(&path("c")));
     let awaited: Vec<_> = into.pending.commands(arrived).collect();
     assert_eq!(awaited, [("joinchannel", &id)]);
     assert_eq!(entry(&mut into, arrived).session.accepted(), 1);
@@ -361,4 +388,21 @@ fn refused_value_leaves_nothing_behind() {
     from.step(slot, Input::End(CloseReason::Kicked), Details::default());
     from.run();
     assert_eq!(from.export_session(slot), None);
+}
+
+#[test]
+fn number_of_an_unwatched_user_is_not_taken_for_another_ones() {
+    let owners = Arc::new(Noted::default());
+    let mut gateway = gateway(0, &owners);
+    let slot = begin(&mut gateway);
+    gateway.subscribe(slot, vec![user("1:2")], None);
+    gateway.presence(&user("1:2"), Presence::Busy);
+    gateway.write_snapshots();
+    // The snapshot still waits when its user's number becomes another user's.
+    gateway.unsubscribe(slot, &[user("1:2")]);
+    gateway.subscribe(slot, vec![user("1:3")], None);
+    written(entry(&mut gateway, slot), 1);
+    lose(&mut gateway, slot);
+    let empty = r#"{"command":"userchange","data":{}}"#;
+    assert_eq!(resumed(&mut gateway, slot, 0), [empty]);
 }

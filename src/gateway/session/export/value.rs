@@ -1,0 +1,105 @@
+//! The value that a session and what its gateway stores with it become.
+
+use serde::{Deserialize, Serialize};
+
+use crate::gateway::session::memory::{Answered, DATAGRAMS_MAX};
+use turntable_core::backup::Backup;
+use turntable_core::id::{ChannelId, UserId};
+use turntable_core::packet::{Presence, RequestId};
+use turntable_core::session::export::{ImportError, ImportLimits, SessionExport};
+
+/// Requests of one session that may wait for an answer.
+const REQUESTS_MAX: usize = 4_096;
+
+/// A session and what its gateway stores with it, as a value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EntryExport {
+    /// The session.
+    pub session: SessionExport,
+    /// The rooms that admitted it.
+    pub rooms: Vec<ChannelId>,
+    /// What its owners want back, should they be lost.
+    pub backups: Vec<Backup>,
+    /// The last reported state of each user that it watches, in their order.
+    pub states: Vec<Option<Presence>>,
+    /// Watched users whose changed state was not sent yet.
+    pub changed: Vec<UserId>,
+    /// Requests that are answered behind the next snapshot.
+    pub subscribed: Vec<RequestId>,
+    /// Commands that owners have not answered, with their ids.
+    pub awaited: Vec<(Box<str>, RequestId)>,
+    /// Ids of datagrams that may have been sent, each with the place of its
+    /// message among those of the session's outbox.
+    pub ids: Vec<(u64, u128)>,
+    /// Unnumbered datagrams by whose ids its client may come back, each with the
+    /// number of the last message before it; `None` where it has no datagrams.
+    pub datagrams: Option<Vec<(u128, u64)>>,
+    /// The last numbered request and its answer.
+    pub answered: Option<AnsweredExport>,
+}
+
+/// A numbered request and its answer, as a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnsweredExport {
+    /// The request's number.
+    pub batch: u64,
+    /// How many messages the request had received, where it took the session
+    /// over.
+    pub received: Option<u64>,
+    /// The answer.
+    pub body: Box<str>,
+}
+
+impl EntryExport {
+    /// Whether what is beside the session is within the limits.
+    pub(super) fn check(&self, limits: &ImportLimits) -> Result<(), ImportError> {
+        let (watching, messages) = (&self.session.watching, &self.session.outbox.messages);
+        let datagrams = self.datagrams.as_ref().map_or(0, Vec::len);
+        let counts = [
+            ("states", self.states.len(), watching.len()),
+            ("changed users", self.changed.len(), limits.watching_max),
+            ("requests", self.subscribed.len(), REQUESTS_MAX),
+            ("requests", self.awaited.len(), REQUESTS_MAX),
+            ("rooms", self.rooms.len(), limits.rooms_max),
+            (
+                "backups",
+                self.backups.len(),
+                limits.rooms_max.saturating_add(1),
+            ),
+            ("datagrams", self.ids.len(), messages.len()),
+            ("datagrams", datagrams, DATAGRAMS_MAX),
+        ];
+        if let Some((name, ..)) = counts.iter().find(|(_, count, max)| count > max) {
+            return Err(ImportError::TooMany(name));
+        }
+        if self.states.len() != watching.len() {
+            return Err(ImportError::Number);
+        }
+        let answer_bytes = self.answered.as_ref().map_or(0, |known| known.body.len());
+        // An entry is a little longer than the message in it.
+        let answer_bytes_max = limits.waiting_bytes_max.saturating_mul(2);
+        (answer_bytes <= answer_bytes_max)
+            .then_some(())
+            .ok_or(ImportError::TooLarge)
+    }
+}
+
+impl AnsweredExport {
+    /// The value of a request and its answer.
+    pub(super) fn of(answered: &Answered) -> Option<Self> {
+        Some(Self {
+            batch: answered.batch,
+            received: answered.received,
+            body: std::str::from_utf8(&answered.body).ok()?.into(),
+        })
+    }
+
+    /// The request and its answer.
+    pub(super) fn into_answered(self) -> Answered {
+        Answered {
+            batch: self.batch,
+            received: self.received,
+            body: String::from(self.body).into(),
+        }
+    }
+}
