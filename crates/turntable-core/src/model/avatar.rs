@@ -6,13 +6,20 @@
 //! never seen. The avatar also holds the user's attributes and the invites that
 //! came while it was away.
 
-use std::collections::BTreeMap;
+mod extras;
+mod snapshot;
+
 use std::num::NonZeroU64;
 
 use smallvec::SmallVec;
 
-use crate::backup::{AnnouncedSession, Attributes, AvatarBackup};
-use crate::id::{ChannelId, UserId};
+pub use extras::{AttributeChanges, KeptInvite};
+pub use snapshot::AvatarSnapshot;
+
+use extras::{Extras, NO_EXTRAS};
+
+use crate::backup::{AnnouncedSession, AvatarBackup};
+use crate::id::ChannelId;
 use crate::key::SessionKey;
 use crate::model::interest::Interest;
 use crate::model::settings::PresenceSettings;
@@ -31,39 +38,6 @@ struct Seat {
     /// Whether it sent nothing for `presence.idle_after_ms`.
     idle: bool,
 }
-
-/// An invite that waits for the user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptInvite {
-    /// The room.
-    pub channel: ChannelId,
-    /// Who invites.
-    pub from: UserId,
-    /// When it is void, Unix ms.
-    pub until_ms: u64,
-}
-
-/// A change of attributes: name and new value, `None` removes.
-pub type AttributeChanges = Vec<(Box<str>, Option<Payload>)>;
-
-/// What comes and goes with an avatar.
-#[derive(Debug, Default)]
-struct Extras {
-    /// Rooms that the user plays in.
-    playing: Vec<ChannelId>,
-    note: Option<Payload>,
-    /// Shared with the backups of them.
-    attributes: Option<Attributes>,
-    invites: Vec<KeptInvite>,
-}
-
-/// The extras of an avatar that has none.
-const NO_EXTRAS: &Extras = &Extras {
-    playing: Vec::new(),
-    note: None,
-    attributes: None,
-    invites: Vec::new(),
-};
 
 /// The state of one user.
 #[derive(Debug, Default)]
@@ -346,86 +320,6 @@ impl Avatar {
     /// All sessions, dropped ones too.
     pub fn sessions(&self) -> impl Iterator<Item = SessionKey> {
         self.seats.iter().map(|seat| seat.session)
-    }
-
-    /// Keeps an invite for later; the oldest goes first over `kept_max`.
-    pub fn keep_invite(&mut self, invite: KeptInvite, kept_max: usize) {
-        self.drop_invite(&invite.channel);
-        if kept_max == 0 {
-            return;
-        }
-        let invites = &mut self.extras_mut().invites;
-        if invites.len() >= kept_max {
-            invites.remove(0);
-        }
-        invites.push(invite);
-    }
-
-    /// The invite to `channel` is answered or void.
-    pub fn drop_invite(&mut self, channel: &ChannelId) {
-        if let Some(extras) = &mut self.extras {
-            extras.invites.retain(|known| known.channel != *channel);
-        }
-    }
-
-    /// Takes the invites that are still good.
-    pub fn take_invites(&mut self, now_ms: u64) -> Vec<KeptInvite> {
-        self.expire_invites(now_ms);
-        match &mut self.extras {
-            Some(extras) => std::mem::take(&mut extras.invites),
-            None => Vec::new(),
-        }
-    }
-
-    /// Forgets the invites that are void.
-    pub fn expire_invites(&mut self, now_ms: u64) {
-        if let Some(extras) = &mut self.extras {
-            extras.invites.retain(|invite| now_ms < invite.until_ms);
-        }
-    }
-
-    /// All attributes.
-    #[must_use]
-    pub fn attributes(&self) -> &[(Box<str>, Payload)] {
-        self.extras().attributes.as_deref().unwrap_or_default()
-    }
-
-    /// Sets and removes attributes, all or none. Returns those that changed.
-    ///
-    /// # Errors
-    /// `too_large` where they would be over `bytes_max` of JSON together.
-    pub fn set_attributes(
-        &mut self,
-        changes: AttributeChanges,
-        bytes_max: usize,
-    ) -> Result<AttributeChanges, ErrorBody> {
-        // Looked up by name: a client chooses how many there are.
-        let before = self.attributes().iter().cloned();
-        let mut next: BTreeMap<Box<str>, Payload> = before.collect();
-        let mut changed = Vec::new();
-        for (name, value) in changes {
-            if next.get(&name) == value.as_ref() {
-                continue;
-            }
-            match &value {
-                Some(value) => next.insert(name.clone(), value.clone()),
-                None => next.remove(&name),
-            };
-            changed.push((name, value));
-        }
-        let bytes: usize = next
-            .iter()
-            .map(|(name, value)| name.len() + value.as_json().len())
-            .sum();
-        if bytes > bytes_max {
-            return Err(ErrorBody::new(
-                ErrorCode::TooLarge,
-                format!("all attributes together are at most {bytes_max} bytes of JSON"),
-            )
-            .with("max", bytes_max as u64));
-        }
-        self.extras_mut().attributes = Some(next.into_iter().collect());
-        Ok(changed)
     }
 
     /// Whether nobody is on it, nobody watches it and nothing waits on it.

@@ -4,10 +4,21 @@
 //! that life, so that a client which comes back can tell "nothing missed" from
 //! "another life, the same number".
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::{ChannelId, MessageId, UserId};
+use crate::key::GatewayId;
 use crate::model::interest::Interest;
 use crate::packet::{ChannelMessage, Position, ReplyData, ServerPacket};
 use crate::payload::Payload;
+
+/// A channel's state as a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelSnapshot {
+    epoch: Box<str>,
+    offset: u64,
+    interest: Vec<GatewayId>,
+}
 
 /// The state of one channel.
 #[derive(Debug)]
@@ -28,6 +39,27 @@ impl Channel {
             epoch: epoch.into(),
             offset: 0,
             interest: Interest::default(),
+        }
+    }
+
+    /// The channel as a value.
+    #[must_use]
+    pub fn save(&self) -> ChannelSnapshot {
+        ChannelSnapshot {
+            epoch: self.epoch.clone(),
+            offset: self.offset,
+            interest: self.interest.gateways().to_vec(),
+        }
+    }
+
+    /// The channel of a value, in the same life as the one that was saved.
+    #[must_use]
+    pub fn restore(id: ChannelId, snapshot: ChannelSnapshot) -> Self {
+        Self {
+            id,
+            epoch: snapshot.epoch,
+            offset: snapshot.offset,
+            interest: snapshot.interest.into_iter().collect(),
         }
     }
 
@@ -80,7 +112,10 @@ impl Channel {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::key::{NodeId, WorkerId};
 
     #[test]
     fn offsets_count_from_one_and_prove_that_nothing_was_missed() {
@@ -118,5 +153,46 @@ mod tests {
                 ..
             }
         ));
+    }
+
+    proptest! {
+        #[test]
+        fn a_restored_channel_behaves_alike(
+            before in 0..50u64,
+            after in prop::collection::vec(prop::option::of(0..60u64), 1..20),
+            workers in prop::collection::vec(0..4u16, 0..6),
+        ) {
+            let id = ChannelId::parse("chat").unwrap();
+            let mut saved = Channel::new(id.clone(), "e1");
+            let publish = |channel: &mut Channel| {
+                let from = UserId::parse("1:1").unwrap();
+                channel.publish(MessageId::nil(), from, Payload::from_json("{}"), 5)
+            };
+            for _ in 0..before {
+                publish(&mut saved);
+            }
+            for worker in workers {
+                saved.interest.add(GatewayId {
+                    node: NodeId(1),
+                    boot: 2,
+                    worker: WorkerId(worker),
+                });
+            }
+            let text = serde_json::to_string(&saved.save()).unwrap();
+            let mut restored = Channel::restore(id, serde_json::from_str(&text).unwrap());
+            prop_assert_eq!(restored.save(), saved.save());
+            for step in after {
+                match step {
+                    Some(offset) => {
+                        let since = Position { epoch: "e1".into(), offset };
+                        prop_assert_eq!(
+                            restored.joined(Some(&since)),
+                            saved.joined(Some(&since))
+                        );
+                    }
+                    None => prop_assert_eq!(publish(&mut restored), publish(&mut saved)),
+                }
+            }
+        }
     }
 }

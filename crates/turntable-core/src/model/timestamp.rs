@@ -33,6 +33,25 @@ impl Corrector {
         self.last_ms
     }
 
+    /// How long ago the last stamp was, in ms; `None` before the first.
+    #[must_use]
+    pub const fn age_ms(&self, now_ms: u64) -> Option<u64> {
+        match self.last_ms {
+            0 => None,
+            last_ms => Some(now_ms.saturating_sub(last_ms)),
+        }
+    }
+
+    /// A corrector whose last stamp was so long ago.
+    #[must_use]
+    pub const fn of_age(age_ms: Option<u64>, now_ms: u64) -> Self {
+        let last_ms = match age_ms {
+            Some(age_ms) => now_ms.saturating_sub(age_ms),
+            None => 0,
+        };
+        Self { last_ms }
+    }
+
     /// The corrected timestamp, in whole Unix ms of the server: `client_ms` moved
     /// by `offset_ms` (server minus client), within [`now_ms` - `max_lag_ms`,
     /// `now_ms`] and not before the sender's last one. Without an offset it is

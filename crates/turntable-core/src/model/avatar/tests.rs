@@ -1,6 +1,7 @@
 //! A user's sessions, states, invites and attributes.
 
 use super::*;
+use crate::id::UserId;
 
 fn session(slot: u32) -> SessionKey {
     SessionKey::from_number(slot.into())

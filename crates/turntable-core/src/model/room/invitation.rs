@@ -1,6 +1,9 @@
 //! Who invited whom to a room, for as long as an answer is awaited.
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::UserId;
+use crate::model::remaining;
 use crate::model::room::settings::RoomSettings;
 use crate::packet::ErrorBody;
 use crate::reason::ErrorCode;
@@ -16,7 +19,35 @@ struct Invitation {
     until_ms: u64,
 }
 
+/// An invite in a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct InvitationSnapshot {
+    user: UserId,
+    from: UserId,
+    remaining_ms: u64,
+}
+
 impl Invitations {
+    /// The invites as values.
+    pub(super) fn save(&self, now_ms: u64) -> Vec<InvitationSnapshot> {
+        let save = |invitation: &Invitation| InvitationSnapshot {
+            user: invitation.user.clone(),
+            from: invitation.from.clone(),
+            remaining_ms: remaining::until(invitation.until_ms, now_ms),
+        };
+        self.0.iter().map(save).collect()
+    }
+
+    /// The invites of values.
+    pub(super) fn restore(snapshot: Vec<InvitationSnapshot>, now_ms: u64) -> Self {
+        let restore = |saved: InvitationSnapshot| Invitation {
+            user: saved.user,
+            from: saved.from,
+            until_ms: remaining::from_now(saved.remaining_ms, now_ms),
+        };
+        Self(snapshot.into_iter().map(restore).collect())
+    }
+
     /// Remembers that `from` invites `users`, none of them twice. An invite
     /// that is repeated is renewed.
     ///

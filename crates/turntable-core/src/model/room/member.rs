@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::id::UserId;
 use crate::key::SessionKey;
 use crate::model::game::{GameSettings, TEAM_BYTES_MAX, is_team};
+use crate::model::remaining;
 use crate::model::timestamp::Corrector;
 use crate::packet::{ErrorBody, MemberState, RoomMember};
 use crate::reason::ErrorCode;
@@ -29,6 +31,19 @@ struct Seat {
     /// Whether it has a connection. One without may still be resumed, so it
     /// stays on the room's topic.
     connected: bool,
+}
+
+/// A member in a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct MemberSnapshot {
+    user: UserId,
+    team: Option<Box<str>>,
+    /// How long the seat is kept; `None` while the member is there.
+    seat_ms: Option<u64>,
+    /// How long ago its last stamp was; `None` before the first.
+    stamp_age_ms: Option<u64>,
+    /// Its sessions, and whether each has a connection.
+    sessions: Vec<(SessionKey, bool)>,
 }
 
 impl Member {
@@ -132,6 +147,39 @@ impl Members {
     /// Each member.
     pub fn iter(&self) -> impl Iterator<Item = (&UserId, &Member)> {
         self.0.iter()
+    }
+
+    /// The members as values.
+    pub(super) fn save(&self, now_ms: u64) -> Vec<MemberSnapshot> {
+        let save = |(user, member): (&UserId, &Member)| MemberSnapshot {
+            user: user.clone(),
+            team: member.team.clone(),
+            seat_ms: member
+                .seat_until_ms
+                .map(|until_ms| remaining::until(until_ms, now_ms)),
+            stamp_age_ms: member.corrector.age_ms(now_ms),
+            sessions: member
+                .sessions
+                .iter()
+                .map(|seat| (seat.session, seat.connected))
+                .collect(),
+        };
+        self.0.iter().map(save).collect()
+    }
+
+    /// The members of values.
+    pub(super) fn restore(snapshot: Vec<MemberSnapshot>, now_ms: u64) -> Self {
+        let restore = |saved: MemberSnapshot| {
+            let seat = |(session, connected)| Seat { session, connected };
+            let member = Member {
+                team: saved.team,
+                seat_until_ms: saved.seat_ms.map(|ms| remaining::from_now(ms, now_ms)),
+                corrector: Corrector::of_age(saved.stamp_age_ms, now_ms),
+                sessions: saved.sessions.into_iter().map(seat).collect(),
+            };
+            (saved.user, member)
+        };
+        Self(snapshot.into_iter().map(restore).collect())
     }
 
     pub(super) fn get_mut(&mut self, user: &UserId) -> Option<&mut Member> {

@@ -14,6 +14,7 @@ mod member;
 mod play;
 mod seat;
 mod settings;
+mod snapshot;
 mod tick;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 pub use member::{Member, Members};
 pub use settings::RoomSettings;
+pub use snapshot::RoomSnapshot;
 
 use crate::id::{ChannelId, UserId};
 use crate::key::SessionKey;

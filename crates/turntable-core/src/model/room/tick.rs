@@ -1,5 +1,8 @@
 //! Actions that were accepted and wait to be sent together.
 
+use serde::{Deserialize, Serialize};
+
+use crate::model::remaining;
 use crate::packet::Action;
 
 /// What an action weighs beside its texts: field names, stamp, punctuation.
@@ -13,7 +16,44 @@ pub(super) struct Tick {
     ends_ms: Option<u64>,
 }
 
+/// A tick in a snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct TickSnapshot {
+    /// In place of its stamp each has how long ago that was.
+    actions: Vec<Action>,
+    remaining_ms: Option<u64>,
+}
+
 impl Tick {
+    /// The tick as a value.
+    pub(super) fn save(&self, now_ms: u64) -> TickSnapshot {
+        let save = |action: &Action| Action {
+            timestamp_ms: now_ms as f64 - action.timestamp_ms,
+            ..action.clone()
+        };
+        TickSnapshot {
+            actions: self.actions.iter().map(save).collect(),
+            remaining_ms: self
+                .ends_ms
+                .map(|ends_ms| remaining::until(ends_ms, now_ms)),
+        }
+    }
+
+    /// The tick of a value.
+    pub(super) fn restore(snapshot: TickSnapshot, now_ms: u64) -> Self {
+        let restore = |action: Action| Action {
+            timestamp_ms: now_ms as f64 - action.timestamp_ms,
+            ..action
+        };
+        let actions: Vec<Action> = snapshot.actions.into_iter().map(restore).collect();
+        let remaining_ms = snapshot.remaining_ms.filter(|_| !actions.is_empty());
+        Self {
+            bytes: actions.iter().map(weight).sum(),
+            actions,
+            ends_ms: remaining_ms.map(|ms| remaining::from_now(ms, now_ms)),
+        }
+    }
+
     /// Adds `actions`; the first ones let the tick end at `ends_ms`.
     pub(super) fn push(&mut self, actions: Vec<Action>, ends_ms: u64) {
         self.bytes += actions.iter().map(weight).sum::<usize>();

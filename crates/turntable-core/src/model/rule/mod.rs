@@ -12,6 +12,7 @@ pub mod user_ids;
 
 use std::cell::OnceCell;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::id::UserId;
@@ -40,6 +41,33 @@ pub trait Rule: Send {
 
     /// A member left the room.
     fn left(&mut self, _user: &UserId, _now_ms: u64) {}
+
+    /// What it remembers, as a value; `None` for a rule that remembers nothing.
+    fn save(&self, _now_ms: u64) -> Option<RuleState> {
+        None
+    }
+
+    /// Takes back what a rule of its kind remembered. States of other kinds are
+    /// others'.
+    fn restore(&mut self, _state: &RuleState, _now_ms: u64) {}
+}
+
+/// What a rule remembers, with remaining times in place of absolute ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum RuleState {
+    /// Of `actions_per_second`: the bucket of each sender that has one.
+    Rates(Vec<RateState>),
+}
+
+/// The bucket of one sender.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RateState {
+    /// The sender.
+    pub user: UserId,
+    /// How many actions it may send, as of then.
+    pub tokens: f64,
+    /// How long ago that was, in ms.
+    pub age_ms: u64,
 }
 
 /// Why an action may not pass.

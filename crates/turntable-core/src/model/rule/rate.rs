@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Inspection, Refusal, RoomView, Rule};
+use super::{Inspection, RateState, Refusal, RoomView, Rule, RuleState};
 use crate::id::UserId;
+use crate::model::remaining;
 use crate::reason::ErrorCode;
 
 /// At most so many actions of one sender in a second, and at once.
@@ -70,6 +71,28 @@ impl Rule for ActionRate {
                 at_ms: now_ms,
             },
         );
+    }
+
+    fn save(&self, now_ms: u64) -> Option<RuleState> {
+        let save = |(user, bucket): (&UserId, &Bucket)| RateState {
+            user: user.clone(),
+            tokens: bucket.tokens,
+            age_ms: remaining::since(bucket.at_ms, now_ms),
+        };
+        Some(RuleState::Rates(self.buckets.iter().map(save).collect()))
+    }
+
+    fn restore(&mut self, state: &RuleState, now_ms: u64) {
+        let RuleState::Rates(rates) = state;
+        let full = f64::from(self.per_second);
+        let restore = |rate: &RateState| {
+            let bucket = Bucket {
+                tokens: rate.tokens.min(full),
+                at_ms: remaining::ago(rate.age_ms, now_ms),
+            };
+            (rate.user.clone(), bucket)
+        };
+        self.buckets = rates.iter().map(restore).collect();
     }
 
     fn left(&mut self, _user: &UserId, now_ms: u64) {

@@ -10,6 +10,7 @@ mod admission;
 mod play;
 mod property;
 mod seat;
+mod snapshot;
 
 use super::*;
 use crate::model::game::GameSettings;
