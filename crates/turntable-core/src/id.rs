@@ -4,8 +4,12 @@
 //! that no other code checks the form of an id. Users and channels are shared
 //! strings: a clone increments a reference count.
 
+mod session;
+
 use std::fmt;
 use std::sync::Arc;
+
+pub use session::SessionId;
 
 /// Why a text is not an id. The message is a sentence that describes the accepted
 /// form; it never contains the rejected text.
@@ -167,88 +171,6 @@ macro_rules! text_id {
 text_id!(UserId);
 text_id!(ChannelId);
 
-/// The id of a session: 128 random bits, written as 22 characters of URL-safe
-/// base64. It is a bearer secret, so `Debug` and [`SessionId::public`] show only a
-/// 32-bit checksum of it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SessionId([u8; 16]);
-
-const BASE64_URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-const SESSION_CHARACTERS: usize = 22;
-
-impl SessionId {
-    /// The id with these 128 bits.
-    #[must_use]
-    pub const fn from_bits(bits: [u8; 16]) -> Self {
-        Self(bits)
-    }
-
-    /// An unpredictable id; `None` if the system provides no randomness.
-    #[must_use]
-    pub fn random() -> Option<Self> {
-        let mut bits = [0; 16];
-        getrandom::fill(&mut bits).ok()?;
-        Some(Self(bits))
-    }
-
-    /// Parses the 22 characters.
-    ///
-    /// # Errors
-    /// [`IdError`] if the text is not a session id.
-    pub fn parse(text: &str) -> Result<Self, IdError> {
-        const WRONG: IdError = IdError("a session is 22 characters of URL-safe base64");
-        if text.len() != SESSION_CHARACTERS {
-            return Err(WRONG);
-        }
-        let mut bits: u128 = 0;
-        let mut spare = 0;
-        for (index, byte) in text.bytes().enumerate() {
-            let value = BASE64_URL.iter().position(|&c| c == byte).ok_or(WRONG)? as u128;
-            if index + 1 == SESSION_CHARACTERS {
-                // 22 * 6 = 132 bits: the last character contains two bits of the id only.
-                spare = value & 0xf;
-                bits = (bits << 2) | (value >> 4);
-            } else {
-                bits = (bits << 6) | value;
-            }
-        }
-        // The four unused bits must be 0, so that a secret has one spelling.
-        if spare != 0 {
-            return Err(WRONG);
-        }
-        Ok(Self(bits.to_be_bytes()))
-    }
-
-    /// The 22 characters; only its client may receive them.
-    #[must_use]
-    pub fn secret(&self) -> String {
-        let bits = u128::from_be_bytes(self.0);
-        let character = |value: u128| {
-            BASE64_URL
-                .get((value & 0x3f) as usize)
-                .copied()
-                .map_or('A', char::from)
-        };
-        let mut text: String = (0..SESSION_CHARACTERS - 1)
-            .map(|index| character(bits >> (122 - 6 * index)))
-            .collect();
-        text.push(character(bits << 4));
-        text
-    }
-
-    /// A short public name for logs and the management page.
-    #[must_use]
-    pub fn public(&self) -> String {
-        format!("{:08x}", crc32fast::hash(&self.0))
-    }
-}
-
-impl fmt::Debug for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "session {}", self.public())
-    }
-}
-
 /// The id of a channel message: unique in the cluster and sortable by time.
 pub type MessageId = ulid::Ulid;
 
@@ -317,24 +239,5 @@ mod tests {
         assert!(ChannelId::parse(&"x".repeat(65)).is_err());
         assert!(ChannelId::parse(&vec!["x".repeat(63); 4].join("/")).is_ok());
         assert!(ChannelId::parse(&vec!["x".repeat(64); 4].join("/")).is_err());
-    }
-
-    #[test]
-    fn session_id_round_trips() {
-        for seed in 0..=255u8 {
-            let mut bits = [seed; 16];
-            bits[3] = seed.wrapping_mul(37);
-            bits[15] = seed.wrapping_add(91);
-            let session = SessionId::from_bits(bits);
-            let text = session.secret();
-            assert_eq!(text.len(), 22);
-            assert_eq!(SessionId::parse(&text), Ok(session));
-            assert!(!format!("{session:?}").contains(&text));
-        }
-        assert!(SessionId::parse("short").is_err());
-        assert!(
-            SessionId::parse(&"B".repeat(22)).is_err(),
-            "a second spelling"
-        );
     }
 }
