@@ -1,15 +1,17 @@
 //! The stream of a tunnel: who gets one, its id, and what comes on it.
 
 use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use turntable_testkit::Server;
 use turntable_testkit::http::escape;
 use turntable_testkit::metric::{CONNECTIONS, SESSIONS};
 use turntable_testkit::stream::Stream;
 use turntable_testkit::tunnel::{Tunnel, post, refused};
+use turntable_testkit::{DEADLINE, Server};
 
 #[test]
 fn tunnel_sends_id_then_idyou_then_welcome() {
@@ -194,4 +196,35 @@ fn presence_room_and_user_messages_have_their_paths() {
     tom.command("joingame", json!({"channel": "yard", "self": "1:2"}));
     let changed = mel.expect_message("/game/yard", "memberchange");
     assert_eq!(changed["members"], json!({"1:2": "joined"}));
+}
+
+#[test]
+fn attachments_that_replace_each_other_get_whole_answers() {
+    let server = Server::start();
+    let address = server.address;
+    for round in 0..30 {
+        // Before, during and behind the identification.
+        let tunnel = Tunnel::unidentified(&server);
+        let mut sockets = Vec::new();
+        for n in 0..8 {
+            let format = ["ndjson", "longpoll", "sse"][n % 3];
+            let id = &tunnel.id;
+            let text =
+                format!("GET /tunnel?id={id}&format={format} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+            let mut socket = TcpStream::connect(address).unwrap();
+            socket.write_all(text.as_bytes()).unwrap();
+            sockets.push(socket);
+            if n == 3 {
+                tunnel.command("idme", json!(format!("1:{round}")));
+            }
+        }
+        tunnel.command("bye", json!({}));
+        for mut socket in sockets {
+            socket.set_read_timeout(Some(DEADLINE)).unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 "), "{answer:?}");
+            assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer:?}");
+        }
+    }
 }

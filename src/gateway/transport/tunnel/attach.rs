@@ -9,8 +9,8 @@ use crate::gateway::transport::Transport;
 use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::socket;
 use crate::gateway::work::Effect;
-use turntable_core::packet::ServerPacket;
-use turntable_core::reason::CloseReason;
+use turntable_core::packet::{ErrorBody, ServerPacket};
+use turntable_core::reason::{CloseReason, ErrorCode};
 
 /// Bytes that a tunnel's client may send on its socket, where none are expected.
 const UNEXPECTED_BYTES_MAX: usize = 262_144;
@@ -44,7 +44,13 @@ impl Tunnel {
 /// before ends.
 pub(super) fn again(connection: &mut Connection, mut request: TunnelRequest, cx: &mut Cx<'_>) {
     let mut last = Vec::new();
-    write::edge(connection, &mut last, Some(CloseReason::Replaced), cx);
+    match Tunnel::of(connection) {
+        Some(tunnel) if tunnel.stage == Stage::Waiting => {
+            let reason = CloseReason::Replaced.name();
+            last = tunnel.refused(&ErrorBody::new(ErrorCode::Unavailable, reason));
+        }
+        _ => write::edge(connection, &mut last, Some(CloseReason::Replaced), cx),
+    }
     let next = Tunnel::new(&mut request, cx.encodings, cx.now_ms);
     let Some(tunnel) = Tunnel::of(connection) else {
         return;

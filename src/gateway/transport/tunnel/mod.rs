@@ -198,6 +198,12 @@ impl Tunnel {
         Self::format(connection, cx).is_some_and(Format::is_once)
     }
 
+    /// The whole answer that refuses it, as long as its header is not written.
+    fn refused(&mut self, error: &ErrorBody) -> Vec<u8> {
+        self.stage = Stage::Ending;
+        (self.refusal.write)(error, &self.refusal.headers)
+    }
+
     /// Its client may come in: the header may be written.
     pub(crate) fn open(connection: &mut Connection, cx: &mut Cx<'_>) {
         let is_personal = Self::format(connection, cx).is_some_and(Format::is_personal);
@@ -272,8 +278,7 @@ impl Hooks for Tunnel {
         if tunnel.stage != Stage::Waiting {
             return false;
         }
-        tunnel.stage = Stage::Ending;
-        let answer = (tunnel.refusal.write)(error, &tunnel.refusal.headers);
+        let answer = tunnel.refused(error);
         cx.metrics.error(error.code);
         connection.queue.take_direct();
         cx.then(Effect::Finish(
@@ -293,6 +298,8 @@ impl Hooks for Tunnel {
         if Self::refuse(connection, &error, cx) {
             return;
         }
+        // Behind what waits, which the header has to come before.
+        write::push_opening(connection);
         let mut last = Vec::new();
         write::edge(connection, &mut last, Some(reason), cx);
         cx.then(Effect::Finish(cx.key, Frame::raw(&last), reason));

@@ -23,8 +23,19 @@ pub(super) fn arm(connection: &Connection, cx: &mut Cx<'_>) {
     cx.arm(KEEPALIVE, cx.now_ms + wait_ms);
 }
 
+/// Queues the header, where it was not yet: before everything that waits.
+pub(super) fn push_opening(connection: &mut Connection) {
+    if let Some(tunnel) = Tunnel::of(connection)
+        && tunnel.stage == Stage::Ready
+    {
+        tunnel.stage = Stage::Open;
+        let opening = std::mem::take(&mut tunnel.opening);
+        connection.queue.push_front(Frame::raw(&opening));
+    }
+}
+
 /// Writes what is between the last datagram and the end: the header, where it
-/// was not written, and the footer or a keepalive.
+/// was not queued, and the footer or a keepalive.
 pub(super) fn edge(
     connection: &mut Connection,
     out: &mut Vec<u8>,
@@ -116,11 +127,7 @@ pub(super) fn flush(connection: &mut Connection, cx: &mut Cx<'_>) {
     }
     tunnel.is_quiet = false;
     // The header is written at once, so that the client knows it is in.
-    if tunnel.stage == Stage::Ready {
-        tunnel.stage = Stage::Open;
-        let opening = std::mem::take(&mut tunnel.opening);
-        connection.queue.push_front(Frame::raw(&opening));
-    }
+    push_opening(connection);
     let mut is_drained = socket::write(connection, cx);
     if !is_once || is_closing || !is_drained {
         return;
