@@ -2,6 +2,8 @@
 //! the HTTP server and the management listener, and stops them in the reverse
 //! order.
 
+mod settings;
+
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,8 +20,8 @@ use actix_web::middleware::Compress;
 use actix_web::{App, web};
 use anyhow::Context as _;
 
+use crate::actor::Surroundings;
 use crate::actor::directory::Directory;
-use crate::actor::{ActorSettings, Surroundings};
 use crate::clock;
 use crate::cluster;
 use crate::cluster::bus::Bus;
@@ -29,17 +31,16 @@ use crate::config::Config;
 use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::peers::Peers;
-use crate::gateway::settings::GatewaySettings;
 use crate::gateway::{Drain, Gateway, Shared};
 use crate::http::admission::Admission;
 use crate::http::listener::listen;
-use crate::http::settings::HttpSettings;
 use crate::http::takeable::Takeable;
 use crate::http::{pages, routes};
 use crate::management::Management;
 use crate::metric::Metrics;
 use crate::portal::Portal;
 use crate::watched::Watched;
+use settings::NodeSettings;
 use turntable_core::key::{GatewayId, NodeId, WorkerId};
 
 /// How often a stopping server looks whether all connections are gone.
@@ -97,6 +98,7 @@ pub struct Running {
     /// Where metrics and health are.
     pub management: SocketAddr,
     shared: Arc<Shared>,
+    settings: NodeSettings,
     is_ready: Arc<AtomicBool>,
     handles: [ServerHandle; 2],
 }
@@ -119,7 +121,7 @@ impl Running {
         };
         let metrics = Arc::new(Metrics::default());
         let node = Node::new(config, workers, &metrics)?;
-        let shared = node.shared.clone();
+        let (shared, settings) = (node.shared.clone(), node.settings.clone());
         let is_ready = Arc::new(AtomicBool::new(true));
         let operator = Management {
             registry: Arc::new(metrics.registry()),
@@ -142,17 +144,29 @@ impl Running {
             server,
             management,
             shared,
+            settings,
             is_ready,
             handles,
         })
+    }
+
+    /// Puts another configuration in force, for everything that happens from now
+    /// on. What is fixed at the start does not change: addresses, the number of
+    /// workers, formats of tunnels, namespaces of socket.io, and the rules of rooms
+    /// that exist.
+    ///
+    /// # Errors
+    /// What is wrong with it; then nothing has changed.
+    pub fn apply(&self, config: Config) -> anyhow::Result<()> {
+        self.settings.apply(config, &self.shared)
     }
 
     /// Asks all clients to reconnect elsewhere and stops: at once when all are gone, and in
     /// `shutdown` at the latest.
     pub async fn stop(self, shutdown: Duration) {
         let [http, operators] = &self.handles;
+        // Connections are accepted on, to answer them that the server stops.
         self.is_ready.store(false, Ordering::Relaxed);
-        http.pause().await;
         for gateway in self.shared.peers.gateways() {
             gateway.do_send(Drain);
         }
@@ -179,8 +193,7 @@ fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
 #[derive(Clone)]
 struct Node {
     shared: Arc<Shared>,
-    http: Arc<Watched<HttpSettings>>,
-    actors: Arc<ActorSettings>,
+    settings: NodeSettings,
     local_owners: Arc<LocalOwners>,
     local_bus: Arc<LocalBus>,
     owners: Arc<dyn Owners>,
@@ -195,26 +208,14 @@ impl Node {
         let local_owners = Arc::new(LocalOwners::new(workers));
         let local_bus = Arc::new(LocalBus::new(workers));
         let (owners, bus) = cluster::ways(local_owners.clone(), local_bus.clone());
-        let games = config.games()?;
-        let announced = announced(&config);
+        let settings = NodeSettings::new(&config)?;
         let encodings = Encodings {
             formats: config.formats()?,
             namespaces: config.socketio.all_namespaces(),
             has_offsets: config.socketio.recovery,
         };
         let shared = Shared {
-            settings: Watched::new(GatewaySettings {
-                session: config.session.clone(),
-                limits: config.limits,
-                presence: config.presence.clone(),
-                message_bytes_max: config.server.max_message_bytes,
-                tunnel: config.tunnel,
-                poll: config.poll,
-                socketio: config.socketio,
-                connections_max: config.server.connections_max,
-                connections_per_address_max: config.server.connections_per_address_max,
-                announced,
-            }),
+            settings: Watched::new(settings::gateways(&config)),
             portal: Portal::new(config.portal),
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),
@@ -224,17 +225,7 @@ impl Node {
         };
         Ok(Self {
             shared: Arc::new(shared),
-            actors: Arc::new(ActorSettings {
-                presence: config.presence,
-                room: Arc::new(config.room),
-                channel: config.channel,
-                games,
-                sessions_per_user_max: config.session.sessions_per_user_max,
-            }),
-            http: Arc::new(Watched::new(HttpSettings {
-                server: config.server,
-                transports: config.transports,
-            })),
+            settings,
             local_owners,
             local_bus,
             owners,
@@ -257,7 +248,7 @@ impl Node {
             worker,
             self.bus.clone(),
             self.owners.clone(),
-            self.actors.clone(),
+            self.settings.actors.clone(),
             self.shared.metrics.clone(),
         );
         let directory = Directory::new(Rc::new(surroundings)).start();
@@ -267,7 +258,7 @@ impl Node {
         Ok(Admission {
             gateway,
             shared: self.shared.clone(),
-            settings: self.http.clone(),
+            settings: self.settings.http.clone(),
         })
     }
 
@@ -308,18 +299,4 @@ impl Node {
             .run();
         Ok(server)
     }
-}
-
-/// The numbers that `welcome` reports.
-fn announced(config: &Config) -> Vec<(&'static str, u64)> {
-    vec![
-        ("max_message_bytes", config.server.max_message_bytes as u64),
-        ("resume_ms", config.session.resume_ms),
-        ("watch_max", config.presence.watch_max as u64),
-        ("lookup_max", config.presence.lookup_max as u64),
-        ("rooms_max", config.session.rooms_max as u64),
-        ("channels_max", config.session.channels_max as u64),
-        ("actions_max", config.room.actions_max as u64),
-        ("max_lag_ms", config.room.max_lag_ms),
-    ]
 }

@@ -96,7 +96,7 @@ impl Avatar {
         session: SessionKey,
         attributes: Vec<(Box<str>, Payload)>,
     ) -> Result<(), ErrorBody> {
-        let max = self.shared.settings.sessions_per_user_max;
+        let max = self.shared.settings().sessions_per_user_max;
         if self.model.attach(session, max).is_err() {
             // A dropped session gives way to one that is there.
             let dropped = self.model.oldest_dropped();
@@ -129,7 +129,7 @@ impl Avatar {
 
     /// Sets attributes and sends them to the user's other sessions.
     fn set(&mut self, session: SessionKey, changes: AttributeChanges) -> Result<(), ErrorBody> {
-        let max = self.shared.settings.presence.attributes_bytes_max;
+        let max = self.shared.settings().presence.attributes_bytes_max;
         let changed = self.model.set_attributes(changes, max)?;
         let others = self.model.sessions().filter(|other| *other != session);
         let others: SmallVec<[SessionKey; 4]> = others.collect();
@@ -164,7 +164,7 @@ impl Avatar {
             from,
             until_ms,
         };
-        let kept_max = self.shared.settings.presence.invites_kept_max;
+        let kept_max = self.shared.settings().presence.invites_kept_max;
         self.model.keep_invite(invite, kept_max);
     }
 
@@ -183,7 +183,7 @@ impl Avatar {
     }
 
     fn step(&mut self, call: AvatarCall) {
-        let settings = self.shared.settings.clone();
+        let settings = self.shared.settings();
         match call {
             AvatarCall::Attach {
                 caller,
@@ -287,7 +287,7 @@ impl Avatar {
         let shared = self.shared.clone();
         if self
             .model
-            .refresh(now_ms, &shared.settings.presence)
+            .refresh(now_ms, &shared.settings().presence)
             .is_some()
         {
             for gateway in self.model.watchers.gateways() {

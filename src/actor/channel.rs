@@ -132,7 +132,7 @@ impl Channel {
             return;
         }
         self.empty_since = Some(self.seen);
-        let wait = Duration::from_millis(self.shared.settings.channel.empty_ms);
+        let wait = Duration::from_millis(self.shared.settings().channel.empty_ms);
         ctx.run_later(wait, |channel, ctx| {
             let quiet = channel.empty_since.take() == Some(channel.seen);
             if !channel.model.interest.is_empty() {

@@ -27,6 +27,7 @@ use crate::cluster::bus::Bus;
 use crate::cluster::owners::Owners;
 use crate::metric::Metrics;
 use crate::store::last_seen::LastSeen;
+use crate::watched::Watched;
 use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::MessageId;
@@ -70,8 +71,7 @@ pub struct Surroundings {
     pub owners: Arc<dyn Owners>,
     /// The directory that the worker's actors belong to.
     pub directory: OnceCell<Addr<Directory>>,
-    /// The configuration.
-    pub settings: Arc<ActorSettings>,
+    settings: Arc<Watched<ActorSettings>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Who wants everything below a path.
@@ -96,10 +96,10 @@ impl Surroundings {
         worker: WorkerId,
         bus: Arc<dyn Bus>,
         owners: Arc<dyn Owners>,
-        settings: Arc<ActorSettings>,
+        settings: Arc<Watched<ActorSettings>>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let last_seen_max = settings.presence.last_seen_max;
+        let last_seen_max = settings.get().presence.last_seen_max;
         let last_seen = LastSeen::new(last_seen_max.div_ceil(owners.shards().max(1)));
         Self {
             worker,
@@ -115,6 +115,11 @@ impl Surroundings {
             #[cfg(debug_assertions)]
             faults: RefCell::default(),
         }
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Arc<ActorSettings> {
+        self.settings.get()
     }
 
     /// The next message id: unique, and behind all that this worker gave out.

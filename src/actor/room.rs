@@ -75,7 +75,7 @@ impl Room {
         id: Option<RequestId>,
         now_ms: u64,
     ) {
-        let settings = &self.shared.settings;
+        let settings = self.shared.settings();
         let model = self.model.get_or_insert_with(|| {
             let game = settings.games.find(join.game.as_deref()).clone();
             Model::new(self.channel.clone(), game, settings.room.clone(), now_ms)
@@ -205,7 +205,7 @@ impl Room {
                     self.call(&user, AvatarCall::Tell(frame));
                 }
                 Effect::Invite { user, from } => {
-                    let until_ms = clock::now_ms() + self.shared.settings.room.invite_ttl_ms;
+                    let until_ms = clock::now_ms() + self.shared.settings().room.invite_ttl_ms;
                     let channel = self.channel.clone();
                     let invite = AvatarCall::Invite {
                         channel,

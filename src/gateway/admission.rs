@@ -51,14 +51,16 @@ impl Full {
     /// The error for the client.
     #[must_use]
     pub fn error(self) -> ErrorBody {
-        let code = match self {
-            Self::Connections => ErrorCode::Unavailable,
-            Self::Address => ErrorCode::TooMany,
-        };
-        ErrorBody::new(
-            code,
-            "the server has as many connections as it may have; try again later",
-        )
+        match self {
+            Self::Connections => ErrorBody::new(
+                ErrorCode::Unavailable,
+                "the server has as many connections as it may have; try again later",
+            ),
+            Self::Address => ErrorBody::new(
+                ErrorCode::TooMany,
+                "your address has as many connections as it may have; close one first",
+            ),
+        }
     }
 }
 

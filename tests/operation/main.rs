@@ -7,6 +7,7 @@
     clippy::panic
 )]
 
+mod apply;
 mod bench;
 mod config;
 mod management;

@@ -4,7 +4,8 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use turntable_testkit::{Opcode, Server};
+use turntable_testkit::metric::SESSIONS;
+use turntable_testkit::{Client, Opcode, Server, http};
 
 #[test]
 fn terminated_server_asks_clients_to_reconnect_and_exits_with_0() {
@@ -69,6 +70,27 @@ fn stopping_server_is_live_but_not_ready() {
     assert_eq!(ready.status, 503);
     assert_eq!(ready.json(), json!({"status": "draining"}));
     assert_eq!(server.manage("/health/live").status, 200);
+}
+
+#[test]
+fn clients_that_come_while_the_server_stops_get_an_answer() {
+    let server = Server::with(&[("server.shutdown_ms", "60000")]);
+    let mut unresponsive = server.user("1:1");
+    server.signal("TERM");
+    unresponsive.expect("goaway");
+    for (method, target, body) in [
+        ("GET", "/tunnel?new=1&format=ndjson", ""),
+        ("GET", "/tunnel?new=1&format=sse&user=1:2", ""),
+        ("POST", "/poll", "[]"),
+    ] {
+        let answer = http::send(server.address, method, target, "", body);
+        assert_eq!(answer.status, 503, "{target}");
+        assert!(answer.header("Retry-After").is_some(), "{target}");
+        assert_eq!(answer.error().1, "unavailable", "{target}");
+    }
+    let mut late = Client::open(server.address, "/ws");
+    assert_eq!(late.close_code(), 1001);
+    assert_eq!(server.metric(SESSIONS), 1.0, "of the first client alone");
 }
 
 #[test]

@@ -28,7 +28,7 @@ impl Avatar {
         is_watching: bool,
         sessions: Vec<AnnouncedSession>,
     ) {
-        let grace_ms = self.shared.settings.presence.grace_ms;
+        let grace_ms = self.shared.settings().presence.grace_ms;
         for session in sessions {
             self.places.bind(session.caller);
             self.model.announced(session, clock::now_ms(), grace_ms);
@@ -50,8 +50,8 @@ impl Avatar {
             let user = self.user.clone();
             self.shared.owners.room(&room, RoomCall::Confirm { user });
         }
-        let settings = &self.shared.settings.presence;
-        self.model.refresh(clock::now_ms(), settings);
+        let settings = self.shared.settings();
+        self.model.refresh(clock::now_ms(), &settings.presence);
         for gateway in self.model.watchers.gateways() {
             self.shared.bus.send(*gateway, self.presence());
         }

@@ -14,6 +14,7 @@ use crate::actor::{ActorSettings, Surroundings};
 use crate::cluster::bus::Bus;
 use crate::cluster::local::LocalOwners;
 use crate::metric::Metrics;
+use crate::watched::Watched;
 
 fn gateway(worker: u16) -> GatewayId {
     GatewayId {
@@ -77,7 +78,7 @@ fn start() -> (Arc<Notes>, Addr<Directory>) {
         WorkerId(0),
         notes.clone(),
         Arc::new(LocalOwners::new(1)),
-        Arc::new(settings),
+        Arc::new(Watched::new(settings)),
         Arc::new(Metrics::default()),
     );
     (notes, Directory::new(Rc::new(surroundings)).start())

@@ -37,7 +37,7 @@ impl Room {
                 dropped_ms,
                 backup,
             } = member;
-            let settings = &self.shared.settings;
+            let settings = self.shared.settings();
             let model = self.model.get_or_insert_with(|| {
                 let game = settings.games.find(Some(&backup.game)).clone();
                 Model::new(self.channel.clone(), game, settings.room.clone(), now_ms)

@@ -14,6 +14,7 @@ use crate::gateway::peers::Peers;
 use crate::gateway::session::memory::DATAGRAMS_MAX;
 use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
+use crate::gateway::transport::poll::Poll;
 use crate::metric::Metrics;
 use crate::portal::Portal;
 use crate::portal::settings::PortalSettings;
@@ -81,15 +82,21 @@ fn path(text: &str) -> ChannelId {
     ChannelId::parse(text).unwrap()
 }
 
-fn connection() -> ConnKey {
-    ConnKey::new(0, 0)
+/// A connection without a socket.
+fn connect(gateway: &mut Gateway) -> ConnKey {
+    let permit = gateway.shared.admit([127, 0, 0, 1].into()).unwrap();
+    let name = SessionId::random().unwrap();
+    gateway
+        .connections
+        .insert(Poll::connection(name, permit, clock::now_ms()))
 }
 
-/// A session that was admitted on a connection that is gone since.
+/// A session that was admitted.
 fn begin(gateway: &mut Gateway) -> SessionSlot {
     let id = SessionId::from_bits([7; 16]);
     let key = SessionKey::from_number(7);
-    let session = Session::new(key, id, user("1:1"), connection(), clock::now_ms());
+    let connection = connect(gateway);
+    let session = Session::new(key, id, user("1:1"), connection, clock::now_ms());
     let slot = gateway
         .sessions
         .insert(SessionEntry::new(session, 1_000_000));
@@ -99,7 +106,8 @@ fn begin(gateway: &mut Gateway) -> SessionSlot {
 }
 
 fn lose(gateway: &mut Gateway, slot: SessionSlot) {
-    gateway.step(slot, Input::Lost(connection()), Details::default());
+    let connection = entry(gateway, slot).session.connection().unwrap();
+    gateway.lose(connection);
     gateway.run();
 }
 
@@ -126,7 +134,7 @@ fn through_json(export: &EntryExport) -> EntryExport {
 /// What waits after a resume behind `received`.
 fn resumed(gateway: &mut Gateway, slot: SessionSlot, received: u64) -> Vec<String> {
     let input = Input::Resume {
-        connection: ConnKey::new(9, 0),
+        connection: connect(gateway),
         received: Some(received),
     };
     gateway.step(slot, input, Details::default());

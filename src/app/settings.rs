@@ -1,0 +1,92 @@
+//! The settings of the parts, made of one configuration, and replaced while they
+//! run.
+
+use std::sync::Arc;
+
+use crate::actor::ActorSettings;
+use crate::config::Config;
+use crate::gateway::Shared;
+use crate::gateway::settings::GatewaySettings;
+use crate::http::settings::HttpSettings;
+use crate::watched::Watched;
+
+/// The settings of every part that watches them.
+#[derive(Debug, Clone)]
+pub(super) struct NodeSettings {
+    /// Those of the HTTP server.
+    pub(super) http: Arc<Watched<HttpSettings>>,
+    /// Those of the actors.
+    pub(super) actors: Arc<Watched<ActorSettings>>,
+}
+
+impl NodeSettings {
+    /// The settings of a configuration.
+    ///
+    /// # Errors
+    /// What is wrong with a game.
+    pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            http: Arc::new(Watched::new(http(config))),
+            actors: Arc::new(Watched::new(actors(config)?)),
+        })
+    }
+
+    /// Puts another configuration in force.
+    ///
+    /// # Errors
+    /// What is wrong with a game; then nothing has changed.
+    pub(super) fn apply(&self, config: Config, shared: &Shared) -> anyhow::Result<()> {
+        self.actors.set(actors(&config)?);
+        self.http.set(http(&config));
+        shared.settings.set(gateways(&config));
+        shared.portal.apply(config.portal);
+        Ok(())
+    }
+}
+
+/// The settings of the gateways.
+pub(super) fn gateways(config: &Config) -> GatewaySettings {
+    GatewaySettings {
+        session: config.session.clone(),
+        limits: config.limits.clone(),
+        presence: config.presence.clone(),
+        message_bytes_max: config.server.max_message_bytes,
+        tunnel: config.tunnel.clone(),
+        poll: config.poll.clone(),
+        socketio: config.socketio.clone(),
+        connections_max: config.server.connections_max,
+        connections_per_address_max: config.server.connections_per_address_max,
+        announced: announced(config),
+    }
+}
+
+fn actors(config: &Config) -> anyhow::Result<ActorSettings> {
+    Ok(ActorSettings {
+        presence: config.presence.clone(),
+        room: Arc::new(config.room.clone()),
+        channel: config.channel.clone(),
+        games: config.games()?,
+        sessions_per_user_max: config.session.sessions_per_user_max,
+    })
+}
+
+fn http(config: &Config) -> HttpSettings {
+    HttpSettings {
+        server: config.server.clone(),
+        transports: config.transports.clone(),
+    }
+}
+
+/// The numbers that `welcome` reports.
+fn announced(config: &Config) -> Vec<(&'static str, u64)> {
+    vec![
+        ("max_message_bytes", config.server.max_message_bytes as u64),
+        ("resume_ms", config.session.resume_ms),
+        ("watch_max", config.presence.watch_max as u64),
+        ("lookup_max", config.presence.lookup_max as u64),
+        ("rooms_max", config.session.rooms_max as u64),
+        ("channels_max", config.session.channels_max as u64),
+        ("actions_max", config.room.actions_max as u64),
+        ("max_lag_ms", config.room.max_lag_ms),
+    ]
+}
