@@ -5,6 +5,9 @@
 //! what is its own and leaves effects. The gateway takes one effect, carries it
 //! out, and what that leaves comes before the effects that were left earlier, so
 //! everything that follows from one thing happens before the next thing.
+//!
+//! Reading on (`Continue`) comes last: what a client sent behind a command takes
+//! effect when everything that follows from that command is done.
 
 use std::rc::Rc;
 
@@ -36,7 +39,8 @@ pub(crate) enum Effect {
     Command(ConnKey, Command),
     /// A command of a session's client, beside its connection.
     Serve(SessionSlot, Command),
-    /// The connection may take what waits, unless it is paused.
+    /// The connection may take what waits, unless it is paused. Carried out when
+    /// no other effect is left.
     Continue(ConnKey),
     /// A client that identified when it connected.
     Identify {
@@ -107,8 +111,14 @@ pub(crate) enum Effect {
 impl Gateway {
     /// Carries out everything that was left.
     pub(crate) fn run(&mut self) {
-        while let Some(effect) = self.work.pop() {
-            self.carry_out(effect);
+        loop {
+            if let Some(effect) = self.work.pop() {
+                self.carry_out(effect);
+            } else if let Some(key) = self.continued.pop_front() {
+                self.go_on(key);
+            } else {
+                return;
+            }
         }
     }
 
@@ -126,7 +136,7 @@ impl Gateway {
         match effect {
             Effect::Command(key, command) => self.command(key, command),
             Effect::Serve(session, command) => self.serve(session, command),
-            Effect::Continue(key) => self.go_on(key),
+            Effect::Continue(key) => self.continued.push_back(key),
             Effect::Identify {
                 connection,
                 user,

@@ -9,6 +9,7 @@
 mod conformance;
 mod engineio;
 mod library;
+mod pause;
 mod resume;
 mod socket;
 mod upgrade;

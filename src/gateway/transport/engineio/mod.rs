@@ -103,8 +103,9 @@ pub(crate) struct Engine {
     probe: Option<ConnKey>,
     /// Whether that one was asked whether it works.
     is_probed: bool,
-    /// Whether a namespace is being identified; what comes has to wait.
-    is_paused: bool,
+    /// The namespace that is being identified; what comes has to wait. There is
+    /// one at most, because the next CONNECT waits, too.
+    paused_by: Option<ConnKey>,
     /// Whether a namespace has gone, for which packets may still come.
     has_left: bool,
     /// Whether a namespace waits for room in the queue.
@@ -135,7 +136,7 @@ impl Engine {
             greeting: Greeting::default(),
             probe: None,
             is_probed: false,
-            is_paused: false,
+            paused_by: None,
             has_left: false,
             has_blocked: false,
             is_pinged: false,
@@ -227,7 +228,7 @@ impl Engine {
     pub(crate) fn leave_worker(&mut self) {
         self.namespaces.clear();
         self.probe = None;
-        self.is_paused = false;
+        self.paused_by = None;
     }
 
     /// The name by which its requests find it.
@@ -237,7 +238,7 @@ impl Engine {
 
     /// Whether what it brings has to wait.
     pub(crate) const fn is_paused(&self) -> bool {
-        self.is_paused
+        self.paused_by.is_some()
     }
 
     /// Its incoming frames.
@@ -370,11 +371,10 @@ fn on_notice(connection: &mut Connection, notice: Notice, cx: &mut Cx<'_>) {
                 expect_namespace(cx.settings, cx);
             }
         }
-        Notice::Paused => engine.is_paused = true,
-        Notice::Unpaused => {
-            if std::mem::take(&mut engine.is_paused) {
-                cx.then(Effect::Continue(cx.key));
-            }
+        Notice::Paused(namespace) => engine.paused_by = Some(namespace),
+        Notice::Unpaused(namespace) if engine.paused_by == Some(namespace) => {
+            engine.paused_by = None;
+            cx.then(Effect::Continue(cx.key));
         }
         Notice::Charge(error) => charge(connection, *error, cx),
         Notice::ExpectEnd(within_ms) => cx.arm(CONNECT, cx.now_ms + within_ms),
@@ -391,7 +391,8 @@ fn on_notice(connection: &mut Connection, notice: Notice, cx: &mut Cx<'_>) {
             engine.probe = None;
             engine.is_probed = false;
         }
-        Notice::Upgraded(_)
+        Notice::Unpaused(_)
+        | Notice::Upgraded(_)
         | Notice::ProbeGone(_)
         | Notice::Room
         | Notice::HandDown

@@ -109,13 +109,13 @@ impl Hooks for Namespace {
 
     fn on_paused(connection: &mut Connection, cx: &mut Cx<'_>) {
         if let Some(namespace) = Self::of(connection) {
-            cx.then(Effect::Notice(namespace.carrier, Notice::Paused));
+            cx.then(Effect::Notice(namespace.carrier, Notice::Paused(cx.key)));
         }
     }
 
     fn on_unpaused(connection: &mut Connection, cx: &mut Cx<'_>) {
         if let Some(namespace) = Self::of(connection) {
-            cx.then(Effect::Notice(namespace.carrier, Notice::Unpaused));
+            cx.then(Effect::Notice(namespace.carrier, Notice::Unpaused(cx.key)));
         }
     }
 
@@ -217,7 +217,7 @@ impl Hooks for Namespace {
         };
         let carrier = namespace.carrier;
         cx.then(Effect::Notice(carrier, Notice::NamespaceGone(cx.key)));
-        cx.then(Effect::Notice(carrier, Notice::Unpaused));
+        cx.then(Effect::Notice(carrier, Notice::Unpaused(cx.key)));
     }
 }
 
