@@ -23,7 +23,7 @@ use crate::gateway::transport::{Dispatch, Hooks, TransportTimer};
 use crate::gateway::turn::Timer;
 use turntable_core::id::{SessionId, UserId};
 use turntable_core::key::{ConnKey, SessionSlot};
-use turntable_core::packet::{ClientMessage, RequestId};
+use turntable_core::packet::{ClientMessage, ClientPacket, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::CloseReason;
 use turntable_core::session::life;
@@ -31,6 +31,17 @@ use turntable_wire::json_v1::DecodeError;
 
 /// A command that came, or what was wrong with it.
 pub type Command = Result<ClientMessage, DecodeError>;
+
+/// Whether what is behind a command has to wait for its outcome.
+pub(crate) const fn is_identification(command: &Command) -> bool {
+    match command {
+        Ok(message) => matches!(
+            message.packet,
+            ClientPacket::IdMe { .. } | ClientPacket::Resume { .. }
+        ),
+        Err(_) => false,
+    }
+}
 
 /// Something that has to happen.
 #[derive(Debug)]

@@ -7,18 +7,17 @@
 //!   | 5 ----------->   |  socket -------> |   what waits goes out here
 //! ```
 
-use super::input::{self, Flow, fail};
+use super::input::{self, fail};
 use super::{Engine, EngineTimer, packet};
 use crate::gateway::admission::Permit;
 use crate::gateway::connection::io::Io;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::context::Cx;
-use crate::gateway::transport::frames::FrameInput;
+use crate::gateway::transport::frames::{Flow, FrameInput, GO_ON, WAIT};
 use crate::gateway::transport::notice::Notice;
 use crate::gateway::transport::{Attachment, Hooks, Transport, TransportTimer, socket};
 use crate::gateway::work::Effect;
-use std::ops::ControlFlow;
 use turntable_core::key::ConnKey;
 use turntable_core::reason::CloseReason;
 use turntable_wire::engineio::{Packet, Transport as Carriage};
@@ -130,11 +129,11 @@ pub(super) fn packet_came(
         (Packet::Ping("probe"), Some(engine)) => {
             cx.push_direct(connection, packet::frame(&Packet::Pong("probe")));
             cx.then(Effect::Notice(engine, Notice::Probed));
-            ControlFlow::Continue(())
+            GO_ON
         }
         (Packet::Upgrade, Some(engine)) => {
             cx.then(Effect::Notice(engine, Notice::Upgraded(cx.key)));
-            ControlFlow::Break(())
+            WAIT
         }
         _ => fail(CloseReason::ProtocolError, cx),
     }
