@@ -1,8 +1,10 @@
-//! Input that waits while a namespace is being identified.
+//! Packets behind one that has to be waited for: CONNECT, DISCONNECT, `idme`.
+
+use std::collections::VecDeque;
 
 use serde_json::json;
 
-use turntable_testkit::engineio::websocket;
+use turntable_testkit::engineio::{Polling, websocket};
 use turntable_testkit::socketio::Socket;
 use turntable_testkit::{Client, Frame, Server};
 
@@ -84,4 +86,61 @@ fn namespace_is_answered_behind_one_that_was_refused() {
     assert!(client.text().starts_with("40/lobby,{"));
     let packets: Vec<String> = (0..3).map(|_| client.text()).collect();
     assert!(packets[2].starts_with("43/lobby,1["), "{packets:?}");
+}
+
+#[test]
+fn many_pairs_of_connect_and_disconnect_are_taken_in_order() {
+    let server = Server::with(&[
+        ("limits.call.per_second", "0"),
+        ("socketio.packets_max", "1000"),
+    ]);
+    let mut packets = ["40", "41"].repeat(400);
+    packets.extend(["40", r#"42["time",{"t0":7}]"#]);
+    let (mut client, _) = websocket(server.address, "/socket.io/");
+    send_together(&mut client, &packets);
+    let polling = Polling::open(server.address, "/socket.io/");
+    polling.push(&packets);
+    let mut polled = VecDeque::new();
+    let mut next_polled = || {
+        if polled.is_empty() {
+            polled.extend(polling.poll());
+        }
+        polled.pop_front().unwrap()
+    };
+    let mut next: [&mut dyn FnMut() -> String; 2] = [&mut || client.text(), &mut next_polled];
+    for next in &mut next {
+        let mut connects = 0;
+        loop {
+            let packet = next();
+            connects += usize::from(packet.starts_with("40{"));
+            if packet.starts_with(r#"42["time",{"t0":7,"#) {
+                break;
+            }
+        }
+        assert_eq!(connects, 401);
+    }
+}
+
+#[test]
+fn connects_over_the_rate_are_refused() {
+    let server = Server::with(&[
+        ("limits.call", "{ per_second = 1, burst = 2 }"),
+        ("session.error_burst", "3"),
+        ("session.errors_per_second", "1"),
+    ]);
+    let (mut client, _) = websocket(server.address, "/socket.io/");
+    send_together(&mut client, &["40", "41", "40", "41", "40"]);
+    let mut accepted = 0;
+    let refused = loop {
+        let packet = client.text();
+        if packet.starts_with("44{") {
+            break packet;
+        }
+        accepted += usize::from(packet.starts_with("40{"));
+    };
+    assert_eq!(accepted, 2);
+    assert!(refused.contains("rate_limited"), "{refused}");
+    // As each refused CONNECT, it is charged like an error.
+    send_together(&mut client, &["40"; 5]);
+    assert_eq!(client.close_code(), 4006);
 }

@@ -1,6 +1,7 @@
 //! What comes over a session of Engine.IO: packets, from frames or payloads.
 
-use super::{Engine, Purpose, echo, expect_life, namespace, packet, probe};
+use super::heartbeat::expect_life;
+use super::{Engine, Purpose, echo, namespace, packet, probe};
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding;
 use crate::gateway::delivery::frame::Frame;
@@ -168,7 +169,7 @@ fn socket_packet(connection: &mut Connection, packet: &SocketPacket<'_>, cx: &mu
             WAIT
         }
         (_, _) => match carried {
-            Some(carried) => namespace_packet(carried, packet, cx),
+            Some(carried) => namespace_packet(connection, carried, packet, cx),
             // It may have been on its way while the server closed the namespace.
             None if has_left => GO_ON,
             None => fail(CloseReason::ProtocolError, cx),
@@ -176,7 +177,12 @@ fn socket_packet(connection: &mut Connection, packet: &SocketPacket<'_>, cx: &mu
     }
 }
 
-fn namespace_packet(carried: super::Carried, packet: &SocketPacket<'_>, cx: &mut Cx<'_>) -> Flow {
+fn namespace_packet(
+    connection: &mut Connection,
+    carried: super::Carried,
+    packet: &SocketPacket<'_>,
+    cx: &mut Cx<'_>,
+) -> Flow {
     let limits = decode_limits(cx);
     let command = match packet.kind {
         PacketKind::Event => match Event::read(packet) {
@@ -197,8 +203,12 @@ fn namespace_packet(carried: super::Carried, packet: &SocketPacket<'_>, cx: &mut
         },
         PacketKind::Ack => socketio::answer(packet, &limits),
         PacketKind::Disconnect => {
+            if let Some(engine) = Engine::of(connection) {
+                // At once: a CONNECT to the same namespace may be behind it.
+                engine.forget(carried.connection);
+            }
             cx.then(Effect::Lose(carried.connection));
-            return WAIT;
+            return GO_ON;
         }
         _ => {
             let error = PacketError::Data("this packet is the server's to send");
