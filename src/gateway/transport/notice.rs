@@ -41,7 +41,7 @@ pub(crate) enum Notice {
     Probed,
     /// To a session: its client uses that WebSocket from now on.
     Upgraded(ConnKey),
-    /// To a session: that WebSocket is gone.
+    /// To a session: that WebSocket is gone, or ends.
     ProbeGone(ConnKey),
     /// To a namespace: the session takes frames again.
     Room,

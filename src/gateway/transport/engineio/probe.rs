@@ -111,10 +111,20 @@ impl Hooks for Probe {
         <Engine as Hooks>::close(connection, reason, cx);
     }
 
+    fn on_closing(connection: &mut Connection, cx: &mut Cx<'_>) {
+        part(connection, cx);
+    }
+
     fn released(connection: &mut Connection, cx: &mut Cx<'_>) {
-        if let Some(engine) = Self::of(connection).and_then(|probe| probe.engine) {
-            cx.then(Effect::Notice(engine, Notice::ProbeGone(cx.key)));
-        }
+        part(connection, cx);
+    }
+}
+
+/// The session does not move here any more: it may move to another WebSocket, and
+/// to another worker without this one.
+fn part(connection: &mut Connection, cx: &mut Cx<'_>) {
+    if let Some(engine) = Probe::of(connection).and_then(|probe| probe.engine.take()) {
+        cx.then(Effect::Notice(engine, Notice::ProbeGone(cx.key)));
     }
 }
 
