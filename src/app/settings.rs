@@ -73,7 +73,7 @@ fn actors(config: &Config) -> anyhow::Result<ActorSettings> {
 fn http(config: &Config) -> HttpSettings {
     HttpSettings {
         server: config.server.clone(),
-        transports: config.transports.clone(),
+        transports: config.transports,
     }
 }
 

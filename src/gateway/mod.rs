@@ -28,6 +28,7 @@ pub(crate) mod turn;
 pub(crate) mod wheel;
 pub mod work;
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -112,6 +113,8 @@ pub struct Gateway {
     wheel: Wheel<Timer>,
     /// What has to happen next, the last first.
     work: Vec<Effect>,
+    /// Connections that may take what waits, once nothing else has to happen.
+    continued: VecDeque<ConnKey>,
     /// What a hook leaves, in order.
     left: Vec<Effect>,
     /// What is to be written and read this turn.
@@ -160,6 +163,7 @@ impl Gateway {
             pending: Pending::default(),
             wheel: Wheel::new(now_ms),
             work: Vec::new(),
+            continued: VecDeque::new(),
             left: Vec::new(),
             lists: TurnLists::default(),
             counters: Counters::default(),

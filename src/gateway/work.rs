@@ -5,6 +5,9 @@
 //! what is its own and leaves effects. The gateway takes one effect, carries it
 //! out, and what that leaves comes before the effects that were left earlier, so
 //! everything that follows from one thing happens before the next thing.
+//!
+//! Reading on (`Continue`) comes last: what a client sent behind a command takes
+//! effect when everything that follows from that command is done.
 
 use std::rc::Rc;
 
@@ -20,7 +23,7 @@ use crate::gateway::transport::{Dispatch, Hooks, TransportTimer};
 use crate::gateway::turn::Timer;
 use turntable_core::id::{SessionId, UserId};
 use turntable_core::key::{ConnKey, SessionSlot};
-use turntable_core::packet::{ClientMessage, RequestId};
+use turntable_core::packet::{ClientMessage, ClientPacket, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::CloseReason;
 use turntable_core::session::life;
@@ -29,6 +32,17 @@ use turntable_wire::json_v1::DecodeError;
 /// A command that came, or what was wrong with it.
 pub type Command = Result<ClientMessage, DecodeError>;
 
+/// Whether what is behind a command has to wait for its outcome.
+pub(crate) const fn is_identification(command: &Command) -> bool {
+    match command {
+        Ok(message) => matches!(
+            message.packet,
+            ClientPacket::IdMe { .. } | ClientPacket::Resume { .. }
+        ),
+        Err(_) => false,
+    }
+}
+
 /// Something that has to happen.
 #[derive(Debug)]
 pub(crate) enum Effect {
@@ -36,7 +50,8 @@ pub(crate) enum Effect {
     Command(ConnKey, Command),
     /// A command of a session's client, beside its connection.
     Serve(SessionSlot, Command),
-    /// The connection may take what waits, unless it is paused.
+    /// The connection may take what waits, unless it is paused. Carried out when
+    /// no other effect is left.
     Continue(ConnKey),
     /// A client that identified when it connected.
     Identify {
@@ -108,8 +123,14 @@ pub(crate) enum Effect {
 impl Gateway {
     /// Carries out everything that was left.
     pub(crate) fn run(&mut self) {
-        while let Some(effect) = self.work.pop() {
-            self.carry_out(effect);
+        loop {
+            if let Some(effect) = self.work.pop() {
+                self.carry_out(effect);
+            } else if let Some(key) = self.continued.pop_front() {
+                self.go_on(key);
+            } else {
+                return;
+            }
         }
     }
 
@@ -127,7 +148,7 @@ impl Gateway {
         match effect {
             Effect::Command(key, command) => self.command(key, command),
             Effect::Serve(session, command) => self.serve(session, command),
-            Effect::Continue(key) => self.go_on(key),
+            Effect::Continue(key) => self.continued.push_back(key),
             Effect::Identify {
                 connection,
                 user,

@@ -63,25 +63,29 @@ impl Cors {
 }
 
 impl Admission {
-    /// Whether the page that sends a request may connect.
+    /// Whether the page that sends a request may connect, over any transport. An
+    /// origin that is not ASCII text equals none that is configured.
+    #[must_use]
+    pub fn allows_origin(&self, headers: &HeaderMap) -> bool {
+        let page = headers.get(header::ORIGIN);
+        let page = page.map(|page| page.to_str().unwrap_or_default());
+        let host = headers.get(header::HOST);
+        let host = host.and_then(|host| host.to_str().ok());
+        origin::is_allowed(page, host, &self.settings.get().server.allowed_origins)
+    }
+
+    /// Checks the origin of a request. Returns the headers of its answer.
     ///
     /// # Errors
     /// `forbidden` for a page of another origin that is not allowed.
     pub fn cors(&self, headers: &HeaderMap) -> Result<Cors, ErrorBody> {
-        let Some(page) = headers.get(header::ORIGIN) else {
-            return Ok(Cors::default());
-        };
-        let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
-        let host = headers.get(header::HOST).and_then(text);
-        let origin = text(page).unwrap_or_default();
-        if !origin::is_allowed(
-            Some(&origin),
-            host.as_deref(),
-            &self.settings.get().server.allowed_origins,
-        ) {
+        if !self.allows_origin(headers) {
             self.shared.metrics.refuse("origin");
             return Err(ErrorBody::new(ErrorCode::Forbidden, ORIGIN_REFUSED));
         }
+        let Some(page) = headers.get(header::ORIGIN) else {
+            return Ok(Cors::default());
+        };
         Ok(Cors(vec![
             (header::ACCESS_CONTROL_ALLOW_ORIGIN, page.clone()),
             (

@@ -24,7 +24,7 @@ use crate::gateway::transport::engineio::accept::{OpenWebSocket, Upgrade};
 use crate::gateway::transport::upgraded::Upgraded;
 use crate::gateway::transport::websocket::accept::Accept;
 use crate::http::admission::{Admission, ORIGIN_REFUSED};
-use crate::http::{fault, origin, socketio};
+use crate::http::{fault, socketio};
 use turntable_core::id::SessionId;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
@@ -59,8 +59,6 @@ pub enum Refused {
         status: StatusCode,
         /// Headers that belong to it.
         headers: &'static [(&'static str, &'static str)],
-        /// The label of the metric.
-        label: &'static str,
         /// The error.
         error: ErrorBody,
     },
@@ -69,12 +67,24 @@ pub enum Refused {
 }
 
 impl Refused {
-    fn error(label: &'static str, error: ErrorBody) -> Self {
+    fn error(error: ErrorBody) -> Self {
         Self::Error {
             status: fault::status(error.code),
             headers: &[],
-            label,
             error,
+        }
+    }
+
+    /// The label of the metric.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Engine(RequestError::Forbidden) => "origin",
+            Self::Engine(_) => "engineio",
+            Self::Error { error, .. } => match error.code {
+                ErrorCode::Forbidden => "origin",
+                ErrorCode::NotFound => "not_found",
+                _ => "handshake",
+            },
         }
     }
 
@@ -100,7 +110,6 @@ impl Refused {
         Self::Error {
             status,
             headers,
-            label: "handshake",
             error: ErrorBody::new(ErrorCode::BadMessage, message),
         }
     }
@@ -163,26 +172,21 @@ impl Admission {
                         ErrorCode::NotFound,
                         "nothing is at this path; WebSockets connect at /ws",
                     );
-                    return Err(Refused::error("not_found", error));
+                    return Err(Refused::error(error));
                 }
             },
         };
-        let text = |name| head.headers().get(name)?.to_str().ok();
-        let (page, host) = (text(header::ORIGIN), text(header::HOST));
-        let has_origin = head.headers().contains_key(header::ORIGIN);
-        if has_origin && page.is_none()
-            || !origin::is_allowed(page, host, &settings.server.allowed_origins)
-        {
+        if !self.allows_origin(head.headers()) {
             return Err(match route {
                 Route::Engine(_) | Route::Upgrade(_) => Refused::Engine(RequestError::Forbidden),
-                _ => Refused::error(
-                    "origin",
-                    ErrorBody::new(ErrorCode::Forbidden, ORIGIN_REFUSED),
-                ),
+                _ => Refused::error(ErrorBody::new(ErrorCode::Forbidden, ORIGIN_REFUSED)),
             });
         }
         actix_http::ws::verify_handshake(head).map_err(Refused::handshake)?;
-        let key = text(header::SEC_WEBSOCKET_KEY)
+        let key = head
+            .headers()
+            .get(header::SEC_WEBSOCKET_KEY)
+            .and_then(|key| key.to_str().ok())
             .filter(|key| is_key(key))
             .ok_or_else(|| Refused::handshake(HandshakeError::BadWebsocketKey))?;
         Ok((route, answer(key, route, head.headers())))
@@ -196,18 +200,14 @@ impl Admission {
         let (route, answer) = match self.check(head) {
             Ok(checked) => checked,
             Err(refused) => {
-                let label = match &refused {
-                    Refused::Error { label, .. } => label,
-                    Refused::Engine(_) => "engineio",
-                };
-                self.shared.metrics.refuse(label);
+                self.shared.metrics.refuse(refused.label());
                 return refuse(stream, &refused).await;
             }
         };
         let permit = match self.shared.admit(address) {
             Ok(permit) => permit,
             // It was counted where the limit is.
-            Err(error) => return refuse(stream, &Refused::error("limit", error)).await,
+            Err(error) => return refuse(stream, &Refused::error(error)).await,
         };
         // actix sets it on request only; small messages must not wait.
         let taken = stream.set_nodelay(true).and_then(|()| stream.into_std());

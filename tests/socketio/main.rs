@@ -10,6 +10,7 @@ mod accepted;
 mod conformance;
 mod engineio;
 mod library;
+mod pause;
 mod resume;
 mod socket;
 mod upgrade;

@@ -103,3 +103,47 @@ fn probe_follows_session_to_another_worker() {
     // Every connection was released.
     server.await_metric(CONNECTIONS, 0.0);
 }
+
+#[test]
+fn closing_probe_makes_room_for_another() {
+    let server = Server::start();
+    // The resumed session is on the same worker or on the other one.
+    for round in 0..8 {
+        let (_old, welcome) = Socket::user(server.address, "websocket", "1:1");
+        let polling = Polling::open(server.address, "/socket.io/");
+        let mut dead = polling.probe();
+        dead.send_text("2probe");
+        assert_eq!(dead.text(), "3probe");
+        dead.send_text("4not yet");
+        assert_eq!(dead.text(), "1");
+        // Without an answer it stays for a while.
+        assert_eq!(dead.frame().close_code(), Some(1002));
+        let auth = json!({"session": welcome["session"], "received": 0});
+        polling.push(&[&format!("40{auth}")]);
+        let mut polled = Vec::new();
+        while !polled
+            .iter()
+            .any(|packet: &String| packet.starts_with(r#"42["welcome""#))
+        {
+            polled.extend(polling.poll());
+        }
+        assert!(
+            !polled.contains(&"6".to_owned()),
+            "round {round}: {polled:?}"
+        );
+        let waiting = polling.start_poll();
+        polling.push(&[r#"42["time",{"t0":1}]"#]);
+        let answer = packets(&waiting.answer());
+        assert!(
+            answer[0].starts_with(r#"42["time""#),
+            "round {round}: {answer:?}"
+        );
+        let mut probe = polling.probe();
+        probe.send_text("2probe");
+        assert_eq!(probe.text(), "3probe", "round {round}");
+        probe.send_text("5");
+        probe.send_text(r#"423["time",{"t0":1}]"#);
+        let answer = probe.text();
+        assert!(answer.starts_with(r#"433[{"t0":1,"#), "{answer}");
+    }
+}

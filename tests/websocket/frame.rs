@@ -1,5 +1,7 @@
 //! Frames of RFC 6455, at the endpoint that echoes every message.
 
+use std::time::{Duration, Instant};
+
 use turntable_testkit::metric::CONNECTIONS;
 use turntable_testkit::{Client, Frame, Opcode, Server};
 
@@ -265,6 +267,29 @@ fn malformed_close_is_a_protocol_error() {
     let mut frame = Frame::close(1000, "");
     frame.payload.extend_from_slice(b"\xce\xba\xff");
     expect_close(&server, &frame.masked(), 1007);
+}
+
+#[test]
+fn answer_to_close_ends_connection_that_failed() {
+    let server = echo_server();
+    // How long the server waits for an answer.
+    let linger = Duration::from_secs(3);
+    for wrong in [
+        Frame::new(Opcode::TEXT, b"\xff").masked(),
+        Frame::text("bare").unmasked(),
+        Frame::new(3, "?").masked(),
+    ] {
+        let start = Instant::now();
+        let mut client = server.echo();
+        client.send_raw(&wrong);
+        let close = client.frame();
+        assert_eq!(close.opcode, Opcode::CLOSE, "{close:?}");
+        assert_eq!(client.frame_or_end(), None);
+        client.send_frame(&close);
+        server.await_metric(CONNECTIONS, 0.0);
+        assert!(start.elapsed() < linger, "the answer was not seen");
+        drop(client);
+    }
 }
 
 #[test]

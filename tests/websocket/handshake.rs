@@ -1,5 +1,6 @@
 //! Handshakes: which requests get a WebSocket, and how others are refused.
 
+use turntable_testkit::http;
 use turntable_testkit::metric::{CONNECTIONS, REFUSED_ORIGIN};
 use turntable_testkit::websocket::{KEY, handshake};
 use turntable_testkit::{Client, Response, Server, request};
@@ -184,6 +185,26 @@ fn common_subprotocol_is_selected() {
     let text = handshake("/ws", "Sec-WebSocket-Protocol: chat\r\n");
     let client = Client::open_with(server.address, &text);
     assert_eq!(client.response.header("Sec-WebSocket-Protocol"), None);
+}
+
+#[test]
+fn origin_is_judged_alike_for_requests_and_websockets() {
+    let origin = "Origin: http://gr\u{fc}n.example\r\n";
+    let engine = "/socket.io/?EIO=4&transport=websocket";
+    let polling = "/socket.io/?EIO=4&transport=polling";
+    let server = Server::with(&[("server.allowed_origins", r#"["*"]"#)]);
+    Client::open_with(server.address, &handshake("/ws", origin)).expect("idyou");
+    Client::open_with(server.address, &handshake(engine, origin));
+    let answer = http::send(server.address, "GET", polling, origin, "");
+    assert_eq!(answer.status, 200);
+    let server = Server::start();
+    for path in ["/ws", engine] {
+        let answer = request(server.address, &handshake(path, origin));
+        assert_eq!(answer.status, 403);
+    }
+    let answer = http::send(server.address, "GET", polling, origin, "");
+    assert_eq!(answer.status, 403);
+    assert_eq!(server.metric(REFUSED_ORIGIN), 3.0, "by one name");
 }
 
 #[test]

@@ -125,3 +125,15 @@ fn each_of_many_resumes_in_one_segment_is_refused() {
     }
     mel.identify("1:1");
 }
+
+#[test]
+fn bye_behind_idme_follows_welcome() {
+    let server = Server::start();
+    let mut mel = server.connect();
+    send_together(
+        &mut mel,
+        &[("idme", json!({"user": "1:1"})), ("bye", json!({}))],
+    );
+    assert_eq!(mel.expect("welcome")["user"], "1:1");
+    mel.expect_close(1000);
+}

@@ -1,16 +1,39 @@
 //! WebSocket frames that come in: shared by the transports that have them.
+//!
+//! Control frames are handled here. A transport gets the messages and the pongs,
+//! and may break after any of them: the input behind it waits until the
+//! connection goes on.
 
 use std::ops::ControlFlow;
 
+use crate::gateway::connection::{Connection, Phase};
+use crate::gateway::delivery::frame::Frame;
+use crate::gateway::transport::context::Cx;
+use crate::gateway::transport::socket;
+use crate::gateway::work::Effect;
 use turntable_core::reason::CloseReason;
 use turntable_wire::websocket::{DecodeLimits, Decoder, Message, Role};
+
+/// What is behind a message may be taken, or has to wait for its effects.
+pub(crate) type Flow = ControlFlow<()>;
+
+/// The packets behind may be taken.
+pub(crate) const GO_ON: Flow = ControlFlow::Continue(());
+/// They have to wait.
+pub(crate) const WAIT: Flow = ControlFlow::Break(());
+
+/// Takes a text, a binary message or a pong.
+pub(crate) type OnMessage = fn(&mut Connection, Message<'_>, &mut Cx<'_>) -> Flow;
+
+/// The longest Close frame of a client: header, mask, payload.
+const CLOSE_BYTES_MAX: usize = 2 + 4 + 125;
 
 /// The frames of one socket, and bytes that have to wait.
 #[derive(Debug)]
 pub(crate) struct FrameInput {
     decoder: Decoder,
     /// Input that was not taken yet; seldom any, and then a word.
-    waiting: Option<Box<Box<[u8]>>>,
+    waiting: Option<Box<Waiting>>,
 }
 
 impl FrameInput {
@@ -23,38 +46,221 @@ impl FrameInput {
     pub(crate) fn with_waiting(input: Vec<u8>) -> Self {
         Self {
             decoder: Decoder::new(Role::Server),
-            waiting: (!input.is_empty()).then(|| Box::new(input.into())),
+            waiting: (!input.is_empty()).then(|| Box::new(Waiting::new(input.into()))),
         }
-    }
-
-    /// Takes the input that waits.
-    pub(crate) fn take_waiting(&mut self) -> Option<Box<[u8]>> {
-        self.waiting.take().map(|waiting| *waiting)
     }
 
     /// Drops the input that waits.
     pub(crate) fn drop_input(&mut self) {
         self.waiting = None;
     }
+}
 
-    /// Takes bytes, until `take` breaks; the rest waits. Returns whether some
-    /// does.
-    ///
-    /// # Errors
-    /// The reason to close for bytes that are no frames.
-    pub(crate) fn feed(
-        &mut self,
-        input: &mut [u8],
-        message_bytes_max: usize,
-        take: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
-    ) -> Result<bool, CloseReason> {
-        let limits = DecodeLimits { message_bytes_max };
-        let consumed = self.decoder.feed(input, &limits, take)?;
-        let rest = input.get(consumed..).unwrap_or_default();
-        if rest.is_empty() {
-            return Ok(false);
+/// Input that waits. What is taken of it is not copied again, however often it
+/// has to wait.
+#[derive(Debug)]
+struct Waiting {
+    bytes: Box<[u8]>,
+    /// How many of them were taken.
+    taken: usize,
+}
+
+impl Waiting {
+    const fn new(bytes: Box<[u8]>) -> Self {
+        Self { bytes, taken: 0 }
+    }
+
+    fn rest(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.taken..).unwrap_or_default()
+    }
+
+    /// Notes that so many bytes more were taken. Returns whether some are left.
+    fn advance(&mut self, count: usize) -> bool {
+        self.taken += count;
+        self.taken < self.bytes.len()
+    }
+}
+
+/// Takes bytes of a socket. Returns whether the connection may go on; if not, it
+/// goes on behind the effects that were left.
+pub(crate) fn take(
+    connection: &mut Connection,
+    input: &mut [u8],
+    cx: &mut Cx<'_>,
+    on_message: OnMessage,
+) -> bool {
+    let Some(consumed) = feed(connection, input, cx, on_message) else {
+        return true;
+    };
+    let rest = input.get(consumed..).unwrap_or_default();
+    if !rest.is_empty()
+        && let Some(frames) = connection.transport.frames_mut()
+    {
+        frames.waiting = Some(Box::new(Waiting::new(rest.into())));
+    }
+    false
+}
+
+/// Takes the input that waits, and then reads on.
+pub(crate) fn go_on(connection: &mut Connection, cx: &mut Cx<'_>, on_message: OnMessage) {
+    let frames = connection.transport.frames_mut();
+    if let Some(mut waiting) = frames.and_then(|frames| frames.waiting.take())
+        && let Some(consumed) = feed(connection, waiting.rest(), cx, on_message)
+    {
+        if waiting.advance(consumed)
+            && let Some(frames) = connection.transport.frames_mut()
+        {
+            frames.waiting = Some(waiting);
         }
-        self.waiting = Some(Box::new(rest.into()));
-        Ok(true)
+        return;
+    }
+    socket::read_on(connection, cx);
+}
+
+/// Takes bytes. Returns how many were taken where the connection has to wait: it
+/// then goes on behind the effects that were left.
+fn feed(
+    connection: &mut Connection,
+    input: &mut [u8],
+    cx: &mut Cx<'_>,
+    on_message: OnMessage,
+) -> Option<usize> {
+    let frames = connection.transport.frames_mut()?;
+    let limits = DecodeLimits {
+        message_bytes_max: cx.settings.message_bytes_max,
+    };
+    if frames.decoder.has_ended() {
+        if is_close(input, &limits) {
+            cx.then(Effect::Lose(cx.key));
+        }
+        return None;
+    }
+    // Taken out for the call: a message may queue frames on its connection.
+    let mut decoder = std::mem::replace(&mut frames.decoder, Decoder::new(Role::Server));
+    let mut flow = GO_ON;
+    let fed = decoder.feed(input, &limits, &mut |message| {
+        flow = frame_came(connection, message, cx, on_message);
+        flow
+    });
+    if let Some(frames) = connection.transport.frames_mut() {
+        frames.decoder = decoder;
+    }
+    let consumed = match fed {
+        Ok(_) if flow.is_continue() => return None,
+        Ok(consumed) => consumed,
+        Err(error) => {
+            let reason = error.into();
+            // A message that is refused as a whole counts like one that cannot be
+            // read: repeated after a resume, it would end that connection too.
+            if matches!(reason, CloseReason::TooLarge | CloseReason::NotUtf8) {
+                count_refused(connection, cx);
+            }
+            cx.close(reason);
+            input.len()
+        }
+    };
+    cx.then(Effect::Continue(cx.key));
+    Some(consumed)
+}
+
+/// Takes one frame; breaks where what is behind it has to wait, or is nothing any
+/// more.
+fn frame_came(
+    connection: &mut Connection,
+    message: Message<'_>,
+    cx: &mut Cx<'_>,
+    on_message: OnMessage,
+) -> Flow {
+    if connection.is_closing() {
+        if matches!(message, Message::Close { .. }) {
+            cx.then(Effect::Lose(cx.key));
+            return WAIT;
+        }
+        return GO_ON;
+    }
+    match message {
+        Message::Ping(payload) => {
+            cx.push_direct(connection, Frame::pong(payload));
+            GO_ON
+        }
+        Message::Close { code, .. } => {
+            let last = Frame::close_answer(code);
+            cx.then(Effect::Finish(cx.key, last, CloseReason::Bye));
+            WAIT
+        }
+        Message::Text(_) | Message::Binary(_) | Message::Pong(_) => {
+            on_message(connection, message, cx)
+        }
+    }
+}
+
+/// Counts a message that is no command among those of the connection's session.
+pub(crate) fn count_refused(connection: &Connection, cx: &mut Cx<'_>) {
+    if matches!(connection.phase, Phase::Attached(_))
+        && let Some(entry) = cx.entry()
+    {
+        entry.session.count(None);
+    }
+}
+
+/// Whether the input is a Close frame and nothing else. Behind invalid bytes
+/// nobody knows where the next frame begins, but a client's answer to a Close is
+/// the last that it sends, and comes alone.
+fn is_close(input: &mut [u8], limits: &DecodeLimits) -> bool {
+    let mut is_close = false;
+    let mut sink = |message: Message<'_>| {
+        is_close = matches!(message, Message::Close { .. });
+        WAIT
+    };
+    let is_short = input.len() <= CLOSE_BYTES_MAX;
+    is_short
+        && Decoder::new(Role::Server)
+            .feed(input, limits, &mut sink)
+            .is_ok()
+        && is_close
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const LIMITS: DecodeLimits = DecodeLimits {
+        message_bytes_max: 65_536,
+    };
+
+    /// A text of one character, and a Close frame, as clients send them.
+    const TEXT: [u8; 7] = [0x81, 0x81, 0, 0, 0, 0, b'x'];
+    const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 3, 0xe8];
+
+    #[test]
+    fn input_that_waits_is_copied_once() {
+        let mut waiting = Waiting::new(TEXT.repeat(1_000).into());
+        let place = waiting.bytes.as_ptr();
+        let mut decoder = Decoder::new(Role::Server);
+        let (mut messages, mut has_more) = (0, true);
+        while has_more {
+            let mut sink = |_: Message<'_>| {
+                messages += 1;
+                WAIT
+            };
+            let consumed = decoder.feed(waiting.rest(), &LIMITS, &mut sink).unwrap();
+            assert_eq!(consumed, TEXT.len(), "each frame is taken once");
+            has_more = waiting.advance(consumed);
+        }
+        assert_eq!(messages, 1_000);
+        assert_eq!(waiting.bytes.as_ptr(), place);
+    }
+
+    #[test]
+    fn close_alone_is_found_behind_invalid_input() {
+        assert!(is_close(&mut CLOSE.clone(), &LIMITS));
+        assert!(!is_close(&mut TEXT.clone(), &LIMITS));
+        assert!(!is_close(&mut [0xff; 8], &LIMITS));
+        assert!(!is_close(&mut [], &LIMITS));
+        let mut behind_text = [TEXT.as_slice(), &CLOSE].concat();
+        assert!(!is_close(&mut behind_text, &LIMITS));
+        let mut long = [CLOSE.as_slice(), &[0; CLOSE_BYTES_MAX]].concat();
+        assert!(!is_close(&mut long, &LIMITS));
     }
 }

@@ -32,6 +32,7 @@ use engineio::Engine;
 use engineio::namespace::Namespace;
 use engineio::probe::Probe;
 use engineio::request::EngineRequest;
+use frames::FrameInput;
 use notice::Notice;
 use poll::{Poll, PollRequest};
 use tunnel::{Tunnel, TunnelRequest};
@@ -388,13 +389,20 @@ impl Transport {
         }
     }
 
+    /// The WebSocket frames that come in, where the transport has them.
+    pub(crate) fn frames_mut(&mut self) -> Option<&mut FrameInput> {
+        match self {
+            Self::WebSocket(websocket) => Some(websocket.frames_mut()),
+            Self::Engine(engine) => Some(engine.frames_mut()),
+            Self::Probe(probe) => Some(probe.frames_mut()),
+            Self::Tunnel(_) | Self::Poll(_) | Self::Namespace(_) => None,
+        }
+    }
+
     /// Drops what the client sent and was not taken yet.
     pub(crate) fn drop_input(&mut self) {
-        match self {
-            Self::WebSocket(websocket) => websocket.frames_mut().drop_input(),
-            Self::Engine(engine) => engine.frames_mut().drop_input(),
-            Self::Probe(probe) => probe.frames_mut().drop_input(),
-            Self::Tunnel(_) | Self::Poll(_) | Self::Namespace(_) => {}
+        if let Some(frames) = self.frames_mut() {
+            frames.drop_input();
         }
     }
 

@@ -25,10 +25,10 @@ pub(crate) enum Notice {
     },
     /// To a session: a namespace has left the table.
     NamespaceGone(ConnKey),
-    /// To a session: a namespace is being identified.
-    Paused,
-    /// To a session: it was, or was not.
-    Unpaused,
+    /// To a session: this namespace is being identified.
+    Paused(ConnKey),
+    /// To a session: this namespace was identified, was refused, or is gone.
+    Unpaused(ConnKey),
     /// To a session: this error was caused by its client.
     Charge(Box<ErrorBody>),
     /// To a session: the client of its last namespace has so many ms to go.
@@ -41,7 +41,7 @@ pub(crate) enum Notice {
     Probed,
     /// To a session: its client uses that WebSocket from now on.
     Upgraded(ConnKey),
-    /// To a session: that WebSocket is gone.
+    /// To a session: that WebSocket is gone, or ends.
     ProbeGone(ConnKey),
     /// To a namespace: the session takes frames again.
     Room,

@@ -122,7 +122,8 @@ pub struct LimitSettings {
     pub channel: BucketSettings,
     /// `publish`.
     pub publish: BucketSettings,
-    /// `call`, `reply`, `set`, `provide`, `authenticate`.
+    /// `call`, `reply`, `set`, `provide`, `authenticate`; CONNECT to a namespace of
+    /// Socket.IO.
     pub call: BucketSettings,
     /// `time`.
     pub time: BucketSettings,

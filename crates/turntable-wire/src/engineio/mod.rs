@@ -18,6 +18,7 @@ mod tests;
 pub use packet::{Handshake, Packet, PacketError};
 pub use payload::{
     PayloadLimits, append, append_binary, append_encoded, decode_payload, encoded_binary_bytes,
+    next_packet,
 };
 pub use request::{Action, Request, RequestError, Transport};
 

@@ -41,18 +41,47 @@ pub fn decode_payload<'a>(
     }
     let text = std::str::from_utf8(body).map_err(|_| PacketError::NotUtf8)?;
     let mut packets = Vec::new();
-    for packet in text.split(SEPARATOR) {
+    let mut at = 0;
+    while let Some(packet) = next_packet(text, &mut at)? {
         if packets.len() == limits.packets_max {
             return Err(PacketError::TooMany);
         }
-        packets.push(match packet.strip_prefix('b') {
-            Some(base64) => Packet::Binary(Cow::Owned(
-                STANDARD.decode(base64).map_err(|_| PacketError::Base64)?,
-            )),
-            None => Packet::decode(packet)?,
-        });
+        packets.push(packet);
     }
     Ok(packets)
+}
+
+/// Reads the packet of a payload that begins at byte `at`, which is moved behind
+/// it; `None` behind the last one. For packets that are taken one by one, of a
+/// payload that [`decode_payload`] accepted.
+///
+/// ```
+/// use turntable_wire::engineio::{Packet, next_packet};
+/// let mut at = 0;
+/// assert_eq!(next_packet("4a\x1e4b", &mut at), Ok(Some(Packet::Message("a"))));
+/// assert_eq!(at, 3);
+/// assert_eq!(next_packet("4a\x1e4b", &mut at), Ok(Some(Packet::Message("b"))));
+/// assert_eq!(next_packet("4a\x1e4b", &mut at), Ok(None));
+/// ```
+///
+/// # Errors
+/// [`PacketError`]: an invalid packet.
+pub fn next_packet<'a>(
+    payload: &'a str,
+    at: &mut usize,
+) -> Result<Option<Packet<'a>>, PacketError> {
+    let Some(rest) = payload.get(*at..) else {
+        return Ok(None);
+    };
+    let packet = rest.split(SEPARATOR).next().unwrap_or_default();
+    *at = at.saturating_add(packet.len() + SEPARATOR.len_utf8());
+    let packet = match packet.strip_prefix('b') {
+        Some(base64) => Packet::Binary(Cow::Owned(
+            STANDARD.decode(base64).map_err(|_| PacketError::Base64)?,
+        )),
+        None => Packet::decode(packet)?,
+    };
+    Ok(Some(packet))
 }
 
 /// Appends a packet to the payload `out`.

@@ -22,9 +22,7 @@ use crate::watched::Watched;
 use turntable_core::backup::RoomBackup;
 use turntable_core::call::{Call, RoomCall};
 use turntable_core::id::SessionId;
-use turntable_core::key::{
-    ConnKey, GatewayId, Generation, NodeId, SessionKey, ShardId, SlotKey as _, WorkerId,
-};
+use turntable_core::key::{ConnKey, GatewayId, Generation, NodeId, SessionKey, ShardId, WorkerId};
 use turntable_core::packet::{ErrorBody, JoinChannel, JoinGame, Presence, RequestId, ServerPacket};
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;

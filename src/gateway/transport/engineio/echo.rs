@@ -1,14 +1,13 @@
 //! Namespaces that send everything back, as the conformance suites of Engine.IO
 //! and Socket.IO expect it of a server under test.
 
-use std::ops::ControlFlow;
-
 use serde_json::value::RawValue;
 
-use super::input::{Flow, fail};
+use super::input::fail;
 use super::{Engine, packet};
 use crate::gateway::connection::Connection;
 use crate::gateway::transport::context::Cx;
+use crate::gateway::transport::frames::{Flow, GO_ON, WAIT};
 use turntable_core::id::SessionId;
 use turntable_core::reason::CloseReason;
 use turntable_wire::socketio::{self, Event, Packet, PacketKind};
@@ -21,7 +20,7 @@ pub(super) fn packet_came(
     cx: &mut Cx<'_>,
 ) -> Flow {
     let Some(engine) = Engine::of(connection) else {
-        return ControlFlow::Break(());
+        return WAIT;
     };
     let is_there = engine.echoes.contains(&number);
     match (packet.kind, is_there) {
@@ -51,7 +50,7 @@ pub(super) fn packet_came(
         }
         _ => return fail(CloseReason::ProtocolError, cx),
     }
-    ControlFlow::Continue(())
+    GO_ON
 }
 
 fn connect(connection: &mut Connection, packet: &Packet<'_>, cx: &mut Cx<'_>) {

@@ -1,16 +1,14 @@
 //! What comes over a session of Engine.IO: packets, from frames or payloads.
 
-use std::ops::ControlFlow;
-
-use super::{Engine, Purpose, echo, expect_life, namespace, packet, probe};
+use super::heartbeat::expect_life;
+use super::{Engine, Purpose, echo, namespace, packet, probe};
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::context::Cx;
-use crate::gateway::transport::frames::FrameInput;
-use crate::gateway::transport::websocket::is_identification;
-use crate::gateway::transport::{Transport, socket};
-use crate::gateway::work::Effect;
+use crate::gateway::transport::frames::{self, Flow, GO_ON, WAIT};
+use crate::gateway::transport::socket;
+use crate::gateway::work::{Effect, is_identification};
 use turntable_core::packet::RequestId;
 use turntable_core::reason::CloseReason;
 use turntable_wire::engineio::{Packet, Transport as Carriage};
@@ -20,12 +18,6 @@ use turntable_wire::socketio::{
 };
 use turntable_wire::websocket::Message;
 
-/// What is behind a packet may be taken, or has to wait for its effects.
-pub(super) type Flow = ControlFlow<()>;
-
-const GO_ON: Flow = ControlFlow::Continue(());
-const WAIT: Flow = ControlFlow::Break(());
-
 /// Closes the session; nothing behind counts.
 pub(super) fn fail(reason: CloseReason, cx: &mut Cx<'_>) -> Flow {
     cx.close(reason);
@@ -34,78 +26,27 @@ pub(super) fn fail(reason: CloseReason, cx: &mut Cx<'_>) -> Flow {
 
 /// Reads the WebSocket of a session, or one that it may move to.
 pub(super) fn read(connection: &mut Connection, buffer: &mut [u8], cx: &mut Cx<'_>) {
-    socket::read(connection, buffer, cx, take);
+    socket::read(connection, buffer, cx, |connection, input, cx| {
+        frames::take(connection, input, cx, message_came)
+    });
 }
 
 /// Takes what waited.
 pub(super) fn go_on(connection: &mut Connection, cx: &mut Cx<'_>) {
-    if let Some(pushed) = Engine::of(connection).and_then(|engine| engine.pushed.take()) {
-        return super::request::take_payload(connection, pushed, cx);
-    }
-    let waiting = frames(connection).and_then(FrameInput::take_waiting);
-    if let Some(mut input) = waiting
-        && !take(connection, &mut input, cx)
-    {
-        return;
-    }
-    socket::read_on(connection, cx);
-}
-
-fn frames(connection: &mut Connection) -> Option<&mut FrameInput> {
-    match &mut connection.transport {
-        Transport::Engine(engine) => Some(engine.frames_mut()),
-        Transport::Probe(probe) => Some(probe.frames_mut()),
-        _ => None,
+    match Engine::of(connection).and_then(|engine| engine.pushed.take()) {
+        Some(pushed) => super::request::take_payload(connection, pushed, cx),
+        None => frames::go_on(connection, cx, message_came),
     }
 }
 
-/// Takes bytes of a WebSocket. Returns whether the connection may go on.
-fn take(connection: &mut Connection, input: &mut [u8], cx: &mut Cx<'_>) -> bool {
-    let Some(own) = frames(connection) else {
-        return false;
-    };
-    // Taken out for the call: a packet may queue frames on its connection.
-    let mut taken = std::mem::replace(own, FrameInput::new());
-    let mut flow = GO_ON;
-    let fed = taken.feed(input, cx.settings.message_bytes_max, &mut |message| {
-        flow = frame_came(connection, message, cx);
-        flow
-    });
-    if let Some(own) = frames(connection) {
-        *own = taken;
-    }
-    match fed {
-        Ok(_) if flow.is_continue() => return true,
-        Ok(_) => cx.then(Effect::Continue(cx.key)),
-        Err(reason) => cx.close(reason),
-    }
-    false
-}
-
-fn frame_came(connection: &mut Connection, message: Message<'_>, cx: &mut Cx<'_>) -> Flow {
-    if connection.is_closing() {
-        if matches!(message, Message::Close { .. }) {
-            cx.then(Effect::Lose(cx.key));
-            return WAIT;
-        }
-        return GO_ON;
-    }
+fn message_came(connection: &mut Connection, message: Message<'_>, cx: &mut Cx<'_>) -> Flow {
     match message {
         Message::Text(text) => match Packet::decode(text) {
             Ok(packet) => packet_came(connection, packet, cx),
             Err(error) => fail(error.into(), cx),
         },
         Message::Binary(bytes) => packet_came(connection, Packet::from_binary(bytes), cx),
-        Message::Ping(payload) => {
-            cx.push_direct(connection, Frame::pong(payload));
-            GO_ON
-        }
-        Message::Pong(_) => GO_ON,
-        Message::Close { code, .. } => {
-            let last = Frame::close_answer(code);
-            cx.then(Effect::Finish(cx.key, last, CloseReason::Bye));
-            WAIT
-        }
+        _ => GO_ON,
     }
 }
 
@@ -228,7 +169,7 @@ fn socket_packet(connection: &mut Connection, packet: &SocketPacket<'_>, cx: &mu
             WAIT
         }
         (_, _) => match carried {
-            Some(carried) => namespace_packet(carried, packet, cx),
+            Some(carried) => namespace_packet(connection, carried, packet, cx),
             // It may have been on its way while the server closed the namespace.
             None if has_left => GO_ON,
             None => fail(CloseReason::ProtocolError, cx),
@@ -236,7 +177,12 @@ fn socket_packet(connection: &mut Connection, packet: &SocketPacket<'_>, cx: &mu
     }
 }
 
-fn namespace_packet(carried: super::Carried, packet: &SocketPacket<'_>, cx: &mut Cx<'_>) -> Flow {
+fn namespace_packet(
+    connection: &mut Connection,
+    carried: super::Carried,
+    packet: &SocketPacket<'_>,
+    cx: &mut Cx<'_>,
+) -> Flow {
     let limits = decode_limits(cx);
     let command = match packet.kind {
         PacketKind::Event => match Event::read(packet) {
@@ -257,8 +203,12 @@ fn namespace_packet(carried: super::Carried, packet: &SocketPacket<'_>, cx: &mut
         },
         PacketKind::Ack => socketio::answer(packet, &limits),
         PacketKind::Disconnect => {
+            if let Some(engine) = Engine::of(connection) {
+                // At once: a CONNECT to the same namespace may be behind it.
+                engine.forget(carried.connection);
+            }
             cx.then(Effect::Lose(carried.connection));
-            return WAIT;
+            return GO_ON;
         }
         _ => {
             let error = PacketError::Data("this packet is the server's to send");

@@ -13,7 +13,9 @@
 //! ```
 
 pub mod accept;
+mod charge;
 mod echo;
+mod heartbeat;
 mod input;
 pub(crate) mod namespace;
 mod output;
@@ -34,12 +36,13 @@ use crate::gateway::transport::frames::FrameInput;
 use crate::gateway::transport::notice::Notice;
 use crate::gateway::transport::{Attachment, Hooks, Loss, Request, Transport, TransportTimer};
 use crate::gateway::work::Effect;
+use heartbeat::{arm, expect_life, ping_is_due};
 use request::{Answer, Pushed};
 use turntable_core::id::SessionId;
 use turntable_core::key::ConnKey;
-use turntable_core::packet::ErrorBody;
 use turntable_core::reason::CloseReason;
 use turntable_core::session::greeting::Greeting;
+use turntable_core::session::rate::Bucket;
 use turntable_wire::engineio::{Handshake, Packet, Transport as Carriage};
 use turntable_wire::socketio::Assembler;
 
@@ -99,12 +102,15 @@ pub(crate) struct Engine {
     assembler: Assembler,
     /// Charged with refused connections to namespaces.
     greeting: Greeting,
+    /// Charged with each CONNECT to a namespace.
+    connects: Bucket,
     /// The WebSocket that it may move to.
     probe: Option<ConnKey>,
     /// Whether that one was asked whether it works.
     is_probed: bool,
-    /// Whether a namespace is being identified; what comes has to wait.
-    is_paused: bool,
+    /// The namespace that is being identified; what comes has to wait. There is
+    /// one at most, because the next CONNECT waits, too.
+    paused_by: Option<ConnKey>,
     /// Whether a namespace has gone, for which packets may still come.
     has_left: bool,
     /// Whether a namespace waits for room in the queue.
@@ -133,9 +139,10 @@ impl Engine {
             echoed: 0,
             assembler: Assembler::default(),
             greeting: Greeting::default(),
+            connects: Bucket::default(),
             probe: None,
             is_probed: false,
-            is_paused: false,
+            paused_by: None,
             has_left: false,
             has_blocked: false,
             is_pinged: false,
@@ -227,7 +234,7 @@ impl Engine {
     pub(crate) fn leave_worker(&mut self) {
         self.namespaces.clear();
         self.probe = None;
-        self.is_paused = false;
+        self.paused_by = None;
     }
 
     /// The name by which its requests find it.
@@ -237,7 +244,7 @@ impl Engine {
 
     /// Whether what it brings has to wait.
     pub(crate) const fn is_paused(&self) -> bool {
-        self.is_paused
+        self.paused_by.is_some()
     }
 
     /// Its incoming frames.
@@ -250,6 +257,12 @@ impl Engine {
             Transport::Engine(engine) => Some(engine),
             _ => None,
         }
+    }
+
+    /// A namespace leaves it.
+    fn forget(&mut self, gone: ConnKey) {
+        self.namespaces.retain(|carried| carried.connection != gone);
+        self.has_left = true;
     }
 
     fn namespace(&self, number: u8) -> Option<Carried> {
@@ -362,21 +375,17 @@ fn on_notice(connection: &mut Connection, notice: Notice, cx: &mut Cx<'_>) {
             mark,
         }),
         Notice::NamespaceGone(gone) => {
-            engine
-                .namespaces
-                .retain(|carried| carried.connection != gone);
-            engine.has_left = true;
+            engine.forget(gone);
             if engine.namespaces.is_empty() {
                 expect_namespace(cx.settings, cx);
             }
         }
-        Notice::Paused => engine.is_paused = true,
-        Notice::Unpaused => {
-            if std::mem::take(&mut engine.is_paused) {
-                cx.then(Effect::Continue(cx.key));
-            }
+        Notice::Paused(namespace) => engine.paused_by = Some(namespace),
+        Notice::Unpaused(namespace) if engine.paused_by == Some(namespace) => {
+            engine.paused_by = None;
+            cx.then(Effect::Continue(cx.key));
         }
-        Notice::Charge(error) => charge(connection, *error, cx),
+        Notice::Charge(error) => charge::error(connection, *error, cx),
         Notice::ExpectEnd(within_ms) => cx.arm(CONNECT, cx.now_ms + within_ms),
         Notice::Pushed(respond) => request::pushed(is_closing, respond),
         Notice::ProbeOpened(probe) => engine.probe = Some(probe),
@@ -391,71 +400,13 @@ fn on_notice(connection: &mut Connection, notice: Notice, cx: &mut Cx<'_>) {
             engine.probe = None;
             engine.is_probed = false;
         }
-        Notice::Upgraded(_)
+        Notice::Unpaused(_)
+        | Notice::Upgraded(_)
         | Notice::ProbeGone(_)
         | Notice::Room
         | Notice::HandDown
         | Notice::IdentifyBy(_)
         | Notice::SessionGone => {}
-    }
-}
-
-/// Charges an error to a session of Engine.IO.
-fn charge(connection: &mut Connection, error: ErrorBody, cx: &mut Cx<'_>) {
-    cx.metrics.error(error.code);
-    let Some(engine) = Engine::of(connection) else {
-        return;
-    };
-    let refusal = engine
-        .greeting
-        .refuse(error, cx.now_ms, &cx.settings.session);
-    if let Some(reason) = refusal.close {
-        cx.close(reason);
-    }
-}
-
-/// A sign of life came: sets when the next is due.
-fn expect_life(connection: &mut Connection, cx: &mut Cx<'_>) {
-    let settings = &cx.settings.socketio;
-    let (interval_ms, timeout_ms) = (settings.ping_interval_ms, settings.ping_timeout_ms);
-    let Some(engine) = Engine::of(connection) else {
-        return;
-    };
-    engine.is_pinged = false;
-    engine.ping_at_ms = cx.now_ms + interval_ms;
-    engine.alive_until_ms = cx.now_ms + interval_ms + timeout_ms;
-    let at_ms = engine.ping_at_ms;
-    // The timer that is set looks at these, too, if it comes before.
-    if engine.armed_ms <= cx.now_ms || engine.armed_ms > at_ms {
-        arm(engine, at_ms, cx);
-    }
-}
-
-fn arm(engine: &mut Engine, at_ms: u64, cx: &mut Cx<'_>) {
-    engine.armed_ms = at_ms;
-    cx.arm(PING, at_ms);
-}
-
-fn ping_is_due(connection: &mut Connection, cx: &mut Cx<'_>) {
-    let Some(engine) = Engine::of(connection) else {
-        return;
-    };
-    if cx.now_ms < engine.armed_ms {
-        // Another timer was set since.
-        return;
-    }
-    if cx.now_ms >= engine.alive_until_ms {
-        return cx.close(CloseReason::HeartbeatMissed);
-    }
-    let is_due = !engine.is_pinged && cx.now_ms >= engine.ping_at_ms;
-    engine.is_pinged |= is_due;
-    let at_ms = match engine.is_pinged {
-        true => engine.alive_until_ms,
-        false => engine.ping_at_ms,
-    };
-    arm(engine, at_ms, cx);
-    if is_due {
-        cx.push_direct(connection, packet::frame(&Packet::Ping("")));
     }
 }
 

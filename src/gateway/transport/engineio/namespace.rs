@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::value::RawValue;
 
-use super::{input, packet};
+use super::{charge, input, packet};
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::{Encoding, Reader};
 use crate::gateway::delivery::frame::Frame;
@@ -109,13 +109,13 @@ impl Hooks for Namespace {
 
     fn on_paused(connection: &mut Connection, cx: &mut Cx<'_>) {
         if let Some(namespace) = Self::of(connection) {
-            cx.then(Effect::Notice(namespace.carrier, Notice::Paused));
+            cx.then(Effect::Notice(namespace.carrier, Notice::Paused(cx.key)));
         }
     }
 
     fn on_unpaused(connection: &mut Connection, cx: &mut Cx<'_>) {
         if let Some(namespace) = Self::of(connection) {
-            cx.then(Effect::Notice(namespace.carrier, Notice::Unpaused));
+            cx.then(Effect::Notice(namespace.carrier, Notice::Unpaused(cx.key)));
         }
     }
 
@@ -217,7 +217,7 @@ impl Hooks for Namespace {
         };
         let carrier = namespace.carrier;
         cx.then(Effect::Notice(carrier, Notice::NamespaceGone(cx.key)));
-        cx.then(Effect::Notice(carrier, Notice::Unpaused));
+        cx.then(Effect::Notice(carrier, Notice::Unpaused(cx.key)));
     }
 }
 
@@ -228,10 +228,9 @@ pub(super) fn connect(
     data: Option<&RawValue>,
     cx: &mut Cx<'_>,
 ) {
-    match (
-        Auth::read(data, &input::decode_limits(cx)),
-        SessionId::random(),
-    ) {
+    let auth =
+        charge::connect(connection, cx).and_then(|()| Auth::read(data, &input::decode_limits(cx)));
+    match (auth, SessionId::random()) {
         (Ok(auth), Some(name)) => {
             let namespace = Namespace::connection(name, cx.key, number);
             let begin = Insertion::Namespace(Some(Box::new(auth)));
@@ -243,7 +242,7 @@ pub(super) fn connect(
                 let refused = packet::encoded(&socketio::connect_refused(name, &error));
                 cx.push_direct(connection, refused);
             }
-            super::charge(connection, error, cx);
+            charge::error(connection, error, cx);
         }
     }
 }
@@ -410,5 +409,5 @@ pub(super) fn refuse_name(connection: &mut Connection, name: &str, cx: &mut Cx<'
     let packet = socketio::connect_error(name, "Invalid namespace", None);
     cx.push_direct(connection, packet::encoded(&packet));
     let error = ErrorBody::new(ErrorCode::NotFound, "there is no such namespace");
-    super::charge(connection, error, cx);
+    charge::error(connection, error, cx);
 }

@@ -7,18 +7,17 @@
 //!   | 5 ----------->   |  socket -------> |   what waits goes out here
 //! ```
 
-use super::input::{self, Flow, fail};
+use super::input::{self, fail};
 use super::{Engine, EngineTimer, packet};
 use crate::gateway::admission::Permit;
 use crate::gateway::connection::io::Io;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::context::Cx;
-use crate::gateway::transport::frames::FrameInput;
+use crate::gateway::transport::frames::{Flow, FrameInput, GO_ON, WAIT};
 use crate::gateway::transport::notice::Notice;
 use crate::gateway::transport::{Attachment, Hooks, Transport, TransportTimer, socket};
 use crate::gateway::work::Effect;
-use std::ops::ControlFlow;
 use turntable_core::key::ConnKey;
 use turntable_core::reason::CloseReason;
 use turntable_wire::engineio::{Packet, Transport as Carriage};
@@ -112,10 +111,20 @@ impl Hooks for Probe {
         <Engine as Hooks>::close(connection, reason, cx);
     }
 
+    fn on_closing(connection: &mut Connection, cx: &mut Cx<'_>) {
+        part(connection, cx);
+    }
+
     fn released(connection: &mut Connection, cx: &mut Cx<'_>) {
-        if let Some(engine) = Self::of(connection).and_then(|probe| probe.engine) {
-            cx.then(Effect::Notice(engine, Notice::ProbeGone(cx.key)));
-        }
+        part(connection, cx);
+    }
+}
+
+/// The session does not move here any more: it may move to another WebSocket, and
+/// to another worker without this one.
+fn part(connection: &mut Connection, cx: &mut Cx<'_>) {
+    if let Some(engine) = Probe::of(connection).and_then(|probe| probe.engine.take()) {
+        cx.then(Effect::Notice(engine, Notice::ProbeGone(cx.key)));
     }
 }
 
@@ -130,11 +139,11 @@ pub(super) fn packet_came(
         (Packet::Ping("probe"), Some(engine)) => {
             cx.push_direct(connection, packet::frame(&Packet::Pong("probe")));
             cx.then(Effect::Notice(engine, Notice::Probed));
-            ControlFlow::Continue(())
+            GO_ON
         }
         (Packet::Upgrade, Some(engine)) => {
             cx.then(Effect::Notice(engine, Notice::Upgraded(cx.key)));
-            ControlFlow::Break(())
+            WAIT
         }
         _ => fail(CloseReason::ProtocolError, cx),
     }

@@ -9,7 +9,7 @@ use crate::gateway::transport::notice::Notice;
 use crate::gateway::work::Effect;
 use turntable_core::reason::CloseReason;
 use turntable_wire::engineio::{
-    Packet, PayloadLimits, RequestError, Transport as Carriage, decode_payload,
+    Packet, PayloadLimits, RequestError, Transport as Carriage, decode_payload, next_packet,
 };
 
 /// The answer to a request for packets: a payload.
@@ -48,9 +48,17 @@ impl EngineRequest {
 #[derive(Debug)]
 pub(super) struct Pushed {
     body: String,
-    /// How many were taken.
+    /// Bytes of it that were taken.
     taken: usize,
     respond: oneshot::Sender<Result<(), RequestError>>,
+}
+
+impl Pushed {
+    /// The next packet of the body, which was checked as a whole. Each is decoded
+    /// once, however often the request has to wait.
+    fn next(&mut self) -> Option<Packet<'_>> {
+        next_packet(&self.body, &mut self.taken).ok().flatten()
+    }
 }
 
 /// Takes a request.
@@ -117,6 +125,14 @@ fn push(
     }
     cx.counters.received_bytes += body.len() as u64;
     cx.lists.was_read = true;
+    let limits = PayloadLimits {
+        bytes_max: cx.settings.message_bytes_max,
+        packets_max: cx.settings.socketio.packets_max,
+    };
+    if let Err(error) = decode_payload(body.as_bytes(), &limits) {
+        let _ = respond.send(Err(RequestError::BadRequest));
+        return cx.close(error.into());
+    }
     let pushed = Pushed {
         body,
         taken: 0,
@@ -133,25 +149,9 @@ fn push(
 
 /// Takes the packets of a request, until one of them has to be waited for.
 pub(super) fn take_payload(connection: &mut Connection, mut pushed: Pushed, cx: &mut Cx<'_>) {
-    let limits = PayloadLimits {
-        bytes_max: cx.settings.message_bytes_max,
-        packets_max: cx.settings.socketio.packets_max,
-    };
-    let packets = match decode_payload(pushed.body.as_bytes(), &limits) {
-        Ok(packets) => packets,
-        Err(error) => {
-            cx.close(error.into());
-            let _ = pushed.respond.send(Err(RequestError::BadRequest));
-            return;
-        }
-    };
-    let mut taken = pushed.taken;
-    let mut has_to_wait = false;
-    for packet in packets.into_iter().skip(taken) {
-        if connection.is_closing() {
-            break;
-        }
-        taken += 1;
+    while !connection.is_closing()
+        && let Some(packet) = pushed.next()
+    {
         let is_close = matches!(packet, Packet::Close);
         let at = cx.effects.len();
         let flow = input::packet_came(connection, packet, cx);
@@ -161,16 +161,11 @@ pub(super) fn take_payload(connection: &mut Connection, mut pushed: Pushed, cx: 
             return cx.effects.insert(at, answer);
         }
         if flow.is_break() {
-            has_to_wait = true;
-            break;
+            if let Some(engine) = Engine::of(connection) {
+                engine.pushed = Some(pushed);
+            }
+            return cx.then(Effect::Continue(cx.key));
         }
-    }
-    if has_to_wait {
-        pushed.taken = taken;
-        if let Some(engine) = Engine::of(connection) {
-            engine.pushed = Some(pushed);
-        }
-        return cx.then(Effect::Continue(cx.key));
     }
     // Answered behind the effects of its packets, which may close the session.
     cx.then(Effect::Notice(cx.key, Notice::Pushed(pushed.respond)));
@@ -182,4 +177,26 @@ pub(super) fn pushed(is_closing: bool, respond: oneshot::Sender<Result<(), Reque
         true => Err(RequestError::BadRequest),
         false => Ok(()),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_decoded_once_each() {
+        let (respond, _) = oneshot::channel();
+        let pairs = ["40", "41"].repeat(500);
+        let mut pushed = Pushed {
+            body: pairs.join("\x1e"),
+            taken: 0,
+            respond,
+        };
+        for (number, text) in pairs.iter().enumerate() {
+            // Each call begins where the last one ended.
+            assert_eq!(pushed.taken, number * 3);
+            assert_eq!(pushed.next(), text.get(1..).map(Packet::Message));
+        }
+        assert_eq!(pushed.next(), None);
+    }
 }

@@ -10,16 +10,13 @@
 
 pub mod accept;
 
-use std::ops::ControlFlow;
-
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::delivery::encoding::Encoding;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::context::Cx;
-use crate::gateway::transport::frames::FrameInput;
+use crate::gateway::transport::frames::{self, Flow, FrameInput, GO_ON, WAIT};
 use crate::gateway::transport::{Attachment, Hooks, Transport, TransportTimer, socket};
-use crate::gateway::work::{Command, Effect};
-use turntable_core::packet::ClientPacket;
+use crate::gateway::work::{Effect, is_identification};
 use turntable_core::reason::CloseReason;
 use turntable_wire::json_v1;
 use turntable_wire::msgpack_v2;
@@ -101,13 +98,7 @@ impl Hooks for WebSocket {
     }
 
     fn on_unpaused(connection: &mut Connection, cx: &mut Cx<'_>) {
-        let waiting = Self::of(connection).and_then(|websocket| websocket.frames.take_waiting());
-        if let Some(mut input) = waiting
-            && !take(connection, &mut input, cx)
-        {
-            return;
-        }
-        socket::read_on(connection, cx);
+        frames::go_on(connection, cx, message_came);
     }
 
     fn on_attached(connection: &mut Connection, _: Attachment, cx: &mut Cx<'_>) {
@@ -157,74 +148,30 @@ impl Hooks for WebSocket {
 
 /// Takes bytes. Returns whether the connection may go on.
 fn take(connection: &mut Connection, input: &mut [u8], cx: &mut Cx<'_>) -> bool {
-    let Some(websocket) = WebSocket::of(connection) else {
-        return false;
-    };
-    websocket.was_heard = true;
-    // Taken out for the call: a message may queue frames on its connection.
-    let mut frames = std::mem::replace(&mut websocket.frames, FrameInput::new());
-    let mut may_go_on = true;
-    let fed = frames.feed(input, cx.settings.message_bytes_max, &mut |message| {
-        let flow = message_came(connection, message, cx);
-        may_go_on = flow.is_continue();
-        flow
-    });
     if let Some(websocket) = WebSocket::of(connection) {
-        websocket.frames = frames;
+        websocket.was_heard = true;
     }
-    match fed {
-        Ok(_) if may_go_on => return true,
-        Ok(_) => cx.then(Effect::Continue(cx.key)),
-        Err(reason) => {
-            // A message that is refused as a whole counts like one that cannot be
-            // read: repeated after a resume, it would end that connection too.
-            if matches!(reason, CloseReason::TooLarge | CloseReason::NotUtf8) {
-                count_refused(connection, cx);
-            }
-            cx.close(reason);
-        }
-    }
-    false
+    frames::take(connection, input, cx, message_came)
 }
 
 /// Takes one message; breaks where what is behind it has to wait, or is nothing
 /// any more.
-fn message_came(
-    connection: &mut Connection,
-    message: Message<'_>,
-    cx: &mut Cx<'_>,
-) -> ControlFlow<()> {
-    if connection.is_closing() {
-        if matches!(message, Message::Close { .. }) {
-            cx.then(Effect::Lose(cx.key));
-            return ControlFlow::Break(());
-        }
-        return ControlFlow::Continue(());
-    }
+fn message_came(connection: &mut Connection, message: Message<'_>, cx: &mut Cx<'_>) -> Flow {
     let purpose = WebSocket::of(connection).map(|websocket| websocket.purpose);
     let is_v2 = connection.encoding == Encoding::MsgpackV2;
     let depth_max = cx.settings.session.depth_max;
     let command = match message {
-        Message::Ping(payload) => {
-            cx.push_direct(connection, Frame::pong(payload));
-            return ControlFlow::Continue(());
-        }
         Message::Pong(payload) => {
             pong(connection, payload, cx);
-            return ControlFlow::Continue(());
-        }
-        Message::Close { code, .. } => {
-            let last = Frame::close_answer(code);
-            cx.then(Effect::Finish(cx.key, last, CloseReason::Bye));
-            return ControlFlow::Break(());
+            return GO_ON;
         }
         Message::Text(text) if purpose == Some(Purpose::Echo) => {
             cx.push_direct(connection, Frame::echo(text.as_bytes(), true));
-            return ControlFlow::Continue(());
+            return GO_ON;
         }
         Message::Binary(bytes) if purpose == Some(Purpose::Echo) => {
             cx.push_direct(connection, Frame::echo(bytes, false));
-            return ControlFlow::Continue(());
+            return GO_ON;
         }
         Message::Text(text) if !is_v2 => {
             json_v1::decode(text, &json_v1::DecodeLimits { depth_max })
@@ -236,37 +183,17 @@ fn message_came(
                 message_bytes_max: cx.settings.message_bytes_max,
             },
         ),
-        Message::Text(_) | Message::Binary(_) => {
-            count_refused(connection, cx);
+        _ => {
+            frames::count_refused(connection, cx);
             cx.close(CloseReason::Unsupported);
-            return ControlFlow::Break(());
+            return WAIT;
         }
     };
     let has_to_wait = connection.is_greeting() && is_identification(&command);
     cx.then(Effect::Command(cx.key, command));
     match has_to_wait {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
-    }
-}
-
-/// Counts a message that makes no command.
-fn count_refused(connection: &Connection, cx: &mut Cx<'_>) {
-    if matches!(connection.phase, Phase::Attached(_))
-        && let Some(entry) = cx.entry()
-    {
-        entry.session.count(None);
-    }
-}
-
-/// Whether what is behind a command has to wait for its outcome.
-pub(crate) const fn is_identification(command: &Command) -> bool {
-    match command {
-        Ok(message) => matches!(
-            message.packet,
-            ClientPacket::IdMe { .. } | ClientPacket::Resume { .. }
-        ),
-        Err(_) => false,
+        true => WAIT,
+        false => GO_ON,
     }
 }
 
