@@ -162,7 +162,7 @@ impl Directory {
             let Some(wait_ms) = self.note_loss(lost) else {
                 continue;
             };
-            log::error!("an owner was lost to a fault; its replacement begins in {wait_ms} ms");
+            log::error!("an owner panicked; its replacement begins in {wait_ms} ms");
             if wait_ms == 0 {
                 self.replace(owner, generation, ctx);
             } else {
@@ -205,7 +205,7 @@ impl Directory {
         }
     }
 
-    /// Makes the replacement of a lost owner and has it told what is known.
+    /// Makes the replacement of a lost owner and requests what the gateways know.
     fn replace(&mut self, owner: OwnerId, generation: Generation, ctx: &mut Context<Self>) {
         let shared = &self.shared;
         let is_replaced = match &owner {
@@ -249,7 +249,7 @@ impl Drop for Directory {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let worker = self.shared.worker;
-            log::error!("the directory of worker {worker} is lost to a fault; the server ends");
+            log::error!("the directory of worker {worker} panicked; the server ends");
             std::process::abort();
         }
     }

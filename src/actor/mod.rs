@@ -201,7 +201,7 @@ impl Surroundings {
         self.bus.send(gateway, Delivery::Send { to, frame, id });
     }
 
-    /// Answers a command that asked for an answer.
+    /// Answers a command that has an `id`.
     pub fn reply(&self, to: Caller, data: ReplyData, id: Option<RequestId>) {
         if id.is_some() {
             self.send(to.place, &ServerPacket::Reply(data), id);
@@ -226,7 +226,7 @@ impl Surroundings {
 fn no_room(command: &'static str) -> ErrorBody {
     ErrorBody::new(
         ErrorCode::NotFound,
-        "there is no such room; joingame makes one",
+        "the room does not exist; joingame creates one",
     )
     .of(command)
 }

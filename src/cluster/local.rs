@@ -20,8 +20,7 @@ use turntable_core::key::{GatewayId, Generation, ShardId, WorkerId};
 #[derive(Debug)]
 pub struct LocalOwners {
     directories: Box<[OnceLock<Recipient<Mail<Stamped>>>]>,
-    /// Under which generation the owners of each shard live, as gateways were
-    /// told.
+    /// The generation of each shard's owners, as gateways received it.
     generations: Box<[AtomicU64]>,
 }
 

@@ -197,7 +197,7 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let worker = self.id.worker;
-            log::error!("worker {worker} is lost to a fault; the server ends");
+            log::error!("worker {worker} panicked; the server ends");
             std::process::abort();
         }
     }

@@ -34,7 +34,7 @@ pub struct Submit {
     /// the session's life. What was taken before is not taken again; `None` is
     /// taken whenever it comes.
     pub number: Option<u64>,
-    /// Told what became of it.
+    /// Receives the outcome.
     pub taken: TakenSender,
 }
 
@@ -82,7 +82,7 @@ pub struct DirectSend {
     pub data: Payload,
     /// Its number, as that of [`Submit`].
     pub number: Option<u64>,
-    /// Told what became of it.
+    /// Receives the outcome.
     pub taken: TakenSender,
 }
 

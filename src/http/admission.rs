@@ -253,7 +253,7 @@ pub fn wrong_type(headers: &HeaderMap, cors: &Cors) -> Option<HttpResponse> {
     }
     let error = ErrorBody::new(
         ErrorCode::BadMessage,
-        "the body has to be JSON; accepted types are application/json and text/plain, \
+        "the body must be JSON; accepted types are application/json and text/plain, \
          and application/x-www-form-urlencoded as curl -d says",
     );
     Some(prepare(HttpResponse::UnsupportedMediaType(), cors).json(fault::body(&error)))

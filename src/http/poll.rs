@@ -93,7 +93,7 @@ fn requested(
         Some(text) => text
             .parse::<u64>()
             .map(Some)
-            .map_err(|_| wrong(&format!("{what} has to be a whole number from 0"))),
+            .map_err(|_| wrong(&format!("{what} must be a whole number from 0"))),
     };
     let name = admission::session_of(request.headers()).or(query.session);
     let session = match name.filter(|name| !name.is_empty()) {

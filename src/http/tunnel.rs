@@ -130,7 +130,7 @@ fn requested(request: &HttpRequest, admission: &Admission) -> Result<Requested, 
         (_, false) => None,
         _ => {
             return Err(wrong(
-                "callback has to be the name of a function: letters, digits, _ and $, \
+                "callback must be the name of a function: letters, digits, _ and $, \
                  joined by dots, at most 64 bytes",
             ));
         }
@@ -195,7 +195,7 @@ fn claim(query: &Query, admission: &Admission) -> Result<Option<Claim>, ErrorBod
             let object: &serde_json::value::RawValue = serde_json::from_str(text)
                 .ok()
                 .filter(|object: &&serde_json::value::RawValue| object.get().starts_with('{'))
-                .ok_or_else(|| wrong("credentials has to be a JSON object"))?;
+                .ok_or_else(|| wrong("credentials must be a JSON object"))?;
             Some(Payload::from_json(object.get()))
         }
     };

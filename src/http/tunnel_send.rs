@@ -122,7 +122,7 @@ fn from_query(request: &HttpRequest) -> Result<String, ErrorBody> {
     }
     web::Query::<Datagrams>::from_query(request.query_string())
         .map(|query| query.into_inner().d)
-        .map_err(|_| wrong("d has to be a datagram, or a list of them, as JSON"))
+        .map_err(|_| wrong("d must be a datagram, or a list of them, as JSON"))
 }
 
 /// The number of the first datagram (`n`), counted from 1 over the life of the

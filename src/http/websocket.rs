@@ -95,7 +95,7 @@ impl Refused {
             HandshakeError::NoConnectionUpgrade => "the header Connection: Upgrade is missing",
             HandshakeError::NoVersionHeader => "the header Sec-WebSocket-Version is missing",
             HandshakeError::UnsupportedVersion => "only version 13 (RFC 6455) is supported",
-            HandshakeError::BadWebsocketKey => "Sec-WebSocket-Key has to be 16 bytes in base64",
+            HandshakeError::BadWebsocketKey => "Sec-WebSocket-Key must be 16 bytes in base64",
         };
         let (status, headers): (_, &[_]) = match error {
             HandshakeError::GetMethodRequired => {

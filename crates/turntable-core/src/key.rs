@@ -142,8 +142,8 @@ pub struct Place {
 pub struct SessionKey(u64);
 
 impl SessionKey {
-    /// A new key, unique over all nodes but for a chance of about 10^-12 among a
-    /// million sessions. `None` where the system has no randomness.
+    /// A new key of 64 random bits: among a million sessions two are the same with
+    /// a probability of 3 * 10^-8. `None` if the system provides no randomness.
     #[must_use]
     pub fn random() -> Option<Self> {
         getrandom::u64().ok().map(Self)

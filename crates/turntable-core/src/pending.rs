@@ -1,7 +1,7 @@
 //! What the sender of a call waits for, should the owner not answer.
 //!
 //! An owner that is lost while it handles a call cannot answer it. Whether the
-//! call was carried out is not known then, and the sender is told so.
+//! call was carried out is not known then; the sender gets that as an error.
 
 use crate::call::{AvatarCall, Call, ChannelCall, RoomCall};
 use crate::delivery::{Delivery, Topic};

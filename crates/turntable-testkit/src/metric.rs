@@ -12,7 +12,7 @@ pub const ACTORS_LOST: &str = "turntable_actors_lost_total";
 
 /// Connections that were closed because their client reads too slowly.
 pub const CLOSED_TOO_SLOW: &str = "turntable_connections_closed_total{name=\"too_slow\"}";
-/// Connections that were closed because nobody identified in time.
+/// Connections that were closed because their client did not identify in time.
 pub const CLOSED_NOT_IDENTIFIED: &str =
     "turntable_connections_closed_total{name=\"not_identified\"}";
 /// Connections that were closed because a ping was not answered.

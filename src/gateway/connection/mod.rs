@@ -24,7 +24,7 @@ use turntable_core::session::greeting::Greeting;
 pub(crate) enum Phase {
     /// Its client has not identified.
     Greeting(Greeting),
-    /// Its client has; the avatar was asked to admit this session.
+    /// Its client has; the avatar has not admitted this session yet.
     Identifying(SessionSlot),
     /// It carries this session.
     Attached(SessionSlot),

@@ -14,7 +14,7 @@ pub(crate) struct Change(u32);
 const STATE_BITS: u32 = 2;
 
 impl Change {
-    /// A change of a user that nobody here watches any more.
+    /// A change of a user without watchers here.
     const NOBODY: Self = Self(u32::MAX);
 
     /// The user of that number is in this state.
@@ -42,7 +42,7 @@ impl Change {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ChangeLog {
     changes: Vec<Change>,
-    /// Where in `told` each message ends.
+    /// Where in `changes` each message ends.
     ends: Vec<u16>,
 }
 

@@ -112,8 +112,7 @@ impl SessionEntry {
         is_known && behind > 0
     }
 
-    /// How many messages its client has received; `None` where that cannot be
-    /// told.
+    /// How many messages its client has received; `None` where that is not known.
     pub(crate) fn received(&self, from: ResumeFrom) -> Option<u64> {
         let outbox = &self.session.outbox;
         match from {

@@ -244,7 +244,7 @@ impl Gateway {
         }
     }
 
-    /// `lookup`: each user's avatar is asked.
+    /// `lookup`: sends a call to each user's avatar.
     pub(crate) fn lookup(
         &mut self,
         session: SessionSlot,

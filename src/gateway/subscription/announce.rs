@@ -19,7 +19,7 @@ use turntable_core::key::{Generation, SessionSlot, ShardId};
 use turntable_core::owner::OwnerId;
 use turntable_core::session::life::Life;
 
-/// How many sessions of a gateway are on each channel, or have asked to join it.
+/// How many sessions of a gateway are on each channel, or are joining it.
 #[derive(Debug, Default)]
 pub(crate) struct ChannelCounts(HashMap<ChannelId, u32>);
 

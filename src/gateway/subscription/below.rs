@@ -1,5 +1,5 @@
 //! Channels with everything below them: every directory has to know that this
-//! gateway wants the subpaths, before a session is told that it joined.
+//! gateway wants the subpaths, before a session gets its `joined`.
 
 use crate::gateway::Gateway;
 use turntable_core::call::ChannelCall;

@@ -30,7 +30,7 @@ pub(crate) struct Subscriptions {
     pub(crate) topics: Topics,
     /// Watched users.
     pub(crate) watches: Watches,
-    /// How many sessions are on each channel, or have asked to join it.
+    /// How many sessions are on each channel, or are joining it.
     pub(crate) channels: ChannelCounts,
     /// Paths whose subpaths are wanted.
     pub(crate) below: HashMap<ChannelId, Below>,
@@ -234,7 +234,7 @@ impl Gateway {
         }
     }
 
-    /// The session ends: its owners are told, and its topics forget it.
+    /// The session ends: its owners receive that, and its topics forget it.
     pub(crate) fn leave_everything(&mut self, session: SessionSlot) {
         let caller = self.caller(session);
         let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {

@@ -85,7 +85,7 @@ pub(crate) enum Request {
     Commands {
         /// The commands, in order.
         commands: Vec<Command>,
-        /// Told whether they were taken.
+        /// Receives whether they were taken.
         taken: TakenSender,
     },
 }

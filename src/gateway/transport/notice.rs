@@ -37,7 +37,7 @@ pub(crate) enum Notice {
     Pushed(oneshot::Sender<Result<(), RequestError>>),
     /// To a session: a WebSocket that it may move to is there.
     ProbeOpened(ConnKey),
-    /// To a session: that WebSocket was asked whether it works.
+    /// To a session: that WebSocket was probed.
     Probed,
     /// To a session: its client uses that WebSocket from now on.
     Upgraded(ConnKey),

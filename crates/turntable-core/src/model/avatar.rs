@@ -322,7 +322,7 @@ impl Avatar {
         self.seats.iter().map(|seat| seat.session)
     }
 
-    /// Whether nobody is on it, nobody watches it and nothing waits on it.
+    /// Whether it has no session, no watcher and nothing that waits.
     #[must_use]
     pub fn is_unused(&self) -> bool {
         self.seats.is_empty()

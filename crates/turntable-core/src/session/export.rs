@@ -47,9 +47,9 @@ pub struct SessionExport {
     pub accepted: u64,
     /// The users it watches.
     pub watching: Vec<UserId>,
-    /// The rooms it is in or has asked to join.
+    /// The rooms it is in or is joining.
     pub rooms: Vec<RoomMembership>,
-    /// The channels it is subscribed to or has asked to join.
+    /// The channels it is subscribed to or is joining.
     pub channels: Vec<ChannelMembership>,
     /// The estimate of its client's clock.
     pub clock: Option<ClockExport>,

@@ -25,7 +25,7 @@ use crate::session::settings::SessionSettings;
 /// How far a session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
-    /// The avatar of its user was asked to admit it.
+    /// The avatar of its user has not admitted it yet.
     Attaching(ConnKey),
     /// A connection carries it.
     Attached(ConnKey),

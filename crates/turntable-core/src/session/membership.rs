@@ -17,7 +17,7 @@ pub struct RoomMembership {
     pub joins: u32,
 }
 
-/// A channel that a session is subscribed to, or has asked for.
+/// A channel that a session is subscribed to, or is joining.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelMembership {
     /// The channel.
@@ -34,7 +34,7 @@ pub(super) struct Memberships {
 }
 
 impl<F> Session<F> {
-    /// The rooms it is in or has asked to join.
+    /// The rooms it is in or is joining.
     pub fn rooms(&self) -> impl Iterator<Item = &ChannelId> {
         let rooms = self.memberships.iter().flat_map(|all| &all.rooms);
         rooms.map(|membership| &membership.room)
@@ -46,7 +46,7 @@ impl<F> Session<F> {
         self.rooms().next().is_some()
     }
 
-    /// The channels it is subscribed to or has asked to join.
+    /// The channels it is subscribed to or is joining.
     #[must_use]
     pub fn channels(&self) -> &[ChannelMembership] {
         self.memberships.as_ref().map_or(&[], |all| &all.channels)

@@ -37,7 +37,7 @@ const IDLE_UNSET_LOOK_MS: u64 = 60_000;
 /// An error for the client, and whether the connection ends with it.
 #[derive(Debug)]
 pub struct Refusal {
-    /// What the client is told.
+    /// The error for the client.
     pub error: Box<ErrorBody>,
     /// Set where that was one too many.
     pub close: Option<CloseReason>,

@@ -106,7 +106,7 @@ pub(crate) struct Engine {
     connects: Bucket,
     /// The WebSocket that it may move to.
     probe: Option<ConnKey>,
-    /// Whether that one was asked whether it works.
+    /// Whether that one was probed.
     is_probed: bool,
     /// The namespace that is being identified; what comes has to wait. There is
     /// one at most, because the next CONNECT waits, too.

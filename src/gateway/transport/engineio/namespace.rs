@@ -60,7 +60,7 @@ impl Namespace {
         connection
     }
 
-    /// Begins a namespace that its client asked for.
+    /// Begins a namespace that its client requested.
     pub(crate) fn begin(connection: &mut Connection, auth: Option<Auth>, cx: &mut Cx<'_>) {
         let Some(namespace) = Self::of(connection) else {
             return;
@@ -247,7 +247,7 @@ pub(super) fn connect(
     }
 }
 
-/// Does what the client asked for with CONNECT.
+/// Carries out a CONNECT of the client.
 fn identify(connection: &mut Connection, auth: Auth, cx: &mut Cx<'_>) {
     match auth {
         Auth::Recover {

@@ -149,7 +149,7 @@ pub(super) fn packet_came(
     }
 }
 
-/// The WebSocket was asked whether it works: the request that waits for packets
+/// The WebSocket was probed: the request that waits for packets
 /// is answered, so that the client stops polling.
 pub(super) fn was_probed(connection: &mut Connection, cx: &mut Cx<'_>) {
     let Some(engine) = Engine::of(connection) else {

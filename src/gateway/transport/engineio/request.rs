@@ -96,7 +96,7 @@ fn park(connection: &mut Connection, respond: oneshot::Sender<Answer>, cx: &mut 
         return;
     };
     if engine.parked.is_some() && !is_closing {
-        // Nobody can tell which of two would be read first.
+        // Which of two would be read first is not known.
         cx.close(CloseReason::ProtocolError);
         cx.then(Effect::Flush(cx.key));
         let _ = respond.send(Err(RequestError::BadRequest));

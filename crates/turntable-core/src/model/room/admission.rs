@@ -8,7 +8,7 @@ use crate::packet::{ErrorBody, JoinGame, MemberChange, RequestId, RoomJoined, Se
 use crate::reason::ErrorCode;
 
 impl Room {
-    /// `joingame` of `user`'s session. To join again is to be told again.
+    /// `joingame` of `user`'s session. A repeated join is answered again.
     ///
     /// # Errors
     /// `forbidden` (not oneself, a realm or a team that the game has not),
@@ -118,7 +118,7 @@ impl Room {
         realms.is_empty() || realms.iter().any(|realm| realm == user.realm())
     }
 
-    /// Notes the invites of `from`; those of `users` who are to be told.
+    /// Notes the invites of `from`; returns those of `users` that get one.
     fn invite(
         &mut self,
         from: &UserId,

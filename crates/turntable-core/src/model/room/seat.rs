@@ -152,7 +152,7 @@ impl Room {
         Ok(self.remove(slice::from_ref(user), None, now_ms))
     }
 
-    /// An operator ends the room: every member is told that all left.
+    /// An operator ends the room: every member gets `left` for all.
     pub fn end(&mut self, now_ms: u64) -> Vec<Effect> {
         if self.ended {
             return Vec::new();
@@ -193,8 +193,8 @@ impl Room {
             })
     }
 
-    /// Lets `users` leave. The session that asked for it is off the topic
-    /// before the others are told; the user's other sessions are told.
+    /// Lets `users` leave. The session that requested it is off the topic before
+    /// the others get `left`; the user's other sessions get it.
     pub(super) fn remove(
         &mut self,
         users: &[UserId],
