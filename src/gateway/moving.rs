@@ -94,9 +94,10 @@ impl Handler<Arrive> for Gateway {
 }
 
 impl Gateway {
+    /// Puts a connection into this worker's table; `None` where it did not stay.
     fn arrive(&mut self, packed: PackedConnection, carrier: Option<ConnKey>) -> Option<ConnKey> {
         let mut connection = packed.unpack();
-        let insertion = connection.transport.arrive(carrier);
+        let insertion = connection.transport.arrive(carrier)?;
         let key = self.insert(connection, insertion);
         self.run();
         key.filter(|key| self.connections.holds(*key))
@@ -164,5 +165,32 @@ impl Gateway {
             encodings,
             clock::now_ms(),
         ))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::gateway::admission::ConnectionLimits;
+    use crate::gateway::transport::Transport;
+    use crate::gateway::transport::poll::Poll;
+    use crate::gateway::transport::websocket::{Purpose, WebSocket};
+
+    #[test]
+    fn poll_neither_leaves_nor_arrives() {
+        let limits = Arc::new(ConnectionLimits::default());
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let permit = limits.admit(address, 1, 1).unwrap();
+        let mut poll = Poll::connection(SessionId::random().unwrap(), permit, 0);
+        assert_eq!(poll.transport.group(None), None);
+        assert!(poll.transport.arrive(None).is_none());
+        let websocket = WebSocket::new(Purpose::Sessions, Vec::new());
+        let mut websocket = Transport::WebSocket(websocket);
+        assert!(websocket.group(None).is_some());
+        assert!(websocket.arrive(None).is_some());
     }
 }

@@ -248,15 +248,7 @@ impl Gateway {
         if !connection.queue.set_blocked(false) && !has_unsent {
             return;
         }
-        self.lists.dirty.push(key);
-        if let Some(session) = connection.session()
-            && let Some(entry) = self.sessions.get_mut(session)
-        {
-            entry.is_blocked = false;
-            if !entry.changed.is_empty() {
-                self.lists.changed.push(session);
-            }
-        }
+        self.with(key, |_, cx| cx.unblock());
     }
 
     fn read(&mut self, key: ConnKey) {

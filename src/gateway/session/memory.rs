@@ -56,6 +56,14 @@ pub(crate) struct Answered {
     pub(crate) body: Bytes,
 }
 
+impl Answered {
+    /// Whether it is the answer to a request of this number and state, which came
+    /// again.
+    pub(crate) fn is_to(&self, batch: Option<u64>, received: Option<u64>) -> bool {
+        batch == Some(self.batch) && received == self.received
+    }
+}
+
 impl SessionEntry {
     /// The unnumbered datagrams, where its client has any.
     pub(crate) fn datagrams(&self) -> Option<&VecDeque<(MessageId, u64)>> {
@@ -136,5 +144,24 @@ impl SessionEntry {
     pub(crate) fn can_resume(&self, from: ResumeFrom) -> bool {
         self.received(from)
             .is_some_and(|received| self.session.outbox.can_rewind(received))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answer_is_to_the_same_number_and_state_only() {
+        let answered = |received| Answered {
+            batch: 3,
+            received,
+            body: Bytes::new(),
+        };
+        assert!(answered(Some(7)).is_to(Some(3), Some(7)));
+        assert!(answered(None).is_to(Some(3), None));
+        assert!(!answered(Some(7)).is_to(Some(3), None));
+        assert!(!answered(Some(7)).is_to(Some(4), Some(7)));
+        assert!(!answered(None).is_to(None, None));
     }
 }

@@ -63,6 +63,18 @@ impl Cx<'_> {
         self.lists.dirty.push(self.key);
     }
 
+    /// The connection's reader takes bytes again: what waited is written, and
+    /// presence of its session, too.
+    pub(crate) fn unblock(&mut self) {
+        self.mark_dirty();
+        if let Some((session, entry)) = &mut self.session {
+            entry.is_blocked = false;
+            if !entry.changed.is_empty() {
+                self.lists.changed.push(*session);
+            }
+        }
+    }
+
     /// The connection is read next turn, too.
     pub(crate) fn mark_unread(&mut self, connection: &mut Connection) {
         if !std::mem::replace(&mut connection.has_unread, true) {

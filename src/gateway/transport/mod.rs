@@ -351,17 +351,17 @@ impl Transport {
     }
 
     /// How it begins on the worker that it was moved to; `carrier` is the
-    /// connection that carries it or that it may merge with.
-    pub(crate) fn arrive(&mut self, carrier: Option<ConnKey>) -> Insertion {
+    /// connection that carries it or that it may merge with. `None` for a
+    /// transport that does not move.
+    pub(crate) fn arrive(&mut self, carrier: Option<ConnKey>) -> Option<Insertion> {
         match self {
-            Self::WebSocket(_) | Self::Tunnel(_) | Self::Poll(_) => Insertion::WebSocketAgain,
-            Self::Engine(_) => Insertion::EngineAgain,
-            Self::Probe(_) => Insertion::Probe(carrier),
+            Self::WebSocket(_) => Some(Insertion::WebSocketAgain),
+            Self::Tunnel(_) | Self::Poll(_) => None,
+            Self::Engine(_) => Some(Insertion::EngineAgain),
+            Self::Probe(_) => Some(Insertion::Probe(carrier)),
             Self::Namespace(namespace) => {
-                if let Some(carrier) = carrier {
-                    namespace.set_carrier(carrier);
-                }
-                Insertion::Namespace(None)
+                namespace.set_carrier(carrier?);
+                Some(Insertion::Namespace(None))
             }
         }
     }

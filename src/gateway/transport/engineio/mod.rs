@@ -29,7 +29,6 @@ use tokio::sync::oneshot;
 use crate::gateway::admission::Permit;
 use crate::gateway::connection::io::Io;
 use crate::gateway::connection::{Connection, Phase};
-use crate::gateway::delivery::frame::Frame;
 use crate::gateway::settings::GatewaySettings;
 use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::frames::FrameInput;
@@ -317,19 +316,11 @@ impl Hooks for Engine {
     }
 
     fn close(connection: &mut Connection, reason: CloseReason, cx: &mut Cx<'_>) {
-        let is_websocket = connection.io.is_some();
-        let mut last = Vec::new();
-        // Clients take a close packet on a WebSocket as a request to stay away.
-        if !is_websocket || !reason.row().reconnect {
-            last.extend_from_slice(packet::frame(&Packet::Close).raw_bytes());
-        }
-        if is_websocket {
-            last.extend_from_slice(Frame::close(reason).raw_bytes());
-        }
         for carried in Self::of(connection).iter().flat_map(|e| &e.namespaces) {
             cx.then(Effect::Notice(carried.connection, Notice::HandDown));
         }
-        cx.then(Effect::Finish(cx.key, Frame::raw(&last), reason));
+        let last = packet::last(connection.io.is_some(), reason);
+        cx.then(Effect::Finish(cx.key, last, reason));
     }
 
     fn on_closing(connection: &mut Connection, cx: &mut Cx<'_>) {

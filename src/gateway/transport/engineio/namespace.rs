@@ -138,13 +138,9 @@ impl Hooks for Namespace {
 
     fn on_notice(connection: &mut Connection, notice: Notice, cx: &mut Cx<'_>) {
         match notice {
-            Notice::Room if connection.queue.set_blocked(false) => {
-                cx.mark_dirty();
-                if let Some((session, entry)) = &mut cx.session {
-                    entry.is_blocked = false;
-                    if !entry.changed.is_empty() {
-                        cx.lists.changed.push(*session);
-                    }
+            Notice::Room => {
+                if connection.queue.set_blocked(false) {
+                    cx.unblock();
                 }
             }
             Notice::HandDown => hand_down(connection, cx),

@@ -3,6 +3,7 @@
 
 use crate::gateway::delivery::encoding::write_frames;
 use crate::gateway::delivery::frame::Frame;
+use turntable_core::reason::CloseReason;
 use turntable_wire::engineio::{Packet, append_binary, append_encoded};
 use turntable_wire::socketio::Encoded;
 use turntable_wire::websocket::text_frame;
@@ -19,6 +20,19 @@ pub(crate) fn encoded(packet: &Encoded) -> Frame {
     let mut out = Vec::new();
     write_frames(packet, &mut out);
     Frame::raw(&out)
+}
+
+/// The last frames of a session, or of a WebSocket that it may move to.
+pub(crate) fn last(is_websocket: bool, reason: CloseReason) -> Frame {
+    let mut last = Vec::new();
+    // Clients take a close packet on a WebSocket as a request to stay away.
+    if !is_websocket || !reason.row().reconnect {
+        last.extend_from_slice(frame(&Packet::Close).raw_bytes());
+    }
+    if is_websocket {
+        last.extend_from_slice(Frame::close(reason).raw_bytes());
+    }
+    Frame::raw(&last)
 }
 
 /// Appends whole frames to a payload, up to `room` packets, and returns the
@@ -124,7 +138,7 @@ mod tests {
         let long = format!("4{}", "x".repeat(70_000));
         frames.extend(text_frame(long.as_bytes()));
         frames.extend(text_frame(&long.as_bytes()[..300]));
-        frames.extend(Frame::close(turntable_core::reason::CloseReason::Bye).raw_bytes());
+        frames.extend(Frame::close(CloseReason::Bye).raw_bytes());
         let payload = payload_of(&frames);
         let packets: Vec<&str> = payload.split('\x1e').collect();
         assert_eq!(packets, ["2", "bAQIDBA==", &long, &long[..300]]);

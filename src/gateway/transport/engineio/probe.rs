@@ -107,8 +107,8 @@ impl Hooks for Probe {
         socket::write(connection, cx);
     }
 
-    fn close(connection: &mut Connection, reason: CloseReason, cx: &mut Cx<'_>) {
-        <Engine as Hooks>::close(connection, reason, cx);
+    fn close(_: &mut Connection, reason: CloseReason, cx: &mut Cx<'_>) {
+        cx.then(Effect::Finish(cx.key, packet::last(true, reason), reason));
     }
 
     fn on_closing(connection: &mut Connection, cx: &mut Cx<'_>) {

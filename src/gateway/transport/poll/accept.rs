@@ -12,7 +12,7 @@ use crate::gateway::Gateway;
 use crate::gateway::admission::Permit;
 use crate::gateway::peers::Target;
 use crate::gateway::session::life::Details;
-use crate::gateway::session::memory::ResumeFrom;
+use crate::gateway::session::memory::{Answered, ResumeFrom};
 use crate::gateway::transport::begin::Insertion;
 use crate::gateway::transport::{Dispatch, Hooks, Request, Transport};
 use crate::gateway::work::Command;
@@ -158,20 +158,20 @@ impl Gateway {
         let Some(entry) = self.sessions.get(session) else {
             return Err(expired());
         };
+        // A takeover is carried out once, like everything that is numbered.
+        let is_again = |answered: Option<&Answered>| {
+            answered.is_some_and(|answered| answered.is_to(request.batch, request.received))
+        };
         let connection = entry.session.connection();
         if let Some(key) = connection
             && let Some(Transport::Poll(poll)) = self.connections.get(key).map(|c| &c.transport)
         {
-            // A takeover is carried out once, like everything that is numbered.
-            let is_again = poll.has_answered(request.batch, request.received);
-            if request.received.is_none() || is_again {
+            if request.received.is_none() || is_again(poll.answered()) {
                 return Ok(key);
             }
         }
         let answered = entry.memory.as_ref().and_then(|m| m.answered.as_ref());
-        let is_again = answered.is_some_and(|answered| {
-            request.batch == Some(answered.batch) && request.received == answered.received
-        });
+        let is_again = is_again(answered);
         let from = match request.received {
             Some(received) if !is_again => ResumeFrom::Count(received),
             _ => ResumeFrom::Unwritten,

@@ -139,14 +139,6 @@ impl Poll {
         self.answered.as_ref()
     }
 
-    /// Whether a request that takes the session over was answered already.
-    pub(crate) fn has_answered(&self, batch: Option<u64>, received: Option<u64>) -> bool {
-        batch.is_some()
-            && self.answered.as_ref().is_some_and(|answered| {
-                Some(answered.batch) == batch && answered.received == received
-            })
-    }
-
     fn of(connection: &mut Connection) -> Option<&mut Self> {
         match &mut connection.transport {
             Transport::Poll(poll) => Some(poll),
