@@ -1,4 +1,4 @@
-//! Owners that are lost to a fault: replaced at once, with what the gateways know.
+//! Owners that are lost by a panic: replaced at once, with what the gateways know.
 //!
 //! A client's `call` of `fault:avatar`, `fault:room` or `fault:channel` lets that
 //! owner panic at its next call; only debug builds have it, and only with
