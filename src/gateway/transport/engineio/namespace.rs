@@ -139,7 +139,8 @@ impl Hooks for Namespace {
     fn on_notice(connection: &mut Connection, notice: Notice, cx: &mut Cx<'_>) {
         match notice {
             Notice::Room => {
-                if connection.queue.set_blocked(false) {
+                let was_blocked = connection.queue.set_blocked(false);
+                if was_blocked {
                     cx.unblock();
                 }
             }

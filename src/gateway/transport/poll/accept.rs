@@ -165,10 +165,9 @@ impl Gateway {
         let connection = entry.session.connection();
         if let Some(key) = connection
             && let Some(Transport::Poll(poll)) = self.connections.get(key).map(|c| &c.transport)
+            && (request.received.is_none() || is_again(poll.answered()))
         {
-            if request.received.is_none() || is_again(poll.answered()) {
-                return Ok(key);
-            }
+            return Ok(key);
         }
         let answered = entry.memory.as_ref().and_then(|m| m.answered.as_ref());
         let is_again = is_again(answered);
