@@ -5,13 +5,20 @@
 //! the protocol's tables. The ids in a packet are valid; the session checks limits
 //! that depend on the configuration.
 
+mod server;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ChannelId, MessageId, SessionId, UserId};
+use crate::id::{ChannelId, SessionId, UserId};
 use crate::payload::Payload;
 use crate::reason::ErrorCode;
+
+pub use server::{
+    ChannelMessage, LookupEntry, MemberChange, MemberState, ReplyData, RoomJoined, RoomMember,
+    ServerPacket, Welcome,
+};
 
 /// The `id` of a command, as JSON text (a string or a number); its answer
 /// carries the same id.
@@ -171,199 +178,6 @@ impl Presence {
     }
 }
 
-/// Server to client, section 2.2. The `id` of an answer is sent next to it.
-#[derive(Debug, Clone, PartialEq)]
-#[allow(
-    missing_docs,
-    reason = "section 2.2 of the protocol is their documentation"
-)]
-pub enum ServerPacket {
-    IdYou,
-    Welcome(Box<Welcome>),
-    UserChange(Vec<(UserId, Presence)>),
-    Invite {
-        channel: ChannelId,
-        from: UserId,
-    },
-    InviteReply {
-        channel: ChannelId,
-        user: UserId,
-        accepted: bool,
-    },
-    RoomJoined(Box<RoomJoined>),
-    ChannelJoined {
-        channel: ChannelId,
-        epoch: Box<str>,
-        offset: u64,
-        recovered: bool,
-    },
-    MemberChange {
-        channel: ChannelId,
-        members: Vec<(UserId, MemberChange)>,
-    },
-    Game {
-        channel: ChannelId,
-        actions: Vec<Action>,
-    },
-    Message(Box<ChannelMessage>),
-    Call {
-        f: Box<str>,
-        args: Option<Payload>,
-    },
-    Reply(ReplyData),
-    Error(Box<ErrorBody>),
-    Attributes(Vec<(Box<str>, Option<Payload>)>),
-    Time {
-        t0: Payload,
-        t1_ms: u64,
-        t2_ms: u64,
-    },
-    GoAway {
-        reason: &'static str,
-        reconnect_ms: u64,
-        url: Option<Box<str>>,
-    },
-}
-
-/// The answer to `idme` and `resume`.
-#[derive(Debug, Clone, PartialEq)]
-#[allow(
-    missing_docs,
-    reason = "section 2.2 of the protocol is their documentation"
-)]
-pub struct Welcome {
-    /// `None` before the session has an identity.
-    pub user: Option<UserId>,
-    pub session: SessionId,
-    pub resumed: bool,
-    pub accepted: u64,
-    pub time_ms: u64,
-    pub heartbeat_ms: u64,
-    pub attributes: Vec<(Box<str>, Payload)>,
-    /// Name and value of each limit that concerns clients.
-    pub limits: Vec<(&'static str, u64)>,
-    /// Name and version of the server.
-    pub server: Box<str>,
-}
-
-/// A member of a room as others see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoomMember {
-    /// The user.
-    pub user: UserId,
-    /// Its team, if the game has teams.
-    pub team: Option<Box<str>>,
-    /// Whether it is connected or only has a seat.
-    pub state: MemberState,
-}
-
-/// Whether a member is connected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MemberState {
-    /// Connected; `joined` on the wire.
-    Joined,
-    /// Disconnected, with a reserved seat; `away` on the wire.
-    Away,
-}
-
-impl MemberState {
-    /// The name in messages.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Joined => "joined",
-            Self::Away => "away",
-        }
-    }
-}
-
-/// The answer to `joingame`.
-#[derive(Debug, Clone, PartialEq)]
-#[allow(
-    missing_docs,
-    reason = "section 2.2 of the protocol is their documentation"
-)]
-pub struct RoomJoined {
-    pub channel: ChannelId,
-    pub member: UserId,
-    pub team: Option<Box<str>>,
-    pub members: Vec<RoomMember>,
-    pub state: Option<Payload>,
-    pub time_ms: u64,
-}
-
-/// A change of a member of a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "self-explanatory names")]
-pub enum MemberChange {
-    Joined,
-    Left,
-    Away,
-    Back,
-}
-
-impl MemberChange {
-    /// The name in messages.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Joined => "joined",
-            Self::Left => "left",
-            Self::Away => "away",
-            Self::Back => "back",
-        }
-    }
-}
-
-/// A message of a channel.
-#[derive(Debug, Clone, PartialEq)]
-#[allow(
-    missing_docs,
-    reason = "section 2.2 of the protocol is their documentation"
-)]
-pub struct ChannelMessage {
-    pub channel: ChannelId,
-    pub id: MessageId,
-    pub offset: u64,
-    pub from: UserId,
-    pub time_ms: u64,
-    pub data: Payload,
-}
-
-/// The data of a `reply`.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ReplyData {
-    /// Success; an empty object on the wire.
-    Done,
-    /// A message was published.
-    Published {
-        /// The message.
-        id: MessageId,
-        /// Its offset in the channel.
-        offset: u64,
-        /// The epoch of the channel, in which the offset counts.
-        epoch: Box<str>,
-    },
-    /// The answer to `lookup`.
-    Lookup(Vec<(UserId, LookupEntry)>),
-    /// An opaque result.
-    Value(Payload),
-}
-
-/// One user in the answer to `lookup`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LookupEntry {
-    /// The state that others see.
-    pub state: Presence,
-    /// Unix ms of its last presence; `None` if unknown. Omitted for a user that is
-    /// present.
-    pub last_seen_ms: Option<u64>,
-    /// The number of its connected sessions; 0 for an invisible user.
-    pub devices: u32,
-    /// The note of the user's status.
-    pub note: Option<Payload>,
-}
-
 /// Additional details of an error, as name and number.
 pub type Details = Vec<(Cow<'static, str>, u64)>;
 
@@ -493,51 +307,6 @@ impl ClientPacket {
             | Self::Lookup(_)
             | Self::Authenticate { .. }
             | Self::Bye => false,
-        }
-    }
-}
-
-impl ServerPacket {
-    /// Name and number of every message in the protocol's table; no packet uses
-    /// `service` yet.
-    pub const MESSAGES: [(&'static str, u8); 16] = [
-        ("idyou", 64),
-        ("welcome", 65),
-        ("userchange", 66),
-        ("invite", 67),
-        ("invitereply", 68),
-        ("joined", 69),
-        ("memberchange", 70),
-        ("game", 71),
-        ("message", 72),
-        ("call", 73),
-        ("reply", 74),
-        ("error", 75),
-        ("attributes", 76),
-        ("service", 77),
-        ("time", 78),
-        ("goaway", 79),
-    ];
-
-    /// Its name and number on the wire.
-    #[must_use]
-    pub const fn name(&self) -> (&'static str, u8) {
-        match self {
-            Self::IdYou => ("idyou", 64),
-            Self::Welcome(_) => ("welcome", 65),
-            Self::UserChange(_) => ("userchange", 66),
-            Self::Invite { .. } => ("invite", 67),
-            Self::InviteReply { .. } => ("invitereply", 68),
-            Self::RoomJoined(_) | Self::ChannelJoined { .. } => ("joined", 69),
-            Self::MemberChange { .. } => ("memberchange", 70),
-            Self::Game { .. } => ("game", 71),
-            Self::Message(_) => ("message", 72),
-            Self::Call { .. } => ("call", 73),
-            Self::Reply(_) => ("reply", 74),
-            Self::Error(_) => ("error", 75),
-            Self::Attributes(_) => ("attributes", 76),
-            Self::Time { .. } => ("time", 78),
-            Self::GoAway { .. } => ("goaway", 79),
         }
     }
 }
