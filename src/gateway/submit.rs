@@ -12,8 +12,8 @@ use crate::gateway::Gateway;
 use crate::gateway::peers::Target;
 use crate::gateway::transport::{Dispatch, Hooks, Request};
 use crate::gateway::work::{Command, Effect};
-use turntable_core::id::UserId;
-use turntable_core::key::SessionSlot;
+use turntable_core::id::{SessionId, UserId};
+use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::packet::ServerPacket;
 use turntable_core::payload::Payload;
 
@@ -24,6 +24,8 @@ const DIRECT_SEND: &str = "tunnel:receive";
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Submit {
+    /// The id of the session.
+    pub session: SessionId,
     /// The session, or the connection of a client that has not identified.
     pub target: Target,
     /// Users that its own has to be; else nothing is taken.
@@ -92,7 +94,7 @@ impl Handler<Submit> for Gateway {
     fn handle(&mut self, submit: Submit, _: &mut Context<Self>) {
         // Writing waits for the end of a burst, as behind what sockets bring.
         self.lists.was_read = true;
-        match submit.target {
+        match self.target_now(&submit) {
             Target::Connection { .. } if submit.number.is_some() => {
                 submit.taken.answer(Taken::Unidentified);
             }
@@ -147,6 +149,27 @@ impl Handler<DirectSend> for Gateway {
 }
 
 impl Gateway {
+    /// Where a request belongs now: since it was sent, the client may have
+    /// identified, and another connection may carry the session.
+    fn target_now(&self, submit: &Submit) -> Target {
+        let session = match submit.target {
+            Target::Connection { key, .. } if !self.is_open(key) => {
+                self.session_here(submit.session)
+            }
+            _ => None,
+        };
+        session.map_or(submit.target, |session| {
+            Target::Session(self.place(session))
+        })
+    }
+
+    /// Whether a connection is here and does not close.
+    fn is_open(&self, key: ConnKey) -> bool {
+        self.connections
+            .get(key)
+            .is_some_and(|connection| !connection.is_closing())
+    }
+
     fn session_of(&self, target: Target) -> Option<SessionSlot> {
         match target {
             Target::Session(place) => self.session_at(place),

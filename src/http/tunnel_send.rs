@@ -170,13 +170,15 @@ fn count_refused(
     tunnel: Option<SessionId>,
     admission: &Admission,
 ) -> Option<oneshot::Receiver<Taken>> {
-    let (target, gateway) = admission.locate(tunnel?)?;
+    let session = tunnel?;
+    let (target, gateway) = admission.locate(session)?;
     // Nothing counts before there is a session.
     let Target::Session(_) = target else {
         return None;
     };
     let (taken, is_taken) = oneshot::channel();
     gateway.do_send(Submit {
+        session,
         target,
         users: Vec::new(),
         commands: Vec::new(),
@@ -226,6 +228,7 @@ fn submit(
     };
     let (taken, is_taken) = oneshot::channel();
     gateway.do_send(Submit {
+        session: sent.tunnel,
         target,
         users,
         commands,

@@ -209,8 +209,9 @@ fn attachments_that_replace_each_other_get_whole_answers() {
         for n in 0..8 {
             let format = ["ndjson", "longpoll", "sse"][n % 3];
             let id = &tunnel.id;
-            let text =
-                format!("GET /tunnel?id={id}&format={format} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+            let text = format!(
+                "GET /tunnel?id={id}&format={format} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+            );
             let mut socket = TcpStream::connect(address).unwrap();
             socket.write_all(text.as_bytes()).unwrap();
             sockets.push(socket);

@@ -478,7 +478,7 @@ impl Gateway {
         (gateway.worker != self.id.worker).then_some(gateway.worker)
     }
 
-    fn session_here(&self, name: SessionId) -> Option<SessionSlot> {
+    pub(crate) fn session_here(&self, name: SessionId) -> Option<SessionSlot> {
         self.session_at(self.shared.peers.find(name)?)
     }
 }
