@@ -22,8 +22,9 @@ pub struct EncodingNumber(pub u16);
 pub struct SharedFrame(Arc<Body>);
 
 struct Body {
-    /// A complete text frame (RFC 6455, section 5.2), without a mask.
-    v1: Box<[u8]>,
+    /// A complete text frame (RFC 6455, section 5.2), without a mask. Gateways
+    /// refer to it directly: one pointer from a message to its bytes.
+    v1: Arc<[u8]>,
     id: MessageId,
     others: OnceLock<Box<Encoded>>,
 }
@@ -39,7 +40,7 @@ impl SharedFrame {
     /// The frame `v1`, a complete text frame without a mask around a message's
     /// v1 text, whose datagrams have the id `id`.
     #[must_use]
-    pub fn new(v1: Box<[u8]>, id: MessageId) -> Self {
+    pub fn new(v1: Arc<[u8]>, id: MessageId) -> Self {
         Self(Arc::new(Body {
             v1,
             id,
@@ -49,7 +50,7 @@ impl SharedFrame {
 
     /// The text frame of version 1.
     #[must_use]
-    pub fn v1(&self) -> &[u8] {
+    pub fn v1(&self) -> &Arc<[u8]> {
         &self.0.v1
     }
 
@@ -146,7 +147,7 @@ impl Serialize for Bytes<'_> {
 }
 
 /// Bytes that were found to be a text frame.
-struct TextFrame(Box<[u8]>);
+struct TextFrame(Arc<[u8]>);
 
 impl<'de> Deserialize<'de> for TextFrame {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

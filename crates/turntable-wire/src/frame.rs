@@ -1,6 +1,7 @@
 //! Encodes messages of the server to shared bytes.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::MessageId;
@@ -18,7 +19,7 @@ thread_local! {
 const SCRATCH_BYTES_MAX: usize = 65_536;
 
 /// The complete text frame around the v1 text that `write` appends.
-pub fn text_frame(write: impl FnOnce(&mut Vec<u8>)) -> Box<[u8]> {
+pub fn text_frame(write: impl FnOnce(&mut Vec<u8>)) -> Arc<[u8]> {
     let mut builder = FrameBuilder::begin(SCRATCH.take());
     write(builder.payload());
     let frame = builder.text_in_place().into();

@@ -8,8 +8,9 @@
 //! counts its own references, so one more receiver is a plain count, not an
 //! atomic one.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use ulid::Generator;
 
@@ -49,22 +50,16 @@ pub(crate) enum Frame {
 /// A message in v1, and in the encodings that it was written in.
 #[derive(Debug)]
 pub(crate) struct Message {
-    body: Body,
+    /// A complete text frame; one that an owner sent is shared with the other
+    /// gateways of the process.
+    v1: Arc<[u8]>,
+    /// The id of its datagrams; nil until one is needed.
+    id: Cell<MessageId>,
+    /// What an owner published for many: their other encodings are made once per
+    /// process.
+    shared: Option<SharedFrame>,
     /// What was written for its only receiver.
     others: OnceCell<Box<Written>>,
-}
-
-/// The v1 frame of a message and the id of its datagrams.
-#[derive(Debug)]
-enum Body {
-    /// The gateway's own. It has an id once one is needed.
-    Own {
-        v1: Box<[u8]>,
-        id: OnceCell<MessageId>,
-    },
-    /// An owner's; `is_alone` where it has one receiver here, for whom its
-    /// encodings may be made.
-    Shared { frame: SharedFrame, is_alone: bool },
 }
 
 /// A message in one more encoding.
@@ -85,54 +80,41 @@ pub(crate) struct Changes {
 impl Message {
     /// A message whose v1 text `write` writes.
     fn build(write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        Self::of(Body::Own {
-            v1: frame::text_frame(write),
-            id: OnceCell::new(),
-        })
+        Self::of(frame::text_frame(write), MessageId::nil(), None)
     }
 
     /// A message of another gateway.
     fn imported(text: &str, id: Option<MessageId>) -> Self {
-        Self::of(Body::Own {
-            v1: frame::text_frame(|out| out.extend_from_slice(text.as_bytes())),
-            id: id.map_or_else(OnceCell::new, OnceCell::from),
-        })
+        let v1 = frame::text_frame(|out| out.extend_from_slice(text.as_bytes()));
+        Self::of(v1, id.unwrap_or_default(), None)
     }
 
-    const fn of(body: Body) -> Self {
+    const fn of(v1: Arc<[u8]>, id: MessageId, shared: Option<SharedFrame>) -> Self {
         Self {
-            body,
+            v1,
+            id: Cell::new(id),
+            shared,
             others: OnceCell::new(),
-        }
-    }
-
-    /// The v1 text in its frame.
-    fn v1(&self) -> &[u8] {
-        match &self.body {
-            Body::Own { v1, .. } => v1,
-            Body::Shared { frame, .. } => frame.v1(),
         }
     }
 
     /// The v1 text.
     pub(crate) fn text(&self) -> &str {
-        text_of(self.v1())
+        text_of(&self.v1)
     }
 
     /// The id of its datagrams; the same whenever it is requested.
     pub(crate) fn id(&self) -> MessageId {
-        match &self.body {
-            Body::Own { id, .. } => *id.get_or_init(next_id),
-            Body::Shared { frame, .. } => frame.id(),
+        if self.id.get().is_nil() {
+            self.id.set(next_id());
         }
+        self.id.get()
     }
 
     /// That id, where it may have been sent.
     pub(crate) fn used_id(&self) -> Option<MessageId> {
-        match &self.body {
-            Body::Own { id, .. } => id.get().copied(),
-            Body::Shared { frame, .. } => Some(frame.id()),
-        }
+        let id = self.id.get();
+        (!id.is_nil()).then_some(id)
     }
 
     /// Whether that id may have been sent, and is `id`.
@@ -142,29 +124,16 @@ impl Message {
 
     /// The same message for one receiver.
     fn alone(&self) -> Self {
-        Self::of(match &self.body {
-            Body::Own { v1, id } => Body::Own {
-                v1: v1.clone(),
-                id: id.clone(),
-            },
-            Body::Shared { frame, .. } => Body::Shared {
-                frame: frame.clone(),
-                is_alone: true,
-            },
-        })
+        Self::of(self.v1.clone(), self.id.get(), None)
     }
 
     /// The bytes for `reader`.
     pub(crate) fn bytes(&self, reader: &Reader<'_>) -> &[u8] {
         if reader.encoding == Encoding::JsonV1 {
-            return self.v1();
+            return &self.v1;
         }
-        if let Body::Shared {
-            frame,
-            is_alone: false,
-        } = &self.body
-        {
-            return frame.bytes(reader.encoding.number(), |_| reader.write(self));
+        if let Some(shared) = &self.shared {
+            return shared.bytes(reader.encoding.number(), |_| reader.write(self));
         }
         let mut place = &self.others;
         loop {
@@ -198,18 +167,14 @@ impl Frame {
 
     /// What an owner published, for all its receivers here.
     pub(crate) fn shared(frame: SharedFrame) -> Self {
-        Self::Message(Rc::new(Message::of(Body::Shared {
-            frame,
-            is_alone: false,
-        })))
+        let (v1, id) = (frame.v1().clone(), frame.id());
+        Self::Message(Rc::new(Message::of(v1, id, Some(frame))))
     }
 
     /// What an owner sent to one session.
-    pub(crate) fn sent(frame: SharedFrame) -> Self {
-        Self::Message(Rc::new(Message::of(Body::Shared {
-            frame,
-            is_alone: true,
-        })))
+    pub(crate) fn sent(frame: &SharedFrame) -> Self {
+        let (v1, id) = (frame.v1().clone(), frame.id());
+        Self::Message(Rc::new(Message::of(v1, id, None)))
     }
 
     /// A message whose v1 text `write` writes.
@@ -345,8 +310,8 @@ impl OutboxFrame for Frame {
     /// frame waits.
     fn length(&self) -> usize {
         match self {
-            Self::Message(message) | Self::Packet(_, message) => message.v1().len(),
-            Self::Changes(changes) => changes.message.v1().len(),
+            Self::Message(message) | Self::Packet(_, message) => message.v1.len(),
+            Self::Changes(changes) => changes.message.v1.len(),
             Self::Raw(bytes) => bytes.len(),
             Self::Log(log) => log.bytes(),
         }

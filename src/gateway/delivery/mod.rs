@@ -43,7 +43,7 @@ impl Gateway {
                     if let Some(id) = &id {
                         self.pending.answered(session, id);
                     }
-                    self.send_frame(session, Frame::sent(frame), id.as_ref());
+                    self.send_frame(session, Frame::sent(&frame), id.as_ref());
                 }
             }
             Delivery::Refuse {
