@@ -46,8 +46,6 @@ struct Listing<A: OwnerActor> {
     /// `None` while a replacement waits.
     address: Option<Addr<A>>,
     sent: u64,
-    /// `None` where the owner was never lost.
-    recovery: Option<Box<Recovery<A::Call>>>,
 }
 
 impl<A: OwnerActor> Listing<A>
@@ -65,6 +63,8 @@ where
 /// The actors of one kind.
 pub(super) struct Listings<A: OwnerActor> {
     by_id: HashMap<A::Id, Listing<A>>,
+    /// The owners of `by_id` that were lost; few, and users are many.
+    lost: HashMap<A::Id, Recovery<A::Call>>,
     gauge: Gauge,
 }
 
@@ -75,6 +75,7 @@ where
     pub(super) fn new(gauge: Gauge) -> Self {
         Self {
             by_id: HashMap::new(),
+            lost: HashMap::new(),
             gauge,
         }
     }
@@ -95,11 +96,10 @@ where
             self.announce(shared, id, call);
             return Ok(());
         }
-        let listing = self.listing(shared, id);
-        match &mut listing.recovery {
+        match self.lost.get_mut(&id) {
             Some(recovery) if recovery.is_on() => recovery.wait(call),
             _ => {
-                listing.send(call);
+                self.listing(shared, id).send(call);
                 Ok(())
             }
         }
@@ -114,7 +114,6 @@ where
                 entry.insert(Listing {
                     address: Some(actor.start()),
                     sent: 0,
-                    recovery: None,
                 })
             }
         }
@@ -128,13 +127,12 @@ where
         if !self.has(&id) && call.is_empty_announcement() {
             return;
         }
-        let listing = self.listing(shared, id.clone());
-        let verdict = match &mut listing.recovery {
+        let verdict = match self.lost.get_mut(&id) {
             Some(recovery) => recovery.announced(gateway, generation),
             None => Announced::Given,
         };
         if verdict != Announced::Stale {
-            listing.send(call);
+            self.listing(shared, id.clone()).send(call);
         }
         if verdict == Announced::Complete {
             self.recovered(&id, generation);
@@ -156,9 +154,7 @@ where
         listing.sent = 0;
         // They are made again.
         unread.retain(|call| call.announced_by().is_none());
-        let recovery = listing
-            .recovery
-            .get_or_insert_with(|| Box::new(Recovery::new()));
+        let recovery = self.lost.entry(id.clone()).or_insert_with(Recovery::new);
         Some(recovery.lost(generation, shared.bus.gateways(), unread, now_ms))
     }
 
@@ -168,7 +164,7 @@ where
             return false;
         };
         let is_of = |recovery: &Recovery<A::Call>| recovery.generation() == generation;
-        if listing.address.is_some() || !listing.recovery.as_deref().is_some_and(is_of) {
+        if listing.address.is_some() || !self.lost.get(id).is_some_and(is_of) {
             return false;
         }
         listing.address = Some(A::make(shared, id.clone(), true).start());
@@ -180,7 +176,7 @@ where
         let Some(listing) = self.by_id.get_mut(id) else {
             return;
         };
-        let ended = listing.recovery.as_mut();
+        let ended = self.lost.get_mut(id);
         let Some(waiting) = ended.and_then(|recovery| recovery.end(generation)) else {
             return;
         };
@@ -194,13 +190,16 @@ where
 
     /// Lets an actor go that has seen every call.
     pub(super) fn release(&mut self, id: &A::Id, seen: u64) -> bool {
-        let is_done = |listing: &Listing<A>| {
-            let is_recovering = listing.recovery.as_deref().is_some_and(Recovery::is_on);
-            listing.sent == seen && !is_recovering
-        };
-        if !self.by_id.get(id).is_some_and(is_done) {
+        let is_recovering = self.lost.get(id).is_some_and(Recovery::is_on);
+        if is_recovering
+            || self
+                .by_id
+                .get(id)
+                .is_none_or(|listing| listing.sent != seen)
+        {
             return false;
         }
+        self.lost.remove(id);
         if let Some(listing) = self.by_id.remove(id) {
             self.gauge.dec();
             if let Some(address) = listing.address {
