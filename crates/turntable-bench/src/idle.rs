@@ -66,8 +66,8 @@ pub(super) fn table() -> Table {
 
 /// Runs the scenario and appends a row.
 ///
+/// # Errors
 /// If the server cannot be started or fails.
-/// If the server cannot be started or breaks off.
 pub(super) fn run(args: &IdleArgs, server: Option<&Server>, table: &mut Table) -> Result<()> {
     let started;
     let server = match server {
