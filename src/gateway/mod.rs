@@ -116,7 +116,7 @@ pub struct Gateway {
     /// Connections that may take what waits, once nothing else has to happen.
     continued: VecDeque<ConnKey>,
     /// What a hook leaves, in order.
-    left: Vec<Effect>,
+    hook_effects: Vec<Effect>,
     /// What is to be written and read this turn.
     lists: TurnLists,
     /// What was counted since the last turn.
@@ -164,7 +164,7 @@ impl Gateway {
             wheel: Wheel::new(now_ms),
             work: Vec::new(),
             continued: VecDeque::new(),
-            left: Vec::new(),
+            hook_effects: Vec::new(),
             lists: TurnLists::default(),
             counters: Counters::default(),
             buffer: vec![0; READ_BYTES].into(),

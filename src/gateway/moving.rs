@@ -85,7 +85,7 @@ impl Handler<Arrive> for Gateway {
             },
         };
         // What its client sent behind the command waits for the outcome.
-        self.then([task, Effect::Continue(carrier.unwrap_or(wanting))]);
+        self.push_effects([task, Effect::Continue(carrier.unwrap_or(wanting))]);
         self.run();
         if let Some(spare) = arrive.spare {
             self.arrive(spare, carrier);

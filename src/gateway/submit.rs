@@ -208,7 +208,7 @@ impl Gateway {
             return submit.taken.answer(Taken::Foreign);
         }
         let commands = submit.commands.into_iter();
-        self.then(commands.map(|command| Effect::Serve(session, command)));
+        self.push_effects(commands.map(|command| Effect::Serve(session, command)));
         submit.taken.answer(Taken::Yes);
     }
 }

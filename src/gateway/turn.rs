@@ -193,7 +193,7 @@ impl ActorFuture<Gateway> for Turn {
         let turn = &mut *self;
         gateway.settings = gateway.shared.settings.get();
         let mut has_more = turn.take_events(gateway, cx);
-        has_more |= gateway.read_on();
+        has_more |= gateway.read_unread();
         while turn.tick.poll_tick(cx).is_ready() {
             gateway.tick();
         }
@@ -261,7 +261,7 @@ impl Gateway {
     }
 
     /// Reads what was left by the turns before. Returns whether there is more.
-    fn read_on(&mut self) -> bool {
+    fn read_unread(&mut self) -> bool {
         for key in std::mem::take(&mut self.lists.unread) {
             if let Some(connection) = self.connections.get_mut(key)
                 && std::mem::take(&mut connection.has_unread)
@@ -295,10 +295,10 @@ impl Gateway {
                     matches!(connection.phase, Phase::Greeting(_) | Phase::Identifying(_))
                 });
                 if is_waiting {
-                    self.then([Effect::Close(key, CloseReason::NotIdentified)]);
+                    self.push_effects([Effect::Close(key, CloseReason::NotIdentified)]);
                 }
             }
-            Timer::Linger(key) => self.then([Effect::Lose(key)]),
+            Timer::Linger(key) => self.push_effects([Effect::Lose(key)]),
             Timer::Transport(key, timer) => {
                 self.with(key, |connection, cx| {
                     Dispatch::on_timer(connection, timer, cx);

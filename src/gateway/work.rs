@@ -103,9 +103,9 @@ pub(crate) enum Effect {
     /// Gives a connection a socket.
     GiveSocket(ConnKey, Io),
     /// Another connection takes a connection's socket over, to end it.
-    PartSocket(ConnKey, Box<Connection>, CloseReason),
+    HandSocketOver(ConnKey, Box<Connection>, CloseReason),
     /// Ends a connection's socket, and not the connection.
-    TakeSocket(ConnKey),
+    EndSocket(ConnKey),
     /// A connection takes the place of another, whose socket it gets.
     Merge {
         /// The one that ends.
@@ -127,7 +127,7 @@ impl Gateway {
             if let Some(effect) = self.work.pop() {
                 self.carry_out(effect);
             } else if let Some(key) = self.continued.pop_front() {
-                self.go_on(key);
+                self.continue_connection(key);
             } else {
                 return;
             }
@@ -136,7 +136,7 @@ impl Gateway {
 
     /// Leaves effects, which are carried out in their order and before those
     /// that were left earlier.
-    pub(crate) fn then(&mut self, effects: impl IntoIterator<Item = Effect>) {
+    pub(crate) fn push_effects(&mut self, effects: impl IntoIterator<Item = Effect>) {
         let at = self.work.len();
         self.work.extend(effects);
         if let Some(new) = self.work.get_mut(at..) {
@@ -193,11 +193,15 @@ impl Gateway {
                 self.insert(*connection, insertion);
             }
             Effect::GiveSocket(key, io) => self.give_socket(key, io),
-            Effect::PartSocket(key, ending, reason) => self.part_socket(key, *ending, reason),
-            Effect::TakeSocket(key) => self.end_socket(key),
+            Effect::HandSocketOver(key, ending, reason) => {
+                self.hand_socket_over(key, *ending, reason)
+            }
+            Effect::EndSocket(key) => self.end_socket(key),
             Effect::Merge { from, into } => self.merge(from, into),
             Effect::Overflowed(session, connection) => self.overflowed(session, connection),
-            Effect::Life(session, effect, details) => self.live(session, effect, &details),
+            Effect::Life(session, effect, details) => {
+                self.carry_out_life(session, effect, &details)
+            }
         }
     }
 }

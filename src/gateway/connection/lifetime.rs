@@ -71,10 +71,10 @@ impl Gateway {
             carrier,
             lists: &mut self.lists,
             counters: &mut self.counters,
-            effects: &mut self.left,
+            effects: &mut self.hook_effects,
         };
         let result = hook(connection, &mut cx);
-        self.work.extend(self.left.drain(..).rev());
+        self.work.extend(self.hook_effects.drain(..).rev());
         Some(result)
     }
 
@@ -126,7 +126,7 @@ impl Gateway {
         }
         self.with(key, |connection, cx| insertion.begin(connection, cx));
         if self.is_draining {
-            self.then([Effect::Close(key, CloseReason::GoingAway)]);
+            self.push_effects([Effect::Close(key, CloseReason::GoingAway)]);
         }
         Some(key)
     }
@@ -155,7 +155,7 @@ impl Gateway {
     }
 
     /// Another connection, which has its last frame, takes a connection's socket.
-    pub(crate) fn part_socket(
+    pub(crate) fn hand_socket_over(
         &mut self,
         key: ConnKey,
         mut ending: Connection,
@@ -188,7 +188,7 @@ impl Gateway {
         self.with(into, |connection, cx| {
             Dispatch::on_merged(connection, other, cx);
         });
-        self.then([Effect::GiveSocket(into, io)]);
+        self.push_effects([Effect::GiveSocket(into, io)]);
     }
 
     /// Takes a connection out of the table and its metrics.
@@ -224,10 +224,10 @@ impl Gateway {
             carrier: None,
             lists: &mut self.lists,
             counters: &mut self.counters,
-            effects: &mut self.left,
+            effects: &mut self.hook_effects,
         };
         Dispatch::released(&mut connection, &mut cx);
-        self.work.extend(self.left.drain(..).rev());
+        self.work.extend(self.hook_effects.drain(..).rev());
     }
 
     /// A connection is lost, without another frame.
@@ -323,12 +323,12 @@ impl Gateway {
             .get(key)
             .is_none_or(|connection| connection.transport.carrier().is_some());
         if !is_carried {
-            self.then([Effect::Close(key, CloseReason::GoingAway)]);
+            self.push_effects([Effect::Close(key, CloseReason::GoingAway)]);
         }
     }
 
     /// The connection takes what waits, unless it has to wait on.
-    pub(crate) fn go_on(&mut self, key: ConnKey) {
+    pub(crate) fn continue_connection(&mut self, key: ConnKey) {
         self.with(key, |connection, cx| {
             if !connection.is_paused() {
                 Dispatch::on_unpaused(connection, cx);

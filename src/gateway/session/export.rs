@@ -270,7 +270,7 @@ impl Gateway {
         }
         let details = Rc::new(Details::default());
         let effects = effects.into_iter();
-        self.then(effects.map(|effect| Effect::Life(slot, effect, details.clone())));
+        self.push_effects(effects.map(|effect| Effect::Life(slot, effect, details.clone())));
         self.run();
         Ok(slot)
     }

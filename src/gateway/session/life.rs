@@ -57,7 +57,7 @@ impl Gateway {
             .session
             .step(input, clock::now_ms(), &self.settings.session);
         let details = Rc::new(details);
-        self.then(
+        self.push_effects(
             effects
                 .into_iter()
                 .map(|effect| Effect::Life(session, effect, details.clone())),
@@ -65,7 +65,12 @@ impl Gateway {
     }
 
     /// Carries out one effect of a session's life.
-    pub(crate) fn live(&mut self, session: SessionSlot, effect: LifeEffect, details: &Details) {
+    pub(crate) fn carry_out_life(
+        &mut self,
+        session: SessionSlot,
+        effect: LifeEffect,
+        details: &Details,
+    ) {
         match effect {
             LifeEffect::Register => self.register(session),
             LifeEffect::Carry(connection) => self.carry(session, connection, details),
@@ -79,7 +84,7 @@ impl Gateway {
             LifeEffect::Close { connection, reason } => {
                 // Its end is written before anything of the connection that
                 // takes the session over.
-                self.then([Effect::Close(connection, reason), Effect::Flush(connection)]);
+                self.push_effects([Effect::Close(connection, reason), Effect::Flush(connection)]);
             }
             LifeEffect::Report { connected } => self.report(session, connected),
             LifeEffect::ArmExpiry(at_ms) => {
@@ -117,7 +122,7 @@ impl Gateway {
         });
         let name = name.or_else(SessionId::random);
         let (Some(name), Some(key)) = (name, SessionKey::random()) else {
-            return self.then([Effect::Close(connection, CloseReason::Internal)]);
+            return self.push_effects([Effect::Close(connection, CloseReason::Internal)]);
         };
         let begun = Session::new(key, name, user, connection, clock::now_ms());
         let outbox_bytes_max = self.settings.session.outbox_bytes_max;
@@ -245,7 +250,7 @@ impl Gateway {
             .get(connection)
             .and_then(|connection| connection.session());
         if carried == Some(session) {
-            self.then([Effect::Continue(connection)]);
+            self.push_effects([Effect::Continue(connection)]);
         } else {
             self.step(session, Input::Lost(connection), Details::default());
         }
@@ -328,7 +333,7 @@ impl Gateway {
         if can_resume {
             self.resume_here(connection, name, from, None);
         } else {
-            self.then([Effect::Notice(connection, otherwise)]);
+            self.push_effects([Effect::Notice(connection, otherwise)]);
         }
     }
 
@@ -403,7 +408,7 @@ impl Gateway {
         if !connection.is_greeting() {
             connection.phase = Phase::Greeting(Greeting::default());
         }
-        self.then([Effect::Continue(key)]);
+        self.push_effects([Effect::Continue(key)]);
         self.refuse_greeting(key, error.clone(), id);
     }
 

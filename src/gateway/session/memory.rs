@@ -17,8 +17,8 @@ pub(crate) const DATAGRAMS_MAX: usize = 16;
 pub enum ResumeFrom {
     /// Behind so many, as `resume` counts them.
     Count(u64),
-    /// Behind so many, on a tunnel, whose header takes the place of a `welcome`.
-    TunnelCount(u64),
+    /// Behind so many; the transport has a header that takes the place of a `welcome`.
+    CountOnly(u64),
     /// Behind a datagram.
     Datagram(MessageId),
     /// Everything that is retained: the client can tell which it has.
@@ -40,11 +40,11 @@ pub(crate) struct TransportMemory {
     /// Unnumbered datagrams that were written, each with the number of the last
     /// numbered message before it; `None` where its client has no datagrams.
     pub(crate) datagrams: Option<VecDeque<(MessageId, u64)>>,
-    /// The last numbered request of a poll and its answer.
+    /// The last numbered request and its answer.
     pub(crate) answered: Option<Answered>,
 }
 
-/// A numbered request of a poll and its answer.
+/// A numbered HTTP request and its answer.
 #[derive(Debug)]
 pub(crate) struct Answered {
     /// The request's number.
@@ -124,7 +124,7 @@ impl SessionEntry {
     pub(crate) fn received(&self, from: ResumeFrom) -> Option<u64> {
         let outbox = &self.session.outbox;
         match from {
-            ResumeFrom::Count(received) | ResumeFrom::TunnelCount(received) => Some(received),
+            ResumeFrom::Count(received) | ResumeFrom::CountOnly(received) => Some(received),
             ResumeFrom::Retained => outbox.acknowledged(),
             ResumeFrom::Unwritten => Some(outbox.sent()),
             ResumeFrom::Datagram(id) => {

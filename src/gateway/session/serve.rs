@@ -85,7 +85,7 @@ impl Gateway {
                     cx.send_direct(connection, &packet, id.as_ref());
                 });
             }
-            Ok(GreetingStep::Bye) => self.then([Effect::Close(key, CloseReason::Bye)]),
+            Ok(GreetingStep::Bye) => self.push_effects([Effect::Close(key, CloseReason::Bye)]),
             Err(refusal) => self.answer_greeting(key, refusal, id),
         }
     }
@@ -134,7 +134,7 @@ impl Gateway {
             let packet = ServerPacket::Error(error);
             cx.send_direct(connection, &packet, id.as_ref());
             if let Some(reason) = close {
-                cx.then(Effect::Flush(cx.key));
+                cx.push_effect(Effect::Flush(cx.key));
                 cx.close(reason);
             }
             false
@@ -193,7 +193,7 @@ impl Gateway {
             .and_then(|entry| entry.session.connection());
         if let (Some(reason), Some(connection)) = (close, connection) {
             self.flush_connection(connection);
-            self.then([Effect::Close(connection, reason)]);
+            self.push_effects([Effect::Close(connection, reason)]);
         }
     }
 

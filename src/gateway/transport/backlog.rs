@@ -38,8 +38,8 @@ impl Backlog {
     /// that command pauses the connection.
     pub(crate) fn leave_next(&mut self, cx: &mut Cx<'_>) {
         if let Some(command) = self.0.pop_front() {
-            cx.then(Effect::Command(cx.key, command));
-            cx.then(Effect::Continue(cx.key));
+            cx.push_effect(Effect::Command(cx.key, command));
+            cx.push_effect(Effect::Continue(cx.key));
         }
     }
 }

@@ -46,12 +46,12 @@ impl Insertion {
         match self {
             Self::WebSocket => {
                 cx.send_direct(connection, &ServerPacket::IdYou, None);
-                read_on(connection, cx);
+                read_first(connection, cx);
             }
             Self::WebSocketAgain => cx.mark_unread(connection),
             Self::Echo => {
                 WebSocket::begin_echo(connection, cx);
-                read_on(connection, cx);
+                read_first(connection, cx);
             }
             Self::Tunnel(purpose) => Tunnel::begin(connection, purpose, cx),
             Self::Poll(first) => Poll::begin(connection, first, cx),
@@ -66,7 +66,7 @@ impl Insertion {
 
 /// Takes what came behind the handshake, and reads: what came between the
 /// handshake and now makes no event of its own.
-fn read_on(connection: &mut Connection, cx: &mut Cx<'_>) {
-    cx.then(Effect::Continue(cx.key));
+fn read_first(connection: &mut Connection, cx: &mut Cx<'_>) {
+    cx.push_effect(Effect::Continue(cx.key));
     cx.mark_unread(connection);
 }

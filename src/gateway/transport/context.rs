@@ -44,7 +44,7 @@ impl Cx<'_> {
     }
 
     /// Leaves an effect.
-    pub(crate) fn then(&mut self, effect: Effect) {
+    pub(crate) fn push_effect(&mut self, effect: Effect) {
         self.effects.push(effect);
     }
 

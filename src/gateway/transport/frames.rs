@@ -18,7 +18,7 @@ use turntable_wire::websocket::{DecodeLimits, Decoder, Message, Role};
 pub(crate) type Flow = ControlFlow<()>;
 
 /// The packets behind may be taken.
-pub(crate) const GO_ON: Flow = ControlFlow::Continue(());
+pub(crate) const CONTINUE: Flow = ControlFlow::Continue(());
 /// They have to wait.
 pub(crate) const WAIT: Flow = ControlFlow::Break(());
 
@@ -102,7 +102,7 @@ pub(crate) fn take(
 }
 
 /// Takes the input that waits, and then reads on.
-pub(crate) fn go_on(connection: &mut Connection, cx: &mut Cx<'_>, on_message: OnMessage) {
+pub(crate) fn take_waiting(connection: &mut Connection, cx: &mut Cx<'_>, on_message: OnMessage) {
     let frames = connection.transport.frames_mut();
     if let Some(mut waiting) = frames.and_then(|frames| frames.waiting.take())
         && let Some(consumed) = feed(connection, waiting.rest(), cx, on_message)
@@ -131,13 +131,13 @@ fn feed(
     };
     if frames.decoder.has_ended() {
         if is_close(input, &limits) {
-            cx.then(Effect::Lose(cx.key));
+            cx.push_effect(Effect::Lose(cx.key));
         }
         return None;
     }
     // Taken out for the call: a message may queue frames on its connection.
     let mut decoder = std::mem::replace(&mut frames.decoder, Decoder::new(Role::Server));
-    let mut flow = GO_ON;
+    let mut flow = CONTINUE;
     let fed = decoder.feed(input, &limits, &mut |message| {
         flow = frame_came(connection, message, cx, on_message);
         flow
@@ -159,7 +159,7 @@ fn feed(
             input.len()
         }
     };
-    cx.then(Effect::Continue(cx.key));
+    cx.push_effect(Effect::Continue(cx.key));
     Some(consumed)
 }
 
@@ -173,19 +173,19 @@ fn frame_came(
 ) -> Flow {
     if connection.is_closing() {
         if matches!(message, Message::Close { .. }) {
-            cx.then(Effect::Lose(cx.key));
+            cx.push_effect(Effect::Lose(cx.key));
             return WAIT;
         }
-        return GO_ON;
+        return CONTINUE;
     }
     match message {
         Message::Ping(payload) => {
             cx.push_direct(connection, Frame::pong(payload));
-            GO_ON
+            CONTINUE
         }
         Message::Close { code, .. } => {
             let last = Frame::close_answer(code);
-            cx.then(Effect::Finish(cx.key, last, CloseReason::Bye));
+            cx.push_effect(Effect::Finish(cx.key, last, CloseReason::Bye));
             WAIT
         }
         Message::Text(_) | Message::Binary(_) | Message::Pong(_) => {

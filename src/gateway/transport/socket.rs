@@ -36,7 +36,7 @@ pub(crate) fn read(
         }
         let count = match read {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-            Ok(0) | Err(_) => return cx.then(Effect::Lose(cx.key)),
+            Ok(0) | Err(_) => return cx.push_effect(Effect::Lose(cx.key)),
             Ok(count) => count,
         };
         cx.counters.received_bytes += count as u64;
@@ -81,7 +81,7 @@ pub(crate) fn write(connection: &mut Connection, cx: &mut Cx<'_>) -> bool {
         .queue
         .flush(io, outbox, settings.replay_bytes_max, &reader);
     let Ok(written) = written else {
-        cx.then(Effect::Lose(cx.key));
+        cx.push_effect(Effect::Lose(cx.key));
         return false;
     };
     cx.counters.sent_bytes += written.bytes as u64;

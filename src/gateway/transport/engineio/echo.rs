@@ -7,7 +7,7 @@ use super::input::fail;
 use super::{Engine, packet};
 use crate::gateway::connection::Connection;
 use crate::gateway::transport::context::Cx;
-use crate::gateway::transport::frames::{Flow, GO_ON, WAIT};
+use crate::gateway::transport::frames::{CONTINUE, Flow, WAIT};
 use turntable_core::id::SessionId;
 use turntable_core::reason::CloseReason;
 use turntable_wire::socketio::{self, Event, Packet, PacketKind};
@@ -50,7 +50,7 @@ pub(super) fn packet_came(
         }
         _ => return fail(CloseReason::ProtocolError, cx),
     }
-    GO_ON
+    CONTINUE
 }
 
 fn connect(connection: &mut Connection, packet: &Packet<'_>, cx: &mut Cx<'_>) {

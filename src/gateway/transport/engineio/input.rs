@@ -6,7 +6,7 @@ use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::context::Cx;
-use crate::gateway::transport::frames::{self, Flow, GO_ON, WAIT};
+use crate::gateway::transport::frames::{self, CONTINUE, Flow, WAIT};
 use crate::gateway::transport::socket;
 use crate::gateway::work::{Effect, is_identification};
 use turntable_core::packet::RequestId;
@@ -32,10 +32,10 @@ pub(super) fn read(connection: &mut Connection, buffer: &mut [u8], cx: &mut Cx<'
 }
 
 /// Takes what waited.
-pub(super) fn go_on(connection: &mut Connection, cx: &mut Cx<'_>) {
+pub(super) fn take_waiting(connection: &mut Connection, cx: &mut Cx<'_>) {
     match Engine::of(connection).and_then(|engine| engine.pushed.take()) {
         Some(pushed) => super::request::take_payload(connection, pushed, cx),
-        None => frames::go_on(connection, cx, message_came),
+        None => frames::take_waiting(connection, cx, message_came),
     }
 }
 
@@ -46,7 +46,7 @@ fn message_came(connection: &mut Connection, message: Message<'_>, cx: &mut Cx<'
             Err(error) => fail(error.into(), cx),
         },
         Message::Binary(bytes) => packet_came(connection, Packet::from_binary(bytes), cx),
-        _ => GO_ON,
+        _ => CONTINUE,
     }
 }
 
@@ -63,11 +63,11 @@ pub(super) fn packet_came(
     match packet {
         Packet::Message(text) if purpose == Purpose::Raw => {
             cx.push_direct(connection, packet::frame(&Packet::Message(text)));
-            GO_ON
+            CONTINUE
         }
         Packet::Binary(bytes) if purpose == Purpose::Raw => {
             cx.push_direct(connection, Frame::echo(&bytes, false));
-            GO_ON
+            CONTINUE
         }
         Packet::Message(text) => socket_text(connection, text, cx),
         Packet::Binary(bytes) => socket_bytes(connection, &bytes, cx),
@@ -75,10 +75,10 @@ pub(super) fn packet_came(
             if engine.is_pinged {
                 expect_life(connection, cx);
             }
-            GO_ON
+            CONTINUE
         }
         Packet::Close => client_closes(connection, cx),
-        Packet::Noop => GO_ON,
+        Packet::Noop => CONTINUE,
         // These are the server's to send, or come on a WebSocket that the
         // session may move to.
         Packet::Open(_) | Packet::Ping(_) | Packet::Upgrade => fail(CloseReason::ProtocolError, cx),
@@ -93,7 +93,7 @@ fn client_closes(connection: &mut Connection, cx: &mut Cx<'_>) -> Flow {
     match engine.carriage {
         Carriage::WebSocket => {
             let last = Frame::close(CloseReason::Bye);
-            cx.then(Effect::Finish(cx.key, last, CloseReason::Bye));
+            cx.push_effect(Effect::Finish(cx.key, last, CloseReason::Bye));
         }
         Carriage::Polling => {
             if engine.parked.is_some() {
@@ -101,7 +101,7 @@ fn client_closes(connection: &mut Connection, cx: &mut Cx<'_>) -> Flow {
                 super::output::flush(connection, cx);
             }
             cx.metrics.close(CloseReason::Bye);
-            cx.then(Effect::Lose(cx.key));
+            cx.push_effect(Effect::Lose(cx.key));
         }
     }
     WAIT
@@ -130,7 +130,7 @@ fn socket_text(connection: &mut Connection, text: &str, cx: &mut Cx<'_>) -> Flow
         SocketPacket::decode(text, &limits(cx)).and_then(|packet| engine.assembler.packet(packet));
     match packet {
         Ok(Some(packet)) => socket_packet(connection, &packet, cx),
-        Ok(None) => GO_ON,
+        Ok(None) => CONTINUE,
         Err(error) => fail(error.into(), cx),
     }
 }
@@ -141,7 +141,7 @@ fn socket_bytes(connection: &mut Connection, bytes: &[u8], cx: &mut Cx<'_>) -> F
     };
     match engine.assembler.bytes(bytes, &limits(cx)) {
         Ok(Some(whole)) => socket_packet(connection, &whole.packet(), cx),
-        Ok(None) => GO_ON,
+        Ok(None) => CONTINUE,
         Err(error) => fail(error.into(), cx),
     }
 }
@@ -160,7 +160,7 @@ fn socket_packet(connection: &mut Connection, packet: &SocketPacket<'_>, cx: &mu
     match (packet.kind, number) {
         (PacketKind::Connect, None) => {
             namespace::refuse_name(connection, packet.namespace, cx);
-            GO_ON
+            CONTINUE
         }
         (_, Some(number)) if is_echo => echo::packet_came(connection, number, packet, cx),
         (PacketKind::Connect, Some(_)) if carried.is_some() => fail(CloseReason::ProtocolError, cx),
@@ -171,7 +171,7 @@ fn socket_packet(connection: &mut Connection, packet: &SocketPacket<'_>, cx: &mu
         (_, _) => match carried {
             Some(carried) => namespace_packet(connection, carried, packet, cx),
             // It may have been on its way while the server closed the namespace.
-            None if has_left => GO_ON,
+            None if has_left => CONTINUE,
             None => fail(CloseReason::ProtocolError, cx),
         },
     }
@@ -207,8 +207,8 @@ fn namespace_packet(
                 // At once: a CONNECT to the same namespace may be behind it.
                 engine.forget(carried.connection);
             }
-            cx.then(Effect::Lose(carried.connection));
-            return GO_ON;
+            cx.push_effect(Effect::Lose(carried.connection));
+            return CONTINUE;
         }
         _ => {
             let error = PacketError::Data("this packet is the server's to send");
@@ -216,9 +216,9 @@ fn namespace_packet(
         }
     };
     let has_to_wait = is_identification(&command);
-    cx.then(Effect::Command(carried.connection, command));
+    cx.push_effect(Effect::Command(carried.connection, command));
     match has_to_wait {
         true => WAIT,
-        false => GO_ON,
+        false => CONTINUE,
     }
 }

@@ -205,7 +205,7 @@ impl Engine {
         cx.mark_dirty();
         expect_life(connection, cx);
         expect_namespace(settings, cx);
-        cx.then(Effect::Continue(cx.key));
+        cx.push_effect(Effect::Continue(cx.key));
         cx.mark_unread(connection);
     }
 
@@ -276,7 +276,7 @@ impl Hooks for Engine {
     }
 
     fn on_unpaused(connection: &mut Connection, cx: &mut Cx<'_>) {
-        input::go_on(connection, cx);
+        input::take_waiting(connection, cx);
     }
 
     fn on_request(connection: &mut Connection, request: Request, cx: &mut Cx<'_>) {
@@ -317,10 +317,10 @@ impl Hooks for Engine {
 
     fn close(connection: &mut Connection, reason: CloseReason, cx: &mut Cx<'_>) {
         for carried in Self::of(connection).iter().flat_map(|e| &e.namespaces) {
-            cx.then(Effect::Notice(carried.connection, Notice::HandDown));
+            cx.push_effect(Effect::Notice(carried.connection, Notice::HandDown));
         }
         let last = packet::last(connection.io.is_some(), reason);
-        cx.then(Effect::Finish(cx.key, last, reason));
+        cx.push_effect(Effect::Finish(cx.key, last, reason));
     }
 
     fn on_closing(connection: &mut Connection, cx: &mut Cx<'_>) {
@@ -338,7 +338,7 @@ impl Hooks for Engine {
 
     fn released(connection: &mut Connection, cx: &mut Cx<'_>) {
         if let Some(probe) = Self::of(connection).and_then(|engine| engine.probe) {
-            cx.then(Effect::Notice(probe, Notice::SessionGone));
+            cx.push_effect(Effect::Notice(probe, Notice::SessionGone));
         }
     }
 }
@@ -346,7 +346,7 @@ impl Hooks for Engine {
 /// The namespaces of a session go with it; their sessions may be resumed.
 fn lose_namespaces(connection: &mut Connection, cx: &mut Cx<'_>) {
     for carried in Engine::of(connection).iter().flat_map(|e| &e.namespaces) {
-        cx.then(Effect::Lose(carried.connection));
+        cx.push_effect(Effect::Lose(carried.connection));
     }
 }
 
@@ -374,7 +374,7 @@ fn on_notice(connection: &mut Connection, notice: Notice, cx: &mut Cx<'_>) {
         Notice::Paused(namespace) => engine.paused_by = Some(namespace),
         Notice::Unpaused(namespace) if engine.paused_by == Some(namespace) => {
             engine.paused_by = None;
-            cx.then(Effect::Continue(cx.key));
+            cx.push_effect(Effect::Continue(cx.key));
         }
         Notice::Charge(error) => charge::error(connection, *error, cx),
         Notice::ExpectEnd(within_ms) => cx.arm(CONNECT, cx.now_ms + within_ms),
@@ -382,7 +382,7 @@ fn on_notice(connection: &mut Connection, notice: Notice, cx: &mut Cx<'_>) {
         Notice::ProbeOpened(probe) => engine.probe = Some(probe),
         Notice::Probed => probe::was_probed(connection, cx),
         Notice::Upgraded(probe) if engine.probe == Some(probe) => {
-            cx.then(Effect::Merge {
+            cx.push_effect(Effect::Merge {
                 from: probe,
                 into: cx.key,
             });

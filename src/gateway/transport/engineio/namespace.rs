@@ -70,7 +70,7 @@ impl Namespace {
             connection: cx.key,
             mark: namespace.mark,
         };
-        cx.then(Effect::Notice(namespace.carrier, opened));
+        cx.push_effect(Effect::Notice(namespace.carrier, opened));
         if let Some(auth) = auth {
             identify(connection, auth, cx);
         }
@@ -109,13 +109,13 @@ impl Hooks for Namespace {
 
     fn on_paused(connection: &mut Connection, cx: &mut Cx<'_>) {
         if let Some(namespace) = Self::of(connection) {
-            cx.then(Effect::Notice(namespace.carrier, Notice::Paused(cx.key)));
+            cx.push_effect(Effect::Notice(namespace.carrier, Notice::Paused(cx.key)));
         }
     }
 
     fn on_unpaused(connection: &mut Connection, cx: &mut Cx<'_>) {
         if let Some(namespace) = Self::of(connection) {
-            cx.then(Effect::Notice(namespace.carrier, Notice::Unpaused(cx.key)));
+            cx.push_effect(Effect::Notice(namespace.carrier, Notice::Unpaused(cx.key)));
         }
     }
 
@@ -166,8 +166,8 @@ impl Hooks for Namespace {
         if let Some(name) = cx.encodings.namespace(number) {
             push_down(packet::encoded(&socketio::connect_refused(name, error)), cx);
         }
-        cx.then(Effect::Lose(cx.key));
-        cx.then(Effect::Notice(
+        cx.push_effect(Effect::Lose(cx.key));
+        cx.push_effect(Effect::Notice(
             carrier,
             Notice::Charge(Box::new(error.clone())),
         ));
@@ -182,10 +182,10 @@ impl Hooks for Namespace {
         };
         let (number, carrier) = (namespace.number, namespace.carrier);
         if cx.carrier.is_none() {
-            return cx.then(Effect::Lose(cx.key));
+            return cx.push_effect(Effect::Lose(cx.key));
         }
         if reason.row().reconnect {
-            return cx.then(Effect::Close(carrier, reason));
+            return cx.push_effect(Effect::Close(carrier, reason));
         }
         hand_down(connection, cx);
         if let Some(name) = cx.encodings.namespace(number) {
@@ -198,14 +198,14 @@ impl Hooks for Namespace {
             };
             is_last && carrier.io.is_some()
         });
-        cx.then(Effect::Lose(cx.key));
+        cx.push_effect(Effect::Lose(cx.key));
         if closes_carrier {
-            return cx.then(Effect::Close(carrier, reason));
+            return cx.push_effect(Effect::Close(carrier, reason));
         }
         cx.metrics.close(reason);
         // A client that finds a close packet in the same payload never looks at
         // the one that has the reason; it closes by itself.
-        cx.then(Effect::Notice(carrier, Notice::ExpectEnd(PARTING_MS)));
+        cx.push_effect(Effect::Notice(carrier, Notice::ExpectEnd(PARTING_MS)));
     }
 
     fn released(connection: &mut Connection, cx: &mut Cx<'_>) {
@@ -213,8 +213,8 @@ impl Hooks for Namespace {
             return;
         };
         let carrier = namespace.carrier;
-        cx.then(Effect::Notice(carrier, Notice::NamespaceGone(cx.key)));
-        cx.then(Effect::Notice(carrier, Notice::Unpaused(cx.key)));
+        cx.push_effect(Effect::Notice(carrier, Notice::NamespaceGone(cx.key)));
+        cx.push_effect(Effect::Notice(carrier, Notice::Unpaused(cx.key)));
     }
 }
 
@@ -231,7 +231,7 @@ pub(super) fn connect(
         (Ok(auth), Some(name)) => {
             let namespace = Namespace::connection(name, cx.key, number);
             let begin = Insertion::Namespace(Some(Box::new(auth)));
-            cx.then(Effect::Insert(Box::new(namespace), begin));
+            cx.push_effect(Effect::Insert(Box::new(namespace), begin));
         }
         (Ok(_), None) => cx.close(CloseReason::Internal),
         (Err(error), _) => {
@@ -254,7 +254,7 @@ fn identify(connection: &mut Connection, auth: Auth, cx: &mut Cx<'_>) {
         } => {
             let offset = offset.filter(|_| cx.encodings.has_offsets);
             match offset.and_then(|offset| MessageId::from_string(&offset).ok()) {
-                Some(id) => cx.then(Effect::Recover {
+                Some(id) => cx.push_effect(Effect::Recover {
                     connection: cx.key,
                     session: pid,
                     from: ResumeFrom::Datagram(id),
@@ -265,7 +265,7 @@ fn identify(connection: &mut Connection, auth: Auth, cx: &mut Cx<'_>) {
         }
         Auth::Resume { session, received } => {
             cx.send_direct(connection, &ServerPacket::IdYou, None);
-            cx.then(Effect::Resume {
+            cx.push_effect(Effect::Resume {
                 connection: cx.key,
                 session,
                 from: ResumeFrom::Count(received),
@@ -279,7 +279,7 @@ fn identify(connection: &mut Connection, auth: Auth, cx: &mut Cx<'_>) {
         Auth::IdMe(packet) => {
             cx.send_direct(connection, &ServerPacket::IdYou, None);
             let message = ClientMessage { id: None, packet };
-            cx.then(Effect::Command(cx.key, Ok(message)));
+            cx.push_effect(Effect::Command(cx.key, Ok(message)));
         }
     }
 }

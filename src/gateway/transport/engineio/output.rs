@@ -55,7 +55,7 @@ fn answer_poll(connection: &mut Connection, cx: &mut Cx<'_>) {
     cx.counters.writes += 1;
     let is_taken = respond.send(Ok(payload)).is_ok();
     if is_closing || !is_taken {
-        cx.then(Effect::Lose(cx.key));
+        cx.push_effect(Effect::Lose(cx.key));
     }
 }
 
@@ -69,7 +69,7 @@ fn wake_namespaces(connection: &mut Connection, cx: &mut Cx<'_>) {
     };
     if std::mem::take(&mut engine.has_blocked) {
         for carried in &engine.namespaces {
-            cx.then(Effect::Notice(carried.connection, Notice::Room));
+            cx.push_effect(Effect::Notice(carried.connection, Notice::Room));
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::gateway::connection::io::Io;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::context::Cx;
-use crate::gateway::transport::frames::{Flow, FrameInput, GO_ON, WAIT};
+use crate::gateway::transport::frames::{CONTINUE, Flow, FrameInput, WAIT};
 use crate::gateway::transport::notice::Notice;
 use crate::gateway::transport::{Attachment, Hooks, Transport, TransportTimer, socket};
 use crate::gateway::work::Effect;
@@ -64,8 +64,8 @@ impl Probe {
             probe.engine = engine;
         }
         cx.arm(TIMEOUT, cx.now_ms + cx.settings.session.identify_timeout_ms);
-        cx.then(Effect::Notice(session, Notice::ProbeOpened(cx.key)));
-        cx.then(Effect::Continue(cx.key));
+        cx.push_effect(Effect::Notice(session, Notice::ProbeOpened(cx.key)));
+        cx.push_effect(Effect::Continue(cx.key));
         cx.mark_unread(connection);
     }
 
@@ -88,7 +88,7 @@ impl Hooks for Probe {
     }
 
     fn on_unpaused(connection: &mut Connection, cx: &mut Cx<'_>) {
-        input::go_on(connection, cx);
+        input::take_waiting(connection, cx);
     }
 
     fn on_attached(_: &mut Connection, _: Attachment, _: &mut Cx<'_>) {}
@@ -100,7 +100,7 @@ impl Hooks for Probe {
     }
 
     fn on_timer(_: &mut Connection, _: TransportTimer, cx: &mut Cx<'_>) {
-        cx.then(Effect::Lose(cx.key));
+        cx.push_effect(Effect::Lose(cx.key));
     }
 
     fn flush(connection: &mut Connection, cx: &mut Cx<'_>) {
@@ -108,7 +108,7 @@ impl Hooks for Probe {
     }
 
     fn close(_: &mut Connection, reason: CloseReason, cx: &mut Cx<'_>) {
-        cx.then(Effect::Finish(cx.key, packet::last(true, reason), reason));
+        cx.push_effect(Effect::Finish(cx.key, packet::last(true, reason), reason));
     }
 
     fn on_closing(connection: &mut Connection, cx: &mut Cx<'_>) {
@@ -124,7 +124,7 @@ impl Hooks for Probe {
 /// to another worker without this one.
 fn part(connection: &mut Connection, cx: &mut Cx<'_>) {
     if let Some(engine) = Probe::of(connection).and_then(|probe| probe.engine.take()) {
-        cx.then(Effect::Notice(engine, Notice::ProbeGone(cx.key)));
+        cx.push_effect(Effect::Notice(engine, Notice::ProbeGone(cx.key)));
     }
 }
 
@@ -138,11 +138,11 @@ pub(super) fn packet_came(
     match (packet, engine) {
         (Packet::Ping("probe"), Some(engine)) => {
             cx.push_direct(connection, packet::frame(&Packet::Pong("probe")));
-            cx.then(Effect::Notice(engine, Notice::Probed));
-            GO_ON
+            cx.push_effect(Effect::Notice(engine, Notice::Probed));
+            CONTINUE
         }
         (Packet::Upgrade, Some(engine)) => {
-            cx.then(Effect::Notice(engine, Notice::Upgraded(cx.key)));
+            cx.push_effect(Effect::Notice(engine, Notice::Upgraded(cx.key)));
             WAIT
         }
         _ => fail(CloseReason::ProtocolError, cx),
@@ -186,5 +186,5 @@ pub(super) fn merge(connection: &mut Connection, mut other: Connection, cx: &mut
         connection.queue.push_front(Frame::raw(&unwritten));
     }
     connection.has_unread = true;
-    cx.then(Effect::Continue(cx.key));
+    cx.push_effect(Effect::Continue(cx.key));
 }

@@ -69,7 +69,7 @@ pub(super) fn take(connection: &mut Connection, request: EngineRequest, cx: &mut
     // Timers come in ticks; a request is judged to the millisecond.
     if cx.now_ms >= engine.alive_until_ms {
         cx.close(CloseReason::HeartbeatMissed);
-        cx.then(Effect::Lose(cx.key));
+        cx.push_effect(Effect::Lose(cx.key));
         return request.refuse(RequestError::UnknownSession);
     }
     match request {
@@ -82,7 +82,7 @@ pub(super) fn take(connection: &mut Connection, request: EngineRequest, cx: &mut
         EngineRequest::Gone => {
             let parked = engine.parked.as_ref();
             if parked.is_some_and(oneshot::Sender::is_closed) {
-                cx.then(Effect::Lose(cx.key));
+                cx.push_effect(Effect::Lose(cx.key));
             }
         }
     }
@@ -98,7 +98,7 @@ fn park(connection: &mut Connection, respond: oneshot::Sender<Answer>, cx: &mut 
     if engine.parked.is_some() && !is_closing {
         // Which of two would be read first is not known.
         cx.close(CloseReason::ProtocolError);
-        cx.then(Effect::Flush(cx.key));
+        cx.push_effect(Effect::Flush(cx.key));
         let _ = respond.send(Err(RequestError::BadRequest));
         return;
     }
@@ -164,11 +164,11 @@ pub(super) fn take_payload(connection: &mut Connection, mut pushed: Pushed, cx: 
             if let Some(engine) = Engine::of(connection) {
                 engine.pushed = Some(pushed);
             }
-            return cx.then(Effect::Continue(cx.key));
+            return cx.push_effect(Effect::Continue(cx.key));
         }
     }
     // Answered behind the effects of its packets, which may close the session.
-    cx.then(Effect::Notice(cx.key, Notice::Pushed(pushed.respond)));
+    cx.push_effect(Effect::Notice(cx.key, Notice::Pushed(pushed.respond)));
 }
 
 /// The packets of a request were taken.

@@ -182,7 +182,7 @@ impl Hooks for Poll {
             Request::Commands { commands, taken } => {
                 let is_taken = poll.backlog.add(commands);
                 taken.answer(if is_taken { Taken::Yes } else { Taken::Full });
-                cx.then(Effect::Continue(cx.key));
+                cx.push_effect(Effect::Continue(cx.key));
             }
             Request::Tunnel(_) | Request::Engine(_) => {}
         }
@@ -225,7 +225,7 @@ impl Hooks for Poll {
                 let at_ms = poll.heard_ms + cx.settings.poll.gone_ms;
                 if at_ms <= cx.now_ms && poll.current.is_none() {
                     log::debug!("a poll is lost: its client sent no request");
-                    return cx.then(Effect::Lose(cx.key));
+                    return cx.push_effect(Effect::Lose(cx.key));
                 }
                 cx.arm(GONE, at_ms.max(cx.now_ms + 1));
             }
@@ -266,7 +266,7 @@ impl Hooks for Poll {
         for request in waiting.into_iter().flatten() {
             request.refuse(ErrorBody::new(ErrorCode::SessionExpired, reason.name()));
         }
-        cx.then(Effect::Lose(cx.key));
+        cx.push_effect(Effect::Lose(cx.key));
     }
 }
 
@@ -309,7 +309,7 @@ fn next(connection: &mut Connection, cx: &mut Cx<'_>) {
         if is_waiting {
             cx.arm(ANSWER, cx.now_ms + cx.settings.poll.answer_ms);
         }
-        cx.then(Effect::Continue(cx.key));
+        cx.push_effect(Effect::Continue(cx.key));
         cx.mark_dirty();
     }
 }

@@ -72,7 +72,7 @@ impl Handler<Attach> for Gateway {
         let key = self.insert(connection, Insertion::Tunnel(attach.purpose));
         if let (Some(connection), Some((session, from))) = (key, resumed) {
             self.run();
-            self.then([Effect::Resume {
+            self.push_effects([Effect::Resume {
                 connection,
                 session,
                 from,

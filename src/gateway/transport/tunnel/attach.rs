@@ -28,7 +28,7 @@ impl Tunnel {
             }
             Purpose::New(Some(claim)) => {
                 cx.send_direct(connection, &ServerPacket::IdYou, None);
-                cx.then(Effect::Identify {
+                cx.push_effect(Effect::Identify {
                     connection: cx.key,
                     user: claim.user,
                     credentials: claim.credentials,
@@ -72,12 +72,12 @@ pub(super) fn again(connection: &mut Connection, mut request: TunnelRequest, cx:
     let permit = connection.permit.replace(request.permit);
     let mut ending = Connection::new(None, permit, Transport::Tunnel(Box::new(before)));
     ending.begin_closing(Frame::raw(&last));
-    cx.then(Effect::PartSocket(
+    cx.push_effect(Effect::HandSocketOver(
         cx.key,
         Box::new(ending),
         CloseReason::Replaced,
     ));
-    cx.then(Effect::GiveSocket(cx.key, request.io));
+    cx.push_effect(Effect::GiveSocket(cx.key, request.io));
     write::arm(connection, cx);
     cx.mark_unread(connection);
     if !connection.is_paused() {
@@ -95,7 +95,7 @@ pub(super) fn read(connection: &mut Connection, buffer: &mut [u8], cx: &mut Cx<'
         tunnel.unexpected_bytes += bytes.len();
         if tunnel.unexpected_bytes > UNEXPECTED_BYTES_MAX {
             log::debug!("a tunnel is lost: its client sends where nothing is read");
-            cx.then(Effect::Lose(cx.key));
+            cx.push_effect(Effect::Lose(cx.key));
             return false;
         }
         true

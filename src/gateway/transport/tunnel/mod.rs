@@ -248,7 +248,7 @@ impl Hooks for Tunnel {
                 let is_taken =
                     Self::of(connection).is_some_and(|tunnel| tunnel.backlog.add(commands));
                 taken.answer(if is_taken { Taken::Yes } else { Taken::Full });
-                cx.then(Effect::Continue(cx.key));
+                cx.push_effect(Effect::Continue(cx.key));
             }
             Request::Poll(_) | Request::Engine(_) => {}
         }
@@ -261,7 +261,7 @@ impl Hooks for Tunnel {
     fn on_timer(connection: &mut Connection, timer: TransportTimer, cx: &mut Cx<'_>) {
         match timer {
             KEEPALIVE => write::look(connection, cx),
-            GAP if connection.io.is_none() => cx.then(Effect::Lose(cx.key)),
+            GAP if connection.io.is_none() => cx.push_effect(Effect::Lose(cx.key)),
             _ => {}
         }
     }
@@ -281,7 +281,7 @@ impl Hooks for Tunnel {
         let answer = tunnel.refused(error);
         cx.metrics.error(error.code);
         connection.queue.take_direct();
-        cx.then(Effect::Finish(
+        cx.push_effect(Effect::Finish(
             cx.key,
             Frame::raw(&answer),
             CloseReason::Bye,
@@ -292,7 +292,7 @@ impl Hooks for Tunnel {
     fn close(connection: &mut Connection, reason: CloseReason, cx: &mut Cx<'_>) {
         if connection.io.is_none() {
             cx.metrics.close(reason);
-            return cx.then(Effect::Lose(cx.key));
+            return cx.push_effect(Effect::Lose(cx.key));
         }
         let error = ErrorBody::new(ErrorCode::Unavailable, reason.name());
         if Self::refuse(connection, &error, cx) {
@@ -302,7 +302,7 @@ impl Hooks for Tunnel {
         write::push_opening(connection);
         let mut last = Vec::new();
         write::edge(connection, &mut last, Some(reason), cx);
-        cx.then(Effect::Finish(cx.key, Frame::raw(&last), reason));
+        cx.push_effect(Effect::Finish(cx.key, Frame::raw(&last), reason));
     }
 
     fn on_lost(connection: &mut Connection, _: &mut Cx<'_>) -> Loss {

@@ -88,7 +88,7 @@ pub(super) fn look(connection: &mut Connection, cx: &mut Cx<'_>) {
     if tunnel.blocked >= BLOCKED_MAX {
         log::debug!("a tunnel is lost: it takes nothing any more");
         cx.metrics.close(CloseReason::HeartbeatMissed);
-        return cx.then(Effect::Lose(cx.key));
+        return cx.push_effect(Effect::Lose(cx.key));
     }
     let is_quiet = std::mem::replace(&mut tunnel.is_quiet, true);
     if tunnel.stage == Stage::Open {
@@ -145,7 +145,7 @@ pub(super) fn flush(connection: &mut Connection, cx: &mut Cx<'_>) {
     }
     if is_drained {
         // The answer is whole; the connection waits for the next request.
-        cx.then(Effect::TakeSocket(cx.key));
+        cx.push_effect(Effect::EndSocket(cx.key));
         cx.arm(GAP, cx.now_ms + cx.settings.tunnel.gap_ms);
     }
 }

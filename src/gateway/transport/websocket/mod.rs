@@ -14,7 +14,7 @@ use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::delivery::encoding::Encoding;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::context::Cx;
-use crate::gateway::transport::frames::{self, Flow, FrameInput, GO_ON, WAIT};
+use crate::gateway::transport::frames::{self, CONTINUE, Flow, FrameInput, WAIT};
 use crate::gateway::transport::{Attachment, Hooks, Transport, TransportTimer, socket};
 use crate::gateway::work::{Effect, is_identification};
 use turntable_core::reason::CloseReason;
@@ -98,7 +98,7 @@ impl Hooks for WebSocket {
     }
 
     fn on_unpaused(connection: &mut Connection, cx: &mut Cx<'_>) {
-        frames::go_on(connection, cx, message_came);
+        frames::take_waiting(connection, cx, message_came);
     }
 
     fn on_attached(connection: &mut Connection, _: Attachment, cx: &mut Cx<'_>) {
@@ -142,7 +142,7 @@ impl Hooks for WebSocket {
     }
 
     fn close(_: &mut Connection, reason: CloseReason, cx: &mut Cx<'_>) {
-        cx.then(Effect::Finish(cx.key, Frame::close(reason), reason));
+        cx.push_effect(Effect::Finish(cx.key, Frame::close(reason), reason));
     }
 }
 
@@ -163,15 +163,15 @@ fn message_came(connection: &mut Connection, message: Message<'_>, cx: &mut Cx<'
     let command = match message {
         Message::Pong(payload) => {
             pong(connection, payload, cx);
-            return GO_ON;
+            return CONTINUE;
         }
         Message::Text(text) if purpose == Some(Purpose::Echo) => {
             cx.push_direct(connection, Frame::echo(text.as_bytes(), true));
-            return GO_ON;
+            return CONTINUE;
         }
         Message::Binary(bytes) if purpose == Some(Purpose::Echo) => {
             cx.push_direct(connection, Frame::echo(bytes, false));
-            return GO_ON;
+            return CONTINUE;
         }
         Message::Text(text) if !is_v2 => {
             json_v1::decode(text, &json_v1::DecodeLimits { depth_max })
@@ -190,10 +190,10 @@ fn message_came(connection: &mut Connection, message: Message<'_>, cx: &mut Cx<'
         }
     };
     let has_to_wait = connection.is_greeting() && is_identification(&command);
-    cx.then(Effect::Command(cx.key, command));
+    cx.push_effect(Effect::Command(cx.key, command));
     match has_to_wait {
         true => WAIT,
-        false => GO_ON,
+        false => CONTINUE,
     }
 }
 
