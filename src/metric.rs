@@ -63,6 +63,8 @@ pub struct Metrics {
     pub actors: Family<Label, Gauge>,
     /// Actors that failed and were replaced.
     pub actors_lost: Counter,
+    /// Replacements that know again what gateways have of them.
+    pub actors_recovered: Counter,
 }
 
 impl Metrics {
@@ -150,6 +152,11 @@ impl Metrics {
             "actors_lost",
             "Actors that failed and were replaced",
             &self.actors_lost,
+        );
+        add(
+            "actors_recovered",
+            "Replacements that know again what gateways have of them",
+            &self.actors_recovered,
         );
         registry
     }

@@ -63,9 +63,9 @@ impl Directory {
     pub fn new(shared: Shared) -> Self {
         Self {
             generation: Generation::default(),
-            avatars: Listings::new(shared.metrics.actors("avatar")),
-            rooms: Listings::new(shared.metrics.actors("room")),
-            channels: Listings::new(shared.metrics.actors("channel")),
+            avatars: Listings::new(&shared.metrics, "avatar"),
+            rooms: Listings::new(&shared.metrics, "room"),
+            channels: Listings::new(&shared.metrics, "channel"),
             shared,
         }
     }

@@ -11,11 +11,13 @@ use std::hash::Hash;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Context, Handler, Message};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
 use crate::actor::Shared;
 use crate::actor::letter::{Letter, OwnerCall};
 use crate::actor::recovery::{Announced, Recovery};
+use crate::metric::Metrics;
 use turntable_core::key::Generation;
 
 /// Lets an actor end.
@@ -66,17 +68,20 @@ pub(super) struct Listings<A: OwnerActor> {
     /// The owners of `by_id` that were lost; few, and users are many.
     lost: HashMap<A::Id, Recovery<A::Call>>,
     gauge: Gauge,
+    recovered: Counter,
 }
 
 impl<A: OwnerActor> Listings<A>
 where
     Context<A>: ToEnvelope<A, Letter<A::Call>> + ToEnvelope<A, Stop> + ToEnvelope<A, Recovered>,
 {
-    pub(super) fn new(gauge: Gauge) -> Self {
+    /// No actors of the kind that metrics call `kind`.
+    pub(super) fn new(metrics: &Metrics, kind: &'static str) -> Self {
         Self {
             by_id: HashMap::new(),
             lost: HashMap::new(),
-            gauge,
+            gauge: metrics.actors(kind),
+            recovered: metrics.actors_recovered.clone(),
         }
     }
 
@@ -186,6 +191,7 @@ where
         for call in waiting {
             listing.send(call);
         }
+        self.recovered.inc();
     }
 
     /// Lets an actor go that has seen every call.

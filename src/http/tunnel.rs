@@ -221,7 +221,7 @@ fn resume_from(query: &Query, headers: &HeaderMap) -> Result<ResumeFrom, ErrorBo
         None => Ok(ResumeFrom::Retained),
         Some(received) => received
             .parse()
-            .map(ResumeFrom::TunnelCount)
+            .map(ResumeFrom::CountOnly)
             .map_err(|_| wrong("received is how many messages of the session have come")),
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Load, Operator, await_losses, flood, server, within_a_second};
+use turntable_testkit::metric::ACTORS_LOST;
 use turntable_testkit::{Client, Server};
 
 fn lookup(client: &mut Client, user: &str) -> Value {
@@ -46,7 +47,7 @@ fn a_replaced_avatar_has_its_sessions_words_and_watchers() {
     for watcher in &mut watchers {
         assert_eq!(watcher.expect("userchange"), json!({"1:1": "online"}));
     }
-    assert!(server.metric("turntable_actors_lost_total") >= 1.0);
+    assert!(server.metric(ACTORS_LOST) >= 1.0);
 }
 
 #[test]

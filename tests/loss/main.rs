@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use turntable_testkit::metric::{ACTORS_LOST, ACTORS_RECOVERED};
 use turntable_testkit::{Client, Server};
 
 /// No limits of rates, and faults on request.
@@ -63,10 +64,11 @@ impl Operator {
     }
 }
 
-/// Waits until so many owners were lost, and replaced.
+/// Waits until so many owners were lost, and replaced by such that know again what
+/// they had.
 fn await_losses(server: &Server, count: f64) {
-    server.await_metric("turntable_actors_lost_total", count);
-    std::thread::sleep(Duration::from_millis(50));
+    server.await_metric(ACTORS_LOST, count);
+    server.await_metric(ACTORS_RECOVERED, count);
 }
 
 /// Waits until something is so, for one second at the most: that is the promise.

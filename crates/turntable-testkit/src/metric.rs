@@ -9,6 +9,8 @@ pub const ACCEPTED: &str = "turntable_connections_accepted_total";
 pub const SESSIONS: &str = "turntable_sessions";
 /// Actors that ended in a fault.
 pub const ACTORS_LOST: &str = "turntable_actors_lost_total";
+/// Replacements of such actors that know what the former knew.
+pub const ACTORS_RECOVERED: &str = "turntable_actors_recovered_total";
 
 /// Connections that were closed because their client reads too slowly.
 pub const CLOSED_TOO_SLOW: &str = "turntable_connections_closed_total{name=\"too_slow\"}";
