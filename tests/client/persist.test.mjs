@@ -35,9 +35,16 @@ class Tab {
     this.server = server;
     this.locks = locks;
     this.items = new Map(copy);
+    /** The first record of the session is written. */
+    this.stored = new Promise((resolve) => {
+      this.storeFirst = resolve;
+    });
     this.storage = {
       getItem: (key) => this.items.get(key) ?? null,
-      setItem: (key, value) => this.items.set(key, value),
+      setItem: (key, value) => {
+        this.items.set(key, value);
+        this.storeFirst();
+      },
       removeItem: (key) => this.items.delete(key),
     };
   }
@@ -180,7 +187,7 @@ for (const [name, make] of [["with Web Locks", locks], ["without Web Locks", () 
     const tab = new Tab(t, server, { locks: shared });
     const first = tab.page();
     await first.tt.ready;
-    await sleep(250); // until the record is written
+    await tab.stored;
     assert.equal(tab.items.size, 1);
     const copy = new Tab(t, server, { copy: tab.items, locks: shared }).page();
     await copy.tt.ready;
@@ -196,7 +203,7 @@ test("the session of a crashed page is resumed, because its lock is free", async
   const tab = new Tab(t, server, { locks: shared });
   const first = tab.page();
   await first.tt.ready;
-  await sleep(250);
+  await tab.stored;
   first.leave({ pagehide: false });
   shared.free();
   const second = tab.page();
