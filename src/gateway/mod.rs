@@ -17,12 +17,13 @@ pub mod connection;
 pub mod delivery;
 pub(crate) mod moving;
 pub mod peers;
-
 pub mod session;
 pub mod settings;
 pub mod submit;
 pub(crate) mod subscription;
 pub(crate) mod table;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod transport;
 pub(crate) mod turn;
 pub(crate) mod wheel;

@@ -303,10 +303,15 @@ impl Gateway {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use turntable_core::key::SlotKey as _;
+    use crate::gateway::connection::Phase;
+    use crate::gateway::delivery::frame::{Frame, Message};
+    use crate::gateway::testing::{Noted, connect, gateway, user};
+    use turntable_core::key::{ConnKey, SlotKey as _};
 
     fn answer(session: SessionSlot, id: &str) -> Awaited {
         Awaited::Answer {
@@ -362,5 +367,41 @@ mod tests {
         );
         let whole = pending.found(ticket.number(), user, entry);
         assert!(matches!(whole, Some(Awaited::Lookup { found, .. }) if found.len() == 2));
+    }
+
+    /// What waits for a connection's client, but for its session's messages.
+    fn direct(gateway: &mut Gateway, connection: ConnKey) -> Vec<String> {
+        let connection = gateway.connections.get_mut(connection).unwrap();
+        let frames = connection.queue.take_direct();
+        let texts = frames.iter().filter_map(Frame::as_message);
+        texts.map(Message::text).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn late_admission_is_refused_with_the_id_of_its_command() {
+        let owners = Arc::new(Noted::default());
+        let mut gateway = gateway(0, &owners);
+        let connection = connect(&mut gateway);
+        let id = RequestId("7".into());
+        gateway.identify(connection, user("1:1"), Vec::new(), Some(id));
+        gateway.run();
+        let waiting = gateway.connections.get(connection).unwrap();
+        let Phase::Identifying(session) = waiting.phase else {
+            panic!("the connection waits");
+        };
+        let _ = direct(&mut gateway, connection);
+        gateway.answer_is_late(Ticket::new(gateway.pending.last));
+        gateway.run();
+        let [answer] = &direct(&mut gateway, connection)[..] else {
+            panic!("one answer");
+        };
+        let answer: serde_json::Value = serde_json::from_str(answer).unwrap();
+        assert_eq!(answer["id"], 7);
+        assert_eq!(answer["data"]["code"], "unavailable");
+        assert_eq!(answer["data"]["command"], "idme");
+        // The avatar's answer comes after all: nothing is there for it.
+        gateway.step(session, Input::Admitted, Details::default());
+        gateway.run();
+        assert!(direct(&mut gateway, connection).is_empty());
     }
 }

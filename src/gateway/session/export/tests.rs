@@ -2,115 +2,22 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::*;
-use crate::cluster::owners::Owners;
-use crate::gateway::Shared;
-use crate::gateway::admission::ConnectionLimits;
-use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::delivery::frame::Frame;
-use crate::gateway::peers::Peers;
 use crate::gateway::session::memory::DATAGRAMS_MAX;
 use crate::gateway::session::memory::ResumeFrom;
-use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
-use crate::gateway::transport::poll::Poll;
-use crate::metric::Metrics;
-use crate::portal::Portal;
-use crate::portal::settings::PortalSettings;
-use crate::watched::Watched;
+use crate::gateway::testing::{Noted, begin, connect, entry, gateway, path, user};
 use turntable_core::backup::RoomBackup;
 use turntable_core::call::{Call, RoomCall};
 use turntable_core::id::SessionId;
-use turntable_core::key::{ConnKey, GatewayId, Generation, NodeId, SessionKey, ShardId, WorkerId};
 use turntable_core::packet::{ErrorBody, JoinChannel, JoinGame, Presence, RequestId, ServerPacket};
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
-
-/// Owners that note what they are called for.
-#[derive(Debug, Default)]
-struct Noted(Mutex<Vec<Call>>);
-
-impl Owners for Noted {
-    fn call(&self, call: Call) {
-        self.0.lock().push(call);
-    }
-
-    fn shards(&self) -> usize {
-        1
-    }
-
-    fn learn(&self, _: ShardId, _: Generation) {}
-}
-
-fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
-    let shared = Shared {
-        settings: Watched::new(GatewaySettings {
-            session: Default::default(),
-            limits: Default::default(),
-            presence: Default::default(),
-            message_bytes_max: 65_536,
-            tunnel: TunnelSettings::default(),
-            poll: PollSettings::default(),
-            socketio: SocketIoSettings::default(),
-            connections_max: 10,
-            connections_per_address_max: 10,
-            announced: Vec::new(),
-        }),
-        portal: Portal::new(PortalSettings::default()),
-        metrics: Arc::new(Metrics::default()),
-        limits: Arc::new(ConnectionLimits::default()),
-        peers: Peers::new(2),
-        owners: owners.clone(),
-        encodings: Encodings::none(),
-    };
-    let id = GatewayId {
-        node: NodeId(0),
-        boot: 1,
-        worker: WorkerId(worker),
-    };
-    Gateway::new(id, Arc::new(shared)).unwrap()
-}
-
-fn user(text: &str) -> UserId {
-    UserId::parse(text).unwrap()
-}
-
-fn path(text: &str) -> ChannelId {
-    ChannelId::parse(text).unwrap()
-}
-
-/// A connection without a socket.
-fn connect(gateway: &mut Gateway) -> ConnKey {
-    let permit = gateway.shared.admit([127, 0, 0, 1].into()).unwrap();
-    let name = SessionId::random().unwrap();
-    gateway
-        .connections
-        .insert(Poll::connection(name, permit, clock::now_ms()))
-}
-
-/// A session that was admitted.
-fn begin(gateway: &mut Gateway) -> SessionSlot {
-    let id = SessionId::from_bits([7; 16]);
-    let key = SessionKey::from_number(7);
-    let connection = connect(gateway);
-    let session = Session::new(key, id, user("1:1"), connection, clock::now_ms());
-    let slot = gateway
-        .sessions
-        .insert(SessionEntry::new(session, 1_000_000));
-    gateway.step(slot, Input::Admitted, Details::default());
-    gateway.run();
-    slot
-}
 
 fn lose(gateway: &mut Gateway, slot: SessionSlot) {
     let connection = entry(gateway, slot).session.connection().unwrap();
     gateway.lose(connection);
     gateway.run();
-}
-
-fn entry(gateway: &mut Gateway, slot: SessionSlot) -> &mut SessionEntry {
-    gateway.sessions.get_mut(slot).unwrap()
 }
 
 fn published(number: u32) -> Frame {

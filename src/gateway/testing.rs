@@ -1,0 +1,114 @@
+//! What unit tests of the gateway share: a gateway without a worker, and sessions
+//! on connections without a socket.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::clock;
+use crate::cluster::owners::Owners;
+use crate::gateway::admission::ConnectionLimits;
+use crate::gateway::delivery::encoding::Encodings;
+use crate::gateway::peers::Peers;
+use crate::gateway::session::SessionEntry;
+use crate::gateway::session::life::Details;
+use crate::gateway::settings::{GatewaySettings, PollSettings, SocketIoSettings, TunnelSettings};
+use crate::gateway::transport::poll::Poll;
+use crate::gateway::{Gateway, Shared};
+use crate::metric::Metrics;
+use crate::portal::Portal;
+use crate::portal::settings::PortalSettings;
+use crate::watched::Watched;
+use turntable_core::call::Call;
+use turntable_core::id::{ChannelId, SessionId, UserId};
+use turntable_core::key::{
+    ConnKey, GatewayId, Generation, NodeId, SessionKey, SessionSlot, ShardId, WorkerId,
+};
+use turntable_core::session::Session;
+use turntable_core::session::life::Input;
+
+/// Owners that note what they are called for.
+#[derive(Debug, Default)]
+pub(crate) struct Noted(pub(crate) Mutex<Vec<Call>>);
+
+impl Owners for Noted {
+    fn call(&self, call: Call) {
+        self.0.lock().push(call);
+    }
+
+    fn shards(&self) -> usize {
+        1
+    }
+
+    fn learn(&self, _: ShardId, _: Generation) {}
+}
+
+/// A gateway that no worker runs, with default settings.
+pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
+    let shared = Shared {
+        settings: Watched::new(GatewaySettings {
+            session: Default::default(),
+            limits: Default::default(),
+            presence: Default::default(),
+            message_bytes_max: 65_536,
+            tunnel: TunnelSettings::default(),
+            poll: PollSettings::default(),
+            socketio: SocketIoSettings::default(),
+            connections_max: 10,
+            connections_per_address_max: 10,
+            announced: Vec::new(),
+        }),
+        portal: Portal::new(PortalSettings::default()),
+        metrics: Arc::new(Metrics::default()),
+        limits: Arc::new(ConnectionLimits::default()),
+        peers: Peers::new(2),
+        owners: owners.clone(),
+        encodings: Encodings::none(),
+    };
+    let id = GatewayId {
+        node: NodeId(0),
+        boot: 1,
+        worker: WorkerId(worker),
+    };
+    Gateway::new(id, Arc::new(shared)).unwrap()
+}
+
+/// A user id.
+pub(crate) fn user(text: &str) -> UserId {
+    UserId::parse(text).unwrap()
+}
+
+/// A channel.
+pub(crate) fn path(text: &str) -> ChannelId {
+    ChannelId::parse(text).unwrap()
+}
+
+/// A connection without a socket.
+pub(crate) fn connect(gateway: &mut Gateway) -> ConnKey {
+    let permit = gateway.shared.admit([127, 0, 0, 1].into()).unwrap();
+    let name = SessionId::random().unwrap();
+    gateway
+        .connections
+        .insert(Poll::connection(name, permit, clock::now_ms()))
+}
+
+/// A session that was admitted.
+pub(crate) fn begin(gateway: &mut Gateway) -> SessionSlot {
+    let id = SessionId::from_bits([7; 16]);
+    let key = SessionKey::from_number(7);
+    let connection = connect(gateway);
+    let session = Session::new(key, id, user("1:1"), connection, clock::now_ms());
+    let slot = gateway
+        .sessions
+        .insert(SessionEntry::new(session, 1_000_000));
+    gateway.step(slot, Input::Admitted, Details::default());
+    gateway.run();
+    slot
+}
+
+/// A session of the gateway.
+pub(crate) fn entry(gateway: &mut Gateway, slot: SessionSlot) -> &mut SessionEntry {
+    gateway.sessions.get_mut(slot).unwrap()
+}
