@@ -209,6 +209,7 @@ impl Node {
         let local_bus = Arc::new(LocalBus::new(workers));
         let (owners, bus) = cluster::ways(local_owners.clone(), local_bus.clone());
         let settings = NodeSettings::new(&config)?;
+        let boot = (clock::now_ms() / 1_000) as u32;
         let encodings = Encodings {
             formats: config.formats()?,
             namespaces: config.socketio.all_namespaces(),
@@ -219,7 +220,7 @@ impl Node {
             portal: Portal::new(config.portal),
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),
-            peers: Peers::new(workers),
+            peers: Peers::new(workers, NodeId::default(), boot),
             owners: owners.clone(),
             encodings,
         };
@@ -231,7 +232,7 @@ impl Node {
             owners,
             bus,
             started: Arc::default(),
-            boot: (clock::now_ms() / 1_000) as u32,
+            boot,
         })
     }
 

@@ -17,7 +17,13 @@ impl Places {
     pub(super) fn bind(&mut self, caller: Caller) {
         match self.search(caller.key) {
             Ok(at) => self.put(at, caller.place),
-            Err(at) => self.0.insert(at, (caller.key, caller.place)),
+            Err(at) => {
+                // Doubling would waste as much as a user's sessions take.
+                if self.0.len() == self.0.capacity() {
+                    self.0.reserve_exact(1);
+                }
+                self.0.insert(at, (caller.key, caller.place));
+            }
         }
     }
 

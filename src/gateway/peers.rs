@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 
 use crate::gateway::Gateway;
 use turntable_core::id::SessionId;
-use turntable_core::key::{ConnKey, Place, WorkerId};
+use turntable_core::key::{ConnKey, GatewayId, NodeId, Place, SessionSlot, WorkerId};
 
 /// Where a name leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,15 +41,20 @@ impl Target {
 #[derive(Debug)]
 pub struct Peers {
     gateways: Box<[OnceLock<Addr<Gateway>>]>,
-    sessions: RwLock<HashMap<SessionId, Place>>,
+    /// The node, and which life of it this is.
+    node: (NodeId, u32),
+    /// The sessions of this node, by their random part: one entry for each session,
+    /// so every byte counts.
+    sessions: RwLock<HashMap<[u8; 16], (WorkerId, SessionSlot)>>,
     connections: RwLock<HashMap<SessionId, (WorkerId, ConnKey)>>,
 }
 
 impl Peers {
-    /// Room for the gateways of `workers` workers.
+    /// Room for the gateways of `workers` workers of a node in its life `boot`.
     #[must_use]
-    pub fn new(workers: usize) -> Self {
+    pub fn new(workers: usize, node: NodeId, boot: u32) -> Self {
         Self {
+            node: (node, boot),
             gateways: (0..workers).map(|_| OnceLock::new()).collect(),
             sessions: RwLock::default(),
             connections: RwLock::default(),
@@ -77,15 +82,17 @@ impl Peers {
 
     /// A session began.
     pub(crate) fn put(&self, id: SessionId, place: Place) {
-        self.sessions.write().insert(id, place);
+        let found = (place.gateway.worker, place.slot);
+        self.sessions.write().insert(id.bits(), found);
     }
 
     /// A session ended. Returns whether it was known.
     pub(crate) fn remove(&self, id: SessionId, place: Place) -> bool {
         let mut sessions = self.sessions.write();
-        let is_known = sessions.get(&id) == Some(&place);
+        let found = (place.gateway.worker, place.slot);
+        let is_known = sessions.get(&id.bits()) == Some(&found);
         if is_known {
-            sessions.remove(&id);
+            sessions.remove(&id.bits());
         }
         is_known
     }
@@ -93,7 +100,12 @@ impl Peers {
     /// Where a session is.
     #[must_use]
     pub fn find(&self, id: SessionId) -> Option<Place> {
-        self.sessions.read().get(&id).copied()
+        let (worker, slot) = self.sessions.read().get(&id.bits()).copied()?;
+        let (node, boot) = self.node;
+        Some(Place {
+            gateway: GatewayId { node, boot, worker },
+            slot,
+        })
     }
 
     /// A connection of that name began.

@@ -63,7 +63,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
         portal: Portal::new(PortalSettings::default()),
         metrics: Arc::new(Metrics::default()),
         limits: Arc::new(ConnectionLimits::default()),
-        peers: Peers::new(2),
+        peers: Peers::new(2, NodeId(0), 1),
         owners: owners.clone(),
         encodings: Encodings::none(),
     };

@@ -71,6 +71,12 @@ impl SessionId {
         self.node
     }
 
+    /// The random part, which is the secret: to find a session by, never to be shown.
+    #[must_use]
+    pub const fn bits(&self) -> [u8; 16] {
+        self.bits
+    }
+
     /// Reads an id.
     ///
     /// # Errors

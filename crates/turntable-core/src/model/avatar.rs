@@ -53,6 +53,14 @@ pub struct Avatar {
 }
 
 impl Avatar {
+    /// One more session. Doubling would waste as much as a user's sessions take.
+    fn take_seat(&mut self, seat: Seat) {
+        if self.seats.len() == self.seats.capacity() {
+            self.seats.reserve_exact(1);
+        }
+        self.seats.push(seat);
+    }
+
     /// An avatar whose user was last there at `last_seen_ms`.
     #[must_use]
     pub fn new(last_seen_ms: Option<u64>) -> Self {
@@ -77,7 +85,7 @@ impl Avatar {
             )
             .with("max", sessions_max as u64));
         }
-        self.seats.push(Seat {
+        self.take_seat(Seat {
             session,
             grace_until_ms: None,
             status: None,
@@ -215,7 +223,7 @@ impl Avatar {
             return;
         }
         let dropped_at_ms = dropped_ms.map(|ago_ms| now_ms.saturating_sub(ago_ms));
-        self.seats.push(Seat {
+        self.take_seat(Seat {
             session: caller.key,
             grace_until_ms: dropped_at_ms
                 .and_then(|at_ms| NonZeroU64::new(at_ms.saturating_add(grace_ms).max(1))),
