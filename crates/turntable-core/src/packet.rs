@@ -287,15 +287,15 @@ impl ClientPacket {
     #[must_use]
     pub const fn is_answered_by_owner(&self) -> bool {
         match self {
-            Self::Status { .. }
+            Self::IdMe { .. }
+            | Self::Status { .. }
             | Self::Set(_)
             | Self::JoinGame(_)
             | Self::LeaveGame(_)
             | Self::DeclineInvite(_)
             | Self::JoinChannel(_)
             | Self::Publish { .. } => true,
-            Self::IdMe { .. }
-            | Self::Resume { .. }
+            Self::Resume { .. }
             | Self::Subscribe(_)
             | Self::Unsubscribe(_)
             | Self::Game { .. }

@@ -76,6 +76,9 @@ impl Gateway {
             Delivery::Attached { to, attributes, id } => {
                 if let Some(session) = self.session_at(to) {
                     self.pending.admitted(session);
+                    if let Some(id) = &id {
+                        self.pending.answered(session, id);
+                    }
                     let details = Details {
                         attributes,
                         id,
@@ -87,6 +90,9 @@ impl Gateway {
             Delivery::NotAttached { to, error, id } => {
                 if let Some(session) = self.session_at(to) {
                     self.pending.admitted(session);
+                    if let Some(id) = &id {
+                        self.pending.answered(session, id);
+                    }
                     self.not_attached(session, error, id);
                 }
             }

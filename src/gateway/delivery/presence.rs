@@ -51,6 +51,7 @@ impl Gateway {
                 continue;
             }
             for id in entry.subscribed.take().into_iter().flat_map(|ids| *ids) {
+                self.pending.answered(session, &id);
                 self.reply(session, ReplyData::Done, Some(id));
             }
             self.run();

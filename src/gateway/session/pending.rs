@@ -310,8 +310,9 @@ mod tests {
     use super::*;
     use crate::gateway::connection::Phase;
     use crate::gateway::delivery::frame::{Frame, Message};
-    use crate::gateway::testing::{Noted, connect, gateway, user};
+    use crate::gateway::testing::{Noted, begin, connect, entry, gateway, user};
     use turntable_core::key::{ConnKey, SlotKey as _};
+    use turntable_core::packet::Presence;
 
     fn answer(session: SessionSlot, id: &str) -> Awaited {
         Awaited::Answer {
@@ -403,5 +404,54 @@ mod tests {
         gateway.step(session, Input::Admitted, Details::default());
         gateway.run();
         assert!(direct(&mut gateway, connection).is_empty());
+    }
+
+    /// What waits in a session's outbox, as JSON.
+    fn waiting(gateway: &mut Gateway, session: SessionSlot) -> Vec<serde_json::Value> {
+        let outbox = &entry(gateway, session).session.outbox;
+        let messages = outbox.waiting().filter_map(Frame::as_message);
+        let values = messages.map(|message| serde_json::from_str(message.text()).unwrap());
+        values.collect()
+    }
+
+    #[test]
+    fn subscription_that_is_not_complete_in_time_is_refused_and_answered_later() {
+        let owners = Arc::new(Noted::default());
+        let mut gateway = gateway(0, &owners);
+        let session = begin(&mut gateway);
+        let id = RequestId("3".into());
+        gateway.subscribe(session, vec![user("1:8")], Some(id));
+        gateway.answer_is_late(Ticket::new(gateway.pending.last));
+        let sent = waiting(&mut gateway, session);
+        assert_eq!(sent.len(), 1);
+        assert_eq!(
+            (&sent[0]["command"], &sent[0]["id"]),
+            (&"error".into(), &3.into())
+        );
+        assert_eq!(sent[0]["data"]["code"], "unavailable");
+        assert_eq!(sent[0]["data"]["command"], "subscribe");
+        gateway.presence(&user("1:8"), Presence::Online);
+        gateway.write_snapshots();
+        let sent = waiting(&mut gateway, session);
+        let commands: Vec<_> = sent.iter().map(|message| &message["command"]).collect();
+        assert_eq!(commands, ["error", "userchange", "reply"]);
+        assert!(gateway.pending.awaited.is_empty());
+    }
+
+    #[test]
+    fn identification_again_is_refused_in_time_too() {
+        let owners = Arc::new(Noted::default());
+        let mut gateway = gateway(0, &owners);
+        let session = begin(&mut gateway);
+        let again = ClientPacket::IdMe {
+            user: user("1:1"),
+            credentials: None,
+            attributes: Vec::new(),
+        };
+        gateway.dispatch(session, again, Some(RequestId("4".into())));
+        gateway.answer_is_late(Ticket::new(gateway.pending.last));
+        let sent = waiting(&mut gateway, session);
+        assert_eq!(sent[0]["data"]["command"], "idme");
+        assert_eq!(sent[0]["id"], 4);
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod watch;
 use std::collections::HashMap;
 
 use crate::gateway::Gateway;
+use crate::gateway::session::pending::Awaited;
 use announce::ChannelCounts;
 use below::Below;
 use topic::Topics;
@@ -82,11 +83,19 @@ impl Gateway {
             }
             entry.changed.push(watch.number);
         }
-        if let Some(id) = id {
-            entry.subscribed.get_or_insert_default().push(id);
+        let is_complete = entry.unknown == 0;
+        if let Some(id) = &id {
+            entry.subscribed.get_or_insert_default().push(id.clone());
         }
-        if entry.unknown == 0 {
+        if is_complete {
             self.lists.snapshots.push(session);
+        } else if let Some(id) = id {
+            // It is answered when the avatars of all users have reported.
+            self.await_answer(Awaited::Answer {
+                session,
+                command: "subscribe",
+                id,
+            });
         }
     }
 
