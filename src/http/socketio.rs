@@ -25,6 +25,7 @@ use crate::http::admission::{self, Admission, Cors};
 use crate::http::takeable::Takeable;
 use crate::http::websocket::Route;
 use turntable_core::id::SessionId;
+use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 use turntable_wire::engineio::{Action, Request, RequestError};
 
@@ -144,7 +145,13 @@ async fn open(
         purpose,
         respond,
     });
-    answered(answer.await, cors)
+    match answer.await {
+        Ok(answer) => answered(Ok(answer), cors),
+        Err(_) => {
+            let error = ErrorBody::new(ErrorCode::Unavailable, "the server is stopping");
+            admission::refuse(&error, cors)
+        }
+    }
 }
 
 fn answered(answer: Result<Answer, oneshot::error::RecvError>, cors: &Cors) -> HttpResponse {

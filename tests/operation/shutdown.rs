@@ -82,6 +82,7 @@ fn clients_that_come_while_the_server_stops_get_an_answer() {
         ("GET", "/tunnel?new=1&format=ndjson", ""),
         ("GET", "/tunnel?new=1&format=sse&user=1:2", ""),
         ("POST", "/poll", "[]"),
+        ("GET", "/socket.io/?EIO=4&transport=polling", ""),
     ] {
         let answer = http::send(server.address, method, target, "", body);
         assert_eq!(answer.status, 503, "{target}");

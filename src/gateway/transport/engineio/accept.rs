@@ -79,6 +79,10 @@ impl Handler<Open> for Gateway {
     type Result = ();
 
     fn handle(&mut self, open: Open, _: &mut Context<Self>) {
+        if self.is_draining {
+            // Dropped without an answer, which says that the server stops.
+            return;
+        }
         let Some(name) = SessionId::random() else {
             return;
         };
