@@ -264,7 +264,7 @@ impl Hooks for Poll {
         answer(connection, cx);
         let waiting = Self::of(connection).map(|poll| std::mem::take(&mut poll.waiting));
         for request in waiting.into_iter().flatten() {
-            request.refuse(ErrorBody::new(ErrorCode::SessionExpired, reason.name()));
+            request.close(reason);
         }
         cx.push_effect(Effect::Lose(cx.key));
     }
