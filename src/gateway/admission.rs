@@ -54,11 +54,11 @@ impl Full {
         match self {
             Self::Connections => ErrorBody::new(
                 ErrorCode::Unavailable,
-                "the server has as many connections as it may have; try again later",
+                "the server is full (server.connections_max); try again later",
             ),
             Self::Address => ErrorBody::new(
                 ErrorCode::TooMany,
-                "your address has as many connections as it may have; close one first",
+                "your address is full (server.connections_per_address_max); close a connection first",
             ),
         }
     }

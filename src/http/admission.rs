@@ -213,7 +213,7 @@ pub fn refuse(error: &ErrorBody, cors: &Cors) -> HttpResponse {
 pub fn wrong_method(allowed: &'static str, cors: &Cors) -> HttpResponse {
     let error = ErrorBody::new(
         ErrorCode::BadMessage,
-        format!("this path takes {allowed} requests"),
+        format!("the methods of this path are {allowed}"),
     );
     prepare(HttpResponse::MethodNotAllowed(), cors)
         .insert_header((header::ALLOW, allowed))
