@@ -4,6 +4,7 @@
 
 mod settings;
 
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,12 +12,12 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::Actor;
-use actix_http::{HttpService, Protocol};
+use actix_http::HttpService;
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
 use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::dev::AppConfig;
-use actix_web::middleware::Compress;
+use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, web};
 use anyhow::Context as _;
 
@@ -32,10 +33,12 @@ use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::peers::Peers;
 use crate::gateway::{Drain, Gateway, Shared};
+use crate::http::accept::Acceptor;
 use crate::http::admission::Admission;
 use crate::http::listener::listen;
+use crate::http::places::Places;
 use crate::http::takeable::Takeable;
-use crate::http::{pages, routes};
+use crate::http::{operator as guarding, pages, routes, turn};
 use crate::management::Management;
 use crate::metric::Metrics;
 use crate::portal::Portal;
@@ -45,8 +48,14 @@ use turntable_core::key::{GatewayId, NodeId, WorkerId};
 
 /// How often a stopping server looks whether all connections are gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
-/// How long a client may take for the head of a request.
-const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may go on sending a body that nobody reads.
+const UNREAD_BODY: Duration = Duration::from_secs(2);
+/// Connections to the operator's listener.
+const OPERATORS_MAX: usize = 32;
+/// Files that the process opens beside connections of clients.
+const OTHER_FILES: u64 = 64 + OPERATORS_MAX as u64;
+/// Files that each worker opens beside connections.
+const WORKER_FILES: u64 = 8;
 
 /// Serves a configuration until a signal ends it, and prints each listener's
 /// address on standard output.
@@ -58,10 +67,8 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     actix::System::new().block_on(async {
         let mut interrupt = signal(tokio::signal::unix::SignalKind::interrupt())?;
         let mut terminate = signal(tokio::signal::unix::SignalKind::terminate())?;
-        raise_open_files();
         let running = Running::start(config)?;
-        println!("listening server http://{}", running.server);
-        println!("listening management http://{}", running.management);
+        announce(&running);
         log::info!(
             "open http://{} in two browser windows; metrics are at http://{}/metrics",
             running.server,
@@ -77,13 +84,36 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     })
 }
 
-/// Each connection is an open file, and the usual limit of a shell is far below
-/// `server.connections_max`: takes as many as the system allows.
-fn raise_open_files() {
-    match rlimit::increase_nofile_limit(rlimit::INFINITY) {
-        Ok(files) => log::info!("at most {files} open files, so fewer connections than that"),
-        Err(error) => log::warn!("the limit of open files could not be raised: {error}"),
+/// Writes the addresses to standard output, for scripts that wait for them.
+fn announce(running: &Running) {
+    let lines = format!(
+        "listening server http://{}\nlistening management http://{}\n",
+        running.server, running.management
+    );
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
+        log::warn!("standard output cannot be written: {error}");
     }
+}
+
+/// Each connection is an open file, and the usual limit of a shell is far below
+/// `server.connections_max`: takes as many as the system allows. Returns how many
+/// connections may have a file then: some are left for listeners, the operator
+/// and the gateways.
+fn files_of_connections(workers: usize, connections_max: usize) -> u64 {
+    let files = rlimit::increase_nofile_limit(rlimit::INFINITY).unwrap_or_else(|error| {
+        log::warn!("the limit of open files could not be raised: {error}");
+        rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1_024, |(soft, _)| soft)
+    });
+    let reserve = OTHER_FILES + WORKER_FILES * workers as u64;
+    let left = files.saturating_sub(reserve).max(1);
+    if left < connections_max as u64 {
+        log::warn!(
+            "at most {left} connections, fewer than server.connections_max ({connections_max}): \
+             the system allows {files} open files"
+        );
+    }
+    left
 }
 
 fn signal(kind: tokio::signal::unix::SignalKind) -> anyhow::Result<tokio::signal::unix::Signal> {
@@ -120,6 +150,7 @@ impl Running {
             workers => workers,
         };
         let metrics = Arc::new(Metrics::default());
+        let places = Places::new(files_of_connections(workers, config.server.connections_max));
         let node = Node::new(config, workers, &metrics)?;
         let (shared, settings) = (node.shared.clone(), node.settings.clone());
         let is_ready = Arc::new(AtomicBool::new(true));
@@ -127,12 +158,19 @@ impl Running {
             registry: Arc::new(metrics.registry()),
             is_ready: is_ready.clone(),
         };
-        let http = node.serve(server_listener, workers)?;
+        let http_settings = settings.http.clone();
+        let http = node.serve(server_listener, workers, places)?;
         let operators = actix_web::HttpServer::new(move || {
             let operator = operator.clone();
-            App::new().configure(move |config| operator.routes(config))
+            let settings = http_settings.clone();
+            App::new()
+                .wrap(from_fn(move |request, next| {
+                    guarding::guard(settings.clone(), request, next)
+                }))
+                .configure(move |config| operator.routes(config))
         })
         .workers(1)
+        .max_connections(OPERATORS_MAX)
         .disable_signals()
         .listen(management_listener)?
         .run();
@@ -220,6 +258,7 @@ impl Node {
             portal: Portal::new(config.portal),
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),
+            newcomers: Arc::default(),
             peers: Peers::new(workers, NodeId::default(), boot),
             owners: owners.clone(),
             encodings,
@@ -264,9 +303,20 @@ impl Node {
     }
 
     /// Serves browsers: pages by the web application, upgrades by the gateways.
-    fn serve(self, listener: TcpListener, workers: usize) -> anyhow::Result<Server> {
+    fn serve(
+        self,
+        listener: TcpListener,
+        workers: usize,
+        places: Places,
+    ) -> anyhow::Result<Server> {
+        let acceptor = Acceptor {
+            shared: self.shared.clone(),
+            places: Arc::new(places),
+            settings: self.settings.http.clone(),
+        };
         let server = Server::build()
             .workers(workers)
+            .max_concurrent_connections(acceptor.places.per_worker(workers))
             .disable_signals()
             .listen("server", listener, move || {
                 let admission = self.start_worker();
@@ -277,11 +327,14 @@ impl Node {
                 let upgrades = admission.clone();
                 let app = App::new()
                     .wrap(Compress::default())
+                    .wrap(from_fn(turn::one_at_a_time))
                     .app_data(web::Data::new(admission.clone()))
                     .configure(move |config| routes::configure(config, admission.clone()))
                     .default_service(web::to(pages::page));
                 let http = HttpService::build()
-                    .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+                    // `Takeable` has the limit, for every head of a connection.
+                    .client_request_timeout(Duration::ZERO)
+                    .client_disconnect_timeout(UNREAD_BODY)
                     .on_connect_ext(|stream: &Takeable, data| {
                         data.insert(stream.clone());
                     })
@@ -289,13 +342,8 @@ impl Node {
                         routes::upgrade(upgrades.clone(), upgrade)
                     }))
                     .finish(map_config(app, |()| AppConfig::default()));
-                fn_service(|stream: TcpStream| async {
-                    // actix sets it on request only; small messages must not wait.
-                    let _ = stream.set_nodelay(true);
-                    let peer = stream.peer_addr().ok();
-                    Ok((Takeable::new(stream), Protocol::Http1, peer))
-                })
-                .and_then(http)
+                let acceptor = acceptor.clone();
+                fn_service(move |stream: TcpStream| acceptor.clone().accept(stream)).and_then(http)
             })?
             .run();
         Ok(server)

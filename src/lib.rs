@@ -24,4 +24,5 @@ pub mod store;
 
 pub mod clock;
 pub mod metric;
+pub mod occasional;
 pub mod watched;

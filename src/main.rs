@@ -10,6 +10,8 @@ fn main() -> ExitCode {
     env_logger::Builder::from_env(
         env_logger::Env::default().default_filter_or("info,actix_server=warn"),
     )
+    // It logs as errors what clients send; `http::takeable` logs that and counts it.
+    .filter_module("actix_http", log::LevelFilter::Off)
     .init();
     match cli.run(turntable::app::run) {
         Ok(()) => ExitCode::SUCCESS,

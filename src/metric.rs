@@ -32,6 +32,8 @@ pub struct Worker {
 pub struct Metrics {
     /// Connections now.
     pub connections: Gauge,
+    /// HTTP connections now: those that did not become a WebSocket or a tunnel.
+    pub http_connections: Gauge,
     /// Connections now, by transport. Namespaces of Socket.IO count separately, although
     /// they share a connection.
     pub connections_by_transport: Family<Label, Gauge>,
@@ -118,6 +120,11 @@ impl Metrics {
             metric.register(&mut registry, name, help);
         };
         add("connections", "Connections now", &self.connections);
+        add(
+            "http_connections",
+            "HTTP connections now: those that did not become a WebSocket or a tunnel",
+            &self.http_connections,
+        );
         add(
             "connections_by_transport",
             "Connections now, by transport",

@@ -2,7 +2,7 @@
 //! limits, in all and by address.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -10,6 +10,9 @@ use parking_lot::Mutex;
 
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
+use turntable_core::session::settings::BucketSettings;
+
+use crate::gateway::newcomers::Newcomer;
 
 /// Connections of the whole process, counted against their limits.
 #[derive(Debug, Default)]
@@ -64,10 +67,50 @@ impl Full {
     }
 }
 
-/// One counted connection; dropping it counts it out. It is a word, as every
+/// One counted connection; dropping it counts it out. It is two words, as every
 /// connection has one.
 #[derive(Debug)]
-pub struct Permit(Arc<AddressCount>);
+pub struct Permit {
+    address: Arc<AddressCount>,
+    /// Its place among those that have not identified, until its client has.
+    newcomer: Option<Newcomer>,
+}
+
+impl Permit {
+    /// Counts the connection among those that have not identified.
+    pub(crate) fn await_identification(&mut self, newcomer: Newcomer) {
+        self.newcomer = Some(newcomer);
+    }
+
+    /// The connection's client has identified, or never has to.
+    pub(crate) fn identified(&mut self) {
+        self.newcomer = None;
+    }
+
+    /// A session begins on the connection.
+    ///
+    /// # Errors
+    /// `rate_limited` where too many begin at its address.
+    pub(crate) fn begin_session(
+        &self,
+        settings: BucketSettings,
+        now_ms: u64,
+    ) -> Result<(), ErrorBody> {
+        match &self.newcomer {
+            Some(newcomer) => newcomer.begin_session(settings, now_ms),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The address by which a client is counted: an IPv6 client has a whole /64.
+#[must_use]
+pub fn counted(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
+    }
+}
 
 impl ConnectionLimits {
     /// Counts one more connection from `address`, unless a limit is reached.
@@ -84,6 +127,7 @@ impl ConnectionLimits {
             self.total.fetch_sub(1, Ordering::Relaxed);
             return Err(Full::Connections);
         }
+        let address = counted(address);
         let mut by_address = self.by_address.lock();
         let known = by_address.entry(address).or_insert_with(|| {
             Arc::new(AddressCount {
@@ -98,7 +142,10 @@ impl ConnectionLimits {
             return Err(Full::Address);
         }
         known.count.store(count + 1, Ordering::Relaxed);
-        Ok(Permit(known.clone()))
+        Ok(Permit {
+            address: known.clone(),
+            newcomer: None,
+        })
     }
 
     /// Connections now.
@@ -120,7 +167,7 @@ impl ConnectionLimits {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.limits.leave(&self.0);
+        self.address.limits.leave(&self.address);
     }
 }
 
@@ -142,6 +189,20 @@ mod tests {
         assert_eq!(limits.total(), 2);
         assert!(limits.admit(one, 3, 2).is_ok(), "the place is free again");
         assert_eq!(limits.by_address.lock().len(), 2);
-        assert_eq!(size_of::<Permit>(), 8);
+        assert_eq!(size_of::<Permit>(), 16);
+    }
+
+    #[test]
+    fn ipv6_client_is_its_network() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!(counted(ip("2001:db8:1:2:3:4:5:6")), ip("2001:db8:1:2::"));
+        assert_eq!(counted(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
+        let limits = Arc::new(ConnectionLimits::default());
+        let _one = limits.admit(ip("2001:db8::1"), 9, 1).unwrap();
+        assert_eq!(
+            limits.admit(ip("2001:db8::2"), 9, 1).unwrap_err(),
+            Full::Address
+        );
+        assert!(limits.admit(ip("2001:db8:0:1::2"), 9, 1).is_ok());
     }
 }

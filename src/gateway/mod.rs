@@ -16,6 +16,7 @@ pub mod admission;
 pub mod connection;
 pub mod delivery;
 pub(crate) mod moving;
+pub mod newcomers;
 pub mod peers;
 pub mod session;
 pub mod settings;
@@ -43,9 +44,10 @@ use crate::cluster::owners::Owners;
 use crate::metric::{Label, Metrics};
 use crate::portal::Portal;
 use crate::watched::Watched;
-use admission::{ConnectionLimits, Permit};
+use admission::{ConnectionLimits, Permit, counted};
 use connection::Connection;
 use delivery::encoding::Encodings;
+use newcomers::{Newcomers, SocketMark};
 use peers::Peers;
 use session::SessionEntry;
 use session::pending::Pending;
@@ -70,6 +72,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// The connections, counted against their limits.
     pub limits: Arc<ConnectionLimits>,
+    /// Those among them whose clients have not identified.
+    pub newcomers: Arc<Newcomers>,
     /// The other gateways.
     pub peers: Peers,
     /// The way to the owners.
@@ -79,11 +83,27 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Counts one more connection from `address`, for every transport alike.
+    /// Counts one more connection from `address`, for every transport alike, whose
+    /// client has not identified. `socket` marks the HTTP connection that it begins
+    /// on, where others may begin on it too.
     ///
     /// # Errors
     /// `unavailable` or `too_many` where a limit is reached.
-    pub fn admit(&self, address: IpAddr) -> Result<Permit, ErrorBody> {
+    pub fn admit(&self, address: IpAddr, socket: Option<SocketMark>) -> Result<Permit, ErrorBody> {
+        let mut permit = self.admit_known(address)?;
+        let limits = self.settings.get().newcomers();
+        let newcomer = self.newcomers.admit(counted(address), socket, &limits);
+        permit.await_identification(newcomer.inspect_err(|_| {
+            self.metrics.refuse("unidentified_max");
+        })?);
+        Ok(permit)
+    }
+
+    /// Counts one more connection from `address`, for a session that exists.
+    ///
+    /// # Errors
+    /// `unavailable` or `too_many` where a limit is reached.
+    pub fn admit_known(&self, address: IpAddr) -> Result<Permit, ErrorBody> {
         let settings = self.settings.get();
         let (max, per_address_max) = (
             settings.connections_max,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::gateway::newcomers::NewcomerLimits;
 use turntable_core::model::settings::PresenceSettings;
 use turntable_core::session::settings::{LimitSettings, SessionSettings};
 use turntable_wire::socketio::MAIN_NAMESPACE;
@@ -33,6 +34,18 @@ pub struct GatewaySettings {
     pub connections_per_address_max: usize,
     /// What `welcome` reports: name and value.
     pub announced: Vec<(&'static str, u64)>,
+}
+
+impl GatewaySettings {
+    /// The limits of what has not identified.
+    #[must_use]
+    pub const fn newcomers(&self) -> NewcomerLimits {
+        NewcomerLimits {
+            per_address_max: self.session.unidentified_per_address_max,
+            per_socket_max: self.poll.unidentified_max,
+            sessions: self.limits.session,
+        }
+    }
 }
 
 /// The section `[tunnel]`.
@@ -86,6 +99,8 @@ pub struct PollSettings {
     pub gone_ms: u64,
     /// Entries in one request.
     pub batch_max: usize,
+    /// Sessions that have not identified, of one HTTP connection.
+    pub unidentified_max: usize,
     /// Whether the session is also given as a cookie, which all tabs of a
     /// browser share.
     pub cookie: bool,
@@ -97,6 +112,7 @@ impl PollSettings {
         ("answer_ms", 100, 600_000),
         ("gone_ms", 100, 86_400_000),
         ("batch_max", 1, 10_000),
+        ("unidentified_max", 1, 10_000_000),
     ];
 }
 
@@ -106,6 +122,7 @@ impl Default for PollSettings {
             answer_ms: 5_000,
             gone_ms: 30_000,
             batch_max: 256,
+            unidentified_max: 16,
             cookie: false,
         }
     }

@@ -63,6 +63,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
         portal: Portal::new(PortalSettings::default()),
         metrics: Arc::new(Metrics::default()),
         limits: Arc::new(ConnectionLimits::default()),
+        newcomers: Arc::default(),
         peers: Peers::new(2, NodeId(0), 1),
         owners: owners.clone(),
         encodings: Encodings::none(),
@@ -87,7 +88,7 @@ pub(crate) fn path(text: &str) -> ChannelId {
 
 /// A connection without a socket.
 pub(crate) fn connect(gateway: &mut Gateway) -> ConnKey {
-    let permit = gateway.shared.admit([127, 0, 0, 1].into()).unwrap();
+    let permit = gateway.shared.admit([127, 0, 0, 1].into(), None).unwrap();
     let name = SessionId::random().unwrap();
     gateway
         .connections

@@ -3,24 +3,28 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Addr;
 use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_rt::time::timeout;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use crate::gateway::admission::Permit;
 use crate::gateway::peers::Target;
 use crate::gateway::{Gateway, Shared};
+use crate::http::origin::{Accepted, Foreign};
 use crate::http::settings::HttpSettings;
-use crate::http::{fault, origin};
+use crate::http::takeable::{Peer, Takeable};
+use crate::http::{fault, network};
+use crate::occasional::Occasional;
 use crate::watched::Watched;
 use turntable_core::id::SessionId;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
-/// Why a page of another origin is refused.
-pub(super) const ORIGIN_REFUSED: &str =
-    "pages of this origin may not connect; see server.allowed_origins";
+/// Refusals for a wrong name are logged at most so often.
+static ADVICE: Occasional = Occasional::every(Duration::from_secs(10));
 
 /// The header, cookie or parameter that names a session.
 pub const SESSION_HEADER: &str = "Turntable-Session";
@@ -63,15 +67,21 @@ impl Cors {
 }
 
 impl Admission {
-    /// Whether the page that sends a request may connect, over any transport. An
-    /// origin that is not ASCII text equals none that is configured.
-    #[must_use]
-    pub fn allows_origin(&self, headers: &HeaderMap) -> bool {
-        let page = headers.get(header::ORIGIN);
-        let page = page.map(|page| page.to_str().unwrap_or_default());
-        let host = headers.get(header::HOST);
-        let host = host.and_then(|host| host.to_str().ok());
-        origin::is_allowed(page, host, &self.settings.get().server.allowed_origins)
+    /// Checks the page that sends a request, over any transport, and the name by
+    /// which it calls the server.
+    ///
+    /// # Errors
+    /// Why the page may not connect.
+    pub fn check_page(&self, headers: &HeaderMap) -> Result<(), Foreign> {
+        let server = &self.settings.get().server;
+        let accepted = Accepted {
+            origins: &server.allowed_origins,
+            hosts: &server.hosts,
+        };
+        accepted.check(headers).inspect_err(|foreign| {
+            self.shared.metrics.refuse(foreign.label());
+            advise(foreign);
+        })
     }
 
     /// Checks the origin of a request. Returns the headers of its answer.
@@ -79,10 +89,8 @@ impl Admission {
     /// # Errors
     /// `forbidden` for a page of another origin that is not allowed.
     pub fn cors(&self, headers: &HeaderMap) -> Result<Cors, ErrorBody> {
-        if !self.allows_origin(headers) {
-            self.shared.metrics.refuse("origin");
-            return Err(ErrorBody::new(ErrorCode::Forbidden, ORIGIN_REFUSED));
-        }
+        self.check_page(headers)
+            .map_err(|foreign| ErrorBody::new(ErrorCode::Forbidden, foreign.message()))?;
         let Some(page) = headers.get(header::ORIGIN) else {
             return Ok(Cors::default());
         };
@@ -105,24 +113,78 @@ impl Admission {
     /// # Errors
     /// `unavailable` or `too_many` where a limit is reached.
     pub fn admit(&self, request: &HttpRequest) -> Result<Permit, ErrorBody> {
-        self.shared.admit(address(request))
+        let socket = request.conn_data::<Takeable>();
+        let mark = socket.and_then(Takeable::mark);
+        self.shared.admit(self.address(request), mark)
+    }
+
+    /// The address of the client.
+    #[must_use]
+    pub fn address(&self, request: &HttpRequest) -> IpAddr {
+        let socket = request.conn_data::<Takeable>();
+        let peer = socket.map(Takeable::peer);
+        self.client(peer, request.headers())
+    }
+
+    /// The address of a client, directly or behind a proxy.
+    #[must_use]
+    pub fn client(&self, peer: Option<Peer>, headers: &HeaderMap) -> IpAddr {
+        match peer {
+            Some(peer) if peer.is_proxy => {
+                let proxies = &self.settings.get().server.trusted_proxies;
+                network::client(peer.address, headers, proxies)
+            }
+            Some(peer) => peer.address,
+            None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        }
     }
 
     /// Reads the body of a request whole.
     ///
     /// # Errors
-    /// `too_large`, and `bad_json` for a body that is not UTF-8.
-    pub async fn body(&self, payload: web::Payload) -> Result<String, ErrorBody> {
-        let max = self.settings.get().server.max_message_bytes;
-        let body = match payload.to_bytes_limited(max).await {
-            Ok(Ok(body)) => body,
-            Ok(Err(_)) => {
+    /// `too_large`, `timeout`, and `bad_json` for a body that is not UTF-8.
+    pub async fn body(
+        &self,
+        request: &HttpRequest,
+        payload: web::Payload,
+    ) -> Result<String, ErrorBody> {
+        let (max, limit_ms) = {
+            let server = &self.settings.get().server;
+            (server.max_message_bytes, server.body_timeout_ms)
+        };
+        let declared = request.headers().get(header::CONTENT_LENGTH);
+        let declared = declared.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if declared.is_some_and(|length| length > max as u64) {
+            return Err(self.too_large());
+        }
+        let socket = request.conn_data::<Takeable>();
+        if let Some(socket) = socket {
+            socket.read_body(true);
+        }
+        let read = payload.to_bytes_limited(max);
+        let read = timeout(Duration::from_millis(limit_ms), read).await;
+        if let Some(socket) = socket {
+            socket.read_body(false);
+        }
+        let body = match read {
+            Ok(Ok(Ok(body))) => body,
+            Ok(Ok(Err(_))) => {
                 return Err(ErrorBody::new(
                     ErrorCode::BadMessage,
                     "the body of the request is incomplete",
                 ));
             }
-            Err(_) => return Err(self.too_large()),
+            Ok(Err(_)) => return Err(self.too_large()),
+            Err(_) => {
+                self.shared.metrics.refuse("body_timeout");
+                return Err(ErrorBody::new(
+                    ErrorCode::Timeout,
+                    format!(
+                        "the body of the request did not come within {limit_ms} ms \
+                         (server.body_timeout_ms)"
+                    ),
+                ));
+            }
         };
         String::from_utf8(body.into())
             .map_err(|_| ErrorBody::new(ErrorCode::BadJson, "the body is not UTF-8"))
@@ -156,12 +218,17 @@ impl Admission {
     }
 }
 
-/// The address of the client.
-#[must_use]
-pub fn address(request: &HttpRequest) -> IpAddr {
-    request
-        .peer_addr()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
+/// Tells the operator which line would let a client in that was refused for the
+/// name it used.
+pub fn advise(foreign: &Foreign) {
+    if let Foreign::Host(host) = foreign
+        && ADVICE.may_log()
+    {
+        log::info!(
+            "a request for {host:?} was refused; if that is this server's name, add to [server]: \
+             hosts = [{host:?}]"
+        );
+    }
 }
 
 /// The session that a request names by header or cookie.
@@ -237,6 +304,17 @@ pub fn preflight(allowed: &'static str, cors: &Cors) -> HttpResponse {
 /// as which plain tools send it.
 #[must_use]
 pub fn wrong_type(headers: &HeaderMap, cors: &Cors) -> Option<HttpResponse> {
+    let coding = headers.get(header::CONTENT_ENCODING);
+    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let message = "the body must not be compressed; leave Content-Encoding out";
+        let error = ErrorBody::new(ErrorCode::BadMessage, message);
+        let mut answer = prepare(HttpResponse::UnsupportedMediaType(), cors);
+        return Some(
+            answer
+                .insert_header((header::ACCEPT_ENCODING, "identity"))
+                .json(fault::body(&error)),
+        );
+    }
     let value = headers.get(header::CONTENT_TYPE)?;
     let essence = value.to_str().unwrap_or_default();
     let essence = essence.split(';').next().unwrap_or_default().trim();

@@ -1,16 +1,25 @@
 //! HTTP: requests are parsed and admitted, then their socket or their content is
 //! handed to a gateway. One admission, one mapping from errors to answers.
 
+pub mod accept;
 pub mod admission;
 pub mod fault;
+pub mod flow;
+pub mod handshake;
+pub mod invalid;
 pub mod listener;
+pub mod network;
+pub mod operator;
 pub mod origin;
 pub mod pages;
+pub mod places;
 pub mod poll;
+pub mod proxy_protocol;
 pub mod routes;
 pub mod settings;
 pub mod socketio;
 pub mod takeable;
 pub mod tunnel;
 pub mod tunnel_send;
+pub mod turn;
 pub mod websocket;

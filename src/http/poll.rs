@@ -52,7 +52,7 @@ pub async fn poll(request: HttpRequest, body: web::Payload, admission: Admission
     if let Some(answer) = admission::wrong_type(request.headers(), &cors) {
         return answer;
     }
-    let requested = match admission.body(body).await {
+    let requested = match admission.body(&request, body).await {
         Ok(body) => requested(&request, &body, &admission),
         Err(error) => Err(error),
     };
@@ -166,7 +166,7 @@ async fn carry_out(
     gateway.do_send(PollCall {
         id,
         destination,
-        address: admission::address(request),
+        address: admission.address(request),
         received: requested.received,
         resume_id: requested.resume_id,
         commands: requested.entries,

@@ -9,10 +9,13 @@ use std::convert::Infallible;
 use actix_http::{Request, h1};
 use actix_web::guard::{self, Guard};
 use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web_actors::ws::HandshakeError;
 
 use crate::http::admission::Admission;
+use crate::http::handshake::Fault;
 use crate::http::settings::TransportSettings;
 use crate::http::takeable::Takeable;
+use crate::http::websocket::{Opening, Refused};
 use crate::http::{poll, socketio, tunnel, tunnel_send};
 
 /// Adds the routes of transports that are not upgrades.
@@ -82,21 +85,31 @@ pub async fn upgrade(
     };
     // The dispatcher's buffers go with `parts`, before anything is awaited.
     let parts = framed.into_parts();
-    let input = parts.read_buf.to_vec();
+    let opening = Opening {
+        peer: parts.io.peer(),
+        full: parts.io.refused(),
+        before: parts.write_buf.to_vec(),
+        input: parts.read_buf.to_vec(),
+    };
     if let Some(stream) = parts.io.take() {
-        admission.upgrade(request.head(), stream, input).await;
+        admission.upgrade(request.head(), stream, opening).await;
     }
     Ok(())
 }
 
 /// Answers a request for a WebSocket that does not upgrade.
 fn not_upgraded(request: &HttpRequest, admission: &Admission) -> HttpResponse {
-    let Err(refused) = admission.check(request.head()) else {
-        return HttpResponse::BadRequest().finish();
+    let refused = match admission.check(request.head()) {
+        Ok(_) => Refused::handshake(Fault::Header(HandshakeError::NoWebsocketUpgrade)),
+        Err(refused) => refused,
     };
     let mut answer = HttpResponse::build(refused.status());
     for header in refused.headers() {
         answer.insert_header(header);
     }
-    answer.content_type("application/json").body(refused.body())
+    // The request wanted an upgrade, so the answer would keep the connection.
+    answer
+        .force_close()
+        .content_type("application/json")
+        .body(refused.body())
 }

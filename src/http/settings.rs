@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::http::network::Network;
+
 /// What the public listener needs to know of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpSettings {
@@ -27,6 +29,21 @@ pub struct ServerSettings {
     /// pages of the requested host; `*`: any. A request without an
     /// `Origin` header does not come from a page and passes.
     pub allowed_origins: Vec<String>,
+    /// Names under which clients reach the server (`game.example`), with or
+    /// without a port; `*`: any. Addresses and `localhost` need not be listed.
+    pub hosts: Vec<String>,
+    /// Proxies whose `Forwarded` or `X-Forwarded-For` tells the client's address:
+    /// addresses or networks, as `10.0.0.0/8`.
+    pub trusted_proxies: Vec<Network>,
+    /// Whether those proxies begin each connection with a header of the PROXY
+    /// protocol, version 2.
+    pub proxy_protocol: bool,
+    /// How long a client may take for the head of a request, in ms.
+    pub head_timeout_ms: u64,
+    /// How long a client may take for the body of a request, in ms.
+    pub body_timeout_ms: u64,
+    /// How long a client may take to read 16,384 bytes of an answer, in ms.
+    pub write_timeout_ms: u64,
     /// Whether `/echo` exists, which sends every message back. For
     /// conformance suites.
     pub echo: bool,
@@ -46,6 +63,9 @@ impl ServerSettings {
     pub const RANGES: &[(&str, u64, u64)] = &[
         ("workers", 0, 1_024),
         ("max_message_bytes", 128, 16_777_216),
+        ("head_timeout_ms", 100, 600_000),
+        ("body_timeout_ms", 100, 600_000),
+        ("write_timeout_ms", 100, 600_000),
         ("shutdown_ms", 0, 600_000),
         ("connections_max", 1, 10_000_000),
         ("connections_per_address_max", 1, 10_000_000),
@@ -58,6 +78,12 @@ impl Default for ServerSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             workers: 0,
             allowed_origins: Vec::new(),
+            hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
+            head_timeout_ms: 10_000,
+            body_timeout_ms: 20_000,
+            write_timeout_ms: 20_000,
             echo: false,
             max_message_bytes: 65_536,
             shutdown_ms: 5_000,

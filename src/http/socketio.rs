@@ -222,11 +222,15 @@ async fn push(
     admission: &Admission,
     cors: &Cors,
 ) -> HttpResponse {
+    let coding = request.headers().get(header::CONTENT_ENCODING);
+    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return refuse(RequestError::BadRequest, cors);
+    }
     let kind = request.headers().get(header::CONTENT_TYPE);
     if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/octet-stream")) {
         return refuse(RequestError::BadRequest, cors);
     }
-    let text = admission.body(body).await;
+    let text = admission.body(request, body).await;
     let (id, gateway) = match locate(sid, admission) {
         Ok(located) => located,
         Err(error) => return refuse(error, cors),

@@ -1,40 +1,131 @@
-//! A socket that a handler can take away from the HTTP server.
+//! An accepted socket, between the kernel and the HTTP server.
 //!
-//! The response of a tunnel does not end, and in the HTTP server each would keep two
-//! buffers and a task. Therefore accepted sockets are wrapped, and a handler takes the
-//! socket of its request; for the HTTP server the connection has then ended.
+//! It counts as a connection from here on, it keeps the time limits and bounds of
+//! [`Flow`], and a handler can take it away from the HTTP server: the response of a
+//! tunnel does not end, and there each would keep two buffers and a task.
 
 use std::cell::RefCell;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use actix_rt::net::TcpStream;
+use actix_rt::time::{Sleep, sleep_until};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::gateway::admission::Full;
+use crate::gateway::newcomers::SocketMark;
+use crate::http::flow::{Flow, FlowLimits, Read};
+use crate::http::invalid::Invalid;
+use crate::http::places::Place;
+use crate::metric::Metrics;
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// The address of the client, or of a proxy that sends it in a header.
+    pub address: IpAddr,
+    /// Whether it is such a proxy.
+    pub is_proxy: bool,
+}
+
 /// A socket, until it is taken.
-#[derive(Debug, Clone)]
-pub struct Takeable(Rc<RefCell<Option<TcpStream>>>);
+#[derive(Clone)]
+pub struct Takeable(Rc<RefCell<Inner>>);
+
+struct Inner {
+    stream: Option<TcpStream>,
+    peer: Peer,
+    /// Its place among the connections; without one every request is refused.
+    place: Place,
+    /// Marks the sessions that begin on it.
+    mark: SocketMark,
+    flow: Flow,
+    limits: FlowLimits,
+    metrics: Arc<Metrics>,
+    /// Wakes the HTTP server at a deadline, or earlier.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// The HTTP server, where it waits for more than the socket.
+    waiting: Option<Waker>,
+}
+
+impl std::fmt::Debug for Takeable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let inner = self.0.borrow();
+        write!(
+            f,
+            "a connection of {}: {:?}",
+            inner.peer.address, inner.flow
+        )
+    }
+}
 
 impl Takeable {
     /// Wraps a socket.
     #[must_use]
-    pub fn new(stream: TcpStream) -> Self {
-        Self(Rc::new(RefCell::new(Some(stream))))
+    pub fn new(
+        stream: TcpStream,
+        peer: Peer,
+        place: Place,
+        limits: FlowLimits,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        metrics.http_connections.inc();
+        Self(Rc::new(RefCell::new(Inner {
+            stream: Some(stream),
+            peer,
+            place,
+            mark: SocketMark::default(),
+            flow: Flow::new(Instant::now()),
+            limits,
+            metrics,
+            timer: None,
+            waiting: None,
+        })))
     }
 
     /// Takes the socket, once.
     #[must_use]
     pub fn take(&self) -> Option<TcpStream> {
-        self.0.borrow_mut().take()
+        let mut inner = self.0.borrow_mut();
+        inner.timer = None;
+        inner.stream.take()
+    }
+
+    /// The limit that is reached, if the connection has no place.
+    #[must_use]
+    pub fn refused(&self) -> Option<Full> {
+        self.0
+            .borrow()
+            .place
+            .as_ref()
+            .err()
+            .map(|refused| refused.full)
+    }
+
+    /// What marks the sessions that begin on it; `None` for a proxy's, whose clients
+    /// share its connections.
+    #[must_use]
+    pub fn mark(&self) -> Option<SocketMark> {
+        let inner = self.0.borrow();
+        (!inner.peer.is_proxy).then(|| inner.mark.clone())
+    }
+
+    /// Where it comes from.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        self.0.borrow().peer
     }
 
     /// Whether the peer is known to have closed its side. Wakes the task when it may have.
     pub fn is_gone(&self, cx: &mut Context<'_>) -> bool {
         let mut byte = [0];
         let mut byte = ReadBuf::new(&mut byte);
-        match self.0.borrow().as_ref() {
+        match self.0.borrow().stream.as_ref() {
             Some(stream) => match stream.poll_peek(cx, &mut byte) {
                 Poll::Ready(Ok(count)) => count == 0,
                 Poll::Ready(Err(_)) => true,
@@ -44,16 +135,181 @@ impl Takeable {
         }
     }
 
-    fn with<T>(
-        &self,
-        poll: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>,
-        gone: T,
-    ) -> Poll<io::Result<T>> {
-        match self.0.borrow_mut().as_mut() {
-            Some(stream) => poll(Pin::new(stream)),
-            None => Poll::Ready(Ok(gone)),
+    /// Waits until the next request may begin, and begins it.
+    pub fn poll_begin(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut inner = self.0.borrow_mut();
+        if inner.flow.may_begin() {
+            inner.flow.begin();
+            return Poll::Ready(());
+        }
+        inner.waiting = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// The handler reads the body from now on, or has stopped reading it.
+    pub fn read_body(&self, is_reading: bool) {
+        let mut inner = self.0.borrow_mut();
+        inner.flow.read_body(is_reading);
+        if is_reading {
+            inner.wake();
         }
     }
+
+    /// The HTTP server has all of the answer.
+    pub fn answered(&self) {
+        self.0.borrow_mut().flow.answered();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.metrics.http_connections.dec();
+    }
+}
+
+impl Inner {
+    /// Answers in place of the HTTP server, which has no words for what is wrong.
+    /// The answer is short, and nothing is in the socket before it: it fits.
+    fn refuse(&mut self, invalid: Invalid) {
+        self.metrics.refuse(invalid.label());
+        log::debug!(
+            "a request of {} is refused: {}",
+            self.peer.address,
+            invalid.message()
+        );
+        if let Some(stream) = &self.stream {
+            let _ = stream.try_write(&invalid.answer());
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(waiting) = self.waiting.take() {
+            waiting.wake();
+        }
+    }
+
+    /// Whether the deadline has passed. Wakes the task when it does.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(deadline) = self.flow.deadline(&self.limits) else {
+            return false;
+        };
+        if Instant::now() >= deadline {
+            return true;
+        }
+        // One that fires early is set anew then; most never do, because a deadline
+        // per request would be set and cleared for nothing.
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
+        if timer.as_mut().poll(cx).is_ready() || timer.deadline().into_std() > deadline {
+            timer.as_mut().reset(deadline.into());
+            let _ = timer.as_mut().poll(cx);
+        }
+        false
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(Ok(()));
+        };
+        let most = match self.flow.read() {
+            Read::Upto(most) => most,
+            Read::Wait => {
+                // What comes meanwhile wakes the task, once.
+                self.waiting = match stream.poll_read_ready(cx) {
+                    Poll::Ready(_) => Some(cx.waker().clone()),
+                    Poll::Pending => None,
+                };
+                return Poll::Pending;
+            }
+            Read::Again => {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Read::TooLong => {
+                self.refuse(Invalid::TooLong);
+                return Poll::Ready(Err(too_long()));
+            }
+        };
+        let before = buffer.filled().len();
+        let polled = if buffer.remaining() <= most {
+            Pin::new(stream).poll_read(cx, buffer)
+        } else {
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
+            let polled = Pin::new(stream).poll_read(cx, &mut part);
+            let came = part.filled().len();
+            buffer.advance(came);
+            polled
+        };
+        let came = buffer.filled().len() - before;
+        match polled {
+            Poll::Ready(Ok(())) => {
+                self.flow.came(came);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending if self.is_late(cx) => {
+                if self.flow.is_in_head() {
+                    self.refuse(Invalid::Late);
+                }
+                Poll::Ready(Err(late()))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Some(stream) = &mut self.stream else {
+            // The server's response is discarded after the socket was taken.
+            return Poll::Ready(Ok(bytes.len()));
+        };
+        if self.flow.is_between_requests()
+            && let Some(invalid) = Invalid::of(bytes)
+        {
+            self.refuse(invalid);
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let polled = Pin::new(stream).poll_write(cx, bytes);
+        let taken = match &polled {
+            Poll::Ready(Ok(taken)) => *taken,
+            Poll::Ready(Err(_)) => return polled,
+            Poll::Pending => 0,
+        };
+        if self.flow.wrote(taken, Instant::now()) {
+            self.wake();
+        }
+        if polled.is_pending() && self.is_late(cx) {
+            return Poll::Ready(Err(late()));
+        }
+        polled
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = match &mut self.stream {
+            Some(stream) => Pin::new(stream).poll_flush(cx),
+            None => Poll::Ready(Ok(())),
+        };
+        // The HTTP server flushes when it has written all it had.
+        if polled.is_ready() && self.flow.flushed(Instant::now()) {
+            self.wake();
+        }
+        polled
+    }
+}
+
+fn late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client took too long")
+}
+
+fn too_long() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "the head of the request is too long",
+    )
 }
 
 impl AsyncRead for Takeable {
@@ -62,7 +318,7 @@ impl AsyncRead for Takeable {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.with(|stream| stream.poll_read(cx, buffer), ())
+        self.0.borrow_mut().poll_read(cx, buffer)
     }
 }
 
@@ -72,15 +328,17 @@ impl AsyncWrite for Takeable {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // The server's response is discarded after the socket was taken.
-        self.with(|stream| stream.poll_write(cx, bytes), bytes.len())
+        self.0.borrow_mut().poll_write(cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.with(|stream| stream.poll_flush(cx), ())
+        self.0.borrow_mut().poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.with(|stream| stream.poll_shutdown(cx), ())
+        match &mut self.0.borrow_mut().stream {
+            Some(stream) => Pin::new(stream).poll_shutdown(cx),
+            None => Poll::Ready(Ok(())),
+        }
     }
 }

@@ -32,7 +32,7 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
         Method::OPTIONS => return admission::preflight("GET, POST", &cors),
         Method::GET => from_query(&request).and_then(|text| admission.bounded(text)),
         Method::POST => match admission::wrong_type(request.headers(), &cors) {
-            None => admission.body(body).await,
+            None => admission.body(&request, body).await,
             Some(answer) => return answer,
         },
         _ => return admission::wrong_method("GET, POST", &cors),

@@ -10,20 +10,23 @@
 //! dispatcher's buffers before its first wait: they are most of what a connection
 //! would cost.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use actix_http::header::{self, HeaderMap};
-use actix_http::{RequestHead, StatusCode};
+use actix_http::{Method, RequestHead, StatusCode};
 use actix_rt::net::TcpStream;
-use actix_web_actors::ws::HandshakeError;
+use actix_rt::time::timeout;
 use tokio::io::AsyncWriteExt;
 
+use crate::gateway::admission::Full;
 use crate::gateway::delivery::encoding::Encoding;
 use crate::gateway::transport::engineio::Purpose;
 use crate::gateway::transport::engineio::accept::{OpenWebSocket, Upgrade};
 use crate::gateway::transport::upgraded::Upgraded;
 use crate::gateway::transport::websocket::accept::Accept;
-use crate::http::admission::{Admission, ORIGIN_REFUSED};
+use crate::http::admission::Admission;
+use crate::http::handshake::{self, Fault};
+use crate::http::takeable::Peer;
 use crate::http::{fault, socketio};
 use turntable_core::id::SessionId;
 use turntable_core::packet::ErrorBody;
@@ -75,42 +78,26 @@ impl Refused {
         }
     }
 
-    /// The label of the metric.
-    fn label(&self) -> &'static str {
+    /// The label of the metric; `None` where it was counted already.
+    fn label(&self) -> Option<&'static str> {
         match self {
-            Self::Engine(RequestError::Forbidden) => "origin",
-            Self::Engine(_) => "engineio",
+            Self::Engine(RequestError::Forbidden) => None,
+            Self::Engine(_) => Some("engineio"),
             Self::Error { error, .. } => match error.code {
-                ErrorCode::Forbidden => "origin",
-                ErrorCode::NotFound => "not_found",
-                _ => "handshake",
+                ErrorCode::Forbidden => None,
+                ErrorCode::NotFound => Some("not_found"),
+                _ => Some("handshake"),
             },
         }
     }
 
-    fn handshake(error: HandshakeError) -> Self {
-        let message = match error {
-            HandshakeError::GetMethodRequired => "a WebSocket handshake is a GET",
-            HandshakeError::NoWebsocketUpgrade => "this path is for WebSockets: upgrade",
-            HandshakeError::NoConnectionUpgrade => "the header Connection: Upgrade is missing",
-            HandshakeError::NoVersionHeader => "the header Sec-WebSocket-Version is missing",
-            HandshakeError::UnsupportedVersion => "only version 13 (RFC 6455) is supported",
-            HandshakeError::BadWebsocketKey => "Sec-WebSocket-Key must be 16 bytes in base64",
-        };
-        let (status, headers): (_, &[_]) = match error {
-            HandshakeError::GetMethodRequired => {
-                (StatusCode::METHOD_NOT_ALLOWED, &[("Allow", "GET")])
-            }
-            HandshakeError::UnsupportedVersion | HandshakeError::NoWebsocketUpgrade => (
-                StatusCode::UPGRADE_REQUIRED,
-                &[("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")],
-            ),
-            _ => (StatusCode::BAD_REQUEST, &[]),
-        };
+    /// What is wrong with a handshake.
+    #[must_use]
+    pub fn handshake(fault: Fault) -> Self {
         Self::Error {
-            status,
-            headers,
-            error: ErrorBody::new(ErrorCode::BadMessage, message),
+            status: fault.status(),
+            headers: fault.headers(),
+            error: ErrorBody::new(ErrorCode::BadMessage, fault.message()),
         }
     }
 
@@ -150,6 +137,38 @@ impl Refused {
             Self::Engine(error) => error.body(),
         }
     }
+
+    /// The whole answer as bytes.
+    fn whole(&self, has_body: bool) -> Vec<u8> {
+        log::debug!("an upgrade is refused: {}", self.message());
+        let (status, body) = (self.status(), self.body());
+        let mut answer = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+             Connection: close\r\n",
+            body.len()
+        );
+        for (name, value) in self.headers() {
+            answer.push_str(&format!("{name}: {value}\r\n"));
+        }
+        answer.push_str("\r\n");
+        if has_body {
+            answer.push_str(&body);
+        }
+        answer.into_bytes()
+    }
+}
+
+/// What is known of a connection whose request wants to upgrade.
+#[derive(Debug)]
+pub struct Opening {
+    /// Where it comes from.
+    pub peer: Peer,
+    /// The limit that is reached, if it has no place.
+    pub full: Option<Full>,
+    /// Answers to requests before this one that are not written.
+    pub before: Vec<u8>,
+    /// What was read behind the request.
+    pub input: Vec<u8>,
 }
 
 impl Admission {
@@ -176,52 +195,55 @@ impl Admission {
                 }
             },
         };
-        if !self.allows_origin(head.headers()) {
+        if let Err(foreign) = self.check_page(head.headers()) {
             return Err(match route {
                 Route::Engine(_) | Route::Upgrade(_) => Refused::Engine(RequestError::Forbidden),
-                _ => Refused::error(ErrorBody::new(ErrorCode::Forbidden, ORIGIN_REFUSED)),
+                _ => Refused::error(ErrorBody::new(ErrorCode::Forbidden, foreign.message())),
             });
         }
-        actix_http::ws::verify_handshake(head).map_err(Refused::handshake)?;
-        let key = head
-            .headers()
-            .get(header::SEC_WEBSOCKET_KEY)
-            .and_then(|key| key.to_str().ok())
-            .filter(|key| is_key(key))
-            .ok_or_else(|| Refused::handshake(HandshakeError::BadWebsocketKey))?;
+        let key = handshake::verify(head).map_err(Refused::handshake)?;
         Ok((route, answer(key, route, head.headers())))
     }
 
-    /// Takes a socket over whose first request wants to upgrade.
-    pub async fn upgrade(self, head: &RequestHead, stream: TcpStream, input: Vec<u8>) {
-        let address = head
-            .peer_addr
-            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        let (route, answer) = match self.check(head) {
-            Ok(checked) => checked,
+    /// Takes a socket over whose request wants to upgrade.
+    pub async fn upgrade(self, head: &RequestHead, stream: TcpStream, opening: Opening) {
+        let limit = Duration::from_millis(self.settings.get().server.write_timeout_ms);
+        let admitted = match opening.full {
+            Some(full) => Err(Refused::error(full.error())),
+            None => self.check(head).inspect_err(|refused| {
+                if let Some(label) = refused.label() {
+                    self.shared.metrics.refuse(label);
+                }
+            }),
+        };
+        let admitted = admitted.and_then(|(route, answer)| {
+            let address = self.client(Some(opening.peer), head.headers());
+            // It was counted where the limit is.
+            let permit = self.shared.admit(address, None).map_err(Refused::error)?;
+            Ok((route, answer, permit))
+        });
+        let mut before = opening.before;
+        let (route, answer, permit) = match admitted {
+            Ok(admitted) => admitted,
             Err(refused) => {
-                self.shared.metrics.refuse(refused.label());
-                return refuse(stream, &refused).await;
+                before.extend_from_slice(&refused.whole(head.method != Method::HEAD));
+                // A client that does not read its answer loses it.
+                let _ = timeout(limit, write_last(stream, &before)).await;
+                return;
             }
         };
-        let permit = match self.shared.admit(address) {
-            Ok(permit) => permit,
-            // It was counted where the limit is.
-            Err(error) => return refuse(stream, &Refused::error(error)).await,
-        };
-        // actix sets it on request only; small messages must not wait.
-        let taken = stream.set_nodelay(true).and_then(|()| stream.into_std());
-        match taken {
+        before.extend_from_slice(&answer);
+        match stream.into_std() {
             Ok(stream) => self.hand_over(
                 route,
                 Upgraded {
                     stream,
                     permit,
-                    answer,
-                    input,
+                    answer: before,
+                    input: opening.input,
                 },
             ),
-            Err(error) => log::warn!("a socket could not be taken over: {error}"),
+            Err(error) => log::debug!("a socket could not be taken over: {error}"),
         }
     }
 
@@ -245,31 +267,10 @@ impl Admission {
     }
 }
 
-async fn refuse(mut stream: TcpStream, refused: &Refused) {
-    log::debug!("an upgrade is refused: {}", refused.message());
-    let (status, body) = (refused.status(), refused.body());
-    let mut answer = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n",
-        body.len()
-    );
-    for (name, value) in refused.headers() {
-        answer.push_str(&format!("{name}: {value}\r\n"));
-    }
-    answer.push_str("\r\n");
-    answer.push_str(&body);
-    // A client that does not wait for the answer has gone already.
-    if stream.write_all(answer.as_bytes()).await.is_ok() {
-        let _ = stream.shutdown().await;
-    }
-}
-
-/// Whether `key` is 16 bytes in base64.
-fn is_key(key: &str) -> bool {
-    let digits = key.strip_suffix("==").unwrap_or_default();
-    digits.len() == 22
-        && digits
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
+/// Writes the last bytes of a connection and ends it in order.
+async fn write_last(mut stream: TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.shutdown().await
 }
 
 /// The 101 answer, with the chosen subprotocol.
@@ -301,19 +302,6 @@ fn subprotocol(headers: &HeaderMap) -> Option<(&'static str, Encoding)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_is_sixteen_bytes() {
-        assert!(is_key("dGhlIHNhbXBsZSBub25jZQ=="));
-        for wrong in [
-            "",
-            "abc",
-            "dGhlIHNhbXBsZSBub25jZQ=",
-            "dGhlIHNhbXBsZSBub25jZ!==",
-        ] {
-            assert!(!is_key(wrong), "{wrong}");
-        }
-    }
 
     #[test]
     fn the_answer_is_that_of_the_rfc() {

@@ -107,7 +107,10 @@ fn allow_open_files(count: u32) {
 #[test]
 fn two_thousand_unidentified_connections_use_little_memory_and_are_closed() {
     allow_open_files(10_000);
-    let server = Server::with(&[("session.identify_timeout_ms", "4000")]);
+    let server = Server::with(&[
+        ("session.identify_timeout_ms", "4000"),
+        ("session.unidentified_per_address_max", "3000"),
+    ]);
     let mut user = server.user("1:1");
     let before = server.resident_bytes();
     let mut clients: Vec<Client> = (0..2_000).map(|_| server.connect()).collect();

@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+mod front;
 mod input;
 mod load;
 mod slow_reader;

@@ -12,3 +12,4 @@ mod garbage;
 mod handshake;
 mod library;
 mod pipelined;
+mod strict;

@@ -10,6 +10,7 @@ mod licence;
 mod machine;
 mod process;
 mod server;
+mod soak;
 mod step;
 mod tally;
 mod test;
@@ -25,6 +26,8 @@ enum Task {
     Test(test::Args),
     /// Run one fuzz target with cargo-fuzz
     Fuzz(fuzz::Args),
+    /// Let many users do everything at random, and look for what is left
+    Soak(soak::Args),
     /// Compare the fan-out of this server with that of others
     BenchPeers(bench_peers::Args),
 }
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Test(args) => test::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
+        Task::Soak(args) => soak::run(&args),
         Task::BenchPeers(args) => bench_peers::run(&args),
     };
     match done {

@@ -19,15 +19,17 @@ const SERVER_CORE: usize = 0;
 /// The core of the client.
 const CLIENT_CORE: usize = 1;
 /// The classes of commands with a rate limit.
-const RATE_CLASSES: [&str; 7] = [
-    "PRESENCE", "ROOM", "GAME", "CHANNEL", "PUBLISH", "CALL", "TIME",
+const RATE_CLASSES: [&str; 8] = [
+    "PRESENCE", "ROOM", "GAME", "CHANNEL", "PUBLISH", "CALL", "TIME", "SESSION",
 ];
 /// Settings of a measured server: one worker, free ports, and none of the limits that
 /// a benchmark from one address would exceed.
-const SETTINGS: [(&str, &str); 3] = [
+const SETTINGS: [(&str, &str); 5] = [
     ("TURNTABLE_SERVER__LISTEN", "127.0.0.1:0"),
     ("TURNTABLE_MANAGEMENT__LISTEN", "127.0.0.1:0"),
     ("TURNTABLE_SERVER__WORKERS", "1"),
+    ("TURNTABLE_SESSION__UNIDENTIFIED_PER_ADDRESS_MAX", "1000000"),
+    ("TURNTABLE_POLL__UNIDENTIFIED_MAX", "1000000"),
 ];
 
 /// Moves the calling process to the client's core.

@@ -3,6 +3,8 @@
 
 /// Connections now.
 pub const CONNECTIONS: &str = "turntable_connections";
+/// HTTP connections now.
+pub const HTTP_CONNECTIONS: &str = "turntable_http_connections";
 /// Connections that were opened.
 pub const ACCEPTED: &str = "turntable_connections_accepted_total";
 /// Sessions now, those without a connection too.

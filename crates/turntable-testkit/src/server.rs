@@ -36,7 +36,18 @@ impl Server {
 
     /// A server with configuration keys set: `("presence.grace_ms", "50")`.
     pub fn with(keys: &[(&str, &str)]) -> Self {
-        Self::launch(&[], keys)
+        Self::launch(turntable(), &[], keys)
+    }
+
+    /// A server that may have so many files open.
+    pub fn limited_to_files(files: u32) -> Self {
+        let turntable = turntable();
+        let mut shell = Command::new("sh");
+        shell
+            .arg("-c")
+            .arg(format!("ulimit -n {files} && exec \"$0\" \"$@\""))
+            .arg(turntable.get_program());
+        Self::launch(shell, &[], &[])
     }
 
     /// A server with a configuration file of this content, and keys that override
@@ -47,13 +58,12 @@ impl Server {
         std::fs::write(&path, file).unwrap();
         // The file is read before the addresses are printed, so its folder may be
         // deleted then.
-        Self::launch(&["--config", path.to_str().unwrap()], keys)
+        Self::launch(turntable(), &["--config", path.to_str().unwrap()], keys)
     }
 
-    fn launch(arguments: &[&str], keys: &[(&str, &str)]) -> Self {
+    fn launch(mut command: Command, arguments: &[&str], keys: &[(&str, &str)]) -> Self {
         // The environment of the test run reaches the server, so that a variable
         // set for the run changes what all tests run against.
-        let mut command = turntable();
         let base = [
             ("server.listen", "127.0.0.1:0"),
             ("management.listen", "127.0.0.1:0"),
@@ -148,6 +158,16 @@ impl Server {
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
         let kib = line.unwrap().split_whitespace().nth(1).unwrap();
         kib.parse::<u64>().unwrap() * 1024
+    }
+
+    /// Processor time of the process since its start, in ms.
+    pub fn processor_ms(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // Behind the name, which may contain blanks: user and system time in ticks of
+        // 10 ms.
+        let fields = stat.rsplit_once(')').unwrap().1;
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        ticks.map(|ticks| ticks.parse::<u64>().unwrap() * 10).sum()
     }
 
     /// Sends a signal, as `TERM` or `INT`.

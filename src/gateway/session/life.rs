@@ -115,6 +115,9 @@ impl Gateway {
         if !self.may_identify(connection) {
             return;
         }
+        if let Err(error) = self.charge_session(connection) {
+            return self.refuse_again(connection, &error.of("idme"), id);
+        }
         // A connection's name was promised to its session.
         let name = self.connections.get(connection).and_then(|connection| {
             let name = connection.transport.name()?;
@@ -140,6 +143,20 @@ impl Gateway {
             id: awaited_id,
         });
         self.attach(session, attributes, id);
+    }
+
+    /// Charges a connection's address for one more session.
+    fn charge_session(&self, key: ConnKey) -> Result<(), ErrorBody> {
+        let connection = self.connections.get(key);
+        let carrier = connection.and_then(|connection| connection.transport.carrier());
+        let carrier = carrier.and_then(|carrier| self.connections.get(carrier));
+        match carrier
+            .or(connection)
+            .and_then(|connection| connection.permit.as_ref())
+        {
+            Some(permit) => permit.begin_session(self.settings.limits.session, clock::now_ms()),
+            None => Ok(()),
+        }
     }
 
     /// Asks the avatar to admit a session, for the first time or again.
@@ -190,6 +207,15 @@ impl Gateway {
             return;
         }
         carrier.phase = Phase::Attached(session);
+        if let Some(permit) = &mut carrier.permit {
+            permit.identified();
+        }
+        if let Some(under) = carrier.transport.carrier()
+            && let Some(under) = self.connections.get_mut(under)
+            && let Some(permit) = &mut under.permit
+        {
+            permit.identified();
+        }
         self.with(connection, |connection, cx| {
             let attachment = details.from.map_or(Attachment::New, Attachment::Resumed);
             Dispatch::on_attached(connection, attachment, cx);

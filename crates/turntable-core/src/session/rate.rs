@@ -81,6 +81,13 @@ impl Bucket {
         self.spent += 1.0;
         Ok(())
     }
+
+    /// Whether nothing of it is spent at `now_ms`.
+    #[must_use]
+    pub fn is_full(&self, settings: BucketSettings, now_ms: u64) -> bool {
+        let passed = (now_ms as u32).wrapping_sub(self.at_ms) as f32;
+        self.spent <= passed * settings.per_second as f32 / 1000.0
+    }
 }
 
 #[cfg(test)]
@@ -101,6 +108,15 @@ mod tests {
         assert_eq!(bucket.take(TEN, start + 40), Err(60));
         bucket.take(TEN, start + 100).unwrap();
         assert!(bucket.take(TEN, start + 100).is_err());
+    }
+
+    #[test]
+    fn bucket_is_full_again_after_a_while() {
+        let mut bucket = Bucket::default();
+        assert!(bucket.is_full(TEN, 5));
+        bucket.take(TEN, 1_000).unwrap();
+        assert!(!bucket.is_full(TEN, 1_099));
+        assert!(bucket.is_full(TEN, 1_100));
     }
 
     #[test]

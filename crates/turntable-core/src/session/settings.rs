@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct SessionSettings {
     /// Time for a new connection to identify, in ms; then close 4001.
     pub identify_timeout_ms: u64,
+    /// Connections of one address that have not identified; another one is refused.
+    pub unidentified_per_address_max: usize,
     /// A connection that was silent this long is pinged, in ms; after another such time
     /// without an answer it is closed with 4008.
     pub heartbeat_ms: u64,
@@ -49,6 +51,7 @@ impl SessionSettings {
     /// The range of each number in the section.
     pub const RANGES: &[(&str, u64, u64)] = &[
         ("identify_timeout_ms", 100, 600_000),
+        ("unidentified_per_address_max", 1, 10_000_000),
         ("heartbeat_ms", 100, 600_000),
         ("resume_ms", 0, 86_400_000),
         ("replay_bytes_max", 0, 67_108_864),
@@ -68,6 +71,7 @@ impl Default for SessionSettings {
     fn default() -> Self {
         Self {
             identify_timeout_ms: 10_000,
+            unidentified_per_address_max: 1_000,
             heartbeat_ms: 25_000,
             resume_ms: 60_000,
             replay_bytes_max: 262_144,
@@ -129,6 +133,8 @@ pub struct LimitSettings {
     pub time: BucketSettings,
     /// Refused commands before close 4007.
     pub flood: BucketSettings,
+    /// Sessions that begin, of one address.
+    pub session: BucketSettings,
 }
 
 impl Default for LimitSettings {
@@ -142,6 +148,7 @@ impl Default for LimitSettings {
             call: BucketSettings::new(50, 100),
             time: BucketSettings::new(20, 60),
             flood: BucketSettings::new(50, 500),
+            session: BucketSettings::new(100, 2_000),
         }
     }
 }

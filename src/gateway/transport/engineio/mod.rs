@@ -176,7 +176,10 @@ impl Engine {
         engine.into_connection(None, permit)
     }
 
-    fn into_connection(self, io: Option<Io>, permit: Permit) -> Connection {
+    fn into_connection(self, io: Option<Io>, mut permit: Permit) -> Connection {
+        if self.purpose != Purpose::Sessions {
+            permit.identified();
+        }
         let transport = Transport::Engine(Box::new(self));
         let mut connection = Connection::new(io, Some(permit), transport);
         connection.phase = Phase::Carrier;

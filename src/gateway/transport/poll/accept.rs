@@ -181,7 +181,7 @@ impl Gateway {
             self.run();
             return Err(expired());
         }
-        let permit = self.shared.admit(address)?;
+        let permit = self.shared.admit_known(address)?;
         let key = self.insert_poll(id, permit, None)?;
         self.resume_here(key, id, from, request.resume_id.clone());
         self.run();

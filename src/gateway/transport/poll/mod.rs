@@ -19,6 +19,7 @@ use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encoding;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::memory::Answered;
+use crate::gateway::settings::GatewaySettings;
 use crate::gateway::submit::Taken;
 use crate::gateway::transport::backlog::Backlog;
 use crate::gateway::transport::context::Cx;
@@ -117,7 +118,7 @@ impl Poll {
 
     /// Begins a connection; `first` is an entry that comes before all others.
     pub(crate) fn begin(connection: &mut Connection, first: Option<Vec<u8>>, cx: &mut Cx<'_>) {
-        cx.arm(GONE, cx.now_ms + cx.settings.poll.gone_ms);
+        cx.arm(GONE, cx.now_ms + gone_ms(first.is_none(), cx.settings));
         if let Some(first) = first {
             cx.push_direct(connection, Frame::raw(&first));
         }
@@ -212,6 +213,7 @@ impl Hooks for Poll {
     }
 
     fn on_timer(connection: &mut Connection, timer: TransportTimer, cx: &mut Cx<'_>) {
+        let is_identified = connection.session().is_some();
         let Some(poll) = Self::of(connection) else {
             return;
         };
@@ -222,7 +224,7 @@ impl Hooks for Poll {
                 cx.mark_dirty();
             }
             GONE => {
-                let at_ms = poll.heard_ms + cx.settings.poll.gone_ms;
+                let at_ms = poll.heard_ms + gone_ms(is_identified, cx.settings);
                 if at_ms <= cx.now_ms && poll.current.is_none() {
                     log::debug!("a poll is lost: its client sent no request");
                     return cx.push_effect(Effect::Lose(cx.key));
@@ -267,6 +269,16 @@ impl Hooks for Poll {
             request.close(reason);
         }
         cx.push_effect(Effect::Lose(cx.key));
+    }
+}
+
+/// After what time without a request a client counts as gone, in ms.
+fn gone_ms(is_identified: bool, settings: &GatewaySettings) -> u64 {
+    let gone_ms = settings.poll.gone_ms;
+    if is_identified {
+        gone_ms
+    } else {
+        gone_ms.min(settings.session.identify_timeout_ms)
     }
 }
 

@@ -29,7 +29,10 @@ impl Handler<Accept> for Gateway {
             Some(_) => (Purpose::Sessions, Insertion::WebSocket),
             None => (Purpose::Echo, Insertion::Echo),
         };
-        let connection = accept.socket.connection(|io, permit, input| {
+        let connection = accept.socket.connection(|io, mut permit, input| {
+            if purpose == Purpose::Echo {
+                permit.identified();
+            }
             let transport = Transport::WebSocket(WebSocket::new(purpose, input));
             let mut connection = Connection::new(Some(io), Some(permit), transport);
             connection.encoding = accept.encoding.unwrap_or_default();

@@ -1,0 +1,235 @@
+//! Connections whose clients have not identified, and how fast sessions begin, by
+//! address: the bound of what a client can have without being anyone.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
+use turntable_core::session::rate::Bucket;
+use turntable_core::session::settings::BucketSettings;
+
+/// So many addresses are known before those are forgotten that have nothing.
+const SWEEP_MIN: usize = 1_024;
+
+/// The limits of one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewcomerLimits {
+    /// Connections that have not identified.
+    pub per_address_max: usize,
+    /// The same, of those that one HTTP connection began.
+    pub per_socket_max: usize,
+    /// Sessions that begin.
+    pub sessions: BucketSettings,
+}
+
+/// What marks the connections that one HTTP connection began.
+pub type SocketMark = Arc<()>;
+
+/// All addresses.
+#[derive(Debug, Default)]
+pub struct Newcomers {
+    table: Mutex<Addresses>,
+}
+
+#[derive(Debug, Default)]
+struct Addresses {
+    by_address: HashMap<IpAddr, Address>,
+    /// The size at which the table is swept.
+    sweep_at: usize,
+}
+
+/// What one address has.
+#[derive(Debug, Default)]
+struct Address {
+    waiting: usize,
+    sessions: Bucket,
+}
+
+/// One connection that has not identified; dropping it counts it out.
+#[derive(Debug)]
+pub struct Newcomer(Box<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    newcomers: Arc<Newcomers>,
+    address: IpAddr,
+    /// The HTTP connection that began it, where others may begin on it too.
+    _socket: Option<SocketMark>,
+}
+
+impl Newcomers {
+    /// Counts one more connection that has not identified.
+    ///
+    /// # Errors
+    /// `too_many` where the address, or the HTTP connection, has as many as it may.
+    pub fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+        socket: Option<SocketMark>,
+        limits: &NewcomerLimits,
+    ) -> Result<Newcomer, ErrorBody> {
+        // One mark is the HTTP connection's own, one is this.
+        let begun = socket
+            .as_ref()
+            .map_or(0, |socket| Arc::strong_count(socket) - 2);
+        if begun >= limits.per_socket_max {
+            return Err(full(
+                "this connection",
+                "poll.unidentified_max",
+                limits.per_socket_max,
+            ));
+        }
+        let mut table = self.table.lock();
+        table.sweep(limits.sessions);
+        let known = table.by_address.entry(address).or_default();
+        if known.waiting >= limits.per_address_max {
+            let max = limits.per_address_max;
+            return Err(full(
+                "your address",
+                "session.unidentified_per_address_max",
+                max,
+            ));
+        }
+        known.waiting += 1;
+        Ok(Newcomer(Box::new(Counted {
+            newcomers: self.clone(),
+            address,
+            _socket: socket,
+        })))
+    }
+
+    /// Addresses that are known.
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.table.lock().by_address.len()
+    }
+}
+
+impl Addresses {
+    /// Forgets the addresses that have nothing, once as many as were there after
+    /// the last time have come.
+    fn sweep(&mut self, sessions: BucketSettings) {
+        if self.by_address.len() < self.sweep_at.max(SWEEP_MIN) {
+            return;
+        }
+        let now_ms = crate::clock::now_ms();
+        self.by_address.retain(|_, address| {
+            address.waiting > 0 || !address.sessions.is_full(sessions, now_ms)
+        });
+        self.sweep_at = self.by_address.len() * 2;
+    }
+}
+
+impl Newcomer {
+    /// A session begins on the connection.
+    ///
+    /// # Errors
+    /// `rate_limited` where too many begin at its address.
+    pub fn begin_session(&self, settings: BucketSettings, now_ms: u64) -> Result<(), ErrorBody> {
+        let Counted {
+            newcomers, address, ..
+        } = &*self.0;
+        let mut table = newcomers.table.lock();
+        let known = table.by_address.entry(*address).or_default();
+        known.sessions.take(settings, now_ms).map_err(|wait_ms| {
+            ErrorBody::new(
+                ErrorCode::RateLimited,
+                "too many sessions begin at your address (limits.session); wait retry_ms",
+            )
+            .with("retry_ms", wait_ms)
+        })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(known) = self
+            .newcomers
+            .table
+            .lock()
+            .by_address
+            .get_mut(&self.address)
+        {
+            known.waiting = known.waiting.saturating_sub(1);
+        }
+    }
+}
+
+fn full(who: &str, key: &str, max: usize) -> ErrorBody {
+    ErrorBody::new(
+        ErrorCode::TooMany,
+        format!("{who} is full ({max} of {max} sessions that have not identified, {key})"),
+    )
+    .with("max", max as u64)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const LIMITS: NewcomerLimits = NewcomerLimits {
+        per_address_max: 3,
+        per_socket_max: 2,
+        sessions: BucketSettings::new(1, 2),
+    };
+
+    fn ip(last: u8) -> IpAddr {
+        [192, 0, 2, last].into()
+    }
+
+    #[test]
+    fn address_and_http_connection_have_bounds_of_their_own() {
+        let newcomers = Arc::new(Newcomers::default());
+        let socket = SocketMark::default();
+        let admit = |address, socket: Option<SocketMark>| newcomers.admit(address, socket, &LIMITS);
+        let first = admit(ip(1), Some(socket.clone())).unwrap();
+        let _second = admit(ip(1), Some(socket.clone())).unwrap();
+        let error = admit(ip(1), Some(socket.clone())).unwrap_err();
+        assert!(error.message.contains("poll.unidentified_max"));
+        let _third = admit(ip(1), None).unwrap();
+        let error = admit(ip(1), None).unwrap_err();
+        assert!(
+            error
+                .message
+                .contains("session.unidentified_per_address_max")
+        );
+        admit(ip(2), None).unwrap();
+        drop(first);
+        let _again = admit(ip(1), Some(socket.clone())).unwrap();
+        assert!(admit(ip(1), None).is_err());
+    }
+
+    #[test]
+    fn sessions_of_one_address_begin_at_a_rate() {
+        let newcomers = Arc::new(Newcomers::default());
+        let newcomer = newcomers.admit(ip(1), None, &LIMITS).unwrap();
+        let other = newcomers.admit(ip(2), None, &LIMITS).unwrap();
+        let begin = |newcomer: &Newcomer, at| newcomer.begin_session(LIMITS.sessions, at);
+        begin(&newcomer, 5_000).unwrap();
+        begin(&newcomer, 5_000).unwrap();
+        assert_eq!(
+            begin(&newcomer, 5_000).unwrap_err().code,
+            ErrorCode::RateLimited
+        );
+        begin(&other, 5_000).unwrap();
+        begin(&newcomer, 6_000).unwrap();
+    }
+
+    #[test]
+    fn addresses_that_have_nothing_are_forgotten() {
+        let newcomers = Arc::new(Newcomers::default());
+        let one = newcomers.admit(ip(1), None, &LIMITS).unwrap();
+        for number in 0..SWEEP_MIN as u32 * 3 {
+            let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number).into();
+            newcomers.admit(address, None, &LIMITS).unwrap();
+        }
+        assert!(newcomers.len() <= SWEEP_MIN + 1, "{}", newcomers.len());
+        assert!(newcomers.table.lock().by_address.contains_key(&ip(1)));
+        drop(one);
+    }
+}

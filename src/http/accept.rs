@@ -1,0 +1,100 @@
+//! What happens to a connection before the HTTP server sees it: the client's
+//! address, and a place among the connections.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::Protocol;
+use actix_http::error::DispatchError;
+use actix_rt::net::TcpStream;
+use actix_rt::time::timeout;
+
+use crate::gateway::Shared;
+use crate::http::flow::FlowLimits;
+use crate::http::network;
+use crate::http::places::Places;
+use crate::http::proxy_protocol::{self, Origin};
+use crate::http::settings::HttpSettings;
+use crate::http::takeable::{Peer, Takeable};
+use crate::watched::Watched;
+
+/// How long a connection without a place may take for the head of its request.
+const REFUSED_HEAD: Duration = Duration::from_secs(1);
+
+/// A connection as the HTTP server takes it.
+pub type Accepted = (Takeable, Protocol, Option<SocketAddr>);
+
+/// Accepts the connections of one listener.
+#[derive(Debug, Clone)]
+pub struct Acceptor {
+    /// What all gateways share.
+    pub shared: Arc<Shared>,
+    /// The HTTP connections.
+    pub places: Arc<Places>,
+    /// The settings in force.
+    pub settings: Arc<Watched<HttpSettings>>,
+}
+
+impl Acceptor {
+    /// Counts a connection. One that finds no place is answered that there is none,
+    /// as far as the reserve of connections that are refused allows.
+    ///
+    /// # Errors
+    /// If the connection ended already, or has no right beginning.
+    pub async fn accept(self, mut stream: TcpStream) -> Result<Accepted, DispatchError> {
+        // actix sets it on request only; small messages must not wait.
+        let _ = stream.set_nodelay(true);
+        let peer = stream.peer_addr().ok();
+        let settings = self.settings.get();
+        let server = &settings.server;
+        let address = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
+        let mut origin = Peer {
+            address,
+            is_proxy: network::is_trusted(address, &server.trusted_proxies),
+        };
+        // Counted before anything is awaited: whoever sends nothing counts too.
+        let enter = |peer: Peer| {
+            let (shared, is_proxy) = (&self.shared, peer.is_proxy);
+            self.places.enter(peer.address, is_proxy, server, shared)
+        };
+        let mut place = enter(origin);
+        if origin.is_proxy && server.proxy_protocol {
+            let limit = Duration::from_millis(server.head_timeout_ms);
+            let read = timeout(limit, proxy_protocol::read(&mut stream)).await;
+            match read {
+                Ok(Ok(Origin::Client(client))) => {
+                    origin = Peer {
+                        address: client,
+                        is_proxy: false,
+                    };
+                    drop(place);
+                    place = enter(origin);
+                }
+                Ok(Ok(Origin::Proxy)) => {}
+                Ok(Err(error)) => {
+                    self.shared.metrics.refuse("proxy_protocol");
+                    log::debug!("a connection of proxy {address} is refused: {error}");
+                    return Err(DispatchError::Io(error));
+                }
+                Err(_) => return Err(DispatchError::DisconnectTimeout),
+            }
+        }
+        let Some(place) = place else {
+            // They come faster than they can be refused.
+            return Err(DispatchError::DisconnectTimeout);
+        };
+        let head = Duration::from_millis(server.head_timeout_ms);
+        let limits = FlowLimits {
+            // One that is refused must not keep others from being told so.
+            head: if place.is_ok() {
+                head
+            } else {
+                head.min(REFUSED_HEAD)
+            },
+            write: Duration::from_millis(server.write_timeout_ms),
+        };
+        let socket = Takeable::new(stream, origin, place, limits, self.shared.metrics.clone());
+        Ok((socket, Protocol::Http1, peer))
+    }
+}

@@ -1,0 +1,42 @@
+//! Keeps pages of other sites from the operator's listener: a browser on the same
+//! machine reaches it for whoever asks.
+
+use std::sync::Arc;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+
+use crate::http::admission::{self, Cors};
+use crate::http::origin::Accepted;
+use crate::http::settings::HttpSettings;
+use crate::watched::Watched;
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
+
+/// Lets a request pass that its own pages sent, or no page.
+///
+/// # Errors
+/// Those of the service.
+pub async fn guard(
+    settings: Arc<Watched<HttpSettings>>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let checked = {
+        let server = &settings.get().server;
+        let accepted = Accepted {
+            origins: &[],
+            hosts: &server.hosts,
+        };
+        accepted.check(request.headers())
+    };
+    match checked {
+        Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
+        Err(foreign) => {
+            admission::advise(&foreign);
+            let error = ErrorBody::new(ErrorCode::Forbidden, foreign.message());
+            Ok(request.into_response(admission::refuse(&error, &Cors::default())))
+        }
+    }
+}

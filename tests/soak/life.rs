@@ -1,0 +1,254 @@
+//! What one user does between a connection and its end.
+
+use serde_json::{Value, json};
+
+use turntable_testkit::socketio::Socket;
+use turntable_testkit::tunnel::Tunnel;
+use turntable_testkit::{Client, Frame, Opcode, Random, Server, http, poll};
+
+use super::is_close;
+
+/// One life of a user, over a transport that chance selects.
+pub(crate) fn live(server: &Server, random: &mut Random, user: &str) {
+    match random.below(8) {
+        0..4 => over_websocket(server, random, user),
+        4 => over_tunnel(server, random, user),
+        5 => over_poll(server, random, user),
+        6 => over_socketio(server, random, user),
+        _ => nuisance(server, random),
+    }
+}
+
+fn channel(random: &mut Random) -> String {
+    format!("soak/{}", random.below(6))
+}
+
+fn room(random: &mut Random) -> String {
+    format!("room{}", random.below(4))
+}
+
+/// Commands that chance selects, as names and data.
+fn commands(random: &mut Random, user: &str) -> Vec<(&'static str, Value)> {
+    let room = room(random);
+    let mut commands = vec![
+        ("joinchannel", json!({"channel": channel(random)})),
+        ("joingame", json!({"channel": room, "self": user})),
+    ];
+    for _ in 0..random.below(12) {
+        commands.push(match random.below(9) {
+            0 => ("subscribe", json!([format!("1:{}", random.below(80))])),
+            1 => ("unsubscribe", json!([format!("1:{}", random.below(80))])),
+            2 => (
+                "status",
+                json!(["busy", "idle", "online", "invisible"][random.index(4)]),
+            ),
+            3 => ("set", json!({"n": random.below(9)})),
+            4 => {
+                let invite = [format!("1:{}", random.below(80))];
+                (
+                    "joingame",
+                    json!({"channel": room, "self": user, "invite": invite}),
+                )
+            }
+            5 => {
+                let actions = [json!({"timestamp": 0, "from": user, "data": random.below(9)})];
+                ("game", json!({"channel": room, "actions": actions}))
+            }
+            6 => ("leavegame", json!({"channel": room})),
+            7 => ("lookup", json!([format!("1:{}", random.below(80))])),
+            _ => {
+                let data = "x".repeat(random.index(3_000));
+                ("publish", json!({"channel": channel(random), "data": data}))
+            }
+        });
+    }
+    commands
+}
+
+/// Reads until the server has taken everything; false where it has closed.
+fn catch_up(client: &mut Client, mark: u64) -> bool {
+    let time = json!({"command": "time", "data": {"t0": 0}, "id": mark});
+    if !try_send(client, &time.to_string()) {
+        return false;
+    }
+    while let Some(frame) = client.frame_or_end() {
+        if is_close(&frame) {
+            return false;
+        }
+        if frame.opcode == Opcode::PING {
+            let pong = Frame::new(Opcode::PONG, frame.payload.clone());
+            if std::io::Write::write_all(&mut client.stream, &pong.masked()).is_err() {
+                return false;
+            }
+        }
+        let is_mark = serde_json::from_slice::<Value>(&frame.payload)
+            .is_ok_and(|message| message["id"] == mark);
+        if is_mark {
+            return true;
+        }
+    }
+    false
+}
+
+fn try_send(client: &mut Client, text: &str) -> bool {
+    std::io::Write::write_all(&mut client.stream, &Frame::text(text).masked()).is_ok()
+}
+
+fn over_websocket(server: &Server, random: &mut Random, user: &str) {
+    let mut client = server.connect();
+    client.send(json!({"command": "idme", "data": user}));
+    // A user may have as many sessions as it may: then it is refused.
+    let answer = client.next();
+    if answer["command"] != "welcome" {
+        return;
+    }
+    let session = answer["data"]["session"].clone();
+    let mut mark = 0;
+    for _ in 0..=random.below(3) {
+        for (command, data) in commands(random, user) {
+            let message = json!({"command": command, "data": data, "id": "c"});
+            if !try_send(&mut client, &message.to_string()) {
+                return;
+            }
+        }
+        // Some are cut before they have read anything.
+        if random.below(4) > 0 {
+            mark += 1;
+            if !catch_up(&mut client, mark) {
+                return;
+            }
+        }
+        match random.below(6) {
+            0 => {
+                try_send(&mut client, r#"{"command":"bye"}"#);
+                while client.frame_or_end().is_some_and(|frame| !is_close(&frame)) {}
+                return;
+            }
+            1 => {
+                // Reads nothing for a while: too slow, or dropped.
+                std::thread::sleep(std::time::Duration::from_millis(random.below(300)));
+                return;
+            }
+            2 => {
+                let _ = std::io::Write::write_all(&mut client.stream, &random.bytes(200));
+                return;
+            }
+            3 => {
+                let mut operator = format!(
+                    r#"{{"command":"call","data":{{"f":"fault:room","args":"{}"}}}}"#,
+                    room(random)
+                );
+                if random.below(2) == 0 {
+                    operator = operator
+                        .replace("fault:room", "fault:channel")
+                        .replace("room", "soak/");
+                }
+                try_send(&mut client, &operator);
+            }
+            _ => {
+                drop(client);
+                client = server.connect();
+                let resume = json!({"session": session, "received": 0});
+                client.command("resume", resume);
+                if client.next()["command"] != "welcome" {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn over_tunnel(server: &Server, random: &mut Random, user: &str) {
+    let query = format!("/tunnel?new=1&format=ndjson&user={}", http::escape(user));
+    if random.below(4) == 0 {
+        // Nobody reads its stream.
+        drop(http::Pending::send(
+            server.address,
+            &http::text(server.address, "GET", &query, "", ""),
+        ));
+        return;
+    }
+    let mut tunnel = Tunnel::unidentified(server);
+    tunnel.command("idme", json!(user));
+    let welcome = tunnel.next();
+    if welcome["data"]["command"] != "welcome" {
+        return;
+    }
+    for (command, data) in commands(random, user) {
+        tunnel.command(command, data);
+    }
+    if random.below(2) == 0 {
+        tunnel.stream.cut();
+        let resumed = format!("id={}&after={}&format=ndjson", tunnel.id, tunnel.last);
+        let text = http::text(server.address, "GET", &format!("/tunnel?{resumed}"), "", "");
+        drop(http::Pending::send(server.address, &text));
+    }
+}
+
+fn over_poll(server: &Server, random: &mut Random, user: &str) {
+    let idme = json!([poll::call("$av:idme", json!(user), 1)]).to_string();
+    let begun = poll::post(server, "/poll", "", &idme);
+    let Some(session) = begun.header("Turntable-Session") else {
+        return;
+    };
+    let headers = format!("Turntable-Session: {session}\r\n");
+    for batch in 1..=random.below(4) {
+        let calls: Vec<Value> = commands(random, user)
+            .into_iter()
+            .zip(1..)
+            .map(|((command, data), id)| poll::call(&format!("$av:{command}"), data, id))
+            .collect();
+        let target = format!("/poll?batch={batch}");
+        if random.below(4) == 0 {
+            poll::post_without_reading(server, &target, &headers, &json!(calls).to_string());
+        } else {
+            let answer = poll::post(server, &target, &headers, &json!(calls).to_string());
+            assert!(
+                [200, 409, 410].contains(&answer.status),
+                "{}",
+                answer.text()
+            );
+        }
+    }
+}
+
+fn over_socketio(server: &Server, random: &mut Random, user: &str) {
+    let transport = ["polling", "websocket"][random.index(2)];
+    let carrier = turntable_testkit::socketio::Carrier::open(server.address, transport);
+    let Ok(mut socket) = Socket::try_on(carrier, "/", json!({"user": user})) else {
+        return;
+    };
+    for (command, data) in commands(random, user) {
+        if command != "publish" {
+            socket.emit(command, data);
+        }
+    }
+}
+
+/// Those who are nobody and mean no good.
+fn nuisance(server: &Server, random: &mut Random) {
+    let address = server.address;
+    let mut socket = std::net::TcpStream::connect(address).unwrap();
+    let mut send = |bytes: &[u8]| {
+        let _ = std::io::Write::write_all(&mut socket, bytes);
+    };
+    match random.below(6) {
+        0 => send(&random.bytes(300)),
+        1 => send(b"POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n[1,"),
+        2 => send(
+            "GET /turntable.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                .repeat(50)
+                .as_bytes(),
+        ),
+        3 => send(turntable_testkit::websocket::handshake("/ws", "").as_bytes()),
+        4 => send(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        _ => {
+            let mut flood = server.connect();
+            for _ in 0..200 {
+                if !try_send(&mut flood, r#"{"command":"time","data":{"t0":1}}"#) {
+                    return;
+                }
+            }
+        }
+    }
+}
