@@ -48,9 +48,8 @@ fn polling_client_stays_online() {
 }
 
 #[test]
-fn polling_client_may_identify_whenever_it_likes() {
-    // It has its welcome, so the time to identify does not run.
-    let server = Server::with(&[("session.identify_timeout_ms", "100")]);
+fn polling_client_that_comes_back_may_identify_late() {
+    let server = Server::with(&[("session.identify_timeout_ms", "600")]);
     let mut friend = server.user("1:2");
     let first = post(&server, "/poll", "", "[]");
     let session = first.header("Turntable-Session").unwrap().to_owned();

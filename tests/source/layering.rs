@@ -25,6 +25,7 @@ const LAYERS: &[&str] = &[
     "cluster",
     "store",
     "metric",
+    "occasional",
     "watched",
     "clock",
 ];

@@ -49,7 +49,7 @@ fn headers_forbid_caching_and_buffering() {
 fn ids_have_128_random_bits_and_are_unique() {
     const OPENED: usize = 2_000;
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let server = Server::start();
+    let server = Server::with(&[("session.unidentified_per_address_max", "3000")]);
     let mut ids = HashSet::new();
     let mut ones = [0; 128];
     for _ in 0..OPENED {
