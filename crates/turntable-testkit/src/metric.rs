@@ -7,6 +7,8 @@ pub const CONNECTIONS: &str = "turntable_connections";
 pub const ACCEPTED: &str = "turntable_connections_accepted_total";
 /// Sessions now, those without a connection too.
 pub const SESSIONS: &str = "turntable_sessions";
+/// Bytes written to clients.
+pub const SENT_BYTES: &str = "turntable_sent_bytes_total";
 /// Actors that ended in a fault.
 pub const ACTORS_LOST: &str = "turntable_actors_lost_total";
 /// Replacements of such actors that know what the former knew.
