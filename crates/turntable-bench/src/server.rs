@@ -18,9 +18,9 @@ use super::process::Process;
 const SERVER_CORE: usize = 0;
 /// The core of the client.
 const CLIENT_CORE: usize = 1;
-/// The classes of commands with a rate limit.
-const RATE_CLASSES: [&str; 7] = [
-    "PRESENCE", "ROOM", "GAME", "CHANNEL", "PUBLISH", "CALL", "TIME",
+/// The classes of work with a rate limit, which are switched off.
+const RATE_CLASSES: [&str; 8] = [
+    "PRESENCE", "USERS", "ROOM", "GAME", "CHANNEL", "PUBLISH", "CALL", "TIME",
 ];
 /// Settings of a measured server: one worker, free ports, and none of the limits that
 /// a benchmark from one address would exceed.

@@ -16,6 +16,7 @@ pub mod owner;
 pub mod packet;
 pub mod payload;
 pub mod pending;
+pub mod rate;
 pub mod reason;
 mod serial;
 pub mod session;

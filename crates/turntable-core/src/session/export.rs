@@ -17,13 +17,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{SessionId, UserId};
 use crate::key::{SessionKey, UserNumber};
+use crate::rate::{Bucket, BucketExport};
 use crate::session::Session;
 use crate::session::clock::Clock;
 use crate::session::clock::export::ClockExport;
 use crate::session::life::{Effect, Effects, Life, saturating_u32};
 use crate::session::membership::{ChannelMembership, Memberships, RoomMembership};
 use crate::session::outbox::{Outbox, OutboxFrame};
-use crate::session::rate::{Bucket, BucketExport};
 use crate::session::settings::SessionSettings;
 
 /// The greatest number of a message or command: whole numbers beyond it have no

@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use crate::id::{SessionId, UserId};
 use crate::packet::{ClientPacket, ErrorBody, ServerPacket};
 use crate::payload::Payload;
+use crate::rate::Bucket;
 use crate::reason::{CloseReason, ErrorCode};
-use crate::session::rate::Bucket;
 use crate::session::settings::{LimitSettings, SessionSettings};
 use crate::session::{Refusal, refuse_or_close};
 

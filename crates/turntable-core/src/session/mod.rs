@@ -16,19 +16,18 @@ pub mod greeting;
 pub mod life;
 pub mod membership;
 pub mod outbox;
-pub mod rate;
 pub mod settings;
 
 use crate::id::{SessionId, UserId};
 use crate::key::{ConnKey, SessionKey, UserNumber};
 use crate::packet::{ClientPacket, ErrorBody};
+use crate::rate::Bucket;
 use crate::reason::{CloseReason, ErrorCode};
 use crate::session::class::{CLASSES, Class};
 use crate::session::clock::Clock;
 use crate::session::life::Life;
 use crate::session::membership::Memberships;
 use crate::session::outbox::Outbox;
-use crate::session::rate::Bucket;
 use crate::session::settings::{BucketSettings, LimitSettings, SessionSettings};
 
 /// How long until the next look at a session while idleness is off, in ms.
@@ -223,19 +222,10 @@ impl<F> Session<F> {
         now_ms: u64,
         limits: &LimitSettings,
     ) -> Result<(), Refusal> {
-        let Some(class) = Class::of(packet) else {
-            return Ok(());
-        };
-        // An invite makes work and takes memory for a user who may not even
-        // exist, as a watch does.
-        let invites = match packet {
-            ClientPacket::JoinGame(join) => join.invite.len(),
-            _ => 0,
-        };
-        let invites = std::iter::repeat_n(Class::Presence, invites);
-        let taken = std::iter::once(class).chain(invites).try_for_each(|class| {
+        let mut charges = Class::charges(packet).into_iter();
+        let taken = charges.try_for_each(|(class, count)| {
             match self.buckets.get_mut(class as usize) {
-                Some(bucket) => bucket.take(class.settings(limits), now_ms),
+                Some(bucket) => bucket.take_many(count, class.settings(limits), now_ms),
                 None => Ok(()),
             }
         });
@@ -246,7 +236,7 @@ impl<F> Session<F> {
                 limits.flood,
                 ErrorBody::new(
                     ErrorCode::RateLimited,
-                    "too many commands of this kind; wait retry_ms",
+                    "too many commands of this kind, or users or actions in them; wait retry_ms",
                 )
                 .of(packet.name())
                 .with("retry_ms", retry_ms),
@@ -281,7 +271,7 @@ mod tests {
     use super::*;
     use crate::id::ChannelId;
     use crate::key::SlotKey as _;
-    use crate::packet::JoinGame;
+    use crate::packet::{Action, JoinGame};
 
     struct NoFrame;
 
@@ -361,6 +351,48 @@ mod tests {
             admit(&mut session, &invitation),
             Err(ErrorCode::RateLimited)
         );
+    }
+
+    fn users(count: u32) -> Vec<UserId> {
+        (0..count)
+            .map(|n| UserId::parse(&format!("1:{n}")).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn each_named_user_is_charged() {
+        for packet in [
+            ClientPacket::Subscribe(users(1_000)),
+            ClientPacket::Unsubscribe(users(1_000)),
+            ClientPacket::Lookup(users(1_000)),
+        ] {
+            let mut session = session();
+            admit(&mut session, &packet).unwrap();
+            admit(&mut session, &packet).unwrap();
+            let third = admit(&mut session, &packet);
+            assert_eq!(third, Err(ErrorCode::RateLimited), "{}", packet.name());
+            // Commands without users have a bucket of their own.
+            admit(&mut session, &ClientPacket::Lookup(Vec::new())).unwrap();
+        }
+    }
+
+    #[test]
+    fn each_action_is_charged() {
+        let mut session = session();
+        let action = Action {
+            timestamp_ms: 1.0,
+            from: UserId::parse("1:1").unwrap(),
+            team: None,
+            data: crate::payload::Payload::from_json("1"),
+        };
+        let game = ClientPacket::Game {
+            channel: ChannelId::parse("a").unwrap(),
+            actions: vec![action; 100],
+        };
+        for _ in 0..4 {
+            admit(&mut session, &game).unwrap();
+        }
+        assert_eq!(admit(&mut session, &game), Err(ErrorCode::RateLimited));
     }
 
     #[test]

@@ -6,12 +6,12 @@ use proptest::prelude::*;
 use super::world::{Event, NOW, Watches, World, any_event, limits, path, user};
 use crate::id::SessionId;
 use crate::key::SessionKey;
+use crate::rate::BucketExport;
 use crate::session::Session;
 use crate::session::clock::export::{ClockExport, WindowExport};
 use crate::session::export::{ImportLimits, LifeExport, NUMBER_MAX, OutboxExport, SessionExport};
 use crate::session::membership::{ChannelMembership, RoomMembership};
 use crate::session::outbox::OutboxFrame;
-use crate::session::rate::BucketExport;
 
 proptest! {
     /// Whatever a value says, the session of it is within the limits, and no step
