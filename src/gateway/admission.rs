@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use turntable_core::limit::Limit;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
@@ -48,6 +49,15 @@ impl Full {
 }
 
 impl Full {
+    /// The limit.
+    #[must_use]
+    pub const fn limit(self) -> Limit {
+        match self {
+            Self::Connections => Limit::Connections,
+            Self::Address => Limit::ConnectionsPerAddress,
+        }
+    }
+
     /// The error for the client.
     #[must_use]
     pub fn error(self) -> ErrorBody {

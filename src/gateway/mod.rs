@@ -93,6 +93,7 @@ impl Shared {
             .admit(address, max, per_address_max)
             .map_err(|full| {
                 self.metrics.refuse(full.name());
+                self.metrics.limit(full.limit());
                 full.error()
             })
     }

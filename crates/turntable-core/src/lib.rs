@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod frame;
 pub mod id;
 pub mod key;
+pub mod limit;
 pub mod model;
 pub mod owner;
 pub mod packet;

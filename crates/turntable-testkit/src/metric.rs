@@ -35,3 +35,9 @@ pub const CHANNELS: &str = "turntable_actors{name=\"channel\"}";
 pub fn transport_key(transport: &str) -> String {
     format!("transports.{transport}")
 }
+
+/// Commands and connections that the limit of this key refused or closed, as
+/// `limits.publish`.
+pub fn limits_reached(key: &str) -> String {
+    format!("turntable_limits_reached_total{{name=\"{key}\"}}")
+}

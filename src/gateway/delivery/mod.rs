@@ -223,7 +223,7 @@ impl Gateway {
         error: ErrorBody,
         id: Option<RequestId>,
     ) {
-        self.shared.metrics.error(error.code);
+        self.shared.metrics.error(error.code, error.limit);
         let packet = ServerPacket::Error(Box::new(error));
         self.send(session, &packet, id.as_ref());
     }

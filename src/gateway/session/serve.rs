@@ -9,6 +9,7 @@ use crate::gateway::work::{Command, Effect};
 use turntable_core::call::AvatarCall;
 use turntable_core::id::UserId;
 use turntable_core::key::{ConnKey, SessionSlot};
+use turntable_core::limit::Limit;
 use turntable_core::packet::{ClientMessage, ClientPacket, ErrorBody, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
 use turntable_core::reason::CloseReason;
@@ -126,7 +127,7 @@ impl Gateway {
 
     fn answer_greeting(&mut self, key: ConnKey, refusal: Refusal, id: Option<RequestId>) {
         let Refusal { error, close } = refusal;
-        let code = error.code;
+        let (code, limit) = (error.code, error.limit);
         let is_refused = self.with(key, |connection, cx| {
             if Dispatch::refuse(connection, &error, cx) {
                 return true;
@@ -140,7 +141,7 @@ impl Gateway {
             false
         });
         if is_refused == Some(false) {
-            self.shared.metrics.error(code);
+            self.shared.metrics.error(code, limit);
         }
     }
 
@@ -185,7 +186,10 @@ impl Gateway {
 
     fn answer_refusal(&mut self, session: SessionSlot, refusal: Refusal, id: Option<RequestId>) {
         let Refusal { error, close } = refusal;
-        self.shared.metrics.error(error.code);
+        self.shared.metrics.error(error.code, error.limit);
+        if close == Some(CloseReason::RateLimited) {
+            self.shared.metrics.limit(Limit::Flood);
+        }
         self.send(session, &ServerPacket::Error(error), id.as_ref());
         let connection = self
             .sessions

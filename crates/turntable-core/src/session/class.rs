@@ -1,5 +1,6 @@
 //! Classes of work: what commands of one class do shares a rate limit.
 
+use crate::limit::Limit;
 use crate::packet::ClientPacket;
 use crate::rate::{BucketSettings, tokens};
 use crate::session::settings::LimitSettings;
@@ -54,6 +55,20 @@ impl Class {
             | ClientPacket::Resume { .. } => one(Self::Call),
             ClientPacket::Time { .. } => one(Self::Time),
             ClientPacket::Bye => [(Self::Call, 0), (Self::Call, 0)],
+        }
+    }
+
+    /// The limit of the class.
+    pub(super) const fn limit(self) -> Limit {
+        match self {
+            Self::Presence => Limit::Presence,
+            Self::Room => Limit::Room,
+            Self::Game => Limit::Game,
+            Self::Channel => Limit::Channel,
+            Self::Publish => Limit::Publish,
+            Self::Call => Limit::Call,
+            Self::Time => Limit::Time,
+            Self::Users => Limit::Users,
         }
     }
 

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use crate::id::{SessionId, UserId};
+use crate::limit::Limit;
 use crate::packet::{ClientPacket, ErrorBody, ServerPacket};
 use crate::payload::Payload;
 use crate::rate::Bucket;
@@ -82,7 +83,8 @@ impl Greeting {
                         "too many time requests; wait retry_ms",
                     )
                     .of("time")
-                    .with("retry_ms", retry_ms),
+                    .with("retry_ms", retry_ms)
+                    .by(Limit::Time),
                     now_ms,
                     settings,
                 )),

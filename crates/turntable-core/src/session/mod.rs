@@ -222,28 +222,33 @@ impl<F> Session<F> {
         now_ms: u64,
         limits: &LimitSettings,
     ) -> Result<(), Refusal> {
-        let mut charges = Class::charges(packet).into_iter();
-        let taken = charges.try_for_each(|(class, count)| {
-            match self.buckets.get_mut(class as usize) {
-                Some(bucket) => bucket.take_many(count, class.settings(limits), now_ms),
-                None => Ok(()),
+        for (class, count) in Class::charges(packet) {
+            let Some(bucket) = self.buckets.get_mut(class as usize) else {
+                continue;
+            };
+            let taken = bucket.take_many(count, class.settings(limits), now_ms);
+            if let Err(retry_ms) = taken {
+                let message =
+                    "too many commands of this kind, or users or actions in them; wait retry_ms";
+                let error = ErrorBody::new(ErrorCode::RateLimited, message)
+                    .of(packet.name())
+                    .with("retry_ms", retry_ms)
+                    .by(class.limit());
+                return Err(self.refuse_rate(error, now_ms, limits));
             }
-        });
-        match taken {
-            Ok(()) => Ok(()),
-            Err(retry_ms) => Err(refuse_or_close(
-                &mut self.flood,
-                limits.flood,
-                ErrorBody::new(
-                    ErrorCode::RateLimited,
-                    "too many commands of this kind, or users or actions in them; wait retry_ms",
-                )
-                .of(packet.name())
-                .with("retry_ms", retry_ms),
-                CloseReason::RateLimited,
-                now_ms,
-            )),
         }
+        Ok(())
+    }
+
+    /// Charges a refusal of something that came too often.
+    fn refuse_rate(&mut self, error: ErrorBody, now_ms: u64, limits: &LimitSettings) -> Refusal {
+        refuse_or_close(
+            &mut self.flood,
+            limits.flood,
+            error,
+            CloseReason::RateLimited,
+            now_ms,
+        )
     }
 
     /// Charges what goes to others without being a command. Returns whether it

@@ -348,5 +348,6 @@ fn body_of(fault: Fault) -> ErrorBody {
         message: (*fault.message).into(),
         command: None,
         details: fault.details,
+        limit: None,
     }
 }

@@ -44,6 +44,7 @@ impl From<DecodeError> for ErrorBody {
             message: error.message,
             command: error.command.map(Into::into),
             details: error.details,
+            limit: None,
         }
     }
 }

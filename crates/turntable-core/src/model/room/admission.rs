@@ -4,6 +4,7 @@
 use super::{Effect, Member, Outcome, Room};
 use crate::id::UserId;
 use crate::key::SessionKey;
+use crate::limit::Limit;
 use crate::packet::{ErrorBody, JoinGame, MemberChange, RequestId, RoomJoined, ServerPacket};
 use crate::reason::ErrorCode;
 
@@ -108,7 +109,8 @@ impl Room {
                 ErrorCode::RoomFull,
                 format!("the room has its {members_max} members"),
             )
-            .with("max", members_max as u64));
+            .with("max", members_max as u64)
+            .by(Limit::RoomMembers));
         }
         self.members.team_for(join.team.as_deref(), game).map(Some)
     }
@@ -131,7 +133,8 @@ impl Room {
                 ErrorCode::TooMany,
                 format!("one joingame invites at most {invites_max} users"),
             )
-            .with("max", invites_max as u64));
+            .with("max", invites_max as u64)
+            .by(Limit::RoomInvites));
         }
         let mut invited: Vec<UserId> = Vec::new();
         for user in users {

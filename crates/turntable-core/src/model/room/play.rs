@@ -4,6 +4,7 @@
 use super::{Effect, Member, Outcome, Room, kept_state, not_member};
 use crate::id::UserId;
 use crate::key::SessionKey;
+use crate::limit::Limit;
 use crate::model::rule::{Inspection, Refusal, RoomView};
 use crate::packet::{Action, ErrorBody, ServerPacket};
 use crate::reason::ErrorCode;
@@ -69,7 +70,8 @@ impl Room {
                 format!("one game message has at most {actions_max} actions"),
             )
             .of("game")
-            .with("max", actions_max as u64));
+            .with("max", actions_max as u64)
+            .by(Limit::RoomActions));
         }
         let room = RoomView::new(&self.members);
         for (index, action) in actions.iter().enumerate() {
@@ -80,11 +82,7 @@ impl Room {
                         .iter_mut()
                         .try_for_each(|rule| rule.check(&room, &inspection, now_ms))
                 })
-                .map_err(|refusal| {
-                    ErrorBody::new(refusal.code, refusal.message)
-                        .of("game")
-                        .with("index", index as u64)
-                })?;
+                .map_err(|refusal| refuse_action(refusal, index))?;
         }
         Ok(())
     }
@@ -102,6 +100,22 @@ impl Room {
             channel: self.channel.clone(),
             actions,
         })]
+    }
+}
+
+/// The error for a message whose action at `index` is refused.
+fn refuse_action(refusal: Refusal, index: usize) -> ErrorBody {
+    // Two rules are limits, each with a code of its own.
+    let limit = match refusal.code {
+        ErrorCode::RateLimited => Some(Limit::ActionRate),
+        ErrorCode::TooLarge => Some(Limit::ActionBytes),
+        _ => None,
+    };
+    ErrorBody {
+        limit,
+        ..ErrorBody::new(refusal.code, refusal.message)
+            .of("game")
+            .with("index", index as u64)
     }
 }
 
