@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+mod bytes;
 mod input;
 mod load;
 mod slow_reader;

@@ -137,6 +137,7 @@ fn repeated_disconnects_lose_and_duplicate_nothing() {
     // Ten thousand breaks in seconds exceed the rate limits of a user.
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
         ("limits.time.per_second", "0"),
     ]);
     std::thread::scope(|scope| {

@@ -19,8 +19,17 @@ const SERVER_CORE: usize = 0;
 /// The core of the client.
 const CLIENT_CORE: usize = 1;
 /// The classes of work with a rate limit, which are switched off.
-const RATE_CLASSES: [&str; 8] = [
-    "PRESENCE", "USERS", "ROOM", "GAME", "CHANNEL", "PUBLISH", "CALL", "TIME",
+const RATE_CLASSES: [&str; 10] = [
+    "PRESENCE",
+    "USERS",
+    "ROOM",
+    "GAME",
+    "CHANNEL",
+    "PUBLISH",
+    "CALL",
+    "TIME",
+    "BYTES",
+    "ADDRESS_BYTES",
 ];
 /// Settings of a measured server: one worker, free ports, and none of the limits that
 /// a benchmark from one address would exceed.

@@ -27,6 +27,8 @@ pub enum Limit {
     Publish,
     Call,
     Time,
+    Bytes,
+    AddressBytes,
     Flood,
     Watched,
     Lookup,
@@ -43,7 +45,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -60,6 +62,8 @@ impl Limit {
         Self::Publish,
         Self::Call,
         Self::Time,
+        Self::Bytes,
+        Self::AddressBytes,
         Self::Flood,
         Self::Watched,
         Self::Lookup,
@@ -94,6 +98,8 @@ impl Limit {
             Self::Publish => "limits.publish",
             Self::Call => "limits.call",
             Self::Time => "limits.time",
+            Self::Bytes => "limits.bytes",
+            Self::AddressBytes => "limits.address_bytes",
             Self::Flood => "limits.flood",
             Self::Watched => "presence.watch_max",
             Self::Lookup => "presence.lookup_max",

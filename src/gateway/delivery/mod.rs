@@ -22,7 +22,7 @@ use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
-use turntable_core::reason::CloseReason;
+use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
 
 impl Handler<Mail<Delivery>> for Gateway {
@@ -59,7 +59,11 @@ impl Gateway {
                     if let Some(id) = &id {
                         self.pending.answered(session, id);
                     }
-                    self.refuse(session, *error, id);
+                    if error.code == ErrorCode::RateLimited {
+                        self.refuse_rate(session, *error, id);
+                    } else {
+                        self.refuse(session, *error, id);
+                    }
                 }
             }
             Delivery::Enter { to, topic } => {

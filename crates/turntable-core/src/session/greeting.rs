@@ -11,8 +11,8 @@ use crate::packet::{ClientPacket, ErrorBody, ServerPacket};
 use crate::payload::Payload;
 use crate::rate::Bucket;
 use crate::reason::{CloseReason, ErrorCode};
+use crate::session::Refusal;
 use crate::session::settings::{LimitSettings, SessionSettings};
-use crate::session::{Refusal, refuse_or_close};
 
 /// The state of an unidentified connection.
 #[derive(Debug, Default)]
@@ -101,13 +101,8 @@ impl Greeting {
             None | Some("idme" | "resume" | "time" | "bye") => error,
             Some(waiting) => not_identified(waiting.to_owned()),
         };
-        refuse_or_close(
-            &mut self.errors,
-            settings.error_budget(),
-            error,
-            CloseReason::TooManyErrors,
-            now_ms,
-        )
+        let charged = self.errors.take(settings.error_budget(), now_ms);
+        Refusal::new(error, charged, CloseReason::TooManyErrors)
     }
 }
 

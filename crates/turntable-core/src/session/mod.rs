@@ -9,6 +9,7 @@
 //! feeds these two, so limits, budgets and numbering exist once. [`export`] makes
 //! a session a value and a session of that again.
 
+mod charge;
 mod class;
 pub mod clock;
 pub mod export;
@@ -18,17 +19,19 @@ pub mod membership;
 pub mod outbox;
 pub mod settings;
 
+pub use charge::{address_error, bytes_error};
+
 use crate::id::{SessionId, UserId};
 use crate::key::{ConnKey, SessionKey, UserNumber};
 use crate::packet::{ClientPacket, ErrorBody};
 use crate::rate::Bucket;
 use crate::reason::{CloseReason, ErrorCode};
-use crate::session::class::{CLASSES, Class};
+use crate::session::class::CLASSES;
 use crate::session::clock::Clock;
 use crate::session::life::Life;
 use crate::session::membership::Memberships;
 use crate::session::outbox::Outbox;
-use crate::session::settings::{BucketSettings, LimitSettings, SessionSettings};
+use crate::session::settings::{LimitSettings, SessionSettings};
 
 /// How long until the next look at a session while idleness is off, in ms.
 const IDLE_UNSET_LOOK_MS: u64 = 60_000;
@@ -42,17 +45,13 @@ pub struct Refusal {
     pub close: Option<CloseReason>,
 }
 
-/// Charges `error` to `budget`; a spent budget closes with `reason`.
-fn refuse_or_close(
-    budget: &mut Bucket,
-    settings: BucketSettings,
-    error: ErrorBody,
-    reason: CloseReason,
-    now_ms: u64,
-) -> Refusal {
-    Refusal {
-        error: Box::new(error),
-        close: budget.take(settings, now_ms).err().map(|_| reason),
+impl Refusal {
+    /// An error that was charged to a budget; a spent one closes with `reason`.
+    fn new(error: ErrorBody, charged: Result<(), u64>, reason: CloseReason) -> Self {
+        Self {
+            error: Box::new(error),
+            close: charged.err().map(|_| reason),
+        }
     }
 }
 
@@ -82,6 +81,7 @@ pub struct Session<F> {
     /// What is known of the client's clock; most sessions never need it.
     clock: Option<Box<Clock>>,
     buckets: [Bucket; CLASSES],
+    bytes: Bucket,
     flood: Bucket,
     errors: Bucket,
 }
@@ -109,6 +109,7 @@ impl<F> Session<F> {
             memberships: None,
             clock: None,
             buckets: Default::default(),
+            bytes: Bucket::default(),
             flood: Bucket::default(),
             errors: Bucket::default(),
         }
@@ -216,57 +217,10 @@ impl<F> Session<F> {
         checked.map_err(|error| self.refuse(error.of(packet.name()), now_ms, settings))
     }
 
-    fn check_rate(
-        &mut self,
-        packet: &ClientPacket,
-        now_ms: u64,
-        limits: &LimitSettings,
-    ) -> Result<(), Refusal> {
-        for (class, count) in Class::charges(packet) {
-            let Some(bucket) = self.buckets.get_mut(class as usize) else {
-                continue;
-            };
-            let taken = bucket.take_many(count, class.settings(limits), now_ms);
-            if let Err(retry_ms) = taken {
-                let message =
-                    "too many commands of this kind, or users or actions in them; wait retry_ms";
-                let error = ErrorBody::new(ErrorCode::RateLimited, message)
-                    .of(packet.name())
-                    .with("retry_ms", retry_ms)
-                    .by(class.limit());
-                return Err(self.refuse_rate(error, now_ms, limits));
-            }
-        }
-        Ok(())
-    }
-
-    /// Charges a refusal of something that came too often.
-    fn refuse_rate(&mut self, error: ErrorBody, now_ms: u64, limits: &LimitSettings) -> Refusal {
-        refuse_or_close(
-            &mut self.flood,
-            limits.flood,
-            error,
-            CloseReason::RateLimited,
-            now_ms,
-        )
-    }
-
-    /// Charges what goes to others without being a command. Returns whether it
-    /// may.
-    pub fn charge_publish(&mut self, now_ms: u64, limits: &LimitSettings) -> bool {
-        let bucket = self.buckets.get_mut(Class::Publish as usize);
-        bucket.is_none_or(|bucket| bucket.take(limits.publish, now_ms).is_ok())
-    }
-
     /// Charges an error to the session's budget.
     pub fn refuse(&mut self, error: ErrorBody, now_ms: u64, settings: &SessionSettings) -> Refusal {
-        refuse_or_close(
-            &mut self.errors,
-            settings.error_budget(),
-            error,
-            CloseReason::TooManyErrors,
-            now_ms,
-        )
+        let charged = self.errors.take(settings.error_budget(), now_ms);
+        Refusal::new(error, charged, CloseReason::TooManyErrors)
     }
 }
 
@@ -276,7 +230,9 @@ mod tests {
     use super::*;
     use crate::id::ChannelId;
     use crate::key::SlotKey as _;
+    use crate::limit::Limit;
     use crate::packet::{Action, JoinGame};
+    use crate::rate::BucketSettings;
 
     struct NoFrame;
 
@@ -398,6 +354,34 @@ mod tests {
             admit(&mut session, &game).unwrap();
         }
         assert_eq!(admit(&mut session, &game), Err(ErrorCode::RateLimited));
+    }
+
+    #[test]
+    fn bytes_are_refused_and_a_flood_of_them_is_closed() {
+        let mut session = session();
+        let limits = LimitSettings {
+            bytes: BucketSettings::new(1_000, 100_000),
+            flood: BucketSettings::new(1, 100),
+            ..LimitSettings::default()
+        };
+        let publish = ClientPacket::Publish {
+            channel: ChannelId::parse("a").unwrap(),
+            data: crate::payload::Payload::from_json("1"),
+        };
+        let mut charge = |bytes, address, now_ms| {
+            let charged = session.charge_bytes(&publish, bytes, address, now_ms, &limits);
+            charged.map_err(|refusal| (refusal.error.limit, refusal.close))
+        };
+        let now_ms = 1_732_000_000_000;
+        assert!(charge(60_000, Ok(()), now_ms).is_ok());
+        let refused = Err((Some(Limit::Bytes), None));
+        assert_eq!(charge(60_000, Ok(()), now_ms), refused);
+        assert!(charge(40_000, Ok(()), now_ms).is_ok());
+        let over = Err((Some(Limit::Bytes), Some(CloseReason::RateLimited)));
+        assert_eq!(charge(60_000, Ok(()), now_ms), over);
+        // Its address has a limit of its own.
+        let refused = Err((Some(Limit::AddressBytes), None));
+        assert_eq!(charge(100, Err(7), now_ms + 60_000), refused);
     }
 
     #[test]

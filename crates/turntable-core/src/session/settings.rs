@@ -109,7 +109,12 @@ pub struct LimitSettings {
     pub call: BucketSettings,
     /// `time`.
     pub time: BucketSettings,
-    /// Refused commands before close 4007.
+    /// Bytes of everything that the client of one session sends.
+    pub bytes: BucketSettings,
+    /// Bytes of everything that the clients of one address send.
+    pub address_bytes: BucketSettings,
+    /// Refused commands, and KiB of commands refused for their bytes, before close
+    /// 4007.
     pub flood: BucketSettings,
 }
 
@@ -124,6 +129,8 @@ impl Default for LimitSettings {
             publish: BucketSettings::new(500, 1_000),
             call: BucketSettings::new(50, 100),
             time: BucketSettings::new(20, 60),
+            bytes: BucketSettings::new(262_144, 262_144),
+            address_bytes: BucketSettings::new(33_554_432, 67_108_864),
             flood: BucketSettings::new(50, 500),
         }
     }

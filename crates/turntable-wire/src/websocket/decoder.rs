@@ -40,6 +40,18 @@ pub enum Message<'a> {
     },
 }
 
+impl Message<'_> {
+    /// Length of its payload, in bytes.
+    #[must_use]
+    pub const fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) | Self::Ping(bytes) | Self::Pong(bytes) => bytes.len(),
+            Self::Close { reason, .. } => 2 + reason.len(),
+        }
+    }
+}
+
 /// Decodes the frames of one connection (RFC 6455 section 5).
 ///
 /// ```

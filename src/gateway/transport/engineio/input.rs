@@ -216,7 +216,9 @@ fn namespace_packet(
         }
     };
     let has_to_wait = is_identification(&command);
-    cx.push_effect(Effect::Command(carried.connection, command));
+    // Attachments are among the data, as base64.
+    let bytes = packet.namespace.len() + packet.data.map_or(0, |data| data.get().len());
+    cx.push_effect(Effect::Command(carried.connection, command, bytes));
     match has_to_wait {
         true => WAIT,
         false => CONTINUE,
