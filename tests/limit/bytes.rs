@@ -1,5 +1,5 @@
-//! Bytes: what one client sends is limited for its session and its address, so that no
-//! other client pays for it.
+//! Bytes: what one client sends is limited for its session, its address, its channels and
+//! its rooms, so that no other client pays for it.
 
 use std::io::Write;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use turntable_testkit::metric::{CLOSED_TOO_SLOW, limits_reached};
 use turntable_testkit::poll::{PollClient, call};
+use turntable_testkit::room::{act, action_data, members};
 use turntable_testkit::tunnel::Tunnel;
 use turntable_testkit::{Client, Frame, Server};
 
@@ -120,4 +121,45 @@ fn datagrams_of_tunnels_are_charged() {
     let other = Tunnel::user(&server, "1:2");
     let refused = tunnel.send_refused(&other.path(), json!("x".repeat(4_000)));
     assert_eq!(refused, (429, "rate_limited".to_owned()));
+}
+
+#[test]
+fn many_publishers_do_not_close_listeners_of_a_channel() {
+    let server = Server::with(&[("limits.bytes.per_second", "0")]);
+    let mut listener = on_channel(&server, "2:1");
+    let mut publishers: Vec<Client> = (0..4).map(|n| server.user(&format!("1:{n}"))).collect();
+    let mut refused = 0;
+    for _ in 0..10 {
+        for publisher in &mut publishers {
+            publisher.send(json!({"command": "publish", "data": publication(60_000), "id": 1}));
+        }
+        for publisher in &mut publishers {
+            let answer = publisher.next();
+            if answer["command"] == "error" {
+                assert_eq!(answer["data"]["code"], "rate_limited", "{answer}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0, "2.4 MB in a moment");
+    assert_eq!(messages(&mut listener), 40 - refused);
+    assert_eq!(server.metric(CLOSED_TOO_SLOW), 0.0);
+    let counted = server.metric(&limits_reached("channel.bytes"));
+    assert_eq!(counted, refused as f64);
+}
+
+#[test]
+fn bytes_of_a_room_are_limited_for_its_members() {
+    let server = Server::with(&[("room.bytes", "{ per_second = 1000, burst = 10000 }")]);
+    let [mut mel, mut pomke] = members(&server, "r", "", ["1:1", "1:2"]);
+    let large = json!("x".repeat(6_000));
+    act(&mut mel, "r", "1:1", large.clone());
+    assert_eq!(action_data(&mut mel), std::slice::from_ref(&large));
+    assert_eq!(action_data(&mut pomke), std::slice::from_ref(&large));
+    act(&mut mel, "r", "1:1", large);
+    let error = mel.expect_error("rate_limited");
+    assert!(error["data"]["details"]["retry_ms"].as_u64().unwrap() > 1_000);
+    act(&mut mel, "r", "1:1", json!("small"));
+    assert_eq!(action_data(&mut pomke), ["small"]);
+    assert_eq!(server.metric(&limits_reached("room.bytes")), 1.0);
 }

@@ -36,6 +36,7 @@ fn stalled_readers_are_closed_and_others_receive_in_time() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
     ]);
     let mut publisher = server.user("1:1");
     let mut stopped: Vec<Client> = (0..5)
@@ -83,6 +84,7 @@ fn messages_before_slow_reader_close_have_no_gap() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
     ]);
     let mut publisher = server.user("1:1");
     let mut slow = on_channel(&server, "2:1");
@@ -110,6 +112,7 @@ fn closed_slow_reader_resumes_on_busy_channel() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
         ("session.replay_bytes_max", "8388608"),
     ]);
     let mut publisher = server.user("1:1");
@@ -157,6 +160,7 @@ fn kernel_holds_little_for_stalled_reader() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
     ]);
     let mut publisher = server.user("1:1");
     let _stalled = stalled_on_channel(&server, "2:1");
@@ -177,6 +181,7 @@ fn presence_is_merged_while_reader_is_blocked() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
         ("limits.presence.per_second", "0"),
         ("session.outbox_bytes_max", "1073741824"),
         ("presence.coalesce_ms", "0"),

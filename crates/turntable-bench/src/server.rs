@@ -93,10 +93,13 @@ impl Server {
     pub(super) fn start(settings: &[(&str, String)]) -> Result<Self, BenchError> {
         let rates =
             RATE_CLASSES.map(|class| (format!("TURNTABLE_LIMITS__{class}__PER_SECOND"), "0"));
+        let fan_out =
+            ["CHANNEL", "ROOM"].map(|owner| (format!("TURNTABLE_{owner}__BYTES__PER_SECOND"), "0"));
         let mut command = child_command(&["serve"])?;
         command
             .envs(SETTINGS)
             .envs(rates)
+            .envs(fan_out)
             .envs(settings.iter().map(|(name, value)| (name, value)));
         if std::env::var_os("RUST_LOG").is_none() {
             command.env("RUST_LOG", "error");

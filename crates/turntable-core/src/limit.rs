@@ -38,6 +38,8 @@ pub enum Limit {
     RoomActions,
     RoomInvites,
     RoomInvitesWaiting,
+    RoomBytes,
+    ChannelBytes,
     TeamMembers,
     ActionRate,
     ActionBytes,
@@ -45,7 +47,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -73,6 +75,8 @@ impl Limit {
         Self::RoomActions,
         Self::RoomInvites,
         Self::RoomInvitesWaiting,
+        Self::RoomBytes,
+        Self::ChannelBytes,
         Self::TeamMembers,
         Self::ActionRate,
         Self::ActionBytes,
@@ -109,6 +113,8 @@ impl Limit {
             Self::RoomActions => "room.actions_max",
             Self::RoomInvites => "room.invites_max",
             Self::RoomInvitesWaiting => "room.invites_waiting_max",
+            Self::RoomBytes => "room.bytes",
+            Self::ChannelBytes => "channel.bytes",
             Self::TeamMembers => "games.NAME.team_members_max",
             Self::ActionRate => "games.NAME.actions_per_second",
             Self::ActionBytes => "games.NAME.action_bytes_max",
