@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use turntable_testkit::metric::{CLOSED_TOO_SLOW, limits_reached};
 use turntable_testkit::poll::{PollClient, call};
-use turntable_testkit::room::{act, action_data, members};
+use turntable_testkit::room::{act, action_data, join, members};
 use turntable_testkit::tunnel::Tunnel;
 use turntable_testkit::{Client, Frame, Server};
 
@@ -162,4 +162,27 @@ fn bytes_of_a_room_are_limited_for_its_members() {
     act(&mut mel, "r", "1:1", json!("small"));
     assert_eq!(action_data(&mut pomke), ["small"]);
     assert_eq!(server.metric(&limits_reached("room.bytes")), 1.0);
+}
+
+#[test]
+fn joins_pay_for_the_state_that_they_receive() {
+    let rate = ("limits.bytes", "{ per_second = 1000, burst = 20000 }");
+    let server = Server::configured("[games.g]\nkeep_state = true\n", &[rate]);
+    let [mut mel, mut pomke] = members(&server, "r", "g", ["1:1", "1:2"]);
+    act(
+        &mut mel,
+        "r",
+        "1:1",
+        json!({"state": "x".repeat(8_000)}),
+    );
+    action_data(&mut pomke);
+    // Each of these few bytes is answered with 8 kB.
+    for _ in 0..3 {
+        let joined = join(&mut pomke, "r", "1:2");
+        assert_eq!(joined["state"].as_str().unwrap().len(), 8_000);
+    }
+    pomke.command("joingame", json!({"channel": "r", "self": "1:2"}));
+    let error = pomke.expect_error("rate_limited");
+    assert!(error["data"]["details"]["retry_ms"].as_u64().unwrap() > 1_000);
+    assert_eq!(server.metric(&limits_reached("limits.bytes")), 1.0);
 }

@@ -113,6 +113,13 @@ impl Gateway {
             } => self.found(ticket, user, entry),
             Delivery::LookupFailed { ticket } => self.lookup_failed(ticket),
             Delivery::Below { channel } => self.below_is_known(&channel),
+            Delivery::Charge { to, bytes } => {
+                let session = self.session_at(to);
+                if let Some(entry) = session.and_then(|key| self.sessions.get_mut(key)) {
+                    let (now_ms, limits) = (crate::clock::now_ms(), &self.settings.limits);
+                    entry.session.pay_bytes(bytes as usize, now_ms, limits);
+                }
+            }
             Delivery::Backup { to, backup } => {
                 let session = self.session_at(to);
                 if let Some(entry) = session.and_then(|key| self.sessions.get_mut(key)) {
