@@ -7,6 +7,7 @@
 )]
 
 mod bytes;
+mod control;
 mod input;
 mod load;
 mod slow_reader;

@@ -237,7 +237,10 @@ fn unread_echo_is_limited() {
 
 #[test]
 fn unread_pongs_are_limited() {
-    let server = Server::with(&[("session.outbox_bytes_max", "131072")]);
+    let server = Server::with(&[
+        ("session.outbox_bytes_max", "131072"),
+        ("limits.control.per_second", "0"),
+    ]);
     let mut client = server.user("1:1");
     let mut other = server.user("1:2");
     let before = server.resident_bytes();

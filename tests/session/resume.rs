@@ -304,7 +304,10 @@ fn commands_and_the_end_behind_idme_come_behind_its_welcome() {
 
 #[test]
 fn session_outlives_many_overflows_of_one_connection() {
-    let server = Server::with(&[("session.outbox_bytes_max", "70000")]);
+    let server = Server::with(&[
+        ("session.outbox_bytes_max", "70000"),
+        ("limits.control.per_second", "0"),
+    ]);
     let mut session = Session::begin(&server, "1:1");
     // Each pong over the limit reports that the reader is too slow.
     let ping = Frame::new(Opcode::PING, [7_u8; 125]).masked();

@@ -19,7 +19,7 @@ const SERVER_CORE: usize = 0;
 /// The core of the client.
 const CLIENT_CORE: usize = 1;
 /// The classes of work with a rate limit, which are switched off.
-const RATE_CLASSES: [&str; 10] = [
+const RATE_CLASSES: [&str; 11] = [
     "PRESENCE",
     "USERS",
     "ROOM",
@@ -28,6 +28,7 @@ const RATE_CLASSES: [&str; 10] = [
     "PUBLISH",
     "CALL",
     "TIME",
+    "CONTROL",
     "BYTES",
     "ADDRESS_BYTES",
 ];

@@ -27,6 +27,7 @@ pub enum Limit {
     Publish,
     Call,
     Time,
+    Control,
     Bytes,
     AddressBytes,
     Flood,
@@ -47,7 +48,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -64,6 +65,7 @@ impl Limit {
         Self::Publish,
         Self::Call,
         Self::Time,
+        Self::Control,
         Self::Bytes,
         Self::AddressBytes,
         Self::Flood,
@@ -102,6 +104,7 @@ impl Limit {
             Self::Publish => "limits.publish",
             Self::Call => "limits.call",
             Self::Time => "limits.time",
+            Self::Control => "limits.control",
             Self::Bytes => "limits.bytes",
             Self::AddressBytes => "limits.address_bytes",
             Self::Flood => "limits.flood",

@@ -7,6 +7,8 @@ pub const CONNECTIONS: &str = "turntable_connections";
 pub const ACCEPTED: &str = "turntable_connections_accepted_total";
 /// Sessions now, those without a connection too.
 pub const SESSIONS: &str = "turntable_sessions";
+/// Bytes read from clients.
+pub const RECEIVED_BYTES: &str = "turntable_received_bytes_total";
 /// Bytes written to clients.
 pub const SENT_BYTES: &str = "turntable_sent_bytes_total";
 /// Actors that ended in a fault.

@@ -109,6 +109,9 @@ pub struct LimitSettings {
     pub call: BucketSettings,
     /// `time`.
     pub time: BucketSettings,
+    /// Frames and packets of one connection that carry no message: pings, pongs,
+    /// fragments without content.
+    pub control: BucketSettings,
     /// Bytes of everything that the client of one session sends.
     pub bytes: BucketSettings,
     /// Bytes of everything that the clients of one address send.
@@ -129,6 +132,7 @@ impl Default for LimitSettings {
             publish: BucketSettings::new(500, 1_000),
             call: BucketSettings::new(50, 100),
             time: BucketSettings::new(20, 60),
+            control: BucketSettings::new(20, 200),
             bytes: BucketSettings::new(262_144, 262_144),
             address_bytes: BucketSettings::new(33_554_432, 67_108_864),
             flood: BucketSettings::new(50, 500),
