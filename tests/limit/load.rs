@@ -94,6 +94,10 @@ fn each_limit_is_counted_under_its_key() {
         assert!(answer["data"].get("limit").is_none(), "{answer}");
         server.await_metric(&limits_reached(key), 1.0);
     }
+    let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
+    client.send_text(&format!(r#"{{"command":"set","data":{{"a":{deep}}}}}"#));
+    client.expect_error("too_large");
+    assert_eq!(server.metric(&limits_reached("session.depth_max")), 1.0);
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub enum Limit {
     SessionsPerUser,
     Rooms,
     Channels,
+    Depth,
     ErrorBurst,
     Presence,
     Users,
@@ -48,7 +49,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -56,6 +57,7 @@ impl Limit {
         Self::SessionsPerUser,
         Self::Rooms,
         Self::Channels,
+        Self::Depth,
         Self::ErrorBurst,
         Self::Presence,
         Self::Users,
@@ -95,6 +97,7 @@ impl Limit {
             Self::SessionsPerUser => "session.sessions_per_user_max",
             Self::Rooms => "session.rooms_max",
             Self::Channels => "session.channels_max",
+            Self::Depth => "session.depth_max",
             Self::ErrorBurst => "session.error_burst",
             Self::Presence => "limits.presence",
             Self::Users => "limits.users",
