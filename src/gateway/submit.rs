@@ -200,9 +200,7 @@ impl Gateway {
                 ErrorCode::RateLimited,
                 "too much is published; see limits.publish",
             );
-            self.shared
-                .metrics
-                .error(error.code, Some(Limit::Publish));
+            self.shared.metrics.error(error.code, Some(Limit::Publish));
             return Err(Taken::TooOften(Box::new(error)));
         }
         match session {

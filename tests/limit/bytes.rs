@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use turntable_testkit::metric::{CLOSED_TOO_SLOW, limits_reached};
 use turntable_testkit::poll::{PollClient, call};
 use turntable_testkit::room::{act, action_data, join, members};
+use turntable_testkit::socketio::Socket;
 use turntable_testkit::tunnel::Tunnel;
 use turntable_testkit::{Client, Frame, Server};
 
@@ -112,6 +113,17 @@ fn bodies_of_polls_are_charged() {
 }
 
 #[test]
+fn events_of_socketio_are_charged() {
+    let server = Server::with(&[("limits.bytes", "{ per_second = 100, burst = 10000 }")]);
+    for transport in ["websocket", "polling"] {
+        let (mut socket, _) = Socket::user(server.address, transport, "1:1");
+        socket.request("publish", publication(6_000));
+        let answer = socket.request("publish", publication(6_000));
+        assert_eq!(answer["error"]["code"], "rate_limited", "{answer}");
+    }
+}
+
+#[test]
 fn datagrams_of_tunnels_are_charged() {
     let server = Server::with(&[("limits.bytes", "{ per_second = 100, burst = 5000 }")]);
     let tunnel = Tunnel::user(&server, "1:1");
@@ -169,12 +181,7 @@ fn joins_pay_for_the_state_that_they_receive() {
     let rate = ("limits.bytes", "{ per_second = 1000, burst = 20000 }");
     let server = Server::configured("[games.g]\nkeep_state = true\n", &[rate]);
     let [mut mel, mut pomke] = members(&server, "r", "g", ["1:1", "1:2"]);
-    act(
-        &mut mel,
-        "r",
-        "1:1",
-        json!({"state": "x".repeat(8_000)}),
-    );
+    act(&mut mel, "r", "1:1", json!({"state": "x".repeat(8_000)}));
     action_data(&mut pomke);
     // Each of these few bytes is answered with 8 kB.
     for _ in 0..3 {

@@ -70,8 +70,16 @@ fn each_limit_is_counted_under_its_key() {
     let action = json!({"timestamp": 1, "from": "1:1", "data": 1});
     client.request("joingame", json!({"channel": "a", "self": "1:1"}));
     for (command, data, key) in [
-        ("subscribe", json!(["1:2", "1:3", "1:4"]), "presence.watch_max"),
-        ("lookup", json!(["1:2", "1:3", "1:4"]), "presence.lookup_max"),
+        (
+            "subscribe",
+            json!(["1:2", "1:3", "1:4"]),
+            "presence.watch_max",
+        ),
+        (
+            "lookup",
+            json!(["1:2", "1:3", "1:4"]),
+            "presence.lookup_max",
+        ),
         (
             "joingame",
             json!({"channel": "b", "self": "1:1"}),

@@ -26,8 +26,10 @@ impl BucketSettings {
         &[("per_second", 0, 1_000_000), ("burst", 1, 1_000_000)];
 
     /// The range of each number in a bucket of bytes.
-    pub const BYTE_RANGES: &[(&str, u64, u64)] =
-        &[("per_second", 0, 1_000_000_000), ("burst", 1, 1_000_000_000)];
+    pub const BYTE_RANGES: &[(&str, u64, u64)] = &[
+        ("per_second", 0, 1_000_000_000),
+        ("burst", 1, 1_000_000_000),
+    ];
 
     /// A bucket with these two numbers.
     #[must_use]

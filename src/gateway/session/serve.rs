@@ -14,8 +14,8 @@ use turntable_core::limit::Limit;
 use turntable_core::packet::{ClientMessage, ClientPacket, ErrorBody, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
 use turntable_core::reason::CloseReason;
-use turntable_core::session::{Refusal, address_error, bytes_error};
 use turntable_core::session::greeting::GreetingStep;
+use turntable_core::session::{Refusal, address_error, bytes_error};
 
 impl Gateway {
     /// A command of a connection's client, in so many bytes.
