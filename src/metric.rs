@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use turntable_core::key::WorkerId;
+use turntable_core::limit::Limit;
 use turntable_core::reason::{CloseReason, ErrorCode};
 
 /// A label with one name.
@@ -51,6 +52,8 @@ pub struct Metrics {
     pub commands: Family<Label, Counter>,
     /// Errors sent, by code.
     pub errors: Family<Label, Counter>,
+    /// What a limit refused or closed, by the key of the limit.
+    pub limits: Family<Label, Counter>,
     /// Messages put into outboxes.
     pub deliveries: Counter,
     /// Bytes read from clients.
@@ -70,15 +73,28 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Counts an error that was sent to a client.
-    pub fn error(&self, code: ErrorCode) {
+    /// Counts an error that was sent to a client, and the limit that it comes from.
+    pub fn error(&self, code: ErrorCode, limit: Option<Limit>) {
         self.errors
             .get_or_create(&Label { name: code.name() })
             .inc();
+        if let Some(limit) = limit {
+            self.limit(limit);
+        }
     }
 
-    /// Counts a closed connection.
+    /// Counts something that a limit refused or closed.
+    pub fn limit(&self, limit: Limit) {
+        self.limits
+            .get_or_create(&Label { name: limit.key() })
+            .inc();
+    }
+
+    /// Counts a closed connection, and the limit where it is always the same one.
     pub fn close(&self, reason: CloseReason) {
+        if let Some(limit) = Limit::of_close(reason) {
+            self.limit(limit);
+        }
         self.closed
             .get_or_create(&Label {
                 name: reason.name(),
@@ -145,6 +161,11 @@ impl Metrics {
         add("sessions_resumed", "Sessions resumed", &self.resumed);
         add("commands", "Commands taken", &self.commands);
         add("errors", "Errors answered", &self.errors);
+        add(
+            "limits_reached",
+            "Commands and connections that a limit refused or closed",
+            &self.limits,
+        );
         add("deliveries", "Messages put into outboxes", &self.deliveries);
         add("received_bytes", "Bytes read", &self.received_bytes);
         add("sent_bytes", "Bytes written", &self.sent_bytes);
@@ -190,12 +211,16 @@ mod tests {
     #[test]
     fn every_metric_is_encoded() {
         let metrics = Metrics::default();
-        metrics.error(ErrorCode::BadJson);
+        metrics.error(ErrorCode::BadJson, Some(Limit::Users));
         metrics.deliveries.inc_by(3);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).unwrap();
         assert!(
             text.contains("turntable_errors_total{name=\"bad_json\"} 1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("turntable_limits_reached_total{name=\"limits.users\"} 1"),
             "{text}"
         );
         assert!(text.contains("turntable_deliveries_total 3"), "{text}");

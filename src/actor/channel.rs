@@ -56,7 +56,14 @@ impl OwnerActor for Channel {
 impl Channel {
     fn publish(&mut self, caller: Caller, user: UserId, data: Payload, id: Option<RequestId>) {
         let message_id = self.shared.message_id();
-        let (packet, reply) = self.model.publish(message_id, user, data, clock::now_ms());
+        let rate = self.shared.settings().channel.bytes;
+        let published = self
+            .model
+            .publish(message_id, user, data, rate, clock::now_ms());
+        let (packet, reply) = match published {
+            Ok(published) => published,
+            Err(error) => return self.shared.refuse(caller, error, id),
+        };
         let meta = Meta {
             offset: Some(self.model.offset()),
             is_exact: false,

@@ -24,6 +24,10 @@ use turntable_core::model::interest::Interest;
 use turntable_core::model::room::{Effect, Room as Model};
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, JoinGame, ReplyData, RequestId, ServerPacket};
+use turntable_core::rate::tokens;
+
+/// Bytes of an answer that a `joingame` has for its token of `limits.room`.
+const JOIN_BYTES: usize = 1_024;
 
 /// The actor.
 pub struct Room {
@@ -82,6 +86,8 @@ impl Room {
         });
         match model.join(caller.key, user, join, id.clone(), now_ms) {
             Ok(effects) => {
+                let bytes = model.joined_bytes();
+                self.charge(caller.place, bytes);
                 let is_new = !self.rebind(caller);
                 self.apply(effects, Some(caller));
                 if is_new {
@@ -121,6 +127,17 @@ impl Room {
                 joining: joining.then(|| self.topic()),
             },
         );
+    }
+
+    /// A session pays for a long answer to its join, which may have the state of the
+    /// game; a short one is paid by the command.
+    fn charge(&self, to: Place, bytes: usize) {
+        if bytes > JOIN_BYTES {
+            let bytes = tokens(bytes);
+            self.shared
+                .bus
+                .send(to.gateway, Delivery::Charge { to, bytes });
+        }
     }
 
     fn enter(&self, to: Place) {

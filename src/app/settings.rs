@@ -51,6 +51,7 @@ pub(super) fn gateways(config: &Config) -> GatewaySettings {
         limits: config.limits.clone(),
         presence: config.presence.clone(),
         message_bytes_max: config.server.max_message_bytes,
+        send_buffer_bytes: config.server.send_buffer_bytes,
         tunnel: config.tunnel.clone(),
         poll: config.poll.clone(),
         socketio: config.socketio.clone(),

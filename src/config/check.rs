@@ -24,6 +24,8 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["poll", key] => (PollSettings::RANGES, key),
         ["socketio", key] => (SocketIoSettings::RANGES, key),
         ["session", key] => (SessionSettings::RANGES, key),
+        ["limits", "bytes" | "address_bytes", key] => (BucketSettings::BYTE_RANGES, key),
+        ["channel" | "room", "bytes", key] => (BucketSettings::BYTE_RANGES, key),
         ["limits", _, key] => (BucketSettings::RANGES, key),
         ["presence", key] => (PresenceSettings::RANGES, key),
         ["channel", key] => (ChannelSettings::RANGES, key),

@@ -1,5 +1,6 @@
 //! What every new connection has to pass, whatever its transport: the connection
-//! limits, in all and by address.
+//! limits, in all and by address; and what all connections of an address share: a
+//! rate of bytes.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -8,9 +9,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::clock;
+use turntable_core::limit::Limit;
 use turntable_core::packet::ErrorBody;
+use turntable_core::rate::BucketSettings;
 use turntable_core::reason::ErrorCode;
-use turntable_core::session::settings::BucketSettings;
 
 use crate::gateway::newcomers::Newcomer;
 
@@ -18,8 +21,19 @@ use crate::gateway::newcomers::Newcomer;
 #[derive(Debug, Default)]
 pub struct ConnectionLimits {
     total: AtomicU64,
-    by_address: Mutex<HashMap<IpAddr, Arc<AddressCount>>>,
+    by_address: Mutex<Addresses>,
 }
+
+/// The addresses with connections, and those whose bytes are not refilled.
+#[derive(Debug, Default)]
+struct Addresses {
+    known: HashMap<IpAddr, Arc<AddressCount>>,
+    /// How many there may be before those without connections are looked at.
+    purge_at: usize,
+}
+
+/// The fewest addresses that are worth a look at each.
+const PURGE_MIN: usize = 1_024;
 
 /// The connections of one address.
 #[derive(Debug)]
@@ -28,6 +42,44 @@ struct AddressCount {
     address: IpAddr,
     /// Changed under the lock of the table alone.
     count: AtomicU32,
+    bytes: SharedBucket,
+}
+
+/// A bucket that all workers take from: the Unix ns when it is full again. One atomic
+/// operation per command, and no lock.
+#[derive(Debug, Default)]
+struct SharedBucket(AtomicU64);
+
+const NS_PER_MS: u64 = 1_000_000;
+const NS_PER_S: u64 = 1_000_000_000;
+
+impl SharedBucket {
+    /// Takes so many tokens, or none. More than a burst is possible while it is full.
+    fn take(&self, count: usize, settings: BucketSettings, now_ms: u64) -> Result<(), u64> {
+        let per_second = u64::from(settings.per_second);
+        if per_second == 0 || count == 0 {
+            return Ok(());
+        }
+        let ns = |count: u64| count.saturating_mul(NS_PER_S) / per_second;
+        let (cost, burst) = (ns(count as u64), ns(settings.burst.into()));
+        let now = now_ms.saturating_mul(NS_PER_MS);
+        let spent = |full_at: u64| full_at.saturating_sub(now);
+        let taken = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
+                let has_room = spent(full_at).saturating_add(cost.min(burst)) <= burst;
+                has_room.then(|| full_at.max(now).saturating_add(cost))
+            });
+        taken.map(drop).map_err(|full_at| {
+            let needed = spent(full_at).saturating_add(cost.min(burst));
+            let missing = needed.saturating_sub(burst);
+            missing.div_ceil(NS_PER_MS)
+        })
+    }
+
+    fn is_full(&self, now_ms: u64) -> bool {
+        self.0.load(Ordering::Relaxed) <= now_ms.saturating_mul(NS_PER_MS)
+    }
 }
 
 /// Which limit is reached, by its name in the configuration.
@@ -51,6 +103,15 @@ impl Full {
 }
 
 impl Full {
+    /// The limit.
+    #[must_use]
+    pub const fn limit(self) -> Limit {
+        match self {
+            Self::Connections => Limit::Connections,
+            Self::Address => Limit::ConnectionsPerAddress,
+        }
+    }
+
     /// The error for the client.
     #[must_use]
     pub fn error(self) -> ErrorBody {
@@ -129,11 +190,13 @@ impl ConnectionLimits {
         }
         let address = counted(address);
         let mut by_address = self.by_address.lock();
-        let known = by_address.entry(address).or_insert_with(|| {
+        by_address.purge();
+        let known = by_address.known.entry(address).or_insert_with(|| {
             Arc::new(AddressCount {
                 limits: self.clone(),
                 address,
                 count: AtomicU32::new(0),
+                bytes: SharedBucket::default(),
             })
         });
         let count = known.count.load(Ordering::Relaxed);
@@ -155,13 +218,46 @@ impl ConnectionLimits {
     }
 
     fn leave(&self, known: &AddressCount) {
-        self.total.fetch_sub(1, Ordering::Relaxed);
+        let total = self.total.fetch_sub(1, Ordering::Relaxed) - 1;
         let mut by_address = self.by_address.lock();
         let count = known.count.load(Ordering::Relaxed).saturating_sub(1);
         known.count.store(count, Ordering::Relaxed);
-        if count == 0 {
-            by_address.remove(&known.address);
+        if total == 0 {
+            // Nobody is left to be protected.
+            by_address.known.clear();
+        } else if count == 0 && known.bytes.is_full(clock::now_ms()) {
+            by_address.known.remove(&known.address);
         }
+    }
+}
+
+impl Addresses {
+    /// Forgets addresses without connections whose bytes were refilled since: each
+    /// time that there are twice as many, so that it costs little for each.
+    fn purge(&mut self) {
+        if self.known.len() < self.purge_at.max(PURGE_MIN) {
+            return;
+        }
+        let now_ms = clock::now_ms();
+        self.known.retain(|_, known| {
+            known.count.load(Ordering::Relaxed) > 0 || !known.bytes.is_full(now_ms)
+        });
+        self.purge_at = 2 * self.known.len();
+    }
+}
+
+impl Permit {
+    /// Takes so many bytes of what the connection's address may send, or none.
+    ///
+    /// # Errors
+    /// The time until there is room for them, in ms.
+    pub fn take_bytes(
+        &self,
+        bytes: usize,
+        settings: BucketSettings,
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        self.address.bytes.take(bytes, settings, now_ms)
     }
 }
 
@@ -188,7 +284,7 @@ mod tests {
         drop(first);
         assert_eq!(limits.total(), 2);
         assert!(limits.admit(one, 3, 2).is_ok(), "the place is free again");
-        assert_eq!(limits.by_address.lock().len(), 2);
+        assert_eq!(limits.by_address.lock().known.len(), 2);
         assert_eq!(size_of::<Permit>(), 16);
     }
 
@@ -204,5 +300,42 @@ mod tests {
             Full::Address
         );
         assert!(limits.admit(ip("2001:db8:0:1::2"), 9, 1).is_ok());
+    }
+
+    #[test]
+    fn connections_of_one_address_share_its_bytes() {
+        const RATE: BucketSettings = BucketSettings::new(1_000, 5_000);
+        let limits = Arc::new(ConnectionLimits::default());
+        let [one, other]: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
+        let admit = |address| limits.admit(address, 9, 9).unwrap();
+        let (first, second, foreign) = (admit(one), admit(one), admit(other));
+        let now_ms = clock::now_ms();
+        assert_eq!(first.take_bytes(3_000, RATE, now_ms), Ok(()));
+        assert_eq!(second.take_bytes(3_000, RATE, now_ms), Err(1_000));
+        assert_eq!(second.take_bytes(2_000, RATE, now_ms), Ok(()));
+        assert_eq!(first.take_bytes(1, RATE, now_ms), Err(1));
+        assert_eq!(foreign.take_bytes(5_000, RATE, now_ms), Ok(()));
+        assert_eq!(first.take_bytes(100, RATE, now_ms + 100), Ok(()));
+        // More than a burst waits for a full bucket.
+        assert_eq!(first.take_bytes(9_000, RATE, now_ms + 100), Err(5_000));
+        assert_eq!(first.take_bytes(9_000, RATE, now_ms + 5_100), Ok(()));
+        assert_eq!(first.take_bytes(1, RATE, now_ms + 5_100), Err(4_001));
+        let none = BucketSettings::new(0, 1);
+        assert_eq!(first.take_bytes(1 << 30, none, now_ms), Ok(()));
+    }
+
+    #[test]
+    fn connecting_again_does_not_refill_the_bytes_of_an_address() {
+        const RATE: BucketSettings = BucketSettings::new(1_000, 60_000);
+        let limits = Arc::new(ConnectionLimits::default());
+        let address: IpAddr = "10.0.0.1".parse().unwrap();
+        let other = limits.admit("10.0.0.2".parse().unwrap(), 9, 9).unwrap();
+        let first = limits.admit(address, 9, 9).unwrap();
+        assert!(first.take_bytes(60_000, RATE, clock::now_ms()).is_ok());
+        drop(first);
+        let again = limits.admit(address, 9, 9).unwrap();
+        assert!(again.take_bytes(60_000, RATE, clock::now_ms()).is_err());
+        drop((again, other));
+        assert!(limits.by_address.lock().known.is_empty());
     }
 }

@@ -93,8 +93,11 @@ impl Shared {
         let mut permit = self.admit_known(address)?;
         let limits = self.settings.get().newcomers();
         let newcomer = self.newcomers.admit(counted(address), socket, &limits);
-        permit.await_identification(newcomer.inspect_err(|_| {
+        permit.await_identification(newcomer.inspect_err(|error| {
             self.metrics.refuse("unidentified_max");
+            if let Some(limit) = error.limit {
+                self.metrics.limit(limit);
+            }
         })?);
         Ok(permit)
     }
@@ -113,6 +116,7 @@ impl Shared {
             .admit(address, max, per_address_max)
             .map_err(|full| {
                 self.metrics.refuse(full.name());
+                self.metrics.limit(full.limit());
                 full.error()
             })
     }

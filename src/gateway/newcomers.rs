@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use turntable_core::limit::Limit;
 use turntable_core::packet::ErrorBody;
+use turntable_core::rate::{Bucket, BucketSettings};
 use turntable_core::reason::ErrorCode;
-use turntable_core::session::rate::Bucket;
-use turntable_core::session::settings::BucketSettings;
 
 /// So many addresses are known before those are forgotten that have nothing.
 const SWEEP_MIN: usize = 1_024;
@@ -77,22 +77,15 @@ impl Newcomers {
             .as_ref()
             .map_or(0, |socket| Arc::strong_count(socket) - 2);
         if begun >= limits.per_socket_max {
-            return Err(full(
-                "this connection",
-                "poll.unidentified_max",
-                limits.per_socket_max,
-            ));
+            let max = limits.per_socket_max;
+            return Err(full("this connection", Limit::PollUnidentified, max));
         }
         let mut table = self.table.lock();
         table.sweep(limits.sessions);
         let known = table.by_address.entry(address).or_default();
         if known.waiting >= limits.per_address_max {
             let max = limits.per_address_max;
-            return Err(full(
-                "your address",
-                "session.unidentified_per_address_max",
-                max,
-            ));
+            return Err(full("your address", Limit::Unidentified, max));
         }
         known.waiting += 1;
         Ok(Newcomer(Box::new(Counted {
@@ -140,6 +133,7 @@ impl Newcomer {
                 ErrorCode::RateLimited,
                 "too many sessions begin at your address (limits.session); wait retry_ms",
             )
+            .by(Limit::Session)
             .with("retry_ms", wait_ms)
         })
     }
@@ -159,11 +153,13 @@ impl Drop for Counted {
     }
 }
 
-fn full(who: &str, key: &str, max: usize) -> ErrorBody {
+fn full(who: &str, limit: Limit, max: usize) -> ErrorBody {
+    let key = limit.key();
     ErrorBody::new(
         ErrorCode::TooMany,
         format!("{who} is full ({max} of {max} sessions that have not identified, {key})"),
     )
+    .by(limit)
     .with("max", max as u64)
 }
 

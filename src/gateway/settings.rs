@@ -22,6 +22,8 @@ pub struct GatewaySettings {
     pub presence: PresenceSettings,
     /// The longest message of a client, in bytes.
     pub message_bytes_max: usize,
+    /// How many bytes the kernel may hold for one socket; 0: as many as it will.
+    pub send_buffer_bytes: usize,
     /// The section `[tunnel]`.
     pub tunnel: TunnelSettings,
     /// The section `[poll]`.

@@ -14,8 +14,10 @@ use crate::gateway::transport::{Dispatch, Hooks, Request};
 use crate::gateway::work::{Command, Effect};
 use turntable_core::id::{SessionId, UserId};
 use turntable_core::key::{ConnKey, SessionSlot};
-use turntable_core::packet::ServerPacket;
+use turntable_core::limit::Limit;
+use turntable_core::packet::{ErrorBody, ServerPacket};
 use turntable_core::payload::Payload;
+use turntable_core::reason::ErrorCode;
 
 /// The function that data for one tunnel calls at its client; there is no answer.
 const DIRECT_SEND: &str = "tunnel:receive";
@@ -32,6 +34,8 @@ pub struct Submit {
     pub users: Vec<UserId>,
     /// What it sends.
     pub commands: Vec<Command>,
+    /// Length of that, in bytes.
+    pub bytes: usize,
     /// Its number among what the client sent and the session counts, from 1 over
     /// the session's life. What was taken before is not taken again; `None` is
     /// taken whenever it comes.
@@ -53,7 +57,7 @@ impl TakenSender {
 }
 
 /// What became of what a client sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Taken {
     /// It was taken.
     Yes,
@@ -65,8 +69,8 @@ pub enum Taken {
     Foreign,
     /// It is numbered and comes before the `welcome`, from which sessions count.
     Unidentified,
-    /// There were too many of its kind.
-    TooOften,
+    /// There was too much of its kind.
+    TooOften(Box<ErrorBody>),
     /// Commands before it are missing; the session has taken so many.
     Gap(u64),
 }
@@ -124,7 +128,8 @@ impl Handler<DirectSend> for Gateway {
 
     fn handle(&mut self, mut send: DirectSend, _: &mut Context<Self>) {
         if let Some(from) = send.from.take() {
-            match self.charge_direct_send(from, send.number) {
+            let bytes = send.data.as_json().len();
+            match self.charge_direct_send(from, send.number, bytes) {
                 Ok(()) => {}
                 Err(taken) => return send.taken.answer(taken),
             }
@@ -178,16 +183,31 @@ impl Gateway {
     }
 
     /// Counts and charges a direct send at its sender.
-    fn charge_direct_send(&mut self, from: Target, number: Option<u64>) -> Result<(), Taken> {
+    fn charge_direct_send(
+        &mut self,
+        from: Target,
+        number: Option<u64>,
+        bytes: usize,
+    ) -> Result<(), Taken> {
         let session = self.session_of(from);
         let entry = session.and_then(|session| self.sessions.get_mut(session));
         let entry = entry.ok_or(Taken::Gone)?;
         check_number(number, entry.session.accepted())?;
         entry.session.count(None);
         let limits = &self.settings.limits;
-        match entry.session.charge_publish(clock::now_ms(), limits) {
-            true => Ok(()),
-            false => Err(Taken::TooOften),
+        if !entry.session.charge_publish(clock::now_ms(), limits) {
+            let error = ErrorBody::new(
+                ErrorCode::RateLimited,
+                "too much is published; see limits.publish",
+            );
+            self.shared.metrics.error(error.code, Some(Limit::Publish));
+            return Err(Taken::TooOften(Box::new(error)));
+        }
+        match session {
+            Some(session) => self
+                .take_request_bytes(session, bytes)
+                .map_err(|error| Taken::TooOften(Box::new(error))),
+            None => Ok(()),
         }
     }
 
@@ -207,6 +227,9 @@ impl Gateway {
         if submit.users.iter().any(|named| named != user) {
             return submit.taken.answer(Taken::Foreign);
         }
+        if let Err(error) = self.take_request_bytes(session, submit.bytes) {
+            return submit.taken.answer(Taken::TooOften(Box::new(error)));
+        }
         let commands = submit.commands.into_iter();
         self.push_effects(commands.map(|command| Effect::Serve(session, command)));
         submit.taken.answer(Taken::Yes);
@@ -217,7 +240,7 @@ impl Gateway {
 ///
 /// # Errors
 /// `Yes` where it was taken before, `Gap` where something before it is missing.
-const fn check_number(number: Option<u64>, accepted: u64) -> Result<(), Taken> {
+fn check_number(number: Option<u64>, accepted: u64) -> Result<(), Taken> {
     match number {
         Some(number) if number <= accepted => Err(Taken::Yes),
         Some(number) if number > accepted + 1 => Err(Taken::Gap(accepted)),

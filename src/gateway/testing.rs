@@ -53,6 +53,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             limits: Default::default(),
             presence: Default::default(),
             message_bytes_max: 65_536,
+            send_buffer_bytes: 0,
             tunnel: TunnelSettings::default(),
             poll: PollSettings::default(),
             socketio: SocketIoSettings::default(),

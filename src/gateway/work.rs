@@ -46,8 +46,9 @@ pub(crate) const fn is_identification(command: &Command) -> bool {
 /// Something that has to happen.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    /// A command of a connection's client.
-    Command(ConnKey, Command),
+    /// A command of a connection's client, in so many bytes; 0 where the request that
+    /// brought it was charged.
+    Command(ConnKey, Command, usize),
     /// A command of a session's client, beside its connection.
     Serve(SessionSlot, Command),
     /// The connection may take what waits, unless it is paused. Carried out when
@@ -146,8 +147,8 @@ impl Gateway {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Command(key, command) => self.command(key, command),
-            Effect::Serve(session, command) => self.serve(session, command),
+            Effect::Command(key, command, bytes) => self.command(key, command, bytes),
+            Effect::Serve(session, command) => self.serve(session, command, 0),
             Effect::Continue(key) => self.continued.push_back(key),
             Effect::Identify {
                 connection,

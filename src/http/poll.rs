@@ -36,6 +36,8 @@ struct Requested {
     received: Option<u64>,
     resume_id: Option<RequestId>,
     entries: Vec<Entry>,
+    /// Length of the body, in bytes.
+    bytes: usize,
 }
 
 /// `POST /poll`
@@ -116,6 +118,7 @@ fn requested(
         received: number(query.received, "received")?,
         resume_id: None,
         entries: remote_call::decode(body, &limits)?,
+        bytes: body.len(),
     };
     requested.take_resume();
     Ok(requested)
@@ -170,6 +173,7 @@ async fn carry_out(
         received: requested.received,
         resume_id: requested.resume_id,
         commands: requested.entries,
+        bytes: requested.bytes,
         batch: requested.batch,
         respond,
     });

@@ -56,6 +56,9 @@ pub struct ServerSettings {
     pub connections_max: usize,
     /// Connections at one time from one address.
     pub connections_per_address_max: usize,
+    /// How many bytes the kernel may hold for one client that does not read, in
+    /// bytes; 0: as many as it will.
+    pub send_buffer_bytes: usize,
 }
 
 impl ServerSettings {
@@ -69,6 +72,7 @@ impl ServerSettings {
         ("shutdown_ms", 0, 600_000),
         ("connections_max", 1, 10_000_000),
         ("connections_per_address_max", 1, 10_000_000),
+        ("send_buffer_bytes", 0, 16_777_216),
     ];
 }
 
@@ -89,6 +93,7 @@ impl Default for ServerSettings {
             shutdown_ms: 5_000,
             connections_max: 100_000,
             connections_per_address_max: 20_000,
+            send_buffer_bytes: 262_144,
         }
     }
 }

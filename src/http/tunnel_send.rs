@@ -43,8 +43,9 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
             depth_max: admission.shared.settings.get().session.depth_max,
         },
     };
-    let batch = match text.and_then(|text| datagram::decode(&text, &limits)) {
-        Ok(batch) => batch,
+    let decoded = text.and_then(|text| Ok((datagram::decode(&text, &limits)?, text.len())));
+    let (batch, length) = match decoded {
+        Ok(decoded) => decoded,
         Err(error) => return admission::refuse(&error, &cors),
     };
     let own = admission::session_of(request.headers());
@@ -54,6 +55,8 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
     };
     let named = own.as_deref().and_then(|own| SessionId::parse(own).ok());
     let first = batch.entries.iter().find_map(tunnel_of);
+    // Each datagram is charged its share of the body.
+    let bytes = length / batch.entries.len().max(1);
     // All of them are on their way before the first is waited for, so that what
     // they lead to is written together.
     let on_their_way: Vec<_> = batch
@@ -67,7 +70,7 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
             }
             let tunnel = named.or_else(|| tunnel_of(&entry)).or(first);
             let submitted = match entry {
-                Ok(sent) => submit(sent, this, own.as_deref(), &admission),
+                Ok(sent) => submit(sent, bytes, this, own.as_deref(), &admission),
                 Err(error) => Err(error.body),
             };
             match submitted {
@@ -182,6 +185,7 @@ fn count_refused(
         target,
         users: Vec::new(),
         commands: Vec::new(),
+        bytes: 0,
         number,
         taken: TakenSender(taken),
     });
@@ -191,6 +195,7 @@ fn count_refused(
 /// Hands one datagram to where it belongs, which answers what became of it.
 fn submit(
     sent: Sent,
+    bytes: usize,
     number: Option<u64>,
     own: Option<&str>,
     admission: &Admission,
@@ -232,6 +237,7 @@ fn submit(
         target,
         users,
         commands,
+        bytes,
         number,
         taken: TakenSender(taken),
     });
@@ -246,10 +252,7 @@ async fn await_taken(taken: oneshot::Receiver<Taken>) -> Result<(), ErrorBody> {
             "too much waits for this tunnel to be identified; send it again later",
         )),
         Ok(Taken::Unidentified) => Err(unidentified()),
-        Ok(Taken::TooOften) => Err(ErrorBody::new(
-            ErrorCode::RateLimited,
-            "too much is published; see limits.publish",
-        )),
+        Ok(Taken::TooOften(error)) => Err(*error),
         Ok(Taken::Gap(accepted)) => Err(ErrorBody::new(
             ErrorCode::Conflict,
             "commands before these are missing; repeat those behind accepted",

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use turntable_testkit::metric::{CLOSED_NOT_IDENTIFIED, CONNECTIONS};
+use turntable_testkit::metric::{CLOSED_NOT_IDENTIFIED, CONNECTIONS, limits_reached};
 use turntable_testkit::{Client, Frame, Opcode, SILENCE, Server};
 
 #[test]
@@ -39,6 +39,73 @@ fn flood_is_refused_and_then_closed() {
     }
     assert_eq!(client.close_code(), 4007);
     other.expect_nothing_pending();
+}
+
+#[test]
+fn thousand_users_are_charged_one_by_one() {
+    let server = Server::start();
+    let mut client = server.user("1:1");
+    let users: Vec<String> = (0..1_000).map(|n| format!("2:{n}")).collect();
+    client.request("unsubscribe", json!(users));
+    client.request("unsubscribe", json!(users));
+    client.send(json!({"command": "subscribe", "data": users, "id": 7}));
+    let error = client.expect_error("rate_limited");
+    assert_eq!(error["id"], 7);
+    assert!(error["data"]["details"]["retry_ms"].as_u64().unwrap() > 1_000);
+    assert_eq!(server.metric(&limits_reached("limits.users")), 1.0);
+    // Status has another bucket.
+    client.request("status", json!("busy"));
+}
+
+#[test]
+fn each_limit_is_counted_under_its_key() {
+    let server = Server::with(&[
+        ("presence.watch_max", "2"),
+        ("presence.lookup_max", "2"),
+        ("session.rooms_max", "1"),
+        ("room.actions_max", "2"),
+        ("presence.note_bytes_max", "2"),
+    ]);
+    let mut client = server.user("1:1");
+    let action = json!({"timestamp": 1, "from": "1:1", "data": 1});
+    client.request("joingame", json!({"channel": "a", "self": "1:1"}));
+    for (command, data, key) in [
+        (
+            "subscribe",
+            json!(["1:2", "1:3", "1:4"]),
+            "presence.watch_max",
+        ),
+        (
+            "lookup",
+            json!(["1:2", "1:3", "1:4"]),
+            "presence.lookup_max",
+        ),
+        (
+            "joingame",
+            json!({"channel": "b", "self": "1:1"}),
+            "session.rooms_max",
+        ),
+        (
+            "game",
+            json!({"channel": "a", "actions": [action, action, action]}),
+            "room.actions_max",
+        ),
+        (
+            "status",
+            json!({"state": "busy", "note": "long"}),
+            "presence.note_bytes_max",
+        ),
+    ] {
+        client.send(json!({"command": command, "data": data, "id": 1}));
+        let answer = client.next();
+        assert_eq!(answer["command"], "error", "{answer}");
+        assert!(answer["data"].get("limit").is_none(), "{answer}");
+        server.await_metric(&limits_reached(key), 1.0);
+    }
+    let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
+    client.send_text(&format!(r#"{{"command":"set","data":{{"a":{deep}}}}}"#));
+    client.expect_error("too_large");
+    assert_eq!(server.metric(&limits_reached("session.depth_max")), 1.0);
 }
 
 #[test]

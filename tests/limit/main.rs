@@ -6,6 +6,8 @@
     clippy::panic
 )]
 
+mod bytes;
+mod control;
 mod front;
 mod input;
 mod load;

@@ -2,10 +2,13 @@
 //! stays bounded and everybody else receives everything.
 
 use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use turntable_testkit::metric::{CLOSED_TOO_SLOW, CONNECTIONS};
+use socket2::{Domain, Socket, Type};
+use turntable_testkit::metric::{CLOSED_TOO_SLOW, CONNECTIONS, SENT_BYTES};
+use turntable_testkit::websocket::handshake;
 use turntable_testkit::{Client, Frame, Opcode, Server, session};
 
 const MIB: u64 = 1024 * 1024;
@@ -30,7 +33,11 @@ fn publish(publisher: &mut Client, from: usize, count: usize) {
 
 #[test]
 fn stalled_readers_are_closed_and_others_receive_in_time() {
-    let server = Server::with(&[("limits.publish.per_second", "0")]);
+    let server = Server::with(&[
+        ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
+    ]);
     let mut publisher = server.user("1:1");
     let mut stopped: Vec<Client> = (0..5)
         .map(|n| on_channel(&server, &format!("2:{n}")))
@@ -74,7 +81,11 @@ fn stalled_readers_are_closed_and_others_receive_in_time() {
 
 #[test]
 fn messages_before_slow_reader_close_have_no_gap() {
-    let server = Server::with(&[("limits.publish.per_second", "0")]);
+    let server = Server::with(&[
+        ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
+    ]);
     let mut publisher = server.user("1:1");
     let mut slow = on_channel(&server, "2:1");
     publish(&mut publisher, 0, 400);
@@ -100,6 +111,8 @@ fn messages_before_slow_reader_close_have_no_gap() {
 fn closed_slow_reader_resumes_on_busy_channel() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
         ("session.replay_bytes_max", "8388608"),
     ]);
     let mut publisher = server.user("1:1");
@@ -127,10 +140,48 @@ fn closed_slow_reader_resumes_on_busy_channel() {
     }
 }
 
+/// A client that tells the kernel to take little for it, and never reads.
+fn stalled_on_channel(server: &Server, user: &str) -> Client {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(32_768).unwrap();
+    socket.connect(&server.address.into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.write_all(handshake("/ws", "").as_bytes()).unwrap();
+    let mut client = Client::after_handshake(stream);
+    client.expect("idyou");
+    client.identify(user);
+    client.command("joinchannel", json!({"channel": "busy"}));
+    client.expect("joined");
+    client
+}
+
+#[test]
+fn kernel_holds_little_for_stalled_reader() {
+    let server = Server::with(&[
+        ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
+    ]);
+    let mut publisher = server.user("1:1");
+    let _stalled = stalled_on_channel(&server, "2:1");
+    let before = server.metric(SENT_BYTES);
+    let mut published = 0;
+    while server.metric(CLOSED_TOO_SLOW) < 1.0 {
+        publish(&mut publisher, published, 1);
+        published += 1;
+    }
+    // What was written, the publisher's answers included; 1 MiB more waited.
+    let written = server.metric(SENT_BYTES) - before;
+    assert!(written < 1_000_000.0, "{written} bytes in the kernel");
+    assert!(published < 40, "{published} messages of {PAYLOAD} bytes");
+}
+
 #[test]
 fn presence_is_merged_while_reader_is_blocked() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
         ("limits.presence.per_second", "0"),
         ("session.outbox_bytes_max", "1073741824"),
         ("presence.coalesce_ms", "0"),
@@ -186,7 +237,10 @@ fn unread_echo_is_limited() {
 
 #[test]
 fn unread_pongs_are_limited() {
-    let server = Server::with(&[("session.outbox_bytes_max", "131072")]);
+    let server = Server::with(&[
+        ("session.outbox_bytes_max", "131072"),
+        ("limits.control.per_second", "0"),
+    ]);
     let mut client = server.user("1:1");
     let mut other = server.user("1:2");
     let before = server.resident_bytes();

@@ -34,6 +34,8 @@ const KEYS: &[(&str, &str)] = &[
     ("limits.channel", "{ per_second = 0, burst = 1 }"),
     ("limits.publish", "{ per_second = 0, burst = 1 }"),
     ("limits.time", "{ per_second = 0, burst = 1 }"),
+    ("limits.users", "{ per_second = 0, burst = 1 }"),
+    ("limits.bytes", "{ per_second = 0, burst = 1 }"),
 ];
 
 fn server(file: &str, keys: &[(&str, &str)]) -> Server {

@@ -99,6 +99,8 @@ fn blocked_reader_does_not_delay_shutdown() {
     let mut server = Server::with(&[
         ("server.shutdown_ms", "500"),
         ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
     ]);
     let mut blocked = server.user("2:1");
     blocked.command("joinchannel", json!({"channel": "busy"}));

@@ -126,6 +126,8 @@ fn malformed_session_is_not_found_and_unknown_session_is_gone() {
 fn queue_is_limited_and_delivered_completely_or_not_at_all() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
         ("server.max_message_bytes", "4096"),
         ("room.tick_bytes_max", "4096"),
         ("session.outbox_bytes_max", "16384"),

@@ -122,7 +122,7 @@ fn payload<V: Version>(journal: &Journal, issued: Issued) -> Vec<u8> {
 
 /// A server that refuses no command for its rate, and retains enough.
 fn server() -> Server {
-    let unlimited = ["publish", "game", "call", "time", "room"];
+    let unlimited = ["publish", "game", "call", "time", "room", "bytes"];
     let unlimited = unlimited.map(|class| format!("limits.{class}.per_second"));
     let mut keys: Vec<(&str, &str)> = unlimited.iter().map(|key| (&**key, "0")).collect();
     keys.extend([

@@ -137,6 +137,8 @@ fn repeated_disconnects_lose_and_duplicate_nothing() {
     // Ten thousand breaks in seconds exceed the rate limits of a user.
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
         ("limits.time.per_second", "0"),
     ]);
     std::thread::scope(|scope| {
@@ -302,7 +304,10 @@ fn commands_and_the_end_behind_idme_come_behind_its_welcome() {
 
 #[test]
 fn session_outlives_many_overflows_of_one_connection() {
-    let server = Server::with(&[("session.outbox_bytes_max", "70000")]);
+    let server = Server::with(&[
+        ("session.outbox_bytes_max", "70000"),
+        ("limits.control.per_second", "0"),
+    ]);
     let mut session = Session::begin(&server, "1:1");
     // Each pong over the limit reports that the reader is too slow.
     let ping = Frame::new(Opcode::PING, [7_u8; 125]).masked();

@@ -143,6 +143,8 @@ fn cut_at_random(server: &Server, seed: u64, cuts: usize) {
 fn repeated_events_take_effect_once() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
         ("limits.game.per_second", "0"),
         ("limits.call.per_second", "0"),
         ("limits.time.per_second", "0"),

@@ -208,6 +208,7 @@ fn stalled_reader_is_closed_and_resumes() {
     let server = Server::with(&[
         ("session.outbox_bytes_max", "140000"),
         ("session.replay_bytes_max", "1000000"),
+        ("limits.bytes.per_second", "0"),
     ]);
     let (mut socket, welcome) = Socket::user(server.address, "polling", "1:1");
     join(&mut socket, "news");

@@ -7,6 +7,7 @@ use std::fs;
 
 use turntable::metric::{Label, Metrics};
 use turntable_core::key::WorkerId;
+use turntable_core::limit::Limit;
 use turntable_core::packet::ClientPacket;
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_testkit::workspace::root;
@@ -148,7 +149,7 @@ fn server_metrics() -> BTreeSet<(String, String)> {
     let label = Label { name: "any" };
     metrics.refuse(label.name);
     metrics.close(CloseReason::Bye);
-    metrics.error(ErrorCode::Internal);
+    metrics.error(ErrorCode::Internal, Some(Limit::Flood));
     metrics.commands.get_or_create(&label).inc();
     metrics.actors(label.name).inc();
     metrics.connections_of(label.name).inc();
@@ -180,6 +181,23 @@ fn metrics_page_lists_every_metric() {
         .map(|cells| (cells[0].clone(), cells[1].clone()))
         .collect();
     assert_eq!(listed, server_metrics());
+}
+
+#[test]
+fn limits_are_named_after_keys_of_the_configuration() {
+    let shipped = read("config.toml");
+    let table: toml::Table = shipped.parse().unwrap();
+    for limit in Limit::ALL {
+        let key = limit.key();
+        let is_key = match key.strip_prefix("games.NAME.") {
+            Some(key) => shipped.contains(&format!("\n# {key} = ")),
+            None => {
+                let (section, key) = key.split_once('.').unwrap();
+                table[section].get(key).is_some()
+            }
+        };
+        assert!(is_key, "{key}");
+    }
 }
 
 /// File and name of each test that a document names as `file::name`.

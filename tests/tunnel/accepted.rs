@@ -35,6 +35,8 @@ fn send(server: &Server, first: u64, datagrams: &Value) -> Response {
 fn server() -> Server {
     Server::with(&[
         ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
         ("limits.game.per_second", "0"),
         ("limits.call.per_second", "0"),
         ("limits.time.per_second", "0"),

@@ -50,6 +50,8 @@ fn unidentified_tunnels_use_little_memory_and_are_closed() {
 fn stalled_readers_are_limited_and_others_receive_everything() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
         ("session.outbox_bytes_max", "131072"),
         ("session.replay_bytes_max", "65536"),
         ("session.sessions_per_user_max", "10000"),
@@ -79,7 +81,11 @@ fn stalled_readers_are_limited_and_others_receive_everything() {
 fn ten_thousand_datagrams_have_unique_ids() {
     const DATAGRAMS: usize = 10_000;
     const BATCH: usize = 250;
-    let server = Server::with(&[("limits.publish.per_second", "0")]);
+    let server = Server::with(&[
+        ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
+    ]);
     let mut tunnel = Tunnel::on_channel(&server, "1:1", "a");
     tunnel.join("b");
     let mut ids = HashSet::new();
@@ -106,6 +112,8 @@ fn ten_thousand_datagrams_have_unique_ids() {
 fn stalled_reader_resumes_where_it_stopped() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
         ("session.replay_bytes_max", "16777216"),
     ]);
     let mut publisher = server.user("1:2");

@@ -18,9 +18,20 @@ use super::process::Process;
 const SERVER_CORE: usize = 0;
 /// The core of the client.
 const CLIENT_CORE: usize = 1;
-/// The classes of commands with a rate limit.
-const RATE_CLASSES: [&str; 8] = [
-    "PRESENCE", "ROOM", "GAME", "CHANNEL", "PUBLISH", "CALL", "TIME", "SESSION",
+/// The classes of work with a rate limit, which are switched off.
+const RATE_CLASSES: [&str; 12] = [
+    "PRESENCE",
+    "USERS",
+    "ROOM",
+    "GAME",
+    "CHANNEL",
+    "PUBLISH",
+    "CALL",
+    "TIME",
+    "CONTROL",
+    "BYTES",
+    "ADDRESS_BYTES",
+    "SESSION",
 ];
 /// Settings of a measured server: one worker, free ports, and none of the limits that
 /// a benchmark from one address would exceed.
@@ -86,10 +97,13 @@ impl Server {
     pub(super) fn start(settings: &[(&str, String)]) -> Result<Self, BenchError> {
         let rates =
             RATE_CLASSES.map(|class| (format!("TURNTABLE_LIMITS__{class}__PER_SECOND"), "0"));
+        let fan_out =
+            ["CHANNEL", "ROOM"].map(|owner| (format!("TURNTABLE_{owner}__BYTES__PER_SECOND"), "0"));
         let mut command = child_command(&["serve"])?;
         command
             .envs(SETTINGS)
             .envs(rates)
+            .envs(fan_out)
             .envs(settings.iter().map(|(name, value)| (name, value)));
         if std::env::var_os("RUST_LOG").is_none() {
             command.env("RUST_LOG", "error");

@@ -162,4 +162,12 @@ pub enum Delivery {
         /// The path.
         channel: ChannelId,
     },
+    /// A command of the session is answered with many bytes, which it pays for. Comes
+    /// before the answer.
+    Charge {
+        /// The session.
+        to: Place,
+        /// Length of the answer.
+        bytes: u32,
+    },
 }

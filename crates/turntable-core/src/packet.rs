@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ChannelId, SessionId, UserId};
+use crate::limit::Limit;
 use crate::payload::Payload;
 use crate::reason::ErrorCode;
 
@@ -192,6 +193,8 @@ pub struct ErrorBody {
     pub command: Option<Cow<'static, str>>,
     /// Additional details, as name and number (`index`, `retry_ms`, `max`).
     pub details: Details,
+    /// The limit that refuses, for the metrics; clients do not get it.
+    pub limit: Option<Limit>,
 }
 
 impl ErrorBody {
@@ -202,7 +205,15 @@ impl ErrorBody {
             message: message.into(),
             command: None,
             details: Vec::new(),
+            limit: None,
         }
+    }
+
+    /// The same error, refused by this limit.
+    #[must_use]
+    pub fn by(mut self, limit: Limit) -> Self {
+        self.limit = Some(limit);
+        self
     }
 
     /// The same error, with the command that caused it.

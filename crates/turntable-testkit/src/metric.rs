@@ -9,6 +9,10 @@ pub const HTTP_CONNECTIONS: &str = "turntable_http_connections";
 pub const ACCEPTED: &str = "turntable_connections_accepted_total";
 /// Sessions now, those without a connection too.
 pub const SESSIONS: &str = "turntable_sessions";
+/// Bytes read from clients.
+pub const RECEIVED_BYTES: &str = "turntable_received_bytes_total";
+/// Bytes written to clients.
+pub const SENT_BYTES: &str = "turntable_sent_bytes_total";
 /// Actors that ended in a fault.
 pub const ACTORS_LOST: &str = "turntable_actors_lost_total";
 /// Replacements of such actors that know what the former knew.
@@ -34,4 +38,10 @@ pub const CHANNELS: &str = "turntable_actors{name=\"channel\"}";
 /// The key that switches a transport on or off, as `websocket`.
 pub fn transport_key(transport: &str) -> String {
     format!("transports.{transport}")
+}
+
+/// Commands and connections that the limit of this key refused or closed, as
+/// `limits.publish`.
+pub fn limits_reached(key: &str) -> String {
+    format!("turntable_limits_reached_total{{name=\"{key}\"}}")
 }

@@ -159,6 +159,23 @@ impl Io {
         }
     }
 
+    /// Lets the kernel hold at most about so many bytes that the peer has not
+    /// received; 0 leaves the size to the kernel. Linux counts its own overhead
+    /// as well, and takes twice the number, at most `net.core.wmem_max`.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn limit_send_buffer(&self, bytes: usize) -> std::io::Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let socket = match self {
+            Self::Plain(stream) => stream.as_fd(),
+            Self::Tls(tls) => tls.as_fd(),
+        };
+        socket2::SockRef::from(&socket).set_send_buffer_size(bytes)
+    }
+
     /// The kernel's measurement of the round trip.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Connections in their table: put in, given a socket, parted from their session,
 //! closed and released.
 
-use mio::{Interest, Token};
+use mio::{Interest, Registry, Token};
 
 use crate::clock;
 use crate::gateway::Gateway;
@@ -29,6 +29,21 @@ const LINGER_SLOW_MS: u64 = 30_000;
 /// The token of a connection's socket.
 fn token(key: ConnKey) -> Token {
     Token(Index::from(key).number() as usize)
+}
+
+/// Puts a connection's socket on the poll. The kernel grows send buffers to
+/// megabytes, which a reader that has stopped would hold beside its outbox.
+fn register(
+    registry: &Registry,
+    key: ConnKey,
+    io: &mut Io,
+    send_buffer_bytes: usize,
+) -> std::io::Result<()> {
+    if let Err(error) = io.limit_send_buffer(send_buffer_bytes) {
+        log::debug!("a send buffer could not be limited: {error}");
+    }
+    let interest = Interest::READABLE | Interest::WRITABLE;
+    registry.register(io.source(), token(key), interest)
 }
 
 impl Gateway {
@@ -98,9 +113,9 @@ impl Gateway {
         if let Some(name) = name {
             self.shared.peers.put_connection(name, self.id.worker, key);
         }
-        let interest = Interest::READABLE | Interest::WRITABLE;
         let io = self.connections.get_mut(key).and_then(|c| c.io.as_mut());
-        let registered = io.map(|io| self.registry.register(io.source(), token(key), interest));
+        let bytes = self.settings.send_buffer_bytes;
+        let registered = io.map(|io| register(&self.registry, key, io, bytes));
         if let Some(Err(error)) = registered {
             log::warn!("a connection could not be registered: {error}");
             self.release(key);
@@ -134,8 +149,8 @@ impl Gateway {
     /// Gives a connection a socket, in place of the one that it has.
     pub(crate) fn give_socket(&mut self, key: ConnKey, mut io: Io) {
         drop(self.take_socket(key));
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.registry.register(io.source(), token(key), interest) {
+        let bytes = self.settings.send_buffer_bytes;
+        if let Err(error) = register(&self.registry, key, &mut io, bytes) {
             log::warn!("a connection could not be registered: {error}");
             return;
         }

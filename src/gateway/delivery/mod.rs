@@ -22,7 +22,7 @@ use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
-use turntable_core::reason::CloseReason;
+use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
 
 impl Handler<Mail<Delivery>> for Gateway {
@@ -59,7 +59,11 @@ impl Gateway {
                     if let Some(id) = &id {
                         self.pending.answered(session, id);
                     }
-                    self.refuse(session, *error, id);
+                    if error.code == ErrorCode::RateLimited {
+                        self.refuse_rate(session, *error, id);
+                    } else {
+                        self.refuse(session, *error, id);
+                    }
                 }
             }
             Delivery::Enter { to, topic } => {
@@ -109,6 +113,13 @@ impl Gateway {
             } => self.found(ticket, user, entry),
             Delivery::LookupFailed { ticket } => self.lookup_failed(ticket),
             Delivery::Below { channel } => self.below_is_known(&channel),
+            Delivery::Charge { to, bytes } => {
+                let session = self.session_at(to);
+                if let Some(entry) = session.and_then(|key| self.sessions.get_mut(key)) {
+                    let (now_ms, limits) = (crate::clock::now_ms(), &self.settings.limits);
+                    entry.session.pay_bytes(bytes as usize, now_ms, limits);
+                }
+            }
             Delivery::Backup { to, backup } => {
                 let session = self.session_at(to);
                 if let Some(entry) = session.and_then(|key| self.sessions.get_mut(key)) {
@@ -223,7 +234,7 @@ impl Gateway {
         error: ErrorBody,
         id: Option<RequestId>,
     ) {
-        self.shared.metrics.error(error.code);
+        self.shared.metrics.error(error.code, error.limit);
         let packet = ServerPacket::Error(Box::new(error));
         self.send(session, &packet, id.as_ref());
     }

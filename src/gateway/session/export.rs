@@ -13,6 +13,8 @@ mod value;
 
 use std::rc::Rc;
 
+use rustc_hash::FxHashSet;
+
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::session::SessionEntry;
@@ -28,7 +30,7 @@ use turntable_core::backup::Backup;
 use turntable_core::call::{AvatarCall, ChannelCall};
 use turntable_core::delivery::Topic;
 use turntable_core::id::{ChannelId, MessageId, UserId};
-use turntable_core::key::SessionSlot;
+use turntable_core::key::{SessionSlot, UserNumber};
 use turntable_core::packet::ClientPacket;
 use turntable_core::session::Session;
 use turntable_core::session::export::{Exporter as _, ImportError, ImportLimits};
@@ -54,9 +56,10 @@ impl SessionEntry {
         answered: Option<&Answered>,
         now_ms: u64,
     ) -> Option<EntryExport> {
+        let watching: FxHashSet<UserNumber> = self.session.watching.iter().copied().collect();
         let names = Names {
             watches,
-            watching: &self.session.watching,
+            watching: &watching,
         };
         let session = self.session.export(now_ms, &names)?;
         let outbox = &self.session.outbox;

@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use rustc_hash::FxHashSet;
+
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::connection::Phase;
@@ -17,7 +19,7 @@ use crate::gateway::turn::Timer;
 use crate::gateway::work::Effect;
 use turntable_core::call::{AvatarCall, RoomCall};
 use turntable_core::id::SessionId;
-use turntable_core::key::{ConnKey, SessionSlot, WorkerId};
+use turntable_core::key::{ConnKey, SessionSlot, UserNumber, WorkerId};
 use turntable_core::packet::{ErrorBody, RequestId, ServerPacket, Welcome};
 use turntable_core::payload::Payload;
 use turntable_core::reason::{CloseReason, ErrorCode};
@@ -152,10 +154,15 @@ impl Gateway {
             return;
         };
         entry.note_received(received);
-        let (watches, watching) = (&self.subscriptions.watches, &entry.session.watching);
+        let is_log = |frame: &Frame| matches!(frame, Frame::Log(_));
+        let watching: FxHashSet<UserNumber> = match entry.session.outbox.retained().any(is_log) {
+            true => entry.session.watching.iter().copied().collect(),
+            false => FxHashSet::default(),
+        };
+        let watches = &self.subscriptions.watches;
         let restore = |frame: Frame, frames: &mut VecDeque<Frame>| match frame {
             Frame::Log(log) => {
-                let again = |changes| watches.frame_again(changes, watching);
+                let again = |changes| watches.frame_again(changes, &watching);
                 frames.extend(log.iter().map(again));
             }
             frame => frames.push_back(frame),

@@ -15,6 +15,7 @@ use crate::gateway::turn::Timer;
 use turntable_core::call::AvatarCall;
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
+use turntable_core::limit::Limit;
 use turntable_core::packet::{
     ClientPacket, ErrorBody, LookupEntry, ReplyData, RequestId, ServerPacket,
 };
@@ -257,7 +258,8 @@ impl Gateway {
                 ErrorCode::TooMany,
                 format!("at most {max} users in one lookup"),
             );
-            return self.refuse(session, error.of("lookup").with("max", max as u64), id);
+            let error = error.of("lookup").with("max", max as u64);
+            return self.refuse(session, error.by(Limit::Lookup), id);
         }
         if users.is_empty() {
             let packet = ServerPacket::Reply(ReplyData::Lookup(Vec::new()));

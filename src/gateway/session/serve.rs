@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::gateway::admission::Permit;
 use crate::gateway::connection::Phase;
 use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::transport::{Dispatch, Hooks};
@@ -9,15 +10,16 @@ use crate::gateway::work::{Command, Effect};
 use turntable_core::call::AvatarCall;
 use turntable_core::id::UserId;
 use turntable_core::key::{ConnKey, SessionSlot};
+use turntable_core::limit::Limit;
 use turntable_core::packet::{ClientMessage, ClientPacket, ErrorBody, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
 use turntable_core::reason::CloseReason;
-use turntable_core::session::Refusal;
 use turntable_core::session::greeting::GreetingStep;
+use turntable_core::session::{Refusal, address_error, bytes_error};
 
 impl Gateway {
-    /// A command of a connection's client.
-    pub(crate) fn command(&mut self, key: ConnKey, command: Command) {
+    /// A command of a connection's client, in so many bytes.
+    pub(crate) fn command(&mut self, key: ConnKey, command: Command, bytes: usize) {
         match self
             .connections
             .get(key)
@@ -29,7 +31,7 @@ impl Gateway {
                     let message = command.as_ref().ok();
                     entry.session.count(message.map(|message| &message.packet));
                 }
-                self.serve(session, command);
+                self.serve(session, command, bytes);
             }
             Some(Phase::Greeting(_)) => match command {
                 Ok(message) => self.greet(key, message),
@@ -126,7 +128,7 @@ impl Gateway {
 
     fn answer_greeting(&mut self, key: ConnKey, refusal: Refusal, id: Option<RequestId>) {
         let Refusal { error, close } = refusal;
-        let code = error.code;
+        let (code, limit) = (error.code, error.limit);
         let is_refused = self.with(key, |connection, cx| {
             if Dispatch::refuse(connection, &error, cx) {
                 return true;
@@ -140,26 +142,35 @@ impl Gateway {
             false
         });
         if is_refused == Some(false) {
-            self.shared.metrics.error(code);
+            self.shared.metrics.error(code, limit);
         }
     }
 
-    /// A command of a session, which was counted: checked, and passed to its owner.
-    pub(crate) fn serve(&mut self, session: SessionSlot, command: Command) {
+    /// A command of a session, which was counted, in so many bytes: checked, and
+    /// passed to its owner.
+    pub(crate) fn serve(&mut self, session: SessionSlot, command: Command, bytes: usize) {
+        let now_ms = clock::now_ms();
+        let address = self.take_address_bytes(session, bytes, now_ms);
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
+        let (settings, limits) = (&self.settings.session, &self.settings.limits);
         let ClientMessage { id, packet } = match command {
             Ok(message) => message,
             Err(error) => {
+                // It was read, and is refused in any case.
+                entry.session.pay_bytes(bytes, now_ms, limits);
                 let id = error.id.clone();
                 return self.refuse(session, error.into(), id);
             }
         };
-        let (now_ms, settings) = (clock::now_ms(), &self.settings);
-        let admitted = entry
+        let charged = entry
             .session
-            .admit(&packet, now_ms, &settings.session, &settings.limits);
+            .charge_bytes(&packet, bytes, address, now_ms, limits);
+        let admitted = match charged {
+            Ok(()) => entry.session.admit(&packet, now_ms, settings, limits),
+            refused => refused,
+        };
         let was_idle =
             !matches!(packet, ClientPacket::Time { .. }) && entry.session.is_active(now_ms);
         self.count_command(&packet);
@@ -170,6 +181,74 @@ impl Gateway {
             Ok(()) => self.dispatch(session, packet, id),
             Err(refusal) => self.answer_refusal(session, refusal, id),
         }
+    }
+
+    /// Takes bytes of what the address of a session's client may send; none where
+    /// it has no connection.
+    fn take_address_bytes(
+        &self,
+        session: SessionSlot,
+        bytes: usize,
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        let permit = self
+            .sessions
+            .get(session)
+            .and_then(|entry| self.permit(entry.session.connection()?));
+        let limits = &self.settings.limits;
+        permit.map_or(Ok(()), |permit| {
+            permit.take_bytes(bytes, limits.address_bytes, now_ms)
+        })
+    }
+
+    /// The place of a connection, or of the one that carries it, in the limits.
+    fn permit(&self, key: ConnKey) -> Option<&Permit> {
+        let connection = self.connections.get(key)?;
+        match connection.transport.carrier() {
+            Some(carrier) => self.connections.get(carrier)?.permit.as_ref(),
+            None => connection.permit.as_ref(),
+        }
+    }
+
+    /// Takes the bytes of a request of a session's client, all together.
+    ///
+    /// # Errors
+    /// The error for the request; none of it may be carried out.
+    pub(crate) fn take_request_bytes(
+        &mut self,
+        session: SessionSlot,
+        bytes: usize,
+    ) -> Result<(), ErrorBody> {
+        let now_ms = clock::now_ms();
+        let address = self.take_address_bytes(session, bytes, now_ms);
+        let limits = &self.settings.limits;
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return Ok(());
+        };
+        let taken = entry.session.take_bytes(bytes, now_ms, limits);
+        let error = match (taken, address) {
+            (Ok(()), Ok(())) => return Ok(()),
+            (Err(retry_ms), _) => bytes_error(retry_ms),
+            (Ok(()), Err(retry_ms)) => address_error(retry_ms),
+        };
+        self.shared.metrics.error(error.code, error.limit);
+        Err(error)
+    }
+
+    /// Refuses what an owner refused as too often, which is charged as a command over
+    /// its rate is: a room that others have filled must not close who plays in it.
+    pub(crate) fn refuse_rate(
+        &mut self,
+        session: SessionSlot,
+        error: ErrorBody,
+        id: Option<RequestId>,
+    ) {
+        let limits = &self.settings.limits;
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let refusal = entry.session.refuse_rate(error, clock::now_ms(), limits);
+        self.answer_refusal(session, refusal, id);
     }
 
     /// Refuses a command of a session, which is charged to its error budget.
@@ -185,7 +264,10 @@ impl Gateway {
 
     fn answer_refusal(&mut self, session: SessionSlot, refusal: Refusal, id: Option<RequestId>) {
         let Refusal { error, close } = refusal;
-        self.shared.metrics.error(error.code);
+        self.shared.metrics.error(error.code, error.limit);
+        if close == Some(CloseReason::RateLimited) {
+            self.shared.metrics.limit(Limit::Flood);
+        }
         self.send(session, &ServerPacket::Error(error), id.as_ref());
         let connection = self
             .sessions

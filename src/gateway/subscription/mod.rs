@@ -20,6 +20,7 @@ use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
 use turntable_core::delivery::Topic;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{SessionSlot, UserNumber};
+use turntable_core::limit::Limit;
 use turntable_core::packet::{ErrorBody, JoinChannel, RequestId};
 use turntable_core::reason::ErrorCode;
 use watch::Watches;
@@ -66,7 +67,8 @@ impl Gateway {
                 ErrorCode::TooMany,
                 format!("at most {max} users can be watched at one time"),
             );
-            return self.refuse(session, error.of("subscribe").with("max", max as u64), id);
+            let error = error.of("subscribe").with("max", max as u64);
+            return self.refuse(session, error.by(Limit::Watched), id);
         }
         watching.reserve_exact(users.len());
         for user in users {

@@ -8,6 +8,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
+use rustc_hash::FxHashSet;
 use slab::Slab;
 
 use crate::gateway::delivery::change_log::Change;
@@ -184,8 +185,13 @@ impl Watches {
 
     /// A `userchange` as it was sent to a session that watches `watching`. Users
     /// that it does not watch any more are left out: their numbers may be other
-    /// users' by now.
-    pub(crate) fn frame_again(&self, changes: &[Change], watching: &[UserNumber]) -> Frame {
+    /// users' by now. A session may have retained a hundred messages of a thousand
+    /// users, so each change is one look into a set.
+    pub(crate) fn frame_again(
+        &self,
+        changes: &[Change],
+        watching: &FxHashSet<UserNumber>,
+    ) -> Frame {
         self.written(changes.to_vec(), |change| {
             watching.contains(&change.number())
         })
@@ -214,6 +220,8 @@ impl Watches {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn user(text: &str) -> UserId {
@@ -263,12 +271,50 @@ mod tests {
             Change::new(b, Presence::Idle),
         ];
         assert_eq!(
-            text(watches.frame_again(&changes, &[a, b])),
+            text(watches.frame_again(&changes, &FxHashSet::from_iter([a, b]))),
             r#"{"command":"userchange","data":{"1:1":"online","1:\"2":"idle"}}"#
         );
         assert_eq!(
-            text(watches.frame_again(&changes, &[b])),
+            text(watches.frame_again(&changes, &FxHashSet::from_iter([b]))),
             r#"{"command":"userchange","data":{"1:\"2":"idle"}}"#
         );
+    }
+
+    proptest! {
+        /// What is written again is what a look at each watched user would give.
+        #[test]
+        fn retained_message_is_repeated_for_watched_users(
+            sent in prop::collection::vec((0..8usize, 0..4usize), 0..40),
+            is_watched in prop::collection::vec(any::<bool>(), 8),
+        ) {
+            let states = [
+                Presence::Offline,
+                Presence::Idle,
+                Presence::Busy,
+                Presence::Online,
+            ];
+            let mut watches = Watches::default();
+            let numbers: Vec<UserNumber> = (0..8)
+                .map(|n| watches.add(&user(&format!("1:{n}")), Subscriber::new(0)).number)
+                .collect();
+            let watching = numbers.iter().zip(&is_watched);
+            let watching: FxHashSet<UserNumber> = watching
+                .filter(|(_, is_watched)| **is_watched)
+                .map(|(number, _)| *number)
+                .collect();
+            let changes: Vec<Change> = sent
+                .iter()
+                .map(|(user, state)| Change::new(numbers[*user], states[*state]))
+                .collect();
+            let expected: Vec<String> = sent
+                .iter()
+                .filter(|(user, _)| is_watched[*user])
+                .map(|(user, state)| format!(r#""1:{user}":"{}""#, states[*state].name()))
+                .collect();
+            let expected = expected.join(",");
+            let expected = format!(r#"{{"command":"userchange","data":{{{expected}}}}}"#);
+            let frame = watches.frame_again(&changes, &watching);
+            prop_assert_eq!(frame.as_message().unwrap().text(), expected);
+        }
     }
 }

@@ -38,7 +38,7 @@ impl Backlog {
     /// that command pauses the connection.
     pub(crate) fn leave_next(&mut self, cx: &mut Cx<'_>) {
         if let Some(command) = self.0.pop_front() {
-            cx.push_effect(Effect::Command(cx.key, command));
+            cx.push_effect(Effect::Command(cx.key, command, 0));
             cx.push_effect(Effect::Continue(cx.key));
         }
     }

@@ -11,6 +11,8 @@ use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::socket;
 use crate::gateway::work::Effect;
+use turntable_core::limit::Limit;
+use turntable_core::rate::Bucket;
 use turntable_core::reason::CloseReason;
 use turntable_wire::websocket::{DecodeLimits, Decoder, Message, Role};
 
@@ -32,6 +34,8 @@ const CLOSE_BYTES_MAX: usize = 2 + 4 + 125;
 #[derive(Debug)]
 pub(crate) struct FrameInput {
     decoder: Decoder,
+    /// Charged with frames that carry no message.
+    control: Bucket,
     /// Input that was not taken yet; seldom any, and then a word.
     waiting: Option<Box<Waiting>>,
 }
@@ -46,6 +50,7 @@ impl FrameInput {
     pub(crate) fn with_waiting(input: Vec<u8>) -> Self {
         Self {
             decoder: Decoder::new(Role::Server),
+            control: Bucket::default(),
             waiting: (!input.is_empty()).then(|| Box::new(Waiting::new(input.into()))),
         }
     }
@@ -142,8 +147,12 @@ fn feed(
         flow = frame_came(connection, message, cx, on_message);
         flow
     });
+    let empty = decoder.take_empty_fragments();
     if let Some(frames) = connection.transport.frames_mut() {
         frames.decoder = decoder;
+    }
+    if charge_control(connection, empty, cx).is_break() {
+        flow = WAIT;
     }
     let consumed = match fed {
         Ok(_) if flow.is_continue() => return None,
@@ -180,18 +189,39 @@ fn frame_came(
     }
     match message {
         Message::Ping(payload) => {
-            cx.push_direct(connection, Frame::pong(payload));
-            CONTINUE
+            let flow = charge_control(connection, 1, cx);
+            if flow.is_continue() {
+                cx.push_direct(connection, Frame::pong(payload));
+            }
+            flow
         }
         Message::Close { code, .. } => {
             let last = Frame::close_answer(code);
             cx.push_effect(Effect::Finish(cx.key, last, CloseReason::Bye));
             WAIT
         }
-        Message::Text(_) | Message::Binary(_) | Message::Pong(_) => {
+        Message::Pong(_) => {
+            if charge_control(connection, 1, cx).is_break() {
+                return WAIT;
+            }
             on_message(connection, message, cx)
         }
+        Message::Text(_) | Message::Binary(_) => on_message(connection, message, cx),
     }
+}
+
+/// Charges frames or packets that carry no message: they cost as much as one and no
+/// other rate counts them. Over the rate the connection is closed.
+pub(crate) fn charge_control(connection: &mut Connection, count: u32, cx: &mut Cx<'_>) -> Flow {
+    let (settings, now_ms) = (cx.settings.limits.control, cx.now_ms);
+    let frames = connection.transport.frames_mut();
+    let taken = frames.map(|frames| frames.control.take_many(count, settings, now_ms));
+    if connection.is_closing() || !matches!(taken, Some(Err(_))) {
+        return CONTINUE;
+    }
+    cx.metrics.limit(Limit::Control);
+    cx.close(CloseReason::RateLimited);
+    WAIT
 }
 
 /// Counts a message that is no command among those of the connection's session.

@@ -24,6 +24,12 @@ pub(crate) fn read(
             connection.has_unread = true;
             return;
         }
+        if !connection.may_read() {
+            if connection.is_read_closed {
+                cx.push_effect(Effect::Lose(cx.key));
+            }
+            return;
+        }
         let Some(io) = &mut connection.io else {
             return;
         };

@@ -21,6 +21,7 @@ use extras::{Extras, NO_EXTRAS};
 use crate::backup::{AnnouncedSession, AvatarBackup};
 use crate::id::ChannelId;
 use crate::key::SessionKey;
+use crate::limit::Limit;
 use crate::model::interest::Interest;
 use crate::model::settings::PresenceSettings;
 use crate::packet::{ErrorBody, LookupEntry, Presence, Status};
@@ -83,7 +84,8 @@ impl Avatar {
                 ErrorCode::TooMany,
                 format!("at most {sessions_max} sessions of one user at one time"),
             )
-            .with("max", sessions_max as u64));
+            .with("max", sessions_max as u64)
+            .by(Limit::SessionsPerUser));
         }
         self.take_seat(Seat {
             session,
@@ -157,7 +159,8 @@ impl Avatar {
                 ErrorCode::TooLarge,
                 format!("a note is at most {max} bytes of JSON"),
             )
-            .with("max", max as u64));
+            .with("max", max as u64)
+            .by(Limit::NoteBytes));
         }
         let playing = !self.extras().playing.is_empty();
         if let Some(seat) = self.seat(session) {

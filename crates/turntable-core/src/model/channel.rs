@@ -8,16 +8,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{ChannelId, MessageId, UserId};
 use crate::key::GatewayId;
+use crate::limit::Limit;
 use crate::model::interest::Interest;
-use crate::packet::{ChannelMessage, Position, ReplyData, ServerPacket};
+use crate::packet::{ChannelMessage, ErrorBody, Position, ReplyData, ServerPacket};
 use crate::payload::Payload;
+use crate::rate::{Bucket, BucketExport, BucketSettings, tokens};
+use crate::reason::ErrorCode;
+
+/// What a message takes beside its path, sender and data: names, id, numbers.
+const ENVELOPE_BYTES: usize = 128;
 
 /// A channel's state as a value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChannelSnapshot {
     epoch: Box<str>,
     offset: u64,
     interest: Vec<GatewayId>,
+    bytes: BucketExport,
 }
 
 /// The state of one channel.
@@ -28,6 +35,8 @@ pub struct Channel {
     offset: u64,
     /// The gateways with sessions on this path.
     pub interest: Interest,
+    /// What it sent to each subscriber.
+    bytes: Bucket,
 }
 
 impl Channel {
@@ -39,27 +48,30 @@ impl Channel {
             epoch: epoch.into(),
             offset: 0,
             interest: Interest::default(),
+            bytes: Bucket::default(),
         }
     }
 
-    /// The channel as a value.
+    /// The channel as a value, at `now_ms`.
     #[must_use]
-    pub fn save(&self) -> ChannelSnapshot {
+    pub fn save(&self, now_ms: u64) -> ChannelSnapshot {
         ChannelSnapshot {
             epoch: self.epoch.clone(),
             offset: self.offset,
             interest: self.interest.gateways().to_vec(),
+            bytes: self.bytes.export(now_ms),
         }
     }
 
     /// The channel of a value, in the same life as the one that was saved.
     #[must_use]
-    pub fn restore(id: ChannelId, snapshot: ChannelSnapshot) -> Self {
+    pub fn restore(id: ChannelId, snapshot: ChannelSnapshot, now_ms: u64) -> Self {
         Self {
             id,
             epoch: snapshot.epoch,
             offset: snapshot.offset,
             interest: snapshot.interest.into_iter().collect(),
+            bytes: Bucket::import(snapshot.bytes, now_ms),
         }
     }
 
@@ -84,13 +96,30 @@ impl Channel {
 
     /// Gives a message its place. Returns what listeners get and what the
     /// publisher is answered.
+    ///
+    /// # Errors
+    /// `rate_limited` where the listeners would get more bytes than `rate`; then
+    /// nothing has changed.
     pub fn publish(
         &mut self,
         id: MessageId,
         from: UserId,
         data: Payload,
+        rate: BucketSettings,
         now_ms: u64,
-    ) -> (ServerPacket, ReplyData) {
+    ) -> Result<(ServerPacket, ReplyData), ErrorBody> {
+        let texts = self.id.as_str().len() + from.as_str().len() + data.as_json().len();
+        self.bytes
+            .take_many(tokens(ENVELOPE_BYTES + texts), rate, now_ms)
+            .map_err(|retry_ms| {
+                ErrorBody::new(
+                    ErrorCode::RateLimited,
+                    "too much is published on this channel; wait retry_ms",
+                )
+                .of("publish")
+                .with("retry_ms", retry_ms)
+                .by(Limit::ChannelBytes)
+            })?;
         self.offset += 1;
         let message = ChannelMessage {
             channel: self.id.clone(),
@@ -105,7 +134,7 @@ impl Channel {
             offset: self.offset,
             epoch: self.epoch.clone(),
         };
-        (ServerPacket::Message(Box::new(message)), reply)
+        Ok((ServerPacket::Message(Box::new(message)), reply))
     }
 }
 
@@ -116,6 +145,47 @@ mod tests {
 
     use super::*;
     use crate::key::{NodeId, WorkerId};
+
+    const NOW: u64 = 1_732_000_000_000;
+    const RATE: BucketSettings = BucketSettings::new(1_000, 10_000);
+
+    fn publish(
+        channel: &mut Channel,
+        data: &str,
+        now_ms: u64,
+    ) -> Result<(ServerPacket, ReplyData), ErrorBody> {
+        let from = UserId::parse("1:1").unwrap();
+        let data = Payload::from_json(data);
+        channel.publish(MessageId::nil(), from, data, RATE, now_ms)
+    }
+
+    #[test]
+    fn bytes_over_the_rate_are_refused_and_take_no_offset() {
+        let mut channel = Channel::new(ChannelId::parse("chat").unwrap(), "e1");
+        let data = format!("\"{}\"", "x".repeat(6_000));
+        publish(&mut channel, &data, NOW).unwrap();
+        let error = publish(&mut channel, &data, NOW).unwrap_err();
+        assert_eq!(error.code, ErrorCode::RateLimited);
+        assert_eq!(error.limit, Some(Limit::ChannelBytes));
+        let retry_ms = error.details.iter().find(|(name, _)| *name == "retry_ms");
+        let retry_ms = retry_ms.unwrap().1;
+        assert!((2_000..3_000).contains(&retry_ms), "{retry_ms}");
+        assert_eq!(channel.offset(), 1);
+        publish(&mut channel, "1", NOW).unwrap();
+        publish(&mut channel, &data, NOW + retry_ms + 200).unwrap();
+        assert_eq!(channel.offset(), 3);
+    }
+
+    #[test]
+    fn default_rate_leaves_room_for_the_reader() {
+        let rate = crate::model::settings::ChannelSettings::default().bytes;
+        let outbox = crate::session::settings::SessionSettings::default().outbox_bytes_max;
+        assert!(u64::from(rate.per_second) * 8 < 10_000_000, "10 Mbit/s");
+        assert!(rate.burst as usize <= outbox / 2);
+        // One sender alone cannot take what the others need.
+        let own = crate::session::settings::LimitSettings::default().bytes;
+        assert!(own.per_second <= rate.per_second / 2 && own.burst <= rate.burst / 2);
+    }
 
     #[test]
     fn offsets_count_from_one_and_prove_that_nothing_was_missed() {
@@ -135,12 +205,7 @@ mod tests {
         };
         assert!(recovered(&channel, "e1", 0));
         for expected in 1..=3 {
-            let (packet, _) = channel.publish(
-                MessageId::nil(),
-                UserId::parse("1:1").unwrap(),
-                Payload::from_json("{}"),
-                5,
-            );
+            let (packet, _) = publish(&mut channel, "{}", NOW).unwrap();
             assert!(matches!(packet, ServerPacket::Message(message) if message.offset == expected));
         }
         assert!(recovered(&channel, "e1", 3));
@@ -161,15 +226,17 @@ mod tests {
             before in 0..50u64,
             after in prop::collection::vec(prop::option::of(0..60u64), 1..20),
             workers in prop::collection::vec(0..4u16, 0..6),
+            shift_ms in 0..1_000_000_000u64,
         ) {
             let id = ChannelId::parse("chat").unwrap();
             let mut saved = Channel::new(id.clone(), "e1");
-            let publish = |channel: &mut Channel| {
-                let from = UserId::parse("1:1").unwrap();
-                channel.publish(MessageId::nil(), from, Payload::from_json("{}"), 5)
+            // Of a time of their own, so that both give the same answer.
+            let publish = |channel: &mut Channel, now_ms| {
+                let answer = publish(channel, &"1".repeat(400), now_ms);
+                answer.map(|(_, reply)| reply)
             };
             for _ in 0..before {
-                publish(&mut saved);
+                let _ = publish(&mut saved, NOW);
             }
             for worker in workers {
                 saved.interest.add(GatewayId {
@@ -178,10 +245,11 @@ mod tests {
                     worker: WorkerId(worker),
                 });
             }
-            let text = serde_json::to_string(&saved.save()).unwrap();
-            let mut restored = Channel::restore(id, serde_json::from_str(&text).unwrap());
-            prop_assert_eq!(restored.save(), saved.save());
-            for step in after {
+            let text = serde_json::to_string(&saved.save(NOW)).unwrap();
+            let later = NOW + shift_ms;
+            let mut restored = Channel::restore(id, serde_json::from_str(&text).unwrap(), later);
+            prop_assert_eq!(restored.save(later), saved.save(NOW));
+            for (step, ms) in after.into_iter().zip((0..).step_by(300)) {
                 match step {
                     Some(offset) => {
                         let since = Position { epoch: "e1".into(), offset };
@@ -190,7 +258,10 @@ mod tests {
                             saved.joined(Some(&since))
                         );
                     }
-                    None => prop_assert_eq!(publish(&mut restored), publish(&mut saved)),
+                    None => prop_assert_eq!(
+                        publish(&mut restored, later + ms),
+                        publish(&mut saved, NOW + ms)
+                    ),
                 }
             }
         }

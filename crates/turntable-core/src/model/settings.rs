@@ -3,6 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rate::BucketSettings;
+
+/// What one channel or room sends to each listener by default: less than 10 Mbit/s
+/// carry, and at once half of what may wait for a reader.
+pub(crate) const FAN_OUT_BYTES: BucketSettings = BucketSettings::new(786_432, 524_288);
+
 /// The section `[presence]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -68,6 +74,8 @@ impl Default for PresenceSettings {
 pub struct ChannelSettings {
     /// How long a channel without subscribers keeps its epoch and offset, in ms.
     pub empty_ms: u64,
+    /// Bytes that a channel sends to each of its subscribers.
+    pub bytes: BucketSettings,
 }
 
 impl ChannelSettings {
@@ -77,6 +85,9 @@ impl ChannelSettings {
 
 impl Default for ChannelSettings {
     fn default() -> Self {
-        Self { empty_ms: 60_000 }
+        Self {
+            empty_ms: 60_000,
+            bytes: FAN_OUT_BYTES,
+        }
     }
 }

@@ -1,9 +1,11 @@
-//! Classes of commands: those of one class share a rate limit.
+//! Classes of work: what commands of one class do shares a rate limit.
 
+use crate::limit::Limit;
 use crate::packet::ClientPacket;
-use crate::session::settings::{BucketSettings, LimitSettings};
+use crate::rate::{BucketSettings, tokens};
+use crate::session::settings::LimitSettings;
 
-/// A class of commands that shares a token bucket.
+/// A class of work that shares a token bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub(super) enum Class {
@@ -14,35 +16,60 @@ pub(super) enum Class {
     Publish,
     Call,
     Time,
+    Users,
 }
 
 /// How many classes there are.
-pub(super) const CLASSES: usize = 7;
+pub(super) const CLASSES: usize = 8;
 
 impl Class {
-    /// The class of a command; `None` for one that is never limited.
-    pub(super) const fn of(packet: &ClientPacket) -> Option<Self> {
-        Some(match packet {
-            ClientPacket::Subscribe(_)
-            | ClientPacket::Unsubscribe(_)
-            | ClientPacket::Status { .. }
-            | ClientPacket::Lookup(_) => Self::Presence,
-            ClientPacket::JoinGame(_)
-            | ClientPacket::LeaveGame(_)
-            | ClientPacket::DeclineInvite(_) => Self::Room,
-            ClientPacket::Game { .. } => Self::Game,
-            ClientPacket::JoinChannel(_) | ClientPacket::LeaveChannel(_) => Self::Channel,
-            ClientPacket::Publish { .. } => Self::Publish,
+    /// What a command takes from the buckets: one token for itself, and one for each
+    /// user or action in it. `bye` is never limited.
+    pub(super) fn charges(packet: &ClientPacket) -> [(Self, u32); 2] {
+        let one = |class| [(class, 1), (class, 0)];
+        match packet {
+            ClientPacket::Subscribe(users)
+            | ClientPacket::Unsubscribe(users)
+            | ClientPacket::Lookup(users) => {
+                [(Self::Presence, 1), (Self::Users, tokens(users.len()))]
+            }
+            ClientPacket::Status { .. } => one(Self::Presence),
+            // An invite makes a message and takes memory for a user who may not even
+            // exist.
+            ClientPacket::JoinGame(join) => {
+                [(Self::Room, 1), (Self::Presence, tokens(join.invite.len()))]
+            }
+            ClientPacket::LeaveGame(_) | ClientPacket::DeclineInvite(_) => one(Self::Room),
+            ClientPacket::Game { actions, .. } => {
+                let actions = tokens(actions.len());
+                [(Self::Game, actions.max(1)), (Self::Game, 0)]
+            }
+            ClientPacket::JoinChannel(_) | ClientPacket::LeaveChannel(_) => one(Self::Channel),
+            ClientPacket::Publish { .. } => one(Self::Publish),
             ClientPacket::Call { .. }
             | ClientPacket::Reply { .. }
             | ClientPacket::Set(_)
             | ClientPacket::Provide(_)
             | ClientPacket::Authenticate { .. }
             | ClientPacket::IdMe { .. }
-            | ClientPacket::Resume { .. } => Self::Call,
-            ClientPacket::Time { .. } => Self::Time,
-            ClientPacket::Bye => return None,
-        })
+            | ClientPacket::Resume { .. } => one(Self::Call),
+            ClientPacket::Time { .. } => one(Self::Time),
+            ClientPacket::Bye => [(Self::Call, 0), (Self::Call, 0)],
+        }
+    }
+
+    /// The limit of the class.
+    pub(super) const fn limit(self) -> Limit {
+        match self {
+            Self::Presence => Limit::Presence,
+            Self::Room => Limit::Room,
+            Self::Game => Limit::Game,
+            Self::Channel => Limit::Channel,
+            Self::Publish => Limit::Publish,
+            Self::Call => Limit::Call,
+            Self::Time => Limit::Time,
+            Self::Users => Limit::Users,
+        }
     }
 
     /// The bucket of the class.
@@ -55,6 +82,7 @@ impl Class {
             Self::Publish => limits.publish,
             Self::Call => limits.call,
             Self::Time => limits.time,
+            Self::Users => limits.users,
         }
     }
 }

@@ -17,13 +17,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{SessionId, UserId};
 use crate::key::{SessionKey, UserNumber};
+use crate::rate::{Bucket, BucketExport};
 use crate::session::Session;
 use crate::session::clock::Clock;
 use crate::session::clock::export::ClockExport;
 use crate::session::life::{Effect, Effects, Life, saturating_u32};
 use crate::session::membership::{ChannelMembership, Memberships, RoomMembership};
 use crate::session::outbox::{Outbox, OutboxFrame};
-use crate::session::rate::{Bucket, BucketExport};
 use crate::session::settings::SessionSettings;
 
 /// The greatest number of a message or command: whole numbers beyond it have no
@@ -55,6 +55,8 @@ pub struct SessionExport {
     pub clock: Option<ClockExport>,
     /// Its rates, by class of commands.
     pub buckets: Vec<BucketExport>,
+    /// Its rate of bytes.
+    pub bytes: BucketExport,
     /// Its budget of commands over their rate.
     pub flood: BucketExport,
     /// Its budget of errors.
@@ -175,6 +177,7 @@ impl<F: OutboxFrame> Session<F> {
             channels: memberships.map_or_else(Vec::new, |all| all.channels.clone()),
             clock: self.clock.as_ref().map(|clock| clock.export(now_ms as f64)),
             buckets: self.buckets.map(|bucket| bucket.export(now_ms)).into(),
+            bytes: self.bytes.export(now_ms),
             flood: self.flood.export(now_ms),
             errors: self.errors.export(now_ms),
             silent_ms: now_ms.saturating_sub(self.active_ms),
@@ -229,6 +232,7 @@ impl<F: OutboxFrame> Session<F> {
                 .clock
                 .map(|clock| Box::new(Clock::import(&clock, now_ms as f64))),
             buckets: Default::default(),
+            bytes: Bucket::import(export.bytes, now_ms),
             flood: Bucket::import(export.flood, now_ms),
             errors: Bucket::import(export.errors, now_ms),
         };

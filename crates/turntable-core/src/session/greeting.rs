@@ -6,12 +6,13 @@
 use std::borrow::Cow;
 
 use crate::id::{SessionId, UserId};
+use crate::limit::Limit;
 use crate::packet::{ClientPacket, ErrorBody, ServerPacket};
 use crate::payload::Payload;
+use crate::rate::Bucket;
 use crate::reason::{CloseReason, ErrorCode};
-use crate::session::rate::Bucket;
+use crate::session::Refusal;
 use crate::session::settings::{LimitSettings, SessionSettings};
-use crate::session::{Refusal, refuse_or_close};
 
 /// The state of an unidentified connection.
 #[derive(Debug, Default)]
@@ -82,7 +83,8 @@ impl Greeting {
                         "too many time requests; wait retry_ms",
                     )
                     .of("time")
-                    .with("retry_ms", retry_ms),
+                    .with("retry_ms", retry_ms)
+                    .by(Limit::Time),
                     now_ms,
                     settings,
                 )),
@@ -99,13 +101,8 @@ impl Greeting {
             None | Some("idme" | "resume" | "time" | "bye") => error,
             Some(waiting) => not_identified(waiting.to_owned()),
         };
-        refuse_or_close(
-            &mut self.errors,
-            settings.error_budget(),
-            error,
-            CloseReason::TooManyErrors,
-            now_ms,
-        )
+        let charged = self.errors.take(settings.error_budget(), now_ms);
+        Refusal::new(error, charged, CloseReason::TooManyErrors)
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::ChannelId;
+use crate::limit::Limit;
 use crate::packet::ErrorBody;
 use crate::reason::ErrorCode;
 use crate::session::Session;
@@ -59,7 +60,7 @@ impl<F> Session<F> {
         }
         let rooms = &mut self.memberships.get_or_insert_default().rooms;
         if rooms.len() >= max {
-            return Err(too_many("rooms at one time", max));
+            return Err(too_many("rooms at one time", max).by(Limit::Rooms));
         }
         rooms.push(RoomMembership {
             room: room.clone(),
@@ -105,7 +106,7 @@ impl<F> Session<F> {
             return Ok(Some(std::mem::replace(&mut known.subpaths, subpaths)));
         }
         if channels.len() >= max {
-            return Err(too_many("channels at one time", max));
+            return Err(too_many("channels at one time", max).by(Limit::Channels));
         }
         channels.push(ChannelMembership {
             channel: channel.clone(),

@@ -9,6 +9,7 @@
 //! feeds these two, so limits, budgets and numbering exist once. [`export`] makes
 //! a session a value and a session of that again.
 
+mod charge;
 mod class;
 pub mod clock;
 pub mod export;
@@ -16,20 +17,21 @@ pub mod greeting;
 pub mod life;
 pub mod membership;
 pub mod outbox;
-pub mod rate;
 pub mod settings;
+
+pub use charge::{address_error, bytes_error};
 
 use crate::id::{SessionId, UserId};
 use crate::key::{ConnKey, SessionKey, UserNumber};
 use crate::packet::{ClientPacket, ErrorBody};
+use crate::rate::Bucket;
 use crate::reason::{CloseReason, ErrorCode};
-use crate::session::class::{CLASSES, Class};
+use crate::session::class::CLASSES;
 use crate::session::clock::Clock;
 use crate::session::life::Life;
 use crate::session::membership::Memberships;
 use crate::session::outbox::Outbox;
-use crate::session::rate::Bucket;
-use crate::session::settings::{BucketSettings, LimitSettings, SessionSettings};
+use crate::session::settings::{LimitSettings, SessionSettings};
 
 /// How long until the next look at a session while idleness is off, in ms.
 const IDLE_UNSET_LOOK_MS: u64 = 60_000;
@@ -43,17 +45,13 @@ pub struct Refusal {
     pub close: Option<CloseReason>,
 }
 
-/// Charges `error` to `budget`; a spent budget closes with `reason`.
-fn refuse_or_close(
-    budget: &mut Bucket,
-    settings: BucketSettings,
-    error: ErrorBody,
-    reason: CloseReason,
-    now_ms: u64,
-) -> Refusal {
-    Refusal {
-        error: Box::new(error),
-        close: budget.take(settings, now_ms).err().map(|_| reason),
+impl Refusal {
+    /// An error that was charged to a budget; a spent one closes with `reason`.
+    fn new(error: ErrorBody, charged: Result<(), u64>, reason: CloseReason) -> Self {
+        Self {
+            error: Box::new(error),
+            close: charged.err().map(|_| reason),
+        }
     }
 }
 
@@ -83,6 +81,7 @@ pub struct Session<F> {
     /// What is known of the client's clock; most sessions never need it.
     clock: Option<Box<Clock>>,
     buckets: [Bucket; CLASSES],
+    bytes: Bucket,
     flood: Bucket,
     errors: Bucket,
 }
@@ -110,6 +109,7 @@ impl<F> Session<F> {
             memberships: None,
             clock: None,
             buckets: Default::default(),
+            bytes: Bucket::default(),
             flood: Bucket::default(),
             errors: Bucket::default(),
         }
@@ -217,61 +217,10 @@ impl<F> Session<F> {
         checked.map_err(|error| self.refuse(error.of(packet.name()), now_ms, settings))
     }
 
-    fn check_rate(
-        &mut self,
-        packet: &ClientPacket,
-        now_ms: u64,
-        limits: &LimitSettings,
-    ) -> Result<(), Refusal> {
-        let Some(class) = Class::of(packet) else {
-            return Ok(());
-        };
-        // An invite makes work and takes memory for a user who may not even
-        // exist, as a watch does.
-        let invites = match packet {
-            ClientPacket::JoinGame(join) => join.invite.len(),
-            _ => 0,
-        };
-        let invites = std::iter::repeat_n(Class::Presence, invites);
-        let taken = std::iter::once(class).chain(invites).try_for_each(|class| {
-            match self.buckets.get_mut(class as usize) {
-                Some(bucket) => bucket.take(class.settings(limits), now_ms),
-                None => Ok(()),
-            }
-        });
-        match taken {
-            Ok(()) => Ok(()),
-            Err(retry_ms) => Err(refuse_or_close(
-                &mut self.flood,
-                limits.flood,
-                ErrorBody::new(
-                    ErrorCode::RateLimited,
-                    "too many commands of this kind; wait retry_ms",
-                )
-                .of(packet.name())
-                .with("retry_ms", retry_ms),
-                CloseReason::RateLimited,
-                now_ms,
-            )),
-        }
-    }
-
-    /// Charges what goes to others without being a command. Returns whether it
-    /// may.
-    pub fn charge_publish(&mut self, now_ms: u64, limits: &LimitSettings) -> bool {
-        let bucket = self.buckets.get_mut(Class::Publish as usize);
-        bucket.is_none_or(|bucket| bucket.take(limits.publish, now_ms).is_ok())
-    }
-
     /// Charges an error to the session's budget.
     pub fn refuse(&mut self, error: ErrorBody, now_ms: u64, settings: &SessionSettings) -> Refusal {
-        refuse_or_close(
-            &mut self.errors,
-            settings.error_budget(),
-            error,
-            CloseReason::TooManyErrors,
-            now_ms,
-        )
+        let charged = self.errors.take(settings.error_budget(), now_ms);
+        Refusal::new(error, charged, CloseReason::TooManyErrors)
     }
 }
 
@@ -281,7 +230,9 @@ mod tests {
     use super::*;
     use crate::id::ChannelId;
     use crate::key::SlotKey as _;
-    use crate::packet::JoinGame;
+    use crate::limit::Limit;
+    use crate::packet::{Action, JoinGame};
+    use crate::rate::BucketSettings;
 
     struct NoFrame;
 
@@ -361,6 +312,76 @@ mod tests {
             admit(&mut session, &invitation),
             Err(ErrorCode::RateLimited)
         );
+    }
+
+    fn users(count: u32) -> Vec<UserId> {
+        (0..count)
+            .map(|n| UserId::parse(&format!("1:{n}")).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn each_named_user_is_charged() {
+        for packet in [
+            ClientPacket::Subscribe(users(1_000)),
+            ClientPacket::Unsubscribe(users(1_000)),
+            ClientPacket::Lookup(users(1_000)),
+        ] {
+            let mut session = session();
+            admit(&mut session, &packet).unwrap();
+            admit(&mut session, &packet).unwrap();
+            let third = admit(&mut session, &packet);
+            assert_eq!(third, Err(ErrorCode::RateLimited), "{}", packet.name());
+            // Commands without users have a bucket of their own.
+            admit(&mut session, &ClientPacket::Lookup(Vec::new())).unwrap();
+        }
+    }
+
+    #[test]
+    fn each_action_is_charged() {
+        let mut session = session();
+        let action = Action {
+            timestamp_ms: 1.0,
+            from: UserId::parse("1:1").unwrap(),
+            team: None,
+            data: crate::payload::Payload::from_json("1"),
+        };
+        let game = ClientPacket::Game {
+            channel: ChannelId::parse("a").unwrap(),
+            actions: vec![action; 100],
+        };
+        for _ in 0..4 {
+            admit(&mut session, &game).unwrap();
+        }
+        assert_eq!(admit(&mut session, &game), Err(ErrorCode::RateLimited));
+    }
+
+    #[test]
+    fn bytes_are_refused_and_a_flood_of_them_is_closed() {
+        let mut session = session();
+        let limits = LimitSettings {
+            bytes: BucketSettings::new(1_000, 100_000),
+            flood: BucketSettings::new(1, 100),
+            ..LimitSettings::default()
+        };
+        let publish = ClientPacket::Publish {
+            channel: ChannelId::parse("a").unwrap(),
+            data: crate::payload::Payload::from_json("1"),
+        };
+        let mut charge = |bytes, address, now_ms| {
+            let charged = session.charge_bytes(&publish, bytes, address, now_ms, &limits);
+            charged.map_err(|refusal| (refusal.error.limit, refusal.close))
+        };
+        let now_ms = 1_732_000_000_000;
+        assert!(charge(60_000, Ok(()), now_ms).is_ok());
+        let refused = Err((Some(Limit::Bytes), None));
+        assert_eq!(charge(60_000, Ok(()), now_ms), refused);
+        assert!(charge(40_000, Ok(()), now_ms).is_ok());
+        let over = Err((Some(Limit::Bytes), Some(CloseReason::RateLimited)));
+        assert_eq!(charge(60_000, Ok(()), now_ms), over);
+        // Its address has a limit of its own.
+        let refused = Err((Some(Limit::AddressBytes), None));
+        assert_eq!(charge(100, Err(7), now_ms + 60_000), refused);
     }
 
     #[test]

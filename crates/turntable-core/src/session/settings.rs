@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::rate::BucketSettings;
+
 /// The section `[session]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -88,39 +90,19 @@ impl Default for SessionSettings {
     }
 }
 
-/// One token bucket: `burst` commands at once, refilled at `per_second`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BucketSettings {
-    /// Commands per second; 0: no limit.
-    pub per_second: u32,
-    /// Commands in a burst.
-    pub burst: u32,
-}
-
-impl BucketSettings {
-    /// The range of each number in a bucket.
-    pub const RANGES: &[(&str, u64, u64)] =
-        &[("per_second", 0, 1_000_000), ("burst", 1, 1_000_000)];
-
-    /// A bucket with these two numbers.
-    #[must_use]
-    pub const fn new(per_second: u32, burst: u32) -> Self {
-        Self { per_second, burst }
-    }
-}
-
-/// The section `[limits]`: a bucket per class of commands and per session. A
-/// command over its limit is refused with `rate_limited`.
+/// The section `[limits]`: buckets of one session, each charged by the work that a
+/// command makes. A command over its limit is refused with `rate_limited`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitSettings {
     /// `subscribe`, `unsubscribe`, `status`, `lookup`, and each user invited by a
     /// `joingame`.
     pub presence: BucketSettings,
+    /// Each user that a `subscribe`, `unsubscribe` or `lookup` names.
+    pub users: BucketSettings,
     /// `joingame`, `leavegame`, `declineinvite`.
     pub room: BucketSettings,
-    /// `game`.
+    /// Each action of a `game`.
     pub game: BucketSettings,
     /// `joinchannel`, `leavechannel`.
     pub channel: BucketSettings,
@@ -131,7 +113,15 @@ pub struct LimitSettings {
     pub call: BucketSettings,
     /// `time`.
     pub time: BucketSettings,
-    /// Refused commands before close 4007.
+    /// Frames and packets of one connection that carry no message: pings, pongs,
+    /// fragments without content.
+    pub control: BucketSettings,
+    /// Bytes of everything that the client of one session sends.
+    pub bytes: BucketSettings,
+    /// Bytes of everything that the clients of one address send.
+    pub address_bytes: BucketSettings,
+    /// Refused commands, and KiB of commands refused for their bytes, before close
+    /// 4007.
     pub flood: BucketSettings,
     /// Sessions that begin, of one address.
     pub session: BucketSettings,
@@ -141,12 +131,16 @@ impl Default for LimitSettings {
     fn default() -> Self {
         Self {
             presence: BucketSettings::new(50, 200),
+            users: BucketSettings::new(200, 2_000),
             room: BucketSettings::new(20, 60),
             game: BucketSettings::new(200, 400),
             channel: BucketSettings::new(50, 300),
             publish: BucketSettings::new(500, 1_000),
             call: BucketSettings::new(50, 100),
             time: BucketSettings::new(20, 60),
+            control: BucketSettings::new(20, 200),
+            bytes: BucketSettings::new(262_144, 262_144),
+            address_bytes: BucketSettings::new(33_554_432, 67_108_864),
             flood: BucketSettings::new(50, 500),
             session: BucketSettings::new(100, 2_000),
         }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::json_v1::field::{Fault, Kind, boolean, each, fields, kind, opaque, required, text};
 use crate::json_v1::{self, DecodeLimits, is_within_depth};
 use turntable_core::id::{ChannelId, SessionId, UserId};
+use turntable_core::limit::Limit;
 use turntable_core::packet::{ClientMessage, ErrorBody, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
@@ -257,6 +258,7 @@ fn published(data: &RawValue, limits: &BatchLimits) -> Result<Payload, Fault> {
         "data is nested too deeply; details.max is the limit",
     );
     fault.details.push(("max".into(), depth_max as u64));
+    fault.limit = Some(Limit::Depth);
     Err(fault)
 }
 
@@ -348,5 +350,6 @@ fn body_of(fault: Fault) -> ErrorBody {
         message: (*fault.message).into(),
         command: None,
         details: fault.details,
+        limit: fault.limit,
     }
 }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::command::{COMMANDS, Command};
 use super::field::{Fault, Fields, Kind, kind, required, text};
+use turntable_core::limit::Limit;
 use turntable_core::packet::{ClientMessage, ClientPacket, Details, ErrorBody, RequestId};
 use turntable_core::reason::ErrorCode;
 
@@ -35,6 +36,8 @@ pub struct DecodeError {
     pub id: Option<RequestId>,
     /// `index` of the invalid element, `max` of the limit.
     pub details: Details,
+    /// The limit that refuses, for the metrics.
+    pub limit: Option<Limit>,
 }
 
 impl From<DecodeError> for ErrorBody {
@@ -44,6 +47,7 @@ impl From<DecodeError> for ErrorBody {
             message: error.message,
             command: error.command.map(Into::into),
             details: error.details,
+            limit: error.limit,
         }
     }
 }
@@ -153,6 +157,7 @@ impl Known {
                 command: self.command.map(|command| command.name),
                 id: self.id,
                 details: fault.details,
+                limit: fault.limit,
             }),
         }
     }
@@ -205,6 +210,7 @@ fn too_deep(limits: &DecodeLimits) -> Fault {
         "the message is nested too deeply; details.max is the limit",
     );
     fault.details.push(("max".into(), limits.depth_max as u64));
+    fault.limit = Some(Limit::Depth);
     fault
 }
 

@@ -14,6 +14,7 @@ use serde::de::{
 use serde_json::value::RawValue;
 
 use turntable_core::id::{ChannelId, IdError, UserId};
+use turntable_core::limit::Limit;
 use turntable_core::packet::Details;
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
@@ -24,6 +25,8 @@ pub(crate) struct Fault {
     pub(crate) code: ErrorCode,
     pub(crate) message: Cow<'static, str>,
     pub(crate) details: Details,
+    /// The limit that refuses.
+    pub(crate) limit: Option<Limit>,
 }
 
 impl Fault {
@@ -32,6 +35,7 @@ impl Fault {
             code,
             message: message.into(),
             details: Vec::new(),
+            limit: None,
         }
     }
 

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::reader::{Reader, Token};
 use super::{TranscodeLimits, V2Error, to_json};
 use crate::json_v1::{self, DecodeError};
+use turntable_core::limit::Limit;
 use turntable_core::packet::{ClientMessage, ClientPacket, RequestId, ServerPacket};
 use turntable_core::reason::ErrorCode;
 
@@ -37,6 +38,7 @@ impl DecodeLimits {
     }
 
     fn fault(&self, error: V2Error) -> DecodeError {
+        let limit = matches!(error, V2Error::TooDeep).then_some(Limit::Depth);
         let (code, details) = match error {
             _ if error.is_not_msgpack() => (ErrorCode::BadJson, Vec::new()),
             V2Error::TooDeep => (
@@ -59,6 +61,7 @@ impl DecodeLimits {
             command: None,
             id: None,
             details,
+            limit,
         }
     }
 }
@@ -235,6 +238,7 @@ fn shape(code: ErrorCode, message: impl Into<Box<str>>) -> DecodeError {
         command: None,
         id: None,
         details: Vec::new(),
+        limit: None,
     }
 }
 

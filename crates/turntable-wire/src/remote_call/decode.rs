@@ -57,6 +57,7 @@ pub fn decode(body: &str, limits: &Limits) -> Result<Vec<Entry>, ErrorBody> {
             message: (*fault.message).into(),
             command: None,
             details: fault.details,
+            limit: fault.limit,
         }),
         _ => Err(ErrorBody::new(
             ErrorCode::BadMessage,
@@ -115,6 +116,7 @@ fn refused(fault: Fault, id: Option<RequestId>) -> DecodeError {
         command: None,
         id,
         details: fault.details,
+        limit: fault.limit,
     }
 }
 

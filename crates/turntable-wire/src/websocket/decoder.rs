@@ -40,6 +40,18 @@ pub enum Message<'a> {
     },
 }
 
+impl Message<'_> {
+    /// Length of its payload, in bytes.
+    #[must_use]
+    pub const fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) | Self::Ping(bytes) | Self::Pong(bytes) => bytes.len(),
+            Self::Close { reason, .. } => 2 + reason.len(),
+        }
+    }
+}
+
 /// Decodes the frames of one connection (RFC 6455 section 5).
 ///
 /// ```
@@ -66,6 +78,8 @@ pub struct Decoder {
     role: Role,
     /// Set by a close frame and by an error: later input is ignored.
     ended: bool,
+    /// Fragments without content since the last look.
+    empty_fragments: u32,
 }
 
 /// The incomplete frame or message.
@@ -94,7 +108,14 @@ impl Decoder {
             partial: None,
             role,
             ended: false,
+            empty_fragments: 0,
         }
+    }
+
+    /// How many fragments came since the last call that had no content and were not
+    /// the last of their message: nothing but work, and no message tells of them.
+    pub const fn take_empty_fragments(&mut self) -> u32 {
+        mem::replace(&mut self.empty_fragments, 0)
     }
 
     /// Decodes `input` and passes each complete message to `sink`, which may
@@ -160,6 +181,9 @@ impl Decoder {
                 None => match self.read_header(&mut rest)? {
                     Some(frame) => {
                         self.check(&frame, limits)?;
+                        if frame.remaining == 0 && !frame.is_final {
+                            self.empty_fragments = self.empty_fragments.saturating_add(1);
+                        }
                         frame
                     }
                     None => return Ok(total),

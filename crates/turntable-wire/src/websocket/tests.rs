@@ -405,3 +405,22 @@ fn errors_map_to_close_reasons() {
         assert_eq!(CloseReason::from(error), reason);
     }
 }
+
+#[test]
+fn fragments_without_content_are_counted() {
+    let mut decoder = Decoder::new(Role::Client);
+    let mut count = |bytes: &[u8]| {
+        let limits = DecodeLimits {
+            message_bytes_max: 100,
+        };
+        let mut bytes = bytes.to_vec();
+        let mut sink = |_: Message<'_>| ControlFlow::Continue(());
+        decoder.feed(&mut bytes, &limits, &mut sink).unwrap();
+        decoder.take_empty_fragments()
+    };
+    // A message of three fragments, the last of them empty, and an empty one.
+    assert_eq!(count(&[0x01, 1, b'a', 0x00, 1, b'b', 0x80, 0, 0x81, 0]), 0);
+    assert_eq!(count(&[0x01, 0, 0x00, 0, 0x00, 0]), 3);
+    assert_eq!(count(&[0x89, 0, 0x00, 0, 0x80, 1, b'c']), 1);
+    assert_eq!(count(&[]), 0);
+}

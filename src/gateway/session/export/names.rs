@@ -19,7 +19,7 @@ use turntable_wire::json_v1;
 /// Names of one gateway in a value.
 pub(super) struct Names<'a> {
     pub(super) watches: &'a Watches,
-    pub(super) watching: &'a [UserNumber],
+    pub(super) watching: &'a FxHashSet<UserNumber>,
 }
 
 impl Exporter<Frame> for Names<'_> {

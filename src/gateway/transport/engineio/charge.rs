@@ -3,12 +3,13 @@
 use super::Engine;
 use crate::gateway::connection::Connection;
 use crate::gateway::transport::context::Cx;
+use turntable_core::limit::Limit;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
 /// Charges an error to a session of Engine.IO.
 pub(super) fn error(connection: &mut Connection, error: ErrorBody, cx: &mut Cx<'_>) {
-    cx.metrics.error(error.code);
+    cx.metrics.error(error.code, error.limit);
     let Some(engine) = Engine::of(connection) else {
         return;
     };
@@ -28,6 +29,8 @@ pub(super) fn connect(connection: &mut Connection, cx: &Cx<'_>) -> Result<(), Er
     let taken = engine.connects.take(cx.settings.limits.call, cx.now_ms);
     taken.map_err(|retry_ms| {
         let message = "too many connections to namespaces; wait retry_ms";
-        ErrorBody::new(ErrorCode::RateLimited, message).with("retry_ms", retry_ms)
+        ErrorBody::new(ErrorCode::RateLimited, message)
+            .with("retry_ms", retry_ms)
+            .by(Limit::Call)
     })
 }

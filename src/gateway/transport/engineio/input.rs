@@ -72,13 +72,15 @@ pub(super) fn packet_came(
         Packet::Message(text) => socket_text(connection, text, cx),
         Packet::Binary(bytes) => socket_bytes(connection, &bytes, cx),
         Packet::Pong(_) => {
-            if engine.is_pinged {
+            let is_answer = engine.is_pinged;
+            let flow = frames::charge_control(connection, 1, cx);
+            if is_answer && flow.is_continue() {
                 expect_life(connection, cx);
             }
-            CONTINUE
+            flow
         }
         Packet::Close => client_closes(connection, cx),
-        Packet::Noop => CONTINUE,
+        Packet::Noop => frames::charge_control(connection, 1, cx),
         // These are the server's to send, or come on a WebSocket that the
         // session may move to.
         Packet::Open(_) | Packet::Ping(_) | Packet::Upgrade => fail(CloseReason::ProtocolError, cx),
@@ -171,7 +173,7 @@ fn socket_packet(connection: &mut Connection, packet: &SocketPacket<'_>, cx: &mu
         (_, _) => match carried {
             Some(carried) => namespace_packet(connection, carried, packet, cx),
             // It may have been on its way while the server closed the namespace.
-            None if has_left => CONTINUE,
+            None if has_left => frames::charge_control(connection, 1, cx),
             None => fail(CloseReason::ProtocolError, cx),
         },
     }
@@ -216,7 +218,9 @@ fn namespace_packet(
         }
     };
     let has_to_wait = is_identification(&command);
-    cx.push_effect(Effect::Command(carried.connection, command));
+    // Attachments are among the data, as base64.
+    let bytes = packet.namespace.len() + packet.data.map_or(0, |data| data.get().len());
+    cx.push_effect(Effect::Command(carried.connection, command, bytes));
     match has_to_wait {
         true => WAIT,
         false => CONTINUE,

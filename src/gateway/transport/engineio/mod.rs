@@ -39,9 +39,9 @@ use heartbeat::{arm, expect_life, ping_is_due};
 use request::{Answer, Pushed};
 use turntable_core::id::SessionId;
 use turntable_core::key::ConnKey;
+use turntable_core::rate::Bucket;
 use turntable_core::reason::CloseReason;
 use turntable_core::session::greeting::Greeting;
-use turntable_core::session::rate::Bucket;
 use turntable_wire::engineio::{Handshake, Packet, Transport as Carriage};
 use turntable_wire::socketio::Assembler;
 

@@ -279,7 +279,7 @@ fn identify(connection: &mut Connection, auth: Auth, cx: &mut Cx<'_>) {
         Auth::IdMe(packet) => {
             cx.send_direct(connection, &ServerPacket::IdYou, None);
             let message = ClientMessage { id: None, packet };
-            cx.push_effect(Effect::Command(cx.key, Ok(message)));
+            cx.push_effect(Effect::Command(cx.key, Ok(message), 0));
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::gateway::connection::io::Io;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::context::Cx;
-use crate::gateway::transport::frames::{CONTINUE, Flow, FrameInput, WAIT};
+use crate::gateway::transport::frames::{self, CONTINUE, Flow, FrameInput, WAIT};
 use crate::gateway::transport::notice::Notice;
 use crate::gateway::transport::{Attachment, Hooks, Transport, TransportTimer, socket};
 use crate::gateway::work::Effect;
@@ -137,6 +137,9 @@ pub(super) fn packet_came(
     let engine = Probe::of(connection).and_then(|probe| probe.engine);
     match (packet, engine) {
         (Packet::Ping("probe"), Some(engine)) => {
+            if frames::charge_control(connection, 1, cx).is_break() {
+                return WAIT;
+            }
             cx.push_direct(connection, packet::frame(&Packet::Pong("probe")));
             cx.push_effect(Effect::Notice(engine, Notice::Probed));
             CONTINUE

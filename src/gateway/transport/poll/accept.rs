@@ -50,6 +50,8 @@ pub struct PollCall {
     pub resume_id: Option<RequestId>,
     /// What it brings.
     pub commands: Vec<Command>,
+    /// Length of that, in bytes.
+    pub bytes: usize,
     /// Its number.
     pub batch: Option<u64>,
     /// Gets the answer, a list of entries.
@@ -84,7 +86,7 @@ impl Handler<PollCall> for Gateway {
             },
         };
         let found = found.and_then(|key| match self.is_poll(key) {
-            true => Ok(key),
+            true => self.take_poll_bytes(key, call.bytes).map(|()| key),
             false => Err(expired()),
         });
         match found {
@@ -108,6 +110,14 @@ fn expired() -> ErrorBody {
 }
 
 impl Gateway {
+    fn take_poll_bytes(&mut self, key: ConnKey, bytes: usize) -> Result<(), ErrorBody> {
+        let connection = self.connections.get(key);
+        match connection.and_then(|connection| connection.session()) {
+            Some(session) => self.take_request_bytes(session, bytes),
+            None => Ok(()),
+        }
+    }
+
     fn is_poll(&self, key: ConnKey) -> bool {
         self.connections
             .get(key)

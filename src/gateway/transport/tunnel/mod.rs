@@ -279,7 +279,7 @@ impl Hooks for Tunnel {
             return false;
         }
         let answer = tunnel.refused(error);
-        cx.metrics.error(error.code);
+        cx.metrics.error(error.code, error.limit);
         connection.queue.take_direct();
         cx.push_effect(Effect::Finish(
             cx.key,

@@ -160,6 +160,7 @@ fn message_came(connection: &mut Connection, message: Message<'_>, cx: &mut Cx<'
     let purpose = WebSocket::of(connection).map(|websocket| websocket.purpose);
     let is_v2 = connection.encoding == Encoding::MsgpackV2;
     let depth_max = cx.settings.session.depth_max;
+    let bytes = message.payload_bytes();
     let command = match message {
         Message::Pong(payload) => {
             pong(connection, payload, cx);
@@ -190,7 +191,7 @@ fn message_came(connection: &mut Connection, message: Message<'_>, cx: &mut Cx<'
         }
     };
     let has_to_wait = connection.is_greeting() && is_identification(&command);
-    cx.push_effect(Effect::Command(cx.key, command));
+    cx.push_effect(Effect::Command(cx.key, command, bytes));
     match has_to_wait {
         true => WAIT,
         false => CONTINUE,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::Avatar;
 use crate::backup::Attributes;
 use crate::id::{ChannelId, UserId};
+use crate::limit::Limit;
 use crate::packet::ErrorBody;
 use crate::payload::Payload;
 use crate::reason::ErrorCode;
@@ -118,7 +119,8 @@ impl Avatar {
                 ErrorCode::TooLarge,
                 format!("all attributes together are at most {bytes_max} bytes of JSON"),
             )
-            .with("max", bytes_max as u64));
+            .with("max", bytes_max as u64)
+            .by(Limit::AttributesBytes));
         }
         self.extras_mut().attributes = Some(next.into_iter().collect());
         Ok(changed)

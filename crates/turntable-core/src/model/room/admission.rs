@@ -4,8 +4,15 @@
 use super::{Effect, Member, Outcome, Room};
 use crate::id::UserId;
 use crate::key::SessionKey;
+use crate::limit::Limit;
 use crate::packet::{ErrorBody, JoinGame, MemberChange, RequestId, RoomJoined, ServerPacket};
 use crate::reason::ErrorCode;
+
+/// What a `joined` takes beside its room, its members and its state.
+const JOINED_BYTES: usize = 128;
+
+/// What a member takes in a `joined` beside its id and its team.
+const MEMBER_BYTES: usize = 32;
 
 impl Room {
     /// `joingame` of `user`'s session. A repeated join is answered again.
@@ -108,7 +115,8 @@ impl Room {
                 ErrorCode::RoomFull,
                 format!("the room has its {members_max} members"),
             )
-            .with("max", members_max as u64));
+            .with("max", members_max as u64)
+            .by(Limit::RoomMembers));
         }
         self.members.team_for(join.team.as_deref(), game).map(Some)
     }
@@ -131,7 +139,8 @@ impl Room {
                 ErrorCode::TooMany,
                 format!("one joingame invites at most {invites_max} users"),
             )
-            .with("max", invites_max as u64));
+            .with("max", invites_max as u64)
+            .by(Limit::RoomInvites));
         }
         let mut invited: Vec<UserId> = Vec::new();
         for user in users {
@@ -167,6 +176,17 @@ impl Room {
                 },
             })
             .collect()
+    }
+
+    /// Length of a `joined`, about as it travels, in bytes.
+    #[must_use]
+    pub fn joined_bytes(&self) -> usize {
+        let member_bytes = |(user, member): (&UserId, &Member)| {
+            MEMBER_BYTES + user.as_str().len() + member.team().map_or(0, str::len)
+        };
+        let members = self.members.iter().map(member_bytes).sum::<usize>();
+        let state = self.state.as_ref().map_or(0, |state| state.as_json().len());
+        JOINED_BYTES + self.channel.as_str().len() + members + state
     }
 
     /// The `joined` of a member: the room as it is now.

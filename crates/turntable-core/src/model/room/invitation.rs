@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::UserId;
+use crate::limit::Limit;
 use crate::model::remaining;
 use crate::model::room::settings::RoomSettings;
 use crate::packet::ErrorBody;
@@ -72,7 +73,8 @@ impl Invitations {
                     settings.invites_waiting_max
                 ),
             )
-            .with("max", settings.invites_waiting_max as u64));
+            .with("max", settings.invites_waiting_max as u64)
+            .by(Limit::RoomInvitesWaiting));
         }
         self.0.retain(|invitation| !renewed(invitation));
         self.0.extend(users.iter().map(|user| Invitation {

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::id::UserId;
 use crate::key::SessionKey;
+use crate::limit::Limit;
 use crate::model::game::{GameSettings, TEAM_BYTES_MAX, is_team};
 use crate::model::remaining;
 use crate::model::timestamp::Corrector;
@@ -235,7 +236,8 @@ impl Members {
         };
         let full = |message: String| {
             Err(ErrorBody::new(ErrorCode::RoomFull, message)
-                .with("max", game.team_members_max as u64))
+                .with("max", game.team_members_max as u64)
+                .by(Limit::TeamMembers))
         };
         let Some(wish) = wish else {
             if game.teams.is_empty() {

@@ -32,6 +32,7 @@ use crate::model::game::Game;
 use crate::model::rule::Rule;
 use crate::packet::{ErrorBody, MemberChange, RequestId, ServerPacket};
 use crate::payload::Payload;
+use crate::rate::Bucket;
 use crate::reason::ErrorCode;
 use invitation::Invitations;
 use tick::Tick;
@@ -103,6 +104,8 @@ pub struct Room {
     left: Vec<(UserId, u64)>,
     /// Unix ms when the room ends, while nobody is in it.
     empty_until_ms: Option<u64>,
+    /// What it sent to each member.
+    bytes: Bucket,
     ended: bool,
 }
 
@@ -127,6 +130,7 @@ impl Room {
             tick: Tick::default(),
             state: None,
             left: Vec::new(),
+            bytes: Bucket::default(),
             ended: false,
         }
     }

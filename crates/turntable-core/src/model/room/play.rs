@@ -1,12 +1,17 @@
 //! What members do: `game` messages are checked as a whole, stamped with the
 //! server's time, gathered for the tick and sent in one order for all.
 
-use super::{Effect, Member, Outcome, Room, kept_state, not_member};
+use super::{Effect, Member, Outcome, Room, kept_state, not_member, tick};
 use crate::id::UserId;
 use crate::key::SessionKey;
+use crate::limit::Limit;
 use crate::model::rule::{Inspection, Refusal, RoomView};
 use crate::packet::{Action, ErrorBody, ServerPacket};
+use crate::rate::tokens;
 use crate::reason::ErrorCode;
+
+/// What a `game` message takes beside its room and its actions.
+const ENVELOPE_BYTES: usize = 64;
 
 impl Room {
     /// `game`: all actions are passed on, or none.
@@ -17,6 +22,7 @@ impl Room {
     /// # Errors
     /// `not_member`, `too_many` actions, `forbidden` (another's `from`, another
     /// team), or what a rule of the game says; `details.index` is the action.
+    /// `rate_limited` where the members would get more than `room.bytes`.
     pub fn act(
         &mut self,
         session: SessionKey,
@@ -29,6 +35,7 @@ impl Room {
         if actions.is_empty() {
             return Ok(Vec::new());
         }
+        self.take_bytes(&actions, now_ms)?;
         for rule in &mut self.rules {
             rule.accepted(user, actions.len(), now_ms);
         }
@@ -47,6 +54,23 @@ impl Room {
             return Ok(self.flush());
         }
         Ok(Vec::new())
+    }
+
+    /// Takes what the actions send to each member.
+    fn take_bytes(&mut self, actions: &[Action], now_ms: u64) -> Result<(), ErrorBody> {
+        let actions = actions.iter().map(tick::weight).sum::<usize>();
+        let bytes = ENVELOPE_BYTES + self.channel.as_str().len() + actions;
+        self.bytes
+            .take_many(tokens(bytes), self.settings.bytes, now_ms)
+            .map_err(|retry_ms| {
+                ErrorBody::new(
+                    ErrorCode::RateLimited,
+                    "too much is sent in this room; wait retry_ms",
+                )
+                .of("game")
+                .with("retry_ms", retry_ms)
+                .by(Limit::RoomBytes)
+            })
     }
 
     /// Checks a whole message.
@@ -69,7 +93,8 @@ impl Room {
                 format!("one game message has at most {actions_max} actions"),
             )
             .of("game")
-            .with("max", actions_max as u64));
+            .with("max", actions_max as u64)
+            .by(Limit::RoomActions));
         }
         let room = RoomView::new(&self.members);
         for (index, action) in actions.iter().enumerate() {
@@ -80,11 +105,7 @@ impl Room {
                         .iter_mut()
                         .try_for_each(|rule| rule.check(&room, &inspection, now_ms))
                 })
-                .map_err(|refusal| {
-                    ErrorBody::new(refusal.code, refusal.message)
-                        .of("game")
-                        .with("index", index as u64)
-                })?;
+                .map_err(|refusal| refuse_action(refusal, index))?;
         }
         Ok(())
     }
@@ -102,6 +123,22 @@ impl Room {
             channel: self.channel.clone(),
             actions,
         })]
+    }
+}
+
+/// The error for a message whose action at `index` is refused.
+fn refuse_action(refusal: Refusal, index: usize) -> ErrorBody {
+    // Two rules are limits, each with a code of its own.
+    let limit = match refusal.code {
+        ErrorCode::RateLimited => Some(Limit::ActionRate),
+        ErrorCode::TooLarge => Some(Limit::ActionBytes),
+        _ => None,
+    };
+    ErrorBody {
+        limit,
+        ..ErrorBody::new(refusal.code, refusal.message)
+            .of("game")
+            .with("index", index as u64)
     }
 }
 

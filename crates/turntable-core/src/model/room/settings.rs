@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::game::SettingError;
+use crate::model::settings::FAN_OUT_BYTES;
+use crate::rate::BucketSettings;
 
 /// The section `[room]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ pub struct RoomSettings {
     /// Bytes of actions that wait for a tick; when they are reached the tick
     /// comes early.
     pub tick_bytes_max: usize,
+    /// Bytes of actions that a room sends to each of its members.
+    pub bytes: BucketSettings,
 }
 
 impl RoomSettings {
@@ -78,6 +82,7 @@ impl Default for RoomSettings {
             invites_max: 32,
             invites_waiting_max: 256,
             tick_bytes_max: 65_536,
+            bytes: FAN_OUT_BYTES,
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::model::room::member::Members;
 use crate::model::room::tick::Tick;
 use crate::model::rule::RuleState;
 use crate::payload::Payload;
+use crate::rate::{Bucket, BucketExport};
 
 /// A room's state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,7 @@ pub struct RoomSnapshot {
     /// Members that left, and how long ago their last stamp was.
     left: Vec<(UserId, u64)>,
     empty_ms: Option<u64>,
+    bytes: BucketExport,
     has_ended: bool,
 }
 
@@ -66,6 +68,7 @@ impl Room {
             empty_ms: self
                 .empty_until_ms
                 .map(|until_ms| remaining::until(until_ms, now_ms)),
+            bytes: self.bytes.export(now_ms),
             has_ended: self.ended,
         }
     }
@@ -100,6 +103,7 @@ impl Room {
                 .map(|(user, age_ms)| (user, remaining::ago(age_ms, now_ms)))
                 .collect(),
             empty_until_ms: snapshot.empty_ms.map(|ms| remaining::from_now(ms, now_ms)),
+            bytes: Bucket::import(snapshot.bytes, now_ms),
             ended: snapshot.has_ended,
         }
     }

@@ -83,7 +83,8 @@ impl Tick {
     }
 }
 
-fn weight(action: &Action) -> usize {
+/// Bytes of an action, about as it travels.
+pub(super) fn weight(action: &Action) -> usize {
     let team = action.team.as_deref().map_or(0, str::len);
     ACTION_BYTES + action.from.as_str().len() + team + action.data.as_json().len()
 }

@@ -203,3 +203,19 @@ fn invites_are_bounded_and_run_out() {
             .is_ok()
     );
 }
+
+#[test]
+fn length_of_joined_has_the_state_and_every_member() {
+    let mut room = room(GameSettings {
+        keep_state: true,
+        ..GameSettings::default()
+    });
+    room.must_join(1, "1:1");
+    let alone = room.joined_bytes();
+    room.must_join(2, "1:2");
+    let two = room.joined_bytes();
+    assert!((alone + 10..alone + 100).contains(&two), "{alone} {two}");
+    let data = format!("{{\"state\":\"{}\"}}", "x".repeat(5_000));
+    room.acts(1, "1:1", vec![action("1:1", &data)]).unwrap();
+    assert_eq!(room.joined_bytes(), two + 5_002);
+}

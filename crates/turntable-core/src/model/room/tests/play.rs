@@ -1,7 +1,9 @@
 //! What members do.
 
 use super::*;
+use crate::limit::Limit;
 use crate::model::timestamp::Corrector;
+use crate::rate::BucketSettings;
 
 #[test]
 fn an_action_goes_to_all_with_the_servers_time() {
@@ -255,4 +257,28 @@ fn rules_see_the_room_as_it_is() {
     assert!(room.acts(1, "1:1", strike()).is_ok());
     room.leave(session(2), &user("1:2"), None, NOW).unwrap();
     assert!(room.acts(1, "1:1", strike()).is_err());
+}
+
+#[test]
+fn bytes_over_the_rate_are_refused_and_nobody_gets_them() {
+    let settings = RoomSettings {
+        bytes: BucketSettings::new(1_000, 10_000),
+        ..RoomSettings::default()
+    };
+    let mut room = room_of(GameSettings::default(), settings);
+    room.must_join(1, "1:1");
+    room.must_join(2, "1:2");
+    let large = || vec![action("1:1", &"1".repeat(6_000))];
+    assert_eq!(room.acts(1, "1:1", large()).unwrap().len(), 1);
+    let error = room.acts(1, "1:1", large()).unwrap_err();
+    assert_eq!(error.code, ErrorCode::RateLimited);
+    assert_eq!(error.limit, Some(Limit::RoomBytes));
+    assert!(error.details.iter().any(|(name, _)| *name == "retry_ms"));
+    // The bytes are the room's, whoever sends them; small actions still pass.
+    let others = vec![action("1:2", &"1".repeat(6_000))];
+    assert!(room.acts(2, "1:2", others).is_err());
+    assert!(room.acts(2, "1:2", vec![action("1:2", "1")]).is_ok());
+    let later_ms = NOW + 4_000;
+    let acted = room.act(session(1), &user("1:1"), large(), None, later_ms);
+    assert!(acted.is_ok());
 }

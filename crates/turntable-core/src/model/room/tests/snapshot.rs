@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::rate::BucketSettings;
 
 /// Sessions; each user has two.
 const SESSIONS: u32 = 8;
@@ -77,6 +78,8 @@ fn settings() -> Arc<RoomSettings> {
         invites_waiting_max: 3,
         invite_ttl_ms: 400,
         tick_bytes_max: 1_024,
+        // A dozen messages.
+        bytes: BucketSettings::new(500, 2_000),
         ..RoomSettings::default()
     })
 }

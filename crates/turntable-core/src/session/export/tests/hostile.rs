@@ -6,12 +6,12 @@ use proptest::prelude::*;
 use super::world::{Event, NOW, Watches, World, any_event, limits, path, user};
 use crate::id::SessionId;
 use crate::key::SessionKey;
+use crate::rate::BucketExport;
 use crate::session::Session;
 use crate::session::clock::export::{ClockExport, WindowExport};
 use crate::session::export::{ImportLimits, LifeExport, NUMBER_MAX, OutboxExport, SessionExport};
 use crate::session::membership::{ChannelMembership, RoomMembership};
 use crate::session::outbox::OutboxFrame;
-use crate::session::rate::BucketExport;
 
 proptest! {
     /// Whatever a value says, the session of it is within the limits, and no step
@@ -119,7 +119,8 @@ fn any_export() -> impl Strategy<Value = SessionExport> {
     let rooms = vec((0u8..9, prop_oneof![Just(u32::MAX), 0u32..3]), 0..5);
     let channels = vec((0u8..9, any::<bool>()), 0..5);
     let counts = (any_number(), any_number(), 0u32..150, any::<bool>());
-    let rates = (vec(any_bucket(), 0..9), any_bucket(), any_bucket());
+    let budgets = (any_bucket(), any_bucket(), any_bucket());
+    let rates = (vec(any_bucket(), 0..10), budgets);
     let clock = proptest::option::of(any_clock());
     (life, outbox, rooms, channels, counts, rates, clock).prop_map(
         |(life, outbox, rooms, channels, counts, rates, clock)| SessionExport {
@@ -146,8 +147,9 @@ fn any_export() -> impl Strategy<Value = SessionExport> {
                 .collect(),
             clock,
             buckets: rates.0,
-            flood: rates.1,
-            errors: rates.2,
+            bytes: rates.1.0,
+            flood: rates.1.1,
+            errors: rates.1.2,
             silent_ms: counts.1,
             is_idle: counts.3,
         },

@@ -126,6 +126,7 @@ pub(super) enum Event {
     Watch(u32),
     Unwatch(u32),
     Charge,
+    Bytes(usize),
     Refuse,
     Time(i32),
     Action(i32),
@@ -182,6 +183,7 @@ pub(super) fn any_event() -> impl Strategy<Value = Event> {
         2 => (0u32..9).prop_map(Event::Watch),
         1 => (0u32..9).prop_map(Event::Unwatch),
         1 => Just(Event::Charge),
+        2 => (1usize..3_000).prop_map(Event::Bytes),
         2 => Just(Event::Refuse),
         2 => (-4_000i32..4_000).prop_map(Event::Time),
         1 => (-4_000i32..4_000).prop_map(Event::Action),
@@ -236,6 +238,7 @@ impl World {
                 room: BucketSettings::new(2, 4),
                 presence: BucketSettings::new(3, 6),
                 flood: BucketSettings::new(1, 3),
+                bytes: BucketSettings::new(500, 5_000),
                 ..LimitSettings::default()
             },
             retained_bytes_max: 60,
@@ -359,6 +362,9 @@ impl World {
                 session.watching.retain(|known| *known != number);
             }
             Event::Charge => return session.charge_publish(now_ms, &self.limits).to_string(),
+            Event::Bytes(bytes) => {
+                return format!("{:?}", session.take_bytes(bytes, now_ms, &self.limits));
+            }
             Event::Refuse => {
                 let error = ErrorBody::new(ErrorCode::BadMessage, "wrong");
                 return format!("{:?}", session.refuse(error, now_ms, &self.settings));

@@ -84,6 +84,7 @@ pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
             entry
         }),
         channel().prop_map(|channel| Delivery::Below { channel }),
+        (place(), any::<u32>()).prop_map(|(to, bytes)| Delivery::Charge { to, bytes }),
         any::<u64>().prop_map(|ticket| Delivery::LookupFailed { ticket }),
         (place(), backup).prop_map(|(to, backup)| Delivery::Backup { to, backup }),
         (any::<u32>(), generation(), option::of(owner())).prop_map(|(shard, generation, owner)| {

@@ -18,6 +18,7 @@ use turntable_core::id::{ChannelId, MessageId, UserId};
 use turntable_core::key::{
     Caller, GatewayId, Generation, NodeId, Place, SessionKey, SessionSlot, SlotKey, WorkerId,
 };
+use turntable_core::limit::Limit;
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, RequestId, Status};
 use turntable_core::payload::Payload;
@@ -156,13 +157,15 @@ fn error() -> impl Strategy<Value = Box<ErrorBody>> {
         text(),
         option::of(name()),
         details,
+        option::of(prop::sample::select(Vec::from(Limit::ALL))),
     )
-        .prop_map(|(code, message, command, details)| {
+        .prop_map(|(code, message, command, details, limit)| {
             Box::new(ErrorBody {
                 code,
                 message,
                 command,
                 details,
+                limit,
             })
         })
 }

@@ -1,0 +1,127 @@
+//! What a session is charged with: commands by their work, and everything that its
+//! client sends by its bytes.
+
+use crate::limit::Limit;
+use crate::packet::{ClientPacket, ErrorBody};
+use crate::rate::tokens;
+use crate::reason::{CloseReason, ErrorCode};
+use crate::session::class::Class;
+use crate::session::settings::LimitSettings;
+use crate::session::{Refusal, Session};
+
+/// A command that is refused for its bytes takes a token of `limits.flood` for each so
+/// many.
+const FLOOD_BYTES: usize = 1_024;
+
+impl<F> Session<F> {
+    pub(super) fn check_rate(
+        &mut self,
+        packet: &ClientPacket,
+        now_ms: u64,
+        limits: &LimitSettings,
+    ) -> Result<(), Refusal> {
+        for (class, count) in Class::charges(packet) {
+            let Some(bucket) = self.buckets.get_mut(class as usize) else {
+                continue;
+            };
+            let taken = bucket.take_many(count, class.settings(limits), now_ms);
+            if let Err(retry_ms) = taken {
+                let message =
+                    "too many commands of this kind, or users or actions in them; wait retry_ms";
+                let error = ErrorBody::new(ErrorCode::RateLimited, message)
+                    .of(packet.name())
+                    .with("retry_ms", retry_ms)
+                    .by(class.limit());
+                return Err(self.refuse_rate(error, now_ms, limits));
+            }
+        }
+        Ok(())
+    }
+
+    /// Charges a refusal of something that came too often, here or at its owner.
+    pub fn refuse_rate(
+        &mut self,
+        error: ErrorBody,
+        now_ms: u64,
+        limits: &LimitSettings,
+    ) -> Refusal {
+        let charged = self.flood.take(limits.flood, now_ms);
+        Refusal::new(error, charged, CloseReason::RateLimited)
+    }
+
+    /// Charges a command of so many bytes. `address` is whether those of its client's
+    /// address had room for them, or in how many ms they will.
+    ///
+    /// # Errors
+    /// The error to answer, and whether it ends the connection.
+    pub fn charge_bytes(
+        &mut self,
+        packet: &ClientPacket,
+        bytes: usize,
+        address: Result<(), u64>,
+        now_ms: u64,
+        limits: &LimitSettings,
+    ) -> Result<(), Refusal> {
+        if matches!(packet, ClientPacket::Bye) {
+            return Ok(());
+        }
+        let taken = self.take_bytes(bytes, now_ms, limits);
+        let error = match (taken, address) {
+            (Ok(()), Ok(())) => return Ok(()),
+            (Err(retry_ms), _) => bytes_error(retry_ms),
+            (Ok(()), Err(retry_ms)) => address_error(retry_ms),
+        };
+        let flood = tokens(1 + bytes / FLOOD_BYTES);
+        let charged = self.flood.take_many(flood, limits.flood, now_ms);
+        let error = error.of(packet.name());
+        Err(Refusal::new(error, charged, CloseReason::RateLimited))
+    }
+
+    /// Takes so many bytes of its client, or none.
+    ///
+    /// # Errors
+    /// The time until there is room for them, in ms.
+    pub fn take_bytes(
+        &mut self,
+        bytes: usize,
+        now_ms: u64,
+        limits: &LimitSettings,
+    ) -> Result<(), u64> {
+        self.bytes.take_many(tokens(bytes), limits.bytes, now_ms)
+    }
+
+    /// Pays for bytes that were taken in any case.
+    pub fn pay_bytes(&mut self, bytes: usize, now_ms: u64, limits: &LimitSettings) {
+        self.bytes.pay(tokens(bytes), limits.bytes, now_ms);
+    }
+
+    /// Charges what goes to others without being a command. Returns whether it
+    /// may.
+    pub fn charge_publish(&mut self, now_ms: u64, limits: &LimitSettings) -> bool {
+        let bucket = self.buckets.get_mut(Class::Publish as usize);
+        bucket.is_none_or(|bucket| bucket.take(limits.publish, now_ms).is_ok())
+    }
+}
+
+/// The error for a client that sent more bytes than it may, in one command or one
+/// request.
+#[must_use]
+pub fn bytes_error(retry_ms: u64) -> ErrorBody {
+    ErrorBody::new(
+        ErrorCode::RateLimited,
+        "too many bytes of this session; wait retry_ms",
+    )
+    .with("retry_ms", retry_ms)
+    .by(Limit::Bytes)
+}
+
+/// The same for clients of one address.
+#[must_use]
+pub fn address_error(retry_ms: u64) -> ErrorBody {
+    ErrorBody::new(
+        ErrorCode::RateLimited,
+        "too many bytes from your address; wait retry_ms",
+    )
+    .with("retry_ms", retry_ms)
+    .by(Limit::AddressBytes)
+}

@@ -1,0 +1,195 @@
+//! Bytes: what one client sends is limited for its session, its address, its channels and
+//! its rooms, so that no other client pays for it.
+
+use std::io::Write;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use turntable_testkit::metric::{CLOSED_TOO_SLOW, limits_reached};
+use turntable_testkit::poll::{PollClient, call};
+use turntable_testkit::room::{act, action_data, join, members};
+use turntable_testkit::socketio::Socket;
+use turntable_testkit::tunnel::Tunnel;
+use turntable_testkit::{Client, Frame, Server};
+
+/// A publication of so many bytes.
+fn publication(bytes: usize) -> Value {
+    json!({"channel": "busy", "data": "x".repeat(bytes)})
+}
+
+fn on_channel(server: &Server, user: &str) -> Client {
+    let mut client = server.user(user);
+    client.command("joinchannel", json!({"channel": "busy"}));
+    client.expect("joined");
+    client
+}
+
+/// How many channel messages have come.
+fn messages(client: &mut Client) -> usize {
+    let mut count = 0;
+    client.command("time", json!({"t0": 1}));
+    loop {
+        let message = client.next();
+        match message["command"].as_str().unwrap() {
+            "message" => count += 1,
+            "time" => return count,
+            other => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn one_publisher_does_not_close_listeners() {
+    let server = Server::start();
+    let mut listener = on_channel(&server, "2:1");
+    let mut publisher = server.user("1:1");
+    let publish = json!({"command": "publish", "data": publication(60_000)});
+    let bytes = Frame::text(&publish.to_string()).masked().repeat(100);
+    let timeout = Some(Duration::from_secs(2));
+    publisher.stream.set_write_timeout(timeout).unwrap();
+    // It is closed while it sends.
+    let _ = publisher.stream.write_all(&bytes);
+    assert_eq!(publisher.close_code(), 4007);
+    // A burst of limits.bytes has four; more if this took seconds.
+    let received = messages(&mut listener);
+    assert!((4..30).contains(&received), "{received} messages");
+    assert_eq!(server.metric(CLOSED_TOO_SLOW), 0.0);
+    assert!(server.metric(&limits_reached("limits.bytes")) >= 1.0);
+    assert_eq!(server.metric(&limits_reached("limits.flood")), 1.0);
+}
+
+#[test]
+fn bytes_over_the_rate_are_refused_until_they_are_refilled() {
+    let server = Server::with(&[("limits.bytes", "{ per_second = 20000, burst = 10000 }")]);
+    let mut client = server.user("1:1");
+    client.request("publish", publication(9_000));
+    client.send(json!({"command": "publish", "data": publication(9_000), "id": 7}));
+    let error = client.expect_error("rate_limited");
+    assert_eq!(error["id"], 7);
+    assert_eq!(error["data"]["command"], "publish");
+    let retry_ms = error["data"]["details"]["retry_ms"].as_u64().unwrap();
+    assert!((1..=450).contains(&retry_ms), "{retry_ms}");
+    client.expect_none_for(Duration::from_millis(retry_ms + 10));
+    client.request("publish", publication(9_000));
+    // Others are not affected.
+    server.user("1:2").request("publish", publication(9_000));
+}
+
+#[test]
+fn unreadable_messages_are_paid_too() {
+    let server = Server::with(&[("limits.bytes", "{ per_second = 100, burst = 10000 }")]);
+    let mut client = server.user("1:1");
+    client.send_text(&"x".repeat(9_900));
+    client.expect_error("bad_json");
+    client.command("publish", publication(500));
+    client.expect_error("rate_limited");
+}
+
+#[test]
+fn sessions_of_one_address_share_its_bytes() {
+    let rate = "{ per_second = 1000, burst = 20000 }";
+    let server = Server::with(&[("limits.address_bytes", rate)]);
+    let mut first = server.user("1:1");
+    let mut second = server.user("1:2");
+    first.request("publish", publication(15_000));
+    second.command("publish", publication(15_000));
+    let error = second.expect_error("rate_limited");
+    assert!(error["data"]["details"]["retry_ms"].as_u64().unwrap() > 1_000);
+    assert_eq!(server.metric(&limits_reached("limits.address_bytes")), 1.0);
+    second.request("publish", publication(1_000));
+}
+
+#[test]
+fn bodies_of_polls_are_charged() {
+    let server = Server::with(&[("limits.bytes", "{ per_second = 100, burst = 5000 }")]);
+    let client = PollClient::user(&server, "1:1");
+    client.request("$av:publish", publication(4_000));
+    let body = json!([call("$av:publish", publication(4_000), 2)]);
+    let answer = client.send("", &body.to_string());
+    assert_eq!(answer.error(), (429, "rate_limited".to_owned()));
+    assert_eq!(server.metric(&limits_reached("limits.bytes")), 1.0);
+    client.heartbeat();
+}
+
+#[test]
+fn events_of_socketio_are_charged() {
+    let server = Server::with(&[("limits.bytes", "{ per_second = 100, burst = 10000 }")]);
+    for transport in ["websocket", "polling"] {
+        let (mut socket, _) = Socket::user(server.address, transport, "1:1");
+        socket.request("publish", publication(6_000));
+        let answer = socket.request("publish", publication(6_000));
+        assert_eq!(answer["error"]["code"], "rate_limited", "{answer}");
+    }
+}
+
+#[test]
+fn datagrams_of_tunnels_are_charged() {
+    let server = Server::with(&[("limits.bytes", "{ per_second = 100, burst = 5000 }")]);
+    let tunnel = Tunnel::user(&server, "1:1");
+    tunnel.send("/channel/busy", json!("x".repeat(4_000)));
+    let refused = tunnel.send_refused("/channel/busy", json!("x".repeat(4_000)));
+    assert_eq!(refused, (429, "rate_limited".to_owned()));
+    let other = Tunnel::user(&server, "1:2");
+    let refused = tunnel.send_refused(&other.path(), json!("x".repeat(4_000)));
+    assert_eq!(refused, (429, "rate_limited".to_owned()));
+}
+
+#[test]
+fn many_publishers_do_not_close_listeners_of_a_channel() {
+    let server = Server::with(&[("limits.bytes.per_second", "0")]);
+    let mut listener = on_channel(&server, "2:1");
+    let mut publishers: Vec<Client> = (0..4).map(|n| server.user(&format!("1:{n}"))).collect();
+    let mut refused = 0;
+    for _ in 0..10 {
+        for publisher in &mut publishers {
+            publisher.send(json!({"command": "publish", "data": publication(60_000), "id": 1}));
+        }
+        for publisher in &mut publishers {
+            let answer = publisher.next();
+            if answer["command"] == "error" {
+                assert_eq!(answer["data"]["code"], "rate_limited", "{answer}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0, "2.4 MB in a moment");
+    assert_eq!(messages(&mut listener), 40 - refused);
+    assert_eq!(server.metric(CLOSED_TOO_SLOW), 0.0);
+    let counted = server.metric(&limits_reached("channel.bytes"));
+    assert_eq!(counted, refused as f64);
+}
+
+#[test]
+fn bytes_of_a_room_are_limited_for_its_members() {
+    let server = Server::with(&[("room.bytes", "{ per_second = 1000, burst = 10000 }")]);
+    let [mut mel, mut pomke] = members(&server, "r", "", ["1:1", "1:2"]);
+    let large = json!("x".repeat(6_000));
+    act(&mut mel, "r", "1:1", large.clone());
+    assert_eq!(action_data(&mut mel), std::slice::from_ref(&large));
+    assert_eq!(action_data(&mut pomke), std::slice::from_ref(&large));
+    act(&mut mel, "r", "1:1", large);
+    let error = mel.expect_error("rate_limited");
+    assert!(error["data"]["details"]["retry_ms"].as_u64().unwrap() > 1_000);
+    act(&mut mel, "r", "1:1", json!("small"));
+    assert_eq!(action_data(&mut pomke), ["small"]);
+    assert_eq!(server.metric(&limits_reached("room.bytes")), 1.0);
+}
+
+#[test]
+fn joins_pay_for_the_state_that_they_receive() {
+    let rate = ("limits.bytes", "{ per_second = 1000, burst = 20000 }");
+    let server = Server::configured("[games.g]\nkeep_state = true\n", &[rate]);
+    let [mut mel, mut pomke] = members(&server, "r", "g", ["1:1", "1:2"]);
+    act(&mut mel, "r", "1:1", json!({"state": "x".repeat(8_000)}));
+    action_data(&mut pomke);
+    // Each of these few bytes is answered with 8 kB.
+    for _ in 0..3 {
+        let joined = join(&mut pomke, "r", "1:2");
+        assert_eq!(joined["state"].as_str().unwrap().len(), 8_000);
+    }
+    pomke.command("joingame", json!({"channel": "r", "self": "1:2"}));
+    let error = pomke.expect_error("rate_limited");
+    assert!(error["data"]["details"]["retry_ms"].as_u64().unwrap() > 1_000);
+    assert_eq!(server.metric(&limits_reached("limits.bytes")), 1.0);
+}
