@@ -2,7 +2,13 @@
 //!
 //! Both tables are filled while the workers start, before the first connection
 //! is accepted.
+//!
+//! Which worker has an id is decided by a hash with a random key of this process:
+//! clients choose their ids, and a client that knew the worker of each could
+//! bring all of its load to one. The shard of the protocol (`turntable shard`) is
+//! not that worker.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +19,6 @@ use crate::cluster::mail::Mail;
 use crate::cluster::owners::Owners;
 use turntable_core::call::{Call, Stamped};
 use turntable_core::delivery::Delivery;
-use turntable_core::id::shard;
 use turntable_core::key::{GatewayId, Generation, ShardId, WorkerId};
 
 /// The directories by worker; each worker has the shard of its number.
@@ -22,6 +27,8 @@ pub struct LocalOwners {
     directories: Box<[OnceLock<Recipient<Mail<Stamped>>>]>,
     /// The generation of each shard's owners, as gateways received it.
     generations: Box<[AtomicU64]>,
+    /// The random key that places ids on workers.
+    placement: RandomState,
 }
 
 impl LocalOwners {
@@ -31,6 +38,7 @@ impl LocalOwners {
         Self {
             directories: (0..workers).map(|_| OnceLock::new()).collect(),
             generations: (0..workers).map(|_| AtomicU64::new(0)).collect(),
+            placement: RandomState::new(),
         }
     }
 
@@ -43,8 +51,7 @@ impl LocalOwners {
     }
 
     /// A call with the generation that this process knows of its shard.
-    pub(super) fn stamp(&self, call: Call) -> Stamped {
-        let shard = call.id().and_then(|id| self.shard(id));
+    fn stamped(&self, shard: Option<ShardId>, call: Call) -> Stamped {
         let generation = shard.and_then(|ShardId(shard)| self.generations.get(shard as usize));
         Stamped {
             generation: generation.map_or(Generation(0), |known| {
@@ -54,35 +61,40 @@ impl LocalOwners {
         }
     }
 
-    /// Puts a call into the mailboxes that it is for.
-    pub(super) fn deliver(&self, call: Stamped) {
-        match call.call.id() {
-            Some(id) => {
-                if let Some(directory) = self.directory(id) {
-                    directory.do_send(Mail(call));
-                }
+    /// Puts a call into the mailbox of a shard, or into all of them.
+    fn put(&self, shard: Option<ShardId>, call: Stamped) {
+        if let Some(ShardId(shard)) = shard {
+            let directory = self.directories.get(shard as usize);
+            if let Some(directory) = directory.and_then(OnceLock::get) {
+                directory.do_send(Mail(call));
             }
-            None => {
-                for directory in self.directories.iter().filter_map(OnceLock::get) {
-                    directory.do_send(Mail(call.clone()));
-                }
-            }
+            return;
+        }
+        for directory in self.directories.iter().filter_map(OnceLock::get) {
+            directory.do_send(Mail(call.clone()));
         }
     }
 
-    fn directory(&self, id: &str) -> Option<&Recipient<Mail<Stamped>>> {
-        let ShardId(shard) = self.shard(id)?;
-        self.directories.get(shard as usize)?.get()
+    /// A call with the generation that this process knows of its shard.
+    pub(super) fn stamp(&self, call: Call) -> Stamped {
+        self.stamped(self.shard_of(&call), call)
     }
 
-    fn shard(&self, id: &str) -> Option<ShardId> {
-        shard(id, self.directories.len() as u32).map(ShardId)
+    /// Puts a call into the mailboxes that it is for.
+    pub(super) fn deliver(&self, call: Stamped) {
+        self.put(self.shard_of(&call.call), call);
+    }
+
+    /// The shard of a call; `None` for a call to all.
+    fn shard_of(&self, call: &Call) -> Option<ShardId> {
+        call.id().and_then(|id| self.shard(id))
     }
 }
 
 impl Owners for LocalOwners {
     fn call(&self, call: Call) {
-        self.deliver(self.stamp(call));
+        let shard = self.shard_of(&call);
+        self.put(shard, self.stamped(shard, call));
     }
 
     fn learn(&self, ShardId(shard): ShardId, generation: Generation) {
@@ -93,6 +105,12 @@ impl Owners for LocalOwners {
 
     fn shards(&self) -> usize {
         self.directories.len()
+    }
+
+    fn shard(&self, id: &str) -> Option<ShardId> {
+        let hash = self.placement.hash_one(id);
+        let shard = hash.checked_rem(self.directories.len() as u64)?;
+        Some(ShardId(shard as u32))
     }
 }
 
@@ -131,5 +149,26 @@ impl Bus for LocalBus {
     fn gateways(&self) -> Vec<GatewayId> {
         let running = self.0.iter().filter_map(OnceLock::get);
         running.map(|(id, _)| *id).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn placed(owners: &LocalOwners) -> Vec<Option<ShardId>> {
+        let ids = (0..64).map(|number| format!("1:{number}"));
+        ids.map(|id| owners.shard(&id)).collect()
+    }
+
+    #[test]
+    fn worker_of_an_id_stays_and_cannot_be_computed_by_clients() {
+        let [one, other] = [LocalOwners::new(4), LocalOwners::new(4)];
+        assert_eq!(placed(&one), placed(&one), "calls to one owner stay in order");
+        assert_ne!(placed(&one), placed(&other), "each process has its own key");
+        for worker in 0..4 {
+            assert!(placed(&one).contains(&Some(ShardId(worker))), "{worker}");
+        }
+        assert_eq!(LocalOwners::new(0).shard("1:1"), None);
     }
 }

@@ -42,6 +42,10 @@ impl Owners for Noted {
         1
     }
 
+    fn shard(&self, _: &str) -> Option<ShardId> {
+        Some(ShardId(0))
+    }
+
     fn learn(&self, _: ShardId, _: Generation) {}
 }
 
