@@ -61,6 +61,8 @@ pub struct Metrics {
     pub outbox_bytes: Family<Worker, Gauge>,
     /// Avatars, rooms and channels now.
     pub actors: Family<Label, Gauge>,
+    /// Users that are watched and have no avatar.
+    pub absent_watched: Gauge,
     /// Actors that failed and were replaced.
     pub actors_lost: Counter,
     /// Replacements that know again what gateways have of them.
@@ -148,6 +150,11 @@ impl Metrics {
             &self.outbox_bytes,
         );
         add("actors", "Avatars, rooms and channels now", &self.actors);
+        add(
+            "absent_watched",
+            "Users that are watched and have no avatar",
+            &self.absent_watched,
+        );
         add(
             "actors_lost",
             "Actors that failed and were replaced",

@@ -19,6 +19,7 @@ use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{Caller, GatewayId};
 use turntable_core::model::channel::Channel as Model;
+use turntable_core::model::interest::Interest;
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::RequestId;
 use turntable_core::payload::Payload;
@@ -145,6 +146,7 @@ impl Channel {
                 owner: OwnerId::Channel(channel.id.clone()),
                 seen: channel.seen,
                 last_seen_ms: None,
+                watchers: Interest::default(),
             });
         });
     }

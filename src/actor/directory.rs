@@ -23,7 +23,8 @@ use crate::cluster::mail::Mail;
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, Stamped};
 use turntable_core::delivery::Delivery;
 use turntable_core::id::{ChannelId, UserId};
-use turntable_core::key::{Generation, ShardId};
+use turntable_core::key::{GatewayId, Generation, ShardId};
+use turntable_core::model::interest::Interest;
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{LookupEntry, Presence};
 
@@ -46,6 +47,8 @@ pub struct Unused {
     pub seen: u64,
     /// Of an avatar: when its user was last there, Unix ms.
     pub last_seen_ms: Option<u64>,
+    /// Of an avatar: the gateways that watch its user.
+    pub watchers: Interest,
 }
 
 /// The directory of one worker.
@@ -80,9 +83,30 @@ impl Directory {
         }
     }
 
+    /// A gateway watches a user that has no avatar.
+    fn watch_absent(&self, user: UserId, gateway: GatewayId) {
+        let mut watchers = self.shared.watchers.borrow_mut();
+        watchers.add(user.clone(), gateway);
+        let presence = Presence::Offline;
+        let seen = Delivery::Presence { user, presence };
+        self.shared.bus.send(gateway, seen);
+    }
+
     fn call_avatar(&mut self, user: UserId, call: AvatarCall) {
         if !self.avatars.has(&user) {
             match call {
+                AvatarCall::Watch { gateway } => return self.watch_absent(user, gateway),
+                // It comes late: the replacement has ended.
+                AvatarCall::Announce {
+                    gateway,
+                    is_watching: true,
+                    ref sessions,
+                    ..
+                } if sessions.is_empty() => return self.watch_absent(user, gateway),
+                AvatarCall::Unwatch { gateway } => {
+                    let mut watchers = self.shared.watchers.borrow_mut();
+                    return watchers.remove(&user, gateway);
+                }
                 AvatarCall::Lookup { gateway, ticket } => {
                     let entry = self.absent(&user);
                     let found = Delivery::Found {
@@ -93,8 +117,7 @@ impl Directory {
                     return self.shared.bus.send(gateway, found);
                 }
                 // Nothing to undo on an avatar that is gone.
-                AvatarCall::Unwatch { .. }
-                | AvatarCall::Remove { .. }
+                AvatarCall::Remove { .. }
                 | AvatarCall::Detach { .. }
                 | AvatarCall::InviteAnswered { .. }
                 | AvatarCall::Playing { playing: false, .. }
@@ -306,14 +329,18 @@ impl Handler<Unused> for Directory {
             owner,
             seen,
             last_seen_ms,
+            watchers,
         } = unused;
         match owner {
             OwnerId::Avatar(user) => {
-                if self.avatars.release(&user, seen)
-                    && let Some(at_ms) = last_seen_ms
-                {
-                    self.shared.last_seen.borrow_mut().put(user, at_ms);
+                if !self.avatars.release(&user, seen) {
+                    return;
                 }
+                if let Some(at_ms) = last_seen_ms {
+                    let mut last_seen = self.shared.last_seen.borrow_mut();
+                    last_seen.put(user.clone(), at_ms);
+                }
+                self.shared.watchers.borrow_mut().put_back(user, watchers);
             }
             OwnerId::Room(channel) => {
                 self.rooms.release(&channel, seen);

@@ -15,6 +15,7 @@ pub mod playing;
 pub mod prefixes;
 mod recovery;
 pub mod room;
+mod watchers;
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -44,6 +45,7 @@ use turntable_wire::frame;
 use directory::{Directory, Lost, Unused};
 use playing::Playing;
 use prefixes::Prefixes;
+use watchers::Watchers;
 
 /// What actors need to know of the configuration.
 #[derive(Debug, Clone)]
@@ -80,6 +82,8 @@ pub struct Surroundings {
     pub playing: RefCell<Playing>,
     /// When users without an avatar were last there.
     pub last_seen: RefCell<LastSeen>,
+    /// Who watches users without an avatar.
+    watchers: RefCell<Watchers>,
     message_ids: RefCell<Generator>,
     /// Owners that panic at their next call, for tests.
     #[cfg(debug_assertions)]
@@ -101,6 +105,7 @@ impl Surroundings {
     ) -> Self {
         let last_seen_max = settings.get().presence.last_seen_max;
         let last_seen = LastSeen::new(last_seen_max.div_ceil(owners.shards().max(1)));
+        let watchers = Watchers::new(metrics.absent_watched.clone());
         Self {
             worker,
             bus,
@@ -111,6 +116,7 @@ impl Surroundings {
             prefixes: RefCell::default(),
             playing: RefCell::default(),
             last_seen: RefCell::new(last_seen),
+            watchers: RefCell::new(watchers),
             message_ids: RefCell::new(Generator::new()),
             #[cfg(debug_assertions)]
             faults: RefCell::default(),

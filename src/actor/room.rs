@@ -309,6 +309,7 @@ impl Room {
                 owner: OwnerId::Room(self.channel.clone()),
                 seen: self.seen,
                 last_seen_ms: None,
+                watchers: Interest::default(),
             });
             return;
         };

@@ -22,7 +22,9 @@ pub const CLOSED_HEARTBEAT_MISSED: &str =
     "turntable_connections_closed_total{name=\"heartbeat_missed\"}";
 /// Handshakes that were refused because of their origin.
 pub const REFUSED_ORIGIN: &str = "turntable_handshakes_refused_total{name=\"origin\"}";
-/// Users that are online or watched.
+/// Users that are watched and have no avatar.
+pub const ABSENT_WATCHED: &str = "turntable_absent_watched";
+/// Users that have a session or something that waits for them.
 pub const AVATARS: &str = "turntable_actors{name=\"avatar\"}";
 /// Rooms now.
 pub const ROOMS: &str = "turntable_actors{name=\"room\"}";
