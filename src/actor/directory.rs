@@ -24,6 +24,7 @@ use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, Stamped};
 use turntable_core::delivery::Delivery;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{GatewayId, Generation, ShardId};
+use turntable_core::model::channel::Channel as ChannelModel;
 use turntable_core::model::interest::Interest;
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{LookupEntry, Presence};
@@ -155,12 +156,18 @@ impl Directory {
     }
 
     fn call_channel(&mut self, channel: ChannelId, call: ChannelCall) {
-        let is_needless = matches!(
-            call,
-            ChannelCall::Leave { .. } | ChannelCall::Unsubscribed { .. }
-        );
-        if is_needless && !self.channels.has(&channel) {
-            return;
+        if !self.channels.has(&channel) {
+            match call {
+                ChannelCall::Leave { .. } | ChannelCall::Unsubscribed { .. } => return,
+                // Nobody listens, and nothing has to be remembered of it.
+                ChannelCall::Publish { caller, id, .. }
+                    if !self.shared.prefixes.borrow().want(&channel) =>
+                {
+                    let reply = ChannelModel::unheard(self.shared.message_id());
+                    return self.shared.reply(caller, reply, id);
+                }
+                _ => {}
+            }
         }
         if let Err(call) = self.channels.call(&self.shared, channel.clone(), call) {
             self.shared.not_done(call.pending(&channel));
