@@ -26,6 +26,7 @@ use crate::clock;
 use crate::cluster;
 use crate::cluster::bus::Bus;
 use crate::cluster::local::{LocalBus, LocalOwners};
+use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::config::Config;
 use crate::gateway::admission::ConnectionLimits;
@@ -205,8 +206,9 @@ struct Node {
 
 impl Node {
     fn new(config: Config, workers: usize, metrics: &Arc<Metrics>) -> anyhow::Result<Self> {
-        let local_owners = Arc::new(LocalOwners::new(workers));
-        let local_bus = Arc::new(LocalBus::new(workers));
+        let mailboxes = Arc::new(Mailboxes::new(workers, metrics));
+        let local_owners = Arc::new(LocalOwners::new(mailboxes.clone()));
+        let local_bus = Arc::new(LocalBus::new(mailboxes.clone()));
         let (owners, bus) = cluster::ways(local_owners.clone(), local_bus.clone());
         let settings = NodeSettings::new(&config)?;
         let boot = (clock::now_ms() / 1_000) as u32;
@@ -222,6 +224,7 @@ impl Node {
             limits: Arc::new(ConnectionLimits::default()),
             peers: Peers::new(workers, NodeId::default(), boot),
             owners: owners.clone(),
+            mailboxes,
             encodings,
         };
         Ok(Self {
@@ -251,6 +254,7 @@ impl Node {
             self.owners.clone(),
             self.settings.actors.clone(),
             self.shared.metrics.clone(),
+            self.shared.mailboxes.clone(),
         );
         let directory = Directory::new(Rc::new(surroundings)).start();
         self.local_bus.connect(id, gateway.clone().recipient());

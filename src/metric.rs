@@ -59,6 +59,12 @@ pub struct Metrics {
     pub writes: Counter,
     /// Bytes that wait in outboxes, by worker; updated every few seconds.
     pub outbox_bytes: Family<Worker, Gauge>,
+    /// Calls that wait at a worker, by worker.
+    pub waiting_calls: Family<Worker, Gauge>,
+    /// Deliveries that wait at a worker, by worker.
+    pub waiting_deliveries: Family<Worker, Gauge>,
+    /// How often a gateway stopped reading because a worker was behind.
+    pub reading_paused: Counter,
     /// Avatars, rooms and channels now.
     pub actors: Family<Label, Gauge>,
     /// Users that are watched and have no avatar.
@@ -112,6 +118,14 @@ impl Metrics {
             .clone()
     }
 
+    /// The gauges of the calls and of the deliveries that wait at a worker.
+    #[must_use]
+    pub fn mailboxes(&self, worker: WorkerId) -> (Gauge, Gauge) {
+        let label = Worker { worker: worker.0 };
+        let gauge = |family: &Family<Worker, Gauge>| family.get_or_create(&label).clone();
+        (gauge(&self.waiting_calls), gauge(&self.waiting_deliveries))
+    }
+
     /// Registers all of them under their public names.
     #[must_use]
     pub fn registry(&self) -> Registry {
@@ -148,6 +162,21 @@ impl Metrics {
             "outbox_bytes",
             "Bytes that wait in outboxes",
             &self.outbox_bytes,
+        );
+        add(
+            "waiting_calls",
+            "Calls that wait at a worker",
+            &self.waiting_calls,
+        );
+        add(
+            "waiting_deliveries",
+            "Deliveries that wait at a worker",
+            &self.waiting_deliveries,
+        );
+        add(
+            "reading_paused",
+            "How often a gateway stopped reading because a worker was behind",
+            &self.reading_paused,
         );
         add("actors", "Avatars, rooms and channels now", &self.actors);
         add(

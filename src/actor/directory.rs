@@ -270,6 +270,7 @@ impl Actor for Directory {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        letter::count_in(self.shared.worker, self.shared.mailboxes.clone());
         // There is one directory for these surroundings.
         let _ = self.shared.directory.set(ctx.address());
     }
@@ -289,6 +290,9 @@ impl Handler<Mail<Stamped>> for Directory {
     type Result = ();
 
     fn handle(&mut self, Mail(stamped): Mail<Stamped>, ctx: &mut Self::Context) {
+        if let Some(mail) = self.shared.mailboxes.of(self.shared.worker) {
+            mail.calls.take();
+        }
         // Its report may be behind this call.
         self.replace_lost(ctx);
         if stamped.generation > self.generation {

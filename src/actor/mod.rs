@@ -25,6 +25,7 @@ use actix::Addr;
 use ulid::Generator;
 
 use crate::cluster::bus::Bus;
+use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::metric::Metrics;
 use crate::store::last_seen::LastSeen;
@@ -76,6 +77,8 @@ pub struct Surroundings {
     settings: Arc<Watched<ActorSettings>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What waits at the workers.
+    mailboxes: Arc<Mailboxes>,
     /// Who wants everything below a path.
     pub prefixes: RefCell<Prefixes>,
     /// Who plays in which room.
@@ -102,6 +105,7 @@ impl Surroundings {
         owners: Arc<dyn Owners>,
         settings: Arc<Watched<ActorSettings>>,
         metrics: Arc<Metrics>,
+        mailboxes: Arc<Mailboxes>,
     ) -> Self {
         let last_seen_max = settings.get().presence.last_seen_max;
         let last_seen = LastSeen::new(last_seen_max.div_ceil(owners.shards().max(1)));
@@ -113,6 +117,7 @@ impl Surroundings {
             directory: OnceCell::new(),
             settings,
             metrics,
+            mailboxes,
             prefixes: RefCell::default(),
             playing: RefCell::default(),
             last_seen: RefCell::new(last_seen),

@@ -9,22 +9,27 @@
 //! not that worker.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use actix::Recipient;
 
 use crate::cluster::bus::Bus;
 use crate::cluster::mail::Mail;
+use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use turntable_core::call::{Call, Stamped};
 use turntable_core::delivery::Delivery;
 use turntable_core::key::{GatewayId, Generation, ShardId, WorkerId};
 
+/// A directory that runs.
+type Directory = Recipient<Mail<Stamped>>;
+
 /// The directories by worker; each worker has the shard of its number.
 #[derive(Debug)]
 pub struct LocalOwners {
-    directories: Box<[OnceLock<Recipient<Mail<Stamped>>>]>,
+    directories: Box<[OnceLock<Directory>]>,
+    mailboxes: Arc<Mailboxes>,
     /// The generation of each shard's owners, as gateways received it.
     generations: Box<[AtomicU64]>,
     /// The random key that places ids on workers.
@@ -32,11 +37,13 @@ pub struct LocalOwners {
 }
 
 impl LocalOwners {
-    /// Places for the directories of `workers` workers.
+    /// Places for the directories of the workers that have these mailboxes.
     #[must_use]
-    pub fn new(workers: usize) -> Self {
+    pub fn new(mailboxes: Arc<Mailboxes>) -> Self {
+        let workers = mailboxes.workers();
         Self {
             directories: (0..workers).map(|_| OnceLock::new()).collect(),
+            mailboxes,
             generations: (0..workers).map(|_| AtomicU64::new(0)).collect(),
             placement: RandomState::new(),
         }
@@ -64,14 +71,19 @@ impl LocalOwners {
     /// Puts a call into the mailbox of a shard, or into all of them.
     fn put(&self, shard: Option<ShardId>, call: Stamped) {
         if let Some(ShardId(shard)) = shard {
-            let directory = self.directories.get(shard as usize);
-            if let Some(directory) = directory.and_then(OnceLock::get) {
-                directory.do_send(Mail(call));
-            }
-            return;
+            return self.put_at(shard as usize, call);
         }
-        for directory in self.directories.iter().filter_map(OnceLock::get) {
-            directory.do_send(Mail(call.clone()));
+        for worker in 0..self.directories.len() {
+            self.put_at(worker, call.clone());
+        }
+    }
+
+    fn put_at(&self, worker: usize, call: Stamped) {
+        let directory = self.directories.get(worker).and_then(OnceLock::get);
+        let mail = self.mailboxes.of(WorkerId(worker as u16));
+        if let (Some(directory), Some(mail)) = (directory, mail) {
+            mail.calls.put();
+            directory.do_send(Mail(call));
         }
     }
 
@@ -116,21 +128,28 @@ impl Owners for LocalOwners {
 
 /// The gateways by worker.
 #[derive(Debug)]
-pub struct LocalBus(Box<[OnceLock<Outlet>]>);
+pub struct LocalBus {
+    gateways: Box<[OnceLock<Outlet>]>,
+    mailboxes: Arc<Mailboxes>,
+}
 
 /// A gateway that runs.
 type Outlet = (GatewayId, Recipient<Mail<Delivery>>);
 
 impl LocalBus {
-    /// Places for the gateways of `workers` workers.
+    /// Places for the gateways of the workers that have these mailboxes.
     #[must_use]
-    pub fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| OnceLock::new()).collect())
+    pub fn new(mailboxes: Arc<Mailboxes>) -> Self {
+        let workers = mailboxes.workers();
+        Self {
+            gateways: (0..workers).map(|_| OnceLock::new()).collect(),
+            mailboxes,
+        }
     }
 
     /// The gateway of a worker runs.
     pub fn connect(&self, id: GatewayId, gateway: Recipient<Mail<Delivery>>) {
-        if let Some(place) = self.0.get(id.worker.index()) {
+        if let Some(place) = self.gateways.get(id.worker.index()) {
             // A worker that is started anew keeps its first gateway.
             let _ = place.set((id, gateway));
         }
@@ -139,15 +158,18 @@ impl LocalBus {
 
 impl Bus for LocalBus {
     fn send(&self, to: GatewayId, delivery: Delivery) {
-        if let Some((id, gateway)) = self.0.get(to.worker.index()).and_then(OnceLock::get)
+        let place = self.gateways.get(to.worker.index());
+        let mail = self.mailboxes.of(to.worker);
+        if let (Some((id, gateway)), Some(mail)) = (place.and_then(OnceLock::get), mail)
             && *id == to
         {
+            mail.deliveries.put();
             gateway.do_send(Mail(delivery));
         }
     }
 
     fn gateways(&self) -> Vec<GatewayId> {
-        let running = self.0.iter().filter_map(OnceLock::get);
+        let running = self.gateways.iter().filter_map(OnceLock::get);
         running.map(|(id, _)| *id).collect()
     }
 }
@@ -155,6 +177,11 @@ impl Bus for LocalBus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::Metrics;
+
+    fn owners(workers: usize) -> LocalOwners {
+        LocalOwners::new(Arc::new(Mailboxes::new(workers, &Metrics::default())))
+    }
 
     fn placed(owners: &LocalOwners) -> Vec<Option<ShardId>> {
         let ids = (0..64).map(|number| format!("1:{number}"));
@@ -163,12 +190,16 @@ mod tests {
 
     #[test]
     fn worker_of_an_id_stays_and_cannot_be_computed_by_clients() {
-        let [one, other] = [LocalOwners::new(4), LocalOwners::new(4)];
-        assert_eq!(placed(&one), placed(&one), "calls to one owner stay in order");
+        let [one, other] = [owners(4), owners(4)];
+        assert_eq!(
+            placed(&one),
+            placed(&one),
+            "calls to one owner stay in order"
+        );
         assert_ne!(placed(&one), placed(&other), "each process has its own key");
         for worker in 0..4 {
             assert!(placed(&one).contains(&Some(ShardId(worker))), "{worker}");
         }
-        assert_eq!(LocalOwners::new(0).shard("1:1"), None);
+        assert_eq!(owners(0).shard("1:1"), None);
     }
 }

@@ -15,6 +15,7 @@
 pub mod admission;
 pub mod connection;
 pub mod delivery;
+pub(crate) mod intake;
 pub(crate) mod moving;
 pub mod peers;
 pub mod session;
@@ -39,6 +40,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use rustc_hash::FxHashMap;
 
 use crate::clock;
+use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::metric::{Label, Metrics};
 use crate::portal::Portal;
@@ -46,6 +48,7 @@ use crate::watched::Watched;
 use admission::{ConnectionLimits, Permit};
 use connection::Connection;
 use delivery::encoding::Encodings;
+use intake::Intake;
 use peers::Peers;
 use session::SessionEntry;
 use session::pending::Pending;
@@ -74,6 +77,8 @@ pub struct Shared {
     pub peers: Peers,
     /// The way to the owners.
     pub owners: Arc<dyn Owners>,
+    /// What waits at the workers.
+    pub mailboxes: Arc<Mailboxes>,
     /// How messages are written.
     pub encodings: Encodings,
 }
@@ -112,6 +117,8 @@ pub struct Gateway {
     subscriptions: Subscriptions,
     pending: Pending,
     wheel: Wheel<Timer>,
+    /// Whether sockets are read.
+    intake: Intake,
     /// What has to happen next, the last first.
     work: Vec<Effect>,
     /// Connections that may take what waits, once nothing else has to happen.
@@ -127,6 +134,7 @@ pub struct Gateway {
     now_ms: u64,
     presence_flushed_ms: u64,
     surveyed_ms: u64,
+    mailboxes_surveyed_ms: u64,
     waiting_gauge: Gauge,
     commands: FxHashMap<&'static str, Counter>,
     is_draining: bool,
@@ -163,6 +171,7 @@ impl Gateway {
             subscriptions: Subscriptions::default(),
             pending: Pending::default(),
             wheel: Wheel::new(now_ms),
+            intake: Intake::default(),
             work: Vec::new(),
             continued: VecDeque::new(),
             hook_effects: Vec::new(),
@@ -172,6 +181,7 @@ impl Gateway {
             now_ms,
             presence_flushed_ms: 0,
             surveyed_ms: 0,
+            mailboxes_surveyed_ms: 0,
             commands,
             is_draining: false,
         })

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::clock;
+use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::delivery::encoding::Encodings;
@@ -51,6 +52,7 @@ impl Owners for Noted {
 
 /// A gateway that no worker runs, with default settings.
 pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
+    let metrics = Arc::new(Metrics::default());
     let shared = Shared {
         settings: Watched::new(GatewaySettings {
             session: Default::default(),
@@ -62,10 +64,12 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             socketio: SocketIoSettings::default(),
             connections_max: 10,
             connections_per_address_max: 10,
+            mailbox_max: 10_000,
             announced: Vec::new(),
         }),
         portal: Portal::new(PortalSettings::default()),
-        metrics: Arc::new(Metrics::default()),
+        mailboxes: Arc::new(Mailboxes::new(2, &metrics)),
+        metrics,
         limits: Arc::new(ConnectionLimits::default()),
         peers: Peers::new(2, NodeId(0), 1),
         owners: owners.clone(),

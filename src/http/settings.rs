@@ -39,6 +39,9 @@ pub struct ServerSettings {
     pub connections_max: usize,
     /// Connections at one time from one address.
     pub connections_per_address_max: usize,
+    /// Letters that may wait in a mailbox of a worker before no gateway reads from
+    /// its sockets.
+    pub mailbox_max: usize,
 }
 
 impl ServerSettings {
@@ -49,6 +52,7 @@ impl ServerSettings {
         ("shutdown_ms", 0, 600_000),
         ("connections_max", 1, 10_000_000),
         ("connections_per_address_max", 1, 10_000_000),
+        ("mailbox_max", 100, 10_000_000),
     ];
 }
 
@@ -63,6 +67,7 @@ impl Default for ServerSettings {
             shutdown_ms: 5_000,
             connections_max: 100_000,
             connections_per_address_max: 20_000,
+            mailbox_max: 10_000,
         }
     }
 }

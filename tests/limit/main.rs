@@ -8,4 +8,5 @@
 
 mod input;
 mod load;
+mod mailbox;
 mod slow_reader;

@@ -153,6 +153,9 @@ fn server_metrics() -> BTreeSet<(String, String)> {
     metrics.actors(label.name).inc();
     metrics.connections_of(label.name).inc();
     metrics.waiting(WorkerId(0)).inc();
+    let (calls, deliveries) = metrics.mailboxes(WorkerId(0));
+    calls.inc();
+    deliveries.inc();
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).unwrap();
     let label_of = |name: &str| {

@@ -15,6 +15,7 @@ use super::*;
 use crate::actor::{ActorSettings, Surroundings};
 use crate::cluster::bus::Bus;
 use crate::cluster::local::LocalOwners;
+use crate::cluster::mailbox::Mailboxes;
 use crate::metric::Metrics;
 use crate::watched::Watched;
 
@@ -91,12 +92,14 @@ fn start_counted() -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
         sessions_per_user_max: 8,
     };
     let metrics = Arc::new(Metrics::default());
+    let mailboxes = Arc::new(Mailboxes::new(1, &metrics));
     let surroundings = Surroundings::new(
         WorkerId(0),
         notes.clone(),
-        Arc::new(LocalOwners::new(1)),
+        Arc::new(LocalOwners::new(mailboxes.clone())),
         Arc::new(Watched::new(settings)),
         metrics.clone(),
+        mailboxes,
     );
     let directory = Directory::new(Rc::new(surroundings)).start();
     (notes, directory, metrics)
