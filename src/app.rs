@@ -22,6 +22,7 @@ use anyhow::Context as _;
 
 use crate::actor::Surroundings;
 use crate::actor::directory::Directory;
+use crate::actor::totals::Totals;
 use crate::clock;
 use crate::cluster;
 use crate::cluster::bus::Bus;
@@ -199,6 +200,7 @@ struct Node {
     local_bus: Arc<LocalBus>,
     owners: Arc<dyn Owners>,
     bus: Arc<dyn Bus>,
+    totals: Arc<Totals>,
     started: Arc<AtomicU16>,
     /// Which life of the node this is: no two begin in the same second.
     boot: u32,
@@ -234,6 +236,7 @@ impl Node {
             local_bus,
             owners,
             bus,
+            totals: Arc::new(Totals::new(metrics.clone())),
             started: Arc::default(),
             boot,
         })
@@ -255,6 +258,7 @@ impl Node {
             self.settings.actors.clone(),
             self.shared.metrics.clone(),
             self.shared.mailboxes.clone(),
+            self.totals.clone(),
         );
         let directory = Directory::new(Rc::new(surroundings)).start();
         self.local_bus.connect(id, gateway.clone().recipient());

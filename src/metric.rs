@@ -67,6 +67,10 @@ pub struct Metrics {
     pub reading_paused: Counter,
     /// Avatars, rooms and channels now.
     pub actors: Family<Label, Gauge>,
+    /// Invites that can be answered, as their limits count them.
+    pub invites: Gauge,
+    /// Refusals because a limit of the server or of a user is reached, by its key.
+    pub limits_reached: Family<Label, Counter>,
     /// Users that are watched and have no avatar.
     pub absent_watched: Gauge,
     /// Actors that failed and were replaced.
@@ -95,6 +99,11 @@ impl Metrics {
     /// Counts a refused handshake.
     pub fn refuse(&self, name: &'static str) {
         self.refused.get_or_create(&Label { name }).inc();
+    }
+
+    /// Counts a refusal because the limit of this key is reached.
+    pub fn reach(&self, name: &'static str) {
+        self.limits_reached.get_or_create(&Label { name }).inc();
     }
 
     /// The gauge of the connections of one transport.
@@ -179,6 +188,12 @@ impl Metrics {
             &self.reading_paused,
         );
         add("actors", "Avatars, rooms and channels now", &self.actors);
+        add("invites", "Invites that can be answered", &self.invites);
+        add(
+            "limits_reached",
+            "Refusals because a limit is reached",
+            &self.limits_reached,
+        );
         add(
             "absent_watched",
             "Users that are watched and have no avatar",

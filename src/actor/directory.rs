@@ -14,7 +14,7 @@ use actix::{Actor, AsyncContext, Context, Handler, Message};
 
 use crate::actor::avatar::Avatar;
 use crate::actor::channel::Channel;
-use crate::actor::letter::{self, LostOwner};
+use crate::actor::letter::{self, LostOwner, OwnerCall as _};
 use crate::actor::listing::Listings;
 use crate::actor::room::Room;
 use crate::actor::{Shared, no_room};
@@ -32,6 +32,9 @@ use turntable_core::packet::{LookupEntry, Presence};
 /// How long gateways may take to announce what they have of a lost owner. One
 /// that takes longer is heard all the same, later.
 const RECOVERY: Duration = Duration::from_millis(500);
+
+/// How often the gauge of invites is brought up to date.
+const SURVEY: Duration = Duration::from_secs(1);
 
 /// An owner of this worker was lost.
 #[derive(Debug, Message)]
@@ -125,6 +128,11 @@ impl Directory {
                 | AvatarCall::Tell(_) => return,
                 _ => {}
             }
+            let max = self.shared.settings().presence.avatars_max;
+            if self.avatars.are_full(max) && call.announced_by().is_none() {
+                let pending = call.pending();
+                return self.shared.full(pending, "presence.avatars_max", max);
+            }
         }
         if let Err(call) = self.avatars.call(&self.shared, user, call) {
             self.shared.not_done(call.pending());
@@ -149,6 +157,11 @@ impl Directory {
                     return;
                 }
             }
+            let max = self.shared.settings().room.rooms_max;
+            if self.rooms.are_full(max) && call.announced_by().is_none() {
+                let pending = call.pending(&channel);
+                return self.shared.full(pending, "room.rooms_max", max);
+            }
         }
         if let Err(call) = self.rooms.call(&self.shared, channel.clone(), call) {
             self.shared.not_done(call.pending(&channel));
@@ -167,6 +180,11 @@ impl Directory {
                     return self.shared.reply(caller, reply, id);
                 }
                 _ => {}
+            }
+            let max = self.shared.settings().channel.channels_max;
+            if self.channels.are_full(max) && call.announced_by().is_none() {
+                let pending = call.pending(&channel);
+                return self.shared.full(pending, "channel.channels_max", max);
             }
         }
         if let Err(call) = self.channels.call(&self.shared, channel.clone(), call) {
@@ -270,6 +288,9 @@ impl Actor for Directory {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(SURVEY, |directory, _| {
+            directory.shared.totals.survey(clock::now_ms());
+        });
         letter::count_in(self.shared.worker, self.shared.mailboxes.clone());
         // There is one directory for these surroundings.
         let _ = self.shared.directory.set(ctx.address());

@@ -15,6 +15,7 @@ pub mod playing;
 pub mod prefixes;
 mod recovery;
 pub mod room;
+pub mod totals;
 mod watchers;
 
 use std::cell::{OnceCell, RefCell};
@@ -46,6 +47,7 @@ use turntable_wire::frame;
 use directory::{Directory, Lost, Unused};
 use playing::Playing;
 use prefixes::Prefixes;
+use totals::Totals;
 use watchers::Watchers;
 
 /// What actors need to know of the configuration.
@@ -79,6 +81,8 @@ pub struct Surroundings {
     pub metrics: Arc<Metrics>,
     /// What waits at the workers.
     mailboxes: Arc<Mailboxes>,
+    /// What users of all workers have.
+    totals: Arc<Totals>,
     /// Who wants everything below a path.
     pub prefixes: RefCell<Prefixes>,
     /// Who plays in which room.
@@ -106,6 +110,7 @@ impl Surroundings {
         settings: Arc<Watched<ActorSettings>>,
         metrics: Arc<Metrics>,
         mailboxes: Arc<Mailboxes>,
+        totals: Arc<Totals>,
     ) -> Self {
         let last_seen_max = settings.get().presence.last_seen_max;
         let last_seen = LastSeen::new(last_seen_max.div_ceil(owners.shards().max(1)));
@@ -118,6 +123,7 @@ impl Surroundings {
             settings,
             metrics,
             mailboxes,
+            totals,
             prefixes: RefCell::default(),
             playing: RefCell::default(),
             last_seen: RefCell::new(last_seen),
@@ -175,6 +181,21 @@ impl Surroundings {
             let (to, refusal) = pending.refusal();
             self.bus.send(to, refusal);
         }
+    }
+
+    /// A call is refused because there are as many owners of its kind as the limit
+    /// of this key allows.
+    fn full(&self, pending: Option<Pending>, key: &'static str, max: usize) {
+        self.metrics.reach(key);
+        let Some(pending) = pending else {
+            return;
+        };
+        let error = ErrorBody::new(
+            ErrorCode::Unavailable,
+            format!("the server has as many as it may have ({key}); try again later"),
+        );
+        let (to, refusal) = pending.refused(error.with("max", max as u64));
+        self.bus.send(to, refusal);
     }
 
     /// A message as its receivers share it.

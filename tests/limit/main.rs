@@ -10,3 +10,4 @@ mod input;
 mod load;
 mod mailbox;
 mod slow_reader;
+mod total;

@@ -147,6 +147,7 @@ fn server_metrics() -> BTreeSet<(String, String)> {
     let metrics = Metrics::default();
     let label = Label { name: "any" };
     metrics.refuse(label.name);
+    metrics.reach(label.name);
     metrics.close(CloseReason::Bye);
     metrics.error(ErrorCode::Internal);
     metrics.commands.get_or_create(&label).inc();

@@ -34,6 +34,14 @@ pub const ROOMS: &str = "turntable_actors{name=\"room\"}";
 /// Channels now.
 pub const CHANNELS: &str = "turntable_actors{name=\"channel\"}";
 
+/// Invites that can be answered.
+pub const INVITES: &str = "turntable_invites";
+
+/// Refusals because the limit of this key is reached.
+pub fn limit_reached(key: &str) -> String {
+    format!("turntable_limits_reached_total{{name=\"{key}\"}}")
+}
+
 /// The key that switches a transport on or off, as `websocket`.
 pub fn transport_key(transport: &str) -> String {
     format!("transports.{transport}")

@@ -12,6 +12,7 @@ use turntable_core::model::game::Games;
 use turntable_core::packet::Presence;
 
 use super::*;
+use crate::actor::totals::Totals;
 use crate::actor::{ActorSettings, Surroundings};
 use crate::cluster::bus::Bus;
 use crate::cluster::local::LocalOwners;
@@ -100,6 +101,7 @@ fn start_counted() -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
         Arc::new(Watched::new(settings)),
         metrics.clone(),
         mailboxes,
+        Arc::new(Totals::new(metrics.clone())),
     );
     let directory = Directory::new(Rc::new(surroundings)).start();
     (notes, directory, metrics)

@@ -18,6 +18,8 @@ pub struct PresenceSettings {
     pub coalesce_ms: u64,
     /// Maximum users that one session subscribes to.
     pub watch_max: usize,
+    /// Maximum users that have a session or something that waits for them.
+    pub avatars_max: usize,
     /// Maximum users in one `lookup`.
     pub lookup_max: usize,
     /// Maximum users whose last presence is stored.
@@ -37,6 +39,7 @@ impl PresenceSettings {
         ("idle_after_ms", 0, 86_400_000),
         ("coalesce_ms", 0, 10_000),
         ("watch_max", 1, 1_000_000),
+        ("avatars_max", 1, 100_000_000),
         ("lookup_max", 1, 100_000),
         ("last_seen_max", 0, 100_000_000),
         ("note_bytes_max", 0, 65_536),
@@ -53,6 +56,7 @@ impl Default for PresenceSettings {
             idle_after_ms: 0,
             coalesce_ms: 20,
             watch_max: 1_000,
+            avatars_max: 200_000,
             lookup_max: 100,
             last_seen_max: 100_000,
             note_bytes_max: 256,
@@ -68,15 +72,23 @@ impl Default for PresenceSettings {
 pub struct ChannelSettings {
     /// How long a channel without subscribers keeps its epoch and offset, in ms.
     pub empty_ms: u64,
+    /// Maximum channels of one server.
+    pub channels_max: usize,
 }
 
 impl ChannelSettings {
     /// The range of each number in the section.
-    pub const RANGES: &[(&str, u64, u64)] = &[("empty_ms", 0, 86_400_000)];
+    pub const RANGES: &[(&str, u64, u64)] = &[
+        ("empty_ms", 0, 86_400_000),
+        ("channels_max", 1, 10_000_000),
+    ];
 }
 
 impl Default for ChannelSettings {
     fn default() -> Self {
-        Self { empty_ms: 60_000 }
+        Self {
+            empty_ms: 60_000,
+            channels_max: 100_000,
+        }
     }
 }
