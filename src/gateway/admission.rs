@@ -1,5 +1,6 @@
 //! What every new connection has to pass, whatever its transport: the connection
-//! limits, in all and by address.
+//! limits, in all and by address. Sessions that lost their connection are counted by
+//! its address as well.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,6 +16,7 @@ use turntable_core::reason::ErrorCode;
 #[derive(Debug, Default)]
 pub struct ConnectionLimits {
     total: AtomicU64,
+    detached: AtomicU64,
     by_address: Mutex<HashMap<IpAddr, Arc<AddressCount>>>,
 }
 
@@ -25,6 +27,8 @@ struct AddressCount {
     address: IpAddr,
     /// Changed under the lock of the table alone.
     count: AtomicU32,
+    /// Its sessions without a connection; changed under that lock, too.
+    detached: AtomicU32,
 }
 
 /// Which limit is reached, by its name in the configuration.
@@ -69,6 +73,10 @@ impl Full {
 #[derive(Debug)]
 pub struct Permit(Arc<AddressCount>);
 
+/// One counted session without a connection; dropping it counts the session out.
+#[derive(Debug)]
+pub struct DetachedPermit(Arc<AddressCount>);
+
 impl ConnectionLimits {
     /// Counts one more connection from `address`, unless a limit is reached.
     ///
@@ -90,6 +98,7 @@ impl ConnectionLimits {
                 limits: self.clone(),
                 address,
                 count: AtomicU32::new(0),
+                detached: AtomicU32::new(0),
             })
         });
         let count = known.count.load(Ordering::Relaxed);
@@ -107,20 +116,53 @@ impl ConnectionLimits {
         self.total.load(Ordering::Relaxed)
     }
 
-    fn leave(&self, known: &AddressCount) {
-        self.total.fetch_sub(1, Ordering::Relaxed);
+    /// Sessions without a connection now.
+    #[must_use]
+    pub fn detached(&self) -> u64 {
+        self.detached.load(Ordering::Relaxed)
+    }
+
+    /// Counts one of an address less.
+    fn uncount(&self, known: &AddressCount, total: &AtomicU64, count: &AtomicU32) {
+        total.fetch_sub(1, Ordering::Relaxed);
         let mut by_address = self.by_address.lock();
-        let count = known.count.load(Ordering::Relaxed).saturating_sub(1);
-        known.count.store(count, Ordering::Relaxed);
-        if count == 0 {
+        let less = count.load(Ordering::Relaxed).saturating_sub(1);
+        count.store(less, Ordering::Relaxed);
+        let is_in_use = |count: &AtomicU32| count.load(Ordering::Relaxed) > 0;
+        if !is_in_use(&known.count) && !is_in_use(&known.detached) {
             by_address.remove(&known.address);
         }
     }
 }
 
+impl Permit {
+    /// Counts one more session of this address that loses its connection, unless
+    /// there are `max`.
+    #[must_use]
+    pub fn detach(&self, max: usize) -> Option<DetachedPermit> {
+        let Self(known) = self;
+        let _lock = known.limits.by_address.lock();
+        let count = known.detached.load(Ordering::Relaxed);
+        if count as usize >= max {
+            return None;
+        }
+        known.detached.store(count + 1, Ordering::Relaxed);
+        known.limits.detached.fetch_add(1, Ordering::Relaxed);
+        Some(DetachedPermit(known.clone()))
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.limits.leave(&self.0);
+        let limits = &self.0.limits;
+        limits.uncount(&self.0, &limits.total, &self.0.count);
+    }
+}
+
+impl Drop for DetachedPermit {
+    fn drop(&mut self) {
+        let limits = &self.0.limits;
+        limits.uncount(&self.0, &limits.detached, &self.0.detached);
     }
 }
 
@@ -143,5 +185,24 @@ mod tests {
         assert!(limits.admit(one, 3, 2).is_ok(), "the place is free again");
         assert_eq!(limits.by_address.lock().len(), 2);
         assert_eq!(size_of::<Permit>(), 8);
+    }
+
+    #[test]
+    fn sessions_without_a_connection_are_counted_by_its_address() {
+        let limits = Arc::new(ConnectionLimits::default());
+        let address: IpAddr = "10.0.0.1".parse().unwrap();
+        let permit = limits.admit(address, 3, 2).unwrap();
+        let first = permit.detach(1).unwrap();
+        assert!(permit.detach(1).is_none());
+        drop(permit);
+        assert_eq!((limits.total(), limits.detached()), (0, 1));
+        let permit = limits.admit(address, 3, 2).unwrap();
+        assert!(permit.detach(1).is_none(), "it is the same address");
+        drop(first);
+        assert!(permit.detach(1).is_some());
+        drop(permit);
+        assert_eq!((limits.total(), limits.detached()), (0, 0));
+        assert!(limits.by_address.lock().is_empty());
+        assert_eq!(size_of::<Option<DetachedPermit>>(), 8);
     }
 }

@@ -49,6 +49,8 @@ pub enum Input {
     Refused,
     /// This connection is gone.
     Lost(ConnKey),
+    /// This connection is gone, and the session may not wait for another.
+    LostForGood(ConnKey),
     /// This connection's client wants the session.
     Resume {
         /// The connection.
@@ -174,8 +176,15 @@ impl<F: OutboxFrame> Session<F> {
                     Effect::RefuseIdentify(connection),
                 ]);
             }
-            (Input::Lost(lost), Life::Attaching(connection)) if lost == connection => {
+            (Input::Lost(lost) | Input::LostForGood(lost), Life::Attaching(connection))
+                if lost == connection =>
+            {
                 self.end(&mut effects, None);
+            }
+            (Input::LostForGood(lost), Life::Attached(connection)) if lost == connection => {
+                // Seats are retained even where the session itself is not.
+                self.life = Life::Ended;
+                effects.extend([Effect::Report { connected: false }, Effect::Forget]);
             }
             (Input::Lost(lost), Life::Attached(connection)) if lost == connection => {
                 self.detach(now_ms, settings, &mut effects);
@@ -217,6 +226,7 @@ impl<F: OutboxFrame> Session<F> {
                 Input::Admitted
                 | Input::Refused
                 | Input::Lost(_)
+                | Input::LostForGood(_)
                 | Input::Bye
                 | Input::Overflowed(_)
                 | Input::ExpiryDue
