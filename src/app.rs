@@ -33,7 +33,7 @@ use crate::config::Config;
 use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::peers::Peers;
-use crate::gateway::{Drain, Gateway, Shared};
+use crate::gateway::{Drain, Gateway, Shared, overload};
 use crate::http::admission::Admission;
 use crate::http::listener::listen;
 use crate::http::takeable::Takeable;
@@ -139,6 +139,7 @@ impl Running {
         .listen(management_listener)?
         .run();
         let handles = [http.handle(), operators.handle()];
+        actix_rt::spawn(overload::watch(Arc::downgrade(&shared)));
         actix_rt::spawn(http);
         actix_rt::spawn(operators);
         log::info!("{workers} workers");
@@ -228,6 +229,7 @@ impl Node {
             owners: owners.clone(),
             mailboxes,
             encodings,
+            overload: Default::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),

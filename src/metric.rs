@@ -43,6 +43,10 @@ pub struct Metrics {
     pub closed: Family<Label, Counter>,
     /// Sessions now, including those without a connection.
     pub sessions: Gauge,
+    /// Sessions without a connection now; updated every second.
+    pub detached: Gauge,
+    /// Sessions without a connection that were removed to free memory.
+    pub evicted: Counter,
     /// Sessions resumed.
     pub resumed: Counter,
     /// Commands accepted, by name.
@@ -59,6 +63,11 @@ pub struct Metrics {
     pub writes: Counter,
     /// Bytes that wait in outboxes, by worker; updated every few seconds.
     pub outbox_bytes: Family<Worker, Gauge>,
+    /// Resident memory of the process, in bytes; updated every second.
+    pub resident_bytes: Gauge,
+    /// What is done about memory: 0 nothing, 1 sessions are removed, 2 new clients are
+    /// refused, too.
+    pub memory_pressure: Gauge,
     /// Calls that wait at a worker, by worker.
     pub waiting_calls: Family<Worker, Gauge>,
     /// Deliveries that wait at a worker, by worker.
@@ -160,6 +169,16 @@ impl Metrics {
             "Sessions now, including those without a connection",
             &self.sessions,
         );
+        add(
+            "sessions_detached",
+            "Sessions without a connection now",
+            &self.detached,
+        );
+        add(
+            "sessions_evicted",
+            "Sessions without a connection that were removed to free memory",
+            &self.evicted,
+        );
         add("sessions_resumed", "Sessions resumed", &self.resumed);
         add("commands", "Commands taken", &self.commands);
         add("errors", "Errors answered", &self.errors);
@@ -171,6 +190,16 @@ impl Metrics {
             "outbox_bytes",
             "Bytes that wait in outboxes",
             &self.outbox_bytes,
+        );
+        add(
+            "resident_bytes",
+            "Resident memory of the process",
+            &self.resident_bytes,
+        );
+        add(
+            "memory_pressure",
+            "0: none, 1: sessions are removed, 2: new clients are refused, too",
+            &self.memory_pressure,
         );
         add(
             "waiting_calls",

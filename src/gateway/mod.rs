@@ -17,6 +17,7 @@ pub mod connection;
 pub mod delivery;
 pub(crate) mod intake;
 pub(crate) mod moving;
+pub mod overload;
 pub mod peers;
 pub mod session;
 pub mod settings;
@@ -49,6 +50,7 @@ use admission::{ConnectionLimits, Permit};
 use connection::Connection;
 use delivery::encoding::Encodings;
 use intake::Intake;
+use overload::Overload;
 use peers::Peers;
 use session::SessionEntry;
 use session::pending::Pending;
@@ -81,6 +83,8 @@ pub struct Shared {
     pub mailboxes: Arc<Mailboxes>,
     /// How messages are written.
     pub encodings: Encodings,
+    /// Whether new clients are refused.
+    pub overload: Overload,
 }
 
 impl Shared {
@@ -89,6 +93,10 @@ impl Shared {
     /// # Errors
     /// `unavailable` or `too_many` where a limit is reached.
     pub fn admit(&self, address: IpAddr) -> Result<Permit, ErrorBody> {
+        if let Err(error) = self.may_begin() {
+            self.metrics.refuse("memory_bytes_max");
+            return Err(error);
+        }
         let settings = self.settings.get();
         let (max, per_address_max) = (
             settings.connections_max,

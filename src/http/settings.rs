@@ -39,6 +39,10 @@ pub struct ServerSettings {
     pub connections_max: usize,
     /// Connections at one time from one address.
     pub connections_per_address_max: usize,
+    /// Memory that the process may use before sessions without a connection are
+    /// removed, and then new clients refused, in bytes. 0: half of what the machine,
+    /// or the process's control group, has.
+    pub memory_bytes_max: u64,
     /// Letters that may wait in a mailbox of a worker before no gateway reads from
     /// its sockets.
     pub mailbox_max: usize,
@@ -52,6 +56,7 @@ impl ServerSettings {
         ("shutdown_ms", 0, 600_000),
         ("connections_max", 1, 10_000_000),
         ("connections_per_address_max", 1, 10_000_000),
+        ("memory_bytes_max", 0, 1_099_511_627_776),
         ("mailbox_max", 100, 10_000_000),
     ];
 }
@@ -67,6 +72,7 @@ impl Default for ServerSettings {
             shutdown_ms: 5_000,
             connections_max: 100_000,
             connections_per_address_max: 20_000,
+            memory_bytes_max: 0,
             mailbox_max: 10_000,
         }
     }

@@ -27,6 +27,7 @@ const LAYERS: &[&str] = &[
     "metric",
     "watched",
     "clock",
+    "memory",
 ];
 
 /// Dependencies that no pure crate may have.

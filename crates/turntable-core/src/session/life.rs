@@ -63,6 +63,8 @@ pub enum Input {
     /// More waited in the outbox than may, when this connection carried the
     /// session, or none.
     Overflowed(Option<ConnKey>),
+    /// It has no connection, and what it holds is needed.
+    Evicted,
     /// The timer of its expiry came due.
     ExpiryDue,
     /// The server ends the session.
@@ -206,7 +208,9 @@ impl<F: OutboxFrame> Session<F> {
                     reason: CloseReason::TooSlow,
                 });
             }
-            (Input::Overflowed(None), Life::Detached { .. }) => self.end(&mut effects, None),
+            (Input::Overflowed(None) | Input::Evicted, Life::Detached { .. }) => {
+                self.end(&mut effects, None);
+            }
             (
                 Input::ExpiryDue,
                 Life::Detached {
@@ -229,6 +233,7 @@ impl<F: OutboxFrame> Session<F> {
                 | Input::LostForGood(_)
                 | Input::Bye
                 | Input::Overflowed(_)
+                | Input::Evicted
                 | Input::ExpiryDue
                 | Input::Drain,
                 _,

@@ -105,6 +105,14 @@ fn lost_connection_detaches_and_expires_in_time() {
 }
 
 #[test]
+fn only_a_session_without_a_connection_is_evicted() {
+    let mut session = admitted();
+    assert!(step(&mut session, Input::Evicted, NOW).is_empty());
+    step(&mut session, Input::Lost(connection(0)), NOW);
+    assert_eq!(step(&mut session, Input::Evicted, NOW), [Effect::Forget]);
+}
+
+#[test]
 fn session_that_may_not_wait_ends_with_its_connection() {
     let mut session = admitted();
     let other = step(&mut session, Input::LostForGood(connection(1)), NOW);
@@ -267,6 +275,7 @@ fn any_input() -> impl Strategy<Value = Input> {
         1 => Just(Input::Bye),
         1 => prop_oneof![Just(None), connection().prop_map(Some)].prop_map(Input::Overflowed),
         2 => Just(Input::ExpiryDue),
+        1 => Just(Input::Evicted),
         1 => Just(Input::End(CloseReason::Kicked)),
         1 => Just(Input::Drain),
     ]
