@@ -133,7 +133,10 @@ impl Channel {
             return;
         }
         self.empty_since = Some(self.seen);
-        let wait = Duration::from_millis(self.shared.settings().channel.empty_ms);
+        let channels = self.shared.metrics.actors("channel").get();
+        let channels = usize::try_from(channels).unwrap_or_default();
+        let settings = self.shared.settings();
+        let wait = Duration::from_millis(settings.channel.remembered_ms(channels));
         ctx.run_later(wait, |channel, ctx| {
             let quiet = channel.empty_since.take() == Some(channel.seen);
             if !channel.model.interest.is_empty() {

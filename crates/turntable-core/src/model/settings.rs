@@ -66,6 +66,9 @@ impl Default for PresenceSettings {
     }
 }
 
+/// How long an empty channel is remembered at most near the limit, in ms.
+const CROWDED_EMPTY_MS: u64 = 1_000;
+
 /// The section `[channel]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -77,11 +80,22 @@ pub struct ChannelSettings {
 }
 
 impl ChannelSettings {
+    /// How long a channel without subscribers is remembered while there are so many
+    /// channels, in ms: at most a second once three quarters of the limit exist, so
+    /// that empty ones do not keep others out.
+    #[must_use]
+    pub fn remembered_ms(&self, channels: usize) -> u64 {
+        let is_crowded = channels >= self.channels_max - self.channels_max / 4;
+        if is_crowded {
+            self.empty_ms.min(CROWDED_EMPTY_MS)
+        } else {
+            self.empty_ms
+        }
+    }
+
     /// The range of each number in the section.
-    pub const RANGES: &[(&str, u64, u64)] = &[
-        ("empty_ms", 0, 86_400_000),
-        ("channels_max", 1, 10_000_000),
-    ];
+    pub const RANGES: &[(&str, u64, u64)] =
+        &[("empty_ms", 0, 86_400_000), ("channels_max", 1, 10_000_000)];
 }
 
 impl Default for ChannelSettings {
@@ -90,5 +104,25 @@ impl Default for ChannelSettings {
             empty_ms: 60_000,
             channels_max: 100_000,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_channels_are_forgotten_sooner_near_the_limit() {
+        let settings = ChannelSettings {
+            empty_ms: 60_000,
+            channels_max: 100,
+        };
+        let remembered = [0, 74, 75, 100].map(|channels| settings.remembered_ms(channels));
+        assert_eq!(remembered, [60_000, 60_000, 1_000, 1_000]);
+        let short = ChannelSettings {
+            empty_ms: 10,
+            ..settings
+        };
+        assert_eq!(short.remembered_ms(100), 10);
     }
 }
