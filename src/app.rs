@@ -23,16 +23,18 @@ use anyhow::Context as _;
 
 use crate::actor::Surroundings;
 use crate::actor::directory::Directory;
+use crate::actor::totals::Totals;
 use crate::clock;
 use crate::cluster;
 use crate::cluster::bus::Bus;
 use crate::cluster::local::{LocalBus, LocalOwners};
+use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::config::Config;
 use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::peers::Peers;
-use crate::gateway::{Drain, Gateway, Shared};
+use crate::gateway::{Drain, Gateway, Shared, overload};
 use crate::http::accept::Acceptor;
 use crate::http::admission::Admission;
 use crate::http::listener::listen;
@@ -175,6 +177,7 @@ impl Running {
         .listen(management_listener)?
         .run();
         let handles = [http.handle(), operators.handle()];
+        actix_rt::spawn(overload::watch(Arc::downgrade(&shared)));
         actix_rt::spawn(http);
         actix_rt::spawn(operators);
         log::info!("{workers} workers");
@@ -236,6 +239,7 @@ struct Node {
     local_bus: Arc<LocalBus>,
     owners: Arc<dyn Owners>,
     bus: Arc<dyn Bus>,
+    totals: Arc<Totals>,
     started: Arc<AtomicU16>,
     /// Which life of the node this is: no two begin in the same second.
     boot: u32,
@@ -243,8 +247,9 @@ struct Node {
 
 impl Node {
     fn new(config: Config, workers: usize, metrics: &Arc<Metrics>) -> anyhow::Result<Self> {
-        let local_owners = Arc::new(LocalOwners::new(workers));
-        let local_bus = Arc::new(LocalBus::new(workers));
+        let mailboxes = Arc::new(Mailboxes::new(workers, metrics));
+        let local_owners = Arc::new(LocalOwners::new(mailboxes.clone()));
+        let local_bus = Arc::new(LocalBus::new(mailboxes.clone()));
         let (owners, bus) = cluster::ways(local_owners.clone(), local_bus.clone());
         let settings = NodeSettings::new(&config)?;
         let boot = (clock::now_ms() / 1_000) as u32;
@@ -261,7 +266,9 @@ impl Node {
             newcomers: Arc::default(),
             peers: Peers::new(workers, NodeId::default(), boot),
             owners: owners.clone(),
+            mailboxes,
             encodings,
+            overload: Default::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -270,6 +277,7 @@ impl Node {
             local_bus,
             owners,
             bus,
+            totals: Arc::new(Totals::new(metrics.clone())),
             started: Arc::default(),
             boot,
         })
@@ -290,6 +298,8 @@ impl Node {
             self.owners.clone(),
             self.settings.actors.clone(),
             self.shared.metrics.clone(),
+            self.shared.mailboxes.clone(),
+            self.totals.clone(),
         );
         let directory = Directory::new(Rc::new(surroundings)).start();
         self.local_bus.connect(id, gateway.clone().recipient());

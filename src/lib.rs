@@ -23,6 +23,7 @@ pub mod cluster;
 pub mod store;
 
 pub mod clock;
+pub mod memory;
 pub mod metric;
 pub mod occasional;
 pub mod watched;

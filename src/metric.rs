@@ -46,6 +46,10 @@ pub struct Metrics {
     pub closed: Family<Label, Counter>,
     /// Sessions now, including those without a connection.
     pub sessions: Gauge,
+    /// Sessions without a connection now; updated every second.
+    pub detached: Gauge,
+    /// Sessions without a connection that were removed to free memory.
+    pub evicted: Counter,
     /// Sessions resumed.
     pub resumed: Counter,
     /// Commands accepted, by name.
@@ -64,8 +68,23 @@ pub struct Metrics {
     pub writes: Counter,
     /// Bytes that wait in outboxes, by worker; updated every few seconds.
     pub outbox_bytes: Family<Worker, Gauge>,
+    /// Resident memory of the process, in bytes; updated every second.
+    pub resident_bytes: Gauge,
+    /// What is done about memory: 0 nothing, 1 sessions are removed, 2 new clients are
+    /// refused, too.
+    pub memory_pressure: Gauge,
+    /// Calls that wait at a worker, by worker.
+    pub waiting_calls: Family<Worker, Gauge>,
+    /// Deliveries that wait at a worker, by worker.
+    pub waiting_deliveries: Family<Worker, Gauge>,
+    /// How often a gateway stopped reading because a worker was behind.
+    pub reading_paused: Counter,
     /// Avatars, rooms and channels now.
     pub actors: Family<Label, Gauge>,
+    /// Invites that can be answered, as their limits count them.
+    pub invites: Gauge,
+    /// Users that are watched and have no avatar.
+    pub absent_watched: Gauge,
     /// Actors that failed and were replaced.
     pub actors_lost: Counter,
     /// Replacements that know again what gateways have of them.
@@ -107,6 +126,11 @@ impl Metrics {
         self.refused.get_or_create(&Label { name }).inc();
     }
 
+    /// Counts a refusal because the limit of this key is reached.
+    pub fn reach(&self, name: &'static str) {
+        self.limits.get_or_create(&Label { name }).inc();
+    }
+
     /// The gauge of the connections of one transport.
     #[must_use]
     pub fn connections_of(&self, transport: &'static str) -> Gauge {
@@ -126,6 +150,14 @@ impl Metrics {
         self.outbox_bytes
             .get_or_create(&Worker { worker: worker.0 })
             .clone()
+    }
+
+    /// The gauges of the calls and of the deliveries that wait at a worker.
+    #[must_use]
+    pub fn mailboxes(&self, worker: WorkerId) -> (Gauge, Gauge) {
+        let label = Worker { worker: worker.0 };
+        let gauge = |family: &Family<Worker, Gauge>| family.get_or_create(&label).clone();
+        (gauge(&self.waiting_calls), gauge(&self.waiting_deliveries))
     }
 
     /// Registers all of them under their public names.
@@ -158,6 +190,16 @@ impl Metrics {
             "Sessions now, including those without a connection",
             &self.sessions,
         );
+        add(
+            "sessions_detached",
+            "Sessions without a connection now",
+            &self.detached,
+        );
+        add(
+            "sessions_evicted",
+            "Sessions without a connection that were removed to free memory",
+            &self.evicted,
+        );
         add("sessions_resumed", "Sessions resumed", &self.resumed);
         add("commands", "Commands taken", &self.commands);
         add("errors", "Errors answered", &self.errors);
@@ -175,7 +217,38 @@ impl Metrics {
             "Bytes that wait in outboxes",
             &self.outbox_bytes,
         );
+        add(
+            "resident_bytes",
+            "Resident memory of the process",
+            &self.resident_bytes,
+        );
+        add(
+            "memory_pressure",
+            "0: none, 1: sessions are removed, 2: new clients are refused, too",
+            &self.memory_pressure,
+        );
+        add(
+            "waiting_calls",
+            "Calls that wait at a worker",
+            &self.waiting_calls,
+        );
+        add(
+            "waiting_deliveries",
+            "Deliveries that wait at a worker",
+            &self.waiting_deliveries,
+        );
+        add(
+            "reading_paused",
+            "How often a gateway stopped reading because a worker was behind",
+            &self.reading_paused,
+        );
         add("actors", "Avatars, rooms and channels now", &self.actors);
+        add("invites", "Invites that can be answered", &self.invites);
+        add(
+            "absent_watched",
+            "Users that are watched and have no avatar",
+            &self.absent_watched,
+        );
         add(
             "actors_lost",
             "Actors that failed and were replaced",

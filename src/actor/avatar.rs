@@ -1,9 +1,10 @@
 //! The actor of one user.
 //!
 //! Owns the user's presence, attributes and stored invites. Gateways (sessions,
-//! watchers) and rooms (invites, playing) call it through the directory. If it
-//! panics, the gateways announce the user's sessions and watchers to its
-//! replacement; invites are lost.
+//! watchers) and rooms (invites, playing) call it through the directory. It exists
+//! while its user has a session or something that waits; the watchers of other
+//! users are the directory's (`watchers`). If it panics, the gateways announce the
+//! user's sessions and watchers to its replacement; invites are lost.
 
 mod recovery;
 
@@ -45,11 +46,12 @@ impl OwnerActor for Avatar {
     type Call = AvatarCall;
 
     fn make(shared: &Shared, user: UserId, is_replacement: bool) -> Self {
-        let last_seen_ms = shared.last_seen.borrow().get(&user);
+        let mut model = Model::new(shared.last_seen.borrow().get(&user));
+        model.watchers = shared.watchers.borrow_mut().take(&user);
         Self {
             shared: shared.clone(),
             user,
-            model: Model::new(last_seen_ms),
+            model,
             places: Places::default(),
             seen: 0,
             is_recovering: is_replacement,
@@ -299,6 +301,7 @@ impl Avatar {
                 owner: OwnerId::Avatar(self.user.clone()),
                 seen: self.seen,
                 last_seen_ms: self.model.last_seen_ms(),
+                watchers: self.model.watchers.clone(),
             });
         } else if let Some(deadline_ms) = self.model.next_deadline_ms(now_ms) {
             self.wake_at(deadline_ms, now_ms, ctx);

@@ -19,6 +19,7 @@ use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{Caller, GatewayId};
 use turntable_core::model::channel::Channel as Model;
+use turntable_core::model::interest::Interest;
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::RequestId;
 use turntable_core::payload::Payload;
@@ -139,7 +140,10 @@ impl Channel {
             return;
         }
         self.empty_since = Some(self.seen);
-        let wait = Duration::from_millis(self.shared.settings().channel.empty_ms);
+        let channels = self.shared.metrics.actors("channel").get();
+        let channels = usize::try_from(channels).unwrap_or_default();
+        let settings = self.shared.settings();
+        let wait = Duration::from_millis(settings.channel.remembered_ms(channels));
         ctx.run_later(wait, |channel, ctx| {
             let quiet = channel.empty_since.take() == Some(channel.seen);
             if !channel.model.interest.is_empty() {
@@ -152,6 +156,7 @@ impl Channel {
                 owner: OwnerId::Channel(channel.id.clone()),
                 seen: channel.seen,
                 last_seen_ms: None,
+                watchers: Interest::default(),
             });
         });
     }

@@ -14,7 +14,7 @@ use actix::{Actor, AsyncContext, Context, Handler, Message};
 
 use crate::actor::avatar::Avatar;
 use crate::actor::channel::Channel;
-use crate::actor::letter::{self, LostOwner};
+use crate::actor::letter::{self, LostOwner, OwnerCall as _};
 use crate::actor::listing::Listings;
 use crate::actor::room::Room;
 use crate::actor::{Shared, no_room};
@@ -23,13 +23,18 @@ use crate::cluster::mail::Mail;
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, Stamped};
 use turntable_core::delivery::Delivery;
 use turntable_core::id::{ChannelId, UserId};
-use turntable_core::key::{Generation, ShardId};
+use turntable_core::key::{GatewayId, Generation, ShardId};
+use turntable_core::model::channel::Channel as ChannelModel;
+use turntable_core::model::interest::Interest;
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{LookupEntry, Presence};
 
 /// How long gateways may take to announce what they have of a lost owner. One
 /// that takes longer is heard all the same, later.
 const RECOVERY: Duration = Duration::from_millis(500);
+
+/// How often the gauge of invites is brought up to date.
+const SURVEY: Duration = Duration::from_secs(1);
 
 /// An owner of this worker was lost.
 #[derive(Debug, Message)]
@@ -46,6 +51,8 @@ pub struct Unused {
     pub seen: u64,
     /// Of an avatar: when its user was last there, Unix ms.
     pub last_seen_ms: Option<u64>,
+    /// Of an avatar: the gateways that watch its user.
+    pub watchers: Interest,
 }
 
 /// The directory of one worker.
@@ -80,9 +87,30 @@ impl Directory {
         }
     }
 
+    /// A gateway watches a user that has no avatar.
+    fn watch_absent(&self, user: UserId, gateway: GatewayId) {
+        let mut watchers = self.shared.watchers.borrow_mut();
+        watchers.add(user.clone(), gateway);
+        let presence = Presence::Offline;
+        let seen = Delivery::Presence { user, presence };
+        self.shared.bus.send(gateway, seen);
+    }
+
     fn call_avatar(&mut self, user: UserId, call: AvatarCall) {
         if !self.avatars.has(&user) {
             match call {
+                AvatarCall::Watch { gateway } => return self.watch_absent(user, gateway),
+                // It comes late: the replacement has ended.
+                AvatarCall::Announce {
+                    gateway,
+                    is_watching: true,
+                    ref sessions,
+                    ..
+                } if sessions.is_empty() => return self.watch_absent(user, gateway),
+                AvatarCall::Unwatch { gateway } => {
+                    let mut watchers = self.shared.watchers.borrow_mut();
+                    return watchers.remove(&user, gateway);
+                }
                 AvatarCall::Lookup { gateway, ticket } => {
                     let entry = self.absent(&user);
                     let found = Delivery::Found {
@@ -93,13 +121,17 @@ impl Directory {
                     return self.shared.bus.send(gateway, found);
                 }
                 // Nothing to undo on an avatar that is gone.
-                AvatarCall::Unwatch { .. }
-                | AvatarCall::Remove { .. }
+                AvatarCall::Remove { .. }
                 | AvatarCall::Detach { .. }
                 | AvatarCall::InviteAnswered { .. }
                 | AvatarCall::Playing { playing: false, .. }
                 | AvatarCall::Tell(_) => return,
                 _ => {}
+            }
+            let max = self.shared.settings().presence.avatars_max;
+            if self.avatars.are_full(max) && call.announced_by().is_none() {
+                let pending = call.pending();
+                return self.shared.full(pending, "presence.avatars_max", max);
             }
         }
         if let Err(call) = self.avatars.call(&self.shared, user, call) {
@@ -125,6 +157,11 @@ impl Directory {
                     return;
                 }
             }
+            let max = self.shared.settings().room.rooms_max;
+            if self.rooms.are_full(max) && call.announced_by().is_none() {
+                let pending = call.pending(&channel);
+                return self.shared.full(pending, "room.rooms_max", max);
+            }
         }
         if let Err(call) = self.rooms.call(&self.shared, channel.clone(), call) {
             self.shared.not_done(call.pending(&channel));
@@ -132,12 +169,23 @@ impl Directory {
     }
 
     fn call_channel(&mut self, channel: ChannelId, call: ChannelCall) {
-        let is_needless = matches!(
-            call,
-            ChannelCall::Leave { .. } | ChannelCall::Unsubscribed { .. }
-        );
-        if is_needless && !self.channels.has(&channel) {
-            return;
+        if !self.channels.has(&channel) {
+            match call {
+                ChannelCall::Leave { .. } | ChannelCall::Unsubscribed { .. } => return,
+                // Nobody listens, and nothing has to be remembered of it.
+                ChannelCall::Publish { caller, id, .. }
+                    if !self.shared.prefixes.borrow().want(&channel) =>
+                {
+                    let reply = ChannelModel::unheard(self.shared.message_id());
+                    return self.shared.reply(caller, reply, id);
+                }
+                _ => {}
+            }
+            let max = self.shared.settings().channel.channels_max;
+            if self.channels.are_full(max) && call.announced_by().is_none() {
+                let pending = call.pending(&channel);
+                return self.shared.full(pending, "channel.channels_max", max);
+            }
         }
         if let Err(call) = self.channels.call(&self.shared, channel.clone(), call) {
             self.shared.not_done(call.pending(&channel));
@@ -240,6 +288,10 @@ impl Actor for Directory {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(SURVEY, |directory, _| {
+            directory.shared.totals.survey(clock::now_ms());
+        });
+        letter::count_in(self.shared.worker, self.shared.mailboxes.clone());
         // There is one directory for these surroundings.
         let _ = self.shared.directory.set(ctx.address());
     }
@@ -259,6 +311,9 @@ impl Handler<Mail<Stamped>> for Directory {
     type Result = ();
 
     fn handle(&mut self, Mail(stamped): Mail<Stamped>, ctx: &mut Self::Context) {
+        if let Some(mail) = self.shared.mailboxes.of(self.shared.worker) {
+            mail.calls.take();
+        }
         // Its report may be behind this call.
         self.replace_lost(ctx);
         if stamped.generation > self.generation {
@@ -306,14 +361,18 @@ impl Handler<Unused> for Directory {
             owner,
             seen,
             last_seen_ms,
+            watchers,
         } = unused;
         match owner {
             OwnerId::Avatar(user) => {
-                if self.avatars.release(&user, seen)
-                    && let Some(at_ms) = last_seen_ms
-                {
-                    self.shared.last_seen.borrow_mut().put(user, at_ms);
+                if !self.avatars.release(&user, seen) {
+                    return;
                 }
+                if let Some(at_ms) = last_seen_ms {
+                    let mut last_seen = self.shared.last_seen.borrow_mut();
+                    last_seen.put(user.clone(), at_ms);
+                }
+                self.shared.watchers.borrow_mut().put_back(user, watchers);
             }
             OwnerId::Room(channel) => {
                 self.rooms.release(&channel, seen);

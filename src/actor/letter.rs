@@ -9,18 +9,39 @@
 //! handled is not repeated: it may be at fault. [`Due`] answers it.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use actix::Message;
 
 use crate::actor::Shared;
+use crate::cluster::mailbox::{Mailboxes, WorkerMail};
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall};
-use turntable_core::key::{GatewayId, Generation};
+use turntable_core::key::{GatewayId, Generation, WorkerId};
 use turntable_core::owner::OwnerId;
 use turntable_core::pending::Pending;
 
 thread_local! {
     /// Owners of this worker that were lost and not yet replaced.
     static LOST: RefCell<Vec<LostOwner>> = const { RefCell::new(Vec::new()) };
+    /// Where this worker's letters are counted.
+    static COUNTED: RefCell<Option<(WorkerId, Arc<Mailboxes>)>> = const { RefCell::new(None) };
+}
+
+/// Counts the letters of this thread as those of a worker.
+pub(super) fn count_in(worker: WorkerId, mailboxes: Arc<Mailboxes>) {
+    COUNTED.set(Some((worker, mailboxes)));
+}
+
+fn count(note: fn(&WorkerMail)) {
+    // Letters may be dropped while the thread ends.
+    let _ = COUNTED.try_with(|counted| {
+        if let Ok(counted) = counted.try_borrow()
+            && let Some((worker, mailboxes)) = &*counted
+            && let Some(mail) = mailboxes.of(*worker)
+        {
+            note(mail);
+        }
+    });
 }
 
 /// An owner that was lost to a panic.
@@ -137,7 +158,8 @@ impl OwnerCall for ChannelCall {
 pub(super) struct Letter<C: OwnerCall>(Option<C>);
 
 impl<C: OwnerCall> Letter<C> {
-    pub(super) const fn new(call: C) -> Self {
+    pub(super) fn new(call: C) -> Self {
+        count(|mail| mail.letters.put());
         Self(Some(call))
     }
 
@@ -153,6 +175,7 @@ impl<C: OwnerCall> Message for Letter<C> {
 
 impl<C: OwnerCall> Drop for Letter<C> {
     fn drop(&mut self) {
+        count(|mail| mail.letters.take());
         if self.0.is_none() || !std::thread::panicking() {
             return;
         }
@@ -196,7 +219,7 @@ impl Drop for Due {
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use turntable_core::id::ChannelId;
-    use turntable_core::key::{NodeId, WorkerId};
+    use turntable_core::key::NodeId;
 
     use super::*;
 
@@ -219,6 +242,18 @@ mod tests {
                 report(self.0.clone());
             }
         }
+    }
+
+    #[test]
+    fn letters_are_counted_until_they_are_handled() {
+        let mailboxes = Arc::new(Mailboxes::new(1, &crate::metric::Metrics::default()));
+        count_in(WorkerId(0), mailboxes.clone());
+        let [first, second] = [1, 2].map(|worker| Letter::new(unsubscribed(worker)));
+        assert_eq!(mailboxes.most_waiting(), 2);
+        assert!(first.open().is_some());
+        assert_eq!(mailboxes.most_waiting(), 1);
+        drop(second);
+        assert_eq!(mailboxes.most_waiting(), 0);
     }
 
     #[test]

@@ -89,6 +89,12 @@ where
         self.by_id.contains_key(id)
     }
 
+    /// Whether all workers together have `max` actors of the kind, whose gauge
+    /// counts them.
+    pub(super) fn are_full(&self, max: usize) -> bool {
+        usize::try_from(self.gauge.get()).is_ok_and(|count| count >= max)
+    }
+
     /// Calls an owner, which is made where there is none. Gives the call back
     /// where too many wait for the recovery of the owner.
     pub(super) fn call(

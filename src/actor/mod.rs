@@ -15,6 +15,8 @@ pub mod playing;
 pub mod prefixes;
 mod recovery;
 pub mod room;
+pub mod totals;
+mod watchers;
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -24,6 +26,7 @@ use actix::Addr;
 use ulid::Generator;
 
 use crate::cluster::bus::Bus;
+use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::metric::Metrics;
 use crate::store::last_seen::LastSeen;
@@ -44,6 +47,8 @@ use turntable_wire::frame;
 use directory::{Directory, Lost, Unused};
 use playing::Playing;
 use prefixes::Prefixes;
+use totals::Totals;
+use watchers::Watchers;
 
 /// What actors need to know of the configuration.
 #[derive(Debug, Clone)]
@@ -74,12 +79,18 @@ pub struct Surroundings {
     settings: Arc<Watched<ActorSettings>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What waits at the workers.
+    mailboxes: Arc<Mailboxes>,
+    /// What users of all workers have.
+    totals: Arc<Totals>,
     /// Who wants everything below a path.
     pub prefixes: RefCell<Prefixes>,
     /// Who plays in which room.
     pub playing: RefCell<Playing>,
     /// When users without an avatar were last there.
     pub last_seen: RefCell<LastSeen>,
+    /// Who watches users without an avatar.
+    watchers: RefCell<Watchers>,
     message_ids: RefCell<Generator>,
     /// Owners that panic at their next call, for tests.
     #[cfg(debug_assertions)]
@@ -98,9 +109,12 @@ impl Surroundings {
         owners: Arc<dyn Owners>,
         settings: Arc<Watched<ActorSettings>>,
         metrics: Arc<Metrics>,
+        mailboxes: Arc<Mailboxes>,
+        totals: Arc<Totals>,
     ) -> Self {
         let last_seen_max = settings.get().presence.last_seen_max;
         let last_seen = LastSeen::new(last_seen_max.div_ceil(owners.shards().max(1)));
+        let watchers = Watchers::new(metrics.absent_watched.clone());
         Self {
             worker,
             bus,
@@ -108,9 +122,12 @@ impl Surroundings {
             directory: OnceCell::new(),
             settings,
             metrics,
+            mailboxes,
+            totals,
             prefixes: RefCell::default(),
             playing: RefCell::default(),
             last_seen: RefCell::new(last_seen),
+            watchers: RefCell::new(watchers),
             message_ids: RefCell::new(Generator::new()),
             #[cfg(debug_assertions)]
             faults: RefCell::default(),
@@ -164,6 +181,21 @@ impl Surroundings {
             let (to, refusal) = pending.refusal();
             self.bus.send(to, refusal);
         }
+    }
+
+    /// A call is refused because there are as many owners of its kind as the limit
+    /// of this key allows.
+    fn full(&self, pending: Option<Pending>, key: &'static str, max: usize) {
+        self.metrics.reach(key);
+        let Some(pending) = pending else {
+            return;
+        };
+        let error = ErrorBody::new(
+            ErrorCode::Unavailable,
+            format!("the server has as many as it may have ({key}); try again later"),
+        );
+        let (to, refusal) = pending.refused(error.with("max", max as u64));
+        self.bus.send(to, refusal);
     }
 
     /// A message as its receivers share it.

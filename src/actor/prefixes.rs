@@ -34,6 +34,13 @@ impl Prefixes {
         }
     }
 
+    /// Whether any gateway wants what is published on `path`.
+    pub fn want(&self, path: &ChannelId) -> bool {
+        let mut gateways = Gateways::new();
+        self.extend(path, &mut gateways);
+        !gateways.is_empty()
+    }
+
     /// Adds to `gateways` those that want what is published on `path`.
     pub fn extend(&self, path: &ChannelId, gateways: &mut Gateways) {
         if self.0.is_empty() {
@@ -82,6 +89,8 @@ mod tests {
         assert_eq!(found(&prefixes, "a"), [1]);
         assert_eq!(found(&prefixes, "a/b/c"), [2, 1]);
         assert!(found(&prefixes, "ab").is_empty());
+        assert!(prefixes.want(&ab));
+        assert!(!prefixes.want(&ChannelId::parse("ab").unwrap()));
         prefixes.remove(&a, gateway(1));
         prefixes.remove(&ab, gateway(1));
         assert_eq!(found(&prefixes, "a/b/c"), [2]);

@@ -14,6 +14,7 @@ use crate::actor::directory::Unused;
 use crate::actor::letter::{Due, Letter};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::places::Places;
+use crate::actor::totals::{Counted, Created};
 use crate::actor::{Shared, no_room};
 use crate::clock;
 use turntable_core::call::{AvatarCall, RoomCall};
@@ -39,6 +40,8 @@ pub struct Room {
     places: Places,
     /// Their gateways.
     interest: Interest,
+    /// Its place among the rooms of its creator.
+    created: Option<Created>,
     seen: u64,
     /// Whether gateways are still announcing what the actor before this one had.
     is_recovering: bool,
@@ -58,6 +61,7 @@ impl OwnerActor for Room {
             model: None,
             places: Places::default(),
             interest: Interest::default(),
+            created: None,
             seen: 0,
             is_recovering: is_replacement,
             is_replacement,
@@ -71,6 +75,24 @@ impl Room {
         Topic::Room(self.channel.clone())
     }
 
+    /// Counts a room that begins with a join of `user`, and the invites that it
+    /// sends.
+    fn count(&mut self, user: &UserId, invites: usize, now_ms: u64) -> Result<Counted, ErrorBody> {
+        let settings = self.shared.settings();
+        let totals = &self.shared.totals;
+        let counted = totals.count_invites(user, invites, &settings.room, now_ms)?;
+        if self.model.is_none() && self.created.is_none() {
+            match totals.create_room(user, &settings.room) {
+                Ok(created) => self.created = Some(created),
+                Err(error) => {
+                    totals.take_back(user, &counted);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(counted)
+    }
+
     fn join(
         &mut self,
         caller: Caller,
@@ -80,11 +102,19 @@ impl Room {
         now_ms: u64,
     ) {
         let settings = self.shared.settings();
+        let counted = match self.count(user, join.invite.len(), now_ms) {
+            Ok(counted) => counted,
+            Err(error) => return self.refuse(caller, error.of("joingame"), id, true),
+        };
         let model = self.model.get_or_insert_with(|| {
             let game = settings.games.find(join.game.as_deref()).clone();
             Model::new(self.channel.clone(), game, settings.room.clone(), now_ms)
         });
-        match model.join(caller.key, user, join, id.clone(), now_ms) {
+        let joined = model.join(caller.key, user, join, id.clone(), now_ms);
+        if joined.is_err() {
+            self.shared.totals.take_back(user, &counted);
+        }
+        match joined {
             Ok(effects) => {
                 let bytes = model.joined_bytes();
                 self.charge(caller.place, bytes);
@@ -233,7 +263,10 @@ impl Room {
                 }
                 Effect::EnteredGame(user) => self.playing(&user, true),
                 Effect::LeftGame(user) => self.playing(&user, false),
-                Effect::Ended(_) => self.model = None,
+                Effect::Ended(_) => {
+                    self.model = None;
+                    drop(self.created.take());
+                }
             }
         }
     }
@@ -326,6 +359,7 @@ impl Room {
                 owner: OwnerId::Room(self.channel.clone()),
                 seen: self.seen,
                 last_seen_ms: None,
+                watchers: Interest::default(),
             });
             return;
         };

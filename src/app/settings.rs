@@ -57,6 +57,8 @@ pub(super) fn gateways(config: &Config) -> GatewaySettings {
         socketio: config.socketio.clone(),
         connections_max: config.server.connections_max,
         connections_per_address_max: config.server.connections_per_address_max,
+        memory_bytes_max: config.server.memory_bytes_max,
+        mailbox_max: config.server.mailbox_max,
         announced: announced(config),
     }
 }

@@ -51,6 +51,10 @@ impl Owners for BytesOwners {
     fn shards(&self) -> usize {
         self.0.shards()
     }
+
+    fn shard(&self, id: &str) -> Option<ShardId> {
+        self.0.shard(id)
+    }
 }
 
 /// Deliveries that are written and read on their way.

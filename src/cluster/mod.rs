@@ -8,6 +8,7 @@ pub mod bus;
 mod bytes;
 pub mod local;
 pub mod mail;
+pub mod mailbox;
 pub mod owners;
 
 use std::sync::Arc;

@@ -19,6 +19,10 @@ pub trait Owners: fmt::Debug + Send + Sync {
 
     /// How many shards there are, each with a directory.
     fn shards(&self) -> usize;
+
+    /// The shard of an id; `None` where there are no shards. An id keeps it for the
+    /// life of the process, and another process may choose another.
+    fn shard(&self, id: &str) -> Option<ShardId>;
 }
 
 impl dyn Owners {

@@ -1,6 +1,7 @@
 //! What every new connection has to pass, whatever its transport: the connection
 //! limits, in all and by address; and what all connections of an address share: a
-//! rate of bytes.
+//! rate of bytes. Sessions that lost their connection are counted by its address as
+//! well.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -21,6 +22,7 @@ use crate::gateway::newcomers::Newcomer;
 #[derive(Debug, Default)]
 pub struct ConnectionLimits {
     total: AtomicU64,
+    detached: AtomicU64,
     by_address: Mutex<Addresses>,
 }
 
@@ -42,7 +44,16 @@ struct AddressCount {
     address: IpAddr,
     /// Changed under the lock of the table alone.
     count: AtomicU32,
+    /// Its sessions without a connection; changed under that lock, too.
+    detached: AtomicU32,
     bytes: SharedBucket,
+}
+
+impl AddressCount {
+    fn is_in_use(&self) -> bool {
+        let is_any = |count: &AtomicU32| count.load(Ordering::Relaxed) > 0;
+        is_any(&self.count) || is_any(&self.detached)
+    }
 }
 
 /// A bucket that all workers take from: the Unix ns when it is full again. One atomic
@@ -173,6 +184,10 @@ pub fn counted(address: IpAddr) -> IpAddr {
     }
 }
 
+/// One counted session without a connection; dropping it counts the session out.
+#[derive(Debug)]
+pub struct DetachedPermit(Arc<AddressCount>);
+
 impl ConnectionLimits {
     /// Counts one more connection from `address`, unless a limit is reached.
     ///
@@ -197,6 +212,7 @@ impl ConnectionLimits {
                 address,
                 count: AtomicU32::new(0),
                 bytes: SharedBucket::default(),
+                detached: AtomicU32::new(0),
             })
         });
         let count = known.count.load(Ordering::Relaxed);
@@ -217,15 +233,22 @@ impl ConnectionLimits {
         self.total.load(Ordering::Relaxed)
     }
 
-    fn leave(&self, known: &AddressCount) {
-        let total = self.total.fetch_sub(1, Ordering::Relaxed) - 1;
+    /// Sessions without a connection now.
+    #[must_use]
+    pub fn detached(&self) -> u64 {
+        self.detached.load(Ordering::Relaxed)
+    }
+
+    /// Counts one of an address less.
+    fn uncount(&self, known: &AddressCount, total: &AtomicU64, count: &AtomicU32) {
+        total.fetch_sub(1, Ordering::Relaxed);
         let mut by_address = self.by_address.lock();
-        let count = known.count.load(Ordering::Relaxed).saturating_sub(1);
-        known.count.store(count, Ordering::Relaxed);
-        if total == 0 {
+        let less = count.load(Ordering::Relaxed).saturating_sub(1);
+        count.store(less, Ordering::Relaxed);
+        if self.total() == 0 && self.detached() == 0 {
             // Nobody is left to be protected.
             by_address.known.clear();
-        } else if count == 0 && known.bytes.is_full(clock::now_ms()) {
+        } else if !known.is_in_use() && known.bytes.is_full(clock::now_ms()) {
             by_address.known.remove(&known.address);
         }
     }
@@ -239,9 +262,8 @@ impl Addresses {
             return;
         }
         let now_ms = clock::now_ms();
-        self.known.retain(|_, known| {
-            known.count.load(Ordering::Relaxed) > 0 || !known.bytes.is_full(now_ms)
-        });
+        self.known
+            .retain(|_, known| known.is_in_use() || !known.bytes.is_full(now_ms));
         self.purge_at = 2 * self.known.len();
     }
 }
@@ -259,11 +281,34 @@ impl Permit {
     ) -> Result<(), u64> {
         self.address.bytes.take(bytes, settings, now_ms)
     }
+
+    /// Counts one more session of this address that loses its connection, unless
+    /// there are `max`.
+    #[must_use]
+    pub fn detach(&self, max: usize) -> Option<DetachedPermit> {
+        let known = &self.address;
+        let _lock = known.limits.by_address.lock();
+        let count = known.detached.load(Ordering::Relaxed);
+        if count as usize >= max {
+            return None;
+        }
+        known.detached.store(count + 1, Ordering::Relaxed);
+        known.limits.detached.fetch_add(1, Ordering::Relaxed);
+        Some(DetachedPermit(known.clone()))
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.address.limits.leave(&self.address);
+        let limits = &self.address.limits;
+        limits.uncount(&self.address, &limits.total, &self.address.count);
+    }
+}
+
+impl Drop for DetachedPermit {
+    fn drop(&mut self) {
+        let limits = &self.0.limits;
+        limits.uncount(&self.0, &limits.detached, &self.0.detached);
     }
 }
 
@@ -337,5 +382,24 @@ mod tests {
         assert!(again.take_bytes(60_000, RATE, clock::now_ms()).is_err());
         drop((again, other));
         assert!(limits.by_address.lock().known.is_empty());
+    }
+
+    #[test]
+    fn sessions_without_a_connection_are_counted_by_its_address() {
+        let limits = Arc::new(ConnectionLimits::default());
+        let address: IpAddr = "10.0.0.1".parse().unwrap();
+        let permit = limits.admit(address, 3, 2).unwrap();
+        let first = permit.detach(1).unwrap();
+        assert!(permit.detach(1).is_none());
+        drop(permit);
+        assert_eq!((limits.total(), limits.detached()), (0, 1));
+        let permit = limits.admit(address, 3, 2).unwrap();
+        assert!(permit.detach(1).is_none(), "it is the same address");
+        drop(first);
+        assert!(permit.detach(1).is_some());
+        drop(permit);
+        assert_eq!((limits.total(), limits.detached()), (0, 0));
+        assert!(limits.by_address.lock().known.is_empty());
+        assert_eq!(size_of::<Option<DetachedPermit>>(), 8);
     }
 }

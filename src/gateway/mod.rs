@@ -15,8 +15,10 @@
 pub mod admission;
 pub mod connection;
 pub mod delivery;
+pub(crate) mod intake;
 pub(crate) mod moving;
 pub mod newcomers;
+pub mod overload;
 pub mod peers;
 pub mod session;
 pub mod settings;
@@ -40,6 +42,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use rustc_hash::FxHashMap;
 
 use crate::clock;
+use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::metric::{Label, Metrics};
 use crate::portal::Portal;
@@ -47,7 +50,9 @@ use crate::watched::Watched;
 use admission::{ConnectionLimits, Permit, counted};
 use connection::Connection;
 use delivery::encoding::Encodings;
+use intake::Intake;
 use newcomers::{Newcomers, SocketMark};
+use overload::Overload;
 use peers::Peers;
 use session::SessionEntry;
 use session::pending::Pending;
@@ -78,8 +83,12 @@ pub struct Shared {
     pub peers: Peers,
     /// The way to the owners.
     pub owners: Arc<dyn Owners>,
+    /// What waits at the workers.
+    pub mailboxes: Arc<Mailboxes>,
     /// How messages are written.
     pub encodings: Encodings,
+    /// Whether new clients are refused.
+    pub overload: Overload,
 }
 
 impl Shared {
@@ -107,6 +116,10 @@ impl Shared {
     /// # Errors
     /// `unavailable` or `too_many` where a limit is reached.
     pub fn admit_known(&self, address: IpAddr) -> Result<Permit, ErrorBody> {
+        if let Err(error) = self.may_begin() {
+            self.metrics.refuse("memory_bytes_max");
+            return Err(error);
+        }
         let settings = self.settings.get();
         let (max, per_address_max) = (
             settings.connections_max,
@@ -136,6 +149,8 @@ pub struct Gateway {
     subscriptions: Subscriptions,
     pending: Pending,
     wheel: Wheel<Timer>,
+    /// Whether sockets are read.
+    intake: Intake,
     /// What has to happen next, the last first.
     work: Vec<Effect>,
     /// Connections that may take what waits, once nothing else has to happen.
@@ -151,6 +166,7 @@ pub struct Gateway {
     now_ms: u64,
     presence_flushed_ms: u64,
     surveyed_ms: u64,
+    mailboxes_surveyed_ms: u64,
     waiting_gauge: Gauge,
     commands: FxHashMap<&'static str, Counter>,
     is_draining: bool,
@@ -187,6 +203,7 @@ impl Gateway {
             subscriptions: Subscriptions::default(),
             pending: Pending::default(),
             wheel: Wheel::new(now_ms),
+            intake: Intake::default(),
             work: Vec::new(),
             continued: VecDeque::new(),
             hook_effects: Vec::new(),
@@ -196,6 +213,7 @@ impl Gateway {
             now_ms,
             presence_flushed_ms: 0,
             surveyed_ms: 0,
+            mailboxes_surveyed_ms: 0,
             commands,
             is_draining: false,
         })

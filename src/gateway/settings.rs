@@ -34,6 +34,10 @@ pub struct GatewaySettings {
     pub connections_max: usize,
     /// Connections of one address at one time.
     pub connections_per_address_max: usize,
+    /// Memory of the process, in bytes; 0: half of what the machine has.
+    pub memory_bytes_max: u64,
+    /// Letters that may wait in a mailbox of the node before gateways stop reading.
+    pub mailbox_max: usize,
     /// What `welcome` reports: name and value.
     pub announced: Vec<(&'static str, u64)>,
 }

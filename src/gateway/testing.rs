@@ -8,9 +8,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::clock;
+use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::delivery::encoding::Encodings;
+use crate::gateway::overload::Overload;
 use crate::gateway::peers::Peers;
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::life::Details;
@@ -42,11 +44,16 @@ impl Owners for Noted {
         1
     }
 
+    fn shard(&self, _: &str) -> Option<ShardId> {
+        Some(ShardId(0))
+    }
+
     fn learn(&self, _: ShardId, _: Generation) {}
 }
 
 /// A gateway that no worker runs, with default settings.
 pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
+    let metrics = Arc::new(Metrics::default());
     let shared = Shared {
         settings: Watched::new(GatewaySettings {
             session: Default::default(),
@@ -59,15 +66,19 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             socketio: SocketIoSettings::default(),
             connections_max: 10,
             connections_per_address_max: 10,
+            mailbox_max: 10_000,
+            memory_bytes_max: 0,
             announced: Vec::new(),
         }),
         portal: Portal::new(PortalSettings::default()),
-        metrics: Arc::new(Metrics::default()),
+        mailboxes: Arc::new(Mailboxes::new(2, &metrics)),
+        metrics,
         limits: Arc::new(ConnectionLimits::default()),
         newcomers: Arc::default(),
         peers: Peers::new(2, NodeId(0), 1),
         owners: owners.clone(),
         encodings: Encodings::none(),
+        overload: Overload::default(),
     };
     let id = GatewayId {
         node: NodeId(0),
@@ -98,8 +109,13 @@ pub(crate) fn connect(gateway: &mut Gateway) -> ConnKey {
 
 /// A session that was admitted.
 pub(crate) fn begin(gateway: &mut Gateway) -> SessionSlot {
-    let id = SessionId::from_bits([7; 16]);
-    let key = SessionKey::from_number(7);
+    begin_as(gateway, 7)
+}
+
+/// A session with this key that was admitted.
+pub(crate) fn begin_as(gateway: &mut Gateway, number: u64) -> SessionSlot {
+    let id = SessionId::from_bits([number as u8; 16]);
+    let key = SessionKey::from_number(number);
     let connection = connect(gateway);
     let session = Session::new(key, id, user("1:1"), connection, clock::now_ms());
     let slot = gateway

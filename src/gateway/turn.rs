@@ -77,6 +77,11 @@ pub(crate) enum Timer {
 /// How often an operator's gauges are brought up to date, in ms.
 const SURVEY_MS: u64 = 5_000;
 
+/// How often a gateway that reads nothing looks whether all workers have caught up.
+const PAUSE_LOOK: Duration = Duration::from_millis(1);
+/// How often the gauges of mailboxes are brought up to date, in ms.
+const MAILBOX_SURVEY_MS: u64 = 1_000;
+
 /// Events taken from the poll at once; what is left comes next turn, behind the
 /// mailbox.
 const EVENTS_MAX: usize = 1024;
@@ -128,6 +133,8 @@ pub(crate) struct Turn {
     events: mio::Events,
     tick: Interval,
     presence: Pin<Box<Sleep>>,
+    /// Until the next look while reading is paused.
+    pause: Pin<Box<Sleep>>,
     settling: Settling,
 }
 
@@ -149,6 +156,7 @@ impl Turn {
             events: mio::Events::with_capacity(EVENTS_MAX),
             tick,
             presence: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            pause: Box::pin(tokio::time::sleep(Duration::ZERO)),
             settling: Settling::default(),
         })
     }
@@ -192,6 +200,9 @@ impl ActorFuture<Gateway> for Turn {
     ) -> Poll<()> {
         let turn = &mut *self;
         gateway.settings = gateway.shared.settings.get();
+        if gateway.intake.is_paused() {
+            gateway.look_at_mailboxes();
+        }
         let mut has_more = turn.take_events(gateway, cx);
         has_more |= gateway.read_unread();
         while turn.tick.poll_tick(cx).is_ready() {
@@ -216,6 +227,10 @@ impl ActorFuture<Gateway> for Turn {
         } else {
             has_more = true;
         }
+        if gateway.intake.is_paused() {
+            turn.pause.as_mut().reset(Instant::now() + PAUSE_LOOK);
+            has_more |= turn.pause.as_mut().poll(cx).is_ready();
+        }
         if has_more {
             cx.waker().wake_by_ref();
         }
@@ -236,7 +251,7 @@ impl Gateway {
             if let Some(connection) = self.connections.get_mut(key) {
                 connection.is_read_closed |= event.is_read_closed() || event.is_error();
             }
-            self.read(key);
+            self.read_or_wait(key);
         }
     }
 
@@ -251,25 +266,37 @@ impl Gateway {
         self.with(key, |_, cx| cx.unblock());
     }
 
-    fn read(&mut self, key: ConnKey) {
+    /// Reads a connection's socket.
+    pub(crate) fn read(&mut self, key: ConnKey) {
+        let before = self.counters.received_bytes;
         let mut buffer = std::mem::take(&mut self.buffer);
         self.with(key, |connection, cx| {
             Dispatch::on_readable(connection, &mut buffer, cx);
         });
         self.buffer = buffer;
         self.run();
+        self.note_read(self.counters.received_bytes.saturating_sub(before));
     }
 
-    /// Reads what was left by the turns before. Returns whether there is more.
-    fn read_unread(&mut self) -> bool {
-        for key in std::mem::take(&mut self.lists.unread) {
+    /// Reads what was left by the turns before. Returns whether there is more to be
+    /// read at once.
+    pub(crate) fn read_unread(&mut self) -> bool {
+        if self.intake.is_paused() {
+            return false;
+        }
+        let mut unread = std::mem::take(&mut self.lists.unread).into_iter();
+        for key in unread.by_ref() {
             if let Some(connection) = self.connections.get_mut(key)
                 && std::mem::take(&mut connection.has_unread)
             {
                 self.read(key);
             }
+            if self.intake.is_paused() {
+                break;
+            }
         }
-        !self.lists.unread.is_empty()
+        self.lists.unread.extend(unread);
+        !self.lists.unread.is_empty() && !self.intake.is_paused()
     }
 
     /// Turns the wheel.
@@ -280,6 +307,10 @@ impl Gateway {
         for timer in due {
             self.due(timer, now_ms);
             self.run();
+        }
+        if now_ms >= self.mailboxes_surveyed_ms + MAILBOX_SURVEY_MS {
+            self.mailboxes_surveyed_ms = now_ms;
+            self.shared.mailboxes.survey();
         }
         if now_ms >= self.surveyed_ms + SURVEY_MS {
             self.surveyed_ms = now_ms;

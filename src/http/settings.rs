@@ -59,6 +59,13 @@ pub struct ServerSettings {
     /// How many bytes the kernel may hold for one client that does not read, in
     /// bytes; 0: as many as it will.
     pub send_buffer_bytes: usize,
+    /// Memory that the process may use before sessions without a connection are
+    /// removed, and then new clients refused, in bytes. 0: half of what the machine,
+    /// or the process's control group, has.
+    pub memory_bytes_max: u64,
+    /// Letters that may wait in a mailbox of a worker before no gateway reads from
+    /// its sockets.
+    pub mailbox_max: usize,
 }
 
 impl ServerSettings {
@@ -73,6 +80,8 @@ impl ServerSettings {
         ("connections_max", 1, 10_000_000),
         ("connections_per_address_max", 1, 10_000_000),
         ("send_buffer_bytes", 0, 16_777_216),
+        ("memory_bytes_max", 0, 1_099_511_627_776),
+        ("mailbox_max", 100, 10_000_000),
     ];
 }
 
@@ -94,6 +103,8 @@ impl Default for ServerSettings {
             connections_max: 100_000,
             connections_per_address_max: 20_000,
             send_buffer_bytes: 262_144,
+            memory_bytes_max: 0,
+            mailbox_max: 10_000,
         }
     }
 }

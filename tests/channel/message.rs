@@ -107,6 +107,9 @@ fn first_message_after_joined_has_next_offset() {
     let server = Server::with(&[("limits.channel.per_second", "0")]);
     let mut publisher = server.user("1:9");
     let mut late = server.user("1:1");
+    // The channel's life begins before the first message.
+    let mut listener = server.user("1:2");
+    join(&mut listener, "c");
     let publishing = std::thread::spawn(move || {
         for n in 1..=MESSAGES {
             publish(&mut publisher, "c", json!(n));

@@ -119,7 +119,36 @@ fn empty_channel_is_dropped_and_restarts_with_new_epoch() {
     assert_eq!(joined["recovered"], false);
     assert_eq!(joined["offset"], 0);
     assert_ne!(joined["epoch"], epoch);
-    // A publication creates the channel, also without a subscriber.
-    publish(&mut mel, "d", json!(1));
+}
+
+#[test]
+fn publishing_without_listeners_makes_no_channels() {
+    let server = Server::with(&[("limits.publish", "{ per_second = 0, burst = 1 }")]);
+    let mut mel = server.user("1:1");
+    let mut epochs = Vec::new();
+    for n in 0..500 {
+        let answer = publish(&mut mel, &format!("d/{}", n / 2), json!(1));
+        assert_eq!(answer["offset"], 1, "{answer}");
+        epochs.push(answer["epoch"].as_str().unwrap().to_owned());
+    }
+    epochs.sort();
+    epochs.dedup();
+    assert_eq!(epochs.len(), 500, "each message has a life of its own");
+    assert_eq!(server.metric(CHANNELS), 0.0);
+    // A client that stopped at such a message has to assume that it missed some.
+    let since = json!({"epoch": epochs[0], "offset": 1});
+    let joined = mel.request("joinchannel", json!({"channel": "d/0", "since": since}));
+    assert_eq!(
+        (&joined["recovered"], &joined["offset"]),
+        (&json!(false), &json!(0))
+    );
+    assert!(!epochs.contains(&joined["epoch"].as_str().unwrap().to_owned()));
     server.await_metric(CHANNELS, 1.0);
+    // A listener on a path above is one, too.
+    let mut above = server.user("1:2");
+    join_with_subpaths(&mut above, "d");
+    let epoch = publish(&mut mel, "d/7", json!("heard"))["epoch"].clone();
+    assert_eq!(published(&mut above), ["heard"]);
+    let answer = publish(&mut mel, "d/7", json!("again"));
+    assert_eq!((&answer["offset"], &answer["epoch"]), (&json!(2), &epoch));
 }

@@ -11,4 +11,6 @@ mod control;
 mod front;
 mod input;
 mod load;
+mod mailbox;
 mod slow_reader;
+mod total;

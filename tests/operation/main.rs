@@ -11,6 +11,7 @@ mod apply;
 mod bench;
 mod config;
 mod management;
+mod memory;
 mod page;
 mod shutdown;
 mod transport;

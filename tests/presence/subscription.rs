@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use turntable_testkit::metric::{AVATARS, SESSIONS};
+use turntable_testkit::metric::{ABSENT_WATCHED, AVATARS, SESSIONS};
 use turntable_testkit::presence::{expect_state, lookup};
 use turntable_testkit::{Client, Server};
 
@@ -162,20 +162,48 @@ fn pending_changes_are_sent_in_one_message() {
 }
 
 #[test]
-fn avatar_actor_ends_with_last_session_or_watcher() {
+fn avatar_actor_ends_with_last_session() {
     let server = Server::with(&[("presence.grace_ms", "50"), ("session.resume_ms", "50")]);
     let mut client = server.user("2:1");
     client.subscribe(&["1:1", "1:2", "1:3"]);
-    server.await_metric(AVATARS, 4.0);
+    server.await_metric(AVATARS, 1.0);
+    server.await_metric(ABSENT_WATCHED, 3.0);
     let friend = server.user("1:1");
     expect_state(&mut client, "1:1", "online");
-    client.request("unsubscribe", json!(["1:2", "1:3"]));
     server.await_metric(AVATARS, 2.0);
-    client.drop_connection();
-    server.await_metric(AVATARS, 1.0);
+    client.request("unsubscribe", json!(["1:2", "1:3"]));
+    server.await_metric(ABSENT_WATCHED, 0.0);
     friend.bye();
+    expect_state(&mut client, "1:1", "offline");
+    server.await_metric(AVATARS, 1.0);
+    server.await_metric(ABSENT_WATCHED, 1.0);
+    client.drop_connection();
     server.await_metric(AVATARS, 0.0);
+    server.await_metric(ABSENT_WATCHED, 0.0);
     lookup(&server, "1:77");
     server.await_metric(AVATARS, 0.0);
     server.await_metric(SESSIONS, 0.0);
+}
+
+#[test]
+fn watching_absent_users_makes_no_actors() {
+    let server = Server::with(&[("limits.presence", "{ per_second = 0, burst = 1 }")]);
+    let mut client = server.user("2:1");
+    let names: Vec<String> = (0..1_000).map(|n| format!("1:{n}")).collect();
+    let ids: Vec<&str> = names.iter().map(String::as_str).collect();
+    let states = client.subscribe(&ids);
+    assert_eq!(states.as_object().unwrap().len(), 1_000);
+    server.await_metric(AVATARS, 1.0);
+    server.await_metric(ABSENT_WATCHED, 1_000.0);
+    let mut friend = server.user("1:7");
+    expect_state(&mut client, "1:7", "online");
+    // Attributes of a watched user last until it comes back.
+    friend.request("set", json!({"name": "Mel"}));
+    friend.bye();
+    expect_state(&mut client, "1:7", "offline");
+    let mut friend = server.connect();
+    assert_eq!(friend.identify("1:7")["attributes"], json!({"name": "Mel"}));
+    expect_state(&mut client, "1:7", "online");
+    client.bye();
+    server.await_metric(ABSENT_WATCHED, 0.0);
 }

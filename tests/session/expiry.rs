@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use turntable_testkit::Server;
-use turntable_testkit::metric::{CONNECTIONS, SESSIONS};
+use turntable_testkit::metric::{CONNECTIONS, SESSIONS, limit_reached};
 use turntable_testkit::session::{Session, expect_expired};
 
 #[test]
@@ -101,4 +101,22 @@ fn full_outbox_ends_disconnected_session() {
     }
     server.await_metric(SESSIONS, 1.0);
     expect_expired(&server, &session.secret, session.received);
+}
+
+#[test]
+fn sessions_without_connection_are_limited_by_address() {
+    let server = Server::with(&[("session.detached_per_address_max", "1")]);
+    let mut first = Session::begin(&server, "1:1");
+    let mut second = Session::begin(&server, "1:2");
+    first.cut();
+    server.await_metric(CONNECTIONS, 1.0);
+    second.cut();
+    server.await_metric(SESSIONS, 1.0);
+    expect_expired(&server, &second.secret, 0);
+    // The one that waits is resumed, and its place is free again.
+    first.resume();
+    let mut third = Session::begin(&server, "1:3");
+    third.cut_and_resume();
+    let key = limit_reached("session.detached_per_address_max");
+    assert_eq!(server.metric(&key), 1.0);
 }

@@ -28,6 +28,7 @@ const LAYERS: &[&str] = &[
     "occasional",
     "watched",
     "clock",
+    "memory",
 ];
 
 /// Dependencies that no pure crate may have.

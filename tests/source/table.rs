@@ -148,12 +148,16 @@ fn server_metrics() -> BTreeSet<(String, String)> {
     let metrics = Metrics::default();
     let label = Label { name: "any" };
     metrics.refuse(label.name);
+    metrics.reach(label.name);
     metrics.close(CloseReason::Bye);
     metrics.error(ErrorCode::Internal, Some(Limit::Flood));
     metrics.commands.get_or_create(&label).inc();
     metrics.actors(label.name).inc();
     metrics.connections_of(label.name).inc();
     metrics.waiting(WorkerId(0)).inc();
+    let (calls, deliveries) = metrics.mailboxes(WorkerId(0));
+    calls.inc();
+    deliveries.inc();
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).unwrap();
     let label_of = |name: &str| {

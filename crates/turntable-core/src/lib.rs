@@ -6,6 +6,7 @@
 //! nothing waits, sends or reads a clock.
 
 pub mod backup;
+pub mod budget;
 pub mod call;
 pub mod delivery;
 pub mod frame;

@@ -4,8 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ChannelId, UserId, shard};
-use crate::key::ShardId;
+use crate::id::{ChannelId, UserId};
 
 /// An owner: the actor that alone decides about an object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,12 +25,6 @@ impl OwnerId {
             Self::Avatar(user) => user.as_str(),
             Self::Room(channel) | Self::Channel(channel) => channel.as_str(),
         }
-    }
-
-    /// The shard of the owner among so many; `None` where there are none.
-    #[must_use]
-    pub fn shard(&self, shards: u32) -> Option<ShardId> {
-        shard(self.as_str(), shards).map(ShardId)
     }
 }
 

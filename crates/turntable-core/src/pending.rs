@@ -44,15 +44,19 @@ impl Pending {
     /// The answer that says that there is none, and the gateway that it goes to.
     #[must_use]
     pub fn refusal(self) -> (GatewayId, Delivery) {
-        let error = || {
-            ErrorBody::new(
-                ErrorCode::Unavailable,
-                "the object was lost to a fault while it handled this; it may have been done",
-            )
-        };
+        self.refused(ErrorBody::new(
+            ErrorCode::Unavailable,
+            "the object was lost to a fault while it handled this; it may have been done",
+        ))
+    }
+
+    /// The answer that the call is refused, and the gateway that it goes to. A lookup
+    /// fails without the error.
+    #[must_use]
+    pub fn refused(self, error: ErrorBody) -> (GatewayId, Delivery) {
         match self {
             Self::Attach { to, id } => {
-                let error = Box::new(error().of("idme"));
+                let error = Box::new(error.of("idme"));
                 (to.gateway, Delivery::NotAttached { to, error, id })
             }
             Self::Command {
@@ -63,7 +67,7 @@ impl Pending {
             } => {
                 let refusal = Delivery::Refuse {
                     to,
-                    error: Box::new(error().of(name)),
+                    error: Box::new(error.of(name)),
                     id,
                     joining,
                 };

@@ -4,6 +4,8 @@
 //! as small as a call can be: arguments that cannot be wrong go in, plain
 //! values come out, and each `unsafe` block says why it is sound.
 
+mod memory;
 mod round_trip;
 
+pub use memory::release_free_memory;
 pub use round_trip::{TcpRoundTrip, tcp_info};

@@ -18,6 +18,9 @@ pub const ACTORS_LOST: &str = "turntable_actors_lost_total";
 /// Replacements of such actors that know what the former knew.
 pub const ACTORS_RECOVERED: &str = "turntable_actors_recovered_total";
 
+/// How often a gateway stopped reading because a worker was behind.
+pub const READING_PAUSED: &str = "turntable_reading_paused_total";
+
 /// Connections that were closed because their client reads too slowly.
 pub const CLOSED_TOO_SLOW: &str = "turntable_connections_closed_total{name=\"too_slow\"}";
 /// Connections that were closed because their client did not identify in time.
@@ -28,12 +31,22 @@ pub const CLOSED_HEARTBEAT_MISSED: &str =
     "turntable_connections_closed_total{name=\"heartbeat_missed\"}";
 /// Handshakes that were refused because of their origin.
 pub const REFUSED_ORIGIN: &str = "turntable_handshakes_refused_total{name=\"origin\"}";
-/// Users that are online or watched.
+/// Users that are watched and have no avatar.
+pub const ABSENT_WATCHED: &str = "turntable_absent_watched";
+/// Users that have a session or something that waits for them.
 pub const AVATARS: &str = "turntable_actors{name=\"avatar\"}";
 /// Rooms now.
 pub const ROOMS: &str = "turntable_actors{name=\"room\"}";
 /// Channels now.
 pub const CHANNELS: &str = "turntable_actors{name=\"channel\"}";
+
+/// Invites that can be answered.
+pub const INVITES: &str = "turntable_invites";
+
+/// Refusals because the limit of this key is reached.
+pub fn limit_reached(key: &str) -> String {
+    format!("turntable_limits_reached_total{{name=\"{key}\"}}")
+}
 
 /// The key that switches a transport on or off, as `websocket`.
 pub fn transport_key(transport: &str) -> String {

@@ -5,14 +5,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use actix::Addr;
-use turntable_core::key::{GatewayId, NodeId, WorkerId};
+use turntable_core::key::{
+    Caller, GatewayId, NodeId, Place, SessionKey, SessionSlot, SlotKey as _, WorkerId,
+};
 use turntable_core::model::game::Games;
 use turntable_core::packet::Presence;
 
 use super::*;
+use crate::actor::totals::Totals;
 use crate::actor::{ActorSettings, Surroundings};
 use crate::cluster::bus::Bus;
 use crate::cluster::local::LocalOwners;
+use crate::cluster::mailbox::Mailboxes;
 use crate::metric::Metrics;
 use crate::watched::Watched;
 
@@ -66,6 +70,20 @@ impl Notes {
 }
 
 fn start() -> (Arc<Notes>, Addr<Directory>) {
+    let (notes, directory, _) = start_counted();
+    (notes, directory)
+}
+
+/// Waits until something is so.
+async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(10);
+    while !is_so() {
+        assert!(Instant::now() < until, "{what}");
+        actix_rt::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn start_counted() -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
     let notes = Arc::new(Notes::default());
     let settings = ActorSettings {
         presence: Default::default(),
@@ -74,14 +92,19 @@ fn start() -> (Arc<Notes>, Addr<Directory>) {
         games: Games::new([]),
         sessions_per_user_max: 8,
     };
+    let metrics = Arc::new(Metrics::default());
+    let mailboxes = Arc::new(Mailboxes::new(1, &metrics));
     let surroundings = Surroundings::new(
         WorkerId(0),
         notes.clone(),
-        Arc::new(LocalOwners::new(1)),
+        Arc::new(LocalOwners::new(mailboxes.clone())),
         Arc::new(Watched::new(settings)),
-        Arc::new(Metrics::default()),
+        metrics.clone(),
+        mailboxes,
+        Arc::new(Totals::new(metrics.clone())),
     );
-    (notes, Directory::new(Rc::new(surroundings)).start())
+    let directory = Directory::new(Rc::new(surroundings)).start();
+    (notes, directory, metrics)
 }
 
 fn user() -> UserId {
@@ -113,12 +136,27 @@ fn announce(directory: &Addr<Directory>, worker: u16, generation: u64) {
     call(directory, generation, Call::Avatar(user(), announcement));
 }
 
-/// Has an avatar that is watched fail.
-async fn lose(notes: &Notes, directory: &Addr<Directory>) {
+fn watch(directory: &Addr<Directory>, worker: u16) {
     let watch = AvatarCall::Watch {
-        gateway: gateway(0),
+        gateway: gateway(worker),
     };
     call(directory, 0, Call::Avatar(user(), watch));
+}
+
+/// Invites the user, whose avatar has to store that.
+fn invite(directory: &Addr<Directory>) {
+    let invite = AvatarCall::Invite {
+        channel: ChannelId::parse("r").unwrap(),
+        from: UserId::parse("1:2").unwrap(),
+        until_ms: clock::now_ms() + 60_000,
+    };
+    call(directory, 0, Call::Avatar(user(), invite));
+}
+
+/// Has an avatar that is watched fail.
+async fn lose(notes: &Notes, directory: &Addr<Directory>) {
+    invite(directory);
+    watch(directory, 0);
     let seen = |delivery: &Delivery| matches!(delivery, Delivery::Presence { .. }).then_some(());
     notes.first(seen).await;
     call(directory, 0, Call::Fail(OwnerId::Avatar(user())));
@@ -166,4 +204,81 @@ async fn calls_wait_no_longer_than_the_announcements_take() {
     announce(&directory, 1, 1);
     notes.found(2).await;
     assert!(start.elapsed() < RECOVERY, "both have announced");
+}
+
+#[actix_rt::test]
+async fn watchers_of_absent_users_need_no_avatar_and_see_the_user_come_and_go() {
+    let (notes, directory, metrics) = start_counted();
+    let avatars = metrics.actors("avatar");
+    for worker in [0, 1, 1] {
+        watch(&directory, worker);
+    }
+    let at = |worker, presence| {
+        let seen = Delivery::Presence {
+            user: user(),
+            presence,
+        };
+        let notes = notes.0.lock().unwrap();
+        let to_it = notes.iter().filter(|(to, _)| *to == gateway(worker));
+        to_it.filter(|(_, delivery)| *delivery == seen).count()
+    };
+    eventually("both know that it is offline", || {
+        at(0, Presence::Offline) == 1 && at(1, Presence::Offline) == 2
+    })
+    .await;
+    assert_eq!((avatars.get(), metrics.absent_watched.get()), (0, 1));
+
+    let caller = Caller {
+        key: SessionKey::from_number(7),
+        place: Place {
+            gateway: gateway(0),
+            slot: SessionSlot::new(0, 0),
+        },
+    };
+    let attach = AvatarCall::Attach {
+        caller,
+        attributes: Vec::new(),
+        id: None,
+    };
+    for round in 1..3 {
+        call(&directory, 0, Call::Avatar(user(), attach.clone()));
+        eventually("both see it online", || {
+            [0, 1].map(|worker| at(worker, Presence::Online)) == [round, round]
+        })
+        .await;
+        assert_eq!((avatars.get(), metrics.absent_watched.get()), (1, 0));
+        let remove = AvatarCall::Remove { caller };
+        call(&directory, 0, Call::Avatar(user(), remove));
+        eventually("its avatar ends and its watchers stay", || {
+            (avatars.get(), metrics.absent_watched.get()) == (0, 1)
+        })
+        .await;
+        assert_eq!(at(0, Presence::Offline), round + 1);
+    }
+    lookup(&directory, 0, 9);
+    assert!(notes.found(9).await.last_seen_ms.is_some());
+    for worker in [0, 1] {
+        let unwatch = AvatarCall::Unwatch {
+            gateway: gateway(worker),
+        };
+        call(&directory, 0, Call::Avatar(user(), unwatch));
+    }
+    eventually("nothing is left", || metrics.absent_watched.get() == 0).await;
+}
+
+#[actix_rt::test]
+async fn watchers_outlive_the_loss_of_an_avatar_and_its_end() {
+    let (notes, directory, metrics) = start_counted();
+    lose(&notes, &directory).await;
+    // Its invite is lost with it, so the replacement ends once it knows its watchers.
+    announce(&directory, 0, 1);
+    announce(&directory, 1, 1);
+    let avatars = metrics.actors("avatar");
+    eventually("the replacement ends", || avatars.get() == 0).await;
+    assert_eq!(metrics.absent_watched.get(), 1);
+    // One that comes later counts as well.
+    announce(&directory, 1, 1);
+    lookup(&directory, 0, 2);
+    notes.found(2).await;
+    assert_eq!((avatars.get(), metrics.absent_watched.get()), (0, 1));
 }

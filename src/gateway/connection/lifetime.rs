@@ -267,8 +267,13 @@ impl Gateway {
             Some(Phase::Identifying(session) | Phase::Attached(session)) => *session,
             _ => return,
         };
+        let is_kept = self.count_detached(key, session);
         self.detach(key);
-        self.step(session, Input::Lost(key), Details::default());
+        let input = match is_kept {
+            true => Input::Lost(key),
+            false => Input::LostForGood(key),
+        };
+        self.step(session, input, Details::default());
     }
 
     /// A connection does not carry its session any more.

@@ -29,6 +29,9 @@ impl Handler<Mail<Delivery>> for Gateway {
     type Result = ();
 
     fn handle(&mut self, Mail(delivery): Mail<Delivery>, _: &mut Context<Self>) {
+        if let Some(mail) = self.shared.mailboxes.of(self.id.worker) {
+            mail.deliveries.take();
+        }
         self.deliver(delivery);
         self.run();
     }

@@ -120,6 +120,7 @@ impl Gateway {
                 settings.session.outbox_bytes_max,
                 settings.session.replay_bytes_max,
             );
+            entry.detached = None;
             self.shared.metrics.resumed.inc();
             log::debug!("session {:?} is resumed", entry.session.id);
             if !entry.changed.is_empty() {

@@ -1,5 +1,6 @@
 //! Sessions at their gateway: the pure session and what its delivery needs.
 
+pub(crate) mod detached;
 pub(crate) mod dispatch;
 pub mod export;
 #[cfg(debug_assertions)]
@@ -10,6 +11,7 @@ pub mod memory;
 pub(crate) mod pending;
 pub(crate) mod serve;
 
+use crate::gateway::admission::DetachedPermit;
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::delivery::frame::Frame;
@@ -47,6 +49,8 @@ pub(crate) struct SessionEntry {
     pub(crate) memory: Option<Box<TransportMemory>>,
     /// What its owners want back, should they be lost.
     pub(crate) backups: Option<Box<Backups>>,
+    /// Its place among the sessions of its address that have no connection.
+    pub(crate) detached: Option<DetachedPermit>,
 }
 
 impl SessionEntry {
@@ -64,6 +68,7 @@ impl SessionEntry {
             subscribed: None,
             memory: None,
             backups: None,
+            detached: None,
         };
         entry.limit_waiting(outbox_bytes_max);
         entry

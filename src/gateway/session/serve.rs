@@ -67,7 +67,7 @@ impl Gateway {
                 user,
                 credentials,
                 attributes,
-            }) => match self.shared.portal.identify(&user, credentials.as_ref()) {
+            }) => match self.may_identify_as(&user, credentials.as_ref()) {
                 Ok(()) => self.identify(key, user, attributes, id),
                 Err(error) => self.refuse_greeting(key, error.of("idme"), id),
             },
@@ -92,6 +92,16 @@ impl Gateway {
         }
     }
 
+    /// Whether a client may begin a session as this user.
+    fn may_identify_as(
+        &self,
+        user: &UserId,
+        credentials: Option<&Payload>,
+    ) -> Result<(), ErrorBody> {
+        self.shared.portal.identify(user, credentials)?;
+        self.shared.may_begin()
+    }
+
     /// A client that identified when it connected.
     pub(crate) fn identify_claim(
         &mut self,
@@ -99,7 +109,7 @@ impl Gateway {
         user: UserId,
         credentials: Option<&Payload>,
     ) {
-        match self.shared.portal.identify(&user, credentials) {
+        match self.may_identify_as(&user, credentials) {
             Ok(()) => self.identify(key, user, Vec::new(), None),
             Err(error) => {
                 self.with(key, |connection, cx| {

@@ -105,7 +105,6 @@ impl Gateway {
 
     /// The owners in a shard that something is here of.
     fn owners_in(&self, shard: ShardId) -> Vec<OwnerId> {
-        let shards = self.shared.owners.shards() as u32;
         let mut owners: Vec<OwnerId> = Vec::new();
         for (_, entry) in self.sessions.iter() {
             owners.push(OwnerId::Avatar(entry.session.user.clone()));
@@ -115,7 +114,7 @@ impl Gateway {
         owners.extend(watched.cloned().map(OwnerId::Avatar));
         let channels = self.subscriptions.channels.channels().cloned();
         owners.extend(channels.map(OwnerId::Channel));
-        owners.retain(|owner| owner.shard(shards) == Some(shard));
+        owners.retain(|owner| self.shared.owners.shard(owner.as_str()) == Some(shard));
         owners.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
         owners.dedup();
         owners

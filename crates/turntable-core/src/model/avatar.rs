@@ -333,13 +333,14 @@ impl Avatar {
         self.seats.iter().map(|seat| seat.session)
     }
 
-    /// Whether it has no session, no watcher and nothing that waits.
+    /// Whether it has no session and nothing that waits. Watchers of such a user
+    /// need no avatar, unless it has attributes: those last while it is watched.
     #[must_use]
     pub fn is_unused(&self) -> bool {
         self.seats.is_empty()
-            && self.watchers.is_empty()
             && self.extras().invites.is_empty()
             && self.extras().playing.is_empty()
+            && (self.watchers.is_empty() || self.attributes().is_empty())
     }
 
     fn extras(&self) -> &Extras {

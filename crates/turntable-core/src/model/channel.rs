@@ -88,6 +88,18 @@ impl Channel {
         }
     }
 
+    /// The answer to a message on a channel that has no listeners and is not stored:
+    /// a life of its own, of this one message. Its epoch is the message's id, so no
+    /// other life has it.
+    #[must_use]
+    pub fn unheard(id: MessageId) -> ReplyData {
+        ReplyData::Published {
+            id,
+            offset: 1,
+            epoch: id.to_string().into(),
+        }
+    }
+
     /// How many messages of this life there were.
     #[must_use]
     pub const fn offset(&self) -> u64 {
@@ -218,6 +230,24 @@ mod tests {
                 ..
             }
         ));
+    }
+
+    #[test]
+    fn a_message_that_is_not_heard_has_a_life_of_its_own() {
+        let [one, other] = [1_u128, 2].map(|number| Channel::unheard(MessageId::from(number)));
+        let place = |reply| match reply {
+            ReplyData::Published { offset, epoch, .. } => Position { epoch, offset },
+            _ => Position {
+                epoch: "".into(),
+                offset: 0,
+            },
+        };
+        let [one, other] = [one, other].map(place);
+        assert_eq!((one.offset, other.offset), (1, 1));
+        assert_ne!(one.epoch, other.epoch);
+        // A later life proves nothing about it.
+        let later = Channel::new(ChannelId::parse("chat").unwrap(), "e1");
+        assert_eq!(later.joined(Some(&one)), later.joined(None));
     }
 
     proptest! {

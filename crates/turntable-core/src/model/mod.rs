@@ -7,6 +7,7 @@ pub mod avatar;
 pub mod channel;
 pub mod game;
 pub mod interest;
+pub mod ledger;
 mod remaining;
 pub mod room;
 pub mod rule;

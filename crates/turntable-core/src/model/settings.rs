@@ -24,6 +24,8 @@ pub struct PresenceSettings {
     pub coalesce_ms: u64,
     /// Maximum users that one session subscribes to.
     pub watch_max: usize,
+    /// Maximum users that have a session or something that waits for them.
+    pub avatars_max: usize,
     /// Maximum users in one `lookup`.
     pub lookup_max: usize,
     /// Maximum users whose last presence is stored.
@@ -43,6 +45,7 @@ impl PresenceSettings {
         ("idle_after_ms", 0, 86_400_000),
         ("coalesce_ms", 0, 10_000),
         ("watch_max", 1, 1_000_000),
+        ("avatars_max", 1, 100_000_000),
         ("lookup_max", 1, 100_000),
         ("last_seen_max", 0, 100_000_000),
         ("note_bytes_max", 0, 65_536),
@@ -59,6 +62,7 @@ impl Default for PresenceSettings {
             idle_after_ms: 0,
             coalesce_ms: 20,
             watch_max: 1_000,
+            avatars_max: 200_000,
             lookup_max: 100,
             last_seen_max: 100_000,
             note_bytes_max: 256,
@@ -68,6 +72,9 @@ impl Default for PresenceSettings {
     }
 }
 
+/// How long an empty channel is remembered at most near the limit, in ms.
+const CROWDED_EMPTY_MS: u64 = 1_000;
+
 /// The section `[channel]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -76,11 +83,27 @@ pub struct ChannelSettings {
     pub empty_ms: u64,
     /// Bytes that a channel sends to each of its subscribers.
     pub bytes: BucketSettings,
+    /// Maximum channels of one server.
+    pub channels_max: usize,
 }
 
 impl ChannelSettings {
+    /// How long a channel without subscribers is remembered while there are so many
+    /// channels, in ms: at most a second once three quarters of the limit exist, so
+    /// that empty ones do not keep others out.
+    #[must_use]
+    pub fn remembered_ms(&self, channels: usize) -> u64 {
+        let is_crowded = channels >= self.channels_max - self.channels_max / 4;
+        if is_crowded {
+            self.empty_ms.min(CROWDED_EMPTY_MS)
+        } else {
+            self.empty_ms
+        }
+    }
+
     /// The range of each number in the section.
-    pub const RANGES: &[(&str, u64, u64)] = &[("empty_ms", 0, 86_400_000)];
+    pub const RANGES: &[(&str, u64, u64)] =
+        &[("empty_ms", 0, 86_400_000), ("channels_max", 1, 10_000_000)];
 }
 
 impl Default for ChannelSettings {
@@ -88,6 +111,28 @@ impl Default for ChannelSettings {
         Self {
             empty_ms: 60_000,
             bytes: FAN_OUT_BYTES,
+            channels_max: 100_000,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_channels_are_forgotten_sooner_near_the_limit() {
+        let settings = ChannelSettings {
+            empty_ms: 60_000,
+            channels_max: 100,
+            bytes: FAN_OUT_BYTES,
+        };
+        let remembered = [0, 74, 75, 100].map(|channels| settings.remembered_ms(channels));
+        assert_eq!(remembered, [60_000, 60_000, 1_000, 1_000]);
+        let short = ChannelSettings {
+            empty_ms: 10,
+            ..settings
+        };
+        assert_eq!(short.remembered_ms(100), 10);
     }
 }

@@ -49,6 +49,8 @@ pub enum Input {
     Refused,
     /// This connection is gone.
     Lost(ConnKey),
+    /// This connection is gone, and the session may not wait for another.
+    LostForGood(ConnKey),
     /// This connection's client wants the session.
     Resume {
         /// The connection.
@@ -61,6 +63,8 @@ pub enum Input {
     /// More waited in the outbox than may, when this connection carried the
     /// session, or none.
     Overflowed(Option<ConnKey>),
+    /// It has no connection, and what it holds is needed.
+    Evicted,
     /// The timer of its expiry came due.
     ExpiryDue,
     /// The server ends the session.
@@ -174,8 +178,15 @@ impl<F: OutboxFrame> Session<F> {
                     Effect::RefuseIdentify(connection),
                 ]);
             }
-            (Input::Lost(lost), Life::Attaching(connection)) if lost == connection => {
+            (Input::Lost(lost) | Input::LostForGood(lost), Life::Attaching(connection))
+                if lost == connection =>
+            {
                 self.end(&mut effects, None);
+            }
+            (Input::LostForGood(lost), Life::Attached(connection)) if lost == connection => {
+                // Seats are retained even where the session itself is not.
+                self.life = Life::Ended;
+                effects.extend([Effect::Report { connected: false }, Effect::Forget]);
             }
             (Input::Lost(lost), Life::Attached(connection)) if lost == connection => {
                 self.detach(now_ms, settings, &mut effects);
@@ -197,7 +208,9 @@ impl<F: OutboxFrame> Session<F> {
                     reason: CloseReason::TooSlow,
                 });
             }
-            (Input::Overflowed(None), Life::Detached { .. }) => self.end(&mut effects, None),
+            (Input::Overflowed(None) | Input::Evicted, Life::Detached { .. }) => {
+                self.end(&mut effects, None);
+            }
             (
                 Input::ExpiryDue,
                 Life::Detached {
@@ -217,8 +230,10 @@ impl<F: OutboxFrame> Session<F> {
                 Input::Admitted
                 | Input::Refused
                 | Input::Lost(_)
+                | Input::LostForGood(_)
                 | Input::Bye
                 | Input::Overflowed(_)
+                | Input::Evicted
                 | Input::ExpiryDue
                 | Input::Drain,
                 _,

@@ -105,6 +105,28 @@ fn lost_connection_detaches_and_expires_in_time() {
 }
 
 #[test]
+fn only_a_session_without_a_connection_is_evicted() {
+    let mut session = admitted();
+    assert!(step(&mut session, Input::Evicted, NOW).is_empty());
+    step(&mut session, Input::Lost(connection(0)), NOW);
+    assert_eq!(step(&mut session, Input::Evicted, NOW), [Effect::Forget]);
+}
+
+#[test]
+fn session_that_may_not_wait_ends_with_its_connection() {
+    let mut session = admitted();
+    let other = step(&mut session, Input::LostForGood(connection(1)), NOW);
+    assert!(other.is_empty());
+    let effects = step(&mut session, Input::LostForGood(connection(0)), NOW);
+    // Its owners hear first that the connection is gone: the seat is retained.
+    assert_eq!(
+        effects,
+        [Effect::Report { connected: false }, Effect::Forget]
+    );
+    assert_eq!(session.life(), Life::Ended);
+}
+
+#[test]
 fn lost_connection_ends_the_session_without_a_resume_time() {
     let settings = SessionSettings {
         resume_ms: 0,
@@ -247,11 +269,13 @@ fn any_input() -> impl Strategy<Value = Input> {
         3 => Just(Input::Admitted),
         1 => Just(Input::Refused),
         4 => connection().prop_map(Input::Lost),
+        1 => connection().prop_map(Input::LostForGood),
         6 => (connection(), prop_oneof![4 => Just(Some(0)), 1 => Just(Some(9)), 1 => Just(None)])
             .prop_map(|(connection, received)| Input::Resume { connection, received }),
         1 => Just(Input::Bye),
         1 => prop_oneof![Just(None), connection().prop_map(Some)].prop_map(Input::Overflowed),
         2 => Just(Input::ExpiryDue),
+        1 => Just(Input::Evicted),
         1 => Just(Input::End(CloseReason::Kicked)),
         1 => Just(Input::Drain),
     ]

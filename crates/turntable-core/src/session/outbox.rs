@@ -152,6 +152,16 @@ impl<F: OutboxFrame> Outbox<F> {
         }
     }
 
+    /// Drops everything that was written, acknowledged or not: it cannot be
+    /// requested again.
+    pub fn forget_retained(&mut self) {
+        while self.cursor > 0 {
+            self.has_overflowed = true;
+            self.forget();
+        }
+        self.frames.shrink_to_fit();
+    }
+
     /// Condenses the frame at the cursor.
     fn condense(&mut self) {
         let Some(frame) = self.frames.remove(self.cursor()) else {
@@ -393,6 +403,22 @@ mod tests {
         assert!(!outbox.rewind(4, Sample::restore));
         assert!(outbox.acknowledge(2));
         assert_eq!(waiting(&outbox), [3, 4, 5]);
+    }
+
+    #[test]
+    fn forgotten_messages_cannot_be_requested_and_waiting_ones_stay() {
+        let mut outbox = filled(5);
+        outbox.written(3, 1000);
+        outbox.forget_retained();
+        assert_eq!((outbox.retained_bytes, outbox.retained().count()), (0, 0));
+        assert_eq!(outbox.acknowledged(), None);
+        assert!(!outbox.can_rewind(2));
+        assert!(outbox.rewind(3, Sample::restore));
+        assert_eq!(waiting(&outbox), [4, 5]);
+        assert_eq!(outbox.numbered(), 5);
+        let mut empty = filled(0);
+        empty.forget_retained();
+        assert_eq!(empty.acknowledged(), Some(0));
     }
 
     #[test]

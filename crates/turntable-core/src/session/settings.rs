@@ -25,6 +25,9 @@ pub struct SessionSettings {
     pub outbox_bytes_max: usize,
     /// Maximum sessions (devices, tabs) of one user.
     pub sessions_per_user_max: usize,
+    /// Maximum sessions without a connection, by the address of the connection that
+    /// they lost.
+    pub detached_per_address_max: usize,
     /// Maximum rooms of one session.
     pub rooms_max: usize,
     /// Maximum channels of one session.
@@ -59,6 +62,7 @@ impl SessionSettings {
         ("replay_bytes_max", 0, 67_108_864),
         ("outbox_bytes_max", 4_096, 1_073_741_824),
         ("sessions_per_user_max", 1, 10_000),
+        ("detached_per_address_max", 0, 10_000_000),
         ("rooms_max", 1, 10_000),
         ("channels_max", 1, 100_000),
         ("depth_max", 4, 1_024),
@@ -79,6 +83,7 @@ impl Default for SessionSettings {
             replay_bytes_max: 262_144,
             outbox_bytes_max: 1_048_576,
             sessions_per_user_max: 32,
+            detached_per_address_max: 20_000,
             rooms_max: 16,
             channels_max: 256,
             depth_max: 64,

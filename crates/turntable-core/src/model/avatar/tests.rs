@@ -109,6 +109,30 @@ fn invites_are_kept_bounded_and_void_in_time() {
 }
 
 #[test]
+fn a_watched_user_without_a_session_needs_no_avatar_unless_it_has_attributes() {
+    use crate::key::{GatewayId, NodeId, WorkerId};
+    let gateway = GatewayId {
+        node: NodeId(0),
+        boot: 1,
+        worker: WorkerId(0),
+    };
+    let mut avatar = online(1);
+    avatar.watchers.add(gateway);
+    assert!(!avatar.is_unused());
+    avatar.remove(session(0), 5);
+    assert!(avatar.is_unused());
+    let change = |value| vec![("a".into(), value)];
+    let one = Some(Payload::from_json("1"));
+    avatar.set_attributes(change(one), 10).unwrap();
+    assert!(!avatar.is_unused());
+    avatar.watchers.remove(gateway);
+    assert!(avatar.is_unused());
+    avatar.watchers.add(gateway);
+    avatar.set_attributes(change(None), 10).unwrap();
+    assert!(avatar.is_unused());
+}
+
+#[test]
 fn an_unchanged_attribute_is_no_change_and_the_bound_refuses_all() {
     let mut avatar = Avatar::default();
     let value = |text: &str| Some(Payload::from_json(text));

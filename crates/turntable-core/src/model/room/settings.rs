@@ -27,6 +27,14 @@ pub struct RoomSettings {
     pub invites_max: usize,
     /// Invites of one room that wait for an answer.
     pub invites_waiting_max: usize,
+    /// Invites of one user that can be answered, in all rooms.
+    pub invites_per_user_max: usize,
+    /// Invites of all users that can be answered.
+    pub invites_total_max: usize,
+    /// Rooms of one server.
+    pub rooms_max: usize,
+    /// Rooms that one user created.
+    pub rooms_per_user_max: usize,
     /// Bytes of actions that wait for a tick; when they are reached the tick
     /// comes early.
     pub tick_bytes_max: usize,
@@ -45,6 +53,10 @@ impl RoomSettings {
         ("actions_max", 1, 10_000),
         ("invites_max", 0, 1_000),
         ("invites_waiting_max", 0, 10_000),
+        ("invites_per_user_max", 0, 1_000_000),
+        ("invites_total_max", 0, 100_000_000),
+        ("rooms_max", 1, 10_000_000),
+        ("rooms_per_user_max", 1, 1_000_000),
         ("tick_bytes_max", 1_024, 1_048_576),
     ];
 
@@ -64,6 +76,10 @@ impl RoomSettings {
                 ("actions_max", self.actions_max as u64),
                 ("invites_max", self.invites_max as u64),
                 ("invites_waiting_max", self.invites_waiting_max as u64),
+                ("invites_per_user_max", self.invites_per_user_max as u64),
+                ("invites_total_max", self.invites_total_max as u64),
+                ("rooms_max", self.rooms_max as u64),
+                ("rooms_per_user_max", self.rooms_per_user_max as u64),
                 ("tick_bytes_max", self.tick_bytes_max as u64),
             ],
         )
@@ -81,6 +97,10 @@ impl Default for RoomSettings {
             actions_max: 64,
             invites_max: 32,
             invites_waiting_max: 256,
+            invites_per_user_max: 1_000,
+            invites_total_max: 100_000,
+            rooms_max: 100_000,
+            rooms_per_user_max: 64,
             tick_bytes_max: 65_536,
             bytes: FAN_OUT_BYTES,
         }

@@ -1,0 +1,228 @@
+//! What a node does about its memory: a decision per look at it.
+//!
+//! ```text
+//! within the budget ──► evicting ───────────────► refusing
+//!        ▲              1st look: older half      3rd look in a row above it
+//!        │              of what may go            │
+//!        └────────────── 2nd look: all of it      │
+//!        └──────────────────────────────────────────┘ below 15/16 of the budget
+//! ```
+//!
+//! What may go are sessions without a connection, the oldest first, and the messages
+//! that are retained for a resume. Only where that is not enough are new clients
+//! refused. Looks come once a second or so; an allocator needs some time to give
+//! back what was freed.
+
+/// Looks above the budget in a row after which new clients are refused.
+const REFUSING_LOOKS: u32 = 3;
+/// Looks between two reports of a change.
+const NEWS_LOOKS: u32 = 10;
+/// Looks between two reports while nothing changes.
+const REMINDER_LOOKS: u32 = 60;
+
+/// How far the node is beyond its budget.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pressure {
+    /// It is within its budget.
+    #[default]
+    None,
+    /// It removes what it can do without.
+    Evicting,
+    /// It refuses new clients, too.
+    Refusing,
+}
+
+/// What has to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relief {
+    /// Nothing.
+    None,
+    /// The older half of the sessions without a connection.
+    OlderHalf,
+    /// All sessions without a connection, and what is retained for a resume.
+    All,
+}
+
+/// The outcome of a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// How far the node is beyond its budget.
+    pub pressure: Pressure,
+    /// What has to go now.
+    pub relief: Relief,
+    /// Whether an operator should read of it: a change, or a reminder once in a while,
+    /// and not every look where the memory goes up and down.
+    pub is_news: bool,
+}
+
+/// The memory of a node over time.
+///
+/// ```
+/// use turntable_core::budget::{MemoryBudget, Pressure, Relief};
+/// let mut budget = MemoryBudget::default();
+/// assert_eq!(budget.look(90, 100).pressure, Pressure::None);
+/// assert_eq!(budget.look(101, 100).relief, Relief::OlderHalf);
+/// ```
+#[derive(Debug)]
+pub struct MemoryBudget {
+    pressure: Pressure,
+    /// Looks above the budget in a row.
+    looks_over: u32,
+    /// What an operator has read last.
+    reported: Pressure,
+    /// Looks since then.
+    unreported_looks: u32,
+}
+
+impl Default for MemoryBudget {
+    /// A node that is within its budget.
+    fn default() -> Self {
+        Self {
+            pressure: Pressure::None,
+            looks_over: 0,
+            reported: Pressure::None,
+            // The first change is reported at once.
+            unreported_looks: NEWS_LOOKS,
+        }
+    }
+}
+
+impl MemoryBudget {
+    /// How far the node was beyond its budget at the last look.
+    #[must_use]
+    pub const fn pressure(&self) -> Pressure {
+        self.pressure
+    }
+
+    /// The node uses so many bytes, and may use `max_bytes`.
+    pub fn look(&mut self, used_bytes: u64, max_bytes: u64) -> Verdict {
+        let is_over = used_bytes > max_bytes;
+        let is_near = used_bytes > max_bytes - max_bytes / 16;
+        if is_over {
+            self.looks_over = self.looks_over.saturating_add(1);
+        } else if !is_near || self.pressure != Pressure::Refusing {
+            self.looks_over = 0;
+        }
+        self.pressure = match self.looks_over {
+            0 => Pressure::None,
+            looks if looks < REFUSING_LOOKS => Pressure::Evicting,
+            _ => Pressure::Refusing,
+        };
+        let relief = match self.looks_over {
+            _ if !is_over => Relief::None,
+            1 => Relief::OlderHalf,
+            _ => Relief::All,
+        };
+        Verdict {
+            pressure: self.pressure,
+            relief,
+            is_news: self.is_news(),
+        }
+    }
+
+    fn is_news(&mut self) -> bool {
+        self.unreported_looks = self.unreported_looks.saturating_add(1);
+        let is_refusing_now =
+            self.reported == Pressure::Evicting && self.pressure == Pressure::Refusing;
+        let due_looks = if is_refusing_now {
+            0
+        } else if self.pressure != self.reported {
+            NEWS_LOOKS
+        } else if self.pressure == Pressure::None {
+            return false;
+        } else {
+            REMINDER_LOOKS
+        };
+        let is_news = self.unreported_looks >= due_looks;
+        if is_news {
+            self.reported = self.pressure;
+            self.unreported_looks = 0;
+        }
+        is_news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The verdicts on looks in a row, with a budget of 1,600 bytes.
+    fn looks(budget: &mut MemoryBudget, used: &[u64]) -> Vec<(Pressure, Relief)> {
+        let look = |used: &u64| {
+            let verdict = budget.look(*used, 1_600);
+            (verdict.pressure, verdict.relief)
+        };
+        used.iter().map(look).collect()
+    }
+
+    #[test]
+    fn node_evicts_before_it_refuses() {
+        let mut budget = MemoryBudget::default();
+        assert_eq!(
+            looks(&mut budget, &[1_600, 1_601, 1_700, 1_700, 1_700]),
+            [
+                (Pressure::None, Relief::None),
+                (Pressure::Evicting, Relief::OlderHalf),
+                (Pressure::Evicting, Relief::All),
+                (Pressure::Refusing, Relief::All),
+                (Pressure::Refusing, Relief::All),
+            ]
+        );
+    }
+
+    #[test]
+    fn node_that_refuses_accepts_again_when_it_is_clearly_within_its_budget() {
+        let mut budget = MemoryBudget::default();
+        looks(&mut budget, &[1_700; 3]);
+        assert_eq!(
+            looks(&mut budget, &[1_600, 1_501, 1_500, 1_700]),
+            [
+                (Pressure::Refusing, Relief::None),
+                (Pressure::Refusing, Relief::None),
+                (Pressure::None, Relief::None),
+                (Pressure::Evicting, Relief::OlderHalf),
+            ]
+        );
+    }
+
+    #[test]
+    fn eviction_that_helps_is_the_end_of_it() {
+        let mut budget = MemoryBudget::default();
+        assert_eq!(
+            looks(&mut budget, &[1_700, 1_590, 1_700, 1_590]),
+            [
+                (Pressure::Evicting, Relief::OlderHalf),
+                (Pressure::None, Relief::None),
+                (Pressure::Evicting, Relief::OlderHalf),
+                (Pressure::None, Relief::None),
+            ]
+        );
+    }
+
+    #[test]
+    fn operator_reads_of_changes_and_reminders_and_not_of_every_look() {
+        let mut budget = MemoryBudget::default();
+        let mut news = |used: u64, looks: usize| -> Vec<usize> {
+            let is_news = |_: &usize| budget.look(used, 1_600).is_news;
+            (0..looks).filter(is_news).collect()
+        };
+        assert!(news(1, 100).is_empty());
+        // It evicts, then refuses, then still refuses.
+        assert_eq!(news(1_700, 100), [0, 2, 62]);
+        assert_eq!(news(1, 100), [0]);
+        // Memory that goes up and down is reported now and then.
+        let mut count = 0;
+        for _ in 0..100 {
+            count += news(1_700, 1).len() + news(1, 1).len();
+        }
+        assert!((1..=25).contains(&count), "{count}");
+    }
+
+    #[test]
+    fn any_numbers_are_looked_at() {
+        let mut budget = MemoryBudget::default();
+        for (used, max) in [(0, 0), (1, 0), (u64::MAX, u64::MAX), (u64::MAX, 0), (0, 15)] {
+            budget.look(used, max);
+        }
+    }
+}

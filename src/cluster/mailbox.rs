@@ -1,0 +1,147 @@
+//! How many letters wait in the mailboxes of each worker.
+//!
+//! Mailboxes of actix have no bound that `do_send` respects, so they are counted
+//! here. What a client sends is a call to a directory, then a letter to an owner,
+//! and comes back as deliveries to gateways; where any of these wait too long, the
+//! gateways stop reading from their sockets (`gateway::intake`). Nothing ever waits
+//! for a mailbox, so two workers cannot wait for each other.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::metric::Metrics;
+use turntable_core::key::WorkerId;
+
+/// A number with a cache line of its own: senders and the receiver would otherwise
+/// take it from each other with every letter.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Count(AtomicU64);
+
+/// The letters of one mailbox.
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    put: Count,
+    taken: Count,
+}
+
+impl Mailbox {
+    /// A letter is put in, by any thread.
+    pub fn put(&self) {
+        self.put.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A letter is taken out, by the worker's own thread.
+    pub fn take(&self) {
+        let taken = self.taken.0.load(Ordering::Relaxed);
+        self.taken.0.store(taken + 1, Ordering::Relaxed);
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        // In this order it never misses one that waits.
+        let taken = self.taken.0.load(Ordering::Acquire);
+        self.put.0.load(Ordering::Relaxed).saturating_sub(taken)
+    }
+}
+
+/// The mailboxes of one worker.
+#[derive(Debug, Default)]
+pub struct WorkerMail {
+    /// Calls to its directory.
+    pub calls: Mailbox,
+    /// Calls that its directory has passed on to owners.
+    pub letters: Mailbox,
+    /// Deliveries to its gateway.
+    pub deliveries: Mailbox,
+    calls_gauge: Gauge,
+    deliveries_gauge: Gauge,
+}
+
+impl WorkerMail {
+    fn waiting_calls(&self) -> u64 {
+        self.calls.waiting() + self.letters.waiting()
+    }
+}
+
+/// The mailboxes of all workers.
+#[derive(Debug)]
+pub struct Mailboxes(Box<[WorkerMail]>);
+
+impl Mailboxes {
+    /// Empty ones for `workers` workers.
+    #[must_use]
+    pub fn new(workers: usize, metrics: &Metrics) -> Self {
+        let mail = |worker: usize| {
+            let (calls_gauge, deliveries_gauge) = metrics.mailboxes(WorkerId(worker as u16));
+            WorkerMail {
+                calls_gauge,
+                deliveries_gauge,
+                ..WorkerMail::default()
+            }
+        };
+        Self((0..workers).map(mail).collect())
+    }
+
+    /// How many workers there are.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Those of a worker.
+    #[must_use]
+    pub fn of(&self, worker: WorkerId) -> Option<&WorkerMail> {
+        self.0.get(worker.index())
+    }
+
+    /// How many letters wait where the most do.
+    #[must_use]
+    pub fn most_waiting(&self) -> u64 {
+        let waiting = |mail: &WorkerMail| mail.waiting_calls().max(mail.deliveries.waiting());
+        self.0.iter().map(waiting).max().unwrap_or_default()
+    }
+
+    /// Brings the gauges of all workers up to date: a worker that is behind may not
+    /// come to do it.
+    pub fn survey(&self) {
+        for mail in &self.0 {
+            mail.calls_gauge.set(mail.waiting_calls() as i64);
+            let deliveries = mail.deliveries.waiting();
+            mail.deliveries_gauge.set(deliveries as i64);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_wait_from_put_to_take() {
+        let metrics = Metrics::default();
+        let mailboxes = Mailboxes::new(2, &metrics);
+        let mail = mailboxes.of(WorkerId(1)).unwrap();
+        for _ in 0..3 {
+            mail.calls.put();
+            mail.deliveries.put();
+        }
+        mail.calls.take();
+        mail.letters.put();
+        mail.letters.put();
+        assert_eq!(mailboxes.most_waiting(), 4, "calls are those of owners too");
+        mailboxes.survey();
+        let gauges = metrics.mailboxes(WorkerId(1));
+        assert_eq!((gauges.0.get(), gauges.1.get()), (4, 3));
+        mail.letters.take();
+        mail.letters.take();
+        assert_eq!(mailboxes.most_waiting(), 3);
+        // One that was not counted when it was put in does no harm.
+        mailboxes.of(WorkerId(0)).unwrap().calls.take();
+        assert_eq!(mailboxes.most_waiting(), 3);
+        assert!(mailboxes.of(WorkerId(2)).is_none());
+    }
+}

@@ -1,0 +1,134 @@
+//! Whether a gateway reads from its sockets.
+//!
+//! It stops while a worker of the node is behind: more letters wait there than
+//! `server.mailbox_max`. What clients send then waits in their sockets, and TCP
+//! slows them down, instead of filling a mailbox that has no bound. Only reading
+//! stops: deliveries are taken and written, timers run and HTTP requests are
+//! served, so a worker that is behind always gets on.
+
+use crate::gateway::Gateway;
+use turntable_core::key::ConnKey;
+
+/// Bytes read between two looks at the mailboxes.
+const LOOK_BYTES: u64 = 16_384;
+
+/// Whether sockets are read. Pure.
+#[derive(Debug, Default)]
+pub(crate) struct Intake {
+    is_paused: bool,
+    /// Bytes read since the last look.
+    unlooked_bytes: u64,
+}
+
+impl Intake {
+    /// Whether reading has stopped.
+    pub(crate) const fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// So many bytes were read. Returns whether it is time to look at the mailboxes.
+    fn read(&mut self, bytes: u64) -> bool {
+        self.unlooked_bytes += bytes;
+        self.unlooked_bytes >= LOOK_BYTES
+    }
+
+    /// So many letters wait where the most do. Reading stops above `max` and begins
+    /// again at half of it, so that it does not change with every letter. Returns
+    /// whether it stopped now.
+    fn look(&mut self, waiting: u64, max: u64) -> bool {
+        self.unlooked_bytes = 0;
+        let was_paused = self.is_paused;
+        self.is_paused = match was_paused {
+            true => waiting > max / 2,
+            false => waiting > max,
+        };
+        self.is_paused && !was_paused
+    }
+}
+
+impl Gateway {
+    /// Looks whether a worker is behind.
+    pub(crate) fn look_at_mailboxes(&mut self) {
+        let waiting = self.shared.mailboxes.most_waiting();
+        if self.intake.look(waiting, self.settings.mailbox_max as u64) {
+            self.shared.metrics.reading_paused.inc();
+            log::debug!("{waiting} letters wait at a worker; reading pauses");
+        }
+    }
+
+    /// So many bytes were read.
+    pub(crate) fn note_read(&mut self, bytes: u64) {
+        if self.intake.read(bytes) {
+            self.look_at_mailboxes();
+        }
+    }
+
+    /// Reads a connection's socket, unless reading has stopped; then later.
+    pub(crate) fn read_or_wait(&mut self, key: ConnKey) {
+        if !self.intake.is_paused() {
+            return self.read(key);
+        }
+        if let Some(connection) = self.connections.get_mut(key)
+            && !std::mem::replace(&mut connection.has_unread, true)
+        {
+            self.lists.unread.push(key);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::gateway::testing::{Noted, connect, gateway};
+    use turntable_core::key::WorkerId;
+
+    #[test]
+    fn sockets_wait_unread_while_another_worker_is_behind() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let connection = connect(&mut gateway);
+        let mailboxes = gateway.shared.mailboxes.clone();
+        let mail = mailboxes.of(WorkerId(1)).unwrap();
+        for _ in 0..=gateway.settings.mailbox_max {
+            mail.calls.put();
+        }
+        gateway.look_at_mailboxes();
+        for _ in 0..2 {
+            gateway.read_or_wait(connection);
+            assert!(!gateway.read_unread(), "nothing is to be done now");
+            assert_eq!(gateway.lists.unread, [connection]);
+        }
+        for _ in 0..=gateway.settings.mailbox_max / 2 {
+            mail.calls.take();
+        }
+        gateway.look_at_mailboxes();
+        assert!(!gateway.read_unread());
+        assert!(gateway.lists.unread.is_empty(), "it was read");
+        assert_eq!(gateway.shared.metrics.reading_paused.get(), 1);
+    }
+
+    #[test]
+    fn reading_stops_above_the_limit_and_begins_again_at_half_of_it() {
+        let mut intake = Intake::default();
+        assert!(!intake.look(100, 100));
+        assert!(!intake.is_paused());
+        assert!(intake.look(101, 100));
+        assert!(!intake.look(500, 100), "it has stopped already");
+        assert!(!intake.look(51, 100));
+        assert!(intake.is_paused());
+        assert!(!intake.look(50, 100));
+        assert!(!intake.is_paused());
+        assert!(intake.look(101, 100));
+    }
+
+    #[test]
+    fn mailboxes_are_looked_at_between_large_reads() {
+        let mut intake = Intake::default();
+        assert!(!intake.read(LOOK_BYTES - 1));
+        assert!(intake.read(1));
+        intake.look(0, 100);
+        assert!(!intake.read(LOOK_BYTES - 1));
+    }
+}

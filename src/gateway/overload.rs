@@ -1,0 +1,211 @@
+//! What a node does when its process uses more memory than
+//! `server.memory_bytes_max`.
+//!
+//! One task of the node looks at the memory. The decision is pure
+//! (`turntable_core::budget`); gateways remove what may go (`Relieve`), and new
+//! connections and sessions are refused as long as that is not enough.
+
+use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix::{Context, Handler, Message};
+use tokio::time::MissedTickBehavior;
+
+use crate::gateway::session::life::Details;
+use crate::gateway::{Gateway, Shared};
+use crate::memory;
+use turntable_core::budget::{MemoryBudget, Pressure, Relief, Verdict};
+use turntable_core::key::SessionSlot;
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
+use turntable_core::session::life::{Input, Life};
+
+/// How often the memory is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Whether new clients are refused.
+#[derive(Debug, Default)]
+pub struct Overload {
+    is_refusing: AtomicBool,
+}
+
+impl Shared {
+    /// Whether a client may begin something now: a connection or a session.
+    ///
+    /// # Errors
+    /// `unavailable` while the process uses more memory than it may.
+    pub fn may_begin(&self) -> Result<(), ErrorBody> {
+        if !self.overload.is_refusing.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.metrics.reach("server.memory_bytes_max");
+        Err(ErrorBody::new(
+            ErrorCode::Unavailable,
+            "the server uses as much memory as it may; try again later",
+        ))
+    }
+
+    /// The process uses so many bytes.
+    fn look_at_memory(&self, budget: &mut MemoryBudget, used_bytes: u64, max_bytes: u64) {
+        let Verdict {
+            pressure,
+            relief,
+            is_news,
+        } = budget.look(used_bytes, max_bytes);
+        let is_refusing = pressure == Pressure::Refusing;
+        self.overload
+            .is_refusing
+            .store(is_refusing, Ordering::Relaxed);
+        self.metrics.memory_pressure.set(pressure as i64);
+        if relief != Relief::None {
+            for gateway in self.peers.gateways() {
+                gateway.do_send(Relieve(relief));
+            }
+        }
+        if !is_news {
+            return;
+        }
+        let [used_mib, max_mib] = [used_bytes, max_bytes].map(|bytes| bytes >> 20);
+        let of = format!("{used_mib} MiB of memory used, server.memory_bytes_max is {max_mib} MiB");
+        match pressure {
+            Pressure::None => log::info!("{of}: within the limit again"),
+            Pressure::Evicting => log::warn!("{of}: sessions without a connection are removed"),
+            Pressure::Refusing => log::warn!("{of}: new clients are refused"),
+        }
+    }
+}
+
+/// Looks at the memory of the process for as long as the node lives.
+pub async fn watch(shared: Weak<Shared>) {
+    let machine_bytes = memory::machine_bytes();
+    let mut budget = MemoryBudget::default();
+    let mut interval = tokio::time::interval(LOOK);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        if budget.pressure() != Pressure::None {
+            // What was removed since the last look is given back.
+            turntable_sys::release_free_memory();
+        }
+        let metrics = &shared.metrics;
+        metrics.detached.set(shared.limits.detached() as i64);
+        let Some(used_bytes) = memory::resident_bytes() else {
+            continue;
+        };
+        metrics.resident_bytes.set(used_bytes as i64);
+        let max_bytes = match shared.settings.get().memory_bytes_max {
+            0 => machine_bytes.map(|bytes| bytes / 2),
+            max => Some(max),
+        };
+        if let Some(max_bytes) = max_bytes {
+            shared.look_at_memory(&mut budget, used_bytes, max_bytes);
+        }
+    }
+}
+
+/// The process uses more memory than it may: what may go has to.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Relieve(Relief);
+
+impl Handler<Relieve> for Gateway {
+    type Result = ();
+
+    fn handle(&mut self, Relieve(relief): Relieve, _: &mut Context<Self>) {
+        self.relieve(relief);
+    }
+}
+
+impl Gateway {
+    /// Ends sessions without a connection, the oldest first, and drops what others
+    /// retain for a resume.
+    fn relieve(&mut self, relief: Relief) {
+        let mut detached: Vec<(u64, SessionSlot)> = Vec::new();
+        for (session, entry) in self.sessions.iter() {
+            if let Life::Detached { since_ms, .. } = entry.session.life() {
+                detached.push((since_ms, session));
+            }
+        }
+        detached.sort_unstable();
+        let count = match relief {
+            Relief::None => return,
+            Relief::OlderHalf => detached.len().div_ceil(2),
+            Relief::All => detached.len(),
+        };
+        for (_, session) in detached.into_iter().take(count) {
+            self.step(session, Input::Evicted, Details::default());
+            self.run();
+        }
+        self.shared.metrics.evicted.inc_by(count as u64);
+        if relief == Relief::All {
+            let sessions: Vec<SessionSlot> = self.sessions.iter().map(|(key, _)| key).collect();
+            for session in sessions {
+                if let Some(entry) = self.sessions.get_mut(session) {
+                    entry.session.outbox.forget_retained();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::gateway::testing::{Noted, begin_as, gateway};
+
+    /// Sessions that lost their connections, one after the other.
+    fn drop_sessions(gateway: &mut Gateway, numbers: std::ops::Range<u64>) -> Vec<SessionSlot> {
+        let drop_one = |number: u64| {
+            let session = begin_as(gateway, number);
+            let entry = gateway.sessions.get_mut(session).unwrap();
+            let lost = Input::Lost(entry.session.connection().unwrap());
+            let settings = gateway.settings.session.clone();
+            entry.session.step(lost, number, &settings);
+            session
+        };
+        numbers.map(drop_one).collect()
+    }
+
+    fn there(gateway: &Gateway, sessions: &[SessionSlot]) -> Vec<bool> {
+        let is_there = |session: &SessionSlot| gateway.sessions.holds(*session);
+        sessions.iter().map(is_there).collect()
+    }
+
+    #[test]
+    fn older_half_of_sessions_without_a_connection_goes_first() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let dropped = drop_sessions(&mut gateway, 1..4);
+        let attached = begin_as(&mut gateway, 9);
+        gateway.relieve(Relief::OlderHalf);
+        assert_eq!(there(&gateway, &dropped), [false, false, true]);
+        gateway.relieve(Relief::All);
+        assert_eq!(there(&gateway, &dropped), [false, false, false]);
+        assert_eq!(there(&gateway, &[attached]), [true]);
+        assert_eq!(gateway.shared.metrics.evicted.get(), 3);
+    }
+
+    #[test]
+    fn clients_are_refused_while_the_process_is_over_its_budget() {
+        let gateway = gateway(0, &Arc::new(Noted::default()));
+        let shared = &gateway.shared;
+        let address = [127, 0, 0, 1].into();
+        let mut budget = MemoryBudget::default();
+        for _ in 0..2 {
+            shared.look_at_memory(&mut budget, 2, 1);
+            assert!(shared.admit(address, None).is_ok());
+        }
+        shared.look_at_memory(&mut budget, 2, 1);
+        let refused = shared.admit(address, None).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Unavailable);
+        assert_eq!(shared.limits.total(), 0);
+        shared.look_at_memory(&mut budget, 0, 1);
+        assert!(shared.admit(address, None).is_ok());
+    }
+}

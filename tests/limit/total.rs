@@ -1,0 +1,106 @@
+//! What all clients together may have of a kind, and each user: over it the one that
+//! asks is refused, and what exists goes on.
+
+use serde_json::{Value, json};
+
+use turntable_testkit::channel::{join as join_channel, publish};
+use turntable_testkit::metric::{AVATARS, INVITES, ROOMS, limit_reached};
+use turntable_testkit::room::{join, join_with};
+use turntable_testkit::{Client, Server};
+
+/// A join that must be refused with this code. Returns the greatest number.
+fn refused(client: &mut Client, command: &str, data: Value, code: &str) -> Value {
+    client.command(command, data);
+    let error = client.expect_error(code);
+    assert_eq!(error["data"]["command"], command);
+    error["data"]["details"]["max"].clone()
+}
+
+fn room(channel: &str, user: &str) -> Value {
+    json!({"channel": channel, "self": user})
+}
+
+#[test]
+fn rooms_that_one_user_created_are_limited() {
+    let server = Server::with(&[("room.rooms_per_user_max", "2"), ("room.empty_ms", "50")]);
+    let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
+    join(&mut mel, "a", "1:1");
+    join(&mut mel, "b", "1:1");
+    let max = refused(&mut mel, "joingame", room("c", "1:1"), "too_many");
+    assert_eq!(max, 2);
+    assert_eq!(
+        server.metric(&limit_reached("room.rooms_per_user_max")),
+        1.0
+    );
+    // A room of another user is none of its own.
+    join(&mut tom, "c", "1:2");
+    join(&mut mel, "c", "1:1");
+    server.await_metric(ROOMS, 3.0);
+    mel.request("leavegame", json!({"channel": "a"}));
+    server.await_metric(ROOMS, 2.0);
+    join(&mut mel, "d", "1:1");
+}
+
+#[test]
+fn rooms_of_the_server_are_limited() {
+    let server = Server::with(&[("room.rooms_max", "1")]);
+    let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
+    join(&mut mel, "a", "1:1");
+    let max = refused(&mut tom, "joingame", room("b", "1:2"), "unavailable");
+    assert_eq!(max, 1);
+    assert_eq!(server.metric(&limit_reached("room.rooms_max")), 1.0);
+    join(&mut tom, "a", "1:2");
+}
+
+#[test]
+fn channels_of_the_server_are_limited() {
+    let server = Server::with(&[("channel.channels_max", "1")]);
+    let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
+    join_channel(&mut mel, "a");
+    let other = json!({"channel": "b"});
+    let max = refused(&mut tom, "joinchannel", other, "unavailable");
+    assert_eq!(max, 1);
+    // What needs no channel is answered, and what exists goes on.
+    publish(&mut tom, "b", json!(1));
+    join_channel(&mut tom, "a");
+    publish(&mut mel, "b", json!(2));
+}
+
+#[test]
+fn users_of_the_server_are_limited() {
+    let keys = [("presence.avatars_max", "2"), ("presence.grace_ms", "0")];
+    let server = Server::with(&keys);
+    let (mel, mut tom) = (server.user("1:1"), server.user("1:2"));
+    let mut late = server.connect();
+    let max = refused(&mut late, "idme", json!("1:3"), "unavailable");
+    assert_eq!(max, 2);
+    // Users that are there may have more sessions; absent ones need no avatar.
+    server.user("1:2").bye();
+    tom.subscribe(&["1:7", "1:8"]);
+    mel.bye();
+    server.await_metric(AVATARS, 1.0);
+    late.identify("1:3");
+}
+
+#[test]
+fn invites_are_limited_by_user_and_in_all() {
+    let keys = [
+        ("room.invites_per_user_max", "3"),
+        ("room.invites_total_max", "4"),
+        ("room.invite_ttl_ms", "4000"),
+    ];
+    let server = Server::with(&keys);
+    let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
+    let invite = |room: &str, user: &str, invited: &[&str]| json!({"channel": room, "self": user, "invite": invited});
+    join_with(&mut mel, invite("a", "1:1", &["2:1", "2:2"]));
+    let two = invite("b", "1:1", &["2:3", "2:4"]);
+    assert_eq!(refused(&mut mel, "joingame", two.clone(), "too_many"), 3);
+    server.await_metric(ROOMS, 1.0);
+    join_with(&mut mel, invite("b", "1:1", &["2:3"]));
+    let others = invite("c", "1:2", &["2:3", "2:4"]);
+    assert_eq!(refused(&mut tom, "joingame", others, "unavailable"), 4);
+    join_with(&mut tom, invite("c", "1:2", &["2:3"]));
+    // An invite counts for as long as it can be answered.
+    server.await_metric(INVITES, 0.0);
+    join_with(&mut mel, two);
+}

@@ -1,0 +1,101 @@
+//! A server that uses more memory than it may: what waits for a resume goes first,
+//! then new clients are refused, and clients that are connected are served on.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use turntable::app::Running;
+use turntable::config::Config;
+use turntable_testkit::http::get;
+use turntable_testkit::metric::{CONNECTIONS, SESSIONS};
+use turntable_testkit::websocket::handshake;
+use turntable_testkit::{Client, DEADLINE, request};
+
+const PRESSURE: &str = "turntable_memory_pressure";
+const EVICTED: &str = "turntable_sessions_evicted_total";
+
+fn config() -> Config {
+    let mut config = Config::default();
+    config.server.listen = ([127, 0, 0, 1], 0).into();
+    config.management.listen = ([127, 0, 0, 1], 0).into();
+    config.server.workers = 2;
+    // Looks at the memory take seconds.
+    config.session.identify_timeout_ms = 60_000;
+    config
+}
+
+/// Does something that blocks while the server runs on.
+async fn beside<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
+    actix_rt::task::spawn_blocking(work).await.unwrap()
+}
+
+fn metric(management: SocketAddr, name: &str) -> f64 {
+    let page = get(management, "/metrics");
+    let line = page.text().lines().find_map(|line| {
+        let value = line.strip_prefix(name)?.strip_prefix(' ')?;
+        value.parse().ok()
+    });
+    line.unwrap_or(0.0)
+}
+
+fn await_metric(management: SocketAddr, name: &str, value: f64) {
+    let until = Instant::now() + DEADLINE;
+    while metric(management, name) != value {
+        assert!(Instant::now() < until, "{name} does not become {value}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[actix_rt::test]
+async fn server_over_its_memory_evicts_and_then_refuses_until_it_has_room() {
+    let running = Running::start(config()).unwrap();
+    let (address, management) = (running.server, running.management);
+    let (mut attached, mut late) = beside(move || {
+        let mut attached = Client::greeted(address);
+        attached.identify("1:1");
+        let mut dropped = Client::greeted(address);
+        dropped.identify("1:2");
+        let late = Client::greeted(address);
+        dropped.drop_connection();
+        await_metric(management, CONNECTIONS, 2.0);
+        assert_eq!(metric(management, SESSIONS), 2.0);
+        (attached, late)
+    })
+    .await;
+
+    let mut small = config();
+    small.server.memory_bytes_max = 1;
+    running.apply(small).unwrap();
+    let (mut attached, mut late) = beside(move || {
+        // The session would wait for a minute.
+        await_metric(management, SESSIONS, 1.0);
+        await_metric(management, EVICTED, 1.0);
+        await_metric(management, PRESSURE, 2.0);
+        for answer in [
+            get(address, "/tunnel?new=1&format=sse"),
+            get(address, "/socket.io/?EIO=4&transport=polling"),
+            request(address, &handshake("/ws", "")),
+        ] {
+            assert_eq!(answer.error(), (503, "unavailable".to_owned()));
+            assert!(answer.header("Retry-After").is_some(), "{answer:?}");
+        }
+        // A connection that was there begins no session, and a session goes on.
+        late.command("idme", json!("1:3"));
+        late.expect_error("unavailable");
+        attached.expect_nothing_pending();
+        (attached, late)
+    })
+    .await;
+
+    running.apply(config()).unwrap();
+    beside(move || {
+        await_metric(management, PRESSURE, 0.0);
+        late.identify("1:3");
+        attached.expect_nothing_pending();
+        Client::greeted(address).identify("1:4");
+    })
+    .await;
+    running.stop(Duration::ZERO).await;
+}
