@@ -21,8 +21,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::Addr;
-use ulid::Generator;
 
+use crate::clock::MessageIds;
 use crate::cluster::bus::Bus;
 use crate::cluster::owners::Owners;
 use crate::metric::Metrics;
@@ -80,7 +80,7 @@ pub struct Surroundings {
     pub playing: RefCell<Playing>,
     /// When users without an avatar were last there.
     pub last_seen: RefCell<LastSeen>,
-    message_ids: RefCell<Generator>,
+    message_ids: RefCell<MessageIds>,
     /// Owners that panic at their next call, for tests.
     #[cfg(debug_assertions)]
     faults: RefCell<Vec<OwnerId>>,
@@ -111,7 +111,7 @@ impl Surroundings {
             prefixes: RefCell::default(),
             playing: RefCell::default(),
             last_seen: RefCell::new(last_seen),
-            message_ids: RefCell::new(Generator::new()),
+            message_ids: RefCell::default(),
             #[cfg(debug_assertions)]
             faults: RefCell::default(),
         }
@@ -124,10 +124,7 @@ impl Surroundings {
 
     /// The next message id: unique, and behind all that this worker gave out.
     pub fn message_id(&self) -> MessageId {
-        self.message_ids
-            .borrow_mut()
-            .generate()
-            .unwrap_or_else(|overflow| overflow.commit_overflow_increment())
+        self.message_ids.borrow_mut().next_id()
     }
 
     /// An actor has nothing left to do.

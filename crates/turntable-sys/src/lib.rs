@@ -5,5 +5,7 @@
 //! values come out, and each `unsafe` block says why it is sound.
 
 mod round_trip;
+mod since_boot;
 
 pub use round_trip::{TcpRoundTrip, tcp_info};
+pub use since_boot::since_boot;
