@@ -60,6 +60,7 @@ impl Gateway {
                     user,
                     join,
                     id,
+                    is_connected: connection.is_some(),
                 };
                 owners.room(&channel, call);
                 if let Some(connection) = connection {

@@ -99,7 +99,7 @@ impl Gateway {
             LifeEffect::RefuseResume(connection) => {
                 self.refuse_resume(connection, details.id.clone());
             }
-            LifeEffect::Forget => self.forget(session),
+            LifeEffect::Forget { is_bye } => self.forget(session, is_bye),
         }
     }
 
@@ -449,8 +449,8 @@ impl Gateway {
     }
 
     /// The session is over: its owners and this gateway forget it.
-    fn forget(&mut self, session: SessionSlot) {
-        self.leave_everything(session);
+    fn forget(&mut self, session: SessionSlot, is_bye: bool) {
+        self.leave_everything(session, is_bye);
         self.pending.forget(session);
         let Some(entry) = self.sessions.remove(session) else {
             return;

@@ -234,8 +234,9 @@ impl Gateway {
         }
     }
 
-    /// The session ends: its owners receive that, and its topics forget it.
-    pub(crate) fn leave_everything(&mut self, session: SessionSlot) {
+    /// The session ends, by `bye` or in another way: its owners receive that, and its
+    /// topics forget it.
+    pub(crate) fn leave_everything(&mut self, session: SessionSlot, is_bye: bool) {
         let caller = self.caller(session);
         let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
             return;
@@ -248,8 +249,12 @@ impl Gateway {
         let owners = self.shared.owners.clone();
         owners.avatar(&user, AvatarCall::Remove { caller });
         for room in rooms {
-            let user = user.clone();
-            owners.room(&room, RoomCall::Remove { caller, user });
+            let call = RoomCall::Remove {
+                caller,
+                user: user.clone(),
+                is_bye,
+            };
+            owners.room(&room, call);
         }
         for membership in channels {
             self.call_leave(caller, &membership.channel, membership.subpaths);

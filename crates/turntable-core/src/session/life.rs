@@ -112,7 +112,10 @@ pub enum Effect {
     /// This connection's client gets the error that the session is over.
     RefuseResume(ConnKey),
     /// Owners forget the session, and so does the gateway.
-    Forget,
+    Forget {
+        /// Whether its client ended it.
+        is_bye: bool,
+    },
 }
 
 /// What has to be done, in order.
@@ -170,7 +173,7 @@ impl<F: OutboxFrame> Session<F> {
                 self.life = Life::Ended;
                 effects.extend([
                     Effect::Release(connection),
-                    Effect::Forget,
+                    Effect::Forget { is_bye: false },
                     Effect::RefuseIdentify(connection),
                 ]);
             }
@@ -189,8 +192,9 @@ impl<F: OutboxFrame> Session<F> {
             ) => {
                 self.resume(life, connection, received, now_ms, &mut effects);
             }
-            (Input::Bye, Life::Attached(_)) => self.end(&mut effects, Some(CloseReason::Bye)),
-            (Input::Bye, Life::Detached { .. }) => self.end(&mut effects, None),
+            (Input::Bye, Life::Attached(_) | Life::Detached { .. }) => {
+                self.end(&mut effects, Some(CloseReason::Bye));
+            }
             (Input::Overflowed(Some(slow)), Life::Attached(connection)) if slow == connection => {
                 effects.push(Effect::Close {
                     connection,
@@ -289,7 +293,9 @@ impl<F: OutboxFrame> Session<F> {
         if let Some(connection) = before.connection() {
             effects.push(Effect::Release(connection));
         }
-        effects.push(Effect::Forget);
+        effects.push(Effect::Forget {
+            is_bye: reason == Some(CloseReason::Bye),
+        });
         if let (Some(connection), Some(reason)) = (before.connection(), reason) {
             effects.push(Effect::Close { connection, reason });
         }
