@@ -160,6 +160,9 @@ pub struct ChannelMessage {
     pub channel: ChannelId,
     pub id: MessageId,
     pub offset: u64,
+    /// With the first message of a life of the channel only: who listens above the
+    /// channel gets no `joined` of it.
+    pub epoch: Option<Box<str>>,
     pub from: UserId,
     pub time_ms: u64,
     pub data: Payload,

@@ -26,6 +26,7 @@ fn published(channel: &str, data: &str) -> ServerPacket {
         channel: ChannelId::parse(channel).unwrap(),
         id: MessageId::from_parts(1_700_000_000_000, 7),
         offset: 3,
+        epoch: None,
         from: UserId::parse("1:1").unwrap(),
         time_ms: 5,
         data: Payload::from_json(data),
@@ -135,6 +136,19 @@ fn publication_has_the_id_and_origin_of_its_message() {
     );
     assert_eq!(datagram.path, Path::Channel("a/\"b\\ü".into()));
     assert!(!is_personal(&message));
+}
+
+#[test]
+fn first_publication_of_a_channel_has_its_epoch() {
+    let ServerPacket::Message(mut first) = published("c", "1") else {
+        panic!("a message");
+    };
+    first.epoch = Some("e".into());
+    let message = message(&ServerPacket::Message(first));
+    let datagram = Datagram::of(&message, MessageId::nil(), &TO).unwrap();
+    let text = text(&datagram);
+    let origin = r#""data":1,"from":"1:1","offset":3,"epoch":"e","time":5}"#;
+    assert!(text.ends_with(origin), "{text}");
 }
 
 #[test]
