@@ -106,6 +106,35 @@ fn channels_per_session_are_limited() {
 }
 
 #[test]
+fn refused_join_is_answered_once() {
+    let server = Server::with(&[
+        ("session.channels_max", "1"),
+        ("session.answer_timeout_ms", "100"),
+    ]);
+    let mut mel = server.user("1:1");
+    join(&mut mel, "a");
+    mel.send(json!({"command": "joinchannel", "data": {"channel": "b"}, "id": 7}));
+    assert_eq!(mel.expect_error("too_many")["id"], 7);
+    // The time in which an owner has to answer passes.
+    mel.expect_none();
+}
+
+#[test]
+fn history_is_unavailable_while_channels_keep_none() {
+    let server = Server::start();
+    let mut mel = server.user("1:1");
+    let with = |history: u64| json!({"channel": "c", "history": history});
+    mel.send(json!({"command": "joinchannel", "data": with(5), "id": 7}));
+    let error = mel.expect_error("unavailable");
+    assert_eq!((&error["id"], &error["data"]["command"]), (&json!(7), &json!("joinchannel")));
+    // It did not join.
+    publish(&mut mel, "c", json!(1));
+    mel.expect_nothing_pending();
+    // None is what the client gets.
+    assert_eq!(mel.request("joinchannel", with(0))["offset"], 1);
+}
+
+#[test]
 fn new_life_of_a_channel_is_announced_above_it() {
     let server = Server::with(&[("channel.empty_ms", "400")]);
     let mut above = server.user("1:1");

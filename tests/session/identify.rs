@@ -84,6 +84,19 @@ fn other_commands_require_identification() {
 }
 
 #[test]
+fn provide_is_unavailable_while_no_functions_are_called() {
+    let server = Server::start();
+    let mut client = server.user("1:1");
+    let offer = json!({"services": {"chat": ["sendMessage"]}});
+    client.send(json!({"command": "provide", "data": offer, "id": 7}));
+    let error = client.expect_error("unavailable");
+    assert_eq!((&error["id"], &error["data"]["command"]), (&json!(7), &json!("provide")));
+    client.command("provide", offer);
+    client.expect_error("unavailable");
+    client.expect_nothing_pending();
+}
+
+#[test]
 fn time_needs_no_identification() {
     let server = Server::start();
     let mut client = server.connect();

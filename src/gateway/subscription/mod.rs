@@ -152,7 +152,13 @@ impl Gateway {
         } = join;
         let before = match entry.session.enter_channel(&channel, subpaths, max) {
             Ok(before) => before,
-            Err(error) => return self.refuse(session, error.of("joinchannel"), id),
+            Err(error) => {
+                if let Some(id) = &id {
+                    // No owner answers it.
+                    self.pending.answered(session, id);
+                }
+                return self.refuse(session, error.of("joinchannel"), id);
+            }
         };
         let again = before == Some(subpaths);
         if before.is_none() {
