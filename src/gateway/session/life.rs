@@ -220,15 +220,24 @@ impl Gateway {
         resumed: bool,
         details: &Details,
     ) {
-        let Some(entry) = self.sessions.get(session) else {
+        let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
+        // Once for each session: its client knows them then.
+        let is_warned = std::mem::replace(&mut entry.is_warned, true) || resumed;
+        let (id, user) = (entry.session.id, entry.session.user.clone());
+        let accepted = entry.session.accepted();
+        let warnings = match is_warned {
+            true => Vec::new(),
+            false => self.shared.portal.warnings(),
+        };
         let packet = ServerPacket::Welcome(Box::new(Welcome {
-            user: Some(entry.session.user.clone()),
+            user: Some(user),
             resumed,
-            accepted: entry.session.accepted(),
+            accepted,
             attributes: details.attributes.clone(),
-            ..self.welcome_packet(entry.session.id)
+            warnings,
+            ..self.welcome_packet(id)
         }));
         let is_due = !resumed || details.is_welcomed;
         let unwritten = details.unwritten.take();
@@ -275,6 +284,7 @@ impl Gateway {
             attributes: Vec::new(),
             limits: self.settings.announced.clone(),
             server: concat!("turntable/", env!("CARGO_PKG_VERSION")).into(),
+            warnings: Vec::new(),
         }
     }
 

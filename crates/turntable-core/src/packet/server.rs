@@ -79,6 +79,9 @@ pub struct Welcome {
     pub limits: Vec<(&'static str, u64)>,
     /// Name and version of the server.
     pub server: Box<str>,
+    /// What the client should know before it relies on the server; a sentence each.
+    /// Omitted if there is none.
+    pub warnings: Vec<&'static str>,
 }
 
 /// A member of a room as others see it.

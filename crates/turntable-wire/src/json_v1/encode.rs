@@ -189,6 +189,11 @@ fn welcome(data: &Welcome, slot: Slot<'_>) {
     }
     limits.end();
     object.key("server").string(&data.server);
+    if !data.warnings.is_empty() {
+        object
+            .key("warnings")
+            .list(&data.warnings, |warning, slot| slot.string(warning));
+    }
     object.end();
 }
 

@@ -35,10 +35,11 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
                 attributes: vec![("a\"b".into(), payload("[1.0]"))],
                 limits: vec![("max_message_bytes", 65_536)],
                 server: "turntable/0.1.0".into(),
+                warnings: vec!["a \"b\"", "c"],
             })),
             Some("1"),
             format!(
-                r#"{{"command":"welcome","data":{{"user":"1:1","session":"{}","resumed":false,"accepted":3,"time":5,"heartbeat_ms":25000,"attributes":{{"a\"b":[1.0]}},"services":{{}},"limits":{{"max_message_bytes":65536}},"server":"turntable/0.1.0"}},"id":1}}"#,
+                r#"{{"command":"welcome","data":{{"user":"1:1","session":"{}","resumed":false,"accepted":3,"time":5,"heartbeat_ms":25000,"attributes":{{"a\"b":[1.0]}},"services":{{}},"limits":{{"max_message_bytes":65536}},"server":"turntable/0.1.0","warnings":["a \"b\"","c"]}},"id":1}}"#,
                 session.secret()
             ),
         ),
