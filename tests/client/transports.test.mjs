@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CLOSE_CODES, connect } from "../../static/turntable.js";
 import { EventStream } from "../../static/turntable/transports/event_stream.js";
+import { parse } from "../../static/turntable/binary.js";
 import { messageOf } from "../../static/turntable/transports/datagram.js";
 import { entryOf, messageOf as messageOfEntry } from "../../static/turntable/transports/entry.js";
 import { TransportSelection } from "../../static/turntable/transport_selection.js";
@@ -377,6 +378,13 @@ test("an event stream is parsed for every split of its bytes", () => {
     for (let at = 0; at < bytes.length; at += step) events.push(...stream.push(bytes.slice(at, at + step)));
     assert.deepEqual(events, whole, `steps of ${step}`);
   }
+});
+
+test("bytes are recognised whatever the escapes of their key", () => {
+  for (const key of ["$bin", "\\u0024bin", "$b\\u0069n"]) {
+    assert.deepEqual(parse(`{"a":{"${key}":"AP8="}}`), { a: Uint8Array.of(0, 255) }, key);
+  }
+  assert.deepEqual(parse('{"a":"\\u0024bin"}'), { a: "$bin" });
 });
 
 test("datagrams and entries are decoded to messages", () => {

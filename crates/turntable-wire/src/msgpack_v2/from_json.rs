@@ -187,12 +187,16 @@ impl Transcoder<'_, '_> {
         let mut ahead = self.cursor;
         ahead.eat(b'{')?;
         ahead.blank();
-        let is_binary = match ahead.rest() {
-            [b'"', b'$', b'b', b'i', b'n', b'"', ..] => true,
-            [b'"', b'$', b'e', b'x', b't', b'"', ..] => false,
+        // Nearly every other key is told apart by its first character. A character of
+        // a reserved one may be written as an escape.
+        if !matches!(ahead.rest(), [b'"', b'$' | b'\\', ..]) {
+            return None;
+        }
+        let is_binary = match &*ahead.text()? {
+            "$bin" => true,
+            "$ext" => false,
             _ => return None,
         };
-        ahead.at += r#""$bin""#.len();
         ahead.blank();
         ahead.eat(b':')?;
         ahead.blank();

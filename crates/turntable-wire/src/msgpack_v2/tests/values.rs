@@ -128,6 +128,24 @@ fn json_of_any_spelling_is_accepted() {
 }
 
 #[test]
+fn reserved_keys_are_recognised_whatever_their_escapes() {
+    for key in [r"\u0024bin", r"$b\u0069n", r"\u0024\u0062\u0069\u006E", r"$bi\u006e"] {
+        let json = format!(r#"{{"{key}":"A\u0050\u0038="}}"#);
+        assert_eq!(packed(&json), hex("c40200ff"), "{json}");
+    }
+    let json = r#"[{"\u0024ext":[5,"AA\u003d="]}]"#;
+    assert_eq!(packed(json), hex("91d40500"));
+    // Keys that only begin like one.
+    for (json, bytes) in [
+        (r#"{"\u0024":1}"#, "81a12401"),
+        (r#"{"\\u0024bin":""}"#, "81a95c753030323462696ea0"),
+        (r#"{"\u0061":{"$bi":0}}"#, "81a16181a324626900"),
+    ] {
+        assert_eq!(packed(json), hex(bytes), "{json}");
+    }
+}
+
+#[test]
 fn invalid_json_is_refused_with_its_offset() {
     let rows = [
         ("", 0),
