@@ -14,7 +14,7 @@ use rmp::Marker;
 use rmp::encode::{write_bin_len, write_ext_meta, write_str_len};
 
 use super::number;
-use super::{DECIMAL_TYPE, text};
+use super::text;
 
 /// Text that is not JSON, or is 4 GB or longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -213,8 +213,6 @@ impl Transcoder<'_, '_> {
             None => {
                 let _ = write_bin_len(self.out, len);
             }
-            // It would be decoded as that number.
-            Some(DECIMAL_TYPE) if number::is_number(&bytes) => return None,
             Some(kind) => {
                 let _ = write_ext_meta(self.out, len, kind);
             }
