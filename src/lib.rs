@@ -23,5 +23,6 @@ pub mod cluster;
 pub mod store;
 
 pub mod clock;
+pub mod log_limit;
 pub mod metric;
 pub mod watched;

@@ -26,6 +26,7 @@ const LAYERS: &[&str] = &[
     "store",
     "metric",
     "watched",
+    "log_limit",
     "clock",
 ];
 

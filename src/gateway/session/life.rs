@@ -12,7 +12,6 @@ use crate::gateway::moving::Task;
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::session::pending::Awaited;
-use crate::gateway::table::Index;
 use crate::gateway::transport::notice::Notice;
 use crate::gateway::transport::{Attachment, Dispatch, Hooks};
 use crate::gateway::turn::Timer;
@@ -444,18 +443,6 @@ impl Gateway {
             };
             owners.room(room, call);
         }
-    }
-
-    /// Sends a client its `goaway`, as the server stops.
-    fn send_away(&mut self, session: SessionSlot, connection: ConnKey) {
-        let packet = ServerPacket::GoAway {
-            reason: CloseReason::GoingAway.name(),
-            // Spread over a second, so that the next server is not stormed.
-            reconnect_ms: 250 + u64::from(Index::from(connection).number() % 1000),
-            url: None,
-        };
-        self.send(session, &packet, None);
-        self.flush_connection(connection);
     }
 
     /// The session is over: its owners and this gateway forget it.
