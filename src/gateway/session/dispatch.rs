@@ -192,8 +192,8 @@ impl Gateway {
     }
 }
 
-/// Refuses what the protocol has and this version does not: a client that were
-/// answered `reply` would rely on it.
+/// Refuses what the protocol has and this version has not: a client that gets a `reply`
+/// relies on it.
 fn exists(packet: &ClientPacket) -> Result<(), ErrorBody> {
     let missing = match packet {
         ClientPacket::Provide(_) => "this version calls no functions of clients",
