@@ -23,7 +23,7 @@ pub mod cluster;
 pub mod store;
 
 pub mod clock;
+pub mod log_limit;
 pub mod memory;
 pub mod metric;
-pub mod occasional;
 pub mod watched;

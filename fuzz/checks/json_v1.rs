@@ -64,6 +64,7 @@ fn answer(packet: ClientPacket) -> ServerPacket {
                 channel,
                 id: MessageId::nil(),
                 offset: u64::MAX,
+                epoch: None,
                 from: turntable_core::id::UserId::parse("1:\"").expect("a user id"),
                 time_ms: 0,
                 data,

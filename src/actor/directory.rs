@@ -20,6 +20,7 @@ use crate::actor::room::Room;
 use crate::actor::{Shared, no_room};
 use crate::clock;
 use crate::cluster::mail::Mail;
+use crate::log_limit::LogLimit;
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, Stamped};
 use turntable_core::delivery::Delivery;
 use turntable_core::id::{ChannelId, UserId};
@@ -35,6 +36,8 @@ const RECOVERY: Duration = Duration::from_millis(500);
 
 /// How often the gauge of invites is brought up to date.
 const SURVEY: Duration = Duration::from_secs(1);
+/// An owner may panic at each call.
+static OWNER_PANICKED: LogLimit = LogLimit::new();
 
 /// An owner of this worker was lost.
 #[derive(Debug, Message)]
@@ -210,7 +213,9 @@ impl Directory {
             let Some(wait_ms) = self.note_loss(lost) else {
                 continue;
             };
-            log::error!("an owner panicked; its replacement begins in {wait_ms} ms");
+            if let Some(left_out) = OWNER_PANICKED.admit(clock::now_ms()) {
+                log::error!("an owner panicked; its replacement begins in {wait_ms} ms{left_out}");
+            }
             if wait_ms == 0 {
                 self.replace(owner, generation, ctx);
             } else {

@@ -23,8 +23,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::Addr;
-use ulid::Generator;
 
+use crate::clock::MessageIds;
 use crate::cluster::bus::Bus;
 use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
@@ -91,7 +91,7 @@ pub struct Surroundings {
     pub last_seen: RefCell<LastSeen>,
     /// Who watches users without an avatar.
     watchers: RefCell<Watchers>,
-    message_ids: RefCell<Generator>,
+    message_ids: RefCell<MessageIds>,
     /// Owners that panic at their next call, for tests.
     #[cfg(debug_assertions)]
     faults: RefCell<Vec<OwnerId>>,
@@ -128,7 +128,7 @@ impl Surroundings {
             playing: RefCell::default(),
             last_seen: RefCell::new(last_seen),
             watchers: RefCell::new(watchers),
-            message_ids: RefCell::new(Generator::new()),
+            message_ids: RefCell::default(),
             #[cfg(debug_assertions)]
             faults: RefCell::default(),
         }
@@ -141,10 +141,7 @@ impl Surroundings {
 
     /// The next message id: unique, and behind all that this worker gave out.
     pub fn message_id(&self) -> MessageId {
-        self.message_ids
-            .borrow_mut()
-            .generate()
-            .unwrap_or_else(|overflow| overflow.commit_overflow_increment())
+        self.message_ids.borrow_mut().next_id()
     }
 
     /// An actor has nothing left to do.

@@ -98,6 +98,7 @@ impl Room {
         caller: Caller,
         user: &UserId,
         join: &JoinGame,
+        is_connected: bool,
         id: Option<RequestId>,
         now_ms: u64,
     ) {
@@ -110,7 +111,7 @@ impl Room {
             let game = settings.games.find(join.game.as_deref()).clone();
             Model::new(self.channel.clone(), game, settings.room.clone(), now_ms)
         });
-        let joined = model.join(caller.key, user, join, id.clone(), now_ms);
+        let joined = model.join(caller.key, user, join, is_connected, id.clone(), now_ms);
         if joined.is_err() {
             self.shared.totals.take_back(user, &counted);
         }
@@ -327,8 +328,12 @@ impl Room {
                 let effects = model.session_attached(caller.key, &user);
                 (caller, None, Ok(effects))
             }
-            RoomCall::Remove { caller, user } => {
-                let effects = model.session_ended(caller.key, &user, now_ms);
+            RoomCall::Remove {
+                caller,
+                user,
+                is_bye,
+            } => {
+                let effects = model.session_ended(caller.key, &user, is_bye, now_ms);
                 (caller, None, Ok(effects))
             }
             // Handled without a member's session.
@@ -416,7 +421,8 @@ impl Handler<Letter<RoomCall>> for Room {
                 user,
                 join,
                 id,
-            } => self.join(caller, &user, &join, id, now_ms),
+                is_connected,
+            } => self.join(caller, &user, &join, is_connected, id, now_ms),
             RoomCall::Decline { caller, user, id } => self.decline(caller, &user, id, now_ms),
             RoomCall::Confirm { user } => self.playing(&user, self.is_member(&user)),
             RoomCall::Announce { members, .. } => self.announced(members, now_ms),

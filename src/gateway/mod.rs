@@ -58,10 +58,11 @@ use session::SessionEntry;
 use session::pending::Pending;
 use settings::GatewaySettings;
 use subscription::Subscriptions;
-use table::Table;
+use table::{Index, Table};
 use turn::{Counters, Timer, Turn, TurnLists};
 use turntable_core::key::{ConnKey, GatewayId, SessionSlot};
-use turntable_core::packet::{ClientPacket, ErrorBody};
+use turntable_core::packet::{ClientPacket, ErrorBody, ServerPacket};
+use turntable_core::reason::CloseReason;
 use turntable_core::session::life::Input;
 use wheel::Wheel;
 use work::Effect;
@@ -268,5 +269,19 @@ impl actix::Handler<Drain> for Gateway {
             self.close_draining(connection);
             self.run();
         }
+    }
+}
+
+impl Gateway {
+    /// Sends a client its `goaway`, as the server stops.
+    pub(crate) fn send_away(&mut self, session: SessionSlot, connection: ConnKey) {
+        let packet = ServerPacket::GoAway {
+            reason: CloseReason::GoingAway.name(),
+            // Spread over a second, so that the next server is not stormed.
+            reconnect_ms: 250 + u64::from(Index::from(connection).number() % 1000),
+            url: None,
+        };
+        self.send(session, &packet, None);
+        self.flush_connection(connection);
     }
 }

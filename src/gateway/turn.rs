@@ -24,6 +24,7 @@ use crate::gateway::table::Index;
 use crate::gateway::transport::{Dispatch, Hooks, TransportTimer};
 use crate::gateway::wheel::TICK_MS;
 use crate::gateway::work::Effect;
+use crate::log_limit::LogLimit;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::reason::CloseReason;
 use turntable_core::session::life::Input;
@@ -73,6 +74,9 @@ pub(crate) enum Timer {
     /// An answer has to have come by now.
     Answer(Ticket),
 }
+
+/// Each turn may fail so.
+static POLL_FAILED: LogLimit = LogLimit::new();
 
 /// How often an operator's gauges are brought up to date, in ms.
 const SURVEY_MS: u64 = 5_000;
@@ -174,7 +178,9 @@ impl Turn {
                 if error.kind() == std::io::ErrorKind::Interrupted {
                     continue;
                 }
-                log::error!("polling the sockets failed: {error}");
+                if let Some(left_out) = POLL_FAILED.admit(clock::now_ms()) {
+                    log::error!("polling the sockets failed: {error}{left_out}");
+                }
                 return false;
             }
             for event in &self.events {

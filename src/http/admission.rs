@@ -10,6 +10,7 @@ use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_rt::time::timeout;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
+use crate::clock;
 use crate::gateway::admission::Permit;
 use crate::gateway::peers::Target;
 use crate::gateway::{Gateway, Shared};
@@ -17,14 +18,14 @@ use crate::http::origin::{Accepted, Foreign};
 use crate::http::settings::HttpSettings;
 use crate::http::takeable::{Peer, Takeable};
 use crate::http::{fault, network};
-use crate::occasional::Occasional;
+use crate::log_limit::LogLimit;
 use crate::watched::Watched;
 use turntable_core::id::SessionId;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
-/// Refusals for a wrong name are logged at most so often.
-static ADVICE: Occasional = Occasional::every(Duration::from_secs(10));
+/// Every client may use a wrong name.
+static ADVICE: LogLimit = LogLimit::new();
 
 /// The header, cookie or parameter that names a session.
 pub const SESSION_HEADER: &str = "Turntable-Session";
@@ -222,11 +223,11 @@ impl Admission {
 /// name it used.
 pub fn advise(foreign: &Foreign) {
     if let Foreign::Host(host) = foreign
-        && ADVICE.may_log()
+        && let Some(left_out) = ADVICE.admit(clock::now_ms())
     {
         log::info!(
             "a request for {host:?} was refused; if that is this server's name, add to [server]: \
-             hosts = [{host:?}]"
+             hosts = [{host:?}]{left_out}"
         );
     }
 }

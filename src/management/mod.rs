@@ -1,11 +1,14 @@
 //! The operator's interface: metrics and health, on a separate listener.
+//!
+//! Each page answers GET and HEAD: load balancers and uptime checks send either.
 
 pub mod settings;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix_web::{HttpResponse, web};
+use actix_web::http::header::ALLOW;
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, web};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
@@ -26,11 +29,25 @@ impl Management {
     pub fn routes(&self, config: &mut web::ServiceConfig) {
         config
             .app_data(web::Data::new(self.clone()))
-            .route("/metrics", web::get().to(metrics))
-            .route("/health/live", web::get().to(live))
-            .route("/health/ready", web::get().to(ready))
+            .service(page("/metrics", metrics))
+            .service(page("/health", ready))
+            .service(page("/health/live", live))
+            .service(page("/health/ready", ready))
             .default_service(web::to(not_found));
     }
+}
+
+/// A page at `path`, for GET and HEAD.
+fn page<P, F>(path: &str, of: F) -> Resource
+where
+    F: Handler<P>,
+    F::Output: Responder + 'static,
+    P: FromRequest + 'static,
+{
+    web::resource(path)
+        .route(web::get().to(of.clone()))
+        .route(web::head().to(of))
+        .default_service(web::to(not_allowed))
 }
 
 async fn metrics(management: web::Data<Management>) -> HttpResponse {
@@ -57,7 +74,18 @@ async fn not_found() -> HttpResponse {
     HttpResponse::NotFound().json(serde_json::json!({
         "error": {
             "code": "not_found",
-            "message": "unknown path; accepted are /metrics, /health/live and /health/ready",
+            "message": "unknown path; accepted are /metrics, /health, /health/live and /health/ready",
         }
     }))
+}
+
+async fn not_allowed(request: HttpRequest) -> HttpResponse {
+    HttpResponse::MethodNotAllowed()
+        .insert_header((ALLOW, "GET, HEAD"))
+        .json(serde_json::json!({
+            "error": {
+                "code": "bad_message",
+                "message": format!("{} takes GET and HEAD", request.path()),
+            }
+        }))
 }

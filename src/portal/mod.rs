@@ -9,6 +9,9 @@ use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
+/// What every client is told while claims are trusted.
+const CLAIMS_ARE_TRUSTED: &str = "user ids are not checked (portal.anonymous): any client can identify as any user, also as a known one";
+
 /// Decides about identifications.
 #[derive(Debug)]
 pub struct Portal {
@@ -25,10 +28,23 @@ impl Portal {
         }
     }
 
-    /// Puts other settings in force. Warns as [`Portal::new`] does.
+    /// Puts other settings in force. Warns as [`Portal::new`] does, unless claims
+    /// were accepted before.
     pub fn apply(&self, settings: PortalSettings) {
-        warn_of(&settings);
+        if !self.trusts_claims() {
+            warn_of(&settings);
+        }
         self.settings.set(settings);
+    }
+
+    /// What a client should know about this server before it relies on it; a
+    /// sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<&'static str> {
+        match self.trusts_claims() {
+            true => vec![CLAIMS_ARE_TRUSTED],
+            false => Vec::new(),
+        }
     }
 
     /// Whether a client may connect before it identifies.
@@ -63,7 +79,7 @@ impl Portal {
 fn warn_of(settings: &PortalSettings) {
     if settings.anonymous {
         log::warn!(
-            "portal.anonymous = true: every user id in `idme` is accepted without credentials; use this for demos only"
+            "portal.anonymous = true: every user id in `idme` is accepted without credentials, so any client can identify as any user, also as a known one; use this for demos only"
         );
     }
 }
@@ -78,6 +94,17 @@ mod tests {
             anonymous,
             realms: realms.iter().map(ToString::to_string).collect(),
         })
+    }
+
+    #[test]
+    fn clients_are_warned_while_claims_are_trusted() {
+        let portal = portal(true, &[]);
+        assert_eq!(portal.warnings(), [CLAIMS_ARE_TRUSTED]);
+        portal.apply(PortalSettings {
+            anonymous: false,
+            realms: Vec::new(),
+        });
+        assert!(portal.warnings().is_empty());
     }
 
     #[test]

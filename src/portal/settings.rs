@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct PortalSettings {
     /// Whether claimed user ids are accepted without credentials. The log contains a
-    /// warning at start.
+    /// warning at start, and the first `welcome` of each session.
     pub anonymous: bool,
     /// Realms (`1` in `1:12345`) whose users are accepted. Empty: any.
     pub realms: Vec<String>,

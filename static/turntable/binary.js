@@ -5,8 +5,8 @@
  * @module
  */
 
-/** A text without this contains no bytes and is parsed without a reviver. */
-const MARK = '"$bin"';
+/** A text without either contains no bytes and is parsed without a reviver. */
+const MARKS = ['"$bin"', "\\u00"];
 
 /**
  * Encodes a value as JSON.
@@ -23,7 +23,7 @@ export function stringify(value) {
  * @returns {any}
  */
 export function parse(text) {
-  return text.includes(MARK) ? JSON.parse(text, revive) : JSON.parse(text);
+  return MARKS.some((mark) => text.includes(mark)) ? JSON.parse(text, revive) : JSON.parse(text);
 }
 
 /**

@@ -22,6 +22,8 @@ import { normalizeId } from "./room.js";
  * @property {string} channel the path of the publication
  * @property {string} id
  * @property {number} offset
+ * @property {string} [epoch] with the first message of each life of the path, with which
+ *   offsets begin again at 1
  * @property {string} from
  * @property {number} time Unix ms of the server's clock
  * @property {any} data

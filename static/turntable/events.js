@@ -48,6 +48,7 @@
  * @property {Record<string, ServiceInfo>} [services]
  * @property {Record<string, number>} [limits]
  * @property {string} [server]
+ * @property {string[]} [warnings] what to know about this server, in the first welcome of a session
  */
 
 /**

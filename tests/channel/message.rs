@@ -4,6 +4,8 @@
 use serde_json::{Value, json};
 
 use turntable_testkit::channel::{join, leave, publish};
+use turntable_testkit::http;
+use turntable_testkit::tunnel::Tunnel;
 use turntable_testkit::{Client, Server};
 
 #[test]
@@ -52,6 +54,35 @@ fn data_passes_byte_for_byte() {
         let text = mel.text();
         assert!(text.contains(&format!(r#""data":{data}"#)), "{text}");
     }
+}
+
+#[test]
+fn numbers_that_parsers_refuse_are_not_published() {
+    let server = Server::start();
+    let mut mel = server.user("1:1");
+    let mut pomke = server.user("1:2");
+    join(&mut pomke, "c");
+    for number in ["1e999", "-1e400", "[0.5,1E309]"] {
+        mel.send_text(&format!(
+            r#"{{"command":"publish","data":{{"channel":"c","data":{number}}},"id":7}}"#
+        ));
+        assert_eq!(mel.expect_error("bad_message")["id"], 7, "{number}");
+    }
+    let tunnel = Tunnel::user(&server, "1:3");
+    let body = format!(
+        r#"{{"tunnel":"{}","path":"/channel/c","data":1e999}}"#,
+        tunnel.id
+    );
+    let kind = "Content-Type: application/json\r\n";
+    let answer = http::send(server.address, "POST", "/tunnel/send", kind, &body);
+    assert_eq!(answer.error(), (400, "bad_message".to_owned()));
+    // The greatest double passes, and nothing of the others did.
+    publish(&mut mel, "c", json!(1.7976931348623157e308));
+    assert_eq!(
+        pomke.expect("message")["data"],
+        json!(1.7976931348623157e308)
+    );
+    pomke.expect_nothing_pending();
 }
 
 #[test]

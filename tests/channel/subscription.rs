@@ -104,6 +104,70 @@ fn channels_per_session_are_limited() {
     leave(&mut mel, "b");
     join(&mut mel, "c");
 }
+
+#[test]
+fn refused_join_is_answered_once() {
+    let server = Server::with(&[
+        ("session.channels_max", "1"),
+        ("session.answer_timeout_ms", "100"),
+    ]);
+    let mut mel = server.user("1:1");
+    join(&mut mel, "a");
+    mel.send(json!({"command": "joinchannel", "data": {"channel": "b"}, "id": 7}));
+    assert_eq!(mel.expect_error("too_many")["id"], 7);
+    // The time in which an owner has to answer passes.
+    mel.expect_none();
+}
+
+#[test]
+fn history_is_unavailable_while_channels_keep_none() {
+    let server = Server::start();
+    let mut mel = server.user("1:1");
+    let with = |history: u64| json!({"channel": "c", "history": history});
+    mel.send(json!({"command": "joinchannel", "data": with(5), "id": 7}));
+    let error = mel.expect_error("unavailable");
+    assert_eq!(
+        (&error["id"], &error["data"]["command"]),
+        (&json!(7), &json!("joinchannel"))
+    );
+    // It did not join.
+    publish(&mut mel, "c", json!(1));
+    mel.expect_nothing_pending();
+    // None is what the client gets.
+    assert_eq!(mel.request("joinchannel", with(0))["offset"], 1);
+}
+
+#[test]
+fn new_life_of_a_channel_is_announced_above_it() {
+    let server = Server::with(&[("channel.empty_ms", "400")]);
+    let mut above = server.user("1:1");
+    let mut mel = server.user("1:2");
+    let joined = join_with_subpaths(&mut above, "a");
+    server.await_metric(CHANNELS, 1.0);
+    let mut epochs = Vec::new();
+    for life in 0..2 {
+        for offset in 1..=2 {
+            let answer = publish(&mut mel, "a/b", json!(life));
+            let message = above.expect("message");
+            assert_eq!(message["channel"], "a/b");
+            assert_eq!(message["offset"], offset);
+            let epoch = match offset {
+                1 => answer["epoch"].clone(),
+                _ => json!(null),
+            };
+            assert_eq!(message["epoch"], epoch, "life {life}, offset {offset}");
+            epochs.push(answer["epoch"].clone());
+        }
+        // The client above does not keep the channel.
+        server.await_metric(CHANNELS, 1.0);
+    }
+    assert_eq!(epochs[0], epochs[1]);
+    assert_ne!(epochs[0], epochs[2]);
+    // The path that was joined has the epoch of its `joined`.
+    publish(&mut mel, "a", json!("own"));
+    assert_eq!(above.expect("message")["epoch"], joined["epoch"]);
+}
+
 #[test]
 fn empty_channel_is_dropped_and_restarts_with_new_epoch() {
     let server = Server::with(&[("channel.empty_ms", "100")]);

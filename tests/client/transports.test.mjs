@@ -5,8 +5,10 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CLOSE_CODES, connect } from "../../static/turntable.js";
 import { EventStream } from "../../static/turntable/transports/event_stream.js";
+import { parse } from "../../static/turntable/binary.js";
 import { messageOf } from "../../static/turntable/transports/datagram.js";
 import { entryOf, messageOf as messageOfEntry } from "../../static/turntable/transports/entry.js";
+import { messageCodec } from "../../static/turntable/transports/msgpack.js";
 import { TransportSelection } from "../../static/turntable/transport_selection.js";
 import { eventSource, fake } from "./fake_server.mjs";
 import { ManualEnvironment, WebSocket } from "./harness.mjs";
@@ -377,6 +379,25 @@ test("an event stream is parsed for every split of its bytes", () => {
     for (let at = 0; at < bytes.length; at += step) events.push(...stream.push(bytes.slice(at, at + step)));
     assert.deepEqual(events, whole, `steps of ${step}`);
   }
+});
+
+test("version 2: numbers in digits are numbers, and look-alikes stay what they are", async () => {
+  const { decode } = await messageCodec();
+  const text = (value) => [0xa0 + value.length, ...Buffer.from(value)];
+  const number = (digits) => [0x81, ...text("$num"), ...text(digits)];
+  const data = (...bytes) => decode(Uint8Array.of(0x92, 72, ...bytes).buffer).data;
+  assert.equal(data(...number("18446744073709551616")), 18446744073709551616);
+  assert.deepEqual(data(0x92, ...number("0.10000000000000001"), ...text("$num")), [0.1, "$num"]);
+  assert.deepEqual(data(0x81, ...text("a"), ...number("-1e30")), { a: -1e30 });
+  assert.deepEqual(data(...number("many")), { $num: "many" });
+  assert.deepEqual(data(0xd5, 1, 0x31, 0x32), { $ext: [1, "MTI="] });
+});
+
+test("bytes are recognised whatever the escapes of their key", () => {
+  for (const key of ["$bin", "\\u0024bin", "$b\\u0069n"]) {
+    assert.deepEqual(parse(`{"a":{"${key}":"AP8="}}`), { a: Uint8Array.of(0, 255) }, key);
+  }
+  assert.deepEqual(parse('{"a":"\\u0024bin"}'), { a: "$bin" });
 });
 
 test("datagrams and entries are decoded to messages", () => {

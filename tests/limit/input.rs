@@ -166,3 +166,41 @@ fn too_many_errors_close_connection() {
         assert!((5..=8).contains(&errors), "{errors} errors");
     }
 }
+
+#[test]
+fn bad_input_is_not_logged() {
+    let server = Server::with(&[("session.error_burst", "3"), ("server.workers", "1")]);
+    let mut client = server.user("1:1");
+    for _ in 0..20 {
+        client.send_text("nonsense");
+    }
+    assert_eq!(client.close_code(), 4006);
+    for frame in [
+        Frame::new(Opcode::BINARY, [1, 2, 3]),
+        Frame::new(Opcode::TEXT, [0xff]),
+        Frame::new(Opcode::TEXT, vec![b'x'; 100_000]),
+        Frame::new(3, Vec::new()),
+    ] {
+        let mut client = server.user("1:2");
+        client.send_frame(&frame);
+        client.close_code();
+    }
+    for target in ["/socket.io/?EIO=9", "/tunnel?id=x", "/ws", "/nothing"] {
+        assert!(server.get(target).status >= 400, "{target}");
+    }
+    let mut client = server.user("1:1");
+    client.expect_nothing_pending();
+    // Each is counted.
+    let closed = "turntable_connections_closed_total{name=\"too_many_errors\"}";
+    assert_eq!(server.metric(closed), 1.0);
+    let log = server.log();
+    let lines = log
+        .lines()
+        .filter(|line| line.contains(" WARN ") || line.contains(" ERROR "));
+    // The configuration and the machine may be a warning at start.
+    let known = ["portal.anonymous", "limit of open files", "pass the codec"];
+    let caused: Vec<&str> = lines
+        .filter(|line| !known.iter().any(|part| line.contains(part)))
+        .collect();
+    assert!(caused.is_empty(), "{caused:?}");
+}

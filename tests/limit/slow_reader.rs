@@ -215,6 +215,56 @@ fn presence_is_merged_while_reader_is_blocked() {
 }
 
 #[test]
+fn userchange_that_waited_names_its_user_after_a_resume() {
+    let server = Server::with(&[
+        ("limits.publish.per_second", "0"),
+        ("session.outbox_bytes_max", "1073741824"),
+        ("session.replay_bytes_max", "67108864"),
+        ("server.workers", "1"),
+    ]);
+    let mut publisher = server.user("1:1");
+    let _friend = server.user("3:1");
+    // Its gateway knows the state of 3:1 at once.
+    let mut watcher = server.user("4:1");
+    watcher.subscribe(&["3:1"]);
+    let mut slow = server.connect();
+    let session = slow.identify("2:1")["session"].clone();
+    slow.command("joinchannel", json!({"channel": "busy"}));
+    slow.expect("joined");
+    publish(&mut publisher, 0, 300);
+    // The snapshot of 3:1 waits behind all that when its number becomes that of 3:2.
+    slow.command("subscribe", json!(["3:1"]));
+    server.await_metric("turntable_commands_total{name=\"subscribe\"}", 2.0);
+    slow.command("unsubscribe", json!(["3:1"]));
+    server.await_metric("turntable_commands_total{name=\"unsubscribe\"}", 1.0);
+    watcher.request("unsubscribe", json!(["3:1"]));
+    slow.send(json!({"command": "subscribe", "data": ["3:2"], "id": "last"}));
+    server.await_metric("turntable_commands_total{name=\"subscribe\"}", 3.0);
+    let (mut received, mut before) = (1, None);
+    loop {
+        let message = slow.next();
+        if message["id"] == "last" {
+            break;
+        }
+        if message["command"] == "userchange" && before.is_none() {
+            assert_eq!(message["data"], json!({"3:1": "online"}));
+            before = Some(received);
+        }
+        received += 1;
+    }
+    slow.drop_connection();
+    let (mut resumed, answer) = session::resume(&server, &session, before.unwrap());
+    assert_eq!(answer["data"]["resumed"], true, "{answer}");
+    assert_eq!(
+        resumed.expect("userchange"),
+        json!({}),
+        "not watched any more"
+    );
+    assert_eq!(resumed.expect("userchange"), json!({"3:2": "offline"}));
+    assert_eq!(resumed.next()["id"], "last");
+}
+
+#[test]
 fn unread_echo_is_limited() {
     let server = Server::with(&[("server.echo", "true")]);
     let mut client = server.echo();

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use turntable_testkit::Server;
+use turntable_testkit::http::send;
 use turntable_testkit::metric::{ACCEPTED, ACTORS_LOST, AVATARS, CONNECTIONS, SESSIONS};
 
 #[test]
@@ -53,9 +54,34 @@ fn health_endpoints_answer() {
 }
 
 #[test]
+fn management_pages_answer_head_and_refuse_other_methods() {
+    let server = Server::start();
+    for path in ["/metrics", "/health", "/health/live", "/health/ready"] {
+        let [get, head, post] =
+            ["GET", "HEAD", "POST"].map(|method| send(server.management, method, path, "", ""));
+        assert_eq!(
+            (get.status, head.status, post.status),
+            (200, 200, 405),
+            "{path}"
+        );
+        assert_eq!(head.header("Content-Type"), get.header("Content-Type"));
+        assert!(head.body.is_empty(), "{path}");
+        assert!(!get.body.is_empty(), "{path}");
+        assert_eq!(post.header("Allow"), Some("GET, HEAD"));
+        assert_eq!(post.error(), (405, "bad_message".to_owned()));
+    }
+    assert_eq!(
+        send(server.management, "HEAD", "/other", "", "").status,
+        404
+    );
+    let short = server.manage("/health");
+    assert_eq!(short.json(), server.manage("/health/ready").json());
+}
+
+#[test]
 fn management_and_public_pages_are_on_separate_listeners() {
     let server = Server::start();
-    for path in ["/metrics", "/health/live", "/health/ready"] {
+    for path in ["/metrics", "/health", "/health/live", "/health/ready"] {
         assert_eq!(server.get(path).status, 404, "{path}");
     }
     assert_eq!(server.manage("/index.html").status, 404);

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use turntable_testkit::metric::{CLOSED_NOT_IDENTIFIED, CONNECTIONS, SESSIONS};
+use turntable_testkit::session::resume;
 use turntable_testkit::websocket::handshake;
 use turntable_testkit::{Client, Frame, Server};
 
@@ -29,6 +30,23 @@ fn string_claim_is_welcomed() {
     assert_eq!(welcome["heartbeat_ms"], 25_000);
     assert!(welcome["time"].as_u64().unwrap() > 1_700_000_000_000);
     assert!(welcome["limits"].is_object() && welcome["attributes"].is_object());
+}
+
+#[test]
+fn trusted_claims_are_a_warning_once() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let welcome = client.identify("1:1");
+    let warnings = welcome["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{welcome}");
+    assert!(warnings[0].as_str().unwrap().contains("portal.anonymous"));
+    assert_eq!(client.identify("1:1")["warnings"], json!(null));
+    let (_resumed, answer) = resume(&server, &welcome["session"], 0);
+    assert_eq!(answer["data"]["resumed"], true);
+    assert_eq!(answer["data"]["warnings"], json!(null));
+    // The operator has it in the log, once.
+    let log = server.log();
+    assert_eq!(log.matches("portal.anonymous").count(), 1, "{log}");
 }
 
 #[test]
@@ -81,6 +99,22 @@ fn other_commands_require_identification() {
         assert_eq!(error["data"]["command"], command);
     }
     client.identify("1:1");
+}
+
+#[test]
+fn provide_is_unavailable_while_no_functions_are_called() {
+    let server = Server::start();
+    let mut client = server.user("1:1");
+    let offer = json!({"services": {"chat": ["sendMessage"]}});
+    client.send(json!({"command": "provide", "data": offer, "id": 7}));
+    let error = client.expect_error("unavailable");
+    assert_eq!(
+        (&error["id"], &error["data"]["command"]),
+        (&json!(7), &json!("provide"))
+    );
+    client.command("provide", offer);
+    client.expect_error("unavailable");
+    client.expect_nothing_pending();
 }
 
 #[test]

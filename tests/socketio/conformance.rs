@@ -2,7 +2,26 @@
 //! that echo, with `socketio.conformance`.
 
 use turntable_testkit::engineio::websocket;
-use turntable_testkit::{Frame, Opcode, Server};
+use turntable_testkit::{Client, Frame, Opcode, Server};
+
+/// With the heartbeat that the suites expect.
+fn server() -> Server {
+    Server::with(&[
+        ("socketio.conformance", "true"),
+        ("socketio.ping_interval_ms", "300"),
+        ("socketio.ping_timeout_ms", "200"),
+        ("socketio.connect_timeout_ms", "1000"),
+    ])
+}
+
+/// A client of the main namespace.
+fn connected(server: &Server) -> Client {
+    let (mut client, _) = websocket(server.address, "/socket.io/");
+    client.send_text("40");
+    assert!(client.text().starts_with(r#"40{"sid":""#));
+    assert_eq!(client.text(), r#"42["auth",{}]"#);
+    client
+}
 
 #[test]
 fn conformance_mode_behaves_as_test_suites_expect() {
@@ -55,4 +74,55 @@ fn conformance_mode_behaves_as_test_suites_expect() {
     );
     client.send_text("4abc");
     assert_eq!(client.close_code(), 1002);
+}
+
+#[test]
+fn connection_lives_on_without_its_main_namespace() {
+    let server = server();
+    let mut client = connected(&server);
+    client.send_text("41");
+    // The next packet is a ping, and no close.
+    assert_eq!(client.text(), "2");
+    client.send_text("3");
+    client.send_text("40");
+    loop {
+        let packet = client.text();
+        if packet != "2" {
+            assert!(packet.starts_with(r#"40{"sid":""#), "{packet}");
+            break;
+        }
+        client.send_text("3");
+    }
+}
+
+#[test]
+fn malformed_packets_close_the_connection() {
+    let server = server();
+    for wrong in [
+        "4abc",
+        "42{}",
+        r#"42abc["message-with-ack",1,"2",{"3":[false]}]"#,
+    ] {
+        let mut client = connected(&server);
+        client.send_text(wrong);
+        assert_eq!(client.close_code(), 1002, "{wrong}");
+    }
+    let (mut client, _) = websocket(server.address, "/socket.io/");
+    client.send_text("4abc");
+    assert_eq!(client.close_code(), 1002, "before CONNECT");
+}
+
+#[test]
+fn connection_without_a_namespace_is_closed() {
+    let server = server();
+    let (mut client, _) = websocket(server.address, "/socket.io/");
+    loop {
+        let frame = client.frame();
+        if frame.opcode == Opcode::CLOSE {
+            break;
+        }
+        if frame.payload == b"2" {
+            client.send_text("3");
+        }
+    }
 }

@@ -94,6 +94,12 @@ fn invalid_requests_get_engine_io_errors() {
             5,
             "Unsupported protocol version",
         ),
+        (
+            "GET",
+            "EIO=abc&transport=polling",
+            5,
+            "Unsupported protocol version",
+        ),
     ] {
         let target = format!("/socket.io/?{query}");
         let response = http::send(server.address, method, &target, "", "");
@@ -104,6 +110,8 @@ fn invalid_requests_get_engine_io_errors() {
     }
     for (query, code) in [
         ("transport=websocket", 5),
+        ("EIO=abc&transport=websocket", 5),
+        ("EIO=4", 0),
         ("EIO=4&transport=abc", 0),
         ("EIO=4&transport=polling", 3),
         ("EIO=4&transport=websocket&sid=AAAAAAAAAAAAAAAAAAAAAA", 1),
@@ -213,13 +221,19 @@ fn malformed_packet_ends_session() {
     for wrong in ["abc", "", "4x\x1eabc", "2", "0{}", "5", "b!!!"] {
         let polling = Polling::open(server.address, ECHO);
         let response = polling.post(wrong);
-        assert_eq!(response.status, 400, "{wrong:?}");
-        // If an answer still waits, it ends with the close packet.
+        assert_eq!(
+            (response.status, response.json()["code"].clone()),
+            (400, 3.into()),
+            "{wrong:?}"
+        );
+        // The session is gone, whatever still waited for its client.
         let response = polling.get();
-        if response.status == 200 {
-            assert!(response.text().ends_with('1'), "{wrong:?}");
-            assert_eq!(polling.get().status, 400, "{wrong:?}");
-        }
+        assert_eq!(
+            (response.status, response.json()["code"].clone()),
+            (400, 1.into()),
+            "{wrong:?}"
+        );
+        assert_eq!(polling.post("4x").status, 400, "{wrong:?}");
     }
     for wrong in ["abc", "2", "0{}", "5"] {
         let (mut client, _) = websocket(server.address, ECHO);
@@ -229,6 +243,21 @@ fn malformed_packet_ends_session() {
     let polling = Polling::open(server.address, ECHO);
     let many = vec!["4"; 1_025].join("\x1e");
     assert_eq!(polling.post(&many).status, 400);
+    assert_eq!(polling.get().status, 400);
+    server.await_metric(CONNECTIONS, 0.0);
+}
+
+#[test]
+fn malformed_packet_ends_waiting_poll() {
+    let server = one_worker();
+    for wrong in ["abc", "2"] {
+        let polling = Polling::open(server.address, ECHO);
+        let waiting = polling.start_poll();
+        let _later = websocket(server.address, ECHO);
+        assert_eq!(polling.post(wrong).status, 400, "{wrong:?}");
+        assert_eq!(packets(&waiting.answer()), ["1"], "{wrong:?}");
+        assert_eq!(polling.get().status, 400, "{wrong:?}");
+    }
 }
 
 #[test]
@@ -247,6 +276,9 @@ fn oversize_payload_is_refused_and_ends_session() {
     assert_eq!(polling.post(&long).status, 413);
     assert_eq!(packets(&waiting.answer()), ["1"]);
     assert_eq!(polling.get().status, 400);
+    let unpolled = Polling::open(server.address, ECHO);
+    assert_eq!(unpolled.post(&long).status, 413);
+    assert_eq!(unpolled.get().status, 400);
     client.send_text(&long);
     assert_eq!(client.close_code(), 1009);
 }

@@ -25,8 +25,8 @@ const LAYERS: &[&str] = &[
     "cluster",
     "store",
     "metric",
-    "occasional",
     "watched",
+    "log_limit",
     "clock",
     "memory",
 ];

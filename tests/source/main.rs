@@ -9,5 +9,6 @@
 
 mod fuzz_corpus;
 mod layering;
+mod logging;
 mod style;
 mod table;

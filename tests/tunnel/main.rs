@@ -10,6 +10,7 @@ mod accepted;
 mod bad_input;
 mod custom_format;
 mod datagram;
+mod detached;
 mod format;
 mod hostile;
 mod load;

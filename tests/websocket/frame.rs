@@ -270,6 +270,29 @@ fn malformed_close_is_a_protocol_error() {
 }
 
 #[test]
+fn close_behind_an_invalid_frame_ends_connection_at_once() {
+    let server = echo_server();
+    for wrong in [
+        Frame::new(Opcode::TEXT, b"\xff").masked(),
+        Frame::text("bare").unmasked(),
+        Frame::new(3, "?").masked(),
+        vec![0xff; 200],
+    ] {
+        let start = Instant::now();
+        let mut client = server.echo();
+        client.send_raw(&[wrong, Frame::close(1000, "").masked()].concat());
+        let close = client.frame();
+        assert_eq!(close.opcode, Opcode::CLOSE, "{close:?}");
+        assert_eq!(client.frame_or_end(), None);
+        server.await_metric(CONNECTIONS, 0.0);
+        // The server waits so long for an answer that it does not have.
+        let linger = Duration::from_secs(3);
+        assert!(start.elapsed() < linger, "the Close was not seen");
+        drop(client);
+    }
+}
+
+#[test]
 fn answer_to_close_ends_connection_that_failed() {
     let server = echo_server();
     // How long the server waits for an answer.

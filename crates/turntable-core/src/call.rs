@@ -138,12 +138,14 @@ pub enum AvatarCall {
     reason = "the fields are the session and the command's own"
 )]
 pub enum RoomCall {
-    /// `joingame`.
+    /// `joingame`. The session may have no connection: its client sent the command in
+    /// a request.
     Join {
         caller: Caller,
         user: UserId,
         join: JoinGame,
         id: Option<RequestId>,
+        is_connected: bool,
     },
     /// `leavegame`.
     Leave {
@@ -169,8 +171,12 @@ pub enum RoomCall {
     Detach { caller: Caller, user: UserId },
     /// A member's session has a connection again.
     Resume { caller: Caller, user: UserId },
-    /// A member's session ended.
-    Remove { caller: Caller, user: UserId },
+    /// A member's session ended; by `bye`, or in another way.
+    Remove {
+        caller: Caller,
+        user: UserId,
+        is_bye: bool,
+    },
     /// Whether the user is a member. Answered to its avatar by `Playing`.
     Confirm { user: UserId },
     /// What a gateway has of the room, for the replacement of a lost one.

@@ -171,7 +171,8 @@ macro_rules! text_id {
 text_id!(UserId);
 text_id!(ChannelId);
 
-/// The id of a channel message: unique in the cluster and sortable by time.
+/// The id of a message: unique in the cluster. Several generators make ids for one
+/// stream, so its order is that of its offsets, not of its ids.
 pub type MessageId = ulid::Ulid;
 
 /// The slot of an object among `slots` (seed 003: `Abs(Crc32(Id)) % K`).

@@ -6,6 +6,8 @@
 
 mod memory;
 mod round_trip;
+mod since_boot;
 
 pub use memory::release_free_memory;
 pub use round_trip::{TcpRoundTrip, tcp_info};
+pub use since_boot::since_boot;

@@ -15,6 +15,7 @@ use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::{Dispatch, Hooks, Loss};
 use crate::gateway::turn::Timer;
 use crate::gateway::work::Effect;
+use crate::log_limit::LogLimit;
 use turntable_core::key::{Caller, ConnKey, Place, SessionSlot};
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::{CloseReason, ErrorCode};
@@ -25,6 +26,9 @@ const LINGER_MS: u64 = 3_000;
 /// The same for a reader that was too slow, and has to read up to its close
 /// frame first.
 const LINGER_SLOW_MS: u64 = 30_000;
+
+/// Each client that comes may be one of these.
+static NOT_REGISTERED: LogLimit = LogLimit::new();
 
 /// The token of a connection's socket.
 fn token(key: ConnKey) -> Token {
@@ -117,7 +121,7 @@ impl Gateway {
         let bytes = self.settings.send_buffer_bytes;
         let registered = io.map(|io| register(&self.registry, key, io, bytes));
         if let Some(Err(error)) = registered {
-            log::warn!("a connection could not be registered: {error}");
+            self.not_registered(&error);
             self.release(key);
             return None;
         }
@@ -146,13 +150,21 @@ impl Gateway {
         Some(key)
     }
 
+    /// The kernel does not watch a socket: it has no memory, or no room for another.
+    /// As many clients may come then as want to.
+    fn not_registered(&self, error: &std::io::Error) {
+        self.shared.metrics.refuse("registration");
+        if let Some(left_out) = NOT_REGISTERED.admit(clock::now_ms()) {
+            log::warn!("a connection could not be registered: {error}{left_out}");
+        }
+    }
+
     /// Gives a connection a socket, in place of the one that it has.
     pub(crate) fn give_socket(&mut self, key: ConnKey, mut io: Io) {
         drop(self.take_socket(key));
         let bytes = self.settings.send_buffer_bytes;
         if let Err(error) = register(&self.registry, key, &mut io, bytes) {
-            log::warn!("a connection could not be registered: {error}");
-            return;
+            return self.not_registered(&error);
         }
         if let Some(connection) = self.connections.get_mut(key) {
             connection.io = Some(io);

@@ -12,8 +12,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ulid::Generator;
-
+use crate::clock::MessageIds;
 use crate::gateway::delivery::change_log::{self, Change, ChangeLog};
 use crate::gateway::delivery::encoding::{Encoding, Reader};
 use turntable_core::frame::{SharedFrame, text_of};
@@ -28,7 +27,7 @@ use turntable_wire::websocket::{FrameBuilder, close_frame, ping_frame, pong_fram
 
 thread_local! {
     /// The ids of datagrams that no owner has sent.
-    static IDS: RefCell<Generator> = const { RefCell::new(Generator::new()) };
+    static IDS: RefCell<MessageIds> = const { RefCell::new(MessageIds::new()) };
 }
 
 /// Something that waits to be written, or is retained.
@@ -153,10 +152,7 @@ impl Message {
 }
 
 fn next_id() -> MessageId {
-    IDS.with_borrow_mut(|ids| {
-        ids.generate()
-            .unwrap_or_else(|overflow| overflow.commit_overflow_increment())
-    })
+    IDS.with_borrow_mut(MessageIds::next_id)
 }
 
 impl Frame {

@@ -6,7 +6,9 @@ use crate::gateway::transport::{Dispatch, Hooks};
 use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
 use turntable_core::id::ChannelId;
 use turntable_core::key::SessionSlot;
-use turntable_core::packet::{Action, ClientPacket, ErrorBody, ReplyData, RequestId, ServerPacket};
+use turntable_core::packet::{
+    Action, ClientPacket, ErrorBody, JoinChannel, ReplyData, RequestId, ServerPacket,
+};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 use turntable_core::session::clock::ROUND_TRIP_MAX_MS;
@@ -26,6 +28,9 @@ impl Gateway {
             return;
         };
         let (user, connection) = (entry.session.user.clone(), entry.session.connection());
+        if let Err(error) = exists(&packet) {
+            return self.refuse(session, error.of(packet.name()), id);
+        }
         let owners = self.shared.owners.clone();
         self.await_owner(session, &packet, id.as_ref());
         match packet {
@@ -60,6 +65,7 @@ impl Gateway {
                     user,
                     join,
                     id,
+                    is_connected: connection.is_some(),
                 };
                 owners.room(&channel, call);
                 if let Some(connection) = connection {
@@ -115,10 +121,9 @@ impl Gateway {
                 );
                 self.refuse(session, error.of("authenticate"), id);
             }
-            // Offers are used by calls to the client, which this server does not
-            // make yet; an answer to no call is no error either.
-            ClientPacket::Provide(_) => self.reply(session, ReplyData::Done, id),
-            ClientPacket::Reply { .. } | ClientPacket::Resume { .. } => {}
+            // An answer to no call is no error.
+            ClientPacket::Reply { .. } | ClientPacket::Provide(_) | ClientPacket::Resume { .. } => {
+            }
         }
     }
 
@@ -185,4 +190,17 @@ impl Gateway {
         };
         self.send(session, &packet, id.as_ref());
     }
+}
+
+/// Refuses what the protocol has and this version has not: a client that gets a `reply`
+/// relies on it.
+fn exists(packet: &ClientPacket) -> Result<(), ErrorBody> {
+    let missing = match packet {
+        ClientPacket::Provide(_) => "this version calls no functions of clients",
+        ClientPacket::JoinChannel(JoinChannel {
+            history: Some(1..), ..
+        }) => "channels keep no history in this version; join without it",
+        _ => return Ok(()),
+    };
+    Err(ErrorBody::new(ErrorCode::Unavailable, missing))
 }

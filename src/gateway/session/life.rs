@@ -12,7 +12,6 @@ use crate::gateway::connection::Phase;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::moving::Task;
 use crate::gateway::session::memory::ResumeFrom;
-use crate::gateway::table::Index;
 use crate::gateway::transport::notice::Notice;
 use crate::gateway::transport::{Attachment, Dispatch, Hooks};
 use crate::gateway::turn::Timer;
@@ -22,7 +21,7 @@ use turntable_core::id::SessionId;
 use turntable_core::key::{ConnKey, SessionSlot, UserNumber, WorkerId};
 use turntable_core::packet::{ErrorBody, RequestId, ServerPacket, Welcome};
 use turntable_core::payload::Payload;
-use turntable_core::reason::{CloseReason, ErrorCode};
+use turntable_core::reason::ErrorCode;
 use turntable_core::session::greeting::Greeting;
 use turntable_core::session::life::{Effect as LifeEffect, Input};
 
@@ -98,7 +97,7 @@ impl Gateway {
             LifeEffect::RefuseResume(connection) => {
                 self.refuse_resume(connection, details.id.clone());
             }
-            LifeEffect::Forget => self.forget(session),
+            LifeEffect::Forget { is_bye } => self.forget(session, is_bye),
         }
     }
 
@@ -178,15 +177,24 @@ impl Gateway {
         resumed: bool,
         details: &Details,
     ) {
-        let Some(entry) = self.sessions.get(session) else {
+        let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
+        // Once for each session: its client knows them then.
+        let is_warned = std::mem::replace(&mut entry.is_warned, true) || resumed;
+        let (id, user) = (entry.session.id, entry.session.user.clone());
+        let accepted = entry.session.accepted();
+        let warnings = match is_warned {
+            true => Vec::new(),
+            false => self.shared.portal.warnings(),
+        };
         let packet = ServerPacket::Welcome(Box::new(Welcome {
-            user: Some(entry.session.user.clone()),
+            user: Some(user),
             resumed,
-            accepted: entry.session.accepted(),
+            accepted,
             attributes: details.attributes.clone(),
-            ..self.welcome_packet(entry.session.id)
+            warnings,
+            ..self.welcome_packet(id)
         }));
         let is_due = !resumed || details.is_welcomed;
         let unwritten = details.unwritten.take();
@@ -226,6 +234,7 @@ impl Gateway {
             attributes: Vec::new(),
             limits: self.settings.announced.clone(),
             server: concat!("turntable/", env!("CARGO_PKG_VERSION")).into(),
+            warnings: Vec::new(),
         }
     }
 
@@ -387,21 +396,9 @@ impl Gateway {
         }
     }
 
-    /// Sends a client its `goaway`, as the server stops.
-    fn send_away(&mut self, session: SessionSlot, connection: ConnKey) {
-        let packet = ServerPacket::GoAway {
-            reason: CloseReason::GoingAway.name(),
-            // Spread over a second, so that the next server is not stormed.
-            reconnect_ms: 250 + u64::from(Index::from(connection).number() % 1000),
-            url: None,
-        };
-        self.send(session, &packet, None);
-        self.flush_connection(connection);
-    }
-
     /// The session is over: its owners and this gateway forget it.
-    fn forget(&mut self, session: SessionSlot) {
-        self.leave_everything(session);
+    fn forget(&mut self, session: SessionSlot, is_bye: bool) {
+        self.leave_everything(session, is_bye);
         self.pending.forget(session);
         let Some(entry) = self.sessions.remove(session) else {
             return;

@@ -32,6 +32,8 @@ pub(crate) struct SessionEntry {
     pub(crate) is_blocked: bool,
     /// Whether its messages are written for it alone.
     pub(crate) is_read_alone: bool,
+    /// Whether its client was sent the warnings of the portal.
+    pub(crate) is_warned: bool,
     /// How many bytes may wait in its outbox now: `outbox_bytes_max`; from the
     /// loss of its connection until what waited then is written, that and
     /// `replay_bytes_max`.
@@ -61,6 +63,7 @@ impl SessionEntry {
             is_dirty: false,
             is_blocked: false,
             is_read_alone: false,
+            is_warned: false,
             waiting_bytes_max: 0,
             mark: 0,
             changed: Vec::new(),

@@ -163,7 +163,13 @@ impl Gateway {
         } = join;
         let before = match entry.session.enter_channel(&channel, subpaths, max) {
             Ok(before) => before,
-            Err(error) => return self.refuse(session, error.of("joinchannel"), id),
+            Err(error) => {
+                if let Some(id) = &id {
+                    // No owner answers it.
+                    self.pending.answered(session, id);
+                }
+                return self.refuse(session, error.of("joinchannel"), id);
+            }
         };
         let again = before == Some(subpaths);
         if before.is_none() {
@@ -245,8 +251,9 @@ impl Gateway {
         }
     }
 
-    /// The session ends: its owners receive that, and its topics forget it.
-    pub(crate) fn leave_everything(&mut self, session: SessionSlot) {
+    /// The session ends, by `bye` or in another way: its owners receive that, and its
+    /// topics forget it.
+    pub(crate) fn leave_everything(&mut self, session: SessionSlot, is_bye: bool) {
         let caller = self.caller(session);
         let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
             return;
@@ -259,8 +266,12 @@ impl Gateway {
         let owners = self.shared.owners.clone();
         owners.avatar(&user, AvatarCall::Remove { caller });
         for room in rooms {
-            let user = user.clone();
-            owners.room(&room, RoomCall::Remove { caller, user });
+            let call = RoomCall::Remove {
+                caller,
+                user: user.clone(),
+                is_bye,
+            };
+            owners.room(&room, call);
         }
         for membership in channels {
             self.call_leave(caller, &membership.channel, membership.subpaths);

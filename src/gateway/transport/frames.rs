@@ -165,6 +165,11 @@ fn feed(
                 count_refused(connection, cx);
             }
             cx.close(reason);
+            if ends_with_close(input, &limits) {
+                // Its client closes, too, and answers nothing more.
+                cx.push_effect(Effect::Flush(cx.key));
+                cx.push_effect(Effect::Lose(cx.key));
+            }
             input.len()
         }
     };
@@ -250,6 +255,21 @@ fn is_close(input: &mut [u8], limits: &DecodeLimits) -> bool {
         && is_close
 }
 
+/// Whether invalid input ends with a Close frame. What is before it is not looked at:
+/// it has no frames that one could tell.
+fn ends_with_close(input: &[u8], limits: &DecodeLimits) -> bool {
+    /// Two bytes, and the mask.
+    const HEAD: usize = 2 + 4;
+    let mut heads = input.windows(2).enumerate().rev().take(CLOSE_BYTES_MAX);
+    heads.any(|(at, head)| match head {
+        [0x88, length] if at + HEAD + usize::from(length & 0x7f) == input.len() => {
+            let tail = input.get(at..).unwrap_or_default();
+            is_close(&mut tail.to_vec(), limits)
+        }
+        _ => false,
+    })
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -292,5 +312,32 @@ mod tests {
         assert!(!is_close(&mut behind_text, &LIMITS));
         let mut long = [CLOSE.as_slice(), &[0; CLOSE_BYTES_MAX]].concat();
         assert!(!is_close(&mut long, &LIMITS));
+    }
+
+    #[test]
+    fn close_is_found_at_the_end_of_invalid_input() {
+        let empty = [0x88, 0x80, 1, 2, 3, 4];
+        let garbage = [0xff; 300];
+        for close in [CLOSE.as_slice(), &empty] {
+            assert!(ends_with_close(close, &LIMITS));
+            assert!(ends_with_close(
+                &[garbage.as_slice(), close].concat(),
+                &LIMITS
+            ));
+            let cut = close.split_last().unwrap().1;
+            assert!(!ends_with_close(
+                &[garbage.as_slice(), cut].concat(),
+                &LIMITS
+            ));
+            assert!(!ends_with_close(
+                &[close, garbage.as_slice()].concat(),
+                &LIMITS
+            ));
+        }
+        // A code that no peer may send.
+        let wrong = [0x88, 0x82, 0, 0, 0, 0, 0, 1];
+        for input in [&garbage[..], &wrong, &TEXT, &[]] {
+            assert!(!ends_with_close(input, &LIMITS));
+        }
     }
 }

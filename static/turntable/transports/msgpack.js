@@ -16,8 +16,8 @@ import { WebSocketConnection } from "./websocket.js";
 
 export const SUBPROTOCOL = "turntable.v2.msgpack";
 const BAD_MESSAGE = 1007;
-/** Extension type of numbers that MessagePack cannot represent: decimal digits. */
-const DECIMAL = 1;
+/** `$num` as a key: a map with nothing else is a number that MessagePack cannot represent, in digits. */
+const NUMBER_KEY = [0xa4, 0x24, 0x6e, 0x75, 0x6d];
 
 const CLIENT_COMMANDS = [
   "idme", "resume", "subscribe", "unsubscribe", "status", "joingame", "leavegame", "game", "declineinvite", "joinchannel",
@@ -73,7 +73,7 @@ async function load() {
         return null;
       }
     },
-    decode: (data, type) => (type === DECIMAL ? Number(new TextDecoder().decode(data)) : { $ext: [type, base64(data)] }),
+    decode: (data, type) => ({ $ext: [type, base64(data)] }),
   };
   const encoder = new Encoder({ extensionCodec, maxDepth: 256 });
   const decoder = new Decoder({ extensionCodec });
@@ -84,10 +84,37 @@ async function load() {
       return encoder.encode(id === undefined ? [number, data] : [number, data, id]);
     },
     decode: (bytes) => {
-      const [number, data, id] = /** @type {any[]} */ (decoder.decode(bytes));
+      const message = decoder.decode(bytes);
+      const [number, data, id] = /** @type {any[]} */ (hasNumber(new Uint8Array(bytes)) ? numbers(message) : message);
       return { command: SERVER_COMMANDS[number - SERVER_FIRST], data, ...(id !== undefined && id !== null && { id }) };
     },
   };
+}
+
+/**
+ * Whether a frame may contain a number in digits; a fast check, because most has none.
+ * @param {Uint8Array} bytes
+ * @returns {boolean}
+ */
+function hasNumber(bytes) {
+  for (let at = bytes.indexOf(NUMBER_KEY[0]); at >= 0; at = bytes.indexOf(NUMBER_KEY[0], at + 1)) {
+    if (NUMBER_KEY.every((byte, index) => bytes[at + index] === byte)) return true;
+  }
+  return false;
+}
+
+/**
+ * Replaces numbers in digits by the numbers, as `JSON.parse` reads them.
+ * @param {any} value
+ * @returns {any}
+ */
+function numbers(value) {
+  if (Array.isArray(value)) return value.map(numbers);
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  const entries = Object.entries(value);
+  const [key, digits] = entries[0] ?? [];
+  if (entries.length === 1 && key === "$num" && typeof digits === "string" && /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(digits)) return Number(digits);
+  return Object.fromEntries(entries.map(([name, inner]) => [name, numbers(inner)]));
 }
 
 /**

@@ -30,6 +30,11 @@ export type ChannelMessage = {
     channel: string;
     id: string;
     offset: number;
+    /**
+     * with the first message of each life of the path, with which
+     * offsets begin again at 1
+     */
+    epoch?: string;
     from: string;
     /**
      * Unix ms of the server's clock
@@ -74,6 +79,8 @@ export type ChannelEvents = {
  * @property {string} channel the path of the publication
  * @property {string} id
  * @property {number} offset
+ * @property {string} [epoch] with the first message of each life of the path, with which
+ *   offsets begin again at 1
  * @property {string} from
  * @property {number} time Unix ms of the server's clock
  * @property {any} data

@@ -104,6 +104,10 @@ export type Welcome = {
     services?: Record<string, ServiceInfo>;
     limits?: Record<string, number>;
     server?: string;
+    /**
+     * what to know about this server, in the first welcome of a session
+     */
+    warnings?: string[];
 };
 export type Invite = {
     channel: string;
@@ -242,6 +246,7 @@ export type ClientEvents = {
  * @property {Record<string, ServiceInfo>} [services]
  * @property {Record<string, number>} [limits]
  * @property {string} [server]
+ * @property {string[]} [warnings] what to know about this server, in the first welcome of a session
  */
 /**
  * @typedef {object} Invite

@@ -107,7 +107,9 @@ impl Channel {
     }
 
     /// Gives a message its place. Returns what listeners get and what the
-    /// publisher is answered.
+    /// publisher is answered. The first message of a life has its epoch: offsets
+    /// begin again there, and who listens above the channel learns it from nothing
+    /// else.
     ///
     /// # Errors
     /// `rate_limited` where the listeners would get more bytes than `rate`; then
@@ -137,6 +139,7 @@ impl Channel {
             channel: self.id.clone(),
             id,
             offset: self.offset,
+            epoch: (self.offset == 1).then(|| self.epoch.clone()),
             from,
             time_ms: now_ms,
             data,
@@ -217,8 +220,13 @@ mod tests {
         };
         assert!(recovered(&channel, "e1", 0));
         for expected in 1..=3 {
+            let has_epoch = expected == 1;
             let (packet, _) = publish(&mut channel, "{}", NOW).unwrap();
-            assert!(matches!(packet, ServerPacket::Message(message) if message.offset == expected));
+            let ServerPacket::Message(message) = packet else {
+                unreachable!("a publication is a message");
+            };
+            assert_eq!(message.offset, expected);
+            assert_eq!(message.epoch.as_deref(), has_epoch.then_some("e1"));
         }
         assert!(recovered(&channel, "e1", 3));
         assert!(!recovered(&channel, "e1", 2));

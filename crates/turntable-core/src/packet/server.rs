@@ -79,6 +79,9 @@ pub struct Welcome {
     pub limits: Vec<(&'static str, u64)>,
     /// Name and version of the server.
     pub server: Box<str>,
+    /// What the client should know before it relies on the server; a sentence each.
+    /// Omitted if there is none.
+    pub warnings: Vec<&'static str>,
 }
 
 /// A member of a room as others see it.
@@ -160,6 +163,9 @@ pub struct ChannelMessage {
     pub channel: ChannelId,
     pub id: MessageId,
     pub offset: u64,
+    /// With the first message of a life of the channel only: who listens above the
+    /// channel gets no `joined` of it.
+    pub epoch: Option<Box<str>>,
     pub from: UserId,
     pub time_ms: u64,
     pub data: Payload,

@@ -116,7 +116,10 @@ pub enum Effect {
     /// This connection's client gets the error that the session is over.
     RefuseResume(ConnKey),
     /// Owners forget the session, and so does the gateway.
-    Forget,
+    Forget {
+        /// Whether its client ended it.
+        is_bye: bool,
+    },
 }
 
 /// What has to be done, in order.
@@ -174,7 +177,7 @@ impl<F: OutboxFrame> Session<F> {
                 self.life = Life::Ended;
                 effects.extend([
                     Effect::Release(connection),
-                    Effect::Forget,
+                    Effect::Forget { is_bye: false },
                     Effect::RefuseIdentify(connection),
                 ]);
             }
@@ -186,7 +189,10 @@ impl<F: OutboxFrame> Session<F> {
             (Input::LostForGood(lost), Life::Attached(connection)) if lost == connection => {
                 // Seats are retained even where the session itself is not.
                 self.life = Life::Ended;
-                effects.extend([Effect::Report { connected: false }, Effect::Forget]);
+                effects.extend([
+                    Effect::Report { connected: false },
+                    Effect::Forget { is_bye: false },
+                ]);
             }
             (Input::Lost(lost), Life::Attached(connection)) if lost == connection => {
                 self.detach(now_ms, settings, &mut effects);
@@ -200,8 +206,9 @@ impl<F: OutboxFrame> Session<F> {
             ) => {
                 self.resume(life, connection, received, now_ms, &mut effects);
             }
-            (Input::Bye, Life::Attached(_)) => self.end(&mut effects, Some(CloseReason::Bye)),
-            (Input::Bye, Life::Detached { .. }) => self.end(&mut effects, None),
+            (Input::Bye, Life::Attached(_) | Life::Detached { .. }) => {
+                self.end(&mut effects, Some(CloseReason::Bye));
+            }
             (Input::Overflowed(Some(slow)), Life::Attached(connection)) if slow == connection => {
                 effects.push(Effect::Close {
                     connection,
@@ -304,7 +311,9 @@ impl<F: OutboxFrame> Session<F> {
         if let Some(connection) = before.connection() {
             effects.push(Effect::Release(connection));
         }
-        effects.push(Effect::Forget);
+        effects.push(Effect::Forget {
+            is_bye: reason == Some(CloseReason::Bye),
+        });
         if let (Some(connection), Some(reason)) = (before.connection(), reason) {
             effects.push(Effect::Close { connection, reason });
         }

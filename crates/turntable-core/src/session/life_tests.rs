@@ -79,7 +79,7 @@ fn refused_session_leaves_its_connection_to_identify_again() {
         effects,
         [
             Effect::Release(connection(0)),
-            Effect::Forget,
+            Effect::Forget { is_bye: false },
             Effect::RefuseIdentify(connection(0))
         ]
     );
@@ -101,7 +101,7 @@ fn lost_connection_detaches_and_expires_in_time() {
     let early = step(&mut session, Input::ExpiryDue, NOW + resume_ms - 1);
     assert!(early.is_empty());
     let due = step(&mut session, Input::ExpiryDue, NOW + resume_ms);
-    assert_eq!(due, [Effect::Forget]);
+    assert_eq!(due, [Effect::Forget { is_bye: false }]);
 }
 
 #[test]
@@ -109,7 +109,10 @@ fn only_a_session_without_a_connection_is_evicted() {
     let mut session = admitted();
     assert!(step(&mut session, Input::Evicted, NOW).is_empty());
     step(&mut session, Input::Lost(connection(0)), NOW);
-    assert_eq!(step(&mut session, Input::Evicted, NOW), [Effect::Forget]);
+    assert_eq!(
+        step(&mut session, Input::Evicted, NOW),
+        [Effect::Forget { is_bye: false }]
+    );
 }
 
 #[test]
@@ -121,7 +124,10 @@ fn session_that_may_not_wait_ends_with_its_connection() {
     // Its owners hear first that the connection is gone: the seat is retained.
     assert_eq!(
         effects,
-        [Effect::Report { connected: false }, Effect::Forget]
+        [
+            Effect::Report { connected: false },
+            Effect::Forget { is_bye: false }
+        ]
     );
     assert_eq!(session.life(), Life::Ended);
 }
@@ -139,7 +145,7 @@ fn lost_connection_ends_the_session_without_a_resume_time() {
         [
             Effect::Report { connected: false },
             Effect::Release(connection(0)),
-            Effect::Forget
+            Effect::Forget { is_bye: false }
         ]
     );
 }
@@ -186,7 +192,10 @@ fn resume_with_missing_messages_ends_the_session() {
         };
         assert_eq!(
             step(&mut session, input, NOW),
-            [Effect::Forget, Effect::RefuseResume(connection(1))]
+            [
+                Effect::Forget { is_bye: false },
+                Effect::RefuseResume(connection(1))
+            ]
         );
     }
 }
@@ -208,7 +217,7 @@ fn overflow_closes_a_connection_and_ends_a_detached_session() {
     );
     assert_eq!(
         step(&mut session, Input::Overflowed(None), NOW),
-        [Effect::Forget]
+        [Effect::Forget { is_bye: false }]
     );
 }
 
@@ -234,7 +243,8 @@ fn input_behind_a_resume_is_taken_last() {
 fn bye_ends_a_session_without_a_connection() {
     let mut session = admitted();
     step(&mut session, Input::Lost(connection(0)), NOW);
-    assert_eq!(step(&mut session, Input::Bye, NOW), [Effect::Forget]);
+    let effects = step(&mut session, Input::Bye, NOW);
+    assert_eq!(effects, [Effect::Forget { is_bye: true }]);
 }
 
 #[test]
@@ -248,7 +258,7 @@ fn expiry_is_as_it_was_configured_at_the_loss() {
     let due_ms = NOW + SessionSettings::default().resume_ms;
     assert_eq!(
         session.step(Input::ExpiryDue, due_ms, &longer).to_vec(),
-        [Effect::Forget],
+        [Effect::Forget { is_bye: false }],
         "its only timer is that of the loss"
     );
 }
@@ -326,7 +336,8 @@ proptest! {
                     }
                     Effect::ArmExpiry(at_ms) => expiry_ms = Some(at_ms),
                     Effect::Rewind(_) => prop_assert!(is_registered),
-                    Effect::Forget => {
+                    Effect::Forget { is_bye } => {
+                        prop_assert!(!is_bye || matches!(input, Input::Bye));
                         prop_assert!(!is_forgotten, "forgotten once");
                         is_forgotten = true;
                         carrier = None;

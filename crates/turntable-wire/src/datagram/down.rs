@@ -104,17 +104,17 @@ pub struct Datagram<'a> {
     /// Its delivery path.
     pub path: Path<'a>,
     data: &'a str,
-    /// `from`, `offset` and `time` of a channel's message, as JSON.
+    /// `from`, `offset`, `epoch` and `time` of a channel's message, as JSON.
     origin: Origin<'a>,
     /// Whether the data is the complete payload.
     is_bare: bool,
 }
 
 /// The metadata of a channel's message.
-type Origin<'a> = [Option<&'a RawValue>; 3];
+type Origin<'a> = [Option<&'a RawValue>; 4];
 
 /// Its fields, as written in the message.
-const ORIGIN: [&str; 3] = ["from", "offset", "time"];
+const ORIGIN: [&str; 4] = ["from", "offset", "epoch", "time"];
 
 impl<'a> Datagram<'a> {
     /// The datagram of a message, given as its v1 JSON text. `id` is
@@ -265,14 +265,14 @@ fn route(message: &str) -> Option<Route<'_>> {
     let parts = split(message)?;
     let route = match parts.command {
         "message" => {
-            let names = ["channel", "data", "from", "offset", "time"];
+            let names = ["channel", "data", "from", "offset", "epoch", "time"];
             let fields = Fields::read(parts.data.get(), names).ok();
             fields.and_then(|fields| {
-                let [channel, data, from, offset, time] = fields.values;
+                let [channel, data, from, offset, epoch, time] = fields.values;
                 Some(Route::Channel {
                     channel: text(channel?, "channel").ok()?,
                     data: data?.get(),
-                    origin: [from, offset, time],
+                    origin: [from, offset, epoch, time],
                 })
             })
         }

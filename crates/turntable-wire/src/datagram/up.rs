@@ -8,7 +8,8 @@
 use serde_json::value::RawValue;
 
 use crate::json_v1::field::{Fault, Kind, boolean, each, fields, kind, opaque, required, text};
-use crate::json_v1::{self, DecodeLimits, is_within_depth};
+use crate::json_v1::flaw::{self, Flaw, HUGE_NUMBER};
+use crate::json_v1::{self, DecodeLimits};
 use turntable_core::id::{ChannelId, SessionId, UserId};
 use turntable_core::limit::Limit;
 use turntable_core::packet::{ClientMessage, ErrorBody, RequestId};
@@ -245,13 +246,15 @@ fn channel_id(text: &str) -> Result<ChannelId, Fault> {
         .map_err(|error| Fault::new(ErrorCode::InvalidId, format!("path: {error}")))
 }
 
-/// Opaque data, with the depth limit that a `publish` of it would have.
+/// Opaque data, with the limits that a `publish` of it would have.
 fn published(data: &RawValue, limits: &BatchLimits) -> Result<Payload, Fault> {
     /// The object of the command and the object of its data.
     const LEVELS: usize = 2;
     let depth_max = limits.message.depth_max.saturating_sub(LEVELS);
-    if is_within_depth(data.get(), depth_max) {
-        return Ok(opaque(data));
+    match flaw::check(data.get(), depth_max) {
+        Ok(()) => return Ok(opaque(data)),
+        Err(Flaw::HugeNumber) => return Err(Fault::shape(HUGE_NUMBER)),
+        Err(Flaw::TooDeep) => {}
     }
     let mut fault = Fault::new(
         ErrorCode::TooLarge,

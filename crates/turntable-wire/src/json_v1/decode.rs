@@ -3,13 +3,15 @@
 //! Decided here, because the protocol leaves it open: a duplicate field is
 //! refused; `null` is a value only inside opaque data, and in `set`, where it
 //! removes an attribute; a user that occurs twice in a list counts once; a whole
-//! message may be nested `depth_max` deep, its own object included.
+//! message may be nested `depth_max` deep, its own object included; no number may be
+//! beyond the range of a double.
 
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::command::{COMMANDS, Command};
 use super::field::{Fault, Fields, Kind, kind, required, text};
+use super::flaw::{self, Flaw, HUGE_NUMBER};
 use turntable_core::limit::Limit;
 use turntable_core::packet::{ClientMessage, ClientPacket, Details, ErrorBody, RequestId};
 use turntable_core::reason::ErrorCode;
@@ -100,8 +102,11 @@ pub fn decode_parts(
         .and_then(|()| named(name))
         .and_then(|command| {
             known.command = Some(command);
-            data.map_or(Ok(()), |data| check_depth(data, limits))?;
-            interpret(command, data, known.id.is_some())
+            let depth_max = limits.depth_max.saturating_sub(1);
+            let flaw = data.map_or(Ok(()), |data| flaw::check(data.get(), depth_max));
+            checked(flaw, limits, || {
+                interpret(command, data, known.id.is_some())
+            })
         });
     known.message(read)
 }
@@ -188,23 +193,37 @@ fn read(text: &str, limits: &DecodeLimits, known: &mut Known) -> Result<ClientPa
     }
     id?;
     let command = command?;
-    if !is_within_depth(text, limits.depth_max) {
-        return Err(too_deep(limits));
-    }
-    interpret(command, data, known.id.is_some())
+    let flaw = flaw::check(text, limits.depth_max);
+    checked(flaw, limits, || {
+        interpret(command, data, known.id.is_some())
+    })
 }
 
-/// Refuses a part of a message that is nested too deeply. The object around
-/// the part is a level, too.
-pub(crate) fn check_depth(part: &RawValue, limits: &DecodeLimits) -> Result<(), Fault> {
-    if is_within_depth(part.get(), limits.depth_max.saturating_sub(1)) {
-        Ok(())
-    } else {
-        Err(too_deep(limits))
+/// What `interpret` makes of a text that has this flaw, or none. What is wrong with the
+/// command comes before a number that is wrong in any.
+fn checked(
+    flaw: Result<(), Flaw>,
+    limits: &DecodeLimits,
+    interpret: impl FnOnce() -> Result<ClientPacket, Fault>,
+) -> Result<ClientPacket, Fault> {
+    if let Err(Flaw::TooDeep) = flaw {
+        return Err(faulty(Flaw::TooDeep, limits));
     }
+    let packet = interpret()?;
+    flaw.map(|()| packet).map_err(|flaw| faulty(flaw, limits))
 }
 
-fn too_deep(limits: &DecodeLimits) -> Fault {
+/// Refuses a part of a message that is nested too deeply, or has a number beyond the
+/// range of a double. The object around the part is a level, too.
+pub(crate) fn check_part(part: &RawValue, limits: &DecodeLimits) -> Result<(), Fault> {
+    let depth_max = limits.depth_max.saturating_sub(1);
+    flaw::check(part.get(), depth_max).map_err(|flaw| faulty(flaw, limits))
+}
+
+fn faulty(flaw: Flaw, limits: &DecodeLimits) -> Fault {
+    if flaw == Flaw::HugeNumber {
+        return Fault::shape(HUGE_NUMBER);
+    }
     let mut fault = Fault::new(
         ErrorCode::TooLarge,
         "the message is nested too deeply; details.max is the limit",
@@ -282,30 +301,4 @@ fn named(name: &str) -> Result<&'static Command, Fault> {
                 format!("unknown command; the commands are {}", names.join(", ")),
             )
         })
-}
-
-/// Whether the JSON text is nested at most `depth_max` deep.
-pub(crate) fn is_within_depth(text: &str, depth_max: usize) -> bool {
-    // Each level needs two brackets.
-    if text.len() / 2 <= depth_max {
-        return true;
-    }
-    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'[' | b'{' => {
-                depth += 1;
-                if depth > depth_max {
-                    return false;
-                }
-            }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    true
 }

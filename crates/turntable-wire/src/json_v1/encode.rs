@@ -117,6 +117,9 @@ fn data(packet: &ServerPacket, slot: Slot<'_>) {
             object.key("channel").string(message.channel.as_str());
             object.key("id").plain(&message.id.to_string());
             object.key("offset").whole(message.offset);
+            if let Some(epoch) = &message.epoch {
+                object.key("epoch").string(epoch);
+            }
             object.key("from").string(message.from.as_str());
             object.key("time").whole(message.time_ms);
             object.key("data").json(message.data.as_json());
@@ -186,6 +189,11 @@ fn welcome(data: &Welcome, slot: Slot<'_>) {
     }
     limits.end();
     object.key("server").string(&data.server);
+    if !data.warnings.is_empty() {
+        object
+            .key("warnings")
+            .list(&data.warnings, |warning, slot| slot.string(warning));
+    }
     object.end();
 }
 

@@ -9,10 +9,10 @@ mod command;
 mod decode;
 mod encode;
 pub(crate) mod field;
+pub(crate) mod flaw;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub(crate) use decode::is_within_depth;
 pub use decode::{DecodeError, DecodeLimits, MessageParts, decode, decode_parts, split};
-pub(super) use decode::{check_depth, request_id};
+pub(super) use decode::{check_part, request_id};
 pub use encode::{USERCHANGE_HEAD, USERCHANGE_TAIL, encode, presence_fragment, presence_key};

@@ -14,7 +14,7 @@ use rmp::Marker;
 use rmp::encode::{write_bin_len, write_ext_meta, write_str_len};
 
 use super::number;
-use super::{DECIMAL_TYPE, text};
+use super::text;
 
 /// Text that is not JSON, or is 4 GB or longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -187,12 +187,16 @@ impl Transcoder<'_, '_> {
         let mut ahead = self.cursor;
         ahead.eat(b'{')?;
         ahead.blank();
-        let is_binary = match ahead.rest() {
-            [b'"', b'$', b'b', b'i', b'n', b'"', ..] => true,
-            [b'"', b'$', b'e', b'x', b't', b'"', ..] => false,
+        // Nearly every other key is told apart by its first character. A character of
+        // a reserved one may be written as an escape.
+        if !matches!(ahead.rest(), [b'"', b'$' | b'\\', ..]) {
+            return None;
+        }
+        let is_binary = match &*ahead.text()? {
+            "$bin" => true,
+            "$ext" => false,
             _ => return None,
         };
-        ahead.at += r#""$bin""#.len();
         ahead.blank();
         ahead.eat(b':')?;
         ahead.blank();
@@ -209,8 +213,6 @@ impl Transcoder<'_, '_> {
             None => {
                 let _ = write_bin_len(self.out, len);
             }
-            // It would be decoded as that number.
-            Some(DECIMAL_TYPE) if number::is_number(&bytes) => return None,
             Some(kind) => {
                 let _ = write_ext_meta(self.out, len, kind);
             }

@@ -6,8 +6,8 @@
 //! recurses, builds a tree or trusts a length: open containers are on an explicit
 //! stack, whose depth is limited. A MessagePack value without a JSON equivalent
 //! becomes an object with a reserved key (`$bin`, `$ext`), a number without a
-//! MessagePack equivalent becomes an extension that contains its digits, so opaque
-//! data crosses both ways without loss.
+//! MessagePack equivalent becomes a map with a reserved key (`$num`) and its digits,
+//! which every decoder takes. So opaque data crosses both ways without loss.
 
 mod decode;
 mod encode;
@@ -24,8 +24,8 @@ pub use encode::{encode, encode_client};
 pub use from_json::{NotJson, from_json};
 pub use to_json::{TranscodeLimits, to_json};
 
-/// The extension type that contains a number as its decimal digits.
-pub const DECIMAL_TYPE: i8 = 1;
+/// The only key of a map that contains a number as its decimal digits.
+pub const NUMBER_KEY: &str = "$num";
 
 /// Why bytes cannot be represented as JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

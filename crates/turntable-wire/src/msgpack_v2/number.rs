@@ -2,12 +2,12 @@
 //!
 //! A number without fraction and exponent that fits 64 bits is an integer. Any
 //! other is a double if the double's shortest decimal is the same number;
-//! otherwise its digits are stored. `-0` has a sign, which only a double can
-//! represent.
+//! otherwise its digits are stored, in a map that every decoder takes. `-0` has a
+//! sign, which only a double can represent.
 
-use rmp::encode::{write_ext_meta, write_f64, write_sint, write_uint};
+use rmp::encode::{write_f64, write_map_len, write_sint, write_str, write_str_len, write_uint};
 
-use super::DECIMAL_TYPE;
+use super::NUMBER_KEY;
 
 /// The length of the number at the beginning of `text`, and whether it has
 /// neither fraction nor exponent. `None` if there is no number.
@@ -44,32 +44,60 @@ pub(super) fn scan(text: &[u8]) -> Option<(usize, bool)> {
     Some((at, is_whole))
 }
 
-/// Whether `text` is exactly one number.
-pub(super) fn is_number(text: &[u8]) -> bool {
-    scan(text).is_some_and(|(len, _)| len == text.len())
+/// Whether `text` is exactly one number that MessagePack has no form for, so that its
+/// digits are stored.
+pub(super) fn is_stored(text: &[u8]) -> bool {
+    let (Some((len, is_whole)), Ok(number)) = (scan(text), std::str::from_utf8(text)) else {
+        return false;
+    };
+    len == text.len() && matches!(Form::of(number, is_whole), Form::Digits)
+}
+
+/// The form of a number in MessagePack.
+enum Form {
+    Unsigned(u64),
+    Signed(i64),
+    Double(f64),
+    Digits,
+}
+
+impl Form {
+    /// The form of `text`, which [`scan`] has validated.
+    fn of(text: &str, is_whole: bool) -> Self {
+        if is_whole && text != "-0" {
+            if let Ok(value) = text.parse::<u64>() {
+                return Self::Unsigned(value);
+            }
+            if let Ok(value) = text.parse::<i64>() {
+                return Self::Signed(value);
+            }
+        }
+        match text.parse::<f64>() {
+            Ok(value) if is_exact(value, text) => Self::Double(value),
+            _ => Self::Digits,
+        }
+    }
 }
 
 /// Appends the number `text`, which [`scan`] has validated. `None` if it is too
 /// long for MessagePack.
 pub(super) fn write(text: &str, is_whole: bool, out: &mut Vec<u8>) -> Option<()> {
     // Writing to a vector cannot fail.
-    if is_whole && text != "-0" {
-        if let Ok(value) = text.parse::<u64>() {
+    match Form::of(text, is_whole) {
+        Form::Unsigned(value) => {
             let _ = write_uint(out, value);
-            return Some(());
         }
-        if let Ok(value) = text.parse::<i64>() {
+        Form::Signed(value) => {
             let _ = write_sint(out, value);
-            return Some(());
         }
-    }
-    match text.parse::<f64>() {
-        Ok(value) if is_exact(value, text) => {
+        Form::Double(value) => {
             let _ = write_f64(out, value);
         }
-        _ => {
+        Form::Digits => {
             let len = u32::try_from(text.len()).ok()?;
-            let _ = write_ext_meta(out, len, DECIMAL_TYPE);
+            let _ = write_map_len(out, 1);
+            let _ = write_str(out, NUMBER_KEY);
+            let _ = write_str_len(out, len);
             out.extend_from_slice(text.as_bytes());
         }
     }

@@ -4,7 +4,7 @@
 
 use rmp::Marker;
 
-use super::V2Error;
+use super::{NUMBER_KEY, V2Error, number};
 
 /// A scalar, or the head of a container with the number of its elements.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,6 +20,9 @@ pub(super) enum Token<'a> {
     Extension(i8, &'a [u8]),
     List(u32),
     Map(u32),
+    /// The digits of a number that has no other form, from the map that contains
+    /// them. [`Reader::token`] never returns it, [`Reader::number`] does.
+    Digits(&'a [u8]),
 }
 
 /// The remaining input.
@@ -101,6 +104,21 @@ impl<'a> Reader<'a> {
                 self.map(count)?
             }
         })
+    }
+
+    /// After the head of a map with one entry: the digits of the number that it is.
+    /// `None`, and nothing is consumed, for any other map.
+    pub(super) fn number(&mut self) -> Option<Token<'a>> {
+        let mut ahead = *self;
+        let key = ahead.token().ok()?;
+        let Token::Text(digits) = ahead.token().ok()? else {
+            return None;
+        };
+        if key != Token::Text(NUMBER_KEY.as_bytes()) || !number::is_stored(digits) {
+            return None;
+        }
+        *self = ahead;
+        Some(Token::Digits(digits))
     }
 
     /// The bytes of the next value of any type.

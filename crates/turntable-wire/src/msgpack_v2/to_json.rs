@@ -6,7 +6,7 @@
 //! | float | with a fraction or an exponent, so that it stays a float |
 //! | array, map with str keys | list, object |
 //! | bin | `{"$bin": BASE64}` |
-//! | ext of type 1 that contains a number's digits | that number |
+//! | map with the key `$num` only and a number's digits | that number |
 //! | ext | `{"$ext": [TYPE, BASE64]}` |
 
 use std::io::Write;
@@ -14,9 +14,8 @@ use std::io::Write;
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 
-use super::number::is_number;
+use super::V2Error;
 use super::reader::{Reader, Token};
-use super::{DECIMAL_TYPE, V2Error};
 
 /// Limits of a transcoder.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +71,10 @@ fn transcode(
 ) -> Result<(), V2Error> {
     let mut open: Vec<Open> = Vec::new();
     loop {
-        let token = reader.token()?;
+        let token = match reader.token()? {
+            map @ Token::Map(1) => reader.number().unwrap_or(map),
+            token => token,
+        };
         if let Some(container) = open.last_mut() {
             let is_key = container.is_hash && container.missing % 2 == 0;
             if is_key && !matches!(token, Token::Text(_)) {
@@ -138,14 +140,10 @@ fn extent(token: &Token<'_>) -> (usize, usize) {
         Token::List(_) | Token::Map(_) => (1, 2),
         Token::Text(text) => (0, text.len()),
         Token::Binary(bytes) => (1, bytes.len()),
-        Token::Extension(kind, bytes) if is_decimal(*kind, bytes) => (0, bytes.len()),
+        Token::Digits(digits) => (0, digits.len()),
         Token::Extension(_, bytes) => (2, bytes.len()),
         _ => (0, 1),
     }
-}
-
-fn is_decimal(kind: i8, bytes: &[u8]) -> bool {
-    kind == DECIMAL_TYPE && is_number(bytes)
 }
 
 /// Appends a scalar.
@@ -171,9 +169,7 @@ fn write(token: Token<'_>, out: &mut Vec<u8>) -> Result<(), V2Error> {
         Token::Binary(bytes) => {
             let _ = write!(out, r#"{{"$bin":"{}"}}"#, base64(bytes));
         }
-        Token::Extension(kind, digits) if is_decimal(kind, digits) => {
-            out.extend_from_slice(digits);
-        }
+        Token::Digits(digits) => out.extend_from_slice(digits),
         Token::Extension(kind, bytes) => {
             let _ = write!(out, r#"{{"$ext":[{kind},"{}"]}}"#, base64(bytes));
         }

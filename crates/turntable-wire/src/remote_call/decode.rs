@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::CORE;
 use crate::json_v1::field::{Fault, Fields, Kind, each, fields, kind, required, text};
-use crate::json_v1::{DecodeError, DecodeLimits, check_depth, decode_parts, request_id};
+use crate::json_v1::{DecodeError, DecodeLimits, check_part, decode_parts, request_id};
 use turntable_core::packet::{ClientMessage, ClientPacket, ErrorBody, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
@@ -186,7 +186,7 @@ fn call(
     args: Option<&RawValue>,
     limits: &DecodeLimits,
 ) -> Result<ClientPacket, Fault> {
-    args.map_or(Ok(()), |args| check_depth(args, limits))?;
+    args.map_or(Ok(()), |args| check_part(args, limits))?;
     Ok(ClientPacket::Call {
         f,
         args: args.map(|args| Payload::from_json(args.get())),
@@ -200,7 +200,7 @@ fn reply(
     limits: &DecodeLimits,
 ) -> Result<ClientPacket, Fault> {
     answers(id)?;
-    check_depth(result, limits)?;
+    check_part(result, limits)?;
     Ok(ClientPacket::Reply {
         result: Payload::from_json(result.get()),
     })
@@ -213,7 +213,7 @@ fn failure(
     limits: &DecodeLimits,
 ) -> Result<ClientPacket, Fault> {
     answers(id)?;
-    check_depth(error, limits)?;
+    check_part(error, limits)?;
     let [code, message] = fields(error, "error", ["code", "message"])?;
     for (value, name) in [(code, "error.code"), (message, "error.message")] {
         text(required(value, name)?, name)?;

@@ -101,10 +101,21 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Whether the text may contain bytes; a fast check, because most has none.
+/// The content of a string, without escapes. `None` if it is not Unicode.
+fn unescaped(inside: &str) -> Option<Cow<'_, str>> {
+    match inside.contains('\\') {
+        true => serde_json::from_str(&format!("\"{inside}\""))
+            .ok()
+            .map(Cow::Owned),
+        false => Some(Cow::Borrowed(inside)),
+    }
+}
+
+/// Whether the text may contain bytes, in any spelling; a fast check, because most
+/// has none. It may return false positives.
 #[must_use]
 pub fn has_binary(json: &str) -> bool {
-    json.contains(BIN)
+    may_contain(json, BIN)
 }
 
 /// The bytes and the length of the object at the beginning of `text`, if it is
@@ -115,24 +126,30 @@ fn bin(text: &str) -> Option<(Vec<u8>, usize)> {
         read: 0,
     };
     cursor.skip("{")?;
-    cursor.skip(BIN)?;
+    let key = cursor.string()?;
+    // Nearly every other key is told apart by its first character.
+    if !key.starts_with(['$', '\\']) || unescaped(key)? != "$bin" {
+        return None;
+    }
     cursor.skip(":")?;
     let base64 = cursor.string()?;
     cursor.skip("}")?;
     // Some encoders escape slashes.
-    let base64 = match base64.contains('\\') {
-        true => Cow::Owned(base64.replace("\\/", "/")),
-        false => Cow::Borrowed(base64),
-    };
+    let base64 = unescaped(base64)?;
     Some((STANDARD.decode(&*base64).ok()?, cursor.read))
 }
 
 /// Whether `json` may contain a placeholder in any spelling. It may return
 /// false positives.
 fn has_placeholder(json: &str) -> bool {
-    const KEY: &str = "_placeholder";
-    if json.contains(KEY) || !json.contains("\\u00") {
-        return json.contains(KEY);
+    may_contain(json, "_placeholder")
+}
+
+/// Whether `json` may contain `key`, which is ASCII, in any spelling. It may return
+/// false positives.
+fn may_contain(json: &str, key: &str) -> bool {
+    if json.contains(key) || !json.contains("\\u00") {
+        return json.contains(key);
     }
     let mut plain = String::with_capacity(json.len());
     let mut pieces = json.split("\\u00");
@@ -144,12 +161,13 @@ fn has_placeholder(json: &str) -> bool {
         }
         plain.push_str(rest);
     }
-    plain.contains(KEY)
+    plain.contains(key)
 }
 
 /// Extracts the bytes from `json`: the text with placeholders, and the
 /// attachments in order. `None` if there are none, or more than
-/// [`ATTACHMENTS_SENT_MAX`]. An object that only resembles `{"$bin": BASE64}`
+/// [`ATTACHMENTS_SENT_MAX`]. Escapes in the key or in the base64 make no
+/// difference. An object that only resembles `{"$bin": BASE64}`
 /// (another key, base64 that is not canonical) remains data.
 ///
 /// Data that contains a placeholder of its own remains JSON as well: in a packet
@@ -189,9 +207,9 @@ fn placeholder(text: &str) -> Result<Option<(usize, usize)>, PacketError> {
     };
     let (mut is_placeholder, mut number) = (false, None);
     let mut field = |cursor: &mut Cursor<'_>| {
-        let key = cursor.string()?;
+        let key = unescaped(cursor.string()?)?;
         cursor.skip(":")?;
-        match key {
+        match &*key {
             "_placeholder" => {
                 cursor.skip("true")?;
                 is_placeholder = true;

@@ -324,6 +324,12 @@ impl Hooks for Engine {
         }
         let last = packet::last(connection.io.is_some(), reason);
         cx.push_effect(Effect::Finish(cx.key, last, reason));
+        if matches!(
+            reason,
+            CloseReason::ProtocolError | CloseReason::TooLarge | CloseReason::NotUtf8
+        ) {
+            request::refused(connection, cx);
+        }
     }
 
     fn on_closing(connection: &mut Connection, cx: &mut Cx<'_>) {

@@ -98,7 +98,6 @@ fn park(connection: &mut Connection, respond: oneshot::Sender<Answer>, cx: &mut 
     if engine.parked.is_some() && !is_closing {
         // Which of two would be read first is not known.
         cx.close(CloseReason::ProtocolError);
-        cx.push_effect(Effect::Flush(cx.key));
         let _ = respond.send(Err(RequestError::BadRequest));
         return;
     }
@@ -169,6 +168,26 @@ pub(super) fn take_payload(connection: &mut Connection, mut pushed: Pushed, cx: 
     }
     // Answered behind the effects of its packets, which may close the session.
     cx.push_effect(Effect::Notice(cx.key, Notice::Pushed(pushed.respond)));
+}
+
+/// A session ends because of what its client brought in a request. That request is
+/// answered with the error, and one that waits for packets with the end. There is no
+/// other: the next one is refused like one of an unknown session, at once.
+pub(super) fn refused(connection: &mut Connection, cx: &mut Cx<'_>) {
+    let Some(engine) = Engine::of(connection) else {
+        return;
+    };
+    if engine.carriage != Carriage::Polling {
+        return;
+    }
+    if let Some(pushed) = engine.pushed.take() {
+        let _ = pushed.respond.send(Err(RequestError::BadRequest));
+    }
+    // The answer to a request that waits releases the session, too.
+    cx.push_effect(match engine.parked {
+        Some(_) => Effect::Flush(cx.key),
+        None => Effect::Lose(cx.key),
+    });
 }
 
 /// The packets of a request were taken.

@@ -8,6 +8,8 @@
 //! answer again: a lost answer costs nothing.
 
 pub mod accept;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 
@@ -52,6 +54,8 @@ pub(crate) struct Poll {
     current: Option<PollRequest>,
     /// Calls of it that were not answered.
     missing: Vec<RequestId>,
+    /// Unix ms when it is answered without them. A later request does not move it.
+    answer_at_ms: u64,
     waiting: VecDeque<PollRequest>,
     answered: Option<Answered>,
     backlog: Backlog,
@@ -105,6 +109,7 @@ impl Poll {
             name,
             current: None,
             missing: Vec::new(),
+            answer_at_ms: 0,
             waiting: VecDeque::new(),
             answered: None,
             backlog: Backlog::default(),
@@ -218,7 +223,8 @@ impl Hooks for Poll {
             return;
         };
         match timer {
-            ANSWER if poll.heard_ms + cx.settings.poll.answer_ms <= cx.now_ms => {
+            // The timer of an earlier request comes before that time.
+            ANSWER if poll.answer_at_ms <= cx.now_ms => {
                 // What was not answered comes with a later answer.
                 poll.missing.clear();
                 cx.mark_dirty();
@@ -319,7 +325,9 @@ fn next(connection: &mut Connection, cx: &mut Cx<'_>) {
             entry.is_blocked = false;
         }
         if is_waiting {
-            cx.arm(ANSWER, cx.now_ms + cx.settings.poll.answer_ms);
+            let at_ms = cx.now_ms + cx.settings.poll.answer_ms;
+            poll.answer_at_ms = at_ms;
+            cx.arm(ANSWER, at_ms);
         }
         cx.push_effect(Effect::Continue(cx.key));
         cx.mark_dirty();

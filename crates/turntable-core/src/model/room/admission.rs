@@ -15,16 +15,21 @@ const JOINED_BYTES: usize = 128;
 const MEMBER_BYTES: usize = 32;
 
 impl Room {
-    /// `joingame` of `user`'s session. A repeated join is answered again.
+    /// `joingame` of `user`'s session. A repeated join is answered again. A session
+    /// without a connection (`is_connected`), whose client sent the command in a
+    /// request, takes a seat: others see its member `away`, and `back` when it is
+    /// resumed.
     ///
     /// # Errors
     /// `forbidden` (not oneself, a realm or a team that the game has not),
-    /// `room_full`, `too_many` invites, `unavailable` once the room ended.
+    /// `room_full`, `too_many` invites, `unavailable` once the room ended, or for a
+    /// newcomer without a connection where the game keeps no seats.
     pub fn join(
         &mut self,
         session: SessionKey,
         user: &UserId,
         join: &JoinGame,
+        is_connected: bool,
         id: Option<RequestId>,
         now_ms: u64,
     ) -> Outcome {
@@ -33,6 +38,13 @@ impl Room {
             .admit(user, join)
             .map_err(|error| error.of("joingame"))?
             .map(|team| Member::new(team, corrector));
+        if newcomer.is_some() && !is_connected && self.seat_ms() == 0 {
+            return Err(ErrorBody::new(
+                ErrorCode::Unavailable,
+                "this game keeps no seats, and the session has no connection; resume it first",
+            )
+            .of("joingame"));
+        }
         let invited = self
             .invite(user, &join.invite, now_ms)
             .map_err(|error| error.of("joingame"))?;
@@ -48,7 +60,11 @@ impl Room {
             }
             self.members.insert(user.clone(), member);
         }
-        self.come_back(session, user, &mut effects);
+        if is_connected {
+            self.come_back(session, user, &mut effects);
+        } else {
+            self.take_seat(session, user, now_ms, &mut effects);
+        }
         effects.push(Effect::Send {
             session,
             id,

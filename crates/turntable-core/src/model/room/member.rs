@@ -83,22 +83,20 @@ impl Member {
         self.sessions.iter().any(|seat| seat.connected)
     }
 
-    pub(super) fn is_acting(&self, session: SessionKey) -> bool {
-        self.sessions
-            .iter()
-            .any(|seat| seat.session == session && seat.connected)
+    /// Whether a session is one of its sessions, with a connection or without: a
+    /// client may send commands in requests while its session has none.
+    pub(super) fn has(&self, session: SessionKey) -> bool {
+        self.sessions().any(|known| known == session)
     }
 
-    /// Notes a connected session; `true` where it is a new one.
-    pub(super) fn attach(&mut self, session: SessionKey) -> bool {
+    /// Notes a session, and that it is connected if it is; `true` where it is a new
+    /// one.
+    pub(super) fn attach(&mut self, session: SessionKey, connected: bool) -> bool {
         if let Some(seat) = self.seat(session) {
-            seat.connected = true;
+            seat.connected |= connected;
             return false;
         }
-        self.sessions.push(Seat {
-            session,
-            connected: true,
-        });
+        self.sessions.push(Seat { session, connected });
         true
     }
 

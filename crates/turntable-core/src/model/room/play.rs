@@ -17,7 +17,8 @@ impl Room {
     /// `game`: all actions are passed on, or none.
     ///
     /// `offset_ms` is the estimate of the session's clock (server less client);
-    /// the message itself should have fed it before.
+    /// the message itself should have fed it before. A session acts in its seat also
+    /// while it has no connection.
     ///
     /// # Errors
     /// `not_member`, `too_many` actions, `forbidden` (another's `from`, another
@@ -84,7 +85,7 @@ impl Room {
         let member = self
             .members
             .get(user.as_str())
-            .filter(|member| member.is_acting(session))
+            .filter(|member| member.has(session))
             .ok_or_else(|| not_member("game"))?;
         let actions_max = self.settings.actions_max;
         if actions.len() > actions_max {

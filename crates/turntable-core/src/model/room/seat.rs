@@ -67,8 +67,8 @@ impl Room {
     /// taken out meanwhile, be the user in again or not: the session was told
     /// so, and nobody would take it out a second time.
     pub fn session_attached(&mut self, session: SessionKey, user: &UserId) -> Vec<Effect> {
-        let is_known = |member: &Member| member.sessions().any(|known| known == session);
-        if !self.members.get(user.as_str()).is_some_and(is_known) {
+        let member = self.members.get(user.as_str());
+        if !member.is_some_and(|member| member.has(session)) {
             return Vec::new();
         }
         let mut effects = self.flush();
@@ -76,22 +76,25 @@ impl Room {
         effects
     }
 
-    /// A session is over: it said `bye` or was sent away, or, without a
-    /// connection, was not resumed in time. A member whose last connected
-    /// session ends so leaves at once; one that is away keeps its seat.
+    /// A session is over: it was sent away, its client said `bye`, or, without a
+    /// connection, it was not resumed in time. A member whose last connected
+    /// session ends so leaves at once, and so does one that is away if its client
+    /// said `bye` (`is_bye`), in a request; else one that is away keeps its seat.
     pub fn session_ended(
         &mut self,
         session: SessionKey,
         user: &UserId,
+        is_bye: bool,
         now_ms: u64,
     ) -> Vec<Effect> {
         let Some(member) = self.members.get_mut(user) else {
             return Vec::new();
         };
-        if !member.sessions().any(|known| known == session) {
+        if !member.has(session) {
             return Vec::new();
         }
-        let is_gone = member.forget(session) && !member.is_connected();
+        let was_connected = member.forget(session);
+        let is_gone = (was_connected || is_bye) && !member.is_connected();
         let mut effects = vec![Effect::Detach(session)];
         if is_gone {
             effects.extend(self.remove(slice::from_ref(user), None, now_ms));
@@ -119,11 +122,10 @@ impl Room {
             self.empty_until_ms = None;
         }
         if let Some(member) = self.members.get_mut(user)
-            && !member.sessions().any(|known| known == session)
+            && !member.has(session)
         {
-            member.attach(session);
+            member.attach(session, dropped_ms.is_none());
             if let Some(ago_ms) = dropped_ms {
-                member.drop_connection(session);
                 let until_ms = now_ms.saturating_add(seat_ms.saturating_sub(ago_ms));
                 member.seat_until_ms = member.seat_until_ms.max(Some(until_ms));
             }
@@ -164,7 +166,7 @@ impl Room {
         effects
     }
 
-    /// Attaches a session to its member, which ends its being away.
+    /// Attaches a connected session to its member, which ends its being away.
     pub(super) fn come_back(
         &mut self,
         session: SessionKey,
@@ -174,9 +176,33 @@ impl Room {
         let Some(member) = self.members.get_mut(user) else {
             return;
         };
-        let is_new = member.attach(session);
+        let is_new = member.attach(session, true);
         if member.seat_until_ms.take().is_some() {
             effects.push(self.change([(user.clone(), MemberChange::Back)]));
+        }
+        if is_new {
+            effects.push(Effect::Attach(session));
+        }
+    }
+
+    /// Attaches a session without a connection to its member. It brings nobody back,
+    /// and prolongs no seat. A member that has no other session is away from the
+    /// start, with a seat as after a drop.
+    pub(super) fn take_seat(
+        &mut self,
+        session: SessionKey,
+        user: &UserId,
+        now_ms: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        let until_ms = now_ms.saturating_add(self.seat_ms());
+        let Some(member) = self.members.get_mut(user) else {
+            return;
+        };
+        let is_new = member.attach(session, false);
+        if !member.is_connected() && member.seat_until_ms.is_none() {
+            member.seat_until_ms = Some(until_ms);
+            effects.push(self.change([(user.clone(), MemberChange::Away)]));
         }
         if is_new {
             effects.push(Effect::Attach(session));
@@ -236,7 +262,7 @@ impl Room {
         effects
     }
 
-    fn seat_ms(&self) -> u64 {
+    pub(super) fn seat_ms(&self) -> u64 {
         let game = self.game.settings();
         game.seat_ms.unwrap_or(self.settings.seat_ms)
     }

@@ -51,6 +51,7 @@ proptest! {
                 channel,
                 id: ulid::Ulid::nil(),
                 offset: 1,
+                epoch: Some("e".into()),
                 from: user("1:1"),
                 time_ms: 1,
                 data: kept,

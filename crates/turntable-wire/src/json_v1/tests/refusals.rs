@@ -195,6 +195,24 @@ fn errors_name_command_and_id_if_known() {
 }
 
 #[test]
+fn numbers_beyond_doubles_are_refused_everywhere() {
+    let rows = [
+        r#"{"command": "publish", "id": 7, "data": {"channel": "c", "data": {"a": [1e999]}}}"#,
+        r#"{"command": "set", "id": 7, "data": {"a": -1e400}}"#,
+        r#"{"command": "status", "id": 7, "data": {"state": "busy", "note": 1E309}}"#,
+        r#"{"command": "bye", "id": 7, "x": 1e999}"#,
+    ];
+    for text in rows {
+        let error = decode(text, &LIMITS).unwrap_err();
+        assert_eq!(error.code, ErrorCode::BadMessage, "{text}");
+        assert!(error.message.contains("beyond the range"), "{error}");
+        assert_eq!(error.id, Some(RequestId("7".into())));
+    }
+    let fits = r#"{"command": "publish", "data": {"channel": "c", "data": [1e308, "1e999", 18446744073709551616]}}"#;
+    assert!(decode(fits, &LIMITS).is_ok());
+}
+
+#[test]
 fn nesting_limit_applies_to_every_part() {
     let nested = |levels: usize| {
         let data = "[".repeat(levels) + &"]".repeat(levels);

@@ -68,13 +68,19 @@ fn depth_is_counted_as_in_json() {
         "81a1619190",
         "9191c400",
         "91c70005",
-        "9191c7020131 32",
+        "919181a4246e756da53165393939",
     ];
     for bytes in fits {
         let mut out = Vec::new();
         assert!(to_json(&hex(bytes), &limits, &mut out).is_ok(), "{bytes}");
     }
-    for bytes in ["91919190", "91919180", "919191c400", "9191c70005"] {
+    for bytes in [
+        "91919190",
+        "91919180",
+        "919191c400",
+        "9191c70005",
+        "91919181a4246e756da23132",
+    ] {
         assert_eq!(refused(&hex(bytes), &limits), V2Error::TooDeep, "{bytes}");
     }
     // Decoding ends at the limit, not at the end of the input.

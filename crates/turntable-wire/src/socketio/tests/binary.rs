@@ -120,7 +120,8 @@ fn only_the_canonical_object_is_bytes() {
         r#"{"$bin":"AQ"}"#,
         r#"{"$bin":"AR=="}"#,
         r#"{"$bin":"A Q="}"#,
-        r#"{"$bin":"\u0041Q=="}"#,
+        r#"{"\\u0024bin":"AQ=="}"#,
+        r#"{"\ud800":"AQ==","$bin":"AQ=="}"#,
         r#"{"$bin":5}"#,
         r#"{"$bin":"AQ==","x":1}"#,
         r#"{"x":1,"$bin":"AQ=="}"#,
@@ -134,6 +135,22 @@ fn only_the_canonical_object_is_bytes() {
         r#"[{"_placeholder":true,"num":0},{"a":{"_placeholder":true,"num":1}}]"#
     );
     assert_eq!(attachments, [vec![255, 255], vec![]]);
+}
+
+#[test]
+fn reserved_keys_are_recognised_whatever_their_escapes() {
+    for key in [r"\u0024bin", r"$b\u0069n", r"\u0024\u0062\u0069\u006E"] {
+        let json = format!(r#"["x",{{"{key}":"\u0041Q=="}}]"#);
+        let (text, attachments) = extract(&json).unwrap();
+        assert_eq!(text, r#"["x",{"_placeholder":true,"num":0}]"#, "{json}");
+        assert_eq!(attachments, [[1]], "{json}");
+    }
+    // A client's placeholder is one for every parser of JSON.
+    let text = r#"51-["baz",{"\u005fplaceholder":true,"n\u0075m":0}]"#;
+    assert_eq!(
+        assembled(text, &[&[1, 2, 3, 4]]).unwrap().unwrap(),
+        r#"["baz",{"$bin":"AQIDBA=="}]"#
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ fn the_first_join_makes_the_only_member() {
             session(1),
             &user("1:1"),
             &joining("1:1"),
+            true,
             request("7"),
             NOW + 5,
         )
@@ -65,7 +66,7 @@ fn joining_again_is_told_to_that_session_alone() {
 #[test]
 fn self_is_the_sessions_own_user() {
     let mut room = generic();
-    let outcome = room.join(session(1), &user("1:1"), &joining("1:2"), None, NOW);
+    let outcome = room.join(session(1), &user("1:1"), &joining("1:2"), true, None, NOW);
     assert_eq!(refused(outcome).0, ErrorCode::Forbidden);
     assert!(room.members().is_empty());
 }
@@ -199,7 +200,7 @@ fn invites_are_bounded_and_run_out() {
     assert!(room.decline(&user("1:2"), later).is_err());
     let join = inviting("1:1", &["1:5", "1:6"]);
     assert!(
-        room.join(session(1), &user("1:1"), &join, None, later)
+        room.join(session(1), &user("1:1"), &join, true, None, later)
             .is_ok()
     );
 }

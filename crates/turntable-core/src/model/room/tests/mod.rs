@@ -77,7 +77,12 @@ fn on_team(id: &str, team: &str) -> JoinGame {
 impl Room {
     /// Lets the user of `join` join by the session of that slot.
     fn joins(&mut self, slot: u32, join: &JoinGame) -> Outcome {
-        self.join(session(slot), &join.member, join, None, NOW)
+        self.join(session(slot), &join.member, join, true, None, NOW)
+    }
+
+    /// Lets a user join by the session of that slot, which has no connection.
+    fn joins_detached(&mut self, slot: u32, id: &str, now_ms: u64) -> Outcome {
+        self.join(session(slot), &user(id), &joining(id), false, None, now_ms)
     }
 
     fn must_join(&mut self, slot: u32, id: &str) -> Vec<Effect> {

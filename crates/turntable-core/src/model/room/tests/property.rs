@@ -18,6 +18,7 @@ enum Input {
         slot: u32,
         team: u32,
         invite: u32,
+        is_connected: bool,
     },
     JoinAs {
         slot: u32,
@@ -42,6 +43,7 @@ enum Input {
     },
     End {
         slot: u32,
+        is_bye: bool,
     },
     Kick {
         user: u32,
@@ -55,8 +57,9 @@ fn input() -> impl Strategy<Value = Input> {
     let slot = 0..SESSIONS;
     let other = 0..USERS;
     prop_oneof![
-        6 => (slot.clone(), 0..4u32, other.clone())
-            .prop_map(|(slot, team, invite)| Input::Join { slot, team, invite }),
+        6 => (slot.clone(), 0..4u32, other.clone(), prop::bool::weighted(0.8)).prop_map(
+            |(slot, team, invite, is_connected)| Input::Join { slot, team, invite, is_connected }
+        ),
         1 => (slot.clone(), other.clone())
             .prop_map(|(slot, other)| Input::JoinAs { slot, other }),
         2 => slot.clone().prop_map(|slot| Input::Leave { slot }),
@@ -69,7 +72,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => other.clone().prop_map(|user| Input::Decline { user }),
         3 => slot.clone().prop_map(|slot| Input::Detach { slot }),
         3 => slot.clone().prop_map(|slot| Input::Resume { slot }),
-        1 => slot.prop_map(|slot| Input::End { slot }),
+        1 => (slot, any::<bool>()).prop_map(|(slot, is_bye)| Input::End { slot, is_bye }),
         1 => other.prop_map(|user| Input::Kick { user }),
         4 => (1..400u64).prop_map(|ms| Input::Wait { ms }),
     ]
@@ -139,7 +142,12 @@ impl World {
         let before = self.room.members().snapshot();
         let deadline = self.room.next_deadline();
         let outcome = match input {
-            Input::Join { slot, team, invite } => {
+            Input::Join {
+                slot,
+                team,
+                invite,
+                is_connected,
+            } => {
                 let team = ["red", "blue", "green"].get(team as usize);
                 let join = JoinGame {
                     invite: vec![player(invite)],
@@ -148,13 +156,13 @@ impl World {
                 };
                 let session = self.session(slot);
                 (self.room)
-                    .join(session, &join.member, &join, None, now_ms)
+                    .join(session, &join.member, &join, is_connected, None, now_ms)
                     .map(|effects| (Some(session), effects))
             }
             Input::JoinAs { slot, other } => {
                 let join = joining(player(other).as_str());
-                let outcome =
-                    (self.room).join(self.session(slot), &user("1:99"), &join, None, now_ms);
+                let session = self.session(slot);
+                let outcome = (self.room).join(session, &user("1:99"), &join, true, None, now_ms);
                 assert!(outcome.is_err(), "joined as another");
                 outcome.map(|effects| (None, effects))
             }
@@ -180,9 +188,10 @@ impl World {
                 None,
                 (self.room).session_attached(self.session(slot), &player(slot % USERS)),
             )),
-            Input::End { slot } => {
+            Input::End { slot, is_bye } => {
                 let ended = self.session(slot);
-                let effects = (self.room).session_ended(ended, &player(slot % USERS), now_ms);
+                let user = player(slot % USERS);
+                let effects = (self.room).session_ended(ended, &user, is_bye, now_ms);
                 *self.generations.entry(slot).or_insert(0) += 1;
                 Ok((None, effects))
             }
@@ -261,8 +270,11 @@ impl World {
             }
             Effect::Broadcast(Packet::MemberChange { members, .. }) => {
                 assert!(!members.is_empty());
-                for view in self.topic.values_mut() {
-                    for (user, change) in &members {
+                for (user, change) in &members {
+                    let member = self.room.members().get(user.as_str());
+                    let is_connected = member.is_some_and(Member::is_connected);
+                    assert!(*change != Back || is_connected, "back without a connection");
+                    for view in self.topic.values_mut() {
                         view.apply(user, *change);
                     }
                 }

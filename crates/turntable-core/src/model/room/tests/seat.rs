@@ -102,7 +102,7 @@ fn a_reloaded_page_is_back_in_its_seat() {
     assert_eq!(effects.len(), 3, "{effects:?}");
     // The old session is forgotten without a word to the others.
     assert_eq!(
-        room.session_ended(session(2), &user("1:2"), NOW),
+        room.session_ended(session(2), &user("1:2"), false, NOW),
         [Effect::Detach(session(2))]
     );
     assert_eq!(room.members().len(), 2);
@@ -115,10 +115,10 @@ fn a_member_is_there_while_any_of_its_sessions_is() {
     room.must_join(2, "1:1");
     assert_eq!(room.session_detached(session(1), &user("1:1"), NOW), []);
     assert_eq!(
-        room.session_ended(session(1), &user("1:1"), NOW),
+        room.session_ended(session(1), &user("1:1"), false, NOW),
         [Effect::Detach(session(1))]
     );
-    assert_eq!(room.session_ended(session(1), &user("1:1"), NOW), []);
+    assert_eq!(room.session_ended(session(1), &user("1:1"), false, NOW), []);
     assert_eq!(
         room.session_detached(session(2), &user("1:1"), NOW),
         [changed(&[("1:1", Away)])]
@@ -131,7 +131,7 @@ fn a_clean_end_of_the_last_session_leaves_at_once() {
     room.must_join(1, "1:1");
     room.must_join(2, "1:2");
     assert_eq!(
-        room.session_ended(session(2), &user("1:2"), NOW),
+        room.session_ended(session(2), &user("1:2"), false, NOW),
         [
             Effect::Detach(session(2)),
             changed(&[("1:2", Left)]),
@@ -141,10 +141,122 @@ fn a_clean_end_of_the_last_session_leaves_at_once() {
     // One that was not resumed in time keeps the seat until that runs out.
     room.session_detached(session(1), &user("1:1"), NOW);
     assert_eq!(
-        room.session_ended(session(1), &user("1:1"), NOW + 1),
+        room.session_ended(session(1), &user("1:1"), false, NOW + 1),
         [Effect::Detach(session(1))]
     );
     assert_eq!(room.members().len(), 1);
+}
+
+#[test]
+fn a_session_without_a_connection_acts_in_its_seat() {
+    let mut room = generic();
+    room.must_join(1, "1:1");
+    room.must_join(2, "1:2");
+    room.session_detached(session(2), &user("1:2"), NOW);
+    assert!(room.acts(2, "1:2", vec![action("1:2", "1")]).is_ok());
+    assert_eq!(
+        room.members().get("1:2").map(Member::state),
+        Some(MemberState::Away)
+    );
+    // The seat runs out whatever its session does.
+    room.advance(NOW + 30_000);
+    let outcome = room.acts(2, "1:2", vec![action("1:2", "2")]);
+    assert_eq!(refused(outcome).0, ErrorCode::NotMember);
+}
+
+#[test]
+fn joining_again_without_a_connection_brings_nobody_back() {
+    let mut room = generic();
+    room.must_join(1, "1:1");
+    room.must_join(2, "1:2");
+    room.session_detached(session(2), &user("1:2"), NOW);
+    let again = room.joins_detached(2, "1:2", NOW + 10_000).unwrap();
+    assert_eq!(again.len(), 1, "{again:?}");
+    assert_eq!(joined(&again).members[1].state, MemberState::Away);
+    // It does not prolong the seat.
+    assert_eq!(room.next_deadline(), Some(NOW + 30_000));
+    assert_eq!(
+        room.session_attached(session(2), &user("1:2")),
+        [changed(&[("1:2", Back)])]
+    );
+    assert_eq!(room.next_deadline(), None);
+}
+
+#[test]
+fn a_newcomer_without_a_connection_is_away_from_the_start() {
+    let mut room = generic();
+    room.must_join(1, "1:1");
+    let effects = room.joins_detached(2, "1:2", NOW).unwrap();
+    assert_eq!(
+        effects[..3],
+        [
+            changed(&[("1:2", Joined)]),
+            changed(&[("1:2", Away)]),
+            Effect::Attach(session(2)),
+        ]
+    );
+    assert_eq!(joined(&effects).members[1].state, MemberState::Away);
+    assert_eq!(effects[4], Effect::EnteredGame(user("1:2")));
+    assert_eq!(room.next_deadline(), Some(NOW + 30_000));
+    assert_eq!(
+        room.advance(NOW + 30_000),
+        [
+            changed(&[("1:2", Left)]),
+            Effect::Detach(session(2)),
+            Effect::LeftGame(user("1:2")),
+        ]
+    );
+}
+
+#[test]
+fn a_second_session_without_a_connection_changes_nothing_for_the_others() {
+    let mut room = generic();
+    room.must_join(1, "1:1");
+    room.must_join(2, "1:2");
+    let effects = room.joins_detached(3, "1:2", NOW).unwrap();
+    assert_eq!(effects[0], Effect::Attach(session(3)));
+    assert_eq!(effects.len(), 2, "{effects:?}");
+    // It does not stand in for the one that is connected.
+    assert_eq!(
+        room.session_detached(session(2), &user("1:2"), NOW),
+        [changed(&[("1:2", Away)])]
+    );
+}
+
+#[test]
+fn without_seat_time_joining_needs_a_connection() {
+    let mut room = room(GameSettings {
+        seat_ms: Some(0),
+        ..GameSettings::default()
+    });
+    let outcome = room.joins_detached(1, "1:1", NOW);
+    assert_eq!(refused(outcome).0, ErrorCode::Unavailable);
+    assert!(room.members().is_empty());
+    room.must_join(1, "1:1");
+    assert!(room.joins_detached(2, "1:1", NOW).is_ok());
+}
+
+#[test]
+fn bye_without_a_connection_leaves_at_once() {
+    let mut room = generic();
+    room.must_join(1, "1:1");
+    room.must_join(2, "1:2");
+    room.session_detached(session(2), &user("1:2"), NOW);
+    assert_eq!(
+        room.session_ended(session(2), &user("1:2"), true, NOW + 1),
+        [
+            Effect::Detach(session(2)),
+            changed(&[("1:2", Left)]),
+            Effect::LeftGame(user("1:2")),
+        ]
+    );
+    // Another session of the member is connected, so the member stays.
+    room.must_join(3, "1:1");
+    room.session_detached(session(3), &user("1:1"), NOW + 1);
+    assert_eq!(
+        room.session_ended(session(3), &user("1:1"), true, NOW + 2),
+        [Effect::Detach(session(3))]
+    );
 }
 
 #[test]

@@ -118,7 +118,8 @@ impl World {
                     team: team.map(|team| (*team).into()),
                     ..joining(player(*slot).as_str())
                 };
-                room.join(session(*slot), &player(*slot), &join, request("1"), now_ms)
+                let user = player(*slot);
+                room.join(session(*slot), &user, &join, true, request("1"), now_ms)
             }
             Input::Leave(slot) => room.leave(session(*slot), &player(*slot), request("1"), now_ms),
             Input::Act {
@@ -150,7 +151,10 @@ impl World {
                 Ok(room.session_detached(session(*slot), &player(*slot), now_ms))
             }
             Input::Attach(slot) => Ok(room.session_attached(session(*slot), &player(*slot))),
-            Input::End(slot) => Ok(room.session_ended(session(*slot), &player(*slot), now_ms)),
+            Input::End(slot) => {
+                let is_bye = slot % 2 == 0;
+                Ok(room.session_ended(session(*slot), &player(*slot), is_bye, now_ms))
+            }
             Input::Kick(index) => room.kick(&player(*index), now_ms),
             Input::Announced { slot, dropped_ms } => {
                 let team = Some("red".into());

@@ -122,14 +122,15 @@ fn avatar_call() -> impl Strategy<Value = AvatarCall> {
 fn room_call() -> impl Strategy<Value = RoomCall> {
     let actions = vec(action(), 0..4);
     prop_oneof![
-        (caller(), user(), join_game(), request()).prop_map(|(caller, user, join, id)| {
-            RoomCall::Join {
+        (caller(), user(), join_game(), request(), any::<bool>()).prop_map(
+            |(caller, user, join, id, is_connected)| RoomCall::Join {
                 caller,
                 user,
                 join,
                 id,
+                is_connected
             }
-        }),
+        ),
         (caller(), user(), request()).prop_map(|(caller, user, id)| RoomCall::Leave {
             caller,
             user,
@@ -151,7 +152,11 @@ fn room_call() -> impl Strategy<Value = RoomCall> {
         }),
         (caller(), user()).prop_map(|(caller, user)| RoomCall::Detach { caller, user }),
         (caller(), user()).prop_map(|(caller, user)| RoomCall::Resume { caller, user }),
-        (caller(), user()).prop_map(|(caller, user)| RoomCall::Remove { caller, user }),
+        (caller(), user(), any::<bool>()).prop_map(|(caller, user, is_bye)| RoomCall::Remove {
+            caller,
+            user,
+            is_bye
+        }),
         user().prop_map(|user| RoomCall::Confirm { user }),
         (gateway(), generation(), vec(announced_member(), 0..3)).prop_map(
             |(gateway, generation, members)| RoomCall::Announce {

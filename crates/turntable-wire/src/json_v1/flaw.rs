@@ -1,0 +1,122 @@
+//! What valid JSON may have and a message may not: nesting beyond the limit, and numbers
+//! beyond the range of a double.
+//!
+//! One scan finds both. Many parsers refuse a whole text with such a number, others read
+//! infinity, so one client could make the messages of all others unreadable.
+
+/// What a text has that no message may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// It is nested deeper than the limit.
+    TooDeep,
+    /// One of its numbers is beyond the range of a double.
+    HugeNumber,
+}
+
+/// The sentence for a number beyond the range of a double.
+pub(crate) const HUGE_NUMBER: &str =
+    "a number is beyond the range of a double (1.7976931348623157e308); write it as a string";
+
+/// Digits in a row that may be a number beyond that range without an exponent.
+const DIGITS_HUGE: usize = 309;
+
+/// Whether the JSON text is nested at most `depth_max` deep and has only numbers in the
+/// range of a double.
+///
+/// # Errors
+/// The first [`Flaw`].
+pub(crate) fn check(text: &str, depth_max: usize) -> Result<(), Flaw> {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    // Digits directly before the byte.
+    let mut run = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let before = std::mem::take(&mut run);
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'0'..=b'9' => {
+                run = before + 1;
+                if run == DIGITS_HUGE && is_huge(text, at) {
+                    return Err(Flaw::HugeNumber);
+                }
+            }
+            b'e' | b'E' if before > 0 && is_huge(text, at) => return Err(Flaw::HugeNumber),
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > depth_max {
+                    return Err(Flaw::TooDeep);
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether the number around the byte at `at` is beyond the range of a double. It is
+/// asked at most three times of one number, so the time stays linear.
+fn is_huge(text: &str, at: usize) -> bool {
+    let is_part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+    let (before, behind) = text.as_bytes().split_at_checked(at).unwrap_or_default();
+    let start = at - before.iter().rev().take_while(is_part).count();
+    let end = at + behind.iter().take_while(is_part).count();
+    let number = text.get(start..end).and_then(|number| number.parse().ok());
+    number.is_some_and(f64::is_infinite)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_beyond_doubles_are_found() {
+        let nines = "9".repeat(309);
+        let huge = [
+            "1e309",
+            "-1E+309",
+            "1e999",
+            "0.001e999",
+            "17976931348623159e292",
+            nines.as_str(),
+        ];
+        for number in huge {
+            for text in [
+                number.to_owned(),
+                format!("[{number}]"),
+                format!(r#"{{"a\\\"":1,"b":[{number} ,2]}}"#),
+            ] {
+                assert_eq!(check(&text, 8), Err(Flaw::HugeNumber), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_other_numbers_pass() {
+        let (long, small) = ("1".repeat(308), format!("0.{}1", "0".repeat(400)));
+        let rows = [
+            "1e308",
+            "-1.7976931348623157e+308",
+            "1e-999",
+            "0e999",
+            "18446744073709551616",
+            "[0.1,1E2,-0]",
+            r#""1e999""#,
+            r#"{"1e999":"\"1e999","e":true}"#,
+            long.as_str(),
+            small.as_str(),
+        ];
+        for text in rows {
+            assert_eq!(check(text, 8), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_counted_outside_of_strings() {
+        assert_eq!(check("[[{}]]", 3), Ok(()));
+        assert_eq!(check("[[{}]]", 2), Err(Flaw::TooDeep));
+        assert_eq!(check(r#"["[[[[\"[[",[],[]]"#, 2), Ok(()));
+    }
+}

@@ -1,0 +1,62 @@
+//! Requests of a poll, without the HTTP server and with owners that never answer.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use super::*;
+use crate::clock;
+use crate::gateway::testing::{Noted, begin, entry, gateway, user};
+use crate::gateway::transport::Dispatch;
+use turntable_core::packet::ClientMessage;
+
+type Answer = oneshot::Receiver<Result<Bytes, Refused>>;
+
+/// A request with one call that waits for its owner.
+fn request(id: &str) -> (Request, Answer) {
+    let (respond, answer) = oneshot::channel();
+    let message = ClientMessage {
+        id: Some(RequestId(id.into())),
+        packet: ClientPacket::Lookup(vec![user("1:2")]),
+    };
+    let request = PollRequest {
+        commands: vec![Ok(message)],
+        batch: None,
+        received: None,
+        resume_id: None,
+        respond,
+    };
+    (Request::Poll(Box::new(request)), answer)
+}
+
+#[test]
+fn later_request_does_not_put_off_the_answer_to_an_earlier_one() {
+    let owners = Arc::new(Noted::default());
+    let mut gateway = gateway(0, &owners);
+    let slot = begin(&mut gateway);
+    let key = entry(&mut gateway, slot).session.connection().unwrap();
+    let answer_ms = gateway.settings.poll.answer_ms;
+    let begin_ms = clock::now_ms();
+    let [(first, mut first_answer), (second, mut second_answer)] = ["1", "2"].map(request);
+    for (request, at_ms) in [(first, begin_ms), (second, begin_ms + answer_ms / 2)] {
+        gateway.with_at(key, at_ms, |connection, cx| {
+            Dispatch::on_request(connection, request, cx);
+        });
+        gateway.run();
+    }
+    let mut time_is = |after_ms: u64| {
+        gateway.with_at(key, begin_ms + after_ms, |connection, cx| {
+            Dispatch::on_timer(connection, ANSWER, cx);
+            Dispatch::flush(connection, cx);
+        });
+        gateway.run();
+    };
+    time_is(answer_ms - 1);
+    assert!(first_answer.try_recv().is_err(), "it waits for its call");
+    time_is(answer_ms);
+    assert!(first_answer.try_recv().unwrap().is_ok());
+    // The second one is carried out from now on, and has a time of its own.
+    time_is(answer_ms + 1);
+    assert!(second_answer.try_recv().is_err());
+    time_is(2 * answer_ms);
+    assert!(second_answer.try_recv().unwrap().is_ok());
+}
