@@ -77,10 +77,7 @@ mod tests {
         let next = limit.admit(start_ms + EVERY_MS);
         assert_eq!(next, Some(LeftOut(3)));
         let text = next.map(|left_out| left_out.to_string());
-        assert_eq!(
-            text.as_deref(),
-            Some(" (3 more since the last such line)")
-        );
+        assert_eq!(text.as_deref(), Some(" (3 more since the last such line)"));
         assert_eq!(limit.admit(start_ms + 2 * EVERY_MS), Some(LeftOut(0)));
         assert_eq!(LeftOut(0).to_string(), "");
     }

@@ -167,9 +167,7 @@ impl Directory {
                 continue;
             };
             if let Some(left_out) = OWNER_PANICKED.admit(clock::now_ms()) {
-                log::error!(
-                    "an owner panicked; its replacement begins in {wait_ms} ms{left_out}"
-                );
+                log::error!("an owner panicked; its replacement begins in {wait_ms} ms{left_out}");
             }
             if wait_ms == 0 {
                 self.replace(owner, generation, ctx);

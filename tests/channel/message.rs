@@ -78,7 +78,10 @@ fn numbers_that_parsers_refuse_are_not_published() {
     assert_eq!(answer.error(), (400, "bad_message".to_owned()));
     // The greatest double passes, and nothing of the others did.
     publish(&mut mel, "c", json!(1.7976931348623157e308));
-    assert_eq!(pomke.expect("message")["data"], json!(1.7976931348623157e308));
+    assert_eq!(
+        pomke.expect("message")["data"],
+        json!(1.7976931348623157e308)
+    );
     pomke.expect_nothing_pending();
 }
 

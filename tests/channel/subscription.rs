@@ -126,7 +126,10 @@ fn history_is_unavailable_while_channels_keep_none() {
     let with = |history: u64| json!({"channel": "c", "history": history});
     mel.send(json!({"command": "joinchannel", "data": with(5), "id": 7}));
     let error = mel.expect_error("unavailable");
-    assert_eq!((&error["id"], &error["data"]["command"]), (&json!(7), &json!("joinchannel")));
+    assert_eq!(
+        (&error["id"], &error["data"]["command"]),
+        (&json!(7), &json!("joinchannel"))
+    );
     // It did not join.
     publish(&mut mel, "c", json!(1));
     mel.expect_nothing_pending();

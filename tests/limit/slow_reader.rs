@@ -204,7 +204,11 @@ fn userchange_that_waited_names_its_user_after_a_resume() {
     slow.drop_connection();
     let (mut resumed, answer) = session::resume(&server, &session, before.unwrap());
     assert_eq!(answer["data"]["resumed"], true, "{answer}");
-    assert_eq!(resumed.expect("userchange"), json!({}), "not watched any more");
+    assert_eq!(
+        resumed.expect("userchange"),
+        json!({}),
+        "not watched any more"
+    );
     assert_eq!(resumed.expect("userchange"), json!({"3:2": "offline"}));
     assert_eq!(resumed.next()["id"], "last");
 }

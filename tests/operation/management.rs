@@ -59,14 +59,21 @@ fn management_pages_answer_head_and_refuse_other_methods() {
     for path in ["/metrics", "/health", "/health/live", "/health/ready"] {
         let [get, head, post] =
             ["GET", "HEAD", "POST"].map(|method| send(server.management, method, path, "", ""));
-        assert_eq!((get.status, head.status, post.status), (200, 200, 405), "{path}");
+        assert_eq!(
+            (get.status, head.status, post.status),
+            (200, 200, 405),
+            "{path}"
+        );
         assert_eq!(head.header("Content-Type"), get.header("Content-Type"));
         assert!(head.body.is_empty(), "{path}");
         assert!(!get.body.is_empty(), "{path}");
         assert_eq!(post.header("Allow"), Some("GET, HEAD"));
         assert_eq!(post.error(), (405, "bad_message".to_owned()));
     }
-    assert_eq!(send(server.management, "HEAD", "/other", "", "").status, 404);
+    assert_eq!(
+        send(server.management, "HEAD", "/other", "", "").status,
+        404
+    );
     let short = server.manage("/health");
     assert_eq!(short.json(), server.manage("/health/ready").json());
 }

@@ -108,7 +108,10 @@ fn provide_is_unavailable_while_no_functions_are_called() {
     let offer = json!({"services": {"chat": ["sendMessage"]}});
     client.send(json!({"command": "provide", "data": offer, "id": 7}));
     let error = client.expect_error("unavailable");
-    assert_eq!((&error["id"], &error["data"]["command"]), (&json!(7), &json!("provide")));
+    assert_eq!(
+        (&error["id"], &error["data"]["command"]),
+        (&json!(7), &json!("provide"))
+    );
     client.command("provide", offer);
     client.expect_error("unavailable");
     client.expect_nothing_pending();

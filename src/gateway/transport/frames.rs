@@ -290,10 +290,19 @@ mod tests {
         let garbage = [0xff; 300];
         for close in [CLOSE.as_slice(), &empty] {
             assert!(ends_with_close(close, &LIMITS));
-            assert!(ends_with_close(&[garbage.as_slice(), close].concat(), &LIMITS));
+            assert!(ends_with_close(
+                &[garbage.as_slice(), close].concat(),
+                &LIMITS
+            ));
             let cut = close.split_last().unwrap().1;
-            assert!(!ends_with_close(&[garbage.as_slice(), cut].concat(), &LIMITS));
-            assert!(!ends_with_close(&[close, garbage.as_slice()].concat(), &LIMITS));
+            assert!(!ends_with_close(
+                &[garbage.as_slice(), cut].concat(),
+                &LIMITS
+            ));
+            assert!(!ends_with_close(
+                &[close, garbage.as_slice()].concat(),
+                &LIMITS
+            ));
         }
         // A code that no peer may send.
         let wrong = [0x88, 0x82, 0, 0, 0, 0, 0, 1];

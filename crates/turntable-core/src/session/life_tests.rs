@@ -164,7 +164,10 @@ fn resume_with_missing_messages_ends_the_session() {
         };
         assert_eq!(
             step(&mut session, input, NOW),
-            [Effect::Forget { is_bye: false }, Effect::RefuseResume(connection(1))]
+            [
+                Effect::Forget { is_bye: false },
+                Effect::RefuseResume(connection(1))
+            ]
         );
     }
 }

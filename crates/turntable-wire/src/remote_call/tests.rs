@@ -127,10 +127,7 @@ fn calls_and_answers_are_unchanged() {
         (
             r#"{"f": "forum:createPost", "args": {"n" : 1.000, "\u00fc": 1e99}, "id": "a\u0062"}"#,
             Some(r#""a\u0062""#),
-            call(
-                "forum:createPost",
-                Some(r#"{"n" : 1.000, "\u00fc": 1e99}"#),
-            ),
+            call("forum:createPost", Some(r#"{"n" : 1.000, "\u00fc": 1e99}"#)),
         ),
         (r#"{"f":"a:b"}"#, None, call("a:b", None)),
         (

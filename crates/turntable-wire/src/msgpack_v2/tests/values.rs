@@ -137,7 +137,12 @@ fn json_of_any_spelling_is_accepted() {
 
 #[test]
 fn reserved_keys_are_recognised_whatever_their_escapes() {
-    for key in [r"\u0024bin", r"$b\u0069n", r"\u0024\u0062\u0069\u006E", r"$bi\u006e"] {
+    for key in [
+        r"\u0024bin",
+        r"$b\u0069n",
+        r"\u0024\u0062\u0069\u006E",
+        r"$bi\u006e",
+    ] {
         let json = format!(r#"{{"{key}":"A\u0050\u0038="}}"#);
         assert_eq!(packed(&json), hex("c40200ff"), "{json}");
     }

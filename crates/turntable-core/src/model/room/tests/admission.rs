@@ -66,14 +66,7 @@ fn joining_again_is_told_to_that_session_alone() {
 #[test]
 fn self_is_the_sessions_own_user() {
     let mut room = generic();
-    let outcome = room.join(
-        session(1),
-        &user("1:1"),
-        &joining("1:2"),
-        true,
-        None,
-        NOW,
-    );
+    let outcome = room.join(session(1), &user("1:1"), &joining("1:2"), true, None, NOW);
     assert_eq!(refused(outcome).0, ErrorCode::Forbidden);
     assert!(room.members().is_empty());
 }
