@@ -98,8 +98,9 @@ pub fn decode_parts(
         .and_then(|()| named(name))
         .and_then(|command| {
             known.command = Some(command);
-            data.map_or(Ok(()), |data| check_part(data, limits))?;
-            interpret(command, data, known.id.is_some())
+            let depth_max = limits.depth_max.saturating_sub(1);
+            let flaw = data.map_or(Ok(()), |data| flaw::check(data.get(), depth_max));
+            checked(flaw, limits, || interpret(command, data, known.id.is_some()))
         });
     known.message(read)
 }
@@ -185,8 +186,25 @@ fn read(text: &str, limits: &DecodeLimits, known: &mut Known) -> Result<ClientPa
     }
     id?;
     let command = command?;
-    flaw::check(text, limits.depth_max).map_err(|flaw| faulty(flaw, limits))?;
-    interpret(command, data, known.id.is_some())
+    let flaw = flaw::check(text, limits.depth_max);
+    checked(flaw, limits, || {
+        interpret(command, data, known.id.is_some())
+    })
+}
+
+/// What `interpret` makes of a text that has this flaw, or none. What is wrong with the
+/// command comes before a number that is wrong in any.
+fn checked(
+    flaw: Result<(), Flaw>,
+    limits: &DecodeLimits,
+    interpret: impl FnOnce() -> Result<ClientPacket, Fault>,
+) -> Result<ClientPacket, Fault> {
+    if let Err(Flaw::TooDeep) = flaw {
+        return Err(faulty(Flaw::TooDeep, limits));
+    }
+    let packet = interpret()?;
+    flaw.map(|()| packet)
+        .map_err(|flaw| faulty(flaw, limits))
 }
 
 /// Refuses a part of a message that is nested too deeply, or has a number beyond the
