@@ -100,7 +100,9 @@ pub fn decode_parts(
             known.command = Some(command);
             let depth_max = limits.depth_max.saturating_sub(1);
             let flaw = data.map_or(Ok(()), |data| flaw::check(data.get(), depth_max));
-            checked(flaw, limits, || interpret(command, data, known.id.is_some()))
+            checked(flaw, limits, || {
+                interpret(command, data, known.id.is_some())
+            })
         });
     known.message(read)
 }
@@ -203,8 +205,7 @@ fn checked(
         return Err(faulty(Flaw::TooDeep, limits));
     }
     let packet = interpret()?;
-    flaw.map(|()| packet)
-        .map_err(|flaw| faulty(flaw, limits))
+    flaw.map(|()| packet).map_err(|flaw| faulty(flaw, limits))
 }
 
 /// Refuses a part of a message that is nested too deeply, or has a number beyond the
