@@ -5,5 +5,7 @@
 //! values come out, and each `unsafe` block says why it is sound.
 
 mod round_trip;
+mod suspended;
 
 pub use round_trip::{TcpRoundTrip, tcp_info};
+pub use suspended::suspended_ms;
