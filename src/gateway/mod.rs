@@ -127,6 +127,8 @@ pub struct Gateway {
     now_ms: u64,
     presence_flushed_ms: u64,
     surveyed_ms: u64,
+    /// How long the machine had slept at the last look, in ms.
+    suspended_ms: u64,
     waiting_gauge: Gauge,
     commands: FxHashMap<&'static str, Counter>,
     is_draining: bool,
@@ -172,6 +174,7 @@ impl Gateway {
             now_ms,
             presence_flushed_ms: 0,
             surveyed_ms: 0,
+            suspended_ms: turntable_sys::suspended_ms(),
             commands,
             is_draining: false,
         })

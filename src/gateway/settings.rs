@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use turntable_core::model::settings::PresenceSettings;
+use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{LimitSettings, SessionSettings};
 use turntable_wire::socketio::MAIN_NAMESPACE;
 use turntable_wire::tunnel_format::FormatSettings;
@@ -17,6 +18,8 @@ pub struct GatewaySettings {
     pub session: SessionSettings,
     /// The section `[limits]`.
     pub limits: LimitSettings,
+    /// The section `[time]`.
+    pub time: TimeSettings,
     /// The section `[presence]`.
     pub presence: PresenceSettings,
     /// The longest message of a client, in bytes.

@@ -4,6 +4,7 @@ pub(crate) mod dispatch;
 pub mod export;
 #[cfg(debug_assertions)]
 mod fault;
+mod lag;
 pub(crate) mod life;
 pub mod memory;
 pub(crate) mod pending;

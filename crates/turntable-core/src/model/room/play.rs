@@ -5,14 +5,15 @@ use super::{Effect, Member, Outcome, Room, kept_state, not_member};
 use crate::id::UserId;
 use crate::key::SessionKey;
 use crate::model::rule::{Inspection, Refusal, RoomView};
+use crate::model::timestamp::SenderClock;
 use crate::packet::{Action, ErrorBody, ServerPacket};
 use crate::reason::ErrorCode;
 
 impl Room {
     /// `game`: all actions are passed on, or none.
     ///
-    /// `offset_ms` is the estimate of the session's clock (server less client);
-    /// the message itself should have fed it before.
+    /// `clock` is what is known of the session's clock and path; the message itself
+    /// should have fed it before.
     ///
     /// # Errors
     /// `not_member`, `too_many` actions, `forbidden` (another's `from`, another
@@ -22,9 +23,15 @@ impl Room {
         session: SessionKey,
         user: &UserId,
         mut actions: Vec<Action>,
-        offset_ms: Option<f64>,
+        clock: &SenderClock,
         now_ms: u64,
     ) -> Outcome {
+        if let Some(member) = self.members.get_mut(user)
+            && member.is_acting(session)
+        {
+            // Rules may look at it.
+            member.lag = Some(clock.lag);
+        }
         self.check(session, user, &actions, now_ms)?;
         if actions.is_empty() {
             return Ok(Vec::new());
@@ -32,12 +39,13 @@ impl Room {
         for rule in &mut self.rules {
             rule.accepted(user, actions.len(), now_ms);
         }
-        let max_lag_ms = self.settings.max_lag_ms;
+        let limit_ms = clock.limit_ms(now_ms, self.settings.max_lag_ms);
         if let Some(member) = self.members.get_mut(user) {
             for action in &mut actions {
                 let client_ms = action.timestamp_ms;
+                let offset_ms = clock.offset_ms;
                 let corrected_ms =
-                    (member.corrector).correct(client_ms, offset_ms, now_ms, max_lag_ms);
+                    (member.corrector).correct(client_ms, offset_ms, now_ms, limit_ms);
                 action.timestamp_ms = corrected_ms as f64;
             }
         }
