@@ -8,6 +8,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use turntable_core::key::WorkerId;
@@ -89,6 +90,34 @@ pub struct Metrics {
     pub actors_lost: Counter,
     /// Replacements that know again what gateways have of them.
     pub actors_recovered: Counter,
+    /// Round trips of the pings to clients in rooms.
+    pub ping_round_trip: Durations,
+    /// The kernel's round trips of the same clients.
+    pub kernel_round_trip: Durations,
+    /// How far back their timestamps may lie.
+    pub credit: Durations,
+}
+
+/// How many durations were how long.
+#[derive(Debug, Clone)]
+pub struct Durations(Histogram);
+
+impl Durations {
+    /// The upper limits of the buckets, in ms.
+    const BUCKETS_MS: [f64; 10] = [
+        5.0, 10.0, 20.0, 50.0, 100.0, 150.0, 200.0, 300.0, 500.0, 1_000.0,
+    ];
+
+    /// Counts one, in ms.
+    pub fn observe(&self, ms: f64) {
+        self.0.observe(ms);
+    }
+}
+
+impl Default for Durations {
+    fn default() -> Self {
+        Self(Histogram::new(Self::BUCKETS_MS))
+    }
 }
 
 impl Metrics {
@@ -258,6 +287,21 @@ impl Metrics {
             "actors_recovered",
             "Replacements that know again what gateways have of them",
             &self.actors_recovered,
+        );
+        add(
+            "ping_round_trip_ms",
+            "Round trips of pings to clients in rooms",
+            &self.ping_round_trip.0,
+        );
+        add(
+            "kernel_round_trip_ms",
+            "Round trips of clients in rooms, as the kernel measures them",
+            &self.kernel_round_trip.0,
+        );
+        add(
+            "timestamp_credit_ms",
+            "How far back timestamps of clients in rooms may lie",
+            &self.credit.0,
         );
         registry
     }

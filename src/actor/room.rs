@@ -314,10 +314,10 @@ impl Room {
                 caller,
                 user,
                 actions,
-                offset_ms,
+                clock,
                 id,
             } => {
-                let acted = model.act(caller.key, &user, actions, offset_ms, now_ms);
+                let acted = model.act(caller.key, &user, actions, &clock, now_ms);
                 (caller, Some(id), acted)
             }
             RoomCall::Detach { caller, user } => {

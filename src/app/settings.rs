@@ -49,6 +49,7 @@ pub(super) fn gateways(config: &Config) -> GatewaySettings {
     GatewaySettings {
         session: config.session.clone(),
         limits: config.limits.clone(),
+        time: config.time,
         presence: config.presence.clone(),
         message_bytes_max: config.server.max_message_bytes,
         send_buffer_bytes: config.server.send_buffer_bytes,

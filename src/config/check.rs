@@ -13,6 +13,7 @@ use turntable_core::id::is_realm;
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
+use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{BucketSettings, SessionSettings};
 
 /// The range of the number at `path`; `None` if it is not a number.
@@ -27,6 +28,7 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["limits", "bytes" | "address_bytes", key] => (BucketSettings::BYTE_RANGES, key),
         ["channel" | "room", "bytes", key] => (BucketSettings::BYTE_RANGES, key),
         ["limits", _, key] => (BucketSettings::RANGES, key),
+        ["time", key] => (TimeSettings::RANGES, key),
         ["presence", key] => (PresenceSettings::RANGES, key),
         ["channel", key] => (ChannelSettings::RANGES, key),
         ["room", key] => (RoomSettings::RANGES, key),

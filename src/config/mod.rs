@@ -23,6 +23,7 @@ use crate::portal::settings::PortalSettings;
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
+use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{LimitSettings, SessionSettings};
 
 /// A complete configuration. Its default is used without a file.
@@ -47,6 +48,8 @@ pub struct Config {
     pub session: SessionSettings,
     /// Rate limits of a session's commands.
     pub limits: LimitSettings,
+    /// Clocks of clients, and how far their timestamps are trusted.
+    pub time: TimeSettings,
     /// Users and their friends.
     pub presence: PresenceSettings,
     /// Channels.
@@ -69,6 +72,7 @@ impl Default for Config {
             portal: PortalSettings::default(),
             session: SessionSettings::default(),
             limits: LimitSettings::default(),
+            time: TimeSettings::default(),
             presence: PresenceSettings::default(),
             channel: ChannelSettings::default(),
             room: RoomSettings::default(),

@@ -168,6 +168,8 @@ pub struct Gateway {
     presence_flushed_ms: u64,
     surveyed_ms: u64,
     mailboxes_surveyed_ms: u64,
+    /// How long the machine had slept at the last look, in ms.
+    suspended_ms: u64,
     waiting_gauge: Gauge,
     commands: FxHashMap<&'static str, Counter>,
     is_draining: bool,
@@ -215,6 +217,7 @@ impl Gateway {
             presence_flushed_ms: 0,
             surveyed_ms: 0,
             mailboxes_surveyed_ms: 0,
+            suspended_ms: turntable_sys::suspended_ms(),
             commands,
             is_draining: false,
         })

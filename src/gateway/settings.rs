@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gateway::newcomers::NewcomerLimits;
 use turntable_core::model::settings::PresenceSettings;
+use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{LimitSettings, SessionSettings};
 use turntable_wire::socketio::MAIN_NAMESPACE;
 use turntable_wire::tunnel_format::FormatSettings;
@@ -18,6 +19,8 @@ pub struct GatewaySettings {
     pub session: SessionSettings,
     /// The section `[limits]`.
     pub limits: LimitSettings,
+    /// The section `[time]`.
+    pub time: TimeSettings,
     /// The section `[presence]`.
     pub presence: PresenceSettings,
     /// The longest message of a client, in bytes.

@@ -58,6 +58,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
         settings: Watched::new(GatewaySettings {
             session: Default::default(),
             limits: Default::default(),
+            time: Default::default(),
             presence: Default::default(),
             message_bytes_max: 65_536,
             send_buffer_bytes: 0,

@@ -308,6 +308,7 @@ impl Gateway {
     /// Turns the wheel.
     fn tick(&mut self) {
         let now_ms = clock::now_ms();
+        self.check_sleep(turntable_sys::suspended_ms());
         let mut due = Vec::new();
         self.wheel.turn(now_ms, &mut due);
         for timer in due {

@@ -49,9 +49,11 @@ impl Acceptor {
         let settings = self.settings.get();
         let server = &settings.server;
         let address = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
+        let is_proxy = network::is_trusted(address, &server.trusted_proxies);
         let mut origin = Peer {
             address,
-            is_proxy: network::is_trusted(address, &server.trusted_proxies),
+            is_proxy,
+            is_proxied: is_proxy,
         };
         // Counted before anything is awaited: whoever sends nothing counts too.
         let enter = |peer: Peer| {
@@ -67,6 +69,7 @@ impl Acceptor {
                     origin = Peer {
                         address: client,
                         is_proxy: false,
+                        is_proxied: true,
                     };
                     drop(place);
                     place = enter(origin);

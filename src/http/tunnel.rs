@@ -74,8 +74,9 @@ fn attach(request: &HttpRequest, admission: &Admission, cors: &Cors) -> Result<(
         .ok_or_else(|| ErrorBody::new(ErrorCode::Internal, "no format"))?;
     let head = head(format, requested.id, cors);
     let permit = admission.admit(request)?;
-    let stream = request
-        .conn_data::<Takeable>()
+    let socket = request.conn_data::<Takeable>();
+    let is_proxied = socket.is_some_and(|socket| socket.peer().is_proxied);
+    let stream = socket
         .and_then(Takeable::take)
         .and_then(|stream| stream.into_std().ok());
     let Some(stream) = stream else {
@@ -87,6 +88,7 @@ fn attach(request: &HttpRequest, admission: &Admission, cors: &Cors) -> Result<(
     gateway.do_send(Attach {
         stream,
         permit,
+        is_proxied,
         id: requested.id,
         format: requested.format,
         callback: requested.callback,

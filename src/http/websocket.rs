@@ -239,6 +239,7 @@ impl Admission {
                 Upgraded {
                     stream,
                     permit,
+                    is_proxied: opening.peer.is_proxied,
                     answer: before,
                     input: opening.input,
                 },

@@ -148,7 +148,7 @@ fn single_entry_is_a_batch_of_one() {
 #[test]
 fn room_member_receives_only_entries() {
     // On a WebSocket the clock of a room member is measured with pings.
-    let server = Server::with(&[("session.clock_ping_ms", "100")]);
+    let server = Server::with(&[("time.ping_ms", "100")]);
     let client = PollClient::user(&server, "1:1");
     let mut friend = server.user("1:2");
     client.request("$av:joingame", json!({"channel": "yard", "self": "1:1"}));

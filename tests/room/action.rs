@@ -99,7 +99,8 @@ fn each_session_of_member_must_join() {
 
 #[test]
 fn tick_groups_actions_sorted_by_corrected_timestamp() {
-    let server = Server::configured("[games.tick]\ntick_ms = 300\n", &[]);
+    let game = "[games.tick]\ntick_ms = 300\n";
+    let server = Server::configured(game, &[("time.allowance_ms", "1000")]);
     let [mut mel, mut pomke] = members(&server, "r", "tick", ["1:1", "1:2"]);
     // The newest timestamp tells each clock; the older timestamps of the two
     // members alternate.

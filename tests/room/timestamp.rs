@@ -1,9 +1,13 @@
 //! The server's time on every action, for any clock of the client (D24 of
 //! docs/promises.md; the limits are those of docs/time.md).
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use turntable_testkit::room::{action, members, send_actions, timestamps, unix_ms};
+use turntable_testkit::tunnel::Tunnel;
+use turntable_testkit::websocket::{Frame, Opcode};
 use turntable_testkit::{Client, Server};
 
 /// Server and test read the same clock, but not at the same moment: the server
@@ -76,7 +80,7 @@ fn timestamp_of_any_epoch_becomes_server_unix_time() {
 
 #[test]
 fn client_without_time_sync_gets_corrected_timestamps() {
-    let server = Server::start();
+    let server = Server::with(&[("time.allowance_ms", "1000")]);
     let [mut mel] = members(&server, "r", "", ["1:1"]);
     let stamp = 10_223_232.0;
     let (stamps, before, after) = corrected(&mut mel, &[stamp - 70.0, stamp]);
@@ -89,7 +93,7 @@ fn client_without_time_sync_gets_corrected_timestamps() {
 
 #[test]
 fn intervals_between_plausible_timestamps_are_preserved() {
-    let server = Server::with(&[("room.max_lag_ms", "20000")]);
+    let server = Server::with(&[("room.max_lag_ms", "20000"), ("time.allowance_ms", "20000")]);
     let [mut mel] = members(&server, "r", "", ["1:1"]);
     let clock = FakeClock::showing(10_223_232.0);
     clock.sync(&mut mel);
@@ -120,7 +124,7 @@ fn future_timestamp_is_clamped_to_now() {
 
 #[test]
 fn past_timestamp_is_clamped_to_max_lag() {
-    let server = Server::with(&[("room.max_lag_ms", "700")]);
+    let server = Server::with(&[("room.max_lag_ms", "700"), ("time.allowance_ms", "60000")]);
     let [mut mel] = members(&server, "r", "", ["1:1"]);
     let clock = FakeClock::showing(10_223_232.0);
     clock.sync(&mut mel);
@@ -156,7 +160,7 @@ fn timestamps_of_one_sender_never_decrease() {
 #[test]
 fn lying_about_clock_gains_no_more_than_max_lag() {
     const LAG_MS: f64 = 400.0;
-    let server = Server::with(&[("room.max_lag_ms", "400")]);
+    let server = Server::with(&[("room.max_lag_ms", "400"), ("time.allowance_ms", "60000")]);
     let honest = FakeClock::showing(10_223_232.0);
     // The client claims a clock that is an hour ahead or behind, and sends other
     // timestamps.
@@ -177,6 +181,111 @@ fn lying_about_clock_gains_no_more_than_max_lag() {
         }
         mel.bye();
     }
+}
+
+/// Joins as the only member, and answers the pings that come within a while so late.
+fn with_pongs_after(server: &Server, late: Duration) -> Client {
+    let [mut mel] = members(server, "r", "", ["1:1"]);
+    let until = Instant::now() + Duration::from_millis(800);
+    while Instant::now() < until {
+        let frame = mel.frame();
+        assert_eq!(frame.opcode, Opcode::PING, "{frame:?}");
+        std::thread::sleep(late);
+        mel.send_frame(&Frame::new(Opcode::PONG, frame.payload));
+    }
+    mel
+}
+
+/// How far in the past the timestamps of a client that claims the past are, at the
+/// most of some attempts, in ms.
+fn gain_of_a_liar(mel: &mut Client) -> f64 {
+    let clock = FakeClock::showing(10_223_232.0);
+    clock.sync(mel);
+    let mut most = 0.0f64;
+    for _ in 0..20 {
+        let before = unix_ms() - CLOCKS_MS;
+        send_actions(mel, "r", &[action("1:1", clock.now() - 60_000.0, json!(1))]);
+        most = most.max(before - timestamps(mel)[0]);
+    }
+    most
+}
+
+#[test]
+fn timestamps_lie_back_no_more_than_half_the_measured_round_trip() {
+    let server = Server::with(&[("time.ping_ms", "100"), ("time.ping_acting_ms", "100")]);
+    let mut near = with_pongs_after(&server, Duration::ZERO);
+    // The round trip is that of this machine, busy as it may be; before, it was 1,000.
+    let gain = gain_of_a_liar(&mut near);
+    assert!(gain < 100.0, "{gain}");
+    near.bye();
+    // A client far away may be as late as it is.
+    let mut far = with_pongs_after(&server, Duration::from_millis(300));
+    let gain = gain_of_a_liar(&mut far);
+    assert!((140.0..300.0).contains(&gain), "{gain}");
+}
+
+#[test]
+fn delayed_pongs_gain_nothing_where_the_kernel_bounds() {
+    let server = Server::with(&[
+        ("time.ping_ms", "100"),
+        ("time.ping_acting_ms", "100"),
+        ("time.kernel_rtt", "bound"),
+    ]);
+    let mut mel = with_pongs_after(&server, Duration::from_millis(300));
+    // Acknowledgements may be delayed by 40 ms.
+    let gain = gain_of_a_liar(&mut mel);
+    assert!(gain < 120.0, "{gain}");
+    let counted = server.metric("turntable_kernel_round_trip_ms_count");
+    assert!(counted > 0.0, "{counted}");
+    assert!(server.metric("turntable_ping_round_trip_ms_count") > 0.0);
+    assert!(server.metric("turntable_timestamp_credit_ms_count") > 0.0);
+}
+
+#[test]
+fn clock_pings_come_at_random_instants_and_more_often_while_a_member_acts() {
+    let server = Server::with(&[("time.ping_ms", "1000"), ("time.ping_acting_ms", "200")]);
+    let [mut mel] = members(&server, "r", "", ["1:1"]);
+    // The arrival of each ping within a while, in ms, while the member acts or not.
+    let mut pings = |acts: bool| {
+        let (begin, mut at_ms) = (Instant::now(), Vec::new());
+        while begin.elapsed() < Duration::from_millis(3_000) {
+            if acts {
+                send_actions(&mut mel, "r", &[action("1:1", 1.0, json!(1))]);
+            } else {
+                mel.command("time", json!({"t0": 1}));
+            }
+            loop {
+                let frame = mel.frame();
+                if frame.opcode == Opcode::TEXT {
+                    break;
+                }
+                at_ms.push(begin.elapsed().as_millis() as u64);
+                mel.send_frame(&Frame::new(Opcode::PONG, frame.payload));
+            }
+            // Within `limits.time`.
+            std::thread::sleep(Duration::from_millis(40));
+        }
+        at_ms
+    };
+    let idle = pings(false);
+    let acting = pings(true);
+    assert!(idle.len() <= 7, "{idle:?}");
+    assert!(acting.len() >= 8, "{acting:?}");
+    let intervals: Vec<u64> = acting.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let (least, greatest) = (intervals.iter().min(), intervals.iter().max());
+    assert!(greatest.unwrap() - least.unwrap() >= 50, "{intervals:?}");
+}
+
+#[test]
+fn tunnel_is_measured_by_the_kernel() {
+    let server = Server::start();
+    let mut tunnel = Tunnel::user(&server, "1:1");
+    tunnel.request("joingame", json!({"channel": "r", "self": "1:1"}));
+    let action = action("1:1", 1.0, json!(1));
+    tunnel.command("game", json!({"channel": "r", "actions": [action]}));
+    tunnel.expect_message("/game/r", "game");
+    assert_eq!(server.metric("turntable_kernel_round_trip_ms_count"), 1.0);
+    assert_eq!(server.metric("turntable_ping_round_trip_ms_count"), 0.0);
 }
 
 #[test]

@@ -162,10 +162,7 @@ fn datagrams_are_sent_at_once() {
 #[test]
 fn room_member_receives_only_datagrams() {
     // On a WebSocket the clock of a room member is measured with pings.
-    let server = Server::with(&[
-        ("session.clock_ping_ms", "100"),
-        ("tunnel.keepalive_ms", "250"),
-    ]);
+    let server = Server::with(&[("time.ping_ms", "100"), ("tunnel.keepalive_ms", "250")]);
     let mut tunnel = Tunnel::user(&server, "1:1");
     tunnel.request("joingame", json!({"channel": "yard", "self": "1:1"}));
     assert_eq!(tunnel.stream.until("\n"), "\n");

@@ -12,6 +12,7 @@ use crate::frame::SharedFrame;
 use crate::id::{ChannelId, UserId};
 use crate::key::{Caller, GatewayId, Generation};
 use crate::model::avatar::AttributeChanges;
+use crate::model::timestamp::SenderClock;
 use crate::owner::OwnerId;
 use crate::packet::{Action, JoinGame, Position, RequestId, Status};
 use crate::payload::Payload;
@@ -158,7 +159,7 @@ pub enum RoomCall {
         caller: Caller,
         user: UserId,
         actions: Vec<Action>,
-        offset_ms: Option<f64>,
+        clock: SenderClock,
         id: Option<RequestId>,
     },
     /// `declineinvite`.

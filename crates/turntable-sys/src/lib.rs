@@ -7,7 +7,9 @@
 mod memory;
 mod round_trip;
 mod since_boot;
+mod suspended;
 
 pub use memory::release_free_memory;
 pub use round_trip::{TcpRoundTrip, tcp_info};
 pub use since_boot::since_boot;
+pub use suspended::suspended_ms;

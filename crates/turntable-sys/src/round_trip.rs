@@ -20,6 +20,23 @@ pub struct TcpRoundTrip {
     /// The smoothed one (RFC 6298), which the peer's delayed acknowledgements
     /// may lengthen by up to 40 ms.
     pub rtt_us: u32,
+    /// The mean deviation from the smoothed one.
+    pub deviation_us: u32,
+}
+
+impl TcpRoundTrip {
+    /// The least round trip, in ms.
+    #[must_use]
+    pub fn least_ms(&self) -> f64 {
+        f64::from(self.min_rtt_us) / 1_000.0
+    }
+
+    /// A round trip that few exceed, in ms: two mean deviations above the smoothed
+    /// one. Of evenly spread delays one in twenty is longer.
+    #[must_use]
+    pub fn usual_ms(&self) -> f64 {
+        (f64::from(self.rtt_us) + 2.0 * f64::from(self.deviation_us)) / 1_000.0
+    }
 }
 
 /// Reads the round trips of a connected TCP socket: one system call, which
@@ -80,11 +97,15 @@ mod linux {
         // SAFETY: the struct has only integers, for which all bytes are valid,
         // and every byte was set to zero before the kernel wrote some of them.
         let info = unsafe { info.assume_init() };
-        Ok(round_trip(info.tcpi_min_rtt, info.tcpi_rtt))
+        Ok(round_trip(
+            info.tcpi_min_rtt,
+            info.tcpi_rtt,
+            info.tcpi_rttvar,
+        ))
     }
 
     /// The kernel's filter for the minimum begins with the largest number.
-    pub(super) fn round_trip(min_rtt_us: u32, rtt_us: u32) -> TcpRoundTrip {
+    pub(super) fn round_trip(min_rtt_us: u32, rtt_us: u32, deviation_us: u32) -> TcpRoundTrip {
         TcpRoundTrip {
             min_rtt_us: if min_rtt_us == u32::MAX {
                 0
@@ -92,6 +113,7 @@ mod linux {
                 min_rtt_us
             },
             rtt_us,
+            deviation_us,
         }
     }
 }
@@ -131,10 +153,16 @@ mod tests {
 
     #[test]
     fn no_measurement_is_zero() {
-        let none = linux::round_trip(u32::MAX, 0);
+        let none = linux::round_trip(u32::MAX, 0, 0);
         assert_eq!(none, TcpRoundTrip::default());
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         assert_eq!(tcp_info(socket.as_fd()).unwrap().min_rtt_us, 0);
+    }
+
+    #[test]
+    fn usual_round_trip_is_above_the_smoothed_one() {
+        let trip = linux::round_trip(60_000, 100_000, 13_500);
+        assert_eq!((trip.least_ms(), trip.usual_ms()), (60.0, 127.0));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::gateway::transport::Transport;
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
 use turntable_core::session::greeting::Greeting;
+use turntable_sys::TcpRoundTrip;
 
 /// How far a connection is.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub(crate) struct Connection {
     /// Whether the other end has sent its last byte, which the socket reports
     /// only once.
     pub(crate) is_read_closed: bool,
+    /// Whether its socket is that of a trusted proxy, not of its client.
+    pub(crate) is_proxied: bool,
     /// Whether its last frame is queued, or was written.
     is_closing: bool,
     /// Reads since then.
@@ -77,6 +80,7 @@ impl Connection {
             transport,
             has_unread: false,
             is_read_closed: false,
+            is_proxied: false,
             is_closing: false,
             closing_reads: 0,
         }
@@ -114,6 +118,13 @@ impl Connection {
             self.closing_reads += 1;
         }
         true
+    }
+
+    /// The kernel's round trip to its client; `None` without a socket, to a proxy, and
+    /// where nothing was measured.
+    pub(crate) fn kernel_round_trip(&self) -> Option<TcpRoundTrip> {
+        let io = self.io.as_ref().filter(|_| !self.is_proxied)?;
+        io.round_trip().ok().filter(|trip| trip.min_rtt_us > 0)
     }
 
     /// Queues the last frame; nothing that comes in counts any more.

@@ -17,6 +17,7 @@ pub(crate) struct PackedConnection {
     encoding: Encoding,
     transport: Transport,
     unwritten: Vec<u8>,
+    is_proxied: bool,
 }
 
 impl PackedConnection {
@@ -38,6 +39,7 @@ impl PackedConnection {
             encoding: connection.encoding,
             unwritten: connection.queue.take_bytes(&reader),
             transport: connection.transport,
+            is_proxied: connection.is_proxied,
         }
     }
 
@@ -50,6 +52,7 @@ impl PackedConnection {
             None => Phase::Carrier,
         };
         connection.encoding = self.encoding;
+        connection.is_proxied = self.is_proxied;
         if !self.unwritten.is_empty() {
             connection.queue.push(Frame::raw(&self.unwritten));
         }

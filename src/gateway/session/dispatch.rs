@@ -6,6 +6,7 @@ use crate::gateway::transport::{Dispatch, Hooks};
 use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
 use turntable_core::id::ChannelId;
 use turntable_core::key::SessionSlot;
+use turntable_core::model::timestamp::SenderClock;
 use turntable_core::packet::{
     Action, ClientPacket, ErrorBody, JoinChannel, ReplyData, RequestId, ServerPacket,
 };
@@ -140,23 +141,39 @@ impl Gateway {
             return;
         };
         let now_ms = clock::now_exact_ms();
+        let (connection, was_acting) = (
+            entry.session.connection(),
+            entry.session.clock().is_acting(now_ms),
+        );
         let newest_ms = actions
             .iter()
             .map(|action| action.timestamp_ms)
             .fold(f64::NEG_INFINITY, f64::max);
+        entry.session.clock().action_sample(newest_ms, now_ms);
+        self.measure_path(session, now_ms);
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
         let clock = entry.session.clock();
-        clock.action_sample(newest_ms, now_ms);
-        let offset_ms = clock
-            .offset(now_ms, ROUND_TRIP_MAX_MS)
-            .map(|estimate| estimate.offset_ms);
+        let clock = SenderClock {
+            offset_ms: clock
+                .offset(now_ms, ROUND_TRIP_MAX_MS)
+                .map(|estimate| estimate.offset_ms),
+            lag: clock.lag(now_ms, self.settings.time.allowance_ms),
+            received_ms: now_ms as u64,
+        };
         let call = RoomCall::Act {
             caller,
             user: entry.session.user.clone(),
             actions,
-            offset_ms,
+            clock,
             id,
         };
         self.shared.owners.room(channel, call);
+        if let Some(connection) = connection.filter(|_| !was_acting) {
+            // It is measured more often now.
+            self.with(connection, Dispatch::on_room);
+        }
     }
 
     /// `time`, with which a client acknowledges messages too.

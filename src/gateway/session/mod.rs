@@ -6,6 +6,7 @@ pub mod export;
 #[cfg(debug_assertions)]
 mod fault;
 pub(crate) mod identify;
+mod lag;
 pub(crate) mod life;
 pub mod memory;
 pub(crate) mod pending;

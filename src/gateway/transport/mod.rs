@@ -150,7 +150,8 @@ pub(crate) trait Hooks {
         let _ = (connection, cx);
     }
 
-    /// The session entered a room: its client's clock matters now.
+    /// The session entered a room, or its client begins to act: its client's clock
+    /// matters now.
     fn on_room(connection: &mut Connection, cx: &mut Cx<'_>) {
         let _ = (connection, cx);
     }
@@ -335,6 +336,11 @@ impl Transport {
     /// session when the connection begins.
     pub(crate) const fn resumes_by_command(&self) -> bool {
         matches!(self, Self::WebSocket(_) | Self::Namespace(_))
+    }
+
+    /// Whether pings measure the way to its client.
+    pub(crate) const fn has_pings(&self) -> bool {
+        matches!(self, Self::WebSocket(_))
     }
 
     /// The connections that move to another worker together with this one, which

@@ -14,6 +14,8 @@ pub struct Upgraded {
     pub stream: std::net::TcpStream,
     /// Its place in the connection limits.
     pub permit: Permit,
+    /// Whether it is the socket of a trusted proxy, not of the client.
+    pub is_proxied: bool,
     /// The answer to the handshake, which is written first.
     pub answer: Vec<u8>,
     /// What was read behind the handshake.
@@ -29,6 +31,7 @@ impl Upgraded {
     ) -> Connection {
         let io = Io::plain(TcpStream::from_std(self.stream));
         let mut connection = make(io, self.permit, self.input);
+        connection.is_proxied = self.is_proxied;
         connection.queue.push(Frame::raw(&self.answer));
         connection
     }

@@ -1,9 +1,60 @@
 //! Corrects the timestamps of one sender's actions.
 //!
 //! A client's timestamp is moved by the estimated clock offset, limited to
-//! [now - max lag, now], and never decreases for one sender. So a client with a
-//! false clock can only choose a time within the lag that every client is
-//! allowed.
+//! [now - max lag, now], and never decreases for one sender. The limit is the lag that
+//! was measured for the sender, and at most `room.max_lag_ms`. So a client with a
+//! false clock can only choose a time within the lag that it has.
+
+use serde::{Deserialize, Serialize};
+
+/// How late the messages of a client are, and how far back its timestamps may lie.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lag {
+    /// Half the round trip that one in twenty exceeded, in ms; `None` where it is not
+    /// measured.
+    pub measured_ms: Option<u32>,
+    /// How far before the receipt of a message its timestamps may lie, in ms.
+    pub credit_ms: u32,
+}
+
+/// What the gateway knows of the clock of a message's sender.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct SenderClock {
+    /// Server's clock minus the client's, in ms; `None` before any sample.
+    pub offset_ms: Option<f64>,
+    /// How late the client's messages are.
+    pub lag: Lag,
+    /// Unix ms when the gateway received the message.
+    pub received_ms: u64,
+}
+
+impl SenderClock {
+    /// A clock whose timestamps only `room.max_lag_ms` limits.
+    #[must_use]
+    pub const fn trusted(offset_ms: Option<f64>) -> Self {
+        Self {
+            offset_ms,
+            lag: Lag {
+                measured_ms: None,
+                credit_ms: u32::MAX,
+            },
+            received_ms: 0,
+        }
+    }
+
+    /// How far before `now_ms` a timestamp may lie, in ms. The time between the
+    /// message's receipt and now is the server's, so it is no sender's loss.
+    #[must_use]
+    pub const fn limit_ms(&self, now_ms: u64, max_lag_ms: u64) -> u64 {
+        let inside_ms = now_ms.saturating_sub(self.received_ms);
+        let credit_ms = inside_ms.saturating_add(self.lag.credit_ms as u64);
+        if credit_ms < max_lag_ms {
+            credit_ms
+        } else {
+            max_lag_ms
+        }
+    }
+}
 
 /// Corrects the timestamps of one sender.
 ///
@@ -111,6 +162,23 @@ mod tests {
         assert_eq!(correct(5_000.0) - now, 0);
         assert_eq!(correct(f64::MAX) - now, 0);
         assert_eq!(correct(f64::NEG_INFINITY) - now, -1_000);
+    }
+
+    #[test]
+    fn credit_counts_from_the_receipt_and_ends_at_the_limit() {
+        let clock = SenderClock {
+            offset_ms: Some(0.0),
+            lag: Lag {
+                measured_ms: Some(40),
+                credit_ms: 50,
+            },
+            received_ms: NOW,
+        };
+        assert_eq!(clock.limit_ms(NOW, 1_000), 50);
+        // The message waited inside the server.
+        assert_eq!(clock.limit_ms(NOW + 30, 1_000), 80);
+        assert_eq!(clock.limit_ms(NOW + 30, 60), 60);
+        assert_eq!(SenderClock::trusted(None).limit_ms(NOW, 1_000), 1_000);
     }
 
     #[test]

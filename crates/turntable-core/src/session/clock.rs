@@ -1,18 +1,29 @@
 //! Estimates the offset between a client's clock and the server's.
 //!
-//! One-way samples (`time`, or actions of a client that never sends `time`)
-//! measure offset + uplink delay; their minimum over a sliding window is the offset
-//! plus the fastest uplink. Half the minimum round trip of pings is subtracted.
-//! The error is at most half that round trip plus the drift within the window;
-//! docs/time.md contains the proof and its condition. All times are ms; a client's
-//! clock may have any epoch.
+//! One-way samples (`time`, and actions by the same clock) measure offset + uplink
+//! delay; their minimum over a sliding window is the offset plus the fastest uplink.
+//! Half the minimum round trip of pings is subtracted. The error is at most half that
+//! round trip plus the drift within the window; docs/time.md contains the proof and
+//! its condition. All times are ms; a client's clock may have any epoch.
+//!
+//! Beside the offset it says how late the client's messages may be ([`Lag`]), from
+//! the round trips of the last seconds (`path`), which a client cannot shorten.
 
 pub mod export;
+mod path;
+pub mod settings;
 
-/// The length of one half of the window, in ms. The minimum covers the current
-/// half and the previous one, and therefore at most the last three halves while
-/// samples arrive.
+use crate::model::timestamp::Lag;
+use path::{Path, Verdict};
+
+/// The length of one half of the window of one-way samples, in ms. The minimum
+/// covers the current half and the previous one, and therefore at most the last
+/// three halves while samples arrive.
 pub const HALF_WINDOW_MS: f64 = 20_000.0;
+
+/// The same of round trips. It is longer: they are differences of one clock and do
+/// not drift, and the fastest of many is closer to the path's floor.
+pub const ROUND_TRIP_HALF_WINDOW_MS: f64 = 120_000.0;
 
 /// The assumed maximum drift between two clocks: 200 ms in 1,000 s.
 pub const DRIFT_MAX: f64 = 200e-6;
@@ -22,6 +33,10 @@ pub const ROUND_TRIP_MAX_MS: f64 = 2_000.0;
 
 /// Larger clock readings have no whole milliseconds.
 const READING_MAX_MS: f64 = 9_007_199_254_740_992.0;
+
+/// An action further from the least sample than the path's jitter and this, in ms,
+/// is no sample: it is old, from another clock, or its time is to come.
+const SAME_CLOCK_MS: f64 = 2.0;
 
 /// A longer round trip is ignored.
 const ROUND_TRIP_USABLE_MAX_MS: f64 = 600_000.0;
@@ -54,8 +69,10 @@ pub struct Clock {
     /// one clock and do not drift.
     one_way_previous_since_ms: f64,
     round_trip: Window<f32>,
-    /// Whether `time` exchanges feed `one_way`; before, actions do.
+    /// Whether `time` exchanges feed `one_way`; before, all actions do.
     exchanged: bool,
+    /// The path of a client that plays; most never do.
+    path: Option<Box<Path>>,
 }
 
 /// The minimum sample of the current half of a window, and of the previous half.
@@ -86,9 +103,9 @@ impl<T: Copy + PartialOrd> Window<T> {
         }
     }
 
-    fn add(&mut self, sample: T, none: T, at_ms: f64) -> Turn {
+    fn add(&mut self, sample: T, none: T, at_ms: f64, half_ms: f64) -> Turn {
         let age_ms = at_ms - self.since_ms;
-        if (0.0..HALF_WINDOW_MS).contains(&age_ms) {
+        if (0.0..half_ms).contains(&age_ms) {
             if sample < self.current {
                 self.current = sample;
             }
@@ -96,7 +113,7 @@ impl<T: Copy + PartialOrd> Window<T> {
         }
         let before_ms = self.since_ms;
         // Too old, or the server's clock was set back.
-        let restarted = !(0.0..2.0 * HALF_WINDOW_MS).contains(&age_ms);
+        let restarted = !(0.0..2.0 * half_ms).contains(&age_ms);
         self.previous = if restarted { none } else { self.current };
         self.current = sample;
         self.since_ms = at_ms;
@@ -125,6 +142,7 @@ impl Clock {
             one_way_previous_since_ms: f64::NEG_INFINITY,
             round_trip: Window::new(f32::INFINITY),
             exchanged: false,
+            path: None,
         }
     }
 
@@ -138,27 +156,105 @@ impl Clock {
         if !self.exchanged {
             // Actions may use another clock than `time`.
             self.exchanged = true;
-            self.one_way = Window::new(f64::INFINITY);
+            self.forget_one_way();
         }
         self.one_way_sample(received_at_ms - t0_client_ms, received_at_ms);
     }
 
     /// The newest timestamp of a `game` message received at `received_at_ms`. The
-    /// client read it before sending, so it bounds the offset as a `time` does; it
-    /// is used until the first `time` arrives.
+    /// client read it before sending, so it bounds the offset as a `time` does. From
+    /// the first `time` on it is used only where it fits the samples that exist: it
+    /// may be of another clock. The client counts as acting from now on.
     pub fn action_sample(&mut self, newest_client_ms: f64, received_at_ms: f64) {
-        if self.exchanged || !is_reading(newest_client_ms) || !is_reading(received_at_ms) {
+        if !is_reading(received_at_ms) {
             return;
         }
-        self.one_way_sample(received_at_ms - newest_client_ms, received_at_ms);
+        self.path_mut().acts(received_at_ms);
+        if !is_reading(newest_client_ms) {
+            return;
+        }
+        let sample_ms = received_at_ms - newest_client_ms;
+        let off_ms = (sample_ms - self.one_way.least()).abs();
+        if self.exchanged && off_ms > self.jitter_ms() + SAME_CLOCK_MS {
+            return;
+        }
+        self.one_way_sample(sample_ms, received_at_ms);
     }
 
     /// A ping of the server was answered at `received_at_ms`, after `rtt_ms`.
     /// Negative, non-finite and values above ten minutes are ignored.
     pub fn round_trip(&mut self, rtt_ms: f64, received_at_ms: f64) {
-        if (0.0..=ROUND_TRIP_USABLE_MAX_MS).contains(&rtt_ms) && is_reading(received_at_ms) {
-            self.round_trip
-                .add(rtt_ms as f32, f32::INFINITY, received_at_ms);
+        self.round_trips(rtt_ms, rtt_ms, received_at_ms);
+    }
+
+    /// The kernel measured the path: the least round trip, and one that few exceed.
+    /// Values are ignored as those of [`Clock::round_trip`].
+    pub fn round_trips(&mut self, least_ms: f64, usual_ms: f64, at_ms: f64) {
+        let is_usable = |ms: f64| (0.0..=ROUND_TRIP_USABLE_MAX_MS).contains(&ms);
+        if !is_usable(least_ms) || !is_usable(usual_ms) || !is_reading(at_ms) {
+            return;
+        }
+        let known_ms = f64::from(self.round_trip.least());
+        match self.path_mut().add(usual_ms, known_ms, at_ms) {
+            Verdict::Same => {
+                self.round_trip.add(
+                    least_ms as f32,
+                    f32::INFINITY,
+                    at_ms,
+                    ROUND_TRIP_HALF_WINDOW_MS,
+                );
+            }
+            Verdict::Other => self.follow(least_ms, at_ms),
+            Verdict::Slower(least_ms) => self.follow(least_ms, at_ms),
+        }
+    }
+
+    /// Another connection carries the client from now on. What was measured on the
+    /// one before counts until the first round trip of the new one.
+    pub fn moved(&mut self) {
+        if let Some(path) = &mut self.path {
+            path.moved();
+        }
+    }
+
+    /// The server slept: nothing that was measured before counts.
+    pub fn restart(&mut self) {
+        *self = Self {
+            exchanged: self.exchanged,
+            ..Self::new()
+        };
+    }
+
+    /// Whether the client sent an action within the last ten seconds.
+    #[must_use]
+    pub fn is_acting(&self, now_ms: f64) -> bool {
+        self.path
+            .as_ref()
+            .is_some_and(|path| path.is_acting(now_ms))
+    }
+
+    /// Whether the path was measured within the last `interval_ms`.
+    #[must_use]
+    pub fn is_measured_within(&self, interval_ms: u64, now_ms: f64) -> bool {
+        self.path
+            .as_ref()
+            .and_then(|path| path.age_ms(now_ms))
+            .is_some_and(|age_ms| u64::from(age_ms) < interval_ms)
+    }
+
+    /// How late the client's messages are, and how far back its timestamps may lie:
+    /// half the round trip that one in twenty of the last ten seconds exceeded, and
+    /// `allowance_ms`. Only the latter where nothing was measured: then nothing is
+    /// subtracted from the offset either.
+    #[must_use]
+    pub fn lag(&self, now_ms: f64, allowance_ms: u64) -> Lag {
+        let path = self.path.as_ref();
+        let worst_ms = path.and_then(|path| path.worst_ms(now_ms));
+        let half_ms = worst_ms.map(|ms| ms / 2.0);
+        let allowance_ms = u32::try_from(allowance_ms).unwrap_or(u32::MAX);
+        Lag {
+            measured_ms: half_ms.map(|ms| ms.round() as u32),
+            credit_ms: (half_ms.unwrap_or(0.0).ceil() as u32).saturating_add(allowance_ms),
         }
     }
 
@@ -193,9 +289,53 @@ impl Clock {
     }
 
     fn one_way_sample(&mut self, sample_ms: f64, at_ms: f64) {
-        if let Turn::Turned(since_ms) = self.one_way.add(sample_ms, f64::INFINITY, at_ms) {
+        let least_ms = self.one_way.least();
+        if let Some(path) = &mut self.path
+            && least_ms.is_finite()
+        {
+            if path.awaits_round_trip(at_ms) {
+                // It is of a path whose round trip is not known.
+                return;
+            }
+            if path.is_jump(sample_ms, least_ms, at_ms) {
+                // The client's clock stood still for a while: it slept.
+                self.forget_one_way();
+            }
+        }
+        let turn = (self.one_way).add(sample_ms, f64::INFINITY, at_ms, HALF_WINDOW_MS);
+        if let Turn::Turned(since_ms) = turn {
             self.one_way_previous_since_ms = since_ms;
         }
+    }
+
+    /// The path is another one, whose least round trip is `least_ms`. The offset
+    /// stays: it is of the clocks. Samples of both paths together would move it by
+    /// half of their difference.
+    fn follow(&mut self, least_ms: f64, at_ms: f64) {
+        let is_known = self.round_trip.least().is_finite();
+        let before = self.offset(at_ms, ROUND_TRIP_MAX_MS).filter(|_| is_known);
+        self.round_trip = Window::new(f32::INFINITY);
+        let (least, half_ms) = (least_ms as f32, ROUND_TRIP_HALF_WINDOW_MS);
+        self.round_trip.add(least, f32::INFINITY, at_ms, half_ms);
+        if let Some(estimate) = before {
+            let sample_ms = estimate.offset_ms + least_ms.min(ROUND_TRIP_MAX_MS) / 2.0;
+            self.forget_one_way();
+            (self.one_way).add(sample_ms, f64::INFINITY, at_ms, HALF_WINDOW_MS);
+        }
+    }
+
+    fn forget_one_way(&mut self) {
+        self.one_way = Window::new(f64::INFINITY);
+        self.one_way_previous_since_ms = f64::NEG_INFINITY;
+    }
+
+    /// By how much the round trips of the last seconds differ, in ms.
+    fn jitter_ms(&self) -> f64 {
+        self.path.as_ref().map_or(0.0, |path| path.jitter_ms())
+    }
+
+    fn path_mut(&mut self) -> &mut Path {
+        self.path.get_or_insert_with(Box::default)
     }
 }
 
@@ -209,6 +349,9 @@ fn is_reading(ms: f64) -> bool {
     ms.abs() <= READING_MAX_MS
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod simulation;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests;

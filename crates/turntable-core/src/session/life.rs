@@ -292,6 +292,9 @@ impl<F: OutboxFrame> Session<F> {
         }
         self.life = Life::Attached(connection);
         self.active_ms = now_ms;
+        if let Some(clock) = &mut self.clock {
+            clock.moved();
+        }
         effects.extend([
             Effect::Rewind(received),
             Effect::Carry(connection),

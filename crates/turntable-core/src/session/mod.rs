@@ -132,6 +132,13 @@ impl<F> Session<F> {
         self.clock.get_or_insert_with(|| Box::new(Clock::new()))
     }
 
+    /// The server slept: the estimate of the client's clock starts anew.
+    pub fn restart_clock(&mut self) {
+        if let Some(clock) = &mut self.clock {
+            clock.restart();
+        }
+    }
+
     /// How many frames or entries of its client were taken: those that were
     /// received whole behind the first `welcome`. Refused and unreadable ones
     /// count, also those that close the connection (1003, 1007, 1009); `time`,

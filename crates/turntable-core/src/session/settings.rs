@@ -41,9 +41,6 @@ pub struct SessionSettings {
     /// Timeout of an owner (an avatar, room or channel) for answering a command, in ms;
     /// then the client gets the error `unavailable`.
     pub answer_timeout_ms: u64,
-    /// Interval of the pings that measure a client's clock while it is in a room, in
-    /// ms.
-    pub clock_ping_ms: u64,
 }
 
 impl SessionSettings {
@@ -69,7 +66,6 @@ impl SessionSettings {
         ("error_burst", 1, 1_000_000),
         ("errors_per_second", 1, 1_000_000),
         ("answer_timeout_ms", 100, 600_000),
-        ("clock_ping_ms", 100, 600_000),
     ];
 }
 
@@ -90,7 +86,6 @@ impl Default for SessionSettings {
             error_burst: 100,
             errors_per_second: 5,
             answer_timeout_ms: 10_000,
-            clock_ping_ms: 5_000,
         }
     }
 }

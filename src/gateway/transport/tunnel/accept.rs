@@ -22,6 +22,8 @@ pub struct Attach {
     pub stream: std::net::TcpStream,
     /// Its place in the connection limits.
     pub permit: Permit,
+    /// Whether it is the socket of a trusted proxy, not of the client.
+    pub is_proxied: bool,
     /// The tunnel.
     pub id: SessionId,
     /// The format's number.
@@ -44,6 +46,7 @@ impl Handler<Attach> for Gateway {
         let mut request = TunnelRequest {
             io: Io::plain(TcpStream::from_std(attach.stream)),
             permit: attach.permit,
+            is_proxied: attach.is_proxied,
             name: attach.id,
             format: attach.format,
             callback: attach.callback,

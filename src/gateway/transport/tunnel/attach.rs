@@ -70,6 +70,7 @@ pub(super) fn again(connection: &mut Connection, mut request: TunnelRequest, cx:
     connection.encoding = Encoding::Tunnel(request.format);
     connection.queue.restart();
     let permit = connection.permit.replace(request.permit);
+    connection.is_proxied = request.is_proxied;
     let mut ending = Connection::new(None, permit, Transport::Tunnel(Box::new(before)));
     ending.begin_closing(Frame::raw(&last));
     cx.push_effect(Effect::HandSocketOver(

@@ -117,6 +117,8 @@ pub(crate) struct TunnelRequest {
     pub(crate) io: Io,
     /// Its place in the connection limits.
     pub(crate) permit: Permit,
+    /// Whether it is a proxy's.
+    pub(crate) is_proxied: bool,
     /// The tunnel's name.
     pub(crate) name: SessionId,
     /// The format's number.
@@ -164,6 +166,7 @@ impl Tunnel {
         let tunnel = Self::new(&mut request, encodings, now_ms);
         let transport = Transport::Tunnel(Box::new(tunnel));
         let mut connection = Connection::new(Some(request.io), Some(request.permit), transport);
+        connection.is_proxied = request.is_proxied;
         connection.encoding = Encoding::Tunnel(request.format);
         connection
     }

@@ -6,9 +6,10 @@
 //! ```
 //!
 //! A connection that was silent is pinged; while its session is in a room it is
-//! pinged in a fixed cadence, which measures the way to the client.
+//! pinged at random instants, which measures the way to the client (`clock_ping`).
 
 pub mod accept;
+mod clock_ping;
 
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::delivery::encoding::Encoding;
@@ -47,10 +48,10 @@ pub(crate) struct WebSocket {
     /// The mark of the ping that is on its way; 0 while there is none.
     ping: u64,
     purpose: Purpose,
+    /// The low bits of the Unix ms of the next clock ping; 0 while there is none.
+    clock_ping_ms: u32,
     /// Whether anything came since the last heartbeat.
     was_heard: bool,
-    /// Whether a timer measures the way to the client.
-    is_measured: bool,
 }
 
 impl WebSocket {
@@ -65,8 +66,8 @@ impl WebSocket {
             frames,
             ping: 0,
             purpose,
+            clock_ping_ms: 0,
             was_heard: true,
-            is_measured: false,
         }
     }
 
@@ -106,33 +107,17 @@ impl Hooks for WebSocket {
         if let Some(entry) = cx.entry() {
             entry.forget_datagrams();
         }
-        Self::on_room(connection, cx);
+        clock_ping::schedule(connection, cx);
     }
 
     fn on_room(connection: &mut Connection, cx: &mut Cx<'_>) {
-        let is_in_room = cx.entry().is_some_and(|entry| entry.session.has_rooms());
-        let Some(websocket) = Self::of(connection).filter(|_| is_in_room) else {
-            return;
-        };
-        if std::mem::replace(&mut websocket.is_measured, true) {
-            return;
-        }
-        // One ping at a time: an answer on its way is as good.
-        if websocket.ping == 0 {
-            ping(connection, cx);
-        }
-        cx.arm(CLOCK_PING, cx.now_ms + cx.settings.session.clock_ping_ms);
+        clock_ping::schedule(connection, cx);
     }
 
     fn on_timer(connection: &mut Connection, timer: TransportTimer, cx: &mut Cx<'_>) {
         match timer {
             HEARTBEAT => heartbeat(connection, cx),
-            CLOCK_PING => {
-                if let Some(websocket) = Self::of(connection) {
-                    websocket.is_measured = false;
-                }
-                Self::on_room(connection, cx);
-            }
+            CLOCK_PING => clock_ping::timer_came(connection, cx),
             _ => {}
         }
     }
@@ -163,7 +148,7 @@ fn message_came(connection: &mut Connection, message: Message<'_>, cx: &mut Cx<'
     let bytes = message.payload_bytes();
     let command = match message {
         Message::Pong(payload) => {
-            pong(connection, payload, cx);
+            clock_ping::pong(connection, payload, cx);
             return CONTINUE;
         }
         Message::Text(text) if purpose == Some(Purpose::Echo) => {
@@ -211,35 +196,7 @@ fn heartbeat(connection: &mut Connection, cx: &mut Cx<'_>) {
     } else if websocket.ping != 0 {
         return cx.close(CloseReason::HeartbeatMissed);
     } else {
-        ping(connection, cx);
+        clock_ping::ping(connection, cx);
     }
     cx.arm(HEARTBEAT, cx.now_ms + cx.settings.session.heartbeat_ms);
-}
-
-/// Sends a ping that measures the way there and back.
-fn ping(connection: &mut Connection, cx: &mut Cx<'_>) {
-    // Microseconds: the mark is also the time it was sent.
-    let mark = (cx.now_exact_ms() * 1000.0) as u64;
-    if let Some(websocket) = WebSocket::of(connection) {
-        websocket.ping = mark;
-    }
-    cx.push_direct(connection, Frame::ping(mark));
-}
-
-fn pong(connection: &mut Connection, payload: &[u8], cx: &mut Cx<'_>) {
-    let Some(websocket) = WebSocket::of(connection) else {
-        return;
-    };
-    // An unsolicited pong only proves liveness.
-    if websocket.ping == 0 || payload != websocket.ping.to_be_bytes() {
-        return;
-    }
-    let sent_ms = std::mem::take(&mut websocket.ping) as f64 / 1000.0;
-    let now_ms = cx.now_exact_ms();
-    if let Some(entry) = cx.entry()
-        && entry.session.has_rooms()
-    {
-        let round_trip_ms = (now_ms - sent_ms).max(0.0);
-        entry.session.clock().round_trip(round_trip_ms, now_ms);
-    }
 }

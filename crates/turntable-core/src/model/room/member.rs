@@ -10,7 +10,7 @@ use crate::key::SessionKey;
 use crate::limit::Limit;
 use crate::model::game::{GameSettings, TEAM_BYTES_MAX, is_team};
 use crate::model::remaining;
-use crate::model::timestamp::Corrector;
+use crate::model::timestamp::{Corrector, Lag};
 use crate::packet::{ErrorBody, MemberState, RoomMember};
 use crate::reason::ErrorCode;
 
@@ -21,6 +21,8 @@ pub struct Member {
     /// Unix ms when the seat is lost; `None` while the member is there.
     pub(super) seat_until_ms: Option<u64>,
     pub(super) corrector: Corrector,
+    /// The lag of the session that acted last; `None` before the first action.
+    pub(super) lag: Option<Lag>,
     /// As many as `session.sessions_per_user_max` allows.
     sessions: SmallVec<[Seat; 1]>,
 }
@@ -53,6 +55,7 @@ impl Member {
             team,
             seat_until_ms: None,
             corrector,
+            lag: None,
             sessions: SmallVec::new(),
         }
     }
@@ -70,6 +73,13 @@ impl Member {
             None => MemberState::Joined,
             Some(_) => MemberState::Away,
         }
+    }
+
+    /// How late its messages are, and how far back its timestamps may lie; `None`
+    /// before its first action.
+    #[must_use]
+    pub const fn lag(&self) -> Option<Lag> {
+        self.lag
     }
 
     /// Its sessions, those without a connection too.
@@ -174,6 +184,8 @@ impl Members {
                 team: saved.team,
                 seat_until_ms: saved.seat_ms.map(|ms| remaining::from_now(ms, now_ms)),
                 corrector: Corrector::of_age(saved.stamp_age_ms, now_ms),
+                // Known again with the next action.
+                lag: None,
                 sessions: saved.sessions.into_iter().map(seat).collect(),
             };
             (saved.user, member)

@@ -6,6 +6,7 @@ use crate::id::UserId;
 use crate::key::SessionKey;
 use crate::limit::Limit;
 use crate::model::rule::{Inspection, Refusal, RoomView};
+use crate::model::timestamp::SenderClock;
 use crate::packet::{Action, ErrorBody, ServerPacket};
 use crate::rate::tokens;
 use crate::reason::ErrorCode;
@@ -16,9 +17,9 @@ const ENVELOPE_BYTES: usize = 64;
 impl Room {
     /// `game`: all actions are passed on, or none.
     ///
-    /// `offset_ms` is the estimate of the session's clock (server less client);
-    /// the message itself should have fed it before. A session acts in its seat also
-    /// while it has no connection.
+    /// `clock` is what is known of the session's clock and path; the message itself
+    /// should have fed it before.
+    /// A session acts in its seat also while it has no connection.
     ///
     /// # Errors
     /// `not_member`, `too_many` actions, `forbidden` (another's `from`, another
@@ -29,9 +30,15 @@ impl Room {
         session: SessionKey,
         user: &UserId,
         mut actions: Vec<Action>,
-        offset_ms: Option<f64>,
+        clock: &SenderClock,
         now_ms: u64,
     ) -> Outcome {
+        if let Some(member) = self.members.get_mut(user)
+            && member.has(session)
+        {
+            // Rules may look at it.
+            member.lag = Some(clock.lag);
+        }
         self.check(session, user, &actions, now_ms)?;
         if actions.is_empty() {
             return Ok(Vec::new());
@@ -40,12 +47,13 @@ impl Room {
         for rule in &mut self.rules {
             rule.accepted(user, actions.len(), now_ms);
         }
-        let max_lag_ms = self.settings.max_lag_ms;
+        let limit_ms = clock.limit_ms(now_ms, self.settings.max_lag_ms);
         if let Some(member) = self.members.get_mut(user) {
             for action in &mut actions {
                 let client_ms = action.timestamp_ms;
+                let offset_ms = clock.offset_ms;
                 let corrected_ms =
-                    (member.corrector).correct(client_ms, offset_ms, now_ms, max_lag_ms);
+                    (member.corrector).correct(client_ms, offset_ms, now_ms, limit_ms);
                 action.timestamp_ms = corrected_ms as f64;
             }
         }

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::id::UserId;
 use crate::model::room::Members;
+use crate::model::timestamp::Lag;
 use crate::packet::Action;
 use crate::reason::ErrorCode;
 
@@ -123,6 +124,13 @@ impl<'a> RoomView<'a> {
     #[must_use]
     pub fn team(&self, user: &str) -> Option<&'a str> {
         self.members.get(user)?.team()
+    }
+
+    /// How late a member's messages are, and how far back its timestamps may lie;
+    /// `None` before its first action.
+    #[must_use]
+    pub fn lag(&self, user: &str) -> Option<Lag> {
+        self.members.get(user)?.lag()
     }
 }
 

@@ -6,10 +6,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::path::Path;
+pub use super::path::PathExport;
 use super::{Clock, READING_MAX_MS, ROUND_TRIP_USABLE_MAX_MS, Window, is_reading};
 
 /// A [`Clock`] as a value.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ClockExport {
     /// Offset and uplink delay.
     pub one_way: WindowExport<f64>,
@@ -19,6 +21,8 @@ pub struct ClockExport {
     pub round_trip: WindowExport<f32>,
     /// Whether `time` exchanges feed `one_way`.
     pub exchanged: bool,
+    /// The path of a client that plays.
+    pub path: Option<PathExport>,
 }
 
 /// The least samples of both halves of a window, in ms. `None` where there is
@@ -42,6 +46,7 @@ impl Clock {
             one_way_previous_age_ms: age(self.one_way_previous_since_ms, now_ms),
             round_trip: self.round_trip.export(now_ms, f32::is_finite),
             exchanged: self.exchanged,
+            path: self.path.as_ref().map(|path| path.export(now_ms)),
         }
     }
 
@@ -57,6 +62,8 @@ impl Clock {
                 .unwrap_or(f64::NEG_INFINITY),
             round_trip: Window::import(&export.round_trip, f32::INFINITY, now_ms, is_round_trip),
             exchanged: export.exchanged,
+            path: (export.path.as_ref())
+                .map(|path| Box::new(Path::import(path, now_ms, is_sample))),
         }
     }
 }

@@ -90,6 +90,87 @@ fn delayed_pong_moves_the_offset_by_at_most_half_the_limit() {
 }
 
 #[test]
+fn clock_that_stood_still_is_measured_anew_at_the_second_exchange() {
+    let mut clock = Clock::new();
+    let mut now_ms = 1e6;
+    for _ in 0..4 {
+        now_ms += 5_000.0;
+        clock.time_exchange(now_ms - 20.0, now_ms);
+        clock.round_trip(40.0, now_ms);
+    }
+    let offset_ms = |clock: &Clock, at_ms| clock.offset(at_ms, RTT_MAX_MS).unwrap().offset_ms;
+    assert_eq!(offset_ms(&clock, now_ms), 0.0);
+    let slept_ms = 10_000.0;
+    now_ms += slept_ms;
+    clock.time_exchange(now_ms - 20.0 - slept_ms, now_ms);
+    assert_eq!(offset_ms(&clock, now_ms), 0.0);
+    now_ms += 100.0;
+    clock.time_exchange(now_ms - 25.0 - slept_ms, now_ms);
+    assert_eq!(offset_ms(&clock, now_ms), slept_ms + 5.0);
+}
+
+#[test]
+fn sleep_of_the_server_drops_every_sample() {
+    let mut clock = Clock::new();
+    clock.time_exchange(0.0, 1_000.0);
+    clock.round_trip(40.0, 1_000.0);
+    clock.restart();
+    assert_eq!(clock.offset(1_000.0, RTT_MAX_MS), None);
+    assert_eq!(clock.lag(1_000.0, 8).measured_ms, None);
+    // Actions may still be of another clock than `time`.
+    clock.action_sample(10_223_232.0, 1_000.0);
+    assert_eq!(clock.offset(1_000.0, RTT_MAX_MS), None);
+}
+
+#[test]
+fn actions_of_the_same_clock_refine_the_estimate() {
+    let mut clock = Clock::new();
+    for (rtt_ms, now_ms) in [(40.0, 1_000.0), (80.0, 1_500.0)] {
+        clock.round_trip(rtt_ms, now_ms);
+    }
+    clock.time_exchange(2_000.0 - 50.0, 2_000.0);
+    let offset_ms = |clock: &Clock| clock.offset(3_000.0, RTT_MAX_MS).unwrap().offset_ms;
+    assert_eq!(offset_ms(&clock), 30.0);
+    clock.action_sample(2_100.0 - 22.0, 2_100.0);
+    assert_eq!(offset_ms(&clock), 2.0);
+    // Further off than the path's jitter: old, or its time is to come.
+    clock.action_sample(2_900.0, 2_200.0);
+    clock.action_sample(2_300.0 - 900.0, 2_300.0);
+    assert_eq!(offset_ms(&clock), 2.0);
+}
+
+#[test]
+fn offset_stays_when_the_path_changes() {
+    let mut clock = Clock::new();
+    clock.time_exchange(0.0, 1_020.0);
+    clock.round_trip(40.0, 1_020.0);
+    let offset_ms = |clock: &Clock| clock.offset(2_000.0, RTT_MAX_MS).unwrap().offset_ms;
+    assert_eq!(offset_ms(&clock), 1_000.0);
+    // Resumed over a slower connection.
+    clock.moved();
+    assert_eq!(clock.lag(1_020.0, 8).credit_ms, 28);
+    // A sample of the new path does not go with a round trip of the old one.
+    clock.time_exchange(495.0, 1_500.0);
+    assert_eq!(offset_ms(&clock), 1_000.0);
+    clock.round_trip(240.0, 2_000.0);
+    assert_eq!(offset_ms(&clock), 1_000.0);
+    assert_eq!(clock.lag(2_000.0, 8).credit_ms, 128);
+}
+
+#[test]
+fn client_that_answers_no_ping_has_the_allowance_alone() {
+    let mut clock = Clock::new();
+    clock.time_exchange(0.0, 1_000.0);
+    clock.action_sample(100.0, 1_100.0);
+    let lag = clock.lag(1_100.0, 8);
+    assert_eq!((lag.measured_ms, lag.credit_ms), (None, 8));
+    // Nor does one that stops answering keep what it had.
+    clock.round_trip(400.0, 1_100.0);
+    assert_eq!(clock.lag(30_000.0, 8).credit_ms, 208);
+    assert_eq!(clock.lag(40_000.0, 8).credit_ms, 8);
+}
+
+#[test]
 fn server_clock_set_back_resets_the_windows() {
     let mut clock = Clock::new();
     clock.time_exchange(0.0, 1_000_000.0);

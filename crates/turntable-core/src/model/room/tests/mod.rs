@@ -14,6 +14,7 @@ mod snapshot;
 
 use super::*;
 use crate::model::game::GameSettings;
+use crate::model::timestamp::SenderClock;
 use crate::packet::{
     Action, JoinGame, MemberState, ReplyData, RoomJoined, RoomMember, ServerPacket as Packet,
 };
@@ -90,7 +91,13 @@ impl Room {
     }
 
     fn acts(&mut self, slot: u32, id: &str, actions: Vec<Action>) -> Outcome {
-        self.act(session(slot), &user(id), actions, None, NOW)
+        self.act(
+            session(slot),
+            &user(id),
+            actions,
+            &SenderClock::trusted(None),
+            NOW,
+        )
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::limit::Limit;
-use crate::model::timestamp::Corrector;
+use crate::model::rule::RoomView;
+use crate::model::timestamp::{Corrector, Lag};
 use crate::rate::BucketSettings;
 
 #[test]
@@ -17,7 +18,7 @@ fn an_action_goes_to_all_with_the_servers_time() {
                 timestamp_ms: 500.0,
                 ..action("1:1", "{\"x\": 1.50}")
             }],
-            Some((NOW - 600) as f64),
+            &SenderClock::trusted(Some((NOW - 600) as f64)),
             NOW,
         )
         .unwrap();
@@ -113,9 +114,9 @@ fn a_tick_sends_one_message_sorted_by_corrected_stamps() {
         at(action("1:2", "\"a\""), 10),
         at(action("1:2", "\"e\""), 95),
     ];
-    let offset_ms = Some((NOW - 100) as f64);
+    let clock = SenderClock::trusted(Some((NOW - 100) as f64));
     let mut act = |slot, id, actions, now_ms| {
-        let effects = room.act(session(slot), &user(id), actions, offset_ms, now_ms);
+        let effects = room.act(session(slot), &user(id), actions, &clock, now_ms);
         assert_eq!(effects, Ok(Vec::new()));
     };
     act(1, "1:1", late, NOW);
@@ -236,7 +237,7 @@ fn stamps_do_not_run_backwards_over_a_second_join() {
             session(1),
             &user("1:1"),
             old,
-            Some((NOW - 900) as f64),
+            &SenderClock::trusted(Some((NOW - 900) as f64)),
             NOW + 1,
         )
         .unwrap();
@@ -279,6 +280,34 @@ fn bytes_over_the_rate_are_refused_and_nobody_gets_them() {
     assert!(room.acts(2, "1:2", others).is_err());
     assert!(room.acts(2, "1:2", vec![action("1:2", "1")]).is_ok());
     let later_ms = NOW + 4_000;
-    let acted = room.act(session(1), &user("1:1"), large(), None, later_ms);
+    let clock = SenderClock::trusted(None);
+    let acted = room.act(session(1), &user("1:1"), large(), &clock, later_ms);
     assert!(acted.is_ok());
+}
+
+#[test]
+fn measured_lag_limits_timestamps_and_is_seen() {
+    let mut room = generic();
+    room.must_join(1, "1:1");
+    assert_eq!(RoomView::new(room.members()).lag("1:1"), None);
+    let lag = Lag {
+        measured_ms: Some(40),
+        credit_ms: 50,
+    };
+    // Received 30 ms ago; the claimed age is half a second.
+    let clock = SenderClock {
+        offset_ms: Some(NOW as f64),
+        lag,
+        received_ms: NOW - 30,
+    };
+    let claimed = vec![Action {
+        timestamp_ms: -500.0,
+        ..action("1:1", "1")
+    }];
+    let effects = room
+        .act(session(1), &user("1:1"), claimed, &clock, NOW)
+        .unwrap();
+    assert_eq!(effects, [played(vec![at(action("1:1", "1"), NOW - 80)])]);
+    assert_eq!(RoomView::new(room.members()).lag("1:1"), Some(lag));
+    assert_eq!(room.members().get("1:1").and_then(Member::lag), Some(lag));
 }

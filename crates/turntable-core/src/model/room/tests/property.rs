@@ -248,11 +248,11 @@ impl World {
             })
             .collect();
         let data: Vec<Payload> = actions.iter().map(|action| action.data.clone()).collect();
-        let offset_ms = Some(self.now_ms as f64 - 1_000.0);
+        let clock = SenderClock::trusted(Some(self.now_ms as f64 - 1_000.0));
         let session = self.session(slot);
         let outcome = self
             .room
-            .act(session, &sender, actions, offset_ms, self.now_ms);
+            .act(session, &sender, actions, &clock, self.now_ms);
         let effects = outcome?;
         assert_eq!(from, sender, "an action in another's name");
         assert!(self.topic.contains_key(&session), "an outsider acted");

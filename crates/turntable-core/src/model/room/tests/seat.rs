@@ -370,15 +370,9 @@ fn a_replacement_has_the_members_that_are_announced() {
         timestamp_ms: -500.0,
         ..action("1:1", "1")
     };
-    let offset_ms = Some((NOW + 100) as f64);
+    let clock = SenderClock::trusted(Some((NOW + 100) as f64));
     let effects = room
-        .act(
-            session(0),
-            &user("1:1"),
-            vec![stamped],
-            offset_ms,
-            NOW + 100,
-        )
+        .act(session(0), &user("1:1"), vec![stamped], &clock, NOW + 100)
         .unwrap();
     assert_eq!(effects, [played(vec![at(action("1:1", "1"), NOW)])]);
 }

@@ -137,12 +137,12 @@ impl World {
                     ..action(player(*slot).as_str(), &data)
                 });
                 // The client's clock began with the test's.
-                let offset_ms = Some(self.begin_ms as f64);
+                let clock = SenderClock::trusted(Some(self.begin_ms as f64));
                 room.act(
                     session(*slot),
                     &player(*slot),
                     actions.collect(),
-                    offset_ms,
+                    &clock,
                     now_ms,
                 )
             }

@@ -8,7 +8,7 @@ use crate::id::SessionId;
 use crate::key::SessionKey;
 use crate::rate::BucketExport;
 use crate::session::Session;
-use crate::session::clock::export::{ClockExport, WindowExport};
+use crate::session::clock::export::{ClockExport, PathExport, WindowExport};
 use crate::session::export::{ImportLimits, LifeExport, NUMBER_MAX, OutboxExport, SessionExport};
 use crate::session::membership::{ChannelMembership, RoomMembership};
 use crate::session::outbox::OutboxFrame;
@@ -84,22 +84,43 @@ fn any_clock() -> impl Strategy<Value = ClockExport> {
             0.0..9e4
         ])
     };
-    (ms(), ms(), ms(), ms(), ms(), ms(), any::<bool>()).prop_map(|(a, b, c, d, e, f, exchanged)| {
-        ClockExport {
-            one_way: WindowExport {
-                current: a,
-                previous: b,
-                age_ms: c,
-            },
-            one_way_previous_age_ms: d,
-            round_trip: WindowExport {
-                current: e.map(|ms| ms as f32),
-                previous: f.map(|ms| ms as f32),
-                age_ms: c,
-            },
-            exchanged,
-        }
+    let path = proptest::option::of(any_path());
+    let all = (ms(), ms(), ms(), ms(), ms(), ms(), any::<bool>(), path);
+    all.prop_map(|(a, b, c, d, e, f, exchanged, path)| ClockExport {
+        one_way: WindowExport {
+            current: a,
+            previous: b,
+            age_ms: c,
+        },
+        one_way_previous_age_ms: d,
+        round_trip: WindowExport {
+            current: e.map(|ms| ms as f32),
+            previous: f.map(|ms| ms as f32),
+            age_ms: c,
+        },
+        exchanged,
+        path,
     })
+}
+
+fn any_path() -> impl Strategy<Value = PathExport> {
+    let suspect = prop_oneof![any::<f64>(), Just(f64::NAN), Just(f64::MAX)];
+    (
+        vec(any::<(u16, u16)>(), 0..40),
+        any::<u32>(),
+        any::<Option<u32>>(),
+        any::<bool>(),
+        proptest::option::of((any::<u32>(), suspect)),
+    )
+        .prop_map(
+            |(round_trips, newest_age_ms, acted_age_ms, is_old, suspect)| PathExport {
+                round_trips,
+                newest_age_ms,
+                acted_age_ms,
+                is_old,
+                suspect,
+            },
+        )
 }
 
 fn any_export() -> impl Strategy<Value = SessionExport> {

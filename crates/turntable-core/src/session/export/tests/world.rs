@@ -421,9 +421,11 @@ impl World {
         let waiting: Vec<_> = outbox.waiting().flat_map(|note| note.texts()).collect();
         let numbers = (outbox.sent(), outbox.numbered(), outbox.acknowledged());
         let clock = session.clock.as_ref();
-        let offset = clock.and_then(|clock| clock.offset(self.now_ms as f64, 2_000.0));
+        let now_ms = self.now_ms as f64;
+        let offset = clock.and_then(|clock| clock.offset(now_ms, 2_000.0));
+        let lag = clock.map(|clock| (clock.lag(now_ms, 10), clock.is_acting(now_ms)));
         format!(
-            "{waiting:?} {numbers:?} {} {watching:?} {memberships:?} {} {} {offset:?}",
+            "{waiting:?} {numbers:?} {} {watching:?} {memberships:?} {} {} {offset:?} {lag:?}",
             outbox.waiting_bytes(),
             session.accepted,
             session.is_idle,

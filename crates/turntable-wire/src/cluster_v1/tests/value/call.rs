@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use turntable_core::backup::{AnnouncedMember, AnnouncedSession};
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, Stamped};
+use turntable_core::model::timestamp::{Lag, SenderClock};
 use turntable_core::packet::{Action, JoinGame, Position};
 
 use super::{
@@ -119,6 +120,20 @@ fn avatar_call() -> impl Strategy<Value = AvatarCall> {
     ]
 }
 
+fn sender_clock() -> impl Strategy<Value = SenderClock> {
+    let lag = (option::of(any::<u32>()), any::<u32>()).prop_map(|(measured_ms, credit_ms)| Lag {
+        measured_ms,
+        credit_ms,
+    });
+    (option::of(number()), lag, any::<u64>()).prop_map(|(offset_ms, lag, received_ms)| {
+        SenderClock {
+            offset_ms,
+            lag,
+            received_ms,
+        }
+    })
+}
+
 fn room_call() -> impl Strategy<Value = RoomCall> {
     let actions = vec(action(), 0..4);
     prop_oneof![
@@ -136,12 +151,12 @@ fn room_call() -> impl Strategy<Value = RoomCall> {
             user,
             id
         }),
-        (caller(), user(), actions, option::of(number()), request()).prop_map(
-            |(caller, user, actions, offset_ms, id)| RoomCall::Act {
+        (caller(), user(), actions, sender_clock(), request()).prop_map(
+            |(caller, user, actions, clock, id)| RoomCall::Act {
                 caller,
                 user,
                 actions,
-                offset_ms,
+                clock,
                 id
             }
         ),

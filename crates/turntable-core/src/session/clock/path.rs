@@ -1,0 +1,352 @@
+//! The path between a client that plays and the server: its round trips of the last
+//! seconds, and whether the client acts.
+//!
+//! One box of a session that plays. Times are the low bits of the server's Unix ms;
+//! round trips are quarters of a ms.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+/// How many round trips are stored.
+const SAMPLES_MAX: usize = 20;
+
+/// How much older than the newest round trip one may be, in ms.
+const WINDOW_MS: u32 = 10_000;
+
+/// How long the newest round trip counts, in ms.
+const MEASURED_MS: u32 = 30_000;
+
+/// How long a client counts as acting after an action, in ms.
+const ACTING_MS: u32 = 10_000;
+
+/// The share of round trips that [`Path::worst_ms`] is not less than.
+const WORST_SHARE: f64 = 0.95;
+
+/// So many round trips must agree that the path is slower than it was, each by more
+/// than their jitter and `SLOWER_MS`.
+const SLOWER_SAMPLES: usize = 10;
+const SLOWER_MS: f64 = 10.0;
+
+/// How far above the least sample and the worst round trip one has to be, in ms, to
+/// show that a clock stood still.
+const JUMP_MS: f64 = 1_000.0;
+
+/// How much later than the first such sample the second has to come, in ms. Those of
+/// a connection that was stalled come together.
+const JUMP_APART_MS: u32 = 20;
+
+/// Ms per quarter.
+const QUARTER: f64 = 0.25;
+
+/// The path of one session.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Path {
+    /// The oldest first.
+    round_trips: SmallVec<[RoundTrip; SAMPLES_MAX]>,
+    /// When the newest one was measured.
+    newest_ms: u32,
+    acted_ms: Option<u32>,
+    /// Whether they are of a connection that does not carry the session any more.
+    is_old: bool,
+    suspect: Option<Suspect>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct RoundTrip {
+    at_ms: u16,
+    quarters: u16,
+}
+
+/// A one-way sample that may show that the client's clock stood still.
+#[derive(Debug, Clone, Copy)]
+struct Suspect {
+    at_ms: u32,
+    sample_ms: f64,
+}
+
+/// What a round trip says about the path.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Verdict {
+    /// It is the one that was known.
+    Same,
+    /// It is the first of another connection.
+    Other,
+    /// It became slower; this is its least round trip, in ms.
+    Slower(f64),
+}
+
+impl Path {
+    /// Adds a round trip. The least one that is known is `known_ms`.
+    pub(super) fn add(&mut self, rtt_ms: f64, known_ms: f64, at_ms: f64) -> Verdict {
+        let at_ms = low_bits(at_ms);
+        let is_other = std::mem::take(&mut self.is_old);
+        // Times of 16 bits are in order as long as no gap is longer than the window.
+        if is_other || at_ms.wrapping_sub(self.newest_ms) > WINDOW_MS {
+            self.round_trips.clear();
+        }
+        self.newest_ms = at_ms;
+        let now_ms = at_ms as u16;
+        self.round_trips
+            .retain(|trip| u32::from(now_ms.wrapping_sub(trip.at_ms)) <= WINDOW_MS);
+        if self.round_trips.len() >= SAMPLES_MAX {
+            self.round_trips.remove(0);
+        }
+        self.round_trips.push(RoundTrip {
+            at_ms: now_ms,
+            // A cast saturates.
+            quarters: (rtt_ms / QUARTER).ceil() as u16,
+        });
+        if is_other {
+            return Verdict::Other;
+        }
+        let least_ms = self.least_ms();
+        let is_slower = self.round_trips.len() >= SLOWER_SAMPLES
+            && least_ms > known_ms + self.jitter_ms() + SLOWER_MS;
+        if is_slower {
+            Verdict::Slower(least_ms)
+        } else {
+            Verdict::Same
+        }
+    }
+
+    /// Another connection carries the session.
+    pub(super) fn moved(&mut self) {
+        self.is_old = !self.round_trips.is_empty();
+        self.suspect = None;
+    }
+
+    /// Whether another connection carries the session, which was not measured yet.
+    pub(super) fn awaits_round_trip(&self, now_ms: f64) -> bool {
+        let age_ms = self.age_ms(now_ms);
+        self.is_old && age_ms.is_some_and(|age_ms| age_ms <= MEASURED_MS)
+    }
+
+    /// The round trip that one in twenty of the last ten seconds exceeded, in ms.
+    /// `None` where none was measured for a while.
+    pub(super) fn worst_ms(&self, now_ms: f64) -> Option<f64> {
+        self.age_ms(now_ms)
+            .filter(|age_ms| *age_ms <= MEASURED_MS)?;
+        let trips = self.round_trips.iter();
+        let mut quarters: SmallVec<[u16; SAMPLES_MAX]> = trips.map(|trip| trip.quarters).collect();
+        quarters.sort_unstable();
+        let rank = WORST_SHARE * quarters.len().checked_sub(1)? as f64;
+        let below = quarters.get(rank as usize).copied()?;
+        let above = quarters.get(rank as usize + 1).copied().unwrap_or(below);
+        let between = rank.fract() * f64::from(above - below);
+        Some((f64::from(below) + between) * QUARTER)
+    }
+
+    /// By how much the round trips of the last seconds differ, in ms.
+    pub(super) fn jitter_ms(&self) -> f64 {
+        let greatest = self.round_trips.iter().map(|trip| trip.quarters).max();
+        greatest.map_or(0.0, |most| f64::from(most) * QUARTER - self.least_ms())
+    }
+
+    fn least_ms(&self) -> f64 {
+        let least = self.round_trips.iter().map(|trip| trip.quarters).min();
+        least.map_or(f64::INFINITY, |quarters| f64::from(quarters) * QUARTER)
+    }
+
+    /// How long ago the newest round trip was measured, in ms.
+    pub(super) fn age_ms(&self, now_ms: f64) -> Option<u32> {
+        let age_ms = low_bits(now_ms).wrapping_sub(self.newest_ms);
+        (!self.round_trips.is_empty()).then_some(age_ms)
+    }
+
+    /// The client acts.
+    pub(super) fn acts(&mut self, at_ms: f64) {
+        self.acted_ms = Some(low_bits(at_ms));
+    }
+
+    /// Whether the client acted a short time ago.
+    pub(super) fn is_acting(&self, now_ms: f64) -> bool {
+        let now_ms = low_bits(now_ms);
+        (self.acted_ms).is_some_and(|acted_ms| now_ms.wrapping_sub(acted_ms) <= ACTING_MS)
+    }
+
+    /// Whether a one-way sample shows, together with the one before, that the client's
+    /// clock stood still: both are far above what the path explains, and they agree.
+    pub(super) fn is_jump(&mut self, sample_ms: f64, least_ms: f64, at_ms: f64) -> bool {
+        let greatest = self.round_trips.iter().map(|trip| trip.quarters).max();
+        let worst_ms = f64::from(greatest.unwrap_or(0)) * QUARTER;
+        let is_far = sample_ms - least_ms > JUMP_MS + worst_ms;
+        let at_ms = low_bits(at_ms);
+        let before = std::mem::replace(
+            &mut self.suspect,
+            is_far.then_some(Suspect { at_ms, sample_ms }),
+        );
+        let Some(before) = before.filter(|_| is_far) else {
+            return false;
+        };
+        let apart_ms = at_ms.wrapping_sub(before.at_ms);
+        let is_jump = apart_ms >= JUMP_APART_MS
+            && (sample_ms - before.sample_ms).abs() <= f64::from(apart_ms) / 2.0;
+        if is_jump {
+            self.suspect = None;
+        }
+        is_jump
+    }
+}
+
+/// The low bits of a time in ms.
+fn low_bits(ms: f64) -> u32 {
+    ms as u64 as u32
+}
+
+/// The path of a client that plays, as a value. Times are ages in ms.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct PathExport {
+    /// The oldest first: how much older than the newest it is, in ms, and the round
+    /// trip in quarters of a ms.
+    pub round_trips: Vec<(u16, u16)>,
+    /// How long ago the newest was measured.
+    pub newest_age_ms: u32,
+    /// How long ago the client acted.
+    pub acted_age_ms: Option<u32>,
+    /// Whether the round trips are of an earlier connection.
+    pub is_old: bool,
+    /// A sample that may show that the client's clock stood still: its age, and
+    /// itself, in ms.
+    pub suspect: Option<(u32, f64)>,
+}
+
+impl Path {
+    /// The path as a value, at `now_ms`.
+    pub(super) fn export(&self, now_ms: f64) -> PathExport {
+        let now_ms = low_bits(now_ms);
+        let newest_ms = self.newest_ms as u16;
+        let trips = self.round_trips.iter();
+        PathExport {
+            round_trips: trips
+                .map(|trip| (newest_ms.wrapping_sub(trip.at_ms), trip.quarters))
+                .collect(),
+            newest_age_ms: now_ms.wrapping_sub(self.newest_ms),
+            acted_age_ms: self.acted_ms.map(|acted_ms| now_ms.wrapping_sub(acted_ms)),
+            is_old: self.is_old,
+            suspect: (self.suspect)
+                .map(|suspect| (now_ms.wrapping_sub(suspect.at_ms), suspect.sample_ms)),
+        }
+    }
+
+    /// The path of a value, at `now_ms`. `is_sample` is whether a one-way sample is
+    /// possible.
+    pub(super) fn import(
+        export: &PathExport,
+        now_ms: f64,
+        is_sample: impl Fn(&f64) -> bool,
+    ) -> Self {
+        let now_ms = low_bits(now_ms);
+        let newest_ms = now_ms.wrapping_sub(export.newest_age_ms);
+        let newest = newest_ms as u16;
+        let surplus = export.round_trips.len().saturating_sub(SAMPLES_MAX);
+        let trips = export.round_trips.iter().skip(surplus);
+        Self {
+            round_trips: trips
+                .map(|(age_ms, quarters)| RoundTrip {
+                    at_ms: newest.wrapping_sub(*age_ms),
+                    quarters: *quarters,
+                })
+                .collect(),
+            newest_ms,
+            acted_ms: export
+                .acted_age_ms
+                .map(|age_ms| now_ms.wrapping_sub(age_ms)),
+            is_old: export.is_old,
+            suspect: (export.suspect)
+                .filter(|(_, sample_ms)| is_sample(sample_ms))
+                .map(|(age_ms, sample_ms)| Suspect {
+                    at_ms: now_ms.wrapping_sub(age_ms),
+                    sample_ms,
+                }),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const START_MS: f64 = 1.7e12;
+
+    /// A path with these round trips, so many ms apart, and the time of the last.
+    fn path(round_trips: &[f64], apart_ms: f64) -> (Path, f64) {
+        let mut path = Path::default();
+        let mut now_ms = START_MS;
+        for rtt_ms in round_trips {
+            now_ms += apart_ms;
+            path.add(*rtt_ms, 0.0, now_ms);
+        }
+        (path, now_ms)
+    }
+
+    #[test]
+    fn path_is_small() {
+        assert!(size_of::<Path>() <= 144, "{} bytes", size_of::<Path>());
+    }
+
+    #[test]
+    fn single_slow_round_trip_of_twenty_hardly_counts() {
+        let mut trips = [40.0; 20];
+        trips[7] = 400.0;
+        let (path, now_ms) = path(&trips, 500.0);
+        let worst_ms = path.worst_ms(now_ms).unwrap();
+        assert!((40.0..60.0).contains(&worst_ms), "{worst_ms}");
+        assert_eq!(path.jitter_ms(), 360.0);
+    }
+
+    #[test]
+    fn round_trips_count_for_ten_seconds() {
+        let (mut path, now_ms) = path(&[400.0, 400.0, 400.0], 1_000.0);
+        path.add(40.0, 0.0, now_ms + 9_500.0);
+        assert!(path.worst_ms(now_ms + 9_500.0).unwrap() > 300.0);
+        path.add(40.0, 0.0, now_ms + 10_500.0);
+        assert_eq!(path.worst_ms(now_ms + 10_500.0), Some(40.0));
+        // A long gap: their short times would look new again.
+        path.add(50.0, 0.0, now_ms + 70_000.0);
+        assert_eq!(path.worst_ms(now_ms + 70_000.0), Some(50.0));
+    }
+
+    #[test]
+    fn silent_path_is_not_measured_any_more() {
+        let (path, now_ms) = path(&[400.0], 1.0);
+        assert_eq!(path.worst_ms(now_ms + 29_000.0), Some(400.0));
+        assert_eq!(path.worst_ms(now_ms + 31_000.0), None);
+    }
+
+    #[test]
+    fn first_round_trip_of_another_connection_replaces_all() {
+        let (mut path, now_ms) = path(&[400.0, 390.0], 500.0);
+        path.moved();
+        assert_eq!(path.worst_ms(now_ms).map(f64::ceil), Some(400.0));
+        assert_eq!(path.add(20.0, 390.0, now_ms + 1.0), Verdict::Other);
+        assert_eq!(path.worst_ms(now_ms + 1.0), Some(20.0));
+    }
+
+    #[test]
+    fn slower_path_is_noticed() {
+        let mut path = Path::default();
+        let mut now_ms = START_MS;
+        let mut verdicts = Vec::new();
+        for rtt_ms in [
+            100.0, 104.0, 99.0, 110.0, 101.0, 100.0, 102.0, 108.0, 103.0, 105.0,
+        ] {
+            now_ms += 500.0;
+            verdicts.push(path.add(rtt_ms, 40.0, now_ms));
+        }
+        assert_eq!(verdicts.pop(), Some(Verdict::Slower(99.0)));
+        assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Same));
+    }
+
+    #[test]
+    fn stalled_connection_is_no_jump() {
+        let (mut path, now_ms) = path(&[40.0], 1.0);
+        // A stall of three seconds, whose messages come together.
+        assert!(!path.is_jump(3_000.0, 0.0, now_ms));
+        assert!(!path.is_jump(2_900.0, 0.0, now_ms + 1.0));
+        assert!(!path.is_jump(20.0, 0.0, now_ms + 2.0));
+        // A clock that stood still for three seconds.
+        assert!(!path.is_jump(3_020.0, 0.0, now_ms + 1_000.0));
+        assert!(path.is_jump(3_030.0, 0.0, now_ms + 1_100.0));
+    }
+}

@@ -1,0 +1,388 @@
+//! Simulated clients, honest and not, over paths with jitter: the figures of
+//! docs/time.md. Nothing here is random beyond its seed.
+//!
+//! ```text
+//! client's messages and pongs -> delayed -> Clock, Corrector -> timestamps
+//! ```
+
+use super::settings::TimeSettings;
+use super::*;
+use crate::model::timestamp::{Corrector, SenderClock};
+
+const START_MS: f64 = 1.7e12;
+const MAX_LAG_MS: u64 = 1_000;
+/// How long an honest client plays, and a liar, in ms.
+const HONEST_MS: f64 = 300_000.0;
+const LIAR_MS: f64 = 120_000.0;
+/// How long timestamps are not looked at.
+const WARM_UP_MS: f64 = 40_000.0;
+/// Ages that liars claim: more than any credit.
+const LIE_MS: f64 = 600.0;
+const SEEDS: std::ops::Range<u64> = 1..9;
+
+/// A generator (splitmix64).
+struct Random(u64);
+
+impl Random {
+    /// A number within [0, 1).
+    fn share(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut number = self.0;
+        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((number ^ (number >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// A number around `mean`, at most `spread` off.
+    fn around(&mut self, mean: f64, spread: f64) -> f64 {
+        mean + (2.0 * self.share() - 1.0) * spread
+    }
+}
+
+/// A path: the delay of each direction, and how far off it may be.
+#[derive(Debug, Clone, Copy)]
+struct Path {
+    delay_ms: f64,
+    jitter_ms: f64,
+}
+
+impl Path {
+    const fn new(delay_ms: f64, jitter_ms: f64) -> Self {
+        Self {
+            delay_ms,
+            jitter_ms,
+        }
+    }
+
+    /// The difference of its slowest round trip and its fastest.
+    fn round_trip_jitter_ms(self) -> f64 {
+        4.0 * self.jitter_ms
+    }
+
+    /// What the kernel measures: the mean and two mean deviations, which is a third of
+    /// the spread of a sum of two.
+    fn kernel_ms(self) -> f64 {
+        2.0 * self.delay_ms + 2.0 * (2.0 * self.jitter_ms / 3.0)
+    }
+}
+
+/// How a client behaves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Behaviour {
+    /// As it should.
+    Honest,
+    /// The timestamps of its actions are of the past.
+    ClaimsThePast,
+    /// Its `t0` says that its clock is ahead.
+    FalseT0,
+    /// It sends no `time`, and some actions of the future, which move its epoch.
+    ChosenEpoch,
+    /// Its clock stands still for a while, again and again.
+    SleepingClock,
+    /// It fills its own uplink for a moment every two seconds, acts in between, and
+    /// claims the past.
+    Bursts,
+    /// Its pongs are late, and it claims the past.
+    DelayedPongs,
+    /// It never answers a ping, and claims the past.
+    NoPongs,
+    /// Its connection is resumed every five seconds, and it claims the past.
+    Reconnects,
+}
+
+/// What arrives at the server.
+#[derive(Debug, Clone, Copy)]
+enum Arrival {
+    Time { t0_ms: f64 },
+    Action { acted_ms: f64, stamp_ms: f64 },
+    Pong { sent_ms: f64 },
+    Resume,
+}
+
+/// One action: when it happened, on the server's clock, and its timestamp.
+#[derive(Debug, Clone, Copy)]
+struct Stamp {
+    acted_ms: f64,
+    stamp_ms: f64,
+}
+
+impl Stamp {
+    fn error_ms(&self) -> f64 {
+        self.stamp_ms - self.acted_ms
+    }
+}
+
+/// By how much the uplink is slower while a client fills it.
+const BURST_MS: f64 = 150.0;
+/// By how much delayed pongs are late.
+const PONG_LATE_MS: f64 = 400.0;
+
+/// Everything that arrives from a client within `lasts_ms`, in order. The honest
+/// client of the same seed acts at the same moments and has the same delays.
+fn arrivals(path: Path, behaviour: Behaviour, seed: u64, lasts_ms: f64) -> Vec<(f64, Arrival)> {
+    let mut all = Vec::new();
+    let offset_ms = -1.0e12;
+    let clock_ms = |at_ms: f64| match behaviour {
+        // A quarter of a second in each ten.
+        Behaviour::SleepingClock => {
+            at_ms + offset_ms - 250.0 * ((at_ms - START_MS) / 10_000.0).floor()
+        }
+        _ => at_ms + offset_ms,
+    };
+    let is_burst = |at_ms: f64| {
+        behaviour == Behaviour::Bursts && (at_ms - START_MS).rem_euclid(2_000.0) < 200.0
+    };
+    let up_ms = |random: &mut Random, at_ms: f64| {
+        let slow_ms = if is_burst(at_ms) { BURST_MS } else { 0.0 };
+        slow_ms + random.around(path.delay_ms, path.jitter_ms)
+    };
+    // Five exchanges at once, and then one every ten seconds.
+    if behaviour != Behaviour::ChosenEpoch {
+        let mut random = Random(seed ^ 0x71E);
+        let first = (0..5).map(|n| f64::from(n) * 100.0);
+        let later = (1..(lasts_ms / 10_000.0) as u32).map(|n| f64::from(n) * 10_000.0);
+        for after_ms in first.chain(later) {
+            let sent_ms = START_MS + after_ms;
+            let ahead_ms = match behaviour {
+                Behaviour::FalseT0 => LIE_MS,
+                _ => 0.0,
+            };
+            let t0_ms = clock_ms(sent_ms) + ahead_ms;
+            let delay_ms = up_ms(&mut random, sent_ms);
+            all.push((sent_ms + delay_ms, Arrival::Time { t0_ms }));
+        }
+    }
+    // About ten actions a second.
+    let (mut random, mut moments) = (Random(seed), Random(seed ^ 0xAC7));
+    let (mut acted_ms, mut arrived_ms) = (START_MS + 500.0, START_MS);
+    let mut count = 0u32;
+    while acted_ms < START_MS + lasts_ms {
+        let stamp_ms = clock_ms(acted_ms);
+        let stamp_ms = match behaviour {
+            Behaviour::Honest | Behaviour::FalseT0 | Behaviour::SleepingClock => stamp_ms,
+            Behaviour::ChosenEpoch if count.is_multiple_of(100) => stamp_ms + LIE_MS,
+            Behaviour::ChosenEpoch => stamp_ms,
+            _ => stamp_ms - LIE_MS,
+        };
+        count += 1;
+        // A connection keeps its order.
+        arrived_ms = (acted_ms + up_ms(&mut random, acted_ms)).max(arrived_ms);
+        all.push((arrived_ms, Arrival::Action { acted_ms, stamp_ms }));
+        acted_ms += moments.around(100.0, 40.0);
+    }
+    // Pings, as `time.ping_acting_ms` says, one at a time.
+    let settings = TimeSettings::default();
+    let mut ping = Random(seed ^ 0x919);
+    let mut sent_ms = START_MS;
+    while sent_ms < START_MS + lasts_ms && behaviour != Behaviour::NoPongs {
+        let mut answered_ms = sent_ms + ping.around(path.delay_ms, path.jitter_ms);
+        if is_burst(answered_ms) {
+            answered_ms += BURST_MS;
+        }
+        answered_ms += ping.around(path.delay_ms, path.jitter_ms);
+        if behaviour == Behaviour::DelayedPongs {
+            answered_ms += PONG_LATE_MS;
+        }
+        all.push((answered_ms, Arrival::Pong { sent_ms }));
+        let mean_ms = settings.ping_acting_ms as f64;
+        sent_ms = (sent_ms + ping.around(mean_ms, mean_ms / 2.0)).max(answered_ms);
+    }
+    if behaviour == Behaviour::Reconnects {
+        let times = (1..(lasts_ms / 5_000.0) as u32).map(|n| START_MS + f64::from(n) * 5_000.0);
+        all.extend(times.map(|at_ms| (at_ms, Arrival::Resume)));
+    }
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    all
+}
+
+/// The timestamps of a client's actions within `lasts_ms`, without the warm-up.
+fn play(path: Path, behaviour: Behaviour, seed: u64, lasts_ms: f64, is_bound: bool) -> Vec<Stamp> {
+    let settings = TimeSettings::default();
+    let (mut clock, mut corrector) = (Clock::new(), Corrector::default());
+    let mut stamps = Vec::new();
+    for (now_ms, arrival) in arrivals(path, behaviour, seed, lasts_ms) {
+        match arrival {
+            Arrival::Time { t0_ms } => clock.time_exchange(t0_ms, now_ms),
+            Arrival::Pong { sent_ms } => {
+                let ping_ms = now_ms - sent_ms;
+                let kernel_ms = if is_bound {
+                    path.kernel_ms()
+                } else {
+                    f64::INFINITY
+                };
+                clock.round_trip(ping_ms.min(kernel_ms), now_ms);
+            }
+            Arrival::Resume => clock.moved(),
+            Arrival::Action { acted_ms, stamp_ms } => {
+                clock.action_sample(stamp_ms, now_ms);
+                let sender = SenderClock {
+                    offset_ms: clock
+                        .offset(now_ms, ROUND_TRIP_MAX_MS)
+                        .map(|found| found.offset_ms),
+                    lag: clock.lag(now_ms, settings.allowance_ms),
+                    received_ms: now_ms as u64,
+                };
+                let now = now_ms as u64;
+                let limit_ms = sender.limit_ms(now, MAX_LAG_MS);
+                let stamp_ms = corrector.correct(stamp_ms, sender.offset_ms, now, limit_ms);
+                if acted_ms >= START_MS + WARM_UP_MS {
+                    stamps.push(Stamp {
+                        acted_ms,
+                        stamp_ms: stamp_ms as f64,
+                    });
+                }
+            }
+        }
+    }
+    stamps
+}
+
+/// The value that this share of all does not exceed.
+fn quantile(mut all: Vec<f64>, share: f64) -> f64 {
+    all.sort_by(f64::total_cmp);
+    all[((all.len() - 1) as f64 * share) as usize]
+}
+
+/// How far off an honest client's timestamps are, in ms, over all seeds, from
+/// `since_ms` on.
+fn errors(path: Path, since_ms: f64, is_bound: bool) -> Vec<f64> {
+    let of_seed = |seed| play(path, Behaviour::Honest, seed, HONEST_MS, is_bound);
+    SEEDS
+        .flat_map(of_seed)
+        .filter(|stamp| stamp.acted_ms >= START_MS + since_ms)
+        .map(|stamp| stamp.error_ms())
+        .collect()
+}
+
+/// By how much the timestamps of a liar are before those of its honest self.
+fn gains(path: Path, behaviour: Behaviour, is_bound: bool) -> Vec<f64> {
+    let of_seed = |seed| {
+        let honest = play(path, Behaviour::Honest, seed, LIAR_MS, is_bound);
+        let liar = play(path, behaviour, seed, LIAR_MS, is_bound);
+        assert_eq!(honest.len(), liar.len());
+        let pairs = honest.into_iter().zip(liar);
+        pairs.map(|(honest, liar)| honest.stamp_ms - liar.stamp_ms)
+    };
+    SEEDS.flat_map(of_seed).collect()
+}
+
+/// The paths of the table: 50 ms with 20 ms of jitter, as a round trip and in each
+/// direction; one without jitter; one far away.
+const PATHS: [Path; 4] = [
+    Path::new(25.0, 10.0),
+    Path::new(50.0, 20.0),
+    Path::new(40.0, 0.0),
+    Path::new(120.0, 15.0),
+];
+
+#[test]
+fn honest_timestamps_are_within_five_ms() {
+    // The more the jitter, the more round trips until one is close to the least.
+    let paths = [
+        (Path::new(25.0, 10.0), WARM_UP_MS),
+        (Path::new(50.0, 20.0), 3.0 * WARM_UP_MS),
+    ];
+    for (path, since_ms) in paths {
+        let off = errors(path, since_ms, false);
+        let off = off.into_iter().map(f64::abs).collect();
+        let p99_ms = quantile(off, 0.99);
+        println!("{path:?}: honest within {p99_ms:.1} ms (p99)");
+        assert!(p99_ms <= 5.0, "{path:?}: {p99_ms} ms");
+    }
+}
+
+#[test]
+fn liar_gains_at_most_ten_ms_and_half_the_jitter() {
+    use Behaviour::{
+        Bursts, ChosenEpoch, ClaimsThePast, FalseT0, NoPongs, Reconnects, SleepingClock,
+    };
+    for path in PATHS {
+        let bound_ms = 10.0 + path.round_trip_jitter_ms() / 2.0;
+        let liars = [
+            (ClaimsThePast, bound_ms),
+            (FalseT0, bound_ms),
+            (ChosenEpoch, bound_ms),
+            (SleepingClock, bound_ms),
+            (NoPongs, bound_ms),
+            (Reconnects, bound_ms),
+            // The jitter that it makes is its own.
+            (Bursts, bound_ms + BURST_MS / 2.0),
+        ];
+        for (behaviour, bound_ms) in liars {
+            let gains = gains(path, behaviour, false);
+            let most_ms = gains.iter().copied().fold(f64::MIN, f64::max);
+            println!("{path:?} {behaviour:?}: gains {most_ms:.0} of {bound_ms:.0} ms");
+            assert!(most_ms <= bound_ms, "{path:?} {behaviour:?}: {most_ms} ms");
+        }
+    }
+}
+
+#[test]
+fn delayed_pongs_gain_up_to_the_limit_unless_the_kernel_bounds() {
+    for path in PATHS {
+        let bound_ms = 10.0 + path.round_trip_jitter_ms() / 2.0;
+        let most = |is_bound| {
+            let gains = gains(path, Behaviour::DelayedPongs, is_bound);
+            gains.into_iter().fold(f64::MIN, f64::max)
+        };
+        let (free_ms, bounded_ms) = (most(false), most(true));
+        println!("{path:?} late pongs: gain {free_ms:.0} ms, bounded {bounded_ms:.0} ms");
+        // Half of the delay, and what every liar gains.
+        assert!(
+            free_ms <= bound_ms + PONG_LATE_MS / 2.0,
+            "{path:?}: {free_ms}"
+        );
+        assert!(free_ms <= MAX_LAG_MS as f64);
+        assert!(bounded_ms <= bound_ms, "{path:?}: {bounded_ms} ms");
+    }
+}
+
+#[test]
+fn liar_is_not_ahead_of_a_rival_that_acted_before_it_by_more_than_it_gains() {
+    for path in PATHS {
+        let ahead_ms = 10.0 + path.round_trip_jitter_ms() / 2.0 + 5.0;
+        let rivals = errors(path, WARM_UP_MS, false);
+        let of_seed = |seed| play(path, Behaviour::ClaimsThePast, seed, LIAR_MS, false);
+        let liars = SEEDS.flat_map(of_seed);
+        let (mut count, mut wrong) = (0, 0);
+        // The rival's delays are of another seed.
+        for (liar, rival_error_ms) in liars.zip(rivals.into_iter().rev()) {
+            count += 1;
+            let rival_ms = liar.acted_ms - ahead_ms + rival_error_ms;
+            wrong += usize::from(liar.stamp_ms < rival_ms);
+        }
+        println!("{path:?}: {wrong} of {count} out of order");
+        assert!(wrong * 100 <= count, "{path:?}: {wrong} of {count}");
+    }
+}
+
+#[test]
+fn actions_twenty_ms_apart_at_different_latencies_are_ordered() {
+    // The delay of each direction, and the same as a round trip.
+    for (near, far) in [
+        (Path::new(20.0, 5.0), Path::new(120.0, 20.0)),
+        (Path::new(10.0, 3.0), Path::new(60.0, 15.0)),
+    ] {
+        let off = |path| errors(path, WARM_UP_MS, false);
+        let (near_off, far_off) = (off(near), off(far));
+        let count = near_off.len().min(far_off.len());
+        let pairs = || near_off.iter().zip(far_off.iter().rev());
+        // One acts at 0, the other at 20.
+        let near_first = pairs().filter(|(near, far)| **near < 20.0 + **far).count();
+        let far_first = pairs().filter(|(near, far)| **far < 20.0 + **near).count();
+        println!("{near:?} {far:?}: {near_first} and {far_first} of {count} in order");
+        assert!(near_first * 100 >= count * 95, "{near_first} of {count}");
+        assert!(far_first * 100 >= count * 95, "{far_first} of {count}");
+    }
+}
+
+#[test]
+fn honest_client_behind_the_kernels_bound_is_not_wronged() {
+    for path in PATHS {
+        let off = errors(path, 3.0 * WARM_UP_MS, true);
+        let off = off.into_iter().map(f64::abs).collect();
+        let p99_ms = quantile(off, 0.99);
+        println!("{path:?}: honest and bounded within {p99_ms:.1} ms (p99)");
+        assert!(p99_ms <= 6.0, "{path:?}: {p99_ms} ms");
+    }
+}
