@@ -12,8 +12,10 @@ use std::time::Duration;
 use actix::{Context, Handler, Message};
 use tokio::time::MissedTickBehavior;
 
+use crate::clock;
 use crate::gateway::session::life::Details;
 use crate::gateway::{Gateway, Shared};
+use crate::log_limit::LogLimit;
 use crate::memory;
 use turntable_core::budget::{MemoryBudget, Pressure, Relief, Verdict};
 use turntable_core::key::SessionSlot;
@@ -23,6 +25,9 @@ use turntable_core::session::life::{Input, Life};
 
 /// How often the memory is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// The memory may go up and down at each look.
+static PRESSED: LogLimit = LogLimit::new();
 
 /// Whether new clients are refused.
 #[derive(Debug, Default)]
@@ -68,10 +73,13 @@ impl Shared {
         }
         let [used_mib, max_mib] = [used_bytes, max_bytes].map(|bytes| bytes >> 20);
         let of = format!("{used_mib} MiB of memory used, server.memory_bytes_max is {max_mib} MiB");
-        match pressure {
-            Pressure::None => log::info!("{of}: within the limit again"),
-            Pressure::Evicting => log::warn!("{of}: sessions without a connection are removed"),
-            Pressure::Refusing => log::warn!("{of}: new clients are refused"),
+        let what = match pressure {
+            Pressure::None => return log::info!("{of}: within the limit again"),
+            Pressure::Evicting => "sessions without a connection are removed",
+            Pressure::Refusing => "new clients are refused",
+        };
+        if let Some(left_out) = PRESSED.admit(clock::now_ms()) {
+            log::warn!("{of}: {what}{left_out}");
         }
     }
 }

@@ -218,6 +218,8 @@ fn presence_is_merged_while_reader_is_blocked() {
 fn userchange_that_waited_names_its_user_after_a_resume() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
         ("session.outbox_bytes_max", "1073741824"),
         ("session.replay_bytes_max", "67108864"),
         ("server.workers", "1"),

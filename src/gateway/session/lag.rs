@@ -1,12 +1,17 @@
 //! What is measured of a client's path beside the pings of its transport: the
 //! kernel's round trip, and whether this machine slept.
 
+use crate::clock;
 use crate::gateway::Gateway;
+use crate::log_limit::LogLimit;
 use turntable_core::key::SessionSlot;
 use turntable_core::session::clock::settings::KernelRtt;
 
 /// A shorter sleep of this machine does not count, in ms.
 const SLEEP_MS: u64 = 100;
+
+/// Every gateway notices a sleep.
+static SLEPT: LogLimit = LogLimit::new();
 
 impl Gateway {
     /// Reads the kernel's round trip for a client that acts and whose transport has no
@@ -47,7 +52,9 @@ impl Gateway {
         if slept_ms < SLEEP_MS {
             return;
         }
-        log::warn!("this machine slept for {slept_ms} ms; clients' clocks are measured anew");
+        if let Some(left_out) = SLEPT.admit(clock::now_ms()) {
+            log::warn!("this machine slept for {slept_ms} ms: clocks are measured anew{left_out}");
+        }
         let sessions: Vec<SessionSlot> = self.sessions.iter().map(|(key, _)| key).collect();
         for session in sessions {
             if let Some(entry) = self.sessions.get_mut(session) {
