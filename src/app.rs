@@ -208,6 +208,7 @@ impl Running {
         let [http, operators] = &self.handles;
         // Connections are accepted on, to answer them that the server stops.
         self.is_ready.store(false, Ordering::Relaxed);
+        self.shared.is_stopping.store(true, Ordering::Relaxed);
         for gateway in self.shared.peers.gateways() {
             gateway.do_send(Drain);
         }
@@ -264,6 +265,7 @@ impl Node {
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),
             newcomers: Arc::default(),
+            is_stopping: AtomicBool::new(false),
             peers: Peers::new(workers, NodeId::default(), boot),
             owners: owners.clone(),
             mailboxes,

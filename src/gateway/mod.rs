@@ -35,6 +35,7 @@ pub mod work;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use actix::{Actor, AsyncContext, Context};
 use prometheus_client::metrics::counter::Counter;
@@ -80,6 +81,9 @@ pub struct Shared {
     pub limits: Arc<ConnectionLimits>,
     /// Those among them whose clients have not identified.
     pub newcomers: Arc<Newcomers>,
+    /// Whether the node stops: set before the first gateway learns it, so that no
+    /// worker lets clients in that the others send away.
+    pub is_stopping: AtomicBool,
     /// The other gateways.
     pub peers: Peers,
     /// The way to the owners.

@@ -76,6 +76,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
         metrics,
         limits: Arc::new(ConnectionLimits::default()),
         newcomers: Arc::default(),
+        is_stopping: Default::default(),
         peers: Peers::new(2, NodeId(0), 1),
         owners: owners.clone(),
         encodings: Encodings::none(),

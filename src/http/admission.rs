@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::Addr;
@@ -114,6 +115,12 @@ impl Admission {
     /// # Errors
     /// `unavailable` or `too_many` where a limit is reached.
     pub fn admit(&self, request: &HttpRequest) -> Result<Permit, ErrorBody> {
+        if self.shared.is_stopping.load(Ordering::Relaxed) {
+            return Err(ErrorBody::new(
+                ErrorCode::Unavailable,
+                "the server is stopping",
+            ));
+        }
         let socket = request.conn_data::<Takeable>();
         let mark = socket.and_then(Takeable::mark);
         self.shared.admit(self.address(request), mark)

@@ -1,11 +1,14 @@
 //! Shutdown: clients are asked to reconnect and closed, in order and in time.
 
-use std::net::TcpStream;
+use std::fs::OpenOptions;
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use turntable_testkit::metric::SESSIONS;
-use turntable_testkit::{Client, Opcode, Server, http};
+use turntable_testkit::workspace::turntable;
+use turntable_testkit::{Client, DEADLINE, Opcode, Server, http};
 
 #[test]
 fn terminated_server_asks_clients_to_reconnect_and_exits_with_0() {
@@ -127,4 +130,30 @@ fn address_can_be_reused_at_once() {
     let second = Server::with(&[("server.listen", &listen)]);
     assert_eq!(second.address, first.address);
     second.user("1:1");
+}
+
+#[test]
+fn standard_output_that_cannot_be_written_does_not_keep_the_server_from_starting() {
+    let free = || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap()
+    };
+    let (server, management) = (free(), free());
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut child = turntable()
+        .arg("serve")
+        .env("TURNTABLE_SERVER__LISTEN", server.to_string())
+        .env("TURNTABLE_MANAGEMENT__LISTEN", management.to_string())
+        .stdout(full)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + DEADLINE;
+    while TcpStream::connect(management).is_err() {
+        assert!(Instant::now() < until, "the server does not start");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(http::get(management, "/health/live").status, 200);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
