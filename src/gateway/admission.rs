@@ -159,19 +159,9 @@ impl Permit {
         self.newcomer = None;
     }
 
-    /// A session begins on the connection.
-    ///
-    /// # Errors
-    /// `rate_limited` where too many begin at its address.
-    pub(crate) fn begin_session(
-        &self,
-        settings: BucketSettings,
-        now_ms: u64,
-    ) -> Result<(), ErrorBody> {
-        match &self.newcomer {
-            Some(newcomer) => newcomer.begin_session(settings, now_ms),
-            None => Ok(()),
-        }
+    /// The address by which it is counted.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.address.address
     }
 }
 
@@ -249,7 +239,11 @@ impl ConnectionLimits {
             // Nobody is left to be protected.
             by_address.known.clear();
         } else if !known.is_in_use() && known.bytes.is_full(clock::now_ms()) {
-            by_address.known.remove(&known.address);
+            // Another one of the address may have taken its place.
+            let found = by_address.known.get(&known.address);
+            if found.is_some_and(|found| std::ptr::eq(&**found, known)) {
+                by_address.known.remove(&known.address);
+            }
         }
     }
 }

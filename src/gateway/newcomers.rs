@@ -51,7 +51,9 @@ struct Address {
 
 /// One connection that has not identified; dropping it counts it out.
 #[derive(Debug)]
-pub struct Newcomer(Box<Counted>);
+pub struct Newcomer {
+    _counted: Box<Counted>,
+}
 
 #[derive(Debug)]
 struct Counted {
@@ -88,11 +90,36 @@ impl Newcomers {
             return Err(full("your address", Limit::Unidentified, max));
         }
         known.waiting += 1;
-        Ok(Newcomer(Box::new(Counted {
-            newcomers: self.clone(),
-            address,
-            _socket: socket,
-        })))
+        Ok(Newcomer {
+            _counted: Box::new(Counted {
+                newcomers: self.clone(),
+                address,
+                _socket: socket,
+            }),
+        })
+    }
+
+    /// A session begins at an address, on a connection of any age.
+    ///
+    /// # Errors
+    /// `rate_limited` where too many begin there.
+    pub fn begin_session(
+        &self,
+        address: IpAddr,
+        settings: BucketSettings,
+        now_ms: u64,
+    ) -> Result<(), ErrorBody> {
+        let mut table = self.table.lock();
+        table.sweep(settings);
+        let known = table.by_address.entry(address).or_default();
+        known.sessions.take(settings, now_ms).map_err(|wait_ms| {
+            ErrorBody::new(
+                ErrorCode::RateLimited,
+                "too many sessions begin at your address (limits.session); wait retry_ms",
+            )
+            .by(Limit::Session)
+            .with("retry_ms", wait_ms)
+        })
     }
 
     /// Addresses that are known.
@@ -114,28 +141,6 @@ impl Addresses {
             address.waiting > 0 || !address.sessions.is_full(sessions, now_ms)
         });
         self.sweep_at = self.by_address.len() * 2;
-    }
-}
-
-impl Newcomer {
-    /// A session begins on the connection.
-    ///
-    /// # Errors
-    /// `rate_limited` where too many begin at its address.
-    pub fn begin_session(&self, settings: BucketSettings, now_ms: u64) -> Result<(), ErrorBody> {
-        let Counted {
-            newcomers, address, ..
-        } = &*self.0;
-        let mut table = newcomers.table.lock();
-        let known = table.by_address.entry(*address).or_default();
-        known.sessions.take(settings, now_ms).map_err(|wait_ms| {
-            ErrorBody::new(
-                ErrorCode::RateLimited,
-                "too many sessions begin at your address (limits.session); wait retry_ms",
-            )
-            .by(Limit::Session)
-            .with("retry_ms", wait_ms)
-        })
     }
 }
 
@@ -202,18 +207,13 @@ mod tests {
 
     #[test]
     fn sessions_of_one_address_begin_at_a_rate() {
-        let newcomers = Arc::new(Newcomers::default());
-        let newcomer = newcomers.admit(ip(1), None, &LIMITS).unwrap();
-        let other = newcomers.admit(ip(2), None, &LIMITS).unwrap();
-        let begin = |newcomer: &Newcomer, at| newcomer.begin_session(LIMITS.sessions, at);
-        begin(&newcomer, 5_000).unwrap();
-        begin(&newcomer, 5_000).unwrap();
-        assert_eq!(
-            begin(&newcomer, 5_000).unwrap_err().code,
-            ErrorCode::RateLimited
-        );
-        begin(&other, 5_000).unwrap();
-        begin(&newcomer, 6_000).unwrap();
+        let newcomers = Newcomers::default();
+        let begin = |last, at| newcomers.begin_session(ip(last), LIMITS.sessions, at);
+        begin(1, 5_000).unwrap();
+        begin(1, 5_000).unwrap();
+        assert_eq!(begin(1, 5_000).unwrap_err().code, ErrorCode::RateLimited);
+        begin(2, 5_000).unwrap();
+        begin(1, 6_000).unwrap();
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Acceptor {
                 Ok(Ok(Origin::Client(client))) => {
                     origin = Peer {
                         address: client,
-                        is_proxy: false,
+                        is_proxy: network::is_trusted(client, &server.trusted_proxies),
                         is_proxied: true,
                     };
                     drop(place);

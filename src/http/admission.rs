@@ -139,8 +139,9 @@ impl Admission {
     pub fn client(&self, peer: Option<Peer>, headers: &HeaderMap) -> IpAddr {
         match peer {
             Some(peer) if peer.is_proxy => {
-                let proxies = &self.settings.get().server.trusted_proxies;
-                network::client(peer.address, headers, proxies)
+                let server = &self.settings.get().server;
+                let (proxies, header) = (&server.trusted_proxies, server.forwarded_header);
+                network::client(peer.address, headers, proxies, header)
             }
             Some(peer) => peer.address,
             None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -167,12 +168,14 @@ impl Admission {
         }
         let socket = request.conn_data::<Takeable>();
         if let Some(socket) = socket {
-            socket.read_body(true);
+            let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+            let length = usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX);
+            socket.read_body((!is_chunked).then_some(length));
         }
         let read = payload.to_bytes_limited(max);
         let read = timeout(Duration::from_millis(limit_ms), read).await;
         if let Some(socket) = socket {
-            socket.read_body(false);
+            socket.stop_body(matches!(read, Ok(Ok(Ok(_)))));
         }
         let body = match read {
             Ok(Ok(Ok(body))) => body,

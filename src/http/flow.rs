@@ -1,21 +1,24 @@
 //! How much of an HTTP connection is read, and by when: pure, input and `now` in,
 //! decisions out.
 //!
-//! The HTTP server decodes as many requests as it has read and queues their
-//! answers without a bound, and it wakes itself as long as its input buffer is
-//! full. Therefore requests are carried out one at a time, each when the answer to
-//! the one before was written, and its input never gets near the size of that
-//! buffer.
+//! The HTTP server decodes all requests that it has read, queues their answers
+//! without a bound, and wakes itself as long as its input buffer is full. Therefore
+//! little is read at a time between requests, requests are carried out one at a time,
+//! each when the answer to the one before was written, and its input never gets near
+//! the size of that buffer.
 
 use std::time::{Duration, Instant};
 
-/// A chunk of input, in bytes.
+/// What is read of a body at a time, in bytes.
 const CHUNK_BYTES: usize = 16_384;
+/// What is read between requests at a time, in bytes: short requests that came
+/// together are decoded and queued together.
+const STEP_BYTES: usize = 2_048;
 /// So much may be read between requests before it is known that the HTTP server
 /// has used all it could, in bytes.
-const UNCHECKED_BYTES_MAX: usize = 8_192;
-/// The longest head of a request, in bytes. With a chunk before it and one
-/// behind it, it stays below the 131,072 bytes of the HTTP server's buffer.
+const UNCHECKED_BYTES_MAX: usize = 2_048;
+/// The longest head of a request, in bytes; well below the 131,072 bytes of the HTTP
+/// server's buffer.
 pub const HEAD_BYTES_MAX: usize = 81_920;
 /// So many bytes have to be accepted by a blocked socket within the time limit.
 const PROGRESS_BYTES: usize = 16_384;
@@ -49,8 +52,9 @@ enum Phase {
     Head(Instant),
     /// A handler has the request, or its answer is not written.
     Busy,
-    /// A handler reads the body.
-    Body,
+    /// A handler reads the body, of which so much has to come; `None` where the client
+    /// does not tell (chunks).
+    Body(Option<usize>),
 }
 
 /// The state of one connection.
@@ -67,6 +71,9 @@ pub struct Flow {
     blocked: Option<(Instant, usize)>,
     /// Whether the answer to the last request is not written.
     is_unwritten: bool,
+    /// Whether the last request has a body that nobody has read to its end: what
+    /// comes is the rest of it, which the HTTP server discards.
+    has_unread_body: bool,
 }
 
 impl Flow {
@@ -81,6 +88,7 @@ impl Flow {
             is_checked: false,
             blocked: None,
             is_unwritten: false,
+            has_unread_body: false,
         }
     }
 
@@ -91,9 +99,12 @@ impl Flow {
         }
         match self.phase {
             Phase::Busy => return Read::Wait,
-            // The handler takes it out as it comes.
-            Phase::Body => return Read::Upto(CHUNK_BYTES),
-            Phase::Head(_) => {}
+            Phase::Body(Some(0)) => return Read::Wait,
+            // The handler takes it out as it comes. Never less than a step: a read that
+            // fills its buffer does not tell that the socket is empty.
+            Phase::Body(Some(left)) => return Read::Upto(left.clamp(STEP_BYTES, CHUNK_BYTES)),
+            Phase::Head(_) if self.has_unread_body => return Read::Upto(CHUNK_BYTES),
+            Phase::Body(None) | Phase::Head(_) => {}
         }
         if self.head_bytes > HEAD_BYTES_MAX {
             return Read::TooLong;
@@ -106,14 +117,19 @@ impl Flow {
             self.unchecked_bytes = 0;
         }
         self.is_checked = false;
-        Read::Upto(CHUNK_BYTES)
+        Read::Upto(STEP_BYTES)
     }
 
     /// So many bytes came.
     pub fn came(&mut self, bytes: usize) {
-        if self.phase != Phase::Body {
-            self.head_bytes += bytes;
-            self.unchecked_bytes += bytes;
+        match &mut self.phase {
+            Phase::Body(Some(left)) => *left = left.saturating_sub(bytes),
+            Phase::Body(None) => self.unchecked_bytes += bytes,
+            Phase::Head(_) if self.has_unread_body => {}
+            Phase::Head(_) | Phase::Busy => {
+                self.head_bytes += bytes;
+                self.unchecked_bytes += bytes;
+            }
         }
     }
 
@@ -133,16 +149,24 @@ impl Flow {
         !self.is_unwritten
     }
 
-    /// A handler gets a request.
-    pub const fn begin(&mut self) {
+    /// A handler gets a request, which may have a body.
+    pub const fn begin(&mut self, has_body: bool) {
         self.phase = Phase::Busy;
         self.head_bytes = 0;
         self.is_checked = false;
+        self.has_unread_body = has_body;
     }
 
-    /// The handler reads the body, or has stopped reading it.
-    pub const fn read_body(&mut self, is_reading: bool) {
-        self.phase = if is_reading { Phase::Body } else { Phase::Busy };
+    /// The handler reads the body, of which so many bytes come at the most; `None`
+    /// where the client does not tell.
+    pub const fn read_body(&mut self, length: Option<usize>) {
+        self.phase = Phase::Body(length);
+    }
+
+    /// The handler has stopped reading the body, at its end or not.
+    pub const fn stop_body(&mut self, is_whole: bool) {
+        self.phase = Phase::Busy;
+        self.has_unread_body = !is_whole;
     }
 
     /// The handler has answered.
@@ -212,7 +236,7 @@ mod tests {
             flow.came(1);
             flow.came(1);
             assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.head));
-            flow.begin();
+            flow.begin(false);
             assert_eq!(flow.deadline(&LIMITS), None);
             flow.answered();
             assert!(flow.flushed(now));
@@ -223,19 +247,23 @@ mod tests {
     fn nothing_is_read_while_a_request_is_carried_out_but_its_body() {
         let now = Instant::now();
         let mut flow = Flow::new(now);
-        assert_eq!(flow.read(), Read::Upto(CHUNK_BYTES));
+        assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
         flow.came(100);
-        flow.begin();
+        flow.begin(true);
         assert_eq!(flow.read(), Read::Wait);
-        flow.read_body(true);
+        flow.read_body(Some(20_000));
         assert_eq!(flow.read(), Read::Upto(CHUNK_BYTES));
-        flow.read_body(false);
+        flow.came(CHUNK_BYTES);
+        assert_eq!(flow.read(), Read::Upto(20_000 - CHUNK_BYTES));
+        flow.came(20_000 - CHUNK_BYTES);
+        assert_eq!(flow.read(), Read::Wait, "what follows is another request");
+        flow.stop_body(true);
         assert_eq!(flow.read(), Read::Wait);
         flow.answered();
         assert!(!flow.may_begin());
         assert_eq!(flow.read(), Read::Wait);
         assert!(flow.flushed(now) && flow.may_begin());
-        assert_eq!(flow.read(), Read::Upto(CHUNK_BYTES));
+        assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
     }
 
     #[test]
@@ -251,7 +279,7 @@ mod tests {
         assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.write * 3 / 2));
         flow.flushed(now);
         assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.head));
-        assert_eq!(flow.read(), Read::Upto(CHUNK_BYTES));
+        assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
     }
 
     /// Whatever a client sends, what waits in the HTTP server stays below its
@@ -276,7 +304,7 @@ mod tests {
                 // The HTTP server begins one request, which is answered at once.
                 if waiting >= length {
                     waiting -= length;
-                    flow.begin();
+                    flow.begin(false);
                     flow.answered();
                     flow.flushed(now);
                 }
@@ -285,5 +313,20 @@ mod tests {
                 assert_eq!(flow.read(), Read::TooLong);
             }
         }
+    }
+
+    #[test]
+    fn unread_body_is_discarded_and_no_head() {
+        let now = Instant::now();
+        let mut flow = Flow::new(now);
+        flow.begin(true);
+        flow.answered();
+        flow.flushed(now);
+        for _ in 0..100 {
+            assert_eq!(flow.read(), Read::Upto(CHUNK_BYTES));
+            flow.came(CHUNK_BYTES);
+        }
+        assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.head));
+        assert!(!flow.is_in_head());
     }
 }

@@ -91,7 +91,10 @@ pub async fn upgrade(
         before: parts.write_buf.to_vec(),
         input: parts.read_buf.to_vec(),
     };
-    if let Some(stream) = parts.io.take() {
+    let socket = parts.io.clone();
+    drop(parts);
+    if let Some(stream) = socket.take() {
+        // The socket keeps its place until the gateway has it, or it is closed.
         admission.upgrade(request.head(), stream, opening).await;
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::http::network::Network;
+use crate::http::network::{ForwardedHeader, Network};
 
 /// What the public listener needs to know of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +32,11 @@ pub struct ServerSettings {
     /// Names under which clients reach the server (`game.example`), with or
     /// without a port; `*`: any. Addresses and `localhost` need not be listed.
     pub hosts: Vec<String>,
-    /// Proxies whose `Forwarded` or `X-Forwarded-For` tells the client's address:
-    /// addresses or networks, as `10.0.0.0/8`.
+    /// Proxies that tell the client's address: addresses or networks, as
+    /// `10.0.0.0/8`.
     pub trusted_proxies: Vec<Network>,
+    /// The header in which they do; a client may write the other one.
+    pub forwarded_header: ForwardedHeader,
     /// Whether those proxies begin each connection with a header of the PROXY
     /// protocol, version 2.
     pub proxy_protocol: bool,
@@ -93,6 +95,7 @@ impl Default for ServerSettings {
             allowed_origins: Vec::new(),
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
             proxy_protocol: false,
             head_timeout_ms: 10_000,
             body_timeout_ms: 20_000,

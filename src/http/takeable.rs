@@ -24,6 +24,9 @@ use crate::http::invalid::Invalid;
 use crate::http::places::Place;
 use crate::metric::Metrics;
 
+/// Reads of what follows an invalid request.
+const DISCARDS_MAX: usize = 64;
+
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
@@ -137,24 +140,27 @@ impl Takeable {
         }
     }
 
-    /// Waits until the next request may begin, and begins it.
-    pub fn poll_begin(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Waits until the next request may begin, and begins it, with or without a body.
+    pub fn poll_begin(&self, has_body: bool, cx: &mut Context<'_>) -> Poll<()> {
         let mut inner = self.0.borrow_mut();
         if inner.flow.may_begin() {
-            inner.flow.begin();
+            inner.flow.begin(has_body);
             return Poll::Ready(());
         }
         inner.waiting = Some(cx.waker().clone());
         Poll::Pending
     }
 
-    /// The handler reads the body from now on, or has stopped reading it.
-    pub fn read_body(&self, is_reading: bool) {
+    /// The handler reads the body from now on, of which so many bytes come.
+    pub fn read_body(&self, length: Option<usize>) {
         let mut inner = self.0.borrow_mut();
-        inner.flow.read_body(is_reading);
-        if is_reading {
-            inner.wake();
-        }
+        inner.flow.read_body(length);
+        inner.wake();
+    }
+
+    /// The handler has stopped reading the body, at its end or not.
+    pub fn stop_body(&self, is_whole: bool) {
+        self.0.borrow_mut().flow.stop_body(is_whole);
     }
 
     /// The HTTP server has all of the answer.
@@ -181,6 +187,14 @@ impl Inner {
         );
         if let Some(stream) = &self.stream {
             let _ = stream.try_write(&invalid.answer());
+            // What has come is discarded: a socket that is closed with unread bytes
+            // takes its answer back.
+            let mut rest = [0; 4_096];
+            for _ in 0..DISCARDS_MAX {
+                if !matches!(stream.try_read(&mut rest), Ok(1..)) {
+                    break;
+                }
+            }
         }
     }
 
@@ -298,6 +312,8 @@ impl Inner {
         // The HTTP server flushes when it has written all it had.
         if polled.is_ready() && self.flow.flushed(Instant::now()) {
             self.wake();
+            // Nothing else may look at the deadline of the next head.
+            self.is_late(cx);
         }
         polled
     }

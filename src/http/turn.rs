@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use actix_http::ConnectionType;
+use actix_http::header::{self, HeaderMap};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
@@ -26,7 +27,8 @@ pub async fn one_at_a_time(
     let Some(socket) = request.conn_data::<Takeable>().cloned() else {
         return Ok(next.call(request).await?.map_into_boxed_body());
     };
-    poll_fn(|cx| socket.poll_begin(cx)).await;
+    let has_body = has_body(request.headers());
+    poll_fn(|cx| socket.poll_begin(has_body, cx)).await;
     let answer = match socket.refused() {
         Some(full) => {
             let mut answer = admission::refuse(&full.error(), &Cors::default());
@@ -42,6 +44,13 @@ pub async fn one_at_a_time(
         },
     };
     Ok(answer.map_body(|_, body| BoxBody::new(Answer { body, socket })))
+}
+
+/// Whether a request has a body.
+fn has_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || length.is_some_and(|length| length.as_bytes() != b"0")
 }
 
 /// The body of an answer. It is dropped when the HTTP server has all of it.

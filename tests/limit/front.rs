@@ -436,3 +436,37 @@ fn large_body_is_read_whole() {
     let answer = poll::post(&server, "/poll", "", &body);
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
+
+#[test]
+fn answer_to_a_body_that_is_not_read_arrives() {
+    let server = Server::start();
+    let body = "x".repeat(300_000);
+    for (target, status) in [("/poll", 413), ("/nothing", 404)] {
+        let text = http::text(server.address, "POST", target, "", &body);
+        let answer = request(server.address, &text);
+        assert_eq!(answer.status, status, "{target}");
+    }
+    assert_eq!(
+        server.metric("turntable_handshakes_refused_total{name=\"head_too_long\"}"),
+        0.0
+    );
+}
+
+#[test]
+fn requests_behind_the_last_byte_of_a_body_do_not_pile_up() {
+    let server = Server::start();
+    pipeline(&mut Kept::open(&server), "/turntable.js", 400_000);
+    server.await_metric(HTTP_CONNECTIONS, 0.0);
+    let before = server.resident_bytes();
+    let mut connections: Vec<Kept> = (0..8).map(|_| Kept::open(&server)).collect();
+    for connection in &mut connections {
+        connection.send("POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n[");
+        connection.send(&format!(
+            "        ]{}",
+            "GET /x HTTP/1.1\r\nHost:a\r\n\r\n".repeat(4_000)
+        ));
+    }
+    assert_eq!(connections[0].answer().status, 200);
+    let used = server.resident_bytes().saturating_sub(before);
+    assert!(used < 8_000_000, "{used} bytes more");
+}

@@ -74,7 +74,11 @@ impl Gateway {
             .or(connection)
             .and_then(|connection| connection.permit.as_ref())
         {
-            Some(permit) => permit.begin_session(self.settings.limits.session, clock::now_ms()),
+            Some(permit) => self.shared.newcomers.begin_session(
+                permit.address(),
+                self.settings.limits.session,
+                clock::now_ms(),
+            ),
             None => Ok(()),
         }
     }

@@ -230,16 +230,18 @@ impl Gateway {
         bytes: usize,
     ) -> Result<(), ErrorBody> {
         let now_ms = clock::now_ms();
-        let address = self.take_address_bytes(session, bytes, now_ms);
         let limits = &self.settings.limits;
         let Some(entry) = self.sessions.get_mut(session) else {
             return Ok(());
         };
+        // What the session may not send is not taken from its neighbours.
         let taken = entry.session.take_bytes(bytes, now_ms, limits);
-        let error = match (taken, address) {
-            (Ok(()), Ok(())) => return Ok(()),
-            (Err(retry_ms), _) => bytes_error(retry_ms),
-            (Ok(()), Err(retry_ms)) => address_error(retry_ms),
+        let error = match taken {
+            Err(retry_ms) => bytes_error(retry_ms),
+            Ok(()) => match self.take_address_bytes(session, bytes, now_ms) {
+                Ok(()) => return Ok(()),
+                Err(retry_ms) => address_error(retry_ms),
+            },
         };
         self.shared.metrics.error(error.code, error.limit);
         Err(error)
