@@ -55,7 +55,7 @@ impl Acceptor {
             is_proxy,
             is_proxied: is_proxy,
         };
-        // Counted before anything is awaited: whoever sends nothing counts too.
+        // Counted before anything is awaited: a client that sends nothing counts too.
         let enter = |peer: Peer| {
             let (shared, is_proxy) = (&self.shared, peer.is_proxy);
             self.places.enter(peer.address, is_proxy, server, shared)

@@ -1,5 +1,5 @@
 //! Keeps pages of other sites from the operator's listener: a browser on the same
-//! machine reaches it for whoever asks.
+//! machine reaches it for every page.
 
 use std::sync::Arc;
 
