@@ -88,11 +88,13 @@ impl LocalOwners {
     }
 
     /// A call with the generation that this process knows of its shard.
+    #[cfg(debug_assertions)]
     pub(super) fn stamp(&self, call: Call) -> Stamped {
         self.stamped(self.shard_of(&call), call)
     }
 
     /// Puts a call into the mailboxes that it is for.
+    #[cfg(debug_assertions)]
     pub(super) fn deliver(&self, call: Stamped) {
         self.put(self.shard_of(&call.call), call);
     }

@@ -168,14 +168,12 @@ impl Admission {
         }
         let socket = request.conn_data::<Takeable>();
         if let Some(socket) = socket {
-            let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-            let length = usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX);
-            socket.read_body((!is_chunked).then_some(length));
+            socket.read_body();
         }
         let read = payload.to_bytes_limited(max);
         let read = timeout(Duration::from_millis(limit_ms), read).await;
         if let Some(socket) = socket {
-            socket.stop_body(matches!(read, Ok(Ok(Ok(_)))));
+            socket.stop_body();
         }
         let body = match read {
             Ok(Ok(Ok(body))) => body,

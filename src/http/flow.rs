@@ -2,20 +2,21 @@
 //! decisions out.
 //!
 //! The HTTP server decodes all requests that it has read, queues their answers
-//! without a bound, and wakes itself as long as its input buffer is full. Therefore
-//! little is read at a time between requests, requests are carried out one at a time,
-//! each when the answer to the one before was written, and its input never gets near
-//! the size of that buffer.
+//! without a bound, and announces the end of the connection in the answer to one
+//! request while it carries out the next. Therefore it gets the bytes of one request
+//! at a time: its head, then its body; the next head when the answer was written. Its
+//! input never gets near the size of its buffer, which would keep it awake.
 
 use std::time::{Duration, Instant};
 
+use crate::http::head_end::HeadEnd;
+
 /// What is read of a body at a time, in bytes.
 const CHUNK_BYTES: usize = 16_384;
-/// What is read between requests at a time, in bytes: short requests that came
-/// together are decoded and queued together.
+/// What is read of a head, or of a body of unknown length, at a time, in bytes.
 const STEP_BYTES: usize = 2_048;
-/// So much may be read between requests before it is known that the HTTP server
-/// has used all it could, in bytes.
+/// So much of a body of unknown length may be read before it is known that the HTTP
+/// server has used all it could, in bytes.
 const UNCHECKED_BYTES_MAX: usize = 2_048;
 /// The longest head of a request, in bytes; well below the 131,072 bytes of the HTTP
 /// server's buffer.
@@ -37,6 +38,8 @@ pub struct FlowLimits {
 pub enum Read {
     /// Read at most so many bytes.
     Upto(usize),
+    /// At most so many bytes of those that were read already.
+    Held(usize),
     /// Not now; a later event lets it go on.
     Wait,
     /// Not before the HTTP server has looked once more at what it has.
@@ -45,50 +48,65 @@ pub enum Read {
     TooLong,
 }
 
+/// The body of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// So many bytes of it are still to come.
+    Left(usize),
+    /// The client does not tell its length (chunks). What follows cannot be told
+    /// from it, so its request is the connection's last.
+    Chunked,
+}
+
 /// What a connection does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// The next request is awaited, or its head comes, since then.
     Head(Instant),
+    /// The HTTP server has the head, since then.
+    Decoding(Instant),
     /// A handler has the request, or its answer is not written.
     Busy,
-    /// A handler reads the body, of which so much has to come; `None` where the client
-    /// does not tell (chunks).
-    Body(Option<usize>),
+    /// A handler reads the body.
+    Body,
 }
 
 /// The state of one connection.
 #[derive(Debug)]
 pub struct Flow {
     phase: Phase,
-    /// Bytes that came since the last request began, in bytes.
+    head_end: HeadEnd,
+    /// The body of the last request.
+    body: Body,
+    /// Whether the connection ends with the answer to the last request.
+    is_last: bool,
+    /// Bytes of the head so far, in bytes.
     head_bytes: usize,
     /// Bytes that came since the HTTP server was known to have used all it could.
     unchecked_bytes: usize,
-    /// Whether the HTTP server was told to look again, and no request began since.
+    /// Whether the HTTP server was told to look again, and nothing was read since.
     is_checked: bool,
     /// Since when the socket takes nothing, and how much it has taken since.
     blocked: Option<(Instant, usize)>,
     /// Whether the answer to the last request is not written.
     is_unwritten: bool,
-    /// Whether the last request has a body that nobody has read to its end: what
-    /// comes is the rest of it, which the HTTP server discards.
-    has_unread_body: bool,
 }
 
 impl Flow {
     /// A connection that was accepted now: its first head has a time limit from here
     /// on, not from its first byte.
     #[must_use]
-    pub const fn new(now: Instant) -> Self {
+    pub fn new(now: Instant) -> Self {
         Self {
             phase: Phase::Head(now),
+            head_end: HeadEnd::default(),
+            body: Body::Left(0),
+            is_last: false,
             head_bytes: 0,
             unchecked_bytes: 0,
             is_checked: false,
             blocked: None,
             is_unwritten: false,
-            has_unread_body: false,
         }
     }
 
@@ -97,38 +115,52 @@ impl Flow {
         if self.blocked.is_some() {
             return Read::Wait;
         }
-        match self.phase {
-            Phase::Busy => return Read::Wait,
-            Phase::Body(Some(0)) => return Read::Wait,
-            // The handler takes it out as it comes. Never less than a step: a read that
-            // fills its buffer does not tell that the socket is empty.
-            Phase::Body(Some(left)) => return Read::Upto(left.clamp(STEP_BYTES, CHUNK_BYTES)),
-            Phase::Head(_) if self.has_unread_body => return Read::Upto(CHUNK_BYTES),
-            Phase::Body(None) | Phase::Head(_) => {}
-        }
-        if self.head_bytes > HEAD_BYTES_MAX {
-            return Read::TooLong;
-        }
-        if self.unchecked_bytes > UNCHECKED_BYTES_MAX {
-            if !self.is_checked {
-                self.is_checked = true;
-                return Read::Again;
+        match (self.phase, self.body) {
+            (Phase::Decoding(_), _) | (Phase::Busy | Phase::Body, Body::Left(0)) => Read::Wait,
+            // What came with the head costs nothing more, and without it a handler
+            // that wants no body would end the connection.
+            (Phase::Busy, Body::Left(left)) if !self.is_unwritten => Read::Held(left),
+            (Phase::Busy, _) => Read::Wait,
+            (Phase::Body, Body::Left(left)) => Read::Upto(left.min(CHUNK_BYTES)),
+            (Phase::Head(_), Body::Left(0)) if self.head_bytes > HEAD_BYTES_MAX => Read::TooLong,
+            (Phase::Head(_), Body::Left(0)) => Read::Upto(STEP_BYTES),
+            // The HTTP server discards the rest of a body that nobody has read.
+            (Phase::Head(_), _) => Read::Upto(CHUNK_BYTES),
+            (Phase::Body, Body::Chunked) => {
+                if self.unchecked_bytes > UNCHECKED_BYTES_MAX {
+                    if !self.is_checked {
+                        self.is_checked = true;
+                        return Read::Again;
+                    }
+                    self.unchecked_bytes = 0;
+                }
+                self.is_checked = false;
+                Read::Upto(STEP_BYTES)
             }
-            self.unchecked_bytes = 0;
         }
-        self.is_checked = false;
-        Read::Upto(STEP_BYTES)
     }
 
-    /// So many bytes came.
-    pub fn came(&mut self, bytes: usize) {
-        match &mut self.phase {
-            Phase::Body(Some(left)) => *left = left.saturating_sub(bytes),
-            Phase::Body(None) => self.unchecked_bytes += bytes,
-            Phase::Head(_) if self.has_unread_body => {}
-            Phase::Head(_) | Phase::Busy => {
-                self.head_bytes += bytes;
-                self.unchecked_bytes += bytes;
+    /// These bytes came. Returns how many of them belong to the request at hand; the
+    /// others are held back.
+    pub fn came(&mut self, bytes: &[u8]) -> usize {
+        match (self.phase, &mut self.body) {
+            (Phase::Head(since), Body::Left(0)) => {
+                let end = self.head_end.find(bytes);
+                if end.is_some() {
+                    self.phase = Phase::Decoding(since);
+                }
+                let taken = end.unwrap_or(bytes.len());
+                self.head_bytes += taken;
+                taken
+            }
+            (_, Body::Left(left)) => {
+                let taken = bytes.len().min(*left);
+                *left -= taken;
+                taken
+            }
+            (_, Body::Chunked) => {
+                self.unchecked_bytes += bytes.len();
+                bytes.len()
             }
         }
     }
@@ -140,33 +172,37 @@ impl Flow {
 
     /// Whether no request is carried out, and none is answered.
     pub const fn is_between_requests(&self) -> bool {
-        matches!(self.phase, Phase::Head(_)) && !self.is_unwritten
+        matches!(self.phase, Phase::Head(_) | Phase::Decoding(_)) && !self.is_unwritten
     }
 
-    /// Whether the next request may begin: the answer to the one before was
-    /// written.
-    pub const fn may_begin(&self) -> bool {
-        !self.is_unwritten
-    }
-
-    /// A handler gets a request, which may have a body.
-    pub const fn begin(&mut self, has_body: bool) {
+    /// A handler gets a request with this body. Returns whether the connection may have
+    /// another request at all.
+    pub fn begin(&mut self, body: Body) -> bool {
+        if self.is_last {
+            return false;
+        }
         self.phase = Phase::Busy;
         self.head_bytes = 0;
+        self.unchecked_bytes = 0;
         self.is_checked = false;
-        self.has_unread_body = has_body;
+        self.body = body;
+        self.is_last = body == Body::Chunked;
+        true
     }
 
-    /// The handler reads the body, of which so many bytes come at the most; `None`
-    /// where the client does not tell.
-    pub const fn read_body(&mut self, length: Option<usize>) {
-        self.phase = Phase::Body(length);
+    /// Whether the connection ends with the answer to the request at hand.
+    pub const fn is_last(&self) -> bool {
+        self.is_last
+    }
+
+    /// The handler reads the body from now on.
+    pub const fn read_body(&mut self) {
+        self.phase = Phase::Body;
     }
 
     /// The handler has stopped reading the body, at its end or not.
-    pub const fn stop_body(&mut self, is_whole: bool) {
+    pub const fn stop_body(&mut self) {
         self.phase = Phase::Busy;
-        self.has_unread_body = !is_whole;
     }
 
     /// The handler has answered.
@@ -212,8 +248,8 @@ impl Flow {
             return Some(since + limits.write);
         }
         match self.phase {
-            Phase::Head(since) => Some(since + limits.head),
-            _ => None,
+            Phase::Head(since) | Phase::Decoding(since) => Some(since + limits.head),
+            Phase::Busy | Phase::Body => None,
         }
     }
 }
@@ -226,6 +262,7 @@ mod tests {
         head: Duration::from_secs(10),
         write: Duration::from_secs(30),
     };
+    const HEAD: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 
     #[test]
     fn head_has_a_time_limit_on_a_kept_connection_too() {
@@ -233,10 +270,13 @@ mod tests {
         let mut flow = Flow::new(now);
         assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.head));
         for _ in 0..2 {
-            flow.came(1);
-            flow.came(1);
+            let (first, rest) = HEAD.split_at(1);
+            assert_eq!(flow.came(first), 1);
+            assert!(flow.is_in_head());
             assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.head));
-            flow.begin(false);
+            assert_eq!(flow.came(rest), HEAD.len() - 1);
+            assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.head));
+            assert!(flow.begin(Body::Left(0)));
             assert_eq!(flow.deadline(&LIMITS), None);
             flow.answered();
             assert!(flow.flushed(now));
@@ -248,22 +288,61 @@ mod tests {
         let now = Instant::now();
         let mut flow = Flow::new(now);
         assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
-        flow.came(100);
-        flow.begin(true);
-        assert_eq!(flow.read(), Read::Wait);
-        flow.read_body(Some(20_000));
+        let together = [HEAD, b"body"].concat();
+        assert_eq!(flow.came(&together), HEAD.len());
+        assert_eq!(flow.read(), Read::Wait, "the HTTP server decodes the head");
+        flow.begin(Body::Left(20_000));
+        assert_eq!(flow.read(), Read::Held(20_000));
+        assert_eq!(flow.came(b"body"), 4);
+        flow.read_body();
         assert_eq!(flow.read(), Read::Upto(CHUNK_BYTES));
-        flow.came(CHUNK_BYTES);
-        assert_eq!(flow.read(), Read::Upto(20_000 - CHUNK_BYTES));
-        flow.came(20_000 - CHUNK_BYTES);
+        flow.came(&[0; CHUNK_BYTES]);
+        let left = 20_000 - 4 - CHUNK_BYTES;
+        assert_eq!(flow.read(), Read::Upto(left));
+        assert_eq!(flow.came(&vec![0; left + 1]), left);
         assert_eq!(flow.read(), Read::Wait, "what follows is another request");
-        flow.stop_body(true);
+        flow.stop_body();
         assert_eq!(flow.read(), Read::Wait);
         flow.answered();
-        assert!(!flow.may_begin());
         assert_eq!(flow.read(), Read::Wait);
-        assert!(flow.flushed(now) && flow.may_begin());
+        assert!(flow.flushed(now));
         assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
+    }
+
+    #[test]
+    fn heads_that_came_together_are_given_one_by_one() {
+        let now = Instant::now();
+        let mut flow = Flow::new(now);
+        let heads = HEAD.repeat(3);
+        for number in 0..3 {
+            let (_, rest) = heads.split_at(number * HEAD.len());
+            assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
+            assert_eq!(flow.came(rest), HEAD.len());
+            flow.begin(Body::Left(0));
+            assert_eq!(flow.read(), Read::Wait);
+            flow.answered();
+            flow.flushed(now);
+        }
+    }
+
+    #[test]
+    fn body_of_unknown_length_ends_the_connection() {
+        let now = Instant::now();
+        let mut flow = Flow::new(now);
+        flow.came(HEAD);
+        assert!(flow.begin(Body::Chunked));
+        assert_eq!(flow.read(), Read::Wait);
+        flow.read_body();
+        for _ in 0..100 {
+            assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
+            flow.came(&[0; STEP_BYTES]);
+            assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
+            flow.came(&[0; 1]);
+            assert_eq!(flow.read(), Read::Again);
+        }
+        flow.stop_body();
+        assert!(flow.is_last());
+        assert!(!flow.begin(Body::Left(0)), "a request behind it");
     }
 
     #[test]
@@ -282,49 +361,29 @@ mod tests {
         assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
     }
 
-    /// Whatever a client sends, what waits in the HTTP server stays below its
-    /// buffer, and an incomplete head is refused.
     #[test]
-    fn input_that_waits_is_bounded() {
-        let now = Instant::now();
-        // Lengths of requests, of which the last never ends.
-        for length in [18, 300, 9_000, 40_000, usize::MAX] {
-            let mut flow = Flow::new(now);
-            let mut waiting = 0_usize;
-            for _ in 0..10_000 {
-                match flow.read() {
-                    Read::Upto(bytes) => {
-                        waiting += bytes;
-                        flow.came(bytes);
-                    }
-                    Read::TooLong => break,
-                    Read::Wait | Read::Again => {}
-                }
-                assert!(waiting < 131_072, "{length}: {waiting}");
-                // The HTTP server begins one request, which is answered at once.
-                if waiting >= length {
-                    waiting -= length;
-                    flow.begin(false);
-                    flow.answered();
-                    flow.flushed(now);
-                }
-            }
-            if length == usize::MAX {
-                assert_eq!(flow.read(), Read::TooLong);
-            }
+    fn head_that_never_ends_is_refused() {
+        let mut flow = Flow::new(Instant::now());
+        let mut bytes = 0;
+        while let Read::Upto(most) = flow.read() {
+            bytes += flow.came(&vec![b'a'; most]);
         }
+        assert_eq!(flow.read(), Read::TooLong);
+        assert!((HEAD_BYTES_MAX..HEAD_BYTES_MAX + 2 * STEP_BYTES).contains(&bytes));
     }
 
     #[test]
     fn unread_body_is_discarded_and_no_head() {
         let now = Instant::now();
         let mut flow = Flow::new(now);
-        flow.begin(true);
+        flow.came(HEAD);
+        flow.begin(Body::Left(1_000_000));
         flow.answered();
+        assert_eq!(flow.read(), Read::Wait);
         flow.flushed(now);
-        for _ in 0..100 {
+        for _ in 0..10 {
             assert_eq!(flow.read(), Read::Upto(CHUNK_BYTES));
-            flow.came(CHUNK_BYTES);
+            flow.came(&[0; CHUNK_BYTES]);
         }
         assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.head));
         assert!(!flow.is_in_head());

@@ -6,6 +6,7 @@ pub mod admission;
 pub mod fault;
 pub mod flow;
 pub mod handshake;
+pub mod head_end;
 pub mod invalid;
 pub mod listener;
 pub mod network;

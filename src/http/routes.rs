@@ -85,11 +85,12 @@ pub async fn upgrade(
     };
     // The dispatcher's buffers go with `parts`, before anything is awaited.
     let parts = framed.into_parts();
+    let mut input = parts.read_buf.to_vec();
+    input.extend_from_slice(&parts.io.take_held());
     let opening = Opening {
         peer: parts.io.peer(),
         full: parts.io.refused(),
-        before: parts.write_buf.to_vec(),
-        input: parts.read_buf.to_vec(),
+        input,
     };
     let socket = parts.io.clone();
     drop(parts);

@@ -15,11 +15,12 @@ use std::time::Instant;
 
 use actix_rt::net::TcpStream;
 use actix_rt::time::{Sleep, sleep_until};
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::gateway::admission::Full;
 use crate::gateway::newcomers::SocketMark;
-use crate::http::flow::{Flow, FlowLimits, Read};
+use crate::http::flow::{Body, Flow, FlowLimits, Read};
 use crate::http::invalid::Invalid;
 use crate::http::places::Place;
 use crate::metric::Metrics;
@@ -44,6 +45,8 @@ pub struct Takeable(Rc<RefCell<Inner>>);
 
 struct Inner {
     stream: Option<TcpStream>,
+    /// What was read behind the request at hand.
+    held: BytesMut,
     peer: Peer,
     /// Its place among the connections; without one every request is refused.
     place: Place,
@@ -82,6 +85,7 @@ impl Takeable {
         metrics.http_connections.inc();
         Self(Rc::new(RefCell::new(Inner {
             stream: Some(stream),
+            held: BytesMut::new(),
             peer,
             place,
             mark: SocketMark::default(),
@@ -99,6 +103,12 @@ impl Takeable {
         let mut inner = self.0.borrow_mut();
         inner.timer = None;
         inner.stream.take()
+    }
+
+    /// Takes what was read behind the request at hand.
+    #[must_use]
+    pub fn take_held(&self) -> BytesMut {
+        std::mem::take(&mut self.0.borrow_mut().held)
     }
 
     /// The limit that is reached, if the connection has no place.
@@ -140,27 +150,31 @@ impl Takeable {
         }
     }
 
-    /// Waits until the next request may begin, and begins it, with or without a body.
-    pub fn poll_begin(&self, has_body: bool, cx: &mut Context<'_>) -> Poll<()> {
+    /// A handler gets a request with this body. Returns whether the connection may have
+    /// another request at all.
+    pub fn begin(&self, body: Body) -> bool {
         let mut inner = self.0.borrow_mut();
-        if inner.flow.may_begin() {
-            inner.flow.begin(has_body);
-            return Poll::Ready(());
-        }
-        inner.waiting = Some(cx.waker().clone());
-        Poll::Pending
+        let may_begin = inner.flow.begin(body);
+        inner.wake();
+        may_begin
     }
 
-    /// The handler reads the body from now on, of which so many bytes come.
-    pub fn read_body(&self, length: Option<usize>) {
+    /// Whether the connection ends with the answer to the request at hand.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.0.borrow().flow.is_last()
+    }
+
+    /// The handler reads the body from now on.
+    pub fn read_body(&self) {
         let mut inner = self.0.borrow_mut();
-        inner.flow.read_body(length);
+        inner.flow.read_body();
         inner.wake();
     }
 
     /// The handler has stopped reading the body, at its end or not.
-    pub fn stop_body(&self, is_whole: bool) {
-        self.0.borrow_mut().flow.stop_body(is_whole);
+    pub fn stop_body(&self) {
+        self.0.borrow_mut().flow.stop_body();
     }
 
     /// The HTTP server has all of the answer.
@@ -234,12 +248,15 @@ impl Inner {
         };
         let most = match self.flow.read() {
             Read::Upto(most) => most,
-            Read::Wait => {
-                // What comes meanwhile wakes the task, once.
-                self.waiting = match stream.poll_read_ready(cx) {
-                    Poll::Ready(_) => Some(cx.waker().clone()),
-                    Poll::Pending => None,
-                };
+            Read::Held(most) if !self.held.is_empty() => most,
+            Read::Wait | Read::Held(_) => {
+                // What came, and what comes meanwhile, wakes the task, once.
+                let is_readable = stream.poll_read_ready(cx).is_ready();
+                self.waiting = (is_readable || !self.held.is_empty()).then(|| cx.waker().clone());
+                // The HTTP server may not take what has the form of a head for one.
+                if self.is_late(cx) {
+                    return Poll::Ready(Err(late()));
+                }
                 return Poll::Pending;
             }
             Read::Again => {
@@ -251,6 +268,10 @@ impl Inner {
                 return Poll::Ready(Err(too_long()));
             }
         };
+        if !self.held.is_empty() {
+            self.give_held(most, buffer);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let polled = if buffer.remaining() <= most {
             Pin::new(stream).poll_read(cx, buffer)
@@ -261,10 +282,14 @@ impl Inner {
             buffer.advance(came);
             polled
         };
-        let came = buffer.filled().len() - before;
         match polled {
             Poll::Ready(Ok(())) => {
-                self.flow.came(came);
+                let came = buffer.filled().get(before..).unwrap_or_default();
+                let given = self.flow.came(came);
+                if let Some(rest) = came.get(given..).filter(|rest| !rest.is_empty()) {
+                    self.held.extend_from_slice(rest);
+                    buffer.set_filled(before + given);
+                }
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -275,6 +300,18 @@ impl Inner {
                 Poll::Ready(Err(late()))
             }
             Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Gives the HTTP server at most so many of the bytes that were held back.
+    fn give_held(&mut self, most: usize, buffer: &mut ReadBuf<'_>) {
+        let most = self.held.len().min(most).min(buffer.remaining());
+        let part = self.held.get(..most).unwrap_or_default();
+        let given = self.flow.came(part);
+        buffer.put_slice(part.get(..given).unwrap_or_default());
+        self.held.advance(given);
+        if self.held.is_empty() {
+            self.held = BytesMut::new();
         }
     }
 

@@ -1,7 +1,6 @@
-//! The requests of one connection, one at a time: each begins when the answer to
-//! the one before was written.
+//! The requests of one connection, one at a time: the HTTP server gets the next one
+//! when the answer to the one before was written.
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -13,10 +12,13 @@ use actix_web::middleware::Next;
 use bytes::Bytes;
 
 use crate::http::admission::{self, Cors};
+use crate::http::flow;
 use crate::http::takeable::Takeable;
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
 
-/// Lets a request wait for its turn, and refuses it where its connection has no
-/// place.
+/// Begins a request and ends it with its answer. Refuses it where its connection has
+/// no place, or was to end with the request before.
 ///
 /// # Errors
 /// Those of the service.
@@ -27,11 +29,17 @@ pub async fn one_at_a_time(
     let Some(socket) = request.conn_data::<Takeable>().cloned() else {
         return Ok(next.call(request).await?.map_into_boxed_body());
     };
-    let has_body = has_body(request.headers());
-    poll_fn(|cx| socket.poll_begin(has_body, cx)).await;
-    let answer = match socket.refused() {
-        Some(full) => {
-            let mut answer = admission::refuse(&full.error(), &Cors::default());
+    let refused = if socket.begin(body(request.headers())) {
+        socket.refused().map(|full| full.error())
+    } else {
+        Some(ErrorBody::new(
+            ErrorCode::BadMessage,
+            "nothing may follow a request whose body comes in chunks",
+        ))
+    };
+    let mut answer = match refused {
+        Some(error) => {
+            let mut answer = admission::refuse(&error, &Cors::default());
             answer.head_mut().set_connection_type(ConnectionType::Close);
             request.into_response(answer)
         }
@@ -43,14 +51,21 @@ pub async fn one_at_a_time(
             }
         },
     };
+    if socket.is_last() {
+        let head = answer.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+    }
     Ok(answer.map_body(|_, body| BoxBody::new(Answer { body, socket })))
 }
 
-/// Whether a request has a body.
-fn has_body(headers: &HeaderMap) -> bool {
+/// The body of a request, as its headers tell.
+fn body(headers: &HeaderMap) -> flow::Body {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return flow::Body::Chunked;
+    }
     let length = headers.get(header::CONTENT_LENGTH);
-    headers.contains_key(header::TRANSFER_ENCODING)
-        || length.is_some_and(|length| length.as_bytes() != b"0")
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    flow::Body::Left(length.unwrap_or(0))
 }
 
 /// The body of an answer. It is dropped when the HTTP server has all of it.

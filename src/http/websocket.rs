@@ -165,8 +165,6 @@ pub struct Opening {
     pub peer: Peer,
     /// The limit that is reached, if it has no place.
     pub full: Option<Full>,
-    /// Answers to requests before this one that are not written.
-    pub before: Vec<u8>,
     /// What was read behind the request.
     pub input: Vec<u8>,
 }
@@ -222,17 +220,15 @@ impl Admission {
             let permit = self.shared.admit(address, None).map_err(Refused::error)?;
             Ok((route, answer, permit))
         });
-        let mut before = opening.before;
         let (route, answer, permit) = match admitted {
             Ok(admitted) => admitted,
             Err(refused) => {
-                before.extend_from_slice(&refused.whole(head.method != Method::HEAD));
+                let answer = refused.whole(head.method != Method::HEAD);
                 // A client that does not read its answer loses it.
-                let _ = timeout(limit, write_last(stream, &before)).await;
+                let _ = timeout(limit, write_last(stream, &answer)).await;
                 return;
             }
         };
-        before.extend_from_slice(&answer);
         match stream.into_std() {
             Ok(stream) => self.hand_over(
                 route,
@@ -240,7 +236,7 @@ impl Admission {
                     stream,
                     permit,
                     is_proxied: opening.peer.is_proxied,
-                    answer: before,
+                    answer,
                     input: opening.input,
                 },
             ),

@@ -232,6 +232,73 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
+fn pipelined_bodies_never_end_the_connection() {
+    let server = Server::start();
+    let mut listener = server.user("1:1");
+    listener.request("joinchannel", json!({"channel": "talk"}));
+    let opened = poll::post(
+        &server,
+        "/poll",
+        "",
+        &json!([poll::call("$av:idme", json!("1:2"), 1)]).to_string(),
+    );
+    let session = opened.header("Turntable-Session").unwrap().to_owned();
+    let mut connection = Kept::open(&server);
+    let mut text = String::new();
+    for number in 0..40 {
+        let publish = json!({"channel": "talk", "data": number});
+        // The bodies end anywhere in what the server reads at a time.
+        let padding = " ".repeat(number * 97);
+        let body = format!("[{}{padding}]", poll::call("$av:publish", publish, number));
+        text.push_str(&format!(
+            "POST /poll HTTP/1.1\r\nHost: localhost\r\nTurntable-Session: {session}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+    }
+    connection.send(&text);
+    for number in 0..40 {
+        let answer = connection.answer();
+        assert_eq!(answer.status, 200, "{number}: {}", answer.text());
+        assert_eq!(answer.header("Connection"), None, "{number}");
+        assert_eq!(listener.expect("message")["data"], number);
+    }
+    listener.expect_none();
+}
+
+#[test]
+fn nothing_follows_a_request_with_a_body_in_chunks() {
+    let server = Server::start();
+    let mut listener = server.user("1:1");
+    listener.request("joinchannel", json!({"channel": "talk"}));
+    let mut connection = Kept::open(&server);
+    let publish = |data: &str| {
+        let publish = json!({"channel": "talk", "data": data});
+        json!([
+            poll::call("$av:idme", json!("1:2"), 1),
+            poll::call("$av:publish", publish, 2)
+        ])
+        .to_string()
+    };
+    let (first, second) = (publish("first"), publish("second"));
+    connection.send(&format!(
+        "POST /poll HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n\
+         {:x}\r\n{first}\r\n0\r\n\r\n\
+         POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{second}",
+        first.len(),
+        second.len(),
+    ));
+    let answer = connection.answer();
+    assert_eq!(
+        (answer.status, answer.header("Connection")),
+        (200, Some("close"))
+    );
+    connection.rest();
+    assert_eq!(listener.expect("message")["data"], "first");
+    listener.expect_none();
+}
+
+#[test]
 fn request_before_an_upgrade_is_answered() {
     let server = Server::start();
     let mut connection = Kept::open(&server);

@@ -13,6 +13,7 @@ use crate::id::{ChannelId, UserId};
 use crate::key::{Caller, GatewayId, Generation};
 use crate::model::avatar::AttributeChanges;
 use crate::model::timestamp::SenderClock;
+#[cfg(debug_assertions)]
 use crate::owner::OwnerId;
 use crate::packet::{Action, JoinGame, Position, RequestId, Status};
 use crate::payload::Payload;
