@@ -229,6 +229,13 @@ impl ErrorBody {
         self.details.push((name.into(), value));
         self
     }
+
+    /// The number of a detail.
+    #[must_use]
+    pub fn detail(&self, name: &str) -> Option<u64> {
+        let found = self.details.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| *value)
+    }
 }
 
 impl ClientPacket {

@@ -160,26 +160,33 @@ impl Gateway {
     /// passed to its owner.
     pub(crate) fn serve(&mut self, session: SessionSlot, command: Command, bytes: usize) {
         let now_ms = clock::now_ms();
-        let address = self.take_address_bytes(session, bytes, now_ms);
-        let Some(entry) = self.sessions.get_mut(session) else {
-            return;
-        };
-        let (settings, limits) = (&self.settings.session, &self.settings.limits);
         let ClientMessage { id, packet } = match command {
             Ok(message) => message,
             Err(error) => {
                 // It was read, and is refused in any case.
-                entry.session.pay_bytes(bytes, now_ms, limits);
+                let _ = self.take_address_bytes(session, bytes, now_ms);
+                if let Some(entry) = self.sessions.get_mut(session) {
+                    let limits = &self.settings.limits;
+                    entry.session.pay_bytes(bytes, now_ms, limits);
+                }
                 let id = error.id.clone();
                 return self.refuse(session, error.into(), id);
             }
         };
-        let charged = entry
-            .session
-            .charge_bytes(&packet, bytes, address, now_ms, limits);
-        let admitted = match charged {
+        let taken = match packet {
+            ClientPacket::Bye => Ok(()),
+            _ => self.take_bytes(session, bytes, now_ms),
+        };
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let (settings, limits) = (&self.settings.session, &self.settings.limits);
+        let admitted = match taken {
             Ok(()) => entry.session.admit(&packet, now_ms, settings, limits),
-            refused => refused,
+            Err(error) => {
+                let error = error.of(packet.name());
+                Err(entry.session.refuse_bytes(error, bytes, now_ms, limits))
+            }
         };
         let was_idle =
             !matches!(packet, ClientPacket::Time { .. }) && entry.session.is_active(now_ms);
@@ -229,22 +236,26 @@ impl Gateway {
         session: SessionSlot,
         bytes: usize,
     ) -> Result<(), ErrorBody> {
-        let now_ms = clock::now_ms();
+        let taken = self.take_bytes(session, bytes, clock::now_ms());
+        taken.inspect_err(|error| self.shared.metrics.error(error.code, error.limit))
+    }
+
+    /// Takes bytes of what a session may send, and of what its address may.
+    fn take_bytes(
+        &mut self,
+        session: SessionSlot,
+        bytes: usize,
+        now_ms: u64,
+    ) -> Result<(), ErrorBody> {
         let limits = &self.settings.limits;
         let Some(entry) = self.sessions.get_mut(session) else {
             return Ok(());
         };
         // What the session may not send is not taken from its neighbours.
         let taken = entry.session.take_bytes(bytes, now_ms, limits);
-        let error = match taken {
-            Err(retry_ms) => bytes_error(retry_ms),
-            Ok(()) => match self.take_address_bytes(session, bytes, now_ms) {
-                Ok(()) => return Ok(()),
-                Err(retry_ms) => address_error(retry_ms),
-            },
-        };
-        self.shared.metrics.error(error.code, error.limit);
-        Err(error)
+        taken.map_err(bytes_error)?;
+        let taken = self.take_address_bytes(session, bytes, now_ms);
+        taken.map_err(address_error)
     }
 
     /// Refuses what an owner refused as too often, which is charged as a command over

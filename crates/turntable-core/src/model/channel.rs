@@ -182,8 +182,7 @@ mod tests {
         let error = publish(&mut channel, &data, NOW).unwrap_err();
         assert_eq!(error.code, ErrorCode::RateLimited);
         assert_eq!(error.limit, Some(Limit::ChannelBytes));
-        let retry_ms = error.details.iter().find(|(name, _)| *name == "retry_ms");
-        let retry_ms = retry_ms.unwrap().1;
+        let retry_ms = error.detail("retry_ms").unwrap();
         assert!((2_000..3_000).contains(&retry_ms), "{retry_ms}");
         assert_eq!(channel.offset(), 1);
         publish(&mut channel, "1", NOW).unwrap();

@@ -45,36 +45,30 @@ impl<F> Session<F> {
         now_ms: u64,
         limits: &LimitSettings,
     ) -> Refusal {
-        let charged = self.flood.take(limits.flood, now_ms);
-        Refusal::new(error, charged, CloseReason::RateLimited)
+        self.charge_flood(1, error, now_ms, limits)
     }
 
-    /// Charges a command of so many bytes. `address` is whether those of its client's
-    /// address had room for them, or in how many ms they will.
-    ///
-    /// # Errors
-    /// The error to answer, and whether it ends the connection.
-    pub fn charge_bytes(
+    /// Charges a refusal of something that has so many bytes too many.
+    pub fn refuse_bytes(
         &mut self,
-        packet: &ClientPacket,
+        error: ErrorBody,
         bytes: usize,
-        address: Result<(), u64>,
         now_ms: u64,
         limits: &LimitSettings,
-    ) -> Result<(), Refusal> {
-        if matches!(packet, ClientPacket::Bye) {
-            return Ok(());
-        }
-        let taken = self.take_bytes(bytes, now_ms, limits);
-        let error = match (taken, address) {
-            (Ok(()), Ok(())) => return Ok(()),
-            (Err(retry_ms), _) => bytes_error(retry_ms),
-            (Ok(()), Err(retry_ms)) => address_error(retry_ms),
-        };
-        let flood = tokens(1 + bytes / FLOOD_BYTES);
-        let charged = self.flood.take_many(flood, limits.flood, now_ms);
-        let error = error.of(packet.name());
-        Err(Refusal::new(error, charged, CloseReason::RateLimited))
+    ) -> Refusal {
+        self.charge_flood(tokens(1 + bytes / FLOOD_BYTES), error, now_ms, limits)
+    }
+
+    fn charge_flood(
+        &mut self,
+        count: u32,
+        error: ErrorBody,
+        now_ms: u64,
+        limits: &LimitSettings,
+    ) -> Refusal {
+        let retry_ms = error.detail("retry_ms").unwrap_or(0);
+        let charged = self.flood.charge(count, retry_ms, limits.flood, now_ms);
+        Refusal::new(error, charged, CloseReason::RateLimited)
     }
 
     /// Takes so many bytes of its client, or none.

@@ -21,6 +21,7 @@ use crate::rate::{Bucket, BucketExport};
 use crate::session::Session;
 use crate::session::clock::Clock;
 use crate::session::clock::export::ClockExport;
+use crate::session::flood::{Flood, FloodExport};
 use crate::session::life::{Effect, Effects, Life, saturating_u32};
 use crate::session::membership::{ChannelMembership, Memberships, RoomMembership};
 use crate::session::outbox::{Outbox, OutboxFrame};
@@ -58,7 +59,7 @@ pub struct SessionExport {
     /// Its rate of bytes.
     pub bytes: BucketExport,
     /// Its budget of commands over their rate.
-    pub flood: BucketExport,
+    pub flood: FloodExport,
     /// Its budget of errors.
     pub errors: BucketExport,
     /// How long its client has sent no command, in ms.
@@ -233,7 +234,7 @@ impl<F: OutboxFrame> Session<F> {
                 .map(|clock| Box::new(Clock::import(&clock, now_ms as f64))),
             buckets: Default::default(),
             bytes: Bucket::import(export.bytes, now_ms),
-            flood: Bucket::import(export.flood, now_ms),
+            flood: Flood::import(export.flood, now_ms),
             errors: Bucket::import(export.errors, now_ms),
         };
         for (bucket, export) in session.buckets.iter_mut().zip(export.buckets) {

@@ -274,7 +274,7 @@ fn bytes_over_the_rate_are_refused_and_nobody_gets_them() {
     let error = room.acts(1, "1:1", large()).unwrap_err();
     assert_eq!(error.code, ErrorCode::RateLimited);
     assert_eq!(error.limit, Some(Limit::RoomBytes));
-    assert!(error.details.iter().any(|(name, _)| *name == "retry_ms"));
+    assert!(error.detail("retry_ms").is_some());
     // The bytes are the room's, of all senders; small actions still pass.
     let others = vec![action("1:2", &"1".repeat(6_000))];
     assert!(room.acts(2, "1:2", others).is_err());

@@ -10,6 +10,7 @@ use crate::rate::BucketExport;
 use crate::session::Session;
 use crate::session::clock::export::{ClockExport, PathExport, WindowExport};
 use crate::session::export::{ImportLimits, LifeExport, NUMBER_MAX, OutboxExport, SessionExport};
+use crate::session::flood::FloodExport;
 use crate::session::membership::{ChannelMembership, RoomMembership};
 use crate::session::outbox::OutboxFrame;
 
@@ -169,7 +170,10 @@ fn any_export() -> impl Strategy<Value = SessionExport> {
             clock,
             buckets: rates.0,
             bytes: rates.1.0,
-            flood: rates.1.1,
+            flood: FloodExport {
+                budget: rates.1.1,
+                retry_in_ms: rates.1.1.used_ms_ago,
+            },
             errors: rates.1.2,
             silent_ms: counts.1,
             is_idle: counts.3,
