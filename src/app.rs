@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::Actor;
-use actix_http::HttpService;
+use actix_http::{HttpService, KeepAlive};
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
 use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
@@ -131,7 +131,6 @@ pub struct Running {
     pub management: SocketAddr,
     shared: Arc<Shared>,
     settings: NodeSettings,
-    is_ready: Arc<AtomicBool>,
     handles: [ServerHandle; 2],
 }
 
@@ -155,19 +154,18 @@ impl Running {
         let places = Places::new(files_of_connections(workers, config.server.connections_max));
         let node = Node::new(config, workers, &metrics)?;
         let (shared, settings) = (node.shared.clone(), node.settings.clone());
-        let is_ready = Arc::new(AtomicBool::new(true));
         let operator = Management {
             registry: Arc::new(metrics.registry()),
-            is_ready: is_ready.clone(),
+            shared: shared.clone(),
         };
         let http_settings = settings.http.clone();
         let http = node.serve(server_listener, workers, places)?;
         let operators = actix_web::HttpServer::new(move || {
             let operator = operator.clone();
-            let settings = http_settings.clone();
+            let (settings, metrics) = (http_settings.clone(), operator.shared.metrics.clone());
             App::new()
                 .wrap(from_fn(move |request, next| {
-                    guarding::guard(settings.clone(), request, next)
+                    guarding::guard(settings.clone(), metrics.clone(), request, next)
                 }))
                 .configure(move |config| operator.routes(config))
         })
@@ -186,7 +184,6 @@ impl Running {
             management,
             shared,
             settings,
-            is_ready,
             handles,
         })
     }
@@ -207,7 +204,6 @@ impl Running {
     pub async fn stop(self, shutdown: Duration) {
         let [http, operators] = &self.handles;
         // Connections are accepted on, to answer them that the server stops.
-        self.is_ready.store(false, Ordering::Relaxed);
         self.shared.is_stopping.store(true, Ordering::Relaxed);
         for gateway in self.shared.peers.gateways() {
             gateway.do_send(Drain);
@@ -346,6 +342,8 @@ impl Node {
                 let http = HttpService::build()
                     // `Takeable` has the limit, for every head of a connection.
                     .client_request_timeout(Duration::ZERO)
+                    // So it has for the time between requests.
+                    .keep_alive(KeepAlive::Os)
                     .client_disconnect_timeout(UNREAD_BODY)
                     .on_connect_ext(|stream: &Takeable, data| {
                         data.insert(stream.clone());

@@ -35,7 +35,7 @@ pub mod work;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::{Actor, AsyncContext, Context};
 use prometheus_client::metrics::counter::Counter;
@@ -63,7 +63,7 @@ use table::{Index, Table};
 use turn::{Counters, Timer, Turn, TurnLists};
 use turntable_core::key::{ConnKey, GatewayId, SessionSlot};
 use turntable_core::packet::{ClientPacket, ErrorBody, ServerPacket};
-use turntable_core::reason::CloseReason;
+use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
 use wheel::Wheel;
 use work::Effect;
@@ -121,6 +121,11 @@ impl Shared {
     /// # Errors
     /// `unavailable` or `too_many` where a limit is reached.
     pub fn admit_known(&self, address: IpAddr) -> Result<Permit, ErrorBody> {
+        if self.is_stopping.load(Ordering::Relaxed) {
+            self.metrics.refuse("stopping");
+            let message = "the server is stopping; reconnect in a few seconds";
+            return Err(ErrorBody::new(ErrorCode::Unavailable, message));
+        }
         if let Err(error) = self.may_begin() {
             self.metrics.refuse("memory_bytes_max");
             return Err(error);

@@ -23,16 +23,27 @@ use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 use turntable_core::session::life::{Input, Life};
 
+const MIB: f64 = 1_048_576.0;
+
 /// How often the memory is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The memory may go up and down at each look.
-static PRESSED: LogLimit = LogLimit::new();
+/// The memory may go up and down at each look. A step further is no repetition.
+static EVICTING: LogLimit = LogLimit::new();
+static REFUSING: LogLimit = LogLimit::new();
 
 /// Whether new clients are refused.
 #[derive(Debug, Default)]
 pub struct Overload {
     is_refusing: AtomicBool,
+}
+
+impl Overload {
+    /// Whether the process uses more memory than it may, and what could go has gone.
+    #[must_use]
+    pub fn is_refusing(&self) -> bool {
+        self.is_refusing.load(Ordering::Relaxed)
+    }
 }
 
 impl Shared {
@@ -41,7 +52,7 @@ impl Shared {
     /// # Errors
     /// `unavailable` while the process uses more memory than it may.
     pub fn may_begin(&self) -> Result<(), ErrorBody> {
-        if !self.overload.is_refusing.load(Ordering::Relaxed) {
+        if !self.overload.is_refusing() {
             return Ok(());
         }
         self.metrics.reach("server.memory_bytes_max");
@@ -71,14 +82,16 @@ impl Shared {
         if !is_news {
             return;
         }
-        let [used_mib, max_mib] = [used_bytes, max_bytes].map(|bytes| bytes >> 20);
-        let of = format!("{used_mib} MiB of memory used, server.memory_bytes_max is {max_mib} MiB");
-        let what = match pressure {
+        let [used_mib, max_mib] = [used_bytes, max_bytes].map(|bytes| bytes as f64 / MIB);
+        let of = format!(
+            "{used_mib:.1} MiB of memory used, server.memory_bytes_max is {max_mib:.1} MiB"
+        );
+        let (what, limit) = match pressure {
             Pressure::None => return log::info!("{of}: within the limit again"),
-            Pressure::Evicting => "sessions without a connection are removed",
-            Pressure::Refusing => "new clients are refused",
+            Pressure::Evicting => ("sessions without a connection are removed", &EVICTING),
+            Pressure::Refusing => ("new clients are refused", &REFUSING),
         };
-        if let Some(left_out) = PRESSED.admit(clock::now_ms()) {
+        if let Some(left_out) = limit.admit(clock::now_ms()) {
             log::warn!("{of}: {what}{left_out}");
         }
     }

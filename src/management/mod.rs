@@ -5,12 +5,14 @@
 pub mod settings;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use actix_web::http::header::ALLOW;
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, web};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
+
+use crate::gateway::Shared;
 
 /// The media type of OpenMetrics, which Prometheus reads.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -21,7 +23,7 @@ pub struct Management {
     /// All metrics.
     pub registry: Arc<Registry>,
     /// Whether the server accepts new clients.
-    pub is_ready: Arc<AtomicBool>,
+    pub shared: Arc<Shared>,
 }
 
 impl Management {
@@ -63,11 +65,15 @@ async fn live() -> HttpResponse {
 }
 
 async fn ready(management: web::Data<Management>) -> HttpResponse {
-    if management.is_ready.load(Ordering::Relaxed) {
-        HttpResponse::Ok().json(serde_json::json!({"status": "ready"}))
+    let shared = &management.shared;
+    let refusing = if shared.is_stopping.load(Ordering::Relaxed) {
+        "draining"
+    } else if shared.overload.is_refusing() {
+        "overloaded"
     } else {
-        HttpResponse::ServiceUnavailable().json(serde_json::json!({"status": "draining"}))
-    }
+        return HttpResponse::Ok().json(serde_json::json!({"status": "ready"}));
+    };
+    HttpResponse::ServiceUnavailable().json(serde_json::json!({"status": refusing}))
 }
 
 async fn not_found() -> HttpResponse {

@@ -81,6 +81,9 @@ async fn server_over_its_memory_evicts_and_then_refuses_until_it_has_room() {
             assert_eq!(answer.error(), (503, "unavailable".to_owned()));
             assert!(answer.header("Retry-After").is_some(), "{answer:?}");
         }
+        let ready = get(management, "/health/ready");
+        assert_eq!(ready.status, 503);
+        assert_eq!(ready.json(), json!({"status": "overloaded"}));
         // A connection that was there begins no session, and a session goes on.
         late.command("idme", json!("1:3"));
         late.expect_error("unavailable");
