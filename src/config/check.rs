@@ -8,6 +8,7 @@ use toml::{Table, Value};
 use super::Config;
 use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
 use crate::gateway::transport::engineio::NAMESPACE_BYTES_MAX;
+use crate::http::origin::is_host;
 use crate::http::settings::ServerSettings;
 use turntable_core::id::is_realm;
 use turntable_core::model::game::GameSettings;
@@ -39,10 +40,10 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
     Some((*least, *greatest))
 }
 
-/// The accepted values of the key at `path`, for a value of another type; `None` if the
-/// parser's message is better. `known` is the table of all defaults.
+/// The accepted values of the key at `path`, for a `written` value that is none; `None` if
+/// the parser's message is better. `known` is the table of all defaults.
 #[must_use]
-pub fn accepted(path: &[&str], known: &Table) -> Option<String> {
+pub fn accepted(path: &[&str], written: &Value, known: &Table) -> Option<String> {
     if let Some((least, greatest)) = range(path) {
         return Some(format!("accepted is a whole number, {least} to {greatest}"));
     }
@@ -56,10 +57,15 @@ pub fn accepted(path: &[&str], known: &Table) -> Option<String> {
     };
     Some(match value {
         Value::Boolean(_) => "accepted is true or false".to_owned(),
+        // The parser tells which element is wrong.
+        Value::Array(_) if written.is_array() => return None,
         Value::Array(_) => r#"accepted is a list, like ["a", "b"]"#.to_owned(),
         Value::Table(_) => format!("accepted is a section, [{}]", path.join(".")),
         Value::String(text) if text.parse::<SocketAddr>().is_ok() => {
             "accepted is ADDRESS:PORT, like 127.0.0.1:8080 or [::1]:0".to_owned()
+        }
+        Value::String(text) if !written.is_str() => {
+            format!("accepted is a string, like {text:?}")
         }
         _ => return None,
     })
@@ -160,6 +166,24 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
                 ),
             ));
         }
+    }
+    for host in &config.server.hosts {
+        if host != "*" && !is_host(host) {
+            found.push(Conflict::new(
+                &["server.hosts"],
+                format!(
+                    "{host:?} is not a name; accepted is *, or a name with or without a port, \
+                     like game.example or game.example:8443"
+                ),
+            ));
+        }
+    }
+    if config.server.proxy_protocol && config.server.trusted_proxies.is_empty() {
+        found.push(Conflict::new(
+            &["server.proxy_protocol", "server.trusted_proxies"],
+            "only the proxies in server.trusted_proxies may send the header of the PROXY \
+             protocol, and there are none",
+        ));
     }
     namespaces(&config.socketio, &mut found);
     for realm in &config.portal.realms {

@@ -127,7 +127,7 @@ impl Layers {
             if let Err(wrong) = set(&mut alone, &path, reading.clone()) {
                 message.get_or_insert(wrong);
             } else if let Err(error) = Config::deserialize(alone) {
-                message.get_or_insert_with(|| self.explain(&path, error.message()));
+                message.get_or_insert_with(|| self.explain(&path, reading, error.message()));
             } else {
                 fitting = Some(reading.clone());
                 break;
@@ -161,10 +161,12 @@ impl Layers {
     }
 
     /// The parser's error in the terms of the configuration.
-    fn explain(&self, path: &[&str], error: &str) -> String {
+    fn explain(&self, path: &[&str], written: &Value, error: &str) -> String {
         match error.strip_prefix("unknown field ") {
             Some(rest) => format!("unknown key {rest}"),
-            None => check::accepted(path, &self.defaults).unwrap_or_else(|| error.to_owned()),
+            None => {
+                check::accepted(path, written, &self.defaults).unwrap_or_else(|| error.to_owned())
+            }
         }
     }
 

@@ -95,6 +95,7 @@ impl Acceptor {
             } else {
                 head.min(REFUSED_HEAD)
             },
+            keep_alive: Duration::from_millis(server.keep_alive_ms),
             write: Duration::from_millis(server.write_timeout_ms),
         };
         let socket = Takeable::new(stream, origin, place, limits, self.shared.metrics.clone());

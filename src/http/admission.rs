@@ -3,7 +3,6 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::Addr;
@@ -18,15 +17,17 @@ use crate::gateway::{Gateway, Shared};
 use crate::http::origin::{Accepted, Foreign};
 use crate::http::settings::HttpSettings;
 use crate::http::takeable::{Peer, Takeable};
-use crate::http::{fault, network};
+use crate::http::{fault, network, origin};
 use crate::log_limit::LogLimit;
 use crate::watched::Watched;
 use turntable_core::id::SessionId;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
+use turntable_core::session::address_error;
 
-/// Every client may use a wrong name.
-static ADVICE: LogLimit = LogLimit::new();
+/// Every client may use a wrong name, and every page may try.
+static HOSTS: LogLimit = LogLimit::new();
+static ORIGINS: LogLimit = LogLimit::new();
 
 /// The header, cookie or parameter that names a session.
 pub const SESSION_HEADER: &str = "Turntable-Session";
@@ -92,7 +93,7 @@ impl Admission {
     /// `forbidden` for a page of another origin that is not allowed.
     pub fn cors(&self, headers: &HeaderMap) -> Result<Cors, ErrorBody> {
         self.check_page(headers)
-            .map_err(|foreign| ErrorBody::new(ErrorCode::Forbidden, foreign.message()))?;
+            .map_err(|foreign| foreign.error())?;
         let Some(page) = headers.get(header::ORIGIN) else {
             return Ok(Cors::default());
         };
@@ -115,12 +116,6 @@ impl Admission {
     /// # Errors
     /// `unavailable` or `too_many` where a limit is reached.
     pub fn admit(&self, request: &HttpRequest) -> Result<Permit, ErrorBody> {
-        if self.shared.is_stopping.load(Ordering::Relaxed) {
-            return Err(ErrorBody::new(
-                ErrorCode::Unavailable,
-                "the server is stopping",
-            ));
-        }
         let socket = request.conn_data::<Takeable>();
         let mark = socket.and_then(Takeable::mark);
         self.shared.admit(self.address(request), mark)
@@ -148,10 +143,26 @@ impl Admission {
         }
     }
 
+    /// Charges the bytes of a body to the address that it comes from, whether a session
+    /// takes them or not. A proxy's address is that of all its clients.
+    fn charge(&self, socket: Option<&Takeable>, bytes: usize) -> Result<(), ErrorBody> {
+        let Some(socket) = socket.filter(|socket| !socket.peer().is_proxy) else {
+            return Ok(());
+        };
+        let limit = self.shared.settings.get().limits.address_bytes;
+        let taken = socket.take_bytes(bytes, limit, clock::now_ms());
+        taken.map_err(|retry_ms| {
+            let error = address_error(retry_ms);
+            self.shared.metrics.error(error.code, error.limit);
+            error
+        })
+    }
+
     /// Reads the body of a request whole.
     ///
     /// # Errors
-    /// `too_large`, `timeout`, and `bad_json` for a body that is not UTF-8.
+    /// `too_large`, `timeout`, `rate_limited`, and `bad_json` for a body that is not
+    /// UTF-8.
     pub async fn body(
         &self,
         request: &HttpRequest,
@@ -176,7 +187,10 @@ impl Admission {
             socket.stop_body();
         }
         let body = match read {
-            Ok(Ok(Ok(body))) => body,
+            Ok(Ok(Ok(body))) => {
+                self.charge(socket, body.len())?;
+                body
+            }
             Ok(Ok(Err(_))) => {
                 return Err(ErrorBody::new(
                     ErrorCode::BadMessage,
@@ -230,13 +244,24 @@ impl Admission {
 /// Tells the operator which line would let a client in that was refused for the
 /// name it used.
 pub fn advise(foreign: &Foreign) {
-    if let Foreign::Host(host) = foreign
-        && let Some(left_out) = ADVICE.admit(clock::now_ms())
-    {
-        log::info!(
-            "a request for {host:?} was refused; if that is this server's name, add to [server]: \
-             hosts = [{host:?}]{left_out}"
-        );
+    let (limit, who, key, value) = match foreign {
+        Foreign::Host(host) => {
+            let name = origin::name_of(host);
+            (
+                &HOSTS,
+                "for this name; if it is the server's",
+                "hosts",
+                name,
+            )
+        }
+        Foreign::Origin(origin) => {
+            let who = "of a page of this origin; if it may connect";
+            (&ORIGINS, who, "allowed_origins", &**origin)
+        }
+        _ => return,
+    };
+    if let Some(left_out) = limit.admit(clock::now_ms()) {
+        log::info!("a request was refused {who}, add to [server]: {key} = [{value:?}]{left_out}");
     }
 }
 
@@ -274,6 +299,7 @@ pub fn prepare(mut builder: HttpResponseBuilder, cors: &Cors) -> HttpResponseBui
 /// An error as an answer.
 #[must_use]
 pub fn refuse(error: &ErrorBody, cors: &Cors) -> HttpResponse {
+    log::debug!("a request is refused: {}", error.message);
     let mut builder = prepare(HttpResponse::build(fault::status(error.code)), cors);
     if let Some(seconds) = fault::retry_after(error.code) {
         builder.insert_header((header::RETRY_AFTER, seconds));

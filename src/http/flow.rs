@@ -27,8 +27,10 @@ const PROGRESS_BYTES: usize = 16_384;
 /// The time limits of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlowLimits {
-    /// For the head of a request, from the answer to the one before.
+    /// For the head of a request, from the accept or its first byte on.
     pub head: Duration,
+    /// For the first byte of the next request, from the answer to the one before.
+    pub keep_alive: Duration,
     /// For each 16,384 bytes of an answer that the client does not read.
     pub write: Duration,
 }
@@ -61,7 +63,9 @@ pub enum Body {
 /// What a connection does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The next request is awaited, or its head comes, since then.
+    /// The next request is awaited after another, since then.
+    Kept(Instant),
+    /// The first request is awaited, or a head comes, since then.
     Head(Instant),
     /// The HTTP server has the head, since then.
     Decoding(Instant),
@@ -123,9 +127,9 @@ impl Flow {
             (Phase::Busy, _) => Read::Wait,
             (Phase::Body, Body::Left(left)) => Read::Upto(left.min(CHUNK_BYTES)),
             (Phase::Head(_), Body::Left(0)) if self.head_bytes > HEAD_BYTES_MAX => Read::TooLong,
-            (Phase::Head(_), Body::Left(0)) => Read::Upto(STEP_BYTES),
+            (Phase::Kept(_) | Phase::Head(_), Body::Left(0)) => Read::Upto(STEP_BYTES),
             // The HTTP server discards the rest of a body that nobody has read.
-            (Phase::Head(_), _) => Read::Upto(CHUNK_BYTES),
+            (Phase::Kept(_) | Phase::Head(_), _) => Read::Upto(CHUNK_BYTES),
             (Phase::Body, Body::Chunked) => {
                 if self.unchecked_bytes > UNCHECKED_BYTES_MAX {
                     if !self.is_checked {
@@ -142,13 +146,18 @@ impl Flow {
 
     /// These bytes came. Returns how many of them belong to the request at hand; the
     /// others are held back.
-    pub fn came(&mut self, bytes: &[u8]) -> usize {
+    pub fn came(&mut self, bytes: &[u8], now: Instant) -> usize {
         match (self.phase, &mut self.body) {
-            (Phase::Head(since), Body::Left(0)) => {
+            (Phase::Kept(_) | Phase::Head(_), Body::Left(0)) => {
+                let since = match self.phase {
+                    Phase::Head(since) => since,
+                    _ => now,
+                };
                 let end = self.head_end.find(bytes);
-                if end.is_some() {
-                    self.phase = Phase::Decoding(since);
-                }
+                self.phase = match end {
+                    Some(_) => Phase::Decoding(since),
+                    None => Phase::Head(since),
+                };
                 let taken = end.unwrap_or(bytes.len());
                 self.head_bytes += taken;
                 taken
@@ -172,7 +181,7 @@ impl Flow {
 
     /// Whether no request is carried out, and none is answered.
     pub const fn is_between_requests(&self) -> bool {
-        matches!(self.phase, Phase::Head(_) | Phase::Decoding(_)) && !self.is_unwritten
+        !matches!(self.phase, Phase::Busy | Phase::Body) && !self.is_unwritten
     }
 
     /// A handler gets a request with this body. Returns whether the connection may have
@@ -219,7 +228,11 @@ impl Flow {
             return false;
         }
         self.is_unwritten = false;
-        self.phase = Phase::Head(now);
+        // The rest of a body that nobody has read is awaited no longer than a head.
+        self.phase = match self.body {
+            Body::Left(0) => Phase::Kept(now),
+            _ => Phase::Head(now),
+        };
         true
     }
 
@@ -248,6 +261,7 @@ impl Flow {
             return Some(since + limits.write);
         }
         match self.phase {
+            Phase::Kept(since) => Some(since + limits.keep_alive),
             Phase::Head(since) | Phase::Decoding(since) => Some(since + limits.head),
             Phase::Busy | Phase::Body => None,
         }
@@ -260,26 +274,30 @@ mod tests {
 
     const LIMITS: FlowLimits = FlowLimits {
         head: Duration::from_secs(10),
+        keep_alive: Duration::from_secs(65),
         write: Duration::from_secs(30),
     };
     const HEAD: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 
     #[test]
     fn head_has_a_time_limit_on_a_kept_connection_too() {
-        let now = Instant::now();
-        let mut flow = Flow::new(now);
-        assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.head));
-        for _ in 0..2 {
-            let (first, rest) = HEAD.split_at(1);
-            assert_eq!(flow.came(first), 1);
+        let start = Instant::now();
+        let mut flow = Flow::new(start);
+        assert_eq!(flow.deadline(&LIMITS), Some(start + LIMITS.head));
+        let (first, rest) = HEAD.split_at(1);
+        for second in 0..2 {
+            let now = start + Duration::from_secs(second);
+            assert_eq!(flow.came(first, now), 1);
             assert!(flow.is_in_head());
             assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.head));
-            assert_eq!(flow.came(rest), HEAD.len() - 1);
+            let later = now + Duration::from_millis(500);
+            assert_eq!(flow.came(rest, later), rest.len());
             assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.head));
             assert!(flow.begin(Body::Left(0)));
             assert_eq!(flow.deadline(&LIMITS), None);
             flow.answered();
-            assert!(flow.flushed(now));
+            assert!(flow.flushed(later));
+            assert_eq!(flow.deadline(&LIMITS), Some(later + LIMITS.keep_alive));
         }
     }
 
@@ -289,17 +307,17 @@ mod tests {
         let mut flow = Flow::new(now);
         assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
         let together = [HEAD, b"body"].concat();
-        assert_eq!(flow.came(&together), HEAD.len());
+        assert_eq!(flow.came(&together, now), HEAD.len());
         assert_eq!(flow.read(), Read::Wait, "the HTTP server decodes the head");
         flow.begin(Body::Left(20_000));
         assert_eq!(flow.read(), Read::Held(20_000));
-        assert_eq!(flow.came(b"body"), 4);
+        assert_eq!(flow.came(b"body", now), 4);
         flow.read_body();
         assert_eq!(flow.read(), Read::Upto(CHUNK_BYTES));
-        flow.came(&[0; CHUNK_BYTES]);
+        flow.came(&[0; CHUNK_BYTES], now);
         let left = 20_000 - 4 - CHUNK_BYTES;
         assert_eq!(flow.read(), Read::Upto(left));
-        assert_eq!(flow.came(&vec![0; left + 1]), left);
+        assert_eq!(flow.came(&vec![0; left + 1], now), left);
         assert_eq!(flow.read(), Read::Wait, "what follows is another request");
         flow.stop_body();
         assert_eq!(flow.read(), Read::Wait);
@@ -317,7 +335,7 @@ mod tests {
         for number in 0..3 {
             let (_, rest) = heads.split_at(number * HEAD.len());
             assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
-            assert_eq!(flow.came(rest), HEAD.len());
+            assert_eq!(flow.came(rest, now), HEAD.len());
             flow.begin(Body::Left(0));
             assert_eq!(flow.read(), Read::Wait);
             flow.answered();
@@ -329,15 +347,15 @@ mod tests {
     fn body_of_unknown_length_ends_the_connection() {
         let now = Instant::now();
         let mut flow = Flow::new(now);
-        flow.came(HEAD);
+        flow.came(HEAD, now);
         assert!(flow.begin(Body::Chunked));
         assert_eq!(flow.read(), Read::Wait);
         flow.read_body();
         for _ in 0..100 {
             assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
-            flow.came(&[0; STEP_BYTES]);
+            flow.came(&[0; STEP_BYTES], now);
             assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
-            flow.came(&[0; 1]);
+            flow.came(&[0; 1], now);
             assert_eq!(flow.read(), Read::Again);
         }
         flow.stop_body();
@@ -356,17 +374,21 @@ mod tests {
         assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.write));
         flow.wrote(1, now + LIMITS.write / 2);
         assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.write * 3 / 2));
-        flow.flushed(now);
+        assert!(
+            !flow.flushed(now),
+            "of the HTTP server itself, with no request"
+        );
         assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.head));
         assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
     }
 
     #[test]
     fn head_that_never_ends_is_refused() {
-        let mut flow = Flow::new(Instant::now());
+        let now = Instant::now();
+        let mut flow = Flow::new(now);
         let mut bytes = 0;
         while let Read::Upto(most) = flow.read() {
-            bytes += flow.came(&vec![b'a'; most]);
+            bytes += flow.came(&vec![b'a'; most], now);
         }
         assert_eq!(flow.read(), Read::TooLong);
         assert!((HEAD_BYTES_MAX..HEAD_BYTES_MAX + 2 * STEP_BYTES).contains(&bytes));
@@ -376,14 +398,14 @@ mod tests {
     fn unread_body_is_discarded_and_no_head() {
         let now = Instant::now();
         let mut flow = Flow::new(now);
-        flow.came(HEAD);
+        flow.came(HEAD, now);
         flow.begin(Body::Left(1_000_000));
         flow.answered();
         assert_eq!(flow.read(), Read::Wait);
         flow.flushed(now);
         for _ in 0..10 {
             assert_eq!(flow.read(), Read::Upto(CHUNK_BYTES));
-            flow.came(&[0; CHUNK_BYTES]);
+            flow.came(&[0; CHUNK_BYTES], now);
         }
         assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.head));
         assert!(!flow.is_in_head());

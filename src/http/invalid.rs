@@ -51,7 +51,7 @@ impl Invalid {
                 "the head of the request did not come in time (server.head_timeout_ms)".to_owned()
             }
             Self::TooLong => {
-                format!("the head of a request may have {HEAD_BYTES_MAX} bytes")
+                format!("the head of a request may have {HEAD_BYTES_MAX} bytes, and 96 headers")
             }
         }
     }

@@ -10,9 +10,8 @@ use actix_web::middleware::Next;
 use crate::http::admission::{self, Cors};
 use crate::http::origin::Accepted;
 use crate::http::settings::HttpSettings;
+use crate::metric::Metrics;
 use crate::watched::Watched;
-use turntable_core::packet::ErrorBody;
-use turntable_core::reason::ErrorCode;
 
 /// Lets a request pass that its own pages sent, or no page.
 ///
@@ -20,6 +19,7 @@ use turntable_core::reason::ErrorCode;
 /// Those of the service.
 pub async fn guard(
     settings: Arc<Watched<HttpSettings>>,
+    metrics: Arc<Metrics>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
@@ -35,8 +35,8 @@ pub async fn guard(
         Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
         Err(foreign) => {
             admission::advise(&foreign);
-            let error = ErrorBody::new(ErrorCode::Forbidden, foreign.message());
-            Ok(request.into_response(admission::refuse(&error, &Cors::default())))
+            metrics.refuse("management");
+            Ok(request.into_response(admission::refuse(&foreign.error(), &Cors::default())))
         }
     }
 }

@@ -3,6 +3,9 @@
 
 use actix_http::header::{self, HeaderMap};
 
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
+
 /// The name of the header that tells how the page of a request is related to it.
 const SEC_FETCH_SITE: &str = "Sec-Fetch-Site";
 
@@ -17,6 +20,8 @@ pub enum Foreign {
     Several,
     /// The server has no such name.
     Host(String),
+    /// What is given as the server's name is none.
+    InvalidHost,
 }
 
 impl Foreign {
@@ -31,14 +36,28 @@ impl Foreign {
             Self::Host(host) => {
                 format!("this server is not known as {host:?}; see server.hosts")
             }
+            Self::InvalidHost => {
+                "Host must be given once, as a name or an address, with or without a port"
+                    .to_owned()
+            }
         }
+    }
+
+    /// The error for the client.
+    #[must_use]
+    pub fn error(&self) -> ErrorBody {
+        let code = match self {
+            Self::InvalidHost => ErrorCode::BadMessage,
+            _ => ErrorCode::Forbidden,
+        };
+        ErrorBody::new(code, self.message())
     }
 
     /// The label of the metric.
     #[must_use]
     pub const fn label(&self) -> &'static str {
         match self {
-            Self::Host(_) => "host",
+            Self::Host(_) | Self::InvalidHost => "host",
             _ => "origin",
         }
     }
@@ -64,8 +83,18 @@ impl Accepted<'_> {
     /// # Errors
     /// [`Foreign`].
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Foreign> {
-        let host = headers.get(header::HOST);
-        let host = host.and_then(|host| host.to_str().ok());
+        let mut hosts = headers.get_all(header::HOST);
+        // A request of HTTP/1.0 needs none.
+        let host = match hosts.next() {
+            Some(host) => {
+                let host = host.to_str().ok().filter(|host| is_host(host));
+                Some(host.ok_or(Foreign::InvalidHost)?)
+            }
+            None => None,
+        };
+        if hosts.next().is_some() {
+            return Err(Foreign::InvalidHost);
+        }
         if let Some(host) = host
             && !self.has_host(host)
         {
@@ -132,7 +161,7 @@ impl Accepted<'_> {
 }
 
 /// `name` of `name:port`, `[address]` of `[address]:port`.
-fn name_of(host: &str) -> &str {
+pub(super) fn name_of(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
         _ => host,
@@ -158,19 +187,20 @@ fn origin_of(address: &str) -> &str {
     address.get(..scheme.len() + 3 + end).unwrap_or(address)
 }
 
-/// Whether a `Host` is one (RFC 9110, section 7.2): an authority without user
-/// information.
+/// Whether a `Host` is one (RFC 9110, section 7.2): a name of DNS or an address, with
+/// or without a port.
 #[must_use]
 pub fn is_host(host: &str) -> bool {
     let name = name_of(host);
-    let is_name = |name: &str| {
-        name.bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte))
-    };
+    let port = host.get(name.len() + 1..).unwrap_or_default();
+    if !port.is_empty() && port.parse::<u16>().is_err() {
+        return false;
+    }
     if name.starts_with('[') {
         return is_address(name);
     }
-    !name.is_empty() && is_name(name)
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_of_name)
 }
 
 #[cfg(test)]
@@ -273,7 +303,6 @@ mod tests {
             "evil.example:8080",
             "localhost.evil",
             "1.2.3",
-            "",
         ] {
             assert!(!host(refused, &[]), "{refused}");
         }
@@ -296,8 +325,16 @@ mod tests {
         for host in ["a", "a.example:80", "[::1]:80", "127.0.0.1", "a_b:"] {
             assert!(is_host(host), "{host}");
         }
-        for wrong in ["", ":80", "a b", "user@a", "a/b", "[::1", "a:b:80", "\"a\""] {
+        for wrong in [
+            "", ":80", "a b", "user@a", "a/b", "[::1", "a:b:80", "\"a\"", "a,b", "a:65536",
+        ] {
             assert!(!is_host(wrong), "{wrong}");
+            assert_eq!(
+                check(&[("Host", wrong)], &[], &["*"]),
+                Err(Foreign::InvalidHost)
+            );
         }
+        let twice = [("Host", "a"), ("Host", "a")];
+        assert_eq!(check(&twice, &[], &["*"]), Err(Foreign::InvalidHost));
     }
 }

@@ -42,6 +42,8 @@ pub struct ServerSettings {
     pub proxy_protocol: bool,
     /// How long a client may take for the head of a request, in ms.
     pub head_timeout_ms: u64,
+    /// How long a connection is kept for another request, in ms.
+    pub keep_alive_ms: u64,
     /// How long a client may take for the body of a request, in ms.
     pub body_timeout_ms: u64,
     /// How long a client may take to read 16,384 bytes of an answer, in ms.
@@ -76,6 +78,7 @@ impl ServerSettings {
         ("workers", 0, 1_024),
         ("max_message_bytes", 128, 16_777_216),
         ("head_timeout_ms", 100, 600_000),
+        ("keep_alive_ms", 100, 3_600_000),
         ("body_timeout_ms", 100, 600_000),
         ("write_timeout_ms", 100, 600_000),
         ("shutdown_ms", 0, 600_000),
@@ -98,6 +101,7 @@ impl Default for ServerSettings {
             forwarded_header: ForwardedHeader::default(),
             proxy_protocol: false,
             head_timeout_ms: 10_000,
+            keep_alive_ms: 65_000,
             body_timeout_ms: 20_000,
             write_timeout_ms: 20_000,
             echo: false,

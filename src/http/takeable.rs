@@ -24,6 +24,7 @@ use crate::http::flow::{Body, Flow, FlowLimits, Read};
 use crate::http::invalid::Invalid;
 use crate::http::places::Place;
 use crate::metric::Metrics;
+use turntable_core::rate::BucketSettings;
 
 /// Reads of what follows an invalid request.
 const DISCARDS_MAX: usize = 64;
@@ -128,6 +129,17 @@ impl Takeable {
     pub fn mark(&self) -> Option<SocketMark> {
         let inner = self.0.borrow();
         (!inner.peer.is_proxy).then(|| inner.mark.clone())
+    }
+
+    /// Takes so many bytes of what all HTTP connections of its address may send.
+    ///
+    /// # Errors
+    /// The time until there is room for them, in ms.
+    pub fn take_bytes(&self, bytes: usize, limit: BucketSettings, now_ms: u64) -> Result<(), u64> {
+        match &self.0.borrow().place {
+            Ok(permit) => permit.take_bytes(bytes, limit, now_ms),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Where it comes from.
@@ -285,7 +297,7 @@ impl Inner {
         match polled {
             Poll::Ready(Ok(())) => {
                 let came = buffer.filled().get(before..).unwrap_or_default();
-                let given = self.flow.came(came);
+                let given = self.flow.came(came, Instant::now());
                 if let Some(rest) = came.get(given..).filter(|rest| !rest.is_empty()) {
                     self.held.extend_from_slice(rest);
                     buffer.set_filled(before + given);
@@ -307,7 +319,7 @@ impl Inner {
     fn give_held(&mut self, most: usize, buffer: &mut ReadBuf<'_>) {
         let most = self.held.len().min(most).min(buffer.remaining());
         let part = self.held.get(..most).unwrap_or_default();
-        let given = self.flow.came(part);
+        let given = self.flow.came(part, Instant::now());
         buffer.put_slice(part.get(..given).unwrap_or_default());
         self.held.advance(given);
         if self.held.is_empty() {
@@ -336,6 +348,7 @@ impl Inner {
             self.wake();
         }
         if polled.is_pending() && self.is_late(cx) {
+            self.metrics.refuse("write_timeout");
             return Poll::Ready(Err(late()));
         }
         polled

@@ -196,7 +196,7 @@ impl Admission {
         if let Err(foreign) = self.check_page(head.headers()) {
             return Err(match route {
                 Route::Engine(_) | Route::Upgrade(_) => Refused::Engine(RequestError::Forbidden),
-                _ => Refused::error(ErrorBody::new(ErrorCode::Forbidden, foreign.message())),
+                _ => Refused::error(foreign.error()),
             });
         }
         let key = handshake::verify(head).map_err(Refused::handshake)?;

@@ -2,12 +2,13 @@
 //! its rooms, so that no other client pays for it.
 
 use std::io::Write;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use turntable_testkit::metric::{CLOSED_TOO_SLOW, limits_reached};
-use turntable_testkit::poll::{PollClient, call};
+use turntable_testkit::poll::{PollClient, call, post};
 use turntable_testkit::room::{act, action_data, join, members};
 use turntable_testkit::socketio::Socket;
 use turntable_testkit::tunnel::Tunnel;
@@ -74,6 +75,53 @@ fn bytes_over_the_rate_are_refused_until_they_are_refilled() {
     client.request("publish", publication(9_000));
     // Others are not affected.
     server.user("1:2").request("publish", publication(9_000));
+}
+
+#[test]
+fn client_that_waits_as_long_as_it_is_told_is_never_closed() {
+    let server = Server::with(&[
+        ("limits.bytes", "{ per_second = 100000, burst = 10000 }"),
+        ("limits.flood", "{ per_second = 1, burst = 3 }"),
+    ]);
+    let mut client = server.user("1:1");
+    let mut refused = 0;
+    while refused < 20 {
+        client.command("publish", publication(3_000));
+        client.command("time", json!({"t0": 1}));
+        let answer = client.next();
+        if answer["command"] == "error" {
+            refused += 1;
+            let retry_ms = answer["data"]["details"]["retry_ms"].as_u64().unwrap();
+            client.expect("time");
+            client.expect_none_for(Duration::from_millis(retry_ms));
+        } else {
+            assert_eq!(answer["command"], "time");
+        }
+    }
+    // One that does not wait is closed.
+    for _ in 0..100 {
+        client.command("publish", publication(3_000));
+    }
+    assert_eq!(client.close_code(), 4007);
+}
+
+#[test]
+fn bodies_of_requests_are_paid_by_their_address_whoever_sends_them() {
+    let server = Server::with(&[(
+        "limits.address_bytes",
+        "{ per_second = 1000, burst = 50000 }",
+    )]);
+    // What an address has sent is forgotten when the last connection of all is closed.
+    let _other = TcpStream::connect(server.address).unwrap();
+    let padded = format!("[{}]", " ".repeat(30_000));
+    assert_eq!(post(&server, "/poll", "", &padded).status, 200);
+    assert_eq!(
+        post(&server, "/poll", "", &padded).error(),
+        (429, "rate_limited".to_owned())
+    );
+    assert_eq!(post(&server, "/tunnel/send", "", &padded).status, 429);
+    assert_eq!(post(&server, "/poll", "", "[]").status, 200);
+    assert_eq!(server.metric(&limits_reached("limits.address_bytes")), 2.0);
 }
 
 #[test]

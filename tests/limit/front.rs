@@ -89,6 +89,43 @@ fn half_sent_head_is_closed_in_time_on_a_kept_connection_too() {
 }
 
 #[test]
+fn connection_is_kept_for_another_request_as_long_as_configured() {
+    let server = Server::with(&[
+        ("server.keep_alive_ms", "1500"),
+        ("server.head_timeout_ms", "300"),
+    ]);
+    let mut kept = Kept::open(&server);
+    kept.send("GET /four/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(kept.answer().status, 200);
+    std::thread::sleep(Duration::from_millis(700));
+    kept.send("GET /four/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(kept.answer().status, 200);
+    assert_eq!(kept.rest(), b"", "it is closed without an answer");
+}
+
+#[test]
+fn host_that_is_none_is_refused_over_every_transport() {
+    let server = Server::with(&[("server.hosts", "[\"*\"]")]);
+    for host in ["a b", "x\"y", "http://a", "a@b", "a,b", "a:99999", ""] {
+        for (method, target) in [("POST", "/poll"), ("GET", "/tunnel?new=1&format=sse")] {
+            let text = format!(
+                "{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
+                 Content-Length: 0\r\n\r\n"
+            );
+            let answer = request(server.address, &text);
+            assert_eq!(
+                answer.error(),
+                (400, "bad_message".to_owned()),
+                "{target} {host:?}"
+            );
+        }
+        let upgrade =
+            handshake("/ws", "").replacen("Host: ", &format!("Host: {host}\r\nX-Was: "), 1);
+        assert_eq!(request(server.address, &upgrade).status, 400, "{host:?}");
+    }
+}
+
+#[test]
 fn connections_count_from_their_first_byte_on() {
     let server = Server::with(&[("server.connections_per_address_max", "3")]);
     let mut half: Vec<Kept> = (0..3).map(|_| Kept::open(&server)).collect();

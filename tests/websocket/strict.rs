@@ -29,7 +29,7 @@ fn what_the_standards_forbid_is_refused() {
         (handshake("/ws", "Sec-WebSocket-Extensions: a; =\r\n"), 400),
         (handshake("/ws", "Content-Length: 5\r\n"), 400),
         (handshake("/ws", "Transfer-Encoding: chunked\r\n"), 400),
-        (with("Host:", "Host: user@localhost\r\n"), 403),
+        (with("Host:", "Host: user@localhost\r\n"), 400),
         (handshake("/ws", "").replace("HTTP/1.1", "HTTP/1.0"), 426),
     ];
     for (text, status) in cases {
@@ -89,7 +89,7 @@ fn other_names_of_the_server_have_to_be_configured() {
     assert_eq!(answer.error(), (403, "forbidden".to_owned()));
     // The log is read in the background.
     let until = Instant::now() + DEADLINE;
-    while !server.log().contains("hosts = [\"evil.example:8080\"]") {
+    while !server.log().contains("hosts = [\"evil.example\"]") {
         assert!(Instant::now() < until, "{}", server.log());
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -119,6 +119,26 @@ fn invalid_value_in_a_file_is_reported_with_its_position() {
              accepted is 1 to 32 characters of A-Z, a-z, 0-9, _ and -",
         ),
         (
+            "[server]\ntrusted_proxies = [\"10.0.0.0/33\"]",
+            "c.toml:2:1: server.trusted_proxies = [\"10.0.0.0/33\"]: \"10.0.0.0/33\" is no \
+             address and no network, like \"10.0.0.1\" or \"10.0.0.0/8\"",
+        ),
+        (
+            "[server]\nhosts = [\"https://game.example\"]",
+            "c.toml:2:1: server.hosts = [\"https://game.example\"]: \"https://game.example\" is \
+             not a name; accepted is *, or a name with or without a port, like game.example or \
+             game.example:8443",
+        ),
+        (
+            "[server]\nproxy_protocol = true",
+            "c.toml:2:1: server.proxy_protocol = true: only the proxies in \
+             server.trusted_proxies may send the header of the PROXY protocol, and there are none",
+        ),
+        (
+            "[time]\nkernel_rtt = 7",
+            "c.toml:2:1: time.kernel_rtt = 7: accepted is a string, like \"report\"",
+        ),
+        (
             "[limits]\ngame = { burst = 0 }",
             "c.toml:2:10: limits.game.burst = 0: accepted is 1 to 1000000",
         ),
