@@ -217,6 +217,14 @@ impl ConnectionLimits {
         })
     }
 
+    /// Connections of an address now.
+    #[must_use]
+    pub fn count(&self, address: IpAddr) -> u32 {
+        let by_address = self.by_address.lock();
+        let known = by_address.known.get(&counted(address));
+        known.map_or(0, |known| known.count.load(Ordering::Relaxed))
+    }
+
     /// Connections now.
     #[must_use]
     pub fn total(&self) -> u64 {

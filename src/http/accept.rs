@@ -22,6 +22,10 @@ use crate::watched::Watched;
 /// How long a connection without a place may take for the head of its request.
 const REFUSED_HEAD: Duration = Duration::from_secs(1);
 
+/// What a body in chunks may have on its way for each byte of the longest one, in bytes:
+/// a chunk of one byte has six.
+const CHUNKED_BYTES_PER_BYTE: usize = 8;
+
 /// A connection as the HTTP server takes it.
 pub type Accepted = (Takeable, Protocol, Option<SocketAddr>);
 
@@ -97,6 +101,7 @@ impl Acceptor {
             },
             keep_alive: Duration::from_millis(server.keep_alive_ms),
             write: Duration::from_millis(server.write_timeout_ms),
+            chunked_bytes_max: CHUNKED_BYTES_PER_BYTE * server.max_message_bytes,
         };
         let socket = Takeable::new(stream, origin, place, limits, self.shared.metrics.clone());
         Ok((socket, Protocol::Http1, peer))

@@ -335,12 +335,18 @@ pub fn preflight(allowed: &'static str, cors: &Cors) -> HttpResponse {
         .finish()
 }
 
+/// Whether a body is encoded in any way.
+#[must_use]
+pub fn is_compressed(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING);
+    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
 /// The answer to a body of a wrong type (415); `None` for JSON and for the types
 /// as which plain tools send it.
 #[must_use]
 pub fn wrong_type(headers: &HeaderMap, cors: &Cors) -> Option<HttpResponse> {
-    let coding = headers.get(header::CONTENT_ENCODING);
-    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    if is_compressed(headers) {
         let message = "the body must not be compressed; leave Content-Encoding out";
         let error = ErrorBody::new(ErrorCode::BadMessage, message);
         let mut answer = prepare(HttpResponse::UnsupportedMediaType(), cors);

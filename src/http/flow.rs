@@ -33,6 +33,9 @@ pub struct FlowLimits {
     pub keep_alive: Duration,
     /// For each 16,384 bytes of an answer that the client does not read.
     pub write: Duration,
+    /// So many bytes may come for a body of unknown length, with all that chunks are
+    /// made of, in bytes.
+    pub chunked_bytes_max: usize,
 }
 
 /// What a read may do.
@@ -48,6 +51,8 @@ pub enum Read {
     Again,
     /// The head of a request is too long.
     TooLong,
+    /// A body of unknown length is.
+    TooMuch,
 }
 
 /// The body of a request.
@@ -86,6 +91,8 @@ pub struct Flow {
     is_last: bool,
     /// Bytes of the head so far, in bytes.
     head_bytes: usize,
+    /// Bytes that came for a body of unknown length.
+    chunked_bytes: usize,
     /// Bytes that came since the HTTP server was known to have used all it could.
     unchecked_bytes: usize,
     /// Whether the HTTP server was told to look again, and nothing was read since.
@@ -107,6 +114,7 @@ impl Flow {
             body: Body::Left(0),
             is_last: false,
             head_bytes: 0,
+            chunked_bytes: 0,
             unchecked_bytes: 0,
             is_checked: false,
             blocked: None,
@@ -115,9 +123,12 @@ impl Flow {
     }
 
     /// Whether the next read may be done.
-    pub fn read(&mut self) -> Read {
+    pub fn read(&mut self, limits: &FlowLimits) -> Read {
         if self.blocked.is_some() {
             return Read::Wait;
+        }
+        if self.chunked_bytes > limits.chunked_bytes_max {
+            return Read::TooMuch;
         }
         match (self.phase, self.body) {
             (Phase::Decoding(_), _) | (Phase::Busy | Phase::Body, Body::Left(0)) => Read::Wait,
@@ -168,6 +179,7 @@ impl Flow {
                 taken
             }
             (_, Body::Chunked) => {
+                self.chunked_bytes += bytes.len();
                 self.unchecked_bytes += bytes.len();
                 bytes.len()
             }
@@ -276,6 +288,7 @@ mod tests {
         head: Duration::from_secs(10),
         keep_alive: Duration::from_secs(65),
         write: Duration::from_secs(30),
+        chunked_bytes_max: 1_000_000,
     };
     const HEAD: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 
@@ -305,26 +318,34 @@ mod tests {
     fn nothing_is_read_while_a_request_is_carried_out_but_its_body() {
         let now = Instant::now();
         let mut flow = Flow::new(now);
-        assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
+        assert_eq!(flow.read(&LIMITS), Read::Upto(STEP_BYTES));
         let together = [HEAD, b"body"].concat();
         assert_eq!(flow.came(&together, now), HEAD.len());
-        assert_eq!(flow.read(), Read::Wait, "the HTTP server decodes the head");
+        assert_eq!(
+            flow.read(&LIMITS),
+            Read::Wait,
+            "the HTTP server decodes the head"
+        );
         flow.begin(Body::Left(20_000));
-        assert_eq!(flow.read(), Read::Held(20_000));
+        assert_eq!(flow.read(&LIMITS), Read::Held(20_000));
         assert_eq!(flow.came(b"body", now), 4);
         flow.read_body();
-        assert_eq!(flow.read(), Read::Upto(CHUNK_BYTES));
+        assert_eq!(flow.read(&LIMITS), Read::Upto(CHUNK_BYTES));
         flow.came(&[0; CHUNK_BYTES], now);
         let left = 20_000 - 4 - CHUNK_BYTES;
-        assert_eq!(flow.read(), Read::Upto(left));
+        assert_eq!(flow.read(&LIMITS), Read::Upto(left));
         assert_eq!(flow.came(&vec![0; left + 1], now), left);
-        assert_eq!(flow.read(), Read::Wait, "what follows is another request");
+        assert_eq!(
+            flow.read(&LIMITS),
+            Read::Wait,
+            "what follows is another request"
+        );
         flow.stop_body();
-        assert_eq!(flow.read(), Read::Wait);
+        assert_eq!(flow.read(&LIMITS), Read::Wait);
         flow.answered();
-        assert_eq!(flow.read(), Read::Wait);
+        assert_eq!(flow.read(&LIMITS), Read::Wait);
         assert!(flow.flushed(now));
-        assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
+        assert_eq!(flow.read(&LIMITS), Read::Upto(STEP_BYTES));
     }
 
     #[test]
@@ -334,10 +355,10 @@ mod tests {
         let heads = HEAD.repeat(3);
         for number in 0..3 {
             let (_, rest) = heads.split_at(number * HEAD.len());
-            assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
+            assert_eq!(flow.read(&LIMITS), Read::Upto(STEP_BYTES));
             assert_eq!(flow.came(rest, now), HEAD.len());
             flow.begin(Body::Left(0));
-            assert_eq!(flow.read(), Read::Wait);
+            assert_eq!(flow.read(&LIMITS), Read::Wait);
             flow.answered();
             flow.flushed(now);
         }
@@ -349,17 +370,26 @@ mod tests {
         let mut flow = Flow::new(now);
         flow.came(HEAD, now);
         assert!(flow.begin(Body::Chunked));
-        assert_eq!(flow.read(), Read::Wait);
+        assert_eq!(flow.read(&LIMITS), Read::Wait);
         flow.read_body();
         for _ in 0..100 {
-            assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
+            assert_eq!(flow.read(&LIMITS), Read::Upto(STEP_BYTES));
             flow.came(&[0; STEP_BYTES], now);
-            assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
+            assert_eq!(flow.read(&LIMITS), Read::Upto(STEP_BYTES));
             flow.came(&[0; 1], now);
-            assert_eq!(flow.read(), Read::Again);
+            assert_eq!(flow.read(&LIMITS), Read::Again);
         }
         flow.stop_body();
         assert!(flow.is_last());
+        // Whether anybody reads it or not.
+        flow.answered();
+        flow.flushed(now);
+        let mut bytes = 0;
+        while let Read::Upto(most) = flow.read(&LIMITS) {
+            bytes += flow.came(&vec![0; most], now);
+        }
+        assert_eq!(flow.read(&LIMITS), Read::TooMuch);
+        assert!(bytes < LIMITS.chunked_bytes_max + CHUNK_BYTES);
         assert!(!flow.begin(Body::Left(0)), "a request behind it");
     }
 
@@ -369,7 +399,7 @@ mod tests {
         let mut flow = Flow::new(now);
         assert!(!flow.wrote(10, now));
         assert!(!flow.wrote(0, now));
-        assert_eq!(flow.read(), Read::Wait);
+        assert_eq!(flow.read(&LIMITS), Read::Wait);
         assert!(flow.wrote(PROGRESS_BYTES - 1, now + LIMITS.write / 2));
         assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.write));
         flow.wrote(1, now + LIMITS.write / 2);
@@ -379,7 +409,7 @@ mod tests {
             "of the HTTP server itself, with no request"
         );
         assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.head));
-        assert_eq!(flow.read(), Read::Upto(STEP_BYTES));
+        assert_eq!(flow.read(&LIMITS), Read::Upto(STEP_BYTES));
     }
 
     #[test]
@@ -387,10 +417,10 @@ mod tests {
         let now = Instant::now();
         let mut flow = Flow::new(now);
         let mut bytes = 0;
-        while let Read::Upto(most) = flow.read() {
+        while let Read::Upto(most) = flow.read(&LIMITS) {
             bytes += flow.came(&vec![b'a'; most], now);
         }
-        assert_eq!(flow.read(), Read::TooLong);
+        assert_eq!(flow.read(&LIMITS), Read::TooLong);
         assert!((HEAD_BYTES_MAX..HEAD_BYTES_MAX + 2 * STEP_BYTES).contains(&bytes));
     }
 
@@ -401,10 +431,10 @@ mod tests {
         flow.came(HEAD, now);
         flow.begin(Body::Left(1_000_000));
         flow.answered();
-        assert_eq!(flow.read(), Read::Wait);
+        assert_eq!(flow.read(&LIMITS), Read::Wait);
         flow.flushed(now);
         for _ in 0..10 {
-            assert_eq!(flow.read(), Read::Upto(CHUNK_BYTES));
+            assert_eq!(flow.read(&LIMITS), Read::Upto(CHUNK_BYTES));
             flow.came(&[0; CHUNK_BYTES], now);
         }
         assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.head));

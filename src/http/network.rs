@@ -128,30 +128,39 @@ pub fn client(
 /// The addresses that proxies wrote, in their order; `None` for what is none.
 fn hops(headers: &HeaderMap, header: ForwardedHeader) -> Vec<Option<IpAddr>> {
     if header == ForwardedHeader::Forwarded {
-        return values(headers, &header::FORWARDED)
+        let lines = headers.get_all(&header::FORWARDED);
+        return lines
+            .flat_map(|line| split_unquoted(line.as_bytes(), b','))
             .map(|element| {
-                let pairs = element
-                    .split(';')
-                    .filter_map(|pair| pair.trim().split_once('='));
+                let pairs = split_unquoted(element, b';').filter_map(|pair| {
+                    let pair = std::str::from_utf8(pair).unwrap_or_default();
+                    pair.trim().split_once('=')
+                });
                 let mut pairs = pairs.filter(|(name, _)| name.eq_ignore_ascii_case("for"));
                 pairs.next().and_then(|(_, node)| node_address(node))
             })
             .collect();
     }
-    values(headers, &header::X_FORWARDED_FOR)
-        .map(node_address)
+    let lines = headers.get_all(&header::X_FORWARDED_FOR);
+    lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .map(|node| node_address(std::str::from_utf8(node).unwrap_or_default()))
         .collect()
 }
 
-/// The elements of a header that is a list, over all its lines.
-fn values<'h>(
-    headers: &'h HeaderMap,
-    name: &'h header::HeaderName,
-) -> impl Iterator<Item = &'h str> {
-    headers
-        .get_all(name)
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(|element| std::str::from_utf8(element).unwrap_or_default())
+/// The parts between separators that are not within a quoted string: what a client
+/// chose may be within one, as its host. A string that does not end takes in the rest.
+fn split_unquoted(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    text.split(move |&byte| {
+        let was_escaped = std::mem::take(&mut is_escaped);
+        match byte {
+            b'\\' if is_quoted => is_escaped = !was_escaped,
+            b'"' if !was_escaped => is_quoted = !is_quoted,
+            _ => {}
+        }
+        byte == separator && !is_quoted
+    })
 }
 
 /// `192.0.2.1`, `192.0.2.1:80`, `[2001:db8::1]`, `[2001:db8::1]:80`, each with or
@@ -243,6 +252,19 @@ mod tests {
             ),
             (&[("Forwarded", "proto=https;For=192.0.2.7")], "192.0.2.7"),
             (&[("Forwarded", "for=_hidden")], "10.0.0.1"),
+            (
+                &[("Forwarded", "for=192.0.2.7;host=\"a,for=6.6.6.6\"")],
+                "192.0.2.7",
+            ),
+            (
+                &[("Forwarded", "for=192.0.2.7;proto=\"x\\\",for=6.6.6.6\"")],
+                "192.0.2.7",
+            ),
+            (
+                &[("Forwarded", "for=192.0.2.7;host=\"a;for=6.6.6.6\"")],
+                "192.0.2.7",
+            ),
+            (&[("Forwarded", "host=\"a, for=6.6.6.6")], "10.0.0.1"),
             (&[("X-Forwarded-For", "\u{ff}, 192.0.2.7")], "192.0.2.7"),
         ];
         for (lines, expected) in cases {

@@ -9,6 +9,9 @@ use turntable_core::reason::ErrorCode;
 /// The name of the header that tells how the page of a request is related to it.
 const SEC_FETCH_SITE: &str = "Sec-Fetch-Site";
 
+/// The longest name of DNS (RFC 1035), in bytes.
+const NAME_BYTES_MAX: usize = 255;
+
 /// Why the page of a request may not use the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Foreign {
@@ -133,9 +136,10 @@ impl Accepted<'_> {
     /// Whether pages of `origin` may use the server, which was called `host`.
     fn has_origin(&self, origin: &str, host: Option<&str>) -> bool {
         if self.origins.is_empty() {
-            let authority = origin.split_once("://").map(|(_, authority)| authority);
-            return match (authority, host) {
-                (Some(authority), Some(host)) => authority.eq_ignore_ascii_case(host),
+            return match (origin.split_once("://"), host) {
+                (Some(("http" | "https", authority)), Some(host)) => {
+                    authority.eq_ignore_ascii_case(host)
+                }
                 _ => false,
             };
         }
@@ -200,7 +204,7 @@ pub fn is_host(host: &str) -> bool {
         return is_address(name);
     }
     let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    !name.is_empty() && name.bytes().all(is_of_name)
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_of_name)
 }
 
 #[cfg(test)]
@@ -235,7 +239,13 @@ mod tests {
         assert!(check(&[HOST], &[], &own).is_ok());
         assert!(is_allowed("http://game.example:8080"));
         assert!(is_allowed("https://GAME.example:8080"));
-        for foreign in ["http://game.example", "http://evil.example", "null", ""] {
+        for foreign in [
+            "http://game.example",
+            "http://evil.example",
+            "evil://game.example:8080",
+            "null",
+            "",
+        ] {
             assert!(!is_allowed(foreign), "{foreign}");
         }
         assert!(check(&[("Origin", "http://a")], &[], &own).is_err());

@@ -22,6 +22,8 @@ pub struct Places {
     files_max: u64,
     /// As many of them have a place; the rest is for those that are refused.
     placed_max: u64,
+    /// As many places one address may have, so that it cannot take them all.
+    share_max: u64,
 }
 
 /// A place, or why there is none.
@@ -45,11 +47,13 @@ impl Places {
     /// Room for as many connections as files may be open.
     #[must_use]
     pub fn new(files_max: u64) -> Self {
+        let placed_max = files_max - (files_max / 8).min(REFUSED_MAX as u64);
         Self {
             connections: Arc::default(),
             refused: Arc::default(),
             files_max,
-            placed_max: files_max - (files_max / 8).min(REFUSED_MAX as u64),
+            placed_max,
+            share_max: (placed_max - placed_max / 4).max(1),
         }
     }
 
@@ -61,11 +65,10 @@ impl Places {
         usize::try_from(each).unwrap_or(usize::MAX).max(1)
     }
 
-    /// Files that connections have open. The gateways' polls have none, so this is
-    /// rather too many.
-    fn files(&self, shared: &Shared) -> u64 {
-        let refused = self.refused.load(Ordering::Relaxed) as u64;
-        self.connections.total() + shared.limits.total() + refused
+    /// Connections with a place. The gateways' polls have no file, so this is rather too
+    /// many.
+    fn placed(&self, shared: &Shared) -> u64 {
+        self.connections.total() + shared.limits.total()
     }
 
     /// Gives a connection a place. A trusted proxy has no bound of its own, because
@@ -84,8 +87,14 @@ impl Places {
         } else {
             settings.connections_per_address_max
         };
-        let entered = if self.files(shared) >= self.placed_max {
+        let has_share = || {
+            let count = self.connections.count(address) + shared.limits.count(address);
+            is_proxy || u64::from(count) < self.share_max
+        };
+        let entered = if self.placed(shared) >= self.placed_max {
             Err(Full::Connections)
+        } else if !has_share() {
+            Err(Full::Address)
         } else {
             self.connections.admit(address, max, per_address_max)
         };
@@ -93,8 +102,7 @@ impl Places {
             Ok(permit) => Some(Ok(permit)),
             Err(full) => {
                 shared.metrics.refuse(full.name());
-                let has_file = self.files(shared) < self.files_max;
-                has_file.then(|| self.refuse(full)).flatten().map(Err)
+                self.refuse(full).map(Err)
             }
         }
     }
@@ -106,7 +114,7 @@ impl Places {
             full,
             refused: self.refused.clone(),
         };
-        (count < REFUSED_MAX).then_some(refused)
+        ((count as u64) < self.files_max - self.placed_max).then_some(refused)
     }
 
     /// HTTP connections now.
@@ -124,7 +132,7 @@ mod tests {
     #[test]
     fn connections_over_the_limits_are_refused_as_far_as_the_reserve_goes() {
         let places = Places::new(1_000);
-        let refused: Vec<_> = (0..REFUSED_MAX)
+        let refused: Vec<_> = (0..1_000 / 8)
             .map(|_| places.refuse(Full::Address).unwrap())
             .collect();
         assert!(places.refuse(Full::Address).is_none());

@@ -222,8 +222,7 @@ async fn push(
     admission: &Admission,
     cors: &Cors,
 ) -> HttpResponse {
-    let coding = request.headers().get(header::CONTENT_ENCODING);
-    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    if admission::is_compressed(request.headers()) {
         return refuse(RequestError::BadRequest, cors);
     }
     let kind = request.headers().get(header::CONTENT_TYPE);

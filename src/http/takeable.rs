@@ -258,7 +258,7 @@ impl Inner {
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(Ok(()));
         };
-        let most = match self.flow.read() {
+        let most = match self.flow.read(&self.limits) {
             Read::Upto(most) => most,
             Read::Held(most) if !self.held.is_empty() => most,
             Read::Wait | Read::Held(_) => {
@@ -277,6 +277,10 @@ impl Inner {
             }
             Read::TooLong => {
                 self.refuse(Invalid::TooLong);
+                return Poll::Ready(Err(too_long()));
+            }
+            Read::TooMuch => {
+                self.metrics.refuse("body_too_long");
                 return Poll::Ready(Err(too_long()));
             }
         };
@@ -374,10 +378,7 @@ fn late() -> io::Error {
 }
 
 fn too_long() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        "the head of the request is too long",
-    )
+    io::Error::new(io::ErrorKind::InvalidData, "the request is too long")
 }
 
 impl AsyncRead for Takeable {

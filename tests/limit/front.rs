@@ -126,6 +126,50 @@ fn host_that_is_none_is_refused_over_every_transport() {
 }
 
 #[test]
+fn body_without_an_end_is_cut_off_wherever_it_goes() {
+    let server = Server::start();
+    for target in ["/poll", "/nowhere"] {
+        for endless in ["1\r\na\r\n", "1;aaaaaaaaaaaa", "0000000"] {
+            let mut connection = Kept::open(&server);
+            connection.send(&format!(
+                "POST {target} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            ));
+            let part = if endless.starts_with("1;") {
+                "1;aaa"
+            } else {
+                ""
+            };
+            connection.send(part);
+            let text = endless.trim_start_matches("1;").repeat(1_000);
+            let mut sent = 0;
+            while connection.0.write_all(text.as_bytes()).is_ok() {
+                sent += text.len();
+                assert!(sent < 50_000_000, "{target} {endless:?} has no end");
+            }
+        }
+    }
+    server.await_metric(HTTP_CONNECTIONS, 0.0);
+}
+
+#[test]
+fn one_address_does_not_take_all_places() {
+    let server = Server::limited_to_files(400);
+    let mut idle = Vec::new();
+    for _ in 0..400 {
+        let mut connection = Kept::open(&server);
+        let _ = connection.0.write_all(b"GET / HT");
+        idle.push(connection);
+    }
+    let other = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let from: std::net::SocketAddr = ([127, 0, 0, 2], 0).into();
+    other.bind(&from.into()).unwrap();
+    other.connect(&server.address.into()).unwrap();
+    let mut other = Kept(other.into());
+    other.send("GET /four/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(other.answer().status, 200);
+}
+
+#[test]
 fn connections_count_from_their_first_byte_on() {
     let server = Server::with(&[("server.connections_per_address_max", "3")]);
     let mut half: Vec<Kept> = (0..3).map(|_| Kept::open(&server)).collect();
