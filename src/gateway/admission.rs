@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -46,13 +46,21 @@ struct AddressCount {
     count: AtomicU32,
     /// Its sessions without a connection; changed under that lock, too.
     detached: AtomicU32,
+    /// What its sessions hold ([`Held`]).
+    held: AtomicUsize,
     bytes: SharedBucket,
+    invites: SharedBucket,
 }
 
 impl AddressCount {
     fn is_in_use(&self) -> bool {
         let is_any = |count: &AtomicU32| count.load(Ordering::Relaxed) > 0;
-        is_any(&self.count) || is_any(&self.detached)
+        is_any(&self.count) || is_any(&self.detached) || self.held.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether nothing of it has to be remembered.
+    fn is_forgotten(&self, now_ms: u64) -> bool {
+        !self.is_in_use() && self.bytes.is_full(now_ms) && self.invites.is_full(now_ms)
     }
 }
 
@@ -202,7 +210,9 @@ impl ConnectionLimits {
                 address,
                 count: AtomicU32::new(0),
                 bytes: SharedBucket::default(),
+                invites: SharedBucket::default(),
                 detached: AtomicU32::new(0),
+                held: AtomicUsize::new(0),
             })
         });
         let count = known.count.load(Ordering::Relaxed);
@@ -246,7 +256,7 @@ impl ConnectionLimits {
         if self.total() == 0 && self.detached() == 0 {
             // Nobody is left to be protected.
             by_address.known.clear();
-        } else if !known.is_in_use() && known.bytes.is_full(clock::now_ms()) {
+        } else if known.is_forgotten(clock::now_ms()) {
             // Another one of the address may have taken its place.
             let found = by_address.known.get(&known.address);
             if found.is_some_and(|found| std::ptr::eq(&**found, known)) {
@@ -264,8 +274,7 @@ impl Addresses {
             return;
         }
         let now_ms = clock::now_ms();
-        self.known
-            .retain(|_, known| known.is_in_use() || !known.bytes.is_full(now_ms));
+        self.known.retain(|_, known| !known.is_forgotten(now_ms));
         self.purge_at = 2 * self.known.len();
     }
 }
@@ -297,6 +306,71 @@ impl Permit {
         known.detached.store(count + 1, Ordering::Relaxed);
         known.limits.detached.fetch_add(1, Ordering::Relaxed);
         Some(DetachedPermit(known.clone()))
+    }
+}
+
+/// What one session holds of the share of its address, in watched users. Dropping it
+/// gives it back.
+#[derive(Debug)]
+pub struct Held {
+    address: Arc<AddressCount>,
+    units: usize,
+}
+
+impl Held {
+    /// What all sessions of the address hold.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.address.held.load(Ordering::Relaxed)
+    }
+
+    /// The session holds so much now.
+    pub fn set(&mut self, units: usize) {
+        self.address.held.fetch_add(units, Ordering::Relaxed);
+        self.address.held.fetch_sub(self.units, Ordering::Relaxed);
+        self.units = units;
+    }
+
+    /// Takes so many invites of the address, or none.
+    ///
+    /// # Errors
+    /// The time until there are enough, in ms.
+    pub fn take_invites(
+        &self,
+        count: usize,
+        settings: BucketSettings,
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        self.address.invites.take(count, settings, now_ms)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // An address that nothing else is known of is forgotten with the next others.
+        self.set(0);
+    }
+}
+
+impl Permit {
+    /// A session of this address that holds nothing yet.
+    #[must_use]
+    pub fn hold(&self) -> Held {
+        Held {
+            address: self.address.clone(),
+            units: 0,
+        }
+    }
+}
+
+impl DetachedPermit {
+    /// The session of this address, which holds nothing yet.
+    #[must_use]
+    pub fn hold(&self) -> Held {
+        Held {
+            address: self.0.clone(),
+            units: 0,
+        }
     }
 }
 

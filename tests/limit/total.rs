@@ -53,6 +53,52 @@ fn rooms_of_the_server_are_limited() {
 }
 
 #[test]
+fn what_the_clients_of_one_address_hold_is_limited() {
+    let server = Server::with(&[
+        ("session.held_per_address_max", "40"),
+        ("room.empty_ms", "50"),
+    ]);
+    let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
+    let users: Vec<String> = (10..30).map(|number| format!("1:{number}")).collect();
+    mel.command("subscribe", json!(users));
+    mel.expect("userchange");
+    join_channel(&mut tom, "a");
+    let max = refused(&mut tom, "joinchannel", json!({"channel": "b"}), "too_many");
+    assert_eq!(max, 40);
+    assert_eq!(
+        refused(&mut tom, "joingame", room("r", "1:2"), "too_many"),
+        40
+    );
+    assert_eq!(refused(&mut tom, "subscribe", json!(users), "too_many"), 40);
+    let reached = limit_reached("session.held_per_address_max");
+    assert_eq!(server.metric(&reached), 3.0);
+    // What is given up is there for others, and so is what an ended session held.
+    mel.request("unsubscribe", json!(users));
+    tom.request("leavechannel", json!({"channel": "a"}));
+    join(&mut tom, "r", "1:2");
+    assert_eq!(
+        refused(&mut mel, "joinchannel", json!({"channel": "b"}), "too_many"),
+        40
+    );
+    tom.bye();
+    server.await_metric(ROOMS, 0.0);
+    join_channel(&mut mel, "b");
+}
+
+#[test]
+fn invites_of_the_clients_of_one_address_have_a_rate() {
+    let server = Server::with(&[("limits.address_invites", "{ per_second = 1, burst = 3 }")]);
+    let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
+    let with = |user: &str, invite: &[&str]| json!({"channel": user.replace(':', "/"), "self": user, "invite": invite});
+    mel.request("joingame", with("1:1", &["1:8", "1:9"]));
+    tom.command("joingame", with("1:2", &["1:7", "1:8"]));
+    let error = tom.expect_error("rate_limited");
+    let retry_ms = error["data"]["details"]["retry_ms"].as_u64().unwrap();
+    assert!((1..=1_000).contains(&retry_ms), "{retry_ms}");
+    tom.request("joingame", with("1:2", &["1:7"]));
+}
+
+#[test]
 fn channels_of_the_server_are_limited() {
     let server = Server::with(&[("channel.channels_max", "1")]);
     let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));

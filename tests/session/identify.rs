@@ -45,7 +45,7 @@ fn trusted_claims_are_a_warning_once() {
     assert_eq!(answer["data"]["resumed"], true);
     assert_eq!(answer["data"]["warnings"], json!(null));
     // The operator has it in the log, once.
-    let log = server.log();
+    let log = server.await_log("portal.anonymous");
     assert_eq!(log.matches("portal.anonymous").count(), 1, "{log}");
 }
 

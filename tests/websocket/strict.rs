@@ -1,10 +1,8 @@
 //! Handshakes as strict as RFC 6455 and RFC 9110 want them, and names that the
 //! server does not have.
 
-use std::time::{Duration, Instant};
-
 use turntable_testkit::websocket::handshake;
-use turntable_testkit::{DEADLINE, Response, Server, http, request};
+use turntable_testkit::{Response, Server, http, request};
 
 /// The usual handshake with these lines in place of one, or behind it.
 fn with(line: &str, others: &str) -> String {
@@ -87,12 +85,7 @@ fn other_names_of_the_server_have_to_be_configured() {
     let server = Server::with(&[("tunnel.longpoll_ms", "100")]);
     let answer = named(&server, "evil.example:8080");
     assert_eq!(answer.error(), (403, "forbidden".to_owned()));
-    // The log is read in the background.
-    let until = Instant::now() + DEADLINE;
-    while !server.log().contains("hosts = [\"evil.example\"]") {
-        assert!(Instant::now() < until, "{}", server.log());
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let _ = server.await_log("hosts = [\"evil.example\"]");
     assert_eq!(named(&server, "localhost:1").status, 200);
     let managed = http::request(
         server.management,

@@ -18,6 +18,7 @@ pub enum Limit {
     Unidentified,
     OutboxBytes,
     SessionsPerUser,
+    Held,
     Rooms,
     Channels,
     Depth,
@@ -33,6 +34,7 @@ pub enum Limit {
     Control,
     Bytes,
     AddressBytes,
+    AddressInvites,
     Flood,
     Session,
     Watched,
@@ -52,7 +54,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -60,6 +62,7 @@ impl Limit {
         Self::Unidentified,
         Self::OutboxBytes,
         Self::SessionsPerUser,
+        Self::Held,
         Self::Rooms,
         Self::Channels,
         Self::Depth,
@@ -75,6 +78,7 @@ impl Limit {
         Self::Control,
         Self::Bytes,
         Self::AddressBytes,
+        Self::AddressInvites,
         Self::Flood,
         Self::Session,
         Self::Watched,
@@ -103,6 +107,7 @@ impl Limit {
             Self::Unidentified => "session.unidentified_per_address_max",
             Self::OutboxBytes => "session.outbox_bytes_max",
             Self::SessionsPerUser => "session.sessions_per_user_max",
+            Self::Held => "session.held_per_address_max",
             Self::Rooms => "session.rooms_max",
             Self::Channels => "session.channels_max",
             Self::Depth => "session.depth_max",
@@ -118,6 +123,7 @@ impl Limit {
             Self::Control => "limits.control",
             Self::Bytes => "limits.bytes",
             Self::AddressBytes => "limits.address_bytes",
+            Self::AddressInvites => "limits.address_invites",
             Self::Flood => "limits.flood",
             Self::Session => "limits.session",
             Self::Watched => "presence.watch_max",

@@ -5,7 +5,6 @@
 //! connection that a limit would count.
 
 use crate::gateway::Gateway;
-use crate::gateway::admission::Permit;
 use turntable_core::key::{ConnKey, SessionSlot};
 
 impl Gateway {
@@ -13,7 +12,7 @@ impl Gateway {
     /// Returns whether it may wait for a resume.
     pub(crate) fn count_detached(&mut self, key: ConnKey, session: SessionSlot) -> bool {
         let max = self.settings.session.detached_per_address_max;
-        let Some(permit) = self.permit_of(key) else {
+        let Some(permit) = self.permit(key) else {
             return true;
         };
         let detached = permit.detach(max);
@@ -27,14 +26,5 @@ impl Gateway {
             entry.detached = detached;
         }
         true
-    }
-
-    /// The permit of a connection, or of the one that carries it.
-    fn permit_of(&self, key: ConnKey) -> Option<&Permit> {
-        let connection = self.connections.get(key)?;
-        connection.permit.as_ref().or_else(|| {
-            let carrier = self.connections.get(connection.transport.carrier()?)?;
-            carrier.permit.as_ref()
-        })
     }
 }

@@ -11,8 +11,9 @@ pub(crate) mod life;
 pub mod memory;
 pub(crate) mod pending;
 pub(crate) mod serve;
+mod share;
 
-use crate::gateway::admission::DetachedPermit;
+use crate::gateway::admission::{DetachedPermit, Held};
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::delivery::frame::Frame;
@@ -54,6 +55,8 @@ pub(crate) struct SessionEntry {
     pub(crate) backups: Option<Box<Backups>>,
     /// Its place among the sessions of its address that have no connection.
     pub(crate) detached: Option<DetachedPermit>,
+    /// What it holds of the share of the address that it began to hold something from.
+    pub(crate) held: Option<Held>,
 }
 
 impl SessionEntry {
@@ -73,6 +76,7 @@ impl SessionEntry {
             memory: None,
             backups: None,
             detached: None,
+            held: None,
         };
         entry.limit_waiting(outbox_bytes_max);
         entry

@@ -13,7 +13,7 @@ use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::limit::Limit;
 use turntable_core::packet::{ClientMessage, ClientPacket, ErrorBody, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
-use turntable_core::reason::CloseReason;
+use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::greeting::GreetingStep;
 use turntable_core::session::{Refusal, address_error, bytes_error};
 
@@ -76,7 +76,7 @@ impl Gateway {
             }
             Ok(GreetingStep::Resume { .. }) => {
                 let error = ErrorBody::new(
-                    turntable_core::reason::ErrorCode::BadMessage,
+                    ErrorCode::BadMessage,
                     "over this transport a session is resumed by naming it when the connection \
                      begins",
                 );
@@ -177,16 +177,24 @@ impl Gateway {
             ClientPacket::Bye => Ok(()),
             _ => self.take_bytes(session, bytes, now_ms),
         };
+        let shared = taken
+            .as_ref()
+            .map_or(Ok(false), |()| self.take_share(session, &packet, now_ms));
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
         let (settings, limits) = (&self.settings.session, &self.settings.limits);
-        let admitted = match taken {
-            Ok(()) => entry.session.admit(&packet, now_ms, settings, limits),
-            Err(error) => {
+        let changes_share = matches!(shared, Ok(true));
+        let admitted = match (taken, shared) {
+            (Ok(()), Ok(_)) => entry.session.admit(&packet, now_ms, settings, limits),
+            (Err(error), _) => {
                 let error = error.of(packet.name());
                 Err(entry.session.refuse_bytes(error, bytes, now_ms, limits))
             }
+            (_, Err(error)) if error.code == ErrorCode::RateLimited => {
+                Err(entry.session.refuse_rate(error, now_ms, limits))
+            }
+            (_, Err(error)) => Err(entry.session.refuse(error, now_ms, settings)),
         };
         let was_idle =
             !matches!(packet, ClientPacket::Time { .. }) && entry.session.is_active(now_ms);
@@ -197,6 +205,9 @@ impl Gateway {
         match admitted {
             Ok(()) => self.dispatch(session, packet, id),
             Err(refusal) => self.answer_refusal(session, refusal, id),
+        }
+        if changes_share {
+            self.settle_share(session);
         }
     }
 
@@ -219,7 +230,7 @@ impl Gateway {
     }
 
     /// The place of a connection, or of the one that carries it, in the limits.
-    fn permit(&self, key: ConnKey) -> Option<&Permit> {
+    pub(super) fn permit(&self, key: ConnKey) -> Option<&Permit> {
         let connection = self.connections.get(key)?;
         match connection.transport.carrier() {
             Some(carrier) => self.connections.get(carrier)?.permit.as_ref(),

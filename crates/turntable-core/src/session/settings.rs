@@ -28,6 +28,9 @@ pub struct SessionSettings {
     /// Maximum sessions without a connection, by the address of the connection that
     /// they lost.
     pub detached_per_address_max: usize,
+    /// What the sessions of one address hold together: a watched user is 1, a channel
+    /// 16, a room 32.
+    pub held_per_address_max: usize,
     /// Maximum rooms of one session.
     pub rooms_max: usize,
     /// Maximum channels of one session.
@@ -60,6 +63,7 @@ impl SessionSettings {
         ("outbox_bytes_max", 4_096, 1_073_741_824),
         ("sessions_per_user_max", 1, 10_000),
         ("detached_per_address_max", 0, 10_000_000),
+        ("held_per_address_max", 1, 1_000_000_000),
         ("rooms_max", 1, 10_000),
         ("channels_max", 1, 100_000),
         ("depth_max", 4, 1_024),
@@ -80,6 +84,7 @@ impl Default for SessionSettings {
             outbox_bytes_max: 1_048_576,
             sessions_per_user_max: 32,
             detached_per_address_max: 20_000,
+            held_per_address_max: 1_000_000,
             rooms_max: 16,
             channels_max: 256,
             depth_max: 64,
@@ -120,6 +125,8 @@ pub struct LimitSettings {
     pub bytes: BucketSettings,
     /// Bytes of everything that the clients of one address send.
     pub address_bytes: BucketSettings,
+    /// Invites of the clients of one address.
+    pub address_invites: BucketSettings,
     /// Refused commands, and KiB of commands refused for their bytes, before close
     /// 4007.
     pub flood: BucketSettings,
@@ -141,6 +148,7 @@ impl Default for LimitSettings {
             control: BucketSettings::new(20, 200),
             bytes: BucketSettings::new(262_144, 262_144),
             address_bytes: BucketSettings::new(33_554_432, 67_108_864),
+            address_invites: BucketSettings::new(50, 5_000),
             flood: BucketSettings::new(50, 500),
             session: BucketSettings::new(100, 2_000),
         }
