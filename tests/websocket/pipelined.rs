@@ -137,3 +137,36 @@ fn bye_behind_idme_follows_welcome() {
     assert_eq!(mel.expect("welcome")["user"], "1:1");
     mel.expect_close(1000);
 }
+#[test]
+fn publish_right_behind_the_own_join_with_subpaths_comes_back() {
+    for workers in ["1", "2"] {
+        let server = Server::with(&[("server.workers", workers)]);
+        for number in 0..50 {
+            let mut mel = server.user("1:1");
+            let path = format!("a{number}");
+            let join = json!({"channel": path, "subpaths": true});
+            let publish = json!({"channel": format!("{path}/b"), "data": number});
+            send_together(&mut mel, &[("joinchannel", join), ("publish", publish)]);
+            assert_eq!(mel.expect("joined")["channel"], path);
+            assert_eq!(mel.expect("message")["data"], number);
+            mel.bye();
+        }
+    }
+}
+
+#[test]
+fn publish_between_a_join_with_subpaths_and_the_end_is_not_lost() {
+    let server = Server::with(&[("server.workers", "2")]);
+    let mut tom = server.user("1:2");
+    tom.request("joinchannel", json!({"channel": "talk"}));
+    let mut mel = server.user("1:1");
+    send_together(
+        &mut mel,
+        &[
+            ("joinchannel", json!({"channel": "a", "subpaths": true})),
+            ("publish", json!({"channel": "talk", "data": 1})),
+            ("bye", json!({})),
+        ],
+    );
+    assert_eq!(tom.expect("message")["data"], 1);
+}

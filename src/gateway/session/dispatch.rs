@@ -92,7 +92,7 @@ impl Gateway {
                     data,
                     id,
                 };
-                owners.channel(&channel, call);
+                self.publish_behind_joins(session, channel, call);
             }
             ClientPacket::Time {
                 t0,

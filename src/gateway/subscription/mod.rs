@@ -5,6 +5,7 @@
 //! reports the first session that watches a user and the last that does.
 
 pub(crate) mod announce;
+mod behind;
 pub(crate) mod below;
 pub(crate) mod topic;
 pub(crate) mod watch;
@@ -14,6 +15,7 @@ use std::collections::HashMap;
 use crate::gateway::Gateway;
 use crate::gateway::session::pending::Awaited;
 use announce::ChannelCounts;
+use behind::Behind;
 use below::Below;
 use topic::Topics;
 use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
@@ -36,6 +38,8 @@ pub(crate) struct Subscriptions {
     pub(crate) channels: ChannelCounts,
     /// Paths whose subpaths are wanted.
     pub(crate) below: HashMap<ChannelId, Below>,
+    /// Publications that wait for joins with subpaths.
+    behind: HashMap<SessionSlot, Behind>,
     /// The number of the last publication.
     pub(crate) mark: u32,
 }
@@ -187,6 +191,9 @@ impl Gateway {
             id,
         };
         if subpaths {
+            if !again {
+                self.hold_publications(session, &channel);
+            }
             self.join_below(caller.key, channel, call, again);
         } else {
             self.shared.owners.channel(&channel, call);
@@ -211,6 +218,11 @@ impl Gateway {
     pub(crate) fn entered(&mut self, session: SessionSlot, topic: Topic) {
         if let (Topic::Room(room), Some(entry)) = (&topic, self.sessions.get_mut(session)) {
             entry.session.join_answered(room);
+        }
+        if let Topic::Below(path) = &topic {
+            let path = path.clone();
+            self.subscriptions.topics.enter(topic, session.into());
+            return self.release_publications(session, &path);
         }
         self.subscriptions.topics.enter(topic, session.into());
     }
@@ -249,6 +261,9 @@ impl Gateway {
             }
             Topic::Channel(_) | Topic::Below(_) => {}
         }
+        if let Topic::Channel(path) | Topic::Below(path) = topic {
+            self.release_publications(session, path);
+        }
     }
 
     /// The session ends, by `bye` or in another way: its owners receive that, and its
@@ -263,6 +278,7 @@ impl Gateway {
         let channels = entry.session.channels().to_vec();
         let watching = std::mem::take(&mut entry.session.watching);
         entry.changed.clear();
+        self.release_all_publications(session);
         let owners = self.shared.owners.clone();
         owners.avatar(&user, AvatarCall::Remove { caller });
         for room in rooms {
