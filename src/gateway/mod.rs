@@ -284,13 +284,24 @@ impl actix::Handler<Drain> for Gateway {
     }
 }
 
+/// Clients that come back in one ms: about half of what a core takes.
+const RETURNS_PER_MS: u64 = 4;
+/// The least and the longest time over which clients come back, in ms.
+const SPREAD_MS: (u64, u64) = (1_000, 30_000);
+
 impl Gateway {
+    /// Over how long the clients come back, in ms.
+    fn spread_ms(&self) -> u64 {
+        let (least, longest) = SPREAD_MS;
+        (self.shared.limits.total() / RETURNS_PER_MS).clamp(least, longest)
+    }
+
     /// Sends a client its `goaway`, as the server stops.
     pub(crate) fn send_away(&mut self, session: SessionSlot, connection: ConnKey) {
         let packet = ServerPacket::GoAway {
             reason: CloseReason::GoingAway.name(),
-            // Spread over a second, so that the next server is not stormed.
-            reconnect_ms: 250 + u64::from(Index::from(connection).number() % 1000),
+            // Spread, so that the next server is not stormed.
+            reconnect_ms: 250 + u64::from(Index::from(connection).number()) % self.spread_ms(),
             url: None,
         };
         self.send(session, &packet, None);

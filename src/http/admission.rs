@@ -56,6 +56,18 @@ impl Cors {
         self.0.iter().cloned()
     }
 
+    /// Those that let a page read why it is refused, and nothing of its user's.
+    #[must_use]
+    pub fn of_refused(headers: &HeaderMap) -> Self {
+        let mut origins = headers.get_all(header::ORIGIN);
+        let origin = origins.next().cloned();
+        let is_one = origins.next().is_none();
+        let origin = origin.filter(|page| is_one && !page.is_empty());
+        let origin = origin.map(|page| (header::ACCESS_CONTROL_ALLOW_ORIGIN, page));
+        let vary = (header::VARY, HeaderValue::from_static("Origin"));
+        Self(origin.into_iter().chain([vary]).collect())
+    }
+
     /// The same as lines, for an answer that is written by hand.
     #[must_use]
     pub fn lines(&self) -> String {
@@ -156,6 +168,20 @@ impl Admission {
             self.shared.metrics.error(error.code, error.limit);
             error
         })
+    }
+
+    /// Whether the client's browser speaks TLS with the proxy in front: its page, or a
+    /// trusted proxy, says so.
+    #[must_use]
+    pub fn is_https(&self, request: &HttpRequest) -> bool {
+        let headers = request.headers();
+        let page = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
+        if page.is_some_and(|page| page.starts_with(b"https://")) {
+            return true;
+        }
+        let socket = request.conn_data::<Takeable>();
+        let header = self.settings.get().server.forwarded_header;
+        socket.is_some_and(|socket| socket.peer().is_proxy) && network::is_https(headers, header)
     }
 
     /// Reads the body of a request whole.

@@ -3,6 +3,7 @@
 
 pub mod accept;
 pub mod admission;
+pub mod allowed;
 pub mod fault;
 pub mod flow;
 pub mod handshake;

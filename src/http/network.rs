@@ -125,6 +125,27 @@ pub fn client(
     client
 }
 
+/// Whether the last proxy says that its client spoke TLS with it.
+#[must_use]
+pub fn is_https(headers: &HeaderMap, header: ForwardedHeader) -> bool {
+    let is_it = |value: &str| value.trim().trim_matches('"').eq_ignore_ascii_case("https");
+    if header == ForwardedHeader::Forwarded {
+        let lines = headers.get_all(&header::FORWARDED);
+        let last = lines
+            .flat_map(|line| split_unquoted(line.as_bytes(), b','))
+            .last();
+        let pairs = last.into_iter().flat_map(|hop| split_unquoted(hop, b';'));
+        let mut pairs = pairs.filter_map(|pair| std::str::from_utf8(pair).ok()?.split_once('='));
+        return pairs
+            .any(|(name, value)| name.trim().eq_ignore_ascii_case("proto") && is_it(value));
+    }
+    let lines = headers.get_all(&header::X_FORWARDED_PROTO);
+    let last = lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .last();
+    last.is_some_and(|proto| std::str::from_utf8(proto).is_ok_and(is_it))
+}
+
 /// The addresses that proxies wrote, in their order; `None` for what is none.
 fn hops(headers: &HeaderMap, header: ForwardedHeader) -> Vec<Option<IpAddr>> {
     if header == ForwardedHeader::Forwarded {
@@ -219,6 +240,49 @@ mod tests {
         ] {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn last_proxy_says_whether_there_is_tls() {
+        for (name, value, kind, expected) in [
+            (
+                "X-Forwarded-Proto",
+                "https",
+                ForwardedHeader::XForwardedFor,
+                true,
+            ),
+            (
+                "X-Forwarded-Proto",
+                "https, http",
+                ForwardedHeader::XForwardedFor,
+                false,
+            ),
+            (
+                "X-Forwarded-Proto",
+                "https",
+                ForwardedHeader::Forwarded,
+                false,
+            ),
+            (
+                "Forwarded",
+                "for=a;proto=https",
+                ForwardedHeader::Forwarded,
+                true,
+            ),
+            (
+                "Forwarded",
+                "proto=https, for=a;proto=http",
+                ForwardedHeader::Forwarded,
+                false,
+            ),
+        ] {
+            assert_eq!(
+                is_https(&headers(&[(name, value)]), kind),
+                expected,
+                "{value}"
+            );
+        }
+        assert!(!is_https(&headers(&[]), ForwardedHeader::XForwardedFor));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use actix_http::header::{self, HeaderMap};
 
+use crate::http::allowed;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
@@ -133,19 +134,18 @@ impl Accepted<'_> {
         }
     }
 
-    /// Whether pages of `origin` may use the server, which was called `host`.
+    /// Whether pages of `origin` may use the server, which was called `host`: its own
+    /// pages, and those that are listed.
     fn has_origin(&self, origin: &str, host: Option<&str>) -> bool {
-        if self.origins.is_empty() {
-            return match (origin.split_once("://"), host) {
-                (Some(("http" | "https", authority)), Some(host)) => {
-                    authority.eq_ignore_ascii_case(host)
-                }
-                _ => false,
-            };
-        }
-        self.origins
-            .iter()
-            .any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))
+        let own = origin.split_once("://").zip(host);
+        let is_own = own.is_some_and(|((scheme, authority), host)| {
+            allowed::is_web(scheme) && authority.eq_ignore_ascii_case(host)
+        });
+        is_own
+            || self
+                .origins
+                .iter()
+                .any(|text| allowed::allows(text, origin, host))
     }
 
     /// Whether the server has this name. Another site cannot make a browser use an
@@ -252,12 +252,16 @@ mod tests {
     }
 
     #[test]
-    fn a_list_replaces_the_own_host() {
+    fn a_list_adds_to_the_own_host() {
         let list = ["https://a.example"];
         assert!(check(&[("Origin", "https://a.example")], &list, &[]).is_ok());
         assert!(check(&[("Origin", "http://a.example")], &list, &[]).is_err());
         let own = [("Host", "b.example"), ("Origin", "https://b.example")];
-        assert!(check(&own, &list, &["b.example"]).is_err());
+        assert!(check(&own, &list, &["b.example"]).is_ok());
+        assert!(
+            check(&own, &list, &[]).is_err(),
+            "it is not the server's name"
+        );
         assert!(check(&[("Origin", "null")], &["*"], &[]).is_ok());
     }
 

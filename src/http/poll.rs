@@ -44,7 +44,7 @@ struct Requested {
 pub async fn poll(request: HttpRequest, body: web::Payload, admission: Admission) -> HttpResponse {
     let cors = match admission.cors(request.headers()) {
         Ok(cors) => cors,
-        Err(error) => return admission::refuse(&error, &Cors::default()),
+        Err(error) => return admission::refuse(&error, &Cors::of_refused(request.headers())),
     };
     match *request.method() {
         Method::POST => {}
@@ -63,12 +63,11 @@ pub async fn poll(request: HttpRequest, body: web::Payload, admission: Admission
         Err(error) => Err(Refused::Error(error)),
     };
     match carried_out {
-        Ok((session, body)) => answer(
-            session,
-            body,
-            &cors,
-            admission.shared.settings.get().poll.cookie,
-        ),
+        Ok((session, body)) => {
+            let has_cookie = admission.shared.settings.get().poll.cookie;
+            let cookie = has_cookie.then(|| admission.is_https(&request));
+            answer(session, body, &cors, cookie)
+        }
         Err(Refused::Error(error)) => admission::refuse(&error, &cors),
         Err(Refused::Stale) => {
             let error = ErrorBody::new(
@@ -184,12 +183,16 @@ async fn carry_out(
     }
 }
 
-fn answer(session: SessionId, body: Bytes, cors: &Cors, has_cookie: bool) -> HttpResponse {
+/// `cookie` is whether one is set, and then whether it is for TLS alone.
+fn answer(session: SessionId, body: Bytes, cors: &Cors, cookie: Option<bool>) -> HttpResponse {
     let mut answer = admission::prepare(HttpResponse::Ok(), cors);
     answer.insert_header((SESSION_HEADER, session.secret()));
-    if has_cookie {
+    if let Some(is_https) = cookie {
+        // Without a path it is for the folder of the request: where the browser sees the
+        // server, be it below a prefix that a proxy takes off.
+        let secure = if is_https { "; Secure" } else { "" };
         let cookie = format!(
-            "{SESSION_HEADER}={}; Path=/poll; HttpOnly; SameSite=Lax",
+            "{SESSION_HEADER}={}; HttpOnly; SameSite=Lax{secure}",
             session.secret()
         );
         answer.insert_header((header::SET_COOKIE, cookie));

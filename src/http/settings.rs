@@ -25,9 +25,9 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// Worker threads, each with its own gateway; 0 starts one per core.
     pub workers: usize,
-    /// Origins (`https://game.example`) whose pages may connect. Empty: only
-    /// pages of the requested host; `*`: any. A request without an
-    /// `Origin` header does not come from a page and passes.
+    /// Origins whose pages may connect, beside those of the requested host:
+    /// `https://game.example`, `https://*.game.example`, `same-host`, `*`. A request
+    /// without an `Origin` header does not come from a page and passes.
     pub allowed_origins: Vec<String>,
     /// Names under which clients reach the server (`game.example`), with or
     /// without a port; `*`: any. Addresses and `localhost` need not be listed.

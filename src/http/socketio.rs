@@ -83,7 +83,10 @@ pub async fn serve(request: HttpRequest, body: web::Payload, admission: Admissio
     let purpose = admission.engine_purpose(request.path());
     let cors = match admission.cors(request.headers()) {
         Ok(cors) => cors,
-        Err(_) => return refuse(RequestError::Forbidden, &Cors::default()),
+        Err(_) => {
+            let cors = Cors::of_refused(request.headers());
+            return refuse(RequestError::Forbidden, &cors);
+        }
     };
     if *request.method() == Method::OPTIONS {
         return admission::preflight(METHODS, &cors);

@@ -47,7 +47,7 @@ struct Requested {
 pub async fn open(request: HttpRequest, admission: Admission) -> HttpResponse {
     let cors = match admission.cors(request.headers()) {
         Ok(cors) => cors,
-        Err(error) => return admission::refuse(&error, &Cors::default()),
+        Err(error) => return admission::refuse(&error, &Cors::of_refused(request.headers())),
     };
     match *request.method() {
         Method::GET => {}

@@ -26,7 +26,7 @@ use turntable_wire::json_v1;
 pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission) -> HttpResponse {
     let cors = match admission.cors(request.headers()) {
         Ok(cors) => cors,
-        Err(error) => return admission::refuse(&error, &Cors::default()),
+        Err(error) => return admission::refuse(&error, &Cors::of_refused(request.headers())),
     };
     let text = match *request.method() {
         Method::OPTIONS => return admission::preflight("GET, POST", &cors),

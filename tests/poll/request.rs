@@ -69,12 +69,23 @@ fn cookie_is_set_if_configured() {
     let cookie = answer.header("Set-Cookie").unwrap();
     let (pair, attributes) = cookie.split_once(';').unwrap();
     assert_eq!(pair, format!("Turntable-Session={session}"));
-    for word in ["HttpOnly", "SameSite=Lax", "Path=/poll"] {
+    for word in ["HttpOnly", "SameSite=Lax"] {
         assert!(attributes.contains(word), "{cookie}");
+    }
+    // It is for the folder of the request, wherever a proxy puts that.
+    for word in ["Path", "Secure"] {
+        assert!(!attributes.contains(word), "{cookie}");
     }
     let again = post(&server, "/poll", &format!("Cookie: {pair}\r\n"), "[]");
     assert_eq!(again.header("Turntable-Session"), Some(session));
     assert_eq!(again.text(), "[]");
+    let server = Server::with(&[
+        ("poll.cookie", "true"),
+        ("server.trusted_proxies", "[\"127.0.0.1\"]"),
+    ]);
+    let answer = post(&server, "/poll", "X-Forwarded-Proto: https\r\n", "[]");
+    let cookie = answer.header("Set-Cookie").unwrap();
+    assert!(cookie.ends_with("; Secure"), "{cookie}");
 }
 
 #[test]
@@ -129,7 +140,9 @@ fn only_allowed_origins_may_poll() {
     let refused = post(&server, "/poll", page, "[]");
     assert_eq!(refused.error(), (403, "forbidden".to_owned()));
     assert_eq!(refused.header("Turntable-Session"), None);
-    assert_eq!(refused.header("Access-Control-Allow-Origin"), None);
+    let readable = refused.header("Access-Control-Allow-Origin");
+    assert_eq!(readable, Some("https://game.example"));
+    assert_eq!(refused.header("Access-Control-Allow-Credentials"), None);
 
     let server = Server::with(&[("server.allowed_origins", r#"["https://game.example"]"#)]);
     let answer = post(&server, "/poll", page, "[]");

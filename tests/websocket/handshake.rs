@@ -154,18 +154,25 @@ fn only_same_origin_may_connect_by_default() {
 }
 
 #[test]
-fn configured_origins_replace_own_origin() {
-    let server = Server::with(&[("server.allowed_origins", "[\"https://game.example\"]")]);
+fn configured_origins_are_allowed_beside_the_own() {
+    let list = "[\"https://game.example\", \"https://*.pages.example\", \"same-host\"]";
+    let server = Server::with(&[("server.allowed_origins", list)]);
     let page = |origin| handshake("/ws", &format!("Origin: {origin}\r\n"));
-    Client::open_with(server.address, &page("https://game.example")).expect("idyou");
-    assert_eq!(
-        request(server.address, &page("http://localhost")).status,
-        403
-    );
-    assert_eq!(
-        request(server.address, &page("https://game.example.evil")).status,
-        403
-    );
+    for allowed in [
+        "https://game.example",
+        "https://me.pages.example",
+        "http://localhost",
+        "http://localhost:3000",
+    ] {
+        Client::open_with(server.address, &page(allowed)).expect("idyou");
+    }
+    for refused in ["https://game.example.evil", "https://pages.example", "null"] {
+        assert_eq!(
+            request(server.address, &page(refused)).status,
+            403,
+            "{refused}"
+        );
+    }
     server.connect();
     let server = Server::with(&[("server.allowed_origins", "[\"*\"]")]);
     Client::open_with(server.address, &page("https://any.example")).expect("idyou");
