@@ -49,6 +49,7 @@ struct AddressCount {
     /// What its sessions hold ([`Held`]).
     held: AtomicUsize,
     bytes: SharedBucket,
+    users: SharedBucket,
     invites: SharedBucket,
 }
 
@@ -60,7 +61,8 @@ impl AddressCount {
 
     /// Whether nothing of it has to be remembered.
     fn is_forgotten(&self, now_ms: u64) -> bool {
-        !self.is_in_use() && self.bytes.is_full(now_ms) && self.invites.is_full(now_ms)
+        let buckets = [&self.bytes, &self.users, &self.invites];
+        !self.is_in_use() && buckets.iter().all(|bucket| bucket.is_full(now_ms))
     }
 }
 
@@ -210,6 +212,7 @@ impl ConnectionLimits {
                 address,
                 count: AtomicU32::new(0),
                 bytes: SharedBucket::default(),
+                users: SharedBucket::default(),
                 invites: SharedBucket::default(),
                 detached: AtomicU32::new(0),
                 held: AtomicUsize::new(0),
@@ -329,6 +332,19 @@ impl Held {
         self.address.held.fetch_add(units, Ordering::Relaxed);
         self.address.held.fetch_sub(self.units, Ordering::Relaxed);
         self.units = units;
+    }
+
+    /// Takes so many users that the address's commands name, or none.
+    ///
+    /// # Errors
+    /// The time until there are enough, in ms.
+    pub fn take_users(
+        &self,
+        count: usize,
+        settings: BucketSettings,
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        self.address.users.take(count, settings, now_ms)
     }
 
     /// Takes so many invites of the address, or none.

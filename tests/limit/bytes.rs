@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use turntable_testkit::metric::{CLOSED_TOO_SLOW, limits_reached};
+use turntable_testkit::metric::{CLOSED_TOO_SLOW, HTTP_CONNECTIONS, limits_reached};
 use turntable_testkit::poll::{PollClient, call, post};
 use turntable_testkit::room::{act, action_data, join, members};
 use turntable_testkit::socketio::Socket;
@@ -113,6 +113,7 @@ fn bodies_of_requests_are_paid_by_their_address_whoever_sends_them() {
     )]);
     // What an address has sent is forgotten when the last connection of all is closed.
     let _other = TcpStream::connect(server.address).unwrap();
+    server.await_metric(HTTP_CONNECTIONS, 1.0);
     let padded = format!("[{}]", " ".repeat(30_000));
     assert_eq!(post(&server, "/poll", "", &padded).status, 200);
     assert_eq!(

@@ -86,6 +86,19 @@ fn what_the_clients_of_one_address_hold_is_limited() {
 }
 
 #[test]
+fn users_that_the_clients_of_one_address_name_have_a_rate() {
+    let server = Server::with(&[("limits.address_users", "{ per_second = 1, burst = 30 }")]);
+    let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
+    let users: Vec<String> = (10..30).map(|number| format!("1:{number}")).collect();
+    mel.command("lookup", json!(users));
+    tom.command("lookup", json!(users));
+    tom.expect_error("rate_limited");
+    let reached = limit_reached("limits.address_users");
+    assert_eq!(server.metric(&reached), 1.0);
+    tom.request("unsubscribe", json!(["1:10"]));
+}
+
+#[test]
 fn invites_of_the_clients_of_one_address_have_a_rate() {
     let server = Server::with(&[("limits.address_invites", "{ per_second = 1, burst = 3 }")]);
     let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));

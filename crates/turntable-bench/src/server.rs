@@ -19,7 +19,7 @@ const SERVER_CORE: usize = 0;
 /// The core of the client.
 const CLIENT_CORE: usize = 1;
 /// The classes of work with a rate limit, which are switched off.
-const RATE_CLASSES: [&str; 12] = [
+const RATE_CLASSES: [&str; 14] = [
     "PRESENCE",
     "USERS",
     "ROOM",
@@ -31,16 +31,19 @@ const RATE_CLASSES: [&str; 12] = [
     "CONTROL",
     "BYTES",
     "ADDRESS_BYTES",
+    "ADDRESS_USERS",
+    "ADDRESS_INVITES",
     "SESSION",
 ];
 /// Settings of a measured server: one worker, free ports, and none of the limits that
 /// a benchmark from one address would exceed.
-const SETTINGS: [(&str, &str); 5] = [
+const SETTINGS: [(&str, &str); 6] = [
     ("TURNTABLE_SERVER__LISTEN", "127.0.0.1:0"),
     ("TURNTABLE_MANAGEMENT__LISTEN", "127.0.0.1:0"),
     ("TURNTABLE_SERVER__WORKERS", "1"),
     ("TURNTABLE_SESSION__UNIDENTIFIED_PER_ADDRESS_MAX", "1000000"),
     ("TURNTABLE_POLL__UNIDENTIFIED_MAX", "1000000"),
+    ("TURNTABLE_SESSION__HELD_PER_ADDRESS_MAX", "1000000000"),
 ];
 
 /// Moves the calling process to the client's core.

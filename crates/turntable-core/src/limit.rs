@@ -34,6 +34,7 @@ pub enum Limit {
     Control,
     Bytes,
     AddressBytes,
+    AddressUsers,
     AddressInvites,
     Flood,
     Session,
@@ -54,7 +55,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -78,6 +79,7 @@ impl Limit {
         Self::Control,
         Self::Bytes,
         Self::AddressBytes,
+        Self::AddressUsers,
         Self::AddressInvites,
         Self::Flood,
         Self::Session,
@@ -123,6 +125,7 @@ impl Limit {
             Self::Control => "limits.control",
             Self::Bytes => "limits.bytes",
             Self::AddressBytes => "limits.address_bytes",
+            Self::AddressUsers => "limits.address_users",
             Self::AddressInvites => "limits.address_invites",
             Self::Flood => "limits.flood",
             Self::Session => "limits.session",

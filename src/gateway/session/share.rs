@@ -6,7 +6,6 @@ use crate::gateway::Gateway;
 use turntable_core::key::SessionSlot;
 use turntable_core::limit::Limit;
 use turntable_core::packet::{ClientPacket, ErrorBody};
-use turntable_core::rate::tokens;
 use turntable_core::reason::ErrorCode;
 
 /// What a channel counts for, in watched users: about as much memory.
@@ -22,10 +21,29 @@ fn added(packet: &ClientPacket) -> Option<usize> {
         ClientPacket::JoinChannel { .. } => Some(CHANNEL),
         ClientPacket::JoinGame(_) => Some(ROOM),
         ClientPacket::Unsubscribe(_)
+        | ClientPacket::Lookup(_)
         | ClientPacket::LeaveChannel { .. }
         | ClientPacket::LeaveGame { .. } => Some(0),
         _ => None,
     }
+}
+
+/// The users that a command names, and those that it invites.
+fn named(packet: &ClientPacket) -> (usize, usize) {
+    match packet {
+        ClientPacket::Subscribe(users)
+        | ClientPacket::Unsubscribe(users)
+        | ClientPacket::Lookup(users) => (users.len(), 0),
+        ClientPacket::JoinGame(join) => (0, join.invite.len()),
+        _ => (0, 0),
+    }
+}
+
+/// The error for a command that names too many users, or invites them.
+fn too_often(what: &str, packet: &ClientPacket, limit: Limit, retry_ms: u64) -> ErrorBody {
+    let message = format!("too many {what} by the clients of your address; wait retry_ms");
+    let error = ErrorBody::new(ErrorCode::RateLimited, message).of(packet.name());
+    error.with("retry_ms", retry_ms).by(limit)
 }
 
 impl Gateway {
@@ -66,15 +84,12 @@ impl Gateway {
             let error = ErrorBody::new(ErrorCode::TooMany, message).of(packet.name());
             return Err(error.with("max", max as u64).by(Limit::Held));
         }
-        if let ClientPacket::JoinGame(join) = packet {
-            let limit = settings.limits.address_invites;
-            let taken = held.take_invites(tokens(join.invite.len()) as usize, limit, now_ms);
-            taken.map_err(|retry_ms| {
-                let message = "too many invites from your address; wait retry_ms";
-                let error = ErrorBody::new(ErrorCode::RateLimited, message).of(packet.name());
-                error.with("retry_ms", retry_ms).by(Limit::AddressInvites)
-            })?;
-        }
+        let (users, invites) = named(packet);
+        let limits = &settings.limits;
+        held.take_users(users, limits.address_users, now_ms)
+            .map_err(|ms| too_often("users are named", packet, Limit::AddressUsers, ms))?;
+        held.take_invites(invites, limits.address_invites, now_ms)
+            .map_err(|ms| too_often("users are invited", packet, Limit::AddressInvites, ms))?;
         Ok(true)
     }
 
