@@ -91,6 +91,7 @@ fn users_that_the_clients_of_one_address_name_have_a_rate() {
     let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
     let users: Vec<String> = (10..30).map(|number| format!("1:{number}")).collect();
     mel.command("lookup", json!(users));
+    mel.expect("reply");
     tom.command("lookup", json!(users));
     tom.expect_error("rate_limited");
     let reached = limit_reached("limits.address_users");
