@@ -152,6 +152,25 @@ fn client_that_answers_pings_or_sends_stays_connected() {
 }
 
 #[test]
+fn half_a_message_is_not_waited_for_although_pings_are_answered() {
+    let server = Server::with(&[("session.heartbeat_ms", "300")]);
+    let mut client = server.user("1:1");
+    client.command("time", json!({"t0": 1}));
+    client.expect("time");
+    client.send_frame(&Frame::fragment(Opcode::TEXT, *b"{"));
+    let start = Instant::now();
+    let close = loop {
+        let frame = client.frame();
+        match frame.opcode {
+            Opcode::PING => client.send_frame(&Frame::new(Opcode::PONG, frame.payload)),
+            _ => break frame,
+        }
+    };
+    assert_eq!(close.close_code(), Some(4008), "{close:?}");
+    assert!(start.elapsed() >= Duration::from_millis(250));
+}
+
+#[test]
 fn silent_client_goes_offline_within_ping_timeout() {
     let server = Server::with(&[("session.heartbeat_ms", "200"), ("presence.grace_ms", "0")]);
     let mut watcher = server.user("2:1");

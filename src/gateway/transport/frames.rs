@@ -55,6 +55,11 @@ impl FrameInput {
         }
     }
 
+    /// Whether a message has begun and is not whole.
+    pub(crate) fn is_within_message(&self) -> bool {
+        self.decoder.is_within_message()
+    }
+
     /// Drops the input that waits.
     pub(crate) fn drop_input(&mut self) {
         self.waiting = None;

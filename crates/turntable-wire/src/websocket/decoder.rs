@@ -160,6 +160,13 @@ impl Decoder {
         })
     }
 
+    /// Whether a message has begun and is not whole.
+    #[must_use]
+    pub fn is_within_message(&self) -> bool {
+        let partial = self.partial.as_ref();
+        partial.is_some_and(|partial| partial.message.is_some())
+    }
+
     /// Whether a close frame or an error has ended decoding.
     #[must_use]
     pub const fn has_ended(&self) -> bool {

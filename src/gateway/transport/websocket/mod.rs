@@ -52,6 +52,8 @@ pub(crate) struct WebSocket {
     clock_ping_ms: u32,
     /// Whether anything came since the last heartbeat.
     was_heard: bool,
+    /// Whether the message that comes was incomplete at the last heartbeat already.
+    is_overdue: bool,
 }
 
 impl WebSocket {
@@ -68,6 +70,7 @@ impl WebSocket {
             purpose,
             clock_ping_ms: 0,
             was_heard: true,
+            is_overdue: false,
         }
     }
 
@@ -142,7 +145,10 @@ fn take(connection: &mut Connection, input: &mut [u8], cx: &mut Cx<'_>) -> bool 
 /// Takes one message; breaks where what is behind it has to wait, or is nothing
 /// any more.
 fn message_came(connection: &mut Connection, message: Message<'_>, cx: &mut Cx<'_>) -> Flow {
-    let purpose = WebSocket::of(connection).map(|websocket| websocket.purpose);
+    let purpose = WebSocket::of(connection).map(|websocket| {
+        websocket.is_overdue &= matches!(message, Message::Pong(_));
+        websocket.purpose
+    });
     let is_v2 = connection.encoding == Encoding::MsgpackV2;
     let depth_max = cx.settings.session.depth_max;
     let bytes = message.payload_bytes();
@@ -183,7 +189,8 @@ fn message_came(connection: &mut Connection, message: Message<'_>, cx: &mut Cx<'
     }
 }
 
-/// Pings a connection that was silent, and closes one that stayed so.
+/// Pings a connection that was silent, and closes one that stayed so, or that has not
+/// sent the rest of a message since the last heartbeat.
 fn heartbeat(connection: &mut Connection, cx: &mut Cx<'_>) {
     if connection.is_closing() {
         return;
@@ -191,6 +198,11 @@ fn heartbeat(connection: &mut Connection, cx: &mut Cx<'_>) {
     let Some(websocket) = WebSocket::of(connection) else {
         return;
     };
+    // Pongs between its fragments show a client that lives, and holds memory.
+    let is_within = websocket.frames.is_within_message();
+    if std::mem::replace(&mut websocket.is_overdue, is_within) && is_within {
+        return cx.close(CloseReason::HeartbeatMissed);
+    }
     if std::mem::take(&mut websocket.was_heard) {
         websocket.ping = 0;
     } else if websocket.ping != 0 {
