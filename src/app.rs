@@ -53,7 +53,7 @@ const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// How long a client may go on sending a body that nobody reads.
 const UNREAD_BODY: Duration = Duration::from_secs(2);
 /// Connections to the operator's listener.
-const OPERATORS_MAX: usize = 128;
+const OPERATORS_MAX: usize = 32;
 /// How long an operator's client may take for the head of a request.
 const OPERATORS_HEAD: Duration = Duration::from_secs(1);
 /// Files that the process opens beside connections of clients.

@@ -226,10 +226,12 @@ impl Flow {
         self.phase = Phase::Busy;
     }
 
-    /// The handler has answered.
-    pub const fn answered(&mut self) {
+    /// The handler has answered. The HTTP server ends the connection where a part of
+    /// the body is missing.
+    pub fn answered(&mut self) {
         self.phase = Phase::Busy;
         self.is_unwritten = true;
+        self.is_last |= self.body != Body::Left(0);
     }
 
     /// Everything that was answered is written. Returns whether that lets reading
@@ -439,5 +441,6 @@ mod tests {
         }
         assert_eq!(flow.deadline(&LIMITS), Some(now + LIMITS.head));
         assert!(!flow.is_in_head());
+        assert!(!flow.begin(Body::Left(0)), "the answer announced the end");
     }
 }

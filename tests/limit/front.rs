@@ -348,6 +348,26 @@ fn pipelined_bodies_never_end_the_connection() {
 }
 
 #[test]
+fn answer_has_nothing_of_a_later_request() {
+    let server = Server::start();
+    let first = "GET /four/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for second in [
+        "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".to_owned(),
+        "GET / HTTP/1.0\r\nHost: localhost\r\n\r\n".to_owned(),
+        handshake("/ws", ""),
+    ] {
+        let mut connection = Kept::open(&server);
+        connection.send(&format!("{first}{second}"));
+        let answer = connection.answer();
+        assert_eq!(
+            (answer.status, answer.header("Connection")),
+            (200, None),
+            "{second}"
+        );
+    }
+}
+
+#[test]
 fn nothing_follows_a_request_with_a_body_in_chunks() {
     let server = Server::start();
     let mut listener = server.user("1:1");
