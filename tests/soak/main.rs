@@ -2,7 +2,7 @@
 //! resumes, slow readers, floods, garbage and lost actors. At the end every view is
 //! right, and after the timeouts nothing is left.
 //!
-//! It runs for a few seconds with all tests, and for `TURNTABLE_SOAK_SECONDS` where
+//! It runs for a few seconds with all tests, and for `TURNTABLE_TEST_SOAK_SECONDS` where
 //! that is set (`cargo xtask soak`).
 #![allow(
     clippy::unwrap_used,
@@ -103,8 +103,8 @@ fn truth(server: &Server, name: &str) -> HashMap<String, Value> {
 
 #[test]
 fn nothing_is_wrong_and_nothing_is_left() {
-    let seconds =
-        std::env::var("TURNTABLE_SOAK_SECONDS").map_or(SECONDS, |seconds| seconds.parse().unwrap());
+    let seconds = std::env::var("TURNTABLE_TEST_SOAK_SECONDS")
+        .map_or(SECONDS, |seconds| seconds.parse().unwrap());
     let server = Server::with(KEYS);
     let mut views: Vec<View> = (0..3)
         .map(|number| View::open(&server, &format!("9:{number}")))

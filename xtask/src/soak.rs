@@ -20,6 +20,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     command
         .args(["--package", "turntable", "--test", "soak", "--"])
         .arg("--nocapture")
-        .env("TURNTABLE_SOAK_SECONDS", args.seconds.to_string());
+        .env("TURNTABLE_TEST_SOAK_SECONDS", args.seconds.to_string());
     process::checked(&mut command)
 }
