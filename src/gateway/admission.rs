@@ -321,6 +321,13 @@ pub struct Held {
 }
 
 impl Held {
+    fn nothing(address: &Arc<AddressCount>) -> Self {
+        Self {
+            address: address.clone(),
+            units: 0,
+        }
+    }
+
     /// What all sessions of the address hold.
     #[must_use]
     pub fn total(&self) -> usize {
@@ -372,10 +379,7 @@ impl Permit {
     /// A session of this address that holds nothing yet.
     #[must_use]
     pub fn hold(&self) -> Held {
-        Held {
-            address: self.address.clone(),
-            units: 0,
-        }
+        Held::nothing(&self.address)
     }
 }
 
@@ -383,10 +387,7 @@ impl DetachedPermit {
     /// The session of this address, which holds nothing yet.
     #[must_use]
     pub fn hold(&self) -> Held {
-        Held {
-            address: self.0.clone(),
-            units: 0,
-        }
+        Held::nothing(&self.0)
     }
 }
 

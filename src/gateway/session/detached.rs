@@ -4,6 +4,7 @@
 //! Such a session holds memory for `session.resume_ms` although its client has no
 //! connection that a limit would count.
 
+use crate::clock;
 use crate::gateway::Gateway;
 use turntable_core::key::{ConnKey, SessionSlot};
 
@@ -24,6 +25,9 @@ impl Gateway {
         }
         if let Some(entry) = self.sessions.get_mut(session) {
             entry.detached = detached;
+            let (settings, limits) = (&self.settings.session, &self.settings.limits);
+            let now_ms = clock::now_ms();
+            entry.session.forget_full_rates(now_ms, settings, limits);
         }
         true
     }

@@ -315,7 +315,13 @@ impl Gateway {
 
     /// Tells the avatar that a session sends nothing, or something again.
     pub(crate) fn report_idle(&mut self, session: SessionSlot, idle: bool) {
-        if let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) {
+        let caller = self.caller(session);
+        if let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) {
+            if idle {
+                let (settings, limits) = (&self.settings.session, &self.settings.limits);
+                let now_ms = clock::now_ms();
+                entry.session.forget_full_rates(now_ms, settings, limits);
+            }
             let call = AvatarCall::Idle { caller, idle };
             self.shared.owners.avatar(&entry.session.user, call);
         }

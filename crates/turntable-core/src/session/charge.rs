@@ -6,7 +6,8 @@ use crate::packet::{ClientPacket, ErrorBody};
 use crate::rate::tokens;
 use crate::reason::{CloseReason, ErrorCode};
 use crate::session::class::Class;
-use crate::session::settings::LimitSettings;
+use crate::session::rates::Rates;
+use crate::session::settings::{LimitSettings, SessionSettings};
 use crate::session::{Refusal, Session};
 
 /// A command that is refused for its bytes takes a token of `limits.flood` for each so
@@ -14,6 +15,21 @@ use crate::session::{Refusal, Session};
 const FLOOD_BYTES: usize = 1_024;
 
 impl<F> Session<F> {
+    pub(super) fn rates(&mut self) -> &mut Rates {
+        self.rates.get_or_insert_default()
+    }
+
+    /// Gives the memory of the rates back where all of them are refilled.
+    pub fn forget_full_rates(
+        &mut self,
+        now_ms: u64,
+        settings: &SessionSettings,
+        limits: &LimitSettings,
+    ) {
+        self.rates
+            .take_if(|rates| rates.are_full(settings, limits, now_ms));
+    }
+
     pub(super) fn check_rate(
         &mut self,
         packet: &ClientPacket,
@@ -21,7 +37,7 @@ impl<F> Session<F> {
         limits: &LimitSettings,
     ) -> Result<(), Refusal> {
         for (class, count) in Class::charges(packet) {
-            let Some(bucket) = self.buckets.get_mut(class as usize) else {
+            let Some(bucket) = self.rates().classes.get_mut(class as usize) else {
                 continue;
             };
             let taken = bucket.take_many(count, class.settings(limits), now_ms);
@@ -67,7 +83,10 @@ impl<F> Session<F> {
         limits: &LimitSettings,
     ) -> Refusal {
         let retry_ms = error.detail("retry_ms").unwrap_or(0);
-        let charged = self.flood.charge(count, retry_ms, limits.flood, now_ms);
+        let charged = self
+            .rates()
+            .flood
+            .charge(count, retry_ms, limits.flood, now_ms);
         Refusal::new(error, charged, CloseReason::RateLimited)
     }
 
@@ -81,18 +100,20 @@ impl<F> Session<F> {
         now_ms: u64,
         limits: &LimitSettings,
     ) -> Result<(), u64> {
-        self.bytes.take_many(tokens(bytes), limits.bytes, now_ms)
+        let own = &mut self.rates().bytes;
+        own.take_many(tokens(bytes), limits.bytes, now_ms)
     }
 
     /// Pays for bytes that were taken in any case.
     pub fn pay_bytes(&mut self, bytes: usize, now_ms: u64, limits: &LimitSettings) {
-        self.bytes.pay(tokens(bytes), limits.bytes, now_ms);
+        let own = &mut self.rates().bytes;
+        own.pay(tokens(bytes), limits.bytes, now_ms);
     }
 
     /// Charges what goes to others without being a command. Returns whether it
     /// may.
     pub fn charge_publish(&mut self, now_ms: u64, limits: &LimitSettings) -> bool {
-        let bucket = self.buckets.get_mut(Class::Publish as usize);
+        let bucket = self.rates().classes.get_mut(Class::Publish as usize);
         bucket.is_none_or(|bucket| bucket.take(limits.publish, now_ms).is_ok())
     }
 }

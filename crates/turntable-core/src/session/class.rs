@@ -23,6 +23,18 @@ pub(super) enum Class {
 pub(super) const CLASSES: usize = 8;
 
 impl Class {
+    /// Every class.
+    pub(super) const ALL: [Self; CLASSES] = [
+        Self::Presence,
+        Self::Room,
+        Self::Game,
+        Self::Channel,
+        Self::Publish,
+        Self::Call,
+        Self::Time,
+        Self::Users,
+    ];
+
     /// What a command takes from the buckets: one token for itself, and one for each
     /// user or action in it. `bye` is never limited.
     pub(super) fn charges(packet: &ClientPacket) -> [(Self, u32); 2] {

@@ -17,14 +17,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{SessionId, UserId};
 use crate::key::{SessionKey, UserNumber};
-use crate::rate::{Bucket, BucketExport};
+use crate::rate::BucketExport;
 use crate::session::Session;
 use crate::session::clock::Clock;
 use crate::session::clock::export::ClockExport;
-use crate::session::flood::{Flood, FloodExport};
+use crate::session::flood::FloodExport;
 use crate::session::life::{Effect, Effects, Life, saturating_u32};
 use crate::session::membership::{ChannelMembership, Memberships, RoomMembership};
 use crate::session::outbox::{Outbox, OutboxFrame};
+use crate::session::rates::{Rates, RatesExport};
 use crate::session::settings::SessionSettings;
 
 /// The greatest number of a message or command: whole numbers beyond it have no
@@ -165,6 +166,11 @@ impl<F: OutboxFrame> Session<F> {
             Life::Attaching(_) | Life::Ended => return None,
         };
         let memberships = self.memberships.as_deref();
+        let rates = self
+            .rates
+            .as_deref()
+            .unwrap_or(&Rates::default())
+            .export(now_ms);
         let users = self.watching.iter();
         Some(SessionExport {
             key: self.key,
@@ -177,10 +183,10 @@ impl<F: OutboxFrame> Session<F> {
             rooms: memberships.map_or_else(Vec::new, |all| all.rooms.clone()),
             channels: memberships.map_or_else(Vec::new, |all| all.channels.clone()),
             clock: self.clock.as_ref().map(|clock| clock.export(now_ms as f64)),
-            buckets: self.buckets.map(|bucket| bucket.export(now_ms)).into(),
-            bytes: self.bytes.export(now_ms),
-            flood: self.flood.export(now_ms),
-            errors: self.errors.export(now_ms),
+            buckets: rates.classes,
+            bytes: rates.bytes,
+            flood: rates.flood,
+            errors: rates.errors,
             silent_ms: now_ms.saturating_sub(self.active_ms),
             is_idle: self.is_idle,
         })
@@ -215,7 +221,13 @@ impl<F: OutboxFrame> Session<F> {
             rooms: export.rooms,
             channels: export.channels,
         };
-        let mut session = Self {
+        let rates = RatesExport {
+            classes: export.buckets,
+            bytes: export.bytes,
+            flood: export.flood,
+            errors: export.errors,
+        };
+        let session = Self {
             key: export.key,
             id: export.id,
             user: export.user,
@@ -232,14 +244,8 @@ impl<F: OutboxFrame> Session<F> {
             clock: export
                 .clock
                 .map(|clock| Box::new(Clock::import(&clock, now_ms as f64))),
-            buckets: Default::default(),
-            bytes: Bucket::import(export.bytes, now_ms),
-            flood: Flood::import(export.flood, now_ms),
-            errors: Bucket::import(export.errors, now_ms),
+            rates: Some(Box::new(Rates::import(rates, now_ms))),
         };
-        for (bucket, export) in session.buckets.iter_mut().zip(export.buckets) {
-            *bucket = Bucket::import(export, now_ms);
-        }
         let effects = [Effect::Register, Effect::ArmExpiry(expires_at_ms)];
         Ok((session, effects.into_iter().collect()))
     }

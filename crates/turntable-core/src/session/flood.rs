@@ -45,6 +45,11 @@ impl Flood {
         }
     }
 
+    /// Whether nothing is spent, and nothing is waited for.
+    pub(super) fn is_full(&self, settings: BucketSettings, now_ms: u64) -> bool {
+        self.bucket.is_full(settings, now_ms) && self.early_ms(now_ms) == 0
+    }
+
     /// How long the client has to wait on, in ms.
     fn early_ms(self, now_ms: u64) -> u32 {
         let early = self

@@ -18,6 +18,7 @@ pub mod greeting;
 pub mod life;
 pub mod membership;
 pub mod outbox;
+mod rates;
 pub mod settings;
 
 pub use charge::{address_error, bytes_error};
@@ -25,14 +26,12 @@ pub use charge::{address_error, bytes_error};
 use crate::id::{SessionId, UserId};
 use crate::key::{ConnKey, SessionKey, UserNumber};
 use crate::packet::{ClientPacket, ErrorBody};
-use crate::rate::Bucket;
 use crate::reason::{CloseReason, ErrorCode};
-use crate::session::class::CLASSES;
 use crate::session::clock::Clock;
-use crate::session::flood::Flood;
 use crate::session::life::Life;
 use crate::session::membership::Memberships;
 use crate::session::outbox::Outbox;
+use crate::session::rates::Rates;
 use crate::session::settings::{LimitSettings, SessionSettings};
 
 /// How long until the next look at a session while idleness is off, in ms.
@@ -82,10 +81,8 @@ pub struct Session<F> {
     memberships: Option<Box<Memberships>>,
     /// What is known of the client's clock; most sessions never need it.
     clock: Option<Box<Clock>>,
-    buckets: [Bucket; CLASSES],
-    bytes: Bucket,
-    flood: Flood,
-    errors: Bucket,
+    /// `None` while nothing of them is spent.
+    rates: Option<Box<Rates>>,
 }
 
 impl<F> Session<F> {
@@ -110,10 +107,7 @@ impl<F> Session<F> {
             accepted: 0,
             memberships: None,
             clock: None,
-            buckets: Default::default(),
-            bytes: Bucket::default(),
-            flood: Flood::default(),
-            errors: Bucket::default(),
+            rates: None,
         }
     }
 
@@ -228,7 +222,8 @@ impl<F> Session<F> {
 
     /// Charges an error to the session's budget.
     pub fn refuse(&mut self, error: ErrorBody, now_ms: u64, settings: &SessionSettings) -> Refusal {
-        let charged = self.errors.take(settings.error_budget(), now_ms);
+        let errors = &mut self.rates().errors;
+        let charged = errors.take(settings.error_budget(), now_ms);
         Refusal::new(error, charged, CloseReason::TooManyErrors)
     }
 }
@@ -390,6 +385,19 @@ mod tests {
         assert_eq!(refuse(40_000, now_ms), Ok(()));
         let over = Err((Some(Limit::Bytes), Some(CloseReason::RateLimited)));
         assert_eq!(refuse(60_000, now_ms), over);
+    }
+
+    #[test]
+    fn rates_take_memory_while_something_of_them_is_spent() {
+        let mut session = session();
+        let (settings, limits) = (SessionSettings::default(), LimitSettings::default());
+        let now_ms = 1_732_000_000_000;
+        assert!(session.rates.is_none());
+        session.take_bytes(60_000, now_ms, &limits).unwrap();
+        session.forget_full_rates(now_ms + 10, &settings, &limits);
+        assert!(session.rates.is_some());
+        session.forget_full_rates(now_ms + 10_000, &settings, &limits);
+        assert!(session.rates.is_none());
     }
 
     #[test]
