@@ -17,6 +17,7 @@ use turntable_core::model::ledger::{Ledger, LedgerFull, LedgerLimits};
 use turntable_core::model::room::RoomSettings;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
+use turntable_core::spare::Spare;
 
 /// How many rooms each user created.
 type Rooms = Arc<Mutex<HashMap<UserId, usize>>>;
@@ -45,6 +46,7 @@ impl Drop for Created {
             *count = count.saturating_sub(1);
             if *count == 0 {
                 rooms.remove(&self.by);
+                rooms.give_back();
             }
         }
     }

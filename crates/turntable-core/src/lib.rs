@@ -22,3 +22,4 @@ pub mod rate;
 pub mod reason;
 mod serial;
 pub mod session;
+pub mod spare;
