@@ -18,7 +18,7 @@ use crate::gateway::{Gateway, Shared};
 use crate::log_limit::LogLimit;
 use crate::memory;
 use turntable_core::budget::{MemoryBudget, Pressure, Relief, Verdict};
-use turntable_core::key::SessionSlot;
+use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 use turntable_core::session::life::{Input, Life};
@@ -143,8 +143,8 @@ impl Handler<Relieve> for Gateway {
 
 impl Gateway {
     /// Ends sessions without a connection, the oldest first, and drops what others
-    /// retain for a resume.
-    fn relieve(&mut self, relief: Relief) {
+    /// retain for a resume or for a request that comes again.
+    pub(crate) fn relieve(&mut self, relief: Relief) {
         let mut detached: Vec<(u64, SessionSlot)> = Vec::new();
         for (session, entry) in self.sessions.iter() {
             if let Life::Detached { since_ms, .. } = entry.session.life() {
@@ -167,6 +167,13 @@ impl Gateway {
             for session in sessions {
                 if let Some(entry) = self.sessions.get_mut(session) {
                     entry.session.outbox.forget_retained();
+                    entry.forget_answer();
+                }
+            }
+            let connections: Vec<ConnKey> = self.connections.iter().map(|(key, _)| key).collect();
+            for connection in connections {
+                if let Some(connection) = self.connections.get_mut(connection) {
+                    connection.transport.forget_answer();
                 }
             }
         }

@@ -39,7 +39,6 @@ pub(crate) struct Slots<T> {
     open: Vec<u64>,
     /// No word of `open` before this one has a bit.
     open_from: usize,
-    len: usize,
 }
 
 impl<T> Default for Slots<T> {
@@ -48,7 +47,6 @@ impl<T> Default for Slots<T> {
             pages: Vec::new(),
             open: Vec::new(),
             open_from: 0,
-            len: 0,
         }
     }
 }
@@ -58,11 +56,6 @@ const fn split(number: u32) -> (usize, usize) {
 }
 
 impl<T> Slots<T> {
-    /// How many values there are.
-    pub(crate) const fn len(&self) -> usize {
-        self.len
-    }
-
     fn open_page(&self) -> Option<usize> {
         let words = self.open.iter().enumerate().skip(self.open_from);
         let mut words = words.filter(|(_, word)| **word != 0);
@@ -91,7 +84,6 @@ impl<T> Slots<T> {
             }
             if let Some(place) = page.places.get_mut(place) {
                 *place = Some(value);
-                self.len += 1;
             }
             page.free &= !(1 << place);
             if page.free == 0 {
@@ -122,7 +114,6 @@ impl<T> Slots<T> {
         let (at, place) = split(number);
         let page = self.pages.get_mut(at)?;
         let value = page.places.get_mut(place)?.take()?;
-        self.len -= 1;
         page.free |= 1 << place;
         if page.is_empty() {
             page.places = Box::default();
@@ -211,7 +202,6 @@ mod tests {
                         prop_assert_eq!(slots.remove(at as u32), removed);
                     }
                 }
-                prop_assert_eq!(slots.len(), model.len());
                 let all: Vec<(u32, usize)> = slots.iter().map(|(n, v)| (n, *v)).collect();
                 prop_assert_eq!(all, model.clone().into_iter().collect::<Vec<_>>());
                 let pages: std::collections::BTreeSet<u32> =

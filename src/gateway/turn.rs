@@ -28,7 +28,6 @@ use crate::log_limit::LogLimit;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::reason::CloseReason;
 use turntable_core::session::life::Input;
-use turntable_core::spare::Spare;
 
 /// What is to be written and read this turn.
 #[derive(Debug, Default)]
@@ -43,15 +42,6 @@ pub(crate) struct TurnLists {
     pub(crate) snapshots: Vec<SessionSlot>,
     /// Whether anything was read.
     pub(crate) was_read: bool,
-}
-
-impl Spare for TurnLists {
-    fn give_back(&mut self) {
-        self.dirty.give_back();
-        self.unread.give_back();
-        self.changed.give_back();
-        self.snapshots.give_back();
-    }
 }
 
 /// What was counted since the last turn.
@@ -369,21 +359,6 @@ impl Gateway {
         if became_idle {
             self.report_idle(session, true);
         }
-    }
-
-    /// Brings the gauge of what waits up to date, and gives back what a burst took.
-    /// Seldom, as it looks at every session.
-    fn survey(&mut self) {
-        let waiting: usize = self
-            .sessions
-            .iter()
-            .map(|(_, entry)| entry.session.outbox.waiting_bytes())
-            .sum();
-        self.waiting_gauge.set(waiting as i64);
-        self.work.give_back();
-        self.continued.give_back();
-        self.hook_effects.give_back();
-        self.lists.give_back();
     }
 
     /// Whether any socket has something to be written.

@@ -8,10 +8,10 @@
 
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
+use crate::gateway::session::memory::PollAnswer;
 use crate::gateway::transport::poll::Refused;
 use crate::gateway::transport::poll::accept::{Destination, PollCall};
 use crate::http::admission::{self, Admission, Cors, SESSION_HEADER};
@@ -20,6 +20,9 @@ use turntable_core::id::SessionId;
 use turntable_core::packet::{ClientPacket, ErrorBody, RequestId};
 use turntable_core::reason::ErrorCode;
 use turntable_wire::remote_call::{self, Entry};
+
+/// How many messages wait behind an answer that has as many bytes as one may.
+const WAITING_HEADER: &str = "Turntable-Waiting";
 
 /// The parameters of the query; others are ignored.
 #[derive(Debug, Deserialize)]
@@ -63,9 +66,9 @@ pub async fn poll(request: HttpRequest, body: web::Payload, admission: Admission
         Err(error) => Err(Refused::Error(error)),
     };
     match carried_out {
-        Ok((session, body)) => answer(
+        Ok((session, polled)) => answer(
             session,
-            body,
+            polled,
             &cors,
             admission.shared.settings.get().poll.cookie,
         ),
@@ -145,7 +148,7 @@ async fn carry_out(
     request: &HttpRequest,
     requested: Requested,
     admission: &Admission,
-) -> Result<(SessionId, Bytes), Refused> {
+) -> Result<(SessionId, PollAnswer), Refused> {
     let error = |code, message: &str| Refused::Error(ErrorBody::new(code, message));
     let expired = || {
         error(
@@ -178,13 +181,13 @@ async fn carry_out(
         respond,
     });
     match answered.await {
-        Ok(body) => Ok((id, body?)),
+        Ok(polled) => Ok((id, polled?)),
         // The connection was lost while the request waited.
         Err(_) => Err(expired()),
     }
 }
 
-fn answer(session: SessionId, body: Bytes, cors: &Cors, has_cookie: bool) -> HttpResponse {
+fn answer(session: SessionId, polled: PollAnswer, cors: &Cors, has_cookie: bool) -> HttpResponse {
     let mut answer = admission::prepare(HttpResponse::Ok(), cors);
     answer.insert_header((SESSION_HEADER, session.secret()));
     if has_cookie {
@@ -194,5 +197,8 @@ fn answer(session: SessionId, body: Bytes, cors: &Cors, has_cookie: bool) -> Htt
         );
         answer.insert_header((header::SET_COOKIE, cookie));
     }
-    answer.content_type("application/json").body(body)
+    if polled.waiting > 0 {
+        answer.insert_header((WAITING_HEADER, polled.waiting));
+    }
+    answer.content_type("application/json").body(polled.body)
 }
