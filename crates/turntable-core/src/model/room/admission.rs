@@ -142,6 +142,23 @@ impl Room {
         realms.is_empty() || realms.iter().any(|realm| realm == user.realm())
     }
 
+    /// Those of `users` that get an invite of `from`, none of them twice. Empty where
+    /// [`Room::join`] refuses so many.
+    #[must_use]
+    pub fn invitees(&self, from: &UserId, users: &[UserId]) -> Vec<UserId> {
+        let mut invited: Vec<UserId> = Vec::new();
+        if users.len() > self.settings.invites_max {
+            return invited;
+        }
+        for user in users {
+            let is_in = user == from || self.members.get(user.as_str()).is_some();
+            if !is_in && !invited.contains(user) {
+                invited.push(user.clone());
+            }
+        }
+        invited
+    }
+
     /// Notes the invites of `from`; returns those of `users` that get one.
     fn invite(
         &mut self,
@@ -158,19 +175,12 @@ impl Room {
             .with("max", invites_max as u64)
             .by(Limit::RoomInvites));
         }
-        let mut invited: Vec<UserId> = Vec::new();
-        for user in users {
-            let is_in = user == from || self.members.get(user.as_str()).is_some();
-            if is_in || invited.contains(user) {
-                continue;
-            }
-            if !self.allows_realm(user) {
-                return Err(ErrorBody::new(
-                    ErrorCode::Forbidden,
-                    format!("{user} may not play: the room does not allow the realm"),
-                ));
-            }
-            invited.push(user.clone());
+        let invited = self.invitees(from, users);
+        if let Some(user) = invited.iter().find(|user| !self.allows_realm(user)) {
+            return Err(ErrorBody::new(
+                ErrorCode::Forbidden,
+                format!("{user} may not play: the room does not allow the realm"),
+            ));
         }
         if !invited.is_empty() {
             self.invitations
