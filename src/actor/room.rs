@@ -333,7 +333,7 @@ impl Room {
                 (caller, None, Ok(effects))
             }
             RoomCall::Resume { caller, user } => {
-                let effects = model.session_attached(caller.key, &user);
+                let effects = model.session_attached(caller.key, &user, now_ms);
                 (caller, None, Ok(effects))
             }
             RoomCall::Remove {

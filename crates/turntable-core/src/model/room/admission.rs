@@ -22,7 +22,8 @@ impl Room {
     ///
     /// # Errors
     /// `forbidden` (not oneself, a realm or a team that the game has not),
-    /// `room_full`, `too_many` invites, `unavailable` once the room ended, or for a
+    /// `room_full`, `too_many` invites, `rate_limited` where the members would get more
+    /// than `room.bytes`, `unavailable` once the room ended, or for a
     /// newcomer without a connection where the game keeps no seats.
     pub fn join(
         &mut self,
@@ -45,9 +46,16 @@ impl Room {
             )
             .of("joingame"));
         }
-        let invited = self
-            .invite(user, &join.invite, now_ms)
-            .map_err(|error| error.of("joingame"))?;
+        let bytes = match &newcomer {
+            Some(_) => self
+                .take_join(user, now_ms)
+                .map_err(|error| error.of("joingame"))?,
+            None => 0,
+        };
+        let invited = self.invite(user, &join.invite, now_ms).map_err(|error| {
+            self.bytes.give_back(bytes);
+            error.of("joingame")
+        })?;
 
         // The newcomer's `state` holds what came before; it must not get that
         // a second time as actions.
@@ -61,7 +69,7 @@ impl Room {
             self.members.insert(user.clone(), member);
         }
         if is_connected {
-            self.come_back(session, user, &mut effects);
+            self.come_back(session, user, now_ms, &mut effects);
         } else {
             self.take_seat(session, user, now_ms, &mut effects);
         }
