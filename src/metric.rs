@@ -69,6 +69,9 @@ pub struct Metrics {
     pub writes: Counter,
     /// Bytes that wait in outboxes, by worker; updated every few seconds.
     pub outbox_bytes: Family<Worker, Gauge>,
+    /// Bytes of answers that are retained for a repeated request, by worker; updated
+    /// every few seconds.
+    pub answer_bytes: Family<Worker, Gauge>,
     /// Resident memory of the process, in bytes; updated every second.
     pub resident_bytes: Gauge,
     /// What is done about memory: 0 nothing, 1 sessions are removed, 2 new clients are
@@ -181,6 +184,14 @@ impl Metrics {
             .clone()
     }
 
+    /// The gauge of the bytes of the answers that a worker retains.
+    #[must_use]
+    pub fn answers(&self, worker: WorkerId) -> Gauge {
+        self.answer_bytes
+            .get_or_create(&Worker { worker: worker.0 })
+            .clone()
+    }
+
     /// The gauges of the calls and of the deliveries that wait at a worker.
     #[must_use]
     pub fn mailboxes(&self, worker: WorkerId) -> (Gauge, Gauge) {
@@ -245,6 +256,11 @@ impl Metrics {
             "outbox_bytes",
             "Bytes that wait in outboxes",
             &self.outbox_bytes,
+        );
+        add(
+            "answer_bytes",
+            "Bytes of answers that are retained for a repeated request",
+            &self.answer_bytes,
         );
         add(
             "resident_bytes",

@@ -294,7 +294,9 @@ impl Actor for Directory {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(SURVEY, |directory, _| {
-            directory.shared.totals.survey(clock::now_ms());
+            let settings = directory.shared.settings();
+            let totals = &directory.shared.totals;
+            totals.survey(&settings.room, clock::now_ms());
         });
         letter::count_in(self.shared.worker, self.shared.mailboxes.clone());
         // There is one directory for these surroundings.

@@ -19,6 +19,7 @@ use crate::actor::letter::{Letter, OwnerCall};
 use crate::actor::recovery::{Announced, Recovery};
 use crate::metric::Metrics;
 use turntable_core::key::Generation;
+use turntable_core::spare::Spare;
 
 /// Lets an actor end.
 #[derive(Debug, Message)]
@@ -218,9 +219,8 @@ where
                 address.do_send(Stop);
             }
         }
-        if self.by_id.is_empty() {
-            self.by_id.shrink_to_fit();
-        }
+        self.by_id.give_back();
+        self.lost.give_back();
         true
     }
 }

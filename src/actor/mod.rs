@@ -8,6 +8,7 @@
 pub mod avatar;
 pub mod channel;
 pub mod directory;
+pub mod invited;
 mod letter;
 mod listing;
 mod places;

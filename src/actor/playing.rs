@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use turntable_core::id::{ChannelId, UserId};
+use turntable_core::spare::Spare;
 
 /// Users by room.
 #[derive(Debug, Default)]
@@ -22,6 +23,7 @@ impl Playing {
             users.remove(user);
             if users.is_empty() {
                 self.0.remove(room);
+                self.0.give_back();
             }
         }
     }

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use turntable_core::id::ChannelId;
 use turntable_core::key::GatewayId;
 use turntable_core::model::interest::Interest;
+use turntable_core::spare::Spare;
 
 /// Gateways by path.
 #[derive(Debug, Default)]
@@ -30,6 +31,7 @@ impl Prefixes {
             gateways.remove(gateway);
             if gateways.is_empty() {
                 self.0.remove(path);
+                self.0.give_back();
             }
         }
     }

@@ -111,9 +111,17 @@ impl Room {
             let game = settings.games.find(join.game.as_deref()).clone();
             Model::new(self.channel.clone(), game, settings.room.clone(), now_ms)
         });
-        let joined = model.join(caller.key, user, join, is_connected, id.clone(), now_ms);
+        let totals = &self.shared.totals;
+        let invitees = model.invitees(user, &join.invite);
+        let rate = settings.room.invites_to_user;
+        let joined = match totals.invited.take(&invitees, rate, now_ms) {
+            Ok(()) => model
+                .join(caller.key, user, join, is_connected, id.clone(), now_ms)
+                .inspect_err(|_| totals.invited.give_back(&invitees)),
+            Err(error) => Err(error.of("joingame")),
+        };
         if joined.is_err() {
-            self.shared.totals.take_back(user, &counted);
+            totals.take_back(user, &counted);
         }
         match joined {
             Ok(effects) => {
@@ -325,7 +333,7 @@ impl Room {
                 (caller, None, Ok(effects))
             }
             RoomCall::Resume { caller, user } => {
-                let effects = model.session_attached(caller.key, &user);
+                let effects = model.session_attached(caller.key, &user, now_ms);
                 (caller, None, Ok(effects))
             }
             RoomCall::Remove {

@@ -11,12 +11,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 
+use crate::actor::invited::Invited;
 use crate::metric::Metrics;
 use turntable_core::id::UserId;
 use turntable_core::model::ledger::{Ledger, LedgerFull, LedgerLimits};
 use turntable_core::model::room::RoomSettings;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
+use turntable_core::spare::Spare;
 
 /// How many rooms each user created.
 type Rooms = Arc<Mutex<HashMap<UserId, usize>>>;
@@ -27,6 +29,8 @@ pub struct Totals {
     /// Rooms by the user that created them.
     rooms: Rooms,
     invites: Mutex<Ledger>,
+    /// Invites by the user that gets them.
+    pub(super) invited: Invited,
     invites_gauge: Gauge,
     metrics: Arc<Metrics>,
 }
@@ -45,6 +49,7 @@ impl Drop for Created {
             *count = count.saturating_sub(1);
             if *count == 0 {
                 rooms.remove(&self.by);
+                rooms.give_back();
             }
         }
     }
@@ -64,6 +69,7 @@ impl Totals {
         Self {
             rooms: Arc::default(),
             invites: Mutex::default(),
+            invited: Invited::default(),
             invites_gauge: metrics.invites.clone(),
             metrics,
         }
@@ -153,7 +159,8 @@ impl Totals {
     }
 
     /// Brings the gauge of invites up to date.
-    pub(super) fn survey(&self, now_ms: u64) {
+    pub(super) fn survey(&self, settings: &RoomSettings, now_ms: u64) {
+        self.invited.sweep(settings.invites_to_user, now_ms);
         let mut invites = self.invites.lock();
         invites.expire(now_ms);
         self.invites_gauge.set(invites.total() as i64);
@@ -209,7 +216,7 @@ mod tests {
         totals.take_back(&user("1:1"), &counted);
         assert_eq!(metrics.invites.get(), 0);
         count("1:2", 2, 0).unwrap();
-        totals.survey(1_000);
+        totals.survey(&settings, 1_000);
         assert_eq!(metrics.invites.get(), 0);
     }
 }

@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use turntable_core::id::UserId;
 use turntable_core::key::GatewayId;
 use turntable_core::model::interest::Interest;
+use turntable_core::spare::Spare;
 
 /// Gateways by user, of one worker.
 #[derive(Debug)]
@@ -56,10 +57,7 @@ impl Watchers {
             return Interest::default();
         };
         self.gauge.dec();
-        // Many users that were watched once must not hold memory for ever.
-        if self.by_user.len() < self.by_user.capacity() / 8 {
-            self.by_user.shrink_to(self.by_user.len() * 2);
-        }
+        self.by_user.give_back();
         watchers
     }
 

@@ -29,7 +29,7 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["session", key] => (SessionSettings::RANGES, key),
         ["limits", "bytes" | "address_bytes", key] => (BucketSettings::BYTE_RANGES, key),
         ["channel" | "room", "bytes", key] => (BucketSettings::BYTE_RANGES, key),
-        ["limits", _, key] => (BucketSettings::RANGES, key),
+        ["limits", _, key] | ["room", "invites_to_user", key] => (BucketSettings::RANGES, key),
         ["time", key] => (TimeSettings::RANGES, key),
         ["presence", key] => (PresenceSettings::RANGES, key),
         ["channel", key] => (ChannelSettings::RANGES, key),

@@ -15,6 +15,7 @@ use turntable_core::limit::Limit;
 use turntable_core::packet::ErrorBody;
 use turntable_core::rate::BucketSettings;
 use turntable_core::reason::ErrorCode;
+use turntable_core::spare::Spare;
 
 use crate::gateway::newcomers::Newcomer;
 
@@ -259,11 +260,13 @@ impl ConnectionLimits {
         if self.total() == 0 && self.detached() == 0 {
             // Nobody is left to be protected.
             by_address.known.clear();
+            by_address.known.give_back();
         } else if known.is_forgotten(clock::now_ms()) {
             // Another one of the address may have taken its place.
             let found = by_address.known.get(&known.address);
             if found.is_some_and(|found| std::ptr::eq(&**found, known)) {
                 by_address.known.remove(&known.address);
+                by_address.known.give_back();
             }
         }
     }
@@ -279,6 +282,7 @@ impl Addresses {
         let now_ms = clock::now_ms();
         self.known.retain(|_, known| !known.is_forgotten(now_ms));
         self.purge_at = 2 * self.known.len();
+        self.known.give_back();
     }
 }
 

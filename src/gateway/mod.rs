@@ -22,8 +22,10 @@ pub mod overload;
 pub mod peers;
 pub mod session;
 pub mod settings;
+pub(crate) mod slots;
 pub mod submit;
 pub(crate) mod subscription;
+pub(crate) mod survey;
 pub(crate) mod table;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -180,6 +182,7 @@ pub struct Gateway {
     /// How long the machine had slept at the last look, in ms.
     suspended_ms: u64,
     waiting_gauge: Gauge,
+    answers_gauge: Gauge,
     commands: FxHashMap<&'static str, Counter>,
     is_draining: bool,
 }
@@ -207,6 +210,7 @@ impl Gateway {
             id,
             settings: shared.settings.get(),
             waiting_gauge: shared.metrics.waiting(id.worker),
+            answers_gauge: shared.metrics.answers(id.worker),
             shared,
             poll: Some(poll),
             registry,

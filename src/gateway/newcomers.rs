@@ -11,6 +11,7 @@ use turntable_core::limit::Limit;
 use turntable_core::packet::ErrorBody;
 use turntable_core::rate::{Bucket, BucketSettings};
 use turntable_core::reason::ErrorCode;
+use turntable_core::spare::Spare;
 
 /// So many addresses are known before those are forgotten that have nothing.
 const SWEEP_MIN: usize = 1_024;
@@ -141,6 +142,7 @@ impl Addresses {
             address.waiting > 0 || !address.sessions.is_full(sessions, now_ms)
         });
         self.sweep_at = self.by_address.len() * 2;
+        self.by_address.give_back();
     }
 }
 

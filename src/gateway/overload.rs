@@ -18,9 +18,10 @@ use crate::gateway::{Gateway, Shared};
 use crate::log_limit::LogLimit;
 use crate::memory;
 use turntable_core::budget::{MemoryBudget, Pressure, Relief, Verdict};
-use turntable_core::key::SessionSlot;
+use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
+use turntable_core::release::Release;
 use turntable_core::session::life::{Input, Life};
 
 const MIB: f64 = 1_048_576.0;
@@ -101,6 +102,7 @@ impl Shared {
 pub async fn watch(shared: Weak<Shared>) {
     let machine_bytes = memory::machine_bytes();
     let mut budget = MemoryBudget::default();
+    let mut release = Release::default();
     let mut interval = tokio::time::interval(LOOK);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -108,20 +110,23 @@ pub async fn watch(shared: Weak<Shared>) {
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        if budget.pressure() != Pressure::None {
-            // What was removed since the last look is given back.
-            turntable_sys::release_free_memory();
-        }
         let metrics = &shared.metrics;
         metrics.detached.set(shared.limits.detached() as i64);
-        let Some(used_bytes) = memory::resident_bytes() else {
+        let Some(mut used_bytes) = memory::resident_bytes() else {
             continue;
         };
-        metrics.resident_bytes.set(used_bytes as i64);
         let max_bytes = match shared.settings.get().memory_bytes_max {
             0 => machine_bytes.map(|bytes| bytes / 2),
             max => Some(max),
         };
+        if release.is_due(used_bytes, max_bytes, budget.pressure()) {
+            let before_bytes = used_bytes;
+            // On a thread of its own: it takes as long as several turns of a worker.
+            let _ = tokio::task::spawn_blocking(turntable_sys::release_free_memory).await;
+            used_bytes = memory::resident_bytes().unwrap_or(before_bytes);
+            release.done(before_bytes, used_bytes);
+        }
+        metrics.resident_bytes.set(used_bytes as i64);
         if let Some(max_bytes) = max_bytes {
             shared.look_at_memory(&mut budget, used_bytes, max_bytes);
         }
@@ -143,8 +148,8 @@ impl Handler<Relieve> for Gateway {
 
 impl Gateway {
     /// Ends sessions without a connection, the oldest first, and drops what others
-    /// retain for a resume.
-    fn relieve(&mut self, relief: Relief) {
+    /// retain for a resume or for a request that comes again.
+    pub(crate) fn relieve(&mut self, relief: Relief) {
         let mut detached: Vec<(u64, SessionSlot)> = Vec::new();
         for (session, entry) in self.sessions.iter() {
             if let Life::Detached { since_ms, .. } = entry.session.life() {
@@ -167,6 +172,13 @@ impl Gateway {
             for session in sessions {
                 if let Some(entry) = self.sessions.get_mut(session) {
                     entry.session.outbox.forget_retained();
+                    entry.forget_answer();
+                }
+            }
+            let connections: Vec<ConnKey> = self.connections.iter().map(|(key, _)| key).collect();
+            for connection in connections {
+                if let Some(connection) = self.connections.get_mut(connection) {
+                    connection.transport.forget_answer();
                 }
             }
         }

@@ -11,6 +11,7 @@ use parking_lot::RwLock;
 use crate::gateway::Gateway;
 use turntable_core::id::SessionId;
 use turntable_core::key::{ConnKey, GatewayId, NodeId, Place, SessionSlot, WorkerId};
+use turntable_core::spare::Spare;
 
 /// Where a name leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +94,7 @@ impl Peers {
         let is_known = sessions.get(&id.bits()) == Some(&found);
         if is_known {
             sessions.remove(&id.bits());
+            sessions.give_back();
         }
         is_known
     }
@@ -130,6 +132,7 @@ impl Peers {
         let mut connections = self.connections.write();
         if connections.get(&name) == Some(&(worker, key)) {
             connections.remove(&name);
+            connections.give_back();
         }
     }
 

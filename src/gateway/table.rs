@@ -4,10 +4,8 @@
 
 use std::marker::PhantomData;
 
+use crate::gateway::slots::Slots;
 use turntable_core::key::SlotKey;
-
-/// Places that are added at once, at the least.
-const GROWTH_MIN: usize = 16;
 
 /// A place of a table without its generation: four bytes, for lists inside the
 /// gateway whose entries go when the value goes.
@@ -72,24 +70,26 @@ impl<K> std::fmt::Debug for Index<K> {
 }
 
 #[derive(Debug)]
-struct Slot<T> {
+struct Entry<T> {
     generation: u32,
-    value: Option<T>,
+    value: T,
 }
 
 /// The table.
 #[derive(Debug)]
 pub(crate) struct Table<K, T> {
-    slots: Vec<Slot<T>>,
-    free: Vec<u32>,
+    slots: Slots<Entry<T>>,
+    /// The generation of the next value: one count for all places, as a place
+    /// without a value may take no memory.
+    generation: u32,
     key: PhantomData<K>,
 }
 
 impl<K, T> Default for Table<K, T> {
     fn default() -> Self {
         Self {
-            slots: Vec::new(),
-            free: Vec::new(),
+            slots: Slots::default(),
+            generation: 0,
             key: PhantomData,
         }
     }
@@ -98,68 +98,42 @@ impl<K, T> Default for Table<K, T> {
 impl<K: SlotKey, T> Table<K, T> {
     /// Puts a value into a free place.
     pub(crate) fn insert(&mut self, value: T) -> K {
-        if let Some(index) = self.free.pop()
-            && let Some(place) = self.slots.get_mut(index as usize)
-        {
-            place.value = Some(value);
-            return K::new(index, place.generation);
-        }
-        if self.slots.len() == self.slots.capacity() {
-            // Doubling would leave up to half of it empty, for as long as the
-            // worker lives.
-            self.slots.reserve_exact(GROWTH_MIN + self.slots.len() / 4);
-        }
-        let index = self.slots.len() as u32;
-        self.slots.push(Slot {
-            generation: 0,
-            value: Some(value),
-        });
-        K::new(index, 0)
+        let generation = self.generation;
+        self.generation = generation.wrapping_add(1);
+        K::new(self.slots.insert(Entry { generation, value }), generation)
     }
 
     /// The key that the next value gets.
     pub(crate) fn next_key(&self) -> K {
-        let index = self.free.last().copied();
-        let index = index.unwrap_or(self.slots.len() as u32);
-        let place = self.slots.get(index as usize);
-        K::new(index, place.map_or(0, |place| place.generation))
+        K::new(self.slots.next_number(), self.generation)
     }
 
     /// Takes the value out; its key is void from then on.
     pub(crate) fn remove(&mut self, key: K) -> Option<T> {
-        let place = self.slots.get_mut(key.index() as usize)?;
-        if place.generation != key.generation() {
-            return None;
-        }
-        let value = place.value.take()?;
-        place.generation = place.generation.wrapping_add(1);
-        self.free.push(key.index());
-        Some(value)
+        self.get(key)?;
+        self.slots.remove(key.index()).map(|entry| entry.value)
     }
 
     /// The value of a key, unless it was removed.
     pub(crate) fn get(&self, key: K) -> Option<&T> {
-        let place = self.slots.get(key.index() as usize)?;
-        let value = place.value.as_ref()?;
-        (place.generation == key.generation()).then_some(value)
+        let entry = self.slots.get(key.index())?;
+        (entry.generation == key.generation()).then_some(&entry.value)
     }
 
     /// The value of a key, unless it was removed.
     pub(crate) fn get_mut(&mut self, key: K) -> Option<&mut T> {
-        let place = self.slots.get_mut(key.index() as usize)?;
-        let value = place.value.as_mut()?;
-        (place.generation == key.generation()).then_some(value)
+        let entry = self.slots.get_mut(key.index())?;
+        (entry.generation == key.generation()).then_some(&mut entry.value)
     }
 
     /// The values of two keys at once.
     pub(crate) fn pair_mut(&mut self, one: K, other: K) -> Option<(&mut T, &mut T)> {
-        let indexes = [one.index() as usize, other.index() as usize];
-        let [first, second] = self.slots.get_disjoint_mut(indexes).ok()?;
-        let is_current = |place: &Slot<T>, key: K| place.generation == key.generation();
+        let (first, second) = self.slots.pair_mut(one.index(), other.index())?;
+        let is_current = |entry: &Entry<T>, key: K| entry.generation == key.generation();
         if !is_current(first, one) || !is_current(second, other) {
             return None;
         }
-        first.value.as_mut().zip(second.value.as_mut())
+        Some((&mut first.value, &mut second.value))
     }
 
     /// Whether the key's value is there.
@@ -169,22 +143,19 @@ impl<K: SlotKey, T> Table<K, T> {
 
     /// The value at a place, whatever its generation.
     pub(crate) fn at_mut(&mut self, index: Index<K>) -> Option<&mut T> {
-        self.slots.get_mut(index.0 as usize)?.value.as_mut()
+        self.slots.get_mut(index.0).map(|entry| &mut entry.value)
     }
 
     /// The key of the value at a place.
     pub(crate) fn key(&self, index: Index<K>) -> Option<K> {
-        let place = self.slots.get(index.0 as usize)?;
-        place.value.as_ref()?;
-        Some(K::new(index.0, place.generation))
+        let entry = self.slots.get(index.0)?;
+        Some(K::new(index.0, entry.generation))
     }
 
     /// All keys and values.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (K, &T)> {
-        (0..).zip(&self.slots).filter_map(|(index, place)| {
-            let value = place.value.as_ref()?;
-            Some((K::new(index, place.generation), value))
-        })
+        let entries = self.slots.iter();
+        entries.map(|(index, entry)| (K::new(index, entry.generation), &entry.value))
     }
 }
 
@@ -224,6 +195,19 @@ mod tests {
                 prop_assert_eq!(table.iter().count(), live.len());
             }
         }
+    }
+
+    #[test]
+    fn stale_key_finds_nothing_once_its_page_was_given_back() {
+        let mut table = Table::<ConnKey, u32>::default();
+        let stale = table.insert(1);
+        table.remove(stale);
+        assert_eq!(table.slots.places(), 0);
+        let key = table.insert(2);
+        assert_eq!(Index::from(key), Index::from(stale));
+        assert!(!table.holds(stale));
+        assert_eq!(table.remove(stale), None);
+        assert_eq!(table.get(key), Some(&2));
     }
 
     #[test]

@@ -361,17 +361,6 @@ impl Gateway {
         }
     }
 
-    /// Brings the gauge of what waits up to date. Seldom, as it looks at every
-    /// session.
-    fn survey(&mut self) {
-        let waiting: usize = self
-            .sessions
-            .iter()
-            .map(|(_, entry)| entry.session.outbox.waiting_bytes())
-            .sum();
-        self.waiting_gauge.set(waiting as i64);
-    }
-
     /// Whether any socket has something to be written.
     fn has_output(&self) -> bool {
         !self.lists.dirty.is_empty()

@@ -5,6 +5,8 @@
 //! connection is gone, or whose reason is, is dropped when its time comes.
 //! Deadlines are met within one tick.
 
+use turntable_core::spare::Spare;
+
 /// How often the wheel turns, in ms.
 pub(crate) const TICK_MS: u64 = 50;
 const SPOKES: usize = 512;
@@ -65,9 +67,7 @@ impl<T> Wheel<T> {
                     at += 1;
                 }
             }
-            if spoke.is_empty() && spoke.capacity() > 64 {
-                *spoke = Vec::new();
-            }
+            spoke.give_back();
         }
         self.now = self.now.max(target);
     }
@@ -78,6 +78,21 @@ impl<T> Wheel<T> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn timers_that_came_due_take_no_memory() {
+        let mut wheel = Wheel::new(0);
+        // Beside them in the same spoke is one of a later turn of the wheel.
+        wheel.set(TICK_MS * (1 + 3 * SPOKES as u64), 0);
+        for number in 1..10_000 {
+            wheel.set(TICK_MS, number);
+        }
+        let mut due = Vec::new();
+        wheel.turn(TICK_MS, &mut due);
+        assert_eq!(due.len(), 9_999);
+        let room: usize = wheel.spokes.iter().map(Vec::capacity).sum();
+        assert!(room < 100, "{room}");
+    }
 
     proptest! {
         /// Every timer comes due once, never early, and at the first turn to a

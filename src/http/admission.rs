@@ -48,7 +48,7 @@ pub struct Admission {
 pub struct Cors(Vec<(HeaderName, HeaderValue)>);
 
 /// What other origins' pages may read of an answer's headers.
-const EXPOSED: &str = "Turntable-Session, Turntable-Tunnel";
+const EXPOSED: &str = "Turntable-Session, Turntable-Tunnel, Turntable-Waiting";
 
 impl Cors {
     /// The headers of an answer.

@@ -8,10 +8,10 @@
 
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
+use crate::gateway::session::memory::PollAnswer;
 use crate::gateway::transport::poll::Refused;
 use crate::gateway::transport::poll::accept::{Destination, PollCall};
 use crate::http::admission::{self, Admission, Cors, SESSION_HEADER};
@@ -20,6 +20,9 @@ use turntable_core::id::SessionId;
 use turntable_core::packet::{ClientPacket, ErrorBody, RequestId};
 use turntable_core::reason::ErrorCode;
 use turntable_wire::remote_call::{self, Entry};
+
+/// How many messages wait behind an answer that has as many bytes as one may.
+const WAITING_HEADER: &str = "Turntable-Waiting";
 
 /// The parameters of the query; others are ignored.
 #[derive(Debug, Deserialize)]
@@ -63,10 +66,10 @@ pub async fn poll(request: HttpRequest, body: web::Payload, admission: Admission
         Err(error) => Err(Refused::Error(error)),
     };
     match carried_out {
-        Ok((session, body)) => {
+        Ok((session, polled)) => {
             let has_cookie = admission.shared.settings.get().poll.cookie;
             let cookie = has_cookie.then(|| admission.is_https(&request));
-            answer(session, body, &cors, cookie)
+            answer(session, polled, &cors, cookie)
         }
         Err(Refused::Error(error)) => admission::refuse(&error, &cors),
         Err(Refused::Stale) => {
@@ -144,7 +147,7 @@ async fn carry_out(
     request: &HttpRequest,
     requested: Requested,
     admission: &Admission,
-) -> Result<(SessionId, Bytes), Refused> {
+) -> Result<(SessionId, PollAnswer), Refused> {
     let error = |code, message: &str| Refused::Error(ErrorBody::new(code, message));
     let expired = || {
         error(
@@ -177,14 +180,19 @@ async fn carry_out(
         respond,
     });
     match answered.await {
-        Ok(body) => Ok((id, body?)),
+        Ok(polled) => Ok((id, polled?)),
         // The connection was lost while the request waited.
         Err(_) => Err(expired()),
     }
 }
 
 /// `cookie` is whether one is set, and then whether it is for TLS alone.
-fn answer(session: SessionId, body: Bytes, cors: &Cors, cookie: Option<bool>) -> HttpResponse {
+fn answer(
+    session: SessionId,
+    polled: PollAnswer,
+    cors: &Cors,
+    cookie: Option<bool>,
+) -> HttpResponse {
     let mut answer = admission::prepare(HttpResponse::Ok(), cors);
     answer.insert_header((SESSION_HEADER, session.secret()));
     if let Some(is_https) = cookie {
@@ -197,5 +205,8 @@ fn answer(session: SessionId, body: Bytes, cors: &Cors, cookie: Option<bool>) ->
         );
         answer.insert_header((header::SET_COOKIE, cookie));
     }
-    answer.content_type("application/json").body(body)
+    if polled.waiting > 0 {
+        answer.insert_header((WAITING_HEADER, polled.waiting));
+    }
+    answer.content_type("application/json").body(polled.body)
 }

@@ -201,7 +201,8 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     const number = Number(url.searchParams.get("batch") ?? NaN);
     const respond = (text) => {
       if (server.lose(url, body)) return request.socket.destroy();
-      response.writeHead(200, { "Content-Type": "application/json", "Turntable-Session": session.secret });
+      const waiting = session.waiting > 0 ? { "Turntable-Waiting": String(session.waiting) } : {};
+      response.writeHead(200, { "Content-Type": "application/json", "Turntable-Session": session.secret, ...waiting });
       response.end(text);
     };
     if (number === session.batch.number) return respond(session.batch.answer);

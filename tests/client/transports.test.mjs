@@ -285,6 +285,24 @@ test("poll: an idle client sends no requests; a heartbeat sends one per interval
   assert.equal(count(), idle + 3);
 });
 
+test("poll: what waits behind an answer is fetched at once, without a heartbeat", async (t) => {
+  const server = await fake(t);
+  const tt = client(t, server, { transports: ["poll"] });
+  await tt.ready;
+  const received = [];
+  tt.attributes.on("change", ({ changes }) => received.push(changes.n));
+  server.session.waiting = 1;
+  const answered = tt.request("lookup", []);
+  while (server.requests.filter(({ body }) => body === "[]").length < 3) await sleep(2);
+  await answered;
+  server.session.send("attributes", { n: 1 });
+  server.session.waiting = 0;
+  while (received.length < 1) await sleep(2);
+  const count = server.requests.length;
+  await sleep(30);
+  assert.ok(server.requests.length <= count + 1);
+});
+
 test("poll: actions are not awaited, and a refused action is reported to its room", async (t) => {
   const server = await fake(t);
   const tt = client(t, server, { transports: ["poll"] });

@@ -226,6 +226,31 @@ fn bytes_of_a_room_are_limited_for_its_members() {
 }
 
 #[test]
+fn joins_are_limited_for_the_members_and_leaving_is_not() {
+    let server = Server::with(&[("room.bytes", "{ per_second = 1000, burst = 2000 }")]);
+    let [mut mel, mut pomke] = members(&server, "r", "", ["1:1", "1:2"]);
+    let mut changes = 0;
+    let error = loop {
+        pomke.request("leavegame", json!({"channel": "r"}));
+        pomke.command("joingame", json!({"channel": "r", "self": "1:2"}));
+        changes += 2;
+        let answer = pomke.next();
+        if answer["command"] == "error" {
+            break answer;
+        }
+    };
+    assert_eq!(error["data"]["code"], "rate_limited");
+    assert_eq!(error["data"]["command"], "joingame");
+    assert!(error["data"]["details"]["retry_ms"].as_u64().unwrap() < 1_000);
+    // The member that stayed got each change but the join that was refused.
+    for _ in 0..changes - 1 {
+        mel.expect("memberchange");
+    }
+    mel.expect_nothing_pending();
+    assert_eq!(server.metric(&limits_reached("room.bytes")), 1.0);
+}
+
+#[test]
 fn joins_pay_for_the_state_that_they_receive() {
     let rate = ("limits.bytes", "{ per_second = 1000, burst = 20000 }");
     let server = Server::configured("[games.g]\nkeep_state = true\n", &[rate]);

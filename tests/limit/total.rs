@@ -164,3 +164,30 @@ fn invites_are_limited_by_user_and_in_all() {
     server.await_metric(INVITES, 0.0);
     join_with(&mut mel, two);
 }
+
+#[test]
+fn invites_that_one_user_gets_are_limited() {
+    let rate = ("room.invites_to_user", "{ per_second = 1, burst = 3 }");
+    let server = Server::with(&[rate]);
+    let mut victim = server.user("1:9");
+    let invite = |room: &str, user: &str, invited: &[&str]| json!({"channel": room, "self": user, "invite": invited});
+    for number in 0..6 {
+        let (user, room) = (format!("1:{number}"), format!("r{number}"));
+        let mut inviter = server.user(&user);
+        let both = invite(&room, &user, &["1:9", "1:8"]);
+        if number < 3 {
+            join_with(&mut inviter, both);
+            assert_eq!(victim.expect("invite")["channel"], room);
+            continue;
+        }
+        inviter.command("joingame", both);
+        let error = inviter.expect_error("rate_limited");
+        assert!(error["data"]["details"]["retry_ms"].as_u64().unwrap() <= 1_000);
+        // The join is refused whole, and passes without the invite.
+        let joined = join_with(&mut inviter, invite(&room, &user, &[]));
+        assert_eq!(joined["channel"], room);
+    }
+    victim.expect_none();
+    let reached = server.metric(&limit_reached("room.invites_to_user"));
+    assert_eq!(reached, 3.0);
+}

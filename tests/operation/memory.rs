@@ -102,3 +102,31 @@ async fn server_over_its_memory_evicts_and_then_refuses_until_it_has_room() {
     .await;
     running.stop(Duration::ZERO).await;
 }
+
+#[actix_rt::test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+async fn memory_of_a_peak_is_given_back_without_pressure() {
+    const RESIDENT: &str = "turntable_resident_bytes";
+    let running = Running::start(config()).unwrap();
+    let management = running.management;
+    beside(move || {
+        let await_resident = |is: fn(f64) -> bool| {
+            // Looks come once a second, and every tenth may give memory back.
+            let until = Instant::now() + Duration::from_secs(30);
+            while !is(metric(management, RESIDENT)) {
+                assert!(Instant::now() < until, "{}", metric(management, RESIDENT));
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        };
+        let mut pieces: Vec<Vec<u8>> = (0..300_000).map(|n| vec![n as u8; 1_000]).collect();
+        // The allocator cannot give back what lies before it on its own.
+        let last = pieces.pop();
+        await_resident(|bytes| bytes > 300e6);
+        drop(pieces);
+        await_resident(|bytes| bytes < 150e6);
+        assert_eq!(metric(management, PRESSURE), 0.0);
+        drop(last);
+    })
+    .await;
+    running.stop(Duration::ZERO).await;
+}

@@ -62,6 +62,38 @@ fn queued_messages_are_repeated_with_same_batch_only() {
 }
 
 #[test]
+fn numbered_answer_has_a_bound_and_the_rest_follows_in_order() {
+    let server = Server::start();
+    let client = PollClient::on_channel(&server, "1:1", "c");
+    let mut friend = server.user("1:2");
+    let padding = "x".repeat(12_000);
+    for number in 0..8 {
+        let data = json!([number, padding]);
+        friend.request("publish", json!({"channel": "c", "data": data}));
+    }
+    let lookup = json!([call("$av:lookup", json!(["1:1"]), 1)]);
+    let (mut seen, mut waiting) = (Vec::new(), Vec::new());
+    for batch in 1..=3 {
+        let body = if batch == 1 { &lookup } else { &json!([]) };
+        let target = format!("?batch={batch}");
+        let answer = client.send(&target, &body.to_string());
+        assert!(answer.text().len() < 32_768 + 13_000);
+        let again = client.send(&target, &body.to_string());
+        assert_eq!(again.text(), answer.text());
+        let left = answer.header("Turntable-Waiting");
+        assert_eq!(again.header("Turntable-Waiting"), left);
+        waiting.push(left.map(str::to_owned));
+        seen.extend(entries(&answer));
+    }
+    // What is not numbered is not retained, and has everything that is left.
+    assert_eq!(waiting, [Some("6".into()), Some("3".into()), None]);
+    let numbers = published(&seen).into_iter().map(|data| data[0].clone());
+    assert_eq!(numbers.collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
+    assert_eq!(result(&seen, 1)["1:1"]["state"], "online");
+    assert_eq!(client.heartbeat(), Vec::<Value>::new());
+}
+
+#[test]
 fn batch_numbers_must_increase() {
     let server = Server::start();
     let client = PollClient::user(&server, "1:1");

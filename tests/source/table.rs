@@ -155,6 +155,7 @@ fn server_metrics() -> BTreeSet<(String, String)> {
     metrics.actors(label.name).inc();
     metrics.connections_of(label.name).inc();
     metrics.waiting(WorkerId(0)).inc();
+    metrics.answers(WorkerId(0)).inc();
     let (calls, deliveries) = metrics.mailboxes(WorkerId(0));
     calls.inc();
     deliveries.inc();

@@ -20,5 +20,7 @@ pub mod payload;
 pub mod pending;
 pub mod rate;
 pub mod reason;
+pub mod release;
 mod serial;
 pub mod session;
+pub mod spare;

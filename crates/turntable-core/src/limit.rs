@@ -51,11 +51,12 @@ pub enum Limit {
     TeamMembers,
     ActionRate,
     ActionBytes,
+    RoomInvitesToUser,
 }
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -91,6 +92,7 @@ impl Limit {
         Self::RoomActions,
         Self::RoomInvites,
         Self::RoomInvitesWaiting,
+        Self::RoomInvitesToUser,
         Self::RoomBytes,
         Self::ChannelBytes,
         Self::TeamMembers,
@@ -137,6 +139,7 @@ impl Limit {
             Self::RoomActions => "room.actions_max",
             Self::RoomInvites => "room.invites_max",
             Self::RoomInvitesWaiting => "room.invites_waiting_max",
+            Self::RoomInvitesToUser => "room.invites_to_user",
             Self::RoomBytes => "room.bytes",
             Self::ChannelBytes => "channel.bytes",
             Self::TeamMembers => "games.NAME.team_members_max",

@@ -131,6 +131,11 @@ impl Bucket {
         }
     }
 
+    /// Gives back `count` tokens that were taken for something that is not done.
+    pub fn give_back(&mut self, count: u32) {
+        self.spent = (self.spent - count as f32).max(0.0);
+    }
+
     /// Whether nothing of it is spent at `now_ms`.
     #[must_use]
     pub fn is_full(&self, settings: BucketSettings, now_ms: u64) -> bool {

@@ -52,11 +52,30 @@ pub(crate) struct Answered {
     /// How many messages the request had received, where it took the session
     /// over.
     pub(crate) received: Option<u64>,
-    /// The answer.
-    pub(crate) body: Bytes,
+    /// The answer; `None` where it was dropped to free memory.
+    pub(crate) body: Option<PollAnswer>,
+}
+
+/// The answer to an HTTP request that polls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollAnswer {
+    /// A list of entries.
+    pub body: Bytes,
+    /// How many messages wait behind it, as it has as many bytes as one may.
+    pub waiting: usize,
 }
 
 impl Answered {
+    /// Drops the answer. The number stays: the request is not carried out again.
+    pub(crate) fn forget(&mut self) {
+        self.body = None;
+    }
+
+    /// The memory of the answer, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.body.as_ref().map_or(0, |answer| answer.body.len())
+    }
+
     /// Whether it is the answer to a request of this number and state, which came
     /// again.
     pub(crate) fn is_to(&self, batch: Option<u64>, received: Option<u64>) -> bool {
@@ -81,6 +100,19 @@ impl SessionEntry {
         self.is_read_alone = false;
         if let Some(memory) = &mut self.memory {
             memory.datagrams = None;
+        }
+    }
+
+    /// The last numbered request and its answer, while no connection has them.
+    pub(crate) fn answered(&self) -> Option<&Answered> {
+        self.memory.as_ref()?.answered.as_ref()
+    }
+
+    /// Drops the answer to the last numbered request.
+    pub(crate) fn forget_answer(&mut self) {
+        let memory = self.memory.as_mut();
+        if let Some(answered) = memory.and_then(|memory| memory.answered.as_mut()) {
+            answered.forget();
         }
     }
 
@@ -156,7 +188,7 @@ mod tests {
         let answered = |received| Answered {
             batch: 3,
             received,
-            body: Bytes::new(),
+            body: None,
         };
         assert!(answered(Some(7)).is_to(Some(3), Some(7)));
         assert!(answered(None).is_to(Some(3), None));

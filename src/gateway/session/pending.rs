@@ -21,6 +21,7 @@ use turntable_core::packet::{
 };
 use turntable_core::reason::ErrorCode;
 use turntable_core::session::life::Input;
+use turntable_core::spare::Spare;
 
 /// The number of one awaited answer, in two halves: a whole one would make every
 /// timer longer.
@@ -44,9 +45,6 @@ impl Ticket {
         (self.high as u64) << 32 | self.low as u64
     }
 }
-
-/// As many awaited answers keep their room.
-const BURST: usize = 256;
 
 /// What is awaited.
 #[derive(Debug)]
@@ -126,12 +124,10 @@ impl Pending {
         Some(awaited)
     }
 
-    /// Gives back what a burst took, once nothing is awaited.
+    /// Gives back what a burst took.
     fn give_back(&mut self) {
-        if self.awaited.is_empty() && self.awaited.capacity() > BURST {
-            self.awaited.shrink_to_fit();
-            self.by_session.shrink_to_fit();
-        }
+        self.awaited.give_back();
+        self.by_session.give_back();
     }
 
     fn remove_where(&mut self, session: SessionSlot, is: impl Fn(&Awaited) -> bool) {
@@ -190,6 +186,7 @@ impl Pending {
         for ticket in self.by_session.remove(&session).into_iter().flatten() {
             self.awaited.remove(&ticket);
         }
+        self.give_back();
     }
 }
 
@@ -345,6 +342,20 @@ mod tests {
         pending.forget(one);
         assert_eq!(pending.awaited.len(), 1);
         assert!(pending.remove(kept).is_some());
+    }
+
+    #[test]
+    fn answers_of_ended_sessions_take_no_memory() {
+        let mut pending = Pending::default();
+        let session = |number| SessionSlot::new(number, number);
+        for number in 0..10_000 {
+            pending.add(answer(session(number), "1"));
+        }
+        for number in 1..10_000 {
+            pending.forget(session(number));
+        }
+        assert!(pending.awaited.capacity() < 100);
+        assert!(pending.by_session.capacity() < 100);
     }
 
     #[test]

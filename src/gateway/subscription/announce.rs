@@ -18,6 +18,7 @@ use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{Generation, SessionSlot, ShardId};
 use turntable_core::owner::OwnerId;
 use turntable_core::session::life::Life;
+use turntable_core::spare::Spare;
 
 /// How many sessions of a gateway are on each channel, or are joining it.
 #[derive(Debug, Default)]
@@ -38,6 +39,7 @@ impl ChannelCounts {
         let is_last = *count == 0;
         if is_last {
             self.0.remove(channel);
+            self.0.give_back();
         }
         is_last
     }

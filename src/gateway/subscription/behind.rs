@@ -6,6 +6,7 @@ use crate::gateway::Gateway;
 use turntable_core::call::ChannelCall;
 use turntable_core::id::ChannelId;
 use turntable_core::key::SessionSlot;
+use turntable_core::spare::Spare;
 
 /// What a session sent behind joins that are not answered.
 #[derive(Debug, Default)]
@@ -39,6 +40,7 @@ impl Gateway {
     /// Nothing is waited for any more, or the session ends.
     pub(super) fn release_all_publications(&mut self, session: SessionSlot) {
         let behind = self.subscriptions.behind.remove(&session);
+        self.subscriptions.behind.give_back();
         for (channel, call) in behind.into_iter().flat_map(|behind| behind.calls) {
             self.shared.owners.channel(&channel, call);
         }

@@ -5,6 +5,7 @@ use crate::gateway::Gateway;
 use turntable_core::call::ChannelCall;
 use turntable_core::id::ChannelId;
 use turntable_core::key::{Caller, SessionKey};
+use turntable_core::spare::Spare;
 
 /// Sessions that want everything below a path, and how far that is known.
 #[derive(Debug, Default)]
@@ -81,6 +82,7 @@ impl Gateway {
         let below = self.subscriptions.below.get(channel);
         if below.is_some_and(|below| below.sessions == 0 && below.known >= shards) {
             self.subscriptions.below.remove(channel);
+            self.subscriptions.below.give_back();
             self.shared.owners.below(channel, self.id, false);
         }
     }

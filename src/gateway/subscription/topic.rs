@@ -8,6 +8,7 @@ use crate::gateway::table::Index;
 use turntable_core::delivery::Topic;
 use turntable_core::id::ChannelId;
 use turntable_core::key::SessionSlot;
+use turntable_core::spare::Spare;
 
 /// A session of this worker.
 pub(crate) type Subscriber = Index<SessionSlot>;
@@ -45,6 +46,7 @@ impl Topics {
         for topic in self.by_session.remove(&session).into_iter().flatten() {
             self.remove(&topic, session);
         }
+        self.by_session.give_back();
     }
 
     /// Takes a session off a topic.
@@ -53,6 +55,7 @@ impl Topics {
             topics.retain(|known| known != topic);
             if topics.is_empty() {
                 self.by_session.remove(&session);
+                self.by_session.give_back();
             }
         }
         self.remove(topic, session);
@@ -65,8 +68,10 @@ impl Topics {
         if let Some(at) = subscribers.iter().position(|known| *known == session) {
             subscribers.swap_remove(at);
         }
+        subscribers.give_back();
         if subscribers.is_empty() {
             self.by_topic.remove(topic);
+            self.by_topic.give_back();
             if matches!(topic, Topic::Below(_)) {
                 self.below -= 1;
             }

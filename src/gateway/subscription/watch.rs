@@ -9,14 +9,15 @@ use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 use rustc_hash::FxHashSet;
-use slab::Slab;
 
 use crate::gateway::delivery::change_log::Change;
 use crate::gateway::delivery::frame::Frame;
+use crate::gateway::slots::Slots;
 use crate::gateway::subscription::topic::Subscriber;
 use turntable_core::id::UserId;
 use turntable_core::key::UserNumber;
 use turntable_core::packet::Presence;
+use turntable_core::spare::{Spare, fitting};
 use turntable_wire::json_v1;
 
 /// A user that sessions of this worker watch.
@@ -70,7 +71,7 @@ pub(crate) struct Watches {
     /// only: a map of ids would store each twice.
     numbers: HashTable<UserNumber>,
     hasher: RandomState,
-    users: Slab<Watched>,
+    users: Slots<Watched>,
 }
 
 impl Watches {
@@ -86,7 +87,7 @@ impl Watches {
             is_new: false,
             is_known: false,
         };
-        if let Some(watched) = self.users.get_mut(number.0 as usize) {
+        if let Some(watched) = self.users.get_mut(number.0) {
             watching.is_known = watched.is_known();
             watching.is_new = !watched.watchers.contains(&session);
             if watching.is_new {
@@ -102,30 +103,31 @@ impl Watches {
     }
 
     fn insert(&mut self, user: &UserId) -> UserNumber {
-        if self.users.len() == self.users.capacity() {
-            // Doubling would waste as much as the users take.
-            self.users.reserve_exact(16 + self.users.len() / 4);
-        }
-        let index = self.users.insert(Watched {
+        let number = UserNumber(self.users.insert(Watched {
             user: user.clone(),
             presence: None,
             watchers: Vec::new(),
-        });
-        let number = UserNumber(index as u32);
+        }));
         let (hasher, users) = (&self.hasher, &self.users);
-        let rehash = |number: &UserNumber| {
-            let watched = users.get(number.0 as usize);
-            watched.map_or(0, |watched| hasher.hash_one(&watched.user))
-        };
+        let rehash = |number: &UserNumber| hash(hasher, users, *number);
         self.numbers
             .insert_unique(hasher.hash_one(user), number, rehash);
         number
     }
 
+    /// Gives back the memory of users that are watched no more.
+    fn give_back(&mut self) {
+        if let Some(capacity) = fitting(self.numbers.len(), self.numbers.capacity()) {
+            let (hasher, users) = (&self.hasher, &self.users);
+            let rehash = |number: &UserNumber| hash(hasher, users, *number);
+            self.numbers.shrink_to(capacity, rehash);
+        }
+    }
+
     /// The number of a user that is watched here.
     pub(crate) fn number(&self, user: &UserId) -> Option<UserNumber> {
         let is_of = |number: &UserNumber| {
-            let watched = self.users.get(number.0 as usize);
+            let watched = self.users.get(number.0);
             watched.is_some_and(|watched| watched.user == *user)
         };
         let hash = self.hasher.hash_one(user);
@@ -135,18 +137,20 @@ impl Watches {
     /// `session` does not watch the user of that number any more. Returns the
     /// user where no session of this worker watches it any more.
     pub(crate) fn remove(&mut self, number: UserNumber, session: Subscriber) -> Option<UserId> {
-        let watched = self.users.get_mut(number.0 as usize)?;
+        let watched = self.users.get_mut(number.0)?;
         if let Some(at) = watched.watchers.iter().position(|known| *known == session) {
             watched.watchers.swap_remove(at);
         }
         if !watched.watchers.is_empty() {
+            watched.watchers.give_back();
             return None;
         }
-        let watched = self.users.try_remove(number.0 as usize)?;
+        let watched = self.users.remove(number.0)?;
         let hash = self.hasher.hash_one(&watched.user);
         if let Ok(entry) = self.numbers.find_entry(hash, |known| *known == number) {
             entry.remove();
         }
+        self.give_back();
         Some(watched.user)
     }
 
@@ -158,7 +162,7 @@ impl Watches {
         presence: Presence,
     ) -> Option<(UserNumber, bool)> {
         let number = self.number(user)?;
-        let watched = self.users.get_mut(number.0 as usize)?;
+        let watched = self.users.get_mut(number.0)?;
         let before = watched.presence.replace(presence);
         (before != Some(presence)).then_some((number, before.is_none()))
     }
@@ -170,12 +174,12 @@ impl Watches {
 
     /// The watched user of a number.
     pub(crate) fn at(&self, number: UserNumber) -> Option<&Watched> {
-        self.users.get(number.0 as usize)
+        self.users.get(number.0)
     }
 
     /// The `userchange` of these users, with their states now.
     pub(crate) fn frame(&self, numbers: &[UserNumber]) -> Frame {
-        let presence = |number: &UserNumber| self.users.get(number.0 as usize)?.presence;
+        let presence = |number: &UserNumber| self.users.get(number.0)?.presence;
         let changes = numbers
             .iter()
             .filter_map(|number| Some(Change::new(*number, presence(number)?)))
@@ -215,6 +219,12 @@ impl Watches {
             out.extend_from_slice(json_v1::USERCHANGE_TAIL);
         })
     }
+}
+
+/// The hash of the user of a number.
+fn hash(hasher: &RandomState, users: &Slots<Watched>, number: UserNumber) -> u64 {
+    let watched = users.get(number.0);
+    watched.map_or(0, |watched| hasher.hash_one(&watched.user))
 }
 
 #[cfg(test)]
@@ -278,6 +288,37 @@ mod tests {
             text(watches.frame_again(&changes, &FxHashSet::from_iter([b]))),
             r#"{"command":"userchange","data":{"1:\"2":"idle"}}"#
         );
+    }
+
+    #[test]
+    fn users_that_are_watched_no_more_take_no_memory() {
+        const USERS: u32 = 20_000;
+        let mut watches = Watches::default();
+        let mut watch = |n: u32| watches.add(&user(&format!("1:{n}")), Subscriber::new(n));
+        let numbers: Vec<UserNumber> = (0..USERS).map(|n| watch(n).number).collect();
+        // One that began at the peak goes on.
+        for (n, number) in (0..USERS - 1).zip(&numbers) {
+            watches.remove(*number, Subscriber::new(n));
+        }
+        let last = format!("1:{}", USERS - 1);
+        assert_eq!(watches.number(&user(&last)), numbers.last().copied());
+        assert!(watches.users.places() < 100, "{}", watches.users.places());
+        let capacity = watches.numbers.capacity();
+        assert!(capacity < 100, "{capacity}");
+    }
+
+    #[test]
+    fn watchers_that_have_gone_take_no_memory() {
+        let mut watches = Watches::default();
+        let mut number = None;
+        for n in 0..10_000 {
+            number = Some(watches.add(&user("1:1"), Subscriber::new(n)).number);
+        }
+        for n in 1..10_000 {
+            watches.remove(number.unwrap(), Subscriber::new(n));
+        }
+        let watched = watches.at(number.unwrap()).unwrap();
+        assert!(watched.watchers.capacity() < 100);
     }
 
     proptest! {

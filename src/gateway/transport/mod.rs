@@ -428,6 +428,13 @@ impl Transport {
         }
     }
 
+    /// Drops the answer to the last numbered request.
+    pub(crate) fn forget_answer(&mut self) {
+        if let Self::Poll(poll) = self {
+            poll.forget_answer();
+        }
+    }
+
     /// The label of its metrics.
     pub(crate) const fn label(&self, encoding: Encoding) -> &'static str {
         match (self, encoding) {

@@ -31,6 +31,8 @@ import { EXPIRED, LOST, RATE_LIMITED, closeCodeOf, endpointUrl, responseError, t
 
 const NORMAL = 1000;
 const SESSION_HEADER = "Turntable-Session";
+/** How many messages wait behind a numbered answer, which has a bound. */
+const WAITING_HEADER = "Turntable-Waiting";
 /** Commands that are answered even if they have no id; here they get one. */
 const ANSWERED = new Set(["idme", "time"]);
 
@@ -88,7 +90,10 @@ class PollConnection {
     if (this.#closed) return;
     this.#hooks.traffic("out", "entry", text);
     void this.#fetch(text, this.#session === undefined ? {} : { batch: this.#next() }).then(
-      (/** @type {any} */ response) => this.#answered(response, []),
+      (/** @type {any} */ response) =>
+        this.#answered(response, []).then(() => {
+          if (this.#poll_due) this.#schedule();
+        }),
       (/** @type {any} */ error) => this.#end(LOST, String(error)),
     );
   }
@@ -145,7 +150,7 @@ class PollConnection {
       await this.#post(this.#state.open, { batch: this.#state.number, received }, true);
     }
     this.#in_flight = false;
-    if (this.#queue.length > 0) this.#schedule();
+    if (this.#queue.length > 0 || this.#poll_due) this.#schedule();
   }
 
   #next() {
@@ -260,6 +265,7 @@ class PollConnection {
       this.#hooks.resumed();
       this.schedulePoll();
     }
+    this.#poll_due ||= Number(response.headers.get(WAITING_HEADER)) > 0;
     for (const entry of Array.isArray(entries) ? entries : [entries]) {
       if (this.#closed) return;
       this.#entry(entry, resuming);

@@ -8,6 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::id::UserId;
+use crate::spare::Spare;
 
 /// How many invites may be counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,10 +96,8 @@ impl Ledger {
                 self.uncount(&entry);
             }
         }
-        if self.entries.is_empty() {
-            self.entries.shrink_to_fit();
-            self.by_user.shrink_to_fit();
-        }
+        self.entries.give_back();
+        self.by_user.give_back();
     }
 
     fn uncount(&mut self, entry: &Entry) {

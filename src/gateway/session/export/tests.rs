@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::gateway::delivery::frame::Frame;
-use crate::gateway::session::memory::DATAGRAMS_MAX;
-use crate::gateway::session::memory::ResumeFrom;
+use crate::gateway::session::memory::{DATAGRAMS_MAX, PollAnswer, ResumeFrom};
 use crate::gateway::testing::{Noted, begin, connect, entry, gateway, path, user};
 use turntable_core::backup::RoomBackup;
 use turntable_core::call::{Call, RoomCall};
@@ -173,7 +172,10 @@ fn transport_memory_goes_along() {
     sent.memory.as_mut().unwrap().answered = Some(Answered {
         batch: 4,
         received: Some(2),
-        body: "[]".into(),
+        body: Some(PollAnswer {
+            body: "[]".into(),
+            waiting: 3,
+        }),
     });
     let export = through_json(&from.export_session(slot).unwrap());
     let arrived = into.import_session(export).unwrap();
@@ -186,7 +188,8 @@ fn transport_memory_goes_along() {
     assert_eq!(arrived.received(from), Some(2));
     let answered = arrived.memory.as_ref().unwrap().answered.as_ref().unwrap();
     assert_eq!((answered.batch, answered.received), (4, Some(2)));
-    assert_eq!(&answered.body[..], b"[]");
+    let answer = answered.body.as_ref().unwrap();
+    assert_eq!((&answer.body[..], answer.waiting), (&b"[]"[..], 3));
 }
 
 #[test]
@@ -284,7 +287,8 @@ fn refused_value_leaves_nothing_behind() {
             export.answered = Some(AnsweredExport {
                 batch: 1,
                 received: None,
-                body: "x".repeat(10_000_000).into(),
+                body: Some("x".repeat(10_000_000).into()),
+                waiting: 0,
             });
         },
     ];

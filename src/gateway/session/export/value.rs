@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::session::memory::{Answered, DATAGRAMS_MAX};
+use crate::gateway::session::memory::{Answered, DATAGRAMS_MAX, PollAnswer};
 use turntable_core::backup::Backup;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::packet::{Presence, RequestId};
@@ -46,8 +46,10 @@ pub struct AnsweredExport {
     /// How many messages the request had received, where it took the session
     /// over.
     pub received: Option<u64>,
-    /// The answer.
-    pub body: Box<str>,
+    /// The answer, unless it was dropped.
+    pub body: Option<Box<str>>,
+    /// How many messages waited behind it.
+    pub waiting: u64,
 }
 
 impl EntryExport {
@@ -75,7 +77,8 @@ impl EntryExport {
         if self.states.len() != watching.len() {
             return Err(ImportError::Number);
         }
-        let answer_bytes = self.answered.as_ref().map_or(0, |known| known.body.len());
+        let answer = self.answered.as_ref().and_then(|known| known.body.as_ref());
+        let answer_bytes = answer.map_or(0, |body| body.len());
         // An entry is a little longer than the message in it.
         let answer_bytes_max = limits.waiting_bytes_max.saturating_mul(2);
         (answer_bytes <= answer_bytes_max)
@@ -90,7 +93,14 @@ impl AnsweredExport {
         Some(Self {
             batch: answered.batch,
             received: answered.received,
-            body: std::str::from_utf8(&answered.body).ok()?.into(),
+            body: match &answered.body {
+                Some(answer) => Some(std::str::from_utf8(&answer.body).ok()?.into()),
+                None => None,
+            },
+            waiting: answered
+                .body
+                .as_ref()
+                .map_or(0, |answer| answer.waiting as u64),
         })
     }
 
@@ -99,7 +109,10 @@ impl AnsweredExport {
         Answered {
             batch: self.batch,
             received: self.received,
-            body: String::from(self.body).into(),
+            body: self.body.map(|body| PollAnswer {
+                body: String::from(body).into(),
+                waiting: self.waiting as usize,
+            }),
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use actix::{Context, Handler, Message};
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::{Poll, PollRequest, Refused};
@@ -12,7 +11,7 @@ use crate::gateway::Gateway;
 use crate::gateway::admission::Permit;
 use crate::gateway::peers::Target;
 use crate::gateway::session::life::Details;
-use crate::gateway::session::memory::{Answered, ResumeFrom};
+use crate::gateway::session::memory::{Answered, PollAnswer, ResumeFrom};
 use crate::gateway::transport::begin::Insertion;
 use crate::gateway::transport::{Dispatch, Hooks, Request, Transport};
 use crate::gateway::work::Command;
@@ -54,8 +53,8 @@ pub struct PollCall {
     pub bytes: usize,
     /// Its number.
     pub batch: Option<u64>,
-    /// Gets the answer, a list of entries.
-    pub respond: oneshot::Sender<Result<Bytes, Refused>>,
+    /// Gets the answer.
+    pub respond: oneshot::Sender<Result<PollAnswer, Refused>>,
 }
 
 impl Handler<PollCall> for Gateway {

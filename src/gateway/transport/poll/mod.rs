@@ -5,22 +5,23 @@
 //! all of them are, with everything that waits then. One request is carried out
 //! at a time, so its answer has the answers to its own calls, whatever else its
 //! client sent meanwhile. A numbered request that comes again gets the same
-//! answer again: a lost answer costs nothing.
+//! answer again: a lost answer costs nothing. That answer is retained until the
+//! next one, so it has a bound.
 
 pub mod accept;
+mod answer;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::gateway::admission::Permit;
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encoding;
 use crate::gateway::delivery::frame::Frame;
-use crate::gateway::session::memory::Answered;
+use crate::gateway::session::memory::{Answered, PollAnswer};
 use crate::gateway::settings::GatewaySettings;
 use crate::gateway::submit::Taken;
 use crate::gateway::transport::backlog::Backlog;
@@ -75,8 +76,8 @@ pub(crate) struct PollRequest {
     pub(crate) received: Option<u64>,
     /// The `id` of a call that resumed the session.
     pub(crate) resume_id: Option<RequestId>,
-    /// Gets the answer, a list of entries.
-    pub(crate) respond: oneshot::Sender<Result<Bytes, Refused>>,
+    /// Gets the answer.
+    pub(crate) respond: oneshot::Sender<Result<PollAnswer, Refused>>,
 }
 
 /// Why a request is not carried out.
@@ -97,8 +98,8 @@ impl PollRequest {
 
     /// Answers that the connection is over for this reason.
     pub(crate) fn close(self, reason: CloseReason) {
-        let body = format!("[{}]", close_entry(reason));
-        let _ = self.respond.send(Ok(body.into()));
+        let body = format!("[{}]", close_entry(reason)).into();
+        let _ = self.respond.send(Ok(PollAnswer { body, waiting: 0 }));
     }
 }
 
@@ -143,6 +144,13 @@ impl Poll {
     /// The last numbered request and its answer.
     pub(crate) const fn answered(&self) -> Option<&Answered> {
         self.answered.as_ref()
+    }
+
+    /// Drops the answer to the last numbered request.
+    pub(crate) fn forget_answer(&mut self) {
+        if let Some(answered) = &mut self.answered {
+            answered.forget();
+        }
     }
 
     fn of(connection: &mut Connection) -> Option<&mut Self> {
@@ -307,7 +315,10 @@ fn next(connection: &mut Connection, cx: &mut Cx<'_>) {
     {
         match (request.batch, &poll.answered) {
             (Some(batch), Some(known)) if batch == known.batch => {
-                let _ = request.respond.send(Ok(known.body.clone()));
+                match known.body.clone() {
+                    Some(answer) => drop(request.respond.send(Ok(answer))),
+                    None => request.refuse(dropped()),
+                }
                 continue;
             }
             (Some(batch), Some(known)) if batch < known.batch => {
@@ -342,8 +353,8 @@ fn answer(connection: &mut Connection, cx: &mut Cx<'_>) {
         // The client has gone; what waits goes out with the next answer.
         return;
     }
-    let body = compose(connection, cx);
-    cx.counters.sent_bytes += body.len() as u64;
+    let answer = answer::compose(connection, request.batch.is_some(), cx);
+    cx.counters.sent_bytes += answer.body.len() as u64;
     cx.counters.writes += 1;
     let Some(poll) = Poll::of(connection) else {
         return;
@@ -352,43 +363,23 @@ fn answer(connection: &mut Connection, cx: &mut Cx<'_>) {
         poll.answered = Some(Answered {
             batch,
             received: request.received,
-            body: body.clone(),
+            body: Some(answer.clone()),
         });
     }
-    let _ = request.respond.send(Ok(body));
+    let _ = request.respond.send(Ok(answer));
     let is_waiting = !poll.waiting.is_empty();
     if let Some(entry) = cx.entry() {
         entry.is_blocked = !is_waiting;
     }
 }
 
-/// Everything that waits, as a list of entries.
-fn compose(connection: &mut Connection, cx: &mut Cx<'_>) -> Bytes {
-    let settings = &cx.settings.session;
-    let direct = connection.queue.take_direct();
-    let mut session = cx.session.as_mut().map(|(_, entry)| &mut entry.session);
-    let user = session.as_ref().map(|session| session.user.clone());
-    let reader = connection.reader(cx.encodings, user.as_ref(), cx.now_ms);
-    let mut body = vec![b'['];
-    let mut count = 0;
-    let waiting = session.iter().flat_map(|session| session.outbox.waiting());
-    for (index, frame) in direct.iter().chain(waiting).enumerate() {
-        if index > 0 {
-            body.push(b',');
-        }
-        body.extend_from_slice(frame.bytes(&reader));
-        count = index + 1;
-    }
-    body.push(b']');
-    if let Some(session) = &mut session {
-        let written = count - direct.len().min(count);
-        session.outbox.written(written, settings.replay_bytes_max);
-    }
-    let outbox_bytes_max = settings.outbox_bytes_max;
-    if let Some(entry) = cx.entry() {
-        entry.limit_waiting(outbox_bytes_max);
-    }
-    body.into()
+/// A request that was carried out comes again, and its answer is not there.
+fn dropped() -> ErrorBody {
+    ErrorBody::new(
+        ErrorCode::SessionExpired,
+        "this batch was carried out, but its answer was dropped as the server is short of memory; \
+         begin a new session, or go on with the next number without it",
+    )
 }
 
 /// What takes the place of a close frame.

@@ -1,5 +1,5 @@
 //! Requests of a poll, without the HTTP server and with owners that never answer.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::sync::Arc;
 
@@ -7,9 +7,11 @@ use super::*;
 use crate::clock;
 use crate::gateway::testing::{Noted, begin, entry, gateway, user};
 use crate::gateway::transport::Dispatch;
+use turntable_core::budget::Relief;
+use turntable_core::key::ConnKey;
 use turntable_core::packet::ClientMessage;
 
-type Answer = oneshot::Receiver<Result<Bytes, Refused>>;
+type Answer = oneshot::Receiver<Result<PollAnswer, Refused>>;
 
 /// A request with one call that waits for its owner.
 fn request(id: &str) -> (Request, Answer) {
@@ -26,6 +28,52 @@ fn request(id: &str) -> (Request, Answer) {
         respond,
     };
     (Request::Poll(Box::new(request)), answer)
+}
+
+/// A numbered request without calls, which is answered at once.
+fn numbered(gateway: &mut crate::gateway::Gateway, key: ConnKey, batch: u64) -> Answer {
+    let (respond, answer) = oneshot::channel();
+    let request = PollRequest {
+        commands: Vec::new(),
+        batch: Some(batch),
+        received: None,
+        resume_id: None,
+        respond,
+    };
+    gateway.with(key, |connection, cx| {
+        Dispatch::on_request(connection, Request::Poll(Box::new(request)), cx);
+    });
+    gateway.run();
+    gateway.with(key, Dispatch::flush);
+    gateway.run();
+    answer
+}
+
+#[test]
+fn dropped_answer_is_an_error_and_its_request_is_not_carried_out_again() {
+    let owners = Arc::new(Noted::default());
+    let mut gateway = gateway(0, &owners);
+    let slot = begin(&mut gateway);
+    let key = entry(&mut gateway, slot).session.connection().unwrap();
+    let first = numbered(&mut gateway, key, 1).try_recv().unwrap().unwrap();
+    gateway.survey();
+    let metrics = gateway.shared.metrics.clone();
+    let bytes = metrics.answers(gateway.id.worker);
+    assert_eq!(bytes.get(), first.body.len() as i64);
+    gateway.relieve(Relief::OlderHalf);
+    let again = numbered(&mut gateway, key, 1).try_recv().unwrap();
+    assert_eq!(again.unwrap(), first);
+    gateway.relieve(Relief::All);
+    gateway.survey();
+    assert_eq!(bytes.get(), 0);
+    let again = numbered(&mut gateway, key, 1).try_recv().unwrap();
+    match again {
+        Err(Refused::Error(error)) => assert_eq!(error.code, ErrorCode::SessionExpired),
+        other => panic!("{other:?}"),
+    }
+    assert!(numbered(&mut gateway, key, 2).try_recv().unwrap().is_ok());
+    let stale = numbered(&mut gateway, key, 1).try_recv().unwrap();
+    assert!(matches!(stale, Err(Refused::Stale)));
 }
 
 #[test]

@@ -22,7 +22,8 @@ impl Room {
     ///
     /// # Errors
     /// `forbidden` (not oneself, a realm or a team that the game has not),
-    /// `room_full`, `too_many` invites, `unavailable` once the room ended, or for a
+    /// `room_full`, `too_many` invites, `rate_limited` where the members would get more
+    /// than `room.bytes`, `unavailable` once the room ended, or for a
     /// newcomer without a connection where the game keeps no seats.
     pub fn join(
         &mut self,
@@ -45,9 +46,16 @@ impl Room {
             )
             .of("joingame"));
         }
-        let invited = self
-            .invite(user, &join.invite, now_ms)
-            .map_err(|error| error.of("joingame"))?;
+        let bytes = match &newcomer {
+            Some(_) => self
+                .take_join(user, now_ms)
+                .map_err(|error| error.of("joingame"))?,
+            None => 0,
+        };
+        let invited = self.invite(user, &join.invite, now_ms).map_err(|error| {
+            self.bytes.give_back(bytes);
+            error.of("joingame")
+        })?;
 
         // The newcomer's `state` holds what came before; it must not get that
         // a second time as actions.
@@ -61,7 +69,7 @@ impl Room {
             self.members.insert(user.clone(), member);
         }
         if is_connected {
-            self.come_back(session, user, &mut effects);
+            self.come_back(session, user, now_ms, &mut effects);
         } else {
             self.take_seat(session, user, now_ms, &mut effects);
         }
@@ -142,6 +150,23 @@ impl Room {
         realms.is_empty() || realms.iter().any(|realm| realm == user.realm())
     }
 
+    /// Those of `users` that get an invite of `from`, none of them twice. Empty where
+    /// [`Room::join`] refuses so many.
+    #[must_use]
+    pub fn invitees(&self, from: &UserId, users: &[UserId]) -> Vec<UserId> {
+        let mut invited: Vec<UserId> = Vec::new();
+        if users.len() > self.settings.invites_max {
+            return invited;
+        }
+        for user in users {
+            let is_in = user == from || self.members.get(user.as_str()).is_some();
+            if !is_in && !invited.contains(user) {
+                invited.push(user.clone());
+            }
+        }
+        invited
+    }
+
     /// Notes the invites of `from`; returns those of `users` that get one.
     fn invite(
         &mut self,
@@ -158,19 +183,12 @@ impl Room {
             .with("max", invites_max as u64)
             .by(Limit::RoomInvites));
         }
-        let mut invited: Vec<UserId> = Vec::new();
-        for user in users {
-            let is_in = user == from || self.members.get(user.as_str()).is_some();
-            if is_in || invited.contains(user) {
-                continue;
-            }
-            if !self.allows_realm(user) {
-                return Err(ErrorBody::new(
-                    ErrorCode::Forbidden,
-                    format!("{user} may not play: the room does not allow the realm"),
-                ));
-            }
-            invited.push(user.clone());
+        let invited = self.invitees(from, users);
+        if let Some(user) = invited.iter().find(|user| !self.allows_realm(user)) {
+            return Err(ErrorBody::new(
+                ErrorCode::Forbidden,
+                format!("{user} may not play: the room does not allow the realm"),
+            ));
         }
         if !invited.is_empty() {
             self.invitations

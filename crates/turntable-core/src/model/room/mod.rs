@@ -8,6 +8,7 @@
 //! room.
 
 mod admission;
+mod bytes;
 mod invitation;
 mod kept_state;
 mod member;

@@ -1,18 +1,14 @@
 //! What members do: `game` messages are checked as a whole, stamped with the
 //! server's time, gathered for the tick and sent in one order for all.
 
-use super::{Effect, Member, Outcome, Room, kept_state, not_member, tick};
+use super::{Effect, Member, Outcome, Room, kept_state, not_member};
 use crate::id::UserId;
 use crate::key::SessionKey;
 use crate::limit::Limit;
 use crate::model::rule::{Inspection, Refusal, RoomView};
 use crate::model::timestamp::SenderClock;
 use crate::packet::{Action, ErrorBody, ServerPacket};
-use crate::rate::tokens;
 use crate::reason::ErrorCode;
-
-/// What a `game` message takes beside its room and its actions.
-const ENVELOPE_BYTES: usize = 64;
 
 impl Room {
     /// `game`: all actions are passed on, or none.
@@ -43,7 +39,8 @@ impl Room {
         if actions.is_empty() {
             return Ok(Vec::new());
         }
-        self.take_bytes(&actions, now_ms)?;
+        self.take_actions(&actions, now_ms)
+            .map_err(|error| error.of("game"))?;
         for rule in &mut self.rules {
             rule.accepted(user, actions.len(), now_ms);
         }
@@ -63,23 +60,6 @@ impl Room {
             return Ok(self.flush());
         }
         Ok(Vec::new())
-    }
-
-    /// Takes what the actions send to each member.
-    fn take_bytes(&mut self, actions: &[Action], now_ms: u64) -> Result<(), ErrorBody> {
-        let actions = actions.iter().map(tick::weight).sum::<usize>();
-        let bytes = ENVELOPE_BYTES + self.channel.as_str().len() + actions;
-        self.bytes
-            .take_many(tokens(bytes), self.settings.bytes, now_ms)
-            .map_err(|retry_ms| {
-                ErrorBody::new(
-                    ErrorCode::RateLimited,
-                    "too much is sent in this room; wait retry_ms",
-                )
-                .of("game")
-                .with("retry_ms", retry_ms)
-                .by(Limit::RoomBytes)
-            })
     }
 
     /// Checks a whole message.

@@ -58,6 +58,7 @@ impl Room {
             return self.remove(slice::from_ref(user), None, now_ms);
         }
         member.seat_until_ms = Some(now_ms.saturating_add(seat_ms));
+        self.pay_change(user, now_ms);
         let mut effects = self.flush();
         effects.push(self.change([(user.clone(), MemberChange::Away)]));
         effects
@@ -66,13 +67,18 @@ impl Room {
     /// A session was resumed. Its member is back; nothing happens where it was
     /// taken out meanwhile, be the user in again or not: the session was told
     /// so, and nobody would take it out a second time.
-    pub fn session_attached(&mut self, session: SessionKey, user: &UserId) -> Vec<Effect> {
+    pub fn session_attached(
+        &mut self,
+        session: SessionKey,
+        user: &UserId,
+        now_ms: u64,
+    ) -> Vec<Effect> {
         let member = self.members.get(user.as_str());
         if !member.is_some_and(|member| member.has(session)) {
             return Vec::new();
         }
         let mut effects = self.flush();
-        self.come_back(session, user, &mut effects);
+        self.come_back(session, user, now_ms, &mut effects);
         effects
     }
 
@@ -171,6 +177,7 @@ impl Room {
         &mut self,
         session: SessionKey,
         user: &UserId,
+        now_ms: u64,
         effects: &mut Vec<Effect>,
     ) {
         let Some(member) = self.members.get_mut(user) else {
@@ -178,6 +185,7 @@ impl Room {
         };
         let is_new = member.attach(session, true);
         if member.seat_until_ms.take().is_some() {
+            self.pay_change(user, now_ms);
             effects.push(self.change([(user.clone(), MemberChange::Back)]));
         }
         if is_new {
@@ -202,6 +210,7 @@ impl Room {
         let is_new = member.attach(session, false);
         if !member.is_connected() && member.seat_until_ms.is_none() {
             member.seat_until_ms = Some(until_ms);
+            self.pay_change(user, now_ms);
             effects.push(self.change([(user.clone(), MemberChange::Away)]));
         }
         if is_new {

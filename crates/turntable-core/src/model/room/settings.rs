@@ -38,7 +38,9 @@ pub struct RoomSettings {
     /// Bytes of actions that wait for a tick; when they are reached the tick
     /// comes early.
     pub tick_bytes_max: usize,
-    /// Bytes of actions that a room sends to each of its members.
+    /// Invites that one user gets, of all users.
+    pub invites_to_user: BucketSettings,
+    /// Bytes that a room sends to each of its members.
     pub bytes: BucketSettings,
 }
 
@@ -102,6 +104,7 @@ impl Default for RoomSettings {
             rooms_max: 100_000,
             rooms_per_user_max: 64,
             tick_bytes_max: 65_536,
+            invites_to_user: BucketSettings::new(2, 64),
             bytes: FAN_OUT_BYTES,
         }
     }

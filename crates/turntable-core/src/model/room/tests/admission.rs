@@ -1,6 +1,8 @@
 //! Who comes in, and invites.
 
 use super::*;
+use crate::limit::Limit;
+use crate::rate::BucketSettings;
 
 #[test]
 fn the_first_join_makes_the_only_member() {
@@ -178,6 +180,66 @@ fn an_invite_is_answered_by_joining_or_declining() {
             replied("1:2", "1:3", false)
         ])
     );
+}
+
+#[test]
+fn joins_pay_for_what_they_and_their_leaves_send_to_each_member() {
+    let settings = RoomSettings {
+        bytes: BucketSettings::new(1_000, 10_000),
+        invites_max: 1,
+        ..RoomSettings::default()
+    };
+    let mut room = room_of(GameSettings::default(), settings);
+    room.must_join(1, "1:1");
+    let mut sent = 0;
+    let error = loop {
+        match room.joins(2, &joining("1:2")) {
+            Ok(_) => {
+                sent += 1;
+                room.leave(session(2), &user("1:2"), None, NOW).unwrap();
+            }
+            Err(error) => break error,
+        }
+    };
+    // Each of the two messages has the names and its JSON.
+    assert!((30..80).contains(&sent), "{sent}");
+    assert_eq!(error.code, ErrorCode::RateLimited);
+    assert_eq!(error.limit, Some(Limit::RoomBytes));
+    assert_eq!(error.command.as_deref(), Some("joingame"));
+    assert!(error.detail("retry_ms").is_some());
+    assert_eq!(room.members().len(), 1);
+    // A member joins again for nothing, and a refused join costs nothing.
+    room.must_join(3, "1:1");
+    let later_ms = NOW + 200;
+    let crowd = inviting("1:2", &["1:3", "1:4"]);
+    for _ in 0..3 {
+        let refused = room.join(session(2), &user("1:2"), &crowd, true, None, later_ms);
+        assert_eq!(refused.unwrap_err().code, ErrorCode::TooMany);
+    }
+    let join = joining("1:2");
+    let joined = room.join(session(2), &user("1:2"), &join, true, None, later_ms);
+    assert!(joined.is_ok());
+    room.leave(session(2), &user("1:2"), None, later_ms)
+        .unwrap();
+}
+
+#[test]
+fn members_that_drop_and_return_are_charged() {
+    let settings = RoomSettings {
+        bytes: BucketSettings::new(1_000, 10_000),
+        ..RoomSettings::default()
+    };
+    let mut room = room_of(GameSettings::default(), settings);
+    room.must_join(1, "1:1");
+    room.must_join(2, "1:2");
+    for _ in 0..100 {
+        let away = room.session_detached(session(2), &user("1:2"), NOW);
+        assert_eq!(away, [changed(&[("1:2", Away)])]);
+        let back = room.session_attached(session(2), &user("1:2"), NOW);
+        assert_eq!(back, [changed(&[("1:2", Back)])]);
+    }
+    let error = room.joins(3, &joining("1:3")).unwrap_err();
+    assert_eq!(error.code, ErrorCode::RateLimited);
 }
 
 #[test]

@@ -186,7 +186,7 @@ impl World {
             }
             Input::Resume { slot } => Ok((
                 None,
-                (self.room).session_attached(self.session(slot), &player(slot % USERS)),
+                (self.room).session_attached(self.session(slot), &player(slot % USERS), now_ms),
             )),
             Input::End { slot, is_bye } => {
                 let ended = self.session(slot);

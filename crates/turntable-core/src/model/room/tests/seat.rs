@@ -57,7 +57,7 @@ fn a_dropped_member_keeps_its_seat_for_a_while() {
             Effect::LeftGame(user("1:2")),
         ]
     );
-    assert_eq!(room.session_attached(session(2), &user("1:2")), []);
+    assert_eq!(room.session_attached(session(2), &user("1:2"), NOW), []);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_resumed_session_is_back() {
     room.must_join(1, "1:1");
     room.session_detached(session(1), &user("1:1"), NOW);
     assert_eq!(
-        room.session_attached(session(1), &user("1:1")),
+        room.session_attached(session(1), &user("1:1"), NOW),
         [changed(&[("1:1", Back)])]
     );
     assert_eq!(room.next_deadline(), None);
@@ -82,7 +82,7 @@ fn a_resumed_session_that_was_taken_out_stays_out() {
     room.leave(session(2), &user("1:1"), None, NOW).unwrap();
     room.must_join(2, "1:1");
     // It was told that it left, and its gateway does not count it in.
-    assert_eq!(room.session_attached(session(1), &user("1:1")), []);
+    assert_eq!(room.session_attached(session(1), &user("1:1"), NOW), []);
     assert!(room.acts(1, "1:1", vec![action("1:1", "1")]).is_err());
 }
 
@@ -176,7 +176,7 @@ fn joining_again_without_a_connection_brings_nobody_back() {
     // It does not prolong the seat.
     assert_eq!(room.next_deadline(), Some(NOW + 30_000));
     assert_eq!(
-        room.session_attached(session(2), &user("1:2")),
+        room.session_attached(session(2), &user("1:2"), NOW),
         [changed(&[("1:2", Back)])]
     );
     assert_eq!(room.next_deadline(), None);

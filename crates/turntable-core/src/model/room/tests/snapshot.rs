@@ -150,7 +150,9 @@ impl World {
             Input::Detach(slot) => {
                 Ok(room.session_detached(session(*slot), &player(*slot), now_ms))
             }
-            Input::Attach(slot) => Ok(room.session_attached(session(*slot), &player(*slot))),
+            Input::Attach(slot) => {
+                Ok(room.session_attached(session(*slot), &player(*slot), now_ms))
+            }
             Input::End(slot) => {
                 let is_bye = slot % 2 == 0;
                 Ok(room.session_ended(session(*slot), &player(*slot), is_bye, now_ms))

@@ -1,0 +1,58 @@
+//! What a request of a poll is answered with.
+
+use crate::gateway::connection::Connection;
+use crate::gateway::delivery::frame::Frame;
+use crate::gateway::session::memory::PollAnswer;
+use crate::gateway::transport::context::Cx;
+
+/// So many bytes a numbered answer has at the most, and the message that passes
+/// them: it is retained for a repeat.
+const NUMBERED_BYTES: usize = 32_768;
+
+/// Everything that waits, as a list of entries. Of the session's messages the first
+/// is in any case in an answer to a numbered request, and none that would begin
+/// behind its bound.
+pub(super) fn compose(
+    connection: &mut Connection,
+    is_numbered: bool,
+    cx: &mut Cx<'_>,
+) -> PollAnswer {
+    let settings = &cx.settings.session;
+    let direct = connection.queue.take_direct();
+    let mut session = cx.session.as_mut().map(|(_, entry)| &mut entry.session);
+    let user = session.as_ref().map(|session| session.user.clone());
+    let reader = connection.reader(cx.encodings, user.as_ref(), cx.now_ms);
+    let mut body = vec![b'['];
+    let add = |frame: &Frame, body: &mut Vec<u8>| {
+        if body.len() > 1 {
+            body.push(b',');
+        }
+        body.extend_from_slice(frame.bytes(&reader));
+    };
+    for frame in &direct {
+        add(frame, &mut body);
+    }
+    let mut waiting = 0;
+    if let Some(session) = &mut session {
+        let mut written = 0;
+        for frame in session.outbox.waiting() {
+            if !is_numbered || written == 0 || body.len() < NUMBERED_BYTES {
+                add(frame, &mut body);
+                written += 1;
+            } else {
+                waiting += 1;
+            }
+        }
+        session.outbox.written(written, settings.replay_bytes_max);
+    }
+    body.push(b']');
+    let outbox_bytes_max = settings.outbox_bytes_max;
+    if waiting == 0
+        && let Some(entry) = cx.entry()
+    {
+        entry.limit_waiting(outbox_bytes_max);
+    }
+    // What is retained should be no longer than it is.
+    let body = body.into_boxed_slice().into();
+    PollAnswer { body, waiting }
+}
