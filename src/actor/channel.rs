@@ -90,10 +90,14 @@ impl Channel {
                 let to = caller.place;
                 self.model.interest.add(to.gateway);
                 let topic = Topic::of_channel(self.id.clone(), subpaths);
-                let enter = Delivery::Enter { to, topic };
-                self.shared.bus.send(to.gateway, enter);
                 let joined = self.model.joined(since.as_ref());
-                self.shared.send(to, &joined, id);
+                let joined = Delivery::Joined {
+                    to,
+                    topic,
+                    frame: self.shared.frame(&joined, id.as_ref()),
+                    id,
+                };
+                self.shared.bus.send(to.gateway, joined);
             }
             ChannelCall::Leave { caller, subpaths } => {
                 let to = caller.place;

@@ -22,6 +22,7 @@ pub mod overload;
 pub mod peers;
 pub mod session;
 pub mod settings;
+mod shared_bucket;
 pub(crate) mod slots;
 pub mod submit;
 pub(crate) mod subscription;

@@ -170,4 +170,15 @@ pub enum Delivery {
         /// Length of the answer.
         bytes: u32,
     },
+    /// The session is on the topic of a channel from here on, and gets its `joined`.
+    Joined {
+        /// The session.
+        to: Place,
+        /// The topic.
+        topic: Topic,
+        /// The message.
+        frame: SharedFrame,
+        /// What the command that it answers carried.
+        id: Option<RequestId>,
+    },
 }

@@ -74,6 +74,21 @@ impl Gateway {
                     self.entered(session, topic);
                 }
             }
+            Delivery::Joined {
+                to,
+                topic,
+                frame,
+                id,
+            } => {
+                if let Some(session) = self.session_at(to) {
+                    self.entered(session, topic.clone());
+                    if let Some(id) = &id {
+                        self.pending.answered(session, id);
+                    }
+                    self.send_frame(session, Frame::sent(&frame), id.as_ref());
+                    self.release_publications(session, &topic);
+                }
+            }
             Delivery::Exit { to, topic } => {
                 if let Some(session) = self.session_at(to) {
                     self.exited(session, &topic);

@@ -4,6 +4,7 @@
 
 use crate::gateway::Gateway;
 use turntable_core::call::ChannelCall;
+use turntable_core::delivery::Topic;
 use turntable_core::id::ChannelId;
 use turntable_core::key::SessionSlot;
 use turntable_core::spare::Spare;
@@ -27,7 +28,10 @@ impl Gateway {
     }
 
     /// Such a join was answered.
-    pub(super) fn release_publications(&mut self, session: SessionSlot, path: &ChannelId) {
+    pub(crate) fn release_publications(&mut self, session: SessionSlot, topic: &Topic) {
+        let (Topic::Channel(path) | Topic::Below(path)) = topic else {
+            return;
+        };
         let Some(behind) = self.subscriptions.behind.get_mut(&session) else {
             return;
         };

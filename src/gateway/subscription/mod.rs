@@ -219,11 +219,6 @@ impl Gateway {
         if let (Topic::Room(room), Some(entry)) = (&topic, self.sessions.get_mut(session)) {
             entry.session.join_answered(room);
         }
-        if let Topic::Below(path) = &topic {
-            let path = path.clone();
-            self.subscriptions.topics.enter(topic, session.into());
-            return self.release_publications(session, &path);
-        }
         self.subscriptions.topics.enter(topic, session.into());
     }
 
@@ -261,9 +256,7 @@ impl Gateway {
             }
             Topic::Channel(_) | Topic::Below(_) => {}
         }
-        if let Topic::Channel(path) | Topic::Below(path) = topic {
-            self.release_publications(session, path);
-        }
+        self.release_publications(session, topic);
     }
 
     /// The session ends, by `bye` or in another way: its owners receive that, and its

@@ -66,6 +66,14 @@ pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
         }),
         (place(), topic()).prop_map(|(to, topic)| Delivery::Enter { to, topic }),
         (place(), topic()).prop_map(|(to, topic)| Delivery::Exit { to, topic }),
+        (place(), topic(), frame(), request()).prop_map(|(to, topic, frame, id)| {
+            Delivery::Joined {
+                to,
+                topic,
+                frame,
+                id,
+            }
+        }),
         (user(), presence()).prop_map(|(user, presence)| Delivery::Presence { user, presence }),
         (place(), attributes(), request()).prop_map(|(to, attributes, id)| Delivery::Attached {
             to,

@@ -1,0 +1,50 @@
+//! A token bucket that all workers take from.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use turntable_core::rate::BucketSettings;
+
+/// A bucket that all workers take from: the Unix ns when it is full again. One atomic
+/// operation per command, and no lock.
+#[derive(Debug, Default)]
+pub(super) struct SharedBucket(AtomicU64);
+
+const NS_PER_MS: u64 = 1_000_000;
+const NS_PER_S: u64 = 1_000_000_000;
+
+impl SharedBucket {
+    /// Takes so many tokens, or none. More than a burst is possible while it is full.
+    ///
+    /// # Errors
+    /// The time until there are enough, in ms.
+    pub(super) fn take(
+        &self,
+        count: usize,
+        settings: BucketSettings,
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        let per_second = u64::from(settings.per_second);
+        if per_second == 0 || count == 0 {
+            return Ok(());
+        }
+        let ns = |count: u64| count.saturating_mul(NS_PER_S) / per_second;
+        let (cost, burst) = (ns(count as u64), ns(settings.burst.into()));
+        let now = now_ms.saturating_mul(NS_PER_MS);
+        let spent = |full_at: u64| full_at.saturating_sub(now);
+        let taken = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
+                let has_room = spent(full_at).saturating_add(cost.min(burst)) <= burst;
+                has_room.then(|| full_at.max(now).saturating_add(cost))
+            });
+        taken.map(drop).map_err(|full_at| {
+            let needed = spent(full_at).saturating_add(cost.min(burst));
+            let missing = needed.saturating_sub(burst);
+            missing.div_ceil(NS_PER_MS)
+        })
+    }
+
+    pub(super) fn is_full(&self, now_ms: u64) -> bool {
+        self.0.load(Ordering::Relaxed) <= now_ms.saturating_mul(NS_PER_MS)
+    }
+}
