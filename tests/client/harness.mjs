@@ -153,7 +153,7 @@ export class ManualEnvironment {
 
 /** A client of `server` that is closed after the test. */
 export function client(t, server, options = {}) {
-  const tt = connect(server.url, { user: "1:1", WebSocket, ...options });
+  const tt = connect(server.url, { user: "1:1", WebSocket, transports: ["websocket"], ...options });
   t.after(() => tt.close());
   return tt;
 }

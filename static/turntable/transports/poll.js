@@ -30,6 +30,8 @@ import { EXPIRED, LOST, RATE_LIMITED, closeCodeOf, endpointUrl, responseError, t
  */
 
 const NORMAL = 1000;
+/** Maximum time for an answer. The server answers within `poll.answer_ms` (5 s). */
+const ANSWER_MS = 8000;
 const SESSION_HEADER = "Turntable-Session";
 /** Commands that are answered even if they have no id; here they get one. */
 const ANSWERED = new Set(["idme", "time"]);
@@ -50,6 +52,8 @@ class PollConnection {
   #closed = false;
   /** @type {any} */
   #timer;
+  /** Ends the wait for an answer. @type {any} */
+  #limit;
 
   /**
    * @param {Target} target
@@ -218,6 +222,8 @@ class PollConnection {
   async #post(open, query, resuming) {
     for (let tries = 2; !this.#closed; ) {
       tries -= 1;
+      const { environment } = this.#target;
+      this.#limit = environment.setTimeout(() => this.#abort.abort(), ANSWER_MS);
       try {
         const response = await this.#fetch(open.body, query);
         await this.#answered(response, open.texts, resuming);
@@ -226,6 +232,8 @@ class PollConnection {
         if (tries > 0 && open.number > 0) continue;
         this.#end(LOST, String(error));
         return;
+      } finally {
+        environment.clearTimeout(this.#limit);
       }
     }
   }
@@ -242,6 +250,7 @@ class PollConnection {
     }
     // Read the whole answer first; an incomplete answer counts as lost.
     const body = await response.text();
+    this.#target.environment.clearTimeout(this.#limit);
     /** @type {any} */
     let entries;
     try {
