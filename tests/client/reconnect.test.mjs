@@ -139,21 +139,68 @@ test("a connection without a welcome is abandoned after the timeout", (t) => {
   assert.deepEqual([tt.state, states[0].message], ["offline", "no welcome in time"]);
 });
 
-test("a silent connection is abandoned after the heartbeat and the session resumed", async (t) => {
-  const { made, env, states } = offline(t);
+test("a silent connection is unsteady, then abandoned, and the session is resumed", async (t) => {
+  const { made, env, tt, states } = offline(t);
+  const probes = () => made[0].sent.filter(({ command }) => command === "time").length;
   made[0].welcome({ heartbeat_ms: 8000 });
-  env.advance(4000); // sends a probe
-  assert.equal(made[0].sent.filter(({ command }) => command === "time").length, 2);
-  env.advance(7000);
+  env.advance(4000); // at least two probes per heartbeat
+  assert.equal(probes(), 2);
+  env.advance(2999);
+  assert.equal(tt.state, "online");
+  env.advance(1);
+  assert.equal(tt.state, "unsteady");
   made[0].receive("attributes", {}); // any message counts as activity
-  env.advance(7999);
-  assert.equal(made.length, 1);
-  env.advance(10_000);
+  assert.equal(tt.state, "online");
+  env.advance(8000); // another probe, which is not answered
+  env.advance(3000);
+  assert.equal(made.length, 2);
   assert.equal(made[0].closed, 4008);
-  const { reason, code } = states.find(({ state }) => state === "offline");
-  assert.deepEqual([reason, code], ["heartbeat_missed", 4008]);
+  const { reason, code, previous } = states.find(({ state }) => state === "offline");
+  assert.deepEqual([reason, code, previous], ["heartbeat_missed", 4008, "unsteady"]);
   made[1].receive("idyou", {});
   assert.deepEqual(made[1].sent[0], { command: "resume", data: { session: "s", received: 1 } });
+});
+
+test("a page in a room probes after 2 s of silence, is unsteady after 5 s and reconnects within 10 s", (t) => {
+  const { made, env, tt, states } = offline(t);
+  made[0].welcome();
+  void tt.join("C").catch(() => {});
+  made[0].receive("joined", { channel: "C", self: "1:1", members: {} });
+  const at = env.now;
+  env.advance(5000);
+  assert.equal(tt.state, "unsteady");
+  env.advance(4000);
+  assert.equal(made[0].closed, 4008);
+  const { retry_ms } = states.find(({ state }) => state === "offline");
+  env.advance(retry_ms);
+  assert.equal(made.length, 2);
+  assert.ok(env.now - at <= 10_000, `${env.now - at}`);
+});
+
+test("a request without an answer probes sooner, an idle page does not", (t) => {
+  const { made, env, tt } = offline(t);
+  const probes = () => made[0].sent.filter(({ command }) => command === "time").length;
+  made[0].welcome({ heartbeat_ms: 60_000 });
+  env.advance(14_999);
+  assert.equal(probes(), 1);
+  tt.request("lookup", []).catch(() => {});
+  env.advance(1);
+  assert.equal(probes(), 2);
+});
+
+test("exchanges of a page in a room stay far below the server's rate", (t) => {
+  const { made, env, tt } = offline(t);
+  const probes = () => made[0].sent.filter(({ command }) => command === "time");
+  made[0].welcome();
+  void tt.join("C").catch(() => {});
+  made[0].receive("joined", { channel: "C", self: "1:1", members: {} });
+  for (let second = 0; second < 120; second += 0.5) {
+    const before = probes().length;
+    env.advance(500);
+    if (probes().length > before) made[0].receive("time", { t0: probes().at(-1).data.t0, t1: 1, t2: 1 });
+  }
+  assert.equal(tt.state, "online");
+  assert.ok(probes().length <= 64, `${probes().length} in 120 s`);
 });
 
 test("a page that was frozen processes received messages before it abandons the connection", (t) => {
