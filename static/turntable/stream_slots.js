@@ -99,16 +99,18 @@ function channelSlots(name, BroadcastChannel, environment, unlimited) {
     claim: async () => {
       if (holds || unlimited()) return true;
       const own = environment.random();
-      let others = 0;
+      /** Pages that have a slot or are first. @type {Set<number>} */
+      const others = new Set();
       channel ??= new BroadcastChannel(name);
       channel.onmessage = (/** @type {any} */ { data }) => {
-        // Of pages that ask at once the one with the lower number is first.
-        if (data.ask !== undefined && (holds || own < data.ask)) channel?.postMessage({ held: data.ask });
-        else if (data.held === own) others += 1;
+        // Of pages that ask at once those with lower numbers are first.
+        if (data.ask !== undefined && (holds || own < data.ask)) channel?.postMessage({ to: data.ask, page: own });
+        else if (data.ask !== undefined) others.add(data.ask);
+        else if (data.to === own) others.add(data.page);
       };
       channel.postMessage({ ask: own });
       await new Promise((resolve) => environment.setTimeout(() => resolve(undefined), ANSWER_MS));
-      if (others < SLOTS && channel) holds = true;
+      if (others.size < SLOTS && channel) holds = true;
       else close();
       return holds;
     },
