@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../static/turntable.js";
 import { eventSource } from "../client/fake_server.mjs";
 import { WebSocket } from "../client/harness.mjs";
-import { Server } from "./harness.mjs";
+import { Server, scene } from "./harness.mjs";
 
 const FASTER = 10;
 const MINUTE_MS = 60_000 / FASTER;
@@ -97,4 +97,24 @@ test("a page hidden for 5 minutes keeps its session over every transport", { tim
     }),
   );
   await Promise.all(checks);
+});
+
+scene("a hidden page that polls stays online although its timers hardly run", async ({ open }) => {
+  const mel = await open("/tunnel/send?d=[]");
+  const polls = await mel.page.evaluate(async () => {
+    const { connect } = await import("/turntable.js");
+    const tt = connect(undefined, { user: "1:700", transports: ["poll"], poll: { heartbeat_ms: 500 } });
+    await tt.ready;
+    Object.defineProperty(document, "visibilityState", { value: "hidden" });
+    document.dispatchEvent(new Event("visibilitychange"));
+    const sleep = window.setTimeout.bind(window);
+    await new Promise((resolve) => sleep(resolve, 700));
+    // From here on the page's timers are those of a page that was hidden for long.
+    window.setTimeout = (fn, ms, ...rest) => sleep(fn, Math.ceil((ms + 1) / 60_000) * 60_000, ...rest);
+    let polls = 0;
+    tt.on("frame", ({ direction }) => (polls += direction === "out" ? 1 : 0));
+    await new Promise((resolve) => sleep(resolve, 5000));
+    return polls;
+  });
+  assert.ok(polls >= 6 && polls <= 11, `${polls}`);
 });

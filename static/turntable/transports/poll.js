@@ -11,6 +11,7 @@
  * @module
  */
 
+import { backgroundTimeout } from "../background_timer.js";
 import { parse, stringify } from "../binary.js";
 import { entryOf, messageOf } from "./entry.js";
 import { EXPIRED, LOST, RATE_LIMITED, closeCodeOf, endpointUrl, responseError, takeBatch } from "./transport.js";
@@ -50,8 +51,8 @@ class PollConnection {
   #in_flight = false;
   #poll_due = false;
   #closed = false;
-  /** @type {any} */
-  #timer;
+  /** Cancels the next empty request. */
+  #cancelPoll = () => {};
   /** Ends the wait for an answer. @type {any} */
   #limit;
 
@@ -100,7 +101,7 @@ class PollConnection {
   /** @param {number} code */
   close(code) {
     this.#closed = true;
-    this.#target.environment.clearTimeout(this.#timer);
+    this.#cancelPoll();
     if (this.#state.connection === this) this.#state.connection = undefined;
     if (this.#queue.length > 0 && this.#session !== undefined) {
       // The last messages, such as `bye`. Their answers are ignored.
@@ -113,11 +114,10 @@ class PollConnection {
 
   /** Schedules the next empty request, or none if the heartbeat is off. */
   schedulePoll() {
-    const { environment } = this.#target;
-    environment.clearTimeout(this.#timer);
+    this.#cancelPoll();
     const ms = this.#state.heartbeat_ms;
     if (!(ms > 0) || this.#closed || !this.#identified) return;
-    this.#timer = environment.setTimeout(() => {
+    this.#cancelPoll = backgroundTimeout(this.#target.environment, () => {
       this.schedulePoll();
       // A request in flight already fetches the pending messages.
       if (!this.#in_flight) {
