@@ -1,4 +1,4 @@
-/** Tabs of one browser during outages and on bad networks, through a proxy. */
+/** Tabs of one browser during outages and on bad networks, through a proxy. TABS is their number. */
 
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -53,7 +53,7 @@ const onWebSocket = ({ state, transport }) => state === "online" && transport ==
 for (const [name, away_s] of [["away", 12], ["silent", 20]]) {
   scene(`the server is ${name} for ${away_s} s: all tabs are back on WebSockets within 2 s`, async ({ server, open, t }) => {
     const network = await proxy(t, server.url);
-    const pages = await openTabs(open, network.url, 8);
+    const pages = await openTabs(open, network.url, Number(process.env.TABS ?? 8));
     const before = await settled(pages, onWebSocket, 10_000);
     assert.ok(before.every(onWebSocket), JSON.stringify(before));
     await sleep(5500);
