@@ -23,6 +23,7 @@ function showStatus() {
 
 function statusText() {
   if (tt.state === "closed") return "The connection is closed. Reload the page to try again.";
+  if (tt.state === "unsteady") return "The server does not answer. Waiting…";
   if (tt.state === "offline") return "The connection is lost. Reconnecting…";
   if (tt.state !== "online") return "Connecting to the server…";
   const words = [`Connected as ${user}`];

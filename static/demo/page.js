@@ -12,7 +12,7 @@ import { TRANSPORTS, transportFromAddress } from "./transport.js";
 /** Names of the games by folder, which is also the first segment of their channels. */
 export const GAMES = { strike: "Strike", four: "Four" };
 
-const STATES = { connecting: "connecting", online: "online", offline: "reconnecting", closed: "closed" };
+const STATES = { connecting: "connecting", online: "online", unsteady: "unsteady", offline: "reconnecting", closed: "closed" };
 const NOTICE_MS = 6000;
 
 /**
@@ -26,7 +26,7 @@ const NOTICE_MS = 6000;
 export function openPage({ page, root, describe = () => ({}), lobbyChanged }) {
   const user = currentUser();
   keepUserInLinks();
-  const tt = connect(undefined, { user, ...TRANSPORTS[transportFromAddress()].options });
+  const tt = connect(new URL("../ws", import.meta.url), { user, ...TRANSPORTS[transportFromAddress()].options });
   showConnection(tt, user);
   const toasts = element("div.toasts", { id: "toasts", "aria-live": "polite", "data-testid": "toasts" });
   document.body.append(toasts);

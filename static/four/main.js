@@ -168,6 +168,7 @@ function showSeat(state, seat) {
 }
 
 function statusText(state) {
+  if (tt.state === "unsteady") return "The server does not answer. Waiting…";
   if (tt.state !== "online") return "Connection lost. Reconnecting…";
   if (!table.sync.synced) return "Synchronizing with the other members…";
   if (state.winner === "draw") return "Draw: the board is full.";

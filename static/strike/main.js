@@ -148,6 +148,7 @@ function showOverlay(now) {
 function overlayText(now) {
   const { round } = match.world;
   const seconds = (until) => Math.max(1, Math.ceil((until - now) / 1000));
+  if (tt.state === "unsteady") return ["The server does not answer. Waiting…", ""];
   if (tt.state !== "online") return ["Connection lost. Reconnecting…", ""];
   if (!match.sync.synced) return ["Synchronizing with the other members…", ""];
   if (round.winner) return [`${TEAM_NAMES[round.winner]} wins! Next round in ${seconds(round.until)}`, round.winner];

@@ -4,9 +4,10 @@
  */
 
 /**
- * Normalizes an address to a WebSocket URL: http(s) becomes ws(s), an empty path
- * becomes `/ws`, and a relative URL is resolved against `base`. Throws a
- * TypeError for other schemes.
+ * Normalizes an address to a WebSocket URL: http(s) becomes ws(s), `ws` is
+ * appended to a path that ends with a slash, and a relative URL is resolved
+ * against `base`. Path prefix and query remain. Throws a TypeError for other
+ * schemes.
  * @param {string | URL | undefined} url
  * @param {string} [base]
  * @returns {string}
@@ -19,7 +20,7 @@ export function socketUrl(url, base) {
   if (target.protocol !== "ws:" && target.protocol !== "wss:") {
     throw new TypeError(`unsupported URL scheme: ${target.href} (supported: ws, wss, http, https)`);
   }
-  if (target.pathname === "/") target.pathname = "/ws";
+  if (target.pathname.endsWith("/")) target.pathname += "ws";
   // WebSocket constructors reject a URL with a fragment.
   target.hash = "";
   return target.href;

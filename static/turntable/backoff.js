@@ -1,11 +1,13 @@
 /**
  * When and to which address to reconnect.
  *
- * The delay is a random part of min_ms * 2^attempt, at most max_ms ("full
- * jitter"), so that clients do not reconnect to a restarted server all at once.
- * The attempt count restarts only after a connection that lasted max_ms, so a
- * server that accepts and closes connections immediately is not overloaded. A
- * delay requested by `goaway` takes precedence, once.
+ * The delay is a random part of min_ms * 2^attempt ("full jitter"), so that
+ * clients do not reconnect to a restarted server all at once. It is at most 2 s
+ * in the first attempts, and max_ms after them. The attempt count restarts only
+ * after a connection that lasted max_ms, so a server that accepts and closes
+ * connections immediately is not overloaded. A delay requested by `goaway` takes
+ * precedence, once. Until the next connection lasted, delays are spread over the
+ * time that the server named there, which grows with the number of its clients.
  * @module
  */
 
@@ -18,6 +20,10 @@ import { socketUrl } from "./address.js";
 /** Close codes after which even the first delay is bounded by max_ms alone. */
 const SLOW_RETRY = new Set([4006, 4007]);
 
+/** The first attempts, and the bound of their delays. */
+const EARLY_ATTEMPTS = 6;
+const EARLY_MS = 2000;
+
 export class Backoff {
   #options;
   #env;
@@ -29,6 +35,8 @@ export class Backoff {
 
   /** The address to connect to. @type {string} */
   url;
+  /** The time over which the server wants its clients to return. */
+  spread_ms = 0;
 
   /** @param {{url: string, reconnect: Bounds | false, environment: Environment}} options */
   constructor(options) {
@@ -64,6 +72,7 @@ export class Backoff {
     const { reconnect } = this.#options;
     const wait = Math.max(0, Number(reconnect_ms) || 0);
     const spread = reconnect ? Math.max(wait, reconnect.min_ms) : wait;
+    this.spread_ms = wait;
     const ms = Math.round(wait + this.#env.random() * spread);
     let target = this.url;
     try {
@@ -95,9 +104,14 @@ export class Backoff {
     }
     // The address of a goaway did not work: return to the configured one.
     if (!established) this.url = this.#options.url;
-    if (lasted >= max_ms) this.#attempt = 0;
-    const bound = SLOW_RETRY.has(code) ? max_ms : Math.min(max_ms, min_ms * 2 ** this.#attempt);
+    if (lasted >= max_ms) {
+      this.#attempt = 0;
+      this.spread_ms = 0;
+    }
+    const early = Math.max(min_ms, EARLY_MS);
+    const grown = Math.min(early, min_ms * 2 ** this.#attempt) * 2 ** Math.max(0, this.#attempt - EARLY_ATTEMPTS);
+    const bound = SLOW_RETRY.has(code) ? max_ms : Math.min(max_ms, grown);
     this.#attempt += 1;
-    return Math.round(this.#env.random() * bound);
+    return Math.round(this.#env.random() * Math.max(bound, this.spread_ms));
   }
 }

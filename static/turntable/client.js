@@ -82,6 +82,7 @@ export class Client extends Emitter {
       disconnected: (disconnection, fatal) => this.#disconnected(disconnection, fatal),
       error: (error) => this.#report(error),
       activity: () => this.#heartbeat.activity(),
+      sent: () => this.#heartbeat.attend(),
       changed: () => this.#store?.changed(),
       traffic: ({ direction, kind, content, bytes }) => {
         if (!this.hasListeners("frame")) return;
@@ -90,8 +91,12 @@ export class Client extends Emitter {
     });
     this.#heartbeat = new Heartbeat(
       { environment: env, interval_ms: clock_interval_ms },
-      () => this.clock.probe(),
-      () => this.#session.connection.drop(4008, "nothing received from the server within the heartbeat"),
+      {
+        attentive: () => this.#page.visible && (this.#session.awaiting || this.#rooms.joined),
+        probe: () => this.clock.probe(),
+        steady: (steady) => this.#state.steady(steady),
+        dead: () => this.#session.connection.drop(4008, "nothing received from the server after a probe"),
+      },
     );
     this.#desired = new DesiredState(this.#session);
     this.clock = new Clock(this.#session, { environment: env, timeout_ms });
@@ -120,7 +125,7 @@ export class Client extends Emitter {
       attributes: this.attributes,
       clock: this.clock,
     });
-    this.#page = new PageLifecycle(() => this.#session.connection.retryNow(), this.#store);
+    this.#page = new PageLifecycle(() => this.#changed(), this.#store);
     this.#store?.start(() => this.#snapshot());
     const begin = (/** @type {StoredSession | undefined} */ record) => {
       this.attributes.restore(record?.welcome?.attributes);
@@ -166,6 +171,11 @@ export class Client extends Emitter {
     return this.#welcome?.heartbeat_ms ?? 0;
   }
 
+  /** Time until the next attempt to connect in ms, while `state` is `offline`. @returns {number | undefined} */
+  get retry_in_ms() {
+    return this.#session.connection.retry_in_ms;
+  }
+
   /** Whether the server has accepted this user. */
   get authenticated() {
     return this.#welcome !== undefined && Boolean(this.#welcome.user) && this.#state.current !== "closed";
@@ -198,6 +208,14 @@ export class Client extends Emitter {
    */
   heartbeat(ms) {
     this.#session.connection.heartbeat(ms);
+  }
+
+  /**
+   * While offline, tries to connect now instead of in `retry_in_ms`. While online,
+   * checks whether the server answers.
+   */
+  retryNow() {
+    this.#changed();
   }
 
   /** Ends the session: the user is offline immediately, and the client does not reconnect. */
@@ -311,6 +329,14 @@ export class Client extends Emitter {
     // Joins go before the queued messages: actions require membership.
     this.#desired.restore(resumed);
     this.friends.restore(resumed);
+  }
+
+  /** The network or the visibility of the page has changed. */
+  #changed() {
+    this.clock.check();
+    this.#heartbeat.attend();
+    this.#heartbeat.check();
+    this.#session.connection.changed();
   }
 
   /** @param {TransportName} transport */

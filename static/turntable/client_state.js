@@ -42,6 +42,14 @@ export class ClientState {
     this.#changed({ state, previous, ...details });
   }
 
+  /**
+   * The connection does not answer, or answers again.
+   * @param {boolean} steady
+   */
+  steady(steady) {
+    if (this.current === (steady ? "unsteady" : "online")) this.set(steady ? "online" : "unsteady", {});
+  }
+
   /** @param {Welcome} welcome */
   welcomed(welcome) {
     this.#resolve(welcome);

@@ -12,8 +12,16 @@
  * filter): queueing only adds delay, so the fastest exchange is the most
  * accurate. The bound grows with age by 100 us per second, which exceeds the
  * drift of quartz clocks, so old samples are replaced. If a new sample
- * contradicts the stored ones (the bounds do not overlap, for instance after a
- * sleep that stopped the local clock), the stored samples are discarded.
+ * contradicts the stored ones (the bounds do not overlap), the stored samples
+ * are discarded.
+ *
+ * On many platforms the local clock stops while the machine sleeps, and the
+ * system clock does not. If the two move apart suddenly, the estimate starts
+ * anew: with the old one, corrected by the jump, until the next exchange. The
+ * server estimates this client's clock too, from the least of what it received
+ * over a long time, so a clock that was late would stay late there. The times
+ * that are sent are therefore moved forward by the jump and a little more: the
+ * server takes a clock that is ahead at once.
  * @module
  */
 
@@ -36,6 +44,10 @@ const RESOLUTION_MS = 1;
 /** Exchanges right after each welcome, for an accurate estimate soon. */
 const BURST = 5;
 const BURST_GAP_MS = 100;
+/** A smaller jump between the clocks may be an adjustment of the system clock. */
+const JUMP_MS = 500;
+/** How far the time that is sent runs ahead after a jump, and how far the jump itself may be off. */
+const AHEAD_MS = 1000;
 
 export class Clock {
   #session;
@@ -43,6 +55,16 @@ export class Clock {
   #timeout_ms;
   /** @type {Sample[]} */
   #samples = [];
+  /** The last round-trip time. */
+  #latency = NaN;
+  /** What is sent less the local time, ms. */
+  #shift = 0;
+  /** Exchanges that were sent before this local time measure nothing. */
+  #valid_from = -Infinity;
+  /** System time minus local time. @type {number | undefined} */
+  #apart;
+  /** Whether each connection begins with several exchanges. */
+  #bursts = false;
   /** Pending exchanges by t0. @type {Map<number, {resolve: () => void, reject: (error: any) => void}[]>} */
   #open = new Map();
   #burst = 0;
@@ -66,6 +88,7 @@ export class Clock {
 
   /** The server's time in Unix ms; before the first connection the system time. */
   now() {
+    this.check();
     return this.#env.local() + this.offset;
   }
 
@@ -90,9 +113,9 @@ export class Clock {
     return this.#best()?.offset ?? this.#env.unix() - this.#env.local();
   }
 
-  /** The smallest recent round-trip time in ms; NaN before the first exchange. */
+  /** The round-trip time of the last exchange in ms; NaN before the first one. */
   get latency() {
-    return this.#samples.length ? Math.min(...this.#samples.map((sample) => sample.latency)) : NaN;
+    return this.#latency;
   }
 
   /** The maximum error of `now()` in ms; Infinity before the first exchange. */
@@ -112,7 +135,8 @@ export class Clock {
         reject(new TurntableError("unavailable", "the client is offline", { command: "time" }));
         return;
       }
-      const t0 = this.local();
+      this.check();
+      const t0 = this.wire(this.local());
       const waiting = this.#open.get(t0);
       // Calls at the same instant share one exchange.
       if (waiting) {
@@ -122,7 +146,7 @@ export class Clock {
       try {
         this.#session.send("time", { t0, received: this.#session.received });
         this.#open.set(t0, [{ resolve, reject }]);
-        // Remove exchanges that were never answered.
+        // Remove exchanges that were never answered. Times only move forward.
         for (const old of this.#open.keys()) {
           if (old < t0 - this.#timeout_ms) this.#abandon(old, "no answer in time");
         }
@@ -146,7 +170,36 @@ export class Clock {
       this.#samples = [];
       this.#addSample(sent, time, time);
     }
-    if (!burst) return;
+    this.#bursts = burst;
+    if (burst) this.#startBurst();
+  }
+
+  /**
+   * @internal a local time as it is sent to the server
+   * @param {number} local
+   */
+  wire(local) {
+    this.check();
+    return Math.round((local + this.#shift) * 1000) / 1000;
+  }
+
+  /** @internal notices that the local clock stopped, or that the system clock was set */
+  check() {
+    const apart = this.#env.unix() - this.#env.local();
+    const jump = this.#apart === undefined ? 0 : apart - this.#apart;
+    this.#apart = apart;
+    if (Math.abs(jump) < JUMP_MS) return;
+    const best = this.#best();
+    this.#valid_from = this.#env.local();
+    if (jump > 0) {
+      this.#shift += jump + AHEAD_MS;
+      if (best) this.#samples = [{ ...best, offset: best.offset + jump, error: this.#bound(best) + AHEAD_MS, at: this.#valid_from }];
+    }
+    if (this.#bursts && this.#session.online) this.#startBurst();
+  }
+
+  #startBurst() {
+    this.#env.clearTimeout(this.#burst_timer);
     this.#burst = BURST;
     this.probe();
   }
@@ -173,7 +226,9 @@ export class Clock {
     // Ignore an answer that the server repeated after a reconnection.
     if (!waiting) return;
     this.#open.delete(t0);
-    if (typeof t1 === "number" && typeof t2 === "number") this.#addSample(t0, t1, t2);
+    const sent = t0 - this.#shift;
+    // An answer to an exchange from before a jump says nothing.
+    if (sent + RESOLUTION_MS >= this.#valid_from && typeof t1 === "number" && typeof t2 === "number") this.#addSample(sent, t1, t2);
     for (const { resolve } of waiting) resolve();
     if (this.#burst > 1) {
       this.#burst -= 1;
@@ -203,6 +258,7 @@ export class Clock {
     const sample = { offset: (t1 - t0 + (t2 - t3)) / 2, latency, error: latency / 2 + RESOLUTION_MS, at: t3 };
     const best = this.#best();
     if (best && Math.abs(best.offset - sample.offset) > this.#bound(best) + sample.error) this.#samples = [];
+    this.#latency = latency;
     this.#samples.push(sample);
     if (this.#samples.length > SAMPLES_MAX) this.#samples.shift();
   }

@@ -3,19 +3,28 @@
  * selects the transport, and reconnects after a loss.
  *
  * The table of close codes decides whether to reconnect, `Backoff` when and to
- * which address, `TransportSelection` by which transport. While a transport
- * other than the preferred one is in use, the preferred one is probed at
- * intervals. When the server answers the probe, the session moves to it
- * (upgrade).
+ * which address, `TransportSelection` by which transport, `Reachability` whether
+ * a failure is one of the transport or of the server. A retry waits until that
+ * is decided:
+ *
+ *     attempt fails ─► request over HTTP ─┬─ answered: the transport failed
+ *                                         └─ not: the server is away. Request
+ *                                            until it answers; then connect
+ *
+ * While another transport than the first is in use, better ones are probed at
+ * intervals (`Upgrade`), and the session moves to one that works.
  * @module
  */
 
 import { Backoff } from "./backoff.js";
 import { CLOSE_CODES } from "./codes.js";
+import { Reachability } from "./reachability.js";
 import { TransportSelection } from "./transport_selection.js";
+import { Upgrade } from "./upgrade.js";
 import { LOST } from "./transports/transport.js";
 
 /** @import { Environment } from "./environment.js" */
+/** @import { StreamSlots } from "./stream_slots.js" */
 /** @import { Kind, Transport, TransportConnection, TransportHooks } from "./transports/transport.js" */
 
 /**
@@ -24,7 +33,7 @@ import { LOST } from "./transports/transport.js";
  * @property {string} reason its name in CLOSE_CODES, "lost" or "moved"
  * @property {string} text the server's explanation, if any
  * @property {boolean} resume whether the session can be resumed
- * @property {number | undefined} retry_ms delay before the next attempt; undefined: no further attempt
+ * @property {number | undefined} retry_ms time until the next attempt, at most; undefined: no further attempt
  */
 
 /**
@@ -45,6 +54,7 @@ import { LOST } from "./transports/transport.js";
  * @property {string} url
  * @property {Transport[]} transports in order of preference
  * @property {{WebSocket: any, EventSource: any, fetch: any}} platform
+ * @property {StreamSlots} [streams] limits the pages that keep a request open
  * @property {{min_ms: number, max_ms: number} | false} reconnect
  * @property {number} timeout_ms maximum time until the welcome
  * @property {boolean} renew whether a session that another connection took over is followed by a new one
@@ -57,9 +67,12 @@ const REPLACED = 4002;
 const HEARTBEAT_MISSED = 4008;
 /** Maximum time until the server's first response, if another transport is available. */
 const FIRST_RESPONSE_MS = 5000;
-/** Interval between probes of the preferred transport: initial and maximum. */
-const UPGRADE_MS = 30_000;
-const UPGRADE_MAX_MS = 480_000;
+/** Time without a response after which the client asks whether the server can be reached. */
+const SLOW_MS = 2000;
+/** More time for an attempt when the server answered another request meanwhile. */
+const EXTRA_MS = 1000;
+/** A connection that carried messages both ways and lasted this long has proven its transport. */
+const PROVEN_MS = 5000;
 /** @type {Record<number, string>} */
 const REASONS = { [MOVED]: "moved", [LOST]: "lost" };
 
@@ -68,22 +81,37 @@ export class Connection {
   #hooks;
   #env;
   #selection;
+  #reachability;
+  #upgrade;
+  #backoff;
   /** @type {TransportConnection | null} */
   #current = null;
   /** Whether the server has responded on the current transport connection. */
   #responded = false;
+  /** Whether something was written on it, and whether a message followed. */
+  #wrote = false;
+  #both_ways = false;
+  #proven = false;
+  /** Whether the server answered other requests but not this attempt. */
+  #reached = false;
   /** Local ms at which the current transport connection was opened. */
   #opened_at = 0;
   /** @type {any} */
   #timer;
+  /** @type {any} */
+  #slow_timer;
+  /** @type {any} */
+  #proven_timer;
   /** The pending attempt, which `retryNow` starts early. @type {(() => void) | null} */
   #retry = null;
-  #backoff;
-  /** A probe of the preferred transport beside the current one. @type {TransportConnection | null} */
-  #probe = null;
-  /** @type {any} */
-  #upgrade_timer;
-  #upgrade_ms = UPGRADE_MS;
+  /** Local ms of the pending attempt. */
+  #retry_at = 0;
+  /** Whether the pending attempt is due and waits for `Reachability`. */
+  #held = false;
+  /** A failure that is one of the transport only if the server can be reached. @type {{final: boolean} | undefined} */
+  #undecided;
+  /** Whether a slot for a stream is being claimed. */
+  #claiming = false;
   #closed = false;
 
   /**
@@ -91,16 +119,34 @@ export class Connection {
    * @param {ConnectionHooks} hooks
    */
   constructor(options, hooks) {
+    const { environment, platform, reconnect, transports } = options;
     this.#options = options;
     this.#hooks = hooks;
-    this.#env = options.environment;
+    this.#env = environment;
     this.#backoff = new Backoff(options);
-    this.#selection = new TransportSelection(options.transports.length);
+    this.#selection = new TransportSelection(transports.length);
+    this.#reachability = new Reachability(
+      { environment, fetch: platform.fetch, max_ms: reconnect ? reconnect.max_ms : 0 },
+      { answered: (first, ms) => this.#reachable(first, ms), failed: () => this.#away() },
+    );
+    this.#upgrade = new Upgrade(
+      { environment, transports, streams: options.streams },
+      {
+        create: (transport, events) => this.#create(transport, events),
+        idle: () => this.#current?.idle === true,
+        move: (index, connection) => this.#move(index, connection),
+      },
+    );
   }
 
   /** The transport in use, or being tried. @returns {Transport} */
   get transport() {
     return /** @type {Transport} */ (this.#options.transports[this.#selection.index]);
+  }
+
+  /** Time until the next attempt in ms; undefined if none is pending. @returns {number | undefined} */
+  get retry_in_ms() {
+    return this.#retry ? Math.max(0, Math.round(this.#retry_at - this.#env.local())) : undefined;
   }
 
   /**
@@ -109,32 +155,66 @@ export class Connection {
    */
   startWith(name) {
     const index = this.#options.transports.findIndex((transport) => transport.name === name);
-    if (index >= 0) this.#selection.index = index;
+    if (index >= 0) this.#selection.use(index);
   }
 
   /** Opens a transport connection. */
   open() {
-    if (this.#closed || this.#current) return;
-    const { transports, timeout_ms } = this.#options;
-    this.#responded = false;
-    this.#opened_at = this.#env.local();
-    if (transports.length > 1 && FIRST_RESPONSE_MS < timeout_ms) this.#wait(FIRST_RESPONSE_MS, () => this.#noResponse());
-    else this.#wait(timeout_ms, () => this.#noWelcome());
+    if (this.#closed || this.#current || this.#claiming) return;
+    this.#retry = null;
+    this.#held = false;
+    this.#env.clearTimeout(this.#timer);
     this.#hooks.connecting();
     // A listener may have closed the client.
     if (this.#closed) return;
+    const { streams, transports } = this.#options;
+    const polling = transports.findIndex(({ push }) => !push);
+    if (!streams || !this.transport.stream || polling < 0) {
+      this.#start();
+      return;
+    }
+    this.#claiming = true;
+    void streams.claim().then((granted) => {
+      this.#claiming = false;
+      if (this.#closed) return;
+      if (!granted) this.#selection.use(polling);
+      this.#start();
+    });
+  }
+
+  #start() {
+    const { transports, timeout_ms } = this.#options;
+    const limit_ms = transports.length > 1 ? Math.min(FIRST_RESPONSE_MS, timeout_ms) : timeout_ms;
+    this.#begin(this.#env.local());
+    this.#wait(limit_ms, () => this.#noResponse());
+    if (SLOW_MS < limit_ms) this.#slow_timer = this.#env.setTimeout(() => this.#ask(), SLOW_MS);
     const connection = this.#create(this.transport);
     this.#current = connection;
     connection.open();
   }
 
   /**
+   * What is known of a new transport connection.
+   * @param {number} opened_at
+   */
+  #begin(opened_at) {
+    this.#clearTimers();
+    this.#responded = false;
+    this.#wrote = false;
+    this.#both_ways = false;
+    this.#proven = false;
+    this.#reached = false;
+    this.#opened_at = opened_at;
+  }
+
+  /**
    * Creates a transport connection. Its events count only while it is the
-   * current one or the probe.
+   * current one, or go to `probe`.
    * @param {Transport} transport
+   * @param {{message: (message: any) => void, closed: () => void}} [probe]
    * @returns {TransportConnection}
    */
-  #create(transport) {
+  #create(transport, probe) {
     const { environment, platform } = this.#options;
     const hooks = this.#hooks;
     const isCurrent = () => this.#current === connection;
@@ -142,13 +222,16 @@ export class Connection {
     const connection = transport.createConnection(
       { url: this.#backoff.url, environment, ...platform },
       {
-        resume: () => hooks.resume(),
+        // A probe must not take the session over.
+        resume: () => (probe && !isCurrent() ? undefined : hooks.resume()),
         activity: () => {
           if (isCurrent()) this.#activity();
         },
         message: (message) => {
-          if (isCurrent()) hooks.message(message);
-          else if (connection === this.#probe) this.#upgrade(connection, message);
+          if (!isCurrent()) return probe?.message(message);
+          this.#both_ways ||= this.#wrote;
+          this.#prove();
+          hooks.message(message);
         },
         resumed: () => {
           if (isCurrent()) hooks.resumed();
@@ -160,8 +243,10 @@ export class Connection {
           if (isCurrent()) hooks.refused(texts, error);
         },
         closed: (code, reason, unsupported = false) => {
-          if (isCurrent()) this.#lost(code, reason, unsupported);
-          else if (connection === this.#probe) this.#probeFailed();
+          if (!isCurrent()) return probe?.closed();
+          if (unsupported) this.#selection.failed(true);
+          else if (code === LOST && !this.#proven) this.#failed(false);
+          this.#lost(code, reason);
         },
         traffic: (direction, kind, content, bytes) => hooks.traffic({ direction, kind, content, bytes }),
       },
@@ -173,28 +258,109 @@ export class Connection {
     this.#hooks.activity();
     if (this.#responded) return;
     this.#responded = true;
+    this.#reachability.stop();
+    this.#undecided = undefined;
+    this.#env.clearTimeout(this.#slow_timer);
     if (this.#backoff.established) return;
-    const left = Math.max(0, this.#opened_at + this.#options.timeout_ms - this.#env.local());
+    const now = this.#env.local();
+    this.#reachability.response_ms = now - this.#opened_at;
+    const left = Math.max(0, this.#opened_at + this.#options.timeout_ms - now);
     this.#wait(left, () => this.#noWelcome());
   }
 
-  /** The server has not responded; an intermediary may block this transport. */
+  /** The attempt has had no response for long. */
   #noResponse() {
-    this.#selection.failed(true);
-    this.#responded = true;
+    if (this.#options.transports.length > 1) this.#failed(true);
     this.drop(LOST, "no response from the server in time");
   }
 
   #noWelcome() {
+    // A transport may carry messages in one direction only.
+    if (this.#wrote && !this.#both_ways) this.#failed(true);
     this.drop(LOST, "no welcome in time");
+  }
+
+  /**
+   * The attempt, or a connection that has proven nothing yet, failed.
+   * @param {boolean} final whether further attempts are useless if the transport is the cause
+   */
+  #failed(final) {
+    const { transports } = this.#options;
+    if (transports.length < 2) return this.#responded ? undefined : this.#ask();
+    const { available, active, deciding } = this.#reachability;
+    if (!available || this.#reached) this.#selection.failed(final);
+    // An outage is known, and explains the failure.
+    else if (active && !deciding) return;
+    else {
+      this.#undecided = { final: final || this.#undecided?.final === true };
+      this.#ask();
+    }
+  }
+
+  /** Asks whether the server can be reached. */
+  #ask() {
+    if (!this.#options.reconnect) return;
+    this.#reachability.spread_ms = this.#backoff.spread_ms;
+    this.#reachability.start(this.#backoff.url);
+  }
+
+  /**
+   * The server answered a request over HTTP.
+   * @param {boolean} first whether it was the first request: the server has been there all along
+   * @param {number} ms
+   */
+  #reachable(first, ms) {
+    const undecided = this.#undecided;
+    this.#undecided = undefined;
+    if (this.#closed || this.#responded && this.#current) return;
+    if (!first) {
+      // The attempt began while the server was away, and is lost.
+      this.#selection.recover();
+      if (this.#current) this.#restart();
+      else this.retryNow();
+      return;
+    }
+    if (undecided) this.#selection.failed(undecided.final);
+    else if (this.#current) {
+      this.#reached = true;
+      const left = this.#opened_at + FIRST_RESPONSE_MS - this.#env.local();
+      this.#wait(Math.max(0, Math.min(left, Math.max(EXTRA_MS, 3 * ms))), () => this.#noResponse());
+    }
+    if (this.#held) this.open();
+  }
+
+  /** The server did not answer a request over HTTP. */
+  #away() {
+    this.#undecided = undefined;
+    this.#selection.recover();
+    if (this.#held) this.open();
+  }
+
+  /** Begins the current attempt anew. */
+  #restart() {
+    this.#detach(MOVED, "");
+    this.open();
   }
 
   /** The session received its welcome; the connection is established. */
   welcomed() {
+    const { streams } = this.#options;
     this.#env.clearTimeout(this.#timer);
     this.#backoff.welcomed();
-    this.#selection.succeeded();
-    this.#scheduleProbe();
+    this.#both_ways ||= !this.transport.push;
+    const left = this.#opened_at + PROVEN_MS - this.#env.local();
+    this.#proven_timer = this.#env.setTimeout(() => this.#prove(), Math.max(0, left));
+    if (!this.transport.stream) streams?.release();
+    if (this.#options.reconnect) this.#upgrade.schedule(this.#selection.index);
+  }
+
+  /** Notes that the transport works, if the connection has lasted and carried messages both ways. */
+  #prove() {
+    if (this.#proven || !this.#both_ways || !this.#backoff.established) return;
+    if (this.#env.local() - this.#opened_at < PROVEN_MS) return;
+    this.#proven = true;
+    this.#selection.proved();
+    if (this.#selection.index === 0) this.#upgrade.reset();
   }
 
   /** Whether a message written now can reach the server; false once the connection is closing. */
@@ -204,6 +370,7 @@ export class Connection {
 
   /** @param {string} text */
   write(text) {
+    this.#wrote = true;
     this.#current?.send(text);
   }
 
@@ -232,10 +399,12 @@ export class Connection {
    */
   close(code) {
     this.#closed = true;
-    this.#env.clearTimeout(this.#timer);
+    this.#clearTimers();
     this.#retry = null;
-    this.#cancelProbe();
+    this.#reachability.stop();
+    this.#upgrade.cancel();
     this.#detach(code, "");
+    this.#options.streams?.release();
   }
 
   /** Starts the pending attempt now, for instance because the network is available again. */
@@ -245,6 +414,15 @@ export class Connection {
     this.#env.clearTimeout(this.#timer);
     this.#retry = null;
     retry();
+  }
+
+  /** The network or the visibility of the page has changed: what failed before may work now. */
+  changed() {
+    if (this.#closed) return;
+    this.#reachability.now();
+    if (this.#retry) this.retryNow();
+    else if (this.#current && !this.#responded && this.#env.local() - this.#opened_at > EXTRA_MS) this.#restart();
+    else if (this.#backoff.established && this.#options.reconnect) this.#upgrade.soon(this.#selection.index);
   }
 
   /**
@@ -268,6 +446,10 @@ export class Connection {
     this.#timer = this.#env.setTimeout(then, ms);
   }
 
+  #clearTimers() {
+    for (const timer of [this.#timer, this.#slow_timer, this.#proven_timer]) this.#env.clearTimeout(timer);
+  }
+
   /**
    * @param {number} code
    * @param {string} text
@@ -281,13 +463,11 @@ export class Connection {
   /**
    * @param {number} code
    * @param {string} text
-   * @param {boolean} [unsupported] whether the transport is not available at this server
    */
-  #lost(code, text, unsupported = false) {
+  #lost(code, text) {
     this.#current = null;
-    this.#env.clearTimeout(this.#timer);
-    this.#cancelProbe();
-    if (!this.#responded || unsupported) this.#selection.failed(unsupported);
+    this.#clearTimers();
+    this.#upgrade.cancel();
     const row = CLOSE_CODES[code];
     const bounds = this.#options.reconnect;
     if (this.#closed) return;
@@ -297,61 +477,41 @@ export class Connection {
     if (bounds && (renew || (row?.reconnect ?? true))) {
       retry_ms = this.#backoff.delay(code, bounds);
       this.#retry = () => this.open();
-      this.#wait(retry_ms, () => this.retryNow());
+      this.#retry_at = this.#env.local() + retry_ms;
+      this.#wait(retry_ms, () => this.#due());
     } else {
       this.#closed = true;
+      this.#reachability.stop();
+      this.#options.streams?.release();
     }
     this.#hooks.disconnected({ code, reason: REASONS[code] ?? row?.name ?? "lost", text, resume: row?.resume ?? true, retry_ms });
   }
 
-  /** Schedules a probe of the preferred transport if another one is in use. */
-  #scheduleProbe() {
-    this.#cancelProbe();
-    const preferred = this.#options.transports[0];
-    if (this.#selection.index === 0 || !preferred || !this.#options.reconnect) return;
-    this.#upgrade_timer = this.#env.setTimeout(() => {
-      this.#upgrade_ms = Math.min(UPGRADE_MAX_MS, this.#upgrade_ms * 2);
-      // Opening any other transport would take the session over immediately.
-      if (preferred.name !== "websocket") return;
-      this.#probe = this.#create(preferred);
-      this.#upgrade_timer = this.#env.setTimeout(() => this.#probeFailed(), FIRST_RESPONSE_MS);
-      this.#probe.open();
-    }, this.#upgrade_ms);
+  /** The pending attempt is due. */
+  #due() {
+    // By which transport depends on whether the server can be reached.
+    if (this.#reachability.deciding && this.#options.transports.length > 1) this.#held = true;
+    else this.retryNow();
   }
 
   /**
-   * The preferred transport works: the session moves to it.
-   * @param {TransportConnection} connection
-   * @param {any} message the first message
+   * A better transport works: the session moves to it.
+   * @param {number} index of the transport
+   * @param {TransportConnection | undefined} connection the one to use; undefined: open one
    */
-  #upgrade(connection, message) {
-    if (message?.command !== "idyou" || !this.#current?.idle) {
-      this.#probeFailed();
+  #move(index, connection) {
+    this.#detach(MOVED, "");
+    this.#selection.use(index);
+    this.#backoff.opened();
+    if (!connection) {
+      this.open();
       return;
     }
-    this.#probe = null;
-    this.#cancelProbe();
-    this.#detach(MOVED, "");
+    this.#begin(this.#env.local());
     this.#current = connection;
-    this.#selection.succeeded(0);
-    this.#upgrade_ms = UPGRADE_MS;
     this.#responded = true;
-    this.#backoff.opened();
     this.#wait(this.#options.timeout_ms, () => this.#noWelcome());
     this.#hooks.connecting();
-    if (this.#current === connection) this.#hooks.message(message);
-  }
-
-  /** The preferred transport does not work yet. */
-  #probeFailed() {
-    this.#scheduleProbe();
-  }
-
-  /** Closes the probe and cancels the next one. */
-  #cancelProbe() {
-    this.#env.clearTimeout(this.#upgrade_timer);
-    const probe = this.#probe;
-    this.#probe = null;
-    probe?.close(MOVED, "");
+    if (this.#current === connection) this.#hooks.message({ command: "idyou", data: {} });
   }
 }

@@ -21,21 +21,22 @@
  * @property {"v1" | "v2"} [encoding] of WebSocket frames: JSON (v1) or MessagePack (v2)
  * @property {boolean | string} [persist] whether the session outlives a reload of the page; a
  *   name if a page has several clients of one user (false)
- * @property {{heartbeat_ms?: number}} [poll] the interval of empty poll requests (0: none)
+ * @property {{heartbeat_ms?: number}} [poll] the interval of empty poll requests (4000; 0: none)
  * @property {any} [WebSocket] replaces the platform's constructor
  * @property {any} [EventSource] replaces the platform's constructor; null: use fetch instead
  * @property {any} [fetch] replaces the platform's function
  * @property {any} [storage] replaces sessionStorage for `persist`
- * @property {any} [locks] replaces navigator.locks for `persist`
+ * @property {any} [locks] replaces navigator.locks
  * @property {{min_ms?: number, max_ms?: number} | false} [reconnect] bounds of the delay
  *   between attempts (250 and 10000); false: do not reconnect
  * @property {number} [queue_max] maximum number of commands queued while offline (1000)
  * @property {number} [timeout_ms] maximum time for an answer, and for a connection (10000)
- * @property {number} [clock_interval_ms] interval between clock exchanges (10000)
+ * @property {number} [clock_interval_ms] interval between clock exchanges, at most (15000)
  * @property {Partial<Environment>} [environment] timers, clocks and random numbers, for tests
  */
 
-/** @typedef {"connecting" | "online" | "offline" | "closed"} State */
+/** @typedef {"connecting" | "online" | "unsteady" | "offline" | "closed"} State `unsteady`:
+ *   connected, but the server has not answered for 3 s */
 
 /**
  * @typedef {object} Welcome
@@ -67,7 +68,8 @@
  *   `moved`, or the error code of a refused identification
  * @property {number} [code] the close code
  * @property {string} [message] the server's explanation
- * @property {number} [retry_ms] delay before the next attempt
+ * @property {number} [retry_ms] time until the next attempt, at most: it begins sooner if the
+ *   server answers sooner. The client's `retry_in_ms` counts down
  */
 
 /**

@@ -1,82 +1,159 @@
 /**
  * Detects dead connections. A browser answers the server's pings itself and
  * does not expose them to the page. The heartbeat therefore sends a probe at
- * intervals. Any received message counts as activity; without activity within
- * the timeout after a probe, the connection is dead.
+ * intervals, and sooner if nothing arrived while the page needs the connection.
+ * Any received message counts as activity. Without activity after a probe the
+ * connection is first unsteady, then dead.
+ *
+ *     silence 2 s ─► probe ─► 3 s: unsteady ─► 7 s: dead
+ *
  * @module
  */
 
 /** @import { Environment } from "./environment.js" */
 
-/** Timeout if the server announces no heartbeat. */
-const TIMEOUT_MS = 30000;
+/**
+ * @typedef {object} HeartbeatHooks
+ * @property {() => boolean} attentive whether the page is visible and needs the connection now
+ * @property {() => void} probe sends a probe
+ * @property {(steady: boolean) => void} steady whether the connection answers
+ * @property {() => void} dead nothing was received for long after a probe
+ */
+
+/** The server's heartbeat if it announces none. */
+const HEARTBEAT_MS = 30000;
+/** Silence after which an attentive page probes. */
+const SILENCE_MS = 2000;
+/** Time after an unanswered probe. */
+const UNSTEADY_MS = 3000;
+const DEAD_MS = 7000;
 /** A timer this late means that the page was frozen. */
 const FROZEN_MS = 1000;
+/** Minimum interval of probes that are made at once. */
+const AT_ONCE_MS = 500;
 
 export class Heartbeat {
   #env;
   #interval_ms;
-  #probe;
-  #dead;
+  #hooks;
+  #running = false;
+  #period_ms = 0;
+  #active_at = 0;
+  #probed_at = 0;
+  /** When the probe timer fires. */
+  #due = 0;
   /** @type {any} */
-  #interval_timer;
+  #timer;
   /** @type {any} */
-  #timeout_timer;
+  #wait_timer;
   #waiting = false;
+  #steady = true;
 
   /**
    * @param {{environment: Environment, interval_ms: number}} options interval_ms: maximum
    *   interval between probes
-   * @param {() => void} probe sends a probe
-   * @param {() => void} dead called when the timeout passes without activity
+   * @param {HeartbeatHooks} hooks
    */
-  constructor({ environment, interval_ms }, probe, dead) {
+  constructor({ environment, interval_ms }, hooks) {
     this.#env = environment;
     this.#interval_ms = interval_ms;
-    this.#probe = probe;
-    this.#dead = dead;
+    this.#hooks = hooks;
   }
 
   /**
-   * @param {number | undefined} heartbeat_ms the server's heartbeat: the timeout after
-   *   a probe; probes are sent at least twice as often
+   * @param {number | undefined} heartbeat_ms the server's heartbeat: probes are sent at
+   *   least twice as often
    */
   start(heartbeat_ms) {
     this.stop();
-    const timeout_ms = heartbeat_ms !== undefined && heartbeat_ms > 0 ? heartbeat_ms : TIMEOUT_MS;
-    const interval_ms = Math.min(this.#interval_ms, timeout_ms / 2);
-    const tick = () => {
-      this.#interval_timer = this.#env.setTimeout(tick, interval_ms);
-      if (!this.#waiting) this.#wait(timeout_ms);
-      this.#probe();
-    };
-    this.#interval_timer = this.#env.setTimeout(tick, interval_ms);
+    const heartbeat = heartbeat_ms !== undefined && heartbeat_ms > 0 ? heartbeat_ms : HEARTBEAT_MS;
+    this.#period_ms = Math.min(this.#interval_ms, heartbeat / 2);
+    this.#active_at = this.#probed_at = this.#env.local();
+    this.#running = true;
+    this.#schedule();
   }
 
   stop() {
-    this.#env.clearTimeout(this.#interval_timer);
+    this.#running = false;
+    this.#steady = true;
+    this.#env.clearTimeout(this.#timer);
     this.activity();
   }
 
   /** Something was received. */
   activity() {
+    this.#active_at = this.#env.local();
     if (!this.#waiting) return;
     this.#waiting = false;
-    this.#env.clearTimeout(this.#timeout_timer);
+    this.#env.clearTimeout(this.#wait_timer);
+    this.#report(true);
+    if (this.#running) this.#schedule();
   }
 
-  /** @param {number} ms */
-  #wait(ms) {
+  /** Something was sent, or the page became visible: a probe may be due sooner. */
+  attend() {
+    if (this.#running && !this.#waiting && this.#next() < this.#due) this.#schedule();
+  }
+
+  /** Probes at once: the network may have changed. */
+  check() {
+    if (this.#running && this.#env.local() - this.#probed_at >= AT_ONCE_MS) this.#probe();
+  }
+
+  /** Local ms of the next probe. */
+  #next() {
+    const regular = this.#probed_at + this.#period_ms;
+    return this.#hooks.attentive() ? Math.min(regular, Math.max(this.#active_at, this.#probed_at) + SILENCE_MS) : regular;
+  }
+
+  #schedule() {
+    this.#env.clearTimeout(this.#timer);
+    this.#due = this.#next();
+    this.#timer = this.#env.setTimeout(() => this.#tick(), Math.max(0, this.#due - this.#env.local()));
+  }
+
+  #tick() {
+    // Activity since then has moved the next probe.
+    if (this.#next() > this.#env.local()) this.#schedule();
+    else this.#probe();
+  }
+
+  #probe() {
+    this.#probed_at = this.#env.local();
+    if (!this.#waiting) this.#wait(UNSTEADY_MS, () => this.#unanswered());
+    this.#schedule();
+    this.#hooks.probe();
+  }
+
+  #unanswered() {
+    this.#report(false);
+    if (this.#waiting) this.#wait(DEAD_MS - UNSTEADY_MS, () => this.#dead());
+  }
+
+  #dead() {
+    this.#waiting = false;
+    this.#hooks.dead();
+  }
+
+  /** @param {boolean} steady */
+  #report(steady) {
+    if (steady === this.#steady) return;
+    this.#steady = steady;
+    this.#hooks.steady(steady);
+  }
+
+  /**
+   * @param {number} ms
+   * @param {() => void} then
+   */
+  #wait(ms, then) {
     this.#waiting = true;
     const due = this.#env.local() + ms;
-    this.#timeout_timer = this.#env.setTimeout(() => {
+    this.#env.clearTimeout(this.#wait_timer);
+    this.#wait_timer = this.#env.setTimeout(() => {
       // After a freeze, process the messages received meanwhile first.
-      if (this.#env.local() > due + FROZEN_MS) {
-        this.#wait(FROZEN_MS);
-        return;
-      }
-      this.#waiting = false;
-      this.#dead();
+      if (this.#env.local() > due + FROZEN_MS) this.#wait(FROZEN_MS, then);
+      else then();
     }, ms);
   }
 }

@@ -5,11 +5,13 @@
 
 import { socketUrl } from "./address.js";
 import { environment } from "./environment.js";
+import { streamSlots } from "./stream_slots.js";
 import { TRANSPORTS, createTransports, platformOf } from "./transports/registry.js";
 
 /** @import { Environment } from "./environment.js" */
 /** @import { ConnectOptions } from "./events.js" */
 /** @import { SessionStoreOptions } from "./session_store.js" */
+/** @import { StreamSlots } from "./stream_slots.js" */
 /** @import { Transport } from "./transports/transport.js" */
 
 /**
@@ -17,6 +19,7 @@ import { TRANSPORTS, createTransports, platformOf } from "./transports/registry.
  * @property {string} url
  * @property {Transport[]} transports in order of preference
  * @property {{WebSocket: any, EventSource: any, fetch: any}} platform
+ * @property {StreamSlots | undefined} streams
  * @property {boolean} renew
  * @property {{min_ms: number, max_ms: number} | false} reconnect
  * @property {number} timeout_ms
@@ -26,6 +29,9 @@ import { TRANSPORTS, createTransports, platformOf } from "./transports/registry.
  * @property {object | undefined} attributes
  * @property {Environment} environment
  */
+
+/** Interval of empty requests with the transport `poll`, over which the server cannot send by itself. */
+const POLL_HEARTBEAT_MS = 4000;
 
 /**
  * Throws a TypeError if an option is invalid.
@@ -42,7 +48,7 @@ export function resolveOptions(address, options) {
     names: options.transports ?? TRANSPORTS,
     encoding: options.encoding ?? "v1",
     // An earlier page of the session may have numbered its requests already.
-    poll: { ...options.poll, number: persist === false ? 0 : Math.floor(env.unix()) },
+    poll: { heartbeat_ms: options.poll?.heartbeat_ms ?? POLL_HEARTBEAT_MS, number: persist === false ? 0 : Math.floor(env.unix()) },
     platform,
   });
   const name = `${persist === true ? "" : persist} ${user ?? ""}`;
@@ -51,6 +57,13 @@ export function resolveOptions(address, options) {
       url,
       transports,
       platform,
+      streams: streamSlots({
+        url,
+        environment: env,
+        locks: options.locks ?? globalThis.navigator?.locks,
+        // Other platforms have no limit of connections that pages share.
+        BroadcastChannel: globalThis.document && globalThis.BroadcastChannel,
+      }),
       renew: persist !== false,
       reconnect: reconnect && { min_ms: reconnect.min_ms ?? 250, max_ms: reconnect.max_ms ?? 10000 },
       timeout_ms: options.timeout_ms ?? 10000,
@@ -61,6 +74,6 @@ export function resolveOptions(address, options) {
       environment: env,
     },
     store: persist === false ? undefined : { name, url, environment: env, storage: options.storage, locks: options.locks },
-    clock_interval_ms: options.clock_interval_ms ?? 10000,
+    clock_interval_ms: options.clock_interval_ms ?? 15000,
   };
 }

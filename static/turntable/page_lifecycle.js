@@ -1,6 +1,6 @@
 /**
- * The lifecycle of the page that runs the client, if there is one: network
- * available, page visible, page hidden or restored.
+ * The page that runs the client, if there is one: network, visibility, hidden or
+ * restored.
  * @module
  */
 
@@ -11,19 +11,29 @@ export class PageLifecycle {
   #removers = [];
 
   /**
-   * @param {() => void} reconnect called when an immediate connection attempt is likely to succeed
+   * @param {() => void} changed called when the network or the visibility has changed: a
+   *   connection may be dead, or possible again
    * @param {SessionStore | undefined} store
    */
-  constructor(reconnect, store) {
-    this.#listen(globalThis, "online", reconnect);
-    this.#listen(globalThis.document, "visibilitychange", () => {
-      if (globalThis.document?.visibilityState === "visible") reconnect();
-    });
-    if (!store) return;
-    this.#listen(globalThis, "pagehide", () => store.release());
+  constructor(changed, store) {
+    const { document, navigator } = globalThis;
+    this.#listen(globalThis, "online", changed);
+    this.#listen(globalThis, "offline", changed);
+    this.#listen(/** @type {any} */ (navigator)?.connection, "change", changed);
+    this.#listen(document, "visibilitychange", changed);
+    // The browser froze the page, and runs it again.
+    this.#listen(document, "resume", changed);
     this.#listen(globalThis, "pageshow", (event) => {
-      if (event?.persisted) store.reclaim();
+      if (!event?.persisted) return;
+      store?.reclaim();
+      changed();
     });
+    if (store) this.#listen(globalThis, "pagehide", () => store.release());
+  }
+
+  /** Whether a user can see the page; true where there is none. */
+  get visible() {
+    return globalThis.document?.visibilityState !== "hidden";
   }
 
   /** Removes all listeners. */

@@ -41,6 +41,11 @@ export class Requests {
     this.#timeout_ms = timeout_ms;
   }
 
+  /** Whether a request has no answer yet. */
+  get open() {
+    return this.#open.size > 0;
+  }
+
   /**
    * @param {number} id
    * @param {Request} request

@@ -131,7 +131,7 @@ export class Room extends Emitter {
     const { session, clock } = this.#context;
     if (list.length === 0) return true;
     if (!queue && !session.online) return false;
-    const stamp = timestamp ?? clock.local();
+    const stamp = clock.wire(timestamp ?? clock.local());
     const team = this.#team;
     const actions = list.map((one) => ({ timestamp: stamp, from: this.self, data: one ?? null, ...(team !== undefined && { team }) }));
     const refused = (/** @type {TurntableError} */ error) => {
@@ -280,6 +280,12 @@ export class Rooms {
     const room = this.#rooms.get(key) ?? new Room(this, this.#context, key);
     this.#rooms.set(key, room);
     return room.join(options);
+  }
+
+  /** Whether the user is in a room. */
+  get joined() {
+    for (const room of this.#rooms.values()) if (room.active) return true;
+    return false;
   }
 
   /** @param {Room} room */

@@ -32,6 +32,7 @@ import { Requests } from "./requests.js";
  * @property {(disconnection: Disconnection, fatal: TurntableError | undefined) => void} disconnected
  * @property {(error: TurntableError) => void} error an error that belongs to no request
  * @property {() => void} activity something arrived from the server
+ * @property {() => void} sent a command was sent
  * @property {() => void} changed the stored session is outdated
  * @property {ConnectionHooks["traffic"]} traffic
  */
@@ -99,6 +100,7 @@ export class Session {
     this.#outbox = new Outbox(options.queue_max, (text, id) => {
       this.#requests.sent(id);
       this.connection.write(text);
+      hooks.sent();
     });
   }
 
@@ -121,6 +123,11 @@ export class Session {
    */
   get online() {
     return this.#welcomed && this.connection.writable;
+  }
+
+  /** Whether a request waits for its answer. */
+  get awaiting() {
+    return this.#requests.open;
   }
 
   /** The transport in use, or being tried. */

@@ -1,19 +1,20 @@
 /**
- * Which transport to try next, in order of preference. After two attempts
- * without a response from the server the next transport is tried. A transport
- * that has worked gets more attempts, because then the server is more likely to
- * be down than the transport to be blocked. After the last transport follows
- * the first. No timers, no network.
+ * Which transport to try next, in order of preference. A transport is proven
+ * once a connection lasted and carried messages both ways. An attempt counts as
+ * a failure of its transport only while the server can be reached by other
+ * requests (`Reachability`): a server that is away says nothing about
+ * transports. After two failures, or three of a proven transport, the next one
+ * is tried, and after the last the first. No timers, no network.
  * @module
  */
 
-/** Attempts with a transport that never worked, and with one that has. */
-const ATTEMPTS = 2;
-const ATTEMPTS_PROVEN = 8;
+/** Failures in a row of a transport that is not proven, and of one that is. */
+const FAILURES = 2;
+const FAILURES_PROVEN = 3;
 
 export class TransportSelection {
   #count;
-  #attempts = 0;
+  #failures = 0;
   /** @type {Set<number>} */
   #proven = new Set();
 
@@ -26,23 +27,31 @@ export class TransportSelection {
   }
 
   /**
-   * The server did not respond by this transport.
+   * The transport failed although the server can be reached.
    * @param {boolean} final whether further attempts are useless
    */
   failed(final) {
-    this.#attempts += 1;
-    if (!final && this.#attempts < (this.#proven.has(this.index) ? ATTEMPTS_PROVEN : ATTEMPTS)) return;
-    this.#attempts = 0;
-    this.index = (this.index + 1) % this.#count;
+    this.#failures += 1;
+    if (!final && this.#failures < (this.#proven.has(this.index) ? FAILURES_PROVEN : FAILURES)) return;
+    // What has changed may be the network: the transport has to prove itself again.
+    this.#proven.delete(this.index);
+    this.use((this.index + 1) % this.#count);
   }
 
-  /**
-   * A transport works.
-   * @param {number} [index] the current one if omitted
-   */
-  succeeded(index = this.index) {
+  /** The transport lasted and carried messages both ways. */
+  proved() {
+    this.#failures = 0;
+    this.#proven.add(this.index);
+  }
+
+  /** After an outage: selects the best proven transport, if there is one. */
+  recover() {
+    if (this.#proven.size > 0) this.use(Math.min(...this.#proven));
+  }
+
+  /** @param {number} index of the transport to use */
+  use(index) {
+    if (index !== this.index) this.#failures = 0;
     this.index = index;
-    this.#attempts = 0;
-    this.#proven.add(index);
   }
 }

@@ -16,7 +16,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
 import { once } from "node:events";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -223,11 +223,11 @@ export class Visitor {
  * A test with its own server and pages. `before` is called with a page before
  * its address is loaded.
  * @param {string} name
- * @param {(stage: {server: Server, open: (path: string, options?: {user?: string, viewport?: {width: number, height: number}, touch?: boolean, dark?: boolean, before?: (page: import("playwright-core").Page) => Promise<unknown>}) => Promise<Visitor>}) => Promise<void>} play
+ * @param {(stage: {server: Server, t: import("node:test").TestContext, open: (path: string, options?: {user?: string, viewport?: {width: number, height: number}, touch?: boolean, dark?: boolean, before?: (page: import("playwright-core").Page) => Promise<unknown>}) => Promise<Visitor>}) => Promise<void>} play
  * @param {{settings?: Record<string, string>}} [options]
  */
 export function scene(name, play, { settings = {} } = {}) {
-  test(name, { timeout: SCENE_MS }, async () => {
+  test(name, { timeout: SCENE_MS }, async (t) => {
     const server = await new Server(settings).start();
     /** @type {Visitor[]} */
     const visitors = [];
@@ -239,6 +239,7 @@ export function scene(name, play, { settings = {} } = {}) {
       });
       context.setDefaultTimeout(WAIT_MS);
       context.setDefaultNavigationTimeout(LOAD_MS);
+      if (process.env.TURNTABLE_STATIC) await servePages(context, process.env.TURNTABLE_STATIC);
       const page = await context.newPage();
       await page.addInitScript(() => {
         document.addEventListener("securitypolicyviolation", (event) => {
@@ -254,7 +255,7 @@ export function scene(name, play, { settings = {} } = {}) {
       return visitor;
     };
     try {
-      await play({ server, open });
+      await play({ server, open, t });
       for (const visitor of visitors) {
         assert.deepEqual(visitor.unexpected(), [], `the page of ${visitor.user} had errors`);
       }
@@ -268,6 +269,22 @@ export function scene(name, play, { settings = {} } = {}) {
     }
     await Promise.all(visitors.map((visitor) => visitor.close()));
     await server.stop();
+  });
+}
+
+/**
+ * Serves scripts and styles from a folder instead of the server, for a binary that
+ * embeds other ones (`TURNTABLE_STATIC`). Documents come from the server: the
+ * browser does not let one that has no address connect to a local server.
+ * @param {import("playwright-core").BrowserContext} context
+ * @param {string} folder
+ */
+async function servePages(context, folder) {
+  const file = (/** @type {URL} */ { pathname }) => join(folder, pathname);
+  const exists = (/** @type {URL} */ url) => existsSync(file(url)) && statSync(file(url)).isFile();
+  await context.route(exists, (route) => {
+    const request = route.request();
+    return request.resourceType() === "document" ? route.continue() : route.fulfill({ path: file(new URL(request.url())) });
   });
 }
 

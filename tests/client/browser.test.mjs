@@ -16,7 +16,7 @@ const files = fileURLToPath(new URL("../../static", import.meta.url));
 const PAGE = `<!doctype html><html lang="en"><title>client</title><script type="module" src="/page.js"></script></html>`;
 const SCRIPT = `
   import { connect } from "/turntable.js";
-  globalThis.tt = connect(new URLSearchParams(location.search).get("server"), { user: "1:1", reconnect: { min_ms: 1, max_ms: 5 } });
+  globalThis.tt = connect(new URLSearchParams(location.search).get("server"), { user: "1:1", transports: ["websocket"], reconnect: { min_ms: 1, max_ms: 5 } });
   globalThis.states = [];
   tt.on("state", ({ state }) => states.push(state));
 `;

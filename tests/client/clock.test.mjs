@@ -61,7 +61,7 @@ test("the fastest of the recent exchanges is used", async () => {
   assert.ok(Math.abs(world.clock.offset - OFFSET) <= 1);
   await exchange(world, { there: 3, back: 400, offset });
   assert.ok(Math.abs(world.clock.offset - OFFSET) <= 1);
-  assert.equal(world.clock.latency, 10);
+  assert.equal(world.clock.latency, 403); // the current one
 });
 
 test("the error is within the bound under asymmetric delay, jitter and drift", async () => {
@@ -100,6 +100,51 @@ test("a local clock that stopped during sleep is corrected by the next exchange"
   offset += 3_600_000;
   await exchange(world, { there: 50, back: 50, offset: () => offset });
   assert.ok(Math.abs(world.clock.offset - offset) <= 1);
+});
+
+test("after a sleep that stopped the local clock the estimate is corrected at once, and starts anew", async (t) => {
+  const { env, tt, peer } = await online(t);
+  const answer = async () => {
+    const { data } = await peer.next("time");
+    const now = OFFSET + env.now + env.slept;
+    peer.send("time", { t0: data.t0, t1: now, t2: now });
+    await peer.settle(tt);
+    return data.t0;
+  };
+  for (let count = 0; count < 5; count += 1) {
+    assert.equal(await answer(), env.now);
+    env.advance(100);
+  }
+  assert.ok(Math.abs(tt.clock.now() - OFFSET - env.now) <= 1);
+  env.slept = 37_000;
+  assert.ok(Math.abs(tt.clock.now() - (OFFSET + env.now + env.slept)) <= 1, "corrected before any exchange");
+  assert.ok(tt.clock.error >= 1000);
+  // What is sent runs ahead, so that the server discards its old samples.
+  assert.equal(await answer(), env.now + env.slept + 1000);
+  assert.ok(tt.clock.error < 100);
+  assert.ok(Math.abs(tt.clock.now() - (OFFSET + env.now + env.slept)) <= 1);
+  assert.equal(tt.clock.local(), env.now);
+  env.advance(100);
+  for (let count = 0; count < 4; count += 1) {
+    await answer();
+    env.advance(100);
+  }
+  const joined = tt.join("C");
+  peer.send("joined", { channel: "C", self: "1:1", members: {} }, (await peer.next("joingame")).id);
+  (await joined).act({ move: 1 });
+  const { data } = await peer.next("game");
+  assert.equal(data.actions[0].timestamp, env.now + env.slept + 1000);
+});
+
+test("a system clock that is set back, or adjusted slightly, changes nothing", async () => {
+  const world = clock();
+  await exchange(world, { there: 2, back: 2, offset: () => OFFSET });
+  for (const set of [-3_600_000, -3_600_400, -3_600_000]) {
+    world.env.slept = set;
+    assert.ok(Math.abs(world.clock.offset - OFFSET) <= 1);
+    await exchange(world, { there: 2, back: 2, offset: () => OFFSET });
+    assert.equal(world.sent.at(-1).data.t0, world.env.now - 4);
+  }
 });
 
 test("answers to exchanges of an earlier connection are ignored", async () => {

@@ -102,11 +102,17 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     const url = new URL(request.url, "http://fake");
     let body = "";
     for await (const chunk of request) body += chunk;
-    server.requests.push({ method: request.method, path: url.pathname, query: Object.fromEntries(url.searchParams), body, session: request.headers["turntable-session"] });
+    const asks = url.pathname === "/tunnel/send" && request.method === "GET";
+    if (!asks) server.requests.push({ method: request.method, path: url.pathname, query: Object.fromEntries(url.searchParams), body, session: request.headers["turntable-session"] });
     const refuse = (status, code) => {
       response.writeHead(status, { "Content-Type": "application/json" });
       response.end(JSON.stringify({ error: { code, message: code } }));
     };
+    if (asks) {
+      // The client asks whether the server can be reached.
+      response.writeHead(200, { "Content-Type": "application/json" });
+      return response.end(url.searchParams.get("d"));
+    }
     const off = (name) => !server.transports.has(name) && (refuse(404, "not_found"), true);
     if (url.pathname === "/tunnel") {
       if (off("tunnel")) return;
@@ -256,6 +262,7 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
           connection.write(answer);
           session.attach(connection, 0);
         } else if (session) run(session, message);
+        else if (message.command === "time") connection.write({ command: "time", data: { t0: message.data.t0, t1: 1, t2: 1 } });
       });
       connection.write({ command: "idyou", data: {} });
     });

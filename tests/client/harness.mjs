@@ -114,6 +114,8 @@ export async function serve(t, port = 0) {
 /** An environment with manual time and a fixed random number. */
 export class ManualEnvironment {
   now = 5000;
+  /** How long the local clock stood still while the system clock ran on, ms. */
+  slept = 0;
   chance = 0.5;
   #timers = new Map();
   #last = 0;
@@ -130,7 +132,7 @@ export class ManualEnvironment {
 
   random = () => this.chance;
   local = () => this.now;
-  unix = () => 1_600_000_000_000 + this.now;
+  unix = () => 1_600_000_000_000 + this.now + this.slept;
 
   /** Advances the time by `ms` and runs due timers in order. */
   advance(ms) {
@@ -153,7 +155,7 @@ export class ManualEnvironment {
 
 /** A client of `server` that is closed after the test. */
 export function client(t, server, options = {}) {
-  const tt = connect(server.url, { user: "1:1", WebSocket, ...options });
+  const tt = connect(server.url, { user: "1:1", WebSocket, transports: ["websocket"], ...options });
   t.after(() => tt.close());
   return tt;
 }

@@ -5,6 +5,8 @@ import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { connect } from "../../static/turntable.js";
 import { WebSocket } from "./harness.mjs";
+import "./outage.live.mjs";
+import "./prefix.live.mjs";
 
 const url = process.env.TURNTABLE_URL;
 const skip = url ? false : "TURNTABLE_URL is not set";

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CLOSE_CODES, connect } from "../../static/turntable.js";
 import { socketUrl } from "../../static/turntable/address.js";
+import { endpointUrl } from "../../static/turntable/transports/transport.js";
 import { ManualEnvironment, WebSocket, client, online, reconnect, serve } from "./harness.mjs";
 
 /** Fake WebSockets that the test opens and closes. */
@@ -139,21 +140,68 @@ test("a connection without a welcome is abandoned after the timeout", (t) => {
   assert.deepEqual([tt.state, states[0].message], ["offline", "no welcome in time"]);
 });
 
-test("a silent connection is abandoned after the heartbeat and the session resumed", async (t) => {
-  const { made, env, states } = offline(t);
+test("a silent connection is unsteady, then abandoned, and the session is resumed", async (t) => {
+  const { made, env, tt, states } = offline(t);
+  const probes = () => made[0].sent.filter(({ command }) => command === "time").length;
   made[0].welcome({ heartbeat_ms: 8000 });
-  env.advance(4000); // sends a probe
-  assert.equal(made[0].sent.filter(({ command }) => command === "time").length, 2);
-  env.advance(7000);
+  env.advance(4000); // at least two probes per heartbeat
+  assert.equal(probes(), 2);
+  env.advance(2999);
+  assert.equal(tt.state, "online");
+  env.advance(1);
+  assert.equal(tt.state, "unsteady");
   made[0].receive("attributes", {}); // any message counts as activity
-  env.advance(7999);
-  assert.equal(made.length, 1);
-  env.advance(10_000);
+  assert.equal(tt.state, "online");
+  env.advance(8000); // another probe, which is not answered
+  env.advance(3000);
+  assert.equal(made.length, 2);
   assert.equal(made[0].closed, 4008);
-  const { reason, code } = states.find(({ state }) => state === "offline");
-  assert.deepEqual([reason, code], ["heartbeat_missed", 4008]);
+  const { reason, code, previous } = states.find(({ state }) => state === "offline");
+  assert.deepEqual([reason, code, previous], ["heartbeat_missed", 4008, "unsteady"]);
   made[1].receive("idyou", {});
   assert.deepEqual(made[1].sent[0], { command: "resume", data: { session: "s", received: 1 } });
+});
+
+test("a page in a room probes after 2 s of silence, is unsteady after 5 s and reconnects within 10 s", (t) => {
+  const { made, env, tt, states } = offline(t);
+  made[0].welcome();
+  void tt.join("C").catch(() => {});
+  made[0].receive("joined", { channel: "C", self: "1:1", members: {} });
+  const at = env.now;
+  env.advance(5000);
+  assert.equal(tt.state, "unsteady");
+  env.advance(4000);
+  assert.equal(made[0].closed, 4008);
+  const { retry_ms } = states.find(({ state }) => state === "offline");
+  env.advance(retry_ms);
+  assert.equal(made.length, 2);
+  assert.ok(env.now - at <= 10_000, `${env.now - at}`);
+});
+
+test("a request without an answer probes sooner, an idle page does not", (t) => {
+  const { made, env, tt } = offline(t);
+  const probes = () => made[0].sent.filter(({ command }) => command === "time").length;
+  made[0].welcome({ heartbeat_ms: 60_000 });
+  env.advance(14_999);
+  assert.equal(probes(), 1);
+  tt.request("lookup", []).catch(() => {});
+  env.advance(1);
+  assert.equal(probes(), 2);
+});
+
+test("exchanges of a page in a room stay far below the server's rate", (t) => {
+  const { made, env, tt } = offline(t);
+  const probes = () => made[0].sent.filter(({ command }) => command === "time");
+  made[0].welcome();
+  void tt.join("C").catch(() => {});
+  made[0].receive("joined", { channel: "C", self: "1:1", members: {} });
+  for (let second = 0; second < 120; second += 0.5) {
+    const before = probes().length;
+    env.advance(500);
+    if (probes().length > before) made[0].receive("time", { t0: probes().at(-1).data.t0, t1: 1, t2: 1 });
+  }
+  assert.equal(tt.state, "online");
+  assert.ok(probes().length <= 64, `${probes().length} in 120 s`);
 });
 
 test("a page that was frozen processes received messages before it abandons the connection", (t) => {
@@ -222,6 +270,78 @@ test("the online event triggers an immediate attempt", (t) => {
   assert.equal(listeners.size, 0);
 });
 
+test("retry_in_ms counts down to the next attempt, and retryNow makes it at once", (t) => {
+  const { made, env, tt, states } = offline(t);
+  assert.equal(tt.retry_in_ms, undefined);
+  env.chance = 0.8;
+  made[0].fail();
+  const { retry_ms } = states.at(-1);
+  assert.equal(tt.retry_in_ms, retry_ms);
+  env.advance(50);
+  assert.equal(tt.retry_in_ms, retry_ms - 50);
+  tt.retryNow();
+  assert.deepEqual([made.length, tt.state, tt.retry_in_ms], [2, "connecting", undefined]);
+  tt.retryNow(); // an attempt is in progress
+  assert.equal(made.length, 2);
+  env.advance(1500);
+  tt.retryNow(); // without a response so far: another one
+  assert.deepEqual([made.length, tt.state], [3, "connecting"]);
+  made[2].welcome();
+  const probes = made[2].sent.length;
+  env.advance(1000);
+  tt.retryNow(); // online: asks whether the server is there
+  assert.equal(made[2].sent.length, probes + 1);
+});
+
+test("the first attempts are at most 2 s apart, later ones up to max_ms", (t) => {
+  const { made, env, states } = offline(t);
+  env.chance = 0.9999;
+  const waits = [];
+  for (let count = 0; count < 10; count += 1) {
+    made.at(-1).fail();
+    waits.push(states.at(-1).retry_ms);
+    env.advance(states.at(-1).retry_ms);
+  }
+  assert.deepEqual(waits.map((ms) => Math.round(ms / 50) * 50), [250, 500, 1000, 2000, 2000, 2000, 2000, 4000, 8000, 10_000]);
+});
+
+test("after a goaway the attempts are spread over the time that the server named", (t) => {
+  const { made, env, states } = offline(t);
+  made[0].welcome();
+  env.chance = 0.9999;
+  made[0].receive("goaway", { reason: "restart", reconnect_ms: 30_000 });
+  made[0].fail(1001);
+  env.advance(states.at(-1).retry_ms);
+  made[1].fail();
+  assert.ok(states.at(-1).retry_ms > 29_000, `${states.at(-1).retry_ms}`);
+});
+
+for (const [name, reach] of [["offline", "is silent"], ["online", "works"]]) {
+  test(`the ${name} event probes a connection that looks alive, and that ${reach}`, (t) => {
+    const listeners = new Map();
+    globalThis.addEventListener = (event, fn) => listeners.set(event, fn);
+    globalThis.removeEventListener = (event) => listeners.delete(event);
+    t.after(() => {
+      delete globalThis.addEventListener;
+      delete globalThis.removeEventListener;
+    });
+    const { made, env, tt } = offline(t);
+    made[0].welcome();
+    env.advance(1000);
+    const count = made[0].sent.length;
+    listeners.get(name)();
+    assert.equal(made[0].sent.length, count + 1);
+    listeners.get(name)(); // at once again: the exchange is under way
+    assert.equal(made[0].sent.length, count + 1);
+    if (reach === "works") made[0].receive("time", { t0: made[0].sent.at(-1).data.t0, t1: 1, t2: 1 });
+    env.advance(3000);
+    assert.equal(tt.state, reach === "works" ? "online" : "unsteady");
+    env.advance(4000);
+    assert.equal(made[0].closed, reach === "works" ? undefined : 4008);
+    tt.close();
+  });
+}
+
 test("4002 over a real socket: the client closes and does not reconnect", async (t) => {
   const { tt, peer } = await online(t);
   const closed = tt.once("state");
@@ -250,6 +370,8 @@ test("addresses: http becomes ws, an empty path becomes /ws", () => {
   assert.equal(socketUrl("http://a:8080"), "ws://a:8080/ws");
   assert.equal(socketUrl("https://a/"), "wss://a/ws");
   assert.equal(socketUrl("ws://a/other?x=1#y"), "ws://a/other?x=1");
+  assert.equal(socketUrl("https://a/prefix/?key=1"), "wss://a/prefix/ws?key=1");
+  assert.equal(endpointUrl("wss://a/prefix/ws?key=1&id=0", "tunnel", { id: 7 }), "https://a/prefix/tunnel?key=1&id=7");
   assert.equal(socketUrl(undefined, "https://page.test/game/index.html?room=1"), "wss://page.test/ws");
   assert.throws(() => socketUrl("ftp://a/"), TypeError);
   assert.throws(() => connect("ftp://a/", { WebSocket }), TypeError);

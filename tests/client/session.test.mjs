@@ -97,7 +97,7 @@ test("every clock exchange contains `received`", async (t) => {
   assert.equal((await peer.next("time")).data.received, 0);
   peer.send("attributes", { a: 1 });
   await peer.settle(tt);
-  env.advance(10_000);
+  env.advance(15_000);
   assert.equal((await peer.next("time")).data.received, 2);
 });
 

@@ -49,7 +49,7 @@ test("a strict TypeScript program is checked against the declarations", (t) => {
     const tt = connect("ws://localhost/ws", { user: "1:1" });
     const room: Room = await tt.join("C", { team: "red" });
     room.on("action", ({ timestamp, from }) => { const at: number = timestamp; const who: string = from; });
-    const state: "connecting" | "online" | "offline" | "closed" = tt.state;
+    const state: "connecting" | "online" | "unsteady" | "offline" | "closed" = tt.state;
     export {};`;
   assert.equal(program(good), "");
   assert.match(program(`connect("x").on("sate", () => {});`), /TS2345|TS2769/);

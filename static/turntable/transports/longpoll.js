@@ -155,5 +155,6 @@ class LongPollConnection {
 export const longpoll = {
   name: "longpoll",
   push: true,
+  stream: true,
   createConnection: (target, hooks) => new LongPollConnection(target, hooks),
 };

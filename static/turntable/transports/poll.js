@@ -11,6 +11,7 @@
  * @module
  */
 
+import { backgroundTimeout } from "../background_timer.js";
 import { parse, stringify } from "../binary.js";
 import { entryOf, messageOf } from "./entry.js";
 import { EXPIRED, LOST, RATE_LIMITED, closeCodeOf, endpointUrl, responseError, takeBatch } from "./transport.js";
@@ -30,6 +31,8 @@ import { EXPIRED, LOST, RATE_LIMITED, closeCodeOf, endpointUrl, responseError, t
  */
 
 const NORMAL = 1000;
+/** Maximum time for an answer. The server answers within `poll.answer_ms` (5 s). */
+const ANSWER_MS = 8000;
 const SESSION_HEADER = "Turntable-Session";
 /** How many messages wait behind a numbered answer, which has a bound. */
 const WAITING_HEADER = "Turntable-Waiting";
@@ -50,8 +53,10 @@ class PollConnection {
   #in_flight = false;
   #poll_due = false;
   #closed = false;
-  /** @type {any} */
-  #timer;
+  /** Cancels the next empty request. */
+  #cancelPoll = () => {};
+  /** Ends the wait for an answer. @type {any} */
+  #limit;
 
   /**
    * @param {Target} target
@@ -101,7 +106,7 @@ class PollConnection {
   /** @param {number} code */
   close(code) {
     this.#closed = true;
-    this.#target.environment.clearTimeout(this.#timer);
+    this.#cancelPoll();
     if (this.#state.connection === this) this.#state.connection = undefined;
     if (this.#queue.length > 0 && this.#session !== undefined) {
       // The last messages, such as `bye`. Their answers are ignored.
@@ -114,11 +119,10 @@ class PollConnection {
 
   /** Schedules the next empty request, or none if the heartbeat is off. */
   schedulePoll() {
-    const { environment } = this.#target;
-    environment.clearTimeout(this.#timer);
+    this.#cancelPoll();
     const ms = this.#state.heartbeat_ms;
     if (!(ms > 0) || this.#closed || !this.#identified) return;
-    this.#timer = environment.setTimeout(() => {
+    this.#cancelPoll = backgroundTimeout(this.#target.environment, () => {
       this.schedulePoll();
       // A request in flight already fetches the pending messages.
       if (!this.#in_flight) {
@@ -223,6 +227,8 @@ class PollConnection {
   async #post(open, query, resuming) {
     for (let tries = 2; !this.#closed; ) {
       tries -= 1;
+      const { environment } = this.#target;
+      this.#limit = environment.setTimeout(() => this.#abort.abort(), ANSWER_MS);
       try {
         const response = await this.#fetch(open.body, query);
         await this.#answered(response, open.texts, resuming);
@@ -231,6 +237,8 @@ class PollConnection {
         if (tries > 0 && open.number > 0) continue;
         this.#end(LOST, String(error));
         return;
+      } finally {
+        environment.clearTimeout(this.#limit);
       }
     }
   }
@@ -247,6 +255,7 @@ class PollConnection {
     }
     // Read the whole answer first; an incomplete answer counts as lost.
     const body = await response.text();
+    this.#target.environment.clearTimeout(this.#limit);
     /** @type {any} */
     let entries;
     try {

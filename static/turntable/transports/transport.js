@@ -15,6 +15,7 @@
  * @typedef {object} Transport
  * @property {string} name one of TRANSPORTS
  * @property {boolean} push whether the server can send at any time
+ * @property {boolean} [stream] whether a request stays open: browsers open few to one host
  * @property {(target: Target, hooks: TransportHooks) => TransportConnection} createConnection
  * @property {(ms: number) => void} [heartbeat] sets the polling interval; polling transports only
  */
@@ -63,7 +64,7 @@ export const RATE_LIMITED = 4007;
 export const BATCH_MAX = 32768;
 
 /**
- * The URL of an HTTP endpoint, relative to the WebSocket URL.
+ * The URL of an HTTP endpoint, relative to the WebSocket URL, with its query.
  * @param {string} url
  * @param {string} name
  * @param {Record<string, string | number | undefined>} [query]
@@ -73,6 +74,7 @@ export function endpointUrl(url, name, query = {}) {
   const base = new URL(url);
   base.protocol = base.protocol === "wss:" ? "https:" : "http:";
   const target = new URL(name, base);
+  target.search = base.search;
   for (const [key, value] of Object.entries(query)) {
     if (value !== undefined) target.searchParams.set(key, String(value));
   }

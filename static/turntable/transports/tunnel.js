@@ -191,5 +191,6 @@ class TunnelConnection {
 export const tunnel = {
   name: "tunnel",
   push: true,
+  stream: true,
   createConnection: (target, hooks) => new TunnelConnection(target, hooks),
 };

@@ -3,9 +3,10 @@
  * @module
  */
 /**
- * Normalizes an address to a WebSocket URL: http(s) becomes ws(s), an empty path
- * becomes `/ws`, and a relative URL is resolved against `base`. Throws a
- * TypeError for other schemes.
+ * Normalizes an address to a WebSocket URL: http(s) becomes ws(s), `ws` is
+ * appended to a path that ends with a slash, and a relative URL is resolved
+ * against `base`. Path prefix and query remain. Throws a TypeError for other
+ * schemes.
  * @param {string | URL | undefined} url
  * @param {string} [base]
  * @returns {string}

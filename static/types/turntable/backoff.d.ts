@@ -1,11 +1,13 @@
 /**
  * When and to which address to reconnect.
  *
- * The delay is a random part of min_ms * 2^attempt, at most max_ms ("full
- * jitter"), so that clients do not reconnect to a restarted server all at once.
- * The attempt count restarts only after a connection that lasted max_ms, so a
- * server that accepts and closes connections immediately is not overloaded. A
- * delay requested by `goaway` takes precedence, once.
+ * The delay is a random part of min_ms * 2^attempt ("full jitter"), so that
+ * clients do not reconnect to a restarted server all at once. It is at most 2 s
+ * in the first attempts, and max_ms after them. The attempt count restarts only
+ * after a connection that lasted max_ms, so a server that accepts and closes
+ * connections immediately is not overloaded. A delay requested by `goaway` takes
+ * precedence, once. Until the next connection lasted, delays are spread over the
+ * time that the server named there, which grows with the number of its clients.
  * @module
  */
 import type { Environment } from "./environment.js";
@@ -17,6 +19,8 @@ export declare class Backoff {
     #private;
     /** The address to connect to. @type {string} */
     url: string;
+    /** The time over which the server wants its clients to return. */
+    spread_ms: number;
     /** @param {{url: string, reconnect: Bounds | false, environment: Environment}} options */
     constructor(options: {
         url: string;

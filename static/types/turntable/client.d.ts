@@ -49,6 +49,8 @@ export declare class Client extends Emitter<ClientEvents> {
     get transport(): TransportName | undefined;
     /** The server's heartbeat in ms; 0 before the first welcome. */
     get heartbeat_ms(): number;
+    /** Time until the next attempt to connect in ms, while `state` is `offline`. @returns {number | undefined} */
+    get retry_in_ms(): number | undefined;
     /** Whether the server has accepted this user. */
     get authenticated(): boolean;
     /**
@@ -71,6 +73,11 @@ export declare class Client extends Emitter<ClientEvents> {
      * @param {number} ms 0: requests are sent only with messages
      */
     heartbeat(ms: number): void;
+    /**
+     * While offline, tries to connect now instead of in `retry_in_ms`. While online,
+     * checks whether the server answers.
+     */
+    retryNow(): void;
     /** Ends the session: the user is offline immediately, and the client does not reconnect. */
     close(): void;
     /**

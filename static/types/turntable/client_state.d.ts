@@ -21,6 +21,11 @@ export declare class ClientState {
      * @param {Details} details
      */
     set(state: State, details: Details): void;
+    /**
+     * The connection does not answer, or answers again.
+     * @param {boolean} steady
+     */
+    steady(steady: boolean): void;
     /** @param {Welcome} welcome */
     welcomed(welcome: Welcome): void;
     /**

@@ -12,8 +12,16 @@
  * filter): queueing only adds delay, so the fastest exchange is the most
  * accurate. The bound grows with age by 100 us per second, which exceeds the
  * drift of quartz clocks, so old samples are replaced. If a new sample
- * contradicts the stored ones (the bounds do not overlap, for instance after a
- * sleep that stopped the local clock), the stored samples are discarded.
+ * contradicts the stored ones (the bounds do not overlap), the stored samples
+ * are discarded.
+ *
+ * On many platforms the local clock stops while the machine sleeps, and the
+ * system clock does not. If the two move apart suddenly, the estimate starts
+ * anew: with the old one, corrected by the jump, until the next exchange. The
+ * server estimates this client's clock too, from the least of what it received
+ * over a long time, so a clock that was late would stay late there. The times
+ * that are sent are therefore moved forward by the jump and a little more: the
+ * server takes a clock that is ahead at once.
  * @module
  */
 import type { Environment } from "./environment.js";
@@ -62,7 +70,7 @@ export declare class Clock {
     toLocal(server: number): number;
     /** Server time minus local time, ms. */
     get offset(): number;
-    /** The smallest recent round-trip time in ms; NaN before the first exchange. */
+    /** The round-trip time of the last exchange in ms; NaN before the first one. */
     get latency(): number;
     /** The maximum error of `now()` in ms; Infinity before the first exchange. */
     get error(): number;

@@ -3,13 +3,20 @@
  * selects the transport, and reconnects after a loss.
  *
  * The table of close codes decides whether to reconnect, `Backoff` when and to
- * which address, `TransportSelection` by which transport. While a transport
- * other than the preferred one is in use, the preferred one is probed at
- * intervals. When the server answers the probe, the session moves to it
- * (upgrade).
+ * which address, `TransportSelection` by which transport, `Reachability` whether
+ * a failure is one of the transport or of the server. A retry waits until that
+ * is decided:
+ *
+ *     attempt fails ─► request over HTTP ─┬─ answered: the transport failed
+ *                                         └─ not: the server is away. Request
+ *                                            until it answers; then connect
+ *
+ * While another transport than the first is in use, better ones are probed at
+ * intervals (`Upgrade`), and the session moves to one that works.
  * @module
  */
 import type { Environment } from "./environment.js";
+import type { StreamSlots } from "./stream_slots.js";
 import type { Kind, Transport, TransportHooks } from "./transports/transport.js";
 export type Disconnection = {
     /**
@@ -29,7 +36,7 @@ export type Disconnection = {
      */
     resume: boolean;
     /**
-     * delay before the next attempt; undefined: no further attempt
+     * time until the next attempt, at most; undefined: no further attempt
      */
     retry_ms: number | undefined;
 };
@@ -78,6 +85,10 @@ export type ConnectionOptions = {
         EventSource: any;
         fetch: any;
     };
+    /**
+     * limits the pages that keep a request open
+     */
+    streams?: StreamSlots;
     reconnect: {
         min_ms: number;
         max_ms: number;
@@ -101,6 +112,8 @@ export declare class Connection {
     constructor(options: ConnectionOptions, hooks: ConnectionHooks);
     /** The transport in use, or being tried. @returns {Transport} */
     get transport(): Transport;
+    /** Time until the next attempt in ms; undefined if none is pending. @returns {number | undefined} */
+    get retry_in_ms(): number | undefined;
     /**
      * Tries the named transport first, if it is available.
      * @param {string} name
@@ -133,6 +146,8 @@ export declare class Connection {
     close(code: number): void;
     /** Starts the pending attempt now, for instance because the network is available again. */
     retryNow(): void;
+    /** The network or the visibility of the page has changed: what failed before may work now. */
+    changed(): void;
     /**
      * The server asks the client to reconnect after `reconnect_ms`, possibly to
      * another address. If the server has not closed the connection by then, the

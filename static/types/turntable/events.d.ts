@@ -37,7 +37,7 @@ export type ConnectOptions = {
      */
     persist?: boolean | string;
     /**
-     * the interval of empty poll requests (0: none)
+     * the interval of empty poll requests (4000; 0: none)
      */
     poll?: {
         heartbeat_ms?: number;
@@ -59,7 +59,7 @@ export type ConnectOptions = {
      */
     storage?: any;
     /**
-     * replaces navigator.locks for `persist`
+     * replaces navigator.locks
      */
     locks?: any;
     /**
@@ -79,7 +79,7 @@ export type ConnectOptions = {
      */
     timeout_ms?: number;
     /**
-     * interval between clock exchanges (10000)
+     * interval between clock exchanges, at most (15000)
      */
     clock_interval_ms?: number;
     /**
@@ -87,7 +87,7 @@ export type ConnectOptions = {
      */
     environment?: Partial<Environment>;
 };
-export type State = "connecting" | "online" | "offline" | "closed";
+export type State = "connecting" | "online" | "unsteady" | "offline" | "closed";
 export type Welcome = {
     user: string;
     /**
@@ -138,7 +138,8 @@ export type StateChange = {
      */
     message?: string;
     /**
-     * delay before the next attempt
+     * time until the next attempt, at most: it begins sooner if the
+     * server answers sooner. The client's `retry_in_ms` counts down
      */
     retry_ms?: number;
 };
@@ -221,20 +222,21 @@ export type ClientEvents = {
  * @property {"v1" | "v2"} [encoding] of WebSocket frames: JSON (v1) or MessagePack (v2)
  * @property {boolean | string} [persist] whether the session outlives a reload of the page; a
  *   name if a page has several clients of one user (false)
- * @property {{heartbeat_ms?: number}} [poll] the interval of empty poll requests (0: none)
+ * @property {{heartbeat_ms?: number}} [poll] the interval of empty poll requests (4000; 0: none)
  * @property {any} [WebSocket] replaces the platform's constructor
  * @property {any} [EventSource] replaces the platform's constructor; null: use fetch instead
  * @property {any} [fetch] replaces the platform's function
  * @property {any} [storage] replaces sessionStorage for `persist`
- * @property {any} [locks] replaces navigator.locks for `persist`
+ * @property {any} [locks] replaces navigator.locks
  * @property {{min_ms?: number, max_ms?: number} | false} [reconnect] bounds of the delay
  *   between attempts (250 and 10000); false: do not reconnect
  * @property {number} [queue_max] maximum number of commands queued while offline (1000)
  * @property {number} [timeout_ms] maximum time for an answer, and for a connection (10000)
- * @property {number} [clock_interval_ms] interval between clock exchanges (10000)
+ * @property {number} [clock_interval_ms] interval between clock exchanges, at most (15000)
  * @property {Partial<Environment>} [environment] timers, clocks and random numbers, for tests
  */
-/** @typedef {"connecting" | "online" | "offline" | "closed"} State */
+/** @typedef {"connecting" | "online" | "unsteady" | "offline" | "closed"} State `unsteady`:
+ *   connected, but the server has not answered for 3 s */
 /**
  * @typedef {object} Welcome
  * @property {string} user
@@ -263,7 +265,8 @@ export type ClientEvents = {
  *   `moved`, or the error code of a refused identification
  * @property {number} [code] the close code
  * @property {string} [message] the server's explanation
- * @property {number} [retry_ms] delay before the next attempt
+ * @property {number} [retry_ms] time until the next attempt, at most: it begins sooner if the
+ *   server answers sooner. The client's `retry_in_ms` counts down
  */
 /**
  * @typedef {object} ClientEvents

@@ -1,29 +1,54 @@
 /**
  * Detects dead connections. A browser answers the server's pings itself and
  * does not expose them to the page. The heartbeat therefore sends a probe at
- * intervals. Any received message counts as activity; without activity within
- * the timeout after a probe, the connection is dead.
+ * intervals, and sooner if nothing arrived while the page needs the connection.
+ * Any received message counts as activity. Without activity after a probe the
+ * connection is first unsteady, then dead.
+ *
+ *     silence 2 s ─► probe ─► 3 s: unsteady ─► 7 s: dead
+ *
  * @module
  */
 import type { Environment } from "./environment.js";
+export type HeartbeatHooks = {
+    /**
+     * whether the page is visible and needs the connection now
+     */
+    attentive: () => boolean;
+    /**
+     * sends a probe
+     */
+    probe: () => void;
+    /**
+     * whether the connection answers
+     */
+    steady: (steady: boolean) => void;
+    /**
+     * nothing was received for long after a probe
+     */
+    dead: () => void;
+};
 export declare class Heartbeat {
     #private;
     /**
      * @param {{environment: Environment, interval_ms: number}} options interval_ms: maximum
      *   interval between probes
-     * @param {() => void} probe sends a probe
-     * @param {() => void} dead called when the timeout passes without activity
+     * @param {HeartbeatHooks} hooks
      */
     constructor({ environment, interval_ms }: {
         environment: Environment;
         interval_ms: number;
-    }, probe: () => void, dead: () => void);
+    }, hooks: HeartbeatHooks);
     /**
-     * @param {number | undefined} heartbeat_ms the server's heartbeat: the timeout after
-     *   a probe; probes are sent at least twice as often
+     * @param {number | undefined} heartbeat_ms the server's heartbeat: probes are sent at
+     *   least twice as often
      */
     start(heartbeat_ms: number | undefined): void;
     stop(): void;
     /** Something was received. */
     activity(): void;
+    /** Something was sent, or the page became visible: a probe may be due sooner. */
+    attend(): void;
+    /** Probes at once: the network may have changed. */
+    check(): void;
 }

@@ -5,6 +5,7 @@
 import type { Environment } from "./environment.js";
 import type { ConnectOptions } from "./events.js";
 import type { SessionStoreOptions } from "./session_store.js";
+import type { StreamSlots } from "./stream_slots.js";
 import type { Transport } from "./transports/transport.js";
 export type SessionOptions = {
     url: string;
@@ -17,6 +18,7 @@ export type SessionOptions = {
         EventSource: any;
         fetch: any;
     };
+    streams: StreamSlots | undefined;
     renew: boolean;
     reconnect: {
         min_ms: number;
@@ -29,24 +31,6 @@ export type SessionOptions = {
     attributes: object | undefined;
     environment: Environment;
 };
-/** @import { Environment } from "./environment.js" */
-/** @import { ConnectOptions } from "./events.js" */
-/** @import { SessionStoreOptions } from "./session_store.js" */
-/** @import { Transport } from "./transports/transport.js" */
-/**
- * @typedef {object} SessionOptions
- * @property {string} url
- * @property {Transport[]} transports in order of preference
- * @property {{WebSocket: any, EventSource: any, fetch: any}} platform
- * @property {boolean} renew
- * @property {{min_ms: number, max_ms: number} | false} reconnect
- * @property {number} timeout_ms
- * @property {number} queue_max
- * @property {string | undefined} user
- * @property {object | (() => any) | undefined} credentials
- * @property {object | undefined} attributes
- * @property {Environment} environment
- */
 /**
  * Throws a TypeError if an option is invalid.
  * @param {string | URL | undefined} address

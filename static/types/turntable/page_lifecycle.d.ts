@@ -1,6 +1,6 @@
 /**
- * The lifecycle of the page that runs the client, if there is one: network
- * available, page visible, page hidden or restored.
+ * The page that runs the client, if there is one: network, visibility, hidden or
+ * restored.
  * @module
  */
 import type { SessionStore } from "./session_store.js";
@@ -8,10 +8,13 @@ import type { SessionStore } from "./session_store.js";
 export declare class PageLifecycle {
     #private;
     /**
-     * @param {() => void} reconnect called when an immediate connection attempt is likely to succeed
+     * @param {() => void} changed called when the network or the visibility has changed: a
+     *   connection may be dead, or possible again
      * @param {SessionStore | undefined} store
      */
-    constructor(reconnect: () => void, store: SessionStore | undefined);
+    constructor(changed: () => void, store: SessionStore | undefined);
+    /** Whether a user can see the page; true where there is none. */
+    get visible(): boolean;
     /** Removes all listeners. */
     close(): void;
 }

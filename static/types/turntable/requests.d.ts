@@ -37,6 +37,8 @@ export declare class Requests {
      * @param {number} timeout_ms
      */
     constructor(environment: Environment, timeout_ms: number);
+    /** Whether a request has no answer yet. */
+    get open(): boolean;
     /**
      * @param {number} id
      * @param {Request} request

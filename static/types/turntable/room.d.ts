@@ -188,6 +188,8 @@ export declare class Rooms {
      * @returns {Promise<Room>}
      */
     join(channel: string, options: JoinOptions): Promise<Room>;
+    /** Whether the user is in a room. */
+    get joined(): boolean;
     /** @param {Room} room */
     delete(room: Room): void;
     /**

@@ -40,6 +40,10 @@ export type SessionHooks = {
      */
     activity: () => void;
     /**
+     * a command was sent
+     */
+    sent: () => void;
+    /**
      * the stored session is outdated
      */
     changed: () => void;
@@ -69,6 +73,8 @@ export declare class Session {
      * received its welcome and is not closing.
      */
     get online(): boolean;
+    /** Whether a request waits for its answer. */
+    get awaiting(): boolean;
     /** The transport in use, or being tried. */
     get transport(): import("./transports/transport.js").Transport;
     /** What a later page needs to continue the session. @returns {StoredSession | undefined} */

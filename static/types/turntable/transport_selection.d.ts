@@ -1,9 +1,10 @@
 /**
- * Which transport to try next, in order of preference. After two attempts
- * without a response from the server the next transport is tried. A transport
- * that has worked gets more attempts, because then the server is more likely to
- * be down than the transport to be blocked. After the last transport follows
- * the first. No timers, no network.
+ * Which transport to try next, in order of preference. A transport is proven
+ * once a connection lasted and carried messages both ways. An attempt counts as
+ * a failure of its transport only while the server can be reached by other
+ * requests (`Reachability`): a server that is away says nothing about
+ * transports. After two failures, or three of a proven transport, the next one
+ * is tried, and after the last the first. No timers, no network.
  * @module
  */
 export declare class TransportSelection {
@@ -13,13 +14,14 @@ export declare class TransportSelection {
     /** @param {number} count of transports */
     constructor(count: number);
     /**
-     * The server did not respond by this transport.
+     * The transport failed although the server can be reached.
      * @param {boolean} final whether further attempts are useless
      */
     failed(final: boolean): void;
-    /**
-     * A transport works.
-     * @param {number} [index] the current one if omitted
-     */
-    succeeded(index?: number): void;
+    /** The transport lasted and carried messages both ways. */
+    proved(): void;
+    /** After an outage: selects the best proven transport, if there is one. */
+    recover(): void;
+    /** @param {number} index of the transport to use */
+    use(index: number): void;
 }

@@ -18,6 +18,10 @@ export type Transport = {
      * whether the server can send at any time
      */
     push: boolean;
+    /**
+     * whether a request stays open: browsers open few to one host
+     */
+    stream?: boolean;
     createConnection: (target: Target, hooks: TransportHooks) => TransportConnection;
     /**
      * sets the polling interval; polling transports only
@@ -105,6 +109,7 @@ export type Kind = "frame" | "datagram" | "entry";
  * @typedef {object} Transport
  * @property {string} name one of TRANSPORTS
  * @property {boolean} push whether the server can send at any time
+ * @property {boolean} [stream] whether a request stays open: browsers open few to one host
  * @property {(target: Target, hooks: TransportHooks) => TransportConnection} createConnection
  * @property {(ms: number) => void} [heartbeat] sets the polling interval; polling transports only
  */
@@ -147,7 +152,7 @@ export declare const RATE_LIMITED = 4007;
 /** Maximum characters of messages per request; a single longer message is sent alone. */
 export declare const BATCH_MAX = 32768;
 /**
- * The URL of an HTTP endpoint, relative to the WebSocket URL.
+ * The URL of an HTTP endpoint, relative to the WebSocket URL, with its query.
  * @param {string} url
  * @param {string} name
  * @param {Record<string, string | number | undefined>} [query]

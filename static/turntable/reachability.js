@@ -1,0 +1,158 @@
+/**
+ * Whether the server can be reached at all. While connection attempts fail, the
+ * client requests a small answer over HTTP, again and again, until there is one.
+ * An answer that comes at once means that the server is there and the transport
+ * is blocked. Otherwise the server or the network is away, and the first answer
+ * is the moment to connect.
+ *
+ * Such requests cost less than attempts to connect, which browsers delay by
+ * seconds after a number of failures. A status from 500 on is not an answer:
+ * proxies send them for a server that is away.
+ * @module
+ */
+
+import { endpointUrl } from "./transports/transport.js";
+
+/** @import { Environment } from "./environment.js" */
+
+/**
+ * @typedef {object} ReachabilityHooks
+ * @property {(first: boolean, ms: number) => void} answered the server answered, the first request
+ *   or a later one, after `ms`
+ * @property {() => void} failed a request was not answered
+ */
+
+/** Pause between requests, at most, and the time after which pauses grow. */
+const PAUSE_MS = 900;
+const PATIENT_AFTER_MS = 90_000;
+/** Bounds of the time for one answer. */
+const TIMEOUT_MS = 1000;
+const TIMEOUT_MAX_MS = 5000;
+
+export class Reachability {
+  #env;
+  #fetch;
+  #hooks;
+  #max_ms;
+  /** Number of the run; results of earlier runs are ignored. */
+  #run = 0;
+  #requests = 0;
+  #started_at = 0;
+  #url = "";
+  /** @type {any} */
+  #timer;
+  /** @type {AbortController | undefined} */
+  #abort;
+
+  /** Whether requests are being made. */
+  active = false;
+  /** Pauses are spread over this time, so that many clients do not return at once. */
+  spread_ms = 0;
+  /** The time that the server usually takes for its first response. */
+  response_ms = 0;
+
+  /**
+   * @param {{environment: Environment, fetch: any, max_ms: number}} options max_ms: maximum pause
+   * @param {ReachabilityHooks} hooks
+   */
+  constructor({ environment, fetch, max_ms }, hooks) {
+    this.#env = environment;
+    this.#fetch = fetch;
+    this.#max_ms = max_ms;
+    this.#hooks = hooks;
+  }
+
+  /** Whether requests can be made on this platform. */
+  get available() {
+    return Boolean(this.#fetch);
+  }
+
+  /** Whether the first request has not been answered yet. */
+  get deciding() {
+    return this.active && this.#requests === 1;
+  }
+
+  /** @param {string} url of the server */
+  start(url) {
+    if (this.active || !this.#fetch) return;
+    this.active = true;
+    this.#run += 1;
+    this.#requests = 0;
+    this.#started_at = this.#env.local();
+    this.#url = url;
+    this.#request();
+  }
+
+  stop() {
+    if (!this.active) return;
+    this.active = false;
+    this.#run += 1;
+    this.#env.clearTimeout(this.#timer);
+    this.#abort?.abort();
+  }
+
+  /** Requests at once, for instance because the network has changed. */
+  now() {
+    if (!this.active) return;
+    this.#run += 1;
+    this.#abort?.abort();
+    this.#request();
+  }
+
+  #request() {
+    const run = this.#run;
+    const sent = this.#env.local();
+    this.#requests += 1;
+    const abort = new AbortController();
+    this.#abort = abort;
+    this.#env.clearTimeout(this.#timer);
+    const end = (/** @type {boolean} */ reached) => {
+      if (run !== this.#run) return;
+      this.#env.clearTimeout(this.#timer);
+      if (reached) this.#answered(this.#env.local() - sent);
+      else this.#failed();
+    };
+    this.#timer = this.#env.setTimeout(() => {
+      end(false);
+      abort.abort();
+    }, this.#timeout);
+    // An empty list of datagrams: the server answers it and does nothing.
+    const url = endpointUrl(this.#url, "tunnel/send", { d: "[]" });
+    const options = { cache: "no-store", credentials: "omit", signal: abort.signal };
+    try {
+      Promise.resolve(this.#fetch(url, options)).then(
+        (/** @type {any} */ response) => {
+          end(response.status < 500);
+          // An unread body keeps its connection.
+          Promise.resolve(response.text?.()).catch(() => {});
+        },
+        () => end(false),
+      );
+    } catch {
+      end(false);
+    }
+  }
+
+  get #timeout() {
+    return Math.min(TIMEOUT_MAX_MS, Math.max(TIMEOUT_MS, this.response_ms * 3));
+  }
+
+  /** @param {number} ms */
+  #answered(ms) {
+    const first = this.#requests === 1;
+    this.active = false;
+    this.#run += 1;
+    this.#hooks.answered(first, ms);
+  }
+
+  #failed() {
+    // The pause may follow from the hook's own changes.
+    const run = this.#run;
+    this.#hooks.failed();
+    if (run !== this.#run) return;
+    const outage = this.#env.local() - this.#started_at;
+    const patient = Math.min(this.#max_ms, (PAUSE_MS * outage) / PATIENT_AFTER_MS);
+    const pause = Math.max(PAUSE_MS, patient, this.spread_ms);
+    this.#timer = this.#env.setTimeout(() => this.#request(), Math.round(pause * (0.2 + 0.8 * this.#env.random())));
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * A page that is hidden: its timers run once a minute. The browser throttles only
+ * after minutes, so the client runs here with such timers, and everything is ten
+ * times as fast: 30 s stand for 5 minutes.
+ */
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { connect } from "../../static/turntable.js";
+import { eventSource } from "../client/fake_server.mjs";
+import { WebSocket } from "../client/harness.mjs";
+import { Server, scene } from "./harness.mjs";
+
+const FASTER = 10;
+const MINUTE_MS = 60_000 / FASTER;
+const HIDDEN_MS = 5 * MINUTE_MS;
+/** The server's defaults, in tenths. */
+const SETTINGS = {
+  TURNTABLE_SESSION__HEARTBEAT_MS: "2500",
+  TURNTABLE_SESSION__RESUME_MS: "6000",
+  TURNTABLE_TUNNEL__KEEPALIVE_MS: "1500",
+  TURNTABLE_TUNNEL__LONGPOLL_MS: "2500",
+  TURNTABLE_TUNNEL__GAP_MS: "500",
+  TURNTABLE_POLL__GONE_MS: "3000",
+  TURNTABLE_PRESENCE__GRACE_MS: "500",
+};
+
+/** Timers that run ten times as fast, and once a minute while the page is hidden. */
+function throttled() {
+  const self = { hidden: false };
+  const started = performance.now();
+  const local = () => (performance.now() - started) * FASTER;
+  return Object.assign(self, {
+    environment: {
+      local,
+      unix: () => 1_700_000_000_000 + local(),
+      clearTimeout: (timer) => clearTimeout(timer),
+      setTimeout: (fn, ms) => {
+        const at = performance.now() + ms / FASTER;
+        const due = self.hidden ? Math.ceil(at / MINUTE_MS) * MINUTE_MS : at;
+        return setTimeout(fn, due - performance.now());
+      },
+    },
+  });
+}
+
+const CONFIGURATIONS = {
+  websocket: { transports: ["websocket"] },
+  "tunnel by EventSource": { transports: ["tunnel"], EventSource: eventSource() },
+  "tunnel by fetch": { transports: ["tunnel"], EventSource: null },
+  longpoll: { transports: ["longpoll"] },
+  poll: { transports: ["poll"] },
+};
+
+test("a page hidden for 5 minutes keeps its session over every transport", { timeout: 90_000, concurrency: true }, async (t) => {
+  const server = await new Server(SETTINGS).start();
+  t.after(() => server.stop());
+  const { url } = server;
+  const friend = connect(url, { user: `1:${randomUUID()}`, WebSocket, transports: ["websocket"] });
+  t.after(() => friend.close());
+  await friend.ready;
+  const checks = Object.entries(CONFIGURATIONS).map(([name, options]) =>
+    t.test(name, async (t) => {
+      const page = throttled();
+      const tt = connect(url, { user: `1:${randomUUID()}`, WebSocket, ...options, environment: page.environment });
+      t.after(() => tt.close());
+      await tt.ready;
+      const { session } = tt;
+      const room = await tt.join(`hidden-${randomUUID()}`);
+      const chat = await tt.channel(`hidden/${randomUUID()}`);
+      const events = [];
+      for (const event of ["reset", "resumed"]) tt.on(event, () => events.push(event));
+      tt.on("state", ({ state }) => events.push(state));
+      const heard = [];
+      chat.on("message", ({ data }) => heard.push(data));
+      const changes = [];
+      friend.friends.on("change", ({ changes: now, snapshot }) => !snapshot && now[tt.user] && changes.push(now[tt.user]));
+      await friend.friends.subscribe([tt.user]);
+      const his = await friend.channel(chat.path);
+      page.hidden = true;
+      for (let n = 1; n <= 5; n += 1) {
+        await sleep(HIDDEN_MS / 5);
+        await his.publish(n);
+      }
+      page.hidden = false;
+      tt.retryNow();
+      await tt.request("lookup", []);
+      for (let tries = 0; tries < 200 && heard.length < 5; tries += 1) await sleep(10);
+      t.diagnostic(`events ${events.join(" ") || "none"}; presence ${changes.join(" ") || "unchanged"}`);
+      assert.equal(tt.session, session);
+      assert.ok(!events.includes("reset"), events.join(" "));
+      assert.deepEqual(heard, [1, 2, 3, 4, 5]);
+      assert.ok(room.active);
+      if (options.transports[0] !== "poll") assert.deepEqual(changes, []);
+    }),
+  );
+  await Promise.all(checks);
+});
+
+scene("a hidden page that polls stays online although its timers hardly run", async ({ open }) => {
+  const mel = await open("/tunnel/send?d=[]");
+  const polls = await mel.page.evaluate(async () => {
+    const { connect } = await import("/turntable.js");
+    const tt = connect(undefined, { user: "1:700", transports: ["poll"], poll: { heartbeat_ms: 500 } });
+    await tt.ready;
+    Object.defineProperty(document, "visibilityState", { value: "hidden" });
+    document.dispatchEvent(new Event("visibilitychange"));
+    const sleep = window.setTimeout.bind(window);
+    await new Promise((resolve) => sleep(resolve, 700));
+    // From here on the page's timers are those of a page that was hidden for long.
+    window.setTimeout = (fn, ms, ...rest) => sleep(fn, Math.ceil((ms + 1) / 60_000) * 60_000, ...rest);
+    let polls = 0;
+    tt.on("frame", ({ direction }) => (polls += direction === "out" ? 1 : 0));
+    await new Promise((resolve) => sleep(resolve, 5000));
+    return polls;
+  });
+  assert.ok(polls >= 6 && polls <= 11, `${polls}`);
+});

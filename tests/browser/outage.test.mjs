@@ -1,0 +1,127 @@
+/** Tabs of one browser during outages and on bad networks, through a proxy. TABS is their number. */
+
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { isWebSocket, proxy } from "../client/proxy.mjs";
+import { scene } from "./harness.mjs";
+
+/** Errors that the browser logs for failed requests. */
+const NETWORK = [/^console: /, /^request: /, /^response: .*\/tunnel/];
+
+/**
+ * Opens tabs of one browser that connect through the proxy.
+ * @returns {Promise<import("playwright-core").Page[]>}
+ */
+async function openTabs(open, address, count, options = {}) {
+  // A document without a client of its own.
+  const blank = `${address}/tunnel/send?d=[]`;
+  const first = await open(blank);
+  for (const pattern of NETWORK) first.allow(pattern);
+  const pages = [first.page];
+  while (pages.length < count) {
+    const page = await first.page.context().newPage();
+    await page.goto(blank);
+    pages.push(page);
+  }
+  for (const [index, page] of pages.entries()) {
+    await page.evaluate(
+      async ({ user, options }) => {
+        const { connect } = await import("/turntable.js");
+        const tt = connect(undefined, { user, ...options });
+        tt.on("error", () => {});
+        window.tt = tt;
+        window.times = [];
+        tt.on("state", ({ state }) => window.times.push({ state, at: Date.now() }));
+      },
+      { user: `1:tab-${index}`, options },
+    );
+  }
+  return pages;
+}
+
+/** What each tab says, once `wanted` holds for all, or after `limit_ms`. */
+async function settled(pages, wanted, limit_ms) {
+  for (const end = Date.now() + limit_ms; ; await sleep(50)) {
+    const found = await Promise.all(pages.map((page) => page.evaluate(() => ({ state: window.tt.state, transport: window.tt.transport }))));
+    if (found.every(wanted) || Date.now() > end) return found;
+  }
+}
+
+const onWebSocket = ({ state, transport }) => state === "online" && transport === "websocket";
+
+for (const [name, away_s] of [["away", 12], ["silent", 20]]) {
+  scene(`the server is ${name} for ${away_s} s: all tabs are back on WebSockets within 2 s`, async ({ server, open, t }) => {
+    const network = await proxy(t, server.url);
+    const pages = await openTabs(open, network.url, Number(process.env.TABS ?? 8));
+    const before = await settled(pages, onWebSocket, 10_000);
+    assert.ok(before.every(onWebSocket), JSON.stringify(before));
+    await sleep(5500);
+    if (name === "away") await network.leave();
+    else network.silence();
+    await sleep(away_s * 1000);
+    if (name === "away") await network.back();
+    else network.speak();
+    const back = Date.now();
+    const found = await settled(pages, onWebSocket, 20_000);
+    assert.ok(found.every(onWebSocket), JSON.stringify(found));
+    const times = await Promise.all(pages.map((page) => page.evaluate(() => window.times.filter(({ state }) => state === "online").at(-1).at)));
+    const took = times.map((at) => Math.max(0, at - back)).sort((a, b) => a - b);
+    t.diagnostic(`back after ${took.join(", ")} ms`);
+    assert.ok(took.at(-1) <= 2000, took.join(", "));
+  });
+}
+
+scene("eight tabs without WebSockets: at most three read streams, the others poll, and none blocks the site", async ({ server, open, t }) => {
+  const network = await proxy(t, server.url);
+  network.faults.cut_ms = (head) => (isWebSocket(head) ? 0 : undefined);
+  const pages = await openTabs(open, network.url, 8);
+  const found = await settled(pages, ({ state }) => state === "online", 20_000);
+  const count = (transport) => found.filter((tab) => tab.transport === transport).length;
+  t.diagnostic(`${count("tunnel")} on tunnels, ${count("poll")} polling`);
+  assert.ok(found.every(({ state }) => state === "online"), JSON.stringify(found));
+  assert.ok(count("tunnel") > 0 && count("tunnel") <= 3 && count("tunnel") + count("poll") === 8, JSON.stringify(found));
+  const started = Date.now();
+  await pages[0].evaluate(() => fetch("/turntable.js", { cache: "no-store" }).then((response) => response.text()));
+  assert.ok(Date.now() - started < 2000);
+  // A tab that polls receives what another publishes.
+  const poller = pages[found.findIndex(({ transport }) => transport === "poll")];
+  const heard = poller.evaluate(async () => {
+    const channel = await window.tt.channel("lobby-of-tabs");
+    return (await channel.once("message")).data;
+  });
+  await sleep(1000);
+  await pages[found.findIndex(({ transport }) => transport === "tunnel")].evaluate(async () => (await window.tt.channel("lobby-of-tabs")).publish("hi"));
+  assert.equal(await heard, "hi");
+});
+
+scene("a visible page in a room notices a silent line within 5 s and leaves it within 10 s", async ({ server, open, t }) => {
+  const network = await proxy(t, server.url);
+  const [page] = await openTabs(open, network.url, 1);
+  await page.evaluate(() => window.tt.join("silent-line"));
+  await sleep(3000);
+  network.silence();
+  const from = Date.now();
+  await page.waitForFunction(() => window.tt.state === "unsteady", undefined, { timeout: 10_000, polling: 50 });
+  const unsteady = Date.now() - from;
+  network.speak();
+  await page.waitForFunction(() => window.times.some(({ state }) => state === "offline"), undefined, { timeout: 10_000, polling: 50 });
+  const left = Date.now() - from;
+  await page.waitForFunction(() => window.tt.state === "online", undefined, { timeout: 10_000, polling: 50 });
+  t.diagnostic(`unsteady after ${unsteady} ms, left after ${left} ms, online after ${Date.now() - from} ms`);
+  assert.ok(unsteady <= 5200 && left <= 10_000);
+});
+
+scene("the events of the network probe a line that still looks alive", async ({ server, open, t }) => {
+  const network = await proxy(t, server.url);
+  const [page] = await openTabs(open, network.url, 1);
+  await page.evaluate(() => window.tt.ready);
+  await sleep(1500);
+  network.silence();
+  const from = Date.now();
+  await page.evaluate(() => window.dispatchEvent(new Event("offline")));
+  await page.waitForFunction(() => window.tt.state === "unsteady", undefined, { timeout: 10_000, polling: 50 });
+  assert.ok(Date.now() - from < 3600, `${Date.now() - from}`);
+  network.speak();
+  await page.waitForFunction(() => window.times.some(({ state }) => state === "offline") && window.tt.state === "online", undefined, { timeout: 10_000, polling: 50 });
+});

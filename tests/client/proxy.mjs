@@ -1,0 +1,101 @@
+// A TCP proxy between the client and a server that cuts, delays and silences
+// connections.
+
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+
+/**
+ * @typedef {object} Faults
+ * @property {boolean} [away] connections are refused
+ * @property {boolean} [silent] connections are accepted, and no byte passes: now or later
+ * @property {(head: string) => number | undefined} [cut_ms] after how long a connection is cut,
+ *   by the head of its first request
+ */
+
+/**
+ * @param {import("node:test").TestContext} t
+ * @param {string} target the server's URL
+ */
+export async function proxy(t, target) {
+  const { hostname, port: target_port } = new URL(target);
+  /** @type {Set<{client: import("node:net").Socket, upstream: import("node:net").Socket, dead: boolean, head: string}>} */
+  const pairs = new Set();
+  let port = 0;
+  const self = {
+    url: "",
+    /** @type {Faults} */
+    faults: {},
+    /** Heads of first requests. @type {string[]} */
+    heads: [],
+    /** Refuses new connections and resets the open ones. */
+    async leave() {
+      for (const { client, upstream } of pairs) {
+        client.resetAndDestroy();
+        upstream.destroy();
+      }
+      await new Promise((resolve) => listener.close(resolve));
+    },
+    /** Accepts connections again. */
+    async back() {
+      listener = await listen(port);
+    },
+    /** No byte passes on any connection, and none that is open now will ever pass one. */
+    silence() {
+      self.faults.silent = true;
+      for (const pair of pairs) pair.dead = true;
+    },
+    /** New connections work. */
+    speak() {
+      self.faults.silent = false;
+    },
+    /** Cuts the open connections. */
+    cut() {
+      for (const { client, upstream } of pairs) {
+        client.resetAndDestroy();
+        upstream.destroy();
+      }
+    },
+  };
+  const accept = (/** @type {import("node:net").Socket} */ client) => {
+    const upstream = connect(Number(target_port), hostname);
+    const pair = { client, upstream, dead: self.faults.silent === true, head: "" };
+    pairs.add(pair);
+    const end = () => {
+      pairs.delete(pair);
+      client.destroy();
+      upstream.destroy();
+    };
+    client.once("data", (bytes) => {
+      pair.head = String(bytes).split("\r\n\r\n")[0];
+      self.heads.push(pair.head);
+      const ms = self.faults.cut_ms?.(pair.head);
+      if (ms !== undefined) setTimeout(() => client.resetAndDestroy(), ms);
+    });
+    client.on("data", (bytes) => pair.dead || upstream.write(bytes));
+    upstream.on("data", (bytes) => pair.dead || client.write(bytes));
+    for (const socket of [client, upstream]) {
+      socket.setNoDelay(true);
+      socket.on("error", () => {});
+      socket.on("close", end);
+    }
+  };
+  const listen = async (/** @type {number} */ port) => {
+    const server = createServer(accept);
+    server.listen(port, "127.0.0.1");
+    await once(server, "listening");
+    return server;
+  };
+  let listener = await listen(0);
+  port = /** @type {import("node:net").AddressInfo} */ (listener.address()).port;
+  self.url = `http://127.0.0.1:${port}`;
+  t.after(() => {
+    self.cut();
+    listener.close();
+  });
+  return self;
+}
+
+/** Whether a connection's first request is a WebSocket handshake. */
+export function isWebSocket(/** @type {string} */ head) {
+  return /^upgrade: *websocket/im.test(head);
+}

@@ -1,0 +1,64 @@
+// How many pages of one origin read streams at a time.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { streamSlots } from "../../static/turntable/stream_slots.js";
+import { environment } from "../../static/turntable/environment.js";
+
+const SLOTS = 3;
+
+/** Web Locks of one browser. */
+function locks() {
+  const held = new Set();
+  return {
+    async request(name, { ifAvailable }, callback) {
+      assert.ok(ifAvailable);
+      if (held.has(name)) return callback(null);
+      held.add(name);
+      try {
+        return await callback({ name });
+      } finally {
+        held.delete(name);
+      }
+    },
+  };
+}
+
+const PLATFORMS = {
+  "Web Locks": () => ({ locks: locks(), BroadcastChannel: undefined }),
+  BroadcastChannel: () => ({ locks: undefined, BroadcastChannel }),
+};
+
+for (const [name, platform] of Object.entries(PLATFORMS)) {
+  const pages = (count) => {
+    const shared = platform();
+    // Each test has a host of its own: channels are shared by the whole process.
+    const url = `ws://${name.replace(" ", "-")}-${count}.test/ws`;
+    return Array.from({ length: count }, () => streamSlots({ url, environment: environment(), ...shared }));
+  };
+
+  test(`${name}: pages that come one after another get ${SLOTS} slots, and a released one is free`, async (t) => {
+    const all = pages(6);
+    t.after(() => all.forEach((page) => page.release()));
+    const granted = [];
+    for (const page of all) granted.push(await page.claim());
+    assert.deepEqual(granted, [true, true, true, false, false, false]);
+    assert.equal(await all[0].claim(), true); // it has one
+    assert.equal(await all[5].claim(), false);
+    all[1].release();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.equal(await all[5].claim(), true);
+    assert.equal(await all[4].claim(), false);
+  });
+
+  test(`${name}: pages that come at once get at most ${SLOTS} slots, and at least one`, async (t) => {
+    const all = pages(8);
+    t.after(() => all.forEach((page) => page.release()));
+    const granted = (await Promise.all(all.map((page) => page.claim()))).filter(Boolean).length;
+    assert.ok(granted >= 1 && granted <= SLOTS, `${granted}`);
+  });
+}
+
+test("without Web Locks and BroadcastChannel nothing is limited", () => {
+  assert.equal(streamSlots({ url: "ws://a/ws", environment: environment(), locks: undefined, BroadcastChannel: undefined }), undefined);
+});
