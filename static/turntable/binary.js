@@ -65,7 +65,9 @@ function replace(key, value) {
 function revive(_key, value) {
   if (typeof value !== "object" || value === null || typeof value.$bin !== "string" || Object.keys(value).length !== 1) return value;
   try {
-    return bytesOf(value.$bin);
+    const bytes = bytesOf(value.$bin);
+    // Anything but canonical base64 stays an object, as in v2.
+    return base64(bytes) === value.$bin ? bytes : value;
   } catch {
     return value;
   }

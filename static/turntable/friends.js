@@ -133,8 +133,8 @@ export class Friends extends Emitter {
    * @param {any} data of a `userchange`
    */
   changed(data) {
-    /** @type {Record<string, PresenceState>} */
-    const changes = {};
+    /** @type {Map<string, PresenceState>} */
+    const changes = new Map();
     let snapshot = false;
     for (const [id, state] of Object.entries(data ?? {})) {
       const watch = this.#watched.get(id);
@@ -143,12 +143,12 @@ export class Friends extends Emitter {
       snapshot ||= !watch.known;
       watch.known = true;
       this.#states.set(id, /** @type {PresenceState} */ (state));
-      changes[id] = /** @type {PresenceState} */ (state);
+      changes.set(id, /** @type {PresenceState} */ (state));
     }
     // The answer to a subscription may have no id.
     const known = (/** @type {string} */ id) => this.#watched.get(id)?.known ?? true;
     while (this.#session.resolveFirst(({ command, data: ids }) => command === "subscribe" && ids.every(known), data));
-    if (Object.keys(changes).length > 0) this.emit("change", { changes, snapshot });
+    if (changes.size > 0) this.emit("change", { changes: Object.fromEntries(changes), snapshot });
     this.#resolveWaiters();
   }
 
@@ -176,6 +176,15 @@ export class Friends extends Emitter {
   close(error) {
     for (const { reject } of this.#waiters) reject(error);
     this.#waiters.clear();
+  }
+
+  /**
+   * @param {string} id
+   * @returns {[string, PresenceState][]} empty if no state is known
+   */
+  #entry(id) {
+    const state = this.#states.get(id);
+    return state === undefined ? [] : [[id, state]];
   }
 
   /** Sends the subscriptions that were not sent yet. */
@@ -229,13 +238,7 @@ export class Friends extends Emitter {
     for (const waiter of [...this.#waiters]) {
       if (!waiter.ids.every((id) => this.#watched.get(id)?.known ?? true)) continue;
       this.#waiters.delete(waiter);
-      /** @type {Record<string, PresenceState>} */
-      const states = {};
-      for (const id of waiter.ids) {
-        const state = this.#states.get(id);
-        if (state !== undefined) states[id] = state;
-      }
-      waiter.resolve(states);
+      waiter.resolve(Object.fromEntries(waiter.ids.flatMap((id) => this.#entry(id))));
     }
   }
 }

@@ -219,14 +219,26 @@ export class Session {
 
   /** @param {any} message undefined if the received text was not a message */
   #message(message) {
-    const { command, data, id } = message ?? {};
+    const command = message?.command;
     if (this.#welcomed && command !== "idyou" && command !== "welcome") {
       this.received += 1;
       this.#hooks.changed();
     }
     if (typeof command !== "string") {
-      this.#hooks.error(new TurntableError("bad_json", "the server sent an invalid message"));
-    } else if (command === "idyou") {
+      this.#hooks.error(new TurntableError("bad_json", "a message of the server could not be decoded; it is skipped"));
+      return;
+    }
+    try {
+      this.#dispatch(message);
+    } catch (error) {
+      // One message of an unexpected form must not end the connection.
+      this.#hooks.error(new TurntableError("bad_message", `a message of the server could not be processed: ${error}`, { command }));
+    }
+  }
+
+  /** @param {{command: string, data: any, id: any}} message */
+  #dispatch({ command, data, id }) {
+    if (command === "idyou") {
       void this.#identify();
     } else if (command === "welcome") {
       this.#welcome(data, id);

@@ -247,10 +247,12 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
           const found = server.sessions.get(message.data.session);
           if (!found) return connection.write({ command: "error", data: { code: "session_expired", message: "gone", command: "resume" } });
           session = found;
+          session.socket = socket;
           connection.write(welcome(session, true));
           session.attach(connection, message.data.received);
         } else if (message.command === "idme") {
           session = begin();
+          session.socket = socket;
           const answer = run(session, message);
           connection.write(answer);
           session.attach(connection, 0);
