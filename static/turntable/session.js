@@ -65,6 +65,8 @@ export class Session {
   /** Messages received since the session's first welcome. */
   received = 0;
   closed = false;
+  /** Closed when the client has emitted its last event. @readonly */
+  gate = { closed: false };
   /** The last welcome; replaces the missing one if a transport resumes itself. @type {any} */
   #last_welcome;
 
@@ -123,6 +125,10 @@ export class Session {
     return this.#welcomed && this.connection.writable;
   }
 
+  get environment() {
+    return this.#env;
+  }
+
   /** The transport in use, or being tried. */
   get transport() {
     return this.connection.transport;
@@ -157,13 +163,32 @@ export class Session {
    * @param {{interruptible?: boolean}} [options]
    * @returns {Promise<any>}
    */
-  request(command, data, { interruptible = false } = {}) {
+  request(command, data, options = {}) {
     return new Promise((resolve, reject) => {
-      const id = this.#nextId();
-      const text = this.#prepare(command, data, id);
-      this.#requests.add(id, { command, data, interruptible, resolve, reject });
-      this.#outbox.send(text, id, this.online);
+      this.ask(command, data, options, (error, answer) => (error ? reject(error) : resolve(answer)));
     });
+  }
+
+  /**
+   * Like `request`; `done` is called at once when the outcome is known, before
+   * later messages are processed.
+   * @param {string} command
+   * @param {any} data
+   * @param {{interruptible?: boolean}} options
+   * @param {(error: any, answer: any) => void} done
+   */
+  ask(command, data, { interruptible = false }, done) {
+    const id = this.#nextId();
+    /** @type {string} */
+    let text;
+    try {
+      text = this.#prepare(command, data, id);
+    } catch (error) {
+      done(error, undefined);
+      return;
+    }
+    this.#requests.add(id, { command, data, interruptible, resolve: (answer) => done(undefined, answer), reject: (error) => done(error, undefined) });
+    this.#outbox.send(text, id, this.online);
   }
 
   /**
@@ -325,6 +350,8 @@ export class Session {
     }
     this.#outbox.max_message_bytes = Number(data?.limits?.max_message_bytes) || 0;
     this.#hooks.welcome(data, { first, resumed, sent: this.#identified_at });
+    // A listener may have closed the client.
+    if (this.closed) return;
     this.#hooks.changed();
     this.#outbox.flush();
     this.#hooks.online();
