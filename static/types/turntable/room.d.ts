@@ -4,8 +4,8 @@
  */
 import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
+import { Holding } from "./holding.js";
 import type { Clock } from "./clock.js";
-import type { DesiredState } from "./desired_state.js";
 import type { Session } from "./session.js";
 export type JoinOptions = {
     /**
@@ -21,6 +21,10 @@ export type JoinOptions = {
      * used when the room is created
      */
     game?: string;
+    /**
+     * leaves for this holder when it is aborted, also before the answer
+     */
+    signal?: AbortSignal;
 };
 export type Member = {
     team: string | undefined;
@@ -82,13 +86,11 @@ export type RoomEvents = {
 };
 export type RoomContext = {
     session: Session;
-    desired: DesiredState;
     clock: Clock;
     user: () => string;
     report: (error: TurntableError) => void;
 };
 /** @import { Clock } from "./clock.js" */
-/** @import { DesiredState } from "./desired_state.js" */
 /** @import { Session } from "./session.js" */
 /**
  * @typedef {object} JoinOptions
@@ -96,6 +98,7 @@ export type RoomContext = {
  * @property {string[]} [invite] users to invite
  * @property {string} [game] the game's name in the server's configuration;
  *   used when the room is created
+ * @property {AbortSignal} [signal] leaves for this holder when it is aborted, also before the answer
  */
 /**
  * @typedef {object} Member
@@ -125,7 +128,6 @@ export type RoomContext = {
 /**
  * @typedef {object} RoomContext parts of the client that a room uses
  * @property {Session} session
- * @property {DesiredState} desired
  * @property {Clock} clock
  * @property {() => string} user
  * @property {(error: TurntableError) => void} report
@@ -167,11 +169,17 @@ export declare class Room extends Emitter<RoomEvents> {
      */
     invite(ids: string[]): Promise<void>;
     /**
-     * Leaves the room and gives up the seat.
+     * One holder less: each successful `join` is one, and the last one gives up the
+     * seat. From then on this object emits nothing.
      * @returns {Promise<void>}
      */
     leave(): Promise<void>;
 }
+export type Seat = {
+    holding: Holding;
+    room: Room;
+};
+/** @typedef {{holding: Holding, room: Room}} Seat */
 /** Rooms that are joined or being joined. */
 export declare class Rooms {
     #private;
@@ -185,11 +193,15 @@ export declare class Rooms {
     /**
      * @param {string} channel
      * @param {JoinOptions} options
-     * @returns {Promise<Room>}
+     * @returns {Promise<Room>} rejects with the outcome of this join, whatever other joins of the
+     *   room get
      */
     join(channel: string, options: JoinOptions): Promise<Room>;
-    /** @param {Room} room */
-    delete(room: Room): void;
+    /**
+     * @param {any} data
+     * @param {any} id of the request, whose caller has its answer already
+     */
+    joined(data: any, id: any): void;
     /**
      * @param {string} command
      * @param {any} data
@@ -197,7 +209,10 @@ export declare class Rooms {
     message(command: string, data: any): void;
     /** A new session has started: members and state of the rooms are outdated. */
     reset(): void;
-    close(): void;
+    /** @param {boolean} resumed */
+    restore(resumed: boolean): void;
+    /** @param {TurntableError} error */
+    close(error: TurntableError): void;
 }
 /**
  * The id without a leading slash, as the server normalizes it.

@@ -54,6 +54,10 @@ export declare class Session {
     /** Messages received since the session's first welcome. */
     received: number;
     closed: boolean;
+    /** Closed when the client has emitted its last event. @readonly */
+    readonly gate: {
+        closed: boolean;
+    };
     /**
      * @param {SessionOptions} options
      * @param {SessionHooks} hooks
@@ -69,6 +73,7 @@ export declare class Session {
      * received its welcome and is not closing.
      */
     get online(): boolean;
+    get environment(): import("./environment.js").Environment;
     /** The transport in use, or being tried. */
     get transport(): import("./transports/transport.js").Transport;
     /** What a later page needs to continue the session. @returns {StoredSession | undefined} */
@@ -84,9 +89,20 @@ export declare class Session {
      * @param {{interruptible?: boolean}} [options]
      * @returns {Promise<any>}
      */
-    request(command: string, data: any, { interruptible }?: {
+    request(command: string, data: any, options?: {
         interruptible?: boolean;
     }): Promise<any>;
+    /**
+     * Like `request`; `done` is called at once when the outcome is known, before
+     * later messages are processed.
+     * @param {string} command
+     * @param {any} data
+     * @param {{interruptible?: boolean}} options
+     * @param {(error: any, answer: any) => void} done
+     */
+    ask(command: string, data: any, { interruptible }: {
+        interruptible?: boolean;
+    }, done: (error: any, answer: any) => void): void;
     /**
      * Sends a command without waiting for an answer. Throws a TurntableError if
      * the command can be neither sent nor queued.
