@@ -17,18 +17,27 @@ export function encode(command, data, id) {
   return stringify({ command, data: data === undefined ? {} : data, id });
 }
 
+/**
+ * @typedef {object} Message
+ * @property {string} command
+ * @property {any} data
+ * @property {string} text
+ * @property {number | undefined} id
+ * @property {boolean} [repeatable] whether executing it twice does no harm
+ */
+
 export class Outbox {
   #queue_max;
   #write;
-  /** @type {{text: string, id: number | undefined}[]} */
+  /** @type {Message[]} */
   #queue = [];
 
-  /** The server's message size limit in bytes; 0 if unknown. */
-  max_message_bytes = 0;
+  /** Limits of the server by name; empty if unknown. @type {Record<string, number>} */
+  limits = {};
 
   /**
    * @param {number} queue_max
-   * @param {(text: string, id: number | undefined) => void} write sends a message now
+   * @param {(message: Message) => void} write sends a message now
    */
   constructor(queue_max, write) {
     this.#queue_max = queue_max;
@@ -55,7 +64,7 @@ export class Outbox {
       throw new TurntableError("too_many", `the client is offline and its queue is full (${max} of ${max} commands)`, { command, details: { max } });
     }
     const text = encode(command, data, id);
-    const max = this.max_message_bytes;
+    const max = this.limits.max_message_bytes;
     // The server closes the connection after a message that is too large.
     if (max && text.length * 3 > max && new TextEncoder().encode(text).length > max) {
       throw new TurntableError("too_large", `the message exceeds the server's limit of ${max} bytes`, { command, details: { max } });
@@ -64,18 +73,17 @@ export class Outbox {
   }
 
   /**
-   * @param {string} text
-   * @param {number | undefined} id
+   * @param {Message} message
    * @param {boolean} online
    */
-  send(text, id, online) {
-    if (online) this.#write(text, id);
-    else this.#queue.push({ text, id });
+  send(message, online) {
+    if (online) this.#write(message);
+    else this.#queue.push(message);
   }
 
   /** Sends the queued messages. */
   flush() {
-    for (const { text, id } of this.#queue.splice(0)) this.#write(text, id);
+    for (const message of this.#queue.splice(0)) this.#write(message);
   }
 
   clear() {

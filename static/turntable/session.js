@@ -15,11 +15,14 @@ import { stringify } from "./binary.js";
 import { Connection } from "./connection.js";
 import { TurntableError } from "./error.js";
 import { Identity } from "./identity.js";
+import { sayGoodbye } from "./goodbye.js";
 import { Outbox, encode } from "./outbox.js";
 import { Requests } from "./requests.js";
+import { SentLog } from "./sent_log.js";
 
 /** @import { ConnectionHooks, Disconnection } from "./connection.js" */
 /** @import { SessionOptions } from "./options.js" */
+/** @import { Message } from "./outbox.js" */
 /** @import { StoredSession } from "./session_store.js" */
 
 /**
@@ -36,15 +39,23 @@ import { Requests } from "./requests.js";
  * @property {ConnectionHooks["traffic"]} traffic
  */
 
+/** Number of commands after which the server is asked to confirm them. */
+const CONFIRM_EVERY = 200;
 /** Errors of an identification that a later attempt may not have. */
 const TEMPORARY = new Set(["rate_limited", "too_many", "timeout", "service_down", "unavailable", "internal"]);
 
 export class Session {
   #hooks;
   #env;
+  #target;
   #identity;
   #outbox;
   #requests;
+  #log = new SentLog();
+  /** How many commands were sent before each open clock exchange, by t0. @type {Map<any, number>} */
+  #marks = new Map();
+  /** How many connections the session has had. */
+  #welcomes = 0;
   #last_id = 0;
   #resuming = false;
   /** Whether this page has received a welcome. */
@@ -77,6 +88,7 @@ export class Session {
   constructor(options, hooks) {
     this.#hooks = hooks;
     this.#env = options.environment;
+    this.#target = { url: options.url, fetch: options.platform.fetch };
     this.#identity = new Identity(options);
     this.#requests = new Requests(options.environment, options.timeout_ms);
     this.connection = new Connection(options, {
@@ -84,13 +96,16 @@ export class Session {
         this.#connection_number += 1;
         // After an upgrade to another transport there was no disconnection.
         this.#welcomed = false;
-        this.#requests.interrupt();
+        this.#requests.pause();
         hooks.connecting();
       },
-      resume: () => (this.secret === undefined ? undefined : { session: this.secret, received: this.received }),
+      resume: () => (this.secret === undefined ? undefined : { session: this.secret, received: this.received, welcomes: this.#welcomes }),
+      taken: (number) => this.#log.taken(number),
+      accepted: (count) => this.#log.accepted(count),
+      discarded: (entries) => this.#log.discard(entries),
       activity: () => hooks.activity(),
       message: (message) => this.#message(message),
-      resumed: () => this.#resumed(),
+      resumed: (accepted) => this.#resumed(accepted),
       expired: () => {
         this.secret = undefined;
       },
@@ -98,10 +113,7 @@ export class Session {
       traffic: (traffic) => hooks.traffic(traffic),
       disconnected: (disconnection) => this.#disconnected(disconnection),
     });
-    this.#outbox = new Outbox(options.queue_max, (text, id) => {
-      this.#requests.sent(id);
-      this.connection.write(text);
-    });
+    this.#outbox = new Outbox(options.queue_max, (message) => this.#write(message));
   }
 
   /**
@@ -114,6 +126,8 @@ export class Session {
     this.#last_id = last_id;
     this.#last_welcome = welcome;
     this.#restored = true;
+    // The earlier page may have sent more than it has stored.
+    this.#log.reset(false);
     this.connection.startWith(transport);
   }
 
@@ -146,10 +160,15 @@ export class Session {
     };
   }
 
-  /** Ends the session; pending requests are rejected. */
+  /**
+   * Ends the session; pending requests are rejected. The goodbye ends the connection
+   * and the session, and is repeated until it is answered.
+   */
   close() {
     if (this.closed) return;
-    if (this.online) this.connection.write(encode("bye", {}, undefined));
+    if (this.connection.writable) this.connection.write(encode("bye", {}, undefined));
+    // Without a connection, or on one that has not resumed the session yet.
+    if (!this.online && this.secret !== undefined) void sayGoodbye({ ...this.#target, environment: this.#env }, this.secret);
     this.#finish();
     this.connection.close(1000);
   }
@@ -157,7 +176,7 @@ export class Session {
   /**
    * Sends a command and waits for its answer. While offline the command is
    * queued, unless it is `interruptible`: then it may be sent only while online,
-   * a lost connection rejects it with INTERRUPTED, and the caller repeats it.
+   * a lost session rejects it with INTERRUPTED, and the caller sends it again.
    * @param {string} command
    * @param {any} data
    * @param {{interruptible?: boolean}} [options]
@@ -188,7 +207,7 @@ export class Session {
       return;
     }
     this.#requests.add(id, { command, data, interruptible, resolve: (answer) => done(undefined, answer), reject: (error) => done(error, undefined) });
-    this.#outbox.send(text, id, this.online);
+    this.#outbox.send({ command, data, text, id, repeatable: interruptible }, this.online);
   }
 
   /**
@@ -202,7 +221,7 @@ export class Session {
     const id = refused ? this.#nextId() : undefined;
     const text = this.#prepare(command, data, id);
     if (id !== undefined && refused) this.#requests.watch(id, refused);
-    this.#outbox.send(text, id, this.online);
+    this.#outbox.send({ command, data, text, id }, this.online);
   }
 
   /**
@@ -213,7 +232,8 @@ export class Session {
    */
   reply(id, result, error) {
     if (!this.online) return;
-    this.connection.write(stringify({ command: "reply", data: result ?? null, id, ...(error && { error }) }));
+    const text = stringify({ command: "reply", data: result ?? null, id, ...(error && { error }) });
+    this.#write({ command: "reply", data: undefined, text, id: undefined });
   }
 
   /**
@@ -224,6 +244,27 @@ export class Session {
    */
   resolveFirst(matches, data) {
     return this.#requests.resolveFirst(matches, data);
+  }
+
+  /**
+   * Sends a command now, and counts it.
+   * @param {Message} message
+   */
+  #write({ command, data, text, id, repeatable = false }) {
+    this.#requests.sent(id);
+    const entry = this.#log.add(command, text, id, repeatable);
+    if (command === "time") this.#marks.set(data?.t0, this.#log.count);
+    this.connection.write(text, entry);
+    // An answer to `time` confirms what was sent before it.
+    if (entry && entry.number % CONFIRM_EVERY === 0) this.#write({ command: "time", ...timeMessage(this.#env.local(), this.received) });
+  }
+
+  /** @param {any} t0 of an answered clock exchange: the server has taken what was sent before it */
+  #confirmed(t0) {
+    const number = this.#marks.get(t0);
+    if (number === undefined) return;
+    this.#log.taken(number);
+    for (const [mark, count] of this.#marks) if (count <= number) this.#marks.delete(mark);
   }
 
   #nextId() {
@@ -271,9 +312,19 @@ export class Session {
       this.#error(data, id);
     } else {
       // The id of a `call` is the server's and belongs to no request.
-      if (id !== undefined && command !== "call") this.#requests.take(id)?.resolve(data);
+      if (id !== undefined && command !== "call") this.#answered(id, data);
+      if (command === "time") this.#confirmed(data?.t0);
       if (command !== "reply") this.#hooks.message(command, data, id);
     }
+  }
+
+  /**
+   * @param {any} id
+   * @param {any} data
+   */
+  #answered(id, data) {
+    this.#log.answered(id);
+    this.#requests.take(id)?.resolve(data);
   }
 
   async #identify() {
@@ -324,37 +375,54 @@ export class Session {
     this.#begin(data, this.#resuming && data?.resumed === true);
   }
 
-  /** The transport has resumed the session; the missed messages follow. */
-  #resumed() {
+  /**
+   * The transport has resumed the session; the missed messages follow.
+   * @param {number | undefined} accepted
+   */
+  #resumed(accepted) {
     if (this.#welcomed) return;
     this.#identified_at = this.#env.local();
-    const { time: _time, ...known } = this.#last_welcome ?? {};
-    this.#begin({ ...known, session: this.secret, resumed: true, attributes: {} }, true);
+    const { time: _time, accepted: _accepted, ...known } = this.#last_welcome ?? {};
+    // Without `accepted` the transport numbers the commands, and the server skips repeated ones.
+    this.#log.accepted(accepted ?? NaN);
+    this.#begin({ ...known, session: this.secret, resumed: true, attributes: {} }, true, true);
   }
 
   /**
    * The connection is established.
    * @param {any} data of the welcome
    * @param {boolean} resumed
+   * @param {boolean} [numbered] whether the log is settled already
    */
-  #begin(data, resumed) {
+  #begin(data, resumed, numbered = false) {
     const first = !this.#welcomed_once && !this.#restored;
     this.#welcomed_once = true;
     this.#last_welcome = data;
     this.#resuming = false;
     this.#welcomed = true;
+    this.#welcomes += 1;
+    this.#marks.clear();
     this.connection.welcomed();
-    if (!resumed) {
-      this.received = 0;
-      this.#requests.rejectAll("the session was lost before the answer arrived; the command may or may not have been executed", this.#outbox.ids);
-    }
-    this.#outbox.max_message_bytes = Number(data?.limits?.max_message_bytes) || 0;
+    if (!resumed) this.#reset();
+    else if (!numbered && Number.isSafeInteger(data?.accepted)) this.#log.accepted(data.accepted);
+    else if (!numbered) this.#log.keepRepeatable();
+    this.#outbox.limits = data?.limits ?? {};
+    this.#requests.resume();
+    // What the server did not take comes first, in its order.
+    for (const entry of [...this.#log.open]) this.connection.write(entry.text, entry);
     this.#hooks.welcome(data, { first, resumed, sent: this.#identified_at });
     // A listener may have closed the client.
     if (this.closed) return;
     this.#hooks.changed();
     this.#outbox.flush();
     this.#hooks.online();
+  }
+
+  /** A new session: what was sent in the lost one, and not confirmed, may or may not have been executed. */
+  #reset() {
+    this.received = 0;
+    for (const { id } of this.#log.reset(true)) this.#requests.unconfirmed(id);
+    this.#requests.lost(this.#outbox.ids);
   }
 
   /**
@@ -366,6 +434,7 @@ export class Session {
       this.#identificationRefused(TurntableError.from(data, this.#resuming ? "resume" : "idme"));
       return;
     }
+    this.#log.answered(id);
     if (!this.#requests.reject(id, data)) this.#hooks.error(TurntableError.from(data));
   }
 
@@ -402,7 +471,7 @@ export class Session {
     this.#welcomed = false;
     this.#resuming = false;
     if (!disconnection.resume) this.secret = undefined;
-    this.#requests.interrupt();
+    this.#requests.pause();
     if (disconnection.retry_ms === undefined) this.#finish();
     this.#hooks.disconnected(disconnection, undefined);
   }
@@ -412,9 +481,18 @@ export class Session {
     this.closed = true;
     this.#welcomed = false;
     this.#outbox.clear();
-    this.#requests.rejectAll("the client was closed before the answer arrived");
+    this.#requests.close();
     if (fatal) {
       this.#hooks.disconnected({ code: 1000, reason: fatal.code, text: fatal.message, resume: false, retry_ms: undefined }, fatal);
     }
   }
+}
+
+/**
+ * @param {number} t0
+ * @param {number} received
+ */
+function timeMessage(t0, received) {
+  const data = { t0, received };
+  return { data, text: encode("time", data, undefined), id: undefined };
 }

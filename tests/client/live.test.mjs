@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { connect } from "../../static/turntable.js";
+import "./cuts.mjs";
 import { WebSocket } from "./harness.mjs";
 
 const url = process.env.TURNTABLE_URL;

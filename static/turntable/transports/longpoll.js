@@ -7,8 +7,9 @@
 
 import { parse } from "../binary.js";
 import { Sender, messageOf } from "./datagram.js";
-import { EXPIRED, LOST, closeCodeOf, endpointUrl, responseError } from "./transport.js";
+import { EXPIRED, LOST, NORMAL, closeCodeOf, endpointUrl, responseError } from "./transport.js";
 
+/** @import { Sent } from "../sent_log.js" */
 /** @import { Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
 
 /**
@@ -51,9 +52,12 @@ class LongPollConnection {
     void this.#run();
   }
 
-  /** @param {string} text */
-  send(text) {
-    if (this.writable) this.#sender.send(text);
+  /**
+   * @param {string} text
+   * @param {Sent} [entry]
+   */
+  send(text, entry) {
+    if (this.writable) this.#sender.send(text, entry);
   }
 
   /** @param {string} text */
@@ -61,17 +65,23 @@ class LongPollConnection {
     if (this.writable) this.#sender.raw(text);
   }
 
-  close() {
+  /** @param {number} code */
+  close(code) {
     this.#closed = true;
-    this.#sender.close();
-    this.#abort.abort();
+    const end = () => {
+      this.#sender.close();
+      this.#abort.abort();
+    };
+    // The request under way stays until the goodbye is answered: its end would be a drop.
+    if (code === NORMAL) void this.#sender.finish().finally(end);
+    else end();
   }
 
   async #run() {
     let resume = this.#hooks.resume();
     if (resume) {
       this.#sender.tunnel = resume.session;
-      this.#sender.send(WAKE_UP);
+      this.#sender.send(WAKE_UP, undefined);
     }
     while (!this.#closed) {
       const query = this.#query(resume);
@@ -146,7 +156,7 @@ class LongPollConnection {
    */
   #end(code, reason, unsupported = false) {
     if (this.#closed) return;
-    this.close();
+    this.close(LOST);
     this.#hooks.closed(code, reason, unsupported);
   }
 }

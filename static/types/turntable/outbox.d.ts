@@ -10,15 +10,33 @@
  * @returns {string}
  */
 export declare function encode(command: string, data: any, id: any): string;
+export type Message = {
+    command: string;
+    data: any;
+    text: string;
+    id: number | undefined;
+    /**
+     * whether executing it twice does no harm
+     */
+    repeatable?: boolean;
+};
+/**
+ * @typedef {object} Message
+ * @property {string} command
+ * @property {any} data
+ * @property {string} text
+ * @property {number | undefined} id
+ * @property {boolean} [repeatable] whether executing it twice does no harm
+ */
 export declare class Outbox {
     #private;
-    /** The server's message size limit in bytes; 0 if unknown. */
-    max_message_bytes: number;
+    /** Limits of the server by name; empty if unknown. @type {Record<string, number>} */
+    limits: Record<string, number>;
     /**
      * @param {number} queue_max
-     * @param {(text: string, id: number | undefined) => void} write sends a message now
+     * @param {(message: Message) => void} write sends a message now
      */
-    constructor(queue_max: number, write: (text: string, id: number | undefined) => void);
+    constructor(queue_max: number, write: (message: Message) => void);
     /** The ids of the queued messages. */
     get ids(): Set<number | undefined>;
     /**
@@ -32,11 +50,10 @@ export declare class Outbox {
      */
     prepare(command: string, data: any, id: number | undefined, online: boolean): string;
     /**
-     * @param {string} text
-     * @param {number | undefined} id
+     * @param {Message} message
      * @param {boolean} online
      */
-    send(text: string, id: number | undefined, online: boolean): void;
+    send(message: Message, online: boolean): void;
     /** Sends the queued messages. */
     flush(): void;
     clear(): void;

@@ -78,12 +78,15 @@ export declare class Session {
     get transport(): import("./transports/transport.js").Transport;
     /** What a later page needs to continue the session. @returns {StoredSession | undefined} */
     get snapshot(): StoredSession | undefined;
-    /** Ends the session; pending requests are rejected. */
+    /**
+     * Ends the session; pending requests are rejected. The goodbye ends the connection
+     * and the session, and is repeated until it is answered.
+     */
     close(): void;
     /**
      * Sends a command and waits for its answer. While offline the command is
      * queued, unless it is `interruptible`: then it may be sent only while online,
-     * a lost connection rejects it with INTERRUPTED, and the caller repeats it.
+     * a lost session rejects it with INTERRUPTED, and the caller sends it again.
      * @param {string} command
      * @param {any} data
      * @param {{interruptible?: boolean}} [options]
