@@ -22,8 +22,8 @@ import { TurntableError } from "./error.js";
 
 /** The rejection of an interruptible request whose session is lost. */
 export const INTERRUPTED = Symbol("interrupted");
-/** Maximum number of commands whose errors are watched. */
-const WATCHED_MAX = 256;
+/** Maximum number of commands whose errors are watched; more than a queue has by default. */
+const WATCHED_MAX = 2000;
 
 export class Requests {
   #env;
@@ -74,6 +74,19 @@ export class Requests {
     const refused = request?.reject ?? this.#watched.get(id);
     this.#watched.delete(id);
     refused?.(TurntableError.from(data, request?.command));
+    return refused !== undefined;
+  }
+
+  /**
+   * A queued command will not be sent.
+   * @param {number | undefined} id
+   * @param {TurntableError} error
+   * @returns {boolean} whether somebody waits for it
+   */
+  drop(id, error) {
+    const refused = this.take(id)?.reject ?? this.#watched.get(/** @type {number} */ (id));
+    this.#watched.delete(/** @type {number} */ (id));
+    refused?.(error);
     return refused !== undefined;
   }
 

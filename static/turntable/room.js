@@ -34,6 +34,15 @@ import { Holding } from "./holding.js";
  */
 
 /**
+ * @typedef {object} ActOptions
+ * @property {number} [timestamp] in ms of `clock.local()`; default: now
+ * @property {boolean} [queue] false: dropped if it cannot be sent at once
+ * @property {number} [expires_ms] dropped if it is still queued after this time
+ * @property {string} [merge] while it is queued, a later action of the room with the same key
+ *   replaces it, without `refused`
+ */
+
+/**
  * @typedef {object} RoomEvents
  * @property {Action} action one action; all members receive the same order
  * @property {Action[]} actions the actions of one message
@@ -121,16 +130,15 @@ export class Room extends Emitter {
    * sender included, with the server's time. While offline, actions are queued;
    * with `queue: false` they are dropped.
    * @param {any | any[]} data
-   * @param {{timestamp?: number, queue?: boolean}} [options] timestamp: in ms of
-   *   `clock.local()`; default: now
-   * @returns {boolean} whether the actions were sent or queued; if the queue is full,
-   *   `refused` is emitted
+   * @param {ActOptions} [options]
+   * @returns {boolean} whether the actions were sent or queued; what is dropped later is
+   *   emitted as `refused`
    */
-  act(data, { timestamp, queue = true } = {}) {
+  act(data, { timestamp, queue = true, expires_ms, merge } = {}) {
     const list = Array.isArray(data) ? data : [data];
     const { session, clock } = this.#context;
     if (list.length === 0) return true;
-    if (!queue && !session.online) return false;
+    if (!queue && !session.immediate("game", { actions: list })) return false;
     const stamp = timestamp ?? clock.local();
     const team = this.#team;
     const actions = list.map((one) => ({ timestamp: stamp, from: this.self, data: one ?? null, ...(team !== undefined && { team }) }));
@@ -138,11 +146,17 @@ export class Room extends Emitter {
       this.emit("refused", { error, data: list });
       this.#context.report(error);
     };
+    const max = session.limits.actions_max;
+    if (max && list.length > max) {
+      refused(new TurntableError("too_many", `${list.length} actions in one message; the server's limit is ${max}`, { command: "game", details: { max } }));
+      return false;
+    }
+    const options = { expires_ms, ...(merge !== undefined && { merge: `${this.channel} ${merge}` }) };
     try {
-      session.send("game", { channel: this.channel, actions }, refused);
+      session.send("game", { channel: this.channel, actions }, refused, options);
       return true;
     } catch (error) {
-      // A full queue must not end a game's loop with an exception.
+      // A full queue, or an action that is too large, must not end a game's loop with an exception.
       if (!(error instanceof TurntableError)) throw error;
       refused(error);
       return false;

@@ -113,7 +113,13 @@ export class Session {
       traffic: (traffic) => hooks.traffic(traffic),
       disconnected: (disconnection) => this.#disconnected(disconnection),
     });
-    this.#outbox = new Outbox(options.queue_max, (message) => this.#write(message));
+    this.#outbox = new Outbox(options.queue_max, this.#env, {
+      online: () => this.online,
+      write: (message) => this.#write(message),
+      dropped: ({ id }, error) => {
+        if (!this.#requests.drop(id, error)) hooks.error(error);
+      },
+    });
   }
 
   /**
@@ -201,13 +207,13 @@ export class Session {
     /** @type {string} */
     let text;
     try {
-      text = this.#prepare(command, data, id);
+      text = this.#prepare(command, data, id, interruptible);
     } catch (error) {
       done(error, undefined);
       return;
     }
     this.#requests.add(id, { command, data, interruptible, resolve: (answer) => done(undefined, answer), reject: (error) => done(error, undefined) });
-    this.#outbox.send({ command, data, text, id, repeatable: interruptible }, this.online);
+    this.#outbox.send({ command, data, text, id, repeatable: interruptible });
   }
 
   /**
@@ -215,13 +221,31 @@ export class Session {
    * the command can be neither sent nor queued.
    * @param {string} command
    * @param {any} data
-   * @param {(error: TurntableError) => void} [refused] called if the server refuses the command
+   * @param {(error: TurntableError) => void} [refused] called if the server refuses the command,
+   *   or if it is dropped
+   * @param {{expires_ms?: number, merge?: string}} [options] expires_ms: maximum time in the queue;
+   *   merge: a later command with this key replaces it in the queue
    */
-  send(command, data, refused) {
+  send(command, data, refused, options = {}) {
     const id = refused ? this.#nextId() : undefined;
     const text = this.#prepare(command, data, id);
     if (id !== undefined && refused) this.#requests.watch(id, refused);
-    this.#outbox.send({ command, data, text, id }, this.online);
+    this.#outbox.send({ command, data, text, id, ...options });
+  }
+
+  /**
+   * Whether a command would be sent at once.
+   * @param {string} command
+   * @param {any} data
+   * @returns {boolean}
+   */
+  immediate(command, data) {
+    return this.#outbox.immediate(command, data);
+  }
+
+  /** The server's limits by name. @returns {Record<string, any>} */
+  get limits() {
+    return this.#outbox.limits;
   }
 
   /**
@@ -277,10 +301,11 @@ export class Session {
    * @param {string} command
    * @param {any} data
    * @param {number | undefined} id
+   * @param {boolean} [repeatable]
    */
-  #prepare(command, data, id) {
+  #prepare(command, data, id, repeatable = false) {
     if (this.closed) throw new TurntableError("unavailable", "the client is closed", { command });
-    return this.#outbox.prepare(command, data, id, this.online);
+    return this.#outbox.prepare(command, data, id, repeatable);
   }
 
   /** @param {any} message undefined if the received text was not a message */
@@ -403,10 +428,10 @@ export class Session {
     this.#welcomes += 1;
     this.#marks.clear();
     this.connection.welcomed();
+    this.#outbox.limits = data?.limits ?? {};
     if (!resumed) this.#reset();
     else if (!numbered && Number.isSafeInteger(data?.accepted)) this.#log.accepted(data.accepted);
     else if (!numbered) this.#log.keepRepeatable();
-    this.#outbox.limits = data?.limits ?? {};
     this.#requests.resume();
     // What the server did not take comes first, in its order.
     for (const entry of [...this.#log.open]) this.connection.write(entry.text, entry);
@@ -421,6 +446,7 @@ export class Session {
   /** A new session: what was sent in the lost one, and not confirmed, may or may not have been executed. */
   #reset() {
     this.received = 0;
+    this.#outbox.reset();
     for (const { id } of this.#log.reset(true)) this.#requests.unconfirmed(id);
     this.#requests.lost(this.#outbox.ids);
   }
@@ -435,6 +461,7 @@ export class Session {
       return;
     }
     this.#log.answered(id);
+    if (data?.code === "rate_limited" && data.details?.retry_ms > 0) this.#outbox.limited(data.command, data.details.retry_ms);
     if (!this.#requests.reject(id, data)) this.#hooks.error(TurntableError.from(data));
   }
 

@@ -58,6 +58,13 @@ export declare class Requests {
      */
     reject(id: any, data: any): boolean;
     /**
+     * A queued command will not be sent.
+     * @param {number | undefined} id
+     * @param {TurntableError} error
+     * @returns {boolean} whether somebody waits for it
+     */
+    drop(id: number | undefined, error: TurntableError): boolean;
+    /**
      * The request was sent; its timeout starts.
      * @param {number | undefined} id
      */

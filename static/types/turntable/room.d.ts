@@ -42,6 +42,25 @@ export type Action = {
     data: any;
     team?: string;
 };
+export type ActOptions = {
+    /**
+     * in ms of `clock.local()`; default: now
+     */
+    timestamp?: number;
+    /**
+     * false: dropped if it cannot be sent at once
+     */
+    queue?: boolean;
+    /**
+     * dropped if it is still queued after this time
+     */
+    expires_ms?: number;
+    /**
+     * while it is queued, a later action of the room with the same key
+     * replaces it, without `refused`
+     */
+    merge?: string;
+};
 export type RoomEvents = {
     /**
      * one action; all members receive the same order
@@ -113,6 +132,14 @@ export type RoomContext = {
  * @property {string} [team]
  */
 /**
+ * @typedef {object} ActOptions
+ * @property {number} [timestamp] in ms of `clock.local()`; default: now
+ * @property {boolean} [queue] false: dropped if it cannot be sent at once
+ * @property {number} [expires_ms] dropped if it is still queued after this time
+ * @property {string} [merge] while it is queued, a later action of the room with the same key
+ *   replaces it, without `refused`
+ */
+/**
  * @typedef {object} RoomEvents
  * @property {Action} action one action; all members receive the same order
  * @property {Action[]} actions the actions of one message
@@ -153,15 +180,11 @@ export declare class Room extends Emitter<RoomEvents> {
      * sender included, with the server's time. While offline, actions are queued;
      * with `queue: false` they are dropped.
      * @param {any | any[]} data
-     * @param {{timestamp?: number, queue?: boolean}} [options] timestamp: in ms of
-     *   `clock.local()`; default: now
-     * @returns {boolean} whether the actions were sent or queued; if the queue is full,
-     *   `refused` is emitted
+     * @param {ActOptions} [options]
+     * @returns {boolean} whether the actions were sent or queued; what is dropped later is
+     *   emitted as `refused`
      */
-    act(data: any | any[], { timestamp, queue }?: {
-        timestamp?: number;
-        queue?: boolean;
-    }): boolean;
+    act(data: any | any[], { timestamp, queue, expires_ms, merge }?: ActOptions): boolean;
     /**
      * Invites users. Their answers are emitted as `invitereply`.
      * @param {string[]} ids

@@ -111,9 +111,24 @@ export declare class Session {
      * the command can be neither sent nor queued.
      * @param {string} command
      * @param {any} data
-     * @param {(error: TurntableError) => void} [refused] called if the server refuses the command
+     * @param {(error: TurntableError) => void} [refused] called if the server refuses the command,
+     *   or if it is dropped
+     * @param {{expires_ms?: number, merge?: string}} [options] expires_ms: maximum time in the queue;
+     *   merge: a later command with this key replaces it in the queue
      */
-    send(command: string, data: any, refused?: (error: TurntableError) => void): void;
+    send(command: string, data: any, refused?: (error: TurntableError) => void, options?: {
+        expires_ms?: number;
+        merge?: string;
+    }): void;
+    /**
+     * Whether a command would be sent at once.
+     * @param {string} command
+     * @param {any} data
+     * @returns {boolean}
+     */
+    immediate(command: string, data: any): boolean;
+    /** The server's limits by name. @returns {Record<string, any>} */
+    get limits(): Record<string, any>;
     /**
      * Answers a call of the server.
      * @param {any} id
