@@ -32,8 +32,8 @@ import { Pacer, costOf } from "./pacer.js";
  * @property {(message: Message, error: TurntableError) => void} dropped a queued message will not be sent
  */
 
-/** Commands that only make sense now, and that no queue may delay. */
-const UNPACED = new Set(["time", "bye"]);
+/** A clock exchange only makes sense now: over its rate it is refused, not queued. */
+const CLOCK = "time";
 
 /**
  * @param {string} command
@@ -87,7 +87,7 @@ export class Outbox {
    */
   prepare(command, data, id, repeatable) {
     const max = this.#queue_max;
-    if (!repeatable && !UNPACED.has(command) && this.#queue.length >= max) {
+    if (!repeatable && command !== CLOCK && this.#queue.length >= max) {
       const why = this.#hooks.online() ? "the server's rates are exhausted" : "the client is offline";
       throw new TurntableError("too_many", `${why} and the queue is full (${max} of ${max} commands)`, { command, details: { max } });
     }
@@ -97,11 +97,14 @@ export class Outbox {
     return text;
   }
 
-  /** @param {Message} message */
+  /**
+   * Throws a TurntableError if a clock exchange is over its rate.
+   * @param {Message} message
+   */
   send(message) {
-    if (UNPACED.has(message.command) && this.#hooks.online()) {
-      this.#hooks.write(message);
-      return;
+    if (message.command === CLOCK && this.#hooks.online()) {
+      if (this.#pass(message)) return;
+      throw new TurntableError("rate_limited", "too many clock exchanges", { command: CLOCK });
     }
     const lane = message.repeatable ? this.#desired : this.#queue;
     if (message.merge !== undefined) this.#replace(message.merge);

@@ -20,6 +20,7 @@ const RATES = {
   channel: { per_second: 50, burst: 300 },
   publish: { per_second: 500, burst: 1000 },
   call: { per_second: 50, burst: 100 },
+  time: { per_second: 20, burst: 60 },
   bytes: { per_second: 262_144, burst: 262_144 },
 };
 
@@ -29,6 +30,7 @@ const CLASSES = new Map([
   ...["joingame", "leavegame", "declineinvite"].map((command) => /** @type {[string, string]} */ ([command, "room"])),
   ...["joinchannel", "leavechannel"].map((command) => /** @type {[string, string]} */ ([command, "channel"])),
   ...["call", "reply", "set", "provide", "authenticate"].map((command) => /** @type {[string, string]} */ ([command, "call"])),
+  ["time", "time"],
   ["game", "game"],
   ["publish", "publish"],
 ]);

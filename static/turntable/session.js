@@ -280,7 +280,15 @@ export class Session {
     if (command === "time") this.#marks.set(data?.t0, this.#log.count);
     this.connection.write(text, entry);
     // An answer to `time` confirms what was sent before it.
-    if (entry && entry.number % CONFIRM_EVERY === 0) this.#write({ command: "time", ...timeMessage(this.#env.local(), this.received) });
+    if (entry && entry.number % CONFIRM_EVERY === 0) this.#confirm();
+  }
+
+  #confirm() {
+    try {
+      this.send("time", { t0: this.#env.local(), received: this.received });
+    } catch {
+      // Over the rate: a later exchange confirms as well.
+    }
   }
 
   /** @param {any} t0 of an answered clock exchange: the server has taken what was sent before it */
@@ -513,13 +521,4 @@ export class Session {
       this.#hooks.disconnected({ code: 1000, reason: fatal.code, text: fatal.message, resume: false, retry_ms: undefined }, fatal);
     }
   }
-}
-
-/**
- * @param {number} t0
- * @param {number} received
- */
-function timeMessage(t0, received) {
-  const data = { t0, received };
-  return { data, text: encode("time", data, undefined), id: undefined };
 }

@@ -40,6 +40,7 @@ for (const [name, options] of Object.entries(TRANSPORTS)) {
     const path = `cuts/${randomUUID()}`;
     const places = await Promise.all([mel, tom].map(async (tt) => [await tt.channel(path), await tt.join(path)]));
     const failed = [];
+    mel.on("state", ({ state, reason, message }) => state === "closed" && failed.push([state, reason, message]));
     for (const event of ["reset", "error"]) mel.on(event, (detail) => failed.push([event, detail.code, detail.message]));
     /** What each of the two hears of the other. */
     const heard = places.map(([channel, room], index) => {
@@ -66,16 +67,18 @@ for (const [name, options] of Object.entries(TRANSPORTS)) {
         channel.publish(sent).then(({ offset }) => index === 0 && offsets.push(offset), (error) => failed.push(["publish", error.code, error.message]));
         room.act(sent);
       }
-      if (performance.now() - last_call > 100) {
+      if (performance.now() - last_call > 250) {
         last_call = performance.now();
         calls += 1;
         mel.call("nothing:here", calls).catch(({ code }) => outcomes.push(code));
       }
       await sleep(4 + Math.random() * 16);
       // Mostly while the client is online, so that every cut finds a connection that works.
+      if (failed.length > 0 || mel.state === "closed") break;
       if ((mel.state === "online" || (idle += 1) % 20 === 0) && Math.random() < 0.6 && (await proxy.cut())) cuts += 1;
     }
     for (let tries = 0; tries < 1500; tries += 1) {
+      if (failed.length > 0) break;
       if (heard.every(({ published, acted }) => published.length >= sent && acted.length >= sent) && outcomes.length >= calls && offsets.length >= sent) break;
       await sleep(10);
     }

@@ -73,7 +73,10 @@ export declare class Outbox {
      * @returns {string}
      */
     prepare(command: string, data: any, id: number | undefined, repeatable: boolean): string;
-    /** @param {Message} message */
+    /**
+     * Throws a TurntableError if a clock exchange is over its rate.
+     * @param {Message} message
+     */
     send(message: Message): void;
     /**
      * Whether a message would be sent at once.
