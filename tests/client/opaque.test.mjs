@@ -118,3 +118,32 @@ test("a message of an unexpected form is an error of that message alone", async 
     assert.deepEqual(seen, ["bad_message"], transports[0]);
   }
 });
+
+test("lone surrogates are U+FFFD in both directions; pairs and escaped backslashes stay", () => {
+  const strings = {
+    "\ud800": "\ufffd", "a\udc00b": "a\ufffdb", "\ud83d\ude00": "\ud83d\ude00", "\ude00\ud83d": "\ufffd\ufffd", "\ud800\ud83d\ude00": "\ufffd\ud83d\ude00",
+    "\\ud800": "\\ud800", "\\\\ud800\ud800": "\\\\ud800\ufffd", "\u0000\ufeff\u2028\uffff": "\u0000\ufeff\u2028\uffff",
+  };
+  for (const [text, expected] of Object.entries(strings)) {
+    assert.deepEqual(JSON.parse(stringify({ [text]: [text] })), { [expected]: [expected] }, escape(text));
+    assert.deepEqual(parse(JSON.stringify({ [text]: text })), { [expected]: expected }, escape(text));
+  }
+  // A client of another kind may escape pairs.
+  assert.equal(parse('"\\uD83D\\uDE00\\uD83D\\u0041"'), "\ud83d\ude00\ufffdA");
+});
+
+test("odd strings and keys are the same by v1 and v2", async (t) => {
+  const odd = ["\ud800", "x".repeat(100) + "\udfff", "\ufeffy", "\u0000", "\u2028\u2029", "\uffff\ufdd0", "e\u0301", "\u{10ffff}", ""];
+  const data = Object.fromEntries(odd.map((text) => [text, text]));
+  const results = [];
+  for (const encoding of ["v1", "v2"]) {
+    const server = await fake(t);
+    const tt = client(t, server, { transports: ["websocket"], encoding });
+    const chat = await tt.channel("chat");
+    const message = chat.once("message");
+    await chat.publish(data);
+    results.push([server.session.commands.find(({ command }) => command === "publish").data.data, (await message).data]);
+  }
+  assert.deepEqual(results[0], results[1]);
+  assert.deepEqual(results[0][0], results[0][1]);
+});
