@@ -470,6 +470,8 @@ export class Session {
     }
     this.#log.answered(id);
     if (data?.code === "rate_limited" && data.details?.retry_ms > 0) this.#outbox.limited(data.command, data.details.retry_ms);
+    // A clock exchange is repeated anyway.
+    if (data?.command === "time" && id === undefined) return;
     if (!this.#requests.reject(id, data)) this.#hooks.error(TurntableError.from(data));
   }
 

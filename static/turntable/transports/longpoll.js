@@ -17,6 +17,10 @@ import { EXPIRED, LOST, NORMAL, closeCodeOf, endpointUrl, responseError } from "
  * intermediary that forwards only complete responses does not delay the resume.
  */
 const WAKE_UP = '{"command":"time","data":{"t0":0}}';
+/** Minimum time between two, so that many interruptions do not exceed the rate of `time`. */
+const WAKE_UP_MS = 100;
+/** Local ms of the last one, per client. @type {WeakMap<object, number>} */
+const woken_at = new WeakMap();
 
 /** @implements {TransportConnection} */
 class LongPollConnection {
@@ -81,7 +85,7 @@ class LongPollConnection {
     let resume = this.#hooks.resume();
     if (resume) {
       this.#sender.tunnel = resume.session;
-      this.#sender.send(WAKE_UP, undefined);
+      this.#wakeUp();
     }
     while (!this.#closed) {
       const query = this.#query(resume);
@@ -103,6 +107,17 @@ class LongPollConnection {
         if (!this.#closed) this.#end(LOST, String(error));
       }
     }
+  }
+
+  #wakeUp() {
+    const { environment } = this.#target;
+    const ms = (woken_at.get(environment) ?? -Infinity) + WAKE_UP_MS - environment.local();
+    if (ms > 0) {
+      environment.setTimeout(() => !this.#closed && this.#wakeUp(), ms);
+      return;
+    }
+    woken_at.set(environment, environment.local());
+    this.#sender.send(WAKE_UP, undefined);
   }
 
   /** @param {{session: string, received: number} | undefined} resume */
