@@ -198,6 +198,23 @@ export class Channels {
   /** @param {Session} session */
   constructor(session) {
     this.#session = session;
+    session.holdBack(({ command, data }) => command === "publish" && this.#joins(String(data?.channel)));
+  }
+
+  /**
+   * Whether a join with subpaths that covers the path is not answered yet. The
+   * server makes it known to all owners of paths first, so a publish behind it
+   * would overtake it and not reach its sender.
+   * @param {string} channel
+   */
+  #joins(channel) {
+    for (let path = normalizeId(channel), cut = 1; cut > 0; path = path.slice(0, cut)) {
+      const subscription = this.#subscriptions.get(path);
+      const { channel: joined, holding } = subscription ?? {};
+      if (holding?.joining && (joined?.subpaths || holding.requested.some(({ subpaths }) => subpaths))) return true;
+      cut = path.lastIndexOf("/");
+    }
+    return false;
   }
 
   /**

@@ -59,6 +59,7 @@ export class Holding {
   #leavers = [];
   /** Whether the join of a new session was not sent yet. */
   #rejoin_due = false;
+  #rejoining = false;
   /** Counts the times that the place was given up or ended; a signal of an earlier time releases nothing. */
   #times = 0;
   /** @type {any} */
@@ -71,6 +72,16 @@ export class Holding {
   constructor(session, hooks) {
     this.#session = session;
     this.#hooks = hooks;
+  }
+
+  /** Whether the answer to a join is awaited. */
+  get joining() {
+    return this.#rejoining || this.#callers.size > 0;
+  }
+
+  /** The options of the joins whose answers are awaited. */
+  get requested() {
+    return [...this.#callers].map(({ options }) => options);
   }
 
   /** Whether somebody holds the place. */
@@ -201,12 +212,15 @@ export class Holding {
   /** Joins in a new session, for all holders. */
   #rejoin() {
     this.#rejoin_due = false;
+    this.#rejoining = true;
     this.#ask(this.#hooks.join, () => this.#hooks.data({}, true), (error) => {
+      this.#rejoining = false;
       if (!error || UNCERTAIN.has(error.code)) this.#placed = true;
       if (this.#holders === 0) this.#settle();
       else if (error && TEMPORARY.has(error.code)) this.#later(error, () => this.#rejoin());
       else if (error) this.#hooks.refused(error);
     }, () => {
+      this.#rejoining = false;
       this.#rejoin_due = this.#holders > 0;
     });
   }

@@ -56,6 +56,8 @@ export class Outbox {
   #queue = [];
   /** @type {any} */
   #timer;
+  /** Whether a message has to wait for an answer. @type {(message: Message) => boolean} */
+  heldBack = () => false;
 
   /** Limits of the server by name; empty if unknown. @type {Record<string, any>} */
   limits = {};
@@ -69,6 +71,11 @@ export class Outbox {
     this.#queue_max = queue_max;
     this.#env = environment;
     this.#hooks = hooks;
+  }
+
+  /** Whether messages are queued. */
+  get waiting() {
+    return this.#queue.length > 0;
   }
 
   /** The ids of the queued messages. */
@@ -167,7 +174,7 @@ export class Outbox {
   #pass(message) {
     const now = this.#env.local();
     const cost = costOf(message.command, message.data, message.text.length);
-    if (this.#pacer.delay(cost, now) > 0) return false;
+    if (this.#pacer.delay(cost, now) > 0 || this.heldBack(message)) return false;
     this.#pacer.take(cost, now);
     this.#hooks.write(message);
     return true;
@@ -180,7 +187,7 @@ export class Outbox {
     const due = this.#queue.flatMap(({ expires_at }) => (expires_at === undefined ? [] : [expires_at - now]));
     if (this.#hooks.online()) {
       for (const [message] of [this.#desired, this.#queue]) {
-        if (message) due.push(this.#pacer.delay(costOf(message.command, message.data, message.text.length), now));
+        if (message && !this.heldBack(message)) due.push(this.#pacer.delay(costOf(message.command, message.data, message.text.length), now));
       }
     }
     if (due.length === 0) return;

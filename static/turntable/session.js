@@ -212,7 +212,12 @@ export class Session {
       done(error, undefined);
       return;
     }
-    this.#requests.add(id, { command, data, interruptible, resolve: (answer) => done(undefined, answer), reject: (error) => done(error, undefined) });
+    const outcome = (/** @type {any} */ error, /** @type {any} */ answer) => {
+      done(error, answer);
+      // Commands may have waited for this answer.
+      if (interruptible && this.#outbox.waiting) queueMicrotask(() => this.#outbox.flush());
+    };
+    this.#requests.add(id, { command, data, interruptible, resolve: (answer) => outcome(undefined, answer), reject: (error) => outcome(error, undefined) });
     this.#outbox.send({ command, data, text, id, repeatable: interruptible });
   }
 
@@ -241,6 +246,11 @@ export class Session {
    */
   immediate(command, data) {
     return this.#outbox.immediate(command, data);
+  }
+
+  /** @param {(message: Message) => boolean} heldBack whether a command has to wait for an answer */
+  holdBack(heldBack) {
+    this.#outbox.heldBack = heldBack;
   }
 
   /** The server's limits by name. @returns {Record<string, any>} */

@@ -23,6 +23,27 @@ const TRANSPORTS = {
   "every transport": { transports: ["websocket", "tunnel", "longpoll", "poll"], EventSource: null, poll: { heartbeat_ms: 20 } },
 };
 
+/** Transports of which all but one are blocked; another one every 150 ms. */
+function changing(t) {
+  let allowed = "websocket";
+  const names = ["websocket", "tunnel", "longpoll", "poll"];
+  const timer = setInterval(() => (allowed = names[Math.floor(Math.random() * names.length)]), 150);
+  t.after(() => clearInterval(timer));
+  class Socket extends WebSocket {
+    constructor(url, protocols) {
+      if (allowed !== "websocket") throw new Error("blocked");
+      super(url, protocols);
+    }
+  }
+  const request = (address, options) => {
+    const { pathname, searchParams } = new URL(address);
+    const name = pathname === "/poll" ? "poll" : searchParams.get("format") === "longpoll" ? "longpoll" : "tunnel";
+    if (allowed !== name && pathname !== "/tunnel/send") return Promise.reject(new Error("blocked"));
+    return fetch(address, options);
+  };
+  return { WebSocket: Socket, fetch: request };
+}
+
 function user(t, options = {}, address = url) {
   const tt = connect(address, { user: `1:${randomUUID()}`, WebSocket, ...options });
   t.after(() => tt.close());
@@ -31,10 +52,11 @@ function user(t, options = {}, address = url) {
 
 const numbers = (count) => Array.from({ length: count }, (_, index) => index + 1);
 
-for (const [name, options] of Object.entries(TRANSPORTS)) {
+for (const [name, options] of Object.entries({ ...TRANSPORTS, "changing transports": TRANSPORTS["every transport"] })) {
   test(`${name}: ${CUTS} random cuts; publish, game and call exactly once and in order, up and down`, { skip, timeout: 600_000 }, async (t) => {
     const proxy = await cuttingProxy(t, url);
-    const mel = user(t, { ...options, reconnect: { min_ms: 1, max_ms: 20 }, timeout_ms: 60_000 }, proxy.url);
+    const platform = name === "changing transports" ? changing(t) : {};
+    const mel = user(t, { ...options, ...platform, reconnect: { min_ms: 1, max_ms: 20 }, timeout_ms: 60_000 }, proxy.url);
     const tom = user(t);
     await Promise.all([mel.ready, tom.ready]);
     const path = `cuts/${randomUUID()}`;
@@ -60,7 +82,11 @@ for (const [name, options] of Object.entries(TRANSPORTS)) {
     let last_call = 0;
     const started = performance.now();
     let connections = 0;
-    mel.on("welcome", () => (connections += 1));
+    const used = new Map();
+    mel.on("welcome", () => {
+      connections += 1;
+      used.set(mel.transport, (used.get(mel.transport) ?? 0) + 1);
+    });
     for (let idle = 0; cuts < CUTS; ) {
       sent += 1;
       for (const [index, [channel, room]] of places.entries()) {
@@ -90,7 +116,7 @@ for (const [name, options] of Object.entries(TRANSPORTS)) {
     // Each call has one outcome: there is no such service.
     assert.deepEqual(outcomes, Array(calls).fill("not_found"));
     assert.deepEqual(offsets, [...offsets].sort((a, b) => a - b));
-    t.diagnostic(`${cuts} cuts, ${connections} connections, ${sent} publishes and actions each way, ${calls} calls in ${Math.round((performance.now() - started) / 1000)} s; at the end ${mel.transport}`);
+    t.diagnostic(`${cuts} cuts, ${connections} connections, ${sent} publishes and actions each way, ${calls} calls in ${Math.round((performance.now() - started) / 1000)} s; ${[...used].map((row) => row.join(" ")).join(", ")}`);
   });
 }
 

@@ -137,6 +137,29 @@ test("channels are counted; what one holder requested with subpaths stays", asyn
   await peer.next("leavechannel");
 });
 
+test("a publish behind a join with subpaths that covers it waits for its answer, and keeps its order", async (t) => {
+  const session = await online(t);
+  const { tt, peer } = session;
+  const joining = tt.channel("a/b", { subpaths: true });
+  for (const channel of ["a/b/c", "x", "a/b"]) tt.send("publish", { channel, data: 1 });
+  const { id } = await peer.next("joinchannel");
+  await sleep(5);
+  assert.deepEqual(peer.unread, []);
+  peer.send("joined", { channel: "a/b", epoch: "e", offset: 0, recovered: false }, id);
+  await joining;
+  const paths = async (from) => [await from.next("publish"), await from.next("publish"), await from.next("publish")].map(({ data }) => data.channel);
+  assert.deepEqual(await paths(peer), ["a/b/c", "x", "a/b"]);
+  // A join that is refused, and one without subpaths, delay nothing for long.
+  const refused = tt.channel("r", { subpaths: true }).catch(({ code }) => code);
+  tt.send("publish", { channel: "r/s", data: 2 });
+  peer.send("error", { code: "forbidden", message: "no" }, (await peer.next("joinchannel")).id);
+  assert.equal(await refused, "forbidden");
+  assert.equal((await peer.next("publish")).data.data, 2);
+  void tt.channel("plain").catch(() => {});
+  tt.send("publish", { channel: "plain/below", data: 3 });
+  assert.equal((await peer.next("publish")).data.data, 3);
+});
+
 test("subscriptions are counted, and a refused list is sent again in parts", async (t) => {
   const { tt, peer } = await online(t);
   const states = async (error) => {

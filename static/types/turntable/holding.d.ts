@@ -62,6 +62,10 @@ export declare class Holding {
      * @param {HoldingHooks} hooks
      */
     constructor(session: Session, hooks: HoldingHooks);
+    /** Whether the answer to a join is awaited. */
+    get joining(): boolean;
+    /** The options of the joins whose answers are awaited. */
+    get requested(): any[];
     /** Whether somebody holds the place. */
     get held(): boolean;
     /**

@@ -53,6 +53,8 @@ export type OutboxHooks = {
 export declare function encode(command: string, data: any, id: any): string;
 export declare class Outbox {
     #private;
+    /** Whether a message has to wait for an answer. @type {(message: Message) => boolean} */
+    heldBack: (message: Message) => boolean;
     /** Limits of the server by name; empty if unknown. @type {Record<string, any>} */
     limits: Record<string, any>;
     /**
@@ -61,6 +63,8 @@ export declare class Outbox {
      * @param {OutboxHooks} hooks
      */
     constructor(queue_max: number, environment: Environment, hooks: OutboxHooks);
+    /** Whether messages are queued. */
+    get waiting(): boolean;
     /** The ids of the queued messages. */
     get ids(): Set<number | undefined>;
     /**

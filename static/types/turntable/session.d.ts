@@ -14,6 +14,7 @@ import { Connection } from "./connection.js";
 import { TurntableError } from "./error.js";
 import type { ConnectionHooks, Disconnection } from "./connection.js";
 import type { SessionOptions } from "./options.js";
+import type { Message } from "./outbox.js";
 import type { StoredSession } from "./session_store.js";
 export type SessionHooks = {
     connecting: () => void;
@@ -127,6 +128,8 @@ export declare class Session {
      * @returns {boolean}
      */
     immediate(command: string, data: any): boolean;
+    /** @param {(message: Message) => boolean} heldBack whether a command has to wait for an answer */
+    holdBack(heldBack: (message: Message) => boolean): void;
     /** The server's limits by name. @returns {Record<string, any>} */
     get limits(): Record<string, any>;
     /**
