@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../static/turntable.js";
 import { SentLog } from "../../static/turntable/sent_log.js";
-import { takeBatch } from "../../static/turntable/transports/transport.js";
+import { ownCloseCode, takeBatch } from "../../static/turntable/transports/transport.js";
 import { fake } from "./fake_server.mjs";
 import { WebSocket } from "./harness.mjs";
 
@@ -159,6 +159,33 @@ for (const transports of [["tunnel"], ["longpoll"]]) {
     assert.equal(session.commands.at(-1).command, "bye");
   });
 }
+
+test("tunnel: a late request of the lost connection takes the session over only for a moment", async (t) => {
+  const server = await fake(t);
+  const tt = client(t, server, { transports: ["tunnel"] });
+  await tt.ready;
+  const { session } = tt;
+  let resumed = tt.once("resumed");
+  server.session.connection.cut();
+  await resumed;
+  resumed = tt.once("resumed");
+  const late = await fetch(`${server.url}/tunnel?id=${session}&format=sse&received=0`);
+  await late.body.cancel();
+  await resumed;
+  assert.deepEqual(await tt.request("lookup", []), { echo: [] });
+  assert.deepEqual([tt.session, tt.state], [session, "online"]);
+});
+
+test("another client that takes the session over is not fought", () => {
+  const env = { now: 0, local: () => env.now };
+  assert.equal(ownCloseCode(env, 4002), 4002);
+  assert.equal(ownCloseCode(env, 1006), 1006);
+  env.now = 100;
+  assert.deepEqual([ownCloseCode(env, 4002), ownCloseCode(env, 4002)], [1006, 4002]);
+  ownCloseCode(env, 1006);
+  env.now = 5000;
+  assert.equal(ownCloseCode(env, 4002), 4002);
+});
 
 test("a WebSocket that is cut at its close says goodbye by a request", async (t) => {
   const server = await fake(t);

@@ -7,7 +7,7 @@
 
 import { parse } from "../binary.js";
 import { Sender, messageOf } from "./datagram.js";
-import { EXPIRED, LOST, NORMAL, closeCodeOf, endpointUrl, responseError } from "./transport.js";
+import { EXPIRED, LOST, NORMAL, closeCodeOf, endpointUrl, ownCloseCode, responseError } from "./transport.js";
 
 /** @import { Sent } from "../sent_log.js" */
 /** @import { Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
@@ -172,7 +172,7 @@ class LongPollConnection {
   #end(code, reason, unsupported = false) {
     if (this.#closed) return;
     this.close(LOST);
-    this.#hooks.closed(code, reason, unsupported);
+    this.#hooks.closed(ownCloseCode(this.#target.environment, code), reason, unsupported);
   }
 }
 

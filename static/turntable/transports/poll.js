@@ -14,7 +14,7 @@
 import { parse, stringify } from "../binary.js";
 import { pageLeaves, untilAnswered } from "../goodbye.js";
 import { entryOf, messageOf } from "./entry.js";
-import { EXPIRED, LOST, NORMAL, RATE_LIMITED, closeCodeOf, endpointUrl, lastNumber, responseError, takeBatch } from "./transport.js";
+import { EXPIRED, LOST, NORMAL, RATE_LIMITED, closeCodeOf, endpointUrl, lastNumber, ownCloseCode, responseError, takeBatch } from "./transport.js";
 
 /** @import { Sent } from "../sent_log.js" */
 /** @import { Outgoing, Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
@@ -382,7 +382,7 @@ class PollConnection {
     if (this.#closed) return;
     this.#queue = [];
     this.close(code);
-    this.#hooks.closed(code, reason, unsupported);
+    this.#hooks.closed(ownCloseCode(this.#target.environment, code), reason, unsupported);
   }
 }
 

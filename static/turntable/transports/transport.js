@@ -70,6 +70,28 @@ export const NORMAL = 1000;
 export const LOST = 1006;
 export const EXPIRED = 4004;
 export const RATE_LIMITED = 4007;
+const REPLACED = 4002;
+/** How late a request of a lost connection may reach the server, in ms. */
+const OVERTAKEN_MS = 3000;
+/** Local ms of each client's last loss. @type {WeakMap<Environment, number>} */
+const losses = new WeakMap();
+
+/**
+ * The close code as it counts for this client. A request of its lost connection may
+ * reach the server behind that of the next one, which it then replaces. That is a
+ * loss: the client resumes, once, and replaces the old request.
+ * @param {Environment} environment
+ * @param {number} code
+ * @returns {number}
+ */
+export function ownCloseCode(environment, code) {
+  const lost_at = losses.get(environment) ?? -Infinity;
+  if (code === LOST) losses.set(environment, environment.local());
+  if (code !== REPLACED) return code;
+  losses.delete(environment);
+  return environment.local() - lost_at < OVERTAKEN_MS ? LOST : code;
+}
+
 /** @typedef {{text: string, entry: Sent | undefined}} Outgoing a message that is to be sent */
 
 /** Maximum bytes of messages per request, about; a single longer message is sent alone. */

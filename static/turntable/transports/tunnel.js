@@ -11,7 +11,7 @@
 
 import { parse } from "../binary.js";
 import { Sender, messageOf } from "./datagram.js";
-import { LOST, NORMAL, closeCodeOf, endpointUrl, responseError } from "./transport.js";
+import { LOST, NORMAL, closeCodeOf, endpointUrl, ownCloseCode, responseError } from "./transport.js";
 import { EventStream } from "./event_stream.js";
 
 /** @import { Sent } from "../sent_log.js" */
@@ -193,7 +193,7 @@ class TunnelConnection {
   #end(code, reason, unsupported = false) {
     if (this.#closed) return;
     this.close(LOST);
-    this.#hooks.closed(code, reason, unsupported);
+    this.#hooks.closed(ownCloseCode(this.#target.environment, code), reason, unsupported);
   }
 }
 

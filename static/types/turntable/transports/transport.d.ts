@@ -174,6 +174,15 @@ export declare const NORMAL = 1000;
 export declare const LOST = 1006;
 export declare const EXPIRED = 4004;
 export declare const RATE_LIMITED = 4007;
+/**
+ * The close code as it counts for this client. A request of its lost connection may
+ * reach the server behind that of the next one, which it then replaces. That is a
+ * loss: the client resumes, once, and replaces the old request.
+ * @param {Environment} environment
+ * @param {number} code
+ * @returns {number}
+ */
+export declare function ownCloseCode(environment: Environment, code: number): number;
 export type Outgoing = {
     text: string;
     entry: Sent | undefined;
