@@ -29,7 +29,7 @@ class LongPollConnection {
   #sender;
   #abort = new AbortController();
   #session = "";
-  /** Id of the last received datagram; the next request continues after it. @type {string | undefined} */
+  /** Id of the last received datagram; until the welcome the next request continues after it. @type {string | undefined} */
   #after;
   #opened = false;
   #closed = false;
@@ -123,9 +123,11 @@ class LongPollConnection {
   /** @param {{session: string, received: number} | undefined} resume */
   #query(resume) {
     if (!this.#opened && !resume) return { new: 1 };
-    if (this.#after !== undefined) return { id: this.#session, after: this.#after };
-    // No datagram received yet: continue from the session's count.
-    return { id: this.#session || resume?.session, received: this.#hooks.resume()?.received ?? 0 };
+    // By the count: the server forgets the id of a datagram that a clock exchange has acknowledged.
+    const known = this.#hooks.resume();
+    if (known) return { id: known.session, received: known.received };
+    // Before the welcome nothing is counted.
+    return { id: this.#session, after: this.#after, received: this.#after === undefined ? 0 : undefined };
   }
 
   /**
