@@ -66,7 +66,6 @@ export class SentLog {
 
   /** @param {number} count how many commands of the session the server has taken */
   accepted(count) {
-    if (Number.isNaN(count)) return;
     if (this.#known) this.taken(count);
     this.#known = true;
     this.#renumber(count);

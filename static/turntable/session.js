@@ -18,7 +18,7 @@ import { Identity } from "./identity.js";
 import { sayGoodbye } from "./goodbye.js";
 import { Outbox, encode } from "./outbox.js";
 import { Requests } from "./requests.js";
-import { SentLog } from "./sent_log.js";
+import { Uplink } from "./uplink.js";
 
 /** @import { ConnectionHooks, Disconnection } from "./connection.js" */
 /** @import { SessionOptions } from "./options.js" */
@@ -39,8 +39,6 @@ import { SentLog } from "./sent_log.js";
  * @property {ConnectionHooks["traffic"]} traffic
  */
 
-/** Number of commands after which the server is asked to confirm them. */
-const CONFIRM_EVERY = 200;
 /** Errors of an identification that a later attempt may not have. */
 const TEMPORARY = new Set(["rate_limited", "too_many", "timeout", "service_down", "unavailable", "internal"]);
 
@@ -51,9 +49,7 @@ export class Session {
   #identity;
   #outbox;
   #requests;
-  #log = new SentLog();
-  /** How many commands were sent before each open clock exchange, by t0. @type {Map<any, number>} */
-  #marks = new Map();
+  #uplink;
   /** How many connections the session has had. */
   #welcomes = 0;
   #last_id = 0;
@@ -100,9 +96,9 @@ export class Session {
         hooks.connecting();
       },
       resume: () => (this.secret === undefined ? undefined : { session: this.secret, received: this.received, welcomes: this.#welcomes }),
-      taken: (number) => this.#log.taken(number),
-      accepted: (count) => this.#log.accepted(count),
-      discarded: (entries) => this.#log.discard(entries),
+      taken: (number) => this.#uplink.log.taken(number),
+      accepted: (count) => this.#uplink.log.accepted(count),
+      discarded: (entries) => this.#uplink.log.discard(entries),
       activity: () => hooks.activity(),
       message: (message) => this.#message(message),
       resumed: (accepted) => this.#resumed(accepted),
@@ -113,6 +109,7 @@ export class Session {
       traffic: (traffic) => hooks.traffic(traffic),
       disconnected: (disconnection) => this.#disconnected(disconnection),
     });
+    this.#uplink = new Uplink(this.connection, () => this.#confirm());
     this.#outbox = new Outbox(options.queue_max, this.#env, {
       online: () => this.online,
       write: (message) => this.#write(message),
@@ -133,7 +130,7 @@ export class Session {
     this.#last_welcome = welcome;
     this.#restored = true;
     // The earlier page may have sent more than it has stored.
-    this.#log.reset(false);
+    this.#uplink.log.reset(false);
     this.connection.startWith(transport);
   }
 
@@ -280,17 +277,10 @@ export class Session {
     return this.#requests.resolveFirst(matches, data);
   }
 
-  /**
-   * Sends a command now, and counts it.
-   * @param {Message} message
-   */
-  #write({ command, data, text, id, repeatable = false }) {
-    this.#requests.sent(id);
-    const entry = this.#log.add(command, text, id, repeatable);
-    if (command === "time") this.#marks.set(data?.t0, this.#log.count);
-    this.connection.write(text, entry);
-    // An answer to `time` confirms what was sent before it.
-    if (entry && entry.number % CONFIRM_EVERY === 0) this.#confirm();
+  /** @param {Message} message */
+  #write(message) {
+    this.#requests.sent(message.id);
+    this.#uplink.write(message);
   }
 
   #confirm() {
@@ -299,14 +289,6 @@ export class Session {
     } catch {
       // Over the rate: a later exchange confirms as well.
     }
-  }
-
-  /** @param {any} t0 of an answered clock exchange: the server has taken what was sent before it */
-  #confirmed(t0) {
-    const number = this.#marks.get(t0);
-    if (number === undefined) return;
-    this.#log.taken(number);
-    for (const [mark, count] of this.#marks) if (count <= number) this.#marks.delete(mark);
   }
 
   #nextId() {
@@ -356,7 +338,7 @@ export class Session {
     } else {
       // The id of a `call` is the server's and belongs to no request.
       if (id !== undefined && command !== "call") this.#answered(id, data);
-      if (command === "time") this.#confirmed(data?.t0);
+      if (command === "time") this.#uplink.exchanged(data?.t0);
       if (command !== "reply") this.#hooks.message(command, data, id);
     }
   }
@@ -366,7 +348,7 @@ export class Session {
    * @param {any} data
    */
   #answered(id, data) {
-    this.#log.answered(id);
+    this.#uplink.log.answered(id);
     this.#requests.take(id)?.resolve(data);
   }
 
@@ -426,16 +408,14 @@ export class Session {
     if (this.#welcomed) return;
     this.#identified_at = this.#env.local();
     const { time: _time, accepted: _accepted, ...known } = this.#last_welcome ?? {};
-    // Without `accepted` the transport numbers the commands, and the server skips repeated ones.
-    this.#log.accepted(accepted ?? NaN);
-    this.#begin({ ...known, session: this.secret, resumed: true, attributes: {} }, true, true);
+    this.#begin({ ...known, accepted, session: this.secret, resumed: true, attributes: {} }, true, true);
   }
 
   /**
    * The connection is established.
    * @param {any} data of the welcome
    * @param {boolean} resumed
-   * @param {boolean} [numbered] whether the log is settled already
+   * @param {boolean} [numbered] whether the transport numbers what it sends
    */
   #begin(data, resumed, numbered = false) {
     const first = !this.#welcomed_once && !this.#restored;
@@ -444,15 +424,13 @@ export class Session {
     this.#resuming = false;
     this.#welcomed = true;
     this.#welcomes += 1;
-    this.#marks.clear();
     this.connection.welcomed();
     this.#outbox.limits = data?.limits ?? {};
-    if (!resumed) this.#reset();
-    else if (!numbered && Number.isSafeInteger(data?.accepted)) this.#log.accepted(data.accepted);
-    else if (!numbered) this.#log.keepRepeatable();
+    if (resumed) this.#uplink.resumed(data?.accepted, numbered);
+    else this.#reset();
     this.#requests.resume();
-    // What the server did not take comes first, in its order.
-    for (const entry of [...this.#log.open]) this.connection.write(entry.text, entry);
+    // What the server did not take comes first.
+    this.#uplink.repeat();
     this.#hooks.welcome(data, { first, resumed, sent: this.#identified_at });
     // A listener may have closed the client.
     if (this.closed) return;
@@ -465,7 +443,7 @@ export class Session {
   #reset() {
     this.received = 0;
     this.#outbox.reset();
-    for (const { id } of this.#log.reset(true)) this.#requests.unconfirmed(id);
+    for (const id of this.#uplink.reset()) this.#requests.unconfirmed(id);
     this.#requests.lost(this.#outbox.ids);
   }
 
@@ -478,7 +456,7 @@ export class Session {
       this.#identificationRefused(TurntableError.from(data, this.#resuming ? "resume" : "idme"));
       return;
     }
-    this.#log.answered(id);
+    this.#uplink.log.answered(id);
     if (data?.code === "rate_limited" && data.details?.retry_ms > 0) this.#outbox.limited(data.command, data.details.retry_ms);
     // A clock exchange is repeated anyway.
     if (data?.command === "time" && id === undefined) return;
