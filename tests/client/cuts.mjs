@@ -56,8 +56,8 @@ for (const [name, options] of Object.entries({ ...TRANSPORTS, "changing transpor
   test(`${name}: ${CUTS} random cuts; publish, game and call exactly once and in order, up and down`, { skip, timeout: 600_000 }, async (t) => {
     const proxy = await cuttingProxy(t, url);
     const platform = name === "changing transports" ? changing(t) : {};
-    // A re-attachment that the server processes behind a later one, with an older position, ends the
-    // session. A long poll has one at each cut; it waits a little, as clients do by default.
+    // Over the long poll about one cut in 1,500 still ends in a reset. A request with an older position
+    // that the server handles behind a later one ends the session, which may be the cause.
     const reconnect = name === "longpoll" ? { min_ms: 100, max_ms: 200 } : { min_ms: 1, max_ms: 20 };
     const mel = user(t, { ...options, ...platform, reconnect, timeout_ms: 60_000 }, proxy.url);
     const tom = user(t);
