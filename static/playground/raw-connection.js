@@ -75,6 +75,10 @@ export class RawConnection {
     const { options } = this;
     return {
       resume: () => (options.settings().identify === "resume" && this.session ? { session: this.session, received: this.received } : undefined),
+      // The page does not repeat what was sent.
+      taken: () => {},
+      accepted: () => {},
+      discarded: () => {},
       activity: () => isCurrent() && this.markResponse(),
       message: (message) => isCurrent() && this.receive(message),
       resumed: () => {

@@ -26,7 +26,7 @@ export class Attributes extends Emitter {
    * @param {Session} session
    */
   constructor(session) {
-    super();
+    super(session.gate);
     this.#session = session;
   }
 

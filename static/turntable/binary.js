@@ -1,12 +1,21 @@
 /**
- * Bytes in opaque data. JSON has no byte type, so v1 encodes them as
- * `{"$bin": BASE64}`; v2 has a native type. Programs pass and receive a
- * Uint8Array with every transport and encoding.
+ * Opaque data as JSON, the same in every encoding.
+ *
+ * Bytes: JSON has no byte type, so v1 encodes them as `{"$bin": BASE64}`; v2 has a
+ * native type. Programs pass and receive a Uint8Array with every transport and
+ * encoding.
+ *
+ * Lone surrogates: a string of JavaScript may have one, but it has no UTF-8, so
+ * that v2 cannot encode it. In both directions and in every encoding it is U+FFFD,
+ * as the server writes it for readers of v2.
  * @module
  */
 
 /** A text without either contains no bytes and is parsed without a reviver. */
 const MARKS = ['"$bin"', "\\u00"];
+
+/** An escape: of a surrogate pair, of a lone surrogate, or any other. */
+const ESCAPE = /\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|u(d[89a-f][0-9a-f]{2})|[^])/gi;
 
 /**
  * Encodes a value as JSON.
@@ -14,15 +23,27 @@ const MARKS = ['"$bin"', "\\u00"];
  * @returns {string}
  */
 export function stringify(value) {
-  return JSON.stringify(value, replace);
+  return wellFormed(JSON.stringify(value, replace));
+}
+
+/**
+ * Replaces the escapes of lone surrogates by U+FFFD. (JSON.stringify escapes them,
+ * and the UTF-8 of a received text has none.)
+ * @param {string} json
+ * @returns {string}
+ */
+function wellFormed(json) {
+  if (json === undefined || !/\\u[dD]/.test(json)) return json;
+  return json.replace(ESCAPE, (escape, _high, _low, lone) => (lone === undefined ? escape : "\ufffd"));
 }
 
 /**
  * Decodes JSON. Throws a SyntaxError for invalid input.
- * @param {string} text
+ * @param {string} given
  * @returns {any}
  */
-export function parse(text) {
+export function parse(given) {
+  const text = wellFormed(given);
   return MARKS.some((mark) => text.includes(mark)) ? JSON.parse(text, revive) : JSON.parse(text);
 }
 
@@ -65,7 +86,9 @@ function replace(key, value) {
 function revive(_key, value) {
   if (typeof value !== "object" || value === null || typeof value.$bin !== "string" || Object.keys(value).length !== 1) return value;
   try {
-    return bytesOf(value.$bin);
+    const bytes = bytesOf(value.$bin);
+    // Anything but canonical base64 stays an object, as in v2.
+    return base64(bytes) === value.$bin ? bytes : value;
   } catch {
     return value;
   }

@@ -4,10 +4,10 @@
  */
 
 import { Emitter } from "./emitter.js";
+import { Holding } from "./holding.js";
 import { normalizeId } from "./room.js";
 
 /** @import { TurntableError } from "./error.js" */
-/** @import { DesiredState } from "./desired_state.js" */
 /** @import { Session } from "./session.js" */
 
 /**
@@ -15,6 +15,7 @@ import { normalizeId } from "./room.js";
  * @property {boolean} [subpaths] whether to receive messages of paths below as well
  * @property {{epoch: string, offset: number}} [since] the last position of an earlier subscription
  * @property {number} [history] number of past messages to request
+ * @property {AbortSignal} [signal] leaves for this holder when it is aborted, also before the answer
  */
 
 /**
@@ -41,10 +42,8 @@ import { normalizeId } from "./room.js";
 /** @extends {Emitter<ChannelEvents>} */
 export class Channel extends Emitter {
   #session;
-  #desired;
-  #channels;
-  /** @type {ChannelOptions} */
-  #options = {};
+  #holding;
+  #subpaths = false;
   #epoch = "";
   #offset = 0;
   #recovered = false;
@@ -60,16 +59,14 @@ export class Channel extends Emitter {
 
   /**
    * @internal
-   * @param {Channels} channels
+   * @param {Holding} holding
    * @param {Session} session
-   * @param {DesiredState} desired
    * @param {string} path
    */
-  constructor(channels, session, desired, path) {
-    super();
-    this.#channels = channels;
+  constructor(holding, session, path) {
+    super(session.gate);
+    this.#holding = holding;
     this.#session = session;
-    this.#desired = desired;
     this.path = path;
   }
 
@@ -88,9 +85,9 @@ export class Channel extends Emitter {
     return this.#recovered;
   }
 
-  /** Whether messages of paths below are received. */
+  /** Whether messages of paths below are received: whether a holder requested them. */
   get subpaths() {
-    return this.#options.subpaths === true;
+    return this.#subpaths;
   }
 
   /**
@@ -102,34 +99,44 @@ export class Channel extends Emitter {
     return this.#session.request("publish", { channel: this.path, data: data ?? null });
   }
 
-  /** @returns {Promise<void>} */
+  /**
+   * One holder less: each successful `channel` is one, and the last one leaves.
+   * From then on this object emits nothing.
+   * @returns {Promise<void>}
+   */
   async leave() {
+    if (this.active) await this.#holding.release();
+  }
+
+  /** @internal the last holder has left */
+  retire() {
     this.active = false;
-    this.#channels.delete(this);
-    await this.#desired.remove(`channel/${this.path}`, "leavechannel", { channel: this.path });
+    this.mute();
   }
 
   /**
    * @internal
    * @param {ChannelOptions} options
-   * @returns {Promise<this>}
+   * @param {boolean} again whether the channel is joined again in a new session
+   * @returns {Record<string, any>} the data of `joinchannel`
    */
-  async join(options) {
-    this.#options = { ...this.#options, ...options };
-    const { since, history } = options;
-    const data = (/** @type {boolean} */ again) => ({
+  joinData({ subpaths, since, history }, again) {
+    return {
       channel: this.path,
-      subpaths: this.#options.subpaths,
+      // The server has one subscription: what one holder requested must not end for it.
+      subpaths: subpaths || this.#subpaths || undefined,
       since: again ? { epoch: this.#epoch, offset: this.#offset } : since,
-      history: again ? undefined : history,
-    });
-    const refused = (/** @type {TurntableError} */ error) => this.ended(error);
-    try {
-      await this.#desired.set(`channel/${this.path}`, "joinchannel", data, refused);
-    } catch (error) {
-      if (!this.active) this.#channels.delete(this);
-      throw error;
-    }
+      history,
+    };
+  }
+
+  /**
+   * @internal
+   * @param {ChannelOptions} options of a join that succeeded
+   * @returns {this}
+   */
+  acquired({ subpaths }) {
+    this.#subpaths ||= subpaths === true;
     return this;
   }
 
@@ -173,74 +180,136 @@ export class Channel extends Emitter {
    * @param {TurntableError} [error]
    */
   ended(error) {
+    if (!this.active) return;
     this.active = false;
-    this.#channels.delete(this);
-    this.#desired.discard(`channel/${this.path}`);
     this.emit("left", error ? { error } : {});
+    this.mute();
   }
 }
+
+/** @typedef {{holding: Holding, channel: Channel}} Subscription */
 
 /** Channels that are joined or being joined. */
 export class Channels {
   #session;
-  #desired;
-  /** @type {Map<string, Channel>} */
-  #channels = new Map();
+  /** @type {Map<string, Subscription>} */
+  #subscriptions = new Map();
+
+  /** @param {Session} session */
+  constructor(session) {
+    this.#session = session;
+    session.holdBack(({ command, data }) => command === "publish" && this.#joins(String(data?.channel)));
+  }
 
   /**
-   * @param {Session} session
-   * @param {DesiredState} desired
+   * Whether a join with subpaths that covers the path is not answered yet. The
+   * server makes it known to all owners of paths first, so a publish behind it
+   * would overtake it and not reach its sender.
+   * @param {string} channel
    */
-  constructor(session, desired) {
-    this.#session = session;
-    this.#desired = desired;
+  #joins(channel) {
+    for (let path = normalizeId(channel), cut = 1; cut > 0; path = path.slice(0, cut)) {
+      const subscription = this.#subscriptions.get(path);
+      const { channel: joined, holding } = subscription ?? {};
+      if (holding?.joining && (joined?.subpaths || holding.requested.some(({ subpaths }) => subpaths))) return true;
+      cut = path.lastIndexOf("/");
+    }
+    return false;
   }
 
   /**
    * @param {string} path
    * @param {ChannelOptions} options
-   * @returns {Promise<Channel>}
+   * @returns {Promise<Channel>} rejects with the outcome of this join, whatever other joins of the
+   *   channel get
    */
   join(path, options) {
     const key = normalizeId(path);
-    const channel = this.#channels.get(key) ?? new Channel(this, this.#session, this.#desired, key);
-    this.#channels.set(key, channel);
-    return channel.join(options);
+    return (this.#subscriptions.get(key) ?? this.#add(key)).holding.acquire(options);
   }
 
-  /** @param {Channel} channel */
-  delete(channel) {
-    if (this.#channels.get(channel.path) === channel) this.#channels.delete(channel.path);
+  /**
+   * @param {string} key
+   * @returns {Subscription}
+   */
+  #add(key) {
+    const holding = new Holding(this.#session, {
+      join: "joinchannel",
+      leave: "leavechannel",
+      place: { channel: key },
+      data: (options, again) => subscription.channel.joinData(options, again),
+      acquired: (options) => subscription.channel.acquired(options),
+      released: () => this.#renew(subscription),
+      unused: () => {
+        if (this.#subscriptions.get(key) === subscription) this.#subscriptions.delete(key);
+      },
+      refused: (error) => {
+        holding.ended();
+        subscription.channel.ended(error);
+        this.#renew(subscription);
+      },
+    });
+    const subscription = { holding, channel: new Channel(holding, this.#session, key) };
+    this.#subscriptions.set(key, subscription);
+    return subscription;
   }
 
-  /** @param {any} data of a `joined` */
-  joined(data) {
+  /**
+   * The channel object ends with its last holder; a later join gets a new one.
+   * @param {Subscription} subscription
+   */
+  #renew(subscription) {
+    subscription.channel.retire();
+    subscription.channel = new Channel(subscription.holding, this.#session, subscription.channel.path);
+  }
+
+  /**
+   * @param {any} data of a `joined`
+   * @param {any} id of the request, whose caller has its answer already
+   */
+  joined(data, id) {
     const path = normalizeId(data.channel);
-    this.#channels.get(path)?.joined(data);
-    // The answer may have no id.
-    this.#session.resolveFirst((request) => request.command === "joinchannel" && normalizeId(request.data.channel) === path, data);
+    this.#subscriptions.get(path)?.channel.joined(data);
+    if (id === undefined) this.#session.resolveFirst((request) => request.command === "joinchannel" && normalizeId(request.data.channel) === path, data);
   }
 
   /** @param {ChannelMessage} message */
   message(message) {
     let path = String(message?.channel);
-    this.#channels.get(path)?.received(message);
+    this.#received(path, message, false);
     for (let cut = path.lastIndexOf("/"); cut > 0; cut = path.lastIndexOf("/")) {
       path = path.slice(0, cut);
-      const parent = this.#channels.get(path);
-      if (parent?.subpaths) parent.received(message);
+      this.#received(path, message, true);
     }
+  }
+
+  /**
+   * @param {string} path
+   * @param {ChannelMessage} message
+   * @param {boolean} below whether the message is of a path below
+   */
+  #received(path, message, below) {
+    const channel = this.#subscriptions.get(path)?.channel;
+    if (channel && (!below || channel.subpaths)) channel.received(message);
   }
 
   /** A new session has started. */
   reset() {
-    for (const channel of this.#channels.values()) if (channel.active) channel.stale = true;
+    for (const { channel } of this.#subscriptions.values()) if (channel.active) channel.stale = true;
   }
 
-  close() {
-    for (const channel of [...this.#channels.values()]) {
-      if (channel.active) channel.ended();
+  /** @param {boolean} resumed */
+  restore(resumed) {
+    for (const { holding } of [...this.#subscriptions.values()]) holding.restore(resumed);
+  }
+
+  /** @param {TurntableError} error */
+  close(error) {
+    const subscriptions = [...this.#subscriptions.values()];
+    this.#subscriptions.clear();
+    for (const { holding, channel } of subscriptions) {
+      holding.close(error);
+      channel.ended();
     }
-    this.#channels.clear();
   }
 }

@@ -52,6 +52,7 @@ export class Client extends Emitter {
   /** The transport of the last welcome. @type {TransportName | undefined} */
   #transport;
   #encoding;
+  #closing = false;
 
   /** The first welcome; rejects if the client is closed before it. @readonly @type {Promise<Welcome>} */
   ready;
@@ -92,7 +93,7 @@ export class Client extends Emitter {
     this.#heartbeat = new Heartbeat(
       { environment: env, interval_ms: clock_interval_ms },
       {
-        attentive: () => this.#page.visible && (this.#session.awaiting || this.#rooms.joined),
+        attentive: () => this.#page.visible && (this.#session.awaiting || this.#rooms.playing),
         probe: () => this.clock.probe(),
         steady: (steady) => this.#state.steady(steady),
         dead: () => this.#session.connection.drop(4008, "nothing received from the server after a probe"),
@@ -100,13 +101,12 @@ export class Client extends Emitter {
     );
     this.#desired = new DesiredState(this.#session);
     this.clock = new Clock(this.#session, { environment: env, timeout_ms });
-    this.friends = new Friends(this.#session, this.#desired);
+    this.friends = new Friends(this.#session, this.#desired, (error) => this.#report(error));
     this.attributes = new Attributes(this.#session);
     this.#services = new Services(this.#session, this.#desired);
-    this.#channels = new Channels(this.#session, this.#desired);
+    this.#channels = new Channels(this.#session);
     this.#rooms = new Rooms({
       session: this.#session,
-      desired: this.#desired,
       clock: this.clock,
       user: () => this.user ?? "",
       report: (error) => this.#report(error),
@@ -130,7 +130,7 @@ export class Client extends Emitter {
     const begin = (/** @type {StoredSession | undefined} */ record) => {
       this.attributes.restore(record?.welcome?.attributes);
       if (record) this.#session.restore(record);
-      if (this.#state.current !== "closed") this.#session.connection.open();
+      if (!this.#closing) this.#session.connection.open();
     };
     if (stored instanceof Promise) void stored.then(begin);
     else begin(stored);
@@ -220,7 +220,7 @@ export class Client extends Emitter {
 
   /** Ends the session: the user is offline immediately, and the client does not reconnect. */
   close() {
-    if (this.#state.current === "closed") return;
+    if (this.#closing) return;
     this.#session.close();
     this.#store?.clear();
     this.#close({ reason: "bye", code: 1000 }, new TurntableError("unavailable", "the client was closed"));
@@ -322,12 +322,17 @@ export class Client extends Emitter {
     // A polling transport sends no probes: each would be a request.
     if (push) this.#heartbeat.start(welcome.heartbeat_ms);
     this.#setTransport(/** @type {TransportName} */ (name));
+    // A listener may have closed the client, here and wherever an event was emitted.
+    if (this.#closing) return;
     this.clock.start(sent, welcome.time, push);
     welcome.time ??= Math.round(this.clock.now());
     this.attributes.welcomed(welcome.attributes, resumed);
+    if (this.#closing) return;
     this.#services.replace(welcome.services);
     // Joins go before the queued messages: actions require membership.
     this.#desired.restore(resumed);
+    this.#rooms.restore(resumed);
+    this.#channels.restore(resumed);
     this.friends.restore(resumed);
   }
 
@@ -393,23 +398,29 @@ export class Client extends Emitter {
   }
 
   /**
+   * Nothing is emitted behind the `closed` state.
    * @param {Omit<StateChange, "state" | "previous">} details
    * @param {TurntableError} error
    */
   #close(details, error) {
+    if (this.#closing) return;
+    this.#closing = true;
     this.#heartbeat.stop();
     this.clock.reset();
     this.#page.close();
     this.#store?.clear();
     this.#desired.close(error);
     this.friends.close(error);
+    this.#rooms.close(error);
+    this.#channels.close(error);
     this.#state.closed(details, error);
-    this.#rooms.close();
-    this.#channels.close();
+    this.mute();
+    this.#session.gate.closed = true;
   }
 
   /** @param {TurntableError} error of no call */
   #report(error) {
+    if (this.#state.current === "closed") return;
     if (this.hasListeners("error")) this.emit("error", error);
     else console.warn(`turntable: ${error.command ?? "error"}: ${error.code}: ${error.message}`);
   }

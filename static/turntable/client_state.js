@@ -37,7 +37,8 @@ export class ClientState {
    */
   set(state, details) {
     const previous = this.current;
-    if (state === previous) return;
+    // A listener that is called earlier may have closed the client.
+    if (state === previous || previous === "closed") return;
     this.current = state;
     this.#changed({ state, previous, ...details });
   }

@@ -25,6 +25,7 @@ import { LOST } from "./transports/transport.js";
 
 /** @import { Environment } from "./environment.js" */
 /** @import { StreamSlots } from "./stream_slots.js" */
+/** @import { Sent } from "./sent_log.js" */
 /** @import { Kind, Transport, TransportConnection, TransportHooks } from "./transports/transport.js" */
 
 /**
@@ -39,10 +40,13 @@ import { LOST } from "./transports/transport.js";
 /**
  * @typedef {object} ConnectionHooks
  * @property {() => void} connecting a transport connection is being opened
- * @property {() => {session: string, received: number} | undefined} resume the session to resume, if any
+ * @property {TransportHooks["resume"]} resume the session to resume, if any
+ * @property {TransportHooks["taken"]} taken
+ * @property {TransportHooks["accepted"]} accepted
+ * @property {TransportHooks["discarded"]} discarded
  * @property {() => void} activity something arrived from the server
  * @property {(message: any) => void} message
- * @property {() => void} resumed the transport resumed the session itself
+ * @property {TransportHooks["resumed"]} resumed the transport resumed the session itself
  * @property {() => void} expired the session no longer exists; the transport starts a new one
  * @property {TransportHooks["refused"]} refused
  * @property {(traffic: {direction: "in" | "out", kind: Kind, content: string | (() => string), bytes: number | undefined}) => void} traffic
@@ -233,8 +237,17 @@ export class Connection {
           this.#prove();
           hooks.message(message);
         },
-        resumed: () => {
-          if (isCurrent()) hooks.resumed();
+        resumed: (accepted) => {
+          if (isCurrent()) hooks.resumed(accepted);
+        },
+        taken: (number) => {
+          if (isCurrent()) hooks.taken(number);
+        },
+        accepted: (count) => {
+          if (isCurrent()) hooks.accepted(count);
+        },
+        discarded: (entries) => {
+          if (isCurrent()) hooks.discarded(entries);
         },
         expired: () => {
           if (isCurrent()) hooks.expired();
@@ -368,10 +381,13 @@ export class Connection {
     return this.#current?.writable === true;
   }
 
-  /** @param {string} text */
-  write(text) {
+  /**
+   * @param {string} text
+   * @param {Sent} [entry] of the log of sent commands, if it counts
+   */
+  write(text, entry) {
     this.#wrote = true;
-    this.#current?.send(text);
+    this.#current?.send(text, entry);
   }
 
   /**

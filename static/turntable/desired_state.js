@@ -1,8 +1,8 @@
 /**
- * Desired state on the server: joined rooms and channels, the status, provided
- * services. An entry is retained, not queued. It is sent again after a new
- * session starts. While offline only its last value is retained. On a resumed
- * session it is sent again only if it was not confirmed.
+ * Desired values on the server: the status, provided services. A value is
+ * retained, not queued: while offline only its last one is, and it is sent again
+ * after a new session starts. On a resumed session the server has it already, or
+ * the session repeats it. (Places that several holders share are in `Holding`.)
  * @module
  */
 
@@ -14,12 +14,9 @@ import { INTERRUPTED } from "./requests.js";
 /**
  * @typedef {object} Entry
  * @property {string} command
- * @property {(again: boolean) => any} data created when the command is sent; `again` if the
- *   entry was confirmed before
- * @property {boolean} undo whether the command removes state, which a new session does not have
+ * @property {() => any} data created when the command is sent
  * @property {"unsent" | "sent" | "confirmed"} phase
  * @property {boolean} confirmed_before
- * @property {((error: TurntableError) => void) | undefined} refused
  * @property {{resolve: (data: any) => void, reject: (error: any) => void}[]} waiters
  */
 
@@ -34,54 +31,32 @@ export class DesiredState {
   }
 
   /**
-   * @param {string} key a later entry replaces an earlier one with the same key
+   * @param {string} key a later value replaces an earlier one with the same key
    * @param {string} command
-   * @param {(again: boolean) => any} data
-   * @param {(error: TurntableError) => void} [refused] called when a confirmed entry is
-   *   refused after a reconnection
-   * @returns {Promise<any>} the server's answer
+   * @param {() => any} data
+   * @returns {Promise<any>} the server's answer; that to a later value if this one was not sent
    */
-  set(key, command, data, refused) {
-    return this.#replace(key, { command, data, undo: false, refused });
+  set(key, command, data) {
+    if (this.#session.closed) return Promise.reject(new TurntableError("unavailable", "the client is closed", { command }));
+    return new Promise((resolve, reject) => {
+      const old = this.#entries.get(key);
+      // A value that was sent has an answer of its own.
+      const waiters = old?.phase === "unsent" ? old.waiters.splice(0) : [];
+      waiters.push({ resolve, reject });
+      /** @type {Entry} */
+      const entry = { command, data, phase: "unsent", confirmed_before: old?.confirmed_before ?? false, waiters };
+      this.#entries.set(key, entry);
+      if (this.#session.online) this.#send(key, entry);
+    });
   }
 
   /**
-   * Removes an entry, and sends `command` if the server may have the state.
-   * @param {string} key
-   * @param {string} command
-   * @param {any} data
-   * @returns {Promise<any>}
-   */
-  remove(key, command, data) {
-    if (this.#session.closed) return Promise.resolve();
-    const entry = this.#entries.get(key);
-    if (!this.#session.online && entry?.phase === "unsent" && !entry.confirmed_before && !entry.undo) {
-      // Never sent, so the server has nothing to remove.
-      this.#entries.delete(key);
-      for (const { resolve } of entry.waiters) resolve(undefined);
-      return Promise.resolve();
-    }
-    return this.#replace(key, { command, data: () => data, undo: true, refused: undefined });
-  }
-
-  /**
-   * Deletes an entry whose state the server has ended.
-   * @param {string} key
-   */
-  discard(key) {
-    const entry = this.#entries.get(key);
-    this.#entries.delete(key);
-    for (const { resolve } of entry?.waiters ?? []) resolve(undefined);
-  }
-
-  /**
-   * After a welcome: sends the entries that the server may not have.
+   * After a welcome: sends the values that the server may not have.
    * @param {boolean} resumed
    */
   restore(resumed) {
     for (const [key, entry] of [...this.#entries]) {
-      if (entry.undo && !resumed) this.discard(key);
-      else if (!resumed || entry.phase !== "confirmed") this.#send(key, entry);
+      if (!resumed || entry.phase === "unsent") this.#send(key, entry);
     }
   }
 
@@ -98,49 +73,28 @@ export class DesiredState {
 
   /**
    * @param {string} key
-   * @param {Pick<Entry, "command" | "data" | "undo" | "refused">} wanted
-   * @returns {Promise<any>}
-   */
-  #replace(key, wanted) {
-    if (this.#session.closed) {
-      return Promise.reject(new TurntableError("unavailable", "the client is closed", { command: wanted.command }));
-    }
-    return new Promise((resolve, reject) => {
-      const old = this.#entries.get(key);
-      // The answer to the new entry also resolves the promises of the old one.
-      const waiters = old ? old.waiters.splice(0) : [];
-      waiters.push({ resolve, reject });
-      /** @type {Entry} */
-      const entry = { ...wanted, phase: "unsent", confirmed_before: false, waiters };
-      this.#entries.set(key, entry);
-      if (this.#session.online) this.#send(key, entry);
-    });
-  }
-
-  /**
-   * @param {string} key
    * @param {Entry} entry
    */
-  async #send(key, entry) {
+  #send(key, entry) {
     entry.phase = "sent";
-    try {
-      const answer = await this.#session.request(entry.command, entry.data(entry.confirmed_before), { interruptible: true });
-      entry.phase = "confirmed";
-      entry.confirmed_before = true;
-      if (entry.undo && this.#entries.get(key) === entry) this.#entries.delete(key);
-      for (const { resolve } of entry.waiters.splice(0)) resolve(answer);
-    } catch (error) {
+    this.#session.ask(entry.command, entry.data(), { interruptible: true }, (error, answer) => {
       if (error === INTERRUPTED) {
-        entry.phase = "unsent";
+        // The waiters of a value that a later one has replaced wait for that one.
+        const current = this.#entries.get(key);
+        if (current === entry) entry.phase = "unsent";
+        else current?.waiters.push(...entry.waiters.splice(0));
         return;
       }
-      const failure = /** @type {TurntableError} */ (error);
-      const late = failure.code === "timeout" && entry.confirmed_before;
-      if (late) entry.phase = "unsent";
-      else if (this.#entries.get(key) === entry) this.#entries.delete(key);
       const waiters = entry.waiters.splice(0);
-      for (const { reject } of waiters) reject(failure);
-      if (!late && waiters.length === 0) entry.refused?.(failure);
-    }
+      if (!error) {
+        entry.phase = "confirmed";
+        entry.confirmed_before = true;
+        for (const { resolve } of waiters) resolve(answer);
+        return;
+      }
+      if (error.code === "timeout" && entry.confirmed_before) entry.phase = "unsent";
+      else if (this.#entries.get(key) === entry) this.#entries.delete(key);
+      for (const { reject } of waiters) reject(error);
+    });
   }
 }

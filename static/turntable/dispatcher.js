@@ -56,8 +56,8 @@ export class Dispatcher {
         break;
       case "joined":
         // Only channels have an epoch.
-        if (data?.epoch === undefined) to.rooms.message(command, data);
-        else to.channels.joined(data);
+        if (data?.epoch === undefined) to.rooms.joined(data, id);
+        else to.channels.joined(data, id);
         break;
       case "invitereply":
         to.rooms.message(command, data);

@@ -8,6 +8,16 @@
 export class Emitter {
   /** @type {Map<keyof Events, Set<(detail: any) => void>>} */
   #listeners = new Map();
+  #muted = false;
+  #gate;
+
+  /**
+   * @internal
+   * @param {{closed: boolean}} [gate] shared by all emitters of a client; closed: nothing is emitted
+   */
+  constructor(gate) {
+    this.#gate = gate;
+  }
 
   /**
    * Adds a listener.
@@ -42,6 +52,11 @@ export class Emitter {
     });
   }
 
+  /** @internal no listener is called any more, not even for an event that is being emitted */
+  mute() {
+    this.#muted = true;
+  }
+
   /**
    * @internal
    * @param {keyof Events} event
@@ -59,6 +74,7 @@ export class Emitter {
    */
   emit(event, detail) {
     for (const listener of [...(this.#listeners.get(event) ?? [])]) {
+      if (this.#muted || this.#gate?.closed) return;
       try {
         listener(detail);
       } catch (error) {

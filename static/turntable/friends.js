@@ -2,7 +2,8 @@
  * Presence of other users, and the status of this user.
  *
  * Subscriptions are retained: after a reconnection that started a new session
- * the library subscribes again.
+ * the library subscribes again. Each id counts its holders: the server hears of
+ * the first one and of the last one.
  * @module
  */
 
@@ -30,64 +31,92 @@ import { INTERRUPTED } from "./requests.js";
  *   `snapshot`: the first states of a subscription, not changes
  */
 
+/** @typedef {{ids: string[], resolve: (states: Record<string, PresenceState>) => void, reject: (error: any) => void}} Waiter */
+
 /** Maximum number of ids per message. */
 const CHUNK = 256;
+/** Errors after which the subscriptions of an earlier session are sent again. */
+const TEMPORARY = new Set(["timeout", "unavailable", "internal", "rate_limited", "service_down"]);
+const RETRY_MS = 2000;
 
 /** @extends {Emitter<FriendsEvents>} */
 export class Friends extends Emitter {
   #session;
   #desired;
-  /** Watched ids: whether the subscription was sent, and whether a state was received. @type {Map<string, {sent: boolean, known: boolean}>} */
+  #report;
+  /**
+   * Watched ids: the number of holders, whether the subscription was sent, and
+   * whether a state was received.
+   * @type {Map<string, {holders: number, sent: boolean, known: boolean}>}
+   */
   #watched = new Map();
   /** Ids to unsubscribe from on a resumed session. @type {Set<string>} */
   #unwatched = new Set();
   /** @type {Map<string, PresenceState>} */
   #states = new Map();
-  /** @type {Set<{ids: string[], resolve: (states: Record<string, PresenceState>) => void, reject: (error: any) => void}>} */
+  /** @type {Set<Waiter>} */
   #waiters = new Set();
 
   /**
    * @internal
    * @param {Session} session
    * @param {DesiredState} desired
+   * @param {(error: TurntableError) => void} report an error of no call
    */
-  constructor(session, desired) {
-    super();
+  constructor(session, desired, report) {
+    super(session.gate);
     this.#session = session;
     this.#desired = desired;
+    this.#report = report;
   }
 
   /**
-   * Subscribes to users, in addition to earlier subscriptions.
+   * Subscribes to users, in addition to earlier subscriptions. Each successful
+   * call holds its ids until an `unsubscribe`, or until `signal` is aborted.
    * @param {string[]} ids
+   * @param {{signal?: AbortSignal}} [options]
    * @returns {Promise<Record<string, PresenceState>>} the states of `ids`; rejects with a TurntableError
    */
-  subscribe(ids) {
+  subscribe(ids, { signal } = {}) {
     const wanted = [...new Set(ids)];
     if (this.#session.closed) return Promise.reject(closedError("subscribe"));
+    if (signal?.aborted) return Promise.reject(signal.reason);
     for (const id of wanted) {
-      if (!this.#watched.has(id)) this.#watched.set(id, { sent: false, known: false });
+      const watch = this.#watched.get(id);
+      if (watch) watch.holders += 1;
+      else this.#watched.set(id, { holders: 1, sent: false, known: false });
       this.#unwatched.delete(id);
     }
     return new Promise((resolve, reject) => {
-      this.#waiters.add({ ids: wanted, resolve, reject });
+      /** @type {Waiter} */
+      const waiter = {
+        ids: wanted,
+        resolve,
+        reject: (error) => {
+          signal?.removeEventListener("abort", abort);
+          reject(error);
+        },
+      };
+      const abort = () => {
+        this.#waiters.delete(waiter);
+        reject(signal?.reason);
+        this.unsubscribe(wanted).catch(() => {});
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      this.#waiters.add(waiter);
       if (this.#session.online) this.#sendSubscriptions();
       this.#resolveWaiters();
     });
   }
 
   /**
-   * Unsubscribes from users.
+   * Ends one holder's subscription of each of these users. The server is
+   * unsubscribed from those that have no other.
    * @param {string[]} ids
    * @returns {Promise<void>}
    */
   async unsubscribe(ids) {
-    const gone = ids.filter((id) => this.#watched.has(id));
-    for (const id of gone) {
-      if (this.#watched.get(id)?.sent) this.#unwatched.add(id);
-      this.#watched.delete(id);
-      this.#states.delete(id);
-    }
+    for (const id of new Set(ids)) this.#release(id);
     this.#resolveWaiters();
     if (this.#session.online) await this.#sendUnsubscriptions();
   }
@@ -133,8 +162,8 @@ export class Friends extends Emitter {
    * @param {any} data of a `userchange`
    */
   changed(data) {
-    /** @type {Record<string, PresenceState>} */
-    const changes = {};
+    /** @type {Map<string, PresenceState>} */
+    const changes = new Map();
     let snapshot = false;
     for (const [id, state] of Object.entries(data ?? {})) {
       const watch = this.#watched.get(id);
@@ -143,12 +172,12 @@ export class Friends extends Emitter {
       snapshot ||= !watch.known;
       watch.known = true;
       this.#states.set(id, /** @type {PresenceState} */ (state));
-      changes[id] = /** @type {PresenceState} */ (state);
+      changes.set(id, /** @type {PresenceState} */ (state));
     }
     // The answer to a subscription may have no id.
     const known = (/** @type {string} */ id) => this.#watched.get(id)?.known ?? true;
     while (this.#session.resolveFirst(({ command, data: ids }) => command === "subscribe" && ids.every(known), data));
-    if (Object.keys(changes).length > 0) this.emit("change", { changes, snapshot });
+    if (changes.size > 0) this.emit("change", { changes: Object.fromEntries(changes), snapshot });
     this.#resolveWaiters();
   }
 
@@ -178,37 +207,100 @@ export class Friends extends Emitter {
     this.#waiters.clear();
   }
 
+  /**
+   * @param {string} id
+   * @returns {[string, PresenceState][]} empty if no state is known
+   */
+  #entry(id) {
+    const state = this.#states.get(id);
+    return state === undefined ? [] : [[id, state]];
+  }
+
+  /**
+   * One holder less.
+   * @param {string} id
+   */
+  #release(id) {
+    const watch = this.#watched.get(id);
+    if (!watch) return;
+    watch.holders -= 1;
+    if (watch.holders > 0) return;
+    if (watch.sent) this.#unwatched.add(id);
+    this.#watched.delete(id);
+    this.#states.delete(id);
+  }
+
   /** Sends the subscriptions that were not sent yet. */
   #sendSubscriptions() {
-    const ids = [...this.#watched].filter(([, watch]) => !watch.sent).map(([id]) => id);
-    for (let start = 0; start < ids.length; start += CHUNK) {
-      void this.#sendSubscription(ids.slice(start, start + CHUNK));
-    }
+    this.#sendUnsent([...this.#watched.keys()]);
+  }
+
+  /** @param {string[]} ids those that were sent already are left out */
+  #sendUnsent(ids) {
+    const unsent = ids.filter((id) => this.#watched.get(id)?.sent === false);
+    for (let start = 0; start < unsent.length; start += CHUNK) this.#sendSubscription(unsent.slice(start, start + CHUNK));
   }
 
   /** @param {string[]} ids */
-  async #sendSubscription(ids) {
-    for (const id of ids) {
-      const watch = this.#watched.get(id);
-      if (watch) watch.sent = true;
+  #sendSubscription(ids) {
+    const sent = ids.map((id) => this.#watched.get(id));
+    for (const watch of sent) if (watch) watch.sent = true;
+    this.#session.ask("subscribe", ids, { interruptible: true }, (error) => {
+      if (!error) return;
+      // Nobody is watched because of this request; an id that was subscribed anew meanwhile has its own.
+      const open = ids.filter((id, index) => sent[index] && this.#watched.get(id) === sent[index] && !sent[index].known);
+      for (const id of open) /** @type {{sent: boolean}} */ (this.#watched.get(id)).sent = false;
+      if (error !== INTERRUPTED && open.length > 0 && !this.#session.closed) this.#refused(open, error);
+    });
+  }
+
+  /**
+   * A list is refused as a whole, and each caller gets the outcome of its own ids.
+   * If the list has ids of others too, it is sent again in parts, one per caller.
+   * @param {string[]} ids
+   * @param {TurntableError} error
+   */
+  #refused(ids, error) {
+    const waiting = [...this.#waiters].filter((waiter) => ids.some((id) => waiter.ids.includes(id)));
+    const [first] = waiting;
+    if (!first) {
+      this.#lost(ids, error);
+      return;
     }
-    try {
-      await this.#session.request("subscribe", ids, { interruptible: true });
-    } catch (error) {
-      const refused = error !== INTERRUPTED && /** @type {TurntableError} */ (error).code !== "timeout";
-      for (const id of ids) {
-        const watch = this.#watched.get(id);
-        if (!watch || watch.known) continue;
-        watch.sent = false;
-        if (refused) this.#watched.delete(id);
-      }
-      if (error === INTERRUPTED) return;
-      for (const waiter of [...this.#waiters]) {
-        if (!waiter.ids.some((id) => ids.includes(id))) continue;
-        this.#waiters.delete(waiter);
-        waiter.reject(error);
-      }
+    const own = ids.every((id) => first.ids.includes(id));
+    const others = own ? this.#reject(waiting, error) : waiting;
+    for (const waiter of others) this.#sendUnsent(waiter.ids);
+    this.#sendUnsent(ids);
+  }
+
+  /**
+   * The server refuses subscriptions of an earlier session, whose callers have
+   * their answers.
+   * @param {string[]} ids
+   * @param {TurntableError} error
+   */
+  #lost(ids, error) {
+    if (TEMPORARY.has(error.code)) {
+      this.#session.environment.setTimeout(() => this.#session.online && this.#sendUnsent(ids), error.details?.retry_ms ?? RETRY_MS);
+      return;
     }
+    for (const id of ids) this.#watched.delete(id);
+    for (const id of ids) this.#states.delete(id);
+    this.#report(error);
+  }
+
+  /**
+   * Rejects the first waiter.
+   * @param {Waiter[]} waiting
+   * @param {TurntableError} error
+   * @returns {Waiter[]} the others
+   */
+  #reject([first, ...others], error) {
+    if (!first) return others;
+    this.#waiters.delete(first);
+    for (const id of first.ids) this.#release(id);
+    first.reject(error);
+    return others;
   }
 
   async #sendUnsubscriptions() {
@@ -229,13 +321,7 @@ export class Friends extends Emitter {
     for (const waiter of [...this.#waiters]) {
       if (!waiter.ids.every((id) => this.#watched.get(id)?.known ?? true)) continue;
       this.#waiters.delete(waiter);
-      /** @type {Record<string, PresenceState>} */
-      const states = {};
-      for (const id of waiter.ids) {
-        const state = this.#states.get(id);
-        if (state !== undefined) states[id] = state;
-      }
-      waiter.resolve(states);
+      waiter.resolve(Object.fromEntries(waiter.ids.flatMap((id) => this.#entry(id))));
     }
   }
 }

@@ -1,11 +1,39 @@
 /**
- * Outgoing messages: encoded, checked against the limits, and sent at once or,
- * while offline, queued in order.
+ * Outgoing messages: encoded, checked against the server's limits, and sent at
+ * once or queued: while offline, and as long as the server's rates require
+ * (`Pacer`). Desired state (joins, subscriptions, the status) goes before
+ * everything else; both keep their order. What cannot be sent any more is
+ * reported as dropped at once.
  * @module
  */
 
 import { stringify } from "./binary.js";
 import { TurntableError } from "./error.js";
+import { Pacer, costOf } from "./pacer.js";
+
+/** @import { Environment } from "./environment.js" */
+
+/**
+ * @typedef {object} Message
+ * @property {string} command
+ * @property {any} data
+ * @property {string} text
+ * @property {number | undefined} id
+ * @property {boolean} [repeatable] whether it is desired state, which may be executed twice
+ * @property {number} [expires_ms] maximum time in the queue
+ * @property {number} [expires_at] local ms
+ * @property {string} [merge] a later message with the same key replaces it while it is queued
+ */
+
+/**
+ * @typedef {object} OutboxHooks
+ * @property {() => boolean} online whether a message written now can reach the server
+ * @property {(message: Message) => void} write sends a message now
+ * @property {(message: Message, error: TurntableError) => void} dropped a queued message will not be sent
+ */
+
+/** A clock exchange only makes sense now: over its rate it is refused, not queued. */
+const CLOCK = "time";
 
 /**
  * @param {string} command
@@ -19,25 +47,40 @@ export function encode(command, data, id) {
 
 export class Outbox {
   #queue_max;
-  #write;
-  /** @type {{text: string, id: number | undefined}[]} */
+  #env;
+  #hooks;
+  #pacer = new Pacer();
+  /** Desired state that waits for its rate. @type {Message[]} */
+  #desired = [];
+  /** @type {Message[]} */
   #queue = [];
+  /** @type {any} */
+  #timer;
+  /** Whether a message has to wait for an answer. @type {(message: Message) => boolean} */
+  heldBack = () => false;
 
-  /** The server's message size limit in bytes; 0 if unknown. */
-  max_message_bytes = 0;
+  /** Limits of the server by name; empty if unknown. @type {Record<string, any>} */
+  limits = {};
 
   /**
    * @param {number} queue_max
-   * @param {(text: string, id: number | undefined) => void} write sends a message now
+   * @param {Environment} environment
+   * @param {OutboxHooks} hooks
    */
-  constructor(queue_max, write) {
+  constructor(queue_max, environment, hooks) {
     this.#queue_max = queue_max;
-    this.#write = write;
+    this.#env = environment;
+    this.#hooks = hooks;
+  }
+
+  /** Whether messages are queued. */
+  get waiting() {
+    return this.#queue.length > 0;
   }
 
   /** The ids of the queued messages. */
   get ids() {
-    return new Set(this.#queue.map(({ id }) => id));
+    return new Set([...this.#desired, ...this.#queue].map(({ id }) => id));
   }
 
   /**
@@ -46,39 +89,146 @@ export class Outbox {
    * @param {string} command
    * @param {any} data
    * @param {number | undefined} id
-   * @param {boolean} online
+   * @param {boolean} repeatable desired state has no limit: it replaces its last value
    * @returns {string}
    */
-  prepare(command, data, id, online) {
-    if (!online && this.#queue.length >= this.#queue_max) {
-      const max = this.#queue_max;
-      throw new TurntableError("too_many", `the client is offline and its queue is full (${max} of ${max} commands)`, { command, details: { max } });
+  prepare(command, data, id, repeatable) {
+    const max = this.#queue_max;
+    if (!repeatable && command !== CLOCK && this.#queue.length >= max) {
+      const why = this.#hooks.online() ? "the server's rates are exhausted" : "the client is offline";
+      throw new TurntableError("too_many", `${why} and the queue is full (${max} of ${max} commands)`, { command, details: { max } });
     }
     const text = encode(command, data, id);
-    const max = this.max_message_bytes;
-    // The server closes the connection after a message that is too large.
-    if (max && text.length * 3 > max && new TextEncoder().encode(text).length > max) {
-      throw new TurntableError("too_large", `the message exceeds the server's limit of ${max} bytes`, { command, details: { max } });
-    }
+    const error = this.#tooLarge(command, text);
+    if (error) throw error;
     return text;
   }
 
   /**
-   * @param {string} text
-   * @param {number | undefined} id
-   * @param {boolean} online
+   * Throws a TurntableError if a clock exchange is over its rate.
+   * @param {Message} message
    */
-  send(text, id, online) {
-    if (online) this.#write(text, id);
-    else this.#queue.push({ text, id });
+  send(message) {
+    if (message.command === CLOCK && this.#hooks.online()) {
+      if (this.#pass(message)) return;
+      throw new TurntableError("rate_limited", "too many clock exchanges", { command: CLOCK });
+    }
+    const lane = message.repeatable ? this.#desired : this.#queue;
+    if (message.merge !== undefined) this.#replace(message.merge);
+    if (message.expires_ms !== undefined) message.expires_at = this.#env.local() + message.expires_ms;
+    if (lane.length === 0 && this.#hooks.online() && this.#pass(message)) return;
+    lane.push(message);
+    this.#schedule();
   }
 
-  /** Sends the queued messages. */
+  /**
+   * Whether a message would be sent at once.
+   * @param {string} command
+   * @param {any} data
+   * @returns {boolean}
+   */
+  immediate(command, data) {
+    return this.#hooks.online() && this.#queue.length === 0 && this.#pacer.delay(costOf(command, data, 0), this.#env.local()) === 0;
+  }
+
+  /** A new session has begun. */
+  reset() {
+    this.#pacer.start(this.limits.rates, this.#env.local());
+  }
+
+  /**
+   * The server refused a command for its rate.
+   * @param {string | undefined} command
+   * @param {number} retry_ms
+   */
+  limited(command, retry_ms) {
+    this.#pacer.limited(command, retry_ms, this.#env.local());
+  }
+
+  /** Sends what is queued, as far as the rates allow. */
   flush() {
-    for (const { text, id } of this.#queue.splice(0)) this.#write(text, id);
+    for (const lane of [this.#desired, this.#queue]) {
+      while (this.#hooks.online() && lane[0]) {
+        const message = lane[0];
+        const error = this.#expired(message) ?? this.#tooLarge(message.command, message.text);
+        if (!error && !this.#pass(message)) break;
+        // A listener of what was dropped may have closed the client.
+        if (lane[0] === message) lane.shift();
+        if (error) this.#hooks.dropped(message, error);
+      }
+    }
+    this.#schedule();
   }
 
   clear() {
+    this.#desired = [];
     this.#queue = [];
+    this.#env.clearTimeout(this.#timer);
+  }
+
+  /**
+   * Sends the message if its rate allows it.
+   * @param {Message} message
+   * @returns {boolean}
+   */
+  #pass(message) {
+    const now = this.#env.local();
+    const cost = costOf(message.command, message.data, message.text.length);
+    if (this.#pacer.delay(cost, now) > 0 || this.heldBack(message)) return false;
+    this.#pacer.take(cost, now);
+    this.#hooks.write(message);
+    return true;
+  }
+
+  /** Runs again when the next message may be sent, or when one expires. */
+  #schedule() {
+    this.#env.clearTimeout(this.#timer);
+    const now = this.#env.local();
+    const due = this.#queue.flatMap(({ expires_at }) => (expires_at === undefined ? [] : [expires_at - now]));
+    if (this.#hooks.online()) {
+      for (const [message] of [this.#desired, this.#queue]) {
+        if (message && !this.heldBack(message)) due.push(this.#pacer.delay(costOf(message.command, message.data, message.text.length), now));
+      }
+    }
+    if (due.length === 0) return;
+    const ms = Math.max(1, due.reduce((least, one) => Math.min(least, one)));
+    this.#timer = this.#env.setTimeout(() => {
+      this.#expire();
+      this.flush();
+    }, ms);
+  }
+
+  /** Drops what is stale. */
+  #expire() {
+    for (const message of [...this.#queue]) {
+      const error = this.#expired(message);
+      if (!error || !this.#queue.includes(message)) continue;
+      this.#queue.splice(this.#queue.indexOf(message), 1);
+      this.#hooks.dropped(message, error);
+    }
+  }
+
+  /** @param {Message} message */
+  #expired({ command, expires_at, expires_ms }) {
+    if (expires_at === undefined || this.#env.local() < expires_at) return undefined;
+    return new TurntableError("timeout", `not sent within ${expires_ms} ms`, { command });
+  }
+
+  /** @param {string} merge the key of a queued message that a later one replaces */
+  #replace(merge) {
+    const index = this.#queue.findIndex((message) => message.merge === merge);
+    if (index >= 0) this.#queue.splice(index, 1);
+  }
+
+  /**
+   * @param {string} command
+   * @param {string} text
+   * @returns {TurntableError | undefined}
+   */
+  #tooLarge(command, text) {
+    const max = Number(this.limits.max_message_bytes) || 0;
+    // The server closes the connection after a message that is too large.
+    if (!max || text.length * 3 <= max || new TextEncoder().encode(text).length <= max) return undefined;
+    return new TurntableError("too_large", `the message exceeds the server's limit of ${max} bytes`, { command, details: { max } });
   }
 }

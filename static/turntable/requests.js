@@ -12,17 +12,18 @@ import { TurntableError } from "./error.js";
  * @typedef {object} Request
  * @property {string} command
  * @property {any} data
- * @property {boolean} interruptible whether a lost connection rejects it with INTERRUPTED; the
+ * @property {boolean} interruptible whether a lost session rejects it with INTERRUPTED; the
  *   caller then sends it again
  * @property {(data: any) => void} resolve
  * @property {(error: any) => void} reject
+ * @property {boolean} [sent]
  * @property {any} [timer]
  */
 
-/** The rejection of an interruptible request whose connection is lost. */
+/** The rejection of an interruptible request whose session is lost. */
 export const INTERRUPTED = Symbol("interrupted");
-/** Maximum number of commands whose errors are watched. */
-const WATCHED_MAX = 256;
+/** Maximum number of commands whose errors are watched; more than a queue has by default. */
+const WATCHED_MAX = 2000;
 
 export class Requests {
   #env;
@@ -82,12 +83,45 @@ export class Requests {
   }
 
   /**
+   * A queued command will not be sent.
+   * @param {number | undefined} id
+   * @param {TurntableError} error
+   * @returns {boolean} whether somebody waits for it
+   */
+  drop(id, error) {
+    const refused = this.take(id)?.reject ?? this.#watched.get(/** @type {number} */ (id));
+    this.#watched.delete(/** @type {number} */ (id));
+    refused?.(error);
+    return refused !== undefined;
+  }
+
+  /**
    * The request was sent; its timeout starts.
    * @param {number | undefined} id
    */
   sent(id) {
     const request = id === undefined ? undefined : this.#open.get(id);
     if (!request) return;
+    request.sent = true;
+    this.#start(id, request);
+  }
+
+  /** The connection was lost: timeouts stop, because no answer can arrive. */
+  pause() {
+    for (const request of this.#open.values()) this.#env.clearTimeout(request.timer);
+  }
+
+  /** The session was resumed: the answers arrive, or the commands are repeated. */
+  resume() {
+    for (const [id, request] of this.#open) if (request.sent) this.#start(id, request);
+  }
+
+  /**
+   * @param {any} id
+   * @param {Request} request
+   */
+  #start(id, request) {
+    this.#env.clearTimeout(request.timer);
     request.timer = this.#env.setTimeout(() => {
       const { command } = request;
       const message = `no answer within ${this.#timeout_ms} ms`;
@@ -123,22 +157,39 @@ export class Requests {
     return false;
   }
 
-  /** The connection was lost: rejects the interruptible requests. */
-  interrupt() {
-    for (const [id, request] of [...this.#open]) {
-      if (request.interruptible) this.take(id)?.reject(INTERRUPTED);
-    }
+  /**
+   * The session is lost: a watched command may or may not have been executed.
+   * @param {number | undefined} id
+   */
+  unconfirmed(id) {
+    const refused = this.#watched.get(/** @type {number} */ (id));
+    this.#watched.delete(/** @type {number} */ (id));
+    refused?.(new TurntableError("unavailable", "the session was lost; the command may or may not have been executed"));
   }
 
   /**
-   * Rejects all requests whose answers can no longer arrive.
-   * @param {string} reason
-   * @param {Set<number | undefined>} [unsent] ids of requests that are still queued; they remain
+   * The session is lost: rejects all requests whose answers can no longer arrive.
+   * @param {Set<number | undefined>} unsent ids of requests that are still queued; they remain
    */
-  rejectAll(reason, unsent) {
-    this.#watched.clear();
-    for (const [id, { command }] of [...this.#open]) {
-      if (!unsent?.has(id)) this.take(id)?.reject(new TurntableError("unavailable", reason, { command }));
+  lost(unsent) {
+    this.#reject("the session was lost before the answer arrived; the command may or may not have been executed", unsent, true);
+  }
+
+  /** The client is closed. */
+  close() {
+    this.#reject("the client was closed before the answer arrived", new Set(), false);
+  }
+
+  /**
+   * @param {string} reason
+   * @param {Set<number | undefined>} unsent
+   * @param {boolean} again whether the caller of an interruptible request sends it again
+   */
+  #reject(reason, unsent, again) {
+    for (const id of [...this.#watched.keys()]) if (!unsent.has(id)) this.#watched.delete(id);
+    for (const [id, { command, interruptible }] of [...this.#open]) {
+      if (unsent.has(id)) continue;
+      this.take(id)?.reject(again && interruptible ? INTERRUPTED : new TurntableError("unavailable", reason, { command }));
     }
   }
 }

@@ -5,9 +5,9 @@
 
 import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
+import { Holding } from "./holding.js";
 
 /** @import { Clock } from "./clock.js" */
-/** @import { DesiredState } from "./desired_state.js" */
 /** @import { Session } from "./session.js" */
 
 /**
@@ -16,6 +16,7 @@ import { TurntableError } from "./error.js";
  * @property {string[]} [invite] users to invite
  * @property {string} [game] the game's name in the server's configuration;
  *   used when the room is created
+ * @property {AbortSignal} [signal] leaves for this holder when it is aborted, also before the answer
  */
 
 /**
@@ -30,6 +31,15 @@ import { TurntableError } from "./error.js";
  * @property {string} from
  * @property {any} data
  * @property {string} [team]
+ */
+
+/**
+ * @typedef {object} ActOptions
+ * @property {number} [timestamp] in ms of `clock.local()`; default: now
+ * @property {boolean} [queue] false: dropped if it cannot be sent at once
+ * @property {number} [expires_ms] dropped if it is still queued after this time
+ * @property {string} [merge] while it is queued, a later action of the room with the same key
+ *   replaces it, without `refused`
  */
 
 /**
@@ -49,7 +59,6 @@ import { TurntableError } from "./error.js";
 /**
  * @typedef {object} RoomContext parts of the client that a room uses
  * @property {Session} session
- * @property {DesiredState} desired
  * @property {Clock} clock
  * @property {() => string} user
  * @property {(error: TurntableError) => void} report
@@ -58,7 +67,7 @@ import { TurntableError } from "./error.js";
 /** @extends {Emitter<RoomEvents>} */
 export class Room extends Emitter {
   #context;
-  #rooms;
+  #holding;
   /** @type {string | undefined} */
   #team;
   /** @type {string | undefined} */
@@ -79,13 +88,13 @@ export class Room extends Emitter {
 
   /**
    * @internal
-   * @param {Rooms} rooms
+   * @param {Holding} holding
    * @param {RoomContext} context
    * @param {string} channel
    */
-  constructor(rooms, context, channel) {
-    super();
-    this.#rooms = rooms;
+  constructor(holding, context, channel) {
+    super(context.session.gate);
+    this.#holding = holding;
     this.#context = context;
     this.channel = channel;
   }
@@ -121,16 +130,15 @@ export class Room extends Emitter {
    * sender included, with the server's time. While offline, actions are queued;
    * with `queue: false` they are dropped.
    * @param {any | any[]} data
-   * @param {{timestamp?: number, queue?: boolean}} [options] timestamp: in ms of
-   *   `clock.local()`; default: now
-   * @returns {boolean} whether the actions were sent or queued; if the queue is full,
-   *   `refused` is emitted
+   * @param {ActOptions} [options]
+   * @returns {boolean} whether the actions were sent or queued; what is dropped later is
+   *   emitted as `refused`
    */
-  act(data, { timestamp, queue = true } = {}) {
+  act(data, { timestamp, queue = true, expires_ms, merge } = {}) {
     const list = Array.isArray(data) ? data : [data];
     const { session, clock } = this.#context;
     if (list.length === 0) return true;
-    if (!queue && !session.online) return false;
+    if (!queue && !session.immediate("game", { actions: list })) return false;
     const stamp = clock.wire(timestamp ?? clock.local());
     const team = this.#team;
     const actions = list.map((one) => ({ timestamp: stamp, from: this.self, data: one ?? null, ...(team !== undefined && { team }) }));
@@ -138,11 +146,17 @@ export class Room extends Emitter {
       this.emit("refused", { error, data: list });
       this.#context.report(error);
     };
+    const max = session.limits.actions_max;
+    if (max && list.length > max) {
+      refused(new TurntableError("too_many", `${list.length} actions in one message; the server's limit is ${max}`, { command: "game", details: { max } }));
+      return false;
+    }
+    const options = { expires_ms, ...(merge !== undefined && { merge: `${this.channel} ${merge}` }) };
     try {
-      session.send("game", { channel: this.channel, actions }, refused);
+      session.send("game", { channel: this.channel, actions }, refused, options);
       return true;
     } catch (error) {
-      // A full queue must not end a game's loop with an exception.
+      // A full queue, or an action that is too large, must not end a game's loop with an exception.
       if (!(error instanceof TurntableError)) throw error;
       refused(error);
       return false;
@@ -155,35 +169,42 @@ export class Room extends Emitter {
    * @returns {Promise<void>}
    */
   async invite(ids) {
-    await this.#context.session.request("joingame", { ...this.#joinData(), invite: ids });
+    // A `joingame` of a room that was left would join it again.
+    if (!this.active) throw new TurntableError("not_member", "this client is not in the room", { command: "joingame" });
+    await this.#context.session.request("joingame", { ...this.joinData({}), invite: ids });
   }
 
   /**
-   * Leaves the room and gives up the seat.
+   * One holder less: each successful `join` is one, and the last one gives up the
+   * seat. From then on this object emits nothing.
    * @returns {Promise<void>}
    */
   async leave() {
+    if (this.active) await this.#holding.release();
+  }
+
+  /** @internal the last holder has left */
+  retire() {
     this.active = false;
-    this.#rooms.delete(this);
-    await this.#context.desired.remove(`room/${this.channel}`, "leavegame", { channel: this.channel });
+    this.mute();
   }
 
   /**
    * @internal
    * @param {JoinOptions} options
-   * @returns {Promise<this>}
+   * @returns {Record<string, any>} the data of `joingame`
    */
-  async join({ team, invite, game }) {
-    this.#team = team ?? this.#team;
+  joinData({ team, game }) {
+    return { channel: this.channel, self: this.#context.user(), team: team ?? this.#team, game: game ?? this.#game };
+  }
+
+  /**
+   * @internal
+   * @param {JoinOptions} options of a join that succeeded
+   * @returns {this}
+   */
+  acquired({ game }) {
     this.#game = game ?? this.#game;
-    const data = (/** @type {boolean} */ again) => ({ ...this.#joinData(), invite: again ? undefined : invite });
-    const refused = (/** @type {TurntableError} */ error) => this.ended("refused", error);
-    try {
-      await this.#context.desired.set(`room/${this.channel}`, "joingame", data, refused);
-    } catch (error) {
-      if (!this.active) this.#rooms.delete(this);
-      throw error;
-    }
     return this;
   }
 
@@ -216,7 +237,7 @@ export class Room extends Emitter {
       else this.#members.set(id, { team, state: change === "away" ? "away" : "joined" });
     }
     this.emit("members", { changes });
-    if (this.active && changes[this.self] === "left") this.ended("removed");
+    if (this.active && Object.hasOwn(changes, this.self) && changes[this.self] === "left") this.ended("removed");
   }
 
   /**
@@ -239,22 +260,21 @@ export class Room extends Emitter {
    * @param {TurntableError} [error]
    */
   ended(reason, error) {
+    if (!this.active) return;
     this.active = false;
-    this.#rooms.delete(this);
-    this.#context.desired.discard(`room/${this.channel}`);
+    if (reason !== "closed") this.#holding.ended();
     this.emit("left", error ? { reason, error } : { reason });
-  }
-
-  #joinData() {
-    return { channel: this.channel, self: this.#context.user(), team: this.#team, game: this.#game };
+    this.mute();
   }
 }
+
+/** @typedef {{holding: Holding, room: Room}} Seat */
 
 /** Rooms that are joined or being joined. */
 export class Rooms {
   #context;
-  /** @type {Map<string, Room>} */
-  #rooms = new Map();
+  /** @type {Map<string, Seat>} */
+  #seats = new Map();
 
   /** @param {RoomContext} context */
   constructor(context) {
@@ -266,31 +286,70 @@ export class Rooms {
    * @returns {Room | undefined}
    */
   get(channel) {
-    const room = this.#rooms.get(normalizeId(channel));
-    return room?.active ? room : undefined;
+    const seat = this.#seats.get(normalizeId(channel));
+    return seat?.holding.held && seat.room.active ? seat.room : undefined;
   }
 
   /**
    * @param {string} channel
    * @param {JoinOptions} options
-   * @returns {Promise<Room>}
+   * @returns {Promise<Room>} rejects with the outcome of this join, whatever other joins of the
+   *   room get
    */
   join(channel, options) {
     const key = normalizeId(channel);
-    const room = this.#rooms.get(key) ?? new Room(this, this.#context, key);
-    this.#rooms.set(key, room);
-    return room.join(options);
+    return (this.#seats.get(key) ?? this.#add(key)).holding.acquire(options);
   }
 
   /** Whether the user is in a room. */
-  get joined() {
-    for (const room of this.#rooms.values()) if (room.active) return true;
+  get playing() {
+    for (const seat of this.#seats.values()) if (seat.room.active) return true;
     return false;
   }
 
-  /** @param {Room} room */
-  delete(room) {
-    if (this.#rooms.get(room.channel) === room) this.#rooms.delete(room.channel);
+  /**
+   * @param {string} key
+   * @returns {Seat}
+   */
+  #add(key) {
+    const holding = new Holding(this.#context.session, {
+      join: "joingame",
+      leave: "leavegame",
+      place: { channel: key },
+      data: (options, again) => ({ ...seat.room.joinData(options), invite: again ? undefined : options.invite }),
+      acquired: (options) => seat.room.acquired(options),
+      released: () => this.#renew(seat),
+      unused: () => {
+        if (this.#seats.get(key) === seat) this.#seats.delete(key);
+      },
+      refused: (error) => {
+        seat.room.ended("refused", error);
+        this.#renew(seat);
+      },
+    });
+    const seat = { holding, room: new Room(holding, this.#context, key) };
+    this.#seats.set(key, seat);
+    return seat;
+  }
+
+  /**
+   * The room object ends with its last holder; a later join gets a new one.
+   * @param {Seat} seat
+   */
+  #renew(seat) {
+    seat.room.retire();
+    seat.room = new Room(seat.holding, this.#context, seat.room.channel);
+  }
+
+  /**
+   * @param {any} data
+   * @param {any} id of the request, whose caller has its answer already
+   */
+  joined(data, id) {
+    const channel = normalizeId(String(data?.channel));
+    this.#seats.get(channel)?.room.joined(data);
+    if (id !== undefined) return;
+    this.#context.session.resolveFirst((request) => request.command === "joingame" && normalizeId(request.data.channel) === channel, data);
   }
 
   /**
@@ -298,15 +357,11 @@ export class Rooms {
    * @param {any} data
    */
   message(command, data) {
-    const room = this.#rooms.get(normalizeId(String(data?.channel)));
-    if (command === "joined") {
-      room?.joined(data);
-      const mine = (/** @type {{command: string, data: any}} */ request) =>
-        request.command === "joingame" && normalizeId(request.data.channel) === normalizeId(data.channel);
-      // The answer may have no id.
-      this.#context.session.resolveFirst(mine, data);
-    } else if (command === "memberchange") {
+    const seat = this.#seats.get(normalizeId(String(data?.channel)));
+    const room = seat?.room;
+    if (command === "memberchange") {
       if (room?.active) room.changed(data.members ?? {});
+      if (seat && !seat.holding.held && !room?.active) this.#renew(seat);
     } else if (command === "game") {
       if (room?.active) room.acted(data.actions ?? []);
     } else if (command === "invitereply") {
@@ -316,14 +371,22 @@ export class Rooms {
 
   /** A new session has started: members and state of the rooms are outdated. */
   reset() {
-    for (const room of this.#rooms.values()) if (room.active) room.stale = true;
+    for (const { room } of this.#seats.values()) if (room.active) room.stale = true;
   }
 
-  close() {
-    for (const room of [...this.#rooms.values()]) {
-      if (room.active) room.ended("closed");
+  /** @param {boolean} resumed */
+  restore(resumed) {
+    for (const { holding } of [...this.#seats.values()]) holding.restore(resumed);
+  }
+
+  /** @param {TurntableError} error */
+  close(error) {
+    const seats = [...this.#seats.values()];
+    this.#seats.clear();
+    for (const { holding, room } of seats) {
+      holding.close(error);
+      room.ended("closed");
     }
-    this.#rooms.clear();
   }
 }
 

@@ -15,11 +15,14 @@ import { stringify } from "./binary.js";
 import { Connection } from "./connection.js";
 import { TurntableError } from "./error.js";
 import { Identity } from "./identity.js";
+import { sayGoodbye } from "./goodbye.js";
 import { Outbox, encode } from "./outbox.js";
 import { Requests } from "./requests.js";
+import { Uplink } from "./uplink.js";
 
 /** @import { ConnectionHooks, Disconnection } from "./connection.js" */
 /** @import { SessionOptions } from "./options.js" */
+/** @import { Message } from "./outbox.js" */
 /** @import { StoredSession } from "./session_store.js" */
 
 /**
@@ -43,9 +46,13 @@ const TEMPORARY = new Set(["rate_limited", "too_many", "timeout", "service_down"
 export class Session {
   #hooks;
   #env;
+  #target;
   #identity;
   #outbox;
   #requests;
+  #uplink;
+  /** How many connections the session has had. */
+  #welcomes = 0;
   #last_id = 0;
   #resuming = false;
   /** Whether this page has received a welcome. */
@@ -66,6 +73,8 @@ export class Session {
   /** Messages received since the session's first welcome. */
   received = 0;
   closed = false;
+  /** Closed when the client has emitted its last event. @readonly */
+  gate = { closed: false };
   /** The last welcome; replaces the missing one if a transport resumes itself. @type {any} */
   #last_welcome;
 
@@ -76,6 +85,7 @@ export class Session {
   constructor(options, hooks) {
     this.#hooks = hooks;
     this.#env = options.environment;
+    this.#target = { url: options.url, fetch: options.platform.fetch };
     this.#identity = new Identity(options);
     this.#requests = new Requests(options.environment, options.timeout_ms);
     this.connection = new Connection(options, {
@@ -83,13 +93,16 @@ export class Session {
         this.#connection_number += 1;
         // After an upgrade to another transport there was no disconnection.
         this.#welcomed = false;
-        this.#requests.interrupt();
+        this.#requests.pause();
         hooks.connecting();
       },
-      resume: () => (this.secret === undefined ? undefined : { session: this.secret, received: this.received }),
+      resume: () => (this.secret === undefined ? undefined : { session: this.secret, received: this.received, welcomes: this.#welcomes }),
+      taken: (number) => this.#uplink.log.taken(number),
+      accepted: (count) => this.#uplink.log.accepted(count),
+      discarded: (entries) => this.#uplink.log.discard(entries),
       activity: () => hooks.activity(),
       message: (message) => this.#message(message),
-      resumed: () => this.#resumed(),
+      resumed: (accepted) => this.#resumed(accepted),
       expired: () => {
         this.secret = undefined;
       },
@@ -97,10 +110,13 @@ export class Session {
       traffic: (traffic) => hooks.traffic(traffic),
       disconnected: (disconnection) => this.#disconnected(disconnection),
     });
-    this.#outbox = new Outbox(options.queue_max, (text, id) => {
-      this.#requests.sent(id);
-      this.connection.write(text);
-      hooks.sent();
+    this.#uplink = new Uplink(this.connection, () => this.#confirm());
+    this.#outbox = new Outbox(options.queue_max, this.#env, {
+      online: () => this.online,
+      write: (message) => this.#write(message),
+      dropped: ({ id }, error) => {
+        if (!this.#requests.drop(id, error)) hooks.error(error);
+      },
     });
   }
 
@@ -114,6 +130,8 @@ export class Session {
     this.#last_id = last_id;
     this.#last_welcome = welcome;
     this.#restored = true;
+    // The earlier page may have sent more than it has stored.
+    this.#uplink.log.reset(false);
     this.connection.startWith(transport);
   }
 
@@ -128,6 +146,10 @@ export class Session {
   /** Whether a request waits for its answer. */
   get awaiting() {
     return this.#requests.open;
+  }
+
+  get environment() {
+    return this.#env;
   }
 
   /** The transport in use, or being tried. */
@@ -147,10 +169,15 @@ export class Session {
     };
   }
 
-  /** Ends the session; pending requests are rejected. */
+  /**
+   * Ends the session; pending requests are rejected. The goodbye ends the connection
+   * and the session, and is repeated until it is answered.
+   */
   close() {
     if (this.closed) return;
-    if (this.online) this.connection.write(encode("bye", {}, undefined));
+    if (this.connection.writable) this.connection.write(encode("bye", {}, undefined));
+    // Without a connection, or on one that has not resumed the session yet.
+    if (!this.online && this.secret !== undefined) void sayGoodbye({ ...this.#target, environment: this.#env }, this.secret);
     this.#finish();
     this.connection.close(1000);
   }
@@ -158,19 +185,43 @@ export class Session {
   /**
    * Sends a command and waits for its answer. While offline the command is
    * queued, unless it is `interruptible`: then it may be sent only while online,
-   * a lost connection rejects it with INTERRUPTED, and the caller repeats it.
+   * a lost session rejects it with INTERRUPTED, and the caller sends it again.
    * @param {string} command
    * @param {any} data
    * @param {{interruptible?: boolean}} [options]
    * @returns {Promise<any>}
    */
-  request(command, data, { interruptible = false } = {}) {
+  request(command, data, options = {}) {
     return new Promise((resolve, reject) => {
-      const id = this.#nextId();
-      const text = this.#prepare(command, data, id);
-      this.#requests.add(id, { command, data, interruptible, resolve, reject });
-      this.#outbox.send(text, id, this.online);
+      this.ask(command, data, options, (error, answer) => (error ? reject(error) : resolve(answer)));
     });
+  }
+
+  /**
+   * Like `request`; `done` is called at once when the outcome is known, before
+   * later messages are processed.
+   * @param {string} command
+   * @param {any} data
+   * @param {{interruptible?: boolean}} options
+   * @param {(error: any, answer: any) => void} done
+   */
+  ask(command, data, { interruptible = false }, done) {
+    const id = this.#nextId();
+    /** @type {string} */
+    let text;
+    try {
+      text = this.#prepare(command, data, id, interruptible);
+    } catch (error) {
+      done(error, undefined);
+      return;
+    }
+    const outcome = (/** @type {any} */ error, /** @type {any} */ answer) => {
+      done(error, answer);
+      // Commands may have waited for this answer.
+      if (interruptible && this.#outbox.waiting) queueMicrotask(() => this.#outbox.flush());
+    };
+    this.#requests.add(id, { command, data, interruptible, resolve: (answer) => outcome(undefined, answer), reject: (error) => outcome(error, undefined) });
+    this.#outbox.send({ command, data, text, id, repeatable: interruptible });
   }
 
   /**
@@ -178,13 +229,36 @@ export class Session {
    * the command can be neither sent nor queued.
    * @param {string} command
    * @param {any} data
-   * @param {(error: TurntableError) => void} [refused] called if the server refuses the command
+   * @param {(error: TurntableError) => void} [refused] called if the server refuses the command,
+   *   or if it is dropped
+   * @param {{expires_ms?: number, merge?: string}} [options] expires_ms: maximum time in the queue;
+   *   merge: a later command with this key replaces it in the queue
    */
-  send(command, data, refused) {
+  send(command, data, refused, options = {}) {
     const id = refused ? this.#nextId() : undefined;
     const text = this.#prepare(command, data, id);
     if (id !== undefined && refused) this.#requests.watch(id, refused);
-    this.#outbox.send(text, id, this.online);
+    this.#outbox.send({ command, data, text, id, ...options });
+  }
+
+  /**
+   * Whether a command would be sent at once.
+   * @param {string} command
+   * @param {any} data
+   * @returns {boolean}
+   */
+  immediate(command, data) {
+    return this.#outbox.immediate(command, data);
+  }
+
+  /** @param {(message: Message) => boolean} heldBack whether a command has to wait for an answer */
+  holdBack(heldBack) {
+    this.#outbox.heldBack = heldBack;
+  }
+
+  /** The server's limits by name. @returns {Record<string, any>} */
+  get limits() {
+    return this.#outbox.limits;
   }
 
   /**
@@ -195,7 +269,8 @@ export class Session {
    */
   reply(id, result, error) {
     if (!this.online) return;
-    this.connection.write(stringify({ command: "reply", data: result ?? null, id, ...(error && { error }) }));
+    const text = stringify({ command: "reply", data: result ?? null, id, ...(error && { error }) });
+    this.#write({ command: "reply", data: undefined, text, id: undefined });
   }
 
   /**
@@ -208,6 +283,21 @@ export class Session {
     return this.#requests.resolveFirst(matches, data);
   }
 
+  /** @param {Message} message */
+  #write(message) {
+    this.#requests.sent(message.id);
+    this.#uplink.write(message);
+    this.#hooks.sent();
+  }
+
+  #confirm() {
+    try {
+      this.send("time", { t0: this.#env.local(), received: this.received });
+    } catch {
+      // Over the rate: a later exchange confirms as well.
+    }
+  }
+
   #nextId() {
     this.#last_id += 1;
     return this.#last_id;
@@ -218,22 +308,35 @@ export class Session {
    * @param {string} command
    * @param {any} data
    * @param {number | undefined} id
+   * @param {boolean} [repeatable]
    */
-  #prepare(command, data, id) {
+  #prepare(command, data, id, repeatable = false) {
     if (this.closed) throw new TurntableError("unavailable", "the client is closed", { command });
-    return this.#outbox.prepare(command, data, id, this.online);
+    return this.#outbox.prepare(command, data, id, repeatable);
   }
 
   /** @param {any} message undefined if the received text was not a message */
   #message(message) {
-    const { command, data, id } = message ?? {};
+    const command = message?.command;
     if (this.#welcomed && command !== "idyou" && command !== "welcome") {
       this.received += 1;
       this.#hooks.changed();
     }
     if (typeof command !== "string") {
-      this.#hooks.error(new TurntableError("bad_json", "the server sent an invalid message"));
-    } else if (command === "idyou") {
+      this.#hooks.error(new TurntableError("bad_json", "a message of the server could not be decoded; it is skipped"));
+      return;
+    }
+    try {
+      this.#dispatch(message);
+    } catch (error) {
+      // One message of an unexpected form must not end the connection.
+      this.#hooks.error(new TurntableError("bad_message", `a message of the server could not be processed: ${error}`, { command }));
+    }
+  }
+
+  /** @param {{command: string, data: any, id: any}} message */
+  #dispatch({ command, data, id }) {
+    if (command === "idyou") {
       void this.#identify();
     } else if (command === "welcome") {
       this.#welcome(data, id);
@@ -241,9 +344,19 @@ export class Session {
       this.#error(data, id);
     } else {
       // The id of a `call` is the server's and belongs to no request.
-      if (id !== undefined && command !== "call") this.#requests.take(id)?.resolve(data);
+      if (id !== undefined && command !== "call") this.#answered(id, data);
+      if (command === "time") this.#uplink.exchanged(data?.t0);
       if (command !== "reply") this.#hooks.message(command, data, id);
     }
+  }
+
+  /**
+   * @param {any} id
+   * @param {any} data
+   */
+  #answered(id, data) {
+    this.#uplink.log.answered(id);
+    this.#requests.take(id)?.resolve(data);
   }
 
   async #identify() {
@@ -294,35 +407,51 @@ export class Session {
     this.#begin(data, this.#resuming && data?.resumed === true);
   }
 
-  /** The transport has resumed the session; the missed messages follow. */
-  #resumed() {
+  /**
+   * The transport has resumed the session; the missed messages follow.
+   * @param {number | undefined} accepted
+   */
+  #resumed(accepted) {
     if (this.#welcomed) return;
     this.#identified_at = this.#env.local();
-    const { time: _time, ...known } = this.#last_welcome ?? {};
-    this.#begin({ ...known, session: this.secret, resumed: true, attributes: {} }, true);
+    const { time: _time, accepted: _accepted, ...known } = this.#last_welcome ?? {};
+    this.#begin({ ...known, accepted, session: this.secret, resumed: true, attributes: {} }, true, true);
   }
 
   /**
    * The connection is established.
    * @param {any} data of the welcome
    * @param {boolean} resumed
+   * @param {boolean} [numbered] whether the transport numbers what it sends
    */
-  #begin(data, resumed) {
+  #begin(data, resumed, numbered = false) {
     const first = !this.#welcomed_once && !this.#restored;
     this.#welcomed_once = true;
     this.#last_welcome = data;
     this.#resuming = false;
     this.#welcomed = true;
+    this.#welcomes += 1;
     this.connection.welcomed();
-    if (!resumed) {
-      this.received = 0;
-      this.#requests.rejectAll("the session was lost before the answer arrived; the command may or may not have been executed", this.#outbox.ids);
-    }
-    this.#outbox.max_message_bytes = Number(data?.limits?.max_message_bytes) || 0;
+    this.#outbox.limits = data?.limits ?? {};
+    if (resumed) this.#uplink.resumed(data?.accepted, numbered);
+    else this.#reset();
+    this.#requests.resume();
+    // What the server did not take comes first.
+    this.#uplink.repeat();
     this.#hooks.welcome(data, { first, resumed, sent: this.#identified_at });
+    // A listener may have closed the client.
+    if (this.closed) return;
     this.#hooks.changed();
     this.#outbox.flush();
     this.#hooks.online();
+  }
+
+  /** A new session: what was sent in the lost one, and not confirmed, may or may not have been executed. */
+  #reset() {
+    this.received = 0;
+    this.#outbox.reset();
+    for (const id of this.#uplink.reset()) this.#requests.unconfirmed(id);
+    this.#requests.lost(this.#outbox.ids);
   }
 
   /**
@@ -334,6 +463,10 @@ export class Session {
       this.#identificationRefused(TurntableError.from(data, this.#resuming ? "resume" : "idme"));
       return;
     }
+    this.#uplink.log.answered(id);
+    if (data?.code === "rate_limited" && data.details?.retry_ms > 0) this.#outbox.limited(data.command, data.details.retry_ms);
+    // A clock exchange is repeated anyway.
+    if (data?.command === "time" && id === undefined) return;
     if (!this.#requests.reject(id, data)) this.#hooks.error(TurntableError.from(data));
   }
 
@@ -370,7 +503,7 @@ export class Session {
     this.#welcomed = false;
     this.#resuming = false;
     if (!disconnection.resume) this.secret = undefined;
-    this.#requests.interrupt();
+    this.#requests.pause();
     if (disconnection.retry_ms === undefined) this.#finish();
     this.#hooks.disconnected(disconnection, undefined);
   }
@@ -380,7 +513,7 @@ export class Session {
     this.closed = true;
     this.#welcomed = false;
     this.#outbox.clear();
-    this.#requests.rejectAll("the client was closed before the answer arrived");
+    this.#requests.close();
     if (fatal) {
       this.#hooks.disconnected({ code: 1000, reason: fatal.code, text: fatal.message, resume: false, retry_ms: undefined }, fatal);
     }

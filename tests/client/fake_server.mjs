@@ -29,6 +29,8 @@ class Session {
     this.written = 0;
     this.connection = null;
     this.commands = [];
+    /** How many commands were taken, as in `welcome`. */
+    this.accepted = 0;
     this.batch = { number: -1, answer: "" };
   }
 
@@ -60,8 +62,12 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     /** @type {Map<string, Session>} */
     sessions: new Map(),
     requests: [],
-    /** Requests for which this is true lose their answers. */
+    /** Requests to the poll for which this is true lose their answers; those to the tunnel are lost. */
     lose: () => false,
+    /** Requests to the tunnel for which this is true lose their answers. */
+    loseAnswer: () => false,
+    /** The refusal of a request to the tunnel, if any: `{status, code, details?}`. */
+    refuse: () => undefined,
     /** Number of messages that a channel reports as lost at a join. */
     missing: 0,
     session: undefined,
@@ -76,12 +82,13 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
   const welcome = (session, resumed = false) => ({
     command: "welcome",
     data: {
-      user: session.user, session: session.secret, resumed, time: Date.now(), heartbeat_ms,
+      user: session.user, session: session.secret, resumed, accepted: session.accepted, time: Date.now(), heartbeat_ms,
       attributes: {}, services: {}, limits: {}, server: "fake/1",
     },
   });
   /** Executes a command. Answers are added to the session's log. */
   const run = (session, { command, data, id }) => {
+    if (!["idme", "time", "resume", "bye"].includes(command)) session.accepted += 1;
     session.commands.push({ command, data, ...(id !== undefined && { id }) });
     if (command === "idme") {
       session.user = data?.user ?? data;
@@ -104,9 +111,9 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     for await (const chunk of request) body += chunk;
     const asks = url.pathname === "/tunnel/send" && request.method === "GET";
     if (!asks) server.requests.push({ method: request.method, path: url.pathname, query: Object.fromEntries(url.searchParams), body, session: request.headers["turntable-session"] });
-    const refuse = (status, code) => {
+    const refuse = (status, code, details) => {
       response.writeHead(status, { "Content-Type": "application/json" });
-      response.end(JSON.stringify({ error: { code, message: code } }));
+      response.end(JSON.stringify({ error: { code, message: code, details } }));
     };
     if (asks) {
       // The client asks whether the server can be reached.
@@ -120,9 +127,19 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     } else if (url.pathname === "/tunnel/send") {
       if (off("tunnel")) return;
       if (server.lose(url, body)) return request.socket.destroy();
-      const answers = JSON.parse(body).map(({ tunnel, path, data }) => {
+      const refusal = server.refuse(url, body);
+      if (refusal) return refuse(refusal.status, refusal.code, refusal.details);
+      const datagrams = [JSON.parse(body)].flat();
+      let number = Number(url.searchParams.get("n") ?? NaN);
+      const accepted = server.sessions.get(datagrams[0].tunnel)?.accepted;
+      if (number > accepted + 1) return refuse(409, "conflict", { accepted });
+      const answers = datagrams.map(({ tunnel, path, data }) => {
         const session = server.sessions.get(tunnel);
         if (!session) return { error: { code: "session_expired", message: "gone" } };
+        if (!["idme", "time", "resume", "bye"].includes(data?.command)) {
+          number += 1;
+          if (number - 1 <= session.accepted) return { ok: true };
+        }
         if (path !== "/server") return { error: { code: "bad_message", message: "no such path" } };
         const answer = run(session, data);
         if (answer && session.connection) session.connection.write(answer, 0);
@@ -133,6 +150,7 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
         }
         return { ok: true };
       });
+      if (server.loseAnswer(url, body)) return request.socket.destroy();
       response.writeHead(200, { "Content-Type": "application/json" });
       response.end(JSON.stringify(answers));
     } else if (url.pathname === "/poll") {
@@ -254,10 +272,12 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
           const found = server.sessions.get(message.data.session);
           if (!found) return connection.write({ command: "error", data: { code: "session_expired", message: "gone", command: "resume" } });
           session = found;
+          session.socket = socket;
           connection.write(welcome(session, true));
           session.attach(connection, message.data.received);
         } else if (message.command === "idme") {
           session = begin();
+          session.socket = socket;
           const answer = run(session, message);
           connection.write(answer);
           session.attach(connection, 0);

@@ -2,6 +2,7 @@
 // environment whose time and random numbers the test controls.
 
 import { once } from "node:events";
+import { createConnection, createServer } from "node:net";
 import { WebSocket as NodeWebSocket, WebSocketServer } from "ws";
 import { connect } from "../../static/turntable.js";
 
@@ -180,4 +181,50 @@ export async function reconnect({ server, env, tt, peer }, code) {
   if (state !== "offline") throw new Error(`the client is ${state}`);
   env.advance(retry_ms);
   return server.accept();
+}
+
+/**
+ * A TCP proxy in front of `url` whose connections the test cuts: at once, or after
+ * bytes of one direction were swallowed.
+ */
+export async function cuttingProxy(t, url) {
+  const target = new URL(url);
+  const pairs = new Set();
+  const proxy = createServer((near) => {
+    const far = createConnection({ host: target.hostname, port: Number(target.port) });
+    const pair = { swallow: "", carried: 0, end: () => (near.destroy(), far.destroy(), pairs.delete(pair)) };
+    pairs.add(pair);
+    const pipe = (from, to, direction) => {
+      from.on("data", (bytes) => {
+        pair.carried += bytes.length;
+        if (pair.swallow !== direction) to.write(bytes);
+      });
+      from.on("end", () => to.end());
+      from.on("error", () => pair.end());
+      from.on("close", () => pair.end());
+    };
+    near.setNoDelay(true);
+    far.setNoDelay(true);
+    pipe(near, far, "up");
+    pipe(far, near, "down");
+  });
+  proxy.listen(0, "127.0.0.1");
+  await once(proxy, "listening");
+  t.after(() => {
+    for (const pair of pairs) pair.end();
+    proxy.close();
+  });
+  return {
+    url: `http://127.0.0.1:${proxy.address().port}`,
+    /** Cuts a random connection that has carried bytes; resolves with whether there was one. */
+    async cut(random = Math.random) {
+      const open = [...pairs].filter(({ carried, swallow }) => carried > 0 && swallow === "");
+      const pair = open[Math.floor(random() * open.length)];
+      if (!pair) return false;
+      pair.swallow = ["up", "down", "none"][Math.floor(random() * 3)];
+      if (pair.swallow !== "none") await new Promise((resolve) => setTimeout(resolve, random() * 6));
+      pair.end();
+      return true;
+    },
+  };
 }

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { connect } from "../../static/turntable.js";
+import "./cuts.mjs";
 import { WebSocket } from "./harness.mjs";
 import "./outage.live.mjs";
 import "./prefix.live.mjs";
@@ -116,6 +117,19 @@ test("a malformed user id is refused with invalid_id", { skip }, async (t) => {
   const tt = user(t, { user: "nonsense" });
   tt.on("error", () => {});
   await assert.rejects(tt.ready, (error) => error.code === "invalid_id");
+});
+
+test("a publish right behind the sender's own join with subpaths reaches it", { skip }, async (t) => {
+  const tt = user(t);
+  await tt.ready;
+  for (let run = 0; run < 50; run += 1) {
+    const path = `live/${randomUUID()}`;
+    const message = until(tt, "message", ({ command, data }) => command === "message" && data.channel === `${path}/below`);
+    const joining = tt.channel(path, { subpaths: true });
+    tt.send("publish", { channel: `${path}/below`, data: run });
+    await message;
+    await (await joining).leave();
+  }
 });
 
 const CONFIGURATIONS = {

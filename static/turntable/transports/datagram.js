@@ -3,14 +3,27 @@
  * `{"tunnel", "path": "/server", "data": MESSAGE}`. Datagrams are sent by
  * separate requests: those of one event-loop turn share a request, and requests
  * follow one after another, which preserves their order.
+ *
+ * A request numbers its datagrams (`n`). It is repeated until it is answered: the
+ * server skips the datagrams that it took before, and refuses a request that
+ * leaves a gap (409), which says how many it took.
  * @module
  */
 
-import { closeCodeOf, endpointUrl, responseError, takeBatch } from "./transport.js";
+import { untilAnswered } from "../goodbye.js";
+import { closeCodeOf, endpointUrl, lastNumber, responseError, takeBatch } from "./transport.js";
 
-/** @import { Target, TransportHooks } from "./transport.js" */
+/** @import { Outgoing, Target, TransportHooks } from "./transport.js" */
 
 const CHANNEL = "/channel/";
+/** Delays before a request is repeated, in ms; after the last one the connection counts as lost. */
+const REPEAT_MS = [0, 100, 300, 1000];
+/** Maximum number of gaps to repair for one request. */
+const GAPS_MAX = 4;
+/** Leaves a gap after any number, so that the server says how many commands it took. */
+const UNKNOWN = Number.MAX_SAFE_INTEGER;
+/** Maximum bytes of a request that outlives its page. */
+const KEEPALIVE_MAX = 60_000;
 
 /**
  * Decodes the message of a datagram. On a channel's path, `data` is the
@@ -29,14 +42,19 @@ export function messageOf(datagram) {
   return typeof data?.command === "string" ? data : undefined;
 }
 
+/** @typedef {"answered" | "repeat" | "failed"} Outcome of a request */
+
 export class Sender {
   #target;
   #hooks;
   #failed;
-  /** @type {string[]} */
+  /** @type {Outgoing[]} */
   #queue = [];
+  /** The messages of the request under way. @type {Outgoing[]} */
+  #open = [];
   #in_flight = false;
   #closed = false;
+  #abort = new AbortController();
 
   /** The tunnel's id, once known. */
   tunnel = "";
@@ -56,14 +74,13 @@ export class Sender {
     return this.#queue.length === 0 && !this.#in_flight;
   }
 
-  /** @param {string} text */
-  send(text) {
-    this.#queue.push(text);
-    if (this.#queue.length === 1) this.#schedule();
-  }
-
-  #schedule() {
-    if (!this.#in_flight) queueMicrotask(() => void this.#flush());
+  /**
+   * @param {string} text
+   * @param {Outgoing["entry"]} entry
+   */
+  send(text, entry) {
+    this.#queue.push({ text, entry });
+    if (this.#queue.length === 1 && !this.#in_flight) queueMicrotask(() => void this.#flush());
   }
 
   /**
@@ -71,72 +88,195 @@ export class Sender {
    * @param {string} text
    */
   raw(text) {
-    void this.#post(text, []);
+    this.#hooks.traffic("out", "datagram", text);
+    this.#fetch(text, undefined).then(
+      (response) => this.#answered(response, []),
+      (/** @type {any} */ error) => this.#fail(closeCodeOf(0), `the request failed: ${error}`),
+    );
   }
 
-  /** Pending messages are still sent; their results are ignored. */
+  /** Ends the requests; a later connection repeats what was not taken. */
   close() {
     this.#closed = true;
+    this.#queue = [];
+    this.#abort.abort();
+  }
+
+  /**
+   * Sends what is pending, the goodbye included, in one request that takes the place
+   * of the one under way. It is repeated until it is answered.
+   * @returns {Promise<void>}
+   */
+  async finish() {
+    this.#closed = true;
+    const pending = [...this.#open, ...this.#queue.splice(0)];
+    this.#abort.abort();
+    if (pending.length === 0) return;
+    let first = this.#number(pending);
+    await untilAnswered(this.#target.environment, async () => {
+      const response = await this.#fetch(this.#body(pending), pending.some(({ entry }) => entry) ? first : undefined, true);
+      if (response.status === 409) {
+        const { details } = await responseError(response);
+        if (this.#gap(pending, details)) first = details.accepted + 1;
+        return false;
+      }
+      // 410: the session is over.
+      return response.ok || (response.status >= 400 && response.status < 500 && response.status !== 429);
+    });
   }
 
   async #flush() {
     if (this.#in_flight) return;
     this.#in_flight = true;
-    while (this.#queue.length > 0) {
-      const texts = takeBatch(this.#queue);
-      const datagrams = texts.map((text) => `{"tunnel":${JSON.stringify(this.tunnel)},"path":"/server","data":${text}}`);
-      if (!(await this.#post(`[${datagrams.join(",")}]`, texts))) break;
+    while (this.#queue.length > 0 && !this.#closed) {
+      this.#open = takeBatch(this.#queue);
+      if (!(await this.#deliver(this.#open))) break;
+      if (!this.#closed) this.#open = [];
     }
     this.#in_flight = false;
   }
 
   /**
-   * @param {string} body
-   * @param {string[]} texts the messages in the body
-   * @returns {Promise<boolean>} false if the connection failed
+   * @param {Outgoing[]} batch
+   * @returns {Promise<boolean>} false if the connection failed or is closed
    */
-  async #post(body, texts) {
-    this.#hooks.traffic("out", "datagram", body);
-    /** @type {any} */
-    let response;
-    /** @type {any} */
-    let answers;
-    try {
-      response = await this.#target.fetch(endpointUrl(this.#target.url, "tunnel/send"), {
-        method: "POST",
-        // This content type needs no CORS preflight request.
-        headers: { "Content-Type": "text/plain;charset=UTF-8" },
-        body,
-        keepalive: this.#closed,
-        cache: "no-store",
-      });
-      if (response.ok) answers = await response.json();
-    } catch (error) {
-      this.#fail(closeCodeOf(0), `the request failed: ${error}`);
-      return false;
+  async #deliver(batch) {
+    // The identification has no number.
+    const repeatable = batch.every(({ text, entry }) => entry || !text.startsWith('{"command":"idme"'));
+    let gaps = 0;
+    for (let failures = 0; !this.#closed && batch.length > 0; ) {
+      /** @type {any} */
+      let response;
+      try {
+        const body = this.#body(batch);
+        this.#hooks.traffic("out", "datagram", body);
+        response = await this.#fetch(body, this.#number(batch));
+        // An answer that breaks off counts as lost.
+        if (response.ok) response = { ok: true, answers: await response.json() };
+      } catch (error) {
+        const ms = REPEAT_MS[failures];
+        failures += 1;
+        if (ms === undefined || !repeatable) {
+          this.#fail(closeCodeOf(0), `the request failed: ${error}`);
+          return false;
+        }
+        await this.#wait(ms);
+        continue;
+      }
+      if (this.#closed) return false;
+      const outcome = await this.#answered(response, batch);
+      if (outcome === "failed") return false;
+      if (outcome === "answered") return true;
+      gaps += 1;
+      if (gaps > GAPS_MAX) {
+        this.#fail(closeCodeOf(0), "the server lacks earlier commands");
+        return false;
+      }
     }
-    if (this.#closed) return true;
+    return !this.#closed;
+  }
+
+  /**
+   * @param {any} response, or the answers of an accepted request
+   * @param {Outgoing[]} batch
+   * @returns {Promise<Outcome>}
+   */
+  async #answered(response, batch) {
+    if (this.#closed) return "failed";
     this.#hooks.activity();
-    if (!response.ok) {
-      const error = await responseError(response);
-      if (response.status === 410 || response.status === 429 || response.status >= 500) {
-        this.#fail(closeCodeOf(response.status), error.message);
-        return false;
-      }
-      this.#hooks.refused(texts, error);
-      return true;
+    if (response.ok) return this.#accepted(response.answers ?? (await response.json()), batch);
+    const { status } = response;
+    const error = await responseError(response);
+    if (this.#closed) return "failed";
+    if (status === 409 && this.#gap(batch, error.details)) return "repeat";
+    if (status === 429 && error.details?.retry_ms > 0) {
+      // Nothing of the request was taken.
+      await this.#wait(error.details.retry_ms);
+      return "repeat";
     }
+    if (status === 413 && batch.length > 1) {
+      // The rest goes back to the front of the queue.
+      this.#queue.unshift(...batch.splice(batch.length >> 1));
+      return "repeat";
+    }
+    if (status === 410 || status === 429 || status >= 500) {
+      this.#fail(closeCodeOf(status), error.message);
+      return "failed";
+    }
+    this.#hooks.discarded(batch.map(({ entry }) => entry));
+    this.#hooks.refused(batch.map(({ text }) => text), error);
+    return "answered";
+  }
+
+  /**
+   * @param {any} answers one per message
+   * @param {Outgoing[]} batch
+   * @returns {Outcome}
+   */
+  #accepted(answers, batch) {
     const list = Array.isArray(answers) ? answers : [answers];
-    for (const [index, answer] of list.entries()) {
-      const error = answer?.error;
-      if (!error) continue;
-      if (error.code === "session_expired") {
-        this.#fail(closeCodeOf(410), String(error.message));
-        return false;
-      }
-      this.#hooks.refused(texts.slice(index, index + 1), error);
+    if (list.some((answer) => answer?.error?.code === "session_expired")) {
+      this.#fail(closeCodeOf(410), "the session has expired");
+      return "failed";
     }
+    const last = lastNumber(batch);
+    if (last > 0) this.#hooks.taken(last);
+    for (const [index, answer] of list.entries()) {
+      if (answer?.error) this.#hooks.refused(batch.slice(index, index + 1).map(({ text }) => text), answer.error);
+    }
+    return "answered";
+  }
+
+  /**
+   * The server took another number of commands than this client assumes.
+   * @param {Outgoing[]} batch from which the commands that were taken are removed
+   * @param {any} details of the error
+   * @returns {boolean} whether the server said how many
+   */
+  #gap(batch, details) {
+    if (!Number.isSafeInteger(details?.accepted)) return false;
+    const taken = batch.filter(({ entry }) => entry?.numbered() && entry.number <= details.accepted);
+    for (const one of taken) batch.splice(batch.indexOf(one), 1);
+    this.#hooks.accepted(details.accepted);
     return true;
+  }
+
+  /** @param {Outgoing[]} batch */
+  #body(batch) {
+    const tunnel = JSON.stringify(this.tunnel);
+    return `[${batch.map(({ text }) => `{"tunnel":${tunnel},"path":"/server","data":${text}}`).join(",")}]`;
+  }
+
+  /**
+   * The number of the first command.
+   * @param {Outgoing[]} batch
+   * @returns {number | undefined} undefined if none has a number
+   */
+  #number(batch) {
+    const first = batch.find(({ entry }) => entry)?.entry;
+    return first && (first.numbered() ? first.number : UNKNOWN);
+  }
+
+  /**
+   * @param {string} body
+   * @param {number | undefined} n
+   * @param {boolean} [last]
+   * @returns {Promise<any>}
+   */
+  #fetch(body, n, last = false) {
+    return this.#target.fetch(endpointUrl(this.#target.url, "tunnel/send", { n }), {
+      method: "POST",
+      // This content type needs no CORS preflight request.
+      headers: { "Content-Type": "text/plain;charset=UTF-8" },
+      body,
+      cache: "no-store",
+      ...(last ? { keepalive: body.length < KEEPALIVE_MAX } : { signal: this.#abort.signal }),
+    });
+  }
+
+  /** @param {number} ms */
+  async #wait(ms) {
+    if (ms > 0) await new Promise((resolve) => void this.#target.environment.setTimeout(() => resolve(undefined), ms));
   }
 
   /**

@@ -6,10 +6,10 @@
  */
 
 const PREFIX = "$av:";
-/** Answers to commands that are not answered by `reply`. @type {Readonly<Record<string, string>>} */
-const ANSWERS = { idme: "welcome", authenticate: "welcome", joingame: "joined", joinchannel: "joined", time: "time" };
-/** Entries whose name differs from the message's command. @type {Readonly<Record<string, string>>} */
-const ALIASES = { set: "attributes" };
+/** Answers to commands that are not answered by `reply`. @type {ReadonlyMap<string | undefined, string>} */
+const ANSWERS = new Map([["idme", "welcome"], ["authenticate", "welcome"], ["joingame", "joined"], ["joinchannel", "joined"], ["time", "time"]]);
+/** Entries whose name differs from the message's command. @type {ReadonlyMap<string, string>} */
+const ALIASES = new Map([["set", "attributes"]]);
 
 /**
  * Encodes a message as an entry.
@@ -35,10 +35,10 @@ export function messageOf(entry, commandOf) {
     const with_id = id === undefined ? {} : { id };
     if (!f.startsWith(PREFIX)) return { command: "call", data: { f, args }, ...with_id };
     const name = f.slice(PREFIX.length);
-    return { command: ALIASES[name] ?? name, data: args, ...with_id };
+    return { command: ALIASES.get(name) ?? name, data: args, ...with_id };
   }
   const command = commandOf(id);
   if (error !== undefined) return { command: "error", data: { ...(command && { command }), ...error }, id };
   if (id === undefined) return undefined;
-  return { command: ANSWERS[command ?? ""] ?? "reply", data: r, id };
+  return { command: ANSWERS.get(command) ?? "reply", data: r, id };
 }

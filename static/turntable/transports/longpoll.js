@@ -7,8 +7,9 @@
 
 import { parse } from "../binary.js";
 import { Sender, messageOf } from "./datagram.js";
-import { EXPIRED, LOST, closeCodeOf, endpointUrl, responseError } from "./transport.js";
+import { EXPIRED, LOST, NORMAL, closeCodeOf, endpointUrl, ownCloseCode, responseError } from "./transport.js";
 
+/** @import { Sent } from "../sent_log.js" */
 /** @import { Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
 
 /**
@@ -16,6 +17,10 @@ import { EXPIRED, LOST, closeCodeOf, endpointUrl, responseError } from "./transp
  * intermediary that forwards only complete responses does not delay the resume.
  */
 const WAKE_UP = '{"command":"time","data":{"t0":0}}';
+/** Minimum time between two, so that many interruptions do not exceed the rate of `time`. */
+const WAKE_UP_MS = 100;
+/** Local ms of the last one, per client. @type {WeakMap<object, number>} */
+const woken_at = new WeakMap();
 
 /** @implements {TransportConnection} */
 class LongPollConnection {
@@ -24,7 +29,7 @@ class LongPollConnection {
   #sender;
   #abort = new AbortController();
   #session = "";
-  /** Id of the last received datagram; the next request continues after it. @type {string | undefined} */
+  /** Id of the last received datagram; until the welcome the next request continues after it. @type {string | undefined} */
   #after;
   #opened = false;
   #closed = false;
@@ -51,9 +56,12 @@ class LongPollConnection {
     void this.#run();
   }
 
-  /** @param {string} text */
-  send(text) {
-    if (this.writable) this.#sender.send(text);
+  /**
+   * @param {string} text
+   * @param {Sent} [entry]
+   */
+  send(text, entry) {
+    if (this.writable) this.#sender.send(text, entry);
   }
 
   /** @param {string} text */
@@ -61,17 +69,23 @@ class LongPollConnection {
     if (this.writable) this.#sender.raw(text);
   }
 
-  close() {
+  /** @param {number} code */
+  close(code) {
     this.#closed = true;
-    this.#sender.close();
-    this.#abort.abort();
+    const end = () => {
+      this.#sender.close();
+      this.#abort.abort();
+    };
+    // The request under way stays until the goodbye is answered: its end would be a drop.
+    if (code === NORMAL) void this.#sender.finish().finally(end);
+    else end();
   }
 
   async #run() {
     let resume = this.#hooks.resume();
     if (resume) {
       this.#sender.tunnel = resume.session;
-      this.#sender.send(WAKE_UP);
+      this.#wakeUp();
     }
     while (!this.#closed) {
       const query = this.#query(resume);
@@ -95,12 +109,25 @@ class LongPollConnection {
     }
   }
 
+  #wakeUp() {
+    const { environment } = this.#target;
+    const ms = (woken_at.get(environment) ?? -Infinity) + WAKE_UP_MS - environment.local();
+    if (ms > 0) {
+      environment.setTimeout(() => !this.#closed && this.#wakeUp(), ms);
+      return;
+    }
+    woken_at.set(environment, environment.local());
+    this.#sender.send(WAKE_UP, undefined);
+  }
+
   /** @param {{session: string, received: number} | undefined} resume */
   #query(resume) {
     if (!this.#opened && !resume) return { new: 1 };
-    if (this.#after !== undefined) return { id: this.#session, after: this.#after };
-    // No datagram received yet: continue from the session's count.
-    return { id: this.#session || resume?.session, received: this.#hooks.resume()?.received ?? 0 };
+    // By the count: the server forgets the id of a datagram that a clock exchange has acknowledged.
+    const known = this.#hooks.resume();
+    if (known) return { id: known.session, received: known.received };
+    // Before the welcome nothing is counted.
+    return { id: this.#session, after: this.#after, received: this.#after === undefined ? 0 : undefined };
   }
 
   /**
@@ -146,8 +173,8 @@ class LongPollConnection {
    */
   #end(code, reason, unsupported = false) {
     if (this.#closed) return;
-    this.close();
-    this.#hooks.closed(code, reason, unsupported);
+    this.close(LOST);
+    this.#hooks.closed(ownCloseCode(this.#target.environment, code), reason, unsupported);
   }
 }
 

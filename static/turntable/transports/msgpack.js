@@ -15,7 +15,6 @@ import { WebSocketConnection } from "./websocket.js";
 /** @import { Codec } from "../../vendor/msgpack/index.mjs" */
 
 export const SUBPROTOCOL = "turntable.v2.msgpack";
-const BAD_MESSAGE = 1007;
 /** `$num` as a key: a map with nothing else is a number that MessagePack cannot represent, in digits. */
 const NUMBER_KEY = [0xa4, 0x24, 0x6e, 0x75, 0x6d];
 
@@ -39,6 +38,20 @@ const NUMBERS = new Map(CLIENT_COMMANDS.map((name, index) => [name, index + 1]))
  */
 export function commandName(direction, number) {
   return direction === "in" ? SERVER_COMMANDS[number - SERVER_FIRST] : CLIENT_COMMANDS[number - 1];
+}
+
+/**
+ * The key that stands for `__proto__` until the map is complete: assigning a property of that name
+ * would set the prototype. A lone surrogate has no UTF-8, so no received key is equal to it.
+ */
+const PROTO = "\ud800__proto__";
+
+/**
+ * @param {string} command of the server, or `#NUMBER`
+ * @returns {number}
+ */
+function numberOf(command) {
+  return command.startsWith("#") ? Number(command.slice(1)) : SERVER_COMMANDS.indexOf(command) + SERVER_FIRST;
 }
 
 /** @typedef {{encode: (message: any) => Uint8Array<ArrayBuffer>, decode: (bytes: ArrayBuffer) => any}} MessageCodec */
@@ -76,7 +89,29 @@ async function load() {
     decode: (data, type) => ({ $ext: [type, base64(data)] }),
   };
   const encoder = new Encoder({ extensionCodec, maxDepth: 256 });
-  const decoder = new Decoder({ extensionCodec });
+  /** Whether the frame that is being decoded has a key `__proto__`. */
+  let proto = false;
+  const text = new TextDecoder("utf-8", { ignoreBOM: true });
+  // The Decoder refuses the key `__proto__` itself, and drops U+FEFF at the start of a long string.
+  class DataDecoder extends Decoder {
+    /**
+     * @override
+     * @param {number} length
+     * @param {number} header bytes before the string
+     */
+    decodeUtf8String(length, header) {
+      const start = this.pos + header;
+      const end = start + length;
+      if (this.bytes.length < end) throw new RangeError("the frame ends within a string");
+      const key = this.stateIsMapKey();
+      const value = key && this.keyDecoder.canBeCached(length) ? this.keyDecoder.decode(this.bytes, start, length) : text.decode(this.bytes.subarray(start, end));
+      this.pos = end;
+      if (!key || value !== "__proto__") return value;
+      proto = true;
+      return PROTO;
+    }
+  }
+  const decoder = new DataDecoder({ extensionCodec });
   return {
     encode: ({ command, data, id }) => {
       const number = NUMBERS.get(command);
@@ -84,9 +119,15 @@ async function load() {
       return encoder.encode(id === undefined ? [number, data] : [number, data, id]);
     },
     decode: (bytes) => {
-      const message = decoder.decode(bytes);
-      const [number, data, id] = /** @type {any[]} */ (hasNumber(new Uint8Array(bytes)) ? numbers(message) : message);
-      return { command: SERVER_COMMANDS[number - SERVER_FIRST], data, ...(id !== undefined && id !== null && { id }) };
+      proto = false;
+      const decoded = decoder.decode(bytes);
+      const named = proto ? protoKeys(decoded) : decoded;
+      const message = hasNumber(new Uint8Array(bytes)) ? numbers(named) : named;
+      if (!Array.isArray(message) || !Number.isInteger(message[0])) throw new TypeError("the frame is not a message");
+      const [number, data, id] = message;
+      // A number of a newer server is the name of a command that the library ignores.
+      const command = SERVER_COMMANDS[number - SERVER_FIRST] ?? `#${number}`;
+      return { command, data, ...(id !== undefined && id !== null && { id }) };
     },
   };
 }
@@ -101,6 +142,17 @@ function hasNumber(bytes) {
     if (NUMBER_KEY.every((byte, index) => bytes[at + index] === byte)) return true;
   }
   return false;
+}
+
+/**
+ * Gives the maps with the key PROTO the key `__proto__`, as an own property.
+ * @param {any} value
+ * @returns {any}
+ */
+function protoKeys(value) {
+  if (Array.isArray(value)) return value.map(protoKeys);
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key === PROTO ? "__proto__" : key, protoKeys(inner)]));
 }
 
 /**
@@ -158,7 +210,8 @@ class MsgpackConnection extends WebSocketConnection {
     try {
       bytes = this.#codec.encode(message);
     } catch (error) {
-      this.hooks.refused([text], { code: "unknown_command", message: String(error) });
+      const code = NUMBERS.has(message.command) ? "bad_message" : "unknown_command";
+      this.hooks.refused([text], { code, message: String(error) });
       return;
     }
     const { command, data, id } = message;
@@ -181,12 +234,13 @@ class MsgpackConnection extends WebSocketConnection {
     try {
       message = this.#codec.decode(data);
     } catch (error) {
-      this.close(BAD_MESSAGE, "");
-      this.hooks.closed(LOST, `invalid MessagePack frame: ${error}`);
+      // The server counts it, so it is reported and counted like an unreadable text.
+      this.hooks.traffic("in", "frame", () => `undecodable: ${error}`, data.byteLength);
+      this.hooks.message(undefined);
       return;
     }
     const { command, data: payload, id } = message;
-    this.hooks.traffic("in", "frame", () => stringify([SERVER_COMMANDS.indexOf(command) + SERVER_FIRST, payload, ...(id === undefined ? [] : [id])]), data.byteLength);
+    this.hooks.traffic("in", "frame", () => stringify([numberOf(command), payload, ...(id === undefined ? [] : [id])]), data.byteLength);
     this.hooks.message(message);
   }
 }

@@ -13,12 +13,22 @@
 
 import { backgroundTimeout } from "../background_timer.js";
 import { parse, stringify } from "../binary.js";
+import { pageLeaves, untilAnswered } from "../goodbye.js";
 import { entryOf, messageOf } from "./entry.js";
-import { EXPIRED, LOST, RATE_LIMITED, closeCodeOf, endpointUrl, responseError, takeBatch } from "./transport.js";
+import { EXPIRED, LOST, NORMAL, RATE_LIMITED, closeCodeOf, endpointUrl, lastNumber, ownCloseCode, responseError, takeBatch } from "./transport.js";
 
-/** @import { Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
+/** @import { Sent } from "../sent_log.js" */
+/** @import { Outgoing, Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
 
-/** @typedef {{session: string, number: number, body: string, texts: string[]}} Batch */
+/**
+ * @typedef {object} Batch a request
+ * @property {string} session
+ * @property {number} number
+ * @property {number} [received] of a request that takes the session over
+ * @property {number | undefined} welcomes how many connections the session had had
+ * @property {string} body
+ * @property {Outgoing[]} messages
+ */
 
 /**
  * State that outlives a connection.
@@ -30,7 +40,6 @@ import { EXPIRED, LOST, RATE_LIMITED, closeCodeOf, endpointUrl, responseError, t
  * @property {PollConnection | undefined} connection
  */
 
-const NORMAL = 1000;
 /** Maximum time for an answer. The server answers within `poll.answer_ms` (5 s). */
 const ANSWER_MS = 8000;
 const SESSION_HEADER = "Turntable-Session";
@@ -45,13 +54,17 @@ class PollConnection {
   #hooks;
   #state;
   #abort = new AbortController();
-  /** @type {string[]} */
+  /** @type {Outgoing[]} */
   #queue = [];
+  /** The requests under way. @type {Promise<void>} */
+  #flushing = Promise.resolve();
   /** @type {string | undefined} */
   #session;
   #identified = false;
   #in_flight = false;
   #poll_due = false;
+  /** Number of messages that are to be sent alone. */
+  #single = 0;
   #closed = false;
   /** Cancels the next empty request. */
   #cancelPoll = () => {};
@@ -83,10 +96,13 @@ class PollConnection {
     else this.#requestIdentification();
   }
 
-  /** @param {string} text */
-  send(text) {
+  /**
+   * @param {string} text
+   * @param {Sent} [entry]
+   */
+  send(text, entry) {
     if (this.#closed) return;
-    this.#queue.push(text);
+    this.#queue.push({ text, entry });
     this.#schedule();
   }
 
@@ -96,7 +112,7 @@ class PollConnection {
     this.#hooks.traffic("out", "entry", text);
     void this.#fetch(text, this.#session === undefined ? {} : { batch: this.#next() }).then(
       (/** @type {any} */ response) =>
-        this.#answered(response, []).then(() => {
+        this.#answered(response, { session: "", number: 0, welcomes: undefined, body: text, messages: [] }).then(() => {
           if (this.#poll_due) this.#schedule();
         }),
       (/** @type {any} */ error) => this.#end(LOST, String(error)),
@@ -108,13 +124,28 @@ class PollConnection {
     this.#closed = true;
     this.#cancelPoll();
     if (this.#state.connection === this) this.#state.connection = undefined;
-    if (this.#queue.length > 0 && this.#session !== undefined) {
-      // The last messages, such as `bye`. Their answers are ignored.
-      const body = this.#body(this.#queue.splice(0));
-      this.#fetch(body, { batch: this.#next() }, true).catch(() => {});
+    if (code === NORMAL) void this.#finish();
+    else this.#abort.abort();
+  }
+
+  /** Sends what is pending, `bye` at its end, and repeats it until it is answered. */
+  async #finish() {
+    const messages = this.#queue.splice(0);
+    // What runs before it comes first. A page that is left cannot wait.
+    if (!pageLeaves()) await this.#flushing;
+    const open = this.#state.open;
+    this.#state.open = undefined;
+    if (this.#session === undefined || messages.length === 0) return;
+    const last = { number: this.#next(), received: undefined, body: this.#body(messages) };
+    for (const { number, body, received } of open?.session === this.#session ? [open, last] : [last]) {
+      const answered = untilAnswered(this.#target.environment, async () => {
+        const response = await this.#fetch(body, { batch: number, received }, true);
+        // 410: the session is over.
+        return response.ok || (response.status >= 400 && response.status < 500 && response.status !== 429);
+      });
+      if (!pageLeaves()) await answered;
     }
-    // After a normal close, a request in flight must still reach the server.
-    if (code !== NORMAL) this.#abort.abort();
+    this.#abort.abort();
   }
 
   /** Schedules the next empty request, or none if the heartbeat is off. */
@@ -127,7 +158,7 @@ class PollConnection {
       // A request in flight already fetches the pending messages.
       if (!this.#in_flight) {
         this.#poll_due = true;
-        void this.#flush();
+        this.#flushing = this.#flush();
       }
     }, ms);
   }
@@ -139,20 +170,17 @@ class PollConnection {
     });
   }
 
-  /** @param {{session: string, received: number}} resume */
-  async #resume({ session, received }) {
+  /** @param {{session: string, received: number, welcomes?: number}} resume */
+  async #resume({ session, received, welcomes }) {
     this.#session = session;
     this.#state.connection = this;
+    this.#in_flight = true;
     const open = this.#state.open;
-    if (open?.session === session) {
-      // The answer to this request was lost. Repeat it; its answer has the missed messages.
-      this.#in_flight = true;
-      await this.#post(open, { batch: open.number }, true);
-    } else {
-      this.#in_flight = true;
-      this.#state.open = { session, number: this.#next(), body: "[]", texts: [] };
-      await this.#post(this.#state.open, { batch: this.#state.number, received }, true);
-    }
+    // The answer to this request was lost. Repeat it; its answer has the missed messages.
+    // If another transport had the session since, it has repeated the messages itself.
+    const repeated = open?.session === session && open.welcomes === welcomes;
+    if (!repeated) this.#state.open = { session, number: this.#next(), received, welcomes, body: "[]", messages: [] };
+    await this.#post(/** @type {Batch} */ (this.#state.open), true);
     this.#in_flight = false;
     if (this.#queue.length > 0 || this.#poll_due) this.#schedule();
   }
@@ -163,7 +191,10 @@ class PollConnection {
   }
 
   #schedule() {
-    if (!this.#in_flight) queueMicrotask(() => void this.#flush());
+    if (this.#in_flight) return;
+    queueMicrotask(() => {
+      if (!this.#in_flight) this.#flushing = this.#flush();
+    });
   }
 
   async #flush() {
@@ -171,22 +202,23 @@ class PollConnection {
     this.#in_flight = true;
     while (!this.#closed && (this.#queue.length > 0 || this.#poll_due)) {
       this.#poll_due = false;
-      const texts = takeBatch(this.#queue);
-      const body = this.#body(texts);
+      const messages = this.#single > 0 ? this.#queue.splice(0, 1) : takeBatch(this.#queue);
+      this.#single = Math.max(0, this.#single - 1);
+      const batch = { messages, body: this.#body(messages), welcomes: this.#hooks.resume()?.welcomes };
       if (this.#session === undefined) {
         // Without a session the request is not numbered and not repeated.
-        await this.#post({ session: "", number: 0, body, texts }, {}, false);
+        await this.#post({ ...batch, session: "", number: 0 }, false);
       } else {
-        this.#state.open = { session: this.#session, number: this.#next(), body, texts };
-        await this.#post(this.#state.open, { batch: this.#state.number }, false);
+        this.#state.open = { ...batch, session: this.#session, number: this.#next() };
+        await this.#post(this.#state.open, false);
       }
     }
     this.#in_flight = false;
   }
 
-  /** @param {string[]} texts */
-  #body(texts) {
-    const entries = texts.map((text) => {
+  /** @param {Outgoing[]} messages */
+  #body(messages) {
+    const entries = messages.map(({ text }) => {
       const message = parse(text);
       if (message.id === undefined && ANSWERED.has(message.command)) message.id = message.command;
       // Accepted actions are not answered.
@@ -221,18 +253,21 @@ class PollConnection {
 
   /**
    * @param {Batch} open
-   * @param {Record<string, number>} query
    * @param {boolean} resuming
    */
-  async #post(open, query, resuming) {
+  async #post(open, resuming) {
+    const query = open.number > 0 ? { batch: open.number, received: open.received } : {};
     for (let tries = 2; !this.#closed; ) {
       tries -= 1;
       const { environment } = this.#target;
       this.#limit = environment.setTimeout(() => this.#abort.abort(), ANSWER_MS);
       try {
         const response = await this.#fetch(open.body, query);
-        await this.#answered(response, open.texts, resuming);
-        return;
+        const wait_ms = await this.#answered(response, open, resuming);
+        environment.clearTimeout(this.#limit);
+        if (wait_ms === undefined) return;
+        tries += 1;
+        await new Promise((resolve) => void this.#target.environment.setTimeout(() => resolve(undefined), wait_ms));
       } catch (error) {
         if (tries > 0 && open.number > 0) continue;
         this.#end(LOST, String(error));
@@ -245,14 +280,12 @@ class PollConnection {
 
   /**
    * @param {any} response
-   * @param {string[]} texts the messages of the request
+   * @param {Batch} open
    * @param {boolean} [resuming]
+   * @returns {Promise<number | undefined>} ms after which the request is to be repeated
    */
-  async #answered(response, texts, resuming = false) {
-    if (!response.ok) {
-      await this.#refused(response, texts, resuming);
-      return;
-    }
+  async #answered(response, open, resuming = false) {
+    if (!response.ok) return this.#refused(response, open, resuming);
     // Read the whole answer first; an incomplete answer counts as lost.
     const body = await response.text();
     this.#target.environment.clearTimeout(this.#limit);
@@ -263,19 +296,24 @@ class PollConnection {
     } catch {
       throw new Error("the response is not JSON");
     }
+    if (this.#closed && open.number > 0) return;
     this.#state.open = undefined;
-    if (this.#closed) return;
-    this.#hooks.activity();
     const session = response.headers.get(SESSION_HEADER);
     if (session) this.#session = session;
+    if (this.#closed) return;
+    this.#hooks.activity();
     this.#state.connection = this;
+    const last = lastNumber(open.messages);
+    if (last > 0) this.#hooks.taken(last);
+    const list = Array.isArray(entries) ? entries : [entries];
     if (resuming) {
       this.#identified = true;
-      this.#hooks.resumed();
+      const accepted = list.find((entry) => entry?.f === "$av:welcome")?.args?.accepted;
+      this.#hooks.resumed(Number.isSafeInteger(accepted) ? accepted : undefined);
       this.schedulePoll();
     }
     this.#poll_due ||= Number(response.headers.get(WAITING_HEADER)) > 0;
-    for (const entry of Array.isArray(entries) ? entries : [entries]) {
+    for (const entry of list) {
       if (this.#closed) return;
       this.#entry(entry, resuming);
     }
@@ -314,15 +352,18 @@ class PollConnection {
 
   /**
    * @param {any} response
-   * @param {string[]} texts
+   * @param {Batch} open
    * @param {boolean} resuming
+   * @returns {Promise<number | undefined>} ms after which the request is to be repeated
    */
-  async #refused(response, texts, resuming) {
+  async #refused(response, open, resuming) {
     const error = await responseError(response);
-    this.#state.open = undefined;
-    if (this.#closed) return;
+    if (this.#closed) return undefined;
     this.#hooks.activity();
     const { status } = response;
+    // Nothing of the request was taken.
+    if (status === 429 && error.details?.retry_ms > 0 && open.number > 0) return error.details.retry_ms;
+    this.#state.open = undefined;
     if (resuming && (status === 410 || status === 409)) {
       this.#session = undefined;
       this.#hooks.expired();
@@ -337,9 +378,15 @@ class PollConnection {
       this.#end(RATE_LIMITED, error.message);
     } else if (status >= 500 || !this.#identified) {
       this.#end(closeCodeOf(status), error.message);
+    } else if (status === 413 && open.messages.length > 1) {
+      // Each alone may be accepted.
+      this.#single = open.messages.length;
+      this.#queue.unshift(...open.messages);
     } else {
-      this.#hooks.refused(texts, error);
+      this.#hooks.discarded(open.messages.map(({ entry }) => entry));
+      this.#hooks.refused(open.messages.map(({ text }) => text), error);
     }
+    return undefined;
   }
 
   /**
@@ -351,7 +398,7 @@ class PollConnection {
     if (this.#closed) return;
     this.#queue = [];
     this.close(code);
-    this.#hooks.closed(code, reason, unsupported);
+    this.#hooks.closed(ownCloseCode(this.#target.environment, code), reason, unsupported);
   }
 }
 

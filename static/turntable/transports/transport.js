@@ -10,6 +10,7 @@
  */
 
 /** @import { Environment } from "../environment.js" */
+/** @import { Sent } from "../sent_log.js" */
 
 /**
  * @typedef {object} Transport
@@ -34,17 +35,25 @@
  * @property {() => void} open
  * @property {boolean} writable whether a message sent now can reach the server
  * @property {boolean} idle whether no outgoing message is pending
- * @property {(text: string) => void} send sends one message, given as JSON
+ * @property {(text: string, entry?: Sent) => void} send sends one message, given as JSON, with its
+ *   entry in the log of sent commands if it counts
  * @property {(text: string) => void} raw sends a text unchanged
- * @property {(code: number, reason: string) => void} close sends pending messages, then closes
+ * @property {(code: number, reason: string) => void} close with 1000, sends what is pending and
+ *   repeats it until it is answered, then closes; with another code, closes at once
  */
 
 /**
  * @typedef {object} TransportHooks
- * @property {() => {session: string, received: number} | undefined} resume the session to resume, if any
+ * @property {() => {session: string, received: number, welcomes?: number} | undefined} resume the session
+ *   to resume, if any; welcomes: how many connections it has had
  * @property {() => void} activity something arrived from the server
+ * @property {(number: number) => void} taken the server has taken the commands up to this number
+ * @property {(count: number) => void} accepted the server says how many commands it has taken
+ * @property {(entries: (Sent | undefined)[]) => void} discarded the server did not read these commands
+ *   and does not count them
  * @property {(message: any) => void} message undefined if the received text was not a message
- * @property {() => void} resumed the transport resumed the session itself; no welcome follows
+ * @property {(accepted?: number) => void} resumed the transport resumed the session itself; no welcome
+ *   follows. accepted: how many commands the server has taken, if it said so
  * @property {() => void} expired the session no longer exists; the transport starts a new one
  * @property {(texts: string[], error: {code: string, message: string, details?: any}) => void} refused
  *   the server did not accept these messages
@@ -56,12 +65,42 @@
 
 /** @typedef {"frame" | "datagram" | "entry"} Kind */
 
+/** The client's own, orderly close. */
+export const NORMAL = 1000;
 /** The code that browsers report if no close frame was received. */
 export const LOST = 1006;
 export const EXPIRED = 4004;
 export const RATE_LIMITED = 4007;
-/** Maximum characters of messages per request; a single longer message is sent alone. */
-export const BATCH_MAX = 32768;
+const REPLACED = 4002;
+/** How late a request of a lost connection may reach the server, in ms. */
+const OVERTAKEN_MS = 3000;
+/** Local ms of each client's last loss. @type {WeakMap<Environment, number>} */
+const losses = new WeakMap();
+
+/**
+ * The close code as it counts for this client. A request of its lost connection may
+ * reach the server behind that of the next one, which it then replaces. That is a
+ * loss: the client resumes, once, and replaces the old request.
+ * @param {Environment} environment
+ * @param {number} code
+ * @returns {number}
+ */
+export function ownCloseCode(environment, code) {
+  const lost_at = losses.get(environment) ?? -Infinity;
+  if (code === LOST) losses.set(environment, environment.local());
+  if (code !== REPLACED) return code;
+  losses.delete(environment);
+  return environment.local() - lost_at < OVERTAKEN_MS ? LOST : code;
+}
+
+/** @typedef {{text: string, entry: Sent | undefined}} Outgoing a message that is to be sent */
+
+/** Maximum bytes of messages per request, about; a single longer message is sent alone. */
+const BATCH_BYTES = 32768;
+/** Maximum messages per request. */
+const BATCH_MAX = 100;
+/** Bytes that a request adds to each message, at most. */
+const WRAPPER_BYTES = 120;
 
 /**
  * The URL of an HTTP endpoint, relative to the WebSocket URL, with its query.
@@ -114,15 +153,26 @@ export function textAndSize(content, bytes) {
 }
 
 /**
- * Removes from the front of `queue` as many texts as fit into one request.
- * @param {string[]} queue
- * @returns {string[]}
+ * Removes from the front of `queue` as many messages as fit into one request.
+ * @param {Outgoing[]} queue
+ * @returns {Outgoing[]}
  */
 export function takeBatch(queue) {
   let count = 0;
-  for (let size = 0; count < queue.length; count += 1) {
-    size += queue[count]?.length ?? 0;
-    if (count > 0 && size > BATCH_MAX) break;
+  for (let size = 0; count < queue.length && count < BATCH_MAX; count += 1) {
+    const text = queue[count]?.text ?? "";
+    // Only text that is not ASCII is longer than its characters, at most threefold.
+    size += WRAPPER_BYTES + (text.length * 3 > BATCH_BYTES ? new TextEncoder().encode(text).length : text.length);
+    if (count > 0 && size > BATCH_BYTES) break;
   }
   return queue.splice(0, count);
+}
+
+/**
+ * The number of the last message that counts.
+ * @param {Outgoing[]} messages
+ * @returns {number} 0 if none counts
+ */
+export function lastNumber(messages) {
+  return messages.reduce((last, { entry }) => entry?.number ?? last, 0);
 }

@@ -11,9 +11,10 @@
 
 import { parse } from "../binary.js";
 import { Sender, messageOf } from "./datagram.js";
-import { LOST, closeCodeOf, endpointUrl, responseError } from "./transport.js";
+import { LOST, NORMAL, closeCodeOf, endpointUrl, ownCloseCode, responseError } from "./transport.js";
 import { EventStream } from "./event_stream.js";
 
+/** @import { Sent } from "../sent_log.js" */
 /** @import { Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
 
 /** EventSource.CLOSED: it does not reconnect. */
@@ -59,9 +60,12 @@ class TunnelConnection {
     else void this.#read(url);
   }
 
-  /** @param {string} text */
-  send(text) {
-    if (this.writable) this.#sender.send(text);
+  /**
+   * @param {string} text
+   * @param {Sent} [entry]
+   */
+  send(text, entry) {
+    if (this.writable) this.#sender.send(text, entry);
   }
 
   /** @param {string} text */
@@ -69,11 +73,17 @@ class TunnelConnection {
     if (this.writable) this.#sender.raw(text);
   }
 
-  close() {
+  /** @param {number} code */
+  close(code) {
     this.#closed = true;
-    this.#sender.close();
-    this.#source?.close();
-    this.#abort?.abort();
+    const end = () => {
+      this.#sender.close();
+      this.#source?.close();
+      this.#abort?.abort();
+    };
+    // The stream stays until the goodbye is answered: its end would be a drop.
+    if (code === NORMAL) void this.#sender.finish().finally(end);
+    else end();
   }
 
   /** @param {string} url */
@@ -182,8 +192,8 @@ class TunnelConnection {
    */
   #end(code, reason, unsupported = false) {
     if (this.#closed) return;
-    this.close();
-    this.#hooks.closed(code, reason, unsupported);
+    this.close(LOST);
+    this.#hooks.closed(ownCloseCode(this.#target.environment, code), reason, unsupported);
   }
 }
 

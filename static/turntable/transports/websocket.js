@@ -4,13 +4,16 @@
  */
 
 import { parse } from "../binary.js";
-import { LOST } from "./transport.js";
+import { pageLeaves, sayGoodbye } from "../goodbye.js";
+import { LOST, NORMAL } from "./transport.js";
 
 /** @import { Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
 
 /** WebSocket.OPEN */
 const OPEN = 1;
 const UNSUPPORTED = 1003;
+/** Maximum time for the server's close frame. */
+const GOODBYE_MS = 2000;
 
 /** @implements {TransportConnection} */
 export class WebSocketConnection {
@@ -86,6 +89,7 @@ export class WebSocketConnection {
     if (!socket) return;
     socket.onmessage = null;
     socket.onclose = null;
+    if (code === NORMAL) this.#goodbye(socket);
     try {
       // Browsers accept only 1000 and 3000 to 4999 here.
       if (code === 1000 || code >= 3000) socket.close(code, reason);
@@ -93,6 +97,32 @@ export class WebSocketConnection {
     } catch {
       // Already closed.
     }
+  }
+
+  /**
+   * `bye` was sent. The server's close frame says that it arrived; otherwise, and
+   * in a page that is being left, a request says goodbye.
+   * @param {any} socket
+   */
+  #goodbye(socket) {
+    const session = this.hooks.resume()?.session;
+    if (session === undefined) return;
+    let over = false;
+    const request = () => {
+      if (!over) void sayGoodbye(this.#target, session);
+      over = true;
+    };
+    if (pageLeaves() || socket.readyState !== OPEN) {
+      request();
+      return;
+    }
+    const { environment } = this.#target;
+    const timer = environment.setTimeout(request, GOODBYE_MS);
+    socket.onclose = (/** @type {any} */ { wasClean }) => {
+      environment.clearTimeout(timer);
+      if (!wasClean) request();
+      over = true;
+    };
   }
 
   /**

@@ -1,7 +1,13 @@
 /**
- * Bytes in opaque data. JSON has no byte type, so v1 encodes them as
- * `{"$bin": BASE64}`; v2 has a native type. Programs pass and receive a
- * Uint8Array with every transport and encoding.
+ * Opaque data as JSON, the same in every encoding.
+ *
+ * Bytes: JSON has no byte type, so v1 encodes them as `{"$bin": BASE64}`; v2 has a
+ * native type. Programs pass and receive a Uint8Array with every transport and
+ * encoding.
+ *
+ * Lone surrogates: a string of JavaScript may have one, but it has no UTF-8, so
+ * that v2 cannot encode it. In both directions and in every encoding it is U+FFFD,
+ * as the server writes it for readers of v2.
  * @module
  */
 /**
@@ -12,10 +18,10 @@
 export declare function stringify(value: any): string;
 /**
  * Decodes JSON. Throws a SyntaxError for invalid input.
- * @param {string} text
+ * @param {string} given
  * @returns {any}
  */
-export declare function parse(text: string): any;
+export declare function parse(given: string): any;
 /**
  * @param {Uint8Array} bytes
  * @returns {string} standard base64 with padding

@@ -3,8 +3,8 @@
  * @module
  */
 import { Emitter } from "./emitter.js";
+import { Holding } from "./holding.js";
 import type { TurntableError } from "./error.js";
-import type { DesiredState } from "./desired_state.js";
 import type { Session } from "./session.js";
 export type ChannelOptions = {
     /**
@@ -22,6 +22,10 @@ export type ChannelOptions = {
      * number of past messages to request
      */
     history?: number;
+    /**
+     * leaves for this holder when it is aborted, also before the answer
+     */
+    signal?: AbortSignal;
 };
 export type ChannelMessage = {
     /**
@@ -66,13 +70,13 @@ export type ChannelEvents = {
     };
 };
 /** @import { TurntableError } from "./error.js" */
-/** @import { DesiredState } from "./desired_state.js" */
 /** @import { Session } from "./session.js" */
 /**
  * @typedef {object} ChannelOptions
  * @property {boolean} [subpaths] whether to receive messages of paths below as well
  * @property {{epoch: string, offset: number}} [since] the last position of an earlier subscription
  * @property {number} [history] number of past messages to request
+ * @property {AbortSignal} [signal] leaves for this holder when it is aborted, also before the answer
  */
 /**
  * @typedef {object} ChannelMessage
@@ -104,7 +108,7 @@ export declare class Channel extends Emitter<ChannelEvents> {
     get offset(): number;
     /** Whether the server guaranteed at the last join that no message was missed. */
     get recovered(): boolean;
-    /** Whether messages of paths below are received. */
+    /** Whether messages of paths below are received: whether a holder requested them. */
     get subpaths(): boolean;
     /**
      * Publishes on this channel's path.
@@ -116,30 +120,41 @@ export declare class Channel extends Emitter<ChannelEvents> {
         offset: number;
         epoch: string;
     }>;
-    /** @returns {Promise<void>} */
+    /**
+     * One holder less: each successful `channel` is one, and the last one leaves.
+     * From then on this object emits nothing.
+     * @returns {Promise<void>}
+     */
     leave(): Promise<void>;
 }
+export type Subscription = {
+    holding: Holding;
+    channel: Channel;
+};
+/** @typedef {{holding: Holding, channel: Channel}} Subscription */
 /** Channels that are joined or being joined. */
 export declare class Channels {
     #private;
-    /**
-     * @param {Session} session
-     * @param {DesiredState} desired
-     */
-    constructor(session: Session, desired: DesiredState);
+    /** @param {Session} session */
+    constructor(session: Session);
     /**
      * @param {string} path
      * @param {ChannelOptions} options
-     * @returns {Promise<Channel>}
+     * @returns {Promise<Channel>} rejects with the outcome of this join, whatever other joins of the
+     *   channel get
      */
     join(path: string, options: ChannelOptions): Promise<Channel>;
-    /** @param {Channel} channel */
-    delete(channel: Channel): void;
-    /** @param {any} data of a `joined` */
-    joined(data: any): void;
+    /**
+     * @param {any} data of a `joined`
+     * @param {any} id of the request, whose caller has its answer already
+     */
+    joined(data: any, id: any): void;
     /** @param {ChannelMessage} message */
     message(message: ChannelMessage): void;
     /** A new session has started. */
     reset(): void;
-    close(): void;
+    /** @param {boolean} resumed */
+    restore(resumed: boolean): void;
+    /** @param {TurntableError} error */
+    close(error: TurntableError): void;
 }

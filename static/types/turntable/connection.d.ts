@@ -17,6 +17,7 @@
  */
 import type { Environment } from "./environment.js";
 import type { StreamSlots } from "./stream_slots.js";
+import type { Sent } from "./sent_log.js";
 import type { Kind, Transport, TransportHooks } from "./transports/transport.js";
 export type Disconnection = {
     /**
@@ -48,10 +49,10 @@ export type ConnectionHooks = {
     /**
      * the session to resume, if any
      */
-    resume: () => {
-        session: string;
-        received: number;
-    } | undefined;
+    resume: TransportHooks["resume"];
+    taken: TransportHooks["taken"];
+    accepted: TransportHooks["accepted"];
+    discarded: TransportHooks["discarded"];
     /**
      * something arrived from the server
      */
@@ -60,7 +61,7 @@ export type ConnectionHooks = {
     /**
      * the transport resumed the session itself
      */
-    resumed: () => void;
+    resumed: TransportHooks["resumed"];
     /**
      * the session no longer exists; the transport starts a new one
      */
@@ -125,8 +126,11 @@ export declare class Connection {
     welcomed(): void;
     /** Whether a message written now can reach the server; false once the connection is closing. */
     get writable(): boolean;
-    /** @param {string} text */
-    write(text: string): void;
+    /**
+     * @param {string} text
+     * @param {Sent} [entry] of the log of sent commands, if it counts
+     */
+    write(text: string, entry?: Sent): void;
     /**
      * Sets the interval of polling transports.
      * @param {number} ms 0: requests are sent only with messages

@@ -1,8 +1,8 @@
 /**
- * Desired state on the server: joined rooms and channels, the status, provided
- * services. An entry is retained, not queued. It is sent again after a new
- * session starts. While offline only its last value is retained. On a resumed
- * session it is sent again only if it was not confirmed.
+ * Desired values on the server: the status, provided services. A value is
+ * retained, not queued: while offline only its last one is, and it is sent again
+ * after a new session starts. On a resumed session the server has it already, or
+ * the session repeats it. (Places that several holders share are in `Holding`.)
  * @module
  */
 import { TurntableError } from "./error.js";
@@ -10,17 +10,11 @@ import type { Session } from "./session.js";
 export type Entry = {
     command: string;
     /**
-     * created when the command is sent; `again` if the
-     * entry was confirmed before
+     * created when the command is sent
      */
-    data: (again: boolean) => any;
-    /**
-     * whether the command removes state, which a new session does not have
-     */
-    undo: boolean;
+    data: () => any;
     phase: "unsent" | "sent" | "confirmed";
     confirmed_before: boolean;
-    refused: ((error: TurntableError) => void) | undefined;
     waiters: {
         resolve: (data: any) => void;
         reject: (error: any) => void;
@@ -30,12 +24,9 @@ export type Entry = {
 /**
  * @typedef {object} Entry
  * @property {string} command
- * @property {(again: boolean) => any} data created when the command is sent; `again` if the
- *   entry was confirmed before
- * @property {boolean} undo whether the command removes state, which a new session does not have
+ * @property {() => any} data created when the command is sent
  * @property {"unsent" | "sent" | "confirmed"} phase
  * @property {boolean} confirmed_before
- * @property {((error: TurntableError) => void) | undefined} refused
  * @property {{resolve: (data: any) => void, reject: (error: any) => void}[]} waiters
  */
 export declare class DesiredState {
@@ -43,29 +34,14 @@ export declare class DesiredState {
     /** @param {Session} session */
     constructor(session: Session);
     /**
-     * @param {string} key a later entry replaces an earlier one with the same key
+     * @param {string} key a later value replaces an earlier one with the same key
      * @param {string} command
-     * @param {(again: boolean) => any} data
-     * @param {(error: TurntableError) => void} [refused] called when a confirmed entry is
-     *   refused after a reconnection
-     * @returns {Promise<any>} the server's answer
+     * @param {() => any} data
+     * @returns {Promise<any>} the server's answer; that to a later value if this one was not sent
      */
-    set(key: string, command: string, data: (again: boolean) => any, refused?: (error: TurntableError) => void): Promise<any>;
+    set(key: string, command: string, data: () => any): Promise<any>;
     /**
-     * Removes an entry, and sends `command` if the server may have the state.
-     * @param {string} key
-     * @param {string} command
-     * @param {any} data
-     * @returns {Promise<any>}
-     */
-    remove(key: string, command: string, data: any): Promise<any>;
-    /**
-     * Deletes an entry whose state the server has ended.
-     * @param {string} key
-     */
-    discard(key: string): void;
-    /**
-     * After a welcome: sends the entries that the server may not have.
+     * After a welcome: sends the values that the server may not have.
      * @param {boolean} resumed
      */
     restore(resumed: boolean): void;

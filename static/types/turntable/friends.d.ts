@@ -2,7 +2,8 @@
  * Presence of other users, and the status of this user.
  *
  * Subscriptions are retained: after a reconnection that started a new session
- * the library subscribes again.
+ * the library subscribes again. Each id counts its holders: the server hears of
+ * the first one and of the last one.
  * @module
  */
 import { Emitter } from "./emitter.js";
@@ -32,17 +33,27 @@ export type FriendsEvents = {
         snapshot: boolean;
     };
 };
+export type Waiter = {
+    ids: string[];
+    resolve: (states: Record<string, PresenceState>) => void;
+    reject: (error: any) => void;
+};
 /** @extends {Emitter<FriendsEvents>} */
 export declare class Friends extends Emitter<FriendsEvents> {
     #private;
     /**
-     * Subscribes to users, in addition to earlier subscriptions.
+     * Subscribes to users, in addition to earlier subscriptions. Each successful
+     * call holds its ids until an `unsubscribe`, or until `signal` is aborted.
      * @param {string[]} ids
+     * @param {{signal?: AbortSignal}} [options]
      * @returns {Promise<Record<string, PresenceState>>} the states of `ids`; rejects with a TurntableError
      */
-    subscribe(ids: string[]): Promise<Record<string, PresenceState>>;
+    subscribe(ids: string[], { signal }?: {
+        signal?: AbortSignal;
+    }): Promise<Record<string, PresenceState>>;
     /**
-     * Unsubscribes from users.
+     * Ends one holder's subscription of each of these users. The server is
+     * unsubscribed from those that have no other.
      * @param {string[]} ids
      * @returns {Promise<void>}
      */

@@ -1,8 +1,49 @@
 /**
- * Outgoing messages: encoded, checked against the limits, and sent at once or,
- * while offline, queued in order.
+ * Outgoing messages: encoded, checked against the server's limits, and sent at
+ * once or queued: while offline, and as long as the server's rates require
+ * (`Pacer`). Desired state (joins, subscriptions, the status) goes before
+ * everything else; both keep their order. What cannot be sent any more is
+ * reported as dropped at once.
  * @module
  */
+import { TurntableError } from "./error.js";
+import type { Environment } from "./environment.js";
+export type Message = {
+    command: string;
+    data: any;
+    text: string;
+    id: number | undefined;
+    /**
+     * whether it is desired state, which may be executed twice
+     */
+    repeatable?: boolean;
+    /**
+     * maximum time in the queue
+     */
+    expires_ms?: number;
+    /**
+     * local ms
+     */
+    expires_at?: number;
+    /**
+     * a later message with the same key replaces it while it is queued
+     */
+    merge?: string;
+};
+export type OutboxHooks = {
+    /**
+     * whether a message written now can reach the server
+     */
+    online: () => boolean;
+    /**
+     * sends a message now
+     */
+    write: (message: Message) => void;
+    /**
+     * a queued message will not be sent
+     */
+    dropped: (message: Message, error: TurntableError) => void;
+};
 /**
  * @param {string} command
  * @param {any} data
@@ -12,13 +53,18 @@
 export declare function encode(command: string, data: any, id: any): string;
 export declare class Outbox {
     #private;
-    /** The server's message size limit in bytes; 0 if unknown. */
-    max_message_bytes: number;
+    /** Whether a message has to wait for an answer. @type {(message: Message) => boolean} */
+    heldBack: (message: Message) => boolean;
+    /** Limits of the server by name; empty if unknown. @type {Record<string, any>} */
+    limits: Record<string, any>;
     /**
      * @param {number} queue_max
-     * @param {(text: string, id: number | undefined) => void} write sends a message now
+     * @param {Environment} environment
+     * @param {OutboxHooks} hooks
      */
-    constructor(queue_max: number, write: (text: string, id: number | undefined) => void);
+    constructor(queue_max: number, environment: Environment, hooks: OutboxHooks);
+    /** Whether messages are queued. */
+    get waiting(): boolean;
     /** The ids of the queued messages. */
     get ids(): Set<number | undefined>;
     /**
@@ -27,17 +73,31 @@ export declare class Outbox {
      * @param {string} command
      * @param {any} data
      * @param {number | undefined} id
-     * @param {boolean} online
+     * @param {boolean} repeatable desired state has no limit: it replaces its last value
      * @returns {string}
      */
-    prepare(command: string, data: any, id: number | undefined, online: boolean): string;
+    prepare(command: string, data: any, id: number | undefined, repeatable: boolean): string;
     /**
-     * @param {string} text
-     * @param {number | undefined} id
-     * @param {boolean} online
+     * Throws a TurntableError if a clock exchange is over its rate.
+     * @param {Message} message
      */
-    send(text: string, id: number | undefined, online: boolean): void;
-    /** Sends the queued messages. */
+    send(message: Message): void;
+    /**
+     * Whether a message would be sent at once.
+     * @param {string} command
+     * @param {any} data
+     * @returns {boolean}
+     */
+    immediate(command: string, data: any): boolean;
+    /** A new session has begun. */
+    reset(): void;
+    /**
+     * The server refused a command for its rate.
+     * @param {string | undefined} command
+     * @param {number} retry_ms
+     */
+    limited(command: string | undefined, retry_ms: number): void;
+    /** Sends what is queued, as far as the rates allow. */
     flush(): void;
     clear(): void;
 }

@@ -9,12 +9,13 @@ export type Request = {
     command: string;
     data: any;
     /**
-     * whether a lost connection rejects it with INTERRUPTED; the
+     * whether a lost session rejects it with INTERRUPTED; the
      * caller then sends it again
      */
     interruptible: boolean;
     resolve: (data: any) => void;
     reject: (error: any) => void;
+    sent?: boolean;
     timer?: any;
 };
 /** @import { Environment } from "./environment.js" */
@@ -22,13 +23,14 @@ export type Request = {
  * @typedef {object} Request
  * @property {string} command
  * @property {any} data
- * @property {boolean} interruptible whether a lost connection rejects it with INTERRUPTED; the
+ * @property {boolean} interruptible whether a lost session rejects it with INTERRUPTED; the
  *   caller then sends it again
  * @property {(data: any) => void} resolve
  * @property {(error: any) => void} reject
+ * @property {boolean} [sent]
  * @property {any} [timer]
  */
-/** The rejection of an interruptible request whose connection is lost. */
+/** The rejection of an interruptible request whose session is lost. */
 export declare const INTERRUPTED: unique symbol;
 export declare class Requests {
     #private;
@@ -58,10 +60,21 @@ export declare class Requests {
      */
     reject(id: any, data: any): boolean;
     /**
+     * A queued command will not be sent.
+     * @param {number | undefined} id
+     * @param {TurntableError} error
+     * @returns {boolean} whether somebody waits for it
+     */
+    drop(id: number | undefined, error: TurntableError): boolean;
+    /**
      * The request was sent; its timeout starts.
      * @param {number | undefined} id
      */
     sent(id: number | undefined): void;
+    /** The connection was lost: timeouts stop, because no answer can arrive. */
+    pause(): void;
+    /** The session was resumed: the answers arrive, or the commands are repeated. */
+    resume(): void;
     /**
      * Removes the request with this id and returns it.
      * @param {any} id
@@ -78,12 +91,16 @@ export declare class Requests {
         command: string;
         data: any;
     }) => boolean, data: any): boolean;
-    /** The connection was lost: rejects the interruptible requests. */
-    interrupt(): void;
     /**
-     * Rejects all requests whose answers can no longer arrive.
-     * @param {string} reason
-     * @param {Set<number | undefined>} [unsent] ids of requests that are still queued; they remain
+     * The session is lost: a watched command may or may not have been executed.
+     * @param {number | undefined} id
      */
-    rejectAll(reason: string, unsent?: Set<number | undefined>): void;
+    unconfirmed(id: number | undefined): void;
+    /**
+     * The session is lost: rejects all requests whose answers can no longer arrive.
+     * @param {Set<number | undefined>} unsent ids of requests that are still queued; they remain
+     */
+    lost(unsent: Set<number | undefined>): void;
+    /** The client is closed. */
+    close(): void;
 }

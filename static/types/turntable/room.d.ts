@@ -4,8 +4,8 @@
  */
 import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
+import { Holding } from "./holding.js";
 import type { Clock } from "./clock.js";
-import type { DesiredState } from "./desired_state.js";
 import type { Session } from "./session.js";
 export type JoinOptions = {
     /**
@@ -21,6 +21,10 @@ export type JoinOptions = {
      * used when the room is created
      */
     game?: string;
+    /**
+     * leaves for this holder when it is aborted, also before the answer
+     */
+    signal?: AbortSignal;
 };
 export type Member = {
     team: string | undefined;
@@ -37,6 +41,25 @@ export type Action = {
     from: string;
     data: any;
     team?: string;
+};
+export type ActOptions = {
+    /**
+     * in ms of `clock.local()`; default: now
+     */
+    timestamp?: number;
+    /**
+     * false: dropped if it cannot be sent at once
+     */
+    queue?: boolean;
+    /**
+     * dropped if it is still queued after this time
+     */
+    expires_ms?: number;
+    /**
+     * while it is queued, a later action of the room with the same key
+     * replaces it, without `refused`
+     */
+    merge?: string;
 };
 export type RoomEvents = {
     /**
@@ -82,13 +105,11 @@ export type RoomEvents = {
 };
 export type RoomContext = {
     session: Session;
-    desired: DesiredState;
     clock: Clock;
     user: () => string;
     report: (error: TurntableError) => void;
 };
 /** @import { Clock } from "./clock.js" */
-/** @import { DesiredState } from "./desired_state.js" */
 /** @import { Session } from "./session.js" */
 /**
  * @typedef {object} JoinOptions
@@ -96,6 +117,7 @@ export type RoomContext = {
  * @property {string[]} [invite] users to invite
  * @property {string} [game] the game's name in the server's configuration;
  *   used when the room is created
+ * @property {AbortSignal} [signal] leaves for this holder when it is aborted, also before the answer
  */
 /**
  * @typedef {object} Member
@@ -108,6 +130,14 @@ export type RoomContext = {
  * @property {string} from
  * @property {any} data
  * @property {string} [team]
+ */
+/**
+ * @typedef {object} ActOptions
+ * @property {number} [timestamp] in ms of `clock.local()`; default: now
+ * @property {boolean} [queue] false: dropped if it cannot be sent at once
+ * @property {number} [expires_ms] dropped if it is still queued after this time
+ * @property {string} [merge] while it is queued, a later action of the room with the same key
+ *   replaces it, without `refused`
  */
 /**
  * @typedef {object} RoomEvents
@@ -125,7 +155,6 @@ export type RoomContext = {
 /**
  * @typedef {object} RoomContext parts of the client that a room uses
  * @property {Session} session
- * @property {DesiredState} desired
  * @property {Clock} clock
  * @property {() => string} user
  * @property {(error: TurntableError) => void} report
@@ -151,15 +180,11 @@ export declare class Room extends Emitter<RoomEvents> {
      * sender included, with the server's time. While offline, actions are queued;
      * with `queue: false` they are dropped.
      * @param {any | any[]} data
-     * @param {{timestamp?: number, queue?: boolean}} [options] timestamp: in ms of
-     *   `clock.local()`; default: now
-     * @returns {boolean} whether the actions were sent or queued; if the queue is full,
-     *   `refused` is emitted
+     * @param {ActOptions} [options]
+     * @returns {boolean} whether the actions were sent or queued; what is dropped later is
+     *   emitted as `refused`
      */
-    act(data: any | any[], { timestamp, queue }?: {
-        timestamp?: number;
-        queue?: boolean;
-    }): boolean;
+    act(data: any | any[], { timestamp, queue, expires_ms, merge }?: ActOptions): boolean;
     /**
      * Invites users. Their answers are emitted as `invitereply`.
      * @param {string[]} ids
@@ -167,11 +192,17 @@ export declare class Room extends Emitter<RoomEvents> {
      */
     invite(ids: string[]): Promise<void>;
     /**
-     * Leaves the room and gives up the seat.
+     * One holder less: each successful `join` is one, and the last one gives up the
+     * seat. From then on this object emits nothing.
      * @returns {Promise<void>}
      */
     leave(): Promise<void>;
 }
+export type Seat = {
+    holding: Holding;
+    room: Room;
+};
+/** @typedef {{holding: Holding, room: Room}} Seat */
 /** Rooms that are joined or being joined. */
 export declare class Rooms {
     #private;
@@ -185,13 +216,17 @@ export declare class Rooms {
     /**
      * @param {string} channel
      * @param {JoinOptions} options
-     * @returns {Promise<Room>}
+     * @returns {Promise<Room>} rejects with the outcome of this join, whatever other joins of the
+     *   room get
      */
     join(channel: string, options: JoinOptions): Promise<Room>;
     /** Whether the user is in a room. */
-    get joined(): boolean;
-    /** @param {Room} room */
-    delete(room: Room): void;
+    get playing(): boolean;
+    /**
+     * @param {any} data
+     * @param {any} id of the request, whose caller has its answer already
+     */
+    joined(data: any, id: any): void;
     /**
      * @param {string} command
      * @param {any} data
@@ -199,7 +234,10 @@ export declare class Rooms {
     message(command: string, data: any): void;
     /** A new session has started: members and state of the rooms are outdated. */
     reset(): void;
-    close(): void;
+    /** @param {boolean} resumed */
+    restore(resumed: boolean): void;
+    /** @param {TurntableError} error */
+    close(error: TurntableError): void;
 }
 /**
  * The id without a leading slash, as the server normalizes it.

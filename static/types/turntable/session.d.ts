@@ -14,6 +14,7 @@ import { Connection } from "./connection.js";
 import { TurntableError } from "./error.js";
 import type { ConnectionHooks, Disconnection } from "./connection.js";
 import type { SessionOptions } from "./options.js";
+import type { Message } from "./outbox.js";
 import type { StoredSession } from "./session_store.js";
 export type SessionHooks = {
     connecting: () => void;
@@ -58,6 +59,10 @@ export declare class Session {
     /** Messages received since the session's first welcome. */
     received: number;
     closed: boolean;
+    /** Closed when the client has emitted its last event. @readonly */
+    readonly gate: {
+        closed: boolean;
+    };
     /**
      * @param {SessionOptions} options
      * @param {SessionHooks} hooks
@@ -75,32 +80,64 @@ export declare class Session {
     get online(): boolean;
     /** Whether a request waits for its answer. */
     get awaiting(): boolean;
+    get environment(): import("./environment.js").Environment;
     /** The transport in use, or being tried. */
     get transport(): import("./transports/transport.js").Transport;
     /** What a later page needs to continue the session. @returns {StoredSession | undefined} */
     get snapshot(): StoredSession | undefined;
-    /** Ends the session; pending requests are rejected. */
+    /**
+     * Ends the session; pending requests are rejected. The goodbye ends the connection
+     * and the session, and is repeated until it is answered.
+     */
     close(): void;
     /**
      * Sends a command and waits for its answer. While offline the command is
      * queued, unless it is `interruptible`: then it may be sent only while online,
-     * a lost connection rejects it with INTERRUPTED, and the caller repeats it.
+     * a lost session rejects it with INTERRUPTED, and the caller sends it again.
      * @param {string} command
      * @param {any} data
      * @param {{interruptible?: boolean}} [options]
      * @returns {Promise<any>}
      */
-    request(command: string, data: any, { interruptible }?: {
+    request(command: string, data: any, options?: {
         interruptible?: boolean;
     }): Promise<any>;
+    /**
+     * Like `request`; `done` is called at once when the outcome is known, before
+     * later messages are processed.
+     * @param {string} command
+     * @param {any} data
+     * @param {{interruptible?: boolean}} options
+     * @param {(error: any, answer: any) => void} done
+     */
+    ask(command: string, data: any, { interruptible }: {
+        interruptible?: boolean;
+    }, done: (error: any, answer: any) => void): void;
     /**
      * Sends a command without waiting for an answer. Throws a TurntableError if
      * the command can be neither sent nor queued.
      * @param {string} command
      * @param {any} data
-     * @param {(error: TurntableError) => void} [refused] called if the server refuses the command
+     * @param {(error: TurntableError) => void} [refused] called if the server refuses the command,
+     *   or if it is dropped
+     * @param {{expires_ms?: number, merge?: string}} [options] expires_ms: maximum time in the queue;
+     *   merge: a later command with this key replaces it in the queue
      */
-    send(command: string, data: any, refused?: (error: TurntableError) => void): void;
+    send(command: string, data: any, refused?: (error: TurntableError) => void, options?: {
+        expires_ms?: number;
+        merge?: string;
+    }): void;
+    /**
+     * Whether a command would be sent at once.
+     * @param {string} command
+     * @param {any} data
+     * @returns {boolean}
+     */
+    immediate(command: string, data: any): boolean;
+    /** @param {(message: Message) => boolean} heldBack whether a command has to wait for an answer */
+    holdBack(heldBack: (message: Message) => boolean): void;
+    /** The server's limits by name. @returns {Record<string, any>} */
+    get limits(): Record<string, any>;
     /**
      * Answers a call of the server.
      * @param {any} id

@@ -14,4 +14,10 @@ export class Encoder {
 export class Decoder {
   constructor(options?: { extensionCodec?: Codec; useBigInt64?: boolean });
   decode(bytes: ArrayLike<number> | ArrayBufferView | ArrayBufferLike): unknown;
+  /** The frame that is being decoded, and the position in it. */
+  bytes: Uint8Array;
+  pos: any;
+  keyDecoder: { canBeCached(length: number): boolean; decode(bytes: Uint8Array, start: number, length: number): string };
+  stateIsMapKey(): boolean;
+  decodeUtf8String(length: number, header: number): string;
 }

@@ -3,9 +3,13 @@
  * `{"tunnel", "path": "/server", "data": MESSAGE}`. Datagrams are sent by
  * separate requests: those of one event-loop turn share a request, and requests
  * follow one after another, which preserves their order.
+ *
+ * A request numbers its datagrams (`n`). It is repeated until it is answered: the
+ * server skips the datagrams that it took before, and refuses a request that
+ * leaves a gap (409), which says how many it took.
  * @module
  */
-import type { Target, TransportHooks } from "./transport.js";
+import type { Outgoing, Target, TransportHooks } from "./transport.js";
 /**
  * Decodes the message of a datagram. On a channel's path, `data` is the
  * published data; sender, offset and time are fields beside it. On every other
@@ -14,6 +18,8 @@ import type { Target, TransportHooks } from "./transport.js";
  * @returns {any} undefined if the datagram contains no message
  */
 export declare function messageOf(datagram: any): any;
+export type Outcome = "answered" | "repeat" | "failed";
+/** @typedef {"answered" | "repeat" | "failed"} Outcome of a request */
 export declare class Sender {
     #private;
     /** The tunnel's id, once known. */
@@ -25,13 +31,22 @@ export declare class Sender {
      */
     constructor(target: Target, hooks: TransportHooks, failed: (code: number, reason: string) => void);
     get idle(): boolean;
-    /** @param {string} text */
-    send(text: string): void;
+    /**
+     * @param {string} text
+     * @param {Outgoing["entry"]} entry
+     */
+    send(text: string, entry: Outgoing["entry"]): void;
     /**
      * Sends a text unchanged as a separate request.
      * @param {string} text
      */
     raw(text: string): void;
-    /** Pending messages are still sent; their results are ignored. */
+    /** Ends the requests; a later connection repeats what was not taken. */
     close(): void;
+    /**
+     * Sends what is pending, the goodbye included, in one request that takes the place
+     * of the one under way. It is repeated until it is answered.
+     * @returns {Promise<void>}
+     */
+    finish(): Promise<void>;
 }

@@ -10,12 +10,21 @@
  * connection, so the number and the open request belong to the transport.
  * @module
  */
-import type { Target, Transport, TransportConnection, TransportHooks } from "./transport.js";
+import type { Sent } from "../sent_log.js";
+import type { Outgoing, Target, Transport, TransportConnection, TransportHooks } from "./transport.js";
 export type Batch = {
     session: string;
     number: number;
+    /**
+     * of a request that takes the session over
+     */
+    received?: number;
+    /**
+     * how many connections the session had had
+     */
+    welcomes: number | undefined;
     body: string;
-    texts: string[];
+    messages: Outgoing[];
 };
 export type PollState = {
     /**
@@ -45,8 +54,11 @@ declare class PollConnection implements TransportConnection {
     get writable(): boolean;
     get idle(): boolean;
     open(): void;
-    /** @param {string} text */
-    send(text: string): void;
+    /**
+     * @param {string} text
+     * @param {Sent} [entry]
+     */
+    send(text: string, entry?: Sent): void;
     /** @param {string} text */
     raw(text: string): void;
     /** @param {number} code */

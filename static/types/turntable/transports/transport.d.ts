@@ -9,6 +9,7 @@
  * @module
  */
 import type { Environment } from "../environment.js";
+import type { Sent } from "../sent_log.js";
 export type Transport = {
     /**
      * one of TRANSPORTS
@@ -49,38 +50,56 @@ export type TransportConnection = {
      */
     idle: boolean;
     /**
-     * sends one message, given as JSON
+     * sends one message, given as JSON, with its
+     * entry in the log of sent commands if it counts
      */
-    send: (text: string) => void;
+    send: (text: string, entry?: Sent) => void;
     /**
      * sends a text unchanged
      */
     raw: (text: string) => void;
     /**
-     * sends pending messages, then closes
+     * with 1000, sends what is pending and
+     * repeats it until it is answered, then closes; with another code, closes at once
      */
     close: (code: number, reason: string) => void;
 };
 export type TransportHooks = {
     /**
-     * the session to resume, if any
+     * the session
+     * to resume, if any; welcomes: how many connections it has had
      */
     resume: () => {
         session: string;
         received: number;
+        welcomes?: number;
     } | undefined;
     /**
      * something arrived from the server
      */
     activity: () => void;
     /**
+     * the server has taken the commands up to this number
+     */
+    taken: (number: number) => void;
+    /**
+     * the server says how many commands it has taken
+     */
+    accepted: (count: number) => void;
+    /**
+     * the server did not read these commands
+     * and does not count them
+     */
+    discarded: (entries: (Sent | undefined)[]) => void;
+    /**
      * undefined if the received text was not a message
      */
     message: (message: any) => void;
     /**
-     * the transport resumed the session itself; no welcome follows
+     * the transport resumed the session itself; no welcome
+     * follows. accepted: how many commands the server has taken, if it said so
      */
-    resumed: () => void;
+    resumed: (accepted?: number) => void;
     /**
      * the session no longer exists; the transport starts a new one
      */
@@ -105,6 +124,7 @@ export type TransportHooks = {
 };
 export type Kind = "frame" | "datagram" | "entry";
 /** @import { Environment } from "../environment.js" */
+/** @import { Sent } from "../sent_log.js" */
 /**
  * @typedef {object} Transport
  * @property {string} name one of TRANSPORTS
@@ -126,16 +146,24 @@ export type Kind = "frame" | "datagram" | "entry";
  * @property {() => void} open
  * @property {boolean} writable whether a message sent now can reach the server
  * @property {boolean} idle whether no outgoing message is pending
- * @property {(text: string) => void} send sends one message, given as JSON
+ * @property {(text: string, entry?: Sent) => void} send sends one message, given as JSON, with its
+ *   entry in the log of sent commands if it counts
  * @property {(text: string) => void} raw sends a text unchanged
- * @property {(code: number, reason: string) => void} close sends pending messages, then closes
+ * @property {(code: number, reason: string) => void} close with 1000, sends what is pending and
+ *   repeats it until it is answered, then closes; with another code, closes at once
  */
 /**
  * @typedef {object} TransportHooks
- * @property {() => {session: string, received: number} | undefined} resume the session to resume, if any
+ * @property {() => {session: string, received: number, welcomes?: number} | undefined} resume the session
+ *   to resume, if any; welcomes: how many connections it has had
  * @property {() => void} activity something arrived from the server
+ * @property {(number: number) => void} taken the server has taken the commands up to this number
+ * @property {(count: number) => void} accepted the server says how many commands it has taken
+ * @property {(entries: (Sent | undefined)[]) => void} discarded the server did not read these commands
+ *   and does not count them
  * @property {(message: any) => void} message undefined if the received text was not a message
- * @property {() => void} resumed the transport resumed the session itself; no welcome follows
+ * @property {(accepted?: number) => void} resumed the transport resumed the session itself; no welcome
+ *   follows. accepted: how many commands the server has taken, if it said so
  * @property {() => void} expired the session no longer exists; the transport starts a new one
  * @property {(texts: string[], error: {code: string, message: string, details?: any}) => void} refused
  *   the server did not accept these messages
@@ -145,12 +173,25 @@ export type Kind = "frame" | "datagram" | "entry";
  *   what was sent or received, as text; `bytes` if it differs from the size of the text
  */
 /** @typedef {"frame" | "datagram" | "entry"} Kind */
+/** The client's own, orderly close. */
+export declare const NORMAL = 1000;
 /** The code that browsers report if no close frame was received. */
 export declare const LOST = 1006;
 export declare const EXPIRED = 4004;
 export declare const RATE_LIMITED = 4007;
-/** Maximum characters of messages per request; a single longer message is sent alone. */
-export declare const BATCH_MAX = 32768;
+/**
+ * The close code as it counts for this client. A request of its lost connection may
+ * reach the server behind that of the next one, which it then replaces. That is a
+ * loss: the client resumes, once, and replaces the old request.
+ * @param {Environment} environment
+ * @param {number} code
+ * @returns {number}
+ */
+export declare function ownCloseCode(environment: Environment, code: number): number;
+export type Outgoing = {
+    text: string;
+    entry: Sent | undefined;
+};
 /**
  * The URL of an HTTP endpoint, relative to the WebSocket URL, with its query.
  * @param {string} url
@@ -185,8 +226,14 @@ export declare function textAndSize(content: string | (() => string), bytes: num
     bytes: number;
 };
 /**
- * Removes from the front of `queue` as many texts as fit into one request.
- * @param {string[]} queue
- * @returns {string[]}
+ * Removes from the front of `queue` as many messages as fit into one request.
+ * @param {Outgoing[]} queue
+ * @returns {Outgoing[]}
  */
-export declare function takeBatch(queue: string[]): string[];
+export declare function takeBatch(queue: Outgoing[]): Outgoing[];
+/**
+ * The number of the last message that counts.
+ * @param {Outgoing[]} messages
+ * @returns {number} 0 if none counts
+ */
+export declare function lastNumber(messages: Outgoing[]): number;

@@ -1,0 +1,286 @@
+/**
+ * A place on the server that several holders of one client share: the seat in a
+ * room, or the subscription of a channel. The server has one per session.
+ *
+ * Each `acquire` sends its own join and gets the outcome of that join. The place
+ * is given up when its last holder has released it. Joins and leaves of one place
+ * are answered in the order in which they are sent, so the place is what the last
+ * answer says. A join whose outcome is unknown (no answer in time) and that
+ * nobody waits for is followed by a leave.
+ *
+ * A lost connection changes nothing here: the session repeats what the server did
+ * not take. A new session has no place; the library then joins again.
+ * @module
+ */
+
+import { TurntableError } from "./error.js";
+import { INTERRUPTED } from "./requests.js";
+
+/** @import { Session } from "./session.js" */
+
+/**
+ * @typedef {object} Caller a join that is not answered yet
+ * @property {any} options
+ * @property {boolean} sent
+ * @property {boolean} aborted
+ * @property {(place: any) => void} resolve
+ * @property {(error: any) => void} reject
+ */
+
+/**
+ * @typedef {object} HoldingHooks
+ * @property {string} join the command
+ * @property {string} leave the command
+ * @property {any} place the data of `leave`
+ * @property {(options: any, again: boolean) => any} data of a join; `again`: after a new session
+ * @property {(options: any) => any} acquired a join succeeded; returns what `acquire` resolves with
+ * @property {() => void} released the last holder has released the place
+ * @property {() => void} unused neither a holder nor a join is left
+ * @property {(error: TurntableError) => void} refused the join after a new session was refused
+ */
+
+/** Errors after which the server may or may not have the place. */
+const UNCERTAIN = new Set(["timeout", "unavailable", "internal"]);
+/** Errors after which the join of a new session is repeated. */
+const TEMPORARY = new Set([...UNCERTAIN, "rate_limited", "service_down"]);
+/** Errors of a leave that say that there is nothing to leave. */
+const GONE = new Set(["not_member", "not_found"]);
+const RETRY_MS = 2000;
+
+export class Holding {
+  #session;
+  #hooks;
+  #holders = 0;
+  /** @type {Set<Caller>} */
+  #callers = new Set();
+  /** Whether the server has the place, or may have it. */
+  #placed = false;
+  /** Leaves that wait for a connection. @type {(() => void)[]} */
+  #leavers = [];
+  /** Whether the join of a new session was not sent yet. */
+  #rejoin_due = false;
+  #rejoining = false;
+  /** Counts the times that the place was given up or ended; a signal of an earlier time releases nothing. */
+  #times = 0;
+  /** @type {any} */
+  #timer;
+
+  /**
+   * @param {Session} session
+   * @param {HoldingHooks} hooks
+   */
+  constructor(session, hooks) {
+    this.#session = session;
+    this.#hooks = hooks;
+  }
+
+  /** Whether the answer to a join is awaited. */
+  get joining() {
+    return this.#rejoining || this.#callers.size > 0;
+  }
+
+  /** The options of the joins whose answers are awaited. */
+  get requested() {
+    return [...this.#callers].map(({ options }) => options);
+  }
+
+  /** Whether somebody holds the place. */
+  get held() {
+    return this.#holders > 0;
+  }
+
+  /**
+   * Joins for one more holder.
+   * @param {{signal?: AbortSignal} & Record<string, any>} options
+   * @returns {Promise<any>} rejects with the TurntableError of this join, or with the signal's reason
+   */
+  acquire({ signal, ...options }) {
+    if (this.#session.closed) return Promise.reject(new TurntableError("unavailable", "the client is closed", { command: this.#hooks.join }));
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(signal.reason);
+        return;
+      }
+      const settle = (/** @type {() => void} */ then) => {
+        signal?.removeEventListener("abort", abort);
+        then();
+      };
+      /** @type {Caller} */
+      const caller = {
+        options,
+        sent: false,
+        aborted: false,
+        resolve: (place) => {
+          // From now on the signal releases what was acquired.
+          const times = this.#times;
+          const release = () => times === this.#times && void this.release().catch(() => {});
+          settle(() => signal?.addEventListener("abort", release, { once: true }));
+          resolve(place);
+        },
+        reject: (error) => settle(() => reject(error)),
+      };
+      const abort = () => {
+        caller.aborted = true;
+        if (!caller.sent) this.#callers.delete(caller);
+        reject(signal?.reason);
+        this.#settle();
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      this.#callers.add(caller);
+      if (this.#session.online) this.#join(caller);
+    });
+  }
+
+  /**
+   * One holder less; the last one leaves.
+   * @returns {Promise<void>}
+   */
+  async release() {
+    if (this.#holders === 0) return;
+    this.#holders -= 1;
+    if (this.#holders > 0) return;
+    this.#times += 1;
+    this.#rejoin_due = false;
+    this.#hooks.released();
+    // The outcome of a pending join decides.
+    if (this.#callers.size === 0) await this.#leave();
+  }
+
+  /** The server has ended the place: nobody holds it any more. */
+  ended() {
+    this.#holders = 0;
+    this.#times += 1;
+    this.#placed = false;
+    this.#rejoin_due = false;
+    this.#session.environment.clearTimeout(this.#timer);
+    if (this.#callers.size === 0) this.#hooks.unused();
+  }
+
+  /**
+   * After a welcome.
+   * @param {boolean} resumed
+   */
+  restore(resumed) {
+    if (!resumed) {
+      // The new session has no place.
+      this.#session.environment.clearTimeout(this.#timer);
+      this.#placed = false;
+      this.#rejoin_due = this.#holders > 0;
+      for (const caller of [...this.#callers]) if (caller.aborted) this.#callers.delete(caller);
+    }
+    if (this.#rejoin_due) this.#rejoin();
+    for (const caller of [...this.#callers]) if (!caller.sent) this.#join(caller);
+    const leavers = this.#leavers.splice(0);
+    if (leavers.length > 0) void this.#leave().catch(() => {}).then(() => leavers.forEach((resolve) => resolve()));
+    else this.#settle();
+  }
+
+  /**
+   * The client was closed.
+   * @param {TurntableError} error
+   */
+  close(error) {
+    this.#holders = 0;
+    this.#placed = false;
+    this.#rejoin_due = false;
+    this.#session.environment.clearTimeout(this.#timer);
+    for (const { reject } of this.#callers) reject(error);
+    this.#callers.clear();
+    for (const resolve of this.#leavers.splice(0)) resolve();
+  }
+
+  /** @param {Caller} caller */
+  #join(caller) {
+    caller.sent = true;
+    this.#ask(this.#hooks.join, () => this.#hooks.data(caller.options, false), (error) => {
+      this.#callers.delete(caller);
+      if (!error || UNCERTAIN.has(error.code)) this.#placed = true;
+      if (caller.aborted) {
+        this.#settle();
+      } else if (error) {
+        caller.reject(error);
+        this.#settle();
+      } else {
+        this.#holders += 1;
+        caller.resolve(this.#hooks.acquired(caller.options));
+      }
+    }, () => {
+      caller.sent = false;
+    });
+  }
+
+  /** Joins in a new session, for all holders. */
+  #rejoin() {
+    this.#rejoin_due = false;
+    this.#rejoining = true;
+    this.#ask(this.#hooks.join, () => this.#hooks.data({}, true), (error) => {
+      this.#rejoining = false;
+      if (!error || UNCERTAIN.has(error.code)) this.#placed = true;
+      if (this.#holders === 0) this.#settle();
+      else if (error && TEMPORARY.has(error.code)) this.#later(error, () => this.#rejoin());
+      else if (error) this.#hooks.refused(error);
+    }, () => {
+      this.#rejoining = false;
+      this.#rejoin_due = this.#holders > 0;
+    });
+  }
+
+  /**
+   * Sends a command. Its outcome is processed before the next message.
+   * @param {string} command
+   * @param {() => any} data
+   * @param {(error: TurntableError | undefined) => void} done
+   * @param {() => void} interrupted the server did not carry it out, or its session is lost
+   */
+  #ask(command, data, done, interrupted) {
+    this.#session.ask(command, data(), { interruptible: true }, (error) => {
+      if (error === INTERRUPTED) interrupted();
+      else if (!this.#session.closed) done(error);
+    });
+  }
+
+  /**
+   * @param {TurntableError} error with `retry_ms` if the server said how long to wait
+   * @param {() => void} then
+   */
+  #later({ details }, then) {
+    this.#session.environment.clearTimeout(this.#timer);
+    this.#timer = this.#session.environment.setTimeout(() => {
+      if (this.#session.online) then();
+      else this.#rejoin_due = this.#holders > 0;
+    }, details?.retry_ms ?? RETRY_MS);
+  }
+
+  /** Leaves if the server may have a place that nobody holds and nobody waits for. */
+  #settle() {
+    if (this.#holders > 0 || this.#callers.size > 0) return;
+    if (this.#placed && this.#session.online) void this.#leave().catch(() => {});
+    else if (!this.#placed) this.#hooks.unused();
+  }
+
+  /** @returns {Promise<void>} */
+  #leave() {
+    if (!this.#placed) this.#settle();
+    if (!this.#placed || this.#session.closed) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      if (!this.#session.online) {
+        this.#leavers.push(resolve);
+        return;
+      }
+      this.#placed = false;
+      this.#ask(this.#hooks.leave, () => this.#hooks.place, (error) => {
+        if (error && !GONE.has(error.code)) {
+          this.#placed = true;
+          this.#later(error, () => this.#settle());
+          reject(error);
+          return;
+        }
+        resolve();
+        this.#settle();
+      }, () => {
+        this.#placed = true;
+        this.#leavers.push(resolve);
+      });
+    });
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * How fast commands may be sent. The server has a token bucket per class of work
+ * (docs/protocol.md, Rates); this one has the same with a margin, so that what a
+ * client queued while it was offline is not refused when it is sent. The default
+ * rates of the server apply unless its `welcome` has others. After a refusal with
+ * `retry_ms` the class waits that long: a client that waits is never closed for
+ * its rate. `now` is an argument; no timers.
+ * @module
+ */
+
+/** @typedef {{per_second: number, burst: number}} Rate */
+/** @typedef {Map<string, number>} Cost tokens by class */
+
+/** The server's defaults. @type {Record<string, Rate>} */
+const RATES = {
+  presence: { per_second: 50, burst: 200 },
+  users: { per_second: 200, burst: 2000 },
+  room: { per_second: 20, burst: 60 },
+  game: { per_second: 200, burst: 400 },
+  channel: { per_second: 50, burst: 300 },
+  publish: { per_second: 500, burst: 1000 },
+  call: { per_second: 50, burst: 100 },
+  time: { per_second: 20, burst: 60 },
+  bytes: { per_second: 262_144, burst: 262_144 },
+};
+
+/** @type {ReadonlyMap<string, string>} */
+const CLASSES = new Map([
+  ...["subscribe", "unsubscribe", "status", "lookup"].map((command) => /** @type {[string, string]} */ ([command, "presence"])),
+  ...["joingame", "leavegame", "declineinvite"].map((command) => /** @type {[string, string]} */ ([command, "room"])),
+  ...["joinchannel", "leavechannel"].map((command) => /** @type {[string, string]} */ ([command, "channel"])),
+  ...["call", "reply", "set", "provide", "authenticate"].map((command) => /** @type {[string, string]} */ ([command, "call"])),
+  ["time", "time"],
+  ["game", "game"],
+  ["publish", "publish"],
+]);
+
+/** The share of the server's rate and burst that is used: clocks and other requests differ. */
+const RATE_SHARE = 0.9;
+const BURST_SHARE = 0.8;
+
+/**
+ * @param {string} command
+ * @param {any} data
+ * @param {number} bytes of the message
+ * @returns {Cost}
+ */
+export function costOf(command, data, bytes) {
+  /** @type {Cost} */
+  const cost = new Map([["bytes", bytes]]);
+  const kind = CLASSES.get(command);
+  if (kind === undefined) return cost;
+  cost.set(kind, command === "game" ? Math.max(1, data?.actions?.length ?? 1) : 1);
+  if (kind === "presence" && Array.isArray(data)) cost.set("users", data.length);
+  if (command === "joingame" && Array.isArray(data?.invite)) cost.set("presence", data.invite.length);
+  return cost;
+}
+
+export class Pacer {
+  /** @type {Map<string, {rate: Rate, tokens: number, at: number, held_until: number}>} */
+  #buckets = new Map();
+
+  /**
+   * A session begins: its buckets are full.
+   * @param {Record<string, Rate> | undefined} rates of the server, by class
+   * @param {number} now
+   */
+  start(rates, now) {
+    this.#buckets.clear();
+    for (const [name, fallback] of Object.entries(RATES)) {
+      const given = rates?.[name];
+      const { per_second, burst } = given !== undefined && given.per_second > 0 && given.burst > 0 ? given : fallback;
+      const rate = { per_second: per_second * RATE_SHARE, burst: Math.max(1, burst * BURST_SHARE) };
+      this.#buckets.set(name, { rate, tokens: rate.burst, at: now, held_until: 0 });
+    }
+  }
+
+  /**
+   * How long a command has to wait.
+   * @param {Cost} cost
+   * @param {number} now
+   * @returns {number} ms; 0: it may be sent now
+   */
+  delay(cost, now) {
+    let ms = 0;
+    for (const [name, count] of cost) {
+      const bucket = this.#refill(name, now);
+      if (!bucket) continue;
+      // What is larger than the bucket is sent while it is full.
+      const missing = Math.min(count, bucket.rate.burst) - bucket.tokens;
+      ms = Math.max(ms, bucket.held_until - now, (missing / bucket.rate.per_second) * 1000);
+    }
+    return Math.ceil(Math.max(0, ms));
+  }
+
+  /**
+   * A command is sent.
+   * @param {Cost} cost
+   * @param {number} now
+   */
+  take(cost, now) {
+    for (const [name, count] of cost) {
+      const bucket = this.#refill(name, now);
+      if (bucket) bucket.tokens -= count;
+    }
+  }
+
+  /**
+   * The server refused a command for its rate, so its limit is lower than assumed.
+   * @param {string | undefined} command
+   * @param {number} retry_ms
+   * @param {number} now
+   */
+  limited(command, retry_ms, now) {
+    const name = CLASSES.get(command ?? "");
+    const bucket = name === undefined ? undefined : this.#refill(name, now);
+    if (!bucket) return;
+    bucket.held_until = Math.max(bucket.held_until, now + retry_ms);
+    bucket.tokens = Math.min(bucket.tokens, 0);
+    bucket.rate.burst = Math.max(1, bucket.rate.burst / 2);
+    bucket.rate.per_second = Math.max(1, bucket.rate.per_second * RATE_SHARE);
+  }
+
+  /**
+   * @param {string} name
+   * @param {number} now
+   */
+  #refill(name, now) {
+    const bucket = this.#buckets.get(name);
+    if (!bucket) return undefined;
+    bucket.tokens = Math.min(bucket.rate.burst, bucket.tokens + (Math.max(0, now - bucket.at) * bucket.rate.per_second) / 1000);
+    bucket.at = now;
+    return bucket;
+  }
+}

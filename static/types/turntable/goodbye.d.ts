@@ -1,0 +1,28 @@
+/**
+ * The end of a session: `bye` in a request of its own. It ends the session
+ * whatever its transport is, attached or not, and is repeated until it is
+ * answered: a session without a goodbye keeps its seats and its presence for
+ * the server's grace periods.
+ * @module
+ */
+import type { Environment } from "./environment.js";
+/** Whether the page is being left. */
+export declare function pageLeaves(): boolean;
+/**
+ * Repeats an attempt until it succeeds, for about half a minute.
+ * @param {Environment} environment
+ * @param {() => Promise<boolean>} attempt whether the server has answered; a rejection counts as false
+ * @returns {Promise<boolean>}
+ */
+export declare function untilAnswered(environment: Environment, attempt: () => Promise<boolean>): Promise<boolean>;
+/**
+ * Ends a session.
+ * @param {{url: string, environment: Environment, fetch: any}} target
+ * @param {string} session the secret
+ * @returns {Promise<boolean>} whether the server has answered
+ */
+export declare function sayGoodbye({ url, environment, fetch }: {
+    url: string;
+    environment: Environment;
+    fetch: any;
+}, session: string): Promise<boolean>;

@@ -1,0 +1,96 @@
+/**
+ * A place on the server that several holders of one client share: the seat in a
+ * room, or the subscription of a channel. The server has one per session.
+ *
+ * Each `acquire` sends its own join and gets the outcome of that join. The place
+ * is given up when its last holder has released it. Joins and leaves of one place
+ * are answered in the order in which they are sent, so the place is what the last
+ * answer says. A join whose outcome is unknown (no answer in time) and that
+ * nobody waits for is followed by a leave.
+ *
+ * A lost connection changes nothing here: the session repeats what the server did
+ * not take. A new session has no place; the library then joins again.
+ * @module
+ */
+import { TurntableError } from "./error.js";
+import type { Session } from "./session.js";
+export type Caller = {
+    options: any;
+    sent: boolean;
+    aborted: boolean;
+    resolve: (place: any) => void;
+    reject: (error: any) => void;
+};
+export type HoldingHooks = {
+    /**
+     * the command
+     */
+    join: string;
+    /**
+     * the command
+     */
+    leave: string;
+    /**
+     * the data of `leave`
+     */
+    place: any;
+    /**
+     * of a join; `again`: after a new session
+     */
+    data: (options: any, again: boolean) => any;
+    /**
+     * a join succeeded; returns what `acquire` resolves with
+     */
+    acquired: (options: any) => any;
+    /**
+     * the last holder has released the place
+     */
+    released: () => void;
+    /**
+     * neither a holder nor a join is left
+     */
+    unused: () => void;
+    /**
+     * the join after a new session was refused
+     */
+    refused: (error: TurntableError) => void;
+};
+export declare class Holding {
+    #private;
+    /**
+     * @param {Session} session
+     * @param {HoldingHooks} hooks
+     */
+    constructor(session: Session, hooks: HoldingHooks);
+    /** Whether the answer to a join is awaited. */
+    get joining(): boolean;
+    /** The options of the joins whose answers are awaited. */
+    get requested(): any[];
+    /** Whether somebody holds the place. */
+    get held(): boolean;
+    /**
+     * Joins for one more holder.
+     * @param {{signal?: AbortSignal} & Record<string, any>} options
+     * @returns {Promise<any>} rejects with the TurntableError of this join, or with the signal's reason
+     */
+    acquire({ signal, ...options }: {
+        signal?: AbortSignal;
+    } & Record<string, any>): Promise<any>;
+    /**
+     * One holder less; the last one leaves.
+     * @returns {Promise<void>}
+     */
+    release(): Promise<void>;
+    /** The server has ended the place: nobody holds it any more. */
+    ended(): void;
+    /**
+     * After a welcome.
+     * @param {boolean} resumed
+     */
+    restore(resumed: boolean): void;
+    /**
+     * The client was closed.
+     * @param {TurntableError} error
+     */
+    close(error: TurntableError): void;
+}

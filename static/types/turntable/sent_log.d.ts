@@ -1,0 +1,51 @@
+/**
+ * Commands that were sent in this session and that the server has not confirmed.
+ * Both sides count them, beginning with 1 behind the session's first `welcome`;
+ * `time`, `resume` and `bye` do not count (docs/protocol.md, Repeating commands).
+ * After a reconnection exactly those behind `accepted` are sent again. No
+ * timers, no network.
+ * @module
+ */
+export type Sent = {
+    text: string;
+    id: number | undefined;
+    /**
+     * whether executing it twice does no harm
+     */
+    repeatable: boolean;
+    number: number;
+    /**
+     * whether `number` is that of the server
+     */
+    numbered: () => boolean;
+};
+export declare class SentLog {
+    #private;
+    /** The commands without confirmation, in order. @returns {readonly Sent[]} */
+    get open(): readonly Sent[];
+    /** The number of the last command. */
+    get count(): number;
+    /**
+     * @param {string} command
+     * @param {string} text
+     * @param {number | undefined} id
+     * @param {boolean} repeatable
+     * @returns {Sent | undefined} undefined if the command does not count
+     */
+    add(command: string, text: string, id: number | undefined, repeatable: boolean): Sent | undefined;
+    /** @param {number} number the server has taken the commands up to this one */
+    taken(number: number): void;
+    /** @param {any} id of a command that was answered; the server took it and all before it */
+    answered(id: any): void;
+    /** @param {number} count how many commands of the session the server has taken */
+    accepted(count: number): void;
+    /** @param {readonly (Sent | undefined)[]} entries the server refused them unread, and does not count them */
+    discard(entries: readonly (Sent | undefined)[]): void;
+    /** Keeps what may be executed twice; for a server that does not report `accepted`. */
+    keepRepeatable(): void;
+    /**
+     * @param {boolean} known whether the session is new, so that nothing was counted
+     * @returns {readonly Sent[]} the commands of the lost session
+     */
+    reset(known: boolean): readonly Sent[];
+}

@@ -1,0 +1,40 @@
+/**
+ * The way of commands to the server: counts what is written, confirms it by
+ * answers and clock exchanges, and repeats what a lost connection did not
+ * deliver.
+ * @module
+ */
+import { SentLog } from "./sent_log.js";
+import type { Connection } from "./connection.js";
+import type { Message } from "./outbox.js";
+export declare class Uplink {
+    #private;
+    /** @readonly */
+    readonly log: SentLog;
+    /**
+     * @param {Connection} connection
+     * @param {() => void} confirm performs a clock exchange
+     */
+    constructor(connection: Connection, confirm: () => void);
+    /**
+     * Sends a command now, and counts it.
+     * @param {Message} message
+     */
+    write({ command, data, text, id, repeatable }: Message): void;
+    /** @param {any} t0 of an answered clock exchange: the server has taken what was sent before it */
+    exchanged(t0: any): void;
+    /**
+     * The session was resumed.
+     * @param {any} accepted how many commands the server has taken, if it said so
+     * @param {boolean} numbered whether the transport numbers the commands, so that the server skips
+     *   repeated ones
+     */
+    resumed(accepted: any, numbered: boolean): void;
+    /**
+     * A new session has begun.
+     * @returns {(number | undefined)[]} ids of commands of the lost session that were not confirmed
+     */
+    reset(): (number | undefined)[];
+    /** Sends again what the server did not take, in its order. */
+    repeat(): void;
+}

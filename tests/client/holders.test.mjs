@@ -1,0 +1,315 @@
+// Rooms, channels and subscriptions that several holders of one client share.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { online, reconnect } from "./harness.mjs";
+
+const code = (expected) => (error) => error.code === expected;
+const MEMBERS = { "1:1": { state: "joined" } };
+
+/** Answers the next `joingame` of the peer. */
+async function answer(peer, error) {
+  const { id, data } = await peer.next("joingame");
+  if (error) peer.send("error", { code: error, message: error, command: "joingame" }, id);
+  else peer.send("joined", { channel: data.channel, self: "1:1", members: MEMBERS }, id);
+  return data;
+}
+
+test("two joins at once: each caller gets the outcome of its own", async (t) => {
+  for (const outcomes of [["room_full", undefined], [undefined, "room_full"], ["room_full", "forbidden"], [undefined, undefined]]) {
+    const { tt, peer } = await online(t);
+    const calls = [tt.join("C", { team: "red" }), tt.join("C", { team: "blue" })].map((call) => call.then((room) => room, (error) => error.code));
+    assert.deepEqual([(await answer(peer, outcomes[0])).team, (await answer(peer, outcomes[1])).team], ["red", "blue"]);
+    const results = await Promise.all(calls);
+    const room = tt.room("C");
+    assert.deepEqual(results, outcomes.map((error) => error ?? room), String(outcomes));
+    assert.equal(room !== undefined, outcomes.includes(undefined));
+    if (!room) continue;
+    // Whoever was refused holds nothing: the last holder's leave leaves.
+    const holders = outcomes.filter((error) => error === undefined).length;
+    for (let count = 1; count < holders; count += 1) await room.leave();
+    await peer.settle(tt);
+    assert.deepEqual(peer.unread, []);
+    const left = room.leave();
+    peer.send("reply", {}, (await peer.next("leavegame")).id);
+    await left;
+    assert.equal(tt.room("C"), undefined);
+  }
+});
+
+test("a refused join does not end the membership of another holder, and the room is joined again", async (t) => {
+  const session = await online(t);
+  const { tt, peer } = session;
+  const first = tt.join("C");
+  await answer(peer);
+  const room = await first;
+  room.on("left", ({ reason }) => assert.equal(reason, "closed"));
+  const second = assert.rejects(tt.join("C", { team: "none" }), code("forbidden"));
+  await answer(peer, "forbidden");
+  await second;
+  assert.equal(tt.room("C"), room);
+  const next = await reconnect(session);
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ session: "secret-2" });
+  // The refused team is not requested again.
+  assert.deepEqual(await answer(next), { channel: "C", self: "1:1" });
+  await next.settle(tt);
+  assert.equal(tt.room("C"), room);
+});
+
+test("a join without an answer is followed by a leave, because the server may have the seat", async (t) => {
+  const { env, tt, peer } = await online(t, { timeout_ms: 3000 });
+  const late = assert.rejects(tt.join("C"), code("timeout"));
+  const { id } = await peer.next("joingame");
+  env.advance(3000);
+  await late;
+  peer.send("joined", { channel: "C", self: "1:1", members: MEMBERS }, id);
+  await peer.next("leavegame");
+  assert.equal(tt.room("C"), undefined);
+});
+
+test("a room that was left emits nothing, and a later holder gets a new one", async (t) => {
+  const { tt, peer } = await online(t);
+  const joining = tt.join("C");
+  await answer(peer);
+  const first = await joining;
+  const heard = [];
+  first.on("action", ({ data }) => heard.push(["first", data]));
+  const again = tt.join("C");
+  await peer.next("joingame").then(async ({ id }) => {
+    await first.leave();
+    peer.send("game", { channel: "C", actions: [{ timestamp: 1, from: "1:2", data: "between" }] });
+    peer.send("joined", { channel: "C", self: "1:1", members: MEMBERS }, id);
+  });
+  const second = await again;
+  second.on("action", ({ data }) => heard.push(["second", data]));
+  await first.leave(); // again: it holds nothing
+  peer.send("game", { channel: "C", actions: [{ timestamp: 1, from: "1:2", data: "later" }] });
+  await peer.settle(tt);
+  assert.notEqual(first, second);
+  assert.deepEqual(heard, [["second", "later"]]);
+  assert.deepEqual(peer.unread, []);
+});
+
+test("a signal ends a hold, also before the answer, once, and not that of others", async (t) => {
+  const { tt, peer } = await online(t);
+  const early = new AbortController();
+  const gone = assert.rejects(tt.join("C", { signal: early.signal }), { name: "AbortError" });
+  early.abort();
+  await gone;
+  await answer(peer);
+  peer.send("reply", {}, (await peer.next("leavegame")).id);
+  const one = new AbortController();
+  const joining = [tt.join("C", { signal: one.signal }), tt.join("C")];
+  await answer(peer);
+  await answer(peer);
+  const [room] = await Promise.all(joining);
+  one.abort();
+  await peer.settle(tt);
+  assert.equal(tt.room("C"), room);
+  peer.send("memberchange", { channel: "C", members: { "1:1": "left" } });
+  const two = tt.join("C");
+  await answer(peer);
+  one.abort();
+  await peer.settle(tt);
+  assert.equal(tt.room("C"), await two);
+  assert.deepEqual(peer.unread, []);
+  await assert.rejects(tt.channel("chat", { signal: one.signal }), { name: "AbortError" });
+});
+
+test("channels are counted; what one holder requested with subpaths stays", async (t) => {
+  const { tt, peer } = await online(t);
+  const calls = [tt.channel("chat", { subpaths: true }), tt.channel("chat")];
+  const requests = [await peer.next("joinchannel"), await peer.next("joinchannel")];
+  const third = assert.rejects(tt.channel("chat", { history: 5 }), code("unavailable"));
+  const refused = await peer.next("joinchannel");
+  for (const { id } of requests) peer.send("joined", { channel: "chat", epoch: "e", offset: 3, recovered: false }, id);
+  peer.send("error", { code: "unavailable", message: "no history" }, refused.id);
+  await third;
+  const [one, two] = await Promise.all(calls);
+  assert.equal(one, two);
+  await one.leave();
+  await peer.settle(tt);
+  assert.deepEqual(peer.unread, []);
+  void two.leave();
+  await peer.next("leavechannel");
+});
+
+test("a publish behind a join with subpaths that covers it waits for its answer, and keeps its order", async (t) => {
+  const session = await online(t);
+  const { tt, peer } = session;
+  const joining = tt.channel("a/b", { subpaths: true });
+  for (const channel of ["a/b/c", "x", "a/b"]) tt.send("publish", { channel, data: 1 });
+  const { id } = await peer.next("joinchannel");
+  await sleep(5);
+  assert.deepEqual(peer.unread, []);
+  peer.send("joined", { channel: "a/b", epoch: "e", offset: 0, recovered: false }, id);
+  await joining;
+  const paths = async (from) => [await from.next("publish"), await from.next("publish"), await from.next("publish")].map(({ data }) => data.channel);
+  assert.deepEqual(await paths(peer), ["a/b/c", "x", "a/b"]);
+  // A join that is refused, and one without subpaths, delay nothing for long.
+  const refused = tt.channel("r", { subpaths: true }).catch(({ code }) => code);
+  tt.send("publish", { channel: "r/s", data: 2 });
+  peer.send("error", { code: "forbidden", message: "no" }, (await peer.next("joinchannel")).id);
+  assert.equal(await refused, "forbidden");
+  assert.equal((await peer.next("publish")).data.data, 2);
+  void tt.channel("plain").catch(() => {});
+  tt.send("publish", { channel: "plain/below", data: 3 });
+  assert.equal((await peer.next("publish")).data.data, 3);
+});
+
+test("subscriptions are counted, and a refused list is sent again in parts", async (t) => {
+  const { tt, peer } = await online(t);
+  const states = async (error) => {
+    const { data, id } = await peer.next("subscribe");
+    if (error) peer.send("error", { code: error, message: error }, id);
+    else peer.send("userchange", Object.fromEntries(data.map((one) => [one, "online"])), id);
+    return data;
+  };
+  const one = assert.rejects(tt.friends.subscribe(["1:2", "nonsense"]), code("invalid_id"));
+  const two = tt.friends.subscribe(["1:2", "1:3"]);
+  assert.deepEqual([await states("invalid_id"), await states()], [["1:2", "nonsense"], ["1:3"]]);
+  await one;
+  assert.deepEqual(await states(), ["1:2"]);
+  assert.deepEqual(await two, { "1:2": "online", "1:3": "online" });
+  const three = new AbortController();
+  assert.deepEqual(await tt.friends.subscribe(["1:2"], { signal: three.signal }), { "1:2": "online" });
+  const unsubscribed = tt.friends.unsubscribe(["1:2", "1:3"]);
+  const { data, id } = await peer.next("unsubscribe");
+  assert.deepEqual(data, ["1:3"]);
+  peer.send("reply", {}, id);
+  await unsubscribed;
+  assert.deepEqual([...tt.friends.all.keys()], ["1:2"]);
+  three.abort();
+  assert.deepEqual((await peer.next("unsubscribe")).data, ["1:2"]);
+});
+
+test("subscriptions made while offline are one list; if it is refused, each caller gets its own outcome", async (t) => {
+  const session = await online(t);
+  const { tt, peer, server, env } = session;
+  const offline = tt.once("state");
+  peer.terminate();
+  const { retry_ms } = await offline;
+  const bad = assert.rejects(tt.friends.subscribe(["bad", "1:2"]), code("invalid_id"));
+  const good = tt.friends.subscribe(["1:2", "1:3"]);
+  env.advance(retry_ms);
+  const next = await server.accept();
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true });
+  let lists = 0;
+  void (async () => {
+    for (;;) {
+      const { data, id } = await next.next("subscribe");
+      lists += 1;
+      if (data.includes("bad")) next.send("error", { code: "invalid_id", message: "bad" }, id);
+      else next.send("userchange", Object.fromEntries(data.map((one) => [one, "busy"])), id);
+    }
+  })();
+  await bad;
+  assert.deepEqual(await good, { "1:2": "busy", "1:3": "busy" });
+  assert.ok(lists <= 4);
+});
+
+/** A server's view of one room: the seat, and what it sends. */
+function roomServer(peer, random, refuse) {
+  const state = { seat: false, number: 0 };
+  void (async () => {
+    for (;;) {
+      const { command, data, id } = await peer.next();
+      // Answers take a moment, in order.
+      if (random() < 0.7) await sleep(random() * 3);
+      if (command === "joingame" || command === "joinchannel") {
+        if (refuse()) peer.send("error", { code: "room_full", message: "full", command }, id);
+        else {
+          state.seat = true;
+          peer.send("joined", { channel: data.channel, ...(command === "joingame" ? { self: "1:1", members: MEMBERS } : { epoch: "e", offset: state.number, recovered: false }) }, id);
+        }
+      } else if (command === "leavegame" || command === "leavechannel") {
+        state.seat = false;
+        peer.send("reply", {}, id);
+      } else if (id !== undefined) peer.send("reply", {}, id);
+    }
+  })();
+  state.emit = () => {
+    if (!state.seat) return;
+    state.number += 1;
+    const { number } = state;
+    peer.send("game", { channel: "C", actions: [{ timestamp: 1, from: "1:2", data: number }] });
+    peer.send("message", { channel: "C", id: `m${number}`, offset: number, from: "1:2", time: 1, data: number });
+  };
+  return state;
+}
+
+for (const [kind, open] of Object.entries({ room: (tt, options) => tt.join("C", options), channel: (tt, options) => tt.channel("C", options) })) {
+  for (const style of ["leave", "signal"]) {
+    test(`${kind}, by ${style}: 48 components mount and unmount in random order; every holder hears exactly what it should`, { timeout: 60_000 }, async (t) => {
+      for (let seed = 1; seed <= 20; seed += 1) {
+        let value = seed * 7919;
+        const random = () => (value = (value * 48271) % 2147483647) / 2147483647;
+        const fast = { per_second: 1e6, burst: 1e6 };
+        const { tt, peer } = await online(t, {}, { limits: { rates: { room: fast, channel: fast } } });
+        const server = roomServer(peer, random, () => random() < 0.2);
+        const event = kind === "room" ? "action" : "message";
+        const component = () => {
+          const own = { outcome: undefined, heard: [], mounted: true, stop: undefined };
+          const controller = new AbortController();
+          let place;
+          own.joining = open(tt, style === "signal" ? { signal: controller.signal } : {}).then(
+            (joined) => {
+              own.outcome = "in";
+              place = joined;
+              if (!own.mounted) return style === "leave" ? place.leave() : undefined;
+              own.stop = place.on(event, ({ data }) => own.heard.push(data));
+              return undefined;
+            },
+            (error) => {
+              own.outcome = error.name === "AbortError" ? error.name : error.code;
+            },
+          );
+          own.unmount = () => {
+            own.mounted = false;
+            own.stop?.();
+            if (style === "signal") controller.abort();
+            else place?.leave().catch(() => {});
+          };
+          return own;
+        };
+        const all = [];
+        // Strict mode mounts, unmounts and mounts again at once.
+        for (let count = 0; count < 16; count += 1) {
+          const twice = component();
+          twice.unmount();
+          all.push(twice, component());
+          if (random() < 0.5) await sleep(random() * 4);
+          server.emit();
+          const living = all.filter(({ mounted }) => mounted);
+          if (random() < 0.6) living[Math.floor(random() * living.length)]?.unmount();
+          all.push(component());
+        }
+        await Promise.all(all.map(({ joining }) => joining));
+        await tt.request("lookup", []);
+        const held = () => all.filter(({ mounted, outcome }) => mounted && outcome === "in");
+        const before = all.map(({ heard }) => heard.length);
+        server.emit();
+        await tt.request("lookup", []);
+        const expected = held();
+        for (const [index, own] of all.entries()) {
+          assert.equal(own.heard.length - before[index], expected.includes(own) ? 1 : 0, `seed ${seed}, component ${index}: ${own.outcome}`);
+          // In order, without a repetition or a gap.
+          assert.deepEqual(own.heard, own.heard.map((_, step) => own.heard[0] + step), `seed ${seed}`);
+          assert.ok(["in", "room_full", "AbortError"].includes(own.outcome), own.outcome);
+        }
+        assert.equal(server.seat, expected.length > 0, `seed ${seed}: the server's seat`);
+        for (const own of held()) own.unmount();
+        await sleep(5);
+        await tt.request("lookup", []);
+        await tt.request("lookup", []);
+        assert.equal(server.seat, false, `seed ${seed}: a seat that nobody holds`);
+        tt.close();
+      }
+    });
+  }
+}

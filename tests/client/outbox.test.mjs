@@ -1,0 +1,204 @@
+// The queue: limits of the server, rates, and what is dropped.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Pacer, costOf } from "../../static/turntable/pacer.js";
+import { client, online, reconnect, serve } from "./harness.mjs";
+
+const code = (expected) => (error) => error.code === expected;
+
+async function member(t, options = {}, welcome = {}) {
+  const session = await online(t, options, welcome);
+  const joining = session.tt.join("C");
+  session.peer.send("joined", { channel: "C", self: "1:1", members: {} }, (await session.peer.next("joingame")).id);
+  const room = await joining;
+  const refused = [];
+  session.tt.on("error", () => {});
+  room.on("refused", ({ error, data }) => refused.push([error.code, ...data]));
+  return { ...session, room, refused };
+}
+
+async function offline({ tt, peer }) {
+  const state = tt.once("state");
+  peer.terminate();
+  return state;
+}
+
+/** Reads actions and publishes as they arrive, with the time of each. */
+function arrivals(peer, env) {
+  const list = [];
+  void (async () => {
+    for (;;) {
+      const { command, data } = await peer.next();
+      if (command === "game") list.push({ at: env.now, data: data.actions.map(({ data }) => data) });
+      else if (command === "publish") list.push({ at: env.now, data: [data.data] });
+    }
+  })();
+  return list;
+}
+
+test("a message over the limit that was queued before the first welcome is refused alone, at once", async (t) => {
+  const server = await serve(t);
+  const tt = client(t, server);
+  const calls = ["a", "x".repeat(500), "b"].map((data) => tt.request("publish", { channel: "c", data }));
+  const peer = await server.accept();
+  await peer.admit({ limits: { max_message_bytes: 300 } });
+  await assert.rejects(calls[1], code("too_large"));
+  for (const data of ["a", "b"]) {
+    const message = await peer.next("publish");
+    assert.equal(message.data.data, data);
+    peer.send("reply", { offset: 1 }, message.id);
+  }
+  await Promise.all([calls[0], calls[2]]);
+  assert.equal(tt.state, "online");
+});
+
+test("the queue of 20 s at 60 actions per second is sent at the server's rates, in order", async (t) => {
+  const session = await member(t, { queue_max: 2000 });
+  const { env, room, server } = session;
+  const { retry_ms } = await offline(session);
+  for (let step = 0; step < 1200; step += 1) room.act(step);
+  env.advance(retry_ms);
+  const next = await server.accept();
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true, accepted: 1 });
+  const list = arrivals(next, env);
+  const start = env.now;
+  for (let tries = 0; list.length < 1200 && tries < 2000; tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    env.advance(10);
+  }
+  assert.deepEqual(list.flatMap(({ data }) => data), Array.from({ length: 1200 }, (_, step) => step));
+  // The server's bucket: 400 at once, 200 per second.
+  let tokens = 400;
+  let at = start;
+  for (const one of list) {
+    tokens = Math.min(400, tokens + ((one.at - at) * 200) / 1000) - 1;
+    at = one.at;
+    assert.ok(tokens >= 0, `after ${at - start} ms`);
+  }
+});
+
+test("after rate_limited with retry_ms nothing of that class is sent for so long; other classes are", async (t) => {
+  const { env, tt, peer, room, refused } = await member(t);
+  const list = arrivals(peer, env);
+  room.act("a");
+  peer.send("error", { code: "rate_limited", message: "", command: "game", details: { retry_ms: 700 } });
+  await tt.once("error");
+  tt.send("publish", { channel: "c", data: "other" });
+  assert.equal(room.act("b"), true);
+  assert.equal(room.act("now or never", { queue: false }), false);
+  const until = env.now + 700;
+  for (let step = 0; step < 90; step += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    env.advance(10);
+  }
+  assert.deepEqual(list.map(({ data }) => data[0]), ["a", "other", "b"]);
+  assert.ok(list[1].at < until && list[2].at >= until);
+  assert.deepEqual(refused, []);
+});
+
+test("a queued action expires at its time, and its sender hears of it then", async (t) => {
+  const session = await member(t, { reconnect: { min_ms: 5000, max_ms: 5000 } });
+  const { env, room, server, refused } = session;
+  env.chance = 1;
+  const { retry_ms } = await offline(session);
+  assert.equal(room.act("stale", { expires_ms: 1000 }), true);
+  room.act("kept");
+  room.act("late", { expires_ms: 60_000 });
+  env.advance(999);
+  assert.deepEqual(refused, []);
+  env.advance(1);
+  assert.deepEqual(refused, [["timeout", "stale"]]);
+  env.advance(retry_ms);
+  const next = await server.accept();
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true, accepted: 1 });
+  const actions = [await next.next("game"), await next.next("game")].map(({ data }) => data.actions[0].data);
+  assert.deepEqual(actions, ["kept", "late"]);
+});
+
+test("a queued action with the same merge key is replaced by the later one", async (t) => {
+  const session = await member(t);
+  const { env, room, server, refused } = session;
+  const { retry_ms } = await offline(session);
+  for (let x = 0; x < 50; x += 1) room.act({ x }, { merge: "position" });
+  room.act("shot");
+  room.act({ x: 50 }, { merge: "position" });
+  env.advance(retry_ms);
+  const next = await server.accept();
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true, accepted: 1 });
+  const actions = [await next.next("game"), await next.next("game")].map(({ data }) => data.actions[0].data);
+  assert.deepEqual([actions, refused], [["shot", { x: 50 }], []]);
+});
+
+test("more actions in a message than the server accepts are refused at once", async (t) => {
+  const { room, refused, tt, peer } = await member(t, {}, { limits: { actions_max: 2 } });
+  assert.equal(room.act([1, 2, 3]), false);
+  assert.deepEqual(refused, [["too_many", 1, 2, 3]]);
+  await peer.settle(tt);
+  assert.deepEqual(peer.unread, []);
+});
+
+test("commands that the server had not confirmed are repeated, in order, after a resume", async (t) => {
+  const session = await member(t);
+  const { tt, peer, room } = session;
+  for (const step of [1, 2, 3, 4]) room.act(step);
+  const call = tt.request("lookup", ["1:2"]);
+  const { id } = await peer.next("lookup");
+  const next = await reconnect(session);
+  next.send("idyou", {});
+  await next.next("resume");
+  // The join and two actions were taken.
+  next.welcome({ resumed: true, accepted: 3 });
+  const repeated = [await next.next(), await next.next(), await next.next()];
+  assert.deepEqual(repeated.map(({ command, data }) => [command, data.actions?.[0].data]), [["game", 3], ["game", 4], ["lookup", undefined]]);
+  next.send("reply", {}, id);
+  await call;
+  await next.settle(tt);
+  assert.deepEqual(next.unread, []);
+});
+
+test("in a new session, actions that the lost one had not confirmed are reported as dropped", async (t) => {
+  const session = await member(t);
+  const { peer, room, refused } = session;
+  room.act("lost");
+  await peer.next("game");
+  const next = await reconnect(session);
+  next.send("idyou", {});
+  await next.next("resume");
+  const reset = session.tt.once("reset");
+  next.welcome({ session: "secret-2" });
+  await reset;
+  assert.deepEqual(refused, [["unavailable", "lost"]]);
+});
+
+test("a timeout does not run while there is no connection", async (t) => {
+  const session = await online(t, { timeout_ms: 3000, reconnect: { min_ms: 60_000, max_ms: 60_000 } });
+  const { tt, peer } = session;
+  const answer = tt.request("lookup", []);
+  const { id } = await peer.next("lookup");
+  const next = await reconnect(session);
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true, accepted: 1 });
+  next.send("reply", "late", id);
+  assert.equal(await answer, "late");
+});
+
+test("costs count actions, users and invited users; a list larger than the burst waits for a full bucket", () => {
+  assert.deepEqual([...costOf("game", { actions: [1, 2] }, 10)], [["bytes", 10], ["game", 2]]);
+  assert.deepEqual([...costOf("subscribe", ["a", "b"], 1)], [["bytes", 1], ["presence", 1], ["users", 2]]);
+  assert.deepEqual([...costOf("joingame", { invite: ["a"] }, 1)], [["bytes", 1], ["room", 1], ["presence", 1]]);
+  assert.deepEqual([...costOf("constructor", {}, 1)], [["bytes", 1]]);
+  const pacer = new Pacer();
+  pacer.start({ game: { per_second: 10, burst: 10 } }, 0);
+  const large = costOf("game", { actions: Array(50).fill(0) }, 1);
+  assert.equal(pacer.delay(large, 0), 0);
+  pacer.take(large, 0);
+  assert.ok(pacer.delay(costOf("game", {}, 1), 0) > 4000);
+});

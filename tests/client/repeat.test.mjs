@@ -1,0 +1,232 @@
+// Requests that are lost, refused or repeated: each command is carried out once, in order.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { connect } from "../../static/turntable.js";
+import { SentLog } from "../../static/turntable/sent_log.js";
+import { ownCloseCode, takeBatch } from "../../static/turntable/transports/transport.js";
+import { fake } from "./fake_server.mjs";
+import { WebSocket } from "./harness.mjs";
+
+function client(t, server, options = {}) {
+  const tt = connect(server.url, { user: "1:1", WebSocket, EventSource: null, reconnect: { min_ms: 1, max_ms: 5 }, ...options });
+  t.after(() => tt.close());
+  return tt;
+}
+
+/** The values that were published, as the server carried them out. */
+const published = (session) => session.commands.filter(({ command }) => command === "publish").map(({ data }) => data.data);
+const numbers = (count) => Array.from({ length: count }, (_, index) => index + 1);
+
+/** Publishes 1 to `count`, a few per turn. */
+async function publish(tt, count) {
+  const answers = [];
+  for (const number of numbers(count)) {
+    answers.push(tt.request("publish", { channel: "chat", data: number }));
+    if (number % 3 === 0) await sleep(1);
+  }
+  return Promise.all(answers);
+}
+
+for (const transport of ["tunnel", "longpoll"]) {
+  for (const fault of ["lose", "loseAnswer"]) {
+    test(`${transport}: requests of which ${fault === "lose" ? "the request" : "the answer"} is lost are repeated in order`, async (t) => {
+      const server = await fake(t, { transports: ["tunnel"] });
+      const tt = client(t, server, { transports: [transport] });
+      await tt.ready;
+      const states = [];
+      tt.on("state", ({ state }) => states.push(state));
+      let seen = 0;
+      server[fault] = (_url, body) => body.includes('"publish"') && (seen += 1) % 2 === 1;
+      await publish(tt, 30);
+      assert.deepEqual(published(server.session), numbers(30));
+      assert.deepEqual(states, []);
+    });
+  }
+
+  test(`${transport}: a request that is lost again and again ends the connection; the next one repeats it`, async (t) => {
+    const server = await fake(t, { transports: ["tunnel"] });
+    const tt = client(t, server, { transports: [transport] });
+    await tt.ready;
+    let lost = 0;
+    server.loseAnswer = (_url, body) => body.includes('"publish"') && (lost += 1) <= 7;
+    const resumed = tt.once("resumed");
+    await publish(tt, 9);
+    await resumed;
+    assert.deepEqual(published(server.session), numbers(9));
+  });
+
+  test(`${transport}: a request over a limit of bytes or rates is split or waits`, async (t) => {
+    const server = await fake(t, { transports: ["tunnel"] });
+    const tt = client(t, server, { transports: [transport] });
+    await tt.ready;
+    let limited = 0;
+    server.refuse = (_url, body) => {
+      const count = body.split('"publish"').length - 1;
+      if (count > 2 || body.includes("x".repeat(50))) return { status: 413, code: "too_large" };
+      return count > 0 && (limited += 1) % 3 === 0 ? { status: 429, code: "rate_limited", details: { retry_ms: 5 } } : undefined;
+    };
+    const answers = numbers(12).map((number) => tt.request("publish", { channel: "chat", data: number }));
+    const large = tt.request("publish", { channel: "chat", data: "x".repeat(50) });
+    const last = tt.request("publish", { channel: "chat", data: 13 });
+    await assert.rejects(large, (error) => error.code === "too_large");
+    await Promise.all([...answers, last]);
+    assert.deepEqual(published(server.session), numbers(13));
+  });
+}
+
+test("tunnel: a page that continues the session of an earlier one asks for the count, and nothing is skipped", async (t) => {
+  const server = await fake(t, { transports: ["tunnel"] });
+  const items = new Map();
+  const storage = { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => items.set(key, value), removeItem: (key) => items.delete(key) };
+  const options = { transports: ["tunnel"], persist: true, storage, locks: null };
+  const first = client(t, server, options);
+  await first.ready;
+  await publish(first, 3);
+  const { session } = first;
+  await sleep(250);
+  for (const [key, value] of items) items.set(key, JSON.stringify({ ...JSON.parse(value), owner: undefined }));
+  const second = client(t, server, { ...options, locks: undefined });
+  await second.ready;
+  assert.equal(second.session, session);
+  const answers = ["a", "b"].map((data) => second.request("publish", { channel: "chat", data }));
+  await Promise.all(answers);
+  assert.deepEqual(published(server.sessions.get(session)), [1, 2, 3, "a", "b"]);
+});
+
+test("poll: a call that is queued while another's answer is lost twice is sent once", async (t) => {
+  const server = await fake(t);
+  const tt = client(t, server, { transports: ["poll"], timeout_ms: 5000 });
+  await tt.ready;
+  let lost = 0;
+  server.lose = (_url, body) => body.includes('"first"') && (lost += 1) <= 2;
+  const first = tt.request("publish", { channel: "chat", data: "first" });
+  await sleep(1);
+  const queued = ["second", "third"].map((data) => tt.request("publish", { channel: "chat", data }));
+  await Promise.all([first, ...queued]);
+  assert.deepEqual(published(server.session), ["first", "second", "third"]);
+});
+
+test("a poll whose answer is lost, then another transport: the poll is not repeated, its calls are", async (t) => {
+  const server = await fake(t);
+  const tt = client(t, server, { transports: ["poll", "tunnel"] });
+  await tt.ready;
+  server.lose = ({ pathname }, body) => pathname === "/poll" && body.includes("publish");
+  const answers = [tt.request("publish", { channel: "chat", data: 1 }), tt.request("publish", { channel: "chat", data: 2 })];
+  await sleep(1);
+  server.transports.delete("poll");
+  answers.push(tt.request("publish", { channel: "chat", data: 3 }));
+  await Promise.all(answers);
+  assert.equal(tt.transport, "tunnel");
+  assert.deepEqual(published(server.session), [1, 2, 3]);
+});
+
+for (const transports of [["websocket"], ["tunnel"], ["longpoll"], ["poll"]]) {
+  test(`${transports[0]}: closing without a connection says goodbye by a request, repeated until it is answered`, async (t) => {
+    const server = await fake(t);
+    const tt = client(t, server, { transports, reconnect: { min_ms: 60_000, max_ms: 60_000 } });
+    await tt.ready;
+    const { session } = server;
+    const offline = tt.once("state");
+    let byes = 0;
+    server.lose = (_url, body) => !body.includes('"bye"') || (byes += 1) <= 2;
+    if (session.connection?.cut) session.connection.cut();
+    else tt.send("lookup", []);
+    await offline;
+    tt.close();
+    for (let tries = 0; server.sessions.size > 0 && tries < 200; tries += 1) await sleep(5);
+    assert.equal(server.sessions.size, 0);
+    assert.equal(byes, 3);
+  });
+}
+
+for (const transports of [["tunnel"], ["longpoll"]]) {
+  test(`${transports[0]}: close sends what is pending and bye in one request, once, although answers are lost`, async (t) => {
+    const server = await fake(t);
+    const tt = client(t, server, { transports });
+    await tt.ready;
+    const { session } = server;
+    let lost = 0;
+    server.loseAnswer = (_url, body) => body.includes('"publish"') && (lost += 1) <= 2;
+    void tt.request("publish", { channel: "chat", data: 1 }).catch(() => {});
+    await sleep(2);
+    void tt.request("publish", { channel: "chat", data: 2 }).catch(() => {});
+    tt.close();
+    for (let tries = 0; server.sessions.size > 0 && tries < 200; tries += 1) await sleep(5);
+    assert.equal(server.sessions.size, 0);
+    assert.deepEqual(published(session), [1, 2]);
+    assert.equal(session.commands.at(-1).command, "bye");
+  });
+}
+
+test("tunnel: a late request of the lost connection takes the session over only for a moment", async (t) => {
+  const server = await fake(t);
+  const tt = client(t, server, { transports: ["tunnel"] });
+  await tt.ready;
+  const { session } = tt;
+  let resumed = tt.once("resumed");
+  server.session.connection.cut();
+  await resumed;
+  resumed = tt.once("resumed");
+  const late = await fetch(`${server.url}/tunnel?id=${session}&format=sse&received=0`);
+  await late.body.cancel();
+  await resumed;
+  assert.deepEqual(await tt.request("lookup", []), { echo: [] });
+  assert.deepEqual([tt.session, tt.state], [session, "online"]);
+});
+
+test("another client that takes the session over is not fought", () => {
+  const env = { now: 0, local: () => env.now };
+  assert.equal(ownCloseCode(env, 4002), 4002);
+  assert.equal(ownCloseCode(env, 1006), 1006);
+  env.now = 100;
+  assert.deepEqual([ownCloseCode(env, 4002), ownCloseCode(env, 4002)], [1006, 4002]);
+  ownCloseCode(env, 1006);
+  env.now = 5000;
+  assert.equal(ownCloseCode(env, 4002), 4002);
+});
+
+test("a WebSocket that is cut at its close says goodbye by a request", async (t) => {
+  const server = await fake(t);
+  class Cut extends WebSocket {
+    send(text) {
+      if (String(text).includes('"bye"')) this.terminate();
+      else super.send(text);
+    }
+  }
+  const tt = client(t, server, { transports: ["websocket"], WebSocket: Cut });
+  await tt.ready;
+  tt.close();
+  for (let tries = 0; server.sessions.size > 0 && tries < 200; tries += 1) await sleep(5);
+  assert.equal(server.sessions.size, 0);
+});
+
+test("the log of sent commands counts, confirms, renumbers and repeats", () => {
+  const log = new SentLog();
+  const add = (text, repeatable = false) => log.add("publish", text, undefined, repeatable);
+  const texts = () => log.open.map(({ number, text }) => `${number}${text}`);
+  assert.equal(log.add("time", "", undefined, false), undefined);
+  const [, b] = ["a", "b", "c", "d"].map((text) => add(text));
+  log.taken(1);
+  assert.deepEqual(texts(), ["2b", "3c", "4d"]);
+  log.discard([b]);
+  assert.deepEqual([texts(), log.count], [["2c", "3d"], 3]);
+  log.accepted(2);
+  assert.deepEqual([texts(), add("e").number], [["3d"], 4]);
+  assert.deepEqual(log.reset(false).map(({ text }) => text), ["d", "e"]);
+  const f = add("f");
+  assert.equal(f.numbered(), false);
+  log.accepted(40);
+  assert.deepEqual([f.numbered(), texts()], [true, ["41f"]]);
+  add("g", true);
+  log.keepRepeatable();
+  assert.deepEqual(log.open.map(({ text }) => text), ["g"]);
+});
+
+test("a request has a limited number of messages and bytes, whatever their characters", () => {
+  const queue = (text, count) => Array.from({ length: count }, () => ({ text, entry: undefined }));
+  assert.equal(takeBatch(queue("x", 500)).length, 100);
+  assert.equal(takeBatch(queue("x".repeat(10_000), 9)).length, 3);
+  assert.equal(takeBatch(queue("€".repeat(12_000), 9)).length, 1);
+});
