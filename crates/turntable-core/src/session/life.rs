@@ -275,6 +275,12 @@ impl<F: OutboxFrame> Session<F> {
             // Its client does not have its id yet.
             return effects.push(Effect::RefuseResume(connection));
         }
+        let acknowledged = self.outbox.acknowledged();
+        if received.is_some_and(|received| acknowledged.is_some_and(|known| received < known)) {
+            // A request that was on its way for longer than one that its client sent
+            // later: the session goes on where that one is.
+            return effects.push(Effect::RefuseResume(connection));
+        }
         let Some(received) = received.filter(|received| self.outbox.can_rewind(*received)) else {
             // The client cannot be served without a hole.
             self.end(effects, Some(CloseReason::SessionExpired));

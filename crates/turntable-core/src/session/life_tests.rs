@@ -201,6 +201,25 @@ fn resume_with_missing_messages_ends_the_session() {
 }
 
 #[test]
+fn resume_that_comes_late_is_refused_and_the_session_goes_on() {
+    let mut session = admitted();
+    for _ in 0..3 {
+        session.outbox.push(Byte);
+    }
+    session.outbox.written(3, 100);
+    session.outbox.acknowledge(2);
+    let mut resume = |received| {
+        let input = Input::Resume {
+            connection: connection(1),
+            received: Some(received),
+        };
+        step(&mut session, input, NOW)
+    };
+    assert_eq!(resume(1), [Effect::RefuseResume(connection(1))]);
+    assert!(!resume(2).contains(&Effect::RefuseResume(connection(1))));
+}
+
+#[test]
 fn overflow_closes_a_connection_and_ends_a_detached_session() {
     let mut session = admitted();
     assert_eq!(
