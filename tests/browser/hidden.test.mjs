@@ -100,7 +100,7 @@ test("a page hidden for 5 minutes keeps its session over every transport", { tim
 });
 
 scene("a hidden page that polls stays online although its timers hardly run", async ({ open }) => {
-  const mel = await open("/tunnel/send?d=[]");
+  const mel = await open("/");
   const polls = await mel.page.evaluate(async () => {
     const { connect } = await import("/turntable.js");
     const tt = connect(undefined, { user: "1:700", transports: ["poll"], poll: { heartbeat_ms: 500 } });

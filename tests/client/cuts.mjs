@@ -145,7 +145,10 @@ for (const [name, options] of Object.entries(TRANSPORTS)) {
         const started = performance.now();
         while (watcher.friends.get(user) !== "offline" && performance.now() - started < 2500) await sleep(5);
         assert.equal(watcher.friends.get(user), "offline", `run ${run}: a ghost`);
-        if (run % 3 !== 0) await Promise.race([last, sleep(2000).then(() => assert.fail(`run ${run}: the last message is lost`))]);
+        // A WebSocket that is cut while it closes loses what was on its way: the goodbye that follows
+        // has `bye` alone (docs/client.md, What is guaranteed).
+        const may_be_lost = cutting && options.transports.includes("websocket");
+        if (run % 3 !== 0 && !may_be_lost) await Promise.race([last, sleep(2000).then(() => assert.fail(`run ${run}: the last message is lost`))]);
         await watcher.friends.unsubscribe([user]);
         await (await watcher.channel(path)).leave();
       }
