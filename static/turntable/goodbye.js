@@ -6,14 +6,18 @@
  * @module
  */
 
-import { endpointUrl } from "./transports/transport.js";
+import { endpointUrl, responseError } from "./transports/transport.js";
 
 /** @import { Environment } from "./environment.js" */
+/** @import { Sent } from "./sent_log.js" */
 
 /** Delays before the repetitions, in ms: about half a minute in all. */
 const DELAYS_MS = [0, 100, 200, 500, 1000, 2000, 4000, 8000, 15000];
 
 const UNREF_MS = 500;
+
+/** Maximum bytes of a request that outlives its page. */
+const KEEPALIVE_MAX = 60_000;
 
 /** Whether the page is being left: only requests with `keepalive` outlive it, and no timer does. */
 let leaving = false;
@@ -48,21 +52,29 @@ export async function untilAnswered(environment, attempt) {
 }
 
 /**
- * Ends a session.
+ * Ends a session, behind the commands that may not have arrived: the server skips those that it has
+ * by their numbers.
  * @param {{url: string, environment: Environment, fetch: any}} target
  * @param {string} session the secret
+ * @param {readonly Sent[]} [unconfirmed]
  * @returns {Promise<boolean>} whether the server has answered
  */
-export async function sayGoodbye({ url, environment, fetch }, session) {
+export async function sayGoodbye({ url, environment, fetch }, session, unconfirmed = []) {
   if (!fetch) return false;
+  // Without the server's numbers a repetition might be carried out twice.
+  let open = unconfirmed.filter((entry) => entry.numbered()).map(({ text, number }) => ({ text, number }));
   const options = { method: "POST", keepalive: true, cache: "no-store" };
-  const tunnel = () =>
-    fetch(endpointUrl(url, "tunnel/send"), {
+  const tunnel = () => {
+    const texts = [...open.map(({ text }) => text), '{"command":"bye","data":{}}'];
+    const body = `[${texts.map((text) => `{"tunnel":${JSON.stringify(session)},"path":"/server","data":${text}}`).join(",")}]`;
+    return fetch(endpointUrl(url, "tunnel/send", { n: open[0]?.number }), {
       ...options,
+      keepalive: body.length < KEEPALIVE_MAX,
       // This content type needs no CORS preflight request, which a page that is left cannot await.
       headers: { "Content-Type": "text/plain;charset=UTF-8" },
-      body: JSON.stringify({ tunnel: session, path: "/server", data: { command: "bye", data: {} } }),
+      body,
     });
+  };
   const poll = () =>
     fetch(endpointUrl(url, "poll"), {
       ...options,
@@ -72,6 +84,13 @@ export async function sayGoodbye({ url, environment, fetch }, session) {
     });
   return untilAnswered(environment, async () => {
     let response = await tunnel();
+    if (open.length > 0 && !response.ok && response.status !== 410) {
+      // The server tells a gap, or takes no such request: then `bye` alone.
+      const accepted = response.status === 409 ? (await responseError(response)).details?.accepted : undefined;
+      if (response.status === 429 || response.status >= 500) return false;
+      open = Number.isSafeInteger(accepted) ? open.filter(({ number }) => number > accepted) : [];
+      response = await tunnel();
+    }
     // The server may have disabled tunnels.
     if (response.status === 404) response = await poll();
     // 410: the session is over already.

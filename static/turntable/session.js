@@ -96,7 +96,7 @@ export class Session {
         this.#requests.pause();
         hooks.connecting();
       },
-      resume: () => (this.secret === undefined ? undefined : { session: this.secret, received: this.received, welcomes: this.#welcomes }),
+      resume: () => (this.secret === undefined ? undefined : { session: this.secret, received: this.received, welcomes: this.#welcomes, unconfirmed: this.#uplink.log.open }),
       taken: (number) => this.#uplink.log.taken(number),
       accepted: (count) => this.#uplink.log.accepted(count),
       discarded: (entries) => this.#uplink.log.discard(entries),
@@ -177,7 +177,7 @@ export class Session {
     if (this.closed) return;
     if (this.connection.writable) this.connection.write(encode("bye", {}, undefined));
     // Without a connection, or on one that has not resumed the session yet.
-    if (!this.online && this.secret !== undefined) void sayGoodbye({ ...this.#target, environment: this.#env }, this.secret);
+    if (!this.online && this.secret !== undefined) void sayGoodbye({ ...this.#target, environment: this.#env }, this.secret, [...this.#uplink.log.open]);
     this.#finish();
     this.connection.close(1000);
   }

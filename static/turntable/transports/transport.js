@@ -44,8 +44,9 @@
 
 /**
  * @typedef {object} TransportHooks
- * @property {() => {session: string, received: number, welcomes?: number} | undefined} resume the session
- *   to resume, if any; welcomes: how many connections it has had
+ * @property {() => {session: string, received: number, welcomes?: number, unconfirmed?: readonly Sent[]} | undefined} resume the
+ *   session to resume, if any; welcomes: how many connections it has had; unconfirmed: its
+ *   commands that may not have arrived
  * @property {() => void} activity something arrived from the server
  * @property {(number: number) => void} taken the server has taken the commands up to this number
  * @property {(count: number) => void} accepted the server says how many commands it has taken

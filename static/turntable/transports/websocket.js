@@ -105,11 +105,12 @@ export class WebSocketConnection {
    * @param {any} socket
    */
   #goodbye(socket) {
-    const session = this.hooks.resume()?.session;
+    const { session, unconfirmed = [] } = this.hooks.resume() ?? {};
     if (session === undefined) return;
+    const open = [...unconfirmed];
     let over = false;
     const request = () => {
-      if (!over) void sayGoodbye(this.#target, session);
+      if (!over) void sayGoodbye(this.#target, session, open);
       over = true;
     };
     if (pageLeaves() || socket.readyState !== OPEN) {

@@ -6,6 +6,7 @@
  * @module
  */
 import type { Environment } from "./environment.js";
+import type { Sent } from "./sent_log.js";
 /** Whether the page is being left. */
 export declare function pageLeaves(): boolean;
 /**
@@ -16,13 +17,15 @@ export declare function pageLeaves(): boolean;
  */
 export declare function untilAnswered(environment: Environment, attempt: () => Promise<boolean>): Promise<boolean>;
 /**
- * Ends a session.
+ * Ends a session, behind the commands that may not have arrived: the server skips those that it has
+ * by their numbers.
  * @param {{url: string, environment: Environment, fetch: any}} target
  * @param {string} session the secret
+ * @param {readonly Sent[]} [unconfirmed]
  * @returns {Promise<boolean>} whether the server has answered
  */
 export declare function sayGoodbye({ url, environment, fetch }: {
     url: string;
     environment: Environment;
     fetch: any;
-}, session: string): Promise<boolean>;
+}, session: string, unconfirmed?: readonly Sent[]): Promise<boolean>;

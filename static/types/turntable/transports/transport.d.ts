@@ -66,13 +66,15 @@ export type TransportConnection = {
 };
 export type TransportHooks = {
     /**
-     * the session
-     * to resume, if any; welcomes: how many connections it has had
+     * the
+     * session to resume, if any; welcomes: how many connections it has had; unconfirmed: its
+     * commands that may not have arrived
      */
     resume: () => {
         session: string;
         received: number;
         welcomes?: number;
+        unconfirmed?: readonly Sent[];
     } | undefined;
     /**
      * something arrived from the server
@@ -154,8 +156,9 @@ export type Kind = "frame" | "datagram" | "entry";
  */
 /**
  * @typedef {object} TransportHooks
- * @property {() => {session: string, received: number, welcomes?: number} | undefined} resume the session
- *   to resume, if any; welcomes: how many connections it has had
+ * @property {() => {session: string, received: number, welcomes?: number, unconfirmed?: readonly Sent[]} | undefined} resume the
+ *   session to resume, if any; welcomes: how many connections it has had; unconfirmed: its
+ *   commands that may not have arrived
  * @property {() => void} activity something arrived from the server
  * @property {(number: number) => void} taken the server has taken the commands up to this number
  * @property {(count: number) => void} accepted the server says how many commands it has taken
