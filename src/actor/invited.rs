@@ -1,4 +1,4 @@
-//! How many invites reach each user, whoever sends them.
+//! How many invites reach each user, from all users together.
 //!
 //! An invite needs no consent, and every session of the invited user gets it: many
 //! inviters together could send one user more than it can read. The bucket is the

@@ -106,7 +106,7 @@ fn client_that_waits_as_long_as_it_is_told_is_never_closed() {
 }
 
 #[test]
-fn bodies_of_requests_are_paid_by_their_address_whoever_sends_them() {
+fn bodies_of_requests_are_paid_by_their_address() {
     let server = Server::with(&[(
         "limits.address_bytes",
         "{ per_second = 1000, burst = 50000 }",
