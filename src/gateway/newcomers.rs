@@ -46,22 +46,32 @@ struct Addresses {
 /// What one address has.
 #[derive(Debug, Default)]
 struct Address {
-    waiting: usize,
+    /// Its own hold, and one of each connection that has not identified.
+    waiting: Arc<()>,
     sessions: Bucket,
 }
 
+impl Address {
+    fn waiting(&self) -> usize {
+        Arc::strong_count(&self.waiting) - 1
+    }
+}
+
 /// One connection that has not identified; dropping it counts it out.
+///
+/// It owns no memory where one connection carries one session: most are so.
 #[derive(Debug)]
 pub struct Newcomer {
-    _counted: Box<Counted>,
+    _held: Held,
 }
 
 #[derive(Debug)]
-struct Counted {
-    newcomers: Arc<Newcomers>,
-    address: IpAddr,
-    /// The HTTP connection that began it, where others may begin on it too.
-    _socket: Option<SocketMark>,
+enum Held {
+    /// One hold of the address.
+    Address(#[expect(dead_code, reason = "held until it is dropped")] Arc<()>),
+    /// The same, and one of the HTTP connection that began it, where others may
+    /// begin on it too.
+    Both(#[expect(dead_code, reason = "held until it is dropped")] Box<(Arc<()>, SocketMark)>),
 }
 
 impl Newcomers {
@@ -70,7 +80,7 @@ impl Newcomers {
     /// # Errors
     /// `too_many` where the address, or the HTTP connection, has as many as it may.
     pub fn admit(
-        self: &Arc<Self>,
+        &self,
         address: IpAddr,
         socket: Option<SocketMark>,
         limits: &NewcomerLimits,
@@ -86,17 +96,16 @@ impl Newcomers {
         let mut table = self.table.lock();
         table.sweep(limits.sessions);
         let known = table.by_address.entry(address).or_default();
-        if known.waiting >= limits.per_address_max {
+        if known.waiting() >= limits.per_address_max {
             let max = limits.per_address_max;
             return Err(full("your address", Limit::Unidentified, max));
         }
-        known.waiting += 1;
+        let waiting = known.waiting.clone();
         Ok(Newcomer {
-            _counted: Box::new(Counted {
-                newcomers: self.clone(),
-                address,
-                _socket: socket,
-            }),
+            _held: match socket {
+                None => Held::Address(waiting),
+                Some(socket) => Held::Both(Box::new((waiting, socket))),
+            },
         })
     }
 
@@ -139,24 +148,10 @@ impl Addresses {
         }
         let now_ms = crate::clock::now_ms();
         self.by_address.retain(|_, address| {
-            address.waiting > 0 || !address.sessions.is_full(sessions, now_ms)
+            address.waiting() > 0 || !address.sessions.is_full(sessions, now_ms)
         });
         self.sweep_at = self.by_address.len() * 2;
         self.by_address.give_back();
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        if let Some(known) = self
-            .newcomers
-            .table
-            .lock()
-            .by_address
-            .get_mut(&self.address)
-        {
-            known.waiting = known.waiting.saturating_sub(1);
-        }
     }
 }
 
@@ -187,7 +182,7 @@ mod tests {
 
     #[test]
     fn address_and_http_connection_have_bounds_of_their_own() {
-        let newcomers = Arc::new(Newcomers::default());
+        let newcomers = Newcomers::default();
         let socket = SocketMark::default();
         let admit = |address, socket: Option<SocketMark>| newcomers.admit(address, socket, &LIMITS);
         let first = admit(ip(1), Some(socket.clone())).unwrap();
@@ -220,7 +215,7 @@ mod tests {
 
     #[test]
     fn addresses_that_have_nothing_are_forgotten() {
-        let newcomers = Arc::new(Newcomers::default());
+        let newcomers = Newcomers::default();
         let one = newcomers.admit(ip(1), None, &LIMITS).unwrap();
         for number in 0..SWEEP_MIN as u32 * 3 {
             let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number).into();

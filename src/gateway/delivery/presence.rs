@@ -50,7 +50,7 @@ impl Gateway {
             if entry.unknown > 0 {
                 continue;
             }
-            for id in entry.subscribed.take().into_iter().flat_map(|ids| *ids) {
+            for id in std::mem::take(&mut entry.subscribed) {
                 self.pending.answered(session, &id);
                 self.reply(session, ReplyData::Done, Some(id));
             }

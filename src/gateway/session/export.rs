@@ -82,7 +82,7 @@ impl SessionEntry {
             backups: self.all_backups(),
             states: watched.map(|watched| watched.presence()).collect(),
             changed: changed.filter_map(|number| names.user(*number)).collect(),
-            subscribed: self.subscribed.as_deref().cloned().unwrap_or_default(),
+            subscribed: self.subscribed.to_vec(),
             awaited: Vec::new(),
             ids,
             datagrams: datagrams.map(|all| all.iter().map(|(id, n)| (id.0, *n)).collect()),
@@ -136,9 +136,7 @@ impl SessionEntry {
                 answered,
             }));
         }
-        if !export.subscribed.is_empty() {
-            entry.subscribed = Some(Box::new(export.subscribed));
-        }
+        entry.subscribed = export.subscribed.into();
         // What changed on the way is sent with what was not sent before it.
         for (user, state) in watched.iter().zip(export.states) {
             let watched = watches.number(user).and_then(|number| watches.at(number));
@@ -245,7 +243,7 @@ impl Gateway {
         let is_in = |room: &ChannelId| entry.session.rooms().any(|known| known == room);
         let rooms: Vec<ChannelId> = rooms.into_iter().filter(is_in).collect();
         let channels = entry.session.channels().to_vec();
-        if entry.unknown == 0 && entry.subscribed.is_some() {
+        if entry.unknown == 0 && !entry.subscribed.is_empty() {
             self.lists.snapshots.push(slot);
         }
         self.sessions.insert(entry);

@@ -18,6 +18,7 @@ use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::memory::TransportMemory;
+use thin_vec::ThinVec;
 use turntable_core::backup::Backups;
 use turntable_core::key::{ConnKey, UserNumber};
 use turntable_core::packet::RequestId;
@@ -43,12 +44,11 @@ pub(crate) struct SessionEntry {
     /// The publication it got last, so that it gets none twice.
     pub(crate) mark: u32,
     /// Watched users whose changed state was not sent yet.
-    pub(crate) changed: Vec<UserNumber>,
+    pub(crate) changed: ThinVec<UserNumber>,
     /// Watched users whose state is unknown yet; the snapshot waits for them.
     pub(crate) unknown: u32,
     /// Requests that are answered behind the next snapshot.
-    #[expect(clippy::box_collection, reason = "seldom any, and then a word")]
-    pub(crate) subscribed: Option<Box<Vec<RequestId>>>,
+    pub(crate) subscribed: ThinVec<RequestId>,
     /// What transports other than WebSocket remember with the session.
     pub(crate) memory: Option<Box<TransportMemory>>,
     /// What its owners want back, should they be lost.
@@ -70,9 +70,9 @@ impl SessionEntry {
             is_warned: false,
             waiting_bytes_max: 0,
             mark: 0,
-            changed: Vec::new(),
+            changed: ThinVec::new(),
             unknown: 0,
-            subscribed: None,
+            subscribed: ThinVec::new(),
             memory: None,
             backups: None,
             detached: None,

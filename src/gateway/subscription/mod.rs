@@ -91,7 +91,7 @@ impl Gateway {
         }
         let is_complete = entry.unknown == 0;
         if let Some(id) = &id {
-            entry.subscribed.get_or_insert_default().push(id.clone());
+            entry.subscribed.push(id.clone());
         }
         if is_complete {
             self.lists.snapshots.push(session);

@@ -9,6 +9,8 @@
 //! feeds these two, so limits, budgets and numbering exist once. [`export`] makes
 //! a session a value and a session of that again.
 
+use thin_vec::ThinVec;
+
 mod charge;
 mod class;
 pub mod clock;
@@ -70,7 +72,7 @@ pub struct Session<F> {
     /// Messages that wait for its client, and those it may ask for again.
     pub outbox: Outbox<F>,
     /// Numbers of the users it watches, in its gateway's table.
-    pub watching: Vec<UserNumber>,
+    pub watching: ThinVec<UserNumber>,
     /// Unix ms of the last command.
     active_ms: u64,
     /// Whether its user was reported to be idle.
@@ -101,7 +103,7 @@ impl<F> Session<F> {
             user,
             life: Life::Attaching(connection),
             outbox: Outbox::default(),
-            watching: Vec::new(),
+            watching: ThinVec::new(),
             active_ms: now_ms,
             is_idle: false,
             accepted: 0,
