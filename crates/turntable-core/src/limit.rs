@@ -52,11 +52,13 @@ pub enum Limit {
     ActionRate,
     ActionBytes,
     RoomInvitesToUser,
+    ServiceQueue,
+    ServiceInstances,
 }
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 43] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -98,6 +100,8 @@ impl Limit {
         Self::TeamMembers,
         Self::ActionRate,
         Self::ActionBytes,
+        Self::ServiceQueue,
+        Self::ServiceInstances,
     ];
 
     /// The key that sets it. An entry in `[games]` has its name in place of `NAME`.
@@ -145,6 +149,8 @@ impl Limit {
             Self::TeamMembers => "games.NAME.team_members_max",
             Self::ActionRate => "games.NAME.actions_per_second",
             Self::ActionBytes => "games.NAME.action_bytes_max",
+            Self::ServiceQueue => "services.NAME.queue_max",
+            Self::ServiceInstances => "services.NAME.instances_max",
         }
     }
 

@@ -11,5 +11,6 @@ pub mod ledger;
 mod remaining;
 pub mod room;
 pub mod rule;
+pub mod service;
 pub mod settings;
 pub mod timestamp;

@@ -1,0 +1,391 @@
+//! A service: the instances that provide it, and the calls that wait for them.
+//!
+//! A call is given to the instance with the fewest calls that offers its function,
+//! or waits until one has room. Each call is answered exactly once: by the instance
+//! that it was given to, or by an error (deadline, loss of the instance, switched
+//! off). Answers that come late, twice or from another instance are discarded and
+//! counted.
+
+mod hand_out;
+pub mod settings;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::UserId;
+use crate::key::{Caller, Place, SessionKey};
+use crate::limit::Limit;
+use crate::packet::{ErrorBody, RequestId};
+use crate::payload::Payload;
+use crate::reason::ErrorCode;
+pub use settings::ServiceSettings;
+pub use snapshot::ServiceSnapshot;
+
+/// The answer to a call.
+pub type Outcome = Result<Payload, ErrorBody>;
+
+/// An instance of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Instance {
+    /// A session that provides functions.
+    Session(SessionKey),
+    /// An implementation in the server, or a backend that the server calls.
+    Local,
+}
+
+/// A call to a function.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceRequest {
+    /// The session that calls.
+    pub caller: Caller,
+    /// Its user.
+    pub user: UserId,
+    /// The function.
+    pub function: Box<str>,
+    /// The arguments.
+    pub args: Option<Payload>,
+    /// What the command carried; without one no answer is sent.
+    pub id: Option<RequestId>,
+}
+
+impl ServiceRequest {
+    fn bytes(&self) -> usize {
+        let args = self.args.as_ref().map_or(0, |args| args.as_json().len());
+        self.function.len() + self.user.as_str().len() + args
+    }
+}
+
+/// What has to happen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// An instance gets a call.
+    HandOut {
+        /// The instance.
+        to: Instance,
+        /// Where it is, if it is a session.
+        place: Option<Place>,
+        /// The call's number, which the answer carries.
+        number: u64,
+        /// The call.
+        request: ServiceRequest,
+    },
+    /// An instance's answer to a call is not awaited any more.
+    Cancel {
+        /// The instance.
+        to: Instance,
+        /// Where it is, if it is a session.
+        place: Option<Place>,
+        /// The call's number.
+        number: u64,
+    },
+    /// A caller gets its answer.
+    Answer {
+        /// The session that called.
+        caller: Caller,
+        /// What the command carried.
+        id: Option<RequestId>,
+        /// The answer.
+        outcome: Outcome,
+    },
+    /// The state or the functions have changed.
+    Changed,
+}
+
+/// The state that clients see.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ServiceState {
+    /// Whether calls are accepted.
+    pub is_enabled: bool,
+    /// The functions, in alphabetical order.
+    pub functions: Vec<Box<str>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Provider {
+    place: Option<Place>,
+    functions: Vec<Box<str>>,
+    in_flight: usize,
+    /// When it was given a call last, as a count of calls.
+    given: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Open {
+    request: ServiceRequest,
+    deadline_ms: u64,
+    /// The instance that has it; `None` while it waits.
+    at: Option<Instance>,
+}
+
+/// The state of one service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    providers: BTreeMap<Instance, Provider>,
+    open: BTreeMap<u64, Open>,
+    deadlines: BTreeSet<(u64, u64)>,
+    waiting: VecDeque<u64>,
+    waiting_bytes: usize,
+    last: u64,
+    /// Whether it was switched off.
+    is_off: bool,
+    /// The state that was reported last.
+    reported: ServiceState,
+    /// Answers to no open call of their sender.
+    discarded: u64,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            providers: BTreeMap::new(),
+            open: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            last: 0,
+            is_off: false,
+            reported: ServiceState::default(),
+            discarded: 0,
+        }
+    }
+}
+
+fn down(message: &'static str) -> ErrorBody {
+    ErrorBody::new(ErrorCode::ServiceDown, message).of("call")
+}
+
+impl Service {
+    /// The state that clients see.
+    #[must_use]
+    pub fn state(&self) -> ServiceState {
+        let functions: BTreeSet<&Box<str>> =
+            self.providers.values().flat_map(|p| &p.functions).collect();
+        ServiceState {
+            is_enabled: !self.is_off && !self.providers.is_empty(),
+            functions: functions.into_iter().cloned().collect(),
+        }
+    }
+
+    /// Calls that were not answered yet.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Answers that were discarded.
+    #[must_use]
+    pub const fn discarded(&self) -> u64 {
+        self.discarded
+    }
+
+    /// When the next call has to be answered, Unix ms.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.deadlines.first().map(|(at_ms, _)| *at_ms)
+    }
+
+    /// An instance provides these functions from now on, in place of those before;
+    /// none withdraws it: it gets no more calls and may answer those it has.
+    ///
+    /// # Errors
+    /// `too_many` instances.
+    pub fn provide(
+        &mut self,
+        instance: Instance,
+        place: Option<Place>,
+        mut functions: Vec<Box<str>>,
+        settings: &ServiceSettings,
+    ) -> Result<Vec<Effect>, ErrorBody> {
+        if !settings.functions.is_empty() {
+            functions.retain(|name| settings.functions.iter().any(|known| **known == **name));
+        }
+        functions.sort_unstable();
+        functions.dedup();
+        let (count, max) = (self.providers.len(), settings.instances_max);
+        match self.providers.get_mut(&instance) {
+            Some(provider) => {
+                provider.place = place;
+                provider.functions = functions;
+            }
+            None if functions.is_empty() => {}
+            None if count >= max => {
+                let error = ErrorBody::new(
+                    ErrorCode::TooMany,
+                    format!("the service has {max} instances"),
+                );
+                return Err(error.with("max", max as u64).by(Limit::ServiceInstances));
+            }
+            None => {
+                let provider = Provider {
+                    place,
+                    functions,
+                    in_flight: 0,
+                    given: 0,
+                };
+                self.providers.insert(instance, provider);
+            }
+        }
+        let mut effects = Vec::new();
+        self.drop_drained(instance);
+        self.settle(settings, &mut effects);
+        Ok(effects)
+    }
+
+    /// A withdrawn instance that has answered everything is forgotten.
+    fn drop_drained(&mut self, instance: Instance) {
+        let is_drained = |p: &Provider| p.functions.is_empty() && p.in_flight == 0;
+        if self.providers.get(&instance).is_some_and(is_drained) {
+            self.providers.remove(&instance);
+        }
+    }
+
+    /// An instance is gone. Its calls go to others if they may be repeated.
+    pub fn gone(&mut self, instance: Instance, settings: &ServiceSettings) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if self.providers.remove(&instance).is_none() {
+            return effects;
+        }
+        let of = |(number, open): (&u64, &Open)| (open.at == Some(instance)).then_some(*number);
+        let numbers: Vec<u64> = self.open.iter().filter_map(of).collect();
+        for number in numbers.into_iter().rev() {
+            let Some(open) = self.open.get_mut(&number) else {
+                continue;
+            };
+            if settings.is_idempotent(&open.request.function) {
+                open.at = None;
+                self.waiting_bytes += open.request.bytes();
+                self.waiting.push_front(number);
+            } else {
+                let error = down(
+                    "the instance of the service that had the call is gone; it may have carried it out or not",
+                );
+                self.answer(number, Err(error), &mut effects);
+            }
+        }
+        self.settle(settings, &mut effects);
+        effects
+    }
+
+    /// A session calls a function.
+    pub fn call(
+        &mut self,
+        request: ServiceRequest,
+        settings: &ServiceSettings,
+        now_ms: u64,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if let Err(error) = self.may_call(&request, settings) {
+            let (caller, id) = (request.caller, request.id);
+            effects.push(Effect::Answer {
+                caller,
+                id,
+                outcome: Err(error.of("call")),
+            });
+            return effects;
+        }
+        self.last += 1;
+        let number = self.last;
+        let deadline_ms = now_ms.saturating_add(settings.timeout_ms);
+        self.waiting_bytes += request.bytes();
+        self.waiting.push_back(number);
+        self.deadlines.insert((deadline_ms, number));
+        let open = Open {
+            request,
+            deadline_ms,
+            at: None,
+        };
+        self.open.insert(number, open);
+        self.settle(settings, &mut effects);
+        effects
+    }
+
+    fn may_call(
+        &self,
+        request: &ServiceRequest,
+        settings: &ServiceSettings,
+    ) -> Result<(), ErrorBody> {
+        if self.is_off {
+            return Err(down("the service is disabled"));
+        }
+        let is_down = self.providers.values().all(|p| p.functions.is_empty());
+        if is_down {
+            return Err(down("the service is down: it has no instance"));
+        }
+        if !self.is_offered(&request.function) {
+            let offered = self.state().functions.join(", ");
+            let mut message = format!("the service has no such function; it has {offered}");
+            message.truncate(message.floor_char_boundary(512));
+            return Err(ErrorBody::new(ErrorCode::NotFound, message));
+        }
+        let bytes = self.waiting_bytes + request.bytes();
+        let is_full = self.waiting.len() >= settings.queue_max;
+        let is_heavy = !self.waiting.is_empty() && bytes > settings.queue_bytes_max;
+        if (is_full && !self.has_room(&request.function, settings)) || is_heavy {
+            let error = ErrorBody::new(
+                ErrorCode::Unavailable,
+                "too many calls wait for the service; try again later",
+            );
+            return Err(error.by(Limit::ServiceQueue));
+        }
+        Ok(())
+    }
+
+    /// An instance answers a call.
+    pub fn reply(
+        &mut self,
+        from: Instance,
+        number: u64,
+        outcome: Outcome,
+        settings: &ServiceSettings,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if self.open.get(&number).and_then(|open| open.at) != Some(from) {
+            self.discarded += 1;
+            return effects;
+        }
+        self.answer(number, outcome, &mut effects);
+        self.settle(settings, &mut effects);
+        effects
+    }
+
+    /// The deadlines of now are over.
+    pub fn expire(&mut self, settings: &ServiceSettings, now_ms: u64) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        while let Some(&(at_ms, number)) = self.deadlines.first()
+            && at_ms <= now_ms
+        {
+            self.cancel(number, &mut effects);
+            let error = ErrorBody::new(ErrorCode::Timeout, "the service did not answer in time");
+            self.answer(number, Err(error.of("call")), &mut effects);
+        }
+        self.settle(settings, &mut effects);
+        effects
+    }
+
+    /// Switches the service on or off. What is open when it is switched off is
+    /// answered `service_down`.
+    pub fn switch(&mut self, is_on: bool, settings: &ServiceSettings) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.is_off = !is_on;
+        if self.is_off {
+            let numbers: Vec<u64> = self.open.keys().copied().collect();
+            for number in numbers {
+                self.cancel(number, &mut effects);
+                self.answer(number, Err(down("the service is disabled")), &mut effects);
+            }
+        }
+        self.settle(settings, &mut effects);
+        effects
+    }
+
+    fn cancel(&self, number: u64, effects: &mut Vec<Effect>) {
+        if let Some(to) = self.open.get(&number).and_then(|open| open.at) {
+            let place = self.providers.get(&to).and_then(|provider| provider.place);
+            effects.push(Effect::Cancel { to, place, number });
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! An entry `[services.NAME]` of the configuration.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::UserId;
+
+/// The settings of one service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServiceSettings {
+    /// Users whose sessions may provide it: `1:12345`, `1:*` for a realm, `*` for all.
+    pub providers: Vec<String>,
+    /// The credential with which the users in `providers` identify. Empty: as other
+    /// users do.
+    pub token: String,
+    /// Users who may call it, in the same forms.
+    pub callers: Vec<String>,
+    /// How long a call may take.
+    pub timeout_ms: u64,
+    /// Calls that one instance has at one time.
+    pub in_flight_max: usize,
+    /// Calls that wait for an instance.
+    pub queue_max: usize,
+    /// Bytes of the calls that wait.
+    pub queue_bytes_max: usize,
+    /// Instances.
+    pub instances_max: usize,
+    /// Functions that may be called again if the instance that had the call is lost.
+    pub idempotent: Vec<String>,
+    /// The functions that may be provided. Empty: any.
+    pub functions: Vec<String>,
+}
+
+impl Default for ServiceSettings {
+    fn default() -> Self {
+        Self {
+            providers: Vec::new(),
+            token: String::new(),
+            callers: vec!["*".to_owned()],
+            timeout_ms: 5_000,
+            in_flight_max: 100,
+            queue_max: 1_000,
+            queue_bytes_max: 4_194_304,
+            instances_max: 64,
+            idempotent: Vec::new(),
+            functions: Vec::new(),
+        }
+    }
+}
+
+impl ServiceSettings {
+    /// Least and greatest value of each number.
+    pub const RANGES: &'static [(&'static str, u64, u64)] = &[
+        ("timeout_ms", 10, 600_000),
+        ("in_flight_max", 1, 100_000),
+        ("queue_max", 0, 1_000_000),
+        ("queue_bytes_max", 0, 1_073_741_824),
+        ("instances_max", 1, 10_000),
+    ];
+
+    /// Whether a user may provide the service.
+    #[must_use]
+    pub fn may_provide(&self, user: &UserId) -> bool {
+        self.providers.iter().any(|pattern| matches(pattern, user))
+    }
+
+    /// Whether a user may call the service.
+    #[must_use]
+    pub fn may_call(&self, user: &UserId) -> bool {
+        self.callers.iter().any(|pattern| matches(pattern, user))
+    }
+
+    /// Whether a call of the function may be repeated.
+    #[must_use]
+    pub fn is_idempotent(&self, function: &str) -> bool {
+        self.idempotent.iter().any(|known| known == function)
+    }
+}
+
+/// Whether `pattern` is a form of [`ServiceSettings::providers`].
+#[must_use]
+pub fn is_pattern(pattern: &str) -> bool {
+    let realm = pattern.strip_suffix(":*");
+    pattern == "*" || realm.is_some_and(crate::id::is_realm) || UserId::parse(pattern).is_ok()
+}
+
+/// Whether a user is meant. Nothing of the user becomes part of the pattern.
+fn matches(pattern: &str, user: &UserId) -> bool {
+    let realm = pattern.strip_suffix(":*");
+    pattern == "*" || realm == Some(user.realm()) || pattern == user.as_str()
+}
+
+/// Whether `name` can be the name of a service: 1 to 32 of `[A-Za-z0-9_-]`.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    crate::id::is_realm(name)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_mean_whole_segments() {
+        let user = UserId::parse("service:forum").unwrap();
+        for pattern in ["*", "service:*", "service:forum"] {
+            assert!(is_pattern(pattern) && matches(pattern, &user), "{pattern}");
+        }
+        for pattern in ["serv:*", "service:for", "1:*", "service:forum2"] {
+            assert!(is_pattern(pattern) && !matches(pattern, &user), "{pattern}");
+        }
+        for pattern in ["", "**", ":*", "a b:*", "service"] {
+            assert!(!is_pattern(pattern), "{pattern}");
+        }
+        // A name of `*` is one user and no pattern of its own.
+        let star = UserId::parse("1:*").unwrap();
+        assert!(!matches("1:2", &star));
+    }
+}

@@ -1,0 +1,313 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::key::{GatewayId, NodeId, SessionSlot, SlotKey as _, WorkerId};
+
+const NOW: u64 = 1_732_000_000_000;
+
+fn settings() -> ServiceSettings {
+    ServiceSettings {
+        idempotent: vec!["read".to_owned()],
+        in_flight_max: 3,
+        queue_max: 5,
+        timeout_ms: 1_000,
+        ..ServiceSettings::default()
+    }
+}
+
+fn caller(number: u32) -> Caller {
+    let gateway = GatewayId {
+        node: NodeId(0),
+        boot: 1,
+        worker: WorkerId(0),
+    };
+    Caller {
+        key: SessionKey::from_number(u64::from(number)),
+        place: Place {
+            gateway,
+            slot: SessionSlot::new(number, 0),
+        },
+    }
+}
+
+fn request(number: u32, function: &str) -> ServiceRequest {
+    ServiceRequest {
+        caller: caller(1_000_000),
+        user: UserId::parse("1:1").unwrap(),
+        function: function.into(),
+        args: None,
+        id: Some(RequestId(number.to_string().into())),
+    }
+}
+
+fn instance(number: u32) -> Instance {
+    Instance::Session(caller(number).key)
+}
+
+fn provide(service: &mut Service, number: u32) -> Vec<Effect> {
+    let functions = vec!["read".into(), "write".into()];
+    let place = Some(caller(number).place);
+    service
+        .provide(instance(number), place, functions, &settings())
+        .unwrap()
+}
+
+/// The instances that were given calls, with the calls' numbers.
+fn given(effects: &[Effect]) -> Vec<(Instance, u64)> {
+    let given = effects.iter().filter_map(|effect| match effect {
+        Effect::HandOut { to, number, .. } => Some((*to, *number)),
+        _ => None,
+    });
+    given.collect()
+}
+
+/// The ids that were answered, with the codes of errors.
+fn answered(effects: &[Effect]) -> Vec<(u32, Option<ErrorCode>)> {
+    let answered = effects.iter().filter_map(|effect| match effect {
+        Effect::Answer { id, outcome, .. } => {
+            let id = id.as_ref().unwrap().0.parse().unwrap();
+            Some((id, outcome.as_ref().err().map(|error| error.code)))
+        }
+        _ => None,
+    });
+    answered.collect()
+}
+
+fn done() -> Outcome {
+    Ok(Payload::from_json("1"))
+}
+
+#[test]
+fn calls_go_to_the_instance_with_the_fewest() {
+    let mut service = Service::default();
+    assert_eq!(provide(&mut service, 1), [Effect::Changed]);
+    assert_eq!(provide(&mut service, 2), []);
+    let mut at = Vec::new();
+    for number in 0..4 {
+        let effects = service.call(request(number, "read"), &settings(), NOW);
+        at.extend(given(&effects));
+    }
+    let of = |wanted| at.iter().filter(|(to, _)| *to == instance(wanted)).count();
+    assert_eq!((of(1), of(2)), (2, 2));
+}
+
+#[test]
+fn waiting_calls_are_bounded_and_given_out_in_order() {
+    let mut service = Service::default();
+    provide(&mut service, 1);
+    for number in 0..8 {
+        service.call(request(number, "write"), &settings(), NOW);
+    }
+    let refused = service.call(request(9, "write"), &settings(), NOW);
+    assert_eq!(answered(&refused), [(9, Some(ErrorCode::Unavailable))]);
+    let effects = service.reply(instance(1), 1, done(), &settings());
+    assert_eq!(given(&effects), [(instance(1), 4)]);
+    assert_eq!(answered(&effects), [(0, None)]);
+}
+
+#[test]
+fn answers_of_others_and_second_answers_are_discarded() {
+    let mut service = Service::default();
+    provide(&mut service, 1);
+    provide(&mut service, 2);
+    let effects = service.call(request(7, "read"), &settings(), NOW);
+    let (to, number) = given(&effects)[0];
+    let other = if to == instance(1) {
+        instance(2)
+    } else {
+        instance(1)
+    };
+    assert_eq!(service.reply(other, number, done(), &settings()), []);
+    let effects = service.reply(to, number, done(), &settings());
+    assert_eq!(answered(&effects), [(7, None)]);
+    assert_eq!(service.reply(to, number, done(), &settings()), []);
+    assert_eq!(service.discarded(), 2);
+}
+
+#[test]
+fn lost_instance_fails_its_calls_unless_they_may_be_repeated() {
+    let mut service = Service::default();
+    provide(&mut service, 1);
+    service.call(request(1, "read"), &settings(), NOW);
+    service.call(request(2, "write"), &settings(), NOW);
+    provide(&mut service, 2);
+    let effects = service.gone(instance(1), &settings());
+    assert_eq!(answered(&effects), [(2, Some(ErrorCode::ServiceDown))]);
+    assert_eq!(given(&effects), [(instance(2), 1)]);
+    let effects = service.gone(instance(2), &settings());
+    assert_eq!(answered(&effects), [(1, Some(ErrorCode::ServiceDown))]);
+    assert_eq!(effects.last(), Some(&Effect::Changed));
+    assert!(!service.state().is_enabled);
+    let effects = service.call(request(3, "read"), &settings(), NOW);
+    assert_eq!(answered(&effects), [(3, Some(ErrorCode::ServiceDown))]);
+}
+
+#[test]
+fn withdrawn_instance_answers_what_it_has() {
+    let mut service = Service::default();
+    provide(&mut service, 1);
+    service.call(request(1, "write"), &settings(), NOW);
+    let place = Some(caller(1).place);
+    let effects = service.provide(instance(1), place, Vec::new(), &settings());
+    assert_eq!(answered(&effects.unwrap()), []);
+    let effects = service.call(request(2, "write"), &settings(), NOW);
+    assert_eq!(answered(&effects), [(2, Some(ErrorCode::ServiceDown))]);
+    let effects = service.reply(instance(1), 1, done(), &settings());
+    assert_eq!(answered(&effects), [(1, None)]);
+    assert_eq!(effects.last(), Some(&Effect::Changed));
+}
+
+#[test]
+fn deadline_answers_and_tells_the_instance() {
+    let mut service = Service::default();
+    provide(&mut service, 1);
+    service.call(request(1, "write"), &settings(), NOW);
+    assert_eq!(service.next_deadline(), Some(NOW + 1_000));
+    assert_eq!(service.expire(&settings(), NOW + 999), []);
+    let effects = service.expire(&settings(), NOW + 1_000);
+    assert_eq!(answered(&effects), [(1, Some(ErrorCode::Timeout))]);
+    assert!(matches!(effects[0], Effect::Cancel { number: 1, .. }));
+    assert_eq!(service.next_deadline(), None);
+    assert_eq!(service.reply(instance(1), 1, done(), &settings()), []);
+    assert_eq!(service.discarded(), 1);
+}
+
+#[test]
+fn unknown_function_is_refused_with_those_that_exist() {
+    let mut service = Service::default();
+    provide(&mut service, 1);
+    let effects = service.call(request(1, "__proto__"), &settings(), NOW);
+    let [
+        Effect::Answer {
+            outcome: Err(error),
+            ..
+        },
+    ] = &effects[..]
+    else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(error.code, ErrorCode::NotFound);
+    assert!(error.message.contains("read, write"), "{}", error.message);
+}
+
+#[test]
+fn switched_off_service_answers_at_once_and_comes_back() {
+    let mut service = Service::default();
+    provide(&mut service, 1);
+    service.call(request(1, "read"), &settings(), NOW);
+    let effects = service.switch(false, &settings());
+    assert_eq!(answered(&effects), [(1, Some(ErrorCode::ServiceDown))]);
+    assert_eq!(effects.last(), Some(&Effect::Changed));
+    let effects = service.call(request(2, "read"), &settings(), NOW);
+    assert_eq!(answered(&effects), [(2, Some(ErrorCode::ServiceDown))]);
+    assert_eq!(service.switch(true, &settings()), [Effect::Changed]);
+    let effects = service.call(request(3, "read"), &settings(), NOW);
+    assert_eq!(given(&effects).len(), 1);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Provide(u32),
+    Withdraw(u32),
+    Gone(u32),
+    Call(bool),
+    Reply(u32, u64),
+    Pass(u64),
+    Switch(bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => (0..4u32).prop_map(Step::Provide),
+        1 => (0..4u32).prop_map(Step::Withdraw),
+        1 => (0..4u32).prop_map(Step::Gone),
+        8 => any::<bool>().prop_map(Step::Call),
+        6 => (0..4u32, 0..12u64).prop_map(|(from, back)| Step::Reply(from, back)),
+        1 => (0..700u64).prop_map(Step::Pass),
+        1 => any::<bool>().prop_map(Step::Switch),
+    ]
+}
+
+fn take(service: &mut Service, step: &Step, calls: &mut u32, now_ms: &mut u64) -> Vec<Effect> {
+    let settings = settings();
+    match *step {
+        Step::Provide(number) => provide(service, number),
+        Step::Withdraw(number) => {
+            let place = Some(caller(number).place);
+            let withdrawn = service.provide(instance(number), place, Vec::new(), &settings);
+            withdrawn.unwrap()
+        }
+        Step::Gone(number) => service.gone(instance(number), &settings),
+        Step::Call(reads) => {
+            *calls += 1;
+            let function = if reads { "read" } else { "write" };
+            service.call(request(*calls, function), &settings, *now_ms)
+        }
+        Step::Reply(from, back) => {
+            let number = service.last.saturating_sub(back);
+            service.reply(instance(from), number, done(), &settings)
+        }
+        Step::Pass(ms) => {
+            *now_ms += ms;
+            service.expire(&settings, *now_ms)
+        }
+        Step::Switch(is_on) => service.switch(is_on, &settings),
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_call_is_answered_exactly_once(steps in prop::collection::vec(step(), 1..200)) {
+        let mut service = Service::default();
+        let (mut calls, mut now_ms) = (0, NOW);
+        let mut answers: BTreeMap<u32, u32> = BTreeMap::new();
+        let mut note = |effects: &[Effect]| {
+            for (id, _) in answered(effects) {
+                *answers.entry(id).or_default() += 1;
+            }
+        };
+        for step in &steps {
+            note(&take(&mut service, step, &mut calls, &mut now_ms));
+            let in_flight: usize = service.providers.values().map(|p| p.in_flight).sum();
+            prop_assert_eq!(in_flight + service.waiting.len(), service.open());
+            prop_assert_eq!(service.deadlines.len(), service.open());
+            prop_assert!(service.providers.values().all(|p| p.in_flight <= 3));
+            let bytes: usize = service.waiting.iter().map(|n| service.open[n].request.bytes()).sum();
+            prop_assert_eq!(bytes, service.waiting_bytes);
+        }
+        note(&service.expire(&settings(), now_ms + 10_000));
+        prop_assert_eq!(service.open(), 0);
+        prop_assert_eq!(service.waiting_bytes, 0);
+        prop_assert_eq!(answers.len(), calls as usize);
+        prop_assert!(answers.values().all(|count| *count == 1));
+    }
+
+    #[test]
+    fn restored_service_behaves_alike(
+        before in prop::collection::vec(step(), 0..60),
+        after in prop::collection::vec(step(), 1..60),
+        shift_ms in 0..1_000_000_000u64,
+    ) {
+        let mut saved = Service::default();
+        let (mut calls, mut now_ms) = (0, NOW);
+        for step in &before {
+            take(&mut saved, step, &mut calls, &mut now_ms);
+        }
+        // What is overdue is due at once in both.
+        saved.expire(&settings(), now_ms);
+        let text = serde_json::to_string(&saved.save(now_ms)).unwrap();
+        let mut later = now_ms + shift_ms;
+        let mut restored = Service::restore(serde_json::from_str(&text).unwrap(), later);
+        prop_assert_eq!(restored.save(later), saved.save(now_ms));
+        let mut calls_of_restored = calls;
+        for step in &after {
+            let one = take(&mut saved, step, &mut calls, &mut now_ms);
+            let other = take(&mut restored, step, &mut calls_of_restored, &mut later);
+            prop_assert_eq!(one, other);
+        }
+    }
+}
