@@ -44,8 +44,10 @@ use crate::http::{operator as guarding, pages, routes, turn};
 use crate::management::Management;
 use crate::metric::Metrics;
 use crate::portal::Portal;
+use crate::service::LocalServices;
 use crate::watched::Watched;
 use settings::NodeSettings;
+use turntable_core::call::ServiceCall;
 use turntable_core::key::{GatewayId, NodeId, WorkerId};
 
 /// How often a stopping server looks whether all connections are gone.
@@ -142,6 +144,15 @@ impl Running {
     /// # Errors
     /// What kept it from starting.
     pub fn start(config: Config) -> anyhow::Result<Self> {
+        Self::start_with(config, LocalServices::default())
+    }
+
+    /// Starts everything, with services that are implemented in this program. Those
+    /// without an entry in `[services]` have the default settings.
+    ///
+    /// # Errors
+    /// What kept it from starting.
+    pub fn start_with(config: Config, services: LocalServices) -> anyhow::Result<Self> {
         let server_listener = bind(config.server.listen, "server.listen")?;
         let management_listener = bind(config.management.listen, "management.listen")?;
         let (server, management) = (
@@ -154,7 +165,7 @@ impl Running {
         };
         let metrics = Arc::new(Metrics::default());
         let places = Places::new(files_of_connections(workers, config.server.connections_max));
-        let node = Node::new(config, workers, &metrics)?;
+        let node = Node::new(config, services, workers, &metrics)?;
         let (shared, settings) = (node.shared.clone(), node.settings.clone());
         let operator = Management {
             registry: Arc::new(metrics.registry()),
@@ -202,6 +213,19 @@ impl Running {
         self.settings.apply(config, &self.shared)
     }
 
+    /// Switches a service off: its open calls are answered `service_down`, and clients
+    /// that may call it get `service`. Other services go on.
+    pub fn disable_service(&self, name: &str) {
+        let call = ServiceCall::Switch { is_on: false };
+        self.shared.owners.service(name, call);
+    }
+
+    /// Switches a service on again.
+    pub fn enable_service(&self, name: &str) {
+        let call = ServiceCall::Switch { is_on: true };
+        self.shared.owners.service(name, call);
+    }
+
     /// Asks all clients to reconnect elsewhere and stops: at once when all are gone, and in
     /// `shutdown` at the latest.
     pub async fn stop(self, shutdown: Duration) {
@@ -246,12 +270,18 @@ struct Node {
 }
 
 impl Node {
-    fn new(config: Config, workers: usize, metrics: &Arc<Metrics>) -> anyhow::Result<Self> {
+    fn new(
+        config: Config,
+        services: LocalServices,
+        workers: usize,
+        metrics: &Arc<Metrics>,
+    ) -> anyhow::Result<Self> {
         let mailboxes = Arc::new(Mailboxes::new(workers, metrics));
         let local_owners = Arc::new(LocalOwners::new(mailboxes.clone()));
         let local_bus = Arc::new(LocalBus::new(mailboxes.clone()));
         let (owners, bus) = cluster::ways(local_owners.clone(), local_bus.clone());
-        let settings = NodeSettings::new(&config)?;
+        let named = settings::services(&config, &services);
+        let settings = NodeSettings::new(&config, services)?;
         let boot = (clock::now_ms() / 1_000) as u32;
         let encodings = Encodings {
             formats: config.formats()?,
@@ -259,7 +289,7 @@ impl Node {
             has_offsets: config.socketio.recovery,
         };
         let shared = Shared {
-            settings: Watched::new(settings::gateways(&config)),
+            settings: Watched::new(settings::gateways(&config, named)),
             portal: Portal::new(config.portal),
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),

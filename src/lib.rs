@@ -20,6 +20,8 @@ pub mod portal;
 
 pub mod cluster;
 
+pub mod service;
+
 pub mod store;
 
 pub mod clock;

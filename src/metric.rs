@@ -29,6 +29,44 @@ pub struct Worker {
     pub worker: u16,
 }
 
+/// The label of a service's metrics. Services are those of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ServiceLabel {
+    /// Its name.
+    pub service: String,
+}
+
+/// The label of the errors of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ServiceErrorLabel {
+    /// The name of the service.
+    pub service: String,
+    /// The error code.
+    pub code: &'static str,
+}
+
+/// What is counted of one service.
+#[derive(Debug)]
+pub struct ServiceMetrics {
+    name: String,
+    /// Calls.
+    pub calls: Counter,
+    /// Calls that were not answered yet.
+    pub open: Gauge,
+    /// Answers to no open call.
+    pub discarded: Counter,
+    errors: Family<ServiceErrorLabel, Counter>,
+}
+
+impl ServiceMetrics {
+    /// A call was answered with an error.
+    pub fn fail(&self, code: ErrorCode) {
+        let (service, code) = (self.name.clone(), code.name());
+        let label = ServiceErrorLabel { service, code };
+        self.errors.get_or_create(&label).inc();
+    }
+}
+
 /// All counters and gauges.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -83,6 +121,14 @@ pub struct Metrics {
     pub waiting_deliveries: Family<Worker, Gauge>,
     /// How often a gateway stopped reading because a worker was behind.
     pub reading_paused: Counter,
+    /// Calls to services, by service.
+    pub service_calls: Family<ServiceLabel, Counter>,
+    /// Calls to services that were answered with an error, by service and code.
+    pub service_errors: Family<ServiceErrorLabel, Counter>,
+    /// Calls to services that were not answered yet, by service.
+    pub service_open: Family<ServiceLabel, Gauge>,
+    /// Answers to no open call, by service.
+    pub service_discarded: Family<ServiceLabel, Counter>,
     /// Avatars, rooms and channels now.
     pub actors: Family<Label, Gauge>,
     /// Invites that can be answered, as their limits count them.
@@ -176,6 +222,21 @@ impl Metrics {
         self.actors.get_or_create(&Label { name }).clone()
     }
 
+    /// What is counted of one service.
+    #[must_use]
+    pub fn service(&self, name: &str) -> ServiceMetrics {
+        let label = ServiceLabel {
+            service: name.to_owned(),
+        };
+        ServiceMetrics {
+            name: name.to_owned(),
+            calls: self.service_calls.get_or_create(&label).clone(),
+            open: self.service_open.get_or_create(&label).clone(),
+            discarded: self.service_discarded.get_or_create(&label).clone(),
+            errors: self.service_errors.clone(),
+        }
+    }
+
     /// The gauge of the waiting bytes in a worker's outboxes.
     #[must_use]
     pub fn waiting(&self, worker: WorkerId) -> Gauge {
@@ -208,6 +269,22 @@ impl Metrics {
             metric.register(&mut registry, name, help);
         };
         add("connections", "Connections now", &self.connections);
+        add("service_calls", "Calls to services", &self.service_calls);
+        add(
+            "service_errors",
+            "Calls to services that were answered with an error",
+            &self.service_errors,
+        );
+        add(
+            "service_open",
+            "Calls to services that were not answered yet",
+            &self.service_open,
+        );
+        add(
+            "service_discarded",
+            "Answers of services to no open call",
+            &self.service_discarded,
+        );
         add(
             "http_connections",
             "HTTP connections now: those that did not become a WebSocket or a tunnel",

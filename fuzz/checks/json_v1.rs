@@ -70,7 +70,11 @@ fn answer(packet: ClientPacket) -> ServerPacket {
                 data,
             }))
         }
-        ClientPacket::Call { f, args } => ServerPacket::Call { f, args },
+        ClientPacket::Call { f, args } => ServerPacket::Call {
+            f,
+            args,
+            user: None,
+        },
         ClientPacket::Time { t0, .. } => ServerPacket::Time {
             t0,
             t1_ms: 0,

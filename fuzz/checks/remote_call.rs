@@ -22,6 +22,7 @@ fn answer(entry: &Entry) -> (ServerPacket, Option<RequestId>) {
                 ClientPacket::Call { f, args } => ServerPacket::Call {
                     f: f.clone(),
                     args: args.clone(),
+                    user: None,
                 },
                 ClientPacket::Reply { result } => {
                     ServerPacket::Reply(ReplyData::Value(result.clone()))

@@ -17,11 +17,12 @@ use crate::actor::channel::Channel;
 use crate::actor::letter::{self, LostOwner, OwnerCall as _};
 use crate::actor::listing::Listings;
 use crate::actor::room::Room;
+use crate::actor::service::Service;
 use crate::actor::{Shared, no_room};
 use crate::clock;
 use crate::cluster::mail::Mail;
 use crate::log_limit::LogLimit;
-use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, Stamped};
+use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, ServiceCall, Stamped};
 use turntable_core::delivery::Delivery;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{GatewayId, Generation, ShardId};
@@ -65,6 +66,7 @@ pub struct Directory {
     avatars: Listings<Avatar>,
     rooms: Listings<Room>,
     channels: Listings<Channel>,
+    services: Listings<Service>,
 }
 
 impl Directory {
@@ -76,6 +78,7 @@ impl Directory {
             avatars: Listings::new(&shared.metrics, "avatar"),
             rooms: Listings::new(&shared.metrics, "room"),
             channels: Listings::new(&shared.metrics, "channel"),
+            services: Listings::new(&shared.metrics, "service"),
             shared,
         }
     }
@@ -195,6 +198,17 @@ impl Directory {
         }
     }
 
+    /// Only configured services exist: their number is bounded.
+    fn call_service(&mut self, name: Box<str>, call: ServiceCall) {
+        let is_known = self.shared.settings().services.contains_key(&*name);
+        if !is_known && !self.services.has(&name) {
+            return self.shared.not_done(call.pending());
+        }
+        if let Err(call) = self.services.call(&self.shared, name, call) {
+            self.shared.not_done(call.pending());
+        }
+    }
+
     /// A room was lost: its replacement says of each user here that plays in it
     /// whether the user is a member.
     fn confirm_playing(&self, channel: &ChannelId) {
@@ -255,6 +269,16 @@ impl Directory {
                 self.channels
                     .lost(shared, channel, generation, unread.collect(), now_ms)
             }
+            OwnerId::Service(name) => {
+                let unread = unread.by_ref().filter_map(|call| match call {
+                    // The gateways answer it when they learn of the loss.
+                    Call::Service(_, ServiceCall::Call(_)) => None,
+                    Call::Service(_, call) => Some(call),
+                    _ => None,
+                });
+                self.services
+                    .lost(shared, name, generation, unread.collect(), now_ms)
+            }
         }
     }
 
@@ -265,6 +289,7 @@ impl Directory {
             OwnerId::Avatar(user) => self.avatars.replace(shared, user, generation),
             OwnerId::Room(channel) => self.rooms.replace(shared, channel, generation),
             OwnerId::Channel(channel) => self.channels.replace(shared, channel, generation),
+            OwnerId::Service(name) => self.services.replace(shared, name, generation),
         };
         if !is_replaced {
             return;
@@ -285,6 +310,7 @@ impl Directory {
             OwnerId::Avatar(user) => directory.avatars.recovered(user, generation),
             OwnerId::Room(channel) => directory.rooms.recovered(channel, generation),
             OwnerId::Channel(channel) => directory.channels.recovered(channel, generation),
+            OwnerId::Service(name) => directory.services.recovered(name, generation),
         });
     }
 }
@@ -331,6 +357,7 @@ impl Handler<Mail<Stamped>> for Directory {
             Call::Avatar(user, call) => self.call_avatar(user, call),
             Call::Room(channel, call) => self.call_room(channel, call),
             Call::Channel(channel, call) => self.call_channel(channel, call),
+            Call::Service(name, call) => self.call_service(name, call),
             Call::Below {
                 channel,
                 gateway,
@@ -387,6 +414,8 @@ impl Handler<Unused> for Directory {
             OwnerId::Channel(channel) => {
                 self.channels.release(&channel, seen);
             }
+            // A service lives as long as its configuration.
+            OwnerId::Service(_) => {}
         }
     }
 }

@@ -15,7 +15,7 @@ use actix::Message;
 
 use crate::actor::Shared;
 use crate::cluster::mailbox::{Mailboxes, WorkerMail};
-use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall};
+use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, ServiceCall};
 use turntable_core::key::{GatewayId, Generation, WorkerId};
 use turntable_core::owner::OwnerId;
 use turntable_core::pending::Pending;
@@ -121,6 +121,30 @@ impl OwnerCall for RoomCall {
 
     fn is_empty_announcement(&self) -> bool {
         matches!(self, Self::Announce { members, .. } if members.is_empty())
+    }
+}
+
+impl OwnerCall for ServiceCall {
+    fn to(self, owner: &OwnerId) -> Option<Call> {
+        match owner {
+            OwnerId::Service(name) => Some(Call::Service(name.clone(), self)),
+            _ => None,
+        }
+    }
+
+    fn announced_by(&self) -> Option<(GatewayId, Generation)> {
+        match self {
+            Self::Announce {
+                gateway,
+                generation,
+                ..
+            } => Some((*gateway, *generation)),
+            _ => None,
+        }
+    }
+
+    fn is_empty_announcement(&self) -> bool {
+        false
     }
 }
 

@@ -1,4 +1,4 @@
-//! The actors: one per user, channel path and game room, and one directory per
+//! The actors: one per user, channel path, game room and service, and one directory per
 //! worker that finds them.
 //!
 //! Each is a shell around a pure model: a handler translates a call, steps the
@@ -16,10 +16,12 @@ pub mod playing;
 pub mod prefixes;
 mod recovery;
 pub mod room;
+pub mod service;
 pub mod totals;
 mod watchers;
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -30,6 +32,7 @@ use crate::cluster::bus::Bus;
 use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::metric::Metrics;
+use crate::service::LocalServices;
 use crate::store::last_seen::LastSeen;
 use crate::watched::Watched;
 use turntable_core::delivery::{Delivery, Meta, Topic};
@@ -38,6 +41,7 @@ use turntable_core::id::MessageId;
 use turntable_core::key::{Caller, GatewayId, Place, WorkerId};
 use turntable_core::model::game::Games;
 use turntable_core::model::room::RoomSettings;
+use turntable_core::model::service::ServiceSettings;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
@@ -51,6 +55,9 @@ use prefixes::Prefixes;
 use totals::Totals;
 use watchers::Watchers;
 
+/// The services by name.
+pub type Services = Arc<BTreeMap<String, ServiceSettings>>;
+
 /// What actors need to know of the configuration.
 #[derive(Debug, Clone)]
 pub struct ActorSettings {
@@ -62,6 +69,10 @@ pub struct ActorSettings {
     pub channel: ChannelSettings,
     /// The sections `[games.NAME]`.
     pub games: Games,
+    /// The sections `[services.NAME]`.
+    pub services: Services,
+    /// The services that are implemented in the server.
+    pub local_services: LocalServices,
     /// Sessions of one user at one time.
     pub sessions_per_user_max: usize,
 }

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use crate::actor::ActorSettings;
+use crate::actor::{ActorSettings, Services};
 use crate::config::Config;
 use crate::gateway::Shared;
 use crate::gateway::settings::GatewaySettings;
 use crate::http::settings::HttpSettings;
+use crate::service::LocalServices;
 use crate::watched::Watched;
 
 /// The settings of every part that watches them.
@@ -17,6 +18,7 @@ pub(super) struct NodeSettings {
     pub(super) http: Arc<Watched<HttpSettings>>,
     /// Those of the actors.
     pub(super) actors: Arc<Watched<ActorSettings>>,
+    local_services: LocalServices,
 }
 
 impl NodeSettings {
@@ -24,10 +26,11 @@ impl NodeSettings {
     ///
     /// # Errors
     /// What is wrong with a game.
-    pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &Config, local_services: LocalServices) -> anyhow::Result<Self> {
         Ok(Self {
             http: Arc::new(Watched::new(http(config))),
-            actors: Arc::new(Watched::new(actors(config)?)),
+            actors: Arc::new(Watched::new(actors(config, &local_services)?)),
+            local_services,
         })
     }
 
@@ -36,16 +39,17 @@ impl NodeSettings {
     /// # Errors
     /// What is wrong with a game; then nothing has changed.
     pub(super) fn apply(&self, config: Config, shared: &Shared) -> anyhow::Result<()> {
-        self.actors.set(actors(&config)?);
+        self.actors.set(actors(&config, &self.local_services)?);
         self.http.set(http(&config));
-        shared.settings.set(gateways(&config));
+        let services = services(&config, &self.local_services);
+        shared.settings.set(gateways(&config, services));
         shared.portal.apply(config.portal);
         Ok(())
     }
 }
 
 /// The settings of the gateways.
-pub(super) fn gateways(config: &Config) -> GatewaySettings {
+pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
     GatewaySettings {
         session: config.session.clone(),
         limits: config.limits.clone(),
@@ -60,18 +64,31 @@ pub(super) fn gateways(config: &Config) -> GatewaySettings {
         connections_per_address_max: config.server.connections_per_address_max,
         memory_bytes_max: config.server.memory_bytes_max,
         mailbox_max: config.server.mailbox_max,
+        services,
         announced: announced(config),
     }
 }
 
-fn actors(config: &Config) -> anyhow::Result<ActorSettings> {
+fn actors(config: &Config, local: &LocalServices) -> anyhow::Result<ActorSettings> {
     Ok(ActorSettings {
         presence: config.presence.clone(),
         room: Arc::new(config.room.clone()),
         channel: config.channel.clone(),
         games: config.games()?,
+        services: services(config, local),
+        local_services: local.clone(),
         sessions_per_user_max: config.session.sessions_per_user_max,
     })
+}
+
+/// The entries of the configuration, and one for each service in the server that has
+/// none.
+pub(super) fn services(config: &Config, local: &LocalServices) -> Services {
+    let mut services = config.services.clone();
+    for name in local.names() {
+        services.entry(name.to_owned()).or_default();
+    }
+    Arc::new(services)
 }
 
 fn http(config: &Config) -> HttpSettings {

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall};
+use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, ServiceCall};
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{GatewayId, Generation, ShardId};
 
@@ -39,6 +39,11 @@ impl dyn Owners {
     /// Calls a channel.
     pub fn channel(&self, channel: &ChannelId, call: ChannelCall) {
         self.call(Call::Channel(channel.clone(), call));
+    }
+
+    /// Calls a service.
+    pub fn service(&self, name: &str, call: ServiceCall) {
+        self.call(Call::Service(name.into(), call));
     }
 
     /// Announces to every directory whether `gateway` wants everything below a

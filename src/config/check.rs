@@ -14,6 +14,7 @@ use crate::http::settings::ServerSettings;
 use turntable_core::id::is_realm;
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::room::RoomSettings;
+use turntable_core::model::service::ServiceSettings;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
 use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{BucketSettings, SessionSettings};
@@ -35,6 +36,7 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["channel", key] => (ChannelSettings::RANGES, key),
         ["room", key] => (RoomSettings::RANGES, key),
         ["games", _, key] => (GameSettings::RANGES, key),
+        ["services", _, key] => (ServiceSettings::RANGES, key),
         _ => return None,
     };
     let (_, least, greatest) = ranges.iter().find(|(name, _, _)| *name == key)?;
@@ -49,10 +51,13 @@ pub fn accepted(path: &[&str], written: &Value, known: &Table) -> Option<String>
         return Some(format!("accepted is a whole number, {least} to {greatest}"));
     }
     let game = Value::try_from(GameSettings::default()).ok()?;
+    let service = Value::try_from(ServiceSettings::default()).ok()?;
     let value = match *path {
         [section] => known.get(section)?,
         ["games", _] => &game,
         ["games", _, key] => game.get(key)?,
+        ["services", _] => &service,
+        ["services", _, key] => service.get(key)?,
         [section, key] => known.get(section)?.get(key)?,
         _ => return None,
     };
@@ -196,6 +201,7 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
             ));
         }
     }
+    super::services::check(&config.services, &mut found);
     found
 }
 

@@ -80,7 +80,7 @@ fn read(value: Spanned<DeValue<'_>>, text: &str) -> Value {
         .unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
-/// Splits sections into their keys: one level, two in `[limits]` and `[games]`.
+/// Splits sections into their keys: one level, two in `[limits]`, `[games]` and `[services]`.
 fn split(
     above: &[String],
     key: Spanned<toml::de::DeString<'_>>,
@@ -108,7 +108,7 @@ fn split(
 fn is_section(path: &[String], known: &Table) -> bool {
     match path {
         [section] => known.get(section).is_some_and(Value::is_table),
-        [section, _] if section == "games" => true,
+        [section, _] if section == "games" || section == "services" => true,
         [section, key] => known
             .get(section)
             .and_then(|section| section.get(key))

@@ -11,6 +11,7 @@ pub mod formats;
 pub mod games;
 pub mod load;
 pub mod problem;
+mod services;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ use crate::management::settings::ManagementSettings;
 use crate::portal::settings::PortalSettings;
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::room::RoomSettings;
+use turntable_core::model::service::ServiceSettings;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
 use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{LimitSettings, SessionSettings};
@@ -58,6 +60,8 @@ pub struct Config {
     pub room: RoomSettings,
     /// The games of rooms, by name.
     pub games: BTreeMap<String, GameSettings>,
+    /// The services, by name.
+    pub services: BTreeMap<String, ServiceSettings>,
 }
 
 impl Default for Config {
@@ -77,6 +81,7 @@ impl Default for Config {
             channel: ChannelSettings::default(),
             room: RoomSettings::default(),
             games: games::demos(),
+            services: BTreeMap::new(),
         }
     }
 }
@@ -160,6 +165,15 @@ mod tests {
             }
         }
         assert!(count > 30, "{count}");
+        for (key, least, greatest) in ServiceSettings::RANGES {
+            let range = format!("{least} to {greatest}");
+            let services = SHIPPED.split_once("# [services.NAME]").unwrap().1;
+            let comment = services.split_once(&format!("# {key} = ")).unwrap().1;
+            assert!(
+                comment[..250].contains(&range),
+                "services.NAME.{key}: {range}"
+            );
+        }
         for (key, least, greatest) in GameSettings::RANGES {
             let range = format!("{least} to {greatest}");
             let comment = SHIPPED.split_once(&format!("# {key} = ")).unwrap().1;

@@ -20,6 +20,7 @@ pub(crate) mod moving;
 pub mod newcomers;
 pub mod overload;
 pub mod peers;
+mod service;
 pub mod session;
 pub mod settings;
 mod shared_bucket;
@@ -161,6 +162,8 @@ pub struct Gateway {
     sessions: Table<SessionSlot, SessionEntry>,
     subscriptions: Subscriptions,
     pending: Pending,
+    /// The last known states of the services.
+    services: service::States,
     wheel: Wheel<Timer>,
     /// Whether sockets are read.
     intake: Intake,
@@ -207,6 +210,8 @@ impl Gateway {
             })
             .collect();
         let now_ms = clock::now_ms();
+        let mut wheel = Wheel::new(now_ms);
+        wheel.set(now_ms + service::WATCH_FIRST_MS, Timer::Services);
         Ok(Self {
             id,
             settings: shared.settings.get(),
@@ -219,7 +224,8 @@ impl Gateway {
             sessions: Table::default(),
             subscriptions: Subscriptions::default(),
             pending: Pending::default(),
-            wheel: Wheel::new(now_ms),
+            services: service::States::default(),
+            wheel,
             intake: Intake::default(),
             work: Vec::new(),
             continued: VecDeque::new(),

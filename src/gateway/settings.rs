@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::actor::Services;
 use crate::gateway::newcomers::NewcomerLimits;
 use turntable_core::model::settings::PresenceSettings;
 use turntable_core::session::clock::settings::TimeSettings;
@@ -41,6 +42,8 @@ pub struct GatewaySettings {
     pub memory_bytes_max: u64,
     /// Letters that may wait in a mailbox of the node before gateways stop reading.
     pub mailbox_max: usize,
+    /// The sections `[services.NAME]`.
+    pub services: Services,
     /// What `welcome` reports: name and value.
     pub announced: Vec<(&'static str, u64)>,
 }

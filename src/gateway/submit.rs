@@ -146,6 +146,7 @@ impl Handler<DirectSend> for Gateway {
         let packet = ServerPacket::Call {
             f: DIRECT_SEND.into(),
             args: Some(send.data),
+            user: None,
         };
         self.send(session, &packet, None);
         send.taken.answer(Taken::Yes);

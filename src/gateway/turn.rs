@@ -73,6 +73,8 @@ pub(crate) enum Timer {
     Idle(SessionSlot),
     /// An answer has to have come by now.
     Answer(Ticket),
+    /// The states of services that are unknown are asked for.
+    Services,
 }
 
 /// Each turn may fail so.
@@ -345,6 +347,7 @@ impl Gateway {
             Timer::Expire(session) => self.step(session, Input::ExpiryDue, Details::default()),
             Timer::Idle(session) => self.check_idle(session, now_ms),
             Timer::Answer(ticket) => self.answer_is_late(ticket),
+            Timer::Services => self.watch_services(now_ms),
         }
     }
 

@@ -23,7 +23,7 @@ pub const fn status(code: ErrorCode) -> StatusCode {
             StatusCode::FORBIDDEN
         }
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
-        ErrorCode::RoomFull | ErrorCode::Conflict => StatusCode::CONFLICT,
+        ErrorCode::RoomFull | ErrorCode::Conflict | ErrorCode::Refused => StatusCode::CONFLICT,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::TooMany | ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Timeout => StatusCode::REQUEST_TIMEOUT,

@@ -1,5 +1,5 @@
 //! The calls to owners: what gateways and other owners request of an avatar, a
-//! room or a channel.
+//! room, a channel or a service.
 //!
 //! Calls are plain data. They travel through the mailboxes of one process and
 //! may travel between processes. A call of a session names it by its
@@ -12,6 +12,7 @@ use crate::frame::SharedFrame;
 use crate::id::{ChannelId, UserId};
 use crate::key::{Caller, GatewayId, Generation};
 use crate::model::avatar::AttributeChanges;
+use crate::model::service::{Instance, Outcome, ServiceRequest};
 use crate::model::timestamp::SenderClock;
 #[cfg(debug_assertions)]
 use crate::owner::OwnerId;
@@ -52,6 +53,8 @@ pub enum Call {
         /// The room.
         channel: ChannelId,
     },
+    /// To a service.
+    Service(Box<str>, ServiceCall),
     /// A fault for tests: the owner panics at its next call.
     #[cfg(debug_assertions)]
     Fail(OwnerId),
@@ -65,6 +68,7 @@ impl Call {
         match self {
             Self::Avatar(user, _) => Some(user.as_str()),
             Self::Room(channel, _) | Self::Channel(channel, _) => Some(channel.as_str()),
+            Self::Service(name, _) => Some(name),
             Self::Below { .. } | Self::RoomLost { .. } => None,
             #[cfg(debug_assertions)]
             Self::Fail(owner) => Some(owner.as_str()),
@@ -238,5 +242,41 @@ pub enum ChannelCall {
         gateway: GatewayId,
         generation: Generation,
         is_subscribed: bool,
+    },
+}
+
+/// A call to a service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(
+    missing_docs,
+    reason = "the fields are the session and the command's own"
+)]
+pub enum ServiceCall {
+    /// A gateway wants to know the state. Answered by `Service`, now and at each
+    /// change.
+    Watch { gateway: GatewayId },
+    /// A session provides these functions, in place of those before.
+    Provide {
+        caller: Caller,
+        functions: Vec<Box<str>>,
+    },
+    /// A session that provides functions lost its connection or ended.
+    Gone { caller: Caller },
+    /// `call`. Answered by `Answer`.
+    Call(ServiceRequest),
+    /// An instance answers a call that it was given.
+    Reply {
+        from: Instance,
+        number: u64,
+        outcome: Outcome,
+    },
+    /// Switches the service on or off.
+    Switch { is_on: bool },
+    /// What a gateway has of the service, for the replacement of a lost one: the
+    /// sessions that provide functions. The gateway wants to know the state.
+    Announce {
+        gateway: GatewayId,
+        generation: Generation,
+        providers: Vec<(Caller, Vec<Box<str>>)>,
     },
 }

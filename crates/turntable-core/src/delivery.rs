@@ -12,6 +12,7 @@ use crate::backup::Backup;
 use crate::frame::SharedFrame;
 use crate::id::{ChannelId, UserId};
 use crate::key::{Generation, Place, ShardId};
+use crate::model::service::{ServiceRequest, ServiceState};
 use crate::owner::OwnerId;
 use crate::packet::{ErrorBody, LookupEntry, Presence, RequestId};
 use crate::payload::Payload;
@@ -180,5 +181,42 @@ pub enum Delivery {
         frame: SharedFrame,
         /// What the command that it answers carried.
         id: Option<RequestId>,
+    },
+    /// The state of a service.
+    Service {
+        /// Its name.
+        name: Box<str>,
+        /// The state.
+        state: ServiceState,
+    },
+    /// A session that provides a service gets a call.
+    HandOut {
+        /// The session.
+        to: Place,
+        /// The service.
+        service: Box<str>,
+        /// The number that the answer carries.
+        number: u64,
+        /// The call.
+        request: Box<ServiceRequest>,
+    },
+    /// The answer of a session to a call is not awaited any more.
+    Cancel {
+        /// The session.
+        to: Place,
+        /// The service.
+        service: Box<str>,
+        /// The call's number.
+        number: u64,
+    },
+    /// The answer to a `call`. It is dropped where none is awaited: the caller was
+    /// answered that the service was lost.
+    Answer {
+        /// The receiver.
+        to: Place,
+        /// The message.
+        frame: SharedFrame,
+        /// What the command carried.
+        id: RequestId,
     },
 }

@@ -15,6 +15,8 @@ pub enum OwnerId {
     Room(ChannelId),
     /// A channel.
     Channel(ChannelId),
+    /// A service, by its name.
+    Service(Box<str>),
 }
 
 impl OwnerId {
@@ -24,6 +26,7 @@ impl OwnerId {
         match self {
             Self::Avatar(user) => user.as_str(),
             Self::Room(channel) | Self::Channel(channel) => channel.as_str(),
+            Self::Service(name) => name,
         }
     }
 }
@@ -34,6 +37,7 @@ impl fmt::Display for OwnerId {
             Self::Avatar(_) => "avatar",
             Self::Room(_) => "room",
             Self::Channel(_) => "channel",
+            Self::Service(_) => "service",
         };
         write!(f, "{kind} {}", self.as_str())
     }

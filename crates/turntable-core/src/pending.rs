@@ -3,7 +3,7 @@
 //! An owner that is lost while it handles a call cannot answer it. Whether the
 //! call was carried out is not known then; the sender gets that as an error.
 
-use crate::call::{AvatarCall, Call, ChannelCall, RoomCall};
+use crate::call::{AvatarCall, Call, ChannelCall, RoomCall, ServiceCall};
 use crate::delivery::{Delivery, Topic};
 use crate::id::ChannelId;
 use crate::key::{Caller, GatewayId, Place};
@@ -167,6 +167,22 @@ impl ChannelCall {
     }
 }
 
+impl ServiceCall {
+    /// The answer that is due.
+    #[must_use]
+    pub fn pending(&self) -> Option<Pending> {
+        let Self::Call(request) = self else {
+            return None;
+        };
+        Some(Pending::Command {
+            to: request.caller.place,
+            name: "call",
+            id: request.id.clone(),
+            joining: None,
+        })
+    }
+}
+
 impl Call {
     /// The answer that is due.
     #[must_use]
@@ -175,6 +191,7 @@ impl Call {
             Self::Avatar(_, call) => call.pending(),
             Self::Room(room, call) => call.pending(room),
             Self::Channel(channel, call) => call.pending(channel),
+            Self::Service(_, call) => call.pending(),
             Self::Below { .. } | Self::RoomLost { .. } => None,
             #[cfg(debug_assertions)]
             Self::Fail(_) => None,

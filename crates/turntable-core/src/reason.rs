@@ -142,12 +142,13 @@ pub enum ErrorCode {
     SessionExpired,
     Unavailable,
     Conflict,
+    Refused,
     Internal,
 }
 
 impl ErrorCode {
     /// Every code, in the order of the protocol's page.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::BadJson,
         Self::BadMessage,
         Self::UnknownCommand,
@@ -167,6 +168,7 @@ impl ErrorCode {
         Self::SessionExpired,
         Self::Unavailable,
         Self::Conflict,
+        Self::Refused,
         Self::Internal,
     ];
 
@@ -193,6 +195,7 @@ impl ErrorCode {
             Self::SessionExpired => "session_expired",
             Self::Unavailable => "unavailable",
             Self::Conflict => "conflict",
+            Self::Refused => "refused",
             Self::Internal => "internal",
         }
     }

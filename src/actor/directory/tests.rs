@@ -90,6 +90,8 @@ fn start_counted() -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
         room: Arc::default(),
         channel: Default::default(),
         games: Games::new([]),
+        services: Default::default(),
+        local_services: Default::default(),
         sessions_per_user_max: 8,
     };
     let metrics = Arc::new(Metrics::default());

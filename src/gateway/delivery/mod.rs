@@ -60,6 +60,10 @@ impl Gateway {
                         self.join_refused(session, &topic);
                     }
                     if let Some(id) = &id {
+                        let is_call = error.command.as_deref() == Some("call");
+                        if is_call && !self.pending.call_answered(session, id) {
+                            return;
+                        }
                         self.pending.answered(session, id);
                     }
                     if error.code == ErrorCode::RateLimited {
@@ -149,6 +153,25 @@ impl Gateway {
                 generation,
                 owner,
             } => self.owner_lost(shard, generation, owner),
+            Delivery::Service { name, state } => self.service_changed(name, state),
+            Delivery::HandOut {
+                to,
+                service,
+                number,
+                request,
+            } => self.hand_out(to, service, number, *request),
+            Delivery::Cancel {
+                to,
+                service,
+                number,
+            } => self.cancel(to, &service, number),
+            Delivery::Answer { to, frame, id } => {
+                if let Some(session) = self.session_at(to)
+                    && self.pending.call_answered(session, &id)
+                {
+                    self.send_frame(session, Frame::sent(&frame), Some(&id));
+                }
+            }
         }
     }
 

@@ -107,14 +107,9 @@ impl Gateway {
                 owners.call(call);
                 self.reply(session, ReplyData::Done, id);
             }
-            ClientPacket::Call { f, .. } => {
-                let f: String = f.chars().take(64).collect();
-                let error = ErrorBody::new(
-                    ErrorCode::NotFound,
-                    format!("no service offers {f}; the welcome message lists the services"),
-                );
-                self.refuse(session, error.of("call"), id);
-            }
+            ClientPacket::Call { f, args } => self.call_service(session, &f, args, id),
+            ClientPacket::Reply { result } => self.service_reply(session, result, id),
+            ClientPacket::Provide(services) => self.provide(session, services, id),
             ClientPacket::Authenticate { .. } => {
                 let error = ErrorBody::new(
                     ErrorCode::Unauthorized,
@@ -122,9 +117,7 @@ impl Gateway {
                 );
                 self.refuse(session, error.of("authenticate"), id);
             }
-            // An answer to no call is no error.
-            ClientPacket::Reply { .. } | ClientPacket::Provide(_) | ClientPacket::Resume { .. } => {
-            }
+            ClientPacket::Resume { .. } => {}
         }
     }
 
@@ -213,7 +206,6 @@ impl Gateway {
 /// relies on it.
 fn exists(packet: &ClientPacket) -> Result<(), ErrorBody> {
     let missing = match packet {
-        ClientPacket::Provide(_) => "this version calls no functions of clients",
         ClientPacket::JoinChannel(JoinChannel {
             history: Some(1..), ..
         }) => "channels keep no history in this version; join without it",

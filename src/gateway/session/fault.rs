@@ -23,6 +23,7 @@ pub(crate) fn requested(f: &str, args: Option<&Payload>) -> Option<Call> {
         "avatar" => OwnerId::Avatar(UserId::parse(&id).ok()?),
         "room" => OwnerId::Room(ChannelId::parse(&id).ok()?),
         "channel" => OwnerId::Channel(ChannelId::parse(&id).ok()?),
+        "service" => OwnerId::Service(id.into()),
         _ => return None,
     };
     Some(Call::Fail(owner))

@@ -188,8 +188,10 @@ impl Gateway {
             true => Vec::new(),
             false => self.shared.portal.warnings(),
         };
+        let services = self.manifest(&user);
         let packet = ServerPacket::Welcome(Box::new(Welcome {
             user: Some(user),
+            services,
             resumed,
             accepted,
             attributes: details.attributes.clone(),
@@ -232,6 +234,7 @@ impl Gateway {
             time_ms: clock::now_ms(),
             heartbeat_ms: self.settings.session.heartbeat_ms,
             attributes: Vec::new(),
+            services: Vec::new(),
             limits: self.settings.announced.clone(),
             server: concat!("turntable/", env!("CARGO_PKG_VERSION")).into(),
             warnings: Vec::new(),
@@ -375,6 +378,7 @@ impl Gateway {
     /// Reports to the owners of what a session is in that it has a connection
     /// again, or none.
     fn report(&mut self, session: SessionSlot, connected: bool) {
+        self.report_providing(session, connected);
         let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) else {
             return;
         };

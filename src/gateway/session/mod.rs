@@ -17,6 +17,7 @@ use crate::gateway::admission::{DetachedPermit, Held};
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::delivery::frame::Frame;
+use crate::gateway::service::Providing;
 use crate::gateway::session::memory::TransportMemory;
 use thin_vec::ThinVec;
 use turntable_core::backup::Backups;
@@ -53,6 +54,8 @@ pub(crate) struct SessionEntry {
     pub(crate) memory: Option<Box<TransportMemory>>,
     /// What its owners want back, should they be lost.
     pub(crate) backups: Option<Box<Backups>>,
+    /// What its client provides.
+    pub(crate) providing: Option<Box<Providing>>,
     /// Its place among the sessions of its address that have no connection.
     pub(crate) detached: Option<DetachedPermit>,
     /// What it holds of the share of the address that it began to hold something from.
@@ -75,6 +78,7 @@ impl SessionEntry {
             subscribed: ThinVec::new(),
             memory: None,
             backups: None,
+            providing: None,
             detached: None,
             held: None,
         };

@@ -65,6 +65,15 @@ pub(crate) enum Awaited {
         /// Its `id`.
         id: RequestId,
     },
+    /// The answer of a service to a `call`.
+    Call {
+        /// The session.
+        session: SessionSlot,
+        /// The service.
+        service: Box<str>,
+        /// The `id` of the command.
+        id: RequestId,
+    },
     /// The avatars' answers to a `lookup`.
     Lookup {
         /// The session.
@@ -82,7 +91,9 @@ impl Awaited {
     /// The one session that awaits it and nothing else.
     const fn session(&self) -> Option<SessionSlot> {
         match self {
-            Self::Admission { session, .. } | Self::Answer { session, .. } => Some(*session),
+            Self::Admission { session, .. }
+            | Self::Answer { session, .. }
+            | Self::Call { session, .. } => Some(*session),
             Self::Lookup { .. } => None,
         }
     }
@@ -130,12 +141,11 @@ impl Pending {
         self.by_session.give_back();
     }
 
-    fn remove_where(&mut self, session: SessionSlot, is: impl Fn(&Awaited) -> bool) {
+    fn remove_where(&mut self, session: SessionSlot, is: impl Fn(&Awaited) -> bool) -> bool {
         let mut tickets = self.by_session.get(&session).into_iter().flatten();
         let ticket = tickets.find(|ticket| self.awaited.get(*ticket).is_some_and(&is));
-        if let Some(ticket) = ticket.copied() {
-            self.remove(ticket);
-        }
+        let ticket = ticket.copied();
+        ticket.is_some_and(|ticket| self.remove(ticket).is_some())
     }
 
     /// The avatar answered a session's identification.
@@ -151,6 +161,30 @@ impl Pending {
             Awaited::Answer { id: known, .. } => known == id,
             _ => false,
         });
+    }
+
+    /// A session's `call` of this `id` was answered. Returns whether it was awaited.
+    pub(crate) fn call_answered(&mut self, session: SessionSlot, id: &RequestId) -> bool {
+        self.remove_where(session, |awaited| match awaited {
+            Awaited::Call { id: known, .. } => known == id,
+            _ => false,
+        })
+    }
+
+    /// Takes out the calls to a service.
+    pub(crate) fn take_calls(&mut self, name: &str) -> Vec<(SessionSlot, RequestId)> {
+        let of = |(ticket, awaited): (&Ticket, &Awaited)| match awaited {
+            Awaited::Call { service, .. } if **service == *name => Some(*ticket),
+            _ => None,
+        };
+        let tickets: Vec<Ticket> = self.awaited.iter().filter_map(of).collect();
+        let taken = tickets.into_iter().filter_map(|ticket| self.remove(ticket));
+        taken
+            .filter_map(|awaited| match awaited {
+                Awaited::Call { session, id, .. } => Some((session, id)),
+                _ => None,
+            })
+            .collect()
     }
 
     /// One user of a lookup is known. Returns the lookup when it is complete.
@@ -177,6 +211,7 @@ impl Pending {
         let tickets = self.by_session.get(&session).into_iter().flatten();
         tickets.filter_map(|ticket| match self.awaited.get(ticket)? {
             Awaited::Answer { command, id, .. } => Some((*command, id)),
+            Awaited::Call { id, .. } => Some(("call", id)),
             Awaited::Admission { .. } | Awaited::Lookup { .. } => None,
         })
     }
@@ -235,6 +270,9 @@ impl Gateway {
                 command,
                 id,
             }) => self.send_error(session, error.of(command), Some(id)),
+            Some(Awaited::Call { session, id, .. }) => {
+                self.send_error(session, error.of("call"), Some(id));
+            }
             Some(Awaited::Lookup { session, id, .. }) => {
                 self.send_error(session, error.of("lookup"), id);
             }

@@ -7,6 +7,7 @@ use crate::gateway::connection::Phase;
 use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::{Command, Effect};
+use crate::service::credential;
 use turntable_core::call::AvatarCall;
 use turntable_core::id::UserId;
 use turntable_core::key::{ConnKey, SessionSlot};
@@ -98,7 +99,10 @@ impl Gateway {
         user: &UserId,
         credentials: Option<&Payload>,
     ) -> Result<(), ErrorBody> {
-        self.shared.portal.identify(user, credentials)?;
+        match credential::check(&self.settings.services, user, credentials) {
+            Some(verdict) => verdict?,
+            None => self.shared.portal.identify(user, credentials)?,
+        }
         self.shared.may_begin()
     }
 

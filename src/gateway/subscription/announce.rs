@@ -101,6 +101,7 @@ impl Gateway {
                 OwnerId::Avatar(user) => self.announce_user(&user, generation),
                 OwnerId::Room(room) => self.announce_room(room, generation),
                 OwnerId::Channel(channel) => self.announce_channel(&channel, generation),
+                OwnerId::Service(name) => self.announce_service(&name, generation),
             }
         }
     }
@@ -116,6 +117,8 @@ impl Gateway {
         owners.extend(watched.cloned().map(OwnerId::Avatar));
         let channels = self.subscriptions.channels.channels().cloned();
         owners.extend(channels.map(OwnerId::Channel));
+        let services = self.settings.services.keys();
+        owners.extend(services.map(|name| OwnerId::Service(name.as_str().into())));
         owners.retain(|owner| self.shared.owners.shard(owner.as_str()) == Some(shard));
         owners.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
         owners.dedup();

@@ -262,6 +262,7 @@ impl Gateway {
     /// The session ends, by `bye` or in another way: its owners receive that, and its
     /// topics forget it.
     pub(crate) fn leave_everything(&mut self, session: SessionSlot, is_bye: bool) {
+        self.report_providing(session, false);
         let caller = self.caller(session);
         let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
             return;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Action, ErrorBody, Presence};
 use crate::id::{ChannelId, MessageId, SessionId, UserId};
+use crate::model::service::ServiceState;
 use crate::payload::Payload;
 
 /// Server to client, section 2.2. The `id` of an answer is sent next to it.
@@ -44,7 +45,10 @@ pub enum ServerPacket {
     Call {
         f: Box<str>,
         args: Option<Payload>,
+        /// The user that calls, where it is a call to a service.
+        user: Option<UserId>,
     },
+    Service(Vec<(Box<str>, ServiceState)>),
     Reply(ReplyData),
     Error(Box<ErrorBody>),
     Attributes(Vec<(Box<str>, Option<Payload>)>),
@@ -75,6 +79,8 @@ pub struct Welcome {
     pub time_ms: u64,
     pub heartbeat_ms: u64,
     pub attributes: Vec<(Box<str>, Payload)>,
+    /// The services that the user may call.
+    pub services: Vec<(Box<str>, ServiceState)>,
     /// Name and value of each limit that concerns clients.
     pub limits: Vec<(&'static str, u64)>,
     /// Name and version of the server.
@@ -206,8 +212,7 @@ pub struct LookupEntry {
 }
 
 impl ServerPacket {
-    /// Name and number of every message in the protocol's table; no packet uses
-    /// `service` yet.
+    /// Name and number of every message in the protocol's table.
     pub const MESSAGES: [(&'static str, u8); 16] = [
         ("idyou", 64),
         ("welcome", 65),
@@ -244,6 +249,7 @@ impl ServerPacket {
             Self::Reply(_) => ("reply", 74),
             Self::Error(_) => ("error", 75),
             Self::Attributes(_) => ("attributes", 76),
+            Self::Service(_) => ("service", 77),
             Self::Time { .. } => ("time", 78),
             Self::GoAway { .. } => ("goaway", 79),
         }

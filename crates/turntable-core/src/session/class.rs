@@ -36,7 +36,8 @@ impl Class {
     ];
 
     /// What a command takes from the buckets: one token for itself, and one for each
-    /// user or action in it. `bye` is never limited.
+    /// user or action in it. `bye` is never limited, nor
+    /// is `reply`: the gateway refuses one that answers no call.
     pub(super) fn charges(packet: &ClientPacket) -> [(Self, u32); 2] {
         let one = |class| [(class, 1), (class, 0)];
         match packet {
@@ -59,14 +60,13 @@ impl Class {
             ClientPacket::JoinChannel(_) | ClientPacket::LeaveChannel(_) => one(Self::Channel),
             ClientPacket::Publish { .. } => one(Self::Publish),
             ClientPacket::Call { .. }
-            | ClientPacket::Reply { .. }
             | ClientPacket::Set(_)
             | ClientPacket::Provide(_)
             | ClientPacket::Authenticate { .. }
             | ClientPacket::IdMe { .. }
             | ClientPacket::Resume { .. } => one(Self::Call),
             ClientPacket::Time { .. } => one(Self::Time),
-            ClientPacket::Bye => [(Self::Call, 0), (Self::Call, 0)],
+            ClientPacket::Bye | ClientPacket::Reply { .. } => [(Self::Call, 0), (Self::Call, 0)],
         }
     }
 

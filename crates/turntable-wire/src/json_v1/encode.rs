@@ -6,6 +6,7 @@
 //! for all subscribers.
 
 use turntable_core::id::UserId;
+use turntable_core::model::service::ServiceState;
 use turntable_core::packet::{
     Action, ErrorBody, LookupEntry, Presence, ReplyData, RequestId, RoomJoined, ServerPacket,
     Welcome,
@@ -125,14 +126,18 @@ fn data(packet: &ServerPacket, slot: Slot<'_>) {
             object.key("data").json(message.data.as_json());
             object.end();
         }
-        ServerPacket::Call { f, args } => {
+        ServerPacket::Call { f, args, user } => {
             let mut object = slot.object();
             object.key("f").string(f);
             if let Some(args) = args {
                 object.key("args").json(args.as_json());
             }
+            if let Some(user) = user {
+                object.key("user").string(user.as_str());
+            }
             object.end();
         }
+        ServerPacket::Service(all) => services(all, slot),
         ServerPacket::Reply(data) => reply(data, slot),
         ServerPacket::Error(body) => error(body, slot),
         ServerPacket::Attributes(changes) => {
@@ -182,7 +187,7 @@ fn welcome(data: &Welcome, slot: Slot<'_>) {
         attributes.entry(name).json(value.as_json());
     }
     attributes.end();
-    object.key("services").object().end();
+    services(&data.services, object.key("services"));
     let mut limits = object.key("limits").object();
     for (name, value) in &data.limits {
         limits.key(name).whole(*value);
@@ -193,6 +198,24 @@ fn welcome(data: &Welcome, slot: Slot<'_>) {
         object
             .key("warnings")
             .list(&data.warnings, |warning, slot| slot.string(warning));
+    }
+    object.end();
+}
+
+fn services(all: &[(Box<str>, ServiceState)], slot: Slot<'_>) {
+    let mut object = slot.object();
+    for (name, state) in all {
+        let mut entry = object.entry(name).object();
+        let word = if state.is_enabled {
+            "enabled"
+        } else {
+            "disabled"
+        };
+        entry.key("state").plain(word);
+        entry
+            .key("functions")
+            .list(&state.functions, |name, slot| slot.string(name));
+        entry.end();
     }
     object.end();
 }

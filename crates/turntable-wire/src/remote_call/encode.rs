@@ -14,9 +14,10 @@ use crate::json_v1::{MessageParts, split};
 ///
 /// | message | entry |
 /// |---|---|
-/// | `call`, data `{"f", "args"}` | `{"f", "args", "id"?}` |
+/// | `call`, data `{"f", "args", "user"?}` | `{"f", "args", "user"?, "id"?}` |
 /// | `error` with an id | `{"id", "error"}` |
 /// | any other with an id | `{"id", "r"}` |
+/// | `service` | `{"f": "$av:setService", "args"}` |
 /// | `attributes` | `{"f": "$av:set", "args"}` |
 /// | any other | `{"f": "$av:NAME", "args"}` |
 ///
@@ -42,6 +43,7 @@ pub fn entry(message: &str, out: &mut Vec<u8>) -> bool {
         (_, Some(id)) => join(out, &["{\"id\":", id.get(), ",\"r\":", data.get()]),
         // The name in the seeds, in both directions.
         ("attributes", None) => core_call("set", data.get(), out),
+        ("service", None) => core_call("setService", data.get(), out),
         (name, None) => core_call(name, data.get(), out),
     }
     out.push(b'}');
@@ -71,14 +73,14 @@ fn core_call(name: &str, args: &str, out: &mut Vec<u8>) {
 /// A call of the server, with its own function name.
 fn call(data: &RawValue, id: Option<&RawValue>, out: &mut Vec<u8>) -> bool {
     let Ok(Fields {
-        values: [Some(f), args],
+        values: [Some(f), args, user],
         ..
-    }) = Fields::read(data.get(), ["f", "args"])
+    }) = Fields::read(data.get(), ["f", "args", "user"])
     else {
         return false;
     };
     join(out, &["{\"f\":", f.get()]);
-    for (key, value) in [(",\"args\":", args), (",\"id\":", id)] {
+    for (key, value) in [(",\"args\":", args), (",\"user\":", user), (",\"id\":", id)] {
         if let Some(value) = value {
             join(out, &[key, value.get()]);
         }

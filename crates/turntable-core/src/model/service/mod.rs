@@ -122,7 +122,7 @@ struct Open {
 }
 
 /// The state of one service.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Service {
     providers: BTreeMap<Instance, Provider>,
     open: BTreeMap<u64, Open>,
@@ -136,22 +136,6 @@ pub struct Service {
     reported: ServiceState,
     /// Answers to no open call of their sender.
     discarded: u64,
-}
-
-impl Default for Service {
-    fn default() -> Self {
-        Self {
-            providers: BTreeMap::new(),
-            open: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
-            last: 0,
-            is_off: false,
-            reported: ServiceState::default(),
-            discarded: 0,
-        }
-    }
 }
 
 fn down(message: &'static str) -> ErrorBody {

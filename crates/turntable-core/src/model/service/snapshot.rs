@@ -5,10 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::{Instance, Open, Provider, Service, ServiceRequest};
 use crate::key::Place;
 
+/// Instance, place, functions, and when it was given a call last.
+type SavedProvider = (Instance, Option<Place>, Vec<Box<str>>, u64);
+
 /// A service's state as a value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceSnapshot {
-    providers: Vec<(Instance, Option<Place>, Vec<Box<str>>, u64)>,
+    providers: Vec<SavedProvider>,
     /// Number, call, remaining ms, instance.
     open: Vec<(u64, ServiceRequest, u64, Option<Instance>)>,
     waiting: Vec<u64>,

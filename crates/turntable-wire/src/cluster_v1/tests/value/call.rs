@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use turntable_core::backup::{AnnouncedMember, AnnouncedSession};
-use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, Stamped};
+use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, ServiceCall, Stamped};
 use turntable_core::model::timestamp::{Lag, SenderClock};
 use turntable_core::packet::{Action, JoinGame, Position};
 
@@ -215,6 +215,32 @@ fn channel_call() -> impl Strategy<Value = ChannelCall> {
     ]
 }
 
+fn service_call() -> impl Strategy<Value = ServiceCall> {
+    let names = || vec(text(), 0..3);
+    prop_oneof![
+        gateway().prop_map(|gateway| ServiceCall::Watch { gateway }),
+        (caller(), names())
+            .prop_map(|(caller, functions)| ServiceCall::Provide { caller, functions }),
+        caller().prop_map(|caller| ServiceCall::Gone { caller }),
+        super::service_request().prop_map(ServiceCall::Call),
+        (super::instance(), any::<u64>(), super::outcome()).prop_map(|(from, number, outcome)| {
+            ServiceCall::Reply {
+                from,
+                number,
+                outcome,
+            }
+        }),
+        any::<bool>().prop_map(|is_on| ServiceCall::Switch { is_on }),
+        (gateway(), generation(), vec((caller(), names()), 0..3)).prop_map(
+            |(gateway, generation, providers)| ServiceCall::Announce {
+                gateway,
+                generation,
+                providers
+            }
+        ),
+    ]
+}
+
 /// Only debug builds have faults.
 #[cfg(debug_assertions)]
 fn fault() -> impl Strategy<Value = Call> {
@@ -235,6 +261,7 @@ pub(in super::super) fn stamped() -> impl Strategy<Value = Stamped> {
             Call::Below { channel, gateway, wanted }
         }),
         1 => channel().prop_map(|channel| Call::RoomLost { channel }),
+        2 => (text(), service_call()).prop_map(|(name, call)| Call::Service(name, call)),
         1 => fault(),
     ];
     (generation(), call).prop_map(|(generation, call)| Stamped { generation, call })

@@ -1,16 +1,18 @@
 //! Deliveries of every kind.
 
+use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
 use turntable_core::backup::Backup;
 use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::key::ShardId;
+use turntable_core::model::service::ServiceState;
 use turntable_core::packet::{LookupEntry, Presence};
 
 use super::{
     attributes, avatar_backup, channel, error, frame, generation, owner, payload, place, request,
-    room_backup, user,
+    room_backup, service_request, text, user,
 };
 
 fn topic() -> impl Strategy<Value = Topic> {
@@ -95,6 +97,30 @@ pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
         (place(), any::<u32>()).prop_map(|(to, bytes)| Delivery::Charge { to, bytes }),
         any::<u64>().prop_map(|ticket| Delivery::LookupFailed { ticket }),
         (place(), backup).prop_map(|(to, backup)| Delivery::Backup { to, backup }),
+        (text(), any::<bool>(), vec(text(), 0..3)).prop_map(|(name, is_enabled, functions)| {
+            let state = ServiceState {
+                is_enabled,
+                functions,
+            };
+            Delivery::Service { name, state }
+        }),
+        (place(), text(), any::<u64>(), service_request()).prop_map(
+            |(to, service, number, request)| Delivery::HandOut {
+                to,
+                service,
+                number,
+                request: Box::new(request)
+            }
+        ),
+        (place(), text(), any::<u64>()).prop_map(|(to, service, number)| Delivery::Cancel {
+            to,
+            service,
+            number
+        }),
+        (place(), frame(), request()).prop_map(|(to, frame, id)| match id {
+            Some(id) => Delivery::Answer { to, frame, id },
+            None => Delivery::Send { to, frame, id },
+        }),
         (any::<u32>(), generation(), option::of(owner())).prop_map(|(shard, generation, owner)| {
             Delivery::OwnerLost {
                 shard: ShardId(shard),

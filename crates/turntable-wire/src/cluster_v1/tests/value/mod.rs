@@ -19,6 +19,7 @@ use turntable_core::key::{
     Caller, GatewayId, Generation, NodeId, Place, SessionKey, SessionSlot, SlotKey, WorkerId,
 };
 use turntable_core::limit::Limit;
+use turntable_core::model::service::{Instance, Outcome, ServiceRequest};
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, RequestId, Status};
 use turntable_core::payload::Payload;
@@ -141,7 +142,34 @@ fn owner() -> impl Strategy<Value = OwnerId> {
         user().prop_map(OwnerId::Avatar),
         channel().prop_map(OwnerId::Room),
         channel().prop_map(OwnerId::Channel),
+        text().prop_map(OwnerId::Service),
     ]
+}
+
+fn instance() -> impl Strategy<Value = Instance> {
+    prop_oneof![
+        caller().prop_map(|caller| Instance::Session(caller.key)),
+        Just(Instance::Local),
+    ]
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        payload().prop_map(Ok),
+        error().prop_map(|error| Err(*error)),
+    ]
+}
+
+fn service_request() -> impl Strategy<Value = ServiceRequest> {
+    (caller(), user(), text(), option::of(payload()), request()).prop_map(
+        |(caller, user, function, args, id)| ServiceRequest {
+            caller,
+            user,
+            function,
+            args,
+            id,
+        },
+    )
 }
 
 fn generation() -> impl Strategy<Value = Generation> {

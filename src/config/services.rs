@@ -1,0 +1,46 @@
+//! Checks of the entries `[services.NAME]`.
+
+use std::collections::BTreeMap;
+
+use super::check::Conflict;
+use turntable_core::model::service::ServiceSettings;
+use turntable_core::model::service::settings::{is_name, is_pattern};
+
+/// Finds names and users that have no valid form, and tokens without providers.
+pub(super) fn check(services: &BTreeMap<String, ServiceSettings>, found: &mut Vec<Conflict>) {
+    for (name, service) in services {
+        let mut refuse = |key: &str, message: String| {
+            found.push(Conflict {
+                keys: vec![
+                    format!("services.{name}{key}"),
+                    format!("services.{name}"),
+                    "services".to_owned(),
+                ],
+                message,
+            });
+        };
+        if !is_name(name) {
+            let message = "the name of a service is 1 to 32 of A-Z a-z 0-9 _ -";
+            refuse("", message.to_owned());
+        }
+        for (key, patterns) in [
+            (".providers", &service.providers),
+            (".callers", &service.callers),
+        ] {
+            for pattern in patterns.iter().filter(|pattern| !is_pattern(pattern)) {
+                let message = "accepted is a user as 1:12345, REALM:* for a realm, or * for all";
+                refuse(key, format!("{pattern:?} names no users; {message}"));
+            }
+        }
+        if !service.token.is_empty() && service.providers.is_empty() {
+            let message = "providers names no user that identifies with the token";
+            refuse(".token", message.to_owned());
+        }
+        let is_open = |pattern: &String| pattern == "*" || pattern.ends_with(":*");
+        if !service.token.is_empty() && service.providers.iter().any(is_open) {
+            let message = "with a token providers are single users, as service:forum: all of a \
+                           realm would have to identify with it";
+            refuse(".token", message.to_owned());
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! Services at a gateway: calls of its clients, functions that its sessions provide,
+//! and the state of each service, which clients that may call it are sent.
+//!
+//! A session that provides a service is one instance of it. While it has no
+//! connection it is none: its open calls are answered, and it gets no others until
+//! it is resumed.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+use serde::Deserialize;
+
+use crate::clock;
+use crate::gateway::Gateway;
+use crate::gateway::delivery::frame::Frame;
+use crate::gateway::session::pending::Awaited;
+use crate::gateway::turn::Timer;
+use turntable_core::call::ServiceCall;
+use turntable_core::id::UserId;
+use turntable_core::key::{Caller, Generation, Place, SessionSlot};
+use turntable_core::model::service::{
+    Instance, Outcome, ServiceRequest, ServiceSettings, ServiceState,
+};
+use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
+use turntable_core::payload::Payload;
+use turntable_core::reason::ErrorCode;
+
+/// How soon after its start a gateway asks for the states, in ms.
+pub(crate) const WATCH_FIRST_MS: u64 = 20;
+/// How often it asks for those that are still unknown, in ms.
+const WATCH_MS: u64 = 1_000;
+/// Services, the client's own among them, that one session provides.
+const PROVIDED_MAX: usize = 32;
+/// Bytes of the names of functions of one service.
+const FUNCTIONS_BYTES_MAX: usize = 16_384;
+/// How much later than the service's deadline an answer is given up, in ms.
+const MARGIN_MS: u64 = 2_000;
+
+/// The last known states of the services.
+pub(crate) type States = BTreeMap<Box<str>, ServiceState>;
+
+/// What a session provides.
+#[derive(Debug, Default)]
+pub(crate) struct Providing {
+    services: BTreeMap<Box<str>, Vec<Box<str>>>,
+    /// The calls that it has, by the ids that it was sent.
+    open: FxHashMap<u64, (Box<str>, u64)>,
+    last: u64,
+    /// Answers that may come although they are not awaited any more.
+    late: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Failure {
+    error: FailureBody,
+}
+
+#[derive(Deserialize)]
+struct FailureBody {
+    code: String,
+    message: String,
+}
+
+/// The answer that a client gave: `{"error": {"code", "message"}}` is an error.
+fn outcome(result: Payload) -> Outcome {
+    let text = result.as_json();
+    if !text.starts_with("{\"error\"") && !text.contains("\"error\"") {
+        return Ok(result);
+    }
+    match serde_json::from_str::<Failure>(text) {
+        Ok(Failure { error }) => {
+            let mut codes = ErrorCode::ALL.iter().copied();
+            let code = codes.find(|code| code.name() == error.code);
+            Err(ErrorBody::new(
+                code.unwrap_or(ErrorCode::Internal),
+                error.message,
+            ))
+        }
+        Err(_) => Ok(result),
+    }
+}
+
+impl Gateway {
+    /// Asks for the states that are unknown, and later again.
+    pub(crate) fn watch_services(&mut self, now_ms: u64) {
+        for name in self.settings.services.keys() {
+            if !self.services.contains_key(&**name) {
+                let gateway = self.id;
+                let call = ServiceCall::Watch { gateway };
+                self.shared.owners.service(name, call);
+            }
+        }
+        self.wheel.set(now_ms + WATCH_MS, Timer::Services);
+    }
+
+    /// The services that a user may call, for its `welcome`.
+    pub(crate) fn manifest(&self, user: &UserId) -> Vec<(Box<str>, ServiceState)> {
+        let services = self.settings.services.iter();
+        let may_call = services.filter(|(_, settings)| settings.may_call(user));
+        may_call
+            .map(|(name, _)| {
+                let state = self.services.get(&**name).cloned();
+                (name.as_str().into(), state.unwrap_or_default())
+            })
+            .collect()
+    }
+
+    /// A service has this state now: the clients that may call it are told.
+    pub(crate) fn service_changed(&mut self, name: Box<str>, state: ServiceState) {
+        let before = self.services.insert(name.clone(), state.clone());
+        if before.unwrap_or_default() == state {
+            return;
+        }
+        let settings = self.settings.clone();
+        let Some(service) = settings.services.get(&*name) else {
+            return;
+        };
+        let frame = Frame::message(&ServerPacket::Service(vec![(name, state)]), None);
+        let may_know = |(slot, entry): (SessionSlot, &super::session::SessionEntry)| {
+            let is_admitted = entry.session.life().is_admitted();
+            (is_admitted && service.may_call(&entry.session.user)).then_some(slot)
+        };
+        let sessions: Vec<SessionSlot> = self.sessions.iter().filter_map(may_know).collect();
+        for session in sessions {
+            self.send_frame(session, frame.clone(), None);
+        }
+    }
+
+    /// `call`.
+    pub(crate) fn call_service(
+        &mut self,
+        session: SessionSlot,
+        f: &str,
+        args: Option<Payload>,
+        id: Option<RequestId>,
+    ) {
+        let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) else {
+            return;
+        };
+        let user = entry.session.user.clone();
+        let settings = self.settings.clone();
+        let (name, function) = f.split_once(':').unwrap_or((f, ""));
+        let service = match callable(&settings.services, name, &user) {
+            Ok(service) => service,
+            Err(error) => return self.refuse(session, error.of("call"), id),
+        };
+        if let Some(id) = &id {
+            let awaited = Awaited::Call {
+                session,
+                service: name.into(),
+                id: id.clone(),
+            };
+            let ticket = self.pending.add(awaited);
+            let at_ms = clock::now_ms() + service.timeout_ms + MARGIN_MS;
+            self.wheel.set(at_ms, Timer::Answer(ticket));
+        }
+        let request = ServiceRequest {
+            caller,
+            user,
+            function: function.into(),
+            args,
+            id,
+        };
+        let call = ServiceCall::Call(request);
+        self.shared.owners.service(name, call);
+    }
+
+    /// `provide`: services that the user may provide, and functions of its own under
+    /// other names.
+    pub(crate) fn provide(
+        &mut self,
+        session: SessionSlot,
+        services: Vec<(Box<str>, Vec<Box<str>>)>,
+        id: Option<RequestId>,
+    ) {
+        let settings = self.settings.clone();
+        let caller = self.caller(session);
+        let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
+            return;
+        };
+        let user = entry.session.user.clone();
+        let is_long = |(_, functions): &(Box<str>, Vec<Box<str>>)| {
+            functions.iter().map(|name| name.len() + 16).sum::<usize>() > FUNCTIONS_BYTES_MAX
+        };
+        let providing = entry.providing.get_or_insert_default();
+        let is_new = |name: &str| !providing.services.contains_key(name);
+        let new = services.iter().filter(|(name, _)| is_new(name)).count();
+        if services.iter().any(is_long) || providing.services.len() + new > PROVIDED_MAX {
+            let error = ErrorBody::new(
+                ErrorCode::TooMany,
+                format!(
+                    "a session provides at most {PROVIDED_MAX} services with {FUNCTIONS_BYTES_MAX} \
+                     bytes of names of functions each"
+                ),
+            );
+            return self.refuse(session, error.of("provide"), id);
+        }
+        let is_connected = entry.session.connection().is_some();
+        let (mut of_server, mut own) = (Vec::new(), Vec::new());
+        for (name, functions) in services {
+            let service = settings.services.get(&*name);
+            if service.is_some_and(|service| service.may_provide(&user)) {
+                if is_connected {
+                    let functions = functions.clone();
+                    let call = ServiceCall::Provide { caller, functions };
+                    self.shared.owners.service(&name, call);
+                }
+                of_server.push(name.clone());
+            } else {
+                own.push(name.clone());
+            }
+            if functions.is_empty() {
+                providing.services.remove(&name);
+            } else {
+                providing.services.insert(name, functions);
+            }
+        }
+        let answer = serde_json::json!({ "services": of_server, "own": own });
+        self.reply(session, ReplyData::Value(answer.into()), id);
+    }
+
+    /// A session lost its connection, has one again, or ends.
+    pub(crate) fn report_providing(&mut self, session: SessionSlot, is_connected: bool) {
+        let settings = self.settings.clone();
+        let caller = self.caller(session);
+        let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
+            return;
+        };
+        let user = &entry.session.user;
+        let Some(providing) = &mut entry.providing else {
+            return;
+        };
+        if !is_connected {
+            providing.late += providing.open.len() as u64;
+            providing.open = FxHashMap::default();
+        }
+        for (name, functions) in &providing.services {
+            let service = settings.services.get(&**name);
+            if service.is_some_and(|service| service.may_provide(user)) {
+                let call = match is_connected {
+                    true => ServiceCall::Provide {
+                        caller,
+                        functions: functions.clone(),
+                    },
+                    false => ServiceCall::Gone { caller },
+                };
+                self.shared.owners.service(name, call);
+            }
+        }
+    }
+
+    /// A session gets a call to a service that it provides. One without a connection
+    /// does not: the service has been told that it is gone.
+    pub(crate) fn hand_out(
+        &mut self,
+        to: Place,
+        service: Box<str>,
+        number: u64,
+        request: ServiceRequest,
+    ) {
+        let Some(session) = self.session_at(to) else {
+            return;
+        };
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        if entry.session.connection().is_none() {
+            return;
+        }
+        let providing = entry.providing.get_or_insert_default();
+        providing.last += 1;
+        let id = providing.last;
+        let f = format!("{service}:{}", request.function);
+        providing.open.insert(id, (service, number));
+        let packet = ServerPacket::Call {
+            f: f.into(),
+            args: request.args,
+            user: Some(request.user),
+        };
+        let id = RequestId(id.to_string().into());
+        self.send_frame(session, Frame::message(&packet, Some(&id)), None);
+    }
+
+    /// The answer of a session to a call is not awaited any more.
+    pub(crate) fn cancel(&mut self, to: Place, service: &str, number: u64) {
+        let session = self.session_at(to);
+        let Some((session, entry)) =
+            session.and_then(|session| Some((session, self.sessions.get_mut(session)?)))
+        else {
+            return;
+        };
+        let Some(providing) = &mut entry.providing else {
+            return;
+        };
+        let is_meant =
+            |(_, (name, of)): &(&u64, &(Box<str>, u64))| **name == *service && *of == number;
+        let Some(id) = providing.open.iter().find(is_meant).map(|(id, _)| *id) else {
+            return;
+        };
+        providing.open.remove(&id);
+        providing.late += 1;
+        let args = serde_json::json!({ "id": id });
+        let packet = ServerPacket::Call {
+            f: "$av:cancel".into(),
+            args: Some(args.into()),
+            user: None,
+        };
+        self.send(session, &packet, None);
+    }
+
+    /// `reply`: the answer of a session to a call. One that answers no call is
+    /// refused, and charged as an error.
+    pub(crate) fn service_reply(
+        &mut self,
+        session: SessionSlot,
+        result: Payload,
+        id: Option<RequestId>,
+    ) {
+        let caller = self.caller(session);
+        let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
+            return;
+        };
+        let number = id.as_ref().and_then(|id| id.0.parse::<u64>().ok());
+        if let Some(providing) = &mut entry.providing {
+            if let Some((service, number)) = number.and_then(|id| providing.open.remove(&id)) {
+                let call = ServiceCall::Reply {
+                    from: Instance::Session(caller.key),
+                    number,
+                    outcome: outcome(result),
+                };
+                return self.shared.owners.service(&service, call);
+            }
+            if number.is_some_and(|id| id <= providing.last) && providing.late > 0 {
+                providing.late -= 1;
+                return;
+            }
+        }
+        let error = ErrorBody::new(ErrorCode::NotFound, "no call of this id awaits an answer");
+        self.refuse(session, error.of("reply"), None);
+    }
+
+    /// A service was lost: its callers are answered, and its replacement is told of
+    /// the sessions that provide it.
+    pub(crate) fn announce_service(&mut self, name: &str, generation: Generation) {
+        for (session, id) in self.pending.take_calls(name) {
+            let error = ErrorBody::new(
+                ErrorCode::Unavailable,
+                "the service was lost to a fault; it may have carried the call out or not",
+            );
+            self.send_error(session, error.of("call"), Some(id));
+        }
+        let settings = self.settings.clone();
+        let Some(service) = settings.services.get(name) else {
+            return;
+        };
+        let mut providers: Vec<(Caller, Vec<Box<str>>)> = Vec::new();
+        for (slot, entry) in self.sessions.iter() {
+            let provided = entry.providing.as_ref().and_then(|p| p.services.get(name));
+            let may_provide = || service.may_provide(&entry.session.user);
+            let is_connected = entry.session.connection().is_some();
+            if let (Some(functions), Some(caller)) = (provided, self.caller(slot))
+                && is_connected
+                && may_provide()
+            {
+                providers.push((caller, functions.clone()));
+            }
+        }
+        let announcement = ServiceCall::Announce {
+            gateway: self.id,
+            generation,
+            providers,
+        };
+        self.shared.owners.service(name, announcement);
+    }
+}
+
+/// The service of a name, if the user may call it.
+fn callable<'a>(
+    services: &'a BTreeMap<String, ServiceSettings>,
+    name: &str,
+    user: &UserId,
+) -> Result<&'a ServiceSettings, ErrorBody> {
+    match services.get(name) {
+        Some(service) if service.may_call(user) => Ok(service),
+        Some(_) => {
+            let message = "this user may not call the service";
+            Err(ErrorBody::new(ErrorCode::Forbidden, message))
+        }
+        None => {
+            let may_call = services
+                .iter()
+                .filter(|(_, service)| service.may_call(user));
+            let names: Vec<&str> = may_call.map(|(name, _)| name.as_str()).collect();
+            let names = match names.is_empty() {
+                true => "there is none".to_owned(),
+                false => format!("the services are {}", names.join(", ")),
+            };
+            let message =
+                format!("a call names SERVICE:FUNCTION, and no such service exists; {names}");
+            Err(ErrorBody::new(ErrorCode::NotFound, message))
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_object_of_one_error_is_an_error() {
+        let code = |text: &str| outcome(Payload::from_json(text)).err().map(|e| e.code);
+        let refused = r#"{"error":{"code":"refused","message":"no"}}"#;
+        assert_eq!(code(refused), Some(ErrorCode::Refused));
+        let own = r#"{ "error" : {"code":"own","message":"no","more":1}}"#;
+        assert_eq!(code(own), Some(ErrorCode::Internal));
+        for result in [
+            "1",
+            r#"{"error":"text"}"#,
+            r#"{"error":{"code":"refused","message":"no"},"posts":1}"#,
+        ] {
+            assert_eq!(code(result), None, "{result}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Services that are implemented in the server.
+//!
+//! An embedder registers them before the server starts. Their calls run on a
+//! thread of their own, so a slow one does not keep a worker from its sockets. A
+//! panic is an answer `internal`; the deadline of the service ends a call that
+//! takes too long.
+
+pub mod credential;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::task::AbortHandle;
+
+use turntable_core::id::UserId;
+use turntable_core::model::service::Outcome;
+use turntable_core::packet::ErrorBody;
+use turntable_core::payload::Payload;
+use turntable_core::reason::ErrorCode;
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceCaller {
+    /// The user.
+    pub user: UserId,
+}
+
+/// The answer of a function, when it is there.
+pub type Answer = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// A service that is implemented in the server.
+pub trait LocalService: Send + Sync {
+    /// The names of its functions.
+    fn functions(&self) -> Vec<Box<str>>;
+
+    /// Calls a function, one of [`LocalService::functions`]. The future is dropped at
+    /// the deadline of the service.
+    fn call(&self, caller: ServiceCaller, function: &str, args: Option<Payload>) -> Answer;
+}
+
+/// The services that are implemented in the server, by name.
+#[derive(Clone, Default)]
+pub struct LocalServices {
+    by_name: BTreeMap<Box<str>, Arc<dyn LocalService>>,
+    thread: Option<Handle>,
+}
+
+impl fmt::Debug for LocalServices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.by_name.keys()).finish()
+    }
+}
+
+impl LocalServices {
+    /// Adds a service. The thread that runs the calls begins with the first.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub fn add(
+        &mut self,
+        name: impl Into<Box<str>>,
+        service: impl LocalService + 'static,
+    ) -> std::io::Result<()> {
+        if self.thread.is_none() {
+            self.thread = Some(begin_thread()?);
+        }
+        self.by_name.insert(name.into(), Arc::new(service));
+        Ok(())
+    }
+
+    /// The service of a name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<dyn LocalService>> {
+        self.by_name.get(name)
+    }
+
+    /// The names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(|name| &**name)
+    }
+
+    /// Calls a function; `reply` gets the answer, on the thread of the services.
+    pub fn run(
+        &self,
+        service: &Arc<dyn LocalService>,
+        caller: ServiceCaller,
+        function: Box<str>,
+        args: Option<Payload>,
+        reply: impl FnOnce(Outcome) + Send + 'static,
+    ) -> Running {
+        let Some(thread) = &self.thread else {
+            return Running(None);
+        };
+        let service = service.clone();
+        let call = async move { service.call(caller, &function, args).await };
+        let call = thread.spawn(call);
+        let running = Running(Some(call.abort_handle()));
+        thread.spawn(async move {
+            match call.await {
+                Ok(outcome) => reply(outcome),
+                Err(error) if error.is_panic() => {
+                    log::error!("a function of a local service panicked");
+                    let message = "the function failed";
+                    reply(Err(ErrorBody::new(ErrorCode::Internal, message)));
+                }
+                // The answer is not awaited any more.
+                Err(_) => {}
+            }
+        });
+        running
+    }
+}
+
+/// A call that is carried out; dropped, it ends.
+#[derive(Debug)]
+pub struct Running(Option<AbortHandle>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(call) = &self.0 {
+            call.abort();
+        }
+    }
+}
+
+fn begin_thread() -> std::io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    std::thread::Builder::new()
+        .name("services".to_owned())
+        .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+    Ok(handle)
+}

@@ -1,0 +1,197 @@
+//! Providers that die: each call is answered exactly once.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{await_state, call, next, provider, server, user};
+use turntable_testkit::Server;
+use turntable_testkit::session::Session;
+
+#[test]
+fn service_goes_down_with_its_last_instance_and_comes_back() {
+    let server = server();
+    let forum = provider(&server, "forum", &["createPost"]);
+    let mut mel = user(&server, "1:1", "forum");
+    call(&mut mel, "forum:createPost", json!(1), 1);
+    server.await_metric("turntable_service_open{service=\"forum\"}", 1.0);
+    forum.drop_connection();
+    let (mut answer, mut is_down) = (None, false);
+    while answer.is_none() || !is_down {
+        let message = mel.next();
+        match message["command"].as_str().unwrap() {
+            "error" => answer = Some(message),
+            "service" => is_down = message["data"]["forum"]["state"] == "disabled",
+            other => panic!("{other}"),
+        }
+    }
+    let answer = answer.unwrap();
+    assert_eq!(
+        (&answer["id"], &answer["data"]["code"]),
+        (&json!(1), &json!("service_down"))
+    );
+    call(&mut mel, "forum:createPost", json!(2), 2);
+    assert_eq!(next(&mut mel)["data"]["code"], "service_down");
+    let mut forum = provider(&server, "forum", &["createPost"]);
+    let state = await_state(&mut mel, "forum", "enabled");
+    assert_eq!(state["functions"], json!(["createPost"]));
+    call(&mut mel, "forum:createPost", json!(3), 3);
+    let called = next(&mut forum);
+    forum.send(json!({"command": "reply", "data": "done", "id": called["id"]}));
+    assert_eq!(next(&mut mel)["data"], "done");
+}
+
+#[test]
+fn idempotent_call_of_a_dead_instance_goes_to_another() {
+    let server = server();
+    let mut first = provider(&server, "forum", &["read", "write"]);
+    let mut mel = user(&server, "1:1", "forum");
+    call(&mut mel, "forum:read", json!(1), 1);
+    next(&mut first);
+    call(&mut mel, "forum:write", json!(2), 2);
+    next(&mut first);
+    let mut second = provider(&server, "forum", &["read", "write"]);
+    first.drop_connection();
+    assert_eq!(next(&mut second)["data"]["f"], "forum:read");
+    let answer = next(&mut mel);
+    assert_eq!(
+        (&answer["id"], &answer["data"]["code"]),
+        (&json!(2), &json!("service_down"))
+    );
+}
+
+#[test]
+fn answer_survives_a_cut_of_the_caller() {
+    let server = server();
+    let mut forum = provider(&server, "forum", &["createPost"]);
+    let mut mel = Session::begin(&server, "1:1");
+    mel.client
+        .send(json!({"command": "call", "data": {"f": "forum:createPost", "args": 1}, "id": 9}));
+    let called = next(&mut forum);
+    mel.cut();
+    forum.send(json!({"command": "reply", "data": "done", "id": called["id"]}));
+    server.await_metric("turntable_service_open{service=\"forum\"}", 0.0);
+    mel.cut_and_resume();
+    let mut answers = Vec::new();
+    while answers.is_empty() {
+        let message = mel.next();
+        if message["command"] == "reply" {
+            answers.push(message);
+        }
+    }
+    assert_eq!(answers[0]["data"], "done");
+    mel.client.expect_nothing_pending();
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn lost_service_answers_unavailable_and_knows_its_providers_again() {
+    let server = Server::configured(crate::CONFIG, &[("test_faults", "1")]);
+    let mut forum = provider(&server, "forum", &["createPost"]);
+    let mut mel = user(&server, "1:1", "forum");
+    call(&mut mel, "forum:createPost", json!(1), 1);
+    next(&mut forum);
+    call(&mut mel, "fault:service", json!("forum"), 2);
+    assert_eq!(next(&mut mel)["id"], 2);
+    call(&mut mel, "forum:createPost", json!(3), 3);
+    let mut answered: Vec<u64> = Vec::new();
+    for _ in 0..2 {
+        let answer = next(&mut mel);
+        assert_eq!(answer["data"]["code"], "unavailable", "{answer}");
+        answered.push(answer["id"].as_u64().unwrap());
+    }
+    answered.sort_unstable();
+    assert_eq!(answered, [1, 3]);
+    call(&mut mel, "forum:createPost", json!(4), 4);
+    let called = loop {
+        let called = next(&mut forum);
+        if called["data"]["args"] == 4 {
+            break called;
+        }
+    };
+    forum.send(json!({"command": "reply", "data": "done", "id": called["id"]}));
+    let answer = next(&mut mel);
+    assert_eq!(
+        (&answer["id"], &answer["data"]),
+        (&json!(4), &json!("done"))
+    );
+}
+
+/// Answers calls until it has answered `lives`, then dies with those that it has.
+fn live_and_die(server: &Server, lives: u64, is_over: &AtomicBool) {
+    let mut forum = provider(server, "forum", &["read", "write"]);
+    for _ in 0..lives {
+        let called = loop {
+            let message = forum.next();
+            if is_over.load(Ordering::Relaxed) {
+                return;
+            }
+            if message["command"] == "call" && message["id"].is_number() {
+                break message;
+            }
+        };
+        let result = called["data"]["args"].clone();
+        forum.send(json!({"command": "reply", "data": result, "id": called["id"]}));
+    }
+    forum.drop_connection();
+}
+
+#[test]
+fn ten_thousand_calls_with_deaths_are_each_answered_exactly_once() {
+    const CALLS: u64 = 10_000;
+    const WINDOW: u64 = 50;
+    let server = server();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for number in 0..3_u64 {
+            let (server, is_over) = (&server, &is_over);
+            scope.spawn(move || {
+                let mut lives = 37 + number * 29;
+                while !is_over.load(Ordering::Relaxed) {
+                    live_and_die(server, lives, is_over);
+                    lives = lives * 7 % 211 + 20;
+                }
+            });
+        }
+        let mut mel = user(&server, "1:1", "forum");
+        let mut answers: HashMap<u64, u32> = HashMap::new();
+        let (mut results, mut errors, mut sent) = (0, 0, 0);
+        while answers.len() < CALLS as usize {
+            while sent < CALLS && sent < answers.len() as u64 + WINDOW {
+                let f = if sent % 2 == 0 {
+                    "forum:read"
+                } else {
+                    "forum:write"
+                };
+                call(&mut mel, f, json!(sent), sent);
+                sent += 1;
+            }
+            let answer: Value = next(&mut mel);
+            let id = answer["id"].as_u64().unwrap();
+            *answers.entry(id).or_default() += 1;
+            match answer["command"].as_str().unwrap() {
+                "reply" => {
+                    assert_eq!(answer["data"], id);
+                    results += 1;
+                }
+                "error" => {
+                    let code = &answer["data"]["code"];
+                    assert!(code == "service_down" || code == "timeout", "{answer}");
+                    errors += 1;
+                }
+                other => panic!("{other}"),
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+        assert!(answers.values().all(|count| *count == 1));
+        assert!(
+            results > CALLS / 2 && errors > 0,
+            "{results} results, {errors} errors"
+        );
+        mel.expect_none_for(Duration::from_millis(1_200));
+        // A last call to each wakes those that wait for one.
+        server.signal("TERM");
+    });
+}
