@@ -269,7 +269,7 @@ export class Session {
    */
   reply(id, result, error) {
     if (!this.online) return;
-    const text = stringify({ command: "reply", data: result ?? null, id, ...(error && { error }) });
+    const text = stringify({ command: "reply", data: error ? { error } : (result ?? null), id });
     this.#write({ command: "reply", data: undefined, text, id: undefined });
   }
 

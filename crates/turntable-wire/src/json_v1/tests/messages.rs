@@ -134,7 +134,7 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
             format!(r#"{{"command":"message","data":{{"channel":"c","id":"{id}","offset":1,"epoch":"e\"","from":"1:1","time":4,"data":"x"}}}}"#),
         ),
         (
-            P::Call { f: "friends:newFriend".into(), args: Some(payload("[]")) },
+            P::Call { f: "friends:newFriend".into(), args: Some(payload("[]")), user: None },
             Some("3"),
             r#"{"command":"call","data":{"f":"friends:newFriend","args":[]},"id":3}"#.to_owned(),
         ),
