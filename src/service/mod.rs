@@ -16,11 +16,16 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::AbortHandle;
 
+use crate::clock;
+use crate::log_limit::LogLimit;
 use turntable_core::id::UserId;
 use turntable_core::model::service::Outcome;
 use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
+
+/// A function may panic at each call.
+static PANICKED: LogLimit = LogLimit::new();
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +108,9 @@ impl LocalServices {
             match call.await {
                 Ok(outcome) => reply(outcome),
                 Err(error) if error.is_panic() => {
-                    log::error!("a function of a local service panicked");
+                    if let Some(left_out) = PANICKED.admit(clock::now_ms()) {
+                        log::error!("a function of a local service panicked{left_out}");
+                    }
                     let message = "the function failed";
                     reply(Err(ErrorBody::new(ErrorCode::Internal, message)));
                 }

@@ -56,5 +56,6 @@ export const ERROR_CODES = {
   session_expired: { meaning: "The session no longer exists." },
   unavailable: { meaning: "Temporarily impossible: the connection is lost or the server is shutting down." },
   conflict: { meaning: "Something exists already, or other commands have to come first." },
+  refused: { meaning: "A service said no, with its reason." },
   internal: { meaning: "Internal server error." },
 };

@@ -71,7 +71,7 @@ test("calls of the server are answered with the result, also of a promise, or wi
   peer.send("call", { f: "friends:newFriend", args: { name: "Mel" } }, 1);
   assert.deepEqual(await peer.next("reply"), { command: "reply", data: "hello Mel", id: 1 });
   peer.send("call", { f: "friends:fail", args: {} }, "b");
-  assert.deepEqual(await peer.next("reply"), { command: "reply", data: null, id: "b", error: { code: "internal", message: "not today" } });
+  assert.deepEqual(await peer.next("reply"), { command: "reply", data: { error: { code: "internal", message: "not today" } }, id: "b" });
   for (const f of ["friends:constructor", "nosuch:x", "friends", "__proto__:toString"]) {
     peer.send("call", { f, args: null }, f);
     const { id, error } = await peer.next("reply");

@@ -44,7 +44,9 @@ pub fn provider(server: &Server, service: &str, functions: &[&str]) -> Client {
     let user = json!({"user": "service:forum", "credentials": {"token": "secret"}});
     client.command("idme", user);
     client.await_command("welcome");
-    let reply = client.request("provide", json!({"services": {service: functions}}));
+    let services = json!({"services": {service: functions}});
+    client.send(json!({"command": "provide", "data": services, "id": 1}));
+    let reply = client.await_command("reply");
     assert_eq!(reply, json!({"services": [service], "own": []}));
     client
 }

@@ -22,6 +22,7 @@ const LAYERS: &[&str] = &[
     "gateway",
     "actor",
     "portal",
+    "service",
     "cluster",
     "store",
     "metric",

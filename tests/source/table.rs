@@ -153,6 +153,9 @@ fn server_metrics() -> BTreeSet<(String, String)> {
     metrics.error(ErrorCode::Internal, Some(Limit::Flood));
     metrics.commands.get_or_create(&label).inc();
     metrics.actors(label.name).inc();
+    let service = metrics.service(label.name);
+    service.calls.inc();
+    service.fail(ErrorCode::Timeout);
     metrics.connections_of(label.name).inc();
     metrics.waiting(WorkerId(0)).inc();
     metrics.answers(WorkerId(0)).inc();
@@ -194,7 +197,10 @@ fn limits_are_named_after_keys_of_the_configuration() {
     let table: toml::Table = shipped.parse().unwrap();
     for limit in Limit::ALL {
         let key = limit.key();
-        let is_key = match key.strip_prefix("games.NAME.") {
+        let of_entry = key
+            .strip_prefix("games.NAME.")
+            .or_else(|| key.strip_prefix("services.NAME."));
+        let is_key = match of_entry {
             Some(key) => shipped.contains(&format!("\n# {key} = ")),
             None => {
                 let (section, key) = key.split_once('.').unwrap();

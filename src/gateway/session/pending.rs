@@ -5,6 +5,8 @@
 //! answered. The deadline answers in its place, so no client waits for ever. An
 //! answer that comes later is still passed on.
 
+mod call;
+
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -161,30 +163,6 @@ impl Pending {
             Awaited::Answer { id: known, .. } => known == id,
             _ => false,
         });
-    }
-
-    /// A session's `call` of this `id` was answered. Returns whether it was awaited.
-    pub(crate) fn call_answered(&mut self, session: SessionSlot, id: &RequestId) -> bool {
-        self.remove_where(session, |awaited| match awaited {
-            Awaited::Call { id: known, .. } => known == id,
-            _ => false,
-        })
-    }
-
-    /// Takes out the calls to a service.
-    pub(crate) fn take_calls(&mut self, name: &str) -> Vec<(SessionSlot, RequestId)> {
-        let of = |(ticket, awaited): (&Ticket, &Awaited)| match awaited {
-            Awaited::Call { service, .. } if **service == *name => Some(*ticket),
-            _ => None,
-        };
-        let tickets: Vec<Ticket> = self.awaited.iter().filter_map(of).collect();
-        let taken = tickets.into_iter().filter_map(|ticket| self.remove(ticket));
-        taken
-            .filter_map(|awaited| match awaited {
-                Awaited::Call { session, id, .. } => Some((session, id)),
-                _ => None,
-            })
-            .collect()
     }
 
     /// One user of a lookup is known. Returns the lookup when it is complete.
