@@ -74,7 +74,7 @@ test("calls of the server are answered with the result, also of a promise, or wi
   assert.deepEqual(await peer.next("reply"), { command: "reply", data: { error: { code: "internal", message: "not today" } }, id: "b" });
   for (const f of ["friends:constructor", "nosuch:x", "friends", "__proto__:toString"]) {
     peer.send("call", { f, args: null }, f);
-    const { id, error } = await peer.next("reply");
+    const { id, data: { error } } = await peer.next("reply");
     assert.deepEqual([id, error.code], [f, "not_found"]);
   }
   // A call without an id expects no answer.
