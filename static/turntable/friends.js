@@ -230,8 +230,24 @@ export class Friends extends Emitter {
     this.#states.delete(id);
   }
 
-  /** Sends the subscriptions that were not sent yet. */
+  /**
+   * Sends the subscriptions that were not sent yet. Callers share a list if it has room
+   * for all of their ids; the server accepts or refuses a list as a whole.
+   */
   #sendSubscriptions() {
+    /** @type {Set<string>} */
+    let list = new Set();
+    for (const { ids } of this.#waiters) {
+      const both = new Set([...list, ...ids]);
+      if (list.size > 0 && both.size > CHUNK) {
+        this.#sendUnsent([...list]);
+        list = new Set(ids);
+      } else {
+        list = both;
+      }
+    }
+    this.#sendUnsent([...list]);
+    // Those of callers who have their answers.
     this.#sendUnsent([...this.#watched.keys()]);
   }
 

@@ -78,6 +78,22 @@ export class Outbox {
     return this.#queue.length > 0;
   }
 
+  /**
+   * Removes a message that was not sent.
+   * @param {number} id
+   * @returns {boolean} whether it was queued
+   */
+  withdraw(id) {
+    for (const lane of [this.#desired, this.#queue]) {
+      const index = lane.findIndex((message) => message.id === id);
+      if (index < 0) continue;
+      lane.splice(index, 1);
+      this.#schedule();
+      return true;
+    }
+    return false;
+  }
+
   /** The ids of the queued messages. */
   get ids() {
     return new Set([...this.#desired, ...this.#queue].map(({ id }) => id));

@@ -65,6 +65,12 @@ export declare class Outbox {
     constructor(queue_max: number, environment: Environment, hooks: OutboxHooks);
     /** Whether messages are queued. */
     get waiting(): boolean;
+    /**
+     * Removes a message that was not sent.
+     * @param {number} id
+     * @returns {boolean} whether it was queued
+     */
+    withdraw(id: number): boolean;
     /** The ids of the queued messages. */
     get ids(): Set<number | undefined>;
     /**
