@@ -45,7 +45,7 @@ struct Requested {
 
 /// `GET /tunnel`
 pub async fn open(request: HttpRequest, admission: Admission) -> HttpResponse {
-    let cors = match admission.cors(request.headers()) {
+    let cors = match admission.cors(request.head()) {
         Ok(cors) => cors,
         Err(error) => return admission::refuse(&error, &Cors::of_refused(request.headers())),
     };
