@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+mod below;
 mod bytes;
 mod control;
 mod front;
