@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+mod begin;
 mod below;
 mod bytes;
 mod control;
