@@ -53,6 +53,8 @@ impl GatewaySettings {
             per_address_max: self.session.unidentified_per_address_max,
             per_socket_max: self.poll.unidentified_max,
             sessions: self.limits.session,
+            socket_sessions: self.limits.connection_session,
+            resumes: self.limits.resume,
         }
     }
 }

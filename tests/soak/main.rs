@@ -47,6 +47,8 @@ const KEYS: &[(&str, &str)] = &[
     ("session.identify_timeout_ms", "1000"),
     ("session.error_burst", "1000"),
     ("limits.session", "{ per_second = 0, burst = 1 }"),
+    ("limits.connection_session", "{ per_second = 0, burst = 1 }"),
+    ("limits.resume", "{ per_second = 0, burst = 1 }"),
 ];
 
 fn user(number: u64) -> String {

@@ -38,6 +38,8 @@ pub enum Limit {
     AddressInvites,
     Flood,
     Session,
+    ConnectionSession,
+    Resume,
     Watched,
     Lookup,
     NoteBytes,
@@ -56,7 +58,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 43] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -84,6 +86,8 @@ impl Limit {
         Self::AddressInvites,
         Self::Flood,
         Self::Session,
+        Self::ConnectionSession,
+        Self::Resume,
         Self::Watched,
         Self::Lookup,
         Self::NoteBytes,
@@ -131,6 +135,8 @@ impl Limit {
             Self::AddressInvites => "limits.address_invites",
             Self::Flood => "limits.flood",
             Self::Session => "limits.session",
+            Self::ConnectionSession => "limits.connection_session",
+            Self::Resume => "limits.resume",
             Self::Watched => "presence.watch_max",
             Self::Lookup => "presence.lookup_max",
             Self::NoteBytes => "presence.note_bytes_max",

@@ -21,6 +21,7 @@ use frame::Frame;
 use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
 use turntable_core::key::{ConnKey, SessionSlot};
+use turntable_core::limit::Limit;
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
@@ -185,12 +186,29 @@ impl Gateway {
         self.subscriptions.mark = self.subscriptions.mark.wrapping_add(1);
         let mark = self.subscriptions.mark;
         let is_covered = !covering.is_empty();
-        for index in subscribers.iter().chain(&covering) {
+        // Those above come behind those that named the path, with its subpaths or without.
+        let named = match topic {
+            Topic::Channel(path) if is_covered => {
+                subscribers.len() + topics.subscribers(&Topic::Below(path.clone())).len()
+            }
+            _ => subscribers.len(),
+        };
+        let mut left_out = Vec::new();
+        for (at, index) in subscribers.iter().chain(&covering).enumerate() {
             let Some(entry) = self.sessions.at_mut(*index) else {
                 continue;
             };
             if is_covered && std::mem::replace(&mut entry.mark, mark) == mark {
                 continue;
+            }
+            if at >= named {
+                if !entry.has_room_below() {
+                    if entry.leave_out() {
+                        left_out.extend(self.sessions.key(*index));
+                    }
+                    continue;
+                }
+                entry.has_caught_up();
             }
             self.counters.deliveries += 1;
             let frame = match entry.is_read_alone {
@@ -203,6 +221,9 @@ impl Gateway {
                 let overflowed = |session| Effect::Overflowed(session, connection);
                 self.work.extend(session.map(overflowed));
             }
+        }
+        for session in left_out {
+            self.send_error(session, left_out_error(), None);
         }
     }
 
@@ -298,4 +319,15 @@ impl Gateway {
         }
         self.with_at(key, now_ms, Dispatch::flush);
     }
+}
+
+/// The error for a session that did not get a publication below its channels.
+fn left_out_error() -> ErrorBody {
+    ErrorBody::new(
+        ErrorCode::RateLimited,
+        "messages below your channels were left out: more are published than you read; \
+         gaps of the offsets show where",
+    )
+    .of("joinchannel")
+    .by(Limit::OutboxBytes)
 }

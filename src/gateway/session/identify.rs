@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::gateway::admission::Permit;
 use crate::gateway::connection::Phase;
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::life::Attributes;
@@ -67,20 +68,28 @@ impl Gateway {
 
     /// Charges a connection's address for one more session.
     fn charge_session(&self, key: ConnKey) -> Result<(), ErrorBody> {
-        let connection = self.connections.get(key);
-        let carrier = connection.and_then(|connection| connection.transport.carrier());
+        let Some(permit) = self.permit_of(key) else {
+            return Ok(());
+        };
+        let (newcomers, limits) = (&self.shared.newcomers, self.settings.newcomers());
+        newcomers.begin_session(permit.address(), permit.socket(), &limits, clock::now_ms())
+    }
+
+    /// Charges a connection's address for one more resume.
+    pub(super) fn charge_resume(&self, key: ConnKey) -> Result<(), ErrorBody> {
+        let Some(permit) = self.permit_of(key) else {
+            return Ok(());
+        };
+        let (newcomers, limits) = (&self.shared.newcomers, self.settings.newcomers());
+        newcomers.resume_session(permit.address(), &limits, clock::now_ms())
+    }
+
+    /// What counts a connection; a namespace of Socket.IO has its carrier's.
+    fn permit_of(&self, key: ConnKey) -> Option<&Permit> {
+        let connection = self.connections.get(key)?;
+        let carrier = connection.transport.carrier();
         let carrier = carrier.and_then(|carrier| self.connections.get(carrier));
-        match carrier
-            .or(connection)
-            .and_then(|connection| connection.permit.as_ref())
-        {
-            Some(permit) => self.shared.newcomers.begin_session(
-                permit.address(),
-                self.settings.limits.session,
-                clock::now_ms(),
-            ),
-            None => Ok(()),
-        }
+        carrier.unwrap_or(connection).permit.as_ref()
     }
 
     /// Asks the avatar to admit a session, for the first time or again.

@@ -314,6 +314,9 @@ impl Gateway {
         else {
             return self.refuse_resume(connection, id);
         };
+        if let Err(error) = self.charge_resume(connection) {
+            return self.refuse_again(connection, &error.of("resume"), id);
+        }
         let received = entry.received(from);
         let is_unwelcomed = match from {
             ResumeFrom::Datagram(datagram) => entry.is_unwelcomed(datagram),

@@ -35,6 +35,8 @@ pub(crate) struct SessionEntry {
     pub(crate) is_blocked: bool,
     /// Whether its messages are written for it alone.
     pub(crate) is_read_alone: bool,
+    /// Whether publications below its channels were left out, as it reads too slowly.
+    has_left_out: bool,
     /// Whether its client was sent the warnings of the portal.
     pub(crate) is_warned: bool,
     /// How many bytes may wait in its outbox now: `outbox_bytes_max`; from the
@@ -67,6 +69,7 @@ impl SessionEntry {
             is_dirty: false,
             is_blocked: false,
             is_read_alone: false,
+            has_left_out: false,
             is_warned: false,
             waiting_bytes_max: 0,
             mark: 0,
@@ -99,6 +102,25 @@ impl SessionEntry {
             }
             None => self.session.outbox.waiting_bytes() > self.waiting_bytes_max as usize,
         }
+    }
+
+    /// Whether a publication on a path below its channels has room in the outbox: half
+    /// of it, as all paths below have no rate together. Nobody closes a session with
+    /// channels that its client did not name; the rest is for those that it did.
+    pub(crate) fn has_room_below(&self) -> bool {
+        self.session.outbox.waiting_bytes() <= self.waiting_bytes_max as usize / 2
+    }
+
+    /// A publication below its channels is left out. Returns whether its client has to
+    /// be sent that: once, until the outbox is nearly empty.
+    pub(crate) const fn leave_out(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_left_out, true)
+    }
+
+    /// A publication below its channels has room.
+    pub(crate) fn has_caught_up(&mut self) {
+        let waiting = self.session.outbox.waiting_bytes();
+        self.has_left_out &= waiting > self.waiting_bytes_max as usize / 8;
     }
 
     /// At most so many bytes may wait from now on.

@@ -135,6 +135,10 @@ pub struct LimitSettings {
     pub flood: BucketSettings,
     /// Sessions that begin, of one address.
     pub session: BucketSettings,
+    /// The same, of one HTTP connection.
+    pub connection_session: BucketSettings,
+    /// Sessions that are resumed, of one address.
+    pub resume: BucketSettings,
 }
 
 impl Default for LimitSettings {
@@ -155,6 +159,8 @@ impl Default for LimitSettings {
             address_invites: BucketSettings::new(50, 5_000),
             flood: BucketSettings::new(50, 500),
             session: BucketSettings::new(100, 2_000),
+            connection_session: BucketSettings::new(10, 100),
+            resume: BucketSettings::new(200, 5_000),
         }
     }
 }
