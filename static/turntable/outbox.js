@@ -152,6 +152,11 @@ export class Outbox {
     this.#pacer.start(this.limits.rates, this.#env.local());
   }
 
+  /** The session continues on another connection, perhaps in another page. */
+  resumed() {
+    this.#pacer.resume(this.limits.rates, this.#env.local());
+  }
+
   /**
    * The server refused a command for its rate.
    * @param {string | undefined} command

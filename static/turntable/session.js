@@ -441,8 +441,10 @@ export class Session {
     this.#welcomes += 1;
     this.connection.welcomed();
     this.#outbox.limits = data?.limits ?? {};
-    if (resumed) this.#uplink.resumed(data?.accepted, numbered);
-    else this.#reset();
+    if (resumed) {
+      this.#outbox.resumed();
+      this.#uplink.resumed(data?.accepted, numbered);
+    } else this.#reset();
     this.#requests.resume();
     // What the server did not take comes first.
     this.#uplink.repeat();

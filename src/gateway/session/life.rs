@@ -233,6 +233,7 @@ impl Gateway {
             heartbeat_ms: self.settings.session.heartbeat_ms,
             attributes: Vec::new(),
             limits: self.settings.announced.clone(),
+            rates: self.settings.limits.of_session().into(),
             server: concat!("turntable/", env!("CARGO_PKG_VERSION")).into(),
             warnings: Vec::new(),
         }

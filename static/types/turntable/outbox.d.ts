@@ -97,6 +97,8 @@ export declare class Outbox {
     immediate(command: string, data: any): boolean;
     /** A new session has begun. */
     reset(): void;
+    /** The session continues on another connection, perhaps in another page. */
+    resumed(): void;
     /**
      * The server refused a command for its rate.
      * @param {string | undefined} command

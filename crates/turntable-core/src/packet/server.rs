@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Action, ErrorBody, Presence};
 use crate::id::{ChannelId, MessageId, SessionId, UserId};
 use crate::payload::Payload;
+use crate::rate::BucketSettings;
 
 /// Server to client, section 2.2. The `id` of an answer is sent next to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +78,8 @@ pub struct Welcome {
     pub attributes: Vec<(Box<str>, Payload)>,
     /// Name and value of each limit that concerns clients.
     pub limits: Vec<(&'static str, u64)>,
+    /// Name and bucket of each rate of the session.
+    pub rates: Vec<(&'static str, BucketSettings)>,
     /// Name and version of the server.
     pub server: Box<str>,
     /// What the client should know before it relies on the server; a sentence each.

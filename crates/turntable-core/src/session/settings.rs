@@ -141,6 +141,25 @@ pub struct LimitSettings {
     pub resume: BucketSettings,
 }
 
+impl LimitSettings {
+    /// The buckets of one session by their names in the section, which its client can
+    /// respect. A client that keeps to them is not refused for its rate.
+    #[must_use]
+    pub const fn of_session(&self) -> [(&'static str, BucketSettings); 9] {
+        [
+            ("presence", self.presence),
+            ("users", self.users),
+            ("room", self.room),
+            ("game", self.game),
+            ("channel", self.channel),
+            ("publish", self.publish),
+            ("call", self.call),
+            ("time", self.time),
+            ("bytes", self.bytes),
+        ]
+    }
+}
+
 impl Default for LimitSettings {
     fn default() -> Self {
         Self {

@@ -187,6 +187,14 @@ fn welcome(data: &Welcome, slot: Slot<'_>) {
     for (name, value) in &data.limits {
         limits.key(name).whole(*value);
     }
+    let mut rates = limits.key("rates").object();
+    for (name, bucket) in &data.rates {
+        let mut rate = rates.key(name).object();
+        rate.key("per_second").whole(bucket.per_second.into());
+        rate.key("burst").whole(bucket.burst.into());
+        rate.end();
+    }
+    rates.end();
     limits.end();
     object.key("server").string(&data.server);
     if !data.warnings.is_empty() {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use turntable_core::id::SessionId;
+use turntable_core::rate::BucketSettings;
 use turntable_core::reason::ErrorCode;
 
 /// Each message in each of its forms, the id that it answers, and its text.
@@ -34,12 +35,13 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
                 heartbeat_ms: 25_000,
                 attributes: vec![("a\"b".into(), payload("[1.0]"))],
                 limits: vec![("max_message_bytes", 65_536)],
+                rates: vec![("game", BucketSettings::new(200, 400))],
                 server: "turntable/0.1.0".into(),
                 warnings: vec!["a \"b\"", "c"],
             })),
             Some("1"),
             format!(
-                r#"{{"command":"welcome","data":{{"user":"1:1","session":"{}","resumed":false,"accepted":3,"time":5,"heartbeat_ms":25000,"attributes":{{"a\"b":[1.0]}},"services":{{}},"limits":{{"max_message_bytes":65536}},"server":"turntable/0.1.0","warnings":["a \"b\"","c"]}},"id":1}}"#,
+                r#"{{"command":"welcome","data":{{"user":"1:1","session":"{}","resumed":false,"accepted":3,"time":5,"heartbeat_ms":25000,"attributes":{{"a\"b":[1.0]}},"services":{{}},"limits":{{"max_message_bytes":65536,"rates":{{"game":{{"per_second":200,"burst":400}}}}}},"server":"turntable/0.1.0","warnings":["a \"b\"","c"]}},"id":1}}"#,
                 session.secret()
             ),
         ),
