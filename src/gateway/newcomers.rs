@@ -58,7 +58,7 @@ struct Addresses {
 #[derive(Debug, Default)]
 struct Address {
     /// Its own hold, and one of each connection that has not identified.
-    waiting: Arc<()>,
+    waiting: Arc<Hold>,
     sessions: Bucket,
     resumes: Bucket,
 }
@@ -71,28 +71,24 @@ impl Address {
 
 /// One connection that has not identified; dropping it counts it out.
 ///
-/// It owns no memory where one connection carries one session: most are so.
+/// It is one word, and owns no memory where one connection carries one session: most
+/// are so.
 #[derive(Debug)]
-pub struct Newcomer {
-    held: Held,
-}
+pub struct Newcomer(Arc<Hold>);
 
-#[derive(Debug)]
-enum Held {
-    /// One hold of the address.
-    Address(#[expect(dead_code, reason = "held until it is dropped")] Arc<()>),
-    /// The same, and one of the HTTP connection that began it, where others may
-    /// begin on it too.
-    Both(Box<(Arc<()>, SocketMark)>),
+/// What a connection that has not identified holds.
+#[derive(Debug, Default)]
+struct Hold {
+    /// `None`: it is the address's own, of which each such connection has one
+    /// reference. Otherwise that, and the HTTP connection that began it, where others
+    /// may begin on it too.
+    both: Option<(Arc<Hold>, SocketMark)>,
 }
 
 impl Newcomer {
     /// The HTTP connection that began it, where others may begin on it too.
     pub(super) fn socket(&self) -> Option<&SocketMark> {
-        match &self.held {
-            Held::Address(_) => None,
-            Held::Both(both) => Some(&both.1),
-        }
+        self.0.both.as_ref().map(|(_, socket)| socket)
     }
 }
 
@@ -123,12 +119,12 @@ impl Newcomers {
             return Err(full("your address", Limit::Unidentified, max));
         }
         let waiting = known.waiting.clone();
-        Ok(Newcomer {
-            held: match socket {
-                None => Held::Address(waiting),
-                Some(socket) => Held::Both(Box::new((waiting, socket))),
-            },
-        })
+        Ok(Newcomer(match socket {
+            None => waiting,
+            Some(socket) => Arc::new(Hold {
+                both: Some((waiting, socket)),
+            }),
+        }))
     }
 
     /// A session begins at an address, on a connection of any age, which began on the
