@@ -48,6 +48,7 @@ pub enum Limit {
     RoomInvitesWaiting,
     RoomBytes,
     ChannelBytes,
+    ChannelRate,
     TeamMembers,
     ActionRate,
     ActionBytes,
@@ -56,7 +57,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -95,12 +96,14 @@ impl Limit {
         Self::RoomInvitesToUser,
         Self::RoomBytes,
         Self::ChannelBytes,
+        Self::ChannelRate,
         Self::TeamMembers,
         Self::ActionRate,
         Self::ActionBytes,
     ];
 
-    /// The key that sets it. An entry in `[games]` has its name in place of `NAME`.
+    /// The key that sets it. An entry in `[games]` has its name in place of `NAME`, one in
+    /// `[channels]` its pattern in place of `PATTERN`.
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
@@ -142,6 +145,7 @@ impl Limit {
             Self::RoomInvitesToUser => "room.invites_to_user",
             Self::RoomBytes => "room.bytes",
             Self::ChannelBytes => "channel.bytes",
+            Self::ChannelRate => "channels.PATTERN.publish_rate",
             Self::TeamMembers => "games.NAME.team_members_max",
             Self::ActionRate => "games.NAME.actions_per_second",
             Self::ActionBytes => "games.NAME.action_bytes_max",
