@@ -168,7 +168,8 @@ export class Channel extends Emitter {
     // After a recovery the missed messages follow and advance the offset
     // themselves. Advancing it here would skip them if the connection is lost
     // before they arrive.
-    if (first && this.#recovered && this.#since?.epoch === epoch) this.#offset = this.#since.offset;
+    const since = this.#since;
+    if (first && this.#recovered && since && since.epoch === epoch) this.#offset = since.offset;
     else if (!(again && this.#recovered)) this.#offset = offset;
     this.#catching_up = false;
     if (!again && !replaced) return;
