@@ -87,6 +87,8 @@ pub struct Metrics {
     pub actors: Family<Label, Gauge>,
     /// Invites that can be answered, as their limits count them.
     pub invites: Gauge,
+    /// Bytes of the messages that channels retain.
+    pub history_bytes: Gauge,
     /// Users that are watched and have no avatar.
     pub absent_watched: Gauge,
     /// Actors that failed and were replaced.
@@ -289,6 +291,11 @@ impl Metrics {
         );
         add("actors", "Avatars, rooms and channels now", &self.actors);
         add("invites", "Invites that can be answered", &self.invites);
+        add(
+            "history_bytes",
+            "Bytes of the messages that channels retain",
+            &self.history_bytes,
+        );
         add(
             "absent_watched",
             "Users that are watched and have no avatar",

@@ -171,13 +171,24 @@ impl Directory {
         }
     }
 
+    /// Whether a message is retained on a channel that nobody listens to.
+    fn is_retained(&self, channel: &ChannelId) -> bool {
+        let settings = self.shared.settings();
+        let channels = usize::try_from(self.shared.metrics.actors("channel").get());
+        let is_crowded = settings.channel.is_crowded(channels.unwrap_or_default());
+        !is_crowded && settings.channels.of(channel).retention().is_any()
+    }
+
     fn call_channel(&mut self, channel: ChannelId, call: ChannelCall) {
         if !self.channels.has(&channel) {
             match call {
-                ChannelCall::Leave { .. } | ChannelCall::Unsubscribed { .. } => return,
+                ChannelCall::Leave { .. }
+                | ChannelCall::Unsubscribed { .. }
+                | ChannelCall::Forget => return,
                 // Nobody listens, and nothing has to be remembered of it.
                 ChannelCall::Publish { caller, id, .. }
-                    if !self.shared.prefixes.borrow().want(&channel) =>
+                    if !self.shared.prefixes.borrow().want(&channel)
+                        && !self.is_retained(&channel) =>
                 {
                     let reply = ChannelModel::unheard(self.shared.message_id());
                     return self.shared.reply(caller, reply, id);
@@ -345,6 +356,7 @@ impl Handler<Mail<Stamped>> for Directory {
                 }
             }
             Call::RoomLost { channel } => self.confirm_playing(&channel),
+            Call::ForgetHistories => self.channels.call_all(|| ChannelCall::Forget),
             #[cfg(debug_assertions)]
             Call::Fail(owner) => self.shared.faults.borrow_mut().push(owner),
         }

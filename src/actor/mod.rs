@@ -8,6 +8,7 @@
 pub mod avatar;
 pub mod channel;
 pub mod directory;
+mod history_bytes;
 pub mod invited;
 mod letter;
 mod listing;
@@ -37,6 +38,7 @@ use turntable_core::frame::SharedFrame;
 use turntable_core::id::MessageId;
 use turntable_core::key::{Caller, GatewayId, Place, WorkerId};
 use turntable_core::model::game::Games;
+use turntable_core::model::namespace::Namespaces;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
 use turntable_core::owner::OwnerId;
@@ -60,6 +62,8 @@ pub struct ActorSettings {
     pub room: Arc<RoomSettings>,
     /// The section `[channel]`.
     pub channel: ChannelSettings,
+    /// The sections `[channels."PATTERN"]`.
+    pub channels: Namespaces,
     /// The sections `[games.NAME]`.
     pub games: Games,
     /// Sessions of one user at one time.

@@ -51,6 +51,7 @@ pub(super) fn gateways(config: &Config) -> GatewaySettings {
         limits: config.limits.clone(),
         time: config.time,
         presence: config.presence.clone(),
+        channels: Arc::new(config.namespaces()),
         message_bytes_max: config.server.max_message_bytes,
         send_buffer_bytes: config.server.send_buffer_bytes,
         tunnel: config.tunnel.clone(),
@@ -69,6 +70,7 @@ fn actors(config: &Config) -> anyhow::Result<ActorSettings> {
         presence: config.presence.clone(),
         room: Arc::new(config.room.clone()),
         channel: config.channel.clone(),
+        channels: config.namespaces(),
         games: config.games()?,
         sessions_per_user_max: config.session.sessions_per_user_max,
     })

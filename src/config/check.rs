@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use toml::{Table, Value};
 
-use super::Config;
+use super::{Config, channels};
 use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
 use crate::gateway::transport::engineio::NAMESPACE_BYTES_MAX;
 use crate::http::allowed;
@@ -13,6 +13,7 @@ use crate::http::origin::is_host;
 use crate::http::settings::ServerSettings;
 use turntable_core::id::is_realm;
 use turntable_core::model::game::GameSettings;
+use turntable_core::model::namespace::NamespaceSettings;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
 use turntable_core::session::clock::settings::TimeSettings;
@@ -29,11 +30,14 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["session", key] => (SessionSettings::RANGES, key),
         ["limits", "bytes" | "address_bytes", key] => (BucketSettings::BYTE_RANGES, key),
         ["channel" | "room", "bytes", key] => (BucketSettings::BYTE_RANGES, key),
-        ["limits", _, key] | ["room", "invites_to_user", key] => (BucketSettings::RANGES, key),
+        ["limits", _, key]
+        | ["room", "invites_to_user", key]
+        | ["channels", _, "publish_rate", key] => (BucketSettings::RANGES, key),
         ["time", key] => (TimeSettings::RANGES, key),
         ["presence", key] => (PresenceSettings::RANGES, key),
         ["channel", key] => (ChannelSettings::RANGES, key),
         ["room", key] => (RoomSettings::RANGES, key),
+        ["channels", _, key] => (NamespaceSettings::RANGES, key),
         ["games", _, key] => (GameSettings::RANGES, key),
         _ => return None,
     };
@@ -51,6 +55,8 @@ pub fn accepted(path: &[&str], written: &Value, known: &Table) -> Option<String>
     let game = Value::try_from(GameSettings::default()).ok()?;
     let value = match *path {
         [section] => known.get(section)?,
+        // The parser lists what is accepted.
+        ["channels", _, "join" | "publish"] => return None,
         ["games", _] => &game,
         ["games", _, key] => game.get(key)?,
         [section, key] => known.get(section)?.get(key)?,
@@ -188,6 +194,7 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
         ));
     }
     namespaces(&config.socketio, &mut found);
+    found.extend(channels::conflicts(&config.channels));
     for realm in &config.portal.realms {
         if !is_realm(realm) {
             found.push(Conflict::new(

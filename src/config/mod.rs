@@ -2,9 +2,10 @@
 //!
 //! Each layer owns the struct of its section and the ranges of its numbers; this module
 //! composes them. `entry` parses a file or a variable, `check` defines the accepted
-//! values, `load` merges defaults, file and environment, `games` compiles games,
-//! `problem` reports an error and its position.
+//! values, `load` merges defaults, file and environment, `games` compiles games, `channels`
+//! reads patterns, `problem` reports an error and its position.
 
+pub mod channels;
 pub mod check;
 pub mod entry;
 pub mod formats;
@@ -21,6 +22,7 @@ use crate::http::settings::{ServerSettings, TransportSettings};
 use crate::management::settings::ManagementSettings;
 use crate::portal::settings::PortalSettings;
 use turntable_core::model::game::GameSettings;
+use turntable_core::model::namespace::NamespaceSettings;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
 use turntable_core::session::clock::settings::TimeSettings;
@@ -54,6 +56,8 @@ pub struct Config {
     pub presence: PresenceSettings,
     /// Channels.
     pub channel: ChannelSettings,
+    /// The namespaces of channels, by pattern.
+    pub channels: BTreeMap<String, NamespaceSettings>,
     /// Limits of every room.
     pub room: RoomSettings,
     /// The games of rooms, by name.
@@ -75,6 +79,7 @@ impl Default for Config {
             time: TimeSettings::default(),
             presence: PresenceSettings::default(),
             channel: ChannelSettings::default(),
+            channels: channels::embedded(),
             room: RoomSettings::default(),
             games: games::demos(),
         }

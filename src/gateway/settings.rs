@@ -2,10 +2,12 @@
 //! transports: `[tunnel]`, `[poll]` and `[socketio]`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::newcomers::NewcomerLimits;
+use turntable_core::model::namespace::ChannelPermissions;
 use turntable_core::model::settings::PresenceSettings;
 use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{LimitSettings, SessionSettings};
@@ -23,6 +25,8 @@ pub struct GatewaySettings {
     pub time: TimeSettings,
     /// The section `[presence]`.
     pub presence: PresenceSettings,
+    /// Who may join channels and publish on them.
+    pub channels: Arc<dyn ChannelPermissions>,
     /// The longest message of a client, in bytes.
     pub message_bytes_max: usize,
     /// How many bytes the kernel may hold for one socket; 0: as many as it will.

@@ -56,6 +56,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
     let metrics = Arc::new(Metrics::default());
     let shared = Shared {
         settings: Watched::new(GatewaySettings {
+            channels: Arc::new(turntable_core::model::namespace::Namespaces::default()),
             session: Default::default(),
             limits: Default::default(),
             time: Default::default(),

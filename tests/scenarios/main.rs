@@ -107,6 +107,8 @@ macro_rules! transports {
                     messages_have_one_order_without_gaps,
                     subpaths_include_descendants,
                     session_that_left_receives_nothing_more,
+                    missed_messages_follow_joined,
+                    last_messages_follow_joined,
                 }
                 resume {
                     break_at_any_message_loses_and_duplicates_nothing,

@@ -194,9 +194,11 @@ fn limits_are_named_after_keys_of_the_configuration() {
     let table: toml::Table = shipped.parse().unwrap();
     for limit in Limit::ALL {
         let key = limit.key();
-        let is_key = match key.strip_prefix("games.NAME.") {
-            Some(key) => shipped.contains(&format!("\n# {key} = ")),
-            None => {
+        let of_namespace = key.strip_prefix("channels.PATTERN.");
+        let is_key = match (key.strip_prefix("games.NAME."), of_namespace) {
+            (Some(key), _) => shipped.contains(&format!("\n# {key} = ")),
+            (_, Some(key)) => table["channels"]["**"].get(key).is_some(),
+            (None, None) => {
                 let (section, key) = key.split_once('.').unwrap();
                 table[section].get(key).is_some()
             }

@@ -180,5 +180,16 @@ pub enum Delivery {
         frame: SharedFrame,
         /// What the command that it answers carried.
         id: Option<RequestId>,
+        /// Past messages that follow it.
+        replay: Option<Replay>,
     },
+}
+
+/// Past messages for a session that joins a channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Replay {
+    /// The messages, in their order.
+    pub messages: Vec<SharedFrame>,
+    /// The `joined` for a session that has no room for them: it gets this one alone.
+    pub otherwise: SharedFrame,
 }

@@ -50,6 +50,7 @@ pub enum Limit {
     RoomInvitesWaiting,
     RoomBytes,
     ChannelBytes,
+    ChannelRate,
     TeamMembers,
     ActionRate,
     ActionBytes,
@@ -58,7 +59,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -99,12 +100,14 @@ impl Limit {
         Self::RoomInvitesToUser,
         Self::RoomBytes,
         Self::ChannelBytes,
+        Self::ChannelRate,
         Self::TeamMembers,
         Self::ActionRate,
         Self::ActionBytes,
     ];
 
-    /// The key that sets it. An entry in `[games]` has its name in place of `NAME`.
+    /// The key that sets it. An entry in `[games]` has its name in place of `NAME`, one in
+    /// `[channels]` its pattern in place of `PATTERN`.
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
@@ -148,6 +151,7 @@ impl Limit {
             Self::RoomInvitesToUser => "room.invites_to_user",
             Self::RoomBytes => "room.bytes",
             Self::ChannelBytes => "channel.bytes",
+            Self::ChannelRate => "channels.PATTERN.publish_rate",
             Self::TeamMembers => "games.NAME.team_members_max",
             Self::ActionRate => "games.NAME.actions_per_second",
             Self::ActionBytes => "games.NAME.action_bytes_max",

@@ -86,6 +86,7 @@ async fn eventually(what: &str, is_so: impl Fn() -> bool) {
 fn start_counted() -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
     let notes = Arc::new(Notes::default());
     let settings = ActorSettings {
+        channels: turntable_core::model::namespace::Namespaces::default(),
         presence: Default::default(),
         room: Arc::default(),
         channel: Default::default(),

@@ -80,13 +80,14 @@ impl Gateway {
                 topic,
                 frame,
                 id,
+                replay,
             } => {
                 if let Some(session) = self.session_at(to) {
                     self.entered(session, topic.clone());
                     if let Some(id) = &id {
                         self.pending.answered(session, id);
                     }
-                    self.send_frame(session, Frame::sent(&frame), id.as_ref());
+                    self.channel_joined(session, &frame, replay, id.as_ref());
                     self.release_publications(session, &topic);
                 }
             }

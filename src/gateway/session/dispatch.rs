@@ -3,13 +3,11 @@
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::transport::{Dispatch, Hooks};
-use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
+use turntable_core::call::{AvatarCall, RoomCall};
 use turntable_core::id::ChannelId;
 use turntable_core::key::SessionSlot;
 use turntable_core::model::timestamp::SenderClock;
-use turntable_core::packet::{
-    Action, ClientPacket, ErrorBody, JoinChannel, ReplyData, RequestId, ServerPacket,
-};
+use turntable_core::packet::{Action, ClientPacket, ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 use turntable_core::session::clock::ROUND_TRIP_MAX_MS;
@@ -86,13 +84,7 @@ impl Gateway {
                 self.reply(session, ReplyData::Done, id);
             }
             ClientPacket::Publish { channel, data } => {
-                let call = ChannelCall::Publish {
-                    caller,
-                    user,
-                    data,
-                    id,
-                };
-                self.publish_behind_joins(session, channel, call);
+                self.publish_on_channel(session, channel, data, id);
             }
             ClientPacket::Time {
                 t0,
@@ -214,9 +206,6 @@ impl Gateway {
 fn exists(packet: &ClientPacket) -> Result<(), ErrorBody> {
     let missing = match packet {
         ClientPacket::Provide(_) => "this version calls no functions of clients",
-        ClientPacket::JoinChannel(JoinChannel {
-            history: Some(1..), ..
-        }) => "channels keep no history in this version; join without it",
         _ => return Ok(()),
     };
     Err(ErrorBody::new(ErrorCode::Unavailable, missing))

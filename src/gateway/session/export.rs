@@ -31,6 +31,7 @@ use turntable_core::call::{AvatarCall, ChannelCall};
 use turntable_core::delivery::Topic;
 use turntable_core::id::{ChannelId, MessageId, UserId};
 use turntable_core::key::{SessionSlot, UserNumber};
+use turntable_core::model::channel::Past;
 use turntable_core::packet::ClientPacket;
 use turntable_core::session::Session;
 use turntable_core::session::export::{Exporter as _, ImportError, ImportLimits};
@@ -287,7 +288,7 @@ impl Gateway {
         let call = ChannelCall::Join {
             caller,
             subpaths,
-            since: None,
+            past: Past::default(),
             id: None,
         };
         if subpaths {

@@ -123,6 +123,13 @@ impl SessionEntry {
         self.has_left_out &= waiting > self.waiting_bytes_max as usize / 8;
     }
 
+    /// Whether so many bytes can wait at once, and what is published meanwhile, too.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        let max = self.waiting_bytes_max as usize;
+        let waiting = self.session.outbox.waiting_bytes();
+        waiting.saturating_add(bytes) <= max - max / 4
+    }
+
     /// At most so many bytes may wait from now on.
     pub(crate) fn limit_waiting(&mut self, bytes_max: usize) {
         self.waiting_bytes_max = u32::try_from(bytes_max).unwrap_or(u32::MAX);

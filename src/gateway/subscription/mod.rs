@@ -7,6 +7,7 @@
 pub(crate) mod announce;
 mod behind;
 pub(crate) mod below;
+mod replay;
 pub(crate) mod topic;
 pub(crate) mod watch;
 
@@ -23,7 +24,10 @@ use turntable_core::delivery::Topic;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{SessionSlot, UserNumber};
 use turntable_core::limit::Limit;
+use turntable_core::model::channel::Past;
+use turntable_core::model::namespace::Access;
 use turntable_core::packet::{ErrorBody, JoinChannel, RequestId};
+use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 use watch::Watches;
 
@@ -163,8 +167,27 @@ impl Gateway {
             channel,
             subpaths,
             since,
-            ..
+            history,
         } = join;
+        let access = match subpaths {
+            true => Access::JoinBelow,
+            false => Access::Join,
+        };
+        if !self
+            .settings
+            .channels
+            .allow(&entry.session.user, &channel, access)
+        {
+            if let Some(id) = &id {
+                // No owner answers it.
+                self.pending.answered(session, id);
+            }
+            return self.refuse(session, forbidden("joinchannel"), id);
+        }
+        let past = Past {
+            since,
+            history: history.unwrap_or_default(),
+        };
         let before = match entry.session.enter_channel(&channel, subpaths, max) {
             Ok(before) => before,
             Err(error) => {
@@ -187,7 +210,7 @@ impl Gateway {
         let call = ChannelCall::Join {
             caller,
             subpaths,
-            since,
+            past,
             id,
         };
         if subpaths {
@@ -198,6 +221,39 @@ impl Gateway {
         } else {
             self.shared.owners.channel(&channel, call);
         }
+    }
+
+    /// `publish`.
+    pub(crate) fn publish_on_channel(
+        &mut self,
+        session: SessionSlot,
+        channel: ChannelId,
+        data: Payload,
+        id: Option<RequestId>,
+    ) {
+        let caller = self.caller(session);
+        let (Some(caller), Some(entry)) = (caller, self.sessions.get(session)) else {
+            return;
+        };
+        let user = entry.session.user.clone();
+        if !self
+            .settings
+            .channels
+            .allow(&user, &channel, Access::Publish)
+        {
+            if let Some(id) = &id {
+                // No owner answers it.
+                self.pending.answered(session, id);
+            }
+            return self.refuse(session, forbidden("publish"), id);
+        }
+        let call = ChannelCall::Publish {
+            caller,
+            user,
+            data,
+            id,
+        };
+        self.publish_behind_joins(session, channel, call);
     }
 
     /// `leavechannel`.
@@ -292,4 +348,10 @@ impl Gateway {
             self.unwatch(number, session);
         }
     }
+}
+
+/// A user has no access to a channel.
+fn forbidden(command: &'static str) -> ErrorBody {
+    let message = "this user may not do that on this channel";
+    ErrorBody::new(ErrorCode::Forbidden, message).of(command)
 }

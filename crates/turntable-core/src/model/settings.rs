@@ -85,16 +85,24 @@ pub struct ChannelSettings {
     pub bytes: BucketSettings,
     /// Maximum channels of one server.
     pub channels_max: usize,
+    /// Maximum bytes of the messages that all channels retain.
+    pub history_total_bytes_max: usize,
 }
 
 impl ChannelSettings {
+    /// Whether there are nearly as many channels as there may be: then those without
+    /// subscribers retain nothing.
+    #[must_use]
+    pub const fn is_crowded(&self, channels: usize) -> bool {
+        channels >= self.channels_max - self.channels_max / 4
+    }
+
     /// How long a channel without subscribers is remembered while there are so many
     /// channels, in ms: at most a second once three quarters of the limit exist, so
     /// that empty ones do not keep others out.
     #[must_use]
     pub fn remembered_ms(&self, channels: usize) -> u64 {
-        let is_crowded = channels >= self.channels_max - self.channels_max / 4;
-        if is_crowded {
+        if self.is_crowded(channels) {
             self.empty_ms.min(CROWDED_EMPTY_MS)
         } else {
             self.empty_ms
@@ -102,8 +110,11 @@ impl ChannelSettings {
     }
 
     /// The range of each number in the section.
-    pub const RANGES: &[(&str, u64, u64)] =
-        &[("empty_ms", 0, 86_400_000), ("channels_max", 1, 10_000_000)];
+    pub const RANGES: &[(&str, u64, u64)] = &[
+        ("empty_ms", 0, 86_400_000),
+        ("channels_max", 1, 10_000_000),
+        ("history_total_bytes_max", 0, 1_099_511_627_776),
+    ];
 }
 
 impl Default for ChannelSettings {
@@ -112,6 +123,7 @@ impl Default for ChannelSettings {
             empty_ms: 60_000,
             bytes: FAN_OUT_BYTES,
             channels_max: 100_000,
+            history_total_bytes_max: 67_108_864,
         }
     }
 }
@@ -126,6 +138,7 @@ mod tests {
             empty_ms: 60_000,
             channels_max: 100,
             bytes: FAN_OUT_BYTES,
+            history_total_bytes_max: 0,
         };
         let remembered = [0, 74, 75, 100].map(|channels| settings.remembered_ms(channels));
         assert_eq!(remembered, [60_000, 60_000, 1_000, 1_000]);

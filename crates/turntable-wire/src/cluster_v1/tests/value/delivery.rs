@@ -4,7 +4,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use turntable_core::backup::Backup;
-use turntable_core::delivery::{Delivery, Meta, Topic};
+use turntable_core::delivery::{Delivery, Meta, Replay, Topic};
 use turntable_core::key::ShardId;
 use turntable_core::packet::{LookupEntry, Presence};
 
@@ -19,6 +19,13 @@ fn topic() -> impl Strategy<Value = Topic> {
         channel().prop_map(Topic::Channel),
         channel().prop_map(Topic::Below),
     ]
+}
+
+fn replay() -> impl Strategy<Value = Replay> {
+    (proptest::collection::vec(frame(), 0..3), frame()).prop_map(|(messages, otherwise)| Replay {
+        messages,
+        otherwise,
+    })
 }
 
 fn presence() -> impl Strategy<Value = Presence> + Clone {
@@ -66,14 +73,15 @@ pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
         }),
         (place(), topic()).prop_map(|(to, topic)| Delivery::Enter { to, topic }),
         (place(), topic()).prop_map(|(to, topic)| Delivery::Exit { to, topic }),
-        (place(), topic(), frame(), request()).prop_map(|(to, topic, frame, id)| {
-            Delivery::Joined {
+        (place(), topic(), frame(), request(), option::of(replay())).prop_map(
+            |(to, topic, frame, id, replay)| Delivery::Joined {
                 to,
                 topic,
                 frame,
                 id,
+                replay,
             }
-        }),
+        ),
         (user(), presence()).prop_map(|(user, presence)| Delivery::Presence { user, presence }),
         (place(), attributes(), request()).prop_map(|(to, attributes, id)| Delivery::Attached {
             to,
