@@ -11,6 +11,7 @@ pub mod checker;
 pub mod claim;
 mod course;
 mod guest;
+mod jwt;
 mod key;
 pub mod settings;
 
@@ -31,6 +32,7 @@ use crate::portal::checker::{CredentialChecker, Identity, Verdict};
 use crate::portal::claim::Claim;
 use crate::portal::course::{Checker, Course, Outcome};
 use crate::portal::guest::Guests;
+use crate::portal::jwt::Jwt;
 use crate::portal::key::Key;
 use crate::portal::settings::PortalSettings;
 use crate::watched::Watched;
@@ -43,7 +45,7 @@ use turntable_core::reason::ErrorCode;
 const CLAIMS_ARE_TRUSTED: &str = "user ids are not checked (portal.checkers has anonymous): any client can identify as any user, also as a known one";
 
 /// The names of the checkers that the server has.
-pub const CHECKERS: [&str; 3] = ["anonymous", "guest", "session"];
+pub const CHECKERS: [&str; 4] = ["anonymous", "guest", "jwt", "session"];
 
 /// Threads that slow checkers run on.
 const THREADS: usize = 2;
@@ -322,8 +324,14 @@ impl Checkers {
         embedded: &[Arc<dyn CredentialChecker>],
         start_key: &Key,
     ) -> anyhow::Result<Self> {
+        let has = |name: &str| settings.checkers.iter().any(|known| known == name);
+        let jwt: Option<Arc<dyn CredentialChecker>> = match has(jwt::NAME) {
+            true => Some(Arc::new(Jwt::new(settings)?)),
+            false => None,
+        };
         let checker = |name: &String| {
             Some(match name.as_str() {
+                jwt::NAME => Checker::Slow(jwt.clone()?),
                 "anonymous" => Checker::Anonymous,
                 "guest" => Checker::Guest,
                 "session" => Checker::Session,
@@ -336,7 +344,6 @@ impl Checkers {
         let list = settings.checkers.iter().map(|name| {
             checker(name).with_context(|| format!("portal.checkers: there is no checker {name:?}"))
         });
-        let has = |name: &str| settings.checkers.iter().any(|known| known == name);
         Ok(Self {
             list: list.collect::<anyhow::Result<_>>()?,
             guests: Guests::new(settings, start_key)?,

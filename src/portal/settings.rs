@@ -33,6 +33,14 @@ pub struct PortalSettings {
     pub guest_key_file: String,
     /// The file with the key before, whose tokens are accepted too. Empty: none.
     pub guest_previous_key_file: String,
+    /// The file with the keys that tokens of `jwt` are signed with: a JWK set.
+    pub jwt_keys_file: String,
+    /// Who has to have issued them.
+    pub jwt_issuer: String,
+    /// Whom they have to be for.
+    pub jwt_audience: String,
+    /// Claims of them that become attributes of the session.
+    pub jwt_attributes: Vec<String>,
 }
 
 /// How many failures are accepted.
@@ -91,6 +99,10 @@ impl Default for PortalSettings {
             guest_days: 365,
             guest_key_file: String::new(),
             guest_previous_key_file: String::new(),
+            jwt_keys_file: String::new(),
+            jwt_issuer: String::new(),
+            jwt_audience: String::new(),
+            jwt_attributes: Vec::new(),
         }
     }
 }

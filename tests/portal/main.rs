@@ -10,5 +10,6 @@ mod embedded;
 mod ending;
 mod entry;
 mod guest;
+mod jwt;
 mod management;
 mod refusal;
