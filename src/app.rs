@@ -34,6 +34,7 @@ use crate::config::Config;
 use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::peers::Peers;
+use crate::gateway::session::ending::Ending;
 use crate::gateway::{Drain, Gateway, Shared, overload};
 use crate::http::accept::Acceptor;
 use crate::http::admission::Admission;
@@ -44,8 +45,10 @@ use crate::http::{operator as guarding, pages, routes, turn};
 use crate::management::Management;
 use crate::metric::Metrics;
 use crate::portal::Portal;
+use crate::portal::checker::CredentialChecker;
 use crate::watched::Watched;
 use settings::NodeSettings;
+use turntable_core::id::UserId;
 use turntable_core::key::{GatewayId, NodeId, WorkerId};
 
 /// How often a stopping server looks whether all connections are gone.
@@ -142,6 +145,18 @@ impl Running {
     /// # Errors
     /// What kept it from starting.
     pub fn start(config: Config) -> anyhow::Result<Self> {
+        Self::start_with(config, Vec::new())
+    }
+
+    /// Starts everything, with credential checkers of the program, which
+    /// `portal.checkers` may name.
+    ///
+    /// # Errors
+    /// What kept it from starting.
+    pub fn start_with(
+        config: Config,
+        checkers: Vec<Arc<dyn CredentialChecker>>,
+    ) -> anyhow::Result<Self> {
         let server_listener = bind(config.server.listen, "server.listen")?;
         let management_listener = bind(config.management.listen, "management.listen")?;
         let (server, management) = (
@@ -154,7 +169,7 @@ impl Running {
         };
         let metrics = Arc::new(Metrics::default());
         let places = Places::new(files_of_connections(workers, config.server.connections_max));
-        let node = Node::new(config, workers, &metrics)?;
+        let node = Node::new(config, checkers, workers, &metrics)?;
         let (shared, settings) = (node.shared.clone(), node.settings.clone());
         let operator = Management {
             registry: Arc::new(metrics.registry()),
@@ -189,6 +204,12 @@ impl Running {
             settings,
             handles,
         })
+    }
+
+    /// Ends all sessions of a user with 4005: its clients do not come back by
+    /// themselves. Returns how many there were.
+    pub async fn kick(&self, user: &UserId) -> usize {
+        self.shared.end_user(user, Ending::Kicked).await
     }
 
     /// Puts another configuration in force, for everything that happens from now
@@ -246,7 +267,12 @@ struct Node {
 }
 
 impl Node {
-    fn new(config: Config, workers: usize, metrics: &Arc<Metrics>) -> anyhow::Result<Self> {
+    fn new(
+        config: Config,
+        checkers: Vec<Arc<dyn CredentialChecker>>,
+        workers: usize,
+        metrics: &Arc<Metrics>,
+    ) -> anyhow::Result<Self> {
         let mailboxes = Arc::new(Mailboxes::new(workers, metrics));
         let local_owners = Arc::new(LocalOwners::new(mailboxes.clone()));
         let local_bus = Arc::new(LocalBus::new(mailboxes.clone()));
@@ -260,7 +286,7 @@ impl Node {
         };
         let shared = Shared {
             settings: Watched::new(settings::gateways(&config)),
-            portal: Portal::new(config.portal),
+            portal: Arc::new(Portal::new(config.portal, checkers)?),
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),
             newcomers: Arc::default(),

@@ -36,10 +36,11 @@ impl NodeSettings {
     /// # Errors
     /// What is wrong with a game; then nothing has changed.
     pub(super) fn apply(&self, config: Config, shared: &Shared) -> anyhow::Result<()> {
-        self.actors.set(actors(&config)?);
+        let actors = actors(&config)?;
+        shared.portal.apply(config.portal.clone())?;
+        self.actors.set(actors);
         self.http.set(http(&config));
         shared.settings.set(gateways(&config));
-        shared.portal.apply(config.portal);
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use crate::gateway::transport::engineio::NAMESPACE_BYTES_MAX;
 use crate::http::allowed;
 use crate::http::origin::is_host;
 use crate::http::settings::ServerSettings;
+use crate::portal::settings::{Failures, PortalSettings};
 use turntable_core::id::is_realm;
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::namespace::NamespaceSettings;
@@ -26,6 +27,8 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["server", key] => (ServerSettings::RANGES, key),
         ["tunnel", key] => (TunnelSettings::RANGES, key),
         ["poll", key] => (PollSettings::RANGES, key),
+        ["portal", "address_failures" | "user_failures", key] => (Failures::RANGES, key),
+        ["portal", key] => (PortalSettings::RANGES, key),
         ["socketio", key] => (SocketIoSettings::RANGES, key),
         ["session", key] => (SessionSettings::RANGES, key),
         ["limits", "bytes" | "address_bytes", key] => (BucketSettings::BYTE_RANGES, key),
@@ -195,15 +198,34 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
     }
     namespaces(&config.socketio, &mut found);
     found.extend(channels::conflicts(&config.channels));
-    for realm in &config.portal.realms {
+    portal(&config.portal, &mut found);
+    found
+}
+
+/// Checks who may identify.
+fn portal(settings: &PortalSettings, found: &mut Vec<Conflict>) {
+    let realms = settings.realms.iter().map(|realm| ("portal.realms", realm));
+    let named = [
+        ("portal.default_realm", &settings.default_realm),
+        ("portal.guest_realm", &settings.guest_realm),
+    ];
+    for (key, realm) in realms.chain(named) {
         if !is_realm(realm) {
-            found.push(Conflict::new(
-                &["portal.realms"],
-                format!("{realm:?} is not a realm; {REALM}"),
-            ));
+            let message = format!("{realm:?} is not a realm; {REALM}");
+            found.push(Conflict::new(&[key], message));
         }
     }
-    found
+    for (index, name) in settings.checkers.iter().enumerate() {
+        if settings
+            .checkers
+            .iter()
+            .take(index)
+            .any(|known| known == name)
+        {
+            let message = format!("{name:?} is listed twice");
+            found.push(Conflict::new(&["portal.checkers"], message));
+        }
+    }
 }
 
 /// Checks the namespaces of Socket.IO.

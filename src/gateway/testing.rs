@@ -72,7 +72,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             memory_bytes_max: 0,
             announced: Vec::new(),
         }),
-        portal: Portal::new(PortalSettings::default()),
+        portal: Arc::new(Portal::new(PortalSettings::default(), Vec::new()).unwrap()),
         mailboxes: Arc::new(Mailboxes::new(2, &metrics)),
         metrics,
         limits: Arc::new(ConnectionLimits::default()),

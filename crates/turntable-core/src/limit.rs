@@ -55,15 +55,21 @@ pub enum Limit {
     ActionRate,
     ActionBytes,
     RoomInvitesToUser,
+    Checking,
+    AddressFailures,
+    UserFailures,
 }
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 47] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
         Self::PollUnidentified,
+        Self::Checking,
+        Self::AddressFailures,
+        Self::UserFailures,
         Self::Unidentified,
         Self::OutboxBytes,
         Self::SessionsPerUser,
@@ -117,6 +123,9 @@ impl Limit {
             Self::PollUnidentified => "poll.unidentified_max",
             Self::Unidentified => "session.unidentified_per_address_max",
             Self::OutboxBytes => "session.outbox_bytes_max",
+            Self::Checking => "portal.checking_max",
+            Self::AddressFailures => "portal.address_failures",
+            Self::UserFailures => "portal.user_failures",
             Self::SessionsPerUser => "session.sessions_per_user_max",
             Self::Held => "session.held_per_address_max",
             Self::Rooms => "session.rooms_max",

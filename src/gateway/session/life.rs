@@ -188,12 +188,18 @@ impl Gateway {
             true => Vec::new(),
             false => self.shared.portal.warnings(),
         };
+        let (expires_in, token) = match &mut entry.standing {
+            Some(standing) => (standing.expires_in(clock::now_ms()), standing.token.take()),
+            None => (None, None),
+        };
         let packet = ServerPacket::Welcome(Box::new(Welcome {
             user: Some(user),
             resumed,
             accepted,
             attributes: details.attributes.clone(),
             warnings,
+            expires_in,
+            token,
             ..self.welcome_packet(id)
         }));
         let is_due = !resumed || details.is_welcomed;
@@ -236,6 +242,8 @@ impl Gateway {
             rates: self.settings.limits.of_session().into(),
             server: concat!("turntable/", env!("CARGO_PKG_VERSION")).into(),
             warnings: Vec::new(),
+            expires_in: None,
+            token: None,
         }
     }
 

@@ -1,7 +1,9 @@
 //! Sessions at their gateway: the pure session and what its delivery needs.
 
+pub(crate) mod check;
 pub(crate) mod detached;
 pub(crate) mod dispatch;
+pub mod ending;
 pub mod export;
 #[cfg(debug_assertions)]
 mod fault;
@@ -59,6 +61,17 @@ pub(crate) struct SessionEntry {
     pub(crate) detached: Option<DetachedPermit>,
     /// What it holds of the share of the address that it began to hold something from.
     pub(crate) held: Option<Held>,
+    /// What its credentials are good for; nothing where there were none.
+    pub(crate) standing: Option<Box<Standing>>,
+}
+
+/// What the credentials of a session are good for.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    /// Unix ms at which they expire.
+    pub(crate) expires_ms: Option<u64>,
+    /// Those for the next identification, as long as the client was not sent them.
+    pub(crate) token: Option<Box<str>>,
 }
 
 impl SessionEntry {
@@ -80,6 +93,7 @@ impl SessionEntry {
             backups: None,
             detached: None,
             held: None,
+            standing: None,
         };
         entry.limit_waiting(outbox_bytes_max);
         entry

@@ -85,6 +85,10 @@ pub struct Welcome {
     /// What the client should know before it relies on the server; a sentence each.
     /// Omitted if there is none.
     pub warnings: Vec<&'static str>,
+    /// Seconds that are left of the credentials, if they expire.
+    pub expires_in: Option<u64>,
+    /// Credentials for the next identification, if the portal issues some.
+    pub token: Option<Box<str>>,
 }
 
 /// A member of a room as others see it.

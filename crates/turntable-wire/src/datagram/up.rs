@@ -353,6 +353,7 @@ fn body_of(fault: Fault) -> ErrorBody {
         message: (*fault.message).into(),
         command: None,
         details: fault.details,
+        reason: None,
         limit: fault.limit,
     }
 }

@@ -49,6 +49,7 @@ impl From<DecodeError> for ErrorBody {
             message: error.message,
             command: error.command.map(Into::into),
             details: error.details,
+            reason: None,
             limit: error.limit,
         }
     }

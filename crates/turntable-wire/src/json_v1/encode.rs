@@ -202,6 +202,12 @@ fn welcome(data: &Welcome, slot: Slot<'_>) {
             .key("warnings")
             .list(&data.warnings, |warning, slot| slot.string(warning));
     }
+    if let Some(seconds) = data.expires_in {
+        object.key("expires_in").whole(seconds);
+    }
+    if let Some(token) = &data.token {
+        object.key("token").string(token);
+    }
     object.end();
 }
 
@@ -281,8 +287,11 @@ fn error(body: &ErrorBody, slot: Slot<'_>) {
     if let Some(command) = &body.command {
         object.key("command").string(command);
     }
-    if !body.details.is_empty() {
+    if !body.details.is_empty() || body.reason.is_some() {
         let mut details = object.key("details").object();
+        if let Some(reason) = body.reason {
+            details.key("reason").plain(reason.name());
+        }
         for (name, value) in &body.details {
             details.entry(name).whole(*value);
         }
