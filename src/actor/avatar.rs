@@ -184,6 +184,17 @@ impl Avatar {
         }
     }
 
+    fn whole_profile(&self) -> Delivery {
+        let profile = self.model.profile().iter();
+        Delivery::Profile {
+            user: self.user.clone(),
+            changes: profile
+                .map(|(name, value)| (name.clone(), Some(value.clone())))
+                .collect(),
+            is_whole: true,
+        }
+    }
+
     fn step(&mut self, call: AvatarCall) {
         let settings = self.shared.settings();
         match call {
@@ -220,6 +231,10 @@ impl Avatar {
             AvatarCall::Idle { caller, idle } => self.model.set_idle(caller.key, idle),
             AvatarCall::Watch { gateway } => {
                 self.model.watchers.add(gateway);
+                // The state completes the snapshot that the profile belongs to.
+                if !self.model.profile().is_empty() {
+                    self.shared.bus.send(gateway, self.whole_profile());
+                }
                 self.shared.bus.send(gateway, self.presence());
             }
             AvatarCall::Unwatch { gateway } => self.model.watchers.remove(gateway),
@@ -294,6 +309,17 @@ impl Avatar {
         {
             for gateway in self.model.watchers.gateways() {
                 shared.bus.send(*gateway, self.presence());
+            }
+        }
+        let changes = self.model.refresh_profile(&shared.settings().attributes);
+        if !changes.is_empty() {
+            for gateway in self.model.watchers.gateways() {
+                let profile = Delivery::Profile {
+                    user: self.user.clone(),
+                    changes: changes.clone(),
+                    is_whole: false,
+                };
+                shared.bus.send(*gateway, profile);
             }
         }
         if self.model.is_unused() {

@@ -87,6 +87,7 @@ impl Directory {
             last_seen_ms: self.shared.last_seen.borrow().get(user),
             devices: 0,
             note: None,
+            profile: Vec::new(),
         }
     }
 

@@ -38,7 +38,7 @@ use turntable_core::id::MessageId;
 use turntable_core::key::{Caller, GatewayId, Place, WorkerId};
 use turntable_core::model::game::Games;
 use turntable_core::model::room::RoomSettings;
-use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
+use turntable_core::model::settings::{AttributeSettings, ChannelSettings, PresenceSettings};
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::pending::Pending;
@@ -56,6 +56,8 @@ use watchers::Watchers;
 pub struct ActorSettings {
     /// The section `[presence]`.
     pub presence: PresenceSettings,
+    /// The section `[attributes]`.
+    pub attributes: AttributeSettings,
     /// The section `[room]`.
     pub room: Arc<RoomSettings>,
     /// The section `[channel]`.

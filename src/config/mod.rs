@@ -22,7 +22,7 @@ use crate::management::settings::ManagementSettings;
 use crate::portal::settings::PortalSettings;
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::room::RoomSettings;
-use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
+use turntable_core::model::settings::{AttributeSettings, ChannelSettings, PresenceSettings};
 use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{LimitSettings, SessionSettings};
 
@@ -52,6 +52,8 @@ pub struct Config {
     pub time: TimeSettings,
     /// Users and their friends.
     pub presence: PresenceSettings,
+    /// Live attributes of users.
+    pub attributes: AttributeSettings,
     /// Channels.
     pub channel: ChannelSettings,
     /// Limits of every room.
@@ -74,6 +76,7 @@ impl Default for Config {
             limits: LimitSettings::default(),
             time: TimeSettings::default(),
             presence: PresenceSettings::default(),
+            attributes: AttributeSettings::default(),
             channel: ChannelSettings::default(),
             room: RoomSettings::default(),
             games: games::demos(),

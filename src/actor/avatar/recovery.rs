@@ -36,6 +36,7 @@ impl Avatar {
         if is_watching {
             self.model.watchers.add(gateway);
             if !self.is_recovering {
+                self.shared.bus.send(gateway, self.whole_profile());
                 self.shared.bus.send(gateway, self.presence());
             }
         }
@@ -52,7 +53,9 @@ impl Avatar {
         }
         let settings = self.shared.settings();
         self.model.refresh(clock::now_ms(), &settings.presence);
+        self.model.restore_profile(&settings.attributes);
         for gateway in self.model.watchers.gateways() {
+            self.shared.bus.send(*gateway, self.whole_profile());
             self.shared.bus.send(*gateway, self.presence());
         }
     }

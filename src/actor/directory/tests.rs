@@ -87,6 +87,7 @@ fn start_counted() -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
     let notes = Arc::new(Notes::default());
     let settings = ActorSettings {
         presence: Default::default(),
+        attributes: Default::default(),
         room: Arc::default(),
         channel: Default::default(),
         games: Games::new([]),

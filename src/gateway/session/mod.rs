@@ -18,6 +18,7 @@ use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::memory::TransportMemory;
+use crate::gateway::subscription::profile::ProfileChange;
 use thin_vec::ThinVec;
 use turntable_core::backup::Backups;
 use turntable_core::key::{ConnKey, UserNumber};
@@ -45,6 +46,8 @@ pub(crate) struct SessionEntry {
     pub(crate) mark: u32,
     /// Watched users whose changed state was not sent yet.
     pub(crate) changed: ThinVec<UserNumber>,
+    /// Watched users whose public attributes changed, and since which version.
+    pub(crate) profiles: ThinVec<ProfileChange>,
     /// Watched users whose state is unknown yet; the snapshot waits for them.
     pub(crate) unknown: u32,
     /// Requests that are answered behind the next snapshot.
@@ -71,6 +74,7 @@ impl SessionEntry {
             waiting_bytes_max: 0,
             mark: 0,
             changed: ThinVec::new(),
+            profiles: ThinVec::new(),
             unknown: 0,
             subscribed: ThinVec::new(),
             memory: None,
@@ -99,6 +103,11 @@ impl SessionEntry {
             }
             None => self.session.outbox.waiting_bytes() > self.waiting_bytes_max as usize,
         }
+    }
+
+    /// Whether it has changes of watched users to send.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changed.is_empty() || !self.profiles.is_empty()
     }
 
     /// At most so many bytes may wait from now on.

@@ -7,6 +7,7 @@
 //! came while it was away.
 
 mod extras;
+mod profile;
 mod snapshot;
 
 use std::num::NonZeroU64;
@@ -307,6 +308,7 @@ impl Avatar {
             } else {
                 None
             },
+            profile: self.profile().to_vec(),
         }
     }
 

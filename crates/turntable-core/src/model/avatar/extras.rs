@@ -33,6 +33,8 @@ pub(super) struct Extras {
     pub(super) note: Option<Payload>,
     /// Shared with the backups of them.
     pub(super) attributes: Option<Attributes>,
+    /// The public ones of them, as others see them.
+    pub(super) profile: Option<Attributes>,
     pub(super) invites: Vec<KeptInvite>,
 }
 
@@ -41,6 +43,7 @@ pub(super) const NO_EXTRAS: &Extras = &Extras {
     playing: Vec::new(),
     note: None,
     attributes: None,
+    profile: None,
     invites: Vec::new(),
 };
 
@@ -110,11 +113,15 @@ impl Avatar {
             };
             changed.push((name, value));
         }
-        let bytes: usize = next
-            .iter()
-            .map(|(name, value)| name.len() + value.as_json().len())
-            .sum();
-        if bytes > bytes_max {
+        if changed.is_empty() {
+            return Ok(changed);
+        }
+        let length = |name: &str, value: &Payload| name.len() + value.as_json().len();
+        let bytes: usize = next.iter().map(|(name, value)| length(name, value)).sum();
+        let before = self.attributes().iter();
+        let before = before.map(|(name, value)| length(name, value));
+        // The limit may have been lowered: what makes them fewer is accepted.
+        if bytes > bytes_max && bytes >= before.sum() {
             return Err(ErrorBody::new(
                 ErrorCode::TooLarge,
                 format!("all attributes together are at most {bytes_max} bytes of JSON"),
@@ -122,7 +129,7 @@ impl Avatar {
             .with("max", bytes_max as u64)
             .by(Limit::AttributesBytes));
         }
-        self.extras_mut().attributes = Some(next.into_iter().collect());
+        self.extras_mut().attributes = (!next.is_empty()).then(|| next.into_iter().collect());
         Ok(changed)
     }
 }
