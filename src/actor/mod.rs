@@ -30,6 +30,7 @@ use crate::cluster::bus::Bus;
 use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::metric::Metrics;
+use crate::store::Store;
 use crate::store::last_seen::LastSeen;
 use crate::watched::Watched;
 use turntable_core::delivery::{Delivery, Meta, Topic};
@@ -86,6 +87,8 @@ pub struct Surroundings {
     mailboxes: Arc<Mailboxes>,
     /// What users of all workers have.
     totals: Arc<Totals>,
+    /// What outlives avatars.
+    store: Arc<dyn Store>,
     /// Who wants everything below a path.
     pub prefixes: RefCell<Prefixes>,
     /// Who plays in which room.
@@ -106,6 +109,7 @@ pub type Shared = Rc<Surroundings>;
 impl Surroundings {
     /// The collaborators on `worker`.
     #[must_use]
+    #[allow(clippy::too_many_arguments, reason = "each is a collaborator")]
     pub fn new(
         worker: WorkerId,
         bus: Arc<dyn Bus>,
@@ -114,6 +118,7 @@ impl Surroundings {
         metrics: Arc<Metrics>,
         mailboxes: Arc<Mailboxes>,
         totals: Arc<Totals>,
+        store: Arc<dyn Store>,
     ) -> Self {
         let last_seen_max = settings.get().presence.last_seen_max;
         let last_seen = LastSeen::new(last_seen_max.div_ceil(owners.shards().max(1)));
@@ -127,6 +132,7 @@ impl Surroundings {
             metrics,
             mailboxes,
             totals,
+            store,
             prefixes: RefCell::default(),
             playing: RefCell::default(),
             last_seen: RefCell::new(last_seen),

@@ -11,6 +11,7 @@ use crate::gateway::transport::engineio::NAMESPACE_BYTES_MAX;
 use crate::http::allowed;
 use crate::http::origin::is_host;
 use crate::http::settings::ServerSettings;
+use crate::store::settings::StoreSettings;
 use turntable_core::id::is_realm;
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::room::RoomSettings;
@@ -32,6 +33,7 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["limits", _, key] | ["room", "invites_to_user", key] => (BucketSettings::RANGES, key),
         ["time", key] => (TimeSettings::RANGES, key),
         ["presence", key] => (PresenceSettings::RANGES, key),
+        ["store", key] => (StoreSettings::RANGES, key),
         ["channel", key] => (ChannelSettings::RANGES, key),
         ["room", key] => (RoomSettings::RANGES, key),
         ["games", _, key] => (GameSettings::RANGES, key),

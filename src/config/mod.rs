@@ -20,6 +20,7 @@ use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
 use crate::http::settings::{ServerSettings, TransportSettings};
 use crate::management::settings::ManagementSettings;
 use crate::portal::settings::PortalSettings;
+use crate::store::settings::StoreSettings;
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::settings::{AttributeSettings, ChannelSettings, PresenceSettings};
@@ -54,6 +55,8 @@ pub struct Config {
     pub presence: PresenceSettings,
     /// Live attributes of users.
     pub attributes: AttributeSettings,
+    /// Where attributes are stored.
+    pub store: StoreSettings,
     /// Channels.
     pub channel: ChannelSettings,
     /// Limits of every room.
@@ -77,6 +80,7 @@ impl Default for Config {
             time: TimeSettings::default(),
             presence: PresenceSettings::default(),
             attributes: AttributeSettings::default(),
+            store: StoreSettings::default(),
             channel: ChannelSettings::default(),
             room: RoomSettings::default(),
             games: games::demos(),

@@ -7,3 +7,4 @@
 )]
 
 mod set;
+mod store;

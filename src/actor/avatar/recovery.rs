@@ -45,6 +45,14 @@ impl Avatar {
     /// All that is known was announced: the user is seen as it is now.
     pub(super) fn recovered(&mut self) {
         self.is_recovering = false;
+        if self.is_loading() {
+            return self.note_recovered();
+        }
+        self.show_recovered();
+    }
+
+    /// The user is seen as it is now.
+    pub(super) fn show_recovered(&mut self) {
         let rooms = self.shared.playing.borrow().rooms(&self.user);
         for room in rooms {
             self.model.set_playing(&room, true);

@@ -18,7 +18,9 @@ use crate::cluster::bus::Bus;
 use crate::cluster::local::LocalOwners;
 use crate::cluster::mailbox::Mailboxes;
 use crate::metric::Metrics;
+use crate::store::memory::MemoryStore;
 use crate::watched::Watched;
+use turntable_core::packet::LookupEntry;
 
 fn gateway(worker: u16) -> GatewayId {
     GatewayId {
@@ -103,6 +105,7 @@ fn start_counted() -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
         metrics.clone(),
         mailboxes,
         Arc::new(Totals::new(metrics.clone())),
+        Arc::new(MemoryStore::new(10)),
     );
     let directory = Directory::new(Rc::new(surroundings)).start();
     (notes, directory, metrics)

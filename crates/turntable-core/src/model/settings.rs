@@ -78,6 +78,8 @@ impl Default for PresenceSettings {
 pub struct AttributeSettings {
     /// Names of the attributes that those may read who watch the user's presence.
     pub public: Vec<Box<str>>,
+    /// Names of the attributes whose `set` is answered when it is stored durably.
+    pub durable: Vec<Box<str>>,
 }
 
 impl AttributeSettings {
@@ -86,6 +88,12 @@ impl AttributeSettings {
     pub fn is_public(&self, name: &str) -> bool {
         self.public.iter().any(|known| **known == *name)
     }
+
+    /// Whether an attribute of this name is stored before its `set` is answered.
+    #[must_use]
+    pub fn is_durable(&self, name: &str) -> bool {
+        self.durable.iter().any(|known| **known == *name)
+    }
 }
 
 impl Default for AttributeSettings {
@@ -93,6 +101,7 @@ impl Default for AttributeSettings {
         let public = ["name", "colour", "note", "score", "playing"];
         Self {
             public: public.map(Box::from).into(),
+            durable: Vec::new(),
         }
     }
 }

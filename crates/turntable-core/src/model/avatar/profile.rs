@@ -57,6 +57,17 @@ impl Avatar {
     }
 }
 
+/// The profile of a user that is absent and has these attributes.
+#[must_use]
+pub fn absent_profile(
+    attributes: &[(Box<str>, Payload)],
+    settings: &AttributeSettings,
+) -> Vec<(Box<str>, Payload)> {
+    let is_seen = |name: &str| settings.is_public(name) && name != PLAYING;
+    let seen = attributes.iter().filter(|(name, _)| is_seen(name));
+    seen.cloned().collect()
+}
+
 /// What turns one list into the other; both are in the order of their names.
 fn differences(before: &[(Box<str>, Payload)], now: &[(Box<str>, Payload)]) -> AttributeChanges {
     let find = |list: &[(Box<str>, Payload)], name: &str| {
