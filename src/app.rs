@@ -46,6 +46,7 @@ use crate::management::Management;
 use crate::metric::Metrics;
 use crate::portal::Portal;
 use crate::portal::checker::CredentialChecker;
+use crate::store::{self, Store};
 use crate::watched::Watched;
 use settings::NodeSettings;
 use turntable_core::id::UserId;
@@ -136,6 +137,7 @@ pub struct Running {
     pub management: SocketAddr,
     shared: Arc<Shared>,
     settings: NodeSettings,
+    store: Arc<dyn Store>,
     handles: [ServerHandle; 2],
 }
 
@@ -171,6 +173,7 @@ impl Running {
         let places = Places::new(files_of_connections(workers, config.server.connections_max));
         let node = Node::new(config, checkers, workers, &metrics)?;
         let (shared, settings) = (node.shared.clone(), node.settings.clone());
+        let store = node.store.clone();
         let operator = Management {
             registry: Arc::new(metrics.registry()),
             shared: shared.clone(),
@@ -202,6 +205,7 @@ impl Running {
             management,
             shared,
             settings,
+            store,
             handles,
         })
     }
@@ -244,6 +248,7 @@ impl Running {
         }
         http.stop(false).await;
         operators.stop(false).await;
+        self.store.stop();
     }
 }
 
@@ -256,6 +261,7 @@ fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
 struct Node {
     shared: Arc<Shared>,
     settings: NodeSettings,
+    store: Arc<dyn Store>,
     local_owners: Arc<LocalOwners>,
     local_bus: Arc<LocalBus>,
     owners: Arc<dyn Owners>,
@@ -278,6 +284,7 @@ impl Node {
         let local_bus = Arc::new(LocalBus::new(mailboxes.clone()));
         let (owners, bus) = cluster::ways(local_owners.clone(), local_bus.clone());
         let settings = NodeSettings::new(&config)?;
+        let store = store::open(&config.store, metrics).map_err(anyhow::Error::msg)?;
         let boot = (clock::now_ms() / 1_000) as u32;
         let encodings = Encodings {
             formats: config.formats()?,
@@ -300,6 +307,7 @@ impl Node {
         Ok(Self {
             shared: Arc::new(shared),
             settings,
+            store,
             local_owners,
             local_bus,
             owners,
@@ -327,6 +335,7 @@ impl Node {
             self.shared.metrics.clone(),
             self.shared.mailboxes.clone(),
             self.totals.clone(),
+            self.store.clone(),
         );
         let directory = Directory::new(Rc::new(surroundings)).start();
         self.local_bus.connect(id, gateway.clone().recipient());

@@ -91,6 +91,8 @@ pub struct Metrics {
     pub history_bytes: Gauge,
     /// Users that are watched and have no avatar.
     pub absent_watched: Gauge,
+    /// Loads and commits of the store that failed.
+    pub store_failures: Counter,
     /// Actors that failed and were replaced.
     pub actors_lost: Counter,
     /// Replacements that know again what gateways have of them.
@@ -300,6 +302,11 @@ impl Metrics {
             "absent_watched",
             "Users that are watched and have no avatar",
             &self.absent_watched,
+        );
+        add(
+            "store_failures",
+            "Loads and commits of the store that failed",
+            &self.store_failures,
         );
         add(
             "actors_lost",

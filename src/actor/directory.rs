@@ -8,6 +8,8 @@
 //! (docs/architecture.md, "When a part fails"). If a directory panics the process
 //! ends: see the gateway.
 
+mod absent;
+
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message};
@@ -24,11 +26,10 @@ use crate::log_limit::LogLimit;
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, Stamped};
 use turntable_core::delivery::Delivery;
 use turntable_core::id::{ChannelId, UserId};
-use turntable_core::key::{GatewayId, Generation, ShardId};
+use turntable_core::key::{Generation, ShardId};
 use turntable_core::model::channel::Channel as ChannelModel;
 use turntable_core::model::interest::Interest;
 use turntable_core::owner::OwnerId;
-use turntable_core::packet::{LookupEntry, Presence};
 
 /// How long gateways may take to announce what they have of a lost owner. One
 /// that takes longer is heard all the same, later.
@@ -80,25 +81,6 @@ impl Directory {
         }
     }
 
-    /// What is known of a user that has no avatar.
-    fn absent(&self, user: &UserId) -> LookupEntry {
-        LookupEntry {
-            state: Presence::Offline,
-            last_seen_ms: self.shared.last_seen.borrow().get(user),
-            devices: 0,
-            note: None,
-        }
-    }
-
-    /// A gateway watches a user that has no avatar.
-    fn watch_absent(&self, user: UserId, gateway: GatewayId) {
-        let mut watchers = self.shared.watchers.borrow_mut();
-        watchers.add(user.clone(), gateway);
-        let presence = Presence::Offline;
-        let seen = Delivery::Presence { user, presence };
-        self.shared.bus.send(gateway, seen);
-    }
-
     fn call_avatar(&mut self, user: UserId, call: AvatarCall) {
         if !self.avatars.has(&user) {
             match call {
@@ -115,13 +97,7 @@ impl Directory {
                     return watchers.remove(&user, gateway);
                 }
                 AvatarCall::Lookup { gateway, ticket } => {
-                    let entry = self.absent(&user);
-                    let found = Delivery::Found {
-                        ticket,
-                        user,
-                        entry,
-                    };
-                    return self.shared.bus.send(gateway, found);
+                    return self.look_up_absent(user, gateway, ticket);
                 }
                 // Nothing to undo on an avatar that is gone.
                 AvatarCall::Remove { .. }

@@ -31,6 +31,7 @@ use crate::cluster::bus::Bus;
 use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::metric::Metrics;
+use crate::store::Store;
 use crate::store::last_seen::LastSeen;
 use crate::watched::Watched;
 use turntable_core::delivery::{Delivery, Meta, Topic};
@@ -40,7 +41,7 @@ use turntable_core::key::{Caller, GatewayId, Place, WorkerId};
 use turntable_core::model::game::Games;
 use turntable_core::model::namespace::Namespaces;
 use turntable_core::model::room::RoomSettings;
-use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
+use turntable_core::model::settings::{AttributeSettings, ChannelSettings, PresenceSettings};
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::pending::Pending;
@@ -58,6 +59,8 @@ use watchers::Watchers;
 pub struct ActorSettings {
     /// The section `[presence]`.
     pub presence: PresenceSettings,
+    /// The section `[attributes]`.
+    pub attributes: AttributeSettings,
     /// The section `[room]`.
     pub room: Arc<RoomSettings>,
     /// The section `[channel]`.
@@ -88,6 +91,8 @@ pub struct Surroundings {
     mailboxes: Arc<Mailboxes>,
     /// What users of all workers have.
     totals: Arc<Totals>,
+    /// What outlives avatars.
+    store: Arc<dyn Store>,
     /// Who wants everything below a path.
     pub prefixes: RefCell<Prefixes>,
     /// Who plays in which room.
@@ -108,6 +113,7 @@ pub type Shared = Rc<Surroundings>;
 impl Surroundings {
     /// The collaborators on `worker`.
     #[must_use]
+    #[allow(clippy::too_many_arguments, reason = "each is a collaborator")]
     pub fn new(
         worker: WorkerId,
         bus: Arc<dyn Bus>,
@@ -116,6 +122,7 @@ impl Surroundings {
         metrics: Arc<Metrics>,
         mailboxes: Arc<Mailboxes>,
         totals: Arc<Totals>,
+        store: Arc<dyn Store>,
     ) -> Self {
         let last_seen_max = settings.get().presence.last_seen_max;
         let last_seen = LastSeen::new(last_seen_max.div_ceil(owners.shards().max(1)));
@@ -129,6 +136,7 @@ impl Surroundings {
             metrics,
             mailboxes,
             totals,
+            store,
             prefixes: RefCell::default(),
             playing: RefCell::default(),
             last_seen: RefCell::new(last_seen),

@@ -69,6 +69,7 @@ pub(super) fn gateways(config: &Config) -> GatewaySettings {
 fn actors(config: &Config) -> anyhow::Result<ActorSettings> {
     Ok(ActorSettings {
         presence: config.presence.clone(),
+        attributes: config.attributes.clone(),
         room: Arc::new(config.room.clone()),
         channel: config.channel.clone(),
         channels: config.namespaces(),

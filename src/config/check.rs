@@ -12,6 +12,7 @@ use crate::http::allowed;
 use crate::http::origin::is_host;
 use crate::http::settings::ServerSettings;
 use crate::portal::settings::{Failures, PortalSettings};
+use crate::store::settings::StoreSettings;
 use turntable_core::id::is_realm;
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::namespace::NamespaceSettings;
@@ -38,6 +39,7 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         | ["channels", _, "publish_rate", key] => (BucketSettings::RANGES, key),
         ["time", key] => (TimeSettings::RANGES, key),
         ["presence", key] => (PresenceSettings::RANGES, key),
+        ["store", key] => (StoreSettings::RANGES, key),
         ["channel", key] => (ChannelSettings::RANGES, key),
         ["room", key] => (RoomSettings::RANGES, key),
         ["channels", _, key] => (NamespaceSettings::RANGES, key),

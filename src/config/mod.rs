@@ -21,10 +21,11 @@ use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
 use crate::http::settings::{ServerSettings, TransportSettings};
 use crate::management::settings::ManagementSettings;
 use crate::portal::settings::PortalSettings;
+use crate::store::settings::StoreSettings;
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::namespace::NamespaceSettings;
 use turntable_core::model::room::RoomSettings;
-use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
+use turntable_core::model::settings::{AttributeSettings, ChannelSettings, PresenceSettings};
 use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{LimitSettings, SessionSettings};
 
@@ -54,6 +55,10 @@ pub struct Config {
     pub time: TimeSettings,
     /// Users and their friends.
     pub presence: PresenceSettings,
+    /// Live attributes of users.
+    pub attributes: AttributeSettings,
+    /// Where attributes are stored.
+    pub store: StoreSettings,
     /// Channels.
     pub channel: ChannelSettings,
     /// The namespaces of channels, by pattern.
@@ -78,6 +83,8 @@ impl Default for Config {
             limits: LimitSettings::default(),
             time: TimeSettings::default(),
             presence: PresenceSettings::default(),
+            attributes: AttributeSettings::default(),
+            store: StoreSettings::default(),
             channel: ChannelSettings::default(),
             channels: channels::embedded(),
             room: RoomSettings::default(),

@@ -95,6 +95,7 @@ macro_rules! transports {
                     former_watcher_is_not_notified,
                     dropped_friend_goes_offline_after_grace,
                     return_within_grace_is_not_reported,
+                    watcher_gets_public_attributes,
                 }
                 room {
                     joins_and_leaves_are_reported_to_members,

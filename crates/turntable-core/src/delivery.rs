@@ -12,6 +12,7 @@ use crate::backup::Backup;
 use crate::frame::SharedFrame;
 use crate::id::{ChannelId, UserId};
 use crate::key::{Generation, Place, ShardId};
+use crate::model::avatar::AttributeChanges;
 use crate::owner::OwnerId;
 use crate::packet::{ErrorBody, LookupEntry, Presence, RequestId};
 use crate::payload::Payload;
@@ -101,6 +102,16 @@ pub enum Delivery {
         user: UserId,
         /// Its state.
         presence: Presence,
+    },
+    /// Public attributes of a watched user that changed; before the first `Presence`
+    /// of a watch, all of them.
+    Profile {
+        /// The user.
+        user: UserId,
+        /// Name and new value, without one where it was removed.
+        changes: AttributeChanges,
+        /// Whether these are all: there are no others any more.
+        is_whole: bool,
     },
     /// The avatar accepted the session: it may be welcomed.
     Attached {

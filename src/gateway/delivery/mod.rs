@@ -9,6 +9,7 @@ pub(crate) mod change_log;
 pub mod encoding;
 pub(crate) mod frame;
 mod presence;
+mod profile;
 
 use actix::{Context, Handler};
 
@@ -97,6 +98,11 @@ impl Gateway {
                 }
             }
             Delivery::Presence { user, presence } => self.presence(&user, presence),
+            Delivery::Profile {
+                user,
+                changes,
+                is_whole,
+            } => self.profile(&user, &changes, is_whole),
             Delivery::Attached { to, attributes, id } => {
                 if let Some(session) = self.session_at(to) {
                     self.pending.admitted(session);

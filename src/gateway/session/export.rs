@@ -22,6 +22,7 @@ use crate::gateway::session::life::Details;
 use crate::gateway::session::memory::{Answered, TransportMemory};
 use crate::gateway::session::pending::Awaited;
 use crate::gateway::settings::GatewaySettings;
+use crate::gateway::subscription::profile::ProfileChange;
 use crate::gateway::subscription::topic::Subscriber;
 use crate::gateway::subscription::watch::Watches;
 use crate::gateway::work::Effect;
@@ -147,6 +148,12 @@ impl SessionEntry {
             }
             if now.is_none() || now != state {
                 entry.changed.extend(watches.number(user));
+            }
+            if let Some(number) = watches.number(user)
+                && now.is_some()
+                && watches.has_profile(number)
+            {
+                entry.profiles.push(ProfileChange::again(number));
             }
         }
         let changed = export.changed.iter();

@@ -122,7 +122,7 @@ impl Gateway {
             entry.detached = None;
             self.shared.metrics.resumed.inc();
             log::debug!("session {:?} is resumed", entry.session.id);
-            if !entry.changed.is_empty() {
+            if entry.has_changes() {
                 self.lists.changed.push(session);
             }
         }

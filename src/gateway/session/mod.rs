@@ -20,6 +20,7 @@ use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::memory::TransportMemory;
+use crate::gateway::subscription::profile::ProfileChange;
 use thin_vec::ThinVec;
 use turntable_core::backup::Backups;
 use turntable_core::key::{ConnKey, UserNumber};
@@ -49,6 +50,8 @@ pub(crate) struct SessionEntry {
     pub(crate) mark: u32,
     /// Watched users whose changed state was not sent yet.
     pub(crate) changed: ThinVec<UserNumber>,
+    /// Watched users whose public attributes changed, and since which version.
+    pub(crate) profiles: ThinVec<ProfileChange>,
     /// Watched users whose state is unknown yet; the snapshot waits for them.
     pub(crate) unknown: u32,
     /// Requests that are answered behind the next snapshot.
@@ -87,6 +90,7 @@ impl SessionEntry {
             waiting_bytes_max: 0,
             mark: 0,
             changed: ThinVec::new(),
+            profiles: ThinVec::new(),
             unknown: 0,
             subscribed: ThinVec::new(),
             memory: None,
@@ -142,6 +146,11 @@ impl SessionEntry {
         let max = self.waiting_bytes_max as usize;
         let waiting = self.session.outbox.waiting_bytes();
         waiting.saturating_add(bytes) <= max - max / 4
+    }
+
+    /// Whether it has changes of watched users to send.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changed.is_empty() || !self.profiles.is_empty()
     }
 
     /// At most so many bytes may wait from now on.

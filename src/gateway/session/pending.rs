@@ -399,6 +399,7 @@ mod tests {
             last_seen_ms: None,
             devices: 0,
             note: None,
+            profile: Vec::new(),
         };
         let user = UserId::parse("1:1").unwrap();
         assert!(

@@ -7,6 +7,7 @@
 pub(crate) mod announce;
 mod behind;
 pub(crate) mod below;
+pub(crate) mod profile;
 mod replay;
 pub(crate) mod topic;
 pub(crate) mod watch;
@@ -18,6 +19,7 @@ use crate::gateway::session::pending::Awaited;
 use announce::ChannelCounts;
 use behind::Behind;
 use below::Below;
+use profile::ProfileChange;
 use topic::Topics;
 use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
 use turntable_core::delivery::Topic;
@@ -92,6 +94,12 @@ impl Gateway {
                 }
             }
             entry.changed.push(watch.number);
+            if watch.is_known && watches.has_profile(watch.number) {
+                entry.profiles.push(match watch.is_new {
+                    true => ProfileChange::all(watch.number),
+                    false => ProfileChange::again(watch.number),
+                });
+            }
         }
         let is_complete = entry.unknown == 0;
         if let Some(id) = &id {
@@ -127,6 +135,7 @@ impl Gateway {
             };
             watching.swap_remove(at);
             entry.changed.retain(|known| *known != number);
+            entry.profiles.retain(|known| known.number != number);
             if !is_known {
                 entry.unknown = entry.unknown.saturating_sub(1);
                 if entry.unknown == 0 {
@@ -327,6 +336,7 @@ impl Gateway {
         let channels = entry.session.channels().to_vec();
         let watching = std::mem::take(&mut entry.session.watching);
         entry.changed.clear();
+        entry.profiles.clear();
         self.release_all_publications(session);
         let owners = self.shared.owners.clone();
         owners.avatar(&user, AvatarCall::Remove { caller });

@@ -1,5 +1,5 @@
-//! The sections `[presence]` and `[channel]` of the configuration: limits and
-//! retention times of users and channels.
+//! The sections `[presence]`, `[attributes]` and `[channel]` of the configuration:
+//! limits and retention times of users and channels.
 
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +68,40 @@ impl Default for PresenceSettings {
             note_bytes_max: 256,
             attributes_bytes_max: 4_096,
             invites_kept_max: 32,
+        }
+    }
+}
+
+/// The section `[attributes]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AttributeSettings {
+    /// Names of the attributes that those may read who watch the user's presence.
+    pub public: Vec<Box<str>>,
+    /// Names of the attributes whose `set` is answered when it is stored durably.
+    pub durable: Vec<Box<str>>,
+}
+
+impl AttributeSettings {
+    /// Whether an attribute of this name is public.
+    #[must_use]
+    pub fn is_public(&self, name: &str) -> bool {
+        self.public.iter().any(|known| **known == *name)
+    }
+
+    /// Whether an attribute of this name is stored before its `set` is answered.
+    #[must_use]
+    pub fn is_durable(&self, name: &str) -> bool {
+        self.durable.iter().any(|known| **known == *name)
+    }
+}
+
+impl Default for AttributeSettings {
+    fn default() -> Self {
+        let public = ["name", "colour", "note", "score", "playing"];
+        Self {
+            public: public.map(Box::from).into(),
+            durable: Vec::new(),
         }
     }
 }

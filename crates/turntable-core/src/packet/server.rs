@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Action, ErrorBody, Presence};
 use crate::id::{ChannelId, MessageId, SessionId, UserId};
+use crate::model::avatar::AttributeChanges;
 use crate::payload::Payload;
 use crate::rate::BucketSettings;
 
@@ -49,6 +50,7 @@ pub enum ServerPacket {
     Reply(ReplyData),
     Error(Box<ErrorBody>),
     Attributes(Vec<(Box<str>, Option<Payload>)>),
+    Profiles(Vec<(UserId, AttributeChanges)>),
     Time {
         t0: Payload,
         t1_ms: u64,
@@ -210,12 +212,14 @@ pub struct LookupEntry {
     pub devices: u32,
     /// The note of the user's status.
     pub note: Option<Payload>,
+    /// The user's public attributes. Omitted where there is none.
+    pub profile: Vec<(Box<str>, Payload)>,
 }
 
 impl ServerPacket {
     /// Name and number of every message in the protocol's table; no packet uses
     /// `service` yet.
-    pub const MESSAGES: [(&'static str, u8); 16] = [
+    pub const MESSAGES: [(&'static str, u8); 17] = [
         ("idyou", 64),
         ("welcome", 65),
         ("userchange", 66),
@@ -232,6 +236,7 @@ impl ServerPacket {
         ("service", 77),
         ("time", 78),
         ("goaway", 79),
+        ("profiles", 84),
     ];
 
     /// Its name and number on the wire.
@@ -253,6 +258,7 @@ impl ServerPacket {
             Self::Attributes(_) => ("attributes", 76),
             Self::Time { .. } => ("time", 78),
             Self::GoAway { .. } => ("goaway", 79),
+            Self::Profiles(_) => ("profiles", 84),
         }
     }
 }

@@ -10,6 +10,7 @@ use turntable_core::packet::{
     Action, ErrorBody, LookupEntry, Presence, ReplyData, RequestId, RoomJoined, ServerPacket,
     Welcome,
 };
+use turntable_core::payload::Payload;
 
 /// The text before the fragments of a `userchange`.
 pub const USERCHANGE_HEAD: &[u8] = br#"{"command":"userchange","data":{"#;
@@ -42,6 +43,21 @@ pub fn presence_fragment(user: &UserId, presence: Presence, out: &mut Vec<u8>) {
     Slot(out).string(user.as_str());
     out.push(b':');
     Slot(out).plain(presence.name());
+}
+
+/// The text before the fragments of a `profiles`.
+pub const PROFILES_HEAD: &[u8] = br#"{"command":"profiles","data":{"#;
+
+/// The text after the fragments of a `profiles`.
+pub const PROFILES_TAIL: &[u8] = b"}}";
+
+/// Appends one public attribute as a fragment of a `profiles`, `"name":"Mel"`; `null`
+/// where it was removed. Fragments of one user are joined with commas between braces,
+/// behind its [`presence_key`].
+pub fn profile_fragment(name: &str, value: Option<&Payload>, out: &mut Vec<u8>) {
+    Slot(out).string(name);
+    out.push(b':');
+    Slot(out).json(value.map_or("null", Payload::as_json));
 }
 
 /// The constant part of a fragment, `"1:2345":`; the quoted state is appended
@@ -140,6 +156,18 @@ fn data(packet: &ServerPacket, slot: Slot<'_>) {
             for (name, value) in changes {
                 let value = value.as_ref().map_or("null", |value| value.as_json());
                 object.entry(name).json(value);
+            }
+            object.end();
+        }
+        ServerPacket::Profiles(profiles) => {
+            let mut object = slot.object();
+            for (user, changes) in profiles {
+                let mut profile = object.entry(user.as_str()).object();
+                for (name, value) in changes {
+                    let value = value.as_ref().map_or("null", |value| value.as_json());
+                    profile.entry(name).json(value);
+                }
+                profile.end();
             }
             object.end();
         }
@@ -276,6 +304,13 @@ fn lookup_entry(entry: &LookupEntry, slot: Slot<'_>) {
     object.key("devices").whole(entry.devices.into());
     if let Some(note) = &entry.note {
         object.key("note").json(note.as_json());
+    }
+    if !entry.profile.is_empty() {
+        let mut profile = object.key("profile").object();
+        for (name, value) in &entry.profile {
+            profile.entry(name).json(value.as_json());
+        }
+        profile.end();
     }
     object.end();
 }

@@ -142,11 +142,11 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
         ),
         (
             P::Reply(ReplyData::Lookup(vec![
-                (user("1:1"), LookupEntry { state: Presence::Online, last_seen_ms: None, devices: 2, note: Some(payload("\"hi\"")) }),
-                (user("1:2"), LookupEntry { state: Presence::Offline, last_seen_ms: Some(77), devices: 0, note: None }),
+                (user("1:1"), LookupEntry { state: Presence::Online, last_seen_ms: None, devices: 2, note: Some(payload("\"hi\"")), profile: vec![("na\"me".into(), payload("\"Mel\"")), ("score".into(), payload("1.0"))] }),
+                (user("1:2"), LookupEntry { state: Presence::Offline, last_seen_ms: Some(77), devices: 0, note: None, profile: Vec::new() }),
             ])),
             Some("3"),
-            r#"{"command":"reply","data":{"1:1":{"state":"online","devices":2,"note":"hi"},"1:2":{"state":"offline","last_seen":77,"devices":0}},"id":3}"#.to_owned(),
+            r#"{"command":"reply","data":{"1:1":{"state":"online","devices":2,"note":"hi","profile":{"na\"me":"Mel","score":1.0}},"1:2":{"state":"offline","last_seen":77,"devices":0}},"id":3}"#.to_owned(),
         ),
         (P::Reply(ReplyData::Value(payload("null"))), Some("3"), r#"{"command":"reply","data":null,"id":3}"#.to_owned()),
         (
@@ -165,6 +165,14 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
             P::Attributes(vec![("a".into(), Some(payload("1e2"))), ("b".into(), None)]),
             None,
             r#"{"command":"attributes","data":{"a":1e2,"b":null}}"#.to_owned(),
+        ),
+        (
+            P::Profiles(vec![
+                (user("1:1"), vec![("name".into(), Some(payload("\"Mel\""))), ("note".into(), None)]),
+                (user("1:\""), vec![]),
+            ]),
+            None,
+            r#"{"command":"profiles","data":{"1:1":{"name":"Mel","note":null},"1:\"":{}}}"#.to_owned(),
         ),
         (
             P::Time { t0: payload("12.50"), t1_ms: 1, t2_ms: 2 },

@@ -39,12 +39,14 @@ fn presence() -> impl Strategy<Value = Presence> + Clone {
 
 fn entry() -> impl Strategy<Value = LookupEntry> {
     let last_seen = option::of(any::<u64>());
-    (presence(), last_seen, any::<u32>(), option::of(payload())).prop_map(
-        |(state, last_seen_ms, devices, note)| LookupEntry {
+    let note = option::of(payload());
+    (presence(), last_seen, any::<u32>(), note, attributes()).prop_map(
+        |(state, last_seen_ms, devices, note, profile)| LookupEntry {
             state,
             last_seen_ms,
             devices,
             note,
+            profile,
         },
     )
 }
@@ -83,6 +85,14 @@ pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
             }
         ),
         (user(), presence()).prop_map(|(user, presence)| Delivery::Presence { user, presence }),
+        (user(), attributes(), any::<bool>()).prop_map(|(user, profile, is_whole)| {
+            let change = |(name, value)| (name, is_whole.then_some(value));
+            Delivery::Profile {
+                user,
+                changes: profile.into_iter().map(change).collect(),
+                is_whole,
+            }
+        }),
         (place(), attributes(), request()).prop_map(|(to, attributes, id)| Delivery::Attached {
             to,
             attributes,
