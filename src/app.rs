@@ -34,6 +34,7 @@ use crate::config::Config;
 use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::peers::Peers;
+use crate::gateway::session::ending::Ending;
 use crate::gateway::{Drain, Gateway, Shared, overload};
 use crate::http::accept::Acceptor;
 use crate::http::admission::Admission;
@@ -44,11 +45,24 @@ use crate::http::{operator as guarding, pages, routes, turn};
 use crate::management::Management;
 use crate::metric::Metrics;
 use crate::portal::Portal;
+use crate::portal::checker::CredentialChecker;
 use crate::service::LocalServices;
+use crate::store::{self, Store};
 use crate::watched::Watched;
 use settings::NodeSettings;
 use turntable_core::call::ServiceCall;
+use turntable_core::id::UserId;
 use turntable_core::key::{GatewayId, NodeId, WorkerId};
+
+/// What a program that embeds the server adds to it.
+#[derive(Default)]
+pub struct Extensions {
+    /// Credential checkers, which `portal.checkers` may name.
+    pub checkers: Vec<Arc<dyn CredentialChecker>>,
+    /// Services that are implemented in the program. Those without an entry in
+    /// `[services]` have the default settings.
+    pub services: LocalServices,
+}
 
 /// How often a stopping server looks whether all connections are gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -135,6 +149,7 @@ pub struct Running {
     pub management: SocketAddr,
     shared: Arc<Shared>,
     settings: NodeSettings,
+    store: Arc<dyn Store>,
     handles: [ServerHandle; 2],
 }
 
@@ -144,15 +159,14 @@ impl Running {
     /// # Errors
     /// What kept it from starting.
     pub fn start(config: Config) -> anyhow::Result<Self> {
-        Self::start_with(config, LocalServices::default())
+        Self::start_with(config, Extensions::default())
     }
 
-    /// Starts everything, with services that are implemented in this program. Those
-    /// without an entry in `[services]` have the default settings.
+    /// Starts everything, with what this program adds.
     ///
     /// # Errors
     /// What kept it from starting.
-    pub fn start_with(config: Config, services: LocalServices) -> anyhow::Result<Self> {
+    pub fn start_with(config: Config, extensions: Extensions) -> anyhow::Result<Self> {
         let server_listener = bind(config.server.listen, "server.listen")?;
         let management_listener = bind(config.management.listen, "management.listen")?;
         let (server, management) = (
@@ -165,8 +179,9 @@ impl Running {
         };
         let metrics = Arc::new(Metrics::default());
         let places = Places::new(files_of_connections(workers, config.server.connections_max));
-        let node = Node::new(config, services, workers, &metrics)?;
+        let node = Node::new(config, extensions, workers, &metrics)?;
         let (shared, settings) = (node.shared.clone(), node.settings.clone());
+        let store = node.store.clone();
         let operator = Management {
             registry: Arc::new(metrics.registry()),
             shared: shared.clone(),
@@ -198,8 +213,15 @@ impl Running {
             management,
             shared,
             settings,
+            store,
             handles,
         })
+    }
+
+    /// Ends all sessions of a user with 4005: its clients do not come back by
+    /// themselves. Returns how many there were.
+    pub async fn kick(&self, user: &UserId) -> usize {
+        self.shared.end_user(user, Ending::Kicked).await
     }
 
     /// Puts another configuration in force, for everything that happens from now
@@ -247,6 +269,7 @@ impl Running {
         }
         http.stop(false).await;
         operators.stop(false).await;
+        self.store.stop();
     }
 }
 
@@ -259,6 +282,7 @@ fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
 struct Node {
     shared: Arc<Shared>,
     settings: NodeSettings,
+    store: Arc<dyn Store>,
     local_owners: Arc<LocalOwners>,
     local_bus: Arc<LocalBus>,
     owners: Arc<dyn Owners>,
@@ -272,7 +296,7 @@ struct Node {
 impl Node {
     fn new(
         config: Config,
-        services: LocalServices,
+        extensions: Extensions,
         workers: usize,
         metrics: &Arc<Metrics>,
     ) -> anyhow::Result<Self> {
@@ -280,8 +304,10 @@ impl Node {
         let local_owners = Arc::new(LocalOwners::new(mailboxes.clone()));
         let local_bus = Arc::new(LocalBus::new(mailboxes.clone()));
         let (owners, bus) = cluster::ways(local_owners.clone(), local_bus.clone());
+        let Extensions { checkers, services } = extensions;
         let named = settings::services(&config, &services);
         let settings = NodeSettings::new(&config, services)?;
+        let store = store::open(&config.store, metrics).map_err(anyhow::Error::msg)?;
         let boot = (clock::now_ms() / 1_000) as u32;
         let encodings = Encodings {
             formats: config.formats()?,
@@ -290,7 +316,7 @@ impl Node {
         };
         let shared = Shared {
             settings: Watched::new(settings::gateways(&config, named)),
-            portal: Portal::new(config.portal),
+            portal: Arc::new(Portal::new(config.portal, checkers)?),
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),
             newcomers: Arc::default(),
@@ -304,6 +330,7 @@ impl Node {
         Ok(Self {
             shared: Arc::new(shared),
             settings,
+            store,
             local_owners,
             local_bus,
             owners,
@@ -331,6 +358,7 @@ impl Node {
             self.shared.metrics.clone(),
             self.shared.mailboxes.clone(),
             self.totals.clone(),
+            self.store.clone(),
         );
         let directory = Directory::new(Rc::new(surroundings)).start();
         self.local_bus.connect(id, gateway.clone().recipient());

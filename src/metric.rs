@@ -133,8 +133,12 @@ pub struct Metrics {
     pub actors: Family<Label, Gauge>,
     /// Invites that can be answered, as their limits count them.
     pub invites: Gauge,
+    /// Bytes of the messages that channels retain.
+    pub history_bytes: Gauge,
     /// Users that are watched and have no avatar.
     pub absent_watched: Gauge,
+    /// Loads and commits of the store that failed.
+    pub store_failures: Counter,
     /// Actors that failed and were replaced.
     pub actors_lost: Counter,
     /// Replacements that know again what gateways have of them.
@@ -367,9 +371,19 @@ impl Metrics {
         add("actors", "Avatars, rooms and channels now", &self.actors);
         add("invites", "Invites that can be answered", &self.invites);
         add(
+            "history_bytes",
+            "Bytes of the messages that channels retain",
+            &self.history_bytes,
+        );
+        add(
             "absent_watched",
             "Users that are watched and have no avatar",
             &self.absent_watched,
+        );
+        add(
+            "store_failures",
+            "Loads and commits of the store that failed",
+            &self.store_failures,
         );
         add(
             "actors_lost",

@@ -6,14 +6,15 @@
 //! users are the directory's (`watchers`). If it panics, the gateways announce the
 //! user's sessions and watchers to its replacement; invites are lost.
 
+mod attributes;
 mod recovery;
 
 use std::num::NonZeroU64;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
-use smallvec::SmallVec;
 
 use crate::actor::Shared;
+use crate::actor::avatar::attributes::Waiting;
 use crate::actor::directory::Unused;
 use crate::actor::letter::{Due, Letter};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
@@ -24,7 +25,7 @@ use turntable_core::delivery::Delivery;
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{Caller, SessionKey};
-use turntable_core::model::avatar::{AttributeChanges, Avatar as Model, KeptInvite};
+use turntable_core::model::avatar::{Avatar as Model, KeptInvite};
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
@@ -39,6 +40,10 @@ pub struct Avatar {
     /// Whether gateways are still announcing what the actor before this one had.
     is_recovering: bool,
     timer: Option<(SpawnHandle, NonZeroU64)>,
+    /// Calls that wait for the store; `None` while none has to.
+    stored: Option<Box<Waiting>>,
+    /// Whether the store could not be read.
+    is_unloaded: bool,
 }
 
 impl OwnerActor for Avatar {
@@ -56,6 +61,8 @@ impl OwnerActor for Avatar {
             seen: 0,
             is_recovering: is_replacement,
             timer: None,
+            stored: None,
+            is_unloaded: false,
         }
     }
 }
@@ -98,6 +105,7 @@ impl Avatar {
         session: SessionKey,
         attributes: Vec<(Box<str>, Payload)>,
     ) -> Result<(), ErrorBody> {
+        self.check_loaded()?;
         let max = self.shared.settings().sessions_per_user_max;
         if self.model.attach(session, max).is_err() {
             // A dropped session gives way to one that is there.
@@ -127,22 +135,6 @@ impl Avatar {
     fn remove(&mut self, session: SessionKey) {
         self.model.remove(session, clock::now_ms());
         self.places.remove(session);
-    }
-
-    /// Sets attributes and sends them to the user's other sessions.
-    fn set(&mut self, session: SessionKey, changes: AttributeChanges) -> Result<(), ErrorBody> {
-        let max = self.shared.settings().presence.attributes_bytes_max;
-        let changed = self.model.set_attributes(changes, max)?;
-        let others = self.model.sessions().filter(|other| *other != session);
-        let others: SmallVec<[SessionKey; 4]> = others.collect();
-        if !changed.is_empty() {
-            self.back_up(self.model.sessions());
-        }
-        if !changed.is_empty() && !others.is_empty() {
-            let packet = ServerPacket::Attributes(changed);
-            self.send_all(others, &self.shared.frame(&packet, None));
-        }
-        Ok(())
     }
 
     fn give_invites(&mut self, session: SessionKey) {
@@ -184,7 +176,18 @@ impl Avatar {
         }
     }
 
-    fn step(&mut self, call: AvatarCall) {
+    fn whole_profile(&self) -> Delivery {
+        let profile = self.model.profile().iter();
+        Delivery::Profile {
+            user: self.user.clone(),
+            changes: profile
+                .map(|(name, value)| (name.clone(), Some(value.clone())))
+                .collect(),
+            is_whole: true,
+        }
+    }
+
+    fn step(&mut self, call: AvatarCall, ctx: &mut Context<Self>) {
         let settings = self.shared.settings();
         match call {
             AvatarCall::Attach {
@@ -220,6 +223,10 @@ impl Avatar {
             AvatarCall::Idle { caller, idle } => self.model.set_idle(caller.key, idle),
             AvatarCall::Watch { gateway } => {
                 self.model.watchers.add(gateway);
+                // The state completes the snapshot that the profile belongs to.
+                if !self.model.profile().is_empty() {
+                    self.shared.bus.send(gateway, self.whole_profile());
+                }
                 self.shared.bus.send(gateway, self.presence());
             }
             AvatarCall::Unwatch { gateway } => self.model.watchers.remove(gateway),
@@ -242,10 +249,7 @@ impl Avatar {
                 caller,
                 changes,
                 id,
-            } => {
-                let set = self.set(caller.key, changes);
-                self.answer(caller, set, "set", id);
-            }
+            } => self.set_and_answer(caller, changes, id, ctx),
             AvatarCall::Tell(frame) => self.send_all(self.model.sessions(), &frame),
             AvatarCall::Announce {
                 gateway,
@@ -282,7 +286,7 @@ impl Avatar {
     /// After every step: tells watchers what changed, sets the timer, and says
     /// so where nothing is left to do.
     fn settle(&mut self, ctx: &mut Context<Self>) {
-        if self.is_recovering {
+        if self.is_recovering || self.is_loading() {
             return;
         }
         let now_ms = clock::now_ms();
@@ -296,7 +300,18 @@ impl Avatar {
                 shared.bus.send(*gateway, self.presence());
             }
         }
-        if self.model.is_unused() {
+        let changes = self.model.refresh_profile(&shared.settings().attributes);
+        if !changes.is_empty() {
+            for gateway in self.model.watchers.gateways() {
+                let profile = Delivery::Profile {
+                    user: self.user.clone(),
+                    changes: changes.clone(),
+                    is_whole: false,
+                };
+                shared.bus.send(*gateway, profile);
+            }
+        }
+        if self.model.is_unused() && self.stored.is_none() {
             shared.unused(Unused {
                 owner: OwnerId::Avatar(self.user.clone()),
                 seen: self.seen,
@@ -327,6 +342,10 @@ impl Avatar {
 
 impl Actor for Avatar {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.load(ctx);
+    }
 }
 
 impl Drop for Avatar {
@@ -349,7 +368,9 @@ impl Handler<Letter<AvatarCall>> for Avatar {
         self.shared
             .fail_if_requested(&OwnerId::Avatar(self.user.clone()));
         self.seen += 1;
-        self.step(call);
+        if let Some(call) = self.hold(call) {
+            self.step(call, ctx);
+        }
         self.settle(ctx);
     }
 }

@@ -1,24 +1,27 @@
 //! The actor of one channel path.
 //!
-//! Owns the channel's order. Gateways call it through the directory. If it
-//! panics, the gateways announce that they have subscribers to its replacement,
-//! which has a new epoch and sends it to all of them.
+//! Owns the channel's order and what is retained of it. Gateways call it through the
+//! directory. If it panics, the history is lost; the gateways announce that they have
+//! subscribers to its replacement, which has a new epoch and sends it to all of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 
-use crate::actor::Shared;
 use crate::actor::directory::Unused;
+use crate::actor::history_bytes::HistoryBytes;
 use crate::actor::letter::{Due, Letter};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::prefixes::Gateways;
+use crate::actor::{ActorSettings, Shared};
 use crate::clock;
 use turntable_core::call::ChannelCall;
-use turntable_core::delivery::{Delivery, Meta, Topic};
+use turntable_core::delivery::{Delivery, Meta, Replay, Topic};
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{Caller, GatewayId};
-use turntable_core::model::channel::Channel as Model;
+use turntable_core::model::channel::{Channel as Model, Past, PublishRates};
+use turntable_core::model::history::Retention;
 use turntable_core::model::interest::Interest;
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::RequestId;
@@ -34,7 +37,17 @@ pub struct Channel {
     is_recovering: bool,
     /// Calls seen when the wait for an empty channel's end began.
     empty_since: Option<u64>,
+    /// The settings that `retention` and `rates` are of.
+    settings: Arc<ActorSettings>,
+    retention: Retention,
+    rates: PublishRates,
+    history_bytes: HistoryBytes,
+    /// Whether a timer will look for messages that are too old.
+    is_expiring: bool,
 }
+
+/// A history is looked at for old messages at most so often.
+const EXPIRY_MS: u64 = 1_000;
 
 impl OwnerActor for Channel {
     type Id = ChannelId;
@@ -43,8 +56,15 @@ impl OwnerActor for Channel {
     /// Begins a new life of that channel.
     fn make(shared: &Shared, id: ChannelId, is_replacement: bool) -> Self {
         let epoch = shared.message_id().to_string();
+        let settings = shared.settings();
+        let (retention, rates) = limits(&settings, &id);
         Self {
             model: Model::new(id.clone(), epoch),
+            settings,
+            retention,
+            rates,
+            history_bytes: HistoryBytes::new(&shared.metrics),
+            is_expiring: false,
             shared: shared.clone(),
             id,
             seen: 0,
@@ -54,13 +74,32 @@ impl OwnerActor for Channel {
     }
 }
 
+/// What is retained of a channel, and how much may be published on it.
+fn limits(settings: &ActorSettings, id: &ChannelId) -> (Retention, PublishRates) {
+    let namespace = settings.channels.of(id);
+    let rates = PublishRates {
+        bytes: settings.channel.bytes,
+        messages: namespace.publish_rate,
+    };
+    (namespace.retention(), rates)
+}
+
 impl Channel {
+    /// Reads the settings again where they have changed.
+    fn refresh(&mut self) {
+        let settings = self.shared.settings();
+        if !Arc::ptr_eq(&settings, &self.settings) {
+            (self.retention, self.rates) = limits(&settings, &self.id);
+            self.settings = settings;
+        }
+    }
+
     fn publish(&mut self, caller: Caller, user: UserId, data: Payload, id: Option<RequestId>) {
         let message_id = self.shared.message_id();
-        let rate = self.shared.settings().channel.bytes;
+        let now_ms = clock::now_ms();
         let published = self
             .model
-            .publish(message_id, user, data, rate, clock::now_ms());
+            .publish(message_id, user, data, &self.rates, now_ms);
         let (packet, reply) = match published {
             Ok(published) => published,
             Err(error) => return self.shared.refuse(caller, error, id),
@@ -74,9 +113,78 @@ impl Channel {
             .prefixes
             .borrow()
             .extend(&self.id, &mut gateways);
-        let topic = Topic::Channel(self.id.clone());
-        self.shared.publish(&gateways, &topic, &packet, meta);
+        if !gateways.is_empty() || self.retention.is_any() {
+            let frame = self.shared.frame(&packet, None);
+            let topic = Topic::Channel(self.id.clone());
+            self.shared.bus.publish(&gateways, &topic, &frame, meta);
+            let max = self.settings.channel.history_total_bytes_max;
+            let budget = self.history_bytes.budget(max);
+            self.model.retain(&frame, &self.retention, budget, now_ms);
+        }
         self.shared.reply(caller, reply, id);
+    }
+
+    /// Puts the session on the topic and sends it what it gets of the past, in one
+    /// delivery: everything that is published from then on follows.
+    fn join(&mut self, caller: Caller, subpaths: bool, past: &Past, id: Option<RequestId>) {
+        let to = caller.place;
+        self.model.interest.add(to.gateway);
+        let now_ms = clock::now_ms();
+        let found = self.model.join(past, subpaths, &self.retention, now_ms);
+        let joined = |is_recovered| {
+            let joined = self.model.joined(is_recovered);
+            self.shared.frame(&joined, id.as_ref())
+        };
+        let replay = (!found.messages.is_empty()).then(|| Replay {
+            messages: found.messages,
+            otherwise: joined(false),
+        });
+        let frame = joined(found.recovered);
+        let joined = Delivery::Joined {
+            to,
+            topic: Topic::of_channel(self.id.clone(), subpaths),
+            frame,
+            id,
+            replay,
+        };
+        self.shared.bus.send(to.gateway, joined);
+    }
+
+    /// Whether the history is a reason to live: not while channels without
+    /// subscribers could keep others out.
+    fn has_history(&self) -> bool {
+        self.model.history_bytes() > 0 && !self.settings.channel.is_crowded(self.channels())
+    }
+
+    /// How many channels there are on all workers.
+    fn channels(&self) -> usize {
+        let channels = self.shared.metrics.actors("channel").get();
+        usize::try_from(channels).unwrap_or_default()
+    }
+
+    /// Drops messages as they become too old.
+    fn expire_later(&mut self, ctx: &mut Context<Self>) {
+        let now_ms = clock::now_ms();
+        if self.is_expiring || self.model.history_bytes() == 0 {
+            return;
+        }
+        let Some(at_ms) = self.model.expire(&self.retention, now_ms) else {
+            return;
+        };
+        self.is_expiring = true;
+        let wait_ms = at_ms.saturating_sub(now_ms).max(EXPIRY_MS);
+        ctx.run_later(Duration::from_millis(wait_ms), |channel, ctx| {
+            channel.is_expiring = false;
+            channel.refresh();
+            channel.after(ctx);
+        });
+    }
+
+    /// What follows each change of the model.
+    fn after(&mut self, ctx: &mut Context<Self>) {
+        self.expire_later(ctx);
+        self.history_bytes.set(self.model.history_bytes());
+        self.settle(ctx);
     }
 
     fn step(&mut self, call: ChannelCall) {
@@ -84,21 +192,9 @@ impl Channel {
             ChannelCall::Join {
                 caller,
                 subpaths,
-                since,
+                past,
                 id,
-            } => {
-                let to = caller.place;
-                self.model.interest.add(to.gateway);
-                let topic = Topic::of_channel(self.id.clone(), subpaths);
-                let joined = self.model.joined(since.as_ref());
-                let joined = Delivery::Joined {
-                    to,
-                    topic,
-                    frame: self.shared.frame(&joined, id.as_ref()),
-                    id,
-                };
-                self.shared.bus.send(to.gateway, joined);
-            }
+            } => self.join(caller, subpaths, &past, id),
             ChannelCall::Leave { caller, subpaths } => {
                 let to = caller.place;
                 let topic = Topic::of_channel(self.id.clone(), subpaths);
@@ -112,6 +208,7 @@ impl Channel {
                 id,
             } => self.publish(caller, user, data, id),
             ChannelCall::Unsubscribed { gateway } => self.model.interest.remove(gateway),
+            ChannelCall::Forget => self.model.forget_history(),
             ChannelCall::Announce {
                 gateway,
                 is_subscribed,
@@ -126,7 +223,7 @@ impl Channel {
 
     /// Sends the subscribers at these gateways the epoch of this life.
     fn begin_anew(&self, gateways: &[GatewayId]) {
-        let joined = self.model.joined(None);
+        let joined = self.model.joined(false);
         let meta = Meta {
             offset: None,
             is_exact: true,
@@ -139,18 +236,16 @@ impl Channel {
 
     /// An empty channel waits a while with its epoch and offset.
     fn settle(&mut self, ctx: &mut Context<Self>) {
-        let is_used = self.is_recovering || !self.model.interest.is_empty();
+        let is_used = self.is_recovering || !self.model.interest.is_empty() || self.has_history();
         if is_used || self.empty_since.is_some() {
             return;
         }
         self.empty_since = Some(self.seen);
-        let channels = self.shared.metrics.actors("channel").get();
-        let channels = usize::try_from(channels).unwrap_or_default();
-        let settings = self.shared.settings();
-        let wait = Duration::from_millis(settings.channel.remembered_ms(channels));
+        let wait_ms = self.settings.channel.remembered_ms(self.channels());
+        let wait = Duration::from_millis(wait_ms);
         ctx.run_later(wait, |channel, ctx| {
             let quiet = channel.empty_since.take() == Some(channel.seen);
-            if !channel.model.interest.is_empty() {
+            if !channel.model.interest.is_empty() || channel.has_history() {
                 return;
             }
             if !quiet {
@@ -190,8 +285,9 @@ impl Handler<Letter<ChannelCall>> for Channel {
         self.shared
             .fail_if_requested(&OwnerId::Channel(self.id.clone()));
         self.seen += 1;
+        self.refresh();
         self.step(call);
-        self.settle(ctx);
+        self.after(ctx);
     }
 }
 

@@ -8,6 +8,8 @@
 //! (docs/architecture.md, "When a part fails"). If a directory panics the process
 //! ends: see the gateway.
 
+mod absent;
+
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message};
@@ -25,11 +27,10 @@ use crate::log_limit::LogLimit;
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, ServiceCall, Stamped};
 use turntable_core::delivery::Delivery;
 use turntable_core::id::{ChannelId, UserId};
-use turntable_core::key::{GatewayId, Generation, ShardId};
+use turntable_core::key::{Generation, ShardId};
 use turntable_core::model::channel::Channel as ChannelModel;
 use turntable_core::model::interest::Interest;
 use turntable_core::owner::OwnerId;
-use turntable_core::packet::{LookupEntry, Presence};
 
 /// How long gateways may take to announce what they have of a lost owner. One
 /// that takes longer is heard all the same, later.
@@ -83,25 +84,6 @@ impl Directory {
         }
     }
 
-    /// What is known of a user that has no avatar.
-    fn absent(&self, user: &UserId) -> LookupEntry {
-        LookupEntry {
-            state: Presence::Offline,
-            last_seen_ms: self.shared.last_seen.borrow().get(user),
-            devices: 0,
-            note: None,
-        }
-    }
-
-    /// A gateway watches a user that has no avatar.
-    fn watch_absent(&self, user: UserId, gateway: GatewayId) {
-        let mut watchers = self.shared.watchers.borrow_mut();
-        watchers.add(user.clone(), gateway);
-        let presence = Presence::Offline;
-        let seen = Delivery::Presence { user, presence };
-        self.shared.bus.send(gateway, seen);
-    }
-
     fn call_avatar(&mut self, user: UserId, call: AvatarCall) {
         if !self.avatars.has(&user) {
             match call {
@@ -118,13 +100,7 @@ impl Directory {
                     return watchers.remove(&user, gateway);
                 }
                 AvatarCall::Lookup { gateway, ticket } => {
-                    let entry = self.absent(&user);
-                    let found = Delivery::Found {
-                        ticket,
-                        user,
-                        entry,
-                    };
-                    return self.shared.bus.send(gateway, found);
+                    return self.look_up_absent(user, gateway, ticket);
                 }
                 // Nothing to undo on an avatar that is gone.
                 AvatarCall::Remove { .. }
@@ -174,13 +150,24 @@ impl Directory {
         }
     }
 
+    /// Whether a message is retained on a channel that nobody listens to.
+    fn is_retained(&self, channel: &ChannelId) -> bool {
+        let settings = self.shared.settings();
+        let channels = usize::try_from(self.shared.metrics.actors("channel").get());
+        let is_crowded = settings.channel.is_crowded(channels.unwrap_or_default());
+        !is_crowded && settings.channels.of(channel).retention().is_any()
+    }
+
     fn call_channel(&mut self, channel: ChannelId, call: ChannelCall) {
         if !self.channels.has(&channel) {
             match call {
-                ChannelCall::Leave { .. } | ChannelCall::Unsubscribed { .. } => return,
+                ChannelCall::Leave { .. }
+                | ChannelCall::Unsubscribed { .. }
+                | ChannelCall::Forget => return,
                 // Nobody listens, and nothing has to be remembered of it.
                 ChannelCall::Publish { caller, id, .. }
-                    if !self.shared.prefixes.borrow().want(&channel) =>
+                    if !self.shared.prefixes.borrow().want(&channel)
+                        && !self.is_retained(&channel) =>
                 {
                     let reply = ChannelModel::unheard(self.shared.message_id());
                     return self.shared.reply(caller, reply, id);
@@ -372,6 +359,7 @@ impl Handler<Mail<Stamped>> for Directory {
                 }
             }
             Call::RoomLost { channel } => self.confirm_playing(&channel),
+            Call::ForgetHistories => self.channels.call_all(|| ChannelCall::Forget),
             #[cfg(debug_assertions)]
             Call::Fail(owner) => self.shared.faults.borrow_mut().push(owner),
         }

@@ -117,6 +117,15 @@ where
         }
     }
 
+    /// Calls every owner.
+    pub(super) fn call_all(&mut self, call: impl Fn() -> A::Call) {
+        for listing in self.by_id.values_mut() {
+            if listing.address.is_some() {
+                listing.send(call());
+            }
+        }
+    }
+
     fn listing(&mut self, shared: &Shared, id: A::Id) -> &mut Listing<A> {
         match self.by_id.entry(id) {
             Entry::Occupied(entry) => entry.into_mut(),

@@ -8,6 +8,7 @@
 pub mod avatar;
 pub mod channel;
 pub mod directory;
+mod history_bytes;
 pub mod invited;
 mod letter;
 mod listing;
@@ -33,6 +34,7 @@ use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::metric::Metrics;
 use crate::service::LocalServices;
+use crate::store::Store;
 use crate::store::last_seen::LastSeen;
 use crate::watched::Watched;
 use turntable_core::delivery::{Delivery, Meta, Topic};
@@ -40,9 +42,10 @@ use turntable_core::frame::SharedFrame;
 use turntable_core::id::MessageId;
 use turntable_core::key::{Caller, GatewayId, Place, WorkerId};
 use turntable_core::model::game::Games;
+use turntable_core::model::namespace::Namespaces;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::service::ServiceSettings;
-use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
+use turntable_core::model::settings::{AttributeSettings, ChannelSettings, PresenceSettings};
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::pending::Pending;
@@ -63,10 +66,14 @@ pub type Services = Arc<BTreeMap<String, ServiceSettings>>;
 pub struct ActorSettings {
     /// The section `[presence]`.
     pub presence: PresenceSettings,
+    /// The section `[attributes]`.
+    pub attributes: AttributeSettings,
     /// The section `[room]`.
     pub room: Arc<RoomSettings>,
     /// The section `[channel]`.
     pub channel: ChannelSettings,
+    /// The sections `[channels."PATTERN"]`.
+    pub channels: Namespaces,
     /// The sections `[games.NAME]`.
     pub games: Games,
     /// The sections `[services.NAME]`.
@@ -95,6 +102,8 @@ pub struct Surroundings {
     mailboxes: Arc<Mailboxes>,
     /// What users of all workers have.
     totals: Arc<Totals>,
+    /// What outlives avatars.
+    store: Arc<dyn Store>,
     /// Who wants everything below a path.
     pub prefixes: RefCell<Prefixes>,
     /// Who plays in which room.
@@ -115,6 +124,7 @@ pub type Shared = Rc<Surroundings>;
 impl Surroundings {
     /// The collaborators on `worker`.
     #[must_use]
+    #[allow(clippy::too_many_arguments, reason = "each is a collaborator")]
     pub fn new(
         worker: WorkerId,
         bus: Arc<dyn Bus>,
@@ -123,6 +133,7 @@ impl Surroundings {
         metrics: Arc<Metrics>,
         mailboxes: Arc<Mailboxes>,
         totals: Arc<Totals>,
+        store: Arc<dyn Store>,
     ) -> Self {
         let last_seen_max = settings.get().presence.last_seen_max;
         let last_seen = LastSeen::new(last_seen_max.div_ceil(owners.shards().max(1)));
@@ -136,6 +147,7 @@ impl Surroundings {
             metrics,
             mailboxes,
             totals,
+            store,
             prefixes: RefCell::default(),
             playing: RefCell::default(),
             last_seen: RefCell::new(last_seen),

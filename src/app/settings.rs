@@ -39,11 +39,12 @@ impl NodeSettings {
     /// # Errors
     /// What is wrong with a game; then nothing has changed.
     pub(super) fn apply(&self, config: Config, shared: &Shared) -> anyhow::Result<()> {
-        self.actors.set(actors(&config, &self.local_services)?);
+        let actors = actors(&config, &self.local_services)?;
+        shared.portal.apply(config.portal.clone())?;
+        self.actors.set(actors);
         self.http.set(http(&config));
         let services = services(&config, &self.local_services);
         shared.settings.set(gateways(&config, services));
-        shared.portal.apply(config.portal);
         Ok(())
     }
 }
@@ -55,6 +56,7 @@ pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
         limits: config.limits.clone(),
         time: config.time,
         presence: config.presence.clone(),
+        channels: Arc::new(config.namespaces()),
         message_bytes_max: config.server.max_message_bytes,
         send_buffer_bytes: config.server.send_buffer_bytes,
         tunnel: config.tunnel.clone(),
@@ -72,8 +74,10 @@ pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
 fn actors(config: &Config, local: &LocalServices) -> anyhow::Result<ActorSettings> {
     Ok(ActorSettings {
         presence: config.presence.clone(),
+        attributes: config.attributes.clone(),
         room: Arc::new(config.room.clone()),
         channel: config.channel.clone(),
+        channels: config.namespaces(),
         games: config.games()?,
         services: services(config, local),
         local_services: local.clone(),

@@ -8,6 +8,7 @@ mod check;
 mod serve;
 mod shard;
 mod show;
+mod store;
 
 use std::io::Write;
 
@@ -25,6 +26,7 @@ Examples:
   turntable check config.toml                  report all errors of a file
   turntable config > config.toml               write the configuration in effect
   turntable shard 1:12345 --slots 7            print the slot of an id
+  turntable store backup users.db users.jsonl  write the stored users as lines of JSON
   RUST_LOG=debug turntable                     log more";
 
 /// Presence, channels and game rooms for browsers, in one binary.
@@ -54,6 +56,8 @@ enum Command {
     Config(show::ShowArgs),
     /// Print the slot that an id belongs to.
     Shard(shard::ShardArgs),
+    /// Back up, restore and check the file of a store.
+    Store(store::StoreArgs),
     /// Measure the server's performance and cost.
     Bench(BenchArgs),
 }
@@ -70,6 +74,7 @@ impl Cli {
             Some(Command::Check(args)) => args.run(),
             Some(Command::Config(args)) => args.run(),
             Some(Command::Shard(args)) => args.run(),
+            Some(Command::Store(args)) => args.run(),
             Some(Command::Bench(args)) => Ok(turntable_bench::run(&args)?),
         }
     }

@@ -5,14 +5,17 @@ use std::net::SocketAddr;
 
 use toml::{Table, Value};
 
-use super::Config;
+use super::{Config, channels};
 use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
 use crate::gateway::transport::engineio::NAMESPACE_BYTES_MAX;
 use crate::http::allowed;
 use crate::http::origin::is_host;
 use crate::http::settings::ServerSettings;
+use crate::portal::settings::{Failures, PortalSettings};
+use crate::store::settings::StoreSettings;
 use turntable_core::id::is_realm;
 use turntable_core::model::game::GameSettings;
+use turntable_core::model::namespace::NamespaceSettings;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::service::ServiceSettings;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
@@ -26,15 +29,21 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["server", key] => (ServerSettings::RANGES, key),
         ["tunnel", key] => (TunnelSettings::RANGES, key),
         ["poll", key] => (PollSettings::RANGES, key),
+        ["portal", "address_failures" | "user_failures", key] => (Failures::RANGES, key),
+        ["portal", key] => (PortalSettings::RANGES, key),
         ["socketio", key] => (SocketIoSettings::RANGES, key),
         ["session", key] => (SessionSettings::RANGES, key),
         ["limits", "bytes" | "address_bytes", key] => (BucketSettings::BYTE_RANGES, key),
         ["channel" | "room", "bytes", key] => (BucketSettings::BYTE_RANGES, key),
-        ["limits", _, key] | ["room", "invites_to_user", key] => (BucketSettings::RANGES, key),
+        ["limits", _, key]
+        | ["room", "invites_to_user", key]
+        | ["channels", _, "publish_rate", key] => (BucketSettings::RANGES, key),
         ["time", key] => (TimeSettings::RANGES, key),
         ["presence", key] => (PresenceSettings::RANGES, key),
+        ["store", key] => (StoreSettings::RANGES, key),
         ["channel", key] => (ChannelSettings::RANGES, key),
         ["room", key] => (RoomSettings::RANGES, key),
+        ["channels", _, key] => (NamespaceSettings::RANGES, key),
         ["games", _, key] => (GameSettings::RANGES, key),
         ["services", _, key] => (ServiceSettings::RANGES, key),
         _ => return None,
@@ -54,6 +63,8 @@ pub fn accepted(path: &[&str], written: &Value, known: &Table) -> Option<String>
     let service = Value::try_from(ServiceSettings::default()).ok()?;
     let value = match *path {
         [section] => known.get(section)?,
+        // The parser lists what is accepted.
+        ["channels", _, "join" | "publish"] => return None,
         ["games", _] => &game,
         ["games", _, key] => game.get(key)?,
         ["services", _] => &service,
@@ -193,16 +204,36 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
         ));
     }
     namespaces(&config.socketio, &mut found);
-    for realm in &config.portal.realms {
-        if !is_realm(realm) {
-            found.push(Conflict::new(
-                &["portal.realms"],
-                format!("{realm:?} is not a realm; {REALM}"),
-            ));
-        }
-    }
+    found.extend(channels::conflicts(&config.channels));
+    portal(&config.portal, &mut found);
     super::services::check(&config.services, &mut found);
     found
+}
+
+/// Checks who may identify.
+fn portal(settings: &PortalSettings, found: &mut Vec<Conflict>) {
+    let realms = settings.realms.iter().map(|realm| ("portal.realms", realm));
+    let named = [
+        ("portal.default_realm", &settings.default_realm),
+        ("portal.guest_realm", &settings.guest_realm),
+    ];
+    for (key, realm) in realms.chain(named) {
+        if !is_realm(realm) {
+            let message = format!("{realm:?} is not a realm; {REALM}");
+            found.push(Conflict::new(&[key], message));
+        }
+    }
+    for (index, name) in settings.checkers.iter().enumerate() {
+        if settings
+            .checkers
+            .iter()
+            .take(index)
+            .any(|known| known == name)
+        {
+            let message = format!("{name:?} is listed twice");
+            found.push(Conflict::new(&["portal.checkers"], message));
+        }
+    }
 }
 
 /// Checks the namespaces of Socket.IO.

@@ -2,9 +2,10 @@
 //!
 //! Each layer owns the struct of its section and the ranges of its numbers; this module
 //! composes them. `entry` parses a file or a variable, `check` defines the accepted
-//! values, `load` merges defaults, file and environment, `games` compiles games,
-//! `problem` reports an error and its position.
+//! values, `load` merges defaults, file and environment, `games` compiles games, `channels`
+//! reads patterns, `problem` reports an error and its position.
 
+pub mod channels;
 pub mod check;
 pub mod entry;
 pub mod formats;
@@ -21,10 +22,12 @@ use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
 use crate::http::settings::{ServerSettings, TransportSettings};
 use crate::management::settings::ManagementSettings;
 use crate::portal::settings::PortalSettings;
+use crate::store::settings::StoreSettings;
 use turntable_core::model::game::GameSettings;
+use turntable_core::model::namespace::NamespaceSettings;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::service::ServiceSettings;
-use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
+use turntable_core::model::settings::{AttributeSettings, ChannelSettings, PresenceSettings};
 use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{LimitSettings, SessionSettings};
 
@@ -54,8 +57,14 @@ pub struct Config {
     pub time: TimeSettings,
     /// Users and their friends.
     pub presence: PresenceSettings,
+    /// Live attributes of users.
+    pub attributes: AttributeSettings,
+    /// Where attributes are stored.
+    pub store: StoreSettings,
     /// Channels.
     pub channel: ChannelSettings,
+    /// The namespaces of channels, by pattern.
+    pub channels: BTreeMap<String, NamespaceSettings>,
     /// Limits of every room.
     pub room: RoomSettings,
     /// The games of rooms, by name.
@@ -78,7 +87,10 @@ impl Default for Config {
             limits: LimitSettings::default(),
             time: TimeSettings::default(),
             presence: PresenceSettings::default(),
+            attributes: AttributeSettings::default(),
+            store: StoreSettings::default(),
             channel: ChannelSettings::default(),
+            channels: channels::embedded(),
             room: RoomSettings::default(),
             games: games::demos(),
             services: BTreeMap::new(),

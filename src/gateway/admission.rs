@@ -17,7 +17,7 @@ use turntable_core::rate::BucketSettings;
 use turntable_core::reason::ErrorCode;
 use turntable_core::spare::Spare;
 
-use crate::gateway::newcomers::Newcomer;
+use crate::gateway::newcomers::{Newcomer, SocketMark};
 use crate::gateway::shared_bucket::SharedBucket;
 
 /// Connections of the whole process, counted against their limits.
@@ -132,6 +132,12 @@ impl Permit {
     /// The connection's client has identified, or never has to.
     pub(crate) fn identified(&mut self) {
         self.newcomer = None;
+    }
+
+    /// The HTTP connection that began it, until its client has identified, where others
+    /// may begin on it too.
+    pub(crate) fn socket(&self) -> Option<&SocketMark> {
+        self.newcomer.as_ref().and_then(Newcomer::socket)
     }
 
     /// The address by which it is counted.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::gateway::shared_bucket::SharedBucket;
 use turntable_core::limit::Limit;
 use turntable_core::packet::ErrorBody;
 use turntable_core::rate::{Bucket, BucketSettings};
@@ -25,10 +26,20 @@ pub struct NewcomerLimits {
     pub per_socket_max: usize,
     /// Sessions that begin.
     pub sessions: BucketSettings,
+    /// The same, of one HTTP connection.
+    pub socket_sessions: BucketSettings,
+    /// Sessions that are resumed.
+    pub resumes: BucketSettings,
 }
 
 /// What marks the connections that one HTTP connection began.
-pub type SocketMark = Arc<()>;
+pub type SocketMark = Arc<SocketShare>;
+
+/// What the sessions that begin on one HTTP connection share.
+#[derive(Debug, Default)]
+pub struct SocketShare {
+    sessions: SharedBucket,
+}
 
 /// All addresses.
 #[derive(Debug, Default)]
@@ -47,8 +58,9 @@ struct Addresses {
 #[derive(Debug, Default)]
 struct Address {
     /// Its own hold, and one of each connection that has not identified.
-    waiting: Arc<()>,
+    waiting: Arc<Hold>,
     sessions: Bucket,
+    resumes: Bucket,
 }
 
 impl Address {
@@ -59,19 +71,25 @@ impl Address {
 
 /// One connection that has not identified; dropping it counts it out.
 ///
-/// It owns no memory where one connection carries one session: most are so.
+/// It is one word, and owns no memory where one connection carries one session: most
+/// are so.
 #[derive(Debug)]
-pub struct Newcomer {
-    _held: Held,
+pub struct Newcomer(Arc<Hold>);
+
+/// What a connection that has not identified holds.
+#[derive(Debug, Default)]
+struct Hold {
+    /// `None`: it is the address's own, of which each such connection has one
+    /// reference. Otherwise that, and the HTTP connection that began it, where others
+    /// may begin on it too.
+    both: Option<(Arc<Hold>, SocketMark)>,
 }
 
-#[derive(Debug)]
-enum Held {
-    /// One hold of the address.
-    Address(#[expect(dead_code, reason = "held until it is dropped")] Arc<()>),
-    /// The same, and one of the HTTP connection that began it, where others may
-    /// begin on it too.
-    Both(#[expect(dead_code, reason = "held until it is dropped")] Box<(Arc<()>, SocketMark)>),
+impl Newcomer {
+    /// The HTTP connection that began it, where others may begin on it too.
+    pub(super) fn socket(&self) -> Option<&SocketMark> {
+        self.0.both.as_ref().map(|(_, socket)| socket)
+    }
 }
 
 impl Newcomers {
@@ -94,42 +112,64 @@ impl Newcomers {
             return Err(full("this connection", Limit::PollUnidentified, max));
         }
         let mut table = self.table.lock();
-        table.sweep(limits.sessions);
+        table.sweep(limits);
         let known = table.by_address.entry(address).or_default();
         if known.waiting() >= limits.per_address_max {
             let max = limits.per_address_max;
             return Err(full("your address", Limit::Unidentified, max));
         }
         let waiting = known.waiting.clone();
-        Ok(Newcomer {
-            _held: match socket {
-                None => Held::Address(waiting),
-                Some(socket) => Held::Both(Box::new((waiting, socket))),
-            },
-        })
+        Ok(Newcomer(match socket {
+            None => waiting,
+            Some(socket) => Arc::new(Hold {
+                both: Some((waiting, socket)),
+            }),
+        }))
     }
 
-    /// A session begins at an address, on a connection of any age.
+    /// A session begins at an address, on a connection of any age, which began on the
+    /// HTTP connection of `socket` where others may begin on it too.
     ///
     /// # Errors
     /// `rate_limited` where too many begin there.
     pub fn begin_session(
         &self,
         address: IpAddr,
-        settings: BucketSettings,
+        socket: Option<&SocketMark>,
+        limits: &NewcomerLimits,
+        now_ms: u64,
+    ) -> Result<(), ErrorBody> {
+        if let Some(socket) = socket {
+            let taken = socket.sessions.take(1, limits.socket_sessions, now_ms);
+            let message = "too many sessions begin on this connection \
+                 (limits.connection_session); wait retry_ms";
+            taken.map_err(|wait_ms| over(message, Limit::ConnectionSession, wait_ms))?;
+        }
+        let mut table = self.table.lock();
+        table.sweep(limits);
+        let known = table.by_address.entry(address).or_default();
+        let taken = known.sessions.take(limits.sessions, now_ms);
+        let message = "too many sessions begin at your address (limits.session); wait retry_ms";
+        taken.map_err(|wait_ms| over(message, Limit::Session, wait_ms))
+    }
+
+    /// A session is resumed from an address.
+    ///
+    /// # Errors
+    /// `rate_limited` where too many are.
+    pub fn resume_session(
+        &self,
+        address: IpAddr,
+        limits: &NewcomerLimits,
         now_ms: u64,
     ) -> Result<(), ErrorBody> {
         let mut table = self.table.lock();
-        table.sweep(settings);
+        table.sweep(limits);
         let known = table.by_address.entry(address).or_default();
-        known.sessions.take(settings, now_ms).map_err(|wait_ms| {
-            ErrorBody::new(
-                ErrorCode::RateLimited,
-                "too many sessions begin at your address (limits.session); wait retry_ms",
-            )
-            .by(Limit::Session)
-            .with("retry_ms", wait_ms)
-        })
+        let taken = known.resumes.take(limits.resumes, now_ms);
+        let message = "too many sessions are resumed from your address (limits.resume); \
+             wait retry_ms";
+        taken.map_err(|wait_ms| over(message, Limit::Resume, wait_ms))
     }
 
     /// Addresses that are known.
@@ -142,17 +182,25 @@ impl Newcomers {
 impl Addresses {
     /// Forgets the addresses that have nothing, once as many as were there after
     /// the last time have come.
-    fn sweep(&mut self, sessions: BucketSettings) {
+    fn sweep(&mut self, limits: &NewcomerLimits) {
         if self.by_address.len() < self.sweep_at.max(SWEEP_MIN) {
             return;
         }
         let now_ms = crate::clock::now_ms();
         self.by_address.retain(|_, address| {
-            address.waiting() > 0 || !address.sessions.is_full(sessions, now_ms)
+            address.waiting() > 0
+                || !address.sessions.is_full(limits.sessions, now_ms)
+                || !address.resumes.is_full(limits.resumes, now_ms)
         });
         self.sweep_at = self.by_address.len() * 2;
         self.by_address.give_back();
     }
+}
+
+fn over(message: &str, limit: Limit, wait_ms: u64) -> ErrorBody {
+    ErrorBody::new(ErrorCode::RateLimited, message)
+        .by(limit)
+        .with("retry_ms", wait_ms)
 }
 
 fn full(who: &str, limit: Limit, max: usize) -> ErrorBody {
@@ -174,6 +222,8 @@ mod tests {
         per_address_max: 3,
         per_socket_max: 2,
         sessions: BucketSettings::new(1, 2),
+        socket_sessions: BucketSettings::new(1, 1),
+        resumes: BucketSettings::new(1, 1),
     };
 
     fn ip(last: u8) -> IpAddr {
@@ -205,12 +255,37 @@ mod tests {
     #[test]
     fn sessions_of_one_address_begin_at_a_rate() {
         let newcomers = Newcomers::default();
-        let begin = |last, at| newcomers.begin_session(ip(last), LIMITS.sessions, at);
+        let begin = |last, at| newcomers.begin_session(ip(last), None, &LIMITS, at);
         begin(1, 5_000).unwrap();
         begin(1, 5_000).unwrap();
         assert_eq!(begin(1, 5_000).unwrap_err().code, ErrorCode::RateLimited);
         begin(2, 5_000).unwrap();
         begin(1, 6_000).unwrap();
+    }
+
+    #[test]
+    fn one_http_connection_does_not_take_what_its_address_has() {
+        let newcomers = Newcomers::default();
+        let socket = SocketMark::default();
+        let begin = |socket| newcomers.begin_session(ip(1), socket, &LIMITS, 5_000);
+        begin(Some(&socket)).unwrap();
+        let error = begin(Some(&socket)).unwrap_err();
+        assert_eq!(error.limit, Some(Limit::ConnectionSession));
+        begin(None).unwrap();
+    }
+
+    #[test]
+    fn sessions_of_one_address_are_resumed_at_a_rate() {
+        let newcomers = Newcomers::default();
+        let resume = |last, at| newcomers.resume_session(ip(last), &LIMITS, at);
+        resume(1, 5_000).unwrap();
+        let error = resume(1, 5_000).unwrap_err();
+        assert_eq!(error.limit, Some(Limit::Resume));
+        resume(2, 5_000).unwrap();
+        resume(1, 6_000).unwrap();
+        newcomers
+            .begin_session(ip(1), None, &LIMITS, 6_000)
+            .unwrap();
     }
 
     #[test]

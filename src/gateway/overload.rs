@@ -18,6 +18,7 @@ use crate::gateway::{Gateway, Shared};
 use crate::log_limit::LogLimit;
 use crate::memory;
 use turntable_core::budget::{MemoryBudget, Pressure, Relief, Verdict};
+use turntable_core::call::Call;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
@@ -78,6 +79,9 @@ impl Shared {
         if relief != Relief::None {
             for gateway in self.peers.gateways() {
                 gateway.do_send(Relieve(relief));
+            }
+            if relief == Relief::All {
+                self.owners.call(Call::ForgetHistories);
             }
         }
         if !is_news {

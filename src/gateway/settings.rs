@@ -2,11 +2,13 @@
 //! transports: `[tunnel]`, `[poll]` and `[socketio]`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Services;
 use crate::gateway::newcomers::NewcomerLimits;
+use turntable_core::model::namespace::ChannelPermissions;
 use turntable_core::model::settings::PresenceSettings;
 use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{LimitSettings, SessionSettings};
@@ -24,6 +26,8 @@ pub struct GatewaySettings {
     pub time: TimeSettings,
     /// The section `[presence]`.
     pub presence: PresenceSettings,
+    /// Who may join channels and publish on them.
+    pub channels: Arc<dyn ChannelPermissions>,
     /// The longest message of a client, in bytes.
     pub message_bytes_max: usize,
     /// How many bytes the kernel may hold for one socket; 0: as many as it will.
@@ -56,6 +60,8 @@ impl GatewaySettings {
             per_address_max: self.session.unidentified_per_address_max,
             per_socket_max: self.poll.unidentified_max,
             sessions: self.limits.session,
+            socket_sessions: self.limits.connection_session,
+            resumes: self.limits.resume,
         }
     }
 }

@@ -56,6 +56,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
     let metrics = Arc::new(Metrics::default());
     let shared = Shared {
         settings: Watched::new(GatewaySettings {
+            channels: Arc::new(turntable_core::model::namespace::Namespaces::default()),
             session: Default::default(),
             limits: Default::default(),
             time: Default::default(),
@@ -72,7 +73,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             services: Default::default(),
             announced: Vec::new(),
         }),
-        portal: Portal::new(PortalSettings::default()),
+        portal: Arc::new(Portal::new(PortalSettings::default(), Vec::new()).unwrap()),
         mailboxes: Arc::new(Mailboxes::new(2, &metrics)),
         metrics,
         limits: Arc::new(ConnectionLimits::default()),

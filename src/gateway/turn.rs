@@ -69,6 +69,8 @@ pub(crate) enum Timer {
     Transport(ConnKey, TransportTimer),
     /// A session without a connection ends.
     Expire(SessionSlot),
+    /// The credentials of a session are over.
+    Credentials(SessionSlot),
     /// A session may have become idle.
     Idle(SessionSlot),
     /// An answer has to have come by now.
@@ -331,6 +333,15 @@ impl Gateway {
     fn due(&mut self, timer: Timer, now_ms: u64) {
         match timer {
             Timer::Identify(key) => {
+                let is_checked = self
+                    .connections
+                    .get(key)
+                    .is_some_and(|connection| matches!(connection.phase, Phase::Checking(_)));
+                if is_checked {
+                    // Its client came in time; should it be refused, it has as long again.
+                    let at_ms = now_ms + self.settings.session.identify_timeout_ms;
+                    return self.wheel.set(at_ms, Timer::Identify(key));
+                }
                 let is_waiting = self.connections.get(key).is_some_and(|connection| {
                     matches!(connection.phase, Phase::Greeting(_) | Phase::Identifying(_))
                 });
@@ -344,6 +355,7 @@ impl Gateway {
                     Dispatch::on_timer(connection, timer, cx);
                 });
             }
+            Timer::Credentials(session) => self.credentials_are_due(session),
             Timer::Expire(session) => self.step(session, Input::ExpiryDue, Details::default()),
             Timer::Idle(session) => self.check_idle(session, now_ms),
             Timer::Answer(ticket) => self.answer_is_late(ticket),

@@ -59,7 +59,7 @@ pub(crate) enum Effect {
         /// The connection.
         connection: ConnKey,
         /// Who it claims to be.
-        user: UserId,
+        user: Option<UserId>,
         /// What proves it.
         credentials: Option<Payload>,
     },
@@ -154,7 +154,9 @@ impl Gateway {
                 connection,
                 user,
                 credentials,
-            } => self.identify_claim(connection, user, credentials.as_ref()),
+            } => {
+                self.check(connection, user, credentials.as_ref(), Vec::new(), None);
+            }
             Effect::Resume {
                 connection,
                 session,

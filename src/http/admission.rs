@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Addr;
+use actix_http::RequestHead;
 use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_rt::time::timeout;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
@@ -87,26 +88,27 @@ impl Admission {
     ///
     /// # Errors
     /// Why the page may not connect.
-    pub fn check_page(&self, headers: &HeaderMap) -> Result<(), Foreign> {
+    pub fn check_page(&self, head: &RequestHead) -> Result<(), Foreign> {
         let server = &self.settings.get().server;
         let accepted = Accepted {
             origins: &server.allowed_origins,
             hosts: &server.hosts,
         };
-        accepted.check(headers).inspect_err(|foreign| {
-            self.shared.metrics.refuse(foreign.label());
-            advise(foreign);
-        })
+        accepted
+            .check(&head.uri, head.headers())
+            .inspect_err(|foreign| {
+                self.shared.metrics.refuse(foreign.label());
+                advise(foreign);
+            })
     }
 
     /// Checks the origin of a request. Returns the headers of its answer.
     ///
     /// # Errors
     /// `forbidden` for a page of another origin that is not allowed.
-    pub fn cors(&self, headers: &HeaderMap) -> Result<Cors, ErrorBody> {
-        self.check_page(headers)
-            .map_err(|foreign| foreign.error())?;
-        let Some(page) = headers.get(header::ORIGIN) else {
+    pub fn cors(&self, head: &RequestHead) -> Result<Cors, ErrorBody> {
+        self.check_page(head).map_err(|foreign| foreign.error())?;
+        let Some(page) = head.headers().get(header::ORIGIN) else {
             return Ok(Cors::default());
         };
         Ok(Cors(vec![

@@ -29,7 +29,7 @@ pub async fn guard(
             origins: &[],
             hosts: &server.hosts,
         };
-        accepted.check(request.headers())
+        accepted.check(request.uri(), request.headers())
     };
     match checked {
         Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),

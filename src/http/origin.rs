@@ -1,7 +1,9 @@
 //! Which pages may use the server (RFC 6454; Fetch Metadata), and under which
 //! names the server is addressed.
 
+use actix_http::Uri;
 use actix_http::header::{self, HeaderMap};
+use actix_http::uri::Authority;
 
 use crate::http::allowed;
 use turntable_core::packet::ErrorBody;
@@ -86,7 +88,7 @@ impl Accepted<'_> {
     ///
     /// # Errors
     /// [`Foreign`].
-    pub fn check(&self, headers: &HeaderMap) -> Result<(), Foreign> {
+    pub fn check(&self, target: &Uri, headers: &HeaderMap) -> Result<(), Foreign> {
         let mut hosts = headers.get_all(header::HOST);
         // A request of HTTP/1.0 needs none.
         let host = match hosts.next() {
@@ -99,6 +101,12 @@ impl Accepted<'_> {
         if hosts.next().is_some() {
             return Err(Foreign::InvalidHost);
         }
+        // The authority of a target in absolute form takes its place (RFC 9112, 3.2.2).
+        let host = match target.authority().map(Authority::as_str) {
+            Some(authority) if !is_host(authority) => return Err(Foreign::InvalidHost),
+            Some(authority) => Some(authority),
+            None => host,
+        };
         if let Some(host) = host
             && !self.has_host(host)
         {
@@ -227,7 +235,25 @@ mod tests {
             origins: &own(origins),
             hosts: &own(hosts),
         }
-        .check(&headers)
+        .check(&Uri::from_static("/ws"), &headers)
+    }
+
+    #[test]
+    fn authority_of_the_target_takes_the_place_of_host() {
+        let (hosts, origins) = (vec!["game.example".to_owned()], Vec::new());
+        let accepted = Accepted {
+            origins: &origins,
+            hosts: &hosts,
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1"));
+        let check = |target: &'static str| accepted.check(&Uri::from_static(target), &headers);
+        assert_eq!(check("/ws"), Ok(()));
+        assert_eq!(check("http://game.example/ws"), Ok(()));
+        let evil = Foreign::Host("evil.example".to_owned());
+        assert_eq!(check("http://evil.example/ws"), Err(evil));
+        let user = "http://user@game.example/ws";
+        assert_eq!(check(user), Err(Foreign::InvalidHost));
     }
 
     const HOST: (&str, &str) = ("Host", "game.example:8080");

@@ -81,7 +81,7 @@ impl Admission {
 /// `GET`, `POST` and `OPTIONS` of `/socket.io/`.
 pub async fn serve(request: HttpRequest, body: web::Payload, admission: Admission) -> HttpResponse {
     let purpose = admission.engine_purpose(request.path());
-    let cors = match admission.cors(request.headers()) {
+    let cors = match admission.cors(request.head()) {
         Ok(cors) => cors,
         Err(_) => {
             let cors = Cors::of_refused(request.headers());

@@ -45,7 +45,7 @@ struct Requested {
 
 /// `GET /tunnel`
 pub async fn open(request: HttpRequest, admission: Admission) -> HttpResponse {
-    let cors = match admission.cors(request.headers()) {
+    let cors = match admission.cors(request.head()) {
         Ok(cors) => cors,
         Err(error) => return admission::refuse(&error, &Cors::of_refused(request.headers())),
     };
@@ -179,7 +179,7 @@ fn format<'f>(query: &Query, formats: &'f [Format]) -> Result<(u8, &'f Format), 
 }
 
 fn claim(query: &Query, admission: &Admission) -> Result<Option<Claim>, ErrorBody> {
-    let Some(user) = &query.user else {
+    if query.user.is_none() && query.credentials.is_none() {
         return if admission.shared.portal.trusts_claims() {
             Ok(None)
         } else {
@@ -188,9 +188,10 @@ fn claim(query: &Query, admission: &Admission) -> Result<Option<Claim>, ErrorBod
                 "identify with user and credentials",
             ))
         };
-    };
-    let user = UserId::parse(user)
-        .map_err(|error| ErrorBody::new(ErrorCode::InvalidId, format!("user: {error}")))?;
+    }
+    let user = query.user.as_deref().map(UserId::parse).transpose();
+    let user =
+        user.map_err(|error| ErrorBody::new(ErrorCode::InvalidId, format!("user: {error}")))?;
     let credentials = match &query.credentials {
         None => None,
         Some(text) => {

@@ -24,7 +24,7 @@ use turntable_wire::json_v1;
 
 /// `POST /tunnel/send` and `GET /tunnel/send?d=`
 pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission) -> HttpResponse {
-    let cors = match admission.cors(request.headers()) {
+    let cors = match admission.cors(request.head()) {
         Ok(cors) => cors,
         Err(error) => return admission::refuse(&error, &Cors::of_refused(request.headers())),
     };

@@ -193,7 +193,7 @@ impl Admission {
                 }
             },
         };
-        if let Err(foreign) = self.check_page(head.headers()) {
+        if let Err(foreign) = self.check_page(head) {
             return Err(match route {
                 Route::Engine(_) | Route::Upgrade(_) => Refused::Engine(RequestError::Forbidden),
                 _ => Refused::error(foreign.error()),

@@ -1,7 +1,9 @@
-//! The operator's interface: metrics and health, on a separate listener.
+//! The operator's interface: metrics, health and calls of services, on a separate
+//! listener.
 //!
 //! Each page answers GET and HEAD: load balancers and uptime checks send either.
 
+mod rpc;
 pub mod settings;
 
 use std::sync::Arc;
@@ -35,6 +37,14 @@ impl Management {
             .service(page("/health", ready))
             .service(page("/health/live", live))
             .service(page("/health/ready", ready))
+            .app_data(web::PayloadConfig::new(rpc::BODY_BYTES_MAX))
+            .service(
+                web::resource("/rpc/{service}/{method}")
+                    .route(web::post().to(rpc::post))
+                    .default_service(web::to(takes_post)),
+            )
+            .service(service("/auth/{rest:.*}"))
+            .service(service("/user/{rest:.*}"))
             .default_service(web::to(not_found));
     }
 }
@@ -50,6 +60,21 @@ where
         .route(web::get().to(of.clone()))
         .route(web::head().to(of))
         .default_service(web::to(not_allowed))
+}
+
+/// A service whose methods are called with their arguments in the path.
+fn service(path: &str) -> Resource {
+    web::resource(path)
+        .route(web::get().to(rpc::get))
+        .default_service(web::to(not_allowed))
+}
+
+async fn takes_post() -> HttpResponse {
+    HttpResponse::MethodNotAllowed()
+        .insert_header((ALLOW, "POST"))
+        .json(serde_json::json!({
+            "error": {"code": "bad_message", "message": "calls are sent with POST"}
+        }))
 }
 
 async fn metrics(management: web::Data<Management>) -> HttpResponse {
@@ -80,7 +105,7 @@ async fn not_found() -> HttpResponse {
     HttpResponse::NotFound().json(serde_json::json!({
         "error": {
             "code": "not_found",
-            "message": "unknown path; accepted are /metrics, /health, /health/live and /health/ready",
+            "message": "unknown path; accepted are /metrics, /health, /health/live, /health/ready, /rpc/SERVICE/METHOD and /SERVICE/METHOD/ARG1/ARG2",
         }
     }))
 }

@@ -1,3 +1,64 @@
-//! Storage outside of the actors.
+//! What outlives an avatar: attributes of users, in memory or in a file.
+//!
+//! An avatar loads its user's attributes when it is made and saves all of them at
+//! each change. Calls return at once; what takes time ends in a callback, on a thread
+//! of the store. Saves and loads of one user take effect in the order of the calls.
 
+pub mod file;
 pub mod last_seen;
+pub mod memory;
+mod record;
+pub mod settings;
+pub mod transfer;
+mod writer;
+
+use std::fmt;
+use std::sync::Arc;
+
+use turntable_core::backup::Attributes;
+use turntable_core::id::UserId;
+
+use crate::metric::Metrics;
+use settings::StoreSettings;
+
+/// The store cannot be read or written now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the store is not available")]
+pub struct Unavailable;
+
+/// The attributes of a user, in the order of their names; empty where there are none.
+pub type Loaded = Result<Attributes, Unavailable>;
+
+/// Gets what was loaded.
+pub type Load = Box<dyn FnOnce(Loaded) + Send>;
+
+/// Is called when a save is durable, or has failed.
+pub type Saved = Box<dyn FnOnce(Result<(), Unavailable>) + Send>;
+
+/// A store of users' attributes.
+pub trait Store: fmt::Debug + Send + Sync {
+    /// The attributes of a user, where that takes no time; `None` where they have to
+    /// be loaded.
+    fn get(&self, user: &UserId) -> Option<Attributes>;
+
+    /// Loads the attributes of a user.
+    fn load(&self, user: &UserId, load: Load);
+
+    /// Saves all attributes of a user; soon, or at once where `saved` waits for it.
+    fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>);
+
+    /// Writes what waits and ends. Later calls fail.
+    fn stop(&self);
+}
+
+/// The store of a configuration.
+///
+/// # Errors
+/// A file that cannot be read or written, as a sentence.
+pub fn open(settings: &StoreSettings, metrics: &Metrics) -> Result<Arc<dyn Store>, String> {
+    if settings.path.is_empty() {
+        return Ok(Arc::new(memory::MemoryStore::new(settings.users_max)));
+    }
+    let store = file::FileStore::open(settings, metrics.store_failures.clone())?;
+    Ok(Arc::new(store))
+}

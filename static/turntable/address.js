@@ -3,6 +3,20 @@
  * @module
  */
 
+/** Query names that the transports use themselves. */
+const RESERVED = ["after", "batch", "callback", "credentials", "d", "format", "id", "n", "new", "received", "session", "user"];
+
+/**
+ * Throws a TypeError if the query has a name of the protocol: it would be mistaken
+ * for the library's own, by some transports only.
+ * @param {string} url
+ */
+export function checkQuery(url) {
+  const names = [...new URL(url).searchParams.keys()].filter((name) => RESERVED.includes(name));
+  if (names.length === 0) return;
+  throw new TypeError(`the query of the server's address has ${names.join(", ")}; the protocol uses these names: ${RESERVED.join(", ")}`);
+}
+
 /**
  * Normalizes an address to a WebSocket URL: http(s) becomes ws(s), `ws` is
  * appended to a path that ends with a slash, and a relative URL is resolved

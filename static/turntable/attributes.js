@@ -13,11 +13,19 @@ import { Emitter } from "./emitter.js";
  *   sessions; null if an attribute was removed
  */
 
+/** @callback AttributeListener
+ * @param {any} value null if the attribute was removed
+ * @param {string} key
+ * @returns {void}
+ */
+
 /** @extends {Emitter<AttributesEvents>} */
 export class Attributes extends Emitter {
   #session;
   /** @type {Map<string, any>} */
   #all = new Map();
+  /** @type {Set<{key: string | undefined, listener: AttributeListener}>} */
+  #watches = new Set();
   /** The attributes of the stored session. @type {Record<string, any> | undefined} */
   #stored;
 
@@ -50,9 +58,53 @@ export class Attributes extends Emitter {
    * @param {Record<string, any>} changes
    * @returns {Promise<void>} rejects with a TurntableError
    */
-  async set(changes) {
-    await this.#session.request("set", changes);
-    this.#apply(changes);
+  set(changes) {
+    return new Promise((resolve, reject) => {
+      this.#session.ask("set", changes, {}, (error) => {
+        if (error) return reject(error);
+        // Before a later message: the answer's place is that of the change in the server's order.
+        this.#apply(changes);
+        resolve();
+      });
+    });
+  }
+
+  /**
+   * Calls a function with each new value of one attribute, or of any, that the server
+   * or another session of the user sets; null if it was removed.
+   * @overload
+   * @param {string} key
+   * @param {AttributeListener} listener
+   * @returns {() => void} ends the watch
+   */
+  /**
+   * @overload
+   * @param {AttributeListener} listener of every attribute
+   * @returns {() => void} ends the watch
+   */
+  /**
+   * @param {string | AttributeListener} key
+   * @param {AttributeListener} [listener]
+   * @returns {() => void}
+   */
+  watch(key, listener) {
+    const watch = typeof key === "function" ? { key: undefined, listener: key } : { key, listener: /** @type {AttributeListener} */ (listener) };
+    if (typeof watch.listener !== "function") throw new TypeError("watch needs a function");
+    this.#watches.add(watch);
+    return () => void this.#watches.delete(watch);
+  }
+
+  /**
+   * Ends watches: of one attribute, of one function, or of both; without arguments
+   * all of them.
+   * @param {string | AttributeListener} [key]
+   * @param {AttributeListener} [listener]
+   */
+  unwatch(key, listener) {
+    const [of, ended] = typeof key === "function" ? [undefined, key] : [key, listener];
+    for (const watch of this.#watches) {
+      if ((of === undefined || watch.key === of) && (ended === undefined || watch.listener === ended)) this.#watches.delete(watch);
+    }
   }
 
   /**
@@ -61,7 +113,15 @@ export class Attributes extends Emitter {
    */
   changed(data) {
     const changes = this.#apply(data ?? {});
-    if (Object.keys(changes).length > 0) this.emit("change", { changes });
+    const changed = Object.entries(changes);
+    if (changed.length === 0) return;
+    this.emit("change", { changes });
+    for (const [key, value] of changed) {
+      for (const watch of [...this.#watches]) {
+        if (this.#session.gate.closed) return;
+        if (this.#watches.has(watch) && (watch.key ?? key) === key) call(watch.listener, value, key);
+      }
+    }
   }
 
   /**
@@ -108,5 +168,21 @@ export class Attributes extends Emitter {
       changes.push([key, value ?? null]);
     }
     return Object.fromEntries(changes);
+  }
+}
+
+/**
+ * An error of a listener is reported, and ends nothing.
+ * @param {AttributeListener} listener
+ * @param {any} value
+ * @param {string} key
+ */
+function call(listener, value, key) {
+  try {
+    listener(value, key);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }

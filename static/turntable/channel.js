@@ -14,7 +14,8 @@ import { normalizeId } from "./room.js";
  * @typedef {object} ChannelOptions
  * @property {boolean} [subpaths] whether to receive messages of paths below as well
  * @property {{epoch: string, offset: number}} [since] the last position of an earlier subscription
- * @property {number} [history] number of past messages to request
+ * @property {number} [history] number of past messages to request: they follow the join, and the
+ *   rejoin of a new session that cannot get all that was missed
  * @property {AbortSignal} [signal] leaves for this holder when it is aborted, also before the answer
  */
 
@@ -33,9 +34,10 @@ import { normalizeId } from "./room.js";
 /**
  * @typedef {object} ChannelEvents
  * @property {ChannelMessage} message
- * @property {{recovered: boolean}} joined joined again after a reconnection
+ * @property {{recovered: boolean}} joined joined again after a reconnection; `recovered`: every
+ *   message that was missed follows
  * @property {{epoch: string, offset: number}} gap messages may have been lost during a
- *   reconnection; the position from which the channel continues
+ *   reconnection or by a fault of the server; the position from which the channel continues
  * @property {{error?: TurntableError}} left without `leave()`
  */
 
@@ -49,6 +51,12 @@ export class Channel extends Emitter {
   #recovered = false;
   /** The highest offset emitted in this epoch. */
   #emitted = -1;
+  /** The most past messages that a holder requested. */
+  #history = 0;
+  /** The position that the first join asked for. @type {ChannelOptions["since"]} */
+  #since;
+  /** Whether past messages arrive: those up to `#offset` are not all here yet. */
+  #catching_up = false;
 
   /** @readonly @type {string} */
   path;
@@ -121,12 +129,14 @@ export class Channel extends Emitter {
    * @returns {Record<string, any>} the data of `joinchannel`
    */
   joinData({ subpaths, since, history }, again) {
+    if (!again) this.#since = since;
+    const offset = this.#catching_up ? this.#emitted : this.#offset;
     return {
       channel: this.path,
       // The server has one subscription: what one holder requested must not end for it.
       subpaths: subpaths || this.#subpaths || undefined,
-      since: again ? { epoch: this.#epoch, offset: this.#offset } : since,
-      history,
+      since: again ? { epoch: this.#epoch, offset } : since,
+      history: again ? this.#history || undefined : history,
     };
   }
 
@@ -135,8 +145,9 @@ export class Channel extends Emitter {
    * @param {ChannelOptions} options of a join that succeeded
    * @returns {this}
    */
-  acquired({ subpaths }) {
+  acquired({ subpaths, history }) {
     this.#subpaths ||= subpaths === true;
+    this.#history = Math.max(this.#history, history ?? 0);
     return this;
   }
 
@@ -146,6 +157,9 @@ export class Channel extends Emitter {
    */
   joined({ epoch, offset, recovered }) {
     const again = this.stale;
+    const first = !this.active;
+    // The server lost the channel to a fault and began it anew.
+    const replaced = !first && !again && epoch !== this.#epoch;
     this.active = true;
     this.stale = false;
     this.#recovered = recovered === true;
@@ -154,8 +168,11 @@ export class Channel extends Emitter {
     // After a recovery the missed messages follow and advance the offset
     // themselves. Advancing it here would skip them if the connection is lost
     // before they arrive.
-    if (!(again && this.#recovered)) this.#offset = offset;
-    if (!again) return;
+    const since = this.#since;
+    if (first && this.#recovered && since && since.epoch === epoch) this.#offset = since.offset;
+    else if (!(again && this.#recovered)) this.#offset = offset;
+    this.#catching_up = false;
+    if (!again && !replaced) return;
     this.emit("joined", { recovered: this.#recovered });
     if (!this.#recovered) this.emit("gap", { epoch, offset });
   }
@@ -170,6 +187,7 @@ export class Channel extends Emitter {
       // Already emitted before a reconnection.
       if (offset <= this.#emitted) return;
       this.#emitted = offset;
+      this.#catching_up = offset < this.#offset;
       this.#offset = Math.max(this.#offset, offset);
     }
     this.emit("message", message);

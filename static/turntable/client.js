@@ -24,7 +24,7 @@ import { textAndSize } from "./transports/transport.js";
 
 /** @import { Channel, ChannelOptions } from "./channel.js" */
 /** @import { Disconnection } from "./connection.js" */
-/** @import { ClientEvents, ConnectOptions, StateChange, Welcome } from "./events.js" */
+/** @import { ClientEvents, ConnectOptions, Limits, StateChange, Welcome } from "./events.js" */
 /** @import { JoinOptions, Room } from "./room.js" */
 /** @import { Functions, ServiceInfo } from "./services.js" */
 /** @import { StoredSession } from "./session_store.js" */
@@ -156,7 +156,7 @@ export class Client extends Emitter {
     return this.#welcome?.server;
   }
 
-  /** The server's limits by name. @returns {Record<string, number>} */
+  /** The server's limits by name; empty before the first welcome. @returns {Limits} */
   get limits() {
     return this.#welcome?.limits ?? {};
   }

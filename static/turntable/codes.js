@@ -29,6 +29,7 @@ export const CLOSE_CODES = {
   4006: { name: "too_many_errors", reconnect: false, resume: true, meaning: "The server refused too many of the client's messages." },
   4007: { name: "rate_limited", reconnect: true, resume: true, meaning: "The client sent far more commands than allowed." },
   4008: { name: "heartbeat_missed", reconnect: true, resume: true, meaning: "Nothing was received from the other side within the heartbeat." },
+  4009: { name: "unauthorized", reconnect: false, resume: false, meaning: "The credentials were refused or withdrawn; do not connect again with the same ones." },
 };
 
 /**

@@ -47,6 +47,9 @@ export class Dispatcher {
       case "userchange":
         to.friends.changed(data);
         break;
+      case "profiles":
+        to.friends.profilesChanged(data);
+        break;
       case "invite":
         to.emit("invite", {
           ...data,

@@ -39,6 +39,21 @@
  *   connected, but the server has not answered for 3 s */
 
 /**
+ * What the server accepts from one session; see docs/protocol.md, 2.2.
+ * @typedef {object} Limits
+ * @property {number} [max_message_bytes]
+ * @property {number} [resume_ms]
+ * @property {number} [watch_max] users that are watched
+ * @property {number} [lookup_max] users in one `lookup`
+ * @property {number} [rooms_max]
+ * @property {number} [channels_max]
+ * @property {number} [actions_max] in one message
+ * @property {number} [max_lag_ms] how far back a timestamp may lie
+ * @property {Record<string, {per_second: number, burst: number}>} [rates] token buckets by
+ *   class of commands; `per_second` 0: no limit
+ */
+
+/**
  * @typedef {object} Welcome
  * @property {string} user
  * @property {string} session the secret that grants access to the session
@@ -47,7 +62,7 @@
  * @property {number} heartbeat_ms
  * @property {Record<string, any>} [attributes]
  * @property {Record<string, ServiceInfo>} [services]
- * @property {Record<string, number>} [limits]
+ * @property {Limits} [limits]
  * @property {string} [server]
  * @property {string[]} [warnings] what to know about this server, in the first welcome of a session
  */

@@ -23,12 +23,15 @@ import { INTERRUPTED } from "./requests.js";
  * @property {number} [last_seen] Unix ms; omitted for a connected user
  * @property {number} [devices] number of connected sessions
  * @property {any} [note] the note of the status
+ * @property {Record<string, any>} [profile] the public attributes; omitted if there are none
  */
 
 /**
  * @typedef {object} FriendsEvents
  * @property {{changes: Record<string, PresenceState>, snapshot: boolean}} change
  *   `snapshot`: the first states of a subscription, not changes
+ * @property {{changes: Record<string, Record<string, any>>}} profile public attributes of watched
+ *   users: all of a user first, then changes; null if one was removed
  */
 
 /** @typedef {{ids: string[], resolve: (states: Record<string, PresenceState>) => void, reject: (error: any) => void}} Waiter */
@@ -54,6 +57,8 @@ export class Friends extends Emitter {
   #unwatched = new Set();
   /** @type {Map<string, PresenceState>} */
   #states = new Map();
+  /** Public attributes by user. @type {Map<string, Map<string, any>>} */
+  #profiles = new Map();
   /** @type {Set<Waiter>} */
   #waiters = new Set();
 
@@ -139,6 +144,15 @@ export class Friends extends Emitter {
   }
 
   /**
+   * The public attributes of a watched user, as its name and score.
+   * @param {string} id
+   * @returns {Record<string, any>} empty if there are none
+   */
+  profile(id) {
+    return Object.fromEntries(this.#profiles.get(id) ?? []);
+  }
+
+  /**
    * Sets the user's own status. The client sets it again after a reconnection.
    * @param {Status} state
    * @param {any} [note] shown to others by `lookup`
@@ -183,6 +197,35 @@ export class Friends extends Emitter {
 
   /**
    * @internal
+   * @param {any} data of a `profiles`
+   */
+  profilesChanged(data) {
+    /** @type {[string, Record<string, any>][]} */
+    const changes = [];
+    for (const [id, attributes] of Object.entries(data ?? {})) {
+      if (!this.#watched.has(id)) continue;
+      const profile = this.#profiles.get(id) ?? new Map();
+      const changed = Object.entries(attributes ?? {}).filter(([key, value]) => !same(profile.get(key), value));
+      for (const [key, value] of changed) {
+        if (value === null) profile.delete(key);
+        else profile.set(key, value);
+      }
+      if (profile.size > 0) this.#profiles.set(id, profile);
+      else this.#profiles.delete(id);
+      if (changed.length > 0) changes.push([id, Object.fromEntries(changed)]);
+    }
+    if (changes.length > 0) this.emit("profile", { changes: Object.fromEntries(changes) });
+  }
+
+  /** A new session gets all profiles anew; an attribute that it does not get was removed. */
+  #forgetProfiles() {
+    const gone = [...this.#profiles].map(([id, profile]) => [id, Object.fromEntries([...profile.keys()].map((key) => [key, null]))]);
+    this.#profiles.clear();
+    if (gone.length > 0) this.emit("profile", { changes: Object.fromEntries(gone) });
+  }
+
+  /**
+   * @internal
    * @param {boolean} resumed
    */
   restore(resumed) {
@@ -190,6 +233,7 @@ export class Friends extends Emitter {
       this.#sendUnsubscriptions().catch(() => {});
     } else {
       this.#unwatched.clear();
+      this.#forgetProfiles();
       for (const watch of this.#watched.values()) {
         watch.sent = false;
         watch.known = false;
@@ -228,10 +272,27 @@ export class Friends extends Emitter {
     if (watch.sent) this.#unwatched.add(id);
     this.#watched.delete(id);
     this.#states.delete(id);
+    this.#profiles.delete(id);
   }
 
-  /** Sends the subscriptions that were not sent yet. */
+  /**
+   * Sends the subscriptions that were not sent yet. Callers share a list if it has room
+   * for all of their ids; the server accepts or refuses a list as a whole.
+   */
   #sendSubscriptions() {
+    /** @type {Set<string>} */
+    let list = new Set();
+    for (const { ids } of this.#waiters) {
+      const both = new Set([...list, ...ids]);
+      if (list.size > 0 && both.size > CHUNK) {
+        this.#sendUnsent([...list]);
+        list = new Set(ids);
+      } else {
+        list = both;
+      }
+    }
+    this.#sendUnsent([...list]);
+    // Those of callers who have their answers.
     this.#sendUnsent([...this.#watched.keys()]);
   }
 
@@ -324,6 +385,14 @@ export class Friends extends Emitter {
       waiter.resolve(Object.fromEntries(waiter.ids.flatMap((id) => this.#entry(id))));
     }
   }
+}
+
+/**
+ * @param {any} a
+ * @param {any} b
+ */
+function same(a, b) {
+  return JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 }
 
 /** @param {string} command */

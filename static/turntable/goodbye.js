@@ -6,7 +6,7 @@
  * @module
  */
 
-import { endpointUrl, responseError } from "./transports/transport.js";
+import { endpointUrl, isFinal, responseError } from "./transports/transport.js";
 
 /** @import { Environment } from "./environment.js" */
 /** @import { Sent } from "./sent_log.js" */
@@ -93,7 +93,6 @@ export async function sayGoodbye({ url, environment, fetch }, session, unconfirm
     }
     // The server may have disabled tunnels.
     if (response.status === 404) response = await poll();
-    // 410: the session is over already.
-    return response.ok || (response.status >= 400 && response.status < 500 && response.status !== 429);
+    return isFinal(response);
   });
 }

@@ -22,6 +22,7 @@ import { INTERRUPTED } from "./requests.js";
  * @typedef {object} Caller a join that is not answered yet
  * @property {any} options
  * @property {boolean} sent
+ * @property {() => boolean} withdraw takes the command back, unless it has left; returns whether it did
  * @property {boolean} aborted
  * @property {(place: any) => void} resolve
  * @property {(error: any) => void} reject
@@ -109,6 +110,7 @@ export class Holding {
       const caller = {
         options,
         sent: false,
+        withdraw: () => true,
         aborted: false,
         resolve: (place) => {
           // From now on the signal releases what was acquired.
@@ -121,7 +123,7 @@ export class Holding {
       };
       const abort = () => {
         caller.aborted = true;
-        if (!caller.sent) this.#callers.delete(caller);
+        if (!caller.sent || caller.withdraw()) this.#callers.delete(caller);
         reject(signal?.reason);
         this.#settle();
       };
@@ -192,7 +194,7 @@ export class Holding {
   /** @param {Caller} caller */
   #join(caller) {
     caller.sent = true;
-    this.#ask(this.#hooks.join, () => this.#hooks.data(caller.options, false), (error) => {
+    caller.withdraw = this.#ask(this.#hooks.join, () => this.#hooks.data(caller.options, false), (error) => {
       this.#callers.delete(caller);
       if (!error || UNCERTAIN.has(error.code)) this.#placed = true;
       if (caller.aborted) {
@@ -231,9 +233,10 @@ export class Holding {
    * @param {() => any} data
    * @param {(error: TurntableError | undefined) => void} done
    * @param {() => void} interrupted the server did not carry it out, or its session is lost
+   * @returns {() => boolean} withdraws the command, unless it was sent
    */
   #ask(command, data, done, interrupted) {
-    this.#session.ask(command, data(), { interruptible: true }, (error) => {
+    return this.#session.ask(command, data(), { interruptible: true }, (error) => {
       if (error === INTERRUPTED) interrupted();
       else if (!this.#session.closed) done(error);
     });

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { socketUrl } from "./address.js";
+import { checkQuery, socketUrl } from "./address.js";
 import { environment } from "./environment.js";
 import { streamSlots } from "./stream_slots.js";
 import { TRANSPORTS, createTransports, platformOf } from "./transports/registry.js";
@@ -43,6 +43,7 @@ export function resolveOptions(address, options) {
   const { user, reconnect = {}, persist = false } = options;
   const env = environment(options.environment);
   const url = socketUrl(address);
+  checkQuery(url);
   const platform = platformOf(options);
   const transports = createTransports({
     names: options.transports ?? TRANSPORTS,

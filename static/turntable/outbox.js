@@ -78,6 +78,22 @@ export class Outbox {
     return this.#queue.length > 0;
   }
 
+  /**
+   * Removes a message that was not sent.
+   * @param {number} id
+   * @returns {boolean} whether it was queued
+   */
+  withdraw(id) {
+    for (const lane of [this.#desired, this.#queue]) {
+      const index = lane.findIndex((message) => message.id === id);
+      if (index < 0) continue;
+      lane.splice(index, 1);
+      this.#schedule();
+      return true;
+    }
+    return false;
+  }
+
   /** The ids of the queued messages. */
   get ids() {
     return new Set([...this.#desired, ...this.#queue].map(({ id }) => id));
@@ -134,6 +150,11 @@ export class Outbox {
   /** A new session has begun. */
   reset() {
     this.#pacer.start(this.limits.rates, this.#env.local());
+  }
+
+  /** The session continues on another connection, perhaps in another page. */
+  resumed() {
+    this.#pacer.resume(this.limits.rates, this.#env.local());
   }
 
   /**

@@ -1,14 +1,14 @@
 /**
  * How fast commands may be sent. The server has a token bucket per class of work
  * (docs/protocol.md, Rates); this one has the same with a margin, so that what a
- * client queued while it was offline is not refused when it is sent. The default
- * rates of the server apply unless its `welcome` has others. After a refusal with
- * `retry_ms` the class waits that long: a client that waits is never closed for
+ * client queued while it was offline is not refused when it is sent. The rates are
+ * those of the server's `welcome`, or its defaults if it has none. After a refusal
+ * with `retry_ms` the class waits that long: a client that waits is never closed for
  * its rate. `now` is an argument; no timers.
  * @module
  */
 
-/** @typedef {{per_second: number, burst: number}} Rate */
+/** @typedef {{per_second: number, burst: number}} Rate per_second 0: no limit */
 /** @typedef {Map<string, number>} Cost tokens by class */
 
 /** The server's defaults. @type {Record<string, Rate>} */
@@ -59,6 +59,8 @@ export function costOf(command, data, bytes) {
 export class Pacer {
   /** @type {Map<string, {rate: Rate, tokens: number, at: number, held_until: number}>} */
   #buckets = new Map();
+  /** The server's rates, to notice a change. */
+  #known = "";
 
   /**
    * A session begins: its buckets are full.
@@ -67,12 +69,23 @@ export class Pacer {
    */
   start(rates, now) {
     this.#buckets.clear();
+    this.#known = JSON.stringify(rates ?? null);
     for (const [name, fallback] of Object.entries(RATES)) {
-      const given = rates?.[name];
-      const { per_second, burst } = given !== undefined && given.per_second > 0 && given.burst > 0 ? given : fallback;
+      const { per_second, burst } = this.#valid(rates?.[name]) ?? fallback;
+      if (per_second === 0) continue;
       const rate = { per_second: per_second * RATE_SHARE, burst: Math.max(1, burst * BURST_SHARE) };
       this.#buckets.set(name, { rate, tokens: rate.burst, at: now, held_until: 0 });
     }
+  }
+
+  /**
+   * A session continues. Its buckets are as they were, unless the server has other
+   * rates now, or an earlier page has sent from them.
+   * @param {Record<string, Rate> | undefined} rates of the server, by class
+   * @param {number} now
+   */
+  resume(rates, now) {
+    if (this.#known !== JSON.stringify(rates ?? null)) this.start(rates, now);
   }
 
   /**
@@ -119,6 +132,14 @@ export class Pacer {
     bucket.tokens = Math.min(bucket.tokens, 0);
     bucket.rate.burst = Math.max(1, bucket.rate.burst / 2);
     bucket.rate.per_second = Math.max(1, bucket.rate.per_second * RATE_SHARE);
+  }
+
+  /**
+   * @param {any} rate
+   * @returns {Rate | undefined}
+   */
+  #valid(rate) {
+    return rate?.per_second >= 0 && rate.burst > 0 ? rate : undefined;
   }
 
   /**

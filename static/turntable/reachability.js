@@ -6,8 +6,8 @@
  * is the moment to connect.
  *
  * Such requests cost less than attempts to connect, which browsers delay by
- * seconds after a number of failures. A status from 500 on is not an answer:
- * proxies send them for a server that is away.
+ * seconds after a number of failures. An answer of something else is none: gateways
+ * send pages of their own, with any status, for a server that is away.
  * @module
  */
 
@@ -28,6 +28,17 @@ const PATIENT_AFTER_MS = 90_000;
 /** Bounds of the time for one answer. */
 const TIMEOUT_MS = 1000;
 const TIMEOUT_MAX_MS = 5000;
+
+/**
+ * Whether the server has answered, and not a gateway in front of it.
+ * @param {any} response to an empty list of datagrams
+ * @returns {Promise<boolean>}
+ */
+async function isServer(response) {
+  // The body is read in any case: unread, it keeps its connection.
+  const body = await response.json();
+  return response.status < 500 && (Array.isArray(body) || typeof body?.error?.code === "string");
+}
 
 export class Reachability {
   #env;
@@ -121,13 +132,8 @@ export class Reachability {
     const options = { cache: "no-store", credentials: "omit", signal: abort.signal };
     try {
       Promise.resolve(this.#fetch(url, options)).then(
-        (/** @type {any} */ response) => {
-          end(response.status < 500);
-          // An unread body keeps its connection.
-          Promise.resolve(response.text?.()).catch(() => {});
-        },
-        () => end(false),
-      );
+        async (/** @type {any} */ response) => end(await isServer(response)),
+      ).catch(() => end(false));
     } catch {
       end(false);
     }

@@ -14,6 +14,7 @@
  * @property {boolean} repeatable whether executing it twice does no harm
  * @property {number} number
  * @property {() => boolean} numbered whether `number` is that of the server
+ * @property {number} [bounces] connections on which no answer to it was the server's
  */
 
 const UNCOUNTED = new Set(["idme", "resume", "time", "bye"]);
@@ -73,9 +74,10 @@ export class SentLog {
 
   /** @param {readonly (Sent | undefined)[]} entries the server refused them unread, and does not count them */
   discard(entries) {
-    const first = (this.#entries[0]?.number ?? 1) - 1;
+    const [oldest] = this.#entries;
+    const before = oldest ? oldest.number - 1 : this.#count;
     this.#entries = this.#entries.filter((entry) => !entries.includes(entry));
-    this.#renumber(first);
+    this.#renumber(before);
   }
 
   /** Keeps what may be executed twice; for a server that does not report `accepted`. */

@@ -40,6 +40,8 @@ import { Uplink } from "./uplink.js";
  * @property {ConnectionHooks["traffic"]} traffic
  */
 
+/** The close code of a message over the server's limit. */
+const TOO_LARGE = 1009;
 /** Errors of an identification that a later attempt may not have. */
 const TEMPORARY = new Set(["rate_limited", "too_many", "timeout", "service_down", "unavailable", "internal"]);
 
@@ -204,6 +206,7 @@ export class Session {
    * @param {any} data
    * @param {{interruptible?: boolean}} options
    * @param {(error: any, answer: any) => void} done
+   * @returns {() => boolean} withdraws the command, unless it was sent; returns whether it did
    */
   ask(command, data, { interruptible = false }, done) {
     const id = this.#nextId();
@@ -213,7 +216,7 @@ export class Session {
       text = this.#prepare(command, data, id, interruptible);
     } catch (error) {
       done(error, undefined);
-      return;
+      return () => false;
     }
     const outcome = (/** @type {any} */ error, /** @type {any} */ answer) => {
       done(error, answer);
@@ -222,6 +225,11 @@ export class Session {
     };
     this.#requests.add(id, { command, data, interruptible, resolve: (answer) => outcome(undefined, answer), reject: (error) => outcome(error, undefined) });
     this.#outbox.send({ command, data, text, id, repeatable: interruptible });
+    return () => {
+      if (!this.#outbox.withdraw(id)) return false;
+      this.#requests.take(id);
+      return true;
+    };
   }
 
   /**
@@ -433,8 +441,10 @@ export class Session {
     this.#welcomes += 1;
     this.connection.welcomed();
     this.#outbox.limits = data?.limits ?? {};
-    if (resumed) this.#uplink.resumed(data?.accepted, numbered);
-    else this.#reset();
+    if (resumed) {
+      this.#outbox.resumed();
+      this.#uplink.resumed(data?.accepted, numbered);
+    } else this.#reset();
     this.#requests.resume();
     // What the server did not take comes first.
     this.#uplink.repeat();
@@ -500,8 +510,15 @@ export class Session {
 
   /** @param {Disconnection} disconnection */
   #disconnected(disconnection) {
+    const identified = this.#welcomed || this.secret !== undefined;
     this.#welcomed = false;
     this.#resuming = false;
+    if (!identified && disconnection.code === TOO_LARGE) {
+      // The identification itself: another attempt would end in the same way.
+      this.#finish(new TurntableError("too_large", "the identification exceeds the server's limit of a message", { command: "idme" }));
+      this.connection.close(1000);
+      return;
+    }
     if (!disconnection.resume) this.secret = undefined;
     this.#requests.pause();
     if (disconnection.retry_ms === undefined) this.#finish();

@@ -221,9 +221,9 @@ export class Visitor {
 
 /**
  * A test with its own server and pages. `before` is called with a page before
- * its address is loaded.
+ * its address is loaded. An `insecure` page accepts any certificate.
  * @param {string} name
- * @param {(stage: {server: Server, t: import("node:test").TestContext, open: (path: string, options?: {user?: string, viewport?: {width: number, height: number}, touch?: boolean, dark?: boolean, before?: (page: import("playwright-core").Page) => Promise<unknown>}) => Promise<Visitor>}) => Promise<void>} play
+ * @param {(stage: {server: Server, t: import("node:test").TestContext, open: (path: string, options?: {user?: string, viewport?: {width: number, height: number}, touch?: boolean, dark?: boolean, insecure?: boolean, before?: (page: import("playwright-core").Page) => Promise<unknown>}) => Promise<Visitor>}) => Promise<void>} play
  * @param {{settings?: Record<string, string>}} [options]
  */
 export function scene(name, play, { settings = {} } = {}) {
@@ -231,11 +231,12 @@ export function scene(name, play, { settings = {} } = {}) {
     const server = await new Server(settings).start();
     /** @type {Visitor[]} */
     const visitors = [];
-    const open = async (path, { user, viewport, touch = false, dark = false, before } = {}) => {
+    const open = async (path, { user, viewport, touch = false, dark = false, insecure = false, before } = {}) => {
       const context = await (await browser()).newContext({
         viewport: viewport ?? { width: 1280, height: 800 },
         hasTouch: touch,
         colorScheme: dark ? "dark" : "light",
+        ignoreHTTPSErrors: insecure,
       });
       context.setDefaultTimeout(WAIT_MS);
       context.setDefaultNavigationTimeout(LOAD_MS);

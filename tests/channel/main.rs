@@ -6,5 +6,7 @@
     clippy::panic
 )]
 
+mod history;
 mod message;
+mod permission;
 mod subscription;

@@ -163,7 +163,7 @@ fn first_message_after_joined_has_next_offset() {
 
 #[test]
 fn since_reports_whether_messages_were_missed() {
-    let server = Server::start();
+    let server = Server::configured("[channels.\"**\"]\nhistory_max = 0\n", &[]);
     let (mut mel, mut pomke) = (server.user("1:1"), server.user("1:2"));
     let epoch = join(&mut mel, "c")["epoch"].clone();
     publish(&mut pomke, "c", json!(1));

@@ -9,6 +9,9 @@ use turntable_testkit::Server;
 use turntable_testkit::channel::{join, join_with_subpaths, leave, publish, published};
 use turntable_testkit::metric::CHANNELS;
 
+/// A configuration without the embedded history of every channel.
+const NO_HISTORY: &str = "[channels.\"**\"]\nhistory_max = 0\n";
+
 #[test]
 fn non_subscriber_can_publish_but_receives_nothing() {
     let server = Server::start();
@@ -120,26 +123,8 @@ fn refused_join_is_answered_once() {
 }
 
 #[test]
-fn history_is_unavailable_while_channels_keep_none() {
-    let server = Server::start();
-    let mut mel = server.user("1:1");
-    let with = |history: u64| json!({"channel": "c", "history": history});
-    mel.send(json!({"command": "joinchannel", "data": with(5), "id": 7}));
-    let error = mel.expect_error("unavailable");
-    assert_eq!(
-        (&error["id"], &error["data"]["command"]),
-        (&json!(7), &json!("joinchannel"))
-    );
-    // It did not join.
-    publish(&mut mel, "c", json!(1));
-    mel.expect_nothing_pending();
-    // None is what the client gets; the channel begins with it.
-    assert_eq!(mel.request("joinchannel", with(0))["offset"], 0);
-}
-
-#[test]
 fn new_life_of_a_channel_is_announced_above_it() {
-    let server = Server::with(&[("channel.empty_ms", "400")]);
+    let server = Server::configured(NO_HISTORY, &[("channel.empty_ms", "400")]);
     let mut above = server.user("1:1");
     let mut mel = server.user("1:2");
     let joined = join_with_subpaths(&mut above, "a");
@@ -170,7 +155,7 @@ fn new_life_of_a_channel_is_announced_above_it() {
 
 #[test]
 fn empty_channel_is_dropped_and_restarts_with_new_epoch() {
-    let server = Server::with(&[("channel.empty_ms", "100")]);
+    let server = Server::configured(NO_HISTORY, &[("channel.empty_ms", "100")]);
     let mut mel = server.user("1:1");
     let epoch = join(&mut mel, "c")["epoch"].clone();
     mel.command("publish", json!({"channel": "c", "data": 1}));
@@ -187,7 +172,8 @@ fn empty_channel_is_dropped_and_restarts_with_new_epoch() {
 
 #[test]
 fn publishing_without_listeners_makes_no_channels() {
-    let server = Server::with(&[("limits.publish", "{ per_second = 0, burst = 1 }")]);
+    let keys = [("limits.publish", "{ per_second = 0, burst = 1 }")];
+    let server = Server::configured(NO_HISTORY, &keys);
     let mut mel = server.user("1:1");
     let mut epochs = Vec::new();
     for n in 0..500 {

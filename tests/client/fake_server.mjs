@@ -13,7 +13,7 @@ const CLIENT_COMMANDS = [
 ];
 const SERVER_COMMANDS = [
   "idyou", "welcome", "userchange", "invite", "invitereply", "joined", "memberchange", "game", "message", "call", "reply",
-  "error", "attributes", "service", "time", "goaway",
+  "error", "attributes", "service", "time", "goaway", , , , , "profiles",
 ];
 const V2 = "turntable.v2.msgpack";
 

@@ -202,3 +202,20 @@ test("costs count actions, users and invited users; a list larger than the burst
   pacer.take(large, 0);
   assert.ok(pacer.delay(costOf("game", {}, 1), 0) > 4000);
 });
+
+test("a continued session keeps its buckets, a page that continues one has limits, and 0 per second is none", () => {
+  const pacer = new Pacer();
+  const cost = costOf("game", { actions: [1] }, 0);
+  const rates = { game: { per_second: 10, burst: 10 } };
+  pacer.resume(rates, 0);
+  for (let sent = 0; sent < 8; sent += 1) {
+    assert.equal(pacer.delay(cost, 0), 0);
+    pacer.take(cost, 0);
+  }
+  assert.ok(pacer.delay(cost, 0) > 0);
+  pacer.resume(structuredClone(rates), 0);
+  assert.ok(pacer.delay(cost, 0) > 0);
+  pacer.resume({ game: { per_second: 0, burst: 1 } }, 0);
+  pacer.take(costOf("game", { actions: Array(5000).fill(0) }, 0), 0);
+  assert.equal(pacer.delay(cost, 0), 0);
+});

@@ -371,7 +371,11 @@ test("addresses: http becomes ws, an empty path becomes /ws", () => {
   assert.equal(socketUrl("https://a/"), "wss://a/ws");
   assert.equal(socketUrl("ws://a/other?x=1#y"), "ws://a/other?x=1");
   assert.equal(socketUrl("https://a/prefix/?key=1"), "wss://a/prefix/ws?key=1");
-  assert.equal(endpointUrl("wss://a/prefix/ws?key=1&id=0", "tunnel", { id: 7 }), "https://a/prefix/tunnel?key=1&id=7");
+  // The query stays as it was written: it may be signed.
+  assert.equal(endpointUrl("wss://a/prefix/ws?key=a%20b", "tunnel", { id: 7 }), "https://a/prefix/tunnel?key=a%20b&id=7");
+  for (const name of ["id", "session", "batch", "after", "n", "d", "new"]) {
+    assert.throws(() => connect(`ws://a/?${name}=1`, { WebSocket }), new RegExp(`has ${name}; the protocol uses`));
+  }
   assert.equal(socketUrl(undefined, "https://page.test/game/index.html?room=1"), "wss://page.test/ws");
   assert.throws(() => socketUrl("ftp://a/"), TypeError);
   assert.throws(() => connect("ftp://a/", { WebSocket }), TypeError);

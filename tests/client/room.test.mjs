@@ -334,6 +334,42 @@ test("messages of paths below are received with subpaths: true only", async (t) 
   assert.equal(channel.offset, 9);
 });
 
+test("a position of the caller is continued from the last message that arrived", async (t) => {
+  const since = { epoch: "e1", offset: 2 };
+  const session = await joinedChannel(t, { offset: 5, recovered: true }, { since, history: 2 });
+  const { tt, peer, channel } = session;
+  assert.equal(channel.offset, 2);
+  const message = (offset) => ({ channel: "chat/lobby", id: `m${offset}`, offset, from: "1:2", time: 1, data: 1 });
+  peer.send("message", message(3));
+  await peer.settle(tt);
+  const next = await reconnect(session);
+  next.send("idyou", {});
+  await next.next("resume");
+  next.send("error", { code: "session_expired", message: "gone" });
+  await next.next("idme");
+  next.welcome();
+  // Without the position the last messages are better than none.
+  assert.deepEqual((await next.next("joinchannel")).data, { channel: "chat/lobby", since: { epoch: "e1", offset: 3 }, history: 2 });
+});
+
+test("a new life of a channel is a gap, and another holder's join is none", async (t) => {
+  const { tt, peer, channel } = await joinedChannel(t);
+  const events = [];
+  channel.on("joined", ({ recovered }) => events.push(recovered));
+  channel.on("gap", (position) => events.push(position));
+  channel.on("message", ({ offset }) => events.push(offset));
+  const message = (offset) => ({ channel: "chat/lobby", id: `m${offset}`, offset, from: "1:2", time: 1, data: 1 });
+  peer.send("message", message(4));
+  const other = tt.channel("chat/lobby");
+  peer.send("joined", { channel: "chat/lobby", epoch: "e1", offset: 4, recovered: false }, (await peer.next("joinchannel")).id);
+  assert.equal(await other, channel);
+  assert.deepEqual(events, [4]);
+  peer.send("joined", { channel: "chat/lobby", epoch: "e2", offset: 0, recovered: false });
+  peer.send("message", message(1));
+  await peer.settle(tt);
+  assert.deepEqual(events, [4, false, { epoch: "e2", offset: 0 }, 1]);
+});
+
 test("a recovered channel continues after the last emitted message, without duplicates", async (t) => {
   const session = await joinedChannel(t);
   const { tt, peer, channel } = session;

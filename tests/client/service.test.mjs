@@ -122,6 +122,61 @@ test("attributes are set by the welcome, by the server and by the client", async
   assert.deepEqual(changes.at(-1), { city: "Melbourne", username: null });
 });
 
+test("watchers of one attribute and of any are called once per change, and not after unwatch", async (t) => {
+  const { tt, peer } = await online(t, {}, { attributes: { email: "a@b" } });
+  const seen = [];
+  const any = (value, key) => seen.push(["any", key, value]);
+  const email = (value) => seen.push(["email", value]);
+  const end = tt.attributes.watch("email", email);
+  tt.attributes.watch(any);
+  peer.send("attributes", { email: "c@d", rank: 1 });
+  peer.send("attributes", { email: "c@d" });
+  peer.send("attributes", { email: null });
+  await peer.settle(tt);
+  const all = [["email", "c@d"], ["any", "email", "c@d"], ["any", "rank", 1], ["email", null], ["any", "email", null]];
+  assert.deepEqual(seen.splice(0), all);
+  end();
+  tt.attributes.watch("rank", email);
+  tt.attributes.unwatch(any);
+  peer.send("attributes", { email: "e@f", rank: 2 });
+  await peer.settle(tt);
+  assert.deepEqual(seen.splice(0), [["email", 2]]);
+  tt.attributes.unwatch("rank");
+  peer.send("attributes", { rank: 3 });
+  await peer.settle(tt);
+  assert.deepEqual(seen, []);
+});
+
+test("a set takes its place in the order of the server, also where messages come at once", async (t) => {
+  const { tt, peer } = await online(t);
+  const set = tt.attributes.set({ rank: 1 });
+  const { id } = await peer.next("set");
+  peer.send("reply", {}, id);
+  peer.send("attributes", { rank: 2 });
+  await set;
+  await peer.settle(tt);
+  assert.equal(tt.attributes.get("rank"), 2);
+});
+
+test("profiles of watched users are merged, and end with the watch", async (t) => {
+  const session = await online(t);
+  const { tt, peer } = session;
+  const changes = [];
+  tt.friends.on("profile", (event) => changes.push(event.changes));
+  const watching = tt.friends.subscribe(["1:2", "1:3"]);
+  await peer.next("subscribe");
+  peer.send("userchange", { "1:2": "online", "1:3": "offline" });
+  peer.send("profiles", { "1:2": { name: "Mel", score: 1 }, "1:9": { name: "no friend" } });
+  await watching;
+  peer.send("profiles", { "1:2": { name: null, score: 1, colour: "red" } });
+  await peer.settle(tt);
+  assert.deepEqual(changes, [{ "1:2": { name: "Mel", score: 1 } }, { "1:2": { name: null, colour: "red" } }]);
+  assert.deepEqual(tt.friends.profile("1:2"), { score: 1, colour: "red" });
+  assert.deepEqual(tt.friends.profile("1:9"), {});
+  void tt.friends.unsubscribe(["1:2"]).catch(() => {});
+  assert.deepEqual(tt.friends.profile("1:2"), {});
+});
+
 test("an exception in a listener does not affect others, and a removed listener is not called", async (t) => {
   const { tt, peer } = await online(t);
   const uncaught = new Promise((resolve) => {

@@ -137,7 +137,7 @@ test("after an expired session the client emits reset and restores status, subsc
   // The invitation is not repeated.
   assert.deepEqual(again.data, { channel: "C", self: "1:1", team: "red" });
   const rejoined = await next.next("joinchannel");
-  assert.deepEqual(rejoined.data, { channel: "chat", subpaths: true, since: { epoch: "e1", offset: 8 } });
+  assert.deepEqual(rejoined.data, { channel: "chat", subpaths: true, since: { epoch: "e1", offset: 8 }, history: 5 });
   assert.deepEqual((await next.next("subscribe")).data, ["1:2"]);
   next.send("joined", { channel: "C", self: "1:1", team: "red", members: { "1:9": { state: "joined" } } }, again.id);
   next.send("joined", { channel: "chat", epoch: "e2", offset: 20, recovered: false }, rejoined.id);

@@ -13,21 +13,21 @@ use turntable_testkit::{Client, DEADLINE, Response, Server, http, poll, request}
 
 /// A connection on which requests are written by hand.
 #[derive(Debug)]
-struct Kept(TcpStream);
+pub(crate) struct Kept(TcpStream);
 
 impl Kept {
-    fn open(server: &Server) -> Self {
+    pub(crate) fn open(server: &Server) -> Self {
         let socket = TcpStream::connect(server.address).unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         Self(socket)
     }
 
-    fn send(&mut self, text: &str) {
+    pub(crate) fn send(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).unwrap();
     }
 
     /// Reads one answer, which has a length.
-    fn answer(&mut self) -> Response {
+    pub(crate) fn answer(&mut self) -> Response {
         let mut bytes = Vec::new();
         let mut byte = [0];
         while !bytes.ends_with(b"\r\n\r\n") {

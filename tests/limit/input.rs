@@ -198,7 +198,7 @@ fn bad_input_is_not_logged() {
         .lines()
         .filter(|line| line.contains(" WARN ") || line.contains(" ERROR "));
     // The configuration and the machine may be a warning at start.
-    let known = ["portal.anonymous", "open files", "pass the codec"];
+    let known = ["portal.checkers", "open files", "pass the codec"];
     let caused: Vec<&str> = lines
         .filter(|line| !known.iter().any(|part| line.contains(part)))
         .collect();

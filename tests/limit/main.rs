@@ -6,6 +6,8 @@
     clippy::panic
 )]
 
+mod begin;
+mod below;
 mod bytes;
 mod control;
 mod front;

@@ -30,9 +30,13 @@ fn a_replaced_avatar_has_its_sessions_words_and_watchers() {
     mel.request("set", json!({"name": "Mel"}));
     assert_eq!(phone.expect("attributes"), json!({"name": "Mel"}));
     let mut watchers = watchers(&server, &["1:1"], &json!({"1:1": "busy"}));
+    let profile = json!({"name": "Mel"});
+    for watcher in &mut watchers {
+        assert_eq!(watcher.expect("profiles"), json!({"1:1": profile}));
+    }
 
     operator.fail_avatar("1:1");
-    let expected = json!({"state": "busy", "devices": 2, "note": "a note"});
+    let expected = json!({"state": "busy", "devices": 2, "note": "a note", "profile": profile});
     assert_eq!(lookup(&mut operator.0, "1:1"), expected);
     for watcher in &mut watchers {
         watcher.expect_nothing_pending();

@@ -138,7 +138,8 @@ fn a_join_that_is_lost_with_the_channel_is_refused_and_undone() {
 
 #[test]
 fn a_channel_that_everyone_left_is_forgotten() {
-    let server = server("", &[("channel.empty_ms", "100")]);
+    let file = "[channels.\"**\"]\nhistory_max = 0\n";
+    let server = server(file, &[("channel.empty_ms", "100")]);
     let actors = r#"turntable_actors{name="channel"}"#;
     let mut clients: Vec<Client> = ["1:1", "1:2", "1:3"].map(|id| server.user(id)).into();
     for client in &mut clients {
@@ -156,4 +157,40 @@ fn a_channel_that_everyone_left_is_forgotten() {
     last.request("leavechannel", json!({"channel": "a"}));
     last.request("leavechannel", json!({"channel": "a/b"}));
     server.await_metric(actors, 0.0);
+}
+
+#[test]
+fn a_history_that_is_lost_with_its_channel_proves_nothing() {
+    let server = server("", &[]);
+    let mut operator = Operator::on(&server);
+    let (mut mel, mut pomke) = (server.user("1:1"), server.user("1:2"));
+    join(&mut mel, "c", false);
+    let publish =
+        |client: &mut Client, n: u64| client.request("publish", json!({"channel": "c", "data": n}));
+    let before = publish(&mut pomke, 1);
+    mel.expect("message");
+    assert!(server.metric("turntable_history_bytes") > 0.0);
+    operator.arm("channel", "c");
+    pomke.command("publish", json!({"channel": "c", "data": 2}));
+    pomke.expect_error("unavailable");
+    await_losses(&server, 1.0);
+    let again = mel.expect("joined");
+    assert_eq!(
+        (&again["offset"], &again["recovered"]),
+        (&json!(0), &json!(false))
+    );
+    server.await_metric("turntable_history_bytes", 0.0);
+    publish(&mut pomke, 3);
+    assert_eq!(mel.expect("message")["offset"], 1);
+    // The old position is of another life; the history is of this one.
+    let since = json!({"epoch": before["epoch"], "offset": 1});
+    let data = json!({"channel": "c", "since": since, "history": 9});
+    let mut late = server.user("1:3");
+    let joined = late.request("joinchannel", data);
+    assert_eq!(
+        (&joined["epoch"], &joined["recovered"]),
+        (&again["epoch"], &json!(false))
+    );
+    assert_eq!(late.expect("message")["data"], 3);
+    late.expect_nothing_pending();
 }

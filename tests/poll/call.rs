@@ -41,7 +41,7 @@ fn unidentified_session_can_only_identify() {
 
 #[test]
 fn refused_identification_is_answered_by_call_id() {
-    let server = Server::with(&[("portal.anonymous", "false")]);
+    let server = Server::with(&[("portal.checkers", r#"["session"]"#)]);
     let body = json!([call("$av:idme", json!("1:1"), 1)]);
     let entries = entries(&post(&server, "/poll", "", &body.to_string()));
     assert_eq!(entries[1]["error"]["code"], "unauthorized", "{entries:?}");

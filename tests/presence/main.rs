@@ -6,5 +6,6 @@
     clippy::panic
 )]
 
+mod profile;
 mod status;
 mod subscription;

@@ -198,11 +198,14 @@ fn watching_absent_users_makes_no_actors() {
     let mut friend = server.user("1:7");
     expect_state(&mut client, "1:7", "online");
     // Attributes of a watched user last until it comes back.
-    friend.request("set", json!({"name": "Mel"}));
+    friend.request("set", json!({"email": "a@b"}));
     friend.bye();
     expect_state(&mut client, "1:7", "offline");
     let mut friend = server.connect();
-    assert_eq!(friend.identify("1:7")["attributes"], json!({"name": "Mel"}));
+    assert_eq!(
+        friend.identify("1:7")["attributes"],
+        json!({"email": "a@b"})
+    );
     expect_state(&mut client, "1:7", "online");
     client.bye();
     server.await_metric(ABSENT_WATCHED, 0.0);

@@ -95,6 +95,7 @@ macro_rules! transports {
                     former_watcher_is_not_notified,
                     dropped_friend_goes_offline_after_grace,
                     return_within_grace_is_not_reported,
+                    watcher_gets_public_attributes,
                 }
                 room {
                     joins_and_leaves_are_reported_to_members,
@@ -107,6 +108,8 @@ macro_rules! transports {
                     messages_have_one_order_without_gaps,
                     subpaths_include_descendants,
                     session_that_left_receives_nothing_more,
+                    missed_messages_follow_joined,
+                    last_messages_follow_joined,
                 }
                 resume {
                     break_at_any_message_loses_and_duplicates_nothing,

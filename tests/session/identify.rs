@@ -39,21 +39,21 @@ fn trusted_claims_are_a_warning_once() {
     let welcome = client.identify("1:1");
     let warnings = welcome["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 1, "{welcome}");
-    assert!(warnings[0].as_str().unwrap().contains("portal.anonymous"));
+    assert!(warnings[0].as_str().unwrap().contains("portal.checkers"));
     assert_eq!(client.identify("1:1")["warnings"], json!(null));
     let (_resumed, answer) = resume(&server, &welcome["session"], 0);
     assert_eq!(answer["data"]["resumed"], true);
     assert_eq!(answer["data"]["warnings"], json!(null));
     // The operator has it in the log, once.
-    let log = server.await_log("portal.anonymous");
-    assert_eq!(log.matches("portal.anonymous").count(), 1, "{log}");
+    let log = server.await_log("portal.checkers");
+    assert_eq!(log.matches("portal.checkers").count(), 1, "{log}");
 }
 
 #[test]
 fn object_claim_sets_attributes() {
     let server = Server::start();
     let mut client = server.connect();
-    let data = json!({"user": "fb:mel", "credentials": {"any": 1}, "attributes": {"name": "Mel"}});
+    let data = json!({"user": "fb:mel", "attributes": {"name": "Mel"}});
     client.command("idme", data);
     let welcome = client.expect("welcome");
     assert_eq!(welcome["user"], "fb:mel");
@@ -244,8 +244,8 @@ fn users_of_other_realms_are_unauthorized() {
 }
 
 #[test]
-fn claim_alone_is_unauthorized_if_anonymous_is_off() {
-    let server = Server::with(&[("portal.anonymous", "false")]);
+fn claim_alone_is_unauthorized_without_anonymous() {
+    let server = Server::with(&[("portal.checkers", r#"["session"]"#)]);
     let mut client = server.connect();
     client.command("idme", json!("1:1"));
     client.expect_error("unauthorized");

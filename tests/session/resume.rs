@@ -140,6 +140,7 @@ fn repeated_disconnects_lose_and_duplicate_nothing() {
         ("limits.bytes.per_second", "0"),
         ("channel.bytes.per_second", "0"),
         ("limits.time.per_second", "0"),
+        ("limits.resume.per_second", "0"),
     ]);
     std::thread::scope(|scope| {
         for seed in [0x5eed, 0xfeed, 0xbeef, 0xcafe] {

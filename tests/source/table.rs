@@ -197,12 +197,14 @@ fn limits_are_named_after_keys_of_the_configuration() {
     let table: toml::Table = shipped.parse().unwrap();
     for limit in Limit::ALL {
         let key = limit.key();
+        let of_namespace = key.strip_prefix("channels.PATTERN.");
         let of_entry = key
             .strip_prefix("games.NAME.")
             .or_else(|| key.strip_prefix("services.NAME."));
-        let is_key = match of_entry {
-            Some(key) => shipped.contains(&format!("\n# {key} = ")),
-            None => {
+        let is_key = match (of_entry, of_namespace) {
+            (Some(key), _) => shipped.contains(&format!("\n# {key} = ")),
+            (_, Some(key)) => table["channels"]["**"].get(key).is_some(),
+            (None, None) => {
                 let (section, key) = key.split_once('.').unwrap();
                 table[section].get(key).is_some()
             }

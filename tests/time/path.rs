@@ -140,11 +140,10 @@ fn liars_gain_ten_ms_and_half_the_jitter_over_a_real_path() {
         return;
     };
     let machine_ms = MACHINE_MS + 2.0 * late_ms;
-    for (index, behaviour, most_ms) in most {
-        let bound_ms = 10.0 + ROUND_TRIP_JITTER_MS / 2.0 + machine_ms;
-        // A delayed acknowledgement is 40 ms late.
-        let late_ms = if index == 4 { 20.0 } else { 0.0 };
-        assert!(most_ms <= bound_ms + late_ms, "{behaviour:?}: {most_ms} ms");
+    for (_, behaviour, most_ms) in most {
+        // What the forwarder adds at times is jitter of the path, in each direction.
+        let bound_ms = 10.0 + ROUND_TRIP_JITTER_MS / 2.0 + late_ms;
+        assert!(most_ms <= bound_ms, "{behaviour:?}: {most_ms} ms");
     }
     assert!(honest_ms <= 5.0 + machine_ms, "{honest_ms} ms");
     assert!(quantile(&bounded, 0.99) <= 5.0 + machine_ms, "{bounded:?}");

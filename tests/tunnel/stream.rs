@@ -94,7 +94,7 @@ fn request_needs_either_new_or_id() {
 
 #[test]
 fn unauthorized_user_gets_no_header_and_no_id() {
-    let server = Server::with(&[("portal.anonymous", "false")]);
+    let server = Server::with(&[("portal.checkers", r#"["session"]"#)]);
     for query in [
         "new=1&format=sse",
         "new=1&format=sse&user=1:1",

@@ -92,6 +92,18 @@ fn other_names_of_the_server_have_to_be_configured() {
         "GET /metrics HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
     );
     assert_eq!(managed.error(), (403, "forbidden".to_owned()));
+    // A target in absolute form takes the place of Host (RFC 9112, 3.2.2).
+    for (address, path) in [
+        (server.address, "/tunnel/send?d=%5B%5D"),
+        (server.management, "/metrics"),
+    ] {
+        for (name, status) in [("evil.example", 403), ("localhost", 200)] {
+            let text = format!(
+                "GET http://{name}{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+            );
+            assert_eq!(request(address, &text).status, status, "{name} {path}");
+        }
+    }
     let server = Server::with(&[
         ("server.hosts", "[\"game.example\"]"),
         ("tunnel.longpoll_ms", "100"),

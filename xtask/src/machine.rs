@@ -1,4 +1,4 @@
-//! The tools of this machine: cargo, Node, Chromium.
+//! The tools of this machine: cargo, Node, Chromium, nginx.
 //!
 //! Missing tools are installed if no confirmation is needed (root on Debian, npm packages
 //! by the lock file). Otherwise the error describes the installation; no tool is skipped
@@ -150,6 +150,35 @@ impl Machine {
             "install Chromium or Chrome, or name one with CHROMIUM=PATH",
         )?;
         look().context("apt-get installed the package chromium, but no program of that name")
+    }
+
+    /// Finds nginx and openssl, or installs them; returns nginx.
+    ///
+    /// # Errors
+    /// If one is missing and apt cannot install it.
+    pub(crate) fn ensure_nginx(&self) -> Result<PathBuf> {
+        if find("openssl").is_none() {
+            self.apt_install(&["openssl"], "install OpenSSL's command line tool")?;
+        }
+        if let Some(given) = env::var_os("NGINX").map(PathBuf::from) {
+            if !given.is_file() {
+                bail!("NGINX={} is not a file", given.display());
+            }
+            return Ok(given);
+        }
+        // Debian has it where only root's PATH leads.
+        let look = || {
+            let usual = PathBuf::from("/usr/sbin/nginx");
+            find("nginx").or_else(|| usual.is_file().then_some(usual))
+        };
+        if let Some(found) = look() {
+            return Ok(found);
+        }
+        self.apt_install(
+            &["nginx-light"],
+            "install nginx, or name one with NGINX=PATH",
+        )?;
+        look().context("apt-get installed the package nginx-light, but no program nginx")
     }
 
     /// Installs Debian packages; `advice` describes the installation on other systems.

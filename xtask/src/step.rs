@@ -193,6 +193,31 @@ pub(crate) const STEPS: &[Step] = &[
             node_tests(&mut node, &files)
         },
     },
+    Step {
+        name: "nginx",
+        about: "nginx is installed",
+        needs: &[],
+        run: |machine| {
+            let nginx = machine.ensure_nginx()?;
+            println!("    {}", nginx.display());
+            Ok(one())
+        },
+    },
+    Step {
+        name: "proxy",
+        about: "clients and pages behind nginx, with TLS and a path prefix",
+        needs: &["node", "build", "chromium", "nginx"],
+        run: |machine| {
+            let chromium = machine.ensure_chromium()?;
+            let nginx = machine.ensure_nginx()?;
+            let files = test_files(machine, "tests/proxy", |_| true)?;
+            let mut node = machine.command("node");
+            node.env("CHROMIUM", chromium)
+                .env("NGINX", nginx)
+                .env("TURNTABLE_BIN", machine.server());
+            node_tests(&mut node, &files)
+        },
+    },
 ];
 
 fn one() -> Report {

@@ -12,11 +12,12 @@ use crate::frame::SharedFrame;
 use crate::id::{ChannelId, UserId};
 use crate::key::{Caller, GatewayId, Generation};
 use crate::model::avatar::AttributeChanges;
+use crate::model::channel::Past;
 use crate::model::service::{Instance, Outcome, ServiceRequest};
 use crate::model::timestamp::SenderClock;
 #[cfg(debug_assertions)]
 use crate::owner::OwnerId;
-use crate::packet::{Action, JoinGame, Position, RequestId, Status};
+use crate::packet::{Action, JoinGame, RequestId, Status};
 use crate::payload::Payload;
 
 /// A call on its way.
@@ -55,6 +56,9 @@ pub enum Call {
     },
     /// To a service.
     Service(Box<str>, ServiceCall),
+    /// To a directory: the process uses more memory than it may, so the histories of
+    /// its channels go.
+    ForgetHistories,
     /// A fault for tests: the owner panics at its next call.
     #[cfg(debug_assertions)]
     Fail(OwnerId),
@@ -69,7 +73,7 @@ impl Call {
             Self::Avatar(user, _) => Some(user.as_str()),
             Self::Room(channel, _) | Self::Channel(channel, _) => Some(channel.as_str()),
             Self::Service(name, _) => Some(name),
-            Self::Below { .. } | Self::RoomLost { .. } => None,
+            Self::Below { .. } | Self::RoomLost { .. } | Self::ForgetHistories => None,
             #[cfg(debug_assertions)]
             Self::Fail(owner) => Some(owner.as_str()),
         }
@@ -222,7 +226,7 @@ pub enum ChannelCall {
     Join {
         caller: Caller,
         subpaths: bool,
-        since: Option<Position>,
+        past: Past,
         id: Option<RequestId>,
     },
     /// The session leaves the channel.
@@ -243,6 +247,8 @@ pub enum ChannelCall {
         generation: Generation,
         is_subscribed: bool,
     },
+    /// The process uses more memory than it may: the history goes.
+    Forget,
 }
 
 /// A call to a service.

@@ -12,6 +12,7 @@ use crate::backup::Backup;
 use crate::frame::SharedFrame;
 use crate::id::{ChannelId, UserId};
 use crate::key::{Generation, Place, ShardId};
+use crate::model::avatar::AttributeChanges;
 use crate::model::service::{ServiceRequest, ServiceState};
 use crate::owner::OwnerId;
 use crate::packet::{ErrorBody, LookupEntry, Presence, RequestId};
@@ -103,6 +104,16 @@ pub enum Delivery {
         /// Its state.
         presence: Presence,
     },
+    /// Public attributes of a watched user that changed; before the first `Presence`
+    /// of a watch, all of them.
+    Profile {
+        /// The user.
+        user: UserId,
+        /// Name and new value, without one where it was removed.
+        changes: AttributeChanges,
+        /// Whether these are all: there are no others any more.
+        is_whole: bool,
+    },
     /// The avatar accepted the session: it may be welcomed.
     Attached {
         /// The session.
@@ -181,6 +192,8 @@ pub enum Delivery {
         frame: SharedFrame,
         /// What the command that it answers carried.
         id: Option<RequestId>,
+        /// Past messages that follow it.
+        replay: Option<Replay>,
     },
     /// The state of a service.
     Service {
@@ -219,4 +232,13 @@ pub enum Delivery {
         /// What the command carried.
         id: RequestId,
     },
+}
+
+/// Past messages for a session that joins a channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Replay {
+    /// The messages, in their order.
+    pub messages: Vec<SharedFrame>,
+    /// The `joined` for a session that has no room for them: it gets this one alone.
+    pub otherwise: SharedFrame,
 }

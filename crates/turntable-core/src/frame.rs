@@ -8,7 +8,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use serde::de::{Error, Visitor};
+use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::MessageId;
@@ -153,7 +153,7 @@ impl<'de> Deserialize<'de> for TextFrame {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Frame;
 
-        impl Visitor<'_> for Frame {
+        impl<'de> Visitor<'de> for Frame {
             type Value = TextFrame;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,6 +166,15 @@ impl<'de> Deserialize<'de> for TextFrame {
                 } else {
                     Err(E::custom("not a complete text frame"))
                 }
+            }
+
+            // Formats without bytes, like JSON, have a list of numbers.
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<TextFrame, A::Error> {
+                let mut bytes = Vec::new();
+                while let Some(byte) = seq.next_element::<u8>()? {
+                    bytes.push(byte);
+                }
+                self.visit_bytes(&bytes)
             }
         }
 

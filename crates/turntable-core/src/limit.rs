@@ -38,6 +38,8 @@ pub enum Limit {
     AddressInvites,
     Flood,
     Session,
+    ConnectionSession,
+    Resume,
     Watched,
     Lookup,
     NoteBytes,
@@ -48,21 +50,28 @@ pub enum Limit {
     RoomInvitesWaiting,
     RoomBytes,
     ChannelBytes,
+    ChannelRate,
     TeamMembers,
     ActionRate,
     ActionBytes,
     RoomInvitesToUser,
     ServiceQueue,
     ServiceInstances,
+    Checking,
+    AddressFailures,
+    UserFailures,
 }
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 49] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
         Self::PollUnidentified,
+        Self::Checking,
+        Self::AddressFailures,
+        Self::UserFailures,
         Self::Unidentified,
         Self::OutboxBytes,
         Self::SessionsPerUser,
@@ -86,6 +95,8 @@ impl Limit {
         Self::AddressInvites,
         Self::Flood,
         Self::Session,
+        Self::ConnectionSession,
+        Self::Resume,
         Self::Watched,
         Self::Lookup,
         Self::NoteBytes,
@@ -97,6 +108,7 @@ impl Limit {
         Self::RoomInvitesToUser,
         Self::RoomBytes,
         Self::ChannelBytes,
+        Self::ChannelRate,
         Self::TeamMembers,
         Self::ActionRate,
         Self::ActionBytes,
@@ -104,7 +116,8 @@ impl Limit {
         Self::ServiceInstances,
     ];
 
-    /// The key that sets it. An entry in `[games]` has its name in place of `NAME`.
+    /// The key that sets it. An entry in `[games]` has its name in place of `NAME`, one in
+    /// `[channels]` its pattern in place of `PATTERN`.
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
@@ -114,6 +127,9 @@ impl Limit {
             Self::PollUnidentified => "poll.unidentified_max",
             Self::Unidentified => "session.unidentified_per_address_max",
             Self::OutboxBytes => "session.outbox_bytes_max",
+            Self::Checking => "portal.checking_max",
+            Self::AddressFailures => "portal.address_failures",
+            Self::UserFailures => "portal.user_failures",
             Self::SessionsPerUser => "session.sessions_per_user_max",
             Self::Held => "session.held_per_address_max",
             Self::Rooms => "session.rooms_max",
@@ -135,6 +151,8 @@ impl Limit {
             Self::AddressInvites => "limits.address_invites",
             Self::Flood => "limits.flood",
             Self::Session => "limits.session",
+            Self::ConnectionSession => "limits.connection_session",
+            Self::Resume => "limits.resume",
             Self::Watched => "presence.watch_max",
             Self::Lookup => "presence.lookup_max",
             Self::NoteBytes => "presence.note_bytes_max",
@@ -146,6 +164,7 @@ impl Limit {
             Self::RoomInvitesToUser => "room.invites_to_user",
             Self::RoomBytes => "room.bytes",
             Self::ChannelBytes => "channel.bytes",
+            Self::ChannelRate => "channels.PATTERN.publish_rate",
             Self::TeamMembers => "games.NAME.team_members_max",
             Self::ActionRate => "games.NAME.actions_per_second",
             Self::ActionBytes => "games.NAME.action_bytes_max",

@@ -43,7 +43,8 @@ pub struct ClientMessage {
 )]
 pub enum ClientPacket {
     IdMe {
-        user: UserId,
+        /// `None` where the credentials say it, or the portal issues one.
+        user: Option<UserId>,
         credentials: Option<Payload>,
         attributes: Vec<(Box<str>, Payload)>,
     },
@@ -182,6 +183,29 @@ impl Presence {
 /// Additional details of an error, as name and number.
 pub type Details = Vec<(Cow<'static, str>, u64)>;
 
+/// Why credentials were refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reason {
+    /// They were valid once: new ones may be accepted.
+    Expired,
+    /// No checker accepts them.
+    Invalid,
+    /// They were valid, and were withdrawn.
+    Revoked,
+}
+
+impl Reason {
+    /// The name in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Invalid => "invalid",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
 /// The body of an `error`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ErrorBody {
@@ -193,6 +217,8 @@ pub struct ErrorBody {
     pub command: Option<Cow<'static, str>>,
     /// Additional details, as name and number (`index`, `retry_ms`, `max`).
     pub details: Details,
+    /// Why credentials were refused: `details.reason`.
+    pub reason: Option<Reason>,
     /// The limit that refuses, for the metrics; clients do not get it.
     pub limit: Option<Limit>,
 }
@@ -205,8 +231,16 @@ impl ErrorBody {
             message: message.into(),
             command: None,
             details: Vec::new(),
+            reason: None,
             limit: None,
         }
+    }
+
+    /// The same error, with the reason why credentials were refused.
+    #[must_use]
+    pub fn because(mut self, reason: Reason) -> Self {
+        self.reason = Some(reason);
+        self
     }
 
     /// The same error, refused by this limit.

@@ -156,7 +156,10 @@ impl ChannelCall {
                 ("joinchannel", caller, id, Some(topic))
             }
             Self::Publish { caller, id, .. } => ("publish", caller, id, None),
-            Self::Leave { .. } | Self::Unsubscribed { .. } | Self::Announce { .. } => return None,
+            Self::Leave { .. }
+            | Self::Unsubscribed { .. }
+            | Self::Announce { .. }
+            | Self::Forget => return None,
         };
         Some(Pending::Command {
             to: caller.place,
@@ -192,7 +195,7 @@ impl Call {
             Self::Room(room, call) => call.pending(room),
             Self::Channel(channel, call) => call.pending(channel),
             Self::Service(_, call) => call.pending(),
-            Self::Below { .. } | Self::RoomLost { .. } => None,
+            Self::Below { .. } | Self::RoomLost { .. } | Self::ForgetHistories => None,
             #[cfg(debug_assertions)]
             Self::Fail(_) => None,
         }

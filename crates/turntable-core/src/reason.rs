@@ -38,6 +38,8 @@ pub enum CloseReason {
     RateLimited,
     /// The client sent nothing within the heartbeat timeout.
     HeartbeatMissed,
+    /// The credentials were refused, or withdrawn.
+    Unauthorized,
 }
 
 /// A row of the close table.
@@ -55,7 +57,7 @@ pub struct CloseRow {
 
 impl CloseReason {
     /// Every reason, in the order of its code.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Bye,
         Self::GoingAway,
         Self::ProtocolError,
@@ -71,6 +73,7 @@ impl CloseReason {
         Self::TooManyErrors,
         Self::RateLimited,
         Self::HeartbeatMissed,
+        Self::Unauthorized,
     ];
 
     /// The row of this reason.
@@ -100,6 +103,7 @@ impl CloseReason {
             Self::TooManyErrors => row(4006, "too_many_errors", false, true),
             Self::RateLimited => row(4007, "rate_limited", true, true),
             Self::HeartbeatMissed => row(4008, "heartbeat_missed", true, true),
+            Self::Unauthorized => row(4009, "unauthorized", false, false),
         }
     }
 

@@ -25,6 +25,9 @@ const SERVER: [&str; 16] = [
     "goaway",
 ];
 
+/// Messages with other numbers.
+const SERVER_LATER: [(u64, &str); 1] = [(84, "profiles")];
+
 /// The number of the first command of [`SERVER`].
 const SERVER_FIRST: u64 = 64;
 /// A number that no command has.
@@ -51,7 +54,11 @@ pub fn message(bytes: &[u8]) -> Value {
     };
     assert!((2..=3).contains(&parts.len()), "{parts:?}");
     let number = parts[0].as_u64().unwrap();
-    let command = SERVER[(number - SERVER_FIRST) as usize];
+    let later = SERVER_LATER.iter().find(|(known, _)| *known == number);
+    let command = later.map_or_else(
+        || SERVER[(number - SERVER_FIRST) as usize],
+        |(_, command)| command,
+    );
     let mut message = json!({"command": command, "data": unpack(&parts[1])});
     if let Some(id) = parts.get(2) {
         message["id"] = unpack(id);

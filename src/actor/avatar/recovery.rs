@@ -36,6 +36,7 @@ impl Avatar {
         if is_watching {
             self.model.watchers.add(gateway);
             if !self.is_recovering {
+                self.shared.bus.send(gateway, self.whole_profile());
                 self.shared.bus.send(gateway, self.presence());
             }
         }
@@ -44,6 +45,14 @@ impl Avatar {
     /// All that is known was announced: the user is seen as it is now.
     pub(super) fn recovered(&mut self) {
         self.is_recovering = false;
+        if self.is_loading() {
+            return self.note_recovered();
+        }
+        self.show_recovered();
+    }
+
+    /// The user is seen as it is now.
+    pub(super) fn show_recovered(&mut self) {
         let rooms = self.shared.playing.borrow().rooms(&self.user);
         for room in rooms {
             self.model.set_playing(&room, true);
@@ -52,7 +61,9 @@ impl Avatar {
         }
         let settings = self.shared.settings();
         self.model.refresh(clock::now_ms(), &settings.presence);
+        self.model.restore_profile(&settings.attributes);
         for gateway in self.model.watchers.gateways() {
+            self.shared.bus.send(*gateway, self.whole_profile());
             self.shared.bus.send(*gateway, self.presence());
         }
     }

@@ -18,7 +18,9 @@ use crate::cluster::bus::Bus;
 use crate::cluster::local::LocalOwners;
 use crate::cluster::mailbox::Mailboxes;
 use crate::metric::Metrics;
+use crate::store::memory::MemoryStore;
 use crate::watched::Watched;
+use turntable_core::packet::LookupEntry;
 
 fn gateway(worker: u16) -> GatewayId {
     GatewayId {
@@ -86,7 +88,9 @@ async fn eventually(what: &str, is_so: impl Fn() -> bool) {
 fn start_counted() -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
     let notes = Arc::new(Notes::default());
     let settings = ActorSettings {
+        channels: turntable_core::model::namespace::Namespaces::default(),
         presence: Default::default(),
+        attributes: Default::default(),
         room: Arc::default(),
         channel: Default::default(),
         games: Games::new([]),
@@ -104,6 +108,7 @@ fn start_counted() -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
         metrics.clone(),
         mailboxes,
         Arc::new(Totals::new(metrics.clone())),
+        Arc::new(MemoryStore::new(10)),
     );
     let directory = Directory::new(Rc::new(surroundings)).start();
     (notes, directory, metrics)

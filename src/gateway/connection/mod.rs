@@ -25,6 +25,8 @@ use turntable_sys::TcpRoundTrip;
 pub(crate) enum Phase {
     /// Its client has not identified.
     Greeting(Greeting),
+    /// Its client has claimed to be someone, which the portal checks.
+    Checking(Box<Greeting>),
     /// Its client has; the avatar has not admitted this session yet.
     Identifying(SessionSlot),
     /// It carries this session.
@@ -57,6 +59,8 @@ pub(crate) struct Connection {
     pub(crate) is_read_closed: bool,
     /// Whether its socket is that of a trusted proxy, not of its client.
     pub(crate) is_proxied: bool,
+    /// Claims of its client that were refused.
+    pub(crate) attempts: u8,
     /// Whether its last frame is queued, or was written.
     is_closing: bool,
     /// Reads since then.
@@ -81,6 +85,7 @@ impl Connection {
             has_unread: false,
             is_read_closed: false,
             is_proxied: false,
+            attempts: 0,
             is_closing: false,
             closing_reads: 0,
         }
@@ -101,7 +106,8 @@ impl Connection {
 
     /// Whether what its client sends has to wait.
     pub(crate) const fn is_paused(&self) -> bool {
-        matches!(self.phase, Phase::Identifying(_)) || self.transport.is_paused()
+        matches!(self.phase, Phase::Identifying(_) | Phase::Checking(_))
+            || self.transport.is_paused()
     }
 
     /// Whether its last frame is queued, or was written.

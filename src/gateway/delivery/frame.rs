@@ -173,6 +173,13 @@ impl Frame {
         Self::Message(Rc::new(Message::of(v1, id, None)))
     }
 
+    /// What a channel retained, for one session. Its datagram has an id of its own: the
+    /// session may have had one of that message before, by whose id it could come back.
+    pub(crate) fn retained(frame: &SharedFrame) -> Self {
+        let v1 = frame.v1().clone();
+        Self::Message(Rc::new(Message::of(v1, MessageId::nil(), None)))
+    }
+
     /// A message whose v1 text `write` writes.
     pub(crate) fn build(write: impl FnOnce(&mut Vec<u8>)) -> Self {
         Self::Message(Rc::new(Message::build(write)))

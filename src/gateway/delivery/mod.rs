@@ -9,6 +9,7 @@ pub(crate) mod change_log;
 pub mod encoding;
 pub(crate) mod frame;
 mod presence;
+mod profile;
 
 use actix::{Context, Handler};
 
@@ -21,6 +22,7 @@ use frame::Frame;
 use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
 use turntable_core::key::{ConnKey, SessionSlot};
+use turntable_core::limit::Limit;
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
@@ -83,13 +85,14 @@ impl Gateway {
                 topic,
                 frame,
                 id,
+                replay,
             } => {
                 if let Some(session) = self.session_at(to) {
                     self.entered(session, topic.clone());
                     if let Some(id) = &id {
                         self.pending.answered(session, id);
                     }
-                    self.send_frame(session, Frame::sent(&frame), id.as_ref());
+                    self.channel_joined(session, &frame, replay, id.as_ref());
                     self.release_publications(session, &topic);
                 }
             }
@@ -99,6 +102,11 @@ impl Gateway {
                 }
             }
             Delivery::Presence { user, presence } => self.presence(&user, presence),
+            Delivery::Profile {
+                user,
+                changes,
+                is_whole,
+            } => self.profile(&user, &changes, is_whole),
             Delivery::Attached { to, attributes, id } => {
                 if let Some(session) = self.session_at(to) {
                     self.pending.admitted(session);
@@ -208,12 +216,29 @@ impl Gateway {
         self.subscriptions.mark = self.subscriptions.mark.wrapping_add(1);
         let mark = self.subscriptions.mark;
         let is_covered = !covering.is_empty();
-        for index in subscribers.iter().chain(&covering) {
+        // Those above come behind those that named the path, with its subpaths or without.
+        let named = match topic {
+            Topic::Channel(path) if is_covered => {
+                subscribers.len() + topics.subscribers(&Topic::Below(path.clone())).len()
+            }
+            _ => subscribers.len(),
+        };
+        let mut left_out = Vec::new();
+        for (at, index) in subscribers.iter().chain(&covering).enumerate() {
             let Some(entry) = self.sessions.at_mut(*index) else {
                 continue;
             };
             if is_covered && std::mem::replace(&mut entry.mark, mark) == mark {
                 continue;
+            }
+            if at >= named {
+                if !entry.has_room_below() {
+                    if entry.leave_out() {
+                        left_out.extend(self.sessions.key(*index));
+                    }
+                    continue;
+                }
+                entry.has_caught_up();
             }
             self.counters.deliveries += 1;
             let frame = match entry.is_read_alone {
@@ -226,6 +251,9 @@ impl Gateway {
                 let overflowed = |session| Effect::Overflowed(session, connection);
                 self.work.extend(session.map(overflowed));
             }
+        }
+        for session in left_out {
+            self.send_error(session, left_out_error(), None);
         }
     }
 
@@ -321,4 +349,15 @@ impl Gateway {
         }
         self.with_at(key, now_ms, Dispatch::flush);
     }
+}
+
+/// The error for a session that did not get a publication below its channels.
+fn left_out_error() -> ErrorBody {
+    ErrorBody::new(
+        ErrorCode::RateLimited,
+        "messages below your channels were left out: more are published than you read; \
+         gaps of the offsets show where",
+    )
+    .of("joinchannel")
+    .by(Limit::OutboxBytes)
 }

@@ -2,9 +2,13 @@
 //! message per session.
 
 use crate::gateway::Gateway;
+use crate::gateway::subscription::profile::ProfileChange;
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
 use turntable_core::packet::{Presence, ReplyData};
+
+/// How long profiles wait at least that found a full outbox, in ms.
+const PROFILES_PAUSE_MS: u64 = 5;
 
 impl Gateway {
     /// An avatar reported what others see of its user.
@@ -16,11 +20,15 @@ impl Gateway {
         let Some(watched) = watches.at(number) else {
             return;
         };
+        let watches_profile = is_first && watches.has_profile(number);
         for index in watched.watchers() {
             let Some(entry) = self.sessions.at_mut(*index) else {
                 continue;
             };
             if is_first {
+                if watches_profile {
+                    entry.profiles.push(ProfileChange::all(number));
+                }
                 // The snapshot that waits for it names it already.
                 entry.unknown = entry.unknown.saturating_sub(1);
                 if entry.unknown == 0 {
@@ -28,7 +36,7 @@ impl Gateway {
                 }
                 continue;
             }
-            let was_empty = entry.changed.is_empty();
+            let was_empty = !entry.has_changes();
             entry.changed.push(number);
             if entry.changed.len() > 2 * entry.session.watching.len().max(8) {
                 entry.changed.sort_unstable();
@@ -74,7 +82,12 @@ impl Gateway {
             self.write_changes(session, false);
             self.run();
         }
-        0
+        self.subscriptions.watches.forget_profile_frame();
+        match self.lists.changed.is_empty() {
+            true => 0,
+            // Profiles that wait until their clients have read.
+            false => self.settings.presence.coalesce_ms.max(PROFILES_PAUSE_MS),
+        }
     }
 
     /// Puts what changed into a session's outbox, unless its connection takes
@@ -84,8 +97,12 @@ impl Gateway {
             return;
         };
         let takes_nothing = entry.is_blocked || entry.session.connection().is_none();
-        if entry.changed.is_empty() || entry.unknown > 0 || (takes_nothing && !is_snapshot) {
+        if !entry.has_changes() || entry.unknown > 0 || (takes_nothing && !is_snapshot) {
             return;
+        }
+        let profiles = std::mem::take(&mut entry.profiles);
+        if entry.changed.is_empty() {
+            return self.write_profiles(session, profiles);
         }
         let mut changed = std::mem::take(&mut entry.changed);
         changed.sort_unstable();
@@ -96,5 +113,6 @@ impl Gateway {
             frame = frame.alone();
         }
         self.send_frame(session, frame, None);
+        self.write_profiles(session, profiles);
     }
 }

@@ -3,13 +3,11 @@
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::transport::{Dispatch, Hooks};
-use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
+use turntable_core::call::{AvatarCall, RoomCall};
 use turntable_core::id::ChannelId;
 use turntable_core::key::SessionSlot;
 use turntable_core::model::timestamp::SenderClock;
-use turntable_core::packet::{
-    Action, ClientPacket, ErrorBody, JoinChannel, ReplyData, RequestId, ServerPacket,
-};
+use turntable_core::packet::{Action, ClientPacket, ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 use turntable_core::session::clock::ROUND_TRIP_MAX_MS;
@@ -29,9 +27,6 @@ impl Gateway {
             return;
         };
         let (user, connection) = (entry.session.user.clone(), entry.session.connection());
-        if let Err(error) = exists(&packet) {
-            return self.refuse(session, error.of(packet.name()), id);
-        }
         let owners = self.shared.owners.clone();
         self.await_owner(session, &packet, id.as_ref());
         match packet {
@@ -86,13 +81,7 @@ impl Gateway {
                 self.reply(session, ReplyData::Done, id);
             }
             ClientPacket::Publish { channel, data } => {
-                let call = ChannelCall::Publish {
-                    caller,
-                    user,
-                    data,
-                    id,
-                };
-                self.publish_behind_joins(session, channel, call);
+                self.publish_on_channel(session, channel, data, id);
             }
             ClientPacket::Time {
                 t0,
@@ -200,16 +189,4 @@ impl Gateway {
         };
         self.send(session, &packet, id.as_ref());
     }
-}
-
-/// Refuses what the protocol has and this version has not: a client that gets a `reply`
-/// relies on it.
-fn exists(packet: &ClientPacket) -> Result<(), ErrorBody> {
-    let missing = match packet {
-        ClientPacket::JoinChannel(JoinChannel {
-            history: Some(1..), ..
-        }) => "channels keep no history in this version; join without it",
-        _ => return Ok(()),
-    };
-    Err(ErrorBody::new(ErrorCode::Unavailable, missing))
 }

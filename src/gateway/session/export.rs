@@ -22,6 +22,7 @@ use crate::gateway::session::life::Details;
 use crate::gateway::session::memory::{Answered, TransportMemory};
 use crate::gateway::session::pending::Awaited;
 use crate::gateway::settings::GatewaySettings;
+use crate::gateway::subscription::profile::ProfileChange;
 use crate::gateway::subscription::topic::Subscriber;
 use crate::gateway::subscription::watch::Watches;
 use crate::gateway::work::Effect;
@@ -31,6 +32,7 @@ use turntable_core::call::{AvatarCall, ChannelCall};
 use turntable_core::delivery::Topic;
 use turntable_core::id::{ChannelId, MessageId, UserId};
 use turntable_core::key::{SessionSlot, UserNumber};
+use turntable_core::model::channel::Past;
 use turntable_core::packet::ClientPacket;
 use turntable_core::session::Session;
 use turntable_core::session::export::{Exporter as _, ImportError, ImportLimits};
@@ -146,6 +148,12 @@ impl SessionEntry {
             }
             if now.is_none() || now != state {
                 entry.changed.extend(watches.number(user));
+            }
+            if let Some(number) = watches.number(user)
+                && now.is_some()
+                && watches.has_profile(number)
+            {
+                entry.profiles.push(ProfileChange::again(number));
             }
         }
         let changed = export.changed.iter();
@@ -287,7 +295,7 @@ impl Gateway {
         let call = ChannelCall::Join {
             caller,
             subpaths,
-            since: None,
+            past: Past::default(),
             id: None,
         };
         if subpaths {

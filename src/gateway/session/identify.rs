@@ -2,18 +2,38 @@
 
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::gateway::admission::Permit;
 use crate::gateway::connection::Phase;
-use crate::gateway::session::SessionEntry;
-use crate::gateway::session::life::Attributes;
+use crate::gateway::session::life::{Attributes, Details};
 use crate::gateway::session::pending::Awaited;
+use crate::gateway::session::{SessionEntry, Standing};
 use crate::gateway::transport::{Dispatch, Hooks};
+use crate::gateway::turn::Timer;
 use crate::gateway::work::Effect;
+use crate::portal::checker::Identity;
 use turntable_core::call::AvatarCall;
-use turntable_core::id::{SessionId, UserId};
+use turntable_core::id::SessionId;
 use turntable_core::key::{ConnKey, SessionKey, SessionSlot};
 use turntable_core::packet::{ErrorBody, RequestId};
 use turntable_core::reason::CloseReason;
 use turntable_core::session::Session;
+use turntable_core::session::life::Input;
+
+/// How long a session goes on behind its credentials, for its client to renew them.
+const RENEWAL_GRACE_MS: u64 = 25_000;
+
+impl Standing {
+    fn of(expires_ms: Option<u64>, token: Option<Box<str>>) -> Option<Box<Self>> {
+        let is_any = expires_ms.is_some() || token.is_some();
+        is_any.then(|| Box::new(Self { expires_ms, token }))
+    }
+
+    /// Seconds that are left at `now_ms`.
+    pub(crate) fn expires_in(&self, now_ms: u64) -> Option<u64> {
+        let expires_ms = self.expires_ms?;
+        Some(expires_ms.saturating_sub(now_ms) / 1_000)
+    }
+}
 
 impl Gateway {
     /// Whether a connection's client may identify, or resume a session.
@@ -23,13 +43,11 @@ impl Gateway {
             .is_some_and(|connection| connection.is_greeting() && !connection.is_closing())
     }
 
-    /// Begins a session for a client that may be this user; its avatar has to
-    /// admit it.
+    /// Begins a session for a client that is this user; its avatar has to admit it.
     pub(crate) fn identify(
         &mut self,
         connection: ConnKey,
-        user: UserId,
-        attributes: Attributes,
+        identity: Identity,
         id: Option<RequestId>,
     ) {
         if !self.may_identify(connection) {
@@ -47,11 +65,14 @@ impl Gateway {
         let (Some(name), Some(key)) = (name, SessionKey::random()) else {
             return self.push_effects([Effect::Close(connection, CloseReason::Internal)]);
         };
-        let begun = Session::new(key, name, user, connection, clock::now_ms());
+        let begun = Session::new(key, name, identity.user, connection, clock::now_ms());
         let outbox_bytes_max = self.settings.session.outbox_bytes_max;
-        let session = self
-            .sessions
-            .insert(SessionEntry::new(begun, outbox_bytes_max));
+        let mut entry = SessionEntry::new(begun, outbox_bytes_max);
+        entry.standing = Standing::of(identity.expires_ms, identity.token);
+        let session = self.sessions.insert(entry);
+        if let Some(expires_ms) = identity.expires_ms {
+            self.await_expiry(session, expires_ms);
+        }
         self.shared.metrics.sessions.inc();
         self.with(connection, |connection, cx| {
             connection.phase = Phase::Identifying(session);
@@ -62,25 +83,55 @@ impl Gateway {
             session,
             id: awaited_id,
         });
-        self.attach(session, attributes, id);
+        self.attach(session, identity.attributes, id);
+    }
+
+    /// Awaits the end of a session's credentials, and of the time to renew them.
+    fn await_expiry(&mut self, session: SessionSlot, expires_ms: u64) {
+        let at_ms = expires_ms.saturating_add(RENEWAL_GRACE_MS);
+        self.wheel.set(at_ms, Timer::Credentials(session));
+    }
+
+    /// The credentials of a session may have expired, and not have been renewed.
+    pub(crate) fn credentials_are_due(&mut self, session: SessionSlot) {
+        let entry = self.sessions.get(session);
+        let standing = entry.and_then(|entry| entry.standing.as_ref());
+        let Some(expires_ms) = standing.and_then(|standing| standing.expires_ms) else {
+            return;
+        };
+        if expires_ms.saturating_add(RENEWAL_GRACE_MS) <= clock::now_ms() {
+            let input = Input::End(CloseReason::SessionExpired);
+            self.step(session, input, Details::default());
+        } else {
+            // They were renewed.
+            self.await_expiry(session, expires_ms);
+        }
     }
 
     /// Charges a connection's address for one more session.
     fn charge_session(&self, key: ConnKey) -> Result<(), ErrorBody> {
-        let connection = self.connections.get(key);
-        let carrier = connection.and_then(|connection| connection.transport.carrier());
+        let Some(permit) = self.permit_of(key) else {
+            return Ok(());
+        };
+        let (newcomers, limits) = (&self.shared.newcomers, self.settings.newcomers());
+        newcomers.begin_session(permit.address(), permit.socket(), &limits, clock::now_ms())
+    }
+
+    /// Charges a connection's address for one more resume.
+    pub(super) fn charge_resume(&self, key: ConnKey) -> Result<(), ErrorBody> {
+        let Some(permit) = self.permit_of(key) else {
+            return Ok(());
+        };
+        let (newcomers, limits) = (&self.shared.newcomers, self.settings.newcomers());
+        newcomers.resume_session(permit.address(), &limits, clock::now_ms())
+    }
+
+    /// What counts a connection; a namespace of Socket.IO has its carrier's.
+    fn permit_of(&self, key: ConnKey) -> Option<&Permit> {
+        let connection = self.connections.get(key)?;
+        let carrier = connection.transport.carrier();
         let carrier = carrier.and_then(|carrier| self.connections.get(carrier));
-        match carrier
-            .or(connection)
-            .and_then(|connection| connection.permit.as_ref())
-        {
-            Some(permit) => self.shared.newcomers.begin_session(
-                permit.address(),
-                self.settings.limits.session,
-                clock::now_ms(),
-            ),
-            None => Ok(()),
-        }
+        carrier.unwrap_or(connection).permit.as_ref()
     }
 
     /// Asks the avatar to admit a session, for the first time or again.

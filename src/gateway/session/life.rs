@@ -122,7 +122,7 @@ impl Gateway {
             entry.detached = None;
             self.shared.metrics.resumed.inc();
             log::debug!("session {:?} is resumed", entry.session.id);
-            if !entry.changed.is_empty() {
+            if entry.has_changes() {
                 self.lists.changed.push(session);
             }
         }
@@ -188,6 +188,10 @@ impl Gateway {
             true => Vec::new(),
             false => self.shared.portal.warnings(),
         };
+        let (expires_in, token) = match &mut entry.standing {
+            Some(standing) => (standing.expires_in(clock::now_ms()), standing.token.take()),
+            None => (None, None),
+        };
         let services = self.manifest(&user);
         let packet = ServerPacket::Welcome(Box::new(Welcome {
             user: Some(user),
@@ -196,6 +200,8 @@ impl Gateway {
             accepted,
             attributes: details.attributes.clone(),
             warnings,
+            expires_in,
+            token,
             ..self.welcome_packet(id)
         }));
         let is_due = !resumed || details.is_welcomed;
@@ -236,8 +242,11 @@ impl Gateway {
             attributes: Vec::new(),
             services: Vec::new(),
             limits: self.settings.announced.clone(),
+            rates: self.settings.limits.of_session().into(),
             server: concat!("turntable/", env!("CARGO_PKG_VERSION")).into(),
             warnings: Vec::new(),
+            expires_in: None,
+            token: None,
         }
     }
 
@@ -317,6 +326,9 @@ impl Gateway {
         else {
             return self.refuse_resume(connection, id);
         };
+        if let Err(error) = self.charge_resume(connection) {
+            return self.refuse_again(connection, &error.of("resume"), id);
+        }
         let received = entry.received(from);
         let is_unwelcomed = match from {
             ResumeFrom::Datagram(datagram) => entry.is_unwelcomed(datagram),

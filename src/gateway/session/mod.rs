@@ -1,7 +1,9 @@
 //! Sessions at their gateway: the pure session and what its delivery needs.
 
+pub(crate) mod check;
 pub(crate) mod detached;
 pub(crate) mod dispatch;
+pub mod ending;
 pub mod export;
 #[cfg(debug_assertions)]
 mod fault;
@@ -19,6 +21,7 @@ use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::service::Providing;
 use crate::gateway::session::memory::TransportMemory;
+use crate::gateway::subscription::profile::ProfileChange;
 use thin_vec::ThinVec;
 use turntable_core::backup::Backups;
 use turntable_core::key::{ConnKey, UserNumber};
@@ -36,6 +39,8 @@ pub(crate) struct SessionEntry {
     pub(crate) is_blocked: bool,
     /// Whether its messages are written for it alone.
     pub(crate) is_read_alone: bool,
+    /// Whether publications below its channels were left out, as it reads too slowly.
+    has_left_out: bool,
     /// Whether its client was sent the warnings of the portal.
     pub(crate) is_warned: bool,
     /// How many bytes may wait in its outbox now: `outbox_bytes_max`; from the
@@ -46,6 +51,8 @@ pub(crate) struct SessionEntry {
     pub(crate) mark: u32,
     /// Watched users whose changed state was not sent yet.
     pub(crate) changed: ThinVec<UserNumber>,
+    /// Watched users whose public attributes changed, and since which version.
+    pub(crate) profiles: ThinVec<ProfileChange>,
     /// Watched users whose state is unknown yet; the snapshot waits for them.
     pub(crate) unknown: u32,
     /// Requests that are answered behind the next snapshot.
@@ -60,6 +67,17 @@ pub(crate) struct SessionEntry {
     pub(crate) detached: Option<DetachedPermit>,
     /// What it holds of the share of the address that it began to hold something from.
     pub(crate) held: Option<Held>,
+    /// What its credentials are good for; nothing where there were none.
+    pub(crate) standing: Option<Box<Standing>>,
+}
+
+/// What the credentials of a session are good for.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    /// Unix ms at which they expire.
+    pub(crate) expires_ms: Option<u64>,
+    /// Those for the next identification, as long as the client was not sent them.
+    pub(crate) token: Option<Box<str>>,
 }
 
 impl SessionEntry {
@@ -70,10 +88,12 @@ impl SessionEntry {
             is_dirty: false,
             is_blocked: false,
             is_read_alone: false,
+            has_left_out: false,
             is_warned: false,
             waiting_bytes_max: 0,
             mark: 0,
             changed: ThinVec::new(),
+            profiles: ThinVec::new(),
             unknown: 0,
             subscribed: ThinVec::new(),
             memory: None,
@@ -81,6 +101,7 @@ impl SessionEntry {
             providing: None,
             detached: None,
             held: None,
+            standing: None,
         };
         entry.limit_waiting(outbox_bytes_max);
         entry
@@ -103,6 +124,37 @@ impl SessionEntry {
             }
             None => self.session.outbox.waiting_bytes() > self.waiting_bytes_max as usize,
         }
+    }
+
+    /// Whether a publication on a path below its channels has room in the outbox: half
+    /// of it, as all paths below have no rate together. Nobody closes a session with
+    /// channels that its client did not name; the rest is for those that it did.
+    pub(crate) fn has_room_below(&self) -> bool {
+        self.session.outbox.waiting_bytes() <= self.waiting_bytes_max as usize / 2
+    }
+
+    /// A publication below its channels is left out. Returns whether its client has to
+    /// be sent that: once, until the outbox is nearly empty.
+    pub(crate) const fn leave_out(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_left_out, true)
+    }
+
+    /// A publication below its channels has room.
+    pub(crate) fn has_caught_up(&mut self) {
+        let waiting = self.session.outbox.waiting_bytes();
+        self.has_left_out &= waiting > self.waiting_bytes_max as usize / 8;
+    }
+
+    /// Whether so many bytes can wait at once, and what is published meanwhile, too.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        let max = self.waiting_bytes_max as usize;
+        let waiting = self.session.outbox.waiting_bytes();
+        waiting.saturating_add(bytes) <= max - max / 4
+    }
+
+    /// Whether it has changes of watched users to send.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changed.is_empty() || !self.profiles.is_empty()
     }
 
     /// At most so many bytes may wait from now on.

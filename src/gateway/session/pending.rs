@@ -12,11 +12,11 @@ use smallvec::SmallVec;
 
 use crate::clock;
 use crate::gateway::Gateway;
-use crate::gateway::session::life::Details;
+use crate::gateway::session::life::{Attributes, Details};
 use crate::gateway::turn::Timer;
 use turntable_core::call::AvatarCall;
 use turntable_core::id::UserId;
-use turntable_core::key::SessionSlot;
+use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::limit::Limit;
 use turntable_core::packet::{
     ClientPacket, ErrorBody, LookupEntry, ReplyData, RequestId, ServerPacket,
@@ -58,6 +58,15 @@ pub(crate) enum Awaited {
         /// The `id` of the command.
         id: Option<RequestId>,
     },
+    /// The portal's decision about a claim.
+    Check {
+        /// The connection.
+        connection: ConnKey,
+        /// The attributes that the client begins with.
+        attributes: Attributes,
+        /// The `id` of the command.
+        id: Option<RequestId>,
+    },
     /// An owner's answer to a command with an `id`.
     Answer {
         /// The session.
@@ -96,7 +105,7 @@ impl Awaited {
             Self::Admission { session, .. }
             | Self::Answer { session, .. }
             | Self::Call { session, .. } => Some(*session),
-            Self::Lookup { .. } => None,
+            Self::Lookup { .. } | Self::Check { .. } => None,
         }
     }
 }
@@ -120,6 +129,11 @@ impl Pending {
         }
         self.awaited.insert(ticket, awaited);
         ticket
+    }
+
+    /// What is awaited.
+    fn get(&self, ticket: Ticket) -> Option<&Awaited> {
+        self.awaited.get(&ticket)
     }
 
     /// Takes something out; it came, or is awaited no more.
@@ -190,7 +204,7 @@ impl Pending {
         tickets.filter_map(|ticket| match self.awaited.get(ticket)? {
             Awaited::Answer { command, id, .. } => Some((*command, id)),
             Awaited::Call { id, .. } => Some(("call", id)),
-            Awaited::Admission { .. } | Awaited::Lookup { .. } => None,
+            Awaited::Admission { .. } | Awaited::Lookup { .. } | Awaited::Check { .. } => None,
         })
     }
 
@@ -209,6 +223,15 @@ impl Gateway {
         let ticket = self.pending.add(awaited);
         let at_ms = clock::now_ms() + self.settings.session.answer_timeout_ms;
         self.wheel.set(at_ms, Timer::Answer(ticket));
+        ticket
+    }
+
+    /// Awaits the portal's decision, which has deadlines of its own that take so long.
+    pub(crate) fn await_check(&mut self, awaited: Awaited, checking_ms: u64) -> Ticket {
+        let ticket = self.pending.add(awaited);
+        let after_ms = checking_ms + self.settings.session.answer_timeout_ms;
+        self.wheel
+            .set(clock::now_ms() + after_ms, Timer::Answer(ticket));
         ticket
     }
 
@@ -234,6 +257,9 @@ impl Gateway {
             ErrorCode::Unavailable,
             "the server did not answer in time; it may have carried the command out or not",
         );
+        if let Some(Awaited::Check { .. }) = self.pending.get(ticket) {
+            return self.checked_too_late(ticket, error);
+        }
         match self.pending.remove(ticket) {
             Some(Awaited::Admission { session, id }) => {
                 let details = Details {
@@ -254,7 +280,7 @@ impl Gateway {
             Some(Awaited::Lookup { session, id, .. }) => {
                 self.send_error(session, error.of("lookup"), id);
             }
-            None => {}
+            Some(Awaited::Check { .. }) | None => {}
         }
     }
 
@@ -326,7 +352,8 @@ mod tests {
     use crate::gateway::connection::Phase;
     use crate::gateway::delivery::frame::{Frame, Message};
     use crate::gateway::testing::{Noted, begin, connect, entry, gateway, user};
-    use turntable_core::key::{ConnKey, SlotKey as _};
+    use crate::portal::checker::Identity;
+    use turntable_core::key::SlotKey as _;
     use turntable_core::packet::Presence;
 
     fn answer(session: SessionSlot, id: &str) -> Awaited {
@@ -388,6 +415,7 @@ mod tests {
             last_seen_ms: None,
             devices: 0,
             note: None,
+            profile: Vec::new(),
         };
         let user = UserId::parse("1:1").unwrap();
         assert!(
@@ -413,7 +441,7 @@ mod tests {
         let mut gateway = gateway(0, &owners);
         let connection = connect(&mut gateway);
         let id = RequestId("7".into());
-        gateway.identify(connection, user("1:1"), Vec::new(), Some(id));
+        gateway.identify(connection, Identity::new(user("1:1")), Some(id));
         gateway.run();
         let waiting = gateway.connections.get(connection).unwrap();
         let Phase::Identifying(session) = waiting.phase else {
@@ -473,7 +501,7 @@ mod tests {
         let mut gateway = gateway(0, &owners);
         let session = begin(&mut gateway);
         let again = ClientPacket::IdMe {
-            user: user("1:1"),
+            user: Some(user("1:1")),
             credentials: None,
             attributes: Vec::new(),
         };

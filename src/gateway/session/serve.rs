@@ -7,13 +7,10 @@ use crate::gateway::connection::Phase;
 use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::{Command, Effect};
-use crate::service::credential;
 use turntable_core::call::AvatarCall;
-use turntable_core::id::UserId;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::limit::Limit;
 use turntable_core::packet::{ClientMessage, ClientPacket, ErrorBody, RequestId, ServerPacket};
-use turntable_core::payload::Payload;
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::greeting::GreetingStep;
 use turntable_core::session::{Refusal, address_error, bytes_error};
@@ -68,10 +65,7 @@ impl Gateway {
                 user,
                 credentials,
                 attributes,
-            }) => match self.may_identify_as(&user, credentials.as_ref()) {
-                Ok(()) => self.identify(key, user, attributes, id),
-                Err(error) => self.refuse_greeting(key, error.of("idme"), id),
-            },
+            }) => self.check(key, user, credentials.as_ref(), attributes, id),
             Ok(GreetingStep::Resume { session, received }) if resumes => {
                 self.resume(key, session, ResumeFrom::Count(received), id);
             }
@@ -93,36 +87,6 @@ impl Gateway {
         }
     }
 
-    /// Whether a client may begin a session as this user.
-    fn may_identify_as(
-        &self,
-        user: &UserId,
-        credentials: Option<&Payload>,
-    ) -> Result<(), ErrorBody> {
-        match credential::check(&self.settings.services, user, credentials) {
-            Some(verdict) => verdict?,
-            None => self.shared.portal.identify(user, credentials)?,
-        }
-        self.shared.may_begin()
-    }
-
-    /// A client that identified when it connected.
-    pub(crate) fn identify_claim(
-        &mut self,
-        key: ConnKey,
-        user: UserId,
-        credentials: Option<&Payload>,
-    ) {
-        match self.may_identify_as(&user, credentials) {
-            Ok(()) => self.identify(key, user, Vec::new(), None),
-            Err(error) => {
-                self.with(key, |connection, cx| {
-                    Dispatch::refuse(connection, &error, cx);
-                });
-            }
-        }
-    }
-
     /// Refuses something of a client that has not identified.
     pub(crate) fn refuse_greeting(
         &mut self,
@@ -140,7 +104,12 @@ impl Gateway {
         self.answer_greeting(key, refusal, id);
     }
 
-    fn answer_greeting(&mut self, key: ConnKey, refusal: Refusal, id: Option<RequestId>) {
+    pub(super) fn answer_greeting(
+        &mut self,
+        key: ConnKey,
+        refusal: Refusal,
+        id: Option<RequestId>,
+    ) {
         let Refusal { error, close } = refusal;
         let (code, limit) = (error.code, error.limit);
         let is_refused = self.with(key, |connection, cx| {
@@ -150,7 +119,6 @@ impl Gateway {
             let packet = ServerPacket::Error(error);
             cx.send_direct(connection, &packet, id.as_ref());
             if let Some(reason) = close {
-                cx.push_effect(Effect::Flush(cx.key));
                 cx.close(reason);
             }
             false

@@ -7,6 +7,8 @@
 pub(crate) mod announce;
 mod behind;
 pub(crate) mod below;
+pub(crate) mod profile;
+mod replay;
 pub(crate) mod topic;
 pub(crate) mod watch;
 
@@ -17,13 +19,17 @@ use crate::gateway::session::pending::Awaited;
 use announce::ChannelCounts;
 use behind::Behind;
 use below::Below;
+use profile::ProfileChange;
 use topic::Topics;
 use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
 use turntable_core::delivery::Topic;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{SessionSlot, UserNumber};
 use turntable_core::limit::Limit;
+use turntable_core::model::channel::Past;
+use turntable_core::model::namespace::Access;
 use turntable_core::packet::{ErrorBody, JoinChannel, RequestId};
+use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 use watch::Watches;
 
@@ -88,6 +94,12 @@ impl Gateway {
                 }
             }
             entry.changed.push(watch.number);
+            if watch.is_known && watches.has_profile(watch.number) {
+                entry.profiles.push(match watch.is_new {
+                    true => ProfileChange::all(watch.number),
+                    false => ProfileChange::again(watch.number),
+                });
+            }
         }
         let is_complete = entry.unknown == 0;
         if let Some(id) = &id {
@@ -123,6 +135,7 @@ impl Gateway {
             };
             watching.swap_remove(at);
             entry.changed.retain(|known| *known != number);
+            entry.profiles.retain(|known| known.number != number);
             if !is_known {
                 entry.unknown = entry.unknown.saturating_sub(1);
                 if entry.unknown == 0 {
@@ -163,8 +176,27 @@ impl Gateway {
             channel,
             subpaths,
             since,
-            ..
+            history,
         } = join;
+        let access = match subpaths {
+            true => Access::JoinBelow,
+            false => Access::Join,
+        };
+        if !self
+            .settings
+            .channels
+            .allow(&entry.session.user, &channel, access)
+        {
+            if let Some(id) = &id {
+                // No owner answers it.
+                self.pending.answered(session, id);
+            }
+            return self.refuse(session, forbidden("joinchannel"), id);
+        }
+        let past = Past {
+            since,
+            history: history.unwrap_or_default(),
+        };
         let before = match entry.session.enter_channel(&channel, subpaths, max) {
             Ok(before) => before,
             Err(error) => {
@@ -187,7 +219,7 @@ impl Gateway {
         let call = ChannelCall::Join {
             caller,
             subpaths,
-            since,
+            past,
             id,
         };
         if subpaths {
@@ -198,6 +230,39 @@ impl Gateway {
         } else {
             self.shared.owners.channel(&channel, call);
         }
+    }
+
+    /// `publish`.
+    pub(crate) fn publish_on_channel(
+        &mut self,
+        session: SessionSlot,
+        channel: ChannelId,
+        data: Payload,
+        id: Option<RequestId>,
+    ) {
+        let caller = self.caller(session);
+        let (Some(caller), Some(entry)) = (caller, self.sessions.get(session)) else {
+            return;
+        };
+        let user = entry.session.user.clone();
+        if !self
+            .settings
+            .channels
+            .allow(&user, &channel, Access::Publish)
+        {
+            if let Some(id) = &id {
+                // No owner answers it.
+                self.pending.answered(session, id);
+            }
+            return self.refuse(session, forbidden("publish"), id);
+        }
+        let call = ChannelCall::Publish {
+            caller,
+            user,
+            data,
+            id,
+        };
+        self.publish_behind_joins(session, channel, call);
     }
 
     /// `leavechannel`.
@@ -272,6 +337,7 @@ impl Gateway {
         let channels = entry.session.channels().to_vec();
         let watching = std::mem::take(&mut entry.session.watching);
         entry.changed.clear();
+        entry.profiles.clear();
         self.release_all_publications(session);
         let owners = self.shared.owners.clone();
         owners.avatar(&user, AvatarCall::Remove { caller });
@@ -293,4 +359,10 @@ impl Gateway {
             self.unwatch(number, session);
         }
     }
+}
+
+/// A user has no access to a channel.
+fn forbidden(command: &'static str) -> ErrorBody {
+    let message = "this user may not do that on this channel";
+    ErrorBody::new(ErrorCode::Forbidden, message).of(command)
 }

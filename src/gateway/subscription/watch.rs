@@ -9,13 +9,16 @@ use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 use rustc_hash::FxHashSet;
+use thin_vec::ThinVec;
 
 use crate::gateway::delivery::change_log::Change;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::slots::Slots;
+use crate::gateway::subscription::profile::{ProfileChange, Profiles};
 use crate::gateway::subscription::topic::Subscriber;
 use turntable_core::id::UserId;
 use turntable_core::key::UserNumber;
+use turntable_core::model::avatar::AttributeChanges;
 use turntable_core::packet::Presence;
 use turntable_core::spare::{Spare, fitting};
 use turntable_wire::json_v1;
@@ -72,9 +75,42 @@ pub(crate) struct Watches {
     numbers: HashTable<UserNumber>,
     hasher: RandomState,
     users: Slots<Watched>,
+    profiles: Profiles,
 }
 
 impl Watches {
+    /// The avatar reported public attributes. Returns what its watchers are to be
+    /// sent, where their snapshots do not wait for it.
+    pub(crate) fn update_profile(
+        &mut self,
+        user: &UserId,
+        changes: &AttributeChanges,
+        is_whole: bool,
+    ) -> Option<ProfileChange> {
+        let number = self.number(user)?;
+        let is_known = self.users.get(number.0)?.is_known();
+        let change = self.profiles.update(number, changes, is_whole)?;
+        is_known.then_some(change)
+    }
+
+    /// Whether a user has public attributes, or had some.
+    pub(crate) fn has_profile(&self, number: UserNumber) -> bool {
+        self.profiles.has(number)
+    }
+
+    /// A `profiles` of what changed, as much as one message should have; the rest
+    /// stays in the list. `None` where there is nothing to send.
+    pub(crate) fn profile_frame(&mut self, changes: &mut ThinVec<ProfileChange>) -> Option<Frame> {
+        let users = &self.users;
+        let user = |number: UserNumber| users.get(number.0).map(Watched::user);
+        self.profiles.frame(changes, user)
+    }
+
+    /// Forgets the last message that was written.
+    pub(crate) fn forget_profile_frame(&mut self) {
+        self.profiles.forget_frame();
+    }
+
     /// `session` watches `user`.
     pub(crate) fn add(&mut self, user: &UserId, session: Subscriber) -> Watching {
         let (number, is_first) = match self.number(user) {
@@ -146,6 +182,7 @@ impl Watches {
             return None;
         }
         let watched = self.users.remove(number.0)?;
+        self.profiles.remove(number);
         let hash = self.hasher.hash_one(&watched.user);
         if let Ok(entry) = self.numbers.find_entry(hash, |known| *known == number) {
             entry.remove();

@@ -69,7 +69,7 @@ impl Cx<'_> {
         self.mark_dirty();
         if let Some((session, entry)) = &mut self.session {
             entry.is_blocked = false;
-            if !entry.changed.is_empty() {
+            if entry.has_changes() {
                 self.lists.changed.push(*session);
             }
         }

@@ -11,9 +11,9 @@
  */
 
 import { untilAnswered } from "../goodbye.js";
-import { closeCodeOf, endpointUrl, lastNumber, responseError, takeBatch } from "./transport.js";
+import { bounced, closeCodeOf, concernsRequest, endpointUrl, isFinal, lastNumber, responseError, takeBatch } from "./transport.js";
 
-/** @import { Outgoing, Target, TransportHooks } from "./transport.js" */
+/** @import { Outgoing, ResponseError, Target, TransportHooks } from "./transport.js" */
 
 const CHANNEL = "/channel/";
 /** Delays before a request is repeated, in ms; after the last one the connection counts as lost. */
@@ -90,7 +90,7 @@ export class Sender {
   raw(text) {
     this.#hooks.traffic("out", "datagram", text);
     this.#fetch(text, undefined).then(
-      (response) => this.#answered(response, []),
+      async (response) => this.#answered(response, [], response.ok ? undefined : await responseError(response)),
       (/** @type {any} */ error) => this.#fail(closeCodeOf(0), `the request failed: ${error}`),
     );
   }
@@ -120,8 +120,7 @@ export class Sender {
         if (this.#gap(pending, details)) first = details.accepted + 1;
         return false;
       }
-      // 410: the session is over.
-      return response.ok || (response.status >= 400 && response.status < 500 && response.status !== 429);
+      return isFinal(response);
     });
   }
 
@@ -144,27 +143,34 @@ export class Sender {
     // The identification has no number.
     const repeatable = batch.every(({ text, entry }) => entry || !text.startsWith('{"command":"idme"'));
     let gaps = 0;
+    let foreign = false;
     for (let failures = 0; !this.#closed && batch.length > 0; ) {
       /** @type {any} */
       let response;
+      /** @type {ResponseError | undefined} */
+      let error;
       try {
         const body = this.#body(batch);
         this.#hooks.traffic("out", "datagram", body);
         response = await this.#fetch(body, this.#number(batch));
         // An answer that breaks off counts as lost.
         if (response.ok) response = { ok: true, answers: await response.json() };
-      } catch (error) {
+        else error = await responseError(response);
+        foreign = error !== undefined && response.status < 500 && !concernsRequest(response.status, error, batch);
+        if (foreign) throw new Error(error?.message);
+      } catch (failure) {
         const ms = REPEAT_MS[failures];
         failures += 1;
         if (ms === undefined || !repeatable) {
-          this.#fail(closeCodeOf(0), `the request failed: ${error}`);
+          if (foreign && !this.#closed) bounced(batch);
+          this.#fail(closeCodeOf(0), `the request failed: ${failure}`);
           return false;
         }
         await this.#wait(ms);
         continue;
       }
       if (this.#closed) return false;
-      const outcome = await this.#answered(response, batch);
+      const outcome = await this.#answered(response, batch, error);
       if (outcome === "failed") return false;
       if (outcome === "answered") return true;
       gaps += 1;
@@ -179,15 +185,14 @@ export class Sender {
   /**
    * @param {any} response, or the answers of an accepted request
    * @param {Outgoing[]} batch
+   * @param {ResponseError | undefined} error undefined if the request was accepted
    * @returns {Promise<Outcome>}
    */
-  async #answered(response, batch) {
+  async #answered(response, batch, error) {
     if (this.#closed) return "failed";
     this.#hooks.activity();
-    if (response.ok) return this.#accepted(response.answers ?? (await response.json()), batch);
+    if (error === undefined) return this.#accepted(response.answers ?? (await response.json()), batch);
     const { status } = response;
-    const error = await responseError(response);
-    if (this.#closed) return "failed";
     if (status === 409 && this.#gap(batch, error.details)) return "repeat";
     if (status === 429 && error.details?.retry_ms > 0) {
       // Nothing of the request was taken.

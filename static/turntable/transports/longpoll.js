@@ -22,6 +22,15 @@ const WAKE_UP_MS = 100;
 /** Local ms of the last one, per client. @type {WeakMap<object, number>} */
 const woken_at = new WeakMap();
 
+/**
+ * Whether an answer may be the server's: a gateway's page is none. The content
+ * type is known before the end of the answer.
+ * @param {any} response
+ */
+function isJson(response) {
+  return response.headers.get("Content-Type")?.startsWith("application/json") === true;
+}
+
 /** @implements {TransportConnection} */
 class LongPollConnection {
   #target;
@@ -93,11 +102,12 @@ class LongPollConnection {
         const url = endpointUrl(this.#target.url, "tunnel", { ...query, format: "longpoll" });
         const response = await this.#target.fetch(url, { cache: "no-store", signal: this.#abort.signal });
         if (this.#closed) return;
+        if (response.ok && !isJson(response)) throw new Error("the answer is not one of the server");
         this.#hooks.activity();
         if (response.ok) {
           if (resume && !this.#opened) this.#open(resume.session, true);
           await this.#receive(response);
-        } else if (response.status === 410 && resume && !this.#opened) {
+        } else if (response.status === 410 && resume && !this.#opened && isJson(response)) {
           resume = undefined;
           this.#hooks.expired();
         } else {
@@ -163,7 +173,8 @@ class LongPollConnection {
     if (this.#closed) return;
     const { status } = response;
     if (!this.#opened && (status === 401 || status === 403)) this.#hooks.message({ command: "error", data: error });
-    this.#end(this.#opened && status === 404 ? EXPIRED : closeCodeOf(status), error.message, !this.#opened && (status === 404 || status === 405));
+    const missing = !error.foreign && (status === 404 || status === 405);
+    this.#end(this.#opened && missing ? EXPIRED : closeCodeOf(error.foreign ? 0 : status), error.message, !this.#opened && missing);
   }
 
   /**

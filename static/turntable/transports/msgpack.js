@@ -24,7 +24,7 @@ const CLIENT_COMMANDS = [
 ];
 const SERVER_COMMANDS = [
   "idyou", "welcome", "userchange", "invite", "invitereply", "joined", "memberchange", "game", "message", "call", "reply",
-  "error", "attributes", "service", "time", "goaway",
+  "error", "attributes", "service", "time", "goaway", , , , , "profiles",
 ];
 const SERVER_FIRST = 64;
 /** Numbers of the client commands by name. @type {ReadonlyMap<string, number>} */

@@ -15,7 +15,7 @@ import { backgroundTimeout } from "../background_timer.js";
 import { parse, stringify } from "../binary.js";
 import { pageLeaves, untilAnswered } from "../goodbye.js";
 import { entryOf, messageOf } from "./entry.js";
-import { EXPIRED, LOST, NORMAL, RATE_LIMITED, closeCodeOf, endpointUrl, lastNumber, ownCloseCode, responseError, takeBatch } from "./transport.js";
+import { EXPIRED, LOST, NORMAL, RATE_LIMITED, bounced, closeCodeOf, concernsRequest, endpointUrl, isFinal, lastNumber, ownCloseCode, responseError, takeBatch } from "./transport.js";
 
 /** @import { Sent } from "../sent_log.js" */
 /** @import { Outgoing, Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
@@ -70,6 +70,8 @@ class PollConnection {
   #cancelPoll = () => {};
   /** Ends the wait for an answer. @type {any} */
   #limit;
+  /** Whether the last answer was not the server's. */
+  #foreign = false;
 
   /**
    * @param {Target} target
@@ -140,8 +142,7 @@ class PollConnection {
     for (const { number, body, received } of open?.session === this.#session ? [open, last] : [last]) {
       const answered = untilAnswered(this.#target.environment, async () => {
         const response = await this.#fetch(body, { batch: number, received }, true);
-        // 410: the session is over.
-        return response.ok || (response.status >= 400 && response.status < 500 && response.status !== 429);
+        return isFinal(response);
       });
       if (!pageLeaves()) await answered;
     }
@@ -257,6 +258,7 @@ class PollConnection {
    */
   async #post(open, resuming) {
     const query = open.number > 0 ? { batch: open.number, received: open.received } : {};
+    this.#foreign = false;
     for (let tries = 2; !this.#closed; ) {
       tries -= 1;
       const { environment } = this.#target;
@@ -270,6 +272,7 @@ class PollConnection {
         await new Promise((resolve) => void this.#target.environment.setTimeout(() => resolve(undefined), wait_ms));
       } catch (error) {
         if (tries > 0 && open.number > 0) continue;
+        if (this.#foreign && !this.#closed) bounced(open.messages);
         this.#end(LOST, String(error));
         return;
       } finally {
@@ -359,8 +362,11 @@ class PollConnection {
   async #refused(response, open, resuming) {
     const error = await responseError(response);
     if (this.#closed) return undefined;
-    this.#hooks.activity();
     const { status } = response;
+    this.#foreign = status < 500 && !concernsRequest(status, error, open.messages);
+    // The answer counts as lost.
+    if (this.#foreign) throw new Error(error.message);
+    this.#hooks.activity();
     // Nothing of the request was taken.
     if (status === 429 && error.details?.retry_ms > 0 && open.number > 0) return error.details.retry_ms;
     this.#state.open = undefined;
@@ -370,6 +376,8 @@ class PollConnection {
       this.#requestIdentification();
     } else if (!this.#identified && (status === 401 || status === 403)) {
       this.#hooks.message({ command: "error", data: error });
+    } else if (!this.#identified && status === 413) {
+      this.#hooks.message({ command: "error", data: { ...error, code: "too_large" } });
     } else if (status === 404 || status === 405) {
       this.#end(LOST, error.message, true);
     } else if (status === 409 || status === 410) {

@@ -98,6 +98,8 @@ export function ownCloseCode(environment, code) {
 
 /** Maximum bytes of messages per request, about; a single longer message is sent alone. */
 const BATCH_BYTES = 32768;
+/** Connections on which a gateway may answer for the server before its refusal counts. */
+const BOUNCES_MAX = 2;
 /** Maximum messages per request. */
 const BATCH_MAX = 100;
 /** Bytes that a request adds to each message, at most. */
@@ -114,23 +116,65 @@ export function endpointUrl(url, name, query = {}) {
   const base = new URL(url);
   base.protocol = base.protocol === "wss:" ? "https:" : "http:";
   const target = new URL(name, base);
-  target.search = base.search;
+  const own = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) {
-    if (value !== undefined) target.searchParams.set(key, String(value));
+    if (value !== undefined) own.set(key, String(value));
   }
+  // The query of the address stays as it was written: it may be signed.
+  const parts = [base.search.slice(1), own.toString()].filter((part) => part !== "");
+  target.search = parts.join("&");
   return target.href;
 }
 
+/** @typedef {{code: string, message: string, details?: any, foreign?: boolean}} ResponseError */
+
 /**
- * The error in the body of an HTTP error response.
+ * The error in the body of an HTTP error response. Every error of this server has
+ * one; without it something between the client and the server has answered, such
+ * as a gateway during maintenance, and the error is `foreign`: the server may
+ * never have seen the request.
  * @param {any} response
- * @returns {Promise<{code: string, message: string, details?: any}>}
+ * @returns {Promise<ResponseError>}
  */
 export async function responseError(response) {
   const body = await response.json().catch(() => undefined);
   const error = body?.error;
   if (typeof error?.code === "string") return { message: "", ...error };
-  return { code: "unavailable", message: `the server responded with status ${response.status}` };
+  return { code: "unavailable", message: `status ${response.status}, which is not an answer of the server`, foreign: true };
+}
+
+/**
+ * Whether a request that ends a session needs no repetition: the server has answered
+ * it, if only that the session is over (410).
+ * @param {any} response
+ * @returns {Promise<boolean>}
+ */
+export async function isFinal(response) {
+  if (response.status === 429 || response.status >= 500) return false;
+  if (!response.ok) return (await responseError(response)).foreign !== true;
+  return response.json().then(() => true, () => false);
+}
+
+/**
+ * Whether a refusal concerns the request itself, and would be repeated. A gateway's
+ * word counts where it limits the size of requests, and where it let nothing of
+ * these commands through on two connections.
+ * @param {number} status
+ * @param {ResponseError} error
+ * @param {Outgoing[]} messages
+ * @returns {boolean} false: the answer counts as lost
+ */
+export function concernsRequest(status, { foreign }, messages) {
+  return !foreign || status === 413 || messages.some(({ entry }) => (entry?.bounces ?? 0) >= BOUNCES_MAX);
+}
+
+/**
+ * The connection is lost because something other than the server answers.
+ * @param {Outgoing[]} messages of the request
+ */
+export function bounced(messages) {
+  const entry = messages.find((message) => message.entry)?.entry;
+  if (entry) entry.bounces = (entry.bounces ?? 0) + 1;
 }
 
 /**

@@ -147,14 +147,15 @@ class TunnelConnection {
   async #refused(response) {
     const error = await responseError(response);
     if (this.#closed) return;
-    if (response.status === 410 && this.#resuming) {
+    if (response.status === 410 && this.#resuming && !error.foreign) {
       this.#hooks.expired();
       if (!this.#closed) this.open();
     } else if (response.status === 401 || response.status === 403) {
       this.#hooks.message({ command: "error", data: error });
       this.#end(LOST, error.message);
     } else {
-      this.#end(closeCodeOf(response.status), error.message, response.status === 404 || response.status === 405);
+      const missing = !error.foreign && (response.status === 404 || response.status === 405);
+      this.#end(closeCodeOf(error.foreign ? 0 : response.status), error.message, missing);
     }
   }
 

@@ -19,7 +19,8 @@ export type ChannelOptions = {
         offset: number;
     };
     /**
-     * number of past messages to request
+     * number of past messages to request: they follow the join, and the
+     * rejoin of a new session that cannot get all that was missed
      */
     history?: number;
     /**
@@ -49,14 +50,15 @@ export type ChannelMessage = {
 export type ChannelEvents = {
     message: ChannelMessage;
     /**
-     * joined again after a reconnection
+     * joined again after a reconnection; `recovered`: every
+     * message that was missed follows
      */
     joined: {
         recovered: boolean;
     };
     /**
      * messages may have been lost during a
-     * reconnection; the position from which the channel continues
+     * reconnection or by a fault of the server; the position from which the channel continues
      */
     gap: {
         epoch: string;
@@ -75,7 +77,8 @@ export type ChannelEvents = {
  * @typedef {object} ChannelOptions
  * @property {boolean} [subpaths] whether to receive messages of paths below as well
  * @property {{epoch: string, offset: number}} [since] the last position of an earlier subscription
- * @property {number} [history] number of past messages to request
+ * @property {number} [history] number of past messages to request: they follow the join, and the
+ *   rejoin of a new session that cannot get all that was missed
  * @property {AbortSignal} [signal] leaves for this holder when it is aborted, also before the answer
  */
 /**
@@ -92,9 +95,10 @@ export type ChannelEvents = {
 /**
  * @typedef {object} ChannelEvents
  * @property {ChannelMessage} message
- * @property {{recovered: boolean}} joined joined again after a reconnection
+ * @property {{recovered: boolean}} joined joined again after a reconnection; `recovered`: every
+ *   message that was missed follows
  * @property {{epoch: string, offset: number}} gap messages may have been lost during a
- *   reconnection; the position from which the channel continues
+ *   reconnection or by a fault of the server; the position from which the channel continues
  * @property {{error?: TurntableError}} left without `leave()`
  */
 /** @extends {Emitter<ChannelEvents>} */

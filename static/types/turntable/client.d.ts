@@ -8,13 +8,13 @@ import { Clock } from "./clock.js";
 import { Emitter } from "./emitter.js";
 import { Friends } from "./friends.js";
 import type { Channel, ChannelOptions } from "./channel.js";
-import type { ClientEvents, ConnectOptions, Welcome } from "./events.js";
+import type { ClientEvents, ConnectOptions, Limits, Welcome } from "./events.js";
 import type { JoinOptions, Room } from "./room.js";
 import type { Functions, ServiceInfo } from "./services.js";
 import type { TransportName } from "./transports/registry.js";
 /** @import { Channel, ChannelOptions } from "./channel.js" */
 /** @import { Disconnection } from "./connection.js" */
-/** @import { ClientEvents, ConnectOptions, StateChange, Welcome } from "./events.js" */
+/** @import { ClientEvents, ConnectOptions, Limits, StateChange, Welcome } from "./events.js" */
 /** @import { JoinOptions, Room } from "./room.js" */
 /** @import { Functions, ServiceInfo } from "./services.js" */
 /** @import { StoredSession } from "./session_store.js" */
@@ -43,8 +43,8 @@ export declare class Client extends Emitter<ClientEvents> {
     get session(): string | undefined;
     /** Name and version of the server. @returns {string | undefined} */
     get server(): string | undefined;
-    /** The server's limits by name. @returns {Record<string, number>} */
-    get limits(): Record<string, number>;
+    /** The server's limits by name; empty before the first welcome. @returns {Limits} */
+    get limits(): Limits;
     /** The transport in use: `websocket`, `tunnel`, `longpoll` or `poll`. @returns {TransportName | undefined} */
     get transport(): TransportName | undefined;
     /** The server's heartbeat in ms; 0 before the first welcome. */

@@ -88,6 +88,36 @@ export type ConnectOptions = {
     environment?: Partial<Environment>;
 };
 export type State = "connecting" | "online" | "unsteady" | "offline" | "closed";
+export type Limits = {
+    max_message_bytes?: number;
+    resume_ms?: number;
+    /**
+     * users that are watched
+     */
+    watch_max?: number;
+    /**
+     * users in one `lookup`
+     */
+    lookup_max?: number;
+    rooms_max?: number;
+    channels_max?: number;
+    /**
+     * in one message
+     */
+    actions_max?: number;
+    /**
+     * how far back a timestamp may lie
+     */
+    max_lag_ms?: number;
+    /**
+     * token buckets by
+     * class of commands; `per_second` 0: no limit
+     */
+    rates?: Record<string, {
+        per_second: number;
+        burst: number;
+    }>;
+};
 export type Welcome = {
     user: string;
     /**
@@ -102,7 +132,7 @@ export type Welcome = {
     heartbeat_ms: number;
     attributes?: Record<string, any>;
     services?: Record<string, ServiceInfo>;
-    limits?: Record<string, number>;
+    limits?: Limits;
     server?: string;
     /**
      * what to know about this server, in the first welcome of a session
@@ -238,6 +268,20 @@ export type ClientEvents = {
 /** @typedef {"connecting" | "online" | "unsteady" | "offline" | "closed"} State `unsteady`:
  *   connected, but the server has not answered for 3 s */
 /**
+ * What the server accepts from one session; see docs/protocol.md, 2.2.
+ * @typedef {object} Limits
+ * @property {number} [max_message_bytes]
+ * @property {number} [resume_ms]
+ * @property {number} [watch_max] users that are watched
+ * @property {number} [lookup_max] users in one `lookup`
+ * @property {number} [rooms_max]
+ * @property {number} [channels_max]
+ * @property {number} [actions_max] in one message
+ * @property {number} [max_lag_ms] how far back a timestamp may lie
+ * @property {Record<string, {per_second: number, burst: number}>} [rates] token buckets by
+ *   class of commands; `per_second` 0: no limit
+ */
+/**
  * @typedef {object} Welcome
  * @property {string} user
  * @property {string} session the secret that grants access to the session
@@ -246,7 +290,7 @@ export type ClientEvents = {
  * @property {number} heartbeat_ms
  * @property {Record<string, any>} [attributes]
  * @property {Record<string, ServiceInfo>} [services]
- * @property {Record<string, number>} [limits]
+ * @property {Limits} [limits]
  * @property {string} [server]
  * @property {string[]} [warnings] what to know about this server, in the first welcome of a session
  */

@@ -23,6 +23,10 @@ export type LookupEntry = {
      * the note of the status
      */
     note?: any;
+    /**
+     * the public attributes; omitted if there are none
+     */
+    profile?: Record<string, any>;
 };
 export type FriendsEvents = {
     /**
@@ -31,6 +35,13 @@ export type FriendsEvents = {
     change: {
         changes: Record<string, PresenceState>;
         snapshot: boolean;
+    };
+    /**
+     * public attributes of watched
+     * users: all of a user first, then changes; null if one was removed
+     */
+    profile: {
+        changes: Record<string, Record<string, any>>;
     };
 };
 export type Waiter = {
@@ -69,6 +80,12 @@ export declare class Friends extends Emitter<FriendsEvents> {
      * @returns {ReadonlyMap<string, PresenceState>}
      */
     get all(): ReadonlyMap<string, PresenceState>;
+    /**
+     * The public attributes of a watched user, as its name and score.
+     * @param {string} id
+     * @returns {Record<string, any>} empty if there are none
+     */
+    profile(id: string): Record<string, any>;
     /**
      * Sets the user's own status. The client sets it again after a reconnection.
      * @param {Status} state

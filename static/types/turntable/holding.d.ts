@@ -17,6 +17,10 @@ import type { Session } from "./session.js";
 export type Caller = {
     options: any;
     sent: boolean;
+    /**
+     * takes the command back, unless it has left; returns whether it did
+     */
+    withdraw: () => boolean;
     aborted: boolean;
     resolve: (place: any) => void;
     reject: (error: any) => void;

@@ -65,6 +65,12 @@ export declare class Outbox {
     constructor(queue_max: number, environment: Environment, hooks: OutboxHooks);
     /** Whether messages are queued. */
     get waiting(): boolean;
+    /**
+     * Removes a message that was not sent.
+     * @param {number} id
+     * @returns {boolean} whether it was queued
+     */
+    withdraw(id: number): boolean;
     /** The ids of the queued messages. */
     get ids(): Set<number | undefined>;
     /**
@@ -91,6 +97,8 @@ export declare class Outbox {
     immediate(command: string, data: any): boolean;
     /** A new session has begun. */
     reset(): void;
+    /** The session continues on another connection, perhaps in another page. */
+    resumed(): void;
     /**
      * The server refused a command for its rate.
      * @param {string | undefined} command

@@ -1,9 +1,9 @@
 /**
  * How fast commands may be sent. The server has a token bucket per class of work
  * (docs/protocol.md, Rates); this one has the same with a margin, so that what a
- * client queued while it was offline is not refused when it is sent. The default
- * rates of the server apply unless its `welcome` has others. After a refusal with
- * `retry_ms` the class waits that long: a client that waits is never closed for
+ * client queued while it was offline is not refused when it is sent. The rates are
+ * those of the server's `welcome`, or its defaults if it has none. After a refusal
+ * with `retry_ms` the class waits that long: a client that waits is never closed for
  * its rate. `now` is an argument; no timers.
  * @module
  */
@@ -27,6 +27,13 @@ export declare class Pacer {
      * @param {number} now
      */
     start(rates: Record<string, Rate> | undefined, now: number): void;
+    /**
+     * A session continues. Its buckets are as they were, unless the server has other
+     * rates now, or an earlier page has sent from them.
+     * @param {Record<string, Rate> | undefined} rates of the server, by class
+     * @param {number} now
+     */
+    resume(rates: Record<string, Rate> | undefined, now: number): void;
     /**
      * How long a command has to wait.
      * @param {Cost} cost

@@ -6,8 +6,8 @@
  * is the moment to connect.
  *
  * Such requests cost less than attempts to connect, which browsers delay by
- * seconds after a number of failures. A status from 500 on is not an answer:
- * proxies send them for a server that is away.
+ * seconds after a number of failures. An answer of something else is none: gateways
+ * send pages of their own, with any status, for a server that is away.
  * @module
  */
 import type { Environment } from "./environment.js";

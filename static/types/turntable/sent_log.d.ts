@@ -18,6 +18,10 @@ export type Sent = {
      * whether `number` is that of the server
      */
     numbered: () => boolean;
+    /**
+     * connections on which no answer to it was the server's
+     */
+    bounces?: number;
 };
 export declare class SentLog {
     #private;

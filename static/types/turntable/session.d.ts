@@ -109,10 +109,11 @@ export declare class Session {
      * @param {any} data
      * @param {{interruptible?: boolean}} options
      * @param {(error: any, answer: any) => void} done
+     * @returns {() => boolean} withdraws the command, unless it was sent; returns whether it did
      */
     ask(command: string, data: any, { interruptible }: {
         interruptible?: boolean;
-    }, done: (error: any, answer: any) => void): void;
+    }, done: (error: any, answer: any) => void): () => boolean;
     /**
      * Sends a command without waiting for an answer. Throws a TurntableError if
      * the command can be neither sent nor queued.

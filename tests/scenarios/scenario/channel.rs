@@ -117,3 +117,55 @@ pub async fn session_that_left_receives_nothing_more<T: Transport>() {
     assert_eq!(mel.published().await, "end");
     mel.expect_nothing_pending().await;
 }
+
+pub async fn missed_messages_follow_joined<T: Transport>() {
+    let server = Server::start();
+    let mut mel = Client::<T>::user(&server, "1:1").await;
+    let mut pomke = Client::<T>::user(&server, "1:2").await;
+    let epoch = mel.join("c").await["epoch"].clone();
+    pomke.publish("c", json!(1)).await;
+    assert_eq!(mel.published().await, 1);
+    mel.request("leavechannel", json!({"channel": "c"})).await;
+    for n in 2..5 {
+        pomke.publish("c", json!(n)).await;
+    }
+    let since = |offset: u64| {
+        let since = json!({"epoch": epoch, "offset": offset});
+        json!({"channel": "c", "since": since})
+    };
+    let joined = mel.request("joinchannel", since(1)).await;
+    assert_eq!(joined["recovered"], true);
+    pomke.publish("c", json!({"n": 5})).await;
+    for n in 2..5 {
+        assert_eq!(mel.published().await, n);
+    }
+    assert_eq!(mel.published().await, json!({"n": 5}));
+    // A position that the channel never had proves nothing.
+    let joined = mel.request("joinchannel", since(9)).await;
+    assert_eq!(joined["recovered"], false);
+    mel.expect_nothing_pending().await;
+}
+
+pub async fn last_messages_follow_joined<T: Transport>() {
+    let server = Server::start();
+    let mut mel = Client::<T>::user(&server, "1:1").await;
+    let mut pomke = Client::<T>::user(&server, "1:2").await;
+    for n in 1..5 {
+        mel.publish("c", json!([n, null, "\u{2028}</script>"]))
+            .await;
+    }
+    let history = json!({"channel": "c", "history": 2});
+    let joined = pomke.request("joinchannel", history).await;
+    assert_eq!(joined["offset"], 4);
+    for n in 3..5 {
+        let message = pomke.expect("message").await;
+        assert_eq!(message["data"], json!([n, null, "\u{2028}</script>"]));
+        if T::supports(Feature::Envelope) {
+            assert_eq!(
+                (&message["offset"], &message["from"]),
+                (&json!(n), &json!("1:1"))
+            );
+        }
+    }
+    pomke.expect_nothing_pending().await;
+}

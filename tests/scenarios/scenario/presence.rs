@@ -86,3 +86,26 @@ pub async fn return_within_grace_is_not_reported<T: Transport>() {
     watcher.expect_nothing_pending().await;
     friend.expect_nothing_pending().await;
 }
+
+pub async fn watcher_gets_public_attributes<T: Transport>() {
+    let server = Server::start();
+    let mut friend = Client::<T>::user(&server, "1:1").await;
+    let set = json!({"name": "Mel", "email": "a@b"});
+    friend.request("set", set).await;
+    let mut watcher = Client::<T>::user(&server, "2:1").await;
+    watcher.command("subscribe", json!(["1:1"])).await;
+    assert_eq!(watcher.expect("userchange").await, json!({"1:1": "online"}));
+    let all = json!({"1:1": {"name": "Mel"}});
+    assert_eq!(watcher.expect("profiles").await, all);
+    friend
+        .request("set", json!({"name": null, "score": 7}))
+        .await;
+    let changes = json!({"1:1": {"name": null, "score": 7}});
+    assert_eq!(watcher.expect("profiles").await, changes);
+    let seen = watcher.request("lookup", json!(["1:1"])).await;
+    assert_eq!(seen["1:1"]["profile"], json!({"score": 7}));
+    let mut second = Client::<T>::user(&server, "1:1").await;
+    second.request("set", json!({"email": null})).await;
+    assert_eq!(friend.expect("attributes").await, json!({"email": null}));
+    watcher.expect_nothing_pending().await;
+}

@@ -195,7 +195,7 @@ impl<F: Format> Tunnel<F> {
         }
         let command = payload["command"].as_str().unwrap().to_owned();
         let expected = match command.as_str() {
-            "userchange" => "/presence".to_owned(),
+            "userchange" | "profiles" => "/presence".to_owned(),
             "game" | "memberchange" => {
                 format!("/game/{}", payload["data"]["channel"].as_str().unwrap())
             }

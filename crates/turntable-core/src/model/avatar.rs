@@ -7,6 +7,7 @@
 //! came while it was away.
 
 mod extras;
+mod profile;
 mod snapshot;
 
 use std::num::NonZeroU64;
@@ -14,6 +15,7 @@ use std::num::NonZeroU64;
 use smallvec::SmallVec;
 
 pub use extras::{AttributeChanges, KeptInvite};
+pub use profile::absent_profile;
 pub use snapshot::AvatarSnapshot;
 
 use extras::{Extras, NO_EXTRAS};
@@ -307,6 +309,7 @@ impl Avatar {
             } else {
                 None
             },
+            profile: self.profile().to_vec(),
         }
     }
 
@@ -334,13 +337,12 @@ impl Avatar {
     }
 
     /// Whether it has no session and nothing that waits. Watchers of such a user
-    /// need no avatar, unless it has attributes: those last while it is watched.
+    /// need no avatar; its attributes are in the store.
     #[must_use]
     pub fn is_unused(&self) -> bool {
         self.seats.is_empty()
             && self.extras().invites.is_empty()
             && self.extras().playing.is_empty()
-            && (self.watchers.is_empty() || self.attributes().is_empty())
     }
 
     fn extras(&self) -> &Extras {

@@ -6,9 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::frame::SharedFrame;
 use crate::id::{ChannelId, MessageId, UserId};
 use crate::key::GatewayId;
 use crate::limit::Limit;
+use crate::model::history::{History, HistorySnapshot, Retention};
 use crate::model::interest::Interest;
 use crate::packet::{ChannelMessage, ErrorBody, Position, ReplyData, ServerPacket};
 use crate::payload::Payload;
@@ -25,6 +27,35 @@ pub struct ChannelSnapshot {
     offset: u64,
     interest: Vec<GatewayId>,
     bytes: BucketExport,
+    messages: BucketExport,
+    history: HistorySnapshot,
+}
+
+/// How much may be published on a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublishRates {
+    /// Bytes that it sends to each subscriber.
+    pub bytes: BucketSettings,
+    /// Messages.
+    pub messages: BucketSettings,
+}
+
+/// What a client wants of the past when it joins.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Past {
+    /// Where an earlier subscription ended.
+    pub since: Option<Position>,
+    /// The number of past messages that it wants otherwise.
+    pub history: u32,
+}
+
+/// What a client that joins gets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Joined {
+    /// Whether it misses nothing.
+    pub recovered: bool,
+    /// Past messages, in their order.
+    pub messages: Vec<SharedFrame>,
 }
 
 /// The state of one channel.
@@ -37,6 +68,9 @@ pub struct Channel {
     pub interest: Interest,
     /// What it sent to each subscriber.
     bytes: Bucket,
+    /// What was published.
+    messages: Bucket,
+    history: History,
 }
 
 impl Channel {
@@ -49,6 +83,8 @@ impl Channel {
             offset: 0,
             interest: Interest::default(),
             bytes: Bucket::default(),
+            messages: Bucket::default(),
+            history: History::default(),
         }
     }
 
@@ -60,6 +96,8 @@ impl Channel {
             offset: self.offset,
             interest: self.interest.gateways().to_vec(),
             bytes: self.bytes.export(now_ms),
+            messages: self.messages.export(now_ms),
+            history: self.history.save(now_ms),
         }
     }
 
@@ -72,20 +110,84 @@ impl Channel {
             offset: snapshot.offset,
             interest: snapshot.interest.into_iter().collect(),
             bytes: Bucket::import(snapshot.bytes, now_ms),
+            messages: Bucket::import(snapshot.messages, now_ms),
+            history: History::restore(snapshot.history, now_ms),
         }
     }
 
-    /// The answer to a `joinchannel`. Nothing was missed where the client
-    /// stopped at this very offset of this life.
+    /// The answer to a `joinchannel`.
     #[must_use]
-    pub fn joined(&self, since: Option<&Position>) -> ServerPacket {
+    pub fn joined(&self, recovered: bool) -> ServerPacket {
         ServerPacket::ChannelJoined {
             channel: self.id.clone(),
             epoch: self.epoch.clone(),
             offset: self.offset,
-            recovered: since
-                .is_some_and(|since| since.epoch == self.epoch && since.offset == self.offset),
+            recovered,
         }
+    }
+
+    /// What a client gets that joins, with subpaths or without.
+    ///
+    /// With a position of this life from which on all messages are retained it gets
+    /// those, and has missed nothing. Otherwise it gets the last messages that it
+    /// requests, at least the last value where there is one. A position says nothing
+    /// of the paths below, so with subpaths it proves nothing.
+    pub fn join(
+        &mut self,
+        past: &Past,
+        subpaths: bool,
+        retention: &Retention,
+        now_ms: u64,
+    ) -> Joined {
+        self.history.expire(retention, usize::MAX, now_ms);
+        let since = past.since.as_ref().filter(|_| !subpaths);
+        let since = since.filter(|since| since.epoch == self.epoch);
+        let missed = since
+            .and_then(|since| self.offset.checked_sub(since.offset))
+            .and_then(|missed| self.history.last(missed));
+        if let Some(messages) = missed {
+            return Joined {
+                recovered: true,
+                messages,
+            };
+        }
+        let value = u32::from(retention.last_value_ms > 0);
+        Joined {
+            recovered: false,
+            messages: self.history.at_most(past.history.max(value) as usize),
+        }
+    }
+
+    /// Retains the message that was published last, as it was sent: within
+    /// `retention`, and so that the history has at most `budget` bytes. Has to follow
+    /// each publication.
+    pub fn retain(
+        &mut self,
+        frame: &SharedFrame,
+        retention: &Retention,
+        budget: usize,
+        now_ms: u64,
+    ) {
+        self.history.retain(frame, retention, budget, now_ms);
+    }
+
+    /// Drops the messages that may not be retained any more. Returns when the next
+    /// one has to go.
+    pub fn expire(&mut self, retention: &Retention, now_ms: u64) -> Option<u64> {
+        self.history.expire(retention, usize::MAX, now_ms);
+        self.history.expires_ms(retention)
+    }
+
+    /// Drops all retained messages. Clients that come back are told that they missed
+    /// some.
+    pub fn forget_history(&mut self) {
+        self.history.clear();
+    }
+
+    /// The memory of the retained messages, in bytes.
+    #[must_use]
+    pub const fn history_bytes(&self) -> usize {
+        self.history.bytes()
     }
 
     /// The answer to a message on a channel that has no listeners and is not stored:
@@ -112,27 +214,27 @@ impl Channel {
     /// else.
     ///
     /// # Errors
-    /// `rate_limited` where the listeners would get more bytes than `rate`; then
-    /// nothing has changed.
+    /// `rate_limited` where more would be published than `rates` allow; then nothing
+    /// has changed.
     pub fn publish(
         &mut self,
         id: MessageId,
         from: UserId,
         data: Payload,
-        rate: BucketSettings,
+        rates: &PublishRates,
         now_ms: u64,
     ) -> Result<(ServerPacket, ReplyData), ErrorBody> {
+        self.messages
+            .take(rates.messages, now_ms)
+            .map_err(|retry_ms| limited(retry_ms, Limit::ChannelRate))?;
         let texts = self.id.as_str().len() + from.as_str().len() + data.as_json().len();
         self.bytes
-            .take_many(tokens(ENVELOPE_BYTES + texts), rate, now_ms)
+            .take_many(tokens(ENVELOPE_BYTES + texts), rates.bytes, now_ms)
             .map_err(|retry_ms| {
-                ErrorBody::new(
-                    ErrorCode::RateLimited,
-                    "too much is published on this channel; wait retry_ms",
-                )
-                .of("publish")
-                .with("retry_ms", retry_ms)
-                .by(Limit::ChannelBytes)
+                if rates.messages.per_second > 0 {
+                    self.messages.give_back(1);
+                }
+                limited(retry_ms, Limit::ChannelBytes)
             })?;
         self.offset += 1;
         let message = ChannelMessage {
@@ -153,154 +255,17 @@ impl Channel {
     }
 }
 
+/// More is published than a channel may send.
+fn limited(retry_ms: u64, limit: Limit) -> ErrorBody {
+    ErrorBody::new(
+        ErrorCode::RateLimited,
+        "too much is published on this channel; wait retry_ms",
+    )
+    .of("publish")
+    .with("retry_ms", retry_ms)
+    .by(limit)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::key::{NodeId, WorkerId};
-
-    const NOW: u64 = 1_732_000_000_000;
-    const RATE: BucketSettings = BucketSettings::new(1_000, 10_000);
-
-    fn publish(
-        channel: &mut Channel,
-        data: &str,
-        now_ms: u64,
-    ) -> Result<(ServerPacket, ReplyData), ErrorBody> {
-        let from = UserId::parse("1:1").unwrap();
-        let data = Payload::from_json(data);
-        channel.publish(MessageId::nil(), from, data, RATE, now_ms)
-    }
-
-    #[test]
-    fn bytes_over_the_rate_are_refused_and_take_no_offset() {
-        let mut channel = Channel::new(ChannelId::parse("chat").unwrap(), "e1");
-        let data = format!("\"{}\"", "x".repeat(6_000));
-        publish(&mut channel, &data, NOW).unwrap();
-        let error = publish(&mut channel, &data, NOW).unwrap_err();
-        assert_eq!(error.code, ErrorCode::RateLimited);
-        assert_eq!(error.limit, Some(Limit::ChannelBytes));
-        let retry_ms = error.detail("retry_ms").unwrap();
-        assert!((2_000..3_000).contains(&retry_ms), "{retry_ms}");
-        assert_eq!(channel.offset(), 1);
-        publish(&mut channel, "1", NOW).unwrap();
-        publish(&mut channel, &data, NOW + retry_ms + 200).unwrap();
-        assert_eq!(channel.offset(), 3);
-    }
-
-    #[test]
-    fn default_rate_leaves_room_for_the_reader() {
-        let rate = crate::model::settings::ChannelSettings::default().bytes;
-        let outbox = crate::session::settings::SessionSettings::default().outbox_bytes_max;
-        assert!(u64::from(rate.per_second) * 8 < 10_000_000, "10 Mbit/s");
-        assert!(rate.burst as usize <= outbox / 2);
-        // One sender alone cannot take what the others need.
-        let own = crate::session::settings::LimitSettings::default().bytes;
-        assert!(own.per_second <= rate.per_second / 2 && own.burst <= rate.burst / 2);
-    }
-
-    #[test]
-    fn offsets_count_from_one_and_prove_that_nothing_was_missed() {
-        let mut channel = Channel::new(ChannelId::parse("chat").unwrap(), "e1");
-        let recovered = |channel: &Channel, epoch: &str, offset| {
-            let since = Position {
-                epoch: epoch.into(),
-                offset,
-            };
-            matches!(
-                channel.joined(Some(&since)),
-                ServerPacket::ChannelJoined {
-                    recovered: true,
-                    ..
-                }
-            )
-        };
-        assert!(recovered(&channel, "e1", 0));
-        for expected in 1..=3 {
-            let has_epoch = expected == 1;
-            let (packet, _) = publish(&mut channel, "{}", NOW).unwrap();
-            let ServerPacket::Message(message) = packet else {
-                unreachable!("a publication is a message");
-            };
-            assert_eq!(message.offset, expected);
-            assert_eq!(message.epoch.as_deref(), has_epoch.then_some("e1"));
-        }
-        assert!(recovered(&channel, "e1", 3));
-        assert!(!recovered(&channel, "e1", 2));
-        assert!(!recovered(&channel, "e0", 3));
-        assert!(matches!(
-            channel.joined(None),
-            ServerPacket::ChannelJoined {
-                recovered: false,
-                ..
-            }
-        ));
-    }
-
-    #[test]
-    fn a_message_that_is_not_heard_has_a_life_of_its_own() {
-        let [one, other] = [1_u128, 2].map(|number| Channel::unheard(MessageId::from(number)));
-        let place = |reply| match reply {
-            ReplyData::Published { offset, epoch, .. } => Position { epoch, offset },
-            _ => Position {
-                epoch: "".into(),
-                offset: 0,
-            },
-        };
-        let [one, other] = [one, other].map(place);
-        assert_eq!((one.offset, other.offset), (1, 1));
-        assert_ne!(one.epoch, other.epoch);
-        // A later life proves nothing about it.
-        let later = Channel::new(ChannelId::parse("chat").unwrap(), "e1");
-        assert_eq!(later.joined(Some(&one)), later.joined(None));
-    }
-
-    proptest! {
-        #[test]
-        fn a_restored_channel_behaves_alike(
-            before in 0..50u64,
-            after in prop::collection::vec(prop::option::of(0..60u64), 1..20),
-            workers in prop::collection::vec(0..4u16, 0..6),
-            shift_ms in 0..1_000_000_000u64,
-        ) {
-            let id = ChannelId::parse("chat").unwrap();
-            let mut saved = Channel::new(id.clone(), "e1");
-            // Of a time of their own, so that both give the same answer.
-            let publish = |channel: &mut Channel, now_ms| {
-                let answer = publish(channel, &"1".repeat(400), now_ms);
-                answer.map(|(_, reply)| reply)
-            };
-            for _ in 0..before {
-                let _ = publish(&mut saved, NOW);
-            }
-            for worker in workers {
-                saved.interest.add(GatewayId {
-                    node: NodeId(1),
-                    boot: 2,
-                    worker: WorkerId(worker),
-                });
-            }
-            let text = serde_json::to_string(&saved.save(NOW)).unwrap();
-            let later = NOW + shift_ms;
-            let mut restored = Channel::restore(id, serde_json::from_str(&text).unwrap(), later);
-            prop_assert_eq!(restored.save(later), saved.save(NOW));
-            for (step, ms) in after.into_iter().zip((0..).step_by(300)) {
-                match step {
-                    Some(offset) => {
-                        let since = Position { epoch: "e1".into(), offset };
-                        prop_assert_eq!(
-                            restored.joined(Some(&since)),
-                            saved.joined(Some(&since))
-                        );
-                    }
-                    None => prop_assert_eq!(
-                        publish(&mut restored, later + ms),
-                        publish(&mut saved, NOW + ms)
-                    ),
-                }
-            }
-        }
-    }
-}
+mod tests;

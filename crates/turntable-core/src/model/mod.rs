@@ -6,8 +6,10 @@
 pub mod avatar;
 pub mod channel;
 pub mod game;
+pub mod history;
 pub mod interest;
 pub mod ledger;
+pub mod namespace;
 mod remaining;
 pub mod room;
 pub mod rule;

@@ -1,5 +1,5 @@
-//! The sections `[presence]` and `[channel]` of the configuration: limits and
-//! retention times of users and channels.
+//! The sections `[presence]`, `[attributes]` and `[channel]` of the configuration:
+//! limits and retention times of users and channels.
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,40 @@ impl Default for PresenceSettings {
     }
 }
 
+/// The section `[attributes]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AttributeSettings {
+    /// Names of the attributes that those may read who watch the user's presence.
+    pub public: Vec<Box<str>>,
+    /// Names of the attributes whose `set` is answered when it is stored durably.
+    pub durable: Vec<Box<str>>,
+}
+
+impl AttributeSettings {
+    /// Whether an attribute of this name is public.
+    #[must_use]
+    pub fn is_public(&self, name: &str) -> bool {
+        self.public.iter().any(|known| **known == *name)
+    }
+
+    /// Whether an attribute of this name is stored before its `set` is answered.
+    #[must_use]
+    pub fn is_durable(&self, name: &str) -> bool {
+        self.durable.iter().any(|known| **known == *name)
+    }
+}
+
+impl Default for AttributeSettings {
+    fn default() -> Self {
+        let public = ["name", "colour", "note", "score", "playing"];
+        Self {
+            public: public.map(Box::from).into(),
+            durable: Vec::new(),
+        }
+    }
+}
+
 /// How long an empty channel is remembered at most near the limit, in ms.
 const CROWDED_EMPTY_MS: u64 = 1_000;
 
@@ -85,16 +119,24 @@ pub struct ChannelSettings {
     pub bytes: BucketSettings,
     /// Maximum channels of one server.
     pub channels_max: usize,
+    /// Maximum bytes of the messages that all channels retain.
+    pub history_total_bytes_max: usize,
 }
 
 impl ChannelSettings {
+    /// Whether there are nearly as many channels as there may be: then those without
+    /// subscribers retain nothing.
+    #[must_use]
+    pub const fn is_crowded(&self, channels: usize) -> bool {
+        channels >= self.channels_max - self.channels_max / 4
+    }
+
     /// How long a channel without subscribers is remembered while there are so many
     /// channels, in ms: at most a second once three quarters of the limit exist, so
     /// that empty ones do not keep others out.
     #[must_use]
     pub fn remembered_ms(&self, channels: usize) -> u64 {
-        let is_crowded = channels >= self.channels_max - self.channels_max / 4;
-        if is_crowded {
+        if self.is_crowded(channels) {
             self.empty_ms.min(CROWDED_EMPTY_MS)
         } else {
             self.empty_ms
@@ -102,8 +144,11 @@ impl ChannelSettings {
     }
 
     /// The range of each number in the section.
-    pub const RANGES: &[(&str, u64, u64)] =
-        &[("empty_ms", 0, 86_400_000), ("channels_max", 1, 10_000_000)];
+    pub const RANGES: &[(&str, u64, u64)] = &[
+        ("empty_ms", 0, 86_400_000),
+        ("channels_max", 1, 10_000_000),
+        ("history_total_bytes_max", 0, 1_099_511_627_776),
+    ];
 }
 
 impl Default for ChannelSettings {
@@ -112,6 +157,7 @@ impl Default for ChannelSettings {
             empty_ms: 60_000,
             bytes: FAN_OUT_BYTES,
             channels_max: 100_000,
+            history_total_bytes_max: 67_108_864,
         }
     }
 }
@@ -126,6 +172,7 @@ mod tests {
             empty_ms: 60_000,
             channels_max: 100,
             bytes: FAN_OUT_BYTES,
+            history_total_bytes_max: 0,
         };
         let remembered = [0, 74, 75, 100].map(|channels| settings.remembered_ms(channels));
         assert_eq!(remembered, [60_000, 60_000, 1_000, 1_000]);

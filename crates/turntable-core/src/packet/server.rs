@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Action, ErrorBody, Presence};
 use crate::id::{ChannelId, MessageId, SessionId, UserId};
+use crate::model::avatar::AttributeChanges;
 use crate::model::service::ServiceState;
 use crate::payload::Payload;
+use crate::rate::BucketSettings;
 
 /// Server to client, section 2.2. The `id` of an answer is sent next to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +54,7 @@ pub enum ServerPacket {
     Reply(ReplyData),
     Error(Box<ErrorBody>),
     Attributes(Vec<(Box<str>, Option<Payload>)>),
+    Profiles(Vec<(UserId, AttributeChanges)>),
     Time {
         t0: Payload,
         t1_ms: u64,
@@ -83,11 +86,17 @@ pub struct Welcome {
     pub services: Vec<(Box<str>, ServiceState)>,
     /// Name and value of each limit that concerns clients.
     pub limits: Vec<(&'static str, u64)>,
+    /// Name and bucket of each rate of the session.
+    pub rates: Vec<(&'static str, BucketSettings)>,
     /// Name and version of the server.
     pub server: Box<str>,
     /// What the client should know before it relies on the server; a sentence each.
     /// Omitted if there is none.
     pub warnings: Vec<&'static str>,
+    /// Seconds that are left of the credentials, if they expire.
+    pub expires_in: Option<u64>,
+    /// Credentials for the next identification, if the portal issues some.
+    pub token: Option<Box<str>>,
 }
 
 /// A member of a room as others see it.
@@ -209,11 +218,13 @@ pub struct LookupEntry {
     pub devices: u32,
     /// The note of the user's status.
     pub note: Option<Payload>,
+    /// The user's public attributes. Omitted where there is none.
+    pub profile: Vec<(Box<str>, Payload)>,
 }
 
 impl ServerPacket {
     /// Name and number of every message in the protocol's table.
-    pub const MESSAGES: [(&'static str, u8); 16] = [
+    pub const MESSAGES: [(&'static str, u8); 17] = [
         ("idyou", 64),
         ("welcome", 65),
         ("userchange", 66),
@@ -230,6 +241,7 @@ impl ServerPacket {
         ("service", 77),
         ("time", 78),
         ("goaway", 79),
+        ("profiles", 84),
     ];
 
     /// Its name and number on the wire.
@@ -252,6 +264,7 @@ impl ServerPacket {
             Self::Service(_) => ("service", 77),
             Self::Time { .. } => ("time", 78),
             Self::GoAway { .. } => ("goaway", 79),
+            Self::Profiles(_) => ("profiles", 84),
         }
     }
 }

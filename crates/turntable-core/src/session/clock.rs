@@ -14,7 +14,7 @@ mod path;
 pub mod settings;
 
 use crate::model::timestamp::Lag;
-use path::{Path, Verdict};
+use path::{Bound, Path, Verdict};
 
 /// The length of one half of the window of one-way samples, in ms. The minimum
 /// covers the current half and the previous one, and therefore at most the last
@@ -190,12 +190,26 @@ impl Clock {
     /// The kernel measured the path: the least round trip, and one that few exceed.
     /// Values are ignored as those of [`Clock::round_trip`].
     pub fn round_trips(&mut self, least_ms: f64, usual_ms: f64, at_ms: f64) {
-        let is_usable = |ms: f64| (0.0..=ROUND_TRIP_USABLE_MAX_MS).contains(&ms);
-        if !is_usable(least_ms) || !is_usable(usual_ms) || !is_reading(at_ms) {
-            return;
+        if is_usable(least_ms) && is_usable(usual_ms) && is_reading(at_ms) {
+            self.measured(least_ms, usual_ms, None, at_ms);
         }
+    }
+
+    /// A ping was answered after `ping_ms`, and the kernel measured the path: the ping
+    /// counts as no slower than the kernel's least round trip and what this ping took
+    /// longer than others, nor than one that few exceed. Values are ignored as those of
+    /// [`Clock::round_trip`].
+    pub fn bounded_round_trip(&mut self, ping_ms: f64, least_ms: f64, usual_ms: f64, at_ms: f64) {
+        if [ping_ms, least_ms, usual_ms].into_iter().all(is_usable) && is_reading(at_ms) {
+            let bound = Bound::new(least_ms, usual_ms);
+            self.measured(ping_ms.min(usual_ms), ping_ms, Some(bound), at_ms);
+        }
+    }
+
+    /// `least_ms` is of the offset, `usual_ms` of the lag.
+    fn measured(&mut self, least_ms: f64, usual_ms: f64, bound: Option<Bound>, at_ms: f64) {
         let known_ms = f64::from(self.round_trip.least());
-        match self.path_mut().add(usual_ms, known_ms, at_ms) {
+        match self.path_mut().add(usual_ms, known_ms, bound, at_ms) {
             Verdict::Same => {
                 self.round_trip.add(
                     least_ms as f32,
@@ -205,7 +219,11 @@ impl Clock {
                 );
             }
             Verdict::Other => self.follow(least_ms, at_ms),
-            Verdict::Slower(least_ms) => self.follow(least_ms, at_ms),
+            Verdict::Slower(slower_ms) => {
+                // Late pongs are not a slower path.
+                let slower_ms = bound.map_or(slower_ms, |_| slower_ms.min(least_ms));
+                self.follow(slower_ms, at_ms);
+            }
         }
     }
 
@@ -343,6 +361,10 @@ impl Default for Clock {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn is_usable(rtt_ms: f64) -> bool {
+    (0.0..=ROUND_TRIP_USABLE_MAX_MS).contains(&rtt_ms)
 }
 
 fn is_reading(ms: f64) -> bool {

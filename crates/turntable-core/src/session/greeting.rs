@@ -26,8 +26,9 @@ pub struct Greeting {
 pub enum GreetingStep {
     /// The client identifies.
     Identify {
-        /// The claimed user.
-        user: UserId,
+        /// The claimed user; `None` where the credentials say it, or the portal
+        /// issues one.
+        user: Option<UserId>,
         /// Its credentials.
         credentials: Option<Payload>,
         /// Its initial attributes.
@@ -103,6 +104,22 @@ impl Greeting {
         };
         let charged = self.errors.take(settings.error_budget(), now_ms);
         Refusal::new(error, charged, CloseReason::TooManyErrors)
+    }
+
+    /// Charges an identification that was refused for its credentials; the last one
+    /// closes the connection.
+    pub fn refuse_credentials(
+        &mut self,
+        error: ErrorBody,
+        is_last: bool,
+        now_ms: u64,
+        settings: &SessionSettings,
+    ) -> Refusal {
+        let mut refusal = self.refuse(error, now_ms, settings);
+        if is_last {
+            refusal.close = Some(CloseReason::Unauthorized);
+        }
+        refusal
     }
 }
 

@@ -200,7 +200,9 @@ impl<F> Session<F> {
     ) -> Result<(), Refusal> {
         self.check_rate(packet, now_ms, limits)?;
         let checked = match packet {
-            ClientPacket::IdMe { user, .. } if *user != self.user => Err(ErrorBody::new(
+            ClientPacket::IdMe {
+                user: Some(user), ..
+            } if *user != self.user => Err(ErrorBody::new(
                 ErrorCode::Forbidden,
                 "this connection is identified as another user; open a new one",
             )),

@@ -135,6 +135,29 @@ pub struct LimitSettings {
     pub flood: BucketSettings,
     /// Sessions that begin, of one address.
     pub session: BucketSettings,
+    /// The same, of one HTTP connection.
+    pub connection_session: BucketSettings,
+    /// Sessions that are resumed, of one address.
+    pub resume: BucketSettings,
+}
+
+impl LimitSettings {
+    /// The buckets of one session by their names in the section, which its client can
+    /// respect. A client that keeps to them is not refused for its rate.
+    #[must_use]
+    pub const fn of_session(&self) -> [(&'static str, BucketSettings); 9] {
+        [
+            ("presence", self.presence),
+            ("users", self.users),
+            ("room", self.room),
+            ("game", self.game),
+            ("channel", self.channel),
+            ("publish", self.publish),
+            ("call", self.call),
+            ("time", self.time),
+            ("bytes", self.bytes),
+        ]
+    }
 }
 
 impl Default for LimitSettings {
@@ -155,6 +178,8 @@ impl Default for LimitSettings {
             address_invites: BucketSettings::new(50, 5_000),
             flood: BucketSettings::new(50, 500),
             session: BucketSettings::new(100, 2_000),
+            connection_session: BucketSettings::new(10, 100),
+            resume: BucketSettings::new(200, 5_000),
         }
     }
 }

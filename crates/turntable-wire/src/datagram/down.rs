@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `message` | `/channel/P` | the published data |
 //! | `game`, `memberchange` | `/game/C` | the message |
-//! | `userchange` | `/presence` | the message |
+//! | `userchange`, `profiles` | `/presence` | the message |
 //! | `invite`, `invitereply`, `attributes` | `/user/U` | the message |
 //! | anything else | `/tunnel/T` | the message |
 //!
@@ -283,7 +283,7 @@ fn route(message: &str) -> Option<Route<'_>> {
                 Some(Route::Game(text(channel?, "channel").ok()?))
             })
         }
-        "userchange" => Some(Route::Presence),
+        "userchange" | "profiles" => Some(Route::Presence),
         "invite" | "invitereply" | "attributes" => Some(Route::User),
         _ => None,
     };

@@ -8,7 +8,7 @@
 use serde_json::value::RawValue;
 
 use crate::json_v1::field::{Fault, Kind, boolean, each, fields, kind, opaque, required, text};
-use crate::json_v1::flaw::{self, Flaw, HUGE_NUMBER};
+use crate::json_v1::flaw;
 use crate::json_v1::{self, DecodeLimits};
 use turntable_core::id::{ChannelId, SessionId, UserId};
 use turntable_core::limit::Limit;
@@ -251,10 +251,11 @@ fn published(data: &RawValue, limits: &BatchLimits) -> Result<Payload, Fault> {
     /// The object of the command and the object of its data.
     const LEVELS: usize = 2;
     let depth_max = limits.message.depth_max.saturating_sub(LEVELS);
-    match flaw::check(data.get(), depth_max) {
-        Ok(()) => return Ok(opaque(data)),
-        Err(Flaw::HugeNumber) => return Err(Fault::shape(HUGE_NUMBER)),
-        Err(Flaw::TooDeep) => {}
+    let Err(flaw) = flaw::check(data.get(), depth_max) else {
+        return Ok(opaque(data));
+    };
+    if let Some(sentence) = flaw.sentence() {
+        return Err(Fault::shape(sentence));
     }
     let mut fault = Fault::new(
         ErrorCode::TooLarge,
@@ -353,6 +354,7 @@ fn body_of(fault: Fault) -> ErrorBody {
         message: (*fault.message).into(),
         command: None,
         details: fault.details,
+        reason: None,
         limit: fault.limit,
     }
 }

@@ -34,7 +34,7 @@ const fn command(name: &'static str, takes: &'static str, read: Read) -> Command
 pub(super) static COMMANDS: [Command; 20] = [
     command(
         "idme",
-        r#"a user id like "1:12345", or {"user": U, "credentials": {...}?, "attributes": {...}?}"#,
+        r#"a user id like "1:12345", or {"user": U?, "credentials": {...}?, "attributes": {...}?} with at least one of user and credentials"#,
         idme,
     ),
     command("resume", r#"{"session": S, "received": N}"#, resume),
@@ -103,7 +103,7 @@ pub(super) static COMMANDS: [Command; 20] = [
 fn idme(data: &RawValue) -> Result<ClientPacket, Fault> {
     if kind(data) == Kind::Text {
         return Ok(ClientPacket::IdMe {
-            user: user(data, "data")?,
+            user: Some(user(data, "data")?),
             credentials: None,
             attributes: Vec::new(),
         });
@@ -117,8 +117,13 @@ fn idme(data: &RawValue) -> Result<ClientPacket, Fault> {
         Kind::Null => Err(Fault::shape("an attribute cannot be null; leave it out")),
         _ => Ok(opaque(value)),
     };
+    let id = match credentials {
+        // The credentials say who it is.
+        Some(_) => id,
+        None => Some(required(id, "user")?),
+    };
     Ok(ClientPacket::IdMe {
-        user: user(required(id, "user")?, "user")?,
+        user: id.map(|id| user(id, "user")).transpose()?,
         credentials: credentials
             .map(|value| opaque_hash(value, "credentials"))
             .transpose()?,

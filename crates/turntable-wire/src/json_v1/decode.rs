@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::command::{COMMANDS, Command};
 use super::field::{Fault, Fields, Kind, kind, required, text};
-use super::flaw::{self, Flaw, HUGE_NUMBER};
+use super::flaw::{self, Flaw};
 use turntable_core::limit::Limit;
 use turntable_core::packet::{ClientMessage, ClientPacket, Details, ErrorBody, RequestId};
 use turntable_core::reason::ErrorCode;
@@ -49,6 +49,7 @@ impl From<DecodeError> for ErrorBody {
             message: error.message,
             command: error.command.map(Into::into),
             details: error.details,
+            reason: None,
             limit: error.limit,
         }
     }
@@ -200,7 +201,7 @@ fn read(text: &str, limits: &DecodeLimits, known: &mut Known) -> Result<ClientPa
 }
 
 /// What `interpret` makes of a text that has this flaw, or none. What is wrong with the
-/// command comes before a number that is wrong in any.
+/// command comes before a number or a string that is wrong in any.
 fn checked(
     flaw: Result<(), Flaw>,
     limits: &DecodeLimits,
@@ -214,15 +215,15 @@ fn checked(
 }
 
 /// Refuses a part of a message that is nested too deeply, or has a number beyond the
-/// range of a double. The object around the part is a level, too.
+/// range of a double or a lone surrogate. The object around the part is a level, too.
 pub(crate) fn check_part(part: &RawValue, limits: &DecodeLimits) -> Result<(), Fault> {
     let depth_max = limits.depth_max.saturating_sub(1);
     flaw::check(part.get(), depth_max).map_err(|flaw| faulty(flaw, limits))
 }
 
 fn faulty(flaw: Flaw, limits: &DecodeLimits) -> Fault {
-    if flaw == Flaw::HugeNumber {
-        return Fault::shape(HUGE_NUMBER);
+    if let Some(sentence) = flaw.sentence() {
+        return Fault::shape(sentence);
     }
     let mut fault = Fault::new(
         ErrorCode::TooLarge,

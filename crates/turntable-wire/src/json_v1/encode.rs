@@ -11,6 +11,7 @@ use turntable_core::packet::{
     Action, ErrorBody, LookupEntry, Presence, ReplyData, RequestId, RoomJoined, ServerPacket,
     Welcome,
 };
+use turntable_core::payload::Payload;
 
 /// The text before the fragments of a `userchange`.
 pub const USERCHANGE_HEAD: &[u8] = br#"{"command":"userchange","data":{"#;
@@ -43,6 +44,21 @@ pub fn presence_fragment(user: &UserId, presence: Presence, out: &mut Vec<u8>) {
     Slot(out).string(user.as_str());
     out.push(b':');
     Slot(out).plain(presence.name());
+}
+
+/// The text before the fragments of a `profiles`.
+pub const PROFILES_HEAD: &[u8] = br#"{"command":"profiles","data":{"#;
+
+/// The text after the fragments of a `profiles`.
+pub const PROFILES_TAIL: &[u8] = b"}}";
+
+/// Appends one public attribute as a fragment of a `profiles`, `"name":"Mel"`; `null`
+/// where it was removed. Fragments of one user are joined with commas between braces,
+/// behind its [`presence_key`].
+pub fn profile_fragment(name: &str, value: Option<&Payload>, out: &mut Vec<u8>) {
+    Slot(out).string(name);
+    out.push(b':');
+    Slot(out).json(value.map_or("null", Payload::as_json));
 }
 
 /// The constant part of a fragment, `"1:2345":`; the quoted state is appended
@@ -148,6 +164,18 @@ fn data(packet: &ServerPacket, slot: Slot<'_>) {
             }
             object.end();
         }
+        ServerPacket::Profiles(profiles) => {
+            let mut object = slot.object();
+            for (user, changes) in profiles {
+                let mut profile = object.entry(user.as_str()).object();
+                for (name, value) in changes {
+                    let value = value.as_ref().map_or("null", |value| value.as_json());
+                    profile.entry(name).json(value);
+                }
+                profile.end();
+            }
+            object.end();
+        }
         ServerPacket::Time { t0, t1_ms, t2_ms } => {
             let mut object = slot.object();
             object.key("t0").json(t0.as_json());
@@ -192,12 +220,26 @@ fn welcome(data: &Welcome, slot: Slot<'_>) {
     for (name, value) in &data.limits {
         limits.key(name).whole(*value);
     }
+    let mut rates = limits.key("rates").object();
+    for (name, bucket) in &data.rates {
+        let mut rate = rates.key(name).object();
+        rate.key("per_second").whole(bucket.per_second.into());
+        rate.key("burst").whole(bucket.burst.into());
+        rate.end();
+    }
+    rates.end();
     limits.end();
     object.key("server").string(&data.server);
     if !data.warnings.is_empty() {
         object
             .key("warnings")
             .list(&data.warnings, |warning, slot| slot.string(warning));
+    }
+    if let Some(seconds) = data.expires_in {
+        object.key("expires_in").whole(seconds);
+    }
+    if let Some(token) = &data.token {
+        object.key("token").string(token);
     }
     object.end();
 }
@@ -286,6 +328,13 @@ fn lookup_entry(entry: &LookupEntry, slot: Slot<'_>) {
     if let Some(note) = &entry.note {
         object.key("note").json(note.as_json());
     }
+    if !entry.profile.is_empty() {
+        let mut profile = object.key("profile").object();
+        for (name, value) in &entry.profile {
+            profile.entry(name).json(value.as_json());
+        }
+        profile.end();
+    }
     object.end();
 }
 
@@ -296,8 +345,11 @@ fn error(body: &ErrorBody, slot: Slot<'_>) {
     if let Some(command) = &body.command {
         object.key("command").string(command);
     }
-    if !body.details.is_empty() {
+    if !body.details.is_empty() || body.reason.is_some() {
         let mut details = object.key("details").object();
+        if let Some(reason) = body.reason {
+            details.key("reason").plain(reason.name());
+        }
         for (name, value) in &body.details {
             details.entry(name).whole(*value);
         }

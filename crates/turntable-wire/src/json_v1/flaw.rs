@@ -1,8 +1,9 @@
-//! What valid JSON may have and a message may not: nesting beyond the limit, and numbers
-//! beyond the range of a double.
+//! What valid JSON may have and a message may not: nesting beyond the limit, numbers
+//! beyond the range of a double, and escapes of lone surrogates.
 //!
-//! One scan finds both. Many parsers refuse a whole text with such a number, others read
-//! infinity, so one client could make the messages of all others unreadable.
+//! One scan finds all. Many parsers refuse a whole text with such a number or escape,
+//! others read infinity or a string that has no UTF-8, so one client could make the
+//! messages of all others unreadable.
 
 /// What a text has that no message may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,17 +12,35 @@ pub(crate) enum Flaw {
     TooDeep,
     /// One of its numbers is beyond the range of a double.
     HugeNumber,
+    /// One of its strings or keys has half a surrogate pair.
+    LoneSurrogate,
+}
+
+impl Flaw {
+    /// The sentence about a flaw that is no matter of a limit; `None` for
+    /// [`Self::TooDeep`].
+    pub(crate) const fn sentence(self) -> Option<&'static str> {
+        match self {
+            Self::TooDeep => None,
+            Self::HugeNumber => Some(HUGE_NUMBER),
+            Self::LoneSurrogate => Some(LONE_SURROGATE),
+        }
+    }
 }
 
 /// The sentence for a number beyond the range of a double.
-pub(crate) const HUGE_NUMBER: &str =
+const HUGE_NUMBER: &str =
     "a number is beyond the range of a double (1.7976931348623157e308); write it as a string";
+
+/// The sentence for half a surrogate pair.
+const LONE_SURROGATE: &str =
+    "a string has a lone surrogate, which is not Unicode; send U+FFFD in its place";
 
 /// Digits in a row that may be a number beyond that range without an exponent.
 const DIGITS_HUGE: usize = 309;
 
-/// Whether the JSON text is nested at most `depth_max` deep and has only numbers in the
-/// range of a double.
+/// Whether the JSON text is nested at most `depth_max` deep, and has only numbers in the
+/// range of a double and strings of Unicode.
 ///
 /// # Errors
 /// The first [`Flaw`].
@@ -29,10 +48,17 @@ pub(crate) fn check(text: &str, depth_max: usize) -> Result<(), Flaw> {
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     // Digits directly before the byte.
     let mut run = 0;
+    // Where the `u` of the second half of a pair is.
+    let mut low_at = None;
     for (at, byte) in text.bytes().enumerate() {
         let before = std::mem::take(&mut run);
         match byte {
-            _ if escaped => escaped = false,
+            _ if escaped => {
+                escaped = false;
+                if byte == b'u' && low_at != Some(at) {
+                    low_at = second_half(text, at)?;
+                }
+            }
             b'\\' if in_string => escaped = true,
             b'"' => in_string = !in_string,
             _ if in_string => {}
@@ -54,6 +80,21 @@ pub(crate) fn check(text: &str, depth_max: usize) -> Result<(), Flaw> {
         }
     }
     Ok(())
+}
+
+/// Where the `u` of the second half of the surrogate pair is that begins with the escape
+/// whose `u` is at `at`; `None` if this escape is no surrogate.
+fn second_half(text: &str, at: usize) -> Result<Option<usize>, Flaw> {
+    let unit = |at: usize| u16::from_str_radix(text.get(at + 1..at + 5)?, 16).ok();
+    let is_low = |unit| matches!(unit, Some(0xdc00..=0xdfff));
+    match unit(at) {
+        Some(0xd800..=0xdbff) => {
+            let follows = text.get(at + 5..at + 7) == Some("\\u") && is_low(unit(at + 6));
+            follows.then_some(Some(at + 6)).ok_or(Flaw::LoneSurrogate)
+        }
+        low if is_low(low) => Err(Flaw::LoneSurrogate),
+        _ => Ok(None),
+    }
 }
 
 /// Whether the number around the byte at `at` is beyond the range of a double. It is
@@ -110,6 +151,44 @@ mod tests {
         ];
         for text in rows {
             assert_eq!(check(text, 8), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn lone_surrogates_are_found() {
+        let lone = [
+            r"\ud800",
+            r"\uDBFF",
+            r"\udc00",
+            r"\uDFFF",
+            r"\ud800x\udc00",
+            r"\ud800\ud800",
+            r"\ud83d\ude00\ude00",
+            r"\udc00\ud800",
+            r"\\\ud800",
+            r"\ud800\\udc00",
+            r"\ud800\u0041",
+        ];
+        for text in lone {
+            for text in [format!("\"{text}\""), format!("[1,{{\"{text}\":2}}]")] {
+                assert_eq!(check(&text, 8), Err(Flaw::LoneSurrogate), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_other_strings_pass() {
+        let rows = [
+            r#""\ud83d\ude00""#,
+            r#""\uD83D\uDE00\ud83d\ude00""#,
+            r#""\\ud800""#,
+            r#""\\\\ud800\\udc00""#,
+            r#""\ufffd\ufffe\uffff\u0000\ufeff\u2028\ud7ff\ue000""#,
+            r#"{"\ud83d\ude00":"\u2029"}"#,
+        ];
+        for text in rows {
+            assert_eq!(check(text, 8), Ok(()), "{text}");
+            assert!(serde_json::from_str::<serde_json::Value>(text).is_ok());
         }
     }
 

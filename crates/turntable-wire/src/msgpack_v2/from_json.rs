@@ -4,7 +4,7 @@
 //! The number of elements of a list is known at its end only, so each container
 //! starts with a head of one byte. The few containers with more than 15 elements
 //! get a wider head at the end, in one pass that moves the bytes after it. An
-//! escaped lone surrogate, which is not Unicode, becomes U+FFFD.
+//! escaped lone surrogate, which is not Unicode, becomes U+FFFD; messages have none.
 
 use std::borrow::Cow;
 

@@ -57,6 +57,7 @@ pub fn decode(body: &str, limits: &Limits) -> Result<Vec<Entry>, ErrorBody> {
             message: (*fault.message).into(),
             command: None,
             details: fault.details,
+            reason: None,
             limit: fault.limit,
         }),
         _ => Err(ErrorBody::new(

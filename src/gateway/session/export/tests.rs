@@ -247,7 +247,7 @@ fn rooms_channels_and_awaited_answers_go_along() {
     let join = ChannelCall::Join {
         caller: into.caller(arrived).unwrap(),
         subpaths: true,
-        since: None,
+        past: turntable_core::model::channel::Past::default(),
         id: None,
     };
     assert_eq!(*owners.0.lock(), [Call::Channel(path("c"), join)]);

@@ -104,8 +104,8 @@ pub enum Purpose {
 /// Who a client claims to be.
 #[derive(Debug)]
 pub struct Claim {
-    /// The user.
-    pub user: UserId,
+    /// The user; `None` where the credentials say it.
+    pub user: Option<UserId>,
     /// What proves it.
     pub credentials: Option<Payload>,
 }

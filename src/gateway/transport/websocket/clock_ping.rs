@@ -83,12 +83,13 @@ pub(super) fn pong(connection: &mut Connection, payload: &[u8], cx: &mut Cx<'_>)
         KernelRtt::Off => None,
         KernelRtt::Report | KernelRtt::Bound => connection.kernel_round_trip(),
     };
-    let used_ms = match (settings.kernel_rtt, kernel) {
-        (KernelRtt::Bound, Some(kernel)) => ping_ms.min(kernel.usual_ms()),
-        _ => ping_ms,
-    };
     let clock = entry.session.clock();
-    clock.round_trip(used_ms, now_ms);
+    match (settings.kernel_rtt, kernel) {
+        (KernelRtt::Bound, Some(kernel)) => {
+            clock.bounded_round_trip(ping_ms, kernel.least_ms(), kernel.usual_ms(), now_ms);
+        }
+        _ => clock.round_trip(ping_ms, now_ms),
+    }
     let lag = clock.lag(now_ms, settings.allowance_ms);
     cx.metrics.ping_round_trip.observe(ping_ms);
     cx.metrics.credit.observe(f64::from(lag.credit_ms));

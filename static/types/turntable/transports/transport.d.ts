@@ -203,16 +203,44 @@ export type Outgoing = {
  * @returns {string}
  */
 export declare function endpointUrl(url: string, name: string, query?: Record<string, string | number | undefined>): string;
-/**
- * The error in the body of an HTTP error response.
- * @param {any} response
- * @returns {Promise<{code: string, message: string, details?: any}>}
- */
-export declare function responseError(response: any): Promise<{
+export type ResponseError = {
     code: string;
     message: string;
     details?: any;
-}>;
+    foreign?: boolean;
+};
+/** @typedef {{code: string, message: string, details?: any, foreign?: boolean}} ResponseError */
+/**
+ * The error in the body of an HTTP error response. Every error of this server has
+ * one; without it something between the client and the server has answered, such
+ * as a gateway during maintenance, and the error is `foreign`: the server may
+ * never have seen the request.
+ * @param {any} response
+ * @returns {Promise<ResponseError>}
+ */
+export declare function responseError(response: any): Promise<ResponseError>;
+/**
+ * Whether a request that ends a session needs no repetition: the server has answered
+ * it, if only that the session is over (410).
+ * @param {any} response
+ * @returns {Promise<boolean>}
+ */
+export declare function isFinal(response: any): Promise<boolean>;
+/**
+ * Whether a refusal concerns the request itself, and would be repeated. A gateway's
+ * word counts where it limits the size of requests, and where it let nothing of
+ * these commands through on two connections.
+ * @param {number} status
+ * @param {ResponseError} error
+ * @param {Outgoing[]} messages
+ * @returns {boolean} false: the answer counts as lost
+ */
+export declare function concernsRequest(status: number, { foreign }: ResponseError, messages: Outgoing[]): boolean;
+/**
+ * The connection is lost because something other than the server answers.
+ * @param {Outgoing[]} messages of the request
+ */
+export declare function bounced(messages: Outgoing[]): void;
 /**
  * The close code that corresponds to an HTTP status.
  * @param {number} status

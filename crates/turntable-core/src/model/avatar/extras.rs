@@ -33,6 +33,8 @@ pub(super) struct Extras {
     pub(super) note: Option<Payload>,
     /// Shared with the backups of them.
     pub(super) attributes: Option<Attributes>,
+    /// The public ones of them, as others see them.
+    pub(super) profile: Option<Attributes>,
     pub(super) invites: Vec<KeptInvite>,
 }
 
@@ -41,6 +43,7 @@ pub(super) const NO_EXTRAS: &Extras = &Extras {
     playing: Vec::new(),
     note: None,
     attributes: None,
+    profile: None,
     invites: Vec::new(),
 };
 
@@ -87,6 +90,19 @@ impl Avatar {
         self.extras().attributes.as_deref().unwrap_or_default()
     }
 
+    /// All attributes, shared.
+    #[must_use]
+    pub fn shared_attributes(&self) -> Attributes {
+        self.extras().attributes.clone().unwrap_or_default()
+    }
+
+    /// Replaces all attributes.
+    pub fn put_attributes(&mut self, attributes: Attributes) {
+        if self.extras.is_some() || !attributes.is_empty() {
+            self.extras_mut().attributes = (!attributes.is_empty()).then_some(attributes);
+        }
+    }
+
     /// Sets and removes attributes, all or none. Returns those that changed.
     ///
     /// # Errors
@@ -96,6 +112,22 @@ impl Avatar {
         changes: AttributeChanges,
         bytes_max: usize,
     ) -> Result<AttributeChanges, ErrorBody> {
+        let (changed, attributes) = self.with_changes(changes, bytes_max)?;
+        if !changed.is_empty() {
+            self.put_attributes(attributes);
+        }
+        Ok(changed)
+    }
+
+    /// What would change, and all attributes after it.
+    ///
+    /// # Errors
+    /// `too_large` where they would be over `bytes_max` of JSON together.
+    pub fn with_changes(
+        &self,
+        changes: AttributeChanges,
+        bytes_max: usize,
+    ) -> Result<(AttributeChanges, Attributes), ErrorBody> {
         // Looked up by name: a client chooses how many there are.
         let before = self.attributes().iter().cloned();
         let mut next: BTreeMap<Box<str>, Payload> = before.collect();
@@ -110,11 +142,15 @@ impl Avatar {
             };
             changed.push((name, value));
         }
-        let bytes: usize = next
-            .iter()
-            .map(|(name, value)| name.len() + value.as_json().len())
-            .sum();
-        if bytes > bytes_max {
+        if changed.is_empty() {
+            return Ok((changed, self.shared_attributes()));
+        }
+        let length = |name: &str, value: &Payload| name.len() + value.as_json().len();
+        let bytes: usize = next.iter().map(|(name, value)| length(name, value)).sum();
+        let before = self.attributes().iter();
+        let before = before.map(|(name, value)| length(name, value));
+        // The limit may have been lowered: what makes them fewer is accepted.
+        if bytes > bytes_max && bytes >= before.sum() {
             return Err(ErrorBody::new(
                 ErrorCode::TooLarge,
                 format!("all attributes together are at most {bytes_max} bytes of JSON"),
@@ -122,7 +158,6 @@ impl Avatar {
             .with("max", bytes_max as u64)
             .by(Limit::AttributesBytes));
         }
-        self.extras_mut().attributes = Some(next.into_iter().collect());
-        Ok(changed)
+        Ok((changed, next.into_iter().collect()))
     }
 }

@@ -23,6 +23,8 @@ pub struct AvatarSnapshot {
     playing: Vec<ChannelId>,
     note: Option<Payload>,
     attributes: Option<Attributes>,
+    #[serde(default)]
+    profile: Option<Attributes>,
     invites: Vec<InviteSnapshot>,
     watchers: Vec<GatewayId>,
 }
@@ -73,6 +75,7 @@ impl Avatar {
             playing: extras.playing.clone(),
             note: extras.note.clone(),
             attributes: extras.attributes.clone(),
+            profile: extras.profile.clone(),
             invites: extras.invites.iter().map(invite).collect(),
             watchers: self.watchers.gateways().to_vec(),
         }
@@ -99,6 +102,7 @@ impl Avatar {
             playing: snapshot.playing,
             note: snapshot.note,
             attributes: snapshot.attributes,
+            profile: snapshot.profile,
             invites: snapshot.invites.into_iter().map(invite).collect(),
         };
         Self {
@@ -118,6 +122,7 @@ impl Extras {
         self.playing.is_empty()
             && self.note.is_none()
             && self.attributes.is_none()
+            && self.profile.is_none()
             && self.invites.is_empty()
     }
 }
@@ -129,7 +134,7 @@ mod tests {
     use super::*;
     use crate::key::{NodeId, WorkerId};
     use crate::model::avatar::AttributeChanges;
-    use crate::model::settings::PresenceSettings;
+    use crate::model::settings::{AttributeSettings, PresenceSettings};
     use crate::packet::LookupEntry;
 
     const NOW: u64 = 1_700_000_000_000;
@@ -188,6 +193,7 @@ mod tests {
     struct Seen {
         refused: bool,
         changed: Option<Presence>,
+        profile: AttributeChanges,
         entry: LookupEntry,
         sessions: Vec<SessionKey>,
         gives_way: Option<SessionKey>,
@@ -245,8 +251,10 @@ mod tests {
                 }
                 Input::Set(name, set) => {
                     let value = set.then(|| Payload::from_json("\"x\""));
-                    let changes: AttributeChanges = vec![(name.to_string().into(), value)];
-                    refused = avatar.set_attributes(changes, 9).is_err();
+                    let names = ["name", "playing", "private"];
+                    let name = names.get(usize::from(*name)).copied().unwrap_or_default();
+                    let changes: AttributeChanges = vec![(name.into(), value)];
+                    refused = avatar.set_attributes(changes, 20).is_err();
                 }
                 Input::Watch(worker, on) => {
                     let gateway = GatewayId {
@@ -267,11 +275,13 @@ mod tests {
             }
             let now_ms = self.now_ms;
             let changed = avatar.refresh(now_ms, &settings);
+            let profile = avatar.refresh_profile(&AttributeSettings::default());
             let mut entry = avatar.entry();
             entry.last_seen_ms = entry.last_seen_ms.map(|ms| ms - begin_ms);
             Seen {
                 refused,
                 changed,
+                profile,
                 entry,
                 sessions: avatar.sessions().collect(),
                 gives_way: avatar.oldest_dropped(),

@@ -22,6 +22,10 @@ const ACTING_MS: u32 = 10_000;
 /// The share of round trips that [`Path::worst_ms`] is not less than.
 const WORST_SHARE: f64 = 0.95;
 
+/// The fastest of a few pongs is slower than the fastest of minutes, which the kernel
+/// knows, by a seventh of their spread or more.
+const LEAST_MISSED: f64 = 1.15;
+
 /// So many round trips must agree that the path is slower than it was, each by more
 /// than their jitter and `SLOWER_MS`.
 const SLOWER_SAMPLES: usize = 10;
@@ -49,6 +53,24 @@ pub(super) struct Path {
     /// Whether they are of a connection that does not carry the session any more.
     is_old: bool,
     suspect: Option<Suspect>,
+    bound: Option<Bound>,
+}
+
+/// The kernel's figures of the path, where they bound what pings say. In quarters.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Bound {
+    least: u16,
+    usual: u16,
+}
+
+impl Bound {
+    /// The kernel's least round trip, and one that few exceed, in ms.
+    pub(super) fn new(least_ms: f64, usual_ms: f64) -> Self {
+        Self {
+            least: quarters(least_ms),
+            usual: quarters(usual_ms),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -76,8 +98,16 @@ pub(super) enum Verdict {
 }
 
 impl Path {
-    /// Adds a round trip. The least one that is known is `known_ms`.
-    pub(super) fn add(&mut self, rtt_ms: f64, known_ms: f64, at_ms: f64) -> Verdict {
+    /// Adds a round trip. The least one that is known is `known_ms`; the kernel's
+    /// figures are `bound`, where they count.
+    pub(super) fn add(
+        &mut self,
+        rtt_ms: f64,
+        known_ms: f64,
+        bound: Option<Bound>,
+        at_ms: f64,
+    ) -> Verdict {
+        self.bound = bound;
         let at_ms = low_bits(at_ms);
         let is_other = std::mem::take(&mut self.is_old);
         // Times of 16 bits are in order as long as no gap is longer than the window.
@@ -93,8 +123,7 @@ impl Path {
         }
         self.round_trips.push(RoundTrip {
             at_ms: now_ms,
-            // A cast saturates.
-            quarters: (rtt_ms / QUARTER).ceil() as u16,
+            quarters: quarters(rtt_ms),
         });
         if is_other {
             return Verdict::Other;
@@ -133,7 +162,16 @@ impl Path {
         let below = quarters.get(rank as usize).copied()?;
         let above = quarters.get(rank as usize + 1).copied().unwrap_or(below);
         let between = rank.fract() * f64::from(above - below);
-        Some((f64::from(below) + between) * QUARTER)
+        let worst_ms = (f64::from(below) + between) * QUARTER;
+        let Some(bound) = self.bound else {
+            return Some(worst_ms);
+        };
+        // By how much each pong is late shows in the fastest one: the kernel knows how
+        // long that one was on its way.
+        let spread_ms = LEAST_MISSED * (worst_ms - self.least_ms());
+        let least_ms = f64::from(bound.least) * QUARTER;
+        let usual_ms = f64::from(bound.usual) * QUARTER;
+        Some(worst_ms.min(usual_ms).min(least_ms + spread_ms))
     }
 
     /// By how much the round trips of the last seconds differ, in ms.
@@ -188,6 +226,11 @@ impl Path {
     }
 }
 
+/// A round trip in quarters of a ms. A cast saturates.
+fn quarters(rtt_ms: f64) -> u16 {
+    (rtt_ms / QUARTER).ceil() as u16
+}
+
 /// The low bits of a time in ms.
 fn low_bits(ms: f64) -> u32 {
     ms as u64 as u32
@@ -208,6 +251,9 @@ pub struct PathExport {
     /// A sample that may show that the client's clock stood still: its age, and
     /// itself, in ms.
     pub suspect: Option<(u32, f64)>,
+    /// The kernel's least round trip and its usual one, in quarters of a ms, where
+    /// they bound those of pings.
+    pub bound: Option<(u16, u16)>,
 }
 
 impl Path {
@@ -225,6 +271,7 @@ impl Path {
             is_old: self.is_old,
             suspect: (self.suspect)
                 .map(|suspect| (now_ms.wrapping_sub(suspect.at_ms), suspect.sample_ms)),
+            bound: self.bound.map(|bound| (bound.least, bound.usual)),
         }
     }
 
@@ -258,6 +305,7 @@ impl Path {
                     at_ms: now_ms.wrapping_sub(age_ms),
                     sample_ms,
                 }),
+            bound: export.bound.map(|(least, usual)| Bound { least, usual }),
         }
     }
 }
@@ -275,7 +323,7 @@ mod tests {
         let mut now_ms = START_MS;
         for rtt_ms in round_trips {
             now_ms += apart_ms;
-            path.add(*rtt_ms, 0.0, now_ms);
+            path.add(*rtt_ms, 0.0, None, now_ms);
         }
         (path, now_ms)
     }
@@ -296,14 +344,38 @@ mod tests {
     }
 
     #[test]
+    fn pongs_that_are_late_count_as_what_the_kernel_measured() {
+        let trips = [330.0, 340.0, 350.0, 335.0, 345.0];
+        // A delayed acknowledgement is in the usual one.
+        let bound = Some(Bound::new(30.0, 110.0));
+        let worst_ms = |late_ms: f64| {
+            let mut path = Path::default();
+            for (count, rtt_ms) in (1..).zip(trips) {
+                let now_ms = START_MS + 500.0 * f64::from(count);
+                path.add(rtt_ms - late_ms, 0.0, bound, now_ms);
+            }
+            path.worst_ms(START_MS + 2_500.0).unwrap()
+        };
+        // 30, and the spread of 19 and a bit more.
+        assert!((49.0..53.0).contains(&worst_ms(0.0)));
+        assert_eq!(worst_ms(300.0), 49.0);
+        // A path whose pongs differ more than the kernel's round trips.
+        let mut path = Path::default();
+        for (count, rtt_ms) in (1..).zip([30.0, 400.0, 400.0]) {
+            path.add(rtt_ms, 0.0, bound, START_MS + f64::from(count));
+        }
+        assert_eq!(path.worst_ms(START_MS + 3.0), Some(110.0));
+    }
+
+    #[test]
     fn round_trips_count_for_ten_seconds() {
         let (mut path, now_ms) = path(&[400.0, 400.0, 400.0], 1_000.0);
-        path.add(40.0, 0.0, now_ms + 9_500.0);
+        path.add(40.0, 0.0, None, now_ms + 9_500.0);
         assert!(path.worst_ms(now_ms + 9_500.0).unwrap() > 300.0);
-        path.add(40.0, 0.0, now_ms + 10_500.0);
+        path.add(40.0, 0.0, None, now_ms + 10_500.0);
         assert_eq!(path.worst_ms(now_ms + 10_500.0), Some(40.0));
         // A long gap: their short times would look new again.
-        path.add(50.0, 0.0, now_ms + 70_000.0);
+        path.add(50.0, 0.0, None, now_ms + 70_000.0);
         assert_eq!(path.worst_ms(now_ms + 70_000.0), Some(50.0));
     }
 
@@ -319,7 +391,7 @@ mod tests {
         let (mut path, now_ms) = path(&[400.0, 390.0], 500.0);
         path.moved();
         assert_eq!(path.worst_ms(now_ms).map(f64::ceil), Some(400.0));
-        assert_eq!(path.add(20.0, 390.0, now_ms + 1.0), Verdict::Other);
+        assert_eq!(path.add(20.0, 390.0, None, now_ms + 1.0), Verdict::Other);
         assert_eq!(path.worst_ms(now_ms + 1.0), Some(20.0));
     }
 
@@ -332,7 +404,7 @@ mod tests {
             100.0, 104.0, 99.0, 110.0, 101.0, 100.0, 102.0, 108.0, 103.0, 105.0,
         ] {
             now_ms += 500.0;
-            verdicts.push(path.add(rtt_ms, 40.0, now_ms));
+            verdicts.push(path.add(rtt_ms, 40.0, None, now_ms));
         }
         assert_eq!(verdicts.pop(), Some(Verdict::Slower(99.0)));
         assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Same));

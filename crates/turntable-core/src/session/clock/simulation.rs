@@ -60,9 +60,18 @@ impl Path {
     }
 
     /// What the kernel measures: the mean and two mean deviations, which is a third of
-    /// the spread of a sum of two.
-    fn kernel_ms(self) -> f64 {
-        2.0 * self.delay_ms + 2.0 * (2.0 * self.jitter_ms / 3.0)
+    /// the spread of a sum of two. The acknowledgements of a liar are delayed.
+    fn kernel_ms(self, behaviour: Behaviour) -> f64 {
+        let delayed_ms = match behaviour {
+            Behaviour::DelayedPongs => ACKNOWLEDGEMENT_LATE_MS,
+            _ => 0.0,
+        };
+        2.0 * self.delay_ms + 2.0 * (2.0 * self.jitter_ms / 3.0) + delayed_ms
+    }
+
+    /// The kernel's least round trip.
+    fn kernel_least_ms(self) -> f64 {
+        2.0 * (self.delay_ms - self.jitter_ms)
     }
 }
 
@@ -116,6 +125,8 @@ impl Stamp {
 const BURST_MS: f64 = 150.0;
 /// By how much delayed pongs are late.
 const PONG_LATE_MS: f64 = 400.0;
+/// By how much delayed acknowledgements are late.
+const ACKNOWLEDGEMENT_LATE_MS: f64 = 40.0;
 
 /// Everything that arrives from a client within `lasts_ms`, in order. The honest
 /// client of the same seed acts at the same moments and has the same delays.
@@ -205,12 +216,12 @@ fn play(path: Path, behaviour: Behaviour, seed: u64, lasts_ms: f64, is_bound: bo
             Arrival::Time { t0_ms } => clock.time_exchange(t0_ms, now_ms),
             Arrival::Pong { sent_ms } => {
                 let ping_ms = now_ms - sent_ms;
-                let kernel_ms = if is_bound {
-                    path.kernel_ms()
+                if is_bound {
+                    let usual_ms = path.kernel_ms(behaviour);
+                    clock.bounded_round_trip(ping_ms, path.kernel_least_ms(), usual_ms, now_ms);
                 } else {
-                    f64::INFINITY
-                };
-                clock.round_trip(ping_ms.min(kernel_ms), now_ms);
+                    clock.round_trip(ping_ms, now_ms);
+                }
             }
             Arrival::Resume => clock.moved(),
             Arrival::Action { acted_ms, stamp_ms } => {

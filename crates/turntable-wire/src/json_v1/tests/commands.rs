@@ -20,7 +20,7 @@ pub(super) fn command(name: &str, data: &str) -> Result<ClientPacket, DecodeErro
 fn commands_are_decoded() {
     use ClientPacket as P;
     let idme = |credentials: Option<&str>, attributes: &[(&str, &str)]| P::IdMe {
-        user: user("1:12345"),
+        user: Some(user("1:12345")),
         credentials: credentials.map(payload),
         attributes: attributes
             .iter()

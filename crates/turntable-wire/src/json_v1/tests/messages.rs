@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::*;
 use turntable_core::id::SessionId;
 use turntable_core::model::service::ServiceState;
+use turntable_core::rate::BucketSettings;
 use turntable_core::reason::ErrorCode;
 
 /// Each message in each of its forms, the id that it answers, and its text.
@@ -42,12 +43,15 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
                     },
                 )],
                 limits: vec![("max_message_bytes", 65_536)],
+                rates: vec![("game", BucketSettings::new(200, 400))],
                 server: "turntable/0.1.0".into(),
                 warnings: vec!["a \"b\"", "c"],
+                expires_in: Some(60),
+                token: Some("t\"".into()),
             })),
             Some("1"),
             format!(
-                r#"{{"command":"welcome","data":{{"user":"1:1","session":"{}","resumed":false,"accepted":3,"time":5,"heartbeat_ms":25000,"attributes":{{"a\"b":[1.0]}},"services":{{"chat":{{"state":"enabled","functions":["say\""]}}}},"limits":{{"max_message_bytes":65536}},"server":"turntable/0.1.0","warnings":["a \"b\"","c"]}},"id":1}}"#,
+                r#"{{"command":"welcome","data":{{"user":"1:1","session":"{}","resumed":false,"accepted":3,"time":5,"heartbeat_ms":25000,"attributes":{{"a\"b":[1.0]}},"services":{{"chat":{{"state":"enabled","functions":["say\""]}}}},"limits":{{"max_message_bytes":65536,"rates":{{"game":{{"per_second":200,"burst":400}}}}}},"server":"turntable/0.1.0","warnings":["a \"b\"","c"],"expires_in":60,"token":"t\""}},"id":1}}"#,
                 session.secret()
             ),
         ),
@@ -146,11 +150,11 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
         ),
         (
             P::Reply(ReplyData::Lookup(vec![
-                (user("1:1"), LookupEntry { state: Presence::Online, last_seen_ms: None, devices: 2, note: Some(payload("\"hi\"")) }),
-                (user("1:2"), LookupEntry { state: Presence::Offline, last_seen_ms: Some(77), devices: 0, note: None }),
+                (user("1:1"), LookupEntry { state: Presence::Online, last_seen_ms: None, devices: 2, note: Some(payload("\"hi\"")), profile: vec![("na\"me".into(), payload("\"Mel\"")), ("score".into(), payload("1.0"))] }),
+                (user("1:2"), LookupEntry { state: Presence::Offline, last_seen_ms: Some(77), devices: 0, note: None, profile: Vec::new() }),
             ])),
             Some("3"),
-            r#"{"command":"reply","data":{"1:1":{"state":"online","devices":2,"note":"hi"},"1:2":{"state":"offline","last_seen":77,"devices":0}},"id":3}"#.to_owned(),
+            r#"{"command":"reply","data":{"1:1":{"state":"online","devices":2,"note":"hi","profile":{"na\"me":"Mel","score":1.0}},"1:2":{"state":"offline","last_seen":77,"devices":0}},"id":3}"#.to_owned(),
         ),
         (P::Reply(ReplyData::Value(payload("null"))), Some("3"), r#"{"command":"reply","data":null,"id":3}"#.to_owned()),
         (
@@ -169,6 +173,14 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
             P::Attributes(vec![("a".into(), Some(payload("1e2"))), ("b".into(), None)]),
             None,
             r#"{"command":"attributes","data":{"a":1e2,"b":null}}"#.to_owned(),
+        ),
+        (
+            P::Profiles(vec![
+                (user("1:1"), vec![("name".into(), Some(payload("\"Mel\""))), ("note".into(), None)]),
+                (user("1:\""), vec![]),
+            ]),
+            None,
+            r#"{"command":"profiles","data":{"1:1":{"name":"Mel","note":null},"1:\"":{}}}"#.to_owned(),
         ),
         (
             P::Time { t0: payload("12.50"), t1_ms: 1, t2_ms: 2 },

@@ -213,6 +213,26 @@ fn numbers_beyond_doubles_are_refused_everywhere() {
 }
 
 #[test]
+fn lone_surrogates_are_refused_everywhere() {
+    let rows = [
+        r#"{"command": "publish", "id": 7, "data": {"channel": "c", "data": {"a": ["\ud800"]}}}"#,
+        r#"{"command": "set", "id": 7, "data": {"a": {"\udfff": 1}}}"#,
+        r#"{"command": "status", "id": 7, "data": {"state": "busy", "note": "\ud83d \ude00"}}"#,
+        r#"{"command": "joinchannel", "id": 7, "data": {"channel": "\ud800"}}"#,
+        r#"{"command": "bye", "id": 7, "x": "\udc00"}"#,
+    ];
+    for text in rows {
+        let error = decode(text, &LIMITS).unwrap_err();
+        assert_eq!(error.code, ErrorCode::BadMessage, "{text}");
+        assert!(error.message.contains("Unicode"), "{error}");
+        assert_eq!(error.id, Some(RequestId("7".into())));
+    }
+    let fits =
+        r#"{"command": "publish", "data": {"channel": "c", "data": ["\ud83d\ude00", "\\ud800"]}}"#;
+    assert!(decode(fits, &LIMITS).is_ok());
+}
+
+#[test]
 fn nesting_limit_applies_to_every_part() {
     let nested = |levels: usize| {
         let data = "[".repeat(levels) + &"]".repeat(levels);

@@ -112,14 +112,16 @@ fn any_path() -> impl Strategy<Value = PathExport> {
         any::<Option<u32>>(),
         any::<bool>(),
         proptest::option::of((any::<u32>(), suspect)),
+        any::<Option<(u16, u16)>>(),
     )
         .prop_map(
-            |(round_trips, newest_age_ms, acted_age_ms, is_old, suspect)| PathExport {
+            |(round_trips, newest_age_ms, acted_age_ms, is_old, suspect, bound)| PathExport {
                 round_trips,
                 newest_age_ms,
                 acted_age_ms,
                 is_old,
                 suspect,
+                bound,
             },
         )
 }

@@ -155,7 +155,7 @@ pub(super) fn command(kind: u8, place: u8) -> ClientPacket {
         }),
         4 => ClientPacket::LeaveGame(channel),
         5 => ClientPacket::IdMe {
-            user: user(2),
+            user: Some(user(2)),
             credentials: None,
             attributes: Vec::new(),
         },

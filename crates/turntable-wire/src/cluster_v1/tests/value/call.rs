@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use turntable_core::backup::{AnnouncedMember, AnnouncedSession};
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, ServiceCall, Stamped};
+use turntable_core::model::channel::Past;
 use turntable_core::model::timestamp::{Lag, SenderClock};
 use turntable_core::packet::{Action, JoinGame, Position};
 
@@ -185,15 +186,17 @@ fn room_call() -> impl Strategy<Value = RoomCall> {
 
 fn channel_call() -> impl Strategy<Value = ChannelCall> {
     let since = (text(), any::<u64>()).prop_map(|(epoch, offset)| Position { epoch, offset });
+    let past =
+        (option::of(since), any::<u32>()).prop_map(|(since, history)| Past { since, history });
     prop_oneof![
-        (caller(), any::<bool>(), option::of(since), request()).prop_map(
-            |(caller, subpaths, since, id)| ChannelCall::Join {
+        (caller(), any::<bool>(), past, request()).prop_map(|(caller, subpaths, past, id)| {
+            ChannelCall::Join {
                 caller,
                 subpaths,
-                since,
-                id
+                past,
+                id,
             }
-        ),
+        }),
         (caller(), any::<bool>())
             .prop_map(|(caller, subpaths)| ChannelCall::Leave { caller, subpaths }),
         (caller(), user(), payload(), request()).prop_map(|(caller, user, data, id)| {
@@ -212,6 +215,7 @@ fn channel_call() -> impl Strategy<Value = ChannelCall> {
                 is_subscribed
             }
         ),
+        Just(ChannelCall::Forget),
     ]
 }
 
@@ -262,6 +266,7 @@ pub(in super::super) fn stamped() -> impl Strategy<Value = Stamped> {
         }),
         1 => channel().prop_map(|channel| Call::RoomLost { channel }),
         2 => (text(), service_call()).prop_map(|(name, call)| Call::Service(name, call)),
+        1 => Just(Call::ForgetHistories),
         1 => fault(),
     ];
     (generation(), call).prop_map(|(generation, call)| Stamped { generation, call })

@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use turntable_core::backup::Backup;
-use turntable_core::delivery::{Delivery, Meta, Topic};
+use turntable_core::delivery::{Delivery, Meta, Replay, Topic};
 use turntable_core::key::ShardId;
 use turntable_core::model::service::ServiceState;
 use turntable_core::packet::{LookupEntry, Presence};
@@ -23,6 +23,13 @@ fn topic() -> impl Strategy<Value = Topic> {
     ]
 }
 
+fn replay() -> impl Strategy<Value = Replay> {
+    (proptest::collection::vec(frame(), 0..3), frame()).prop_map(|(messages, otherwise)| Replay {
+        messages,
+        otherwise,
+    })
+}
+
 fn presence() -> impl Strategy<Value = Presence> + Clone {
     prop_oneof![
         Just(Presence::Offline),
@@ -34,12 +41,14 @@ fn presence() -> impl Strategy<Value = Presence> + Clone {
 
 fn entry() -> impl Strategy<Value = LookupEntry> {
     let last_seen = option::of(any::<u64>());
-    (presence(), last_seen, any::<u32>(), option::of(payload())).prop_map(
-        |(state, last_seen_ms, devices, note)| LookupEntry {
+    let note = option::of(payload());
+    (presence(), last_seen, any::<u32>(), note, attributes()).prop_map(
+        |(state, last_seen_ms, devices, note, profile)| LookupEntry {
             state,
             last_seen_ms,
             devices,
             note,
+            profile,
         },
     )
 }
@@ -68,15 +77,24 @@ pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
         }),
         (place(), topic()).prop_map(|(to, topic)| Delivery::Enter { to, topic }),
         (place(), topic()).prop_map(|(to, topic)| Delivery::Exit { to, topic }),
-        (place(), topic(), frame(), request()).prop_map(|(to, topic, frame, id)| {
-            Delivery::Joined {
+        (place(), topic(), frame(), request(), option::of(replay())).prop_map(
+            |(to, topic, frame, id, replay)| Delivery::Joined {
                 to,
                 topic,
                 frame,
                 id,
+                replay,
+            }
+        ),
+        (user(), presence()).prop_map(|(user, presence)| Delivery::Presence { user, presence }),
+        (user(), attributes(), any::<bool>()).prop_map(|(user, profile, is_whole)| {
+            let change = |(name, value)| (name, is_whole.then_some(value));
+            Delivery::Profile {
+                user,
+                changes: profile.into_iter().map(change).collect(),
+                is_whole,
             }
         }),
-        (user(), presence()).prop_map(|(user, presence)| Delivery::Presence { user, presence }),
         (place(), attributes(), request()).prop_map(|(to, attributes, id)| Delivery::Attached {
             to,
             attributes,

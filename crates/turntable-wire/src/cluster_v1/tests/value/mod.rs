@@ -21,7 +21,7 @@ use turntable_core::key::{
 use turntable_core::limit::Limit;
 use turntable_core::model::service::{Instance, Outcome, ServiceRequest};
 use turntable_core::owner::OwnerId;
-use turntable_core::packet::{ErrorBody, RequestId, Status};
+use turntable_core::packet::{ErrorBody, Reason, RequestId, Status};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
@@ -185,14 +185,20 @@ fn error() -> impl Strategy<Value = Box<ErrorBody>> {
         text(),
         option::of(name()),
         details,
+        option::of(prop::sample::select(vec![
+            Reason::Expired,
+            Reason::Invalid,
+            Reason::Revoked,
+        ])),
         option::of(prop::sample::select(Vec::from(Limit::ALL))),
     )
-        .prop_map(|(code, message, command, details, limit)| {
+        .prop_map(|(code, message, command, details, reason, limit)| {
             Box::new(ErrorBody {
                 code,
                 message,
                 command,
                 details,
+                reason,
                 limit,
             })
         })

@@ -1,0 +1,233 @@
+//! Attributes of an avatar and the store: loaded before anything else is done, saved
+//! at each change. A `set` of a durable attribute is carried out when it is stored, and
+//! those behind it wait, so that all sessions see one order.
+
+use std::collections::VecDeque;
+
+use actix::{AsyncContext, Context, Handler, Message};
+use smallvec::SmallVec;
+
+use crate::actor::avatar::Avatar;
+use crate::store::{self, Unavailable};
+use turntable_core::backup::Attributes;
+use turntable_core::call::AvatarCall;
+use turntable_core::key::{Caller, SessionKey};
+use turntable_core::model::avatar::AttributeChanges;
+use turntable_core::packet::{ErrorBody, RequestId, ServerPacket};
+use turntable_core::reason::ErrorCode;
+
+/// What waits for the store.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// The `set` that is being stored; without one the avatar is loading.
+    set: Option<Set>,
+    /// Calls behind it.
+    held: VecDeque<AvatarCall>,
+    /// Whether the gateways have announced what they have, while it was loading.
+    is_recovered: bool,
+}
+
+/// A `set` of a durable attribute.
+#[derive(Debug)]
+struct Set {
+    caller: Caller,
+    changed: AttributeChanges,
+    attributes: Attributes,
+    id: Option<RequestId>,
+}
+
+/// The store has the attributes of the user.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Loaded(store::Loaded);
+
+/// A durable `set` is stored, or could not be.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Written(Result<(), Unavailable>);
+
+/// Whether a call changes attributes.
+fn is_set(call: &AvatarCall) -> bool {
+    match call {
+        AvatarCall::Set { .. } => true,
+        AvatarCall::Attach { attributes, .. } => !attributes.is_empty(),
+        _ => false,
+    }
+}
+
+fn unavailable(message: &'static str) -> ErrorBody {
+    ErrorBody::new(ErrorCode::Unavailable, message)
+}
+
+impl Avatar {
+    /// Loads the user's attributes.
+    pub(super) fn load(&mut self, ctx: &mut Context<Self>) {
+        let store = self.shared.store.clone();
+        if let Some(attributes) = store.get(&self.user) {
+            return self.take_loaded(attributes);
+        }
+        self.stored = Some(Box::default());
+        let address = ctx.address();
+        let load = Box::new(move |loaded| address.do_send(Loaded(loaded)));
+        store.load(&self.user, load);
+    }
+
+    fn take_loaded(&mut self, attributes: Attributes) {
+        if attributes.is_empty() {
+            return;
+        }
+        self.model.put_attributes(attributes);
+        let settings = self.shared.settings();
+        self.model.restore_profile(&settings.attributes);
+        if !self.is_recovering {
+            // They may have seen another one before the avatar ended.
+            for gateway in self.model.watchers.gateways() {
+                self.shared.bus.send(*gateway, self.whole_profile());
+            }
+        }
+    }
+
+    /// Whether its attributes are not there yet.
+    pub(super) fn is_loading(&self) -> bool {
+        let waiting = self.stored.as_ref();
+        waiting.is_some_and(|waiting| waiting.set.is_none())
+    }
+
+    /// The gateways have announced what they have; it is shown once all is loaded.
+    pub(super) fn note_recovered(&mut self) {
+        if let Some(waiting) = &mut self.stored {
+            waiting.is_recovered = true;
+        }
+    }
+
+    /// Without its attributes nothing may be set: all others would be lost.
+    pub(super) fn check_loaded(&self) -> Result<(), ErrorBody> {
+        match self.is_unloaded {
+            true => Err(unavailable("the store cannot be read now; try again later")),
+            false => Ok(()),
+        }
+    }
+
+    /// Holds a call back that has to wait for the store.
+    pub(super) fn hold(&mut self, call: AvatarCall) -> Option<AvatarCall> {
+        match &mut self.stored {
+            Some(waiting) if waiting.set.is_none() || is_set(&call) => {
+                waiting.held.push_back(call);
+                None
+            }
+            _ => Some(call),
+        }
+    }
+
+    fn release(&mut self, held: VecDeque<AvatarCall>, ctx: &mut Context<Self>) {
+        for call in held {
+            if let Some(call) = self.hold(call) {
+                self.step(call, ctx);
+            }
+        }
+    }
+
+    /// Sets attributes, which are stored soon.
+    pub(super) fn set(
+        &mut self,
+        session: SessionKey,
+        changes: AttributeChanges,
+    ) -> Result<(), ErrorBody> {
+        let max = self.shared.settings().presence.attributes_bytes_max;
+        let (changed, attributes) = self.model.with_changes(changes, max)?;
+        if !changed.is_empty() {
+            let store = &self.shared.store;
+            store.save(&self.user, attributes.clone(), None);
+            self.apply(session, changed, attributes);
+        }
+        Ok(())
+    }
+
+    /// Puts attributes in force and sends what changed to the user's other sessions.
+    fn apply(&mut self, session: SessionKey, changed: AttributeChanges, attributes: Attributes) {
+        self.model.put_attributes(attributes);
+        self.back_up(self.model.sessions());
+        let others = self.model.sessions().filter(|other| *other != session);
+        let others: SmallVec<[SessionKey; 4]> = others.collect();
+        if !others.is_empty() {
+            let packet = ServerPacket::Attributes(changed);
+            self.send_all(others, &self.shared.frame(&packet, None));
+        }
+    }
+
+    /// `set`.
+    pub(super) fn set_and_answer(
+        &mut self,
+        caller: Caller,
+        changes: AttributeChanges,
+        id: Option<RequestId>,
+        ctx: &mut Context<Self>,
+    ) {
+        let settings = self.shared.settings();
+        let is_durable = |name: &str| settings.attributes.is_durable(name);
+        let outcome = self.check_loaded();
+        if outcome.is_err() || !changes.iter().any(|(name, _)| is_durable(name)) {
+            let set = outcome.and_then(|()| self.set(caller.key, changes));
+            return self.answer(caller, set, "set", id);
+        }
+        let max = settings.presence.attributes_bytes_max;
+        let (changed, attributes) = match self.model.with_changes(changes, max) {
+            Ok(planned) if !planned.0.is_empty() => planned,
+            outcome => return self.answer(caller, outcome.map(|_| ()), "set", id),
+        };
+        let address = ctx.address();
+        let saved = Box::new(move |saved| address.do_send(Written(saved)));
+        let store = self.shared.store.clone();
+        store.save(&self.user, attributes.clone(), Some(saved));
+        self.stored = Some(Box::new(Waiting {
+            set: Some(Set {
+                caller,
+                changed,
+                attributes,
+                id,
+            }),
+            ..Waiting::default()
+        }));
+    }
+}
+
+impl Handler<Loaded> for Avatar {
+    type Result = ();
+
+    fn handle(&mut self, Loaded(loaded): Loaded, ctx: &mut Self::Context) {
+        let waiting = self.stored.take().unwrap_or_default();
+        match loaded {
+            Ok(attributes) => self.take_loaded(attributes),
+            Err(Unavailable) => self.is_unloaded = true,
+        }
+        self.release(waiting.held, ctx);
+        if waiting.is_recovered {
+            self.show_recovered();
+        }
+        self.settle(ctx);
+    }
+}
+
+impl Handler<Written> for Avatar {
+    type Result = ();
+
+    fn handle(&mut self, Written(written): Written, ctx: &mut Self::Context) {
+        let Some(waiting) = self.stored.take() else {
+            return;
+        };
+        if let Some(set) = waiting.set {
+            let outcome = match written {
+                Ok(()) => {
+                    self.apply(set.caller.key, set.changed, set.attributes);
+                    Ok(())
+                }
+                Err(Unavailable) => Err(unavailable(
+                    "the store cannot be written now; nothing was changed",
+                )),
+            };
+            self.answer(set.caller, outcome, "set", set.id);
+        }
+        self.release(waiting.held, ctx);
+        self.settle(ctx);
+    }
+}

@@ -1,0 +1,118 @@
+//! Users without an avatar: those who watch them, or look for them, get what the store
+//! has of them.
+
+use actix::{Context, Handler, Message};
+
+use crate::actor::directory::Directory;
+use turntable_core::backup::Attributes;
+use turntable_core::call::AvatarCall;
+use turntable_core::delivery::Delivery;
+use turntable_core::id::UserId;
+use turntable_core::key::GatewayId;
+use turntable_core::model::avatar::absent_profile;
+use turntable_core::packet::{LookupEntry, Presence};
+
+/// The store has the attributes of an absent user.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct AbsentLoaded {
+    user: UserId,
+    attributes: Attributes,
+    gateway: GatewayId,
+    /// The lookup that they are for; none where the user is watched.
+    ticket: Option<u64>,
+}
+
+impl Directory {
+    /// A gateway watches a user that has no avatar.
+    pub(super) fn watch_absent(&self, user: UserId, gateway: GatewayId) {
+        let mut watchers = self.shared.watchers.borrow_mut();
+        watchers.add(user.clone(), gateway);
+        match self.shared.store.get(&user) {
+            Some(attributes) => self.send_profile(&user, &attributes, gateway),
+            None => self.load_absent(&user, gateway, None),
+        }
+        let presence = Presence::Offline;
+        let seen = Delivery::Presence { user, presence };
+        self.shared.bus.send(gateway, seen);
+    }
+
+    /// Answers a lookup of a user that has no avatar.
+    pub(super) fn look_up_absent(&self, user: UserId, gateway: GatewayId, ticket: u64) {
+        match self.shared.store.get(&user) {
+            Some(attributes) => self.found_absent(user, &attributes, gateway, ticket),
+            None => self.load_absent(&user, gateway, Some(ticket)),
+        }
+    }
+
+    fn load_absent(&self, user: &UserId, gateway: GatewayId, ticket: Option<u64>) {
+        let Some(directory) = self.shared.directory.get().cloned() else {
+            return;
+        };
+        let of = user.clone();
+        let load = move |loaded: crate::store::Loaded| {
+            directory.do_send(AbsentLoaded {
+                user: of,
+                // Whoever looks gets what there is.
+                attributes: loaded.unwrap_or_default(),
+                gateway,
+                ticket,
+            });
+        };
+        self.shared.store.load(user, Box::new(load));
+    }
+
+    fn send_profile(&self, user: &UserId, attributes: &Attributes, gateway: GatewayId) {
+        let settings = self.shared.settings();
+        let profile = absent_profile(attributes, &settings.attributes).into_iter();
+        let changes: Vec<_> = profile.map(|(name, value)| (name, Some(value))).collect();
+        if !changes.is_empty() {
+            let profile = Delivery::Profile {
+                user: user.clone(),
+                changes,
+                is_whole: true,
+            };
+            self.shared.bus.send(gateway, profile);
+        }
+    }
+
+    fn found_absent(&self, user: UserId, attributes: &Attributes, gateway: GatewayId, ticket: u64) {
+        let settings = self.shared.settings();
+        let entry = LookupEntry {
+            state: Presence::Offline,
+            last_seen_ms: self.shared.last_seen.borrow().get(&user),
+            devices: 0,
+            note: None,
+            profile: absent_profile(attributes, &settings.attributes),
+        };
+        let found = Delivery::Found {
+            ticket,
+            user,
+            entry,
+        };
+        self.shared.bus.send(gateway, found);
+    }
+}
+
+impl Handler<AbsentLoaded> for Directory {
+    type Result = ();
+
+    fn handle(&mut self, loaded: AbsentLoaded, _: &mut Context<Self>) {
+        let AbsentLoaded {
+            user,
+            attributes,
+            gateway,
+            ticket,
+        } = loaded;
+        let has_avatar = self.avatars.has(&user);
+        match ticket {
+            Some(ticket) if has_avatar => {
+                self.call_avatar(user, AvatarCall::Lookup { gateway, ticket });
+            }
+            Some(ticket) => self.found_absent(user, &attributes, gateway, ticket),
+            // An avatar has sent its own.
+            None if has_avatar => {}
+            None => self.send_profile(&user, &attributes, gateway),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The namespaces of channels in a configuration: the default entry, and the patterns.
+
+use std::collections::BTreeMap;
+
+use super::Config;
+use super::check::Conflict;
+use turntable_core::model::namespace::{NamespaceSettings, Namespaces, Pattern};
+
+/// The maximum number of entries: each is compared with the path of a publication.
+const ENTRIES_MAX: usize = 256;
+
+/// The entry of a server without a configuration: a short history of every channel.
+#[must_use]
+pub fn embedded() -> BTreeMap<String, NamespaceSettings> {
+    let every = NamespaceSettings {
+        history_max: 100,
+        ..NamespaceSettings::default()
+    };
+    BTreeMap::from([("**".to_owned(), every)])
+}
+
+/// Every entry whose pattern is invalid, and entries over the maximum.
+#[must_use]
+pub fn conflicts(entries: &BTreeMap<String, NamespaceSettings>) -> Vec<Conflict> {
+    let mut found = Vec::new();
+    for text in entries.keys() {
+        if let Err(accepted) = Pattern::parse(text) {
+            found.push(Conflict {
+                keys: vec![format!("channels.{text}")],
+                message: format!("{text:?} is not a pattern; {accepted}"),
+            });
+        }
+    }
+    if entries.len() > ENTRIES_MAX {
+        found.push(Conflict {
+            keys: vec!["channels".to_owned()],
+            message: format!("at most {ENTRIES_MAX} entries are accepted"),
+        });
+    }
+    found
+}
+
+impl Config {
+    /// The namespaces of channels.
+    #[must_use]
+    pub fn namespaces(&self) -> Namespaces {
+        let entries = self.channels.iter().filter_map(|(text, settings)| {
+            // Loading the configuration has checked it.
+            let pattern = Pattern::parse(text).ok()?;
+            Some((pattern, settings.clone()))
+        });
+        Namespaces::new(entries.collect())
+    }
+}

@@ -1,0 +1,190 @@
+//! The table of `auth.set`: which session of your own site belongs to which user.
+//!
+//! A sessionId is a secret: the table has its HMAC with a key of this start, and finds
+//! users by that, so that neither memory nor time tells it.
+
+use std::collections::HashMap;
+
+use parking_lot::RwLock;
+use subtle::ConstantTimeEq;
+
+use crate::portal::checker::{Identity, Refusal, Verdict};
+use crate::portal::claim::Claim;
+use crate::portal::key::{CODE_BYTES, Key};
+use turntable_core::id::UserId;
+use turntable_core::packet::Reason;
+use turntable_core::spare::Spare;
+
+/// The longest sessionId, in bytes.
+pub(crate) const SESSION_ID_BYTES_MAX: usize = 1_024;
+
+type Code = [u8; CODE_BYTES];
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_user: HashMap<UserId, Code>,
+    by_code: HashMap<Code, UserId>,
+}
+
+/// The table.
+#[derive(Debug)]
+pub(super) struct AuthTable {
+    key: Key,
+    entries: RwLock<Entries>,
+}
+
+/// Why an entry is not set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotSet {
+    /// There are as many users as may be.
+    Full,
+    /// Another user has this sessionId.
+    Taken,
+}
+
+impl AuthTable {
+    /// An empty table.
+    pub(super) fn new(key: Key) -> Self {
+        Self {
+            key,
+            entries: RwLock::default(),
+        }
+    }
+
+    fn code(&self, session_id: &str) -> Code {
+        self.key
+            .code(&[b"turntable session 1", session_id.as_bytes()])
+    }
+
+    /// From now on `session_id` is the session of `user`, in place of the one before.
+    ///
+    /// # Errors
+    /// [`NotSet`]; nothing has changed then.
+    pub(super) fn set(&self, user: UserId, session_id: &str, max: usize) -> Result<(), NotSet> {
+        let code = self.code(session_id);
+        let entries = &mut *self.entries.write();
+        if entries
+            .by_code
+            .get(&code)
+            .is_some_and(|known| *known != user)
+        {
+            return Err(NotSet::Taken);
+        }
+        match entries.by_user.get(&user) {
+            Some(before) => {
+                entries.by_code.remove(before);
+            }
+            None if entries.by_user.len() >= max => return Err(NotSet::Full),
+            None => {}
+        }
+        entries.by_code.insert(code, user.clone());
+        entries.by_user.insert(user, code);
+        Ok(())
+    }
+
+    /// The user of a session.
+    pub(super) fn user(&self, session_id: &str) -> Option<UserId> {
+        self.entries
+            .read()
+            .by_code
+            .get(&self.code(session_id))
+            .cloned()
+    }
+
+    /// Forgets a user. Returns whether it was there.
+    pub(super) fn remove(&self, user: &UserId) -> bool {
+        let entries = &mut *self.entries.write();
+        let Some(code) = entries.by_user.remove(user) else {
+            return false;
+        };
+        entries.by_code.remove(&code);
+        entries.by_user.give_back();
+        entries.by_code.give_back();
+        true
+    }
+
+    /// Whether a user has an entry.
+    pub(super) fn has(&self, user: &UserId) -> bool {
+        self.entries.read().by_user.contains_key(user)
+    }
+
+    /// All users, sorted.
+    pub(super) fn users(&self) -> Vec<UserId> {
+        let mut users: Vec<UserId> = self.entries.read().by_user.keys().cloned().collect();
+        users.sort();
+        users
+    }
+
+    /// The verdict on `{"sessionId": S}`. A wrong one is refused for good.
+    pub(super) fn check(&self, claim: &Claim) -> Verdict {
+        let Some(session_id) = claim.value("sessionId") else {
+            return Verdict::Pass;
+        };
+        let refused = Verdict::Refuse(Refusal {
+            reason: Reason::Invalid,
+            is_final: true,
+        });
+        let Some(session_id) = session_id.as_str() else {
+            return refused;
+        };
+        let code = self.code(session_id);
+        let entries = self.entries.read();
+        let user = match claim.user() {
+            Some(user) => entries
+                .by_user
+                .get(user)
+                .is_some_and(|known| bool::from(known.ct_eq(&code)))
+                .then_some(user),
+            None => entries.by_code.get(&code),
+        };
+        match user {
+            Some(user) => Verdict::Accept(Identity::new(user.clone())),
+            None => refused,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use turntable_core::payload::Payload;
+
+    fn user(text: &str) -> UserId {
+        UserId::parse(text).unwrap()
+    }
+
+    fn check(table: &AuthTable, of: Option<&str>, session_id: &str) -> Option<UserId> {
+        let credentials = serde_json::json!({"sessionId": session_id}).to_string();
+        let credentials = Payload::from_json(&credentials);
+        match table.check(&Claim::new(of.map(user), Some(&credentials), None)) {
+            Verdict::Accept(identity) => Some(identity.user),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn session_is_accepted_for_its_user_alone() {
+        let table = AuthTable::new(Key::random().unwrap());
+        table.set(user("1:1"), "abc", 2).unwrap();
+        assert_eq!(check(&table, Some("1:1"), "abc"), Some(user("1:1")));
+        assert_eq!(check(&table, None, "abc"), Some(user("1:1")));
+        assert_eq!(check(&table, Some("1:2"), "abc"), None);
+        assert_eq!(check(&table, Some("1:1"), "abd"), None);
+        assert_eq!(table.set(user("1:2"), "abc", 2), Err(NotSet::Taken));
+        table.set(user("1:1"), "new", 2).unwrap();
+        assert_eq!(check(&table, None, "abc"), None);
+        assert!(table.remove(&user("1:1")));
+        assert!(!table.remove(&user("1:1")));
+        assert_eq!(check(&table, None, "new"), None);
+    }
+
+    #[test]
+    fn full_table_takes_no_other_user() {
+        let table = AuthTable::new(Key::random().unwrap());
+        table.set(user("1:1"), "a", 1).unwrap();
+        assert_eq!(table.set(user("1:2"), "b", 1), Err(NotSet::Full));
+        table.set(user("1:1"), "c", 1).unwrap();
+        assert_eq!(table.users(), [user("1:1")]);
+    }
+}

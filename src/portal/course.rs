@@ -1,0 +1,146 @@
+//! One claim on its way through the checkers.
+//!
+//! Checkers that compute something answer on the worker. The first that takes time
+//! sends the claim to threads of the portal, where the rest is asked. Each checker has
+//! a deadline there, and a task of its own: one that panics has failed, no more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock;
+use crate::log_limit::LogLimit;
+use crate::portal::checker::{CredentialChecker, Identity, Refusal, Verdict};
+use crate::portal::claim::Claim;
+use crate::portal::{Checkers, Portal};
+use turntable_core::packet::Reason;
+
+/// Each claim may fail so.
+static CHECKER_FAILED: LogLimit = LogLimit::new();
+
+/// What the checkers decided.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Outcome {
+    /// One of them accepted the claim.
+    Accepted(Identity),
+    /// None of them did.
+    Refused(Refusal),
+    /// None of them did, and at least one could not say.
+    Unknown,
+}
+
+/// A checker in its place.
+#[derive(Debug, Clone)]
+pub(super) enum Checker {
+    /// `anonymous`.
+    Anonymous,
+    /// `guest`.
+    Guest,
+    /// `session`.
+    Session,
+    /// One that takes time.
+    Slow(Arc<dyn CredentialChecker>),
+}
+
+/// A claim that is being checked.
+#[derive(Debug)]
+pub(super) struct Course {
+    claim: Arc<Claim>,
+    checkers: Arc<Checkers>,
+    next: usize,
+    refusal: Option<Refusal>,
+    has_failed: bool,
+}
+
+impl Course {
+    pub(super) fn new(claim: Claim, checkers: Arc<Checkers>) -> Self {
+        Self {
+            claim: Arc::new(claim),
+            checkers,
+            next: 0,
+            refusal: None,
+            has_failed: false,
+        }
+    }
+
+    /// The claim.
+    pub(super) fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
+    /// Asks checkers as long as they answer at once. `None` where the next takes time.
+    pub(super) fn ask(&mut self, portal: &Portal) -> Option<Outcome> {
+        loop {
+            let verdict = match self.checkers.list.get(self.next) {
+                None => return Some(self.end()),
+                Some(Checker::Slow(_)) => return None,
+                Some(Checker::Anonymous) => portal.check_anonymous(&self.claim, &self.checkers),
+                Some(Checker::Guest) => self.checkers.guests.check(&self.claim, clock::now_ms()),
+                Some(Checker::Session) => portal.auth.check(&self.claim),
+            };
+            if let Some(outcome) = self.note(verdict) {
+                return Some(outcome);
+            }
+        }
+    }
+
+    /// Asks the rest.
+    pub(super) async fn finish(mut self, portal: Arc<Portal>) -> (Arc<Claim>, Outcome) {
+        loop {
+            if let Some(outcome) = self.ask(&portal) {
+                return (self.claim, outcome);
+            }
+            let Some(Checker::Slow(checker)) = self.checkers.list.get(self.next) else {
+                let outcome = self.end();
+                return (self.claim, outcome);
+            };
+            let verdict = verdict(checker.clone(), self.claim.clone(), self.checkers.timeout).await;
+            if let Verdict::Fail(why) = &verdict
+                && let Some(more) = CHECKER_FAILED.admit(clock::now_ms())
+            {
+                let name = checker.name();
+                log::warn!("the credential checker {name} failed: {why}{more}");
+            }
+            if let Some(outcome) = self.note(verdict) {
+                return (self.claim, outcome);
+            }
+        }
+    }
+
+    fn note(&mut self, verdict: Verdict) -> Option<Outcome> {
+        self.next += 1;
+        match verdict {
+            Verdict::Accept(identity) => return Some(Outcome::Accepted(identity)),
+            Verdict::Refuse(refusal) => {
+                self.refusal.get_or_insert(refusal);
+            }
+            Verdict::Pass => {}
+            Verdict::Fail(_) => self.has_failed = true,
+        }
+        None
+    }
+
+    /// No checker is left.
+    fn end(&self) -> Outcome {
+        match self.refusal {
+            _ if self.has_failed => Outcome::Unknown,
+            Some(refusal) => Outcome::Refused(refusal),
+            None => Outcome::Refused(Refusal::new(Reason::Invalid)),
+        }
+    }
+}
+
+async fn verdict(
+    checker: Arc<dyn CredentialChecker>,
+    claim: Arc<Claim>,
+    timeout: Duration,
+) -> Verdict {
+    let mut task = tokio::spawn(async move { checker.check(&claim).await });
+    match tokio::time::timeout(timeout, &mut task).await {
+        Ok(Ok(verdict)) => verdict,
+        Ok(Err(_)) => Verdict::Fail("it panicked".to_owned()),
+        Err(_) => {
+            task.abort();
+            Verdict::Fail("it did not answer within portal.checker_timeout_ms".to_owned())
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Keys for HMAC-SHA256 (RFC 2104): from a file, or random.
+
+use std::fmt;
+use std::path::Path;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// The bytes of a code.
+pub(super) const CODE_BYTES: usize = 32;
+
+/// The fewest bytes of a key in a file.
+const KEY_BYTES_MIN: usize = 32;
+
+/// A key. It is never written.
+#[derive(Clone)]
+pub(super) struct Key(Box<[u8]>);
+
+impl Key {
+    /// A random key.
+    ///
+    /// # Errors
+    /// Where the system gives no random bytes.
+    pub(super) fn random() -> anyhow::Result<Self> {
+        let mut bytes = [0; KEY_BYTES_MIN];
+        getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
+        Ok(Self(bytes.into()))
+    }
+
+    /// The key in a file, without blanks at its ends.
+    ///
+    /// # Errors
+    /// A sentence that names the file and not its content.
+    pub(super) fn read(path: &str) -> anyhow::Result<Self> {
+        let bytes = std::fs::read(Path::new(path))
+            .map_err(|error| anyhow::anyhow!("cannot read the key file {path}: {error}"))?;
+        let bytes = bytes.trim_ascii();
+        anyhow::ensure!(
+            bytes.len() >= KEY_BYTES_MIN,
+            "the key file {path} has {} bytes; a key has at least {KEY_BYTES_MIN}, like those of \
+             `openssl rand -base64 32`",
+            bytes.len()
+        );
+        Ok(Self(bytes.into()))
+    }
+
+    fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+        // A key of any length is accepted.
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0)
+            .unwrap_or_else(|_| Hmac::new(&Default::default()));
+        for part in parts {
+            mac.update(&(part.len() as u64).to_le_bytes());
+            mac.update(part);
+        }
+        mac
+    }
+
+    /// The code of some texts, each with its length.
+    pub(super) fn code(&self, parts: &[&[u8]]) -> [u8; CODE_BYTES] {
+        self.mac(parts).finalize().into_bytes().into()
+    }
+
+    /// Whether `code` is that of these texts; takes as long for a wrong one.
+    pub(super) fn is_code(&self, parts: &[&[u8]], code: &[u8]) -> bool {
+        self.mac(parts).verify_slice(code).is_ok()
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key")
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_depends_on_key_and_on_where_texts_end() {
+        let (one, other) = (Key::random().unwrap(), Key::random().unwrap());
+        let code = one.code(&[b"ab", b"c"]);
+        assert!(one.is_code(&[b"ab", b"c"], &code));
+        assert!(!one.is_code(&[b"a", b"bc"], &code));
+        assert!(!other.is_code(&[b"ab", b"c"], &code));
+        assert!(!one.is_code(&[b"ab", b"c"], &code[..31]));
+    }
+
+    #[test]
+    fn short_key_is_refused_without_its_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        std::fs::write(&path, "geheim\n").unwrap();
+        let error = Key::read(path.to_str().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("at least 32") && !error.contains("geheim"));
+        assert!(Key::read("no/such/file").is_err());
+    }
+}

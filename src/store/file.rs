@@ -1,0 +1,240 @@
+//! A store in a file, an embedded database (redb) that one process has open.
+//!
+//! Every commit is durable. A file that was not closed is checked when it is opened;
+//! a file that cannot be read or written is an error at start.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
+use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+
+use super::settings::StoreSettings;
+use super::writer::{self, Job};
+use super::{Load, Saved, Store, Unavailable, record};
+use crate::clock;
+use crate::log_limit::LogLimit;
+use turntable_core::backup::Attributes;
+use turntable_core::id::UserId;
+
+/// A file is opened again after an error.
+static UNCLEAN: LogLimit = LogLimit::new();
+static PANICKED: LogLimit = LogLimit::new();
+
+/// Records by user id.
+const USERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("users");
+
+/// A user and its record.
+pub(crate) type Entry = (String, Vec<u8>);
+
+/// The database.
+#[derive(Debug)]
+pub(crate) struct File {
+    path: PathBuf,
+    /// `None` after an error, until it could be opened again.
+    database: Option<Database>,
+}
+
+impl File {
+    /// Opens a file, which is made where there is none.
+    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+        let mut file = Self {
+            path: path.to_owned(),
+            database: None,
+        };
+        file.reopen()
+            .map_err(|error| format!("the store {} cannot be opened: {error}", path.display()))?;
+        Ok(file)
+    }
+
+    fn reopen(&mut self) -> Result<&Database, String> {
+        if self.database.is_none() {
+            self.database = Some(open(&self.path)?);
+        }
+        self.database.as_ref().ok_or_else(String::new)
+    }
+
+    /// Writes records durably, all or none; an empty one removes the user.
+    pub(crate) fn write(&mut self, entries: &[Entry]) -> Result<(), String> {
+        let database = self.reopen()?;
+        let written = write(database, entries).map_err(|error| error.to_string());
+        if written.is_err() {
+            // The database takes nothing more after an error.
+            self.database = None;
+        }
+        written
+    }
+
+    /// The record of a user.
+    pub(crate) fn read(&mut self, user: &str) -> Result<Option<Vec<u8>>, String> {
+        let database = self.reopen()?;
+        let found = read(database, user).map_err(|error| error.to_string());
+        if found.is_err() {
+            self.database = None;
+        }
+        found
+    }
+
+    /// All records.
+    pub(crate) fn all(&mut self) -> Result<Vec<Entry>, String> {
+        let database = self.reopen()?;
+        all(database).map_err(|error| error.to_string())
+    }
+
+    /// Looks through the whole file. Returns whether it was sound.
+    pub(crate) fn check(&mut self) -> Result<bool, String> {
+        self.reopen()?;
+        match &mut self.database {
+            Some(database) => database
+                .check_integrity()
+                .map_err(|error| error.to_string()),
+            None => Ok(false),
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<Database, String> {
+    let is_unclean = Arc::new(AtomicBool::new(false));
+    let seen = is_unclean.clone();
+    let mut builder = Database::builder();
+    builder.set_repair_callback(move |_| seen.store(true, Ordering::Relaxed));
+    let mut database = builder.create(path).map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => "another process has it open".to_owned(),
+        error => error.to_string(),
+    })?;
+    if is_unclean.load(Ordering::Relaxed) {
+        if let Some(left_out) = UNCLEAN.admit(clock::now_ms()) {
+            let path = path.display();
+            log::warn!("the store {path} was not closed; it is checked{left_out}");
+        }
+        database
+            .check_integrity()
+            .map_err(|error| error.to_string())?;
+    }
+    // The table exists from here on, and the file can be written.
+    write(&database, &[]).map_err(|error| error.to_string())?;
+    Ok(database)
+}
+
+fn write(database: &Database, entries: &[Entry]) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut users = transaction.open_table(USERS)?;
+        for (user, record) in entries {
+            if record.is_empty() {
+                users.remove(user.as_str())?;
+            } else {
+                users.insert(user.as_str(), record.as_slice())?;
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn read(database: &Database, user: &str) -> Result<Option<Vec<u8>>, redb::Error> {
+    let users = database.begin_read()?.open_table(USERS)?;
+    Ok(users.get(user)?.map(|record| record.value().to_vec()))
+}
+
+fn all(database: &Database) -> Result<Vec<Entry>, redb::Error> {
+    let users = database.begin_read()?.open_table(USERS)?;
+    let mut entries = Vec::new();
+    for entry in users.iter()? {
+        let (user, record) = entry?;
+        entries.push((user.value().to_owned(), record.value().to_vec()));
+    }
+    Ok(entries)
+}
+
+/// The store: a thread that has the file, and the way to it.
+#[derive(Debug)]
+pub struct FileStore {
+    jobs: Sender<Job>,
+    waiting: Arc<AtomicUsize>,
+    queue_max: usize,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl FileStore {
+    /// Opens the file of the settings. `failures` counts commits that failed.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    pub fn open(settings: &StoreSettings, failures: Counter) -> Result<Self, String> {
+        let file = File::open(Path::new(&settings.path))?;
+        let (jobs, received) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let (counted, write_ms) = (waiting.clone(), settings.write_ms);
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || writer::run(file, &received, &counted, write_ms, &failures))
+            .map_err(|error| format!("the thread of the store cannot start: {error}"))?;
+        Ok(Self {
+            jobs,
+            waiting,
+            queue_max: settings.queue_max,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    fn send(&self, job: Job) {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let refused = match before < self.queue_max {
+            true => self.jobs.send(job).err().map(|error| error.0),
+            false => Some(job),
+        };
+        if let Some(job) = refused {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            job.fail();
+        }
+    }
+}
+
+impl Store for FileStore {
+    fn get(&self, _: &UserId) -> Option<Attributes> {
+        None
+    }
+
+    fn load(&self, user: &UserId, load: Load) {
+        self.send(Job::Load(user.clone(), load));
+    }
+
+    fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>) {
+        self.send(Job::Save(user.clone(), attributes, saved));
+    }
+
+    fn stop(&self) {
+        // The thread may have ended.
+        let _ = self.jobs.send(Job::Stop);
+        if let Some(thread) = self.thread.lock().take()
+            && thread.join().is_err()
+            && let Some(left_out) = PANICKED.admit(clock::now_ms())
+        {
+            log::error!("the thread of the store panicked{left_out}");
+        }
+    }
+}
+
+impl Job {
+    fn fail(self) {
+        match self {
+            Self::Load(_, load) => load(Err(Unavailable)),
+            Self::Save(_, _, Some(saved)) => saved(Err(Unavailable)),
+            Self::Save(_, _, None) | Self::Stop => {}
+        }
+    }
+}
+
+/// The record of attributes, empty where there are none.
+pub(super) fn entry(user: &UserId, attributes: &Attributes) -> Entry {
+    let record = match attributes.is_empty() {
+        true => Vec::new(),
+        false => record::write(attributes),
+    };
+    (user.as_str().to_owned(), record)
+}

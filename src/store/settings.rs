@@ -1,0 +1,37 @@
+//! The section `[store]` of the configuration.
+
+use serde::{Deserialize, Serialize};
+
+/// The section `[store]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSettings {
+    /// The file; empty: memory.
+    pub path: String,
+    /// How long saves that nobody waits for are collected for one commit, in ms.
+    pub write_ms: u64,
+    /// Loads and saves that may wait for the file.
+    pub queue_max: usize,
+    /// Users whose attributes are stored in memory.
+    pub users_max: usize,
+}
+
+impl StoreSettings {
+    /// The range of each number in the section.
+    pub const RANGES: &[(&str, u64, u64)] = &[
+        ("write_ms", 0, 60_000),
+        ("queue_max", 100, 10_000_000),
+        ("users_max", 0, 100_000_000),
+    ];
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            path: String::new(),
+            write_ms: 100,
+            queue_max: 100_000,
+            users_max: 100_000,
+        }
+    }
+}

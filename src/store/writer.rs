@@ -1,0 +1,188 @@
+//! The thread that has the file of a store: it collects saves and commits them
+//! together, at once where somebody waits.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use prometheus_client::metrics::counter::Counter;
+
+use super::file::{File, entry};
+use super::{Load, Saved, Unavailable, record};
+use crate::clock;
+use crate::log_limit::LogLimit;
+use turntable_core::backup::Attributes;
+use turntable_core::id::UserId;
+
+/// The disk may be full and have room in turns.
+static FAILED: LogLimit = LogLimit::new();
+
+/// Users of one commit; when so many are collected, they are written.
+const BATCH: usize = 1_000;
+/// Users whose saves are tried again after a failure.
+const RETRIED: usize = 10_000;
+/// How long after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What the thread is asked for.
+pub(super) enum Job {
+    Load(UserId, Load),
+    Save(UserId, Attributes, Option<Saved>),
+    Stop,
+}
+
+struct Writer<'a> {
+    file: File,
+    /// What is not written yet.
+    unwritten: HashMap<UserId, Attributes>,
+    waiting: Vec<(UserId, Saved)>,
+    /// When to commit.
+    due: Option<Instant>,
+    is_failing: bool,
+    failures: &'a Counter,
+}
+
+/// Works until it is stopped.
+pub(super) fn run(
+    file: File,
+    jobs: &Receiver<Job>,
+    count: &AtomicUsize,
+    write_ms: u64,
+    failures: &Counter,
+) {
+    let mut writer = Writer {
+        file,
+        unwritten: HashMap::new(),
+        waiting: Vec::new(),
+        due: None,
+        is_failing: false,
+        failures,
+    };
+    // Jobs taken while a commit is due: it does not wait for more than a batch.
+    let mut late = 0;
+    loop {
+        let received = match writer.due {
+            None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(due) if late < BATCH => {
+                let left = due.saturating_duration_since(Instant::now());
+                jobs.recv_timeout(left)
+            }
+            Some(_) => Err(RecvTimeoutError::Timeout),
+        };
+        let is_due = writer.due.is_some_and(|due| due <= Instant::now());
+        late = if is_due { late + 1 } else { 0 };
+        match received {
+            Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                writer.commit();
+                return;
+            }
+            Ok(job) => {
+                count.fetch_sub(1, Ordering::Relaxed);
+                writer.take(job, write_ms);
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                writer.commit();
+                late = 0;
+            }
+        }
+    }
+}
+
+impl Writer<'_> {
+    fn take(&mut self, job: Job, write_ms: u64) {
+        match job {
+            Job::Load(user, load) => {
+                let loaded = self.load(&user);
+                load(loaded);
+            }
+            Job::Save(user, attributes, saved) => {
+                let is_waited_for = saved.is_some();
+                self.waiting
+                    .extend(saved.map(|saved| (user.clone(), saved)));
+                self.unwritten.insert(user, attributes);
+                let wait = Duration::from_millis(if is_waited_for { 0 } else { write_ms });
+                let at = Instant::now() + wait;
+                self.due = Some(self.due.map_or(at, |due| match is_waited_for {
+                    true => at.min(due),
+                    false => due,
+                }));
+                if self.unwritten.len() >= BATCH && !self.is_failing {
+                    self.commit();
+                }
+            }
+            Job::Stop => {}
+        }
+    }
+
+    fn load(&mut self, user: &UserId) -> Result<Attributes, Unavailable> {
+        if let Some(attributes) = self.unwritten.get(user) {
+            return Ok(attributes.clone());
+        }
+        let found = match self.file.read(user.as_str()) {
+            Ok(found) => found,
+            Err(error) => {
+                self.failed(&error);
+                return Err(Unavailable);
+            }
+        };
+        match found {
+            None => Ok(Attributes::default()),
+            Some(bytes) => record::read(&bytes).ok_or_else(|| {
+                self.failed("a record is not readable");
+                Unavailable
+            }),
+        }
+    }
+
+    fn commit(&mut self) {
+        self.due = None;
+        if self.unwritten.is_empty() {
+            return;
+        }
+        let entries: Vec<_> = self
+            .unwritten
+            .iter()
+            .map(|(user, attributes)| entry(user, attributes))
+            .collect();
+        let waiting = std::mem::take(&mut self.waiting);
+        match self.file.write(&entries) {
+            Ok(()) => {
+                self.unwritten = HashMap::new();
+                if std::mem::take(&mut self.is_failing) {
+                    log::info!("the store can be written again");
+                }
+                for (_, saved) in waiting {
+                    saved(Ok(()));
+                }
+            }
+            Err(error) => {
+                self.failed(&error);
+                // Those that wait learn that theirs are not written.
+                let refused: HashSet<&UserId> = waiting.iter().map(|(user, _)| user).collect();
+                self.unwritten.retain(|user, _| !refused.contains(user));
+                drop(refused);
+                if self.unwritten.len() > RETRIED {
+                    self.unwritten = HashMap::new();
+                }
+                if !self.unwritten.is_empty() {
+                    self.due = Some(Instant::now() + RETRY);
+                }
+                for (_, saved) in waiting {
+                    saved(Err(Unavailable));
+                }
+            }
+        }
+    }
+
+    /// Counts a failure; the first of several is logged.
+    fn failed(&mut self, error: &str) {
+        self.failures.inc();
+        if !std::mem::replace(&mut self.is_failing, true)
+            && let Some(left_out) = FAILED.admit(clock::now_ms())
+        {
+            let effect = "durable attributes are refused, others may be lost";
+            log::error!("the store fails: {error}; {effect}{left_out}");
+        }
+    }
+}

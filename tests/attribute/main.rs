@@ -1,0 +1,10 @@
+//! Live attributes of a user, shared by its sessions.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod set;
+mod store;

@@ -1,0 +1,171 @@
+//! Attributes of absent users: in memory and in a file, over restarts and kills.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use turntable_testkit::Server;
+use turntable_testkit::presence::lookup;
+
+/// A server with a file, in which `name` and `n` are durable.
+fn with_file(path: &Path) -> Server {
+    Server::with(&[
+        ("store.path", path.to_str().unwrap()),
+        ("attributes.durable", r#"["name", "n"]"#),
+    ])
+}
+
+fn attributes(server: &Server, user: &str) -> Value {
+    server.connect().identify(user)["attributes"].clone()
+}
+
+/// The same for every store.
+fn absent_user_has_its_attributes(server: &Server) {
+    let mut friend = server.user("1:1");
+    let all = json!({"name": "Mel", "playing": "strike", "email": "a@b"});
+    friend.request("set", all.clone());
+    friend.bye();
+    server.await_metric("turntable_actors{kind=\"avatar\"}", 0.0);
+    let profile = json!({"name": "Mel"});
+    assert_eq!(lookup(server, "1:1")["profile"], profile);
+    let mut client = server.user("2:1");
+    let states = client.subscribe_to("1:1");
+    assert_eq!(states, json!({"1:1": profile}));
+    assert_eq!(attributes(server, "1:1"), all);
+    let mut second = server.user("1:1");
+    second.request("set", json!({"email": null, "playing": null, "name": null}));
+    assert_eq!(attributes(server, "1:1"), json!({}));
+}
+
+trait SubscribeTo {
+    fn subscribe_to(&mut self, user: &str) -> Value;
+}
+
+impl SubscribeTo for turntable_testkit::Client {
+    /// The profiles that come with the state of a user, before or behind it.
+    fn subscribe_to(&mut self, user: &str) -> Value {
+        self.command("subscribe", json!([user]));
+        assert_eq!(self.expect("userchange"), json!({ user: "offline" }));
+        self.expect("profiles")
+    }
+}
+
+#[test]
+fn absent_user_has_its_attributes_in_memory() {
+    absent_user_has_its_attributes(&Server::start());
+}
+
+#[test]
+fn absent_user_has_its_attributes_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    absent_user_has_its_attributes(&with_file(&folder.path().join("store")));
+}
+
+#[test]
+fn restart_keeps_all_attributes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store");
+    let mut server = with_file(&file);
+    let all = json!({"name": "Mel", "digits": 1.50, "list": [null]});
+    server.user("1:1").request("set", all.clone());
+    server.signal("TERM");
+    assert!(server.wait().success());
+    let server = with_file(&file);
+    assert_eq!(lookup(&server, "1:1")["profile"], json!({"name": "Mel"}));
+    assert_eq!(attributes(&server, "1:1"), all);
+}
+
+#[test]
+fn kill_keeps_every_durable_set_that_was_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store");
+    let mut answered: u64 = 0;
+    for _ in 0..3 {
+        let mut server = with_file(&file);
+        let mut client = server.connect();
+        let before = client.identify("1:1")["attributes"]["n"].clone();
+        let before = before.as_u64().unwrap_or(0);
+        assert!(before >= answered, "{before} and {answered}");
+        answered = before;
+        for n in before + 1..before + 90 {
+            client.send(json!({"command": "set", "data": {"n": n}, "id": n}));
+        }
+        for _ in 0..20 {
+            let reply = client.next();
+            assert_eq!(reply["command"], "reply");
+            answered = reply["id"].as_u64().unwrap();
+        }
+        server.signal("KILL");
+        server.wait();
+    }
+}
+
+#[test]
+fn durable_and_other_sets_are_answered_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_file(&folder.path().join("store"));
+    let mut first = server.user("1:1");
+    let mut second = server.user("1:1");
+    for n in 0..50 {
+        let key = if n % 2 == 0 { "n" } else { "other" };
+        first.send(json!({"command": "set", "data": {key: n}, "id": n}));
+    }
+    for n in 0..50 {
+        let reply = first.next();
+        assert_eq!(reply["id"], n, "{reply}");
+        let key = if n % 2 == 0 { "n" } else { "other" };
+        assert_eq!(second.expect("attributes"), json!({ key: n }));
+    }
+}
+
+fn program(arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_turntable"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn file_that_is_no_store_or_cannot_be_made_is_an_error_at_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let garbage = folder.path().join("garbage");
+    std::fs::write(&garbage, "no database ".repeat(1_000)).unwrap();
+    let missing = folder.path().join("no/such/folder");
+    for path in [&garbage, &missing] {
+        let output = Command::new(env!("CARGO_BIN_EXE_turntable"))
+            .env("TURNTABLE_STORE__PATH", path)
+            .env("TURNTABLE_SERVER__LISTEN", "127.0.0.1:0")
+            .env("TURNTABLE_MANAGEMENT__LISTEN", "127.0.0.1:0")
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains("cannot be opened"), "{text}");
+        assert!(!text.contains("panicked"), "{text}");
+    }
+    assert!(!program(&["store", "check", garbage.to_str().unwrap()]).0);
+}
+
+#[test]
+fn backup_is_restored_and_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (file, lines, again) = (path("store"), path("lines"), path("again"));
+    let mut server = with_file(Path::new(&file));
+    server.user("1:1").request("set", json!({"name": "Mel"}));
+    let (is_done, text) = program(&["store", "backup", &file, &lines]);
+    assert!(!is_done && text.contains("another process"), "{text}");
+    server.signal("TERM");
+    server.wait();
+    assert_eq!(
+        program(&["store", "check", &file]),
+        (true, "OK, 1 users\n".to_owned())
+    );
+    assert!(program(&["store", "backup", &file, &lines]).0);
+    assert!(program(&["store", "restore", &again, &lines]).0);
+    let server = with_file(Path::new(&again));
+    assert_eq!(attributes(&server, "1:1"), json!({"name": "Mel"}));
+}

@@ -1,0 +1,83 @@
+//! Sessions that begin and are resumed: one HTTP connection, and one address, have a
+//! rate of them.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::front::Kept;
+use turntable_testkit::metric::limits_reached;
+use turntable_testkit::poll::{PollClient, call, entries};
+use turntable_testkit::session::{Session, resume};
+use turntable_testkit::tunnel::Tunnel;
+use turntable_testkit::{Server, http};
+
+#[test]
+fn polls_of_one_connection_do_not_take_the_sessions_of_its_address() {
+    let server = Server::with(&[
+        ("limits.connection_session", "{ per_second = 1, burst = 3 }"),
+        ("limits.session", "{ per_second = 1, burst = 6 }"),
+    ]);
+    let mut connection = Kept::open(&server);
+    let mut begin = |number: usize| {
+        let idme = json!([call("$av:idme", json!(format!("1:{number}")), 1)]).to_string();
+        let target = "/poll HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json";
+        let length = idme.len();
+        connection.send(&format!(
+            "POST {target}\r\nContent-Length: {length}\r\n\r\n{idme}"
+        ));
+        entries(&connection.answer())
+    };
+    let is_refused = |entries: &[serde_json::Value]| {
+        let refused = |entry: &serde_json::Value| entry["error"]["code"] == "rate_limited";
+        entries.iter().any(refused)
+    };
+    for number in 0..3 {
+        let answer = begin(number);
+        assert!(!is_refused(&answer), "{answer:?}");
+    }
+    let answer = begin(3);
+    assert!(is_refused(&answer), "{answer:?}");
+    let reached = limits_reached("limits.connection_session");
+    assert_eq!(server.metric(&reached), 1.0);
+    // Others of the address come in, by polls and by WebSockets.
+    PollClient::user(&server, "2:1").heartbeat();
+    server.user("2:2").expect_nothing_pending();
+}
+
+#[test]
+fn sessions_of_one_address_are_resumed_at_a_rate() {
+    let server = Server::with(&[("limits.resume", "{ per_second = 2, burst = 3 }")]);
+    let mut session = Session::begin(&server, "1:1");
+    for _ in 0..3 {
+        session.cut_and_resume();
+    }
+    session.cut();
+    let secret = json!(session.secret);
+    let (mut late, answer) = resume(&server, &secret, session.received);
+    assert_eq!(answer["data"]["code"], "rate_limited", "{answer}");
+    assert_eq!(answer["data"]["command"], "resume");
+    let reached = limits_reached("limits.resume");
+    assert_eq!(server.metric(&reached), 1.0);
+    // New clients come in, and the session waits.
+    server.user("1:2").expect_nothing_pending();
+    let retry_ms = answer["data"]["details"]["retry_ms"].as_u64().unwrap();
+    assert!((1..=500).contains(&retry_ms), "{retry_ms}");
+    late.expect_none_for(Duration::from_millis(retry_ms));
+    late.command(
+        "resume",
+        json!({"session": secret, "received": session.received}),
+    );
+    assert_eq!(late.expect("welcome")["resumed"], true);
+}
+
+#[test]
+fn tunnel_that_is_resumed_too_often_is_too_many_requests() {
+    let server = Server::with(&[("limits.resume", "{ per_second = 1, burst = 1 }")]);
+    let mut tunnel = Tunnel::user(&server, "1:1");
+    let _resumed = tunnel.resume_after_last();
+    let header = format!("Last-Event-ID: {}\r\n", tunnel.last);
+    let target = format!("/tunnel?id={}&format=ndjson", tunnel.id);
+    let answer = http::send(server.address, "GET", &target, &header, "");
+    assert_eq!(answer.error(), (429, "rate_limited".to_owned()));
+}

@@ -1,0 +1,68 @@
+//! Guests: made up by the server, and known again by their token alone.
+
+use serde_json::json;
+
+use crate::entry::WAYS;
+use turntable_testkit::Server;
+
+#[test]
+fn guest_comes_back_with_its_token_over_every_transport() {
+    let server = Server::start();
+    let new = json!({"credentials": {"guest": true}});
+    for (name, way) in WAYS {
+        let welcome = way(server.address, &new).expect(name);
+        let user = welcome["user"].as_str().unwrap();
+        assert!(user.starts_with("guest:"), "{name}: {welcome}");
+        let again = json!({"credentials": {"token": welcome["token"]}});
+        for (other, back) in WAYS {
+            let welcome = back(server.address, &again).expect(other);
+            assert_eq!(welcome["user"], user, "{name} {other}");
+            assert!(welcome["token"].is_string(), "{welcome}");
+        }
+        let bare = way(server.address, &json!({"user": user})).unwrap_err();
+        assert_eq!(bare["code"], "unauthorized", "{name}");
+        assert_eq!(bare["details"]["reason"], "invalid", "{name}: {bare}");
+    }
+}
+
+#[test]
+fn token_is_not_anothers_and_is_never_logged() {
+    let server = Server::start();
+    let new = json!({"credentials": {"guest": true}});
+    let [mallory, victim] = [0, 1].map(|_| WAYS[0].1(server.address, &new).unwrap());
+    for (name, way) in WAYS {
+        let claim = json!({"user": victim["user"], "credentials": {"token": mallory["token"]}});
+        assert_eq!(
+            way(server.address, &claim).unwrap_err()["code"],
+            "unauthorized",
+            "{name}"
+        );
+    }
+    assert!(!server.log().contains(mallory["token"].as_str().unwrap()));
+}
+
+#[test]
+fn key_file_keeps_guests_over_a_restart_and_a_rotation() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, byte: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, byte.repeat(40)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (old, new) = (file("old", "a"), file("new", "b"));
+    let first = Server::with(&[("portal.guest_key_file", &old)]);
+    let claim = json!({"credentials": {"guest": true}});
+    let guest = WAYS[0].1(first.address, &claim).unwrap();
+    drop(first);
+    let claim = json!({"credentials": {"token": guest["token"]}});
+    let rotated = Server::with(&[
+        ("portal.guest_key_file", &new),
+        ("portal.guest_previous_key_file", &old),
+    ]);
+    let again = WAYS[0].1(rotated.address, &claim).unwrap();
+    assert_eq!(again["user"], guest["user"]);
+    let other = Server::start();
+    let error = WAYS[0].1(other.address, &claim).unwrap_err();
+    assert_eq!(error["details"]["reason"], "invalid");
+    let _log = other.await_log("portal.guest_key_file is not set");
+}
