@@ -102,19 +102,14 @@ fn other_commands_require_identification() {
 }
 
 #[test]
-fn provide_is_unavailable_while_no_functions_are_called() {
+fn functions_of_an_ordinary_user_are_its_own() {
     let server = Server::start();
     let mut client = server.user("1:1");
     let offer = json!({"services": {"chat": ["sendMessage"]}});
     client.send(json!({"command": "provide", "data": offer, "id": 7}));
-    let error = client.expect_error("unavailable");
-    assert_eq!(
-        (&error["id"], &error["data"]["command"]),
-        (&json!(7), &json!("provide"))
-    );
-    client.command("provide", offer);
-    client.expect_error("unavailable");
-    client.expect_nothing_pending();
+    let answer = client.expect("reply");
+    assert_eq!(answer["id"], 7);
+    assert_eq!(answer["data"], json!({"services": [], "own": ["chat"]}));
 }
 
 #[test]
