@@ -368,6 +368,11 @@ impl Handler<Letter<AvatarCall>> for Avatar {
         self.shared
             .fail_if_requested(&OwnerId::Avatar(self.user.clone()));
         self.seen += 1;
+        if self.is_unloaded && matches!(call, AvatarCall::Attach { .. } | AvatarCall::Set { .. }) {
+            // The store may answer now; the call waits for it.
+            self.is_unloaded = false;
+            self.load(ctx);
+        }
         if let Some(call) = self.hold(call) {
             self.step(call, ctx);
         }

@@ -48,6 +48,9 @@ pub struct Channel {
 
 /// A history is looked at for old messages at most so often.
 const EXPIRY_MS: u64 = 1_000;
+/// And at least so often: later messages may have to go before the first one that was
+/// waited for, and settings may change.
+const EXPIRY_LOOK_MS: u64 = 60_000;
 
 impl OwnerActor for Channel {
     type Id = ChannelId;
@@ -120,6 +123,9 @@ impl Channel {
             let max = self.settings.channel.history_total_bytes_max;
             let budget = self.history_bytes.budget(max);
             self.model.retain(&frame, &self.retention, budget, now_ms);
+        } else {
+            // What was retained under other settings has a hole now.
+            self.model.forget_history();
         }
         self.shared.reply(caller, reply, id);
     }
@@ -172,7 +178,9 @@ impl Channel {
             return;
         };
         self.is_expiring = true;
-        let wait_ms = at_ms.saturating_sub(now_ms).max(EXPIRY_MS);
+        let wait_ms = at_ms
+            .saturating_sub(now_ms)
+            .clamp(EXPIRY_MS, EXPIRY_LOOK_MS);
         ctx.run_later(Duration::from_millis(wait_ms), |channel, ctx| {
             channel.is_expiring = false;
             channel.refresh();

@@ -27,6 +27,10 @@ use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::reason::ErrorCode;
 
+/// Numbers of calls for each ms that a service lives, as a power of two: far more than
+/// it can have.
+const NUMBERS_A_MS: u32 = 20;
+
 /// The actor.
 pub struct Service {
     shared: Shared,
@@ -47,7 +51,8 @@ impl OwnerActor for Service {
 
     fn make(shared: &Shared, name: Box<str>, _: bool) -> Self {
         let settings = shared.settings();
-        let mut model = Model::default();
+        // Answers to calls of the service before this one, if it was lost, fit none.
+        let mut model = Model::after(clock::now_ms() << NUMBERS_A_MS);
         if let Some(local) = settings.local_services.get(&name)
             && let Some(entry) = settings.services.get(&*name)
         {

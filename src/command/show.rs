@@ -6,6 +6,9 @@ use clap::Args;
 
 use crate::config::load;
 
+/// In place of a secret.
+const HIDDEN: &str = "(hidden)";
+
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
     /// The configuration file; see `turntable serve --help`.
@@ -15,7 +18,12 @@ pub(super) struct ShowArgs {
 
 impl ShowArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let config = load::load(self.config.as_deref())?;
+        let mut config = load::load(self.config.as_deref())?;
+        for service in config.services.values_mut() {
+            if !service.token.is_empty() {
+                HIDDEN.clone_into(&mut service.token);
+            }
+        }
         super::print(&toml::to_string(&config)?)
     }
 }

@@ -208,7 +208,9 @@ impl Gateway {
                 }
                 of_server.push(name.clone());
             } else {
-                own.push(name.clone());
+                // They are not called: their names take no memory.
+                own.push(name);
+                continue;
             }
             if functions.is_empty() {
                 providing.services.remove(&name);

@@ -231,6 +231,27 @@ impl Portal {
         settings.checker_timeout_ms * slow.count() as u64
     }
 
+    /// The decision about a user that provides a service, of which `verdict` is what its
+    /// token says. Wrong tokens count as other credentials that are wrong.
+    pub(crate) fn decide_of_service(
+        &self,
+        claim: &Claim,
+        user: UserId,
+        verdict: Result<(), ErrorBody>,
+    ) -> Decision {
+        let (settings, now_ms) = (self.settings.get(), clock::now_ms());
+        self.attempts
+            .admit(claim, &settings, now_ms)
+            .map_err(Refused::again)?;
+        match verdict {
+            Ok(()) => Ok(Identity::new(user)),
+            Err(error) => {
+                self.attempts.fail(claim, &settings, now_ms);
+                Err(Refused::again(error.because(Reason::Invalid)))
+            }
+        }
+    }
+
     fn conclude(&self, claim: &Claim, outcome: Outcome) -> Decision {
         let settings = self.settings.get();
         match outcome {

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use turntable_testkit::http;
 use turntable_testkit::websocket::Opcode;
 
 use crate::{await_state, call, next, provider, server, user};
@@ -115,6 +116,34 @@ fn provider_identifies_with_its_token_only() {
         client.command("idme", user);
         client.expect_error("unauthorized");
     }
+}
+
+#[test]
+fn credentials_of_the_portal_give_nobody_the_user_of_a_service() {
+    let server = server();
+    let entry = json!({"userId": "service:forum", "sessionId": "s"}).to_string();
+    let json = "Content-Type: application/json\r\n";
+    let set = http::send(server.management, "POST", "/rpc/auth/set", json, &entry);
+    assert_eq!(set.status, 200);
+    let mut client = server.connect();
+    client.command("idme", json!({"credentials": {"sessionId": "s"}}));
+    client.expect_error("unauthorized");
+}
+
+#[test]
+fn wrong_tokens_of_one_address_are_limited() {
+    let server = server();
+    for _ in 0..100 {
+        let mut client = server.connect();
+        let claim = json!({"user": "service:forum", "credentials": {"token": "wrong"}});
+        client.command("idme", claim);
+        let error = client.expect("error");
+        if error["code"] == "rate_limited" {
+            return;
+        }
+        assert_eq!(error["details"]["reason"], "invalid");
+    }
+    panic!("a hundred guesses are looked at");
 }
 
 #[test]

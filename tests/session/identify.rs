@@ -108,8 +108,7 @@ fn functions_of_an_ordinary_user_are_its_own() {
     let offer = json!({"services": {"chat": ["sendMessage"]}});
     client.send(json!({"command": "provide", "data": offer, "id": 7}));
     let answer = client.expect("reply");
-    assert_eq!(answer["id"], 7);
-    assert_eq!(answer["data"], json!({"services": [], "own": ["chat"]}));
+    assert_eq!(answer, json!({"services": [], "own": ["chat"]}));
 }
 
 #[test]

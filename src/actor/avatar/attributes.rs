@@ -108,10 +108,11 @@ impl Avatar {
         }
     }
 
-    /// Holds a call back that has to wait for the store.
+    /// Holds a call back that has to wait for the store, and what comes behind it: the
+    /// end of a session may not overtake its beginning.
     pub(super) fn hold(&mut self, call: AvatarCall) -> Option<AvatarCall> {
         match &mut self.stored {
-            Some(waiting) if waiting.set.is_none() || is_set(&call) => {
+            Some(waiting) if waiting.set.is_none() || is_set(&call) || !waiting.held.is_empty() => {
                 waiting.held.push_back(call);
                 None
             }

@@ -19,7 +19,7 @@ use crate::portal::{Decision, Refused};
 use crate::service::credential;
 use turntable_core::id::UserId;
 use turntable_core::key::ConnKey;
-use turntable_core::packet::{ErrorBody, RequestId};
+use turntable_core::packet::{ErrorBody, Reason, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
@@ -41,7 +41,8 @@ impl Handler<Decided> for Gateway {
             id,
         }) = self.pending.remove(decided.ticket)
         {
-            self.decided(connection, decided.decision, attributes, id);
+            let decision = self.of_no_service(decided.decision);
+            self.decided(connection, decision, attributes, id);
             self.run();
         }
     }
@@ -65,21 +66,20 @@ impl Gateway {
         }
         let service = user.as_ref().and_then(|user| {
             credential::check(&self.settings.services, user, credentials)
-                .map(|verdict| (user, verdict))
+                .map(|verdict| (user.clone(), verdict))
         });
-        if let Some((user, verdict)) = service {
-            let decision = verdict
-                .map(|()| Identity::new(user.clone()))
-                .map_err(|error| Refused {
-                    error,
-                    is_final: false,
-                });
-            return self.decided(key, decision, attributes, id);
-        }
         let address = self.permit(key).map(|permit| permit.address());
         let portal = self.shared.portal.clone();
+        if let Some((user, verdict)) = service {
+            let claim = Claim::new(Some(user.clone()), credentials, address);
+            let decision = portal.decide_of_service(&claim, user, verdict);
+            return self.decided(key, decision, attributes, id);
+        }
         let undecided = match portal.check(Claim::new(user, credentials, address)) {
-            Ok(decision) => return self.decided(key, decision, attributes, id),
+            Ok(decision) => {
+                let decision = self.of_no_service(decision);
+                return self.decided(key, decision, attributes, id);
+            }
             Err(undecided) => undecided,
         };
         let ticket = self.await_check(
@@ -104,6 +104,23 @@ impl Gateway {
         };
         if let Err(error) = portal.decide(undecided, then) {
             self.checked_too_late(ticket, error);
+        }
+    }
+
+    /// What the portal decided, unless its user needs the token of a service: such a
+    /// user is no checker's to give.
+    fn of_no_service(&self, decision: Decision) -> Decision {
+        let identity = decision?;
+        match credential::check(&self.settings.services, &identity.user, None) {
+            Some(_) => Err(Refused {
+                error: ErrorBody::new(
+                    ErrorCode::Unauthorized,
+                    "this user provides a service and identifies with its token",
+                )
+                .because(Reason::Invalid),
+                is_final: false,
+            }),
+            None => Ok(identity),
         }
     }
 

@@ -143,6 +143,15 @@ fn down(message: &'static str) -> ErrorBody {
 }
 
 impl Service {
+    /// A service whose calls have numbers above `last`.
+    #[must_use]
+    pub fn after(last: u64) -> Self {
+        Self {
+            last,
+            ..Self::default()
+        }
+    }
+
     /// The state that clients see.
     #[must_use]
     pub fn state(&self) -> ServiceState {

@@ -1,11 +1,13 @@
 //! An entry `[services.NAME]` of the configuration.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::UserId;
 
 /// The settings of one service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServiceSettings {
     /// Users whose sessions may provide it: `1:12345`, `1:*` for a realm, `*` for all.
@@ -29,6 +31,16 @@ pub struct ServiceSettings {
     pub idempotent: Vec<String>,
     /// The functions that may be provided. Empty: any.
     pub functions: Vec<String>,
+}
+
+impl fmt::Debug for ServiceSettings {
+    /// Without the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceSettings")
+            .field("providers", &self.providers)
+            .field("callers", &self.callers)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for ServiceSettings {
