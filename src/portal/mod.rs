@@ -273,7 +273,7 @@ impl Portal {
         }
     }
 
-    /// `anonymous`: whoever brings no credentials, unless the user is known to need some.
+    /// `anonymous`: clients without credentials, unless the user is known to need some.
     fn check_anonymous(&self, claim: &Claim, checkers: &Checkers) -> Verdict {
         match claim.user() {
             Some(user) if !claim.has_credentials() => {

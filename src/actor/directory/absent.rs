@@ -53,7 +53,7 @@ impl Directory {
         let load = move |loaded: crate::store::Loaded| {
             directory.do_send(AbsentLoaded {
                 user: of,
-                // Whoever looks gets what there is.
+                // A lookup gets what there is.
                 attributes: loaded.unwrap_or_default(),
                 gateway,
                 ticket,
