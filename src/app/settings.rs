@@ -8,8 +8,10 @@ use crate::config::Config;
 use crate::gateway::Shared;
 use crate::gateway::settings::GatewaySettings;
 use crate::http::settings::HttpSettings;
+use crate::portal::permission::PermissionBook;
 use crate::service::LocalServices;
 use crate::watched::Watched;
+use turntable_core::model::permission::Roles;
 
 /// The settings of every part that watches them.
 #[derive(Debug, Clone)]
@@ -57,6 +59,7 @@ pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
         time: config.time,
         presence: config.presence.clone(),
         channels: Arc::new(config.namespaces()),
+        permissions: Arc::new(PermissionBook::new(Roles::new(config.roles.clone()))),
         message_bytes_max: config.server.max_message_bytes,
         send_buffer_bytes: config.server.send_buffer_bytes,
         tunnel: config.tunnel.clone(),

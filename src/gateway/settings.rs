@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actor::Services;
 use crate::gateway::newcomers::NewcomerLimits;
+use crate::portal::permission::PermissionBook;
 use turntable_core::model::namespace::ChannelPermissions;
 use turntable_core::model::settings::PresenceSettings;
 use turntable_core::session::clock::settings::TimeSettings;
@@ -28,6 +29,8 @@ pub struct GatewaySettings {
     pub presence: PresenceSettings,
     /// Who may join channels and publish on them.
     pub channels: Arc<dyn ChannelPermissions>,
+    /// What sessions may do, by their roles.
+    pub permissions: Arc<PermissionBook>,
     /// The longest message of a client, in bytes.
     pub message_bytes_max: usize,
     /// How many bytes the kernel may hold for one socket; 0: as many as it will.

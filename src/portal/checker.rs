@@ -76,6 +76,9 @@ impl Verdict {
 pub struct Identity {
     /// The user.
     pub user: UserId,
+    /// Its roles, beside those that `[portal.roles]` names for the checker. Those without
+    /// an entry in `[roles]` do not count.
+    pub roles: Vec<Box<str>>,
     /// Attributes that the session begins with; they replace the client's own.
     pub attributes: Vec<(Box<str>, Payload)>,
     /// Unix ms at which the credentials expire.
@@ -90,6 +93,7 @@ impl Identity {
     pub const fn new(user: UserId) -> Self {
         Self {
             user,
+            roles: Vec::new(),
             attributes: Vec::new(),
             expires_ms: None,
             token: None,

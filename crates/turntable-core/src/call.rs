@@ -13,6 +13,7 @@ use crate::id::{ChannelId, UserId};
 use crate::key::{Caller, GatewayId, Generation};
 use crate::model::avatar::AttributeChanges;
 use crate::model::channel::Past;
+use crate::model::pattern::Pattern;
 use crate::model::service::{Instance, Outcome, ServiceRequest};
 use crate::model::timestamp::SenderClock;
 #[cfg(debug_assertions)]
@@ -156,6 +157,8 @@ pub enum RoomCall {
         join: JoinGame,
         id: Option<RequestId>,
         is_connected: bool,
+        /// The games that the session may play; `None`: all.
+        games: Option<Vec<Pattern>>,
     },
     /// `leavegame`.
     Leave {

@@ -3,6 +3,7 @@
 //! Each is a state machine that takes `now` as a parameter and returns effects; the
 //! actors around them only translate.
 
+pub mod audience;
 pub mod avatar;
 pub mod channel;
 pub mod game;
@@ -10,6 +11,8 @@ pub mod history;
 pub mod interest;
 pub mod ledger;
 pub mod namespace;
+pub mod pattern;
+pub mod permission;
 mod remaining;
 pub mod room;
 pub mod rule;
