@@ -47,7 +47,7 @@ fn token(roles: Option<Value>) -> Value {
     if let Some(roles) = roles {
         claims["roles"] = roles;
     }
-    let key = EncodingKey::from_secret(SECRET);
+    let key = EncodingKey::from_secret(SECRET).unwrap();
     let token = encode(&head, &claims, &key).unwrap();
     json!({"credentials": {"token": token}})
 }
