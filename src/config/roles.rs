@@ -102,11 +102,13 @@ mod tests {
 
     #[test]
     fn default_role_begins_with_everything() {
-        let text = "[roles.default]\ngames = [\"four\"]";
+        let text = "[roles.default]\ngames = [\"four\"]\nattributes.set = [\"name\"]";
         let config = load::compose(Some(("c.toml", text)), &[], &|_| unreachable!()).unwrap();
         let default = config.roles.get("default").unwrap();
         assert_eq!(default.games.len(), 1);
         let everything = turntable_core::model::permission::RoleSettings::everything();
         assert_eq!(default.services, everything.services);
+        assert_eq!(default.attributes.set.len(), 1);
+        assert_eq!(default.attributes.get, everything.attributes.get);
     }
 }

@@ -81,6 +81,8 @@ pub struct Identity {
     pub roles: Vec<Box<str>>,
     /// Attributes that the session begins with; they replace the client's own.
     pub attributes: Vec<(Box<str>, Payload)>,
+    /// Names under which the configuration and the program grant permissions.
+    pub roles: Vec<Box<str>>,
     /// Unix ms at which the credentials expire.
     pub expires_ms: Option<u64>,
     /// Credentials for the next identification, which the client gets in `welcome`.
@@ -95,6 +97,7 @@ impl Identity {
             user,
             roles: Vec::new(),
             attributes: Vec::new(),
+            roles: Vec::new(),
             expires_ms: None,
             token: None,
         }
