@@ -76,12 +76,10 @@ impl Verdict {
 pub struct Identity {
     /// The user.
     pub user: UserId,
-    /// Its roles, beside those that `[portal.roles]` names for the checker. Those without
-    /// an entry in `[roles]` do not count.
-    pub roles: Vec<Box<str>>,
     /// Attributes that the session begins with; they replace the client's own.
     pub attributes: Vec<(Box<str>, Payload)>,
-    /// Names under which the configuration and the program grant permissions.
+    /// Its roles, beside those that `[portal.roles]` names for the checker. Those without
+    /// an entry in `[roles]` do not count.
     pub roles: Vec<Box<str>>,
     /// Unix ms at which the credentials expire.
     pub expires_ms: Option<u64>,
@@ -95,7 +93,6 @@ impl Identity {
     pub const fn new(user: UserId) -> Self {
         Self {
             user,
-            roles: Vec::new(),
             attributes: Vec::new(),
             roles: Vec::new(),
             expires_ms: None,
