@@ -111,16 +111,20 @@ pub async fn services_are_those_of_the_roles<T: Transport>() {
         let error = mel.request_refused("call", call(f), "forbidden").await;
         assert!(message(&error).contains(f), "{error}");
     }
-    let id = mel.start_request("call", call("forum:listPosts")).await;
-    // The provider is told of the service that it may call, too.
-    loop {
-        let next = provider.next().await;
-        if next.command == "call" {
-            assert_eq!(next.data["f"], "forum:listPosts");
-            provider.send("reply", json!([7]), next.id).await;
-            break;
+    let answering = async {
+        // The provider is told of the service that it may call, too.
+        loop {
+            let next = provider.next().await;
+            if next.command == "call" {
+                assert_eq!(next.data["f"], "forum:listPosts");
+                provider.send("reply", json!([7]), next.id).await;
+                break;
+            }
         }
-    }
+    };
+    // A poll waits for its answer.
+    let calling = mel.start_request("call", call("forum:listPosts"));
+    let (id, ()) = tokio::join!(calling, answering);
     let answer = mel.next().await;
     assert_eq!((answer.id, answer.data), (Some(id), json!([7])));
     mel.expect_nothing_pending().await;
