@@ -10,7 +10,7 @@ import { plainText } from "../demo/profile.js";
 const SERVICE = "forum";
 const POSTS_MAX = 50;
 const TITLE_MAX = 80;
-const TEXT_MAX = 500;
+const BODY_MAX = 500;
 
 export class Forum {
   /**
@@ -26,7 +26,7 @@ export class Forum {
     /** @type {any[]} */
     this.posts = [];
     byId("post-title").maxLength = TITLE_MAX;
-    byId("post-text").maxLength = TEXT_MAX;
+    byId("post-body").maxLength = BODY_MAX;
     byId("post-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.create();
@@ -75,8 +75,8 @@ export class Forum {
   }
 
   async create() {
-    const [title, text] = [byId("post-title"), byId("post-text")];
-    const post = { title: plainText(title.value, TITLE_MAX), text: plainText(text.value, TEXT_MAX) };
+    const [title, body] = [byId("post-title"), byId("post-body")];
+    const post = { title: plainText(title.value, TITLE_MAX), body: plainText(body.value, BODY_MAX) };
     if (!post.title) {
       title.focus();
       return;
@@ -85,7 +85,7 @@ export class Forum {
     try {
       await this.forum.createPost(post);
       title.value = "";
-      text.value = "";
+      body.value = "";
       await this.load();
     } catch (error) {
       this.fail(error);
@@ -102,7 +102,7 @@ export class Forum {
 
   showPosts() {
     const posts = this.posts.slice(-POSTS_MAX).reverse();
-    const authors = posts.map((post) => post?.author ?? post?.user ?? post?.from).filter((id) => typeof id === "string");
+    const authors = posts.map((post) => post?.author).filter((id) => typeof id === "string");
     this.people.watch("forum", authors);
     byId("posts").replaceChildren(...(posts.length === 0
       ? [element("li.empty", {}, "No posts yet.")]
@@ -111,12 +111,12 @@ export class Forum {
 
   /** @param {any} post */
   post(post) {
-    const author = post?.author ?? post?.user ?? post?.from;
-    const text = plainText(post?.text, TEXT_MAX);
+    const author = post?.author;
+    const body = plainText(post?.body, BODY_MAX);
     return element("li.post", {},
       element("div.grow", {},
         element("strong", { dir: "auto" }, plainText(post?.title, TITLE_MAX) || "(no title)"),
         typeof author === "string" && element("span.small.muted", {}, " by ", this.people.label(author)),
-        text && element("p", { dir: "auto" }, text)));
+        body && element("p", { dir: "auto" }, body)));
   }
 }
