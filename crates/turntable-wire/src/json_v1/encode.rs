@@ -10,8 +10,8 @@ mod channel;
 use turntable_core::id::UserId;
 use turntable_core::model::service::ServiceState;
 use turntable_core::packet::{
-    Action, ErrorBody, LookupEntry, MemberChange, Presence, ReplyData, RequestId, RoomJoined, ServerPacket,
-    Welcome,
+    Action, ErrorBody, LookupEntry, MemberChange, Presence, ReplyData, RequestId, RoomJoined,
+    ServerPacket, Welcome,
 };
 use turntable_core::payload::Payload;
 
