@@ -88,7 +88,7 @@ mod tests {
             ("[roles.\"a b\"]", "a b"),
             ("[roles.a]\nwatch = [\"@a\"]", "@a"),
             ("[roles.a]\ngames = [\"a//b\"]", "a//b"),
-            ("[roles.a]\nservices = [\"a:b:c\"]", "pattern of functions"),
+            ("[roles.a]\nservices = [\"a:b c\"]", "pattern of functions"),
             ("[roles.a]\nchannel = []", "channel"),
         ] {
             let found = problems(text);
