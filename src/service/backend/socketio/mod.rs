@@ -33,6 +33,8 @@ use turntable_core::reason::ErrorCode;
 const AGAIN_MS: (u64, u64) = (100, 5_000);
 /// A server may refuse for long.
 static LOST: LogLimit = LogLimit::new();
+/// It may end every connection at once.
+static CONNECTED: LogLimit = LogLimit::new();
 
 /// What is to be sent.
 #[derive(Debug)]
@@ -187,21 +189,23 @@ async fn stay_connected(link: Arc<Link>, address: Address) {
     let (least_ms, greatest_ms) = AGAIN_MS;
     let mut wait_ms = least_ms;
     loop {
-        let connected = Talk::begin(&address, &link.settings).await;
-        let end = match connected {
+        let (end, what) = match Talk::begin(&address, &link.settings).await {
             Ok(talk) => {
-                wait_ms = least_ms;
-                log::info!("service {name}: connected to its backend");
+                let begun_ms = clock::now_ms();
+                if let Some(left_out) = CONNECTED.admit(begun_ms) {
+                    log::info!("service {name}: connected to its backend{left_out}");
+                }
                 let end = converse(&link, talk).await;
-                log::warn!("service {name}: the connection to its backend ended: {end}");
-                None
+                // One that ends at once is no better than none.
+                if clock::now_ms().saturating_sub(begun_ms) > greatest_ms {
+                    wait_ms = least_ms;
+                }
+                (end, "the connection to its backend ended")
             }
-            Err(end) => Some(end),
+            Err(end) => (end, "its backend cannot be reached"),
         };
-        if let Some(end) = end
-            && let Some(left_out) = LOST.admit(clock::now_ms())
-        {
-            log::warn!("service {name}: its backend cannot be reached: {end}{left_out}");
+        if let Some(left_out) = LOST.admit(clock::now_ms()) {
+            log::warn!("service {name}: {what}: {end}{left_out}");
         }
         // Servers that were started at one time do not come back at one time.
         let spread = clock::now_ms() % (wait_ms / 2).max(1);

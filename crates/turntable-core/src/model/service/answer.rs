@@ -60,7 +60,6 @@ pub fn failure(code: &str, message: &str) -> ErrorBody {
 
 /// What a provider answered: `{"error": {"code", "message"}}` and nothing else is an
 /// error, everything else a result.
-#[must_use]
 pub fn outcome(result: Payload) -> Outcome {
     let text = result.as_json();
     if !text.contains("\"error\"") {
