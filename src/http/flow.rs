@@ -4,12 +4,13 @@
 //! The HTTP server decodes all requests that it has read, queues their answers
 //! without a bound, and announces the end of the connection in the answer to one
 //! request while it carries out the next. Therefore it gets the bytes of one request
-//! at a time: its head, then its body; the next head when the answer was written. Its
-//! input never gets near the size of its buffer, which would keep it awake.
+//! at a time: its head, then its body; the next head when the answer was written. A
+//! short body that came with its head is given with it. The input of the HTTP server
+//! never gets near the size of its buffer, which would keep it awake.
 
 use std::time::{Duration, Instant};
 
-use crate::http::head_end::HeadEnd;
+use crate::http::head_end::{self, HeadEnd};
 
 /// What is read of a body at a time, in bytes.
 const CHUNK_BYTES: usize = 16_384;
@@ -91,6 +92,8 @@ pub struct Flow {
     is_last: bool,
     /// Bytes of the head so far, in bytes.
     head_bytes: usize,
+    /// Length of the body that was given with its head, in bytes.
+    ahead_bytes: usize,
     /// Bytes that came for a body of unknown length.
     chunked_bytes: usize,
     /// Bytes that came since the HTTP server was known to have used all it could.
@@ -114,6 +117,7 @@ impl Flow {
             body: Body::Left(0),
             is_last: false,
             head_bytes: 0,
+            ahead_bytes: 0,
             chunked_bytes: 0,
             unchecked_bytes: 0,
             is_checked: false,
@@ -170,8 +174,18 @@ impl Flow {
                     None => Phase::Head(since),
                 };
                 let taken = end.unwrap_or(bytes.len());
+                let is_whole = self.head_bytes == 0;
                 self.head_bytes += taken;
-                taken
+                let (head, rest) = bytes.split_at(taken);
+                // The HTTP server looks at its input once more for a body that comes
+                // later.
+                self.ahead_bytes = match end {
+                    Some(_) if is_whole => head_end::length_of_post(head)
+                        .filter(|length| *length <= rest.len())
+                        .unwrap_or(0),
+                    _ => 0,
+                };
+                taken + self.ahead_bytes
             }
             (_, Body::Left(left)) => {
                 let taken = bytes.len().min(*left);
@@ -202,6 +216,16 @@ impl Flow {
         if self.is_last {
             return false;
         }
+        let body = match (std::mem::take(&mut self.ahead_bytes), body) {
+            (0, body) => body,
+            (ahead, Body::Left(length)) if ahead == length => Body::Left(0),
+            // The HTTP server reads another length from the head than was read here:
+            // what it has may be the beginning of something else.
+            _ => {
+                self.is_last = true;
+                return false;
+            }
+        };
         self.phase = Phase::Busy;
         self.head_bytes = 0;
         self.unchecked_bytes = 0;
@@ -348,6 +372,48 @@ mod tests {
         assert_eq!(flow.read(&LIMITS), Read::Wait);
         assert!(flow.flushed(now));
         assert_eq!(flow.read(&LIMITS), Read::Upto(STEP_BYTES));
+    }
+
+    #[test]
+    fn short_body_is_given_with_its_head() {
+        let now = Instant::now();
+        let mut flow = Flow::new(now);
+        let post = b"POST /poll HTTP/1.1\r\nContent-Length: 2\r\n\r\n[]";
+        let two = post.repeat(2);
+        for rest in [&two[..], &post[..]] {
+            assert_eq!(flow.read(&LIMITS), Read::Upto(STEP_BYTES));
+            assert_eq!(flow.came(rest, now), post.len());
+            assert_eq!(flow.read(&LIMITS), Read::Wait);
+            assert!(flow.begin(Body::Left(2)));
+            assert_eq!(flow.read(&LIMITS), Read::Wait, "it has its body");
+            flow.read_body();
+            flow.stop_body();
+            flow.answered();
+            assert!(!flow.is_last());
+            flow.flushed(now);
+        }
+    }
+
+    #[test]
+    fn body_that_is_not_whole_is_not_given_with_its_head() {
+        let now = Instant::now();
+        let mut flow = Flow::new(now);
+        let head = b"POST /poll HTTP/1.1\r\nContent-Length: 3\r\n\r\n";
+        assert_eq!(flow.came(&[&head[..], b"[]"].concat(), now), head.len());
+        assert!(flow.begin(Body::Left(3)));
+        assert_eq!(flow.read(&LIMITS), Read::Held(3));
+    }
+
+    #[test]
+    fn length_that_the_http_server_does_not_read_ends_the_connection() {
+        let now = Instant::now();
+        for body in [Body::Left(0), Body::Left(1), Body::Chunked] {
+            let mut flow = Flow::new(now);
+            flow.came(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n[]", now);
+            assert!(!flow.begin(body));
+            assert!(flow.is_last());
+            assert!(!flow.begin(Body::Left(0)));
+        }
     }
 
     #[test]
