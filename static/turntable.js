@@ -19,7 +19,7 @@ export { TurntableError } from "./turntable/error.js";
 // Types for TypeScript programs.
 /** @typedef {import("./turntable/room.js").Room} Room */
 /** @typedef {import("./turntable/room.js").Action} Action */
-/** @typedef {import("./turntable/room.js").Member} Member */
+/** @typedef {import("./turntable/room_state.js").Member} Member */
 /** @typedef {import("./turntable/room.js").JoinOptions} JoinOptions */
 /** @typedef {import("./turntable/channel.js").Channel} Channel */
 /** @typedef {import("./turntable/channel.js").ChannelMessage} ChannelMessage */

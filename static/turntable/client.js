@@ -5,7 +5,7 @@
  */
 
 import { Attributes } from "./attributes.js";
-import { Channels } from "./channel.js";
+import { Channels } from "./channels.js";
 import { Clock } from "./clock.js";
 import { ClientState } from "./client_state.js";
 import { DesiredState } from "./desired_state.js";
@@ -16,7 +16,7 @@ import { Friends } from "./friends.js";
 import { Heartbeat } from "./heartbeat.js";
 import { resolveOptions } from "./options.js";
 import { PageLifecycle } from "./page_lifecycle.js";
-import { Rooms } from "./room.js";
+import { Rooms } from "./rooms.js";
 import { Services, stub } from "./services.js";
 import { Session } from "./session.js";
 import { SessionStore } from "./session_store.js";
@@ -246,7 +246,7 @@ export class Client extends Emitter {
   }
 
   /**
-   * A joined room.
+   * A joined room: the object of the holder that joined first.
    * @param {string} channel
    * @returns {Room | undefined} undefined if the room is not joined
    */
