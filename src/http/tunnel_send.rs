@@ -22,6 +22,10 @@ use turntable_wire::datagram::{
 };
 use turntable_wire::json_v1;
 
+/// The number of a client that does not know its own (`n=unknown`): it leaves a gap
+/// behind whatever was taken.
+const UNKNOWN: u64 = u64::MAX;
+
 /// `POST /tunnel/send` and `GET /tunnel/send?d=`
 pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission) -> HttpResponse {
     let cors = match admission.cors(request.head()) {
@@ -53,6 +57,7 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
         Ok(number) => number,
         Err(error) => return admission::refuse(&error, &cors),
     };
+    let is_question = number == Some(UNKNOWN);
     let named = own.as_deref().and_then(|own| SessionId::parse(own).ok());
     let first = batch.entries.iter().find_map(tunnel_of);
     // Each datagram is charged its share of the body.
@@ -99,6 +104,10 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
         .into_iter()
         .find(|error| error.code == ErrorCode::Conflict)
     {
+        if is_question {
+            let details = &fault::body(gap)["error"]["details"];
+            return admission::prepare(HttpResponse::Ok(), &cors).json(details);
+        }
         return admission::refuse(gap, &cors);
     }
     if !batch.is_array
@@ -130,7 +139,7 @@ fn from_query(request: &HttpRequest) -> Result<String, ErrorBody> {
 
 /// The number of the first datagram (`n`), counted from 1 over the life of the
 /// session as `welcome` counts them (`accepted`), so `time`, `resume` and `bye`
-/// have none; `None` where the client does not number them.
+/// have none; `None` where the client does not number them, [`UNKNOWN`] where it asks.
 fn first_number(request: &HttpRequest) -> Result<Option<u64>, ErrorBody> {
     #[derive(Deserialize)]
     struct Numbered {
@@ -142,8 +151,11 @@ fn first_number(request: &HttpRequest) -> Result<Option<u64>, ErrorBody> {
         return Ok(None);
     };
     match n.parse() {
-        Ok(number @ 1..) => Ok(Some(number)),
-        _ => Err(wrong("n is the number of the first datagram, from 1")),
+        Ok(number) if number > 0 && number < UNKNOWN => Ok(Some(number)),
+        _ if n == "unknown" => Ok(Some(UNKNOWN)),
+        _ => Err(wrong(
+            "n is the number of the first datagram, from 1, or unknown",
+        )),
     }
 }
 
