@@ -24,6 +24,8 @@ pub mod service;
 
 pub mod store;
 
+pub mod http_client;
+
 pub mod clock;
 pub mod log_limit;
 pub mod memory;

@@ -13,6 +13,7 @@
  */
 
 export { connect, Client } from "./turntable/client.js";
+export { ClientAvatar } from "./turntable/avatar.js";
 export { CLOSE_CODES, ERROR_CODES } from "./turntable/codes.js";
 export { TurntableError } from "./turntable/error.js";
 
@@ -21,6 +22,7 @@ export { TurntableError } from "./turntable/error.js";
 /** @typedef {import("./turntable/room.js").Action} Action */
 /** @typedef {import("./turntable/room_state.js").Member} Member */
 /** @typedef {import("./turntable/room.js").JoinOptions} JoinOptions */
+/** @typedef {import("./turntable/avatar.js").AvatarObject} AvatarObject */
 /** @typedef {import("./turntable/channel.js").Channel} Channel */
 /** @typedef {import("./turntable/channel.js").ChannelMessage} ChannelMessage */
 /** @typedef {import("./turntable/channel.js").ChannelOptions} ChannelOptions */

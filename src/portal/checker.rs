@@ -78,6 +78,8 @@ pub struct Identity {
     pub user: UserId,
     /// Attributes that the session begins with; they replace the client's own.
     pub attributes: Vec<(Box<str>, Payload)>,
+    /// Names under which the configuration and the program grant permissions.
+    pub roles: Vec<Box<str>>,
     /// Unix ms at which the credentials expire.
     pub expires_ms: Option<u64>,
     /// Credentials for the next identification, which the client gets in `welcome`.
@@ -91,6 +93,7 @@ impl Identity {
         Self {
             user,
             attributes: Vec::new(),
+            roles: Vec::new(),
             expires_ms: None,
             token: None,
         }

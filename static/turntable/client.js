@@ -300,11 +300,22 @@ export class Client extends Emitter {
    * Provides functions that the server can call. The client provides them again
    * after a reconnection.
    * @param {string} name of the service
-   * @param {Functions} functions each receives the call's argument
+   * @param {Functions} functions each receives the call's argument,
+   *   and the user and an abort signal
    * @returns {Promise<void>} resolves when the server has confirmed
    */
   provide(name, functions) {
     return this.#services.provide(name, functions);
+  }
+
+  /**
+   * Ends what `provide` began: the server gives the client no more calls of the
+   * service, and those that it has are answered.
+   * @param {string} name of the service
+   * @returns {Promise<void>} resolves when they are answered
+   */
+  withdraw(name) {
+    return this.#services.withdraw(name);
   }
 
   /**
@@ -317,6 +328,7 @@ export class Client extends Emitter {
     if (!resumed) {
       this.#rooms.reset();
       this.#channels.reset();
+      this.#services.reset();
     }
     const { push, name } = this.#session.transport;
     // A polling transport sends no probes: each would be a request.

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { TurntableError } from "./error.js";
+
 /** @import { DesiredState } from "./desired_state.js" */
 /** @import { Session } from "./session.js" */
 
@@ -15,15 +17,39 @@
  * @property {string} [protocol]
  */
 
-/** @typedef {Record<string, (args: any) => any>} Functions */
+/**
+ * The call that a provided function answers.
+ * @typedef {object} Called
+ * @property {string} [user] who calls; undefined: the server
+ * @property {AbortSignal} signal aborted when the answer is no longer awaited: at the deadline,
+ *   or when the session is lost
+ */
+
+/** @typedef {(args: any, call: Called) => any} ProvidedFunction */
+/** @typedef {Record<string, ProvidedFunction>} Functions */
+
+/**
+ * A call that a provided function is answering.
+ * @typedef {object} Running
+ * @property {string} service
+ * @property {AbortController} controller
+ * @property {Promise<void>} done
+ */
+
+/** The server's message that the answer to a call is no longer awaited. */
+const CANCEL = "$av:cancel";
 
 export class Services {
   #session;
   #desired;
   /** @type {Map<string, ServiceInfo>} */
   #known = new Map();
-  /** @type {Map<string, Map<string, (args: any) => any>>} */
+  /** @type {Map<string, Map<string, ProvidedFunction>>} */
   #provided = new Map();
+  /** Provided services that the server is told to give no more calls to. @type {Set<string>} */
+  #withdrawn = new Set();
+  /** By the id of the call. @type {Map<string, Running>} */
+  #running = new Map();
 
   /**
    * @param {Session} session
@@ -55,8 +81,28 @@ export class Services {
    */
   async provide(name, functions) {
     this.#provided.set(name, new Map(Object.entries(functions).filter(([, fn]) => typeof fn === "function")));
-    await this.#desired.set("provide", "provide", () => ({
-      services: Object.fromEntries([...this.#provided].map(([service, all]) => [service, [...all.keys()]])),
+    this.#withdrawn.delete(name);
+    await this.#announce();
+  }
+
+  /**
+   * Gets no more calls of a service, and answers those that it has.
+   * @param {string} name
+   * @returns {Promise<void>} resolves when they are answered
+   */
+  async withdraw(name) {
+    if (!this.#provided.has(name)) return;
+    this.#withdrawn.add(name);
+    await this.#announce();
+    const of_it = [...this.#running.values()].filter(({ service }) => service === name);
+    await Promise.all(of_it.map(({ done }) => done));
+    if (this.#withdrawn.delete(name)) this.#provided.delete(name);
+  }
+
+  #announce() {
+    const functions = (/** @type {string} */ name, /** @type {Map<string, ProvidedFunction>} */ all) => (this.#withdrawn.has(name) ? [] : [...all.keys()]);
+    return this.#desired.set("provide", "provide", () => ({
+      services: Object.fromEntries([...this.#provided].map(([name, all]) => [name, functions(name, all)])),
     }));
   }
 
@@ -67,19 +113,38 @@ export class Services {
    */
   async called(data, id) {
     const f = String(data?.f);
+    if (f === CANCEL) return this.#cancel(String(data.args?.id));
     const cut = f.indexOf(":");
-    const fn = this.#provided.get(f.slice(0, cut))?.get(f.slice(cut + 1));
-    let result;
-    let error;
-    try {
-      if (fn) result = await fn(data.args);
-      else error = { code: "not_found", message: `this client does not provide ${f}` };
-    } catch (thrown) {
-      // No answer is expected: report it as an uncaught error.
-      if (id === undefined) throw thrown;
-      error = { code: "internal", message: thrown instanceof Error ? thrown.message : String(thrown) };
+    const service = f.slice(0, cut);
+    const fn = this.#provided.get(service)?.get(f.slice(cut + 1));
+    const controller = new AbortController();
+    const key = String(id);
+    const outcome = answer(f, fn, data?.args, { user: data?.user, signal: controller.signal });
+    if (id === undefined) {
+      // No answer is expected: an error is reported as an uncaught one.
+      const { thrown } = await outcome;
+      if (thrown) throw thrown.error;
+      return;
     }
-    if (id !== undefined) this.#session.reply(id, result, error);
+    const done = outcome.then(({ result, error }) => {
+      if (this.#running.get(key)?.controller !== controller) return;
+      this.#running.delete(key);
+      this.#session.reply(id, result, error);
+    });
+    this.#running.set(key, { service, controller, done });
+    await done;
+  }
+
+  /** A new session: its calls have ids of their own. */
+  reset() {
+    for (const id of [...this.#running.keys()]) this.#cancel(id);
+  }
+
+  /** @param {string} id of a call whose answer is no longer awaited */
+  #cancel(id) {
+    const running = this.#running.get(id);
+    this.#running.delete(id);
+    running?.controller.abort();
   }
 
   /** @param {Record<string, ServiceInfo>} [all] of the welcome */
@@ -110,4 +175,31 @@ export function stub(services, name) {
       return (/** @type {any} */ args) => services.call(`${name}:${fn}`, args);
     },
   });
+}
+
+/**
+ * @typedef {object} Outcome
+ * @property {any} [result]
+ * @property {{code: string, message: string}} [error]
+ * @property {{error: unknown}} [thrown]
+ */
+
+/**
+ * Calls a provided function.
+ * @param {string} f
+ * @param {ProvidedFunction | undefined} fn
+ * @param {any} args
+ * @param {Called} call
+ * @returns {Promise<Outcome>}
+ */
+async function answer(f, fn, args, call) {
+  if (!fn) return { error: { code: "not_found", message: `this client does not provide ${f}` } };
+  try {
+    return { result: await fn(args, call) };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    // A function that throws a TurntableError chooses the code.
+    const code = error instanceof TurntableError ? error.code : "internal";
+    return { error: { code, message }, thrown: { error } };
+  }
 }

@@ -12,12 +12,14 @@
  * @module
  */
 export { connect, Client } from "./turntable/client.js";
+export { ClientAvatar } from "./turntable/avatar.js";
 export { CLOSE_CODES, ERROR_CODES } from "./turntable/codes.js";
 export { TurntableError } from "./turntable/error.js";
 export type Room = import("./turntable/room.js").Room;
 export type Action = import("./turntable/room.js").Action;
 export type Member = import("./turntable/room.js").Member;
 export type JoinOptions = import("./turntable/room.js").JoinOptions;
+export type AvatarObject = import("./turntable/avatar.js").AvatarObject;
 export type Channel = import("./turntable/channel.js").Channel;
 export type ChannelMessage = import("./turntable/channel.js").ChannelMessage;
 export type ChannelOptions = import("./turntable/channel.js").ChannelOptions;
@@ -31,6 +33,7 @@ export type PresenceState = import("./turntable/friends.js").PresenceState;
 /** @typedef {import("./turntable/room.js").Action} Action */
 /** @typedef {import("./turntable/room.js").Member} Member */
 /** @typedef {import("./turntable/room.js").JoinOptions} JoinOptions */
+/** @typedef {import("./turntable/avatar.js").AvatarObject} AvatarObject */
 /** @typedef {import("./turntable/channel.js").Channel} Channel */
 /** @typedef {import("./turntable/channel.js").ChannelMessage} ChannelMessage */
 /** @typedef {import("./turntable/channel.js").ChannelOptions} ChannelOptions */

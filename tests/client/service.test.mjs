@@ -212,3 +212,66 @@ test("the message event reports every message, also of unknown commands", async 
   peer.send("weather", { rain: true });
   assert.deepEqual(await message, { command: "weather", data: { rain: true } });
 });
+
+test("a provided function gets the caller, and a signal that is aborted at the deadline; its late answer is not sent", async (t) => {
+  const { tt, peer } = await online(t);
+  const calls = [];
+  const provided = tt.provide("forum", {
+    slow: (args, { user, signal }) => new Promise((resolve) => {
+      calls.push([args, user, signal]);
+      signal.addEventListener("abort", () => resolve("late"));
+    }),
+    refuse: () => {
+      throw new TurntableError("refused", "no title");
+    },
+  });
+  peer.send("reply", {}, (await peer.next("provide")).id);
+  await provided;
+  peer.send("call", { f: "forum:slow", args: 1, user: "1:7" }, 5);
+  peer.send("call", { f: "$av:cancel", args: { id: 5 } });
+  peer.send("call", { f: "forum:refuse", args: 1 }, 6);
+  assert.deepEqual(await peer.next("reply"), { command: "reply", data: { error: { code: "refused", message: "no title" } }, id: 6 });
+  await peer.settle(tt);
+  const [[args, user, signal]] = calls;
+  assert.deepEqual([args, user, signal.aborted, peer.unread], [1, "1:7", true, []]);
+});
+
+test("withdraw resolves when the calls that the client has are answered", async (t) => {
+  const { tt, peer } = await online(t);
+  let finish;
+  const provided = tt.provide("forum", { read: () => new Promise((resolve) => (finish = resolve)) });
+  peer.send("reply", {}, (await peer.next("provide")).id);
+  await provided;
+  peer.send("call", { f: "forum:read", args: 1 }, 1);
+  let is_drained = false;
+  const drained = tt.withdraw("forum").then(() => (is_drained = true));
+  const withdrawal = await peer.next("provide");
+  assert.deepEqual(withdrawal.data, { services: { forum: [] } });
+  peer.send("reply", {}, withdrawal.id);
+  await peer.settle(tt);
+  assert.equal(is_drained, false);
+  finish("done");
+  assert.deepEqual(await peer.next("reply"), { command: "reply", data: "done", id: 1 });
+  await drained;
+  peer.send("call", { f: "forum:read", args: 1 }, 2);
+  assert.equal((await peer.next("reply")).data.error.code, "not_found");
+});
+
+test("an answer of a lost session is not sent in the next one, whose calls have the same ids", async (t) => {
+  const session = await online(t);
+  const { tt, peer } = session;
+  let finish;
+  const provided = tt.provide("forum", { read: (args) => (args === "old" ? new Promise((resolve) => (finish = resolve)) : args) });
+  peer.send("reply", {}, (await peer.next("provide")).id);
+  await provided;
+  peer.send("call", { f: "forum:read", args: "old" }, 1);
+  await peer.settle(tt);
+  const next = await reconnect(session, 4004);
+  await next.admit();
+  next.send("reply", {}, (await next.next("provide")).id);
+  finish("old");
+  next.send("call", { f: "forum:read", args: "new" }, 1);
+  assert.deepEqual(await next.next("reply"), { command: "reply", data: "new", id: 1 });
+  await next.settle(tt);
+  assert.deepEqual(next.unread, []);
+});

@@ -25,6 +25,7 @@ const LAYERS: &[&str] = &[
     "service",
     "cluster",
     "store",
+    "http_client",
     "metric",
     "watched",
     "log_limit",

@@ -6,6 +6,8 @@
  */
 
 const PREFIX = "$av:";
+/** Tells a provider that the answer to a call is no longer awaited; a call in every encoding. */
+const CANCEL = "$av:cancel";
 /** Answers to commands that are not answered by `reply`. @type {ReadonlyMap<string | undefined, string>} */
 const ANSWERS = new Map([["idme", "welcome"], ["authenticate", "welcome"], ["joingame", "joined"], ["joinchannel", "joined"], ["time", "time"]]);
 /** Entries whose name differs from the message's command. @type {ReadonlyMap<string, string>} */
@@ -30,10 +32,10 @@ export function entryOf({ command, data, id, error }) {
  */
 export function messageOf(entry, commandOf) {
   if (typeof entry !== "object" || entry === null) return undefined;
-  const { f, args, id, r, error } = entry;
+  const { f, args, user, id, r, error } = entry;
   if (typeof f === "string") {
     const with_id = id === undefined ? {} : { id };
-    if (!f.startsWith(PREFIX)) return { command: "call", data: { f, args }, ...with_id };
+    if (!f.startsWith(PREFIX) || f === CANCEL) return { command: "call", data: { f, args, ...(user !== undefined && { user }) }, ...with_id };
     const name = f.slice(PREFIX.length);
     return { command: ALIASES.get(name) ?? name, data: args, ...with_id };
   }

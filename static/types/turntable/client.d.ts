@@ -130,10 +130,18 @@ export declare class Client extends Emitter<ClientEvents> {
      * Provides functions that the server can call. The client provides them again
      * after a reconnection.
      * @param {string} name of the service
-     * @param {Functions} functions each receives the call's argument
+     * @param {Functions} functions each receives the call's argument,
+     *   and the user and an abort signal
      * @returns {Promise<void>} resolves when the server has confirmed
      */
     provide(name: string, functions: Functions): Promise<void>;
+    /**
+     * Ends what `provide` began: the server gives the client no more calls of the
+     * service, and those that it has are answered.
+     * @param {string} name of the service
+     * @returns {Promise<void>} resolves when they are answered
+     */
+    withdraw(name: string): Promise<void>;
 }
 /**
  * Creates a client and starts connecting. Throws a TypeError for invalid options.

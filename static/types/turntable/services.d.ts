@@ -11,17 +11,24 @@ export type ServiceInfo = {
     url?: string;
     protocol?: string;
 };
-export type Functions = Record<string, (args: any) => any>;
-/** @import { DesiredState } from "./desired_state.js" */
-/** @import { Session } from "./session.js" */
-/**
- * @typedef {object} ServiceInfo
- * @property {"enabled" | "disabled"} [state]
- * @property {string[]} [functions]
- * @property {string} [url]
- * @property {string} [protocol]
- */
-/** @typedef {Record<string, (args: any) => any>} Functions */
+export type Called = {
+    /**
+     * who calls; undefined: the server
+     */
+    user?: string;
+    /**
+     * aborted when the answer is no longer awaited: at the deadline,
+     * or when the session is lost
+     */
+    signal: AbortSignal;
+};
+export type ProvidedFunction = (args: any, call: Called) => any;
+export type Functions = Record<string, ProvidedFunction>;
+export type Running = {
+    service: string;
+    controller: AbortController;
+    done: Promise<void>;
+};
 export declare class Services {
     #private;
     /**
@@ -44,11 +51,19 @@ export declare class Services {
      */
     provide(name: string, functions: Functions): Promise<void>;
     /**
+     * Gets no more calls of a service, and answers those that it has.
+     * @param {string} name
+     * @returns {Promise<void>} resolves when they are answered
+     */
+    withdraw(name: string): Promise<void>;
+    /**
      * Handles a call of the server.
      * @param {any} data
      * @param {any} id undefined if the server expects no answer
      */
     called(data: any, id: any): Promise<void>;
+    /** A new session: its calls have ids of their own. */
+    reset(): void;
     /** @param {Record<string, ServiceInfo>} [all] of the welcome */
     replace(all?: Record<string, ServiceInfo>): void;
     /** @param {Record<string, ServiceInfo>} changes */
@@ -61,3 +76,13 @@ export declare class Services {
  * @returns {Record<string, (args?: any) => Promise<any>>}
  */
 export declare function stub(services: Services, name: string): Record<string, (args?: any) => Promise<any>>;
+export type Outcome = {
+    result?: any;
+    error?: {
+        code: string;
+        message: string;
+    };
+    thrown?: {
+        error: unknown;
+    };
+};

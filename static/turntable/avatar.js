@@ -1,0 +1,460 @@
+/**
+ * The avatar of this user: services in both directions and live attributes behind
+ * one object, on top of a client. `$av.forum.createPost(args)` calls the function
+ * `createPost` of the server's service `forum`.
+ *
+ *     const $av = ClientAvatar("https://play.example");
+ *     $av.onConnect((av) => { if (!av.authenticated) av.authenticate({ token }); });
+ *     $av.addService("friends", { newFriend });
+ *     $av.connect();
+ *
+ * @module
+ */
+
+import { connect } from "./client.js";
+import { Emitter } from "./emitter.js";
+import { TurntableError } from "./error.js";
+import { ServiceStates, facade } from "./avatar_services.js";
+
+/** @import { AttributeListener } from "./attributes.js" */
+/** @import { AvatarService } from "./avatar_services.js" */
+/** @import { Client } from "./client.js" */
+/** @import { ConnectOptions, StateChange } from "./events.js" */
+/** @import { Functions, ServiceInfo } from "./services.js" */
+
+/**
+ * @callback Callback
+ * @param {any} result the error, if it failed: a callback of one argument sees it too
+ * @param {TurntableError} [error]
+ * @returns {void}
+ */
+
+/** @callback AvatarListener
+ * @param {AvatarObject} avatar
+ * @returns {void}
+ */
+
+/** @callback AuthenticateCallback
+ * @param {AvatarObject} avatar `authenticated` tells whether it succeeded
+ * @param {TurntableError} [error]
+ * @returns {void}
+ */
+
+/** @typedef {Avatar & Record<string, AvatarService>} AvatarObject */
+
+/**
+ * @typedef {object} AvatarEvents
+ * @property {AvatarObject} connect
+ * @property {AvatarObject} disconnect
+ * @property {TurntableError} error
+ */
+
+/**
+ * @typedef {object} Watch
+ * @property {string | undefined} key undefined: any
+ * @property {AttributeListener} listener
+ * @property {() => void} [end] ends the watch of the current client
+ */
+
+export class Avatar {
+  #url;
+  #options;
+  /** @type {Emitter<AvatarEvents>} */
+  #events = new Emitter();
+  #states = new ServiceStates();
+  /** @type {Map<string, AvatarService>} */
+  #services = new Map();
+  /** @type {AvatarObject} */
+  #self;
+  /** @type {Client | undefined} */
+  #client;
+  /** Given by `authenticate`, in place of those of the options. @type {any} */
+  #credentials;
+  /** @type {Map<string, Functions>} */
+  #provided = new Map();
+  /** @type {Set<Watch>} */
+  #watches = new Set();
+  /** Whether the server has answered since the last disconnection. */
+  #connected = false;
+  /** Waits for the outcome of `authenticate`. @type {{resolve: () => void, reject: (error: TurntableError) => void} | undefined} */
+  #authenticating;
+  /** The last error of the identification. @type {TurntableError | undefined} */
+  #refusal;
+
+  /**
+   * @internal
+   * @param {string | URL | undefined} url
+   * @param {ConnectOptions} options
+   * @param {(avatar: Avatar) => AvatarObject} wrap
+   */
+  constructor(url, options, wrap) {
+    this.#url = url;
+    this.#options = options;
+    this.#credentials = options.credentials;
+    this.#self = wrap(this);
+  }
+
+  /** Whether the server has accepted the user. It remains true while a connection is being restored. */
+  get authenticated() {
+    return this.#client?.authenticated ?? false;
+  }
+
+  /** Whether the server has answered since the last disconnection. */
+  get connected() {
+    return this.#connected;
+  }
+
+  /** The client below: friends, rooms, channels, clock. @returns {Client | undefined} undefined before `connect` */
+  get client() {
+    return this.#client;
+  }
+
+  /** The user's id. @returns {string | undefined} */
+  get user() {
+    return this.#client?.user;
+  }
+
+  /** Starts connecting. An avatar that is not authenticated when the server answers calls `onConnect` too. */
+  connect() {
+    if (this.#client === undefined || this.#client.state === "closed") {
+      this.#connected = false;
+      this.#open(this.#options.user);
+    }
+    return this.#self;
+  }
+
+  /** Ends the session: the user is offline immediately. `connect` starts another. */
+  disconnect() {
+    this.#client?.close();
+  }
+
+  /**
+   * Calls a function when the server has answered: authenticated or not, first and
+   * after each disconnection.
+   * @param {AvatarListener} listener
+   * @returns {() => void} removes the listener
+   */
+  onConnect(listener) {
+    return this.#events.on("connect", listener);
+  }
+
+  /**
+   * Calls a function when the connection is lost or ended. A lost connection is
+   * restored without help, and `onConnect` is called then.
+   * @param {AvatarListener} listener
+   * @returns {() => void} removes the listener
+   */
+  onDisconnect(listener) {
+    return this.#events.on("disconnect", listener);
+  }
+
+  /**
+   * Calls a function with errors that belong to no call. Without one they are warnings
+   * on the console.
+   * @param {(error: TurntableError) => void} listener
+   * @returns {() => void} removes the listener
+   */
+  onError(listener) {
+    return this.#events.on("error", listener);
+  }
+
+  /**
+   * Identifies the user. `user` among the credentials is the user that is claimed.
+   * @overload
+   * @param {Record<string, any>} credentials
+   * @param {AuthenticateCallback} callback called on success and on failure
+   * @returns {void}
+   */
+  /**
+   * @overload
+   * @param {Record<string, any>} credentials
+   * @returns {Promise<AvatarObject>} rejects with a TurntableError
+   */
+  /**
+   * @param {Record<string, any>} credentials
+   * @param {AuthenticateCallback} [callback]
+   * @returns {Promise<AvatarObject> | void}
+   */
+  authenticate(credentials, callback) {
+    const { user, ...rest } = credentials;
+    const outcome = this.#authenticate(user, rest).then(() => this.#self);
+    if (!callback) return outcome;
+    outcome.then(
+      () => callback(this.#self),
+      (error) => callback(this.#self, error),
+    );
+  }
+
+  /**
+   * Offers functions to the server under a name: at once, or when the avatar connects.
+   * @param {string} name
+   * @param {Functions} functions each receives the call's argument
+   */
+  addService(name, functions) {
+    this.#provided.set(name, functions);
+    if (this.#client) this.#provide(this.#client, name, functions);
+    return this.#self;
+  }
+
+  /**
+   * A service of the server. `$av.forum` is the same for every name that the avatar
+   * itself does not have.
+   * @param {string} name
+   * @returns {AvatarService}
+   */
+  service(name) {
+    const known = this.#services.get(name);
+    if (known) return known;
+    const service = facade(name, {
+      info: () => this.#client?.services.get(name),
+      call: (f, args, callback) => this.call(f, args, callback),
+      states: this.#states,
+    });
+    this.#services.set(name, service);
+    return service;
+  }
+
+  /** The server's services by name. @returns {ReadonlyMap<string, ServiceInfo>} */
+  get services() {
+    return this.#client?.services ?? new Map();
+  }
+
+  /**
+   * Calls a function of a service.
+   * @param {string} f `service:function`
+   * @param {any} [args]
+   * @param {Callback} [callback] called with the result or the error; without one a promise is returned
+   * @returns {Promise<any> | void}
+   */
+  call(f, args, callback) {
+    return settle(this.#with((client) => client.call(f, args)), callback);
+  }
+
+  /**
+   * Sets live attributes; null removes one.
+   * @param {Record<string, any>} changes
+   * @param {Callback} [callback] called when the server has applied them, or with its refusal;
+   *   without one a promise is returned
+   * @returns {Promise<any> | void}
+   */
+  set(changes, callback) {
+    return settle(this.#with((client) => client.attributes.set(changes)), callback);
+  }
+
+  /**
+   * The value of a live attribute.
+   * @param {string} key
+   * @returns {any} undefined if the attribute is not set
+   */
+  get(key) {
+    return this.#client?.attributes.get(key);
+  }
+
+  /**
+   * Calls a function with each new value of one attribute, or of any, that the server
+   * or another session of the user sets; null if it was removed.
+   * @param {string | AttributeListener} key
+   * @param {AttributeListener} [listener]
+   * @returns {() => void} ends the watch
+   */
+  watch(key, listener) {
+    /** @type {Watch} */
+    const watch = typeof key === "function" ? { key: undefined, listener: key } : { key, listener: /** @type {AttributeListener} */ (listener) };
+    if (typeof watch.listener !== "function") throw new TypeError("watch needs a function");
+    this.#watches.add(watch);
+    if (this.#client) begin(watch, this.#client);
+    return () => this.#end(watch);
+  }
+
+  /**
+   * Ends watches: of one attribute, of one function, or of both; without arguments
+   * all of them.
+   * @param {string | AttributeListener} [key]
+   * @param {AttributeListener} [listener]
+   */
+  unwatch(key, listener) {
+    const [of, ended] = typeof key === "function" ? [undefined, key] : [key, listener];
+    for (const watch of [...this.#watches]) {
+      if ((of === undefined || watch.key === of) && (ended === undefined || watch.listener === ended)) this.#end(watch);
+    }
+  }
+
+  /**
+   * Sets the interval of empty requests of the transport `poll`.
+   * @param {number} ms 0: requests are sent only with messages
+   */
+  heartbeat(ms) {
+    this.#client?.heartbeat(ms);
+  }
+
+  /** @param {Watch} watch */
+  #end(watch) {
+    this.#watches.delete(watch);
+    watch.end?.();
+  }
+
+  /**
+   * @param {(client: Client) => Promise<any>} action
+   * @returns {Promise<any>}
+   */
+  #with(action) {
+    if (this.#client && this.#client.state !== "closed") return action(this.#client);
+    if (this.#refusal) return Promise.reject(new TurntableError("not_identified", `the avatar is not authenticated: ${this.#refusal.message}`));
+    return Promise.reject(new TurntableError("unavailable", "the avatar is not connected; connect() starts it"));
+  }
+
+  /**
+   * @param {string | undefined} user
+   * @param {Record<string, any>} credentials
+   * @returns {Promise<void>}
+   */
+  async #authenticate(user, credentials) {
+    this.#authenticating?.reject(new TurntableError("unavailable", "a later authenticate replaced this one"));
+    this.#authenticating = undefined;
+    this.#credentials = credentials;
+    const client = this.#client;
+    if (client && client.state !== "closed" && client.authenticated && user === undefined) {
+      await client.authenticate(credentials);
+      return;
+    }
+    await new Promise((resolve, reject) => {
+      this.#authenticating = { resolve: () => resolve(undefined), reject };
+      this.#open(user ?? this.#options.user);
+    });
+  }
+
+  /**
+   * Starts a client in place of the one before.
+   * @param {string | undefined} user
+   */
+  #open(user) {
+    const before = this.#client;
+    // The functions of the client before this one are not called: it is no longer the avatar's.
+    this.#client = undefined;
+    before?.close();
+    this.#refusal = undefined;
+    // Those of a later `authenticate` are used by the next identification.
+    const credentials = () => (typeof this.#credentials === "function" ? this.#credentials() : this.#credentials);
+    const client = connect(this.#url, { ...this.#options, user, credentials });
+    this.#client = client;
+    const own = (/** @type {(detail: any) => void} */ listener) => (/** @type {any} */ detail) => {
+      if (this.#client === client) listener(detail);
+    };
+    client.on("welcome", own(() => this.#welcomed(client)));
+    client.on("service", own(() => this.#states.changed(client.services, this.#self)));
+    client.on("error", own((error) => this.#failed(error)));
+    client.on("state", own((change) => this.#changed(change)));
+    for (const watch of this.#watches) begin(watch, client);
+    for (const [name, functions] of this.#provided) this.#provide(client, name, functions);
+  }
+
+  /**
+   * @param {Client} client
+   * @param {string} name
+   * @param {Functions} functions
+   */
+  #provide(client, name, functions) {
+    client.provide(name, functions).catch((error) => {
+      // A client that was closed meanwhile has nothing to report.
+      if (this.#client === client && client.state !== "closed") this.#report(error);
+    });
+  }
+
+  /** @param {Client} client */
+  #welcomed(client) {
+    this.#refusal = undefined;
+    const waiting = this.#authenticating;
+    this.#authenticating = undefined;
+    const was_connected = this.#connected;
+    this.#connected = true;
+    this.#states.changed(client.services, this.#self);
+    // The outcome of `authenticate` is reported to its caller alone.
+    if (waiting) waiting.resolve();
+    else if (!was_connected) this.#events.emit("connect", this.#self);
+  }
+
+  /** @param {TurntableError} error */
+  #failed(error) {
+    this.#refusal = error;
+    const is_refusal = error.code === "unauthorized" && !this.authenticated;
+    if (!is_refusal && !this.#authenticating) this.#report(error);
+  }
+
+  /** @param {TurntableError} error */
+  #report(error) {
+    if (this.#events.hasListeners("error")) this.#events.emit("error", error);
+    else console.warn(`turntable: ${error.command ?? "error"}: ${error.code}: ${error.message}`);
+  }
+
+  /** @param {StateChange} change */
+  #changed({ state, reason, message }) {
+    if (state !== "offline" && state !== "closed") return;
+    const waiting = this.#authenticating;
+    if (state === "closed" && waiting) {
+      this.#authenticating = undefined;
+      this.#connected = this.#refusal !== undefined;
+      waiting.reject(this.#refusal ?? new TurntableError("unavailable", message || `closed by the server: ${reason}`));
+      return;
+    }
+    const never_welcomed = state === "closed" && reason === "unauthorized" && !this.#connected;
+    if (never_welcomed) {
+      // The server answers, and wants credentials.
+      this.#refusal ??= new TurntableError("unauthorized", message ?? "the server wants credentials");
+      this.#connected = true;
+      this.#events.emit("connect", this.#self);
+      return;
+    }
+    if (!this.#connected && state === "offline") return;
+    this.#connected = false;
+    this.#events.emit("disconnect", this.#self);
+  }
+}
+
+/**
+ * @param {Watch} watch
+ * @param {Client} client
+ */
+function begin(watch, client) {
+  const { key, listener } = watch;
+  watch.end = key === undefined ? client.attributes.watch(listener) : client.attributes.watch(key, listener);
+}
+
+/**
+ * Passes the outcome to the callback, or returns the promise.
+ * @param {Promise<any>} outcome
+ * @param {Callback | undefined} callback
+ * @returns {Promise<any> | void}
+ */
+function settle(outcome, callback) {
+  if (!callback) return outcome;
+  outcome.then(
+    (result) => callback(result),
+    (error) => callback(error, error),
+  );
+}
+
+/**
+ * Creates an avatar; `connect` starts it. `new` is accepted and not needed.
+ * @param {string | URL} [url] of the server, as for `connect`
+ * @param {ConnectOptions} [options]
+ * @returns {AvatarObject}
+ */
+export function ClientAvatar(url, options = {}) {
+  /** @type {any} */
+  let self;
+  const wrap = (/** @type {Avatar} */ avatar) => {
+    self = new Proxy(avatar, {
+      get(target, name) {
+        // `await` treats an object with a `then` as a promise.
+        if (typeof name !== "string" || name === "then") return Reflect.get(target, name, target);
+        if (!(name in target)) return target.service(name);
+        const value = Reflect.get(target, name, target);
+        // Private fields are the avatar's own, not the proxy's.
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    return self;
+  };
+  new Avatar(url, options, wrap);
+  return self;
+}
