@@ -22,9 +22,28 @@ use turntable_wire::datagram::{
 };
 use turntable_wire::json_v1;
 
-/// The number of a client that does not know its own (`n=unknown`): it leaves a gap
-/// behind whatever was taken.
-const UNKNOWN: u64 = u64::MAX;
+/// How a request numbers its datagrams.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Numbering {
+    /// It does not.
+    None,
+    /// The first has this number.
+    From(u64),
+    /// Its client does not know its numbers, and asks (`n=unknown`).
+    Unknown,
+}
+
+impl Numbering {
+    /// The number of the first datagram. One that is not known leaves a gap behind
+    /// whatever was taken.
+    const fn first(self) -> Option<u64> {
+        match self {
+            Self::None => None,
+            Self::From(number) => Some(number),
+            Self::Unknown => Some(u64::MAX),
+        }
+    }
+}
 
 /// `POST /tunnel/send` and `GET /tunnel/send?d=`
 pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission) -> HttpResponse {
@@ -53,11 +72,11 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
         Err(error) => return admission::refuse(&error, &cors),
     };
     let own = admission::session_of(request.headers());
-    let mut number = match first_number(&request) {
-        Ok(number) => number,
+    let numbering = match numbering(&request) {
+        Ok(numbering) => numbering,
         Err(error) => return admission::refuse(&error, &cors),
     };
-    let is_question = number == Some(UNKNOWN);
+    let mut number = numbering.first();
     let named = own.as_deref().and_then(|own| SessionId::parse(own).ok());
     let first = batch.entries.iter().find_map(tunnel_of);
     // Each datagram is charged its share of the body.
@@ -104,7 +123,7 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
         .into_iter()
         .find(|error| error.code == ErrorCode::Conflict)
     {
-        if is_question {
+        if numbering == Numbering::Unknown {
             let details = &fault::body(gap)["error"]["details"];
             return admission::prepare(HttpResponse::Ok(), &cors).json(details);
         }
@@ -139,8 +158,8 @@ fn from_query(request: &HttpRequest) -> Result<String, ErrorBody> {
 
 /// The number of the first datagram (`n`), counted from 1 over the life of the
 /// session as `welcome` counts them (`accepted`), so `time`, `resume` and `bye`
-/// have none; `None` where the client does not number them, [`UNKNOWN`] where it asks.
-fn first_number(request: &HttpRequest) -> Result<Option<u64>, ErrorBody> {
+/// have none.
+fn numbering(request: &HttpRequest) -> Result<Numbering, ErrorBody> {
     #[derive(Deserialize)]
     struct Numbered {
         n: Option<String>,
@@ -148,11 +167,11 @@ fn first_number(request: &HttpRequest) -> Result<Option<u64>, ErrorBody> {
     let query = web::Query::<Numbered>::from_query(request.query_string())
         .map_err(|_| wrong("the query cannot be read: give each parameter once"))?;
     let Some(n) = query.into_inner().n else {
-        return Ok(None);
+        return Ok(Numbering::None);
     };
     match n.parse() {
-        Ok(number) if number > 0 && number < UNKNOWN => Ok(Some(number)),
-        _ if n == "unknown" => Ok(Some(UNKNOWN)),
+        Ok(number @ 1..) => Ok(Numbering::From(number)),
+        _ if n == "unknown" => Ok(Numbering::Unknown),
         _ => Err(wrong(
             "n is the number of the first datagram, from 1, or unknown",
         )),

@@ -227,12 +227,12 @@ export class Client extends Emitter {
   }
 
   /**
-   * Identifies an anonymous session.
+   * Identifies an anonymous session, or renews its credentials.
    * @param {object} credentials
    * @returns {Promise<Welcome>}
    */
   authenticate(credentials) {
-    return this.#session.request("authenticate", { credentials });
+    return this.#session.authenticate(credentials);
   }
 
   /**
@@ -351,6 +351,7 @@ export class Client extends Emitter {
   /** The network or the visibility of the page has changed. */
   #changed() {
     this.clock.check();
+    this.#session.check();
     this.#heartbeat.attend();
     this.#heartbeat.check();
     this.#session.connection.changed();
@@ -393,18 +394,18 @@ export class Client extends Emitter {
   }
 
   /**
-   * @param {Disconnection} disconnection
+   * @param {Disconnection & {details?: any}} disconnection
    * @param {TurntableError | undefined} fatal
    */
-  #disconnected({ code, reason, text, retry_ms }, fatal) {
+  #disconnected({ code, reason, text, details: said, retry_ms }, fatal) {
     this.#heartbeat.stop();
     this.clock.reset();
-    const details = { reason, code, ...(text && { message: text }) };
+    const details = { reason, code, ...(text && { message: text }), ...(said && { details: said }) };
     if (retry_ms !== undefined) {
       this.#state.set("offline", { ...details, retry_ms });
       return;
     }
-    const error = fatal ?? new TurntableError("unavailable", text || `closed by the server: ${reason}`, { details: { code, reason } });
+    const error = fatal ?? new TurntableError("unavailable", text || `closed by the server: ${reason}`, { details: { code, reason, ...said } });
     if (fatal) this.#report(fatal);
     this.#close(details, error);
   }

@@ -254,7 +254,7 @@ fn refused_and_unreadable_datagrams_have_numbers_and_time_has_none() {
     // A client that does not know its number asks, and nothing is taken.
     let asked = send(&server, "unknown", &publish(10));
     assert_eq!((asked.status, asked.json()), (200, json!({"accepted": 9})));
-    for wrong in ["0", "-1", "x", &u64::MAX.to_string()] {
+    for wrong in ["0", "-1", "x", "Unknown"] {
         let refused = send(&server, wrong, &publish(10));
         assert_eq!(refused.error(), (400, "bad_message".to_owned()), "{wrong}");
     }
