@@ -39,6 +39,8 @@ import { Emitter } from "./emitter.js";
  *   message that was missed follows
  * @property {{epoch: string, offset: number}} gap messages may have been lost during a
  *   reconnection or by a fault of the server; the position from which the channel continues
+ * @property {{changes?: Record<string, "joined" | "left">, count: number}} members who joined and
+ *   left, where the channel shows its members; without `changes` only their number is known
  * @property {{error?: TurntableError}} left without `leave()`
  */
 
@@ -79,6 +81,20 @@ export class Channel extends Emitter {
   /** Whether the server guaranteed at the last join that no message was missed. */
   get recovered() {
     return this.#state.recovered;
+  }
+
+  /**
+   * The users on the channel, oneself included. Empty where the server does not show them, or has
+   * too many and sends their number only.
+   * @returns {ReadonlySet<string>}
+   */
+  get members() {
+    return this.#state.members;
+  }
+
+  /** The number of users on the channel; undefined where the server does not show it. */
+  get count() {
+    return this.#state.count;
   }
 
   /** Whether messages of paths below are received: whether a holder requested them. */

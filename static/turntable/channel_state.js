@@ -17,6 +17,10 @@ export class ChannelState {
   offset = 0;
   /** Whether the server guaranteed at the last join that no message was missed. */
   recovered = false;
+  /** The users on the channel. @type {Set<string>} */
+  members = new Set();
+  /** How many they are; undefined where the server does not show it. @type {number | undefined} */
+  count;
   /** Whether the channel is joined. */
   active = false;
   /** Whether the subscription belongs to a lost session. */
@@ -63,7 +67,7 @@ export class ChannelState {
    * @param {any} data of a `joined`
    * @returns {boolean} whether the channel was joined again in a new session, or began anew
    */
-  joined({ epoch, offset, recovered }) {
+  joined({ epoch, offset, recovered, members }) {
     const again = this.stale;
     const first = !this.active;
     // The server lost the channel to a fault and began it anew.
@@ -71,6 +75,7 @@ export class ChannelState {
     this.active = true;
     this.stale = false;
     this.recovered = recovered === true;
+    this.#membersAre(members);
     if (epoch !== this.epoch) this.#emitted = -1;
     this.epoch = epoch;
     // After a recovery the missed messages follow and advance the offset
@@ -81,6 +86,34 @@ export class ChannelState {
     else if (!(again && this.recovered)) this.offset = offset;
     this.#catching_up = false;
     return again || replaced;
+  }
+
+  /**
+   * @param {any} members of a `joined`: states by user, or their number, or nothing
+   */
+  #membersAre(members) {
+    const counted = typeof members === "number";
+    this.members = new Set(counted ? [] : Object.keys(members ?? {}));
+    this.count = counted ? members : members && this.members.size;
+  }
+
+  /**
+   * @param {any} members of a `memberchange`: changes by user, or the number of members
+   * @returns {{changes?: Record<string, "joined" | "left">, count: number}}
+   */
+  membersChanged(members) {
+    if (typeof members === "number") {
+      this.#membersAre(members);
+      return { count: members };
+    }
+    const changes = members ?? {};
+    // Behind a number all members follow; none is known then.
+    for (const [user, change] of Object.entries(changes)) {
+      if (change === "left") this.members.delete(user);
+      else this.members.add(user);
+    }
+    this.count = this.members.size;
+    return { changes, count: this.count };
   }
 
   /**

@@ -112,6 +112,14 @@ export class Channels {
     if (id === undefined) this.#session.resolveFirst((request) => request.command === "joinchannel" && normalizeId(request.data.channel) === path, data);
   }
 
+  /** @param {any} data of a `memberchange` */
+  memberChange(data) {
+    const { state, holding } = this.#subscriptions.get(normalizeId(String(data?.channel))) ?? {};
+    if (!state?.active || !holding) return;
+    const change = state.membersChanged(data.members);
+    for (const channel of holding.holders) channel.emit("members", change);
+  }
+
   /** @param {ChannelMessage} message */
   message(message) {
     let path = String(message?.channel);

@@ -17,6 +17,10 @@ export declare class ChannelState {
     offset: number;
     /** Whether the server guaranteed at the last join that no message was missed. */
     recovered: boolean;
+    /** The users on the channel. @type {Set<string>} */
+    members: Set<string>;
+    /** How many they are; undefined where the server does not show it. @type {number | undefined} */
+    count: number | undefined;
     /** Whether the channel is joined. */
     active: boolean;
     /** Whether the subscription belongs to a lost session. */
@@ -36,7 +40,15 @@ export declare class ChannelState {
      * @param {any} data of a `joined`
      * @returns {boolean} whether the channel was joined again in a new session, or began anew
      */
-    joined({ epoch, offset, recovered }: any): boolean;
+    joined({ epoch, offset, recovered, members }: any): boolean;
+    /**
+     * @param {any} members of a `memberchange`: changes by user, or the number of members
+     * @returns {{changes?: Record<string, "joined" | "left">, count: number}}
+     */
+    membersChanged(members: any): {
+        changes?: Record<string, "joined" | "left">;
+        count: number;
+    };
     /**
      * @param {ChannelMessage} message
      * @returns {boolean} false if it was emitted before a reconnection

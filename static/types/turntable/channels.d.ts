@@ -33,6 +33,8 @@ export declare class Channels {
      * @param {any} id of the request, whose caller has its answer already
      */
     joined(data: any, id: any): void;
+    /** @param {any} data of a `memberchange` */
+    memberChange(data: any): void;
     /** @param {ChannelMessage} message */
     message(message: ChannelMessage): void;
     /** A new session has started. */
