@@ -9,6 +9,7 @@
 mod attributes;
 mod recovery;
 
+use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
@@ -16,7 +17,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use crate::actor::Shared;
 use crate::actor::avatar::attributes::Waiting;
 use crate::actor::directory::Unused;
-use crate::actor::letter::{Due, Letter};
+use crate::actor::letter::{Due, Letter, put_behind};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::places::Places;
 use crate::clock;
@@ -42,6 +43,8 @@ pub struct Avatar {
     timer: Option<(SpawnHandle, NonZeroU64)>,
     /// Calls that wait for the store; `None` while none has to.
     stored: Option<Box<Waiting>>,
+    /// Calls that waited for it and are being carried out.
+    released: Option<Box<VecDeque<AvatarCall>>>,
     /// Whether the store could not be read.
     is_unloaded: bool,
 }
@@ -62,6 +65,7 @@ impl OwnerActor for Avatar {
             is_recovering: is_replacement,
             timer: None,
             stored: None,
+            released: None,
             is_unloaded: false,
         }
     }
@@ -351,7 +355,9 @@ impl Actor for Avatar {
 impl Drop for Avatar {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            let unread: Vec<AvatarCall> = self.unread().collect();
             self.shared.lost(OwnerId::Avatar(self.user.clone()));
+            put_behind(unread);
         }
     }
 }

@@ -57,6 +57,16 @@ export class Channel extends Emitter {
   #since;
   /** Whether past messages arrive: those up to `#offset` are not all here yet. */
   #catching_up = false;
+  /** How many past messages the last join of a holder requested. */
+  #requested = 0;
+  /**
+   * Before the past messages that a join requested, until the first message arrives: a
+   * connection that is lost in between must not lose them.
+   * @type {number | undefined}
+   */
+  #before;
+  /** The offset of the last `joined`: later messages of the path with lower ones are past. */
+  #joined_at = 0;
 
   /** @readonly @type {string} */
   path;
@@ -129,8 +139,11 @@ export class Channel extends Emitter {
    * @returns {Record<string, any>} the data of `joinchannel`
    */
   joinData({ subpaths, since, history }, again) {
-    if (!again) this.#since = since;
-    const offset = this.#catching_up ? this.#emitted : this.#offset;
+    if (!again) {
+      this.#since = since;
+      this.#requested = history ?? 0;
+    }
+    const offset = this.#catching_up ? this.#emitted : (this.#before ?? this.#offset);
     return {
       channel: this.path,
       // The server has one subscription: what one holder requested must not end for it.
@@ -172,6 +185,10 @@ export class Channel extends Emitter {
     if (first && this.#recovered && since && since.epoch === epoch) this.#offset = since.offset;
     else if (!(again && this.#recovered)) this.#offset = offset;
     this.#catching_up = false;
+    this.#joined_at = offset;
+    const requested = again ? this.#history : this.#requested;
+    if (replaced || offset === 0) this.#before = undefined;
+    else if (!this.#recovered && requested > 0) this.#before = Math.max(0, this.#emitted, offset - requested);
     if (!again && !replaced) return;
     this.emit("joined", { recovered: this.#recovered });
     if (!this.#recovered) this.emit("gap", { epoch, offset });
@@ -186,11 +203,21 @@ export class Channel extends Emitter {
       const { offset } = message;
       // Already emitted before a reconnection.
       if (offset <= this.#emitted) return;
+      this.#before = undefined;
       this.#emitted = offset;
       this.#catching_up = offset < this.#offset;
       this.#offset = Math.max(this.#offset, offset);
     }
     this.emit("message", message);
+  }
+
+  /**
+   * @internal
+   * @param {ChannelMessage} message of this path
+   * @returns {boolean} whether it was published before this channel was joined
+   */
+  isPast({ offset }) {
+    return this.active && !this.stale && offset <= this.#joined_at;
   }
 
   /**
@@ -294,7 +321,10 @@ export class Channels {
   /** @param {ChannelMessage} message */
   message(message) {
     let path = String(message?.channel);
+    const own = this.#subscriptions.get(path)?.channel;
     this.#received(path, message, false);
+    // Holders above have received it when it was published, or have a gap.
+    if (own?.isPast(message)) return;
     for (let cut = path.lastIndexOf("/"); cut > 0; cut = path.lastIndexOf("/")) {
       path = path.slice(0, cut);
       this.#received(path, message, true);

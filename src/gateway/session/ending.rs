@@ -65,7 +65,7 @@ impl Handler<EndUser> for Gateway {
 }
 
 impl Gateway {
-    fn end_session(&mut self, session: SessionSlot, ending: Ending) {
+    pub(in crate::gateway) fn end_session(&mut self, session: SessionSlot, ending: Ending) {
         if let Some(error) = ending.error() {
             self.send_error(session, error, None);
         }
