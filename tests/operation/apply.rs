@@ -117,7 +117,7 @@ fn await_state(client: &mut Client, state: &str) {
 async fn provider_whose_token_is_taken_away_ends_and_its_service_is_down() {
     let running = Running::start(with_service("first")).unwrap();
     let address = running.server;
-    let (mut caller, provider) = beside(move || {
+    let (mut caller, mut provider) = beside(move || {
         let mut caller = Client::greeted(address);
         caller.command("idme", json!("2:1"));
         caller.await_command("welcome");
