@@ -9,10 +9,10 @@
 mod attributes;
 mod recovery;
 
-use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
+use thin_vec::ThinVec;
 
 use crate::actor::Shared;
 use crate::actor::avatar::attributes::Waiting;
@@ -43,8 +43,8 @@ pub struct Avatar {
     timer: Option<(SpawnHandle, NonZeroU64)>,
     /// Calls that wait for the store; `None` while none has to.
     stored: Option<Box<Waiting>>,
-    /// Calls that waited for it and are being carried out.
-    released: Option<Box<VecDeque<AvatarCall>>>,
+    /// Calls that waited for it and are being carried out, the last first.
+    released: ThinVec<AvatarCall>,
     /// Whether the store could not be read.
     is_unloaded: bool,
 }
@@ -65,7 +65,7 @@ impl OwnerActor for Avatar {
             is_recovering: is_replacement,
             timer: None,
             stored: None,
-            released: None,
+            released: ThinVec::new(),
             is_unloaded: false,
         }
     }

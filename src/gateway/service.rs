@@ -83,8 +83,8 @@ fn outcome(result: Payload) -> Outcome {
 
 impl Providing {
     /// The services that it provides.
-    pub(super) fn names(&self) -> impl Iterator<Item = &Box<str>> {
-        self.services.keys()
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.services.keys().map(|name| &**name)
     }
 }
 

@@ -37,11 +37,11 @@ impl Gateway {
         };
         let less = |entry: &SessionEntry| {
             let names = entry.providing.as_ref()?.names();
-            let may_not = |name: &&Box<str>| {
-                let service = now.get(&***name);
+            let may_not = |name: &&str| {
+                let service = now.get(*name);
                 service.is_none_or(|service| !service.may_provide(&entry.session.user))
             };
-            let names: Vec<Box<str>> = names.filter(may_not).cloned().collect();
+            let names: Vec<Box<str>> = names.filter(may_not).map(Box::from).collect();
             (!names.is_empty()).then_some(names)
         };
         let sessions = self.sessions.iter();

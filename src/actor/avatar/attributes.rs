@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use actix::{AsyncContext, Context, Handler, Message};
 use smallvec::SmallVec;
+use thin_vec::ThinVec;
 
 use crate::actor::avatar::Avatar;
 use crate::actor::letter::Due;
@@ -125,11 +126,8 @@ impl Avatar {
     /// Carries out what was held, in its order. What is left of it when one of the calls
     /// ends in a panic is the replacement's.
     fn release(&mut self, held: VecDeque<AvatarCall>, ctx: &mut Context<Self>) {
-        if held.is_empty() {
-            return;
-        }
-        self.released = Some(Box::new(held));
-        while let Some(call) = self.released.as_mut().and_then(|left| left.pop_front()) {
+        self.released = held.into_iter().rev().collect();
+        while let Some(call) = self.released.pop() {
             let Some(call) = self.hold(call) else {
                 continue;
             };
@@ -139,16 +137,16 @@ impl Avatar {
                 .fail_if_requested(&OwnerId::Avatar(self.user.clone()));
             self.step(call, ctx);
         }
-        self.released = None;
+        self.released = ThinVec::new();
     }
 
     /// The calls that the avatar has taken and not carried out, in their order.
     pub(super) fn unread(&mut self) -> impl Iterator<Item = AvatarCall> {
-        let released = self.released.take().map(|released| *released);
+        let released = std::mem::take(&mut self.released);
         let held = self.stored.take().map(|waiting| waiting.held);
-        // A call that was released and had to wait again was before the others.
+        // A call that was released and has to wait again was before the others.
         let held = held.into_iter().flatten();
-        held.chain(released.into_iter().flatten())
+        held.chain(released.into_iter().rev())
     }
 
     /// Sets attributes, which are stored soon.
