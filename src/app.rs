@@ -219,9 +219,10 @@ impl Running {
     }
 
     /// Ends all sessions of a user with 4005: its clients do not come back by
-    /// themselves. Returns how many there were.
-    pub async fn kick(&self, user: &UserId) -> usize {
-        self.shared.end_user(user, Ending::Kicked).await
+    /// themselves. `reason` is a sentence for them. Returns how many there were.
+    pub async fn kick(&self, user: &UserId, reason: Option<&str>) -> usize {
+        let ending = Ending::Kicked(reason.map(Into::into));
+        self.shared.end_user(user, ending).await
     }
 
     /// Puts another configuration in force, for everything that happens from now
@@ -306,7 +307,7 @@ impl Node {
         let (owners, bus) = cluster::ways(local_owners.clone(), local_bus.clone());
         let Extensions { checkers, services } = extensions;
         let named = settings::services(&config, &services);
-        let settings = NodeSettings::new(&config, services)?;
+        let settings = NodeSettings::new(&config, services, owners.clone())?;
         let store = store::open(&config.store, metrics).map_err(anyhow::Error::msg)?;
         let boot = (clock::now_ms() / 1_000) as u32;
         let encodings = Encodings {

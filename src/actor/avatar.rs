@@ -15,14 +15,14 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use thin_vec::ThinVec;
 
 use crate::actor::Shared;
-use crate::actor::avatar::attributes::Waiting;
+use crate::actor::avatar::attributes::{Setter, Waiting};
 use crate::actor::directory::Unused;
 use crate::actor::letter::{Due, Letter, put_behind};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::places::Places;
 use crate::clock;
-use turntable_core::call::AvatarCall;
-use turntable_core::delivery::Delivery;
+use turntable_core::call::{Asker, AvatarCall};
+use turntable_core::delivery::{Answer, Delivery};
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{Caller, SessionKey};
@@ -95,11 +95,12 @@ impl Avatar {
             },
         };
         let is_attached = matches!(answer, Delivery::Attached { .. });
+        if is_attached && !self.model.backup(key).is_empty() {
+            // Before the first command of the session.
+            self.back_up([key]);
+        }
         self.shared.bus.send(to.gateway, answer);
         if is_attached {
-            if !self.model.backup(key).is_empty() {
-                self.back_up([key]);
-            }
             self.give_invites(key);
         }
     }
@@ -129,7 +130,7 @@ impl Avatar {
             .into_iter()
             .map(|(name, value)| (name, Some(value)))
             .collect();
-        let set = self.set(session, changes);
+        let set = self.set(Some(session), changes);
         if set.is_err() {
             self.remove(session);
         }
@@ -171,6 +172,19 @@ impl Avatar {
         for place in sessions.into_iter().filter_map(|key| self.places.get(key)) {
             self.shared.send_frame(place, frame.clone(), None);
         }
+    }
+
+    /// A message from outside, for every session of the user.
+    fn publish(&self, asker: Asker, message: Payload) {
+        let packet = ServerPacket::Call {
+            f: "user:message".into(),
+            args: Some(message),
+            user: None,
+        };
+        self.send_all(self.model.sessions(), &self.shared.frame(&packet, None));
+        let sessions = self.model.sessions().count();
+        self.shared
+            .answer(asker, Ok(Answer::Count(sessions as u64)));
     }
 
     fn presence(&self) -> Delivery {
@@ -219,9 +233,8 @@ impl Avatar {
                 let set = self
                     .model
                     .set_status(caller.key, status, note, &settings.presence);
-                if set.is_ok() {
-                    self.back_up(self.model.sessions());
-                }
+                // A refused one, too: its gateway has hidden the session at once.
+                self.back_up(self.model.sessions());
                 self.answer(caller, set, "status", id);
             }
             AvatarCall::Idle { caller, idle } => self.model.set_idle(caller.key, idle),
@@ -253,7 +266,7 @@ impl Avatar {
                 caller,
                 changes,
                 id,
-            } => self.set_and_answer(caller, changes, id, ctx),
+            } => self.set_and_answer(Setter::Session(caller, id), changes, ctx),
             AvatarCall::Tell(frame) => self.send_all(self.model.sessions(), &frame),
             AvatarCall::Announce {
                 gateway,
@@ -261,6 +274,16 @@ impl Avatar {
                 sessions,
                 ..
             } => self.announced(gateway, is_watching, sessions),
+            AvatarCall::Publish { asker, message } => self.publish(asker, message),
+            AvatarCall::Attributes { asker } => {
+                let attributes = self.model.attributes().to_vec();
+                let answer = self.check_loaded();
+                let answer = answer.map(|()| Answer::Attributes(attributes));
+                self.shared.answer(asker, answer);
+            }
+            AvatarCall::Change { asker, changes } => {
+                self.set_and_answer(Setter::Outside(asker), changes, ctx);
+            }
         }
     }
 
@@ -295,6 +318,7 @@ impl Avatar {
         }
         let now_ms = clock::now_ms();
         let shared = self.shared.clone();
+        let was_hidden = self.model.is_hidden();
         if self
             .model
             .refresh(now_ms, &shared.settings().presence)
@@ -303,6 +327,10 @@ impl Avatar {
             for gateway in self.model.watchers.gateways() {
                 shared.bus.send(*gateway, self.presence());
             }
+        }
+        if self.model.is_hidden() != was_hidden {
+            // Its sessions are hidden on channels, too.
+            self.back_up(self.model.sessions());
         }
         let changes = self.model.refresh_profile(&shared.settings().attributes);
         if !changes.is_empty() {
@@ -362,6 +390,17 @@ impl Drop for Avatar {
     }
 }
 
+/// Whether a call cannot be carried out without the user's attributes.
+const fn needs_attributes(call: &AvatarCall) -> bool {
+    matches!(
+        call,
+        AvatarCall::Attach { .. }
+            | AvatarCall::Set { .. }
+            | AvatarCall::Attributes { .. }
+            | AvatarCall::Change { .. }
+    )
+}
+
 impl Handler<Letter<AvatarCall>> for Avatar {
     type Result = ();
 
@@ -374,7 +413,7 @@ impl Handler<Letter<AvatarCall>> for Avatar {
         self.shared
             .fail_if_requested(&OwnerId::Avatar(self.user.clone()));
         self.seen += 1;
-        if self.is_unloaded && matches!(call, AvatarCall::Attach { .. } | AvatarCall::Set { .. }) {
+        if self.is_unloaded && needs_attributes(&call) {
             // The store may answer now; the call waits for it.
             self.is_unloaded = false;
             self.load(ctx);

@@ -50,7 +50,7 @@ impl Gateway {
             .collect();
         for (session, names) in found {
             if names.is_empty() {
-                self.end_session(session, Ending::Revoked);
+                self.end_session(session, &Ending::Revoked);
             } else {
                 self.withdraw_providing(session, &names);
             }

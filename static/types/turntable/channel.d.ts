@@ -1,11 +1,11 @@
 /**
- * Channels: paths on which messages are published, and the set of joined channels.
+ * A channel, a path on which messages are published, as one holder has it: each
+ * successful join has an object of its own. They share the subscription and its
+ * position (`ChannelState`).
  * @module
  */
 import { Emitter } from "./emitter.js";
-import { Holding } from "./holding.js";
 import type { TurntableError } from "./error.js";
-import type { Session } from "./session.js";
 export type ChannelOptions = {
     /**
      * whether to receive messages of paths below as well
@@ -65,12 +65,21 @@ export type ChannelEvents = {
         offset: number;
     };
     /**
+     * who joined and
+     * left, where the channel shows its members; without `changes` only their number is known
+     */
+    members: {
+        changes?: Record<string, "joined" | "left">;
+        count: number;
+    };
+    /**
      * without `leave()`
      */
     left: {
         error?: TurntableError;
     };
 };
+/** @import { ChannelState } from "./channel_state.js" */
 /** @import { TurntableError } from "./error.js" */
 /** @import { Session } from "./session.js" */
 /**
@@ -99,19 +108,29 @@ export type ChannelEvents = {
  *   message that was missed follows
  * @property {{epoch: string, offset: number}} gap messages may have been lost during a
  *   reconnection or by a fault of the server; the position from which the channel continues
+ * @property {{changes?: Record<string, "joined" | "left">, count: number}} members who joined and
+ *   left, where the channel shows its members; without `changes` only their number is known
  * @property {{error?: TurntableError}} left without `leave()`
  */
 /** @extends {Emitter<ChannelEvents>} */
 export declare class Channel extends Emitter<ChannelEvents> {
     #private;
-    /** @readonly @type {string} */
-    readonly path: string;
+    /** The channel's path. */
+    get path(): string;
     /** The epoch in which offsets are counted. */
     get epoch(): string;
     /** The offset of the last message. */
     get offset(): number;
     /** Whether the server guaranteed at the last join that no message was missed. */
     get recovered(): boolean;
+    /**
+     * The users on the channel, oneself included. Empty where the server does not show them, or has
+     * too many and sends their number only.
+     * @returns {ReadonlySet<string>}
+     */
+    get members(): ReadonlySet<string>;
+    /** The number of users on the channel; undefined where the server does not show it. */
+    get count(): number | undefined;
     /** Whether messages of paths below are received: whether a holder requested them. */
     get subpaths(): boolean;
     /**
@@ -125,40 +144,9 @@ export declare class Channel extends Emitter<ChannelEvents> {
         epoch: string;
     }>;
     /**
-     * One holder less: each successful `channel` is one, and the last one leaves.
-     * From then on this object emits nothing.
+     * Ends this holder's hold, once. The last holder leaves the channel. From then on
+     * this object emits nothing.
      * @returns {Promise<void>}
      */
     leave(): Promise<void>;
-}
-export type Subscription = {
-    holding: Holding;
-    channel: Channel;
-};
-/** @typedef {{holding: Holding, channel: Channel}} Subscription */
-/** Channels that are joined or being joined. */
-export declare class Channels {
-    #private;
-    /** @param {Session} session */
-    constructor(session: Session);
-    /**
-     * @param {string} path
-     * @param {ChannelOptions} options
-     * @returns {Promise<Channel>} rejects with the outcome of this join, whatever other joins of the
-     *   channel get
-     */
-    join(path: string, options: ChannelOptions): Promise<Channel>;
-    /**
-     * @param {any} data of a `joined`
-     * @param {any} id of the request, whose caller has its answer already
-     */
-    joined(data: any, id: any): void;
-    /** @param {ChannelMessage} message */
-    message(message: ChannelMessage): void;
-    /** A new session has started. */
-    reset(): void;
-    /** @param {boolean} resumed */
-    restore(resumed: boolean): void;
-    /** @param {TurntableError} error */
-    close(error: TurntableError): void;
 }
