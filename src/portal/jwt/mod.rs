@@ -1,19 +1,30 @@
 //! Signed tokens (RFC 7519) of a login elsewhere.
 //!
 //! A token names its key (`kid`), and the key its algorithm: what the token's head says
-//! about the algorithm is only compared. Issuer, audience and expiry are required.
+//! about the algorithm is only compared. Issuer, audience and expiry are required. The
+//! keys are in a file (`key`), or fetched from a URL (`remote`).
 
+mod key;
+pub(super) mod remote;
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::jwk::{Jwk, JwkSet};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{decode, decode_header};
 use serde_json::{Map, Value};
 
+use crate::clock;
 use crate::portal::checker::{Checking, CredentialChecker, Identity, Refusal, Verdict};
 use crate::portal::claim::Claim;
-use crate::portal::settings::PortalSettings;
+use crate::portal::jwt::key::{Keys, KnownKey};
+use crate::portal::jwt::remote::{Found, RemoteKeys};
+use crate::portal::settings::{JwtSettings, PortalSettings};
 use turntable_core::id::UserId;
-use turntable_core::packet::Reason;
+use turntable_core::packet::{ErrorBody, Reason};
 use turntable_core::payload::Payload;
+use turntable_core::reason::ErrorCode;
 
 /// The name of the checker.
 pub(super) const NAME: &str = "jwt";
@@ -21,52 +32,81 @@ pub(super) const NAME: &str = "jwt";
 /// The longest token that is looked at, in bytes.
 const TOKEN_BYTES_MAX: usize = 8_192;
 
-/// How far the clocks of issuer and server may differ, in s.
-const LEEWAY_S: u64 = 5;
+/// Roles of a token, and the bytes of each, that are looked at.
+const ROLES_MAX: usize = 64;
+const ROLE_BYTES_MAX: usize = 64;
+
+/// Where the keys are.
+enum Source {
+    File(Keys),
+    Url(Arc<RemoteKeys>),
+}
 
 /// The checker.
 pub(super) struct Jwt {
-    keys: Vec<(String, DecodingKey, Validation)>,
+    source: Source,
     realm: String,
     attributes: Vec<String>,
+    roles_claim: String,
 }
 
 impl Jwt {
-    /// With the keys of `portal.jwt_keys_file`.
+    /// With the keys of `portal.jwt.keys_file`, or those of `portal.jwt.jwks_url`, which
+    /// `known` may have already.
     ///
     /// # Errors
     /// What is missing in the settings or wrong with the file, without its content.
-    pub(super) fn new(settings: &PortalSettings) -> anyhow::Result<Self> {
-        let path = &settings.jwt_keys_file;
+    pub(super) fn new(
+        settings: &PortalSettings,
+        known: &mut Option<Arc<RemoteKeys>>,
+    ) -> anyhow::Result<Self> {
+        let jwt = &settings.jwt;
         for (name, value) in [
-            ("portal.jwt_keys_file", path),
-            ("portal.jwt_issuer", &settings.jwt_issuer),
-            ("portal.jwt_audience", &settings.jwt_audience),
+            ("portal.jwt.issuer", &jwt.issuer),
+            ("portal.jwt.audience", &jwt.audience),
         ] {
             anyhow::ensure!(!value.is_empty(), "the checker jwt needs {name}");
         }
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| anyhow::anyhow!("cannot read the keys in {path}: {error}"))?;
-        let set: JwkSet = serde_json::from_str(&text)
-            .map_err(|_| anyhow::anyhow!("{path} is not a JWK set (RFC 7517)"))?;
-        anyhow::ensure!(!set.keys.is_empty(), "there are no keys in {path}");
-        let keys = set.keys.iter().map(|jwk| key(jwk, settings));
         Ok(Self {
-            keys: keys.collect::<anyhow::Result<_>>()?,
+            source: source(jwt, known)?,
             realm: settings.default_realm.clone(),
-            attributes: settings.jwt_attributes.clone(),
+            attributes: jwt.attributes.clone(),
+            roles_claim: jwt.roles_claim.clone(),
         })
     }
 
-    fn verdict(&self, claim: &Claim) -> Verdict {
+    async fn verdict(&self, claim: &Claim) -> Verdict {
         // A token without three parts is another checker's.
         let Some(token) = claim.text("token").filter(|token| is_jwt(token)) else {
             return Verdict::Pass;
         };
-        let head = decode_header(token).ok();
-        let kid = head.and_then(|head| head.kid);
-        let key = kid.and_then(|kid| self.keys.iter().find(|(known, ..)| *known == kid));
-        let Some((_, key, validation)) = key else {
+        let kid = decode_header(token).ok().and_then(|head| head.kid);
+        let Some(kid) = kid else {
+            return Verdict::invalid();
+        };
+        let now_s = clock::now_ms() / 1_000;
+        let fetched = match &self.source {
+            Source::File(keys) => return self.verify(claim, token, keys.find(&kid, now_s)),
+            Source::Url(remote) => remote.find(&kid, issued_s(token)).await,
+        };
+        match fetched {
+            Found::Keys(keys) => self.verify(claim, token, keys.find(&kid, now_s)),
+            Found::Unknown => Verdict::invalid(),
+            Found::Unavailable(retry_ms) => Verdict::Deny(
+                ErrorBody::new(
+                    ErrorCode::Unavailable,
+                    "the token cannot be checked now; try again",
+                )
+                .with("retry_ms", retry_ms),
+            ),
+        }
+    }
+
+    fn verify(&self, claim: &Claim, token: &str, key: Option<&KnownKey>) -> Verdict {
+        let Some(KnownKey {
+            key, validation, ..
+        }) = key
+        else {
             return Verdict::invalid();
         };
         match decode::<Map<String, Value>>(token, key, validation) {
@@ -100,6 +140,7 @@ impl Jwt {
         });
         Verdict::Accept(Identity {
             attributes: attributes.collect(),
+            roles: roles(claims.get(&self.roles_claim)),
             expires_ms: Some((expires_s * 1_000.0) as u64),
             ..Identity::new(user)
         })
@@ -112,7 +153,7 @@ impl CredentialChecker for Jwt {
     }
 
     fn check<'c>(&'c self, claim: &'c Claim) -> Checking<'c> {
-        Box::pin(async move { self.verdict(claim) })
+        Box::pin(self.verdict(claim))
     }
 }
 
@@ -126,26 +167,48 @@ fn is_jwt(token: &str) -> bool {
     token.len() <= TOKEN_BYTES_MAX && token.split('.').count() == 3
 }
 
-/// A key with its name, and what a token that it signs has to be like.
-fn key(jwk: &Jwk, settings: &PortalSettings) -> anyhow::Result<(String, DecodingKey, Validation)> {
-    let path = &settings.jwt_keys_file;
-    let kid = jwk.common.key_id.clone();
-    let kid = kid.ok_or_else(|| anyhow::anyhow!("a key in {path} has no kid"))?;
-    let algorithm = jwk.common.key_algorithm.map(|known| known.to_string());
-    let algorithm: Option<Algorithm> = algorithm.and_then(|name| name.parse().ok());
-    let algorithm = algorithm
-        .ok_or_else(|| anyhow::anyhow!("the key {kid} in {path} has no alg of a signature"))?;
-    let key = DecodingKey::from_jwk(jwk)
-        .map_err(|_| anyhow::anyhow!("the key {kid} in {path} is not complete"))?;
-    let mut validation = Validation::new(algorithm);
-    validation.leeway = LEEWAY_S;
-    validation.validate_nbf = true;
-    validation.set_issuer(&[&settings.jwt_issuer]);
-    validation.set_audience(&[&settings.jwt_audience]);
-    validation.set_required_spec_claims(&["exp", "aud", "iss"]);
-    Ok((kid, key, validation))
+/// When a token says it was issued. Its signature is not checked, so this decides no
+/// more than which refusal it gets.
+fn issued_s(token: &str) -> Option<u64> {
+    let claims = token.split('.').nth(1)?;
+    let claims = URL_SAFE_NO_PAD.decode(claims).ok()?;
+    let claims: Map<String, Value> = serde_json::from_slice(&claims).ok()?;
+    claims.get("iat")?.as_f64().map(|issued_s| issued_s as u64)
+}
+
+/// A list of names, or names with blanks between them, as in `scope` (RFC 8693).
+fn roles(claim: Option<&Value>) -> Vec<Box<str>> {
+    let names: Vec<&str> = match claim {
+        Some(Value::String(text)) => text.split_ascii_whitespace().collect(),
+        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let fits = |name: &&str| (1..=ROLE_BYTES_MAX).contains(&name.len());
+    let names = names.into_iter().filter(fits).take(ROLES_MAX);
+    names.map(Box::from).collect()
+}
+
+fn source(jwt: &JwtSettings, known: &mut Option<Arc<RemoteKeys>>) -> anyhow::Result<Source> {
+    match (jwt.keys_file.is_empty(), jwt.jwks_url.is_empty()) {
+        (true, true) => {
+            anyhow::bail!("the checker jwt needs portal.jwt.keys_file or portal.jwt.jwks_url")
+        }
+        (false, false) => {
+            anyhow::bail!("portal.jwt.keys_file and portal.jwt.jwks_url are set; accepted is one")
+        }
+        (false, true) => Ok(Source::File(Keys::of_file(jwt)?)),
+        (true, false) => {
+            // Other settings do not forget what was fetched.
+            let same = known.take().filter(|remote| remote.is_of(jwt));
+            let remote = match same {
+                Some(remote) => remote,
+                None => Arc::new(RemoteKeys::new(jwt)?),
+            };
+            *known = Some(remote.clone());
+            Ok(Source::Url(remote))
+        }
+    }
 }
 
 #[cfg(test)]
-#[path = "jwt_tests.rs"]
 mod tests;
