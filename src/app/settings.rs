@@ -51,12 +51,14 @@ impl NodeSettings {
 
 /// The settings of the gateways.
 pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
+    let namespaces = config.namespaces();
     GatewaySettings {
         session: config.session.clone(),
         limits: config.limits.clone(),
         time: config.time,
         presence: config.presence.clone(),
         channels: Arc::new(config.namespaces()),
+        namespaces: namespaces.any_shows_members().then(|| Arc::new(namespaces)),
         message_bytes_max: config.server.max_message_bytes,
         send_buffer_bytes: config.server.send_buffer_bytes,
         tunnel: config.tunnel.clone(),

@@ -87,7 +87,7 @@ impl Default for Config {
             limits: LimitSettings::default(),
             time: TimeSettings::default(),
             presence: PresenceSettings::default(),
-            attributes: AttributeSettings::default(),
+            attributes: AttributeSettings::embedded(),
             store: StoreSettings::default(),
             channel: ChannelSettings::default(),
             channels: channels::embedded(),

@@ -40,19 +40,3 @@ export function byId(id) {
   if (!node) throw new Error(`the page has no element with the id ${id}`);
   return node;
 }
-
-/**
- * An avatar: two characters of the user's name on a colour derived from the id.
- * @param {string} user
- */
-export function avatar(user) {
-  let hash = 0;
-  for (const character of user) hash = (hash * 31 + character.codePointAt(0)) % 360;
-  const name = user.slice(user.indexOf(":") + 1);
-  // Names differ most at their start, numbers at their end.
-  const characters = [...name];
-  const two = /^\d+$/.test(name) ? characters.slice(-2) : characters.slice(0, 2);
-  const node = element("span.avatar", { "aria-hidden": "true" }, two.join("").toUpperCase());
-  node.style.setProperty("--hue", String(hash));
-  return node;
-}

@@ -3,18 +3,28 @@
 import { byId, element } from "./dom.js";
 import { isUser, link, userFromAddress, randomUser, storeUser } from "./identity.js";
 import { loadFriends } from "./friend-list.js";
+import { playersLine } from "./join-form.js";
 import { GAMES, notice, openPage } from "./page.js";
+import { openProfileForm } from "./profile-form.js";
 
-const { tt, user, lobby } = openPage({ page: "home", root: "./", lobbyChanged: () => showGames() });
+/** Users of the list "Online" that are shown. */
+const SHOWN_MAX = 12;
 
+const { tt, user, lobby, own, people } = openPage({ page: "home", root: "./", lobbyChanged: () => showLobby() });
+
+openProfileForm({ own, people });
 const friends = loadFriends(user);
-if (friends.length > 0) tt.friends.subscribe(friends).catch(() => {});
+people.watch("friends", friends);
+people.onChange(() => {
+  showLobby();
+  showStatus();
+});
 tt.friends.on("change", () => showStatus());
 tt.on("state", () => showStatus());
 tt.on("welcome", () => showStatus());
 setInterval(showStatus, 5000);
 showStatus();
-showGames();
+showLobby();
 
 function showStatus() {
   byId("hero").dataset.state = tt.state;
@@ -26,7 +36,7 @@ function statusText() {
   if (tt.state === "unsteady") return "The server does not answer. Waiting…";
   if (tt.state === "offline") return "The connection is lost. Reconnecting…";
   if (tt.state !== "online") return "Connecting to the server…";
-  const words = [`Connected as ${user}`];
+  const words = [`Connected as ${people.name(user)}`];
   if (friends.length > 0) {
     const online = friends.filter((id) => !["offline", undefined].includes(tt.friends.get(id))).length;
     words.push(`${online} of ${friends.length} friends online`);
@@ -34,14 +44,22 @@ function statusText() {
   return `${words.join(", ")}.`;
 }
 
-function showGames() {
-  byId("people").textContent = String(Math.max(1, lobby.people().length));
+function showLobby() {
+  const online = lobby.people();
+  byId("people").textContent = String(online.length);
+  byId("online").replaceChildren(...(online.length === 0
+    ? [element("li.empty", {}, own.isInvisible ? "You are invisible: others do not see you here." : "Nobody is here yet.")]
+    : online.slice(0, SHOWN_MAX).map(({ user: id, page }) => element("li", { "data-person": id },
+      people.avatar(id),
+      element("span.name", {}, people.label(id), id === user && element("span.small.muted", {}, " (you)")),
+      element("span.small.muted", {}, GAMES[page] ? `plays ${GAMES[page]}` : "")))));
+  byId("online-more").textContent = online.length > SHOWN_MAX ? `and ${online.length - SHOWN_MAX} more` : "";
   const games = lobby.rooms().filter(({ page }) => GAMES[page]);
   byId("open-games").replaceChildren(...(games.length === 0
     ? [element("li.empty", {}, "No open games. A game that you start is listed here for others.")]
-    : games.slice(0, 12).map(({ page, room, players }) => element("li", {},
+    : games.slice(0, 12).map(({ page, room, players, users }) => element("li", {},
       element("strong", {}, GAMES[page]),
-      element("span.name.mono", {}, room),
+      element("span.name", {}, element("span.mono", {}, room), playersLine(people, users)),
       element("span.small.muted", {}, players === 1 ? "1 player" : `${players} players`),
       element("a.button.compact", { href: link(`${page}/`, { room }), "data-room": `${page}/${room}`, "aria-label": `Join ${GAMES[page]} ${room}` }, "Join")))));
 }

@@ -8,6 +8,8 @@ import { isUser, link } from "./identity.js";
 
 const LETTERS = "bcdfghjkmnpqrstvwxz";
 const VOWELS = "aeiou";
+/** Players of an open game whose names are shown. */
+const NAMED_MAX = 4;
 
 /** Whether a name can be one segment of a channel path (docs/protocol.md, ids). */
 export function isRoomName(name) {
@@ -41,14 +43,25 @@ export function setRoomInAddress(room, parameters = {}) {
 }
 
 /**
+ * The names of a room's players, in one line.
+ * @param {import("./people.js").People} people
+ * @param {string[]} users
+ */
+export function playersLine(people, users) {
+  const shown = users.slice(0, NAMED_MAX).flatMap((id, index) => [index > 0 ? ", " : null, people.label(id)]);
+  return element("span.players.small.muted", {}, ...shown, users.length > NAMED_MAX && ` and ${users.length - NAMED_MAX} more`);
+}
+
+/**
  * Initializes the form: `#join` with `#join-form`, `#room-name`, `#room-error`
  * and `#open-rooms`.
  * @param {object} options
  * @param {string} options.page
- * @param {() => {page: string, room: string, players: number}[]} options.rooms
+ * @param {import("./people.js").People} options.people
+ * @param {() => import("./lobby.js").Room[]} options.rooms
  * @param {(room: string) => void} options.enter
  */
-export function openJoinForm({ page, rooms, enter }) {
+export function openJoinForm({ page, people, rooms, enter }) {
   const field = byId("room-name");
   const error = byId("room-error");
   field.value = roomFromAddress() ?? randomRoomName();
@@ -66,12 +79,13 @@ export function openJoinForm({ page, rooms, enter }) {
     const open = rooms().filter((room) => room.page === page);
     byId("open-rooms").replaceChildren(...(open.length === 0
       ? [element("li.empty", {}, "No open games. A game that you start is listed here for others.")]
-      : open.map(({ room, players }) => element("li", {},
-        element("span.name.mono", {}, room),
+      : open.map(({ room, players, users }) => element("li", {},
+        element("span.name", {}, element("span.mono", {}, room), playersLine(people, users)),
         element("span.small.muted", {}, players === 1 ? "1 player" : `${players} players`),
         element("button.compact", { type: "button", "data-room": room, on: { click: () => enter(room) } }, "Join")))));
   };
   showRooms();
+  people.onChange(showRooms);
   return {
     showRooms,
     show: () => (byId("join").hidden = false),

@@ -12,6 +12,7 @@ const ANSWER_MAX_MS = 1_200;
 const PAGES_MAX = 500;
 
 /** @typedef {{user: string, page: string, room: string|null, players: number, seen: number}} Person */
+/** @typedef {{page: string, room: string, players: number, users: string[]}} Room */
 
 /** The key of a page. A user id contains no space, so keys are unique. */
 function pageKey(user, data) {
@@ -57,14 +58,15 @@ export class LobbyView {
     return [...people.values()].sort((a, b) => (a.user < b.user ? -1 : 1));
   }
 
-  /** Open rooms of the games, each once. */
+  /** @returns {Room[]} open rooms of the games, each once, with the users who have announced it. */
   rooms(now) {
     const rooms = new Map();
-    for (const { page, room, players } of this.pages(now)) {
+    for (const { user, page, room, players } of this.pages(now)) {
       if (!room) continue;
       const key = `${page}/${room}`;
-      const entry = rooms.get(key) ?? { page, room, players: 0 };
+      const entry = rooms.get(key) ?? { page, room, players: 0, users: [] };
       entry.players = Math.max(entry.players, players);
+      if (!entry.users.includes(user)) entry.users.push(user);
       rooms.set(key, entry);
     }
     return [...rooms.values()].sort((a, b) => b.players - a.players);
@@ -74,7 +76,8 @@ export class LobbyView {
 export class Lobby {
   /**
    * @param {any} tt  the client
-   * @param {() => {page: string, room?: string|null, players?: number}} describe  this page's announcement
+   * @param {() => ({page: string, room?: string|null, players?: number}|null)} describe  this page's
+   *   announcement; null while its user is invisible
    * @param {() => void} changed
    */
   constructor(tt, describe, changed = () => {}) {
@@ -84,6 +87,8 @@ export class Lobby {
     this.channel = null;
     this.tab = Math.random().toString(36).slice(2, 14);
     this.announced_at = 0;
+    /** Whether others may list this page. */
+    this.is_listed = false;
     this.answer = null;
     this.start(tt);
   }
@@ -101,7 +106,7 @@ export class Lobby {
       if (Date.now() - this.announced_at >= ANNOUNCE_MS / 2) this.announce();
       this.changed();
     }, ANNOUNCE_MS);
-    addEventListener("pagehide", () => this.publish({ gone: true }));
+    addEventListener("pagehide", () => this.withdraw());
     addEventListener("pageshow", (event) => event.persisted && this.announce());
   }
 
@@ -121,7 +126,16 @@ export class Lobby {
   /** Publishes the announcement of this page; call it after a change. */
   announce() {
     this.announced_at = Date.now();
-    this.publish(this.describe());
+    const description = this.describe();
+    if (description === null) return this.withdraw();
+    this.is_listed = true;
+    this.publish(description);
+  }
+
+  /** Takes this page off the lists of others. An invisible user's page sends nothing else. */
+  withdraw() {
+    if (this.is_listed) this.publish({ gone: true });
+    this.is_listed = false;
   }
 
   publish(data) {

@@ -4,9 +4,11 @@
  */
 
 import { connect } from "../turntable.js";
-import { avatar, byId, element } from "./dom.js";
+import { byId, element } from "./dom.js";
 import { currentUser, link } from "./identity.js";
 import { Lobby } from "./lobby.js";
+import { OwnProfile } from "./own-profile.js";
+import { People } from "./people.js";
 import { TRANSPORTS, transportFromAddress } from "./transport.js";
 
 /** Names of the games by folder, which is also the first segment of their channels. */
@@ -27,14 +29,29 @@ export function openPage({ page, root, describe = () => ({}), lobbyChanged }) {
   const user = currentUser();
   keepUserInLinks();
   const tt = connect(new URL("../ws", import.meta.url), { user, ...TRANSPORTS[transportFromAddress()].options });
-  showConnection(tt, user);
+  const own = new OwnProfile(tt, user, (problem) => notice(problem.message, "bad"));
+  const people = new People(tt, user, () => own.attributes);
+  own.onChange(() => people.changed([user]));
+  showConnection(tt, people);
   const toasts = element("div.toasts", { id: "toasts", "aria-live": "polite", "data-testid": "toasts" });
   document.body.append(toasts);
   tt.on("error", (error) => notice(error.message, "bad"));
-  tt.on("invite", (invite) => showInvite(invite, root));
-  tt.on("invitereply", ({ user: who, accepted }) => notice(accepted ? `${who} accepted your invitation.` : `${who} declined your invitation.`));
-  const lobby = new Lobby(tt, () => ({ page, ...describe() }), lobbyChanged);
-  return { tt, user, lobby };
+  tt.on("invite", (invite) => showInvite(invite, root, people));
+  tt.on("invitereply", ({ user: who, accepted }) => {
+    const name = people.name(who);
+    notice(accepted ? `${name} accepted your invitation.` : `${name} declined your invitation.`);
+  });
+  const lobby = new Lobby(tt, () => (own.isInvisible ? null : { page, ...describe() }), () => {
+    people.watch("lobby", lobby.people().map(({ user: id }) => id));
+    lobbyChanged?.();
+  });
+  let isInvisible = own.isInvisible;
+  own.onChange(() => {
+    if (own.isInvisible === isInvisible) return;
+    isInvisible = own.isInvisible;
+    lobby.announce();
+  });
+  return { tt, user, lobby, own, people };
 }
 
 /** Adds `?user=` and `?transport=` of this page to its links. */
@@ -44,12 +61,16 @@ function keepUserInLinks() {
   }
 }
 
-function showConnection(tt, user) {
+function showConnection(tt, people) {
   const place = byId("connection");
   const dot = element("span.dot", { "data-state": "connecting", "aria-hidden": "true" });
   const text = element("span", { role: "status", "data-testid": "connection-state" }, "connecting");
   const latency = element("span.number.muted", { "data-testid": "latency", title: "round-trip time to the server" });
-  place.replaceChildren(dot, element("span.mono", { "data-testid": "me", title: "your id" }, user), text, latency);
+  const me = element("span.nick", { "data-testid": "me", dir: "auto", title: `your id is ${people.user}` });
+  const showName = () => (me.textContent = people.name(people.user));
+  people.onChange((ids) => ids.includes(people.user) && showName());
+  showName();
+  place.replaceChildren(dot, me, text, latency);
   const show = (state) => {
     dot.dataset.state = state;
     place.dataset.state = state;
@@ -85,16 +106,25 @@ export function notice(content, kind = "", { stay = false } = {}) {
   return toast;
 }
 
-function showInvite(invite, root) {
+function showInvite(invite, root, people) {
   const [game, ...rest] = invite.channel.split("/");
   const name = GAMES[game];
   const room = rest.join("/");
   const already = [...document.querySelectorAll("[data-invite]")];
   if (!name || already.some((toast) => toast.dataset.invite === invite.channel)) return;
   const address = link(`${root}${game}/`, { room });
+  const from = element("strong");
+  const face = element("span");
+  const showName = () => {
+    from.replaceChildren(people.label(invite.from));
+    face.replaceChildren(people.avatar(invite.from));
+  };
+  people.watch("invites", [...(people.groups.get("invites") ?? []), invite.from]);
+  people.onChange((ids) => ids.includes(invite.from) && showName());
+  showName();
   const toast = element("div.toast.stack", { role: "group", "aria-label": "Invitation", "data-invite": invite.channel, "data-testid": "invite" },
-    element("div.row", {}, avatar(invite.from), element("div.grow", {},
-      element("strong", {}, invite.from), ` invites you to play ${name}`,
+    element("div.row", {}, face, element("div.grow", {},
+      from, ` invites you to play ${name}`,
       element("div.small.muted", {}, `room ${room}`))),
     element("div.row", {},
       element("a.button.primary.compact", { href: address, "data-testid": "invite-accept" }, "Accept"),

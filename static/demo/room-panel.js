@@ -4,7 +4,7 @@
  * `#second-window` and `#invite-friends`.
  */
 
-import { avatar, byId, element } from "./dom.js";
+import { byId, element } from "./dom.js";
 import { link, randomUser } from "./identity.js";
 import { loadFriends } from "./friend-list.js";
 import { notice } from "./page.js";
@@ -13,12 +13,13 @@ export class RoomPanel {
   /**
    * @param {object} options
    * @param {any} options.tt
-   * @param {string} options.user
+   * @param {import("./people.js").People} options.people
    * @param {(id: string) => Node[]} options.describe  the game's information about a member
    */
-  constructor({ tt, user, describe }) {
+  constructor({ tt, people, describe }) {
     this.tt = tt;
-    this.user = user;
+    this.people = people;
+    this.user = people.user;
     this.describe = describe;
     this.room = null;
     this.invited = new Set();
@@ -28,8 +29,8 @@ export class RoomPanel {
       this.invited.delete(who);
       this.showFriends();
     });
-    const friends = loadFriends(user);
-    if (friends.length > 0) tt.friends.subscribe(friends).catch(() => {});
+    people.watch("friends", loadFriends(this.user));
+    people.onChange(() => this.show());
   }
 
   /**
@@ -60,11 +61,12 @@ export class RoomPanel {
   show() {
     if (!this.room) return;
     const members = [...this.room.members].sort(([a], [b]) => (a < b ? -1 : 1));
+    this.people.watch("room", this.room.members.keys());
     byId("member-count").textContent = String(members.length);
     byId("members").replaceChildren(...members.map(([id, member]) =>
       element("li", { "data-member": id, "data-state": member.state ?? "here" },
-        avatar(id),
-        element("span.name", {}, element("span.mono", {}, id),
+        this.people.avatar(id),
+        element("span.name", {}, this.people.label(id),
           id === this.user && element("span.small.muted", {}, " (you)"),
           member.state === "away" && element("span.small.muted", {}, " away")),
         ...this.describe(id))));
@@ -84,10 +86,11 @@ export class RoomPanel {
     const invited = this.invited.has(id);
     return element("li", {},
       element("span.dot", { "data-state": state, role: "img", "aria-label": state }),
-      element("span.name.mono", {}, id),
+      element("span.name", {}, this.people.label(id)),
       element("button.compact", {
         type: "button",
         disabled: invited,
+        "aria-label": invited ? undefined : `Invite ${this.people.name(id)}`,
         "data-invite-friend": id,
         on: { click: () => this.invite(id) },
       }, invited ? "Invited" : "Invite"));

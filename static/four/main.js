@@ -14,14 +14,14 @@ let table = null;
 let room = null;
 let roomName = null;
 
-const { tt, user, lobby } = openPage({
+const { tt, user, lobby, own, people } = openPage({
   page: "four",
   root: "../",
   describe: () => ({ room: roomName, players: room?.members.size ?? 0 }),
   lobbyChanged: () => joinForm.showRooms(),
 });
-const joinForm = openJoinForm({ page: "four", rooms: () => lobby.rooms(), enter });
-const panel = new RoomPanel({ tt, user, describe: describeMember });
+const joinForm = openJoinForm({ page: "four", people, rooms: () => lobby.rooms(), enter });
+const panel = new RoomPanel({ tt, people, describe: describeMember });
 const columns = buildBoard();
 
 async function enter(name) {
@@ -33,6 +33,7 @@ async function enter(name) {
     return;
   }
   roomName = name;
+  people.watch("invites", inviteFromAddress().invite ?? []);
   setRoomInAddress(name, { invite: null });
   joinForm.hide();
   byId("play").hidden = false;
@@ -59,6 +60,7 @@ function leave() {
   byId("play").hidden = true;
   setRoomInAddress(null);
   joinForm.show();
+  own.play(null);
   lobby.announce();
 }
 
@@ -112,6 +114,7 @@ function show(state, by) {
   byId("new-round").hidden = state.winner === null || table.seat === null;
   byId("stand").hidden = table.seat === null || state.winner !== null;
   panel.show();
+  own.play("four", table.seat === null ? null : state.wins[table.seat]);
 }
 
 function showCells(state, moved) {
@@ -155,10 +158,11 @@ function showSeat(state, seat) {
   const free = table.seat === null && !present;
   place.replaceChildren(
     element("span.disc", { "data-side": seat, role: "img", "aria-label": SIDES[seat] }),
+    present && people.avatar(holder),
     holder === null && !free
       ? element("div.who.muted.small", {}, "free seat")
       : element("div.who", {},
-        holder && element("span.mono", {}, holder),
+        holder && people.label(holder, ".strong"),
         holder && element("span.small.muted", {}, note),
         free && element("button.compact", {
           type: "button",
@@ -172,18 +176,28 @@ function statusText(state) {
   if (tt.state !== "online") return "Connection lost. Reconnecting…";
   if (!table.sync.synced) return "Synchronizing with the other members…";
   if (state.winner === "draw") return "Draw: the board is full.";
-  if (state.winner !== null) return state.seats[state.winner] === user ? "You have won!" : `${SIDES[state.winner]} wins.`;
+  if (state.winner !== null) return state.seats[state.winner] === user ? "You have won!" : `${people.name(state.seats[state.winner] ?? SIDES[state.winner])} wins.`;
   if (state.seats.includes(null)) return "Waiting for a second player. Share the link or open a second window.";
   if (table.myTurn) return "Your turn";
-  return table.seat === null ? `You are watching. ${SIDES[state.turn]} moves next.` : "Opponent's turn";
+  const mover = people.name(state.seats[state.turn]);
+  return table.seat === null ? `You are watching. ${mover} moves next.` : `It is the turn of ${mover}.`;
 }
 
 function describeMember(id) {
   const seat = table?.state.seats.indexOf(id) ?? -1;
-  return [element("span.small.muted", {}, seat === -1 ? "watching" : SIDES[seat])];
+  const score = people.score(id);
+  return [
+    element("span.small.muted", {}, seat === -1 ? "watching" : SIDES[seat]),
+    seat !== -1 && score !== null && element("span.number.small", { "data-testid": `score-${id}`, title: "rounds won" }, score),
+  ].filter(Boolean);
 }
 
 tt.on("state", () => table && show(table.state, null));
+people.onChange(() => {
+  if (!table) return;
+  for (const seat of [0, 1]) showSeat(table.state, seat);
+  byId("status").textContent = statusText(table.state);
+});
 
 if (roomFromAddress()) {
   joinForm.hide();

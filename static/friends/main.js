@@ -1,22 +1,26 @@
 /** The page Friends: live presence, the own status, invitations to games. */
 
-import { avatar, byId, element } from "../demo/dom.js";
+import { byId, element } from "../demo/dom.js";
 import { addFriend, loadFriends, removeFriend } from "../demo/friend-list.js";
 import { link, randomUser } from "../demo/identity.js";
 import { randomRoomName } from "../demo/join-form.js";
 import { GAMES, notice, openPage } from "../demo/page.js";
+import { openProfileForm } from "../demo/profile-form.js";
 import { showTransportChoice } from "../demo/transport.js";
 import { FrameLog } from "../playground/frame-log.js";
+import { Chat } from "./chat.js";
+import { Forum } from "./forum.js";
 
 const ORDER = { online: 0, busy: 1, idle: 2, offline: 3 };
 const LOG_MAX = 40;
 
-let status = "online";
 let friends = [];
-/** @type {Map<string, {last_seen?: number, devices?: number, note?: any}>} */
+/** @type {Map<string, {last_seen?: number, devices?: number}>} */
 const details = new Map();
+/** The last state of each watched user, to tell a change from a first state. @type {Map<string, string>} */
+const seen = new Map();
 
-const { tt, user, lobby } = openPage({ page: "friends", root: "../", lobbyChanged: () => showNearby() });
+const { tt, user, lobby, own, people } = openPage({ page: "friends", root: "../", lobbyChanged: () => showNearby() });
 
 showTransportChoice(tt);
 const traffic = new FrameLog(byId("frames"), () => {
@@ -27,14 +31,24 @@ tt.on("frame", ({ direction, kind, text, bytes }) => traffic.add(direction, text
 
 friends = loadFriends(user);
 byId("own-id").textContent = user;
-byId("own-avatar").replaceWith(avatar(user));
+openProfileForm({ own, people });
+own.onChange(showStatus);
+showStatus();
+new Chat({ tt, people, own });
+new Forum({ tt, people });
 byId("second-window").href = link("./", { user: randomUser() });
 if (friends.length > 0) watch(friends);
 showFriends();
+people.onChange((ids) => {
+  showFriends();
+  if (ids.some((id) => !friends.includes(id))) showNearby();
+  for (const node of byId("log").querySelectorAll(".nick")) if (ids.includes(node.dataset.user)) node.textContent = people.name(node.dataset.user);
+});
 
 tt.friends.on("change", ({ changes, snapshot }) => {
   for (const [id, state] of Object.entries(changes)) {
-    if (!snapshot && friends.includes(id)) log(id, state);
+    if (friends.includes(id) && (seen.get(id) ?? state) !== state) log(id, state);
+    seen.set(id, state);
   }
   const offline = Object.entries(changes).filter(([id, state]) => state === "offline" && friends.includes(id)).map(([id]) => id);
   if (offline.length > 0) lookUp(offline);
@@ -87,6 +101,7 @@ byId("add-form").addEventListener("submit", (event) => {
 function remove(id) {
   friends = removeFriend(user, id);
   details.delete(id);
+  seen.delete(id);
   tt.friends.unsubscribe([id]).catch(() => {});
   showFriends();
   showNearby();
@@ -112,16 +127,20 @@ function showFriends(changed = []) {
 
 function friendRow(id, changed) {
   const state = stateOf(id);
+  const note = people.note(id);
+  const name = people.name(id);
   return element(changed ? "li.changed" : "li", { "data-friend": id, "data-state": state, "data-testid": `friend-${id}` },
-    element("span.face", {}, avatar(id), element("span.dot", { "data-state": state, "aria-hidden": "true" })),
+    element("span.face", {}, people.avatar(id), element("span.dot", { "data-state": state, "aria-hidden": "true" })),
     element("div.who", {},
-      element("span.id.mono", {}, id),
-      element("span.small.state-text", { "data-state": state }, stateText(id, state))),
+      people.label(id),
+      name !== id && element("span.id.mono.small.muted", {}, id),
+      element("span.small.state-text", { "data-state": state }, stateText(id, state)),
+      note && element("p.note.small.muted", { dir: "auto" }, note)),
     element("div.buttons", {},
       state !== "offline" && inviteMenu(id),
       element("button.quiet.compact", {
         type: "button",
-        "aria-label": `Remove ${id}`,
+        "aria-label": `Remove ${name}`,
         "data-testid": `remove-${id}`,
         on: { click: () => remove(id) },
       }, "Remove")));
@@ -130,7 +149,7 @@ function friendRow(id, changed) {
 function inviteMenu(id) {
   return Object.entries(GAMES).map(([game, name]) => element("a.button.compact", {
     href: link(`../${game}/`, { room: randomRoomName(), invite: id }),
-    "aria-label": `Invite ${id} to ${name}`,
+    "aria-label": `Invite ${people.name(id)} to ${name}`,
     "data-testid": `invite-${game}-${id}`,
   }, name)).reduce((row, anchor) => {
     row.append(anchor);
@@ -140,9 +159,12 @@ function inviteMenu(id) {
 
 function stateText(id, state) {
   if (state !== "offline") {
-    const { devices, note } = details.get(id) ?? {};
+    const { devices } = details.get(id) ?? {};
     const words = [state];
-    if (typeof note === "string" && note) words.push(note);
+    const game = people.playing(id);
+    if (game) words.push(`plays ${GAMES[game] ?? "a game"}`);
+    const score = people.score(id);
+    if (game && score !== null) words.push(score === 1 ? "1 point" : `${score} points`);
     if (devices > 1) words.push(`${devices} devices`);
     return words.join(" · ");
   }
@@ -170,10 +192,10 @@ function showNearby() {
   const others = lobby.people().filter(({ user: id }) => id !== user && !friends.includes(id));
   byId("nearby").hidden = others.length === 0;
   byId("nearby-list").replaceChildren(...others.slice(0, 20).map(({ user: id, page }) => element("li", {},
-    avatar(id),
-    element("span.name.mono", {}, id),
-    element("span.small.muted", {}, GAMES[page] ? `playing ${GAMES[page]}` : ""),
-    element("button.compact", { type: "button", "data-add": id, on: { click: () => add(id) } }, "Add"))));
+    people.avatar(id),
+    element("span.name", {}, people.label(id)),
+    element("span.small.muted", {}, GAMES[page] ? `plays ${GAMES[page]}` : ""),
+    element("button.compact", { type: "button", "aria-label": `Add ${people.name(id)}`, "data-add": id, on: { click: () => add(id) } }, "Add"))));
 }
 
 function log(id, state) {
@@ -181,7 +203,7 @@ function log(id, state) {
   const list = byId("log");
   list.prepend(element("li", {},
     element("time", { datetime: now.toISOString() }, now.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" })),
-    element("span", {}, element("span.mono", {}, id), ` is ${state}`)));
+    element("span", {}, people.label(id), ` is ${state}`)));
   while (list.children.length > LOG_MAX) list.lastElementChild.remove();
 }
 
@@ -189,22 +211,17 @@ for (const button of document.querySelectorAll("[data-status]")) {
   button.addEventListener("click", () => setStatus(button.dataset.status));
 }
 
-async function setStatus(next) {
-  const before = status;
-  status = next;
-  showStatus();
+async function setStatus(status) {
   try {
-    await tt.friends.status(next);
+    await own.set({ status });
   } catch (error) {
-    status = before;
-    showStatus();
     notice(error.message, "bad");
   }
 }
 
 function showStatus() {
   for (const button of document.querySelectorAll("[data-status]")) {
-    button.setAttribute("aria-pressed", String(button.dataset.status === status));
+    button.setAttribute("aria-pressed", String(button.dataset.status === own.status));
   }
 }
 
@@ -223,7 +240,7 @@ Object.defineProperty(window, "__demo", {
   value: Object.freeze({
     state: () => tt.state,
     user: () => user,
-    status: () => status,
+    status: () => own.status,
     friends: () => Object.fromEntries(friends.map((id) => [id, stateOf(id)])),
     lobby: () => lobby.people(),
     transport: () => tt.transport,

@@ -17,15 +17,15 @@ let match = null;
 let room = null;
 let roomName = null;
 
-const { tt, user, lobby } = openPage({
+const { tt, user, lobby, own, people } = openPage({
   page: "strike",
   root: "../",
   describe: () => ({ room: roomName, players: room?.members.size ?? 0 }),
   lobbyChanged: () => joinForm.showRooms(),
 });
-const joinForm = openJoinForm({ page: "strike", rooms: () => lobby.rooms(), enter: (name) => enter(name, chosenTeam()) });
-const panel = new RoomPanel({ tt, user, describe: describeMember });
-const scene = new Scene(byId("arena"));
+const joinForm = openJoinForm({ page: "strike", people, rooms: () => lobby.rooms(), enter: (name) => enter(name, chosenTeam()) });
+const panel = new RoomPanel({ tt, people, describe: describeMember });
+const scene = new Scene(byId("arena"), (id) => people.name(id));
 const controls = new Controls({
   canvas: byId("arena"),
   stick: byId("stick"),
@@ -51,6 +51,7 @@ async function enter(name, team) {
     return;
   }
   roomName = name;
+  people.watch("invites", inviteFromAddress().invite ?? []);
   setRoomInAddress(name, { team, invite: null });
   joinForm.hide();
   byId("play").hidden = false;
@@ -59,6 +60,7 @@ async function enter(name, team) {
   scene.resize();
   match = new Match({ room, clock: tt.clock, goal: goalForNewRoom(), onEvent: showEvent, onSynced: showScore });
   controls.enabled = true;
+  own.play("strike");
   panel.enter(room, { room: name, team: null, goal: null });
   room.on("members", () => {
     panel.show();
@@ -83,6 +85,7 @@ function leave() {
   byId("play").hidden = true;
   setRoomInAddress(null, { team: null });
   joinForm.show();
+  own.play(null);
   lobby.announce();
 }
 
@@ -96,7 +99,11 @@ function describeMember(id) {
   if (!player) return [element("span.small.muted", {}, "watching")];
   return [
     element("span.team", { "data-team": player.team }, TEAM_NAMES[player.team]),
-    element("span.number", { "aria-label": `${player.score} points, ${player.deaths} deaths`, title: "points / deaths" }, `${player.score} / ${player.deaths}`),
+    element("span.number", {
+      "aria-label": `${player.score} points, ${player.deaths} deaths`,
+      title: "points / deaths",
+      "data-testid": `score-${id}`,
+    }, `${player.score} / ${player.deaths}`),
   ];
 }
 
@@ -108,6 +115,7 @@ function showScore() {
   byId("round").textContent = `Round ${round.number}`;
   byId("goal-text").textContent = `first to ${goal} · rounds ${wins.red}:${wins.blue}`;
   panel.show();
+  own.play("strike", match.player?.score ?? null);
 }
 
 /** Shows an event of the match on the canvas and as text. */
@@ -126,7 +134,7 @@ function announce(text) {
 }
 
 function addToFeed(first, verb, second) {
-  const name = (id) => element("b", { "data-team": match?.world.players.get(id)?.team }, id === user ? "You" : id);
+  const name = (id) => element("b", { "data-team": match?.world.players.get(id)?.team }, id === user ? "You" : people.name(id));
   const line = element("li", {}, name(first), ` ${verb} `, second ? name(second) : null);
   const list = byId("feed");
   list.prepend(line);

@@ -16,9 +16,13 @@ const WHOLE_FROM_PX = 620;
 const NARROW_UNITS = 520;
 
 export class Scene {
-  /** @param {HTMLCanvasElement} canvas */
-  constructor(canvas) {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {(id: string) => string} nameOf  the name of a user
+   */
+  constructor(canvas, nameOf) {
     this.canvas = canvas;
+    this.nameOf = nameOf;
     this.context = canvas.getContext("2d");
     this.effects = [];
     this.view = { x: 0, y: 0, scale: 1, width: WIDTH, height: HEIGHT };
@@ -174,7 +178,7 @@ export class Scene {
     context.fillStyle = colors.ink;
     context.font = `${own ? "700 " : ""}12px system-ui, sans-serif`;
     context.textAlign = "center";
-    context.fillText(own ? "you" : player.id, 0, -RADIUS - 10);
+    context.fillText(own ? "you" : this.nameOf(player.id), 0, -RADIUS - 10);
   }
 
   drawEffects(match, now) {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 
+import { defaultProfile } from "../../static/demo/profile.js";
 import { scene } from "./harness.mjs";
 
 const GAME = "/four/?room=garden";
@@ -35,7 +36,7 @@ scene("two pages play a round to four in a row and start the next", async ({ ope
   const { red, yellow } = await startGame(open);
   const both = [red, yellow];
   await red.reads("status", "Your turn");
-  await yellow.reads("status", "Opponent's turn");
+  await yellow.reads("status", `It is the turn of ${defaultProfile("1:100").name}.`);
   for (let row = 0; row < 3; row += 1) {
     await drop(red, 0, both);
     await drop(yellow, 1, both);
@@ -44,7 +45,7 @@ scene("two pages play a round to four in a row and start the next", async ({ ope
   // The last disc is dropped by keyboard.
   await red.page.keyboard.press("1");
   await red.reads("status", "You have won!");
-  await yellow.reads("status", "Red wins.");
+  await yellow.reads("status", `${defaultProfile("1:100").name} wins.`);
   for (const player of both) {
     await player.reads("wins", "1 : 0");
     assert.equal(await player.page.locator('[data-line="true"]').count(), 4);

@@ -2,7 +2,11 @@
 
 import assert from "node:assert/strict";
 
+import { defaultProfile } from "../../static/demo/profile.js";
 import { scene } from "./harness.mjs";
+
+/** The nickname of a user that has chosen none. */
+const nameOf = (/** @type {string} */ user) => defaultProfile(user).name;
 
 /** A short grace period, so that a closed page is offline soon. */
 const SETTINGS = { TURNTABLE_PRESENCE__GRACE_MS: "300" };
@@ -27,7 +31,7 @@ scene("a page shows when a friend goes online, busy and offline", async ({ open 
   const tom = await open("/friends/", { user: "1:200" });
   await mel.reads("friend-1:200", "online");
   await mel.reads("summary", "1 of 1 online");
-  await mel.reads("log", "1:200 is online");
+  await mel.reads("log", `${nameOf("1:200")} is online`);
 
   for (const state of ["busy", "idle", "online"]) {
     await tom.see(`status-${state}`).click();
@@ -40,7 +44,7 @@ scene("a page shows when a friend goes online, busy and offline", async ({ open 
 
   await tom.close();
   await mel.reads("friend-1:200", "offline");
-  await mel.reads("log", "1:200 is offline");
+  await mel.reads("log", `${nameOf("1:200")} is offline`);
 }, { settings: SETTINGS });
 
 scene("a friend with two tabs is offline only after the last one closes", async ({ open }) => {
@@ -58,7 +62,7 @@ scene("a friend with two tabs is offline only after the last one closes", async 
   await third.close();
   await mel.reads("friend-1:300", "offline");
   await mel.reads("friend-1:200", "online");
-  assert.equal(await mel.see("log").getByText("1:200 is offline").count(), 0);
+  assert.equal(await mel.see("log").getByText(`${nameOf("1:200")} is offline`).count(), 0);
   await second.close();
   await mel.reads("friend-1:200", "offline");
 }, { settings: SETTINGS });
@@ -79,7 +83,7 @@ scene("an invited friend accepts and joins the game", async ({ open }) => {
   await mel.reads("friend-1:200", "online");
   await mel.see("invite-four-1:200").click();
   await mel.page.waitForURL("**/four/**");
-  await tom.reads("invite", "1:100");
+  await tom.reads("invite", nameOf("1:100"));
   await tom.see("invite-accept").click();
   await tom.page.waitForURL("**/four/**");
   await tom.until(() => window.__demo.seat() === 1);
@@ -91,7 +95,7 @@ scene("an invitation waits for an offline friend, and can be declined", async ({
   await mel.until(() => window.__demo.synced());
   const tom = await open("/friends/", { user: "1:200" });
   await tom.see("invite-decline").click();
-  await mel.reads("toasts", "1:200 declined your invitation.");
+  await mel.reads("toasts", `${nameOf("1:200")} declined your invitation.`);
 });
 
 scene("the list survives a reload, and a malformed id is explained", async ({ open }) => {

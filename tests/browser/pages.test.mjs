@@ -54,5 +54,5 @@ scene("a browser keeps the id of its first visit", async ({ open }) => {
   const user = await mel.page.evaluate(() => window.__demo.user());
   assert.match(user, /^1:\d{5}$/);
   await mel.page.reload();
-  await mel.reads("me", user);
+  assert.equal(await mel.until(() => window.__demo.user()), user);
 });

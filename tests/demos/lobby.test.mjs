@@ -22,7 +22,7 @@ test("a room is listed once, with the highest announced number of players", () =
   view.apply("1:2", { page: "four", room: "a", players: 2 }, 0);
   view.apply("1:3", { page: "strike", room: "a", players: 4 }, 0);
   view.apply("1:4", { page: "home", room: null }, 0);
-  assert.deepEqual(view.rooms(0), [{ page: "strike", room: "a", players: 4 }, { page: "four", room: "a", players: 2 }]);
+  assert.deepEqual(view.rooms(0), [{ page: "strike", room: "a", players: 4, users: ["1:3"] }, { page: "four", room: "a", players: 2, users: ["1:1", "1:2"] }]);
 });
 
 test("a user with several pages is listed once, and each page is added and removed separately", () => {
@@ -30,7 +30,7 @@ test("a user with several pages is listed once, and each page is added and remov
   assert.equal(view.apply("1:1", { tab: "x", page: "strike", room: "a", players: 1 }, 0), true);
   assert.equal(view.apply("1:1", { tab: "y", page: "home", room: null }, 0), true);
   assert.deepEqual(view.people(0).map(({ user, page }) => [user, page]), [["1:1", "strike"]]);
-  assert.deepEqual(view.rooms(0), [{ page: "strike", room: "a", players: 1 }]);
+  assert.deepEqual(view.rooms(0), [{ page: "strike", room: "a", players: 1, users: ["1:1"] }]);
   view.apply("1:1", { tab: "y", gone: true }, 0);
   assert.equal(view.rooms(0).length, 1);
   view.apply("1:1", { tab: "x", gone: true }, 0);

@@ -89,6 +89,15 @@ impl AttributeSettings {
         self.public.iter().any(|known| **known == *name)
     }
 
+    /// The section of a server without a configuration, which serves the demos: who
+    /// writes in their chat is public, too.
+    #[must_use]
+    pub fn embedded() -> Self {
+        let mut settings = Self::default();
+        settings.public.push("typing".into());
+        settings
+    }
+
     /// Whether an attribute of this name is stored before its `set` is answered.
     #[must_use]
     pub fn is_durable(&self, name: &str) -> bool {
