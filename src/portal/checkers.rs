@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use parking_lot::Mutex;
 
+use crate::portal::CHECKERS;
 use crate::portal::checker::CredentialChecker;
 use crate::portal::course::Checker;
 use crate::portal::guest::Guests;
@@ -16,6 +17,7 @@ use crate::portal::key::Key;
 use crate::portal::password::table::Passwords;
 use crate::portal::password::{self, PasswordChecker, SignUps};
 use crate::portal::settings::PortalSettings;
+use crate::store::memory::MemoryStore;
 
 /// What checkers use that outlives the settings.
 #[derive(Debug)]
@@ -91,10 +93,32 @@ fn checker(name: &str, settings: &PortalSettings, kept: &Kept) -> anyhow::Result
         name => {
             let mut embedded = kept.embedded.iter();
             let known = embedded.find(|checker| checker.name() == name);
-            known
-                .cloned()
-                .with_context(|| format!("portal.checkers: there is no checker {name:?}"))?
+            known.cloned().with_context(|| {
+                let known = CHECKERS.join(", ");
+                format!("portal.checkers: there is no checker {name:?}; known are {known}")
+            })?
         }
     };
     Ok(Checker::Slow(slow))
+}
+
+/// What is wrong with the settings, a sentence each, for `turntable check`: checkers that
+/// do not exist, files that cannot be read, URLs that are none.
+///
+/// # Errors
+/// Where the system gives no random bytes.
+pub fn problems(settings: &PortalSettings) -> anyhow::Result<Vec<String>> {
+    let store = Arc::new(MemoryStore::new(0));
+    let kept = Kept {
+        embedded: Vec::new(),
+        start_key: Key::random()?,
+        passwords: Arc::new(Passwords::new(store).map_err(anyhow::Error::msg)?),
+        sign_ups: Arc::default(),
+        jwks: Mutex::default(),
+    };
+    let names = settings.checkers.iter();
+    let of_checkers = names.filter_map(|name| checker(name, settings, &kept).err());
+    let of_guests = Guests::new(settings, &kept.start_key).err();
+    let all = of_checkers.chain(of_guests);
+    Ok(all.map(|error| format!("{error:#}")).collect())
 }

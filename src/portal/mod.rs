@@ -32,6 +32,7 @@ use crate::portal::auth_table::AuthTable;
 pub use crate::portal::auth_table::NotSet;
 pub(crate) use crate::portal::auth_table::SESSION_ID_BYTES_MAX;
 use crate::portal::checker::{CredentialChecker, Identity, Verdict};
+pub use crate::portal::checkers::problems;
 use crate::portal::checkers::{Checkers, Kept};
 use crate::portal::claim::Claim;
 use crate::portal::course::{Checker, Course, Outcome};
