@@ -123,12 +123,12 @@ impl RemoteKeys {
                 state.succeeded_ms = Some(begun_ms);
             }
             Err(why) => {
+                let known = match state.succeeded_ms {
+                    Some(_) => "those that are known stay in use",
+                    None => "no token can be checked",
+                };
+                let url = &self.endpoint;
                 if let Some(more) = FAILED.admit(clock::now_ms()) {
-                    let known = match state.succeeded_ms {
-                        Some(_) => "those that are known stay in use",
-                        None => "no token can be checked",
-                    };
-                    let url = &self.endpoint;
                     log::warn!("the keys at {url} cannot be fetched: {why}; {known}{more}");
                 }
             }
