@@ -38,6 +38,8 @@ pub(super) struct Kept {
 #[derive(Debug)]
 pub(super) struct Checkers {
     pub(super) list: Vec<Checker>,
+    /// The roles of the users that each of them accepts.
+    pub(super) roles: Vec<Vec<Box<str>>>,
     pub(super) guests: Guests,
     pub(super) issues_guests: bool,
     pub(super) is_anonymous: bool,
@@ -57,6 +59,11 @@ impl Checkers {
             .map(|name| checker(name, settings, kept));
         Ok(Self {
             list: list.collect::<anyhow::Result<_>>()?,
+            roles: settings
+                .checkers
+                .iter()
+                .map(|name| settings.roles_of(name))
+                .collect(),
             guests: Guests::new(settings, &kept.start_key)?,
             issues_guests: has("guest"),
             is_anonymous: has("anonymous"),

@@ -16,6 +16,7 @@ mod http;
 mod jwt;
 mod key;
 pub(crate) mod password;
+pub mod permission;
 mod revocation;
 pub mod settings;
 
@@ -312,7 +313,10 @@ impl Portal {
             .admit(claim, &settings, now_ms)
             .map_err(Refused::again)?;
         match verdict {
-            Ok(()) => Ok(Identity::new(user)),
+            Ok(()) => Ok(Identity {
+                roles: settings.roles_of("service"),
+                ..Identity::new(user)
+            }),
             Err(error) => {
                 self.attempts.fail(claim, &settings, now_ms);
                 Err(Refused::again(error.because(Reason::Invalid)))

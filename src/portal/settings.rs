@@ -1,5 +1,7 @@
 //! The section `[portal]` of the configuration: authentication.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use turntable_core::rate::BucketSettings;
 
@@ -39,6 +41,8 @@ pub struct PortalSettings {
     pub jwt: JwtSettings,
     /// `http`.
     pub http: HttpCheckerSettings,
+    /// The roles of the users that a checker accepts, by its name.
+    pub roles: BTreeMap<String, Vec<String>>,
 }
 
 /// How many failures are accepted.
@@ -65,6 +69,12 @@ impl Failures {
 }
 
 impl PortalSettings {
+    /// The roles of the users that a checker accepts.
+    pub(super) fn roles_of(&self, checker: &str) -> Vec<Box<str>> {
+        let roles = self.roles.get(checker).into_iter().flatten();
+        roles.map(|role| role.as_str().into()).collect()
+    }
+
     /// Least and greatest value of each number in the section.
     pub const RANGES: &[(&str, u64, u64)] = &[
         ("checker_timeout_ms", 10, 60_000),
@@ -100,6 +110,7 @@ impl Default for PortalSettings {
             password: PasswordSettings::default(),
             jwt: JwtSettings::default(),
             http: HttpCheckerSettings::default(),
+            roles: BTreeMap::new(),
         }
     }
 }
@@ -173,8 +184,8 @@ pub struct JwtSettings {
     pub audience: String,
     /// Claims that become attributes of the session.
     pub attributes: Vec<String>,
-    /// The claim with the roles of the session. Empty: none.
-    pub roles_claim: String,
+    /// The claim with the roles of the user. Empty: none.
+    pub roles: String,
 }
 
 impl JwtSettings {
@@ -195,7 +206,7 @@ impl Default for JwtSettings {
             issuer: String::new(),
             audience: String::new(),
             attributes: Vec::new(),
-            roles_claim: String::new(),
+            roles: String::new(),
         }
     }
 }

@@ -16,4 +16,5 @@ mod jwks;
 mod jwt;
 mod management;
 mod password;
+mod permission;
 mod refusal;

@@ -21,7 +21,7 @@ use crate::portal::claim::Claim;
 use crate::portal::jwt::key::{Keys, KnownKey};
 use crate::portal::jwt::remote::{Found, RemoteKeys};
 use crate::portal::settings::{JwtSettings, PortalSettings};
-use turntable_core::id::UserId;
+use turntable_core::id::{UserId, is_realm};
 use turntable_core::packet::{ErrorBody, Reason};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
@@ -32,9 +32,8 @@ pub(super) const NAME: &str = "jwt";
 /// The longest token that is looked at, in bytes.
 const TOKEN_BYTES_MAX: usize = 8_192;
 
-/// Roles of a token, and the bytes of each, that are looked at.
+/// Roles of one token; more do not count.
 const ROLES_MAX: usize = 64;
-const ROLE_BYTES_MAX: usize = 64;
 
 /// Where the keys are.
 enum Source {
@@ -47,7 +46,7 @@ pub(super) struct Jwt {
     source: Source,
     realm: String,
     attributes: Vec<String>,
-    roles_claim: String,
+    role_claim: String,
 }
 
 impl Jwt {
@@ -71,7 +70,7 @@ impl Jwt {
             source: source(jwt, known)?,
             realm: settings.default_realm.clone(),
             attributes: jwt.attributes.clone(),
-            roles_claim: jwt.roles_claim.clone(),
+            role_claim: jwt.roles.clone(),
         })
     }
 
@@ -140,7 +139,7 @@ impl Jwt {
         });
         Verdict::Accept(Identity {
             attributes: attributes.collect(),
-            roles: roles(claims.get(&self.roles_claim)),
+            roles: roles(claims.get(&self.role_claim)),
             expires_ms: Some((expires_s * 1_000.0) as u64),
             ..Identity::new(user)
         })
@@ -183,8 +182,10 @@ fn roles(claim: Option<&Value>) -> Vec<Box<str>> {
         Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
-    let fits = |name: &&str| (1..=ROLE_BYTES_MAX).contains(&name.len());
-    let names = names.into_iter().filter(fits).take(ROLES_MAX);
+    let names = names
+        .into_iter()
+        .filter(|name| is_realm(name))
+        .take(ROLES_MAX);
     names.map(Box::from).collect()
 }
 

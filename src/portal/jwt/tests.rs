@@ -27,7 +27,7 @@ fn settings(file: &std::path::Path) -> PortalSettings {
         issuer: "https://login.example".to_owned(),
         audience: "turntable".to_owned(),
         attributes: vec!["role".to_owned()],
-        roles_claim: "scope".to_owned(),
+        roles: "scope".to_owned(),
         ..JwtSettings::default()
     };
     PortalSettings {
@@ -48,7 +48,7 @@ fn now_s() -> u64 {
 fn claims() -> Value {
     json!({
         "iss": "https://login.example", "aud": "turntable", "sub": "7",
-        "exp": now_s() + 60, "role": "admin", "scope": "chat:write  moderate",
+        "exp": now_s() + 60, "role": "admin", "scope": "writer  a:b moderator",
     })
 }
 
@@ -87,7 +87,7 @@ fn token_says_user_attributes_and_expiry() {
             identity.attributes,
             [("role".into(), Payload::from_json("\"admin\""))]
         );
-        assert_eq!(identity.roles, ["chat:write".into(), "moderate".into()]);
+        assert_eq!(identity.roles, ["writer".into(), "moderator".into()]);
         assert!(identity.expires_ms.unwrap() >= (now_s() + 50) * 1_000);
     }
     assert_eq!(check(Some("1:8"), &token), Verdict::invalid());
