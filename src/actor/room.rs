@@ -17,6 +17,7 @@ use crate::actor::places::Places;
 use crate::actor::totals::{Counted, Created};
 use crate::actor::{Shared, no_room};
 use crate::clock;
+use crate::webhook::settings::Kind;
 use turntable_core::call::{AvatarCall, RoomCall};
 use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::id::{ChannelId, UserId};
@@ -49,6 +50,8 @@ pub struct Room {
     is_recovering: bool,
     /// Whether there was an actor before this one, which was lost.
     is_replacement: bool,
+    /// When it got its first member, Unix ms, if the backend was told.
+    told_ms: Option<u64>,
     timer: Option<(SpawnHandle, u64)>,
 }
 
@@ -67,6 +70,7 @@ impl OwnerActor for Room {
             seen: 0,
             is_recovering: is_replacement,
             is_replacement,
+            told_ms: None,
             timer: None,
         }
     }
@@ -151,9 +155,40 @@ impl Room {
                     self.enter(caller.place);
                 }
                 self.answered(user);
+                self.tell_created(user, now_ms);
             }
             Err(error) => self.refuse(caller, error, id, true),
         }
+    }
+
+    /// Tells the backend of the room, with its first member.
+    fn tell_created(&mut self, user: &UserId, now_ms: u64) {
+        if self.told_ms.is_some() || self.is_replacement {
+            return;
+        }
+        self.told_ms = Some(now_ms);
+        self.tell(Kind::RoomCreated, "by", user.as_str().into());
+    }
+
+    /// Tells the backend that the room ended.
+    fn tell_ended(&mut self, now_ms: u64) {
+        let lasted_ms = self
+            .told_ms
+            .take()
+            .map(|told_ms| now_ms.saturating_sub(told_ms));
+        if lasted_ms.is_some() || self.is_replacement {
+            self.tell(Kind::RoomEnded, "lasted_ms", lasted_ms.into());
+        }
+        self.is_replacement = false;
+    }
+
+    fn tell(&self, kind: Kind, name: &str, value: serde_json::Value) {
+        let Some(model) = &self.model else {
+            return;
+        };
+        let (channel, game) = (self.channel.as_str(), model.game().name());
+        let data = || serde_json::json!({"channel": channel, "game": game, name: value});
+        self.shared.webhooks.emit(kind, channel, data);
     }
 
     fn decline(&mut self, caller: Caller, user: &UserId, id: Option<RequestId>, now_ms: u64) {
@@ -288,6 +323,7 @@ impl Room {
                 Effect::EnteredGame(user) => self.playing(&user, true),
                 Effect::LeftGame(user) => self.playing(&user, false),
                 Effect::Ended(_) => {
+                    self.tell_ended(clock::now_ms());
                     self.model = None;
                     drop(self.created.take());
                 }

@@ -7,14 +7,17 @@
 
 mod attempts;
 mod auth_table;
+mod backend;
 pub mod checker;
 pub mod claim;
 mod course;
+pub mod factory;
 mod guest;
 mod jwt;
 mod key;
 pub mod permission;
 pub mod settings;
+pub(crate) mod watch;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -36,6 +39,7 @@ use crate::portal::guest::Guests;
 use crate::portal::jwt::Jwt;
 use crate::portal::key::Key;
 use crate::portal::settings::PortalSettings;
+use crate::portal::watch::WatchBackend;
 use crate::watched::Watched;
 use turntable_core::id::UserId;
 use turntable_core::limit::Limit;
@@ -99,6 +103,7 @@ pub struct Portal {
     auth: AuthTable,
     attempts: Attempts,
     checking: Arc<AtomicUsize>,
+    watch_backend: WatchBackend,
     threads: OnceLock<Mutex<Option<Runtime>>>,
 }
 
@@ -123,6 +128,7 @@ impl Portal {
             auth: AuthTable::new(Key::random()?),
             attempts: Attempts::default(),
             checking: Arc::default(),
+            watch_backend: WatchBackend::default(),
             threads: OnceLock::new(),
         })
     }

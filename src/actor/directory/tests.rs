@@ -18,8 +18,13 @@ use crate::cluster::bus::Bus;
 use crate::cluster::local::LocalOwners;
 use crate::cluster::mailbox::Mailboxes;
 use crate::metric::Metrics;
+use crate::portal::Portal;
+use crate::portal::factory::Factory;
+use crate::portal::settings::{AvatarSettings, PortalSettings};
 use crate::store::memory::MemoryStore;
 use crate::watched::Watched;
+use crate::webhook::Webhooks;
+use crate::webhook::settings::WebhookSettings;
 use turntable_core::packet::LookupEntry;
 
 fn gateway(worker: u16) -> GatewayId {
@@ -100,6 +105,8 @@ fn start_counted() -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
     };
     let metrics = Arc::new(Metrics::default());
     let mailboxes = Arc::new(Mailboxes::new(1, &metrics));
+    let portal = Arc::new(Portal::new(PortalSettings::default(), Vec::new()).unwrap());
+    let factory = Factory::new(AvatarSettings::default(), None, portal, metrics.clone());
     let surroundings = Surroundings::new(
         WorkerId(0),
         notes.clone(),
@@ -109,6 +116,8 @@ fn start_counted() -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
         mailboxes,
         Arc::new(Totals::new(metrics.clone())),
         Arc::new(MemoryStore::new(10)),
+        Arc::new(factory),
+        Webhooks::new(WebhookSettings::default(), metrics.clone()),
     );
     let directory = Directory::new(Rc::new(surroundings)).start();
     (notes, directory, metrics)
@@ -243,6 +252,7 @@ async fn watchers_of_absent_users_need_no_avatar_and_see_the_user_come_and_go() 
         },
     };
     let attach = AvatarCall::Attach {
+        roles: Vec::new(),
         caller,
         attributes: Vec::new(),
         id: None,
