@@ -5,6 +5,7 @@
 //! replacement, which sends them the room as it is then.
 
 mod recovery;
+mod webhook;
 
 use std::time::Duration;
 
@@ -17,7 +18,6 @@ use crate::actor::places::Places;
 use crate::actor::totals::{Counted, Created};
 use crate::actor::{Shared, no_room};
 use crate::clock;
-use crate::webhook::settings::Kind;
 use turntable_core::call::{AvatarCall, RoomCall};
 use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::id::{ChannelId, UserId};
@@ -159,36 +159,6 @@ impl Room {
             }
             Err(error) => self.refuse(caller, error, id, true),
         }
-    }
-
-    /// Tells the backend of the room, with its first member.
-    fn tell_created(&mut self, user: &UserId, now_ms: u64) {
-        if self.told_ms.is_some() || self.is_replacement {
-            return;
-        }
-        self.told_ms = Some(now_ms);
-        self.tell(Kind::RoomCreated, "by", user.as_str().into());
-    }
-
-    /// Tells the backend that the room ended.
-    fn tell_ended(&mut self, now_ms: u64) {
-        let lasted_ms = self
-            .told_ms
-            .take()
-            .map(|told_ms| now_ms.saturating_sub(told_ms));
-        if lasted_ms.is_some() || self.is_replacement {
-            self.tell(Kind::RoomEnded, "lasted_ms", lasted_ms.into());
-        }
-        self.is_replacement = false;
-    }
-
-    fn tell(&self, kind: Kind, name: &str, value: serde_json::Value) {
-        let Some(model) = &self.model else {
-            return;
-        };
-        let (channel, game) = (self.channel.as_str(), model.game().name());
-        let data = || serde_json::json!({"channel": channel, "game": game, name: value});
-        self.shared.webhooks.emit(kind, channel, data);
     }
 
     fn decline(&mut self, caller: Caller, user: &UserId, id: Option<RequestId>, now_ms: u64) {

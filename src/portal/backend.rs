@@ -3,10 +3,17 @@
 use http::header::CONTENT_TYPE;
 use http::header::HeaderValue;
 use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::http_client::endpoint::Endpoint;
 use crate::http_client::{AnswerLimits, Bytes, HttpClient};
+
+/// Reads an object; a list of its values is none.
+pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    serde_json::from_slice(body).ok().filter(|_| is_object)
+}
 
 /// A client that is made when it is needed.
 #[derive(Debug, Default)]

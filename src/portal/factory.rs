@@ -28,7 +28,7 @@ use crate::http_client::AnswerLimits;
 use crate::log_limit::LogLimit;
 use crate::metric::Metrics;
 use crate::portal::Portal;
-use crate::portal::backend::Backend;
+use crate::portal::backend::{self, Backend};
 use crate::portal::settings::AvatarSettings;
 use crate::watched::Watched;
 use turntable_core::id::UserId;
@@ -122,8 +122,9 @@ struct Answer {
 }
 
 fn read(body: &[u8]) -> Result<AvatarPlan, String> {
-    let answer: Answer = serde_json::from_slice(body)
-        .map_err(|_| "its answer is not {\"attributes\"?: {...}, \"services\"?: [...]}")?;
+    let answer = backend::object(body);
+    let answer: Answer =
+        answer.ok_or("its answer is not {\"attributes\"?: {...}, \"services\"?: [...]}")?;
     let attributes = answer.attributes.into_iter();
     let value = |value: &str| (value != "null").then(|| Payload::from_json(value));
     Ok(AvatarPlan {
@@ -191,7 +192,8 @@ impl Factory {
         then: impl FnOnce(Option<AvatarPlan>) + Send + 'static,
     ) {
         let factory = self.clone();
-        let then = Once::new(then);
+        let known = avatar.attributes.clone();
+        let (then, of_user) = (Once::new(then), known.clone());
         let or_else = then.clone();
         let begun = self.portal.spawn(async move {
             let settings = factory.settings.get();
@@ -206,14 +208,19 @@ impl Factory {
                     Err("it did not answer within avatar.timeout_ms".to_owned())
                 }
             };
-            then.call(factory.outcome(outcome));
+            then.call(factory.outcome(outcome, &of_user));
         });
         if begun.is_err() {
-            or_else.call(self.outcome(Err("there is no thread for it".to_owned())));
+            let outcome = Err("there is no thread for it".to_owned());
+            or_else.call(self.outcome(outcome, &known));
         }
     }
 
-    fn outcome(&self, outcome: Result<AvatarPlan, String>) -> Option<AvatarPlan> {
+    fn outcome(
+        &self,
+        outcome: Result<AvatarPlan, String>,
+        attributes: &[(Box<str>, Payload)],
+    ) -> Option<AvatarPlan> {
         let why = match outcome {
             Ok(plan) => return Some(plan),
             Err(why) => why,
@@ -223,7 +230,7 @@ impl Factory {
             log::warn!("the factory of avatars failed: {why}{more}");
         }
         let settings = self.settings.get();
-        (!settings.required).then(|| of_settings(&settings, &[]))
+        (!settings.required).then(|| of_settings(&settings, attributes))
     }
 
     async fn make(&self, avatar: NewAvatar) -> Result<AvatarPlan, String> {

@@ -21,7 +21,7 @@ use crate::clock;
 use crate::http_client::AnswerLimits;
 use crate::log_limit::LogLimit;
 use crate::portal::Portal;
-use crate::portal::backend::Backend;
+use crate::portal::backend::{self, Backend};
 use turntable_core::id::UserId;
 use turntable_core::model::settings::PresenceSettings;
 use turntable_core::spare::Spare;
@@ -99,7 +99,7 @@ impl Drop for Place {
 
 /// Reads the answer about these users.
 fn read(body: &[u8], users: &[UserId]) -> Option<Vec<UserId>> {
-    let answer: Answer = serde_json::from_slice(body).ok()?;
+    let answer: Answer = backend::object(body)?;
     let allowed: BTreeSet<&str> = answer.allowed.iter().map(String::as_str).collect();
     let is_allowed = |user: &&UserId| allowed.contains(user.as_str());
     Some(users.iter().filter(is_allowed).cloned().collect())

@@ -5,10 +5,15 @@ use actix::{AsyncContext, Context, Handler, Message};
 
 use crate::actor::avatar::Avatar;
 use crate::actor::avatar::attributes::unavailable;
+use crate::clock;
+use crate::log_limit::LogLimit;
 use crate::portal::factory::{AvatarPlan, NewAvatar};
 use turntable_core::call::AvatarCall;
 use turntable_core::delivery::Delivery;
 use turntable_core::packet::ErrorBody;
+
+/// Each plan may be too large.
+static NOT_SET: LogLimit = LogLimit::new();
 
 /// The factory has planned the avatar; `None` where it may not begin.
 #[derive(Debug, Message)]
@@ -49,8 +54,11 @@ impl Avatar {
         if plan.attributes.is_empty() {
             return;
         }
-        if let Err(error) = self.set_own(plan.attributes) {
-            log::warn!("attributes of a new avatar are not set: {}", error.message);
+        if let Err(error) = self.set_own(plan.attributes)
+            && let Some(more) = NOT_SET.admit(clock::now_ms())
+        {
+            let why = error.message;
+            log::warn!("the attributes of a new avatar are not set: {why}{more}");
         }
     }
 }
