@@ -318,13 +318,14 @@ impl Node {
             factory,
         } = extensions;
         let named = settings::services(&config, &services);
-        let portal = Arc::new(Portal::new(config.portal.clone(), checkers)?);
+        let store = store::open(&config.store, metrics).map_err(anyhow::Error::msg)?;
+        let portal = Portal::new(config.portal.clone(), checkers, store.clone())?;
+        let portal = Arc::new(portal);
         let avatar = config.avatar.clone();
         let factory = Factory::new(avatar, factory, portal.clone(), metrics.clone());
         let webhooks = Webhooks::new(config.webhooks.clone(), metrics.clone());
         let outside = (factory, webhooks);
         let settings = NodeSettings::new(&config, services, owners.clone(), outside)?;
-        let store = store::open(&config.store, metrics).map_err(anyhow::Error::msg)?;
         let boot = (clock::now_ms() / 1_000) as u32;
         let encodings = Encodings {
             formats: config.formats()?,
