@@ -137,8 +137,8 @@ fn read(body: &[u8]) -> Result<AvatarPlan, String> {
 
 /// Refuses what is no pattern of functions.
 fn check(plan: AvatarPlan) -> Result<AvatarPlan, String> {
-    let is_wrong = |text: &&Box<str>| Pattern::of_functions(text).is_err();
-    match plan.services.iter().find(is_wrong) {
+    let mut services = plan.services.iter().map(|text| &**text);
+    match services.find(|text| Pattern::of_functions(text).is_err()) {
         Some(text) => Err(format!("{text:?} names no functions of a service")),
         None => Ok(plan),
     }

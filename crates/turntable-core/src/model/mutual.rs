@@ -193,9 +193,9 @@ mod tests {
                 }
                 Step::Arrive => match self.letters.pop_front() {
                     Some(Letter::WatchedBy { to, by, on }) => {
-                        if self.show(to, by, on) && on {
-                            self.letters.push_back(Letter::Mutual { to: by, with: to });
-                        }
+                        let is_mutual = self.show(to, by, on) && on;
+                        let answer = is_mutual.then_some(Letter::Mutual { to: by, with: to });
+                        self.letters.extend(answer);
                     }
                     Some(Letter::Mutual { to, with }) => {
                         self.show(to, with, true);
