@@ -12,7 +12,7 @@ use crate::http::allowed;
 use crate::http::origin::is_host;
 use crate::http::settings::ServerSettings;
 use crate::portal::settings::{
-    Failures, HttpCheckerSettings, JwtSettings, PasswordSettings, PortalSettings,
+    CookieSettings, Failures, HttpCheckerSettings, JwtSettings, PasswordSettings, PortalSettings,
 };
 use crate::store::settings::StoreSettings;
 use turntable_core::id::is_realm;
@@ -33,6 +33,7 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["poll", key] => (PollSettings::RANGES, key),
         ["portal", "address_failures" | "user_failures", key]
         | ["portal", "password", "sign_ups", key] => (Failures::RANGES, key),
+        ["portal", "cookie", key] => (CookieSettings::RANGES, key),
         ["portal", "http", key] => (HttpCheckerSettings::RANGES, key),
         ["portal", "jwt", key] => (JwtSettings::RANGES, key),
         ["portal", "password", key] => (PasswordSettings::RANGES, key),
