@@ -5,6 +5,7 @@
 //! subscribers to its replacement, which has a new epoch and sends it to all of them.
 
 mod member;
+mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::prefixes::Gateways;
 use crate::actor::{ActorSettings, Shared};
 use crate::clock;
+use store::Loading;
 use turntable_core::call::ChannelCall;
 use turntable_core::delivery::{Delivery, Meta, Replay, Topic};
 use turntable_core::id::{ChannelId, UserId};
@@ -47,6 +49,12 @@ pub struct Channel {
     history_bytes: HistoryBytes,
     /// Whether a timer will look for messages that are too old.
     is_expiring: bool,
+    /// Whether the history outlives the process.
+    is_stored: bool,
+    /// The first message that is stored.
+    stored_first: u64,
+    /// What waits until it is loaded.
+    loading: Option<Box<Loading>>,
     /// Looks at the members at that time.
     members_timer: Option<(SpawnHandle, u64)>,
 }
@@ -66,6 +74,7 @@ impl OwnerActor for Channel {
         let epoch = shared.message_id().to_string();
         let settings = shared.settings();
         let (retention, rates) = limits(&settings, &id);
+        let is_stored = is_stored(&settings, &id);
         let mut model = Model::new(id.clone(), epoch);
         model.show_members(settings.channels.of(&id).member_names());
         Self {
@@ -75,6 +84,9 @@ impl OwnerActor for Channel {
             rates,
             history_bytes: HistoryBytes::new(&shared.metrics),
             is_expiring: false,
+            is_stored,
+            stored_first: 1,
+            loading: None,
             members_timer: None,
             shared: shared.clone(),
             id,
@@ -95,12 +107,24 @@ fn limits(settings: &ActorSettings, id: &ChannelId) -> (Retention, PublishRates)
     (namespace.retention(), rates)
 }
 
+/// Whether what is retained of a channel outlives the process.
+fn is_stored(settings: &ActorSettings, id: &ChannelId) -> bool {
+    let namespace = settings.channels.of(id);
+    namespace.retained && namespace.retention().is_any()
+}
+
 impl Channel {
     /// Reads the settings again where they have changed.
     fn refresh(&mut self) {
         let settings = self.shared.settings();
         if !Arc::ptr_eq(&settings, &self.settings) {
             (self.retention, self.rates) = limits(&settings, &self.id);
+            let is_stored = is_stored(&settings, &self.id);
+            if is_stored && !std::mem::replace(&mut self.is_stored, is_stored) {
+                // Its past is not in the store.
+                self.begin_stored();
+            }
+            self.is_stored = is_stored;
             let namespace = settings.channels.of(&self.id);
             self.model.show_members(namespace.member_names());
             self.settings = settings;
@@ -133,6 +157,7 @@ impl Channel {
             let max = self.settings.channel.history_total_bytes_max;
             let budget = self.history_bytes.budget(max);
             self.model.retain(&frame, &self.retention, budget, now_ms);
+            self.store(&frame, now_ms);
         } else {
             // What was retained under other settings has a hole now.
             self.model.forget_history();
@@ -213,6 +238,7 @@ impl Channel {
     /// What follows each change of the model.
     fn after(&mut self, ctx: &mut Context<Self>) {
         self.expire_later(ctx);
+        self.trim_stored();
         self.history_bytes.set(self.model.history_bytes());
         self.report_members();
         self.wake_for_members(ctx);
@@ -277,6 +303,14 @@ impl Channel {
         self.publish_named(gateways, &self.model.joined(false, None));
     }
 
+    /// All gateways have announced what they have.
+    fn recovered(&mut self) {
+        self.is_recovering = false;
+        self.begin_anew(self.model.interest.gateways());
+        // That had all members.
+        self.step_members(|members, _, _| members.note_sent());
+    }
+
     /// An empty channel waits a while with its epoch and offset.
     fn settle(&mut self, ctx: &mut Context<Self>) {
         let is_used = self.is_recovering || !self.model.interest.is_empty() || self.has_history();
@@ -306,6 +340,10 @@ impl Channel {
 
 impl Actor for Channel {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.load(ctx);
+    }
 }
 
 impl Drop for Channel {
@@ -329,8 +367,10 @@ impl Handler<Letter<ChannelCall>> for Channel {
             .fail_if_requested(&OwnerId::Channel(self.id.clone()));
         self.seen += 1;
         self.refresh();
-        self.step(call);
-        self.after(ctx);
+        if let Some(call) = self.hold(call) {
+            self.step(call);
+            self.after(ctx);
+        }
     }
 }
 
@@ -338,12 +378,10 @@ impl Handler<Recovered> for Channel {
     type Result = ();
 
     fn handle(&mut self, _: Recovered, ctx: &mut Self::Context) {
-        self.is_recovering = false;
-        self.begin_anew(self.model.interest.gateways());
-        // That had all members.
-        self.step_members(|members, _, _| members.note_sent());
-        self.wake_for_members(ctx);
-        self.settle(ctx);
+        if !self.hold_recovered() {
+            self.recovered();
+            self.after(ctx);
+        }
     }
 }
 

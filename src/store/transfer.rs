@@ -8,9 +8,10 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::channel::backup;
 use super::file::{Entry, File};
 use super::record;
-use turntable_core::id::UserId;
+use turntable_core::id::{ChannelId, UserId};
 
 /// Users of one commit of a restore.
 const BATCH: usize = 1_000;
@@ -29,12 +30,13 @@ fn open(path: &Path) -> anyhow::Result<File> {
     File::open(path).map_err(anyhow::Error::msg)
 }
 
-/// Writes a line for each user. Returns how many.
+/// Writes a line for each user, and for each channel. Returns how many users.
 ///
 /// # Errors
 /// A file that cannot be read, an output that cannot be written.
 pub fn backup(path: &Path, out: &mut dyn Write) -> anyhow::Result<usize> {
-    let entries = open(path)?.all().map_err(anyhow::Error::msg)?;
+    let mut file = open(path)?;
+    let entries = file.all().map_err(anyhow::Error::msg)?;
     for (user, bytes) in &entries {
         let record = serde_json::from_slice(bytes)
             .with_context(|| format!("the record of {user} is not readable"))?;
@@ -42,6 +44,10 @@ pub fn backup(path: &Path, out: &mut dyn Write) -> anyhow::Result<usize> {
             user: user.clone(),
             record,
         };
+        serde_json::to_writer(&mut *out, &line)?;
+        out.write_all(b"\n")?;
+    }
+    for line in file.channels().map_err(anyhow::Error::msg)? {
         serde_json::to_writer(&mut *out, &line)?;
         out.write_all(b"\n")?;
     }
@@ -60,16 +66,30 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
             path.display()
         );
     }
-    let mut entries = Vec::new();
+    let (mut entries, mut channels) = (Vec::new(), Vec::new());
     for (number, line) in (1..).zip(lines.lines()) {
         let text = line.context("the backup cannot be read")?;
+        if let Some(channel) = channel(&text) {
+            channels.push(channel);
+            continue;
+        }
         entries.push(entry(&text).with_context(|| format!("line {number} of the backup"))?);
     }
     let mut file = File::open(path).map_err(anyhow::Error::msg)?;
     for batch in entries.chunks(BATCH) {
-        file.write(batch).map_err(anyhow::Error::msg)?;
+        file.write(batch, &Default::default())
+            .map_err(anyhow::Error::msg)?;
     }
+    file.restore_channels(&channels)
+        .map_err(anyhow::Error::msg)?;
     Ok(entries.len())
+}
+
+/// A line of a channel.
+fn channel(text: &str) -> Option<backup::Line> {
+    let line: backup::Line = serde_json::from_str(text).ok()?;
+    ChannelId::parse(&line.channel).ok()?;
+    Some(line)
 }
 
 fn entry(text: &str) -> anyhow::Result<Entry> {
@@ -113,7 +133,10 @@ mod tests {
             ("1:1".to_owned(), record.clone()),
             ("1:2".to_owned(), record),
         ];
-        File::open(&first).unwrap().write(&entries).unwrap();
+        File::open(&first)
+            .unwrap()
+            .write(&entries, &Default::default())
+            .unwrap();
         let mut lines = Vec::new();
         assert_eq!(backup(&first, &mut lines).unwrap(), 2);
         assert_eq!(restore(&second, &mut &*lines).unwrap(), 2);

@@ -10,4 +10,5 @@ mod history;
 mod member;
 mod message;
 mod permission;
+mod retained;
 mod subscription;

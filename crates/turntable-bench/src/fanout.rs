@@ -47,7 +47,11 @@ pub struct FanoutArgs {
     /// Also measure a bare epoll loop, in alternating rounds, and report the ratio
     #[arg(long)]
     pub floor: bool,
-    /// Number of rounds of each server: 20 with --floor, 1 without
+    /// Also measure a server whose channels retain nothing, in alternating rounds, and
+    /// report the ratio
+    #[arg(long, conflicts_with = "floor")]
+    pub history: bool,
+    /// Number of rounds of each server: 20 with --floor or --history, 1 without
     #[arg(long)]
     pub rounds: Option<usize>,
     /// The protocol of the server at --url
@@ -70,6 +74,7 @@ impl Default for FanoutArgs {
             seconds: 5.0,
             rate: None,
             floor: true,
+            history: false,
             rounds: None,
             peer: Peer::Turntable,
             transport: Transport::Ws,
@@ -107,7 +112,9 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
             &started
         }
     };
-    let floor = args.floor.then(Server::start_floor).transpose()?;
+    let base = Base::of(args)
+        .map(|base| Ok((base, base.start()?)))
+        .transpose()?;
     let mut table = Table::new(
         format!(
             "Fan-out of {} bytes to {} subscribers",
@@ -131,7 +138,7 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
     };
     let rounds = args
         .rounds
-        .unwrap_or(if args.floor { 20 } else { 1 })
+        .unwrap_or(if base.is_some() { 20 } else { 1 })
         .max(1);
     let turn = Duration::from_secs_f64(args.seconds / rounds as f64);
     let conversation = Conversation {
@@ -140,9 +147,16 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
     };
     let (subscribers, bytes) = (args.subscribers, args.bytes);
     let mut ours = Audience::gather(server, conversation, subscribers, bytes, args.aside)?;
-    let mut floor_audience = match &floor {
+    let mut base_audience = match &base {
         None => None,
-        Some(floor) => {
+        Some((Base::Bare, server)) => Some(Audience::gather(
+            server,
+            conversation,
+            subscribers,
+            bytes,
+            args.aside,
+        )?),
+        Some((Base::Floor, server)) => {
             // The floor writes frames of the same size as our deliveries.
             let bytes = ours.delivered_bytes()?;
             let conversation = Conversation {
@@ -150,7 +164,7 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
                 goal: CHANNEL,
             };
             Some(Audience::gather(
-                floor,
+                server,
                 conversation,
                 subscribers,
                 bytes,
@@ -158,6 +172,7 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
             )?)
         }
     };
+    let base_name = base.as_ref().map_or("", |(base, _)| base.name());
     // Rounds are short, so that other load on the machine affects all servers equally.
     // Paces are not mixed: for a while after a burst TCP delays the acknowledgement of
     // single messages, which costs the server more.
@@ -165,20 +180,20 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
     for pace in paces {
         let mut row = Row::new(pace);
         ours.turn(pace, WARM_UP)?;
-        if let Some(floor) = &mut floor_audience {
-            floor.turn(pace, WARM_UP)?;
+        if let Some(base) = &mut base_audience {
+            base.turn(pace, WARM_UP)?;
         }
         for _ in 0..rounds {
             row.ours.push(ours.turn(pace, turn)?);
-            if let Some(floor) = &mut floor_audience {
-                row.floor.push(floor.turn(pace, turn)?);
+            if let Some(base) = &mut base_audience {
+                row.base.push(base.turn(pace, turn)?);
             }
         }
         rows.push(row);
     }
     ours.leave()?;
     for row in &rows {
-        for (name, samples) in [(name, &row.ours), ("floor", &row.floor)] {
+        for (name, samples) in [(name, &row.ours), (base_name, &row.base)] {
             if let Some(sample) = Sample::sum(samples) {
                 table.row(sample.cells(name, row.pace));
             }
@@ -187,9 +202,9 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
     for (index, row) in rows.iter().enumerate() {
         let base = rows.first().filter(|_| index > 0);
         for base in base.into_iter().chain([row]) {
-            if let Some(ratio) = median_ratio(&row.ours, &base.floor) {
+            if let Some(ratio) = median_ratio(&row.ours, &base.base) {
                 table.note(format!(
-                    "CPU per delivery at {}: {ratio:.3} of the floor's at {} \
+                    "CPU per delivery at {}: {ratio:.3} of that of {base_name} at {} \
                      (median of {rounds} rounds).",
                     row.pace.name(),
                     base.pace.name(),
@@ -200,11 +215,44 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
     Ok(table)
 }
 
+/// What the server is compared with.
+#[derive(Clone, Copy)]
+enum Base {
+    /// A bare epoll loop.
+    Floor,
+    /// The server, without histories of channels.
+    Bare,
+}
+
+impl Base {
+    fn of(args: &FanoutArgs) -> Option<Self> {
+        match (args.floor, args.history) {
+            (true, _) => Some(Self::Floor),
+            (false, true) => Some(Self::Bare),
+            (false, false) => None,
+        }
+    }
+
+    fn start(self) -> Result<Server> {
+        match self {
+            Self::Floor => Server::start_floor(),
+            Self::Bare => Server::start(&[("TURNTABLE_CHANNELS__**__HISTORY_MAX", "0".to_owned())]),
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::Bare => "no history",
+        }
+    }
+}
+
 /// The measurements at one pace, per round.
 struct Row {
     pace: Pace,
     ours: Vec<Sample>,
-    floor: Vec<Sample>,
+    base: Vec<Sample>,
 }
 
 impl Row {
@@ -212,7 +260,7 @@ impl Row {
         Self {
             pace,
             ours: Vec::new(),
-            floor: Vec::new(),
+            base: Vec::new(),
         }
     }
 }
