@@ -306,7 +306,7 @@ impl Node {
         let (owners, bus) = cluster::ways(local_owners.clone(), local_bus.clone());
         let Extensions { checkers, services } = extensions;
         let named = settings::services(&config, &services);
-        let settings = NodeSettings::new(&config, services)?;
+        let settings = NodeSettings::new(&config, services, owners.clone())?;
         let store = store::open(&config.store, metrics).map_err(anyhow::Error::msg)?;
         let boot = (clock::now_ms() / 1_000) as u32;
         let encodings = Encodings {

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use crate::actor::{ActorSettings, Services};
+use crate::cluster::owners::Owners;
 use crate::config::Config;
 use crate::gateway::Shared;
 use crate::gateway::settings::GatewaySettings;
 use crate::http::settings::HttpSettings;
 use crate::service::LocalServices;
+use crate::service::backend::Backends;
 use crate::watched::Watched;
 
 /// The settings of every part that watches them.
@@ -19,6 +21,7 @@ pub(super) struct NodeSettings {
     /// Those of the actors.
     pub(super) actors: Arc<Watched<ActorSettings>>,
     local_services: LocalServices,
+    backends: Arc<Backends>,
 }
 
 impl NodeSettings {
@@ -26,11 +29,18 @@ impl NodeSettings {
     ///
     /// # Errors
     /// What is wrong with a game.
-    pub(super) fn new(config: &Config, local_services: LocalServices) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        config: &Config,
+        local_services: LocalServices,
+        owners: Arc<dyn Owners>,
+    ) -> anyhow::Result<Self> {
+        let backends = Arc::new(Backends::new(owners));
+        let provided = backends.beside(&local_services, &config.services)?;
         Ok(Self {
             http: Arc::new(Watched::new(http(config))),
-            actors: Arc::new(Watched::new(actors(config, &local_services)?)),
+            actors: Arc::new(Watched::new(actors(config, &provided)?)),
             local_services,
+            backends,
         })
     }
 
@@ -39,12 +49,16 @@ impl NodeSettings {
     /// # Errors
     /// What is wrong with a game; then nothing has changed.
     pub(super) fn apply(&self, config: Config, shared: &Shared) -> anyhow::Result<()> {
-        let actors = actors(&config, &self.local_services)?;
+        let mut actors = actors(&config, &self.local_services)?;
         shared.portal.apply(config.portal.clone())?;
+        actors.local_services = self
+            .backends
+            .beside(&self.local_services, &config.services)?;
         self.actors.set(actors);
         self.http.set(http(&config));
         let services = services(&config, &self.local_services);
-        shared.settings.set(gateways(&config, services));
+        shared.settings.set(gateways(&config, services.clone()));
+        self.backends.look(&services);
         Ok(())
     }
 }

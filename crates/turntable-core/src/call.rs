@@ -292,6 +292,9 @@ pub enum ServiceCall {
     },
     /// Switches the service on or off.
     Switch { is_on: bool },
+    /// What the server itself provides may have changed: a backend that it calls is up
+    /// or down.
+    Look,
     /// What a gateway has of the service, for the replacement of a lost one: the
     /// sessions that provide functions. The gateway wants to know the state.
     Announce {

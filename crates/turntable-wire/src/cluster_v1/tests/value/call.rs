@@ -262,6 +262,7 @@ fn service_call() -> impl Strategy<Value = ServiceCall> {
             }
         }),
         any::<bool>().prop_map(|is_on| ServiceCall::Switch { is_on }),
+        Just(ServiceCall::Look),
         (gateway(), generation(), vec((caller(), names()), 0..3)).prop_map(
             |(gateway, generation, providers)| ServiceCall::Announce {
                 gateway,
