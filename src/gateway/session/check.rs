@@ -11,6 +11,7 @@ use crate::gateway::Gateway;
 use crate::gateway::connection::Phase;
 use crate::gateway::session::life::Attributes;
 use crate::gateway::session::pending::{Awaited, Ticket};
+use crate::gateway::session::permission::may_set;
 use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::Effect;
 use crate::portal::checker::Identity;
@@ -19,6 +20,7 @@ use crate::portal::{Decision, Refused};
 use crate::service::credential;
 use turntable_core::id::UserId;
 use turntable_core::key::ConnKey;
+use turntable_core::model::permission::Who;
 use turntable_core::packet::{ErrorBody, Reason, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
@@ -155,6 +157,11 @@ impl Gateway {
         }
         match decision {
             Ok(identity) => {
+                let permit = self.settings.permissions.permit(&identity.roles, &[]);
+                let names = attributes.iter().map(|(name, _)| &**name);
+                if let Err(error) = may_set(Who::new(&identity.user, &permit), names) {
+                    return self.refuse_again(key, &error.of("idme"), id);
+                }
                 let identity = with_attributes(identity, attributes);
                 self.identify(key, identity, id);
             }
