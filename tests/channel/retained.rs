@@ -6,7 +6,6 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use turntable_testkit::channel::{join, leave, publish, publish_numbers, published};
-use turntable_testkit::metric::CHANNELS;
 use turntable_testkit::{Client, Server};
 
 fn with_file(path: &Path, entry: &str) -> Server {

@@ -7,7 +7,9 @@
 pub(crate) mod announce;
 mod behind;
 pub(crate) mod below;
+pub(crate) mod gather;
 pub(crate) mod member;
+pub(crate) mod operator;
 pub(crate) mod profile;
 mod replay;
 pub(crate) mod topic;
@@ -20,9 +22,10 @@ use crate::gateway::session::pending::Awaited;
 use announce::ChannelCounts;
 use behind::Behind;
 use below::Below;
+use gather::Gathers;
 use profile::ProfileChange;
 use topic::Topics;
-use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
+use turntable_core::call::{AvatarCall, ChannelCall, PastBelow, RoomCall};
 use turntable_core::delivery::Topic;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{SessionSlot, UserNumber};
@@ -47,6 +50,8 @@ pub(crate) struct Subscriptions {
     pub(crate) below: HashMap<ChannelId, Below>,
     /// Publications that wait for joins with subpaths.
     behind: HashMap<SessionSlot, Behind>,
+    /// Joins that gather past messages of paths below.
+    pub(crate) gathers: Gathers,
     /// The number of the last publication.
     pub(crate) mark: u32,
 }
@@ -168,9 +173,7 @@ impl Gateway {
         join: JoinChannel,
         id: Option<RequestId>,
     ) {
-        let max = self.settings.session.channels_max;
-        let caller = self.caller(session);
-        let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
+        let Some(entry) = self.sessions.get(session) else {
             return;
         };
         let JoinChannel {
@@ -178,6 +181,7 @@ impl Gateway {
             subpaths,
             since,
             history,
+            below,
         } = join;
         let access = match subpaths {
             true => Access::JoinBelow,
@@ -194,10 +198,46 @@ impl Gateway {
             }
             return self.refuse(session, forbidden("joinchannel"), id);
         }
+        let join = JoinChannel {
+            channel,
+            subpaths,
+            since,
+            history,
+            below,
+        };
+        self.join_allowed(session, join, id);
+    }
+
+    /// Joins a session to a channel that it may join.
+    pub(crate) fn join_allowed(
+        &mut self,
+        session: SessionSlot,
+        join: JoinChannel,
+        id: Option<RequestId>,
+    ) {
+        let max = self.settings.session.channels_max;
+        let caller = self.caller(session);
+        let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
+            return;
+        };
+        let JoinChannel {
+            channel,
+            subpaths,
+            since,
+            history,
+            mut below,
+        } = join;
         let past = Past {
             since,
             history: history.unwrap_or_default(),
         };
+        below.truncate(self.settings.below_max);
+        let below = PastBelow {
+            since: below,
+            history: past.history,
+        };
+        let wants_below =
+            self.settings.has_last_values || below.history > 0 || !below.since.is_empty();
         let before = match entry.session.enter_channel(&channel, subpaths, max) {
             Ok(before) => before,
             Err(error) => {
@@ -227,7 +267,11 @@ impl Gateway {
             past,
             id,
         };
+        self.end_gather(session, &channel);
         if subpaths {
+            if wants_below && self.settings.below_max > 0 {
+                self.gather(session, &channel, below);
+            }
             if !again {
                 self.hold_publications(session, &channel);
             }
@@ -272,6 +316,7 @@ impl Gateway {
 
     /// `leavechannel`.
     pub(crate) fn leave_channel(&mut self, session: SessionSlot, channel: &ChannelId) {
+        self.end_gather(session, channel);
         let caller = self.caller(session);
         let left = self
             .sessions
@@ -326,6 +371,9 @@ impl Gateway {
             }
             Topic::Channel(_) | Topic::Below(_) => {}
         }
+        if let Topic::Below(channel) = topic {
+            self.end_gather(session, channel);
+        }
         self.release_publications(session, topic);
     }
 
@@ -338,12 +386,15 @@ impl Gateway {
             return;
         };
         let user = entry.session.user.clone();
+        let key = entry.session.key;
         let rooms: Vec<ChannelId> = entry.session.rooms().cloned().collect();
         let channels = entry.session.channels().to_vec();
         let watching = std::mem::take(&mut entry.session.watching);
         entry.changed.clear();
         entry.profiles.clear();
         self.release_all_publications(session);
+        self.forget_gathers(session);
+        self.end_by_operator(&user, key);
         let owners = self.shared.owners.clone();
         owners.avatar(&user, AvatarCall::Remove { caller });
         for room in rooms {
