@@ -5,6 +5,7 @@
 //! subscribers to its replacement, which has a new epoch and sends it to all of them.
 
 mod member;
+mod operator;
 mod store;
 
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use turntable_core::model::history::Retention;
 use turntable_core::model::interest::Interest;
 use turntable_core::model::member::Listener;
 use turntable_core::owner::OwnerId;
-use turntable_core::packet::RequestId;
+use turntable_core::packet::{ErrorBody, ReplyData, RequestId};
 use turntable_core::payload::Payload;
 
 /// The actor.
@@ -132,15 +133,24 @@ impl Channel {
     }
 
     fn publish(&mut self, caller: Caller, user: UserId, data: Payload, id: Option<RequestId>) {
+        match self.publish_message(Some(user), data) {
+            Ok(reply) => self.shared.reply(caller, reply, id),
+            Err(error) => self.shared.refuse(caller, error, id),
+        }
+    }
+
+    /// Publishes a message, of a user or of the operator. Returns its answer.
+    fn publish_message(
+        &mut self,
+        user: Option<UserId>,
+        data: Payload,
+    ) -> Result<ReplyData, ErrorBody> {
         let message_id = self.shared.message_id();
         let now_ms = clock::now_ms();
         let published = self
             .model
-            .publish(message_id, Some(user), data, &self.rates, now_ms);
-        let (packet, reply) = match published {
-            Ok(published) => published,
-            Err(error) => return self.shared.refuse(caller, error, id),
-        };
+            .publish(message_id, user, data, &self.rates, now_ms);
+        let (packet, reply) = published?;
         let meta = Meta {
             offset: Some(self.model.offset()),
             is_exact: false,
@@ -162,7 +172,7 @@ impl Channel {
             // What was retained under other settings has a hole now.
             self.model.forget_history();
         }
-        self.shared.reply(caller, reply, id);
+        Ok(reply)
     }
 
     /// Puts the session on the topic and sends it what it gets of the past, in one
@@ -282,6 +292,10 @@ impl Channel {
                 ..
             } => self.announced(gateway, listeners),
             ChannelCall::Announce { .. } => {}
+            ChannelCall::Past { asker, past } => self.past(asker, &past),
+            ChannelCall::Tell { asker, message } => self.tell(asker, message),
+            ChannelCall::Recall { asker, since } => self.recall(asker, since.as_ref()),
+            ChannelCall::Clear { asker } => self.clear(asker),
             ChannelCall::Detach { caller } => {
                 self.step_members(|members, now_ms, grace_ms| {
                     members.detach(caller.key, now_ms, grace_ms);

@@ -9,6 +9,7 @@
 mod history;
 mod member;
 mod message;
+mod operator;
 mod permission;
 mod retained;
 mod subscription;

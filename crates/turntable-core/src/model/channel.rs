@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::Since;
 use crate::frame::SharedFrame;
 use crate::id::{ChannelId, MessageId, UserId};
 use crate::key::{GatewayId, SessionKey};
@@ -208,6 +209,20 @@ impl Channel {
         Joined {
             recovered: false,
             messages: self.history.at_most(past.history.max(value) as usize),
+        }
+    }
+
+    /// What is retained: all behind a position, where that is proved; otherwise all.
+    pub fn recall(&mut self, since: Option<&Since>, retention: &Retention, now_ms: u64) -> Joined {
+        self.history.expire(retention, usize::MAX, now_ms);
+        let is_of_now = |since: &&Since| since.epoch.as_ref().is_none_or(|e| *e == self.epoch);
+        let missed = since
+            .filter(is_of_now)
+            .and_then(|since| self.offset.checked_sub(since.offset))
+            .and_then(|missed| self.history.last(missed));
+        Joined {
+            recovered: missed.is_some(),
+            messages: missed.unwrap_or_else(|| self.history.at_most(usize::MAX)),
         }
     }
 
