@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+mod below;
 mod history;
 mod member;
 mod message;
