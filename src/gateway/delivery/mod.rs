@@ -278,6 +278,7 @@ impl Gateway {
         for session in left_out {
             self.send_error(session, left_out_error(), None);
         }
+        self.finish_overfull();
     }
 
     /// Sends a packet to one session.

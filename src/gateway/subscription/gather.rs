@@ -22,11 +22,16 @@ use turntable_core::key::{SessionSlot, ShardId};
 use turntable_core::packet::RequestId;
 use turntable_core::spare::Spare;
 
+/// Bytes that wait for one join at most; then it is not waited for any more.
+const LIVE_BYTES_MAX: usize = 262_144;
+
 /// The joins that are gathering, by number.
 #[derive(Debug, Default)]
 pub(crate) struct Gathers {
     by_ticket: HashMap<u64, Gather>,
     last: u64,
+    /// Those for which more waits than may.
+    overfull: Vec<u64>,
 }
 
 /// One of them.
@@ -44,6 +49,8 @@ struct Gather {
     found: Vec<Found>,
     /// What was published meanwhile.
     live: Vec<Live>,
+    /// Its bytes.
+    live_bytes: usize,
 }
 
 /// The answer to the join.
@@ -130,14 +137,18 @@ impl Gathers {
         let is_above = |path: &ChannelId| {
             path == channel || channel.ancestors().any(|above| above == path.as_str())
         };
-        let mut gathers = self.by_ticket.values_mut();
-        let gather = gathers.find(|gather| {
+        let mut gathers = self.by_ticket.iter_mut();
+        let gather = gathers.find(|(_, gather)| {
             let of = Subscriber::from(gather.session);
             of == session && gather.past.is_none() && is_above(&gather.path)
         });
         match gather {
-            Some(gather) => {
+            Some((ticket, gather)) => {
                 let channel = channel.clone();
+                gather.live_bytes += frame.v1().len();
+                if gather.live_bytes > LIVE_BYTES_MAX {
+                    self.overfull.push(*ticket);
+                }
                 gather.live.push(Live {
                     channel,
                     offset,
@@ -178,6 +189,7 @@ impl Gateway {
                 missing: 0,
                 found: Vec::new(),
                 live: Vec::new(),
+                live_bytes: 0,
             },
         );
     }
@@ -251,6 +263,13 @@ impl Gateway {
     fn finish_complete(&mut self, ticket: u64) {
         let gather = self.subscriptions.gathers.by_ticket.get(&ticket);
         if gather.is_some_and(Gather::is_complete) {
+            self.finish_gather(ticket);
+        }
+    }
+
+    /// Sends what was gathered where too much waits behind it.
+    pub(crate) fn finish_overfull(&mut self) {
+        for ticket in std::mem::take(&mut self.subscriptions.gathers.overfull) {
             self.finish_gather(ticket);
         }
     }
@@ -343,6 +362,7 @@ mod tests {
             missing: 0,
             found: Vec::new(),
             live: Vec::new(),
+            live_bytes: 0,
         };
         gathers.by_ticket.insert(1, gather);
         let mut keep = |channel: &str, offset: u64| {

@@ -4,7 +4,6 @@
  * @module
  */
 import type { ChannelMessage, ChannelOptions } from "./channel.js";
-/** @import { ChannelMessage, ChannelOptions } from "./channel.js" */
 export declare class ChannelState {
     #private;
     /** @readonly @type {string} */
@@ -53,5 +52,5 @@ export declare class ChannelState {
      * @param {ChannelMessage} message
      * @returns {boolean} false if it was emitted before a reconnection
      */
-    received({ channel, offset }: ChannelMessage): boolean;
+    received({ channel, offset, time }: ChannelMessage): boolean;
 }
