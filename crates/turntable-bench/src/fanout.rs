@@ -5,7 +5,11 @@
 //! messages are published at a fixed rate, independent of deliveries. The publisher
 //! is the first subscriber.
 
+mod base;
+
 use std::time::{Duration, Instant};
+
+use base::Base;
 
 use super::channel::{Channel, DRAIN_SECONDS, Pace};
 use super::client::Client;
@@ -214,39 +218,6 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
         }
     }
     Ok(table)
-}
-
-/// What the server is compared with.
-#[derive(Clone, Copy)]
-enum Base {
-    /// A bare epoll loop.
-    Floor,
-    /// The server, without histories of channels.
-    Bare,
-}
-
-impl Base {
-    fn of(args: &FanoutArgs) -> Option<Self> {
-        match (args.floor, args.history) {
-            (true, _) => Some(Self::Floor),
-            (false, true) => Some(Self::Bare),
-            (false, false) => None,
-        }
-    }
-
-    fn start(self) -> Result<Server> {
-        match self {
-            Self::Floor => Server::start_floor(),
-            Self::Bare => Server::start(&[("TURNTABLE_CHANNELS__**__HISTORY_MAX", "0".to_owned())]),
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Floor => "floor",
-            Self::Bare => "no history",
-        }
-    }
 }
 
 /// The measurements at one pace, per round.
