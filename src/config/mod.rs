@@ -165,7 +165,8 @@ mod tests {
                     continue;
                 }
                 assert!(!comment.is_empty(), "{section}.{key} has no comment");
-                if let Some((least, greatest)) = check::range(&[&section, key]) {
+                let names: Vec<&str> = section.split('.').chain([key]).collect();
+                if let Some((least, greatest)) = check::range(&names) {
                     let range = format!("{least} to {greatest}");
                     assert!(comment.contains(&range), "{section}.{key}: {range}");
                     count += 1;

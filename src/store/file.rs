@@ -3,6 +3,8 @@
 //! Every commit is durable. A file that was not closed is checked when it is opened;
 //! a file that cannot be read or written is an error at start.
 
+mod channels;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,8 +16,7 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
-use super::channel::backup::{self, Line};
-use super::channel::{self, ChannelChange, Life, StoredChannel, Unwritten};
+use super::channel::{self, ChannelChange, Life, Unwritten};
 use super::kept::Kept;
 use super::settings::StoreSettings;
 use super::writer::{self, Job};
@@ -28,15 +29,21 @@ use turntable_core::id::{ChannelId, UserId};
 /// A file is opened again after an error.
 static UNCLEAN: LogLimit = LogLimit::new();
 static PANICKED: LogLimit = LogLimit::new();
-/// Records may be damaged one by one.
-static DAMAGED: LogLimit = LogLimit::new();
 static FORGOTTEN: LogLimit = LogLimit::new();
+/// As many jobs wait as may.
+static FULL: LogLimit = LogLimit::new();
 
 /// Records by user id.
 const USERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("users");
 
+/// Hashes of passwords, by user id.
+const PASSWORDS: TableDefinition<'_, &str, &str> = TableDefinition::new("passwords");
+
 /// A user and its record.
 pub(crate) type Entry = (String, Vec<u8>);
+
+/// A user and the hash of its password; without one it is removed.
+pub(crate) type PasswordEntry = (String, Option<Box<str>>);
 
 /// The database.
 #[derive(Debug)]
@@ -74,72 +81,12 @@ impl File {
         self.database.as_ref().ok_or_else(String::new)
     }
 
-    /// A server begins to use the file. Channels that nobody has to have any more go, and
-    /// so many are kept at most, of so many bytes.
-    pub(super) fn begin(&mut self, channels_max: usize, bytes_max: u64) -> Result<(), String> {
-        let now_ms = clock::now_ms();
-        let database = self.reopen()?;
-        let begin = || {
-            let life = Life::begin(database)?;
-            Ok((life, channel::all(database)?))
-        };
-        let (life, all) = begin().map_err(|error: redb::Error| error.to_string())?;
-        self.life = Some(life);
-        self.kept = Kept::new(channels_max, bytes_max);
-        for entry in all {
-            let at_ms = match now_ms < entry.until_ms {
-                true => entry.at_ms,
-                // It goes first.
-                false => 0,
-            };
-            self.kept.put(&entry.channel, entry.bytes, at_ms);
-        }
-        Ok(())
-    }
-
-    /// Everything was written.
-    pub(super) fn close(&mut self) -> Result<(), String> {
-        if self.has_lost.load(Ordering::Relaxed) || self.life.is_none() {
-            return Ok(());
-        }
-        let database = self.reopen()?;
-        Life::close(database).map_err(|error| error.to_string())
-    }
-
-    /// Changes of channels are not written: none is whole from here on.
-    pub(super) fn note_lost(&self) {
-        self.has_lost.store(true, Ordering::Relaxed);
-    }
-
-    /// A channel; of a damaged one what can be used.
-    pub(super) fn read_channel(
-        &mut self,
-        channel: &ChannelId,
-    ) -> Result<Option<StoredChannel>, String> {
-        let Some(life) = self.life else {
-            return Ok(None);
-        };
-        let has_lost = self.has_lost.load(Ordering::Relaxed);
-        let database = self.reopen()?;
-        let read = channel::read(database, channel.as_str(), life);
-        if read.is_err() {
-            self.database = None;
-        }
-        let (found, is_damaged) = read.map_err(|error| error.to_string())?;
-        if is_damaged && let Some(left_out) = DAMAGED.admit(clock::now_ms()) {
-            let effect = "what could not be read is left out";
-            log::error!("the history of channel {channel} is damaged; {effect}{left_out}");
-        }
-        Ok(found.map(|found| StoredChannel {
-            is_whole: found.is_whole && !has_lost,
-            ..found
-        }))
-    }
-
-    /// Writes records and channels durably, all or none; an empty record removes the user.
+    /// Writes records, passwords and channels durably, all or none; an empty record is
+    /// removed.
     pub(super) fn write(
         &mut self,
         entries: &[Entry],
+        passwords: &[PasswordEntry],
         channels: &HashMap<ChannelId, Unwritten>,
     ) -> Result<(), String> {
         let life = self.life;
@@ -147,7 +94,7 @@ impl File {
         let (Some(database), kept) = (&self.database, &mut self.kept) else {
             return Ok(());
         };
-        let written = write(database, entries, channels, life, kept);
+        let written = write(database, entries, passwords, channels, life, kept);
         let written = written.map_err(|error| error.to_string());
         if written.is_err() {
             // The database takes nothing more after an error.
@@ -172,29 +119,10 @@ impl File {
         all(database).map_err(|error| error.to_string())
     }
 
-    /// All channels, as lines of a backup; a damaged state is left out.
-    pub(super) fn channels(&mut self) -> Result<Vec<Line>, String> {
+    /// All hashes of passwords.
+    pub(crate) fn passwords(&mut self) -> Result<Vec<(String, Box<str>)>, String> {
         let database = self.reopen()?;
-        let export = || -> Result<Vec<Line>, redb::Error> {
-            let all = channel::all(database)?.into_iter();
-            let lines = all.map(|entry| backup::export(database, &entry.channel));
-            lines.filter_map(Result::transpose).collect()
-        };
-        export().map_err(|error| error.to_string())
-    }
-
-    /// Writes channels of a backup.
-    pub(super) fn restore_channels(&mut self, lines: &[Line]) -> Result<(), String> {
-        let database = self.reopen()?;
-        let import = || {
-            let transaction = database.begin_write()?;
-            for line in lines {
-                backup::import(&transaction, line)?;
-            }
-            transaction.commit()?;
-            Ok(())
-        };
-        import().map_err(|error: redb::Error| error.to_string())
+        passwords(database).map_err(|error| error.to_string())
     }
 
     /// Looks through the whole file. Returns whether it was sound.
@@ -228,14 +156,22 @@ fn open(path: &Path) -> Result<Database, String> {
             .map_err(|error| error.to_string())?;
     }
     // The table exists from here on, and the file can be written.
-    write(&database, &[], &HashMap::new(), None, &mut Kept::default())
-        .map_err(|error| error.to_string())?;
+    write(
+        &database,
+        &[],
+        &[],
+        &HashMap::new(),
+        None,
+        &mut Kept::default(),
+    )
+    .map_err(|error| error.to_string())?;
     Ok(database)
 }
 
 fn write(
     database: &Database,
     entries: &[Entry],
+    passwords: &[PasswordEntry],
     channels: &HashMap<ChannelId, Unwritten>,
     life: Option<Life>,
     kept: &mut Kept,
@@ -249,6 +185,13 @@ fn write(
             } else {
                 users.insert(user.as_str(), record.as_slice())?;
             }
+        }
+        let mut table = transaction.open_table(PASSWORDS)?;
+        for (user, hash) in passwords {
+            match hash {
+                Some(hash) => table.insert(user.as_str(), &**hash)?,
+                None => table.remove(user.as_str())?,
+            };
         }
     }
     let mut forgotten = 0;
@@ -289,6 +232,16 @@ fn all(database: &Database) -> Result<Vec<Entry>, redb::Error> {
     Ok(entries)
 }
 
+fn passwords(database: &Database) -> Result<Vec<(String, Box<str>)>, redb::Error> {
+    let table = database.begin_read()?.open_table(PASSWORDS)?;
+    let mut entries = Vec::new();
+    for entry in table.iter()? {
+        let (user, hash) = entry?;
+        entries.push((user.value().to_owned(), hash.value().into()));
+    }
+    Ok(entries)
+}
+
 /// The store: a thread that has the file, and the way to it.
 #[derive(Debug)]
 pub struct FileStore {
@@ -297,6 +250,7 @@ pub struct FileStore {
     queue_max: usize,
     /// Whether changes of channels were refused.
     has_lost: Arc<AtomicBool>,
+    failures: Counter,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -314,15 +268,17 @@ impl FileStore {
         let has_lost = Arc::new(AtomicBool::new(false));
         file.has_lost = has_lost.clone();
         let (counted, write_ms) = (waiting.clone(), settings.write_ms);
+        let failed = failures.clone();
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || writer::run(file, &received, &counted, write_ms, &failures))
+            .spawn(move || writer::run(file, &received, &counted, write_ms, &failed))
             .map_err(|error| format!("the thread of the store cannot start: {error}"))?;
         Ok(Self {
             jobs,
             waiting,
             queue_max: settings.queue_max,
             has_lost,
+            failures,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -337,6 +293,11 @@ impl FileStore {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             if matches!(job, Job::Channel(..)) {
                 self.has_lost.store(true, Ordering::Relaxed);
+            }
+            self.failures.inc();
+            if let Some(left_out) = FULL.admit(clock::now_ms()) {
+                let effect = "durable attributes are refused, others may be lost";
+                log::warn!("too much waits for the store (store.queue_max): {effect}{left_out}");
             }
             job.fail();
         }
@@ -364,6 +325,22 @@ impl Store for FileStore {
         self.send(Job::Channel(channel.clone(), change));
     }
 
+    fn passwords(&self) -> Result<Vec<(UserId, Box<str>)>, String> {
+        let (answer, answered) = channel();
+        self.send(Job::Passwords(answer));
+        let found = answered.recv();
+        let found = found.map_err(|_| "the store is not available".to_owned())??;
+        let parsed = found.into_iter().map(|(user, hash)| {
+            let known = UserId::parse(&user).map_err(|_| format!("{user:?} is no user id"));
+            known.map(|user| (user, hash))
+        });
+        parsed.collect()
+    }
+
+    fn set_password(&self, user: &UserId, hash: Option<Box<str>>, saved: Saved) {
+        self.send(Job::Password(user.clone(), hash, saved));
+    }
+
     fn stop(&self) {
         // The thread may have ended.
         let _ = self.jobs.send(Job::Stop);
@@ -381,8 +358,9 @@ impl Job {
         match self {
             Self::Load(_, load) => load(Err(Unavailable)),
             Self::Save(_, _, Some(saved)) => saved(Err(Unavailable)),
+            Self::Password(_, _, saved) => saved(Err(Unavailable)),
             Self::LoadChannel(_, load) => load(Err(Unavailable)),
-            Self::Save(_, _, None) | Self::Channel(..) | Self::Stop => {}
+            Self::Passwords(_) | Self::Save(_, _, None) | Self::Channel(..) | Self::Stop => {}
         }
     }
 }
@@ -394,4 +372,56 @@ pub(super) fn entry(user: &UserId, attributes: &Attributes) -> Entry {
         false => record::write(attributes),
     };
     (user.as_str().to_owned(), record)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use turntable_core::payload::Payload;
+
+    #[test]
+    fn save_that_does_not_fit_the_queue_is_counted_and_logged() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = StoreSettings {
+            path: folder.path().join("store").to_str().unwrap().to_owned(),
+            queue_max: 2,
+            ..StoreSettings::default()
+        };
+        let failures = Counter::default();
+        let store = FileStore::open(&settings, failures.clone()).unwrap();
+        let user = |number: u32| UserId::parse(&format!("1:{number}")).unwrap();
+        let attributes: Attributes = [(Box::from("a"), Payload::from_json("1"))].into();
+        // The thread of the store is busy.
+        let (begun, is_busy) = channel();
+        let (release, released) = channel::<()>();
+        store.load(
+            &user(1),
+            Box::new(move |_| {
+                begun.send(()).unwrap();
+                released.recv().unwrap();
+            }),
+        );
+        is_busy.recv().unwrap();
+        for number in 2..4 {
+            store.save(&user(number), attributes.clone(), None);
+        }
+        assert_eq!(failures.get(), 0);
+        store.save(&user(4), attributes.clone(), None);
+        assert_eq!(failures.get(), 1);
+        let (refused, is_refused) = channel();
+        let saved = move |saved| refused.send(saved).unwrap();
+        store.save(&user(5), attributes.clone(), Some(Box::new(saved)));
+        assert_eq!(is_refused.recv().unwrap(), Err(Unavailable));
+        assert_eq!(failures.get(), 2);
+        // Once, with the number of the others in the next line.
+        assert!(FULL.admit(clock::now_ms()).is_none());
+        release.send(()).unwrap();
+        store.stop();
+        let users = File::open(Path::new(&settings.path))
+            .unwrap()
+            .all()
+            .unwrap();
+        assert_eq!(users.len(), 2);
+    }
 }

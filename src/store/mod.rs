@@ -10,6 +10,7 @@ pub mod file;
 mod kept;
 pub mod last_seen;
 pub mod memory;
+pub mod password;
 mod record;
 pub mod settings;
 pub mod transfer;
@@ -64,6 +65,15 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Saves a change of a channel, soon.
     fn save_channel(&self, _: &ChannelId, _: ChannelChange) {}
+
+    /// All users with a password, and its hash. At the start; waits for the store.
+    ///
+    /// # Errors
+    /// A sentence, where they cannot be read.
+    fn passwords(&self) -> Result<Vec<(UserId, Box<str>)>, String>;
+
+    /// Stores the hash of a user's password, or removes it. Written at once.
+    fn set_password(&self, user: &UserId, hash: Option<Box<str>>, saved: Saved);
 
     /// Writes what waits and ends. Later calls fail.
     fn stop(&self);

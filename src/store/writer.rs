@@ -3,13 +3,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 
 use super::channel::{ChannelChange, Unwritten};
-use super::file::{File, entry};
+use super::file::{File, PasswordEntry, entry};
 use super::{Load, LoadChannel, Saved, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
@@ -35,8 +35,15 @@ pub(super) enum Job {
     Save(UserId, Attributes, Option<Saved>),
     LoadChannel(ChannelId, LoadChannel),
     Channel(ChannelId, ChannelChange),
+    /// The hash of a user's password.
+    Password(UserId, Option<Box<str>>, Saved),
+    /// All of them.
+    Passwords(Sender<PasswordsRead>),
     Stop,
 }
+
+/// Users and the hashes of their passwords.
+type PasswordsRead = Result<Vec<(String, Box<str>)>, String>;
 
 struct Writer<'a> {
     file: File,
@@ -47,6 +54,9 @@ struct Writer<'a> {
     channels: HashMap<ChannelId, Unwritten>,
     /// Bytes of their messages.
     channel_bytes: usize,
+    /// Passwords that are not written yet; each is waited for.
+    passwords: Vec<PasswordEntry>,
+    await_passwords: Vec<Saved>,
     /// When to commit.
     due: Option<Instant>,
     is_failing: bool,
@@ -67,6 +77,8 @@ pub(super) fn run(
         waiting: Vec::new(),
         channels: HashMap::new(),
         channel_bytes: 0,
+        passwords: Vec::new(),
+        await_passwords: Vec::new(),
         due: None,
         is_failing: false,
         failures,
@@ -139,6 +151,15 @@ impl Writer<'_> {
                     self.drop_channels();
                 }
             }
+            Job::Password(user, hash, saved) => {
+                self.passwords.push((user.as_str().to_owned(), hash));
+                self.await_passwords.push(saved);
+                self.due = Some(Instant::now());
+            }
+            Job::Passwords(answer) => {
+                // Who asked may be gone.
+                let _ = answer.send(self.file.passwords());
+            }
             Job::Stop => {}
         }
     }
@@ -194,7 +215,8 @@ impl Writer<'_> {
 
     fn commit(&mut self) {
         self.due = None;
-        if self.unwritten.is_empty() && self.channels.is_empty() {
+        let has_nothing = self.unwritten.is_empty() && self.passwords.is_empty();
+        if has_nothing && self.channels.is_empty() {
             return;
         }
         let entries: Vec<_> = self
@@ -203,7 +225,15 @@ impl Writer<'_> {
             .map(|(user, attributes)| entry(user, attributes))
             .collect();
         let waiting = std::mem::take(&mut self.waiting);
-        match self.file.write(&entries, &self.channels) {
+        let passwords = std::mem::take(&mut self.passwords);
+        let await_passwords = std::mem::take(&mut self.await_passwords);
+        let written = self.file.write(&entries, &passwords, &self.channels);
+        let outcome = written.as_ref().map_err(|_| Unavailable);
+        let outcome = outcome.copied();
+        for saved in await_passwords {
+            saved(outcome);
+        }
+        match written {
             Ok(()) => {
                 self.unwritten = HashMap::new();
                 self.channels = HashMap::new();
