@@ -219,6 +219,7 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
     }
     namespaces(&config.socketio, &mut found);
     found.extend(channels::conflicts(&config.channels));
+    found.extend(channels::unstored(config));
     portal(&config.portal, &mut found);
     super::services::check(&config.services, &mut found);
     super::roles::check(config, &mut found);
