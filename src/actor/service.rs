@@ -31,6 +31,11 @@ use turntable_core::reason::ErrorCode;
 /// it can have.
 const NUMBERS_A_MS: u32 = 20;
 
+/// Below the numbers of the calls of a service that begins at `now_ms`.
+const fn first_number(now_ms: u64) -> u64 {
+    now_ms << NUMBERS_A_MS
+}
+
 /// The actor.
 pub struct Service {
     shared: Shared,
@@ -52,7 +57,7 @@ impl OwnerActor for Service {
     fn make(shared: &Shared, name: Box<str>, _: bool) -> Self {
         let settings = shared.settings();
         // Answers to calls of the service before this one, if it was lost, fit none.
-        let mut model = Model::after(clock::now_ms() << NUMBERS_A_MS);
+        let mut model = Model::after(first_number(clock::now_ms()));
         if let Some(local) = settings.local_services.get(&name)
             && let Some(entry) = settings.services.get(&*name)
         {
@@ -313,5 +318,20 @@ impl Handler<Stop> for Service {
 
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
         ctx.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_a_service_are_above_all_of_one_that_began_a_ms_before() {
+        let now_ms = clock::now_ms();
+        let calls_per_ms = 1_000_000;
+        assert!(first_number(now_ms) + calls_per_ms < first_number(now_ms + 1));
+        // For three centuries more.
+        let year_ms = 366 * 86_400_000;
+        assert!((now_ms + 300 * year_ms).leading_zeros() >= NUMBERS_A_MS);
     }
 }

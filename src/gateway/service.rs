@@ -411,3 +411,25 @@ fn callable<'a>(
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::gateway::testing::{Noted, begin, entry, gateway};
+
+    #[test]
+    fn functions_of_an_ordinary_user_take_no_memory() {
+        let owners = Arc::new(Noted::default());
+        let mut gateway = gateway(0, &owners);
+        let session = begin(&mut gateway);
+        let functions: Vec<Box<str>> = vec!["a".repeat(10_000).into()];
+        for number in 0..3 {
+            let own = vec![(format!("own{number}").into(), functions.clone())];
+            gateway.provide(session, own, None);
+        }
+        let providing = entry(&mut gateway, session).providing.as_ref().unwrap();
+        assert!(providing.services.is_empty());
+    }
+}

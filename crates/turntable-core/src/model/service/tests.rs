@@ -210,6 +210,20 @@ fn switched_off_service_answers_at_once_and_comes_back() {
     assert_eq!(given(&effects).len(), 1);
 }
 
+#[test]
+fn calls_of_a_replacement_have_numbers_that_the_service_before_had_not() {
+    let mut lost = Service::after(1_000);
+    provide(&mut lost, 1);
+    let before = given(&lost.call(request(1, "read"), &settings(), NOW));
+    let mut replacement = Service::after(2_000);
+    provide(&mut replacement, 1);
+    let after = given(&replacement.call(request(2, "read"), &settings(), NOW));
+    assert_eq!((before[0].1, after[0].1), (1_001, 2_001));
+    // A late answer to the call of the one before fits none.
+    let late = replacement.reply(instance(1), before[0].1, done(), &settings());
+    assert_eq!((late, replacement.discarded()), (Vec::new(), 1));
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Provide(u32),
