@@ -416,6 +416,7 @@ fn renewed_session_has_other_roles_and_leaves_what_they_do_not_allow() {
         subpaths: false,
         since: None,
         history: None,
+        below: Vec::new(),
     };
     gateway.join_channel(slot, join, None);
     gateway.add_functions(slot, &["forum".into()]);
