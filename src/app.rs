@@ -2,6 +2,7 @@
 //! the HTTP server and the management listener, and stops them in the reverse
 //! order.
 
+mod attribute;
 mod settings;
 
 use std::io::Write as _;
@@ -24,6 +25,7 @@ use anyhow::Context as _;
 use crate::actor::Surroundings;
 use crate::actor::directory::Directory;
 use crate::actor::totals::Totals;
+use crate::actor::validator::AttributeValidator;
 use crate::clock;
 use crate::cluster;
 use crate::cluster::bus::Bus;
@@ -62,6 +64,8 @@ pub struct Extensions {
     /// Services that are implemented in the program. Those without an entry in
     /// `[services]` have the default settings.
     pub services: LocalServices,
+    /// Validators of attributes, behind the rules of `[attributes.schema]`.
+    pub validators: Vec<Arc<dyn AttributeValidator>>,
 }
 
 /// How often a stopping server looks whether all connections are gone.
@@ -305,10 +309,15 @@ impl Node {
         let local_owners = Arc::new(LocalOwners::new(mailboxes.clone()));
         let local_bus = Arc::new(LocalBus::new(mailboxes.clone()));
         let (owners, bus) = cluster::ways(local_owners.clone(), local_bus.clone());
-        let Extensions { checkers, services } = extensions;
+        let Extensions {
+            checkers,
+            services,
+            validators,
+        } = extensions;
         let named = settings::services(&config, &services);
-        let settings = NodeSettings::new(&config, services)?;
-        let store = store::open(&config.store, metrics).map_err(anyhow::Error::msg)?;
+        let settings = NodeSettings::new(&config, services, validators.into())?;
+        let store = store::open(&config.store, config.presence.last_seen_max, metrics)
+            .map_err(anyhow::Error::msg)?;
         let boot = (clock::now_ms() / 1_000) as u32;
         let encodings = Encodings {
             formats: config.formats()?,

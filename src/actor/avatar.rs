@@ -19,6 +19,7 @@ use crate::actor::directory::Unused;
 use crate::actor::letter::{Due, Letter};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::places::Places;
+use crate::actor::validator::Setter as By;
 use crate::clock;
 use turntable_core::call::{Asker, AvatarCall};
 use turntable_core::delivery::{Answer, Delivery};
@@ -44,6 +45,8 @@ pub struct Avatar {
     stored: Option<Box<Waiting>>,
     /// Whether the store could not be read.
     is_unloaded: bool,
+    /// What the store has of the user's last presence.
+    saved_seen_ms: Option<u64>,
 }
 
 impl OwnerActor for Avatar {
@@ -63,6 +66,7 @@ impl OwnerActor for Avatar {
             timer: None,
             stored: None,
             is_unloaded: false,
+            saved_seen_ms: None,
         }
     }
 }
@@ -125,7 +129,7 @@ impl Avatar {
             .into_iter()
             .map(|(name, value)| (name, Some(value)))
             .collect();
-        let set = self.set(Some(session), changes);
+        let set = self.set(Some(session), changes, By::Client);
         if set.is_err() {
             self.remove(session);
         }
@@ -333,6 +337,11 @@ impl Avatar {
                 };
                 shared.bus.send(*gateway, profile);
             }
+        }
+        let seen_ms = self.model.last_seen_ms();
+        if let (true, Some(at_ms)) = (seen_ms > self.saved_seen_ms, seen_ms) {
+            self.saved_seen_ms = seen_ms;
+            shared.store.seen(&self.user, at_ms);
         }
         if self.model.is_unused() && self.stored.is_none() {
             shared.unused(Unused {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::actor::validator::Validators;
 use crate::actor::{ActorSettings, Services};
 use crate::config::Config;
 use crate::gateway::Shared;
@@ -10,6 +11,7 @@ use crate::gateway::settings::GatewaySettings;
 use crate::http::settings::HttpSettings;
 use crate::service::LocalServices;
 use crate::watched::Watched;
+use turntable_core::model::attribute_rule::AttributeRules;
 
 /// The settings of every part that watches them.
 #[derive(Debug, Clone)]
@@ -19,6 +21,7 @@ pub(super) struct NodeSettings {
     /// Those of the actors.
     pub(super) actors: Arc<Watched<ActorSettings>>,
     local_services: LocalServices,
+    validators: Validators,
 }
 
 impl NodeSettings {
@@ -26,11 +29,17 @@ impl NodeSettings {
     ///
     /// # Errors
     /// What is wrong with a game.
-    pub(super) fn new(config: &Config, local_services: LocalServices) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        config: &Config,
+        local_services: LocalServices,
+        validators: Validators,
+    ) -> anyhow::Result<Self> {
+        let actors = actors(config, &local_services, &validators)?;
         Ok(Self {
             http: Arc::new(Watched::new(http(config))),
-            actors: Arc::new(Watched::new(actors(config, &local_services)?)),
+            actors: Arc::new(Watched::new(actors)),
             local_services,
+            validators,
         })
     }
 
@@ -39,7 +48,7 @@ impl NodeSettings {
     /// # Errors
     /// What is wrong with a game; then nothing has changed.
     pub(super) fn apply(&self, config: Config, shared: &Shared) -> anyhow::Result<()> {
-        let actors = actors(&config, &self.local_services)?;
+        let actors = actors(&config, &self.local_services, &self.validators)?;
         shared.portal.apply(config.portal.clone())?;
         self.actors.set(actors);
         self.http.set(http(&config));
@@ -67,14 +76,23 @@ pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
         memory_bytes_max: config.server.memory_bytes_max,
         mailbox_max: config.server.mailbox_max,
         services,
+        server_only: config.attributes.server_only.clone(),
         announced: announced(config),
     }
 }
 
-fn actors(config: &Config, local: &LocalServices) -> anyhow::Result<ActorSettings> {
+fn actors(
+    config: &Config,
+    local: &LocalServices,
+    validators: &Validators,
+) -> anyhow::Result<ActorSettings> {
+    let rules = AttributeRules::new(&config.attributes.schema)
+        .map_err(|(name, error)| anyhow::anyhow!("attributes.schema.{name}: {error}"))?;
     Ok(ActorSettings {
         presence: config.presence.clone(),
         attributes: config.attributes.clone(),
+        attribute_rules: Arc::new(rules),
+        validators: validators.clone(),
         room: Arc::new(config.room.clone()),
         channel: config.channel.clone(),
         channels: config.namespaces(),

@@ -11,11 +11,14 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
-use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{
+    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
+    TableDefinition,
+};
 
 use super::settings::StoreSettings;
 use super::writer::{self, Job};
-use super::{Load, Saved, Store, Unavailable, record};
+use super::{Load, Saved, Store, Stored, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use turntable_core::backup::Attributes;
@@ -28,22 +31,34 @@ static PANICKED: LogLimit = LogLimit::new();
 /// Records by user id.
 const USERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("users");
 
+/// When users were last seen, Unix ms, by user id.
+const SEEN: TableDefinition<'_, &str, u64> = TableDefinition::new("last_seen");
+
+/// The same users by that time: the first ones go when there are too many.
+const SEEN_ORDER: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("last_seen_order");
+
 /// A user and its record.
 pub(crate) type Entry = (String, Vec<u8>);
+
+/// A user and when it was last seen.
+pub(crate) type Seen = (String, u64);
 
 /// The database.
 #[derive(Debug)]
 pub(crate) struct File {
     path: PathBuf,
+    /// Users of whom the last presence is stored.
+    seen_max: u64,
     /// `None` after an error, until it could be opened again.
     database: Option<Database>,
 }
 
 impl File {
     /// Opens a file, which is made where there is none.
-    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+    pub(crate) fn open(path: &Path, seen_max: usize) -> Result<Self, String> {
         let mut file = Self {
             path: path.to_owned(),
+            seen_max: seen_max as u64,
             database: None,
         };
         file.reopen()
@@ -58,10 +73,11 @@ impl File {
         self.database.as_ref().ok_or_else(String::new)
     }
 
-    /// Writes records durably, all or none; an empty one removes the user.
-    pub(crate) fn write(&mut self, entries: &[Entry]) -> Result<(), String> {
+    /// Writes records and times durably, all or none; an empty record removes the user.
+    pub(crate) fn write(&mut self, entries: &[Entry], seen: &[Seen]) -> Result<(), String> {
+        let seen_max = self.seen_max;
         let database = self.reopen()?;
-        let written = write(database, entries).map_err(|error| error.to_string());
+        let written = write(database, entries, seen, seen_max).map_err(|error| error.to_string());
         if written.is_err() {
             // The database takes nothing more after an error.
             self.database = None;
@@ -69,14 +85,20 @@ impl File {
         written
     }
 
-    /// The record of a user.
-    pub(crate) fn read(&mut self, user: &str) -> Result<Option<Vec<u8>>, String> {
+    /// The record of a user, and when it was last seen.
+    pub(crate) fn read(&mut self, user: &str) -> Result<(Option<Vec<u8>>, Option<u64>), String> {
         let database = self.reopen()?;
         let found = read(database, user).map_err(|error| error.to_string());
         if found.is_err() {
             self.database = None;
         }
         found
+    }
+
+    /// When users were last seen.
+    pub(crate) fn all_seen(&mut self) -> Result<Vec<Seen>, String> {
+        let database = self.reopen()?;
+        all_seen(database).map_err(|error| error.to_string())
     }
 
     /// All records.
@@ -115,14 +137,37 @@ fn open(path: &Path) -> Result<Database, String> {
             .check_integrity()
             .map_err(|error| error.to_string())?;
     }
-    // The table exists from here on, and the file can be written.
-    write(&database, &[]).map_err(|error| error.to_string())?;
+    // The tables exist from here on, also in the file of an earlier version, and the file
+    // can be written.
+    write(&database, &[], &[], u64::MAX).map_err(|error| error.to_string())?;
     Ok(database)
 }
 
-fn write(database: &Database, entries: &[Entry]) -> Result<(), redb::Error> {
+fn write(
+    database: &Database,
+    entries: &[Entry],
+    seen: &[Seen],
+    seen_max: u64,
+) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
+        let mut times = transaction.open_table(SEEN)?;
+        let mut order = transaction.open_table(SEEN_ORDER)?;
+        for (user, at_ms) in seen {
+            let before = times
+                .insert(user.as_str(), at_ms)?
+                .map(|known| known.value());
+            if let Some(before) = before {
+                order.remove((before, user.as_str()))?;
+            }
+            order.insert((*at_ms, user.as_str()), ())?;
+        }
+        while order.len()? > seen_max {
+            let Some(first) = order.pop_first()? else {
+                break;
+            };
+            times.remove(first.0.value().1)?;
+        }
         let mut users = transaction.open_table(USERS)?;
         for (user, record) in entries {
             if record.is_empty() {
@@ -136,9 +181,24 @@ fn write(database: &Database, entries: &[Entry]) -> Result<(), redb::Error> {
     Ok(())
 }
 
-fn read(database: &Database, user: &str) -> Result<Option<Vec<u8>>, redb::Error> {
-    let users = database.begin_read()?.open_table(USERS)?;
-    Ok(users.get(user)?.map(|record| record.value().to_vec()))
+fn read(database: &Database, user: &str) -> Result<(Option<Vec<u8>>, Option<u64>), redb::Error> {
+    let transaction = database.begin_read()?;
+    let (users, seen) = (
+        transaction.open_table(USERS)?,
+        transaction.open_table(SEEN)?,
+    );
+    let record = users.get(user)?.map(|record| record.value().to_vec());
+    Ok((record, seen.get(user)?.map(|at_ms| at_ms.value())))
+}
+
+fn all_seen(database: &Database) -> Result<Vec<Seen>, redb::Error> {
+    let seen = database.begin_read()?.open_table(SEEN)?;
+    let mut all = Vec::new();
+    for entry in seen.iter()? {
+        let (user, at_ms) = entry?;
+        all.push((user.value().to_owned(), at_ms.value()));
+    }
+    Ok(all)
 }
 
 fn all(database: &Database) -> Result<Vec<Entry>, redb::Error> {
@@ -165,8 +225,12 @@ impl FileStore {
     ///
     /// # Errors
     /// Why it cannot be opened.
-    pub fn open(settings: &StoreSettings, failures: Counter) -> Result<Self, String> {
-        let file = File::open(Path::new(&settings.path))?;
+    pub fn open(
+        settings: &StoreSettings,
+        last_seen_max: usize,
+        failures: Counter,
+    ) -> Result<Self, String> {
+        let file = File::open(Path::new(&settings.path), last_seen_max)?;
         let (jobs, received) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let (counted, write_ms) = (waiting.clone(), settings.write_ms);
@@ -196,7 +260,7 @@ impl FileStore {
 }
 
 impl Store for FileStore {
-    fn get(&self, _: &UserId) -> Option<Attributes> {
+    fn get(&self, _: &UserId) -> Option<Stored> {
         None
     }
 
@@ -206,6 +270,10 @@ impl Store for FileStore {
 
     fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>) {
         self.send(Job::Save(user.clone(), attributes, saved));
+    }
+
+    fn seen(&self, user: &UserId, at_ms: u64) {
+        self.send(Job::Seen(user.clone(), at_ms));
     }
 
     fn stop(&self) {
@@ -225,7 +293,7 @@ impl Job {
         match self {
             Self::Load(_, load) => load(Err(Unavailable)),
             Self::Save(_, _, Some(saved)) => saved(Err(Unavailable)),
-            Self::Save(_, _, None) | Self::Stop => {}
+            Self::Save(_, _, None) | Self::Seen(..) | Self::Stop => {}
         }
     }
 }
@@ -237,4 +305,41 @@ pub(super) fn entry(user: &UserId, attributes: &Attributes) -> Entry {
         false => record::write(attributes),
     };
     (user.as_str().to_owned(), record)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_seen_longest_ago_go_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = File::open(&folder.path().join("store"), 2).unwrap();
+        let seen = |n: u64, at_ms| (format!("1:{n}"), at_ms);
+        file.write(&[], &[seen(1, 10), seen(2, 20)]).unwrap();
+        file.write(&[], &[seen(1, 30), seen(3, 40)]).unwrap();
+        assert_eq!(file.all_seen().unwrap(), [seen(1, 30), seen(3, 40)]);
+        assert_eq!(file.read("1:1").unwrap(), (None, Some(30)));
+        assert_eq!(file.read("1:2").unwrap(), (None, None));
+    }
+
+    #[test]
+    fn file_of_the_version_before_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let record = br#"{"attributes":{"n":1}}"#;
+        {
+            let database = Database::create(&path).unwrap();
+            let transaction = database.begin_write().unwrap();
+            let mut users = transaction.open_table(USERS).unwrap();
+            users.insert("1:1", record.as_slice()).unwrap();
+            drop(users);
+            transaction.commit().unwrap();
+        }
+        let mut file = File::open(&path, 9).unwrap();
+        assert_eq!(file.read("1:1").unwrap(), (Some(record.to_vec()), None));
+        file.write(&[], &[("1:1".to_owned(), 7)]).unwrap();
+        assert_eq!(file.read("1:1").unwrap(), (Some(record.to_vec()), Some(7)));
+    }
 }

@@ -91,6 +91,8 @@ fn start_counted() -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
         channels: turntable_core::model::namespace::Namespaces::default(),
         presence: Default::default(),
         attributes: Default::default(),
+        attribute_rules: Default::default(),
+        validators: Default::default(),
         room: Arc::default(),
         channel: Default::default(),
         games: Games::new([]),

@@ -6,6 +6,7 @@
 
 use actix::{Context, Handler, Message};
 
+use crate::actor::validator;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::connection::Phase;
@@ -154,6 +155,15 @@ impl Gateway {
         }
         match decision {
             Ok(identity) => {
+                let server_only = &self.settings.server_only;
+                let refused = attributes
+                    .iter()
+                    .find(|(name, _)| server_only.contains(name));
+                if let Some((name, _)) = refused {
+                    let error = validator::server_only(name).of("idme");
+                    self.push_effects([Effect::Continue(key)]);
+                    return self.refuse_greeting(key, error, id);
+                }
                 let identity = with_attributes(identity, attributes);
                 self.identify(key, identity, id);
             }
