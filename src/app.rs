@@ -315,7 +315,7 @@ impl Node {
             validators,
         } = extensions;
         let named = settings::services(&config, &services);
-        let settings = NodeSettings::new(&config, services, validators.into())?;
+        let settings = NodeSettings::new(&config, services, validators.into(), owners.clone())?;
         let store = store::open(&config.store, config.presence.last_seen_max, metrics)
             .map_err(anyhow::Error::msg)?;
         let boot = (clock::now_ms() / 1_000) as u32;

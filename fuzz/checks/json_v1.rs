@@ -4,8 +4,8 @@
 use serde_json::value::RawValue;
 use turntable_core::id::MessageId;
 use turntable_core::packet::{
-    ChannelMessage, ClientMessage, ClientPacket, ErrorBody, Presence, ReplyData, RequestId,
-    ServerPacket,
+    ChannelMessage, ClientMessage, ClientPacket, ErrorBody, MemberList, Presence, ReplyData,
+    RequestId, ServerPacket,
 };
 use turntable_core::reason::ErrorCode;
 use turntable_wire::json_v1::{DecodeLimits, decode, encode};
@@ -51,6 +51,9 @@ fn answer(packet: ClientPacket) -> ServerPacket {
                     .map_or("".into(), |since| since.epoch.clone()),
                 offset: since.map_or(0, |since| since.offset),
                 recovered: join.subpaths,
+                members: join
+                    .history
+                    .map(|members| MemberList::Count(members.into())),
             }
         }
         ClientPacket::LeaveGame(channel)
@@ -65,7 +68,7 @@ fn answer(packet: ClientPacket) -> ServerPacket {
                 id: MessageId::nil(),
                 offset: u64::MAX,
                 epoch: None,
-                from: turntable_core::id::UserId::parse("1:\"").expect("a user id"),
+                from: turntable_core::id::UserId::parse("1:\"").ok(),
                 time_ms: 0,
                 data,
             }))

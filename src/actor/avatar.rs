@@ -95,11 +95,12 @@ impl Avatar {
             },
         };
         let is_attached = matches!(answer, Delivery::Attached { .. });
+        if is_attached && !self.model.backup(key).is_empty() {
+            // Before the first command of the session.
+            self.back_up([key]);
+        }
         self.shared.bus.send(to.gateway, answer);
         if is_attached {
-            if !self.model.backup(key).is_empty() {
-                self.back_up([key]);
-            }
             self.give_invites(key);
         }
     }
@@ -232,9 +233,8 @@ impl Avatar {
                 let set = self
                     .model
                     .set_status(caller.key, status, note, &settings.presence);
-                if set.is_ok() {
-                    self.back_up(self.model.sessions());
-                }
+                // A refused one, too: its gateway has hidden the session at once.
+                self.back_up(self.model.sessions());
                 self.answer(caller, set, "status", id);
             }
             AvatarCall::Idle { caller, idle } => self.model.set_idle(caller.key, idle),
@@ -318,6 +318,7 @@ impl Avatar {
         }
         let now_ms = clock::now_ms();
         let shared = self.shared.clone();
+        let was_hidden = self.model.is_hidden();
         if self
             .model
             .refresh(now_ms, &shared.settings().presence)
@@ -326,6 +327,10 @@ impl Avatar {
             for gateway in self.model.watchers.gateways() {
                 shared.bus.send(*gateway, self.presence());
             }
+        }
+        if self.model.is_hidden() != was_hidden {
+            // Its sessions are hidden on channels, too.
+            self.back_up(self.model.sessions());
         }
         let changes = self.model.refresh_profile(&shared.settings().attributes);
         if !changes.is_empty() {

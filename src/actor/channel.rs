@@ -4,10 +4,12 @@
 //! directory. If it panics, the history is lost; the gateways announce that they have
 //! subscribers to its replacement, which has a new epoch and sends it to all of them.
 
+mod member;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 
 use crate::actor::directory::Unused;
 use crate::actor::history_bytes::HistoryBytes;
@@ -23,6 +25,7 @@ use turntable_core::key::{Caller, GatewayId};
 use turntable_core::model::channel::{Channel as Model, Past, PublishRates};
 use turntable_core::model::history::Retention;
 use turntable_core::model::interest::Interest;
+use turntable_core::model::member::Listener;
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::RequestId;
 use turntable_core::payload::Payload;
@@ -44,6 +47,8 @@ pub struct Channel {
     history_bytes: HistoryBytes,
     /// Whether a timer will look for messages that are too old.
     is_expiring: bool,
+    /// Looks at the members at that time.
+    members_timer: Option<(SpawnHandle, u64)>,
 }
 
 /// A history is looked at for old messages at most so often.
@@ -61,13 +66,16 @@ impl OwnerActor for Channel {
         let epoch = shared.message_id().to_string();
         let settings = shared.settings();
         let (retention, rates) = limits(&settings, &id);
+        let mut model = Model::new(id.clone(), epoch);
+        model.show_members(settings.channels.of(&id).member_names());
         Self {
-            model: Model::new(id.clone(), epoch),
+            model,
             settings,
             retention,
             rates,
             history_bytes: HistoryBytes::new(&shared.metrics),
             is_expiring: false,
+            members_timer: None,
             shared: shared.clone(),
             id,
             seen: 0,
@@ -93,6 +101,8 @@ impl Channel {
         let settings = self.shared.settings();
         if !Arc::ptr_eq(&settings, &self.settings) {
             (self.retention, self.rates) = limits(&settings, &self.id);
+            let namespace = settings.channels.of(&self.id);
+            self.model.show_members(namespace.member_names());
             self.settings = settings;
         }
     }
@@ -102,7 +112,7 @@ impl Channel {
         let now_ms = clock::now_ms();
         let published = self
             .model
-            .publish(message_id, user, data, &self.rates, now_ms);
+            .publish(message_id, Some(user), data, &self.rates, now_ms);
         let (packet, reply) = match published {
             Ok(published) => published,
             Err(error) => return self.shared.refuse(caller, error, id),
@@ -132,13 +142,25 @@ impl Channel {
 
     /// Puts the session on the topic and sends it what it gets of the past, in one
     /// delivery: everything that is published from then on follows.
-    fn join(&mut self, caller: Caller, subpaths: bool, past: &Past, id: Option<RequestId>) {
-        let to = caller.place;
+    fn join(
+        &mut self,
+        caller: Caller,
+        listener: Listener,
+        subpaths: bool,
+        past: &Past,
+        id: Option<RequestId>,
+    ) {
+        let (to, user) = (caller.place, listener.user.clone());
+        self.step_members(|members, now_ms, grace_ms| {
+            members.join(caller.key, listener, now_ms, grace_ms);
+        });
+        // The session is not on the topic yet: its `joined` has all members.
+        self.report_members();
         self.model.interest.add(to.gateway);
         let now_ms = clock::now_ms();
         let found = self.model.join(past, subpaths, &self.retention, now_ms);
         let joined = |is_recovered| {
-            let joined = self.model.joined(is_recovered);
+            let joined = self.model.joined(is_recovered, Some(&user));
             self.shared.frame(&joined, id.as_ref())
         };
         let replay = (!found.messages.is_empty()).then(|| Replay {
@@ -192,6 +214,8 @@ impl Channel {
     fn after(&mut self, ctx: &mut Context<Self>) {
         self.expire_later(ctx);
         self.history_bytes.set(self.model.history_bytes());
+        self.report_members();
+        self.wake_for_members(ctx);
         self.settle(ctx);
     }
 
@@ -199,12 +223,20 @@ impl Channel {
         match call {
             ChannelCall::Join {
                 caller,
+                listener,
                 subpaths,
                 past,
                 id,
-            } => self.join(caller, subpaths, &past, id),
-            ChannelCall::Leave { caller, subpaths } => {
+            } => self.join(caller, listener, subpaths, &past, id),
+            ChannelCall::Leave {
+                caller,
+                subpaths,
+                stays,
+            } => {
                 let to = caller.place;
+                if !stays {
+                    self.step_members(|members, now_ms, _| members.leave(caller.key, now_ms));
+                }
                 let topic = Topic::of_channel(self.id.clone(), subpaths);
                 let exit = Delivery::Exit { to, topic };
                 self.shared.bus.send(to.gateway, exit);
@@ -219,27 +251,30 @@ impl Channel {
             ChannelCall::Forget => self.model.forget_history(),
             ChannelCall::Announce {
                 gateway,
-                is_subscribed,
+                is_subscribed: true,
+                listeners,
                 ..
-            } => {
-                if is_subscribed && self.model.interest.add(gateway) && !self.is_recovering {
-                    self.begin_anew(&[gateway]);
-                }
+            } => self.announced(gateway, listeners),
+            ChannelCall::Announce { .. } => {}
+            ChannelCall::Detach { caller } => {
+                self.step_members(|members, now_ms, grace_ms| {
+                    members.detach(caller.key, now_ms, grace_ms);
+                });
+            }
+            ChannelCall::Resume { caller } => {
+                self.step_members(|members, now_ms, _| members.resume(caller.key, now_ms));
+            }
+            ChannelCall::Hide { caller, is_hidden } => {
+                self.step_members(|members, now_ms, _| {
+                    members.hide(caller.key, is_hidden, now_ms);
+                });
             }
         }
     }
 
     /// Sends the subscribers at these gateways the epoch of this life.
     fn begin_anew(&self, gateways: &[GatewayId]) {
-        let joined = self.model.joined(false);
-        let meta = Meta {
-            offset: None,
-            is_exact: true,
-        };
-        for subpaths in [false, true] {
-            let topic = Topic::of_channel(self.id.clone(), subpaths);
-            self.shared.publish(gateways, &topic, &joined, meta);
-        }
+        self.publish_named(gateways, &self.model.joined(false, None));
     }
 
     /// An empty channel waits a while with its epoch and offset.
@@ -305,6 +340,9 @@ impl Handler<Recovered> for Channel {
     fn handle(&mut self, _: Recovered, ctx: &mut Self::Context) {
         self.is_recovering = false;
         self.begin_anew(self.model.interest.gateways());
+        // That had all members.
+        self.step_members(|members, _, _| members.note_sent());
+        self.wake_for_members(ctx);
         self.settle(ctx);
     }
 }

@@ -166,7 +166,10 @@ impl Directory {
             match call {
                 ChannelCall::Leave { .. }
                 | ChannelCall::Unsubscribed { .. }
-                | ChannelCall::Forget => return,
+                | ChannelCall::Forget
+                | ChannelCall::Detach { .. }
+                | ChannelCall::Resume { .. }
+                | ChannelCall::Hide { .. } => return,
                 // Nobody listens, and nothing has to be remembered of it.
                 ChannelCall::Publish { caller, id, .. }
                     if !self.shared.prefixes.borrow().want(&channel)

@@ -106,6 +106,15 @@ impl Service {
                 self.model.reply(from, number, outcome, settings)
             }
             ServiceCall::Switch { is_on } => self.model.switch(is_on, settings),
+            ServiceCall::Look => {
+                let local = all.local_services.get(&self.name);
+                let functions = local.map(|local| local.functions()).unwrap_or_default();
+                let provided = self
+                    .model
+                    .provide(Instance::Local, None, functions, settings);
+                // Its place is free: other instances leave one for it.
+                provided.unwrap_or_default()
+            }
             ServiceCall::Announce {
                 gateway, providers, ..
             } => {
@@ -197,7 +206,10 @@ impl Service {
             let message = "the implementation of the service is gone";
             return reply(Err(ErrorBody::new(ErrorCode::ServiceDown, message)));
         };
-        let caller = ServiceCaller { user: request.user };
+        let caller = ServiceCaller {
+            user: request.user,
+            number,
+        };
         let running =
             settings
                 .local_services

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use crate::actor::validator::Validators;
 use crate::actor::{ActorSettings, Services};
+use crate::cluster::owners::Owners;
 use crate::config::Config;
 use crate::gateway::Shared;
 use crate::gateway::settings::GatewaySettings;
 use crate::http::settings::HttpSettings;
 use crate::service::LocalServices;
+use crate::service::backend::Backends;
 use crate::watched::Watched;
 use turntable_core::model::attribute_rule::AttributeRules;
 
@@ -22,6 +24,7 @@ pub(super) struct NodeSettings {
     pub(super) actors: Arc<Watched<ActorSettings>>,
     local_services: LocalServices,
     validators: Validators,
+    backends: Arc<Backends>,
 }
 
 impl NodeSettings {
@@ -33,13 +36,17 @@ impl NodeSettings {
         config: &Config,
         local_services: LocalServices,
         validators: Validators,
+        owners: Arc<dyn Owners>,
     ) -> anyhow::Result<Self> {
-        let actors = actors(config, &local_services, &validators)?;
+        let backends = Arc::new(Backends::new(owners));
+        let provided = backends.beside(&local_services, &config.services)?;
+        let actors = actors(config, &provided, &validators)?;
         Ok(Self {
             http: Arc::new(Watched::new(http(config))),
             actors: Arc::new(Watched::new(actors)),
             local_services,
             validators,
+            backends,
         })
     }
 
@@ -48,24 +55,30 @@ impl NodeSettings {
     /// # Errors
     /// What is wrong with a game; then nothing has changed.
     pub(super) fn apply(&self, config: Config, shared: &Shared) -> anyhow::Result<()> {
-        let actors = actors(&config, &self.local_services, &self.validators)?;
+        let mut actors = actors(&config, &self.local_services, &self.validators)?;
         shared.portal.apply(config.portal.clone())?;
+        actors.local_services = self
+            .backends
+            .beside(&self.local_services, &config.services)?;
         self.actors.set(actors);
         self.http.set(http(&config));
         let services = services(&config, &self.local_services);
-        shared.settings.set(gateways(&config, services));
+        shared.settings.set(gateways(&config, services.clone()));
+        self.backends.look(&services);
         Ok(())
     }
 }
 
 /// The settings of the gateways.
 pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
+    let namespaces = config.namespaces();
     GatewaySettings {
         session: config.session.clone(),
         limits: config.limits.clone(),
         time: config.time,
         presence: config.presence.clone(),
         channels: Arc::new(config.namespaces()),
+        namespaces: namespaces.any_shows_members().then(|| Arc::new(namespaces)),
         message_bytes_max: config.server.max_message_bytes,
         send_buffer_bytes: config.server.send_buffer_bytes,
         tunnel: config.tunnel.clone(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::check::Conflict;
+use crate::service::backend::check_url;
 use turntable_core::model::service::ServiceSettings;
 use turntable_core::model::service::settings::{is_name, is_pattern};
 
@@ -32,7 +33,16 @@ pub(super) fn check(services: &BTreeMap<String, ServiceSettings>, found: &mut Ve
                 refuse(key, format!("{pattern:?} names no users; {message}"));
             }
         }
-        if !service.token.is_empty() && service.providers.is_empty() {
+        if !service.url.is_empty()
+            && let Err(message) = check_url(service)
+        {
+            refuse(".url", message);
+        }
+        if !service.url.is_empty() && service.functions.is_empty() {
+            let message = "a service with a url has the names of its functions here";
+            refuse(".functions", message.to_owned());
+        }
+        if !service.token.is_empty() && service.providers.is_empty() && service.url.is_empty() {
             let message = "providers names no user that identifies with the token";
             refuse(".token", message.to_owned());
         }

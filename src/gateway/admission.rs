@@ -129,6 +129,11 @@ impl Permit {
         self.newcomer = Some(newcomer);
     }
 
+    /// Its place among the connections that have not identified, until its client has.
+    pub(crate) fn newcomer(&self) -> Option<&Newcomer> {
+        self.newcomer.as_ref()
+    }
+
     /// The connection's client has identified, or never has to.
     pub(crate) fn identified(&mut self) {
         self.newcomer = None;

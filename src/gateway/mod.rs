@@ -15,6 +15,7 @@
 pub mod admission;
 pub mod connection;
 pub mod delivery;
+mod eviction;
 pub(crate) mod intake;
 pub(crate) mod moving;
 pub mod newcomers;
@@ -127,13 +128,15 @@ impl Shared {
     pub fn admit(&self, address: IpAddr, socket: Option<SocketMark>) -> Result<Permit, ErrorBody> {
         let mut permit = self.admit_known(address)?;
         let limits = self.settings.get().newcomers();
-        let newcomer = self.newcomers.admit(counted(address), socket, &limits);
-        permit.await_identification(newcomer.inspect_err(|error| {
+        let admitted = self.newcomers.admit(counted(address), socket, &limits);
+        let (newcomer, evicted) = admitted.inspect_err(|error| {
             self.metrics.refuse("unidentified_max");
             if let Some(limit) = error.limit {
                 self.metrics.limit(limit);
             }
-        })?);
+        })?;
+        permit.await_identification(newcomer);
+        self.evict(evicted);
         Ok(permit)
     }
 

@@ -1,13 +1,17 @@
 //! Connections whose clients have not identified, and how fast sessions begin, by
 //! address: the bound of what a client can have without being anyone.
+//!
+//! An address that is full makes room: its oldest connection whose client has made no
+//! claim ends, so that silent clients shut nobody out who shares their address.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use crate::gateway::shared_bucket::SharedBucket;
+use turntable_core::key::{ConnKey, WorkerId};
 use turntable_core::limit::Limit;
 use turntable_core::packet::ErrorBody;
 use turntable_core::rate::{Bucket, BucketSettings};
@@ -52,57 +56,131 @@ struct Addresses {
     by_address: HashMap<IpAddr, Address>,
     /// The size at which the table is swept.
     sweep_at: usize,
+    /// The number of the next newcomer.
+    next: u64,
 }
 
 /// What one address has.
 #[derive(Debug, Default)]
 struct Address {
-    /// Its own hold, and one of each connection that has not identified.
-    waiting: Arc<Hold>,
+    /// Its connections that have not identified, the oldest first.
+    waiting: BTreeMap<u64, Standing>,
     sessions: Bucket,
     resumes: Bucket,
 }
 
 impl Address {
-    fn waiting(&self) -> usize {
-        Arc::strong_count(&self.waiting) - 1
+    /// Takes out the oldest connection whose client has made no claim.
+    fn evict(&mut self) -> Option<Evicted> {
+        let mut waiting = self.waiting.iter();
+        let evicted = waiting.find_map(|(number, standing)| match standing {
+            Standing::Silent(worker, connection) => Some(Evicted {
+                worker: *worker,
+                connection: *connection,
+                number: *number,
+            }),
+            Standing::Arriving | Standing::Checked => None,
+        })?;
+        self.waiting.remove(&evicted.number);
+        Some(evicted)
     }
+}
+
+/// How far a connection is that has not identified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It is on its way to a gateway.
+    Arriving,
+    /// It is there, and waits for its client's claim.
+    Silent(WorkerId, ConnKey),
+    /// Its client's claim is checked.
+    Checked,
+}
+
+/// A connection that has to make room for another of its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Evicted {
+    /// The worker that had it when it was counted.
+    pub(crate) worker: WorkerId,
+    /// The connection there.
+    pub(crate) connection: ConnKey,
+    /// Which newcomer it is.
+    pub(crate) number: u64,
 }
 
 /// One connection that has not identified; dropping it counts it out.
 ///
-/// It is one word, and owns no memory where one connection carries one session: most
-/// are so.
+/// It is one word, because every connection has room for one; those that have
+/// identified have none.
 #[derive(Debug)]
-pub struct Newcomer(Arc<Hold>);
+pub struct Newcomer(Box<Counted>);
 
 /// What a connection that has not identified holds.
-#[derive(Debug, Default)]
-struct Hold {
-    /// `None`: it is the address's own, of which each such connection has one
-    /// reference. Otherwise that, and the HTTP connection that began it, where others
-    /// may begin on it too.
-    both: Option<(Arc<Hold>, SocketMark)>,
+#[derive(Debug)]
+struct Counted {
+    newcomers: Arc<Newcomers>,
+    address: IpAddr,
+    number: u64,
+    /// The HTTP connection that began it, where others may begin on it too.
+    socket: Option<SocketMark>,
 }
 
 impl Newcomer {
     /// The HTTP connection that began it, where others may begin on it too.
     pub(super) fn socket(&self) -> Option<&SocketMark> {
-        self.0.both.as_ref().map(|(_, socket)| socket)
+        self.0.socket.as_ref()
+    }
+
+    /// Which newcomer it is.
+    pub(super) fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    /// It is a connection of this worker, and waits for its client's claim. Returns
+    /// whether it is still counted: otherwise it has to make room.
+    #[must_use]
+    pub(super) fn is_silent_at(&self, worker: WorkerId, connection: ConnKey) -> bool {
+        self.set(Standing::Silent(worker, connection))
+    }
+
+    /// Its client's claim is checked. The answer says how it goes on.
+    pub(super) fn is_checked(&self) {
+        self.set(Standing::Checked);
+    }
+
+    fn set(&self, now: Standing) -> bool {
+        let mut table = self.0.newcomers.table.lock();
+        let known = table.by_address.get_mut(&self.0.address);
+        let standing = known.and_then(|known| known.waiting.get_mut(&self.0.number));
+        standing.is_some_and(|standing| {
+            *standing = now;
+            true
+        })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut table = self.newcomers.table.lock();
+        if let Some(known) = table.by_address.get_mut(&self.address) {
+            known.waiting.remove(&self.number);
+        }
     }
 }
 
 impl Newcomers {
-    /// Counts one more connection that has not identified.
+    /// Counts one more connection that has not identified. Where its address has as many
+    /// as it may, another one of them makes room.
     ///
     /// # Errors
-    /// `too_many` where the address, or the HTTP connection, has as many as it may.
-    pub fn admit(
-        &self,
+    /// `too_many` where the HTTP connection has as many as it may, or none of the
+    /// address's can make room.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
         address: IpAddr,
         socket: Option<SocketMark>,
         limits: &NewcomerLimits,
-    ) -> Result<Newcomer, ErrorBody> {
+    ) -> Result<(Newcomer, Option<Evicted>), ErrorBody> {
         // One mark is the HTTP connection's own, one is this.
         let begun = socket
             .as_ref()
@@ -113,18 +191,25 @@ impl Newcomers {
         }
         let mut table = self.table.lock();
         table.sweep(limits);
+        let number = table.next;
+        table.next += 1;
         let known = table.by_address.entry(address).or_default();
-        if known.waiting() >= limits.per_address_max {
-            let max = limits.per_address_max;
-            return Err(full("your address", Limit::Unidentified, max));
+        let mut evicted = None;
+        if known.waiting.len() >= limits.per_address_max {
+            evicted = known.evict();
+            if evicted.is_none() {
+                let max = limits.per_address_max;
+                return Err(full("your address", Limit::Unidentified, max));
+            }
         }
-        let waiting = known.waiting.clone();
-        Ok(Newcomer(match socket {
-            None => waiting,
-            Some(socket) => Arc::new(Hold {
-                both: Some((waiting, socket)),
-            }),
-        }))
+        known.waiting.insert(number, Standing::Arriving);
+        let counted = Counted {
+            newcomers: self.clone(),
+            address,
+            number,
+            socket,
+        };
+        Ok((Newcomer(Box::new(counted)), evicted))
     }
 
     /// A session begins at an address, on a connection of any age, which began on the
@@ -188,7 +273,7 @@ impl Addresses {
         }
         let now_ms = crate::clock::now_ms();
         self.by_address.retain(|_, address| {
-            address.waiting() > 0
+            !address.waiting.is_empty()
                 || !address.sessions.is_full(limits.sessions, now_ms)
                 || !address.resumes.is_full(limits.resumes, now_ms)
         });
@@ -217,6 +302,7 @@ fn full(who: &str, limit: Limit, max: usize) -> ErrorBody {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use turntable_core::key::SlotKey;
 
     const LIMITS: NewcomerLimits = NewcomerLimits {
         per_address_max: 3,
@@ -230,11 +316,19 @@ mod tests {
         [192, 0, 2, last].into()
     }
 
+    /// A connection of the first worker.
+    fn key(number: u32) -> ConnKey {
+        ConnKey::new(number, 0)
+    }
+
     #[test]
     fn address_and_http_connection_have_bounds_of_their_own() {
-        let newcomers = Newcomers::default();
+        let newcomers = Arc::new(Newcomers::default());
         let socket = SocketMark::default();
-        let admit = |address, socket: Option<SocketMark>| newcomers.admit(address, socket, &LIMITS);
+        let admit = |address, socket: Option<SocketMark>| {
+            let admitted = newcomers.admit(address, socket, &LIMITS);
+            admitted.map(|(newcomer, _)| newcomer)
+        };
         let first = admit(ip(1), Some(socket.clone())).unwrap();
         let _second = admit(ip(1), Some(socket.clone())).unwrap();
         let error = admit(ip(1), Some(socket.clone())).unwrap_err();
@@ -253,8 +347,27 @@ mod tests {
     }
 
     #[test]
+    fn oldest_silent_newcomer_makes_room() {
+        let newcomers = Arc::new(Newcomers::default());
+        let admit = || newcomers.admit(ip(1), None, &LIMITS);
+        let at = |newcomer: &Newcomer, number| newcomer.is_silent_at(WorkerId(0), key(number));
+        let [checked, oldest, newest] = [(); 3].map(|()| admit().unwrap().0);
+        assert!(admit().is_err(), "none of them has arrived");
+        assert!(at(&checked, 0) && at(&oldest, 1) && at(&newest, 2));
+        checked.is_checked();
+        let (_, evicted) = admit().unwrap();
+        let evicted = evicted.unwrap();
+        assert_eq!(evicted.number, oldest.number());
+        assert_eq!(evicted.connection, key(1));
+        // The new one was dropped at once, and the oldest is not counted any more.
+        assert_eq!(admit().unwrap().1, None);
+        assert!(!at(&oldest, 1));
+        assert!(at(&checked, 0));
+    }
+
+    #[test]
     fn sessions_of_one_address_begin_at_a_rate() {
-        let newcomers = Newcomers::default();
+        let newcomers = Arc::new(Newcomers::default());
         let begin = |last, at| newcomers.begin_session(ip(last), None, &LIMITS, at);
         begin(1, 5_000).unwrap();
         begin(1, 5_000).unwrap();
@@ -265,7 +378,7 @@ mod tests {
 
     #[test]
     fn one_http_connection_does_not_take_what_its_address_has() {
-        let newcomers = Newcomers::default();
+        let newcomers = Arc::new(Newcomers::default());
         let socket = SocketMark::default();
         let begin = |socket| newcomers.begin_session(ip(1), socket, &LIMITS, 5_000);
         begin(Some(&socket)).unwrap();
@@ -276,7 +389,7 @@ mod tests {
 
     #[test]
     fn sessions_of_one_address_are_resumed_at_a_rate() {
-        let newcomers = Newcomers::default();
+        let newcomers = Arc::new(Newcomers::default());
         let resume = |last, at| newcomers.resume_session(ip(last), &LIMITS, at);
         resume(1, 5_000).unwrap();
         let error = resume(1, 5_000).unwrap_err();
@@ -290,8 +403,8 @@ mod tests {
 
     #[test]
     fn addresses_that_have_nothing_are_forgotten() {
-        let newcomers = Newcomers::default();
-        let one = newcomers.admit(ip(1), None, &LIMITS).unwrap();
+        let newcomers = Arc::new(Newcomers::default());
+        let (one, _) = newcomers.admit(ip(1), None, &LIMITS).unwrap();
         for number in 0..SWEEP_MIN as u32 * 3 {
             let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number).into();
             newcomers.admit(address, None, &LIMITS).unwrap();

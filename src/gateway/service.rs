@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
-use serde::Deserialize;
 
 use crate::clock;
 use crate::gateway::Gateway;
@@ -18,9 +17,8 @@ use crate::gateway::turn::Timer;
 use turntable_core::call::ServiceCall;
 use turntable_core::id::UserId;
 use turntable_core::key::{Caller, Generation, Place, SessionSlot};
-use turntable_core::model::service::{
-    Instance, Outcome, ServiceRequest, ServiceSettings, ServiceState,
-};
+use turntable_core::model::service::answer::outcome;
+use turntable_core::model::service::{Instance, ServiceRequest, ServiceSettings, ServiceState};
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
@@ -48,37 +46,6 @@ pub(crate) struct Providing {
     last: u64,
     /// Answers that may come although they are not awaited any more.
     late: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Failure {
-    error: FailureBody,
-}
-
-#[derive(Deserialize)]
-struct FailureBody {
-    code: String,
-    message: String,
-}
-
-/// The answer that a client gave: `{"error": {"code", "message"}}` is an error.
-fn outcome(result: Payload) -> Outcome {
-    let text = result.as_json();
-    if !text.starts_with("{\"error\"") && !text.contains("\"error\"") {
-        return Ok(result);
-    }
-    match serde_json::from_str::<Failure>(text) {
-        Ok(Failure { error }) => {
-            let mut codes = ErrorCode::ALL.iter().copied();
-            let code = codes.find(|code| code.name() == error.code);
-            Err(ErrorBody::new(
-                code.unwrap_or(ErrorCode::Internal),
-                error.message,
-            ))
-        }
-        Err(_) => Ok(result),
-    }
 }
 
 impl Gateway {
@@ -401,28 +368,6 @@ fn callable<'a>(
             let message =
                 format!("a call names SERVICE:FUNCTION, and no such service exists; {names}");
             Err(ErrorBody::new(ErrorCode::NotFound, message))
-        }
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_an_object_of_one_error_is_an_error() {
-        let code = |text: &str| outcome(Payload::from_json(text)).err().map(|e| e.code);
-        let refused = r#"{"error":{"code":"refused","message":"no"}}"#;
-        assert_eq!(code(refused), Some(ErrorCode::Refused));
-        let own = r#"{ "error" : {"code":"own","message":"no","more":1}}"#;
-        assert_eq!(code(own), Some(ErrorCode::Internal));
-        for result in [
-            "1",
-            r#"{"error":"text"}"#,
-            r#"{"error":{"code":"refused","message":"no"},"posts":1}"#,
-        ] {
-            assert_eq!(code(result), None, "{result}");
         }
     }
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::actor::Services;
 use crate::gateway::newcomers::NewcomerLimits;
-use turntable_core::model::namespace::ChannelPermissions;
+use turntable_core::id::ChannelId;
+use turntable_core::model::namespace::{ChannelPermissions, Namespaces};
 use turntable_core::model::settings::PresenceSettings;
 use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{LimitSettings, SessionSettings};
@@ -28,6 +29,8 @@ pub struct GatewaySettings {
     pub presence: PresenceSettings,
     /// Who may join channels and publish on them.
     pub channels: Arc<dyn ChannelPermissions>,
+    /// Of which channels members are shown; `None` where of no channel.
+    pub namespaces: Option<Arc<Namespaces>>,
     /// The longest message of a client, in bytes.
     pub message_bytes_max: usize,
     /// How many bytes the kernel may hold for one socket; 0: as many as it will.
@@ -55,6 +58,13 @@ pub struct GatewaySettings {
 }
 
 impl GatewaySettings {
+    /// Whether the members of a channel are shown.
+    #[must_use]
+    pub fn shows_members(&self, channel: &ChannelId) -> bool {
+        let namespaces = self.namespaces.as_ref();
+        namespaces.is_some_and(|namespaces| namespaces.of(channel).members)
+    }
+
     /// The limits of what has not identified.
     #[must_use]
     pub const fn newcomers(&self) -> NewcomerLimits {

@@ -5,6 +5,7 @@
 //! panic is an answer `internal`; the deadline of the service ends a call that
 //! takes too long.
 
+pub mod backend;
 pub mod credential;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ static PANICKED: LogLimit = LogLimit::new();
 pub struct ServiceCaller {
     /// The user.
     pub user: UserId,
+    /// The number of the call, which no other call of the service has.
+    pub number: u64,
 }
 
 /// The answer of a function, when it is there.
@@ -39,7 +42,7 @@ pub type Answer = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// A service that is implemented in the server.
 pub trait LocalService: Send + Sync {
-    /// The names of its functions.
+    /// The names of its functions; none while it cannot be called.
     fn functions(&self) -> Vec<Box<str>>;
 
     /// Calls a function, one of [`LocalService::functions`]. The future is dropped at
@@ -70,11 +73,23 @@ impl LocalServices {
         name: impl Into<Box<str>>,
         service: impl LocalService + 'static,
     ) -> std::io::Result<()> {
-        if self.thread.is_none() {
-            self.thread = Some(begin_thread()?);
-        }
-        self.by_name.insert(name.into(), Arc::new(service));
+        self.thread()?;
+        self.insert(name, Arc::new(service));
         Ok(())
+    }
+
+    fn insert(&mut self, name: impl Into<Box<str>>, service: Arc<dyn LocalService>) {
+        self.by_name.insert(name.into(), service);
+    }
+
+    /// The thread of the services, which begins with the first.
+    fn thread(&mut self) -> std::io::Result<Handle> {
+        if let Some(thread) = &self.thread {
+            return Ok(thread.clone());
+        }
+        let thread = begin_thread()?;
+        self.thread = Some(thread.clone());
+        Ok(thread)
     }
 
     /// The service of a name.

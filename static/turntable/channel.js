@@ -38,6 +38,8 @@ import { normalizeId } from "./room.js";
  *   message that was missed follows
  * @property {{epoch: string, offset: number}} gap messages may have been lost during a
  *   reconnection or by a fault of the server; the position from which the channel continues
+ * @property {{changes?: Record<string, "joined" | "left">, count: number}} members who joined and
+ *   left, where the channel shows its members; without `changes` only their number is known
  * @property {{error?: TurntableError}} left without `leave()`
  */
 
@@ -55,6 +57,10 @@ export class Channel extends Emitter {
   #history = 0;
   /** The position that the first join asked for. @type {ChannelOptions["since"]} */
   #since;
+  /** The users on the channel. @type {Set<string>} */
+  #members = new Set();
+  /** How many they are; undefined where the server does not show it. @type {number | undefined} */
+  #count;
   /** Whether past messages arrive: those up to `#offset` are not all here yet. */
   #catching_up = false;
 
@@ -91,6 +97,20 @@ export class Channel extends Emitter {
   /** Whether the server guaranteed at the last join that no message was missed. */
   get recovered() {
     return this.#recovered;
+  }
+
+  /**
+   * The users on the channel, oneself included. Empty where the server does not show them, or has
+   * too many and sends their number only.
+   * @returns {ReadonlySet<string>}
+   */
+  get members() {
+    return this.#members;
+  }
+
+  /** The number of users on the channel; undefined where the server does not show it. */
+  get count() {
+    return this.#count;
   }
 
   /** Whether messages of paths below are received: whether a holder requested them. */
@@ -155,7 +175,7 @@ export class Channel extends Emitter {
    * @internal
    * @param {any} data of a `joined`
    */
-  joined({ epoch, offset, recovered }) {
+  joined({ epoch, offset, recovered, members }) {
     const again = this.stale;
     const first = !this.active;
     // The server lost the channel to a fault and began it anew.
@@ -163,6 +183,7 @@ export class Channel extends Emitter {
     this.active = true;
     this.stale = false;
     this.#recovered = recovered === true;
+    this.#membersAre(members);
     if (epoch !== this.#epoch) this.#emitted = -1;
     this.#epoch = epoch;
     // After a recovery the missed messages follow and advance the offset
@@ -175,6 +196,36 @@ export class Channel extends Emitter {
     if (!again && !replaced) return;
     this.emit("joined", { recovered: this.#recovered });
     if (!this.#recovered) this.emit("gap", { epoch, offset });
+  }
+
+  /**
+   * @param {any} members of a `joined`: states by user, or their number, or nothing
+   */
+  #membersAre(members) {
+    const counted = typeof members === "number";
+    this.#members = new Set(counted ? [] : Object.keys(members ?? {}));
+    this.#count = counted ? members : members && this.#members.size;
+  }
+
+  /**
+   * @internal
+   * @param {any} members of a `memberchange`: changes by user, or the number of members
+   */
+  membersChanged(members) {
+    if (!this.active) return;
+    if (typeof members === "number") {
+      this.#membersAre(members);
+      this.emit("members", { count: members });
+      return;
+    }
+    const changes = members ?? {};
+    // Behind a number all members follow; none is known then.
+    for (const [user, change] of Object.entries(changes)) {
+      if (change === "left") this.#members.delete(user);
+      else this.#members.add(user);
+    }
+    this.#count = this.#members.size;
+    this.emit("members", { changes, count: this.#count });
   }
 
   /**
@@ -289,6 +340,11 @@ export class Channels {
     const path = normalizeId(data.channel);
     this.#subscriptions.get(path)?.channel.joined(data);
     if (id === undefined) this.#session.resolveFirst((request) => request.command === "joinchannel" && normalizeId(request.data.channel) === path, data);
+  }
+
+  /** @param {any} data of a `memberchange` */
+  memberChange(data) {
+    this.#subscriptions.get(normalizeId(String(data?.channel)))?.channel.membersChanged(data.members);
   }
 
   /** @param {ChannelMessage} message */

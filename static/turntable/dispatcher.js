@@ -67,6 +67,9 @@ export class Dispatcher {
         to.emit("invitereply", data);
         break;
       case "memberchange":
+        if (data?.epoch === undefined) to.rooms.message(command, data);
+        else to.channels.memberChange(data);
+        break;
       case "game":
         to.rooms.message(command, data);
         break;

@@ -7,6 +7,7 @@
 )]
 
 mod history;
+mod member;
 mod message;
 mod permission;
 mod subscription;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::front::Kept;
-use turntable_testkit::metric::limits_reached;
+use super::kept::Kept;
+use turntable_testkit::metric::{SESSIONS, limits_reached};
 use turntable_testkit::poll::{PollClient, call, entries};
 use turntable_testkit::session::{Session, resume};
 use turntable_testkit::tunnel::Tunnel;
-use turntable_testkit::{Server, http};
+use turntable_testkit::{Client, Server, http};
 
 #[test]
 fn polls_of_one_connection_do_not_take_the_sessions_of_its_address() {
@@ -80,4 +80,25 @@ fn tunnel_that_is_resumed_too_often_is_too_many_requests() {
     let target = format!("/tunnel?id={}&format=ndjson", tunnel.id);
     let answer = http::send(server.address, "GET", &target, &header, "");
     assert_eq!(answer.error(), (429, "rate_limited".to_owned()));
+}
+
+#[test]
+fn sessions_of_one_address_begin_at_a_rate() {
+    let server = Server::with(&[
+        ("limits.session.burst", "3"),
+        ("limits.session.per_second", "1"),
+    ]);
+    let users: Vec<Client> = ["1:1", "1:2", "1:3"].map(|id| server.user(id)).into();
+    let mut late = server.connect();
+    late.send(json!({"command": "idme", "data": "1:4", "id": 4}));
+    let error = late.expect_error("rate_limited");
+    assert_eq!(
+        (&error["id"], &error["data"]["command"]),
+        (&json!(4), &json!("idme"))
+    );
+    let wait = error["data"]["details"]["retry_ms"].as_u64().unwrap();
+    late.expect_none_for(Duration::from_millis(wait));
+    late.identify("1:4");
+    assert_eq!(server.metric(SESSIONS), 4.0);
+    drop(users);
 }

@@ -194,3 +194,49 @@ fn a_history_that_is_lost_with_its_channel_proves_nothing() {
     assert_eq!(late.expect("message")["data"], 3);
     late.expect_nothing_pending();
 }
+
+#[test]
+fn members_of_a_lost_channel_are_those_that_are_still_there() {
+    let file = "[channels.\"c/**\"]\nmembers = true\n";
+    let server = server(file, &[("presence.grace_ms", "60000")]);
+    let mut operator = Operator::on(&server);
+    let mut clients: Vec<Client> = ["1:1", "1:2", "1:3", "1:4"]
+        .map(|id| server.user(id))
+        .into();
+    let mut hidden = clients.pop().unwrap();
+    hidden.request("status", json!("invisible"));
+    join(&mut hidden, "c", false);
+    for (subpaths, client) in [false, true, false].into_iter().zip(&mut clients) {
+        join(client, "c", subpaths);
+    }
+    let [mel, pomke, ada] = &mut clients[..] else {
+        unreachable!("there are three");
+    };
+    for (client, others) in [(&mut *mel, 2), (&mut *pomke, 1), (&mut hidden, 3)] {
+        for _ in 0..others {
+            client.expect("memberchange");
+        }
+    }
+    // The one call that is lost is a leave: it is undone by none.
+    operator.arm("channel", "c");
+    ada.request("leavechannel", json!({"channel": "c"}));
+    await_losses(&server, 1.0);
+    let members = json!({"1:1": {"state": "joined"}, "1:2": {"state": "joined"}});
+    for client in [&mut *mel, &mut *pomke, &mut hidden] {
+        let joined = client.expect("joined");
+        assert_eq!(joined["members"], members, "{joined}");
+    }
+    // Changes go on from there.
+    let joined = join(ada, "c", false);
+    assert_eq!(joined["members"].as_object().unwrap().len(), 3);
+    for client in [&mut *mel, &mut *pomke, &mut hidden] {
+        let change = client.expect("memberchange");
+        assert_eq!(change["members"], json!({"1:3": "joined"}));
+    }
+    clients.pop().unwrap().bye();
+    for client in clients.iter_mut().chain([&mut hidden]) {
+        let change = client.expect("memberchange");
+        assert_eq!(change["members"], json!({"1:3": "left"}));
+        client.expect_nothing_pending();
+    }
+}

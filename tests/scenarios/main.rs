@@ -110,6 +110,7 @@ macro_rules! transports {
                     session_that_left_receives_nothing_more,
                     missed_messages_follow_joined,
                     last_messages_follow_joined,
+                    members_are_listed_and_change,
                 }
                 resume {
                     break_at_any_message_loses_and_duplicates_nothing,

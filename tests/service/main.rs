@@ -7,6 +7,7 @@
     clippy::panic
 )]
 
+mod backend;
 mod call;
 mod death;
 mod transport;

@@ -85,6 +85,7 @@ pub(super) struct Sample {
     pub(super) cost: Cost,
     pub(super) latency_us: Histogram,
     rss_bytes: u64,
+    own_bytes: u64,
     /// Bytes read by the client in the measured time.
     pub(super) received_bytes: u64,
     /// Deliveries that were missing or out of order.
@@ -116,7 +117,7 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
         ["server", "pace", "deliveries_per_s", "cpu_s_per_million"]
             .into_iter()
             .chain(LATENCY_COLUMNS)
-            .chain(["bytes_per_delivery", "rss_mb"])
+            .chain(["bytes_per_delivery", "rss_mb", "own_mb"])
             .chain(LOAD_COLUMNS)
             .chain(["faults"]),
     );
@@ -236,6 +237,7 @@ impl Sample {
             sum.latency_us.merge(&sample.latency_us);
             sum.received_bytes += sample.received_bytes;
             sum.rss_bytes = sum.rss_bytes.max(sample.rss_bytes);
+            sum.own_bytes = sum.own_bytes.max(sample.own_bytes);
             sum.faults += sample.faults;
             sum
         })
@@ -256,6 +258,7 @@ impl Sample {
         cells.extend(latency_cells(&self.latency_us));
         cells.push(Cell::Number(self.bytes_per_delivery(), 1));
         cells.push(Cell::Number(self.rss_bytes as f64 / 1e6, 1));
+        cells.push(Cell::Number(self.own_bytes as f64 / 1e6, 1));
         cells.extend(self.cost.load_cells());
         cells.push(Cell::count(self.faults));
         cells
@@ -334,6 +337,7 @@ impl<'a> Audience<'a> {
         let received_bytes = client.links.received_bytes - received_bytes;
         let latency_us = channel.latency_us.clone();
         let rss_bytes = server.process.rss_bytes()?;
+        let own_bytes = server.process.own_bytes()?;
 
         channel.pace = None;
         let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
@@ -345,6 +349,7 @@ impl<'a> Audience<'a> {
             cost,
             latency_us,
             rss_bytes,
+            own_bytes,
             received_bytes,
             faults: channel.take_faults(),
         })
@@ -442,6 +447,7 @@ mod tests {
             },
             latency_us: Histogram::new(),
             rss_bytes: 0,
+            own_bytes: 0,
             received_bytes: 0,
             faults: 0,
         };

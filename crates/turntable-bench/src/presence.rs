@@ -82,6 +82,7 @@ pub(super) fn run(args: &PresenceArgs, server: Option<&Server>) -> Result<Vec<Ta
             "connecting_ms",
             "right_after_last_ms",
             "rss_mb",
+            "own_mb",
             "cpu_s",
         ]
         .into_iter()
@@ -93,6 +94,7 @@ pub(super) fn run(args: &PresenceArgs, server: Option<&Server>) -> Result<Vec<Ta
         Cell::Number(connecting.as_secs_f64() * 1000.0, 0),
         Cell::Number(settling.as_secs_f64() * 1000.0, 0),
         Cell::Number(server.process.rss_bytes()? as f64 / 1e6, 1),
+        Cell::Number(server.process.own_bytes()? as f64 / 1e6, 1),
         Cell::Number(cost.server_cpu, 2),
     ];
     row.extend(cost.load_cells());

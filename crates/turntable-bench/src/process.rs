@@ -93,7 +93,24 @@ impl Process {
             Ok(text) => (text, "Rss:"),
             Err(_) => (self.read("status")?, "VmRSS:"),
         };
-        kibibytes(&text, field)
+        self.kibibytes(&text, field)
+    }
+
+    /// Resident memory that is the process's own, in bytes: without the pages of its
+    /// program, which the kernel shares and takes back.
+    ///
+    /// # Errors
+    /// If the process has ended.
+    pub(super) fn own_bytes(self) -> Result<u64, BenchError> {
+        let (text, field) = match self.read("smaps_rollup") {
+            Ok(text) => (text, "Anonymous:"),
+            Err(_) => (self.read("status")?, "RssAnon:"),
+        };
+        self.kibibytes(&text, field)
+    }
+
+    fn kibibytes(self, text: &str, field: &str) -> Result<u64, BenchError> {
+        kibibytes(text, field)
             .map(|kibibytes| kibibytes * 1024)
             .ok_or_else(|| {
                 BenchError::Usage(format!("/proc/{} contains no memory usage", self.pid))

@@ -27,13 +27,18 @@ pub struct AvatarBackup {
     pub note: Option<Payload>,
     /// The user's attributes.
     pub attributes: Attributes,
+    /// Whether any session of the user hides its presence.
+    pub is_hidden: bool,
 }
 
 impl AvatarBackup {
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.status.is_none() && self.note.is_none() && self.attributes.is_empty()
+        self.status.is_none()
+            && self.note.is_none()
+            && self.attributes.is_empty()
+            && !self.is_hidden
     }
 }
 

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::backup::{AnnouncedMember, AnnouncedSession};
 use crate::frame::SharedFrame;
 use crate::id::{ChannelId, UserId};
-use crate::key::{Caller, GatewayId, Generation};
+use crate::key::{Caller, GatewayId, Generation, SessionKey};
 use crate::model::avatar::AttributeChanges;
 use crate::model::channel::Past;
+use crate::model::member::Listener;
 use crate::model::service::{Instance, Outcome, ServiceRequest};
 use crate::model::timestamp::SenderClock;
 #[cfg(debug_assertions)]
@@ -244,12 +245,18 @@ pub enum ChannelCall {
     /// `joinchannel`. The session's gateway is interested from here on.
     Join {
         caller: Caller,
+        listener: Listener,
         subpaths: bool,
         past: Past,
         id: Option<RequestId>,
     },
-    /// The session leaves the channel.
-    Leave { caller: Caller, subpaths: bool },
+    /// The session leaves the channel; or it only joins again, with subpaths or without,
+    /// by a call behind this one.
+    Leave {
+        caller: Caller,
+        subpaths: bool,
+        stays: bool,
+    },
     /// `publish`.
     Publish {
         caller: Caller,
@@ -260,14 +267,21 @@ pub enum ChannelCall {
     /// A gateway has no sessions on the channel any more.
     Unsubscribed { gateway: GatewayId },
     /// What a gateway has of the channel, for the replacement of a lost one:
-    /// whether it has sessions on it.
+    /// whether it has sessions on it, and which, where members are shown.
     Announce {
         gateway: GatewayId,
         generation: Generation,
         is_subscribed: bool,
+        listeners: Vec<(SessionKey, Listener)>,
     },
     /// The process uses more memory than it may: the history goes.
     Forget,
+    /// A session of a channel that shows its members lost its connection.
+    Detach { caller: Caller },
+    /// It has a connection again.
+    Resume { caller: Caller },
+    /// Its user hides its presence, or does not any more.
+    Hide { caller: Caller, is_hidden: bool },
 }
 
 /// A call to a service.
@@ -297,6 +311,9 @@ pub enum ServiceCall {
     },
     /// Switches the service on or off.
     Switch { is_on: bool },
+    /// What the server itself provides may have changed: a backend that it calls is up
+    /// or down.
+    Look,
     /// What a gateway has of the service, for the replacement of a lost one: the
     /// sessions that provide functions. The gateway wants to know the state.
     Announce {

@@ -17,8 +17,8 @@ use crate::payload::Payload;
 use crate::reason::ErrorCode;
 
 pub use server::{
-    ChannelMessage, LookupEntry, MemberChange, MemberState, ReplyData, RoomJoined, RoomMember,
-    ServerPacket, Welcome,
+    ChannelMessage, LookupEntry, MemberChange, MemberList, MemberState, MemberUpdate, ReplyData,
+    RoomJoined, RoomMember, ServerPacket, Welcome,
 };
 
 /// The `id` of a command, as JSON text (a string or a number); its answer

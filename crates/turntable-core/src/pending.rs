@@ -168,7 +168,10 @@ impl ChannelCall {
             Self::Leave { .. }
             | Self::Unsubscribed { .. }
             | Self::Announce { .. }
-            | Self::Forget => return None,
+            | Self::Forget
+            | Self::Detach { .. }
+            | Self::Resume { .. }
+            | Self::Hide { .. } => return None,
         };
         Some(Pending::Command {
             to: caller.place,

@@ -74,12 +74,13 @@ pub fn python(packages: &[&str], check: &str) -> Option<PathBuf> {
     is_available.then_some(own)
 }
 
-/// Whether Node runs and has an npm package, if need be after `npm ci`.
+/// Whether Node runs and has an npm package, if need be after `npm install`.
 pub fn has_npm_package(name: &str) -> bool {
     let is_available = || root().join("node_modules").join(name).exists();
     let is_available = ensure(name, is_available, || {
+        // Other tests may use the packages that are there: nothing is removed.
         let mut install = Command::new("npm");
-        install.args(["ci", "--no-audit", "--no-fund"]);
+        install.args(["install", "--no-save", "--no-audit", "--no-fund"]);
         runs(install.current_dir(root()));
     });
     let is_available =

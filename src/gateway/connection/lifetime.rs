@@ -126,6 +126,7 @@ impl Gateway {
             return None;
         }
         self.lists.dirty.push(key);
+        let is_waiting = self.await_claim(key);
         if identifies_in_time {
             let at_ms = clock::now_ms() + self.settings.session.identify_timeout_ms;
             self.wheel.set(at_ms, Timer::Identify(key));
@@ -146,6 +147,9 @@ impl Gateway {
         self.with(key, |connection, cx| insertion.begin(connection, cx));
         if self.is_draining {
             self.push_effects([Effect::Close(key, CloseReason::GoingAway)]);
+        }
+        if !is_waiting {
+            self.make_room(key);
         }
         Some(key)
     }

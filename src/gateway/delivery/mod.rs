@@ -94,6 +94,7 @@ impl Gateway {
                     }
                     self.channel_joined(session, &frame, replay, id.as_ref());
                     self.release_publications(session, &topic);
+                    self.check_member(session, &topic);
                 }
             }
             Delivery::Exit { to, topic } => {
@@ -151,9 +152,8 @@ impl Gateway {
                 }
             }
             Delivery::Backup { to, backup } => {
-                let session = self.session_at(to);
-                if let Some(entry) = session.and_then(|key| self.sessions.get_mut(key)) {
-                    entry.store_backup(backup);
+                if let Some(session) = self.session_at(to) {
+                    self.store_backup(session, backup);
                 }
             }
             Delivery::OwnerLost {

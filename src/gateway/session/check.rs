@@ -91,6 +91,7 @@ impl Gateway {
             },
             portal.checking_ms(),
         );
+        self.claim_is_checked(key);
         self.with(key, |connection, cx| {
             if let Phase::Greeting(greeting) = &mut connection.phase {
                 connection.phase = Phase::Checking(Box::new(std::mem::take(greeting)));
@@ -167,7 +168,10 @@ impl Gateway {
                 let identity = with_attributes(identity, attributes);
                 self.identify(key, identity, id);
             }
-            Err(refused) => self.refuse_claim(key, refused, id),
+            Err(refused) => {
+                self.refuse_claim(key, refused, id);
+                self.claim_is_refused(key);
+            }
         }
     }
 

@@ -7,7 +7,9 @@ use turntable_core::call::{AvatarCall, RoomCall};
 use turntable_core::id::ChannelId;
 use turntable_core::key::SessionSlot;
 use turntable_core::model::timestamp::SenderClock;
-use turntable_core::packet::{Action, ClientPacket, ErrorBody, ReplyData, RequestId, ServerPacket};
+use turntable_core::packet::{
+    Action, ClientPacket, ErrorBody, ReplyData, RequestId, ServerPacket, Status,
+};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 use turntable_core::session::clock::ROUND_TRIP_MAX_MS;
@@ -38,6 +40,9 @@ impl Gateway {
                 self.reply(session, ReplyData::Done, id);
             }
             ClientPacket::Status { state, note } => {
+                if state == Status::Invisible {
+                    self.hide_member(session);
+                }
                 let call = AvatarCall::Status {
                     caller,
                     status: state,

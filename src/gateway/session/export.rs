@@ -292,8 +292,12 @@ impl Gateway {
         };
         let ChannelMembership { channel, subpaths } = membership;
         self.subscriptions.channels.add(&channel);
+        let Some(listener) = self.listener(session) else {
+            return;
+        };
         let call = ChannelCall::Join {
             caller,
+            listener,
             subpaths,
             past: Past::default(),
             id: None,

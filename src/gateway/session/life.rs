@@ -391,6 +391,7 @@ impl Gateway {
     /// again, or none.
     fn report(&mut self, session: SessionSlot, connected: bool) {
         self.report_providing(session, connected);
+        self.report_member(session, connected);
         let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) else {
             return;
         };

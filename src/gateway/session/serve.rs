@@ -202,7 +202,7 @@ impl Gateway {
     }
 
     /// The place of a connection, or of the one that carries it, in the limits.
-    pub(super) fn permit(&self, key: ConnKey) -> Option<&Permit> {
+    pub(in crate::gateway) fn permit(&self, key: ConnKey) -> Option<&Permit> {
         let connection = self.connections.get(key)?;
         match connection.transport.carrier() {
             Some(carrier) => self.connections.get(carrier)?.permit.as_ref(),

@@ -56,7 +56,7 @@ impl ChannelCounts {
 
 impl SessionEntry {
     /// How long ago its connection was lost, in ms; `None` while it has one.
-    fn dropped_for(&self, now_ms: u64) -> Option<u64> {
+    pub(crate) fn dropped_for(&self, now_ms: u64) -> Option<u64> {
         match self.session.life() {
             Life::Detached { since_ms, .. } => Some(now_ms.saturating_sub(since_ms)),
             _ => None,
@@ -192,11 +192,13 @@ impl Gateway {
         })
     }
 
-    fn announce_channel(&self, channel: &ChannelId, generation: Generation) {
+    fn announce_channel(&mut self, channel: &ChannelId, generation: Generation) {
+        let listeners = self.listeners(channel);
         let announcement = ChannelCall::Announce {
             gateway: self.id,
             generation,
             is_subscribed: self.subscriptions.channels.has(channel),
+            listeners,
         };
         self.shared.owners.channel(channel, announcement);
     }

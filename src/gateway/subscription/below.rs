@@ -87,9 +87,19 @@ impl Gateway {
         }
     }
 
-    /// A session leaves a channel.
-    pub(crate) fn call_leave(&mut self, caller: Caller, channel: &ChannelId, subpaths: bool) {
-        let call = ChannelCall::Leave { caller, subpaths };
+    /// A session leaves a channel, or only the way in which it was on it.
+    pub(crate) fn call_leave(
+        &mut self,
+        caller: Caller,
+        channel: &ChannelId,
+        subpaths: bool,
+        stays: bool,
+    ) {
+        let call = ChannelCall::Leave {
+            caller,
+            subpaths,
+            stays,
+        };
         if subpaths && let Some(below) = self.subscriptions.below.get_mut(channel) {
             below.sessions = below.sessions.saturating_sub(1);
             let mut waiting = below.waiting.iter();

@@ -7,6 +7,7 @@
 pub(crate) mod announce;
 mod behind;
 pub(crate) mod below;
+pub(crate) mod member;
 pub(crate) mod profile;
 mod replay;
 pub(crate) mod topic;
@@ -214,10 +215,14 @@ impl Gateway {
         if let Some(before) = before
             && !again
         {
-            self.call_leave(caller, &channel, before);
+            self.call_leave(caller, &channel, before, true);
         }
+        let Some(listener) = self.listener(session) else {
+            return;
+        };
         let call = ChannelCall::Join {
             caller,
+            listener,
             subpaths,
             past,
             id,
@@ -273,7 +278,7 @@ impl Gateway {
             .get_mut(session)
             .and_then(|entry| entry.session.left_channel(channel));
         if let (Some(caller), Some(subpaths)) = (caller, left) {
-            self.call_leave(caller, channel, subpaths);
+            self.call_leave(caller, channel, subpaths, false);
             self.unsubscribed(channel);
         }
     }
@@ -350,7 +355,7 @@ impl Gateway {
             owners.room(&room, call);
         }
         for membership in channels {
-            self.call_leave(caller, &membership.channel, membership.subpaths);
+            self.call_leave(caller, &membership.channel, membership.subpaths, false);
             self.unsubscribed(&membership.channel);
         }
         // Also what it left shortly before, whose owner's answer finds it gone.

@@ -65,6 +65,14 @@ export type ChannelEvents = {
         offset: number;
     };
     /**
+     * who joined and
+     * left, where the channel shows its members; without `changes` only their number is known
+     */
+    members: {
+        changes?: Record<string, "joined" | "left">;
+        count: number;
+    };
+    /**
      * without `leave()`
      */
     left: {
@@ -99,6 +107,8 @@ export type ChannelEvents = {
  *   message that was missed follows
  * @property {{epoch: string, offset: number}} gap messages may have been lost during a
  *   reconnection or by a fault of the server; the position from which the channel continues
+ * @property {{changes?: Record<string, "joined" | "left">, count: number}} members who joined and
+ *   left, where the channel shows its members; without `changes` only their number is known
  * @property {{error?: TurntableError}} left without `leave()`
  */
 /** @extends {Emitter<ChannelEvents>} */
@@ -112,6 +122,14 @@ export declare class Channel extends Emitter<ChannelEvents> {
     get offset(): number;
     /** Whether the server guaranteed at the last join that no message was missed. */
     get recovered(): boolean;
+    /**
+     * The users on the channel, oneself included. Empty where the server does not show them, or has
+     * too many and sends their number only.
+     * @returns {ReadonlySet<string>}
+     */
+    get members(): ReadonlySet<string>;
+    /** The number of users on the channel; undefined where the server does not show it. */
+    get count(): number | undefined;
     /** Whether messages of paths below are received: whether a holder requested them. */
     get subpaths(): boolean;
     /**
@@ -153,6 +171,8 @@ export declare class Channels {
      * @param {any} id of the request, whose caller has its answer already
      */
     joined(data: any, id: any): void;
+    /** @param {any} data of a `memberchange` */
+    memberChange(data: any): void;
     /** @param {ChannelMessage} message */
     message(message: ChannelMessage): void;
     /** A new session has started. */

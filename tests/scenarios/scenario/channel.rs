@@ -169,3 +169,30 @@ pub async fn last_messages_follow_joined<T: Transport>() {
     }
     pomke.expect_nothing_pending().await;
 }
+
+pub async fn members_are_listed_and_change<T: Transport>() {
+    let file = "[channels.\"c/**\"]\nmembers = true\n";
+    let server = Server::configured(file, &[("presence.grace_ms", "60000")]);
+    let mut mel = Client::<T>::user(&server, "1:1").await;
+    let mut pomke = Client::<T>::user(&server, "1:2").await;
+    let joined = mel.join("c").await;
+    let epoch = joined["epoch"].clone();
+    assert_eq!(joined["members"], json!({"1:1": {"state": "joined"}}));
+    let joined = pomke.join("c").await;
+    let both = json!({"1:1": {"state": "joined"}, "1:2": {"state": "joined"}});
+    assert_eq!(joined["members"], both);
+    let change = |members| json!({"channel": "c", "epoch": epoch, "members": members});
+    let joined = change(json!({"1:2": "joined"}));
+    assert_eq!(mel.expect("memberchange").await, joined);
+    // A resume is not seen.
+    let position = pomke.cut();
+    let mut pomke = Client::<T>::resume(&server, &position).await;
+    mel.command("publish", json!({"channel": "c", "data": 1}))
+        .await;
+    assert_eq!(mel.published().await, 1);
+    assert_eq!(pomke.published().await, 1);
+    pomke.request("leavechannel", json!({"channel": "c"})).await;
+    let left = change(json!({"1:2": "left"}));
+    assert_eq!(mel.expect("memberchange").await, left);
+    mel.expect_nothing_pending().await;
+}

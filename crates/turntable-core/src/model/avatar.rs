@@ -48,6 +48,8 @@ pub struct Avatar {
     /// Most users have one session; a vector would take room for four.
     seats: SmallVec<[Seat; 1]>,
     shown: Presence,
+    /// Whether a session hid the user when `shown` was last brought up to date.
+    is_hidden: bool,
     last_seen_ms: Option<NonZeroU64>,
     /// Most users have nothing of it at most times.
     extras: Option<Box<Extras>>,
@@ -177,6 +179,8 @@ impl Avatar {
         if let Some(seat) = self.seat(session) {
             seat.status = (status != Status::Online || playing).then_some(status);
         }
+        let mut seats = self.seats.iter();
+        self.is_hidden = seats.any(|seat| seat.status == Some(Status::Invisible));
         if note.is_some() || self.extras.is_some() {
             self.extras_mut().note = note;
         }
@@ -221,7 +225,14 @@ impl Avatar {
             status: seat.and_then(|seat| seat.status),
             note: self.extras().note.clone(),
             attributes: self.extras().attributes.clone().unwrap_or_default(),
+            is_hidden: self.is_hidden,
         }
+    }
+
+    /// Whether any session of the user hides its presence.
+    #[must_use]
+    pub const fn is_hidden(&self) -> bool {
+        self.is_hidden
     }
 
     /// A session that the avatar before this one had, with its backup. Repeating
@@ -256,6 +267,7 @@ impl Avatar {
     /// Brings what others see up to date. Returns it where it changed.
     pub fn refresh(&mut self, now_ms: u64, settings: &PresenceSettings) -> Option<Presence> {
         let merged = self.merged(now_ms, settings);
+        self.is_hidden = self.hides(now_ms);
         if merged == Presence::Offline && self.shown != Presence::Offline && self.is_connected() {
             // Gone invisible: seen last when the others saw it last.
             self.last_seen_ms = NonZeroU64::new(now_ms);
@@ -263,10 +275,16 @@ impl Avatar {
         (std::mem::replace(&mut self.shown, merged) != merged).then_some(merged)
     }
 
+    fn hides(&self, now_ms: u64) -> bool {
+        let here = |seat: &Seat| seat.grace_until_ms.is_none_or(|until| now_ms < until.get());
+        let mut seats = self.seats.iter();
+        seats.any(|seat| seat.status == Some(Status::Invisible) && here(seat))
+    }
+
     fn merged(&self, now_ms: u64, settings: &PresenceSettings) -> Presence {
         let here = |seat: &&Seat| seat.grace_until_ms.is_none_or(|until| now_ms < until.get());
         let seats = || self.seats.iter().filter(here);
-        if seats().any(|seat| seat.status == Some(Status::Invisible)) {
+        if self.hides(now_ms) {
             return Presence::Offline;
         }
         let busy = settings.busy_in_game && !self.extras().playing.is_empty();

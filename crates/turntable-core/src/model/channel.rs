@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::SharedFrame;
 use crate::id::{ChannelId, MessageId, UserId};
-use crate::key::GatewayId;
+use crate::key::{GatewayId, SessionKey};
 use crate::limit::Limit;
 use crate::model::history::{History, HistorySnapshot, Retention};
 use crate::model::interest::Interest;
+use crate::model::member::{Listener, Members};
 use crate::packet::{ChannelMessage, ErrorBody, Position, ReplyData, ServerPacket};
 use crate::payload::Payload;
 use crate::rate::{Bucket, BucketExport, BucketSettings, tokens};
@@ -29,6 +30,7 @@ pub struct ChannelSnapshot {
     bytes: BucketExport,
     messages: BucketExport,
     history: HistorySnapshot,
+    members: Option<Vec<(SessionKey, Listener)>>,
 }
 
 /// How much may be published on a channel.
@@ -71,6 +73,8 @@ pub struct Channel {
     /// What was published.
     messages: Bucket,
     history: History,
+    /// `None` where members are not shown.
+    pub members: Option<Box<Members>>,
 }
 
 impl Channel {
@@ -85,12 +89,24 @@ impl Channel {
             bytes: Bucket::default(),
             messages: Bucket::default(),
             history: History::default(),
+            members: None,
+        }
+    }
+
+    /// Shows members, with names of at most `names_max`, or none any more.
+    pub fn show_members(&mut self, names_max: Option<usize>) {
+        match names_max {
+            Some(names_max) if self.members.is_none() => {
+                self.members = Some(Box::new(Members::new(names_max)));
+            }
+            Some(_) => {}
+            None => self.members = None,
         }
     }
 
     /// The channel as a value, at `now_ms`.
     #[must_use]
-    pub fn save(&self, now_ms: u64) -> ChannelSnapshot {
+    pub fn save(&self, now_ms: u64, grace_ms: u64) -> ChannelSnapshot {
         ChannelSnapshot {
             epoch: self.epoch.clone(),
             offset: self.offset,
@@ -98,13 +114,23 @@ impl Channel {
             bytes: self.bytes.export(now_ms),
             messages: self.messages.export(now_ms),
             history: self.history.save(now_ms),
+            members: self
+                .members
+                .as_ref()
+                .map(|members| members.save(now_ms, grace_ms)),
         }
     }
 
     /// The channel of a value, in the same life as the one that was saved.
     #[must_use]
-    pub fn restore(id: ChannelId, snapshot: ChannelSnapshot, now_ms: u64) -> Self {
-        Self {
+    pub fn restore(
+        id: ChannelId,
+        snapshot: ChannelSnapshot,
+        now_ms: u64,
+        grace_ms: u64,
+        names_max: Option<usize>,
+    ) -> Self {
+        let mut channel = Self {
             id,
             epoch: snapshot.epoch,
             offset: snapshot.offset,
@@ -112,18 +138,39 @@ impl Channel {
             bytes: Bucket::import(snapshot.bytes, now_ms),
             messages: Bucket::import(snapshot.messages, now_ms),
             history: History::restore(snapshot.history, now_ms),
+            members: None,
+        };
+        channel.show_members(names_max);
+        if let Some(members) = &mut channel.members {
+            for (session, listener) in snapshot.members.into_iter().flatten() {
+                members.join(session, listener, now_ms, grace_ms);
+            }
+            // Listeners know them.
+            members.note_sent();
         }
+        channel
     }
 
-    /// The answer to a `joinchannel`.
+    /// The answer to a `joinchannel` of `own`.
     #[must_use]
-    pub fn joined(&self, recovered: bool) -> ServerPacket {
+    pub fn joined(&self, recovered: bool, own: Option<&UserId>) -> ServerPacket {
         ServerPacket::ChannelJoined {
             channel: self.id.clone(),
             epoch: self.epoch.clone(),
             offset: self.offset,
             recovered,
+            members: self.members.as_ref().map(|members| members.list(own)),
         }
+    }
+
+    /// What listeners are to be sent of the members now.
+    pub fn member_change(&mut self, now_ms: u64) -> Option<ServerPacket> {
+        let members = self.members.as_mut()?.take_change(now_ms)?;
+        Some(ServerPacket::ChannelMembers {
+            channel: self.id.clone(),
+            epoch: self.epoch.clone(),
+            members,
+        })
     }
 
     /// What a client gets that joins, with subpaths or without.
@@ -219,7 +266,7 @@ impl Channel {
     pub fn publish(
         &mut self,
         id: MessageId,
-        from: UserId,
+        from: Option<UserId>,
         data: Payload,
         rates: &PublishRates,
         now_ms: u64,
@@ -227,7 +274,8 @@ impl Channel {
         self.messages
             .take(rates.messages, now_ms)
             .map_err(|retry_ms| limited(retry_ms, Limit::ChannelRate))?;
-        let texts = self.id.as_str().len() + from.as_str().len() + data.as_json().len();
+        let from_bytes = from.as_ref().map_or(0, |from| from.as_str().len());
+        let texts = self.id.as_str().len() + from_bytes + data.as_json().len();
         self.bytes
             .take_many(tokens(ENVELOPE_BYTES + texts), rates.bytes, now_ms)
             .map_err(|retry_ms| {

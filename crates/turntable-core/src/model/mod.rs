@@ -10,6 +10,7 @@ pub mod game;
 pub mod history;
 pub mod interest;
 pub mod ledger;
+pub mod member;
 pub mod namespace;
 mod remaining;
 pub mod room;

@@ -34,10 +34,18 @@ pub enum ServerPacket {
         epoch: Box<str>,
         offset: u64,
         recovered: bool,
+        /// `None` where members are not shown.
+        members: Option<MemberList>,
     },
     MemberChange {
         channel: ChannelId,
         members: Vec<(UserId, MemberChange)>,
+    },
+    /// A `memberchange` of a channel. The epoch tells it from one of a room.
+    ChannelMembers {
+        channel: ChannelId,
+        epoch: Box<str>,
+        members: MemberUpdate,
     },
     Game {
         channel: ChannelId,
@@ -168,6 +176,24 @@ impl MemberChange {
     }
 }
 
+/// The members of a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberList {
+    /// Who they are.
+    Names(Vec<UserId>),
+    /// How many there are, of which no names are sent.
+    Count(u64),
+}
+
+/// What listeners of a channel are sent of its members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberUpdate {
+    /// Who joined and who left; behind a number, all members.
+    Names(Vec<(UserId, MemberChange)>),
+    /// How many there are.
+    Count(u64),
+}
+
 /// A message of a channel.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(
@@ -181,7 +207,8 @@ pub struct ChannelMessage {
     /// With the first message of a life of the channel only: who listens above the
     /// channel gets no `joined` of it.
     pub epoch: Option<Box<str>>,
-    pub from: UserId,
+    /// `None`: the operator.
+    pub from: Option<UserId>,
     pub time_ms: u64,
     pub data: Payload,
 }
@@ -254,7 +281,7 @@ impl ServerPacket {
             Self::Invite { .. } => ("invite", 67),
             Self::InviteReply { .. } => ("invitereply", 68),
             Self::RoomJoined(_) | Self::ChannelJoined { .. } => ("joined", 69),
-            Self::MemberChange { .. } => ("memberchange", 70),
+            Self::MemberChange { .. } | Self::ChannelMembers { .. } => ("memberchange", 70),
             Self::Game { .. } => ("game", 71),
             Self::Message(_) => ("message", 72),
             Self::Call { .. } => ("call", 73),

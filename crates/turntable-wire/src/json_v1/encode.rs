@@ -5,11 +5,13 @@
 //! between `USERCHANGE_HEAD` and `USERCHANGE_TAIL`, so that each is encoded once
 //! for all subscribers.
 
+mod channel;
+
 use turntable_core::id::UserId;
 use turntable_core::model::service::ServiceState;
 use turntable_core::packet::{
-    Action, ErrorBody, LookupEntry, Presence, ReplyData, RequestId, RoomJoined, ServerPacket,
-    Welcome,
+    Action, ErrorBody, LookupEntry, MemberChange, Presence, ReplyData, RequestId, RoomJoined,
+    ServerPacket, Welcome,
 };
 use turntable_core::payload::Payload;
 
@@ -105,22 +107,33 @@ fn data(packet: &ServerPacket, slot: Slot<'_>) {
             epoch,
             offset,
             recovered,
+            members,
         } => {
             let mut object = slot.object();
             object.key("channel").string(channel.as_str());
             object.key("epoch").string(epoch);
             object.key("offset").whole(*offset);
             object.key("recovered").boolean(*recovered);
+            if let Some(members) = members {
+                channel::members(members, object.key("members"));
+            }
             object.end();
         }
         ServerPacket::MemberChange { channel, members } => {
             let mut object = slot.object();
             object.key("channel").string(channel.as_str());
-            let mut changes = object.key("members").object();
-            for (user, change) in members {
-                changes.entry(user.as_str()).plain(change.name());
-            }
-            changes.end();
+            member_changes(members, object.key("members"));
+            object.end();
+        }
+        ServerPacket::ChannelMembers {
+            channel,
+            epoch,
+            members,
+        } => {
+            let mut object = slot.object();
+            object.key("channel").string(channel.as_str());
+            object.key("epoch").string(epoch);
+            channel::member_update(members, object.key("members"));
             object.end();
         }
         ServerPacket::Game { channel, actions } => {
@@ -129,19 +142,7 @@ fn data(packet: &ServerPacket, slot: Slot<'_>) {
             object.key("actions").list(actions, action);
             object.end();
         }
-        ServerPacket::Message(message) => {
-            let mut object = slot.object();
-            object.key("channel").string(message.channel.as_str());
-            object.key("id").plain(&message.id.to_string());
-            object.key("offset").whole(message.offset);
-            if let Some(epoch) = &message.epoch {
-                object.key("epoch").string(epoch);
-            }
-            object.key("from").string(message.from.as_str());
-            object.key("time").whole(message.time_ms);
-            object.key("data").json(message.data.as_json());
-            object.end();
-        }
+        ServerPacket::Message(message) => channel::message(message, slot),
         ServerPacket::Call { f, args, user } => {
             let mut object = slot.object();
             object.key("f").string(f);
@@ -284,6 +285,14 @@ fn room_joined(data: &RoomJoined, slot: Slot<'_>) {
     }
     object.key("time").whole(data.time_ms);
     object.end();
+}
+
+fn member_changes(members: &[(UserId, MemberChange)], slot: Slot<'_>) {
+    let mut changes = slot.object();
+    for (user, change) in members {
+        changes.entry(user.as_str()).plain(change.name());
+    }
+    changes.end();
 }
 
 fn action(action: &Action, slot: Slot<'_>) {

@@ -246,6 +246,7 @@ fn rooms_channels_and_awaited_answers_go_along() {
     into.below_is_known(&path("c"));
     let join = ChannelCall::Join {
         caller: into.caller(arrived).unwrap(),
+        listener: into.listener(arrived).unwrap(),
         subpaths: true,
         past: turntable_core::model::channel::Past::default(),
         id: None,

@@ -108,6 +108,7 @@ impl Avatar {
         Self {
             seats: snapshot.sessions.into_iter().map(seat).collect(),
             shown: snapshot.shown,
+            is_hidden: false,
             last_seen_ms: snapshot
                 .last_seen_ago_ms
                 .map(|ago_ms| at(remaining::ago(ago_ms, now_ms))),

@@ -4,6 +4,7 @@ use super::*;
 use crate::key::{NodeId, WorkerId};
 
 const NOW: u64 = 1_732_000_000_000;
+const GRACE: u64 = 5_000;
 const RATES: PublishRates = PublishRates {
     bytes: BucketSettings::new(1_000, 10_000),
     messages: BucketSettings::new(0, 1),
@@ -34,7 +35,7 @@ fn publish(
     data: &str,
     now_ms: u64,
 ) -> Result<(ServerPacket, ReplyData), ErrorBody> {
-    let from = UserId::parse("1:1").unwrap();
+    let from = UserId::parse("1:1").ok();
     let data = Payload::from_json(data);
     channel.publish(MessageId::nil(), from, data, &RATES, now_ms)
 }
@@ -168,7 +169,7 @@ fn messages_over_the_rate_take_no_bytes_and_the_other_way_round() {
     let mut publish = |bytes: usize| {
         let data = Payload::from_json(&format!("\"{}\"", "x".repeat(bytes)));
         let from = UserId::parse("1:1").unwrap();
-        let answer = channel.publish(MessageId::nil(), from, data, &rates, NOW);
+        let answer = channel.publish(MessageId::nil(), Some(from), data, &rates, NOW);
         answer.map_err(|error| error.limit.unwrap()).map(|_| ())
     };
     assert_eq!(publish(300), Ok(()));
@@ -231,10 +232,10 @@ proptest! {
                 worker: WorkerId(worker),
             });
         }
-        let text = serde_json::to_string(&saved.save(NOW)).unwrap();
+        let text = serde_json::to_string(&saved.save(NOW, GRACE)).unwrap();
         let later = NOW + shift_ms;
-        let mut restored = Channel::restore(id, serde_json::from_str(&text).unwrap(), later);
-        prop_assert_eq!(restored.save(later), saved.save(NOW));
+        let mut restored = Channel::restore(id, serde_json::from_str(&text).unwrap(), later, GRACE, None);
+        prop_assert_eq!(restored.save(later, GRACE), saved.save(NOW, GRACE));
         for (step, ms) in after.into_iter().zip((0..).step_by(300)) {
             match step {
                 Some(offset) => {

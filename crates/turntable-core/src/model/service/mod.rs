@@ -6,6 +6,7 @@
 //! off). Answers that come late, twice or from another instance are discarded and
 //! counted.
 
+pub mod answer;
 mod hand_out;
 pub mod settings;
 mod snapshot;
@@ -22,7 +23,7 @@ use crate::limit::Limit;
 use crate::packet::{ErrorBody, RequestId};
 use crate::payload::Payload;
 use crate::reason::ErrorCode;
-pub use settings::ServiceSettings;
+pub use settings::{Protocol, ServiceSettings};
 pub use snapshot::ServiceSnapshot;
 
 /// The answer to a call.
@@ -158,7 +159,7 @@ impl Service {
         let functions: BTreeSet<&Box<str>> =
             self.providers.values().flat_map(|p| &p.functions).collect();
         ServiceState {
-            is_enabled: !self.is_off && !self.providers.is_empty(),
+            is_enabled: !self.is_off && !functions.is_empty(),
             functions: functions.into_iter().cloned().collect(),
         }
     }
@@ -205,7 +206,8 @@ impl Service {
                 provider.functions = functions;
             }
             None if functions.is_empty() => {}
-            None if count >= max => {
+            // What the server itself provides is one, and the configuration's.
+            None if count >= max && instance != Instance::Local => {
                 let error = ErrorBody::new(
                     ErrorCode::TooMany,
                     format!("the service has {max} instances"),

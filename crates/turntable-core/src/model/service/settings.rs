@@ -31,6 +31,28 @@ pub struct ServiceSettings {
     pub idempotent: Vec<String>,
     /// The functions that may be provided. Empty: any.
     pub functions: Vec<String>,
+    /// Where a backend is that the server calls. Empty: the service connects itself.
+    pub url: String,
+    /// How the backend is called.
+    pub protocol: Protocol,
+    /// Bytes of an answer of the backend.
+    pub answer_bytes_max: usize,
+    /// Calls in a row that the backend does not answer, after which it has a pause.
+    pub failures_max: u32,
+    /// How long such a pause is.
+    pub pause_ms: u64,
+}
+
+/// How the server calls a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Protocol {
+    /// A POST for each call.
+    #[default]
+    #[serde(rename = "http")]
+    Http,
+    /// Events with acknowledgements over one connection.
+    #[serde(rename = "socket.io")]
+    SocketIo,
 }
 
 impl fmt::Debug for ServiceSettings {
@@ -39,6 +61,7 @@ impl fmt::Debug for ServiceSettings {
         f.debug_struct("ServiceSettings")
             .field("providers", &self.providers)
             .field("callers", &self.callers)
+            .field("url", &self.url)
             .finish_non_exhaustive()
     }
 }
@@ -56,6 +79,11 @@ impl Default for ServiceSettings {
             instances_max: 64,
             idempotent: Vec::new(),
             functions: Vec::new(),
+            url: String::new(),
+            protocol: Protocol::Http,
+            answer_bytes_max: 1_048_576,
+            failures_max: 5,
+            pause_ms: 5_000,
         }
     }
 }
@@ -68,6 +96,9 @@ impl ServiceSettings {
         ("queue_max", 0, 1_000_000),
         ("queue_bytes_max", 0, 1_073_741_824),
         ("instances_max", 1, 10_000),
+        ("answer_bytes_max", 16, 67_108_864),
+        ("failures_max", 1, 1_000_000),
+        ("pause_ms", 10, 600_000),
     ];
 
     /// Whether a user may provide the service.

@@ -153,12 +153,13 @@ fn withdrawn_instance_answers_what_it_has() {
     service.call(request(1, "write"), &settings(), NOW);
     let place = Some(caller(1).place);
     let effects = service.provide(instance(1), place, Vec::new(), &settings());
-    assert_eq!(answered(&effects.unwrap()), []);
+    assert_eq!(effects.unwrap(), [Effect::Changed]);
+    assert!(!service.state().is_enabled);
     let effects = service.call(request(2, "write"), &settings(), NOW);
     assert_eq!(answered(&effects), [(2, Some(ErrorCode::ServiceDown))]);
     let effects = service.reply(instance(1), 1, done(), &settings());
     assert_eq!(answered(&effects), [(1, None)]);
-    assert_eq!(effects.last(), Some(&Effect::Changed));
+    assert_eq!(effects.len(), 1);
 }
 
 #[test]

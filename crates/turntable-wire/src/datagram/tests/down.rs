@@ -27,7 +27,7 @@ fn published(channel: &str, data: &str) -> ServerPacket {
         id: MessageId::from_parts(1_700_000_000_000, 7),
         offset: 3,
         epoch: None,
-        from: UserId::parse("1:1").unwrap(),
+        from: UserId::parse("1:1").ok(),
         time_ms: 5,
         data: Payload::from_json(data),
     }))
@@ -65,6 +65,7 @@ fn each_message_goes_to_its_path() {
                 epoch: "e".into(),
                 offset: 0,
                 recovered: false,
+                members: None,
             },
             "/tunnel/AAAAAAAAAAAAAAAAAAAAAA",
         ),

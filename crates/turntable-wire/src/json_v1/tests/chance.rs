@@ -52,7 +52,7 @@ proptest! {
                 id: ulid::Ulid::nil(),
                 offset: 1,
                 epoch: Some("e".into()),
-                from: user("1:1"),
+                from: Some(user("1:1")),
                 time_ms: 1,
                 data: kept,
             })),

@@ -91,9 +91,29 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
             r#"{"command":"joined","data":{"channel":"c","self":"1:1","team":"red","members":{"1:1":{"team":"red","state":"joined"},"1:2":{"state":"away"}},"state":null,"time":9},"id":"j"}"#.to_owned(),
         ),
         (
-            P::ChannelJoined { channel: channel("a/b"), epoch: "e".into(), offset: 3, recovered: false },
+            P::ChannelJoined { channel: channel("a/b"), epoch: "e".into(), offset: 3, recovered: false, members: None },
             None,
             r#"{"command":"joined","data":{"channel":"a/b","epoch":"e","offset":3,"recovered":false}}"#.to_owned(),
+        ),
+        (
+            P::ChannelJoined { channel: channel("c"), epoch: "e".into(), offset: 3, recovered: true, members: Some(MemberList::Names(vec![user("1:1"), user("1:2")])) },
+            None,
+            r#"{"command":"joined","data":{"channel":"c","epoch":"e","offset":3,"recovered":true,"members":{"1:1":{"state":"joined"},"1:2":{"state":"joined"}}}}"#.to_owned(),
+        ),
+        (
+            P::ChannelJoined { channel: channel("c"), epoch: "e".into(), offset: 3, recovered: true, members: Some(MemberList::Count(500)) },
+            None,
+            r#"{"command":"joined","data":{"channel":"c","epoch":"e","offset":3,"recovered":true,"members":500}}"#.to_owned(),
+        ),
+        (
+            P::ChannelMembers { channel: channel("c"), epoch: "e".into(), members: MemberUpdate::Count(501) },
+            None,
+            r#"{"command":"memberchange","data":{"channel":"c","epoch":"e","members":501}}"#.to_owned(),
+        ),
+        (
+            P::ChannelMembers { channel: channel("c"), epoch: "e".into(), members: MemberUpdate::Names(vec![(user("1:1"), MemberChange::Left)]) },
+            None,
+            r#"{"command":"memberchange","data":{"channel":"c","epoch":"e","members":{"1:1":"left"}}}"#.to_owned(),
         ),
         (
             P::MemberChange {
@@ -117,12 +137,12 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
                 id,
                 offset: 8,
                 epoch: None,
-                from: user("1:1"),
+                from: None,
                 time_ms: 4,
                 data: payload("\"x\""),
             })),
             None,
-            format!(r#"{{"command":"message","data":{{"channel":"c","id":"{id}","offset":8,"from":"1:1","time":4,"data":"x"}}}}"#),
+            format!(r#"{{"command":"message","data":{{"channel":"c","id":"{id}","offset":8,"time":4,"data":"x"}}}}"#),
         ),
         (
             P::Message(Box::new(ChannelMessage {
@@ -130,7 +150,7 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
                 id,
                 offset: 1,
                 epoch: Some("e\"".into()),
-                from: user("1:1"),
+                from: Some(user("1:1")),
                 time_ms: 4,
                 data: payload("\"x\""),
             })),

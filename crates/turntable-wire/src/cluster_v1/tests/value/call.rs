@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use turntable_core::backup::{AnnouncedMember, AnnouncedSession};
 use turntable_core::call::{Asker, AvatarCall, Call, ChannelCall, RoomCall, ServiceCall, Stamped};
 use turntable_core::model::channel::Past;
+use turntable_core::model::member::Listener;
 use turntable_core::model::timestamp::{Lag, SenderClock};
 use turntable_core::packet::{Action, JoinGame, Position};
 
@@ -192,21 +193,46 @@ fn room_call() -> impl Strategy<Value = RoomCall> {
     ]
 }
 
+fn listener() -> impl Strategy<Value = Listener> {
+    (user(), option::of(any::<u64>()), any::<bool>()).prop_map(|(user, dropped_ms, is_hidden)| {
+        Listener {
+            user,
+            dropped_ms,
+            is_hidden,
+        }
+    })
+}
+
 fn channel_call() -> impl Strategy<Value = ChannelCall> {
+    let listeners = vec((caller(), listener()), 0..3).prop_map(|all| {
+        let all = all.into_iter();
+        all.map(|(caller, listener)| (caller.key, listener))
+            .collect()
+    });
     let since = (text(), any::<u64>()).prop_map(|(epoch, offset)| Position { epoch, offset });
     let past =
         (option::of(since), any::<u32>()).prop_map(|(since, history)| Past { since, history });
     prop_oneof![
-        (caller(), any::<bool>(), past, request()).prop_map(|(caller, subpaths, past, id)| {
-            ChannelCall::Join {
+        (caller(), listener(), any::<bool>(), past, request()).prop_map(
+            |(caller, listener, subpaths, past, id)| ChannelCall::Join {
                 caller,
+                listener,
                 subpaths,
                 past,
                 id,
             }
+        ),
+        (caller(), any::<bool>(), any::<bool>()).prop_map(|(caller, subpaths, stays)| {
+            ChannelCall::Leave {
+                caller,
+                subpaths,
+                stays,
+            }
         }),
+        caller().prop_map(|caller| ChannelCall::Detach { caller }),
+        caller().prop_map(|caller| ChannelCall::Resume { caller }),
         (caller(), any::<bool>())
-            .prop_map(|(caller, subpaths)| ChannelCall::Leave { caller, subpaths }),
+            .prop_map(|(caller, is_hidden)| ChannelCall::Hide { caller, is_hidden }),
         (caller(), user(), payload(), request()).prop_map(|(caller, user, data, id)| {
             ChannelCall::Publish {
                 caller,
@@ -216,11 +242,12 @@ fn channel_call() -> impl Strategy<Value = ChannelCall> {
             }
         }),
         gateway().prop_map(|gateway| ChannelCall::Unsubscribed { gateway }),
-        (gateway(), generation(), any::<bool>()).prop_map(
-            |(gateway, generation, is_subscribed)| ChannelCall::Announce {
+        (gateway(), generation(), any::<bool>(), listeners).prop_map(
+            |(gateway, generation, is_subscribed, listeners)| ChannelCall::Announce {
                 gateway,
                 generation,
-                is_subscribed
+                is_subscribed,
+                listeners
             }
         ),
         Just(ChannelCall::Forget),
@@ -243,6 +270,7 @@ fn service_call() -> impl Strategy<Value = ServiceCall> {
             }
         }),
         any::<bool>().prop_map(|is_on| ServiceCall::Switch { is_on }),
+        Just(ServiceCall::Look),
         (gateway(), generation(), vec((caller(), names()), 0..3)).prop_map(
             |(gateway, generation, providers)| ServiceCall::Announce {
                 gateway,

@@ -124,11 +124,13 @@ fn attributes() -> impl Strategy<Value = Vec<(Box<str>, Payload)>> {
 }
 
 fn avatar_backup() -> impl Strategy<Value = AvatarBackup> {
-    (option::of(status()), option::of(payload()), attributes()).prop_map(
-        |(status, note, attributes)| AvatarBackup {
+    let status = option::of(status());
+    (status, option::of(payload()), attributes(), any::<bool>()).prop_map(
+        |(status, note, attributes, is_hidden)| AvatarBackup {
             status,
             note,
             attributes: Arc::from(attributes),
+            is_hidden,
         },
     )
 }

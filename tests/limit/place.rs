@@ -1,0 +1,122 @@
+//! Places of HTTP connections: in all, by address, and by the address that a proxy names.
+
+use std::io::Write;
+
+use super::kept::Kept;
+use turntable_testkit::metric::HTTP_CONNECTIONS;
+use turntable_testkit::websocket::handshake;
+use turntable_testkit::{Server, http, request};
+
+const HEALTH: &str = "/health/live";
+
+#[test]
+fn one_address_does_not_take_all_places() {
+    let server = Server::limited_to_files(400);
+    let mut idle = Vec::new();
+    for _ in 0..400 {
+        let mut connection = Kept::open(&server);
+        let _ = connection.0.write_all(b"GET / HT");
+        idle.push(connection);
+    }
+    let other = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let from: std::net::SocketAddr = ([127, 0, 0, 2], 0).into();
+    other.bind(&from.into()).unwrap();
+    other.connect(&server.address.into()).unwrap();
+    let mut other = Kept(other.into());
+    other.send("GET /four/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(other.answer().status, 200);
+}
+
+#[test]
+fn connections_count_from_their_first_byte_on() {
+    let server = Server::with(&[("server.connections_per_address_max", "3")]);
+    let mut half: Vec<Kept> = (0..3).map(|_| Kept::open(&server)).collect();
+    for connection in &mut half {
+        connection.send("POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n");
+    }
+    server.await_metric(HTTP_CONNECTIONS, 3.0);
+    for text in [
+        handshake("/ws", ""),
+        http::text(server.address, "GET", "/", "", ""),
+    ] {
+        let answer = request(server.address, &text);
+        assert_eq!(answer.error(), (429, "too_many".to_owned()));
+        assert!(answer.header("Retry-After").is_some());
+    }
+    assert_eq!(server.manage(HEALTH).status, 200);
+    drop(half);
+    server.await_metric(HTTP_CONNECTIONS, 0.0);
+    server.user("1:1").expect_nothing_pending();
+}
+
+#[test]
+fn files_are_left_for_the_operator() {
+    let server = Server::limited_to_files(150);
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        let mut connection = Kept::open(&server);
+        let _ = connection.0.write_all(b"GET / HT");
+        idle.push(connection);
+    }
+    assert_eq!(server.manage(HEALTH).status, 200);
+    assert!(!server.log().contains("ERROR"), "{}", server.log());
+    drop(idle);
+    server.await_metric(HTTP_CONNECTIONS, 0.0);
+    server.user("1:1").expect_nothing_pending();
+}
+
+#[test]
+fn client_behind_a_trusted_proxy_is_counted_by_its_own_address() {
+    let server = Server::with(&[
+        ("server.trusted_proxies", "[\"127.0.0.0/8\"]"),
+        ("server.connections_per_address_max", "2"),
+    ]);
+    let open = |from: &str| {
+        let text = handshake("/ws", &format!("X-Forwarded-For: 6.6.6.6, {from}\r\n"));
+        Kept::open_upgrade(&server, &text)
+    };
+    let _first = open("192.0.2.1").unwrap();
+    let _second = open("192.0.2.1").unwrap();
+    assert_eq!(open("192.0.2.1").unwrap_err(), 429);
+    let _other = open("192.0.2.2").unwrap();
+    // A client of IPv6 is its /64.
+    let _third = open("2001:db8::1").unwrap();
+    let _fourth = open("2001:db8::2").unwrap();
+    assert_eq!(open("2001:db8::3").unwrap_err(), 429);
+}
+
+#[test]
+fn header_of_an_untrusted_client_is_not_believed() {
+    let server = Server::with(&[("server.connections_per_address_max", "1")]);
+    let open = |from: &str| {
+        let text = handshake(
+            "/ws",
+            &format!("X-Forwarded-For: {from}\r\nForwarded: for={from}\r\n"),
+        );
+        Kept::open_upgrade(&server, &text)
+    };
+    let _first = open("192.0.2.1").unwrap();
+    assert_eq!(open("192.0.2.2").unwrap_err(), 429);
+}
+
+#[test]
+fn proxy_protocol_tells_the_client() {
+    let server = Server::with(&[
+        ("server.trusted_proxies", "[\"127.0.0.1\"]"),
+        ("server.proxy_protocol", "true"),
+        ("server.connections_per_address_max", "1"),
+    ]);
+    let open = |last: u8| {
+        let mut bytes = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+        bytes.extend_from_slice(&[192, 0, 2, last, 10, 0, 0, 1, 0x10, 0, 0, 80]);
+        bytes.extend_from_slice(handshake("/ws", "").as_bytes());
+        Kept::open_upgrade_bytes(&server, &bytes)
+    };
+    let _first = open(1).unwrap();
+    assert_eq!(open(1).unwrap_err(), 429);
+    let _other = open(2).unwrap();
+    // Without its header a proxy's connection is closed.
+    let mut bare = Kept::open(&server);
+    bare.send(&http::text(server.address, "GET", "/", "", ""));
+    assert!(bare.rest().is_empty());
+}
