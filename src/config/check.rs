@@ -65,7 +65,7 @@ pub fn accepted(path: &[&str], written: &Value, known: &Table) -> Option<String>
     let value = match *path {
         [section] => known.get(section)?,
         // The parser lists what is accepted.
-        ["channels", _, "join" | "publish"] => return None,
+        ["channels", _, "join" | "publish"] | ["roles", ..] => return None,
         ["games", _] => &game,
         ["games", _, key] => game.get(key)?,
         ["services", _] => &service,
@@ -212,6 +212,7 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
     }
     portal(&config.portal, &mut found);
     super::services::check(&config.services, &mut found);
+    super::roles::check(config, &mut found);
     found
 }
 

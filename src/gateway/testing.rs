@@ -57,6 +57,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
     let shared = Shared {
         settings: Watched::new(GatewaySettings {
             channels: Arc::new(turntable_core::model::namespace::Namespaces::default()),
+            permissions: Default::default(),
             namespaces: None,
             session: Default::default(),
             limits: Default::default(),

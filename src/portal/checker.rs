@@ -78,7 +78,8 @@ pub struct Identity {
     pub user: UserId,
     /// Attributes that the session begins with; they replace the client's own.
     pub attributes: Vec<(Box<str>, Payload)>,
-    /// Names under which the configuration and the program grant permissions.
+    /// Its roles, beside those that `[portal.roles]` names for the checker. Those without
+    /// an entry in `[roles]` do not count.
     pub roles: Vec<Box<str>>,
     /// Unix ms at which the credentials expire.
     pub expires_ms: Option<u64>,

@@ -109,7 +109,11 @@ impl Course {
     fn note(&mut self, verdict: Verdict) -> Option<Outcome> {
         self.next += 1;
         match verdict {
-            Verdict::Accept(identity) => return Some(Outcome::Accepted(identity)),
+            Verdict::Accept(mut identity) => {
+                let roles = self.checkers.roles.get(self.next - 1);
+                identity.roles.extend(roles.into_iter().flatten().cloned());
+                return Some(Outcome::Accepted(identity));
+            }
             Verdict::Refuse(refusal) => {
                 self.refusal.get_or_insert(refusal);
             }

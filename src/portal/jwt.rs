@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::portal::checker::{Checking, CredentialChecker, Identity, Refusal, Verdict};
 use crate::portal::claim::Claim;
 use crate::portal::settings::PortalSettings;
-use turntable_core::id::UserId;
+use turntable_core::id::{UserId, is_realm};
 use turntable_core::packet::Reason;
 use turntable_core::payload::Payload;
 
@@ -21,6 +21,9 @@ pub(super) const NAME: &str = "jwt";
 /// The longest token that is looked at, in bytes.
 const TOKEN_BYTES_MAX: usize = 8_192;
 
+/// Roles of one token; more do not count.
+const ROLES_MAX: usize = 64;
+
 /// How far the clocks of issuer and server may differ, in s.
 const LEEWAY_S: u64 = 5;
 
@@ -29,6 +32,7 @@ pub(super) struct Jwt {
     keys: Vec<(String, DecodingKey, Validation)>,
     realm: String,
     attributes: Vec<String>,
+    role_claim: String,
 }
 
 impl Jwt {
@@ -55,6 +59,7 @@ impl Jwt {
             keys: keys.collect::<anyhow::Result<_>>()?,
             realm: settings.default_realm.clone(),
             attributes: settings.jwt_attributes.clone(),
+            role_claim: settings.jwt_roles.clone(),
         })
     }
 
@@ -100,9 +105,24 @@ impl Jwt {
         });
         Verdict::Accept(Identity {
             attributes: attributes.collect(),
+            roles: self.roles(claims),
             expires_ms: Some((expires_s * 1_000.0) as u64),
             ..Identity::new(user)
         })
+    }
+}
+
+impl Jwt {
+    /// The roles of a token: a list of names, or names in one string with blanks between
+    /// them, as in `scope`.
+    fn roles(&self, claims: &Map<String, Value>) -> Vec<Box<str>> {
+        let names: Vec<&str> = match claims.get(&self.role_claim) {
+            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
+            Some(Value::String(text)) => text.split_whitespace().collect(),
+            _ => Vec::new(),
+        };
+        let names = names.into_iter().filter(|name| is_realm(name));
+        names.take(ROLES_MAX).map(Into::into).collect()
     }
 }
 

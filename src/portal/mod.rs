@@ -13,6 +13,7 @@ mod course;
 mod guest;
 mod jwt;
 mod key;
+pub mod permission;
 pub mod settings;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -54,6 +55,8 @@ const THREADS: usize = 2;
 #[derive(Debug)]
 struct Checkers {
     list: Vec<Checker>,
+    /// The roles of the users that each of them accepts.
+    roles: Vec<Vec<Box<str>>>,
     guests: Guests,
     issues_guests: bool,
     is_anonymous: bool,
@@ -244,7 +247,10 @@ impl Portal {
             .admit(claim, &settings, now_ms)
             .map_err(Refused::again)?;
         match verdict {
-            Ok(()) => Ok(Identity::new(user)),
+            Ok(()) => Ok(Identity {
+                roles: settings.roles_of("service"),
+                ..Identity::new(user)
+            }),
             Err(error) => {
                 self.attempts.fail(claim, &settings, now_ms);
                 Err(Refused::again(error.because(Reason::Invalid)))
@@ -367,6 +373,11 @@ impl Checkers {
         });
         Ok(Self {
             list: list.collect::<anyhow::Result<_>>()?,
+            roles: settings
+                .checkers
+                .iter()
+                .map(|name| settings.roles_of(name))
+                .collect(),
             guests: Guests::new(settings, start_key)?,
             issues_guests: has("guest"),
             is_anonymous: has("anonymous"),

@@ -1,5 +1,7 @@
 //! The section `[portal]` of the configuration: authentication.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use turntable_core::rate::BucketSettings;
 
@@ -41,6 +43,10 @@ pub struct PortalSettings {
     pub jwt_audience: String,
     /// Claims of them that become attributes of the session.
     pub jwt_attributes: Vec<String>,
+    /// The claim of them with the roles of the user. Empty: none.
+    pub jwt_roles: String,
+    /// The roles of the users that a checker accepts, by its name.
+    pub roles: BTreeMap<String, Vec<String>>,
 }
 
 /// How many failures are accepted.
@@ -67,6 +73,12 @@ impl Failures {
 }
 
 impl PortalSettings {
+    /// The roles of the users that a checker accepts.
+    pub(super) fn roles_of(&self, checker: &str) -> Vec<Box<str>> {
+        let roles = self.roles.get(checker).into_iter().flatten();
+        roles.map(|role| role.as_str().into()).collect()
+    }
+
     /// Least and greatest value of each number in the section.
     pub const RANGES: &[(&str, u64, u64)] = &[
         ("checker_timeout_ms", 10, 60_000),
@@ -103,6 +115,8 @@ impl Default for PortalSettings {
             jwt_issuer: String::new(),
             jwt_audience: String::new(),
             jwt_attributes: Vec::new(),
+            jwt_roles: String::new(),
+            roles: BTreeMap::new(),
         }
     }
 }

@@ -12,4 +12,5 @@ mod entry;
 mod guest;
 mod jwt;
 mod management;
+mod permission;
 mod refusal;

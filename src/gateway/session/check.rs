@@ -12,6 +12,7 @@ use crate::gateway::Gateway;
 use crate::gateway::connection::Phase;
 use crate::gateway::session::life::Attributes;
 use crate::gateway::session::pending::{Awaited, Ticket};
+use crate::gateway::session::permission::may_set;
 use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::Effect;
 use crate::portal::checker::Identity;
@@ -20,6 +21,7 @@ use crate::portal::{Decision, Refused};
 use crate::service::credential;
 use turntable_core::id::UserId;
 use turntable_core::key::ConnKey;
+use turntable_core::model::permission::Who;
 use turntable_core::packet::{ErrorBody, Reason, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
@@ -157,13 +159,15 @@ impl Gateway {
         match decision {
             Ok(identity) => {
                 let server_only = &self.settings.server_only;
-                let refused = attributes
-                    .iter()
-                    .find(|(name, _)| server_only.contains(name));
-                if let Some((name, _)) = refused {
+                let mut names = attributes.iter().map(|(name, _)| name);
+                if let Some(name) = names.find(|name| server_only.contains(name)) {
                     let error = validator::server_only(name).of("idme");
-                    self.push_effects([Effect::Continue(key)]);
-                    return self.refuse_greeting(key, error, id);
+                    return self.refuse_again(key, &error, id);
+                }
+                let permit = self.settings.permissions.permit(&identity.roles, &[]);
+                let names = attributes.iter().map(|(name, _)| &**name);
+                if let Err(error) = may_set(Who::new(&identity.user, &permit), names) {
+                    return self.refuse_again(key, &error.of("idme"), id);
                 }
                 let identity = with_attributes(identity, attributes);
                 self.identify(key, identity, id);

@@ -4,6 +4,7 @@
 //! actors around them only translate.
 
 pub mod attribute_rule;
+pub mod audience;
 pub mod avatar;
 pub mod channel;
 pub mod game;
@@ -12,6 +13,8 @@ pub mod interest;
 pub mod ledger;
 pub mod member;
 pub mod namespace;
+pub mod pattern;
+pub mod permission;
 mod remaining;
 pub mod room;
 pub mod rule;
