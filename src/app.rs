@@ -48,9 +48,11 @@ use crate::management::Management;
 use crate::metric::Metrics;
 use crate::portal::Portal;
 use crate::portal::checker::CredentialChecker;
+use crate::portal::factory::{AvatarFactory, Factory};
 use crate::service::LocalServices;
 use crate::store::{self, Store};
 use crate::watched::Watched;
+use crate::webhook::Webhooks;
 use settings::NodeSettings;
 use turntable_core::call::ServiceCall;
 use turntable_core::id::UserId;
@@ -66,10 +68,14 @@ pub struct Extensions {
     pub services: LocalServices,
     /// Validators of attributes, behind the rules of `[attributes.schema]`.
     pub validators: Vec<Arc<dyn AttributeValidator>>,
+    /// Decides what avatars begin with, before `avatar.url` is asked.
+    pub factory: Option<Arc<dyn AvatarFactory>>,
 }
 
 /// How often a stopping server looks whether all connections are gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
+/// How long the last events of a stopping server may take to be delivered.
+const LAST_WEBHOOKS: Duration = Duration::from_secs(2);
 /// How long a client may go on sending a body that nobody reads.
 const UNREAD_BODY: Duration = Duration::from_secs(2);
 /// Connections to the operator's listener.
@@ -274,6 +280,7 @@ impl Running {
         }
         http.stop(false).await;
         operators.stop(false).await;
+        self.settings.webhooks.stop(LAST_WEBHOOKS).await;
         self.store.stop();
     }
 }
@@ -313,11 +320,19 @@ impl Node {
             checkers,
             services,
             validators,
+            factory,
         } = extensions;
         let named = settings::services(&config, &services);
-        let settings = NodeSettings::new(&config, services, validators.into(), owners.clone())?;
         let store = store::open(&config.store, config.presence.last_seen_max, metrics)
             .map_err(anyhow::Error::msg)?;
+        let portal = Portal::new(config.portal.clone(), checkers, store.clone())?;
+        let portal = Arc::new(portal);
+        let avatar = config.avatar.clone();
+        let factory = Factory::new(avatar, factory, portal.clone(), metrics.clone());
+        let webhooks = Webhooks::new(config.webhooks.clone(), metrics.clone());
+        let outside = (factory, webhooks);
+        let validators = validators.into();
+        let settings = NodeSettings::new(&config, services, validators, owners.clone(), outside)?;
         let boot = (clock::now_ms() / 1_000) as u32;
         let encodings = Encodings {
             formats: config.formats()?,
@@ -326,7 +341,7 @@ impl Node {
         };
         let shared = Shared {
             settings: Watched::new(settings::gateways(&config, named)),
-            portal: Arc::new(Portal::new(config.portal, checkers)?),
+            portal,
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),
             newcomers: Arc::default(),
@@ -369,6 +384,8 @@ impl Node {
             self.shared.mailboxes.clone(),
             self.totals.clone(),
             self.store.clone(),
+            self.settings.factory.clone(),
+            self.settings.webhooks.clone(),
         );
         let directory = Directory::new(Rc::new(surroundings)).start();
         self.local_bus.connect(id, gateway.clone().recipient());

@@ -10,10 +10,12 @@ use crate::config::Config;
 use crate::gateway::Shared;
 use crate::gateway::settings::GatewaySettings;
 use crate::http::settings::HttpSettings;
+use crate::portal::factory::Factory;
 use crate::portal::permission::PermissionBook;
 use crate::service::LocalServices;
 use crate::service::backend::Backends;
 use crate::watched::Watched;
+use crate::webhook::Webhooks;
 use turntable_core::model::attribute_rule::AttributeRules;
 use turntable_core::model::permission::Roles;
 
@@ -27,6 +29,10 @@ pub(super) struct NodeSettings {
     local_services: LocalServices,
     validators: Validators,
     backends: Arc<Backends>,
+    /// What avatars begin with.
+    pub(super) factory: Arc<Factory>,
+    /// Events for a backend.
+    pub(super) webhooks: Arc<Webhooks>,
 }
 
 impl NodeSettings {
@@ -39,6 +45,7 @@ impl NodeSettings {
         local_services: LocalServices,
         validators: Validators,
         owners: Arc<dyn Owners>,
+        (factory, webhooks): (Factory, Arc<Webhooks>),
     ) -> anyhow::Result<Self> {
         let backends = Arc::new(Backends::new(owners));
         let provided = backends.beside(&local_services, &config.services)?;
@@ -49,6 +56,8 @@ impl NodeSettings {
             local_services,
             validators,
             backends,
+            factory: Arc::new(factory),
+            webhooks,
         })
     }
 
@@ -59,6 +68,8 @@ impl NodeSettings {
     pub(super) fn apply(&self, config: Config, shared: &Shared) -> anyhow::Result<()> {
         let mut actors = actors(&config, &self.local_services, &self.validators)?;
         shared.portal.apply(config.portal.clone())?;
+        self.factory.apply(config.avatar.clone());
+        self.webhooks.apply(config.webhooks.clone());
         actors.local_services = self
             .backends
             .beside(&self.local_services, &config.services)?;

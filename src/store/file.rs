@@ -27,6 +27,8 @@ use turntable_core::id::UserId;
 /// A file is opened again after an error.
 static UNCLEAN: LogLimit = LogLimit::new();
 static PANICKED: LogLimit = LogLimit::new();
+/// As many jobs wait as may.
+static FULL: LogLimit = LogLimit::new();
 
 /// Records by user id.
 const USERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("users");
@@ -36,12 +38,16 @@ const SEEN: TableDefinition<'_, &str, u64> = TableDefinition::new("last_seen");
 
 /// The same users by that time: the first ones go when there are too many.
 const SEEN_ORDER: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("last_seen_order");
+/// Hashes of passwords, by user id.
+const PASSWORDS: TableDefinition<'_, &str, &str> = TableDefinition::new("passwords");
 
 /// A user and its record.
 pub(crate) type Entry = (String, Vec<u8>);
 
 /// A user and when it was last seen.
 pub(crate) type Seen = (String, u64);
+/// A user and the hash of its password; without one it is removed.
+pub(crate) type PasswordEntry = (String, Option<Box<str>>);
 
 /// The database.
 #[derive(Debug)]
@@ -55,7 +61,12 @@ pub(crate) struct File {
 
 impl File {
     /// Opens a file, which is made where there is none.
-    pub(crate) fn open(path: &Path, seen_max: usize) -> Result<Self, String> {
+    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+        Self::open_bounded(path, usize::MAX)
+    }
+
+    /// The same; it has the last presence of at most `seen_max` users.
+    pub(crate) fn open_bounded(path: &Path, seen_max: usize) -> Result<Self, String> {
         let mut file = Self {
             path: path.to_owned(),
             seen_max: seen_max as u64,
@@ -73,11 +84,26 @@ impl File {
         self.database.as_ref().ok_or_else(String::new)
     }
 
-    /// Writes records and times durably, all or none; an empty record removes the user.
-    pub(crate) fn write(&mut self, entries: &[Entry], seen: &[Seen]) -> Result<(), String> {
+    /// Writes records and passwords durably, all or none; an empty record is removed.
+    pub(crate) fn write(
+        &mut self,
+        entries: &[Entry],
+        passwords: &[PasswordEntry],
+    ) -> Result<(), String> {
+        self.write_all(entries, passwords, &[])
+    }
+
+    /// The same, and times of last presence.
+    pub(crate) fn write_all(
+        &mut self,
+        entries: &[Entry],
+        passwords: &[PasswordEntry],
+        seen: &[Seen],
+    ) -> Result<(), String> {
         let seen_max = self.seen_max;
         let database = self.reopen()?;
-        let written = write(database, entries, seen, seen_max).map_err(|error| error.to_string());
+        let written = write(database, entries, passwords, seen, seen_max);
+        let written = written.map_err(|error| error.to_string());
         if written.is_err() {
             // The database takes nothing more after an error.
             self.database = None;
@@ -105,6 +131,12 @@ impl File {
     pub(crate) fn all(&mut self) -> Result<Vec<Entry>, String> {
         let database = self.reopen()?;
         all(database).map_err(|error| error.to_string())
+    }
+
+    /// All hashes of passwords.
+    pub(crate) fn passwords(&mut self) -> Result<Vec<(String, Box<str>)>, String> {
+        let database = self.reopen()?;
+        passwords(database).map_err(|error| error.to_string())
     }
 
     /// Looks through the whole file. Returns whether it was sound.
@@ -139,13 +171,14 @@ fn open(path: &Path) -> Result<Database, String> {
     }
     // The tables exist from here on, also in the file of an earlier version, and the file
     // can be written.
-    write(&database, &[], &[], u64::MAX).map_err(|error| error.to_string())?;
+    write(&database, &[], &[], &[], u64::MAX).map_err(|error| error.to_string())?;
     Ok(database)
 }
 
 fn write(
     database: &Database,
     entries: &[Entry],
+    passwords: &[PasswordEntry],
     seen: &[Seen],
     seen_max: u64,
 ) -> Result<(), redb::Error> {
@@ -175,6 +208,13 @@ fn write(
             } else {
                 users.insert(user.as_str(), record.as_slice())?;
             }
+        }
+        let mut table = transaction.open_table(PASSWORDS)?;
+        for (user, hash) in passwords {
+            match hash {
+                Some(hash) => table.insert(user.as_str(), &**hash)?,
+                None => table.remove(user.as_str())?,
+            };
         }
     }
     transaction.commit()?;
@@ -211,12 +251,23 @@ fn all(database: &Database) -> Result<Vec<Entry>, redb::Error> {
     Ok(entries)
 }
 
+fn passwords(database: &Database) -> Result<Vec<(String, Box<str>)>, redb::Error> {
+    let table = database.begin_read()?.open_table(PASSWORDS)?;
+    let mut entries = Vec::new();
+    for entry in table.iter()? {
+        let (user, hash) = entry?;
+        entries.push((user.value().to_owned(), hash.value().into()));
+    }
+    Ok(entries)
+}
+
 /// The store: a thread that has the file, and the way to it.
 #[derive(Debug)]
 pub struct FileStore {
     jobs: Sender<Job>,
     waiting: Arc<AtomicUsize>,
     queue_max: usize,
+    failures: Counter,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -230,18 +281,20 @@ impl FileStore {
         last_seen_max: usize,
         failures: Counter,
     ) -> Result<Self, String> {
-        let file = File::open(Path::new(&settings.path), last_seen_max)?;
+        let file = File::open_bounded(Path::new(&settings.path), last_seen_max)?;
         let (jobs, received) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let (counted, write_ms) = (waiting.clone(), settings.write_ms);
+        let failed = failures.clone();
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || writer::run(file, &received, &counted, write_ms, &failures))
+            .spawn(move || writer::run(file, &received, &counted, write_ms, &failed))
             .map_err(|error| format!("the thread of the store cannot start: {error}"))?;
         Ok(Self {
             jobs,
             waiting,
             queue_max: settings.queue_max,
+            failures,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -254,6 +307,11 @@ impl FileStore {
         };
         if let Some(job) = refused {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.failures.inc();
+            if let Some(left_out) = FULL.admit(clock::now_ms()) {
+                let effect = "durable attributes are refused, others may be lost";
+                log::warn!("too much waits for the store (store.queue_max): {effect}{left_out}");
+            }
             job.fail();
         }
     }
@@ -276,6 +334,22 @@ impl Store for FileStore {
         self.send(Job::Seen(user.clone(), at_ms));
     }
 
+    fn passwords(&self) -> Result<Vec<(UserId, Box<str>)>, String> {
+        let (answer, answered) = channel();
+        self.send(Job::Passwords(answer));
+        let found = answered.recv();
+        let found = found.map_err(|_| "the store is not available".to_owned())??;
+        let parsed = found.into_iter().map(|(user, hash)| {
+            let known = UserId::parse(&user).map_err(|_| format!("{user:?} is no user id"));
+            known.map(|user| (user, hash))
+        });
+        parsed.collect()
+    }
+
+    fn set_password(&self, user: &UserId, hash: Option<Box<str>>, saved: Saved) {
+        self.send(Job::Password(user.clone(), hash, saved));
+    }
+
     fn stop(&self) {
         // The thread may have ended.
         let _ = self.jobs.send(Job::Stop);
@@ -293,7 +367,8 @@ impl Job {
         match self {
             Self::Load(_, load) => load(Err(Unavailable)),
             Self::Save(_, _, Some(saved)) => saved(Err(Unavailable)),
-            Self::Save(_, _, None) | Self::Seen(..) | Self::Stop => {}
+            Self::Password(_, _, saved) => saved(Err(Unavailable)),
+            Self::Passwords(_) | Self::Save(_, _, None) | Self::Seen(..) | Self::Stop => {}
         }
     }
 }
@@ -311,14 +386,17 @@ pub(super) fn entry(user: &UserId, attributes: &Attributes) -> Entry {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use turntable_core::payload::Payload;
 
     #[test]
     fn users_seen_longest_ago_go_first() {
         let folder = tempfile::tempdir().unwrap();
-        let mut file = File::open(&folder.path().join("store"), 2).unwrap();
+        let mut file = File::open_bounded(&folder.path().join("store"), 2).unwrap();
         let seen = |n: u64, at_ms| (format!("1:{n}"), at_ms);
-        file.write(&[], &[seen(1, 10), seen(2, 20)]).unwrap();
-        file.write(&[], &[seen(1, 30), seen(3, 40)]).unwrap();
+        file.write_all(&[], &[], &[seen(1, 10), seen(2, 20)])
+            .unwrap();
+        file.write_all(&[], &[], &[seen(1, 30), seen(3, 40)])
+            .unwrap();
         assert_eq!(file.all_seen().unwrap(), [seen(1, 30), seen(3, 40)]);
         assert_eq!(file.read("1:1").unwrap(), (None, Some(30)));
         assert_eq!(file.read("1:2").unwrap(), (None, None));
@@ -337,9 +415,54 @@ mod tests {
             drop(users);
             transaction.commit().unwrap();
         }
-        let mut file = File::open(&path, 9).unwrap();
+        let mut file = File::open_bounded(&path, 9).unwrap();
         assert_eq!(file.read("1:1").unwrap(), (Some(record.to_vec()), None));
-        file.write(&[], &[("1:1".to_owned(), 7)]).unwrap();
+        file.write_all(&[], &[], &[("1:1".to_owned(), 7)]).unwrap();
         assert_eq!(file.read("1:1").unwrap(), (Some(record.to_vec()), Some(7)));
+    }
+
+    #[test]
+    fn save_that_does_not_fit_the_queue_is_counted_and_logged() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = StoreSettings {
+            path: folder.path().join("store").to_str().unwrap().to_owned(),
+            queue_max: 2,
+            ..StoreSettings::default()
+        };
+        let failures = Counter::default();
+        let store = FileStore::open(&settings, 9, failures.clone()).unwrap();
+        let user = |number: u32| UserId::parse(&format!("1:{number}")).unwrap();
+        let attributes: Attributes = [(Box::from("a"), Payload::from_json("1"))].into();
+        // The thread of the store is busy.
+        let (begun, is_busy) = channel();
+        let (release, released) = channel::<()>();
+        store.load(
+            &user(1),
+            Box::new(move |_| {
+                begun.send(()).unwrap();
+                released.recv().unwrap();
+            }),
+        );
+        is_busy.recv().unwrap();
+        for number in 2..4 {
+            store.save(&user(number), attributes.clone(), None);
+        }
+        assert_eq!(failures.get(), 0);
+        store.save(&user(4), attributes.clone(), None);
+        assert_eq!(failures.get(), 1);
+        let (refused, is_refused) = channel();
+        let saved = move |saved| refused.send(saved).unwrap();
+        store.save(&user(5), attributes.clone(), Some(Box::new(saved)));
+        assert_eq!(is_refused.recv().unwrap(), Err(Unavailable));
+        assert_eq!(failures.get(), 2);
+        // Once, with the number of the others in the next line.
+        assert!(FULL.admit(clock::now_ms()).is_none());
+        release.send(()).unwrap();
+        store.stop();
+        let users = File::open(Path::new(&settings.path))
+            .unwrap()
+            .all()
+            .unwrap();
+        assert_eq!(users.len(), 2);
     }
 }

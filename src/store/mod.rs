@@ -8,6 +8,7 @@
 pub mod file;
 pub mod last_seen;
 pub mod memory;
+pub mod password;
 mod record;
 pub mod settings;
 pub mod transfer;
@@ -59,6 +60,15 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Notes when a user was last seen; it is written soon.
     fn seen(&self, user: &UserId, at_ms: u64);
+
+    /// All users with a password, and its hash. At the start; waits for the store.
+    ///
+    /// # Errors
+    /// A sentence, where they cannot be read.
+    fn passwords(&self) -> Result<Vec<(UserId, Box<str>)>, String>;
+
+    /// Stores the hash of a user's password, or removes it. Written at once.
+    fn set_password(&self, user: &UserId, hash: Option<Box<str>>, saved: Saved);
 
     /// Writes what waits and ends. Later calls fail.
     fn stop(&self);

@@ -1,7 +1,7 @@
 //! `turntable store`: the file of a server that is stopped, as lines of JSON and back,
 //! and a look through the whole file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write};
 use std::path::Path;
 
@@ -9,29 +9,41 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::file::{Entry, File, Seen};
+use super::file::{Entry, File, PasswordEntry, Seen};
 use super::record;
 use turntable_core::id::UserId;
 
 /// Users of one commit of a restore.
 const BATCH: usize = 1_000;
 
+/// A user with its record, its password, or both.
 #[derive(Serialize, Deserialize)]
 struct Line<'a> {
     user: String,
-    /// Omitted where the user has no attributes.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     record: Option<&'a RawValue>,
+    /// The hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    password: Option<Box<str>>,
     /// When it was last seen, Unix ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_seen: Option<u64>,
 }
 
-fn open(path: &Path) -> anyhow::Result<File> {
+/// What a file has of a user.
+#[derive(Default)]
+struct Known {
+    record: Option<Vec<u8>>,
+    password: Option<Box<str>>,
+    last_seen: Option<u64>,
+}
+
+/// Opens a file that exists.
+pub(super) fn open(path: &Path) -> anyhow::Result<File> {
     if !path.exists() {
         bail!("there is no file {}", path.display());
     }
-    File::open(path, usize::MAX).map_err(anyhow::Error::msg)
+    File::open(path).map_err(anyhow::Error::msg)
 }
 
 /// Writes a line for each user. Returns how many.
@@ -40,25 +52,35 @@ fn open(path: &Path) -> anyhow::Result<File> {
 /// A file that cannot be read, an output that cannot be written.
 pub fn backup(path: &Path, out: &mut dyn Write) -> anyhow::Result<usize> {
     let mut file = open(path)?;
-    let mut users: BTreeMap<String, (Option<Vec<u8>>, Option<u64>)> = BTreeMap::new();
+    let mut users: BTreeMap<String, Known> = BTreeMap::new();
     for (user, bytes) in file.all().map_err(anyhow::Error::msg)? {
-        users.entry(user).or_default().0 = Some(bytes);
+        users.entry(user).or_default().record = Some(bytes);
+    }
+    for (user, hash) in file.passwords().map_err(anyhow::Error::msg)? {
+        users.entry(user).or_default().password = Some(hash);
     }
     for (user, at_ms) in file.all_seen().map_err(anyhow::Error::msg)? {
-        users.entry(user).or_default().1 = Some(at_ms);
+        users.entry(user).or_default().last_seen = Some(at_ms);
     }
-    for (user, (bytes, last_seen)) in &users {
-        let record = bytes.as_deref().map(serde_json::from_slice).transpose();
+    let count = users.len();
+    for (user, known) in users {
+        let record = known.record.as_deref();
+        let record = record.map(serde_json::from_slice).transpose();
         let line = Line {
-            user: user.clone(),
             record: record.with_context(|| format!("the record of {user} is not readable"))?,
-            last_seen: *last_seen,
+            user,
+            password: known.password,
+            last_seen: known.last_seen,
         };
-        serde_json::to_writer(&mut *out, &line)?;
-        out.write_all(b"\n")?;
+        put(&line, out)?;
     }
     out.flush()?;
-    Ok(users.len())
+    Ok(count)
+}
+
+fn put(line: &Line<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+    serde_json::to_writer(&mut *out, line)?;
+    Ok(out.write_all(b"\n")?)
 }
 
 /// Makes a file of the lines of a backup. Returns how many users it has.
@@ -72,39 +94,50 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
             path.display()
         );
     }
-    let (mut entries, mut seen) = (Vec::new(), Vec::new());
-    let mut users = 0;
+    let (mut entries, mut passwords, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+    let mut count = 0;
     for (number, line) in (1..).zip(lines.lines()) {
         let text = line.context("the backup cannot be read")?;
-        let (record, at_ms) =
-            entry(&text).with_context(|| format!("line {number} of the backup"))?;
-        entries.extend(record);
+        let (entry, password, at_ms) =
+            read(&text).with_context(|| format!("line {number} of the backup"))?;
+        entries.extend(entry);
+        passwords.extend(password);
         seen.extend(at_ms);
-        users = number;
+        count = number;
     }
-    let mut file = File::open(path, usize::MAX).map_err(anyhow::Error::msg)?;
+    let mut file = File::open(path).map_err(anyhow::Error::msg)?;
     for batch in entries.chunks(BATCH) {
         file.write(batch, &[]).map_err(anyhow::Error::msg)?;
     }
-    for batch in seen.chunks(BATCH) {
+    for batch in passwords.chunks(BATCH) {
         file.write(&[], batch).map_err(anyhow::Error::msg)?;
     }
-    Ok(users)
+    for batch in seen.chunks(BATCH) {
+        file.write_all(&[], &[], batch)
+            .map_err(anyhow::Error::msg)?;
+    }
+    Ok(count)
 }
 
-/// What a line says: the record of a user, and when it was last seen.
-fn entry(text: &str) -> anyhow::Result<(Option<Entry>, Option<Seen>)> {
+/// What a line says of a user.
+type Read = (Option<Entry>, Option<PasswordEntry>, Option<Seen>);
+
+fn read(text: &str) -> anyhow::Result<Read> {
     let line: Line<'_> = serde_json::from_str(text)?;
-    UserId::parse(&line.user).map_err(|_| anyhow::anyhow!("{:?} is no user id", line.user))?;
-    let record = line.record.map(|record| record.get().as_bytes());
-    if record.is_some_and(|record| record::read(record).is_none()) {
-        bail!("the record of {} is not readable", line.user);
+    let user = line.user;
+    UserId::parse(&user).map_err(|_| anyhow::anyhow!("{user:?} is no user id"))?;
+    if line.record.is_none() && line.password.is_none() && line.last_seen.is_none() {
+        bail!("{user} has neither a record, a password nor a time");
     }
-    if record.is_none() && line.last_seen.is_none() {
-        bail!("the line has neither record nor last_seen");
-    }
-    let seen = line.last_seen.map(|at_ms| (line.user.clone(), at_ms));
-    Ok((record.map(|record| (line.user, record.to_vec())), seen))
+    let entry = match line.record.map(|record| record.get().as_bytes()) {
+        Some(record) if record::read(record).is_none() => {
+            bail!("the record of {user} is not readable")
+        }
+        record => record.map(|record| (user.clone(), record.to_vec())),
+    };
+    let seen = line.last_seen.map(|at_ms| (user.clone(), at_ms));
+    let password = line.password.map(|hash| (user, Some(hash)));
+    Ok((entry, password, seen))
 }
 
 /// Looks through the whole file. Returns how many users it has.
@@ -121,7 +154,12 @@ pub fn check(path: &Path) -> anyhow::Result<usize> {
     if let Some((user, _)) = entries.iter().find(is_damaged) {
         bail!("the record of {user} is not readable");
     }
-    Ok(entries.len())
+    let passwords = file.passwords().map_err(anyhow::Error::msg)?;
+    let users = entries.iter().map(|(user, _)| user);
+    let users: BTreeSet<&String> = users
+        .chain(passwords.iter().map(|(user, _)| user))
+        .collect();
+    Ok(users.len())
 }
 
 #[cfg(test)]
@@ -138,15 +176,23 @@ mod tests {
             ("1:1".to_owned(), record.clone()),
             ("1:2".to_owned(), record),
         ];
-        let seen = [("1:2".to_owned(), 7), ("1:3".to_owned(), 8)];
-        let open = |path| File::open(path, 9).unwrap();
-        open(&first).write(&entries, &seen).unwrap();
+        let hash = |user: &str| (user.to_owned(), Box::<str>::from("$hash"));
+        let passwords = [hash("1:2"), hash("1:3")];
+        let written = passwords.clone().map(|(user, hash)| (user, Some(hash)));
+        let seen = [("1:2".to_owned(), 7), ("1:4".to_owned(), 8)];
+        File::open(&first)
+            .unwrap()
+            .write_all(&entries, &written, &seen)
+            .unwrap();
         let mut lines = Vec::new();
-        assert_eq!(backup(&first, &mut lines).unwrap(), 3);
-        assert_eq!(restore(&second, &mut &*lines).unwrap(), 3);
-        assert_eq!(open(&second).all().unwrap(), entries);
-        assert_eq!(open(&second).all_seen().unwrap(), seen);
-        assert_eq!(check(&second).unwrap(), 2);
+        assert_eq!(backup(&first, &mut lines).unwrap(), 4);
+        assert_eq!(restore(&second, &mut &*lines).unwrap(), 4);
+        let mut file = File::open(&second).unwrap();
+        assert_eq!(file.all().unwrap(), entries);
+        assert_eq!(file.passwords().unwrap(), passwords);
+        assert_eq!(file.all_seen().unwrap(), seen);
+        drop(file);
+        assert_eq!(check(&second).unwrap(), 3);
         assert!(restore(&second, &mut &*lines).is_err());
         let third = folder.path().join("c");
         assert!(restore(&third, &mut &b"{\"user\":\"x\"}\n"[..]).is_err());

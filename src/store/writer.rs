@@ -3,12 +3,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 
-use super::file::{File, Seen, entry};
+use super::file::{File, PasswordEntry, Seen, entry};
 use super::{Load, Saved, Stored, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
@@ -30,8 +30,15 @@ pub(super) enum Job {
     Load(UserId, Load),
     Save(UserId, Attributes, Option<Saved>),
     Seen(UserId, u64),
+    /// The hash of a user's password.
+    Password(UserId, Option<Box<str>>, Saved),
+    /// All of them.
+    Passwords(Sender<PasswordsRead>),
     Stop,
 }
+
+/// Users and the hashes of their passwords.
+type PasswordsRead = Result<Vec<(String, Box<str>)>, String>;
 
 struct Writer<'a> {
     file: File,
@@ -40,6 +47,9 @@ struct Writer<'a> {
     /// Times of last presence that are not written yet.
     seen: HashMap<UserId, u64>,
     waiting: Vec<(UserId, Saved)>,
+    /// Passwords that are not written yet; each is waited for.
+    passwords: Vec<PasswordEntry>,
+    await_passwords: Vec<Saved>,
     /// When to commit.
     due: Option<Instant>,
     is_failing: bool,
@@ -59,6 +69,8 @@ pub(super) fn run(
         unwritten: HashMap::new(),
         seen: HashMap::new(),
         waiting: Vec::new(),
+        passwords: Vec::new(),
+        await_passwords: Vec::new(),
         due: None,
         is_failing: false,
         failures,
@@ -111,6 +123,15 @@ impl Writer<'_> {
                 self.seen.insert(user, at_ms);
                 self.plan(write_ms);
             }
+            Job::Password(user, hash, saved) => {
+                self.passwords.push((user.as_str().to_owned(), hash));
+                self.await_passwords.push(saved);
+                self.due = Some(Instant::now());
+            }
+            Job::Passwords(answer) => {
+                // Who asked may be gone.
+                let _ = answer.send(self.file.passwords());
+            }
             Job::Stop => {}
         }
     }
@@ -148,7 +169,7 @@ impl Writer<'_> {
 
     fn commit(&mut self) {
         self.due = None;
-        if self.unwritten.is_empty() && self.seen.is_empty() {
+        if self.unwritten.is_empty() && self.passwords.is_empty() && self.seen.is_empty() {
             return;
         }
         let entries: Vec<_> = self
@@ -161,7 +182,15 @@ impl Writer<'_> {
             .map(|(user, at_ms)| (user.as_str().to_owned(), *at_ms))
             .collect();
         let waiting = std::mem::take(&mut self.waiting);
-        match self.file.write(&entries, &seen) {
+        let passwords = std::mem::take(&mut self.passwords);
+        let await_passwords = std::mem::take(&mut self.await_passwords);
+        let written = self.file.write_all(&entries, &passwords, &seen);
+        let outcome = written.as_ref().map_err(|_| Unavailable);
+        let outcome = outcome.copied();
+        for saved in await_passwords {
+            saved(outcome);
+        }
+        match written {
             Ok(()) => {
                 self.unwritten = HashMap::new();
                 self.seen = HashMap::new();

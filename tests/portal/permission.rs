@@ -17,9 +17,10 @@ fn server(folder: &std::path::Path) -> Server {
     Server::configured(
         "[portal]\n\
          checkers = [\"guest\", \"jwt\"]\n\
-         jwt_issuer = \"login\"\n\
-         jwt_audience = \"game\"\n\
-         jwt_roles = \"roles\"\n\
+         [portal.jwt]\n\
+         issuer = \"login\"\n\
+         audience = \"game\"\n\
+         roles = \"roles\"\n\
          [portal.roles]\n\
          guest = [\"visitor\"]\n\
          jwt = [\"player\"]\n\
@@ -34,7 +35,7 @@ fn server(folder: &std::path::Path) -> Server {
          channels.publish = [\"news/**\"]\n\
          [channels.\"club/**\"]\n\
          join = [\"@editor\"]\n",
-        &[("portal.jwt_keys_file", file.to_str().unwrap())],
+        &[("portal.jwt.keys_file", file.to_str().unwrap())],
     )
 }
 

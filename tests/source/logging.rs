@@ -13,7 +13,8 @@ const ONCE: &[&str] = &[
     "cluster/bytes.rs",
     "cluster/mod.rs",
     "gateway/mod.rs",
-    "portal/mod.rs",
+    "portal/checkers.rs",
+    "webhook/mod.rs",
 ];
 
 /// Folders whose lines are not checked here.

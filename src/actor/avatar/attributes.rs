@@ -6,8 +6,10 @@ use std::collections::VecDeque;
 
 use actix::{AsyncContext, Context, Handler, Message};
 use smallvec::SmallVec;
+use thin_vec::ThinVec;
 
 use crate::actor::avatar::Avatar;
+use crate::actor::letter::Due;
 use crate::actor::validator::{self, Setter as By};
 use crate::store::{self, Stored, Unavailable};
 use turntable_core::backup::Attributes;
@@ -15,6 +17,7 @@ use turntable_core::call::{Asker, AvatarCall};
 use turntable_core::delivery::Answer;
 use turntable_core::key::{Caller, SessionKey};
 use turntable_core::model::avatar::AttributeChanges;
+use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, RequestId, ServerPacket};
 use turntable_core::reason::ErrorCode;
 
@@ -82,7 +85,7 @@ fn is_set(call: &AvatarCall) -> bool {
     }
 }
 
-fn unavailable(message: &'static str) -> ErrorBody {
+pub(super) fn unavailable(message: &'static str) -> ErrorBody {
     ErrorBody::new(ErrorCode::Unavailable, message)
 }
 
@@ -153,12 +156,65 @@ impl Avatar {
         }
     }
 
+    /// Carries out what was held, in its order. What is left of it when one of the calls
+    /// ends in a panic is the replacement's.
     fn release(&mut self, held: VecDeque<AvatarCall>, ctx: &mut Context<Self>) {
-        for call in held {
-            if let Some(call) = self.hold(call) {
-                self.step(call, ctx);
-            }
+        self.released = held.into_iter().rev().collect();
+        while let Some(call) = self.released.pop() {
+            let Some(call) = self.hold(call) else {
+                continue;
+            };
+            let _due = Due::new(&self.shared, call.pending());
+            #[cfg(debug_assertions)]
+            self.shared
+                .fail_if_requested(&OwnerId::Avatar(self.user.clone()));
+            self.proceed(call, ctx);
         }
+        self.released = ThinVec::new();
+    }
+
+    /// The calls that the avatar has taken and not carried out, in their order.
+    pub(super) fn unread(&mut self) -> impl Iterator<Item = AvatarCall> {
+        let released = std::mem::take(&mut self.released);
+        let held = self.stored.take().map(|waiting| waiting.held);
+        // A call that was released and has to wait again was before the others.
+        let held = held.into_iter().flatten();
+        held.chain(released.into_iter().rev())
+    }
+
+    /// Waits for the factory, and what is called meanwhile behind this call.
+    pub(super) fn wait_with(&mut self, call: AvatarCall) {
+        let waiting = self.stored.get_or_insert_default();
+        waiting.held.push_back(call);
+    }
+
+    /// The calls that waited for the factory.
+    pub(super) fn take_held(&mut self) -> VecDeque<AvatarCall> {
+        let waiting = self.stored.take();
+        let waiting = waiting.unwrap_or_default();
+        if waiting.is_recovered {
+            self.show_recovered();
+        }
+        waiting.held
+    }
+
+    /// Goes on with those behind the first.
+    pub(super) fn resume_held(&mut self, held: VecDeque<AvatarCall>, ctx: &mut Context<Self>) {
+        self.release(held, ctx);
+    }
+
+    /// Sets attributes that no session sets; all sessions are sent them.
+    pub(super) fn set_own(&mut self, changes: AttributeChanges) -> Result<(), ErrorBody> {
+        let (changed, attributes) = self.plan(changes, By::Server)?;
+        if !changed.is_empty() {
+            let store = &self.shared.store;
+            store.save(&self.user, attributes.clone(), None);
+            let (settings, before) = (self.shared.settings(), self.model.attributes());
+            validator::changed(&settings, &self.user, before, &changed, By::Server);
+            self.model.put_attributes(attributes);
+            self.back_up(self.model.sessions());
+        }
+        Ok(())
     }
 
     /// What would change, and all attributes after it, where all changes may be made.

@@ -17,7 +17,7 @@ use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::Effect;
 use crate::portal::checker::Identity;
 use crate::portal::claim::Claim;
-use crate::portal::{Decision, Refused};
+use crate::portal::{Begun, Decision, Refused};
 use crate::service::credential;
 use turntable_core::id::UserId;
 use turntable_core::key::ConnKey;
@@ -32,6 +32,7 @@ use turntable_core::reason::ErrorCode;
 pub(crate) struct Decided {
     ticket: Ticket,
     decision: Decision,
+    begun: Begun,
 }
 
 impl Handler<Decided> for Gateway {
@@ -44,7 +45,8 @@ impl Handler<Decided> for Gateway {
             id,
         }) = self.pending.remove(decided.ticket)
         {
-            let decision = self.of_no_service(decided.decision);
+            let decision = self.shared.portal.confirm(decided.decision, decided.begun);
+            let decision = self.of_no_service(decision);
             self.decided(connection, decision, attributes, id);
             self.run();
         }
@@ -101,9 +103,14 @@ impl Gateway {
             }
         });
         let gateway = self.shared.peers.gateway(self.id.worker).cloned();
+        let begun = undecided.begun();
         let then = move |decision| {
             if let Some(gateway) = gateway {
-                gateway.do_send(Decided { ticket, decision });
+                gateway.do_send(Decided {
+                    ticket,
+                    decision,
+                    begun,
+                });
             }
         };
         if let Err(error) = portal.decide(undecided, then) {
