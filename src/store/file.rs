@@ -3,6 +3,9 @@
 //! Every commit is durable. A file that was not closed is checked when it is opened;
 //! a file that cannot be read or written is an error at start.
 
+mod channels;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,17 +19,20 @@ use redb::{
     TableDefinition,
 };
 
+use super::channel::{self, ChannelChange, Life, Unwritten};
+use super::kept::Kept;
 use super::settings::StoreSettings;
 use super::writer::{self, Job};
-use super::{Load, Saved, Store, Stored, Unavailable, record};
+use super::{Load, LoadChannel, Saved, Store, Stored, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use turntable_core::backup::Attributes;
-use turntable_core::id::UserId;
+use turntable_core::id::{ChannelId, UserId};
 
 /// A file is opened again after an error.
 static UNCLEAN: LogLimit = LogLimit::new();
 static PANICKED: LogLimit = LogLimit::new();
+static FORGOTTEN: LogLimit = LogLimit::new();
 /// As many jobs wait as may.
 static FULL: LogLimit = LogLimit::new();
 
@@ -57,6 +63,12 @@ pub(crate) struct File {
     seen_max: u64,
     /// `None` after an error, until it could be opened again.
     database: Option<Database>,
+    /// The life of a server in it; a tool begins none.
+    life: Option<Life>,
+    /// The channels in it.
+    kept: Kept,
+    /// Whether changes of channels were lost.
+    has_lost: Arc<AtomicBool>,
 }
 
 impl File {
@@ -71,6 +83,9 @@ impl File {
             path: path.to_owned(),
             seen_max: seen_max as u64,
             database: None,
+            life: None,
+            kept: Kept::default(),
+            has_lost: Arc::default(),
         };
         file.reopen()
             .map_err(|error| format!("the store {} cannot be opened: {error}", path.display()))?;
@@ -84,25 +99,32 @@ impl File {
         self.database.as_ref().ok_or_else(String::new)
     }
 
-    /// Writes records and passwords durably, all or none; an empty record is removed.
-    pub(crate) fn write(
+    /// Writes records, passwords and channels durably, all or none; an empty record is
+    /// removed.
+    pub(super) fn write(
         &mut self,
         entries: &[Entry],
         passwords: &[PasswordEntry],
+        channels: &HashMap<ChannelId, Unwritten>,
     ) -> Result<(), String> {
-        self.write_all(entries, passwords, &[])
+        self.write_all(entries, passwords, channels, &[])
     }
 
     /// The same, and times of last presence.
-    pub(crate) fn write_all(
+    pub(super) fn write_all(
         &mut self,
         entries: &[Entry],
         passwords: &[PasswordEntry],
+        channels: &HashMap<ChannelId, Unwritten>,
         seen: &[Seen],
     ) -> Result<(), String> {
-        let seen_max = self.seen_max;
-        let database = self.reopen()?;
-        let written = write(database, entries, passwords, seen, seen_max);
+        let (life, seen_max) = (self.life, self.seen_max);
+        self.reopen()?;
+        let (Some(database), kept) = (&self.database, &mut self.kept) else {
+            return Ok(());
+        };
+        let users = (entries, passwords);
+        let written = write(database, users, (seen, seen_max), channels, life, kept);
         let written = written.map_err(|error| error.to_string());
         if written.is_err() {
             // The database takes nothing more after an error.
@@ -171,16 +193,27 @@ fn open(path: &Path) -> Result<Database, String> {
     }
     // The tables exist from here on, also in the file of an earlier version, and the file
     // can be written.
-    write(&database, &[], &[], &[], u64::MAX).map_err(|error| error.to_string())?;
+    let mut kept = Kept::default();
+    let nothing = HashMap::new();
+    write(
+        &database,
+        (&[], &[]),
+        (&[], u64::MAX),
+        &nothing,
+        None,
+        &mut kept,
+    )
+    .map_err(|error| error.to_string())?;
     Ok(database)
 }
 
 fn write(
     database: &Database,
-    entries: &[Entry],
-    passwords: &[PasswordEntry],
-    seen: &[Seen],
-    seen_max: u64,
+    (entries, passwords): (&[Entry], &[PasswordEntry]),
+    (seen, seen_max): (&[Seen], u64),
+    channels: &HashMap<ChannelId, Unwritten>,
+    life: Option<Life>,
+    kept: &mut Kept,
 ) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
@@ -217,7 +250,26 @@ fn write(
             };
         }
     }
+    let mut forgotten = 0;
+    if let Some(life) = life {
+        for (channel, unwritten) in channels {
+            let bytes = channel::write(&transaction, channel.as_str(), unwritten, life)?;
+            kept.put(channel.as_str(), bytes, clock::now_ms());
+        }
+        while let Some(channel) = kept.take_oldest_over() {
+            channel::remove(&transaction, &channel)?;
+            forgotten += 1;
+        }
+    }
     transaction.commit()?;
+    if forgotten > 0
+        && let Some(left_out) = FORGOTTEN.admit(clock::now_ms())
+    {
+        log::warn!(
+            "{forgotten} stored histories went: more than store.channels_max or \
+             store.channels_bytes_max{left_out}"
+        );
+    }
     Ok(())
 }
 
@@ -267,6 +319,8 @@ pub struct FileStore {
     jobs: Sender<Job>,
     waiting: Arc<AtomicUsize>,
     queue_max: usize,
+    /// Whether changes of channels were refused.
+    has_lost: Arc<AtomicBool>,
     failures: Counter,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -281,9 +335,13 @@ impl FileStore {
         last_seen_max: usize,
         failures: Counter,
     ) -> Result<Self, String> {
-        let file = File::open_bounded(Path::new(&settings.path), last_seen_max)?;
+        let mut file = File::open_bounded(Path::new(&settings.path), last_seen_max)?;
+        file.begin(settings.channels_max, settings.channels_bytes_max)
+            .map_err(|error| format!("the store {} cannot be read: {error}", settings.path))?;
         let (jobs, received) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
+        let has_lost = Arc::new(AtomicBool::new(false));
+        file.has_lost = has_lost.clone();
         let (counted, write_ms) = (waiting.clone(), settings.write_ms);
         let failed = failures.clone();
         let thread = std::thread::Builder::new()
@@ -294,6 +352,7 @@ impl FileStore {
             jobs,
             waiting,
             queue_max: settings.queue_max,
+            has_lost,
             failures,
             thread: Mutex::new(Some(thread)),
         })
@@ -307,6 +366,9 @@ impl FileStore {
         };
         if let Some(job) = refused {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
+            if matches!(job, Job::Channel(..)) {
+                self.has_lost.store(true, Ordering::Relaxed);
+            }
             self.failures.inc();
             if let Some(left_out) = FULL.admit(clock::now_ms()) {
                 let effect = "durable attributes are refused, others may be lost";
@@ -332,6 +394,14 @@ impl Store for FileStore {
 
     fn seen(&self, user: &UserId, at_ms: u64) {
         self.send(Job::Seen(user.clone(), at_ms));
+    }
+
+    fn load_channel(&self, channel: &ChannelId, load: LoadChannel) {
+        self.send(Job::LoadChannel(channel.clone(), load));
+    }
+
+    fn save_channel(&self, channel: &ChannelId, change: ChannelChange) {
+        self.send(Job::Channel(channel.clone(), change));
     }
 
     fn passwords(&self) -> Result<Vec<(UserId, Box<str>)>, String> {
@@ -368,7 +438,12 @@ impl Job {
             Self::Load(_, load) => load(Err(Unavailable)),
             Self::Save(_, _, Some(saved)) => saved(Err(Unavailable)),
             Self::Password(_, _, saved) => saved(Err(Unavailable)),
-            Self::Passwords(_) | Self::Save(_, _, None) | Self::Seen(..) | Self::Stop => {}
+            Self::LoadChannel(_, load) => load(Err(Unavailable)),
+            Self::Passwords(_)
+            | Self::Save(_, _, None)
+            | Self::Seen(..)
+            | Self::Channel(..)
+            | Self::Stop => {}
         }
     }
 }
@@ -384,85 +459,4 @@ pub(super) fn entry(user: &UserId, attributes: &Attributes) -> Entry {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use turntable_core::payload::Payload;
-
-    #[test]
-    fn users_seen_longest_ago_go_first() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut file = File::open_bounded(&folder.path().join("store"), 2).unwrap();
-        let seen = |n: u64, at_ms| (format!("1:{n}"), at_ms);
-        file.write_all(&[], &[], &[seen(1, 10), seen(2, 20)])
-            .unwrap();
-        file.write_all(&[], &[], &[seen(1, 30), seen(3, 40)])
-            .unwrap();
-        assert_eq!(file.all_seen().unwrap(), [seen(1, 30), seen(3, 40)]);
-        assert_eq!(file.read("1:1").unwrap(), (None, Some(30)));
-        assert_eq!(file.read("1:2").unwrap(), (None, None));
-    }
-
-    #[test]
-    fn file_of_the_version_before_is_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store");
-        let record = br#"{"attributes":{"n":1}}"#;
-        {
-            let database = Database::create(&path).unwrap();
-            let transaction = database.begin_write().unwrap();
-            let mut users = transaction.open_table(USERS).unwrap();
-            users.insert("1:1", record.as_slice()).unwrap();
-            drop(users);
-            transaction.commit().unwrap();
-        }
-        let mut file = File::open_bounded(&path, 9).unwrap();
-        assert_eq!(file.read("1:1").unwrap(), (Some(record.to_vec()), None));
-        file.write_all(&[], &[], &[("1:1".to_owned(), 7)]).unwrap();
-        assert_eq!(file.read("1:1").unwrap(), (Some(record.to_vec()), Some(7)));
-    }
-
-    #[test]
-    fn save_that_does_not_fit_the_queue_is_counted_and_logged() {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = StoreSettings {
-            path: folder.path().join("store").to_str().unwrap().to_owned(),
-            queue_max: 2,
-            ..StoreSettings::default()
-        };
-        let failures = Counter::default();
-        let store = FileStore::open(&settings, 9, failures.clone()).unwrap();
-        let user = |number: u32| UserId::parse(&format!("1:{number}")).unwrap();
-        let attributes: Attributes = [(Box::from("a"), Payload::from_json("1"))].into();
-        // The thread of the store is busy.
-        let (begun, is_busy) = channel();
-        let (release, released) = channel::<()>();
-        store.load(
-            &user(1),
-            Box::new(move |_| {
-                begun.send(()).unwrap();
-                released.recv().unwrap();
-            }),
-        );
-        is_busy.recv().unwrap();
-        for number in 2..4 {
-            store.save(&user(number), attributes.clone(), None);
-        }
-        assert_eq!(failures.get(), 0);
-        store.save(&user(4), attributes.clone(), None);
-        assert_eq!(failures.get(), 1);
-        let (refused, is_refused) = channel();
-        let saved = move |saved| refused.send(saved).unwrap();
-        store.save(&user(5), attributes.clone(), Some(Box::new(saved)));
-        assert_eq!(is_refused.recv().unwrap(), Err(Unavailable));
-        assert_eq!(failures.get(), 2);
-        // Once, with the number of the others in the next line.
-        assert!(FULL.admit(clock::now_ms()).is_none());
-        release.send(()).unwrap();
-        store.stop();
-        let users = File::open(Path::new(&settings.path))
-            .unwrap()
-            .all()
-            .unwrap();
-        assert_eq!(users.len(), 2);
-    }
-}
+mod tests;

@@ -9,9 +9,10 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::channel::backup;
 use super::file::{Entry, File, PasswordEntry, Seen};
 use super::record;
-use turntable_core::id::UserId;
+use turntable_core::id::{ChannelId, UserId};
 
 /// Users of one commit of a restore.
 const BATCH: usize = 1_000;
@@ -46,7 +47,7 @@ pub(super) fn open(path: &Path) -> anyhow::Result<File> {
     File::open(path).map_err(anyhow::Error::msg)
 }
 
-/// Writes a line for each user. Returns how many.
+/// Writes a line for each user, and for each channel. Returns how many users.
 ///
 /// # Errors
 /// A file that cannot be read, an output that cannot be written.
@@ -74,6 +75,10 @@ pub fn backup(path: &Path, out: &mut dyn Write) -> anyhow::Result<usize> {
         };
         put(&line, out)?;
     }
+    for line in file.channels().map_err(anyhow::Error::msg)? {
+        serde_json::to_writer(&mut *out, &line)?;
+        out.write_all(b"\n")?;
+    }
     out.flush()?;
     Ok(count)
 }
@@ -95,28 +100,43 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
         );
     }
     let (mut entries, mut passwords, mut seen) = (Vec::new(), Vec::new(), Vec::new());
-    let mut count = 0;
+    let (mut channels, mut count) = (Vec::new(), 0);
     for (number, line) in (1..).zip(lines.lines()) {
         let text = line.context("the backup cannot be read")?;
+        if let Some(channel) = channel(&text) {
+            channels.push(channel);
+            continue;
+        }
         let (entry, password, at_ms) =
             read(&text).with_context(|| format!("line {number} of the backup"))?;
         entries.extend(entry);
         passwords.extend(password);
         seen.extend(at_ms);
-        count = number;
+        count += 1;
     }
     let mut file = File::open(path).map_err(anyhow::Error::msg)?;
     for batch in entries.chunks(BATCH) {
-        file.write(batch, &[]).map_err(anyhow::Error::msg)?;
-    }
-    for batch in passwords.chunks(BATCH) {
-        file.write(&[], batch).map_err(anyhow::Error::msg)?;
-    }
-    for batch in seen.chunks(BATCH) {
-        file.write_all(&[], &[], batch)
+        file.write(batch, &[], &Default::default())
             .map_err(anyhow::Error::msg)?;
     }
+    for batch in passwords.chunks(BATCH) {
+        file.write(&[], batch, &Default::default())
+            .map_err(anyhow::Error::msg)?;
+    }
+    for batch in seen.chunks(BATCH) {
+        file.write_all(&[], &[], &Default::default(), batch)
+            .map_err(anyhow::Error::msg)?;
+    }
+    file.restore_channels(&channels)
+        .map_err(anyhow::Error::msg)?;
     Ok(count)
+}
+
+/// A line of a channel.
+fn channel(text: &str) -> Option<backup::Line> {
+    let line: backup::Line = serde_json::from_str(text).ok()?;
+    ChannelId::parse(&line.channel).ok()?;
+    Some(line)
 }
 
 /// What a line says of a user.
@@ -182,7 +202,7 @@ mod tests {
         let seen = [("1:2".to_owned(), 7), ("1:4".to_owned(), 8)];
         File::open(&first)
             .unwrap()
-            .write_all(&entries, &written, &seen)
+            .write_all(&entries, &written, &Default::default(), &seen)
             .unwrap();
         let mut lines = Vec::new();
         assert_eq!(backup(&first, &mut lines).unwrap(), 4);

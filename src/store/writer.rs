@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 
+use super::channel::{ChannelChange, Unwritten};
 use super::file::{File, PasswordEntry, Seen, entry};
-use super::{Load, Saved, Stored, Unavailable, record};
+use super::{Load, LoadChannel, Saved, Stored, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use turntable_core::backup::Attributes;
-use turntable_core::id::UserId;
+use turntable_core::id::{ChannelId, UserId};
 
 /// The disk may be full and have room in turns.
 static FAILED: LogLimit = LogLimit::new();
@@ -22,6 +23,9 @@ static FAILED: LogLimit = LogLimit::new();
 const BATCH: usize = 1_000;
 /// Users whose saves are tried again after a failure.
 const RETRIED: usize = 10_000;
+/// Bytes of messages of channels that wait for a commit; when so many are collected,
+/// they are written, and after a failed commit no more are kept.
+const CHANNEL_BYTES: usize = 16_777_216;
 /// How long after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -30,6 +34,8 @@ pub(super) enum Job {
     Load(UserId, Load),
     Save(UserId, Attributes, Option<Saved>),
     Seen(UserId, u64),
+    LoadChannel(ChannelId, LoadChannel),
+    Channel(ChannelId, ChannelChange),
     /// The hash of a user's password.
     Password(UserId, Option<Box<str>>, Saved),
     /// All of them.
@@ -47,6 +53,10 @@ struct Writer<'a> {
     /// Times of last presence that are not written yet.
     seen: HashMap<UserId, u64>,
     waiting: Vec<(UserId, Saved)>,
+    /// Changes of channels that are not written yet.
+    channels: HashMap<ChannelId, Unwritten>,
+    /// Bytes of their messages.
+    channel_bytes: usize,
     /// Passwords that are not written yet; each is waited for.
     passwords: Vec<PasswordEntry>,
     await_passwords: Vec<Saved>,
@@ -69,6 +79,8 @@ pub(super) fn run(
         unwritten: HashMap::new(),
         seen: HashMap::new(),
         waiting: Vec::new(),
+        channels: HashMap::new(),
+        channel_bytes: 0,
         passwords: Vec::new(),
         await_passwords: Vec::new(),
         due: None,
@@ -91,6 +103,7 @@ pub(super) fn run(
         match received {
             Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => {
                 writer.commit();
+                writer.close();
                 return;
             }
             Ok(job) => {
@@ -123,6 +136,21 @@ impl Writer<'_> {
                 self.seen.insert(user, at_ms);
                 self.plan(write_ms);
             }
+            Job::LoadChannel(channel, load) => load(self.load_channel(&channel)),
+            Job::Channel(channel, change) => {
+                let unwritten = self.channels.entry(channel).or_default();
+                self.channel_bytes -= unwritten.bytes;
+                unwritten.add(change);
+                self.channel_bytes += unwritten.bytes;
+                let at = Instant::now() + Duration::from_millis(write_ms);
+                self.due.get_or_insert(at);
+                let is_much = self.channel_bytes >= CHANNEL_BYTES || self.channels.len() >= BATCH;
+                if is_much && !self.is_failing {
+                    self.commit();
+                } else if self.channel_bytes >= 2 * CHANNEL_BYTES {
+                    self.drop_channels();
+                }
+            }
             Job::Password(user, hash, saved) => {
                 self.passwords.push((user.as_str().to_owned(), hash));
                 self.await_passwords.push(saved);
@@ -142,6 +170,35 @@ impl Writer<'_> {
         self.due = Some(self.due.map_or(at, |due| at.min(due)));
         if self.unwritten.len() + self.seen.len() >= BATCH && !self.is_failing {
             self.commit();
+        }
+    }
+
+    /// Changes of channels are lost: what is stored of them is not whole.
+    fn drop_channels(&mut self) {
+        self.channels = HashMap::new();
+        self.channel_bytes = 0;
+        self.file.note_lost();
+    }
+
+    fn load_channel(&mut self, channel: &ChannelId) -> super::LoadedChannel {
+        if self.channels.contains_key(channel) {
+            self.commit();
+        }
+        match self.file.read_channel(channel) {
+            Ok(found) => Ok(found),
+            Err(error) => {
+                self.failed(&error);
+                Err(Unavailable)
+            }
+        }
+    }
+
+    /// The file is whole, unless changes were lost.
+    fn close(&mut self) {
+        if self.channels.is_empty()
+            && let Err(error) = self.file.close()
+        {
+            self.failed(&error);
         }
     }
 
@@ -169,7 +226,8 @@ impl Writer<'_> {
 
     fn commit(&mut self) {
         self.due = None;
-        if self.unwritten.is_empty() && self.passwords.is_empty() && self.seen.is_empty() {
+        let has_nothing = self.unwritten.is_empty() && self.passwords.is_empty();
+        if has_nothing && self.channels.is_empty() && self.seen.is_empty() {
             return;
         }
         let entries: Vec<_> = self
@@ -184,7 +242,8 @@ impl Writer<'_> {
         let waiting = std::mem::take(&mut self.waiting);
         let passwords = std::mem::take(&mut self.passwords);
         let await_passwords = std::mem::take(&mut self.await_passwords);
-        let written = self.file.write_all(&entries, &passwords, &seen);
+        let channels = &self.channels;
+        let written = self.file.write_all(&entries, &passwords, channels, &seen);
         let outcome = written.as_ref().map_err(|_| Unavailable);
         let outcome = outcome.copied();
         for saved in await_passwords {
@@ -194,6 +253,8 @@ impl Writer<'_> {
             Ok(()) => {
                 self.unwritten = HashMap::new();
                 self.seen = HashMap::new();
+                self.channels = HashMap::new();
+                self.channel_bytes = 0;
                 if std::mem::take(&mut self.is_failing) {
                     log::info!("the store can be written again");
                 }
@@ -213,7 +274,8 @@ impl Writer<'_> {
                 if self.seen.len() > RETRIED {
                     self.seen = HashMap::new();
                 }
-                if !(self.unwritten.is_empty() && self.seen.is_empty()) {
+                let has_users = !(self.unwritten.is_empty() && self.seen.is_empty());
+                if has_users || !self.channels.is_empty() {
                     self.due = Some(Instant::now() + RETRY);
                 }
                 for (_, saved) in waiting {
@@ -229,7 +291,7 @@ impl Writer<'_> {
         if !std::mem::replace(&mut self.is_failing, true)
             && let Some(left_out) = FAILED.admit(clock::now_ms())
         {
-            let effect = "durable attributes are refused, others may be lost";
+            let effect = "durable attributes are refused, others and histories may be lost";
             log::error!("the store fails: {error}; {effect}{left_out}");
         }
     }
