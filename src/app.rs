@@ -2,6 +2,7 @@
 //! the HTTP server and the management listener, and stops them in the reverse
 //! order.
 
+mod attribute;
 mod settings;
 
 use std::io::Write as _;
@@ -24,6 +25,7 @@ use anyhow::Context as _;
 use crate::actor::Surroundings;
 use crate::actor::directory::Directory;
 use crate::actor::totals::Totals;
+use crate::actor::validator::AttributeValidator;
 use crate::clock;
 use crate::cluster;
 use crate::cluster::bus::Bus;
@@ -64,6 +66,8 @@ pub struct Extensions {
     /// Services that are implemented in the program. Those without an entry in
     /// `[services]` have the default settings.
     pub services: LocalServices,
+    /// Validators of attributes, behind the rules of `[attributes.schema]`.
+    pub validators: Vec<Arc<dyn AttributeValidator>>,
     /// Decides what avatars begin with, before `avatar.url` is asked.
     pub factory: Option<Arc<dyn AvatarFactory>>,
 }
@@ -315,17 +319,20 @@ impl Node {
         let Extensions {
             checkers,
             services,
+            validators,
             factory,
         } = extensions;
         let named = settings::services(&config, &services);
-        let store = store::open(&config.store, metrics).map_err(anyhow::Error::msg)?;
+        let store = store::open(&config.store, config.presence.last_seen_max, metrics)
+            .map_err(anyhow::Error::msg)?;
         let portal = Portal::new(config.portal.clone(), checkers, store.clone())?;
         let portal = Arc::new(portal);
         let avatar = config.avatar.clone();
         let factory = Factory::new(avatar, factory, portal.clone(), metrics.clone());
         let webhooks = Webhooks::new(config.webhooks.clone(), metrics.clone());
         let outside = (factory, webhooks);
-        let settings = NodeSettings::new(&config, services, owners.clone(), outside)?;
+        let validators = validators.into();
+        let settings = NodeSettings::new(&config, services, validators, owners.clone(), outside)?;
         let boot = (clock::now_ms() / 1_000) as u32;
         let encodings = Encodings {
             formats: config.formats()?,

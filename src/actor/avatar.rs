@@ -22,6 +22,7 @@ use crate::actor::directory::Unused;
 use crate::actor::letter::{Due, Letter, put_behind};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::places::Places;
+use crate::actor::validator::Setter as By;
 use crate::clock;
 use crate::webhook::settings::Kind;
 use turntable_core::call::{Asker, AvatarCall};
@@ -51,6 +52,8 @@ pub struct Avatar {
     released: ThinVec<AvatarCall>,
     /// Whether the store could not be read.
     is_unloaded: bool,
+    /// What the store has of the user's last presence.
+    saved_seen_ms: Option<u64>,
     /// Whom its sessions watch, where that matters to those watched.
     watching: Option<Box<Watching>>,
     /// Whether its factory has run.
@@ -79,6 +82,7 @@ impl OwnerActor for Avatar {
             stored: None,
             released: ThinVec::new(),
             is_unloaded: false,
+            saved_seen_ms: None,
             watching: None,
             is_made: false,
             added: Vec::new(),
@@ -148,7 +152,7 @@ impl Avatar {
             .into_iter()
             .map(|(name, value)| (name, Some(value)))
             .collect();
-        let set = self.set(Some(session), changes);
+        let set = self.set(Some(session), changes, By::Client);
         if set.is_err() {
             self.remove(session);
         }
@@ -386,6 +390,11 @@ impl Avatar {
                 };
                 shared.bus.send(*gateway, profile);
             }
+        }
+        let seen_ms = self.model.last_seen_ms();
+        if let (true, Some(at_ms)) = (seen_ms > self.saved_seen_ms, seen_ms) {
+            self.saved_seen_ms = seen_ms;
+            shared.store.seen(&self.user, at_ms);
         }
         if self.model.is_unused() && self.stored.is_none() {
             shared.unused(Unused {

@@ -19,6 +19,7 @@ mod recovery;
 pub mod room;
 pub mod service;
 pub mod totals;
+pub mod validator;
 mod watchers;
 
 use std::cell::{OnceCell, RefCell};
@@ -44,6 +45,7 @@ use turntable_core::delivery::{Answer, Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::MessageId;
 use turntable_core::key::{Caller, GatewayId, Place, WorkerId};
+use turntable_core::model::attribute_rule::AttributeRules;
 use turntable_core::model::game::Games;
 use turntable_core::model::namespace::Namespaces;
 use turntable_core::model::room::RoomSettings;
@@ -59,6 +61,7 @@ use directory::{Directory, Lost, Unused};
 use playing::Playing;
 use prefixes::Prefixes;
 use totals::Totals;
+use validator::Validators;
 use watchers::Watchers;
 
 /// The services by name.
@@ -71,6 +74,10 @@ pub struct ActorSettings {
     pub presence: PresenceSettings,
     /// The section `[attributes]`.
     pub attributes: AttributeSettings,
+    /// What attributes may be.
+    pub attribute_rules: Arc<AttributeRules>,
+    /// Who may refuse a change of attributes beside them.
+    pub validators: Validators,
     /// The section `[room]`.
     pub room: Arc<RoomSettings>,
     /// The section `[channel]`.

@@ -18,6 +18,7 @@ use crate::portal::settings::{
 use crate::store::settings::StoreSettings;
 use crate::webhook::settings::WebhookSettings;
 use turntable_core::id::is_realm;
+use turntable_core::model::attribute_rule::AttributeRules;
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::namespace::NamespaceSettings;
 use turntable_core::model::room::RoomSettings;
@@ -219,6 +220,10 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
     }
     namespaces(&config.socketio, &mut found);
     found.extend(channels::conflicts(&config.channels));
+    if let Err((name, error)) = AttributeRules::new(&config.attributes.schema) {
+        let key = format!("attributes.schema.{name}");
+        found.push(Conflict::new(&[&key], error));
+    }
     found.extend(channels::unstored(config));
     portal(&config.portal, &mut found);
     super::services::check(&config.services, &mut found);

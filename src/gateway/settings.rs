@@ -60,6 +60,8 @@ pub struct GatewaySettings {
     pub mailbox_max: usize,
     /// The sections `[services.NAME]`.
     pub services: Services,
+    /// Attributes that clients may not set.
+    pub server_only: Vec<Box<str>>,
     /// What `welcome` reports: name and value.
     pub announced: Vec<(&'static str, u64)>,
 }

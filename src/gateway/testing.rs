@@ -77,6 +77,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             mailbox_max: 10_000,
             memory_bytes_max: 0,
             services: Default::default(),
+            server_only: Vec::new(),
             announced: Vec::new(),
         }),
         portal: Arc::new(portal()),

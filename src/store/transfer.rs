@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::channel::backup;
-use super::file::{Entry, File, PasswordEntry};
+use super::file::{Entry, File, PasswordEntry, Seen};
 use super::record;
 use turntable_core::id::{ChannelId, UserId};
 
@@ -26,9 +26,18 @@ struct Line<'a> {
     /// The hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     password: Option<Box<str>>,
+    /// When it was last seen, Unix ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_seen: Option<u64>,
 }
 
-type Hashes = BTreeMap<String, Box<str>>;
+/// What a file has of a user.
+#[derive(Default)]
+struct Known {
+    record: Option<Vec<u8>>,
+    password: Option<Box<str>>,
+    last_seen: Option<u64>,
+}
 
 /// Opens a file that exists.
 pub(super) fn open(path: &Path) -> anyhow::Result<File> {
@@ -44,26 +53,25 @@ pub(super) fn open(path: &Path) -> anyhow::Result<File> {
 /// A file that cannot be read, an output that cannot be written.
 pub fn backup(path: &Path, out: &mut dyn Write) -> anyhow::Result<usize> {
     let mut file = open(path)?;
-    let entries = file.all().map_err(anyhow::Error::msg)?;
-    let passwords = file.passwords().map_err(anyhow::Error::msg)?;
-    let mut passwords: Hashes = passwords.into_iter().collect();
-    let count = entries.len();
-    for (user, bytes) in entries {
-        let record = serde_json::from_slice(&bytes)
-            .with_context(|| format!("the record of {user} is not readable"))?;
-        let line = Line {
-            password: passwords.remove(&user),
-            user,
-            record: Some(record),
-        };
-        put(&line, out)?;
+    let mut users: BTreeMap<String, Known> = BTreeMap::new();
+    for (user, bytes) in file.all().map_err(anyhow::Error::msg)? {
+        users.entry(user).or_default().record = Some(bytes);
     }
-    let count = count + passwords.len();
-    for (user, hash) in passwords {
+    for (user, hash) in file.passwords().map_err(anyhow::Error::msg)? {
+        users.entry(user).or_default().password = Some(hash);
+    }
+    for (user, at_ms) in file.all_seen().map_err(anyhow::Error::msg)? {
+        users.entry(user).or_default().last_seen = Some(at_ms);
+    }
+    let count = users.len();
+    for (user, known) in users {
+        let record = known.record.as_deref();
+        let record = record.map(serde_json::from_slice).transpose();
         let line = Line {
+            record: record.with_context(|| format!("the record of {user} is not readable"))?,
             user,
-            record: None,
-            password: Some(hash),
+            password: known.password,
+            last_seen: known.last_seen,
         };
         put(&line, out)?;
     }
@@ -91,18 +99,19 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
             path.display()
         );
     }
-    let (mut entries, mut passwords, mut count) = (Vec::new(), Vec::new(), 0);
-    let mut channels = Vec::new();
+    let (mut entries, mut passwords, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut channels, mut count) = (Vec::new(), 0);
     for (number, line) in (1..).zip(lines.lines()) {
         let text = line.context("the backup cannot be read")?;
         if let Some(channel) = channel(&text) {
             channels.push(channel);
             continue;
         }
-        let (entry, password) =
+        let (entry, password, at_ms) =
             read(&text).with_context(|| format!("line {number} of the backup"))?;
         entries.extend(entry);
         passwords.extend(password);
+        seen.extend(at_ms);
         count += 1;
     }
     let mut file = File::open(path).map_err(anyhow::Error::msg)?;
@@ -112,6 +121,10 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
     }
     for batch in passwords.chunks(BATCH) {
         file.write(&[], batch, &Default::default())
+            .map_err(anyhow::Error::msg)?;
+    }
+    for batch in seen.chunks(BATCH) {
+        file.write_all(&[], &[], &Default::default(), batch)
             .map_err(anyhow::Error::msg)?;
     }
     file.restore_channels(&channels)
@@ -126,12 +139,15 @@ fn channel(text: &str) -> Option<backup::Line> {
     Some(line)
 }
 
-fn read(text: &str) -> anyhow::Result<(Option<Entry>, Option<PasswordEntry>)> {
+/// What a line says of a user.
+type Read = (Option<Entry>, Option<PasswordEntry>, Option<Seen>);
+
+fn read(text: &str) -> anyhow::Result<Read> {
     let line: Line<'_> = serde_json::from_str(text)?;
     let user = line.user;
     UserId::parse(&user).map_err(|_| anyhow::anyhow!("{user:?} is no user id"))?;
-    if line.record.is_none() && line.password.is_none() {
-        bail!("{user} has neither a record nor a password");
+    if line.record.is_none() && line.password.is_none() && line.last_seen.is_none() {
+        bail!("{user} has neither a record, a password nor a time");
     }
     let entry = match line.record.map(|record| record.get().as_bytes()) {
         Some(record) if record::read(record).is_none() => {
@@ -139,7 +155,9 @@ fn read(text: &str) -> anyhow::Result<(Option<Entry>, Option<PasswordEntry>)> {
         }
         record => record.map(|record| (user.clone(), record.to_vec())),
     };
-    Ok((entry, line.password.map(|hash| (user, Some(hash)))))
+    let seen = line.last_seen.map(|at_ms| (user.clone(), at_ms));
+    let password = line.password.map(|hash| (user, Some(hash)));
+    Ok((entry, password, seen))
 }
 
 /// Looks through the whole file. Returns how many users it has.
@@ -181,16 +199,18 @@ mod tests {
         let hash = |user: &str| (user.to_owned(), Box::<str>::from("$hash"));
         let passwords = [hash("1:2"), hash("1:3")];
         let written = passwords.clone().map(|(user, hash)| (user, Some(hash)));
+        let seen = [("1:2".to_owned(), 7), ("1:4".to_owned(), 8)];
         File::open(&first)
             .unwrap()
-            .write(&entries, &written, &Default::default())
+            .write_all(&entries, &written, &Default::default(), &seen)
             .unwrap();
         let mut lines = Vec::new();
-        assert_eq!(backup(&first, &mut lines).unwrap(), 3);
-        assert_eq!(restore(&second, &mut &*lines).unwrap(), 3);
+        assert_eq!(backup(&first, &mut lines).unwrap(), 4);
+        assert_eq!(restore(&second, &mut &*lines).unwrap(), 4);
         let mut file = File::open(&second).unwrap();
         assert_eq!(file.all().unwrap(), entries);
         assert_eq!(file.passwords().unwrap(), passwords);
+        assert_eq!(file.all_seen().unwrap(), seen);
         drop(file);
         assert_eq!(check(&second).unwrap(), 3);
         assert!(restore(&second, &mut &*lines).is_err());

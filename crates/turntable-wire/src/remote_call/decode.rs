@@ -59,6 +59,7 @@ pub fn decode(body: &str, limits: &Limits) -> Result<Vec<Entry>, ErrorBody> {
             details: fault.details,
             reason: None,
             limit: fault.limit,
+            refusal: None,
         }),
         _ => Err(ErrorBody::new(
             ErrorCode::BadMessage,

@@ -21,7 +21,7 @@ use turntable_core::key::{
 use turntable_core::limit::Limit;
 use turntable_core::model::service::{Instance, Outcome, ServiceRequest};
 use turntable_core::owner::OwnerId;
-use turntable_core::packet::{ErrorBody, Reason, RequestId, Status};
+use turntable_core::packet::{ErrorBody, Reason, Refusal, RequestId, Status};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
@@ -194,17 +194,21 @@ fn error() -> impl Strategy<Value = Box<ErrorBody>> {
             Reason::Kicked,
         ])),
         option::of(prop::sample::select(Vec::from(Limit::ALL))),
+        option::of((text(), text())),
     )
-        .prop_map(|(code, message, command, details, reason, limit)| {
-            Box::new(ErrorBody {
-                code,
-                message,
-                command,
-                details,
-                reason,
-                limit,
-            })
-        })
+        .prop_map(
+            |(code, message, command, details, reason, limit, refusal)| {
+                Box::new(ErrorBody {
+                    code,
+                    message,
+                    command,
+                    details,
+                    reason,
+                    limit,
+                    refusal: refusal.map(|(key, reason)| Box::new(Refusal { key, reason })),
+                })
+            },
+        )
 }
 
 fn frame() -> impl Strategy<Value = SharedFrame> {
