@@ -219,9 +219,10 @@ impl Running {
     }
 
     /// Ends all sessions of a user with 4005: its clients do not come back by
-    /// themselves. Returns how many there were.
-    pub async fn kick(&self, user: &UserId) -> usize {
-        self.shared.end_user(user, Ending::Kicked).await
+    /// themselves. `reason` is a sentence for them. Returns how many there were.
+    pub async fn kick(&self, user: &UserId, reason: Option<&str>) -> usize {
+        let ending = Ending::Kicked(reason.map(Into::into));
+        self.shared.end_user(user, ending).await
     }
 
     /// Puts another configuration in force, for everything that happens from now

@@ -14,14 +14,14 @@ use std::num::NonZeroU64;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 
 use crate::actor::Shared;
-use crate::actor::avatar::attributes::Waiting;
+use crate::actor::avatar::attributes::{Setter, Waiting};
 use crate::actor::directory::Unused;
 use crate::actor::letter::{Due, Letter};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::places::Places;
 use crate::clock;
-use turntable_core::call::AvatarCall;
-use turntable_core::delivery::Delivery;
+use turntable_core::call::{Asker, AvatarCall};
+use turntable_core::delivery::{Answer, Delivery};
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{Caller, SessionKey};
@@ -126,7 +126,7 @@ impl Avatar {
             .into_iter()
             .map(|(name, value)| (name, Some(value)))
             .collect();
-        let set = self.set(session, changes);
+        let set = self.set(Some(session), changes);
         if set.is_err() {
             self.remove(session);
         }
@@ -168,6 +168,19 @@ impl Avatar {
         for place in sessions.into_iter().filter_map(|key| self.places.get(key)) {
             self.shared.send_frame(place, frame.clone(), None);
         }
+    }
+
+    /// A message from outside, for every session of the user.
+    fn publish(&self, asker: Asker, message: Payload) {
+        let packet = ServerPacket::Call {
+            f: "user:message".into(),
+            args: Some(message),
+            user: None,
+        };
+        self.send_all(self.model.sessions(), &self.shared.frame(&packet, None));
+        let sessions = self.model.sessions().count();
+        self.shared
+            .answer(asker, Ok(Answer::Count(sessions as u64)));
     }
 
     fn presence(&self) -> Delivery {
@@ -249,7 +262,7 @@ impl Avatar {
                 caller,
                 changes,
                 id,
-            } => self.set_and_answer(caller, changes, id, ctx),
+            } => self.set_and_answer(Setter::Session(caller, id), changes, ctx),
             AvatarCall::Tell(frame) => self.send_all(self.model.sessions(), &frame),
             AvatarCall::Announce {
                 gateway,
@@ -257,6 +270,16 @@ impl Avatar {
                 sessions,
                 ..
             } => self.announced(gateway, is_watching, sessions),
+            AvatarCall::Publish { asker, message } => self.publish(asker, message),
+            AvatarCall::Attributes { asker } => {
+                let attributes = self.model.attributes().to_vec();
+                let answer = self.check_loaded();
+                let answer = answer.map(|()| Answer::Attributes(attributes));
+                self.shared.answer(asker, answer);
+            }
+            AvatarCall::Change { asker, changes } => {
+                self.set_and_answer(Setter::Outside(asker), changes, ctx);
+            }
         }
     }
 
@@ -361,6 +384,17 @@ impl Drop for Avatar {
     }
 }
 
+/// Whether a call cannot be carried out without the user's attributes.
+const fn needs_attributes(call: &AvatarCall) -> bool {
+    matches!(
+        call,
+        AvatarCall::Attach { .. }
+            | AvatarCall::Set { .. }
+            | AvatarCall::Attributes { .. }
+            | AvatarCall::Change { .. }
+    )
+}
+
 impl Handler<Letter<AvatarCall>> for Avatar {
     type Result = ();
 
@@ -373,7 +407,7 @@ impl Handler<Letter<AvatarCall>> for Avatar {
         self.shared
             .fail_if_requested(&OwnerId::Avatar(self.user.clone()));
         self.seen += 1;
-        if self.is_unloaded && matches!(call, AvatarCall::Attach { .. } | AvatarCall::Set { .. }) {
+        if self.is_unloaded && needs_attributes(&call) {
             // The store may answer now; the call waits for it.
             self.is_unloaded = false;
             self.load(ctx);

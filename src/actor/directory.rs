@@ -25,7 +25,7 @@ use crate::clock;
 use crate::cluster::mail::Mail;
 use crate::log_limit::LogLimit;
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, ServiceCall, Stamped};
-use turntable_core::delivery::Delivery;
+use turntable_core::delivery::{Answer, Delivery};
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{Generation, ShardId};
 use turntable_core::model::channel::Channel as ChannelModel;
@@ -101,6 +101,9 @@ impl Directory {
                 }
                 AvatarCall::Lookup { gateway, ticket } => {
                     return self.look_up_absent(user, gateway, ticket);
+                }
+                AvatarCall::Publish { asker, .. } => {
+                    return self.shared.answer(asker, Ok(Answer::Count(0)));
                 }
                 // Nothing to undo on an avatar that is gone.
                 AvatarCall::Remove { .. }

@@ -37,7 +37,8 @@ use crate::service::LocalServices;
 use crate::store::Store;
 use crate::store::last_seen::LastSeen;
 use crate::watched::Watched;
-use turntable_core::delivery::{Delivery, Meta, Topic};
+use turntable_core::call::Asker;
+use turntable_core::delivery::{Answer, Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::MessageId;
 use turntable_core::key::{Caller, GatewayId, Place, WorkerId};
@@ -259,6 +260,15 @@ impl Surroundings {
         if id.is_some() {
             self.send(to.place, &ServerPacket::Reply(data), id);
         }
+    }
+
+    /// Answers a question.
+    pub fn answer(&self, to: Asker, answer: Result<Answer, ErrorBody>) {
+        let answered = Delivery::Answered {
+            ticket: to.ticket,
+            answer: answer.map_err(Box::new),
+        };
+        self.bus.send(to.gateway, answered);
     }
 
     /// Refuses a command.

@@ -21,6 +21,7 @@ pub(crate) mod moving;
 pub mod newcomers;
 pub mod overload;
 pub mod peers;
+pub mod question;
 mod service;
 pub mod session;
 pub mod settings;
@@ -110,7 +111,7 @@ impl Shared {
         for gateway in self.peers.gateways() {
             let end = EndUser {
                 user: user.clone(),
-                ending,
+                ending: ending.clone(),
             };
             // A gateway that is gone has no sessions.
             ended += gateway.send(end).await.unwrap_or(0);

@@ -43,8 +43,11 @@ impl Management {
                     .route(web::post().to(rpc::post))
                     .default_service(web::to(takes_post)),
             )
-            .service(service("/auth/{rest:.*}"))
-            .service(service("/user/{rest:.*}"))
+            .configure(|config| {
+                for name in rpc::services() {
+                    config.service(service(&format!("/{name}/{{rest:.*}}")));
+                }
+            })
             .default_service(web::to(not_found));
     }
 }

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use crate::entry::WAYS;
 use turntable_testkit::Server;
 use turntable_testkit::http::{Response, send};
+use turntable_testkit::poll::{PollClient, entries};
+use turntable_testkit::socketio::Socket;
 
 fn rpc(server: &Server, method: &str, arguments: Value) -> Response {
     let json = "Content-Type: application/json\r\n";
@@ -78,4 +80,73 @@ fn wrong_calls_are_refused() {
     assert_eq!(server.manage("/auth/check/x").json(), Value::Null);
     let answer = send(server.management, "GET", "/rpc/auth/listAll", "", "");
     assert_eq!(answer.status, 405);
+}
+
+#[test]
+fn message_for_a_user_arrives_at_every_session() {
+    let server = Server::start();
+    let mut websocket = server.user("1:1");
+    let poll = PollClient::user(&server, "1:1");
+    let (mut socket, _) = Socket::user(server.address, "websocket", "1:1");
+    let mut other = server.user("1:2");
+    let message = json!({"text": "hello", "n": 1});
+    let publish = json!({"userId": 1, "message": message});
+    assert_eq!(rpc(&server, "user/publish", publish).json(), 3);
+    let expected = json!({"f": "user:message", "args": message});
+    assert_eq!(
+        websocket.next(),
+        json!({"command": "call", "data": expected})
+    );
+    assert_eq!(socket.expect("call"), expected);
+    assert_eq!(entries(&poll.send("", "[]")), [expected]);
+    // In the form of a path, a text is one.
+    assert_eq!(server.manage("/user/publish/1/good%20day").json(), 3);
+    assert_eq!(websocket.expect("call")["args"], "good day");
+    assert_eq!(server.manage("/user/publish/3/1").json(), 0);
+    other.request("time", json!({"t0": 1}));
+}
+
+#[test]
+fn presence_and_attributes_are_read_and_set() {
+    let server = Server::start();
+    let mut client = server.user("1:1");
+    let mut watcher = server.user("1:2");
+    watcher.subscribe(&["1:1"]);
+    let digits = "12345678901234567890.50";
+    let set = format!(r#"{{"userId": "1:1", "attributes": {{"score": {digits}, "name": "Mel"}}}}"#);
+    let json = "Content-Type: application/json\r\n";
+    let answer = send(
+        server.management,
+        "POST",
+        "/rpc/user/setAttributes",
+        json,
+        &set,
+    );
+    assert_eq!((answer.status, answer.json()), (200, json!(true)));
+    assert_eq!(client.expect("attributes")["name"], "Mel");
+    assert_eq!(watcher.expect("profiles")["1:1"]["name"], "Mel");
+    let answer = server.manage("/user/getAttributes/1");
+    assert_eq!(
+        answer.text(),
+        format!(r#"{{"name":"Mel","score":{digits}}}"#)
+    );
+    let removed = json!({"userId": 1, "attributes": {"score": null}});
+    assert_eq!(rpc(&server, "user/setAttributes", removed).json(), true);
+    assert_eq!(client.expect("attributes"), json!({"score": null}));
+    let long = json!({"userId": 1, "attributes": {"x": "x".repeat(60_000)}});
+    assert_eq!(
+        rpc(&server, "user/setAttributes", long).error().1,
+        "too_large"
+    );
+    let seen = rpc(&server, "user/getPresence", json!({"userIds": [1, "1:9"]})).json();
+    assert_eq!(seen["1:1"]["state"], "online");
+    assert_eq!(seen["1:1"]["profile"]["name"], "Mel");
+    assert_eq!(seen["1:9"], json!({"state": "offline", "devices": 0}));
+    // A user that is not there has them, too.
+    let set = json!({"userId": "1:9", "attributes": {"note": "later"}});
+    assert_eq!(rpc(&server, "user/setAttributes", set).json(), true);
+    assert_eq!(
+        server.manage("/user/getAttributes/9").json(),
+        json!({"note": "later"})
+    );
 }

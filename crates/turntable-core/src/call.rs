@@ -81,6 +81,16 @@ impl Call {
     }
 }
 
+/// Who asks an owner something that is no command of a session, and which of its
+/// questions it is. Answered by `Answered`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asker {
+    /// The gateway that passes the answer on.
+    pub gateway: GatewayId,
+    /// Which question of the gateway.
+    pub ticket: u64,
+}
+
 /// A call to an avatar.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(
@@ -139,6 +149,15 @@ pub enum AvatarCall {
         generation: Generation,
         is_watching: bool,
         sessions: Vec<AnnouncedSession>,
+    },
+    /// A message for every session, from outside. Answered by the number of sessions.
+    Publish { asker: Asker, message: Payload },
+    /// The user's attributes are asked for.
+    Attributes { asker: Asker },
+    /// The user's attributes are set from outside.
+    Change {
+        asker: Asker,
+        changes: AttributeChanges,
     },
 }
 

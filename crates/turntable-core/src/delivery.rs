@@ -232,6 +232,26 @@ pub enum Delivery {
         /// What the command carried.
         id: RequestId,
     },
+    /// The answer to a question.
+    Answered {
+        /// Which question of this gateway.
+        ticket: u64,
+        /// What the owner says.
+        answer: Result<Answer, Box<ErrorBody>>,
+    },
+}
+
+/// What an owner says to a question ([`crate::call::Asker`]).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// So many.
+    Count(u64),
+    /// The attributes of a user.
+    Attributes(Vec<(Box<str>, Payload)>),
+    /// What others see of a user.
+    Seen(Box<LookupEntry>),
 }
 
 /// Past messages for a session that joins a channel.

@@ -183,7 +183,7 @@ impl Presence {
 /// Additional details of an error, as name and number.
 pub type Details = Vec<(Cow<'static, str>, u64)>;
 
-/// Why credentials were refused.
+/// Why credentials were refused, or a session was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {
     /// They were valid once: new ones may be accepted.
@@ -192,6 +192,8 @@ pub enum Reason {
     Invalid,
     /// They were valid, and were withdrawn.
     Revoked,
+    /// An operator ended the session.
+    Kicked,
 }
 
 impl Reason {
@@ -202,6 +204,7 @@ impl Reason {
             Self::Expired => "expired",
             Self::Invalid => "invalid",
             Self::Revoked => "revoked",
+            Self::Kicked => "kicked",
         }
     }
 }
@@ -217,7 +220,7 @@ pub struct ErrorBody {
     pub command: Option<Cow<'static, str>>,
     /// Additional details, as name and number (`index`, `retry_ms`, `max`).
     pub details: Details,
-    /// Why credentials were refused: `details.reason`.
+    /// Why credentials were refused, or the session ends: `details.reason`.
     pub reason: Option<Reason>,
     /// The limit that refuses, for the metrics; clients do not get it.
     pub limit: Option<Limit>,

@@ -3,7 +3,7 @@
 //! An owner that is lost while it handles a call cannot answer it. Whether the
 //! call was carried out is not known then; the sender gets that as an error.
 
-use crate::call::{AvatarCall, Call, ChannelCall, RoomCall, ServiceCall};
+use crate::call::{Asker, AvatarCall, Call, ChannelCall, RoomCall, ServiceCall};
 use crate::delivery::{Delivery, Topic};
 use crate::id::ChannelId;
 use crate::key::{Caller, GatewayId, Place};
@@ -38,6 +38,8 @@ pub enum Pending {
         /// Which lookup.
         ticket: u64,
     },
+    /// To a question.
+    Question(Asker),
 }
 
 impl Pending {
@@ -74,6 +76,10 @@ impl Pending {
                 (to.gateway, refusal)
             }
             Self::Lookup { gateway, ticket } => (gateway, Delivery::LookupFailed { ticket }),
+            Self::Question(Asker { gateway, ticket }) => {
+                let answer = Err(Box::new(error));
+                (gateway, Delivery::Answered { ticket, answer })
+            }
         }
     }
 }
@@ -101,6 +107,9 @@ impl AvatarCall {
                 gateway: *gateway,
                 ticket: *ticket,
             }),
+            Self::Publish { asker, .. }
+            | Self::Attributes { asker }
+            | Self::Change { asker, .. } => Some(Pending::Question(*asker)),
             Self::Detach { .. }
             | Self::Resume { .. }
             | Self::Remove { .. }

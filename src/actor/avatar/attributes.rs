@@ -10,7 +10,8 @@ use smallvec::SmallVec;
 use crate::actor::avatar::Avatar;
 use crate::store::{self, Unavailable};
 use turntable_core::backup::Attributes;
-use turntable_core::call::AvatarCall;
+use turntable_core::call::{Asker, AvatarCall};
+use turntable_core::delivery::Answer;
 use turntable_core::key::{Caller, SessionKey};
 use turntable_core::model::avatar::AttributeChanges;
 use turntable_core::packet::{ErrorBody, RequestId, ServerPacket};
@@ -30,10 +31,28 @@ pub(super) struct Waiting {
 /// A `set` of a durable attribute.
 #[derive(Debug)]
 struct Set {
-    caller: Caller,
+    setter: Setter,
     changed: AttributeChanges,
     attributes: Attributes,
-    id: Option<RequestId>,
+}
+
+/// Who sets attributes, and is answered.
+#[derive(Debug)]
+pub(super) enum Setter {
+    /// A session, with the `id` of its command.
+    Session(Caller, Option<RequestId>),
+    /// The operator, or a program that embeds the server.
+    Outside(Asker),
+}
+
+impl Setter {
+    /// The session that needs no message about its own changes.
+    const fn session(&self) -> Option<SessionKey> {
+        match self {
+            Self::Session(caller, _) => Some(caller.key),
+            Self::Outside(_) => None,
+        }
+    }
 }
 
 /// The store has the attributes of the user.
@@ -49,7 +68,7 @@ pub(super) struct Written(Result<(), Unavailable>);
 /// Whether a call changes attributes.
 fn is_set(call: &AvatarCall) -> bool {
     match call {
-        AvatarCall::Set { .. } => true,
+        AvatarCall::Set { .. } | AvatarCall::Change { .. } => true,
         AvatarCall::Attach { attributes, .. } => !attributes.is_empty(),
         _ => false,
     }
@@ -131,7 +150,7 @@ impl Avatar {
     /// Sets attributes, which are stored soon.
     pub(super) fn set(
         &mut self,
-        session: SessionKey,
+        session: Option<SessionKey>,
         changes: AttributeChanges,
     ) -> Result<(), ErrorBody> {
         let max = self.shared.settings().presence.attributes_bytes_max;
@@ -145,10 +164,18 @@ impl Avatar {
     }
 
     /// Puts attributes in force and sends what changed to the user's other sessions.
-    fn apply(&mut self, session: SessionKey, changed: AttributeChanges, attributes: Attributes) {
+    fn apply(
+        &mut self,
+        session: Option<SessionKey>,
+        changed: AttributeChanges,
+        attributes: Attributes,
+    ) {
         self.model.put_attributes(attributes);
         self.back_up(self.model.sessions());
-        let others = self.model.sessions().filter(|other| *other != session);
+        let others = self
+            .model
+            .sessions()
+            .filter(|other| Some(*other) != session);
         let others: SmallVec<[SessionKey; 4]> = others.collect();
         if !others.is_empty() {
             let packet = ServerPacket::Attributes(changed);
@@ -156,25 +183,31 @@ impl Avatar {
         }
     }
 
+    fn answer_setter(&self, setter: Setter, outcome: Result<(), ErrorBody>) {
+        match setter {
+            Setter::Session(caller, id) => self.answer(caller, outcome, "set", id),
+            Setter::Outside(asker) => self.shared.answer(asker, outcome.map(|()| Answer::Done)),
+        }
+    }
+
     /// `set`.
     pub(super) fn set_and_answer(
         &mut self,
-        caller: Caller,
+        setter: Setter,
         changes: AttributeChanges,
-        id: Option<RequestId>,
         ctx: &mut Context<Self>,
     ) {
         let settings = self.shared.settings();
         let is_durable = |name: &str| settings.attributes.is_durable(name);
         let outcome = self.check_loaded();
         if outcome.is_err() || !changes.iter().any(|(name, _)| is_durable(name)) {
-            let set = outcome.and_then(|()| self.set(caller.key, changes));
-            return self.answer(caller, set, "set", id);
+            let set = outcome.and_then(|()| self.set(setter.session(), changes));
+            return self.answer_setter(setter, set);
         }
         let max = settings.presence.attributes_bytes_max;
         let (changed, attributes) = match self.model.with_changes(changes, max) {
             Ok(planned) if !planned.0.is_empty() => planned,
-            outcome => return self.answer(caller, outcome.map(|_| ()), "set", id),
+            outcome => return self.answer_setter(setter, outcome.map(|_| ())),
         };
         let address = ctx.address();
         let saved = Box::new(move |saved| address.do_send(Written(saved)));
@@ -182,10 +215,9 @@ impl Avatar {
         store.save(&self.user, attributes.clone(), Some(saved));
         self.stored = Some(Box::new(Waiting {
             set: Some(Set {
-                caller,
+                setter,
                 changed,
                 attributes,
-                id,
             }),
             ..Waiting::default()
         }));
@@ -219,14 +251,14 @@ impl Handler<Written> for Avatar {
         if let Some(set) = waiting.set {
             let outcome = match written {
                 Ok(()) => {
-                    self.apply(set.caller.key, set.changed, set.attributes);
+                    self.apply(set.setter.session(), set.changed, set.attributes);
                     Ok(())
                 }
                 Err(Unavailable) => Err(unavailable(
                     "the store cannot be written now; nothing was changed",
                 )),
             };
-            self.answer(set.caller, outcome, "set", set.id);
+            self.answer_setter(set.setter, outcome);
         }
         self.release(waiting.held, ctx);
         self.settle(ctx);

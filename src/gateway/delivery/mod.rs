@@ -173,6 +173,9 @@ impl Gateway {
                 service,
                 number,
             } => self.cancel(to, &service, number),
+            Delivery::Answered { ticket, answer } => {
+                self.answered(ticket, answer.map_err(|error| *error));
+            }
             Delivery::Answer { to, frame, id } => {
                 if let Some(session) = self.session_at(to)
                     && self.pending.call_answered(session, &id)

@@ -11,30 +11,33 @@ use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
 
 /// Why an operator ends the sessions of a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// The user has to go, and may not come back by itself.
-    Kicked,
+    /// The user has to go, and may not come back by itself; a sentence for the client.
+    Kicked(Option<Box<str>>),
     /// The user's credentials were withdrawn.
     Revoked,
 }
 
 impl Ending {
-    const fn close(self) -> CloseReason {
+    const fn close(&self) -> CloseReason {
         match self {
-            Self::Kicked => CloseReason::Kicked,
+            Self::Kicked(_) => CloseReason::Kicked,
             Self::Revoked => CloseReason::Unauthorized,
         }
     }
 
     /// What a client gets before its connection is closed.
-    fn error(self) -> Option<ErrorBody> {
+    fn error(&self) -> ErrorBody {
         match self {
-            Self::Kicked => None,
-            Self::Revoked => Some(
+            Self::Kicked(why) => {
+                let why = why.as_deref().unwrap_or("an operator ended the session");
+                ErrorBody::new(ErrorCode::Forbidden, why).because(Reason::Kicked)
+            }
+            Self::Revoked => {
                 ErrorBody::new(ErrorCode::Unauthorized, "the credentials were withdrawn")
-                    .because(Reason::Revoked),
-            ),
+                    .because(Reason::Revoked)
+            }
         }
     }
 }
@@ -57,7 +60,7 @@ impl Handler<EndUser> for Gateway {
         let of_user = of_user.filter(|(_, entry)| entry.session.user == end.user);
         let sessions: Vec<SessionSlot> = of_user.map(|(session, _)| session).collect();
         for session in &sessions {
-            self.end_session(*session, end.ending);
+            self.end_session(*session, &end.ending);
             self.run();
         }
         sessions.len()
@@ -65,10 +68,8 @@ impl Handler<EndUser> for Gateway {
 }
 
 impl Gateway {
-    fn end_session(&mut self, session: SessionSlot, ending: Ending) {
-        if let Some(error) = ending.error() {
-            self.send_error(session, error, None);
-        }
+    fn end_session(&mut self, session: SessionSlot, ending: &Ending) {
+        self.send_error(session, ending.error(), None);
         // What was sent before the end is still to arrive.
         if let Some(entry) = self.sessions.get(session)
             && let Some(connection) = entry.session.connection()

@@ -12,9 +12,11 @@ use smallvec::SmallVec;
 
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::gateway::question::Asked;
 use crate::gateway::session::life::{Attributes, Details};
 use crate::gateway::turn::Timer;
 use turntable_core::call::AvatarCall;
+use turntable_core::delivery::Answer;
 use turntable_core::id::UserId;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::limit::Limit;
@@ -96,6 +98,8 @@ pub(crate) enum Awaited {
         /// Those that came.
         found: Vec<(UserId, LookupEntry)>,
     },
+    /// An owner's answer to a question from outside.
+    Question(Asked),
 }
 
 impl Awaited {
@@ -105,7 +109,7 @@ impl Awaited {
             Self::Admission { session, .. }
             | Self::Answer { session, .. }
             | Self::Call { session, .. } => Some(*session),
-            Self::Lookup { .. } | Self::Check { .. } => None,
+            Self::Lookup { .. } | Self::Check { .. } | Self::Question(_) => None,
         }
     }
 }
@@ -157,6 +161,23 @@ impl Pending {
         self.by_session.give_back();
     }
 
+    /// Whether a question of this number is open.
+    fn is_question(&self, ticket: u64) -> bool {
+        let awaited = self.awaited.get(&Ticket::new(ticket));
+        matches!(awaited, Some(Awaited::Question(_)))
+    }
+
+    /// Takes out a question that is answered.
+    pub(crate) fn take_question(&mut self, ticket: u64) -> Option<Asked> {
+        if !self.is_question(ticket) {
+            return None;
+        }
+        match self.remove(Ticket::new(ticket)) {
+            Some(Awaited::Question(asked)) => Some(asked),
+            _ => None,
+        }
+    }
+
     fn remove_where(&mut self, session: SessionSlot, is: impl Fn(&Awaited) -> bool) -> bool {
         let mut tickets = self.by_session.get(&session).into_iter().flatten();
         let ticket = tickets.find(|ticket| self.awaited.get(*ticket).is_some_and(&is));
@@ -204,7 +225,10 @@ impl Pending {
         tickets.filter_map(|ticket| match self.awaited.get(ticket)? {
             Awaited::Answer { command, id, .. } => Some((*command, id)),
             Awaited::Call { id, .. } => Some(("call", id)),
-            Awaited::Admission { .. } | Awaited::Lookup { .. } | Awaited::Check { .. } => None,
+            Awaited::Admission { .. }
+            | Awaited::Lookup { .. }
+            | Awaited::Check { .. }
+            | Awaited::Question(_) => None,
         })
     }
 
@@ -280,6 +304,7 @@ impl Gateway {
             Some(Awaited::Lookup { session, id, .. }) => {
                 self.send_error(session, error.of("lookup"), id);
             }
+            Some(Awaited::Question(asked)) => asked.answer(Err(error)),
             Some(Awaited::Check { .. }) | None => {}
         }
     }
@@ -321,18 +346,24 @@ impl Gateway {
 
     /// The avatar of one user of a lookup was lost meanwhile.
     pub(crate) fn lookup_failed(&mut self, ticket: u64) {
-        if let Some(Awaited::Lookup { session, id, .. }) = self.pending.remove(Ticket::new(ticket))
-        {
-            let error = ErrorBody::new(
-                ErrorCode::Unavailable,
-                "one of the users could not be looked up; try again",
-            );
-            self.send_error(session, error.of("lookup"), id);
+        let error = ErrorBody::new(
+            ErrorCode::Unavailable,
+            "one of the users could not be looked up; try again",
+        );
+        match self.pending.remove(Ticket::new(ticket)) {
+            Some(Awaited::Lookup { session, id, .. }) => {
+                self.send_error(session, error.of("lookup"), id);
+            }
+            Some(Awaited::Question(asked)) => asked.answer(Err(error)),
+            _ => {}
         }
     }
 
     /// One user of a lookup is known.
     pub(crate) fn found(&mut self, ticket: u64, user: UserId, entry: LookupEntry) {
+        if self.pending.is_question(ticket) {
+            return self.answered(ticket, Ok(Answer::Seen(Box::new(entry))));
+        }
         if let Some(Awaited::Lookup {
             session, id, found, ..
         }) = self.pending.found(ticket, user, entry)

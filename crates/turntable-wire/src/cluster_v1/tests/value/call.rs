@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use turntable_core::backup::{AnnouncedMember, AnnouncedSession};
-use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, ServiceCall, Stamped};
+use turntable_core::call::{Asker, AvatarCall, Call, ChannelCall, RoomCall, ServiceCall, Stamped};
 use turntable_core::model::channel::Past;
 use turntable_core::model::member::Listener;
 use turntable_core::model::timestamp::{Lag, SenderClock};
@@ -63,6 +63,10 @@ fn announced_member() -> impl Strategy<Value = AnnouncedMember> {
     })
 }
 
+fn asker() -> impl Strategy<Value = Asker> {
+    (gateway(), any::<u64>()).prop_map(|(gateway, ticket)| Asker { gateway, ticket })
+}
+
 fn avatar_call() -> impl Strategy<Value = AvatarCall> {
     let changes = vec((text(), option::of(payload())), 0..4);
     prop_oneof![
@@ -105,6 +109,10 @@ fn avatar_call() -> impl Strategy<Value = AvatarCall> {
             id
         }),
         frame().prop_map(AvatarCall::Tell),
+        (asker(), payload()).prop_map(|(asker, message)| AvatarCall::Publish { asker, message }),
+        asker().prop_map(|asker| AvatarCall::Attributes { asker }),
+        (asker(), vec((text(), option::of(payload())), 0..4))
+            .prop_map(|(asker, changes)| AvatarCall::Change { asker, changes }),
         (
             gateway(),
             generation(),

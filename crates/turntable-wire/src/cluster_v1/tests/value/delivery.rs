@@ -5,10 +5,10 @@ use proptest::option;
 use proptest::prelude::*;
 
 use turntable_core::backup::Backup;
-use turntable_core::delivery::{Delivery, Meta, Replay, Topic};
+use turntable_core::delivery::{Answer, Delivery, Meta, Replay, Topic};
 use turntable_core::key::ShardId;
 use turntable_core::model::service::ServiceState;
-use turntable_core::packet::{LookupEntry, Presence};
+use turntable_core::packet::{ErrorBody, LookupEntry, Presence};
 
 use super::{
     attributes, avatar_backup, channel, error, frame, generation, owner, payload, place, request,
@@ -51,6 +51,16 @@ fn entry() -> impl Strategy<Value = LookupEntry> {
             profile,
         },
     )
+}
+
+fn answer() -> impl Strategy<Value = Result<Answer, Box<ErrorBody>>> {
+    prop_oneof![
+        Just(Ok(Answer::Done)),
+        any::<u64>().prop_map(|count| Ok(Answer::Count(count))),
+        attributes().prop_map(|attributes| Ok(Answer::Attributes(attributes))),
+        entry().prop_map(|entry| Ok(Answer::Seen(Box::new(entry)))),
+        error().prop_map(Err),
+    ]
 }
 
 pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
@@ -139,6 +149,7 @@ pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
             Some(id) => Delivery::Answer { to, frame, id },
             None => Delivery::Send { to, frame, id },
         }),
+        (any::<u64>(), answer()).prop_map(|(ticket, answer)| Delivery::Answered { ticket, answer }),
         (any::<u32>(), generation(), option::of(owner())).prop_map(|(shard, generation, owner)| {
             Delivery::OwnerLost {
                 shard: ShardId(shard),

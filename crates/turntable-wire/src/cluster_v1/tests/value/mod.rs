@@ -191,6 +191,7 @@ fn error() -> impl Strategy<Value = Box<ErrorBody>> {
             Reason::Expired,
             Reason::Invalid,
             Reason::Revoked,
+            Reason::Kicked,
         ])),
         option::of(prop::sample::select(Vec::from(Limit::ALL))),
     )

@@ -1,0 +1,90 @@
+//! The service `auth`: which session of your own site belongs to which user.
+
+use serde_json::Value;
+
+use super::method::{Arguments, Call, Method, Parameter, Type, result, wrong};
+use crate::gateway::session::ending::Ending;
+use crate::management::Management;
+use crate::portal::{NotSet, SESSION_ID_BYTES_MAX};
+use turntable_core::id::UserId;
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
+
+const USER: Parameter = Parameter::new("userId", Type::User);
+const SESSION: Parameter = Parameter::new("sessionId", Type::Text);
+
+/// Its methods.
+pub(super) const METHODS: &[Method] = &[
+    Method {
+        name: "set",
+        parameters: &[USER, SESSION],
+        run: set,
+    },
+    Method {
+        name: "check",
+        parameters: &[SESSION],
+        run: check,
+    },
+    Method {
+        name: "remove",
+        parameters: &[USER],
+        run: remove,
+    },
+    Method {
+        name: "listAll",
+        parameters: &[],
+        run: list_all,
+    },
+];
+
+fn session_id(arguments: &mut Arguments) -> Result<String, ErrorBody> {
+    let text = arguments.text()?;
+    match text.len() {
+        1..=SESSION_ID_BYTES_MAX => Ok(text),
+        _ => Err(wrong(format!(
+            "a sessionId has 1 to {SESSION_ID_BYTES_MAX} bytes"
+        ))),
+    }
+}
+
+fn set(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let (user, session_id) = (arguments.user()?, session_id(&mut arguments)?);
+        let set = management.shared.portal.set_session(user, &session_id);
+        set.map_err(|error| match error {
+            NotSet::Full => ErrorBody::new(
+                ErrorCode::TooMany,
+                "as many users have a session as may (portal.sessions_max)",
+            ),
+            NotSet::Taken => ErrorBody::new(ErrorCode::Conflict, "another user has this sessionId"),
+        })?;
+        result(true)
+    })
+}
+
+fn check(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let session_id = session_id(&mut arguments)?;
+        let user = management.shared.portal.session_user(&session_id);
+        result(user.map_or(Value::Null, |user| user.as_str().into()))
+    })
+}
+
+fn remove(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let (shared, user) = (&management.shared, arguments.user()?);
+        let was_there = shared.portal.remove_session(&user);
+        if was_there {
+            shared.end_user(&user, Ending::Revoked).await;
+        }
+        result(was_there)
+    })
+}
+
+fn list_all(management: &Management, _: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let users = management.shared.portal.session_users();
+        let users: Vec<&str> = users.iter().map(UserId::as_str).collect();
+        result(users)
+    })
+}

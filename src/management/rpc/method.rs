@@ -1,0 +1,291 @@
+//! Methods of services: their names, parameters and types, and the arguments of a call,
+//! read by them. Each service lists its methods in a file of its own.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::management::Management;
+use turntable_core::id::UserId;
+use turntable_core::packet::ErrorBody;
+use turntable_core::payload::Payload;
+use turntable_core::reason::ErrorCode;
+
+/// The result of a call, as JSON.
+pub(super) type Answer = Result<Box<RawValue>, ErrorBody>;
+
+/// A call that is carried out.
+pub(super) type Call<'m> = Pin<Box<dyn Future<Output = Answer> + 'm>>;
+
+/// A method of a service.
+pub(super) struct Method {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// What it takes, in this order.
+    pub(super) parameters: &'static [Parameter],
+    /// Carries out a call.
+    pub(super) run: for<'m> fn(&'m Management, Arguments) -> Call<'m>,
+}
+
+/// A parameter of a method.
+#[derive(Debug)]
+pub(super) struct Parameter {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// Its type.
+    pub(super) of: Type,
+    /// Whether a call may leave it out.
+    pub(super) is_optional: bool,
+}
+
+impl Parameter {
+    /// A parameter that every call has.
+    pub(super) const fn new(name: &'static str, of: Type) -> Self {
+        Self {
+            name,
+            of,
+            is_optional: false,
+        }
+    }
+
+    /// A parameter that a call may leave out, or give as null.
+    pub(super) const fn optional(name: &'static str, of: Type) -> Self {
+        Self {
+            name,
+            of,
+            is_optional: true,
+        }
+    }
+
+    fn wrong(&self, what: &str) -> ErrorBody {
+        wrong(format!("{} must be {what}", self.name))
+    }
+
+    /// The argument, from JSON.
+    pub(super) fn read(&self, json: Option<&str>, realm: &str) -> Result<Argument, ErrorBody> {
+        let json = match json.map(str::trim) {
+            None | Some("null") if self.is_optional => return Ok(Argument::None),
+            None => return Err(wrong(format!("{} is missing", self.name))),
+            Some(json) => json,
+        };
+        Ok(match self.of {
+            Type::User => Argument::User(self.user(&self.text(json)?, realm)?),
+            Type::Users => Argument::Users(self.users(json, realm)?),
+            Type::Text => Argument::Text(self.text(json)?),
+            Type::Any => Argument::Value(Payload::from_json(json)),
+            Type::Object => Argument::Object(self.object(json)?),
+        })
+    }
+
+    /// The argument, from a part of a path.
+    pub(super) fn read_text(&self, text: &str, realm: &str) -> Result<Argument, ErrorBody> {
+        let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
+        let quoted = || serde_json::Value::from(text).to_string();
+        match self.of {
+            Type::User | Type::Text => self.read(Some(&quoted()), realm),
+            // A list, or one user.
+            Type::Users if !text.starts_with('[') => {
+                self.read(Some(&format!("[{}]", quoted())), realm)
+            }
+            // What is no JSON is a text.
+            Type::Any if !is_json => self.read(Some(&quoted()), realm),
+            Type::Users | Type::Any | Type::Object => self.read(Some(text), realm),
+        }
+    }
+
+    /// A string. A number is accepted where a text is, as ids may be numbers elsewhere.
+    fn text(&self, json: &str) -> Result<String, ErrorBody> {
+        match serde_json::from_str(json) {
+            Ok(serde_json::Value::String(text)) => Ok(text),
+            Ok(serde_json::Value::Number(_)) => Ok(json.to_owned()),
+            _ => Err(self.wrong("a string")),
+        }
+    }
+
+    /// A user, of the default realm where it has none.
+    fn user(&self, text: &str, realm: &str) -> Result<UserId, ErrorBody> {
+        let parsed = match text.contains(':') {
+            true => UserId::parse(text),
+            false => UserId::parse(&format!("{realm}:{text}")),
+        };
+        parsed.map_err(|error| {
+            ErrorBody::new(ErrorCode::InvalidId, format!("{}: {error}", self.name))
+        })
+    }
+
+    fn users(&self, json: &str, realm: &str) -> Result<Vec<UserId>, ErrorBody> {
+        let list: Vec<&RawValue> =
+            serde_json::from_str(json).map_err(|_| self.wrong("a list of users"))?;
+        let users = list.into_iter();
+        users
+            .map(|user| self.user(&self.text(user.get())?, realm))
+            .collect()
+    }
+
+    fn object(&self, json: &str) -> Result<Vec<(Box<str>, Payload)>, ErrorBody> {
+        let fields: Vec<(Box<str>, Box<RawValue>)> =
+            object(json).ok_or_else(|| self.wrong("an object"))?;
+        let fields = fields.into_iter();
+        Ok(fields
+            .map(|(name, value)| (name, Payload::from(value)))
+            .collect())
+    }
+}
+
+/// The fields of a JSON object; of two of one name the last.
+pub(super) fn object(json: &str) -> Option<Vec<(Box<str>, Box<RawValue>)>> {
+    let fields: BTreeMap<Box<str>, Box<RawValue>> = serde_json::from_str(json).ok()?;
+    Some(fields.into_iter().collect())
+}
+
+/// The type of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Type {
+    /// A user: a string, or a number.
+    User,
+    /// A list of users.
+    Users,
+    /// A string.
+    Text,
+    /// Any JSON.
+    Any,
+    /// A JSON object.
+    Object,
+}
+
+/// An argument of the type of its parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Argument {
+    /// Left out.
+    None,
+    User(UserId),
+    Users(Vec<UserId>),
+    Text(String),
+    Value(Payload),
+    Object(Vec<(Box<str>, Payload)>),
+}
+
+/// The arguments of a call, in the order of the parameters.
+#[derive(Debug, PartialEq)]
+pub(super) struct Arguments(VecDeque<Argument>);
+
+/// Takes the next argument as one of this type.
+macro_rules! takes {
+    ($(#[$doc:meta])* $name:ident, $variant:ident, $of:ty) => {
+        $(#[$doc])*
+        pub(super) fn $name(&mut self) -> Result<$of, ErrorBody> {
+            match self.0.pop_front() {
+                Some(Argument::$variant(value)) => Ok(value),
+                _ => Err(differs()),
+            }
+        }
+    };
+}
+
+impl Arguments {
+    pub(super) fn new(arguments: Vec<Argument>) -> Self {
+        Self(arguments.into())
+    }
+
+    takes! {
+        /// The next one, a user.
+        user, User, UserId
+    }
+    takes! {
+        /// The next one, a list of users.
+        users, Users, Vec<UserId>
+    }
+    takes! {
+        /// The next one, a string.
+        text, Text, String
+    }
+    takes! {
+        /// The next one, any JSON.
+        value, Value, Payload
+    }
+    takes! {
+        /// The next one, an object.
+        object, Object, Vec<(Box<str>, Payload)>
+    }
+
+    /// The next one, a string, where it is given.
+    pub(super) fn optional_text(&mut self) -> Result<Option<String>, ErrorBody> {
+        if self.0.front() == Some(&Argument::None) {
+            self.0.pop_front();
+            return Ok(None);
+        }
+        self.text().map(Some)
+    }
+}
+
+/// A method and its parameters differ.
+fn differs() -> ErrorBody {
+    ErrorBody::new(ErrorCode::Internal, "the method takes other parameters")
+}
+
+/// A call that does not fit its method.
+pub(super) fn wrong(message: impl Into<Box<str>>) -> ErrorBody {
+    ErrorBody::new(ErrorCode::BadMessage, message)
+}
+
+/// The result of a call.
+pub(super) fn result(value: impl Serialize) -> Answer {
+    to_raw_value(&value)
+        .map_err(|error| ErrorBody::new(ErrorCode::Internal, format!("no result: {error}")))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn read(of: Type, json: &str) -> Result<Argument, ErrorCode> {
+        let parameter = Parameter::new("p", of);
+        parameter.read(Some(json), "1").map_err(|error| error.code)
+    }
+
+    #[test]
+    fn arguments_are_read_by_their_types() {
+        let user = UserId::parse("1:7").unwrap();
+        assert_eq!(read(Type::User, "7"), Ok(Argument::User(user.clone())));
+        assert_eq!(
+            read(Type::User, r#""1:7""#),
+            Ok(Argument::User(user.clone()))
+        );
+        assert_eq!(read(Type::User, r#""a b:c""#), Err(ErrorCode::InvalidId));
+        assert_eq!(read(Type::User, "[]"), Err(ErrorCode::BadMessage));
+        let two = vec![user, UserId::parse("fb:mel").unwrap()];
+        assert_eq!(
+            read(Type::Users, r#"[7,"fb:mel"]"#),
+            Ok(Argument::Users(two))
+        );
+        assert_eq!(read(Type::Users, "7"), Err(ErrorCode::BadMessage));
+        let long = Payload::from_json("12345678901234567890.50");
+        let number = read(Type::Any, " 12345678901234567890.50 ");
+        assert_eq!(number, Ok(Argument::Value(long)));
+        assert_eq!(read(Type::Object, "[]"), Err(ErrorCode::BadMessage));
+    }
+
+    #[test]
+    fn parts_of_a_path_are_texts_or_json() {
+        let read = |of, text| Parameter::new("p", of).read_text(text, "1").unwrap();
+        let user = UserId::parse("1:7").unwrap();
+        assert_eq!(read(Type::Text, "\"a\""), Argument::Text("\"a\"".into()));
+        assert_eq!(read(Type::Users, "7"), Argument::Users(vec![user.clone()]));
+        assert_eq!(read(Type::Users, "[7]"), Argument::Users(vec![user]));
+        let value = |text| Argument::Value(Payload::from_json(text));
+        assert_eq!(read(Type::Any, "hello there"), value("\"hello there\""));
+        assert_eq!(read(Type::Any, r#"{"a":1}"#), value(r#"{"a":1}"#));
+    }
+
+    #[test]
+    fn parameter_may_be_left_out_where_it_is_optional() {
+        let optional = Parameter::optional("p", Type::Text);
+        assert_eq!(optional.read(None, "1"), Ok(Argument::None));
+        assert_eq!(optional.read(Some("null"), "1"), Ok(Argument::None));
+        let error = Parameter::new("p", Type::Text).read(None, "1").unwrap_err();
+        assert_eq!(&*error.message, "p is missing");
+    }
+}

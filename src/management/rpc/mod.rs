@@ -1,0 +1,192 @@
+//! Calls of the operator's services: `POST /rpc/SERVICE/METHOD` with a JSON object of
+//! named parameters, or `GET /SERVICE/METHOD/ARG1/ARG2` with the arguments in their order.
+//!
+//! The services are tables of methods (`method`), each with the types of its parameters:
+//! a call is checked by them before the method runs.
+
+mod auth;
+mod method;
+mod user;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::value::RawValue;
+
+use super::Management;
+use crate::http::fault;
+use method::{Answer, Argument, Arguments, Method, Parameter, wrong};
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
+
+/// The longest body of a call, in bytes.
+pub(super) const BODY_BYTES_MAX: usize = 65_536;
+
+/// The methods of each service.
+const SERVICES: &[(&str, &[Method])] = &[("auth", auth::METHODS), ("user", user::METHODS)];
+
+/// The names of the services.
+pub(super) fn services() -> impl Iterator<Item = &'static str> {
+    SERVICES.iter().map(|(name, _)| *name)
+}
+
+/// A call: its method, and its arguments.
+type Call = (&'static Method, Arguments);
+
+fn find(service: &str, name: &str) -> Result<&'static Method, ErrorBody> {
+    let methods = SERVICES.iter().find(|(of, _)| *of == service);
+    let mut methods = methods.into_iter().flat_map(|(_, methods)| *methods);
+    methods.find(|method| method.name == name).ok_or_else(|| {
+        let all = SERVICES.iter().flat_map(|(service, methods)| {
+            let methods = methods.iter();
+            methods.map(move |method| format!("{service}/{}", method.name))
+        });
+        let all: Vec<String> = all.collect();
+        let message = format!("there is no such method; accepted are {}", all.join(", "));
+        ErrorBody::new(ErrorCode::NotFound, message)
+    })
+}
+
+/// A call with named parameters.
+fn named(service: &str, name: &str, body: &[u8], realm: &str) -> Result<Call, ErrorBody> {
+    let method = find(service, name)?;
+    let text = std::str::from_utf8(body).ok();
+    let mut given: Vec<(Box<str>, Box<RawValue>)> = match body.is_empty() {
+        true => Vec::new(),
+        false => text
+            .and_then(method::object)
+            .ok_or_else(|| wrong("the body must be a JSON object of named parameters"))?,
+    };
+    let argument = |parameter: &Parameter| {
+        let at = given.iter().position(|(name, _)| **name == *parameter.name);
+        let value = at.map(|at| given.swap_remove(at).1);
+        parameter.read(value.as_deref().map(RawValue::get), realm)
+    };
+    let arguments: Result<Vec<Argument>, _> = method.parameters.iter().map(argument).collect();
+    let arguments = Arguments::new(arguments?);
+    match given.first() {
+        Some((unknown, _)) => Err(wrong(format!("there is no parameter {unknown:?}"))),
+        None => Ok((method, arguments)),
+    }
+}
+
+/// A call with the arguments in the path, each percent-encoded. Optional ones at the
+/// end may be left out.
+fn in_path(service: &str, name: &str, path: &str, realm: &str) -> Result<Call, ErrorBody> {
+    let method = find(service, name)?;
+    let given: Vec<&str> = match path.is_empty() {
+        true => Vec::new(),
+        false => path.split('/').collect(),
+    };
+    if given.len() > method.parameters.len() {
+        let names: Vec<&str> = method.parameters.iter().map(|known| known.name).collect();
+        return Err(wrong(format!("the arguments are {}", names.join(", "))));
+    }
+    let mut given = given.into_iter();
+    let argument = |parameter: &Parameter| match given.next() {
+        None => parameter.read(None, realm),
+        Some(text) => {
+            let text = String::from_utf8(decoded(text));
+            parameter.read_text(&text.map_err(|_| wrong("an argument is not UTF-8"))?, realm)
+        }
+    };
+    let arguments: Result<Vec<Argument>, _> = method.parameters.iter().map(argument).collect();
+    Ok((method, Arguments::new(arguments?)))
+}
+
+/// The bytes of a percent-encoded text; what is no escape stays as it is.
+fn decoded(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let mut ahead = bytes.clone();
+        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+        match (byte, digit(ahead.next()), digit(ahead.next())) {
+            (b'%', Some(high), Some(low)) => {
+                out.push((high * 16 + low) as u8);
+                bytes = ahead;
+            }
+            _ => out.push(byte),
+        }
+    }
+    out
+}
+
+/// The realm of users that are named without one.
+fn default_realm(management: &Management) -> String {
+    management.shared.portal.settings().default_realm.clone()
+}
+
+pub(super) async fn post(
+    management: web::Data<Management>,
+    path: web::Path<(String, String)>,
+    body: web::Bytes,
+) -> HttpResponse {
+    let (service, name) = path.into_inner();
+    let call = named(&service, &name, &body, &default_realm(&management));
+    answer(&management, call).await
+}
+
+pub(super) async fn get(management: web::Data<Management>, request: HttpRequest) -> HttpResponse {
+    let mut parts = request.uri().path().splitn(4, '/').skip(1);
+    let mut next = || parts.next().unwrap_or_default();
+    let (service, name, path) = (next(), next(), next());
+    let call = in_path(service, name, path, &default_realm(&management));
+    answer(&management, call).await
+}
+
+async fn answer(management: &Management, call: Result<Call, ErrorBody>) -> HttpResponse {
+    let answer: Answer = match call {
+        Ok((method, arguments)) => (method.run)(management, arguments).await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(value) => HttpResponse::Ok().json(value),
+        Err(error) => {
+            let status = StatusCode::from_u16(fault::status(error.code).as_u16());
+            let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            HttpResponse::build(status).json(fault::body(&error))
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn arguments(call: Result<Call, ErrorBody>) -> Result<Arguments, ErrorCode> {
+        call.map(|(_, arguments)| arguments)
+            .map_err(|error| error.code)
+    }
+
+    #[test]
+    fn both_forms_are_the_same_call() {
+        let body = br#"{"sessionId": "a/b", "userId": 7}"#;
+        let expected = arguments(named("auth", "set", body, "1"));
+        assert!(expected.is_ok());
+        assert_eq!(arguments(in_path("auth", "set", "7/a%2fb", "1")), expected);
+        let mut odd = arguments(in_path("auth", "set", "%25/%4", "1")).unwrap();
+        assert_eq!(odd.user().unwrap().as_str(), "1:%");
+        assert_eq!(odd.text().unwrap(), "%4");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let refused = |call| arguments(call).unwrap_err();
+        assert_eq!(refused(named("auth", "no", b"", "1")), ErrorCode::NotFound);
+        for body in [
+            "",
+            "[]",
+            "{}",
+            r#"{"userId":"1","sessionId":[]}"#,
+            r#"{"userId":"1","sessionId":"2","x":1}"#,
+        ] {
+            let call = named("auth", "set", body.as_bytes(), "1");
+            assert_eq!(refused(call), ErrorCode::BadMessage, "{body}");
+        }
+        for path in ["", "1", "1/2/3", "1/%ff"] {
+            let call = in_path("auth", "set", path, "1");
+            assert_eq!(refused(call), ErrorCode::BadMessage, "{path}");
+        }
+    }
+}
