@@ -83,6 +83,7 @@ pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
         memory_bytes_max: config.server.memory_bytes_max,
         mailbox_max: config.server.mailbox_max,
         services,
+        functions: config.functions.clone(),
         announced: announced(config),
     }
 }
@@ -96,6 +97,7 @@ fn actors(config: &Config, local: &LocalServices) -> anyhow::Result<ActorSetting
         channels: config.namespaces(),
         games: config.games()?,
         services: services(config, local),
+        functions: config.functions.clone(),
         local_services: local.clone(),
         sessions_per_user_max: config.session.sessions_per_user_max,
     })

@@ -18,6 +18,7 @@ use turntable_core::model::game::GameSettings;
 use turntable_core::model::namespace::NamespaceSettings;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::service::ServiceSettings;
+use turntable_core::model::service::function::FunctionSettings;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
 use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{BucketSettings, SessionSettings};
@@ -46,6 +47,7 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["channels", _, key] => (NamespaceSettings::RANGES, key),
         ["games", _, key] => (GameSettings::RANGES, key),
         ["services", _, key] => (ServiceSettings::RANGES, key),
+        ["functions", key] => (FunctionSettings::RANGES, key),
         _ => return None,
     };
     let (_, least, greatest) = ranges.iter().find(|(name, _, _)| *name == key)?;
@@ -207,6 +209,7 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
     found.extend(channels::conflicts(&config.channels));
     portal(&config.portal, &mut found);
     super::services::check(&config.services, &mut found);
+    super::services::check_functions(&config.functions, &mut found);
     found
 }
 

@@ -22,6 +22,7 @@ pub mod newcomers;
 pub mod overload;
 pub mod peers;
 pub mod question;
+mod function;
 mod service;
 pub mod session;
 pub mod settings;

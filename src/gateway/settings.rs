@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::actor::Services;
 use crate::gateway::newcomers::NewcomerLimits;
 use turntable_core::id::ChannelId;
+use turntable_core::model::service::function::FunctionSettings;
 use turntable_core::model::namespace::{ChannelPermissions, Namespaces};
 use turntable_core::model::settings::PresenceSettings;
 use turntable_core::session::clock::settings::TimeSettings;
@@ -51,6 +52,8 @@ pub struct GatewaySettings {
     pub mailbox_max: usize,
     /// The sections `[services.NAME]`.
     pub services: Services,
+    /// The section `[functions]`.
+    pub functions: FunctionSettings,
     /// What `welcome` reports: name and value.
     pub announced: Vec<(&'static str, u64)>,
 }

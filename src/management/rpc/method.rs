@@ -210,6 +210,15 @@ impl Arguments {
         object, Object, Vec<(Box<str>, Payload)>
     }
 
+    /// The next one, any JSON, where it is given.
+    pub(super) fn optional_value(&mut self) -> Result<Option<Payload>, ErrorBody> {
+        if self.0.front() == Some(&Argument::None) {
+            self.0.pop_front();
+            return Ok(None);
+        }
+        self.value().map(Some)
+    }
+
     /// The next one, a string, where it is given.
     pub(super) fn optional_text(&mut self) -> Result<Option<String>, ErrorBody> {
         if self.0.front() == Some(&Argument::None) {

@@ -6,6 +6,7 @@
 
 mod auth;
 mod method;
+mod service;
 mod user;
 
 use actix_web::http::StatusCode;
@@ -22,7 +23,11 @@ use turntable_core::reason::ErrorCode;
 pub(super) const BODY_BYTES_MAX: usize = 65_536;
 
 /// The methods of each service.
-const SERVICES: &[(&str, &[Method])] = &[("auth", auth::METHODS), ("user", user::METHODS)];
+const SERVICES: &[(&str, &[Method])] = &[
+    ("auth", auth::METHODS),
+    ("user", user::METHODS),
+    ("service", service::METHODS),
+];
 
 /// The names of the services.
 pub(super) fn services() -> impl Iterator<Item = &'static str> {
