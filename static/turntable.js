@@ -20,7 +20,7 @@ export { TurntableError } from "./turntable/error.js";
 // Types for TypeScript programs.
 /** @typedef {import("./turntable/room.js").Room} Room */
 /** @typedef {import("./turntable/room.js").Action} Action */
-/** @typedef {import("./turntable/room.js").Member} Member */
+/** @typedef {import("./turntable/room_state.js").Member} Member */
 /** @typedef {import("./turntable/room.js").JoinOptions} JoinOptions */
 /** @typedef {import("./turntable/avatar.js").AvatarObject} AvatarObject */
 /** @typedef {import("./turntable/channel.js").Channel} Channel */

@@ -22,6 +22,29 @@ use turntable_wire::datagram::{
 };
 use turntable_wire::json_v1;
 
+/// How a request numbers its datagrams.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Numbering {
+    /// It does not.
+    None,
+    /// The first has this number.
+    From(u64),
+    /// Its client does not know its numbers, and asks (`n=unknown`).
+    Unknown,
+}
+
+impl Numbering {
+    /// The number of the first datagram. One that is not known leaves a gap behind
+    /// whatever was taken.
+    const fn first(self) -> Option<u64> {
+        match self {
+            Self::None => None,
+            Self::From(number) => Some(number),
+            Self::Unknown => Some(u64::MAX),
+        }
+    }
+}
+
 /// `POST /tunnel/send` and `GET /tunnel/send?d=`
 pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission) -> HttpResponse {
     let cors = match admission.cors(request.head()) {
@@ -49,10 +72,11 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
         Err(error) => return admission::refuse(&error, &cors),
     };
     let own = admission::session_of(request.headers());
-    let mut number = match first_number(&request) {
-        Ok(number) => number,
+    let numbering = match numbering(&request) {
+        Ok(numbering) => numbering,
         Err(error) => return admission::refuse(&error, &cors),
     };
+    let mut number = numbering.first();
     let named = own.as_deref().and_then(|own| SessionId::parse(own).ok());
     let first = batch.entries.iter().find_map(tunnel_of);
     // Each datagram is charged its share of the body.
@@ -99,6 +123,10 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
         .into_iter()
         .find(|error| error.code == ErrorCode::Conflict)
     {
+        if numbering == Numbering::Unknown {
+            let details = &fault::body(gap)["error"]["details"];
+            return admission::prepare(HttpResponse::Ok(), &cors).json(details);
+        }
         return admission::refuse(gap, &cors);
     }
     if !batch.is_array
@@ -130,8 +158,8 @@ fn from_query(request: &HttpRequest) -> Result<String, ErrorBody> {
 
 /// The number of the first datagram (`n`), counted from 1 over the life of the
 /// session as `welcome` counts them (`accepted`), so `time`, `resume` and `bye`
-/// have none; `None` where the client does not number them.
-fn first_number(request: &HttpRequest) -> Result<Option<u64>, ErrorBody> {
+/// have none.
+fn numbering(request: &HttpRequest) -> Result<Numbering, ErrorBody> {
     #[derive(Deserialize)]
     struct Numbered {
         n: Option<String>,
@@ -139,11 +167,14 @@ fn first_number(request: &HttpRequest) -> Result<Option<u64>, ErrorBody> {
     let query = web::Query::<Numbered>::from_query(request.query_string())
         .map_err(|_| wrong("the query cannot be read: give each parameter once"))?;
     let Some(n) = query.into_inner().n else {
-        return Ok(None);
+        return Ok(Numbering::None);
     };
     match n.parse() {
-        Ok(number @ 1..) => Ok(Some(number)),
-        _ => Err(wrong("n is the number of the first datagram, from 1")),
+        Ok(number @ 1..) => Ok(Numbering::From(number)),
+        _ if n == "unknown" => Ok(Numbering::Unknown),
+        _ => Err(wrong(
+            "n is the number of the first datagram, from 1, or unknown",
+        )),
     }
 }
 

@@ -95,8 +95,8 @@ export class Attributes extends Emitter {
   }
 
   /**
-   * Ends watches: of one attribute, of one function, or of both; without arguments
-   * all of them.
+   * Ends watches, whoever began them: of one attribute, of one function, or of both;
+   * without arguments all of them. The function that `watch` returned ends its own.
    * @param {string | AttributeListener} [key]
    * @param {AttributeListener} [listener]
    */

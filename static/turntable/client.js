@@ -5,7 +5,7 @@
  */
 
 import { Attributes } from "./attributes.js";
-import { Channels } from "./channel.js";
+import { Channels } from "./channels.js";
 import { Clock } from "./clock.js";
 import { ClientState } from "./client_state.js";
 import { DesiredState } from "./desired_state.js";
@@ -16,7 +16,7 @@ import { Friends } from "./friends.js";
 import { Heartbeat } from "./heartbeat.js";
 import { resolveOptions } from "./options.js";
 import { PageLifecycle } from "./page_lifecycle.js";
-import { Rooms } from "./room.js";
+import { Rooms } from "./rooms.js";
 import { Services, stub } from "./services.js";
 import { Session } from "./session.js";
 import { SessionStore } from "./session_store.js";
@@ -227,12 +227,12 @@ export class Client extends Emitter {
   }
 
   /**
-   * Identifies an anonymous session.
+   * Identifies an anonymous session, or renews its credentials.
    * @param {object} credentials
    * @returns {Promise<Welcome>}
    */
   authenticate(credentials) {
-    return this.#session.request("authenticate", { credentials });
+    return this.#session.authenticate(credentials);
   }
 
   /**
@@ -246,7 +246,7 @@ export class Client extends Emitter {
   }
 
   /**
-   * A joined room.
+   * A joined room: the object of the holder that joined first.
    * @param {string} channel
    * @returns {Room | undefined} undefined if the room is not joined
    */
@@ -351,6 +351,7 @@ export class Client extends Emitter {
   /** The network or the visibility of the page has changed. */
   #changed() {
     this.clock.check();
+    this.#session.check();
     this.#heartbeat.attend();
     this.#heartbeat.check();
     this.#session.connection.changed();
@@ -393,18 +394,18 @@ export class Client extends Emitter {
   }
 
   /**
-   * @param {Disconnection} disconnection
+   * @param {Disconnection & {details?: any}} disconnection
    * @param {TurntableError | undefined} fatal
    */
-  #disconnected({ code, reason, text, retry_ms }, fatal) {
+  #disconnected({ code, reason, text, details: said, retry_ms }, fatal) {
     this.#heartbeat.stop();
     this.clock.reset();
-    const details = { reason, code, ...(text && { message: text }) };
+    const details = { reason, code, ...(text && { message: text }), ...(said && { details: said }) };
     if (retry_ms !== undefined) {
       this.#state.set("offline", { ...details, retry_ms });
       return;
     }
-    const error = fatal ?? new TurntableError("unavailable", text || `closed by the server: ${reason}`, { details: { code, reason } });
+    const error = fatal ?? new TurntableError("unavailable", text || `closed by the server: ${reason}`, { details: { code, reason, ...said } });
     if (fatal) this.#report(fatal);
     this.#close(details, error);
   }

@@ -21,7 +21,7 @@ export const CLOSE_CODES = {
   1007: { name: "not_utf8", reconnect: false, resume: true, meaning: "A text frame was not valid UTF-8." },
   1009: { name: "too_large", reconnect: true, resume: true, meaning: "A message exceeded the server's size limit." },
   1011: { name: "internal", reconnect: true, resume: true, meaning: "Internal server error." },
-  4001: { name: "not_identified", reconnect: true, resume: false, meaning: "The client did not identify itself in time." },
+  4001: { name: "not_identified", reconnect: true, resume: false, meaning: "The client did not identify itself in time, or before others of its address needed its place." },
   4002: { name: "replaced", reconnect: false, resume: false, meaning: "Another connection took this session over." },
   4003: { name: "too_slow", reconnect: true, resume: true, meaning: "The client did not read fast enough." },
   4004: { name: "session_expired", reconnect: true, resume: false, meaning: "The session has expired; a new one is started." },

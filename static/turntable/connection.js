@@ -50,6 +50,8 @@ import { LOST } from "./transports/transport.js";
  * @property {() => void} expired the session no longer exists; the transport starts a new one
  * @property {TransportHooks["refused"]} refused
  * @property {(traffic: {direction: "in" | "out", kind: Kind, content: string | (() => string), bytes: number | undefined}) => void} traffic
+ * @property {(code: number) => boolean} returns whether the client connects again after a close
+ *   code after which it usually does not
  * @property {(disconnection: Disconnection) => void} disconnected
  */
 
@@ -487,7 +489,7 @@ export class Connection {
     const row = CLOSE_CODES[code];
     const bounds = this.#options.reconnect;
     if (this.#closed) return;
-    const renew = code === REPLACED && this.#options.renew;
+    const renew = (code === REPLACED && this.#options.renew) || this.#hooks.returns(code);
     /** @type {number | undefined} */
     let retry_ms;
     if (bounds && (renew || (row?.reconnect ?? true))) {

@@ -4,11 +4,12 @@
  */
 
 /** @import { Attributes } from "./attributes.js" */
-/** @import { Channels } from "./channel.js" */
+/** @import { Channels } from "./channels.js" */
 /** @import { Clock } from "./clock.js" */
 /** @import { ClientEvents } from "./events.js" */
 /** @import { Friends } from "./friends.js" */
-/** @import { JoinOptions, Room, Rooms } from "./room.js" */
+/** @import { JoinOptions, Room } from "./room.js" */
+/** @import { Rooms } from "./rooms.js" */
 /** @import { Services } from "./services.js" */
 
 /**

@@ -13,8 +13,13 @@
 /**
  * @typedef {object} ConnectOptions
  * @property {string} [user] the user's id, `realm:name`
- * @property {object | (() => object | Promise<object>)} [credentials] proof of the identity;
- *   a function is called for each identification
+ * @property {object | (() => object | Promise<object>)} [credentials] proof of the identity: token,
+ *   password, sessionId or others; a function is called for each identification, and before
+ *   credentials expire
+ * @property {boolean | string} [guest] whether the server makes up the user, who comes back with the
+ *   token that it issues; a name if a browser has several (false)
+ * @property {any} [guest_storage] replaces localStorage for a guest's token; null: a later page is
+ *   another guest
  * @property {Record<string, any>} [attributes] initial live attributes
  * @property {readonly TransportName[]} [transports] in order of preference (websocket, tunnel,
  *   longpoll, poll)
@@ -64,6 +69,8 @@
  * @property {Record<string, ServiceInfo>} [services]
  * @property {Limits} [limits]
  * @property {string} [server]
+ * @property {number} [expires_in] seconds for which the credentials are good
+ * @property {string} [token] with which a guest comes back
  * @property {string[]} [warnings] what to know about this server, in the first welcome of a session
  */
 
@@ -83,6 +90,8 @@
  *   `moved`, or the error code of a refused identification
  * @property {number} [code] the close code
  * @property {string} [message] the server's explanation
+ * @property {any} [details] further values of it; `details.reason` of refused credentials and ended
+ *   sessions: `expired`, `invalid`, `revoked`, `kicked` and others
  * @property {number} [retry_ms] time until the next attempt, at most: it begins sooner if the
  *   server answers sooner. The client's `retry_in_ms` counts down
  */

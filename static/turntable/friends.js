@@ -2,13 +2,14 @@
  * Presence of other users, and the status of this user.
  *
  * Subscriptions are retained: after a reconnection that started a new session
- * the library subscribes again. Each id counts its holders: the server hears of
- * the first one and of the last one.
+ * the library subscribes again. Each successful `subscribe` holds its ids; the
+ * server hears of the first holder of an id and of the last one.
  * @module
  */
 
 import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
+import { Profiles } from "./profiles.js";
 import { INTERRUPTED } from "./requests.js";
 
 /** @import { DesiredState } from "./desired_state.js" */
@@ -34,7 +35,9 @@ import { INTERRUPTED } from "./requests.js";
  *   users: all of a user first, then changes; null if one was removed
  */
 
-/** @typedef {{ids: string[], resolve: (states: Record<string, PresenceState>) => void, reject: (error: any) => void}} Waiter */
+/** @typedef {{ids: Set<string>}} Hold the ids that one `subscribe` still holds */
+
+/** @typedef {{ids: string[], hold: Hold, resolve: (states: Record<string, PresenceState>) => void, reject: (error: any) => void}} Waiter */
 
 /** Maximum number of ids per message. */
 const CHUNK = 256;
@@ -48,19 +51,20 @@ export class Friends extends Emitter {
   #desired;
   #report;
   /**
-   * Watched ids: the number of holders, whether the subscription was sent, and
-   * whether a state was received.
-   * @type {Map<string, {holders: number, sent: boolean, known: boolean}>}
+   * Watched ids: the holders in the order of their calls, whether the subscription
+   * was sent, and whether a state was received.
+   * @type {Map<string, {holds: Set<Hold>, sent: boolean, known: boolean}>}
    */
   #watched = new Map();
   /** Ids to unsubscribe from on a resumed session. @type {Set<string>} */
   #unwatched = new Set();
   /** @type {Map<string, PresenceState>} */
   #states = new Map();
-  /** Public attributes by user. @type {Map<string, Map<string, any>>} */
-  #profiles = new Map();
+  #profiles = new Profiles();
   /** @type {Set<Waiter>} */
   #waiters = new Set();
+  /** The holds by the states that their calls resolved with. @type {WeakMap<object, Hold>} */
+  #holds = new WeakMap();
 
   /**
    * @internal
@@ -80,22 +84,26 @@ export class Friends extends Emitter {
    * call holds its ids until an `unsubscribe`, or until `signal` is aborted.
    * @param {string[]} ids
    * @param {{signal?: AbortSignal}} [options]
-   * @returns {Promise<Record<string, PresenceState>>} the states of `ids`; rejects with a TurntableError
+   * @returns {Promise<Record<string, PresenceState>>} the states of `ids`, an object of this call's
+   *   own; rejects with a TurntableError
    */
   subscribe(ids, { signal } = {}) {
     const wanted = [...new Set(ids)];
     if (this.#session.closed) return Promise.reject(closedError("subscribe"));
     if (signal?.aborted) return Promise.reject(signal.reason);
+    /** @type {Hold} */
+    const hold = { ids: new Set(wanted) };
     for (const id of wanted) {
-      const watch = this.#watched.get(id);
-      if (watch) watch.holders += 1;
-      else this.#watched.set(id, { holders: 1, sent: false, known: false });
+      const watch = this.#watched.get(id) ?? { holds: new Set(), sent: false, known: false };
+      watch.holds.add(hold);
+      this.#watched.set(id, watch);
       this.#unwatched.delete(id);
     }
     return new Promise((resolve, reject) => {
       /** @type {Waiter} */
       const waiter = {
         ids: wanted,
+        hold,
         resolve,
         reject: (error) => {
           signal?.removeEventListener("abort", abort);
@@ -105,7 +113,7 @@ export class Friends extends Emitter {
       const abort = () => {
         this.#waiters.delete(waiter);
         reject(signal?.reason);
-        this.unsubscribe(wanted).catch(() => {});
+        this.#end([...hold.ids].map((id) => [id, hold])).catch(() => {});
       };
       signal?.addEventListener("abort", abort, { once: true });
       this.#waiters.add(waiter);
@@ -115,13 +123,24 @@ export class Friends extends Emitter {
   }
 
   /**
-   * Ends one holder's subscription of each of these users. The server is
-   * unsubscribed from those that have no other.
-   * @param {string[]} ids
+   * Ends a subscription. The server is unsubscribed from those that have no other.
+   * @param {string[] | Record<string, PresenceState>} held the states that `subscribe` resolved
+   *   with: ends that call's hold, once. Or ids: ends the oldest hold of each
    * @returns {Promise<void>}
    */
-  async unsubscribe(ids) {
-    for (const id of new Set(ids)) this.#release(id);
+  async unsubscribe(held) {
+    if (!Array.isArray(held)) {
+      const hold = this.#holds.get(held);
+      if (!hold) throw new TypeError("unsubscribe needs ids, or what subscribe resolved with");
+      await this.#end([...hold.ids].map((id) => [id, hold]));
+      return;
+    }
+    await this.#end([...new Set(held)].map((id) => [id, [...(this.#watched.get(id)?.holds ?? [])][0]]));
+  }
+
+  /** @param {[string, Hold | undefined][]} list */
+  async #end(list) {
+    for (const [id, hold] of list) this.#release(id, hold);
     this.#resolveWaiters();
     if (this.#session.online) await this.#sendUnsubscriptions();
   }
@@ -149,7 +168,7 @@ export class Friends extends Emitter {
    * @returns {Record<string, any>} empty if there are none
    */
   profile(id) {
-    return Object.fromEntries(this.#profiles.get(id) ?? []);
+    return this.#profiles.get(id);
   }
 
   /**
@@ -200,28 +219,12 @@ export class Friends extends Emitter {
    * @param {any} data of a `profiles`
    */
   profilesChanged(data) {
-    /** @type {[string, Record<string, any>][]} */
-    const changes = [];
-    for (const [id, attributes] of Object.entries(data ?? {})) {
-      if (!this.#watched.has(id)) continue;
-      const profile = this.#profiles.get(id) ?? new Map();
-      const changed = Object.entries(attributes ?? {}).filter(([key, value]) => !same(profile.get(key), value));
-      for (const [key, value] of changed) {
-        if (value === null) profile.delete(key);
-        else profile.set(key, value);
-      }
-      if (profile.size > 0) this.#profiles.set(id, profile);
-      else this.#profiles.delete(id);
-      if (changed.length > 0) changes.push([id, Object.fromEntries(changed)]);
-    }
-    if (changes.length > 0) this.emit("profile", { changes: Object.fromEntries(changes) });
+    this.#emitProfiles(this.#profiles.changed(data, (id) => this.#watched.has(id)));
   }
 
-  /** A new session gets all profiles anew; an attribute that it does not get was removed. */
-  #forgetProfiles() {
-    const gone = [...this.#profiles].map(([id, profile]) => [id, Object.fromEntries([...profile.keys()].map((key) => [key, null]))]);
-    this.#profiles.clear();
-    if (gone.length > 0) this.emit("profile", { changes: Object.fromEntries(gone) });
+  /** @param {Record<string, Record<string, any>>} changes */
+  #emitProfiles(changes) {
+    if (Object.keys(changes).length > 0) this.emit("profile", { changes });
   }
 
   /**
@@ -233,7 +236,7 @@ export class Friends extends Emitter {
       this.#sendUnsubscriptions().catch(() => {});
     } else {
       this.#unwatched.clear();
-      this.#forgetProfiles();
+      this.#emitProfiles(this.#profiles.reset());
       for (const watch of this.#watched.values()) {
         watch.sent = false;
         watch.known = false;
@@ -263,12 +266,13 @@ export class Friends extends Emitter {
   /**
    * One holder less.
    * @param {string} id
+   * @param {Hold | undefined} hold
    */
-  #release(id) {
+  #release(id, hold) {
     const watch = this.#watched.get(id);
-    if (!watch) return;
-    watch.holders -= 1;
-    if (watch.holders > 0) return;
+    if (!watch || !hold?.ids.delete(id)) return;
+    watch.holds.delete(hold);
+    if (watch.holds.size > 0) return;
     if (watch.sent) this.#unwatched.add(id);
     this.#watched.delete(id);
     this.#states.delete(id);
@@ -345,8 +349,11 @@ export class Friends extends Emitter {
       this.#session.environment.setTimeout(() => this.#session.online && this.#sendUnsent(ids), error.details?.retry_ms ?? RETRY_MS);
       return;
     }
-    for (const id of ids) this.#watched.delete(id);
-    for (const id of ids) this.#states.delete(id);
+    for (const id of ids) {
+      for (const hold of this.#watched.get(id)?.holds ?? []) hold.ids.delete(id);
+      this.#watched.delete(id);
+      this.#states.delete(id);
+    }
     this.#report(error);
   }
 
@@ -359,7 +366,7 @@ export class Friends extends Emitter {
   #reject([first, ...others], error) {
     if (!first) return others;
     this.#waiters.delete(first);
-    for (const id of first.ids) this.#release(id);
+    for (const id of first.ids) this.#release(id, first.hold);
     first.reject(error);
     return others;
   }
@@ -382,17 +389,11 @@ export class Friends extends Emitter {
     for (const waiter of [...this.#waiters]) {
       if (!waiter.ids.every((id) => this.#watched.get(id)?.known ?? true)) continue;
       this.#waiters.delete(waiter);
-      waiter.resolve(Object.fromEntries(waiter.ids.flatMap((id) => this.#entry(id))));
+      const states = Object.fromEntries(waiter.ids.flatMap((id) => this.#entry(id)));
+      this.#holds.set(states, waiter.hold);
+      waiter.resolve(states);
     }
   }
-}
-
-/**
- * @param {any} a
- * @param {any} b
- */
-function same(a, b) {
-  return JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 }
 
 /** @param {string} command */

@@ -2,8 +2,9 @@
  * A place on the server that several holders of one client share: the seat in a
  * room, or the subscription of a channel. The server has one per session.
  *
- * Each `acquire` sends its own join and gets the outcome of that join. The place
- * is given up when its last holder has released it. Joins and leaves of one place
+ * Each `acquire` sends its own join and gets the outcome of that join. A success is
+ * a holder, an object of its own, which can release once. The place is given up
+ * when its last holder has released it. Joins and leaves of one place
  * are answered in the order in which they are sent, so the place is what the last
  * answer says. A join whose outcome is unknown (no answer in time) and that
  * nobody waits for is followed by a leave.
@@ -24,18 +25,20 @@ import { INTERRUPTED } from "./requests.js";
  * @property {boolean} sent
  * @property {() => boolean} withdraw takes the command back, unless it has left; returns whether it did
  * @property {boolean} aborted
- * @property {(place: any) => void} resolve
+ * @property {(holder: any) => void} resolve
  * @property {(error: any) => void} reject
  */
 
 /**
+ * @template Holder
  * @typedef {object} HoldingHooks
  * @property {string} join the command
  * @property {string} leave the command
  * @property {any} place the data of `leave`
  * @property {(options: any, again: boolean) => any} data of a join; `again`: after a new session
- * @property {(options: any) => any} acquired a join succeeded; returns what `acquire` resolves with
- * @property {() => void} released the last holder has released the place
+ * @property {(options: any) => Holder} acquired a join succeeded; returns its holder, with which
+ *   `acquire` resolves
+ * @property {(holder: Holder, last: boolean) => void} released a holder has released the place
  * @property {() => void} unused neither a holder nor a join is left
  * @property {(error: TurntableError) => void} refused the join after a new session was refused
  */
@@ -48,10 +51,12 @@ const TEMPORARY = new Set([...UNCERTAIN, "rate_limited", "service_down"]);
 const GONE = new Set(["not_member", "not_found"]);
 const RETRY_MS = 2000;
 
+/** @template Holder */
 export class Holding {
   #session;
   #hooks;
-  #holders = 0;
+  /** In the order of their joins. @type {Set<Holder>} */
+  #holders = new Set();
   /** @type {Set<Caller>} */
   #callers = new Set();
   /** Whether the server has the place, or may have it. */
@@ -61,14 +66,12 @@ export class Holding {
   /** Whether the join of a new session was not sent yet. */
   #rejoin_due = false;
   #rejoining = false;
-  /** Counts the times that the place was given up or ended; a signal of an earlier time releases nothing. */
-  #times = 0;
   /** @type {any} */
   #timer;
 
   /**
    * @param {Session} session
-   * @param {HoldingHooks} hooks
+   * @param {HoldingHooks<Holder>} hooks
    */
   constructor(session, hooks) {
     this.#session = session;
@@ -85,15 +88,15 @@ export class Holding {
     return [...this.#callers].map(({ options }) => options);
   }
 
-  /** Whether somebody holds the place. */
-  get held() {
-    return this.#holders > 0;
+  /** The holders, in the order of their joins. */
+  get holders() {
+    return [...this.#holders];
   }
 
   /**
    * Joins for one more holder.
    * @param {{signal?: AbortSignal} & Record<string, any>} options
-   * @returns {Promise<any>} rejects with the TurntableError of this join, or with the signal's reason
+   * @returns {Promise<Holder>} rejects with the TurntableError of this join, or with the signal's reason
    */
   acquire({ signal, ...options }) {
     if (this.#session.closed) return Promise.reject(new TurntableError("unavailable", "the client is closed", { command: this.#hooks.join }));
@@ -112,12 +115,11 @@ export class Holding {
         sent: false,
         withdraw: () => true,
         aborted: false,
-        resolve: (place) => {
+        resolve: (holder) => {
           // From now on the signal releases what was acquired.
-          const times = this.#times;
-          const release = () => times === this.#times && void this.release().catch(() => {});
+          const release = () => void this.release(holder).catch(() => {});
           settle(() => signal?.addEventListener("abort", release, { once: true }));
-          resolve(place);
+          resolve(holder);
         },
         reject: (error) => settle(() => reject(error)),
       };
@@ -134,24 +136,24 @@ export class Holding {
   }
 
   /**
-   * One holder less; the last one leaves.
+   * One holder less; the last one leaves. A holder that has released the place, or
+   * that it was taken from, releases nothing.
+   * @param {Holder} holder
    * @returns {Promise<void>}
    */
-  async release() {
-    if (this.#holders === 0) return;
-    this.#holders -= 1;
-    if (this.#holders > 0) return;
-    this.#times += 1;
-    this.#rejoin_due = false;
-    this.#hooks.released();
+  async release(holder) {
+    if (!this.#holders.delete(holder)) return;
+    const last = this.#holders.size === 0;
+    if (last) this.#rejoin_due = false;
+    this.#hooks.released(holder, last);
+    if (!last) return;
     // The outcome of a pending join decides.
     if (this.#callers.size === 0) await this.#leave();
   }
 
   /** The server has ended the place: nobody holds it any more. */
   ended() {
-    this.#holders = 0;
-    this.#times += 1;
+    this.#holders.clear();
     this.#placed = false;
     this.#rejoin_due = false;
     this.#session.environment.clearTimeout(this.#timer);
@@ -167,7 +169,7 @@ export class Holding {
       // The new session has no place.
       this.#session.environment.clearTimeout(this.#timer);
       this.#placed = false;
-      this.#rejoin_due = this.#holders > 0;
+      this.#rejoin_due = this.#holders.size > 0;
       for (const caller of [...this.#callers]) if (caller.aborted) this.#callers.delete(caller);
     }
     if (this.#rejoin_due) this.#rejoin();
@@ -182,7 +184,7 @@ export class Holding {
    * @param {TurntableError} error
    */
   close(error) {
-    this.#holders = 0;
+    this.#holders.clear();
     this.#placed = false;
     this.#rejoin_due = false;
     this.#session.environment.clearTimeout(this.#timer);
@@ -203,8 +205,9 @@ export class Holding {
         caller.reject(error);
         this.#settle();
       } else {
-        this.#holders += 1;
-        caller.resolve(this.#hooks.acquired(caller.options));
+        const holder = this.#hooks.acquired(caller.options);
+        this.#holders.add(holder);
+        caller.resolve(holder);
       }
     }, () => {
       caller.sent = false;
@@ -218,12 +221,12 @@ export class Holding {
     this.#ask(this.#hooks.join, () => this.#hooks.data({}, true), (error) => {
       this.#rejoining = false;
       if (!error || UNCERTAIN.has(error.code)) this.#placed = true;
-      if (this.#holders === 0) this.#settle();
+      if (this.#holders.size === 0) this.#settle();
       else if (error && TEMPORARY.has(error.code)) this.#later(error, () => this.#rejoin());
       else if (error) this.#hooks.refused(error);
     }, () => {
       this.#rejoining = false;
-      this.#rejoin_due = this.#holders > 0;
+      this.#rejoin_due = this.#holders.size > 0;
     });
   }
 
@@ -250,13 +253,13 @@ export class Holding {
     this.#session.environment.clearTimeout(this.#timer);
     this.#timer = this.#session.environment.setTimeout(() => {
       if (this.#session.online) then();
-      else this.#rejoin_due = this.#holders > 0;
+      else this.#rejoin_due = this.#holders.size > 0;
     }, details?.retry_ms ?? RETRY_MS);
   }
 
   /** Leaves if the server may have a place that nobody holds and nobody waits for. */
   #settle() {
-    if (this.#holders > 0 || this.#callers.size > 0) return;
+    if (this.#holders.size > 0 || this.#callers.size > 0) return;
     if (this.#placed && this.#session.online) void this.#leave().catch(() => {});
     else if (!this.#placed) this.#hooks.unused();
   }

@@ -5,6 +5,7 @@
 
 import { checkQuery, socketUrl } from "./address.js";
 import { environment } from "./environment.js";
+import { GuestToken, guestStorage } from "./guest_token.js";
 import { streamSlots } from "./stream_slots.js";
 import { TRANSPORTS, createTransports, platformOf } from "./transports/registry.js";
 
@@ -27,11 +28,22 @@ import { TRANSPORTS, createTransports, platformOf } from "./transports/registry.
  * @property {string | undefined} user
  * @property {object | (() => any) | undefined} credentials
  * @property {object | undefined} attributes
+ * @property {GuestToken | undefined} guest
  * @property {Environment} environment
  */
 
 /** Interval of empty requests with the transport `poll`, over which the server cannot send by itself. */
 const POLL_HEARTBEAT_MS = 4000;
+
+/**
+ * @param {string} url
+ * @param {ConnectOptions} options
+ * @returns {GuestToken | undefined} undefined if the user is no guest
+ */
+function guestToken(url, { guest, guest_storage: storage = guestStorage() }) {
+  if (guest === undefined || guest === false) return undefined;
+  return new GuestToken({ url, name: guest === true ? "" : guest, storage });
+}
 
 /**
  * Throws a TypeError if an option is invalid.
@@ -40,7 +52,10 @@ const POLL_HEARTBEAT_MS = 4000;
  * @returns {{session: SessionOptions, store: SessionStoreOptions | undefined, clock_interval_ms: number}}
  */
 export function resolveOptions(address, options) {
-  const { user, reconnect = {}, persist = false } = options;
+  const { user, reconnect = {}, persist = false, guest = false } = options;
+  if (guest !== false && (user !== undefined || options.credentials !== undefined)) {
+    throw new TypeError("a guest gets its user and its credentials from the server: leave out user and credentials");
+  }
   const env = environment(options.environment);
   const url = socketUrl(address);
   checkQuery(url);
@@ -52,7 +67,7 @@ export function resolveOptions(address, options) {
     poll: { heartbeat_ms: options.poll?.heartbeat_ms ?? POLL_HEARTBEAT_MS, number: persist === false ? 0 : Math.floor(env.unix()) },
     platform,
   });
-  const name = `${persist === true ? "" : persist} ${user ?? ""}`;
+  const name = `${persist === true ? "" : persist} ${user ?? (guest === false ? "" : `guest ${guest}`)}`;
   return {
     session: {
       url,
@@ -72,6 +87,7 @@ export function resolveOptions(address, options) {
       user,
       credentials: options.credentials,
       attributes: options.attributes,
+      guest: guestToken(url, options),
       environment: env,
     },
     store: persist === false ? undefined : { name, url, environment: env, storage: options.storage, locks: options.locks },

@@ -1,13 +1,14 @@
 /**
- * A game room as seen by one member, and the set of joined rooms.
+ * A game room as one holder has it: each successful `join` has an object of its
+ * own. They share the seat and what is known of the room (`RoomState`).
  * @module
  */
 
 import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
-import { Holding } from "./holding.js";
 
 /** @import { Clock } from "./clock.js" */
+/** @import { Member, RoomState } from "./room_state.js" */
 /** @import { Session } from "./session.js" */
 
 /**
@@ -17,12 +18,6 @@ import { Holding } from "./holding.js";
  * @property {string} [game] the game's name in the server's configuration;
  *   used when the room is created
  * @property {AbortSignal} [signal] leaves for this holder when it is aborted, also before the answer
- */
-
-/**
- * @typedef {object} Member
- * @property {string | undefined} team
- * @property {"joined" | "away"} state `away`: disconnected, its seat is reserved
  */
 
 /**
@@ -46,7 +41,7 @@ import { Holding } from "./holding.js";
  * @typedef {object} RoomEvents
  * @property {Action} action one action; all members receive the same order
  * @property {Action[]} actions the actions of one message
- * @property {{changes: Record<string, "joined" | "left" | "away" | "back">}} members
+ * @property {{changes: Record<string, "joined" | "left" | "away" | "back" | "kicked">}} members
  * @property {{room: Room}} joined joined again after a reconnection; members and state are new
  * @property {{reason: "removed" | "refused" | "closed", error?: TurntableError}} left
  *   without `leave()`: removed (the room ended, or a kick), refused when joining
@@ -67,61 +62,56 @@ import { Holding } from "./holding.js";
 /** @extends {Emitter<RoomEvents>} */
 export class Room extends Emitter {
   #context;
-  #holding;
-  /** @type {string | undefined} */
-  #team;
-  /** @type {string | undefined} */
-  #self;
-  /** @type {any} */
   #state;
-  /** @type {string | undefined} */
-  #game;
-  /** @type {Map<string, Member>} */
-  #members = new Map();
-
-  /** The room's id. @readonly @type {string} */
-  channel;
-  /** @internal whether this client is a member */
-  active = false;
-  /** @internal whether members and state belong to a lost session */
-  stale = false;
+  #release;
+  #held = true;
 
   /**
    * @internal
-   * @param {Holding} holding
    * @param {RoomContext} context
-   * @param {string} channel
+   * @param {RoomState} state
+   * @param {(room: Room) => Promise<void>} release ends this holder's hold
    */
-  constructor(holding, context, channel) {
+  constructor(context, state, release) {
     super(context.session.gate);
-    this.#holding = holding;
     this.#context = context;
-    this.channel = channel;
+    this.#state = state;
+    this.#release = release;
+  }
+
+  /** The room's id. */
+  get channel() {
+    return this.#state.channel;
   }
 
   /** This user's id in the room. */
   get self() {
-    return this.#self ?? this.#context.user();
+    return this.#state.self ?? this.#context.user();
   }
 
   /** This user's team, if the game has teams. */
   get team() {
-    return this.#team;
+    return this.#state.team;
   }
 
   /** The game's name, as passed to `join`. */
   get game() {
-    return this.#game;
+    return this.#state.game;
   }
 
   /** The members by user id. @returns {ReadonlyMap<string, Member>} */
   get members() {
-    return this.#members;
+    return this.#state.members;
   }
 
   /** The stored state for late joiners; `undefined` if the game stores none. @returns {any} */
   get state() {
-    return this.#state;
+    return this.#state.stored;
+  }
+
+  /** @internal whether this holder is in the room */
+  get active() {
+    return this.#held && this.#state.active;
   }
 
   /**
@@ -140,7 +130,7 @@ export class Room extends Emitter {
     if (list.length === 0) return true;
     if (!queue && !session.immediate("game", { actions: list })) return false;
     const stamp = clock.wire(timestamp ?? clock.local());
-    const team = this.#team;
+    const { team } = this.#state;
     const actions = list.map((one) => ({ timestamp: stamp, from: this.self, data: one ?? null, ...(team !== undefined && { team }) }));
     const refused = (/** @type {TurntableError} */ error) => {
       this.emit("refused", { error, data: list });
@@ -171,229 +161,31 @@ export class Room extends Emitter {
   async invite(ids) {
     // A `joingame` of a room that was left would join it again.
     if (!this.active) throw new TurntableError("not_member", "this client is not in the room", { command: "joingame" });
-    await this.#context.session.request("joingame", { ...this.joinData({}), invite: ids });
+    await this.#context.session.request("joingame", { ...this.#state.joinData({}, this.#context.user()), invite: ids });
   }
 
   /**
-   * One holder less: each successful `join` is one, and the last one gives up the
-   * seat. From then on this object emits nothing.
+   * Ends this holder's hold, once. The last holder gives up the seat. From then on
+   * this object emits nothing.
    * @returns {Promise<void>}
    */
   async leave() {
-    if (this.active) await this.#holding.release();
+    await this.#release(this);
   }
 
-  /** @internal the last holder has left */
+  /** @internal this holder has left */
   retire() {
-    this.active = false;
+    this.#held = false;
     this.mute();
   }
 
   /**
-   * @internal
-   * @param {JoinOptions} options
-   * @returns {Record<string, any>} the data of `joingame`
-   */
-  joinData({ team, game }) {
-    return { channel: this.channel, self: this.#context.user(), team: team ?? this.#team, game: game ?? this.#game };
-  }
-
-  /**
-   * @internal
-   * @param {JoinOptions} options of a join that succeeded
-   * @returns {this}
-   */
-  acquired({ game }) {
-    this.#game = game ?? this.#game;
-    return this;
-  }
-
-  /**
-   * @internal
-   * @param {any} data of a `joined`
-   */
-  joined(data) {
-    const again = this.stale;
-    this.active = true;
-    this.stale = false;
-    this.#self = data.self ?? this.#self;
-    this.#team = data.team ?? undefined;
-    this.#state = data.state;
-    this.#members.clear();
-    for (const [id, member] of Object.entries(data.members ?? {})) {
-      this.#members.set(id, { team: member?.team ?? undefined, state: member?.state ?? "joined" });
-    }
-    if (again) this.emit("joined", { room: this });
-  }
-
-  /**
-   * @internal
-   * @param {Record<string, any>} changes of a `memberchange`
-   */
-  changed(changes) {
-    for (const [id, change] of Object.entries(changes)) {
-      const team = this.#members.get(id)?.team;
-      if (change === "left") this.#members.delete(id);
-      else this.#members.set(id, { team, state: change === "away" ? "away" : "joined" });
-    }
-    this.emit("members", { changes });
-    if (this.active && Object.hasOwn(changes, this.self) && changes[this.self] === "left") this.ended("removed");
-  }
-
-  /**
-   * @internal
-   * @param {Action[]} actions
-   */
-  acted(actions) {
-    for (const { from, team } of actions) {
-      // `memberchange` does not contain a new member's team; its actions do.
-      const member = this.#members.get(from);
-      if (member && team !== undefined) member.team = team;
-    }
-    this.emit("actions", actions);
-    for (const action of actions) this.emit("action", action);
-  }
-
-  /**
-   * @internal
+   * @internal the room is over for this client
    * @param {"removed" | "refused" | "closed"} reason
    * @param {TurntableError} [error]
    */
   ended(reason, error) {
-    if (!this.active) return;
-    this.active = false;
-    if (reason !== "closed") this.#holding.ended();
     this.emit("left", error ? { reason, error } : { reason });
-    this.mute();
+    this.retire();
   }
-}
-
-/** @typedef {{holding: Holding, room: Room}} Seat */
-
-/** Rooms that are joined or being joined. */
-export class Rooms {
-  #context;
-  /** @type {Map<string, Seat>} */
-  #seats = new Map();
-
-  /** @param {RoomContext} context */
-  constructor(context) {
-    this.#context = context;
-  }
-
-  /**
-   * @param {string} channel
-   * @returns {Room | undefined}
-   */
-  get(channel) {
-    const seat = this.#seats.get(normalizeId(channel));
-    return seat?.holding.held && seat.room.active ? seat.room : undefined;
-  }
-
-  /**
-   * @param {string} channel
-   * @param {JoinOptions} options
-   * @returns {Promise<Room>} rejects with the outcome of this join, whatever other joins of the
-   *   room get
-   */
-  join(channel, options) {
-    const key = normalizeId(channel);
-    return (this.#seats.get(key) ?? this.#add(key)).holding.acquire(options);
-  }
-
-  /** Whether the user is in a room. */
-  get playing() {
-    for (const seat of this.#seats.values()) if (seat.room.active) return true;
-    return false;
-  }
-
-  /**
-   * @param {string} key
-   * @returns {Seat}
-   */
-  #add(key) {
-    const holding = new Holding(this.#context.session, {
-      join: "joingame",
-      leave: "leavegame",
-      place: { channel: key },
-      data: (options, again) => ({ ...seat.room.joinData(options), invite: again ? undefined : options.invite }),
-      acquired: (options) => seat.room.acquired(options),
-      released: () => this.#renew(seat),
-      unused: () => {
-        if (this.#seats.get(key) === seat) this.#seats.delete(key);
-      },
-      refused: (error) => {
-        seat.room.ended("refused", error);
-        this.#renew(seat);
-      },
-    });
-    const seat = { holding, room: new Room(holding, this.#context, key) };
-    this.#seats.set(key, seat);
-    return seat;
-  }
-
-  /**
-   * The room object ends with its last holder; a later join gets a new one.
-   * @param {Seat} seat
-   */
-  #renew(seat) {
-    seat.room.retire();
-    seat.room = new Room(seat.holding, this.#context, seat.room.channel);
-  }
-
-  /**
-   * @param {any} data
-   * @param {any} id of the request, whose caller has its answer already
-   */
-  joined(data, id) {
-    const channel = normalizeId(String(data?.channel));
-    this.#seats.get(channel)?.room.joined(data);
-    if (id !== undefined) return;
-    this.#context.session.resolveFirst((request) => request.command === "joingame" && normalizeId(request.data.channel) === channel, data);
-  }
-
-  /**
-   * @param {string} command
-   * @param {any} data
-   */
-  message(command, data) {
-    const seat = this.#seats.get(normalizeId(String(data?.channel)));
-    const room = seat?.room;
-    if (command === "memberchange") {
-      if (room?.active) room.changed(data.members ?? {});
-      if (seat && !seat.holding.held && !room?.active) this.#renew(seat);
-    } else if (command === "game") {
-      if (room?.active) room.acted(data.actions ?? []);
-    } else if (command === "invitereply") {
-      room?.emit("invitereply", { user: data.user, accepted: data.accepted });
-    }
-  }
-
-  /** A new session has started: members and state of the rooms are outdated. */
-  reset() {
-    for (const { room } of this.#seats.values()) if (room.active) room.stale = true;
-  }
-
-  /** @param {boolean} resumed */
-  restore(resumed) {
-    for (const { holding } of [...this.#seats.values()]) holding.restore(resumed);
-  }
-
-  /** @param {TurntableError} error */
-  close(error) {
-    const seats = [...this.#seats.values()];
-    this.#seats.clear();
-    for (const { holding, room } of seats) {
-      holding.close(error);
-      room.ended("closed");
-    }
-  }
-}
-
-/**
- * The id without a leading slash, as the server normalizes it.
- * @param {string} channel
- */
-export function normalizeId(channel) {
-  return channel.startsWith("/") ? channel.slice(1) : channel;
 }

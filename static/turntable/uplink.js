@@ -7,8 +7,8 @@
 
 import { SentLog } from "./sent_log.js";
 
-/** @import { Connection } from "./connection.js" */
 /** @import { Message } from "./outbox.js" */
+/** @import { Sent } from "./sent_log.js" */
 
 /** Number of commands after which the server is asked to confirm them. */
 const CONFIRM_EVERY = 200;
@@ -23,7 +23,7 @@ export class Uplink {
   log = new SentLog();
 
   /**
-   * @param {Connection} connection
+   * @param {{write: (text: string, entry?: Sent) => void}} connection
    * @param {() => void} confirm performs a clock exchange
    */
   constructor(connection, confirm) {

@@ -17,7 +17,7 @@ export { CLOSE_CODES, ERROR_CODES } from "./turntable/codes.js";
 export { TurntableError } from "./turntable/error.js";
 export type Room = import("./turntable/room.js").Room;
 export type Action = import("./turntable/room.js").Action;
-export type Member = import("./turntable/room.js").Member;
+export type Member = import("./turntable/room_state.js").Member;
 export type JoinOptions = import("./turntable/room.js").JoinOptions;
 export type AvatarObject = import("./turntable/avatar.js").AvatarObject;
 export type Channel = import("./turntable/channel.js").Channel;
@@ -31,7 +31,7 @@ export type Welcome = import("./turntable/events.js").Welcome;
 export type PresenceState = import("./turntable/friends.js").PresenceState;
 /** @typedef {import("./turntable/room.js").Room} Room */
 /** @typedef {import("./turntable/room.js").Action} Action */
-/** @typedef {import("./turntable/room.js").Member} Member */
+/** @typedef {import("./turntable/room_state.js").Member} Member */
 /** @typedef {import("./turntable/room.js").JoinOptions} JoinOptions */
 /** @typedef {import("./turntable/avatar.js").AvatarObject} AvatarObject */
 /** @typedef {import("./turntable/channel.js").Channel} Channel */

@@ -132,6 +132,10 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
       const datagrams = [JSON.parse(body)].flat();
       let number = Number(url.searchParams.get("n") ?? NaN);
       const accepted = server.sessions.get(datagrams[0].tunnel)?.accepted;
+      if (url.searchParams.get("n") === "unknown") {
+        response.writeHead(200, { "Content-Type": "application/json" });
+        return response.end(JSON.stringify({ accepted }));
+      }
       if (number > accepted + 1) return refuse(409, "conflict", { accepted });
       const answers = datagrams.map(({ tunnel, path, data }) => {
         const session = server.sessions.get(tunnel);

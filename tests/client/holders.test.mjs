@@ -22,16 +22,17 @@ test("two joins at once: each caller gets the outcome of its own", async (t) => 
     const calls = [tt.join("C", { team: "red" }), tt.join("C", { team: "blue" })].map((call) => call.then((room) => room, (error) => error.code));
     assert.deepEqual([(await answer(peer, outcomes[0])).team, (await answer(peer, outcomes[1])).team], ["red", "blue"]);
     const results = await Promise.all(calls);
-    const room = tt.room("C");
-    assert.deepEqual(results, outcomes.map((error) => error ?? room), String(outcomes));
-    assert.equal(room !== undefined, outcomes.includes(undefined));
-    if (!room) continue;
-    // Whoever was refused holds nothing: the last holder's leave leaves.
-    const holders = outcomes.filter((error) => error === undefined).length;
-    for (let count = 1; count < holders; count += 1) await room.leave();
+    const rooms = results.filter((result) => typeof result !== "string");
+    assert.deepEqual(results.map((result) => (typeof result === "string" ? result : undefined)), outcomes);
+    assert.equal(tt.room("C"), rooms[0], String(outcomes));
+    const last = rooms.pop();
+    if (!last) continue;
+    // Whoever was refused holds nothing: the last holder's leave leaves. Each leaves once.
+    for (const room of rooms) await Promise.all([room.leave(), room.leave()]);
     await peer.settle(tt);
     assert.deepEqual(peer.unread, []);
-    const left = room.leave();
+    assert.equal(tt.room("C"), last);
+    const left = last.leave();
     peer.send("reply", {}, (await peer.next("leavegame")).id);
     await left;
     assert.equal(tt.room("C"), undefined);
@@ -105,8 +106,9 @@ test("a signal ends a hold, also before the answer, once, and not that of others
   const joining = [tt.join("C", { signal: one.signal }), tt.join("C")];
   await answer(peer);
   await answer(peer);
-  const [room] = await Promise.all(joining);
+  const [first, room] = await Promise.all(joining);
   one.abort();
+  await first.leave();
   await peer.settle(tt);
   assert.equal(tt.room("C"), room);
   peer.send("memberchange", { channel: "C", members: { "1:1": "left" } });
@@ -129,9 +131,18 @@ test("channels are counted; what one holder requested with subpaths stays", asyn
   peer.send("error", { code: "unavailable", message: "no history" }, refused.id);
   await third;
   const [one, two] = await Promise.all(calls);
-  assert.equal(one, two);
-  await one.leave();
+  assert.deepEqual([one.subpaths, two.subpaths], [true, true]);
+  const heard = [];
+  one.on("message", ({ data }) => heard.push(["one", data]));
+  two.on("message", ({ data }) => heard.push(["two", data]));
+  peer.send("message", { channel: "chat", id: "m4", offset: 4, from: "1:2", time: 1, data: "both" });
   await peer.settle(tt);
+  // Twice by one holder, which releases nothing of the other's.
+  await one.leave();
+  await one.leave();
+  peer.send("message", { channel: "chat", id: "m5", offset: 5, from: "1:2", time: 1, data: "last" });
+  await peer.settle(tt);
+  assert.deepEqual(heard, [["one", "both"], ["two", "both"], ["two", "last"]]);
   assert.deepEqual(peer.unread, []);
   void two.leave();
   await peer.next("leavechannel");
@@ -176,6 +187,13 @@ test("subscriptions are counted, and a refused list is sent again in parts", asy
   assert.deepEqual(await two, { "1:2": "online", "1:3": "online" });
   const three = new AbortController();
   assert.deepEqual(await tt.friends.subscribe(["1:2"], { signal: three.signal }), { "1:2": "online" });
+  // What a call resolved with ends that call's hold, once.
+  const four = await tt.friends.subscribe(["1:2", "1:3"]);
+  await tt.friends.unsubscribe(four);
+  await tt.friends.unsubscribe(four);
+  await peer.settle(tt);
+  assert.deepEqual([...tt.friends.all.keys()].sort(), ["1:2", "1:3"]);
+  await assert.rejects(tt.friends.unsubscribe({ ...four }), TypeError);
   const unsubscribed = tt.friends.unsubscribe(["1:2", "1:3"]);
   const { data, id } = await peer.next("unsubscribe");
   assert.deepEqual(data, ["1:3"]);
@@ -261,7 +279,7 @@ for (const [kind, open] of Object.entries({ room: (tt, options) => tt.join("C", 
             (joined) => {
               own.outcome = "in";
               place = joined;
-              if (!own.mounted) return style === "leave" ? place.leave() : undefined;
+              if (!own.mounted) return style === "leave" ? Promise.all([place.leave(), place.leave()]) : undefined;
               own.stop = place.on(event, ({ data }) => own.heard.push(data));
               return undefined;
             },
@@ -273,7 +291,8 @@ for (const [kind, open] of Object.entries({ room: (tt, options) => tt.join("C", 
             own.mounted = false;
             own.stop?.();
             if (style === "signal") controller.abort();
-            else place?.leave().catch(() => {});
+            // Twice: the second releases nothing of another component's.
+            else for (let times = 0; times < 2; times += 1) place?.leave().catch(() => {});
           };
           return own;
         };

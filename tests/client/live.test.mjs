@@ -238,3 +238,26 @@ for (const [name, options] of Object.entries(CONFIGURATIONS)) {
     assert.deepEqual([error.code, error.command, data], ["not_member", "game", [{ step: 1 }]]);
   });
 }
+
+test("a guest comes back as itself in a later page, over every transport, and nobody else does", { skip }, async (t) => {
+  const map = new Map();
+  const guest_storage = { getItem: (key) => map.get(key) ?? null, setItem: (key, value) => void map.set(key, value), removeItem: (key) => void map.delete(key) };
+  const open = async (options = {}) => {
+    const tt = connect(url, { guest: true, guest_storage, WebSocket, ...options });
+    t.after(() => tt.close());
+    await tt.ready;
+    return tt;
+  };
+  const { user: first } = await open();
+  for (const transport of ["websocket", "tunnel", "longpoll", "poll"]) {
+    const again = await open({ transports: [transport] });
+    assert.equal(again.user, first, transport);
+    again.close();
+  }
+  assert.notEqual((await open({ guest: "another" })).user, first);
+  const thief = connect(url, { user: first, WebSocket });
+  thief.on("error", () => {});
+  const closed = thief.once("state");
+  await assert.rejects(thief.ready, { code: "unauthorized" });
+  assert.deepEqual((await closed).details, { reason: "invalid" });
+});

@@ -121,7 +121,7 @@ test("join returns the members and the stored state", async (t) => {
   assert.deepEqual([...room.members], Object.entries(members));
   const again = tt.join("CStrike");
   peer.send("joined", { channel: "CStrike", self: "1:1", team: "red", members }); // without an id
-  assert.equal(await again, room);
+  assert.deepEqual([...(await again).members.keys()], ["1:1", "1:9"]);
 });
 
 test("messages for a room before its `joined` are ignored", async (t) => {
@@ -362,7 +362,7 @@ test("a new life of a channel is a gap, and another holder's join is none", asyn
   peer.send("message", message(4));
   const other = tt.channel("chat/lobby");
   peer.send("joined", { channel: "chat/lobby", epoch: "e1", offset: 4, recovered: false }, (await peer.next("joinchannel")).id);
-  assert.equal(await other, channel);
+  assert.equal((await other).offset, 4);
   assert.deepEqual(events, [4]);
   peer.send("joined", { channel: "chat/lobby", epoch: "e2", offset: 0, recovered: false });
   peer.send("message", message(1));

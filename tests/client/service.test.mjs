@@ -145,6 +145,12 @@ test("watchers of one attribute and of any are called once per change, and not a
   peer.send("attributes", { rank: 3 });
   await peer.settle(tt);
   assert.deepEqual(seen, []);
+  // Two components that watch with one function: each ends its own watch, once.
+  const ends = [tt.attributes.watch("rank", email), tt.attributes.watch("rank", email)];
+  for (let times = 0; times < 2; times += 1) ends[0]();
+  peer.send("attributes", { rank: 4 });
+  await peer.settle(tt);
+  assert.deepEqual(seen, [["email", 4]]);
 });
 
 test("a set takes its place in the order of the server, also where messages come at once", async (t) => {

@@ -1,6 +1,7 @@
 //! Datagrams that are numbered (`/tunnel/send?n=`) and sent again after a break:
 //! each takes effect exactly once.
 
+use std::fmt::Display;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use turntable_testkit::{DEADLINE, Random, Server};
 const HEADERS: &str = "Content-Type: application/json\r\n";
 
 /// The text of a request whose first datagram has the number `first`.
-fn request(server: &Server, first: u64, datagrams: &Value) -> String {
+fn request(server: &Server, first: impl Display, datagrams: &Value) -> String {
     let target = format!("/tunnel/send?n={first}");
     http::text(
         server.address,
@@ -27,7 +28,7 @@ fn request(server: &Server, first: u64, datagrams: &Value) -> String {
     )
 }
 
-fn send(server: &Server, first: u64, datagrams: &Value) -> Response {
+fn send(server: &Server, first: impl Display, datagrams: &Value) -> Response {
     Pending::send(server.address, &request(server, first, datagrams)).answer()
 }
 
@@ -250,6 +251,14 @@ fn refused_and_unreadable_datagrams_have_numbers_and_time_has_none() {
     let gap = send(&server, 11, &publish(11));
     assert_eq!(gap.error(), (409, "conflict".to_owned()));
     assert_eq!(gap.json()["error"]["details"]["accepted"], 9);
+    // A client that does not know its number asks, and nothing is taken.
+    let asked = send(&server, "unknown", &publish(10));
+    assert_eq!((asked.status, asked.json()), (200, json!({"accepted": 9})));
+    for wrong in ["0", "-1", "x", "Unknown"] {
+        let refused = send(&server, wrong, &publish(10));
+        assert_eq!(refused.error(), (400, "bad_message".to_owned()), "{wrong}");
+    }
+    witness.expect_nothing_pending();
     tunnel.expect_command("time");
     tunnel.expect_command("time");
     let (_client, welcome) = resume(&server, &json!(tunnel.id), 2);

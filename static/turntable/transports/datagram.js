@@ -6,7 +6,8 @@
  *
  * A request numbers its datagrams (`n`). It is repeated until it is answered: the
  * server skips the datagrams that it took before, and refuses a request that
- * leaves a gap (409), which says how many it took.
+ * leaves a gap (409), which says how many it took. A reloaded page does not know
+ * its numbers and asks first.
  * @module
  */
 
@@ -20,8 +21,8 @@ const CHANNEL = "/channel/";
 const REPEAT_MS = [0, 100, 300, 1000];
 /** Maximum number of gaps to repair for one request. */
 const GAPS_MAX = 4;
-/** Leaves a gap after any number, so that the server says how many commands it took. */
-const UNKNOWN = Number.MAX_SAFE_INTEGER;
+/** Asks how many commands the server took; it takes none of the request. */
+const UNKNOWN = "unknown";
 /** Maximum bytes of a request that outlives its page. */
 const KEEPALIVE_MAX = 60_000;
 
@@ -114,13 +115,12 @@ export class Sender {
     if (pending.length === 0) return;
     let first = this.#number(pending);
     await untilAnswered(this.#target.environment, async () => {
-      const response = await this.#fetch(this.#body(pending), pending.some(({ entry }) => entry) ? first : undefined, true);
-      if (response.status === 409) {
-        const { details } = await responseError(response);
-        if (this.#gap(pending, details)) first = details.accepted + 1;
-        return false;
-      }
-      return isFinal(response);
+      const n = pending.some(({ entry }) => entry) ? first : undefined;
+      const response = await this.#fetch(this.#body(pending), n, true);
+      if (response.status !== 409 && !(response.ok && n === UNKNOWN)) return isFinal(response);
+      const details = response.ok ? await response.json() : (await responseError(response)).details;
+      if (this.#gap(pending, details)) first = details.accepted + 1;
+      return false;
     });
   }
 
@@ -191,7 +191,10 @@ export class Sender {
   async #answered(response, batch, error) {
     if (this.#closed) return "failed";
     this.#hooks.activity();
-    if (error === undefined) return this.#accepted(response.answers ?? (await response.json()), batch);
+    if (error === undefined) {
+      const answers = response.answers ?? (await response.json());
+      return this.#gap(batch, answers) ? "repeat" : this.#accepted(answers, batch);
+    }
     const { status } = response;
     if (status === 409 && this.#gap(batch, error.details)) return "repeat";
     if (status === 429 && error.details?.retry_ms > 0) {
@@ -235,7 +238,7 @@ export class Sender {
   /**
    * The server took another number of commands than this client assumes.
    * @param {Outgoing[]} batch from which the commands that were taken are removed
-   * @param {any} details of the error
+   * @param {any} details of the error, or the answer to a question
    * @returns {boolean} whether the server said how many
    */
   #gap(batch, details) {
@@ -255,7 +258,7 @@ export class Sender {
   /**
    * The number of the first command.
    * @param {Outgoing[]} batch
-   * @returns {number | undefined} undefined if none has a number
+   * @returns {number | "unknown" | undefined} undefined if none has a number
    */
   #number(batch) {
     const first = batch.find(({ entry }) => entry)?.entry;
@@ -264,7 +267,7 @@ export class Sender {
 
   /**
    * @param {string} body
-   * @param {number | undefined} n
+   * @param {number | "unknown" | undefined} n
    * @param {boolean} [last]
    * @returns {Promise<any>}
    */

@@ -1,11 +1,11 @@
 /**
- * Channels: paths on which messages are published, and the set of joined channels.
+ * A channel, a path on which messages are published, as one holder has it: each
+ * successful join has an object of its own. They share the subscription and its
+ * position (`ChannelState`).
  * @module
  */
 import { Emitter } from "./emitter.js";
-import { Holding } from "./holding.js";
 import type { TurntableError } from "./error.js";
-import type { Session } from "./session.js";
 export type ChannelOptions = {
     /**
      * whether to receive messages of paths below as well
@@ -79,6 +79,7 @@ export type ChannelEvents = {
         error?: TurntableError;
     };
 };
+/** @import { ChannelState } from "./channel_state.js" */
 /** @import { TurntableError } from "./error.js" */
 /** @import { Session } from "./session.js" */
 /**
@@ -114,8 +115,8 @@ export type ChannelEvents = {
 /** @extends {Emitter<ChannelEvents>} */
 export declare class Channel extends Emitter<ChannelEvents> {
     #private;
-    /** @readonly @type {string} */
-    readonly path: string;
+    /** The channel's path. */
+    get path(): string;
     /** The epoch in which offsets are counted. */
     get epoch(): string;
     /** The offset of the last message. */
@@ -143,42 +144,9 @@ export declare class Channel extends Emitter<ChannelEvents> {
         epoch: string;
     }>;
     /**
-     * One holder less: each successful `channel` is one, and the last one leaves.
-     * From then on this object emits nothing.
+     * Ends this holder's hold, once. The last holder leaves the channel. From then on
+     * this object emits nothing.
      * @returns {Promise<void>}
      */
     leave(): Promise<void>;
-}
-export type Subscription = {
-    holding: Holding;
-    channel: Channel;
-};
-/** @typedef {{holding: Holding, channel: Channel}} Subscription */
-/** Channels that are joined or being joined. */
-export declare class Channels {
-    #private;
-    /** @param {Session} session */
-    constructor(session: Session);
-    /**
-     * @param {string} path
-     * @param {ChannelOptions} options
-     * @returns {Promise<Channel>} rejects with the outcome of this join, whatever other joins of the
-     *   channel get
-     */
-    join(path: string, options: ChannelOptions): Promise<Channel>;
-    /**
-     * @param {any} data of a `joined`
-     * @param {any} id of the request, whose caller has its answer already
-     */
-    joined(data: any, id: any): void;
-    /** @param {any} data of a `memberchange` */
-    memberChange(data: any): void;
-    /** @param {ChannelMessage} message */
-    message(message: ChannelMessage): void;
-    /** A new session has started. */
-    reset(): void;
-    /** @param {boolean} resumed */
-    restore(resumed: boolean): void;
-    /** @param {TurntableError} error */
-    close(error: TurntableError): void;
 }

@@ -81,7 +81,7 @@ export declare class Client extends Emitter<ClientEvents> {
     /** Ends the session: the user is offline immediately, and the client does not reconnect. */
     close(): void;
     /**
-     * Identifies an anonymous session.
+     * Identifies an anonymous session, or renews its credentials.
      * @param {object} credentials
      * @returns {Promise<Welcome>}
      */
@@ -94,7 +94,7 @@ export declare class Client extends Emitter<ClientEvents> {
      */
     join(channel: string, options?: JoinOptions): Promise<Room>;
     /**
-     * A joined room.
+     * A joined room: the object of the holder that joined first.
      * @param {string} channel
      * @returns {Room | undefined} undefined if the room is not joined
      */

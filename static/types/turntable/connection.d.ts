@@ -73,6 +73,11 @@ export type ConnectionHooks = {
         content: string | (() => string);
         bytes: number | undefined;
     }) => void;
+    /**
+     * whether the client connects again after a close
+     * code after which it usually does not
+     */
+    returns: (code: number) => boolean;
     disconnected: (disconnection: Disconnection) => void;
 };
 export type ConnectionOptions = {

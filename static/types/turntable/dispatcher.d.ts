@@ -3,11 +3,12 @@
  * @module
  */
 import type { Attributes } from "./attributes.js";
-import type { Channels } from "./channel.js";
+import type { Channels } from "./channels.js";
 import type { Clock } from "./clock.js";
 import type { ClientEvents } from "./events.js";
 import type { Friends } from "./friends.js";
-import type { JoinOptions, Room, Rooms } from "./room.js";
+import type { JoinOptions, Room } from "./room.js";
+import type { Rooms } from "./rooms.js";
 import type { Services } from "./services.js";
 export type Handlers = {
     emit: <K extends keyof ClientEvents>(event: K, detail: ClientEvents[K]) => void;
@@ -22,11 +23,12 @@ export type Handlers = {
     clock: Clock;
 };
 /** @import { Attributes } from "./attributes.js" */
-/** @import { Channels } from "./channel.js" */
+/** @import { Channels } from "./channels.js" */
 /** @import { Clock } from "./clock.js" */
 /** @import { ClientEvents } from "./events.js" */
 /** @import { Friends } from "./friends.js" */
-/** @import { JoinOptions, Room, Rooms } from "./room.js" */
+/** @import { JoinOptions, Room } from "./room.js" */
+/** @import { Rooms } from "./rooms.js" */
 /** @import { Services } from "./services.js" */
 /**
  * @typedef {object} Handlers

@@ -2,8 +2,8 @@
  * Presence of other users, and the status of this user.
  *
  * Subscriptions are retained: after a reconnection that started a new session
- * the library subscribes again. Each id counts its holders: the server hears of
- * the first one and of the last one.
+ * the library subscribes again. Each successful `subscribe` holds its ids; the
+ * server hears of the first holder of an id and of the last one.
  * @module
  */
 import { Emitter } from "./emitter.js";
@@ -44,8 +44,12 @@ export type FriendsEvents = {
         changes: Record<string, Record<string, any>>;
     };
 };
+export type Hold = {
+    ids: Set<string>;
+};
 export type Waiter = {
     ids: string[];
+    hold: Hold;
     resolve: (states: Record<string, PresenceState>) => void;
     reject: (error: any) => void;
 };
@@ -57,18 +61,19 @@ export declare class Friends extends Emitter<FriendsEvents> {
      * call holds its ids until an `unsubscribe`, or until `signal` is aborted.
      * @param {string[]} ids
      * @param {{signal?: AbortSignal}} [options]
-     * @returns {Promise<Record<string, PresenceState>>} the states of `ids`; rejects with a TurntableError
+     * @returns {Promise<Record<string, PresenceState>>} the states of `ids`, an object of this call's
+     *   own; rejects with a TurntableError
      */
     subscribe(ids: string[], { signal }?: {
         signal?: AbortSignal;
     }): Promise<Record<string, PresenceState>>;
     /**
-     * Ends one holder's subscription of each of these users. The server is
-     * unsubscribed from those that have no other.
-     * @param {string[]} ids
+     * Ends a subscription. The server is unsubscribed from those that have no other.
+     * @param {string[] | Record<string, PresenceState>} held the states that `subscribe` resolved
+     *   with: ends that call's hold, once. Or ids: ends the oldest hold of each
      * @returns {Promise<void>}
      */
-    unsubscribe(ids: string[]): Promise<void>;
+    unsubscribe(held: string[] | Record<string, PresenceState>): Promise<void>;
     /**
      * The last known state of a watched user.
      * @param {string} id

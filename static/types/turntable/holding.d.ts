@@ -2,8 +2,9 @@
  * A place on the server that several holders of one client share: the seat in a
  * room, or the subscription of a channel. The server has one per session.
  *
- * Each `acquire` sends its own join and gets the outcome of that join. The place
- * is given up when its last holder has released it. Joins and leaves of one place
+ * Each `acquire` sends its own join and gets the outcome of that join. A success is
+ * a holder, an object of its own, which can release once. The place is given up
+ * when its last holder has released it. Joins and leaves of one place
  * are answered in the order in which they are sent, so the place is what the last
  * answer says. A join whose outcome is unknown (no answer in time) and that
  * nobody waits for is followed by a leave.
@@ -22,10 +23,10 @@ export type Caller = {
      */
     withdraw: () => boolean;
     aborted: boolean;
-    resolve: (place: any) => void;
+    resolve: (holder: any) => void;
     reject: (error: any) => void;
 };
-export type HoldingHooks = {
+export type HoldingHooks<Holder> = {
     /**
      * the command
      */
@@ -43,13 +44,14 @@ export type HoldingHooks = {
      */
     data: (options: any, again: boolean) => any;
     /**
-     * a join succeeded; returns what `acquire` resolves with
+     * a join succeeded; returns its holder, with which
+     * `acquire` resolves
      */
-    acquired: (options: any) => any;
+    acquired: (options: any) => Holder;
     /**
-     * the last holder has released the place
+     * a holder has released the place
      */
-    released: () => void;
+    released: (holder: Holder, last: boolean) => void;
     /**
      * neither a holder nor a join is left
      */
@@ -59,32 +61,35 @@ export type HoldingHooks = {
      */
     refused: (error: TurntableError) => void;
 };
-export declare class Holding {
+/** @template Holder */
+export declare class Holding<Holder> {
     #private;
     /**
      * @param {Session} session
-     * @param {HoldingHooks} hooks
+     * @param {HoldingHooks<Holder>} hooks
      */
-    constructor(session: Session, hooks: HoldingHooks);
+    constructor(session: Session, hooks: HoldingHooks<Holder>);
     /** Whether the answer to a join is awaited. */
     get joining(): boolean;
     /** The options of the joins whose answers are awaited. */
     get requested(): any[];
-    /** Whether somebody holds the place. */
-    get held(): boolean;
+    /** The holders, in the order of their joins. */
+    get holders(): Holder[];
     /**
      * Joins for one more holder.
      * @param {{signal?: AbortSignal} & Record<string, any>} options
-     * @returns {Promise<any>} rejects with the TurntableError of this join, or with the signal's reason
+     * @returns {Promise<Holder>} rejects with the TurntableError of this join, or with the signal's reason
      */
     acquire({ signal, ...options }: {
         signal?: AbortSignal;
-    } & Record<string, any>): Promise<any>;
+    } & Record<string, any>): Promise<Holder>;
     /**
-     * One holder less; the last one leaves.
+     * One holder less; the last one leaves. A holder that has released the place, or
+     * that it was taken from, releases nothing.
+     * @param {Holder} holder
      * @returns {Promise<void>}
      */
-    release(): Promise<void>;
+    release(holder: Holder): Promise<void>;
     /** The server has ended the place: nobody holds it any more. */
     ended(): void;
     /**

@@ -1,19 +1,67 @@
 /**
- * The user's identity and credentials.
+ * Who the user is: the claim of each identification, its credentials, and what
+ * follows when the server refuses them.
+ *
+ *     unauthorized ─┬─ expired, and credentials is a function ─► ask it once more
+ *                   ├─ a guest's token ─────────────────────────► become a new guest
+ *                   └─ else ────────────────────────────────────► the end
+ *
  * @module
+ */
+import { TurntableError } from "./error.js";
+import type { GuestToken } from "./guest_token.js";
+/**
+ * Whether an error passes: the same request may succeed later.
+ * @param {string} code
+ */
+export declare function isTemporary(code: string): boolean;
+export type IdentityOptions = {
+    user: string | undefined;
+    credentials: object | (() => any) | undefined;
+    attributes: object | undefined;
+    /**
+     * the user is a guest
+     */
+    guest: GuestToken | undefined;
+};
+/**
+ * @typedef {object} IdentityOptions
+ * @property {string | undefined} user
+ * @property {object | (() => any) | undefined} credentials
+ * @property {object | undefined} attributes
+ * @property {GuestToken | undefined} guest the user is a guest
  */
 export declare class Identity {
     #private;
-    /** @param {{user: string | undefined, credentials: object | (() => any) | undefined, attributes: object | undefined}} options */
-    constructor({ user, credentials, attributes }: {
-        user: string | undefined;
-        credentials: object | (() => any) | undefined;
-        attributes: object | undefined;
-    });
+    /** @param {IdentityOptions} options */
+    constructor({ user, credentials, attributes, guest }: IdentityOptions);
+    /** Whether a connection that ended because of the credentials is followed by another. */
+    get asking(): boolean;
+    /** Whether there may be other credentials than those before. */
+    get renewable(): boolean;
     /**
-     * The data of `idme`. A credentials function is called each time, because
-     * credentials may expire; the result is then a promise.
+     * The credentials now. A function is called each time, because credentials may
+     * expire; the result is then a promise, of a TurntableError if the function fails.
+     * @returns {any}
+     */
+    credentials(): any;
+    /**
+     * The data of `idme`, or a promise of it, or of the TurntableError of the credentials.
      * @returns {any}
      */
     claim(): any;
+    /**
+     * The program has authenticated the session: later ones get the same credentials.
+     * @param {object} credentials
+     * @param {string | undefined} user
+     */
+    replace(credentials: object, user: string | undefined): void;
+    /** @param {any} welcome */
+    accepted({ user, token }: any): void;
+    /**
+     * The server refused the claim.
+     * @param {TurntableError} error
+     * @returns {"later" | "again" | "never"} when to try again: with another connection, or on this one
+     */
+    refused({ code, details }: TurntableError): "later" | "again" | "never";
 }

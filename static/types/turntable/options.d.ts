@@ -2,6 +2,7 @@
  * Validates the options of `connect` and fills in the defaults.
  * @module
  */
+import { GuestToken } from "./guest_token.js";
 import type { Environment } from "./environment.js";
 import type { ConnectOptions } from "./events.js";
 import type { SessionStoreOptions } from "./session_store.js";
@@ -29,6 +30,7 @@ export type SessionOptions = {
     user: string | undefined;
     credentials: object | (() => any) | undefined;
     attributes: object | undefined;
+    guest: GuestToken | undefined;
     environment: Environment;
 };
 /**

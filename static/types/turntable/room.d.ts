@@ -1,11 +1,12 @@
 /**
- * A game room as seen by one member, and the set of joined rooms.
+ * A game room as one holder has it: each successful `join` has an object of its
+ * own. They share the seat and what is known of the room (`RoomState`).
  * @module
  */
 import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
-import { Holding } from "./holding.js";
 import type { Clock } from "./clock.js";
+import type { Member } from "./room_state.js";
 import type { Session } from "./session.js";
 export type JoinOptions = {
     /**
@@ -25,13 +26,6 @@ export type JoinOptions = {
      * leaves for this holder when it is aborted, also before the answer
      */
     signal?: AbortSignal;
-};
-export type Member = {
-    team: string | undefined;
-    /**
-     * `away`: disconnected, its seat is reserved
-     */
-    state: "joined" | "away";
 };
 export type Action = {
     /**
@@ -71,7 +65,7 @@ export type RoomEvents = {
      */
     actions: Action[];
     members: {
-        changes: Record<string, "joined" | "left" | "away" | "back">;
+        changes: Record<string, "joined" | "left" | "away" | "back" | "kicked">;
     };
     /**
      * joined again after a reconnection; members and state are new
@@ -110,6 +104,7 @@ export type RoomContext = {
     report: (error: TurntableError) => void;
 };
 /** @import { Clock } from "./clock.js" */
+/** @import { Member, RoomState } from "./room_state.js" */
 /** @import { Session } from "./session.js" */
 /**
  * @typedef {object} JoinOptions
@@ -118,11 +113,6 @@ export type RoomContext = {
  * @property {string} [game] the game's name in the server's configuration;
  *   used when the room is created
  * @property {AbortSignal} [signal] leaves for this holder when it is aborted, also before the answer
- */
-/**
- * @typedef {object} Member
- * @property {string | undefined} team
- * @property {"joined" | "away"} state `away`: disconnected, its seat is reserved
  */
 /**
  * @typedef {object} Action
@@ -143,7 +133,7 @@ export type RoomContext = {
  * @typedef {object} RoomEvents
  * @property {Action} action one action; all members receive the same order
  * @property {Action[]} actions the actions of one message
- * @property {{changes: Record<string, "joined" | "left" | "away" | "back">}} members
+ * @property {{changes: Record<string, "joined" | "left" | "away" | "back" | "kicked">}} members
  * @property {{room: Room}} joined joined again after a reconnection; members and state are new
  * @property {{reason: "removed" | "refused" | "closed", error?: TurntableError}} left
  *   without `leave()`: removed (the room ended, or a kick), refused when joining
@@ -162,8 +152,8 @@ export type RoomContext = {
 /** @extends {Emitter<RoomEvents>} */
 export declare class Room extends Emitter<RoomEvents> {
     #private;
-    /** The room's id. @readonly @type {string} */
-    readonly channel: string;
+    /** The room's id. */
+    get channel(): string;
     /** This user's id in the room. */
     get self(): string;
     /** This user's team, if the game has teams. */
@@ -192,55 +182,9 @@ export declare class Room extends Emitter<RoomEvents> {
      */
     invite(ids: string[]): Promise<void>;
     /**
-     * One holder less: each successful `join` is one, and the last one gives up the
-     * seat. From then on this object emits nothing.
+     * Ends this holder's hold, once. The last holder gives up the seat. From then on
+     * this object emits nothing.
      * @returns {Promise<void>}
      */
     leave(): Promise<void>;
 }
-export type Seat = {
-    holding: Holding;
-    room: Room;
-};
-/** @typedef {{holding: Holding, room: Room}} Seat */
-/** Rooms that are joined or being joined. */
-export declare class Rooms {
-    #private;
-    /** @param {RoomContext} context */
-    constructor(context: RoomContext);
-    /**
-     * @param {string} channel
-     * @returns {Room | undefined}
-     */
-    get(channel: string): Room | undefined;
-    /**
-     * @param {string} channel
-     * @param {JoinOptions} options
-     * @returns {Promise<Room>} rejects with the outcome of this join, whatever other joins of the
-     *   room get
-     */
-    join(channel: string, options: JoinOptions): Promise<Room>;
-    /** Whether the user is in a room. */
-    get playing(): boolean;
-    /**
-     * @param {any} data
-     * @param {any} id of the request, whose caller has its answer already
-     */
-    joined(data: any, id: any): void;
-    /**
-     * @param {string} command
-     * @param {any} data
-     */
-    message(command: string, data: any): void;
-    /** A new session has started: members and state of the rooms are outdated. */
-    reset(): void;
-    /** @param {boolean} resumed */
-    restore(resumed: boolean): void;
-    /** @param {TurntableError} error */
-    close(error: TurntableError): void;
-}
-/**
- * The id without a leading slash, as the server normalizes it.
- * @param {string} channel
- */
-export declare function normalizeId(channel: string): string;

@@ -5,17 +5,19 @@
  * @module
  */
 import { SentLog } from "./sent_log.js";
-import type { Connection } from "./connection.js";
 import type { Message } from "./outbox.js";
+import type { Sent } from "./sent_log.js";
 export declare class Uplink {
     #private;
     /** @readonly */
     readonly log: SentLog;
     /**
-     * @param {Connection} connection
+     * @param {{write: (text: string, entry?: Sent) => void}} connection
      * @param {() => void} confirm performs a clock exchange
      */
-    constructor(connection: Connection, confirm: () => void);
+    constructor(connection: {
+        write: (text: string, entry?: Sent) => void;
+    }, confirm: () => void);
     /**
      * Sends a command now, and counts it.
      * @param {Message} message

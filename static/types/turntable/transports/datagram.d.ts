@@ -6,7 +6,8 @@
  *
  * A request numbers its datagrams (`n`). It is repeated until it is answered: the
  * server skips the datagrams that it took before, and refuses a request that
- * leaves a gap (409), which says how many it took.
+ * leaves a gap (409), which says how many it took. A reloaded page does not know
+ * its numbers and asks first.
  * @module
  */
 import type { Outgoing, Target, TransportHooks } from "./transport.js";

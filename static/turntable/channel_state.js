@@ -1,0 +1,131 @@
+/**
+ * The subscription of one channel for all of its holders: the position up to which
+ * messages were emitted. No network, no events.
+ * @module
+ */
+
+/** @import { ChannelMessage, ChannelOptions } from "./channel.js" */
+
+export class ChannelState {
+  /** @readonly @type {string} */
+  path;
+  /** Whether messages of paths below are received: whether a holder requested them. */
+  subpaths = false;
+  /** The epoch in which offsets are counted. */
+  epoch = "";
+  /** The offset of the last message. */
+  offset = 0;
+  /** Whether the server guaranteed at the last join that no message was missed. */
+  recovered = false;
+  /** The users on the channel. @type {Set<string>} */
+  members = new Set();
+  /** How many they are; undefined where the server does not show it. @type {number | undefined} */
+  count;
+  /** Whether the channel is joined. */
+  active = false;
+  /** Whether the subscription belongs to a lost session. */
+  stale = false;
+  /** The highest offset emitted in this epoch. */
+  #emitted = -1;
+  /** The most past messages that a holder requested. */
+  #history = 0;
+  /** The position that the first join asked for. @type {ChannelOptions["since"]} */
+  #since;
+  /** Whether past messages arrive: those up to `offset` are not all here yet. */
+  #catching_up = false;
+
+  /** @param {string} path */
+  constructor(path) {
+    this.path = path;
+  }
+
+  /**
+   * The data of `joinchannel`.
+   * @param {ChannelOptions} options
+   * @param {boolean} again whether the channel is joined again in a new session
+   * @returns {Record<string, any>}
+   */
+  joinData({ subpaths, since, history }, again) {
+    if (!again) this.#since = since;
+    const offset = this.#catching_up ? this.#emitted : this.offset;
+    return {
+      channel: this.path,
+      // The server has one subscription: what one holder requested must not end for it.
+      subpaths: subpaths || this.subpaths || undefined,
+      since: again ? { epoch: this.epoch, offset } : since,
+      history: again ? this.#history || undefined : history,
+    };
+  }
+
+  /** @param {ChannelOptions} options of a join that succeeded */
+  acquired({ subpaths, history }) {
+    this.subpaths ||= subpaths === true;
+    this.#history = Math.max(this.#history, history ?? 0);
+  }
+
+  /**
+   * @param {any} data of a `joined`
+   * @returns {boolean} whether the channel was joined again in a new session, or began anew
+   */
+  joined({ epoch, offset, recovered, members }) {
+    const again = this.stale;
+    const first = !this.active;
+    // The server lost the channel to a fault and began it anew.
+    const replaced = !first && !again && epoch !== this.epoch;
+    this.active = true;
+    this.stale = false;
+    this.recovered = recovered === true;
+    this.#membersAre(members);
+    if (epoch !== this.epoch) this.#emitted = -1;
+    this.epoch = epoch;
+    // After a recovery the missed messages follow and advance the offset
+    // themselves. Advancing it here would skip them if the connection is lost
+    // before they arrive.
+    const since = this.#since;
+    if (first && this.recovered && since && since.epoch === epoch) this.offset = since.offset;
+    else if (!(again && this.recovered)) this.offset = offset;
+    this.#catching_up = false;
+    return again || replaced;
+  }
+
+  /**
+   * @param {any} members of a `joined`: states by user, or their number, or nothing
+   */
+  #membersAre(members) {
+    const counted = typeof members === "number";
+    this.members = new Set(counted ? [] : Object.keys(members ?? {}));
+    this.count = counted ? members : members && this.members.size;
+  }
+
+  /**
+   * @param {any} members of a `memberchange`: changes by user, or the number of members
+   * @returns {{changes?: Record<string, "joined" | "left">, count: number}}
+   */
+  membersChanged(members) {
+    if (typeof members === "number") {
+      this.#membersAre(members);
+      return { count: members };
+    }
+    const changes = members ?? {};
+    // Behind a number all members follow; none is known then.
+    for (const [user, change] of Object.entries(changes)) {
+      if (change === "left") this.members.delete(user);
+      else this.members.add(user);
+    }
+    this.count = this.members.size;
+    return { changes, count: this.count };
+  }
+
+  /**
+   * @param {ChannelMessage} message
+   * @returns {boolean} false if it was emitted before a reconnection
+   */
+  received({ channel, offset }) {
+    if (channel !== this.path) return true;
+    if (offset <= this.#emitted) return false;
+    this.#emitted = offset;
+    this.#catching_up = offset < this.offset;
+    this.offset = Math.max(this.offset, offset);
+    return true;
+  }
+}

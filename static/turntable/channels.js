@@ -1,0 +1,165 @@
+/**
+ * The channels that are joined or being joined: one subscription per path, which
+ * several holders share.
+ * @module
+ */
+
+import { Channel } from "./channel.js";
+import { ChannelState } from "./channel_state.js";
+import { Holding } from "./holding.js";
+import { normalizeId } from "./id.js";
+
+/** @import { ChannelMessage, ChannelOptions } from "./channel.js" */
+/** @import { TurntableError } from "./error.js" */
+/** @import { Session } from "./session.js" */
+
+/** @typedef {{holding: Holding<Channel>, state: ChannelState}} Subscription */
+
+export class Channels {
+  #session;
+  /** @type {Map<string, Subscription>} */
+  #subscriptions = new Map();
+
+  /** @param {Session} session */
+  constructor(session) {
+    this.#session = session;
+    session.holdBack(({ command, data }) => command === "publish" && this.#joins(String(data?.channel)));
+  }
+
+  /**
+   * Whether a join with subpaths that covers the path is not answered yet. The
+   * server makes it known to all owners of paths first, so a publish behind it
+   * would overtake it and not reach its sender.
+   * @param {string} channel
+   */
+  #joins(channel) {
+    for (let path = normalizeId(channel), cut = 1; cut > 0; path = path.slice(0, cut)) {
+      const { state, holding } = this.#subscriptions.get(path) ?? {};
+      if (holding?.joining && (state?.subpaths || holding.requested.some(({ subpaths }) => subpaths))) return true;
+      cut = path.lastIndexOf("/");
+    }
+    return false;
+  }
+
+  /**
+   * @param {string} path
+   * @param {ChannelOptions} options
+   * @returns {Promise<Channel>} rejects with the outcome of this join, whatever other joins of the
+   *   channel get
+   */
+  join(path, options) {
+    const key = normalizeId(path);
+    return (this.#subscriptions.get(key) ?? this.#add(key)).holding.acquire(options);
+  }
+
+  /**
+   * @param {string} key
+   * @returns {Subscription}
+   */
+  #add(key) {
+    /** @type {Holding<Channel>} */
+    const holding = new Holding(this.#session, {
+      join: "joinchannel",
+      leave: "leavechannel",
+      place: { channel: key },
+      data: (options, again) => subscription.state.joinData(options, again),
+      acquired: (options) => {
+        subscription.state.acquired(options);
+        return new Channel(this.#session, subscription.state, (channel) => holding.release(channel));
+      },
+      released: (channel, last) => {
+        channel.mute();
+        if (last) this.#renew(subscription);
+      },
+      unused: () => {
+        if (this.#subscriptions.get(key) === subscription) this.#subscriptions.delete(key);
+      },
+      refused: (error) => {
+        const channels = holding.holders;
+        this.#renew(subscription);
+        holding.ended();
+        for (const channel of channels) channel.ended(error);
+      },
+    });
+    const subscription = { holding, state: new ChannelState(key) };
+    this.#subscriptions.set(key, subscription);
+    return subscription;
+  }
+
+  /**
+   * The subscription is over; a later one knows nothing of it.
+   * @param {Subscription} subscription
+   */
+  #renew(subscription) {
+    subscription.state.active = false;
+    subscription.state = new ChannelState(subscription.state.path);
+  }
+
+  /**
+   * @param {any} data of a `joined`
+   * @param {any} id of the request, whose caller has its answer already
+   */
+  joined(data, id) {
+    const path = normalizeId(data.channel);
+    const subscription = this.#subscriptions.get(path);
+    if (subscription?.state.joined(data)) {
+      const { recovered, epoch, offset } = subscription.state;
+      for (const channel of subscription.holding.holders) {
+        channel.emit("joined", { recovered });
+        if (!recovered) channel.emit("gap", { epoch, offset });
+      }
+    }
+    if (id === undefined) this.#session.resolveFirst((request) => request.command === "joinchannel" && normalizeId(request.data.channel) === path, data);
+  }
+
+  /** @param {any} data of a `memberchange` */
+  memberChange(data) {
+    const { state, holding } = this.#subscriptions.get(normalizeId(String(data?.channel))) ?? {};
+    if (!state?.active || !holding) return;
+    const change = state.membersChanged(data.members);
+    for (const channel of holding.holders) channel.emit("members", change);
+  }
+
+  /** @param {ChannelMessage} message */
+  message(message) {
+    let path = String(message?.channel);
+    this.#received(path, message, false);
+    for (let cut = path.lastIndexOf("/"); cut > 0; cut = path.lastIndexOf("/")) {
+      path = path.slice(0, cut);
+      this.#received(path, message, true);
+    }
+  }
+
+  /**
+   * @param {string} path
+   * @param {ChannelMessage} message
+   * @param {boolean} below whether the message is of a path below
+   */
+  #received(path, message, below) {
+    const { state, holding } = this.#subscriptions.get(path) ?? {};
+    if (!state || !holding || (below && !state.subpaths)) return;
+    if (state.received(message)) for (const channel of holding.holders) channel.emit("message", message);
+  }
+
+  /** A new session has started. */
+  reset() {
+    for (const { state } of this.#subscriptions.values()) if (state.active) state.stale = true;
+  }
+
+  /** @param {boolean} resumed */
+  restore(resumed) {
+    for (const { holding } of [...this.#subscriptions.values()]) holding.restore(resumed);
+  }
+
+  /** @param {TurntableError} error */
+  close(error) {
+    const subscriptions = [...this.#subscriptions.values()];
+    this.#subscriptions.clear();
+    for (const { holding, state } of subscriptions) {
+      const channels = holding.holders;
+      state.active = false;
+      holding.close(error);
+      for (const channel of channels) channel.ended();
+    }
+  }
+}

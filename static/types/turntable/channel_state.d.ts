@@ -1,0 +1,57 @@
+/**
+ * The subscription of one channel for all of its holders: the position up to which
+ * messages were emitted. No network, no events.
+ * @module
+ */
+import type { ChannelMessage, ChannelOptions } from "./channel.js";
+/** @import { ChannelMessage, ChannelOptions } from "./channel.js" */
+export declare class ChannelState {
+    #private;
+    /** @readonly @type {string} */
+    readonly path: string;
+    /** Whether messages of paths below are received: whether a holder requested them. */
+    subpaths: boolean;
+    /** The epoch in which offsets are counted. */
+    epoch: string;
+    /** The offset of the last message. */
+    offset: number;
+    /** Whether the server guaranteed at the last join that no message was missed. */
+    recovered: boolean;
+    /** The users on the channel. @type {Set<string>} */
+    members: Set<string>;
+    /** How many they are; undefined where the server does not show it. @type {number | undefined} */
+    count: number | undefined;
+    /** Whether the channel is joined. */
+    active: boolean;
+    /** Whether the subscription belongs to a lost session. */
+    stale: boolean;
+    /** @param {string} path */
+    constructor(path: string);
+    /**
+     * The data of `joinchannel`.
+     * @param {ChannelOptions} options
+     * @param {boolean} again whether the channel is joined again in a new session
+     * @returns {Record<string, any>}
+     */
+    joinData({ subpaths, since, history }: ChannelOptions, again: boolean): Record<string, any>;
+    /** @param {ChannelOptions} options of a join that succeeded */
+    acquired({ subpaths, history }: ChannelOptions): void;
+    /**
+     * @param {any} data of a `joined`
+     * @returns {boolean} whether the channel was joined again in a new session, or began anew
+     */
+    joined({ epoch, offset, recovered, members }: any): boolean;
+    /**
+     * @param {any} members of a `memberchange`: changes by user, or the number of members
+     * @returns {{changes?: Record<string, "joined" | "left">, count: number}}
+     */
+    membersChanged(members: any): {
+        changes?: Record<string, "joined" | "left">;
+        count: number;
+    };
+    /**
+     * @param {ChannelMessage} message
+     * @returns {boolean} false if it was emitted before a reconnection
+     */
+    received({ channel, offset }: ChannelMessage): boolean;
+}
