@@ -227,7 +227,9 @@ impl Directory {
             }
             let max = self.shared.settings().functions.services_max;
             if self.services.are_full(max) && call.announced_by().is_none() {
-                return self.shared.full(call.pending(), "functions.services_max", max);
+                return self
+                    .shared
+                    .full(call.pending(), "functions.services_max", max);
             }
         }
         if let Err(call) = self.services.call(&self.shared, name, call) {

@@ -12,9 +12,9 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 
 use crate::actor::directory::Unused;
-use crate::actor::{ActorSettings, Shared};
 use crate::actor::letter::Letter;
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
+use crate::actor::{ActorSettings, Shared};
 use crate::clock;
 use crate::metric::ServiceMetrics;
 use crate::service::{Running, ServiceCaller};

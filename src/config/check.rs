@@ -131,7 +131,7 @@ pub struct Conflict {
 }
 
 impl Conflict {
-    fn new(keys: &[&str], message: impl Into<String>) -> Self {
+    pub(super) fn new(keys: &[&str], message: impl Into<String>) -> Self {
         Self {
             keys: keys.iter().map(|&key| key.to_owned()).collect(),
             message: message.into(),

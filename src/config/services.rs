@@ -62,14 +62,14 @@ pub(super) fn check_functions(functions: &FunctionSettings, found: &mut Vec<Conf
         if !is_pattern(pattern) {
             let accepted = "a user as 1:12345, REALM:* for a realm, or * for all";
             let message = format!("{pattern:?} names no users; accepted is {accepted}");
-            found.push(Conflict::new(&["functions.callers"], &message));
+            found.push(Conflict::new(&["functions.callers"], message));
         }
     }
     for name in &functions.callable {
         if name != "*" && !name.contains(':') {
             let accepted = "SERVICE:FUNCTION, SERVICE:*, or * for all";
             let message = format!("{name:?} names no function; accepted is {accepted}");
-            found.push(Conflict::new(&["functions.callable"], &message));
+            found.push(Conflict::new(&["functions.callable"], message));
         }
     }
 }

@@ -55,9 +55,8 @@ impl Shared {
 }
 
 fn parts(f: &str) -> Result<(&str, &str), ErrorBody> {
-    f.split_once(':').ok_or_else(|| {
-        ErrorBody::new(ErrorCode::BadMessage, "f is SERVICE:FUNCTION")
-    })
+    f.split_once(':')
+        .ok_or_else(|| ErrorBody::new(ErrorCode::BadMessage, "f is SERVICE:FUNCTION"))
 }
 
 fn result(answer: Answer) -> Outcome {

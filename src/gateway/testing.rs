@@ -72,6 +72,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             mailbox_max: 10_000,
             memory_bytes_max: 0,
             services: Default::default(),
+            functions: Default::default(),
             announced: Vec::new(),
         }),
         portal: Arc::new(Portal::new(PortalSettings::default(), Vec::new()).unwrap()),

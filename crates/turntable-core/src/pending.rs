@@ -6,8 +6,8 @@
 use crate::call::{Asker, AvatarCall, Call, ChannelCall, RoomCall, ServiceCall};
 use crate::delivery::{Delivery, Topic};
 use crate::id::ChannelId;
-use crate::model::service::Origin;
 use crate::key::{Caller, GatewayId, Place};
+use crate::model::service::Origin;
 use crate::packet::{ErrorBody, RequestId};
 use crate::reason::ErrorCode;
 

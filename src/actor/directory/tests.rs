@@ -95,6 +95,7 @@ fn start_counted() -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
         channel: Default::default(),
         games: Games::new([]),
         services: Default::default(),
+        functions: Default::default(),
         local_services: Default::default(),
         sessions_per_user_max: 8,
     };

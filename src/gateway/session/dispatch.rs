@@ -95,9 +95,11 @@ impl Gateway {
             } => self.tell_time(session, t0, t0_ms, received, id),
             ClientPacket::Lookup(users) => self.lookup(session, users, id),
             #[cfg(debug_assertions)]
-            ClientPacket::Call { f, args, user: None }
-                if let Some(call) = super::fault::requested(&f, args.as_ref()) =>
-            {
+            ClientPacket::Call {
+                f,
+                args,
+                user: None,
+            } if let Some(call) = super::fault::requested(&f, args.as_ref()) => {
                 owners.call(call);
                 self.reply(session, ReplyData::Done, id);
             }

@@ -74,7 +74,11 @@ pub(super) static COMMANDS: [Command; 20] = [
         channel_alone(data).map(ClientPacket::LeaveChannel)
     }),
     command("publish", r#"{"channel": P, "data": any}"#, publish),
-    command("call", r#"{"f": "service:function", "args": any?, "user": id?}"#, call),
+    command(
+        "call",
+        r#"{"f": "service:function", "args": any?, "user": id?}"#,
+        call,
+    ),
     command("reply", "any data, with the id of the call", |data| {
         Ok(ClientPacket::Reply {
             result: opaque(data),
