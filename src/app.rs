@@ -337,7 +337,7 @@ impl Node {
         };
         let shared = Shared {
             settings: Watched::new(settings::gateways(&config, named)),
-            portal: Arc::new(Portal::new(config.portal, checkers)?),
+            portal: Arc::new(Portal::new(config.portal, checkers, store.clone())?),
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),
             newcomers: Arc::default(),

@@ -108,6 +108,8 @@ pub struct Shared {
 impl Shared {
     /// Ends all sessions of a user, at every gateway. Returns how many there were.
     pub async fn end_user(&self, user: &UserId, ending: Ending) -> usize {
+        // Before: a claim that is decided later is not one of these sessions.
+        self.portal.revoke(user);
         let mut ended = 0;
         for gateway in self.peers.gateways() {
             let end = EndUser {

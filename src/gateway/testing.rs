@@ -22,6 +22,7 @@ use crate::gateway::{Gateway, Shared};
 use crate::metric::Metrics;
 use crate::portal::Portal;
 use crate::portal::settings::PortalSettings;
+use crate::store::memory::MemoryStore;
 use crate::watched::Watched;
 use turntable_core::call::Call;
 use turntable_core::id::{ChannelId, SessionId, UserId};
@@ -57,6 +58,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
     let shared = Shared {
         settings: Watched::new(GatewaySettings {
             channels: Arc::new(turntable_core::model::namespace::Namespaces::default()),
+            permissions: Default::default(),
             namespaces: None,
             session: Default::default(),
             limits: Default::default(),
@@ -75,7 +77,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             functions: Default::default(),
             announced: Vec::new(),
         }),
-        portal: Arc::new(Portal::new(PortalSettings::default(), Vec::new()).unwrap()),
+        portal: Arc::new(portal()),
         mailboxes: Arc::new(Mailboxes::new(2, &metrics)),
         metrics,
         limits: Arc::new(ConnectionLimits::default()),
@@ -135,4 +137,9 @@ pub(crate) fn begin_as(gateway: &mut Gateway, number: u64) -> SessionSlot {
 /// A session of the gateway.
 pub(crate) fn entry(gateway: &mut Gateway, slot: SessionSlot) -> &mut SessionEntry {
     gateway.sessions.get_mut(slot).unwrap()
+}
+
+fn portal() -> Portal {
+    let store = Arc::new(MemoryStore::new(0));
+    Portal::new(PortalSettings::default(), Vec::new(), store).unwrap()
 }

@@ -28,8 +28,14 @@ static PANICKED: LogLimit = LogLimit::new();
 /// Records by user id.
 const USERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("users");
 
+/// Hashes of passwords, by user id.
+const PASSWORDS: TableDefinition<'_, &str, &str> = TableDefinition::new("passwords");
+
 /// A user and its record.
 pub(crate) type Entry = (String, Vec<u8>);
+
+/// A user and the hash of its password; without one it is removed.
+pub(crate) type PasswordEntry = (String, Option<Box<str>>);
 
 /// The database.
 #[derive(Debug)]
@@ -58,10 +64,14 @@ impl File {
         self.database.as_ref().ok_or_else(String::new)
     }
 
-    /// Writes records durably, all or none; an empty one removes the user.
-    pub(crate) fn write(&mut self, entries: &[Entry]) -> Result<(), String> {
+    /// Writes records and passwords durably, all or none; an empty record is removed.
+    pub(crate) fn write(
+        &mut self,
+        entries: &[Entry],
+        passwords: &[PasswordEntry],
+    ) -> Result<(), String> {
         let database = self.reopen()?;
-        let written = write(database, entries).map_err(|error| error.to_string());
+        let written = write(database, entries, passwords).map_err(|error| error.to_string());
         if written.is_err() {
             // The database takes nothing more after an error.
             self.database = None;
@@ -83,6 +93,12 @@ impl File {
     pub(crate) fn all(&mut self) -> Result<Vec<Entry>, String> {
         let database = self.reopen()?;
         all(database).map_err(|error| error.to_string())
+    }
+
+    /// All hashes of passwords.
+    pub(crate) fn passwords(&mut self) -> Result<Vec<(String, Box<str>)>, String> {
+        let database = self.reopen()?;
+        passwords(database).map_err(|error| error.to_string())
     }
 
     /// Looks through the whole file. Returns whether it was sound.
@@ -116,11 +132,15 @@ fn open(path: &Path) -> Result<Database, String> {
             .map_err(|error| error.to_string())?;
     }
     // The table exists from here on, and the file can be written.
-    write(&database, &[]).map_err(|error| error.to_string())?;
+    write(&database, &[], &[]).map_err(|error| error.to_string())?;
     Ok(database)
 }
 
-fn write(database: &Database, entries: &[Entry]) -> Result<(), redb::Error> {
+fn write(
+    database: &Database,
+    entries: &[Entry],
+    passwords: &[PasswordEntry],
+) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut users = transaction.open_table(USERS)?;
@@ -130,6 +150,13 @@ fn write(database: &Database, entries: &[Entry]) -> Result<(), redb::Error> {
             } else {
                 users.insert(user.as_str(), record.as_slice())?;
             }
+        }
+        let mut table = transaction.open_table(PASSWORDS)?;
+        for (user, hash) in passwords {
+            match hash {
+                Some(hash) => table.insert(user.as_str(), &**hash)?,
+                None => table.remove(user.as_str())?,
+            };
         }
     }
     transaction.commit()?;
@@ -147,6 +174,16 @@ fn all(database: &Database) -> Result<Vec<Entry>, redb::Error> {
     for entry in users.iter()? {
         let (user, record) = entry?;
         entries.push((user.value().to_owned(), record.value().to_vec()));
+    }
+    Ok(entries)
+}
+
+fn passwords(database: &Database) -> Result<Vec<(String, Box<str>)>, redb::Error> {
+    let table = database.begin_read()?.open_table(PASSWORDS)?;
+    let mut entries = Vec::new();
+    for entry in table.iter()? {
+        let (user, hash) = entry?;
+        entries.push((user.value().to_owned(), hash.value().into()));
     }
     Ok(entries)
 }
@@ -208,6 +245,22 @@ impl Store for FileStore {
         self.send(Job::Save(user.clone(), attributes, saved));
     }
 
+    fn passwords(&self) -> Result<Vec<(UserId, Box<str>)>, String> {
+        let (answer, answered) = channel();
+        self.send(Job::Passwords(answer));
+        let found = answered.recv();
+        let found = found.map_err(|_| "the store is not available".to_owned())??;
+        let parsed = found.into_iter().map(|(user, hash)| {
+            let known = UserId::parse(&user).map_err(|_| format!("{user:?} is no user id"));
+            known.map(|user| (user, hash))
+        });
+        parsed.collect()
+    }
+
+    fn set_password(&self, user: &UserId, hash: Option<Box<str>>, saved: Saved) {
+        self.send(Job::Password(user.clone(), hash, saved));
+    }
+
     fn stop(&self) {
         // The thread may have ended.
         let _ = self.jobs.send(Job::Stop);
@@ -225,7 +278,8 @@ impl Job {
         match self {
             Self::Load(_, load) => load(Err(Unavailable)),
             Self::Save(_, _, Some(saved)) => saved(Err(Unavailable)),
-            Self::Save(_, _, None) | Self::Stop => {}
+            Self::Password(_, _, saved) => saved(Err(Unavailable)),
+            Self::Passwords(_) | Self::Save(_, _, None) | Self::Stop => {}
         }
     }
 }

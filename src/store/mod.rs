@@ -7,6 +7,7 @@
 pub mod file;
 pub mod last_seen;
 pub mod memory;
+pub mod password;
 mod record;
 pub mod settings;
 pub mod transfer;
@@ -46,6 +47,15 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Saves all attributes of a user; soon, or at once where `saved` waits for it.
     fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>);
+
+    /// All users with a password, and its hash. At the start; waits for the store.
+    ///
+    /// # Errors
+    /// A sentence, where they cannot be read.
+    fn passwords(&self) -> Result<Vec<(UserId, Box<str>)>, String>;
+
+    /// Stores the hash of a user's password, or removes it. Written at once.
+    fn set_password(&self, user: &UserId, hash: Option<Box<str>>, saved: Saved);
 
     /// Writes what waits and ends. Later calls fail.
     fn stop(&self);

@@ -3,12 +3,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 
-use super::file::{File, entry};
+use super::file::{File, PasswordEntry, entry};
 use super::{Load, Saved, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
@@ -29,14 +29,24 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) enum Job {
     Load(UserId, Load),
     Save(UserId, Attributes, Option<Saved>),
+    /// The hash of a user's password.
+    Password(UserId, Option<Box<str>>, Saved),
+    /// All of them.
+    Passwords(Sender<PasswordsRead>),
     Stop,
 }
+
+/// Users and the hashes of their passwords.
+type PasswordsRead = Result<Vec<(String, Box<str>)>, String>;
 
 struct Writer<'a> {
     file: File,
     /// What is not written yet.
     unwritten: HashMap<UserId, Attributes>,
     waiting: Vec<(UserId, Saved)>,
+    /// Passwords that are not written yet; each is waited for.
+    passwords: Vec<PasswordEntry>,
+    await_passwords: Vec<Saved>,
     /// When to commit.
     due: Option<Instant>,
     is_failing: bool,
@@ -55,6 +65,8 @@ pub(super) fn run(
         file,
         unwritten: HashMap::new(),
         waiting: Vec::new(),
+        passwords: Vec::new(),
+        await_passwords: Vec::new(),
         due: None,
         is_failing: false,
         failures,
@@ -111,6 +123,15 @@ impl Writer<'_> {
                     self.commit();
                 }
             }
+            Job::Password(user, hash, saved) => {
+                self.passwords.push((user.as_str().to_owned(), hash));
+                self.await_passwords.push(saved);
+                self.due = Some(Instant::now());
+            }
+            Job::Passwords(answer) => {
+                // Who asked may be gone.
+                let _ = answer.send(self.file.passwords());
+            }
             Job::Stop => {}
         }
     }
@@ -137,7 +158,7 @@ impl Writer<'_> {
 
     fn commit(&mut self) {
         self.due = None;
-        if self.unwritten.is_empty() {
+        if self.unwritten.is_empty() && self.passwords.is_empty() {
             return;
         }
         let entries: Vec<_> = self
@@ -146,7 +167,15 @@ impl Writer<'_> {
             .map(|(user, attributes)| entry(user, attributes))
             .collect();
         let waiting = std::mem::take(&mut self.waiting);
-        match self.file.write(&entries) {
+        let passwords = std::mem::take(&mut self.passwords);
+        let await_passwords = std::mem::take(&mut self.await_passwords);
+        let written = self.file.write(&entries, &passwords);
+        let outcome = written.as_ref().map_err(|_| Unavailable);
+        let outcome = outcome.copied();
+        for saved in await_passwords {
+            saved(outcome);
+        }
+        match written {
             Ok(()) => {
                 self.unwritten = HashMap::new();
                 if std::mem::take(&mut self.is_failing) {

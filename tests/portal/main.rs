@@ -6,10 +6,15 @@
     clippy::panic
 )]
 
+mod backend;
 mod embedded;
 mod ending;
 mod entry;
 mod guest;
+mod http;
+mod jwks;
 mod jwt;
 mod management;
+mod password;
+mod permission;
 mod refusal;

@@ -70,6 +70,8 @@ impl Gateway {
         let mut entry = SessionEntry::new(begun, outbox_bytes_max);
         entry.standing = Standing::of(identity.expires_ms, identity.token);
         let session = self.sessions.insert(entry);
+        let permit = self.settings.permissions.permit(&identity.roles, &[]);
+        self.put_permit(session, permit);
         if let Some(expires_ms) = identity.expires_ms {
             self.await_expiry(session, expires_ms);
         }

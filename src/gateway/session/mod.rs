@@ -12,6 +12,7 @@ mod lag;
 pub(crate) mod life;
 pub mod memory;
 pub(crate) mod pending;
+pub(crate) mod permission;
 pub(crate) mod serve;
 mod share;
 

@@ -151,6 +151,8 @@ fn any_export() -> impl Strategy<Value = SessionExport> {
             key: SessionKey::from_number(7),
             id: SessionId::from_bits([7; 16]),
             user: user(1),
+            roles: vec!["staff".into(); counts.2 as usize],
+            functions: Vec::new(),
             life,
             outbox,
             accepted: counts.0,
