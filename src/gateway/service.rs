@@ -54,6 +54,14 @@ pub(crate) struct Providing {
     late: u64,
 }
 
+impl Providing {
+    /// The services of the configuration that it provides.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let names = self.services.keys().map(|name| &**name);
+        names.filter(|name| function::parts(name).is_none())
+    }
+}
+
 impl Gateway {
     /// Asks for the states that are unknown, and later again.
     pub(crate) fn watch_services(&mut self, now_ms: u64) {
@@ -235,15 +243,30 @@ impl Gateway {
         }
         for (name, functions) in &providing.services {
             let service = settings.services.get(&**name);
-            let is_own = || function::parts(name).is_some();
-            if service.is_some_and(|service| service.may_provide(user)) || is_own() {
-                let call = match is_connected {
-                    true => ServiceCall::Provide {
-                        caller,
-                        functions: functions.clone(),
-                    },
-                    false => ServiceCall::Gone { caller },
-                };
+            let is_own = function::parts(name).is_some();
+            let may_provide = service.is_some_and(|service| service.may_provide(user)) || is_own;
+            // One that may not any more goes all the same.
+            let call = match is_connected && may_provide {
+                true => ServiceCall::Provide {
+                    caller,
+                    functions: functions.clone(),
+                },
+                false => ServiceCall::Gone { caller },
+            };
+            self.shared.owners.service(name, call);
+        }
+    }
+
+    /// A session may provide these services no more.
+    pub(super) fn withdraw_providing(&mut self, session: SessionSlot, names: &[Box<str>]) {
+        let caller = self.caller(session);
+        let entry = self.sessions.get_mut(session);
+        if let Some(providing) = entry.and_then(|entry| entry.providing.as_mut())
+            && let Some(caller) = caller
+        {
+            for name in names {
+                providing.services.remove(name);
+                let call = ServiceCall::Gone { caller };
                 self.shared.owners.service(name, call);
             }
         }

@@ -24,6 +24,8 @@ use turntable_core::id::UserId;
 /// A file is opened again after an error.
 static UNCLEAN: LogLimit = LogLimit::new();
 static PANICKED: LogLimit = LogLimit::new();
+/// As many jobs wait as may.
+static FULL: LogLimit = LogLimit::new();
 
 /// Records by user id.
 const USERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("users");
@@ -194,6 +196,7 @@ pub struct FileStore {
     jobs: Sender<Job>,
     waiting: Arc<AtomicUsize>,
     queue_max: usize,
+    failures: Counter,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -207,14 +210,16 @@ impl FileStore {
         let (jobs, received) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let (counted, write_ms) = (waiting.clone(), settings.write_ms);
+        let failed = failures.clone();
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || writer::run(file, &received, &counted, write_ms, &failures))
+            .spawn(move || writer::run(file, &received, &counted, write_ms, &failed))
             .map_err(|error| format!("the thread of the store cannot start: {error}"))?;
         Ok(Self {
             jobs,
             waiting,
             queue_max: settings.queue_max,
+            failures,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -227,6 +232,11 @@ impl FileStore {
         };
         if let Some(job) = refused {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.failures.inc();
+            if let Some(left_out) = FULL.admit(clock::now_ms()) {
+                let effect = "durable attributes are refused, others may be lost";
+                log::warn!("too much waits for the store (store.queue_max): {effect}{left_out}");
+            }
             job.fail();
         }
     }
@@ -291,4 +301,56 @@ pub(super) fn entry(user: &UserId, attributes: &Attributes) -> Entry {
         false => record::write(attributes),
     };
     (user.as_str().to_owned(), record)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use turntable_core::payload::Payload;
+
+    #[test]
+    fn save_that_does_not_fit_the_queue_is_counted_and_logged() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = StoreSettings {
+            path: folder.path().join("store").to_str().unwrap().to_owned(),
+            queue_max: 2,
+            ..StoreSettings::default()
+        };
+        let failures = Counter::default();
+        let store = FileStore::open(&settings, failures.clone()).unwrap();
+        let user = |number: u32| UserId::parse(&format!("1:{number}")).unwrap();
+        let attributes: Attributes = [(Box::from("a"), Payload::from_json("1"))].into();
+        // The thread of the store is busy.
+        let (begun, is_busy) = channel();
+        let (release, released) = channel::<()>();
+        store.load(
+            &user(1),
+            Box::new(move |_| {
+                begun.send(()).unwrap();
+                released.recv().unwrap();
+            }),
+        );
+        is_busy.recv().unwrap();
+        for number in 2..4 {
+            store.save(&user(number), attributes.clone(), None);
+        }
+        assert_eq!(failures.get(), 0);
+        store.save(&user(4), attributes.clone(), None);
+        assert_eq!(failures.get(), 1);
+        let (refused, is_refused) = channel();
+        let saved = move |saved| refused.send(saved).unwrap();
+        store.save(&user(5), attributes.clone(), Some(Box::new(saved)));
+        assert_eq!(is_refused.recv().unwrap(), Err(Unavailable));
+        assert_eq!(failures.get(), 2);
+        // Once, with the number of the others in the next line.
+        assert!(FULL.admit(clock::now_ms()).is_none());
+        release.send(()).unwrap();
+        store.stop();
+        let users = File::open(Path::new(&settings.path))
+            .unwrap()
+            .all()
+            .unwrap();
+        assert_eq!(users.len(), 2);
+    }
 }

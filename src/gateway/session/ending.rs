@@ -68,7 +68,7 @@ impl Handler<EndUser> for Gateway {
 }
 
 impl Gateway {
-    fn end_session(&mut self, session: SessionSlot, ending: &Ending) {
+    pub(in crate::gateway) fn end_session(&mut self, session: SessionSlot, ending: &Ending) {
         self.send_error(session, ending.error(), None);
         // What was sent before the end is still to arrive.
         if let Some(entry) = self.sessions.get(session)
