@@ -7,10 +7,12 @@
 
 mod attempts;
 mod auth_table;
+mod backend;
 pub mod checker;
 mod checkers;
 pub mod claim;
 mod course;
+pub mod factory;
 mod guest;
 mod http;
 mod jwt;
@@ -19,6 +21,7 @@ pub(crate) mod password;
 pub mod permission;
 mod revocation;
 pub mod settings;
+pub(crate) mod watch;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -41,6 +44,7 @@ use crate::portal::key::Key;
 use crate::portal::password::table::Passwords;
 use crate::portal::revocation::{Revocations, Since};
 use crate::portal::settings::PortalSettings;
+use crate::portal::watch::WatchBackend;
 use crate::store::Store;
 use crate::watched::Watched;
 use turntable_core::id::UserId;
@@ -107,6 +111,7 @@ pub struct Portal {
     attempts: Arc<Attempts>,
     revocations: Revocations,
     checking: Arc<AtomicUsize>,
+    watch_backend: WatchBackend,
     threads: OnceLock<Mutex<Option<Runtime>>>,
 }
 
@@ -138,6 +143,7 @@ impl Portal {
             attempts: Arc::default(),
             revocations: Revocations::default(),
             checking: Arc::default(),
+            watch_backend: WatchBackend::default(),
             threads: OnceLock::new(),
         })
     }
