@@ -364,6 +364,7 @@ impl Node {
             mailboxes,
             encodings,
             overload: Default::default(),
+            by_operator: Default::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),

@@ -36,6 +36,8 @@ pub(super) enum Outcome {
 pub(super) enum Checker {
     /// `anonymous`.
     Anonymous,
+    /// `cookie`.
+    Cookie,
     /// `guest`.
     Guest,
     /// `session`.
@@ -77,6 +79,10 @@ impl Course {
                 None => return Some(self.end()),
                 Some(Checker::Slow(_)) => return None,
                 Some(Checker::Anonymous) => portal.check_anonymous(&self.claim, &self.checkers),
+                Some(Checker::Cookie) => match &self.checkers.cookies {
+                    Some(cookies) => cookies.check(&self.claim, clock::now_ms()),
+                    None => Verdict::Pass,
+                },
                 Some(Checker::Guest) => self.checkers.guests.check(&self.claim, clock::now_ms()),
                 Some(Checker::Session) => portal.auth.check(&self.claim),
             };

@@ -9,9 +9,10 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::channel::backup;
 use super::file::{Entry, File, PasswordEntry};
 use super::record;
-use turntable_core::id::UserId;
+use turntable_core::id::{ChannelId, UserId};
 
 /// Users of one commit of a restore.
 const BATCH: usize = 1_000;
@@ -37,7 +38,7 @@ pub(super) fn open(path: &Path) -> anyhow::Result<File> {
     File::open(path).map_err(anyhow::Error::msg)
 }
 
-/// Writes a line for each user. Returns how many.
+/// Writes a line for each user, and for each channel. Returns how many users.
 ///
 /// # Errors
 /// A file that cannot be read, an output that cannot be written.
@@ -66,6 +67,10 @@ pub fn backup(path: &Path, out: &mut dyn Write) -> anyhow::Result<usize> {
         };
         put(&line, out)?;
     }
+    for line in file.channels().map_err(anyhow::Error::msg)? {
+        serde_json::to_writer(&mut *out, &line)?;
+        out.write_all(b"\n")?;
+    }
     out.flush()?;
     Ok(count)
 }
@@ -87,22 +92,38 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
         );
     }
     let (mut entries, mut passwords, mut count) = (Vec::new(), Vec::new(), 0);
+    let mut channels = Vec::new();
     for (number, line) in (1..).zip(lines.lines()) {
         let text = line.context("the backup cannot be read")?;
+        if let Some(channel) = channel(&text) {
+            channels.push(channel);
+            continue;
+        }
         let (entry, password) =
             read(&text).with_context(|| format!("line {number} of the backup"))?;
         entries.extend(entry);
         passwords.extend(password);
-        count = number;
+        count += 1;
     }
     let mut file = File::open(path).map_err(anyhow::Error::msg)?;
     for batch in entries.chunks(BATCH) {
-        file.write(batch, &[]).map_err(anyhow::Error::msg)?;
+        file.write(batch, &[], &Default::default())
+            .map_err(anyhow::Error::msg)?;
     }
     for batch in passwords.chunks(BATCH) {
-        file.write(&[], batch).map_err(anyhow::Error::msg)?;
+        file.write(&[], batch, &Default::default())
+            .map_err(anyhow::Error::msg)?;
     }
+    file.restore_channels(&channels)
+        .map_err(anyhow::Error::msg)?;
     Ok(count)
+}
+
+/// A line of a channel.
+fn channel(text: &str) -> Option<backup::Line> {
+    let line: backup::Line = serde_json::from_str(text).ok()?;
+    ChannelId::parse(&line.channel).ok()?;
+    Some(line)
 }
 
 fn read(text: &str) -> anyhow::Result<(Option<Entry>, Option<PasswordEntry>)> {
@@ -162,7 +183,7 @@ mod tests {
         let written = passwords.clone().map(|(user, hash)| (user, Some(hash)));
         File::open(&first)
             .unwrap()
-            .write(&entries, &written)
+            .write(&entries, &written, &Default::default())
             .unwrap();
         let mut lines = Vec::new();
         assert_eq!(backup(&first, &mut lines).unwrap(), 3);

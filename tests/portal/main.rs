@@ -7,6 +7,7 @@
 )]
 
 mod backend;
+mod cookie;
 mod embedded;
 mod ending;
 mod entry;

@@ -72,14 +72,17 @@ impl Gateway {
             credential::check(&self.settings.services, user, credentials)
                 .map(|verdict| (user.clone(), verdict))
         });
-        let address = self.permit(key).map(|permit| permit.address());
+        let permit = self.permit(key);
+        let address = permit.map(|permit| permit.address());
+        let cookie = permit.and_then(|permit| permit.login()).map(Into::into);
         let portal = self.shared.portal.clone();
         if let Some((user, verdict)) = service {
             let claim = Claim::new(Some(user.clone()), credentials, address);
             let decision = portal.decide_of_service(&claim, user, verdict);
             return self.decided(key, decision, attributes, id);
         }
-        let undecided = match portal.check(Claim::new(user, credentials, address)) {
+        let claim = Claim::new(user, credentials, address).with_cookie(cookie);
+        let undecided = match portal.check(claim) {
             Ok(decision) => {
                 let decision = self.of_no_service(decision);
                 return self.decided(key, decision, attributes, id);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::management::Management;
-use turntable_core::id::UserId;
+use turntable_core::id::{ChannelId, UserId};
 use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
@@ -74,6 +74,7 @@ impl Parameter {
             Type::User => Argument::User(self.user(&self.text(json)?, realm)?),
             Type::Users => Argument::Users(self.users(json, realm)?),
             Type::Text => Argument::Text(self.text(json)?),
+            Type::Channel => Argument::Channel(self.channel(&self.text(json)?)?),
             Type::Any => Argument::Value(Payload::from_json(json)),
             Type::Object => Argument::Object(self.object(json)?),
         })
@@ -84,7 +85,7 @@ impl Parameter {
         let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
         let quoted = || serde_json::Value::from(text).to_string();
         match self.of {
-            Type::User | Type::Text => self.read(Some(&quoted()), realm),
+            Type::User | Type::Text | Type::Channel => self.read(Some(&quoted()), realm),
             // A list, or one user.
             Type::Users if !text.starts_with('[') => {
                 self.read(Some(&format!("[{}]", quoted())), realm)
@@ -111,6 +112,12 @@ impl Parameter {
             false => UserId::parse(&format!("{realm}:{text}")),
         };
         parsed.map_err(|error| {
+            ErrorBody::new(ErrorCode::InvalidId, format!("{}: {error}", self.name))
+        })
+    }
+
+    fn channel(&self, text: &str) -> Result<ChannelId, ErrorBody> {
+        ChannelId::parse(text).map_err(|error| {
             ErrorBody::new(ErrorCode::InvalidId, format!("{}: {error}", self.name))
         })
     }
@@ -149,6 +156,8 @@ pub(super) enum Type {
     Users,
     /// A string.
     Text,
+    /// The path of a channel.
+    Channel,
     /// Any JSON.
     Any,
     /// A JSON object.
@@ -163,6 +172,7 @@ pub(super) enum Argument {
     User(UserId),
     Users(Vec<UserId>),
     Text(String),
+    Channel(ChannelId),
     Value(Payload),
     Object(Vec<(Box<str>, Payload)>),
 }
@@ -200,6 +210,10 @@ impl Arguments {
     takes! {
         /// The next one, a string.
         text, Text, String
+    }
+    takes! {
+        /// The next one, a channel.
+        channel, Channel, ChannelId
     }
     takes! {
         /// The next one, any JSON.

@@ -5,6 +5,7 @@
 //! a call is checked by them before the method runs.
 
 mod auth;
+mod channel;
 mod method;
 mod service;
 mod user;
@@ -25,6 +26,7 @@ pub(super) const BODY_BYTES_MAX: usize = 65_536;
 /// The methods of each service.
 const SERVICES: &[(&str, &[Method])] = &[
     ("auth", auth::METHODS),
+    ("channel", channel::METHODS),
     ("user", user::METHODS),
     ("service", service::METHODS),
 ];
