@@ -57,6 +57,8 @@ use settings::NodeSettings;
 use turntable_core::call::ServiceCall;
 use turntable_core::id::UserId;
 use turntable_core::key::{GatewayId, NodeId, WorkerId};
+use turntable_core::model::service::Outcome;
+use turntable_core::payload::Payload;
 
 /// What a program that embeds the server adds to it.
 #[derive(Default)]
@@ -244,6 +246,24 @@ impl Running {
     /// What is wrong with it; then nothing has changed.
     pub fn apply(&self, config: Config) -> anyhow::Result<()> {
         self.settings.apply(config, &self.shared)
+    }
+
+    /// Calls a function that the clients of a user offer, as `friends:newFriend`. The
+    /// session of the user that has the fewest calls gets it.
+    ///
+    /// # Errors
+    /// What the client answered; `service_down` where the user has no session that offers
+    /// the function; `timeout`, `unavailable`.
+    pub async fn call_user(&self, user: &UserId, f: &str, args: Option<Payload>) -> Outcome {
+        self.shared.call_user(user, f, args).await
+    }
+
+    /// Calls a function of a service, as `forum:createPost`, in the name of the server.
+    ///
+    /// # Errors
+    /// What the service answered, or why it did not.
+    pub async fn call_service(&self, f: &str, args: Option<Payload>) -> Outcome {
+        self.shared.call_service_of_server(f, args).await
     }
 
     /// Switches a service off: its open calls are answered `service_down`, and clients

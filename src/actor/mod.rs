@@ -50,6 +50,7 @@ use turntable_core::model::game::Games;
 use turntable_core::model::namespace::Namespaces;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::service::ServiceSettings;
+use turntable_core::model::service::function::FunctionSettings;
 use turntable_core::model::settings::{AttributeSettings, ChannelSettings, PresenceSettings};
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
@@ -88,6 +89,8 @@ pub struct ActorSettings {
     pub games: Games,
     /// The sections `[services.NAME]`.
     pub services: Services,
+    /// The section `[functions]`.
+    pub functions: FunctionSettings,
     /// The services that are implemented in the server.
     pub local_services: LocalServices,
     /// Sessions of one user at one time.

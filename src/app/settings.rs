@@ -107,6 +107,8 @@ pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
         mailbox_max: config.server.mailbox_max,
         services,
         server_only: config.attributes.server_only.clone(),
+
+        functions: config.functions.clone(),
         announced: announced(config),
     }
 }
@@ -128,6 +130,7 @@ fn actors(
         channels: config.namespaces(),
         games: config.games()?,
         services: services(config, local),
+        functions: config.functions.clone(),
         local_services: local.clone(),
         sessions_per_user_max: config.session.sessions_per_user_max,
     })

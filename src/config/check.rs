@@ -23,6 +23,7 @@ use turntable_core::model::game::GameSettings;
 use turntable_core::model::namespace::NamespaceSettings;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::service::ServiceSettings;
+use turntable_core::model::service::function::FunctionSettings;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
 use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{BucketSettings, SessionSettings};
@@ -58,6 +59,7 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["channels", _, key] => (NamespaceSettings::RANGES, key),
         ["games", _, key] => (GameSettings::RANGES, key),
         ["services", _, key] => (ServiceSettings::RANGES, key),
+        ["functions", key] => (FunctionSettings::RANGES, key),
         _ => return None,
     };
     let (_, least, greatest) = ranges.iter().find(|(name, _, _)| *name == key)?;
@@ -144,7 +146,7 @@ pub struct Conflict {
 }
 
 impl Conflict {
-    fn new(keys: &[&str], message: impl Into<String>) -> Self {
+    pub(super) fn new(keys: &[&str], message: impl Into<String>) -> Self {
         Self {
             keys: keys.iter().map(|&key| key.to_owned()).collect(),
             message: message.into(),
@@ -227,6 +229,7 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
     found.extend(channels::unstored(config));
     portal(&config.portal, &mut found);
     super::services::check(&config.services, &mut found);
+    super::services::check_functions(&config.functions, &mut found);
     super::roles::check(config, &mut found);
     super::urls::check(config, &mut found);
     found

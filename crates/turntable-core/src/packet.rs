@@ -74,6 +74,7 @@ pub enum ClientPacket {
     Call {
         f: Box<str>,
         args: Option<Payload>,
+        user: Option<UserId>,
     },
     Reply {
         result: Payload,

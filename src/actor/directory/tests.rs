@@ -114,6 +114,7 @@ fn start_with(store: Arc<dyn Store>) -> (Arc<Notes>, Addr<Directory>, Arc<Metric
         channel: Default::default(),
         games: Games::new([]),
         services: Default::default(),
+        functions: Default::default(),
         local_services: Default::default(),
         sessions_per_user_max: 8,
     };

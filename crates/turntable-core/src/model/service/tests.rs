@@ -36,11 +36,13 @@ fn caller(number: u32) -> Caller {
 
 fn request(number: u32, function: &str) -> ServiceRequest {
     ServiceRequest {
-        caller: caller(1_000_000),
-        user: UserId::parse("1:1").unwrap(),
+        origin: Origin::Session {
+            caller: caller(1_000_000),
+            id: Some(RequestId(number.to_string().into())),
+        },
+        user: UserId::parse("1:1").ok(),
         function: function.into(),
         args: None,
-        id: Some(RequestId(number.to_string().into())),
     }
 }
 
@@ -68,7 +70,10 @@ fn given(effects: &[Effect]) -> Vec<(Instance, u64)> {
 /// The ids that were answered, with the codes of errors.
 fn answered(effects: &[Effect]) -> Vec<(u32, Option<ErrorCode>)> {
     let answered = effects.iter().filter_map(|effect| match effect {
-        Effect::Answer { id, outcome, .. } => {
+        Effect::Answer {
+            to: Origin::Session { id, .. },
+            outcome,
+        } => {
             let id = id.as_ref().unwrap().0.parse().unwrap();
             Some((id, outcome.as_ref().err().map(|error| error.code)))
         }
