@@ -107,15 +107,17 @@ impl Avatar {
         attributes: Vec<(Box<str>, Payload)>,
     ) -> Result<(), ErrorBody> {
         self.check_loaded()?;
-        let max = self.shared.settings().sessions_per_user_max;
+        let settings = self.shared.settings();
+        if let Some(max) = settings.sessions.max() {
+            while let Some(before) = self.model.in_the_way(session, max) {
+                self.end(before, true);
+            }
+        }
+        let max = settings.sessions_per_user_max;
         if self.model.attach(session, max).is_err() {
             // A dropped session gives way to one that is there.
-            let dropped = self.model.oldest_dropped();
-            if let Some(dropped) = dropped {
-                self.model.remove(dropped, clock::now_ms());
-                if let Some(to) = self.places.remove(dropped) {
-                    self.shared.bus.send(to.gateway, Delivery::End { to });
-                }
+            if let Some(dropped) = self.model.oldest_dropped() {
+                self.end(dropped, false);
             }
             self.model.attach(session, max)?;
         }
@@ -131,6 +133,15 @@ impl Avatar {
             self.remove(session);
         }
         set
+    }
+
+    /// Ends a session, which gives way to another one.
+    fn end(&mut self, session: SessionKey, is_replaced: bool) {
+        self.model.remove(session, clock::now_ms());
+        if let Some(to) = self.places.remove(session) {
+            let end = Delivery::End { to, is_replaced };
+            self.shared.bus.send(to.gateway, end);
+        }
     }
 
     fn remove(&mut self, session: SessionKey) {

@@ -33,6 +33,7 @@ use crate::cluster::bus::Bus;
 use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::metric::Metrics;
+use crate::portal::settings::SessionPolicy;
 use crate::service::LocalServices;
 use crate::store::Store;
 use crate::store::last_seen::LastSeen;
@@ -83,6 +84,8 @@ pub struct ActorSettings {
     pub local_services: LocalServices,
     /// Sessions of one user at one time.
     pub sessions_per_user_max: usize,
+    /// Whether a new one ends others.
+    pub sessions: SessionPolicy,
 }
 
 /// The collaborators of every actor of one worker.

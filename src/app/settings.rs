@@ -98,6 +98,7 @@ fn actors(config: &Config, local: &LocalServices) -> anyhow::Result<ActorSetting
         services: services(config, local),
         local_services: local.clone(),
         sessions_per_user_max: config.session.sessions_per_user_max,
+        sessions: config.portal.sessions,
     })
 }
 

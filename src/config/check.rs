@@ -11,7 +11,7 @@ use crate::gateway::transport::engineio::NAMESPACE_BYTES_MAX;
 use crate::http::allowed;
 use crate::http::origin::is_host;
 use crate::http::settings::ServerSettings;
-use crate::portal::settings::{Failures, PortalSettings};
+use crate::portal::settings::{Failures, PortalSettings, SessionPolicy};
 use crate::store::settings::StoreSettings;
 use turntable_core::id::is_realm;
 use turntable_core::model::game::GameSettings;
@@ -65,6 +65,7 @@ pub fn accepted(path: &[&str], written: &Value, known: &Table) -> Option<String>
         [section] => known.get(section)?,
         // The parser lists what is accepted.
         ["channels", _, "join" | "publish"] => return None,
+        ["portal", "sessions"] => return Some(SessionPolicy::ACCEPTED.to_owned()),
         ["games", _] => &game,
         ["games", _, key] => game.get(key)?,
         ["services", _] => &service,

@@ -55,6 +55,7 @@ impl Owners for Noted {
 pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
     let metrics = Arc::new(Metrics::default());
     let shared = Shared {
+        bans: Default::default(),
         settings: Watched::new(GatewaySettings {
             channels: Arc::new(turntable_core::model::namespace::Namespaces::default()),
             namespaces: None,

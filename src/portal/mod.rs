@@ -7,6 +7,7 @@
 
 mod attempts;
 mod auth_table;
+pub mod ban;
 pub mod checker;
 pub mod claim;
 mod course;
@@ -405,7 +406,7 @@ fn refused(reason: Reason, claim: &Claim) -> ErrorBody {
     let message = match (reason, claim.has_credentials()) {
         (Reason::Expired, _) => "the credentials have expired; send new ones",
         (Reason::Revoked, _) => "the credentials were withdrawn",
-        (Reason::Kicked, _) => "an operator removed this user",
+        (Reason::Kicked | Reason::Banned, _) => "an operator removed this user",
         (Reason::Invalid, true) => "no checker accepts these credentials",
         (Reason::Invalid, false) => "credentials are required for this user",
     };

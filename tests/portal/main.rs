@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+mod ban;
 mod embedded;
 mod ending;
 mod entry;
@@ -13,3 +14,4 @@ mod guest;
 mod jwt;
 mod management;
 mod refusal;
+mod renewal;

@@ -18,6 +18,7 @@ use crate::cluster::bus::Bus;
 use crate::cluster::local::LocalOwners;
 use crate::cluster::mailbox::Mailboxes;
 use crate::metric::Metrics;
+use crate::portal::settings::SessionPolicy;
 use crate::store::memory::MemoryStore;
 use crate::watched::Watched;
 use turntable_core::packet::LookupEntry;
@@ -97,6 +98,7 @@ fn start_counted() -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
         services: Default::default(),
         local_services: Default::default(),
         sessions_per_user_max: 8,
+        sessions: SessionPolicy::All,
     };
     let metrics = Arc::new(Metrics::default());
     let mailboxes = Arc::new(Mailboxes::new(1, &metrics));

@@ -104,12 +104,8 @@ impl Gateway {
             ClientPacket::Call { f, args } => self.call_service(session, &f, args, id),
             ClientPacket::Reply { result } => self.service_reply(session, result, id),
             ClientPacket::Provide(services) => self.provide(session, services, id),
-            ClientPacket::Authenticate { .. } => {
-                let error = ErrorBody::new(
-                    ErrorCode::Unauthorized,
-                    "this session has an identity, and no checker accepts these credentials",
-                );
-                self.refuse(session, error.of("authenticate"), id);
+            ClientPacket::Authenticate { user, credentials } => {
+                self.authenticate(session, user, &credentials, id);
             }
             ClientPacket::Resume { .. } => {}
         }
