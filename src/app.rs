@@ -236,7 +236,8 @@ impl Running {
     /// sessions end as in [`Self::kick`]. Returns how many there were.
     ///
     /// # Errors
-    /// `too_many` where `portal.bans_max` users are banned.
+    /// `too_many` where `portal.bans_max` users are banned; `unavailable` where the store
+    /// cannot be written, while the ban is in force.
     pub async fn ban(
         &self,
         user: &UserId,
@@ -248,8 +249,11 @@ impl Running {
     }
 
     /// Lifts a ban. Returns whether there was one.
-    pub fn unban(&self, user: &UserId) -> bool {
-        self.shared.bans.lift(user, clock::now_ms())
+    ///
+    /// # Errors
+    /// `unavailable` where the store cannot be written.
+    pub async fn unban(&self, user: &UserId) -> Result<bool, ErrorBody> {
+        self.shared.unban(user).await
     }
 
     /// Puts another configuration in force, for everything that happens from now
@@ -344,8 +348,8 @@ impl Node {
         };
         let shared = Shared {
             settings: Watched::new(settings::gateways(&config, named)),
-            portal: Arc::new(Portal::new(config.portal, checkers)?),
-            bans: Bans::default(),
+            portal: Arc::new(Portal::new(config.portal, checkers, store.clone())?),
+            bans: Bans::open(store.clone()).map_err(anyhow::Error::msg)?,
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),
             newcomers: Arc::default(),

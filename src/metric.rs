@@ -137,7 +137,7 @@ pub struct Metrics {
     pub history_bytes: Gauge,
     /// Users that are watched and have no avatar.
     pub absent_watched: Gauge,
-    /// Loads and commits of the store that failed.
+    /// Loads and commits of the store that failed, or did not fit its queue.
     pub store_failures: Counter,
     /// Actors that failed and were replaced.
     pub actors_lost: Counter,

@@ -12,11 +12,12 @@ mod recovery;
 use std::num::NonZeroU64;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
+use thin_vec::ThinVec;
 
 use crate::actor::Shared;
 use crate::actor::avatar::attributes::{Setter, Waiting};
 use crate::actor::directory::Unused;
-use crate::actor::letter::{Due, Letter};
+use crate::actor::letter::{Due, Letter, put_behind};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::places::Places;
 use crate::clock;
@@ -42,6 +43,8 @@ pub struct Avatar {
     timer: Option<(SpawnHandle, NonZeroU64)>,
     /// Calls that wait for the store; `None` while none has to.
     stored: Option<Box<Waiting>>,
+    /// Calls that waited for it and are being carried out, the last first.
+    released: ThinVec<AvatarCall>,
     /// Whether the store could not be read.
     is_unloaded: bool,
 }
@@ -62,6 +65,7 @@ impl OwnerActor for Avatar {
             is_recovering: is_replacement,
             timer: None,
             stored: None,
+            released: ThinVec::new(),
             is_unloaded: false,
         }
     }
@@ -390,7 +394,9 @@ impl Actor for Avatar {
 impl Drop for Avatar {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            let unread: Vec<AvatarCall> = self.unread().collect();
             self.shared.lost(OwnerId::Avatar(self.user.clone()));
+            put_behind(unread);
         }
     }
 }

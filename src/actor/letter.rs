@@ -203,13 +203,21 @@ impl<C: OwnerCall> Drop for Letter<C> {
         if self.0.is_none() || !std::thread::panicking() {
             return;
         }
-        let _ = LOST.try_with(|lost| {
-            let mut lost = lost.borrow_mut();
-            if let (Some(lost), Some(call)) = (lost.last_mut(), self.0.take()) {
+        put_behind(self.0.take());
+    }
+}
+
+/// Puts calls behind the report of the owner that was lost last: its replacement gets
+/// them.
+pub(super) fn put_behind<C: OwnerCall>(calls: impl IntoIterator<Item = C>) {
+    let _ = LOST.try_with(|lost| {
+        let mut lost = lost.borrow_mut();
+        if let Some(lost) = lost.last_mut() {
+            for call in calls {
                 lost.unread.extend(call.to(&lost.owner));
             }
-        });
-    }
+        }
+    });
 }
 
 /// The answer to the call that is being handled. It is sent only if the handling

@@ -22,6 +22,8 @@ use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{Caller, Place, SessionKey};
 use turntable_core::model::interest::Interest;
+use turntable_core::model::pattern::Pattern;
+use turntable_core::model::permission;
 use turntable_core::model::room::{Effect, Room as Model};
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, JoinGame, ReplyData, RequestId, ServerPacket};
@@ -91,6 +93,19 @@ impl Room {
             }
         }
         Ok(counted)
+    }
+
+    /// Whether a session that may play these games may join the room.
+    fn check_game(&self, join: &JoinGame, games: Option<&[Pattern]>) -> Result<(), ErrorBody> {
+        let Some(games) = games else {
+            return Ok(());
+        };
+        let settings = self.shared.settings();
+        let name = match &self.model {
+            Some(model) => model.game().name(),
+            None => settings.games.find(join.game.as_deref()).name(),
+        };
+        permission::check_game(games, name).map_err(|error| error.of("joingame"))
     }
 
     fn join(
@@ -430,7 +445,11 @@ impl Handler<Letter<RoomCall>> for Room {
                 join,
                 id,
                 is_connected,
-            } => self.join(caller, &user, &join, is_connected, id, now_ms),
+                games,
+            } => match self.check_game(&join, games.as_deref()) {
+                Ok(()) => self.join(caller, &user, &join, is_connected, id, now_ms),
+                Err(error) => self.refuse(caller, error, id, true),
+            },
             RoomCall::Decline { caller, user, id } => self.decline(caller, &user, id, now_ms),
             RoomCall::Confirm { user } => self.playing(&user, self.is_member(&user)),
             RoomCall::Announce { members, .. } => self.announced(members, now_ms),

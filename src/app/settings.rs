@@ -9,9 +9,11 @@ use crate::config::Config;
 use crate::gateway::Shared;
 use crate::gateway::settings::GatewaySettings;
 use crate::http::settings::HttpSettings;
+use crate::portal::permission::PermissionBook;
 use crate::service::LocalServices;
 use crate::service::backend::Backends;
 use crate::watched::Watched;
+use turntable_core::model::permission::Roles;
 
 /// The settings of every part that watches them.
 #[derive(Debug, Clone)]
@@ -72,6 +74,7 @@ pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
         time: config.time,
         presence: config.presence.clone(),
         channels: Arc::new(config.namespaces()),
+        permissions: Arc::new(PermissionBook::new(Roles::new(config.roles.clone()))),
         namespaces: namespaces.any_shows_members().then(|| Arc::new(namespaces)),
         message_bytes_max: config.server.max_message_bytes,
         send_buffer_bytes: config.server.send_buffer_bytes,

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use clap::Args;
 
 use crate::config::load;
+use crate::portal;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -14,7 +16,9 @@ pub(super) struct CheckArgs {
 
 impl CheckArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        load::load(Some(&self.file))?;
+        let config = load::load(Some(&self.file))?;
+        let problems = portal::problems(&config.portal)?;
+        ensure!(problems.is_empty(), "{}", problems.join("\n"));
         super::print("OK\n")
     }
 }

@@ -9,6 +9,7 @@ mod serve;
 mod shard;
 mod show;
 mod store;
+mod user;
 
 use std::io::Write;
 
@@ -27,6 +28,8 @@ Examples:
   turntable config > config.toml               write the configuration in effect
   turntable shard 1:12345 --slots 7            print the slot of an id
   turntable store backup users.db users.jsonl  write the stored users as lines of JSON
+  turntable user add 1:mel --config config.toml < password.txt
+                                               give a user a password
   RUST_LOG=debug turntable                     log more";
 
 /// Presence, channels and game rooms for browsers, in one binary.
@@ -58,6 +61,8 @@ enum Command {
     Shard(shard::ShardArgs),
     /// Back up, restore and check the file of a store.
     Store(store::StoreArgs),
+    /// Add and remove users with a password.
+    User(user::UserArgs),
     /// Measure the server's performance and cost.
     Bench(BenchArgs),
 }
@@ -75,6 +80,7 @@ impl Cli {
             Some(Command::Config(args)) => args.run(),
             Some(Command::Shard(args)) => args.run(),
             Some(Command::Store(args)) => args.run(),
+            Some(Command::User(args)) => args.run(),
             Some(Command::Bench(args)) => Ok(turntable_bench::run(&args)?),
         }
     }

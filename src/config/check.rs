@@ -11,7 +11,9 @@ use crate::gateway::transport::engineio::NAMESPACE_BYTES_MAX;
 use crate::http::allowed;
 use crate::http::origin::is_host;
 use crate::http::settings::ServerSettings;
-use crate::portal::settings::{Failures, PortalSettings, SessionPolicy};
+use crate::portal::settings::{
+    Failures, HttpCheckerSettings, JwtSettings, PasswordSettings, PortalSettings, SessionPolicy,
+};
 use crate::store::settings::StoreSettings;
 use turntable_core::id::is_realm;
 use turntable_core::model::game::GameSettings;
@@ -29,7 +31,11 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["server", key] => (ServerSettings::RANGES, key),
         ["tunnel", key] => (TunnelSettings::RANGES, key),
         ["poll", key] => (PollSettings::RANGES, key),
-        ["portal", "address_failures" | "user_failures", key] => (Failures::RANGES, key),
+        ["portal", "address_failures" | "user_failures", key]
+        | ["portal", "password", "sign_ups", key] => (Failures::RANGES, key),
+        ["portal", "http", key] => (HttpCheckerSettings::RANGES, key),
+        ["portal", "jwt", key] => (JwtSettings::RANGES, key),
+        ["portal", "password", key] => (PasswordSettings::RANGES, key),
         ["portal", key] => (PortalSettings::RANGES, key),
         ["socketio", key] => (SocketIoSettings::RANGES, key),
         ["session", key] => (SessionSettings::RANGES, key),
@@ -64,13 +70,14 @@ pub fn accepted(path: &[&str], written: &Value, known: &Table) -> Option<String>
     let value = match *path {
         [section] => known.get(section)?,
         // The parser lists what is accepted.
-        ["channels", _, "join" | "publish"] => return None,
+        ["channels", _, "join" | "publish"] | ["roles", ..] => return None,
         ["portal", "sessions"] => return Some(SessionPolicy::ACCEPTED.to_owned()),
         ["games", _] => &game,
         ["games", _, key] => game.get(key)?,
         ["services", _] => &service,
         ["services", _, key] => service.get(key)?,
         [section, key] => known.get(section)?.get(key)?,
+        ["portal", part, key] => known.get("portal")?.get(part)?.get(key)?,
         _ => return None,
     };
     Some(match value {
@@ -208,6 +215,7 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
     found.extend(channels::conflicts(&config.channels));
     portal(&config.portal, &mut found);
     super::services::check(&config.services, &mut found);
+    super::roles::check(config, &mut found);
     found
 }
 
@@ -217,12 +225,24 @@ fn portal(settings: &PortalSettings, found: &mut Vec<Conflict>) {
     let named = [
         ("portal.default_realm", &settings.default_realm),
         ("portal.guest_realm", &settings.guest_realm),
+        (
+            "portal.password.sign_up_realm",
+            &settings.password.sign_up_realm,
+        ),
     ];
     for (key, realm) in realms.chain(named) {
         if !is_realm(realm) {
             let message = format!("{realm:?} is not a realm; {REALM}");
             found.push(Conflict::new(&[key], message));
         }
+    }
+    let has_http = settings.checkers.iter().any(|name| name == "http");
+    if has_http && settings.http.timeout_ms > settings.checker_timeout_ms {
+        let message = "portal.http.timeout_ms must be at most portal.checker_timeout_ms";
+        found.push(Conflict::new(
+            &["portal.http.timeout_ms", "portal.checker_timeout_ms"],
+            message,
+        ));
     }
     for (index, name) in settings.checkers.iter().enumerate() {
         if settings

@@ -80,7 +80,8 @@ fn read(value: Spanned<DeValue<'_>>, text: &str) -> Value {
         .unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
-/// Splits sections into their keys: one level, two in `[limits]`, `[games]` and `[services]`.
+/// Splits sections into their keys: one level, two in `[limits]`, `[games]`,
+/// `[services]` and `[roles]`, three in the attributes and channels of a role.
 fn split(
     above: &[String],
     key: Spanned<toml::de::DeString<'_>>,
@@ -108,7 +109,8 @@ fn split(
 fn is_section(path: &[String], known: &Table) -> bool {
     match path {
         [section] => known.get(section).is_some_and(Value::is_table),
-        [section, _] if section == "games" || section == "services" => true,
+        [section, _] if section == "games" || section == "services" || section == "roles" => true,
+        [section, _, key] if section == "roles" => key == "attributes" || key == "channels",
         [section, key] => known
             .get(section)
             .and_then(|section| section.get(key))

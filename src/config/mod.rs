@@ -3,7 +3,7 @@
 //! Each layer owns the struct of its section and the ranges of its numbers; this module
 //! composes them. `entry` parses a file or a variable, `check` defines the accepted
 //! values, `load` merges defaults, file and environment, `games` compiles games, `channels`
-//! reads patterns, `problem` reports an error and its position.
+//! reads patterns, `roles` checks roles, `problem` reports an error and its position.
 
 pub mod channels;
 pub mod check;
@@ -12,6 +12,7 @@ pub mod formats;
 pub mod games;
 pub mod load;
 pub mod problem;
+mod roles;
 mod services;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::portal::settings::PortalSettings;
 use crate::store::settings::StoreSettings;
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::namespace::NamespaceSettings;
+use turntable_core::model::permission::RoleSettings;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::service::ServiceSettings;
 use turntable_core::model::settings::{AttributeSettings, ChannelSettings, PresenceSettings};
@@ -49,6 +51,8 @@ pub struct Config {
     pub socketio: SocketIoSettings,
     /// Who may connect.
     pub portal: PortalSettings,
+    /// What users with a role may do, by the name of the role.
+    pub roles: BTreeMap<String, RoleSettings>,
     /// Timeouts and limits of a session.
     pub session: SessionSettings,
     /// Rate limits of a session's commands.
@@ -83,6 +87,7 @@ impl Default for Config {
             poll: PollSettings::default(),
             socketio: SocketIoSettings::default(),
             portal: PortalSettings::default(),
+            roles: RoleSettings::embedded(),
             session: SessionSettings::default(),
             limits: LimitSettings::default(),
             time: TimeSettings::default(),
@@ -160,7 +165,8 @@ mod tests {
                     continue;
                 }
                 assert!(!comment.is_empty(), "{section}.{key} has no comment");
-                if let Some((least, greatest)) = check::range(&[&section, key]) {
+                let names: Vec<&str> = section.split('.').chain([key]).collect();
+                if let Some((least, greatest)) = check::range(&names) {
                     let range = format!("{least} to {greatest}");
                     assert!(comment.contains(&range), "{section}.{key}: {range}");
                     count += 1;

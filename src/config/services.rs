@@ -28,7 +28,10 @@ pub(super) fn check(services: &BTreeMap<String, ServiceSettings>, found: &mut Ve
             (".providers", &service.providers),
             (".callers", &service.callers),
         ] {
-            for pattern in patterns.iter().filter(|pattern| !is_pattern(pattern)) {
+            let is_role =
+                |pattern: &str| key == ".callers" && pattern.strip_prefix('@').is_some_and(is_name);
+            let is_known = |pattern: &&String| is_pattern(pattern) || is_role(pattern);
+            for pattern in patterns.iter().filter(|pattern| !is_known(pattern)) {
                 let message = "accepted is a user as 1:12345, REALM:* for a realm, or * for all";
                 refuse(key, format!("{pattern:?} names no users; {message}"));
             }

@@ -36,6 +36,7 @@ pub(crate) mod testing;
 pub mod transport;
 pub(crate) mod turn;
 pub(crate) mod wheel;
+mod withdrawal;
 pub mod work;
 
 use std::collections::VecDeque;

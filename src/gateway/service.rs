@@ -13,10 +13,11 @@ use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::pending::Awaited;
+use crate::gateway::session::permission::{may_call, seen_service as seen};
 use crate::gateway::turn::Timer;
 use turntable_core::call::ServiceCall;
-use turntable_core::id::UserId;
 use turntable_core::key::{Caller, Generation, Place, SessionSlot};
+use turntable_core::model::permission::{Need, Who};
 use turntable_core::model::service::answer::outcome;
 use turntable_core::model::service::{Instance, ServiceRequest, ServiceSettings, ServiceState};
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
@@ -48,6 +49,13 @@ pub(crate) struct Providing {
     late: u64,
 }
 
+impl Providing {
+    /// The services that it provides.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.services.keys().map(|name| &**name)
+    }
+}
+
 impl Gateway {
     /// Asks for the states that are unknown, and later again.
     pub(crate) fn watch_services(&mut self, now_ms: u64) {
@@ -62,13 +70,16 @@ impl Gateway {
     }
 
     /// The services that a user may call, for its `welcome`.
-    pub(crate) fn manifest(&self, user: &UserId) -> Vec<(Box<str>, ServiceState)> {
+    pub(crate) fn manifest(&self, who: Who<'_>) -> Vec<(Box<str>, ServiceState)> {
         let services = self.settings.services.iter();
-        let may_call = services.filter(|(_, settings)| settings.may_call(user));
+        let may_call = services.filter(|(name, settings)| may_call(settings, name, who));
         may_call
             .map(|(name, _)| {
                 let state = self.services.get(&**name).cloned();
-                (name.as_str().into(), state.unwrap_or_default())
+                (
+                    name.as_str().into(),
+                    seen(name, state.unwrap_or_default(), who),
+                )
             })
             .collect()
     }
@@ -83,14 +94,23 @@ impl Gateway {
         let Some(service) = settings.services.get(&*name) else {
             return;
         };
-        let frame = Frame::message(&ServerPacket::Service(vec![(name, state)]), None);
-        let may_know = |(slot, entry): (SessionSlot, &super::session::SessionEntry)| {
-            let is_admitted = entry.session.life().is_admitted();
-            (is_admitted && service.may_call(&entry.session.user)).then_some(slot)
+        let frame = |state| {
+            let changed = vec![(name.clone(), state)];
+            Frame::message(&ServerPacket::Service(changed), None)
         };
-        let sessions: Vec<SessionSlot> = self.sessions.iter().filter_map(may_know).collect();
-        for session in sessions {
-            self.send_frame(session, frame.clone(), None);
+        // One for all but those that see a part of the functions.
+        let of_all = frame(state.clone());
+        let frame_for = |(slot, entry): (SessionSlot, &super::session::SessionEntry)| {
+            let who = entry.session.who();
+            let may_know = entry.session.life().is_admitted() && may_call(service, &name, who);
+            may_know.then(|| match who.is_free() {
+                true => (slot, of_all.clone()),
+                false => (slot, frame(seen(&name, state.clone(), who))),
+            })
+        };
+        let frames: Vec<_> = self.sessions.iter().filter_map(frame_for).collect();
+        for (session, frame) in frames {
+            self.send_frame(session, frame, None);
         }
     }
 
@@ -108,7 +128,8 @@ impl Gateway {
         let user = entry.session.user.clone();
         let settings = self.settings.clone();
         let (name, function) = f.split_once(':').unwrap_or((f, ""));
-        let service = match callable(&settings.services, name, &user) {
+        let who = entry.session.who();
+        let service = match callable(&settings.services, (name, function), who) {
             Ok(service) => service,
             Err(error) => return self.refuse(session, error.of("call"), id),
         };
@@ -206,14 +227,29 @@ impl Gateway {
         }
         for (name, functions) in &providing.services {
             let service = settings.services.get(&**name);
-            if service.is_some_and(|service| service.may_provide(user)) {
-                let call = match is_connected {
-                    true => ServiceCall::Provide {
-                        caller,
-                        functions: functions.clone(),
-                    },
-                    false => ServiceCall::Gone { caller },
-                };
+            let may_provide = service.is_some_and(|service| service.may_provide(user));
+            // One that may not any more goes all the same.
+            let call = match is_connected && may_provide {
+                true => ServiceCall::Provide {
+                    caller,
+                    functions: functions.clone(),
+                },
+                false => ServiceCall::Gone { caller },
+            };
+            self.shared.owners.service(name, call);
+        }
+    }
+
+    /// A session may provide these services no more.
+    pub(super) fn withdraw_providing(&mut self, session: SessionSlot, names: &[Box<str>]) {
+        let caller = self.caller(session);
+        let entry = self.sessions.get_mut(session);
+        if let Some(providing) = entry.and_then(|entry| entry.providing.as_mut())
+            && let Some(caller) = caller
+        {
+            for name in names {
+                providing.services.remove(name);
+                let call = ServiceCall::Gone { caller };
                 self.shared.owners.service(name, call);
             }
         }
@@ -344,14 +380,18 @@ impl Gateway {
     }
 }
 
-/// The service of a name, if the user may call it.
+/// The service of a name, if the session may call this function of it.
 fn callable<'a>(
     services: &'a BTreeMap<String, ServiceSettings>,
-    name: &str,
-    user: &UserId,
+    (name, function): (&str, &str),
+    who: Who<'_>,
 ) -> Result<&'a ServiceSettings, ErrorBody> {
+    let need = Need::Call {
+        service: name,
+        function,
+    };
     match services.get(name) {
-        Some(service) if service.may_call(user) => Ok(service),
+        Some(service) if service.may_call(who) => who.check(need).map(|()| service),
         Some(_) => {
             let message = "this user may not call the service";
             Err(ErrorBody::new(ErrorCode::Forbidden, message))
@@ -359,7 +399,7 @@ fn callable<'a>(
         None => {
             let may_call = services
                 .iter()
-                .filter(|(_, service)| service.may_call(user));
+                .filter(|(name, service)| may_call(service, name, who));
             let names: Vec<&str> = may_call.map(|(name, _)| name.as_str()).collect();
             let names = match names.is_empty() {
                 true => "there is none".to_owned(),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actor::Services;
 use crate::gateway::newcomers::NewcomerLimits;
+use crate::portal::permission::PermissionBook;
 use turntable_core::id::ChannelId;
 use turntable_core::model::namespace::{ChannelPermissions, Namespaces};
 use turntable_core::model::settings::PresenceSettings;
@@ -29,6 +30,8 @@ pub struct GatewaySettings {
     pub presence: PresenceSettings,
     /// Who may join channels and publish on them.
     pub channels: Arc<dyn ChannelPermissions>,
+    /// What sessions may do, by their roles.
+    pub permissions: Arc<PermissionBook>,
     /// Of which channels members are shown; `None` where of no channel.
     pub namespaces: Option<Arc<Namespaces>>,
     /// The longest message of a client, in bytes.

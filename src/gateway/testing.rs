@@ -21,7 +21,9 @@ use crate::gateway::transport::poll::Poll;
 use crate::gateway::{Gateway, Shared};
 use crate::metric::Metrics;
 use crate::portal::Portal;
+use crate::portal::ban::Bans;
 use crate::portal::settings::PortalSettings;
+use crate::store::memory::MemoryStore;
 use crate::watched::Watched;
 use turntable_core::call::Call;
 use turntable_core::id::{ChannelId, SessionId, UserId};
@@ -55,9 +57,9 @@ impl Owners for Noted {
 pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
     let metrics = Arc::new(Metrics::default());
     let shared = Shared {
-        bans: Default::default(),
         settings: Watched::new(GatewaySettings {
             channels: Arc::new(turntable_core::model::namespace::Namespaces::default()),
+            permissions: Default::default(),
             namespaces: None,
             session: Default::default(),
             limits: Default::default(),
@@ -75,7 +77,8 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             services: Default::default(),
             announced: Vec::new(),
         }),
-        portal: Arc::new(Portal::new(PortalSettings::default(), Vec::new()).unwrap()),
+        portal: Arc::new(portal()),
+        bans: Bans::open(Arc::new(MemoryStore::new(0))).unwrap(),
         mailboxes: Arc::new(Mailboxes::new(2, &metrics)),
         metrics,
         limits: Arc::new(ConnectionLimits::default()),
@@ -135,4 +138,9 @@ pub(crate) fn begin_as(gateway: &mut Gateway, number: u64) -> SessionSlot {
 /// A session of the gateway.
 pub(crate) fn entry(gateway: &mut Gateway, slot: SessionSlot) -> &mut SessionEntry {
     gateway.sessions.get_mut(slot).unwrap()
+}
+
+fn portal() -> Portal {
+    let store = Arc::new(MemoryStore::new(0));
+    Portal::new(PortalSettings::default(), Vec::new(), store).unwrap()
 }

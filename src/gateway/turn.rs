@@ -209,7 +209,7 @@ impl ActorFuture<Gateway> for Turn {
         cx: &mut TaskContext<'_>,
     ) -> Poll<()> {
         let turn = &mut *self;
-        gateway.settings = gateway.shared.settings.get();
+        gateway.take_settings();
         if gateway.intake.is_paused() {
             gateway.look_at_mailboxes();
         }

@@ -124,7 +124,8 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
         .find(|error| error.code == ErrorCode::Conflict)
     {
         if numbering == Numbering::Unknown {
-            let details = &fault::body(gap)["error"]["details"];
+            let body = fault::body(gap);
+            let details = body.pointer("/error/details");
             return admission::prepare(HttpResponse::Ok(), &cors).json(details);
         }
         return admission::refuse(gap, &cors);

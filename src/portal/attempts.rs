@@ -1,11 +1,19 @@
 //! Failed logins, limited by address, and by user and address: a user is not locked
 //! out of its own address by failures elsewhere.
+//!
+//! A claim that is being checked counts as a failure until it is decided, so claims that
+//! are made together pass no more than claims one behind the other. Those that have to
+//! wait for that are not refused: they are checked when the others are decided.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 
+use std::sync::Arc;
+
 use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 use crate::portal::claim::Claim;
 use crate::portal::settings::{Failures, PortalSettings};
@@ -28,9 +36,75 @@ pub(super) struct Attempts(Mutex<Tables>);
 struct Tables {
     addresses: HashMap<IpAddr, Bucket>,
     users: HashMap<(IpAddr, UserId), Bucket>,
+    pending: HashMap<IpAddr, Pending>,
+}
+
+/// Claims of an address that are being checked.
+#[derive(Debug, Default)]
+struct Pending {
+    count: u32,
+    of_users: HashMap<UserId, u32>,
+    /// One of them was decided.
+    decided: Arc<Notify>,
+}
+
+/// Whether a claim may be checked.
+#[derive(Debug)]
+pub(super) enum Admission {
+    /// It may.
+    Admitted(Guess),
+    /// Too many others of its address are being checked: until one is decided.
+    Later(OwnedNotified),
+    /// Too many were refused.
+    Refused(ErrorBody),
+}
+
+/// A claim that is being checked; dropping it is its end.
+#[derive(Debug)]
+pub(super) struct Guess {
+    attempts: Arc<Attempts>,
+    of: Option<(IpAddr, Option<UserId>)>,
 }
 
 impl Attempts {
+    /// Begins to check a claim.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        claim: &Claim,
+        settings: &PortalSettings,
+        now_ms: u64,
+    ) -> Admission {
+        let guess = |of| Guess {
+            attempts: self.clone(),
+            of,
+        };
+        let Some(address) = claim.address().filter(|_| claim.has_credentials()) else {
+            return Admission::Admitted(guess(None));
+        };
+        if let Err(error) = self.admit(claim, settings, now_ms) {
+            return Admission::Refused(error);
+        }
+        let tables = &mut *self.0.lock();
+        let pending = tables.pending.entry(address).or_default();
+        let user = claim.user().cloned();
+        let of_user = user.as_ref().map(|user| (address, user.clone()));
+        let (bucket, count) = (tables.addresses.get(&address), pending.count);
+        let mut has_room = leaves_room(bucket, settings.address_failures, count, now_ms);
+        if let Some(key) = &of_user {
+            let count = pending.of_users.get(&key.1).copied().unwrap_or(0);
+            let bucket = tables.users.get(key);
+            has_room &= leaves_room(bucket, settings.user_failures, count, now_ms);
+        }
+        if !has_room {
+            return Admission::Later(pending.decided.clone().notified_owned());
+        }
+        pending.count += 1;
+        if let Some(user) = &user {
+            *pending.of_users.entry(user.clone()).or_default() += 1;
+        }
+        Admission::Admitted(guess(Some((address, user))))
+    }
+
     /// Whether a claim with credentials may be checked now.
     ///
     /// # Errors
@@ -78,14 +152,58 @@ impl Attempts {
     }
 }
 
-fn look(bucket: Option<&Bucket>, failures: Failures, now_ms: u64) -> Result<(), u64> {
+impl Drop for Guess {
+    fn drop(&mut self) {
+        let Some((address, user)) = self.of.take() else {
+            return;
+        };
+        let tables = &mut *self.attempts.0.lock();
+        let Some(pending) = tables.pending.get_mut(&address) else {
+            return;
+        };
+        pending.count = pending.count.saturating_sub(1);
+        if let Some(user) = user
+            && let Some(count) = pending.of_users.get_mut(&user)
+        {
+            *count -= 1;
+            if *count == 0 {
+                pending.of_users.remove(&user);
+            }
+        }
+        pending.decided.notify_waiters();
+        if pending.count == 0 {
+            tables.pending.remove(&address);
+            tables.pending.give_back();
+        }
+    }
+}
+
+/// Whether one more claim may fail beside `count` that may.
+fn leaves_room(bucket: Option<&Bucket>, failures: Failures, count: u32, now_ms: u64) -> bool {
+    if failures.per_minute == 0 || count == 0 {
+        return true;
+    }
+    let cost = Failures::COST.saturating_mul(count.saturating_add(1));
+    let mut bucket = bucket.copied().unwrap_or_default();
+    // A full bucket gives more than it has, to one that takes all at once.
+    count < failures.burst && bucket.take_many(cost, failures.bucket(), now_ms).is_ok()
+}
+
+/// Whether another failure is accepted.
+pub(super) fn look(bucket: Option<&Bucket>, failures: Failures, now_ms: u64) -> Result<(), u64> {
     // A copy: only failures take something.
     bucket.copied().map_or(Ok(()), |mut bucket| {
         bucket.take_many(Failures::COST, failures.bucket(), now_ms)
     })
 }
 
-fn note<K: Eq + Hash>(table: &mut HashMap<K, Bucket>, key: K, failures: Failures, now_ms: u64) {
+/// Notes a failure.
+pub(super) fn note<K: Eq + Hash>(
+    table: &mut HashMap<K, Bucket>,
+    key: K,
+    failures: Failures,
+    now_ms: u64,
+) {
     if table.len() >= KEYS_MAX && !table.contains_key(&key) {
         table.retain(|_, bucket| !bucket.is_full(failures.bucket(), now_ms));
         table.give_back();
@@ -107,8 +225,10 @@ fn refused(whose: &str, retry_ms: u64, limit: Limit) -> ErrorBody {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
     use turntable_core::payload::Payload;
 
@@ -142,5 +262,34 @@ mod tests {
         // A claim without credentials is no guess.
         let bare = Claim::new(UserId::parse("1:1").ok(), None, mallory.address());
         assert!(is_admitted(&bare, 1_000));
+    }
+
+    #[test]
+    fn claims_together_pass_no_more_than_one_behind_the_other() {
+        let (attempts, settings) = (Arc::new(Attempts::default()), PortalSettings::default());
+        let mallory = claim("1:1", 1);
+        let begin = |claim: &Claim| attempts.begin(claim, &settings, 1_000);
+        let admitted = |claim: &Claim| match begin(claim) {
+            Admission::Admitted(guess) => Some(guess),
+            _ => None,
+        };
+        let mut guesses: Vec<Guess> = (0..5).map(|_| admitted(&mallory).unwrap()).collect();
+        let Admission::Later(decided) = begin(&mallory) else {
+            panic!("the sixth waits");
+        };
+        assert!(admitted(&claim("1:2", 1)).is_some());
+        assert!(admitted(&claim("1:1", 2)).is_some());
+        // One that is accepted, or not decided, makes room again.
+        drop(guesses.pop());
+        assert!(decided.now_or_never().is_some());
+        guesses.extend(admitted(&mallory));
+        assert_eq!(guesses.len(), 5);
+        // Those that fail do not.
+        for guess in guesses {
+            attempts.fail(&mallory, &settings, 1_000);
+            drop(guess);
+        }
+        assert!(matches!(begin(&mallory), Admission::Refused(_)));
+        assert!(attempts.0.lock().pending.is_empty());
     }
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use crate::portal::claim::Claim;
 use turntable_core::id::UserId;
-use turntable_core::packet::Reason;
+use turntable_core::packet::{ErrorBody, Reason};
 use turntable_core::payload::Payload;
 
 /// The verdict on a claim, once it is there.
@@ -24,11 +24,11 @@ pub type Checking<'c> = Pin<Box<dyn Future<Output = Verdict> + Send + 'c>>;
 /// use turntable::portal::claim::Claim;
 ///
 /// #[derive(Debug)]
-/// struct Password;
+/// struct Sesame;
 ///
-/// impl CredentialChecker for Password {
+/// impl CredentialChecker for Sesame {
 ///     fn name(&self) -> &'static str {
-///         "password"
+///         "sesame"
 ///     }
 ///
 ///     fn check<'c>(&'c self, claim: &'c Claim) -> Checking<'c> {
@@ -57,6 +57,9 @@ pub enum Verdict {
     Accept(Identity),
     /// It is not. Later checkers are asked.
     Refuse(Refusal),
+    /// It is refused for another reason than wrong credentials, with this error. No
+    /// other checker is asked.
+    Deny(ErrorBody),
     /// The claim does not concern this checker.
     Pass,
     /// The checker cannot say: a sentence for the log, without credentials.
@@ -78,7 +81,8 @@ pub struct Identity {
     pub user: UserId,
     /// Attributes that the session begins with; they replace the client's own.
     pub attributes: Vec<(Box<str>, Payload)>,
-    /// Names under which the configuration and the program grant permissions.
+    /// Its roles, beside those that `[portal.roles]` names for the checker. Those without
+    /// an entry in `[roles]` do not count.
     pub roles: Vec<Box<str>>,
     /// Unix ms at which the credentials expire.
     pub expires_ms: Option<u64>,

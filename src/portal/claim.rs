@@ -56,6 +56,12 @@ impl Claim {
         self.credentials.as_ref()?.get(name)
     }
 
+    /// All credentials by their names; `None` where there are none.
+    pub fn credentials(&self) -> Option<impl Iterator<Item = (&str, &serde_json::Value)>> {
+        let all = self.credentials.as_ref()?.iter();
+        Some(all.map(|(name, value)| (name.as_str(), value)))
+    }
+
     /// The address of the client, where it is known.
     #[must_use]
     pub const fn address(&self) -> Option<IpAddr> {

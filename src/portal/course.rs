@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::log_limit::LogLimit;
+use crate::portal::Portal;
 use crate::portal::checker::{CredentialChecker, Identity, Refusal, Verdict};
+use crate::portal::checkers::Checkers;
 use crate::portal::claim::Claim;
-use crate::portal::{Checkers, Portal};
-use turntable_core::packet::Reason;
+use turntable_core::packet::{ErrorBody, Reason};
 
 /// Each claim may fail so.
 static CHECKER_FAILED: LogLimit = LogLimit::new();
@@ -24,6 +25,8 @@ pub(super) enum Outcome {
     Accepted(Identity),
     /// None of them did.
     Refused(Refusal),
+    /// One of them decided that it is refused so.
+    Denied(ErrorBody),
     /// None of them did, and at least one could not say.
     Unknown,
 }
@@ -113,10 +116,15 @@ impl Course {
     fn note(&mut self, verdict: Verdict) -> Option<Outcome> {
         self.next += 1;
         match verdict {
-            Verdict::Accept(identity) => return Some(Outcome::Accepted(identity)),
+            Verdict::Accept(mut identity) => {
+                let roles = self.checkers.roles.get(self.next - 1);
+                identity.roles.extend(roles.into_iter().flatten().cloned());
+                return Some(Outcome::Accepted(identity));
+            }
             Verdict::Refuse(refusal) => {
                 self.refusal.get_or_insert(refusal);
             }
+            Verdict::Deny(error) => return Some(Outcome::Denied(error)),
             Verdict::Pass => {}
             Verdict::Fail(_) => self.has_failed = true,
         }

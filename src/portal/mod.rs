@@ -9,33 +9,40 @@ mod attempts;
 mod auth_table;
 pub mod ban;
 pub mod checker;
+mod checkers;
 pub mod claim;
 mod course;
 mod guest;
+mod http;
 mod jwt;
 mod key;
+pub(crate) mod password;
+pub mod permission;
+mod revocation;
 pub mod settings;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 
 use crate::clock;
-use crate::portal::attempts::Attempts;
+use crate::portal::attempts::{Admission, Attempts, Guess};
 use crate::portal::auth_table::AuthTable;
 pub use crate::portal::auth_table::NotSet;
 pub(crate) use crate::portal::auth_table::SESSION_ID_BYTES_MAX;
 use crate::portal::checker::{CredentialChecker, Identity, Verdict};
+pub use crate::portal::checkers::problems;
+use crate::portal::checkers::{Checkers, Kept};
 use crate::portal::claim::Claim;
 use crate::portal::course::{Checker, Course, Outcome};
-use crate::portal::guest::Guests;
-use crate::portal::jwt::Jwt;
 use crate::portal::key::Key;
+use crate::portal::password::table::Passwords;
+use crate::portal::revocation::{Revocations, Since};
 use crate::portal::settings::PortalSettings;
+use crate::store::Store;
 use crate::watched::Watched;
 use turntable_core::id::UserId;
 use turntable_core::limit::Limit;
@@ -46,20 +53,10 @@ use turntable_core::reason::ErrorCode;
 const CLAIMS_ARE_TRUSTED: &str = "user ids are not checked (portal.checkers has anonymous): any client can identify as any user, also as a known one";
 
 /// The names of the checkers that the server has.
-pub const CHECKERS: [&str; 4] = ["anonymous", "guest", "jwt", "session"];
+pub const CHECKERS: [&str; 6] = ["anonymous", "guest", "http", "jwt", "password", "session"];
 
 /// Threads that slow checkers run on.
 const THREADS: usize = 2;
-
-/// The checkers in force.
-#[derive(Debug)]
-struct Checkers {
-    list: Vec<Checker>,
-    guests: Guests,
-    issues_guests: bool,
-    is_anonymous: bool,
-    timeout: Duration,
-}
 
 /// A claim that was refused.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,42 +81,63 @@ pub type Decision = Result<Identity, Refused>;
 
 /// A claim that is decided off the workers.
 #[derive(Debug)]
-pub(crate) struct Undecided(Course);
+pub(crate) struct Undecided {
+    course: Course,
+    begun: Begun,
+}
+
+/// When a claim began, in revocations.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Begun(u64);
+
+impl Undecided {
+    /// When it began, for [`Portal::confirm`].
+    pub(crate) const fn begun(&self) -> Begun {
+        self.begun
+    }
+}
 
 /// Decides about identifications.
 #[derive(Debug)]
 pub struct Portal {
     settings: Watched<PortalSettings>,
     checkers: Watched<Arc<Checkers>>,
-    embedded: Vec<Arc<dyn CredentialChecker>>,
-    /// Signs the tokens of guests where no file has a key.
-    start_key: Key,
+    /// What checkers use that outlives the settings.
+    kept: Kept,
     auth: AuthTable,
-    attempts: Attempts,
+    attempts: Arc<Attempts>,
+    revocations: Revocations,
     checking: Arc<AtomicUsize>,
     threads: OnceLock<Mutex<Option<Runtime>>>,
 }
 
 impl Portal {
-    /// A portal with these settings, and the checkers of a program that embeds the
-    /// server. Warns if claims are accepted without credentials.
+    /// A portal with these settings, the checkers of a program that embeds the server,
+    /// and the users of a store. Warns if claims are accepted without credentials.
     ///
     /// # Errors
-    /// An unknown checker, or a key file that cannot be read.
+    /// An unknown checker, a key file or a store that cannot be read.
     pub fn new(
         settings: PortalSettings,
         embedded: Vec<Arc<dyn CredentialChecker>>,
+        store: Arc<dyn Store>,
     ) -> anyhow::Result<Self> {
-        let start_key = Key::random()?;
-        let checkers = Checkers::new(&settings, &embedded, &start_key)?;
+        let kept = Kept {
+            embedded,
+            start_key: Key::random()?,
+            passwords: Arc::new(Passwords::new(store).map_err(anyhow::Error::msg)?),
+            sign_ups: Arc::default(),
+            jwks: Mutex::default(),
+        };
+        let checkers = Checkers::new(&settings, &kept)?;
         checkers.advise(&settings);
         Ok(Self {
             settings: Watched::new(settings),
             checkers: Watched::new(Arc::new(checkers)),
-            embedded,
-            start_key,
+            kept,
             auth: AuthTable::new(Key::random()?),
-            attempts: Attempts::default(),
+            attempts: Arc::default(),
+            revocations: Revocations::default(),
             checking: Arc::default(),
             threads: OnceLock::new(),
         })
@@ -131,7 +149,7 @@ impl Portal {
     /// # Errors
     /// Those of [`Portal::new`]; then nothing has changed.
     pub fn apply(&self, settings: PortalSettings) -> anyhow::Result<()> {
-        let checkers = Checkers::new(&settings, &self.embedded, &self.start_key)?;
+        let checkers = Checkers::new(&settings, &self.kept)?;
         if !self.trusts_claims() {
             checkers.advise(&settings);
         }
@@ -166,6 +184,7 @@ impl Portal {
     /// [`Portal::decide`].
     pub(crate) fn check(&self, claim: Claim) -> Result<Decision, Undecided> {
         let (settings, now_ms) = (self.settings.get(), clock::now_ms());
+        let begun = Begun(self.revocations.last());
         if let Some(user) = claim.user()
             && let Err(error) = accept_realm(&settings, user)
         {
@@ -177,7 +196,7 @@ impl Portal {
         let mut course = Course::new(claim, self.checkers.get().as_ref().clone());
         match course.ask(self) {
             Some(outcome) => Ok(self.conclude(course.claim(), outcome)),
-            None => Err(Undecided(course)),
+            None => Err(Undecided { course, begun }),
         }
     }
 
@@ -200,10 +219,59 @@ impl Portal {
         })?;
         let portal = self.clone();
         self.spawn(async move {
-            let (claim, outcome) = undecided.0.finish(portal.clone()).await;
+            let decision = portal.finish(undecided.course).await;
             drop(place);
-            then(portal.conclude(&claim, outcome));
+            then(decision);
         })
+    }
+
+    async fn finish(self: &Arc<Self>, course: Course) -> Decision {
+        let guess = self.begin(course.claim()).await?;
+        let (claim, outcome) = course.finish(self.clone()).await;
+        let decision = self.conclude(&claim, outcome);
+        // A failure is noted before its place is free.
+        drop(guess);
+        decision
+    }
+
+    /// Waits until a claim may be checked: as long as a checker may take.
+    async fn begin(&self, claim: &Claim) -> Result<Guess, Refused> {
+        let settings = self.settings.get();
+        let timeout = Duration::from_millis(settings.checker_timeout_ms);
+        let begun = async {
+            loop {
+                match self.attempts.begin(claim, &settings, clock::now_ms()) {
+                    Admission::Admitted(guess) => return Ok(guess),
+                    Admission::Refused(error) => return Err(Refused::again(error)),
+                    Admission::Later(decided) => decided.await,
+                }
+            }
+        };
+        let begun = tokio::time::timeout(timeout, begun).await;
+        begun.unwrap_or_else(|_| Err(Refused::again(unknown())))
+    }
+
+    /// The sessions of a user are ended: claims of it that are under way end, too.
+    pub(crate) fn revoke(&self, user: &UserId) {
+        self.revocations.note(user.clone());
+    }
+
+    /// What becomes of a decision when it arrives: its user may have been revoked since
+    /// the claim began.
+    ///
+    /// # Errors
+    /// That of the decision, or of the revocation.
+    pub(crate) fn confirm(&self, decision: Decision, begun: Begun) -> Decision {
+        let identity = decision?;
+        match self.revocations.since(begun.0, &identity.user) {
+            Since::Nothing => Ok(identity),
+            Since::Revoked => {
+                let message = "the sessions of this user were ended";
+                let error = ErrorBody::new(ErrorCode::Unauthorized, message);
+                Err(Refused::again(error.because(Reason::Revoked)))
+            }
+            Since::Unknown => Err(Refused::again(unknown())),
+        }
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), ErrorBody> {
@@ -229,7 +297,8 @@ impl Portal {
         let (checkers, settings) = (self.checkers.get(), self.settings.get());
         let slow = checkers.list.iter();
         let slow = slow.filter(|checker| matches!(checker, Checker::Slow(_)));
-        settings.checker_timeout_ms * slow.count() as u64
+        // One more: the claim may wait for others of its address.
+        settings.checker_timeout_ms * (slow.count() as u64 + 1)
     }
 
     /// The decision about a user that provides a service, of which `verdict` is what its
@@ -245,7 +314,10 @@ impl Portal {
             .admit(claim, &settings, now_ms)
             .map_err(Refused::again)?;
         match verdict {
-            Ok(()) => Ok(Identity::new(user)),
+            Ok(()) => Ok(Identity {
+                roles: settings.roles_of("service"),
+                ..Identity::new(user)
+            }),
             Err(error) => {
                 self.attempts.fail(claim, &settings, now_ms);
                 Err(Refused::again(error.because(Reason::Invalid)))
@@ -270,6 +342,7 @@ impl Portal {
                     is_final: refusal.is_final,
                 })
             }
+            Outcome::Denied(error) => Err(Refused::again(error)),
             Outcome::Unknown => Err(Refused::again(unknown())),
         }
     }
@@ -279,7 +352,8 @@ impl Portal {
         match claim.user() {
             Some(user) if !claim.has_credentials() => {
                 let is_guest = checkers.issues_guests && checkers.guests.is_guest(user);
-                match is_guest || self.auth.has(user) {
+                let has_credentials = self.auth.has(user) || self.kept.passwords.has(user);
+                match is_guest || has_credentials {
                     true => Verdict::invalid(),
                     false => Verdict::Accept(Identity::new(user.clone())),
                 }
@@ -337,56 +411,6 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Checkers {
-    fn new(
-        settings: &PortalSettings,
-        embedded: &[Arc<dyn CredentialChecker>],
-        start_key: &Key,
-    ) -> anyhow::Result<Self> {
-        let has = |name: &str| settings.checkers.iter().any(|known| known == name);
-        let jwt: Option<Arc<dyn CredentialChecker>> = match has(jwt::NAME) {
-            true => Some(Arc::new(Jwt::new(settings)?)),
-            false => None,
-        };
-        let checker = |name: &String| {
-            Some(match name.as_str() {
-                jwt::NAME => Checker::Slow(jwt.clone()?),
-                "anonymous" => Checker::Anonymous,
-                "guest" => Checker::Guest,
-                "session" => Checker::Session,
-                name => {
-                    let known = embedded.iter().find(|checker| checker.name() == name)?;
-                    Checker::Slow(known.clone())
-                }
-            })
-        };
-        let list = settings.checkers.iter().map(|name| {
-            checker(name).with_context(|| format!("portal.checkers: there is no checker {name:?}"))
-        });
-        Ok(Self {
-            list: list.collect::<anyhow::Result<_>>()?,
-            guests: Guests::new(settings, start_key)?,
-            issues_guests: has("guest"),
-            is_anonymous: has("anonymous"),
-            timeout: Duration::from_millis(settings.checker_timeout_ms),
-        })
-    }
-
-    /// What an operator should know.
-    fn advise(&self, settings: &PortalSettings) {
-        if self.is_anonymous {
-            log::warn!(
-                "portal.checkers has \"anonymous\": a user id in `idme` is accepted without credentials, so any client can identify as any user, also as a known one; use this for demos only"
-            );
-        }
-        if self.issues_guests && settings.guest_key_file.is_empty() {
-            log::info!(
-                "portal.guest_key_file is not set: guests of this start cannot come back after the next"
-            );
-        }
     }
 }
 

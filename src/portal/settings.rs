@@ -1,5 +1,7 @@
 //! The section `[portal]` of the configuration: authentication.
 
+use std::collections::BTreeMap;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use turntable_core::rate::BucketSettings;
@@ -40,14 +42,14 @@ pub struct PortalSettings {
     pub guest_key_file: String,
     /// The file with the key before, whose tokens are accepted too. Empty: none.
     pub guest_previous_key_file: String,
-    /// The file with the keys that tokens of `jwt` are signed with: a JWK set.
-    pub jwt_keys_file: String,
-    /// Who has to have issued them.
-    pub jwt_issuer: String,
-    /// Whom they have to be for.
-    pub jwt_audience: String,
-    /// Claims of them that become attributes of the session.
-    pub jwt_attributes: Vec<String>,
+    /// `password`.
+    pub password: PasswordSettings,
+    /// `jwt`.
+    pub jwt: JwtSettings,
+    /// `http`.
+    pub http: HttpCheckerSettings,
+    /// The roles of the users that a checker accepts, by its name.
+    pub roles: BTreeMap<String, Vec<String>>,
 }
 
 /// Which sessions of one user there may be at one time.
@@ -135,6 +137,12 @@ impl Failures {
 }
 
 impl PortalSettings {
+    /// The roles of the users that a checker accepts.
+    pub(super) fn roles_of(&self, checker: &str) -> Vec<Box<str>> {
+        let roles = self.roles.get(checker).into_iter().flatten();
+        roles.map(|role| role.as_str().into()).collect()
+    }
+
     /// Least and greatest value of each number in the section.
     pub const RANGES: &[(&str, u64, u64)] = &[
         ("checker_timeout_ms", 10, 60_000),
@@ -172,10 +180,147 @@ impl Default for PortalSettings {
             guest_days: 365,
             guest_key_file: String::new(),
             guest_previous_key_file: String::new(),
-            jwt_keys_file: String::new(),
-            jwt_issuer: String::new(),
-            jwt_audience: String::new(),
-            jwt_attributes: Vec::new(),
+            password: PasswordSettings::default(),
+            jwt: JwtSettings::default(),
+            http: HttpCheckerSettings::default(),
+            roles: BTreeMap::new(),
+        }
+    }
+}
+
+/// The section `[portal.password]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PasswordSettings {
+    /// Whether clients may make users.
+    pub sign_up: bool,
+    /// The realm of users that clients make.
+    pub sign_up_realm: String,
+    /// Users that clients of one address make.
+    pub sign_ups: Failures,
+    /// Users with a password.
+    pub users_max: usize,
+    /// The shortest password, in characters.
+    pub length_min: usize,
+    /// Passwords that are hashed at once.
+    pub hashing_max: usize,
+    /// Memory of one hash, in KiB.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+}
+
+impl PasswordSettings {
+    /// Least and greatest value of each number in the section.
+    pub const RANGES: &[(&str, u64, u64)] = &[
+        ("users_max", 1, 100_000_000),
+        ("length_min", 1, 256),
+        ("hashing_max", 1, 256),
+        ("memory_kib", 8, 1_048_576),
+        ("passes", 1, 100),
+    ];
+}
+
+impl Default for PasswordSettings {
+    fn default() -> Self {
+        Self {
+            sign_up: false,
+            sign_up_realm: "1".to_owned(),
+            sign_ups: Failures {
+                per_minute: 1,
+                burst: 10,
+            },
+            users_max: 1_000_000,
+            length_min: 8,
+            hashing_max: 2,
+            memory_kib: 19_456,
+            passes: 2,
+        }
+    }
+}
+
+/// The section `[portal.jwt]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JwtSettings {
+    /// The file with the keys: a JWK set.
+    pub keys_file: String,
+    /// Or the URL of one.
+    pub jwks_url: String,
+    /// How old the fetched set may be before it is fetched again, in ms.
+    pub jwks_refresh_ms: u64,
+    /// The time between two fetches at least, in ms.
+    pub jwks_cooldown_ms: u64,
+    /// Who has to have issued a token.
+    pub issuer: String,
+    /// Whom it has to be for.
+    pub audience: String,
+    /// Claims that become attributes of the session.
+    pub attributes: Vec<String>,
+    /// The claim with the roles of the user. Empty: none.
+    pub roles: String,
+}
+
+impl JwtSettings {
+    /// Least and greatest value of each number in the section.
+    pub const RANGES: &[(&str, u64, u64)] = &[
+        ("jwks_refresh_ms", 1_000, 86_400_000),
+        ("jwks_cooldown_ms", 100, 3_600_000),
+    ];
+}
+
+impl Default for JwtSettings {
+    fn default() -> Self {
+        Self {
+            keys_file: String::new(),
+            jwks_url: String::new(),
+            jwks_refresh_ms: 600_000,
+            jwks_cooldown_ms: 30_000,
+            issuer: String::new(),
+            audience: String::new(),
+            attributes: Vec::new(),
+            roles: String::new(),
+        }
+    }
+}
+
+/// The section `[portal.http]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpCheckerSettings {
+    /// The URL that is asked.
+    pub url: String,
+    /// The file with the token that the server shows there. Empty: none.
+    pub token_file: String,
+    /// How long an answer may take, in ms.
+    pub timeout_ms: u64,
+    /// The longest answer, in bytes.
+    pub answer_bytes_max: usize,
+    /// Failures in a row after which it is not asked for a while.
+    pub failures: u32,
+    /// How long, in ms.
+    pub pause_ms: u64,
+}
+
+impl HttpCheckerSettings {
+    /// Least and greatest value of each number in the section.
+    pub const RANGES: &[(&str, u64, u64)] = &[
+        ("timeout_ms", 10, 60_000),
+        ("answer_bytes_max", 128, 1_048_576),
+        ("failures", 1, 1_000),
+        ("pause_ms", 10, 600_000),
+    ];
+}
+
+impl Default for HttpCheckerSettings {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            token_file: String::new(),
+            timeout_ms: 3_000,
+            answer_bytes_max: 65_536,
+            failures: 5,
+            pause_ms: 10_000,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::mpsc;
 
 use super::checker::{Checking, Refusal};
 use super::*;
+use crate::store::memory::MemoryStore;
 use turntable_core::payload::Payload;
 
 /// A checker that does what its name says.
@@ -47,8 +48,13 @@ fn settings(checkers: &[&str], realms: &[&str]) -> PortalSettings {
     }
 }
 
+fn with(settings: PortalSettings) -> Portal {
+    let store = Arc::new(MemoryStore::new(0));
+    Portal::new(settings, stubs(), store).unwrap()
+}
+
 fn portal(checkers: &[&str], realms: &[&str]) -> Arc<Portal> {
-    Arc::new(Portal::new(settings(checkers, realms), stubs()).unwrap())
+    Arc::new(with(settings(checkers, realms)))
 }
 
 fn claim(user: &str, credentials: Option<&str>) -> Claim {
@@ -131,7 +137,7 @@ fn checker_that_fails_is_neither_success_nor_refusal() {
 fn claims_that_are_checked_are_bounded() {
     let mut few = settings(&["hangs"], &[]);
     few.checking_max = 1;
-    let portal = Arc::new(Portal::new(few, stubs()).unwrap());
+    let portal = Arc::new(with(few));
     let undecided = || portal.check(claim("1:1", None)).unwrap_err();
     let (answer, answered) = mpsc::channel();
     portal

@@ -23,11 +23,7 @@ pub fn check(
     user: &UserId,
     credentials: Option<&Payload>,
 ) -> Option<Result<(), ErrorBody>> {
-    let mut tokens = services
-        .values()
-        .filter(|service| !service.token.is_empty() && service.may_provide(user))
-        .map(|service| &service.token)
-        .peekable();
+    let mut tokens = tokens(services, user).peekable();
     tokens.peek()?;
     let given = credentials.and_then(|c| serde_json::from_str::<Credentials>(c.as_json()).ok());
     let is_known = given.is_some_and(|given| {
@@ -41,6 +37,30 @@ pub fn check(
             "this user provides a service; credentials are {\"token\": TOKEN} as in [services.NAME]",
         )
     }))
+}
+
+/// Whether a user that identified before has credentials that do not count any more: a
+/// token of one of its services is gone, or the first one has come.
+#[must_use]
+pub fn is_withdrawn(
+    before: &BTreeMap<String, ServiceSettings>,
+    now: &BTreeMap<String, ServiceSettings>,
+    user: &UserId,
+) -> bool {
+    let (before, now): (Vec<_>, Vec<_>) =
+        (tokens(before, user).collect(), tokens(now, user).collect());
+    before.iter().any(|token| !now.contains(token)) || before.is_empty() && !now.is_empty()
+}
+
+/// The tokens of the services that a user may provide.
+fn tokens<'a>(
+    services: &'a BTreeMap<String, ServiceSettings>,
+    user: &UserId,
+) -> impl Iterator<Item = &'a String> {
+    services
+        .values()
+        .filter(|service| !service.token.is_empty() && service.may_provide(user))
+        .map(|service| &service.token)
 }
 
 /// Compares in a time that depends on the lengths alone.
@@ -83,5 +103,37 @@ mod tests {
         assert!(!check(None));
         let other = UserId::parse("1:1").unwrap();
         assert!(super::check(&services, &other, None).is_none());
+    }
+
+    #[test]
+    fn token_that_changes_or_goes_is_withdrawn() {
+        let services = |tokens: &[&str]| -> BTreeMap<String, ServiceSettings> {
+            let service = |(number, token): (usize, &&str)| {
+                let settings = ServiceSettings {
+                    providers: vec!["service:forum".to_owned()],
+                    token: (*token).to_owned(),
+                    ..ServiceSettings::default()
+                };
+                (number.to_string(), settings)
+            };
+            tokens.iter().enumerate().map(service).collect()
+        };
+        let forum = UserId::parse("service:forum").unwrap();
+        let other = UserId::parse("1:1").unwrap();
+        for (before, now, is_gone) in [
+            (&["a"][..], &["a"][..], false),
+            (&["a"], &["a", "b"], false),
+            (&["a"], &["b"], true),
+            (&["a", "b"], &["b"], true),
+            (&["a"], &[""], true),
+            (&["a"], &[], true),
+            (&[""], &["a"], true),
+            (&[], &[], false),
+        ] {
+            let (before_all, now_all) = (services(before), services(now));
+            let found = is_withdrawn(&before_all, &now_all, &forum);
+            assert_eq!(found, is_gone, "{before:?} {now:?}");
+            assert!(!is_withdrawn(&before_all, &now_all, &other));
+        }
     }
 }

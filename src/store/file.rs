@@ -15,7 +15,7 @@ use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, T
 
 use super::settings::StoreSettings;
 use super::writer::{self, Job};
-use super::{Load, Saved, Store, Unavailable, record};
+use super::{Fact, Load, Saved, Store, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use turntable_core::backup::Attributes;
@@ -24,12 +24,26 @@ use turntable_core::id::UserId;
 /// A file is opened again after an error.
 static UNCLEAN: LogLimit = LogLimit::new();
 static PANICKED: LogLimit = LogLimit::new();
+/// As many jobs wait as may.
+static FULL: LogLimit = LogLimit::new();
 
 /// Records by user id.
 const USERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("users");
 
+/// The table of a fact: texts by user id.
+const fn table(fact: Fact) -> TableDefinition<'static, &'static str, &'static str> {
+    TableDefinition::new(match fact {
+        Fact::Password => "passwords",
+        Fact::Ban => "bans",
+        Fact::Blocked => "blocked",
+    })
+}
+
 /// A user and its record.
 pub(crate) type Entry = (String, Vec<u8>);
+
+/// A fact of a user; without a text it is removed.
+pub(crate) type FactEntry = (Fact, String, Option<Box<str>>);
 
 /// The database.
 #[derive(Debug)]
@@ -58,10 +72,10 @@ impl File {
         self.database.as_ref().ok_or_else(String::new)
     }
 
-    /// Writes records durably, all or none; an empty one removes the user.
-    pub(crate) fn write(&mut self, entries: &[Entry]) -> Result<(), String> {
+    /// Writes records and facts durably, all or none; an empty record is removed.
+    pub(crate) fn write(&mut self, entries: &[Entry], facts: &[FactEntry]) -> Result<(), String> {
         let database = self.reopen()?;
-        let written = write(database, entries).map_err(|error| error.to_string());
+        let written = write(database, entries, facts).map_err(|error| error.to_string());
         if written.is_err() {
             // The database takes nothing more after an error.
             self.database = None;
@@ -83,6 +97,12 @@ impl File {
     pub(crate) fn all(&mut self) -> Result<Vec<Entry>, String> {
         let database = self.reopen()?;
         all(database).map_err(|error| error.to_string())
+    }
+
+    /// A fact of all users.
+    pub(crate) fn facts(&mut self, fact: Fact) -> Result<Vec<(String, Box<str>)>, String> {
+        let database = self.reopen()?;
+        facts(database, fact).map_err(|error| error.to_string())
     }
 
     /// Looks through the whole file. Returns whether it was sound.
@@ -116,11 +136,11 @@ fn open(path: &Path) -> Result<Database, String> {
             .map_err(|error| error.to_string())?;
     }
     // The table exists from here on, and the file can be written.
-    write(&database, &[]).map_err(|error| error.to_string())?;
+    write(&database, &[], &[]).map_err(|error| error.to_string())?;
     Ok(database)
 }
 
-fn write(database: &Database, entries: &[Entry]) -> Result<(), redb::Error> {
+fn write(database: &Database, entries: &[Entry], facts: &[FactEntry]) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut users = transaction.open_table(USERS)?;
@@ -129,6 +149,15 @@ fn write(database: &Database, entries: &[Entry]) -> Result<(), redb::Error> {
                 users.remove(user.as_str())?;
             } else {
                 users.insert(user.as_str(), record.as_slice())?;
+            }
+        }
+        for of in Fact::ALL {
+            let mut table = transaction.open_table(table(of))?;
+            for (_, user, text) in facts.iter().filter(|(fact, ..)| *fact == of) {
+                match text {
+                    Some(text) => table.insert(user.as_str(), &**text)?,
+                    None => table.remove(user.as_str())?,
+                };
             }
         }
     }
@@ -151,12 +180,23 @@ fn all(database: &Database) -> Result<Vec<Entry>, redb::Error> {
     Ok(entries)
 }
 
+fn facts(database: &Database, fact: Fact) -> Result<Vec<(String, Box<str>)>, redb::Error> {
+    let table = database.begin_read()?.open_table(table(fact))?;
+    let mut entries = Vec::new();
+    for entry in table.iter()? {
+        let (user, text) = entry?;
+        entries.push((user.value().to_owned(), text.value().into()));
+    }
+    Ok(entries)
+}
+
 /// The store: a thread that has the file, and the way to it.
 #[derive(Debug)]
 pub struct FileStore {
     jobs: Sender<Job>,
     waiting: Arc<AtomicUsize>,
     queue_max: usize,
+    failures: Counter,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -170,14 +210,16 @@ impl FileStore {
         let (jobs, received) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let (counted, write_ms) = (waiting.clone(), settings.write_ms);
+        let failed = failures.clone();
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || writer::run(file, &received, &counted, write_ms, &failures))
+            .spawn(move || writer::run(file, &received, &counted, write_ms, &failed))
             .map_err(|error| format!("the thread of the store cannot start: {error}"))?;
         Ok(Self {
             jobs,
             waiting,
             queue_max: settings.queue_max,
+            failures,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -190,6 +232,11 @@ impl FileStore {
         };
         if let Some(job) = refused {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.failures.inc();
+            if let Some(left_out) = FULL.admit(clock::now_ms()) {
+                let effect = "durable attributes are refused, others may be lost";
+                log::warn!("too much waits for the store (store.queue_max): {effect}{left_out}");
+            }
             job.fail();
         }
     }
@@ -206,6 +253,23 @@ impl Store for FileStore {
 
     fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>) {
         self.send(Job::Save(user.clone(), attributes, saved));
+    }
+
+    fn facts(&self, fact: Fact) -> Result<Vec<(UserId, Box<str>)>, String> {
+        let (answer, answered) = channel();
+        self.send(Job::Facts(fact, answer));
+        let found = answered.recv();
+        let found = found.map_err(|_| "the store is not available".to_owned())??;
+        let parsed = found.into_iter().map(|(user, text)| {
+            let known = UserId::parse(&user).map_err(|_| format!("{user:?} is no user id"));
+            known.map(|user| (user, text))
+        });
+        parsed.collect()
+    }
+
+    fn set_fact(&self, fact: Fact, user: &UserId, text: Option<Box<str>>, saved: Saved) {
+        let entry = (fact, user.as_str().to_owned(), text);
+        self.send(Job::SetFact(entry, saved));
     }
 
     fn stop(&self) {
@@ -225,7 +289,8 @@ impl Job {
         match self {
             Self::Load(_, load) => load(Err(Unavailable)),
             Self::Save(_, _, Some(saved)) => saved(Err(Unavailable)),
-            Self::Save(_, _, None) | Self::Stop => {}
+            Self::SetFact(_, saved) => saved(Err(Unavailable)),
+            Self::Facts(..) | Self::Save(_, _, None) | Self::Stop => {}
         }
     }
 }
@@ -237,4 +302,56 @@ pub(super) fn entry(user: &UserId, attributes: &Attributes) -> Entry {
         false => record::write(attributes),
     };
     (user.as_str().to_owned(), record)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use turntable_core::payload::Payload;
+
+    #[test]
+    fn save_that_does_not_fit_the_queue_is_counted_and_logged() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = StoreSettings {
+            path: folder.path().join("store").to_str().unwrap().to_owned(),
+            queue_max: 2,
+            ..StoreSettings::default()
+        };
+        let failures = Counter::default();
+        let store = FileStore::open(&settings, failures.clone()).unwrap();
+        let user = |number: u32| UserId::parse(&format!("1:{number}")).unwrap();
+        let attributes: Attributes = [(Box::from("a"), Payload::from_json("1"))].into();
+        // The thread of the store is busy.
+        let (begun, is_busy) = channel();
+        let (release, released) = channel::<()>();
+        store.load(
+            &user(1),
+            Box::new(move |_| {
+                begun.send(()).unwrap();
+                released.recv().unwrap();
+            }),
+        );
+        is_busy.recv().unwrap();
+        for number in 2..4 {
+            store.save(&user(number), attributes.clone(), None);
+        }
+        assert_eq!(failures.get(), 0);
+        store.save(&user(4), attributes.clone(), None);
+        assert_eq!(failures.get(), 1);
+        let (refused, is_refused) = channel();
+        let saved = move |saved| refused.send(saved).unwrap();
+        store.save(&user(5), attributes.clone(), Some(Box::new(saved)));
+        assert_eq!(is_refused.recv().unwrap(), Err(Unavailable));
+        assert_eq!(failures.get(), 2);
+        // Once, with the number of the others in the next line.
+        assert!(FULL.admit(clock::now_ms()).is_none());
+        release.send(()).unwrap();
+        store.stop();
+        let users = File::open(Path::new(&settings.path))
+            .unwrap()
+            .all()
+            .unwrap();
+        assert_eq!(users.len(), 2);
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use parking_lot::Mutex;
 
-use super::{Load, Saved, Store};
+use super::{Fact, Load, Saved, Store};
 use turntable_core::backup::Attributes;
 use turntable_core::id::UserId;
 use turntable_core::spare::Spare;
@@ -70,6 +70,15 @@ impl Store for MemoryStore {
         if let Some(saved) = saved {
             saved(Ok(()));
         }
+    }
+
+    /// Those that are set are in the memory of the portal.
+    fn facts(&self, _: Fact) -> Result<Vec<(UserId, Box<str>)>, String> {
+        Ok(Vec::new())
+    }
+
+    fn set_fact(&self, _: Fact, _: &UserId, _: Option<Box<str>>, saved: Saved) {
+        saved(Ok(()));
     }
 
     fn stop(&self) {}

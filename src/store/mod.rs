@@ -7,6 +7,7 @@
 pub mod file;
 pub mod last_seen;
 pub mod memory;
+pub mod password;
 mod record;
 pub mod settings;
 pub mod transfer;
@@ -35,6 +36,22 @@ pub type Load = Box<dyn FnOnce(Loaded) + Send>;
 /// Is called when a save is durable, or has failed.
 pub type Saved = Box<dyn FnOnce(Result<(), Unavailable>) + Send>;
 
+/// What is known of a user beside its attributes, and is needed before its avatar is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fact {
+    /// The hash of its password.
+    Password,
+    /// Its ban, as JSON.
+    Ban,
+    /// The users that it blocks, as JSON.
+    Blocked,
+}
+
+impl Fact {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Password, Self::Ban, Self::Blocked];
+}
+
 /// A store of users' attributes.
 pub trait Store: fmt::Debug + Send + Sync {
     /// The attributes of a user, where that takes no time; `None` where they have to
@@ -46,6 +63,15 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Saves all attributes of a user; soon, or at once where `saved` waits for it.
     fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>);
+
+    /// A fact of all users of whom it is known. At the start; waits for the store.
+    ///
+    /// # Errors
+    /// A sentence, where they cannot be read.
+    fn facts(&self, fact: Fact) -> Result<Vec<(UserId, Box<str>)>, String>;
+
+    /// Stores a fact of a user, or removes it. Written at once.
+    fn set_fact(&self, fact: Fact, user: &UserId, text: Option<Box<str>>, saved: Saved);
 
     /// Writes what waits and ends. Later calls fail.
     fn stop(&self);

@@ -1,6 +1,7 @@
 //! `turntable store`: the file of a server that is stopped, as lines of JSON and back,
 //! and a look through the whole file.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::path::Path;
 
@@ -8,21 +9,78 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::file::{Entry, File};
-use super::record;
+use super::file::{Entry, FactEntry, File};
+use super::{Fact, record};
 use turntable_core::id::UserId;
 
 /// Users of one commit of a restore.
 const BATCH: usize = 1_000;
 
+/// A user with what the file has of it.
 #[derive(Serialize, Deserialize)]
 struct Line<'a> {
     user: String,
-    #[serde(borrow)]
-    record: &'a RawValue,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    record: Option<&'a RawValue>,
+    /// The hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    password: Option<Box<str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    ban: Option<&'a RawValue>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    blocked: Option<&'a RawValue>,
 }
 
-fn open(path: &Path) -> anyhow::Result<File> {
+/// What the file has of one user.
+#[derive(Default)]
+struct Known {
+    record: Option<Vec<u8>>,
+    password: Option<Box<str>>,
+    ban: Option<Box<str>>,
+    blocked: Option<Box<str>>,
+}
+
+impl Known {
+    const fn fact(&mut self, fact: Fact) -> &mut Option<Box<str>> {
+        match fact {
+            Fact::Password => &mut self.password,
+            Fact::Ban => &mut self.ban,
+            Fact::Blocked => &mut self.blocked,
+        }
+    }
+
+    /// Its line, as long as all of it is JSON.
+    fn line(&self, user: &str) -> serde_json::Result<Line<'_>> {
+        Ok(Line {
+            user: user.to_owned(),
+            record: raw(self.record.as_deref())?,
+            password: self.password.clone(),
+            ban: raw(self.ban.as_deref().map(str::as_bytes))?,
+            blocked: raw(self.blocked.as_deref().map(str::as_bytes))?,
+        })
+    }
+}
+
+fn raw(json: Option<&[u8]>) -> serde_json::Result<Option<&RawValue>> {
+    json.map(serde_json::from_slice).transpose()
+}
+
+/// All users of a file, in the order of their ids.
+fn users(file: &mut File) -> Result<BTreeMap<String, Known>, String> {
+    let mut users: BTreeMap<String, Known> = BTreeMap::new();
+    for (user, record) in file.all()? {
+        users.entry(user).or_default().record = Some(record);
+    }
+    for fact in Fact::ALL {
+        for (user, text) in file.facts(fact)? {
+            *users.entry(user).or_default().fact(fact) = Some(text);
+        }
+    }
+    Ok(users)
+}
+
+/// Opens a file that exists.
+pub(super) fn open(path: &Path) -> anyhow::Result<File> {
     if !path.exists() {
         bail!("there is no file {}", path.display());
     }
@@ -34,19 +92,19 @@ fn open(path: &Path) -> anyhow::Result<File> {
 /// # Errors
 /// A file that cannot be read, an output that cannot be written.
 pub fn backup(path: &Path, out: &mut dyn Write) -> anyhow::Result<usize> {
-    let entries = open(path)?.all().map_err(anyhow::Error::msg)?;
-    for (user, bytes) in &entries {
-        let record = serde_json::from_slice(bytes)
-            .with_context(|| format!("the record of {user} is not readable"))?;
-        let line = Line {
-            user: user.clone(),
-            record,
-        };
-        serde_json::to_writer(&mut *out, &line)?;
-        out.write_all(b"\n")?;
+    let users = users(&mut open(path)?).map_err(anyhow::Error::msg)?;
+    for (user, known) in &users {
+        let line = known.line(user);
+        let line = line.with_context(|| format!("the record of {user} is not readable"))?;
+        put(&line, out)?;
     }
     out.flush()?;
-    Ok(entries.len())
+    Ok(users.len())
+}
+
+fn put(line: &Line<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+    serde_json::to_writer(&mut *out, line)?;
+    Ok(out.write_all(b"\n")?)
 }
 
 /// Makes a file of the lines of a backup. Returns how many users it has.
@@ -60,26 +118,48 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
             path.display()
         );
     }
-    let mut entries = Vec::new();
+    let (mut entries, mut facts, mut count) = (Vec::new(), Vec::new(), 0);
     for (number, line) in (1..).zip(lines.lines()) {
         let text = line.context("the backup cannot be read")?;
-        entries.push(entry(&text).with_context(|| format!("line {number} of the backup"))?);
+        let (entry, known) = read(&text).with_context(|| format!("line {number} of the backup"))?;
+        entries.extend(entry);
+        facts.extend(known);
+        count = number;
     }
     let mut file = File::open(path).map_err(anyhow::Error::msg)?;
     for batch in entries.chunks(BATCH) {
-        file.write(batch).map_err(anyhow::Error::msg)?;
+        file.write(batch, &[]).map_err(anyhow::Error::msg)?;
     }
-    Ok(entries.len())
+    for batch in facts.chunks(BATCH) {
+        file.write(&[], batch).map_err(anyhow::Error::msg)?;
+    }
+    Ok(count)
 }
 
-fn entry(text: &str) -> anyhow::Result<Entry> {
+fn read(text: &str) -> anyhow::Result<(Option<Entry>, Vec<FactEntry>)> {
     let line: Line<'_> = serde_json::from_str(text)?;
-    UserId::parse(&line.user).map_err(|_| anyhow::anyhow!("{:?} is no user id", line.user))?;
-    let record = line.record.get().as_bytes();
-    if record::read(record).is_none() {
-        bail!("the record of {} is not readable", line.user);
+    let user = line.user;
+    UserId::parse(&user).map_err(|_| anyhow::anyhow!("{user:?} is no user id"))?;
+    let entry = match line.record.map(|record| record.get().as_bytes()) {
+        Some(record) if record::read(record).is_none() => {
+            bail!("the record of {user} is not readable")
+        }
+        record => record.map(|record| (user.clone(), record.to_vec())),
+    };
+    let json = |value: Option<&RawValue>| value.map(|value| value.get().into());
+    let facts = [
+        (Fact::Password, line.password),
+        (Fact::Ban, json(line.ban)),
+        (Fact::Blocked, json(line.blocked)),
+    ];
+    let known = facts.into_iter().filter(|(_, text)| text.is_some());
+    let known: Vec<FactEntry> = known
+        .map(|(fact, text)| (fact, user.clone(), text))
+        .collect();
+    if entry.is_none() && known.is_empty() {
+        bail!("there is nothing of {user}");
     }
-    Ok((line.user, record.to_vec()))
+    Ok((entry, known))
 }
 
 /// Looks through the whole file. Returns how many users it has.
@@ -96,7 +176,7 @@ pub fn check(path: &Path) -> anyhow::Result<usize> {
     if let Some((user, _)) = entries.iter().find(is_damaged) {
         bail!("the record of {user} is not readable");
     }
-    Ok(entries.len())
+    Ok(users(&mut file).map_err(anyhow::Error::msg)?.len())
 }
 
 #[cfg(test)]
@@ -113,12 +193,25 @@ mod tests {
             ("1:1".to_owned(), record.clone()),
             ("1:2".to_owned(), record),
         ];
-        File::open(&first).unwrap().write(&entries).unwrap();
+        let hash = |user: &str| (user.to_owned(), Box::<str>::from("$hash"));
+        let passwords = [hash("1:2"), hash("1:3")];
+        let ban = ("1:4".to_owned(), Box::<str>::from("{\"until_ms\":1}"));
+        let password = |(user, hash)| (Fact::Password, user, Some(hash));
+        let mut written: Vec<FactEntry> = passwords.clone().map(password).into();
+        written.push((Fact::Ban, ban.0.clone(), Some(ban.1.clone())));
+        File::open(&first)
+            .unwrap()
+            .write(&entries, &written)
+            .unwrap();
         let mut lines = Vec::new();
-        assert_eq!(backup(&first, &mut lines).unwrap(), 2);
-        assert_eq!(restore(&second, &mut &*lines).unwrap(), 2);
-        assert_eq!(File::open(&second).unwrap().all().unwrap(), entries);
-        assert_eq!(check(&second).unwrap(), 2);
+        assert_eq!(backup(&first, &mut lines).unwrap(), 4);
+        assert_eq!(restore(&second, &mut &*lines).unwrap(), 4);
+        let mut file = File::open(&second).unwrap();
+        assert_eq!(file.all().unwrap(), entries);
+        assert_eq!(file.facts(Fact::Password).unwrap(), passwords);
+        assert_eq!(file.facts(Fact::Ban).unwrap(), [ban]);
+        drop(file);
+        assert_eq!(check(&second).unwrap(), 4);
         assert!(restore(&second, &mut &*lines).is_err());
         let third = folder.path().join("c");
         assert!(restore(&third, &mut &b"{\"user\":\"x\"}\n"[..]).is_err());

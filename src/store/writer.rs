@@ -3,13 +3,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 
-use super::file::{File, entry};
-use super::{Load, Saved, Unavailable, record};
+use super::file::{FactEntry, File, entry};
+use super::{Fact, Load, Saved, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use turntable_core::backup::Attributes;
@@ -29,14 +29,24 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) enum Job {
     Load(UserId, Load),
     Save(UserId, Attributes, Option<Saved>),
+    /// A fact of a user.
+    SetFact(FactEntry, Saved),
+    /// A fact of all users.
+    Facts(Fact, Sender<FactsRead>),
     Stop,
 }
+
+/// Users and what is known of them.
+type FactsRead = Result<Vec<(String, Box<str>)>, String>;
 
 struct Writer<'a> {
     file: File,
     /// What is not written yet.
     unwritten: HashMap<UserId, Attributes>,
     waiting: Vec<(UserId, Saved)>,
+    /// Facts that are not written yet; each is waited for.
+    facts: Vec<FactEntry>,
+    await_facts: Vec<Saved>,
     /// When to commit.
     due: Option<Instant>,
     is_failing: bool,
@@ -55,6 +65,8 @@ pub(super) fn run(
         file,
         unwritten: HashMap::new(),
         waiting: Vec::new(),
+        facts: Vec::new(),
+        await_facts: Vec::new(),
         due: None,
         is_failing: false,
         failures,
@@ -111,6 +123,15 @@ impl Writer<'_> {
                     self.commit();
                 }
             }
+            Job::SetFact(entry, saved) => {
+                self.facts.push(entry);
+                self.await_facts.push(saved);
+                self.due = Some(Instant::now());
+            }
+            Job::Facts(fact, answer) => {
+                // Who asked may be gone.
+                let _ = answer.send(self.file.facts(fact));
+            }
             Job::Stop => {}
         }
     }
@@ -137,7 +158,7 @@ impl Writer<'_> {
 
     fn commit(&mut self) {
         self.due = None;
-        if self.unwritten.is_empty() {
+        if self.unwritten.is_empty() && self.facts.is_empty() {
             return;
         }
         let entries: Vec<_> = self
@@ -146,7 +167,15 @@ impl Writer<'_> {
             .map(|(user, attributes)| entry(user, attributes))
             .collect();
         let waiting = std::mem::take(&mut self.waiting);
-        match self.file.write(&entries) {
+        let facts = std::mem::take(&mut self.facts);
+        let await_facts = std::mem::take(&mut self.await_facts);
+        let written = self.file.write(&entries, &facts);
+        let outcome = written.as_ref().map_err(|_| Unavailable);
+        let outcome = outcome.copied();
+        for saved in await_facts {
+            saved(outcome);
+        }
+        match written {
             Ok(()) => {
                 self.unwritten = HashMap::new();
                 if std::mem::take(&mut self.is_failing) {

@@ -33,6 +33,16 @@ export class ChannelState {
   #since;
   /** Whether past messages arrive: those up to `offset` are not all here yet. */
   #catching_up = false;
+  /** How many past messages the last join of a holder requested. */
+  #requested = 0;
+  /**
+   * Before the past messages that a join requested, until the first message arrives: a
+   * connection that is lost in between must not lose them.
+   * @type {number | undefined}
+   */
+  #before;
+  /** The offset of the last `joined`: later messages of the path with lower ones are past. */
+  #joined_at = 0;
 
   /** @param {string} path */
   constructor(path) {
@@ -46,8 +56,11 @@ export class ChannelState {
    * @returns {Record<string, any>}
    */
   joinData({ subpaths, since, history }, again) {
-    if (!again) this.#since = since;
-    const offset = this.#catching_up ? this.#emitted : this.offset;
+    if (!again) {
+      this.#since = since;
+      this.#requested = history ?? 0;
+    }
+    const offset = this.#catching_up ? this.#emitted : (this.#before ?? this.offset);
     return {
       channel: this.path,
       // The server has one subscription: what one holder requested must not end for it.
@@ -85,6 +98,10 @@ export class ChannelState {
     if (first && this.recovered && since && since.epoch === epoch) this.offset = since.offset;
     else if (!(again && this.recovered)) this.offset = offset;
     this.#catching_up = false;
+    this.#joined_at = offset;
+    const requested = again ? this.#history : this.#requested;
+    if (replaced || offset === 0) this.#before = undefined;
+    else if (!this.recovered && requested > 0) this.#before = Math.max(0, this.#emitted, offset - requested);
     return again || replaced;
   }
 
@@ -123,9 +140,18 @@ export class ChannelState {
   received({ channel, offset }) {
     if (channel !== this.path) return true;
     if (offset <= this.#emitted) return false;
+    this.#before = undefined;
     this.#emitted = offset;
     this.#catching_up = offset < this.offset;
     this.offset = Math.max(this.offset, offset);
     return true;
+  }
+
+  /**
+   * @param {ChannelMessage} message of this path
+   * @returns {boolean} whether it was published before the channel was joined
+   */
+  isPast({ offset }) {
+    return this.active && !this.stale && offset <= this.#joined_at;
   }
 }

@@ -123,7 +123,10 @@ export class Channels {
   /** @param {ChannelMessage} message */
   message(message) {
     let path = String(message?.channel);
+    const own = this.#subscriptions.get(path)?.state;
     this.#received(path, message, false);
+    // Holders above have received it when it was published, or have a gap.
+    if (own?.isPast(message)) return;
     for (let cut = path.lastIndexOf("/"); cut > 0; cut = path.lastIndexOf("/")) {
       path = path.slice(0, cut);
       this.#received(path, message, true);

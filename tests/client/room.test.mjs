@@ -352,6 +352,62 @@ test("a position of the caller is continued from the last message that arrived",
   assert.deepEqual((await next.next("joinchannel")).data, { channel: "chat/lobby", since: { epoch: "e1", offset: 3 }, history: 2 });
 });
 
+/** The data of the `joinchannel` that follows when the session is lost with its connection. */
+async function rejoined(session, answer) {
+  const next = await reconnect(session);
+  next.send("idyou", {});
+  await next.next("resume");
+  next.send("error", { code: "session_expired", message: "gone" });
+  await next.next("idme");
+  next.welcome();
+  const request = await next.next("joinchannel");
+  next.send("joined", { channel: "chat/lobby", epoch: "e1", ...answer }, request.id);
+  await next.settle(session.tt);
+  return [{ ...session, peer: next }, request.data];
+}
+
+test("past messages that were requested and did not arrive are requested again", async (t) => {
+  const session = await joinedChannel(t, { offset: 9 }, { history: 5 });
+  const { channel } = session;
+  assert.equal(channel.offset, 9);
+  // Nothing arrived: the last five of nine are still to come, and what was published since.
+  const [second, data] = await rejoined(session, { offset: 11, recovered: true });
+  assert.deepEqual(data, { channel: "chat/lobby", since: { epoch: "e1", offset: 4 }, history: 5 });
+  const [third, again] = await rejoined(second, { offset: 90, recovered: false });
+  assert.deepEqual(again.since, { epoch: "e1", offset: 4 });
+  // Those that are retained instead did not arrive either.
+  const [fourth, later] = await rejoined(third, { offset: 90, recovered: true });
+  assert.deepEqual(later.since, { epoch: "e1", offset: 85 });
+  fourth.peer.send("message", { channel: "chat/lobby", id: "m86", offset: 86, from: "1:2", time: 1, data: 1 });
+  await fourth.peer.settle(session.tt);
+  const [, last] = await rejoined(fourth, { offset: 90, recovered: true });
+  assert.deepEqual(last.since, { epoch: "e1", offset: 86 });
+});
+
+test("a channel that was empty at its first join continues from there", async (t) => {
+  const session = await joinedChannel(t, { offset: 0 }, { history: 5 });
+  const [, data] = await rejoined(session, { offset: 2, recovered: true });
+  assert.deepEqual(data.since, { epoch: "e1", offset: 0 });
+});
+
+test("past messages of a path below are no messages of a channel with subpaths", async (t) => {
+  const { tt, peer, channel } = await joinedChannel(t, {}, { subpaths: true }, "chat");
+  const received = [];
+  channel.on("message", ({ offset }) => received.push(offset));
+  const message = (offset) => ({ channel: "chat/eu", id: `m${offset}`, offset, from: "1:2", time: 1, data: 1 });
+  for (const offset of [1, 2]) peer.send("message", message(offset));
+  const joining = tt.channel("chat/eu", { history: 5 });
+  const { id } = await peer.next("joinchannel");
+  peer.send("joined", { channel: "chat/eu", epoch: "e2", offset: 2, recovered: false }, id);
+  const below = await joining;
+  const past = [];
+  below.on("message", ({ offset }) => past.push(offset));
+  for (const offset of [1, 2, 3]) peer.send("message", message(offset));
+  await peer.settle(tt);
+  assert.deepEqual(past, [1, 2, 3]);
+  assert.deepEqual(received, [1, 2, 3]);
+});
+
 test("a new life of a channel is a gap, and another holder's join is none", async (t) => {
   const { tt, peer, channel } = await joinedChannel(t);
   const events = [];

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use turntable::app::Running;
 use turntable::config::Config;
 use turntable_core::model::game::GameSettings;
+use turntable_core::model::service::ServiceSettings;
 use turntable_testkit::Client;
 
 fn config() -> Config {
@@ -82,5 +83,92 @@ async fn applied_settings_hold_for_running_sessions_and_all_parts() {
         "one that is wrong changes nothing"
     );
     drop(session);
+    running.stop(Duration::ZERO).await;
+}
+
+/// A configuration with a service, and its token.
+fn with_service(token: &str) -> Config {
+    let mut config = config();
+    let service = ServiceSettings {
+        providers: vec!["service:forum".to_owned(), "1:*".to_owned()],
+        token: token.to_owned(),
+        ..ServiceSettings::default()
+    };
+    config.services.insert("forum".to_owned(), service);
+    config
+}
+
+/// A session that provides the service.
+fn provider(address: SocketAddr) -> Client {
+    let mut client = Client::greeted(address);
+    let claim = json!({"user": "service:forum", "credentials": {"token": "first"}});
+    client.command("idme", claim);
+    client.await_command("welcome");
+    client.request("provide", json!({"services": {"forum": ["read"]}}));
+    client
+}
+
+/// Waits until the service has this state for a client.
+fn await_state(client: &mut Client, state: &str) {
+    while client.await_command("service")["forum"]["state"] != state {}
+}
+
+#[actix_rt::test]
+async fn provider_whose_token_is_taken_away_ends_and_its_service_is_down() {
+    let running = Running::start(with_service("first")).unwrap();
+    let address = running.server;
+    let (mut caller, mut provider) = beside(move || {
+        let mut caller = Client::greeted(address);
+        caller.command("idme", json!("2:1"));
+        caller.await_command("welcome");
+        let provider = provider(address);
+        await_state(&mut caller, "enabled");
+        (caller, provider)
+    })
+    .await;
+    // Another setting changes nothing.
+    let mut other = with_service("first");
+    other.presence.watch_max = 2;
+    running.apply(other).unwrap();
+    let (mut caller, mut provider) = beside(move || {
+        caller.command("call", json!({"f": "forum:read"}));
+        assert_eq!(provider.await_command("call")["f"], "forum:read");
+        (caller, provider)
+    })
+    .await;
+    running.apply(with_service("second")).unwrap();
+    beside(move || {
+        let error = provider.await_command("error");
+        assert_eq!(error["details"]["reason"], "revoked");
+        provider.expect_close(4009);
+        await_state(&mut caller, "disabled");
+    })
+    .await;
+    running.stop(Duration::ZERO).await;
+}
+
+#[actix_rt::test]
+async fn user_that_may_provide_a_service_no_more_goes_on_without_it() {
+    let with_providers = |providers: &[&str]| {
+        let mut config = with_service("");
+        let service = config.services.get_mut("forum").unwrap();
+        service.providers = providers.iter().map(|&name| name.to_owned()).collect();
+        config
+    };
+    let running = Running::start(with_providers(&["1:*"])).unwrap();
+    let address = running.server;
+    let mut provider = beside(move || {
+        let (mut provider, _) = identified(address, "1:1");
+        provider.request("provide", json!({"services": {"forum": ["read"]}}));
+        await_state(&mut provider, "enabled");
+        provider
+    })
+    .await;
+    running.apply(with_providers(&["3:*"])).unwrap();
+    beside(move || {
+        await_state(&mut provider, "disabled");
+        provider.request("lookup", json!([]));
+    })
+    .await;
     running.stop(Duration::ZERO).await;
 }

@@ -279,3 +279,32 @@ fn schema_path_is_relative_to_file_and_checked() {
     let output = check();
     assert_eq!((code(&output), err(&output).as_str()), (0, ""));
 }
+
+#[test]
+fn check_reports_checkers_files_and_urls() {
+    let folder = Folder::new();
+    let short = folder.file("short", "geheim");
+    let file = folder.file(
+        "c.toml",
+        &format!(
+            "[portal]\ncheckers = [\"http\", \"jwtt\", \"jwt\"]\nguest_key_file = {:?}\n\
+             [portal.http]\nurl = \"login.example\"\n\
+             [portal.jwt]\nissuer = \"a\"\naudience = \"b\"\nkeys_file = \"no/such/file\"\n",
+            text(&short)
+        ),
+    );
+    let output = run(&["check", text(&file)], &[]);
+    assert_eq!(code(&output), 1);
+    let errors = err(&output);
+    let lines: Vec<&str> = errors.lines().collect();
+    for (line, part) in lines.iter().zip([
+        "portal.http.url: \"login.example\" does not begin with http:// or https://",
+        "portal.checkers: there is no checker \"jwtt\"; known are anonymous, ",
+        "cannot read the keys in no/such/file",
+        "a key has at least 32",
+    ]) {
+        assert!(line.contains(part), "{line}");
+    }
+    assert_eq!(lines.len(), 4, "{errors}");
+    assert!(!errors.contains("geheim"));
+}

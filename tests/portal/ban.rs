@@ -121,3 +121,21 @@ fn users_and_their_sessions_are_listed() {
     websocket.expect_close(4004);
     assert_eq!(server.manage("/user/listAll").json(), json!(["fb:mel"]));
 }
+
+#[test]
+fn ban_outlives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let settings = [("store.path", path.to_str().unwrap())];
+    let mut first = Server::with(&settings);
+    assert_eq!(first.manage("/user/ban/1/3600/cheating").json(), 0);
+    assert_eq!(first.manage("/user/ban/2/0").json(), 0);
+    assert_eq!(first.manage("/user/unban/2").json(), true);
+    // What was answered is in the file.
+    first.signal("KILL");
+    first.wait();
+    let second = Server::with(&settings);
+    let error = WAYS[0].1(second.address, &json!("1:1")).unwrap_err();
+    assert_eq!(error["message"], "cheating");
+    second.user("1:2").bye();
+}

@@ -10,11 +10,11 @@ use turntable_testkit::Server;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 /// RFC 8037, A.1 and A.2: an Ed25519 key.
-const ED_D: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
-const ED_X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+pub(crate) const ED_D: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
+pub(crate) const ED_X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 
 /// The document around a private key of Ed25519 (RFC 8410, 7).
-const ED_PKCS8: [u8; 16] = [
+pub(crate) const ED_PKCS8: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
@@ -32,17 +32,17 @@ pub(crate) fn server_with(folder: &std::path::Path, more: &[(&str, &str)]) -> Se
     std::fs::write(&file, keys.to_string()).unwrap();
     let mut settings = vec![
         ("portal.checkers", r#"["jwt"]"#),
-        ("portal.jwt_keys_file", file.to_str().unwrap()),
-        ("portal.jwt_issuer", "login"),
-        ("portal.jwt_audience", "game"),
-        ("portal.jwt_attributes", r#"["role"]"#),
+        ("portal.jwt.keys_file", file.to_str().unwrap()),
+        ("portal.jwt.issuer", "login"),
+        ("portal.jwt.audience", "game"),
+        ("portal.jwt.attributes", r#"["role"]"#),
         ("portal.address_failures.per_minute", "0"),
     ];
     settings.extend_from_slice(more);
     Server::with(&settings)
 }
 
-fn now_s() -> u64 {
+pub(crate) fn now_s() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.unwrap().as_secs()
 }

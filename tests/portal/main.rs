@@ -6,12 +6,17 @@
     clippy::panic
 )]
 
+mod backend;
 mod ban;
 mod embedded;
 mod ending;
 mod entry;
 mod guest;
+mod http;
+mod jwks;
 mod jwt;
 mod management;
+mod password;
+mod permission;
 mod refusal;
 mod renewal;

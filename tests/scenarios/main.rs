@@ -97,6 +97,11 @@ macro_rules! transports {
                     return_within_grace_is_not_reported,
                     watcher_gets_public_attributes,
                 }
+                permission {
+                    channels_and_games_are_those_of_the_roles,
+                    attributes_are_those_of_the_roles,
+                    services_are_those_of_the_roles,
+                }
                 room {
                     joins_and_leaves_are_reported_to_members,
                     all_members_including_sender_see_one_order,

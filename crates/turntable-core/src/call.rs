@@ -14,6 +14,7 @@ use crate::key::{Caller, GatewayId, Generation, SessionKey};
 use crate::model::avatar::AttributeChanges;
 use crate::model::channel::Past;
 use crate::model::member::Listener;
+use crate::model::pattern::Pattern;
 use crate::model::service::{Instance, Outcome, ServiceRequest};
 use crate::model::timestamp::SenderClock;
 #[cfg(debug_assertions)]
@@ -176,6 +177,8 @@ pub enum RoomCall {
         join: JoinGame,
         id: Option<RequestId>,
         is_connected: bool,
+        /// The games that the session may play; `None`: all.
+        games: Option<Vec<Pattern>>,
     },
     /// `leavegame`.
     Leave {

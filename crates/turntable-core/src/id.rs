@@ -138,6 +138,11 @@ impl ChannelId {
         &self.0
     }
 
+    /// The segments of the path.
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/')
+    }
+
     /// The parent paths, the nearest first.
     pub fn ancestors(&self) -> impl Iterator<Item = &str> {
         let mut rest: &str = &self.0;

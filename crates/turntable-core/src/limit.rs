@@ -60,11 +60,13 @@ pub enum Limit {
     Checking,
     AddressFailures,
     UserFailures,
+    SignUps,
+    PasswordUsers,
 }
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 51] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -72,6 +74,8 @@ impl Limit {
         Self::Checking,
         Self::AddressFailures,
         Self::UserFailures,
+        Self::SignUps,
+        Self::PasswordUsers,
         Self::Unidentified,
         Self::OutboxBytes,
         Self::SessionsPerUser,
@@ -130,6 +134,8 @@ impl Limit {
             Self::Checking => "portal.checking_max",
             Self::AddressFailures => "portal.address_failures",
             Self::UserFailures => "portal.user_failures",
+            Self::SignUps => "portal.password.sign_ups",
+            Self::PasswordUsers => "portal.password.users_max",
             Self::SessionsPerUser => "session.sessions_per_user_max",
             Self::Held => "session.held_per_address_max",
             Self::Rooms => "session.rooms_max",

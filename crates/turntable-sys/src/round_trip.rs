@@ -31,11 +31,16 @@ impl TcpRoundTrip {
         f64::from(self.min_rtt_us) / 1_000.0
     }
 
-    /// A round trip that few exceed, in ms: two mean deviations above the smoothed
-    /// one. Of evenly spread delays one in twenty is longer.
+    /// The smoothed round trip, in ms.
     #[must_use]
-    pub fn usual_ms(&self) -> f64 {
-        (f64::from(self.rtt_us) + 2.0 * f64::from(self.deviation_us)) / 1_000.0
+    pub fn smoothed_ms(&self) -> f64 {
+        f64::from(self.rtt_us) / 1_000.0
+    }
+
+    /// The mean deviation from it, in ms.
+    #[must_use]
+    pub fn deviation_ms(&self) -> f64 {
+        f64::from(self.deviation_us) / 1_000.0
     }
 }
 
@@ -160,9 +165,10 @@ mod tests {
     }
 
     #[test]
-    fn usual_round_trip_is_above_the_smoothed_one() {
+    fn round_trips_are_in_ms() {
         let trip = linux::round_trip(60_000, 100_000, 13_500);
-        assert_eq!((trip.least_ms(), trip.usual_ms()), (60.0, 127.0));
+        assert_eq!((trip.least_ms(), trip.smoothed_ms()), (60.0, 100.0));
+        assert_eq!(trip.deviation_ms(), 13.5);
     }
 
     #[test]

@@ -6,14 +6,17 @@ use std::collections::VecDeque;
 
 use actix::{AsyncContext, Context, Handler, Message};
 use smallvec::SmallVec;
+use thin_vec::ThinVec;
 
 use crate::actor::avatar::Avatar;
+use crate::actor::letter::Due;
 use crate::store::{self, Unavailable};
 use turntable_core::backup::Attributes;
 use turntable_core::call::{Asker, AvatarCall};
 use turntable_core::delivery::Answer;
 use turntable_core::key::{Caller, SessionKey};
 use turntable_core::model::avatar::AttributeChanges;
+use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, RequestId, ServerPacket};
 use turntable_core::reason::ErrorCode;
 
@@ -139,12 +142,30 @@ impl Avatar {
         }
     }
 
+    /// Carries out what was held, in its order. What is left of it when one of the calls
+    /// ends in a panic is the replacement's.
     fn release(&mut self, held: VecDeque<AvatarCall>, ctx: &mut Context<Self>) {
-        for call in held {
-            if let Some(call) = self.hold(call) {
-                self.step(call, ctx);
-            }
+        self.released = held.into_iter().rev().collect();
+        while let Some(call) = self.released.pop() {
+            let Some(call) = self.hold(call) else {
+                continue;
+            };
+            let _due = Due::new(&self.shared, call.pending());
+            #[cfg(debug_assertions)]
+            self.shared
+                .fail_if_requested(&OwnerId::Avatar(self.user.clone()));
+            self.step(call, ctx);
         }
+        self.released = ThinVec::new();
+    }
+
+    /// The calls that the avatar has taken and not carried out, in their order.
+    pub(super) fn unread(&mut self) -> impl Iterator<Item = AvatarCall> {
+        let released = std::mem::take(&mut self.released);
+        let held = self.stored.take().map(|waiting| waiting.held);
+        // A call that was released and has to wait again was before the others.
+        let held = held.into_iter().flatten();
+        held.chain(released.into_iter().rev())
     }
 
     /// Sets attributes, which are stored soon.

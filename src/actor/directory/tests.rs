@@ -20,8 +20,13 @@ use crate::cluster::mailbox::Mailboxes;
 use crate::metric::Metrics;
 use crate::portal::settings::SessionPolicy;
 use crate::store::memory::MemoryStore;
+use crate::store::{Fact, Load, Loaded, Saved, Store, Unavailable};
 use crate::watched::Watched;
+use turntable_core::backup::Attributes;
+use turntable_core::model::settings::AttributeSettings;
 use turntable_core::packet::LookupEntry;
+use turntable_core::payload::Payload;
+use turntable_core::reason::ErrorCode;
 
 fn gateway(worker: u16) -> GatewayId {
     GatewayId {
@@ -87,11 +92,18 @@ async fn eventually(what: &str, is_so: impl Fn() -> bool) {
 }
 
 fn start_counted() -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
+    start_with(Arc::new(MemoryStore::new(10)))
+}
+
+fn start_with(store: Arc<dyn Store>) -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
     let notes = Arc::new(Notes::default());
     let settings = ActorSettings {
         channels: turntable_core::model::namespace::Namespaces::default(),
         presence: Default::default(),
-        attributes: Default::default(),
+        attributes: AttributeSettings {
+            durable: vec!["durable".into()],
+            ..AttributeSettings::default()
+        },
         room: Arc::default(),
         channel: Default::default(),
         games: Games::new([]),
@@ -110,7 +122,7 @@ fn start_counted() -> (Arc<Notes>, Addr<Directory>, Arc<Metrics>) {
         metrics.clone(),
         mailboxes,
         Arc::new(Totals::new(metrics.clone())),
-        Arc::new(MemoryStore::new(10)),
+        store,
     );
     let directory = Directory::new(Rc::new(surroundings)).start();
     (notes, directory, metrics)
@@ -150,6 +162,23 @@ fn watch(directory: &Addr<Directory>, worker: u16) {
         gateway: gateway(worker),
     };
     call(directory, 0, Call::Avatar(user(), watch));
+}
+
+/// A session of the user, which its avatar has to admit.
+fn attach(number: u32) -> (Caller, AvatarCall) {
+    let caller = Caller {
+        key: SessionKey::from_number(number.into()),
+        place: Place {
+            gateway: gateway(0),
+            slot: SessionSlot::new(number, 0),
+        },
+    };
+    let attach = AvatarCall::Attach {
+        caller,
+        attributes: Vec::new(),
+        id: None,
+    };
+    (caller, attach)
 }
 
 /// Invites the user, whose avatar has to store that.
@@ -237,18 +266,7 @@ async fn watchers_of_absent_users_need_no_avatar_and_see_the_user_come_and_go() 
     .await;
     assert_eq!((avatars.get(), metrics.absent_watched.get()), (0, 1));
 
-    let caller = Caller {
-        key: SessionKey::from_number(7),
-        place: Place {
-            gateway: gateway(0),
-            slot: SessionSlot::new(0, 0),
-        },
-    };
-    let attach = AvatarCall::Attach {
-        caller,
-        attributes: Vec::new(),
-        id: None,
-    };
+    let (caller, attach) = attach(7);
     for round in 1..3 {
         call(&directory, 0, Call::Avatar(user(), attach.clone()));
         eventually("both see it online", || {
@@ -290,4 +308,158 @@ async fn watchers_outlive_the_loss_of_an_avatar_and_its_end() {
     lookup(&directory, 0, 2);
     notes.found(2).await;
     assert_eq!((avatars.get(), metrics.absent_watched.get()), (0, 1));
+}
+
+/// A store that answers when a test wants it to.
+#[derive(Default)]
+struct Slow {
+    loads: Mutex<Vec<(UserId, Load)>>,
+    saves: Mutex<Vec<Saved>>,
+}
+
+impl std::fmt::Debug for Slow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Slow")
+    }
+}
+
+impl Store for Slow {
+    fn get(&self, _: &UserId) -> Option<Attributes> {
+        None
+    }
+
+    fn load(&self, user: &UserId, load: Load) {
+        self.loads.lock().unwrap().push((user.clone(), load));
+    }
+
+    fn save(&self, _: &UserId, _: Attributes, saved: Option<Saved>) {
+        self.saves.lock().unwrap().extend(saved);
+    }
+
+    fn facts(&self, _: Fact) -> Result<Vec<(UserId, Box<str>)>, String> {
+        Ok(Vec::new())
+    }
+
+    fn set_fact(&self, _: Fact, _: &UserId, _: Option<Box<str>>, saved: Saved) {
+        saved(Ok(()));
+    }
+
+    fn stop(&self) {}
+}
+
+impl Slow {
+    /// Answers the next load of the user, which has to come.
+    async fn answer(&self, loaded: Loaded) {
+        let of_user = || {
+            let loads = self.loads.lock().unwrap();
+            loads.iter().position(|(of, _)| *of == user())
+        };
+        eventually("the store is asked", || of_user().is_some()).await;
+        let at = of_user().unwrap();
+        let (_, load) = self.loads.lock().unwrap().remove(at);
+        load(loaded);
+    }
+}
+
+#[actix_rt::test]
+async fn calls_that_waited_for_the_store_outlive_the_loss_of_their_avatar() {
+    let store = Arc::new(Slow::default());
+    let (notes, directory, _) = start_with(store.clone());
+    let (_, first) = attach(1);
+    call(&directory, 0, Call::Avatar(user(), first));
+    for ticket in 1..4 {
+        lookup(&directory, 0, ticket);
+    }
+    // Answered behind them, by another owner on the same thread.
+    let absent = UserId::parse("1:2").unwrap();
+    let other = AvatarCall::Lookup {
+        gateway: gateway(0),
+        ticket: 9,
+    };
+    call(&directory, 0, Call::Avatar(absent, other));
+    eventually("all of them wait", || {
+        store.loads.lock().unwrap().len() == 2
+    })
+    .await;
+    call(&directory, 0, Call::Fail(OwnerId::Avatar(user())));
+    store.answer(Ok(Attributes::default())).await;
+    // The call in hand is answered at once, the others by the replacement.
+    let refused = |delivery: &Delivery| match delivery {
+        Delivery::NotAttached { error, .. } => Some(error.code),
+        _ => None,
+    };
+    assert_eq!(notes.first(refused).await, ErrorCode::Unavailable);
+    announce(&directory, 0, 1);
+    announce(&directory, 1, 1);
+    store.answer(Ok(Attributes::default())).await;
+    notes.found(3).await;
+    let tickets = notes.0.lock().unwrap();
+    let tickets = tickets.iter().filter_map(|(_, delivery)| match delivery {
+        Delivery::Found { ticket, .. } if *ticket < 9 => Some(*ticket),
+        _ => None,
+    });
+    assert_eq!(tickets.collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+#[actix_rt::test]
+async fn end_of_a_session_does_not_overtake_its_beginning_behind_a_durable_set() {
+    let store = Arc::new(Slow::default());
+    let (notes, directory, metrics) = start_with(store.clone());
+    let (first, begin) = attach(1);
+    call(&directory, 0, Call::Avatar(user(), begin));
+    store.answer(Ok(Attributes::default())).await;
+    let changes = |name: &str| vec![(name.into(), Some(Payload::from_json("1")))];
+    let set = AvatarCall::Set {
+        caller: first,
+        changes: changes("durable"),
+        id: None,
+    };
+    call(&directory, 0, Call::Avatar(user(), set));
+    eventually("it is stored", || store.saves.lock().unwrap().len() == 1).await;
+    // A session that sets something waits, and its end with it.
+    let (second, _) = attach(2);
+    let begin = AvatarCall::Attach {
+        caller: second,
+        attributes: vec![("name".into(), Payload::from_json("1"))],
+        id: None,
+    };
+    call(&directory, 0, Call::Avatar(user(), begin));
+    for caller in [second, first] {
+        let end = AvatarCall::Remove { caller };
+        call(&directory, 0, Call::Avatar(user(), end));
+    }
+    let saved = store.saves.lock().unwrap().remove(0);
+    saved(Ok(()));
+    let avatars = metrics.actors("avatar");
+    eventually("nobody is left", || avatars.get() == 0).await;
+    let attached = |delivery: &Delivery| match delivery {
+        Delivery::Attached { to, .. } if *to == second.place => Some(()),
+        _ => None,
+    };
+    notes.first(attached).await;
+}
+
+#[actix_rt::test]
+async fn store_that_failed_is_asked_again_by_the_next_session() {
+    let store = Arc::new(Slow::default());
+    let (notes, directory, _) = start_with(store.clone());
+    // It outlives the session that was refused.
+    invite(&directory);
+    let (_, begin) = attach(1);
+    call(&directory, 0, Call::Avatar(user(), begin));
+    store.answer(Err(Unavailable)).await;
+    let refused = |delivery: &Delivery| match delivery {
+        Delivery::NotAttached { error, .. } => Some(error.code),
+        _ => None,
+    };
+    assert_eq!(notes.first(refused).await, ErrorCode::Unavailable);
+    let (_, begin) = attach(2);
+    call(&directory, 0, Call::Avatar(user(), begin));
+    let stored: Attributes = [(Box::from("name"), Payload::from_json("1"))].into();
+    store.answer(Ok(stored.clone())).await;
+    let attached = |delivery: &Delivery| match delivery {
+        Delivery::Attached { attributes, .. } => Some(attributes.clone()),
+        _ => None,
+    };
+    assert_eq!(notes.first(attached).await, stored.to_vec());
 }

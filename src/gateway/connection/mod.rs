@@ -17,8 +17,8 @@ use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::Transport;
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
+use turntable_core::session::clock::KernelTrip;
 use turntable_core::session::greeting::Greeting;
-use turntable_sys::TcpRoundTrip;
 
 /// How far a connection is.
 #[derive(Debug)]
@@ -128,9 +128,15 @@ impl Connection {
 
     /// The kernel's round trip to its client; `None` without a socket, to a proxy, and
     /// where nothing was measured.
-    pub(crate) fn kernel_round_trip(&self) -> Option<TcpRoundTrip> {
+    pub(crate) fn kernel_round_trip(&self) -> Option<KernelTrip> {
         let io = self.io.as_ref().filter(|_| !self.is_proxied)?;
-        io.round_trip().ok().filter(|trip| trip.min_rtt_us > 0)
+        let trip = io.round_trip().ok().filter(|trip| trip.min_rtt_us > 0)?;
+        let (least_ms, smoothed_ms) = (trip.least_ms(), trip.smoothed_ms());
+        Some(KernelTrip::smoothed(
+            least_ms,
+            smoothed_ms,
+            trip.deviation_ms(),
+        ))
     }
 
     /// Queues the last frame; nothing that comes in counts any more.

@@ -48,7 +48,9 @@ impl Gateway {
                     if let Some(id) = &id {
                         self.pending.answered(session, id);
                     }
-                    self.send_frame(session, Frame::sent(&frame), id.as_ref());
+                    if let Some(frame) = self.seen_by(session, &frame) {
+                        self.send_frame(session, frame, id.as_ref());
+                    }
                 }
             }
             Delivery::Refuse {
@@ -116,7 +118,7 @@ impl Gateway {
                         self.pending.answered(session, id);
                     }
                     let details = Details {
-                        attributes,
+                        attributes: self.seen_attributes(session, attributes),
                         id,
                         ..Details::default()
                     };

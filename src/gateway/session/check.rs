@@ -11,14 +11,16 @@ use crate::gateway::Gateway;
 use crate::gateway::connection::Phase;
 use crate::gateway::session::life::Attributes;
 use crate::gateway::session::pending::{Awaited, Ticket};
+use crate::gateway::session::permission::may_set;
 use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::Effect;
 use crate::portal::checker::Identity;
 use crate::portal::claim::Claim;
-use crate::portal::{Decision, Refused, Undecided};
+use crate::portal::{Begun, Decision, Refused, Undecided};
 use crate::service::credential;
 use turntable_core::id::UserId;
 use turntable_core::key::ConnKey;
+use turntable_core::model::permission::Who;
 use turntable_core::packet::{ErrorBody, Reason, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::{CloseReason, ErrorCode};
@@ -29,13 +31,15 @@ use turntable_core::reason::{CloseReason, ErrorCode};
 pub(crate) struct Decided {
     ticket: Ticket,
     decision: Decision,
+    begun: Begun,
 }
 
 impl Handler<Decided> for Gateway {
     type Result = ();
 
     fn handle(&mut self, decided: Decided, _: &mut Context<Self>) {
-        let decision = self.of_no_service(decided.decision);
+        let decision = self.shared.portal.confirm(decided.decision, decided.begun);
+        let decision = self.of_no_service(decision);
         match self.pending.remove(decided.ticket) {
             Some(Awaited::Check {
                 connection,
@@ -116,9 +120,14 @@ impl Gateway {
     /// Why that is not possible.
     pub(super) fn decide(&self, ticket: Ticket, undecided: Undecided) -> Result<(), ErrorBody> {
         let gateway = self.shared.peers.gateway(self.id.worker).cloned();
+        let begun = undecided.begun();
         let then = move |decision| {
             if let Some(gateway) = gateway {
-                gateway.do_send(Decided { ticket, decision });
+                gateway.do_send(Decided {
+                    ticket,
+                    decision,
+                    begun,
+                });
             }
         };
         self.shared.portal.decide(undecided, then)
@@ -183,6 +192,11 @@ impl Gateway {
         }
         match self.not_banned(decision) {
             Ok(identity) => {
+                let permit = self.settings.permissions.permit(&identity.roles, &[]);
+                let names = attributes.iter().map(|(name, _)| &**name);
+                if let Err(error) = may_set(Who::new(&identity.user, &permit), names) {
+                    return self.refuse_again(key, &error.of("idme"), id);
+                }
                 let identity = with_attributes(identity, attributes);
                 self.identify(key, identity, id);
             }

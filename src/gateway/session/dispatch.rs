@@ -2,10 +2,12 @@
 
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::gateway::session::permission::may_set;
 use crate::gateway::transport::{Dispatch, Hooks};
 use turntable_core::call::{AvatarCall, RoomCall};
 use turntable_core::id::ChannelId;
 use turntable_core::key::SessionSlot;
+use turntable_core::model::permission::Who;
 use turntable_core::model::timestamp::SenderClock;
 use turntable_core::packet::{
     Action, ClientPacket, ErrorBody, ReplyData, RequestId, ServerPacket, Status,
@@ -29,6 +31,7 @@ impl Gateway {
             return;
         };
         let (user, connection) = (entry.session.user.clone(), entry.session.connection());
+        let permit = entry.session.permit.clone();
         let owners = self.shared.owners.clone();
         self.await_owner(session, &packet, id.as_ref());
         match packet {
@@ -52,6 +55,10 @@ impl Gateway {
                 owners.avatar(&user, call);
             }
             ClientPacket::Set(changes) => {
+                let names = changes.iter().map(|(name, _)| &**name);
+                if let Err(error) = may_set(Who::new(&user, &permit), names) {
+                    return self.refuse_unowned(session, error.of("set"), id);
+                }
                 let call = AvatarCall::Set {
                     caller,
                     changes,
@@ -60,6 +67,7 @@ impl Gateway {
                 owners.avatar(&user, call);
             }
             ClientPacket::JoinGame(join) => {
+                let games = Who::new(&user, &permit).games();
                 let channel = join.channel.clone();
                 let call = RoomCall::Join {
                     caller,
@@ -67,6 +75,7 @@ impl Gateway {
                     join,
                     id,
                     is_connected: connection.is_some(),
+                    games,
                 };
                 owners.room(&channel, call);
                 if let Some(connection) = connection {

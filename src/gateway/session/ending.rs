@@ -87,7 +87,7 @@ impl Handler<EndUser> for Gateway {
 
 impl Gateway {
     /// Ends a session and says why.
-    pub(super) fn end_session(&mut self, session: SessionSlot, ending: &Ending) {
+    pub(in crate::gateway) fn end_session(&mut self, session: SessionSlot, ending: &Ending) {
         self.send_error(session, ending.error(), None);
         // What was sent before the end is still to arrive.
         if let Some(entry) = self.sessions.get(session)
@@ -102,6 +102,8 @@ impl Gateway {
 impl Shared {
     /// Ends all sessions of a user, at every gateway. Returns how many there were.
     pub async fn end_user(&self, user: &UserId, ending: Ending) -> usize {
+        // Before: a claim that is decided later is not one of these sessions.
+        self.portal.revoke(user);
         let mut ended = 0;
         for gateway in self.peers.gateways() {
             let end = EndUser {
@@ -118,7 +120,8 @@ impl Shared {
     /// Returns how many there were.
     ///
     /// # Errors
-    /// `too_many` where `portal.bans_max` users are banned.
+    /// `too_many` where `portal.bans_max` users are banned; `unavailable` where the store
+    /// cannot be written, while the ban is in force.
     pub async fn ban(
         &self,
         user: &UserId,
@@ -132,6 +135,18 @@ impl Shared {
         let max = self.portal.settings().bans_max;
         self.bans.put(user.clone(), ban, max, now_ms)?;
         // Nobody else of this user comes in from here on.
-        Ok(self.end_user(user, ending).await)
+        let ended = self.end_user(user, ending).await;
+        self.bans.keep(user).await?;
+        Ok(ended)
+    }
+
+    /// Lifts a ban. Returns whether there was one.
+    ///
+    /// # Errors
+    /// `unavailable` where the store cannot be written.
+    pub async fn unban(&self, user: &UserId) -> Result<bool, ErrorBody> {
+        let was_there = self.bans.lift(user, clock::now_ms());
+        self.bans.keep(user).await?;
+        Ok(was_there)
     }
 }

@@ -103,6 +103,8 @@ impl SessionEntry {
         let limits = limits(settings);
         export.check(&limits)?;
         let watched = export.session.watching.clone();
+        let (roles, functions) = (&export.session.roles, &export.session.functions);
+        let permit = settings.permissions.permit(roles, functions);
         let has_datagrams = export.datagrams.is_some();
         let mut arrival = Arrival::new(watches, subscriber, &export.ids, has_datagrams);
         let imported = Session::import(
@@ -112,13 +114,14 @@ impl SessionEntry {
             &limits,
             &mut arrival,
         );
-        let (session, effects) = match imported {
+        let (mut session, effects) = match imported {
             Ok(imported) => imported,
             Err(error) => {
                 arrival.undo();
                 return Err(error);
             }
         };
+        session.permit = permit;
         let first = arrival.into_first();
         let mut entry = Self::new(session, settings.session.outbox_bytes_max);
         for backup in export.backups {

@@ -91,12 +91,14 @@ impl Gateway {
             expires_ms,
             token,
             is_provisional,
-            roles: _,
+            roles,
         } = identity;
         if let Some(entry) = self.sessions.get_mut(session) {
             entry.standing = Standing::of(expires_ms, token);
             entry.is_provisional = is_provisional;
         }
+        let permit = self.settings.permissions.permit(&roles, &[]);
+        self.put_permit(session, permit);
         if let Some(expires_ms) = expires_ms {
             self.await_expiry(session, expires_ms);
         }

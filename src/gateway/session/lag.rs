@@ -37,10 +37,10 @@ impl Gateway {
         let Some(trip) = carrier.unwrap_or(connection).kernel_round_trip() else {
             return;
         };
-        clock.round_trips(trip.least_ms(), trip.usual_ms(), now_ms);
+        clock.round_trips(trip.least_ms, trip.usual_ms, now_ms);
         let lag = clock.lag(now_ms, settings.allowance_ms);
         let metrics = &self.shared.metrics;
-        metrics.kernel_round_trip.observe(trip.usual_ms());
+        metrics.kernel_round_trip.observe(trip.usual_ms);
         metrics.credit.observe(f64::from(lag.credit_ms));
     }
 

@@ -192,10 +192,13 @@ impl Gateway {
             Some(standing) => (standing.expires_in(clock::now_ms()), standing.token.take()),
             None => (None, None),
         };
-        let services = self.manifest(&user);
+        let services = self
+            .sessions
+            .get(session)
+            .map(|entry| self.manifest(entry.session.who()));
         let packet = ServerPacket::Welcome(Box::new(Welcome {
             user: Some(user),
-            services,
+            services: services.unwrap_or_default(),
             resumed,
             accepted,
             attributes: details.attributes.clone(),

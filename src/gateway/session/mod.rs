@@ -14,6 +14,7 @@ pub(crate) mod life;
 pub mod listing;
 pub mod memory;
 pub(crate) mod pending;
+pub(crate) mod permission;
 pub(crate) mod serve;
 mod share;
 

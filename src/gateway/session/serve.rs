@@ -268,6 +268,19 @@ impl Gateway {
         self.answer_refusal(session, refusal, id);
     }
 
+    /// Refuses a command of a session that its owner was not called for.
+    pub(crate) fn refuse_unowned(
+        &mut self,
+        session: SessionSlot,
+        error: ErrorBody,
+        id: Option<RequestId>,
+    ) {
+        if let Some(id) = &id {
+            self.pending.answered(session, id);
+        }
+        self.refuse(session, error, id);
+    }
+
     fn answer_refusal(&mut self, session: SessionSlot, refusal: Refusal, id: Option<RequestId>) {
         let Refusal { error, close } = refusal;
         self.shared.metrics.error(error.code, error.limit);

@@ -17,6 +17,7 @@ use std::collections::HashMap;
 
 use crate::gateway::Gateway;
 use crate::gateway::session::pending::Awaited;
+use crate::gateway::session::permission::may_do;
 use announce::ChannelCounts;
 use behind::Behind;
 use below::Below;
@@ -183,16 +184,9 @@ impl Gateway {
             true => Access::JoinBelow,
             false => Access::Join,
         };
-        if !self
-            .settings
-            .channels
-            .allow(&entry.session.user, &channel, access)
-        {
-            if let Some(id) = &id {
-                // No owner answers it.
-                self.pending.answered(session, id);
-            }
-            return self.refuse(session, forbidden("joinchannel"), id);
+        let who = entry.session.who();
+        if let Err(error) = may_do(&self.settings.channels, who, &channel, access) {
+            return self.refuse_unowned(session, error.of("joinchannel"), id);
         }
         let past = Past {
             since,
@@ -200,13 +194,7 @@ impl Gateway {
         };
         let before = match entry.session.enter_channel(&channel, subpaths, max) {
             Ok(before) => before,
-            Err(error) => {
-                if let Some(id) = &id {
-                    // No owner answers it.
-                    self.pending.answered(session, id);
-                }
-                return self.refuse(session, error.of("joinchannel"), id);
-            }
+            Err(error) => return self.refuse_unowned(session, error.of("joinchannel"), id),
         };
         let again = before == Some(subpaths);
         if before.is_none() {
@@ -250,16 +238,9 @@ impl Gateway {
             return;
         };
         let user = entry.session.user.clone();
-        if !self
-            .settings
-            .channels
-            .allow(&user, &channel, Access::Publish)
-        {
-            if let Some(id) = &id {
-                // No owner answers it.
-                self.pending.answered(session, id);
-            }
-            return self.refuse(session, forbidden("publish"), id);
+        let (who, access) = (entry.session.who(), Access::Publish);
+        if let Err(error) = may_do(&self.settings.channels, who, &channel, access) {
+            return self.refuse_unowned(session, error.of("publish"), id);
         }
         let call = ChannelCall::Publish {
             caller,
@@ -364,10 +345,4 @@ impl Gateway {
             self.unwatch(number, session);
         }
     }
-}
-
-/// A user has no access to a channel.
-fn forbidden(command: &'static str) -> ErrorBody {
-    let message = "this user may not do that on this channel";
-    ErrorBody::new(ErrorCode::Forbidden, message).of(command)
 }

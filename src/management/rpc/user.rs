@@ -208,7 +208,7 @@ fn ban(management: &Management, mut arguments: Arguments) -> Call<'_> {
 fn unban(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let user = arguments.user()?;
-        result(management.shared.bans.lift(&user, clock::now_ms()))
+        result(management.shared.unban(&user).await?)
     })
 }
 

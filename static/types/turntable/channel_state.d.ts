@@ -54,4 +54,9 @@ export declare class ChannelState {
      * @returns {boolean} false if it was emitted before a reconnection
      */
     received({ channel, offset }: ChannelMessage): boolean;
+    /**
+     * @param {ChannelMessage} message of this path
+     * @returns {boolean} whether it was published before the channel was joined
+     */
+    isPast({ offset }: ChannelMessage): boolean;
 }

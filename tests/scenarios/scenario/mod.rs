@@ -8,6 +8,7 @@ pub mod identify;
 pub mod limit;
 pub mod migration;
 pub mod mixed;
+pub mod permission;
 pub mod presence;
 pub mod resume;
 pub mod room;

@@ -3,6 +3,7 @@
 //! Each is a state machine that takes `now` as a parameter and returns effects; the
 //! actors around them only translate.
 
+pub mod audience;
 pub mod avatar;
 pub mod channel;
 pub mod game;
@@ -11,6 +12,8 @@ pub mod interest;
 pub mod ledger;
 pub mod member;
 pub mod namespace;
+pub mod pattern;
+pub mod permission;
 mod remaining;
 pub mod room;
 pub mod rule;

@@ -10,11 +10,12 @@
 //! the round trips of the last seconds (`path`), which a client cannot shorten.
 
 pub mod export;
+mod floor;
 mod path;
 pub mod settings;
 
 use crate::model::timestamp::Lag;
-use path::{Bound, Path, Verdict};
+use path::{Path, Verdict};
 
 /// The length of one half of the window of one-way samples, in ms. The minimum
 /// covers the current half and the previous one, and therefore at most the last
@@ -48,6 +49,31 @@ pub struct Estimate {
     pub offset_ms: f64,
     /// The maximum error of `offset_ms` in either direction, in ms.
     pub error_ms: f64,
+}
+
+/// What a kernel has measured of a TCP connection, in ms.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KernelTrip {
+    /// The least round trip, of minutes.
+    pub least_ms: f64,
+    /// One that few exceed now.
+    pub usual_ms: f64,
+    /// One than which few are faster now.
+    pub floor_ms: f64,
+}
+
+impl KernelTrip {
+    /// The figures of a kernel that smooths round trips: the smoothed one, which the mean
+    /// deviation is from. Of evenly spread delays one in twenty is two of them slower, and
+    /// none is three of them faster.
+    #[must_use]
+    pub fn smoothed(least_ms: f64, smoothed_ms: f64, deviation_ms: f64) -> Self {
+        Self {
+            least_ms,
+            usual_ms: smoothed_ms + 2.0 * deviation_ms,
+            floor_ms: (smoothed_ms - 3.0 * deviation_ms).max(0.0),
+        }
+    }
 }
 
 /// The clock estimate of one session.
@@ -199,17 +225,19 @@ impl Clock {
     /// counts as no slower than the kernel's least round trip and what this ping took
     /// longer than others, nor than one that few exceed. Values are ignored as those of
     /// [`Clock::round_trip`].
-    pub fn bounded_round_trip(&mut self, ping_ms: f64, least_ms: f64, usual_ms: f64, at_ms: f64) {
+    pub fn bounded_round_trip(&mut self, ping_ms: f64, kernel: KernelTrip, at_ms: f64) {
+        let KernelTrip {
+            least_ms, usual_ms, ..
+        } = kernel;
         if [ping_ms, least_ms, usual_ms].into_iter().all(is_usable) && is_reading(at_ms) {
-            let bound = Bound::new(least_ms, usual_ms);
-            self.measured(ping_ms.min(usual_ms), ping_ms, Some(bound), at_ms);
+            self.measured(ping_ms.min(usual_ms), ping_ms, Some(kernel), at_ms);
         }
     }
 
     /// `least_ms` is of the offset, `usual_ms` of the lag.
-    fn measured(&mut self, least_ms: f64, usual_ms: f64, bound: Option<Bound>, at_ms: f64) {
+    fn measured(&mut self, least_ms: f64, usual_ms: f64, kernel: Option<KernelTrip>, at_ms: f64) {
         let known_ms = f64::from(self.round_trip.least());
-        match self.path_mut().add(usual_ms, known_ms, bound, at_ms) {
+        match self.path_mut().add(usual_ms, known_ms, kernel, at_ms) {
             Verdict::Same => {
                 self.round_trip.add(
                     least_ms as f32,
@@ -221,7 +249,7 @@ impl Clock {
             Verdict::Other => self.follow(least_ms, at_ms),
             Verdict::Slower(slower_ms) => {
                 // Late pongs are not a slower path.
-                let slower_ms = bound.map_or(slower_ms, |_| slower_ms.min(least_ms));
+                let slower_ms = kernel.map_or(slower_ms, |_| slower_ms.min(least_ms));
                 self.follow(slower_ms, at_ms);
             }
         }

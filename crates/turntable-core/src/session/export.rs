@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{SessionId, UserId};
 use crate::key::{SessionKey, UserNumber};
+use crate::model::pattern::Pattern;
 use crate::rate::BucketExport;
 use crate::session::Session;
 use crate::session::clock::Clock;
@@ -32,6 +33,9 @@ use crate::session::settings::SessionSettings;
 /// exact form in the JSON of most clients.
 const NUMBER_MAX: u64 = 1 << 53;
 
+/// Roles, and functions beside them, of one session.
+const GRANTS_MAX: usize = 1_024;
+
 /// A session as a value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SessionExport {
@@ -41,6 +45,10 @@ pub struct SessionExport {
     pub id: SessionId,
     /// Whose it is.
     pub user: UserId,
+    /// The roles of its user. What they allow is the importing gateway's to say.
+    pub roles: Vec<Box<str>>,
+    /// The functions that its user may call beside those of the roles.
+    pub functions: Vec<Pattern>,
     /// Whether a connection carried it.
     pub life: LifeExport,
     /// Its messages.
@@ -172,10 +180,13 @@ impl<F: OutboxFrame> Session<F> {
             .unwrap_or(&Rates::default())
             .export(now_ms);
         let users = self.watching.iter();
+        let permit = self.permit.as_deref();
         Some(SessionExport {
             key: self.key,
             id: self.id,
             user: self.user.clone(),
+            roles: permit.map_or_else(Vec::new, |all| all.roles().to_vec()),
+            functions: permit.map_or_else(Vec::new, |all| all.added().to_vec()),
             life,
             outbox: OutboxExport::of(&self.outbox, exporter)?,
             accepted: self.accepted,
@@ -195,6 +206,9 @@ impl<F: OutboxFrame> Session<F> {
     /// The session of a value, at `now_ms`, without a connection; and what has to
     /// be done for it. It expires `resume_ms` from now where a connection carried
     /// it, and else in the time that was left.
+    ///
+    /// What its roles allow is for the importer to compute; until then it may do
+    /// everything.
     ///
     /// # Errors
     /// [`ImportError`] where the value is out of range. Users that the importer
@@ -231,6 +245,7 @@ impl<F: OutboxFrame> Session<F> {
             key: export.key,
             id: export.id,
             user: export.user,
+            permit: None,
             life: Life::Detached {
                 resume_ms: saturating_u32(settings.resume_ms),
                 since_ms: expires_at_ms.saturating_sub(settings.resume_ms),
@@ -257,6 +272,8 @@ impl SessionExport {
             ("watched users", self.watching.len(), limits.watching_max),
             ("rooms", self.rooms.len(), limits.rooms_max),
             ("channels", self.channels.len(), limits.channels_max),
+            ("roles", self.roles.len(), GRANTS_MAX),
+            ("functions", self.functions.len(), GRANTS_MAX),
         ];
         if let Some((name, ..)) = counts.iter().find(|(_, count, max)| count > max) {
             return Err(ImportError::TooMany(name));

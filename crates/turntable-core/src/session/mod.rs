@@ -27,6 +27,7 @@ pub use charge::{address_error, bytes_error};
 
 use crate::id::{SessionId, UserId};
 use crate::key::{ConnKey, SessionKey, UserNumber};
+use crate::model::permission::{Permit, Who};
 use crate::packet::{ClientPacket, ErrorBody};
 use crate::reason::{CloseReason, ErrorCode};
 use crate::session::clock::Clock;
@@ -68,6 +69,8 @@ pub struct Session<F> {
     pub id: SessionId,
     /// Whose it is.
     pub user: UserId,
+    /// What it may do; computed when its client identifies or renews its credentials.
+    pub permit: Permit,
     life: Life,
     /// Messages that wait for its client, and those it may ask for again.
     pub outbox: Outbox<F>,
@@ -101,6 +104,7 @@ impl<F> Session<F> {
             key,
             id,
             user,
+            permit: None,
             life: Life::Attaching(connection),
             outbox: Outbox::default(),
             watching: ThinVec::new(),
@@ -111,6 +115,12 @@ impl<F> Session<F> {
             clock: None,
             rates: None,
         }
+    }
+
+    /// The session as permissions see it.
+    #[must_use]
+    pub fn who(&self) -> Who<'_> {
+        Who::new(&self.user, &self.permit)
     }
 
     /// How far it is.

@@ -86,7 +86,7 @@ pub(super) fn pong(connection: &mut Connection, payload: &[u8], cx: &mut Cx<'_>)
     let clock = entry.session.clock();
     match (settings.kernel_rtt, kernel) {
         (KernelRtt::Bound, Some(kernel)) => {
-            clock.bounded_round_trip(ping_ms, kernel.least_ms(), kernel.usual_ms(), now_ms);
+            clock.bounded_round_trip(ping_ms, kernel, now_ms);
         }
         _ => clock.round_trip(ping_ms, now_ms),
     }
@@ -94,7 +94,7 @@ pub(super) fn pong(connection: &mut Connection, payload: &[u8], cx: &mut Cx<'_>)
     cx.metrics.ping_round_trip.observe(ping_ms);
     cx.metrics.credit.observe(f64::from(lag.credit_ms));
     if let Some(kernel) = kernel {
-        cx.metrics.kernel_round_trip.observe(kernel.usual_ms());
+        cx.metrics.kernel_round_trip.observe(kernel.usual_ms);
     }
 }
 

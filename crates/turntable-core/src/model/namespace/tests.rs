@@ -1,4 +1,5 @@
 use super::*;
+use crate::id::UserId;
 
 fn path(text: &str) -> ChannelId {
     ChannelId::parse(text).unwrap()
@@ -86,8 +87,8 @@ fn audiences_are_words_or_lists_of_users_and_realms() {
         ("[]", false, false),
     ] {
         let audience = read(text).unwrap();
-        assert_eq!(audience.includes(&mel), has_mel, "{text}");
-        assert_eq!(audience.includes(&staff), has_staff, "{text}");
+        assert_eq!(audience.includes(Who::of(&mel)), has_mel, "{text}");
+        assert_eq!(audience.includes(Who::of(&staff)), has_staff, "{text}");
         assert_eq!(serde_json::to_string(&audience).unwrap(), text);
     }
     for text in [r#""all""#, r#"["*"]"#, r#"["1:"]"#, "1", r#"[":*"]"#] {
@@ -108,7 +109,7 @@ fn a_join_with_subpaths_needs_access_to_all_of_them() {
         with_join("b/*/log", Audience::Nobody),
     ]);
     let mel = UserId::parse("1:1").unwrap();
-    let may = |channel: &str, access| namespaces.allow(&mel, &path(channel), access);
+    let may = |channel: &str, access| namespaces.allow(Who::of(&mel), &path(channel), access);
     for (channel, join, below) in [
         ("a", true, false),
         ("a/secret", false, false),

@@ -45,6 +45,10 @@ impl Service {
         }
         later.append(&mut self.waiting);
         self.waiting = later;
+        if !std::mem::take(&mut self.is_stale) {
+            // Calls do not change it.
+            return;
+        }
         let state = self.state();
         if state != self.reported {
             self.reported = state;
@@ -90,7 +94,12 @@ impl Service {
                 self.drop_drained(instance);
             }
             None => {
-                self.waiting.retain(|waiting| *waiting != number);
+                // Those that waited longest end first.
+                if self.waiting.front() == Some(&number) {
+                    self.waiting.pop_front();
+                } else {
+                    self.waiting.retain(|waiting| *waiting != number);
+                }
                 let bytes = open.request.bytes();
                 self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
             }

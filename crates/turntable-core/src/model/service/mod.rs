@@ -135,6 +135,8 @@ pub struct Service {
     is_off: bool,
     /// The state that was reported last.
     reported: ServiceState,
+    /// Whether it may be another one by now.
+    is_stale: bool,
     /// Answers to no open call of their sender.
     discarded: u64,
 }
@@ -225,6 +227,7 @@ impl Service {
             }
         }
         let mut effects = Vec::new();
+        self.is_stale = true;
         self.drop_drained(instance);
         self.settle(settings, &mut effects);
         Ok(effects)
@@ -235,6 +238,7 @@ impl Service {
         let is_drained = |p: &Provider| p.functions.is_empty() && p.in_flight == 0;
         if self.providers.get(&instance).is_some_and(is_drained) {
             self.providers.remove(&instance);
+            self.is_stale = true;
         }
     }
 
@@ -244,6 +248,7 @@ impl Service {
         if self.providers.remove(&instance).is_none() {
             return effects;
         }
+        self.is_stale = true;
         let of = |(number, open): (&u64, &Open)| (open.at == Some(instance)).then_some(*number);
         let numbers: Vec<u64> = self.open.iter().filter_map(of).collect();
         for number in numbers.into_iter().rev() {
@@ -366,6 +371,7 @@ impl Service {
     pub fn switch(&mut self, is_on: bool, settings: &ServiceSettings) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.is_off = !is_on;
+        self.is_stale = true;
         if self.is_off {
             let numbers: Vec<u64> = self.open.keys().copied().collect();
             for number in numbers {

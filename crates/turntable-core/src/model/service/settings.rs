@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::id::UserId;
+use crate::model::permission::Who;
 
 /// The settings of one service.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +16,7 @@ pub struct ServiceSettings {
     /// The credential with which the users in `providers` identify. Empty: as other
     /// users do.
     pub token: String,
-    /// Users who may call it, in the same forms.
+    /// Users who may call it, in the same forms, and those with a role, `@ROLE`.
     pub callers: Vec<String>,
     /// How long a call may take.
     pub timeout_ms: u64,
@@ -107,10 +108,13 @@ impl ServiceSettings {
         self.providers.iter().any(|pattern| matches(pattern, user))
     }
 
-    /// Whether a user may call the service.
+    /// Whether a session is among the callers. Its roles have to allow the call, too.
     #[must_use]
-    pub fn may_call(&self, user: &UserId) -> bool {
-        self.callers.iter().any(|pattern| matches(pattern, user))
+    pub fn may_call(&self, who: Who<'_>) -> bool {
+        self.callers.iter().any(|pattern| {
+            let role = pattern.strip_prefix('@');
+            matches(pattern, who.user()) || role.is_some_and(|role| who.has_role(role))
+        })
     }
 
     /// Whether a call of the function may be repeated.

@@ -279,6 +279,8 @@ proptest! {
             prop_assert!(service.providers.values().all(|p| p.in_flight <= 3));
             let bytes: usize = service.waiting.iter().map(|n| service.open[n].request.bytes()).sum();
             prop_assert_eq!(bytes, service.waiting_bytes);
+            // Also where nothing made it look whether the state changed.
+            prop_assert_eq!(&service.reported, &service.state());
         }
         note(&service.expire(&settings(), now_ms + 10_000));
         prop_assert_eq!(service.open(), 0);

@@ -7,6 +7,9 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::KernelTrip;
+use super::floor::Floor;
+
 /// How many round trips are stored.
 const SAMPLES_MAX: usize = 20;
 
@@ -25,6 +28,10 @@ const WORST_SHARE: f64 = 0.95;
 /// The fastest of a few pongs is slower than the fastest of minutes, which the kernel
 /// knows, by a seventh of their spread or more.
 const LEAST_MISSED: f64 = 1.15;
+
+/// By how much the acknowledgements of a kernel may be late, in ms: nobody knows whether
+/// a kernel's round trip within this is the path's or the wait for a reason to answer.
+const ACKNOWLEDGED_LATE_MS: f64 = 40.0;
 
 /// So many round trips must agree that the path is slower than it was, each by more
 /// than their jitter and `SLOWER_MS`.
@@ -54,23 +61,14 @@ pub(super) struct Path {
     is_old: bool,
     suspect: Option<Suspect>,
     bound: Option<Bound>,
+    floor: Floor,
 }
 
 /// The kernel's figures of the path, where they bound what pings say. In quarters.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Bound {
+struct Bound {
     least: u16,
     usual: u16,
-}
-
-impl Bound {
-    /// The kernel's least round trip, and one that few exceed, in ms.
-    pub(super) fn new(least_ms: f64, usual_ms: f64) -> Self {
-        Self {
-            least: quarters(least_ms),
-            usual: quarters(usual_ms),
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -98,18 +96,27 @@ pub(super) enum Verdict {
 }
 
 impl Path {
-    /// Adds a round trip. The least one that is known is `known_ms`; the kernel's
-    /// figures are `bound`, where they count.
+    /// Adds a round trip. The least one that is known is `known_ms`; the figures of
+    /// `kernel` bound it, where there are any.
     pub(super) fn add(
         &mut self,
         rtt_ms: f64,
         known_ms: f64,
-        bound: Option<Bound>,
+        kernel: Option<KernelTrip>,
         at_ms: f64,
     ) -> Verdict {
-        self.bound = bound;
+        self.bound = kernel.map(|kernel| Bound {
+            least: quarters(kernel.least_ms),
+            usual: quarters(kernel.usual_ms),
+        });
         let at_ms = low_bits(at_ms);
         let is_other = std::mem::take(&mut self.is_old);
+        if is_other || kernel.is_none() {
+            self.floor = Floor::default();
+        }
+        if let Some(kernel) = kernel {
+            self.floor.add((kernel.floor_ms / QUARTER) as u16, at_ms);
+        }
         // Times of 16 bits are in order as long as no gap is longer than the window.
         if is_other || at_ms.wrapping_sub(self.newest_ms) > WINDOW_MS {
             self.round_trips.clear();
@@ -166,12 +173,25 @@ impl Path {
         let Some(bound) = self.bound else {
             return Some(worst_ms);
         };
+        let usual_ms = worst_ms.min(f64::from(bound.usual) * QUARTER);
+        if self.has_outlived(bound) {
+            return Some(usual_ms);
+        }
         // By how much each pong is late shows in the fastest one: the kernel knows how
         // long that one was on its way.
         let spread_ms = LEAST_MISSED * (worst_ms - self.least_ms());
         let least_ms = f64::from(bound.least) * QUARTER;
-        let usual_ms = f64::from(bound.usual) * QUARTER;
-        Some(worst_ms.min(usual_ms).min(least_ms + spread_ms))
+        Some(usual_ms.min(least_ms + spread_ms))
+    }
+
+    /// Whether the kernel's least round trip, which is of minutes, is of a faster path: all
+    /// round trips of the last seconds were slower than late acknowledgements and the
+    /// path's jitter explain.
+    fn has_outlived(&self, bound: Bound) -> bool {
+        let least_ms = f64::from(bound.least) * QUARTER;
+        let floor_ms = f64::from(self.floor.least()) * QUARTER;
+        let explained_ms = ACKNOWLEDGED_LATE_MS + self.jitter_ms() / 2.0 + SLOWER_MS;
+        self.round_trips.len() >= SLOWER_SAMPLES && floor_ms > least_ms + explained_ms
     }
 
     /// By how much the round trips of the last seconds differ, in ms.
@@ -254,6 +274,9 @@ pub struct PathExport {
     /// The kernel's least round trip and its usual one, in quarters of a ms, where
     /// they bound those of pings.
     pub bound: Option<(u16, u16)>,
+    /// The kernel's fastest round trips of the current half of their window and of the
+    /// one before, in quarters of a ms, and the age of the current one.
+    pub floor: (u16, u16, u32),
 }
 
 impl Path {
@@ -272,6 +295,7 @@ impl Path {
             suspect: (self.suspect)
                 .map(|suspect| (now_ms.wrapping_sub(suspect.at_ms), suspect.sample_ms)),
             bound: self.bound.map(|bound| (bound.least, bound.usual)),
+            floor: self.floor.export(now_ms),
         }
     }
 
@@ -306,6 +330,7 @@ impl Path {
                     sample_ms,
                 }),
             bound: export.bound.map(|(least, usual)| Bound { least, usual }),
+            floor: Floor::import(export.floor, now_ms),
         }
     }
 }
@@ -313,6 +338,7 @@ impl Path {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::floor::WINDOW_MS as FLOOR_MS;
     use super::*;
 
     const START_MS: f64 = 1.7e12;
@@ -330,7 +356,7 @@ mod tests {
 
     #[test]
     fn path_is_small() {
-        assert!(size_of::<Path>() <= 144, "{} bytes", size_of::<Path>());
+        assert!(size_of::<Path>() <= 152, "{} bytes", size_of::<Path>());
     }
 
     #[test]
@@ -347,7 +373,11 @@ mod tests {
     fn pongs_that_are_late_count_as_what_the_kernel_measured() {
         let trips = [330.0, 340.0, 350.0, 335.0, 345.0];
         // A delayed acknowledgement is in the usual one.
-        let bound = Some(Bound::new(30.0, 110.0));
+        let bound = Some(KernelTrip {
+            least_ms: 30.0,
+            usual_ms: 110.0,
+            floor_ms: 30.0,
+        });
         let worst_ms = |late_ms: f64| {
             let mut path = Path::default();
             for (count, rtt_ms) in (1..).zip(trips) {
@@ -365,6 +395,37 @@ mod tests {
             path.add(rtt_ms, 0.0, bound, START_MS + f64::from(count));
         }
         assert_eq!(path.worst_ms(START_MS + 3.0), Some(110.0));
+    }
+
+    #[test]
+    fn least_round_trip_of_minutes_gives_way_to_a_path_that_became_slower() {
+        // Those of the kernel after a change of the path, and pings twice as often.
+        let credit = |floor_ms: f64, seconds: u32| {
+            let mut path = Path::default();
+            let kernel = |floor_ms| {
+                Some(KernelTrip {
+                    least_ms: 30.0,
+                    usual_ms: 160.0,
+                    floor_ms,
+                })
+            };
+            for count in 0..20 {
+                path.add(30.0, 0.0, kernel(30.0), START_MS + 500.0 * f64::from(count));
+            }
+            for count in 20..20 + 2 * seconds {
+                let at_ms = START_MS + 500.0 * f64::from(count);
+                path.add(140.0, 0.0, kernel(floor_ms), at_ms);
+            }
+            path.worst_ms(START_MS + 500.0 * f64::from(19 + 2 * seconds))
+                .unwrap()
+        };
+        // Within the last seconds it was as fast as ever.
+        assert_eq!(credit(140.0, 4), 140.0, "it counts as jitter");
+        assert_eq!(credit(140.0, 11), 30.0);
+        assert_eq!(credit(140.0, FLOOR_MS / 1_000 + 1), 140.0);
+        // Late acknowledgements explain it.
+        assert_eq!(credit(80.0, 60), 30.0);
+        assert_eq!(credit(80.5, 60), 140.0);
     }
 
     #[test]

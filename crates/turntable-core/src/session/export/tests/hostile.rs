@@ -113,15 +113,19 @@ fn any_path() -> impl Strategy<Value = PathExport> {
         any::<bool>(),
         proptest::option::of((any::<u32>(), suspect)),
         any::<Option<(u16, u16)>>(),
+        any::<(u16, u16, u32)>(),
     )
         .prop_map(
-            |(round_trips, newest_age_ms, acted_age_ms, is_old, suspect, bound)| PathExport {
-                round_trips,
-                newest_age_ms,
-                acted_age_ms,
-                is_old,
-                suspect,
-                bound,
+            |(round_trips, newest_age_ms, acted_age_ms, is_old, suspect, bound, floor)| {
+                PathExport {
+                    round_trips,
+                    newest_age_ms,
+                    acted_age_ms,
+                    is_old,
+                    suspect,
+                    bound,
+                    floor,
+                }
             },
         )
 }
@@ -151,6 +155,8 @@ fn any_export() -> impl Strategy<Value = SessionExport> {
             key: SessionKey::from_number(7),
             id: SessionId::from_bits([7; 16]),
             user: user(1),
+            roles: vec!["staff".into(); counts.2 as usize],
+            functions: Vec::new(),
             life,
             outbox,
             accepted: counts.0,

@@ -8,6 +8,7 @@ use turntable_core::backup::{AnnouncedMember, AnnouncedSession};
 use turntable_core::call::{Asker, AvatarCall, Call, ChannelCall, RoomCall, ServiceCall, Stamped};
 use turntable_core::model::channel::Past;
 use turntable_core::model::member::Listener;
+use turntable_core::model::pattern::Pattern;
 use turntable_core::model::timestamp::{Lag, SenderClock};
 use turntable_core::packet::{Action, JoinGame, Position};
 
@@ -144,18 +145,35 @@ fn sender_clock() -> impl Strategy<Value = SenderClock> {
     })
 }
 
+fn patterns() -> impl Strategy<Value = Vec<Pattern>> {
+    let pattern = prop::sample::select(&["**", "a", "a/*", "*/b/**"][..]);
+    vec(
+        pattern.prop_filter_map("a pattern", |text| Pattern::parse(text).ok()),
+        0..3,
+    )
+}
+
 fn room_call() -> impl Strategy<Value = RoomCall> {
     let actions = vec(action(), 0..4);
     prop_oneof![
-        (caller(), user(), join_game(), request(), any::<bool>()).prop_map(
-            |(caller, user, join, id, is_connected)| RoomCall::Join {
-                caller,
-                user,
-                join,
-                id,
-                is_connected
-            }
-        ),
+        (
+            caller(),
+            user(),
+            join_game(),
+            request(),
+            any::<bool>(),
+            option::of(patterns())
+        )
+            .prop_map(|(caller, user, join, id, is_connected, games)| {
+                RoomCall::Join {
+                    caller,
+                    user,
+                    join,
+                    id,
+                    is_connected,
+                    games,
+                }
+            }),
         (caller(), user(), request()).prop_map(|(caller, user, id)| RoomCall::Leave {
             caller,
             user,

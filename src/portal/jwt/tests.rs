@@ -1,34 +1,44 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{EncodingKey, Header, encode};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 
 use super::*;
+use crate::portal::settings::JwtSettings;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+/// The key before, under two names: one of them is over.
+const OLD: &[u8] = b"fedcba9876543210fedcba9876543210";
 /// RFC 8037, A.1 and A.2: an Ed25519 key.
 const ED_X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 
 fn settings(file: &std::path::Path) -> PortalSettings {
     let keys = json!({"keys": [
         {"kty": "oct", "kid": "hs", "alg": "HS256", "k": URL_SAFE_NO_PAD.encode(SECRET)},
+        {"kty": "oct", "kid": "old", "alg": "HS256", "k": URL_SAFE_NO_PAD.encode(OLD),
+         "exp": now_s() + 60},
+        {"kty": "oct", "kid": "over", "alg": "HS256", "k": URL_SAFE_NO_PAD.encode(OLD),
+         "exp": now_s() - 1},
         {"kty": "OKP", "crv": "Ed25519", "kid": "ed", "alg": "EdDSA", "x": ED_X},
     ]});
     std::fs::write(file, keys.to_string()).unwrap();
+    let jwt = JwtSettings {
+        keys_file: file.to_str().unwrap().to_owned(),
+        issuer: "https://login.example".to_owned(),
+        audience: "turntable".to_owned(),
+        attributes: vec!["role".to_owned()],
+        roles: "scope".to_owned(),
+        ..JwtSettings::default()
+    };
     PortalSettings {
-        jwt_keys_file: file.to_str().unwrap().to_owned(),
-        jwt_issuer: "https://login.example".to_owned(),
-        jwt_audience: "turntable".to_owned(),
-        jwt_attributes: vec!["role".to_owned()],
+        jwt,
         ..PortalSettings::default()
     }
 }
 
 fn jwt() -> Jwt {
     let folder = tempfile::tempdir().unwrap();
-    Jwt::new(&settings(&folder.path().join("keys.json"))).unwrap()
+    Jwt::new(&settings(&folder.path().join("keys.json")), &mut None).unwrap()
 }
 
 fn now_s() -> u64 {
@@ -38,7 +48,7 @@ fn now_s() -> u64 {
 fn claims() -> Value {
     json!({
         "iss": "https://login.example", "aud": "turntable", "sub": "7",
-        "exp": now_s() + 60, "role": "admin",
+        "exp": now_s() + 60, "role": "admin", "scope": "writer  a:b moderator",
     })
 }
 
@@ -61,7 +71,8 @@ fn signed(kid: Option<&str>, claims: &Value, secret: &[u8]) -> String {
 fn check(user: Option<&str>, token: &str) -> Verdict {
     let credentials = Payload::from_json(&json!({"token": token}).to_string());
     let user = user.map(|user| UserId::parse(user).unwrap());
-    jwt().verdict(&Claim::new(user, Some(&credentials), None))
+    let (jwt, claim) = (jwt(), Claim::new(user, Some(&credentials), None));
+    futures_util::future::FutureExt::now_or_never(jwt.verdict(&claim)).unwrap()
 }
 
 #[test]
@@ -76,10 +87,19 @@ fn token_says_user_attributes_and_expiry() {
             identity.attributes,
             [("role".into(), Payload::from_json("\"admin\""))]
         );
+        assert_eq!(identity.roles, ["writer".into(), "moderator".into()]);
         assert!(identity.expires_ms.unwrap() >= (now_s() + 50) * 1_000);
     }
     assert_eq!(check(Some("1:8"), &token), Verdict::invalid());
     assert_eq!(check(None, "guest.token"), Verdict::Pass);
+}
+
+#[test]
+fn previous_key_is_accepted_until_its_end() {
+    let accepted = check(None, &signed(Some("old"), &claims(), OLD));
+    assert!(matches!(accepted, Verdict::Accept(_)));
+    let over = signed(Some("over"), &claims(), OLD);
+    assert_eq!(check(None, &over), Verdict::invalid());
 }
 
 #[test]
@@ -144,19 +164,20 @@ fn incomplete_settings_are_refused_without_keys_in_the_message() {
     let refused = |change: fn(&mut PortalSettings)| {
         let mut settings = whole.clone();
         change(&mut settings);
-        Jwt::new(&settings).unwrap_err().to_string()
+        Jwt::new(&settings, &mut None).unwrap_err().to_string()
     };
-    assert!(refused(|s| s.jwt_issuer.clear()).contains("portal.jwt_issuer"));
-    assert!(refused(|s| s.jwt_audience.clear()).contains("portal.jwt_audience"));
-    assert!(refused(|s| s.jwt_keys_file.clear()).contains("portal.jwt_keys_file"));
+    assert!(refused(|s| s.jwt.issuer.clear()).contains("portal.jwt.issuer"));
+    assert!(refused(|s| s.jwt.audience.clear()).contains("portal.jwt.audience"));
+    assert!(refused(|s| s.jwt.keys_file.clear()).contains("portal.jwt.keys_file"));
     for text in [
         "geheim",
         r#"{"keys":[]}"#,
         r#"{"keys":[{"kty":"oct","alg":"HS256","k":"geheim"}]}"#,
         r#"{"keys":[{"kty":"oct","kid":"a","k":"geheim"}]}"#,
+        r#"{"keys":[{"kty":"oct","kid":"a","alg":"HS256","k":"geheim","exp":"1"}]}"#,
     ] {
         std::fs::write(&file, text).unwrap();
-        let error = Jwt::new(&whole).unwrap_err().to_string();
+        let error = Jwt::new(&whole, &mut None).unwrap_err().to_string();
         assert!(
             error.contains("keys.json") && !error.contains("geheim"),
             "{error}"

@@ -1,0 +1,131 @@
+//! The checkers in force, made of the settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use parking_lot::Mutex;
+
+use crate::portal::CHECKERS;
+use crate::portal::checker::CredentialChecker;
+use crate::portal::course::Checker;
+use crate::portal::guest::Guests;
+use crate::portal::http::{self, HttpChecker};
+use crate::portal::jwt::remote::RemoteKeys;
+use crate::portal::jwt::{self, Jwt};
+use crate::portal::key::Key;
+use crate::portal::password::table::Passwords;
+use crate::portal::password::{self, PasswordChecker, SignUps};
+use crate::portal::settings::PortalSettings;
+use crate::store::memory::MemoryStore;
+
+/// What checkers use that outlives the settings.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// Those of the program that embeds the server.
+    pub(super) embedded: Vec<Arc<dyn CredentialChecker>>,
+    /// Signs the tokens of guests where no file has a key.
+    pub(super) start_key: Key,
+    /// Users with a password.
+    pub(super) passwords: Arc<Passwords>,
+    /// Users that clients made.
+    pub(super) sign_ups: SignUps,
+    /// The fetched keys of `jwt`.
+    pub(super) jwks: Mutex<Option<Arc<RemoteKeys>>>,
+}
+
+/// The checkers in force.
+#[derive(Debug)]
+pub(super) struct Checkers {
+    pub(super) list: Vec<Checker>,
+    /// The roles of the users that each of them accepts.
+    pub(super) roles: Vec<Vec<Box<str>>>,
+    pub(super) guests: Guests,
+    pub(super) issues_guests: bool,
+    pub(super) is_anonymous: bool,
+    pub(super) timeout: Duration,
+}
+
+impl Checkers {
+    /// The checkers that the settings name.
+    ///
+    /// # Errors
+    /// One that does not exist, or what is wrong with its settings.
+    pub(super) fn new(settings: &PortalSettings, kept: &Kept) -> anyhow::Result<Self> {
+        let has = |name: &str| settings.checkers.iter().any(|known| known == name);
+        let list = settings
+            .checkers
+            .iter()
+            .map(|name| checker(name, settings, kept));
+        Ok(Self {
+            list: list.collect::<anyhow::Result<_>>()?,
+            roles: settings
+                .checkers
+                .iter()
+                .map(|name| settings.roles_of(name))
+                .collect(),
+            guests: Guests::new(settings, &kept.start_key)?,
+            issues_guests: has("guest"),
+            is_anonymous: has("anonymous"),
+            timeout: Duration::from_millis(settings.checker_timeout_ms),
+        })
+    }
+
+    /// What an operator should know.
+    pub(super) fn advise(&self, settings: &PortalSettings) {
+        if self.is_anonymous {
+            log::warn!(
+                "portal.checkers has \"anonymous\": a user id in `idme` is accepted without credentials, so any client can identify as any user, also as a known one; use this for demos only"
+            );
+        }
+        if self.issues_guests && settings.guest_key_file.is_empty() {
+            log::info!(
+                "portal.guest_key_file is not set: guests of this start cannot come back after the next"
+            );
+        }
+    }
+}
+
+fn checker(name: &str, settings: &PortalSettings, kept: &Kept) -> anyhow::Result<Checker> {
+    let slow: Arc<dyn CredentialChecker> = match name {
+        "anonymous" => return Ok(Checker::Anonymous),
+        "guest" => return Ok(Checker::Guest),
+        "session" => return Ok(Checker::Session),
+        jwt::NAME => Arc::new(Jwt::new(settings, &mut kept.jwks.lock())?),
+        http::NAME => Arc::new(HttpChecker::new(&settings.http, &settings.default_realm)?),
+        password::NAME => {
+            let (users, sign_ups) = (kept.passwords.clone(), kept.sign_ups.clone());
+            Arc::new(PasswordChecker::new(&settings.password, users, sign_ups)?)
+        }
+        name => {
+            let mut embedded = kept.embedded.iter();
+            let known = embedded.find(|checker| checker.name() == name);
+            known.cloned().with_context(|| {
+                let known = CHECKERS.join(", ");
+                format!("portal.checkers: there is no checker {name:?}; known are {known}")
+            })?
+        }
+    };
+    Ok(Checker::Slow(slow))
+}
+
+/// What is wrong with the settings, a sentence each, for `turntable check`: checkers that
+/// do not exist, files that cannot be read, URLs that are none.
+///
+/// # Errors
+/// Where the system gives no random bytes.
+pub fn problems(settings: &PortalSettings) -> anyhow::Result<Vec<String>> {
+    let store = Arc::new(MemoryStore::new(0));
+    let kept = Kept {
+        embedded: Vec::new(),
+        start_key: Key::random()?,
+        passwords: Arc::new(Passwords::new(store).map_err(anyhow::Error::msg)?),
+        sign_ups: Arc::default(),
+        jwks: Mutex::default(),
+    };
+    let names = settings.checkers.iter();
+    let of_checkers = names.filter_map(|name| checker(name, settings, &kept).err());
+    let of_guests = Guests::new(settings, &kept.start_key).err();
+    let all = of_checkers.chain(of_guests);
+    Ok(all.map(|error| format!("{error:#}")).collect())
+}
