@@ -47,9 +47,11 @@ use crate::metric::Metrics;
 use crate::portal::Portal;
 use crate::portal::ban::Bans;
 use crate::portal::checker::CredentialChecker;
+use crate::portal::factory::{AvatarFactory, Factory};
 use crate::service::LocalServices;
 use crate::store::{self, Store};
 use crate::watched::Watched;
+use crate::webhook::Webhooks;
 use settings::NodeSettings;
 use turntable_core::call::ServiceCall;
 use turntable_core::id::UserId;
@@ -64,10 +66,14 @@ pub struct Extensions {
     /// Services that are implemented in the program. Those without an entry in
     /// `[services]` have the default settings.
     pub services: LocalServices,
+    /// Decides what avatars begin with, before `avatar.url` is asked.
+    pub factory: Option<Arc<dyn AvatarFactory>>,
 }
 
 /// How often a stopping server looks whether all connections are gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
+/// How long the last events of a stopping server may take to be delivered.
+const LAST_WEBHOOKS: Duration = Duration::from_secs(2);
 /// How long a client may go on sending a body that nobody reads.
 const UNREAD_BODY: Duration = Duration::from_secs(2);
 /// Connections to the operator's listener.
@@ -301,6 +307,7 @@ impl Running {
         }
         http.stop(false).await;
         operators.stop(false).await;
+        self.settings.webhooks.stop(LAST_WEBHOOKS).await;
         self.store.stop();
     }
 }
@@ -336,10 +343,20 @@ impl Node {
         let local_owners = Arc::new(LocalOwners::new(mailboxes.clone()));
         let local_bus = Arc::new(LocalBus::new(mailboxes.clone()));
         let (owners, bus) = cluster::ways(local_owners.clone(), local_bus.clone());
-        let Extensions { checkers, services } = extensions;
+        let Extensions {
+            checkers,
+            services,
+            factory,
+        } = extensions;
         let named = settings::services(&config, &services);
-        let settings = NodeSettings::new(&config, services, owners.clone())?;
         let store = store::open(&config.store, metrics).map_err(anyhow::Error::msg)?;
+        let portal = Portal::new(config.portal.clone(), checkers, store.clone())?;
+        let portal = Arc::new(portal);
+        let avatar = config.avatar.clone();
+        let factory = Factory::new(avatar, factory, portal.clone(), metrics.clone());
+        let webhooks = Webhooks::new(config.webhooks.clone(), metrics.clone());
+        let outside = (factory, webhooks);
+        let settings = NodeSettings::new(&config, services, owners.clone(), outside)?;
         let boot = (clock::now_ms() / 1_000) as u32;
         let encodings = Encodings {
             formats: config.formats()?,
@@ -348,7 +365,7 @@ impl Node {
         };
         let shared = Shared {
             settings: Watched::new(settings::gateways(&config, named)),
-            portal: Arc::new(Portal::new(config.portal, checkers, store.clone())?),
+            portal,
             bans: Bans::open(store.clone()).map_err(anyhow::Error::msg)?,
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),
@@ -392,6 +409,8 @@ impl Node {
             self.shared.mailboxes.clone(),
             self.totals.clone(),
             self.store.clone(),
+            self.settings.factory.clone(),
+            self.settings.webhooks.clone(),
         );
         let directory = Directory::new(Rc::new(surroundings)).start();
         self.local_bus.connect(id, gateway.clone().recipient());

@@ -31,3 +31,4 @@ pub mod log_limit;
 pub mod memory;
 pub mod metric;
 pub mod watched;
+pub mod webhook;

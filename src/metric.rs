@@ -139,6 +139,14 @@ pub struct Metrics {
     pub absent_watched: Gauge,
     /// Loads and commits of the store that failed, or did not fit its queue.
     pub store_failures: Counter,
+    /// Avatars whose factory failed.
+    pub factory_failures: Counter,
+    /// Webhooks, by what became of them.
+    pub webhooks: Family<Label, Counter>,
+    /// Webhooks that wait or are under way.
+    pub webhooks_waiting: Gauge,
+    /// Bytes that they take.
+    pub webhooks_bytes: Gauge,
     /// Actors that failed and were replaced.
     pub actors_lost: Counter,
     /// Replacements that know again what gateways have of them.
@@ -384,6 +392,26 @@ impl Metrics {
             "store_failures",
             "Loads and commits of the store that failed",
             &self.store_failures,
+        );
+        add(
+            "avatar_factory_failures",
+            "Avatars whose factory failed",
+            &self.factory_failures,
+        );
+        add(
+            "webhooks",
+            "Webhooks, by what became of them",
+            &self.webhooks,
+        );
+        add(
+            "webhooks_waiting",
+            "Webhooks that wait or are under way",
+            &self.webhooks_waiting,
+        );
+        add(
+            "webhooks_waiting_bytes",
+            "Bytes of the webhooks that wait or are under way",
+            &self.webhooks_bytes,
         );
         add(
             "actors_lost",

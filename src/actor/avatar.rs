@@ -7,7 +7,9 @@
 //! user's sessions and watchers to its replacement; invites are lost.
 
 mod attributes;
+mod factory;
 mod recovery;
+mod sight;
 
 use std::num::NonZeroU64;
 
@@ -21,12 +23,14 @@ use crate::actor::letter::{Due, Letter, put_behind};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::places::Places;
 use crate::clock;
+use crate::webhook::settings::Kind;
 use turntable_core::call::{Asker, AvatarCall};
 use turntable_core::delivery::{Answer, Delivery};
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{Caller, SessionKey};
 use turntable_core::model::avatar::{Avatar as Model, KeptInvite};
+use turntable_core::model::mutual::Watching;
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
@@ -47,6 +51,14 @@ pub struct Avatar {
     released: ThinVec<AvatarCall>,
     /// Whether the store could not be read.
     is_unloaded: bool,
+    /// Whom its sessions watch, where that matters to those watched.
+    watching: Option<Box<Watching>>,
+    /// Whether its factory has run.
+    is_made: bool,
+    /// Functions that the user may call beside those of its roles.
+    added: Vec<Box<str>>,
+    /// Whether the backend was told that the user is there.
+    is_told: bool,
 }
 
 impl OwnerActor for Avatar {
@@ -67,6 +79,10 @@ impl OwnerActor for Avatar {
             stored: None,
             released: ThinVec::new(),
             is_unloaded: false,
+            watching: None,
+            is_made: false,
+            added: Vec::new(),
+            is_told: is_replacement,
         }
     }
 }
@@ -85,6 +101,7 @@ impl Avatar {
                 Delivery::Attached {
                     to,
                     attributes: self.model.attributes().to_vec(),
+                    services: self.added.clone(),
                     id,
                 }
             }
@@ -142,6 +159,7 @@ impl Avatar {
     /// Ends a session, which gives way to another one.
     fn end(&mut self, session: SessionKey, is_replaced: bool) {
         self.model.remove(session, clock::now_ms());
+        self.watches_nobody(session);
         if let Some(to) = self.places.remove(session) {
             let end = Delivery::End { to, is_replaced };
             self.shared.bus.send(to.gateway, end);
@@ -150,6 +168,7 @@ impl Avatar {
 
     fn remove(&mut self, session: SessionKey) {
         self.model.remove(session, clock::now_ms());
+        self.watches_nobody(session);
         self.places.remove(session);
     }
 
@@ -223,6 +242,7 @@ impl Avatar {
                 caller,
                 attributes,
                 id,
+                ..
             } => self.attach(caller, attributes, id),
             AvatarCall::Detach { caller } => {
                 let grace_ms = settings.presence.grace_ms;
@@ -285,6 +305,15 @@ impl Avatar {
                 sessions,
                 ..
             } => self.announced(gateway, is_watching, sessions),
+            AvatarCall::Watching {
+                caller,
+                users,
+                is_watching,
+            } => self.watch(caller, users, is_watching),
+            AvatarCall::WatchedBy { user, is_watching } => self.watched_by(&user, is_watching),
+            AvatarCall::Mutual { with } => {
+                self.see(&with, true);
+            }
             AvatarCall::Publish { asker, message } => self.publish(asker, message),
             AvatarCall::Attributes { asker } => {
                 let attributes = self.model.attributes().to_vec();
@@ -295,6 +324,20 @@ impl Avatar {
             AvatarCall::Change { asker, changes } => {
                 self.set_and_answer(Setter::Outside(asker), changes, ctx);
             }
+        }
+    }
+
+    /// Tells the backend that the user came or went, whoever else sees it.
+    fn tell_backend(&mut self, now_ms: u64) {
+        let is_here = self.model.is_here(now_ms);
+        if std::mem::replace(&mut self.is_told, is_here) != is_here {
+            let kind = match is_here {
+                true => Kind::UserOnline,
+                false => Kind::UserOffline,
+            };
+            let user = self.user.as_str();
+            let data = || serde_json::json!({ "user": user });
+            self.shared.webhooks.emit(kind, user, data);
         }
     }
 
@@ -343,6 +386,7 @@ impl Avatar {
             // Its sessions are hidden on channels, too.
             self.back_up(self.model.sessions());
         }
+        self.tell_backend(now_ms);
         let changes = self.model.refresh_profile(&shared.settings().attributes);
         if !changes.is_empty() {
             for gateway in self.model.watchers.gateways() {
@@ -430,7 +474,7 @@ impl Handler<Letter<AvatarCall>> for Avatar {
             self.load(ctx);
         }
         if let Some(call) = self.hold(call) {
-            self.step(call, ctx);
+            self.proceed(call, ctx);
         }
         self.settle(ctx);
     }

@@ -110,6 +110,9 @@ impl Directory {
                 | AvatarCall::Detach { .. }
                 | AvatarCall::InviteAnswered { .. }
                 | AvatarCall::Playing { playing: false, .. }
+                | AvatarCall::Watching { .. }
+                | AvatarCall::WatchedBy { .. }
+                | AvatarCall::Mutual { .. }
                 | AvatarCall::Tell(_) => return,
                 _ => {}
             }

@@ -33,11 +33,13 @@ use crate::cluster::bus::Bus;
 use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::metric::Metrics;
+use crate::portal::factory::Factory;
 use crate::portal::settings::SessionPolicy;
 use crate::service::LocalServices;
 use crate::store::Store;
 use crate::store::last_seen::LastSeen;
 use crate::watched::Watched;
+use crate::webhook::Webhooks;
 use turntable_core::call::Asker;
 use turntable_core::delivery::{Answer, Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
@@ -108,6 +110,10 @@ pub struct Surroundings {
     totals: Arc<Totals>,
     /// What outlives avatars.
     store: Arc<dyn Store>,
+    /// What avatars begin with.
+    factory: Arc<Factory>,
+    /// Events for a backend.
+    webhooks: Arc<Webhooks>,
     /// Who wants everything below a path.
     pub prefixes: RefCell<Prefixes>,
     /// Who plays in which room.
@@ -138,6 +144,8 @@ impl Surroundings {
         mailboxes: Arc<Mailboxes>,
         totals: Arc<Totals>,
         store: Arc<dyn Store>,
+        factory: Arc<Factory>,
+        webhooks: Arc<Webhooks>,
     ) -> Self {
         let last_seen_max = settings.get().presence.last_seen_max;
         let last_seen = LastSeen::new(last_seen_max.div_ceil(owners.shards().max(1)));
@@ -152,6 +160,8 @@ impl Surroundings {
             mailboxes,
             totals,
             store,
+            factory,
+            webhooks,
             prefixes: RefCell::default(),
             playing: RefCell::default(),
             last_seen: RefCell::new(last_seen),

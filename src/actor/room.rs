@@ -5,6 +5,7 @@
 //! replacement, which sends them the room as it is then.
 
 mod recovery;
+mod webhook;
 
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub struct Room {
     is_recovering: bool,
     /// Whether there was an actor before this one, which was lost.
     is_replacement: bool,
+    /// When it got its first member, Unix ms, if the backend was told.
+    told_ms: Option<u64>,
     timer: Option<(SpawnHandle, u64)>,
 }
 
@@ -67,6 +70,7 @@ impl OwnerActor for Room {
             seen: 0,
             is_recovering: is_replacement,
             is_replacement,
+            told_ms: None,
             timer: None,
         }
     }
@@ -151,6 +155,7 @@ impl Room {
                     self.enter(caller.place);
                 }
                 self.answered(user);
+                self.tell_created(user, now_ms);
             }
             Err(error) => self.refuse(caller, error, id, true),
         }
@@ -288,6 +293,7 @@ impl Room {
                 Effect::EnteredGame(user) => self.playing(&user, true),
                 Effect::LeftGame(user) => self.playing(&user, false),
                 Effect::Ended(_) => {
+                    self.tell_ended(clock::now_ms());
                     self.model = None;
                     drop(self.created.take());
                 }

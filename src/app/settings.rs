@@ -9,10 +9,12 @@ use crate::config::Config;
 use crate::gateway::Shared;
 use crate::gateway::settings::GatewaySettings;
 use crate::http::settings::HttpSettings;
+use crate::portal::factory::Factory;
 use crate::portal::permission::PermissionBook;
 use crate::service::LocalServices;
 use crate::service::backend::Backends;
 use crate::watched::Watched;
+use crate::webhook::Webhooks;
 use turntable_core::model::permission::Roles;
 
 /// The settings of every part that watches them.
@@ -24,6 +26,10 @@ pub(super) struct NodeSettings {
     pub(super) actors: Arc<Watched<ActorSettings>>,
     local_services: LocalServices,
     backends: Arc<Backends>,
+    /// What avatars begin with.
+    pub(super) factory: Arc<Factory>,
+    /// Events for a backend.
+    pub(super) webhooks: Arc<Webhooks>,
 }
 
 impl NodeSettings {
@@ -35,6 +41,7 @@ impl NodeSettings {
         config: &Config,
         local_services: LocalServices,
         owners: Arc<dyn Owners>,
+        (factory, webhooks): (Factory, Arc<Webhooks>),
     ) -> anyhow::Result<Self> {
         let backends = Arc::new(Backends::new(owners));
         let provided = backends.beside(&local_services, &config.services)?;
@@ -43,6 +50,8 @@ impl NodeSettings {
             actors: Arc::new(Watched::new(actors(config, &provided)?)),
             local_services,
             backends,
+            factory: Arc::new(factory),
+            webhooks,
         })
     }
 
@@ -53,6 +62,8 @@ impl NodeSettings {
     pub(super) fn apply(&self, config: Config, shared: &Shared) -> anyhow::Result<()> {
         let mut actors = actors(&config, &self.local_services)?;
         shared.portal.apply(config.portal.clone())?;
+        self.factory.apply(config.avatar.clone());
+        self.webhooks.apply(config.webhooks.clone());
         actors.local_services = self
             .backends
             .beside(&self.local_services, &config.services)?;

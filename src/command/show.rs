@@ -24,6 +24,12 @@ impl ShowArgs {
                 HIDDEN.clone_into(&mut service.token);
             }
         }
+        let webhooks = &mut config.webhooks;
+        for secret in [&mut webhooks.secret, &mut webhooks.previous_secret] {
+            if !secret.is_empty() {
+                HIDDEN.clone_into(secret);
+            }
+        }
         super::print(&toml::to_string(&config)?)
     }
 }

@@ -12,9 +12,11 @@ use crate::http::allowed;
 use crate::http::origin::is_host;
 use crate::http::settings::ServerSettings;
 use crate::portal::settings::{
-    Failures, HttpCheckerSettings, JwtSettings, PasswordSettings, PortalSettings, SessionPolicy,
+    AvatarSettings, Failures, HttpCheckerSettings, JwtSettings, PasswordSettings, PortalSettings,
+    SessionPolicy,
 };
 use crate::store::settings::StoreSettings;
+use crate::webhook::settings::WebhookSettings;
 use turntable_core::id::is_realm;
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::namespace::NamespaceSettings;
@@ -44,6 +46,8 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["limits", _, key]
         | ["room", "invites_to_user", key]
         | ["channels", _, "publish_rate", key] => (BucketSettings::RANGES, key),
+        ["avatar", key] => (AvatarSettings::RANGES, key),
+        ["webhooks", key] => (WebhookSettings::RANGES, key),
         ["time", key] => (TimeSettings::RANGES, key),
         ["presence", key] => (PresenceSettings::RANGES, key),
         ["store", key] => (StoreSettings::RANGES, key),
@@ -70,7 +74,9 @@ pub fn accepted(path: &[&str], written: &Value, known: &Table) -> Option<String>
     let value = match *path {
         [section] => known.get(section)?,
         // The parser lists what is accepted.
-        ["channels", _, "join" | "publish"] | ["roles", ..] => return None,
+        ["channels", _, "join" | "publish"] | ["roles", ..] | ["avatar", "attributes", ..] => {
+            return None;
+        }
         ["portal", "sessions"] => return Some(SessionPolicy::ACCEPTED.to_owned()),
         ["games", _] => &game,
         ["games", _, key] => game.get(key)?,
@@ -216,6 +222,7 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
     portal(&config.portal, &mut found);
     super::services::check(&config.services, &mut found);
     super::roles::check(config, &mut found);
+    super::urls::check(config, &mut found);
     found
 }
 

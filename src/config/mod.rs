@@ -14,6 +14,7 @@ pub mod load;
 pub mod problem;
 mod roles;
 mod services;
+mod urls;
 
 use std::collections::BTreeMap;
 
@@ -22,8 +23,9 @@ use serde::{Deserialize, Serialize};
 use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
 use crate::http::settings::{ServerSettings, TransportSettings};
 use crate::management::settings::ManagementSettings;
-use crate::portal::settings::PortalSettings;
+use crate::portal::settings::{AvatarSettings, PortalSettings};
 use crate::store::settings::StoreSettings;
+use crate::webhook::settings::WebhookSettings;
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::namespace::NamespaceSettings;
 use turntable_core::model::permission::RoleSettings;
@@ -51,6 +53,10 @@ pub struct Config {
     pub socketio: SocketIoSettings,
     /// Who may connect.
     pub portal: PortalSettings,
+    /// What avatars begin with.
+    pub avatar: AvatarSettings,
+    /// Events for a backend.
+    pub webhooks: WebhookSettings,
     /// What users with a role may do, by the name of the role.
     pub roles: BTreeMap<String, RoleSettings>,
     /// Timeouts and limits of a session.
@@ -87,6 +93,8 @@ impl Default for Config {
             poll: PollSettings::default(),
             socketio: SocketIoSettings::default(),
             portal: PortalSettings::default(),
+            avatar: AvatarSettings::default(),
+            webhooks: WebhookSettings::default(),
             roles: RoleSettings::embedded(),
             session: SessionSettings::default(),
             limits: LimitSettings::default(),

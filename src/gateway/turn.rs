@@ -71,6 +71,8 @@ pub(crate) enum Timer {
     Expire(SessionSlot),
     /// The credentials of a session are over.
     Credentials(SessionSlot),
+    /// The backend is asked again whom a session may watch.
+    Sight(SessionSlot),
     /// A session may have become idle.
     Idle(SessionSlot),
     /// An answer has to have come by now.
@@ -355,6 +357,7 @@ impl Gateway {
                     Dispatch::on_timer(connection, timer, cx);
                 });
             }
+            Timer::Sight(session) => self.sight_is_due(session, now_ms),
             Timer::Credentials(session) => self.credentials_are_due(session),
             Timer::Expire(session) => self.step(session, Input::ExpiryDue, Details::default()),
             Timer::Idle(session) => self.check_idle(session, now_ms),

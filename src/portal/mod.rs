@@ -7,11 +7,13 @@
 
 mod attempts;
 mod auth_table;
+mod backend;
 pub mod ban;
 pub mod checker;
 mod checkers;
 pub mod claim;
 mod course;
+pub mod factory;
 mod guest;
 mod http;
 mod jwt;
@@ -20,6 +22,7 @@ pub(crate) mod password;
 pub mod permission;
 mod revocation;
 pub mod settings;
+pub(crate) mod watch;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -42,6 +45,7 @@ use crate::portal::key::Key;
 use crate::portal::password::table::Passwords;
 use crate::portal::revocation::{Revocations, Since};
 use crate::portal::settings::PortalSettings;
+use crate::portal::watch::WatchBackend;
 use crate::store::Store;
 use crate::watched::Watched;
 use turntable_core::id::UserId;
@@ -108,6 +112,7 @@ pub struct Portal {
     attempts: Arc<Attempts>,
     revocations: Revocations,
     checking: Arc<AtomicUsize>,
+    watch_backend: WatchBackend,
     threads: OnceLock<Mutex<Option<Runtime>>>,
 }
 
@@ -139,6 +144,7 @@ impl Portal {
             attempts: Arc::default(),
             revocations: Revocations::default(),
             checking: Arc::default(),
+            watch_backend: WatchBackend::default(),
             threads: OnceLock::new(),
         })
     }

@@ -136,6 +136,39 @@ impl Failures {
     pub(super) const COST: u32 = 60;
 }
 
+/// The section `[avatar]`: what avatars begin with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AvatarSettings {
+    /// Functions that users may call beside those of their roles.
+    pub services: Vec<String>,
+    /// Where your backend is asked; empty: nowhere.
+    pub url: String,
+    /// How long the factory may take, in ms.
+    pub timeout_ms: u64,
+    /// Whether an avatar whose factory failed is refused.
+    pub required: bool,
+    /// The first values of attributes that a user has not.
+    pub attributes: BTreeMap<String, serde_json::Value>,
+}
+
+impl AvatarSettings {
+    /// Least and greatest value of each number in the section.
+    pub const RANGES: &[(&str, u64, u64)] = &[("timeout_ms", 10, 60_000)];
+}
+
+impl Default for AvatarSettings {
+    fn default() -> Self {
+        Self {
+            services: Vec::new(),
+            url: String::new(),
+            timeout_ms: 2_000,
+            required: false,
+            attributes: BTreeMap::new(),
+        }
+    }
+}
+
 impl PortalSettings {
     /// The roles of the users that a checker accepts.
     pub(super) fn roles_of(&self, checker: &str) -> Vec<Box<str>> {

@@ -49,6 +49,7 @@ async function enter(name) {
     leave();
   });
   show(table.state, null);
+  if (innerHeight <= 480) byId("play").scrollIntoView({ block: "start" });
   lobby.announce();
 }
 
@@ -158,7 +159,7 @@ function showSeat(state, seat) {
   const free = table.seat === null && !present;
   place.replaceChildren(
     element("span.disc", { "data-side": seat, role: "img", "aria-label": SIDES[seat] }),
-    present && people.avatar(holder),
+    ...(present ? [people.avatar(holder)] : []),
     holder === null && !free
       ? element("div.who.muted.small", {}, "free seat")
       : element("div.who", {},

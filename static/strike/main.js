@@ -72,6 +72,7 @@ async function enter(name, team) {
   });
   lobby.announce();
   byId("arena").focus({ preventScroll: true });
+  if (innerHeight <= 700) byId("score").scrollIntoView({ block: "start" });
 }
 
 /** Shows the join form after the room was left or has ended. */

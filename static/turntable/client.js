@@ -23,7 +23,7 @@ import { SessionStore } from "./session_store.js";
 import { textAndSize } from "./transports/transport.js";
 
 /** @import { Channel, ChannelOptions } from "./channel.js" */
-/** @import { Disconnection } from "./connection.js" */
+/** @import { Disconnection } from "./disconnection.js" */
 /** @import { ClientEvents, ConnectOptions, Limits, StateChange, Welcome } from "./events.js" */
 /** @import { JoinOptions, Room } from "./room.js" */
 /** @import { Functions, ServiceInfo } from "./services.js" */
@@ -173,7 +173,7 @@ export class Client extends Emitter {
 
   /** Time until the next attempt to connect in ms, while `state` is `offline`. @returns {number | undefined} */
   get retry_in_ms() {
-    return this.#session.connection.retry_in_ms;
+    return this.#session.connection.retry.in_ms;
   }
 
   /** Whether the server has accepted this user. */

@@ -22,8 +22,10 @@ import { endpointUrl } from "./transports/transport.js";
  * @property {() => void} failed a request was not answered
  */
 
-/** Pause between requests, at most, and the time after which pauses grow. */
+/** Time between the beginnings of two requests, at most, and the time after which it grows. */
 const PAUSE_MS = 900;
+/** Pause behind a request that took longer, at most: one that a silent network swallowed. */
+const SHORT_PAUSE_MS = 300;
 const PATIENT_AFTER_MS = 90_000;
 /** Bounds of the time for one answer. */
 const TIMEOUT_MS = 1000;
@@ -49,6 +51,8 @@ export class Reachability {
   #run = 0;
   #requests = 0;
   #started_at = 0;
+  /** Local ms of the last request. */
+  #sent_at = 0;
   #url = "";
   /** @type {any} */
   #timer;
@@ -113,6 +117,7 @@ export class Reachability {
   #request() {
     const run = this.#run;
     const sent = this.#env.local();
+    this.#sent_at = sent;
     this.#requests += 1;
     const abort = new AbortController();
     this.#abort = abort;
@@ -159,6 +164,8 @@ export class Reachability {
     const outage = this.#env.local() - this.#started_at;
     const patient = Math.min(this.#max_ms, (PAUSE_MS * outage) / PATIENT_AFTER_MS);
     const pause = Math.max(PAUSE_MS, patient, this.spread_ms);
-    this.#timer = this.#env.setTimeout(() => this.#request(), Math.round(pause * (0.2 + 0.8 * this.#env.random())));
+    const part = 0.2 + 0.8 * this.#env.random();
+    const left = pause * part - (this.#env.local() - this.#sent_at);
+    this.#timer = this.#env.setTimeout(() => this.#request(), Math.round(Math.max(SHORT_PAUSE_MS * part, left)));
   }
 }

@@ -18,7 +18,8 @@ import { Identity, isTemporary } from "./identity.js";
 import { encode } from "./outbox.js";
 import { Renewal } from "./renewal.js";
 
-/** @import { ConnectionHooks, Disconnection } from "./connection.js" */
+/** @import { ConnectionHooks } from "./connection.js" */
+/** @import { Disconnection } from "./disconnection.js" */
 /** @import { SessionOptions } from "./options.js" */
 /** @import { StoredSession } from "./session_store.js" */
 

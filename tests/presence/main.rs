@@ -9,3 +9,4 @@
 mod profile;
 mod status;
 mod subscription;
+mod watch;

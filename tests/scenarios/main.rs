@@ -96,11 +96,13 @@ macro_rules! transports {
                     dropped_friend_goes_offline_after_grace,
                     return_within_grace_is_not_reported,
                     watcher_gets_public_attributes,
+                    users_see_each_other_while_both_watch,
                 }
                 permission {
                     channels_and_games_are_those_of_the_roles,
                     attributes_are_those_of_the_roles,
                     services_are_those_of_the_roles,
+                    avatar_begins_with_what_the_configuration_gives,
                 }
                 room {
                     joins_and_leaves_are_reported_to_members,

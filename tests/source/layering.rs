@@ -24,6 +24,7 @@ const LAYERS: &[&str] = &[
     "portal",
     "service",
     "cluster",
+    "webhook",
     "store",
     "http_client",
     "metric",

@@ -14,6 +14,7 @@ const ONCE: &[&str] = &[
     "cluster/mod.rs",
     "gateway/mod.rs",
     "portal/checkers.rs",
+    "webhook/mod.rs",
 ];
 
 /// Folders whose lines are not checked here.

@@ -152,6 +152,7 @@ fn server_metrics() -> BTreeSet<(String, String)> {
     metrics.close(CloseReason::Bye);
     metrics.error(ErrorCode::Internal, Some(Limit::Flood));
     metrics.commands.get_or_create(&label).inc();
+    metrics.webhooks.get_or_create(&label).inc();
     metrics.actors(label.name).inc();
     let service = metrics.service(label.name);
     service.calls.inc();

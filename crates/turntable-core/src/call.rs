@@ -102,6 +102,8 @@ pub enum AvatarCall {
     /// A session identified as the user. Answered by `Attached`.
     Attach {
         caller: Caller,
+        /// The roles of the session.
+        roles: Vec<Box<str>>,
         attributes: Vec<(Box<str>, Payload)>,
         id: Option<RequestId>,
     },
@@ -151,6 +153,18 @@ pub enum AvatarCall {
         is_watching: bool,
         sessions: Vec<AnnouncedSession>,
     },
+    /// A session watches these users, or does not any more; only where two users see
+    /// each other while both watch the other. Answered by `Seeing`.
+    Watching {
+        caller: Caller,
+        users: Vec<UserId>,
+        is_watching: bool,
+    },
+    /// From another avatar: its user watches this one, or does not any more. Answered by
+    /// `Mutual` where this one watches it.
+    WatchedBy { user: UserId, is_watching: bool },
+    /// From another avatar: its user and this one watch each other.
+    Mutual { with: UserId },
     /// A message for every session, from outside. Answered by the number of sessions.
     Publish { asker: Asker, message: Payload },
     /// The user's attributes are asked for.

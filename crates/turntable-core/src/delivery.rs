@@ -120,6 +120,8 @@ pub enum Delivery {
         to: Place,
         /// The user's attributes.
         attributes: Vec<(Box<str>, Payload)>,
+        /// Functions that it may call beside those of its roles.
+        services: Vec<Box<str>>,
         /// What `idme` carried.
         id: Option<RequestId>,
     },
@@ -240,6 +242,15 @@ pub enum Delivery {
         ticket: u64,
         /// What the owner says.
         answer: Result<Answer, Box<ErrorBody>>,
+    },
+    /// A watched user and the session's own watch each other from now on, or do not.
+    Seeing {
+        /// The session.
+        to: Place,
+        /// The watched user.
+        user: UserId,
+        /// Whether the session sees it.
+        is_seen: bool,
     },
 }
 

@@ -120,7 +120,10 @@ impl AvatarCall {
             | Self::InviteAnswered { .. }
             | Self::Playing { .. }
             | Self::Tell(_)
-            | Self::Announce { .. } => None,
+            | Self::Announce { .. }
+            | Self::Watching { .. }
+            | Self::WatchedBy { .. }
+            | Self::Mutual { .. } => None,
         }
     }
 }

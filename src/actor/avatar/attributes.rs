@@ -77,7 +77,7 @@ fn is_set(call: &AvatarCall) -> bool {
     }
 }
 
-fn unavailable(message: &'static str) -> ErrorBody {
+pub(super) fn unavailable(message: &'static str) -> ErrorBody {
     ErrorBody::new(ErrorCode::Unavailable, message)
 }
 
@@ -154,7 +154,7 @@ impl Avatar {
             #[cfg(debug_assertions)]
             self.shared
                 .fail_if_requested(&OwnerId::Avatar(self.user.clone()));
-            self.step(call, ctx);
+            self.proceed(call, ctx);
         }
         self.released = ThinVec::new();
     }
@@ -166,6 +166,40 @@ impl Avatar {
         // A call that was released and has to wait again was before the others.
         let held = held.into_iter().flatten();
         held.chain(released.into_iter().rev())
+    }
+
+    /// Waits for the factory, and what is called meanwhile behind this call.
+    pub(super) fn wait_with(&mut self, call: AvatarCall) {
+        let waiting = self.stored.get_or_insert_default();
+        waiting.held.push_back(call);
+    }
+
+    /// The calls that waited for the factory.
+    pub(super) fn take_held(&mut self) -> VecDeque<AvatarCall> {
+        let waiting = self.stored.take();
+        let waiting = waiting.unwrap_or_default();
+        if waiting.is_recovered {
+            self.show_recovered();
+        }
+        waiting.held
+    }
+
+    /// Goes on with those behind the first.
+    pub(super) fn resume_held(&mut self, held: VecDeque<AvatarCall>, ctx: &mut Context<Self>) {
+        self.release(held, ctx);
+    }
+
+    /// Sets attributes that no session sets; all sessions are sent them.
+    pub(super) fn set_own(&mut self, changes: AttributeChanges) -> Result<(), ErrorBody> {
+        let max = self.shared.settings().presence.attributes_bytes_max;
+        let (changed, attributes) = self.model.with_changes(changes, max)?;
+        if !changed.is_empty() {
+            let store = &self.shared.store;
+            store.save(&self.user, attributes.clone(), None);
+            self.model.put_attributes(attributes);
+            self.back_up(self.model.sessions());
+        }
+        Ok(())
     }
 
     /// Sets attributes, which are stored soon.

@@ -18,10 +18,14 @@ use crate::cluster::bus::Bus;
 use crate::cluster::local::LocalOwners;
 use crate::cluster::mailbox::Mailboxes;
 use crate::metric::Metrics;
-use crate::portal::settings::SessionPolicy;
+use crate::portal::Portal;
+use crate::portal::factory::Factory;
+use crate::portal::settings::{AvatarSettings, PortalSettings, SessionPolicy};
 use crate::store::memory::MemoryStore;
 use crate::store::{Fact, Load, Loaded, Saved, Store, Unavailable};
 use crate::watched::Watched;
+use crate::webhook::Webhooks;
+use crate::webhook::settings::WebhookSettings;
 use turntable_core::backup::Attributes;
 use turntable_core::model::settings::AttributeSettings;
 use turntable_core::packet::LookupEntry;
@@ -114,6 +118,9 @@ fn start_with(store: Arc<dyn Store>) -> (Arc<Notes>, Addr<Directory>, Arc<Metric
     };
     let metrics = Arc::new(Metrics::default());
     let mailboxes = Arc::new(Mailboxes::new(1, &metrics));
+    let portal = Portal::new(PortalSettings::default(), Vec::new(), store.clone()).unwrap();
+    let portal = Arc::new(portal);
+    let factory = Factory::new(AvatarSettings::default(), None, portal, metrics.clone());
     let surroundings = Surroundings::new(
         WorkerId(0),
         notes.clone(),
@@ -123,6 +130,8 @@ fn start_with(store: Arc<dyn Store>) -> (Arc<Notes>, Addr<Directory>, Arc<Metric
         mailboxes,
         Arc::new(Totals::new(metrics.clone())),
         store,
+        Arc::new(factory),
+        Webhooks::new(WebhookSettings::default(), metrics.clone()),
     );
     let directory = Directory::new(Rc::new(surroundings)).start();
     (notes, directory, metrics)
@@ -174,6 +183,7 @@ fn attach(number: u32) -> (Caller, AvatarCall) {
         },
     };
     let attach = AvatarCall::Attach {
+        roles: Vec::new(),
         caller,
         attributes: Vec::new(),
         id: None,
@@ -341,7 +351,7 @@ impl Store for Slow {
     }
 
     fn set_fact(&self, _: Fact, _: &UserId, _: Option<Box<str>>, saved: Saved) {
-        saved(Ok(()));
+        self.saves.lock().unwrap().push(saved);
     }
 
     fn stop(&self) {}
@@ -419,6 +429,7 @@ async fn end_of_a_session_does_not_overtake_its_beginning_behind_a_durable_set()
     // A session that sets something waits, and its end with it.
     let (second, _) = attach(2);
     let begin = AvatarCall::Attach {
+        roles: Vec::new(),
         caller: second,
         attributes: vec![("name".into(), Payload::from_json("1"))],
         id: None,

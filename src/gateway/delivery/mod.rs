@@ -110,13 +110,19 @@ impl Gateway {
                 changes,
                 is_whole,
             } => self.profile(&user, &changes, is_whole),
-            Delivery::Attached { to, attributes, id } => {
+            Delivery::Attached {
+                to,
+                attributes,
+                services,
+                id,
+            } => {
                 if let Some(session) = self.session_at(to) {
                     self.changed(session);
                     self.pending.admitted(session);
                     if let Some(id) = &id {
                         self.pending.answered(session, id);
                     }
+                    self.add_functions(session, &services);
                     let details = Details {
                         attributes: self.seen_attributes(session, attributes),
                         id,
@@ -181,6 +187,11 @@ impl Gateway {
             } => self.cancel(to, &service, number),
             Delivery::Answered { ticket, answer } => {
                 self.answered(ticket, answer.map_err(|error| *error));
+            }
+            Delivery::Seeing { to, user, is_seen } => {
+                if let Some(session) = self.session_at(to) {
+                    self.seeing(session, &user, is_seen);
+                }
             }
             Delivery::Answer { to, frame, id } => {
                 if let Some(session) = self.session_at(to)

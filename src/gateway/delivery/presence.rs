@@ -26,7 +26,7 @@ impl Gateway {
                 continue;
             };
             if is_first {
-                if watches_profile {
+                if watches_profile && !entry.hides(number) {
                     entry.profiles.push(ProfileChange::all(number));
                 }
                 // The snapshot that waits for it names it already.
@@ -34,6 +34,9 @@ impl Gateway {
                 if entry.unknown == 0 {
                     self.lists.snapshots.extend(self.sessions.key(*index));
                 }
+                continue;
+            }
+            if entry.hides(number) {
                 continue;
             }
             let was_empty = !entry.has_changes();
@@ -107,7 +110,7 @@ impl Gateway {
         let mut changed = std::mem::take(&mut entry.changed);
         changed.sort_unstable();
         changed.dedup();
-        let mut frame = self.subscriptions.watches.frame(&changed);
+        let mut frame = self.subscriptions.watches.frame(&changed, entry.hidden());
         if entry.datagrams().is_some() {
             // Its client resumes by the ids of datagrams.
             frame = frame.alone();

@@ -23,6 +23,9 @@ impl Gateway {
             let Some(entry) = self.sessions.at_mut(*index) else {
                 continue;
             };
+            if entry.hides(change.number) {
+                continue;
+            }
             let was_empty = !entry.has_changes();
             entry.profiles.push(change);
             if entry.profiles.len() > 2 * entry.session.watching.len().max(8) {

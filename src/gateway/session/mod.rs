@@ -25,6 +25,7 @@ use crate::gateway::delivery::frame::Frame;
 use crate::gateway::service::Providing;
 use crate::gateway::session::memory::TransportMemory;
 use crate::gateway::subscription::profile::ProfileChange;
+use crate::gateway::subscription::sight::Sight;
 use thin_vec::ThinVec;
 use turntable_core::backup::Backups;
 use turntable_core::key::{ConnKey, UserNumber};
@@ -74,6 +75,8 @@ pub(crate) struct SessionEntry {
     pub(crate) detached: Option<DetachedPermit>,
     /// What it holds of the share of the address that it began to hold something from.
     pub(crate) held: Option<Held>,
+    /// What it does not see; nothing while everyone may watch everyone.
+    pub(crate) sight: Option<Box<Sight>>,
     /// What its credentials are good for; nothing where there were none.
     pub(crate) standing: Option<Box<Standing>>,
 }
@@ -110,6 +113,7 @@ impl SessionEntry {
             providing: None,
             detached: None,
             held: None,
+            sight: None,
             standing: None,
         };
         entry.limit_waiting(outbox_bytes_max);

@@ -15,7 +15,6 @@ use crate::gateway::Gateway;
 use crate::gateway::question::Asked;
 use crate::gateway::session::life::{Attributes, Details};
 use crate::gateway::turn::Timer;
-use turntable_core::call::AvatarCall;
 use turntable_core::delivery::Answer;
 use turntable_core::id::UserId;
 use turntable_core::key::{ConnKey, SessionSlot};
@@ -355,13 +354,7 @@ impl Gateway {
             missing: users.len(),
             found: Vec::with_capacity(users.len()),
         });
-        for user in &users {
-            let call = AvatarCall::Lookup {
-                gateway: self.id,
-                ticket: ticket.number(),
-            };
-            self.shared.owners.avatar(user, call);
-        }
+        self.look_up(session, ticket.number(), &users);
     }
 
     /// The avatar of one user of a lookup was lost meanwhile.

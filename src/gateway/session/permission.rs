@@ -14,6 +14,7 @@ use turntable_core::frame::SharedFrame;
 use turntable_core::id::ChannelId;
 use turntable_core::key::SessionSlot;
 use turntable_core::model::namespace::{Access, ChannelPermissions};
+use turntable_core::model::pattern::Pattern;
 use turntable_core::model::permission::{Need, Permit, Who};
 use turntable_core::model::service::{ServiceSettings, ServiceState};
 use turntable_core::packet::{ErrorBody, ServerPacket};
@@ -94,6 +95,24 @@ impl Gateway {
             self.leave_channel(session, &channel);
             self.send_error(session, error.of("joinchannel"), None);
         }
+        self.look_again(session);
+    }
+
+    /// A session's user may call these functions beside those of its roles.
+    pub(crate) fn add_functions(&mut self, session: SessionSlot, functions: &[Box<str>]) {
+        let Some(entry) = self.sessions.get(session) else {
+            return;
+        };
+        let before = entry.session.permit.as_deref();
+        if functions.is_empty() && before.is_none_or(|all| all.added().is_empty()) {
+            return;
+        }
+        let roles = before.map(|all| all.roles().to_vec()).unwrap_or_default();
+        let patterns = functions.iter();
+        let patterns = patterns.filter_map(|text| Pattern::of_functions(text).ok());
+        let added: Vec<Pattern> = patterns.collect();
+        let permit = self.settings.permissions.permit(&roles, &added);
+        self.put_permit(session, permit);
     }
 }
 

@@ -98,7 +98,10 @@ impl Gateway {
         };
         for owner in owners {
             match owner {
-                OwnerId::Avatar(user) => self.announce_user(&user, generation),
+                OwnerId::Avatar(user) => {
+                    self.announce_user(&user, generation);
+                    self.announce_watching(&user);
+                }
                 OwnerId::Room(room) => self.announce_room(room, generation),
                 OwnerId::Channel(channel) => self.announce_channel(&channel, generation),
                 OwnerId::Service(name) => self.announce_service(&name, generation),

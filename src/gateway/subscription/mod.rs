@@ -10,6 +10,7 @@ pub(crate) mod below;
 pub(crate) mod member;
 pub(crate) mod profile;
 mod replay;
+pub(crate) mod sight;
 pub(crate) mod topic;
 pub(crate) mod watch;
 
@@ -22,6 +23,7 @@ use announce::ChannelCounts;
 use behind::Behind;
 use below::Below;
 use profile::ProfileChange;
+use sight::Sight;
 use topic::Topics;
 use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
 use turntable_core::delivery::Topic;
@@ -30,6 +32,7 @@ use turntable_core::key::{SessionSlot, UserNumber};
 use turntable_core::limit::Limit;
 use turntable_core::model::channel::Past;
 use turntable_core::model::namespace::Access;
+use turntable_core::model::permission::Who;
 use turntable_core::packet::{ErrorBody, JoinChannel, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
@@ -83,6 +86,9 @@ impl Gateway {
             return self.refuse(session, error.by(Limit::Watched), id);
         }
         watching.reserve_exact(users.len());
+        let (own, permit) = (entry.session.user.clone(), entry.session.permit.clone());
+        let sight = entry.sight.as_deref();
+        let (mut unknown, mut hidden) = (Vec::new(), Sight::hidden_of(sight));
         for user in users {
             let watch = watches.add(&user, session.into());
             if watch.is_first {
@@ -94,15 +100,25 @@ impl Gateway {
                 if !watch.is_known {
                     entry.unknown += 1;
                 }
+                let (presence, portal) = (&self.settings.presence, &self.shared.portal);
+                let sight = sight::sees(presence, portal, Who::new(&own, &permit), &user);
+                if sight != Some(true) {
+                    hidden.push(watch.number);
+                }
+                if sight.is_none() {
+                    unknown.push(user);
+                }
             }
             entry.changed.push(watch.number);
-            if watch.is_known && watches.has_profile(watch.number) {
+            let is_seen = !hidden.contains(&watch.number);
+            if watch.is_known && is_seen && watches.has_profile(watch.number) {
                 entry.profiles.push(match watch.is_new {
                     true => ProfileChange::all(watch.number),
                     false => ProfileChange::again(watch.number),
                 });
             }
         }
+        hidden.into_iter().for_each(|number| entry.hide(number));
         let is_complete = entry.unknown == 0;
         if let Some(id) = &id {
             entry.subscribed.push(id.clone());
@@ -116,6 +132,9 @@ impl Gateway {
                 command: "subscribe",
                 id,
             });
+        }
+        if !unknown.is_empty() {
+            self.find_out(session, unknown);
         }
     }
 
@@ -138,6 +157,7 @@ impl Gateway {
             watching.swap_remove(at);
             entry.changed.retain(|known| *known != number);
             entry.profiles.retain(|known| known.number != number);
+            entry.unhide(number);
             if !is_known {
                 entry.unknown = entry.unknown.saturating_sub(1);
                 if entry.unknown == 0 {
@@ -147,6 +167,7 @@ impl Gateway {
             left.push(number);
             self.unwatch(number, session);
         }
+        self.stop_watching(session, users);
         left.sort_unstable();
         if let Some(entry) = self.sessions.get_mut(session) {
             let frames = entry.session.outbox.frames_mut();
@@ -324,6 +345,7 @@ impl Gateway {
         let watching = std::mem::take(&mut entry.session.watching);
         entry.changed.clear();
         entry.profiles.clear();
+        entry.sight = None;
         self.release_all_publications(session);
         let owners = self.shared.owners.clone();
         owners.avatar(&user, AvatarCall::Remove { caller });

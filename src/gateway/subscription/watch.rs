@@ -214,9 +214,16 @@ impl Watches {
         self.users.get(number.0)
     }
 
-    /// The `userchange` of these users, with their states now.
-    pub(crate) fn frame(&self, numbers: &[UserNumber]) -> Frame {
-        let presence = |number: &UserNumber| self.users.get(number.0)?.presence;
+    /// The `userchange` of these users, with their states now; those in `hidden`, which
+    /// is in order, read as offline.
+    pub(crate) fn frame(&self, numbers: &[UserNumber], hidden: &[UserNumber]) -> Frame {
+        let presence = |number: &UserNumber| {
+            let presence = self.users.get(number.0)?.presence?;
+            match !hidden.is_empty() && hidden.binary_search(number).is_ok() {
+                true => Some(Presence::Offline),
+                false => Some(presence),
+            }
+        };
         let changes = numbers
             .iter()
             .filter_map(|number| Some(Change::new(*number, presence(number)?)))
@@ -308,8 +315,12 @@ mod tests {
         );
         let text = |frame: Frame| frame.as_message().unwrap().text().to_owned();
         assert_eq!(
-            text(watches.frame(&[a, unknown, b])),
+            text(watches.frame(&[a, unknown, b], &[])),
             r#"{"command":"userchange","data":{"1:1":"offline","1:\"2":"busy"}}"#
+        );
+        assert_eq!(
+            text(watches.frame(&[a, b], &[b])),
+            r#"{"command":"userchange","data":{"1:1":"offline","1:\"2":"offline"}}"#
         );
         // A retained message is written as it was sent, without users that
         // are not watched any more.

@@ -13,7 +13,7 @@ import type { JoinOptions, Room } from "./room.js";
 import type { Functions, ServiceInfo } from "./services.js";
 import type { TransportName } from "./transports/registry.js";
 /** @import { Channel, ChannelOptions } from "./channel.js" */
-/** @import { Disconnection } from "./connection.js" */
+/** @import { Disconnection } from "./disconnection.js" */
 /** @import { ClientEvents, ConnectOptions, Limits, StateChange, Welcome } from "./events.js" */
 /** @import { JoinOptions, Room } from "./room.js" */
 /** @import { Functions, ServiceInfo } from "./services.js" */

@@ -3,70 +3,24 @@
  * selects the transport, and reconnects after a loss.
  *
  * The table of close codes decides whether to reconnect, `Backoff` when and to
- * which address, `TransportSelection` by which transport, `Reachability` whether
- * a failure is one of the transport or of the server. A retry waits until that
- * is decided:
- *
- *     attempt fails ─► request over HTTP ─┬─ answered: the transport failed
- *                                         └─ not: the server is away. Request
- *                                            until it answers; then connect
+ * which address, `TransportSelection` by which transport, `Diagnosis` whether a
+ * failure is one of the transport or of the server. A retry waits until that is
+ * decided.
  *
  * While another transport than the first is in use, better ones are probed at
  * intervals (`Upgrade`), and the session moves to one that works.
  * @module
  */
-import type { Environment } from "./environment.js";
-import type { StreamSlots } from "./stream_slots.js";
+import { Retry } from "./retry.js";
+import type { Disconnection } from "./disconnection.js";
+import type { SessionOptions } from "./options.js";
 import type { Sent } from "./sent_log.js";
 import type { Kind, Transport, TransportHooks } from "./transports/transport.js";
-export type Disconnection = {
-    /**
-     * the close code; 1006 if no close frame was received
-     */
-    code: number;
-    /**
-     * its name in CLOSE_CODES, "lost" or "moved"
-     */
-    reason: string;
-    /**
-     * the server's explanation, if any
-     */
-    text: string;
-    /**
-     * whether the session can be resumed
-     */
-    resume: boolean;
-    /**
-     * time until the next attempt, at most; undefined: no further attempt
-     */
-    retry_ms: number | undefined;
-};
-export type ConnectionHooks = {
+export type OwnHooks = {
     /**
      * a transport connection is being opened
      */
     connecting: () => void;
-    /**
-     * the session to resume, if any
-     */
-    resume: TransportHooks["resume"];
-    taken: TransportHooks["taken"];
-    accepted: TransportHooks["accepted"];
-    discarded: TransportHooks["discarded"];
-    /**
-     * something arrived from the server
-     */
-    activity: () => void;
-    message: (message: any) => void;
-    /**
-     * the transport resumed the session itself
-     */
-    resumed: TransportHooks["resumed"];
-    /**
-     * the session no longer exists; the transport starts a new one
-     */
-    expired: () => void;
-    refused: TransportHooks["refused"];
     traffic: (traffic: {
         direction: "in" | "out";
         kind: Kind;
@@ -80,50 +34,19 @@ export type ConnectionHooks = {
     returns: (code: number) => boolean;
     disconnected: (disconnection: Disconnection) => void;
 };
-export type ConnectionOptions = {
-    url: string;
-    /**
-     * in order of preference
-     */
-    transports: Transport[];
-    platform: {
-        WebSocket: any;
-        EventSource: any;
-        fetch: any;
-    };
-    /**
-     * limits the pages that keep a request open
-     */
-    streams?: StreamSlots;
-    reconnect: {
-        min_ms: number;
-        max_ms: number;
-    } | false;
-    /**
-     * maximum time until the welcome
-     */
-    timeout_ms: number;
-    /**
-     * whether a session that another connection took over is followed by a new one
-     */
-    renew: boolean;
-    environment: Environment;
-};
+export type ConnectionHooks = Omit<TransportHooks, "closed" | "traffic"> & OwnHooks;
 export declare class Connection {
     #private;
+    /** The pending attempt. @readonly */
+    readonly retry: Retry;
     /**
-     * @param {ConnectionOptions} options
+     * @param {SessionOptions} options
      * @param {ConnectionHooks} hooks
      */
-    constructor(options: ConnectionOptions, hooks: ConnectionHooks);
+    constructor(options: SessionOptions, hooks: ConnectionHooks);
     /** The transport in use, or being tried. @returns {Transport} */
     get transport(): Transport;
-    /** Time until the next attempt in ms; undefined if none is pending. @returns {number | undefined} */
-    get retry_in_ms(): number | undefined;
-    /**
-     * Tries the named transport first, if it is available.
-     * @param {string} name
-     */
+    /** @param {string} name of the transport to try first, if it is available */
     startWith(name: string): void;
     /** Opens a transport connection. */
     open(): void;

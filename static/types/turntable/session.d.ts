@@ -12,7 +12,8 @@
 import { Commands } from "./commands.js";
 import { Connection } from "./connection.js";
 import { TurntableError } from "./error.js";
-import type { ConnectionHooks, Disconnection } from "./connection.js";
+import type { ConnectionHooks } from "./connection.js";
+import type { Disconnection } from "./disconnection.js";
 import type { SessionOptions } from "./options.js";
 import type { StoredSession } from "./session_store.js";
 export type SessionHooks = {

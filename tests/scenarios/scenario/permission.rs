@@ -129,3 +129,24 @@ pub async fn services_are_those_of_the_roles<T: Transport>() {
     assert_eq!((answer.id, answer.data), (Some(id), json!([7])));
     mel.expect_nothing_pending().await;
 }
+
+pub async fn avatar_begins_with_what_the_configuration_gives<T: Transport>() {
+    let server = Server::configured(
+        "[avatar]\nservices = [\"forum:listPosts\"]\n\
+         [avatar.attributes]\nname = \"New player\"\nscore = 0\n\
+         [roles.default]\nservices = []\n\
+         [services.forum]\nproviders = [\"1:99\"]\n",
+        &[],
+    );
+    let mut mel = Client::<T>::open(&server).await;
+    let claim = json!({"user": "1:1", "attributes": {"name": "Mel"}});
+    mel.command("idme", claim).await;
+    let welcome = mel.expect("welcome").await;
+    assert_eq!(welcome["attributes"], json!({"name": "Mel", "score": 0}));
+    assert!(welcome["services"]["forum"].is_object(), "{welcome}");
+    let call = |f: &str| json!({ "f": f });
+    mel.request_refused("call", call("forum:listPosts"), "service_down")
+        .await;
+    mel.request_refused("call", call("forum:createPost"), "forbidden")
+        .await;
+}

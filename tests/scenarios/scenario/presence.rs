@@ -109,3 +109,18 @@ pub async fn watcher_gets_public_attributes<T: Transport>() {
     assert_eq!(friend.expect("attributes").await, json!({"email": null}));
     watcher.expect_nothing_pending().await;
 }
+
+pub async fn users_see_each_other_while_both_watch<T: Transport>() {
+    let server = Server::with(&[("presence.watch", "mutual")]);
+    let mut mel = Client::<T>::user(&server, "1:1").await;
+    let mut pomke = Client::<T>::user(&server, "1:2").await;
+    let seen = mel.subscribe(&["1:2"]).await;
+    assert_eq!(seen, json!({"1:2": "offline"}));
+    mel.expect_nothing_pending().await;
+    if pomke.subscribe(&["1:1"]).await == json!({"1:1": "offline"}) {
+        expect_state(&mut pomke, "1:1", "online").await;
+    }
+    expect_state(&mut mel, "1:2", "online").await;
+    pomke.request("unsubscribe", json!(["1:1"])).await;
+    expect_state(&mut mel, "1:2", "offline").await;
+}

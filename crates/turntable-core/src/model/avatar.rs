@@ -355,6 +355,13 @@ impl Avatar {
             .map(|seat| seat.session)
     }
 
+    /// Whether it has a session that is connected, or within its grace.
+    #[must_use]
+    pub fn is_here(&self, now_ms: u64) -> bool {
+        let is_here = |seat: &Seat| seat.grace_until_ms.is_none_or(|until| now_ms < until.get());
+        self.seats.iter().any(is_here)
+    }
+
     fn is_connected(&self) -> bool {
         self.connected().next().is_some()
     }

@@ -11,6 +11,7 @@ pub mod history;
 pub mod interest;
 pub mod ledger;
 pub mod member;
+pub mod mutual;
 pub mod namespace;
 pub mod pattern;
 pub mod permission;

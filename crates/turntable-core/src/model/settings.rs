@@ -9,6 +9,21 @@ use crate::rate::BucketSettings;
 /// carry, and at once half of what may wait for a reader.
 pub(crate) const FAN_OUT_BYTES: BucketSettings = BucketSettings::new(786_432, 524_288);
 
+/// Who may watch the presence of users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WatchPolicy {
+    /// Everyone.
+    #[default]
+    Everyone,
+    /// Users that watch each other.
+    Mutual,
+    /// Those whose roles say so: `roles.NAME.watch`.
+    Rule,
+    /// Those of which your backend says so.
+    Backend,
+}
+
 /// The section `[presence]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -22,6 +37,16 @@ pub struct PresenceSettings {
     pub idle_after_ms: u64,
     /// How long changes are collected for one `userchange`, in ms.
     pub coalesce_ms: u64,
+    /// Who may watch whom.
+    pub watch: WatchPolicy,
+    /// The backend that decides, where `watch` is `backend`.
+    pub watch_url: String,
+    /// How long it may take for an answer, in ms.
+    pub watch_timeout_ms: u64,
+    /// How long its answers are remembered, in ms; then it is asked again.
+    pub watch_cache_ms: u64,
+    /// Maximum answers that are remembered.
+    pub watch_cache_max: usize,
     /// Maximum users that one session subscribes to.
     pub watch_max: usize,
     /// Maximum users that have a session or something that waits for them.
@@ -44,6 +69,9 @@ impl PresenceSettings {
         ("grace_ms", 0, 3_600_000),
         ("idle_after_ms", 0, 86_400_000),
         ("coalesce_ms", 0, 10_000),
+        ("watch_timeout_ms", 10, 60_000),
+        ("watch_cache_ms", 100, 86_400_000),
+        ("watch_cache_max", 0, 10_000_000),
         ("watch_max", 1, 1_000_000),
         ("avatars_max", 1, 100_000_000),
         ("lookup_max", 1, 100_000),
@@ -61,6 +89,11 @@ impl Default for PresenceSettings {
             busy_in_game: true,
             idle_after_ms: 0,
             coalesce_ms: 20,
+            watch: WatchPolicy::Everyone,
+            watch_url: String::new(),
+            watch_timeout_ms: 2_000,
+            watch_cache_ms: 300_000,
+            watch_cache_max: 100_000,
             watch_max: 1_000,
             avatars_max: 200_000,
             lookup_max: 100,

@@ -233,8 +233,8 @@ pub enum ReplyData {
     Value(Payload),
 }
 
-/// One user in the answer to `lookup`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One user in the answer to `lookup`; by default one that is absent and unknown.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LookupEntry {
     /// The state that others see.
     pub state: Presence,

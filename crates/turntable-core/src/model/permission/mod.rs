@@ -237,5 +237,5 @@ pub fn check_game(games: &[Pattern], name: &str) -> Result<(), ErrorBody> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests;

@@ -71,13 +71,24 @@ fn asker() -> impl Strategy<Value = Asker> {
 fn avatar_call() -> impl Strategy<Value = AvatarCall> {
     let changes = vec((text(), option::of(payload())), 0..4);
     prop_oneof![
-        (caller(), attributes(), request()).prop_map(|(caller, attributes, id)| {
-            AvatarCall::Attach {
+        (caller(), vec(text(), 0..3), attributes(), request()).prop_map(
+            |(caller, roles, attributes, id)| AvatarCall::Attach {
                 caller,
+                roles,
                 attributes,
                 id,
             }
+        ),
+        (caller(), vec(user(), 0..3), any::<bool>()).prop_map(|(caller, users, is_watching)| {
+            AvatarCall::Watching {
+                caller,
+                users,
+                is_watching,
+            }
         }),
+        (user(), any::<bool>())
+            .prop_map(|(user, is_watching)| AvatarCall::WatchedBy { user, is_watching }),
+        user().prop_map(|with| AvatarCall::Mutual { with }),
         caller().prop_map(|caller| AvatarCall::Detach { caller }),
         caller().prop_map(|caller| AvatarCall::Resume { caller }),
         caller().prop_map(|caller| AvatarCall::Remove { caller }),

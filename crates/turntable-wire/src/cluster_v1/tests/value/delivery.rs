@@ -105,10 +105,18 @@ pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
                 is_whole,
             }
         }),
-        (place(), attributes(), request()).prop_map(|(to, attributes, id)| Delivery::Attached {
+        (place(), attributes(), vec(text(), 0..3), request()).prop_map(
+            |(to, attributes, services, id)| Delivery::Attached {
+                to,
+                attributes,
+                services,
+                id
+            }
+        ),
+        (place(), user(), any::<bool>()).prop_map(|(to, user, is_seen)| Delivery::Seeing {
             to,
-            attributes,
-            id
+            user,
+            is_seen
         }),
         (place(), error(), request()).prop_map(|(to, error, id)| Delivery::NotAttached {
             to,

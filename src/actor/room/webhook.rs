@@ -1,0 +1,37 @@
+//! What a backend hears of a room: that it was created, and that it ended.
+
+use crate::actor::room::Room;
+use crate::webhook::settings::Kind;
+use turntable_core::id::UserId;
+
+impl Room {
+    /// Tells the backend of the room, with its first member.
+    pub(super) fn tell_created(&mut self, user: &UserId, now_ms: u64) {
+        if self.told_ms.is_some() || self.is_replacement {
+            return;
+        }
+        self.told_ms = Some(now_ms);
+        self.tell(Kind::RoomCreated, "by", user.as_str().into());
+    }
+
+    /// Tells the backend that the room ended.
+    pub(super) fn tell_ended(&mut self, now_ms: u64) {
+        let lasted_ms = self
+            .told_ms
+            .take()
+            .map(|told_ms| now_ms.saturating_sub(told_ms));
+        if lasted_ms.is_some() || self.is_replacement {
+            self.tell(Kind::RoomEnded, "lasted_ms", lasted_ms.into());
+        }
+        self.is_replacement = false;
+    }
+
+    fn tell(&self, kind: Kind, name: &str, value: serde_json::Value) {
+        let Some(model) = &self.model else {
+            return;
+        };
+        let (channel, game) = (self.channel.as_str(), model.game().name());
+        let data = || serde_json::json!({"channel": channel, "game": game, name: value});
+        self.shared.webhooks.emit(kind, channel, data);
+    }
+}
