@@ -46,6 +46,7 @@ use crate::management::Management;
 use crate::metric::Metrics;
 use crate::portal::Portal;
 use crate::portal::ban::Bans;
+use crate::portal::blocked::Blocked;
 use crate::portal::checker::CredentialChecker;
 use crate::portal::factory::{AvatarFactory, Factory};
 use crate::service::LocalServices;
@@ -367,6 +368,7 @@ impl Node {
             settings: Watched::new(settings::gateways(&config, named)),
             portal,
             bans: Bans::open(store.clone()).map_err(anyhow::Error::msg)?,
+            blocked: Blocked::open(store.clone()).map_err(anyhow::Error::msg)?,
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),
             newcomers: Arc::default(),

@@ -17,7 +17,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use thin_vec::ThinVec;
 
 use crate::actor::Shared;
-use crate::actor::avatar::attributes::{Setter, Waiting};
+use crate::actor::avatar::attributes::{Setter, Waiting, needs_attributes};
 use crate::actor::directory::Unused;
 use crate::actor::letter::{Due, Letter, put_behind};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
@@ -321,6 +321,12 @@ impl Avatar {
                 let answer = answer.map(|()| Answer::Attributes(attributes));
                 self.shared.answer(asker, answer);
             }
+            AvatarCall::Erase { asker } => {
+                self.model.forget();
+                let names = self.model.attributes().iter();
+                let changes = names.map(|(name, _)| (name.clone(), None)).collect();
+                self.set_and_answer(Setter::Outside(asker), changes, ctx);
+            }
             AvatarCall::Change { asker, changes } => {
                 self.set_and_answer(Setter::Outside(asker), changes, ctx);
             }
@@ -443,17 +449,6 @@ impl Drop for Avatar {
             put_behind(unread);
         }
     }
-}
-
-/// Whether a call cannot be carried out without the user's attributes.
-const fn needs_attributes(call: &AvatarCall) -> bool {
-    matches!(
-        call,
-        AvatarCall::Attach { .. }
-            | AvatarCall::Set { .. }
-            | AvatarCall::Attributes { .. }
-            | AvatarCall::Change { .. }
-    )
 }
 
 impl Handler<Letter<AvatarCall>> for Avatar {

@@ -55,6 +55,7 @@ use crate::cluster::owners::Owners;
 use crate::metric::{Label, Metrics};
 use crate::portal::Portal;
 use crate::portal::ban::Bans;
+use crate::portal::blocked::Blocked;
 use crate::watched::Watched;
 use admission::{ConnectionLimits, Permit, counted};
 use connection::Connection;
@@ -85,6 +86,8 @@ pub struct Shared {
     pub portal: Arc<Portal>,
     /// Who may not, whatever the portal says.
     pub bans: Bans,
+    /// Who wants nothing of whom.
+    pub blocked: Blocked,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The connections, counted against their limits.

@@ -22,6 +22,7 @@ use crate::gateway::{Gateway, Shared};
 use crate::metric::Metrics;
 use crate::portal::Portal;
 use crate::portal::ban::Bans;
+use crate::portal::blocked::Blocked;
 use crate::portal::settings::PortalSettings;
 use crate::store::memory::MemoryStore;
 use crate::watched::Watched;
@@ -79,6 +80,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
         }),
         portal: Arc::new(portal()),
         bans: Bans::open(Arc::new(MemoryStore::new(0))).unwrap(),
+        blocked: Blocked::open(Arc::new(MemoryStore::new(0))).unwrap(),
         mailboxes: Arc::new(Mailboxes::new(2, &metrics)),
         metrics,
         limits: Arc::new(ConnectionLimits::default()),

@@ -9,6 +9,7 @@ mod attempts;
 mod auth_table;
 mod backend;
 pub mod ban;
+pub mod blocked;
 pub mod checker;
 mod checkers;
 pub mod claim;
@@ -386,6 +387,21 @@ impl Portal {
     /// `auth.remove`: the user has no session any more. Returns whether it had one.
     pub fn remove_session(&self, user: &UserId) -> bool {
         self.auth.remove(user)
+    }
+
+    /// Forgets all credentials of a user; done when that is durable.
+    ///
+    /// # Errors
+    /// `unavailable` where the store cannot be written.
+    pub async fn forget(&self, user: &UserId) -> Result<(), ErrorBody> {
+        self.auth.remove(user);
+        match self.kept.passwords.remove(user).await {
+            true => Ok(()),
+            false => Err(ErrorBody::new(
+                ErrorCode::Unavailable,
+                "the store cannot be written now; try again",
+            )),
+        }
     }
 
     /// `auth.listAll`: the users with a session.

@@ -34,6 +34,10 @@ pub struct PortalSettings {
     pub renewal_grace_ms: u64,
     /// Banned users.
     pub bans_max: usize,
+    /// Users that one user may block.
+    pub blocked_max: usize,
+    /// Users with a block list.
+    pub block_lists_max: usize,
     /// The realm of guests.
     pub guest_realm: String,
     /// How long a guest may come back, in days since its last identification.
@@ -184,6 +188,8 @@ impl PortalSettings {
         ("sessions_max", 1, 100_000_000),
         ("renewal_grace_ms", 0, 3_600_000),
         ("bans_max", 1, 100_000_000),
+        ("blocked_max", 0, 10_000),
+        ("block_lists_max", 0, 100_000_000),
         ("guest_days", 1, 36_500),
     ];
 }
@@ -209,6 +215,8 @@ impl Default for PortalSettings {
             sessions: SessionPolicy::All,
             renewal_grace_ms: 25_000,
             bans_max: 1_000_000,
+            blocked_max: 1_000,
+            block_lists_max: 100_000,
             guest_realm: "guest".to_owned(),
             guest_days: 365,
             guest_key_file: String::new(),

@@ -8,6 +8,7 @@
 
 mod backend;
 mod ban;
+mod blocked;
 mod embedded;
 mod ending;
 mod entry;

@@ -128,6 +128,8 @@ impl Gateway {
         }
         let attributes = self.establish(session, identity);
         self.attach_again(session, attributes, id);
+        let watched = self.watched_users(session);
+        self.look_anew(session, watched);
     }
 
     /// A session leaves what belongs to its user. What it watches goes on.

@@ -66,7 +66,11 @@ impl Gateway {
                 };
                 owners.avatar(&user, call);
             }
-            ClientPacket::JoinGame(join) => {
+            ClientPacket::JoinGame(mut join) => {
+                // Whoever blocks the user is not invited by it.
+                let blocked = &self.shared.blocked;
+                join.invite
+                    .retain(|invited| !blocked.blocks(invited, &user));
                 let games = Who::new(&user, &permit).games();
                 let channel = join.channel.clone();
                 let call = RoomCall::Join {

@@ -1,6 +1,7 @@
 //! Sessions at their gateway: the pure session and what its delivery needs.
 
 pub(crate) mod authenticate;
+mod blocked;
 pub(crate) mod check;
 pub(crate) mod detached;
 pub(crate) mod dispatch;

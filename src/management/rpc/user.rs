@@ -82,6 +82,21 @@ pub(super) const METHODS: &[Method] = &[
         run: list_bans,
     },
     Method {
+        name: "getBlocked",
+        parameters: &[USER],
+        run: get_blocked,
+    },
+    Method {
+        name: "setBlocked",
+        parameters: &[USER, USERS],
+        run: set_blocked,
+    },
+    Method {
+        name: "erase",
+        parameters: &[USER],
+        run: erase,
+    },
+    Method {
         name: "remove",
         parameters: &[USER],
         run: remove,
@@ -218,6 +233,29 @@ fn list_bans(management: &Management, _: Arguments) -> Call<'_> {
         let bans = bans.iter();
         let bans: BTreeMap<&str, &Ban> = bans.map(|(user, ban)| (user.as_str(), ban)).collect();
         result(bans)
+    })
+}
+
+fn get_blocked(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let list = management.shared.blocked.list(&arguments.user()?);
+        result(list.iter().map(UserId::as_str).collect::<Vec<_>>())
+    })
+}
+
+fn set_blocked(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let (user, list) = (arguments.user()?, arguments.users()?);
+        management.shared.block(&user, list).await?;
+        result(true)
+    })
+}
+
+/// Everything of a user goes.
+fn erase(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let user = arguments.user()?;
+        result(management.shared.erase(&user).await?)
     })
 }
 

@@ -61,6 +61,22 @@ impl Passwords {
         self.entries.read().hashes.get(user).cloned()
     }
 
+    /// Removes the password of a user. Returns whether that is durable.
+    pub(in crate::portal) async fn remove(&self, user: &UserId) -> bool {
+        let (done, removed) = oneshot::channel();
+        let saved = move |result: Result<(), Unavailable>| {
+            // Nobody may wait.
+            let _ = done.send(result.is_ok());
+        };
+        {
+            let entries = &mut *self.entries.write();
+            entries.hashes.remove(user);
+            let (fact, saved) = (Fact::Password, Box::new(saved));
+            self.store.set_fact(fact, user, None, saved);
+        }
+        removed.await.unwrap_or(false)
+    }
+
     /// Makes a user; done when it is durable.
     pub(super) async fn make(
         self: &Arc<Self>,

@@ -347,6 +347,15 @@ impl Avatar {
         self.last_seen_ms.map(NonZeroU64::get)
     }
 
+    /// Forgets when the user was last there, its note and its invites.
+    pub fn forget(&mut self) {
+        self.last_seen_ms = None;
+        if let Some(extras) = &mut self.extras {
+            extras.note = None;
+            extras.invites.clear();
+        }
+    }
+
     /// The sessions that have a connection.
     pub fn connected(&self) -> impl Iterator<Item = SessionKey> {
         self.seats
