@@ -378,6 +378,7 @@ impl Node {
             mailboxes,
             encodings,
             overload: Default::default(),
+            by_operator: Default::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),

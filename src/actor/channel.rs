@@ -5,6 +5,8 @@
 //! subscribers to its replacement, which has a new epoch and sends it to all of them.
 
 mod member;
+mod operator;
+mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::prefixes::Gateways;
 use crate::actor::{ActorSettings, Shared};
 use crate::clock;
+use store::Loading;
 use turntable_core::call::ChannelCall;
 use turntable_core::delivery::{Delivery, Meta, Replay, Topic};
 use turntable_core::id::{ChannelId, UserId};
@@ -27,7 +30,7 @@ use turntable_core::model::history::Retention;
 use turntable_core::model::interest::Interest;
 use turntable_core::model::member::Listener;
 use turntable_core::owner::OwnerId;
-use turntable_core::packet::RequestId;
+use turntable_core::packet::{ErrorBody, ReplyData, RequestId};
 use turntable_core::payload::Payload;
 
 /// The actor.
@@ -47,6 +50,12 @@ pub struct Channel {
     history_bytes: HistoryBytes,
     /// Whether a timer will look for messages that are too old.
     is_expiring: bool,
+    /// Whether the history outlives the process.
+    is_stored: bool,
+    /// The first message that is stored.
+    stored_first: u64,
+    /// What waits until it is loaded.
+    loading: Option<Box<Loading>>,
     /// Looks at the members at that time.
     members_timer: Option<(SpawnHandle, u64)>,
 }
@@ -66,6 +75,7 @@ impl OwnerActor for Channel {
         let epoch = shared.message_id().to_string();
         let settings = shared.settings();
         let (retention, rates) = limits(&settings, &id);
+        let is_stored = is_stored(&settings, &id);
         let mut model = Model::new(id.clone(), epoch);
         model.show_members(settings.channels.of(&id).member_names());
         Self {
@@ -75,6 +85,9 @@ impl OwnerActor for Channel {
             rates,
             history_bytes: HistoryBytes::new(&shared.metrics),
             is_expiring: false,
+            is_stored,
+            stored_first: 1,
+            loading: None,
             members_timer: None,
             shared: shared.clone(),
             id,
@@ -95,12 +108,24 @@ fn limits(settings: &ActorSettings, id: &ChannelId) -> (Retention, PublishRates)
     (namespace.retention(), rates)
 }
 
+/// Whether what is retained of a channel outlives the process.
+fn is_stored(settings: &ActorSettings, id: &ChannelId) -> bool {
+    let namespace = settings.channels.of(id);
+    namespace.retained && namespace.retention().is_any()
+}
+
 impl Channel {
     /// Reads the settings again where they have changed.
     fn refresh(&mut self) {
         let settings = self.shared.settings();
         if !Arc::ptr_eq(&settings, &self.settings) {
             (self.retention, self.rates) = limits(&settings, &self.id);
+            let is_stored = is_stored(&settings, &self.id);
+            if is_stored && !std::mem::replace(&mut self.is_stored, is_stored) {
+                // Its past is not in the store.
+                self.begin_stored();
+            }
+            self.is_stored = is_stored;
             let namespace = settings.channels.of(&self.id);
             self.model.show_members(namespace.member_names());
             self.settings = settings;
@@ -108,15 +133,24 @@ impl Channel {
     }
 
     fn publish(&mut self, caller: Caller, user: UserId, data: Payload, id: Option<RequestId>) {
+        match self.publish_message(Some(user), data) {
+            Ok(reply) => self.shared.reply(caller, reply, id),
+            Err(error) => self.shared.refuse(caller, error, id),
+        }
+    }
+
+    /// Publishes a message, of a user or of the operator. Returns its answer.
+    fn publish_message(
+        &mut self,
+        user: Option<UserId>,
+        data: Payload,
+    ) -> Result<ReplyData, ErrorBody> {
         let message_id = self.shared.message_id();
         let now_ms = clock::now_ms();
         let published = self
             .model
-            .publish(message_id, Some(user), data, &self.rates, now_ms);
-        let (packet, reply) = match published {
-            Ok(published) => published,
-            Err(error) => return self.shared.refuse(caller, error, id),
-        };
+            .publish(message_id, user, data, &self.rates, now_ms);
+        let (packet, reply) = published?;
         let meta = Meta {
             offset: Some(self.model.offset()),
             is_exact: false,
@@ -133,11 +167,12 @@ impl Channel {
             let max = self.settings.channel.history_total_bytes_max;
             let budget = self.history_bytes.budget(max);
             self.model.retain(&frame, &self.retention, budget, now_ms);
+            self.store(&frame, now_ms);
         } else {
             // What was retained under other settings has a hole now.
             self.model.forget_history();
         }
-        self.shared.reply(caller, reply, id);
+        Ok(reply)
     }
 
     /// Puts the session on the topic and sends it what it gets of the past, in one
@@ -213,6 +248,7 @@ impl Channel {
     /// What follows each change of the model.
     fn after(&mut self, ctx: &mut Context<Self>) {
         self.expire_later(ctx);
+        self.trim_stored();
         self.history_bytes.set(self.model.history_bytes());
         self.report_members();
         self.wake_for_members(ctx);
@@ -256,6 +292,10 @@ impl Channel {
                 ..
             } => self.announced(gateway, listeners),
             ChannelCall::Announce { .. } => {}
+            ChannelCall::Past { asker, past } => self.past(asker, &past),
+            ChannelCall::Tell { asker, message } => self.tell(asker, message),
+            ChannelCall::Recall { asker, since } => self.recall(asker, since.as_ref()),
+            ChannelCall::Clear { asker } => self.clear(asker),
             ChannelCall::Detach { caller } => {
                 self.step_members(|members, now_ms, grace_ms| {
                     members.detach(caller.key, now_ms, grace_ms);
@@ -275,6 +315,14 @@ impl Channel {
     /// Sends the subscribers at these gateways the epoch of this life.
     fn begin_anew(&self, gateways: &[GatewayId]) {
         self.publish_named(gateways, &self.model.joined(false, None));
+    }
+
+    /// All gateways have announced what they have.
+    fn recovered(&mut self) {
+        self.is_recovering = false;
+        self.begin_anew(self.model.interest.gateways());
+        // That had all members.
+        self.step_members(|members, _, _| members.note_sent());
     }
 
     /// An empty channel waits a while with its epoch and offset.
@@ -306,6 +354,10 @@ impl Channel {
 
 impl Actor for Channel {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.load(ctx);
+    }
 }
 
 impl Drop for Channel {
@@ -329,8 +381,10 @@ impl Handler<Letter<ChannelCall>> for Channel {
             .fail_if_requested(&OwnerId::Channel(self.id.clone()));
         self.seen += 1;
         self.refresh();
-        self.step(call);
-        self.after(ctx);
+        if let Some(call) = self.hold(call) {
+            self.step(call);
+            self.after(ctx);
+        }
     }
 }
 
@@ -338,12 +392,10 @@ impl Handler<Recovered> for Channel {
     type Result = ();
 
     fn handle(&mut self, _: Recovered, ctx: &mut Self::Context) {
-        self.is_recovering = false;
-        self.begin_anew(self.model.interest.gateways());
-        // That had all members.
-        self.step_members(|members, _, _| members.note_sent());
-        self.wake_for_members(ctx);
-        self.settle(ctx);
+        if !self.hold_recovered() {
+            self.recovered();
+            self.after(ctx);
+        }
     }
 }
 

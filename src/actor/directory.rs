@@ -9,7 +9,9 @@
 //! ends: see the gateway.
 
 mod absent;
+mod below;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message};
@@ -67,6 +69,8 @@ pub struct Directory {
     avatars: Listings<Avatar>,
     rooms: Listings<Room>,
     channels: Listings<Channel>,
+    /// The paths of the channels.
+    paths: BTreeSet<ChannelId>,
     services: Listings<Service>,
 }
 
@@ -79,6 +83,7 @@ impl Directory {
             avatars: Listings::new(&shared.metrics, "avatar"),
             rooms: Listings::new(&shared.metrics, "room"),
             channels: Listings::new(&shared.metrics, "channel"),
+            paths: BTreeSet::new(),
             services: Listings::new(&shared.metrics, "service"),
             shared,
         }
@@ -173,6 +178,7 @@ impl Directory {
                 ChannelCall::Leave { .. }
                 | ChannelCall::Unsubscribed { .. }
                 | ChannelCall::Forget
+                | ChannelCall::Past { .. }
                 | ChannelCall::Detach { .. }
                 | ChannelCall::Resume { .. }
                 | ChannelCall::Hide { .. } => return,
@@ -183,6 +189,18 @@ impl Directory {
                 {
                     let reply = ChannelModel::unheard(self.shared.message_id());
                     return self.shared.reply(caller, reply, id);
+                }
+                ChannelCall::Tell { asker, .. }
+                    if !self.shared.prefixes.borrow().want(&channel)
+                        && !self.is_retained(&channel) =>
+                {
+                    let id = self.shared.message_id();
+                    let answer = Answer::Published {
+                        id: id.0,
+                        offset: 1,
+                        epoch: id.to_string().into(),
+                    };
+                    return self.shared.answer(asker, Ok(answer));
                 }
                 _ => {}
             }
@@ -195,6 +213,7 @@ impl Directory {
         if let Err(call) = self.channels.call(&self.shared, channel.clone(), call) {
             self.shared.not_done(call.pending(&channel));
         }
+        self.note_path(channel);
     }
 
     /// Only configured services exist: their number is bounded.
@@ -371,6 +390,16 @@ impl Handler<Mail<Stamped>> for Directory {
                 }
             }
             Call::RoomLost { channel } => self.confirm_playing(&channel),
+            Call::Channels { asker, .. } => {
+                let channels = self.channels.ids().cloned().collect();
+                self.shared.answer(asker, Ok(Answer::Channels(channels)));
+            }
+            Call::PastBelow {
+                channel,
+                asker,
+                past,
+                ..
+            } => self.past_below(&channel, asker, &past),
             Call::ForgetHistories => self.channels.call_all(|| ChannelCall::Forget),
             #[cfg(debug_assertions)]
             Call::Fail(owner) => self.shared.faults.borrow_mut().push(owner),
@@ -412,7 +441,9 @@ impl Handler<Unused> for Directory {
                 self.rooms.release(&channel, seen);
             }
             OwnerId::Channel(channel) => {
-                self.channels.release(&channel, seen);
+                if self.channels.release(&channel, seen) {
+                    self.paths.remove(&channel);
+                }
             }
             // A service lives as long as its configuration.
             OwnerId::Service(_) => {}

@@ -117,6 +117,11 @@ where
         }
     }
 
+    /// Who there is.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &A::Id> {
+        self.by_id.keys()
+    }
+
     /// Calls every owner.
     pub(super) fn call_all(&mut self, call: impl Fn() -> A::Call) {
         for listing in self.by_id.values_mut() {

@@ -101,7 +101,10 @@ impl LocalOwners {
 
     /// The shard of a call; `None` for a call to all.
     fn shard_of(&self, call: &Call) -> Option<ShardId> {
-        call.id().and_then(|id| self.shard(id))
+        match call {
+            Call::Channels { shard, .. } | Call::PastBelow { shard, .. } => Some(*shard),
+            call => call.id().and_then(|id| self.shard(id)),
+        }
     }
 }
 

@@ -40,6 +40,20 @@ pub fn conflicts(entries: &BTreeMap<String, NamespaceSettings>) -> Vec<Conflict>
     found
 }
 
+/// Every entry whose messages outlive the process, where there is no file for them.
+#[must_use]
+pub fn unstored(config: &Config) -> Vec<Conflict> {
+    let has_file = !config.store.path.is_empty();
+    let entries = config.channels.iter().filter(|(_, entry)| entry.retained);
+    let entries = entries.filter(|_| !has_file);
+    let conflict = |(text, _): (&String, _)| Conflict {
+        keys: vec![format!("channels.{text}.retained"), "store.path".to_owned()],
+        message: "retained channels are in the file of the store: store.path must name one"
+            .to_owned(),
+    };
+    entries.map(conflict).collect()
+}
+
 impl Config {
     /// The namespaces of channels.
     #[must_use]

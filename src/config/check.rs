@@ -12,8 +12,8 @@ use crate::http::allowed;
 use crate::http::origin::is_host;
 use crate::http::settings::ServerSettings;
 use crate::portal::settings::{
-    AvatarSettings, Failures, HttpCheckerSettings, JwtSettings, PasswordSettings, PortalSettings,
-    SessionPolicy,
+    AvatarSettings, CookieSettings, Failures, HttpCheckerSettings, JwtSettings, PasswordSettings,
+    PortalSettings, SessionPolicy,
 };
 use crate::store::settings::StoreSettings;
 use crate::webhook::settings::WebhookSettings;
@@ -35,6 +35,7 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["poll", key] => (PollSettings::RANGES, key),
         ["portal", "address_failures" | "user_failures", key]
         | ["portal", "password", "sign_ups", key] => (Failures::RANGES, key),
+        ["portal", "cookie", key] => (CookieSettings::RANGES, key),
         ["portal", "http", key] => (HttpCheckerSettings::RANGES, key),
         ["portal", "jwt", key] => (JwtSettings::RANGES, key),
         ["portal", "password", key] => (PasswordSettings::RANGES, key),
@@ -219,6 +220,7 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
     }
     namespaces(&config.socketio, &mut found);
     found.extend(channels::conflicts(&config.channels));
+    found.extend(channels::unstored(config));
     portal(&config.portal, &mut found);
     super::services::check(&config.services, &mut found);
     super::roles::check(config, &mut found);

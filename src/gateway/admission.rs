@@ -134,6 +134,19 @@ impl Permit {
         self.newcomer.as_ref()
     }
 
+    /// The request that began the connection had this login cookie. It is forgotten when
+    /// the client has identified.
+    pub(crate) fn bring_login(&mut self, login: Option<Box<str>>) {
+        if let Some(newcomer) = &mut self.newcomer {
+            newcomer.bring_login(login);
+        }
+    }
+
+    /// The login cookie of the request that began the connection.
+    pub(crate) fn login(&self) -> Option<&str> {
+        self.newcomer.as_ref()?.login()
+    }
+
     /// The connection's client has identified, or never has to.
     pub(crate) fn identified(&mut self) {
         self.newcomer = None;

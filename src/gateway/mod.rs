@@ -68,6 +68,7 @@ use session::SessionEntry;
 use session::pending::Pending;
 use settings::GatewaySettings;
 use subscription::Subscriptions;
+use subscription::operator::OperatorSubscriptions;
 use table::{Index, Table};
 use turn::{Counters, Timer, Turn, TurnLists};
 use turntable_core::key::{ConnKey, GatewayId, SessionSlot};
@@ -107,6 +108,8 @@ pub struct Shared {
     pub encodings: Encodings,
     /// Whether new clients are refused.
     pub overload: Overload,
+    /// The channels to which the operator subscribed users.
+    pub(crate) by_operator: OperatorSubscriptions,
 }
 
 impl Shared {

@@ -123,9 +123,21 @@ struct Counted {
     number: u64,
     /// The HTTP connection that began it, where others may begin on it too.
     socket: Option<SocketMark>,
+    /// The login cookie of the request that began it.
+    login: Option<Box<str>>,
 }
 
 impl Newcomer {
+    /// The login cookie of the request that began it.
+    pub(super) fn login(&self) -> Option<&str> {
+        self.0.login.as_deref()
+    }
+
+    /// The request that began it had this login cookie.
+    pub(super) fn bring_login(&mut self, login: Option<Box<str>>) {
+        self.0.login = login;
+    }
+
     /// The HTTP connection that began it, where others may begin on it too.
     pub(super) fn socket(&self) -> Option<&SocketMark> {
         self.0.socket.as_ref()
@@ -208,6 +220,7 @@ impl Newcomers {
             address,
             number,
             socket,
+            login: None,
         };
         Ok((Newcomer(Box::new(counted)), evicted))
     }

@@ -34,6 +34,12 @@ pub struct GatewaySettings {
     pub permissions: Arc<PermissionBook>,
     /// Of which channels members are shown; `None` where of no channel.
     pub namespaces: Option<Arc<Namespaces>>,
+    /// Paths below a channel whose past messages a join gets.
+    pub below_max: usize,
+    /// Whether any channel sends its last message to those who join.
+    pub has_last_values: bool,
+    /// Users that the operator may subscribe to channels.
+    pub operator_users_max: usize,
     /// The longest message of a client, in bytes.
     pub message_bytes_max: usize,
     /// How many bytes the kernel may hold for one socket; 0: as many as it will.

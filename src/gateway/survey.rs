@@ -33,6 +33,7 @@ impl Gateway {
         let answered = connections.filter_map(|(_, connection)| connection.transport.answered());
         let bytes: usize = answered.chain(remembered).map(Answered::bytes).sum();
         self.answers_gauge.set(bytes as i64);
+        self.sweep_by_operator();
         self.work.give_back();
         self.continued.give_back();
         self.hook_effects.give_back();

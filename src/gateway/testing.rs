@@ -62,6 +62,9 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             channels: Arc::new(turntable_core::model::namespace::Namespaces::default()),
             permissions: Default::default(),
             namespaces: None,
+            below_max: 10,
+            has_last_values: false,
+            operator_users_max: 10,
             session: Default::default(),
             limits: Default::default(),
             time: Default::default(),
@@ -90,6 +93,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
         owners: owners.clone(),
         encodings: Encodings::none(),
         overload: Overload::default(),
+        by_operator: Default::default(),
     };
     let id = GatewayId {
         node: NodeId(0),

@@ -176,14 +176,20 @@ impl Admission {
     /// trusted proxy, says so.
     #[must_use]
     pub fn is_https(&self, request: &HttpRequest) -> bool {
-        let headers = request.headers();
+        let socket = request.conn_data::<Takeable>();
+        let is_proxy = socket.is_some_and(|socket| socket.peer().is_proxy);
+        self.is_https_head(request.headers(), is_proxy)
+    }
+
+    /// Whether a request with these headers came over TLS; `is_proxy` says whether a
+    /// trusted proxy sent it.
+    pub(super) fn is_https_head(&self, headers: &HeaderMap, is_proxy: bool) -> bool {
         let page = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
         if page.is_some_and(|page| page.starts_with(b"https://")) {
             return true;
         }
-        let socket = request.conn_data::<Takeable>();
         let header = self.settings.get().server.forwarded_header;
-        socket.is_some_and(|socket| socket.peer().is_proxy) && network::is_https(headers, header)
+        is_proxy && network::is_https(headers, header)
     }
 
     /// Reads the body of a request whole.
@@ -303,7 +309,7 @@ pub fn session_of(headers: &HeaderMap) -> Option<String> {
 }
 
 /// A cookie's value (RFC 6265 section 4.2).
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     headers
         .get_all(header::COOKIE)
         .filter_map(|value| value.to_str().ok())

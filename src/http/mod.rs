@@ -10,6 +10,7 @@ pub mod handshake;
 pub mod head_end;
 pub mod invalid;
 pub mod listener;
+mod login;
 pub mod network;
 pub mod operator;
 pub mod origin;

@@ -69,7 +69,8 @@ pub async fn poll(request: HttpRequest, body: web::Payload, admission: Admission
         Ok((session, polled)) => {
             let has_cookie = admission.shared.settings.get().poll.cookie;
             let cookie = has_cookie.then(|| admission.is_https(&request));
-            answer(session, polled, &cors, cookie)
+            let renewed = admission.login(&request).renewed;
+            answer(session, polled, &cors, cookie, renewed)
         }
         Err(Refused::Error(error)) => admission::refuse(&error, &cors),
         Err(Refused::Stale) => {
@@ -163,7 +164,8 @@ async fn carry_out(
         None => {
             let id =
                 SessionId::random().ok_or_else(|| error(ErrorCode::Internal, "no randomness"))?;
-            let permit = admission.admit(request).map_err(Refused::Error)?;
+            let mut permit = admission.admit(request).map_err(Refused::Error)?;
+            permit.bring_login(admission.login(request).value);
             (id, Destination::New(permit), &admission.gateway)
         }
     };
@@ -186,12 +188,14 @@ async fn carry_out(
     }
 }
 
-/// `cookie` is whether one is set, and then whether it is for TLS alone.
+/// `cookie` is whether one is set, and then whether it is for TLS alone; `renewed` replaces
+/// the login cookie.
 fn answer(
     session: SessionId,
     polled: PollAnswer,
     cors: &Cors,
     cookie: Option<bool>,
+    renewed: Option<String>,
 ) -> HttpResponse {
     let mut answer = admission::prepare(HttpResponse::Ok(), cors);
     answer.insert_header((SESSION_HEADER, session.secret()));
@@ -204,6 +208,9 @@ fn answer(
             session.secret()
         );
         answer.insert_header((header::SET_COOKIE, cookie));
+    }
+    if let Some(login) = renewed {
+        answer.append_header((header::SET_COOKIE, login));
     }
     if polled.waiting > 0 {
         answer.insert_header((WAITING_HEADER, polled.waiting));

@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use actix::Addr;
+use actix_http::header::HeaderValue;
 use actix_http::{RequestHead, StatusCode, header};
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -138,10 +139,12 @@ async fn open(
     purpose: Purpose,
     cors: &Cors,
 ) -> HttpResponse {
-    let permit = match admission.admit(request) {
+    let mut permit = match admission.admit(request) {
         Ok(permit) => permit,
         Err(error) => return admission::refuse(&error, cors),
     };
+    let login = admission.login(request);
+    permit.bring_login(login.value);
     let (respond, answer) = oneshot::channel();
     admission.gateway.do_send(Open {
         permit,
@@ -149,7 +152,14 @@ async fn open(
         respond,
     });
     match answer.await {
-        Ok(answer) => answered(Ok(answer), cors),
+        Ok(answer) => {
+            let mut answer = answered(Ok(answer), cors);
+            let renewed = login.renewed.map(|value| HeaderValue::from_str(&value));
+            if let Some(Ok(value)) = renewed {
+                answer.headers_mut().append(header::SET_COOKIE, value);
+            }
+            answer
+        }
         Err(_) => {
             let error = ErrorBody::new(ErrorCode::Unavailable, "the server is stopping");
             admission::refuse(&error, cors)

@@ -72,8 +72,11 @@ fn attach(request: &HttpRequest, admission: &Admission, cors: &Cors) -> Result<(
         .encodings
         .format(requested.format)
         .ok_or_else(|| ErrorBody::new(ErrorCode::Internal, "no format"))?;
-    let head = head(format, requested.id, cors);
-    let permit = admission.admit(request)?;
+    let login = admission.login(request);
+    let lines = cors.lines() + &login.line();
+    let head = head(format, requested.id, &lines);
+    let mut permit = admission.admit(request)?;
+    permit.bring_login(login.value);
     let socket = request.conn_data::<Takeable>();
     let is_proxied = socket.is_some_and(|socket| socket.peer().is_proxied);
     let stream = socket
@@ -230,7 +233,7 @@ fn resume_from(query: &Query, headers: &HeaderMap) -> Result<ResumeFrom, ErrorBo
 }
 
 /// The head of the answer: no proxy may store or hold back any of it.
-fn head(format: &Format, id: SessionId, cors: &Cors) -> Vec<u8> {
+fn head(format: &Format, id: SessionId, lines: &str) -> Vec<u8> {
     let mut head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nCache-Control: no-store, no-transform\r\n\
          X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\nTurntable-Tunnel: {}\r\n",
@@ -244,7 +247,7 @@ fn head(format: &Format, id: SessionId, cors: &Cors) -> Vec<u8> {
              frame-ancestors 'self'\r\n",
         );
     }
-    head.push_str(&cors.lines());
+    head.push_str(lines);
     head.push_str("Connection: close\r\n\r\n");
     head.into_bytes()
 }
@@ -257,7 +260,7 @@ mod tests {
     fn head_forbids_storing_and_buffering() {
         let formats = turntable_wire::tunnel_format::built_in();
         let sse = formats.iter().find(|format| format.name() == "sse");
-        let head = sse.map(|sse| head(sse, SessionId::from_bits([0; 16]), &Cors::default()));
+        let head = sse.map(|sse| head(sse, SessionId::from_bits([0; 16]), ""));
         let head = String::from_utf8(head.unwrap_or_default()).unwrap_or_default();
         for line in [
             "Content-Type: text/event-stream",

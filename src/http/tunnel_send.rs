@@ -317,14 +317,21 @@ fn interest(
     let mut packets = Vec::with_capacity(add.len() + remove.len());
     let added = add.into_iter().map(|interest| (interest, true));
     let removed = remove.into_iter().map(|interest| (interest, false));
-    for (Interest { path, subpaths }, is_added) in added.chain(removed) {
+    for (interest, is_added) in added.chain(removed) {
+        let Interest {
+            path,
+            subpaths,
+            since,
+            history,
+        } = interest;
         match path {
             InterestPath::Channel(channel) if is_added => {
                 packets.push(ClientPacket::JoinChannel(JoinChannel {
                     channel,
                     subpaths,
-                    since: None,
-                    history: None,
+                    since,
+                    history,
+                    below: Vec::new(),
                 }));
             }
             InterestPath::Channel(channel) => packets.push(ClientPacket::LeaveChannel(channel)),

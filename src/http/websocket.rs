@@ -217,7 +217,11 @@ impl Admission {
         let admitted = admitted.and_then(|(route, answer)| {
             let address = self.client(Some(opening.peer), head.headers());
             // It was counted where the limit is.
-            let permit = self.shared.admit(address, None).map_err(Refused::error)?;
+            let mut permit = self.shared.admit(address, None).map_err(Refused::error)?;
+            let is_https = || self.is_https_head(head.headers(), opening.peer.is_proxy);
+            let login = self.login_of(head.headers(), is_https);
+            let answer = with_line(answer, &login.line());
+            permit.bring_login(login.value);
             Ok((route, answer, permit))
         });
         let (route, answer, permit) = match admitted {
@@ -282,6 +286,13 @@ fn answer(key: &str, route: Route, headers: &HeaderMap) -> Vec<u8> {
         answer.extend_from_slice(b"\r\n");
     }
     answer.extend_from_slice(b"\r\n");
+    answer
+}
+
+/// An answer without a body, with one more line in its head.
+fn with_line(mut answer: Vec<u8>, line: &str) -> Vec<u8> {
+    let end = answer.len().saturating_sub(2);
+    answer.splice(end..end, line.bytes());
     answer
 }
 

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::portal::CHECKERS;
 use crate::portal::checker::CredentialChecker;
+use crate::portal::cookie::{self, Cookies};
 use crate::portal::course::Checker;
 use crate::portal::guest::Guests;
 use crate::portal::http::{self, HttpChecker};
@@ -40,6 +41,8 @@ pub(super) struct Checkers {
     pub(super) list: Vec<Checker>,
     /// The roles of the users that each of them accepts.
     pub(super) roles: Vec<Vec<Box<str>>>,
+    /// Where `cookie` is one of them.
+    pub(super) cookies: Option<Cookies>,
     pub(super) guests: Guests,
     pub(super) issues_guests: bool,
     pub(super) is_anonymous: bool,
@@ -64,6 +67,10 @@ impl Checkers {
                 .iter()
                 .map(|name| settings.roles_of(name))
                 .collect(),
+            cookies: match has(cookie::NAME) {
+                true => Some(Cookies::new(&settings.cookie)?),
+                false => None,
+            },
             guests: Guests::new(settings, &kept.start_key)?,
             issues_guests: has("guest"),
             is_anonymous: has("anonymous"),
@@ -89,6 +96,7 @@ impl Checkers {
 fn checker(name: &str, settings: &PortalSettings, kept: &Kept) -> anyhow::Result<Checker> {
     let slow: Arc<dyn CredentialChecker> = match name {
         "anonymous" => return Ok(Checker::Anonymous),
+        cookie::NAME => return Ok(Checker::Cookie),
         "guest" => return Ok(Checker::Guest),
         "session" => return Ok(Checker::Session),
         jwt::NAME => Arc::new(Jwt::new(settings, &mut kept.jwks.lock())?),
@@ -125,7 +133,9 @@ pub fn problems(settings: &PortalSettings) -> anyhow::Result<Vec<String>> {
     };
     let names = settings.checkers.iter();
     let of_checkers = names.filter_map(|name| checker(name, settings, &kept).err());
+    let has_cookie = settings.checkers.iter().any(|name| name == cookie::NAME);
+    let cookies = has_cookie.then(|| Cookies::new(&settings.cookie).err());
     let of_guests = Guests::new(settings, &kept.start_key).err();
-    let all = of_checkers.chain(of_guests);
+    let all = of_checkers.chain(cookies.flatten()).chain(of_guests);
     Ok(all.map(|error| format!("{error:#}")).collect())
 }

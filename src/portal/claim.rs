@@ -13,6 +13,7 @@ pub struct Claim {
     user: Option<UserId>,
     credentials: Option<HashMap<String, serde_json::Value>>,
     address: Option<IpAddr>,
+    cookie: Option<Box<str>>,
 }
 
 impl Claim {
@@ -29,7 +30,20 @@ impl Claim {
             user,
             credentials: credentials.map(object),
             address,
+            cookie: None,
         }
+    }
+
+    /// The same claim with the login cookie of the request that began the connection.
+    #[must_use]
+    pub fn with_cookie(self, cookie: Option<Box<str>>) -> Self {
+        Self { cookie, ..self }
+    }
+
+    /// The login cookie, while the checker `cookie` is in force.
+    #[must_use]
+    pub fn cookie(&self) -> Option<&str> {
+        self.cookie.as_deref()
     }
 
     /// The user that is claimed.

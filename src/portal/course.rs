@@ -36,6 +36,8 @@ pub(super) enum Outcome {
 pub(super) enum Checker {
     /// `anonymous`.
     Anonymous,
+    /// `cookie`.
+    Cookie,
     /// `guest`.
     Guest,
     /// `session`.
@@ -79,6 +81,10 @@ impl Course {
                 Some(Checker::Anonymous) => {
                     provisional(portal.check_anonymous(&self.claim, &self.checkers))
                 }
+                Some(Checker::Cookie) => match &self.checkers.cookies {
+                    Some(cookies) => cookies.check(&self.claim, clock::now_ms()),
+                    None => Verdict::Pass,
+                },
                 Some(Checker::Guest) => {
                     provisional(self.checkers.guests.check(&self.claim, clock::now_ms()))
                 }

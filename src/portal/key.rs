@@ -44,10 +44,13 @@ impl Key {
         Ok(Self(bytes.into()))
     }
 
-    fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+    fn empty_mac(&self) -> Hmac<Sha256> {
         // A key of any length is accepted.
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0)
-            .unwrap_or_else(|_| Hmac::new(&Default::default()));
+        Hmac::<Sha256>::new_from_slice(&self.0).unwrap_or_else(|_| Hmac::new(&Default::default()))
+    }
+
+    fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+        let mut mac = self.empty_mac();
         for part in parts {
             mac.update(&(part.len() as u64).to_le_bytes());
             mac.update(part);
@@ -58,6 +61,22 @@ impl Key {
     /// The code of some texts, each with its length.
     pub(super) fn code(&self, parts: &[&[u8]]) -> [u8; CODE_BYTES] {
         self.mac(parts).finalize().into_bytes().into()
+    }
+
+    /// The code of one text, as other programs make it.
+    pub(super) fn plain_code(&self, text: &str) -> [u8; CODE_BYTES] {
+        self.plain_mac(text).finalize().into_bytes().into()
+    }
+
+    /// Whether `code` is that of a text; takes as long for a wrong one.
+    pub(super) fn is_plain_code(&self, text: &str, code: &[u8]) -> bool {
+        self.plain_mac(text).verify_slice(code).is_ok()
+    }
+
+    fn plain_mac(&self, text: &str) -> Hmac<Sha256> {
+        let mut mac = self.empty_mac();
+        mac.update(text.as_bytes());
+        mac
     }
 
     /// Whether `code` is that of these texts; takes as long for a wrong one.

@@ -13,6 +13,7 @@ pub mod blocked;
 pub mod checker;
 mod checkers;
 pub mod claim;
+mod cookie;
 mod course;
 pub mod factory;
 mod guest;
@@ -58,7 +59,15 @@ use turntable_core::reason::ErrorCode;
 const CLAIMS_ARE_TRUSTED: &str = "user ids are not checked (portal.checkers has anonymous): any client can identify as any user, also as a known one";
 
 /// The names of the checkers that the server has.
-pub const CHECKERS: [&str; 6] = ["anonymous", "guest", "http", "jwt", "password", "session"];
+pub const CHECKERS: [&str; 7] = [
+    "anonymous",
+    "cookie",
+    "guest",
+    "http",
+    "jwt",
+    "password",
+    "session",
+];
 
 /// Threads that slow checkers run on.
 const THREADS: usize = 2;
@@ -297,6 +306,26 @@ impl Portal {
             }
             None => Err(unknown()),
         }
+    }
+
+    /// The name of the login cookie, while `cookie` is among the checkers.
+    pub(crate) fn cookie_name(&self) -> Option<Box<str>> {
+        let checkers = self.checkers.get();
+        checkers
+            .cookies
+            .as_ref()
+            .map(|cookies| cookies.name().into())
+    }
+
+    /// The header `Set-Cookie` that replaces a login cookie, where one has to.
+    pub(crate) fn renew_cookie(
+        &self,
+        value: &str,
+        is_https: impl FnOnce() -> bool,
+    ) -> Option<String> {
+        let checkers = self.checkers.get();
+        let cookies = checkers.cookies.as_ref()?;
+        cookies.renew(value, clock::now_ms(), is_https())
     }
 
     /// How long a claim may be checked at the longest, in ms.

@@ -48,6 +48,8 @@ pub struct PortalSettings {
     pub guest_previous_key_file: String,
     /// `password`.
     pub password: PasswordSettings,
+    /// `cookie`.
+    pub cookie: CookieSettings,
     /// `jwt`.
     pub jwt: JwtSettings,
     /// `http`.
@@ -222,6 +224,7 @@ impl Default for PortalSettings {
             guest_key_file: String::new(),
             guest_previous_key_file: String::new(),
             password: PasswordSettings::default(),
+            cookie: CookieSettings::default(),
             jwt: JwtSettings::default(),
             http: HttpCheckerSettings::default(),
             roles: BTreeMap::new(),
@@ -321,6 +324,48 @@ impl Default for JwtSettings {
             audience: String::new(),
             attributes: Vec::new(),
             roles: String::new(),
+        }
+    }
+}
+
+/// The section `[portal.cookie]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CookieSettings {
+    /// The name of the cookie.
+    pub name: String,
+    /// Its path.
+    pub path: String,
+    /// Its domain. Empty: the host of the request.
+    pub domain: String,
+    /// How long one that the server signs is good for, in s.
+    pub lifetime_s: u64,
+    /// The file with the key.
+    pub key_file: String,
+    /// The file with the key before. Empty: none.
+    pub previous_key_file: String,
+    /// The Unix second from which on that is not accepted.
+    pub previous_until: u64,
+}
+
+impl CookieSettings {
+    /// Least and greatest value of each number in the section.
+    pub const RANGES: &[(&str, u64, u64)] = &[
+        ("lifetime_s", 10, 31_536_000),
+        ("previous_until", 0, 100_000_000_000),
+    ];
+}
+
+impl Default for CookieSettings {
+    fn default() -> Self {
+        Self {
+            name: "turntable_login".to_owned(),
+            path: "/".to_owned(),
+            domain: String::new(),
+            lifetime_s: 604_800,
+            key_file: String::new(),
+            previous_key_file: String::new(),
+            previous_until: 0,
         }
     }
 }

@@ -3,6 +3,9 @@
 //! Every commit is durable. A file that was not closed is checked when it is opened;
 //! a file that cannot be read or written is an error at start.
 
+mod channels;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,17 +16,20 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
+use super::channel::{self, ChannelChange, Life, Unwritten};
+use super::kept::Kept;
 use super::settings::StoreSettings;
 use super::writer::{self, Job};
-use super::{Fact, Load, Saved, Store, Unavailable, record};
+use super::{Fact, Load, LoadChannel, Saved, Store, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use turntable_core::backup::Attributes;
-use turntable_core::id::UserId;
+use turntable_core::id::{ChannelId, UserId};
 
 /// A file is opened again after an error.
 static UNCLEAN: LogLimit = LogLimit::new();
 static PANICKED: LogLimit = LogLimit::new();
+static FORGOTTEN: LogLimit = LogLimit::new();
 /// As many jobs wait as may.
 static FULL: LogLimit = LogLimit::new();
 
@@ -51,6 +57,12 @@ pub(crate) struct File {
     path: PathBuf,
     /// `None` after an error, until it could be opened again.
     database: Option<Database>,
+    /// The life of a server in it; a tool begins none.
+    life: Option<Life>,
+    /// The channels in it.
+    kept: Kept,
+    /// Whether changes of channels were lost.
+    has_lost: Arc<AtomicBool>,
 }
 
 impl File {
@@ -59,6 +71,9 @@ impl File {
         let mut file = Self {
             path: path.to_owned(),
             database: None,
+            life: None,
+            kept: Kept::default(),
+            has_lost: Arc::default(),
         };
         file.reopen()
             .map_err(|error| format!("the store {} cannot be opened: {error}", path.display()))?;
@@ -72,10 +87,21 @@ impl File {
         self.database.as_ref().ok_or_else(String::new)
     }
 
-    /// Writes records and facts durably, all or none; an empty record is removed.
-    pub(crate) fn write(&mut self, entries: &[Entry], facts: &[FactEntry]) -> Result<(), String> {
-        let database = self.reopen()?;
-        let written = write(database, entries, facts).map_err(|error| error.to_string());
+    /// Writes records, facts and channels durably, all or none; an empty record is
+    /// removed.
+    pub(super) fn write(
+        &mut self,
+        entries: &[Entry],
+        facts: &[FactEntry],
+        channels: &HashMap<ChannelId, Unwritten>,
+    ) -> Result<(), String> {
+        let life = self.life;
+        self.reopen()?;
+        let (Some(database), kept) = (&self.database, &mut self.kept) else {
+            return Ok(());
+        };
+        let written = write(database, entries, facts, channels, life, kept);
+        let written = written.map_err(|error| error.to_string());
         if written.is_err() {
             // The database takes nothing more after an error.
             self.database = None;
@@ -136,11 +162,26 @@ fn open(path: &Path) -> Result<Database, String> {
             .map_err(|error| error.to_string())?;
     }
     // The table exists from here on, and the file can be written.
-    write(&database, &[], &[]).map_err(|error| error.to_string())?;
+    write(
+        &database,
+        &[],
+        &[],
+        &HashMap::new(),
+        None,
+        &mut Kept::default(),
+    )
+    .map_err(|error| error.to_string())?;
     Ok(database)
 }
 
-fn write(database: &Database, entries: &[Entry], facts: &[FactEntry]) -> Result<(), redb::Error> {
+fn write(
+    database: &Database,
+    entries: &[Entry],
+    facts: &[FactEntry],
+    channels: &HashMap<ChannelId, Unwritten>,
+    life: Option<Life>,
+    kept: &mut Kept,
+) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut users = transaction.open_table(USERS)?;
@@ -161,7 +202,26 @@ fn write(database: &Database, entries: &[Entry], facts: &[FactEntry]) -> Result<
             }
         }
     }
+    let mut forgotten = 0;
+    if let Some(life) = life {
+        for (channel, unwritten) in channels {
+            let bytes = channel::write(&transaction, channel.as_str(), unwritten, life)?;
+            kept.put(channel.as_str(), bytes, clock::now_ms());
+        }
+        while let Some(channel) = kept.take_oldest_over() {
+            channel::remove(&transaction, &channel)?;
+            forgotten += 1;
+        }
+    }
     transaction.commit()?;
+    if forgotten > 0
+        && let Some(left_out) = FORGOTTEN.admit(clock::now_ms())
+    {
+        log::warn!(
+            "{forgotten} stored histories went: more than store.channels_max or \
+             store.channels_bytes_max{left_out}"
+        );
+    }
     Ok(())
 }
 
@@ -196,6 +256,8 @@ pub struct FileStore {
     jobs: Sender<Job>,
     waiting: Arc<AtomicUsize>,
     queue_max: usize,
+    /// Whether changes of channels were refused.
+    has_lost: Arc<AtomicBool>,
     failures: Counter,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -206,9 +268,13 @@ impl FileStore {
     /// # Errors
     /// Why it cannot be opened.
     pub fn open(settings: &StoreSettings, failures: Counter) -> Result<Self, String> {
-        let file = File::open(Path::new(&settings.path))?;
+        let mut file = File::open(Path::new(&settings.path))?;
+        file.begin(settings.channels_max, settings.channels_bytes_max)
+            .map_err(|error| format!("the store {} cannot be read: {error}", settings.path))?;
         let (jobs, received) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
+        let has_lost = Arc::new(AtomicBool::new(false));
+        file.has_lost = has_lost.clone();
         let (counted, write_ms) = (waiting.clone(), settings.write_ms);
         let failed = failures.clone();
         let thread = std::thread::Builder::new()
@@ -219,6 +285,7 @@ impl FileStore {
             jobs,
             waiting,
             queue_max: settings.queue_max,
+            has_lost,
             failures,
             thread: Mutex::new(Some(thread)),
         })
@@ -232,6 +299,9 @@ impl FileStore {
         };
         if let Some(job) = refused {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
+            if matches!(job, Job::Channel(..)) {
+                self.has_lost.store(true, Ordering::Relaxed);
+            }
             self.failures.inc();
             if let Some(left_out) = FULL.admit(clock::now_ms()) {
                 let effect = "durable attributes are refused, others may be lost";
@@ -253,6 +323,14 @@ impl Store for FileStore {
 
     fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>) {
         self.send(Job::Save(user.clone(), attributes, saved));
+    }
+
+    fn load_channel(&self, channel: &ChannelId, load: LoadChannel) {
+        self.send(Job::LoadChannel(channel.clone(), load));
+    }
+
+    fn save_channel(&self, channel: &ChannelId, change: ChannelChange) {
+        self.send(Job::Channel(channel.clone(), change));
     }
 
     fn facts(&self, fact: Fact) -> Result<Vec<(UserId, Box<str>)>, String> {
@@ -290,7 +368,8 @@ impl Job {
             Self::Load(_, load) => load(Err(Unavailable)),
             Self::Save(_, _, Some(saved)) => saved(Err(Unavailable)),
             Self::SetFact(_, saved) => saved(Err(Unavailable)),
-            Self::Facts(..) | Self::Save(_, _, None) | Self::Stop => {}
+            Self::LoadChannel(_, load) => load(Err(Unavailable)),
+            Self::Facts(..) | Self::Save(_, _, None) | Self::Channel(..) | Self::Stop => {}
         }
     }
 }

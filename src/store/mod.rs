@@ -1,10 +1,13 @@
-//! What outlives an avatar: attributes of users, in memory or in a file.
+//! What outlives an avatar: attributes of users, in memory or in a file; and histories
+//! of channels, in a file.
 //!
 //! An avatar loads its user's attributes when it is made and saves all of them at
 //! each change. Calls return at once; what takes time ends in a callback, on a thread
 //! of the store. Saves and loads of one user take effect in the order of the calls.
 
+pub mod channel;
 pub mod file;
+mod kept;
 pub mod last_seen;
 pub mod memory;
 pub mod password;
@@ -17,9 +20,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use turntable_core::backup::Attributes;
-use turntable_core::id::UserId;
+use turntable_core::id::{ChannelId, UserId};
 
 use crate::metric::Metrics;
+use channel::{ChannelChange, StoredChannel};
 use settings::StoreSettings;
 
 /// The store cannot be read or written now.
@@ -35,6 +39,12 @@ pub type Load = Box<dyn FnOnce(Loaded) + Send>;
 
 /// Is called when a save is durable, or has failed.
 pub type Saved = Box<dyn FnOnce(Result<(), Unavailable>) + Send>;
+
+/// A channel, where there is one.
+pub type LoadedChannel = Result<Option<StoredChannel>, Unavailable>;
+
+/// Gets the channel that was loaded.
+pub type LoadChannel = Box<dyn FnOnce(LoadedChannel) + Send>;
 
 /// What is known of a user beside its attributes, and is needed before its avatar is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +62,7 @@ impl Fact {
     pub(crate) const ALL: [Self; 3] = [Self::Password, Self::Ban, Self::Blocked];
 }
 
-/// A store of users' attributes.
+/// A store of users' attributes and of channels' histories.
 pub trait Store: fmt::Debug + Send + Sync {
     /// The attributes of a user, where that takes no time; `None` where they have to
     /// be loaded.
@@ -63,6 +73,14 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Saves all attributes of a user; soon, or at once where `saved` waits for it.
     fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>);
+
+    /// Loads a channel. A store in memory has none: histories are in memory anyway.
+    fn load_channel(&self, _: &ChannelId, load: LoadChannel) {
+        load(Ok(None));
+    }
+
+    /// Saves a change of a channel, soon.
+    fn save_channel(&self, _: &ChannelId, _: ChannelChange) {}
 
     /// A fact of all users of whom it is known. At the start; waits for the store.
     ///

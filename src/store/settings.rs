@@ -14,6 +14,10 @@ pub struct StoreSettings {
     pub queue_max: usize,
     /// Users whose attributes are stored in memory.
     pub users_max: usize,
+    /// Channels whose histories are in the file.
+    pub channels_max: usize,
+    /// Bytes of their messages.
+    pub channels_bytes_max: u64,
 }
 
 impl StoreSettings {
@@ -22,6 +26,8 @@ impl StoreSettings {
         ("write_ms", 0, 60_000),
         ("queue_max", 100, 10_000_000),
         ("users_max", 0, 100_000_000),
+        ("channels_max", 0, 10_000_000),
+        ("channels_bytes_max", 0, 1_099_511_627_776),
     ];
 }
 
@@ -32,6 +38,8 @@ impl Default for StoreSettings {
             write_ms: 100,
             queue_max: 100_000,
             users_max: 100_000,
+            channels_max: 10_000,
+            channels_bytes_max: 268_435_456,
         }
     }
 }

@@ -9,9 +9,10 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::channel::backup;
 use super::file::{Entry, FactEntry, File};
 use super::{Fact, record};
-use turntable_core::id::UserId;
+use turntable_core::id::{ChannelId, UserId};
 
 /// Users of one commit of a restore.
 const BATCH: usize = 1_000;
@@ -87,16 +88,21 @@ pub(super) fn open(path: &Path) -> anyhow::Result<File> {
     File::open(path).map_err(anyhow::Error::msg)
 }
 
-/// Writes a line for each user. Returns how many.
+/// Writes a line for each user, and for each channel. Returns how many users.
 ///
 /// # Errors
 /// A file that cannot be read, an output that cannot be written.
 pub fn backup(path: &Path, out: &mut dyn Write) -> anyhow::Result<usize> {
-    let users = users(&mut open(path)?).map_err(anyhow::Error::msg)?;
+    let mut file = open(path)?;
+    let users = users(&mut file).map_err(anyhow::Error::msg)?;
     for (user, known) in &users {
         let line = known.line(user);
         let line = line.with_context(|| format!("the record of {user} is not readable"))?;
         put(&line, out)?;
+    }
+    for line in file.channels().map_err(anyhow::Error::msg)? {
+        serde_json::to_writer(&mut *out, &line)?;
+        out.write_all(b"\n")?;
     }
     out.flush()?;
     Ok(users.len())
@@ -119,21 +125,37 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
         );
     }
     let (mut entries, mut facts, mut count) = (Vec::new(), Vec::new(), 0);
+    let mut channels = Vec::new();
     for (number, line) in (1..).zip(lines.lines()) {
         let text = line.context("the backup cannot be read")?;
+        if let Some(channel) = channel(&text) {
+            channels.push(channel);
+            continue;
+        }
         let (entry, known) = read(&text).with_context(|| format!("line {number} of the backup"))?;
         entries.extend(entry);
         facts.extend(known);
-        count = number;
+        count += 1;
     }
     let mut file = File::open(path).map_err(anyhow::Error::msg)?;
     for batch in entries.chunks(BATCH) {
-        file.write(batch, &[]).map_err(anyhow::Error::msg)?;
+        file.write(batch, &[], &Default::default())
+            .map_err(anyhow::Error::msg)?;
     }
     for batch in facts.chunks(BATCH) {
-        file.write(&[], batch).map_err(anyhow::Error::msg)?;
+        file.write(&[], batch, &Default::default())
+            .map_err(anyhow::Error::msg)?;
     }
+    file.restore_channels(&channels)
+        .map_err(anyhow::Error::msg)?;
     Ok(count)
+}
+
+/// A line of a channel.
+fn channel(text: &str) -> Option<backup::Line> {
+    let line: backup::Line = serde_json::from_str(text).ok()?;
+    ChannelId::parse(&line.channel).ok()?;
+    Some(line)
 }
 
 fn read(text: &str) -> anyhow::Result<(Option<Entry>, Vec<FactEntry>)> {
@@ -201,7 +223,7 @@ mod tests {
         written.push((Fact::Ban, ban.0.clone(), Some(ban.1.clone())));
         File::open(&first)
             .unwrap()
-            .write(&entries, &written)
+            .write(&entries, &written, &Default::default())
             .unwrap();
         let mut lines = Vec::new();
         assert_eq!(backup(&first, &mut lines).unwrap(), 4);

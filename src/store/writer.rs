@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 
+use super::channel::{ChannelChange, Unwritten};
 use super::file::{FactEntry, File, entry};
-use super::{Fact, Load, Saved, Unavailable, record};
+use super::{Fact, Load, LoadChannel, Saved, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use turntable_core::backup::Attributes;
-use turntable_core::id::UserId;
+use turntable_core::id::{ChannelId, UserId};
 
 /// The disk may be full and have room in turns.
 static FAILED: LogLimit = LogLimit::new();
@@ -22,6 +23,9 @@ static FAILED: LogLimit = LogLimit::new();
 const BATCH: usize = 1_000;
 /// Users whose saves are tried again after a failure.
 const RETRIED: usize = 10_000;
+/// Bytes of messages of channels that wait for a commit; when so many are collected,
+/// they are written, and after a failed commit no more are kept.
+const CHANNEL_BYTES: usize = 16_777_216;
 /// How long after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -29,6 +33,8 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) enum Job {
     Load(UserId, Load),
     Save(UserId, Attributes, Option<Saved>),
+    LoadChannel(ChannelId, LoadChannel),
+    Channel(ChannelId, ChannelChange),
     /// A fact of a user.
     SetFact(FactEntry, Saved),
     /// A fact of all users.
@@ -44,6 +50,10 @@ struct Writer<'a> {
     /// What is not written yet.
     unwritten: HashMap<UserId, Attributes>,
     waiting: Vec<(UserId, Saved)>,
+    /// Changes of channels that are not written yet.
+    channels: HashMap<ChannelId, Unwritten>,
+    /// Bytes of their messages.
+    channel_bytes: usize,
     /// Facts that are not written yet; each is waited for.
     facts: Vec<FactEntry>,
     await_facts: Vec<Saved>,
@@ -65,6 +75,8 @@ pub(super) fn run(
         file,
         unwritten: HashMap::new(),
         waiting: Vec::new(),
+        channels: HashMap::new(),
+        channel_bytes: 0,
         facts: Vec::new(),
         await_facts: Vec::new(),
         due: None,
@@ -87,6 +99,7 @@ pub(super) fn run(
         match received {
             Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => {
                 writer.commit();
+                writer.close();
                 return;
             }
             Ok(job) => {
@@ -123,6 +136,21 @@ impl Writer<'_> {
                     self.commit();
                 }
             }
+            Job::LoadChannel(channel, load) => load(self.load_channel(&channel)),
+            Job::Channel(channel, change) => {
+                let unwritten = self.channels.entry(channel).or_default();
+                self.channel_bytes -= unwritten.bytes;
+                unwritten.add(change);
+                self.channel_bytes += unwritten.bytes;
+                let at = Instant::now() + Duration::from_millis(write_ms);
+                self.due.get_or_insert(at);
+                let is_much = self.channel_bytes >= CHANNEL_BYTES || self.channels.len() >= BATCH;
+                if is_much && !self.is_failing {
+                    self.commit();
+                } else if self.channel_bytes >= 2 * CHANNEL_BYTES {
+                    self.drop_channels();
+                }
+            }
             Job::SetFact(entry, saved) => {
                 self.facts.push(entry);
                 self.await_facts.push(saved);
@@ -133,6 +161,35 @@ impl Writer<'_> {
                 let _ = answer.send(self.file.facts(fact));
             }
             Job::Stop => {}
+        }
+    }
+
+    /// Changes of channels are lost: what is stored of them is not whole.
+    fn drop_channels(&mut self) {
+        self.channels = HashMap::new();
+        self.channel_bytes = 0;
+        self.file.note_lost();
+    }
+
+    fn load_channel(&mut self, channel: &ChannelId) -> super::LoadedChannel {
+        if self.channels.contains_key(channel) {
+            self.commit();
+        }
+        match self.file.read_channel(channel) {
+            Ok(found) => Ok(found),
+            Err(error) => {
+                self.failed(&error);
+                Err(Unavailable)
+            }
+        }
+    }
+
+    /// The file is whole, unless changes were lost.
+    fn close(&mut self) {
+        if self.channels.is_empty()
+            && let Err(error) = self.file.close()
+        {
+            self.failed(&error);
         }
     }
 
@@ -158,7 +215,8 @@ impl Writer<'_> {
 
     fn commit(&mut self) {
         self.due = None;
-        if self.unwritten.is_empty() && self.facts.is_empty() {
+        let has_nothing = self.unwritten.is_empty() && self.facts.is_empty();
+        if has_nothing && self.channels.is_empty() {
             return;
         }
         let entries: Vec<_> = self
@@ -169,7 +227,7 @@ impl Writer<'_> {
         let waiting = std::mem::take(&mut self.waiting);
         let facts = std::mem::take(&mut self.facts);
         let await_facts = std::mem::take(&mut self.await_facts);
-        let written = self.file.write(&entries, &facts);
+        let written = self.file.write(&entries, &facts, &self.channels);
         let outcome = written.as_ref().map_err(|_| Unavailable);
         let outcome = outcome.copied();
         for saved in await_facts {
@@ -178,6 +236,8 @@ impl Writer<'_> {
         match written {
             Ok(()) => {
                 self.unwritten = HashMap::new();
+                self.channels = HashMap::new();
+                self.channel_bytes = 0;
                 if std::mem::take(&mut self.is_failing) {
                     log::info!("the store can be written again");
                 }
@@ -194,7 +254,7 @@ impl Writer<'_> {
                 if self.unwritten.len() > RETRIED {
                     self.unwritten = HashMap::new();
                 }
-                if !self.unwritten.is_empty() {
+                if !self.unwritten.is_empty() || !self.channels.is_empty() {
                     self.due = Some(Instant::now() + RETRY);
                 }
                 for (_, saved) in waiting {
@@ -210,7 +270,7 @@ impl Writer<'_> {
         if !std::mem::replace(&mut self.is_failing, true)
             && let Some(left_out) = FAILED.admit(clock::now_ms())
         {
-            let effect = "durable attributes are refused, others may be lost";
+            let effect = "durable attributes are refused, others and histories may be lost";
             log::error!("the store fails: {error}; {effect}{left_out}");
         }
     }

@@ -27,7 +27,7 @@ import { Emitter } from "./emitter.js";
  * @property {number} offset
  * @property {string} [epoch] with the first message of each life of the path, with which
  *   offsets begin again at 1
- * @property {string} from
+ * @property {string} [from] without it the operator published
  * @property {number} time Unix ms of the server's clock
  * @property {any} data
  */

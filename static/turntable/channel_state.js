@@ -6,6 +6,9 @@
 
 /** @import { ChannelMessage, ChannelOptions } from "./channel.js" */
 
+/** Messages of paths below that are remembered. */
+const BELOW_MAX = 1000;
+
 export class ChannelState {
   /** @readonly @type {string} */
   path;
@@ -27,6 +30,8 @@ export class ChannelState {
   stale = false;
   /** The highest offset emitted in this epoch. */
   #emitted = -1;
+  /** The last messages of paths below, which a rejoin with `history` brings again. @type {Set<string>} */
+  #below = new Set();
   /** The most past messages that a holder requested. */
   #history = 0;
   /** The position that the first join asked for. @type {ChannelOptions["since"]} */
@@ -137,13 +142,28 @@ export class ChannelState {
    * @param {ChannelMessage} message
    * @returns {boolean} false if it was emitted before a reconnection
    */
-  received({ channel, offset }) {
-    if (channel !== this.path) return true;
+  received({ channel, offset, time }) {
+    if (channel !== this.path) return this.#isNew(`${channel} ${offset} ${time}`);
     if (offset <= this.#emitted) return false;
     this.#before = undefined;
     this.#emitted = offset;
     this.#catching_up = offset < this.offset;
     this.offset = Math.max(this.offset, offset);
+    return true;
+  }
+
+  /**
+   * @param {string} key of a message of a path below
+   * @returns {boolean} false if it was emitted before
+   */
+  #isNew(key) {
+    if (this.#history === 0) return true;
+    if (this.#below.has(key)) return false;
+    this.#below.add(key);
+    for (const oldest of this.#below) {
+      if (this.#below.size <= BELOW_MAX) break;
+      this.#below.delete(oldest);
+    }
     return true;
   }
 

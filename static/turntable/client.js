@@ -71,7 +71,7 @@ export class Client extends Emitter {
     super();
     const { session, store, clock_interval_ms } = resolveOptions(url, options);
     const { environment: env, timeout_ms } = session;
-    this.#user = options.user;
+    this.#user = options.user ?? session.guest?.user;
     this.#encoding = options.encoding ?? "v1";
     this.#store = store && new SessionStore(store);
     const stored = this.#store?.load();
@@ -141,7 +141,7 @@ export class Client extends Emitter {
     return this.#state.current;
   }
 
-  /** The user's id; before the welcome, the requested one. @returns {string | undefined} */
+  /** The user's id; before the welcome, the requested one, or the guest's of before. @returns {string | undefined} */
   get user() {
     return this.#welcome?.user ?? this.#user;
   }

@@ -92,7 +92,7 @@ fn a_new_client_gets_the_last_messages_that_it_requests() {
 }
 
 #[test]
-fn subpaths_prove_nothing_and_history_is_of_the_path_itself() {
+fn subpaths_prove_nothing_and_the_path_itself_comes_first() {
     let server = Server::start();
     let (mut mel, mut pomke) = (server.user("1:1"), server.user("1:2"));
     let epoch = publish(&mut pomke, "c", json!("own"))["epoch"].clone();
@@ -104,7 +104,7 @@ fn subpaths_prove_nothing_and_history_is_of_the_path_itself() {
         (&joined["offset"], &joined["recovered"]),
         (&json!(1), &json!(false))
     );
-    assert_eq!(published(&mut mel), ["own"]);
+    assert_eq!(published(&mut mel), ["own", "below"]);
     mel.expect_nothing_pending();
 }
 

@@ -6,8 +6,11 @@
     clippy::panic
 )]
 
+mod below;
 mod history;
 mod member;
 mod message;
+mod operator;
 mod permission;
+mod retained;
 mod subscription;

@@ -53,3 +53,23 @@ test("a channel that does not show its members has none", async (t) => {
   const { channel } = await joined(t, undefined);
   assert.deepEqual([channel.members.size, channel.count], [0, undefined]);
 });
+
+test("past messages of paths below are emitted once", async (t) => {
+  const { tt, peer } = await online(t);
+  const promise = tt.channel("chat", { subpaths: true, history: 5 });
+  const { data, id } = await peer.next("joinchannel");
+  assert.deepEqual(data, { channel: "chat", subpaths: true, history: 5 });
+  peer.send("joined", { channel: "chat", epoch: "e", offset: 0, recovered: false }, id);
+  const channel = await promise;
+  const seen = [];
+  channel.on("message", ({ data }) => seen.push(data));
+  const message = (offset) => ({ channel: "chat/eu", id: "x", offset, time: 10 + offset, data: offset });
+  peer.send("message", message(1));
+  peer.send("message", message(2));
+  // As behind a join again.
+  for (const offset of [1, 2, 3]) peer.send("message", message(offset));
+  // Another life of the path.
+  peer.send("message", { ...message(1), time: 50, data: "again" });
+  await peer.settle(tt);
+  assert.deepEqual(seen, [1, 2, 3, "again"]);
+});

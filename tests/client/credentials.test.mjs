@@ -222,10 +222,11 @@ function storage() {
 async function guest(t, server, options, user, token) {
   const env = new ManualEnvironment();
   const tt = client(t, server, { user: undefined, guest: true, environment: env, ...options });
+  const before = tt.user;
   const peer = await server.accept();
   const { data } = await peer.admit({ user, token });
   await tt.ready;
-  return { tt, peer, env, server, claim: data };
+  return { tt, peer, env, server, claim: data, before };
 }
 
 test("a guest comes back as itself: in a later session, and in a later page", async (t) => {
@@ -241,6 +242,7 @@ test("a guest comes back as itself: in a later session, and in a later page", as
   first.tt.close();
   const second = await guest(t, server, { guest_storage }, "guest:a", "token-3");
   assert.deepEqual(second.claim, { credentials: { token: "token-2" } });
+  assert.deepEqual([first.before, second.before], [undefined, "guest:a"]);
   // Another name is another guest, and so is one whose token is not kept.
   assert.deepEqual((await guest(t, server, { guest_storage, guest: "second" }, "guest:b", "t")).claim, { credentials: { guest: true } });
   assert.deepEqual((await guest(t, server, { guest_storage: null }, "guest:c", "t")).claim, { credentials: { guest: true } });

@@ -56,8 +56,8 @@ for (const [name, options] of Object.entries({ ...TRANSPORTS, "changing transpor
   test(`${name}: ${CUTS} random cuts; publish, game and call exactly once and in order, up and down`, { skip, timeout: 600_000 }, async (t) => {
     const proxy = await cuttingProxy(t, url);
     const platform = name === "changing transports" ? changing(t) : {};
-    // Over the long poll about one cut in 1,500 still ends in a reset. A request with an older position
-    // that the server handles behind a later one ends the session, which may be the cause.
+    // A change of the transport in the middle of cuts still ends in a reset at times, about once in 4,000 cuts
+    // over every transport. Requests of both transports that overtake each other may be the cause.
     const reconnect = name === "longpoll" ? { min_ms: 100, max_ms: 200 } : { min_ms: 1, max_ms: 20 };
     const mel = user(t, { ...options, ...platform, reconnect, timeout_ms: 60_000 }, proxy.url);
     const tom = user(t);
@@ -129,6 +129,7 @@ for (const [name, options] of Object.entries(TRANSPORTS)) {
       const proxy = await cuttingProxy(t, url);
       const watcher = user(t);
       await watcher.ready;
+      let slowest = 0;
       for (let run = 0; run < CLOSES; run += 1) {
         const mel = connect(proxy.url, { user: `1:${randomUUID()}`, WebSocket, reconnect: { min_ms: 1, max_ms: 20 }, ...options });
         const { user } = await mel.ready;
@@ -146,10 +147,12 @@ for (const [name, options] of Object.entries(TRANSPORTS)) {
         const started = performance.now();
         while (watcher.friends.get(user) !== "offline" && performance.now() - started < 2500) await sleep(5);
         assert.equal(watcher.friends.get(user), "offline", `run ${run}: a ghost`);
+        slowest = Math.max(slowest, performance.now() - started);
         if (run % 3 !== 0) await Promise.race([last, sleep(2000).then(() => assert.fail(`run ${run}: the last message is lost`))]);
         await watcher.friends.unsubscribe([user]);
         await channel.leave();
       }
+      t.diagnostic(`${CLOSES} closes, no ghost; offline after at most ${Math.round(slowest)} ms`);
     });
   }
 }

@@ -264,6 +264,7 @@ function roomServer(peer, random, refuse) {
 for (const [kind, open] of Object.entries({ room: (tt, options) => tt.join("C", options), channel: (tt, options) => tt.channel("C", options) })) {
   for (const style of ["leave", "signal"]) {
     test(`${kind}, by ${style}: 48 components mount and unmount in random order; every holder hears exactly what it should`, { timeout: 60_000 }, async (t) => {
+      let components = 0;
       for (let seed = 1; seed <= 20; seed += 1) {
         let value = seed * 7919;
         const random = () => (value = (value * 48271) % 2147483647) / 2147483647;
@@ -328,7 +329,9 @@ for (const [kind, open] of Object.entries({ room: (tt, options) => tt.join("C", 
         await tt.request("lookup", []);
         assert.equal(server.seat, false, `seed ${seed}: a seat that nobody holds`);
         tt.close();
+        components += all.length;
       }
+      t.diagnostic(`${components} components in 20 runs, every holder heard what it should`);
     });
   }
 }

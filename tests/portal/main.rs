@@ -9,6 +9,7 @@
 mod backend;
 mod ban;
 mod blocked;
+mod cookie;
 mod embedded;
 mod ending;
 mod entry;

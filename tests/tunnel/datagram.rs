@@ -193,6 +193,37 @@ fn interest_lasts_from_registration_to_removal() {
 }
 
 #[test]
+fn interest_may_want_past_messages() {
+    let server = Server::start();
+    let mut friend = server.user("1:2");
+    let mut epoch = json!(null);
+    for n in 1..6 {
+        let place = friend.request("publish", json!({"channel": "chat", "data": n}));
+        epoch = place["epoch"].clone();
+    }
+    let mut tunnel = Tunnel::user(&server, "1:1");
+    let add = |wanted: Value| {
+        let mut path = json!({"path": "/channel/chat"});
+        path.as_object_mut()
+            .unwrap()
+            .extend(wanted.as_object().unwrap().clone());
+        json!({"add": [path]})
+    };
+    tunnel.send("/interest", add(json!({"history": 2})));
+    assert_eq!(tunnel.expect(&tunnel.path())["data"]["recovered"], false);
+    for n in 4..6 {
+        assert_eq!(tunnel.expect_published("chat"), n);
+    }
+    let since = json!({"epoch": epoch, "offset": 2});
+    tunnel.send("/interest", add(json!({"since": since})));
+    assert_eq!(tunnel.expect(&tunnel.path())["data"]["recovered"], true);
+    for n in 3..6 {
+        assert_eq!(tunnel.expect_published("chat"), n);
+    }
+    tunnel.expect_nothing_pending();
+}
+
+#[test]
 fn subpaths_include_descendants_but_not_siblings() {
     let server = Server::start();
     let mut exact = Tunnel::on_channel(&server, "1:1", "a");

@@ -5,7 +5,11 @@
 //! messages are published at a fixed rate, independent of deliveries. The publisher
 //! is the first subscriber.
 
+mod base;
+
 use std::time::{Duration, Instant};
+
+use base::Base;
 
 use super::channel::{Channel, DRAIN_SECONDS, Pace};
 use super::client::Client;
@@ -47,7 +51,11 @@ pub struct FanoutArgs {
     /// Also measure a bare epoll loop, in alternating rounds, and report the ratio
     #[arg(long)]
     pub floor: bool,
-    /// Number of rounds of each server: 20 with --floor, 1 without
+    /// Also measure a server whose channels retain nothing, in alternating rounds, and
+    /// report the ratio
+    #[arg(long, conflicts_with = "floor")]
+    pub history: bool,
+    /// Number of rounds of each server: 20 with --floor or --history, 1 without
     #[arg(long)]
     pub rounds: Option<usize>,
     /// The protocol of the server at --url
@@ -70,6 +78,7 @@ impl Default for FanoutArgs {
             seconds: 5.0,
             rate: None,
             floor: true,
+            history: false,
             rounds: None,
             peer: Peer::Turntable,
             transport: Transport::Ws,
@@ -108,7 +117,9 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
             &started
         }
     };
-    let floor = args.floor.then(Server::start_floor).transpose()?;
+    let base = Base::of(args)
+        .map(|base| Ok((base, base.start()?)))
+        .transpose()?;
     let mut table = Table::new(
         format!(
             "Fan-out of {} bytes to {} subscribers",
@@ -132,7 +143,7 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
     };
     let rounds = args
         .rounds
-        .unwrap_or(if args.floor { 20 } else { 1 })
+        .unwrap_or(if base.is_some() { 20 } else { 1 })
         .max(1);
     let turn = Duration::from_secs_f64(args.seconds / rounds as f64);
     let conversation = Conversation {
@@ -141,9 +152,16 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
     };
     let (subscribers, bytes) = (args.subscribers, args.bytes);
     let mut ours = Audience::gather(server, conversation, subscribers, bytes, args.aside)?;
-    let mut floor_audience = match &floor {
+    let mut base_audience = match &base {
         None => None,
-        Some(floor) => {
+        Some((Base::Bare, server)) => Some(Audience::gather(
+            server,
+            conversation,
+            subscribers,
+            bytes,
+            args.aside,
+        )?),
+        Some((Base::Floor, server)) => {
             // The floor writes frames of the same size as our deliveries.
             let bytes = ours.delivered_bytes()?;
             let conversation = Conversation {
@@ -151,7 +169,7 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
                 goal: CHANNEL,
             };
             Some(Audience::gather(
-                floor,
+                server,
                 conversation,
                 subscribers,
                 bytes,
@@ -159,6 +177,7 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
             )?)
         }
     };
+    let base_name = base.as_ref().map_or("", |(base, _)| base.name());
     // Rounds are short, so that other load on the machine affects all servers equally.
     // Paces are not mixed: for a while after a burst TCP delays the acknowledgement of
     // single messages, which costs the server more.
@@ -166,20 +185,20 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
     for pace in paces {
         let mut row = Row::new(pace);
         ours.turn(pace, WARM_UP)?;
-        if let Some(floor) = &mut floor_audience {
-            floor.turn(pace, WARM_UP)?;
+        if let Some(base) = &mut base_audience {
+            base.turn(pace, WARM_UP)?;
         }
         for _ in 0..rounds {
             row.ours.push(ours.turn(pace, turn)?);
-            if let Some(floor) = &mut floor_audience {
-                row.floor.push(floor.turn(pace, turn)?);
+            if let Some(base) = &mut base_audience {
+                row.base.push(base.turn(pace, turn)?);
             }
         }
         rows.push(row);
     }
     ours.leave()?;
     for row in &rows {
-        for (name, samples) in [(name, &row.ours), ("floor", &row.floor)] {
+        for (name, samples) in [(name, &row.ours), (base_name, &row.base)] {
             if let Some(sample) = Sample::sum(samples) {
                 table.row(sample.cells(name, row.pace));
             }
@@ -188,9 +207,9 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
     for (index, row) in rows.iter().enumerate() {
         let base = rows.first().filter(|_| index > 0);
         for base in base.into_iter().chain([row]) {
-            if let Some(ratio) = median_ratio(&row.ours, &base.floor) {
+            if let Some(ratio) = median_ratio(&row.ours, &base.base) {
                 table.note(format!(
-                    "CPU per delivery at {}: {ratio:.3} of the floor's at {} \
+                    "CPU per delivery at {}: {ratio:.3} of that of {base_name} at {} \
                      (median of {rounds} rounds).",
                     row.pace.name(),
                     base.pace.name(),
@@ -205,7 +224,7 @@ pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
 struct Row {
     pace: Pace,
     ours: Vec<Sample>,
-    floor: Vec<Sample>,
+    base: Vec<Sample>,
 }
 
 impl Row {
@@ -213,7 +232,7 @@ impl Row {
         Self {
             pace,
             ours: Vec::new(),
-            floor: Vec::new(),
+            base: Vec::new(),
         }
     }
 }

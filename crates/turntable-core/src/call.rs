@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::backup::{AnnouncedMember, AnnouncedSession};
 use crate::frame::SharedFrame;
 use crate::id::{ChannelId, UserId};
-use crate::key::{Caller, GatewayId, Generation, SessionKey};
+use crate::key::{Caller, GatewayId, Generation, SessionKey, ShardId};
 use crate::model::avatar::AttributeChanges;
 use crate::model::channel::Past;
 use crate::model::member::Listener;
@@ -19,7 +19,7 @@ use crate::model::service::{Instance, Outcome, ServiceRequest};
 use crate::model::timestamp::SenderClock;
 #[cfg(debug_assertions)]
 use crate::owner::OwnerId;
-use crate::packet::{Action, JoinGame, RequestId, Status};
+use crate::packet::{Action, JoinGame, Position, RequestId, Status};
 use crate::payload::Payload;
 
 /// A call on its way.
@@ -61,6 +61,25 @@ pub enum Call {
     /// To a directory: the process uses more memory than it may, so the histories of
     /// its channels go.
     ForgetHistories,
+    /// To the directory of a shard: a session has joined a channel with its subpaths, and
+    /// wants what the channels below retain. Answered by `Listed`.
+    PastBelow {
+        /// The shard.
+        shard: ShardId,
+        /// The path.
+        channel: ChannelId,
+        /// Whose gathering it is.
+        asker: Asker,
+        /// What is wanted.
+        past: PastBelow,
+    },
+    /// To the directory of a shard: the paths of its channels. Answered by `Channels`.
+    Channels {
+        /// The shard.
+        shard: ShardId,
+        /// Who asks.
+        asker: Asker,
+    },
     /// A fault for tests: the owner panics at its next call.
     #[cfg(debug_assertions)]
     Fail(OwnerId),
@@ -75,7 +94,11 @@ impl Call {
             Self::Avatar(user, _) => Some(user.as_str()),
             Self::Room(channel, _) | Self::Channel(channel, _) => Some(channel.as_str()),
             Self::Service(name, _) => Some(name),
-            Self::Below { .. } | Self::RoomLost { .. } | Self::ForgetHistories => None,
+            Self::Below { .. }
+            | Self::RoomLost { .. }
+            | Self::ForgetHistories
+            | Self::PastBelow { .. }
+            | Self::Channels { .. } => None,
             #[cfg(debug_assertions)]
             Self::Fail(owner) => Some(owner.as_str()),
         }
@@ -301,6 +324,32 @@ pub enum ChannelCall {
     Resume { caller: Caller },
     /// Its user hides its presence, or does not any more.
     Hide { caller: Caller, is_hidden: bool },
+    /// A message of the operator, without a sender. Answered by `Published`.
+    Tell { asker: Asker, message: Payload },
+    /// What is retained is asked for. Answered by `History`.
+    Recall { asker: Asker, since: Option<Since> },
+    /// The operator clears the history.
+    Clear { asker: Asker },
+    /// What is retained, for a session that joined above. Answered by `Past`.
+    Past { asker: Asker, past: Past },
+}
+
+/// What a client wants of the past of the paths below one that it joins.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PastBelow {
+    /// Where earlier subscriptions ended.
+    pub since: Vec<(ChannelId, Position)>,
+    /// The number of past messages that it wants of each other path.
+    pub history: u32,
+}
+
+/// A position in a channel; without an epoch in the life of now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since {
+    /// The life of the channel.
+    pub epoch: Option<Box<str>>,
+    /// The last message that is known.
+    pub offset: u64,
 }
 
 /// A call to a service.

@@ -236,6 +236,24 @@ pub enum Delivery {
         /// What the command carried.
         id: RequestId,
     },
+    /// A directory has so many channels below a path; each sends its `Past`.
+    Listed {
+        /// Which gathering of this gateway.
+        ticket: u64,
+        /// How many.
+        count: u32,
+    },
+    /// What a channel below a path retains of what a session wants.
+    Past {
+        /// Which gathering of this gateway.
+        ticket: u64,
+        /// The channel.
+        channel: ChannelId,
+        /// Its last message.
+        offset: u64,
+        /// The messages up to it, in their order.
+        messages: Vec<SharedFrame>,
+    },
     /// The answer to a question.
     Answered {
         /// Which question of this gateway.
@@ -265,6 +283,28 @@ pub enum Answer {
     Attributes(Vec<(Box<str>, Payload)>),
     /// What others see of a user.
     Seen(Box<LookupEntry>),
+    /// A message was published.
+    Published {
+        /// The number of the message's id.
+        id: u128,
+        /// Its place in the channel.
+        offset: u64,
+        /// The life of the channel.
+        epoch: Box<str>,
+    },
+    /// What a channel retains.
+    History {
+        /// The life of the channel.
+        epoch: Box<str>,
+        /// Its last message.
+        offset: u64,
+        /// Whether these are all behind the position that was given.
+        recovered: bool,
+        /// The messages, in their order.
+        messages: Vec<SharedFrame>,
+    },
+    /// The channels of a shard.
+    Channels(Vec<ChannelId>),
 }
 
 /// Past messages for a session that joins a channel.

@@ -112,6 +112,8 @@ pub struct JoinGame {
 /// The data of `joinchannel`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinChannel {
+    /// Positions of paths below it.
+    pub below: Vec<(ChannelId, Position)>,
     /// The path.
     pub channel: ChannelId,
     /// Whether paths below it are included.

@@ -169,10 +169,14 @@ impl ChannelCall {
                 ("joinchannel", caller, id, Some(topic))
             }
             Self::Publish { caller, id, .. } => ("publish", caller, id, None),
+            Self::Tell { asker, .. } | Self::Recall { asker, .. } | Self::Clear { asker } => {
+                return Some(Pending::Question(*asker));
+            }
             Self::Leave { .. }
             | Self::Unsubscribed { .. }
             | Self::Announce { .. }
             | Self::Forget
+            | Self::Past { .. }
             | Self::Detach { .. }
             | Self::Resume { .. }
             | Self::Hide { .. } => return None,
@@ -211,7 +215,11 @@ impl Call {
             Self::Room(room, call) => call.pending(room),
             Self::Channel(channel, call) => call.pending(channel),
             Self::Service(_, call) => call.pending(),
-            Self::Below { .. } | Self::RoomLost { .. } | Self::ForgetHistories => None,
+            Self::Channels { asker, .. } => Some(Pending::Question(*asker)),
+            Self::Below { .. }
+            | Self::RoomLost { .. }
+            | Self::ForgetHistories
+            | Self::PastBelow { .. } => None,
             #[cfg(debug_assertions)]
             Self::Fail(_) => None,
         }

@@ -16,6 +16,7 @@ use actix::{Context, Handler};
 use crate::cluster::mail::Mail;
 use crate::gateway::Gateway;
 use crate::gateway::session::life::Details;
+use crate::gateway::subscription::gather::Joined;
 use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::Effect;
 use frame::Frame;
@@ -94,7 +95,12 @@ impl Gateway {
                     if let Some(id) = &id {
                         self.pending.answered(session, id);
                     }
-                    self.channel_joined(session, &frame, replay, id.as_ref());
+                    let joined = Joined { frame, replay, id };
+                    if let Some(Joined { frame, replay, id }) =
+                        self.gather_joined(session, &topic, joined)
+                    {
+                        self.channel_joined(session, &frame, replay, id.as_ref());
+                    }
                     self.release_publications(session, &topic);
                     self.check_member(session, &topic);
                 }
@@ -155,6 +161,13 @@ impl Gateway {
                 entry,
             } => self.found(ticket, user, entry),
             Delivery::LookupFailed { ticket } => self.lookup_failed(ticket),
+            Delivery::Listed { ticket, count } => self.gather_listed(ticket, count),
+            Delivery::Past {
+                ticket,
+                channel,
+                offset,
+                messages,
+            } => self.gather_past(ticket, channel, offset, messages),
             Delivery::Below { channel } => self.below_is_known(&channel),
             Delivery::Charge { to, bytes } => {
                 let session = self.session_at(to);
@@ -233,7 +246,8 @@ impl Gateway {
         if subscribers.is_empty() && covering.is_empty() {
             return;
         }
-        let frame = Frame::shared(frame);
+        let shared = frame;
+        let frame = Frame::shared(shared.clone());
         self.subscriptions.mark = self.subscriptions.mark.wrapping_add(1);
         let mark = self.subscriptions.mark;
         let is_covered = !covering.is_empty();
@@ -261,6 +275,10 @@ impl Gateway {
                 }
                 entry.has_caught_up();
             }
+            let gathers = &mut self.subscriptions.gathers;
+            if entry.is_gathering && gathers.keep(*index, topic, meta.offset, &shared) {
+                continue;
+            }
             self.counters.deliveries += 1;
             let frame = match entry.is_read_alone {
                 true => frame.alone(),
@@ -276,6 +294,7 @@ impl Gateway {
         for session in left_out {
             self.send_error(session, left_out_error(), None);
         }
+        self.finish_overfull();
     }
 
     /// Sends a packet to one session.

@@ -49,7 +49,7 @@ impl Gateway {
             true => user,
             false => Some(user.unwrap_or_else(|| entry.session.user.clone())),
         };
-        let undecided = match self.begin_check(connection, claimed, Some(credentials)) {
+        let undecided = match self.begin_check(connection, claimed, Some(credentials), None) {
             Ok(decision) => return self.renewed(session, decision, id),
             Err(undecided) => undecided,
         };

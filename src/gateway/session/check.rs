@@ -69,7 +69,9 @@ impl Gateway {
         if let Err(error) = self.shared.may_begin() {
             return self.refuse_again(key, &error.of("idme"), id);
         }
-        let undecided = match self.begin_check(key, user, credentials) {
+        let login = self.permit(key).and_then(|permit| permit.login());
+        let cookie = login.map(Into::into);
+        let undecided = match self.begin_check(key, user, credentials, cookie) {
             Ok(decision) => return self.decided(key, decision, attributes, id),
             Err(undecided) => undecided,
         };
@@ -99,6 +101,7 @@ impl Gateway {
         key: ConnKey,
         user: Option<UserId>,
         credentials: Option<&Payload>,
+        cookie: Option<Box<str>>,
     ) -> Result<Decision, Undecided> {
         let service = user.as_ref().and_then(|user| {
             credential::check(&self.settings.services, user, credentials)
@@ -110,7 +113,8 @@ impl Gateway {
             let claim = Claim::new(Some(user.clone()), credentials, address);
             return Ok(portal.decide_of_service(&claim, user, verdict));
         }
-        let decision = portal.check(Claim::new(user, credentials, address))?;
+        let claim = Claim::new(user, credentials, address).with_cookie(cookie);
+        let decision = portal.check(claim)?;
         Ok(self.of_no_service(decision))
     }
 

@@ -108,6 +108,7 @@ impl Gateway {
             log::debug!("session {id:?} begins");
         }
         self.check_idle(session, clock::now_ms());
+        self.join_by_operator(session);
     }
 
     fn carry(&mut self, session: SessionSlot, connection: ConnKey, details: &Details) {

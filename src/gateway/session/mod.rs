@@ -42,6 +42,8 @@ pub(crate) struct SessionEntry {
     pub(crate) is_dirty: bool,
     /// Whether its connection takes nothing now.
     pub(crate) is_blocked: bool,
+    /// Whether what is published below its channels waits for their past.
+    pub(crate) is_gathering: bool,
     /// Whether its messages are written for it alone.
     pub(crate) is_read_alone: bool,
     /// Whether publications below its channels were left out, as it reads too slowly.
@@ -99,6 +101,7 @@ impl SessionEntry {
             is_dirty: false,
             is_blocked: false,
             is_read_alone: false,
+            is_gathering: false,
             has_left_out: false,
             is_warned: false,
             is_provisional: false,

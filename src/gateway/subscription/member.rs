@@ -25,6 +25,15 @@ impl Gateway {
     /// The sessions on a channel, where its members are shown. One that left, and
     /// whose owner was lost before it answered, is taken off.
     pub(super) fn listeners(&mut self, channel: &ChannelId) -> Vec<(SessionKey, Listener)> {
+        let listeners = self.on_channel(channel);
+        match self.settings.shows_members(channel) {
+            true => listeners,
+            false => Vec::new(),
+        }
+    }
+
+    /// The sessions that joined a channel by name.
+    pub(super) fn on_channel(&mut self, channel: &ChannelId) -> Vec<(SessionKey, Listener)> {
         let mut listeners = Vec::new();
         for subpaths in [false, true] {
             let topic = Topic::of_channel(channel.clone(), subpaths);
@@ -36,10 +45,7 @@ impl Gateway {
                 }
             }
         }
-        match self.settings.shows_members(channel) {
-            true => listeners,
-            false => Vec::new(),
-        }
+        listeners
     }
 
     fn listener_on(

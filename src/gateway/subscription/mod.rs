@@ -7,7 +7,9 @@
 pub(crate) mod announce;
 mod behind;
 pub(crate) mod below;
+pub(crate) mod gather;
 pub(crate) mod member;
+pub(crate) mod operator;
 pub(crate) mod profile;
 mod replay;
 pub(crate) mod sight;
@@ -22,10 +24,11 @@ use crate::gateway::session::permission::may_do;
 use announce::ChannelCounts;
 use behind::Behind;
 use below::Below;
+use gather::Gathers;
 use profile::ProfileChange;
 use sight::Sight;
 use topic::Topics;
-use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
+use turntable_core::call::{AvatarCall, ChannelCall, PastBelow, RoomCall};
 use turntable_core::delivery::Topic;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{SessionSlot, UserNumber};
@@ -51,6 +54,8 @@ pub(crate) struct Subscriptions {
     pub(crate) below: HashMap<ChannelId, Below>,
     /// Publications that wait for joins with subpaths.
     behind: HashMap<SessionSlot, Behind>,
+    /// Joins that gather past messages of paths below.
+    pub(crate) gathers: Gathers,
     /// The number of the last publication.
     pub(crate) mark: u32,
 }
@@ -190,6 +195,41 @@ impl Gateway {
         join: JoinChannel,
         id: Option<RequestId>,
     ) {
+        let Some(entry) = self.sessions.get(session) else {
+            return;
+        };
+        let JoinChannel {
+            channel,
+            subpaths,
+            since,
+            history,
+            below,
+        } = join;
+        let access = match subpaths {
+            true => Access::JoinBelow,
+            false => Access::Join,
+        };
+        let who = entry.session.who();
+        if let Err(error) = may_do(&self.settings.channels, who, &channel, access) {
+            return self.refuse_unowned(session, error.of("joinchannel"), id);
+        }
+        let join = JoinChannel {
+            channel,
+            subpaths,
+            since,
+            history,
+            below,
+        };
+        self.join_allowed(session, join, id);
+    }
+
+    /// Joins a session to a channel that it may join.
+    pub(crate) fn join_allowed(
+        &mut self,
+        session: SessionSlot,
+        join: JoinChannel,
+        id: Option<RequestId>,
+    ) {
         let max = self.settings.session.channels_max;
         let caller = self.caller(session);
         let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
@@ -200,19 +240,19 @@ impl Gateway {
             subpaths,
             since,
             history,
+            mut below,
         } = join;
-        let access = match subpaths {
-            true => Access::JoinBelow,
-            false => Access::Join,
-        };
-        let who = entry.session.who();
-        if let Err(error) = may_do(&self.settings.channels, who, &channel, access) {
-            return self.refuse_unowned(session, error.of("joinchannel"), id);
-        }
         let past = Past {
             since,
             history: history.unwrap_or_default(),
         };
+        below.truncate(self.settings.below_max);
+        let below = PastBelow {
+            since: below,
+            history: past.history,
+        };
+        let wants_below =
+            self.settings.has_last_values || below.history > 0 || !below.since.is_empty();
         let before = match entry.session.enter_channel(&channel, subpaths, max) {
             Ok(before) => before,
             Err(error) => return self.refuse_unowned(session, error.of("joinchannel"), id),
@@ -236,7 +276,11 @@ impl Gateway {
             past,
             id,
         };
+        self.end_gather(session, &channel);
         if subpaths {
+            if wants_below && self.settings.below_max > 0 {
+                self.gather(session, &channel, below);
+            }
             if !again {
                 self.hold_publications(session, &channel);
             }
@@ -274,6 +318,7 @@ impl Gateway {
 
     /// `leavechannel`.
     pub(crate) fn leave_channel(&mut self, session: SessionSlot, channel: &ChannelId) {
+        self.end_gather(session, channel);
         let caller = self.caller(session);
         let left = self
             .sessions
@@ -328,6 +373,9 @@ impl Gateway {
             }
             Topic::Channel(_) | Topic::Below(_) => {}
         }
+        if let Topic::Below(channel) = topic {
+            self.end_gather(session, channel);
+        }
         self.release_publications(session, topic);
     }
 
@@ -340,6 +388,7 @@ impl Gateway {
             return;
         };
         let user = entry.session.user.clone();
+        let key = entry.session.key;
         let rooms: Vec<ChannelId> = entry.session.rooms().cloned().collect();
         let channels = entry.session.channels().to_vec();
         let watching = std::mem::take(&mut entry.session.watching);
@@ -347,6 +396,8 @@ impl Gateway {
         entry.profiles.clear();
         entry.sight = None;
         self.release_all_publications(session);
+        self.forget_gathers(session);
+        self.end_by_operator(&user, key);
         let owners = self.shared.owners.clone();
         owners.avatar(&user, AvatarCall::Remove { caller });
         for room in rooms {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::management::Management;
-use turntable_core::id::UserId;
+use turntable_core::id::{ChannelId, UserId};
 use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
@@ -78,6 +78,7 @@ impl Parameter {
                 let seconds = self.text(json)?.parse();
                 Argument::Seconds(seconds.map_err(|_| self.wrong("a whole number of seconds"))?)
             }
+            Type::Channel => Argument::Channel(self.channel(&self.text(json)?)?),
             Type::Any => Argument::Value(Payload::from_json(json)),
             Type::Object => Argument::Object(self.object(json)?),
         })
@@ -88,7 +89,9 @@ impl Parameter {
         let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
         let quoted = || serde_json::Value::from(text).to_string();
         match self.of {
-            Type::User | Type::Text | Type::Seconds => self.read(Some(&quoted()), realm),
+            Type::User | Type::Text | Type::Seconds | Type::Channel => {
+                self.read(Some(&quoted()), realm)
+            }
             // A list, or one user.
             Type::Users if !text.starts_with('[') => {
                 self.read(Some(&format!("[{}]", quoted())), realm)
@@ -115,6 +118,12 @@ impl Parameter {
             false => UserId::parse(&format!("{realm}:{text}")),
         };
         parsed.map_err(|error| {
+            ErrorBody::new(ErrorCode::InvalidId, format!("{}: {error}", self.name))
+        })
+    }
+
+    fn channel(&self, text: &str) -> Result<ChannelId, ErrorBody> {
+        ChannelId::parse(text).map_err(|error| {
             ErrorBody::new(ErrorCode::InvalidId, format!("{}: {error}", self.name))
         })
     }
@@ -155,6 +164,8 @@ pub(super) enum Type {
     Text,
     /// A whole number of seconds.
     Seconds,
+    /// The path of a channel.
+    Channel,
     /// Any JSON.
     Any,
     /// A JSON object.
@@ -170,6 +181,7 @@ pub(super) enum Argument {
     Users(Vec<UserId>),
     Text(String),
     Seconds(u64),
+    Channel(ChannelId),
     Value(Payload),
     Object(Vec<(Box<str>, Payload)>),
 }
@@ -213,12 +225,25 @@ impl Arguments {
         seconds, Seconds, u64
     }
     takes! {
+        /// The next one, a channel.
+        channel, Channel, ChannelId
+    }
+    takes! {
         /// The next one, any JSON.
         value, Value, Payload
     }
     takes! {
         /// The next one, an object.
         object, Object, Vec<(Box<str>, Payload)>
+    }
+
+    /// The next one, any JSON, where it is given.
+    pub(super) fn optional_value(&mut self) -> Result<Option<Payload>, ErrorBody> {
+        if self.0.front() == Some(&Argument::None) {
+            self.0.pop_front();
+            return Ok(None);
+        }
+        self.value().map(Some)
     }
 
     /// The next one, a string, where it is given.

@@ -5,6 +5,7 @@
 //! a call is checked by them before the method runs.
 
 mod auth;
+mod channel;
 mod method;
 mod user;
 
@@ -22,7 +23,11 @@ use turntable_core::reason::ErrorCode;
 pub(super) const BODY_BYTES_MAX: usize = 65_536;
 
 /// The methods of each service.
-const SERVICES: &[(&str, &[Method])] = &[("auth", auth::METHODS), ("user", user::METHODS)];
+const SERVICES: &[(&str, &[Method])] = &[
+    ("auth", auth::METHODS),
+    ("channel", channel::METHODS),
+    ("user", user::METHODS),
+];
 
 /// The names of the services.
 pub(super) fn services() -> impl Iterator<Item = &'static str> {

@@ -40,7 +40,10 @@ export type ChannelMessage = {
      * offsets begin again at 1
      */
     epoch?: string;
-    from: string;
+    /**
+     * without it the operator published
+     */
+    from?: string;
     /**
      * Unix ms of the server's clock
      */
@@ -97,7 +100,7 @@ export type ChannelEvents = {
  * @property {number} offset
  * @property {string} [epoch] with the first message of each life of the path, with which
  *   offsets begin again at 1
- * @property {string} from
+ * @property {string} [from] without it the operator published
  * @property {number} time Unix ms of the server's clock
  * @property {any} data
  */

@@ -4,7 +4,6 @@
  * @module
  */
 import type { ChannelMessage, ChannelOptions } from "./channel.js";
-/** @import { ChannelMessage, ChannelOptions } from "./channel.js" */
 export declare class ChannelState {
     #private;
     /** @readonly @type {string} */
@@ -53,7 +52,7 @@ export declare class ChannelState {
      * @param {ChannelMessage} message
      * @returns {boolean} false if it was emitted before a reconnection
      */
-    received({ channel, offset }: ChannelMessage): boolean;
+    received({ channel, offset, time }: ChannelMessage): boolean;
     /**
      * @param {ChannelMessage} message of this path
      * @returns {boolean} whether it was published before the channel was joined

@@ -37,7 +37,7 @@ export declare class Client extends Emitter<ClientEvents> {
     constructor(url: string | URL | undefined, options: ConnectOptions);
     /** The state of the connection. */
     get state(): import("./events.js").State;
-    /** The user's id; before the welcome, the requested one. @returns {string | undefined} */
+    /** The user's id; before the welcome, the requested one, or the guest's of before. @returns {string | undefined} */
     get user(): string | undefined;
     /** The session's secret; it grants access to the session. @returns {string | undefined} */
     get session(): string | undefined;

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::Since;
 use crate::frame::SharedFrame;
 use crate::id::{ChannelId, MessageId, UserId};
 use crate::key::{GatewayId, SessionKey};
@@ -26,6 +27,7 @@ const ENVELOPE_BYTES: usize = 128;
 pub struct ChannelSnapshot {
     epoch: Box<str>,
     offset: u64,
+    is_begun: bool,
     interest: Vec<GatewayId>,
     bytes: BucketExport,
     messages: BucketExport,
@@ -66,6 +68,8 @@ pub struct Channel {
     id: ChannelId,
     epoch: Box<str>,
     offset: u64,
+    /// Whether there was a message in this life.
+    is_begun: bool,
     /// The gateways with sessions on this path.
     pub interest: Interest,
     /// What it sent to each subscriber.
@@ -85,6 +89,7 @@ impl Channel {
             id,
             epoch: epoch.into(),
             offset: 0,
+            is_begun: false,
             interest: Interest::default(),
             bytes: Bucket::default(),
             messages: Bucket::default(),
@@ -110,6 +115,7 @@ impl Channel {
         ChannelSnapshot {
             epoch: self.epoch.clone(),
             offset: self.offset,
+            is_begun: self.is_begun,
             interest: self.interest.gateways().to_vec(),
             bytes: self.bytes.export(now_ms),
             messages: self.messages.export(now_ms),
@@ -134,6 +140,7 @@ impl Channel {
             id,
             epoch: snapshot.epoch,
             offset: snapshot.offset,
+            is_begun: snapshot.is_begun,
             interest: snapshot.interest.into_iter().collect(),
             bytes: Bucket::import(snapshot.bytes, now_ms),
             messages: Bucket::import(snapshot.messages, now_ms),
@@ -205,6 +212,20 @@ impl Channel {
         }
     }
 
+    /// What is retained: all behind a position, where that is proved; otherwise all.
+    pub fn recall(&mut self, since: Option<&Since>, retention: &Retention, now_ms: u64) -> Joined {
+        self.history.expire(retention, usize::MAX, now_ms);
+        let is_of_now = |since: &&Since| since.epoch.as_ref().is_none_or(|e| *e == self.epoch);
+        let missed = since
+            .filter(is_of_now)
+            .and_then(|since| self.offset.checked_sub(since.offset))
+            .and_then(|missed| self.history.last(missed));
+        Joined {
+            recovered: missed.is_some(),
+            messages: missed.unwrap_or_else(|| self.history.at_most(usize::MAX)),
+        }
+    }
+
     /// Retains the message that was published last, as it was sent: within
     /// `retention`, and so that the history has at most `budget` bytes. Has to follow
     /// each publication.
@@ -249,6 +270,35 @@ impl Channel {
         }
     }
 
+    /// The channel goes on from what was stored: in that life, or with an epoch of its
+    /// own where messages may be missing, which no older position proves anything in.
+    pub fn continue_with(
+        &mut self,
+        epoch: Option<Box<str>>,
+        offset: u64,
+        messages: Vec<(u64, SharedFrame)>,
+    ) {
+        self.is_begun = epoch.is_some() && offset > 0;
+        if let Some(epoch) = epoch {
+            self.epoch = epoch;
+        }
+        self.offset = offset;
+        self.history.load(messages);
+    }
+
+    /// The offset of the first message that is retained; that of the next one where none
+    /// is.
+    #[must_use]
+    pub fn first_retained(&self) -> u64 {
+        (self.offset + 1).saturating_sub(self.history.len() as u64)
+    }
+
+    /// The name of this life.
+    #[must_use]
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
     /// How many messages of this life there were.
     #[must_use]
     pub const fn offset(&self) -> u64 {
@@ -289,11 +339,12 @@ impl Channel {
             channel: self.id.clone(),
             id,
             offset: self.offset,
-            epoch: (self.offset == 1).then(|| self.epoch.clone()),
+            epoch: (!self.is_begun).then(|| self.epoch.clone()),
             from,
             time_ms: now_ms,
             data,
         };
+        self.is_begun = true;
         let reply = ReplyData::Published {
             id,
             offset: self.offset,

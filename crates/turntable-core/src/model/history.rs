@@ -82,6 +82,26 @@ impl History {
         history
     }
 
+    /// The messages that were stored: when each was published, and its frame.
+    pub fn load(&mut self, messages: Vec<(u64, SharedFrame)>) {
+        self.clear();
+        for (at_ms, frame) in messages {
+            self.push(&frame, at_ms);
+        }
+    }
+
+    /// How many messages there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
     fn push(&mut self, frame: &SharedFrame, at_ms: u64) {
         let (v1, id) = (frame.v1().clone(), frame.id());
         self.bytes += ENTRY_BYTES + v1.len();

@@ -48,6 +48,8 @@ pub struct NamespaceSettings {
     pub history_bytes_max: usize,
     /// How long the last message is sent to those who join, in ms; 0: it is not.
     pub last_value_ms: u64,
+    /// Whether what is retained outlives the process, in the file of the store.
+    pub retained: bool,
     /// Who may join.
     pub join: Audience,
     /// Who may publish.
@@ -96,6 +98,7 @@ impl Default for NamespaceSettings {
             history_ms: 300_000,
             history_bytes_max: 65_536,
             last_value_ms: 0,
+            retained: false,
             join: Audience::Everyone,
             publish: Audience::Everyone,
             publish_rate: BucketSettings::new(0, 1_000),

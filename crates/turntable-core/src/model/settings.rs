@@ -161,6 +161,10 @@ pub struct ChannelSettings {
     pub bytes: BucketSettings,
     /// Maximum channels of one server.
     pub channels_max: usize,
+    /// Maximum paths below a channel whose past messages a join with subpaths gets.
+    pub below_max: usize,
+    /// Maximum users that the operator subscribes to channels.
+    pub operator_users_max: usize,
     /// Maximum bytes of the messages that all channels retain.
     pub history_total_bytes_max: usize,
 }
@@ -189,6 +193,8 @@ impl ChannelSettings {
     pub const RANGES: &[(&str, u64, u64)] = &[
         ("empty_ms", 0, 86_400_000),
         ("channels_max", 1, 10_000_000),
+        ("below_max", 0, 10_000),
+        ("operator_users_max", 0, 10_000_000),
         ("history_total_bytes_max", 0, 1_099_511_627_776),
     ];
 }
@@ -199,6 +205,8 @@ impl Default for ChannelSettings {
             empty_ms: 60_000,
             bytes: FAN_OUT_BYTES,
             channels_max: 100_000,
+            below_max: 100,
+            operator_users_max: 100_000,
             history_total_bytes_max: 67_108_864,
         }
     }
@@ -213,6 +221,8 @@ mod tests {
         let settings = ChannelSettings {
             empty_ms: 60_000,
             channels_max: 100,
+            operator_users_max: 0,
+            below_max: 0,
             bytes: FAN_OUT_BYTES,
             history_total_bytes_max: 0,
         };

@@ -277,10 +277,15 @@ fn route(message: &str) -> Option<Route<'_>> {
             })
         }
         "game" | "memberchange" => {
-            let fields = Fields::read(parts.data.get(), ["channel"]).ok();
+            let fields = Fields::read(parts.data.get(), ["channel", "epoch"]).ok();
             fields.and_then(|fields| {
-                let [channel] = fields.values;
-                Some(Route::Game(text(channel?, "channel").ok()?))
+                let [channel, epoch] = fields.values;
+                let channel = text(channel?, "channel").ok()?;
+                // Who is on a channel is presence; only channels have an epoch.
+                Some(match epoch {
+                    Some(_) => Route::Presence,
+                    None => Route::Game(channel),
+                })
             })
         }
         "userchange" | "profiles" => Some(Route::Presence),

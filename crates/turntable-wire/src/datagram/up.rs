@@ -7,12 +7,13 @@
 
 use serde_json::value::RawValue;
 
+use crate::json_v1::command::{history_count, position};
 use crate::json_v1::field::{Fault, Kind, boolean, each, fields, kind, opaque, required, text};
 use crate::json_v1::flaw;
 use crate::json_v1::{self, DecodeLimits};
 use turntable_core::id::{ChannelId, SessionId, UserId};
 use turntable_core::limit::Limit;
-use turntable_core::packet::{ClientMessage, ErrorBody, RequestId};
+use turntable_core::packet::{ClientMessage, ErrorBody, Position, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
@@ -79,6 +80,10 @@ pub struct Interest {
     pub path: InterestPath,
     /// Whether paths below it are included.
     pub subpaths: bool,
+    /// Where an earlier subscription ended.
+    pub since: Option<Position>,
+    /// The number of past messages that are wanted.
+    pub history: Option<u32>,
 }
 
 /// A path that can be of interest.
@@ -293,10 +298,14 @@ fn interest(data: &RawValue, limits: &BatchLimits) -> Result<SentTo, Fault> {
 
 /// A path, or an object with one.
 fn one_interest(value: &RawValue, name: &str) -> Result<Interest, Fault> {
+    let (mut since, mut history) = (None, None);
     let (path, subpaths) = match kind(value) {
         Kind::Text => (value, false),
         Kind::Object => {
-            let [path, subpaths] = fields(value, name, ["path", "subpaths"])?;
+            let [path, subpaths, position_of, count] =
+                fields(value, name, ["path", "subpaths", "since", "history"])?;
+            since = position_of.map(position).transpose()?;
+            history = count.map(history_count).transpose()?;
             let subpaths = subpaths.map(|value| boolean(value, "subpaths"));
             (
                 required(path, "path")?,
@@ -322,7 +331,12 @@ fn one_interest(value: &RawValue, name: &str) -> Result<Interest, Fault> {
             )));
         }
     };
-    Ok(Interest { path, subpaths })
+    Ok(Interest {
+        path,
+        subpaths,
+        since,
+        history,
+    })
 }
 
 /// Refuses more than `batch_max`.

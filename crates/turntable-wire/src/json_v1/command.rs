@@ -67,7 +67,7 @@ pub(super) static COMMANDS: [Command; 20] = [
     }),
     command(
         "joinchannel",
-        r#"{"channel": P, "subpaths": bool?, "since": {"epoch": E, "offset": N}?, "history": n?}"#,
+        r#"{"channel": P, "subpaths": bool?, "since": {"epoch": E, "offset": N}?, "history": n?, "below": {P: {"epoch": E, "offset": N}}?}"#,
         join_channel,
     ),
     command("leavechannel", r#"{"channel": P}"#, |data| {
@@ -239,18 +239,8 @@ fn invalid_action(fault: Fault) -> Fault {
 }
 
 fn join_channel(data: &RawValue) -> Result<ClientPacket, Fault> {
-    let [path, subpaths, since, history] =
-        fields(data, "data", ["channel", "subpaths", "since", "history"])?;
-    let position = |value| {
-        let [epoch, offset] = fields(value, "since", ["epoch", "offset"])?;
-        Ok(Position {
-            epoch: owned_text(required(epoch, "since.epoch")?, "since.epoch")?,
-            offset: whole(required(offset, "since.offset")?, "since.offset")?,
-        })
-    };
-    // A larger number has no effect: no history is that long.
-    let count =
-        |value| whole(value, "history").map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+    let names = ["channel", "subpaths", "since", "history", "below"];
+    let [path, subpaths, since, history, below] = fields(data, "data", names)?;
     Ok(ClientPacket::JoinChannel(JoinChannel {
         channel: channel(required(path, "channel")?, "channel")?,
         subpaths: match subpaths {
@@ -258,8 +248,34 @@ fn join_channel(data: &RawValue) -> Result<ClientPacket, Fault> {
             None => false,
         },
         since: since.map(position).transpose()?,
-        history: history.map(count).transpose()?,
+        history: history.map(history_count).transpose()?,
+        below: below.map(positions).transpose()?.unwrap_or_default(),
     }))
+}
+
+/// A position in a channel.
+pub(crate) fn position(value: &RawValue) -> Result<Position, Fault> {
+    let [epoch, offset] = fields(value, "since", ["epoch", "offset"])?;
+    Ok(Position {
+        epoch: owned_text(required(epoch, "since.epoch")?, "since.epoch")?,
+        offset: whole(required(offset, "since.offset")?, "since.offset")?,
+    })
+}
+
+/// The positions of paths below a channel.
+fn positions(value: &RawValue) -> Result<Vec<(ChannelId, Position)>, Fault> {
+    let all = entries(value, "below", position)?.into_iter();
+    let path = |(path, position): (Box<str>, Position)| {
+        let path = ChannelId::parse(&path)
+            .map_err(|error| Fault::new(ErrorCode::InvalidId, format!("below: {error}")))?;
+        Ok((path, position))
+    };
+    all.map(path).collect()
+}
+
+/// A number of past messages. A larger one has no effect: no history is that long.
+pub(crate) fn history_count(value: &RawValue) -> Result<u32, Fault> {
+    whole(value, "history").map(|count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 fn publish(data: &RawValue) -> Result<ClientPacket, Fault> {

@@ -315,12 +315,12 @@ pub(crate) fn text<'a>(value: &'a RawValue, name: &str) -> Result<Cow<'a, str>, 
 }
 
 /// An owned string.
-pub(super) fn owned_text(value: &RawValue, name: &str) -> Result<Box<str>, Fault> {
+pub(crate) fn owned_text(value: &RawValue, name: &str) -> Result<Box<str>, Fault> {
     Ok(text(value, name)?.into())
 }
 
 /// A non-negative integer.
-pub(super) fn whole(value: &RawValue, name: &str) -> Result<u64, Fault> {
+pub(crate) fn whole(value: &RawValue, name: &str) -> Result<u64, Fault> {
     value
         .get()
         .parse()

@@ -5,7 +5,7 @@
 //! read from the object, opaque data remains text. Encoding appends to a buffer,
 //! usually after space reserved for a frame's header.
 
-mod command;
+pub(crate) mod command;
 mod decode;
 mod encode;
 pub(crate) mod field;

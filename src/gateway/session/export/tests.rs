@@ -212,6 +212,7 @@ fn rooms_channels_and_awaited_answers_go_along() {
     from.entered(slot, Topic::Room(path("r")));
     let id = RequestId("7".into());
     let join = JoinChannel {
+        below: Vec::new(),
         channel: path("c"),
         subpaths: true,
         since: None,

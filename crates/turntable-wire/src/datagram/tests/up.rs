@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::datagram::*;
 use crate::json_v1::DecodeLimits;
 use turntable_core::id::{ChannelId, SessionId, UserId};
-use turntable_core::packet::{ClientPacket, ErrorBody};
+use turntable_core::packet::{ClientPacket, ErrorBody, Position};
 use turntable_core::reason::ErrorCode;
 
 const LIMITS: BatchLimits = BatchLimits {
@@ -68,19 +68,32 @@ fn data_for_a_channel_or_tunnel_is_unchanged() {
 #[test]
 fn interest_is_added_and_removed() {
     let data = format!(
-        r#"{{"add":[{{"path":"/channel/chat","subpaths":true,"x":1}},"/user/1:2"],"remove":[{{"path":"/tunnel/{T2}"}}]}}"#
+        r#"{{"add":[{{"path":"/channel/chat","subpaths":true,"x":1,"since":{{"epoch":"e","offset":7}},"history":3}},"/user/1:2"],"remove":[{{"path":"/tunnel/{T2}"}}]}}"#
     );
     let SentTo::Interest { add, remove } = sent("/interest", &data).unwrap().to else {
         panic!("not interest");
     };
-    let interest = |path, subpaths| Interest { path, subpaths };
+    let interest = |path, subpaths| Interest {
+        path,
+        subpaths,
+        since: None,
+        history: None,
+    };
+    let since = Position {
+        epoch: "e".into(),
+        offset: 7,
+    };
     assert_eq!(
         add,
         [
-            interest(
-                InterestPath::Channel(ChannelId::parse("chat").unwrap()),
-                true
-            ),
+            Interest {
+                since: Some(since),
+                history: Some(3),
+                ..interest(
+                    InterestPath::Channel(ChannelId::parse("chat").unwrap()),
+                    true
+                )
+            },
             interest(InterestPath::User(UserId::parse("1:2").unwrap()), false),
         ]
     );
@@ -108,6 +121,9 @@ fn invalid_interest_is_reported_with_its_index() {
         r#"{"add":["/channel//chat"]}"#,
         r#"{"add":["/channel"]}"#,
         r#"{"add":[{"path":"/channel/c","subpaths":1}]}"#,
+        r#"{"add":[{"path":"/channel/c","since":7}]}"#,
+        r#"{"add":[{"path":"/channel/c","since":{"epoch":"e"}}]}"#,
+        r#"{"add":[{"path":"/channel/c","history":-1}]}"#,
         r#"{"add":[],"add":[]}"#,
     ] {
         let body = refused(wrong);

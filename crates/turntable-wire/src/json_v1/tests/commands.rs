@@ -46,6 +46,7 @@ fn commands_are_decoded() {
                 offset,
             }),
             history,
+            below: Vec::new(),
         })
     };
     let session = SessionId::from_bits(*b"0123456789abcdef");
@@ -122,6 +123,23 @@ fn commands_are_decoded() {
             "declineinvite",
             r#"{"channel": "c"}"#,
             P::DeclineInvite(channel("c")),
+        ),
+        (
+            "joinchannel",
+            r#"{"channel": "chat", "subpaths": true, "below": {"chat/eu": {"epoch": "e", "offset": 7}}}"#,
+            P::JoinChannel(JoinChannel {
+                channel: channel("chat"),
+                subpaths: true,
+                since: None,
+                history: None,
+                below: vec![(
+                    channel("chat/eu"),
+                    Position {
+                        epoch: "e".into(),
+                        offset: 7,
+                    },
+                )],
+            }),
         ),
         (
             "joinchannel",

@@ -5,7 +5,10 @@ use proptest::option;
 use proptest::prelude::*;
 
 use turntable_core::backup::{AnnouncedMember, AnnouncedSession};
-use turntable_core::call::{Asker, AvatarCall, Call, ChannelCall, RoomCall, ServiceCall, Stamped};
+use turntable_core::call::{
+    Asker, AvatarCall, Call, ChannelCall, PastBelow, RoomCall, ServiceCall, Since, Stamped,
+};
+use turntable_core::key::ShardId;
 use turntable_core::model::channel::Past;
 use turntable_core::model::member::Listener;
 use turntable_core::model::pattern::Pattern;
@@ -223,6 +226,19 @@ fn room_call() -> impl Strategy<Value = RoomCall> {
     ]
 }
 
+fn position() -> impl Strategy<Value = Position> {
+    (text(), any::<u64>()).prop_map(|(epoch, offset)| Position { epoch, offset })
+}
+
+fn past() -> impl Strategy<Value = Past> {
+    (option::of(position()), any::<u32>()).prop_map(|(since, history)| Past { since, history })
+}
+
+fn past_below() -> impl Strategy<Value = PastBelow> {
+    (vec((channel(), position()), 0..3), any::<u32>())
+        .prop_map(|(since, history)| PastBelow { since, history })
+}
+
 fn listener() -> impl Strategy<Value = Listener> {
     (user(), option::of(any::<u64>()), any::<bool>()).prop_map(|(user, dropped_ms, is_hidden)| {
         Listener {
@@ -239,11 +255,8 @@ fn channel_call() -> impl Strategy<Value = ChannelCall> {
         all.map(|(caller, listener)| (caller.key, listener))
             .collect()
     });
-    let since = (text(), any::<u64>()).prop_map(|(epoch, offset)| Position { epoch, offset });
-    let past =
-        (option::of(since), any::<u32>()).prop_map(|(since, history)| Past { since, history });
     prop_oneof![
-        (caller(), listener(), any::<bool>(), past, request()).prop_map(
+        (caller(), listener(), any::<bool>(), past(), request()).prop_map(
             |(caller, listener, subpaths, past, id)| ChannelCall::Join {
                 caller,
                 listener,
@@ -281,6 +294,13 @@ fn channel_call() -> impl Strategy<Value = ChannelCall> {
             }
         ),
         Just(ChannelCall::Forget),
+        (asker(), payload()).prop_map(|(asker, message)| ChannelCall::Tell { asker, message }),
+        (asker(), option::of((option::of(text()), any::<u64>()))).prop_map(|(asker, since)| {
+            let since = since.map(|(epoch, offset)| Since { epoch, offset });
+            ChannelCall::Recall { asker, since }
+        }),
+        asker().prop_map(|asker| ChannelCall::Clear { asker }),
+        (asker(), past()).prop_map(|(asker, past)| ChannelCall::Past { asker, past }),
     ]
 }
 
@@ -333,6 +353,18 @@ pub(in super::super) fn stamped() -> impl Strategy<Value = Stamped> {
         1 => channel().prop_map(|channel| Call::RoomLost { channel }),
         2 => (text(), service_call()).prop_map(|(name, call)| Call::Service(name, call)),
         1 => Just(Call::ForgetHistories),
+        1 => (any::<u32>(), asker()).prop_map(|(shard, asker)| Call::Channels {
+            shard: ShardId(shard),
+            asker,
+        }),
+        1 => (any::<u32>(), channel(), asker(), past_below()).prop_map(
+            |(shard, channel, asker, past)| Call::PastBelow {
+                shard: ShardId(shard),
+                channel,
+                asker,
+                past,
+            }
+        ),
         1 => fault(),
     ];
     (generation(), call).prop_map(|(generation, call)| Stamped { generation, call })

@@ -59,6 +59,17 @@ fn answer() -> impl Strategy<Value = Result<Answer, Box<ErrorBody>>> {
         any::<u64>().prop_map(|count| Ok(Answer::Count(count))),
         attributes().prop_map(|attributes| Ok(Answer::Attributes(attributes))),
         entry().prop_map(|entry| Ok(Answer::Seen(Box::new(entry)))),
+        (any::<u128>(), any::<u64>(), text())
+            .prop_map(|(id, offset, epoch)| Ok(Answer::Published { id, offset, epoch })),
+        (text(), any::<u64>(), any::<bool>(), vec(frame(), 0..3)).prop_map(
+            |(epoch, offset, recovered, messages)| Ok(Answer::History {
+                epoch,
+                offset,
+                recovered,
+                messages,
+            })
+        ),
+        vec(channel(), 0..3).prop_map(|channels| Ok(Answer::Channels(channels))),
         error().prop_map(Err),
     ]
 }
@@ -130,6 +141,15 @@ pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
             entry
         }),
         channel().prop_map(|channel| Delivery::Below { channel }),
+        (any::<u64>(), any::<u32>()).prop_map(|(ticket, count)| Delivery::Listed { ticket, count }),
+        (any::<u64>(), channel(), any::<u64>(), vec(frame(), 0..3)).prop_map(
+            |(ticket, channel, offset, messages)| Delivery::Past {
+                ticket,
+                channel,
+                offset,
+                messages
+            }
+        ),
         (place(), any::<u32>()).prop_map(|(to, bytes)| Delivery::Charge { to, bytes }),
         any::<u64>().prop_map(|ticket| Delivery::LookupFailed { ticket }),
         (place(), backup).prop_map(|(to, backup)| Delivery::Backup { to, backup }),

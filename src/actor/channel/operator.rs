@@ -1,0 +1,57 @@
+//! What is asked of a channel: by the operator, and for sessions that joined above.
+
+use super::Channel;
+use crate::clock;
+use turntable_core::call::{Asker, Since};
+use turntable_core::delivery::{Answer, Delivery};
+use turntable_core::model::channel::Past;
+use turntable_core::packet::ReplyData;
+use turntable_core::payload::Payload;
+
+impl Channel {
+    /// Publishes a message without a sender.
+    pub(super) fn tell(&mut self, asker: Asker, message: Payload) {
+        let answer = self.publish_message(None, message);
+        let answer = answer.map(|reply| match reply {
+            ReplyData::Published { id, offset, epoch } => Answer::Published {
+                id: id.0,
+                offset,
+                epoch,
+            },
+            _ => Answer::Done,
+        });
+        self.shared.answer(asker, answer);
+    }
+
+    /// Answers with what is retained.
+    pub(super) fn recall(&mut self, asker: Asker, since: Option<&Since>) {
+        let now_ms = clock::now_ms();
+        let found = self.model.recall(since, &self.retention, now_ms);
+        let answer = Answer::History {
+            epoch: self.model.epoch().into(),
+            offset: self.model.offset(),
+            recovered: found.recovered,
+            messages: found.messages,
+        };
+        self.shared.answer(asker, Ok(answer));
+    }
+
+    /// Answers with what a session gets that joined above.
+    pub(super) fn past(&mut self, asker: Asker, past: &Past) {
+        let now_ms = clock::now_ms();
+        let found = self.model.join(past, false, &self.retention, now_ms);
+        let delivery = Delivery::Past {
+            ticket: asker.ticket,
+            channel: self.id.clone(),
+            offset: self.model.offset(),
+            messages: found.messages,
+        };
+        self.shared.bus.send(asker.gateway, delivery);
+    }
+
+    /// Drops what is retained.
+    pub(super) fn clear(&mut self, asker: Asker) {
+        self.model.forget_history();
+        self.shared.answer(asker, Ok(Answer::Done));
+    }
+}

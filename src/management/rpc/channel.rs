@@ -1,0 +1,251 @@
+//! The service `channel`: who is subscribed to what, and what is published.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::method::{Arguments, Call, Method, Parameter, Type, result, wrong};
+use crate::management::Management;
+use turntable_core::call::{self, Asker, ChannelCall, Since};
+use turntable_core::delivery::Answer;
+use turntable_core::frame::SharedFrame;
+use turntable_core::id::{ChannelId, MessageId};
+use turntable_core::key::ShardId;
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
+
+const USER: Parameter = Parameter::new("userId", Type::User);
+const CHANNEL: Parameter = Parameter::new("channelId", Type::Channel);
+
+/// Its methods.
+pub(super) const METHODS: &[Method] = &[
+    Method {
+        name: "subscribe",
+        parameters: &[USER, CHANNEL],
+        run: subscribe,
+    },
+    Method {
+        name: "unsubscribe",
+        parameters: &[USER, CHANNEL],
+        run: unsubscribe,
+    },
+    Method {
+        name: "unsubscribeAll",
+        parameters: &[USER],
+        run: unsubscribe_all,
+    },
+    Method {
+        name: "getSubscriptions",
+        parameters: &[USER],
+        run: get_subscriptions,
+    },
+    Method {
+        name: "getSubscribers",
+        parameters: &[CHANNEL],
+        run: get_subscribers,
+    },
+    Method {
+        name: "publish",
+        parameters: &[CHANNEL, Parameter::new("message", Type::Any)],
+        run: publish,
+    },
+    Method {
+        name: "getHistory",
+        parameters: &[CHANNEL, Parameter::optional("since", Type::Any)],
+        run: get_history,
+    },
+    Method {
+        name: "clearHistory",
+        parameters: &[CHANNEL],
+        run: clear_history,
+    },
+    Method {
+        name: "listAll",
+        parameters: &[],
+        run: list_all,
+    },
+];
+
+/// The number of sessions that are subscribed now.
+fn subscribe(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let (user, channel) = (arguments.user()?, arguments.channel()?);
+        result(management.shared.subscribe(&user, &channel).await?)
+    })
+}
+
+/// Whether the operator had subscribed the user.
+fn unsubscribe(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let (user, channel) = (arguments.user()?, arguments.channel()?);
+        let removed = management.shared.unsubscribe(&user, Some(&channel)).await;
+        result(removed > 0)
+    })
+}
+
+/// From how many channels.
+fn unsubscribe_all(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let user = arguments.user()?;
+        result(management.shared.unsubscribe(&user, None).await)
+    })
+}
+
+/// The channels that the user's sessions are on, whoever subscribed them.
+fn get_subscriptions(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let channels = management.shared.channels_of(&arguments.user()?).await;
+        result(paths(&channels))
+    })
+}
+
+/// The users with sessions on the channel.
+fn get_subscribers(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let users = management.shared.users_on(&arguments.channel()?).await;
+        let users: Vec<&str> = users.iter().map(|user| user.as_str()).collect();
+        result(users)
+    })
+}
+
+/// What a `publish` is answered.
+fn publish(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let (channel, message) = (arguments.channel()?, arguments.value()?);
+        let call = |asker| call::Call::Channel(channel, ChannelCall::Tell { asker, message });
+        match management.shared.ask(call).await? {
+            Answer::Published { id, offset, epoch } => result(Published {
+                id: MessageId::from(id).to_string(),
+                offset,
+                epoch,
+            }),
+            _ => Err(unexpected()),
+        }
+    })
+}
+
+#[derive(Serialize)]
+struct Published {
+    id: String,
+    offset: u64,
+    epoch: Box<str>,
+}
+
+/// The messages behind a position, where that can be proved; else all that are retained.
+fn get_history(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let (channel, since) = (arguments.channel()?, arguments.optional_value()?);
+        let since = since.map(|since| since_of(since.as_json())).transpose()?;
+        let call = |asker| call::Call::Channel(channel, ChannelCall::Recall { asker, since });
+        match management.shared.ask(call).await? {
+            Answer::History {
+                epoch,
+                offset,
+                recovered,
+                messages,
+            } => result(History {
+                epoch,
+                offset,
+                recovered,
+                messages: messages.iter().map(data).collect::<Result<_, _>>()?,
+            }),
+            _ => Err(unexpected()),
+        }
+    })
+}
+
+#[derive(Serialize)]
+struct History<'m> {
+    epoch: Box<str>,
+    offset: u64,
+    recovered: bool,
+    messages: Vec<&'m RawValue>,
+}
+
+/// A position as clients know it, or an offset in the epoch of now.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Position {
+    Offset(u64),
+    Position { epoch: Box<str>, offset: u64 },
+}
+
+fn since_of(json: &str) -> Result<Since, ErrorBody> {
+    let (epoch, offset) = match serde_json::from_str(json) {
+        Ok(Position::Offset(offset)) => (None, offset),
+        Ok(Position::Position { epoch, offset }) => (Some(epoch), offset),
+        Err(_) => {
+            let message = "since must be an offset, or {\"epoch\": E, \"offset\": N}";
+            return Err(wrong(message));
+        }
+    };
+    Ok(Since { epoch, offset })
+}
+
+/// The data of a `message`.
+fn data(frame: &SharedFrame) -> Result<&RawValue, ErrorBody> {
+    #[derive(Deserialize)]
+    struct Message<'m> {
+        #[serde(borrow)]
+        data: &'m RawValue,
+    }
+    let message: Result<Message<'_>, _> = serde_json::from_str(frame.text());
+    message
+        .map(|message| message.data)
+        .map_err(|_| unexpected())
+}
+
+fn clear_history(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let channel = arguments.channel()?;
+        let call = |asker| call::Call::Channel(channel, ChannelCall::Clear { asker });
+        match management.shared.ask(call).await? {
+            Answer::Done => result(true),
+            _ => Err(unexpected()),
+        }
+    })
+}
+
+/// The channels that have subscribers or are remembered.
+fn list_all(management: &Management, _: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let mut all = Vec::new();
+        for shard in 0..management.shared.owners.shards() {
+            let shard = ShardId(shard as u32);
+            let call = move |asker: Asker| call::Call::Channels { shard, asker };
+            match management.shared.ask(call).await? {
+                Answer::Channels(channels) => all.extend(channels),
+                _ => return Err(unexpected()),
+            }
+        }
+        all.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        result(paths(&all))
+    })
+}
+
+fn paths(channels: &[ChannelId]) -> Vec<&str> {
+    channels.iter().map(ChannelId::as_str).collect()
+}
+
+fn unexpected() -> ErrorBody {
+    ErrorBody::new(ErrorCode::Internal, "the owner answered something else")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn position_is_an_offset_or_has_its_epoch() {
+        let since = |json| since_of(json).map_err(|error| error.code);
+        let at = |epoch: Option<&str>, offset| {
+            let epoch = epoch.map(Into::into);
+            Ok(Since { epoch, offset })
+        };
+        assert_eq!(since("7"), at(None, 7));
+        assert_eq!(since(r#"{"epoch":"e","offset":2}"#), at(Some("e"), 2));
+        for json in ["-1", "\"7\"", "{}", r#"{"epoch":"e"}"#] {
+            assert_eq!(since(json), Err(ErrorCode::BadMessage), "{json}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The histories of channels in a file.
+
+use std::sync::atomic::Ordering;
+
+use super::File;
+use crate::clock;
+use crate::log_limit::LogLimit;
+use crate::store::channel::backup::{self, Line};
+use crate::store::channel::{self, Life, StoredChannel};
+use crate::store::kept::Kept;
+use turntable_core::id::ChannelId;
+
+/// Records may be damaged one by one.
+static DAMAGED: LogLimit = LogLimit::new();
+
+impl File {
+    /// A server begins to use the file. Channels that nobody has to have any more go, and
+    /// so many are kept at most, of so many bytes.
+    pub(in crate::store) fn begin(
+        &mut self,
+        channels_max: usize,
+        bytes_max: u64,
+    ) -> Result<(), String> {
+        let now_ms = clock::now_ms();
+        let database = self.reopen()?;
+        let begin = || {
+            let life = Life::begin(database)?;
+            Ok((life, channel::all(database)?))
+        };
+        let (life, all) = begin().map_err(|error: redb::Error| error.to_string())?;
+        self.life = Some(life);
+        self.kept = Kept::new(channels_max, bytes_max);
+        for entry in all {
+            let at_ms = match now_ms < entry.until_ms {
+                true => entry.at_ms,
+                // It goes first.
+                false => 0,
+            };
+            self.kept.put(&entry.channel, entry.bytes, at_ms);
+        }
+        Ok(())
+    }
+
+    /// Everything was written.
+    pub(in crate::store) fn close(&mut self) -> Result<(), String> {
+        if self.has_lost.load(Ordering::Relaxed) || self.life.is_none() {
+            return Ok(());
+        }
+        let database = self.reopen()?;
+        Life::close(database).map_err(|error| error.to_string())
+    }
+
+    /// Changes of channels are not written: none is whole from here on.
+    pub(in crate::store) fn note_lost(&self) {
+        self.has_lost.store(true, Ordering::Relaxed);
+    }
+
+    /// A channel; of a damaged one what can be used.
+    pub(in crate::store) fn read_channel(
+        &mut self,
+        channel: &ChannelId,
+    ) -> Result<Option<StoredChannel>, String> {
+        let Some(life) = self.life else {
+            return Ok(None);
+        };
+        let has_lost = self.has_lost.load(Ordering::Relaxed);
+        let database = self.reopen()?;
+        let read = channel::read(database, channel.as_str(), life);
+        if read.is_err() {
+            self.database = None;
+        }
+        let (found, is_damaged) = read.map_err(|error| error.to_string())?;
+        if is_damaged && let Some(left_out) = DAMAGED.admit(clock::now_ms()) {
+            let effect = "what could not be read is left out";
+            log::error!("the history of channel {channel} is damaged; {effect}{left_out}");
+        }
+        Ok(found.map(|found| StoredChannel {
+            is_whole: found.is_whole && !has_lost,
+            ..found
+        }))
+    }
+
+    /// All channels, as lines of a backup; a damaged state is left out.
+    pub(in crate::store) fn channels(&mut self) -> Result<Vec<Line>, String> {
+        let database = self.reopen()?;
+        let export = || -> Result<Vec<Line>, redb::Error> {
+            let all = channel::all(database)?.into_iter();
+            let lines = all.map(|entry| backup::export(database, &entry.channel));
+            lines.filter_map(Result::transpose).collect()
+        };
+        export().map_err(|error| error.to_string())
+    }
+
+    /// Writes channels of a backup.
+    pub(in crate::store) fn restore_channels(&mut self, lines: &[Line]) -> Result<(), String> {
+        let database = self.reopen()?;
+        let import = || {
+            let transaction = database.begin_write()?;
+            for line in lines {
+                backup::import(&transaction, line)?;
+            }
+            transaction.commit()?;
+            Ok(())
+        };
+        import().map_err(|error: redb::Error| error.to_string())
+    }
+}

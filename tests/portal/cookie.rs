@@ -1,0 +1,174 @@
+//! The login cookie of one's own site, over every transport.
+
+use std::net::SocketAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::entry::tunnel_query;
+use crate::jwt::now_s;
+use turntable_testkit::http::{Pending, Response, text};
+use turntable_testkit::poll::{call, entries};
+use turntable_testkit::websocket::handshake;
+use turntable_testkit::{Client, Server};
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+const LIFETIME_S: u64 = 1_000;
+
+/// The cookie as a backend signs it.
+fn signed(user: &str, expires_s: u64, key: &str) -> String {
+    let text = format!("{}.{expires_s}", URL_SAFE_NO_PAD.encode(user));
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+    mac.update(format!("turntable cookie 1.{text}").as_bytes());
+    let code = URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes());
+    format!("turntable_login={text}.{code}")
+}
+
+fn server(folder: &std::path::Path, checkers: &str) -> Server {
+    let file = folder.join("cookie.key");
+    std::fs::write(&file, format!("{KEY}\n")).unwrap();
+    Server::with(&[
+        ("portal.checkers", checkers),
+        ("portal.cookie.key_file", file.to_str().unwrap()),
+        ("portal.cookie.lifetime_s", &LIFETIME_S.to_string()),
+        ("portal.address_failures.per_minute", "0"),
+        ("portal.user_failures.per_minute", "0"),
+    ])
+}
+
+fn request(address: SocketAddr, method: &str, path: &str, cookie: &str, body: &str) -> Response {
+    let headers = format!("Cookie: a=b; {cookie}\r\nContent-Type: application/json\r\n");
+    Pending::send(address, &text(address, method, path, &headers, body)).answer()
+}
+
+/// The cookie that an answer sets.
+fn set(answer: &Response) -> Option<String> {
+    let header = answer.header("set-cookie")?;
+    assert!(
+        header.ends_with("; Path=/; Max-Age=1000; HttpOnly; SameSite=Lax"),
+        "{header}"
+    );
+    Some(header.split(';').next().unwrap().to_owned())
+}
+
+type Outcome = (Result<String, Value>, Option<String>);
+
+fn poll(address: SocketAddr, cookie: &str, claim: &Value) -> Outcome {
+    let body = json!([call("$av:idme", claim.clone(), 1)]).to_string();
+    let answer = request(address, "POST", "/poll", cookie, &body);
+    let entries = entries(&answer);
+    let entry = entries.iter().find(|entry| entry["id"] == 1).unwrap();
+    let result = match entry["r"]["user"].as_str() {
+        Some(user) => Ok(user.to_owned()),
+        None => Err(entry["error"]["details"]["reason"].clone()),
+    };
+    (result, set(&answer))
+}
+
+fn tunnel(address: SocketAddr, cookie: &str, claim: &Value) -> Outcome {
+    let answer = request(address, "GET", &tunnel_query(claim), cookie, "");
+    if answer.status != 200 {
+        return (
+            Err(answer.json()["error"]["details"]["reason"].clone()),
+            None,
+        );
+    }
+    let user = answer.text().split("\"user\":\"").nth(1).unwrap();
+    (Ok(user.split('"').next().unwrap().to_owned()), set(&answer))
+}
+
+fn websocket(address: SocketAddr, cookie: &str, claim: &Value) -> Outcome {
+    let request = handshake("/ws", &format!("Cookie: a=b; {cookie}\r\n"));
+    let mut client = Client::open_with(address, &request);
+    client.expect("idyou");
+    client.command("idme", claim.clone());
+    let answered = client.next();
+    let result = match answered["data"]["user"].as_str() {
+        Some(user) => Ok(user.to_owned()),
+        None => Err(answered["data"]["details"]["reason"].clone()),
+    };
+    (result, set(&client.response))
+}
+
+fn socketio(address: SocketAddr, cookie: &str, claim: &Value) -> Outcome {
+    let path = "/socket.io/?EIO=4&transport=polling";
+    let opened = request(address, "GET", path, cookie, "");
+    let opened_text = opened.text();
+    let open: Value = serde_json::from_str(&opened_text[1..]).unwrap();
+    let path = format!("{path}&sid={}", open["sid"].as_str().unwrap());
+    let headers = "Content-Type: text/plain\r\n";
+    let connect = text(address, "POST", &path, headers, &format!("40{claim}"));
+    assert_eq!(Pending::send(address, &connect).answer().status, 200);
+    let mut all = String::new();
+    while !all.contains("\"welcome\"") && !all.contains("44{") {
+        all += request(address, "GET", &path, "", "").text();
+    }
+    let result = match all.split("\"user\":\"").nth(1) {
+        Some(user) => Ok(user.split('"').next().unwrap().to_owned()),
+        None => {
+            let reason = all.split("\"reason\":\"").nth(1).unwrap();
+            Err(json!(reason.split('"').next().unwrap()))
+        }
+    };
+    (result, set(&opened))
+}
+
+type Way = fn(SocketAddr, &str, &Value) -> Outcome;
+
+const WAYS: [(&str, Way); 4] = [
+    ("poll", poll),
+    ("tunnel", tunnel),
+    ("websocket", websocket),
+    ("socketio", socketio),
+];
+
+#[test]
+fn cookie_identifies_and_rolls_over_every_transport() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), r#"["cookie"]"#);
+    let named = json!({"credentials": {"cookie": true}});
+    for (name, way) in WAYS {
+        let young = signed("1:mel", now_s() + LIFETIME_S - 100, KEY);
+        let (user, renewed) = way(server.address, &young, &named);
+        assert_eq!(user, Ok("1:mel".to_owned()), "{name}");
+        assert_eq!(renewed, None, "{name}");
+        let old = signed("1:mel", now_s() + 100, KEY);
+        let (user, renewed) = way(server.address, &old, &named);
+        assert_eq!(user, Ok("1:mel".to_owned()), "{name}");
+        let (user, again) = way(server.address, &renewed.expect(name), &named);
+        assert_eq!((user, again), (Ok("1:mel".to_owned()), None), "{name}");
+        for (cookie, reason) in [
+            (signed("1:mel", now_s() - 1, KEY), "expired"),
+            (
+                signed("1:mel", now_s() + 100, &KEY.to_uppercase()),
+                "invalid",
+            ),
+            ("turntable_login=x".to_owned(), "invalid"),
+            ("other=x".to_owned(), "invalid"),
+        ] {
+            let (user, renewed) = way(server.address, &cookie, &named);
+            assert_eq!(user, Err(json!(reason)), "{name} {cookie}");
+            assert_eq!(renewed, None, "{name}");
+        }
+        let stranger = json!({"user": "1:jo", "credentials": {"cookie": true}});
+        let (user, _) = way(server.address, &young, &stranger);
+        assert_eq!(user, Err(json!("invalid")), "{name}");
+        assert!(!server.log().contains(&young), "{name}");
+    }
+}
+
+#[test]
+fn cookie_that_is_not_named_is_a_login_of_its_user_or_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), r#"["cookie", "anonymous"]"#);
+    let cookie = signed("1:mel", now_s() + 900, KEY);
+    for (name, way) in WAYS {
+        for user in ["1:mel", "1:jo"] {
+            let (welcomed, _) = way(server.address, &cookie, &json!({"user": user}));
+            assert_eq!(welcomed, Ok(user.to_owned()), "{name}");
+        }
+    }
+}
