@@ -47,6 +47,8 @@ use crate::http::{operator as guarding, pages, routes, turn};
 use crate::management::Management;
 use crate::metric::Metrics;
 use crate::portal::Portal;
+use crate::portal::ban::Bans;
+use crate::portal::blocked::Blocked;
 use crate::portal::checker::CredentialChecker;
 use crate::portal::factory::{AvatarFactory, Factory};
 use crate::service::LocalServices;
@@ -58,6 +60,7 @@ use turntable_core::call::ServiceCall;
 use turntable_core::id::UserId;
 use turntable_core::key::{GatewayId, NodeId, WorkerId};
 use turntable_core::model::service::Outcome;
+use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
 
 /// What a program that embeds the server adds to it.
@@ -191,12 +194,17 @@ impl Running {
         };
         let metrics = Arc::new(Metrics::default());
         let places = Places::new(files_of_connections(workers, config.server.connections_max));
+        let url = match config.server.url.as_str() {
+            "" => format!("http://{server}"),
+            url => url.to_owned(),
+        };
         let node = Node::new(config, extensions, workers, &metrics)?;
         let (shared, settings) = (node.shared.clone(), node.settings.clone());
         let store = node.store.clone();
         let operator = Management {
             registry: Arc::new(metrics.registry()),
             shared: shared.clone(),
+            url: url.into(),
         };
         let http_settings = settings.http.clone();
         let http = node.serve(server_listener, workers, places)?;
@@ -235,6 +243,30 @@ impl Running {
     pub async fn kick(&self, user: &UserId, reason: Option<&str>) -> usize {
         let ending = Ending::Kicked(reason.map(Into::into));
         self.shared.end_user(user, ending).await
+    }
+
+    /// Bans a user for some time, or until [`Self::unban`]: it is refused, and its
+    /// sessions end as in [`Self::kick`]. Returns how many there were.
+    ///
+    /// # Errors
+    /// `too_many` where `portal.bans_max` users are banned; `unavailable` where the store
+    /// cannot be written, while the ban is in force.
+    pub async fn ban(
+        &self,
+        user: &UserId,
+        time: Option<Duration>,
+        reason: Option<&str>,
+    ) -> Result<usize, ErrorBody> {
+        let seconds = time.map(|time| time.as_secs());
+        self.shared.ban(user, seconds, reason.map(Into::into)).await
+    }
+
+    /// Lifts a ban. Returns whether there was one.
+    ///
+    /// # Errors
+    /// `unavailable` where the store cannot be written.
+    pub async fn unban(&self, user: &UserId) -> Result<bool, ErrorBody> {
+        self.shared.unban(user).await
     }
 
     /// Puts another configuration in force, for everything that happens from now
@@ -362,6 +394,8 @@ impl Node {
         let shared = Shared {
             settings: Watched::new(settings::gateways(&config, named)),
             portal,
+            bans: Bans::open(store.clone()).map_err(anyhow::Error::msg)?,
+            blocked: Blocked::open(store.clone()).map_err(anyhow::Error::msg)?,
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),
             newcomers: Arc::default(),

@@ -34,9 +34,9 @@ fn answer(packet: ClientPacket) -> ServerPacket {
             note: Some(value), ..
         }
         | ClientPacket::Reply { result: value }
-        | ClientPacket::Authenticate { credentials: value } => {
-            ServerPacket::Reply(ReplyData::Value(value))
-        }
+        | ClientPacket::Authenticate {
+            credentials: value, ..
+        } => ServerPacket::Reply(ReplyData::Value(value)),
         ClientPacket::JoinGame(join) => ServerPacket::Invite {
             channel: join.channel,
             from: join.member,

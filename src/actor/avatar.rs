@@ -17,7 +17,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use thin_vec::ThinVec;
 
 use crate::actor::Shared;
-use crate::actor::avatar::attributes::{Setter, Waiting};
+use crate::actor::avatar::attributes::{Setter, Waiting, needs_attributes};
 use crate::actor::directory::Unused;
 use crate::actor::letter::{Due, Letter, put_behind};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
@@ -132,16 +132,17 @@ impl Avatar {
         attributes: Vec<(Box<str>, Payload)>,
     ) -> Result<(), ErrorBody> {
         self.check_loaded()?;
-        let max = self.shared.settings().sessions_per_user_max;
+        let settings = self.shared.settings();
+        if let Some(max) = settings.sessions.max() {
+            while let Some(before) = self.model.in_the_way(session, max) {
+                self.end(before, true);
+            }
+        }
+        let max = settings.sessions_per_user_max;
         if self.model.attach(session, max).is_err() {
             // A dropped session gives way to one that is there.
-            let dropped = self.model.oldest_dropped();
-            if let Some(dropped) = dropped {
-                self.model.remove(dropped, clock::now_ms());
-                self.watches_nobody(dropped);
-                if let Some(to) = self.places.remove(dropped) {
-                    self.shared.bus.send(to.gateway, Delivery::End { to });
-                }
+            if let Some(dropped) = self.model.oldest_dropped() {
+                self.end(dropped, false);
             }
             self.model.attach(session, max)?;
         }
@@ -157,6 +158,16 @@ impl Avatar {
             self.remove(session);
         }
         set
+    }
+
+    /// Ends a session, which gives way to another one.
+    fn end(&mut self, session: SessionKey, is_replaced: bool) {
+        self.model.remove(session, clock::now_ms());
+        self.watches_nobody(session);
+        if let Some(to) = self.places.remove(session) {
+            let end = Delivery::End { to, is_replaced };
+            self.shared.bus.send(to.gateway, end);
+        }
     }
 
     fn remove(&mut self, session: SessionKey) {
@@ -314,6 +325,12 @@ impl Avatar {
                 let answer = answer.map(|()| Answer::Attributes(attributes));
                 self.shared.answer(asker, answer);
             }
+            AvatarCall::Erase { asker } => {
+                self.model.forget();
+                let names = self.model.attributes().iter();
+                let changes = names.map(|(name, _)| (name.clone(), None)).collect();
+                self.set_and_answer(Setter::Outside(asker), changes, ctx);
+            }
             AvatarCall::Change { asker, changes } => {
                 self.set_and_answer(Setter::Outside(asker), changes, ctx);
             }
@@ -441,17 +458,6 @@ impl Drop for Avatar {
             put_behind(unread);
         }
     }
-}
-
-/// Whether a call cannot be carried out without the user's attributes.
-const fn needs_attributes(call: &AvatarCall) -> bool {
-    matches!(
-        call,
-        AvatarCall::Attach { .. }
-            | AvatarCall::Set { .. }
-            | AvatarCall::Attributes { .. }
-            | AvatarCall::Change { .. }
-    )
 }
 
 impl Handler<Letter<AvatarCall>> for Avatar {

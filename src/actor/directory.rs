@@ -110,6 +110,9 @@ impl Directory {
                 AvatarCall::Lookup { gateway, ticket } => {
                     return self.look_up_absent(user, gateway, ticket);
                 }
+                AvatarCall::Erase { .. } => {
+                    self.shared.last_seen.borrow_mut().remove(&user);
+                }
                 AvatarCall::Publish { asker, .. } => {
                     return self.shared.answer(asker, Ok(Answer::Count(0)));
                 }

@@ -35,6 +35,7 @@ use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::metric::Metrics;
 use crate::portal::factory::Factory;
+use crate::portal::settings::SessionPolicy;
 use crate::service::LocalServices;
 use crate::store::Store;
 use crate::store::last_seen::LastSeen;
@@ -95,6 +96,8 @@ pub struct ActorSettings {
     pub local_services: LocalServices,
     /// Sessions of one user at one time.
     pub sessions_per_user_max: usize,
+    /// Whether a new one ends others.
+    pub sessions: SessionPolicy,
 }
 
 /// The collaborators of every actor of one worker.

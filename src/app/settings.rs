@@ -133,6 +133,7 @@ fn actors(
         functions: config.functions.clone(),
         local_services: local.clone(),
         sessions_per_user_max: config.session.sessions_per_user_max,
+        sessions: config.portal.sessions,
     })
 }
 

@@ -13,7 +13,7 @@ use crate::http::origin::is_host;
 use crate::http::settings::ServerSettings;
 use crate::portal::settings::{
     AvatarSettings, CookieSettings, Failures, HttpCheckerSettings, JwtSettings, PasswordSettings,
-    PortalSettings,
+    PortalSettings, SessionPolicy,
 };
 use crate::store::settings::StoreSettings;
 use crate::webhook::settings::WebhookSettings;
@@ -81,6 +81,7 @@ pub fn accepted(path: &[&str], written: &Value, known: &Table) -> Option<String>
         ["channels", _, "join" | "publish"] | ["roles", ..] | ["avatar", "attributes", ..] => {
             return None;
         }
+        ["portal", "sessions"] => return Some(SessionPolicy::ACCEPTED.to_owned()),
         ["games", _] => &game,
         ["games", _, key] => game.get(key)?,
         ["services", _] => &service,

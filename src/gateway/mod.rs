@@ -55,6 +55,8 @@ use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::metric::{Label, Metrics};
 use crate::portal::Portal;
+use crate::portal::ban::Bans;
+use crate::portal::blocked::Blocked;
 use crate::watched::Watched;
 use admission::{ConnectionLimits, Permit, counted};
 use connection::Connection;
@@ -64,14 +66,12 @@ use newcomers::{Newcomers, SocketMark};
 use overload::Overload;
 use peers::Peers;
 use session::SessionEntry;
-use session::ending::{EndUser, Ending};
 use session::pending::Pending;
 use settings::GatewaySettings;
 use subscription::Subscriptions;
 use subscription::operator::OperatorSubscriptions;
 use table::{Index, Table};
 use turn::{Counters, Timer, Turn, TurnLists};
-use turntable_core::id::UserId;
 use turntable_core::key::{ConnKey, GatewayId, SessionSlot};
 use turntable_core::packet::{ClientPacket, ErrorBody, ServerPacket};
 use turntable_core::reason::{CloseReason, ErrorCode};
@@ -86,6 +86,10 @@ pub struct Shared {
     pub settings: Watched<GatewaySettings>,
     /// Who may come in.
     pub portal: Arc<Portal>,
+    /// Who may not, whatever the portal says.
+    pub bans: Bans,
+    /// Who wants nothing of whom.
+    pub blocked: Blocked,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The connections, counted against their limits.
@@ -110,22 +114,6 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Ends all sessions of a user, at every gateway. Returns how many there were.
-    pub async fn end_user(&self, user: &UserId, ending: Ending) -> usize {
-        // Before: a claim that is decided later is not one of these sessions.
-        self.portal.revoke(user);
-        let mut ended = 0;
-        for gateway in self.peers.gateways() {
-            let end = EndUser {
-                user: user.clone(),
-                ending: ending.clone(),
-            };
-            // A gateway that is gone has no sessions.
-            ended += gateway.send(end).await.unwrap_or(0);
-        }
-        ended
-    }
-
     /// Counts one more connection from `address`, for every transport alike, whose
     /// client has not identified. `socket` marks the HTTP connection that it begins
     /// on, where others may begin on it too.

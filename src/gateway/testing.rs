@@ -21,6 +21,8 @@ use crate::gateway::transport::poll::Poll;
 use crate::gateway::{Gateway, Shared};
 use crate::metric::Metrics;
 use crate::portal::Portal;
+use crate::portal::ban::Bans;
+use crate::portal::blocked::Blocked;
 use crate::portal::settings::PortalSettings;
 use crate::store::memory::MemoryStore;
 use crate::watched::Watched;
@@ -83,6 +85,8 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             announced: Vec::new(),
         }),
         portal: Arc::new(portal()),
+        bans: Bans::open(Arc::new(MemoryStore::new(0))).unwrap(),
+        blocked: Blocked::open(Arc::new(MemoryStore::new(0))).unwrap(),
         mailboxes: Arc::new(Mailboxes::new(2, &metrics)),
         metrics,
         limits: Arc::new(ConnectionLimits::default()),

@@ -23,6 +23,9 @@ pub struct HttpSettings {
 pub struct ServerSettings {
     /// Where browsers connect. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// The URL by which clients reach this server, for `user.getFrontendServer`. Empty:
+    /// that of `listen`.
+    pub url: String,
     /// Worker threads, each with its own gateway; 0 starts one per core.
     pub workers: usize,
     /// Origins whose pages may connect, beside those of the requested host:
@@ -94,6 +97,7 @@ impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            url: String::new(),
             workers: 0,
             allowed_origins: Vec::new(),
             hosts: Vec::new(),

@@ -24,6 +24,8 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 pub struct Management {
     /// All metrics.
     pub registry: Arc<Registry>,
+    /// Where clients reach this server, as a URL.
+    pub url: Arc<str>,
     /// Whether the server accepts new clients.
     pub shared: Arc<Shared>,
 }

@@ -88,6 +88,9 @@ pub struct Identity {
     pub expires_ms: Option<u64>,
     /// Credentials for the next identification, which the client gets in `welcome`.
     pub token: Option<Box<str>>,
+    /// Whether the client has shown nothing that says who it is, as a guest: it may
+    /// become another user with `authenticate`.
+    pub is_provisional: bool,
 }
 
 impl Identity {
@@ -100,6 +103,7 @@ impl Identity {
             roles: Vec::new(),
             expires_ms: None,
             token: None,
+            is_provisional: false,
         }
     }
 }

@@ -78,12 +78,16 @@ impl Course {
             let verdict = match self.checkers.list.get(self.next) {
                 None => return Some(self.end()),
                 Some(Checker::Slow(_)) => return None,
-                Some(Checker::Anonymous) => portal.check_anonymous(&self.claim, &self.checkers),
+                Some(Checker::Anonymous) => {
+                    provisional(portal.check_anonymous(&self.claim, &self.checkers))
+                }
                 Some(Checker::Cookie) => match &self.checkers.cookies {
                     Some(cookies) => cookies.check(&self.claim, clock::now_ms()),
                     None => Verdict::Pass,
                 },
-                Some(Checker::Guest) => self.checkers.guests.check(&self.claim, clock::now_ms()),
+                Some(Checker::Guest) => {
+                    provisional(self.checkers.guests.check(&self.claim, clock::now_ms()))
+                }
                 Some(Checker::Session) => portal.auth.check(&self.claim),
             };
             if let Some(outcome) = self.note(verdict) {
@@ -141,6 +145,14 @@ impl Course {
             None => Outcome::Refused(Refusal::new(Reason::Invalid)),
         }
     }
+}
+
+/// The verdict of a checker that asks for nothing that says who a client is.
+fn provisional(mut verdict: Verdict) -> Verdict {
+    if let Verdict::Accept(identity) = &mut verdict {
+        identity.is_provisional = true;
+    }
+    verdict
 }
 
 async fn verdict(

@@ -8,6 +8,8 @@
 mod attempts;
 mod auth_table;
 mod backend;
+pub mod ban;
+pub mod blocked;
 pub mod checker;
 mod checkers;
 pub mod claim;
@@ -416,6 +418,21 @@ impl Portal {
         self.auth.remove(user)
     }
 
+    /// Forgets all credentials of a user; done when that is durable.
+    ///
+    /// # Errors
+    /// `unavailable` where the store cannot be written.
+    pub async fn forget(&self, user: &UserId) -> Result<(), ErrorBody> {
+        self.auth.remove(user);
+        match self.kept.passwords.remove(user).await {
+            true => Ok(()),
+            false => Err(ErrorBody::new(
+                ErrorCode::Unavailable,
+                "the store cannot be written now; try again",
+            )),
+        }
+    }
+
     /// `auth.listAll`: the users with a session.
     #[must_use]
     pub fn session_users(&self) -> Vec<UserId> {
@@ -464,7 +481,7 @@ fn refused(reason: Reason, claim: &Claim) -> ErrorBody {
     let message = match (reason, claim.has_credentials()) {
         (Reason::Expired, _) => "the credentials have expired; send new ones",
         (Reason::Revoked, _) => "the credentials were withdrawn",
-        (Reason::Kicked, _) => "an operator removed this user",
+        (Reason::Kicked | Reason::Banned, _) => "an operator removed this user",
         (Reason::Invalid, true) => "no checker accepts these credentials",
         (Reason::Invalid, false) => "credentials are required for this user",
     };

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use turntable_core::rate::BucketSettings;
 
 /// The section `[portal]`.
@@ -27,6 +28,16 @@ pub struct PortalSettings {
     pub user_failures: Failures,
     /// Users in the table of `auth.set`.
     pub sessions_max: usize,
+    /// Which sessions of one user there may be at one time.
+    pub sessions: SessionPolicy,
+    /// How long a session goes on behind its credentials, for its client to renew them.
+    pub renewal_grace_ms: u64,
+    /// Banned users.
+    pub bans_max: usize,
+    /// Users that one user may block.
+    pub blocked_max: usize,
+    /// Users with a block list.
+    pub block_lists_max: usize,
     /// The realm of guests.
     pub guest_realm: String,
     /// How long a guest may come back, in days since its last identification.
@@ -45,6 +56,67 @@ pub struct PortalSettings {
     pub http: HttpCheckerSettings,
     /// The roles of the users that a checker accepts, by its name.
     pub roles: BTreeMap<String, Vec<String>>,
+}
+
+/// Which sessions of one user there may be at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SessionPolicy {
+    /// Any, up to `session.sessions_per_user_max`.
+    #[default]
+    All,
+    /// So many: a new one ends one before it.
+    AtMost(usize),
+}
+
+impl SessionPolicy {
+    /// What is accepted in a configuration.
+    pub const ACCEPTED: &str =
+        "accepted is \"all\", \"newest\", or a number of sessions, 1 to 1000";
+
+    /// How many there may be, where a new one ends others.
+    #[must_use]
+    pub const fn max(self) -> Option<usize> {
+        match self {
+            Self::All => None,
+            Self::AtMost(max) => Some(max),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Number(usize),
+    Word(String),
+}
+
+impl Serialize for SessionPolicy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match *self {
+            Self::All => Written::Word("all".to_owned()),
+            Self::AtMost(1) => Written::Word("newest".to_owned()),
+            Self::AtMost(max) => Written::Number(max),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionPolicy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = match Written::deserialize(deserializer) {
+            Ok(Written::Number(number)) => Some(number),
+            Ok(Written::Word(word)) => match word.as_str() {
+                "all" => return Ok(Self::All),
+                "newest" => Some(1),
+                // The environment has texts only.
+                word => word.parse().ok(),
+            },
+            Err(_) => None,
+        };
+        let number = number.filter(|number| (1..=1_000).contains(number));
+        let policy = number.map(Self::AtMost);
+        policy.ok_or_else(|| D::Error::custom(Self::ACCEPTED))
+    }
 }
 
 /// How many failures are accepted.
@@ -116,6 +188,10 @@ impl PortalSettings {
         ("checking_max", 1, 1_000_000),
         ("attempts_max", 1, 100),
         ("sessions_max", 1, 100_000_000),
+        ("renewal_grace_ms", 0, 3_600_000),
+        ("bans_max", 1, 100_000_000),
+        ("blocked_max", 0, 10_000),
+        ("block_lists_max", 0, 100_000_000),
         ("guest_days", 1, 36_500),
     ];
 }
@@ -138,6 +214,11 @@ impl Default for PortalSettings {
                 burst: 5,
             },
             sessions_max: 1_000_000,
+            sessions: SessionPolicy::All,
+            renewal_grace_ms: 25_000,
+            bans_max: 1_000_000,
+            blocked_max: 1_000,
+            block_lists_max: 100_000,
             guest_realm: "guest".to_owned(),
             guest_days: 365,
             guest_key_file: String::new(),
@@ -327,5 +408,25 @@ impl Default for HttpCheckerSettings {
             failures: 5,
             pause_ms: 10_000,
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policy_is_a_word_or_a_number() {
+        let policy = |json: &str| serde_json::from_str::<SessionPolicy>(json).ok();
+        assert_eq!(policy("\"all\""), Some(SessionPolicy::All));
+        assert_eq!(policy("\"newest\""), Some(SessionPolicy::AtMost(1)));
+        assert_eq!(policy("3"), Some(SessionPolicy::AtMost(3)));
+        assert_eq!(policy("\"3\""), Some(SessionPolicy::AtMost(3)));
+        for wrong in ["0", "1001", "\"some\"", "true", "[]"] {
+            assert_eq!(policy(wrong), None, "{wrong}");
+        }
+        let newest = serde_json::to_string(&SessionPolicy::AtMost(1)).unwrap();
+        assert_eq!(newest, "\"newest\"");
     }
 }

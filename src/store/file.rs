@@ -23,7 +23,7 @@ use super::channel::{self, ChannelChange, Life, Unwritten};
 use super::kept::Kept;
 use super::settings::StoreSettings;
 use super::writer::{self, Job};
-use super::{Load, LoadChannel, Saved, Store, Stored, Unavailable, record};
+use super::{Fact, Load, LoadChannel, Saved, Store, Stored, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use turntable_core::backup::Attributes;
@@ -44,16 +44,24 @@ const SEEN: TableDefinition<'_, &str, u64> = TableDefinition::new("last_seen");
 
 /// The same users by that time: the first ones go when there are too many.
 const SEEN_ORDER: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("last_seen_order");
-/// Hashes of passwords, by user id.
-const PASSWORDS: TableDefinition<'_, &str, &str> = TableDefinition::new("passwords");
+
+/// The table of a fact: texts by user id.
+const fn table(fact: Fact) -> TableDefinition<'static, &'static str, &'static str> {
+    TableDefinition::new(match fact {
+        Fact::Password => "passwords",
+        Fact::Ban => "bans",
+        Fact::Blocked => "blocked",
+    })
+}
 
 /// A user and its record.
 pub(crate) type Entry = (String, Vec<u8>);
 
 /// A user and when it was last seen.
 pub(crate) type Seen = (String, u64);
-/// A user and the hash of its password; without one it is removed.
-pub(crate) type PasswordEntry = (String, Option<Box<str>>);
+
+/// A fact of a user; without a text it is removed.
+pub(crate) type FactEntry = (Fact, String, Option<Box<str>>);
 
 /// The database.
 #[derive(Debug)]
@@ -99,22 +107,22 @@ impl File {
         self.database.as_ref().ok_or_else(String::new)
     }
 
-    /// Writes records, passwords and channels durably, all or none; an empty record is
+    /// Writes records, facts and channels durably, all or none; an empty record is
     /// removed.
     pub(super) fn write(
         &mut self,
         entries: &[Entry],
-        passwords: &[PasswordEntry],
+        facts: &[FactEntry],
         channels: &HashMap<ChannelId, Unwritten>,
     ) -> Result<(), String> {
-        self.write_all(entries, passwords, channels, &[])
+        self.write_all(entries, facts, channels, &[])
     }
 
     /// The same, and times of last presence.
     pub(super) fn write_all(
         &mut self,
         entries: &[Entry],
-        passwords: &[PasswordEntry],
+        facts: &[FactEntry],
         channels: &HashMap<ChannelId, Unwritten>,
         seen: &[Seen],
     ) -> Result<(), String> {
@@ -123,7 +131,7 @@ impl File {
         let (Some(database), kept) = (&self.database, &mut self.kept) else {
             return Ok(());
         };
-        let users = (entries, passwords);
+        let users = (entries, facts);
         let written = write(database, users, (seen, seen_max), channels, life, kept);
         let written = written.map_err(|error| error.to_string());
         if written.is_err() {
@@ -155,10 +163,10 @@ impl File {
         all(database).map_err(|error| error.to_string())
     }
 
-    /// All hashes of passwords.
-    pub(crate) fn passwords(&mut self) -> Result<Vec<(String, Box<str>)>, String> {
+    /// A fact of all users.
+    pub(crate) fn facts(&mut self, fact: Fact) -> Result<Vec<(String, Box<str>)>, String> {
         let database = self.reopen()?;
-        passwords(database).map_err(|error| error.to_string())
+        facts(database, fact).map_err(|error| error.to_string())
     }
 
     /// Looks through the whole file. Returns whether it was sound.
@@ -209,7 +217,7 @@ fn open(path: &Path) -> Result<Database, String> {
 
 fn write(
     database: &Database,
-    (entries, passwords): (&[Entry], &[PasswordEntry]),
+    (entries, facts): (&[Entry], &[FactEntry]),
     (seen, seen_max): (&[Seen], u64),
     channels: &HashMap<ChannelId, Unwritten>,
     life: Option<Life>,
@@ -242,12 +250,14 @@ fn write(
                 users.insert(user.as_str(), record.as_slice())?;
             }
         }
-        let mut table = transaction.open_table(PASSWORDS)?;
-        for (user, hash) in passwords {
-            match hash {
-                Some(hash) => table.insert(user.as_str(), &**hash)?,
-                None => table.remove(user.as_str())?,
-            };
+        for of in Fact::ALL {
+            let mut table = transaction.open_table(table(of))?;
+            for (_, user, text) in facts.iter().filter(|(fact, ..)| *fact == of) {
+                match text {
+                    Some(text) => table.insert(user.as_str(), &**text)?,
+                    None => table.remove(user.as_str())?,
+                };
+            }
         }
     }
     let mut forgotten = 0;
@@ -303,12 +313,12 @@ fn all(database: &Database) -> Result<Vec<Entry>, redb::Error> {
     Ok(entries)
 }
 
-fn passwords(database: &Database) -> Result<Vec<(String, Box<str>)>, redb::Error> {
-    let table = database.begin_read()?.open_table(PASSWORDS)?;
+fn facts(database: &Database, fact: Fact) -> Result<Vec<(String, Box<str>)>, redb::Error> {
+    let table = database.begin_read()?.open_table(table(fact))?;
     let mut entries = Vec::new();
     for entry in table.iter()? {
-        let (user, hash) = entry?;
-        entries.push((user.value().to_owned(), hash.value().into()));
+        let (user, text) = entry?;
+        entries.push((user.value().to_owned(), text.value().into()));
     }
     Ok(entries)
 }
@@ -404,20 +414,21 @@ impl Store for FileStore {
         self.send(Job::Channel(channel.clone(), change));
     }
 
-    fn passwords(&self) -> Result<Vec<(UserId, Box<str>)>, String> {
+    fn facts(&self, fact: Fact) -> Result<Vec<(UserId, Box<str>)>, String> {
         let (answer, answered) = channel();
-        self.send(Job::Passwords(answer));
+        self.send(Job::Facts(fact, answer));
         let found = answered.recv();
         let found = found.map_err(|_| "the store is not available".to_owned())??;
-        let parsed = found.into_iter().map(|(user, hash)| {
+        let parsed = found.into_iter().map(|(user, text)| {
             let known = UserId::parse(&user).map_err(|_| format!("{user:?} is no user id"));
-            known.map(|user| (user, hash))
+            known.map(|user| (user, text))
         });
         parsed.collect()
     }
 
-    fn set_password(&self, user: &UserId, hash: Option<Box<str>>, saved: Saved) {
-        self.send(Job::Password(user.clone(), hash, saved));
+    fn set_fact(&self, fact: Fact, user: &UserId, text: Option<Box<str>>, saved: Saved) {
+        let entry = (fact, user.as_str().to_owned(), text);
+        self.send(Job::SetFact(entry, saved));
     }
 
     fn stop(&self) {
@@ -437,9 +448,9 @@ impl Job {
         match self {
             Self::Load(_, load) => load(Err(Unavailable)),
             Self::Save(_, _, Some(saved)) => saved(Err(Unavailable)),
-            Self::Password(_, _, saved) => saved(Err(Unavailable)),
+            Self::SetFact(_, saved) => saved(Err(Unavailable)),
             Self::LoadChannel(_, load) => load(Err(Unavailable)),
-            Self::Passwords(_)
+            Self::Facts(..)
             | Self::Save(_, _, None)
             | Self::Seen(..)
             | Self::Channel(..)

@@ -45,6 +45,11 @@ impl LastSeen {
         }
     }
 
+    /// Forgets `user`.
+    pub fn remove(&mut self, user: &UserId) {
+        self.seen.remove(user);
+    }
+
     /// Time of the last presence of `user`, Unix ms.
     #[must_use]
     pub fn get(&self, user: &UserId) -> Option<u64> {

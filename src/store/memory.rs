@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use parking_lot::Mutex;
 
-use super::{Load, Saved, Store, Stored};
+use super::{Fact, Load, Saved, Store, Stored};
 use turntable_core::backup::Attributes;
 use turntable_core::id::UserId;
 use turntable_core::spare::Spare;
@@ -80,11 +80,11 @@ impl Store for MemoryStore {
     fn seen(&self, _: &UserId, _: u64) {}
 
     /// Those that are set are in the memory of the portal.
-    fn passwords(&self) -> Result<Vec<(UserId, Box<str>)>, String> {
+    fn facts(&self, _: Fact) -> Result<Vec<(UserId, Box<str>)>, String> {
         Ok(Vec::new())
     }
 
-    fn set_password(&self, _: &UserId, _: Option<Box<str>>, saved: Saved) {
+    fn set_fact(&self, _: Fact, _: &UserId, _: Option<Box<str>>, saved: Saved) {
         saved(Ok(()));
     }
 

@@ -55,6 +55,22 @@ pub type LoadedChannel = Result<Option<StoredChannel>, Unavailable>;
 /// Gets the channel that was loaded.
 pub type LoadChannel = Box<dyn FnOnce(LoadedChannel) + Send>;
 
+/// What is known of a user beside its attributes, and is needed before its avatar is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fact {
+    /// The hash of its password.
+    Password,
+    /// Its ban, as JSON.
+    Ban,
+    /// The users that it blocks, as JSON.
+    Blocked,
+}
+
+impl Fact {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Password, Self::Ban, Self::Blocked];
+}
+
 /// A store of users' attributes and of channels' histories.
 pub trait Store: fmt::Debug + Send + Sync {
     /// What is stored of a user, where that takes no time; `None` where it has to be
@@ -78,14 +94,14 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Saves a change of a channel, soon.
     fn save_channel(&self, _: &ChannelId, _: ChannelChange) {}
 
-    /// All users with a password, and its hash. At the start; waits for the store.
+    /// A fact of all users of whom it is known. At the start; waits for the store.
     ///
     /// # Errors
     /// A sentence, where they cannot be read.
-    fn passwords(&self) -> Result<Vec<(UserId, Box<str>)>, String>;
+    fn facts(&self, fact: Fact) -> Result<Vec<(UserId, Box<str>)>, String>;
 
-    /// Stores the hash of a user's password, or removes it. Written at once.
-    fn set_password(&self, user: &UserId, hash: Option<Box<str>>, saved: Saved);
+    /// Stores a fact of a user, or removes it. Written at once.
+    fn set_fact(&self, fact: Fact, user: &UserId, text: Option<Box<str>>, saved: Saved);
 
     /// Writes what waits and ends. Later calls fail.
     fn stop(&self);

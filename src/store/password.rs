@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
+use super::Fact;
 use super::file::File;
 use super::transfer::open;
 use turntable_core::id::UserId;
@@ -32,7 +33,7 @@ pub fn set(path: &Path, user: &UserId, hash: Box<str>, change: Change) -> anyhow
         (Change::Replace, false) => bail!("{user} has no password; `turntable user add` gives one"),
         _ => {}
     }
-    let entry = (user.as_str().to_owned(), Some(hash));
+    let entry = (Fact::Password, user.as_str().to_owned(), Some(hash));
     file.write(&[], &[entry], &Default::default())
         .map_err(anyhow::Error::msg)
 }
@@ -46,7 +47,7 @@ pub fn remove(path: &Path, user: &UserId) -> anyhow::Result<()> {
     if !is_known(&mut file, user)? {
         bail!("{user} has no password");
     }
-    let entry = (user.as_str().to_owned(), None);
+    let entry = (Fact::Password, user.as_str().to_owned(), None);
     file.write(&[], &[entry], &Default::default())
         .map_err(anyhow::Error::msg)
 }
@@ -56,12 +57,14 @@ pub fn remove(path: &Path, user: &UserId) -> anyhow::Result<()> {
 /// # Errors
 /// A file that cannot be read.
 pub fn list(path: &Path) -> anyhow::Result<Vec<String>> {
-    let entries = open(path)?.passwords().map_err(anyhow::Error::msg)?;
+    let entries = open(path)?
+        .facts(Fact::Password)
+        .map_err(anyhow::Error::msg)?;
     Ok(entries.into_iter().map(|(user, _)| user).collect())
 }
 
 fn is_known(file: &mut File, user: &UserId) -> anyhow::Result<bool> {
-    let entries = file.passwords().map_err(anyhow::Error::msg)?;
+    let entries = file.facts(Fact::Password).map_err(anyhow::Error::msg)?;
     Ok(entries.iter().any(|(known, _)| known == user.as_str()))
 }
 

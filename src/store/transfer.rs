@@ -1,7 +1,7 @@
 //! `turntable store`: the file of a server that is stopped, as lines of JSON and back,
 //! and a look through the whole file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::path::Path;
 
@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::channel::backup;
-use super::file::{Entry, File, PasswordEntry, Seen};
-use super::record;
+use super::file::{Entry, FactEntry, File, Seen};
+use super::{Fact, record};
 use turntable_core::id::{ChannelId, UserId};
 
 /// Users of one commit of a restore.
 const BATCH: usize = 1_000;
 
-/// A user with its record, its password, or both.
+/// A user with what the file has of it.
 #[derive(Serialize, Deserialize)]
 struct Line<'a> {
     user: String,
@@ -26,17 +26,66 @@ struct Line<'a> {
     /// The hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     password: Option<Box<str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    ban: Option<&'a RawValue>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    blocked: Option<&'a RawValue>,
     /// When it was last seen, Unix ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_seen: Option<u64>,
 }
 
-/// What a file has of a user.
+/// What the file has of one user.
 #[derive(Default)]
 struct Known {
     record: Option<Vec<u8>>,
     password: Option<Box<str>>,
+    ban: Option<Box<str>>,
+    blocked: Option<Box<str>>,
     last_seen: Option<u64>,
+}
+
+impl Known {
+    const fn fact(&mut self, fact: Fact) -> &mut Option<Box<str>> {
+        match fact {
+            Fact::Password => &mut self.password,
+            Fact::Ban => &mut self.ban,
+            Fact::Blocked => &mut self.blocked,
+        }
+    }
+
+    /// Its line, as long as all of it is JSON.
+    fn line(&self, user: &str) -> serde_json::Result<Line<'_>> {
+        Ok(Line {
+            user: user.to_owned(),
+            record: raw(self.record.as_deref())?,
+            password: self.password.clone(),
+            ban: raw(self.ban.as_deref().map(str::as_bytes))?,
+            blocked: raw(self.blocked.as_deref().map(str::as_bytes))?,
+            last_seen: self.last_seen,
+        })
+    }
+}
+
+fn raw(json: Option<&[u8]>) -> serde_json::Result<Option<&RawValue>> {
+    json.map(serde_json::from_slice).transpose()
+}
+
+/// All users of a file, in the order of their ids.
+fn users(file: &mut File) -> Result<BTreeMap<String, Known>, String> {
+    let mut users: BTreeMap<String, Known> = BTreeMap::new();
+    for (user, record) in file.all()? {
+        users.entry(user).or_default().record = Some(record);
+    }
+    for fact in Fact::ALL {
+        for (user, text) in file.facts(fact)? {
+            *users.entry(user).or_default().fact(fact) = Some(text);
+        }
+    }
+    for (user, at_ms) in file.all_seen()? {
+        users.entry(user).or_default().last_seen = Some(at_ms);
+    }
+    Ok(users)
 }
 
 /// Opens a file that exists.
@@ -53,26 +102,10 @@ pub(super) fn open(path: &Path) -> anyhow::Result<File> {
 /// A file that cannot be read, an output that cannot be written.
 pub fn backup(path: &Path, out: &mut dyn Write) -> anyhow::Result<usize> {
     let mut file = open(path)?;
-    let mut users: BTreeMap<String, Known> = BTreeMap::new();
-    for (user, bytes) in file.all().map_err(anyhow::Error::msg)? {
-        users.entry(user).or_default().record = Some(bytes);
-    }
-    for (user, hash) in file.passwords().map_err(anyhow::Error::msg)? {
-        users.entry(user).or_default().password = Some(hash);
-    }
-    for (user, at_ms) in file.all_seen().map_err(anyhow::Error::msg)? {
-        users.entry(user).or_default().last_seen = Some(at_ms);
-    }
-    let count = users.len();
-    for (user, known) in users {
-        let record = known.record.as_deref();
-        let record = record.map(serde_json::from_slice).transpose();
-        let line = Line {
-            record: record.with_context(|| format!("the record of {user} is not readable"))?,
-            user,
-            password: known.password,
-            last_seen: known.last_seen,
-        };
+    let users = users(&mut file).map_err(anyhow::Error::msg)?;
+    for (user, known) in &users {
+        let line = known.line(user);
+        let line = line.with_context(|| format!("the record of {user} is not readable"))?;
         put(&line, out)?;
     }
     for line in file.channels().map_err(anyhow::Error::msg)? {
@@ -80,7 +113,7 @@ pub fn backup(path: &Path, out: &mut dyn Write) -> anyhow::Result<usize> {
         out.write_all(b"\n")?;
     }
     out.flush()?;
-    Ok(count)
+    Ok(users.len())
 }
 
 fn put(line: &Line<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -99,7 +132,7 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
             path.display()
         );
     }
-    let (mut entries, mut passwords, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut entries, mut facts, mut seen) = (Vec::new(), Vec::new(), Vec::new());
     let (mut channels, mut count) = (Vec::new(), 0);
     for (number, line) in (1..).zip(lines.lines()) {
         let text = line.context("the backup cannot be read")?;
@@ -107,10 +140,10 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
             channels.push(channel);
             continue;
         }
-        let (entry, password, at_ms) =
+        let (entry, known, at_ms) =
             read(&text).with_context(|| format!("line {number} of the backup"))?;
         entries.extend(entry);
-        passwords.extend(password);
+        facts.extend(known);
         seen.extend(at_ms);
         count += 1;
     }
@@ -119,7 +152,7 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
         file.write(batch, &[], &Default::default())
             .map_err(anyhow::Error::msg)?;
     }
-    for batch in passwords.chunks(BATCH) {
+    for batch in facts.chunks(BATCH) {
         file.write(&[], batch, &Default::default())
             .map_err(anyhow::Error::msg)?;
     }
@@ -140,15 +173,12 @@ fn channel(text: &str) -> Option<backup::Line> {
 }
 
 /// What a line says of a user.
-type Read = (Option<Entry>, Option<PasswordEntry>, Option<Seen>);
+type Read = (Option<Entry>, Vec<FactEntry>, Option<Seen>);
 
 fn read(text: &str) -> anyhow::Result<Read> {
     let line: Line<'_> = serde_json::from_str(text)?;
     let user = line.user;
     UserId::parse(&user).map_err(|_| anyhow::anyhow!("{user:?} is no user id"))?;
-    if line.record.is_none() && line.password.is_none() && line.last_seen.is_none() {
-        bail!("{user} has neither a record, a password nor a time");
-    }
     let entry = match line.record.map(|record| record.get().as_bytes()) {
         Some(record) if record::read(record).is_none() => {
             bail!("the record of {user} is not readable")
@@ -156,8 +186,20 @@ fn read(text: &str) -> anyhow::Result<Read> {
         record => record.map(|record| (user.clone(), record.to_vec())),
     };
     let seen = line.last_seen.map(|at_ms| (user.clone(), at_ms));
-    let password = line.password.map(|hash| (user, Some(hash)));
-    Ok((entry, password, seen))
+    let json = |value: Option<&RawValue>| value.map(|value| value.get().into());
+    let facts = [
+        (Fact::Password, line.password),
+        (Fact::Ban, json(line.ban)),
+        (Fact::Blocked, json(line.blocked)),
+    ];
+    let known = facts.into_iter().filter(|(_, text)| text.is_some());
+    let known: Vec<FactEntry> = known
+        .map(|(fact, text)| (fact, user.clone(), text))
+        .collect();
+    if entry.is_none() && known.is_empty() && seen.is_none() {
+        bail!("there is nothing of {user}");
+    }
+    Ok((entry, known, seen))
 }
 
 /// Looks through the whole file. Returns how many users it has.
@@ -174,12 +216,7 @@ pub fn check(path: &Path) -> anyhow::Result<usize> {
     if let Some((user, _)) = entries.iter().find(is_damaged) {
         bail!("the record of {user} is not readable");
     }
-    let passwords = file.passwords().map_err(anyhow::Error::msg)?;
-    let users = entries.iter().map(|(user, _)| user);
-    let users: BTreeSet<&String> = users
-        .chain(passwords.iter().map(|(user, _)| user))
-        .collect();
-    Ok(users.len())
+    Ok(users(&mut file).map_err(anyhow::Error::msg)?.len())
 }
 
 #[cfg(test)]
@@ -198,21 +235,25 @@ mod tests {
         ];
         let hash = |user: &str| (user.to_owned(), Box::<str>::from("$hash"));
         let passwords = [hash("1:2"), hash("1:3")];
-        let written = passwords.clone().map(|(user, hash)| (user, Some(hash)));
-        let seen = [("1:2".to_owned(), 7), ("1:4".to_owned(), 8)];
+        let ban = ("1:4".to_owned(), Box::<str>::from("{\"until_ms\":1}"));
+        let password = |(user, hash)| (Fact::Password, user, Some(hash));
+        let mut written: Vec<FactEntry> = passwords.clone().map(password).into();
+        written.push((Fact::Ban, ban.0.clone(), Some(ban.1.clone())));
+        let seen = [("1:2".to_owned(), 7), ("1:5".to_owned(), 8)];
         File::open(&first)
             .unwrap()
             .write_all(&entries, &written, &Default::default(), &seen)
             .unwrap();
         let mut lines = Vec::new();
-        assert_eq!(backup(&first, &mut lines).unwrap(), 4);
-        assert_eq!(restore(&second, &mut &*lines).unwrap(), 4);
+        assert_eq!(backup(&first, &mut lines).unwrap(), 5);
+        assert_eq!(restore(&second, &mut &*lines).unwrap(), 5);
         let mut file = File::open(&second).unwrap();
         assert_eq!(file.all().unwrap(), entries);
-        assert_eq!(file.passwords().unwrap(), passwords);
+        assert_eq!(file.facts(Fact::Password).unwrap(), passwords);
+        assert_eq!(file.facts(Fact::Ban).unwrap(), [ban]);
         assert_eq!(file.all_seen().unwrap(), seen);
         drop(file);
-        assert_eq!(check(&second).unwrap(), 3);
+        assert_eq!(check(&second).unwrap(), 5);
         assert!(restore(&second, &mut &*lines).is_err());
         let third = folder.path().join("c");
         assert!(restore(&third, &mut &b"{\"user\":\"x\"}\n"[..]).is_err());

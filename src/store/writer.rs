@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::counter::Counter;
 
 use super::channel::{ChannelChange, Unwritten};
-use super::file::{File, PasswordEntry, Seen, entry};
-use super::{Load, LoadChannel, Saved, Stored, Unavailable, record};
+use super::file::{FactEntry, File, Seen, entry};
+use super::{Fact, Load, LoadChannel, Saved, Stored, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use turntable_core::backup::Attributes;
@@ -36,15 +36,15 @@ pub(super) enum Job {
     Seen(UserId, u64),
     LoadChannel(ChannelId, LoadChannel),
     Channel(ChannelId, ChannelChange),
-    /// The hash of a user's password.
-    Password(UserId, Option<Box<str>>, Saved),
-    /// All of them.
-    Passwords(Sender<PasswordsRead>),
+    /// A fact of a user.
+    SetFact(FactEntry, Saved),
+    /// A fact of all users.
+    Facts(Fact, Sender<FactsRead>),
     Stop,
 }
 
-/// Users and the hashes of their passwords.
-type PasswordsRead = Result<Vec<(String, Box<str>)>, String>;
+/// Users and what is known of them.
+type FactsRead = Result<Vec<(String, Box<str>)>, String>;
 
 struct Writer<'a> {
     file: File,
@@ -57,9 +57,9 @@ struct Writer<'a> {
     channels: HashMap<ChannelId, Unwritten>,
     /// Bytes of their messages.
     channel_bytes: usize,
-    /// Passwords that are not written yet; each is waited for.
-    passwords: Vec<PasswordEntry>,
-    await_passwords: Vec<Saved>,
+    /// Facts that are not written yet; each is waited for.
+    facts: Vec<FactEntry>,
+    await_facts: Vec<Saved>,
     /// When to commit.
     due: Option<Instant>,
     is_failing: bool,
@@ -81,8 +81,8 @@ pub(super) fn run(
         waiting: Vec::new(),
         channels: HashMap::new(),
         channel_bytes: 0,
-        passwords: Vec::new(),
-        await_passwords: Vec::new(),
+        facts: Vec::new(),
+        await_facts: Vec::new(),
         due: None,
         is_failing: false,
         failures,
@@ -151,14 +151,14 @@ impl Writer<'_> {
                     self.drop_channels();
                 }
             }
-            Job::Password(user, hash, saved) => {
-                self.passwords.push((user.as_str().to_owned(), hash));
-                self.await_passwords.push(saved);
+            Job::SetFact(entry, saved) => {
+                self.facts.push(entry);
+                self.await_facts.push(saved);
                 self.due = Some(Instant::now());
             }
-            Job::Passwords(answer) => {
+            Job::Facts(fact, answer) => {
                 // Who asked may be gone.
-                let _ = answer.send(self.file.passwords());
+                let _ = answer.send(self.file.facts(fact));
             }
             Job::Stop => {}
         }
@@ -226,7 +226,7 @@ impl Writer<'_> {
 
     fn commit(&mut self) {
         self.due = None;
-        let has_nothing = self.unwritten.is_empty() && self.passwords.is_empty();
+        let has_nothing = self.unwritten.is_empty() && self.facts.is_empty();
         if has_nothing && self.channels.is_empty() && self.seen.is_empty() {
             return;
         }
@@ -240,13 +240,13 @@ impl Writer<'_> {
             .map(|(user, at_ms)| (user.as_str().to_owned(), *at_ms))
             .collect();
         let waiting = std::mem::take(&mut self.waiting);
-        let passwords = std::mem::take(&mut self.passwords);
-        let await_passwords = std::mem::take(&mut self.await_passwords);
+        let facts = std::mem::take(&mut self.facts);
+        let await_facts = std::mem::take(&mut self.await_facts);
         let channels = &self.channels;
-        let written = self.file.write_all(&entries, &passwords, channels, &seen);
+        let written = self.file.write_all(&entries, &facts, channels, &seen);
         let outcome = written.as_ref().map_err(|_| Unavailable);
         let outcome = outcome.copied();
-        for saved in await_passwords {
+        for saved in await_facts {
             saved(outcome);
         }
         match written {

@@ -19,25 +19,41 @@ pub(crate) const ED_PKCS8: [u8; 16] = [
 ];
 
 fn server(folder: &std::path::Path) -> Server {
+    server_with(folder, &[])
+}
+
+/// A server that accepts tokens of the login, with other keys of the configuration.
+pub(crate) fn server_with(folder: &std::path::Path, more: &[(&str, &str)]) -> Server {
     let file = folder.join("keys.json");
     let keys = json!({"keys": [
         {"kty": "oct", "kid": "hs", "alg": "HS256", "k": URL_SAFE_NO_PAD.encode(SECRET)},
         {"kty": "OKP", "crv": "Ed25519", "kid": "ed", "alg": "EdDSA", "x": ED_X},
     ]});
     std::fs::write(&file, keys.to_string()).unwrap();
-    Server::with(&[
+    let mut settings = vec![
         ("portal.checkers", r#"["jwt"]"#),
         ("portal.jwt.keys_file", file.to_str().unwrap()),
         ("portal.jwt.issuer", "login"),
         ("portal.jwt.audience", "game"),
         ("portal.jwt.attributes", r#"["role"]"#),
         ("portal.address_failures.per_minute", "0"),
-    ])
+    ];
+    settings.extend_from_slice(more);
+    Server::with(&settings)
 }
 
 pub(crate) fn now_s() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.unwrap().as_secs()
+}
+
+/// A claim with a token that is good for so many seconds.
+pub(crate) fn claim_for(seconds: i64) -> Value {
+    claim(
+        Algorithm::HS256,
+        "game",
+        now_s().saturating_add_signed(seconds),
+    )
 }
 
 fn claim(algorithm: Algorithm, audience: &str, expires_s: u64) -> Value {

@@ -7,6 +7,8 @@
 )]
 
 mod backend;
+mod ban;
+mod blocked;
 mod cookie;
 mod embedded;
 mod ending;
@@ -19,3 +21,4 @@ mod management;
 mod password;
 mod permission;
 mod refusal;
+mod renewal;

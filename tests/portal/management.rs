@@ -8,7 +8,8 @@ use turntable_testkit::http::{Response, send};
 use turntable_testkit::poll::{PollClient, entries};
 use turntable_testkit::socketio::Socket;
 
-fn rpc(server: &Server, method: &str, arguments: Value) -> Response {
+/// A call of a method with named arguments.
+pub(crate) fn rpc(server: &Server, method: &str, arguments: Value) -> Response {
     let json = "Content-Type: application/json\r\n";
     let body = arguments.to_string();
     send(

@@ -192,6 +192,8 @@ pub enum AvatarCall {
     Publish { asker: Asker, message: Payload },
     /// The user's attributes are asked for.
     Attributes { asker: Asker },
+    /// Everything that is known of the user goes.
+    Erase { asker: Asker },
     /// The user's attributes are set from outside.
     Change {
         asker: Asker,

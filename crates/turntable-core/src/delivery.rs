@@ -138,6 +138,8 @@ pub enum Delivery {
     End {
         /// The session.
         to: Place,
+        /// Whether a newer session of its user replaces it.
+        is_replaced: bool,
     },
     /// One user of a `lookup`.
     Found {

@@ -88,6 +88,8 @@ pub enum ClientPacket {
     },
     Lookup(Vec<UserId>),
     Authenticate {
+        /// The user that a guest claims to be.
+        user: Option<UserId>,
         credentials: Payload,
     },
     Bye,
@@ -197,6 +199,8 @@ pub enum Reason {
     Revoked,
     /// An operator ended the session.
     Kicked,
+    /// An operator banned the user.
+    Banned,
 }
 
 impl Reason {
@@ -208,6 +212,7 @@ impl Reason {
             Self::Invalid => "invalid",
             Self::Revoked => "revoked",
             Self::Kicked => "kicked",
+            Self::Banned => "banned",
         }
     }
 }

@@ -110,6 +110,7 @@ impl AvatarCall {
             }),
             Self::Publish { asker, .. }
             | Self::Attributes { asker }
+            | Self::Erase { asker }
             | Self::Change { asker, .. } => Some(Pending::Question(*asker)),
             Self::Detach { .. }
             | Self::Resume { .. }

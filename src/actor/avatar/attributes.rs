@@ -76,10 +76,22 @@ pub(super) struct Loaded(store::Loaded);
 #[rtype(result = "()")]
 pub(super) struct Written(Result<(), Unavailable>);
 
+/// Whether a call cannot be carried out without the user's attributes.
+pub(super) const fn needs_attributes(call: &AvatarCall) -> bool {
+    matches!(
+        call,
+        AvatarCall::Attach { .. }
+            | AvatarCall::Set { .. }
+            | AvatarCall::Attributes { .. }
+            | AvatarCall::Erase { .. }
+            | AvatarCall::Change { .. }
+    )
+}
+
 /// Whether a call changes attributes.
 fn is_set(call: &AvatarCall) -> bool {
     match call {
-        AvatarCall::Set { .. } | AvatarCall::Change { .. } => true,
+        AvatarCall::Set { .. } | AvatarCall::Change { .. } | AvatarCall::Erase { .. } => true,
         AvatarCall::Attach { attributes, .. } => !attributes.is_empty(),
         _ => false,
     }

@@ -20,9 +20,9 @@ use crate::cluster::mailbox::Mailboxes;
 use crate::metric::Metrics;
 use crate::portal::Portal;
 use crate::portal::factory::Factory;
-use crate::portal::settings::{AvatarSettings, PortalSettings};
+use crate::portal::settings::{AvatarSettings, PortalSettings, SessionPolicy};
 use crate::store::memory::MemoryStore;
-use crate::store::{Load, Loaded, Saved, Store, Stored, Unavailable};
+use crate::store::{Fact, Load, Loaded, Saved, Store, Stored, Unavailable};
 use crate::watched::Watched;
 use crate::webhook::Webhooks;
 use crate::webhook::settings::WebhookSettings;
@@ -117,6 +117,7 @@ fn start_with(store: Arc<dyn Store>) -> (Arc<Notes>, Addr<Directory>, Arc<Metric
         functions: Default::default(),
         local_services: Default::default(),
         sessions_per_user_max: 8,
+        sessions: SessionPolicy::All,
     };
     let metrics = Arc::new(Metrics::default());
     let mailboxes = Arc::new(Mailboxes::new(1, &metrics));
@@ -350,11 +351,11 @@ impl Store for Slow {
 
     fn seen(&self, _: &UserId, _: u64) {}
 
-    fn passwords(&self) -> Result<Vec<(UserId, Box<str>)>, String> {
+    fn facts(&self, _: Fact) -> Result<Vec<(UserId, Box<str>)>, String> {
         Ok(Vec::new())
     }
 
-    fn set_password(&self, _: &UserId, _: Option<Box<str>>, saved: Saved) {
+    fn set_fact(&self, _: Fact, _: &UserId, _: Option<Box<str>>, saved: Saved) {
         self.saves.lock().unwrap().push(saved);
     }
 

@@ -123,6 +123,7 @@ impl Gateway {
                 id,
             } => {
                 if let Some(session) = self.session_at(to) {
+                    self.changed(session);
                     self.pending.admitted(session);
                     if let Some(id) = &id {
                         self.pending.answered(session, id);
@@ -145,10 +146,13 @@ impl Gateway {
                     self.not_attached(session, error, id);
                 }
             }
-            Delivery::End { to } => {
+            Delivery::End { to, is_replaced } => {
                 if let Some(session) = self.session_at(to) {
-                    let input = Input::End(CloseReason::SessionExpired);
-                    self.step(session, input, Details::default());
+                    let reason = match is_replaced {
+                        true => CloseReason::Replaced,
+                        false => CloseReason::SessionExpired,
+                    };
+                    self.step(session, Input::End(reason), Details::default());
                 }
             }
             Delivery::Found {
@@ -218,7 +222,8 @@ impl Gateway {
             .get(session)
             .is_some_and(|entry| entry.session.life().is_admitted());
         if is_admitted {
-            return self.send_error(session, *error, id);
+            self.send_error(session, *error, id);
+            return self.not_changed(session);
         }
         let details = Details {
             error: Some(error),

@@ -17,14 +17,14 @@ use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::Effect;
 use crate::portal::checker::Identity;
 use crate::portal::claim::Claim;
-use crate::portal::{Begun, Decision, Refused};
+use crate::portal::{Begun, Decision, Refused, Undecided};
 use crate::service::credential;
 use turntable_core::id::UserId;
 use turntable_core::key::ConnKey;
 use turntable_core::model::permission::Who;
 use turntable_core::packet::{ErrorBody, Reason, RequestId};
 use turntable_core::payload::Payload;
-use turntable_core::reason::ErrorCode;
+use turntable_core::reason::{CloseReason, ErrorCode};
 
 /// The portal's answer, from one of its threads.
 #[derive(Debug, Message)]
@@ -39,17 +39,18 @@ impl Handler<Decided> for Gateway {
     type Result = ();
 
     fn handle(&mut self, decided: Decided, _: &mut Context<Self>) {
-        if let Some(Awaited::Check {
-            connection,
-            attributes,
-            id,
-        }) = self.pending.remove(decided.ticket)
-        {
-            let decision = self.shared.portal.confirm(decided.decision, decided.begun);
-            let decision = self.of_no_service(decision);
-            self.decided(connection, decision, attributes, id);
-            self.run();
+        let decision = self.shared.portal.confirm(decided.decision, decided.begun);
+        let decision = self.of_no_service(decision);
+        match self.pending.remove(decided.ticket) {
+            Some(Awaited::Check {
+                connection,
+                attributes,
+                id,
+            }) => self.decided(connection, decision, attributes, id),
+            Some(Awaited::Renewal { session, id }) => self.renewed(session, decision, id),
+            _ => {}
         }
+        self.run();
     }
 }
 
@@ -69,25 +70,10 @@ impl Gateway {
         if let Err(error) = self.shared.may_begin() {
             return self.refuse_again(key, &error.of("idme"), id);
         }
-        let service = user.as_ref().and_then(|user| {
-            credential::check(&self.settings.services, user, credentials)
-                .map(|verdict| (user.clone(), verdict))
-        });
-        let permit = self.permit(key);
-        let address = permit.map(|permit| permit.address());
-        let cookie = permit.and_then(|permit| permit.login()).map(Into::into);
-        let portal = self.shared.portal.clone();
-        if let Some((user, verdict)) = service {
-            let claim = Claim::new(Some(user.clone()), credentials, address);
-            let decision = portal.decide_of_service(&claim, user, verdict);
-            return self.decided(key, decision, attributes, id);
-        }
-        let claim = Claim::new(user, credentials, address).with_cookie(cookie);
-        let undecided = match portal.check(claim) {
-            Ok(decision) => {
-                let decision = self.of_no_service(decision);
-                return self.decided(key, decision, attributes, id);
-            }
+        let login = self.permit(key).and_then(|permit| permit.login());
+        let cookie = login.map(Into::into);
+        let undecided = match self.begin_check(key, user, credentials, cookie) {
+            Ok(decision) => return self.decided(key, decision, attributes, id),
             Err(undecided) => undecided,
         };
         let ticket = self.await_check(
@@ -96,7 +82,7 @@ impl Gateway {
                 attributes,
                 id,
             },
-            portal.checking_ms(),
+            self.shared.portal.checking_ms(),
         );
         self.claim_is_checked(key);
         self.with(key, |connection, cx| {
@@ -105,6 +91,39 @@ impl Gateway {
                 Dispatch::on_paused(connection, cx);
             }
         });
+        if let Err(error) = self.decide(ticket, undecided) {
+            self.checked_too_late(ticket, error);
+        }
+    }
+
+    /// Begins to decide about a claim that came over a connection.
+    pub(super) fn begin_check(
+        &self,
+        key: ConnKey,
+        user: Option<UserId>,
+        credentials: Option<&Payload>,
+        cookie: Option<Box<str>>,
+    ) -> Result<Decision, Undecided> {
+        let service = user.as_ref().and_then(|user| {
+            credential::check(&self.settings.services, user, credentials)
+                .map(|verdict| (user.clone(), verdict))
+        });
+        let address = self.permit(key).map(|permit| permit.address());
+        let portal = &self.shared.portal;
+        if let Some((user, verdict)) = service {
+            let claim = Claim::new(Some(user.clone()), credentials, address);
+            return Ok(portal.decide_of_service(&claim, user, verdict));
+        }
+        let claim = Claim::new(user, credentials, address).with_cookie(cookie);
+        let decision = portal.check(claim)?;
+        Ok(self.of_no_service(decision))
+    }
+
+    /// Has a claim decided off this worker. The decision comes as `Decided`.
+    ///
+    /// # Errors
+    /// Why that is not possible.
+    pub(super) fn decide(&self, ticket: Ticket, undecided: Undecided) -> Result<(), ErrorBody> {
         let gateway = self.shared.peers.gateway(self.id.worker).cloned();
         let begun = undecided.begun();
         let then = move |decision| {
@@ -116,8 +135,18 @@ impl Gateway {
                 });
             }
         };
-        if let Err(error) = portal.decide(undecided, then) {
-            self.checked_too_late(ticket, error);
+        self.shared.portal.decide(undecided, then)
+    }
+
+    /// Refuses users that are banned, whatever decided about them.
+    pub(super) fn not_banned(&self, decision: Decision) -> Decision {
+        let identity = decision?;
+        match self.shared.bans.admit(&identity.user, clock::now_ms()) {
+            Ok(()) => Ok(identity),
+            Err(error) => Err(Refused {
+                error,
+                is_final: true,
+            }),
         }
     }
 
@@ -166,7 +195,7 @@ impl Gateway {
         if connection.is_closing() || !connection.is_greeting() {
             return;
         }
-        match decision {
+        match self.not_banned(decision) {
             Ok(identity) => {
                 let server_only = &self.settings.server_only;
                 let mut names = attributes.iter().map(|(name, _)| name);
@@ -190,23 +219,35 @@ impl Gateway {
     }
 
     fn refuse_claim(&mut self, key: ConnKey, refused: Refused, id: Option<RequestId>) {
-        let error = refused.error.of("idme");
         self.push_effects([Effect::Continue(key)]);
-        if error.code != ErrorCode::Unauthorized {
-            return self.refuse_greeting(key, error, id);
-        }
-        let attempts_max = self.shared.portal.settings().attempts_max;
+        let close = self.count_refusal(key, &refused);
+        let error = refused.error.of("idme");
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
         let Phase::Greeting(greeting) = &mut connection.phase else {
             return;
         };
+        let (now_ms, settings) = (clock::now_ms(), &self.settings.session);
+        let refusal = greeting.refuse_credentials(error, close, now_ms, settings);
+        self.answer_greeting(key, refusal, id);
+    }
+
+    /// Counts refused credentials of a connection. Returns why it has to be closed, if it
+    /// does: after `portal.attempts_max` of them, and at once where there is no use in
+    /// trying again.
+    pub(super) fn count_refusal(&mut self, key: ConnKey, refused: &Refused) -> Option<CloseReason> {
+        if refused.error.reason == Some(Reason::Banned) {
+            return Some(CloseReason::Kicked);
+        }
+        if refused.error.code != ErrorCode::Unauthorized {
+            return None;
+        }
+        let attempts_max = self.shared.portal.settings().attempts_max;
+        let connection = self.connections.get_mut(key)?;
         connection.attempts = connection.attempts.saturating_add(1);
         let is_last = refused.is_final || u32::from(connection.attempts) >= attempts_max;
-        let (now_ms, settings) = (clock::now_ms(), &self.settings.session);
-        let refusal = greeting.refuse_credentials(error, is_last, now_ms, settings);
-        self.answer_greeting(key, refusal, id);
+        is_last.then_some(CloseReason::Unauthorized)
     }
 }
 

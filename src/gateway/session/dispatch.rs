@@ -66,7 +66,11 @@ impl Gateway {
                 };
                 owners.avatar(&user, call);
             }
-            ClientPacket::JoinGame(join) => {
+            ClientPacket::JoinGame(mut join) => {
+                // Whoever blocks the user is not invited by it.
+                let blocked = &self.shared.blocked;
+                join.invite
+                    .retain(|invited| !blocked.blocks(invited, &user));
                 let games = Who::new(&user, &permit).games();
                 let channel = join.channel.clone();
                 let call = RoomCall::Join {
@@ -119,12 +123,8 @@ impl Gateway {
             } => self.call_service(session, &f, args, whose, id),
             ClientPacket::Reply { result } => self.service_reply(session, result, id),
             ClientPacket::Provide(services) => self.provide(session, services, id),
-            ClientPacket::Authenticate { .. } => {
-                let error = ErrorBody::new(
-                    ErrorCode::Unauthorized,
-                    "this session has an identity, and no checker accepts these credentials",
-                );
-                self.refuse(session, error.of("authenticate"), id);
+            ClientPacket::Authenticate { user, credentials } => {
+                self.authenticate(session, user, &credentials, id);
             }
             ClientPacket::Resume { .. } => {}
         }

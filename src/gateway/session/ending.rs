@@ -2,8 +2,10 @@
 
 use actix::{Context, Handler, Message};
 
-use crate::gateway::Gateway;
+use crate::clock;
 use crate::gateway::session::life::Details;
+use crate::gateway::{Gateway, Shared};
+use crate::portal::ban::Ban;
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
 use turntable_core::packet::{ErrorBody, Reason};
@@ -11,19 +13,26 @@ use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
 
 /// Why an operator ends the sessions of a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Ending {
     /// The user has to go, and may not come back by itself; a sentence for the client.
     Kicked(Option<Box<str>>),
+    /// The user is banned; what it gets when it identifies.
+    Banned(ErrorBody),
     /// The user's credentials were withdrawn.
     Revoked,
+    /// The session's credentials expired, and were not renewed.
+    Expired,
+    /// The session is removed; its client may identify again.
+    Removed,
 }
 
 impl Ending {
     const fn close(&self) -> CloseReason {
         match self {
-            Self::Kicked(_) => CloseReason::Kicked,
+            Self::Kicked(_) | Self::Banned(_) => CloseReason::Kicked,
             Self::Revoked => CloseReason::Unauthorized,
+            Self::Expired | Self::Removed => CloseReason::SessionExpired,
         }
     }
 
@@ -33,6 +42,15 @@ impl Ending {
             Self::Kicked(why) => {
                 let why = why.as_deref().unwrap_or("an operator ended the session");
                 ErrorBody::new(ErrorCode::Forbidden, why).because(Reason::Kicked)
+            }
+            Self::Banned(error) => error.clone(),
+            Self::Expired => {
+                let message = "the credentials expired and were not renewed";
+                ErrorBody::new(ErrorCode::Unauthorized, message).because(Reason::Expired)
+            }
+            Self::Removed => {
+                let message = "an operator ended the session; identify again";
+                ErrorBody::new(ErrorCode::SessionExpired, message)
             }
             Self::Revoked => {
                 ErrorBody::new(ErrorCode::Unauthorized, "the credentials were withdrawn")
@@ -68,6 +86,7 @@ impl Handler<EndUser> for Gateway {
 }
 
 impl Gateway {
+    /// Ends a session and says why.
     pub(in crate::gateway) fn end_session(&mut self, session: SessionSlot, ending: &Ending) {
         self.send_error(session, ending.error(), None);
         // What was sent before the end is still to arrive.
@@ -77,5 +96,57 @@ impl Gateway {
             self.flush_connection(connection);
         }
         self.step(session, Input::End(ending.close()), Details::default());
+    }
+}
+
+impl Shared {
+    /// Ends all sessions of a user, at every gateway. Returns how many there were.
+    pub async fn end_user(&self, user: &UserId, ending: Ending) -> usize {
+        // Before: a claim that is decided later is not one of these sessions.
+        self.portal.revoke(user);
+        let mut ended = 0;
+        for gateway in self.peers.gateways() {
+            let end = EndUser {
+                user: user.clone(),
+                ending: ending.clone(),
+            };
+            // A gateway that is gone has no sessions.
+            ended += gateway.send(end).await.unwrap_or(0);
+        }
+        ended
+    }
+
+    /// Bans a user for some seconds, or until the ban is lifted, and ends its sessions.
+    /// Returns how many there were.
+    ///
+    /// # Errors
+    /// `too_many` where `portal.bans_max` users are banned; `unavailable` where the store
+    /// cannot be written, while the ban is in force.
+    pub async fn ban(
+        &self,
+        user: &UserId,
+        seconds: Option<u64>,
+        reason: Option<Box<str>>,
+    ) -> Result<usize, ErrorBody> {
+        let now_ms = clock::now_ms();
+        let until_ms = seconds.map(|seconds| now_ms.saturating_add(seconds.saturating_mul(1_000)));
+        let ban = Ban { until_ms, reason };
+        let ending = Ending::Banned(ban.error(now_ms));
+        let max = self.portal.settings().bans_max;
+        self.bans.put(user.clone(), ban, max, now_ms)?;
+        // Nobody else of this user comes in from here on.
+        let ended = self.end_user(user, ending).await;
+        self.bans.keep(user).await?;
+        Ok(ended)
+    }
+
+    /// Lifts a ban. Returns whether there was one.
+    ///
+    /// # Errors
+    /// `unavailable` where the store cannot be written.
+    pub async fn unban(&self, user: &UserId) -> Result<bool, ErrorBody> {
+        let was_there = self.bans.lift(user, clock::now_ms());
+        self.bans.keep(user).await?;
+        Ok(was_there)
     }
 }

@@ -4,7 +4,8 @@ use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::admission::Permit;
 use crate::gateway::connection::Phase;
-use crate::gateway::session::life::{Attributes, Details};
+use crate::gateway::session::ending::Ending;
+use crate::gateway::session::life::Attributes;
 use crate::gateway::session::pending::Awaited;
 use crate::gateway::session::{SessionEntry, Standing};
 use crate::gateway::transport::{Dispatch, Hooks};
@@ -17,12 +18,9 @@ use turntable_core::key::{ConnKey, SessionKey, SessionSlot};
 use turntable_core::packet::{ErrorBody, RequestId};
 use turntable_core::reason::CloseReason;
 use turntable_core::session::Session;
-use turntable_core::session::life::Input;
-
-/// How long a session goes on behind its credentials, for its client to renew them.
-const RENEWAL_GRACE_MS: u64 = 25_000;
 
 impl Standing {
+    /// `None` where there is nothing to remember.
     fn of(expires_ms: Option<u64>, token: Option<Box<str>>) -> Option<Box<Self>> {
         let is_any = expires_ms.is_some() || token.is_some();
         is_any.then(|| Box::new(Self { expires_ms, token }))
@@ -65,15 +63,12 @@ impl Gateway {
         let (Some(name), Some(key)) = (name, SessionKey::random()) else {
             return self.push_effects([Effect::Close(connection, CloseReason::Internal)]);
         };
-        let begun = Session::new(key, name, identity.user, connection, clock::now_ms());
+        let user = identity.user.clone();
+        let begun = Session::new(key, name, user, connection, clock::now_ms());
         let outbox_bytes_max = self.settings.session.outbox_bytes_max;
-        let mut entry = SessionEntry::new(begun, outbox_bytes_max);
-        entry.standing = Standing::of(identity.expires_ms, identity.token);
+        let entry = SessionEntry::new(begun, outbox_bytes_max);
         let session = self.sessions.insert(entry);
-        self.grant(session, &identity.roles);
-        if let Some(expires_ms) = identity.expires_ms {
-            self.await_expiry(session, expires_ms);
-        }
+        let attributes = self.establish(session, identity);
         self.shared.metrics.sessions.inc();
         self.with(connection, |connection, cx| {
             connection.phase = Phase::Identifying(session);
@@ -84,13 +79,40 @@ impl Gateway {
             session,
             id: awaited_id,
         });
-        self.attach(session, identity.attributes, id);
+        self.attach(session, attributes, id);
+    }
+
+    /// What the portal said of a session's user is in force from now on. Returns the
+    /// attributes that it gave.
+    pub(super) fn establish(&mut self, session: SessionSlot, identity: Identity) -> Attributes {
+        let Identity {
+            user: _,
+            attributes,
+            expires_ms,
+            token,
+            is_provisional,
+            roles,
+        } = identity;
+        if let Some(entry) = self.sessions.get_mut(session) {
+            entry.standing = Standing::of(expires_ms, token);
+            entry.is_provisional = is_provisional;
+        }
+        let permit = self.settings.permissions.permit(&roles, &[]);
+        self.put_permit(session, permit);
+        if let Some(expires_ms) = expires_ms {
+            self.await_expiry(session, expires_ms);
+        }
+        attributes
     }
 
     /// Awaits the end of a session's credentials, and of the time to renew them.
     fn await_expiry(&mut self, session: SessionSlot, expires_ms: u64) {
-        let at_ms = expires_ms.saturating_add(RENEWAL_GRACE_MS);
+        let at_ms = expires_ms.saturating_add(self.renewal_grace_ms());
         self.wheel.set(at_ms, Timer::Credentials(session));
+    }
+
+    fn renewal_grace_ms(&self) -> u64 {
+        self.shared.portal.settings().renewal_grace_ms
     }
 
     /// The credentials of a session may have expired, and not have been renewed.
@@ -100,9 +122,8 @@ impl Gateway {
         let Some(expires_ms) = standing.and_then(|standing| standing.expires_ms) else {
             return;
         };
-        if expires_ms.saturating_add(RENEWAL_GRACE_MS) <= clock::now_ms() {
-            let input = Input::End(CloseReason::SessionExpired);
-            self.step(session, input, Details::default());
+        if expires_ms.saturating_add(self.renewal_grace_ms()) <= clock::now_ms() {
+            self.end_session(session, &Ending::Expired);
         } else {
             // They were renewed.
             self.await_expiry(session, expires_ms);

@@ -1,5 +1,7 @@
 //! Sessions at their gateway: the pure session and what its delivery needs.
 
+pub(crate) mod authenticate;
+mod blocked;
 pub(crate) mod check;
 pub(crate) mod detached;
 pub(crate) mod dispatch;
@@ -10,6 +12,7 @@ mod fault;
 pub(crate) mod identify;
 mod lag;
 pub(crate) mod life;
+pub mod listing;
 pub mod memory;
 pub(crate) mod pending;
 pub(crate) mod permission;
@@ -47,6 +50,10 @@ pub(crate) struct SessionEntry {
     has_left_out: bool,
     /// Whether its client was sent the warnings of the portal.
     pub(crate) is_warned: bool,
+    /// Whether its client has shown nothing that says who it is.
+    pub(crate) is_provisional: bool,
+    /// Whether the avatar of the user that it became has not admitted it yet.
+    pub(crate) is_changing: bool,
     /// How many bytes may wait in its outbox now: `outbox_bytes_max`; from the
     /// loss of its connection until what waited then is written, that and
     /// `replay_bytes_max`.
@@ -97,6 +104,8 @@ impl SessionEntry {
             is_gathering: false,
             has_left_out: false,
             is_warned: false,
+            is_provisional: false,
+            is_changing: false,
             waiting_bytes_max: 0,
             mark: 0,
             changed: ThinVec::new(),

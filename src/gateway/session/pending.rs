@@ -68,6 +68,13 @@ pub(crate) enum Awaited {
         /// The `id` of the command.
         id: Option<RequestId>,
     },
+    /// The portal's decision about the credentials that a session sent.
+    Renewal {
+        /// The session.
+        session: SessionSlot,
+        /// The `id` of the command.
+        id: Option<RequestId>,
+    },
     /// An owner's answer to a command with an `id`.
     Answer {
         /// The session.
@@ -106,6 +113,7 @@ impl Awaited {
     const fn session(&self) -> Option<SessionSlot> {
         match self {
             Self::Admission { session, .. }
+            | Self::Renewal { session, .. }
             | Self::Answer { session, .. }
             | Self::Call { session, .. } => Some(*session),
             Self::Lookup { .. } | Self::Check { .. } | Self::Question(_) => None,
@@ -224,11 +232,20 @@ impl Pending {
         tickets.filter_map(|ticket| match self.awaited.get(ticket)? {
             Awaited::Answer { command, id, .. } => Some((*command, id)),
             Awaited::Call { id, .. } => Some(("call", id)),
+            Awaited::Renewal { id, .. } => Some(("authenticate", id.as_ref()?)),
             Awaited::Admission { .. }
             | Awaited::Lookup { .. }
             | Awaited::Check { .. }
             | Awaited::Question(_) => None,
         })
+    }
+
+    /// Whether the portal decides about credentials of a session now.
+    pub(crate) fn is_renewing(&self, session: SessionSlot) -> bool {
+        let tickets = self.by_session.get(&session).into_iter().flatten();
+        tickets
+            .filter_map(|ticket| self.awaited.get(ticket))
+            .any(|awaited| matches!(awaited, Awaited::Renewal { .. }))
     }
 
     /// A session is over: its answers are awaited no more.
@@ -297,6 +314,9 @@ impl Gateway {
                 command,
                 id,
             }) => self.send_error(session, error.of(command), Some(id)),
+            Some(Awaited::Renewal { session, id }) => {
+                self.send_error(session, error.of("authenticate"), id);
+            }
             Some(Awaited::Call { session, id, .. }) => {
                 self.send_error(session, error.of("call"), Some(id));
             }

@@ -105,8 +105,8 @@ impl Gateway {
                 if !watch.is_known {
                     entry.unknown += 1;
                 }
-                let (presence, portal) = (&self.settings.presence, &self.shared.portal);
-                let sight = sight::sees(presence, portal, Who::new(&own, &permit), &user);
+                let (presence, shared) = (&self.settings.presence, &self.shared);
+                let sight = sight::sees(presence, shared, Who::new(&own, &permit), &user);
                 if sight != Some(true) {
                     hidden.push(watch.number);
                 }

@@ -9,11 +9,10 @@ use actix::{Context, Handler, Message};
 use thin_vec::ThinVec;
 
 use crate::clock;
-use crate::gateway::Gateway;
 use crate::gateway::session::SessionEntry;
 use crate::gateway::subscription::profile::ProfileChange;
 use crate::gateway::turn::Timer;
-use crate::portal::Portal;
+use crate::gateway::{Gateway, Shared};
 use crate::portal::watch::Allowed;
 use turntable_core::call::AvatarCall;
 use turntable_core::id::UserId;
@@ -98,18 +97,21 @@ impl SessionEntry {
 /// Whether a session sees a user, as far as that is known.
 pub(crate) fn sees(
     settings: &PresenceSettings,
-    portal: &Portal,
+    shared: &Shared,
     who: Who<'_>,
     user: &UserId,
 ) -> Option<bool> {
     if who.user() == user {
         return Some(true);
     }
+    if shared.blocked.blocks(user, who.user()) {
+        return Some(false);
+    }
     match settings.watch {
         WatchPolicy::Everyone => Some(true),
         WatchPolicy::Rule => Some(who.may_watch(user)),
         WatchPolicy::Mutual => None,
-        WatchPolicy::Backend => portal.remembered_watch(who.user(), user),
+        WatchPolicy::Backend => shared.portal.remembered_watch(who.user(), user),
     }
 }
 
@@ -170,6 +172,8 @@ impl Gateway {
         let (Some(number), Some(entry)) = (number, self.sessions.get_mut(session)) else {
             return;
         };
+        // A block list stands above all else.
+        let is_seen = is_seen && !self.shared.blocked.blocks(user, &entry.session.user);
         if !entry.session.watching.contains(&number) || entry.hides(number) != is_seen {
             return;
         }
@@ -199,7 +203,7 @@ impl Gateway {
         }
     }
 
-    fn watched_users(&self, session: SessionSlot) -> Vec<UserId> {
+    pub(crate) fn watched_users(&self, session: SessionSlot) -> Vec<UserId> {
         let watches = &self.subscriptions.watches;
         let watching = self.sessions.get(session).into_iter();
         let watching = watching.flat_map(|entry| &entry.session.watching);
@@ -242,8 +246,28 @@ impl Gateway {
                 return;
             };
             let presence = &self.settings.presence;
-            let sight = sees(presence, &self.shared.portal, entry.session.who(), &user);
+            let sight = sees(presence, &self.shared, entry.session.who(), &user);
             self.show(session, &user, sight == Some(true));
+        }
+    }
+
+    /// A session is another user's, or users block its own or do not any more: whom of
+    /// these it sees.
+    pub(crate) fn look_anew(&mut self, session: SessionSlot, users: Vec<UserId>) {
+        let mut asked = Vec::new();
+        for user in users {
+            let Some(entry) = self.sessions.get(session) else {
+                return;
+            };
+            let presence = &self.settings.presence;
+            let sight = sees(presence, &self.shared, entry.session.who(), &user);
+            self.show(session, &user, sight == Some(true));
+            if sight.is_none() {
+                asked.push(user);
+            }
+        }
+        if !asked.is_empty() {
+            self.find_out(session, asked);
         }
     }
 
@@ -296,7 +320,7 @@ impl Gateway {
             return Some(false);
         };
         let presence = &self.settings.presence;
-        let known = sees(presence, &self.shared.portal, entry.session.who(), user);
+        let known = sees(presence, &self.shared, entry.session.who(), user);
         if known.is_some() || presence.watch != WatchPolicy::Mutual {
             return known;
         }

@@ -74,6 +74,10 @@ impl Parameter {
             Type::User => Argument::User(self.user(&self.text(json)?, realm)?),
             Type::Users => Argument::Users(self.users(json, realm)?),
             Type::Text => Argument::Text(self.text(json)?),
+            Type::Seconds => {
+                let seconds = self.text(json)?.parse();
+                Argument::Seconds(seconds.map_err(|_| self.wrong("a whole number of seconds"))?)
+            }
             Type::Channel => Argument::Channel(self.channel(&self.text(json)?)?),
             Type::Any => Argument::Value(Payload::from_json(json)),
             Type::Object => Argument::Object(self.object(json)?),
@@ -85,7 +89,9 @@ impl Parameter {
         let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
         let quoted = || serde_json::Value::from(text).to_string();
         match self.of {
-            Type::User | Type::Text | Type::Channel => self.read(Some(&quoted()), realm),
+            Type::User | Type::Text | Type::Seconds | Type::Channel => {
+                self.read(Some(&quoted()), realm)
+            }
             // A list, or one user.
             Type::Users if !text.starts_with('[') => {
                 self.read(Some(&format!("[{}]", quoted())), realm)
@@ -156,6 +162,8 @@ pub(super) enum Type {
     Users,
     /// A string.
     Text,
+    /// A whole number of seconds.
+    Seconds,
     /// The path of a channel.
     Channel,
     /// Any JSON.
@@ -172,6 +180,7 @@ pub(super) enum Argument {
     User(UserId),
     Users(Vec<UserId>),
     Text(String),
+    Seconds(u64),
     Channel(ChannelId),
     Value(Payload),
     Object(Vec<(Box<str>, Payload)>),
@@ -210,6 +219,10 @@ impl Arguments {
     takes! {
         /// The next one, a string.
         text, Text, String
+    }
+    takes! {
+        /// The next one, a number of seconds.
+        seconds, Seconds, u64
     }
     takes! {
         /// The next one, a channel.
@@ -285,6 +298,14 @@ mod tests {
             Ok(Argument::Users(two))
         );
         assert_eq!(read(Type::Users, "7"), Err(ErrorCode::BadMessage));
+        assert_eq!(read(Type::Seconds, "60"), Ok(Argument::Seconds(60)));
+        for json in ["-1", "1.5", r#""x""#, "true"] {
+            assert_eq!(
+                read(Type::Seconds, json),
+                Err(ErrorCode::BadMessage),
+                "{json}"
+            );
+        }
         let long = Payload::from_json("12345678901234567890.50");
         let number = read(Type::Any, " 12345678901234567890.50 ");
         assert_eq!(number, Ok(Argument::Value(long)));

@@ -1,15 +1,19 @@
 //! The service `user`: the users that are there, their sessions and what they have.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::method::{Arguments, Call, Method, Parameter, Type, result};
+use super::method::{Arguments, Call, Method, Parameter, Type, result, wrong};
+use crate::clock;
 use crate::gateway::session::ending::Ending;
 use crate::management::Management;
+use crate::portal::ban::{Ban, REASON_BYTES_MAX};
 use turntable_core::call::{self, Asker, AvatarCall};
 use turntable_core::delivery::Answer;
+use turntable_core::id::UserId;
 use turntable_core::packet::{ErrorBody, ReplyData, ServerPacket};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
@@ -26,6 +30,21 @@ pub(super) const METHODS: &[Method] = &[
         name: "publish",
         parameters: &[USER, Parameter::new("message", Type::Any)],
         run: publish,
+    },
+    Method {
+        name: "listAll",
+        parameters: &[],
+        run: list_all,
+    },
+    Method {
+        name: "getSessions",
+        parameters: &[USER],
+        run: get_sessions,
+    },
+    Method {
+        name: "getFrontendServer",
+        parameters: &[USER],
+        run: get_frontend_server,
     },
     Method {
         name: "getPresence",
@@ -55,6 +74,41 @@ pub(super) const METHODS: &[Method] = &[
         name: "kick",
         parameters: &[USER, REASON],
         run: kick,
+    },
+    Method {
+        name: "ban",
+        parameters: &[USER, Parameter::new("seconds", Type::Seconds), REASON],
+        run: ban,
+    },
+    Method {
+        name: "unban",
+        parameters: &[USER],
+        run: unban,
+    },
+    Method {
+        name: "listBans",
+        parameters: &[],
+        run: list_bans,
+    },
+    Method {
+        name: "getBlocked",
+        parameters: &[USER],
+        run: get_blocked,
+    },
+    Method {
+        name: "setBlocked",
+        parameters: &[USER, USERS],
+        run: set_blocked,
+    },
+    Method {
+        name: "erase",
+        parameters: &[USER],
+        run: erase,
+    },
+    Method {
+        name: "remove",
+        parameters: &[USER],
+        run: remove,
     },
 ];
 
@@ -160,8 +214,120 @@ fn call_function(management: &Management, mut arguments: Arguments) -> Call<'_> 
 
 fn kick(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
-        let (user, reason) = (arguments.user()?, arguments.optional_text()?);
-        let ending = Ending::Kicked(reason.map(Into::into));
+        let (user, reason) = (arguments.user()?, reason(&mut arguments)?);
+        let ending = Ending::Kicked(reason);
         result(management.shared.end_user(&user, ending).await)
     })
+}
+
+/// A sentence for the clients.
+fn reason(arguments: &mut Arguments) -> Result<Option<Box<str>>, ErrorBody> {
+    match arguments.optional_text()? {
+        Some(text) if text.len() > REASON_BYTES_MAX => Err(wrong(format!(
+            "a reason has at most {REASON_BYTES_MAX} bytes"
+        ))),
+        text => Ok(text.map(Into::into)),
+    }
+}
+
+/// 0 seconds: until `unban`.
+fn ban(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let (user, seconds) = (arguments.user()?, arguments.seconds()?);
+        let reason = reason(&mut arguments)?;
+        let seconds = Some(seconds).filter(|seconds| *seconds > 0);
+        result(management.shared.ban(&user, seconds, reason).await?)
+    })
+}
+
+fn unban(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let user = arguments.user()?;
+        result(management.shared.unban(&user).await?)
+    })
+}
+
+fn list_bans(management: &Management, _: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let bans = management.shared.bans.list(clock::now_ms());
+        let bans = bans.iter();
+        let bans: BTreeMap<&str, &Ban> = bans.map(|(user, ban)| (user.as_str(), ban)).collect();
+        result(bans)
+    })
+}
+
+fn get_blocked(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let list = management.shared.blocked.list(&arguments.user()?);
+        result(list.iter().map(UserId::as_str).collect::<Vec<_>>())
+    })
+}
+
+fn set_blocked(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let (user, list) = (arguments.user()?, arguments.users()?);
+        management.shared.block(&user, list).await?;
+        result(true)
+    })
+}
+
+/// Everything of a user goes.
+fn erase(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let user = arguments.user()?;
+        result(management.shared.erase(&user).await?)
+    })
+}
+
+/// Ends the sessions of a user, whose clients may identify again.
+fn remove(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let user = arguments.user()?;
+        result(management.shared.end_user(&user, Ending::Removed).await)
+    })
+}
+
+fn list_all(management: &Management, _: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let users = management.shared.users().await;
+        result(users.iter().map(UserId::as_str).collect::<Vec<_>>())
+    })
+}
+
+fn get_sessions(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let user = arguments.user()?;
+        let sessions = management.shared.sessions_of(&user).await.into_iter();
+        let sessions = sessions.map(|session| Shown {
+            session: session.number,
+            transport: session.transport,
+            address: session.address,
+            expires_in: session.expires_in,
+        });
+        result(sessions.collect::<Vec<_>>())
+    })
+}
+
+/// The server that has the user's sessions: this one, or none.
+fn get_frontend_server(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let user = arguments.user()?;
+        if management.shared.sessions_of(&user).await.is_empty() {
+            let message = "the user has no session";
+            return Err(ErrorBody::new(ErrorCode::NotFound, message));
+        }
+        result(&management.url)
+    })
+}
+
+/// A session in an answer.
+#[derive(Serialize)]
+struct Shown {
+    session: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transport: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<u64>,
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use tokio::sync::oneshot;
 
-use crate::store::{Store, Unavailable};
+use crate::store::{Fact, Store, Unavailable};
 use turntable_core::id::UserId;
 
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ impl Passwords {
     /// # Errors
     /// A sentence, where it cannot be read.
     pub(in crate::portal) fn new(store: Arc<dyn Store>) -> Result<Self, String> {
-        let hashes = store.passwords()?.into_iter().collect();
+        let hashes = store.facts(Fact::Password)?.into_iter().collect();
         Ok(Self {
             entries: RwLock::new(Entries {
                 hashes,
@@ -59,6 +59,22 @@ impl Passwords {
     /// The hash of a user's password.
     pub(super) fn hash(&self, user: &UserId) -> Option<Box<str>> {
         self.entries.read().hashes.get(user).cloned()
+    }
+
+    /// Removes the password of a user. Returns whether that is durable.
+    pub(in crate::portal) async fn remove(&self, user: &UserId) -> bool {
+        let (done, removed) = oneshot::channel();
+        let saved = move |result: Result<(), Unavailable>| {
+            // Nobody may wait.
+            let _ = done.send(result.is_ok());
+        };
+        {
+            let entries = &mut *self.entries.write();
+            entries.hashes.remove(user);
+            let (fact, saved) = (Fact::Password, Box::new(saved));
+            self.store.set_fact(fact, user, None, saved);
+        }
+        removed.await.unwrap_or(false)
     }
 
     /// Makes a user; done when it is durable.
@@ -90,7 +106,8 @@ impl Passwords {
             // Nobody may wait.
             let _ = done.send(result.is_ok());
         };
-        self.store.set_password(user, Some(hash), Box::new(saved));
+        let (fact, saved) = (Fact::Password, Box::new(saved));
+        self.store.set_fact(fact, user, Some(hash), saved);
         match made.await {
             Ok(true) => Ok(()),
             _ => Err(NotMade::Unavailable),

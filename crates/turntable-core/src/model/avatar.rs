@@ -111,6 +111,16 @@ impl Avatar {
             .map(|(_, session)| session)
     }
 
+    /// The session to end before `session` is one of at most `max`: one that dropped,
+    /// else the one that began first.
+    #[must_use]
+    pub fn in_the_way(&self, session: SessionKey, max: usize) -> Option<SessionKey> {
+        let mut others = self.sessions().filter(|other| *other != session);
+        let first = others.next()?;
+        let is_full = others.count() + 1 >= max;
+        is_full.then(|| self.oldest_dropped().unwrap_or(first))
+    }
+
     /// The session's connection dropped; it counts until `now_ms + grace_ms`.
     pub fn detach(&mut self, session: SessionKey, now_ms: u64, grace_ms: u64) {
         if let Some(seat) = self.seat(session) {
@@ -344,6 +354,15 @@ impl Avatar {
     #[must_use]
     pub fn last_seen_ms(&self) -> Option<u64> {
         self.last_seen_ms.map(NonZeroU64::get)
+    }
+
+    /// Forgets when the user was last there, its note and its invites.
+    pub fn forget(&mut self) {
+        self.last_seen_ms = None;
+        if let Some(extras) = &mut self.extras {
+            extras.note = None;
+            extras.invites.clear();
+        }
     }
 
     /// The sessions that have a connection.

@@ -106,18 +106,18 @@ impl Greeting {
         Refusal::new(error, charged, CloseReason::TooManyErrors)
     }
 
-    /// Charges an identification that was refused for its credentials; the last one
-    /// closes the connection.
+    /// Charges an identification that was refused for its credentials or its user; the
+    /// last one closes the connection for a reason.
     pub fn refuse_credentials(
         &mut self,
         error: ErrorBody,
-        is_last: bool,
+        close: Option<CloseReason>,
         now_ms: u64,
         settings: &SessionSettings,
     ) -> Refusal {
         let mut refusal = self.refuse(error, now_ms, settings);
-        if is_last {
-            refusal.close = Some(CloseReason::Unauthorized);
+        if close.is_some() {
+            refusal.close = close;
         }
         refusal
     }

@@ -305,8 +305,9 @@ fn set(data: &RawValue) -> Result<ClientPacket, Fault> {
 }
 
 fn authenticate(data: &RawValue) -> Result<ClientPacket, Fault> {
-    let [credentials] = fields(data, "data", ["credentials"])?;
+    let [id, credentials] = fields(data, "data", ["user", "credentials"])?;
     Ok(ClientPacket::Authenticate {
+        user: id.map(|id| user(id, "user")).transpose()?,
         credentials: opaque_hash(required(credentials, "credentials")?, "credentials")?,
     })
 }

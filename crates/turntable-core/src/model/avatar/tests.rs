@@ -238,3 +238,19 @@ fn to_leave_a_room_that_one_is_not_in_changes_nothing() {
     assert_eq!(avatar.refresh(2, &settings()), None);
     assert!(avatar.set_playing(&room(), false));
 }
+
+#[test]
+fn newer_session_takes_the_place_of_a_dropped_or_the_oldest_one() {
+    let mut avatar = Avatar::new(None);
+    for number in 1..=3 {
+        avatar.attach(session(number), 8).unwrap();
+    }
+    assert_eq!(avatar.in_the_way(session(4), 4), None);
+    assert_eq!(avatar.in_the_way(session(4), 3), Some(session(1)));
+    assert_eq!(avatar.in_the_way(session(4), 1), Some(session(1)));
+    avatar.detach(session(2), 0, 1_000);
+    assert_eq!(avatar.in_the_way(session(4), 3), Some(session(2)));
+    // A session is not in its own way.
+    assert_eq!(avatar.in_the_way(session(3), 3), None);
+    assert_eq!(Avatar::new(None).in_the_way(session(1), 1), None);
+}

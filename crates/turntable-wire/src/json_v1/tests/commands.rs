@@ -237,7 +237,16 @@ fn commands_are_decoded() {
             "authenticate",
             r#"{"credentials": {"user": "x"}}"#,
             P::Authenticate {
+                user: None,
                 credentials: payload(r#"{"user": "x"}"#),
+            },
+        ),
+        (
+            "authenticate",
+            r#"{"user": "1:2", "credentials": {}}"#,
+            P::Authenticate {
+                user: Some(user("1:2")),
+                credentials: payload("{}"),
             },
         ),
         ("bye", "{}", P::Bye),

@@ -126,6 +126,7 @@ fn avatar_call() -> impl Strategy<Value = AvatarCall> {
         frame().prop_map(AvatarCall::Tell),
         (asker(), payload()).prop_map(|(asker, message)| AvatarCall::Publish { asker, message }),
         asker().prop_map(|asker| AvatarCall::Attributes { asker }),
+        asker().prop_map(|asker| AvatarCall::Erase { asker }),
         (asker(), vec((text(), option::of(payload())), 0..4))
             .prop_map(|(asker, changes)| AvatarCall::Change { asker, changes }),
         (

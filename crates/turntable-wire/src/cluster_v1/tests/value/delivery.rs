@@ -148,7 +148,7 @@ pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
             error,
             id
         }),
-        place().prop_map(|to| Delivery::End { to }),
+        (place(), any::<bool>()).prop_map(|(to, is_replaced)| Delivery::End { to, is_replaced }),
         (any::<u64>(), user(), entry()).prop_map(|(ticket, user, entry)| Delivery::Found {
             ticket,
             user,

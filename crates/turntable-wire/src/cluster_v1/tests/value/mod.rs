@@ -42,6 +42,7 @@ pub(super) fn end() -> Delivery {
             gateway: GATEWAY,
             slot,
         },
+        is_replaced: false,
     }
 }
 
@@ -192,6 +193,7 @@ fn error() -> impl Strategy<Value = Box<ErrorBody>> {
             Reason::Invalid,
             Reason::Revoked,
             Reason::Kicked,
+            Reason::Banned,
         ])),
         option::of(prop::sample::select(Vec::from(Limit::ALL))),
         option::of((text(), text())),

@@ -1,0 +1,93 @@
+//! What an operator sees of the sessions: users, and the sessions of one of them.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use actix::{Context, Handler, Message};
+
+use crate::clock;
+use crate::gateway::{Gateway, Shared};
+use turntable_core::id::UserId;
+use turntable_core::key::SessionSlot;
+
+/// A session as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// Its number, which is not the secret that its client resumes it with.
+    pub number: String,
+    /// The transport of its connection; `None` while it has none.
+    pub transport: Option<&'static str>,
+    /// The address of its client, where it has a connection.
+    pub address: Option<IpAddr>,
+    /// Seconds that are left of its credentials, if they expire.
+    pub expires_in: Option<u64>,
+}
+
+/// Lists the users with sessions at a gateway.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<UserId>")]
+struct ListUsers;
+
+/// Lists the sessions of a user at a gateway.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<SessionInfo>")]
+struct ListSessions(UserId);
+
+impl Handler<ListUsers> for Gateway {
+    type Result = Vec<UserId>;
+
+    fn handle(&mut self, _: ListUsers, _: &mut Context<Self>) -> Vec<UserId> {
+        let users = self.sessions.iter();
+        users.map(|(_, entry)| entry.session.user.clone()).collect()
+    }
+}
+
+impl Handler<ListSessions> for Gateway {
+    type Result = Vec<SessionInfo>;
+
+    fn handle(&mut self, ListSessions(user): ListSessions, _: &mut Context<Self>) -> Self::Result {
+        let of_user = self.sessions.iter();
+        let of_user = of_user.filter(|(_, entry)| entry.session.user == user);
+        let sessions: Vec<SessionSlot> = of_user.map(|(session, _)| session).collect();
+        let info = |session: SessionSlot| self.session_info(session);
+        sessions.into_iter().filter_map(info).collect()
+    }
+}
+
+impl Gateway {
+    fn session_info(&self, session: SessionSlot) -> Option<SessionInfo> {
+        let entry = self.sessions.get(session)?;
+        let key = entry.session.connection();
+        let connection = key.and_then(|key| self.connections.get(key));
+        let permit = key.and_then(|key| self.permit(key));
+        let standing = entry.standing.as_ref();
+        Some(SessionInfo {
+            number: format!("{:016x}", entry.session.key.number()),
+            transport: connection.map(|known| known.transport.label(known.encoding)),
+            address: permit.map(|permit| permit.address()),
+            expires_in: standing.and_then(|standing| standing.expires_in(clock::now_ms())),
+        })
+    }
+}
+
+impl Shared {
+    /// The users with sessions, connected or not, in the order of their ids.
+    pub async fn users(&self) -> Vec<UserId> {
+        let mut users = BTreeSet::new();
+        for gateway in self.peers.gateways() {
+            // A gateway that is gone has no sessions.
+            users.extend(gateway.send(ListUsers).await.unwrap_or_default());
+        }
+        users.into_iter().collect()
+    }
+
+    /// The sessions of a user.
+    pub async fn sessions_of(&self, user: &UserId) -> Vec<SessionInfo> {
+        let mut sessions = Vec::new();
+        for gateway in self.peers.gateways() {
+            let found = gateway.send(ListSessions(user.clone())).await;
+            sessions.extend(found.unwrap_or_default());
+        }
+        sessions
+    }
+}

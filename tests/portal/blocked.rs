@@ -1,0 +1,120 @@
+//! Block lists, and users that are erased.
+
+use serde_json::json;
+
+use crate::entry::WAYS;
+use crate::management::rpc;
+use turntable_testkit::Server;
+use turntable_testkit::poll::PollClient;
+use turntable_testkit::socketio::Socket;
+
+#[test]
+fn blocked_user_sees_and_invites_nobody_who_blocks_it() {
+    let server = Server::start();
+    let mut mel = server.user("1:1");
+    mel.request("set", json!({"name": "Mel"}));
+    let mut stalker = server.user("1:2");
+    assert_eq!(stalker.subscribe(&["1:1"])["1:1"], "online");
+    assert_eq!(stalker.expect("profiles")["1:1"]["name"], "Mel");
+    let list = json!({"userId": 1, "userIds": [2, "fb:x"]});
+    assert_eq!(rpc(&server, "user/setBlocked", list).json(), true);
+    assert_eq!(
+        server.manage("/user/getBlocked/1").json(),
+        json!(["1:2", "fb:x"])
+    );
+    assert_eq!(stalker.expect("userchange")["1:1"], "offline");
+    // Nothing of her arrives any more, over any transport.
+    mel.request("status", json!("busy"));
+    mel.request("set", json!({"name": "Melanie"}));
+    let seen = stalker.request("lookup", json!(["1:1"]));
+    assert_eq!(seen["1:1"], json!({"state": "offline", "devices": 0}));
+    let poll = PollClient::user(&server, "1:2");
+    assert_eq!(
+        poll.request("$av:lookup", json!(["1:1"]))["1:1"]["state"],
+        "offline"
+    );
+    let (mut socket, _) = Socket::user(server.address, "websocket", "1:2");
+    socket.emit("subscribe", json!(["1:1"]));
+    assert_eq!(socket.expect("userchange")["1:1"], "offline");
+    let join = json!({"channel": "CStrike", "self": "1:2", "invite": ["1:1"]});
+    stalker.request("joingame", join);
+    // Others see and invite her.
+    let mut friend = server.user("1:3");
+    assert_eq!(friend.subscribe(&["1:1"])["1:1"], "busy");
+    friend.expect("profiles");
+    friend.request(
+        "joingame",
+        json!({"channel": "Four", "self": "1:3", "invite": ["1:1"]}),
+    );
+    assert_eq!(mel.expect("invite")["channel"], "Four");
+    let none = json!({"userId": 1, "userIds": []});
+    assert_eq!(rpc(&server, "user/setBlocked", none).json(), true);
+    let state = stalker.await_command("userchange");
+    assert_eq!(state["1:1"], "busy");
+    assert_eq!(stalker.expect("profiles")["1:1"]["name"], "Melanie");
+}
+
+#[test]
+fn block_list_is_limited_and_outlives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let settings = [
+        ("store.path", path.to_str().unwrap()),
+        ("portal.blocked_max", "2"),
+        ("portal.block_lists_max", "1"),
+    ];
+    let mut first = Server::with(&settings);
+    let set = |server: &Server, user: u32, list: &[u32]| {
+        rpc(
+            server,
+            "user/setBlocked",
+            json!({"userId": user, "userIds": list}),
+        )
+    };
+    assert_eq!(
+        set(&first, 1, &[2, 3, 4]).error(),
+        (429, "too_many".to_owned())
+    );
+    assert_eq!(set(&first, 1, &[2, 3]).json(), true);
+    assert_eq!(set(&first, 2, &[1]).error(), (429, "too_many".to_owned()));
+    first.signal("KILL");
+    first.wait();
+    let second = Server::with(&settings);
+    assert_eq!(
+        second.manage("/user/getBlocked/1").json(),
+        json!(["1:2", "1:3"])
+    );
+}
+
+#[test]
+fn nothing_is_left_of_an_erased_user() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let mut server = Server::with(&[("store.path", path.to_str().unwrap())]);
+    assert_eq!(server.manage("/auth/set/1/secret").json(), true);
+    let mut client = server.connect();
+    client.command("idme", json!({"credentials": {"sessionId": "secret"}}));
+    client.expect("welcome");
+    client.request("set", json!({"name": "Mel", "email": "mel@example.org"}));
+    let list = json!({"userId": 1, "userIds": [2]});
+    assert_eq!(rpc(&server, "user/setBlocked", list).json(), true);
+    let mut friend = server.user("1:3");
+    friend.subscribe(&["1:1"]);
+    friend.expect("profiles");
+    assert_eq!(server.manage("/user/erase/1").json(), 1);
+    client.expect_error("session_expired");
+    client.expect_close(4004);
+    let seen = server.manage("/user/getPresence/1").json();
+    assert_eq!(seen["1:1"], json!({"state": "offline", "devices": 0}));
+    assert_eq!(server.manage("/user/getAttributes/1").json(), json!({}));
+    assert_eq!(server.manage("/user/getBlocked/1").json(), json!([]));
+    let claim = json!({"credentials": {"sessionId": "secret"}});
+    let error = WAYS[0].1(server.address, &claim).unwrap_err();
+    assert_eq!(error["code"], "unauthorized");
+    server.signal("KILL");
+    server.wait();
+    let mut lines = Vec::new();
+    turntable::store::transfer::backup(&path, &mut lines).unwrap();
+    let left = String::from_utf8(lines).unwrap();
+    assert!(!left.contains("1:1\"") && !left.contains("Mel"), "{left}");
+}
