@@ -70,8 +70,7 @@ impl Gateway {
         let mut entry = SessionEntry::new(begun, outbox_bytes_max);
         entry.standing = Standing::of(identity.expires_ms, identity.token);
         let session = self.sessions.insert(entry);
-        let permit = self.settings.permissions.permit(&identity.roles, &[]);
-        self.put_permit(session, permit);
+        self.grant(session, &identity.roles);
         if let Some(expires_ms) = identity.expires_ms {
             self.await_expiry(session, expires_ms);
         }
