@@ -222,8 +222,8 @@ impl Gateway {
             let (Some(number), Some(entry)) = (number, self.sessions.get_mut(session)) else {
                 continue;
             };
-            let (presence, portal) = (&self.settings.presence, &self.shared.portal);
-            match sees(presence, portal, entry.session.who(), &user) {
+            let presence = &self.settings.presence;
+            match sees(presence, &self.shared, entry.session.who(), &user) {
                 Some(true) => continue,
                 Some(false) => {}
                 None => unknown.push(user),
