@@ -2,7 +2,9 @@
 //! the HTTP server and the management listener, and stops them in the reverse
 //! order.
 
+mod attribute;
 mod settings;
+mod user;
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
@@ -24,6 +26,7 @@ use anyhow::Context as _;
 use crate::actor::Surroundings;
 use crate::actor::directory::Directory;
 use crate::actor::totals::Totals;
+use crate::actor::validator::AttributeValidator;
 use crate::clock;
 use crate::cluster;
 use crate::cluster::bus::Bus;
@@ -34,7 +37,6 @@ use crate::config::Config;
 use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::peers::Peers;
-use crate::gateway::session::ending::Ending;
 use crate::gateway::{Drain, Gateway, Shared, overload};
 use crate::http::accept::Acceptor;
 use crate::http::admission::Admission;
@@ -57,7 +59,8 @@ use settings::NodeSettings;
 use turntable_core::call::ServiceCall;
 use turntable_core::id::UserId;
 use turntable_core::key::{GatewayId, NodeId, WorkerId};
-use turntable_core::packet::ErrorBody;
+use turntable_core::model::service::Outcome;
+use turntable_core::payload::Payload;
 
 /// What a program that embeds the server adds to it.
 #[derive(Default)]
@@ -67,6 +70,8 @@ pub struct Extensions {
     /// Services that are implemented in the program. Those without an entry in
     /// `[services]` have the default settings.
     pub services: LocalServices,
+    /// Validators of attributes, behind the rules of `[attributes.schema]`.
+    pub validators: Vec<Arc<dyn AttributeValidator>>,
     /// Decides what avatars begin with, before `avatar.url` is asked.
     pub factory: Option<Arc<dyn AvatarFactory>>,
 }
@@ -232,37 +237,6 @@ impl Running {
         })
     }
 
-    /// Ends all sessions of a user with 4005: its clients do not come back by
-    /// themselves. `reason` is a sentence for them. Returns how many there were.
-    pub async fn kick(&self, user: &UserId, reason: Option<&str>) -> usize {
-        let ending = Ending::Kicked(reason.map(Into::into));
-        self.shared.end_user(user, ending).await
-    }
-
-    /// Bans a user for some time, or until [`Self::unban`]: it is refused, and its
-    /// sessions end as in [`Self::kick`]. Returns how many there were.
-    ///
-    /// # Errors
-    /// `too_many` where `portal.bans_max` users are banned; `unavailable` where the store
-    /// cannot be written, while the ban is in force.
-    pub async fn ban(
-        &self,
-        user: &UserId,
-        time: Option<Duration>,
-        reason: Option<&str>,
-    ) -> Result<usize, ErrorBody> {
-        let seconds = time.map(|time| time.as_secs());
-        self.shared.ban(user, seconds, reason.map(Into::into)).await
-    }
-
-    /// Lifts a ban. Returns whether there was one.
-    ///
-    /// # Errors
-    /// `unavailable` where the store cannot be written.
-    pub async fn unban(&self, user: &UserId) -> Result<bool, ErrorBody> {
-        self.shared.unban(user).await
-    }
-
     /// Puts another configuration in force, for everything that happens from now
     /// on. What is fixed at the start does not change: addresses, the number of
     /// workers, formats of tunnels, namespaces of socket.io, and the rules of rooms
@@ -272,6 +246,24 @@ impl Running {
     /// What is wrong with it; then nothing has changed.
     pub fn apply(&self, config: Config) -> anyhow::Result<()> {
         self.settings.apply(config, &self.shared)
+    }
+
+    /// Calls a function that the clients of a user offer, as `friends:newFriend`. The
+    /// session of the user that has the fewest calls gets it.
+    ///
+    /// # Errors
+    /// What the client answered; `service_down` where the user has no session that offers
+    /// the function; `timeout`, `unavailable`.
+    pub async fn call_user(&self, user: &UserId, f: &str, args: Option<Payload>) -> Outcome {
+        self.shared.call_user(user, f, args).await
+    }
+
+    /// Calls a function of a service, as `forum:createPost`, in the name of the server.
+    ///
+    /// # Errors
+    /// What the service answered, or why it did not.
+    pub async fn call_service(&self, f: &str, args: Option<Payload>) -> Outcome {
+        self.shared.call_service_of_server(f, args).await
     }
 
     /// Switches a service off: its open calls are answered `service_down`, and clients
@@ -347,17 +339,20 @@ impl Node {
         let Extensions {
             checkers,
             services,
+            validators,
             factory,
         } = extensions;
         let named = settings::services(&config, &services);
-        let store = store::open(&config.store, metrics).map_err(anyhow::Error::msg)?;
+        let store = store::open(&config.store, config.presence.last_seen_max, metrics)
+            .map_err(anyhow::Error::msg)?;
         let portal = Portal::new(config.portal.clone(), checkers, store.clone())?;
         let portal = Arc::new(portal);
         let avatar = config.avatar.clone();
         let factory = Factory::new(avatar, factory, portal.clone(), metrics.clone());
         let webhooks = Webhooks::new(config.webhooks.clone(), metrics.clone());
         let outside = (factory, webhooks);
-        let settings = NodeSettings::new(&config, services, owners.clone(), outside)?;
+        let validators = validators.into();
+        let settings = NodeSettings::new(&config, services, validators, owners.clone(), outside)?;
         let boot = (clock::now_ms() / 1_000) as u32;
         let encodings = Encodings {
             formats: config.formats()?,

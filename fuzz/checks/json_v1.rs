@@ -73,11 +73,7 @@ fn answer(packet: ClientPacket) -> ServerPacket {
                 data,
             }))
         }
-        ClientPacket::Call { f, args } => ServerPacket::Call {
-            f,
-            args,
-            user: None,
-        },
+        ClientPacket::Call { f, args, user } => ServerPacket::Call { f, args, user },
         ClientPacket::Time { t0, .. } => ServerPacket::Time {
             t0,
             t1_ms: 0,

@@ -19,10 +19,10 @@ fn answer(entry: &Entry) -> (ServerPacket, Option<RequestId>) {
     match entry {
         Ok(message) => {
             let packet = match &message.packet {
-                ClientPacket::Call { f, args } => ServerPacket::Call {
+                ClientPacket::Call { f, args, user } => ServerPacket::Call {
                     f: f.clone(),
                     args: args.clone(),
-                    user: None,
+                    user: user.clone(),
                 },
                 ClientPacket::Reply { result } => {
                     ServerPacket::Reply(ReplyData::Value(result.clone()))

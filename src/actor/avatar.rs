@@ -8,6 +8,7 @@
 
 mod attributes;
 mod factory;
+mod outside;
 mod recovery;
 mod sight;
 
@@ -22,9 +23,10 @@ use crate::actor::directory::Unused;
 use crate::actor::letter::{Due, Letter, put_behind};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::places::Places;
+use crate::actor::validator::Setter as By;
 use crate::clock;
 use crate::webhook::settings::Kind;
-use turntable_core::call::{Asker, AvatarCall};
+use turntable_core::call::AvatarCall;
 use turntable_core::delivery::{Answer, Delivery};
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::{ChannelId, UserId};
@@ -51,6 +53,8 @@ pub struct Avatar {
     released: ThinVec<AvatarCall>,
     /// Whether the store could not be read.
     is_unloaded: bool,
+    /// What the store has of the user's last presence.
+    saved_seen_ms: Option<u64>,
     /// Whom its sessions watch, where that matters to those watched.
     watching: Option<Box<Watching>>,
     /// Whether its factory has run.
@@ -79,6 +83,7 @@ impl OwnerActor for Avatar {
             stored: None,
             released: ThinVec::new(),
             is_unloaded: false,
+            saved_seen_ms: None,
             watching: None,
             is_made: false,
             added: Vec::new(),
@@ -149,7 +154,7 @@ impl Avatar {
             .into_iter()
             .map(|(name, value)| (name, Some(value)))
             .collect();
-        let set = self.set(Some(session), changes);
+        let set = self.set(Some(session), changes, By::Client);
         if set.is_err() {
             self.remove(session);
         }
@@ -202,19 +207,6 @@ impl Avatar {
         for place in sessions.into_iter().filter_map(|key| self.places.get(key)) {
             self.shared.send_frame(place, frame.clone(), None);
         }
-    }
-
-    /// A message from outside, for every session of the user.
-    fn publish(&self, asker: Asker, message: Payload) {
-        let packet = ServerPacket::Call {
-            f: "user:message".into(),
-            args: Some(message),
-            user: None,
-        };
-        self.send_all(self.model.sessions(), &self.shared.frame(&packet, None));
-        let sessions = self.model.sessions().count();
-        self.shared
-            .answer(asker, Ok(Answer::Count(sessions as u64)));
     }
 
     fn presence(&self) -> Delivery {
@@ -321,12 +313,7 @@ impl Avatar {
                 let answer = answer.map(|()| Answer::Attributes(attributes));
                 self.shared.answer(asker, answer);
             }
-            AvatarCall::Erase { asker } => {
-                self.model.forget();
-                let names = self.model.attributes().iter();
-                let changes = names.map(|(name, _)| (name.clone(), None)).collect();
-                self.set_and_answer(Setter::Outside(asker), changes, ctx);
-            }
+            AvatarCall::Erase { asker } => self.erase(asker, ctx),
             AvatarCall::Change { asker, changes } => {
                 self.set_and_answer(Setter::Outside(asker), changes, ctx);
             }
@@ -403,6 +390,11 @@ impl Avatar {
                 };
                 shared.bus.send(*gateway, profile);
             }
+        }
+        let seen_ms = self.model.last_seen_ms();
+        if let (true, Some(at_ms)) = (seen_ms > self.saved_seen_ms, seen_ms) {
+            self.saved_seen_ms = seen_ms;
+            shared.store.seen(&self.user, at_ms);
         }
         if self.model.is_unused() && self.stored.is_none() {
             shared.unused(Unused {

@@ -66,6 +66,12 @@ const EXPIRY_MS: u64 = 1_000;
 /// waited for, and settings may change.
 const EXPIRY_LOOK_MS: u64 = 60_000;
 
+/// How long until a history is looked at of which a message has to go at `at_ms`.
+fn look_ms(at_ms: u64, now_ms: u64) -> u64 {
+    let wait_ms = at_ms.saturating_sub(now_ms);
+    wait_ms.clamp(EXPIRY_MS, EXPIRY_LOOK_MS)
+}
+
 impl OwnerActor for Channel {
     type Id = ChannelId;
     type Call = ChannelCall;
@@ -235,10 +241,8 @@ impl Channel {
             return;
         };
         self.is_expiring = true;
-        let wait_ms = at_ms
-            .saturating_sub(now_ms)
-            .clamp(EXPIRY_MS, EXPIRY_LOOK_MS);
-        ctx.run_later(Duration::from_millis(wait_ms), |channel, ctx| {
+        let wait = Duration::from_millis(look_ms(at_ms, now_ms));
+        ctx.run_later(wait, |channel, ctx| {
             channel.is_expiring = false;
             channel.refresh();
             channel.after(ctx);
@@ -404,5 +408,24 @@ impl Handler<Stop> for Channel {
 
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
         ctx.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn history_is_looked_at_within_a_minute_and_not_all_the_time() {
+        let now_ms = 1_000_000_000;
+        for (in_ms, look) in [
+            (0, 1_000),
+            (500, 1_000),
+            (30_000, 30_000),
+            (86_400_000, 60_000),
+        ] {
+            assert_eq!(look_ms(now_ms + in_ms, now_ms), look);
+        }
+        assert_eq!(look_ms(now_ms - 5, now_ms), 1_000);
     }
 }

@@ -32,7 +32,10 @@ use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{Generation, ShardId};
 use turntable_core::model::channel::Channel as ChannelModel;
 use turntable_core::model::interest::Interest;
+use turntable_core::model::service::function;
 use turntable_core::owner::OwnerId;
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
 
 /// How long gateways may take to announce what they have of a lost owner. One
 /// that takes longer is heard all the same, later.
@@ -216,11 +219,43 @@ impl Directory {
         self.note_path(channel);
     }
 
-    /// Only configured services exist: their number is bounded.
+    /// Of services those of the configuration exist, and those that users offer.
     fn call_service(&mut self, name: Box<str>, call: ServiceCall) {
+        if function::parts(&name).is_some() {
+            return self.call_function(name, call);
+        }
         let is_known = self.shared.settings().services.contains_key(&*name);
         if !is_known && !self.services.has(&name) {
             return self.shared.not_done(call.pending());
+        }
+        if let Err(call) = self.services.call(&self.shared, name, call) {
+            self.shared.not_done(call.pending());
+        }
+    }
+
+    /// What a user offers has an owner while there is something to know.
+    fn call_function(&mut self, name: Box<str>, call: ServiceCall) {
+        if !self.services.has(&name) {
+            match &call {
+                ServiceCall::Provide { functions, .. } if !functions.is_empty() => {}
+                ServiceCall::Announce { .. } => {}
+                ServiceCall::Call(_) | ServiceCall::Inspect { .. } => {
+                    let message = "the user is not connected, or offers no such function";
+                    let error = ErrorBody::new(ErrorCode::ServiceDown, message);
+                    if let Some(pending) = call.pending() {
+                        let (to, refusal) = pending.refused(error);
+                        self.shared.bus.send(to, refusal);
+                    }
+                    return;
+                }
+                _ => return,
+            }
+            let max = self.shared.settings().functions.services_max;
+            if self.services.are_full(max) && call.announced_by().is_none() {
+                return self
+                    .shared
+                    .full(call.pending(), "functions.services_max", max);
+            }
         }
         if let Err(call) = self.services.call(&self.shared, name, call) {
             self.shared.not_done(call.pending());
@@ -445,8 +480,10 @@ impl Handler<Unused> for Directory {
                     self.paths.remove(&channel);
                 }
             }
-            // A service lives as long as its configuration.
-            OwnerId::Service(_) => {}
+            // One of the configuration lives as long as that.
+            OwnerId::Service(name) => {
+                self.services.release(&name, seen);
+            }
         }
     }
 }

@@ -144,7 +144,7 @@ impl OwnerCall for ServiceCall {
     }
 
     fn is_empty_announcement(&self) -> bool {
-        false
+        matches!(self, Self::Announce { providers, .. } if providers.is_empty())
     }
 }
 

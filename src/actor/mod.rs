@@ -19,6 +19,7 @@ mod recovery;
 pub mod room;
 pub mod service;
 pub mod totals;
+pub mod validator;
 mod watchers;
 
 use std::cell::{OnceCell, RefCell};
@@ -45,10 +46,12 @@ use turntable_core::delivery::{Answer, Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::MessageId;
 use turntable_core::key::{Caller, GatewayId, Place, WorkerId};
+use turntable_core::model::attribute_rule::AttributeRules;
 use turntable_core::model::game::Games;
 use turntable_core::model::namespace::Namespaces;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::service::ServiceSettings;
+use turntable_core::model::service::function::FunctionSettings;
 use turntable_core::model::settings::{AttributeSettings, ChannelSettings, PresenceSettings};
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
@@ -60,6 +63,7 @@ use directory::{Directory, Lost, Unused};
 use playing::Playing;
 use prefixes::Prefixes;
 use totals::Totals;
+use validator::Validators;
 use watchers::Watchers;
 
 /// The services by name.
@@ -72,6 +76,10 @@ pub struct ActorSettings {
     pub presence: PresenceSettings,
     /// The section `[attributes]`.
     pub attributes: AttributeSettings,
+    /// What attributes may be.
+    pub attribute_rules: Arc<AttributeRules>,
+    /// Who may refuse a change of attributes beside them.
+    pub validators: Validators,
     /// The section `[room]`.
     pub room: Arc<RoomSettings>,
     /// The section `[channel]`.
@@ -82,6 +90,8 @@ pub struct ActorSettings {
     pub games: Games,
     /// The sections `[services.NAME]`.
     pub services: Services,
+    /// The section `[functions]`.
+    pub functions: FunctionSettings,
     /// The services that are implemented in the server.
     pub local_services: LocalServices,
     /// Sessions of one user at one time.

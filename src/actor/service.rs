@@ -5,31 +5,41 @@
 //! them `unavailable` and announce the sessions that provide functions to its
 //! replacement.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 
-use crate::actor::Shared;
+use crate::actor::directory::Unused;
 use crate::actor::letter::Letter;
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
+use crate::actor::{ActorSettings, Shared};
 use crate::clock;
 use crate::metric::ServiceMetrics;
 use crate::service::{Running, ServiceCaller};
-use turntable_core::call::ServiceCall;
-use turntable_core::delivery::Delivery;
-use turntable_core::key::{Caller, GatewayId};
+use turntable_core::call::{Asker, ServiceCall};
+use turntable_core::delivery::{Answer, Delivery};
+use turntable_core::key::GatewayId;
 use turntable_core::model::interest::Interest;
 use turntable_core::model::service::{
-    Effect, Instance, Outcome, Service as Model, ServiceRequest, ServiceSettings,
+    Effect, Instance, Origin, Outcome, Service as Model, ServiceRequest, ServiceSettings, function,
 };
 use turntable_core::owner::OwnerId;
-use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
+use turntable_core::packet::{ErrorBody, ReplyData, ServerPacket};
 use turntable_core::reason::ErrorCode;
 
 /// Numbers of calls for each ms that a service lives, as a power of two: far more than
 /// it can have.
 const NUMBERS_A_MS: u32 = 20;
+
+/// Below the numbers of the calls of a service that begins at `now_ms`.
+const fn first_number(now_ms: u64) -> u64 {
+    now_ms << NUMBERS_A_MS
+}
+
+/// The label of what users offer, in metrics; no service can have this name.
+const FUNCTIONS: &str = "(functions)";
 
 /// The actor.
 pub struct Service {
@@ -43,6 +53,10 @@ pub struct Service {
     /// When the next deadline is looked at, Unix ms.
     armed_ms: Option<u64>,
     metrics: ServiceMetrics,
+    /// What the metrics have of this service: open calls, and discarded answers.
+    counted: (i64, u64),
+    /// Calls that it has seen.
+    seen: u64,
 }
 
 impl OwnerActor for Service {
@@ -52,7 +66,7 @@ impl OwnerActor for Service {
     fn make(shared: &Shared, name: Box<str>, _: bool) -> Self {
         let settings = shared.settings();
         // Answers to calls of the service before this one, if it was lost, fit none.
-        let mut model = Model::after(clock::now_ms() << NUMBERS_A_MS);
+        let mut model = Model::after(first_number(clock::now_ms()));
         if let Some(local) = settings.local_services.get(&name)
             && let Some(entry) = settings.services.get(&*name)
         {
@@ -60,22 +74,37 @@ impl OwnerActor for Service {
             let _ = model.provide(Instance::Local, None, local.functions(), entry);
         }
         Self {
-            metrics: shared.metrics.service(&name),
+            // Users are many: what they offer is counted together.
+            metrics: shared.metrics.service(match function::parts(&name) {
+                Some(_) => FUNCTIONS,
+                None => &name,
+            }),
             shared: shared.clone(),
             name,
             model,
             interest: Interest::default(),
             running: HashMap::new(),
             armed_ms: None,
+            counted: (0, 0),
+            seen: 0,
         }
+    }
+}
+
+/// The settings of a service, which may be what a user offers.
+fn settings_of<'a>(all: &'a ActorSettings, name: &str) -> Cow<'a, ServiceSettings> {
+    match (function::parts(name), all.services.get(name)) {
+        (Some(_), _) => Cow::Owned(all.functions.service()),
+        (None, Some(settings)) => Cow::Borrowed(settings),
+        (None, None) => Cow::Owned(ServiceSettings::default()),
     }
 }
 
 impl Service {
     fn step(&mut self, call: ServiceCall) {
         let all = self.shared.settings();
-        let unused = ServiceSettings::default();
-        let settings = all.services.get(&*self.name).unwrap_or(&unused);
+        let settings = settings_of(&all, &self.name);
+        let settings = settings.as_ref();
         let effects = match call {
             ServiceCall::Watch { gateway } => {
                 self.interest.add(gateway);
@@ -105,6 +134,7 @@ impl Service {
                 self.running.remove(&number);
                 self.model.reply(from, number, outcome, settings)
             }
+            ServiceCall::Inspect { asker } => return self.inspect(asker),
             ServiceCall::Switch { is_on } => self.model.switch(is_on, settings),
             ServiceCall::Look => {
                 let local = all.local_services.get(&self.name);
@@ -125,12 +155,40 @@ impl Service {
                     let provided = self.model.provide(instance, place, functions, settings);
                     effects.extend(provided.unwrap_or_default());
                 }
-                self.interest.add(gateway);
-                self.report(&[gateway]);
+                // Nobody is told what a user offers.
+                if function::parts(&self.name).is_none() {
+                    self.interest.add(gateway);
+                    self.report(&[gateway]);
+                }
                 effects
             }
         };
         self.apply(effects);
+    }
+
+    fn inspect(&self, Asker { gateway, ticket }: Asker) {
+        let answer = Answer::Service {
+            state: self.model.state(),
+            instances: self.model.instances() as u64,
+            open: self.model.open() as u64,
+        };
+        let answered = Delivery::Answered {
+            ticket,
+            answer: Ok(answer),
+        };
+        self.shared.bus.send(gateway, answered);
+    }
+
+    /// What a user offered and does not any more is forgotten.
+    fn end_if_unused(&self) {
+        if function::parts(&self.name).is_some() && self.model.is_unused() {
+            self.shared.unused(Unused {
+                owner: OwnerId::Service(self.name.clone()),
+                seen: self.seen,
+                last_seen_ms: None,
+                watchers: Interest::default(),
+            });
+        }
     }
 
     fn apply(&mut self, effects: Vec<Effect>) {
@@ -174,20 +232,19 @@ impl Service {
                     // Its end aborts it.
                     self.running.remove(&number);
                 }
-                Effect::Answer {
-                    caller,
-                    id,
-                    outcome,
-                } => self.answer(caller, id, outcome),
+                Effect::Answer { to, outcome } => self.answer(to, outcome),
                 Effect::Changed => self.report(self.interest.gateways()),
             }
         }
-        self.metrics.open.set(self.model.open() as i64);
+        self.count(self.model.open() as i64);
+    }
+
+    fn count(&mut self, open: i64) {
         let discarded = self.model.discarded();
-        let counted = self.metrics.discarded.get();
-        self.metrics
-            .discarded
-            .inc_by(discarded.saturating_sub(counted));
+        self.metrics.open.inc_by(open - self.counted.0);
+        let more = discarded.saturating_sub(self.counted.1);
+        self.metrics.discarded.inc_by(more);
+        self.counted = (open, discarded);
     }
 
     /// Has an implementation in the server carry a call out.
@@ -217,15 +274,24 @@ impl Service {
         self.running.insert(number, running);
     }
 
-    fn answer(&self, caller: Caller, id: Option<RequestId>, outcome: Outcome) {
+    fn answer(&self, to: Origin, outcome: Outcome) {
         if let Err(error) = &outcome {
             self.metrics.fail(error.code);
             if let Some(limit) = error.limit {
                 self.shared.metrics.limit(limit);
             }
         }
-        let Some(id) = id else {
-            return;
+        let (caller, id) = match to {
+            Origin::Session {
+                caller,
+                id: Some(id),
+            } => (caller, id),
+            Origin::Session { id: None, .. } => return,
+            Origin::Server(Asker { gateway, ticket }) => {
+                let answer = outcome.map(Answer::Result).map_err(Box::new);
+                let answered = Delivery::Answered { ticket, answer };
+                return self.shared.bus.send(gateway, answered);
+            }
         };
         let packet = match outcome {
             Ok(result) => ServerPacket::Reply(ReplyData::Value(result)),
@@ -263,10 +329,10 @@ impl Service {
                 service.armed_ms = None;
             }
             let all = service.shared.settings();
-            let unused = ServiceSettings::default();
-            let settings = all.services.get(&*service.name).unwrap_or(&unused);
-            let effects = service.model.expire(settings, clock::now_ms());
+            let settings = settings_of(&all, &service.name);
+            let effects = service.model.expire(&settings, clock::now_ms());
             service.apply(effects);
+            service.end_if_unused();
             service.arm(ctx);
         });
     }
@@ -278,6 +344,7 @@ impl Actor for Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        self.count(0);
         if std::thread::panicking() {
             self.shared.lost(OwnerId::Service(self.name.clone()));
         }
@@ -295,7 +362,9 @@ impl Handler<Letter<ServiceCall>> for Service {
         #[cfg(debug_assertions)]
         self.shared
             .fail_if_requested(&OwnerId::Service(self.name.clone()));
+        self.seen += 1;
         self.step(call);
+        self.end_if_unused();
         self.arm(ctx);
     }
 }
@@ -305,6 +374,7 @@ impl Handler<Recovered> for Service {
 
     fn handle(&mut self, _: Recovered, _: &mut Self::Context) {
         self.report(self.interest.gateways());
+        self.end_if_unused();
     }
 }
 
@@ -313,5 +383,20 @@ impl Handler<Stop> for Service {
 
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
         ctx.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_a_service_are_above_all_of_one_that_began_a_ms_before() {
+        let now_ms = clock::now_ms();
+        let calls_per_ms = 1_000_000;
+        assert!(first_number(now_ms) + calls_per_ms < first_number(now_ms + 1));
+        // For three centuries more.
+        let year_ms = 366 * 86_400_000;
+        assert!((now_ms + 300 * year_ms).leading_zeros() >= NUMBERS_A_MS);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::actor::validator::Validators;
 use crate::actor::{ActorSettings, Services};
 use crate::cluster::owners::Owners;
 use crate::config::Config;
@@ -15,6 +16,7 @@ use crate::service::LocalServices;
 use crate::service::backend::Backends;
 use crate::watched::Watched;
 use crate::webhook::Webhooks;
+use turntable_core::model::attribute_rule::AttributeRules;
 use turntable_core::model::permission::Roles;
 
 /// The settings of every part that watches them.
@@ -25,6 +27,7 @@ pub(super) struct NodeSettings {
     /// Those of the actors.
     pub(super) actors: Arc<Watched<ActorSettings>>,
     local_services: LocalServices,
+    validators: Validators,
     backends: Arc<Backends>,
     /// What avatars begin with.
     pub(super) factory: Arc<Factory>,
@@ -40,15 +43,18 @@ impl NodeSettings {
     pub(super) fn new(
         config: &Config,
         local_services: LocalServices,
+        validators: Validators,
         owners: Arc<dyn Owners>,
         (factory, webhooks): (Factory, Arc<Webhooks>),
     ) -> anyhow::Result<Self> {
         let backends = Arc::new(Backends::new(owners));
         let provided = backends.beside(&local_services, &config.services)?;
+        let actors = actors(config, &provided, &validators)?;
         Ok(Self {
             http: Arc::new(Watched::new(http(config))),
-            actors: Arc::new(Watched::new(actors(config, &provided)?)),
+            actors: Arc::new(Watched::new(actors)),
             local_services,
+            validators,
             backends,
             factory: Arc::new(factory),
             webhooks,
@@ -60,7 +66,7 @@ impl NodeSettings {
     /// # Errors
     /// What is wrong with a game; then nothing has changed.
     pub(super) fn apply(&self, config: Config, shared: &Shared) -> anyhow::Result<()> {
-        let mut actors = actors(&config, &self.local_services)?;
+        let mut actors = actors(&config, &self.local_services, &self.validators)?;
         shared.portal.apply(config.portal.clone())?;
         self.factory.apply(config.avatar.clone());
         self.webhooks.apply(config.webhooks.clone());
@@ -100,19 +106,31 @@ pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
         memory_bytes_max: config.server.memory_bytes_max,
         mailbox_max: config.server.mailbox_max,
         services,
+        server_only: config.attributes.server_only.clone(),
+
+        functions: config.functions.clone(),
         announced: announced(config),
     }
 }
 
-fn actors(config: &Config, local: &LocalServices) -> anyhow::Result<ActorSettings> {
+fn actors(
+    config: &Config,
+    local: &LocalServices,
+    validators: &Validators,
+) -> anyhow::Result<ActorSettings> {
+    let rules = AttributeRules::new(&config.attributes.schema)
+        .map_err(|(name, error)| anyhow::anyhow!("attributes.schema.{name}: {error}"))?;
     Ok(ActorSettings {
         presence: config.presence.clone(),
         attributes: config.attributes.clone(),
+        attribute_rules: Arc::new(rules),
+        validators: validators.clone(),
         room: Arc::new(config.room.clone()),
         channel: config.channel.clone(),
         channels: config.namespaces(),
         games: config.games()?,
         services: services(config, local),
+        functions: config.functions.clone(),
         local_services: local.clone(),
         sessions_per_user_max: config.session.sessions_per_user_max,
         sessions: config.portal.sessions,

@@ -18,10 +18,12 @@ use crate::portal::settings::{
 use crate::store::settings::StoreSettings;
 use crate::webhook::settings::WebhookSettings;
 use turntable_core::id::is_realm;
+use turntable_core::model::attribute_rule::AttributeRules;
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::namespace::NamespaceSettings;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::service::ServiceSettings;
+use turntable_core::model::service::function::FunctionSettings;
 use turntable_core::model::settings::{ChannelSettings, PresenceSettings};
 use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{BucketSettings, SessionSettings};
@@ -57,6 +59,7 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["channels", _, key] => (NamespaceSettings::RANGES, key),
         ["games", _, key] => (GameSettings::RANGES, key),
         ["services", _, key] => (ServiceSettings::RANGES, key),
+        ["functions", key] => (FunctionSettings::RANGES, key),
         _ => return None,
     };
     let (_, least, greatest) = ranges.iter().find(|(name, _, _)| *name == key)?;
@@ -144,7 +147,7 @@ pub struct Conflict {
 }
 
 impl Conflict {
-    fn new(keys: &[&str], message: impl Into<String>) -> Self {
+    pub(super) fn new(keys: &[&str], message: impl Into<String>) -> Self {
         Self {
             keys: keys.iter().map(|&key| key.to_owned()).collect(),
             message: message.into(),
@@ -220,9 +223,14 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
     }
     namespaces(&config.socketio, &mut found);
     found.extend(channels::conflicts(&config.channels));
+    if let Err((name, error)) = AttributeRules::new(&config.attributes.schema) {
+        let key = format!("attributes.schema.{name}");
+        found.push(Conflict::new(&[&key], error));
+    }
     found.extend(channels::unstored(config));
     portal(&config.portal, &mut found);
     super::services::check(&config.services, &mut found);
+    super::services::check_functions(&config.functions, &mut found);
     super::roles::check(config, &mut found);
     super::urls::check(config, &mut found);
     found

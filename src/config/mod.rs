@@ -31,6 +31,7 @@ use turntable_core::model::namespace::NamespaceSettings;
 use turntable_core::model::permission::RoleSettings;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::model::service::ServiceSettings;
+use turntable_core::model::service::function::FunctionSettings;
 use turntable_core::model::settings::{AttributeSettings, ChannelSettings, PresenceSettings};
 use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{LimitSettings, SessionSettings};
@@ -81,6 +82,8 @@ pub struct Config {
     pub games: BTreeMap<String, GameSettings>,
     /// The services, by name.
     pub services: BTreeMap<String, ServiceSettings>,
+    /// Functions that ordinary clients offer.
+    pub functions: FunctionSettings,
 }
 
 impl Default for Config {
@@ -107,6 +110,7 @@ impl Default for Config {
             room: RoomSettings::default(),
             games: games::demos(),
             services: BTreeMap::new(),
+            functions: FunctionSettings::default(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::check::Conflict;
 use crate::service::backend::check_url;
 use turntable_core::model::service::ServiceSettings;
+use turntable_core::model::service::function::FunctionSettings;
 use turntable_core::model::service::settings::{is_name, is_pattern};
 
 /// Finds names and users that have no valid form, and tokens without providers.
@@ -54,6 +55,24 @@ pub(super) fn check(services: &BTreeMap<String, ServiceSettings>, found: &mut Ve
             let message = "with a token providers are single users, as service:forum: all of a \
                            realm would have to identify with it";
             refuse(".token", message.to_owned());
+        }
+    }
+}
+
+/// Finds callers that name no users, and names that no function has.
+pub(super) fn check_functions(functions: &FunctionSettings, found: &mut Vec<Conflict>) {
+    for pattern in &functions.callers {
+        if !is_pattern(pattern) {
+            let accepted = "a user as 1:12345, REALM:* for a realm, or * for all";
+            let message = format!("{pattern:?} names no users; accepted is {accepted}");
+            found.push(Conflict::new(&["functions.callers"], message));
+        }
+    }
+    for name in &functions.callable {
+        if name != "*" && !name.contains(':') {
+            let accepted = "SERVICE:FUNCTION, SERVICE:*, or * for all";
+            let message = format!("{name:?} names no function; accepted is {accepted}");
+            found.push(Conflict::new(&["functions.callable"], message));
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod admission;
 pub mod connection;
 pub mod delivery;
 mod eviction;
+mod function;
 pub(crate) mod intake;
 pub(crate) mod moving;
 pub mod newcomers;

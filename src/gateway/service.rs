@@ -14,12 +14,17 @@ use crate::gateway::Gateway;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::pending::Awaited;
 use crate::gateway::session::permission::{may_call, seen_service as seen};
+use crate::gateway::settings::GatewaySettings;
 use crate::gateway::turn::Timer;
 use turntable_core::call::ServiceCall;
+use turntable_core::id::UserId;
 use turntable_core::key::{Caller, Generation, Place, SessionSlot};
 use turntable_core::model::permission::{Need, Who};
 use turntable_core::model::service::answer::outcome;
-use turntable_core::model::service::{Instance, ServiceRequest, ServiceSettings, ServiceState};
+use turntable_core::model::service::function::{self, owner_name};
+use turntable_core::model::service::{
+    Instance, Origin, ServiceRequest, ServiceSettings, ServiceState,
+};
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
@@ -50,9 +55,10 @@ pub(crate) struct Providing {
 }
 
 impl Providing {
-    /// The services that it provides.
+    /// The services of the configuration that it provides.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.services.keys().map(|name| &**name)
+        let names = self.services.keys().map(|name| &**name);
+        names.filter(|name| function::parts(name).is_none())
     }
 }
 
@@ -86,14 +92,14 @@ impl Gateway {
 
     /// A service has this state now: the clients that may call it are told.
     pub(crate) fn service_changed(&mut self, name: Box<str>, state: ServiceState) {
-        let before = self.services.insert(name.clone(), state.clone());
-        if before.unwrap_or_default() == state {
-            return;
-        }
         let settings = self.settings.clone();
         let Some(service) = settings.services.get(&*name) else {
             return;
         };
+        let before = self.services.insert(name.clone(), state.clone());
+        if before.unwrap_or_default() == state {
+            return;
+        }
         let frame = |state| {
             let changed = vec![(name.clone(), state)];
             Frame::message(&ServerPacket::Service(changed), None)
@@ -114,12 +120,13 @@ impl Gateway {
         }
     }
 
-    /// `call`.
+    /// `call`: of a service, or of a function that the sessions of `whose` offer.
     pub(crate) fn call_service(
         &mut self,
         session: SessionSlot,
         f: &str,
         args: Option<Payload>,
+        whose: Option<UserId>,
         id: Option<RequestId>,
     ) {
         let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) else {
@@ -129,29 +136,34 @@ impl Gateway {
         let settings = self.settings.clone();
         let (name, function) = f.split_once(':').unwrap_or((f, ""));
         let who = entry.session.who();
-        let service = match callable(&settings.services, (name, function), who) {
-            Ok(service) => service,
+        let callable = match &whose {
+            None => callable(&settings.services, (name, function), who)
+                .map(|service| (name.into(), service.timeout_ms)),
+            Some(whose) => may_reach(&settings, &user, whose, f)
+                .map(|()| (owner_name(whose, name), settings.functions.timeout_ms)),
+        };
+        let (owner, timeout_ms): (Box<str>, u64) = match callable {
+            Ok(callable) => callable,
             Err(error) => return self.refuse(session, error.of("call"), id),
         };
         if let Some(id) = &id {
             let awaited = Awaited::Call {
                 session,
-                service: name.into(),
+                service: owner.clone(),
                 id: id.clone(),
             };
             let ticket = self.pending.add(awaited);
-            let at_ms = clock::now_ms() + service.timeout_ms + MARGIN_MS;
+            let at_ms = clock::now_ms() + timeout_ms + MARGIN_MS;
             self.wheel.set(at_ms, Timer::Answer(ticket));
         }
         let request = ServiceRequest {
-            caller,
-            user,
+            origin: Origin::Session { caller, id },
+            user: Some(user),
             function: function.into(),
             args,
-            id,
         };
         let call = ServiceCall::Call(request);
-        self.shared.owners.service(name, call);
+        self.shared.owners.service(&owner, call);
     }
 
     /// `provide`: services that the user may provide, and functions of its own under
@@ -172,7 +184,10 @@ impl Gateway {
             functions.iter().map(|name| name.len() + 16).sum::<usize>() > FUNCTIONS_BYTES_MAX
         };
         let providing = entry.providing.get_or_insert_default();
-        let is_new = |name: &str| !providing.services.contains_key(name);
+        let is_new = |name: &str| {
+            let services = &providing.services;
+            !services.contains_key(name) && !services.contains_key(&owner_name(&user, name))
+        };
         let new = services.iter().filter(|(name, _)| is_new(name)).count();
         if services.iter().any(is_long) || providing.services.len() + new > PROVIDED_MAX {
             let error = ErrorBody::new(
@@ -188,22 +203,23 @@ impl Gateway {
         let (mut of_server, mut own) = (Vec::new(), Vec::new());
         for (name, functions) in services {
             let service = settings.services.get(&*name);
-            if service.is_some_and(|service| service.may_provide(&user)) {
-                if is_connected {
-                    let functions = functions.clone();
-                    let call = ServiceCall::Provide { caller, functions };
-                    self.shared.owners.service(&name, call);
-                }
+            let owner = if service.is_some_and(|service| service.may_provide(&user)) {
                 of_server.push(name.clone());
+                name
             } else {
-                // They are not called: their names take no memory.
+                let owner = owner_name(&user, &name);
                 own.push(name);
-                continue;
+                owner
+            };
+            if is_connected {
+                let functions = functions.clone();
+                let call = ServiceCall::Provide { caller, functions };
+                self.shared.owners.service(&owner, call);
             }
             if functions.is_empty() {
-                providing.services.remove(&name);
+                providing.services.remove(&owner);
             } else {
-                providing.services.insert(name, functions);
+                providing.services.insert(owner, functions);
             }
         }
         let answer = serde_json::json!({ "services": of_server, "own": own });
@@ -227,7 +243,8 @@ impl Gateway {
         }
         for (name, functions) in &providing.services {
             let service = settings.services.get(&**name);
-            let may_provide = service.is_some_and(|service| service.may_provide(user));
+            let is_own = function::parts(name).is_some();
+            let may_provide = service.is_some_and(|service| service.may_provide(user)) || is_own;
             // One that may not any more goes all the same.
             let call = match is_connected && may_provide {
                 true => ServiceCall::Provide {
@@ -276,12 +293,13 @@ impl Gateway {
         let providing = entry.providing.get_or_insert_default();
         providing.last += 1;
         let id = providing.last;
-        let f = format!("{service}:{}", request.function);
+        let name = function::parts(&service).map_or(&*service, |(_, name)| name);
+        let f = format!("{name}:{}", request.function);
         providing.open.insert(id, (service, number));
         let packet = ServerPacket::Call {
             f: f.into(),
             args: request.args,
-            user: Some(request.user),
+            user: request.user,
         };
         let id = RequestId(id.to_string().into());
         self.send_frame(session, Frame::message(&packet, Some(&id)), None);
@@ -356,13 +374,16 @@ impl Gateway {
             self.send_error(session, error.of("call"), Some(id));
         }
         let settings = self.settings.clone();
-        let Some(service) = settings.services.get(name) else {
-            return;
-        };
+        let service = settings.services.get(name);
+        let whose = function::parts(name).map(|(user, _)| user);
         let mut providers: Vec<(Caller, Vec<Box<str>>)> = Vec::new();
         for (slot, entry) in self.sessions.iter() {
             let provided = entry.providing.as_ref().and_then(|p| p.services.get(name));
-            let may_provide = || service.may_provide(&entry.session.user);
+            let user = &entry.session.user;
+            let may_provide = || match whose {
+                Some(whose) => user.as_str() == whose,
+                None => service.is_some_and(|service| service.may_provide(user)),
+            };
             let is_connected = entry.session.connection().is_some();
             if let (Some(functions), Some(caller)) = (provided, self.caller(slot))
                 && is_connected
@@ -378,6 +399,26 @@ impl Gateway {
         };
         self.shared.owners.service(name, announcement);
     }
+}
+
+/// Whether a user may call this function of another user. The services that identify
+/// with a token may; what others may is the configuration's word.
+fn may_reach(
+    settings: &GatewaySettings,
+    user: &UserId,
+    whose: &UserId,
+    f: &str,
+) -> Result<(), ErrorBody> {
+    let is_service =
+        |service: &ServiceSettings| !service.token.is_empty() && service.may_provide(user);
+    if user == whose
+        || settings.services.values().any(is_service)
+        || settings.functions.may_call(user, f)
+    {
+        return Ok(());
+    }
+    let message = "this user may not call the function of another user";
+    Err(ErrorBody::new(ErrorCode::Forbidden, message))
 }
 
 /// The service of a name, if the session may call this function of it.
@@ -409,5 +450,27 @@ fn callable<'a>(
                 format!("a call names SERVICE:FUNCTION, and no such service exists; {names}");
             Err(ErrorBody::new(ErrorCode::NotFound, message))
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::gateway::testing::{Noted, begin, entry, gateway};
+
+    #[test]
+    fn functions_of_an_ordinary_user_take_no_memory() {
+        let owners = Arc::new(Noted::default());
+        let mut gateway = gateway(0, &owners);
+        let session = begin(&mut gateway);
+        let functions: Vec<Box<str>> = vec!["a".repeat(10_000).into()];
+        for number in 0..3 {
+            let own = vec![(format!("own{number}").into(), functions.clone())];
+            gateway.provide(session, own, None);
+        }
+        let providing = entry(&mut gateway, session).providing.as_ref().unwrap();
+        assert!(providing.services.is_empty());
     }
 }

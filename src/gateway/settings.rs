@@ -11,6 +11,7 @@ use crate::gateway::newcomers::NewcomerLimits;
 use crate::portal::permission::PermissionBook;
 use turntable_core::id::ChannelId;
 use turntable_core::model::namespace::{ChannelPermissions, Namespaces};
+use turntable_core::model::service::function::FunctionSettings;
 use turntable_core::model::settings::PresenceSettings;
 use turntable_core::session::clock::settings::TimeSettings;
 use turntable_core::session::settings::{LimitSettings, SessionSettings};
@@ -60,6 +61,11 @@ pub struct GatewaySettings {
     pub mailbox_max: usize,
     /// The sections `[services.NAME]`.
     pub services: Services,
+    /// Attributes that clients may not set.
+    pub server_only: Vec<Box<str>>,
+
+    /// The section `[functions]`.
+    pub functions: FunctionSettings,
     /// What `welcome` reports: name and value.
     pub announced: Vec<(&'static str, u64)>,
 }

@@ -79,6 +79,9 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             mailbox_max: 10_000,
             memory_bytes_max: 0,
             services: Default::default(),
+            server_only: Vec::new(),
+
+            functions: Default::default(),
             announced: Vec::new(),
         }),
         portal: Arc::new(portal()),

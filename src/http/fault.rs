@@ -47,15 +47,18 @@ pub const fn retry_after(code: ErrorCode) -> Option<&'static str> {
 #[must_use]
 pub fn body(error: &ErrorBody) -> serde_json::Value {
     let mut inner = serde_json::json!({"code": error.code.name(), "message": error.message});
-    let has_details = !error.details.is_empty() || error.reason.is_some();
-    if let (true, Some(inner)) = (has_details, inner.as_object_mut()) {
+    if let (true, Some(inner)) = (error.has_details(), inner.as_object_mut()) {
         let reason = error
             .reason
             .map(|reason| ("reason".to_owned(), reason.name().into()));
         let numbers = error.details.iter();
         let numbers =
             numbers.map(|(name, value)| (name.to_string(), serde_json::Value::from(*value)));
-        let details = reason.into_iter().chain(numbers);
+        let refusal = error.refusal.iter().flat_map(|refusal| {
+            let texts = [("key", &refusal.key), ("reason", &refusal.reason)];
+            texts.map(|(name, text)| (name.to_owned(), (&**text).into()))
+        });
+        let details = reason.into_iter().chain(refusal).chain(numbers);
         inner.insert(
             "details".to_owned(),
             details.collect::<serde_json::Map<_, _>>().into(),

@@ -31,8 +31,8 @@ static PANICKED: LogLimit = LogLimit::new();
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceCaller {
-    /// The user.
-    pub user: UserId,
+    /// The user; `None`: the server itself.
+    pub user: Option<UserId>,
     /// The number of the call, which no other call of the service has.
     pub number: u64,
 }

@@ -14,13 +14,16 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
-use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{
+    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
+    TableDefinition,
+};
 
 use super::channel::{self, ChannelChange, Life, Unwritten};
 use super::kept::Kept;
 use super::settings::StoreSettings;
 use super::writer::{self, Job};
-use super::{Fact, Load, LoadChannel, Saved, Store, Unavailable, record};
+use super::{Fact, Load, LoadChannel, Saved, Store, Stored, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use turntable_core::backup::Attributes;
@@ -36,6 +39,12 @@ static FULL: LogLimit = LogLimit::new();
 /// Records by user id.
 const USERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("users");
 
+/// When users were last seen, Unix ms, by user id.
+const SEEN: TableDefinition<'_, &str, u64> = TableDefinition::new("last_seen");
+
+/// The same users by that time: the first ones go when there are too many.
+const SEEN_ORDER: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("last_seen_order");
+
 /// The table of a fact: texts by user id.
 const fn table(fact: Fact) -> TableDefinition<'static, &'static str, &'static str> {
     TableDefinition::new(match fact {
@@ -48,6 +57,9 @@ const fn table(fact: Fact) -> TableDefinition<'static, &'static str, &'static st
 /// A user and its record.
 pub(crate) type Entry = (String, Vec<u8>);
 
+/// A user and when it was last seen; 0 where that is forgotten.
+pub(crate) type Seen = (String, u64);
+
 /// A fact of a user; without a text it is removed.
 pub(crate) type FactEntry = (Fact, String, Option<Box<str>>);
 
@@ -55,6 +67,8 @@ pub(crate) type FactEntry = (Fact, String, Option<Box<str>>);
 #[derive(Debug)]
 pub(crate) struct File {
     path: PathBuf,
+    /// Users of whom the last presence is stored.
+    seen_max: u64,
     /// `None` after an error, until it could be opened again.
     database: Option<Database>,
     /// The life of a server in it; a tool begins none.
@@ -68,8 +82,14 @@ pub(crate) struct File {
 impl File {
     /// Opens a file, which is made where there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
+        Self::open_bounded(path, usize::MAX)
+    }
+
+    /// The same; it has the last presence of at most `seen_max` users.
+    pub(crate) fn open_bounded(path: &Path, seen_max: usize) -> Result<Self, String> {
         let mut file = Self {
             path: path.to_owned(),
+            seen_max: seen_max as u64,
             database: None,
             life: None,
             kept: Kept::default(),
@@ -95,12 +115,24 @@ impl File {
         facts: &[FactEntry],
         channels: &HashMap<ChannelId, Unwritten>,
     ) -> Result<(), String> {
-        let life = self.life;
+        self.write_all(entries, facts, channels, &[])
+    }
+
+    /// The same, and times of last presence.
+    pub(super) fn write_all(
+        &mut self,
+        entries: &[Entry],
+        facts: &[FactEntry],
+        channels: &HashMap<ChannelId, Unwritten>,
+        seen: &[Seen],
+    ) -> Result<(), String> {
+        let (life, seen_max) = (self.life, self.seen_max);
         self.reopen()?;
         let (Some(database), kept) = (&self.database, &mut self.kept) else {
             return Ok(());
         };
-        let written = write(database, entries, facts, channels, life, kept);
+        let users = (entries, facts);
+        let written = write(database, users, (seen, seen_max), channels, life, kept);
         let written = written.map_err(|error| error.to_string());
         if written.is_err() {
             // The database takes nothing more after an error.
@@ -109,14 +141,20 @@ impl File {
         written
     }
 
-    /// The record of a user.
-    pub(crate) fn read(&mut self, user: &str) -> Result<Option<Vec<u8>>, String> {
+    /// The record of a user, and when it was last seen.
+    pub(crate) fn read(&mut self, user: &str) -> Result<(Option<Vec<u8>>, Option<u64>), String> {
         let database = self.reopen()?;
         let found = read(database, user).map_err(|error| error.to_string());
         if found.is_err() {
             self.database = None;
         }
         found
+    }
+
+    /// When users were last seen.
+    pub(crate) fn all_seen(&mut self) -> Result<Vec<Seen>, String> {
+        let database = self.reopen()?;
+        all_seen(database).map_err(|error| error.to_string())
     }
 
     /// All records.
@@ -161,14 +199,17 @@ fn open(path: &Path) -> Result<Database, String> {
             .check_integrity()
             .map_err(|error| error.to_string())?;
     }
-    // The table exists from here on, and the file can be written.
+    // The tables exist from here on, also in the file of an earlier version, and the file
+    // can be written.
+    let mut kept = Kept::default();
+    let nothing = HashMap::new();
     write(
         &database,
-        &[],
-        &[],
-        &HashMap::new(),
+        (&[], &[]),
+        (&[], u64::MAX),
+        &nothing,
         None,
-        &mut Kept::default(),
+        &mut kept,
     )
     .map_err(|error| error.to_string())?;
     Ok(database)
@@ -176,14 +217,38 @@ fn open(path: &Path) -> Result<Database, String> {
 
 fn write(
     database: &Database,
-    entries: &[Entry],
-    facts: &[FactEntry],
+    (entries, facts): (&[Entry], &[FactEntry]),
+    (seen, seen_max): (&[Seen], u64),
     channels: &HashMap<ChannelId, Unwritten>,
     life: Option<Life>,
     kept: &mut Kept,
 ) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
+        let mut times = transaction.open_table(SEEN)?;
+        let mut order = transaction.open_table(SEEN_ORDER)?;
+        for (user, at_ms) in seen {
+            let before = times
+                .insert(user.as_str(), at_ms)?
+                .map(|known| known.value());
+            if let Some(before) = before {
+                order.remove((before, user.as_str()))?;
+            }
+            match at_ms {
+                0 => {
+                    times.remove(user.as_str())?;
+                }
+                at_ms => {
+                    order.insert((*at_ms, user.as_str()), ())?;
+                }
+            }
+        }
+        while order.len()? > seen_max {
+            let Some(first) = order.pop_first()? else {
+                break;
+            };
+            times.remove(first.0.value().1)?;
+        }
         let mut users = transaction.open_table(USERS)?;
         for (user, record) in entries {
             if record.is_empty() {
@@ -225,9 +290,24 @@ fn write(
     Ok(())
 }
 
-fn read(database: &Database, user: &str) -> Result<Option<Vec<u8>>, redb::Error> {
-    let users = database.begin_read()?.open_table(USERS)?;
-    Ok(users.get(user)?.map(|record| record.value().to_vec()))
+fn read(database: &Database, user: &str) -> Result<(Option<Vec<u8>>, Option<u64>), redb::Error> {
+    let transaction = database.begin_read()?;
+    let (users, seen) = (
+        transaction.open_table(USERS)?,
+        transaction.open_table(SEEN)?,
+    );
+    let record = users.get(user)?.map(|record| record.value().to_vec());
+    Ok((record, seen.get(user)?.map(|at_ms| at_ms.value())))
+}
+
+fn all_seen(database: &Database) -> Result<Vec<Seen>, redb::Error> {
+    let seen = database.begin_read()?.open_table(SEEN)?;
+    let mut all = Vec::new();
+    for entry in seen.iter()? {
+        let (user, at_ms) = entry?;
+        all.push((user.value().to_owned(), at_ms.value()));
+    }
+    Ok(all)
 }
 
 fn all(database: &Database) -> Result<Vec<Entry>, redb::Error> {
@@ -267,8 +347,12 @@ impl FileStore {
     ///
     /// # Errors
     /// Why it cannot be opened.
-    pub fn open(settings: &StoreSettings, failures: Counter) -> Result<Self, String> {
-        let mut file = File::open(Path::new(&settings.path))?;
+    pub fn open(
+        settings: &StoreSettings,
+        last_seen_max: usize,
+        failures: Counter,
+    ) -> Result<Self, String> {
+        let mut file = File::open_bounded(Path::new(&settings.path), last_seen_max)?;
         file.begin(settings.channels_max, settings.channels_bytes_max)
             .map_err(|error| format!("the store {} cannot be read: {error}", settings.path))?;
         let (jobs, received) = channel();
@@ -313,7 +397,7 @@ impl FileStore {
 }
 
 impl Store for FileStore {
-    fn get(&self, _: &UserId) -> Option<Attributes> {
+    fn get(&self, _: &UserId) -> Option<Stored> {
         None
     }
 
@@ -323,6 +407,10 @@ impl Store for FileStore {
 
     fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>) {
         self.send(Job::Save(user.clone(), attributes, saved));
+    }
+
+    fn seen(&self, user: &UserId, at_ms: u64) {
+        self.send(Job::Seen(user.clone(), at_ms));
     }
 
     fn load_channel(&self, channel: &ChannelId, load: LoadChannel) {
@@ -369,7 +457,11 @@ impl Job {
             Self::Save(_, _, Some(saved)) => saved(Err(Unavailable)),
             Self::SetFact(_, saved) => saved(Err(Unavailable)),
             Self::LoadChannel(_, load) => load(Err(Unavailable)),
-            Self::Facts(..) | Self::Save(_, _, None) | Self::Channel(..) | Self::Stop => {}
+            Self::Facts(..)
+            | Self::Save(_, _, None)
+            | Self::Seen(..)
+            | Self::Channel(..)
+            | Self::Stop => {}
         }
     }
 }
@@ -385,52 +477,4 @@ pub(super) fn entry(user: &UserId, attributes: &Attributes) -> Entry {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use turntable_core::payload::Payload;
-
-    #[test]
-    fn save_that_does_not_fit_the_queue_is_counted_and_logged() {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = StoreSettings {
-            path: folder.path().join("store").to_str().unwrap().to_owned(),
-            queue_max: 2,
-            ..StoreSettings::default()
-        };
-        let failures = Counter::default();
-        let store = FileStore::open(&settings, failures.clone()).unwrap();
-        let user = |number: u32| UserId::parse(&format!("1:{number}")).unwrap();
-        let attributes: Attributes = [(Box::from("a"), Payload::from_json("1"))].into();
-        // The thread of the store is busy.
-        let (begun, is_busy) = channel();
-        let (release, released) = channel::<()>();
-        store.load(
-            &user(1),
-            Box::new(move |_| {
-                begun.send(()).unwrap();
-                released.recv().unwrap();
-            }),
-        );
-        is_busy.recv().unwrap();
-        for number in 2..4 {
-            store.save(&user(number), attributes.clone(), None);
-        }
-        assert_eq!(failures.get(), 0);
-        store.save(&user(4), attributes.clone(), None);
-        assert_eq!(failures.get(), 1);
-        let (refused, is_refused) = channel();
-        let saved = move |saved| refused.send(saved).unwrap();
-        store.save(&user(5), attributes.clone(), Some(Box::new(saved)));
-        assert_eq!(is_refused.recv().unwrap(), Err(Unavailable));
-        assert_eq!(failures.get(), 2);
-        // Once, with the number of the others in the next line.
-        assert!(FULL.admit(clock::now_ms()).is_none());
-        release.send(()).unwrap();
-        store.stop();
-        let users = File::open(Path::new(&settings.path))
-            .unwrap()
-            .all()
-            .unwrap();
-        assert_eq!(users.len(), 2);
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use parking_lot::Mutex;
 
-use super::{Fact, Load, Saved, Store};
+use super::{Fact, Load, Saved, Store, Stored};
 use turntable_core::backup::Attributes;
 use turntable_core::id::UserId;
 use turntable_core::spare::Spare;
@@ -38,15 +38,19 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn get(&self, user: &UserId) -> Option<Attributes> {
+    fn get(&self, user: &UserId) -> Option<Stored> {
         let users = self.users.lock();
         let known = users.by_id.get(user);
-        Some(known.map_or_else(Attributes::default, |(_, attributes)| attributes.clone()))
+        Some(
+            known.map_or_else(Stored::default, |(_, attributes)| Stored {
+                attributes: attributes.clone(),
+                last_seen_ms: None,
+            }),
+        )
     }
 
     fn load(&self, user: &UserId, load: Load) {
-        let attributes = self.get(user).unwrap_or_default();
-        load(Ok(attributes));
+        load(Ok(self.get(user).unwrap_or_default()));
     }
 
     fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>) {
@@ -71,6 +75,9 @@ impl Store for MemoryStore {
             saved(Ok(()));
         }
     }
+
+    /// Nothing: the directories have that in memory (`last_seen`).
+    fn seen(&self, _: &UserId, _: u64) {}
 
     /// Those that are set are in the memory of the portal.
     fn facts(&self, _: Fact) -> Result<Vec<(UserId, Box<str>)>, String> {
@@ -98,10 +105,11 @@ mod tests {
         for n in [1, 2, 1, 3] {
             store.save(&user(n), some.clone(), None);
         }
-        assert_eq!(store.get(&user(2)), Some(Attributes::default()));
-        assert_eq!(store.get(&user(1)), Some(some.clone()));
+        let get = |n| store.get(&user(n)).unwrap().attributes;
+        assert_eq!(get(2), Attributes::default());
+        assert_eq!(get(1), some.clone());
         store.save(&user(1), Attributes::default(), None);
-        assert_eq!(store.get(&user(1)), Some(Attributes::default()));
+        assert_eq!(get(1), Attributes::default());
         assert_eq!(store.users.lock().order.len(), 1);
     }
 }

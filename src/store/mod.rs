@@ -1,5 +1,5 @@
-//! What outlives an avatar: attributes of users, in memory or in a file; and histories
-//! of channels, in a file.
+//! What outlives an avatar: attributes of users and when they were last seen, in memory or
+//! in a file; and histories of channels, in a file.
 //!
 //! An avatar loads its user's attributes when it is made and saves all of them at
 //! each change. Calls return at once; what takes time ends in a callback, on a thread
@@ -31,8 +31,17 @@ use settings::StoreSettings;
 #[error("the store is not available")]
 pub struct Unavailable;
 
-/// The attributes of a user, in the order of their names; empty where there are none.
-pub type Loaded = Result<Attributes, Unavailable>;
+/// What is stored of a user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Its attributes, in the order of their names; empty where there are none.
+    pub attributes: Attributes,
+    /// When it was last seen, Unix ms, where the store has that.
+    pub last_seen_ms: Option<u64>,
+}
+
+/// What was loaded.
+pub type Loaded = Result<Stored, Unavailable>;
 
 /// Gets what was loaded.
 pub type Load = Box<dyn FnOnce(Loaded) + Send>;
@@ -64,15 +73,18 @@ impl Fact {
 
 /// A store of users' attributes and of channels' histories.
 pub trait Store: fmt::Debug + Send + Sync {
-    /// The attributes of a user, where that takes no time; `None` where they have to
-    /// be loaded.
-    fn get(&self, user: &UserId) -> Option<Attributes>;
+    /// What is stored of a user, where that takes no time; `None` where it has to be
+    /// loaded.
+    fn get(&self, user: &UserId) -> Option<Stored>;
 
-    /// Loads the attributes of a user.
+    /// Loads what is stored of a user.
     fn load(&self, user: &UserId, load: Load);
 
     /// Saves all attributes of a user; soon, or at once where `saved` waits for it.
     fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>);
+
+    /// Notes when a user was last seen, 0 to forget it; it is written soon.
+    fn seen(&self, user: &UserId, at_ms: u64);
 
     /// Loads a channel. A store in memory has none: histories are in memory anyway.
     fn load_channel(&self, _: &ChannelId, load: LoadChannel) {
@@ -95,14 +107,19 @@ pub trait Store: fmt::Debug + Send + Sync {
     fn stop(&self);
 }
 
-/// The store of a configuration.
+/// The store of a configuration. It notes of at most `last_seen_max` users when they
+/// were last seen.
 ///
 /// # Errors
 /// A file that cannot be read or written, as a sentence.
-pub fn open(settings: &StoreSettings, metrics: &Metrics) -> Result<Arc<dyn Store>, String> {
+pub fn open(
+    settings: &StoreSettings,
+    last_seen_max: usize,
+    metrics: &Metrics,
+) -> Result<Arc<dyn Store>, String> {
     if settings.path.is_empty() {
         return Ok(Arc::new(memory::MemoryStore::new(settings.users_max)));
     }
-    let store = file::FileStore::open(settings, metrics.store_failures.clone())?;
+    let store = file::FileStore::open(settings, last_seen_max, metrics.store_failures.clone())?;
     Ok(Arc::new(store))
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::channel::backup;
-use super::file::{Entry, FactEntry, File};
+use super::file::{Entry, FactEntry, File, Seen};
 use super::{Fact, record};
 use turntable_core::id::{ChannelId, UserId};
 
@@ -30,15 +30,19 @@ struct Line<'a> {
     ban: Option<&'a RawValue>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     blocked: Option<&'a RawValue>,
+    /// When it was last seen, Unix ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_seen: Option<u64>,
 }
 
-/// What the file has of one user.
+/// What a file has of a user.
 #[derive(Default)]
 struct Known {
     record: Option<Vec<u8>>,
     password: Option<Box<str>>,
     ban: Option<Box<str>>,
     blocked: Option<Box<str>>,
+    last_seen: Option<u64>,
 }
 
 impl Known {
@@ -58,6 +62,7 @@ impl Known {
             password: self.password.clone(),
             ban: raw(self.ban.as_deref().map(str::as_bytes))?,
             blocked: raw(self.blocked.as_deref().map(str::as_bytes))?,
+            last_seen: self.last_seen,
         })
     }
 }
@@ -76,6 +81,9 @@ fn users(file: &mut File) -> Result<BTreeMap<String, Known>, String> {
         for (user, text) in file.facts(fact)? {
             *users.entry(user).or_default().fact(fact) = Some(text);
         }
+    }
+    for (user, at_ms) in file.all_seen()? {
+        users.entry(user).or_default().last_seen = Some(at_ms);
     }
     Ok(users)
 }
@@ -124,17 +132,19 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
             path.display()
         );
     }
-    let (mut entries, mut facts, mut count) = (Vec::new(), Vec::new(), 0);
-    let mut channels = Vec::new();
+    let (mut entries, mut facts, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut channels, mut count) = (Vec::new(), 0);
     for (number, line) in (1..).zip(lines.lines()) {
         let text = line.context("the backup cannot be read")?;
         if let Some(channel) = channel(&text) {
             channels.push(channel);
             continue;
         }
-        let (entry, known) = read(&text).with_context(|| format!("line {number} of the backup"))?;
+        let (entry, known, at_ms) =
+            read(&text).with_context(|| format!("line {number} of the backup"))?;
         entries.extend(entry);
         facts.extend(known);
+        seen.extend(at_ms);
         count += 1;
     }
     let mut file = File::open(path).map_err(anyhow::Error::msg)?;
@@ -144,6 +154,10 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
     }
     for batch in facts.chunks(BATCH) {
         file.write(&[], batch, &Default::default())
+            .map_err(anyhow::Error::msg)?;
+    }
+    for batch in seen.chunks(BATCH) {
+        file.write_all(&[], &[], &Default::default(), batch)
             .map_err(anyhow::Error::msg)?;
     }
     file.restore_channels(&channels)
@@ -158,7 +172,10 @@ fn channel(text: &str) -> Option<backup::Line> {
     Some(line)
 }
 
-fn read(text: &str) -> anyhow::Result<(Option<Entry>, Vec<FactEntry>)> {
+/// What a line says of a user.
+type Read = (Option<Entry>, Vec<FactEntry>, Option<Seen>);
+
+fn read(text: &str) -> anyhow::Result<Read> {
     let line: Line<'_> = serde_json::from_str(text)?;
     let user = line.user;
     UserId::parse(&user).map_err(|_| anyhow::anyhow!("{user:?} is no user id"))?;
@@ -178,10 +195,11 @@ fn read(text: &str) -> anyhow::Result<(Option<Entry>, Vec<FactEntry>)> {
     let known: Vec<FactEntry> = known
         .map(|(fact, text)| (fact, user.clone(), text))
         .collect();
-    if entry.is_none() && known.is_empty() {
+    if entry.is_none() && known.is_empty() && line.last_seen.is_none() {
         bail!("there is nothing of {user}");
     }
-    Ok((entry, known))
+    let seen = line.last_seen.map(|at_ms| (user, at_ms));
+    Ok((entry, known, seen))
 }
 
 /// Looks through the whole file. Returns how many users it has.
@@ -221,9 +239,10 @@ mod tests {
         let password = |(user, hash)| (Fact::Password, user, Some(hash));
         let mut written: Vec<FactEntry> = passwords.clone().map(password).into();
         written.push((Fact::Ban, ban.0.clone(), Some(ban.1.clone())));
+        let seen = [("1:2".to_owned(), 7), ("1:4".to_owned(), 8)];
         File::open(&first)
             .unwrap()
-            .write(&entries, &written, &Default::default())
+            .write_all(&entries, &written, &Default::default(), &seen)
             .unwrap();
         let mut lines = Vec::new();
         assert_eq!(backup(&first, &mut lines).unwrap(), 4);
@@ -232,6 +251,7 @@ mod tests {
         assert_eq!(file.all().unwrap(), entries);
         assert_eq!(file.facts(Fact::Password).unwrap(), passwords);
         assert_eq!(file.facts(Fact::Ban).unwrap(), [ban]);
+        assert_eq!(file.all_seen().unwrap(), seen);
         drop(file);
         assert_eq!(check(&second).unwrap(), 4);
         assert!(restore(&second, &mut &*lines).is_err());

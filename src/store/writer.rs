@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::counter::Counter;
 
 use super::channel::{ChannelChange, Unwritten};
-use super::file::{FactEntry, File, entry};
-use super::{Fact, Load, LoadChannel, Saved, Unavailable, record};
+use super::file::{FactEntry, File, Seen, entry};
+use super::{Fact, Load, LoadChannel, Saved, Stored, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use turntable_core::backup::Attributes;
@@ -33,6 +33,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) enum Job {
     Load(UserId, Load),
     Save(UserId, Attributes, Option<Saved>),
+    Seen(UserId, u64),
     LoadChannel(ChannelId, LoadChannel),
     Channel(ChannelId, ChannelChange),
     /// A fact of a user.
@@ -49,6 +50,8 @@ struct Writer<'a> {
     file: File,
     /// What is not written yet.
     unwritten: HashMap<UserId, Attributes>,
+    /// Times of last presence that are not written yet.
+    seen: HashMap<UserId, u64>,
     waiting: Vec<(UserId, Saved)>,
     /// Changes of channels that are not written yet.
     channels: HashMap<ChannelId, Unwritten>,
@@ -74,6 +77,7 @@ pub(super) fn run(
     let mut writer = Writer {
         file,
         unwritten: HashMap::new(),
+        seen: HashMap::new(),
         waiting: Vec::new(),
         channels: HashMap::new(),
         channel_bytes: 0,
@@ -126,15 +130,11 @@ impl Writer<'_> {
                 self.waiting
                     .extend(saved.map(|saved| (user.clone(), saved)));
                 self.unwritten.insert(user, attributes);
-                let wait = Duration::from_millis(if is_waited_for { 0 } else { write_ms });
-                let at = Instant::now() + wait;
-                self.due = Some(self.due.map_or(at, |due| match is_waited_for {
-                    true => at.min(due),
-                    false => due,
-                }));
-                if self.unwritten.len() >= BATCH && !self.is_failing {
-                    self.commit();
-                }
+                self.plan(if is_waited_for { 0 } else { write_ms });
+            }
+            Job::Seen(user, at_ms) => {
+                self.seen.insert(user, at_ms);
+                self.plan(write_ms);
             }
             Job::LoadChannel(channel, load) => load(self.load_channel(&channel)),
             Job::Channel(channel, change) => {
@@ -161,6 +161,15 @@ impl Writer<'_> {
                 let _ = answer.send(self.file.facts(fact));
             }
             Job::Stop => {}
+        }
+    }
+
+    /// Plans a commit within `wait_ms`; one that is due earlier stays.
+    fn plan(&mut self, wait_ms: u64) {
+        let at = Instant::now() + Duration::from_millis(wait_ms);
+        self.due = Some(self.due.map_or(at, |due| at.min(due)));
+        if self.unwritten.len() + self.seen.len() >= BATCH && !self.is_failing {
+            self.commit();
         }
     }
 
@@ -193,30 +202,37 @@ impl Writer<'_> {
         }
     }
 
-    fn load(&mut self, user: &UserId) -> Result<Attributes, Unavailable> {
-        if let Some(attributes) = self.unwritten.get(user) {
-            return Ok(attributes.clone());
-        }
-        let found = match self.file.read(user.as_str()) {
+    fn load(&mut self, user: &UserId) -> Result<Stored, Unavailable> {
+        let (found, seen_ms) = match self.file.read(user.as_str()) {
             Ok(found) => found,
             Err(error) => {
                 self.failed(&error);
                 return Err(Unavailable);
             }
         };
-        match found {
-            None => Ok(Attributes::default()),
-            Some(bytes) => record::read(&bytes).ok_or_else(|| {
+        let attributes = match (self.unwritten.get(user), found) {
+            (Some(attributes), _) => attributes.clone(),
+            (None, None) => Attributes::default(),
+            (None, Some(bytes)) => record::read(&bytes).ok_or_else(|| {
                 self.failed("a record is not readable");
                 Unavailable
-            }),
-        }
+            })?,
+        };
+        Ok(Stored {
+            attributes,
+            last_seen_ms: self
+                .seen
+                .get(user)
+                .copied()
+                .or(seen_ms)
+                .filter(|at_ms| *at_ms > 0),
+        })
     }
 
     fn commit(&mut self) {
         self.due = None;
         let has_nothing = self.unwritten.is_empty() && self.facts.is_empty();
-        if has_nothing && self.channels.is_empty() {
+        if has_nothing && self.channels.is_empty() && self.seen.is_empty() {
             return;
         }
         let entries: Vec<_> = self
@@ -224,10 +240,15 @@ impl Writer<'_> {
             .iter()
             .map(|(user, attributes)| entry(user, attributes))
             .collect();
+        let seen = self.seen.iter();
+        let seen: Vec<Seen> = seen
+            .map(|(user, at_ms)| (user.as_str().to_owned(), *at_ms))
+            .collect();
         let waiting = std::mem::take(&mut self.waiting);
         let facts = std::mem::take(&mut self.facts);
         let await_facts = std::mem::take(&mut self.await_facts);
-        let written = self.file.write(&entries, &facts, &self.channels);
+        let channels = &self.channels;
+        let written = self.file.write_all(&entries, &facts, channels, &seen);
         let outcome = written.as_ref().map_err(|_| Unavailable);
         let outcome = outcome.copied();
         for saved in await_facts {
@@ -236,6 +257,7 @@ impl Writer<'_> {
         match written {
             Ok(()) => {
                 self.unwritten = HashMap::new();
+                self.seen = HashMap::new();
                 self.channels = HashMap::new();
                 self.channel_bytes = 0;
                 if std::mem::take(&mut self.is_failing) {
@@ -254,7 +276,11 @@ impl Writer<'_> {
                 if self.unwritten.len() > RETRIED {
                     self.unwritten = HashMap::new();
                 }
-                if !self.unwritten.is_empty() || !self.channels.is_empty() {
+                if self.seen.len() > RETRIED {
+                    self.seen = HashMap::new();
+                }
+                let has_users = !(self.unwritten.is_empty() && self.seen.is_empty());
+                if has_users || !self.channels.is_empty() {
                     self.due = Some(Instant::now() + RETRY);
                 }
                 for (_, saved) in waiting {

@@ -273,13 +273,14 @@ export class Client extends Emitter {
   }
 
   /**
-   * Calls a function of a service.
+   * Calls a function of a service, or one that another user offers.
    * @param {string} f `service:function`
    * @param {any} [args]
+   * @param {{user?: string}} [options] user: whose function it is; undefined: a service's
    * @returns {Promise<any>} rejects with a TurntableError
    */
-  call(f, args) {
-    return this.#services.call(f, args);
+  call(f, args, { user } = {}) {
+    return this.#services.call(f, args, user);
   }
 
   /**

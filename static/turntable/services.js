@@ -68,10 +68,11 @@ export class Services {
   /**
    * @param {string} f
    * @param {any} args
+   * @param {string} [user] whose function it is; undefined: a service's
    * @returns {Promise<any>}
    */
-  call(f, args) {
-    return this.#session.request("call", { f, args: args ?? null });
+  call(f, args, user) {
+    return this.#session.request("call", { f, args: args ?? null, ...(user !== undefined && { user }) });
   }
 
   /**

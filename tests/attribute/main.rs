@@ -6,5 +6,8 @@
     clippy::panic
 )]
 
+mod embedded;
+mod fault;
+mod schema;
 mod set;
 mod store;

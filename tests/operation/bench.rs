@@ -71,6 +71,19 @@ fn fan_out_works_over_tunnel_formats_and_msgpack() {
 }
 
 #[test]
+fn attribute_changes_reach_every_watcher_once() {
+    let tables = bench(&["attributes", "--watchers", "20", "--seconds", "0.3"]);
+    let row = &tables[0]["rows"][0];
+    assert_eq!(number(row, "faults"), 0.0, "{row}");
+    assert!(number(row, "changes_per_s") > 10.0, "{row}");
+    let (changes, deliveries) = (
+        number(row, "changes_per_s"),
+        number(row, "deliveries_per_s"),
+    );
+    assert!((deliveries / changes - 20.0).abs() < 1.0, "{row}");
+}
+
+#[test]
 fn transports_are_measured_next_to_websocket() {
     let small = ["--subscribers", "20", "--members", "5", "--rounds", "2"];
     let short = ["--seconds", "0.2", "--quiet", "0.2", "--connections", "100"];

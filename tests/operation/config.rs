@@ -308,3 +308,18 @@ fn check_reports_checkers_files_and_urls() {
     assert_eq!(lines.len(), 4, "{errors}");
     assert!(!errors.contains("geheim"));
 }
+
+#[test]
+fn tokens_of_services_are_hidden_in_what_is_printed() {
+    let folder = Folder::new();
+    let file = folder.file(
+        "config.toml",
+        "[services.forum]\nproviders = [\"service:forum\"]\ntoken = \"a-secret\"\n\
+         [services.open]\nproviders = [\"*\"]\n",
+    );
+    let output = run(&["config", "--config", text(&file)], &[]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let printed = out(&output);
+    assert!(!printed.contains("a-secret"), "{printed}");
+    assert_eq!(printed.matches("(hidden)").count(), 1, "{printed}");
+}

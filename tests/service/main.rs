@@ -10,6 +10,7 @@
 mod backend;
 mod call;
 mod death;
+mod function;
 mod transport;
 
 use serde_json::{Value, json};

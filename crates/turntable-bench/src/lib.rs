@@ -6,6 +6,7 @@
 //! bottleneck. Processor time and memory are those of the server process, from
 //! `/proc` (`process`). `docs/benchmarks.md` describes the method.
 
+mod attributes;
 mod carrier;
 mod channel;
 mod client;
@@ -31,6 +32,7 @@ mod stamp;
 mod transport;
 mod transports;
 
+pub use attributes::AttributesArgs;
 pub use encoding::Peer;
 pub use error::BenchError;
 pub use fanout::FanoutArgs;
@@ -75,6 +77,8 @@ pub enum Scenario {
     Idle(IdleArgs),
     /// Friends that connect and disconnect: a storm, then churn
     Presence(PresenceArgs),
+    /// A user's public attribute that changes, and many who watch it
+    Attributes(AttributesArgs),
     /// The bare epoll loop that `fanout --floor` compares with
     #[command(hide = true)]
     FloorServer,
@@ -118,6 +122,7 @@ pub fn run(args: &BenchArgs) -> Result<(), BenchError> {
             done(table);
         }
         Scenario::Presence(args) => presence::run(args, running)?.into_iter().for_each(done),
+        Scenario::Attributes(args) => done(attributes::run(args, running)?),
         Scenario::FloorServer => {}
     }
     if args.json {
@@ -165,6 +170,7 @@ fn all(running: Option<&Server>, done: &mut impl FnMut(Table)) -> Result<(), Ben
     presence::run(&PresenceArgs::default(), running)?
         .into_iter()
         .for_each(&mut *done);
+    done(attributes::run(&AttributesArgs::default(), running)?);
     transports::run(&TransportsArgs::default(), running, done)
 }
 

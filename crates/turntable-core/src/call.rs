@@ -382,6 +382,8 @@ pub enum ServiceCall {
     /// What the server itself provides may have changed: a backend that it calls is up
     /// or down.
     Look,
+    /// The state is asked for.
+    Inspect { asker: Asker },
     /// What a gateway has of the service, for the replacement of a lost one: the
     /// sessions that provide functions. The gateway wants to know the state.
     Announce {

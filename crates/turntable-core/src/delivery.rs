@@ -283,6 +283,17 @@ pub enum Answer {
     Attributes(Vec<(Box<str>, Payload)>),
     /// What others see of a user.
     Seen(Box<LookupEntry>),
+    /// The result of a call to a function.
+    Result(Payload),
+    /// A service.
+    Service {
+        /// What clients see.
+        state: ServiceState,
+        /// Its instances.
+        instances: u64,
+        /// Calls that were not answered yet.
+        open: u64,
+    },
     /// A message was published.
     Published {
         /// The number of the message's id.

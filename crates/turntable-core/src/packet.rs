@@ -74,6 +74,7 @@ pub enum ClientPacket {
     Call {
         f: Box<str>,
         args: Option<Payload>,
+        user: Option<UserId>,
     },
     Reply {
         result: Payload,
@@ -216,6 +217,15 @@ impl Reason {
     }
 }
 
+/// What a rule or a validator refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The name of the attribute: `details.key`.
+    pub key: Box<str>,
+    /// Why, as a sentence or its end: `details.reason`.
+    pub reason: Box<str>,
+}
+
 /// The body of an `error`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ErrorBody {
@@ -231,6 +241,8 @@ pub struct ErrorBody {
     pub reason: Option<Reason>,
     /// The limit that refuses, for the metrics; clients do not get it.
     pub limit: Option<Limit>,
+    /// The attribute that was refused, and why.
+    pub refusal: Option<Box<Refusal>>,
 }
 
 impl ErrorBody {
@@ -243,7 +255,24 @@ impl ErrorBody {
             details: Vec::new(),
             reason: None,
             limit: None,
+            refusal: None,
         }
+    }
+
+    /// The same error, about the attribute `key`, with the reason of who refused it.
+    #[must_use]
+    pub fn refusing(mut self, key: impl Into<Box<str>>, reason: impl Into<Box<str>>) -> Self {
+        self.refusal = Some(Box::new(Refusal {
+            key: key.into(),
+            reason: reason.into(),
+        }));
+        self
+    }
+
+    /// Whether it has `details`.
+    #[must_use]
+    pub fn has_details(&self) -> bool {
+        !self.details.is_empty() || self.reason.is_some() || self.refusal.is_some()
     }
 
     /// The same error, with the reason why credentials were refused.

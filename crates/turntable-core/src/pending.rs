@@ -7,6 +7,7 @@ use crate::call::{Asker, AvatarCall, Call, ChannelCall, RoomCall, ServiceCall};
 use crate::delivery::{Delivery, Topic};
 use crate::id::ChannelId;
 use crate::key::{Caller, GatewayId, Place};
+use crate::model::service::Origin;
 use crate::packet::{ErrorBody, RequestId};
 use crate::reason::ErrorCode;
 
@@ -194,15 +195,19 @@ impl ServiceCall {
     /// The answer that is due.
     #[must_use]
     pub fn pending(&self) -> Option<Pending> {
-        let Self::Call(request) = self else {
-            return None;
-        };
-        Some(Pending::Command {
-            to: request.caller.place,
-            name: "call",
-            id: request.id.clone(),
-            joining: None,
-        })
+        match self {
+            Self::Call(request) => match &request.origin {
+                Origin::Session { caller, id } => Some(Pending::Command {
+                    to: caller.place,
+                    name: "call",
+                    id: id.clone(),
+                    joining: None,
+                }),
+                Origin::Server(asker) => Some(Pending::Question(*asker)),
+            },
+            Self::Inspect { asker } => Some(Pending::Question(*asker)),
+            _ => None,
+        }
     }
 }
 

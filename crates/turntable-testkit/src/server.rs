@@ -50,6 +50,22 @@ impl Server {
         Self::launch(shell, &[], &[])
     }
 
+    /// A server whose files may have so many bytes, in place of a full disk. A write beyond
+    /// it fails, and does not end the process.
+    pub fn limited_to_file_bytes(bytes: u64, keys: &[(&str, &str)]) -> Self {
+        let turntable = turntable();
+        let mut shell = Command::new("sh");
+        // 25 is SIGXFSZ; the unit of the limit is 512 bytes.
+        let blocks = bytes / 512;
+        shell
+            .arg("-c")
+            .arg(format!(
+                "trap '' 25; ulimit -f {blocks} && exec \"$0\" \"$@\""
+            ))
+            .arg(turntable.get_program());
+        Self::launch(shell, &[], keys)
+    }
+
     /// A server with a configuration file of this content, and keys that override
     /// it.
     pub fn configured(file: &str, keys: &[(&str, &str)]) -> Self {

@@ -10,7 +10,8 @@ use thin_vec::ThinVec;
 
 use crate::actor::avatar::Avatar;
 use crate::actor::letter::Due;
-use crate::store::{self, Unavailable};
+use crate::actor::validator::{self, Setter as By};
+use crate::store::{self, Stored, Unavailable};
 use turntable_core::backup::Attributes;
 use turntable_core::call::{Asker, AvatarCall};
 use turntable_core::delivery::Answer;
@@ -56,6 +57,13 @@ impl Setter {
             Self::Outside(_) => None,
         }
     }
+
+    const fn by(&self) -> By {
+        match self {
+            Self::Session(..) => By::Client,
+            Self::Outside(_) => By::Server,
+        }
+    }
 }
 
 /// The store has the attributes of the user.
@@ -97,8 +105,8 @@ impl Avatar {
     /// Loads the user's attributes.
     pub(super) fn load(&mut self, ctx: &mut Context<Self>) {
         let store = self.shared.store.clone();
-        if let Some(attributes) = store.get(&self.user) {
-            return self.take_loaded(attributes);
+        if let Some(stored) = store.get(&self.user) {
+            return self.take_loaded(stored);
         }
         self.stored = Some(Box::default());
         let address = ctx.address();
@@ -106,7 +114,13 @@ impl Avatar {
         store.load(&self.user, load);
     }
 
-    fn take_loaded(&mut self, attributes: Attributes) {
+    fn take_loaded(&mut self, stored: Stored) {
+        let Stored {
+            attributes,
+            last_seen_ms,
+        } = stored;
+        self.model.restore_last_seen(last_seen_ms);
+        self.saved_seen_ms = self.model.last_seen_ms();
         if attributes.is_empty() {
             return;
         }
@@ -203,15 +217,30 @@ impl Avatar {
 
     /// Sets attributes that no session sets; all sessions are sent them.
     pub(super) fn set_own(&mut self, changes: AttributeChanges) -> Result<(), ErrorBody> {
-        let max = self.shared.settings().presence.attributes_bytes_max;
-        let (changed, attributes) = self.model.with_changes(changes, max)?;
+        let (changed, attributes) = self.plan(changes, By::Server)?;
         if !changed.is_empty() {
             let store = &self.shared.store;
             store.save(&self.user, attributes.clone(), None);
+            let (settings, before) = (self.shared.settings(), self.model.attributes());
+            validator::changed(&settings, &self.user, before, &changed, By::Server);
             self.model.put_attributes(attributes);
             self.back_up(self.model.sessions());
         }
         Ok(())
+    }
+
+    /// What would change, and all attributes after it, where all changes may be made.
+    fn plan(
+        &self,
+        changes: AttributeChanges,
+        by: By,
+    ) -> Result<(AttributeChanges, Attributes), ErrorBody> {
+        let settings = self.shared.settings();
+        let max = settings.presence.attributes_bytes_max;
+        let (changed, attributes) = self.model.with_changes(changes, max)?;
+        let before = self.model.attributes();
+        validator::check(&settings, &self.user, before, &changed, by)?;
+        Ok((changed, attributes))
     }
 
     /// Sets attributes, which are stored soon.
@@ -219,13 +248,13 @@ impl Avatar {
         &mut self,
         session: Option<SessionKey>,
         changes: AttributeChanges,
+        by: By,
     ) -> Result<(), ErrorBody> {
-        let max = self.shared.settings().presence.attributes_bytes_max;
-        let (changed, attributes) = self.model.with_changes(changes, max)?;
+        let (changed, attributes) = self.plan(changes, by)?;
         if !changed.is_empty() {
             let store = &self.shared.store;
             store.save(&self.user, attributes.clone(), None);
-            self.apply(session, changed, attributes);
+            self.apply(session, changed, attributes, by);
         }
         Ok(())
     }
@@ -236,7 +265,10 @@ impl Avatar {
         session: Option<SessionKey>,
         changed: AttributeChanges,
         attributes: Attributes,
+        by: By,
     ) {
+        let settings = self.shared.settings();
+        validator::changed(&settings, &self.user, self.model.attributes(), &changed, by);
         self.model.put_attributes(attributes);
         self.back_up(self.model.sessions());
         let others = self
@@ -266,13 +298,17 @@ impl Avatar {
     ) {
         let settings = self.shared.settings();
         let is_durable = |name: &str| settings.attributes.is_durable(name);
-        let outcome = self.check_loaded();
+        let mut outcome = self.check_loaded();
+        if let (Setter::Session(..), true) = (&setter, outcome.is_ok()) {
+            let mut names = changes.iter().map(|(name, _)| name);
+            let refused = names.find(|name| settings.attributes.is_server_only(name));
+            outcome = refused.map_or(Ok(()), |name| Err(validator::server_only(name)));
+        }
         if outcome.is_err() || !changes.iter().any(|(name, _)| is_durable(name)) {
-            let set = outcome.and_then(|()| self.set(setter.session(), changes));
+            let set = outcome.and_then(|()| self.set(setter.session(), changes, setter.by()));
             return self.answer_setter(setter, set);
         }
-        let max = settings.presence.attributes_bytes_max;
-        let (changed, attributes) = match self.model.with_changes(changes, max) {
+        let (changed, attributes) = match self.plan(changes, setter.by()) {
             Ok(planned) if !planned.0.is_empty() => planned,
             outcome => return self.answer_setter(setter, outcome.map(|_| ())),
         };
@@ -297,7 +333,7 @@ impl Handler<Loaded> for Avatar {
     fn handle(&mut self, Loaded(loaded): Loaded, ctx: &mut Self::Context) {
         let waiting = self.stored.take().unwrap_or_default();
         match loaded {
-            Ok(attributes) => self.take_loaded(attributes),
+            Ok(stored) => self.take_loaded(stored),
             Err(Unavailable) => self.is_unloaded = true,
         }
         self.release(waiting.held, ctx);
@@ -318,7 +354,8 @@ impl Handler<Written> for Avatar {
         if let Some(set) = waiting.set {
             let outcome = match written {
                 Ok(()) => {
-                    self.apply(set.setter.session(), set.changed, set.attributes);
+                    let (session, by) = (set.setter.session(), set.setter.by());
+                    self.apply(session, set.changed, set.attributes, by);
                     Ok(())
                 }
                 Err(Unavailable) => Err(unavailable(

@@ -10,7 +10,8 @@ use turntable_core::key::{Caller, SessionKey};
 impl Avatar {
     /// A session watches these users, or does not any more.
     pub(super) fn watch(&mut self, caller: Caller, users: Vec<UserId>, is_watching: bool) {
-        if self.places.get(caller.key).is_none() {
+        // One that came from another gateway gets the answer where it is now.
+        if !self.places.rebind(caller) {
             return;
         }
         if !is_watching {

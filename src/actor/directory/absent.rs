@@ -4,6 +4,7 @@
 use actix::{Context, Handler, Message};
 
 use crate::actor::directory::Directory;
+use crate::store::Stored;
 use turntable_core::backup::Attributes;
 use turntable_core::call::AvatarCall;
 use turntable_core::delivery::Delivery;
@@ -17,7 +18,7 @@ use turntable_core::packet::{LookupEntry, Presence};
 #[rtype(result = "()")]
 pub(super) struct AbsentLoaded {
     user: UserId,
-    attributes: Attributes,
+    stored: Stored,
     gateway: GatewayId,
     /// The lookup that they are for; none where the user is watched.
     ticket: Option<u64>,
@@ -29,7 +30,7 @@ impl Directory {
         let mut watchers = self.shared.watchers.borrow_mut();
         watchers.add(user.clone(), gateway);
         match self.shared.store.get(&user) {
-            Some(attributes) => self.send_profile(&user, &attributes, gateway),
+            Some(stored) => self.send_profile(&user, &stored.attributes, gateway),
             None => self.load_absent(&user, gateway, None),
         }
         let presence = Presence::Offline;
@@ -40,7 +41,7 @@ impl Directory {
     /// Answers a lookup of a user that has no avatar.
     pub(super) fn look_up_absent(&self, user: UserId, gateway: GatewayId, ticket: u64) {
         match self.shared.store.get(&user) {
-            Some(attributes) => self.found_absent(user, &attributes, gateway, ticket),
+            Some(stored) => self.found_absent(user, &stored, gateway, ticket),
             None => self.load_absent(&user, gateway, Some(ticket)),
         }
     }
@@ -54,7 +55,7 @@ impl Directory {
             directory.do_send(AbsentLoaded {
                 user: of,
                 // A lookup gets what there is.
-                attributes: loaded.unwrap_or_default(),
+                stored: loaded.unwrap_or_default(),
                 gateway,
                 ticket,
             });
@@ -76,14 +77,19 @@ impl Directory {
         }
     }
 
-    fn found_absent(&self, user: UserId, attributes: &Attributes, gateway: GatewayId, ticket: u64) {
+    fn found_absent(&self, user: UserId, stored: &Stored, gateway: GatewayId, ticket: u64) {
         let settings = self.shared.settings();
         let entry = LookupEntry {
             state: Presence::Offline,
-            last_seen_ms: self.shared.last_seen.borrow().get(&user),
+            last_seen_ms: self
+                .shared
+                .last_seen
+                .borrow()
+                .get(&user)
+                .max(stored.last_seen_ms),
             devices: 0,
             note: None,
-            profile: absent_profile(attributes, &settings.attributes),
+            profile: absent_profile(&stored.attributes, &settings.attributes),
         };
         let found = Delivery::Found {
             ticket,
@@ -100,7 +106,7 @@ impl Handler<AbsentLoaded> for Directory {
     fn handle(&mut self, loaded: AbsentLoaded, _: &mut Context<Self>) {
         let AbsentLoaded {
             user,
-            attributes,
+            stored,
             gateway,
             ticket,
         } = loaded;
@@ -109,10 +115,10 @@ impl Handler<AbsentLoaded> for Directory {
             Some(ticket) if has_avatar => {
                 self.call_avatar(user, AvatarCall::Lookup { gateway, ticket });
             }
-            Some(ticket) => self.found_absent(user, &attributes, gateway, ticket),
+            Some(ticket) => self.found_absent(user, &stored, gateway, ticket),
             // An avatar has sent its own.
             None if has_avatar => {}
-            None => self.send_profile(&user, &attributes, gateway),
+            None => self.send_profile(&user, &stored.attributes, gateway),
         }
     }
 }

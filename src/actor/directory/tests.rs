@@ -22,7 +22,7 @@ use crate::portal::Portal;
 use crate::portal::factory::Factory;
 use crate::portal::settings::{AvatarSettings, PortalSettings, SessionPolicy};
 use crate::store::memory::MemoryStore;
-use crate::store::{Fact, Load, Loaded, Saved, Store, Unavailable};
+use crate::store::{Fact, Load, Loaded, Saved, Store, Stored, Unavailable};
 use crate::watched::Watched;
 use crate::webhook::Webhooks;
 use crate::webhook::settings::WebhookSettings;
@@ -108,10 +108,13 @@ fn start_with(store: Arc<dyn Store>) -> (Arc<Notes>, Addr<Directory>, Arc<Metric
             durable: vec!["durable".into()],
             ..AttributeSettings::default()
         },
+        attribute_rules: Default::default(),
+        validators: Default::default(),
         room: Arc::default(),
         channel: Default::default(),
         games: Games::new([]),
         services: Default::default(),
+        functions: Default::default(),
         local_services: Default::default(),
         sessions_per_user_max: 8,
         sessions: SessionPolicy::All,
@@ -334,7 +337,7 @@ impl std::fmt::Debug for Slow {
 }
 
 impl Store for Slow {
-    fn get(&self, _: &UserId) -> Option<Attributes> {
+    fn get(&self, _: &UserId) -> Option<Stored> {
         None
     }
 
@@ -345,6 +348,8 @@ impl Store for Slow {
     fn save(&self, _: &UserId, _: Attributes, saved: Option<Saved>) {
         self.saves.lock().unwrap().extend(saved);
     }
+
+    fn seen(&self, _: &UserId, _: u64) {}
 
     fn facts(&self, _: Fact) -> Result<Vec<(UserId, Box<str>)>, String> {
         Ok(Vec::new())
@@ -392,7 +397,7 @@ async fn calls_that_waited_for_the_store_outlive_the_loss_of_their_avatar() {
     })
     .await;
     call(&directory, 0, Call::Fail(OwnerId::Avatar(user())));
-    store.answer(Ok(Attributes::default())).await;
+    store.answer(Ok(Stored::default())).await;
     // The call in hand is answered at once, the others by the replacement.
     let refused = |delivery: &Delivery| match delivery {
         Delivery::NotAttached { error, .. } => Some(error.code),
@@ -401,7 +406,7 @@ async fn calls_that_waited_for_the_store_outlive_the_loss_of_their_avatar() {
     assert_eq!(notes.first(refused).await, ErrorCode::Unavailable);
     announce(&directory, 0, 1);
     announce(&directory, 1, 1);
-    store.answer(Ok(Attributes::default())).await;
+    store.answer(Ok(Stored::default())).await;
     notes.found(3).await;
     let tickets = notes.0.lock().unwrap();
     let tickets = tickets.iter().filter_map(|(_, delivery)| match delivery {
@@ -417,7 +422,7 @@ async fn end_of_a_session_does_not_overtake_its_beginning_behind_a_durable_set()
     let (notes, directory, metrics) = start_with(store.clone());
     let (first, begin) = attach(1);
     call(&directory, 0, Call::Avatar(user(), begin));
-    store.answer(Ok(Attributes::default())).await;
+    store.answer(Ok(Stored::default())).await;
     let changes = |name: &str| vec![(name.into(), Some(Payload::from_json("1")))];
     let set = AvatarCall::Set {
         caller: first,
@@ -467,7 +472,12 @@ async fn store_that_failed_is_asked_again_by_the_next_session() {
     let (_, begin) = attach(2);
     call(&directory, 0, Call::Avatar(user(), begin));
     let stored: Attributes = [(Box::from("name"), Payload::from_json("1"))].into();
-    store.answer(Ok(stored.clone())).await;
+    store
+        .answer(Ok(Stored {
+            attributes: stored.clone(),
+            last_seen_ms: None,
+        }))
+        .await;
     let attached = |delivery: &Delivery| match delivery {
         Delivery::Attached { attributes, .. } => Some(attributes.clone()),
         _ => None,

@@ -6,6 +6,7 @@
 
 use actix::{Context, Handler, Message};
 
+use crate::actor::validator;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::connection::Phase;
@@ -196,6 +197,12 @@ impl Gateway {
         }
         match self.not_banned(decision) {
             Ok(identity) => {
+                let server_only = &self.settings.server_only;
+                let mut names = attributes.iter().map(|(name, _)| name);
+                if let Some(name) = names.find(|name| server_only.contains(name)) {
+                    let error = validator::server_only(name).of("idme");
+                    return self.refuse_again(key, &error, id);
+                }
                 let permit = self.settings.permissions.permit(&identity.roles, &[]);
                 let names = attributes.iter().map(|(name, _)| &**name);
                 if let Err(error) = may_set(Who::new(&identity.user, &permit), names) {

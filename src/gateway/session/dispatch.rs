@@ -108,13 +108,19 @@ impl Gateway {
             } => self.tell_time(session, t0, t0_ms, received, id),
             ClientPacket::Lookup(users) => self.lookup(session, users, id),
             #[cfg(debug_assertions)]
-            ClientPacket::Call { f, args }
-                if let Some(call) = super::fault::requested(&f, args.as_ref()) =>
-            {
+            ClientPacket::Call {
+                f,
+                args,
+                user: None,
+            } if let Some(call) = super::fault::requested(&f, args.as_ref()) => {
                 owners.call(call);
                 self.reply(session, ReplyData::Done, id);
             }
-            ClientPacket::Call { f, args } => self.call_service(session, &f, args, id),
+            ClientPacket::Call {
+                f,
+                args,
+                user: whose,
+            } => self.call_service(session, &f, args, whose, id),
             ClientPacket::Reply { result } => self.service_reply(session, result, id),
             ClientPacket::Provide(services) => self.provide(session, services, id),
             ClientPacket::Authenticate { user, credentials } => {

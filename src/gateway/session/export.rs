@@ -259,6 +259,7 @@ impl Gateway {
         }
         self.sessions.insert(entry);
         self.shared.metrics.sessions.inc();
+        self.hide_unknown(slot);
         for room in rooms {
             let topics = &mut self.subscriptions.topics;
             topics.enter(Topic::Room(room), slot.into());

@@ -97,8 +97,7 @@ impl Gateway {
             entry.standing = Standing::of(expires_ms, token);
             entry.is_provisional = is_provisional;
         }
-        let permit = self.settings.permissions.permit(&roles, &[]);
-        self.put_permit(session, permit);
+        self.grant(session, &roles);
         if let Some(expires_ms) = expires_ms {
             self.await_expiry(session, expires_ms);
         }

@@ -72,9 +72,19 @@ impl Gateway {
         seen.filter(|(name, _)| who.sees_attribute(name)).collect()
     }
 
+    /// A session has these roles from now on, and the functions that were added to those
+    /// of its roles before: when its client identifies, and when it renews its credentials.
+    pub(crate) fn grant(&mut self, session: SessionSlot, roles: &[Box<str>]) {
+        let entry = self.sessions.get(session);
+        let before = entry.and_then(|entry| entry.session.permit.as_deref());
+        let added = before.map_or_else(Vec::new, |all| all.added().to_vec());
+        let permit = self.settings.permissions.permit(roles, &added);
+        self.put_permit(session, permit);
+    }
+
     /// The permissions of a session are these from now on. It leaves the channels that it
     /// may not be on any more.
-    pub(crate) fn put_permit(&mut self, session: SessionSlot, permit: Permit) {
+    fn put_permit(&mut self, session: SessionSlot, permit: Permit) {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };

@@ -211,6 +211,32 @@ impl Gateway {
         users.map(|watched| watched.user().clone()).collect()
     }
 
+    /// A session came here: it sees those that it watches once that is known again.
+    pub(crate) fn hide_unknown(&mut self, session: SessionSlot) {
+        let is_everyone = self.settings.presence.watch == WatchPolicy::Everyone;
+        if is_everyone && !self.shared.blocked.is_any() {
+            return;
+        }
+        let mut unknown = Vec::new();
+        for user in self.watched_users(session) {
+            let number = self.subscriptions.watches.number(&user);
+            let (Some(number), Some(entry)) = (number, self.sessions.get_mut(session)) else {
+                continue;
+            };
+            let presence = &self.settings.presence;
+            match sees(presence, &self.shared, entry.session.who(), &user) {
+                Some(true) => continue,
+                Some(false) => {}
+                None => unknown.push(user),
+            }
+            entry.hide(number);
+            entry.profiles.retain(|change| change.number != number);
+        }
+        if !unknown.is_empty() {
+            self.find_out(session, unknown);
+        }
+    }
+
     /// The permissions of a session are other ones: whom it sees by them.
     pub(crate) fn look_again(&mut self, session: SessionSlot) {
         if self.settings.presence.watch != WatchPolicy::Rule {

@@ -7,6 +7,7 @@
 mod auth;
 mod channel;
 mod method;
+mod service;
 mod user;
 
 use actix_web::http::StatusCode;
@@ -27,6 +28,7 @@ const SERVICES: &[(&str, &[Method])] = &[
     ("auth", auth::METHODS),
     ("channel", channel::METHODS),
     ("user", user::METHODS),
+    ("service", service::METHODS),
 ];
 
 /// The names of the services.

@@ -62,6 +62,15 @@ pub(super) const METHODS: &[Method] = &[
         run: set_attributes,
     },
     Method {
+        name: "call",
+        parameters: &[
+            USER,
+            Parameter::new("f", Type::Text),
+            Parameter::optional("args", Type::Any),
+        ],
+        run: call_function,
+    },
+    Method {
         name: "kick",
         parameters: &[USER, REASON],
         run: kick,
@@ -190,6 +199,17 @@ fn by_name(values: &[(Box<str>, Payload)]) -> BTreeMap<&str, &RawValue> {
 
 fn unexpected() -> ErrorBody {
     ErrorBody::new(ErrorCode::Internal, "the owner answered something else")
+}
+
+/// Calls a function that the user's clients offer.
+fn call_function(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let (user, f) = (arguments.user()?, arguments.text()?);
+        let args = arguments.optional_value()?;
+        let answer = management.shared.call_user(&user, &f, args).await?;
+        let json = serde_json::from_str::<Box<RawValue>>(answer.as_json());
+        json.map_err(|_| unexpected())
+    })
 }
 
 fn kick(management: &Management, mut arguments: Arguments) -> Call<'_> {

@@ -21,6 +21,7 @@ use crate::http_client::endpoint::Endpoint;
 use crate::http_client::{self, AnswerLimits, Failure, HttpClient};
 use crate::log_limit::LogLimit;
 use crate::service::{Answer, LocalService, ServiceCaller};
+use turntable_core::id::UserId;
 use turntable_core::model::service::answer::failure;
 use turntable_core::model::service::{Outcome, ServiceSettings};
 use turntable_core::packet::ErrorBody;
@@ -49,7 +50,7 @@ struct Backend {
 struct Request<'a> {
     f: String,
     args: Option<&'a RawValue>,
-    user: &'a str,
+    user: Option<&'a str>,
     id: String,
 }
 
@@ -118,7 +119,7 @@ impl LocalService for HttpBackend {
             let request = Request {
                 f,
                 args: args.as_deref(),
-                user: caller.user.as_str(),
+                user: caller.user.as_ref().map(UserId::as_str),
                 id: caller.number.to_string(),
             };
             let body = serde_json::to_vec(&request).unwrap_or_default();

@@ -20,7 +20,7 @@ const ALIASES = new Map([["set", "attributes"]]);
  */
 export function entryOf({ command, data, id, error }) {
   if (command === "reply" && id !== undefined) return error ? { id, error } : { id, r: data };
-  if (command === "call" && typeof data?.f === "string") return { f: data.f, args: data.args, id };
+  if (command === "call" && typeof data?.f === "string") return { f: data.f, args: data.args, ...(data.user !== undefined && { user: data.user }), id };
   return { f: PREFIX + command, args: data, id };
 }
 

@@ -112,12 +112,15 @@ export declare class Client extends Emitter<ClientEvents> {
      */
     channel(path: string, options?: ChannelOptions): Promise<Channel>;
     /**
-     * Calls a function of a service.
+     * Calls a function of a service, or one that another user offers.
      * @param {string} f `service:function`
      * @param {any} [args]
+     * @param {{user?: string}} [options] user: whose function it is; undefined: a service's
      * @returns {Promise<any>} rejects with a TurntableError
      */
-    call(f: string, args?: any): Promise<any>;
+    call(f: string, args?: any, { user }?: {
+        user?: string;
+    }): Promise<any>;
     /**
      * A service as an object: `tt.service("forum").createPost(args)`.
      * @param {string} name

@@ -41,9 +41,10 @@ export declare class Services {
     /**
      * @param {string} f
      * @param {any} args
+     * @param {string} [user] whose function it is; undefined: a service's
      * @returns {Promise<any>}
      */
-    call(f: string, args: any): Promise<any>;
+    call(f: string, args: any, user?: string): Promise<any>;
     /**
      * @param {string} name
      * @param {Functions} functions

@@ -126,8 +126,17 @@ impl Avatar {
         if let Some(seat) = self.seat(session) {
             // At 0 it would be over as well.
             seat.grace_until_ms = NonZeroU64::new(now_ms.saturating_add(grace_ms).max(1));
-            self.last_seen_ms = NonZeroU64::new(now_ms);
+            // Others saw an invisible user last when it became invisible.
+            if self.shown != Presence::Offline || self.last_seen_ms.is_none() {
+                self.last_seen_ms = NonZeroU64::new(now_ms);
+            }
         }
+    }
+
+    /// What the store has of the user's last presence.
+    pub fn restore_last_seen(&mut self, at_ms: Option<u64>) {
+        let stored = at_ms.and_then(NonZeroU64::new);
+        self.last_seen_ms = self.last_seen_ms.max(stored);
     }
 
     /// The session is connected again.

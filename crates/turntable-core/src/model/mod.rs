@@ -3,6 +3,7 @@
 //! Each is a state machine that takes `now` as a parameter and returns effects; the
 //! actors around them only translate.
 
+pub mod attribute_rule;
 pub mod audience;
 pub mod avatar;
 pub mod channel;

@@ -1,8 +1,11 @@
 //! The sections `[presence]`, `[attributes]` and `[channel]` of the configuration:
 //! limits and retention times of users and channels.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::model::attribute_rule::AttributeRule;
 use crate::rate::BucketSettings;
 
 /// What one channel or room sends to each listener by default: less than 10 Mbit/s
@@ -106,13 +109,17 @@ impl Default for PresenceSettings {
 }
 
 /// The section `[attributes]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AttributeSettings {
     /// Names of the attributes that those may read who watch the user's presence.
     pub public: Vec<Box<str>>,
     /// Names of the attributes whose `set` is answered when it is stored durably.
     pub durable: Vec<Box<str>>,
+    /// Names of the attributes that clients may not set.
+    pub server_only: Vec<Box<str>>,
+    /// What values may be, by the names of their attributes.
+    pub schema: BTreeMap<String, AttributeRule>,
 }
 
 impl AttributeSettings {
@@ -136,6 +143,12 @@ impl AttributeSettings {
     pub fn is_durable(&self, name: &str) -> bool {
         self.durable.iter().any(|known| **known == *name)
     }
+
+    /// Whether clients may not set an attribute of this name.
+    #[must_use]
+    pub fn is_server_only(&self, name: &str) -> bool {
+        self.server_only.iter().any(|known| **known == *name)
+    }
 }
 
 impl Default for AttributeSettings {
@@ -144,6 +157,8 @@ impl Default for AttributeSettings {
         Self {
             public: public.map(Box::from).into(),
             durable: Vec::new(),
+            server_only: Vec::new(),
+            schema: BTreeMap::new(),
         }
     }
 }

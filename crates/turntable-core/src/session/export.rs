@@ -101,6 +101,8 @@ pub struct OutboxExport {
     pub messages: Vec<Box<str>>,
     /// How many of `messages` were written to a connection.
     pub written: u64,
+    /// How many of them were written to the connections before.
+    pub written_before: u64,
 }
 
 /// What one session may have; an import that has more is refused.
@@ -311,6 +313,7 @@ impl OutboxExport {
             has_overflowed: outbox.acknowledged().is_none(),
             messages,
             written: outbox.sent() - outbox.dropped(),
+            written_before: outbox.written_before().saturating_sub(outbox.dropped()),
         })
     }
 
@@ -327,6 +330,11 @@ impl OutboxExport {
                 outbox.written(1, usize::MAX);
             }
         }
+        let count = self.messages.len() as u64;
+        outbox.note_written_before(
+            self.forgotten
+                .saturating_add(self.written_before.min(count)),
+        );
         outbox.written(0, limits.retained_bytes_max);
         if outbox.waiting_bytes() > limits.waiting_bytes_max {
             return Err(ImportError::TooLarge);

@@ -48,6 +48,8 @@ pub struct Outbox<F> {
     dropped: u64,
     /// The number of `frames` that were written to a connection.
     cursor: u32,
+    /// The number of messages written when the cursor was last moved back.
+    written_before: u64,
     /// Whether unacknowledged messages were dropped.
     has_overflowed: bool,
     /// The number of messages in those frames.
@@ -62,6 +64,7 @@ impl<F> Default for Outbox<F> {
             frames: VecDeque::new(),
             dropped: 0,
             cursor: 0,
+            written_before: 0,
             has_overflowed: false,
             retained: 0,
             waiting_bytes: 0,
@@ -84,6 +87,16 @@ impl<F: OutboxFrame> Outbox<F> {
     /// How many messages were dropped, acknowledged or not.
     pub(super) const fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// The number of messages written when the cursor was last moved back.
+    pub(super) const fn written_before(&self) -> u64 {
+        self.written_before
+    }
+
+    /// So many messages were written to connections before.
+    pub(super) const fn note_written_before(&mut self, count: u64) {
+        self.written_before = count;
     }
 
     /// Replaces every frame by what `of` makes of it, of the same length and with
@@ -194,7 +207,8 @@ impl<F: OutboxFrame> Outbox<F> {
     /// Returns whether that many were written.
     pub fn acknowledge(&mut self, received: u64) -> bool {
         if received > self.sent() {
-            return false;
+            // Of a connection before: they are written again, and acknowledged later.
+            return received <= self.written_before;
         }
         if received >= self.dropped {
             self.has_overflowed = false;
@@ -256,10 +270,26 @@ impl<F: OutboxFrame> Outbox<F> {
         None
     }
 
-    /// Whether every message after `received` is available.
+    /// Whether every message after `received` is available, and that many were written
+    /// at some time.
     #[must_use]
     pub fn can_rewind(&self, received: u64) -> bool {
-        (self.dropped..=self.sent()).contains(&received)
+        let written = self.sent().max(self.written_before);
+        (self.dropped..=written).contains(&received)
+    }
+
+    /// Moves the cursor behind the messages up to `received`, which were written to a
+    /// connection before that of a late request moved it back.
+    fn skip_written(&mut self, received: u64) {
+        while self.sent() < received {
+            let Some(frame) = self.frames.get(self.cursor()) else {
+                break;
+            };
+            self.waiting_bytes -= frame.length();
+            self.retained_bytes += frame.length();
+            self.retained += 1;
+            self.cursor += 1;
+        }
     }
 
     /// Moves the cursor back to the message after `received`, for a new connection;
@@ -270,6 +300,8 @@ impl<F: OutboxFrame> Outbox<F> {
         if !self.can_rewind(received) {
             return false;
         }
+        self.written_before = self.written_before.max(self.sent());
+        self.skip_written(received);
         self.acknowledge(received);
         let cursor = self.cursor();
         let frames = std::mem::take(&mut self.frames);
@@ -303,177 +335,5 @@ impl<F: OutboxFrame> Outbox<F> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// Messages by number; those divisible by three are condensed.
-    #[derive(Debug, Clone)]
-    struct Sample {
-        numbers: Vec<u64>,
-        is_small: bool,
-    }
-
-    impl Sample {
-        fn new(number: u64) -> Self {
-            Self {
-                numbers: vec![number],
-                is_small: false,
-            }
-        }
-
-        fn restore(self, frames: &mut VecDeque<Self>) {
-            frames.extend(self.numbers.into_iter().map(Self::new));
-        }
-    }
-
-    impl OutboxFrame for Sample {
-        fn length(&self) -> usize {
-            if self.is_small {
-                self.numbers.len()
-            } else {
-                10
-            }
-        }
-
-        fn condenses(&self) -> bool {
-            self.numbers.iter().any(|number| number % 3 != 0)
-        }
-
-        fn condense(mut self, before: Option<&mut Self>) -> Option<Self> {
-            match before {
-                Some(before) if before.is_small => {
-                    before.numbers.append(&mut self.numbers);
-                    None
-                }
-                _ => {
-                    self.is_small = true;
-                    Some(self)
-                }
-            }
-        }
-
-        fn messages(&self) -> u64 {
-            self.numbers.len() as u64
-        }
-
-        fn forget(&mut self, count: u64) {
-            self.numbers.drain(..count as usize);
-        }
-    }
-
-    fn filled(frames: u64) -> Outbox<Sample> {
-        let mut outbox = Outbox::default();
-        (1..=frames).for_each(|number| outbox.push(Sample::new(number)));
-        outbox
-    }
-
-    fn waiting(outbox: &Outbox<Sample>) -> Vec<u64> {
-        outbox
-            .waiting()
-            .flat_map(|sample| sample.numbers.iter().copied())
-            .collect()
-    }
-
-    #[test]
-    fn written_messages_can_be_requested_again() {
-        let mut outbox = filled(5);
-        outbox.written(3, 1000);
-        assert_eq!(waiting(&outbox), [4, 5]);
-        assert!(outbox.rewind(1, Sample::restore));
-        assert_eq!(waiting(&outbox), [2, 3, 4, 5]);
-        assert_eq!(outbox.waiting_bytes(), 40);
-    }
-
-    #[test]
-    fn messages_over_the_replay_limit_are_dropped() {
-        // Retained: 1 and 2 in two bytes, 3 in ten, 4 and 5 in two.
-        let mut outbox = filled(5);
-        outbox.written(5, 12);
-        assert!(!outbox.rewind(1, Sample::restore), "2 was dropped with 1");
-        assert!(outbox.rewind(2, Sample::restore));
-        assert_eq!(waiting(&outbox), [3, 4, 5]);
-    }
-
-    #[test]
-    fn unwritten_messages_cannot_be_acknowledged() {
-        let mut outbox = filled(5);
-        outbox.written(2, 1000);
-        assert!(!outbox.acknowledge(3));
-        assert!(!outbox.rewind(4, Sample::restore));
-        assert!(outbox.acknowledge(2));
-        assert_eq!(waiting(&outbox), [3, 4, 5]);
-    }
-
-    #[test]
-    fn forgotten_messages_cannot_be_requested_and_waiting_ones_stay() {
-        let mut outbox = filled(5);
-        outbox.written(3, 1000);
-        outbox.forget_retained();
-        assert_eq!((outbox.retained_bytes, outbox.retained().count()), (0, 0));
-        assert_eq!(outbox.acknowledged(), None);
-        assert!(!outbox.can_rewind(2));
-        assert!(outbox.rewind(3, Sample::restore));
-        assert_eq!(waiting(&outbox), [4, 5]);
-        assert_eq!(outbox.numbered(), 5);
-        let mut empty = filled(0);
-        empty.forget_retained();
-        assert_eq!(empty.acknowledged(), Some(0));
-    }
-
-    #[test]
-    fn condensed_messages_are_acknowledged_one_by_one() {
-        let mut outbox = filled(2);
-        outbox.written(2, 1000);
-        assert_eq!(outbox.frames.len(), 1, "one frame for both");
-        assert!(outbox.acknowledge(1));
-        assert_eq!(outbox.numbered(), 2);
-        assert!(outbox.rewind(1, Sample::restore));
-        assert_eq!(waiting(&outbox), [2]);
-    }
-
-    proptest! {
-        /// Any order of pushes, writes, acknowledgements and disconnections: the client
-        /// gets 1, 2, 3, ... without gaps or duplicates.
-        #[test]
-        fn client_receives_every_message_once(
-            steps in proptest::collection::vec((0u8..4, 0u64..6), 1..200)
-        ) {
-            let mut outbox = Outbox::default();
-            let (mut pushed, mut got) = (0u64, 0u64);
-            for (step, amount) in steps {
-                match step {
-                    0 => for _ in 0..amount {
-                        pushed += 1;
-                        outbox.push(Sample::new(pushed));
-                    },
-                    1 => {
-                        // Written and received.
-                        let batch: Vec<u64> =
-                            waiting(&outbox).into_iter().take(amount as usize).collect();
-                        outbox.written(batch.len(), usize::MAX);
-                        for number in batch {
-                            prop_assert_eq!(number, got + 1);
-                            got = number;
-                        }
-                    }
-                    2 => {
-                        // Written and lost with the connection.
-                        outbox.written(amount as usize, usize::MAX);
-                        prop_assert!(outbox.rewind(got, Sample::restore));
-                    }
-                    _ => prop_assert!(outbox.acknowledge(got)),
-                }
-                prop_assert_eq!(outbox.numbered(), pushed);
-                prop_assert_eq!(
-                    outbox.retained_bytes,
-                    outbox.frames.iter().take(outbox.cursor()).map(OutboxFrame::length).sum::<usize>()
-                );
-                prop_assert_eq!(
-                    outbox.waiting_bytes,
-                    outbox.waiting().map(OutboxFrame::length).sum::<usize>()
-                );
-            }
-        }
-    }
-}
+#[path = "outbox_tests.rs"]
+mod tests;

@@ -211,6 +211,16 @@ impl Client {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
+    /// The next message; `None` at the end of the connection.
+    pub fn next_or_end(&mut self) -> Option<Value> {
+        loop {
+            let frame = self.frame_or_end()?;
+            if frame.opcode == Opcode::TEXT {
+                return Some(serde_json::from_slice(&frame.payload).unwrap());
+            }
+        }
+    }
+
     /// The data of the next message, which must be of this command.
     pub fn expect(&mut self, command: &str) -> Value {
         let mut message = self.next();

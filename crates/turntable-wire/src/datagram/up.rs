@@ -370,5 +370,6 @@ fn body_of(fault: Fault) -> ErrorBody {
         details: fault.details,
         reason: None,
         limit: fault.limit,
+        refusal: None,
     }
 }

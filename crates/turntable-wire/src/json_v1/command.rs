@@ -74,7 +74,11 @@ pub(super) static COMMANDS: [Command; 20] = [
         channel_alone(data).map(ClientPacket::LeaveChannel)
     }),
     command("publish", r#"{"channel": P, "data": any}"#, publish),
-    command("call", r#"{"f": "service:function", "args": any?}"#, call),
+    command(
+        "call",
+        r#"{"f": "service:function", "args": any?, "user": id?}"#,
+        call,
+    ),
     command("reply", "any data, with the id of the call", |data| {
         Ok(ClientPacket::Reply {
             result: opaque(data),
@@ -287,10 +291,11 @@ fn publish(data: &RawValue) -> Result<ClientPacket, Fault> {
 }
 
 fn call(data: &RawValue) -> Result<ClientPacket, Fault> {
-    let [function, args] = fields(data, "data", ["f", "args"])?;
+    let [function, args, whose] = fields(data, "data", ["f", "args", "user"])?;
     Ok(ClientPacket::Call {
         f: owned_text(required(function, "f")?, "f")?,
         args: args.map(opaque),
+        user: whose.map(|whose| user(whose, "user")).transpose()?,
     })
 }
 

@@ -51,6 +51,7 @@ impl From<DecodeError> for ErrorBody {
             details: error.details,
             reason: None,
             limit: error.limit,
+            refusal: None,
         }
     }
 }

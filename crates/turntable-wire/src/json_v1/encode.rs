@@ -354,10 +354,14 @@ fn error(body: &ErrorBody, slot: Slot<'_>) {
     if let Some(command) = &body.command {
         object.key("command").string(command);
     }
-    if !body.details.is_empty() || body.reason.is_some() {
+    if body.has_details() {
         let mut details = object.key("details").object();
         if let Some(reason) = body.reason {
             details.key("reason").plain(reason.name());
+        }
+        if let Some(refusal) = &body.refusal {
+            details.key("key").string(&refusal.key);
+            details.key("reason").string(&refusal.reason);
         }
         for (name, value) in &body.details {
             details.entry(name).whole(*value);

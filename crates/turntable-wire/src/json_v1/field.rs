@@ -367,6 +367,6 @@ pub(super) fn channel(value: &RawValue, name: &str) -> Result<ChannelId, Fault> 
 }
 
 /// A user.
-pub(super) fn user(value: &RawValue, name: &str) -> Result<UserId, Fault> {
+pub(crate) fn user(value: &RawValue, name: &str) -> Result<UserId, Fault> {
     UserId::parse(&text(value, name)?).map_err(|error| Fault::id(name, error))
 }

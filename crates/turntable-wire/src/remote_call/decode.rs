@@ -9,7 +9,7 @@
 use serde_json::value::RawValue;
 
 use super::CORE;
-use crate::json_v1::field::{Fault, Fields, Kind, each, fields, kind, required, text};
+use crate::json_v1::field::{Fault, Fields, Kind, each, fields, kind, required, text, user};
 use crate::json_v1::{DecodeError, DecodeLimits, check_part, decode_parts, request_id};
 use turntable_core::packet::{ClientMessage, ClientPacket, ErrorBody, RequestId};
 use turntable_core::payload::Payload;
@@ -59,6 +59,7 @@ pub fn decode(body: &str, limits: &Limits) -> Result<Vec<Entry>, ErrorBody> {
             details: fault.details,
             reason: None,
             limit: fault.limit,
+            refusal: None,
         }),
         _ => Err(ErrorBody::new(
             ErrorCode::BadMessage,
@@ -130,9 +131,9 @@ fn interpret(
         return Err(Fault::shape("an entry must be an object"));
     }
     let Fields {
-        values: [f, args, id, result, error],
+        values: [f, args, whose, id, result, error],
         repeated,
-    } = Fields::read(entry.get(), ["f", "args", "id", "r", "error"])
+    } = Fields::read(entry.get(), ["f", "args", "user", "id", "r", "error"])
         .map_err(|_| Fault::shape("an entry has a key that is not valid Unicode"))?;
     // Read before an error is returned, so that it can name the id.
     if repeated != Some("id") {
@@ -147,7 +148,7 @@ fn interpret(
             if let Some(name) = f.strip_prefix(CORE) {
                 return command(name, args, id, limits);
             }
-            call(f.into(), args, limits)?
+            call(f.into(), args, whose, limits)?
         }
         (None, Some(result), None) => reply(result, known.as_ref(), limits)?,
         (None, None, Some(error)) => failure(error, known.as_ref(), limits)?,
@@ -185,12 +186,14 @@ fn command(
 fn call(
     f: Box<str>,
     args: Option<&RawValue>,
+    whose: Option<&RawValue>,
     limits: &DecodeLimits,
 ) -> Result<ClientPacket, Fault> {
     args.map_or(Ok(()), |args| check_part(args, limits))?;
     Ok(ClientPacket::Call {
         f,
         args: args.map(|args| Payload::from_json(args.get())),
+        user: whose.map(|whose| user(whose, "user")).transpose()?,
     })
 }
 

@@ -119,6 +119,7 @@ fn calls_and_answers_are_unchanged() {
     let call = |f: &str, args: Option<&str>| ClientPacket::Call {
         f: f.into(),
         args: args.map(payload),
+        user: None,
     };
     let reply = |result: &str| ClientPacket::Reply {
         result: payload(result),
@@ -451,7 +452,7 @@ proptest! {
         let up = one(&written(std::str::from_utf8(&text).unwrap()));
         prop_assert_eq!(up, Ok(ClientMessage {
             id,
-            packet: ClientPacket::Call { f: f.into(), args },
+            packet: ClientPacket::Call { f: f.into(), args, user: None },
         }));
     }
 }

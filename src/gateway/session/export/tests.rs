@@ -371,3 +371,67 @@ fn imported_userchange_does_not_name_the_next_user_of_a_number() {
         assert!(!text.contains("1:2") && !text.contains("1:9"), "{text}");
     }
 }
+
+#[test]
+fn imported_session_sees_nobody_before_it_is_known_whom_it_may() {
+    use turntable_core::model::settings::WatchPolicy;
+    let owners = Arc::new(Noted::default());
+    let (mut from, mut into) = (gateway(1, &owners), gateway(0, &owners));
+    let slot = lived(&mut from);
+    let export = from.export_session(slot).unwrap();
+    let mut settings = (*into.settings).clone();
+    settings.presence.watch = WatchPolicy::Mutual;
+    into.settings = Arc::new(settings);
+    owners.0.lock().clear();
+    let arrived = into.import_session(export).unwrap();
+    assert_eq!(entry(&mut into, arrived).hidden().len(), 3);
+    let is_asked = |call: &Call| match call {
+        Call::Avatar(of, AvatarCall::Watching { users, .. }) => {
+            *of == user("1:1") && users.len() == 3
+        }
+        _ => false,
+    };
+    assert!(owners.0.lock().iter().any(is_asked));
+    into.presence(&user("1:2"), Presence::Online);
+    into.seeing(arrived, &user("1:2"), true);
+    let session = entry(&mut into, arrived);
+    assert_eq!(session.hidden().len(), 2);
+    assert!(session.has_changes());
+}
+
+#[test]
+fn renewed_session_has_other_roles_and_leaves_what_they_do_not_allow() {
+    use crate::portal::permission::PermissionBook;
+    use turntable_core::model::permission::{RoleSettings, Roles};
+    let owners = Arc::new(Noted::default());
+    let mut gateway = gateway(0, &owners);
+    let mut roles = RoleSettings::embedded();
+    roles.insert("visitor".to_owned(), RoleSettings::default());
+    let mut settings = (*gateway.settings).clone();
+    settings.permissions = Arc::new(PermissionBook::new(Roles::new(roles)));
+    gateway.settings = Arc::new(settings);
+    let slot = begin(&mut gateway);
+    let join = JoinChannel {
+        channel: path("c"),
+        subpaths: false,
+        since: None,
+        history: None,
+        below: Vec::new(),
+    };
+    gateway.join_channel(slot, join, None);
+    gateway.add_functions(slot, &["forum".into()]);
+    assert_eq!(entry(&mut gateway, slot).session.channels().len(), 1);
+    gateway.grant(slot, &["visitor".into()]);
+    let session = &entry(&mut gateway, slot).session;
+    assert_eq!(session.channels().len(), 0);
+    let permissions = session.permit.as_ref().unwrap();
+    assert_eq!(permissions.roles(), ["visitor".into()]);
+    assert_eq!(permissions.added().len(), 1);
+    let waiting = session.outbox.waiting();
+    let texts = waiting.map(|frame| frame.as_message().unwrap().text().to_owned());
+    let texts: Vec<String> = texts.collect();
+    assert!(
+        texts.iter().any(|text| text.contains("forbidden")),
+        "{texts:?}"
+    );
+}

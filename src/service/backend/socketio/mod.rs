@@ -23,6 +23,7 @@ use crate::log_limit::LogLimit;
 use crate::service::{Answer, LocalService, ServiceCaller};
 use address::Address;
 use talk::Talk;
+use turntable_core::id::UserId;
 use turntable_core::limit::Limit;
 use turntable_core::model::service::{Outcome, ServiceSettings};
 use turntable_core::packet::ErrorBody;
@@ -175,7 +176,7 @@ impl Drop for Awaiting {
 /// Name and arguments of the event of a call.
 fn event(f: &str, args: Option<&Payload>, caller: &ServiceCaller) -> Option<Box<RawValue>> {
     let about = serde_json::json!({
-        "user": caller.user.as_str(),
+        "user": caller.user.as_ref().map(UserId::as_str),
         "id": caller.number.to_string(),
     });
     let name = serde_json::Value::from(f);

@@ -157,14 +157,8 @@ impl Roles {
                 grants.services.push(pattern.clone());
             }
         }
-        let is_free = roles.is_empty() && grants.services.iter().any(Pattern::is_everything) && {
-            let services = grants.services.clone();
-            let all = RoleSettings {
-                services,
-                ..RoleSettings::everything()
-            };
-            grants == all
-        };
+        let is_plain = roles.is_empty() && added.is_empty();
+        let is_free = is_plain && grants == RoleSettings::everything();
         (!is_free).then(|| Permissions {
             roles: roles.iter().map(|role| (*role).into()).collect(),
             added: added.into(),

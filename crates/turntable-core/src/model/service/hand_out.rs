@@ -105,8 +105,7 @@ impl Service {
             }
         }
         effects.push(Effect::Answer {
-            caller: open.request.caller,
-            id: open.request.id,
+            to: open.request.origin,
             outcome,
         });
     }

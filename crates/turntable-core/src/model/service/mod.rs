@@ -7,6 +7,7 @@
 //! counted.
 
 pub mod answer;
+pub mod function;
 mod hand_out;
 pub mod settings;
 mod snapshot;
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::Asker;
 use crate::id::UserId;
 use crate::key::{Caller, Place, SessionKey};
 use crate::limit::Limit;
@@ -38,25 +40,38 @@ pub enum Instance {
     Local,
 }
 
+/// Who calls, and gets the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// A session.
+    Session {
+        /// Which.
+        caller: Caller,
+        /// What the command carried; without one no answer is sent.
+        id: Option<RequestId>,
+    },
+    /// The server itself: the operator, or a program that embeds it.
+    Server(Asker),
+}
+
 /// A call to a function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceRequest {
-    /// The session that calls.
-    pub caller: Caller,
-    /// Its user.
-    pub user: UserId,
+    /// Who calls.
+    pub origin: Origin,
+    /// The user of the session that calls; `None`: the server.
+    pub user: Option<UserId>,
     /// The function.
     pub function: Box<str>,
     /// The arguments.
     pub args: Option<Payload>,
-    /// What the command carried; without one no answer is sent.
-    pub id: Option<RequestId>,
 }
 
 impl ServiceRequest {
     fn bytes(&self) -> usize {
         let args = self.args.as_ref().map_or(0, |args| args.as_json().len());
-        self.function.len() + self.user.as_str().len() + args
+        let user = self.user.as_ref().map_or(0, |user| user.as_str().len());
+        self.function.len() + user + args
     }
 }
 
@@ -85,10 +100,8 @@ pub enum Effect {
     },
     /// A caller gets its answer.
     Answer {
-        /// The session that called.
-        caller: Caller,
-        /// What the command carried.
-        id: Option<RequestId>,
+        /// Who called.
+        to: Origin,
         /// The answer.
         outcome: Outcome,
     },
@@ -164,6 +177,18 @@ impl Service {
             is_enabled: !self.is_off && !functions.is_empty(),
             functions: functions.into_iter().cloned().collect(),
         }
+    }
+
+    /// Whether it has no instance and no call.
+    #[must_use]
+    pub fn is_unused(&self) -> bool {
+        self.providers.is_empty() && self.open.is_empty()
+    }
+
+    /// Instances, those that have withdrawn and answer their last calls among them.
+    #[must_use]
+    pub fn instances(&self) -> usize {
+        self.providers.len()
     }
 
     /// Calls that were not answered yet.
@@ -279,10 +304,8 @@ impl Service {
     ) -> Vec<Effect> {
         let mut effects = Vec::new();
         if let Err(error) = self.may_call(&request, settings) {
-            let (caller, id) = (request.caller, request.id);
             effects.push(Effect::Answer {
-                caller,
-                id,
+                to: request.origin,
                 outcome: Err(error.of("call")),
             });
             return effects;

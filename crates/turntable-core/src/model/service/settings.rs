@@ -131,8 +131,8 @@ pub fn is_pattern(pattern: &str) -> bool {
     pattern == "*" || realm.is_some_and(crate::id::is_realm) || UserId::parse(pattern).is_ok()
 }
 
-/// Whether a user is meant. Nothing of the user becomes part of the pattern.
-fn matches(pattern: &str, user: &UserId) -> bool {
+/// Whether a user is meant by a pattern. Nothing of the user becomes part of the pattern.
+pub(super) fn matches(pattern: &str, user: &UserId) -> bool {
     let realm = pattern.strip_suffix(":*");
     pattern == "*" || realm == Some(user.realm()) || pattern == user.as_str()
 }

@@ -36,11 +36,13 @@ fn caller(number: u32) -> Caller {
 
 fn request(number: u32, function: &str) -> ServiceRequest {
     ServiceRequest {
-        caller: caller(1_000_000),
-        user: UserId::parse("1:1").unwrap(),
+        origin: Origin::Session {
+            caller: caller(1_000_000),
+            id: Some(RequestId(number.to_string().into())),
+        },
+        user: UserId::parse("1:1").ok(),
         function: function.into(),
         args: None,
-        id: Some(RequestId(number.to_string().into())),
     }
 }
 
@@ -68,7 +70,10 @@ fn given(effects: &[Effect]) -> Vec<(Instance, u64)> {
 /// The ids that were answered, with the codes of errors.
 fn answered(effects: &[Effect]) -> Vec<(u32, Option<ErrorCode>)> {
     let answered = effects.iter().filter_map(|effect| match effect {
-        Effect::Answer { id, outcome, .. } => {
+        Effect::Answer {
+            to: Origin::Session { id, .. },
+            outcome,
+        } => {
             let id = id.as_ref().unwrap().0.parse().unwrap();
             Some((id, outcome.as_ref().err().map(|error| error.code)))
         }
@@ -208,6 +213,20 @@ fn switched_off_service_answers_at_once_and_comes_back() {
     assert_eq!(service.switch(true, &settings()), [Effect::Changed]);
     let effects = service.call(request(3, "read"), &settings(), NOW);
     assert_eq!(given(&effects).len(), 1);
+}
+
+#[test]
+fn calls_of_a_replacement_have_numbers_that_the_service_before_had_not() {
+    let mut lost = Service::after(1_000);
+    provide(&mut lost, 1);
+    let before = given(&lost.call(request(1, "read"), &settings(), NOW));
+    let mut replacement = Service::after(2_000);
+    provide(&mut replacement, 1);
+    let after = given(&replacement.call(request(2, "read"), &settings(), NOW));
+    assert_eq!((before[0].1, after[0].1), (1_001, 2_001));
+    // A late answer to the call of the one before fits none.
+    let late = replacement.reply(instance(1), before[0].1, done(), &settings());
+    assert_eq!((late, replacement.discarded()), (Vec::new(), 1));
 }
 
 #[derive(Debug, Clone)]

@@ -170,6 +170,7 @@ fn commands_are_decoded() {
             P::Call {
                 f: "forum:createPost".into(),
                 args: None,
+                user: None,
             },
         ),
         (
@@ -178,6 +179,16 @@ fn commands_are_decoded() {
             P::Call {
                 f: "a:b".into(),
                 args: Some(payload("null")),
+                user: None,
+            },
+        ),
+        (
+            "call",
+            r#"{"f": "chat:sendMessage", "args": 1, "user": "1:2345"}"#,
+            P::Call {
+                f: "chat:sendMessage".into(),
+                args: Some(payload("1")),
+                user: UserId::parse("1:2345").ok(),
             },
         ),
         (

@@ -142,6 +142,7 @@ fn any_export() -> impl Strategy<Value = SessionExport> {
             has_overflowed,
             messages: texts.into_iter().map(String::into_boxed_str).collect(),
             written,
+            written_before: written / 2,
         },
     );
     let rooms = vec((0u8..9, prop_oneof![Just(u32::MAX), 0u32..3]), 0..5);

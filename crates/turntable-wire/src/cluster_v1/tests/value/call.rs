@@ -67,7 +67,7 @@ fn announced_member() -> impl Strategy<Value = AnnouncedMember> {
     })
 }
 
-fn asker() -> impl Strategy<Value = Asker> {
+pub(super) fn asker() -> impl Strategy<Value = Asker> {
     (gateway(), any::<u64>()).prop_map(|(gateway, ticket)| Asker { gateway, ticket })
 }
 
@@ -321,6 +321,7 @@ fn service_call() -> impl Strategy<Value = ServiceCall> {
         }),
         any::<bool>().prop_map(|is_on| ServiceCall::Switch { is_on }),
         Just(ServiceCall::Look),
+        asker().prop_map(|asker| ServiceCall::Inspect { asker }),
         (gateway(), generation(), vec((caller(), names()), 0..3)).prop_map(
             |(gateway, generation, providers)| ServiceCall::Announce {
                 gateway,

@@ -59,6 +59,20 @@ fn answer() -> impl Strategy<Value = Result<Answer, Box<ErrorBody>>> {
         any::<u64>().prop_map(|count| Ok(Answer::Count(count))),
         attributes().prop_map(|attributes| Ok(Answer::Attributes(attributes))),
         entry().prop_map(|entry| Ok(Answer::Seen(Box::new(entry)))),
+        payload().prop_map(|result| Ok(Answer::Result(result))),
+        (any::<bool>(), vec(text(), 0..3), any::<u64>(), any::<u64>()).prop_map(
+            |(is_enabled, functions, instances, open)| {
+                let state = ServiceState {
+                    is_enabled,
+                    functions,
+                };
+                Ok(Answer::Service {
+                    state,
+                    instances,
+                    open,
+                })
+            }
+        ),
         (any::<u128>(), any::<u64>(), text())
             .prop_map(|(id, offset, epoch)| Ok(Answer::Published { id, offset, epoch })),
         (text(), any::<u64>(), any::<bool>(), vec(frame(), 0..3)).prop_map(

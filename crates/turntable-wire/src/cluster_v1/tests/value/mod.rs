@@ -19,9 +19,9 @@ use turntable_core::key::{
     Caller, GatewayId, Generation, NodeId, Place, SessionKey, SessionSlot, SlotKey, WorkerId,
 };
 use turntable_core::limit::Limit;
-use turntable_core::model::service::{Instance, Outcome, ServiceRequest};
+use turntable_core::model::service::{Instance, Origin, Outcome, ServiceRequest};
 use turntable_core::owner::OwnerId;
-use turntable_core::packet::{ErrorBody, Reason, RequestId, Status};
+use turntable_core::packet::{ErrorBody, Reason, Refusal, RequestId, Status};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
@@ -164,15 +164,15 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 }
 
 fn service_request() -> impl Strategy<Value = ServiceRequest> {
-    (caller(), user(), text(), option::of(payload()), request()).prop_map(
-        |(caller, user, function, args, id)| ServiceRequest {
-            caller,
-            user,
-            function,
-            args,
-            id,
-        },
-    )
+    let session = (caller(), request()).prop_map(|(caller, id)| Origin::Session { caller, id });
+    let origin = prop_oneof![session, call::asker().prop_map(Origin::Server)];
+    let (user, args) = (option::of(user()), option::of(payload()));
+    (origin, user, text(), args).prop_map(|(origin, user, function, args)| ServiceRequest {
+        origin,
+        user,
+        function,
+        args,
+    })
 }
 
 fn generation() -> impl Strategy<Value = Generation> {
@@ -196,17 +196,21 @@ fn error() -> impl Strategy<Value = Box<ErrorBody>> {
             Reason::Banned,
         ])),
         option::of(prop::sample::select(Vec::from(Limit::ALL))),
+        option::of((text(), text())),
     )
-        .prop_map(|(code, message, command, details, reason, limit)| {
-            Box::new(ErrorBody {
-                code,
-                message,
-                command,
-                details,
-                reason,
-                limit,
-            })
-        })
+        .prop_map(
+            |(code, message, command, details, reason, limit, refusal)| {
+                Box::new(ErrorBody {
+                    code,
+                    message,
+                    command,
+                    details,
+                    reason,
+                    limit,
+                    refusal: refusal.map(|(key, reason)| Box::new(Refusal { key, reason })),
+                })
+            },
+        )
 }
 
 fn frame() -> impl Strategy<Value = SharedFrame> {
