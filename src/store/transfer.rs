@@ -35,7 +35,7 @@ struct Line<'a> {
     last_seen: Option<u64>,
 }
 
-/// What a file has of a user.
+/// What the file has of one user.
 #[derive(Default)]
 struct Known {
     record: Option<Vec<u8>>,
@@ -185,6 +185,7 @@ fn read(text: &str) -> anyhow::Result<Read> {
         }
         record => record.map(|record| (user.clone(), record.to_vec())),
     };
+    let seen = line.last_seen.map(|at_ms| (user.clone(), at_ms));
     let json = |value: Option<&RawValue>| value.map(|value| value.get().into());
     let facts = [
         (Fact::Password, line.password),
@@ -195,10 +196,9 @@ fn read(text: &str) -> anyhow::Result<Read> {
     let known: Vec<FactEntry> = known
         .map(|(fact, text)| (fact, user.clone(), text))
         .collect();
-    if entry.is_none() && known.is_empty() && line.last_seen.is_none() {
+    if entry.is_none() && known.is_empty() && seen.is_none() {
         bail!("there is nothing of {user}");
     }
-    let seen = line.last_seen.map(|at_ms| (user, at_ms));
     Ok((entry, known, seen))
 }
 
@@ -239,21 +239,21 @@ mod tests {
         let password = |(user, hash)| (Fact::Password, user, Some(hash));
         let mut written: Vec<FactEntry> = passwords.clone().map(password).into();
         written.push((Fact::Ban, ban.0.clone(), Some(ban.1.clone())));
-        let seen = [("1:2".to_owned(), 7), ("1:4".to_owned(), 8)];
+        let seen = [("1:2".to_owned(), 7), ("1:5".to_owned(), 8)];
         File::open(&first)
             .unwrap()
             .write_all(&entries, &written, &Default::default(), &seen)
             .unwrap();
         let mut lines = Vec::new();
-        assert_eq!(backup(&first, &mut lines).unwrap(), 4);
-        assert_eq!(restore(&second, &mut &*lines).unwrap(), 4);
+        assert_eq!(backup(&first, &mut lines).unwrap(), 5);
+        assert_eq!(restore(&second, &mut &*lines).unwrap(), 5);
         let mut file = File::open(&second).unwrap();
         assert_eq!(file.all().unwrap(), entries);
         assert_eq!(file.facts(Fact::Password).unwrap(), passwords);
         assert_eq!(file.facts(Fact::Ban).unwrap(), [ban]);
         assert_eq!(file.all_seen().unwrap(), seen);
         drop(file);
-        assert_eq!(check(&second).unwrap(), 4);
+        assert_eq!(check(&second).unwrap(), 5);
         assert!(restore(&second, &mut &*lines).is_err());
         let third = folder.path().join("c");
         assert!(restore(&third, &mut &b"{\"user\":\"x\"}\n"[..]).is_err());

@@ -328,6 +328,7 @@ impl Gateway {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;

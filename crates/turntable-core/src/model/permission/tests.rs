@@ -1,5 +1,3 @@
-#![allow(clippy::indexing_slicing)]
-
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
