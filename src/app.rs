@@ -60,7 +60,6 @@ use turntable_core::call::ServiceCall;
 use turntable_core::id::UserId;
 use turntable_core::key::{GatewayId, NodeId, WorkerId};
 use turntable_core::model::service::Outcome;
-use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
 
 /// What a program that embeds the server adds to it.
