@@ -4,6 +4,7 @@
 
 mod attribute;
 mod settings;
+mod user;
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
@@ -36,7 +37,6 @@ use crate::config::Config;
 use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::peers::Peers;
-use crate::gateway::session::ending::Ending;
 use crate::gateway::{Drain, Gateway, Shared, overload};
 use crate::http::accept::Acceptor;
 use crate::http::admission::Admission;
@@ -60,7 +60,6 @@ use turntable_core::call::ServiceCall;
 use turntable_core::id::UserId;
 use turntable_core::key::{GatewayId, NodeId, WorkerId};
 use turntable_core::model::service::Outcome;
-use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
 
 /// What a program that embeds the server adds to it.
@@ -236,37 +235,6 @@ impl Running {
             store,
             handles,
         })
-    }
-
-    /// Ends all sessions of a user with 4005: its clients do not come back by
-    /// themselves. `reason` is a sentence for them. Returns how many there were.
-    pub async fn kick(&self, user: &UserId, reason: Option<&str>) -> usize {
-        let ending = Ending::Kicked(reason.map(Into::into));
-        self.shared.end_user(user, ending).await
-    }
-
-    /// Bans a user for some time, or until [`Self::unban`]: it is refused, and its
-    /// sessions end as in [`Self::kick`]. Returns how many there were.
-    ///
-    /// # Errors
-    /// `too_many` where `portal.bans_max` users are banned; `unavailable` where the store
-    /// cannot be written, while the ban is in force.
-    pub async fn ban(
-        &self,
-        user: &UserId,
-        time: Option<Duration>,
-        reason: Option<&str>,
-    ) -> Result<usize, ErrorBody> {
-        let seconds = time.map(|time| time.as_secs());
-        self.shared.ban(user, seconds, reason.map(Into::into)).await
-    }
-
-    /// Lifts a ban. Returns whether there was one.
-    ///
-    /// # Errors
-    /// `unavailable` where the store cannot be written.
-    pub async fn unban(&self, user: &UserId) -> Result<bool, ErrorBody> {
-        self.shared.unban(user).await
     }
 
     /// Puts another configuration in force, for everything that happens from now

@@ -8,6 +8,7 @@
 
 mod attributes;
 mod factory;
+mod outside;
 mod recovery;
 mod sight;
 
@@ -25,7 +26,7 @@ use crate::actor::places::Places;
 use crate::actor::validator::Setter as By;
 use crate::clock;
 use crate::webhook::settings::Kind;
-use turntable_core::call::{Asker, AvatarCall};
+use turntable_core::call::AvatarCall;
 use turntable_core::delivery::{Answer, Delivery};
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::{ChannelId, UserId};
@@ -208,19 +209,6 @@ impl Avatar {
         }
     }
 
-    /// A message from outside, for every session of the user.
-    fn publish(&self, asker: Asker, message: Payload) {
-        let packet = ServerPacket::Call {
-            f: "user:message".into(),
-            args: Some(message),
-            user: None,
-        };
-        self.send_all(self.model.sessions(), &self.shared.frame(&packet, None));
-        let sessions = self.model.sessions().count();
-        self.shared
-            .answer(asker, Ok(Answer::Count(sessions as u64)));
-    }
-
     fn presence(&self) -> Delivery {
         Delivery::Presence {
             user: self.user.clone(),
@@ -325,12 +313,7 @@ impl Avatar {
                 let answer = answer.map(|()| Answer::Attributes(attributes));
                 self.shared.answer(asker, answer);
             }
-            AvatarCall::Erase { asker } => {
-                self.model.forget();
-                let names = self.model.attributes().iter();
-                let changes = names.map(|(name, _)| (name.clone(), None)).collect();
-                self.set_and_answer(Setter::Outside(asker), changes, ctx);
-            }
+            AvatarCall::Erase { asker } => self.erase(asker, ctx),
             AvatarCall::Change { asker, changes } => {
                 self.set_and_answer(Setter::Outside(asker), changes, ctx);
             }

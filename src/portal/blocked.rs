@@ -45,10 +45,16 @@ impl Blocked {
         })
     }
 
+    /// Whether there is a list.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.is_any.load(Ordering::Relaxed)
+    }
+
     /// Whether `user` blocks `other`.
     #[must_use]
     pub fn blocks(&self, user: &UserId, other: &UserId) -> bool {
-        self.is_any.load(Ordering::Relaxed)
+        self.is_any()
             && self
                 .lists
                 .read()

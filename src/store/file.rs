@@ -57,7 +57,7 @@ const fn table(fact: Fact) -> TableDefinition<'static, &'static str, &'static st
 /// A user and its record.
 pub(crate) type Entry = (String, Vec<u8>);
 
-/// A user and when it was last seen.
+/// A user and when it was last seen; 0 where that is forgotten.
 pub(crate) type Seen = (String, u64);
 
 /// A fact of a user; without a text it is removed.
@@ -234,7 +234,14 @@ fn write(
             if let Some(before) = before {
                 order.remove((before, user.as_str()))?;
             }
-            order.insert((*at_ms, user.as_str()), ())?;
+            match at_ms {
+                0 => {
+                    times.remove(user.as_str())?;
+                }
+                at_ms => {
+                    order.insert((*at_ms, user.as_str()), ())?;
+                }
+            }
         }
         while order.len()? > seen_max {
             let Some(first) = order.pop_first()? else {

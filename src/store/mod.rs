@@ -83,7 +83,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Saves all attributes of a user; soon, or at once where `saved` waits for it.
     fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>);
 
-    /// Notes when a user was last seen; it is written soon.
+    /// Notes when a user was last seen, 0 to forget it; it is written soon.
     fn seen(&self, user: &UserId, at_ms: u64);
 
     /// Loads a channel. A store in memory has none: histories are in memory anyway.

@@ -220,7 +220,12 @@ impl Writer<'_> {
         };
         Ok(Stored {
             attributes,
-            last_seen_ms: self.seen.get(user).copied().or(seen_ms),
+            last_seen_ms: self
+                .seen
+                .get(user)
+                .copied()
+                .or(seen_ms)
+                .filter(|at_ms| *at_ms > 0),
         })
     }
 

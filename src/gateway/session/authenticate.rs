@@ -122,6 +122,8 @@ impl Gateway {
         self.leave_as_user(session);
         if let Some(entry) = self.sessions.get_mut(session) {
             entry.session.user = identity.user.clone();
+            // What was added to them was for the user before.
+            entry.session.permit = None;
             entry.backups = None;
             entry.providing = None;
             entry.is_changing = true;

@@ -213,7 +213,8 @@ impl Gateway {
 
     /// A session came here: it sees those that it watches once that is known again.
     pub(crate) fn hide_unknown(&mut self, session: SessionSlot) {
-        if self.settings.presence.watch == WatchPolicy::Everyone {
+        let is_everyone = self.settings.presence.watch == WatchPolicy::Everyone;
+        if is_everyone && !self.shared.blocked.is_any() {
             return;
         }
         let mut unknown = Vec::new();
