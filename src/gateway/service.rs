@@ -458,19 +458,32 @@ fn callable<'a>(
 mod tests {
     use std::sync::Arc;
 
+    use super::*;
     use crate::gateway::testing::{Noted, begin, entry, gateway};
 
     #[test]
-    fn functions_of_an_ordinary_user_take_no_memory() {
+    fn functions_of_a_session_are_bounded() {
         let owners = Arc::new(Noted::default());
         let mut gateway = gateway(0, &owners);
         let session = begin(&mut gateway);
-        let functions: Vec<Box<str>> = vec!["a".repeat(10_000).into()];
-        for number in 0..3 {
-            let own = vec![(format!("own{number}").into(), functions.clone())];
-            gateway.provide(session, own, None);
+        let mut provide = |number: usize, bytes: usize| {
+            let functions = vec!["a".repeat(bytes).into()];
+            gateway.provide(
+                session,
+                vec![(format!("own{number}").into(), functions)],
+                None,
+            );
+            let providing = entry(&mut gateway, session).providing.as_ref().unwrap();
+            providing.services.len()
+        };
+        assert_eq!(
+            provide(0, FUNCTIONS_BYTES_MAX),
+            0,
+            "with its own cost it is too long"
+        );
+        for number in 0..PROVIDED_MAX + 3 {
+            assert_eq!(provide(number, 10), PROVIDED_MAX.min(number + 1));
         }
-        let providing = entry(&mut gateway, session).providing.as_ref().unwrap();
-        assert!(providing.services.is_empty());
+        assert_eq!(provide(0, 20), PROVIDED_MAX, "one that is known may change");
     }
 }
