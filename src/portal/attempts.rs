@@ -81,10 +81,11 @@ impl Attempts {
         let Some(address) = claim.address().filter(|_| claim.has_credentials()) else {
             return Admission::Admitted(guess(None));
         };
-        if let Err(error) = self.admit(claim, settings, now_ms) {
+        // One lock for both looks: between two, those that were pending could have failed.
+        let tables = &mut *self.0.lock();
+        if let Err(error) = tables.admit(claim, settings, now_ms) {
             return Admission::Refused(error);
         }
-        let tables = &mut *self.0.lock();
         let pending = tables.pending.entry(address).or_default();
         let user = claim.user().cloned();
         let of_user = user.as_ref().map(|user| (address, user.clone()));
@@ -115,22 +116,7 @@ impl Attempts {
         settings: &PortalSettings,
         now_ms: u64,
     ) -> Result<(), ErrorBody> {
-        let Some(address) = claim.address().filter(|_| claim.has_credentials()) else {
-            return Ok(());
-        };
-        let tables = self.0.lock();
-        let of_address = tables.addresses.get(&address);
-        if let Err(retry_ms) = look(of_address, settings.address_failures, now_ms) {
-            return Err(refused(
-                "from this address",
-                retry_ms,
-                Limit::AddressFailures,
-            ));
-        }
-        let of_user = claim.user().map(|user| (address, user.clone()));
-        let of_user = of_user.and_then(|key| tables.users.get(&key));
-        look(of_user, settings.user_failures, now_ms)
-            .map_err(|retry_ms| refused("for this user", retry_ms, Limit::UserFailures))
+        self.0.lock().admit(claim, settings, now_ms)
     }
 
     /// Notes that the credentials of a claim were refused.
@@ -149,6 +135,31 @@ impl Attempts {
             let key = (address, user.clone());
             note(&mut tables.users, key, settings.user_failures, now_ms);
         }
+    }
+}
+
+impl Tables {
+    fn admit(
+        &self,
+        claim: &Claim,
+        settings: &PortalSettings,
+        now_ms: u64,
+    ) -> Result<(), ErrorBody> {
+        let Some(address) = claim.address().filter(|_| claim.has_credentials()) else {
+            return Ok(());
+        };
+        let of_address = self.addresses.get(&address);
+        if let Err(retry_ms) = look(of_address, settings.address_failures, now_ms) {
+            return Err(refused(
+                "from this address",
+                retry_ms,
+                Limit::AddressFailures,
+            ));
+        }
+        let of_user = claim.user().map(|user| (address, user.clone()));
+        let of_user = of_user.and_then(|key| self.users.get(&key));
+        look(of_user, settings.user_failures, now_ms)
+            .map_err(|retry_ms| refused("for this user", retry_ms, Limit::UserFailures))
     }
 }
 

@@ -139,25 +139,35 @@ impl Bucket {
     /// Whether nothing of it is spent at `now_ms`.
     #[must_use]
     pub fn is_full(&self, settings: BucketSettings, now_ms: u64) -> bool {
-        let passed = (now_ms as u32).wrapping_sub(self.at_ms) as f32;
-        self.spent <= passed * per_ms(settings)
+        self.spent <= self.passed_ms(now_ms) as f32 * per_ms(settings)
     }
 
     fn spend(&mut self, count: u32) {
         self.spent = (self.spent + count as f32).min(TOKENS_MAX);
     }
 
-    fn refill(&mut self, settings: BucketSettings, now_ms: u64) {
+    /// The time since the last refill. A thread may have looked at the clock before the
+    /// one that refilled it.
+    const fn passed_ms(&self, now_ms: u64) -> u32 {
         let now = now_ms as u32;
-        let passed = now.wrapping_sub(self.at_ms) as f32;
-        let refilled = passed * per_ms(settings);
+        match self.at_ms.wrapping_sub(now) {
+            0..=BACK_MS_MAX => 0,
+            _ => now.wrapping_sub(self.at_ms),
+        }
+    }
+
+    fn refill(&mut self, settings: BucketSettings, now_ms: u64) {
+        let refilled = self.passed_ms(now_ms) as f32 * per_ms(settings);
         // The number has 24 bits: what is too small to be subtracted waits for more.
         if refilled >= self.spent * f32::EPSILON * 8.0 {
             self.spent = (self.spent - refilled).max(0.0);
-            self.at_ms = now;
+            self.at_ms = now_ms as u32;
         }
     }
 }
+
+/// How much earlier than the last time another may be, in ms.
+const BACK_MS_MAX: u32 = 60_000;
 
 fn per_ms(settings: BucketSettings) -> f32 {
     settings.per_second as f32 / 1000.0
@@ -196,6 +206,15 @@ mod tests {
         bucket.take(TEN, 1_000).unwrap();
         assert!(!bucket.is_full(TEN, 1_099));
         assert!(bucket.is_full(TEN, 1_100));
+    }
+
+    #[test]
+    fn time_of_a_thread_that_is_behind_refills_nothing() {
+        let mut bucket = Bucket::default();
+        bucket.take_many(5, TEN, START).unwrap();
+        assert!(bucket.take(TEN, START - 3).is_err());
+        assert!(!bucket.is_full(TEN, START - 3));
+        assert_eq!(bucket.take(TEN, START), Err(100));
     }
 
     #[test]
