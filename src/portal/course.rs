@@ -54,6 +54,8 @@ pub(super) struct Course {
     next: usize,
     refusal: Option<Refusal>,
     has_failed: bool,
+    /// Whether a checker found credentials that are wrong, whatever others say.
+    has_guessed: bool,
 }
 
 impl Course {
@@ -64,6 +66,18 @@ impl Course {
             next: 0,
             refusal: None,
             has_failed: false,
+            has_guessed: false,
+        }
+    }
+
+    /// Whether the claim is a guess: credentials in it are wrong, and nothing else in it
+    /// was accepted. What further checkers said of it does not hide that.
+    pub(super) fn is_guess(&self, outcome: &Outcome) -> bool {
+        match outcome {
+            Outcome::Accepted(_) => false,
+            // Who had a valid one guesses nothing.
+            Outcome::Refused(refusal) => self.has_guessed || refusal.reason == Reason::Invalid,
+            Outcome::Denied(_) | Outcome::Unknown => self.has_guessed,
         }
     }
 
@@ -97,14 +111,13 @@ impl Course {
     }
 
     /// Asks the rest.
-    pub(super) async fn finish(mut self, portal: Arc<Portal>) -> (Arc<Claim>, Outcome) {
+    pub(super) async fn finish(&mut self, portal: &Portal) -> Outcome {
         loop {
-            if let Some(outcome) = self.ask(&portal) {
-                return (self.claim, outcome);
+            if let Some(outcome) = self.ask(portal) {
+                return outcome;
             }
             let Some(Checker::Slow(checker)) = self.checkers.list.get(self.next) else {
-                let outcome = self.end();
-                return (self.claim, outcome);
+                return self.end();
             };
             let verdict = verdict(checker.clone(), self.claim.clone(), self.checkers.timeout).await;
             if let Verdict::Fail(why) = &verdict
@@ -114,7 +127,7 @@ impl Course {
                 log::warn!("the credential checker {name} failed: {why}{more}");
             }
             if let Some(outcome) = self.note(verdict) {
-                return (self.claim, outcome);
+                return outcome;
             }
         }
     }
@@ -128,6 +141,7 @@ impl Course {
                 return Some(Outcome::Accepted(identity));
             }
             Verdict::Refuse(refusal) => {
+                self.has_guessed |= refusal.reason == Reason::Invalid;
                 self.refusal.get_or_insert(refusal);
             }
             Verdict::Deny(error) => return Some(Outcome::Denied(error)),

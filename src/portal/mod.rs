@@ -211,7 +211,7 @@ impl Portal {
         }
         let mut course = Course::new(claim, self.checkers.get().as_ref().clone());
         match course.ask(self) {
-            Some(outcome) => Ok(self.conclude(course.claim(), outcome)),
+            Some(outcome) => Ok(self.conclude(&course, outcome)),
             None => Err(Undecided { course, begun }),
         }
     }
@@ -241,10 +241,10 @@ impl Portal {
         })
     }
 
-    async fn finish(self: &Arc<Self>, course: Course) -> Decision {
+    async fn finish(&self, mut course: Course) -> Decision {
         let guess = self.begin(course.claim()).await?;
-        let (claim, outcome) = course.finish(self.clone()).await;
-        let decision = self.conclude(&claim, outcome);
+        let outcome = course.finish(self).await;
+        let decision = self.conclude(&course, outcome);
         // A failure is noted before its place is free.
         drop(guess);
         decision
@@ -361,23 +361,20 @@ impl Portal {
         }
     }
 
-    fn conclude(&self, claim: &Claim, outcome: Outcome) -> Decision {
-        let settings = self.settings.get();
+    fn conclude(&self, course: &Course, outcome: Outcome) -> Decision {
+        let (settings, claim) = (self.settings.get(), course.claim());
+        if course.is_guess(&outcome) {
+            self.attempts.fail(claim, &settings, clock::now_ms());
+        }
         match outcome {
             Outcome::Accepted(identity) => {
                 accept_realm(&settings, &identity.user).map_err(Refused::again)?;
                 Ok(identity)
             }
-            Outcome::Refused(refusal) => {
-                // Who had a valid one guesses nothing.
-                if refusal.reason == Reason::Invalid {
-                    self.attempts.fail(claim, &settings, clock::now_ms());
-                }
-                Err(Refused {
-                    error: refused(refusal.reason, claim),
-                    is_final: refusal.is_final,
-                })
-            }
+            Outcome::Refused(refusal) => Err(Refused {
+                error: refused(refusal.reason, claim),
+                is_final: refusal.is_final,
+            }),
             Outcome::Denied(error) => Err(Refused::again(error)),
             Outcome::Unknown => Err(Refused::again(unknown())),
         }

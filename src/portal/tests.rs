@@ -134,6 +134,27 @@ fn checker_that_fails_is_neither_success_nor_refusal() {
 }
 
 #[test]
+fn guess_counts_whatever_other_checkers_say() {
+    let portal = portal(&["session", "errs"], &[]);
+    portal
+        .set_session(UserId::parse("fb:mel").unwrap(), "s")
+        .unwrap();
+    let credentials = Payload::from_json(r#"{"sessionId":"t"}"#);
+    let user = UserId::parse("fb:mel").ok();
+    let address = Some("192.0.2.7".parse().unwrap());
+    let guess = || {
+        code(
+            &portal,
+            Claim::new(user.clone(), Some(&credentials), address),
+        )
+    };
+    for _ in 0..5 {
+        assert_eq!(guess(), (ErrorCode::Unavailable, None));
+    }
+    assert_eq!(guess(), (ErrorCode::RateLimited, None));
+}
+
+#[test]
 fn claims_that_are_checked_are_bounded() {
     let mut few = settings(&["hangs"], &[]);
     few.checking_max = 1;
