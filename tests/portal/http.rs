@@ -45,6 +45,8 @@ fn by_ticket(body: &str) -> Answer {
         "bad" => Some((403, String::new())),
         "pass" => Some((204, String::new())),
         "nonsense" => Some((200, "]".to_owned())),
+        "list" => Some((200, "[]".to_owned())),
+        "odd" => Some((400, String::new())),
         "stranger" => Some((200, json!({"user": "1:stranger"}).to_string())),
         "moved" => Some((302, String::new())),
         "gone" => None,
@@ -90,6 +92,7 @@ fn backend_decides_over_every_transport() {
             ("pass", "unauthorized", json!("invalid")),
             ("stranger", "unauthorized", json!("invalid")),
             ("nonsense", "unavailable", Value::Null),
+            ("list", "unavailable", Value::Null),
             ("moved", "unavailable", Value::Null),
             ("gone", "unavailable", Value::Null),
         ] {
@@ -103,6 +106,24 @@ fn backend_decides_over_every_transport() {
     assert!(WAYS[0].1(server.address, &json!("1:7")).is_err());
     assert_eq!(backend.count(), asked);
     assert!(!server.log().contains("s3cret"));
+}
+
+#[test]
+fn credentials_that_the_backend_does_not_understand_make_no_pause() {
+    let backend = Backend::start(|request| by_ticket(&request.body));
+    let server = server(
+        &backend,
+        &[
+            ("portal.http.failures", "3"),
+            ("portal.http.pause_ms", "600000"),
+        ],
+    );
+    for _ in 0..6 {
+        let error = WAYS[0].1(server.address, &claim("1:1", "odd")).unwrap_err();
+        assert_eq!(error["code"], "unavailable");
+    }
+    let welcome = WAYS[0].1(server.address, &claim("1:2", "good")).unwrap();
+    assert_eq!(welcome["user"], "1:2");
 }
 
 #[test]
