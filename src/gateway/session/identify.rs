@@ -104,10 +104,17 @@ impl Gateway {
         attributes
     }
 
-    /// Awaits the end of a session's credentials, and of the time to renew them.
+    /// Awaits the end of a session's credentials, and of the time to renew them. A timer
+    /// that fires earlier is enough: a session that renews them often has one.
     fn await_expiry(&mut self, session: SessionSlot, expires_ms: u64) {
         let at_ms = expires_ms.saturating_add(self.renewal_grace_ms());
-        self.wheel.set(at_ms, Timer::Credentials(session));
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        if entry.expiry_timer_ms == 0 || at_ms < entry.expiry_timer_ms {
+            entry.expiry_timer_ms = at_ms;
+            self.wheel.set(at_ms, Timer::Credentials(session));
+        }
     }
 
     fn renewal_grace_ms(&self) -> u64 {
@@ -116,8 +123,15 @@ impl Gateway {
 
     /// The credentials of a session may have expired, and not have been renewed.
     pub(crate) fn credentials_are_due(&mut self, session: SessionSlot) {
-        let entry = self.sessions.get(session);
-        let standing = entry.and_then(|entry| entry.standing.as_ref());
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        // Another timer may be later: the credentials expired sooner before.
+        if entry.expiry_timer_ms > clock::now_ms() {
+            return;
+        }
+        entry.expiry_timer_ms = 0;
+        let standing = entry.standing.as_ref();
         let Some(expires_ms) = standing.and_then(|standing| standing.expires_ms) else {
             return;
         };
@@ -172,5 +186,29 @@ impl Gateway {
             };
             self.shared.owners.avatar(&entry.session.user, attach);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::gateway::testing::{Noted, begin, gateway};
+
+    #[test]
+    fn session_that_renews_often_has_one_timer() {
+        let owners = Arc::new(Noted::default());
+        let mut gateway = gateway(0, &owners);
+        let session = begin(&mut gateway);
+        let now_ms = clock::now_ms();
+        let mut due = Vec::new();
+        for renewal in 0..100 {
+            gateway.await_expiry(session, now_ms + 1_000 + renewal);
+        }
+        let end_ms = now_ms + 10_000 + gateway.renewal_grace_ms();
+        gateway.wheel.turn(end_ms, &mut due);
+        due.retain(|timer| matches!(timer, Timer::Credentials(_)));
+        assert_eq!(due.len(), 1);
     }
 }

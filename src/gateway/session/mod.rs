@@ -82,6 +82,8 @@ pub(crate) struct SessionEntry {
     pub(crate) sight: Option<Box<Sight>>,
     /// What its credentials are good for; nothing where there were none.
     pub(crate) standing: Option<Box<Standing>>,
+    /// When their end is looked at, Unix ms; 0 where no timer is set.
+    pub(crate) expiry_timer_ms: u64,
 }
 
 /// What the credentials of a session are good for.
@@ -119,6 +121,7 @@ impl SessionEntry {
             held: None,
             sight: None,
             standing: None,
+            expiry_timer_ms: 0,
         };
         entry.limit_waiting(outbox_bytes_max);
         entry
