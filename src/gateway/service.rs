@@ -23,7 +23,7 @@ use turntable_core::model::permission::{Need, Who};
 use turntable_core::model::service::answer::outcome;
 use turntable_core::model::service::function::{self, owner_name};
 use turntable_core::model::service::{
-    Instance, Origin, ServiceRequest, ServiceSettings, ServiceState,
+    Instance, Origin, ServiceRequest, ServiceSettings, ServiceState, no_instance,
 };
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
@@ -139,8 +139,13 @@ impl Gateway {
         let callable = match &whose {
             None => callable(&settings.services, (name, function), who)
                 .map(|service| (name.into(), service.timeout_ms)),
-            Some(whose) => may_reach(&settings, &user, whose, f)
-                .map(|()| (owner_name(whose, name), settings.functions.timeout_ms)),
+            Some(whose) => may_reach(&settings, &user, whose, f).and_then(|()| {
+                match self.shared.blocked.blocks(whose, &user) {
+                    // As a user that is not there.
+                    true => Err(no_instance()),
+                    false => Ok((owner_name(whose, name), settings.functions.timeout_ms)),
+                }
+            }),
         };
         let (owner, timeout_ms): (Box<str>, u64) = match callable {
             Ok(callable) => callable,

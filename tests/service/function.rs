@@ -91,6 +91,26 @@ fn client_calls_the_function_of_another_where_that_is_permitted() {
 }
 
 #[test]
+fn blocked_user_calls_nobody_and_cannot_tell() {
+    let server = server();
+    let _mel = offering(&server, "1:2", "chat", &["sendMessage"]);
+    let list = json!({"userId": "1:2", "userIds": ["1:1"]});
+    assert_eq!(manage(&server, "user/setBlocked", &list).0, 200);
+    let mut pomke = server.user("1:1");
+    let mut error_of = |user: &str, id: u64| {
+        call_user(&mut pomke, user, "chat:sendMessage", json!(1), id);
+        next(&mut pomke)["data"].clone()
+    };
+    let blocked = error_of("1:2", 1);
+    assert_eq!(blocked["code"], "service_down");
+    assert_eq!(
+        blocked,
+        error_of("1:9", 2),
+        "as of a user that is not there"
+    );
+}
+
+#[test]
 fn poll_calls_the_function_of_another_user() {
     let server = server();
     let mut mel = offering(&server, "1:2", "chat", &["sendMessage"]);
