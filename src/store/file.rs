@@ -181,11 +181,23 @@ impl File {
     }
 }
 
+/// Makes a file that its owner alone may read, where there is none: it has hashes of
+/// passwords.
+fn own(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    match options.write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn open(path: &Path) -> Result<Database, String> {
     let is_unclean = Arc::new(AtomicBool::new(false));
     let seen = is_unclean.clone();
     let mut builder = Database::builder();
     builder.set_repair_callback(move |_| seen.store(true, Ordering::Relaxed));
+    own(path).map_err(|error| error.to_string())?;
     let mut database = builder.create(path).map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => "another process has it open".to_owned(),
         error => error.to_string(),
