@@ -177,15 +177,16 @@ impl Gateway {
             self.shared.owners.room(&room, call);
             self.exited(session, &Topic::Room(room));
         }
+        self.end_by_operator(&user, caller.key);
         let remove = AvatarCall::Remove { caller };
         self.shared.owners.avatar(&user, remove);
     }
 
-    /// The avatar of the user that a session became has admitted it.
-    pub(crate) fn changed(&mut self, session: SessionSlot) {
-        if let Some(entry) = self.sessions.get_mut(session) {
-            entry.is_changing = false;
-        }
+    /// An avatar has admitted a session. Returns whether it is that of a user that the
+    /// session became.
+    pub(crate) fn changed(&mut self, session: SessionSlot) -> bool {
+        let entry = self.sessions.get_mut(session);
+        entry.is_some_and(|entry| std::mem::take(&mut entry.is_changing))
     }
 
     /// An avatar did not admit a session again. One that became another user cannot go
