@@ -253,8 +253,9 @@ fn portal(settings: &PortalSettings, found: &mut Vec<Conflict>) {
             found.push(Conflict::new(&[key], message));
         }
     }
-    let has_http = settings.checkers.iter().any(|name| name == "http");
-    if has_http && settings.http.timeout_ms > settings.checker_timeout_ms {
+    let has = |name: &str| settings.checkers.iter().any(|known| known == name);
+    sign_up(settings, has, found);
+    if has("http") && settings.http.timeout_ms > settings.checker_timeout_ms {
         let message = "portal.http.timeout_ms must be at most portal.checker_timeout_ms";
         found.push(Conflict::new(
             &["portal.http.timeout_ms", "portal.checker_timeout_ms"],
@@ -271,6 +272,29 @@ fn portal(settings: &PortalSettings, found: &mut Vec<Conflict>) {
             let message = format!("{name:?} is listed twice");
             found.push(Conflict::new(&["portal.checkers"], message));
         }
+    }
+}
+
+/// Checks that nobody signs up as a user of another checker.
+fn sign_up(settings: &PortalSettings, has: impl Fn(&str) -> bool, found: &mut Vec<Conflict>) {
+    let realm = &settings.password.sign_up_realm;
+    if !has("password") || !settings.password.sign_up {
+        return;
+    }
+    let of_default = ["session", "jwt", "http", "cookie"];
+    let is_default = *realm == settings.default_realm;
+    let is_guest = *realm == settings.guest_realm;
+    let mut others = of_default.into_iter().filter(|_| is_default || is_guest);
+    let other = others.find(|name| has(name));
+    let other = other.or_else(|| (is_guest && has("guest")).then_some("guest"));
+    if let Some(other) = other {
+        let message = format!(
+            "{realm:?} has the users of the checker {other:?}, too, and who signs up could be \
+             one of them; accepted is a realm that is neither portal.default_realm nor \
+             portal.guest_realm"
+        );
+        let keys = ["portal.password.sign_up_realm", "portal.checkers"];
+        found.push(Conflict::new(&keys, message));
     }
 }
 
@@ -364,6 +388,34 @@ mod tests {
         let table = Value::try_from(Config::default()).unwrap();
         walk(&mut Vec::new(), &table, &mut count);
         assert!(count > 40);
+    }
+
+    #[test]
+    fn users_sign_up_in_a_realm_of_their_own() {
+        for (checkers, realm, is_refused) in [
+            (&["session", "password"][..], "1", true),
+            (&["password", "jwt"], "1", true),
+            (&["password", "http"], "1", true),
+            (&["password", "cookie"], "guest", true),
+            (&["password", "guest"], "guest", true),
+            (&["password", "guest"], "1", false),
+            (&["password", "anonymous"], "1", false),
+            (&["session", "password"], "own", false),
+            (&["session"], "1", false),
+        ] {
+            let mut config = Config::default();
+            config.portal.checkers = checkers.iter().map(ToString::to_string).collect();
+            config.portal.password.sign_up_realm = realm.to_owned();
+            assert_eq!(conflicts(&config), [], "{checkers:?}");
+            config.portal.password.sign_up = true;
+            let keys: Vec<_> = conflicts(&config).into_iter().map(|one| one.keys).collect();
+            let key = "portal.password.sign_up_realm".to_owned();
+            assert_eq!(
+                keys.concat().contains(&key),
+                is_refused,
+                "{checkers:?} {realm}"
+            );
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use parking_lot::Mutex;
 
 use crate::portal::CHECKERS;
+use crate::portal::auth_table::AuthTable;
 use crate::portal::checker::CredentialChecker;
 use crate::portal::cookie::{self, Cookies};
 use crate::portal::course::Checker;
@@ -16,7 +17,7 @@ use crate::portal::jwt::remote::RemoteKeys;
 use crate::portal::jwt::{self, Jwt};
 use crate::portal::key::Key;
 use crate::portal::password::table::Passwords;
-use crate::portal::password::{self, PasswordChecker, SignUps};
+use crate::portal::password::{self, PasswordChecker, SignUps, Users};
 use crate::portal::settings::PortalSettings;
 use crate::store::memory::MemoryStore;
 
@@ -27,6 +28,8 @@ pub(super) struct Kept {
     pub(super) embedded: Vec<Arc<dyn CredentialChecker>>,
     /// Signs the tokens of guests where no file has a key.
     pub(super) start_key: Key,
+    /// The table of `auth.set`.
+    pub(super) auth: Arc<AuthTable>,
     /// Users with a password.
     pub(super) passwords: Arc<Passwords>,
     /// Users that clients made.
@@ -102,8 +105,12 @@ fn checker(name: &str, settings: &PortalSettings, kept: &Kept) -> anyhow::Result
         jwt::NAME => Arc::new(Jwt::new(settings, &mut kept.jwks.lock())?),
         http::NAME => Arc::new(HttpChecker::new(&settings.http, &settings.default_realm)?),
         password::NAME => {
-            let (users, sign_ups) = (kept.passwords.clone(), kept.sign_ups.clone());
-            Arc::new(PasswordChecker::new(&settings.password, users, sign_ups)?)
+            let users = Users {
+                auth: kept.auth.clone(),
+                passwords: kept.passwords.clone(),
+                sign_ups: kept.sign_ups.clone(),
+            };
+            Arc::new(PasswordChecker::new(&settings.password, users)?)
         }
         name => {
             let mut embedded = kept.embedded.iter();
@@ -127,6 +134,7 @@ pub fn problems(settings: &PortalSettings) -> anyhow::Result<Vec<String>> {
     let kept = Kept {
         embedded: Vec::new(),
         start_key: Key::random()?,
+        auth: Arc::new(AuthTable::new(Key::random()?)),
         passwords: Arc::new(Passwords::new(store).map_err(anyhow::Error::msg)?),
         sign_ups: Arc::default(),
         jwks: Mutex::default(),

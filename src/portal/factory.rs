@@ -22,9 +22,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 
 use crate::clock;
 use crate::http_client::AnswerLimits;
+use crate::http_client::breaker::{Breaker, BreakerSettings};
 use crate::log_limit::LogLimit;
 use crate::metric::Metrics;
 use crate::portal::Portal;
@@ -41,6 +43,15 @@ static FACTORY_FAILED: LogLimit = LogLimit::new();
 
 /// How long the answer of a backend may be, in bytes.
 const ANSWER_BYTES_MAX: usize = 1_048_576;
+
+/// How many requests a backend has at once; others wait within `avatar.timeout_ms`.
+const ASKED_MAX: usize = 256;
+
+/// When a backend is not asked for a while.
+const BREAKING: BreakerSettings = BreakerSettings {
+    failures: 5,
+    pause_ms: 10_000,
+};
 
 /// The most functions that are added to those of the roles.
 const SERVICES_MAX: usize = 256;
@@ -151,6 +162,9 @@ pub struct Factory {
     embedded: Option<Arc<dyn AvatarFactory>>,
     portal: Arc<Portal>,
     backend: Backend,
+    breaker: Breaker,
+    /// A place for each request to the backend.
+    places: Semaphore,
     metrics: Arc<Metrics>,
 }
 
@@ -168,6 +182,8 @@ impl Factory {
             embedded,
             portal,
             backend: Backend::default(),
+            breaker: Breaker::default(),
+            places: Semaphore::new(ASKED_MAX),
             metrics,
         }
     }
@@ -257,10 +273,24 @@ impl Factory {
                 timeout: Duration::from_millis(settings.timeout_ms),
                 bytes_max: ANSWER_BYTES_MAX,
             };
-            let answer = self.backend.ask(&settings.url, &question, limits).await?;
-            plan.add(read(&answer)?);
+            plan.add(self.ask(&settings.url, &question, limits).await?);
         }
         check(plan)
+    }
+
+    /// What the backend plans; it has few requests at once, and a pause when it fails.
+    async fn ask(
+        &self,
+        url: &str,
+        question: &serde_json::Value,
+        limits: AnswerLimits,
+    ) -> Result<AvatarPlan, String> {
+        let _place = self.places.acquire().await.map_err(|e| e.to_string())?;
+        let permit = self.breaker.admit(BREAKING, clock::now_ms());
+        let permit = permit.ok_or("it failed several times in a row and has a pause")?;
+        let plan = read(&self.backend.ask(url, question, limits).await?)?;
+        permit.succeed();
+        Ok(plan)
     }
 }
 
@@ -310,9 +340,37 @@ impl<F: FnOnce(Option<AvatarPlan>)> Once<F> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::portal::settings::PortalSettings;
+    use crate::store::memory::MemoryStore;
 
     fn attribute(name: &str, value: &str) -> (Box<str>, Payload) {
         (name.into(), Payload::from_json(value))
+    }
+
+    #[tokio::test]
+    async fn backend_without_a_free_place_is_not_asked() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let settings = AvatarSettings {
+            url: format!("http://{}", listener.local_addr().unwrap()),
+            timeout_ms: 50,
+            required: true,
+            ..AvatarSettings::default()
+        };
+        let store = Arc::new(MemoryStore::new(0));
+        let portal = Portal::new(PortalSettings::default(), Vec::new(), store).unwrap();
+        let factory = Factory::new(settings, None, Arc::new(portal), Arc::default());
+        assert_eq!(factory.places.forget_permits(ASKED_MAX), ASKED_MAX);
+        let (made, plan) = tokio::sync::oneshot::channel();
+        let avatar = NewAvatar {
+            user: UserId::parse("1:1").unwrap(),
+            roles: Vec::new(),
+            attributes: Vec::new(),
+        };
+        Arc::new(factory).plan(avatar, |plan| made.send(plan).unwrap());
+        assert_eq!(plan.await, Ok(None));
+        let asked = listener.accept().map(|_| ());
+        assert_eq!(asked.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     }
 
     #[test]

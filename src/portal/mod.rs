@@ -118,7 +118,7 @@ pub struct Portal {
     checkers: Watched<Arc<Checkers>>,
     /// What checkers use that outlives the settings.
     kept: Kept,
-    auth: AuthTable,
+    auth: Arc<AuthTable>,
     attempts: Arc<Attempts>,
     revocations: Revocations,
     checking: Arc<AtomicUsize>,
@@ -140,6 +140,7 @@ impl Portal {
         let kept = Kept {
             embedded,
             start_key: Key::random()?,
+            auth: Arc::new(AuthTable::new(Key::random()?)),
             passwords: Arc::new(Passwords::new(store).map_err(anyhow::Error::msg)?),
             sign_ups: Arc::default(),
             jwks: Mutex::default(),
@@ -149,8 +150,8 @@ impl Portal {
         Ok(Self {
             settings: Watched::new(settings),
             checkers: Watched::new(Arc::new(checkers)),
+            auth: kept.auth.clone(),
             kept,
-            auth: AuthTable::new(Key::random()?),
             attempts: Arc::default(),
             revocations: Revocations::default(),
             checking: Arc::default(),

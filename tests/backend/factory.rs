@@ -116,3 +116,18 @@ fn others_are_served_while_a_factory_is_slow_and_what_is_sent_behind_waits() {
     assert_eq!(slow.expect("welcome")["attributes"]["rank"], 1);
     slow.expect("reply");
 }
+
+#[test]
+fn backend_that_fails_has_a_pause() {
+    let backend = Backend::start(|_| Some((500, "{}".to_owned())));
+    let server = server(&backend, FILE, &[]);
+    for number in 1..=7 {
+        let welcome = Client::greeted(server.address).identify(&format!("1:{number}"));
+        assert_eq!(welcome["attributes"]["rank"], 1, "{number}");
+    }
+    for number in 1..=5 {
+        assert_eq!(backend.next().json()["user"], format!("1:{number}"));
+    }
+    backend.expect_none();
+    server.await_metric("turntable_avatar_factory_failures_total", 7.0);
+}

@@ -1,5 +1,7 @@
 //! The service `channel` of the management listener.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use turntable_testkit::channel::{join, leave, publish_numbers, published};
@@ -243,4 +245,42 @@ fn arguments_that_do_not_fit_are_refused() {
         assert_eq!(response.json()["error"]["code"], code, "{method}");
         assert!(response.status >= 400);
     }
+}
+
+#[test]
+fn guest_that_gains_an_identity_is_on_the_channels_of_its_new_user() {
+    let server = Server::start();
+    assert_eq!(server.manage("/auth/set/7/secret").json(), true);
+    let mut guest = server.user("1:70");
+    for (user, channel) in [("1:70", "old"), ("1:7", "own")] {
+        let subscribe = json!({"userId": user, "channelId": channel});
+        done(&server, "subscribe", subscribe);
+    }
+    assert_eq!(guest.expect("joined")["channel"], "old");
+    let credentials = json!({"credentials": {"sessionId": "secret"}});
+    guest.request("authenticate", credentials);
+    assert_eq!(guest.expect("joined")["channel"], "own");
+    let of = |user: &str| done(&server, "getSubscriptions", json!({"userId": user}));
+    assert_eq!(of("1:7"), json!(["own"]));
+    assert_eq!(of("1:70"), json!([]));
+}
+
+#[test]
+fn subscriptions_of_a_user_that_changed_end_with_it() {
+    let keys = [
+        ("channel.operator_users_max", "1"),
+        ("session.resume_ms", "1000"),
+    ];
+    let server = Server::with(&keys);
+    assert_eq!(server.manage("/auth/set/7/secret").json(), true);
+    let mut guest = server.user("1:70");
+    let subscribe = |user: &str| json!({"userId": user, "channelId": "c"});
+    done(&server, "subscribe", subscribe("1:70"));
+    guest.expect("joined");
+    let credentials = json!({"credentials": {"sessionId": "secret"}});
+    guest.request("authenticate", credentials);
+    let full = rpc(&server, "subscribe", &subscribe("1:2")).error().1;
+    assert_eq!(full, "too_many");
+    guest.expect_none_for(Duration::from_millis(1_100));
+    done(&server, "subscribe", subscribe("1:2"));
 }

@@ -102,3 +102,24 @@ fn sessions_of_one_address_begin_at_a_rate() {
     assert_eq!(server.metric(SESSIONS), 4.0);
     drop(users);
 }
+
+#[test]
+fn guests_that_one_session_becomes_begin_at_the_rate_of_sessions() {
+    let server = Server::with(&[
+        ("limits.session.burst", "3"),
+        ("limits.session.per_second", "1"),
+    ]);
+    let mut client = server.user("1:1");
+    let guest = json!({"credentials": {"guest": true}});
+    let mut user = json!("1:1");
+    for _ in 0..2 {
+        let welcome = client.request("authenticate", guest.clone());
+        assert_ne!(std::mem::replace(&mut user, welcome["user"].clone()), user);
+    }
+    client.command("authenticate", guest);
+    let error = client.expect_error("rate_limited");
+    assert_eq!(error["data"]["command"], "authenticate");
+    assert!(error["data"]["details"]["retry_ms"].as_u64().unwrap() > 0);
+    // It stays the user that it is.
+    client.request("lookup", json!([user]));
+}

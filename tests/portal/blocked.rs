@@ -118,3 +118,18 @@ fn nothing_is_left_of_an_erased_user() {
     let left = String::from_utf8(lines).unwrap();
     assert!(!left.contains("1:1\"") && !left.contains("Mel"), "{left}");
 }
+
+#[test]
+fn erased_user_is_on_no_channel_of_the_operator() {
+    let server = Server::start();
+    let mut before = server.user("1:1");
+    let subscribe = json!({"userId": 1, "channelId": "c"});
+    assert_eq!(rpc(&server, "channel/subscribe", subscribe).json(), 1);
+    before.expect("joined");
+    assert_eq!(server.manage("/user/erase/1").json(), 1);
+    let mut after = server.user("1:1");
+    after.request("lookup", json!(["1:1"]));
+    let of = json!({"userId": 1});
+    let left = rpc(&server, "channel/getSubscriptions", of).json();
+    assert_eq!(left, json!([]));
+}

@@ -176,3 +176,16 @@ fn users_made_from_one_address_are_limited() {
     assert!(error["details"]["retry_ms"].as_u64().unwrap() > 0);
     assert!(way(server.address, &claim("1:2", "open sesame")).is_ok());
 }
+
+#[test]
+fn sign_up_takes_over_no_user_of_the_backend() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = [("portal.password.sign_up", "true")];
+    let server = server(&folder.path().join("users.db"), &more);
+    assert_eq!(server.manage("/auth/set/7/secret").json(), true);
+    for (name, way) in WAYS {
+        let error = way(server.address, &sign_up("1:7", "open sesame")).unwrap_err();
+        assert_eq!(error["code"], "conflict", "{name}");
+    }
+    assert!(WAYS[0].1(server.address, &sign_up("1:8", "open sesame")).is_ok());
+}

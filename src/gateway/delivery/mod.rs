@@ -123,7 +123,7 @@ impl Gateway {
                 id,
             } => {
                 if let Some(session) = self.session_at(to) {
-                    self.changed(session);
+                    let is_changed = self.changed(session);
                     self.pending.admitted(session);
                     if let Some(id) = &id {
                         self.pending.answered(session, id);
@@ -135,6 +135,9 @@ impl Gateway {
                         ..Details::default()
                     };
                     self.step(session, Input::Admitted, details);
+                    if is_changed {
+                        self.join_by_operator(session);
+                    }
                 }
             }
             Delivery::NotAttached { to, error, id } => {

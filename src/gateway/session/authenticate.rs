@@ -5,6 +5,7 @@
 //! its rooms, its channels and the services that it provides, which belong to the user
 //! before, and goes on with the same session.
 
+use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::session::ending::Ending;
 use crate::gateway::session::life::Attributes;
@@ -81,7 +82,10 @@ impl Gateway {
                 let attributes = self.establish(session, identity);
                 self.attach_again(session, attributes, id);
             }
-            Ok(identity) if is_provisional => self.change_user(session, identity, id),
+            Ok(identity) if is_provisional => match self.charge_change(session) {
+                Ok(()) => self.change_user(session, identity, id),
+                Err(error) => self.refuse(session, error.of("authenticate"), id),
+            },
             Ok(_) => {
                 let message = "these are the credentials of another user; connect anew for it";
                 let error = ErrorBody::new(ErrorCode::Forbidden, message);
@@ -116,6 +120,23 @@ impl Gateway {
             });
         }
         self.attach(session, attributes, id);
+    }
+
+    /// Charges an address as for a session that begins: one session could make as many
+    /// users as many sessions.
+    fn charge_change(&self, session: SessionSlot) -> Result<(), ErrorBody> {
+        let entry = self.sessions.get(session);
+        let connection = entry.and_then(|entry| entry.session.connection());
+        let Some(connection) = connection.and_then(|key| self.connections.get(key)) else {
+            return Ok(());
+        };
+        let carrier = connection.transport.carrier();
+        let carrier = carrier.and_then(|carrier| self.connections.get(carrier));
+        let Some(permit) = &carrier.unwrap_or(connection).permit else {
+            return Ok(());
+        };
+        let (newcomers, limits) = (&self.shared.newcomers, self.settings.newcomers());
+        newcomers.begin_session(permit.address(), permit.socket(), &limits, clock::now_ms())
     }
 
     fn change_user(&mut self, session: SessionSlot, identity: Identity, id: Option<RequestId>) {
@@ -156,15 +177,16 @@ impl Gateway {
             self.shared.owners.room(&room, call);
             self.exited(session, &Topic::Room(room));
         }
+        self.end_by_operator(&user, caller.key);
         let remove = AvatarCall::Remove { caller };
         self.shared.owners.avatar(&user, remove);
     }
 
-    /// The avatar of the user that a session became has admitted it.
-    pub(crate) fn changed(&mut self, session: SessionSlot) {
-        if let Some(entry) = self.sessions.get_mut(session) {
-            entry.is_changing = false;
-        }
+    /// An avatar has admitted a session. Returns whether it is that of a user that the
+    /// session became.
+    pub(crate) fn changed(&mut self, session: SessionSlot) -> bool {
+        let entry = self.sessions.get_mut(session);
+        entry.is_some_and(|entry| std::mem::take(&mut entry.is_changing))
     }
 
     /// An avatar did not admit a session again. One that became another user cannot go

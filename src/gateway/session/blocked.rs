@@ -65,20 +65,25 @@ impl Shared {
         self.blocked.keep(user).await
     }
 
-    /// Everything of a user goes: its sessions, credentials, ban, block list and
-    /// attributes, and when it was last seen. Returns how many sessions there were.
+    /// Everything of a user goes: its sessions, credentials, ban, block list, attributes and
+    /// the operator's subscriptions, and when it was last seen. Returns how many sessions there were.
     ///
     /// # Errors
     /// `unavailable` where the store cannot be read or written: then some may be left.
     pub async fn erase(&self, user: &UserId) -> Result<usize, ErrorBody> {
-        let ended = self.end_user(user, Ending::Removed).await;
+        // First: with its credentials the user would be back in the middle.
+        let forgotten = self.portal.forget(user).await;
+        let mut ended = self.end_user(user, Ending::Removed).await;
+        forgotten?;
         let of = user.clone();
         let erase = |asker| Call::Avatar(of, AvatarCall::Erase { asker });
         self.ask(erase).await?;
         self.unban(user).await?;
-        self.block(user, Vec::new()).await?;
         // Behind the attributes: what waits for the file is written with it.
-        self.portal.forget(user).await?;
+        self.block(user, Vec::new()).await?;
+        self.unsubscribe(user, None).await;
+        // Where claims need no credentials, it may be back.
+        ended += self.end_user(user, Ending::Removed).await;
         Ok(ended)
     }
 }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::clock;
 use crate::portal::attempts;
+use crate::portal::auth_table::AuthTable;
 use crate::portal::checker::{Checking, CredentialChecker, Identity, Verdict};
 use crate::portal::claim::Claim;
 use crate::portal::settings::PasswordSettings;
@@ -28,30 +29,35 @@ pub(super) const NAME: &str = "password";
 /// What clients of each address have made; outlives the settings.
 pub(super) type SignUps = Arc<Mutex<HashMap<IpAddr, Bucket>>>;
 
+/// The users that are known, and those that clients made.
+#[derive(Debug)]
+pub(super) struct Users {
+    /// Those of your backend: nobody signs up as one of them.
+    pub(super) auth: Arc<AuthTable>,
+    /// Those with a password.
+    pub(super) passwords: Arc<Passwords>,
+    /// What clients of each address have made.
+    pub(super) sign_ups: SignUps,
+}
+
 /// The checker.
 #[derive(Debug)]
 pub(super) struct PasswordChecker {
     settings: PasswordSettings,
     hasher: Hasher,
-    passwords: Arc<Passwords>,
-    sign_ups: SignUps,
+    users: Users,
 }
 
 impl PasswordChecker {
-    /// With the users of a table.
+    /// With these users.
     ///
     /// # Errors
     /// Where the system gives no random bytes.
-    pub(super) fn new(
-        settings: &PasswordSettings,
-        passwords: Arc<Passwords>,
-        sign_ups: SignUps,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn new(settings: &PasswordSettings, users: Users) -> anyhow::Result<Self> {
         Ok(Self {
             settings: settings.clone(),
             hasher: Hasher::new(settings)?,
-            passwords,
-            sign_ups,
+            users,
         })
     }
 
@@ -71,7 +77,7 @@ impl PasswordChecker {
         if password.len() > PASSWORD_BYTES_MAX {
             return Verdict::invalid();
         }
-        let hash = self.passwords.hash(user);
+        let hash = self.users.passwords.hash(user);
         match self.hasher.verify(password, hash).await {
             Ok(true) => Verdict::Accept(Identity::new(user.clone())),
             Ok(false) => Verdict::invalid(),
@@ -101,18 +107,19 @@ impl PasswordChecker {
             return Err(ErrorBody::new(ErrorCode::Refused, fault));
         }
         self.charge(address)?;
+        if self.users.auth.has(user) {
+            return Err(known());
+        }
         let unavailable = || {
             let message = "the user cannot be stored now; try again";
             ErrorBody::new(ErrorCode::Unavailable, message)
         };
         let hash = self.hasher.hash(password).await;
         let hash = hash.map_err(|_| unavailable())?;
-        let made = self.passwords.make(user, hash, self.settings.users_max);
+        let passwords = &self.users.passwords;
+        let made = passwords.make(user, hash, self.settings.users_max);
         made.await.map_err(|why| match why {
-            NotMade::Known => ErrorBody::new(
-                ErrorCode::Conflict,
-                "there is a user of this name; choose another one",
-            ),
+            NotMade::Known => known(),
             NotMade::Full => ErrorBody::new(
                 ErrorCode::TooMany,
                 "there are as many users as may be (portal.password.users_max)",
@@ -128,7 +135,7 @@ impl PasswordChecker {
             return Ok(());
         };
         let (limit, now_ms) = (self.settings.sign_ups, clock::now_ms());
-        let table = &mut *self.sign_ups.lock();
+        let table = &mut *self.users.sign_ups.lock();
         let before = table.get(&address);
         attempts::look(before, limit, now_ms).map_err(|retry_ms| {
             let message = "too many users were made from this address; wait retry_ms";
@@ -139,6 +146,11 @@ impl PasswordChecker {
         attempts::note(table, address, limit, now_ms);
         Ok(())
     }
+}
+
+fn known() -> ErrorBody {
+    let message = "there is a user of this name; choose another one";
+    ErrorBody::new(ErrorCode::Conflict, message)
 }
 
 impl CredentialChecker for PasswordChecker {

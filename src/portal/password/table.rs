@@ -1,10 +1,10 @@
 //! Users with a password, in memory: the store has the same, and loads them at the
 //! start. So nobody has to wait for it to learn whether a user needs a password.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
 use crate::store::{Fact, Store, Unavailable};
@@ -13,14 +13,43 @@ use turntable_core::id::UserId;
 #[derive(Debug, Default)]
 struct Entries {
     hashes: HashMap<UserId, Box<str>>,
-    /// Users that are being made.
-    reserved: HashSet<UserId>,
+    /// Users that are being made. A hash is of one attempt: its salt is random.
+    reserved: HashMap<UserId, Box<str>>,
+}
+
+impl Entries {
+    /// A user is being made.
+    fn reserve(&mut self, user: &UserId, hash: &str, max: usize) -> Result<(), NotMade> {
+        if self.hashes.contains_key(user) || self.reserved.contains_key(user) {
+            return Err(NotMade::Known);
+        }
+        if self.hashes.len() + self.reserved.len() >= max {
+            return Err(NotMade::Full);
+        }
+        self.reserved.insert(user.clone(), hash.into());
+        Ok(())
+    }
+
+    /// The store answered to the making of a user. Returns whether the user is there: it
+    /// may have been removed meanwhile.
+    fn made(&mut self, user: UserId, hash: &str, is_stored: bool) -> bool {
+        let is_awaited = self.reserved.get(&user).is_some_and(|of| **of == *hash);
+        if !is_awaited {
+            return false;
+        }
+        let hash = self.reserved.remove(&user).filter(|_| is_stored);
+        let is_made = hash.is_some();
+        self.hashes.extend(hash.map(|hash| (user, hash)));
+        is_made
+    }
 }
 
 /// The table.
 #[derive(Debug)]
 pub(in crate::portal) struct Passwords {
     entries: RwLock<Entries>,
+    /// Held by who changes the entries and tells the store, so that both have one order.
+    order: Mutex<()>,
     store: Arc<dyn Store>,
 }
 
@@ -45,8 +74,9 @@ impl Passwords {
         Ok(Self {
             entries: RwLock::new(Entries {
                 hashes,
-                reserved: HashSet::new(),
+                reserved: HashMap::new(),
             }),
+            order: Mutex::default(),
             store,
         })
     }
@@ -69,8 +99,11 @@ impl Passwords {
             let _ = done.send(result.is_ok());
         };
         {
+            let _order = self.order.lock();
             let entries = &mut *self.entries.write();
             entries.hashes.remove(user);
+            // One that is being made does not come back behind this.
+            entries.reserved.remove(user);
             let (fact, saved) = (Fact::Password, Box::new(saved));
             self.store.set_fact(fact, user, None, saved);
         }
@@ -84,30 +117,21 @@ impl Passwords {
         hash: Box<str>,
         max: usize,
     ) -> Result<(), NotMade> {
-        {
-            let entries = &mut *self.entries.write();
-            if entries.hashes.contains_key(user) || entries.reserved.contains(user) {
-                return Err(NotMade::Known);
-            }
-            if entries.hashes.len() + entries.reserved.len() >= max {
-                return Err(NotMade::Full);
-            }
-            entries.reserved.insert(user.clone());
-        }
         let (done, made) = oneshot::channel();
         let (table, of, stored) = (self.clone(), user.clone(), hash.clone());
         // The entry appears with the store's answer, whether anybody waits for it or not.
         let saved = move |result: Result<(), Unavailable>| {
-            let entries = &mut *table.entries.write();
-            entries.reserved.remove(&of);
-            if result.is_ok() {
-                entries.hashes.insert(of, stored);
-            }
+            let is_made = table.entries.write().made(of, &stored, result.is_ok());
             // Nobody may wait.
-            let _ = done.send(result.is_ok());
+            let _ = done.send(is_made);
         };
-        let (fact, saved) = (Fact::Password, Box::new(saved));
-        self.store.set_fact(fact, user, Some(hash), saved);
+        {
+            let _order = self.order.lock();
+            self.entries.write().reserve(user, &hash, max)?;
+            // A store may answer at once.
+            let (fact, saved) = (Fact::Password, Box::new(saved));
+            self.store.set_fact(fact, user, Some(hash), saved);
+        }
         match made.await {
             Ok(true) => Ok(()),
             _ => Err(NotMade::Unavailable),
@@ -132,5 +156,20 @@ mod tests {
         assert_eq!(table.hash(&user(1)).as_deref(), Some("a"));
         let full = table.make(&user(2), "b".into(), 1).await;
         assert_eq!(full, Err(NotMade::Full));
+    }
+
+    #[tokio::test]
+    async fn user_that_is_removed_while_it_is_made_is_not_there() {
+        let table = Arc::new(Passwords::new(Arc::new(MemoryStore::new(0))).unwrap());
+        let user = UserId::parse("1:1").unwrap();
+        let reserve = |hash: &str| table.entries.write().reserve(&user, hash, 1).unwrap();
+        let made = |hash: &str| table.entries.write().made(user.clone(), hash, true);
+        reserve("a");
+        assert!(table.remove(&user).await);
+        assert!(!made("a") && !table.has(&user));
+        // The next one is another.
+        reserve("b");
+        assert!(!made("a") && !table.has(&user));
+        assert!(made("b") && table.has(&user));
     }
 }
