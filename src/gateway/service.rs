@@ -60,6 +60,12 @@ impl Providing {
         let names = self.services.keys().map(|name| &**name);
         names.filter(|name| function::parts(name).is_none())
     }
+
+    /// It provides nothing any more. The ids of its calls go on: answers to those before
+    /// may still come.
+    pub(super) fn forget_services(&mut self) {
+        self.services = BTreeMap::new();
+    }
 }
 
 impl Gateway {
@@ -454,36 +460,4 @@ fn callable<'a>(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::gateway::testing::{Noted, begin, entry, gateway};
-
-    #[test]
-    fn functions_of_a_session_are_bounded() {
-        let owners = Arc::new(Noted::default());
-        let mut gateway = gateway(0, &owners);
-        let session = begin(&mut gateway);
-        let mut provide = |number: usize, bytes: usize| {
-            let functions = vec!["a".repeat(bytes).into()];
-            gateway.provide(
-                session,
-                vec![(format!("own{number}").into(), functions)],
-                None,
-            );
-            let providing = entry(&mut gateway, session).providing.as_ref().unwrap();
-            providing.services.len()
-        };
-        assert_eq!(
-            provide(0, FUNCTIONS_BYTES_MAX),
-            0,
-            "with its own cost it is too long"
-        );
-        for number in 0..PROVIDED_MAX + 3 {
-            assert_eq!(provide(number, 10), PROVIDED_MAX.min(number + 1));
-        }
-        assert_eq!(provide(0, 20), PROVIDED_MAX, "one that is known may change");
-    }
-}
+mod tests;
