@@ -103,21 +103,32 @@ impl Gateway {
             return;
         };
         let before = self.services.insert(name.clone(), state.clone());
-        if before.unwrap_or_default() == state {
-            return;
+        if before.unwrap_or_default() != state {
+            self.send_service(&name, service, &state);
         }
+    }
+
+    /// The configuration has a service no more: the clients that could call it are told.
+    pub(super) fn service_removed(&mut self, name: &str, before: &ServiceSettings) {
+        if self.services.remove(name).unwrap_or_default().is_enabled {
+            self.send_service(name, before, &ServiceState::default());
+        }
+    }
+
+    /// Sends the clients that may call a service its state.
+    fn send_service(&mut self, name: &str, service: &ServiceSettings, state: &ServiceState) {
         let frame = |state| {
-            let changed = vec![(name.clone(), state)];
+            let changed = vec![(name.into(), state)];
             Frame::message(&ServerPacket::Service(changed), None)
         };
         // One for all but those that see a part of the functions.
         let of_all = frame(state.clone());
         let frame_for = |(slot, entry): (SessionSlot, &super::session::SessionEntry)| {
             let who = entry.session.who();
-            let may_know = entry.session.life().is_admitted() && may_call(service, &name, who);
+            let may_know = entry.session.life().is_admitted() && may_call(service, name, who);
             may_know.then(|| match who.is_free() {
                 true => (slot, of_all.clone()),
-                false => (slot, frame(seen(&name, state.clone(), who))),
+                false => (slot, frame(seen(name, state.clone(), who))),
             })
         };
         let frames: Vec<_> = self.sessions.iter().filter_map(frame_for).collect();
