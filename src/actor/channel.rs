@@ -127,11 +127,11 @@ impl Channel {
         if !Arc::ptr_eq(&settings, &self.settings) {
             (self.retention, self.rates) = limits(&settings, &self.id);
             let is_stored = is_stored(&settings, &self.id);
-            if is_stored && !std::mem::replace(&mut self.is_stored, is_stored) {
-                // Its past is not in the store.
+            if is_stored != std::mem::replace(&mut self.is_stored, is_stored) {
+                // What is stored is not its past, or will not be after the next message:
+                // its offsets go on unstored.
                 self.begin_stored();
             }
-            self.is_stored = is_stored;
             let namespace = settings.channels.of(&self.id);
             self.model.show_members(namespace.member_names());
             self.settings = settings;

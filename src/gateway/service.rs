@@ -60,6 +60,12 @@ impl Providing {
         let names = self.services.keys().map(|name| &**name);
         names.filter(|name| function::parts(name).is_none())
     }
+
+    /// It provides nothing any more. The ids of its calls go on: answers to those before
+    /// may still come.
+    pub(super) fn forget_services(&mut self) {
+        self.services = BTreeMap::new();
+    }
 }
 
 impl Gateway {
@@ -97,21 +103,32 @@ impl Gateway {
             return;
         };
         let before = self.services.insert(name.clone(), state.clone());
-        if before.unwrap_or_default() == state {
-            return;
+        if before.unwrap_or_default() != state {
+            self.send_service(&name, service, &state);
         }
+    }
+
+    /// The configuration has a service no more: the clients that could call it are told.
+    pub(super) fn service_removed(&mut self, name: &str, before: &ServiceSettings) {
+        if self.services.remove(name).unwrap_or_default().is_enabled {
+            self.send_service(name, before, &ServiceState::default());
+        }
+    }
+
+    /// Sends the clients that may call a service its state.
+    fn send_service(&mut self, name: &str, service: &ServiceSettings, state: &ServiceState) {
         let frame = |state| {
-            let changed = vec![(name.clone(), state)];
+            let changed = vec![(name.into(), state)];
             Frame::message(&ServerPacket::Service(changed), None)
         };
         // One for all but those that see a part of the functions.
         let of_all = frame(state.clone());
         let frame_for = |(slot, entry): (SessionSlot, &super::session::SessionEntry)| {
             let who = entry.session.who();
-            let may_know = entry.session.life().is_admitted() && may_call(service, &name, who);
+            let may_know = entry.session.life().is_admitted() && may_call(service, name, who);
             may_know.then(|| match who.is_free() {
                 true => (slot, of_all.clone()),
-                false => (slot, frame(seen(&name, state.clone(), who))),
+                false => (slot, frame(seen(name, state.clone(), who))),
             })
         };
         let frames: Vec<_> = self.sessions.iter().filter_map(frame_for).collect();
@@ -459,36 +476,4 @@ fn callable<'a>(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::gateway::testing::{Noted, begin, entry, gateway};
-
-    #[test]
-    fn functions_of_a_session_are_bounded() {
-        let owners = Arc::new(Noted::default());
-        let mut gateway = gateway(0, &owners);
-        let session = begin(&mut gateway);
-        let mut provide = |number: usize, bytes: usize| {
-            let functions = vec!["a".repeat(bytes).into()];
-            gateway.provide(
-                session,
-                vec![(format!("own{number}").into(), functions)],
-                None,
-            );
-            let providing = entry(&mut gateway, session).providing.as_ref().unwrap();
-            providing.services.len()
-        };
-        assert_eq!(
-            provide(0, FUNCTIONS_BYTES_MAX),
-            0,
-            "with its own cost it is too long"
-        );
-        for number in 0..PROVIDED_MAX + 3 {
-            assert_eq!(provide(number, 10), PROVIDED_MAX.min(number + 1));
-        }
-        assert_eq!(provide(0, 20), PROVIDED_MAX, "one that is known may change");
-    }
-}
+mod tests;

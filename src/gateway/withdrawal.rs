@@ -1,5 +1,5 @@
-//! What other settings take away from sessions that exist: the right to provide a
-//! service, and the token that gave it.
+//! What other settings take away from sessions that exist: a service, the right to provide
+//! it, and the token that gave that right.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +23,11 @@ impl Gateway {
         }
         let before = std::mem::replace(&mut self.settings, settings);
         if before.services != self.settings.services {
+            for (name, service) in before.services.iter() {
+                if !self.settings.services.contains_key(name) {
+                    self.service_removed(name, service);
+                }
+            }
             self.withdraw(&before.services);
         }
     }
@@ -56,5 +61,54 @@ impl Gateway {
             }
             self.run();
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::gateway::testing::{Noted, begin, entry, gateway};
+    use turntable_core::model::service::ServiceState;
+
+    #[test]
+    fn service_that_is_removed_is_down_for_its_callers() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let session = begin(&mut gateway);
+        let mut settings = (*gateway.settings).clone();
+        let own = ServiceSettings {
+            callers: vec!["9:9".to_owned()],
+            ..ServiceSettings::default()
+        };
+        let services: Services = [
+            ("up".to_owned(), ServiceSettings::default()),
+            ("down".to_owned(), ServiceSettings::default()),
+            ("of_others".to_owned(), own),
+        ]
+        .into();
+        settings.services = Arc::new(services);
+        gateway.shared.settings.set(settings.clone());
+        gateway.take_settings();
+        let state = |is_enabled| ServiceState {
+            is_enabled,
+            functions: vec!["f".into()],
+        };
+        for (name, is_enabled) in [("up", true), ("down", false), ("of_others", true)] {
+            gateway.service_changed(name.into(), state(is_enabled));
+        }
+        let connection = entry(&mut gateway, session).session.connection();
+        gateway.lose(connection.unwrap());
+        gateway.run();
+        settings.services = Arc::default();
+        gateway.shared.settings.set(settings);
+        gateway.take_settings();
+        assert!(gateway.services.is_empty());
+        let waiting = entry(&mut gateway, session).session.outbox.waiting();
+        let texts = waiting.map(|frame| frame.as_message().unwrap().text().to_owned());
+        let last = texts.last().unwrap();
+        assert!(
+            last.contains(r#""up""#) && last.contains("disabled"),
+            "{last}"
+        );
     }
 }

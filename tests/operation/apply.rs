@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use turntable::app::Running;
 use turntable::config::Config;
 use turntable_core::model::game::GameSettings;
+use turntable_core::model::namespace::NamespaceSettings;
 use turntable_core::model::service::ServiceSettings;
 use turntable_testkit::Client;
 
@@ -170,5 +171,40 @@ async fn user_that_may_provide_a_service_no_more_goes_on_without_it() {
         provider.request("lookup", json!([]));
     })
     .await;
+    running.stop(Duration::ZERO).await;
+}
+
+#[actix_rt::test]
+async fn history_that_was_not_stored_for_a_while_has_another_epoch_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store").to_str().unwrap().to_owned();
+    let with = |retained: bool| {
+        let mut config = config();
+        config.store.path = path.clone();
+        let namespace = NamespaceSettings {
+            history_max: 10,
+            retained,
+            ..NamespaceSettings::default()
+        };
+        config.channels.insert("c".to_owned(), namespace);
+        config
+    };
+    let publish = |address: SocketAddr| {
+        beside(move || {
+            let (mut client, _) = identified(address, "1:1");
+            let place = client.request("publish", json!({"channel": "c", "data": 1}));
+            (place["epoch"].clone(), place["offset"].clone())
+        })
+    };
+    let running = Running::start(with(true)).unwrap();
+    let (epoch, first) = publish(running.server).await;
+    assert_eq!(first, 1);
+    running.apply(with(false)).unwrap();
+    let second = publish(running.server).await;
+    assert_eq!(second, (epoch.clone(), json!(2)));
+    running.stop(Duration::ZERO).await;
+    let running = Running::start(with(true)).unwrap();
+    let (later, _) = publish(running.server).await;
+    assert_ne!(later, epoch, "clients have its second message");
     running.stop(Duration::ZERO).await;
 }

@@ -88,13 +88,16 @@ pub(super) const fn needs_attributes(call: &AvatarCall) -> bool {
     )
 }
 
-/// Whether a call changes attributes.
-fn is_set(call: &AvatarCall) -> bool {
-    match call {
-        AvatarCall::Set { .. } | AvatarCall::Change { .. } | AvatarCall::Erase { .. } => true,
-        AvatarCall::Attach { attributes, .. } => !attributes.is_empty(),
-        _ => false,
-    }
+/// Whether a call has to wait for a `set` that is being stored: it changes attributes,
+/// or begins a session, which is sent them and whose factory may set some.
+const fn is_behind_set(call: &AvatarCall) -> bool {
+    matches!(
+        call,
+        AvatarCall::Attach { .. }
+            | AvatarCall::Set { .. }
+            | AvatarCall::Erase { .. }
+            | AvatarCall::Change { .. }
+    )
 }
 
 pub(super) fn unavailable(message: &'static str) -> ErrorBody {
@@ -160,7 +163,9 @@ impl Avatar {
     /// end of a session may not overtake its beginning.
     pub(super) fn hold(&mut self, call: AvatarCall) -> Option<AvatarCall> {
         match &mut self.stored {
-            Some(waiting) if waiting.set.is_none() || is_set(&call) || !waiting.held.is_empty() => {
+            Some(waiting)
+                if waiting.set.is_none() || is_behind_set(&call) || !waiting.held.is_empty() =>
+            {
                 waiting.held.push_back(call);
                 None
             }

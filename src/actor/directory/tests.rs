@@ -28,7 +28,7 @@ use crate::webhook::Webhooks;
 use crate::webhook::settings::WebhookSettings;
 use turntable_core::backup::Attributes;
 use turntable_core::model::settings::AttributeSettings;
-use turntable_core::packet::LookupEntry;
+use turntable_core::packet::{LookupEntry, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
@@ -157,6 +157,15 @@ fn lookup(directory: &Addr<Directory>, generation: u64, ticket: u64) {
         ticket,
     };
     call(directory, generation, Call::Avatar(user(), lookup));
+}
+
+fn lookup_absent(directory: &Addr<Directory>, ticket: u64) {
+    let absent = UserId::parse("1:2").unwrap();
+    let lookup = AvatarCall::Lookup {
+        gateway: gateway(0),
+        ticket,
+    };
+    call(directory, 0, Call::Avatar(absent, lookup));
 }
 
 fn announce(directory: &Addr<Directory>, worker: u16, generation: u64) {
@@ -386,12 +395,7 @@ async fn calls_that_waited_for_the_store_outlive_the_loss_of_their_avatar() {
         lookup(&directory, 0, ticket);
     }
     // Answered behind them, by another owner on the same thread.
-    let absent = UserId::parse("1:2").unwrap();
-    let other = AvatarCall::Lookup {
-        gateway: gateway(0),
-        ticket: 9,
-    };
-    call(&directory, 0, Call::Avatar(absent, other));
+    lookup_absent(&directory, 9);
     eventually("all of them wait", || {
         store.loads.lock().unwrap().len() == 2
     })
@@ -427,32 +431,37 @@ async fn end_of_a_session_does_not_overtake_its_beginning_behind_a_durable_set()
     let set = AvatarCall::Set {
         caller: first,
         changes: changes("durable"),
-        id: None,
+        id: Some(RequestId("set".into())),
     };
     call(&directory, 0, Call::Avatar(user(), set));
     eventually("it is stored", || store.saves.lock().unwrap().len() == 1).await;
-    // A session that sets something waits, and its end with it.
-    let (second, _) = attach(2);
-    let begin = AvatarCall::Attach {
-        roles: Vec::new(),
-        caller: second,
-        attributes: vec![("name".into(), Payload::from_json("1"))],
-        id: None,
-    };
+    // A session that begins waits, and its end with it.
+    let (second, begin) = attach(2);
     call(&directory, 0, Call::Avatar(user(), begin));
     for caller in [second, first] {
         let end = AvatarCall::Remove { caller };
         call(&directory, 0, Call::Avatar(user(), end));
     }
+    // The avatar has them once the directory sends this on.
+    lookup_absent(&directory, 9);
+    eventually("they are there", || !store.loads.lock().unwrap().is_empty()).await;
     let saved = store.saves.lock().unwrap().remove(0);
     saved(Ok(()));
     let avatars = metrics.actors("avatar");
-    eventually("nobody is left", || avatars.get() == 0).await;
-    let attached = |delivery: &Delivery| match delivery {
-        Delivery::Attached { to, .. } if *to == second.place => Some(()),
+    let order = |delivery: &Delivery| match delivery {
+        Delivery::Send { id: Some(_), .. } => Some("set"),
+        Delivery::Attached { to, .. } if *to == second.place => Some("attached"),
         _ => None,
     };
-    notes.first(attached).await;
+    let (_, load) = store.loads.lock().unwrap().remove(0);
+    load(Ok(Stored::default()));
+    eventually("nobody is left", || avatars.get() == 0).await;
+    let order: Vec<_> = {
+        let notes = notes.0.lock().unwrap();
+        let order = notes.iter().filter_map(|(_, delivery)| order(delivery));
+        order.collect()
+    };
+    assert_eq!(order, ["set", "attached"]);
 }
 
 #[actix_rt::test]

@@ -146,7 +146,9 @@ impl Gateway {
             // What was added to them was for the user before.
             entry.session.permit = None;
             entry.backups = None;
-            entry.providing = None;
+            if let Some(providing) = &mut entry.providing {
+                providing.forget_services();
+            }
             entry.is_changing = true;
         }
         let attributes = self.establish(session, identity);

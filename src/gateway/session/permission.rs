@@ -83,13 +83,14 @@ impl Gateway {
     }
 
     /// The permissions of a session are these from now on. It leaves the channels that it
-    /// may not be on any more.
+    /// may not be on any more, unless the operator subscribed its user.
     fn put_permit(&mut self, session: SessionSlot, permit: Permit) {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
         entry.session.permit = permit;
         let who = entry.session.who();
+        let (by_operator, user) = (&self.shared.by_operator, &entry.session.user);
         let channels = entry.session.channels().iter();
         let refused = channels.filter_map(|membership| {
             let access = match membership.subpaths {
@@ -98,12 +99,20 @@ impl Gateway {
             };
             let channel = &membership.channel;
             let refused = may_do(&self.settings.channels, who, channel, access).err()?;
+            if !membership.subpaths && by_operator.has(user, channel) {
+                return None;
+            }
             Some((channel.clone(), refused))
         });
         let refused: Vec<_> = refused.collect();
+        let has_left = !refused.is_empty();
         for (channel, error) in refused {
             self.leave_channel(session, &channel);
             self.send_error(session, error.of("joinchannel"), None);
+        }
+        if has_left {
+            // It may have been on one of them with the paths below, which it may not.
+            self.join_by_operator(session);
         }
         self.look_again(session);
     }

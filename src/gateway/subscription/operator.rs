@@ -86,6 +86,16 @@ impl OperatorSubscriptions {
         removed
     }
 
+    /// Whether the user is subscribed to the channel.
+    pub(crate) fn has(&self, user: &UserId, channel: &ChannelId) -> bool {
+        if self.count.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let users = self.users.lock();
+        let one = users.get(user);
+        one.is_some_and(|one| one.channels.contains(channel))
+    }
+
     /// A session of the user is there: the channels that it has to be on.
     fn begin(&self, user: &UserId, session: SessionKey, now_ms: u64) -> Vec<ChannelId> {
         if self.count.load(Ordering::Relaxed) == 0 {
@@ -312,7 +322,22 @@ impl Gateway {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::gateway::testing::{Noted, begin, entry, gateway};
+    use turntable_core::model::namespace::{Access, ChannelPermissions};
+    use turntable_core::model::permission::Who;
+
+    /// Nobody may do anything.
+    #[derive(Debug)]
+    struct Closed;
+
+    impl ChannelPermissions for Closed {
+        fn allow(&self, _: Who<'_>, _: &ChannelId, _: Access) -> bool {
+            false
+        }
+    }
 
     const BOUNDS: Bounds = Bounds {
         users: 2,
@@ -360,5 +385,38 @@ mod tests {
         assert_eq!(all.remove(&user(3), Some(&path("b"))), []);
         assert_eq!(all.remove(&user(3), None), [path("a")]);
         assert!(all.users.lock().is_empty());
+    }
+
+    #[test]
+    fn sessions_stay_on_these_channels_when_their_permissions_are_computed_anew() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let session = begin(&mut gateway);
+        let by_operator = &gateway.shared.by_operator;
+        let now_ms = clock::now_ms();
+        by_operator
+            .add(&user(1), &path("a"), BOUNDS, now_ms)
+            .unwrap();
+        gateway.join_by_operator(session);
+        let join = |channel: &str, subpaths: bool| JoinChannel {
+            channel: path(channel),
+            subpaths,
+            since: None,
+            history: None,
+            below: Vec::new(),
+        };
+        gateway.join_allowed(session, join("b", false), None);
+        let mut settings = (*gateway.settings).clone();
+        settings.channels = Arc::new(Closed);
+        gateway.settings = Arc::new(settings);
+        let on = |gateway: &mut Gateway| {
+            gateway.grant(session, &[]);
+            let channels = entry(gateway, session).session.channels().iter();
+            let on = channels.map(|on| (on.channel.clone(), on.subpaths));
+            on.collect::<Vec<_>>()
+        };
+        assert_eq!(on(&mut gateway), [(path("a"), false)]);
+        // The operator named no paths below.
+        gateway.join_allowed(session, join("a", true), None);
+        assert_eq!(on(&mut gateway), [(path("a"), false)]);
     }
 }

@@ -193,6 +193,10 @@ impl Channel {
         retention: &Retention,
         now_ms: u64,
     ) -> Joined {
+        if let Some(members) = &mut self.members {
+            // Its `joined` has them.
+            members.note_listed();
+        }
         self.history.expire(retention, usize::MAX, now_ms);
         let since = past.since.as_ref().filter(|_| !subpaths);
         let since = since.filter(|since| since.epoch == self.epoch);
@@ -366,5 +370,5 @@ fn limited(retry_ms: u64, limit: Limit) -> ErrorBody {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests;

@@ -68,6 +68,8 @@ pub struct Members {
     is_counting: bool,
     /// What listeners were not sent yet.
     changes: BTreeMap<UserId, MemberChange>,
+    /// Whether a listener was sent a list of members that has these changes already.
+    has_listed: bool,
     rate: Bucket,
     /// When the changes that wait may be sent.
     due_ms: u64,
@@ -85,6 +87,7 @@ impl Members {
             names_max,
             is_counting: names_max == 0,
             changes: BTreeMap::new(),
+            has_listed: false,
             rate: Bucket::default(),
             due_ms: 0,
         }
@@ -204,6 +207,7 @@ impl Members {
             _ => {}
         }
         let changes = std::mem::take(&mut self.changes);
+        self.has_listed = false;
         Some(match (was_counting, self.is_counting) {
             (_, true) => {
                 self.due_ms = now_ms.saturating_add(COUNT_MS);
@@ -220,7 +224,13 @@ impl Members {
     /// Listeners know the members as they are.
     pub fn note_sent(&mut self) {
         self.changes = BTreeMap::new();
+        self.has_listed = false;
         self.is_counting = self.shown > self.names_max || self.names_max == 0;
+    }
+
+    /// A listener is sent the members as they are, the others are not.
+    pub fn note_listed(&mut self) {
+        self.has_listed = !self.changes.is_empty();
     }
 
     /// The members as a client gets them that joins as `own`, which it always is.
@@ -287,8 +297,8 @@ impl Members {
                 true => self.shown + 1,
                 false => self.shown - 1,
             };
-            // A change that was not sent is undone by its opposite.
-            if self.changes.remove(user).is_none() {
+            // A change that nobody was sent is undone by its opposite.
+            if self.has_listed || self.changes.remove(user).is_none() {
                 self.changes.insert(user.clone(), change);
             }
         }

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::key::{NodeId, WorkerId};
+use crate::packet::{MemberChange, MemberUpdate};
 
 const NOW: u64 = 1_732_000_000_000;
 const GRACE: u64 = 5_000;
@@ -176,6 +177,46 @@ fn messages_over_the_rate_take_no_bytes_and_the_other_way_round() {
     assert_eq!(publish(900), Err(Limit::ChannelBytes));
     assert_eq!(publish(300), Ok(()));
     assert_eq!(publish(0), Err(Limit::ChannelRate));
+}
+
+#[test]
+fn change_that_a_new_listener_was_listed_is_sent_when_it_is_undone() {
+    let mut channel = channel();
+    channel.show_members(Some(100));
+    let listener = |number: u64| Listener {
+        user: UserId::parse(&format!("1:{number}")).unwrap(),
+        dropped_ms: None,
+        is_hidden: false,
+    };
+    let key = SessionKey::from_number;
+    let join = |channel: &mut Channel, number: u64| {
+        let members = channel.members.as_mut().unwrap();
+        members.join(key(number), listener(number), NOW, GRACE);
+    };
+    // Until changes have to wait.
+    let mut number = 0;
+    loop {
+        number += 1;
+        join(&mut channel, number);
+        if channel.member_change(NOW).is_none() {
+            break;
+        }
+    }
+    // One more listener is sent them in a list; the others are not.
+    channel.join(&Past::default(), false, &RETENTION, NOW);
+    channel.members.as_mut().unwrap().leave(key(number), NOW);
+    let due_ms = channel.members.as_ref().unwrap().next_deadline_ms();
+    let due_ms = due_ms.unwrap();
+    let Some(ServerPacket::ChannelMembers { members, .. }) = channel.member_change(due_ms) else {
+        panic!("the new listener still has it in its list");
+    };
+    let left = (listener(number).user, MemberChange::Left);
+    assert_eq!(members, MemberUpdate::Names(vec![left]));
+    // That is sent: the next one is undone before it is.
+    let members = channel.members.as_mut().unwrap();
+    members.join(key(number), listener(number), due_ms, GRACE);
+    members.leave(key(number), due_ms);
+    assert_eq!(channel.member_change(due_ms + 10_000), None);
 }
 
 #[test]

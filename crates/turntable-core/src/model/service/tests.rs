@@ -101,6 +101,28 @@ fn calls_go_to_the_instance_with_the_fewest() {
 }
 
 #[test]
+fn every_function_of_many_is_found() {
+    let mut service = Service::default();
+    let names = (0..200).map(|number| format!("f{}", number * 7 % 200).into());
+    let names: Vec<Box<str>> = names.collect();
+    let settings = ServiceSettings {
+        in_flight_max: 1_000,
+        ..settings()
+    };
+    let place = Some(caller(1).place);
+    let provided = service.provide(instance(1), place, names.clone(), &settings);
+    provided.unwrap();
+    for name in names {
+        let effects = service.call(request(1, &name), &settings, NOW);
+        assert_eq!(given(&effects).len(), 1, "{name}");
+    }
+    for name in ["", "f", "f200", "g"] {
+        let effects = service.call(request(1, name), &settings, NOW);
+        assert_eq!(given(&effects), [], "{name}");
+    }
+}
+
+#[test]
 fn waiting_calls_are_bounded_and_given_out_in_order() {
     let mut service = Service::default();
     provide(&mut service, 1);
