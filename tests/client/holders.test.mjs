@@ -148,6 +148,25 @@ test("channels are counted; what one holder requested with subpaths stays", asyn
   await peer.next("leavechannel");
 });
 
+test("a withdrawn join takes no past messages from the join behind it", async (t) => {
+  const { tt, peer } = await online(t);
+  const controller = new AbortController();
+  const withdrawn = assert.rejects(tt.channel("chat", { history: 2, signal: controller.signal }), { name: "AbortError" });
+  const first = await peer.next("joinchannel");
+  controller.abort();
+  await withdrawn;
+  const heard = [];
+  const joining = tt.channel("chat", { history: 2 });
+  const second = await peer.next("joinchannel");
+  for (const { id } of [first, second]) {
+    peer.send("joined", { channel: "chat", epoch: "e", offset: 2, recovered: false }, id);
+    if (id === second.id) (await joining).on("message", ({ data }) => heard.push(data));
+    for (const offset of [1, 2]) peer.send("message", { channel: "chat", id: `m${offset}`, offset, from: "1:2", time: 1, data: offset });
+  }
+  await peer.settle(tt);
+  assert.deepEqual(heard, [1, 2]);
+});
+
 test("a publish behind a join with subpaths that covers it waits for its answer, and keeps its order", async (t) => {
   const session = await online(t);
   const { tt, peer } = session;
