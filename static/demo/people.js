@@ -27,6 +27,8 @@ export class People {
     this.own = own;
     /** @type {Map<string, Set<string>>} watched users by group */
     this.groups = new Map();
+    /** @type {Map<string, {ids: string[], controller: AbortController}[]>} subscriptions by group */
+    this.subscriptions = new Map();
     /** Names, which are needed for each frame of a game. @type {Map<string, string>} */
     this.names = new Map();
     /** @type {Set<(ids: string[]) => void>} */
@@ -46,9 +48,28 @@ export class People {
     const added = [...now].filter((id) => !before.has(id));
     const removed = [...before].filter((id) => !now.has(id));
     for (const id of removed) this.names.delete(id);
+    const kept = [];
+    for (const subscription of this.subscriptions.get(group) ?? []) {
+      const ids = subscription.ids.filter((id) => now.has(id));
+      if (ids.length === subscription.ids.length) {
+        kept.push(subscription);
+        continue;
+      }
+      // Its own hold ends, and no other part of the page loses its own. Those who stay are
+      // held before: nothing is sent for them.
+      if (ids.length > 0) kept.push(this.subscribe(ids));
+      subscription.controller.abort();
+    }
+    if (added.length > 0) kept.push(this.subscribe(added));
+    this.subscriptions.set(group, kept);
+  }
+
+  /** @param {string[]} ids */
+  subscribe(ids) {
+    const controller = new AbortController();
     // Without a subscription they are shown by their ids.
-    if (added.length > 0) this.tt.friends.subscribe(added).catch(() => {});
-    if (removed.length > 0) this.tt.friends.unsubscribe(removed).catch(() => {});
+    this.tt.friends.subscribe(ids, { signal: controller.signal }).catch(() => {});
+    return { ids, controller };
   }
 
   /**

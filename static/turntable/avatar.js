@@ -368,9 +368,9 @@ export class Avatar {
     const was_connected = this.#connected;
     this.#connected = true;
     this.#states.changed(client.services, this.#self);
-    // The outcome of `authenticate` is reported to its caller alone.
-    if (waiting) waiting.resolve();
-    else if (!was_connected) this.#events.emit("connect", this.#self);
+    waiting?.resolve();
+    // Of a connection that was there, the outcome of `authenticate` is its caller's alone.
+    if (!was_connected) this.#events.emit("connect", this.#self);
   }
 
   /** @param {TurntableError} error */

@@ -140,8 +140,11 @@ export class Channels {
    */
   #received(path, message, below) {
     const { state, holding } = this.#subscriptions.get(path) ?? {};
-    if (!state || !holding || (below && !state.subpaths)) return;
-    if (state.received(message)) for (const channel of holding.holders) channel.emit("message", message);
+    const holders = holding?.holders ?? [];
+    // What nobody hears is not received: it may be the past that a join asked for which was
+    // withdrawn, and the join behind it asks for it too.
+    if (!state || holders.length === 0 || (below && !state.subpaths)) return;
+    if (state.received(message)) for (const channel of holders) channel.emit("message", message);
   }
 
   /** A new session has started. */

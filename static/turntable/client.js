@@ -326,11 +326,7 @@ export class Client extends Emitter {
   #welcomed(welcome, { first, resumed, sent }) {
     this.#welcome = welcome;
     this.#kind = first ? "first" : resumed ? "resumed" : "reset";
-    if (!resumed) {
-      this.#rooms.reset();
-      this.#channels.reset();
-      this.#services.reset();
-    }
+    if (!resumed) this.#reset();
     const { push, name } = this.#session.transport;
     // A polling transport sends no probes: each would be a request.
     if (push) this.#heartbeat.start(welcome.heartbeat_ms);
@@ -343,10 +339,37 @@ export class Client extends Emitter {
     if (this.#closing) return;
     this.#services.replace(welcome.services);
     // Joins go before the queued messages: actions require membership.
+    this.#restore(resumed);
+    this.friends.restore(resumed);
+  }
+
+  /**
+   * The session has another identity, or the same for longer.
+   * @param {Welcome} welcome
+   */
+  #welcomedAgain(welcome) {
+    // What belonged to the user before, the server has left. What is watched goes on.
+    const is_another = this.#welcome?.user !== welcome.user;
+    this.#welcome = welcome;
+    if (is_another) this.#reset();
+    this.attributes.replace(welcome.attributes);
+    this.#services.replace(welcome.services);
+    // A listener may have closed the client.
+    if (is_another && !this.#closing) this.#restore(false);
+  }
+
+  /** The server has none of the rooms, the channels and the running calls any more. */
+  #reset() {
+    this.#rooms.reset();
+    this.#channels.reset();
+    this.#services.reset();
+  }
+
+  /** @param {boolean} resumed */
+  #restore(resumed) {
     this.#desired.restore(resumed);
     this.#rooms.restore(resumed);
     this.#channels.restore(resumed);
-    this.friends.restore(resumed);
   }
 
   /** The network or the visibility of the page has changed. */
@@ -385,11 +408,7 @@ export class Client extends Emitter {
    * @param {any} id
    */
   #message(command, data, id) {
-    if (command === "welcome") {
-      this.#welcome = data;
-      this.attributes.replace(data.attributes);
-      this.#services.replace(data.services);
-    }
+    if (command === "welcome") this.#welcomedAgain(data);
     this.#dispatcher.dispatch(command, data, id);
     this.emit("message", { command, data, ...(id !== undefined && { id }) });
   }

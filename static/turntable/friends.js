@@ -35,7 +35,10 @@ import { INTERRUPTED } from "./requests.js";
  *   users: all of a user first, then changes; null if one was removed
  */
 
-/** @typedef {{ids: Set<string>}} Hold the ids that one `subscribe` still holds */
+/**
+ * @typedef {{ids: Set<string>, forget: () => void}} Hold the ids that one `subscribe` still holds;
+ *   `forget` takes its listener from the caller's signal
+ */
 
 /** @typedef {{ids: string[], hold: Hold, resolve: (states: Record<string, PresenceState>) => void, reject: (error: any) => void}} Waiter */
 
@@ -92,7 +95,7 @@ export class Friends extends Emitter {
     if (this.#session.closed) return Promise.reject(closedError("subscribe"));
     if (signal?.aborted) return Promise.reject(signal.reason);
     /** @type {Hold} */
-    const hold = { ids: new Set(wanted) };
+    const hold = { ids: new Set(wanted), forget: () => {} };
     for (const id of wanted) {
       const watch = this.#watched.get(id) ?? { holds: new Set(), sent: false, known: false };
       watch.holds.add(hold);
@@ -106,7 +109,7 @@ export class Friends extends Emitter {
         hold,
         resolve,
         reject: (error) => {
-          signal?.removeEventListener("abort", abort);
+          hold.forget();
           reject(error);
         },
       };
@@ -116,6 +119,7 @@ export class Friends extends Emitter {
         this.#end([...hold.ids].map((id) => [id, hold])).catch(() => {});
       };
       signal?.addEventListener("abort", abort, { once: true });
+      hold.forget = () => signal?.removeEventListener("abort", abort);
       this.#waiters.add(waiter);
       if (this.#session.online) this.#sendSubscriptions();
       this.#resolveWaiters();
@@ -252,6 +256,7 @@ export class Friends extends Emitter {
   close(error) {
     for (const { reject } of this.#waiters) reject(error);
     this.#waiters.clear();
+    for (const { holds } of this.#watched.values()) for (const { forget } of holds) forget();
   }
 
   /**
@@ -270,7 +275,7 @@ export class Friends extends Emitter {
    */
   #release(id, hold) {
     const watch = this.#watched.get(id);
-    if (!watch || !hold?.ids.delete(id)) return;
+    if (!watch || !hold || !withdraw(hold, id)) return;
     watch.holds.delete(hold);
     if (watch.holds.size > 0) return;
     if (watch.sent) this.#unwatched.add(id);
@@ -350,7 +355,7 @@ export class Friends extends Emitter {
       return;
     }
     for (const id of ids) {
-      for (const hold of this.#watched.get(id)?.holds ?? []) hold.ids.delete(id);
+      for (const hold of this.#watched.get(id)?.holds ?? []) withdraw(hold, id);
       this.#watched.delete(id);
       this.#states.delete(id);
     }
@@ -391,9 +396,21 @@ export class Friends extends Emitter {
       this.#waiters.delete(waiter);
       const states = Object.fromEntries(waiter.ids.flatMap((id) => this.#entry(id)));
       this.#holds.set(states, waiter.hold);
+      if (waiter.hold.ids.size === 0) waiter.hold.forget();
       waiter.resolve(states);
     }
   }
+}
+
+/**
+ * @param {Hold} hold
+ * @param {string} id
+ * @returns {boolean} whether it held the id
+ */
+function withdraw(hold, id) {
+  const held = hold.ids.delete(id);
+  if (hold.ids.size === 0) hold.forget();
+  return held;
 }
 
 /** @param {string} command */

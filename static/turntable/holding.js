@@ -25,7 +25,7 @@ import { INTERRUPTED } from "./requests.js";
  * @property {boolean} sent
  * @property {() => boolean} withdraw takes the command back, unless it has left; returns whether it did
  * @property {boolean} aborted
- * @property {(holder: any) => void} resolve
+ * @property {(holder: any) => void} resolve makes it a holder
  * @property {(error: any) => void} reject
  */
 
@@ -55,8 +55,8 @@ const RETRY_MS = 2000;
 export class Holding {
   #session;
   #hooks;
-  /** In the order of their joins. @type {Set<Holder>} */
-  #holders = new Set();
+  /** In the order of their joins, each with what takes its listener from its signal. @type {Map<Holder, () => void>} */
+  #holders = new Map();
   /** @type {Set<Caller>} */
   #callers = new Set();
   /** Whether the server has the place, or may have it. */
@@ -90,7 +90,7 @@ export class Holding {
 
   /** The holders, in the order of their joins. */
   get holders() {
-    return [...this.#holders];
+    return [...this.#holders.keys()];
   }
 
   /**
@@ -118,8 +118,9 @@ export class Holding {
         resolve: (holder) => {
           // From now on the signal releases what was acquired.
           const release = () => void this.release(holder).catch(() => {});
-          settle(() => signal?.addEventListener("abort", release, { once: true }));
-          resolve(holder);
+          signal?.addEventListener("abort", release, { once: true });
+          this.#holders.set(holder, () => signal?.removeEventListener("abort", release));
+          settle(() => resolve(holder));
         },
         reject: (error) => settle(() => reject(error)),
       };
@@ -142,6 +143,7 @@ export class Holding {
    * @returns {Promise<void>}
    */
   async release(holder) {
+    this.#holders.get(holder)?.();
     if (!this.#holders.delete(holder)) return;
     const last = this.#holders.size === 0;
     if (last) this.#rejoin_due = false;
@@ -153,7 +155,7 @@ export class Holding {
 
   /** The server has ended the place: nobody holds it any more. */
   ended() {
-    this.#holders.clear();
+    this.#clear();
     this.#placed = false;
     this.#rejoin_due = false;
     this.#session.environment.clearTimeout(this.#timer);
@@ -184,13 +186,18 @@ export class Holding {
    * @param {TurntableError} error
    */
   close(error) {
-    this.#holders.clear();
+    this.#clear();
     this.#placed = false;
     this.#rejoin_due = false;
     this.#session.environment.clearTimeout(this.#timer);
     for (const { reject } of this.#callers) reject(error);
     this.#callers.clear();
     for (const resolve of this.#leavers.splice(0)) resolve();
+  }
+
+  #clear() {
+    for (const forget of this.#holders.values()) forget();
+    this.#holders.clear();
   }
 
   /** @param {Caller} caller */
@@ -205,9 +212,7 @@ export class Holding {
         caller.reject(error);
         this.#settle();
       } else {
-        const holder = this.#hooks.acquired(caller.options);
-        this.#holders.add(holder);
-        caller.resolve(holder);
+        caller.resolve(this.#hooks.acquired(caller.options));
       }
     }, () => {
       caller.sent = false;

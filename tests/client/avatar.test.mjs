@@ -147,6 +147,25 @@ test("an avatar without credentials is connected and not authenticated, until au
   assert.deepEqual([watched, av.get("email")], [["a@b", "c@d"], "c@d"]);
 });
 
+test("onConnect is called too where authenticate brought the connection", async (t) => {
+  const { server, av } = await begin(t);
+  const connects = [];
+  av.onConnect((avatar) => connects.push(avatar.user));
+  av.connect();
+  // Before the first answer, and after an end.
+  for (const user of ["1:7", "1:8"]) {
+    const done = av.authenticate({ user, password: "right" });
+    let peer = await server.accept();
+    // The client that authenticate replaced may have connected before.
+    const identified = async () => (peer.send("idyou", {}), Promise.race([peer.next("idme"), peer.closed]));
+    while ((await identified())?.data?.user !== user) peer = await server.accept();
+    peer.welcome({ user });
+    await done;
+    av.disconnect();
+  }
+  assert.deepEqual(connects, ["1:7", "1:8"]);
+});
+
 test("an identified session gains another identity without a reconnection", async (t) => {
   const { av, peer } = await connected(t, { user: "guest:x" });
   const done = av.authenticate({ token: "T" });

@@ -1,6 +1,7 @@
 // Rooms, channels and subscriptions that several holders of one client share.
 
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { online, reconnect } from "./harness.mjs";
@@ -121,6 +122,40 @@ test("a signal ends a hold, also before the answer, once, and not that of others
   await assert.rejects(tt.channel("chat", { signal: one.signal }), { name: "AbortError" });
 });
 
+test("a signal has no listener of what has ended", async (t) => {
+  const { tt, peer } = await online(t);
+  const { signal } = new AbortController();
+  const listeners = () => getEventListeners(signal, "abort").length;
+  const join = async () => {
+    const joining = tt.join("C", { signal });
+    await answer(peer);
+    return joining;
+  };
+  const subscribe = async (ids) => {
+    const subscribing = tt.friends.subscribe(ids, { signal });
+    peer.send("userchange", Object.fromEntries(ids.map((id) => [id, "online"])), (await peer.next("subscribe")).id);
+    return subscribing;
+  };
+  const left = (await join()).leave();
+  peer.send("reply", {}, (await peer.next("leavegame")).id);
+  await left;
+  assert.equal(listeners(), 0);
+  await join();
+  peer.send("memberchange", { channel: "C", members: { "1:1": "left" } });
+  await peer.settle(tt);
+  assert.equal(listeners(), 0);
+  const states = await subscribe(["1:2", "1:3"]);
+  const ended = [tt.friends.unsubscribe(["1:2"]), tt.friends.unsubscribe(states)];
+  for (const _ of ended) peer.send("reply", {}, (await peer.next("unsubscribe")).id);
+  await Promise.all(ended);
+  await tt.friends.subscribe([], { signal });
+  assert.equal(listeners(), 0);
+  await Promise.all([join(), subscribe(["1:4"])]);
+  assert.equal(listeners(), 2);
+  tt.close();
+  assert.equal(listeners(), 0);
+});
+
 test("channels are counted; what one holder requested with subpaths stays", async (t) => {
   const { tt, peer } = await online(t);
   const calls = [tt.channel("chat", { subpaths: true }), tt.channel("chat")];
@@ -146,6 +181,25 @@ test("channels are counted; what one holder requested with subpaths stays", asyn
   assert.deepEqual(peer.unread, []);
   void two.leave();
   await peer.next("leavechannel");
+});
+
+test("a withdrawn join takes no past messages from the join behind it", async (t) => {
+  const { tt, peer } = await online(t);
+  const controller = new AbortController();
+  const withdrawn = assert.rejects(tt.channel("chat", { history: 2, signal: controller.signal }), { name: "AbortError" });
+  const first = await peer.next("joinchannel");
+  controller.abort();
+  await withdrawn;
+  const heard = [];
+  const joining = tt.channel("chat", { history: 2 });
+  const second = await peer.next("joinchannel");
+  for (const { id } of [first, second]) {
+    peer.send("joined", { channel: "chat", epoch: "e", offset: 2, recovered: false }, id);
+    if (id === second.id) (await joining).on("message", ({ data }) => heard.push(data));
+    for (const offset of [1, 2]) peer.send("message", { channel: "chat", id: `m${offset}`, offset, from: "1:2", time: 1, data: offset });
+  }
+  await peer.settle(tt);
+  assert.deepEqual(heard, [1, 2]);
 });
 
 test("a publish behind a join with subpaths that covers it waits for its answer, and keeps its order", async (t) => {

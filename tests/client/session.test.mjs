@@ -369,6 +369,43 @@ test("authenticate identifies an anonymous session", async (t) => {
   assert.equal((await next.next("resume")).data.received, 0); // a welcome is not counted
 });
 
+test("a guest that becomes another user joins and provides again", { timeout: 10_000 }, async (t) => {
+  const { tt, peer } = await online(t, { user: undefined }, { user: "guest:x" });
+  const calls = [tt.join("C"), tt.channel("chat"), tt.provide("dice", { roll: () => 6 }), tt.friends.subscribe(["1:2"])];
+  const joined = async (channel) => {
+    const { data, id } = await peer.next(channel ? "joinchannel" : "joingame");
+    peer.send("joined", { channel: data.channel, ...(channel ? { epoch: "e", offset: 4, recovered: false } : { self: tt.user, members: {} }) }, id);
+    return data;
+  };
+  const provided = async () => {
+    const { data, id } = await peer.next("provide");
+    peer.send("reply", {}, id);
+    return data;
+  };
+  assert.equal((await joined(false)).self, "guest:x");
+  await joined(true);
+  await provided();
+  peer.send("userchange", { "1:2": "online" }, (await peer.next("subscribe")).id);
+  const [room, channel] = await Promise.all(calls);
+  const heard = [];
+  room.on("joined", () => heard.push("room"));
+  channel.on("joined", () => heard.push("channel"));
+  for (const user of ["1:7", "1:7"]) {
+    const known = tt.authenticate({ token: "T" });
+    const { id } = await peer.next("authenticate");
+    peer.send("welcome", { user, session: "secret-1", resumed: false, time: 1, attributes: {}, services: {}, limits: {} }, id);
+    await known;
+    if (heard.length > 0) continue; // the same user for longer
+    assert.deepEqual(await provided(), { services: { dice: ["roll"] } });
+    assert.deepEqual(await joined(false), { channel: "C", self: "1:7" });
+    assert.deepEqual(await joined(true), { channel: "chat", since: { epoch: "e", offset: 4 } });
+    await peer.settle(tt);
+    assert.deepEqual(heard, ["room", "channel"]);
+  }
+  await peer.settle(tt);
+  assert.deepEqual(peer.unread, []);
+});
+
 test("commands sent while the connection is closing are queued for the next one", { timeout: 10_000 }, async (t) => {
   let closing = false;
   class Closing extends WebSocket {

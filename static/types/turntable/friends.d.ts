@@ -46,6 +46,7 @@ export type FriendsEvents = {
 };
 export type Hold = {
     ids: Set<string>;
+    forget: () => void;
 };
 export type Waiter = {
     ids: string[];

@@ -23,6 +23,9 @@ export type Caller = {
      */
     withdraw: () => boolean;
     aborted: boolean;
+    /**
+     * makes it a holder
+     */
     resolve: (holder: any) => void;
     reject: (error: any) => void;
 };
