@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use parking_lot::RwLock;
 use subtle::ConstantTimeEq;
 
+use crate::portal::Portal;
 use crate::portal::checker::{Identity, Refusal, Verdict};
 use crate::portal::claim::Claim;
 use crate::portal::key::{CODE_BYTES, Key};
@@ -141,6 +142,37 @@ impl AuthTable {
             Some(user) => Verdict::Accept(Identity::new(user.clone())),
             None => refused,
         }
+    }
+}
+
+impl Portal {
+    /// `auth.set`: this is the user's session from now on. Returns whether the user needed
+    /// no credentials before: then sessions that showed none are not the user's.
+    ///
+    /// # Errors
+    /// [`NotSet`].
+    pub fn set_session(&self, user: UserId, session_id: &str) -> Result<bool, NotSet> {
+        let max = self.settings.get().sessions_max;
+        let was_free = !self.needs_credentials(&user, &self.checkers.get());
+        self.auth.set(user, session_id, max)?;
+        Ok(was_free)
+    }
+
+    /// `auth.check`: whose session this is.
+    #[must_use]
+    pub fn session_user(&self, session_id: &str) -> Option<UserId> {
+        self.auth.user(session_id)
+    }
+
+    /// `auth.remove`: the user has no session any more. Returns whether it had one.
+    pub fn remove_session(&self, user: &UserId) -> bool {
+        self.auth.remove(user)
+    }
+
+    /// `auth.listAll`: the users with a session.
+    #[must_use]
+    pub fn session_users(&self) -> Vec<UserId> {
+        self.auth.users()
     }
 }
 

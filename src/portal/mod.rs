@@ -385,9 +385,7 @@ impl Portal {
     fn check_anonymous(&self, claim: &Claim, checkers: &Checkers) -> Verdict {
         match claim.user() {
             Some(user) if !claim.has_credentials() => {
-                let is_guest = checkers.issues_guests && checkers.guests.is_guest(user);
-                let has_credentials = self.auth.has(user) || self.kept.passwords.has(user);
-                match is_guest || has_credentials {
+                match self.needs_credentials(user, checkers) {
                     true => Verdict::invalid(),
                     false => Verdict::Accept(Identity::new(user.clone())),
                 }
@@ -396,24 +394,10 @@ impl Portal {
         }
     }
 
-    /// `auth.set`: this is the user's session from now on.
-    ///
-    /// # Errors
-    /// [`NotSet`].
-    pub fn set_session(&self, user: UserId, session_id: &str) -> Result<(), NotSet> {
-        let max = self.settings.get().sessions_max;
-        self.auth.set(user, session_id, max)
-    }
-
-    /// `auth.check`: whose session this is.
-    #[must_use]
-    pub fn session_user(&self, session_id: &str) -> Option<UserId> {
-        self.auth.user(session_id)
-    }
-
-    /// `auth.remove`: the user has no session any more. Returns whether it had one.
-    pub fn remove_session(&self, user: &UserId) -> bool {
-        self.auth.remove(user)
+    /// Whether `anonymous` accepts nobody as this user.
+    fn needs_credentials(&self, user: &UserId, checkers: &Checkers) -> bool {
+        let is_guest = checkers.issues_guests && checkers.guests.is_guest(user);
+        is_guest || self.auth.has(user) || self.kept.passwords.has(user)
     }
 
     /// Forgets all credentials of a user; done when that is durable.
@@ -429,12 +413,6 @@ impl Portal {
                 "the store cannot be written now; try again",
             )),
         }
-    }
-
-    /// `auth.listAll`: the users with a session.
-    #[must_use]
-    pub fn session_users(&self) -> Vec<UserId> {
-        self.auth.users()
     }
 }
 

@@ -151,3 +151,32 @@ fn presence_and_attributes_are_read_and_set() {
         json!({"note": "later"})
     );
 }
+
+#[test]
+fn session_of_a_user_that_anyone_could_be_ends_when_it_needs_credentials() {
+    let server = Server::start();
+    let mut anyone = server.user("1:7");
+    let mut other = server.user("1:8");
+    assert_eq!(server.manage("/auth/set/7/secret").json(), true);
+    let error = anyone.expect_error("unauthorized");
+    assert_eq!(error["data"]["details"]["reason"], "revoked");
+    anyone.expect_close(4009);
+    // Who showed credentials stays, also with the next sessionId.
+    let mut owner = server.connect();
+    owner.command("idme", json!({"credentials": {"sessionId": "secret"}}));
+    owner.expect("welcome");
+    assert_eq!(server.manage("/auth/set/7/another").json(), true);
+    owner.request("lookup", json!(["1:7"]));
+    other.request("lookup", json!(["1:7"]));
+}
+
+#[test]
+fn guest_stays_when_the_backend_gives_it_a_session() {
+    let server = Server::start();
+    let mut guest = server.connect();
+    guest.command("idme", json!({"credentials": {"guest": true}}));
+    let user = guest.expect("welcome")["user"].clone();
+    let set = json!({"userId": user, "sessionId": "secret"});
+    assert_eq!(rpc(&server, "auth/set", set).json(), true);
+    guest.request("lookup", json!([user]));
+}

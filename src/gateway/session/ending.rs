@@ -60,7 +60,7 @@ impl Ending {
     }
 }
 
-/// Ends all sessions of a user, whether they have a connection or not.
+/// Ends the sessions of a user, whether they have a connection or not.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "usize")]
 pub struct EndUser {
@@ -68,6 +68,8 @@ pub struct EndUser {
     pub user: UserId,
     /// Why.
     pub ending: Ending,
+    /// Whether sessions stay whose clients have shown who they are.
+    pub is_provisional: bool,
 }
 
 impl Handler<EndUser> for Gateway {
@@ -75,7 +77,10 @@ impl Handler<EndUser> for Gateway {
 
     fn handle(&mut self, end: EndUser, _: &mut Context<Self>) -> usize {
         let of_user = self.sessions.iter();
-        let of_user = of_user.filter(|(_, entry)| entry.session.user == end.user);
+        let of_user = of_user.filter(|(_, entry)| {
+            let is_meant = !end.is_provisional || entry.is_provisional;
+            is_meant && entry.session.user == end.user
+        });
         let sessions: Vec<SessionSlot> = of_user.map(|(session, _)| session).collect();
         for session in &sessions {
             self.end_session(*session, &end.ending);
@@ -102,16 +107,31 @@ impl Gateway {
 impl Shared {
     /// Ends all sessions of a user, at every gateway. Returns how many there were.
     pub async fn end_user(&self, user: &UserId, ending: Ending) -> usize {
+        self.end(EndUser {
+            user: user.clone(),
+            ending,
+            is_provisional: false,
+        })
+        .await
+    }
+
+    /// The same for sessions whose clients have shown nothing that says who they are.
+    pub async fn end_provisional(&self, user: &UserId, ending: Ending) -> usize {
+        self.end(EndUser {
+            user: user.clone(),
+            ending,
+            is_provisional: true,
+        })
+        .await
+    }
+
+    async fn end(&self, end: EndUser) -> usize {
         // Before: a claim that is decided later is not one of these sessions.
-        self.portal.revoke(user);
+        self.portal.revoke(&end.user);
         let mut ended = 0;
         for gateway in self.peers.gateways() {
-            let end = EndUser {
-                user: user.clone(),
-                ending: ending.clone(),
-            };
             // A gateway that is gone has no sessions.
-            ended += gateway.send(end).await.unwrap_or(0);
+            ended += gateway.send(end.clone()).await.unwrap_or(0);
         }
         ended
     }

@@ -50,14 +50,18 @@ fn session_id(arguments: &mut Arguments) -> Result<String, ErrorBody> {
 fn set(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let (user, session_id) = (arguments.user()?, session_id(&mut arguments)?);
-        let set = management.shared.portal.set_session(user, &session_id);
-        set.map_err(|error| match error {
+        let shared = &management.shared;
+        let set = shared.portal.set_session(user.clone(), &session_id);
+        let was_free = set.map_err(|error| match error {
             NotSet::Full => ErrorBody::new(
                 ErrorCode::TooMany,
                 "as many users have a session as may (portal.sessions_max)",
             ),
             NotSet::Taken => ErrorBody::new(ErrorCode::Conflict, "another user has this sessionId"),
         })?;
+        if was_free {
+            shared.end_provisional(&user, Ending::Revoked).await;
+        }
         result(true)
     })
 }
