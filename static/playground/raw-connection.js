@@ -151,8 +151,8 @@ export class RawConnection {
 
   receive(message) {
     if (message?.command === "idyou") this.identify();
-    else if (message?.command === "welcome") this.welcome(message.data);
     else if (this.welcomed) this.received += 1;
+    else if (message?.command === "welcome") this.welcome(message.data);
     if (message?.command === "time") this.receiveTime(message.data);
   }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::jwt::{self, claim_for};
 use turntable_testkit::Server;
 use turntable_testkit::poll::PollClient;
+use turntable_testkit::session::Session;
 use turntable_testkit::socketio::Socket;
 
 fn session_of(user: &str) -> Value {
@@ -84,6 +85,28 @@ fn guest_that_became_another_user_has_left_rooms_and_channels() {
     let joined = guest.request("joingame", join("1:7"));
     assert_eq!(joined["self"], "1:7");
     assert_eq!(other.expect("memberchange")["members"]["1:7"], "joined");
+}
+
+#[test]
+fn answer_of_authenticate_is_counted_and_comes_again_after_a_loss() {
+    let server = with_users();
+    let mut friend = server.user("1:2");
+    friend.subscribe(&["1:7"]);
+    let mut guest = Session::begin(&server, "1:70");
+    let mut authenticate = session_of("1:7");
+    authenticate = json!({"command": "authenticate", "data": authenticate.take(), "id": 1});
+    guest.client.send(authenticate);
+    assert_eq!(friend.expect("userchange")["1:7"], "online");
+    // Its client has not read the answer.
+    guest.cut_and_resume();
+    let welcome = guest.next();
+    assert_eq!(welcome["command"], "welcome", "{welcome}");
+    assert_eq!(welcome["id"], 1);
+    assert_eq!(welcome["data"]["user"], "1:7");
+    assert_eq!(welcome["data"]["resumed"], false);
+    // It has now, and counts it.
+    guest.cut_and_resume();
+    guest.request("lookup", json!(["1:7"]));
 }
 
 #[test]

@@ -178,10 +178,8 @@ impl Socket {
         };
         let found = list.remove(0);
         assert_eq!(found, name, "{packet}");
-        match name {
-            "welcome" => self.is_welcome = true,
-            _ => self.received += u64::from(self.is_welcome),
-        }
+        self.received += u64::from(self.is_welcome);
+        self.is_welcome |= name == "welcome";
         list
     }
 

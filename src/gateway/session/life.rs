@@ -77,6 +77,11 @@ impl Gateway {
                 connection,
                 resumed,
             } => self.welcome(session, connection, resumed, details),
+            LifeEffect::WelcomeAgain => {
+                if let Some(packet) = self.welcome_of(session, false, details) {
+                    self.send(session, &packet, details.id.as_ref());
+                }
+            }
             LifeEffect::GoAway(connection) => self.send_away(session, connection),
             LifeEffect::Release(connection) => self.detach(connection),
             LifeEffect::Close { connection, reason } => {
@@ -178,9 +183,28 @@ impl Gateway {
         resumed: bool,
         details: &Details,
     ) {
-        let Some(entry) = self.sessions.get_mut(session) else {
+        let Some(packet) = self.welcome_of(session, resumed, details) else {
             return;
         };
+        let is_due = !resumed || details.is_welcomed;
+        let unwritten = details.unwritten.take();
+        self.with(connection, |connection, cx| {
+            if is_due {
+                cx.send_direct(connection, &packet, details.id.as_ref());
+            }
+            for frame in unwritten {
+                cx.push_direct(connection, frame);
+            }
+        });
+    }
+
+    fn welcome_of(
+        &mut self,
+        session: SessionSlot,
+        resumed: bool,
+        details: &Details,
+    ) -> Option<ServerPacket> {
+        let entry = self.sessions.get_mut(session)?;
         // Once for each session: its client knows them then.
         let is_warned = std::mem::replace(&mut entry.is_warned, true) || resumed;
         let (id, user) = (entry.session.id, entry.session.user.clone());
@@ -197,7 +221,7 @@ impl Gateway {
             .sessions
             .get(session)
             .map(|entry| self.manifest(entry.session.who()));
-        let packet = ServerPacket::Welcome(Box::new(Welcome {
+        Some(ServerPacket::Welcome(Box::new(Welcome {
             user: Some(user),
             services: services.unwrap_or_default(),
             resumed,
@@ -207,17 +231,7 @@ impl Gateway {
             expires_in,
             token,
             ..self.welcome_packet(id)
-        }));
-        let is_due = !resumed || details.is_welcomed;
-        let unwritten = details.unwritten.take();
-        self.with(connection, |connection, cx| {
-            if is_due {
-                cx.send_direct(connection, &packet, details.id.as_ref());
-            }
-            for frame in unwritten {
-                cx.push_direct(connection, frame);
-            }
-        });
+        })))
     }
 
     /// A connection carries the session now, and takes what its client sent behind

@@ -309,25 +309,29 @@ class PollConnection {
     const last = lastNumber(open.messages);
     if (last > 0) this.#hooks.taken(last);
     const list = Array.isArray(entries) ? entries : [entries];
+    // The answer to the takeover. A later welcome is a message of the session.
+    const welcome = resuming ? list.find((entry) => entry?.f === "$av:welcome") : undefined;
     if (resuming) {
       this.#identified = true;
-      const accepted = list.find((entry) => entry?.f === "$av:welcome")?.args?.accepted;
+      const accepted = welcome?.args?.accepted;
       this.#hooks.resumed(Number.isSafeInteger(accepted) ? accepted : undefined);
       this.schedulePoll();
     }
     this.#poll_due ||= Number(response.headers.get(WAITING_HEADER)) > 0;
     for (const entry of list) {
       if (this.#closed) return;
-      this.#entry(entry, resuming);
+      this.#entry(entry, resuming, entry === welcome);
     }
   }
 
   /**
    * @param {any} entry
    * @param {boolean} resuming
+   * @param {boolean} taken whether it was processed with the response
    */
-  #entry(entry, resuming) {
+  #entry(entry, resuming, taken) {
     this.#hooks.traffic("in", "entry", () => stringify(entry));
+    if (taken) return;
     const message = messageOf(entry, (id) => {
       const command = this.#state.commands.get(id);
       this.#state.commands.delete(id);
@@ -347,7 +351,6 @@ class PollConnection {
     }
     if (message?.command === "welcome") {
       this.#identified = true;
-      if (resuming) return;
     }
     this.#hooks.message(message);
     if (message?.command === "welcome") this.schedulePoll();

@@ -5,8 +5,8 @@
  * On each connection the server sends `idyou` first. The client answers with
  * `resume` if it has a session, with `idme` otherwise. Some transports resume
  * themselves; then neither `idyou` nor `welcome` arrives. All messages after the
- * session's first `welcome` are counted, except `idyou`, `welcome` and what
- * precedes a `welcome`. The count tells the server which messages to repeat.
+ * session's first `welcome` are counted, except `idyou`, the first `welcome` of a
+ * connection and what precedes it. The count tells the server which messages to repeat.
  * @module
  */
 import { Commands } from "./commands.js";

@@ -83,13 +83,16 @@ pub enum Effect {
     Carry(ConnKey),
     /// The outbox goes back to the message behind so many.
     Rewind(u64),
-    /// This connection's client gets a `welcome`.
+    /// This connection's client gets its first `welcome`.
     Welcome {
         /// The connection.
         connection: ConnKey,
         /// Whether the session is resumed.
         resumed: bool,
     },
+    /// The client gets one `welcome` more, which is a message of the session: with or
+    /// without a connection, it is counted and retained.
+    WelcomeAgain,
     /// This connection's client gets a `goaway`.
     GoAway(ConnKey),
     /// The connection does not carry the session any more.
@@ -169,10 +172,9 @@ impl<F: OutboxFrame> Session<F> {
                     Effect::Continue(connection),
                 ]);
             }
-            (Input::Admitted, Life::Attached(connection)) => effects.push(Effect::Welcome {
-                connection,
-                resumed: false,
-            }),
+            (Input::Admitted, Life::Attached(_) | Life::Detached { .. }) => {
+                effects.push(Effect::WelcomeAgain);
+            }
             (Input::Refused, Life::Attaching(connection)) => {
                 self.life = Life::Ended;
                 effects.extend([
@@ -234,8 +236,7 @@ impl<F: OutboxFrame> Session<F> {
                 effects.push(Effect::GoAway(connection));
             }
             (
-                Input::Admitted
-                | Input::Refused
+                Input::Refused
                 | Input::Lost(_)
                 | Input::LostForGood(_)
                 | Input::Bye

@@ -63,11 +63,15 @@ fn admitted_session_is_registered_before_its_welcome() {
     let again = step(&mut session, Input::Admitted, NOW);
     assert_eq!(
         again,
-        [Effect::Welcome {
-            connection: connection(0),
-            resumed: false
-        }],
+        [Effect::WelcomeAgain],
         "a second idme is answered and changes nothing"
+    );
+    step(&mut session, Input::Lost(connection(0)), NOW);
+    let again = step(&mut session, Input::Admitted, NOW);
+    assert_eq!(
+        again,
+        [Effect::WelcomeAgain],
+        "its connection was lost before the answer, which is retained"
     );
 }
 
@@ -345,6 +349,10 @@ proptest! {
                     Effect::Welcome { connection, .. } | Effect::GoAway(connection) => {
                         prop_assert_eq!(carrier, Some(connection));
                         prop_assert!(is_registered);
+                    }
+                    Effect::WelcomeAgain => {
+                        prop_assert!(is_registered);
+                        prop_assert!(!is_forgotten);
                     }
                     Effect::Report { connected } => {
                         prop_assert_ne!(connected, reported, "owners receive changes only");
