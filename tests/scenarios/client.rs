@@ -96,10 +96,10 @@ impl<T: Transport> Client<T> {
         let event = timeout(DEADLINE, self.transport.next()).await;
         let event = event.unwrap_or_else(|_| panic!("nothing arrives over {}", T::NAME));
         if let Event::Message(message) = &event {
+            // That of a resume is the transport's.
+            self.received += u64::from(self.session.is_some() && message.numbered);
             if message.command == "welcome" {
                 self.session = message.data["session"].as_str().map(str::to_owned);
-            } else if self.session.is_some() && message.numbered {
-                self.received += 1;
             }
         }
         event
