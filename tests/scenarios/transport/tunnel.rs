@@ -196,6 +196,8 @@ impl<F: Format> Tunnel<F> {
         let command = payload["command"].as_str().unwrap().to_owned();
         let expected = match command.as_str() {
             "userchange" | "profiles" => "/presence".to_owned(),
+            // A channel's has its epoch; a room's may have the same name.
+            "memberchange" if payload["data"].get("epoch").is_some() => "/presence".to_owned(),
             "game" | "memberchange" => {
                 format!("/game/{}", payload["data"]["channel"].as_str().unwrap())
             }

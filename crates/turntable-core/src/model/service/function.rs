@@ -57,9 +57,10 @@ impl FunctionSettings {
     /// Whether a user may call this function of other users.
     #[must_use]
     pub fn may_call(&self, user: &UserId, f: &str) -> bool {
+        let service = f.split_once(':').map(|(name, _)| name);
         let is_meant = |pattern: &String| {
-            let service = pattern.strip_suffix(":*");
-            pattern == "*" || pattern == f || service == f.split_once(':').map(|(name, _)| name)
+            let of_service = service.is_some() && pattern.strip_suffix(":*") == service;
+            pattern == "*" || pattern == f || of_service
         };
         self.callers.iter().any(|pattern| matches(pattern, user))
             && self.callable.iter().any(is_meant)
