@@ -34,8 +34,6 @@ use turntable_core::model::channel::Channel as ChannelModel;
 use turntable_core::model::interest::Interest;
 use turntable_core::model::service::function;
 use turntable_core::owner::OwnerId;
-use turntable_core::packet::ErrorBody;
-use turntable_core::reason::ErrorCode;
 
 /// How long gateways may take to announce what they have of a lost owner. One
 /// that takes longer is heard all the same, later.
@@ -240,8 +238,7 @@ impl Directory {
                 ServiceCall::Provide { functions, .. } if !functions.is_empty() => {}
                 ServiceCall::Announce { .. } => {}
                 ServiceCall::Call(_) | ServiceCall::Inspect { .. } => {
-                    let message = "the user is not connected, or offers no such function";
-                    let error = ErrorBody::new(ErrorCode::ServiceDown, message);
+                    let error = function::absent();
                     if let Some(pending) = call.pending() {
                         let (to, refusal) = pending.refused(error);
                         self.shared.bus.send(to, refusal);

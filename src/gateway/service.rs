@@ -23,7 +23,7 @@ use turntable_core::model::permission::{Need, Who};
 use turntable_core::model::service::answer::outcome;
 use turntable_core::model::service::function::{self, owner_name};
 use turntable_core::model::service::{
-    Instance, Origin, ServiceRequest, ServiceSettings, ServiceState, no_instance,
+    Instance, Origin, ServiceRequest, ServiceSettings, ServiceState,
 };
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
@@ -159,7 +159,7 @@ impl Gateway {
             Some(whose) => may_reach(&settings, &user, whose, f).and_then(|()| {
                 match self.shared.blocked.blocks(whose, &user) {
                     // As a user that is not there.
-                    true => Err(no_instance()),
+                    true => Err(function::absent()),
                     false => Ok((owner_name(whose, name), settings.functions.timeout_ms)),
                 }
             }),

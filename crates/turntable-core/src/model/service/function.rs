@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::settings::matches;
 use super::{Protocol, ServiceSettings};
 use crate::id::UserId;
+use crate::packet::ErrorBody;
+use crate::reason::ErrorCode;
 
 /// The section `[functions]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +80,13 @@ impl FunctionSettings {
             ..ServiceSettings::default()
         }
     }
+}
+
+/// The user whose function is called is not there, or does not have it.
+#[must_use]
+pub fn absent() -> ErrorBody {
+    let message = "the user is not connected, or offers no such function";
+    ErrorBody::new(ErrorCode::ServiceDown, message)
 }
 
 /// The name of the owner of what a user offers as `service`. No service of the

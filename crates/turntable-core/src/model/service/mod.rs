@@ -154,12 +154,6 @@ pub struct Service {
     discarded: u64,
 }
 
-/// Nobody provides the service now.
-#[must_use]
-pub fn no_instance() -> ErrorBody {
-    down("the service is down: it has no instance")
-}
-
 fn down(message: &'static str) -> ErrorBody {
     ErrorBody::new(ErrorCode::ServiceDown, message).of("call")
 }
@@ -342,7 +336,7 @@ impl Service {
         }
         let is_down = self.providers.values().all(|p| p.functions.is_empty());
         if is_down {
-            return Err(no_instance());
+            return Err(down("the service is down: it has no instance"));
         }
         if !self.is_offered(&request.function) {
             let offered = self.state().functions.join(", ");
