@@ -320,7 +320,7 @@ impl Avatar {
         }
     }
 
-    /// Tells the backend that the user came or went, whoever else sees it.
+    /// Tells the backend that the user came or went, no matter which users see it.
     fn tell_backend(&mut self, now_ms: u64) {
         let is_here = self.model.is_here(now_ms);
         if std::mem::replace(&mut self.is_told, is_here) != is_here {

@@ -95,7 +95,7 @@ export class Attributes extends Emitter {
   }
 
   /**
-   * Ends watches, whoever began them: of one attribute, of one function, or of both;
+   * Ends watches, no matter which caller began them: of one attribute, of one function, or of both;
    * without arguments all of them. The function that `watch` returned ends its own.
    * @param {string | AttributeListener} [key]
    * @param {AttributeListener} [listener]

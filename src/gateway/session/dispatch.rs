@@ -67,7 +67,7 @@ impl Gateway {
                 owners.avatar(&user, call);
             }
             ClientPacket::JoinGame(mut join) => {
-                // Whoever blocks the user is not invited by it.
+                // A user that blocks this one is not invited by it.
                 let blocked = &self.shared.blocked;
                 join.invite
                     .retain(|invited| !blocked.blocks(invited, &user));

@@ -282,8 +282,8 @@ impl Gateway {
         admitted.map(|(session, _)| session).collect()
     }
 
-    /// A session joins the channels to which the operator subscribed its user, whoever
-    /// may join them.
+    /// A session joins the channels to which the operator subscribed its user,
+    /// whether or not the user may join them itself.
     pub(crate) fn join_by_operator(&mut self, session: SessionSlot) {
         let Some(entry) = self.sessions.get(session) else {
             return;

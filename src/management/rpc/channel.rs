@@ -90,7 +90,7 @@ fn unsubscribe_all(management: &Management, mut arguments: Arguments) -> Call<'_
     })
 }
 
-/// The channels that the user's sessions are on, whoever subscribed them.
+/// The channels that the user's sessions are on, no matter who subscribed them.
 fn get_subscriptions(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let channels = management.shared.channels_of(&arguments.user()?).await;
