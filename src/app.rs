@@ -3,6 +3,8 @@
 //! order.
 
 mod attribute;
+mod avatar;
+mod service;
 mod settings;
 mod user;
 

@@ -1,13 +1,10 @@
 //! Attributes of users at the server's end, for a program that embeds the server.
 
 use super::Running;
-use turntable_core::call::{AvatarCall, Call};
-use turntable_core::delivery::Answer;
 use turntable_core::id::UserId;
 use turntable_core::model::avatar::AttributeChanges;
 use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
-use turntable_core::reason::ErrorCode;
 
 impl Running {
     /// The attributes of a user, absent or not.
@@ -15,12 +12,7 @@ impl Running {
     /// # Errors
     /// `unavailable` where the store cannot be read.
     pub async fn attributes(&self, user: &UserId) -> Result<Vec<(Box<str>, Payload)>, ErrorBody> {
-        let user = user.clone();
-        let call = |asker| Call::Avatar(user, AvatarCall::Attributes { asker });
-        match self.shared.ask(call).await? {
-            Answer::Attributes(attributes) => Ok(attributes),
-            _ => Err(unexpected()),
-        }
+        self.avatar(user).attributes().await
     }
 
     /// Sets and removes (`None`) attributes of a user, all or none, in one order with
@@ -36,15 +28,6 @@ impl Running {
         user: &UserId,
         changes: AttributeChanges,
     ) -> Result<(), ErrorBody> {
-        let user = user.clone();
-        let call = |asker| Call::Avatar(user, AvatarCall::Change { asker, changes });
-        match self.shared.ask(call).await? {
-            Answer::Done => Ok(()),
-            _ => Err(unexpected()),
-        }
+        self.avatar(user).set(changes).await
     }
-}
-
-fn unexpected() -> ErrorBody {
-    ErrorBody::new(ErrorCode::Internal, "the owner answered something else")
 }

@@ -1,70 +1,99 @@
 //! Calls of the server itself: to functions that the clients of a user offer, and to
-//! services.
+//! services. Each has a deadline of its own: that of the service, or one that was asked
+//! for.
+
+use std::time::Duration;
 
 use crate::gateway::Shared;
 use turntable_core::call::{Asker, Call, ServiceCall};
 use turntable_core::delivery::Answer;
 use turntable_core::id::UserId;
 use turntable_core::model::service::function::owner_name;
+use turntable_core::model::service::settings::TIMEOUT_MS;
 use turntable_core::model::service::{Origin, Outcome, ServiceRequest};
 use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
-/// The call of a function of this owner.
-fn call(
-    owner: Box<str>,
-    function: Box<str>,
-    args: Option<Payload>,
-) -> impl FnOnce(Asker) -> Call + Send {
-    move |asker| {
-        let request = ServiceRequest {
-            origin: Origin::Server(asker),
-            user: None,
-            function,
-            args,
-        };
-        Call::Service(owner, ServiceCall::Call(request))
-    }
-}
-
 impl Shared {
-    /// Calls a function that the clients of a user offer.
+    /// Calls a function that the clients of a user offer, within `timeout`, or within
+    /// `functions.timeout_ms`.
     ///
     /// # Errors
     /// What the client answered, or why it did not.
-    pub async fn call_user(&self, user: &UserId, f: &str, args: Option<Payload>) -> Outcome {
+    pub async fn call_user(
+        &self,
+        user: &UserId,
+        f: &str,
+        args: Option<Payload>,
+        timeout: Option<Duration>,
+    ) -> Outcome {
         let (service, function) = parts(f)?;
-        let call = call(owner_name(user, service), function.into(), args);
-        result(self.ask(call).await?)
+        let usual_ms = self.settings.get().functions.timeout_ms;
+        let owner = owner_name(user, service);
+        self.call(owner, function, args, asked_ms(timeout), usual_ms)
+            .await
     }
 
-    /// Calls a function of a service in the name of the server.
+    /// Calls a function of a service in the name of the server, within `timeout`, or
+    /// within the service's `timeout_ms`.
     ///
     /// # Errors
     /// What the service answered, or why it did not.
-    pub async fn call_service_of_server(&self, f: &str, args: Option<Payload>) -> Outcome {
+    pub async fn call_service_of_server(
+        &self,
+        f: &str,
+        args: Option<Payload>,
+        timeout: Option<Duration>,
+    ) -> Outcome {
         let (service, function) = parts(f)?;
-        if !self.settings.get().services.contains_key(service) {
+        let settings = self.settings.get();
+        let Some(usual_ms) = settings.services.get(service).map(|s| s.timeout_ms) else {
             let message = format!("there is no service {service:?} in the configuration");
             return Err(ErrorBody::new(ErrorCode::NotFound, message));
-        }
-        let call = call(service.into(), function.into(), args);
-        result(self.ask(call).await?)
+        };
+        self.call(service.into(), function, args, asked_ms(timeout), usual_ms)
+            .await
     }
+
+    async fn call(
+        &self,
+        owner: Box<str>,
+        function: &str,
+        args: Option<Payload>,
+        asked_ms: Option<u64>,
+        usual_ms: u64,
+    ) -> Outcome {
+        let (service, function) = (owner.clone(), function.into());
+        let call = move |asker: Asker| {
+            let request = ServiceRequest {
+                origin: Origin::Server(asker),
+                user: None,
+                function,
+                args,
+                timeout_ms: asked_ms,
+            };
+            Call::Service(owner, ServiceCall::Call(request))
+        };
+        let timeout_ms = asked_ms.unwrap_or(usual_ms);
+        match self.ask_service(service, timeout_ms, call).await? {
+            Answer::Result(result) => Ok(result),
+            _ => Err(ErrorBody::new(
+                ErrorCode::Internal,
+                "the owner answered something else",
+            )),
+        }
+    }
+}
+
+/// What was asked for, in the range of `timeout_ms` of a service.
+fn asked_ms(timeout: Option<Duration>) -> Option<u64> {
+    let (least, greatest) = TIMEOUT_MS;
+    let ms = |timeout: Duration| u64::try_from(timeout.as_millis()).unwrap_or(greatest);
+    timeout.map(|timeout| ms(timeout).clamp(least, greatest))
 }
 
 fn parts(f: &str) -> Result<(&str, &str), ErrorBody> {
     f.split_once(':')
         .ok_or_else(|| ErrorBody::new(ErrorCode::BadMessage, "f is SERVICE:FUNCTION"))
-}
-
-fn result(answer: Answer) -> Outcome {
-    match answer {
-        Answer::Result(result) => Ok(result),
-        _ => Err(ErrorBody::new(
-            ErrorCode::Internal,
-            "the owner answered something else",
-        )),
-    }
 }

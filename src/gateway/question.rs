@@ -32,7 +32,11 @@ impl Asked {
 /// Asks an owner.
 #[derive(Message)]
 #[rtype(result = "Answered")]
-struct Ask(Box<dyn FnOnce(Asker) -> Call + Send>);
+struct Ask {
+    call: Box<dyn FnOnce(Asker) -> Call + Send>,
+    /// The service that is called, if it is a call, and its deadline in ms.
+    of: Option<(Box<str>, u64)>,
+}
 
 impl fmt::Debug for Ask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,9 +47,13 @@ impl fmt::Debug for Ask {
 impl Handler<Ask> for Gateway {
     type Result = ResponseFuture<Answered>;
 
-    fn handle(&mut self, Ask(call): Ask, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Ask { call, of }: Ask, _: &mut Context<Self>) -> Self::Result {
         let (asked, answer) = oneshot::channel();
-        let ticket = self.await_answer(Awaited::Question(Asked(asked)));
+        let (service, own_ms) = of.unzip();
+        let asked = Asked(asked);
+        let awaited = Awaited::Question { asked, service };
+        // The owner of a call answers at the deadline of the call.
+        let ticket = self.await_after(awaited, own_ms.unwrap_or(0));
         let asker = Asker {
             gateway: self.id,
             ticket: ticket.number(),
@@ -71,8 +79,25 @@ impl Shared {
     /// # Errors
     /// The owner's error; `unavailable` where it does not answer in time.
     pub async fn ask(&self, call: impl FnOnce(Asker) -> Call + Send + 'static) -> Answered {
+        let call = Box::new(call);
+        self.put(Ask { call, of: None }).await
+    }
+
+    /// Calls a service by the first gateway, with a deadline of `timeout_ms`.
+    pub(super) async fn ask_service(
+        &self,
+        service: Box<str>,
+        timeout_ms: u64,
+        call: impl FnOnce(Asker) -> Call + Send + 'static,
+    ) -> Answered {
+        let call = Box::new(call);
+        let of = Some((service, timeout_ms));
+        self.put(Ask { call, of }).await
+    }
+
+    async fn put(&self, ask: Ask) -> Answered {
         let gateway = self.peers.gateways().next().ok_or_else(stopping)?;
-        let asked = gateway.send(Ask(Box::new(call))).await;
+        let asked = gateway.send(ask).await;
         asked.unwrap_or_else(|_| Err(stopping()))
     }
 }

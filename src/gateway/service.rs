@@ -190,6 +190,7 @@ impl Gateway {
 
     /// `provide`: services that the user may provide, and functions of its own under
     /// other names.
+            timeout_ms: None,
     pub(crate) fn provide(
         &mut self,
         session: SessionSlot,
@@ -388,12 +389,17 @@ impl Gateway {
     /// A service was lost: its callers are answered, and its replacement is told of
     /// the sessions that provide it.
     pub(crate) fn announce_service(&mut self, name: &str, generation: Generation) {
-        for (session, id) in self.pending.take_calls(name) {
-            let error = ErrorBody::new(
-                ErrorCode::Unavailable,
-                "the service was lost to a fault; it may have carried the call out or not",
-            );
-            self.send_error(session, error.of("call"), Some(id));
+        let error = ErrorBody::new(
+            ErrorCode::Unavailable,
+            "the service was lost to a fault; it may have carried the call out or not",
+        )
+        .of("call");
+        let (of_sessions, of_server) = self.pending.take_calls(name);
+        for asked in of_server {
+            asked.answer(Err(error.clone()));
+        }
+        for (session, id) in of_sessions {
+            self.send_error(session, error.clone(), Some(id));
         }
         let settings = self.settings.clone();
         let service = settings.services.get(name);

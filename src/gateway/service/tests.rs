@@ -42,6 +42,7 @@ fn calls_of_another_user_go_on_with_the_ids_of_the_one_before() {
         user: None,
         function: "f".into(),
         args: None,
+        timeout_ms: None,
     };
     gateway.hand_out(to, "own".into(), 1, request());
     gateway.report_providing(session, false);

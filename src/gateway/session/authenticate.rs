@@ -59,7 +59,7 @@ impl Gateway {
             session,
             id: id.clone(),
         };
-        let ticket = self.await_check(awaited, checking_ms);
+        let ticket = self.await_after(awaited, checking_ms);
         if let Err(error) = self.decide(ticket, undecided) {
             self.pending.remove(ticket);
             self.refuse(session, error.of("authenticate"), id);

@@ -76,7 +76,7 @@ impl Gateway {
             Ok(decision) => return self.decided(key, decision, attributes, id),
             Err(undecided) => undecided,
         };
-        let ticket = self.await_check(
+        let ticket = self.await_after(
             Awaited::Check {
                 connection: key,
                 attributes,

@@ -105,7 +105,12 @@ pub(crate) enum Awaited {
         found: Vec<(UserId, LookupEntry)>,
     },
     /// An owner's answer to a question from outside.
-    Question(Asked),
+    Question {
+        /// Who asked.
+        asked: Asked,
+        /// The service that is called, if it is a call.
+        service: Option<Box<str>>,
+    },
 }
 
 impl Awaited {
@@ -116,7 +121,7 @@ impl Awaited {
             | Self::Renewal { session, .. }
             | Self::Answer { session, .. }
             | Self::Call { session, .. } => Some(*session),
-            Self::Lookup { .. } | Self::Check { .. } | Self::Question(_) => None,
+            Self::Lookup { .. } | Self::Check { .. } | Self::Question { .. } => None,
         }
     }
 }
@@ -171,7 +176,7 @@ impl Pending {
     /// Whether a question of this number is open.
     fn is_question(&self, ticket: u64) -> bool {
         let awaited = self.awaited.get(&Ticket::new(ticket));
-        matches!(awaited, Some(Awaited::Question(_)))
+        matches!(awaited, Some(Awaited::Question { .. }))
     }
 
     /// Takes out a question that is answered.
@@ -180,7 +185,7 @@ impl Pending {
             return None;
         }
         match self.remove(Ticket::new(ticket)) {
-            Some(Awaited::Question(asked)) => Some(asked),
+            Some(Awaited::Question { asked, .. }) => Some(asked),
             _ => None,
         }
     }
@@ -236,7 +241,7 @@ impl Pending {
             Awaited::Admission { .. }
             | Awaited::Lookup { .. }
             | Awaited::Check { .. }
-            | Awaited::Question(_) => None,
+            | Awaited::Question { .. } => None,
         })
     }
 
@@ -260,16 +265,14 @@ impl Pending {
 impl Gateway {
     /// Awaits something until the deadline.
     pub(crate) fn await_answer(&mut self, awaited: Awaited) -> Ticket {
-        let ticket = self.pending.add(awaited);
-        let at_ms = clock::now_ms() + self.settings.session.answer_timeout_ms;
-        self.wheel.set(at_ms, Timer::Answer(ticket));
-        ticket
+        self.await_after(awaited, 0)
     }
 
-    /// Awaits the portal's decision, which has deadlines of its own that take so long.
-    pub(crate) fn await_check(&mut self, awaited: Awaited, checking_ms: u64) -> Ticket {
+    /// Awaits something that has a deadline of its own, `own_ms` from now, and is given up
+    /// later than that.
+    pub(crate) fn await_after(&mut self, awaited: Awaited, own_ms: u64) -> Ticket {
         let ticket = self.pending.add(awaited);
-        let after_ms = checking_ms + self.settings.session.answer_timeout_ms;
+        let after_ms = own_ms + self.settings.session.answer_timeout_ms;
         self.wheel
             .set(clock::now_ms() + after_ms, Timer::Answer(ticket));
         ticket
@@ -323,7 +326,7 @@ impl Gateway {
             Some(Awaited::Lookup { session, id, .. }) => {
                 self.send_error(session, error.of("lookup"), id);
             }
-            Some(Awaited::Question(asked)) => asked.answer(Err(error)),
+            Some(Awaited::Question { asked, .. }) => asked.answer(Err(error)),
             Some(Awaited::Check { .. }) | None => {}
         }
     }
@@ -367,7 +370,7 @@ impl Gateway {
             Some(Awaited::Lookup { session, id, .. }) => {
                 self.send_error(session, error.of("lookup"), id);
             }
-            Some(Awaited::Question(asked)) => asked.answer(Err(error)),
+            Some(Awaited::Question { asked, .. }) => asked.answer(Err(error)),
             _ => {}
         }
     }

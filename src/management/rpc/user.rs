@@ -206,7 +206,7 @@ fn call_function(management: &Management, mut arguments: Arguments) -> Call<'_> 
     Box::pin(async move {
         let (user, f) = (arguments.user()?, arguments.text()?);
         let args = arguments.optional_value()?;
-        let answer = management.shared.call_user(&user, &f, args).await?;
+        let answer = management.shared.call_user(&user, &f, args, None).await?;
         let json = serde_json::from_str::<Box<RawValue>>(answer.as_json());
         json.map_err(|_| unexpected())
     })

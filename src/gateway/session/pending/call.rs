@@ -1,6 +1,7 @@
 //! Answers of services that clients await.
 
 use super::{Awaited, Pending, Ticket};
+use crate::gateway::question::Asked;
 use turntable_core::key::SessionSlot;
 use turntable_core::packet::RequestId;
 
@@ -13,19 +14,25 @@ impl Pending {
         })
     }
 
-    /// Takes out the calls to a service.
-    pub(crate) fn take_calls(&mut self, name: &str) -> Vec<(SessionSlot, RequestId)> {
+    /// Takes out the calls to a service: those of sessions, and those of the server itself.
+    pub(crate) fn take_calls(&mut self, name: &str) -> (Vec<(SessionSlot, RequestId)>, Vec<Asked>) {
         let of = |(ticket, awaited): (&Ticket, &Awaited)| match awaited {
             Awaited::Call { service, .. } if **service == *name => Some(*ticket),
+            Awaited::Question {
+                service: Some(service),
+                ..
+            } if **service == *name => Some(*ticket),
             _ => None,
         };
         let tickets: Vec<Ticket> = self.awaited.iter().filter_map(of).collect();
-        let taken = tickets.into_iter().filter_map(|ticket| self.remove(ticket));
-        taken
-            .filter_map(|awaited| match awaited {
-                Awaited::Call { session, id, .. } => Some((session, id)),
-                _ => None,
-            })
-            .collect()
+        let (mut of_sessions, mut of_server) = (Vec::new(), Vec::new());
+        for ticket in tickets {
+            match self.remove(ticket) {
+                Some(Awaited::Call { session, id, .. }) => of_sessions.push((session, id)),
+                Some(Awaited::Question { asked, .. }) => of_server.push(asked),
+                _ => {}
+            }
+        }
+        (of_sessions, of_server)
     }
 }

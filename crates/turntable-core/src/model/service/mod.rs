@@ -67,6 +67,8 @@ pub struct ServiceRequest {
     pub args: Option<Payload>,
 }
 
+    /// How long the call may take; `None`: as long as the service's calls.
+    pub timeout_ms: Option<u64>,
 impl ServiceRequest {
     fn bytes(&self) -> usize {
         let args = self.args.as_ref().map_or(0, |args| args.as_json().len());
@@ -312,7 +314,8 @@ impl Service {
         }
         self.last += 1;
         let number = self.last;
-        let deadline_ms = now_ms.saturating_add(settings.timeout_ms);
+        let timeout_ms = request.timeout_ms.unwrap_or(settings.timeout_ms);
+        let deadline_ms = now_ms.saturating_add(timeout_ms);
         self.waiting_bytes += request.bytes();
         self.waiting.push_back(number);
         self.deadlines.insert((deadline_ms, number));

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::id::UserId;
 use crate::model::permission::Who;
 
+/// Least and greatest time that a call may take, in ms.
+pub const TIMEOUT_MS: (u64, u64) = (10, 600_000);
+
 /// The settings of one service.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -92,7 +95,7 @@ impl Default for ServiceSettings {
 impl ServiceSettings {
     /// Least and greatest value of each number.
     pub const RANGES: &'static [(&'static str, u64, u64)] = &[
-        ("timeout_ms", 10, 600_000),
+        ("timeout_ms", TIMEOUT_MS.0, TIMEOUT_MS.1),
         ("in_flight_max", 1, 100_000),
         ("queue_max", 0, 1_000_000),
         ("queue_bytes_max", 0, 1_073_741_824),

@@ -43,6 +43,7 @@ fn request(number: u32, function: &str) -> ServiceRequest {
         user: UserId::parse("1:1").ok(),
         function: function.into(),
         args: None,
+        timeout_ms: None,
     }
 }
 
@@ -202,6 +203,29 @@ fn deadline_answers_and_tells_the_instance() {
     assert_eq!(service.next_deadline(), None);
     assert_eq!(service.reply(instance(1), 1, done(), &settings()), []);
     assert_eq!(service.discarded(), 1);
+}
+
+#[test]
+fn call_that_asks_for_a_deadline_has_it() {
+    let mut service = Service::default();
+    provide(&mut service, 1);
+    for (number, timeout_ms) in [(1, 3_000), (2, 500)] {
+        let asked = ServiceRequest {
+            timeout_ms: Some(timeout_ms),
+            ..request(number, "read")
+        };
+        service.call(asked, &settings(), NOW);
+    }
+    let timeout = |number| [(number, Some(ErrorCode::Timeout))];
+    assert_eq!(
+        answered(&service.expire(&settings(), NOW + 500)),
+        timeout(2)
+    );
+    assert_eq!(service.next_deadline(), Some(NOW + 3_000));
+    assert_eq!(
+        answered(&service.expire(&settings(), NOW + 3_000)),
+        timeout(1)
+    );
 }
 
 #[test]

@@ -167,12 +167,15 @@ fn service_request() -> impl Strategy<Value = ServiceRequest> {
     let session = (caller(), request()).prop_map(|(caller, id)| Origin::Session { caller, id });
     let origin = prop_oneof![session, call::asker().prop_map(Origin::Server)];
     let (user, args) = (option::of(user()), option::of(payload()));
-    (origin, user, text(), args).prop_map(|(origin, user, function, args)| ServiceRequest {
+    let timeout_ms = option::of(any::<u64>());
+    let request = |(origin, user, function, args, timeout_ms)| ServiceRequest {
         origin,
         user,
         function,
         args,
-    })
+        timeout_ms,
+    };
+    (origin, user, text(), args, timeout_ms).prop_map(request)
 }
 
 fn generation() -> impl Strategy<Value = Generation> {
