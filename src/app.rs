@@ -35,7 +35,7 @@ use crate::cluster::bus::Bus;
 use crate::cluster::local::{LocalBus, LocalOwners};
 use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::peers::Peers;
@@ -57,12 +57,9 @@ use crate::service::LocalServices;
 use crate::store::{self, Store};
 use crate::watched::Watched;
 use crate::webhook::Webhooks;
+pub use avatar::Avatar;
 use settings::NodeSettings;
-use turntable_core::call::ServiceCall;
-use turntable_core::id::UserId;
 use turntable_core::key::{GatewayId, NodeId, WorkerId};
-use turntable_core::model::service::Outcome;
-use turntable_core::payload::Payload;
 
 /// What a program that embeds the server adds to it.
 #[derive(Default)]
@@ -250,37 +247,6 @@ impl Running {
         self.settings.apply(config, &self.shared)
     }
 
-    /// Calls a function that the clients of a user offer, as `friends:newFriend`. The
-    /// session of the user that has the fewest calls gets it.
-    ///
-    /// # Errors
-    /// What the client answered; `service_down` where the user has no session that offers
-    /// the function; `timeout`, `unavailable`.
-    pub async fn call_user(&self, user: &UserId, f: &str, args: Option<Payload>) -> Outcome {
-        self.shared.call_user(user, f, args).await
-    }
-
-    /// Calls a function of a service, as `forum:createPost`, in the name of the server.
-    ///
-    /// # Errors
-    /// What the service answered, or why it did not.
-    pub async fn call_service(&self, f: &str, args: Option<Payload>) -> Outcome {
-        self.shared.call_service_of_server(f, args).await
-    }
-
-    /// Switches a service off: its open calls are answered `service_down`, and clients
-    /// that may call it get `service`. Other services go on.
-    pub fn disable_service(&self, name: &str) {
-        let call = ServiceCall::Switch { is_on: false };
-        self.shared.owners.service(name, call);
-    }
-
-    /// Switches a service on again.
-    pub fn enable_service(&self, name: &str) {
-        let call = ServiceCall::Switch { is_on: true };
-        self.shared.owners.service(name, call);
-    }
-
     /// Asks all clients to reconnect elsewhere and stops: at once when all are gone, and in
     /// `shutdown` at the latest.
     pub async fn stop(self, shutdown: Duration) {
@@ -379,6 +345,7 @@ impl Node {
         };
         Ok(Self {
             shared: Arc::new(shared),
+            disabled: Default::default(),
             settings,
             store,
             local_owners,

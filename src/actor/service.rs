@@ -67,11 +67,11 @@ impl OwnerActor for Service {
         let settings = shared.settings();
         // Answers to calls of the service before this one, if it was lost, fit none.
         let mut model = Model::after(first_number(clock::now_ms()));
-        if let Some(local) = settings.local_services.get(&name)
-            && let Some(entry) = settings.services.get(&*name)
-        {
+        if let Some(entry) = settings.services.get(&*name) {
+            let local = settings.local_services.get(&name);
+            let functions = local.map(|local| local.functions()).unwrap_or_default();
             // A new service has room for one instance.
-            let _ = model.provide(Instance::Local, None, local.functions(), entry);
+            let _ = model.provide(Instance::Local, None, functions, entry);
         }
         Self {
             // Users are many: what they offer is counted together.
@@ -136,6 +136,9 @@ impl Service {
             }
             ServiceCall::Inspect { asker } => return self.inspect(asker),
             ServiceCall::Switch { is_on } => self.model.switch(is_on, settings),
+            ServiceCall::EndCalls { gateway, user } => {
+                self.model.end_calls(gateway, &user, settings)
+            }
             ServiceCall::Look => {
                 let local = all.local_services.get(&self.name);
                 let functions = local.map(|local| local.functions()).unwrap_or_default();

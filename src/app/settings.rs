@@ -96,6 +96,7 @@ pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
         below_max: config.channel.below_max,
         has_last_values: config.channels.values().any(|one| one.last_value_ms > 0),
         operator_users_max: config.channel.operator_users_max,
+        disabled_users_max: config.avatar.disabled_users_max,
         message_bytes_max: config.server.max_message_bytes,
         send_buffer_bytes: config.server.send_buffer_bytes,
         tunnel: config.tunnel.clone(),

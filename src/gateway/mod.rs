@@ -57,6 +57,7 @@ use crate::metric::{Label, Metrics};
 use crate::portal::Portal;
 use crate::portal::ban::Bans;
 use crate::portal::blocked::Blocked;
+use crate::service::disabled::Disabled;
 use crate::watched::Watched;
 use admission::{ConnectionLimits, Permit, counted};
 use connection::Connection;
@@ -111,6 +112,8 @@ pub struct Shared {
     pub overload: Overload,
     /// The channels to which the operator subscribed users.
     pub(crate) by_operator: OperatorSubscriptions,
+    /// Services that users are without.
+    pub disabled: Disabled,
 }
 
 impl Shared {

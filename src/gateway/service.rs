@@ -5,6 +5,9 @@
 //! connection it is none: its open calls are answered, and it gets no others until
 //! it is resumed.
 
+mod direct;
+mod disabled;
+
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
@@ -86,13 +89,8 @@ impl Gateway {
         let services = self.settings.services.iter();
         let may_call = services.filter(|(name, settings)| may_call(settings, name, who));
         may_call
-            .map(|(name, _)| {
-                let state = self.services.get(&**name).cloned();
-                (
-                    name.as_str().into(),
-                    seen(name, state.unwrap_or_default(), who),
-                )
-            })
+        let state = |name: &str| self.state_for(name, who);
+            .map(|(name, _)| (name.as_str().into(), state(name)))
             .collect()
     }
 
@@ -125,7 +123,9 @@ impl Gateway {
         let of_all = frame(state.clone());
         let frame_for = |(slot, entry): (SessionSlot, &super::session::SessionEntry)| {
             let who = entry.session.who();
-            let may_know = entry.session.life().is_admitted() && may_call(service, name, who);
+            let may_know = entry.session.life().is_admitted()
+                && may_call(service, name, who)
+                && !self.shared.disabled.has(who.user(), name);
             may_know.then(|| match who.is_free() {
                 true => (slot, of_all.clone()),
                 false => (slot, frame(seen(name, state.clone(), who))),
@@ -168,6 +168,9 @@ impl Gateway {
             Ok(callable) => callable,
             Err(error) => return self.refuse(session, error.of("call"), id),
         };
+        if whose.is_none() && callable.is_ok() && self.shared.disabled.has(&user, name) {
+            return self.answer_disabled(session, id);
+        }
         if let Some(id) = &id {
             let awaited = Awaited::Call {
                 session,
@@ -187,10 +190,10 @@ impl Gateway {
         let call = ServiceCall::Call(request);
         self.shared.owners.service(&owner, call);
     }
+            timeout_ms: None,
 
     /// `provide`: services that the user may provide, and functions of its own under
     /// other names.
-            timeout_ms: None,
     pub(crate) fn provide(
         &mut self,
         session: SessionSlot,

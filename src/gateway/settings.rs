@@ -41,6 +41,8 @@ pub struct GatewaySettings {
     pub has_last_values: bool,
     /// Users that the operator may subscribe to channels.
     pub operator_users_max: usize,
+    /// Users for which services may be disabled.
+    pub disabled_users_max: usize,
     /// The longest message of a client, in bytes.
     pub message_bytes_max: usize,
     /// How many bytes the kernel may hold for one socket; 0: as many as it will.

@@ -65,6 +65,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             below_max: 10,
             has_last_values: false,
             operator_users_max: 10,
+            disabled_users_max: 10,
             session: Default::default(),
             limits: Default::default(),
             time: Default::default(),
@@ -97,6 +98,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
         encodings: Encodings::none(),
         overload: Overload::default(),
         by_operator: Default::default(),
+        disabled: Default::default(),
     };
     let id = GatewayId {
         node: NodeId(0),

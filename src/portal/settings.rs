@@ -154,13 +154,18 @@ pub struct AvatarSettings {
     pub timeout_ms: u64,
     /// Whether an avatar whose factory failed is refused.
     pub required: bool,
+    /// Users for which services may be disabled.
+    pub disabled_users_max: usize,
     /// The first values of attributes that a user has not.
     pub attributes: BTreeMap<String, serde_json::Value>,
 }
 
 impl AvatarSettings {
     /// Least and greatest value of each number in the section.
-    pub const RANGES: &[(&str, u64, u64)] = &[("timeout_ms", 10, 60_000)];
+    pub const RANGES: &[(&str, u64, u64)] = &[
+        ("timeout_ms", 10, 60_000),
+        ("disabled_users_max", 0, 10_000_000),
+    ];
 }
 
 impl Default for AvatarSettings {
@@ -170,6 +175,7 @@ impl Default for AvatarSettings {
             url: String::new(),
             timeout_ms: 2_000,
             required: false,
+            disabled_users_max: 100_000,
             attributes: BTreeMap::new(),
         }
     }

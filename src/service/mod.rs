@@ -7,6 +7,8 @@
 
 pub mod backend;
 pub mod credential;
+pub mod direct;
+pub mod disabled;
 
 use std::collections::BTreeMap;
 use std::fmt;

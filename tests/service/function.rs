@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{await_state, call, next, provider, user};
+use crate::{await_state, call, manage, next, offering, provider, user};
 use turntable_testkit::poll::{PollClient, result};
 use turntable_testkit::session::Session;
 use turntable_testkit::{Client, Server, http};
@@ -23,14 +23,6 @@ fn server() -> Server {
     Server::configured(CONFIG, &[])
 }
 
-/// A client that offers functions of its own.
-fn offering(server: &Server, id: &str, service: &str, functions: &[&str]) -> Client {
-    let mut client = server.user(id);
-    let reply = client.request("provide", json!({"services": {service: functions}}));
-    assert_eq!(reply, json!({"services": [], "own": [service]}));
-    client
-}
-
 fn call_user(client: &mut Client, whose: &str, f: &str, args: Value, id: u64) {
     let data = json!({"f": f, "args": args, "user": whose});
     client.send(json!({"command": "call", "data": data, "id": id}));
@@ -43,14 +35,6 @@ fn echo(client: &mut Client) -> Value {
     let args = called["data"]["args"].clone();
     client.send(json!({"command": "reply", "data": args, "id": called["id"]}));
     called
-}
-
-/// A method of the management listener.
-fn manage(server: &Server, method: &str, body: &Value) -> (u16, Value) {
-    let path = format!("/rpc/{method}");
-    let json = "Content-Type: application/json\r\n";
-    let answer = http::send(server.management, "POST", &path, json, &body.to_string());
-    (answer.status, answer.json())
 }
 
 #[test]
@@ -193,7 +177,8 @@ fn operator_switches_a_service_off_and_on() {
     let called = next(&mut forum);
     let (status, all) = manage(&server, "service/listAll", &json!({}));
     let expected = json!({"forum":
-        {"state": "enabled", "functions": ["createPost"], "instances": 1, "open": 1}});
+        {"state": "enabled", "functions": ["createPost"], "instances": 1, "open": 1,
+            "disabled_users": 0}});
     assert_eq!((status, all), (200, expected));
     let (status, state) = manage(&server, "service/disable", &json!({"name": "forum"}));
     assert_eq!((status, &state["state"]), (200, &json!("disabled")));

@@ -10,12 +10,14 @@
 mod backend;
 mod call;
 mod death;
+mod direct;
+mod disabled;
 mod function;
 mod transport;
 
 use serde_json::{Value, json};
 
-use turntable_testkit::{Client, Server};
+use turntable_testkit::{Client, Server, http};
 
 /// Two services, of which the second has few callers.
 pub const CONFIG: &str = r#"
@@ -75,6 +77,27 @@ pub fn await_state(client: &mut Client, service: &str, state: &str) -> Value {
 
 /// A user to whom the service is enabled.
 pub fn user(server: &Server, id: &str, service: &str) -> Client {
+/// A method of the management listener, as the operator calls it.
+pub fn manage(server: &Server, method: &str, body: &Value) -> (u16, Value) {
+    let path = format!("/rpc/{method}");
+    let json = "Content-Type: application/json\r\n";
+    let answer = http::send(server.management, "POST", &path, json, &body.to_string());
+    (answer.status, answer.json())
+}
+
+/// A client that offers functions of its own.
+pub fn offering(server: &Server, id: &str, service: &str, functions: &[&str]) -> Client {
+    let mut client = server.user(id);
+    let reply = client.request("provide", json!({"services": {service: functions}}));
+    assert_eq!(reply, json!({"services": [], "own": [service]}));
+    client
+}
+
+/// Does something that blocks while the server runs on.
+pub async fn beside<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
+    actix_rt::task::spawn_blocking(work).await.unwrap()
+}
+
     let mut client = server.connect();
     client.command("idme", json!(id));
     let welcome = client.await_command("welcome");

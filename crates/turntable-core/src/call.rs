@@ -379,6 +379,9 @@ pub enum ServiceCall {
     },
     /// Switches the service on or off.
     Switch { is_on: bool },
+    /// The service is disabled for a user: the open calls of its sessions at this gateway
+    /// are answered `service_down`.
+    EndCalls { gateway: GatewayId, user: UserId },
     /// What the server itself provides may have changed: a backend that it calls is up
     /// or down.
     Look,

@@ -65,8 +65,8 @@ impl Shared {
         self.blocked.keep(user).await
     }
 
-    /// Everything of a user goes: its sessions, credentials, ban, block list, attributes and
-    /// the operator's subscriptions, and when it was last seen. Returns how many sessions there were.
+    /// Everything of a user goes: its sessions, credentials, ban, block list, attributes, the
+    /// operator's subscriptions and the services that are disabled for it, and when it was last seen. Returns how many sessions there were.
     ///
     /// # Errors
     /// `unavailable` where the store cannot be read or written: then some may be left.
@@ -82,6 +82,9 @@ impl Shared {
         // Behind the attributes: what waits for the file is written with it.
         self.block(user, Vec::new()).await?;
         self.unsubscribe(user, None).await;
+        for service in self.disabled.of(user) {
+            self.enable_service_of(user, &service);
+        }
         // Where claims need no credentials, it may be back.
         ended += self.end_user(user, Ending::Removed).await;
         Ok(ended)

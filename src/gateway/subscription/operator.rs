@@ -274,10 +274,10 @@ impl Handler<UsersOn> for Gateway {
 }
 
 impl Gateway {
-    fn sessions_of(&self, user: &UserId) -> Vec<SessionSlot> {
+    pub(in crate::gateway) fn sessions_of(&self, user: &UserId) -> Vec<SessionSlot> {
         let sessions = self.sessions.iter();
         let sessions = sessions.filter(|(_, entry)| entry.session.user == *user);
-        // One that was not admitted joins when it is.
+        // One that was not admitted learns all of it when it is.
         let admitted = sessions.filter(|(_, entry)| entry.session.life().is_admitted());
         admitted.map(|(session, _)| session).collect()
     }

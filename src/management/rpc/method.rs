@@ -237,6 +237,15 @@ impl Arguments {
         object, Object, Vec<(Box<str>, Payload)>
     }
 
+    /// The next one, a user, where it is given.
+    pub(super) fn optional_user(&mut self) -> Result<Option<UserId>, ErrorBody> {
+        if self.0.front() == Some(&Argument::None) {
+            self.0.pop_front();
+            return Ok(None);
+        }
+        self.user().map(Some)
+    }
+
     /// The next one, any JSON, where it is given.
     pub(super) fn optional_value(&mut self) -> Result<Option<Payload>, ErrorBody> {
         if self.0.front() == Some(&Argument::None) {

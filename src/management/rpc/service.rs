@@ -1,4 +1,4 @@
-//! The service `service`: the services of the configuration.
+//! The service `service`: the services of the configuration, for all users and for one.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,8 @@ use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
 const NAME: Parameter = Parameter::new("name", Type::Text);
+/// For this user alone.
+const USER: Parameter = Parameter::optional("userId", Type::User);
 
 /// Its methods.
 pub(super) const METHODS: &[Method] = &[
@@ -22,13 +24,18 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         name: "enable",
-        parameters: &[NAME],
+        parameters: &[NAME, USER],
         run: |management, arguments| switch(management, arguments, true),
     },
     Method {
         name: "disable",
-        parameters: &[NAME],
+        parameters: &[NAME, USER],
         run: |management, arguments| switch(management, arguments, false),
+    },
+    Method {
+        name: "getDisabled",
+        parameters: &[Parameter::new("userId", Type::User)],
+        run: get_disabled,
     },
 ];
 
@@ -41,6 +48,8 @@ struct Service {
     instances: u64,
     /// Calls that were not answered yet.
     open: u64,
+    /// Users for which it is disabled.
+    disabled_users: usize,
 }
 
 async fn inspect(management: &Management, name: &str) -> Result<Service, ErrorBody> {
@@ -59,6 +68,7 @@ async fn inspect(management: &Management, name: &str) -> Result<Service, ErrorBo
             functions: state.functions,
             instances,
             open,
+            disabled_users: management.shared.disabled.users(name),
         }),
         _ => Err(ErrorBody::new(
             ErrorCode::Internal,
@@ -78,10 +88,18 @@ fn list_all(management: &Management, _: Arguments) -> Call<'_> {
     })
 }
 
-/// Switches a service on or off. The result is its state then.
+/// The services that are disabled for a user.
+fn get_disabled(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let user = arguments.user()?;
+        result(management.shared.disabled.of(&user))
+    })
+}
+
+/// Switches a service on or off, for all users or for one. The result is its state then.
 fn switch(management: &Management, mut arguments: Arguments, is_on: bool) -> Call<'_> {
     Box::pin(async move {
-        let name = arguments.text()?;
+        let (name, user) = (arguments.text()?, arguments.optional_user()?);
         let settings = management.shared.settings.get();
         if !settings.services.contains_key(&name) {
             let names: Vec<&str> = settings.services.keys().map(String::as_str).collect();
@@ -91,8 +109,19 @@ fn switch(management: &Management, mut arguments: Arguments, is_on: bool) -> Cal
             };
             return Err(ErrorBody::new(ErrorCode::NotFound, message));
         }
-        let owners = &management.shared.owners;
-        owners.service(&name, ServiceCall::Switch { is_on });
-        result(inspect(management, &name).await?)
+        let shared = &management.shared;
+        let Some(user) = user else {
+            shared.owners.service(&name, ServiceCall::Switch { is_on });
+            return result(inspect(management, &name).await?);
+        };
+        match is_on {
+            true => shared.enable_service_of(&user, &name),
+            false => shared.disable_service_of(&user, &name)?,
+        };
+        let mut service = inspect(management, &name).await?;
+        if shared.disabled.has(&user, &name) {
+            service.state = "disabled";
+        }
+        result(service)
     })
 }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::Asker;
 use crate::id::UserId;
-use crate::key::{Caller, Place, SessionKey};
+use crate::key::{Caller, GatewayId, Place, SessionKey};
 use crate::limit::Limit;
 use crate::packet::{ErrorBody, RequestId};
 use crate::payload::Payload;
@@ -65,12 +65,12 @@ pub struct ServiceRequest {
     pub function: Box<str>,
     /// The arguments.
     pub args: Option<Payload>,
-}
-
     /// How long the call may take; `None`: as long as the service's calls.
     pub timeout_ms: Option<u64>,
 impl ServiceRequest {
     fn bytes(&self) -> usize {
+}
+
         let args = self.args.as_ref().map_or(0, |args| args.as_json().len());
         let user = self.user.as_ref().map_or(0, |user| user.as_str().len());
         self.function.len() + user + args
@@ -166,6 +166,15 @@ impl Service {
     pub fn after(last: u64) -> Self {
         Self {
             last,
+/// The service is disabled for the user who calls.
+#[must_use]
+pub fn disabled_for_user() -> ErrorBody {
+    ErrorBody::new(
+        ErrorCode::ServiceDown,
+        "the service is disabled for this user",
+    )
+}
+
             ..Self::default()
         }
     }
@@ -416,3 +425,29 @@ impl Service {
         }
     }
 }
+    /// The service is disabled for a user: the calls of its sessions at this gateway, which
+    /// sends no more, are answered `service_down`.
+    pub fn end_calls(
+        &mut self,
+        gateway: GatewayId,
+        user: &UserId,
+        settings: &ServiceSettings,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let is_meant = |request: &ServiceRequest| match &request.origin {
+            Origin::Session { caller, .. } => {
+                caller.place.gateway == gateway && request.user.as_ref() == Some(user)
+            }
+            Origin::Server(_) => false,
+        };
+        let open = self.open.iter();
+        let meant = open.filter(|(_, open)| is_meant(&open.request));
+        let numbers: Vec<u64> = meant.map(|(number, _)| *number).collect();
+        for number in numbers {
+            self.cancel(number, &mut effects);
+            self.answer(number, Err(disabled_for_user().of("call")), &mut effects);
+        }
+        self.settle(settings, &mut effects);
+        effects
+    }
+

@@ -60,7 +60,7 @@ pub enum Protocol {
 }
 
 impl fmt::Debug for ServiceSettings {
-    /// Without the token.
+    /// Without the secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceSettings")
             .field("providers", &self.providers)

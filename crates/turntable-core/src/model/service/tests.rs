@@ -40,7 +40,7 @@ fn request(number: u32, function: &str) -> ServiceRequest {
             caller: caller(1_000_000),
             id: Some(RequestId(number.to_string().into())),
         },
-        user: UserId::parse("1:1").ok(),
+        user: UserId::parse(["1:1", "1:2"][number as usize % 2]).ok(),
         function: function.into(),
         args: None,
         timeout_ms: None,
@@ -262,6 +262,29 @@ fn switched_off_service_answers_at_once_and_comes_back() {
 }
 
 #[test]
+fn only_calls_of_one_user_at_one_gateway_end_where_it_is_disabled_for_the_user() {
+    let mut service = Service::default();
+    provide(&mut service, 1);
+    for number in 0..6 {
+        service.call(request(number, "write"), &settings(), NOW);
+    }
+    let user = request(1, "write").user.unwrap();
+    let here = caller(0).place.gateway;
+    let elsewhere = GatewayId {
+        worker: WorkerId(1),
+        ..here
+    };
+    assert_eq!(service.end_calls(elsewhere, &user, &settings()), []);
+    // 0 to 2 are given out, the others wait.
+    let effects = service.end_calls(here, &user, &settings());
+    let down = |number| (number, Some(ErrorCode::ServiceDown));
+    assert_eq!(answered(&effects), [down(1), down(3), down(5)]);
+    assert!(matches!(effects[0], Effect::Cancel { number: 2, .. }));
+    assert_eq!(given(&effects), [(instance(1), 5)]);
+    assert_eq!(service.open(), 3);
+}
+
+#[test]
 fn calls_of_a_replacement_have_numbers_that_the_service_before_had_not() {
     let mut lost = Service::after(1_000);
     provide(&mut lost, 1);
@@ -284,6 +307,7 @@ enum Step {
     Reply(u32, u64),
     Pass(u64),
     Switch(bool),
+    EndCalls(u32),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -295,6 +319,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..4u32, 0..12u64).prop_map(|(from, back)| Step::Reply(from, back)),
         1 => (0..700u64).prop_map(Step::Pass),
         1 => any::<bool>().prop_map(Step::Switch),
+        1 => (0..2u32).prop_map(Step::EndCalls),
     ]
 }
 
@@ -322,6 +347,10 @@ fn take(service: &mut Service, step: &Step, calls: &mut u32, now_ms: &mut u64) -
             service.expire(&settings, *now_ms)
         }
         Step::Switch(is_on) => service.switch(is_on, &settings),
+        Step::EndCalls(number) => {
+            let of = request(number, "read");
+            service.end_calls(caller(0).place.gateway, &of.user.unwrap(), &settings)
+        }
     }
 }
 

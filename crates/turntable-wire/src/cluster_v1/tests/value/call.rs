@@ -320,6 +320,7 @@ fn service_call() -> impl Strategy<Value = ServiceCall> {
             }
         }),
         any::<bool>().prop_map(|is_on| ServiceCall::Switch { is_on }),
+        (gateway(), user()).prop_map(|(gateway, user)| ServiceCall::EndCalls { gateway, user }),
         Just(ServiceCall::Look),
         asker().prop_map(|asker| ServiceCall::Inspect { asker }),
         (gateway(), generation(), vec((caller(), names()), 0..3)).prop_map(
