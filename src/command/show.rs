@@ -20,8 +20,10 @@ impl ShowArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let mut config = load::load(self.config.as_deref())?;
         for service in config.services.values_mut() {
-            if !service.token.is_empty() {
-                HIDDEN.clone_into(&mut service.token);
+            for secret in [&mut service.token, &mut service.direct_key] {
+                if !secret.is_empty() {
+                    HIDDEN.clone_into(secret);
+                }
             }
         }
         let webhooks = &mut config.webhooks;

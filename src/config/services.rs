@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::check::Conflict;
 use crate::service::backend::check_url;
+use crate::service::direct;
 use turntable_core::model::service::ServiceSettings;
 use turntable_core::model::service::function::FunctionSettings;
 use turntable_core::model::service::settings::{is_name, is_pattern};
@@ -49,6 +50,9 @@ pub(super) fn check(services: &BTreeMap<String, ServiceSettings>, found: &mut Ve
         if !service.token.is_empty() && service.providers.is_empty() && service.url.is_empty() {
             let message = "providers names no user that identifies with the token";
             refuse(".token", message.to_owned());
+        }
+        if let Err((key, message)) = direct::check(service) {
+            refuse(&format!(".{key}"), message);
         }
         let is_open = |pattern: &String| pattern == "*" || pattern.ends_with(":*");
         if !service.token.is_empty() && service.providers.iter().any(is_open) {

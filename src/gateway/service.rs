@@ -24,6 +24,7 @@ use turntable_core::id::UserId;
 use turntable_core::key::{Caller, Generation, Place, SessionSlot};
 use turntable_core::model::permission::{Need, Who};
 use turntable_core::model::service::answer::outcome;
+use turntable_core::model::service::direct::DIRECT;
 use turntable_core::model::service::function::{self, owner_name};
 use turntable_core::model::service::{
     Instance, Origin, ServiceRequest, ServiceSettings, ServiceState,
@@ -88,8 +89,8 @@ impl Gateway {
     pub(crate) fn manifest(&self, who: Who<'_>) -> Vec<(Box<str>, ServiceState)> {
         let services = self.settings.services.iter();
         let may_call = services.filter(|(name, settings)| may_call(settings, name, who));
-        may_call
         let state = |name: &str| self.state_for(name, who);
+        may_call
             .map(|(name, _)| (name.as_str().into(), state(name)))
             .collect()
     }
@@ -102,7 +103,7 @@ impl Gateway {
         };
         let before = self.services.insert(name.clone(), state.clone());
         if before.unwrap_or_default() != state {
-            self.send_service(&name, service, &state);
+            self.send_service(&name, service, &self.state_of(&name));
         }
     }
 
@@ -149,6 +150,9 @@ impl Gateway {
         let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) else {
             return;
         };
+        if f == DIRECT && whose.is_none() {
+            return self.direct(session, args.as_ref(), id);
+        }
         let user = entry.session.user.clone();
         let settings = self.settings.clone();
         let (name, function) = f.split_once(':').unwrap_or((f, ""));
@@ -164,13 +168,13 @@ impl Gateway {
                 }
             }),
         };
+        if whose.is_none() && callable.is_ok() && self.shared.disabled.has(&user, name) {
+            return self.answer_disabled(session, id);
+        }
         let (owner, timeout_ms): (Box<str>, u64) = match callable {
             Ok(callable) => callable,
             Err(error) => return self.refuse(session, error.of("call"), id),
         };
-        if whose.is_none() && callable.is_ok() && self.shared.disabled.has(&user, name) {
-            return self.answer_disabled(session, id);
-        }
         if let Some(id) = &id {
             let awaited = Awaited::Call {
                 session,
@@ -186,11 +190,11 @@ impl Gateway {
             user: Some(user),
             function: function.into(),
             args,
+            timeout_ms: None,
         };
         let call = ServiceCall::Call(request);
         self.shared.owners.service(&owner, call);
     }
-            timeout_ms: None,
 
     /// `provide`: services that the user may provide, and functions of its own under
     /// other names.

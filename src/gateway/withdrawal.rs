@@ -28,6 +28,7 @@ impl Gateway {
                     self.service_removed(name, service);
                 }
             }
+            self.direct_changed(&before.services);
             self.withdraw(&before.services);
         }
     }
@@ -92,6 +93,7 @@ mod tests {
         let state = |is_enabled| ServiceState {
             is_enabled,
             functions: vec!["f".into()],
+            direct: None,
         };
         for (name, is_enabled) in [("up", true), ("down", false), ("of_others", true)] {
             gateway.service_changed(name.into(), state(is_enabled));

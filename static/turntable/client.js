@@ -26,7 +26,7 @@ import { textAndSize } from "./transports/transport.js";
 /** @import { Disconnection } from "./disconnection.js" */
 /** @import { ClientEvents, ConnectOptions, Limits, StateChange, Welcome } from "./events.js" */
 /** @import { JoinOptions, Room } from "./room.js" */
-/** @import { Functions, ServiceInfo } from "./services.js" */
+/** @import { DirectConnection, Functions, ServiceInfo } from "./services.js" */
 /** @import { StoredSession } from "./session_store.js" */
 /** @import { TransportName } from "./transports/registry.js" */
 
@@ -290,6 +290,16 @@ export class Client extends Emitter {
    */
   service(name) {
     return stub(this.#services, name);
+  }
+
+  /**
+   * Asks for a direct connection to a service whose `services` entry has a `url`: the
+   * service is shown the token.
+   * @param {string} service
+   * @returns {Promise<DirectConnection>} rejects with a TurntableError
+   */
+  direct(service) {
+    return this.#services.direct(service);
   }
 
   /** The server's services by name. @returns {ReadonlyMap<string, ServiceInfo>} */

@@ -36,6 +36,17 @@ import { TurntableError } from "./error.js";
  * @property {Promise<void>} done
  */
 
+/**
+ * Where a service is for direct connections, and what it is shown there.
+ * @typedef {object} DirectConnection
+ * @property {string} url
+ * @property {string} protocol `websocket`, `http`, or as the configuration says
+ * @property {string} token
+ * @property {number} expires_in seconds until the token expires
+ */
+
+/** The server's function that gives a token for a direct connection. */
+const DIRECT = "$av:direct";
 /** The server's message that the answer to a call is no longer awaited. */
 const CANCEL = "$av:cancel";
 
@@ -73,6 +84,14 @@ export class Services {
    */
   call(f, args, user) {
     return this.#session.request("call", { f, args: args ?? null, ...(user !== undefined && { user }) });
+  }
+
+  /**
+   * @param {string} service
+   * @returns {Promise<DirectConnection>}
+   */
+  direct(service) {
+    return this.call(DIRECT, { service });
   }
 
   /**

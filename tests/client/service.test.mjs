@@ -20,6 +20,21 @@ test("a call resolves with its result or rejects with its error", async (t) => {
   await refused;
 });
 
+test("a direct connection is asked for with a call, and the service's entry has its address", async (t) => {
+  const files = { state: "enabled", functions: [], url: "wss://files.example/ws", protocol: "websocket" };
+  const { tt, peer } = await online(t, {}, { services: { files } });
+  assert.deepEqual(tt.services.get("files"), files);
+  const asked = tt.direct("files");
+  const { data, id } = await peer.next("call");
+  assert.deepEqual(data, { f: "$av:direct", args: { service: "files" } });
+  const answer = { url: files.url, protocol: files.protocol, token: "a.b.c", expires_in: 60 };
+  peer.send("reply", answer, id);
+  assert.deepEqual(await asked, answer);
+  const refused = assert.rejects(tt.direct("forum"), { code: "not_found" });
+  peer.send("error", { code: "not_found", message: "no" }, (await peer.next("call")).id);
+  await refused;
+});
+
 test("a service object can be awaited and inspected without a call", async (t) => {
   const { tt, peer } = await online(t);
   const forum = await tt.service("forum");

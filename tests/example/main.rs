@@ -6,16 +6,35 @@
     clippy::panic
 )]
 
+use std::net::TcpListener;
 use std::path::Path;
 
 use turntable_testkit::Server;
 use turntable_testkit::package::{has_npm_package, run_script};
 use turntable_testkit::workspace::root;
 
+/// The configuration of an example.
+fn config(example: &str) -> String {
+    let file = root().join("examples").join(example).join("turntable.toml");
+    std::fs::read_to_string(file).unwrap()
+}
+
 /// A server with the configuration of an example.
 fn server(example: &str) -> Server {
-    let file = root().join("examples").join(example).join("turntable.toml");
-    Server::configured(&std::fs::read_to_string(file).unwrap(), &[])
+    Server::configured(&config(example), &[])
+}
+
+#[test]
+fn client_connects_to_a_service_directly_with_a_token_of_the_server() {
+    if has_npm_package("ws") {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port().to_string();
+        drop(free);
+        let server = Server::configured(&config("direct-service").replace("9100", &port), &[]);
+        let url = format!("http://{}", server.address);
+        let script = "tests/example/direct_service.mjs";
+        run_script(Path::new("node"), script, &[&url, &port]);
+    }
 }
 
 #[test]

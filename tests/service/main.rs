@@ -75,8 +75,6 @@ pub fn await_state(client: &mut Client, service: &str, state: &str) -> Value {
     }
 }
 
-/// A user to whom the service is enabled.
-pub fn user(server: &Server, id: &str, service: &str) -> Client {
 /// A method of the management listener, as the operator calls it.
 pub fn manage(server: &Server, method: &str, body: &Value) -> (u16, Value) {
     let path = format!("/rpc/{method}");
@@ -100,6 +98,8 @@ pub async fn beside<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static
 
     let mut client = server.connect();
     client.command("idme", json!(id));
+/// A user to whom the service is enabled.
+pub fn user(server: &Server, id: &str, service: &str) -> Client {
     let welcome = client.await_command("welcome");
     if welcome["services"][service]["state"] != "enabled" {
         await_state(&mut client, service, "enabled");

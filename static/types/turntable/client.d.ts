@@ -10,13 +10,13 @@ import { Friends } from "./friends.js";
 import type { Channel, ChannelOptions } from "./channel.js";
 import type { ClientEvents, ConnectOptions, Limits, Welcome } from "./events.js";
 import type { JoinOptions, Room } from "./room.js";
-import type { Functions, ServiceInfo } from "./services.js";
+import type { DirectConnection, Functions, ServiceInfo } from "./services.js";
 import type { TransportName } from "./transports/registry.js";
 /** @import { Channel, ChannelOptions } from "./channel.js" */
 /** @import { Disconnection } from "./disconnection.js" */
 /** @import { ClientEvents, ConnectOptions, Limits, StateChange, Welcome } from "./events.js" */
 /** @import { JoinOptions, Room } from "./room.js" */
-/** @import { Functions, ServiceInfo } from "./services.js" */
+/** @import { DirectConnection, Functions, ServiceInfo } from "./services.js" */
 /** @import { StoredSession } from "./session_store.js" */
 /** @import { TransportName } from "./transports/registry.js" */
 /** @extends {Emitter<ClientEvents>} */
@@ -127,6 +127,13 @@ export declare class Client extends Emitter<ClientEvents> {
      * @returns {Record<string, (args?: any) => Promise<any>>}
      */
     service(name: string): Record<string, (args?: any) => Promise<any>>;
+    /**
+     * Asks for a direct connection to a service whose `services` entry has a `url`: the
+     * service is shown the token.
+     * @param {string} service
+     * @returns {Promise<DirectConnection>} rejects with a TurntableError
+     */
+    direct(service: string): Promise<DirectConnection>;
     /** The server's services by name. @returns {ReadonlyMap<string, ServiceInfo>} */
     get services(): ReadonlyMap<string, ServiceInfo>;
     /**

@@ -29,6 +29,18 @@ export type Running = {
     controller: AbortController;
     done: Promise<void>;
 };
+export type DirectConnection = {
+    url: string;
+    /**
+     * `websocket`, `http`, or as the configuration says
+     */
+    protocol: string;
+    token: string;
+    /**
+     * seconds until the token expires
+     */
+    expires_in: number;
+};
 export declare class Services {
     #private;
     /**
@@ -45,6 +57,11 @@ export declare class Services {
      * @returns {Promise<any>}
      */
     call(f: string, args: any, user?: string): Promise<any>;
+    /**
+     * @param {string} service
+     * @returns {Promise<DirectConnection>}
+     */
+    direct(service: string): Promise<DirectConnection>;
     /**
      * @param {string} name
      * @param {Functions} functions

@@ -258,6 +258,10 @@ fn services(all: &[(Box<str>, ServiceState)], slot: Slot<'_>) {
         entry
             .key("functions")
             .list(&state.functions, |name, slot| slot.string(name));
+        if let Some(direct) = &state.direct {
+            entry.key("url").string(&direct.url);
+            entry.key("protocol").string(&direct.protocol);
+        }
         entry.end();
     }
     object.end();

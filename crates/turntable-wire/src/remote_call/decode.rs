@@ -3,7 +3,7 @@
 //! Decided here, because the protocol leaves it open: an entry has exactly one
 //! of the three forms; an entry may be nested `depth_max` deep, its own object
 //! included (the array around it is not counted), as in v1; `$av` contains the
-//! commands only. An answer `{"id", "error": E}` becomes a reply with the result
+//! commands, and `$av:direct`, which is a call. An answer `{"id", "error": E}` becomes a reply with the result
 //! `{"error": E}`.
 
 use serde_json::value::RawValue;
@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::CORE;
 use crate::json_v1::field::{Fault, Fields, Kind, each, fields, kind, required, text, user};
 use crate::json_v1::{DecodeError, DecodeLimits, check_part, decode_parts, request_id};
+use turntable_core::model::service::direct::DIRECT;
 use turntable_core::packet::{ClientMessage, ClientPacket, ErrorBody, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
@@ -145,7 +146,9 @@ fn interpret(
     let packet = match (f, result, error) {
         (Some(f), None, None) => {
             let f = text(f, "f")?;
-            if let Some(name) = f.strip_prefix(CORE) {
+            if let Some(name) = f.strip_prefix(CORE)
+                && *f != *DIRECT
+            {
                 return command(name, args, id, limits);
             }
             call(f.into(), args, whose, limits)?
@@ -176,6 +179,7 @@ fn command(
     let names: Vec<String> = ClientPacket::COMMANDS
         .iter()
         .map(|(name, _)| format!("{CORE}{name}"))
+        .chain([DIRECT.to_owned()])
         .collect();
     Err(Fault::new(
         ErrorCode::UnknownCommand,

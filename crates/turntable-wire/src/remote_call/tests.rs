@@ -137,6 +137,11 @@ fn calls_and_answers_are_unchanged() {
             call("a:b", Some("null")),
         ),
         (r#"{"f":"$avatar:b"}"#, None, call("$avatar:b", None)),
+        (
+            r#"{"f":"$av:direct","args":"forum","id":1}"#,
+            Some("1"),
+            call("$av:direct", Some("\"forum\"")),
+        ),
         (r#"{"id":7,"r":null}"#, Some("7"), reply("null")),
         (r#"{"r":[ ],"id":"q"}"#, Some("\"q\""), reply("[ ]")),
         (

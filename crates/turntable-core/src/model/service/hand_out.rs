@@ -45,6 +45,9 @@ impl Service {
         }
         later.append(&mut self.waiting);
         self.waiting = later;
+        let is_direct_only = settings.is_direct_only();
+        self.is_stale |= is_direct_only != self.is_direct_only;
+        self.is_direct_only = is_direct_only;
         if !std::mem::take(&mut self.is_stale) {
             // Calls do not change it.
             return;

@@ -7,6 +7,7 @@
 //! counted.
 
 pub mod answer;
+pub mod direct;
 pub mod function;
 mod hand_out;
 pub mod settings;
@@ -25,6 +26,7 @@ use crate::limit::Limit;
 use crate::packet::{ErrorBody, RequestId};
 use crate::payload::Payload;
 use crate::reason::ErrorCode;
+pub use direct::Direct;
 pub use settings::{Protocol, ServiceSettings};
 pub use snapshot::ServiceSnapshot;
 
@@ -67,10 +69,10 @@ pub struct ServiceRequest {
     pub args: Option<Payload>,
     /// How long the call may take; `None`: as long as the service's calls.
     pub timeout_ms: Option<u64>,
-impl ServiceRequest {
-    fn bytes(&self) -> usize {
 }
 
+impl ServiceRequest {
+    fn bytes(&self) -> usize {
         let args = self.args.as_ref().map_or(0, |args| args.as_json().len());
         let user = self.user.as_ref().map_or(0, |user| user.as_str().len());
         self.function.len() + user + args
@@ -118,6 +120,8 @@ pub struct ServiceState {
     pub is_enabled: bool,
     /// The functions, in alphabetical order.
     pub functions: Vec<Box<str>>,
+    /// Where clients may connect to it directly.
+    pub direct: Option<Box<Direct>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -148,6 +152,8 @@ pub struct Service {
     last: u64,
     /// Whether it was switched off.
     is_off: bool,
+    /// Whether clients connect to it directly and in no other way.
+    is_direct_only: bool,
     /// The state that was reported last.
     reported: ServiceState,
     /// Whether it may be another one by now.
@@ -160,12 +166,6 @@ fn down(message: &'static str) -> ErrorBody {
     ErrorBody::new(ErrorCode::ServiceDown, message).of("call")
 }
 
-impl Service {
-    /// A service whose calls have numbers above `last`.
-    #[must_use]
-    pub fn after(last: u64) -> Self {
-        Self {
-            last,
 /// The service is disabled for the user who calls.
 #[must_use]
 pub fn disabled_for_user() -> ErrorBody {
@@ -175,18 +175,25 @@ pub fn disabled_for_user() -> ErrorBody {
     )
 }
 
+impl Service {
+    /// A service whose calls have numbers above `last`.
+    #[must_use]
+    pub fn after(last: u64) -> Self {
+        Self {
+            last,
             ..Self::default()
         }
     }
 
-    /// The state that clients see.
+    /// The state that clients see, without the address for direct connections.
     #[must_use]
     pub fn state(&self) -> ServiceState {
         let functions: BTreeSet<&Box<str>> =
             self.providers.values().flat_map(|p| &p.functions).collect();
         ServiceState {
-            is_enabled: !self.is_off && !functions.is_empty(),
+            is_enabled: !self.is_off && (self.is_direct_only || !functions.is_empty()),
             functions: functions.into_iter().cloned().collect(),
+            direct: None,
         }
     }
 
@@ -347,6 +354,11 @@ pub fn disabled_for_user() -> ErrorBody {
             return Err(down("the service is disabled"));
         }
         let is_down = self.providers.values().all(|p| p.functions.is_empty());
+        if is_down && self.is_direct_only {
+            return Err(down(
+                "the service is not called through the server; $av:direct has its address",
+            ));
+        }
         if is_down {
             return Err(down("the service is down: it has no instance"));
         }
@@ -418,13 +430,6 @@ pub fn disabled_for_user() -> ErrorBody {
         effects
     }
 
-    fn cancel(&self, number: u64, effects: &mut Vec<Effect>) {
-        if let Some(to) = self.open.get(&number).and_then(|open| open.at) {
-            let place = self.providers.get(&to).and_then(|provider| provider.place);
-            effects.push(Effect::Cancel { to, place, number });
-        }
-    }
-}
     /// The service is disabled for a user: the calls of its sessions at this gateway, which
     /// sends no more, are answered `service_down`.
     pub fn end_calls(
@@ -451,3 +456,10 @@ pub fn disabled_for_user() -> ErrorBody {
         effects
     }
 
+    fn cancel(&self, number: u64, effects: &mut Vec<Effect>) {
+        if let Some(to) = self.open.get(&number).and_then(|open| open.at) {
+            let place = self.providers.get(&to).and_then(|provider| provider.place);
+            effects.push(Effect::Cancel { to, place, number });
+        }
+    }
+}

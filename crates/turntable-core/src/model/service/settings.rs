@@ -45,6 +45,14 @@ pub struct ServiceSettings {
     pub failures_max: u32,
     /// How long such a pause is.
     pub pause_ms: u64,
+    /// Where clients may connect to the service directly. Empty: nowhere.
+    pub direct_url: String,
+    /// What is spoken there. Empty: what the URL says.
+    pub direct_protocol: String,
+    /// The key that signs the tokens of such clients.
+    pub direct_key: String,
+    /// How long such a token is valid.
+    pub direct_token_ms: u64,
 }
 
 /// How the server calls a backend.
@@ -88,6 +96,10 @@ impl Default for ServiceSettings {
             answer_bytes_max: 1_048_576,
             failures_max: 5,
             pause_ms: 5_000,
+            direct_url: String::new(),
+            direct_protocol: String::new(),
+            direct_key: String::new(),
+            direct_token_ms: 60_000,
         }
     }
 }
@@ -103,6 +115,7 @@ impl ServiceSettings {
         ("answer_bytes_max", 16, 67_108_864),
         ("failures_max", 1, 1_000_000),
         ("pause_ms", 10, 600_000),
+        ("direct_token_ms", 1_000, 86_400_000),
     ];
 
     /// Whether a user may provide the service.

@@ -17,6 +17,7 @@ pub struct ServiceSnapshot {
     waiting: Vec<u64>,
     last: u64,
     is_off: bool,
+    is_direct_only: bool,
     discarded: u64,
 }
 
@@ -37,6 +38,7 @@ impl Service {
             waiting: self.waiting.iter().copied().collect(),
             last: self.last,
             is_off: self.is_off,
+            is_direct_only: self.is_direct_only,
             discarded: self.discarded,
         }
     }
@@ -48,6 +50,7 @@ impl Service {
             waiting: snapshot.waiting.into_iter().collect(),
             last: snapshot.last,
             is_off: snapshot.is_off,
+            is_direct_only: snapshot.is_direct_only,
             discarded: snapshot.discarded,
             ..Self::default()
         };

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use turntable_core::id::SessionId;
-use turntable_core::model::service::ServiceState;
+use turntable_core::model::service::{Direct, ServiceState};
 use turntable_core::rate::BucketSettings;
 use turntable_core::reason::ErrorCode;
 
@@ -40,6 +40,10 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
                     ServiceState {
                         is_enabled: true,
                         functions: vec!["say\"".into()],
+                        direct: Some(Box::new(Direct {
+                            url: "wss://a/\"".into(),
+                            protocol: "websocket".into(),
+                        })),
                     },
                 )],
                 limits: vec![("max_message_bytes", 65_536)],
@@ -51,7 +55,7 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
             })),
             Some("1"),
             format!(
-                r#"{{"command":"welcome","data":{{"user":"1:1","session":"{}","resumed":false,"accepted":3,"time":5,"heartbeat_ms":25000,"attributes":{{"a\"b":[1.0]}},"services":{{"chat":{{"state":"enabled","functions":["say\""]}}}},"limits":{{"max_message_bytes":65536,"rates":{{"game":{{"per_second":200,"burst":400}}}}}},"server":"turntable/0.1.0","warnings":["a \"b\"","c"],"expires_in":60,"token":"t\""}},"id":1}}"#,
+                r#"{{"command":"welcome","data":{{"user":"1:1","session":"{}","resumed":false,"accepted":3,"time":5,"heartbeat_ms":25000,"attributes":{{"a\"b":[1.0]}},"services":{{"chat":{{"state":"enabled","functions":["say\""],"url":"wss://a/\"","protocol":"websocket"}}}},"limits":{{"max_message_bytes":65536,"rates":{{"game":{{"per_second":200,"burst":400}}}}}},"server":"turntable/0.1.0","warnings":["a \"b\"","c"],"expires_in":60,"token":"t\""}},"id":1}}"#,
                 session.secret()
             ),
         ),

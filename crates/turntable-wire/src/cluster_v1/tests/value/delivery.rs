@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use turntable_core::backup::Backup;
 use turntable_core::delivery::{Answer, Delivery, Meta, Replay, Topic};
 use turntable_core::key::ShardId;
-use turntable_core::model::service::ServiceState;
+use turntable_core::model::service::{Direct, ServiceState};
 use turntable_core::packet::{ErrorBody, LookupEntry, Presence};
 
 use super::{
@@ -65,6 +65,7 @@ fn answer() -> impl Strategy<Value = Result<Answer, Box<ErrorBody>>> {
                 let state = ServiceState {
                     is_enabled,
                     functions,
+                    direct: None,
                 };
                 Ok(Answer::Service {
                     state,
@@ -91,6 +92,10 @@ fn answer() -> impl Strategy<Value = Result<Answer, Box<ErrorBody>>> {
 pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
     let meta = (option::of(any::<u64>()), any::<bool>())
         .prop_map(|(offset, is_exact)| Meta { offset, is_exact });
+    let direct = option::of((text(), text()).prop_map(|(url, protocol)| {
+        let direct = Direct { url, protocol };
+        Box::new(direct)
+    }));
     let backup = prop_oneof![
         avatar_backup().prop_map(Backup::Avatar),
         (channel(), room_backup()).prop_map(|(room, backup)| Backup::Room(room, backup)),
@@ -167,13 +172,16 @@ pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
         (place(), any::<u32>()).prop_map(|(to, bytes)| Delivery::Charge { to, bytes }),
         any::<u64>().prop_map(|ticket| Delivery::LookupFailed { ticket }),
         (place(), backup).prop_map(|(to, backup)| Delivery::Backup { to, backup }),
-        (text(), any::<bool>(), vec(text(), 0..3)).prop_map(|(name, is_enabled, functions)| {
-            let state = ServiceState {
-                is_enabled,
-                functions,
-            };
-            Delivery::Service { name, state }
-        }),
+        (text(), any::<bool>(), vec(text(), 0..3), direct).prop_map(
+            |(name, is_enabled, functions, direct)| {
+                let state = ServiceState {
+                    is_enabled,
+                    functions,
+                    direct,
+                };
+                Delivery::Service { name, state }
+            }
+        ),
         (place(), text(), any::<u64>(), service_request()).prop_map(
             |(to, service, number, request)| Delivery::HandOut {
                 to,
