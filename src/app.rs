@@ -180,6 +180,9 @@ impl Running {
     /// # Errors
     /// What kept it from starting.
     pub fn start_with(config: Config, extensions: Extensions) -> anyhow::Result<Self> {
+        for warning in config::warnings(&config) {
+            log::warn!("{warning}");
+        }
         let server_listener = bind(config.server.listen, "server.listen")?;
         let management_listener = bind(config.management.listen, "management.listen")?;
         let (server, management) = (
@@ -342,10 +345,10 @@ impl Node {
             encodings,
             overload: Default::default(),
             by_operator: Default::default(),
+            disabled: Default::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),
-            disabled: Default::default(),
             settings,
             store,
             local_owners,

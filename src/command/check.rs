@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use clap::Args;
 
-use crate::config::load;
+use crate::config::{self, load};
 use crate::portal;
 
 #[derive(Debug, Args)]
@@ -19,6 +19,9 @@ impl CheckArgs {
         let config = load::load(Some(&self.file))?;
         let problems = portal::problems(&config.portal)?;
         ensure!(problems.is_empty(), "{}", problems.join("\n"));
+        for warning in config::warnings(&config) {
+            eprintln!("warning: {warning}");
+        }
         super::print("OK\n")
     }
 }

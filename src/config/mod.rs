@@ -16,6 +16,8 @@ mod roles;
 mod services;
 mod urls;
 
+pub use urls::warnings;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

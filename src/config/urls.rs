@@ -51,14 +51,77 @@ pub(super) fn check(config: &Config, found: &mut Vec<Conflict>) {
     }
 }
 
+/// Warnings about addresses of your backends: what is sent to them can be read and changed
+/// on its way.
+#[must_use]
+pub fn warnings(config: &Config) -> Vec<String> {
+    let (portal, jwt) = (&config.portal, &config.portal.jwt);
+    let services = config.services.iter();
+    let services = services.map(|(name, service)| (format!("services.{name}.url"), &service.url));
+    let others = [
+        ("portal.http.url", &portal.http.url),
+        ("portal.jwt.jwks_url", &jwt.jwks_url),
+        ("presence.watch_url", &config.presence.watch_url),
+        ("avatar.url", &config.avatar.url),
+        ("webhooks.url", &config.webhooks.url),
+    ];
+    let others = others.map(|(key, url)| (key.to_owned(), url));
+    let warning = |(key, url): (String, &String)| {
+        let endpoint = Endpoint::parse(url).ok()?;
+        endpoint.is_exposed().then(|| {
+            format!(
+                "{key} = {endpoint} is plain HTTP to another machine: what is sent can be read \
+                 and changed on its way; use https"
+            )
+        })
+    };
+    services.chain(others).filter_map(warning).collect()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::warnings;
     use crate::config::load;
 
     fn problems(text: &str) -> String {
         let composed = load::compose(Some(("c.toml", text)), &[], &|_| unreachable!());
         composed.map_or_else(|error| error.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn plain_http_to_another_machine_is_warned_of() {
+        let keys = |host: &str| {
+            let text = format!(
+                "[portal]\nhttp.url = \"{host}/login\"\njwt.jwks_url = \"{host}/keys\"\n\
+                 [presence]\nwatch_url = \"{host}/watch\"\n\
+                 [avatar]\nurl = \"{host}/avatar?key=geheim\"\n\
+                 [webhooks]\nurl = \"{host}/hook\"\n\
+                 secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n\
+                 [services.forum]\nurl = \"{host}/forum\"\nfunctions = [\"f\"]\n\
+                 [services.chat]\nurl = \"{host}\"\nprotocol = \"socket.io\"\n\
+                 functions = [\"f\"]\n"
+            );
+            let composed = load::compose(Some(("c.toml", &text)), &[], &|_| unreachable!());
+            warnings(&composed.unwrap())
+        };
+        let found = keys("http://10.0.0.7:9000");
+        assert_eq!(found.len(), 7, "{found:?}");
+        for key in [
+            "services.chat.url",
+            "services.forum.url",
+            "portal.http.url",
+            "portal.jwt.jwks_url",
+            "presence.watch_url",
+            "avatar.url",
+            "webhooks.url",
+        ] {
+            assert!(found.iter().any(|text| text.starts_with(key)), "{key}");
+        }
+        assert!(!found.concat().contains("geheim"), "{found:?}");
+        for safe in ["http://127.0.0.1:9000", "http://[::1]", "https://a.example"] {
+            assert_eq!(keys(safe), [""; 0], "{safe}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use turntable_testkit::Server;
 use turntable_testkit::workspace::{root, turntable};
 
 /// Runs the binary with these arguments and variables.
@@ -110,6 +111,32 @@ fn check_accepts_shipped_and_empty_files() {
         assert_eq!(err(&output), "");
         assert_eq!((code(&output), out(&output).as_str()), (0, "OK\n"));
     }
+}
+
+#[test]
+fn plain_http_to_another_machine_is_warned_of_by_check_and_once_at_the_start() {
+    let folder = Folder::new();
+    let config = "[services.forum]\nurl = \"http://192.0.2.1:9000/forum?key=geheim\"\n\
+                  functions = [\"f\"]\n[services.chat]\nurl = \"http://127.0.0.1:9/\"\n\
+                  functions = [\"f\"]\n";
+    let file = folder.file("exposed.toml", config);
+    let output = run(&["check", text(&file)], &[]);
+    assert_eq!((code(&output), out(&output).as_str()), (0, "OK\n"));
+    let warning = "services.forum.url = http://192.0.2.1:9000/forum is plain HTTP";
+    let warned = err(&output);
+    assert!(
+        warned.starts_with(&format!("warning: {warning}")),
+        "{warned}"
+    );
+    assert_eq!(warned.lines().count(), 1, "{warned}");
+    let server = Server::configured(config, &[]);
+    server.user("1:1").bye();
+    let log = server.log();
+    assert_eq!(log.matches(warning).count(), 1, "{log}");
+    assert!(
+        !log.contains("geheim") && !log.contains("services.chat.url"),
+        "{log}"
+    );
 }
 
 #[test]

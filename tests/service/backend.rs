@@ -1,7 +1,7 @@
 //! Services with a `url`: HTTP backends, and stand-alone socket.io servers.
 
-use std::io::{BufRead, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write as _};
+use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,12 +14,14 @@ use turntable_testkit::package::has_npm_package;
 use turntable_testkit::workspace::root;
 
 /// What an HTTP backend got: its headers, in lower case, and the body.
-struct Request {
+pub(crate) struct Request {
     head: String,
-    body: Value,
+    /// The call.
+    pub body: Value,
 }
 
-fn request(stream: &TcpStream) -> Option<Request> {
+/// Reads a request; `None` at the end of the connection.
+pub(crate) fn request(stream: impl Read) -> Option<Request> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {

@@ -13,6 +13,8 @@ mod death;
 mod direct;
 mod disabled;
 mod function;
+mod https;
+mod server_call;
 mod transport;
 
 use serde_json::{Value, json};
@@ -96,10 +98,10 @@ pub async fn beside<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static
     actix_rt::task::spawn_blocking(work).await.unwrap()
 }
 
-    let mut client = server.connect();
-    client.command("idme", json!(id));
 /// A user to whom the service is enabled.
 pub fn user(server: &Server, id: &str, service: &str) -> Client {
+    let mut client = server.connect();
+    client.command("idme", json!(id));
     let welcome = client.await_command("welcome");
     if welcome["services"][service]["state"] != "enabled" {
         await_state(&mut client, service, "enabled");

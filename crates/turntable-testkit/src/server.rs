@@ -77,6 +77,21 @@ impl Server {
         Self::launch(turntable(), &["--config", path.to_str().unwrap()], keys)
     }
 
+    /// A server with a configuration file of this content that trusts these certificates
+    /// and no others.
+    pub fn trusting(file: &str, certificates: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let (config, trusted) = (path("config.toml"), path("trusted.pem"));
+        std::fs::write(&config, file).unwrap();
+        std::fs::write(&trusted, certificates).unwrap();
+        let mut turntable = turntable();
+        turntable
+            .env("SSL_CERT_FILE", trusted)
+            .env_remove("SSL_CERT_DIR");
+        Self::launch(turntable, &["--config", config.to_str().unwrap()], &[])
+    }
+
     fn launch(mut command: Command, arguments: &[&str], keys: &[(&str, &str)]) -> Self {
         // The environment of the test run reaches the server, so that a variable
         // set for the run changes what all tests run against.

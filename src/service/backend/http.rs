@@ -31,6 +31,8 @@ use turntable_wire::json_v1::{DecodeLimits, decode_parts};
 
 /// A backend may be down for long.
 static PAUSED: LogLimit = LogLimit::new();
+/// Each call may find it so.
+static UNREACHABLE: LogLimit = LogLimit::new();
 
 /// The backend.
 pub(super) struct HttpBackend(Arc<Backend>);
@@ -131,13 +133,27 @@ impl LocalService for HttpBackend {
             let answer = client.post(to, &backend.headers, body.into(), limits).await;
             let (outcome, is_answer) = match answer {
                 Ok(answer) => read(&answer),
-                Err(failure) => (Err(error(&failure)), false),
+                Err(failure) => {
+                    note(&backend, &failure);
+                    (Err(error(&failure)), false)
+                }
             };
             if is_answer {
                 attempt.succeed();
             }
             outcome
         })
+    }
+}
+
+/// The operator learns why there is no connection, as of a certificate that is refused;
+/// callers do not.
+fn note(backend: &Backend, failure: &Failure) {
+    if let Failure::Connection(why) = failure
+        && let Some(left_out) = UNREACHABLE.admit(clock::now_ms())
+    {
+        let (name, endpoint) = (&backend.reporter.name, &backend.endpoint);
+        log::warn!("service {name}: {endpoint} cannot be reached: {why}{left_out}");
     }
 }
 
