@@ -155,14 +155,29 @@ fn check(plan: AvatarPlan) -> Result<AvatarPlan, String> {
     }
 }
 
+/// The settings in force, and what is known of the backend that they name.
+#[derive(Debug)]
+struct InForce {
+    settings: AvatarSettings,
+    breaker: Breaker,
+}
+
+impl InForce {
+    fn new(settings: AvatarSettings) -> Self {
+        Self {
+            settings,
+            breaker: Breaker::default(),
+        }
+    }
+}
+
 /// The factory of a node's avatars.
 #[derive(Debug)]
 pub struct Factory {
-    settings: Watched<AvatarSettings>,
+    in_force: Watched<InForce>,
     embedded: Option<Arc<dyn AvatarFactory>>,
     portal: Arc<Portal>,
     backend: Backend,
-    breaker: Breaker,
     /// A place for each request to the backend.
     places: Semaphore,
     metrics: Arc<Metrics>,
@@ -178,26 +193,28 @@ impl Factory {
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
-            settings: Watched::new(settings),
+            in_force: Watched::new(InForce::new(settings)),
             embedded,
             portal,
             backend: Backend::default(),
-            breaker: Breaker::default(),
             places: Semaphore::new(ASKED_MAX),
             metrics,
         }
     }
 
-    /// Puts other settings in force, for avatars that begin from now on.
+    /// Puts other settings in force, for avatars that begin from now on. Failures under
+    /// the settings before do not count for them: they may name another backend.
     pub fn apply(&self, settings: AvatarSettings) {
-        self.settings.set(settings);
+        if self.in_force.get().settings != settings {
+            self.in_force.set(InForce::new(settings));
+        }
     }
 
     /// What an avatar begins with, where that takes no time.
     pub(crate) fn plan_at_once(&self, attributes: &[(Box<str>, Payload)]) -> Option<AvatarPlan> {
-        let settings = self.settings.get();
+        let settings = &self.in_force.get().settings;
         let takes_time = self.embedded.is_some() || !settings.url.is_empty();
-        (!takes_time).then(|| of_settings(&settings, attributes))
+        (!takes_time).then(|| of_settings(settings, attributes))
     }
 
     /// Plans an avatar beside the workers. `then` gets the plan on a thread of the
@@ -212,8 +229,7 @@ impl Factory {
         let (then, of_user) = (Once::new(then), known.clone());
         let or_else = then.clone();
         let begun = self.portal.spawn(async move {
-            let settings = factory.settings.get();
-            let limit = Duration::from_millis(settings.timeout_ms);
+            let limit = Duration::from_millis(factory.in_force.get().settings.timeout_ms);
             let made = factory.clone();
             let mut task = tokio::spawn(async move { made.make(avatar).await });
             let outcome = match tokio::time::timeout(limit, &mut task).await {
@@ -245,13 +261,14 @@ impl Factory {
         if let Some(more) = FACTORY_FAILED.admit(clock::now_ms()) {
             log::warn!("the factory of avatars failed: {why}{more}");
         }
-        let settings = self.settings.get();
-        (!settings.required).then(|| of_settings(&settings, attributes))
+        let settings = &self.in_force.get().settings;
+        (!settings.required).then(|| of_settings(settings, attributes))
     }
 
     async fn make(&self, avatar: NewAvatar) -> Result<AvatarPlan, String> {
-        let settings = self.settings.get();
-        let mut plan = of_settings(&settings, &avatar.attributes);
+        let in_force = self.in_force.get();
+        let settings = &in_force.settings;
+        let mut plan = of_settings(settings, &avatar.attributes);
         if let Some(embedded) = &self.embedded {
             plan.add(embedded.make(&avatar).await?);
         }
@@ -273,7 +290,7 @@ impl Factory {
                 timeout: Duration::from_millis(settings.timeout_ms),
                 bytes_max: ANSWER_BYTES_MAX,
             };
-            plan.add(self.ask(&settings.url, &question, limits).await?);
+            plan.add(self.ask(&in_force, &question, limits).await?);
         }
         check(plan)
     }
@@ -281,13 +298,14 @@ impl Factory {
     /// What the backend plans; it has few requests at once, and a pause when it fails.
     async fn ask(
         &self,
-        url: &str,
+        in_force: &InForce,
         question: &serde_json::Value,
         limits: AnswerLimits,
     ) -> Result<AvatarPlan, String> {
         let _place = self.places.acquire().await.map_err(|e| e.to_string())?;
-        let permit = self.breaker.admit(BREAKING, clock::now_ms());
+        let permit = in_force.breaker.admit(BREAKING, clock::now_ms());
         let permit = permit.ok_or("it failed several times in a row and has a pause")?;
+        let url = &in_force.settings.url;
         let plan = read(&self.backend.ask(url, question, limits).await?)?;
         permit.succeed();
         Ok(plan)
@@ -371,6 +389,38 @@ mod tests {
         assert_eq!(plan.await, Ok(None));
         let asked = listener.accept().map(|_| ());
         assert_eq!(asked.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    }
+
+    #[tokio::test]
+    async fn other_settings_end_the_pause_of_the_backend_before() {
+        let failing = AvatarSettings {
+            // Nothing listens there.
+            url: "http://127.0.0.1:1/".to_owned(),
+            ..AvatarSettings::default()
+        };
+        let store = Arc::new(MemoryStore::new(0));
+        let portal = Portal::new(PortalSettings::default(), Vec::new(), store).unwrap();
+        let factory = Factory::new(failing.clone(), None, Arc::new(portal), Arc::default());
+        let make = || async {
+            let avatar = NewAvatar {
+                user: UserId::parse("1:1").unwrap(),
+                roles: Vec::new(),
+                attributes: Vec::new(),
+            };
+            let why = factory.make(avatar).await.unwrap_err();
+            why.contains("has a pause")
+        };
+        for _ in 0..BREAKING.failures {
+            assert!(!make().await);
+        }
+        assert!(make().await);
+        factory.apply(failing.clone());
+        assert!(make().await, "nothing has changed");
+        factory.apply(AvatarSettings {
+            url: "http://127.0.0.1:1/other".to_owned(),
+            ..failing
+        });
+        assert!(!make().await, "it is another backend");
     }
 
     #[test]
