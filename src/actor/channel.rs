@@ -296,7 +296,7 @@ impl Channel {
                 ..
             } => self.announced(gateway, listeners),
             ChannelCall::Announce { .. } => {}
-            ChannelCall::Past { asker, past } => self.past(asker, &past),
+            ChannelCall::Past { asker, depth } => self.past(asker, depth),
             ChannelCall::Tell { asker, message } => self.tell(asker, message),
             ChannelCall::Recall { asker, since } => self.recall(asker, since.as_ref()),
             ChannelCall::Clear { asker } => self.clear(asker),

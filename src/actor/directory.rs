@@ -429,9 +429,9 @@ impl Handler<Mail<Stamped>> for Directory {
             Call::PastBelow {
                 channel,
                 asker,
-                past,
+                depth,
                 ..
-            } => self.past_below(&channel, asker, &past),
+            } => self.past_below(&channel, asker, depth),
             Call::ForgetHistories => self.channels.call_all(|| ChannelCall::Forget),
             #[cfg(debug_assertions)]
             Call::Fail(owner) => self.shared.faults.borrow_mut().push(owner),

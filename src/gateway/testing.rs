@@ -146,6 +146,20 @@ pub(crate) fn begin_as(gateway: &mut Gateway, number: u64) -> SessionSlot {
     slot
 }
 
+/// So many sessions that were admitted.
+pub(crate) fn crowd(gateway: &mut Gateway, count: u64) -> Vec<SessionSlot> {
+    let mut settings = (*gateway.settings).clone();
+    let max = count as usize + 1;
+    settings.connections_max = max;
+    settings.connections_per_address_max = max;
+    settings.session.unidentified_per_address_max = max;
+    gateway.shared.settings.set(settings.clone());
+    gateway.settings = Arc::new(settings);
+    (1..=count)
+        .map(|number| begin_as(gateway, number))
+        .collect()
+}
+
 /// A session of the gateway.
 pub(crate) fn entry(gateway: &mut Gateway, slot: SessionSlot) -> &mut SessionEntry {
     gateway.sessions.get_mut(slot).unwrap()

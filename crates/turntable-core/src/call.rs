@@ -19,7 +19,7 @@ use crate::model::service::{Instance, Outcome, ServiceRequest};
 use crate::model::timestamp::SenderClock;
 #[cfg(debug_assertions)]
 use crate::owner::OwnerId;
-use crate::packet::{Action, JoinGame, Position, RequestId, Status};
+use crate::packet::{Action, JoinGame, RequestId, Status};
 use crate::payload::Payload;
 
 /// A call on its way.
@@ -61,8 +61,8 @@ pub enum Call {
     /// To a directory: the process uses more memory than it may, so the histories of
     /// its channels go.
     ForgetHistories,
-    /// To the directory of a shard: a session has joined a channel with its subpaths, and
-    /// wants what the channels below retain. Answered by `Listed`.
+    /// To the directory of a shard: sessions have joined a channel with its subpaths, and
+    /// want what the channels below retain. Answered by `Listed`.
     PastBelow {
         /// The shard.
         shard: ShardId,
@@ -70,8 +70,8 @@ pub enum Call {
         channel: ChannelId,
         /// Whose gathering it is.
         asker: Asker,
-        /// What is wanted.
-        past: PastBelow,
+        /// How many of the last messages of each channel it needs at the most.
+        depth: u32,
     },
     /// To the directory of a shard: the paths of its channels. Answered by `Channels`.
     Channels {
@@ -330,17 +330,8 @@ pub enum ChannelCall {
     Recall { asker: Asker, since: Option<Since> },
     /// The operator clears the history.
     Clear { asker: Asker },
-    /// What is retained, for a session that joined above. Answered by `Past`.
-    Past { asker: Asker, past: Past },
-}
-
-/// What a client wants of the past of the paths below one that it joins.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct PastBelow {
-    /// Where earlier subscriptions ended.
-    pub since: Vec<(ChannelId, Position)>,
-    /// The number of past messages that it wants of each other path.
-    pub history: u32,
+    /// So many of the last messages, for sessions that joined above. Answered by `Past`.
+    Past { asker: Asker, depth: u32 },
 }
 
 /// A position in a channel; without an epoch in the life of now.

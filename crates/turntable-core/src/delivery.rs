@@ -243,12 +243,16 @@ pub enum Delivery {
         /// How many.
         count: u32,
     },
-    /// What a channel below a path retains of what a session wants.
+    /// What a channel below a path retains of what sessions want.
     Past {
         /// Which gathering of this gateway.
         ticket: u64,
         /// The channel.
         channel: ChannelId,
+        /// The life of the channel.
+        epoch: Box<str>,
+        /// Whether its last message is its value, which all that join get.
+        has_value: bool,
         /// Its last message.
         offset: u64,
         /// The messages up to it, in their order.

@@ -4,7 +4,6 @@ use super::Channel;
 use crate::clock;
 use turntable_core::call::{Asker, Since};
 use turntable_core::delivery::{Answer, Delivery};
-use turntable_core::model::channel::Past;
 use turntable_core::packet::ReplyData;
 use turntable_core::payload::Payload;
 
@@ -36,15 +35,16 @@ impl Channel {
         self.shared.answer(asker, Ok(answer));
     }
 
-    /// Answers with what a session gets that joined above.
-    pub(super) fn past(&mut self, asker: Asker, past: &Past) {
-        let now_ms = clock::now_ms();
-        let found = self.model.join(past, false, &self.retention, now_ms);
+    /// Answers with what sessions may get that joined above.
+    pub(super) fn past(&mut self, asker: Asker, depth: u32) {
+        let messages = self.model.last(depth, &self.retention, clock::now_ms());
         let delivery = Delivery::Past {
             ticket: asker.ticket,
             channel: self.id.clone(),
+            epoch: self.model.epoch().into(),
+            has_value: self.retention.last_value_ms > 0,
             offset: self.model.offset(),
-            messages: found.messages,
+            messages,
         };
         self.shared.bus.send(asker.gateway, delivery);
     }

@@ -3,10 +3,9 @@
 use std::ops::Bound;
 
 use super::Directory;
-use turntable_core::call::{Asker, ChannelCall, PastBelow};
+use turntable_core::call::{Asker, ChannelCall};
 use turntable_core::delivery::Delivery;
 use turntable_core::id::ChannelId;
-use turntable_core::model::channel::Past;
 
 impl Directory {
     /// A channel may have been made.
@@ -17,7 +16,7 @@ impl Directory {
     }
 
     /// The channels below a path send what they retain; as many as may.
-    pub(super) fn past_below(&mut self, path: &ChannelId, asker: Asker, past: &PastBelow) {
+    pub(super) fn past_below(&mut self, path: &ChannelId, asker: Asker, depth: u32) {
         let max = self.shared.settings().channel.below_max;
         let prefix = format!("{path}/");
         let behind = Bound::Excluded(prefix.as_str());
@@ -30,12 +29,7 @@ impl Directory {
         };
         self.shared.bus.send(asker.gateway, listed);
         for channel in channels {
-            let since = past.since.iter().find(|(known, _)| *known == channel);
-            let past = Past {
-                since: since.map(|(_, position)| position.clone()),
-                history: past.history,
-            };
-            self.call_channel(channel, ChannelCall::Past { asker, past });
+            self.call_channel(channel, ChannelCall::Past { asker, depth });
         }
     }
 }

@@ -16,7 +16,7 @@ use actix::{Context, Handler};
 use crate::cluster::mail::Mail;
 use crate::gateway::Gateway;
 use crate::gateway::session::life::Details;
-use crate::gateway::subscription::gather::Joined;
+use crate::gateway::subscription::gather::{Found, Joined};
 use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::Effect;
 use frame::Frame;
@@ -168,9 +168,20 @@ impl Gateway {
             Delivery::Past {
                 ticket,
                 channel,
+                epoch,
+                has_value,
                 offset,
                 messages,
-            } => self.gather_past(ticket, channel, offset, messages),
+            } => {
+                let found = Found {
+                    channel,
+                    epoch,
+                    offset,
+                    has_value,
+                    messages,
+                };
+                self.gather_past(ticket, found);
+            }
             Delivery::Below { channel } => self.below_is_known(&channel),
             Delivery::Charge { to, bytes } => {
                 let session = self.session_at(to);
@@ -261,6 +272,8 @@ impl Gateway {
             }
             _ => subscribers.len(),
         };
+        let gathers = &mut self.subscriptions.gathers;
+        let noted = gathers.note(topic, meta.offset, &shared);
         let mut left_out = Vec::new();
         for (at, index) in subscribers.iter().chain(&covering).enumerate() {
             let Some(entry) = self.sessions.at_mut(*index) else {
@@ -278,8 +291,7 @@ impl Gateway {
                 }
                 entry.has_caught_up();
             }
-            let gathers = &mut self.subscriptions.gathers;
-            if entry.is_gathering && gathers.keep(*index, topic, meta.offset, &shared) {
+            if entry.is_gathering && gathers.keep(*index, &noted) {
                 continue;
             }
             self.counters.deliveries += 1;

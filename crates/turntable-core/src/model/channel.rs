@@ -216,6 +216,12 @@ impl Channel {
         }
     }
 
+    /// The last messages that are retained, so many at the most.
+    pub fn last(&mut self, count: u32, retention: &Retention, now_ms: u64) -> Vec<SharedFrame> {
+        self.history.expire(retention, usize::MAX, now_ms);
+        self.history.at_most(count as usize)
+    }
+
     /// What is retained: all behind a position, where that is proved; otherwise all.
     pub fn recall(&mut self, since: Option<&Since>, retention: &Retention, now_ms: u64) -> Joined {
         self.history.expire(retention, usize::MAX, now_ms);

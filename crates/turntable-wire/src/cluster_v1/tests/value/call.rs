@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use turntable_core::backup::{AnnouncedMember, AnnouncedSession};
 use turntable_core::call::{
-    Asker, AvatarCall, Call, ChannelCall, PastBelow, RoomCall, ServiceCall, Since, Stamped,
+    Asker, AvatarCall, Call, ChannelCall, RoomCall, ServiceCall, Since, Stamped,
 };
 use turntable_core::key::ShardId;
 use turntable_core::model::channel::Past;
@@ -234,11 +234,6 @@ fn past() -> impl Strategy<Value = Past> {
     (option::of(position()), any::<u32>()).prop_map(|(since, history)| Past { since, history })
 }
 
-fn past_below() -> impl Strategy<Value = PastBelow> {
-    (vec((channel(), position()), 0..3), any::<u32>())
-        .prop_map(|(since, history)| PastBelow { since, history })
-}
-
 fn listener() -> impl Strategy<Value = Listener> {
     (user(), option::of(any::<u64>()), any::<bool>()).prop_map(|(user, dropped_ms, is_hidden)| {
         Listener {
@@ -300,7 +295,7 @@ fn channel_call() -> impl Strategy<Value = ChannelCall> {
             ChannelCall::Recall { asker, since }
         }),
         asker().prop_map(|asker| ChannelCall::Clear { asker }),
-        (asker(), past()).prop_map(|(asker, past)| ChannelCall::Past { asker, past }),
+        (asker(), any::<u32>()).prop_map(|(asker, depth)| ChannelCall::Past { asker, depth }),
     ]
 }
 
@@ -359,12 +354,12 @@ pub(in super::super) fn stamped() -> impl Strategy<Value = Stamped> {
             shard: ShardId(shard),
             asker,
         }),
-        1 => (any::<u32>(), channel(), asker(), past_below()).prop_map(
-            |(shard, channel, asker, past)| Call::PastBelow {
+        1 => (any::<u32>(), channel(), asker(), any::<u32>()).prop_map(
+            |(shard, channel, asker, depth)| Call::PastBelow {
                 shard: ShardId(shard),
                 channel,
                 asker,
-                past,
+                depth,
             }
         ),
         1 => fault(),

@@ -161,14 +161,22 @@ pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
         }),
         channel().prop_map(|channel| Delivery::Below { channel }),
         (any::<u64>(), any::<u32>()).prop_map(|(ticket, count)| Delivery::Listed { ticket, count }),
-        (any::<u64>(), channel(), any::<u64>(), vec(frame(), 0..3)).prop_map(
-            |(ticket, channel, offset, messages)| Delivery::Past {
-                ticket,
-                channel,
-                offset,
-                messages
-            }
-        ),
+        (
+            (any::<u64>(), any::<bool>(), any::<u64>()),
+            channel(),
+            text(),
+            vec(frame(), 0..3)
+        )
+            .prop_map(|((ticket, has_value, offset), channel, epoch, messages)| {
+                Delivery::Past {
+                    ticket,
+                    channel,
+                    epoch,
+                    has_value,
+                    offset,
+                    messages,
+                }
+            }),
         (place(), any::<u32>()).prop_map(|(to, bytes)| Delivery::Charge { to, bytes }),
         any::<u64>().prop_map(|ticket| Delivery::LookupFailed { ticket }),
         (place(), backup).prop_map(|(to, backup)| Delivery::Backup { to, backup }),
