@@ -62,3 +62,62 @@ impl Gateway {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::gateway::delivery::encoding::{Encoding, Encodings, Reader};
+    use crate::gateway::testing::{Noted, crowd, entry, gateway, user};
+    use turntable_core::packet::Presence;
+    use turntable_core::payload::Payload;
+
+    const WATCHERS: u64 = 1_000;
+
+    /// Counts the texts and the MessagePack forms of the last messages of all sessions: a
+    /// message that was encoded again is at another place.
+    fn encodes(gateway: &mut Gateway, sessions: &[SessionSlot]) -> (usize, usize) {
+        let encodings = Encodings::none();
+        let reader = Reader {
+            encoding: Encoding::MsgpackV2,
+            encodings: &encodings,
+            name: None,
+            user: None,
+            mark: 0,
+            now_ms: 0,
+        };
+        let (mut texts, mut packed) = (HashSet::new(), HashSet::new());
+        for session in sessions {
+            let outbox = &entry(gateway, *session).session.outbox;
+            let message = outbox.waiting().last().unwrap().as_message().unwrap();
+            assert!(message.text().contains(r#""name":"Mel""#));
+            texts.insert(message.text().as_ptr());
+            packed.insert(message.bytes(&reader).as_ptr());
+        }
+        (texts.len(), packed.len())
+    }
+
+    #[test]
+    fn attribute_change_is_encoded_once_for_all_watchers() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let sessions = crowd(&mut gateway, WATCHERS);
+        for (session, number) in sessions.iter().zip(0..) {
+            // Each of them watches others, too.
+            let watched = vec![user("2:1"), user(&format!("3:{number}"))];
+            gateway.subscribe(*session, watched, None);
+            gateway.presence(&user(&format!("3:{number}")), Presence::Online);
+        }
+        gateway.presence(&user("2:1"), Presence::Online);
+        gateway.write_snapshots();
+        let change = vec![("name".into(), Some(Payload::from_json("\"Mel\"")))];
+        gateway.profile(&user("2:1"), &change, false);
+        assert_eq!(gateway.lists.changed.len() as u64, WATCHERS);
+        for session in std::mem::take(&mut gateway.lists.changed) {
+            gateway.write_changes(session, false);
+        }
+        assert_eq!(encodes(&mut gateway, &sessions), (1, 1));
+    }
+}
