@@ -28,7 +28,7 @@ fn closed_namespace_does_not_end_pause_of_another() {
     // The server finds both inputs in one turn, and the avatar answers behind
     // that turn: the main namespace is replaced while the other one is being
     // identified.
-    server.signal("STOP");
+    server.freeze();
     send_together(
         &mut client,
         &[
@@ -38,7 +38,9 @@ fn closed_namespace_does_not_end_pause_of_another() {
     );
     let resume = json!({"session": welcome["session"], "received": 0});
     other.command("resume", resume);
-    server.signal("CONT");
+    server.await_arrival(&client);
+    server.await_arrival(&other);
+    server.thaw();
     assert_eq!(other.expect("welcome")["resumed"], true);
     client.send_text(r#"42/lobby,2["time",{"t0":2}]"#);
     let mut packets = Vec::new();

@@ -209,6 +209,50 @@ impl Server {
         assert!(status.unwrap().success());
     }
 
+    /// Stops the process, and waits until none of its threads runs: the signal alone may
+    /// be sent while some of them still do.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let is_stopped = |task: std::io::Result<std::fs::DirEntry>| {
+            let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
+            // A thread that is gone does not run.
+            stat.map_or(true, |stat| {
+                let (_, fields) = stat.rsplit_once(')').unwrap();
+                fields.trim_start().starts_with('T')
+            })
+        };
+        await_true("the process does not stop", || {
+            std::fs::read_dir(&tasks).unwrap().all(is_stopped)
+        });
+    }
+
+    /// Lets a process that was frozen go on.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    /// Waits until the system has what a client has sent in the server's socket. What was
+    /// sent may arrive later, even on one machine.
+    pub fn await_arrival(&self, client: &Client) {
+        let port = |address: SocketAddr| format!("{:04X}", address.port());
+        let from = port(client.stream.local_addr().unwrap());
+        let to = port(self.address);
+        await_true("what was sent does not arrive", || {
+            let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+            sockets.lines().any(|line| {
+                let fields: Vec<&str> = line.split_whitespace().collect();
+                // sl, local, remote, state, tx:rx, ...
+                let [_, local, remote, _, queues, ..] = fields[..] else {
+                    return false;
+                };
+                let is_client = local.ends_with(&from) && remote.ends_with(&to);
+                // Nothing is sent that was not acknowledged.
+                is_client && queues.starts_with("00000000:")
+            })
+        });
+    }
+
     /// Waits for the process to end.
     pub fn wait(&mut self) -> ExitStatus {
         let until = Instant::now() + DEADLINE;
@@ -255,6 +299,15 @@ impl Drop for Server {
             let requested = log.matches("a fault for a test").count();
             assert_eq!(panics, requested, "the server panicked:\n{log}");
         }
+    }
+}
+
+/// Waits until something is so that does not report its changes.
+fn await_true(otherwise: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < until, "{otherwise}");
+        std::thread::sleep(LOOK_INTERVAL);
     }
 }
 
