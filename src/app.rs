@@ -347,8 +347,15 @@ impl Node {
             by_operator: Default::default(),
             disabled: Default::default(),
         };
+        let shared = Arc::new(shared);
+        let all = Arc::downgrade(&shared);
+        shared.portal.on_revoked(move |revocation| {
+            if let Some(shared) = all.upgrade() {
+                shared.end_revoked(revocation);
+            }
+        });
         Ok(Self {
-            shared: Arc::new(shared),
+            shared,
             settings,
             store,
             local_owners,

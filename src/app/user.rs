@@ -38,4 +38,21 @@ impl Running {
     pub async fn unban(&self, user: &UserId) -> Result<bool, ErrorBody> {
         self.shared.unban(user).await
     }
+
+    /// Sets the password of a user, which `password` among the checkers accepts from then
+    /// on; done when it is durable. With `old` that has to be the one before. Sessions of
+    /// the user that were begun without it end with 4009.
+    ///
+    /// # Errors
+    /// `forbidden` where `password` is not among the checkers, `refused` for a password
+    /// that is not accepted, `unauthorized` where `old` is wrong, `too_many`, `conflict`,
+    /// `unavailable`.
+    pub async fn set_password(
+        &self,
+        user: &UserId,
+        password: &str,
+        old: Option<&str>,
+    ) -> Result<(), ErrorBody> {
+        self.shared.portal.set_password(user, password, old).await
+    }
 }

@@ -44,6 +44,8 @@ pub(super) struct Checkers {
     pub(super) list: Vec<Checker>,
     /// The roles of the users that each of them accepts.
     pub(super) roles: Vec<Vec<Box<str>>>,
+    /// Where `password` is one of them.
+    pub(super) password: Option<Arc<PasswordChecker>>,
     /// Where `cookie` is one of them.
     pub(super) cookies: Option<Cookies>,
     pub(super) guests: Guests,
@@ -59,12 +61,12 @@ impl Checkers {
     /// One that does not exist, or what is wrong with its settings.
     pub(super) fn new(settings: &PortalSettings, kept: &Kept) -> anyhow::Result<Self> {
         let has = |name: &str| settings.checkers.iter().any(|known| known == name);
-        let list = settings
-            .checkers
-            .iter()
-            .map(|name| checker(name, settings, kept));
+        let mut password = None;
+        let names = settings.checkers.iter();
+        let list = names.map(|name| checker(name, settings, kept, &mut password));
         Ok(Self {
             list: list.collect::<anyhow::Result<_>>()?,
+            password,
             roles: settings
                 .checkers
                 .iter()
@@ -96,7 +98,13 @@ impl Checkers {
     }
 }
 
-fn checker(name: &str, settings: &PortalSettings, kept: &Kept) -> anyhow::Result<Checker> {
+/// The checker of this name. That of passwords is left in `password`, too.
+fn checker(
+    name: &str,
+    settings: &PortalSettings,
+    kept: &Kept,
+    password: &mut Option<Arc<PasswordChecker>>,
+) -> anyhow::Result<Checker> {
     let slow: Arc<dyn CredentialChecker> = match name {
         "anonymous" => return Ok(Checker::Anonymous),
         cookie::NAME => return Ok(Checker::Cookie),
@@ -110,7 +118,9 @@ fn checker(name: &str, settings: &PortalSettings, kept: &Kept) -> anyhow::Result
                 passwords: kept.passwords.clone(),
                 sign_ups: kept.sign_ups.clone(),
             };
-            Arc::new(PasswordChecker::new(&settings.password, users)?)
+            let checker = Arc::new(PasswordChecker::new(&settings.password, users)?);
+            *password = Some(checker.clone());
+            checker
         }
         name => {
             let mut embedded = kept.embedded.iter();
@@ -135,12 +145,12 @@ pub fn problems(settings: &PortalSettings) -> anyhow::Result<Vec<String>> {
         embedded: Vec::new(),
         start_key: Key::random()?,
         auth: Arc::new(AuthTable::new(Key::random()?)),
-        passwords: Arc::new(Passwords::new(store).map_err(anyhow::Error::msg)?),
+        passwords: Arc::new(Passwords::new(store, Arc::default()).map_err(anyhow::Error::msg)?),
         sign_ups: Arc::default(),
         jwks: Mutex::default(),
     };
     let names = settings.checkers.iter();
-    let of_checkers = names.filter_map(|name| checker(name, settings, &kept).err());
+    let of_checkers = names.filter_map(|name| checker(name, settings, &kept, &mut None).err());
     let has_cookie = settings.checkers.iter().any(|name| name == cookie::NAME);
     let cookies = has_cookie.then(|| Cookies::new(&settings.cookie).err());
     let of_guests = Guests::new(settings, &kept.start_key).err();

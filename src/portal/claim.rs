@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use turntable_core::id::UserId;
+use turntable_core::key::SessionKey;
 use turntable_core::payload::Payload;
 
 /// The claim of a client. Its credentials are never written, by `Debug` neither.
@@ -14,6 +15,7 @@ pub struct Claim {
     credentials: Option<HashMap<String, serde_json::Value>>,
     address: Option<IpAddr>,
     cookie: Option<Box<str>>,
+    session: Option<SessionKey>,
 }
 
 impl Claim {
@@ -31,6 +33,7 @@ impl Claim {
             credentials: credentials.map(object),
             address,
             cookie: None,
+            session: None,
         }
     }
 
@@ -38,6 +41,17 @@ impl Claim {
     #[must_use]
     pub fn with_cookie(self, cookie: Option<Box<str>>) -> Self {
         Self { cookie, ..self }
+    }
+
+    /// The same claim for a session, whose client renews its credentials.
+    #[must_use]
+    pub(crate) fn of_session(self, session: Option<SessionKey>) -> Self {
+        Self { session, ..self }
+    }
+
+    /// The session that it was made for.
+    pub(crate) const fn session(&self) -> Option<SessionKey> {
+        self.session
     }
 
     /// The login cookie, while the checker `cookie` is in force.

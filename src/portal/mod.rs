@@ -22,7 +22,7 @@ mod jwt;
 mod key;
 pub(crate) mod password;
 pub mod permission;
-mod revocation;
+pub mod revocation;
 pub mod settings;
 pub(crate) mod watch;
 
@@ -45,12 +45,13 @@ use crate::portal::claim::Claim;
 use crate::portal::course::{Checker, Course, Outcome};
 use crate::portal::key::Key;
 use crate::portal::password::table::Passwords;
-use crate::portal::revocation::{Revocations, Since};
+use crate::portal::revocation::{Revocation, Revocations, Since};
 use crate::portal::settings::PortalSettings;
 use crate::portal::watch::WatchBackend;
 use crate::store::Store;
 use crate::watched::Watched;
 use turntable_core::id::UserId;
+use turntable_core::key::SessionKey;
 use turntable_core::limit::Limit;
 use turntable_core::packet::{ErrorBody, Reason};
 use turntable_core::reason::ErrorCode;
@@ -120,7 +121,7 @@ pub struct Portal {
     kept: Kept,
     auth: Arc<AuthTable>,
     attempts: Arc<Attempts>,
-    revocations: Revocations,
+    revocations: Arc<Revocations>,
     checking: Arc<AtomicUsize>,
     watch_backend: WatchBackend,
     threads: OnceLock<Mutex<Option<Runtime>>>,
@@ -137,11 +138,13 @@ impl Portal {
         embedded: Vec<Arc<dyn CredentialChecker>>,
         store: Arc<dyn Store>,
     ) -> anyhow::Result<Self> {
+        let revocations = Arc::<Revocations>::default();
+        let passwords = Passwords::new(store, revocations.clone()).map_err(anyhow::Error::msg)?;
         let kept = Kept {
             embedded,
             start_key: Key::random()?,
             auth: Arc::new(AuthTable::new(Key::random()?)),
-            passwords: Arc::new(Passwords::new(store).map_err(anyhow::Error::msg)?),
+            passwords: Arc::new(passwords),
             sign_ups: Arc::default(),
             jwks: Mutex::default(),
         };
@@ -153,7 +156,7 @@ impl Portal {
             auth: kept.auth.clone(),
             kept,
             attempts: Arc::default(),
-            revocations: Revocations::default(),
+            revocations,
             checking: Arc::default(),
             watch_backend: WatchBackend::default(),
             threads: OnceLock::new(),
@@ -268,19 +271,30 @@ impl Portal {
         begun.unwrap_or_else(|_| Err(Refused::again(unknown())))
     }
 
-    /// The sessions of a user are ended: claims of it that are under way end, too.
-    pub(crate) fn revoke(&self, user: &UserId) {
-        self.revocations.note(user.clone());
+    /// Sessions are ended: claims that are under way and are like them end, too.
+    pub(crate) fn revoke(&self, revocation: Revocation) {
+        self.revocations.note(revocation);
+    }
+
+    /// What ends sessions when the portal learns that they have to, as with a password
+    /// that has changed. It is called on any thread and must not wait.
+    pub(crate) fn on_revoked(&self, end: impl Fn(Revocation) + Send + Sync + 'static) {
+        self.revocations.listen(end);
     }
 
     /// What becomes of a decision when it arrives: its user may have been revoked since
-    /// the claim began.
+    /// the claim began. `session` is the one that it was made for.
     ///
     /// # Errors
     /// That of the decision, or of the revocation.
-    pub(crate) fn confirm(&self, decision: Decision, begun: Begun) -> Decision {
+    pub(crate) fn confirm(
+        &self,
+        decision: Decision,
+        begun: Begun,
+        session: Option<SessionKey>,
+    ) -> Decision {
         let identity = decision?;
-        match self.revocations.since(begun.0, &identity.user) {
+        match self.revocations.since(begun.0, &identity, session) {
             Since::Nothing => Ok(identity),
             Since::Revoked => {
                 let message = "the sessions of this user were ended";
@@ -398,21 +412,6 @@ impl Portal {
     fn needs_credentials(&self, user: &UserId, checkers: &Checkers) -> bool {
         let is_guest = checkers.issues_guests && checkers.guests.is_guest(user);
         is_guest || self.auth.has(user) || self.kept.passwords.has(user)
-    }
-
-    /// Forgets all credentials of a user; done when that is durable.
-    ///
-    /// # Errors
-    /// `unavailable` where the store cannot be written.
-    pub async fn forget(&self, user: &UserId) -> Result<(), ErrorBody> {
-        self.auth.remove(user);
-        match self.kept.passwords.remove(user).await {
-            true => Ok(()),
-            false => Err(ErrorBody::new(
-                ErrorCode::Unavailable,
-                "the store cannot be written now; try again",
-            )),
-        }
     }
 }
 

@@ -18,6 +18,7 @@ mod http;
 mod jwks;
 mod jwt;
 mod management;
+mod new_password;
 mod password;
 mod permission;
 mod refusal;

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use crate::entry::WAYS;
 use turntable_testkit::Server;
+use turntable_testkit::metric::CONNECTIONS;
+use turntable_testkit::session::Session;
 use turntable_testkit::workspace::turntable;
 
 /// Hashes that cost little.
@@ -50,7 +52,7 @@ fn refused(store: &Path, arguments: &[&str], input: &str) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-fn server(store: &Path, more: &[(&str, &str)]) -> Server {
+pub(crate) fn server(store: &Path, more: &[(&str, &str)]) -> Server {
     let keys = [
         ("store.path", store.to_str().unwrap()),
         ("portal.checkers", r#"["password", "anonymous"]"#),
@@ -61,11 +63,11 @@ fn server(store: &Path, more: &[(&str, &str)]) -> Server {
     Server::with(&keys)
 }
 
-fn claim(user: &str, password: &str) -> Value {
+pub(crate) fn claim(user: &str, password: &str) -> Value {
     json!({"user": user, "credentials": {"password": password}})
 }
 
-fn sign_up(user: &str, password: &str) -> Value {
+pub(crate) fn sign_up(user: &str, password: &str) -> Value {
     json!({"user": user, "credentials": {"password": password, "sign_up": true}})
 }
 
@@ -188,4 +190,40 @@ fn sign_up_takes_over_no_user_of_the_backend() {
         assert_eq!(error["code"], "conflict", "{name}");
     }
     assert!(WAYS[0].1(server.address, &sign_up("1:8", "open sesame")).is_ok());
+}
+
+#[test]
+fn sign_up_ends_sessions_that_showed_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = [("portal.password.sign_up", "true")];
+    let server = server(&folder.path().join("users.db"), &more);
+    let mut before = server.user("1:jo");
+    let mut away = Session::begin(&server, "1:jo");
+    away.cut();
+    server.await_metric(CONNECTIONS, 1.0);
+    let mut jo = server.connect();
+    jo.command("idme", sign_up("1:jo", "open sesame"));
+    assert_eq!(jo.expect("welcome")["user"], "1:jo");
+    let error = before.expect_error("unauthorized");
+    assert_eq!(error["data"]["details"]["reason"], "revoked");
+    before.expect_close(4009);
+    let mut back = server.connect();
+    back.command("resume", json!({"session": away.secret, "received": 0}));
+    back.expect_error("session_expired");
+    jo.request("lookup", json!(["1:jo"]));
+}
+
+#[test]
+fn anonymous_session_that_signs_up_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = [("portal.password.sign_up", "true")];
+    let server = server(&folder.path().join("users.db"), &more);
+    let mut other = server.user("1:jo");
+    let mut jo = server.connect();
+    let before = jo.identify("1:jo");
+    let welcome = jo.request("authenticate", sign_up("1:jo", "open sesame"));
+    assert_eq!(welcome["session"], before["session"]);
+    other.expect_error("unauthorized");
+    other.expect_close(4009);
+    jo.request("lookup", json!(["1:jo"]));
 }

@@ -69,7 +69,12 @@ pub struct PollClient<'s> {
 impl<'s> PollClient<'s> {
     /// Begins a session of this user.
     pub fn user(server: &'s Server, user: &str) -> Self {
-        let body = json!([call("$av:idme", json!(user), 1)]);
+        Self::identified(server, json!(user))
+    }
+
+    /// Begins a session with this data of `idme`.
+    pub fn identified(server: &'s Server, claim: Value) -> Self {
+        let body = json!([call("$av:idme", claim, 1)]);
         let answer = post(server, "/poll", "", &body.to_string());
         assert_eq!(answer.status, 200, "{}", answer.text());
         let session = answer.header("Turntable-Session").unwrap().to_owned();

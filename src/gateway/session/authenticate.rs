@@ -46,11 +46,20 @@ impl Gateway {
             let error = ErrorBody::new(ErrorCode::Conflict, message);
             return self.refuse(session, error.of("authenticate"), id);
         }
-        let claimed = match entry.is_provisional {
-            true => user,
-            false => Some(user.unwrap_or_else(|| entry.session.user.clone())),
+        let own = &entry.session.user;
+        let claimed = match (user, entry.is_provisional) {
+            (user, true) => user,
+            (None, false) => Some(own.clone()),
+            (Some(user), false) if user == *own => Some(user),
+            // Nothing is checked: a checker may make or change what it is asked about.
+            (Some(_), false) => {
+                return self.refuse(session, of_another().of("authenticate"), id);
+            }
         };
-        let undecided = match self.begin_check(connection, claimed, Some(credentials), None) {
+        let key = entry.session.key;
+        let claim = self.claim(connection, claimed, Some(credentials));
+        let claim = claim.of_session(Some(key));
+        let undecided = match self.begin_check(claim, Some(credentials)) {
             Ok(decision) => return self.renewed(session, decision, id),
             Err(undecided) => undecided,
         };
@@ -86,11 +95,7 @@ impl Gateway {
                 Ok(()) => self.change_user(session, identity, id),
                 Err(error) => self.refuse(session, error.of("authenticate"), id),
             },
-            Ok(_) => {
-                let message = "these are the credentials of another user; connect anew for it";
-                let error = ErrorBody::new(ErrorCode::Forbidden, message);
-                self.refuse(session, error.of("authenticate"), id);
-            }
+            Ok(_) => self.refuse(session, of_another().of("authenticate"), id),
             Err(refused) => self.refuse_renewal(session, refused, id),
         }
     }
@@ -199,4 +204,9 @@ impl Gateway {
             self.end_session(session, &Ending::Removed);
         }
     }
+}
+
+fn of_another() -> ErrorBody {
+    let message = "these are the credentials of another user; connect anew for it";
+    ErrorBody::new(ErrorCode::Forbidden, message)
 }

@@ -39,9 +39,16 @@ impl Handler<Decided> for Gateway {
     type Result = ();
 
     fn handle(&mut self, decided: Decided, _: &mut Context<Self>) {
-        let decision = self.shared.portal.confirm(decided.decision, decided.begun);
+        let awaited = self.pending.remove(decided.ticket);
+        let session = match &awaited {
+            Some(Awaited::Renewal { session, .. }) => self.sessions.get(*session),
+            _ => None,
+        };
+        let session = session.map(|entry| entry.session.key);
+        let portal = &self.shared.portal;
+        let decision = portal.confirm(decided.decision, decided.begun, session);
         let decision = self.of_no_service(decision);
-        match self.pending.remove(decided.ticket) {
+        match awaited {
             Some(Awaited::Check {
                 connection,
                 attributes,
@@ -72,7 +79,8 @@ impl Gateway {
         }
         let login = self.permit(key).and_then(|permit| permit.login());
         let cookie = login.map(Into::into);
-        let undecided = match self.begin_check(key, user, credentials, cookie) {
+        let claim = self.claim(key, user, credentials).with_cookie(cookie);
+        let undecided = match self.begin_check(claim, credentials) {
             Ok(decision) => return self.decided(key, decision, attributes, id),
             Err(undecided) => undecided,
         };
@@ -96,25 +104,31 @@ impl Gateway {
         }
     }
 
-    /// Begins to decide about a claim that came over a connection.
-    pub(super) fn begin_check(
+    /// A claim that came over a connection.
+    pub(super) fn claim(
         &self,
         key: ConnKey,
         user: Option<UserId>,
         credentials: Option<&Payload>,
-        cookie: Option<Box<str>>,
+    ) -> Claim {
+        let address = self.permit(key).map(|permit| permit.address());
+        Claim::new(user, credentials, address)
+    }
+
+    /// Begins to decide about a claim with these credentials.
+    pub(super) fn begin_check(
+        &self,
+        claim: Claim,
+        credentials: Option<&Payload>,
     ) -> Result<Decision, Undecided> {
-        let service = user.as_ref().and_then(|user| {
+        let service = claim.user().and_then(|user| {
             credential::check(&self.settings.services, user, credentials)
                 .map(|verdict| (user.clone(), verdict))
         });
-        let address = self.permit(key).map(|permit| permit.address());
         let portal = &self.shared.portal;
         if let Some((user, verdict)) = service {
-            let claim = Claim::new(Some(user.clone()), credentials, address);
             return Ok(portal.decide_of_service(&claim, user, verdict));
         }
-        let claim = Claim::new(user, credentials, address).with_cookie(cookie);
         let decision = portal.check(claim)?;
         Ok(self.of_no_service(decision))
     }

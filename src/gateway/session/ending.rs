@@ -6,6 +6,7 @@ use crate::clock;
 use crate::gateway::session::life::Details;
 use crate::gateway::{Gateway, Shared};
 use crate::portal::ban::Ban;
+use crate::portal::revocation::Revocation;
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
 use turntable_core::packet::{ErrorBody, Reason};
@@ -60,16 +61,14 @@ impl Ending {
     }
 }
 
-/// Ends the sessions of a user, whether they have a connection or not.
+/// Ends sessions of a user, whether they have a connection or not.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "usize")]
 pub struct EndUser {
-    /// The user.
-    pub user: UserId,
+    /// Which.
+    pub of: Revocation,
     /// Why.
     pub ending: Ending,
-    /// Whether sessions stay whose clients have shown who they are.
-    pub is_provisional: bool,
 }
 
 impl Handler<EndUser> for Gateway {
@@ -78,8 +77,9 @@ impl Handler<EndUser> for Gateway {
     fn handle(&mut self, end: EndUser, _: &mut Context<Self>) -> usize {
         let of_user = self.sessions.iter();
         let of_user = of_user.filter(|(_, entry)| {
-            let is_meant = !end.is_provisional || entry.is_provisional;
-            is_meant && entry.session.user == end.user
+            let is_meant = !end.of.is_provisional || entry.is_provisional;
+            let stays = end.of.except == Some(entry.session.key);
+            is_meant && !stays && entry.session.user == end.of.user
         });
         let sessions: Vec<SessionSlot> = of_user.map(|(session, _)| session).collect();
         for session in &sessions {
@@ -108,9 +108,8 @@ impl Shared {
     /// Ends all sessions of a user, at every gateway. Returns how many there were.
     pub async fn end_user(&self, user: &UserId, ending: Ending) -> usize {
         self.end(EndUser {
-            user: user.clone(),
+            of: Revocation::all(user.clone()),
             ending,
-            is_provisional: false,
         })
         .await
     }
@@ -118,16 +117,27 @@ impl Shared {
     /// The same for sessions whose clients have shown nothing that says who they are.
     pub async fn end_provisional(&self, user: &UserId, ending: Ending) -> usize {
         self.end(EndUser {
-            user: user.clone(),
+            of: Revocation {
+                is_provisional: true,
+                ..Revocation::all(user.clone())
+            },
             ending,
-            is_provisional: true,
         })
         .await
     }
 
+    /// Has the sessions end that the portal says have to.
+    pub(crate) fn end_revoked(&self, of: Revocation) {
+        let ending = Ending::Revoked;
+        let end = EndUser { of, ending };
+        for gateway in self.peers.gateways() {
+            gateway.do_send(end.clone());
+        }
+    }
+
     async fn end(&self, end: EndUser) -> usize {
         // Before: a claim that is decided later is not one of these sessions.
-        self.portal.revoke(&end.user);
+        self.portal.revoke(end.of.clone());
         let mut ended = 0;
         for gateway in self.peers.gateways() {
             // A gateway that is gone has no sessions.

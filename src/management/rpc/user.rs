@@ -22,6 +22,7 @@ use turntable_wire::json_v1;
 const USER: Parameter = Parameter::new("userId", Type::User);
 /// A sentence for the clients.
 const REASON: Parameter = Parameter::optional("reason", Type::Text);
+const PASSWORD: Parameter = Parameter::new("password", Type::Text);
 const USERS: Parameter = Parameter::new("userIds", Type::Users);
 
 /// Its methods.
@@ -99,6 +100,20 @@ pub(super) const METHODS: &[Method] = &[
         name: "setBlocked",
         parameters: &[USER, USERS],
         run: set_blocked,
+    },
+    Method {
+        name: "setPassword",
+        parameters: &[
+            USER,
+            PASSWORD,
+            Parameter::optional("oldPassword", Type::Text),
+        ],
+        run: set_password,
+    },
+    Method {
+        name: "removePassword",
+        parameters: &[USER],
+        run: remove_password,
     },
     Method {
         name: "erase",
@@ -268,6 +283,31 @@ fn set_blocked(management: &Management, mut arguments: Arguments) -> Call<'_> {
         let (user, list) = (arguments.user()?, arguments.users()?);
         management.shared.block(&user, list).await?;
         result(true)
+    })
+}
+
+/// With `oldPassword`, as for a page on which the user changes it, that has to be right.
+fn set_password(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let (user, password) = (arguments.user()?, arguments.text()?);
+        let old = arguments.optional_text()?;
+        let portal = &management.shared.portal;
+        portal
+            .set_password(&user, &password, old.as_deref())
+            .await?;
+        result(true)
+    })
+}
+
+/// Whether the user had a password.
+fn remove_password(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let (shared, user) = (&management.shared, arguments.user()?);
+        let was_there = shared.portal.remove_password(&user).await?;
+        if was_there {
+            shared.end_user(&user, Ending::Revoked).await;
+        }
+        result(was_there)
     })
 }
 

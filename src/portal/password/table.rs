@@ -7,40 +7,76 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
+use crate::portal::revocation::{Revocation, Revocations};
 use crate::store::{Fact, Store, Unavailable};
 use turntable_core::id::UserId;
+use turntable_core::key::SessionKey;
 
 #[derive(Debug, Default)]
 struct Entries {
     hashes: HashMap<UserId, Box<str>>,
-    /// Users that are being made. A hash is of one attempt: its salt is random.
+    /// Those that are being stored. A hash is of one attempt: its salt is random.
     reserved: HashMap<UserId, Box<str>>,
 }
 
+/// Which users get a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose<'h> {
+    /// Those that have none.
+    New,
+    /// Those that have the one with this hash.
+    With(&'h str),
+    /// All.
+    Any,
+}
+
+/// A password that is being stored, with the store's answer to it.
+struct Stored<'a> {
+    user: &'a UserId,
+    hash: &'a str,
+    is_stored: bool,
+}
+
 impl Entries {
-    /// A user is being made.
-    fn reserve(&mut self, user: &UserId, hash: &str, max: usize) -> Result<(), NotMade> {
-        if self.hashes.contains_key(user) || self.reserved.contains_key(user) {
+    /// The password of a user is being stored.
+    fn reserve(
+        &mut self,
+        user: &UserId,
+        hash: &str,
+        whose: Whose<'_>,
+        max: usize,
+    ) -> Result<(), NotMade> {
+        let before = self.hashes.get(user);
+        let is_meant = match whose {
+            Whose::New => before.is_none() && !self.reserved.contains_key(user),
+            Whose::With(hash) => before.is_some_and(|before| **before == *hash),
+            Whose::Any => true,
+        };
+        if !is_meant {
             return Err(NotMade::Known);
         }
-        if self.hashes.len() + self.reserved.len() >= max {
+        if self.reserved.contains_key(user) {
+            return Err(NotMade::Changing);
+        }
+        let is_new = |user: &&UserId| !self.hashes.contains_key(*user);
+        let new = self.reserved.keys().filter(is_new).count();
+        if before.is_none() && self.hashes.len() + new >= max {
             return Err(NotMade::Full);
         }
         self.reserved.insert(user.clone(), hash.into());
         Ok(())
     }
 
-    /// The store answered to the making of a user. Returns whether the user is there: it
-    /// may have been removed meanwhile.
-    fn made(&mut self, user: UserId, hash: &str, is_stored: bool) -> bool {
-        let is_awaited = self.reserved.get(&user).is_some_and(|of| **of == *hash);
-        if !is_awaited {
-            return false;
+    /// The store answered. Returns what was in the place of the password, where it is
+    /// the user's now: it may have been removed meanwhile.
+    fn stored(&mut self, stored: &Stored<'_>) -> Option<Option<Box<str>>> {
+        let awaited = self.reserved.get(stored.user);
+        if awaited.is_none_or(|hash| **hash != *stored.hash) {
+            return None;
         }
-        let hash = self.reserved.remove(&user).filter(|_| is_stored);
-        let is_made = hash.is_some();
-        self.hashes.extend(hash.map(|hash| (user, hash)));
-        is_made
+        let hash = self.reserved.remove(stored.user)?;
+        let user = stored.user.clone();
+        stored.is_stored.then(|| self.hashes.insert(user, hash))
     }
 }
 
@@ -51,13 +87,17 @@ pub(in crate::portal) struct Passwords {
     /// Held by who changes the entries and tells the store, so that both have one order.
     order: Mutex<()>,
     store: Arc<dyn Store>,
+    /// Ends the sessions of users whose passwords change.
+    revocations: Arc<Revocations>,
 }
 
-/// Why a user is not made.
+/// Why a user does not get a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotMade {
-    /// The user has a password.
+    /// The user has one, or another one.
     Known,
+    /// Another one of the user is being stored.
+    Changing,
     /// There are as many users as may be.
     Full,
     /// It cannot be stored now.
@@ -69,7 +109,10 @@ impl Passwords {
     ///
     /// # Errors
     /// A sentence, where it cannot be read.
-    pub(in crate::portal) fn new(store: Arc<dyn Store>) -> Result<Self, String> {
+    pub(in crate::portal) fn new(
+        store: Arc<dyn Store>,
+        revocations: Arc<Revocations>,
+    ) -> Result<Self, String> {
         let hashes = store.facts(Fact::Password)?.into_iter().collect();
         Ok(Self {
             entries: RwLock::new(Entries {
@@ -78,6 +121,7 @@ impl Passwords {
             }),
             order: Mutex::default(),
             store,
+            revocations,
         })
     }
 
@@ -110,24 +154,40 @@ impl Passwords {
         removed.await.unwrap_or(false)
     }
 
-    /// Makes a user; done when it is durable.
-    pub(super) async fn make(
+    /// Gives a user a password; done when it is durable. Then sessions of the user end
+    /// that were begun without it, but for `except`: if it is the user's first, those
+    /// whose clients have shown nothing that says who they are, else all.
+    pub(super) async fn put(
         self: &Arc<Self>,
         user: &UserId,
         hash: Box<str>,
+        whose: Whose<'_>,
         max: usize,
+        except: Option<SessionKey>,
     ) -> Result<(), NotMade> {
         let (done, made) = oneshot::channel();
-        let (table, of, stored) = (self.clone(), user.clone(), hash.clone());
+        let (table, of, is_put) = (self.clone(), user.clone(), hash.clone());
         // The entry appears with the store's answer, whether anybody waits for it or not.
         let saved = move |result: Result<(), Unavailable>| {
-            let is_made = table.entries.write().made(of, &stored, result.is_ok());
+            let before = table.entries.write().stored(&Stored {
+                user: &of,
+                hash: &is_put,
+                is_stored: result.is_ok(),
+            });
+            let is_made = before.is_some();
+            if let Some(before) = before {
+                table.revocations.end(Revocation {
+                    user: of,
+                    is_provisional: before.is_none(),
+                    except,
+                });
+            }
             // Nobody may wait.
             let _ = done.send(is_made);
         };
         {
             let _order = self.order.lock();
-            self.entries.write().reserve(user, &hash, max)?;
+            self.entries.write().reserve(user, &hash, whose, max)?;
             // A store may answer at once.
             let (fact, saved) = (Fact::Password, Box::new(saved));
             self.store.set_fact(fact, user, Some(hash), saved);
@@ -145,31 +205,102 @@ mod tests {
     use super::*;
     use crate::store::memory::MemoryStore;
 
+    fn table() -> Arc<Passwords> {
+        let store = Arc::new(MemoryStore::new(0));
+        Arc::new(Passwords::new(store, Arc::default()).unwrap())
+    }
+
+    fn user(number: u32) -> UserId {
+        UserId::parse(&format!("1:{number}")).unwrap()
+    }
+
     #[tokio::test]
     async fn user_is_made_once_and_within_the_limit() {
-        let table = Arc::new(Passwords::new(Arc::new(MemoryStore::new(0))).unwrap());
-        let user = |n: u32| UserId::parse(&format!("1:{n}")).unwrap();
-        assert_eq!(table.make(&user(1), "a".into(), 1).await, Ok(()));
+        let table = table();
+        let make = |number, hash: &str, max| {
+            let (table, hash) = (table.clone(), hash.into());
+            async move { table.put(&user(number), hash, Whose::New, max, None).await }
+        };
+        assert_eq!(make(1, "a", 1).await, Ok(()));
         assert!(table.has(&user(1)) && !table.has(&user(2)));
-        let known = table.make(&user(1), "b".into(), 2).await;
-        assert_eq!(known, Err(NotMade::Known));
+        assert_eq!(make(1, "b", 2).await, Err(NotMade::Known));
         assert_eq!(table.hash(&user(1)).as_deref(), Some("a"));
-        let full = table.make(&user(2), "b".into(), 1).await;
-        assert_eq!(full, Err(NotMade::Full));
+        assert_eq!(make(2, "b", 1).await, Err(NotMade::Full));
+    }
+
+    #[tokio::test]
+    async fn password_is_replaced_where_it_is_the_one_that_was_shown() {
+        let table = table();
+        let put = |hash: &str, whose| {
+            let (table, hash) = (table.clone(), hash.into());
+            async move { table.put(&user(1), hash, whose, 1, None).await }
+        };
+        assert_eq!(put("a", Whose::With("a")).await, Err(NotMade::Known));
+        assert_eq!(put("a", Whose::Any).await, Ok(()));
+        assert_eq!(put("b", Whose::With("x")).await, Err(NotMade::Known));
+        assert_eq!(
+            put("b", Whose::With("a")).await,
+            Ok(()),
+            "it takes no place"
+        );
+        assert_eq!(put("c", Whose::With("a")).await, Err(NotMade::Known));
+        assert_eq!(put("d", Whose::Any).await, Ok(()));
+        assert_eq!(table.hash(&user(1)).as_deref(), Some("d"));
+        let reserve = |hash: &str, whose| {
+            let entries = &mut *table.entries.write();
+            entries.reserve(&user(1), hash, whose, 1)
+        };
+        assert_eq!(reserve("e", Whose::Any), Ok(()));
+        assert_eq!(reserve("f", Whose::With("d")), Err(NotMade::Changing));
+        // Until it is stored, the one before is right.
+        assert_eq!(table.hash(&user(1)).as_deref(), Some("d"));
     }
 
     #[tokio::test]
     async fn user_that_is_removed_while_it_is_made_is_not_there() {
-        let table = Arc::new(Passwords::new(Arc::new(MemoryStore::new(0))).unwrap());
-        let user = UserId::parse("1:1").unwrap();
-        let reserve = |hash: &str| table.entries.write().reserve(&user, hash, 1).unwrap();
-        let made = |hash: &str| table.entries.write().made(user.clone(), hash, true);
+        let table = table();
+        let reserve = |hash: &str| {
+            let entries = &mut *table.entries.write();
+            entries.reserve(&user(1), hash, Whose::New, 1).unwrap();
+        };
+        let made = |hash: &str| {
+            let stored = Stored {
+                user: &user(1),
+                hash,
+                is_stored: true,
+            };
+            table.entries.write().stored(&stored).is_some()
+        };
         reserve("a");
-        assert!(table.remove(&user).await);
-        assert!(!made("a") && !table.has(&user));
+        assert!(table.remove(&user(1)).await);
+        assert!(!made("a") && !table.has(&user(1)));
         // The next one is another.
         reserve("b");
-        assert!(!made("a") && !table.has(&user));
-        assert!(made("b") && table.has(&user));
+        assert!(!made("a") && !table.has(&user(1)));
+        assert!(made("b") && table.has(&user(1)));
+    }
+
+    #[tokio::test]
+    async fn sessions_that_were_begun_without_the_password_end() {
+        let revocations = Arc::<Revocations>::default();
+        let ended = Arc::new(Mutex::new(Vec::new()));
+        let noted = ended.clone();
+        revocations.listen(move |revocation| noted.lock().push(revocation));
+        let store = Arc::new(MemoryStore::new(0));
+        let table = Arc::new(Passwords::new(store, revocations).unwrap());
+        let (user, own) = (user(1), Some(SessionKey::from_number(7)));
+        for (hash, whose) in [("a", Whose::New), ("b", Whose::With("a"))] {
+            let put = table.put(&user, hash.into(), whose, 1, own);
+            put.await.unwrap();
+            let expected = Revocation {
+                user: user.clone(),
+                is_provisional: whose == Whose::New,
+                except: own,
+            };
+            assert_eq!(ended.lock().pop(), Some(expected));
+        }
+        let known = table.put(&user, "c".into(), Whose::New, 1, None);
+        assert_eq!(known.await, Err(NotMade::Known));
+        assert_eq!(ended.lock().pop(), None);
     }
 }
