@@ -311,7 +311,7 @@ impl Gateway {
         number: u64,
         request: ServiceRequest,
     ) {
-        let Some(session) = self.session_at(to) else {
+        let Some(session) = self.addressee(to) else {
             return;
         };
         let Some(entry) = self.sessions.get_mut(session) else {
@@ -337,7 +337,7 @@ impl Gateway {
 
     /// The answer of a session to a call is not awaited any more.
     pub(crate) fn cancel(&mut self, to: Place, service: &str, number: u64) {
-        let session = self.session_at(to);
+        let session = self.addressee(to);
         let Some((session, entry)) =
             session.and_then(|session| Some((session, self.sessions.get_mut(session)?)))
         else {

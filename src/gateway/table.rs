@@ -108,6 +108,13 @@ impl<K: SlotKey, T> Table<K, T> {
         K::new(self.slots.next_number(), self.generation)
     }
 
+    /// A generation that no value has or gets, and that is not 0.
+    pub(crate) fn unused_generation(&mut self) -> u32 {
+        let generation = self.generation.max(1);
+        self.generation = generation.wrapping_add(1);
+        generation
+    }
+
     /// Takes the value out; its key is void from then on.
     pub(crate) fn remove(&mut self, key: K) -> Option<T> {
         self.get(key)?;
@@ -208,6 +215,15 @@ mod tests {
         assert!(!table.holds(stale));
         assert_eq!(table.remove(stale), None);
         assert_eq!(table.get(key), Some(&2));
+    }
+
+    #[test]
+    fn unused_generation_is_no_values() {
+        let mut table = Table::<ConnKey, u32>::default();
+        let unused = [(); 2].map(|()| table.unused_generation());
+        let keys = [1, 2].map(|value| table.insert(value));
+        assert!(unused[0] > 0 && unused[0] != unused[1]);
+        assert!(keys.iter().all(|key| !unused.contains(&key.generation())));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 pub(crate) mod change_log;
 pub mod encoding;
+mod former;
 pub(crate) mod frame;
 mod presence;
 mod profile;
@@ -45,13 +46,14 @@ impl Gateway {
         match delivery {
             Delivery::Publish { topic, frame, meta } => self.publish(&topic, frame, meta),
             Delivery::Send { to, frame, id } => {
-                if let Some(session) = self.session_at(to) {
-                    if let Some(id) = &id {
-                        self.pending.answered(session, id);
-                    }
-                    if let Some(frame) = self.seen_by(session, &frame) {
-                        self.send_frame(session, frame, id.as_ref());
-                    }
+                let Some(session) = self.addressee(to) else {
+                    return self.answer_former(to, id, Frame::sent(&frame));
+                };
+                if let Some(id) = &id {
+                    self.pending.answered(session, id);
+                }
+                if let Some(frame) = self.seen_by(session, &frame) {
+                    self.send_frame(session, frame, id.as_ref());
                 }
             }
             Delivery::Refuse {
@@ -60,26 +62,29 @@ impl Gateway {
                 id,
                 joining,
             } => {
-                if let Some(session) = self.session_at(to) {
-                    if let Some(topic) = joining {
-                        self.join_refused(session, &topic);
+                let Some(session) = self.addressee(to) else {
+                    let error = ServerPacket::Error(error);
+                    let frame = Frame::message(&error, id.as_ref());
+                    return self.answer_former(to, id, frame);
+                };
+                if let Some(topic) = joining {
+                    self.join_refused(session, &topic);
+                }
+                if let Some(id) = &id {
+                    let is_call = error.command.as_deref() == Some("call");
+                    if is_call && !self.pending.call_answered(session, id) {
+                        return;
                     }
-                    if let Some(id) = &id {
-                        let is_call = error.command.as_deref() == Some("call");
-                        if is_call && !self.pending.call_answered(session, id) {
-                            return;
-                        }
-                        self.pending.answered(session, id);
-                    }
-                    if error.code == ErrorCode::RateLimited {
-                        self.refuse_rate(session, *error, id);
-                    } else {
-                        self.refuse(session, *error, id);
-                    }
+                    self.pending.answered(session, id);
+                }
+                if error.code == ErrorCode::RateLimited {
+                    self.refuse_rate(session, *error, id);
+                } else {
+                    self.refuse(session, *error, id);
                 }
             }
             Delivery::Enter { to, topic } => {
-                if let Some(session) = self.session_at(to) {
+                if let Some(session) = self.addressee(to) {
                     self.entered(session, topic);
                 }
             }
@@ -90,23 +95,24 @@ impl Gateway {
                 id,
                 replay,
             } => {
-                if let Some(session) = self.session_at(to) {
-                    self.entered(session, topic.clone());
-                    if let Some(id) = &id {
-                        self.pending.answered(session, id);
-                    }
-                    let joined = Joined { frame, replay, id };
-                    if let Some(Joined { frame, replay, id }) =
-                        self.gather_joined(session, &topic, joined)
-                    {
-                        self.channel_joined(session, &frame, replay, id.as_ref());
-                    }
-                    self.release_publications(session, &topic);
-                    self.check_member(session, &topic);
+                let Some(session) = self.addressee(to) else {
+                    return self.answer_former(to, id, Frame::sent(&frame));
+                };
+                self.entered(session, topic.clone());
+                if let Some(id) = &id {
+                    self.pending.answered(session, id);
                 }
+                let joined = Joined { frame, replay, id };
+                if let Some(Joined { frame, replay, id }) =
+                    self.gather_joined(session, &topic, joined)
+                {
+                    self.channel_joined(session, &frame, replay, id.as_ref());
+                }
+                self.release_publications(session, &topic);
+                self.check_member(session, &topic);
             }
             Delivery::Exit { to, topic } => {
-                if let Some(session) = self.session_at(to) {
+                if let Some(session) = self.addressee(to) {
                     self.exited(session, &topic);
                 }
             }
@@ -122,7 +128,7 @@ impl Gateway {
                 services,
                 id,
             } => {
-                if let Some(session) = self.session_at(to) {
+                if let Some(session) = self.addressee(to) {
                     let is_changed = self.changed(session);
                     self.pending.admitted(session);
                     if let Some(id) = &id {
@@ -141,7 +147,7 @@ impl Gateway {
                 }
             }
             Delivery::NotAttached { to, error, id } => {
-                if let Some(session) = self.session_at(to) {
+                if let Some(session) = self.addressee(to) {
                     self.pending.admitted(session);
                     if let Some(id) = &id {
                         self.pending.answered(session, id);
@@ -150,7 +156,7 @@ impl Gateway {
                 }
             }
             Delivery::End { to, is_replaced } => {
-                if let Some(session) = self.session_at(to) {
+                if let Some(session) = self.addressee(to) {
                     let reason = match is_replaced {
                         true => CloseReason::Replaced,
                         false => CloseReason::SessionExpired,
@@ -184,14 +190,14 @@ impl Gateway {
             }
             Delivery::Below { channel } => self.below_is_known(&channel),
             Delivery::Charge { to, bytes } => {
-                let session = self.session_at(to);
+                let session = self.addressee(to);
                 if let Some(entry) = session.and_then(|key| self.sessions.get_mut(key)) {
                     let (now_ms, limits) = (crate::clock::now_ms(), &self.settings.limits);
                     entry.session.pay_bytes(bytes as usize, now_ms, limits);
                 }
             }
             Delivery::Backup { to, backup } => {
-                if let Some(session) = self.session_at(to) {
+                if let Some(session) = self.addressee(to) {
                     self.store_backup(session, backup);
                 }
             }
@@ -216,14 +222,15 @@ impl Gateway {
                 self.answered(ticket, answer.map_err(|error| *error));
             }
             Delivery::Seeing { to, user, is_seen } => {
-                if let Some(session) = self.session_at(to) {
+                if let Some(session) = self.addressee(to) {
                     self.seeing(session, &user, is_seen);
                 }
             }
             Delivery::Answer { to, frame, id } => {
-                if let Some(session) = self.session_at(to)
-                    && self.pending.call_answered(session, &id)
-                {
+                let Some(session) = self.addressee(to) else {
+                    return self.answer_former(to, Some(id), Frame::sent(&frame));
+                };
+                if self.pending.call_answered(session, &id) {
                     self.send_frame(session, Frame::sent(&frame), Some(&id));
                 }
             }

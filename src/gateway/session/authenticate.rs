@@ -76,7 +76,7 @@ impl Gateway {
     }
 
     /// The portal decided about the credentials of a session.
-    pub(super) fn renewed(
+    pub(in crate::gateway) fn renewed(
         &mut self,
         session: SessionSlot,
         decision: Decision,
@@ -146,7 +146,10 @@ impl Gateway {
 
     fn change_user(&mut self, session: SessionSlot, identity: Identity, id: Option<RequestId>) {
         self.leave_as_user(session);
+        // What owners sent to the user before, and still send, misses it from here on.
+        let address = self.sessions.unused_generation();
         if let Some(entry) = self.sessions.get_mut(session) {
+            entry.address = address;
             entry.session.user = identity.user.clone();
             // What was added to them was for the user before.
             entry.session.permit = None;
@@ -172,6 +175,7 @@ impl Gateway {
         let rooms: Vec<ChannelId> = entry.session.rooms().cloned().collect();
         let channels = entry.session.channels().iter();
         let channels: Vec<ChannelId> = channels.map(|known| known.channel.clone()).collect();
+        self.release_all_publications(session);
         for channel in channels {
             self.leave_channel(session, &channel);
         }
@@ -184,6 +188,8 @@ impl Gateway {
             self.shared.owners.room(&room, call);
             self.exited(session, &Topic::Room(room));
         }
+        // The answers of owners to that find it gone.
+        self.subscriptions.topics.exit_all(session.into());
         self.end_by_operator(&user, caller.key);
         let remove = AvatarCall::Remove { caller };
         self.shared.owners.avatar(&user, remove);

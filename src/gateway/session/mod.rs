@@ -54,6 +54,9 @@ pub(crate) struct SessionEntry {
     pub(crate) is_provisional: bool,
     /// Whether the avatar of the user that it became has not admitted it yet.
     pub(crate) is_changing: bool,
+    /// The generation of its place for owners since it became another user: what was sent
+    /// to the user before is not for it. 0 while that is the generation of its slot.
+    pub(crate) address: u32,
     /// How many bytes may wait in its outbox now: `outbox_bytes_max`; from the
     /// loss of its connection until what waited then is written, that and
     /// `replay_bytes_max`.
@@ -108,6 +111,7 @@ impl SessionEntry {
             is_warned: false,
             is_provisional: false,
             is_changing: false,
+            address: 0,
             waiting_bytes_max: 0,
             mark: 0,
             changed: ThinVec::new(),

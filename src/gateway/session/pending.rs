@@ -212,6 +212,24 @@ impl Pending {
         });
     }
 
+    /// Takes out a session's command of this `id`, which is answered. Returns its name.
+    pub(crate) fn take_command(
+        &mut self,
+        session: SessionSlot,
+        id: &RequestId,
+    ) -> Option<&'static str> {
+        let is_of = |(_, known): &(&str, &RequestId)| *known == id;
+        let name = self.commands(session).find(is_of).map(|(name, _)| name)?;
+        let is_awaited = match name {
+            "call" => self.call_answered(session, id),
+            _ => self.remove_where(
+                session,
+                |awaited| matches!(awaited, Awaited::Answer { id: known, .. } if known == id),
+            ),
+        };
+        is_awaited.then_some(name)
+    }
+
     /// One user of a lookup is known. Returns the lookup when it is complete.
     pub(crate) fn found(
         &mut self,

@@ -42,7 +42,7 @@ impl Gateway {
     }
 
     /// Nothing is waited for any more, or the session ends.
-    pub(super) fn release_all_publications(&mut self, session: SessionSlot) {
+    pub(crate) fn release_all_publications(&mut self, session: SessionSlot) {
         let behind = self.subscriptions.behind.remove(&session);
         self.subscriptions.behind.give_back();
         for (channel, call) in behind.into_iter().flat_map(|behind| behind.calls) {
