@@ -55,7 +55,7 @@ mod tests {
         let session = begin(gateway);
         let place = |gateway: &Gateway| gateway.caller(session).unwrap().place;
         let before = place(gateway);
-        entry(gateway, session).is_provisional = true;
+        entry(gateway, session).session.is_provisional = true;
         let identity = Identity::new(user("1:2"));
         gateway.renewed(session, Ok(identity), None);
         assert_eq!(entry(gateway, session).session.user, user("1:2"));

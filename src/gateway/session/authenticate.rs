@@ -47,7 +47,7 @@ impl Gateway {
             return self.refuse(session, error.of("authenticate"), id);
         }
         let own = &entry.session.user;
-        let claimed = match (user, entry.is_provisional) {
+        let claimed = match (user, entry.session.is_provisional) {
             (user, true) => user,
             (None, false) => Some(own.clone()),
             (Some(user), false) if user == *own => Some(user),
@@ -85,7 +85,7 @@ impl Gateway {
         let Some(entry) = self.sessions.get(session) else {
             return;
         };
-        let (user, is_provisional) = (entry.session.user.clone(), entry.is_provisional);
+        let (user, is_provisional) = (entry.session.user.clone(), entry.session.is_provisional);
         match self.not_banned(decision) {
             Ok(identity) if identity.user == user => {
                 let attributes = self.establish(session, identity);

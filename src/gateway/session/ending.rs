@@ -77,7 +77,7 @@ impl Handler<EndUser> for Gateway {
     fn handle(&mut self, end: EndUser, _: &mut Context<Self>) -> usize {
         let of_user = self.sessions.iter();
         let of_user = of_user.filter(|(_, entry)| {
-            let is_meant = !end.of.is_provisional || entry.is_provisional;
+            let is_meant = !end.of.is_provisional || entry.session.is_provisional;
             let stays = end.of.except == Some(entry.session.key);
             is_meant && !stays && entry.session.user == end.of.user
         });

@@ -63,6 +63,10 @@ impl SessionEntry {
             watches,
             watching: &watching,
         };
+        if self.is_changing {
+            // The avatar of the user that it became may still refuse it.
+            return None;
+        }
         let session = self.session.export(now_ms, &names)?;
         let outbox = &self.session.outbox;
         let mut place = 0;
@@ -85,6 +89,7 @@ impl SessionEntry {
             states: watched.map(|watched| watched.presence()).collect(),
             changed: changed.filter_map(|number| names.user(*number)).collect(),
             subscribed: self.subscribed.to_vec(),
+            is_warned: self.is_warned,
             awaited: Vec::new(),
             ids,
             datagrams: datagrams.map(|all| all.iter().map(|(id, n)| (id.0, *n)).collect()),
@@ -142,6 +147,7 @@ impl SessionEntry {
             }));
         }
         entry.subscribed = export.subscribed.into();
+        entry.is_warned = export.is_warned;
         // What changed on the way is sent with what was not sent before it.
         for (user, state) in watched.iter().zip(export.states) {
             let watched = watches.number(user).and_then(|number| watches.at(number));
@@ -254,11 +260,16 @@ impl Gateway {
         let is_in = |room: &ChannelId| entry.session.rooms().any(|known| known == room);
         let rooms: Vec<ChannelId> = rooms.into_iter().filter(is_in).collect();
         let channels = entry.session.channels().to_vec();
+        let standing = entry.session.standing.as_ref();
+        let expires_ms = standing.and_then(|standing| standing.expires_ms);
         if entry.unknown == 0 && !entry.subscribed.is_empty() {
             self.lists.snapshots.push(slot);
         }
         self.sessions.insert(entry);
         self.shared.metrics.sessions.inc();
+        if let Some(expires_ms) = expires_ms {
+            self.await_expiry(slot, expires_ms);
+        }
         self.hide_unknown(slot);
         for room in rooms {
             let topics = &mut self.subscriptions.topics;

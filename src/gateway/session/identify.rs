@@ -4,10 +4,10 @@ use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::admission::Permit;
 use crate::gateway::connection::Phase;
+use crate::gateway::session::SessionEntry;
 use crate::gateway::session::ending::Ending;
 use crate::gateway::session::life::Attributes;
 use crate::gateway::session::pending::Awaited;
-use crate::gateway::session::{SessionEntry, Standing};
 use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::turn::Timer;
 use crate::gateway::work::Effect;
@@ -18,20 +18,7 @@ use turntable_core::key::{ConnKey, SessionKey, SessionSlot};
 use turntable_core::packet::{ErrorBody, RequestId};
 use turntable_core::reason::CloseReason;
 use turntable_core::session::Session;
-
-impl Standing {
-    /// `None` where there is nothing to remember.
-    fn of(expires_ms: Option<u64>, token: Option<Box<str>>) -> Option<Box<Self>> {
-        let is_any = expires_ms.is_some() || token.is_some();
-        is_any.then(|| Box::new(Self { expires_ms, token }))
-    }
-
-    /// Seconds that are left at `now_ms`.
-    pub(crate) fn expires_in(&self, now_ms: u64) -> Option<u64> {
-        let expires_ms = self.expires_ms?;
-        Some(expires_ms.saturating_sub(now_ms) / 1_000)
-    }
-}
+use turntable_core::session::standing::Standing;
 
 impl Gateway {
     /// Whether a connection's client may identify, or resume a session.
@@ -94,8 +81,8 @@ impl Gateway {
             roles,
         } = identity;
         if let Some(entry) = self.sessions.get_mut(session) {
-            entry.standing = Standing::of(expires_ms, token);
-            entry.is_provisional = is_provisional;
+            entry.session.standing = Standing::of(expires_ms, token);
+            entry.session.is_provisional = is_provisional;
         }
         self.grant(session, &roles);
         if let Some(expires_ms) = expires_ms {
@@ -106,7 +93,7 @@ impl Gateway {
 
     /// Awaits the end of a session's credentials, and of the time to renew them. A timer
     /// that fires earlier is enough: a session that renews them often has one.
-    fn await_expiry(&mut self, session: SessionSlot, expires_ms: u64) {
+    pub(super) fn await_expiry(&mut self, session: SessionSlot, expires_ms: u64) {
         let at_ms = expires_ms.saturating_add(self.renewal_grace_ms());
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
@@ -131,7 +118,7 @@ impl Gateway {
             return;
         }
         entry.expiry_timer_ms = 0;
-        let standing = entry.standing.as_ref();
+        let standing = entry.session.standing.as_ref();
         let Some(expires_ms) = standing.and_then(|standing| standing.expires_ms) else {
             return;
         };

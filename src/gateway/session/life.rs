@@ -213,7 +213,7 @@ impl Gateway {
             true => Vec::new(),
             false => self.shared.portal.warnings(),
         };
-        let (expires_in, token) = match &mut entry.standing {
+        let (expires_in, token) = match &mut entry.session.standing {
             Some(standing) => (standing.expires_in(clock::now_ms()), standing.token.take()),
             None => (None, None),
         };

@@ -60,7 +60,7 @@ impl Gateway {
         let key = entry.session.connection();
         let connection = key.and_then(|key| self.connections.get(key));
         let permit = key.and_then(|key| self.permit(key));
-        let standing = entry.standing.as_ref();
+        let standing = entry.session.standing.as_ref();
         Some(SessionInfo {
             number: format!("{:016x}", entry.session.key.number()),
             transport: connection.map(|known| known.transport.label(known.encoding)),

@@ -50,8 +50,6 @@ pub(crate) struct SessionEntry {
     has_left_out: bool,
     /// Whether its client was sent the warnings of the portal.
     pub(crate) is_warned: bool,
-    /// Whether its client has shown nothing that says who it is.
-    pub(crate) is_provisional: bool,
     /// Whether the avatar of the user that it became has not admitted it yet.
     pub(crate) is_changing: bool,
     /// The generation of its place for owners since it became another user: what was sent
@@ -83,19 +81,8 @@ pub(crate) struct SessionEntry {
     pub(crate) held: Option<Held>,
     /// What it does not see; nothing while everyone may watch everyone.
     pub(crate) sight: Option<Box<Sight>>,
-    /// What its credentials are good for; nothing where there were none.
-    pub(crate) standing: Option<Box<Standing>>,
     /// When their end is looked at, Unix ms; 0 where no timer is set.
     pub(crate) expiry_timer_ms: u64,
-}
-
-/// What the credentials of a session are good for.
-#[derive(Debug, Default)]
-pub(crate) struct Standing {
-    /// Unix ms at which they expire.
-    pub(crate) expires_ms: Option<u64>,
-    /// Those for the next identification, as long as the client was not sent them.
-    pub(crate) token: Option<Box<str>>,
 }
 
 impl SessionEntry {
@@ -109,7 +96,6 @@ impl SessionEntry {
             is_gathering: false,
             has_left_out: false,
             is_warned: false,
-            is_provisional: false,
             is_changing: false,
             address: 0,
             waiting_bytes_max: 0,
@@ -124,7 +110,6 @@ impl SessionEntry {
             detached: None,
             held: None,
             sight: None,
-            standing: None,
             expiry_timer_ms: 0,
         };
         entry.limit_waiting(outbox_bytes_max);

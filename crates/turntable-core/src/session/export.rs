@@ -28,6 +28,7 @@ use crate::session::membership::{ChannelMembership, Memberships, RoomMembership}
 use crate::session::outbox::{Outbox, OutboxFrame};
 use crate::session::rates::{Rates, RatesExport};
 use crate::session::settings::SessionSettings;
+use crate::session::standing::{Standing, StandingExport};
 
 /// The greatest number of a message or command: whole numbers beyond it have no
 /// exact form in the JSON of most clients.
@@ -35,6 +36,9 @@ const NUMBER_MAX: u64 = 1 << 53;
 
 /// Roles, and functions beside them, of one session.
 const GRANTS_MAX: usize = 1_024;
+
+/// Bytes of credentials for the next identification.
+const TOKEN_BYTES_MAX: usize = 65_536;
 
 /// A session as a value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +53,11 @@ pub struct SessionExport {
     pub roles: Vec<Box<str>>,
     /// The functions that its user may call beside those of the roles.
     pub functions: Vec<Pattern>,
+    /// What its credentials are good for; nothing where there were none.
+    pub standing: Option<StandingExport>,
+    /// Whether its client has shown nothing that says who it is, and may become another
+    /// user.
+    pub is_provisional: bool,
     /// Whether a connection carried it.
     pub life: LifeExport,
     /// Its messages.
@@ -129,7 +138,7 @@ pub enum ImportError {
     /// It has one of these more than once.
     #[error("the session has one of its {0} twice")]
     Duplicate(&'static str),
-    /// More bytes wait than may.
+    /// More bytes wait than may, or credentials are longer.
     #[error("more bytes wait for the session's client than may")]
     TooLarge,
     /// A number cannot be.
@@ -189,6 +198,8 @@ impl<F: OutboxFrame> Session<F> {
             user: self.user.clone(),
             roles: permit.map_or_else(Vec::new, |all| all.roles().to_vec()),
             functions: permit.map_or_else(Vec::new, |all| all.added().to_vec()),
+            standing: self.standing.as_ref().map(|all| all.export(now_ms)),
+            is_provisional: self.is_provisional,
             life,
             outbox: OutboxExport::of(&self.outbox, exporter)?,
             accepted: self.accepted,
@@ -210,7 +221,7 @@ impl<F: OutboxFrame> Session<F> {
     /// it, and else in the time that was left.
     ///
     /// What its roles allow is for the importer to compute; until then it may do
-    /// everything.
+    /// everything. The end of its credentials is for the importer to await.
     ///
     /// # Errors
     /// [`ImportError`] where the value is out of range. Users that the importer
@@ -232,6 +243,7 @@ impl<F: OutboxFrame> Session<F> {
         let users = export.watching.iter();
         let watching = users.filter_map(|user| importer.watch(user)).collect();
         let outbox = export.outbox.into_outbox(limits, importer)?;
+        let standing = export.standing;
         let has_memberships = !export.rooms.is_empty() || !export.channels.is_empty();
         let memberships = Memberships {
             rooms: export.rooms,
@@ -248,6 +260,8 @@ impl<F: OutboxFrame> Session<F> {
             id: export.id,
             user: export.user,
             permit: None,
+            standing: standing.and_then(|all| Standing::import(all, now_ms)),
+            is_provisional: export.is_provisional,
             life: Life::Detached {
                 resume_ms: saturating_u32(settings.resume_ms),
                 since_ms: expires_at_ms.saturating_sub(settings.resume_ms),
@@ -288,6 +302,10 @@ impl SessionExport {
         ];
         if let Some((name, _)) = distinct.iter().find(|(_, are_distinct)| !are_distinct) {
             return Err(ImportError::Duplicate(name));
+        }
+        let token = self.standing.as_ref().and_then(|all| all.token.as_ref());
+        if token.is_some_and(|token| token.len() > TOKEN_BYTES_MAX) {
+            return Err(ImportError::TooLarge);
         }
         let messages = self.outbox.messages.len() as u64;
         let is_in_range = self.accepted <= NUMBER_MAX

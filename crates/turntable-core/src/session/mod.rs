@@ -22,6 +22,7 @@ pub mod membership;
 pub mod outbox;
 mod rates;
 pub mod settings;
+pub mod standing;
 
 pub use charge::{address_error, bytes_error};
 
@@ -36,6 +37,7 @@ use crate::session::membership::Memberships;
 use crate::session::outbox::Outbox;
 use crate::session::rates::Rates;
 use crate::session::settings::{LimitSettings, SessionSettings};
+use crate::session::standing::Standing;
 
 /// How long until the next look at a session while idleness is off, in ms.
 const IDLE_UNSET_LOOK_MS: u64 = 60_000;
@@ -71,6 +73,10 @@ pub struct Session<F> {
     pub user: UserId,
     /// What it may do; computed when its client identifies or renews its credentials.
     pub permit: Permit,
+    /// What its credentials are good for; nothing where there were none.
+    pub standing: Option<Box<Standing>>,
+    /// Whether its client has shown nothing that says who it is.
+    pub is_provisional: bool,
     life: Life,
     /// Messages that wait for its client, and those it may ask for again.
     pub outbox: Outbox<F>,
@@ -105,6 +111,8 @@ impl<F> Session<F> {
             id,
             user,
             permit: None,
+            standing: None,
+            is_provisional: false,
             life: Life::Attaching(connection),
             outbox: Outbox::default(),
             watching: ThinVec::new(),

@@ -435,3 +435,58 @@ fn renewed_session_has_other_roles_and_leaves_what_they_do_not_allow() {
         "{texts:?}"
     );
 }
+
+#[test]
+fn credentials_and_roles_go_along() {
+    use crate::gateway::turn::Timer;
+    use crate::portal::checker::Identity;
+    use crate::portal::permission::PermissionBook;
+    use turntable_core::model::permission::{RoleSettings, Roles};
+    let owners = Arc::new(Noted::default());
+    let (mut from, mut into) = (gateway(1, &owners), gateway(0, &owners));
+    let mut roles = RoleSettings::embedded();
+    roles.insert("visitor".to_owned(), RoleSettings::default());
+    let permissions = Arc::new(PermissionBook::new(Roles::new(roles)));
+    for gateway in [&mut from, &mut into] {
+        let mut settings = (*gateway.settings).clone();
+        settings.permissions = permissions.clone();
+        gateway.settings = Arc::new(settings);
+    }
+    let slot = begin(&mut from);
+    let now_ms = clock::now_ms();
+    let identity = Identity {
+        roles: vec!["visitor".into()],
+        expires_ms: Some(now_ms + 60_000),
+        token: Some("the next".into()),
+        is_provisional: true,
+        ..Identity::new(user("1:1"))
+    };
+    from.establish(slot, identity);
+    let export = through_json(&from.export_session(slot).unwrap());
+    let arrived = into.import_session(export).unwrap();
+    let session = &entry(&mut into, arrived).session;
+    let original = &entry(&mut from, slot).session;
+    assert_eq!(session.permit, original.permit);
+    assert!(session.permit.is_some() && session.is_provisional);
+    let standing = session.standing.as_ref().unwrap();
+    assert_eq!(standing.token.as_deref(), Some("the next"));
+    let expires_ms = standing.expires_ms.unwrap();
+    assert!((now_ms + 60_000..now_ms + 70_000).contains(&expires_ms));
+    // Its end is awaited, with the time to renew them.
+    let due_ms = expires_ms + into.shared.portal.settings().renewal_grace_ms;
+    let mut due = Vec::new();
+    into.wheel.turn(due_ms - 1_000, &mut due);
+    let is_end = |timer: &Timer| matches!(timer, Timer::Credentials(of) if *of == arrived);
+    assert!(!due.iter().any(is_end));
+    into.wheel.turn(due_ms + 1_000, &mut due);
+    assert!(due.iter().any(is_end));
+}
+
+#[test]
+fn session_that_becomes_another_user_is_no_value_yet() {
+    let mut gateway = gateway(0, &Arc::new(Noted::default()));
+    let slot = begin(&mut gateway);
+    assert!(gateway.export_session(slot).is_some());
+    entry(&mut gateway, slot).is_changing = true;
+    assert_eq!(gateway.export_session(slot), None);
+}

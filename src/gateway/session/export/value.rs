@@ -26,6 +26,8 @@ pub struct EntryExport {
     pub changed: Vec<UserId>,
     /// Requests that are answered behind the next snapshot.
     pub subscribed: Vec<RequestId>,
+    /// Whether its client was sent the warnings of the portal.
+    pub is_warned: bool,
     /// Commands that owners have not answered, with their ids.
     pub awaited: Vec<(Box<str>, RequestId)>,
     /// Ids of datagrams that may have been sent, each with the place of its

@@ -145,4 +145,15 @@ fn session_beyond_a_limit_is_refused() {
         import(&|export| export.outbox.messages = vec!["w".repeat(2 << 20).into()]),
         Some(ImportError::TooLarge)
     );
+    let token = |bytes| {
+        move |export: &mut SessionExport| {
+            export.standing = Some(StandingExport {
+                expires_in_ms: None,
+                token: Some("t".repeat(bytes).into()),
+            });
+        }
+    };
+    assert_eq!(import(&token(TOKEN_BYTES_MAX)), None);
+    let refused = import(&token(TOKEN_BYTES_MAX + 1));
+    assert_eq!(refused, Some(ImportError::TooLarge));
 }

@@ -13,6 +13,7 @@ use crate::session::export::{ImportLimits, LifeExport, NUMBER_MAX, OutboxExport,
 use crate::session::flood::FloodExport;
 use crate::session::membership::{ChannelMembership, RoomMembership};
 use crate::session::outbox::OutboxFrame;
+use crate::session::standing::StandingExport;
 
 proptest! {
     /// Whatever a value says, the session of it is within the limits, and no step
@@ -148,44 +149,58 @@ fn any_export() -> impl Strategy<Value = SessionExport> {
     let rooms = vec((0u8..9, prop_oneof![Just(u32::MAX), 0u32..3]), 0..5);
     let channels = vec((0u8..9, any::<bool>()), 0..5);
     let counts = (any_number(), any_number(), 0u32..150, any::<bool>());
+    let token = proptest::option::of(Just("t".repeat(70_000).into_boxed_str()));
+    let standing =
+        (proptest::option::of(any::<i64>()), token).prop_map(|(expires_in_ms, token)| {
+            StandingExport {
+                expires_in_ms,
+                token,
+            }
+        });
+    let standing = proptest::option::weighted(0.3, standing);
     let budgets = (any_bucket(), any_bucket(), any_bucket());
     let rates = (vec(any_bucket(), 0..10), budgets);
     let clock = proptest::option::of(any_clock());
-    (life, outbox, rooms, channels, counts, rates, clock).prop_map(
-        |(life, outbox, rooms, channels, counts, rates, clock)| SessionExport {
-            key: SessionKey::from_number(7),
-            id: SessionId::from_bits([7; 16]),
-            user: user(1),
-            roles: vec!["staff".into(); counts.2 as usize],
-            functions: Vec::new(),
-            life,
-            outbox,
-            accepted: counts.0,
-            watching: (0..counts.2).map(user).collect(),
-            rooms: rooms
-                .into_iter()
-                .map(|(room, joins)| RoomMembership {
-                    room: path(room),
-                    joins,
-                })
-                .collect(),
-            channels: channels
-                .into_iter()
-                .map(|(channel, subpaths)| ChannelMembership {
-                    channel: path(channel),
-                    subpaths,
-                })
-                .collect(),
-            clock,
-            buckets: rates.0,
-            bytes: rates.1.0,
-            flood: FloodExport {
-                budget: rates.1.1,
-                retry_in_ms: rates.1.1.used_ms_ago,
-            },
-            errors: rates.1.2,
-            silent_ms: counts.1,
-            is_idle: counts.3,
-        },
+    (
+        life, outbox, rooms, channels, counts, rates, clock, standing,
     )
+        .prop_map(
+            |(life, outbox, rooms, channels, counts, rates, clock, standing)| SessionExport {
+                key: SessionKey::from_number(7),
+                id: SessionId::from_bits([7; 16]),
+                user: user(1),
+                roles: vec!["staff".into(); counts.2 as usize],
+                functions: Vec::new(),
+                standing,
+                is_provisional: counts.3,
+                life,
+                outbox,
+                accepted: counts.0,
+                watching: (0..counts.2).map(user).collect(),
+                rooms: rooms
+                    .into_iter()
+                    .map(|(room, joins)| RoomMembership {
+                        room: path(room),
+                        joins,
+                    })
+                    .collect(),
+                channels: channels
+                    .into_iter()
+                    .map(|(channel, subpaths)| ChannelMembership {
+                        channel: path(channel),
+                        subpaths,
+                    })
+                    .collect(),
+                clock,
+                buckets: rates.0,
+                bytes: rates.1.0,
+                flood: FloodExport {
+                    budget: rates.1.1,
+                    retry_in_ms: rates.1.1.used_ms_ago,
+                },
+                errors: rates.1.2,
+                silent_ms: counts.1,
+                is_idle: counts.3,
+            },
+        )
 }

@@ -2,11 +2,14 @@
 //! notes of what came of them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use crate::id::{ChannelId, SessionId, UserId};
 use crate::key::{ConnKey, SessionKey, SlotKey as _, UserNumber};
+use crate::model::pattern::Pattern;
+use crate::model::permission::{Permit, RoleSettings, Roles};
 use crate::packet::{ClientPacket, ErrorBody, JoinGame};
 use crate::payload::Payload;
 use crate::reason::ErrorCode;
@@ -15,6 +18,7 @@ use crate::session::export::{Exporter, ImportError, ImportLimits, Importer};
 use crate::session::life::{Effect, Effects, Input};
 use crate::session::outbox::OutboxFrame;
 use crate::session::settings::{BucketSettings, LimitSettings, SessionSettings};
+use crate::session::standing::Standing;
 
 pub(super) const NOW: u64 = 1_732_000_000_000;
 
@@ -114,7 +118,10 @@ pub(super) fn path(number: u8) -> ChannelId {
 #[derive(Debug, Clone)]
 pub(super) enum Event {
     Passes(u64),
-    Push { small: bool, length: usize },
+    Push {
+        small: bool,
+        length: usize,
+    },
     Written(usize),
     Acknowledge(u64),
     Command(u8, u8),
@@ -132,6 +139,11 @@ pub(super) enum Event {
     Action(i32),
     RoundTrip(u16),
     Idle,
+    /// Credentials that expire in so many ms, if any; a token; who it is, not shown.
+    Standing(Option<i32>, bool, bool),
+    Welcomed,
+    /// Roles and added functions by their bits.
+    Grant(u8),
     Lost,
     Resume(Option<u64>),
     Overflowed,
@@ -189,6 +201,10 @@ pub(super) fn any_event() -> impl Strategy<Value = Event> {
         1 => (-4_000i32..4_000).prop_map(Event::Action),
         1 => any::<u16>().prop_map(Event::RoundTrip),
         1 => Just(Event::Idle),
+        1 => (proptest::option::of(-20_000i32..90_000), any::<bool>(), any::<bool>())
+            .prop_map(|(in_ms, token, shown)| Event::Standing(in_ms, token, shown)),
+        1 => Just(Event::Welcomed),
+        1 => any::<u8>().prop_map(Event::Grant),
         2 => Just(Event::Lost),
         2 => proptest::option::weighted(0.9, 0u64..4).prop_map(Event::Resume),
         1 => Just(Event::Overflowed),
@@ -285,8 +301,10 @@ impl World {
         };
         assert_eq!(export, read);
         let (now_ms, mut watches) = (self.now_ms + shift_ms, Watches { first: 9_000 });
-        let (session, effects) =
+        let granted = permit(&read.roles, &read.functions);
+        let (mut session, effects) =
             Session::import(read, now_ms, &self.settings, &limits(), &mut watches)?;
+        session.permit = granted;
         let world = Self {
             session,
             watches,
@@ -385,6 +403,27 @@ impl World {
                 let (next_ms, became) = session.check_idle(now_ms, 9_000);
                 return format!("{} {became}", next_ms - now_ms);
             }
+            Event::Standing(in_ms, has_token, is_provisional) => {
+                let expires_ms = in_ms.map(|ms| now_ms.saturating_add_signed(ms.into()));
+                let token = has_token.then(|| "secret".into());
+                session.standing = Standing::of(expires_ms, token);
+                session.is_provisional = is_provisional;
+            }
+            Event::Welcomed => {
+                let standing = session.standing.as_mut();
+                return format!("{:?}", standing.and_then(|all| all.token.take()));
+            }
+            Event::Grant(bits) => {
+                let has = |bit: u8| bits >> bit & 1 == 1;
+                let roles = ["a", "b"].into_iter().zip(0..).filter(|(_, bit)| has(*bit));
+                let roles: Vec<Box<str>> = roles.map(|(role, _)| role.into()).collect();
+                let functions = ["f", "g:h"]
+                    .into_iter()
+                    .zip(2..)
+                    .filter(|(_, bit)| has(*bit));
+                let functions = functions.filter_map(|(text, _)| Pattern::of_functions(text).ok());
+                session.permit = permit(&roles, &functions.collect::<Vec<_>>());
+            }
             Event::Lost => match session.connection() {
                 Some(connection) => return self.step(Input::Lost(connection)),
                 None => return String::new(),
@@ -424,13 +463,28 @@ impl World {
         let now_ms = self.now_ms as f64;
         let offset = clock.and_then(|clock| clock.offset(now_ms, 2_000.0));
         let lag = clock.map(|clock| (clock.lag(now_ms, 10), clock.is_acting(now_ms)));
+        let standing = session.standing.clone().unwrap_or_default();
+        let left = |expires_ms: u64| i128::from(expires_ms) - i128::from(self.now_ms);
+        let standing = (standing.expires_ms.map(left), standing.token);
+        let standing = (standing, session.is_provisional, &session.permit);
         format!(
-            "{waiting:?} {numbers:?} {} {watching:?} {memberships:?} {} {} {offset:?} {lag:?}",
+            "{waiting:?} {numbers:?} {} {watching:?} {memberships:?} {} {} {offset:?} {lag:?} \
+             {standing:?}",
             outbox.waiting_bytes(),
             session.accepted,
             session.is_idle,
         )
     }
+}
+
+/// What these roles and functions allow.
+fn permit(roles: &[Box<str>], functions: &[Pattern]) -> Permit {
+    let entries = ["a", "b"].map(|role| (role.to_owned(), RoleSettings::default()));
+    let mut all = RoleSettings::embedded();
+    all.extend(entries);
+    let all = Roles::new(all);
+    let known = all.known(roles);
+    all.permissions(&known, functions).map(Arc::new)
 }
 
 pub(super) fn limits() -> ImportLimits {
