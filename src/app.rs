@@ -57,7 +57,7 @@ use crate::service::LocalServices;
 use crate::store::{self, Store};
 use crate::watched::Watched;
 use crate::webhook::Webhooks;
-pub use avatar::Avatar;
+pub use avatar::{Avatar, Avatars};
 use settings::NodeSettings;
 use turntable_core::key::{GatewayId, NodeId, WorkerId};
 

@@ -32,14 +32,33 @@ pub struct Avatar {
     user: UserId,
 }
 
+/// The avatars of a server that runs, for parts of the program that outlive its start, as
+/// services. A clone is the same; it may be used on any thread.
+#[derive(Debug, Clone)]
+pub struct Avatars(Arc<Shared>);
+
+impl Avatars {
+    /// The avatar of a user.
+    #[must_use]
+    pub fn of(&self, user: &UserId) -> Avatar {
+        Avatar {
+            shared: self.0.clone(),
+            user: user.clone(),
+        }
+    }
+}
+
 impl Running {
+    /// The avatars.
+    #[must_use]
+    pub fn avatars(&self) -> Avatars {
+        Avatars(self.shared.clone())
+    }
+
     /// The avatar of a user.
     #[must_use]
     pub fn avatar(&self, user: &UserId) -> Avatar {
-        Avatar {
-            shared: self.shared.clone(),
-            user: user.clone(),
-        }
+        self.avatars().of(user)
     }
 }
 

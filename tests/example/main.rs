@@ -6,6 +6,8 @@
     clippy::panic
 )]
 
+mod embedded;
+
 use std::net::TcpListener;
 use std::path::Path;
 
