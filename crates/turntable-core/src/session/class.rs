@@ -84,6 +84,20 @@ impl Class {
         }
     }
 
+    /// The name of its bucket, in `[limits]` and in `welcome.limits.rates`.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Presence => "presence",
+            Self::Room => "room",
+            Self::Game => "game",
+            Self::Channel => "channel",
+            Self::Publish => "publish",
+            Self::Call => "call",
+            Self::Time => "time",
+            Self::Users => "users",
+        }
+    }
+
     /// The bucket of the class.
     pub(super) const fn settings(self, limits: &LimitSettings) -> BucketSettings {
         match self {
@@ -95,6 +109,39 @@ impl Class {
             Self::Call => limits.call,
             Self::Time => limits.time,
             Self::Users => limits.users,
+        }
+    }
+}
+
+impl ClientPacket {
+    /// What it takes from the buckets of its session: their names in
+    /// `welcome.limits.rates`, and tokens. A client that waits until they are there is not
+    /// refused for its rate.
+    ///
+    /// ```
+    /// use turntable_core::packet::ClientPacket;
+    /// let call = ClientPacket::Call { f: "forum:listPosts".into(), args: None, user: None };
+    /// assert_eq!(call.charges().collect::<Vec<_>>(), [("call", 1)]);
+    /// assert_eq!(ClientPacket::Bye.charges().count(), 0);
+    /// ```
+    pub fn charges(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        let charges = Class::charges(self).into_iter();
+        charges
+            .filter(|(_, count)| *count > 0)
+            .map(|(class, count)| (class.name(), count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_named_after_the_buckets_of_a_session() {
+        let limits = LimitSettings::default();
+        for class in Class::ALL {
+            let bucket = (class.name(), class.settings(&limits));
+            assert!(limits.of_session().contains(&bucket), "{bucket:?}");
         }
     }
 }

@@ -6,6 +6,9 @@
 //! for all subscribers.
 
 mod channel;
+mod command;
+
+pub use command::encode_client;
 
 use turntable_core::id::UserId;
 use turntable_core::model::service::ServiceState;

@@ -16,6 +16,6 @@ pub(super) mod tests;
 pub use decode::{DecodeError, DecodeLimits, MessageParts, decode, decode_parts, split};
 pub(super) use decode::{check_part, request_id};
 pub use encode::{
-    PROFILES_HEAD, PROFILES_TAIL, USERCHANGE_HEAD, USERCHANGE_TAIL, encode, presence_fragment,
-    presence_key, profile_fragment,
+    PROFILES_HEAD, PROFILES_TAIL, USERCHANGE_HEAD, USERCHANGE_TAIL, encode, encode_client,
+    presence_fragment, presence_key, profile_fragment,
 };

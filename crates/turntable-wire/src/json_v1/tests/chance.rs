@@ -63,6 +63,51 @@ proptest! {
     }
 
     #[test]
+    fn encoded_commands_decode_to_the_same(
+        users in proptest::collection::vec(any_user(), 0..4),
+        f: String,
+        data in json_text(),
+        offset: u64,
+        history in proptest::option::of(any::<u32>()),
+    ) {
+        let opaque = payload(&data);
+        let one = users.first().cloned();
+        let mut distinct = Vec::new();
+        for user in users {
+            if !distinct.contains(&user) {
+                distinct.push(user);
+            }
+        }
+        let position = Position { epoch: f.as_str().into(), offset };
+        let commands = [
+            ClientPacket::Lookup(distinct.clone()),
+            ClientPacket::Call { f: f.as_str().into(), args: Some(opaque.clone()), user: one },
+            ClientPacket::Reply { result: opaque.clone() },
+            ClientPacket::Set(vec![(f.as_str().into(), Some(opaque))]),
+            ClientPacket::Provide(vec![("s".into(), vec![f.into(), "b".into()])]),
+            ClientPacket::JoinChannel(JoinChannel {
+                below: vec![(channel("a/b"), position.clone())],
+                channel: channel("a"),
+                subpaths: history.is_none(),
+                since: Some(position),
+                history,
+            }),
+        ];
+        for command in commands {
+            let text = written_command(&command);
+            match decode(&text, &LIMITS) {
+                Ok(read) => {
+                    // `null` removes an attribute.
+                    let removes = matches!(&command, ClientPacket::Set(_)) && data == "null";
+                    prop_assert!(removes || read.packet == command, "{}", text);
+                }
+                // What no double holds is refused, and is no fault of the encoder.
+                Err(error) => prop_assert_eq!(error.code, ErrorCode::BadMessage, "{}", text),
+            }
+        }
+    }
+
+    #[test]
     fn encoded_messages_parse_to_the_same_values(
         members in proptest::collection::btree_map(
             any_user(),

@@ -254,7 +254,9 @@ fn commands_are_decoded() {
     ];
     for (name, data, expected) in rows {
         assert_eq!(expected.name(), name);
-        assert_eq!(command(name, data), Ok(expected), "{name} {data}");
+        assert_eq!(command(name, data), Ok(expected.clone()), "{name} {data}");
+        let again = decode(&written_command(&expected), &LIMITS);
+        assert_eq!(again.map(|message| message.packet), Ok(expected));
     }
 }
 

@@ -41,3 +41,11 @@ fn written(packet: &ServerPacket, id: Option<&str>) -> String {
     let text = String::from_utf8(out).unwrap();
     text.strip_prefix("kept ").unwrap().to_owned()
 }
+
+/// The command as text, with an id.
+fn written_command(packet: &ClientPacket) -> String {
+    let mut out = b"kept ".to_vec();
+    encode_client(packet, Some(&RequestId("7".into())), &mut out);
+    let text = String::from_utf8(out).unwrap();
+    text.strip_prefix("kept ").unwrap().to_owned()
+}
