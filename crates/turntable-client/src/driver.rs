@@ -1,0 +1,456 @@
+//! Drives a session over its connections: connects, carries out effects, and comes back
+//! after a lost connection.
+//!
+//! One task for each client. Commands wait in the channel of the handles while there is
+//! no connection, and while the session has no room for more; their callers give up at
+//! their own deadlines.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::http::Uri;
+
+use turntable_core::id::UserId;
+use turntable_core::packet::ClientPacket;
+use turntable_core::payload::Payload;
+
+use crate::backoff::{Backoff, random};
+use crate::client::{Line, Op, State};
+use crate::connection::{Connection, Received};
+use crate::error::{Disconnection, Ended};
+use crate::event::Event;
+use crate::options::ClientBuilder;
+use crate::service::{Answered, Caller, Services};
+use crate::session::{Claim, Command, Effect, Held, Session};
+
+/// How long a connection may take to its welcome.
+const WELCOME: Duration = Duration::from_secs(20);
+/// Messages, and commands, of one turn.
+const TURN_MAX: usize = 256;
+/// The longest sleep, where nothing else is due.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// How a connection ended.
+enum End {
+    /// It was lost, or is of no use. Perhaps the server said how long to wait.
+    Lost(Disconnection, Option<u64>),
+    /// It is over.
+    Over(Ended),
+}
+
+/// A move that the server asked for.
+struct Move {
+    wait_ms: u64,
+    url: Option<String>,
+}
+
+pub(crate) struct Driver {
+    options: ClientBuilder,
+    /// Where the client was told to connect, and where it connects now.
+    home: Uri,
+    uri: Uri,
+    claim: Claim,
+    line: Line,
+    session: Session,
+    services: Services,
+    answers: mpsc::UnboundedReceiver<Answered>,
+    /// New credentials before the last ones expire.
+    renewed: mpsc::UnboundedSender<Option<Payload>>,
+    renewals: mpsc::UnboundedReceiver<Option<Payload>>,
+    /// A command that waits for its rate.
+    held: Option<Held>,
+    moved: Option<Move>,
+    unsent: Vec<Message>,
+    user: Option<UserId>,
+    started: Instant,
+}
+
+impl Driver {
+    pub(crate) fn new(options: ClientBuilder, uri: Uri, claim: Claim, line: Line) -> Self {
+        let (answered, answers) = mpsc::unbounded_channel();
+        let (renewed, renewals) = mpsc::unbounded_channel();
+        let session = Session::new(options.encoding, options.credentials.is_renewable());
+        Self {
+            home: uri.clone(),
+            uri,
+            claim,
+            line,
+            session,
+            services: Services::new(answered),
+            answers,
+            renewed,
+            renewals,
+            held: None,
+            moved: None,
+            unsent: Vec::new(),
+            user: None,
+            started: Instant::now(),
+            options,
+        }
+    }
+
+    /// Runs until the client ends.
+    pub(crate) async fn run(mut self) {
+        let mut backoff = Backoff::default();
+        let why = loop {
+            let (end, lasted) = self.live().await;
+            self.leave();
+            let (end, asked_ms) = match end {
+                End::Over(why) => break why,
+                End::Lost(end, asked_ms) => (end, asked_ms),
+            };
+            let why = self.session.lost(&end);
+            let why = why.or_else(|| match self.options.reconnect {
+                Some(_) => None,
+                None => Some(Ended::Lost(end.text.clone())),
+            });
+            self.line.state.send_replace(State::Away(self.user.clone()));
+            if let Some(why) = why {
+                self.tell(Event::Disconnected {
+                    disconnection: end,
+                    retry_ms: None,
+                });
+                break why;
+            }
+            let moved = self.moved.take();
+            let asked_ms = asked_ms.or(moved.as_ref().map(|moved| moved.wait_ms));
+            let delay = backoff.delay(
+                self.options.reconnect.unwrap_or_default(),
+                end.code,
+                lasted,
+                asked_ms.map(Duration::from_millis),
+                random(),
+            );
+            self.choose(moved, lasted.is_some());
+            let retry_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            self.tell(Event::Disconnected {
+                disconnection: end,
+                retry_ms: Some(retry_ms),
+            });
+            tokio::select! {
+                () = sleep(delay) => {}
+                () = closed(&mut self.line.closing) => break Ended::Closed,
+            }
+        };
+        self.end(&why);
+    }
+
+    /// Where the next connection goes. An address that the server named and that did not
+    /// work is left.
+    fn choose(&mut self, moved: Option<Move>, was_online: bool) {
+        let named = moved.and_then(|moved| moved.url);
+        match named.and_then(|url| url.parse::<Uri>().ok()) {
+            Some(uri) if matches!(uri.scheme_str(), Some("ws" | "wss")) => self.uri = uri,
+            _ if !was_online => self.uri = self.home.clone(),
+            _ => {}
+        }
+    }
+
+    fn end(mut self, why: &Ended) {
+        self.session.end(why);
+        self.line.state.send_replace(State::Ended(why.clone()));
+        // Commands in the channel end with it: their callers see the state.
+    }
+
+    /// One connection. Returns how long it had its welcome, too.
+    async fn live(&mut self) -> (End, Option<Duration>) {
+        let (uri, encoding) = (self.uri.clone(), self.options.encoding);
+        let mut connection = tokio::select! {
+            opened = Connection::open(&uri, encoding) => match opened {
+                Ok(connection) => connection,
+                Err(end) => return (End::Lost(end, None), None),
+            },
+            () = closed(&mut self.line.closing) => return (End::Over(Ended::Closed), None),
+        };
+        let begun = Instant::now();
+        let mut welcomed = None;
+        loop {
+            if let Err(end) = self.turn(&mut connection).await {
+                return (end, welcomed.map(|at: Instant| at.elapsed()));
+            }
+            if welcomed.is_none() {
+                if self.session.is_online() {
+                    welcomed = Some(Instant::now());
+                } else if begun.elapsed() > WELCOME {
+                    let end = Disconnection::lost("no welcome in time");
+                    return (End::Lost(end, None), None);
+                }
+            }
+        }
+    }
+
+    /// Waits for what comes next, and handles all that is there.
+    async fn turn(&mut self, connection: &mut Connection) -> Result<(), End> {
+        let can_send = self.session.has_room() && self.held.is_none();
+        let wait = self.wait();
+        tokio::select! {
+            received = connection.next() => {
+                self.receive(received)?;
+                for _ in 0..TURN_MAX {
+                    match connection.ready() {
+                        Some(received) => self.receive(received)?,
+                        None => break,
+                    }
+                }
+            }
+            answered = self.answers.recv(), if can_send => {
+                if let Some(answered) = answered {
+                    self.reply(answered);
+                }
+            }
+            op = self.line.ops.recv(), if can_send => match op {
+                Some(op) => self.serve(op),
+                // All handles are dropped.
+                None => return Err(self.bye(connection).await),
+            },
+            renewal = self.renewals.recv() => {
+                let now_ms = self.now_ms();
+                self.session.renew(renewal.flatten(), now_ms);
+            }
+            () = sleep(wait) => {}
+            () = closed(&mut self.line.closing) => return Err(self.bye(connection).await),
+        }
+        self.pump();
+        self.session.tick(self.now_ms(), unix_ms());
+        self.apply().await?;
+        if self.unsent.is_empty() {
+            return Ok(());
+        }
+        let frames = std::mem::take(&mut self.unsent);
+        connection.write(frames).await.map_err(lost)
+    }
+
+    /// How long until something is due.
+    fn wait(&self) -> Duration {
+        let held_ms = self.held.as_ref().map(|held| held.until_ms);
+        let due_ms = [held_ms, self.session.next_ms()]
+            .into_iter()
+            .flatten()
+            .min();
+        let wait = due_ms.map(|at_ms| Duration::from_millis(at_ms.saturating_sub(self.now_ms())));
+        let most = if self.session.is_online() {
+            LOOK
+        } else {
+            WELCOME
+        };
+        wait.unwrap_or(most).min(most)
+    }
+
+    fn receive(&mut self, received: Result<Received, Disconnection>) -> Result<(), End> {
+        let now_ms = self.now_ms();
+        match received.map_err(lost)? {
+            Received::Message(text) => self.session.message(&text, now_ms),
+            Received::Sign => self.session.sign(now_ms),
+            Received::Unreadable => self.session.unreadable_frame(now_ms),
+        }
+        Ok(())
+    }
+
+    /// Sends what waits: desired state of a new session, answers, commands.
+    fn pump(&mut self) {
+        for _ in 0..TURN_MAX {
+            if !self.session.has_room() {
+                return;
+            }
+            if let Some(held) = self.held.take() {
+                if held.until_ms > self.now_ms() {
+                    self.held = Some(held);
+                    return;
+                }
+                self.send(held.command);
+            } else if let Some(command) = self.session.restoring() {
+                self.send(command);
+            } else if let Ok(answered) = self.answers.try_recv() {
+                self.reply(answered);
+            } else if let Ok(op) = self.line.ops.try_recv() {
+                self.serve(op);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn serve(&mut self, op: Op) {
+        match op {
+            Op::Send(command) => self.send(command),
+            Op::Provide { name, table, done } => {
+                let functions = table.names();
+                self.services.provide(name.clone(), table);
+                self.send(Command {
+                    packet: ClientPacket::Provide(vec![(name.into(), functions)]),
+                    answers: None,
+                    done: Some(done),
+                });
+            }
+            Op::Drain { name, done } => self.services.drain(name, done),
+        }
+    }
+
+    fn send(&mut self, command: Command) {
+        let now_ms = self.now_ms();
+        self.held = self.session.send(command, now_ms);
+    }
+
+    /// A function has answered: the answer is sent if it is still awaited.
+    fn reply(&mut self, answered: Answered) {
+        if answered.session != self.session.number() || !self.services.finish(answered.call) {
+            return;
+        }
+        self.send(Command {
+            packet: ClientPacket::Reply {
+                result: answered.result,
+            },
+            answers: Some(answered.call),
+            done: None,
+        });
+    }
+
+    /// Carries out what the session wants.
+    async fn apply(&mut self) -> Result<(), End> {
+        loop {
+            let effects = self.session.take_effects();
+            if effects.is_empty() {
+                return Ok(());
+            }
+            for effect in effects {
+                if !matches!(effect, Effect::Identify) {
+                    self.carry_out(effect)?;
+                    continue;
+                }
+                match self.ask().await? {
+                    Ok(credentials) => self.session.identify(&self.claim, credentials),
+                    Err(why) => self.session.no_credentials(&why),
+                }
+            }
+        }
+    }
+
+    /// The connection is gone. What was received on it counts and is carried out; what was
+    /// to be sent is repeated by the session, and calls are the server's to answer.
+    fn leave(&mut self) {
+        for effect in self.session.take_effects() {
+            match effect {
+                Effect::Event(_)
+                | Effect::Services(_)
+                | Effect::Online(_)
+                | Effect::GoAway { .. }
+                | Effect::Call { id: None, .. } => {
+                    // None of these ends a connection.
+                    let _ = self.carry_out(effect);
+                }
+                _ => {}
+            }
+        }
+        self.unsent.clear();
+        self.services.cancel_all();
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Result<(), End> {
+        match effect {
+            Effect::Write(frame) => self.unsent.push(frame),
+            // Done where it can be waited for.
+            Effect::Identify => {}
+            Effect::Renew => {
+                // The session goes on meanwhile.
+                let (ask, renewed) = (self.options.credentials.clone(), self.renewed.clone());
+                tokio::spawn(async move {
+                    let _ = renewed.send(ask.get().await.ok().flatten());
+                });
+            }
+            Effect::Call { f, args, user, id } => self.called(&f, args, user, id),
+            Effect::Cancel(call) => self.services.cancel(call),
+            Effect::Event(event) => self.tell(event),
+            Effect::Online(online) => {
+                self.user.clone_from(&online.user);
+                self.line.state.send_replace(State::of(&online));
+                self.line.services.send_replace(online.services);
+            }
+            Effect::Services(changes) => self.services_changed(&changes),
+            Effect::GoAway { wait_ms, url } => self.moved = Some(Move { wait_ms, url }),
+            Effect::Drop { text, wait_ms } => {
+                return Err(End::Lost(Disconnection::lost(text), wait_ms));
+            }
+            Effect::End(why) => return Err(End::Over(why)),
+        }
+        Ok(())
+    }
+
+    /// The credentials now. The server waits for them.
+    async fn ask(&mut self) -> Result<Result<Option<Payload>, String>, End> {
+        tokio::select! {
+            credentials = self.options.credentials.get() => Ok(credentials),
+            () = closed(&mut self.line.closing) => Err(End::Over(Ended::Closed)),
+        }
+    }
+
+    fn called(
+        &mut self,
+        f: &str,
+        args: Option<Box<serde_json::value::RawValue>>,
+        user: Option<String>,
+        id: Option<u64>,
+    ) {
+        if id.is_none() && !self.services.knows(f) {
+            let args = args.and_then(|args| serde_json::from_str(args.get()).ok());
+            return self.tell(Event::Call {
+                f: f.to_owned(),
+                args: args.unwrap_or_default(),
+            });
+        }
+        let caller = Caller {
+            user: user.and_then(|user| UserId::parse(&user).ok()),
+        };
+        let session = self.session.number();
+        self.services.call(f, args, caller, session, id);
+    }
+
+    fn services_changed(&mut self, changes: &str) {
+        if let Ok(Event::Services(changes)) =
+            Event::read("service", changes).map(|event| event.unwrap_or(Event::Missed(0)))
+        {
+            self.line.services.send_modify(|all| all.extend(changes));
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        // Nobody may listen.
+        let _ = self.line.events.send(Arc::new(event));
+    }
+
+    /// Ends the session, behind the answers that are there.
+    async fn bye(&mut self, connection: &mut Connection) -> End {
+        self.pump();
+        if self.apply().await.is_ok() {
+            let mut frames = std::mem::take(&mut self.unsent);
+            frames.push(self.session.bye());
+            if connection.write(frames).await.is_ok() {
+                connection.finish().await;
+            }
+        }
+        End::Over(Ended::Closed)
+    }
+
+    fn now_ms(&self) -> u64 {
+        let ms = self.started.elapsed().as_millis();
+        u64::try_from(ms).unwrap_or(u64::MAX)
+    }
+}
+
+fn lost(end: Disconnection) -> End {
+    End::Lost(end, None)
+}
+
+/// Waits until the program closes the client, or drops it.
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    // An error means that all handles are dropped.
+    let _ = closing.wait_for(|is_closing| *is_closing).await;
+}
+
+fn unix_ms() -> u64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+    let ms = unix.map(|time| time.as_millis()).unwrap_or_default();
+    u64::try_from(ms).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,205 @@
+//! How a client connects, and as whom.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio_tungstenite::tungstenite::http::Uri;
+
+use turntable_core::id::UserId;
+use turntable_core::payload::Payload;
+
+pub use crate::backoff::Reconnect;
+use crate::client::Client;
+use crate::error::Error;
+
+/// How long a command waits for its answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Commands that wait to be sent, and events that wait to be taken.
+const QUEUE_MAX: usize = 1_000;
+
+/// How messages are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Encoding {
+    /// JSON, `turntable.v1.json`.
+    #[default]
+    Json,
+    /// MessagePack, `turntable.v2.msgpack`: fewer bytes.
+    MessagePack,
+}
+
+/// An error of a program's own function.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+type Asked = Pin<Box<dyn Future<Output = Result<Value, BoxError>> + Send>>;
+
+/// The credentials of a claim.
+#[derive(Clone, Default)]
+pub(crate) enum Credentials {
+    #[default]
+    None,
+    /// The same each time.
+    Fixed(Value),
+    /// Asked for before each identification, and before they expire.
+    Asked(Arc<dyn Fn() -> Asked + Send + Sync>),
+}
+
+/// Whether credentials can be asked for again.
+impl Credentials {
+    pub(crate) const fn is_renewable(&self) -> bool {
+        matches!(self, Self::Asked(_))
+    }
+
+    /// The credentials now.
+    pub(crate) async fn get(&self) -> Result<Option<Payload>, String> {
+        let value = match self {
+            Self::None => return Ok(None),
+            Self::Fixed(value) => value.clone(),
+            Self::Asked(ask) => ask().await.map_err(|error| error.to_string())?,
+        };
+        Ok(Some(value.into()))
+    }
+}
+
+/// Makes a [`Client`]. Begins with [`Client::builder`].
+#[must_use]
+#[derive(Clone)]
+pub struct ClientBuilder {
+    pub(crate) url: String,
+    pub(crate) user: Option<String>,
+    pub(crate) credentials: Credentials,
+    pub(crate) attributes: Vec<(Box<str>, Payload)>,
+    pub(crate) encoding: Encoding,
+    pub(crate) reconnect: Option<Reconnect>,
+    pub(crate) timeout: Duration,
+    pub(crate) queue_max: usize,
+}
+
+impl std::fmt::Debug for ClientBuilder {
+    /// Without the credentials.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("url", &self.url)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(url: String) -> Self {
+        Self {
+            url,
+            user: None,
+            credentials: Credentials::None,
+            attributes: Vec::new(),
+            encoding: Encoding::default(),
+            reconnect: Some(Reconnect::default()),
+            timeout: TIMEOUT,
+            queue_max: QUEUE_MAX,
+        }
+    }
+
+    /// The user to identify as, as `service:forum`; it may be omitted where the
+    /// credentials say it.
+    pub fn user(mut self, id: impl Into<String>) -> Self {
+        self.user = Some(id.into());
+        self
+    }
+
+    /// The credential of a service, `{"token": TOKEN}` (`services.NAME.token` of the
+    /// server's configuration), or of another checker that takes a token.
+    pub fn token(self, token: impl Into<String>) -> Self {
+        self.credentials(serde_json::json!({ "token": token.into() }))
+    }
+
+    /// Credentials of any form: `{"password": ...}`, `{"sessionId": ...}`.
+    pub fn credentials(mut self, credentials: Value) -> Self {
+        self.credentials = Credentials::Fixed(credentials);
+        self
+    }
+
+    /// A function that is asked for credentials before each identification, and before
+    /// those that expire do.
+    pub fn credentials_from<F, R>(mut self, ask: F) -> Self
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Value, BoxError>> + Send + 'static,
+    {
+        self.credentials = Credentials::Asked(Arc::new(move || Box::pin(ask())));
+        self
+    }
+
+    /// An attribute that the user has from its identification on.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] if it cannot be written as JSON.
+    pub fn attribute(mut self, name: &str, value: &impl Serialize) -> Result<Self, Error> {
+        self.attributes.push((name.into(), encode(value)?));
+        Ok(self)
+    }
+
+    /// How messages are written; JSON by default.
+    pub fn encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
+        self
+    }
+
+    /// The bounds of the delays between two attempts to connect, 0.2 to 20 s by default;
+    /// `None`: the first lost connection ends the client.
+    pub fn reconnect(mut self, reconnect: impl Into<Option<Reconnect>>) -> Self {
+        self.reconnect = reconnect.into();
+        self
+    }
+
+    /// How long a command waits for its answer, while there is no connection too; 10 s by
+    /// default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How many commands may wait to be sent, and how many events to be taken; 1,000 by
+    /// default. Further commands wait in their callers, and further events replace the
+    /// oldest ([`Event::Missed`](crate::Event::Missed)).
+    pub fn queue_max(mut self, max: usize) -> Self {
+        self.queue_max = max.max(1);
+        self
+    }
+
+    /// Begins to connect, within a Tokio runtime. Commands wait for the connection.
+    ///
+    /// # Errors
+    /// [`Error::InvalidUrl`], [`Error::InvalidId`].
+    pub fn start(self) -> Result<Client, Error> {
+        let uri: Uri = self.url.parse().map_err(|_| self.invalid())?;
+        if !matches!(uri.scheme_str(), Some("ws" | "wss")) || uri.host().is_none() {
+            return Err(self.invalid());
+        }
+        let user = self.user.as_deref().map(UserId::parse).transpose()?;
+        Ok(Client::begin(self, uri, user))
+    }
+
+    /// Connects, and waits until the server has accepted the client. A server that
+    /// cannot be reached is tried again and again.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::start`]; [`Error::Ended`] if the server refuses the client.
+    pub async fn connect(self) -> Result<Client, Error> {
+        let client = self.start()?;
+        client.online().await?;
+        Ok(client)
+    }
+
+    fn invalid(&self) -> Error {
+        Error::InvalidUrl(self.url.clone())
+    }
+}
+
+/// A value as opaque data.
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Payload, Error> {
+    let text = serde_json::to_string(value).map_err(Error::encode)?;
+    Ok(Payload::from_json(&text))
+}

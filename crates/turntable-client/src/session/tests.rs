@@ -1,0 +1,286 @@
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use serde_json::{Value, json};
+use turntable_core::id::{ChannelId, UserId};
+use turntable_core::packet::JoinChannel;
+
+use super::*;
+
+const SECRET: &str = "AbCdEfGhIjKlMnOpQrStUg";
+
+fn session() -> Session {
+    Session::new(Encoding::Json, true)
+}
+
+fn call(done: Option<Done>) -> Command {
+    Command {
+        packet: ClientPacket::Call {
+            f: "forum:read".into(),
+            args: None,
+            user: None,
+        },
+        answers: None,
+        done,
+    }
+}
+
+/// A message of the server.
+fn say(session: &mut Session, command: &str, data: &Value, id: Option<u64>) -> Vec<Effect> {
+    let mut message = json!({"command": command, "data": data});
+    if let Some(id) = id {
+        message["id"] = id.into();
+    }
+    session.message(&message.to_string(), 0);
+    session.take_effects()
+}
+
+fn welcome(resumed: bool, accepted: u64) -> Value {
+    json!({"user": "1:1", "session": SECRET, "resumed": resumed, "accepted": accepted,
+        "heartbeat_ms": 20_000, "limits": {"max_message_bytes": 200}})
+}
+
+/// The frames among the effects.
+fn written(effects: &[Effect]) -> Vec<Value> {
+    let written = effects.iter().filter_map(|effect| match effect {
+        Effect::Write(frame) => Some(serde_json::from_str(frame.to_text().unwrap()).unwrap()),
+        _ => None,
+    });
+    written.collect()
+}
+
+fn identified() -> Session {
+    let mut session = session();
+    assert!(matches!(
+        say(&mut session, "idyou", &json!({}), None)[..],
+        [Effect::Identify]
+    ));
+    let claim = Claim {
+        user: UserId::parse("1:1").ok(),
+        attributes: Vec::new(),
+    };
+    session.identify(&claim, None);
+    let claim = json!({"command": "idme", "data": {"user": "1:1"}});
+    assert_eq!(written(&session.take_effects()), [claim]);
+    say(&mut session, "welcome", &welcome(false, 0), None);
+    assert!(session.has_room());
+    session
+}
+
+fn cut(session: &mut Session) -> Option<Ended> {
+    session.lost(&Disconnection::lost("cut"))
+}
+
+#[test]
+fn resume_repeats_what_the_server_did_not_take() {
+    let mut session = identified();
+    for _ in 0..3 {
+        assert!(session.send(call(None), 0).is_none());
+    }
+    let sent = written(&session.take_effects());
+    assert_eq!(sent.len(), 3);
+    say(&mut session, "reply", &json!(1), Some(1));
+    assert_eq!(cut(&mut session), None);
+    assert!(!session.has_room());
+    let resume = written(&say(&mut session, "idyou", &json!({}), None));
+    let data = json!({"session": SECRET, "received": 1});
+    assert_eq!(resume, [json!({"command": "resume", "data": data})]);
+    let repeated = written(&say(&mut session, "welcome", &welcome(true, 2), None));
+    assert_eq!(repeated, sent[2..]);
+}
+
+#[test]
+fn all_messages_behind_the_first_welcome_are_counted() {
+    let mut session = identified();
+    say(&mut session, "userchange", &json!({}), None);
+    say(&mut session, "confetti", &json!({}), None);
+    session.message("no message", 0);
+    say(&mut session, "welcome", &welcome(true, 0), Some(9));
+    assert_eq!(session.received, 4);
+    cut(&mut session);
+    say(&mut session, "idyou", &json!({}), None);
+    say(&mut session, "welcome", &welcome(true, 0), None);
+    assert_eq!(session.received, 4);
+}
+
+#[test]
+fn answers_reach_those_who_wait() {
+    let mut session = identified();
+    let (done, mut answer) = oneshot::channel();
+    assert!(session.send(call(Some(done)), 0).is_none());
+    say(&mut session, "reply", &json!({"posts": []}), Some(1));
+    assert_eq!(answer.try_recv().unwrap().unwrap().get(), r#"{"posts":[]}"#);
+    let (done, mut answer) = oneshot::channel();
+    assert!(session.send(call(Some(done)), 0).is_none());
+    let refused = json!({"code": "service_down", "message": "no"});
+    say(&mut session, "error", &refused, Some(2));
+    let error = answer.try_recv().unwrap().unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::ServiceDown));
+    assert_eq!(session.sent.len(), 0);
+}
+
+#[test]
+fn command_that_nobody_waits_for_any_more_is_not_sent() {
+    let mut session = identified();
+    let (done, answer) = oneshot::channel();
+    drop(answer);
+    assert!(session.send(call(Some(done)), 0).is_none());
+    assert!(session.take_effects().is_empty());
+}
+
+#[test]
+fn message_over_the_limit_of_the_server_is_not_sent() {
+    let mut session = identified();
+    let (done, mut answer) = oneshot::channel();
+    let mut large = call(Some(done));
+    large.packet = ClientPacket::Reply {
+        result: Payload::from_json(&format!("\"{}\"", "x".repeat(200))),
+    };
+    assert!(session.send(large, 0).is_none());
+    let error = answer.try_recv().unwrap().unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::TooLarge));
+    assert!(session.take_effects().is_empty());
+}
+
+#[test]
+fn lost_session_answers_calls_and_restores_desired_state() {
+    let mut session = identified();
+    let (done, mut answer) = oneshot::channel();
+    assert!(session.send(call(Some(done)), 0).is_none());
+    let (joined, mut join_answer) = oneshot::channel();
+    let join = Command {
+        packet: ClientPacket::JoinChannel(JoinChannel {
+            below: Vec::new(),
+            channel: ChannelId::parse("chat").unwrap(),
+            subpaths: false,
+            since: None,
+            history: None,
+        }),
+        answers: None,
+        done: Some(joined),
+    };
+    assert!(session.send(join, 0).is_none());
+    cut(&mut session);
+    say(&mut session, "idyou", &json!({}), None);
+    let expired = json!({"code": "session_expired", "message": "gone"});
+    let effects = say(&mut session, "error", &expired, None);
+    assert!(matches!(effects[..], [Effect::Identify]));
+    say(&mut session, "welcome", &welcome(false, 0), None);
+    assert!(matches!(
+        answer.try_recv().unwrap(),
+        Err(Error::SessionLost)
+    ));
+    // The join is sent again, and its caller still waits.
+    let again = session.restoring().unwrap();
+    assert!(join_answer.try_recv().is_err() && session.restoring().is_none());
+    assert!(session.send(again, 0).is_none());
+    let sent = written(&session.take_effects());
+    assert_eq!(sent[0]["command"], "joinchannel");
+    let id = sent[0]["id"].as_u64();
+    let data = json!({"channel": "chat", "epoch": "e", "offset": 3, "recovered": false});
+    say(&mut session, "joined", &data, id);
+    assert!(join_answer.try_recv().unwrap().is_ok());
+}
+
+#[test]
+fn refused_claims_end_unless_they_pass() {
+    let claim = |session: &mut Session, code: &str, details: Value| {
+        say(session, "idyou", &json!({}), None);
+        let error = json!({"code": code, "message": "no", "details": details});
+        say(session, "error", &error, None)
+    };
+    let invalid = json!({"reason": "invalid"});
+    let effects = claim(&mut session(), "unauthorized", invalid);
+    assert!(matches!(effects[..], [Effect::End(Ended::Refused(_))]));
+    let busy = claim(&mut session(), "rate_limited", json!({"retry_ms": 70}));
+    assert!(matches!(
+        busy[..],
+        [Effect::Drop {
+            wait_ms: Some(70),
+            ..
+        }]
+    ));
+    // Expired credentials are asked for once more.
+    let mut again = session();
+    let expired = json!({"reason": "expired"});
+    let effects = claim(&mut again, "unauthorized", expired.clone());
+    assert!(matches!(effects[..], [Effect::Identify]));
+    let error = json!({"code": "unauthorized", "message": "no", "details": expired});
+    let effects = say(&mut again, "error", &error, None);
+    assert!(matches!(effects[..], [Effect::End(_)]));
+}
+
+#[test]
+fn terminal_close_codes_end_the_session_with_what_the_server_said() {
+    let mut session = identified();
+    let kicked = json!({"code": "forbidden", "message": "out", "details": {"reason": "kicked"}});
+    say(&mut session, "error", &kicked, None);
+    let end = Disconnection {
+        code: Some(4005),
+        text: String::new(),
+    };
+    let Some(Ended::Disconnected { name, refusal, .. }) = session.lost(&end) else {
+        panic!("not the end");
+    };
+    assert_eq!(name, "kicked");
+    assert_eq!(refusal.unwrap().reason(), Some("kicked"));
+    assert!(session.secret.is_none());
+}
+
+#[test]
+fn exchange_confirms_acknowledges_and_finds_the_dead() {
+    let mut session = identified();
+    assert!(session.send(call(None), 0).is_none());
+    session.take_effects();
+    assert_eq!(session.next_ms(), Some(10_000));
+    session.tick(10_000, 77);
+    let exchange = json!({"command": "time", "data": {"t0": 77, "received": 0}});
+    assert_eq!(written(&session.take_effects()), [exchange]);
+    say(
+        &mut session,
+        "time",
+        &json!({"t0": 77, "t1": 1, "t2": 2}),
+        None,
+    );
+    assert_eq!(session.sent.len(), 0);
+    session.tick(20_000, 78);
+    session.take_effects();
+    session.tick(session.next_ms().unwrap(), 79);
+    assert!(matches!(session.take_effects()[..], [Effect::Drop { .. }]));
+}
+
+#[test]
+fn calls_and_cancels_are_effects() {
+    let mut session = identified();
+    let call = json!({"f": "forum:read", "args": [1], "user": "1:2"});
+    let effects = say(&mut session, "call", &call, Some(5));
+    let [Effect::Call { f, args, id, .. }] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    let args = args.as_ref().map(|args| args.get());
+    assert_eq!(
+        (f.as_str(), args, *id),
+        ("forum:read", Some("[1]"), Some(5))
+    );
+    let cancel = json!({"f": "$av:cancel", "args": {"id": 5}});
+    let effects = say(&mut session, "call", &cancel, None);
+    assert!(matches!(effects[..], [Effect::Cancel(5)]));
+}
+
+#[test]
+fn credentials_are_renewed_before_they_expire() {
+    let mut session = session();
+    say(&mut session, "idyou", &json!({}), None);
+    let mut data = welcome(false, 0);
+    data["expires_in"] = 100.into();
+    say(&mut session, "welcome", &data, None);
+    session.tick(79_000, 0);
+    let effects = session.take_effects();
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Renew)));
+    say(&mut session, "time", &json!({"t0": 0}), None);
+    session.tick(80_000, 0);
+    let effects = session.take_effects();
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Renew)));
+    session.renew(Some(json!({"token": "t"}).into()), 80_000);
+    let renewal = &written(&session.take_effects())[0];
+    assert_eq!(renewal["command"], "authenticate");
+}
