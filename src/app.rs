@@ -90,17 +90,21 @@ const OTHER_FILES: u64 = 64 + OPERATORS_MAX as u64;
 /// Files that each worker opens beside connections.
 const WORKER_FILES: u64 = 8;
 
-/// Serves a configuration until a signal ends it, and prints each listener's
-/// address on standard output.
+/// Serves a configuration, with services of the program, until a signal ends it, and
+/// prints each listener's address on standard output.
 ///
 /// # Errors
 /// What kept it from starting, as a port that is taken.
-pub fn run(config: Config) -> anyhow::Result<()> {
+pub fn run(config: Config, services: LocalServices) -> anyhow::Result<()> {
+    let extensions = Extensions {
+        services,
+        ..Extensions::default()
+    };
     let shutdown = Duration::from_millis(config.server.shutdown_ms);
     actix::System::new().block_on(async {
         let mut interrupt = signal(tokio::signal::unix::SignalKind::interrupt())?;
         let mut terminate = signal(tokio::signal::unix::SignalKind::terminate())?;
-        let running = Running::start(config)?;
+        let running = Running::start_with(config, extensions)?;
         announce(&running);
         log::info!(
             "open http://{} in two browser windows; metrics are at http://{}/metrics",

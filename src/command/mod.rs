@@ -4,6 +4,7 @@
 //! codes: 0 success, 1 failure (an invalid configuration, a used port), 2 an invalid
 //! command line.
 
+mod bench;
 mod check;
 mod serve;
 mod shard;
@@ -16,6 +17,7 @@ use std::io::Write;
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
+use crate::service::LocalServices;
 use turntable_bench::BenchArgs;
 
 const EXAMPLES: &str = "\
@@ -68,11 +70,15 @@ enum Command {
 }
 
 impl Cli {
-    /// Runs the command; `start` serves a configuration until it is ended.
+    /// Runs the command; `start` serves a configuration, with services of the program, until it is
+    /// ended.
     ///
     /// # Errors
     /// The command's error, for standard error and exit code 1.
-    pub fn run(self, start: impl FnOnce(Config) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    pub fn run(
+        self,
+        start: impl FnOnce(Config, LocalServices) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         match self.command {
             None => self.serve.run(start),
             Some(Command::Serve(args)) => args.run(start),
@@ -81,7 +87,7 @@ impl Cli {
             Some(Command::Shard(args)) => args.run(),
             Some(Command::Store(args)) => args.run(),
             Some(Command::User(args)) => args.run(),
-            Some(Command::Bench(args)) => Ok(turntable_bench::run(&args)?),
+            Some(Command::Bench(args)) => bench::run(&args, start),
         }
     }
 }

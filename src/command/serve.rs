@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::config::{Config, load};
+use crate::service::LocalServices;
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -18,8 +19,11 @@ pub(super) struct ServeArgs {
 impl ServeArgs {
     pub(super) fn run(
         self,
-        start: impl FnOnce(Config) -> anyhow::Result<()>,
+        start: impl FnOnce(Config, LocalServices) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        start(load::load(self.config.as_deref())?)
+        start(
+            load::load(self.config.as_deref())?,
+            LocalServices::default(),
+        )
     }
 }

@@ -84,6 +84,27 @@ fn attribute_changes_reach_every_watcher_once() {
 }
 
 #[test]
+fn calls_are_answered_by_echo_local_and_stand_alone_service() {
+    for in_flight in ["1", "4"] {
+        let small = ["--clients", "4", "--seconds", "0.3", "--rounds", "2"];
+        let tables = bench(&[&["calls", "--in-flight", in_flight], &small[..]].concat());
+        let rows = tables[0]["rows"].as_array().unwrap();
+        let answerers: Vec<&str> = rows
+            .iter()
+            .map(|row| row["answerer"].as_str().unwrap())
+            .collect();
+        assert_eq!(answerers, ["echo", "local service", "stand-alone service"]);
+        for row in rows {
+            assert_eq!(number(row, "faults"), 0.0, "{row}");
+            assert!(number(row, "calls_per_s") > 50.0, "{row}");
+            assert!(number(row, "cpu_s_per_million") > 0.0, "{row}");
+        }
+        assert!(number(&rows[2], "service_cpu_s_per_million") > 0.0);
+        assert_eq!(tables[0]["notes"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[test]
 fn transports_are_measured_next_to_websocket() {
     let small = ["--subscribers", "20", "--members", "5", "--rounds", "2"];
     let short = ["--seconds", "0.2", "--quiet", "0.2", "--connections", "100"];

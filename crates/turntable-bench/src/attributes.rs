@@ -7,20 +7,20 @@
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Script};
-use super::encoding::{command, message, user_id};
+use super::encoding::{command, idme, message, user_id};
 use super::error::BenchError;
 use super::histogram::Histogram;
 use super::links::Links;
 use super::meter::{LOAD_COLUMNS, Meter};
 use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
-use super::server::Server;
+use super::server::{Server, Target};
 
 type Result<T> = std::result::Result<T, BenchError>;
 
 /// The connection of the user who is watched.
 const SETTER: usize = 0;
-/// How long the last change may take at the end.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Seconds that the last change may take at the end.
+const PATIENCE_SECONDS: u64 = 10;
 
 /// Arguments of `turntable bench attributes`.
 #[derive(Clone, Debug, clap::Args)]
@@ -86,10 +86,6 @@ impl Profiles {
 }
 
 impl Script for Profiles {
-    fn opened(&mut self, _: &mut Links, _: usize) -> Result<()> {
-        Ok(())
-    }
-
     fn message(
         &mut self,
         links: &mut Links,
@@ -98,10 +94,7 @@ impl Script for Profiles {
         now_us: u64,
     ) -> Result<()> {
         match command(payload) {
-            b"idyou" => {
-                let user = user_id(link).into();
-                links.send_text(link, &message("idme", &user))
-            }
+            b"idyou" => links.send_text(link, &idme(link)),
             b"welcome" if link == SETTER => {
                 self.ready += 1;
                 Ok(())
@@ -132,15 +125,8 @@ impl Script for Profiles {
 /// # Errors
 /// If the server cannot be started or fails.
 pub(super) fn run(args: &AttributesArgs, server: Option<&Server>) -> Result<Table> {
-    let started;
-    let server = match server {
-        Some(server) => server,
-        None => {
-            let at_once = ("TURNTABLE_PRESENCE__COALESCE_MS", "0".to_owned());
-            started = Server::start(&[at_once])?;
-            &started
-        }
-    };
+    let at_once = ("TURNTABLE_PRESENCE__COALESCE_MS", "0".to_owned());
+    let server = Target::of(server, &[at_once])?;
     let mut client = Client::new()?;
     let mut profiles = Profiles {
         watchers: args.watchers,
@@ -202,19 +188,9 @@ fn drive(client: &mut Client, profiles: &mut Profiles, length: Duration) -> Resu
         }
         client.turn(profiles, Duration::from_millis(20))?;
     }
-    let patience = Instant::now() + PATIENCE;
-    while !profiles.is_complete() {
-        if Instant::now() > patience {
-            return Err(BenchError::Timeout {
-                waited_for: format!(
-                    "a change at {} of {} watchers",
-                    profiles.watchers - profiles.received,
-                    profiles.watchers
-                ),
-                seconds: PATIENCE.as_secs(),
-            });
-        }
-        client.turn(profiles, Duration::from_millis(20))?;
-    }
-    Ok(())
+    let is_under_way = |profiles: &Profiles| !profiles.is_complete();
+    client.turn_while(profiles, PATIENCE_SECONDS, is_under_way, |profiles| {
+        let missing = profiles.watchers - profiles.received;
+        format!("a change at {missing} of {} watchers", profiles.watchers)
+    })
 }

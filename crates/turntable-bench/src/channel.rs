@@ -5,7 +5,6 @@
 //! numbered, and every subscriber must receive all of them in order.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
 
 use super::client::{Client, Script};
 use super::conversation::Conversation;
@@ -119,18 +118,11 @@ impl Channel {
             goal: Goal::Identified,
         };
         client.links.connect_separate(address)?;
-        let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
         let wanted = self.ready + 1;
-        while self.ready < wanted {
-            if Instant::now() > deadline {
-                return Err(BenchError::Timeout {
-                    waited_for: "the publisher".to_owned(),
-                    seconds: DRAIN_SECONDS,
-                });
-            }
-            client.turn(self, Duration::from_millis(100))?;
-        }
-        Ok(())
+        let is_missing = |channel: &Self| channel.ready < wanted;
+        client.turn_while(self, DRAIN_SECONDS, is_missing, |_| {
+            "the publisher".to_owned()
+        })
     }
 
     /// Publishes while fewer messages are in flight than allowed.
@@ -157,17 +149,13 @@ impl Channel {
             self.conversation
                 .send(&mut client.links, link, &leave_message)?;
         }
-        let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
-        while self.ended < self.subscribers {
-            if Instant::now() > deadline {
-                return Err(BenchError::Timeout {
-                    waited_for: format!("the end of {} sessions", self.subscribers - self.ended),
-                    seconds: DRAIN_SECONDS,
-                });
-            }
-            client.turn(self, Duration::from_millis(100))?;
-        }
-        Ok(())
+        let are_there = |channel: &Self| channel.ended < channel.subscribers;
+        client.turn_while(self, DRAIN_SECONDS, are_there, |channel| {
+            format!(
+                "the end of {} sessions",
+                channel.subscribers - channel.ended
+            )
+        })
     }
 
     /// Deliveries that were out of order or are missing; resets the count.

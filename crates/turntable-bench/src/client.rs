@@ -36,7 +36,9 @@ const NAMES: [&str; 2] = ["Turntable-Tunnel", "Turntable-Session"];
 /// Sends on the connections, and handles the responses.
 pub(super) trait Script {
     /// A connection is open: its handshake is done, or it accepts requests.
-    fn opened(&mut self, links: &mut Links, link: usize) -> Result<()>;
+    fn opened(&mut self, _links: &mut Links, _link: usize) -> Result<()> {
+        Ok(())
+    }
 
     /// A message or the body of a response, read at `now_us`.
     fn message(
@@ -147,6 +149,30 @@ impl Client {
         }
         for event in &self.events {
             serve(&mut self.links, script, event, &mut self.buffer)?;
+        }
+        Ok(())
+    }
+
+    /// Runs turns while `waits` says so.
+    ///
+    /// # Errors
+    /// As [`Client::turn`]; a timeout after so many seconds, for what `what` names.
+    pub(super) fn turn_while<S: Script>(
+        &mut self,
+        script: &mut S,
+        seconds: u64,
+        waits: impl Fn(&S) -> bool,
+        what: impl Fn(&S) -> String,
+    ) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        while waits(script) {
+            if Instant::now() > deadline {
+                return Err(BenchError::Timeout {
+                    waited_for: what(script),
+                    seconds,
+                });
+            }
+            self.turn(script, Duration::from_millis(20))?;
         }
         Ok(())
     }

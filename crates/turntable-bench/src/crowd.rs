@@ -8,7 +8,7 @@
 use serde_json::json;
 
 use super::client::Script;
-use super::encoding::{FIRST_USER, command, message, user_id};
+use super::encoding::{FIRST_USER, command, idme, message, user_id};
 use super::error::BenchError;
 use super::histogram::Histogram;
 use super::links::Links;
@@ -228,10 +228,6 @@ fn each_change(payload: &[u8], mut each: impl FnMut(usize, bool)) {
 }
 
 impl Script for Crowd {
-    fn opened(&mut self, _links: &mut Links, _link: usize) -> Result<()> {
-        Ok(())
-    }
-
     fn message(
         &mut self,
         links: &mut Links,
@@ -257,7 +253,7 @@ impl Script for Crowd {
                 if let Some(user) = self.users.get_mut(link) {
                     user.changed_us = links.now_us();
                 }
-                links.send_text(link, &message("idme", &json!(user_id(link))))
+                links.send_text(link, &idme(link))
             }
             b"welcome" => {
                 let list = self.watch_list(link);

@@ -122,6 +122,11 @@ pub(super) fn command(payload: &[u8]) -> &[u8] {
     rest.get(..end).unwrap_or_default()
 }
 
+/// The message by which the user of connection number `link` identifies.
+pub(super) fn idme(link: usize) -> String {
+    message("idme", &json!(user_id(link)))
+}
+
 /// A client message with a command.
 pub(super) fn message(command: &str, data: &serde_json::Value) -> String {
     json!({ "command": command, "data": data }).to_string()
@@ -151,7 +156,7 @@ impl Encoding {
         match (self, payload) {
             (Self::Turntable(_), _) if command(payload) == b"idyou" => match goal {
                 Goal::Connected => Step::Ready,
-                _ => Step::Send(message("idme", &json!(user_id(link)))),
+                _ => Step::Send(idme(link)),
             },
             (Self::Turntable(_), _) if command(payload) == b"welcome" => {
                 goal.join(link).map_or(Step::Ready, Step::Send)

@@ -17,9 +17,9 @@ use super::conversation::Conversation;
 use super::encoding::{Encoding, Goal, Peer};
 use super::error::BenchError;
 use super::histogram::Histogram;
-use super::meter::{Cost, LOAD_COLUMNS, Meter};
+use super::meter::{self, Cost, LOAD_COLUMNS, Meter};
 use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
-use super::server::Server;
+use super::server::{Server, Target};
 use super::transport::Transport;
 
 type Result<T> = std::result::Result<T, BenchError>;
@@ -109,14 +109,7 @@ const CHANNEL: Goal = Goal::Channel("bench");
 /// # Errors
 /// If a server cannot be started or fails.
 pub(super) fn run(args: &FanoutArgs, server: Option<&Server>) -> Result<Table> {
-    let started;
-    let server = match server {
-        Some(server) => server,
-        None => {
-            started = Server::start(&[])?;
-            &started
-        }
-    };
+    let server = &*Target::of(server, &[])?;
     let base = Base::of(args)
         .map(|base| Ok((base, base.start()?)))
         .transpose()?;
@@ -237,14 +230,11 @@ impl Row {
     }
 }
 
-/// The median of the rounds' ratios of costs per delivery: rounds that were
-/// disturbed by other load do not count.
+/// The median of the rounds' ratios of costs per delivery.
 pub(super) fn median_ratio(samples: &[Sample], bases: &[Sample]) -> Option<f64> {
     let cost = |sample: &Sample| sample.cost.per_million(sample.deliveries);
     let pairs = samples.iter().zip(bases);
-    let mut ratios: Vec<f64> = pairs.map(|(one, base)| cost(one) / cost(base)).collect();
-    ratios.sort_unstable_by(f64::total_cmp);
-    ratios.get(ratios.len() / 2).copied()
+    meter::median_ratio(pairs.map(|(one, base)| (cost(one), cost(base))))
 }
 
 impl Sample {

@@ -14,7 +14,7 @@ use super::error::BenchError;
 use super::links::Links;
 use super::meter::Meter;
 use super::report::{Cell, Table};
-use super::server::Server;
+use super::server::{Server, Target};
 
 type Result<T> = std::result::Result<T, BenchError>;
 
@@ -69,17 +69,10 @@ pub(super) fn table() -> Table {
 /// # Errors
 /// If the server cannot be started or fails.
 pub(super) fn run(args: &IdleArgs, server: Option<&Server>, table: &mut Table) -> Result<()> {
-    let started;
-    let server = match server {
-        Some(server) => server,
-        None => {
-            // Identified users do not need this setting.
-            let patience = [patience()];
-            let settings = if args.users { &[][..] } else { &patience[..] };
-            started = Server::start(settings)?;
-            &started
-        }
-    };
+    // Identified users do not need this setting.
+    let patience = [patience()];
+    let settings = if args.users { &[][..] } else { &patience[..] };
+    let server = &*Target::of(server, settings)?;
     // The first connection initialises parts of the server; this is not a cost per
     // connection.
     let mut first = Client::new()?;
@@ -126,17 +119,10 @@ pub(super) fn patience() -> (&'static str, String) {
 
 /// Waits until every user has received every friend as online.
 pub(super) fn settle(client: &mut Client, crowd: &mut Crowd) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(SETTLE_SECONDS);
-    while !crowd.is_complete() {
-        if Instant::now() > deadline {
-            return Err(BenchError::Timeout {
-                waited_for: format!("complete presence of {} users", crowd.wrong()),
-                seconds: SETTLE_SECONDS,
-            });
-        }
-        client.turn(crowd, Duration::from_millis(20))?;
-    }
-    Ok(())
+    let is_wrong = |crowd: &Crowd| !crowd.is_complete();
+    client.turn_while(crowd, SETTLE_SECONDS, is_wrong, |crowd| {
+        format!("complete presence of {} users", crowd.wrong())
+    })
 }
 
 /// Only answers pings for the time `quiet`; returns the server's processor time in
@@ -162,10 +148,6 @@ struct Silent {
 }
 
 impl Script for Silent {
-    fn opened(&mut self, _links: &mut Links, _link: usize) -> Result<()> {
-        Ok(())
-    }
-
     fn message(&mut self, _: &mut Links, _: usize, payload: &[u8], _: u64) -> Result<()> {
         self.ready += usize::from(command(payload) == b"idyou");
         super::refused(payload)

@@ -7,6 +7,8 @@
 //! `/proc` (`process`). `docs/benchmarks.md` describes the method.
 
 mod attributes;
+mod caller;
+mod calls;
 mod carrier;
 mod channel;
 mod client;
@@ -33,6 +35,7 @@ mod transport;
 mod transports;
 
 pub use attributes::AttributesArgs;
+pub use calls::{CallsArgs, LOCAL};
 pub use encoding::Peer;
 pub use error::BenchError;
 pub use fanout::FanoutArgs;
@@ -79,6 +82,17 @@ pub enum Scenario {
     Presence(PresenceArgs),
     /// A user's public attribute that changes, and many who watch it
     Attributes(AttributesArgs),
+    /// Calls of services: throughput, latency and cost, next to an echo
+    Calls(CallsArgs),
+    /// The stand-alone service of `calls`
+    #[command(hide = true)]
+    CallService {
+        /// The server's address
+        url: String,
+    },
+    /// The server of `calls`, with a service of its own
+    #[command(hide = true)]
+    ServiceServer,
     /// The bare epoll loop that `fanout --floor` compares with
     #[command(hide = true)]
     FloorServer,
@@ -89,8 +103,10 @@ pub enum Scenario {
 /// # Errors
 /// If a server cannot be started, fails or does not answer.
 pub fn run(args: &BenchArgs) -> Result<(), BenchError> {
-    if matches!(args.scenario, Scenario::FloorServer) {
-        return floor::serve_process();
+    match &args.scenario {
+        Scenario::FloorServer => return floor::serve_process(),
+        Scenario::CallService { url } => return calls::serve_process(url),
+        _ => {}
     }
     if !server::pin_client() {
         eprintln!("bench: the client cannot be pinned to a separate core");
@@ -123,7 +139,9 @@ pub fn run(args: &BenchArgs) -> Result<(), BenchError> {
         }
         Scenario::Presence(args) => presence::run(args, running)?.into_iter().for_each(done),
         Scenario::Attributes(args) => done(attributes::run(args, running)?),
-        Scenario::FloorServer => {}
+        Scenario::Calls(args) => done(calls::run(args, running)?),
+        // They are no measurements; the program itself is the last one.
+        Scenario::FloorServer | Scenario::CallService { .. } | Scenario::ServiceServer => {}
     }
     if args.json {
         println!("{}", serde_json::Value::Array(tables));
@@ -171,6 +189,9 @@ fn all(running: Option<&Server>, done: &mut impl FnMut(Table)) -> Result<(), Ben
         .into_iter()
         .for_each(&mut *done);
     done(attributes::run(&AttributesArgs::default(), running)?);
+    if running.is_none() {
+        done(calls::run(&CallsArgs::default(), None)?);
+    }
     transports::run(&TransportsArgs::default(), running, done)
 }
 

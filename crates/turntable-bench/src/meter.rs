@@ -63,6 +63,14 @@ impl Meter {
     }
 }
 
+/// The median of the rounds' ratios of two costs: rounds that were disturbed by other
+/// load do not count.
+pub(super) fn median_ratio(costs: impl Iterator<Item = (f64, f64)>) -> Option<f64> {
+    let mut ratios: Vec<f64> = costs.map(|(one, base)| one / base).collect();
+    ratios.sort_unstable_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied()
+}
+
 impl Cost {
     /// Adds another measurement.
     pub(super) fn add(&mut self, other: Self) {

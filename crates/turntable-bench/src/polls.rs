@@ -14,7 +14,7 @@ use super::error::BenchError;
 use super::links::{Address, Links};
 use super::meter::{Cost, LOAD_COLUMNS, Meter};
 use super::report::{Cell, Table};
-use super::server::Server;
+use super::server::{Server, Target};
 use super::stamp::{self, BLANK, Stamp};
 use super::transport::post;
 use super::transports::TransportsArgs;
@@ -31,14 +31,7 @@ const DRAIN_SECONDS: u64 = 10;
 /// # Errors
 /// If the server cannot be started or fails.
 pub(super) fn run(args: &TransportsArgs, server: Option<&Server>) -> Result<Table> {
-    let started;
-    let server = match server {
-        Some(server) => server,
-        None => {
-            started = Server::start(&[])?;
-            &started
-        }
-    };
+    let server = &*Target::of(server, &[])?;
     let mut table = Table::new(
         format!(
             "Polls of {} sessions, {} bytes a message",

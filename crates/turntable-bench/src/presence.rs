@@ -14,7 +14,7 @@ use super::error::BenchError;
 use super::idle::settle;
 use super::meter::{LOAD_COLUMNS, Meter};
 use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
-use super::server::Server;
+use super::server::{Server, Target};
 
 type Result<T> = std::result::Result<T, BenchError>;
 
@@ -61,14 +61,7 @@ impl Default for PresenceArgs {
 /// # Errors
 /// If the server cannot be started or fails.
 pub(super) fn run(args: &PresenceArgs, server: Option<&Server>) -> Result<Vec<Table>> {
-    let started;
-    let server = match server {
-        Some(server) => server,
-        None => {
-            started = Server::start(&[])?;
-            &started
-        }
-    };
+    let server = &*Target::of(server, &[])?;
     let mut client = Client::new()?;
     let mut crowd = Crowd::new(args.users, args.friends)?;
     let meter = Meter::start(server.process, &client)?;

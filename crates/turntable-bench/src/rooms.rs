@@ -9,14 +9,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use super::client::{Client, Script};
-use super::encoding::{command, message, user_id};
+use super::encoding::{command, idme, message, user_id};
 use super::error::BenchError;
 use super::frame::ClientFrame;
 use super::histogram::Histogram;
 use super::links::Links;
 use super::meter::{LOAD_COLUMNS, Meter};
 use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
-use super::server::Server;
+use super::server::{Server, Target};
 use super::stamp::{self, BLANK, Stamp};
 
 type Result<T> = std::result::Result<T, BenchError>;
@@ -79,19 +79,12 @@ pub(super) fn table() -> Table {
 /// # Errors
 /// If the server cannot be started or fails.
 pub(super) fn run(args: &RoomsArgs, server: Option<&Server>, table: &mut Table) -> Result<()> {
-    let started;
-    let server = match server {
-        Some(server) if args.tick == 0 => server,
-        Some(_) => {
-            return Err(BenchError::Usage(
-                "--tick requires a server that the benchmark starts".to_owned(),
-            ));
-        }
-        None => {
-            started = Server::start(&settings(args))?;
-            &started
-        }
-    };
+    if server.is_some() && args.tick > 0 {
+        return Err(BenchError::Usage(
+            "--tick requires a server that the benchmark starts".to_owned(),
+        ));
+    }
+    let server = Target::of(server, &settings(args))?;
     let mut client = Client::new()?;
     let mut script = Rooms::new(args);
     let members = args.rooms * args.members;
@@ -267,10 +260,6 @@ impl Member {
 }
 
 impl Script for Rooms {
-    fn opened(&mut self, _links: &mut Links, _link: usize) -> Result<()> {
-        Ok(())
-    }
-
     fn message(
         &mut self,
         links: &mut Links,
@@ -288,7 +277,7 @@ impl Script for Rooms {
             return Ok(());
         }
         match command(payload) {
-            b"idyou" => links.send_text(link, &message("idme", &json!(user_id(link)))),
+            b"idyou" => links.send_text(link, &idme(link)),
             b"welcome" => {
                 let (room, user) = (self.room(link), user_id(link));
                 let data = if self.has_tick {

@@ -6,6 +6,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::ops::Deref;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -98,11 +99,23 @@ impl Server {
     /// # Errors
     /// If it cannot be started or does not listen.
     pub(super) fn start(settings: &[(&str, String)]) -> Result<Self, BenchError> {
+        Self::start_as(&["serve"], settings)
+    }
+
+    /// Starts the same server with a service of its own ([`super::LOCAL`]).
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub(super) fn start_with_service(settings: &[(&str, String)]) -> Result<Self, BenchError> {
+        Self::start_as(&["bench", "service-server"], settings)
+    }
+
+    fn start_as(arguments: &[&str], settings: &[(&str, String)]) -> Result<Self, BenchError> {
         let rates =
             RATE_CLASSES.map(|class| (format!("TURNTABLE_LIMITS__{class}__PER_SECOND"), "0"));
         let fan_out =
             ["CHANNEL", "ROOM"].map(|owner| (format!("TURNTABLE_{owner}__BYTES__PER_SECOND"), "0"));
-        let mut command = child_command(&["serve"])?;
+        let mut command = child_command(arguments)?;
         command
             .envs(SETTINGS)
             .envs(rates)
@@ -188,8 +201,43 @@ impl Drop for Server {
     }
 }
 
+/// The server that a scenario measures.
+pub(super) enum Target<'a> {
+    /// One that runs already.
+    Running(&'a Server),
+    /// One of its own.
+    Started(Server),
+}
+
+impl<'a> Target<'a> {
+    /// The running server, or one that is started with these settings.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub(super) fn of(
+        running: Option<&'a Server>,
+        settings: &[(&str, String)],
+    ) -> Result<Self, BenchError> {
+        match running {
+            Some(server) => Ok(Self::Running(server)),
+            None => Server::start(settings).map(Self::Started),
+        }
+    }
+}
+
+impl Deref for Target<'_> {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        match self {
+            Self::Running(server) => server,
+            Self::Started(server) => server,
+        }
+    }
+}
+
 /// This program with other arguments, on the server's core if possible.
-fn child_command(arguments: &[&str]) -> Result<Command, BenchError> {
+pub(super) fn child_command(arguments: &[&str]) -> Result<Command, BenchError> {
     let own = std::env::current_exe().map_err(BenchError::doing("finding this program"))?;
     let has_taskset = Command::new("taskset")
         .arg("--version")

@@ -18,7 +18,7 @@ use super::meter::LOAD_COLUMNS;
 use super::polls;
 use super::report::{Cell, LATENCY_COLUMNS, Table, latency_cells};
 use super::resident;
-use super::server::Server;
+use super::server::{Server, Target};
 use super::transport::Transport;
 
 type Result<T> = std::result::Result<T, BenchError>;
@@ -113,15 +113,9 @@ struct Comparison {
 }
 
 fn fan_outs(args: &TransportsArgs, server: Option<&Server>) -> Result<Table> {
-    let started;
-    let server = match server {
-        Some(server) => server,
-        None => {
-            let members = args.members.max(1).to_string();
-            started = Server::start(&[("TURNTABLE_ROOM__MEMBERS_MAX", members)])?;
-            &started
-        }
-    };
+    let members = args.members.max(1).to_string();
+    let settings = [("TURNTABLE_ROOM__MEMBERS_MAX", members)];
+    let server = &*Target::of(server, &settings)?;
     let mut table = Table::new(
         format!(
             "Transports: {} bytes to {} subscribers",
