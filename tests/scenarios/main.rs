@@ -104,6 +104,10 @@ macro_rules! transports {
                     services_are_those_of_the_roles,
                     avatar_begins_with_what_the_configuration_gives,
                 }
+                service {
+                    service_of_one_user_is_disabled_and_comes_back,
+                    token_for_a_direct_connection_is_issued,
+                }
                 room {
                     joins_and_leaves_are_reported_to_members,
                     all_members_including_sender_see_one_order,

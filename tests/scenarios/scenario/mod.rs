@@ -12,6 +12,7 @@ pub mod permission;
 pub mod presence;
 pub mod resume;
 pub mod room;
+pub mod service;
 pub mod slow;
 
 use std::future::Future;
