@@ -23,7 +23,7 @@ pub mod validator;
 mod watchers;
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -132,6 +132,8 @@ pub struct Surroundings {
     pub last_seen: RefCell<LastSeen>,
     /// Who watches users without an avatar.
     watchers: RefCell<Watchers>,
+    /// Services that are switched off, which a lost one's replacement has to know.
+    services_off: RefCell<BTreeSet<Box<str>>>,
     message_ids: RefCell<MessageIds>,
     /// Owners that panic at their next call, for tests.
     #[cfg(debug_assertions)]
@@ -176,6 +178,7 @@ impl Surroundings {
             playing: RefCell::default(),
             last_seen: RefCell::new(last_seen),
             watchers: RefCell::new(watchers),
+            services_off: RefCell::default(),
             message_ids: RefCell::default(),
             #[cfg(debug_assertions)]
             faults: RefCell::default(),

@@ -73,6 +73,9 @@ impl OwnerActor for Service {
             // A new service has room for one instance.
             let _ = model.provide(Instance::Local, None, functions, entry);
         }
+        if shared.services_off.borrow().contains(&name) {
+            let _ = model.switch(false, &settings_of(&settings, &name));
+        }
         Self {
             // Users are many: what they offer is counted together.
             metrics: shared.metrics.service(match function::parts(&name) {
@@ -135,7 +138,14 @@ impl Service {
                 self.model.reply(from, number, outcome, settings)
             }
             ServiceCall::Inspect { asker } => return self.inspect(asker),
-            ServiceCall::Switch { is_on } => self.model.switch(is_on, settings),
+            ServiceCall::Switch { is_on } => {
+                let mut off = self.shared.services_off.borrow_mut();
+                match is_on {
+                    true => off.remove(&self.name),
+                    false => off.insert(self.name.clone()),
+                };
+                self.model.switch(is_on, settings)
+            }
             ServiceCall::EndCalls { gateway, user } => {
                 self.model.end_calls(gateway, &user, settings)
             }

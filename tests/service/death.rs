@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{await_state, call, next, provider, server, user};
+use crate::{await_state, call, manage, next, provider, server, user};
 use turntable_testkit::Server;
 use turntable_testkit::session::Session;
 
@@ -117,6 +117,31 @@ fn lost_service_answers_unavailable_and_knows_its_providers_again() {
         (&answer["id"], &answer["data"]),
         (&json!(4), &json!("done"))
     );
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn service_that_is_switched_off_is_so_after_a_loss() {
+    let server = Server::configured(crate::CONFIG, &[("test_faults", "1")]);
+    let _forum = provider(&server, "forum", &["createPost"]);
+    let mut mel = user(&server, "1:1", "forum");
+    let name = json!({"name": "forum"});
+    assert_eq!(manage(&server, "service/disable", &name).0, 200);
+    await_state(&mut mel, "forum", "disabled");
+    call(&mut mel, "fault:service", json!("forum"), 1);
+    assert_eq!(next(&mut mel)["id"], 1);
+    call(&mut mel, "forum:createPost", json!(1), 2);
+    assert_eq!(next(&mut mel)["data"]["code"], "unavailable");
+    // Its instance is announced to the replacement.
+    let mut state = manage(&server, "service/listAll", &json!({})).1;
+    while state["forum"]["instances"] != 1 {
+        state = manage(&server, "service/listAll", &json!({})).1;
+    }
+    assert_eq!(state["forum"]["state"], "disabled", "{state}");
+    call(&mut mel, "forum:createPost", json!(1), 3);
+    assert_eq!(next(&mut mel)["data"]["message"], "the service is disabled");
+    assert_eq!(manage(&server, "service/enable", &name).0, 200);
+    await_state(&mut mel, "forum", "enabled");
 }
 
 /// Answers calls until it has answered `lives`, then dies with those that it has.
