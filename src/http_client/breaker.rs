@@ -6,13 +6,13 @@
 //!
 //! let settings = BreakerSettings { failures: 2, pause_ms: 1_000 };
 //! let breaker = Breaker::default();
-//! // A permit that is dropped is a failure.
+//! // One that is dropped is a failure.
 //! drop(breaker.admit(settings, 0));
 //! drop(breaker.admit(settings, 0));
 //! assert!(breaker.admit(settings, 999).is_none());
-//! let permit = breaker.admit(settings, 1_000).expect("a trial");
+//! let admitted = breaker.admit(settings, 1_000).expect("a trial");
 //! assert!(breaker.admit(settings, 1_000).is_none());
-//! permit.succeed();
+//! admitted.succeed();
 //! assert!(breaker.admit(settings, 1_001).is_some());
 //! ```
 
@@ -42,9 +42,9 @@ struct State {
 #[derive(Debug, Clone, Default)]
 pub struct Breaker(Arc<Mutex<State>>);
 
-/// A request that is under way. Dropping it without [`Permit::succeed`] is a failure.
+/// A request that is under way. Dropping it without [`Admitted::succeed`] is a failure.
 #[derive(Debug)]
-pub struct Permit {
+pub struct Admitted {
     breaker: Breaker,
     settings: BreakerSettings,
     begun_ms: u64,
@@ -55,7 +55,7 @@ pub struct Permit {
 impl Breaker {
     /// Admits a request that begins now, unless the server has a pause.
     #[must_use]
-    pub fn admit(&self, settings: BreakerSettings, now_ms: u64) -> Option<Permit> {
+    pub fn admit(&self, settings: BreakerSettings, now_ms: u64) -> Option<Admitted> {
         let state = &mut *self.0.lock();
         let is_trial = state.opened_ms.is_some();
         if let Some(opened_ms) = state.opened_ms {
@@ -65,7 +65,7 @@ impl Breaker {
             }
             state.is_trial_under_way = true;
         }
-        Some(Permit {
+        Some(Admitted {
             breaker: self.clone(),
             settings,
             begun_ms: now_ms,
@@ -81,7 +81,7 @@ impl Breaker {
     }
 }
 
-impl Permit {
+impl Admitted {
     /// The server answered.
     pub fn succeed(mut self) {
         self.has_succeeded = true;
@@ -89,7 +89,7 @@ impl Permit {
     }
 }
 
-impl Drop for Permit {
+impl Drop for Admitted {
     fn drop(&mut self) {
         if self.has_succeeded {
             return;

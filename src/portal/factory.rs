@@ -303,11 +303,11 @@ impl Factory {
         limits: AnswerLimits,
     ) -> Result<AvatarPlan, String> {
         let _place = self.places.acquire().await.map_err(|e| e.to_string())?;
-        let permit = in_force.breaker.admit(BREAKING, clock::now_ms());
-        let permit = permit.ok_or("it failed several times in a row and has a pause")?;
+        let admitted = in_force.breaker.admit(BREAKING, clock::now_ms());
+        let admitted = admitted.ok_or("it failed several times in a row and has a pause")?;
         let url = &in_force.settings.url;
         let plan = read(&self.backend.ask(url, question, limits).await?)?;
-        permit.succeed();
+        admitted.succeed();
         Ok(plan)
     }
 }

@@ -109,7 +109,7 @@ impl HttpChecker {
         let Some(credentials) = claim.credentials() else {
             return Verdict::Pass;
         };
-        let Some(permit) = self.breaker.admit(self.breaking, clock::now_ms()) else {
+        let Some(admitted) = self.breaker.admit(self.breaking, clock::now_ms()) else {
             return Verdict::Fail("it is not asked for portal.http.pause_ms".to_owned());
         };
         let question = Question {
@@ -129,7 +129,7 @@ impl HttpChecker {
                 // What it answers to odd credentials says nothing about others: a client
                 // could have a pause made for all.
                 if answer.status < 500 {
-                    permit.succeed();
+                    admitted.succeed();
                 }
                 self.read(claim, &answer)
             }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 
 use turntable_core::model::pattern::Pattern;
-use turntable_core::model::permission::{Permissions, Permit, Roles};
+use turntable_core::model::permission::{Permissions, Roles, SharedPermissions};
 
 /// From so many sets on, those that no session has any more are looked for.
 const SETS: usize = 64;
@@ -20,7 +20,7 @@ type Key = (Vec<Box<str>>, Vec<Pattern>);
 pub struct PermissionBook {
     roles: Roles,
     /// What sessions without a role may do.
-    default: Permit,
+    default: SharedPermissions,
     made: Mutex<HashMap<Key, Weak<Permissions>>>,
 }
 
@@ -38,7 +38,7 @@ impl PermissionBook {
     /// What a session with these roles may do, and call beside it. Roles without an entry
     /// in `[roles]` do not count.
     #[must_use]
-    pub fn permit(&self, roles: &[Box<str>], added: &[Pattern]) -> Permit {
+    pub fn of(&self, roles: &[Box<str>], added: &[Pattern]) -> SharedPermissions {
         let known = self.roles.known(roles);
         if known.is_empty() && added.is_empty() {
             return self.default.clone();
@@ -82,27 +82,27 @@ mod tests {
     #[test]
     fn equal_sets_of_roles_are_one_value() {
         let book = book();
-        let one = book.permit(&names(&["r1", "r2"]), &[]).unwrap();
-        let other = book.permit(&names(&["r2", "unknown", "r1", "r1"]), &[]);
+        let one = book.of(&names(&["r1", "r2"]), &[]).unwrap();
+        let other = book.of(&names(&["r2", "unknown", "r1", "r1"]), &[]);
         assert!(Arc::ptr_eq(&one, &other.unwrap()));
         let forum = [Pattern::of_functions("forum").unwrap()];
-        let more = book.permit(&names(&["r1", "r2"]), &forum).unwrap();
+        let more = book.of(&names(&["r1", "r2"]), &forum).unwrap();
         assert!(!Arc::ptr_eq(&one, &more));
-        assert_eq!(book.permit(&names(&["unknown"]), &[]), None);
+        assert_eq!(book.of(&names(&["unknown"]), &[]), None);
     }
 
     #[test]
     fn sets_that_no_session_has_are_forgotten() {
         let book = book();
-        let kept = book.permit(&names(&["r0"]), &[]);
+        let kept = book.of(&names(&["r0"]), &[]);
         for set in 1..1 << 12 {
             let roles = (0..12).filter(|bit| set >> bit & 1 == 1);
             let roles: Vec<Box<str>> = roles.map(|bit| format!("r{bit}").into()).collect();
-            assert!(book.permit(&roles, &[]).is_some());
+            assert!(book.of(&roles, &[]).is_some());
         }
         let known = book.made.lock().len();
         assert!(known < 4 * SETS, "{known}");
-        let again = book.permit(&names(&["r0"]), &[]);
+        let again = book.of(&names(&["r0"]), &[]);
         assert!(Arc::ptr_eq(&kept.unwrap(), &again.unwrap()));
     }
 }

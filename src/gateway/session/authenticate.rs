@@ -152,7 +152,7 @@ impl Gateway {
             entry.address = address;
             entry.session.user = identity.user.clone();
             // What was added to them was for the user before.
-            entry.session.permit = None;
+            entry.session.permissions = None;
             entry.backups = None;
             if let Some(providing) = &mut entry.providing {
                 providing.forget_services();

@@ -217,9 +217,9 @@ impl Gateway {
                     let error = validator::server_only(name).of("idme");
                     return self.refuse_again(key, &error, id);
                 }
-                let permit = self.settings.permissions.permit(&identity.roles, &[]);
+                let permissions = self.settings.permissions.of(&identity.roles, &[]);
                 let names = attributes.iter().map(|(name, _)| &**name);
-                if let Err(error) = may_set(Who::new(&identity.user, &permit), names) {
+                if let Err(error) = may_set(Who::new(&identity.user, &permissions), names) {
                     return self.refuse_again(key, &error.of("idme"), id);
                 }
                 let identity = with_attributes(identity, attributes);

@@ -31,7 +31,7 @@ impl Gateway {
             return;
         };
         let (user, connection) = (entry.session.user.clone(), entry.session.connection());
-        let permit = entry.session.permit.clone();
+        let permissions = entry.session.permissions.clone();
         let owners = self.shared.owners.clone();
         self.await_owner(session, &packet, id.as_ref());
         match packet {
@@ -56,7 +56,7 @@ impl Gateway {
             }
             ClientPacket::Set(changes) => {
                 let names = changes.iter().map(|(name, _)| &**name);
-                if let Err(error) = may_set(Who::new(&user, &permit), names) {
+                if let Err(error) = may_set(Who::new(&user, &permissions), names) {
                     return self.refuse_unowned(session, error.of("set"), id);
                 }
                 let call = AvatarCall::Set {
@@ -71,7 +71,7 @@ impl Gateway {
                 let blocked = &self.shared.blocked;
                 join.invite
                     .retain(|invited| !blocked.blocks(invited, &user));
-                let games = Who::new(&user, &permit).games();
+                let games = Who::new(&user, &permissions).games();
                 let channel = join.channel.clone();
                 let call = RoomCall::Join {
                     caller,

@@ -109,7 +109,7 @@ impl SessionEntry {
         export.check(&limits)?;
         let watched = export.session.watching.clone();
         let (roles, functions) = (&export.session.roles, &export.session.functions);
-        let permit = settings.permissions.permit(roles, functions);
+        let permissions = settings.permissions.of(roles, functions);
         let has_datagrams = export.datagrams.is_some();
         let mut arrival = Arrival::new(watches, subscriber, &export.ids, has_datagrams);
         let imported = Session::import(
@@ -126,7 +126,7 @@ impl SessionEntry {
                 return Err(error);
             }
         };
-        session.permit = permit;
+        session.permissions = permissions;
         let first = arrival.into_first();
         let mut entry = Self::new(session, settings.session.outbox_bytes_max);
         for backup in export.backups {

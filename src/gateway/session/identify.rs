@@ -164,10 +164,10 @@ impl Gateway {
         id: Option<RequestId>,
     ) {
         if let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) {
-            let permit = entry.session.permit.as_deref();
+            let permissions = entry.session.permissions.as_deref();
             let attach = AvatarCall::Attach {
                 caller,
-                roles: permit.map_or_else(Vec::new, |all| all.roles().to_vec()),
+                roles: permissions.map_or_else(Vec::new, |all| all.roles().to_vec()),
                 attributes,
                 id,
             };

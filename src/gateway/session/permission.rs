@@ -15,7 +15,7 @@ use turntable_core::id::ChannelId;
 use turntable_core::key::SessionSlot;
 use turntable_core::model::namespace::{Access, ChannelPermissions};
 use turntable_core::model::pattern::Pattern;
-use turntable_core::model::permission::{Need, Permit, Who};
+use turntable_core::model::permission::{Need, SharedPermissions, Who};
 use turntable_core::model::service::{ServiceSettings, ServiceState};
 use turntable_core::packet::{ErrorBody, ServerPacket};
 use turntable_core::payload::Payload;
@@ -76,19 +76,19 @@ impl Gateway {
     /// of its roles before: when its client identifies, and when it renews its credentials.
     pub(crate) fn grant(&mut self, session: SessionSlot, roles: &[Box<str>]) {
         let entry = self.sessions.get(session);
-        let before = entry.and_then(|entry| entry.session.permit.as_deref());
+        let before = entry.and_then(|entry| entry.session.permissions.as_deref());
         let added = before.map_or_else(Vec::new, |all| all.added().to_vec());
-        let permit = self.settings.permissions.permit(roles, &added);
-        self.put_permit(session, permit);
+        let permissions = self.settings.permissions.of(roles, &added);
+        self.put_permissions(session, permissions);
     }
 
     /// The permissions of a session are these from now on. It leaves the channels that it
     /// may not be on any more, unless the operator subscribed its user.
-    fn put_permit(&mut self, session: SessionSlot, permit: Permit) {
+    fn put_permissions(&mut self, session: SessionSlot, permissions: SharedPermissions) {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        entry.session.permit = permit;
+        entry.session.permissions = permissions;
         let who = entry.session.who();
         let (by_operator, user) = (&self.shared.by_operator, &entry.session.user);
         let channels = entry.session.channels().iter();
@@ -122,7 +122,7 @@ impl Gateway {
         let Some(entry) = self.sessions.get(session) else {
             return;
         };
-        let before = entry.session.permit.as_deref();
+        let before = entry.session.permissions.as_deref();
         if functions.is_empty() && before.is_none_or(|all| all.added().is_empty()) {
             return;
         }
@@ -130,8 +130,8 @@ impl Gateway {
         let patterns = functions.iter();
         let patterns = patterns.filter_map(|text| Pattern::of_functions(text).ok());
         let added: Vec<Pattern> = patterns.collect();
-        let permit = self.settings.permissions.permit(&roles, &added);
-        self.put_permit(session, permit);
+        let permissions = self.settings.permissions.of(&roles, &added);
+        self.put_permissions(session, permissions);
     }
 }
 

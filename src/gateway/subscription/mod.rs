@@ -91,7 +91,8 @@ impl Gateway {
             return self.refuse(session, error.by(Limit::Watched), id);
         }
         watching.reserve_exact(users.len());
-        let (own, permit) = (entry.session.user.clone(), entry.session.permit.clone());
+        let own = entry.session.user.clone();
+        let permissions = entry.session.permissions.clone();
         let sight = entry.sight.as_deref();
         let (mut unknown, mut hidden) = (Vec::new(), Sight::hidden_of(sight));
         for user in users {
@@ -106,7 +107,7 @@ impl Gateway {
                     entry.unknown += 1;
                 }
                 let (presence, shared) = (&self.settings.presence, &self.shared);
-                let sight = sight::sees(presence, shared, Who::new(&own, &permit), &user);
+                let sight = sight::sees(presence, shared, Who::new(&own, &permissions), &user);
                 if sight != Some(true) {
                     hidden.push(watch.number);
                 }

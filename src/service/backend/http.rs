@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 
 use super::{DEPTH_MAX, Reporter, down, nonsense};
 use crate::clock;
-use crate::http_client::breaker::{Breaker, BreakerSettings, Permit};
+use crate::http_client::breaker::{Admitted, Breaker, BreakerSettings};
 use crate::http_client::endpoint::Endpoint;
 use crate::http_client::{self, AnswerLimits, Failure, HttpClient};
 use crate::log_limit::LogLimit;
@@ -203,7 +203,7 @@ fn read(answer: &http_client::Answer) -> (Outcome, bool) {
 /// one too many.
 struct Attempt<'a> {
     backend: &'a Arc<Backend>,
-    permit: Option<Permit>,
+    admitted: Option<Admitted>,
 }
 
 impl<'a> Attempt<'a> {
@@ -212,23 +212,23 @@ impl<'a> Attempt<'a> {
             failures: backend.settings.failures_max,
             pause_ms: backend.settings.pause_ms,
         };
-        let permit = backend.breaker.admit(settings, clock::now_ms())?;
+        let admitted = backend.breaker.admit(settings, clock::now_ms())?;
         Some(Self {
             backend,
-            permit: Some(permit),
+            admitted: Some(admitted),
         })
     }
 
     fn succeed(mut self) {
-        if let Some(permit) = self.permit.take() {
-            permit.succeed();
+        if let Some(admitted) = self.admitted.take() {
+            admitted.succeed();
         }
     }
 }
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        if self.permit.take().is_some() && self.backend.breaker.is_open() {
+        if self.admitted.take().is_some() && self.backend.breaker.is_open() {
             pause(self.backend);
         }
     }

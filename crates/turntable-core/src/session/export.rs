@@ -191,13 +191,13 @@ impl<F: OutboxFrame> Session<F> {
             .unwrap_or(&Rates::default())
             .export(now_ms);
         let users = self.watching.iter();
-        let permit = self.permit.as_deref();
+        let permissions = self.permissions.as_deref();
         Some(SessionExport {
             key: self.key,
             id: self.id,
             user: self.user.clone(),
-            roles: permit.map_or_else(Vec::new, |all| all.roles().to_vec()),
-            functions: permit.map_or_else(Vec::new, |all| all.added().to_vec()),
+            roles: permissions.map_or_else(Vec::new, |all| all.roles().to_vec()),
+            functions: permissions.map_or_else(Vec::new, |all| all.added().to_vec()),
             standing: self.standing.as_ref().map(|all| all.export(now_ms)),
             is_provisional: self.is_provisional,
             life,
@@ -259,7 +259,7 @@ impl<F: OutboxFrame> Session<F> {
             key: export.key,
             id: export.id,
             user: export.user,
-            permit: None,
+            permissions: None,
             standing: standing.and_then(|all| Standing::import(all, now_ms)),
             is_provisional: export.is_provisional,
             life: Life::Detached {

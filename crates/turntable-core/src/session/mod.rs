@@ -28,7 +28,7 @@ pub use charge::{address_error, bytes_error};
 
 use crate::id::{SessionId, UserId};
 use crate::key::{ConnKey, SessionKey, UserNumber};
-use crate::model::permission::{Permit, Who};
+use crate::model::permission::{SharedPermissions, Who};
 use crate::packet::{ClientPacket, ErrorBody};
 use crate::reason::{CloseReason, ErrorCode};
 use crate::session::clock::Clock;
@@ -72,7 +72,7 @@ pub struct Session<F> {
     /// Whose it is.
     pub user: UserId,
     /// What it may do; computed when its client identifies or renews its credentials.
-    pub permit: Permit,
+    pub permissions: SharedPermissions,
     /// What its credentials are good for; nothing where there were none.
     pub standing: Option<Box<Standing>>,
     /// Whether its client has shown nothing that says who it is.
@@ -110,7 +110,7 @@ impl<F> Session<F> {
             key,
             id,
             user,
-            permit: None,
+            permissions: None,
             standing: None,
             is_provisional: false,
             life: Life::Attaching(connection),
@@ -128,7 +128,7 @@ impl<F> Session<F> {
     /// The session as permissions see it.
     #[must_use]
     pub fn who(&self) -> Who<'_> {
-        Who::new(&self.user, &self.permit)
+        Who::new(&self.user, &self.permissions)
     }
 
     /// How far it is.

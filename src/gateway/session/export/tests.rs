@@ -424,7 +424,7 @@ fn renewed_session_has_other_roles_and_leaves_what_they_do_not_allow() {
     gateway.grant(slot, &["visitor".into()]);
     let session = &entry(&mut gateway, slot).session;
     assert_eq!(session.channels().len(), 0);
-    let permissions = session.permit.as_ref().unwrap();
+    let permissions = session.permissions.as_ref().unwrap();
     assert_eq!(permissions.roles(), ["visitor".into()]);
     assert_eq!(permissions.added().len(), 1);
     let waiting = session.outbox.waiting();
@@ -466,8 +466,8 @@ fn credentials_and_roles_go_along() {
     let arrived = into.import_session(export).unwrap();
     let session = &entry(&mut into, arrived).session;
     let original = &entry(&mut from, slot).session;
-    assert_eq!(session.permit, original.permit);
-    assert!(session.permit.is_some() && session.is_provisional);
+    assert_eq!(session.permissions, original.permissions);
+    assert!(session.permissions.is_some() && session.is_provisional);
     let standing = session.standing.as_ref().unwrap();
     assert_eq!(standing.token.as_deref(), Some("the next"));
     let expires_ms = standing.expires_ms.unwrap();

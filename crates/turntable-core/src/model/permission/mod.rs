@@ -24,7 +24,7 @@ use crate::reason::ErrorCode;
 
 /// The permissions of a session; `None` where it may do everything that its objects
 /// allow, and has no role.
-pub type Permit = Option<Arc<Permissions>>;
+pub type SharedPermissions = Option<Arc<Permissions>>;
 
 /// What a session may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,10 +93,10 @@ impl fmt::Display for Need<'_> {
 impl<'a> Who<'a> {
     /// A session with these permissions.
     #[must_use]
-    pub fn new(user: &'a UserId, permit: &'a Permit) -> Self {
+    pub fn new(user: &'a UserId, permissions: &'a SharedPermissions) -> Self {
         Self {
             user,
-            permissions: permit.as_deref(),
+            permissions: permissions.as_deref(),
         }
     }
 

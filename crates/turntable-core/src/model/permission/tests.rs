@@ -11,7 +11,7 @@ fn roles(text: &str) -> Roles {
     Roles::new(entries)
 }
 
-fn permit(roles: &Roles, names: &[&str]) -> Permit {
+fn permissions(roles: &Roles, names: &[&str]) -> SharedPermissions {
     let names: Vec<Box<str>> = names.iter().map(|name| (*name).into()).collect();
     roles.permissions(&roles.known(&names), &[]).map(Arc::new)
 }
@@ -35,15 +35,15 @@ const GUEST: &str = r#"{"guest": {
 #[test]
 fn session_without_role_may_do_everything_by_default() {
     let roles = roles("{}");
-    assert_eq!(permit(&roles, &[]), None);
-    assert_eq!(permit(&roles, &["unknown", "default"]), None);
+    assert_eq!(permissions(&roles, &[]), None);
+    assert_eq!(permissions(&roles, &["unknown", "default"]), None);
 }
 
 #[test]
 fn role_allows_what_its_patterns_say_and_nothing_else() {
     let roles = roles(GUEST);
-    let (permit, mel) = (permit(&roles, &["guest"]), mel());
-    let who = Who::new(&mel, &permit);
+    let (permissions, mel) = (permissions(&roles, &["guest"]), mel());
+    let who = Who::new(&mel, &permissions);
     let call = |service, function| who.may(Need::Call { service, function });
     assert!(call("forum", "listPosts") && call("help", "any"));
     assert!(!call("forum", "createPost") && !call("chat", "listPosts"));
@@ -82,9 +82,13 @@ fn role_allows_what_its_patterns_say_and_nothing_else() {
 #[test]
 fn refusal_names_roles_and_what_is_not_allowed() {
     let roles = roles(GUEST);
-    let (permit, mel, channel) = (permit(&roles, &["editor", "guest"]), mel(), path("chat/eu"));
+    let (permissions, mel, channel) = (
+        permissions(&roles, &["editor", "guest"]),
+        mel(),
+        path("chat/eu"),
+    );
     let need = Need::Channel(&channel, Access::Publish);
-    let error = Who::new(&mel, &permit).check(need).unwrap_err();
+    let error = Who::new(&mel, &permissions).check(need).unwrap_err();
     assert_eq!(error.code, ErrorCode::Forbidden);
     let expected = "users with the role editor, guest may not publish on chat/eu";
     assert_eq!(&*error.message, expected);
@@ -94,13 +98,13 @@ fn refusal_names_roles_and_what_is_not_allowed() {
 fn added_functions_are_called_beside_those_of_the_roles() {
     let roles = roles(r#"{"default": {"services": ["help"]}}"#);
     let added = [Pattern::of_functions("forum").unwrap()];
-    let (permit, mel) = (roles.permissions(&[], &added).map(Arc::new), mel());
-    let who = Who::new(&mel, &permit);
+    let (permissions, mel) = (roles.permissions(&[], &added).map(Arc::new), mel());
+    let who = Who::new(&mel, &permissions);
     for (service, expected) in [("help", true), ("forum", true), ("chat", false)] {
         let function = "f";
         assert_eq!(who.may(Need::Call { service, function }), expected);
     }
-    assert_eq!(permit.as_ref().unwrap().added(), added);
+    assert_eq!(permissions.as_ref().unwrap().added(), added);
 }
 
 #[test]
@@ -110,8 +114,8 @@ fn audience_names_roles() {
         serde_json::from_str(r#"["@editor"]"#).unwrap();
     let mel = mel();
     for (names, expected) in [(&["editor"][..], true), (&["guest"], false), (&[], false)] {
-        let permit = permit(&roles, names);
-        assert_eq!(audience.includes(Who::new(&mel, &permit)), expected);
+        let permissions = permissions(&roles, names);
+        assert_eq!(audience.includes(Who::new(&mel, &permissions)), expected);
     }
     assert_eq!(audience.roles().collect::<Vec<_>>(), ["editor"]);
     assert_eq!(serde_json::to_string(&audience).unwrap(), r#"["@editor"]"#);
@@ -153,12 +157,12 @@ proptest! {
             names.extend(names.clone());
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (together, mel) = (permit(&roles, &names), mel());
+        let (together, mel) = (permissions(&roles, &names), mel());
         for channel in PATHS.map(path) {
             for access in [Access::Join, Access::Publish] {
                 let need = Need::Channel(&channel, access);
                 let one = names.iter().any(|name| {
-                    Who::new(&mel, &permit(&roles, &[name])).may(need)
+                    Who::new(&mel, &permissions(&roles, &[name])).may(need)
                 });
                 prop_assert_eq!(Who::new(&mel, &together).may(need), one);
             }
@@ -169,8 +173,8 @@ proptest! {
     #[test]
     fn join_below_is_a_join_of_all(list in grants()) {
         let roles = of_lists(&[list]);
-        let (permit, mel) = (permit(&roles, &["role0"]), mel());
-        let who = Who::new(&mel, &permit);
+        let (permissions, mel) = (permissions(&roles, &["role0"]), mel());
+        let who = Who::new(&mel, &permissions);
         for above in PATHS {
             let channel = path(above);
             if who.may(Need::Channel(&channel, Access::JoinBelow)) {
@@ -186,12 +190,12 @@ proptest! {
     #[test]
     fn user_ids_are_no_patterns(name in "[*a/:.]{1,8}") {
         let roles = of_lists(&[vec![0]]);
-        let permit = permit(&roles, &["role0"]);
+        let permissions = permissions(&roles, &["role0"]);
         if let Ok(user) = UserId::parse(&format!("1:{name}")) {
             let other = mel();
             for channel in PATHS.map(path) {
                 let need = Need::Channel(&channel, Access::Join);
-                let (one, two) = (Who::new(&user, &permit), Who::new(&other, &permit));
+                let (one, two) = (Who::new(&user, &permissions), Who::new(&other, &permissions));
                 prop_assert_eq!(one.may(need), two.may(need));
             }
         }

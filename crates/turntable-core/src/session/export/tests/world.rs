@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::id::{ChannelId, SessionId, UserId};
 use crate::key::{ConnKey, SessionKey, SlotKey as _, UserNumber};
 use crate::model::pattern::Pattern;
-use crate::model::permission::{Permit, RoleSettings, Roles};
+use crate::model::permission::{RoleSettings, Roles, SharedPermissions};
 use crate::packet::{ClientPacket, ErrorBody, JoinGame};
 use crate::payload::Payload;
 use crate::reason::ErrorCode;
@@ -301,10 +301,10 @@ impl World {
         };
         assert_eq!(export, read);
         let (now_ms, mut watches) = (self.now_ms + shift_ms, Watches { first: 9_000 });
-        let granted = permit(&read.roles, &read.functions);
+        let granted = permissions(&read.roles, &read.functions);
         let (mut session, effects) =
             Session::import(read, now_ms, &self.settings, &limits(), &mut watches)?;
-        session.permit = granted;
+        session.permissions = granted;
         let world = Self {
             session,
             watches,
@@ -422,7 +422,7 @@ impl World {
                     .zip(2..)
                     .filter(|(_, bit)| has(*bit));
                 let functions = functions.filter_map(|(text, _)| Pattern::of_functions(text).ok());
-                session.permit = permit(&roles, &functions.collect::<Vec<_>>());
+                session.permissions = permissions(&roles, &functions.collect::<Vec<_>>());
             }
             Event::Lost => match session.connection() {
                 Some(connection) => return self.step(Input::Lost(connection)),
@@ -466,7 +466,7 @@ impl World {
         let standing = session.standing.clone().unwrap_or_default();
         let left = |expires_ms: u64| i128::from(expires_ms) - i128::from(self.now_ms);
         let standing = (standing.expires_ms.map(left), standing.token);
-        let standing = (standing, session.is_provisional, &session.permit);
+        let standing = (standing, session.is_provisional, &session.permissions);
         format!(
             "{waiting:?} {numbers:?} {} {watching:?} {memberships:?} {} {} {offset:?} {lag:?} \
              {standing:?}",
@@ -478,7 +478,7 @@ impl World {
 }
 
 /// What these roles and functions allow.
-fn permit(roles: &[Box<str>], functions: &[Pattern]) -> Permit {
+fn permissions(roles: &[Box<str>], functions: &[Pattern]) -> SharedPermissions {
     let entries = ["a", "b"].map(|role| (role.to_owned(), RoleSettings::default()));
     let mut all = RoleSettings::embedded();
     all.extend(entries);
