@@ -14,6 +14,8 @@ pub mod load;
 pub mod problem;
 mod roles;
 mod services;
+#[cfg(test)]
+mod testing;
 mod urls;
 
 pub use urls::warnings;

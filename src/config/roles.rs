@@ -71,11 +71,7 @@ pub(super) fn check(config: &Config, found: &mut Vec<Conflict>) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use crate::config::load;
-
-    fn problems(text: &str) -> String {
-        let composed = load::compose(Some(("c.toml", text)), &[], &|_| unreachable!());
-        composed.map_or_else(|error| error.to_string(), |_| String::new())
-    }
+    use crate::config::testing::problems;
 
     #[test]
     fn named_roles_need_an_entry() {

@@ -10,10 +10,7 @@ use turntable_core::model::settings::WatchPolicy;
 /// Finds addresses that are no URLs, and what is missing beside them.
 pub(super) fn check(config: &Config, found: &mut Vec<Conflict>) {
     let (presence, avatar, webhooks) = (&config.presence, &config.avatar, &config.webhooks);
-    let mut refuse = |key: &str, message: String| {
-        let keys = vec![key.to_owned()];
-        found.push(Conflict { keys, message });
-    };
+    let mut refuse = |key: &str, message: String| found.push(Conflict::new(&[key], message));
     for (key, url) in [
         ("presence.watch_url", &presence.watch_url),
         ("avatar.url", &avatar.url),
@@ -83,11 +80,7 @@ pub fn warnings(config: &Config) -> Vec<String> {
 mod tests {
     use super::warnings;
     use crate::config::load;
-
-    fn problems(text: &str) -> String {
-        let composed = load::compose(Some(("c.toml", text)), &[], &|_| unreachable!());
-        composed.map_or_else(|error| error.to_string(), |_| String::new())
-    }
+    use crate::config::testing::problems;
 
     #[test]
     fn plain_http_to_another_machine_is_warned_of() {

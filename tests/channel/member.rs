@@ -29,6 +29,16 @@ fn expect_change(client: &mut Client, channel: &str, members: Value) {
     assert!(epoch.is_string());
 }
 
+/// A client of `1:1` and a session of `1:2` on the channel `c`.
+fn pair(server: &Server) -> (Client, Session<'_>) {
+    let mut mel = server.user("1:1");
+    join(&mut mel, "c");
+    let mut pomke = Session::begin(server, "1:2");
+    pomke.request("joinchannel", json!({"channel": "c"}));
+    expect_change(&mut mel, "c", json!({"1:2": "joined"}));
+    (mel, pomke)
+}
+
 #[test]
 fn listeners_get_all_members_and_then_each_change() {
     let server = server("", &[]);
@@ -92,11 +102,7 @@ fn changes_and_messages_have_one_order() {
 #[test]
 fn resume_within_the_grace_is_not_seen() {
     let server = server("", &[("presence.grace_ms", "60000")]);
-    let mut mel = server.user("1:1");
-    join(&mut mel, "c");
-    let mut pomke = Session::begin(&server, "1:2");
-    pomke.request("joinchannel", json!({"channel": "c"}));
-    expect_change(&mut mel, "c", json!({"1:2": "joined"}));
+    let (mut mel, mut pomke) = pair(&server);
     for n in 0..3 {
         pomke.cut_and_resume();
         publish(&mut server.user("1:9"), "c", json!(n));
@@ -109,11 +115,7 @@ fn resume_within_the_grace_is_not_seen() {
 #[test]
 fn lost_connection_leaves_after_the_grace_and_comes_back() {
     let server = server("", &[("presence.grace_ms", "100")]);
-    let mut mel = server.user("1:1");
-    join(&mut mel, "c");
-    let mut pomke = Session::begin(&server, "1:2");
-    pomke.request("joinchannel", json!({"channel": "c"}));
-    expect_change(&mut mel, "c", json!({"1:2": "joined"}));
+    let (mut mel, mut pomke) = pair(&server);
     pomke.cut();
     expect_change(&mut mel, "c", json!({"1:2": "left"}));
     // Who joins meanwhile does not see it.
@@ -140,11 +142,7 @@ fn lost_connection_leaves_after_the_grace_and_comes_back() {
 fn expired_session_leaves_with_its_user_gone() {
     let keys = [("presence.grace_ms", "60000"), ("session.resume_ms", "200")];
     let server = server("", &keys);
-    let mut mel = server.user("1:1");
-    join(&mut mel, "c");
-    let mut pomke = Session::begin(&server, "1:2");
-    pomke.request("joinchannel", json!({"channel": "c"}));
-    expect_change(&mut mel, "c", json!({"1:2": "joined"}));
+    let (mut mel, mut pomke) = pair(&server);
     pomke.cut();
     expect_change(&mut mel, "c", json!({"1:2": "left"}));
 }
