@@ -5,6 +5,8 @@
 //! others read infinity or a string that has no UTF-8, so one client could make the
 //! messages of all others unreadable.
 
+use memchr::memchr2;
+
 /// What a text has that no message may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
@@ -45,41 +47,64 @@ const DIGITS_HUGE: usize = 309;
 /// # Errors
 /// The first [`Flaw`].
 pub(crate) fn check(text: &str, depth_max: usize) -> Result<(), Flaw> {
-    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    // Digits directly before the byte.
-    let mut run = 0;
-    // Where the `u` of the second half of a pair is.
-    let mut low_at = None;
-    for (at, byte) in text.bytes().enumerate() {
-        let before = std::mem::take(&mut run);
+    let bytes = text.as_bytes();
+    let (mut depth, mut at) = (0usize, 0);
+    while let Some(byte) = bytes.get(at) {
         match byte {
-            _ if escaped => {
-                escaped = false;
-                if byte == b'u' && low_at != Some(at) {
-                    low_at = second_half(text, at)?;
-                }
-            }
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'0'..=b'9' => {
-                run = before + 1;
-                if run == DIGITS_HUGE && is_huge(text, at) {
-                    return Err(Flaw::HugeNumber);
-                }
-            }
-            b'e' | b'E' if before > 0 && is_huge(text, at) => return Err(Flaw::HugeNumber),
+            b'"' => at = behind_string(text, at + 1)?,
+            b'0'..=b'9' => at = behind_number(text, at)?,
             b'[' | b'{' => {
                 depth += 1;
                 if depth > depth_max {
                     return Err(Flaw::TooDeep);
                 }
+                at += 1;
             }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
+            b']' | b'}' => {
+                depth = depth.saturating_sub(1);
+                at += 1;
+            }
+            _ => at += 1,
         }
     }
     Ok(())
+}
+
+/// The position behind the string whose first byte behind the quote is at `at`.
+fn behind_string(text: &str, mut at: usize) -> Result<usize, Flaw> {
+    let bytes = text.as_bytes();
+    loop {
+        let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) else {
+            return Ok(bytes.len());
+        };
+        at += found + 1;
+        if bytes.get(at - 1) == Some(&b'"') {
+            return Ok(at);
+        }
+        // The escaped byte, or the `u` of the second half of a pair.
+        let second = match bytes.get(at) {
+            Some(b'u') => second_half(text, at)?,
+            _ => None,
+        };
+        at = second.unwrap_or(at) + 1;
+    }
+}
+
+/// The position behind the number without its sign whose first digit is at `at`.
+fn behind_number(text: &str, at: usize) -> Result<usize, Flaw> {
+    let is_part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+    let mut has_exponent = false;
+    let digits = text.as_bytes().get(at..).unwrap_or_default().iter();
+    let parts = digits.take_while(is_part);
+    let length = parts
+        .inspect(|byte| has_exponent |= matches!(byte, b'e' | b'E'))
+        .count();
+    let number = text.get(at..at + length).unwrap_or_default();
+    let may_be_huge = has_exponent || length >= DIGITS_HUGE;
+    if may_be_huge && number.parse().is_ok_and(f64::is_infinite) {
+        return Err(Flaw::HugeNumber);
+    }
+    Ok(at + length)
 }
 
 /// Where the `u` of the second half of the surrogate pair is that begins with the escape
@@ -95,17 +120,6 @@ fn second_half(text: &str, at: usize) -> Result<Option<usize>, Flaw> {
         low if is_low(low) => Err(Flaw::LoneSurrogate),
         _ => Ok(None),
     }
-}
-
-/// Whether the number around the byte at `at` is beyond the range of a double. It is
-/// asked at most three times of one number, so the time stays linear.
-fn is_huge(text: &str, at: usize) -> bool {
-    let is_part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
-    let (before, behind) = text.as_bytes().split_at_checked(at).unwrap_or_default();
-    let start = at - before.iter().rev().take_while(is_part).count();
-    let end = at + behind.iter().take_while(is_part).count();
-    let number = text.get(start..end).and_then(|number| number.parse().ok());
-    number.is_some_and(f64::is_infinite)
 }
 
 #[cfg(test)]
