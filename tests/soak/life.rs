@@ -4,17 +4,18 @@ use serde_json::{Value, json};
 
 use turntable_testkit::socketio::Socket;
 use turntable_testkit::tunnel::Tunnel;
-use turntable_testkit::{Client, Frame, Opcode, Random, Server, http, poll};
+use turntable_testkit::{Client, Frame, Opcode, Random, Server, http, msgpack, poll};
 
 use super::is_close;
 
 /// One life of a user, over a transport that chance selects.
 pub(crate) fn live(server: &Server, random: &mut Random, user: &str) {
-    match random.below(8) {
+    match random.below(9) {
         0..4 => over_websocket(server, random, user),
-        4 => over_tunnel(server, random, user),
-        5 => over_poll(server, random, user),
-        6 => over_socketio(server, random, user),
+        4 => over_messagepack(server, random, user),
+        5 => over_tunnel(server, random, user),
+        6 => over_poll(server, random, user),
+        7 => over_socketio(server, random, user),
         _ => nuisance(server, random),
     }
 }
@@ -134,16 +135,14 @@ fn over_websocket(server: &Server, random: &mut Random, user: &str) {
                 return;
             }
             3 => {
-                let mut operator = format!(
-                    r#"{{"command":"call","data":{{"f":"fault:room","args":"{}"}}}}"#,
-                    room(random)
-                );
-                if random.below(2) == 0 {
-                    operator = operator
-                        .replace("fault:room", "fault:channel")
-                        .replace("room", "soak/");
-                }
-                try_send(&mut client, &operator);
+                let (kind, id) = match random.below(3) {
+                    0 => ("room", room(random)),
+                    1 => ("channel", channel(random)),
+                    _ => ("avatar", user.to_owned()),
+                };
+                let fault = json!({"f": format!("fault:{kind}"), "args": id});
+                let call = json!({"command": "call", "data": fault});
+                try_send(&mut client, &call.to_string());
             }
             _ => {
                 drop(client);
@@ -154,6 +153,32 @@ fn over_websocket(server: &Server, random: &mut Random, user: &str) {
                     return;
                 }
             }
+        }
+    }
+}
+
+/// WebSocket with version 2: everything in one write, some cut before they have read it.
+fn over_messagepack(server: &Server, random: &mut Random, user: &str) {
+    let headers = "Sec-WebSocket-Protocol: turntable.v2.msgpack\r\n";
+    let handshake = turntable_testkit::websocket::handshake("/ws", headers);
+    let mut client = Client::open_with(server.address, &handshake);
+    let mut bytes = Vec::new();
+    let mut push = |name: &str, data: &Value, id: Option<&Value>| {
+        let message = msgpack::command(name, data, id);
+        bytes.extend(Frame::new(Opcode::BINARY, message).masked());
+    };
+    push("idme", &json!(user), None);
+    for (command, data) in commands(random, user) {
+        push(command, &data, Some(&json!("c")));
+    }
+    push("time", &json!({"t0": 0}), Some(&json!("last")));
+    if std::io::Write::write_all(&mut client.stream, &bytes).is_err() || random.below(4) == 0 {
+        return;
+    }
+    while let Some(frame) = client.frame_or_end() {
+        let is_last = || msgpack::message(&frame.payload)["id"] == "last";
+        if is_close(&frame) || frame.opcode == Opcode::BINARY && is_last() {
+            break;
         }
     }
 }
