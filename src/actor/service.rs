@@ -16,6 +16,7 @@ use crate::actor::letter::Letter;
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::{ActorSettings, Shared};
 use crate::clock;
+use crate::log_limit::LogLimit;
 use crate::metric::ServiceMetrics;
 use crate::service::{Running, ServiceCaller};
 use turntable_core::call::{Asker, ServiceCall};
@@ -37,6 +38,9 @@ const NUMBERS_A_MS: u32 = 20;
 const fn first_number(now_ms: u64) -> u64 {
     now_ms << NUMBERS_A_MS
 }
+
+/// Instances may be silent for long.
+static PAUSED: LogLimit = LogLimit::new();
 
 /// The label of what users offer, in metrics; no service can have this name.
 const FUNCTIONS: &str = "(functions)";
@@ -247,9 +251,18 @@ impl Service {
                 }
                 Effect::Answer { to, outcome } => self.answer(to, outcome),
                 Effect::Changed => self.report(self.interest.gateways()),
+                Effect::Paused => self.note_pause(),
             }
         }
         self.count(self.model.open() as i64);
+    }
+
+    /// The operator learns of an instance that does not answer.
+    fn note_pause(&self) {
+        if let Some(left_out) = PAUSED.admit(clock::now_ms()) {
+            let name = &self.name;
+            log::warn!("service {name}: an instance does not answer, and has a pause{left_out}");
+        }
     }
 
     fn count(&mut self, open: i64) {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{await_state, call, manage, next, provider, server, user};
-use turntable_testkit::Server;
 use turntable_testkit::session::Session;
+use turntable_testkit::{Client, Server};
 
 #[test]
 fn service_goes_down_with_its_last_instance_and_comes_back() {
@@ -85,11 +85,20 @@ fn answer_survives_a_cut_of_the_caller() {
     mel.client.expect_nothing_pending();
 }
 
+/// Waits until the gateways of all workers have asked for the state of the forum: no call
+/// but those of the test is to find a fault.
+#[cfg(debug_assertions)]
+fn await_all_workers(server: &Server) {
+    let users: Vec<Client> = (0..4).map(|_| user(server, "1:9", "forum")).collect();
+    drop(users);
+}
+
 #[cfg(debug_assertions)]
 #[test]
 fn lost_service_answers_unavailable_and_knows_its_providers_again() {
     let server = Server::configured(crate::CONFIG, &[("test_faults", "1")]);
     let mut forum = provider(&server, "forum", &["createPost"]);
+    await_all_workers(&server);
     let mut mel = user(&server, "1:1", "forum");
     call(&mut mel, "forum:createPost", json!(1), 1);
     next(&mut forum);
@@ -119,11 +128,68 @@ fn lost_service_answers_unavailable_and_knows_its_providers_again() {
     );
 }
 
+/// A server whose instances have this pause after two deadlines.
+fn pausing(pause_ms: u64) -> Server {
+    let config = format!(
+        "[services.forum]\nproviders = [\"service:forum\"]\ntoken = \"secret\"\n\
+         timeout_ms = 100\nfailures_max = 2\npause_ms = {pause_ms}\n"
+    );
+    Server::configured(&config, &[])
+}
+
+/// Makes calls that the only instance does not answer, until it has its pause.
+fn tire(server: &Server, mel: &mut Client) {
+    for id in 1..=2 {
+        call(mel, "forum:createPost", json!(null), id);
+        assert_eq!(next(mel)["data"]["code"], "timeout");
+    }
+    await_state(mel, "forum", "disabled");
+    server.await_log("service forum: an instance does not answer");
+}
+
+#[test]
+fn silent_instance_has_a_pause_and_comes_back() {
+    let server = pausing(300);
+    let mut silent = provider(&server, "forum", &["createPost"]);
+    let mut mel = user(&server, "1:1", "forum");
+    tire(&server, &mut mel);
+    await_state(&mut mel, "forum", "enabled");
+    call(&mut mel, "forum:createPost", json!(3), 3);
+    let called = loop {
+        let called = next(&mut silent);
+        if called["data"]["args"] == 3 {
+            break called;
+        }
+    };
+    silent.send(json!({"command": "reply", "data": 3, "id": called["id"]}));
+    assert_eq!(next(&mut mel)["data"], 3);
+}
+
+#[test]
+fn calls_go_to_another_instance_while_one_has_a_pause() {
+    let server = pausing(600_000);
+    let _silent = provider(&server, "forum", &["createPost"]);
+    let mut mel = user(&server, "1:1", "forum");
+    tire(&server, &mut mel);
+    call(&mut mel, "forum:createPost", json!(null), 3);
+    let refused = next(&mut mel);
+    assert_eq!(refused["data"]["code"], "service_down", "{refused}");
+    let mut other = provider(&server, "forum", &["createPost"]);
+    await_state(&mut mel, "forum", "enabled");
+    for id in 4..=6 {
+        call(&mut mel, "forum:createPost", json!(id), id);
+        let called = next(&mut other);
+        other.send(json!({"command": "reply", "data": id, "id": called["id"]}));
+        assert_eq!(next(&mut mel)["data"], id);
+    }
+}
+
 #[cfg(debug_assertions)]
 #[test]
 fn service_that_is_switched_off_is_so_after_a_loss() {
     let server = Server::configured(crate::CONFIG, &[("test_faults", "1")]);
     let _forum = provider(&server, "forum", &["createPost"]);
+    await_all_workers(&server);
     let mut mel = user(&server, "1:1", "forum");
     let name = json!({"name": "forum"});
     assert_eq!(manage(&server, "service/disable", &name).0, 200);

@@ -76,6 +76,8 @@ impl FunctionSettings {
             in_flight_max: self.in_flight_max,
             queue_max: self.queue_max,
             queue_bytes_max: self.queue_bytes_max,
+            // A client that is silent harms none but those who call its user.
+            failures_max: u32::MAX,
             protocol: Protocol::Http,
             ..ServiceSettings::default()
         }

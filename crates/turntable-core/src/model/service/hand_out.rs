@@ -15,7 +15,8 @@ impl Service {
     /// The instance with the fewest calls that offers the function; among equals,
     /// the one that was given a call the longest time ago.
     fn choose(&self, function: &str, settings: &ServiceSettings) -> Option<Instance> {
-        let can = |p: &Provider| p.in_flight < settings.in_flight_max && p.offers(function);
+        let has_room = |p: &Provider| p.in_flight < p.health.in_flight_max(settings);
+        let can = |p: &Provider| has_room(p) && p.offers(function);
         let able = self.providers.iter().filter(|(_, p)| can(p));
         let least = able.min_by_key(|(_, p)| (p.in_flight, p.given));
         least.map(|(instance, _)| *instance)
@@ -61,7 +62,7 @@ impl Service {
 
     /// Whether no instance has room.
     fn is_busy(&self, settings: &ServiceSettings) -> bool {
-        let is_full = |p: &Provider| p.in_flight >= settings.in_flight_max;
+        let is_full = |p: &Provider| p.in_flight >= p.health.in_flight_max(settings);
         self.providers.values().all(is_full)
     }
 
@@ -115,7 +116,17 @@ impl Service {
 }
 
 impl Provider {
+    /// Whether it gets no calls for a while, as it has not answered.
+    pub(super) const fn is_paused(&self) -> bool {
+        self.health.paused_until_ms.is_some()
+    }
+
     fn offers(&self, function: &str) -> bool {
+        !self.is_paused() && self.has(function)
+    }
+
+    /// Whether it has the function, be it paused or not.
+    pub(super) fn has(&self, function: &str) -> bool {
         // They are in order.
         let found = self
             .functions

@@ -10,6 +10,7 @@ pub mod answer;
 pub mod direct;
 pub mod function;
 mod hand_out;
+mod pause;
 pub mod settings;
 mod snapshot;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::packet::{ErrorBody, RequestId};
 use crate::payload::Payload;
 use crate::reason::ErrorCode;
 pub use direct::Direct;
+use pause::Health;
 pub use settings::{Protocol, ServiceSettings};
 pub use snapshot::ServiceSnapshot;
 
@@ -111,6 +113,8 @@ pub enum Effect {
     },
     /// The state or the functions have changed.
     Changed,
+    /// An instance does not answer, and gets no calls for a while.
+    Paused,
 }
 
 /// The state that clients see.
@@ -131,6 +135,7 @@ struct Provider {
     in_flight: usize,
     /// When it was given a call last, as a count of calls.
     given: u64,
+    health: Health,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -147,6 +152,8 @@ pub struct Service {
     providers: BTreeMap<Instance, Provider>,
     open: BTreeMap<u64, Open>,
     deadlines: BTreeSet<(u64, u64)>,
+    /// The instances that have a pause, by its end.
+    pauses: BTreeSet<(u64, Instance)>,
     waiting: VecDeque<u64>,
     waiting_bytes: usize,
     last: u64,
@@ -188,8 +195,8 @@ impl Service {
     /// The state that clients see, without the address for direct connections.
     #[must_use]
     pub fn state(&self) -> ServiceState {
-        let functions: BTreeSet<&Box<str>> =
-            self.providers.values().flat_map(|p| &p.functions).collect();
+        let serving = self.providers.values().filter(|p| !p.is_paused());
+        let functions: BTreeSet<&Box<str>> = serving.flat_map(|p| &p.functions).collect();
         ServiceState {
             is_enabled: !self.is_off && (self.is_direct_only || !functions.is_empty()),
             functions: functions.into_iter().cloned().collect(),
@@ -221,10 +228,12 @@ impl Service {
         self.discarded
     }
 
-    /// When the next call has to be answered, Unix ms.
+    /// When the next call has to be answered, or the next pause ends, Unix ms.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
-        self.deadlines.first().map(|(at_ms, _)| *at_ms)
+        let deadline = self.deadlines.first().map(|(at_ms, _)| *at_ms);
+        let pause = self.pauses.first().map(|(at_ms, _)| *at_ms);
+        deadline.into_iter().chain(pause).min()
     }
 
     /// An instance provides these functions from now on, in place of those before;
@@ -265,6 +274,7 @@ impl Service {
                     functions,
                     in_flight: 0,
                     given: 0,
+                    health: Health::default(),
                 };
                 self.providers.insert(instance, provider);
             }
@@ -280,18 +290,26 @@ impl Service {
     fn drop_drained(&mut self, instance: Instance) {
         let is_drained = |p: &Provider| p.functions.is_empty() && p.in_flight == 0;
         if self.providers.get(&instance).is_some_and(is_drained) {
-            self.providers.remove(&instance);
-            self.is_stale = true;
+            self.remove(instance);
         }
+    }
+
+    /// Removes an instance. Returns whether there was one.
+    fn remove(&mut self, instance: Instance) -> bool {
+        let Some(provider) = self.providers.remove(&instance) else {
+            return false;
+        };
+        self.forget_pause(instance, &provider.health);
+        self.is_stale = true;
+        true
     }
 
     /// An instance is gone. Its calls go to others if they may be repeated.
     pub fn gone(&mut self, instance: Instance, settings: &ServiceSettings) -> Vec<Effect> {
         let mut effects = Vec::new();
-        if self.providers.remove(&instance).is_none() {
+        if !self.remove(instance) {
             return effects;
         }
-        self.is_stale = true;
         let of = |(number, open): (&u64, &Open)| (open.at == Some(instance)).then_some(*number);
         let numbers: Vec<u64> = self.open.iter().filter_map(of).collect();
         for number in numbers.into_iter().rev() {
@@ -362,7 +380,14 @@ impl Service {
         if is_down {
             return Err(down("the service is down: it has no instance"));
         }
-        if !self.is_offered(&request.function) {
+        let mut providers = self.providers.values();
+        let is_offered = self.is_offered(&request.function);
+        if !is_offered && providers.any(|p| p.is_paused() && p.has(&request.function)) {
+            return Err(down(
+                "the service is down: its instances have not answered lately",
+            ));
+        }
+        if !is_offered {
             let offered = self.state().functions.join(", ");
             let mut message = format!("the service has no such function; it has {offered}");
             message.truncate(message.floor_char_boundary(512));
@@ -394,21 +419,26 @@ impl Service {
             self.discarded += 1;
             return effects;
         }
+        self.note_answer(from);
         self.answer(number, outcome, &mut effects);
         self.settle(settings, &mut effects);
         effects
     }
 
-    /// The deadlines of now are over.
+    /// The deadlines and pauses of now are over.
     pub fn expire(&mut self, settings: &ServiceSettings, now_ms: u64) -> Vec<Effect> {
         let mut effects = Vec::new();
         while let Some(&(at_ms, number)) = self.deadlines.first()
             && at_ms <= now_ms
         {
             self.cancel(number, &mut effects);
+            if let Some(instance) = self.open.get(&number).and_then(|open| open.at) {
+                self.note_deadline(instance, settings, now_ms, &mut effects);
+            }
             let error = ErrorBody::new(ErrorCode::Timeout, "the service did not answer in time");
             self.answer(number, Err(error.of("call")), &mut effects);
         }
+        self.end_pauses(now_ms);
         self.settle(settings, &mut effects);
         effects
     }

@@ -41,7 +41,8 @@ pub struct ServiceSettings {
     pub protocol: Protocol,
     /// Bytes of an answer of the backend.
     pub answer_bytes_max: usize,
-    /// Calls in a row that the backend does not answer, after which it has a pause.
+    /// Calls in a row that an instance, or the backend, does not answer, after which it has
+    /// a pause.
     pub failures_max: u32,
     /// How long such a pause is.
     pub pause_ms: u64,

@@ -2,11 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::pause::Health;
 use super::{Instance, Open, Provider, Service, ServiceRequest};
 use crate::key::Place;
 
-/// Instance, place, functions, and when it was given a call last.
-type SavedProvider = (Instance, Option<Place>, Vec<Box<str>>, u64);
+/// An instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SavedProvider {
+    instance: Instance,
+    place: Option<Place>,
+    functions: Vec<Box<str>>,
+    /// When it was given a call last.
+    given: u64,
+    failures: u32,
+    /// What is left of its pause.
+    pause_ms: Option<u64>,
+    is_on_trial: bool,
+}
 
 /// A service's state as a value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,14 +38,21 @@ impl Service {
     #[must_use]
     pub fn save(&self, now_ms: u64) -> ServiceSnapshot {
         let providers = self.providers.iter();
+        let saved = |(instance, p): (&Instance, &Provider)| SavedProvider {
+            instance: *instance,
+            place: p.place,
+            functions: p.functions.clone(),
+            given: p.given,
+            failures: p.health.failures,
+            pause_ms: left_ms(p.health.paused_until_ms, now_ms),
+            is_on_trial: p.health.is_on_trial,
+        };
         let open = self.open.iter().map(|(number, open)| {
             let left_ms = open.deadline_ms.saturating_sub(now_ms);
             (*number, open.request.clone(), left_ms, open.at)
         });
         ServiceSnapshot {
-            providers: providers
-                .map(|(instance, p)| (*instance, p.place, p.functions.clone(), p.given))
-                .collect(),
+            providers: providers.map(saved).collect(),
             open: open.collect(),
             waiting: self.waiting.iter().copied().collect(),
             last: self.last,
@@ -54,14 +73,23 @@ impl Service {
             discarded: snapshot.discarded,
             ..Self::default()
         };
-        for (instance, place, functions, given) in snapshot.providers {
+        for saved in snapshot.providers {
+            let paused_until_ms = saved.pause_ms.map(|left_ms| now_ms.saturating_add(left_ms));
+            service
+                .pauses
+                .extend(paused_until_ms.map(|at_ms| (at_ms, saved.instance)));
             let provider = Provider {
-                place,
-                functions,
+                place: saved.place,
+                functions: saved.functions,
                 in_flight: 0,
-                given,
+                given: saved.given,
+                health: Health {
+                    failures: saved.failures,
+                    paused_until_ms,
+                    is_on_trial: saved.is_on_trial,
+                },
             };
-            service.providers.insert(instance, provider);
+            service.providers.insert(saved.instance, provider);
         }
         for (number, request, left_ms, at) in snapshot.open {
             let deadline_ms = now_ms.saturating_add(left_ms);
@@ -80,4 +108,9 @@ impl Service {
         service.reported = service.state();
         service
     }
+}
+
+/// What is left of a time.
+fn left_ms(until_ms: Option<u64>, now_ms: u64) -> Option<u64> {
+    until_ms.map(|until_ms| until_ms.saturating_sub(now_ms))
 }
