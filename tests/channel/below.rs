@@ -189,3 +189,42 @@ fn session_that_leaves_gets_its_joined_and_nothing_more() {
     publish(&mut pomke, "c", json!("c"));
     assert_eq!(published(&mut mel), ["c"]);
 }
+
+#[test]
+fn sessions_that_join_at_once_get_the_past_of_many_paths_over_several_turns() {
+    const SESSIONS: usize = 250;
+    const PATHS: usize = 100;
+    let unlimited = "{ per_second = 0, burst = 1 }";
+    let server = Server::with(&[
+        ("server.workers", "1"),
+        ("limits.publish", unlimited),
+        ("limits.bytes", unlimited),
+    ]);
+    let mut pomke = server.user("1:2");
+    for n in 0..PATHS {
+        publish(&mut pomke, &format!("a/{n:03}"), json!("past"));
+    }
+    let users = (0..SESSIONS).map(|n| server.user(&format!("2:{n}")));
+    let mut clients: Vec<Client> = users.collect();
+    // All joins are there when the server goes on.
+    server.freeze();
+    for client in &mut clients {
+        let join = json!({"channel": "a", "subpaths": true, "history": 1});
+        client.command("joinchannel", join);
+    }
+    for client in &clients {
+        server.await_arrival(client);
+    }
+    server.thaw();
+    for client in &mut clients {
+        assert_eq!(client.expect("joined")["channel"], "a");
+    }
+    publish(&mut pomke, "a/000", json!("live"));
+    for client in &mut clients {
+        for (n, (channel, data)) in messages(client, PATHS).into_iter().enumerate() {
+            assert_eq!((channel, data), (format!("a/{n:03}"), json!("past")));
+        }
+        let live = ("a/000".to_owned(), json!("live"));
+        assert_eq!(messages(client, 1), [live]);
+    }
+}
