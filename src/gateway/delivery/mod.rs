@@ -190,7 +190,8 @@ impl Gateway {
             }
             Delivery::Below { channel } => self.below_is_known(&channel),
             Delivery::Charge { to, bytes } => {
-                let session = self.addressee(to);
+                // The user that it was before has the same client.
+                let session = self.addressee(to).or_else(|| self.session_at(to));
                 if let Some(entry) = session.and_then(|key| self.sessions.get_mut(key)) {
                     let (now_ms, limits) = (crate::clock::now_ms(), &self.settings.limits);
                     entry.session.pay_bytes(bytes as usize, now_ms, limits);

@@ -218,7 +218,7 @@ fn limits(settings: &GatewaySettings) -> ImportLimits {
 impl Gateway {
     /// One of the sessions as a value. It stays as it is and has to end before the
     /// value is imported, for a client has one place. `None` where it was not
-    /// admitted, or is over.
+    /// admitted, also as another user that it has become, or is over.
     #[must_use]
     pub fn export_session(&self, session: SessionSlot) -> Option<EntryExport> {
         let entry = self.sessions.get(session)?;
