@@ -18,11 +18,12 @@ use turntable_core::reason::ErrorCode;
 /// the same avatar; it may be used on any thread.
 ///
 /// ```no_run
-/// # async fn example(running: &turntable::app::Running) -> Result<(), Box<dyn std::error::Error>> {
-/// use turntable_core::id::UserId;
-///
-/// let avatar = running.avatar(&UserId::parse("1:12345")?);
-/// avatar.disable_service("chat").map_err(|error| error.message)?;
+/// # use turntable::app::Running;
+/// # use turntable_core::id::UserId;
+/// # use turntable_core::packet::ErrorBody;
+/// # fn example(running: &Running, user: &UserId) -> Result<(), ErrorBody> {
+/// let avatar = running.avatar(user);
+/// avatar.disable_service("chat")?;
 /// # Ok(())
 /// # }
 /// ```

@@ -144,7 +144,8 @@ fn tire(server: &Server, mel: &mut Client) {
         assert_eq!(next(mel)["data"]["code"], "timeout");
     }
     await_state(mel, "forum", "disabled");
-    server.await_log("service forum: an instance does not answer");
+    let log = server.await_log("service forum: an instance does not answer");
+    assert!(log.contains("has a pause"), "{log}");
 }
 
 #[test]
