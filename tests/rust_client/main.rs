@@ -12,6 +12,7 @@ mod cut;
 mod end;
 mod forwarder;
 mod service;
+mod tls;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,13 +1,17 @@
 //! One WebSocket, and how its messages are written.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::http::Uri;
 use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Message, Utf8Bytes};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+};
 
 use turntable_core::packet::{ClientPacket, RequestId};
 use turntable_wire::{json_v1, msgpack_v2};
@@ -73,11 +77,16 @@ impl Connection {
     ///
     /// # Errors
     /// Why that was not possible.
-    pub(crate) async fn open(uri: &Uri, encoding: Encoding) -> Result<Self, Disconnection> {
+    pub(crate) async fn open(
+        uri: &Uri,
+        encoding: Encoding,
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Result<Self, Disconnection> {
         let request =
             ClientRequestBuilder::new(uri.clone()).with_sub_protocol(encoding.subprotocol());
-        let opened = timeout(CONNECT, connect_async_with_config(request, None, true)).await;
-        match opened {
+        let connector = tls.map_or(Connector::Plain, Connector::Rustls);
+        let opened = connect_async_tls_with_config(request, None, true, Some(connector));
+        match timeout(CONNECT, opened).await {
             Ok(Ok((socket, _))) => Ok(Self { socket }),
             Ok(Err(error)) => Err(Disconnection::lost(error.to_string())),
             Err(_) => Err(Disconnection::lost("no answer to the handshake in time")),

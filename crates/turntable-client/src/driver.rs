@@ -62,6 +62,8 @@ pub(crate) struct Driver {
     renewals: mpsc::UnboundedReceiver<Option<Payload>>,
     /// A command that waits for its rate.
     held: Option<Held>,
+    /// An answer of a function that waits for the rate of bytes: commands do not delay it.
+    held_answer: Option<Held>,
     moved: Option<Move>,
     unsent: Vec<Message>,
     user: Option<UserId>,
@@ -84,6 +86,7 @@ impl Driver {
             renewed,
             renewals,
             held: None,
+            held_answer: None,
             moved: None,
             unsent: Vec::new(),
             user: None,
@@ -158,8 +161,9 @@ impl Driver {
     /// One connection. Returns how long it had its welcome, too.
     async fn live(&mut self) -> (End, Option<Duration>) {
         let (uri, encoding) = (self.uri.clone(), self.options.encoding);
+        let tls = self.options.tls.clone();
         let mut connection = tokio::select! {
-            opened = Connection::open(&uri, encoding) => match opened {
+            opened = Connection::open(&uri, encoding, tls) => match opened {
                 Ok(connection) => connection,
                 Err(end) => return (End::Lost(end, None), None),
             },
@@ -184,7 +188,9 @@ impl Driver {
 
     /// Waits for what comes next, and handles all that is there.
     async fn turn(&mut self, connection: &mut Connection) -> Result<(), End> {
-        let can_send = self.session.has_room() && self.held.is_none();
+        let has_room = self.session.has_room();
+        let can_answer = has_room && self.held_answer.is_none();
+        let can_send = has_room && self.held.is_none();
         let wait = self.wait();
         tokio::select! {
             received = connection.next() => {
@@ -196,7 +202,7 @@ impl Driver {
                     }
                 }
             }
-            answered = self.answers.recv(), if can_send => {
+            answered = self.answers.recv(), if can_answer => {
                 if let Some(answered) = answered {
                     self.reply(answered);
                 }
@@ -225,7 +231,8 @@ impl Driver {
 
     /// How long until something is due.
     fn wait(&self) -> Duration {
-        let held_ms = self.held.as_ref().map(|held| held.until_ms);
+        let held = self.held.iter().chain(&self.held_answer);
+        let held_ms = held.map(|held| held.until_ms).min();
         let due_ms = [held_ms, self.session.next_ms()]
             .into_iter()
             .flatten()
@@ -249,28 +256,45 @@ impl Driver {
         Ok(())
     }
 
-    /// Sends what waits: desired state of a new session, answers, commands.
+    /// Sends what waits: answers, desired state of a new session, commands.
     fn pump(&mut self) {
         for _ in 0..TURN_MAX {
-            if !self.session.has_room() {
-                return;
-            }
-            if let Some(held) = self.held.take() {
-                if held.until_ms > self.now_ms() {
-                    self.held = Some(held);
-                    return;
-                }
-                self.send(held.command);
-            } else if let Some(command) = self.session.restoring() {
-                self.send(command);
-            } else if let Ok(answered) = self.answers.try_recv() {
-                self.reply(answered);
-            } else if let Ok(op) = self.line.ops.try_recv() {
-                self.serve(op);
-            } else {
+            let has_room = self.session.has_room();
+            if !(has_room && (self.send_answer() | self.send_command())) {
                 return;
             }
         }
+    }
+
+    /// Sends the next answer. Returns whether there was one that may be sent.
+    fn send_answer(&mut self) -> bool {
+        let now_ms = self.now_ms();
+        match self.held_answer.take_if(|held| held.until_ms <= now_ms) {
+            Some(held) => self.answer(held.command),
+            None if self.held_answer.is_some() => return false,
+            None => match self.answers.try_recv() {
+                Ok(answered) => self.reply(answered),
+                Err(_) => return false,
+            },
+        }
+        true
+    }
+
+    /// Sends the next command. Returns whether there was one that may be sent.
+    fn send_command(&mut self) -> bool {
+        let now_ms = self.now_ms();
+        match self.held.take_if(|held| held.until_ms <= now_ms) {
+            Some(held) => self.send(held.command),
+            None if self.held.is_some() => return false,
+            None => match self.session.restoring() {
+                Some(command) => self.send(command),
+                None => match self.line.ops.try_recv() {
+                    Ok(op) => self.serve(op),
+                    Err(_) => return false,
+                },
+            },
+        }
+        true
     }
 
     fn serve(&mut self, op: Op) {
@@ -296,16 +320,28 @@ impl Driver {
 
     /// A function has answered: the answer is sent if it is still awaited.
     fn reply(&mut self, answered: Answered) {
-        if answered.session != self.session.number() || !self.services.finish(answered.call) {
-            return;
+        let Answered {
+            session,
+            call,
+            result,
+        } = answered;
+        if session == self.session.number() && self.services.awaits(call) {
+            self.answer(Command {
+                packet: ClientPacket::Reply { result },
+                answers: Some(call),
+                done: None,
+            });
         }
-        self.send(Command {
-            packet: ClientPacket::Reply {
-                result: answered.result,
-            },
-            answers: Some(answered.call),
-            done: None,
-        });
+    }
+
+    fn answer(&mut self, reply: Command) {
+        let (now_ms, call) = (self.now_ms(), reply.answers);
+        self.held_answer = self.session.send(reply, now_ms);
+        if let Some(call) = call
+            && self.held_answer.is_none()
+        {
+            self.services.finish(call);
+        }
     }
 
     /// Carries out what the session wants.
@@ -345,6 +381,7 @@ impl Driver {
             }
         }
         self.unsent.clear();
+        self.held_answer = None;
         self.services.cancel_all();
     }
 

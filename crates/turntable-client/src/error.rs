@@ -31,6 +31,9 @@ pub enum Error {
     /// The address of the server is no `ws://` or `wss://` URL.
     #[error("{0:?} is no address of a server: ws://HOST:PORT/PATH or wss://HOST/PATH")]
     InvalidUrl(String),
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
     /// A value cannot be written as JSON.
     #[error("the value cannot be written as JSON: {0}")]
     Encode(Arc<serde_json::Error>),

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::{ClientConfig, RootCertStore};
 use serde::Serialize;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::http::Uri;
@@ -73,6 +74,7 @@ pub struct ClientBuilder {
     pub(crate) credentials: Credentials,
     pub(crate) attributes: Vec<(Box<str>, Payload)>,
     pub(crate) encoding: Encoding,
+    pub(crate) tls: Option<Arc<ClientConfig>>,
     pub(crate) reconnect: Option<Reconnect>,
     pub(crate) timeout: Duration,
     pub(crate) queue_max: usize,
@@ -96,6 +98,7 @@ impl ClientBuilder {
             credentials: Credentials::None,
             attributes: Vec::new(),
             encoding: Encoding::default(),
+            tls: None,
             reconnect: Some(Reconnect::default()),
             timeout: TIMEOUT,
             queue_max: QUEUE_MAX,
@@ -147,6 +150,13 @@ impl ClientBuilder {
         self
     }
 
+    /// The settings of TLS for `wss://`; without them the certificates that the system trusts
+    /// are trusted.
+    pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
     /// The bounds of the delays between two attempts to connect, 0.2 to 20 s by default;
     /// `None`: the first lost connection ends the client.
     pub fn reconnect(mut self, reconnect: impl Into<Option<Reconnect>>) -> Self {
@@ -172,11 +182,14 @@ impl ClientBuilder {
     /// Begins to connect, within a Tokio runtime. Commands wait for the connection.
     ///
     /// # Errors
-    /// [`Error::InvalidUrl`], [`Error::InvalidId`].
-    pub fn start(self) -> Result<Client, Error> {
+    /// [`Error::InvalidUrl`], [`Error::InvalidId`], [`Error::Tls`].
+    pub fn start(mut self) -> Result<Client, Error> {
         let uri: Uri = self.url.parse().map_err(|_| self.invalid())?;
         if !matches!(uri.scheme_str(), Some("ws" | "wss")) || uri.host().is_none() {
             return Err(self.invalid());
+        }
+        if self.tls.is_none() && uri.scheme_str() == Some("wss") {
+            self.tls = Some(trusted()?);
         }
         let user = self.user.as_deref().map(UserId::parse).transpose()?;
         Ok(Client::begin(self, uri, user))
@@ -196,6 +209,19 @@ impl ClientBuilder {
     fn invalid(&self) -> Error {
         Error::InvalidUrl(self.url.clone())
     }
+}
+
+/// Settings of TLS that trust what the system trusts.
+fn trusted() -> Result<Arc<ClientConfig>, Error> {
+    let mut roots = RootCertStore::empty();
+    // Some that cannot be read are no reason to trust none of the others.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = rustls::crypto::ring::default_provider();
+    let config = ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Tls(error.to_string()))?;
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    Ok(Arc::new(config))
 }
 
 /// A value as opaque data.

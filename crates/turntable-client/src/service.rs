@@ -259,11 +259,15 @@ impl Services {
         }
     }
 
-    /// An answer is sent. Returns whether it is still awaited.
-    pub(crate) fn finish(&mut self, call: u64) -> bool {
-        let was_running = self.running.remove(&call).is_some();
+    /// Whether the answer to a call is still awaited.
+    pub(crate) fn awaits(&self, call: u64) -> bool {
+        self.running.contains_key(&call)
+    }
+
+    /// The answer to a call was sent.
+    pub(crate) fn finish(&mut self, call: u64) {
+        self.running.remove(&call);
         self.settle_drains();
-        was_running
     }
 
     /// The answer to a call is not awaited any more.
@@ -325,7 +329,9 @@ mod tests {
         services.call(f, args, Caller { user: None }, 1, Some(7));
         let answer = answered.recv().await.unwrap();
         assert_eq!((answer.session, answer.call), (1, 7));
-        assert!(services.finish(7) && !services.finish(7));
+        assert!(services.awaits(7));
+        services.finish(7);
+        assert!(!services.awaits(7));
         answer.result.as_json().to_owned()
     }
 
