@@ -2,28 +2,26 @@
 //! servers, alternating on the same two cores, so that their ratios are comparable on any
 //! machine.
 //!
+//! With `--calls` it is the calls of services, next to socket.io's acknowledgements.
+//!
 //! The peers are in benches/peers; all of them run throughout, each a single process on
 //! core 0, and are idle while another is measured. The client is `turntable bench
 //! fanout` for all of them.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+mod calls;
+mod peer;
 
-use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::machine::{Machine, cargo, find};
+use crate::machine::Machine;
 use crate::process;
+use peer::{actix_chat, nchan, node};
 
-/// The folder of nginx's modules in Debian's packages.
-const NGINX_MODULES: &str = "/usr/lib/nginx/modules";
-const START_SECONDS: u64 = 20;
 const FLOOR: &str = "floor";
 /// The pace of the floor that all costs are relative to.
 const BASE_PACE: &str = "1 in flight";
@@ -42,15 +40,9 @@ pub(crate) struct Args {
     /// Rounds of each server
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-}
-
-/// Another server.
-struct Peer {
-    name: &'static str,
-    dialect: &'static str,
-    url: String,
-    pid: u32,
-    child: Child,
+    /// Compare calls instead: services of this server, and socket.io's acknowledgements
+    #[arg(long)]
+    calls: bool,
 }
 
 /// The results of one server at one pace: a row of JSON per round.
@@ -67,17 +59,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .args(["--release", "--bin", "turntable"]),
     )?;
     let bench = machine.target.join("release/turntable");
+    if args.calls {
+        return calls::run(args, &machine, &folder, &bench);
+    }
     let mut peers = [
         actix_chat(&machine, &folder)?,
         node(&machine, &folder, "ws", "broadcast", "ws.js", "/")?,
-        node(
-            &machine,
-            &folder,
-            "socket.io",
-            "socket-io",
-            "socket_io.js",
-            "/socket.io/?EIO=4&transport=websocket",
-        )?,
+        peer::socket_io(&machine, &folder)?,
         nchan(&machine, &folder)?,
     ];
     let mut turns = Turns::new();
@@ -98,9 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
     }
     for peer in &mut peers {
-        if let Some(status) = peer.child.try_wait()? {
-            bail!("{} ended unexpectedly: {status}", peer.name);
-        }
+        peer.expect_alive()?;
     }
     println!("{}", table(&turns));
     Ok(())
@@ -120,9 +106,7 @@ fn take_turn(
         .args(["--subscribers", &args.subscribers.to_string()])
         .args(["--seconds", &args.seconds.to_string()])
         .args(target);
-    let tables: Value = serde_json::from_str(&process::output(&mut command)?)?;
-    let rows = tables.pointer("/0/rows").and_then(Value::as_array);
-    for row in rows.context("the bench printed no rows")? {
+    for row in &rows(&mut command)? {
         let text = |field| row.get(field).and_then(Value::as_str).unwrap_or_default();
         let server = name.unwrap_or_else(|| text("server")).to_owned();
         println!(
@@ -137,6 +121,13 @@ fn take_turn(
             .push(row.clone());
     }
     Ok(())
+}
+
+/// The rows that a benchmark prints.
+fn rows(bench: &mut Command) -> Result<Vec<Value>> {
+    let tables: Value = serde_json::from_str(&process::output(bench)?)?;
+    let rows = tables.pointer("/0/rows").and_then(Value::as_array);
+    rows.cloned().context("the bench printed no rows")
 }
 
 /// The medians of all rounds, in Markdown.
@@ -183,141 +174,4 @@ fn median(turns: &[Value], field: &str) -> f64 {
     let mut values: Vec<f64> = turns.iter().map(|turn| number(turn, field)).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn actix_chat(machine: &Machine, folder: &Path) -> Result<Peer> {
-    let target = machine.target.join("peers");
-    process::checked(
-        machine
-            .command(cargo())
-            .args(["build", "--release", "--locked", "--manifest-path"])
-            .arg(folder.join("actix-chat/Cargo.toml"))
-            .arg("--target-dir")
-            .arg(&target),
-    )?;
-    let program = target.join("release/actix-chat");
-    Peer::listening("actix-chat", "broadcast", pinned(program), "/chat")
-}
-
-fn node(
-    machine: &Machine,
-    folder: &Path,
-    name: &'static str,
-    dialect: &'static str,
-    file: &str,
-    path: &str,
-) -> Result<Peer> {
-    let folder = folder.join("node");
-    if find("node").is_none() || find("npm").is_none() {
-        machine.apt_install(&["nodejs", "npm"], "install Node 20 or newer with npm")?;
-    }
-    if !folder.join("node_modules/.package-lock.json").is_file() {
-        let mut install = machine.command("npm");
-        install.args(["ci", "--no-audit", "--no-fund"]);
-        process::checked(install.current_dir(&folder))?;
-    }
-    let mut command = pinned("node".into());
-    command.arg(folder.join(file)).env("NODE_ENV", "production");
-    Peer::listening(name, dialect, command, path)
-}
-
-fn nchan(machine: &Machine, folder: &Path) -> Result<Peer> {
-    let modules = Path::new(NGINX_MODULES);
-    if find("nginx").is_none() || !modules.join("ngx_nchan_module.so").is_file() {
-        machine.apt_install(
-            &["nginx-light", "libnginx-mod-nchan"],
-            "install nginx with the module nchan",
-        )?;
-    }
-    let scratch = machine.target.join("peers/nginx");
-    fs::create_dir_all(&scratch)?;
-    // nginx cannot report the port it selected. The port of a listener that was closed again
-    // is free.
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let config = fs::read_to_string(folder.join("nginx/nchan.conf.in"))?
-        .replace("@FOLDER@", &scratch.display().to_string())
-        .replace("@MODULES@", NGINX_MODULES)
-        .replace("@PORT@", &port.to_string());
-    let file = scratch.join("nchan.conf");
-    fs::write(&file, config)?;
-    let child = pinned("nginx".into()).arg("-c").arg(&file).spawn()?;
-    let mut peer = Peer {
-        name: "nginx-nchan",
-        dialect: "broadcast",
-        url: format!("ws://127.0.0.1:{port}/chat"),
-        pid: child.id(),
-        child,
-    };
-    // The master listens before its worker starts: both are waited for.
-    let deadline = Instant::now() + Duration::from_secs(START_SECONDS);
-    loop {
-        let children = format!("/proc/{0}/task/{0}/children", peer.child.id());
-        let worker = fs::read_to_string(children).unwrap_or_default();
-        let worker = worker.split_ascii_whitespace().next().map(str::parse);
-        if let Some(Ok(worker)) = worker
-            && TcpStream::connect(("127.0.0.1", port)).is_ok()
-        {
-            peer.pid = worker;
-            return Ok(peer);
-        }
-        if Instant::now() > deadline || peer.child.try_wait()?.is_some() {
-            bail!("nginx does not listen at port {port}: see its messages above");
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// Runs a program on core 0, like the servers that the bench starts itself.
-fn pinned(program: PathBuf) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", "0"]).arg(program).stdin(Stdio::null());
-    command
-}
-
-impl Peer {
-    /// Starts a server that prints `listening NAME http://HOST:PORT`.
-    fn listening(
-        name: &'static str,
-        dialect: &'static str,
-        mut command: Command,
-        path: &str,
-    ) -> Result<Self> {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("{name} cannot be started"))?;
-        let stdout = child.stdout.take();
-        let mut peer = Self {
-            name,
-            dialect,
-            url: String::new(),
-            pid: child.id(),
-            child,
-        };
-        let mut lines = BufReader::new(stdout.context("no standard output")?).lines();
-        let prefix = format!("listening {name} http://");
-        let address = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| Some(line.strip_prefix(&prefix)?.to_owned()))
-            .with_context(|| format!("{name} ended without listening"))?;
-        // A full pipe would block the child.
-        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        peer.url = format!("ws://{address}{path}");
-        Ok(peer)
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // nginx's master ends its worker when it is asked to stop, but leaves it running when it
-        // is killed.
-        let asked = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status();
-        if !asked.is_ok_and(|status| status.success()) {
-            let _ = self.child.kill();
-        }
-        let _ = self.child.wait();
-    }
 }

@@ -1,4 +1,5 @@
-// The chat example of npm `socket.io`: an event `message` is sent to all.
+// The chat example of npm `socket.io`: an event `message` is sent to all, and `call` is
+// acknowledged with what it brought.
 
 import { createServer } from "node:http";
 import { Server } from "socket.io";
@@ -10,6 +11,7 @@ io.on("connection", (socket) => {
   socket.on("message", (data) => {
     io.emit("message", data);
   });
+  socket.on("call", (data, answer) => answer(data));
 });
 
 http.listen(0, "127.0.0.1", () => {
