@@ -209,6 +209,7 @@ impl Running {
         let operator = Management {
             registry: Arc::new(metrics.registry()),
             shared: shared.clone(),
+            store: store.clone(),
             url: url.into(),
         };
         let http_settings = settings.http.clone();

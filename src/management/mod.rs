@@ -15,6 +15,8 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
 use crate::gateway::Shared;
+use crate::store::Store;
+use crate::store::health::Health;
 
 /// The media type of OpenMetrics, which Prometheus reads.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -28,6 +30,8 @@ pub struct Management {
     pub url: Arc<str>,
     /// Whether the server accepts new clients.
     pub shared: Arc<Shared>,
+    /// Users are loaded from it.
+    pub store: Arc<dyn Store>,
 }
 
 impl Management {
@@ -101,7 +105,16 @@ async fn ready(management: web::Data<Management>) -> HttpResponse {
     } else if shared.overload.is_refusing() {
         "overloaded"
     } else {
-        return HttpResponse::Ok().json(serde_json::json!({"status": "ready"}));
+        match management.store.health() {
+            Health::Closed => "store_closed",
+            Health::Sound => {
+                return HttpResponse::Ok().json(serde_json::json!({"status": "ready"}));
+            }
+            health => {
+                let status = serde_json::json!({"status": "ready", "store": health.name()});
+                return HttpResponse::Ok().json(status);
+            }
+        }
     };
     HttpResponse::ServiceUnavailable().json(serde_json::json!({"status": refusing}))
 }

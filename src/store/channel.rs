@@ -156,6 +156,7 @@ impl Life {
     pub(super) fn begin(database: &Database) -> Result<Self, redb::Error> {
         let transaction = database.begin_write()?;
         let life = {
+            open_singly(&transaction)?;
             let mut lives = transaction.open_table(LIVES)?;
             let get = |name| -> Result<u64, redb::Error> {
                 Ok(lives.get(name)?.map_or(0, |value| value.value()))
@@ -169,12 +170,21 @@ impl Life {
             lives.insert("number", number)?;
             lives.insert("unclosed", unclosed)?;
             lives.insert("is_closed", 0)?;
-            transaction.open_table(CHANNELS)?;
-            transaction.open_table(MESSAGES)?;
             Self { number, unclosed }
         };
         transaction.commit()?;
         Ok(life)
+    }
+
+    /// Whether it is the last one of a file.
+    pub(super) fn is_in(self, database: &Database) -> Result<bool, redb::Error> {
+        let lives = match database.begin_read()?.open_table(LIVES) {
+            Ok(lives) => lives,
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        let number = lives.get("number")?.map(|number| number.value());
+        Ok(number == Some(self.number))
     }
 
     /// Everything was written.
@@ -184,6 +194,14 @@ impl Life {
         transaction.commit()?;
         Ok(())
     }
+}
+
+/// Opens each table, and closes it.
+pub(super) fn open_singly(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(LIVES)?;
+    transaction.open_table(CHANNELS)?;
+    transaction.open_table(MESSAGES)?;
+    Ok(())
 }
 
 /// Writes what is not written of a channel. Returns the bytes of its messages then.

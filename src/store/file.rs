@@ -1,40 +1,37 @@
 //! A store in a file, an embedded database (redb) that one process has open.
 //!
 //! Every commit is durable. A file that was not closed is checked when it is opened;
-//! a file that cannot be read or written is an error at start.
+//! a file that cannot be read or written is an error at start. Later, a damaged page costs
+//! what is on it: the database goes on where it can, and is opened again where it cannot.
 
+pub(super) mod around;
 mod channels;
+mod opening;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use prometheus_client::metrics::counter::Counter;
 use redb::{
-    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
-    TableDefinition,
+    Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
+    TableDefinition, WriteTransaction,
 };
 
-use super::channel::{self, ChannelChange, Life, Unwritten};
+use super::channel::{self, Life, Unwritten};
+use super::guard::{Fault, guard};
 use super::kept::Kept;
-use super::settings::StoreSettings;
-use super::writer::{self, Job};
-use super::{Fact, Load, LoadChannel, Saved, Store, Stored, Unavailable, record};
+use super::{Fact, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use turntable_core::backup::Attributes;
 use turntable_core::id::{ChannelId, UserId};
 
-/// A file is opened again after an error.
-static UNCLEAN: LogLimit = LogLimit::new();
-static PANICKED: LogLimit = LogLimit::new();
 static FORGOTTEN: LogLimit = LogLimit::new();
-/// As many jobs wait as may.
-static FULL: LogLimit = LogLimit::new();
+
+/// The least and the longest time between two attempts to open a file again.
+const AGAIN_LEAST: Duration = Duration::from_secs(1);
+const AGAIN_MOST: Duration = Duration::from_secs(30);
 
 /// Records by user id.
 const USERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("users");
@@ -63,34 +60,74 @@ pub(crate) type Seen = (String, u64);
 /// A fact of a user; without a text it is removed.
 pub(crate) type FactEntry = (Fact, String, Option<Box<str>>);
 
+/// What is written in one commit.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Batch<'a> {
+    /// Records; an empty one is removed.
+    pub(super) entries: &'a [Entry],
+    pub(super) facts: &'a [FactEntry],
+    pub(super) seen: &'a [Seen],
+    pub(super) channels: &'a [(&'a ChannelId, &'a Unwritten)],
+}
+
+impl Batch<'_> {
+    /// How many changes it has.
+    pub(super) const fn len(&self) -> usize {
+        self.entries.len() + self.facts.len() + self.seen.len() + self.channels.len()
+    }
+}
+
+/// When a file is opened again that could not be.
+#[derive(Debug)]
+struct Again {
+    at: Instant,
+    /// How long it waits until then.
+    wait: Duration,
+    why: String,
+}
+
 /// The database.
 #[derive(Debug)]
 pub(crate) struct File {
     path: PathBuf,
     /// Users of whom the last presence is stored.
     seen_max: u64,
+    /// A file of at most so many bytes is looked through whenever it is opened.
+    check_bytes_max: u64,
     /// `None` after an error, until it could be opened again.
     database: Option<Database>,
+    /// Whether it was opened before: then it is not made.
+    is_known: bool,
+    /// The last attempt to open it failed.
+    again: Option<Again>,
     /// The life of a server in it; a tool begins none.
     life: Option<Life>,
     /// The channels in it.
     kept: Kept,
     /// Whether changes of channels were lost.
-    has_lost: Arc<AtomicBool>,
+    pub(super) has_lost: Arc<AtomicBool>,
 }
 
 impl File {
     /// Opens a file, which is made where there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
-        Self::open_bounded(path, usize::MAX)
+        Self::open_bounded(path, usize::MAX, 0)
     }
 
-    /// The same; it has the last presence of at most `seen_max` users.
-    pub(crate) fn open_bounded(path: &Path, seen_max: usize) -> Result<Self, String> {
+    /// The same; it has the last presence of at most `seen_max` users, and is looked
+    /// through where it has at most `check_bytes_max` bytes.
+    pub(crate) fn open_bounded(
+        path: &Path,
+        seen_max: usize,
+        check_bytes_max: u64,
+    ) -> Result<Self, String> {
         let mut file = Self {
             path: path.to_owned(),
             seen_max: seen_max as u64,
+            check_bytes_max,
             database: None,
+            is_known: false,
+            again: None,
             life: None,
             kept: Kept::default(),
             has_lost: Arc::default(),
@@ -100,11 +137,83 @@ impl File {
         Ok(file)
     }
 
-    fn reopen(&mut self) -> Result<&Database, String> {
-        if self.database.is_none() {
-            self.database = Some(open(&self.path)?);
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether nothing can be read and written.
+    pub(super) const fn is_closed(&self) -> bool {
+        self.database.is_none()
+    }
+
+    /// When it may be opened again, where it could not be.
+    pub(super) fn again(&self) -> Option<Instant> {
+        self.again.as_ref().map(|again| again.at)
+    }
+
+    /// Opens it, where it is not open and an attempt is due.
+    pub(super) fn reopen(&mut self) -> Result<(), String> {
+        if self.database.is_some() {
+            return Ok(());
         }
-        self.database.as_ref().ok_or_else(String::new)
+        let wait = match &self.again {
+            Some(again) if Instant::now() < again.at => return Err(again.why.clone()),
+            Some(again) => (again.wait * 2).min(AGAIN_MOST),
+            None => AGAIN_LEAST,
+        };
+        let opened = opening::open(&self.path, self.is_known, self.check_bytes_max);
+        let opened = opened.and_then(|database| match self.life {
+            Some(life) => begin_again(&database, life).map(|life| (database, Some(life))),
+            None => Ok((database, None)),
+        });
+        match opened {
+            Ok((database, life)) => {
+                self.database = Some(database);
+                self.life = life;
+                (self.is_known, self.again) = (true, None);
+                Ok(())
+            }
+            Err(fault) => {
+                let (at, why) = (Instant::now() + wait, fault.text);
+                self.again = Some(Again {
+                    at,
+                    wait,
+                    why: why.clone(),
+                });
+                Err(why)
+            }
+        }
+    }
+
+    /// Ends the use of the database, which takes nothing more.
+    fn drop_database(&mut self) {
+        if let Some(database) = self.database.take() {
+            let closed = guard(|| {
+                drop(database);
+                Ok::<_, Fault>(())
+            });
+            if let Err(fault) = closed {
+                log::debug!("the database did not close: {}", fault.text);
+            }
+        }
+    }
+
+    /// Reads. Damage of some pages leaves the others readable.
+    pub(super) fn with<T>(
+        &mut self,
+        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, String> {
+        self.reopen()?;
+        let Some(database) = &self.database else {
+            return Err(String::new());
+        };
+        guard(|| work(database)).map_err(|fault| {
+            if !fault.is_damage {
+                self.drop_database();
+            }
+            fault.text
+        })
     }
 
     /// Writes records, facts and channels durably, all or none; an empty record is
@@ -113,133 +222,107 @@ impl File {
         &mut self,
         entries: &[Entry],
         facts: &[FactEntry],
-        channels: &HashMap<ChannelId, Unwritten>,
+        channels: &[(&ChannelId, &Unwritten)],
     ) -> Result<(), String> {
-        self.write_all(entries, facts, channels, &[])
+        self.write_batch(Batch {
+            entries,
+            facts,
+            seen: &[],
+            channels,
+        })
     }
 
-    /// The same, and times of last presence.
-    pub(super) fn write_all(
-        &mut self,
-        entries: &[Entry],
-        facts: &[FactEntry],
-        channels: &HashMap<ChannelId, Unwritten>,
-        seen: &[Seen],
-    ) -> Result<(), String> {
+    /// Writes all of it, or nothing. Where a page is damaged, the database goes on if it
+    /// can be written at all: [`Self::is_closed`] tells.
+    pub(super) fn write_batch(&mut self, batch: Batch<'_>) -> Result<(), String> {
         let (life, seen_max) = (self.life, self.seen_max);
         self.reopen()?;
         let (Some(database), kept) = (&self.database, &mut self.kept) else {
             return Ok(());
         };
-        let users = (entries, facts);
-        let written = write(database, users, (seen, seen_max), channels, life, kept);
-        let written = written.map_err(|error| error.to_string());
-        if written.is_err() {
-            // The database takes nothing more after an error.
-            self.database = None;
+        let Err(fault) = guard(|| write(database, batch, seen_max, life, kept)) else {
+            return Ok(());
+        };
+        let none = Batch::default();
+        // It takes nothing more after most errors.
+        let goes_on =
+            fault.is_damage && guard(|| write(database, none, u64::MAX, None, kept)).is_ok();
+        if !goes_on {
+            self.drop_database();
         }
-        written
+        Err(fault.text)
     }
 
     /// The record of a user, and when it was last seen.
     pub(crate) fn read(&mut self, user: &str) -> Result<(Option<Vec<u8>>, Option<u64>), String> {
-        let database = self.reopen()?;
-        let found = read(database, user).map_err(|error| error.to_string());
-        if found.is_err() {
-            self.database = None;
-        }
-        found
+        self.with(|database| read(database, user))
     }
 
     /// When users were last seen.
     pub(crate) fn all_seen(&mut self) -> Result<Vec<Seen>, String> {
-        let database = self.reopen()?;
-        all_seen(database).map_err(|error| error.to_string())
+        self.with(all_seen)
     }
 
     /// All records.
     pub(crate) fn all(&mut self) -> Result<Vec<Entry>, String> {
-        let database = self.reopen()?;
-        all(database).map_err(|error| error.to_string())
+        self.with(all)
     }
 
     /// A fact of all users.
     pub(crate) fn facts(&mut self, fact: Fact) -> Result<Vec<(String, Box<str>)>, String> {
-        let database = self.reopen()?;
-        facts(database, fact).map_err(|error| error.to_string())
+        self.with(|database| facts(database, fact))
     }
 
     /// Looks through the whole file. Returns whether it was sound.
     pub(crate) fn check(&mut self) -> Result<bool, String> {
         self.reopen()?;
-        match &mut self.database {
-            Some(database) => database
-                .check_integrity()
-                .map_err(|error| error.to_string()),
-            None => Ok(false),
-        }
+        let Some(database) = &mut self.database else {
+            return Ok(false);
+        };
+        guard(|| database.check_integrity()).map_err(|fault| fault.text)
     }
 }
 
-/// Makes a file that its owner alone may read, where there is none: it has hashes of
-/// passwords.
-fn own(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = std::fs::OpenOptions::new();
-    match options.write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
+impl Drop for File {
+    fn drop(&mut self) {
+        self.drop_database();
     }
 }
 
-fn open(path: &Path) -> Result<Database, String> {
-    let is_unclean = Arc::new(AtomicBool::new(false));
-    let seen = is_unclean.clone();
-    let mut builder = Database::builder();
-    builder.set_repair_callback(move |_| seen.store(true, Ordering::Relaxed));
-    own(path).map_err(|error| error.to_string())?;
-    let mut database = builder.create(path).map_err(|error| match error {
-        DatabaseError::DatabaseAlreadyOpen => "another process has it open".to_owned(),
-        error => error.to_string(),
-    })?;
-    if is_unclean.load(Ordering::Relaxed) {
-        if let Some(left_out) = UNCLEAN.admit(clock::now_ms()) {
-            let path = path.display();
-            log::warn!("the store {path} was not closed; it is checked{left_out}");
-        }
-        database
-            .check_integrity()
-            .map_err(|error| error.to_string())?;
+/// The life of a server that has a file open again: the same, unless another file was put
+/// in its place.
+fn begin_again(database: &Database, life: Life) -> Result<Life, Fault> {
+    guard(|| match life.is_in(database)? {
+        true => Ok(life),
+        false => Life::begin(database),
+    })
+}
+
+/// Opens each table, and closes it. Where that panics for a damaged page no other may be
+/// open: closing that one would be a second panic, which ends the process.
+fn open_singly(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(USERS)?;
+    transaction.open_table(SEEN)?;
+    transaction.open_table(SEEN_ORDER)?;
+    for of in Fact::ALL {
+        transaction.open_table(table(of))?;
     }
-    // The tables exist from here on, also in the file of an earlier version, and the file
-    // can be written.
-    let mut kept = Kept::default();
-    let nothing = HashMap::new();
-    write(
-        &database,
-        (&[], &[]),
-        (&[], u64::MAX),
-        &nothing,
-        None,
-        &mut kept,
-    )
-    .map_err(|error| error.to_string())?;
-    Ok(database)
+    channel::open_singly(transaction)
 }
 
 fn write(
     database: &Database,
-    (entries, facts): (&[Entry], &[FactEntry]),
-    (seen, seen_max): (&[Seen], u64),
-    channels: &HashMap<ChannelId, Unwritten>,
+    batch: Batch<'_>,
+    seen_max: u64,
     life: Option<Life>,
     kept: &mut Kept,
 ) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
+    open_singly(&transaction)?;
     {
         let mut times = transaction.open_table(SEEN)?;
         let mut order = transaction.open_table(SEEN_ORDER)?;
-        for (user, at_ms) in seen {
+        for (user, at_ms) in batch.seen {
             let before = times
                 .insert(user.as_str(), at_ms)?
                 .map(|known| known.value());
@@ -255,14 +338,14 @@ fn write(
                 }
             }
         }
-        while order.len()? > seen_max {
+        while !batch.seen.is_empty() && order.len()? > seen_max {
             let Some(first) = order.pop_first()? else {
                 break;
             };
             times.remove(first.0.value().1)?;
         }
         let mut users = transaction.open_table(USERS)?;
-        for (user, record) in entries {
+        for (user, record) in batch.entries {
             if record.is_empty() {
                 users.remove(user.as_str())?;
             } else {
@@ -271,7 +354,7 @@ fn write(
         }
         for of in Fact::ALL {
             let mut table = transaction.open_table(table(of))?;
-            for (_, user, text) in facts.iter().filter(|(fact, ..)| *fact == of) {
+            for (_, user, text) in batch.facts.iter().filter(|(fact, ..)| *fact == of) {
                 match text {
                     Some(text) => table.insert(user.as_str(), &**text)?,
                     None => table.remove(user.as_str())?,
@@ -281,7 +364,7 @@ fn write(
     }
     let mut forgotten = 0;
     if let Some(life) = life {
-        for (channel, unwritten) in channels {
+        for (channel, unwritten) in batch.channels {
             let bytes = channel::write(&transaction, channel.as_str(), unwritten, life)?;
             kept.put(channel.as_str(), bytes, clock::now_ms());
         }
@@ -340,142 +423,6 @@ fn facts(database: &Database, fact: Fact) -> Result<Vec<(String, Box<str>)>, red
         entries.push((user.value().to_owned(), text.value().into()));
     }
     Ok(entries)
-}
-
-/// The store: a thread that has the file, and the way to it.
-#[derive(Debug)]
-pub struct FileStore {
-    jobs: Sender<Job>,
-    waiting: Arc<AtomicUsize>,
-    queue_max: usize,
-    /// Whether changes of channels were refused.
-    has_lost: Arc<AtomicBool>,
-    failures: Counter,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl FileStore {
-    /// Opens the file of the settings. `failures` counts commits that failed.
-    ///
-    /// # Errors
-    /// Why it cannot be opened.
-    pub fn open(
-        settings: &StoreSettings,
-        last_seen_max: usize,
-        failures: Counter,
-    ) -> Result<Self, String> {
-        let mut file = File::open_bounded(Path::new(&settings.path), last_seen_max)?;
-        file.begin(settings.channels_max, settings.channels_bytes_max)
-            .map_err(|error| format!("the store {} cannot be read: {error}", settings.path))?;
-        let (jobs, received) = channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let has_lost = Arc::new(AtomicBool::new(false));
-        file.has_lost = has_lost.clone();
-        let (counted, write_ms) = (waiting.clone(), settings.write_ms);
-        let failed = failures.clone();
-        let thread = std::thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || writer::run(file, &received, &counted, write_ms, &failed))
-            .map_err(|error| format!("the thread of the store cannot start: {error}"))?;
-        Ok(Self {
-            jobs,
-            waiting,
-            queue_max: settings.queue_max,
-            has_lost,
-            failures,
-            thread: Mutex::new(Some(thread)),
-        })
-    }
-
-    fn send(&self, job: Job) {
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let refused = match before < self.queue_max {
-            true => self.jobs.send(job).err().map(|error| error.0),
-            false => Some(job),
-        };
-        if let Some(job) = refused {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            if matches!(job, Job::Channel(..)) {
-                self.has_lost.store(true, Ordering::Relaxed);
-            }
-            self.failures.inc();
-            if let Some(left_out) = FULL.admit(clock::now_ms()) {
-                let effect = "durable attributes are refused, others may be lost";
-                log::warn!("too much waits for the store (store.queue_max): {effect}{left_out}");
-            }
-            job.fail();
-        }
-    }
-}
-
-impl Store for FileStore {
-    fn get(&self, _: &UserId) -> Option<Stored> {
-        None
-    }
-
-    fn load(&self, user: &UserId, load: Load) {
-        self.send(Job::Load(user.clone(), load));
-    }
-
-    fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>) {
-        self.send(Job::Save(user.clone(), attributes, saved));
-    }
-
-    fn seen(&self, user: &UserId, at_ms: u64) {
-        self.send(Job::Seen(user.clone(), at_ms));
-    }
-
-    fn load_channel(&self, channel: &ChannelId, load: LoadChannel) {
-        self.send(Job::LoadChannel(channel.clone(), load));
-    }
-
-    fn save_channel(&self, channel: &ChannelId, change: ChannelChange) {
-        self.send(Job::Channel(channel.clone(), change));
-    }
-
-    fn facts(&self, fact: Fact) -> Result<Vec<(UserId, Box<str>)>, String> {
-        let (answer, answered) = channel();
-        self.send(Job::Facts(fact, answer));
-        let found = answered.recv();
-        let found = found.map_err(|_| "the store is not available".to_owned())??;
-        let parsed = found.into_iter().map(|(user, text)| {
-            let known = UserId::parse(&user).map_err(|_| format!("{user:?} is no user id"));
-            known.map(|user| (user, text))
-        });
-        parsed.collect()
-    }
-
-    fn set_fact(&self, fact: Fact, user: &UserId, text: Option<Box<str>>, saved: Saved) {
-        let entry = (fact, user.as_str().to_owned(), text);
-        self.send(Job::SetFact(entry, saved));
-    }
-
-    fn stop(&self) {
-        // The thread may have ended.
-        let _ = self.jobs.send(Job::Stop);
-        if let Some(thread) = self.thread.lock().take()
-            && thread.join().is_err()
-            && let Some(left_out) = PANICKED.admit(clock::now_ms())
-        {
-            log::error!("the thread of the store panicked{left_out}");
-        }
-    }
-}
-
-impl Job {
-    fn fail(self) {
-        match self {
-            Self::Load(_, load) => load(Err(Unavailable)),
-            Self::Save(_, _, Some(saved)) => saved(Err(Unavailable)),
-            Self::SetFact(_, saved) => saved(Err(Unavailable)),
-            Self::LoadChannel(_, load) => load(Err(Unavailable)),
-            Self::Facts(..)
-            | Self::Save(_, _, None)
-            | Self::Seen(..)
-            | Self::Channel(..)
-            | Self::Stop => {}
-        }
-    }
 }
 
 /// The record of attributes, empty where there are none.

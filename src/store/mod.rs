@@ -7,10 +7,13 @@
 
 pub mod channel;
 pub mod file;
+mod guard;
+pub mod health;
 mod kept;
 pub mod last_seen;
 pub mod memory;
 pub mod password;
+pub mod queue;
 mod record;
 pub mod settings;
 pub mod transfer;
@@ -24,6 +27,7 @@ use turntable_core::id::{ChannelId, UserId};
 
 use crate::metric::Metrics;
 use channel::{ChannelChange, StoredChannel};
+use health::Health;
 use settings::StoreSettings;
 
 /// The store cannot be read or written now.
@@ -103,6 +107,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Stores a fact of a user, or removes it. Written at once.
     fn set_fact(&self, fact: Fact, user: &UserId, text: Option<Box<str>>, saved: Saved);
 
+    /// How it is. One in memory is sound.
+    fn health(&self) -> Health {
+        Health::Sound
+    }
+
     /// Writes what waits and ends. Later calls fail.
     fn stop(&self);
 }
@@ -120,6 +129,6 @@ pub fn open(
     if settings.path.is_empty() {
         return Ok(Arc::new(memory::MemoryStore::new(settings.users_max)));
     }
-    let store = file::FileStore::open(settings, last_seen_max, metrics.store_failures.clone())?;
+    let store = queue::FileStore::open(settings, last_seen_max, metrics.store_failures.clone())?;
     Ok(Arc::new(store))
 }

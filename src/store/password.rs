@@ -34,8 +34,7 @@ pub fn set(path: &Path, user: &UserId, hash: Box<str>, change: Change) -> anyhow
         _ => {}
     }
     let entry = (Fact::Password, user.as_str().to_owned(), Some(hash));
-    file.write(&[], &[entry], &Default::default())
-        .map_err(anyhow::Error::msg)
+    file.write(&[], &[entry], &[]).map_err(anyhow::Error::msg)
 }
 
 /// Removes a user's password.
@@ -48,8 +47,7 @@ pub fn remove(path: &Path, user: &UserId) -> anyhow::Result<()> {
         bail!("{user} has no password");
     }
     let entry = (Fact::Password, user.as_str().to_owned(), None);
-    file.write(&[], &[entry], &Default::default())
-        .map_err(anyhow::Error::msg)
+    file.write(&[], &[entry], &[]).map_err(anyhow::Error::msg)
 }
 
 /// The users with a password, in the order of their ids.

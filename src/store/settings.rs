@@ -12,6 +12,8 @@ pub struct StoreSettings {
     pub write_ms: u64,
     /// Loads and saves that may wait for the file.
     pub queue_max: usize,
+    /// A file of at most so many bytes is looked through at each start.
+    pub check_bytes_max: u64,
     /// Users whose attributes are stored in memory.
     pub users_max: usize,
     /// Channels whose histories are in the file.
@@ -25,6 +27,7 @@ impl StoreSettings {
     pub const RANGES: &[(&str, u64, u64)] = &[
         ("write_ms", 0, 60_000),
         ("queue_max", 100, 10_000_000),
+        ("check_bytes_max", 0, 1_099_511_627_776),
         ("users_max", 0, 100_000_000),
         ("channels_max", 0, 10_000_000),
         ("channels_bytes_max", 0, 1_099_511_627_776),
@@ -37,6 +40,7 @@ impl Default for StoreSettings {
             path: String::new(),
             write_ms: 100,
             queue_max: 100_000,
+            check_bytes_max: 268_435_456,
             users_max: 100_000,
             channels_max: 10_000,
             channels_bytes_max: 268_435_456,

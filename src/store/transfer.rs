@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::channel::backup;
-use super::file::{Entry, FactEntry, File, Seen};
+use super::file::{Batch, Entry, FactEntry, File, Seen};
 use super::{Fact, record};
 use turntable_core::id::{ChannelId, UserId};
 
@@ -149,16 +149,17 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
     }
     let mut file = File::open(path).map_err(anyhow::Error::msg)?;
     for batch in entries.chunks(BATCH) {
-        file.write(batch, &[], &Default::default())
-            .map_err(anyhow::Error::msg)?;
+        file.write(batch, &[], &[]).map_err(anyhow::Error::msg)?;
     }
     for batch in facts.chunks(BATCH) {
-        file.write(&[], batch, &Default::default())
-            .map_err(anyhow::Error::msg)?;
+        file.write(&[], batch, &[]).map_err(anyhow::Error::msg)?;
     }
-    for batch in seen.chunks(BATCH) {
-        file.write_all(&[], &[], &Default::default(), batch)
-            .map_err(anyhow::Error::msg)?;
+    for seen in seen.chunks(BATCH) {
+        let batch = Batch {
+            seen,
+            ..Batch::default()
+        };
+        file.write_batch(batch).map_err(anyhow::Error::msg)?;
     }
     file.restore_channels(&channels)
         .map_err(anyhow::Error::msg)?;
@@ -242,7 +243,12 @@ mod tests {
         let seen = [("1:2".to_owned(), 7), ("1:5".to_owned(), 8)];
         File::open(&first)
             .unwrap()
-            .write_all(&entries, &written, &Default::default(), &seen)
+            .write_batch(Batch {
+                entries: &entries,
+                facts: &written,
+                seen: &seen,
+                channels: &[],
+            })
             .unwrap();
         let mut lines = Vec::new();
         assert_eq!(backup(&first, &mut lines).unwrap(), 5);

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::counter::Counter;
 
 use super::channel::{ChannelChange, Unwritten};
-use super::file::{FactEntry, File, Seen, entry};
+use super::file::around::Lost;
+use super::file::{Batch, Entry, FactEntry, File, Seen, entry};
+use super::health::SharedHealth;
 use super::{Fact, Load, LoadChannel, Saved, Stored, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
@@ -18,6 +20,8 @@ use turntable_core::id::{ChannelId, UserId};
 
 /// The disk may be full and have room in turns.
 static FAILED: LogLimit = LogLimit::new();
+static DAMAGED: LogLimit = LogLimit::new();
+static CLOSED: LogLimit = LogLimit::new();
 
 /// Users of one commit; when so many are collected, they are written.
 const BATCH: usize = 1_000;
@@ -62,8 +66,8 @@ struct Writer<'a> {
     await_facts: Vec<Saved>,
     /// When to commit.
     due: Option<Instant>,
-    is_failing: bool,
     failures: &'a Counter,
+    health: &'a SharedHealth,
 }
 
 /// Works until it is stopped.
@@ -72,7 +76,7 @@ pub(super) fn run(
     jobs: &Receiver<Job>,
     count: &AtomicUsize,
     write_ms: u64,
-    failures: &Counter,
+    (failures, health): (&Counter, &SharedHealth),
 ) {
     let mut writer = Writer {
         file,
@@ -84,13 +88,14 @@ pub(super) fn run(
         facts: Vec::new(),
         await_facts: Vec::new(),
         due: None,
-        is_failing: false,
         failures,
+        health,
     };
     // Jobs taken while a commit is due: it does not wait for more than a batch.
     let mut late = 0;
     loop {
-        let received = match writer.due {
+        let wake = writer.wake();
+        let received = match wake {
             None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(due) if late < BATCH => {
                 let left = due.saturating_duration_since(Instant::now());
@@ -98,7 +103,7 @@ pub(super) fn run(
             }
             Some(_) => Err(RecvTimeoutError::Timeout),
         };
-        let is_due = writer.due.is_some_and(|due| due <= Instant::now());
+        let is_due = wake.is_some_and(|due| due <= Instant::now());
         late = if is_due { late + 1 } else { 0 };
         match received {
             Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => {
@@ -111,10 +116,11 @@ pub(super) fn run(
                 writer.take(job, write_ms);
             }
             Err(RecvTimeoutError::Timeout) => {
-                writer.commit();
+                writer.look();
                 late = 0;
             }
         }
+        writer.note_closed();
     }
 }
 
@@ -145,7 +151,7 @@ impl Writer<'_> {
                 let at = Instant::now() + Duration::from_millis(write_ms);
                 self.due.get_or_insert(at);
                 let is_much = self.channel_bytes >= CHANNEL_BYTES || self.channels.len() >= BATCH;
-                if is_much && !self.is_failing {
+                if is_much && !self.health.is_failing.load(Ordering::Relaxed) {
                     self.commit();
                 } else if self.channel_bytes >= 2 * CHANNEL_BYTES {
                     self.drop_channels();
@@ -168,7 +174,9 @@ impl Writer<'_> {
     fn plan(&mut self, wait_ms: u64) {
         let at = Instant::now() + Duration::from_millis(wait_ms);
         self.due = Some(self.due.map_or(at, |due| at.min(due)));
-        if self.unwritten.len() + self.seen.len() >= BATCH && !self.is_failing {
+        if self.unwritten.len() + self.seen.len() >= BATCH
+            && !self.health.is_failing.load(Ordering::Relaxed)
+        {
             self.commit();
         }
     }
@@ -187,7 +195,7 @@ impl Writer<'_> {
         match self.file.read_channel(channel) {
             Ok(found) => Ok(found),
             Err(error) => {
-                self.failed(&error);
+                self.unread(&error);
                 Err(Unavailable)
             }
         }
@@ -206,7 +214,7 @@ impl Writer<'_> {
         let (found, seen_ms) = match self.file.read(user.as_str()) {
             Ok(found) => found,
             Err(error) => {
-                self.failed(&error);
+                self.unread(&error);
                 return Err(Unavailable);
             }
         };
@@ -214,7 +222,7 @@ impl Writer<'_> {
             (Some(attributes), _) => attributes.clone(),
             (None, None) => Attributes::default(),
             (None, Some(bytes)) => record::read(&bytes).ok_or_else(|| {
-                self.failed("a record is not readable");
+                self.unread(&format!("the record of {user} is none"));
                 Unavailable
             })?,
         };
@@ -235,7 +243,7 @@ impl Writer<'_> {
         if has_nothing && self.channels.is_empty() && self.seen.is_empty() {
             return;
         }
-        let entries: Vec<_> = self
+        let entries: Vec<Entry> = self
             .unwritten
             .iter()
             .map(|(user, attributes)| entry(user, attributes))
@@ -244,56 +252,143 @@ impl Writer<'_> {
         let seen: Vec<Seen> = seen
             .map(|(user, at_ms)| (user.as_str().to_owned(), *at_ms))
             .collect();
-        let waiting = std::mem::take(&mut self.waiting);
         let facts = std::mem::take(&mut self.facts);
+        let channels: Vec<_> = self.channels.iter().collect();
+        let batch = Batch {
+            entries: &entries,
+            facts: &facts,
+            seen: &seen,
+            channels: &channels,
+        };
+        let written = match self.file.write_batch(batch) {
+            Ok(()) => Ok(Lost::default()),
+            Err(error) if self.file.is_closed() => Err(error),
+            Err(error) => {
+                let written = self.file.write_around(batch);
+                self.damaged(&error);
+                written
+            }
+        };
         let await_facts = std::mem::take(&mut self.await_facts);
-        let channels = &self.channels;
-        let written = self.file.write_all(&entries, &facts, channels, &seen);
-        let outcome = written.as_ref().map_err(|_| Unavailable);
-        let outcome = outcome.copied();
-        for saved in await_facts {
-            saved(outcome);
+        for ((fact, user, _), saved) in facts.iter().zip(await_facts) {
+            saved(match &written {
+                Ok(lost) if !lost.has_fact(*fact, user) => Ok(()),
+                _ => Err(Unavailable),
+            });
         }
         match written {
-            Ok(()) => {
-                self.unwritten = HashMap::new();
-                self.seen = HashMap::new();
-                self.channels = HashMap::new();
-                self.channel_bytes = 0;
-                if std::mem::take(&mut self.is_failing) {
-                    log::info!("the store can be written again");
-                }
-                for (_, saved) in waiting {
-                    saved(Ok(()));
+            Ok(lost) => self.committed(&lost),
+            Err(error) => self.retain(&error),
+        }
+    }
+
+    /// What was collected is written, but for what is `lost` to damaged pages.
+    fn committed(&mut self, lost: &Lost) {
+        self.unwritten = HashMap::new();
+        self.seen = HashMap::new();
+        self.channels = HashMap::new();
+        self.channel_bytes = 0;
+        if lost.has_channel {
+            self.file.note_lost();
+        }
+        if self.health.is_failing.swap(false, Ordering::Relaxed) {
+            log::info!("the store can be written again");
+        }
+        for (user, saved) in std::mem::take(&mut self.waiting) {
+            saved(match lost.has_user(user.as_str()) {
+                true => Err(Unavailable),
+                false => Ok(()),
+            });
+        }
+    }
+
+    /// Nothing could be written: saves that nobody waits for are tried again.
+    fn retain(&mut self, error: &str) {
+        self.failed(error);
+        let waiting = std::mem::take(&mut self.waiting);
+        // Those that wait learn that theirs are not written.
+        let refused: HashSet<&UserId> = waiting.iter().map(|(user, _)| user).collect();
+        self.unwritten.retain(|user, _| !refused.contains(user));
+        drop(refused);
+        if self.unwritten.len() > RETRIED {
+            self.unwritten = HashMap::new();
+        }
+        if self.seen.len() > RETRIED {
+            self.seen = HashMap::new();
+        }
+        let has_users = !(self.unwritten.is_empty() && self.seen.is_empty());
+        if has_users || !self.channels.is_empty() {
+            self.due = Some(Instant::now() + RETRY);
+        }
+        for (_, saved) in waiting {
+            saved(Err(Unavailable));
+        }
+    }
+
+    /// When there is something to do without a job.
+    fn wake(&self) -> Option<Instant> {
+        let again = self.file.again();
+        [self.due, again].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    fn look(&mut self) {
+        let now = Instant::now();
+        if self.file.again().is_some_and(|at| at <= now) {
+            // The next look is planned where it fails.
+            let _ = self.file.reopen();
+        }
+        if self.due.is_some_and(|due| due <= now) {
+            self.commit();
+        }
+    }
+
+    /// Says when the file can be used no more, and when it can again.
+    fn note_closed(&mut self) {
+        let error = match self.file.is_closed() {
+            true => self.file.reopen().err(),
+            false => None,
+        };
+        let was_closed = self
+            .health
+            .is_closed
+            .swap(error.is_some(), Ordering::Relaxed);
+        let path = self.file.path().display();
+        match error {
+            None if was_closed => log::info!("the store {path} is open again"),
+            Some(error) if !was_closed => {
+                if let Some(left_out) = CLOSED.admit(clock::now_ms()) {
+                    let effect = "users cannot be loaded, and nothing is stored; it is tried again";
+                    log::error!("the store {path} cannot be opened: {error}; {effect}{left_out}");
                 }
             }
-            Err(error) => {
-                self.failed(&error);
-                // Those that wait learn that theirs are not written.
-                let refused: HashSet<&UserId> = waiting.iter().map(|(user, _)| user).collect();
-                self.unwritten.retain(|user, _| !refused.contains(user));
-                drop(refused);
-                if self.unwritten.len() > RETRIED {
-                    self.unwritten = HashMap::new();
-                }
-                if self.seen.len() > RETRIED {
-                    self.seen = HashMap::new();
-                }
-                let has_users = !(self.unwritten.is_empty() && self.seen.is_empty());
-                if has_users || !self.channels.is_empty() {
-                    self.due = Some(Instant::now() + RETRY);
-                }
-                for (_, saved) in waiting {
-                    saved(Err(Unavailable));
-                }
-            }
+            _ => {}
+        }
+    }
+
+    /// A user or a channel could not be read.
+    fn unread(&mut self, error: &str) {
+        match self.file.is_closed() {
+            true => self.failed(error),
+            false => self.damaged(error),
+        }
+    }
+
+    /// Counts a failure by a damaged page.
+    fn damaged(&mut self, error: &str) {
+        self.failures.inc();
+        self.health.is_damaged.store(true, Ordering::Relaxed);
+        if let Some(left_out) = DAMAGED.admit(clock::now_ms()) {
+            let path = self.file.path().display();
+            let effect = "what is on such a page cannot be loaded or stored; a backup has it";
+            log::error!("the store {path} fails: {error}; {effect}{left_out}");
         }
     }
 
     /// Counts a failure; the first of several is logged.
     fn failed(&mut self, error: &str) {
         self.failures.inc();
-        if !std::mem::replace(&mut self.is_failing, true)
+        if !self.health.is_failing.swap(true, Ordering::Relaxed)
             && let Some(left_out) = FAILED.admit(clock::now_ms())
         {
             let effect = "durable attributes are refused, others and histories may be lost";

@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+mod damage;
 mod embedded;
 mod fault;
 mod schema;

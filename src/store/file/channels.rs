@@ -22,12 +22,10 @@ impl File {
         bytes_max: u64,
     ) -> Result<(), String> {
         let now_ms = clock::now_ms();
-        let database = self.reopen()?;
-        let begin = || {
+        let (life, all) = self.with(|database| {
             let life = Life::begin(database)?;
             Ok((life, channel::all(database)?))
-        };
-        let (life, all) = begin().map_err(|error: redb::Error| error.to_string())?;
+        })?;
         self.life = Some(life);
         self.kept = Kept::new(channels_max, bytes_max);
         for entry in all {
@@ -46,8 +44,7 @@ impl File {
         if self.has_lost.load(Ordering::Relaxed) || self.life.is_none() {
             return Ok(());
         }
-        let database = self.reopen()?;
-        Life::close(database).map_err(|error| error.to_string())
+        self.with(Life::close)
     }
 
     /// Changes of channels are not written: none is whole from here on.
@@ -64,12 +61,8 @@ impl File {
             return Ok(None);
         };
         let has_lost = self.has_lost.load(Ordering::Relaxed);
-        let database = self.reopen()?;
-        let read = channel::read(database, channel.as_str(), life);
-        if read.is_err() {
-            self.database = None;
-        }
-        let (found, is_damaged) = read.map_err(|error| error.to_string())?;
+        let (found, is_damaged) =
+            self.with(|database| channel::read(database, channel.as_str(), life))?;
         if is_damaged && let Some(left_out) = DAMAGED.admit(clock::now_ms()) {
             let effect = "what could not be read is left out";
             log::error!("the history of channel {channel} is damaged; {effect}{left_out}");
@@ -82,26 +75,23 @@ impl File {
 
     /// All channels, as lines of a backup; a damaged state is left out.
     pub(in crate::store) fn channels(&mut self) -> Result<Vec<Line>, String> {
-        let database = self.reopen()?;
-        let export = || -> Result<Vec<Line>, redb::Error> {
+        self.with(|database| {
             let all = channel::all(database)?.into_iter();
             let lines = all.map(|entry| backup::export(database, &entry.channel));
             lines.filter_map(Result::transpose).collect()
-        };
-        export().map_err(|error| error.to_string())
+        })
     }
 
     /// Writes channels of a backup.
     pub(in crate::store) fn restore_channels(&mut self, lines: &[Line]) -> Result<(), String> {
-        let database = self.reopen()?;
-        let import = || {
+        self.with(|database| {
             let transaction = database.begin_write()?;
+            channel::open_singly(&transaction)?;
             for line in lines {
                 backup::import(&transaction, line)?;
             }
             transaction.commit()?;
             Ok(())
-        };
-        import().map_err(|error: redb::Error| error.to_string())
+        })
     }
 }

@@ -1,0 +1,189 @@
+//! The store in a file, as the server has it: a queue to the thread that has the file.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
+
+use super::channel::ChannelChange;
+use super::file::File;
+use super::health::{Health, SharedHealth};
+use super::settings::StoreSettings;
+use super::writer::{self, Job};
+use super::{Fact, Load, LoadChannel, Saved, Store, Stored, Unavailable};
+use crate::clock;
+use crate::log_limit::LogLimit;
+use turntable_core::backup::Attributes;
+use turntable_core::id::{ChannelId, UserId};
+
+/// As many jobs wait as may.
+pub(super) static FULL: LogLimit = LogLimit::new();
+static ENDED: LogLimit = LogLimit::new();
+static PANICKED: LogLimit = LogLimit::new();
+
+/// The store: a thread that has the file, and the way to it.
+#[derive(Debug)]
+pub struct FileStore {
+    path: String,
+    jobs: Sender<Job>,
+    waiting: Arc<AtomicUsize>,
+    queue_max: usize,
+    /// Whether changes of channels were refused.
+    has_lost: Arc<AtomicBool>,
+    failures: Counter,
+    health: Arc<SharedHealth>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl FileStore {
+    /// Opens the file of the settings. `failures` counts commits that failed.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    pub fn open(
+        settings: &StoreSettings,
+        last_seen_max: usize,
+        failures: Counter,
+    ) -> Result<Self, String> {
+        let path = Path::new(&settings.path);
+        let mut file = File::open_bounded(path, last_seen_max, settings.check_bytes_max)?;
+        file.begin(settings.channels_max, settings.channels_bytes_max)
+            .map_err(|error| format!("the store {} cannot be read: {error}", settings.path))?;
+        let (jobs, received) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let has_lost = Arc::new(AtomicBool::new(false));
+        file.has_lost = has_lost.clone();
+        let (counted, write_ms) = (waiting.clone(), settings.write_ms);
+        let health = Arc::new(SharedHealth::default());
+        let (failed, shown) = (failures.clone(), health.clone());
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || writer::run(file, &received, &counted, write_ms, (&failed, &shown)))
+            .map_err(|error| format!("the thread of the store cannot start: {error}"))?;
+        Ok(Self {
+            path: settings.path.clone(),
+            jobs,
+            waiting,
+            queue_max: settings.queue_max,
+            has_lost,
+            failures,
+            health,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    fn send(&self, job: Job) {
+        let has_room = self.waiting.fetch_add(1, Ordering::Relaxed) < self.queue_max;
+        let refused = match has_room {
+            true => self.jobs.send(job).err().map(|error| error.0),
+            false => Some(job),
+        };
+        if let Some(job) = refused {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            if matches!(job, Job::Channel(..)) {
+                self.has_lost.store(true, Ordering::Relaxed);
+            }
+            self.failures.inc();
+            if has_room {
+                self.note_end();
+            } else if let Some(left_out) = FULL.admit(clock::now_ms()) {
+                let effect = "durable attributes are refused, others may be lost";
+                log::warn!("too much waits for the store (store.queue_max): {effect}{left_out}");
+            }
+            job.fail();
+        }
+    }
+
+    /// The thread has ended before its time.
+    fn note_end(&self) {
+        self.health.is_closed.store(true, Ordering::Relaxed);
+        if let Some(left_out) = ENDED.admit(clock::now_ms()) {
+            let effect = "no user can be loaded and nothing is stored until a restart";
+            log::error!("the thread of the store has ended: {effect}{left_out}");
+        }
+    }
+}
+
+impl Store for FileStore {
+    fn get(&self, _: &UserId) -> Option<Stored> {
+        None
+    }
+
+    fn load(&self, user: &UserId, load: Load) {
+        self.send(Job::Load(user.clone(), load));
+    }
+
+    fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>) {
+        self.send(Job::Save(user.clone(), attributes, saved));
+    }
+
+    fn seen(&self, user: &UserId, at_ms: u64) {
+        self.send(Job::Seen(user.clone(), at_ms));
+    }
+
+    fn load_channel(&self, channel: &ChannelId, load: LoadChannel) {
+        self.send(Job::LoadChannel(channel.clone(), load));
+    }
+
+    fn save_channel(&self, channel: &ChannelId, change: ChannelChange) {
+        self.send(Job::Channel(channel.clone(), change));
+    }
+
+    fn facts(&self, fact: Fact) -> Result<Vec<(UserId, Box<str>)>, String> {
+        let (answer, answered) = channel();
+        self.send(Job::Facts(fact, answer));
+        let found = answered.recv();
+        let found = found.map_err(|_| "the store is not available".to_owned())?;
+        let unread = |error| format!("the store {} cannot be read: {error}", self.path);
+        let found = found.map_err(unread)?;
+        let parsed = found.into_iter().map(|(user, text)| {
+            let known = UserId::parse(&user).map_err(|_| format!("{user:?} is no user id"));
+            known.map(|user| (user, text))
+        });
+        parsed.collect()
+    }
+
+    fn set_fact(&self, fact: Fact, user: &UserId, text: Option<Box<str>>, saved: Saved) {
+        let entry = (fact, user.as_str().to_owned(), text);
+        self.send(Job::SetFact(entry, saved));
+    }
+
+    fn health(&self) -> Health {
+        self.health.get()
+    }
+
+    fn stop(&self) {
+        // The thread may have ended.
+        let _ = self.jobs.send(Job::Stop);
+        if let Some(thread) = self.thread.lock().take()
+            && thread.join().is_err()
+            && let Some(left_out) = PANICKED.admit(clock::now_ms())
+        {
+            log::error!("the thread of the store panicked{left_out}");
+        }
+    }
+}
+
+impl Job {
+    fn fail(self) {
+        match self {
+            Self::Load(_, load) => load(Err(Unavailable)),
+            Self::Save(_, _, Some(saved)) => saved(Err(Unavailable)),
+            Self::SetFact(_, saved) => saved(Err(Unavailable)),
+            Self::LoadChannel(_, load) => load(Err(Unavailable)),
+            Self::Facts(..)
+            | Self::Save(_, _, None)
+            | Self::Seen(..)
+            | Self::Channel(..)
+            | Self::Stop => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

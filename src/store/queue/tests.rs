@@ -1,0 +1,49 @@
+//! The queue to the file: what does not fit is refused.
+
+use super::*;
+use turntable_core::payload::Payload;
+
+#[test]
+fn save_that_does_not_fit_the_queue_is_counted_and_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = StoreSettings {
+        path: folder.path().join("store").to_str().unwrap().to_owned(),
+        queue_max: 2,
+        ..StoreSettings::default()
+    };
+    let failures = Counter::default();
+    let store = FileStore::open(&settings, 9, failures.clone()).unwrap();
+    let user = |number: u32| UserId::parse(&format!("1:{number}")).unwrap();
+    let attributes: Attributes = [(Box::from("a"), Payload::from_json("1"))].into();
+    // The thread of the store is busy.
+    let (begun, is_busy) = channel();
+    let (release, released) = channel::<()>();
+    store.load(
+        &user(1),
+        Box::new(move |_| {
+            begun.send(()).unwrap();
+            released.recv().unwrap();
+        }),
+    );
+    is_busy.recv().unwrap();
+    for number in 2..4 {
+        store.save(&user(number), attributes.clone(), None);
+    }
+    assert_eq!(failures.get(), 0);
+    store.save(&user(4), attributes.clone(), None);
+    assert_eq!(failures.get(), 1);
+    let (refused, is_refused) = channel();
+    let saved = move |saved| refused.send(saved).unwrap();
+    store.save(&user(5), attributes.clone(), Some(Box::new(saved)));
+    assert_eq!(is_refused.recv().unwrap(), Err(Unavailable));
+    assert_eq!(failures.get(), 2);
+    // Once, with the number of the others in the next line.
+    assert!(FULL.admit(clock::now_ms()).is_none());
+    release.send(()).unwrap();
+    store.stop();
+    let users = File::open(Path::new(&settings.path))
+        .unwrap()
+        .all()
+        .unwrap();
+    assert_eq!(users.len(), 2);
+}
