@@ -82,7 +82,8 @@ export class Client extends Emitter {
       message: (command, data, id) => this.#message(command, data, id),
       disconnected: (disconnection, fatal) => this.#disconnected(disconnection, fatal),
       error: (error) => this.#report(error),
-      activity: () => this.#heartbeat.activity(),
+      // An answer to a poll answers every probe.
+      activity: () => (this.#session.transport.push ? this.#heartbeat.activity() : this.#heartbeat.answered()),
       sent: () => this.#heartbeat.attend(),
       changed: () => this.#store?.changed(),
       traffic: ({ direction, kind, content, bytes }) => {
@@ -94,9 +95,15 @@ export class Client extends Emitter {
       { environment: env, interval_ms: clock_interval_ms },
       {
         attentive: () => this.#page.visible && (this.#session.awaiting || this.#rooms.playing),
-        probe: () => this.clock.probe(),
+        awaiting_since: () => this.#session.awaiting_since,
+        probe: () => {
+          // A clock exchange over poll measures nothing.
+          if (!this.#session.transport.push) return this.#session.connection.probe();
+          this.clock.probe();
+          return true;
+        },
         steady: (steady) => this.#state.steady(steady),
-        dead: () => this.#session.connection.drop(4008, "nothing received from the server after a probe"),
+        dead: () => this.#session.connection.drop(4008, "no answer of the server to a probe"),
       },
     );
     this.#desired = new DesiredState(this.#session);
@@ -338,8 +345,7 @@ export class Client extends Emitter {
     this.#kind = first ? "first" : resumed ? "resumed" : "reset";
     if (!resumed) this.#reset();
     const { push, name } = this.#session.transport;
-    // A polling transport sends no probes: each would be a request.
-    if (push) this.#heartbeat.start(welcome.heartbeat_ms);
+    this.#heartbeat.start(welcome.heartbeat_ms);
     this.#setTransport(/** @type {TransportName} */ (name));
     // A listener may have closed the client, here and wherever an event was emitted.
     if (this.#closing) return;
@@ -418,6 +424,7 @@ export class Client extends Emitter {
    * @param {any} id
    */
   #message(command, data, id) {
+    if (command === "time") this.#heartbeat.answered();
     if (command === "welcome") this.#welcomedAgain(data);
     this.#dispatcher.dispatch(command, data, id);
     this.emit("message", { command, data, ...(id !== undefined && { id }) });

@@ -147,6 +147,11 @@ export class Commands {
     return this.#requests.open;
   }
 
+  /** Local ms since when the oldest request waits for its answer. @returns {number | undefined} */
+  get awaiting_since() {
+    return this.#requests.waiting_since;
+  }
+
   /** The server's limits by name. @returns {Record<string, any>} */
   get limits() {
     return this.#outbox.limits;

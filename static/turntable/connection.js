@@ -269,6 +269,11 @@ export class Connection {
     for (const transport of this.#options.transports) transport.heartbeat?.(ms);
   }
 
+  /** Polling transports: @returns {boolean} whether a request is under way that the server has to answer */
+  probe() {
+    return this.#current?.probe?.() === true;
+  }
+
   /**
    * Abandons the transport connection as if it had been closed with `code`, and
    * reconnects. Does not wait for the server, which may be unreachable.

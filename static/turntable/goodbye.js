@@ -15,6 +15,8 @@ import { endpointUrl, isFinal, responseError } from "./transports/transport.js";
 const DELAYS_MS = [0, 100, 200, 500, 1000, 2000, 4000, 8000, 15000];
 
 const UNREF_MS = 500;
+/** Maximum time for one answer. The connection of an abandoned request is closed, so that the next request has another. */
+const ANSWER_MS = 3000;
 
 /** Maximum bytes of a request that outlives its page. */
 const KEEPALIVE_MAX = 60_000;
@@ -32,9 +34,10 @@ export function pageLeaves() {
 }
 
 /**
- * Repeats an attempt until it succeeds, for about half a minute.
+ * Repeats an attempt until it succeeds, for about half a minute and the time without answers.
  * @param {Environment} environment
- * @param {() => Promise<boolean>} attempt whether the server has answered; a rejection counts as false
+ * @param {(signal: AbortSignal) => Promise<boolean>} attempt whether the server has answered; a
+ *   rejection counts as false. The signal ends its requests.
  * @returns {Promise<boolean>}
  */
 export async function untilAnswered(environment, attempt) {
@@ -46,7 +49,12 @@ export async function untilAnswered(environment, attempt) {
         if (ms >= UNREF_MS) timer?.unref?.();
       });
     }
-    if (await attempt().catch(() => false)) return true;
+    const abort = new AbortController();
+    const limit = environment.setTimeout(() => abort.abort(), ANSWER_MS);
+    limit?.unref?.();
+    const answered = await attempt(abort.signal).catch(() => false);
+    environment.clearTimeout(limit);
+    if (answered) return true;
   }
   return false;
 }
@@ -64,35 +72,37 @@ export async function sayGoodbye({ url, environment, fetch }, session, unconfirm
   // Without the server's numbers a repetition might be carried out twice.
   let open = unconfirmed.filter((entry) => entry.numbered()).map(({ text, number }) => ({ text, number }));
   const options = { method: "POST", keepalive: true, cache: "no-store" };
-  const tunnel = () => {
+  const tunnel = (/** @type {AbortSignal} */ signal) => {
     const texts = [...open.map(({ text }) => text), '{"command":"bye","data":{}}'];
     const body = `[${texts.map((text) => `{"tunnel":${JSON.stringify(session)},"path":"/server","data":${text}}`).join(",")}]`;
     return fetch(endpointUrl(url, "tunnel/send", { n: open[0]?.number }), {
       ...options,
+      signal,
       keepalive: body.length < KEEPALIVE_MAX,
       // This content type needs no CORS preflight request, which a page that is left cannot await.
       headers: { "Content-Type": "text/plain;charset=UTF-8" },
       body,
     });
   };
-  const poll = () =>
+  const poll = (/** @type {AbortSignal} */ signal) =>
     fetch(endpointUrl(url, "poll"), {
       ...options,
+      signal,
       headers: { "Content-Type": "application/json", "Turntable-Session": session },
       credentials: "omit",
       body: JSON.stringify([{ f: "$av:bye" }]),
     });
-  return untilAnswered(environment, async () => {
-    let response = await tunnel();
+  return untilAnswered(environment, async (signal) => {
+    let response = await tunnel(signal);
     if (open.length > 0 && !response.ok && response.status !== 410) {
       // The server tells a gap, or takes no such request: then `bye` alone.
       const accepted = response.status === 409 ? (await responseError(response)).details?.accepted : undefined;
       if (response.status === 429 || response.status >= 500) return false;
       open = Number.isSafeInteger(accepted) ? open.filter(({ number }) => number > accepted) : [];
-      response = await tunnel();
+      response = await tunnel(signal);
     }
     // The server may have disabled tunnels.
-    if (response.status === 404) response = await poll();
+    if (response.status === 404) response = await poll(signal);
     return isFinal(response);
   });
 }

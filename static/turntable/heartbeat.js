@@ -7,6 +7,9 @@
  *
  *     silence 2 s ─► probe ─► 3 s: unsteady ─► 7 s: dead
  *
+ * Messages of others arrive also where nothing that the client sends does. A
+ * connection that brings messages but not the answer to a probe gets more time,
+ * because a slow one may have them all in its queue, and is then dead too.
  * @module
  */
 
@@ -15,7 +18,8 @@
 /**
  * @typedef {object} HeartbeatHooks
  * @property {() => boolean} attentive whether the page is visible and needs the connection now
- * @property {() => void} probe sends a probe
+ * @property {() => number | undefined} awaiting_since local ms since when the oldest request waits for its answer
+ * @property {() => boolean} probe sends a probe; false if there is none to answer
  * @property {(steady: boolean) => void} steady whether the connection answers
  * @property {() => void} dead nothing was received for long after a probe
  */
@@ -27,6 +31,8 @@ const SILENCE_MS = 2000;
 /** Time after an unanswered probe. */
 const UNSTEADY_MS = 3000;
 const DEAD_MS = 7000;
+/** The same, while other messages arrive. */
+const ONE_WAY_MS = 10_000;
 /** A timer this late means that the page was frozen. */
 const FROZEN_MS = 1000;
 /** Minimum interval of probes that are made at once. */
@@ -44,9 +50,12 @@ export class Heartbeat {
   #due = 0;
   /** @type {any} */
   #timer;
-  /** @type {any} */
+  /** Measures the silence after a probe. @type {any} */
   #wait_timer;
   #waiting = false;
+  /** Measures the time to the answer of a probe. @type {any} */
+  #answer_timer;
+  #answering = false;
   #steady = true;
 
   /**
@@ -77,6 +86,13 @@ export class Heartbeat {
     this.#running = false;
     this.#steady = true;
     this.#env.clearTimeout(this.#timer);
+    this.answered();
+  }
+
+  /** A probe was answered. */
+  answered() {
+    this.#answering = false;
+    this.#env.clearTimeout(this.#answer_timer);
     this.activity();
   }
 
@@ -103,7 +119,10 @@ export class Heartbeat {
   /** Local ms of the next probe. */
   #next() {
     const regular = this.#probed_at + this.#period_ms;
-    return this.#hooks.attentive() ? Math.min(regular, Math.max(this.#active_at, this.#probed_at) + SILENCE_MS) : regular;
+    if (!this.#hooks.attentive()) return regular;
+    // Messages of others say nothing about the way of a request that has no answer.
+    const quiet_since = Math.max(this.#hooks.awaiting_since() ?? this.#active_at, this.#probed_at);
+    return Math.min(regular, quiet_since + SILENCE_MS);
   }
 
   #schedule() {
@@ -120,9 +139,11 @@ export class Heartbeat {
 
   #probe() {
     this.#probed_at = this.#env.local();
-    if (!this.#waiting) this.#wait(UNSTEADY_MS, () => this.#unanswered());
-    this.#schedule();
-    this.#hooks.probe();
+    if (this.#hooks.probe()) {
+      if (!this.#waiting) this.#wait(UNSTEADY_MS, () => this.#unanswered());
+      if (!this.#answering) this.#awaitAnswer(ONE_WAY_MS);
+    }
+    if (this.#running) this.#schedule();
   }
 
   #unanswered() {
@@ -131,8 +152,19 @@ export class Heartbeat {
   }
 
   #dead() {
-    this.#waiting = false;
+    this.#waiting = this.#answering = false;
+    for (const timer of [this.#wait_timer, this.#answer_timer]) this.#env.clearTimeout(timer);
     this.#hooks.dead();
+  }
+
+  /** @param {number} ms */
+  #awaitAnswer(ms) {
+    this.#answering = true;
+    const due = this.#env.local() + ms;
+    this.#answer_timer = this.#env.setTimeout(() => {
+      if (this.#env.local() > due + FROZEN_MS) this.#awaitAnswer(FROZEN_MS);
+      else this.#dead();
+    }, ms);
   }
 
   /** @param {boolean} steady */

@@ -16,7 +16,7 @@ import { TurntableError } from "./error.js";
  *   caller then sends it again
  * @property {(data: any) => void} resolve
  * @property {(error: any) => void} reject
- * @property {boolean} [sent]
+ * @property {number} [sent_at] local ms
  * @property {any} [timer]
  */
 
@@ -45,6 +45,12 @@ export class Requests {
   /** Whether a request has no answer yet. */
   get open() {
     return this.#open.size > 0;
+  }
+
+  /** Local ms since when the oldest one waits for its answer. @returns {number | undefined} */
+  get waiting_since() {
+    for (const { sent_at } of this.#open.values()) if (sent_at !== undefined) return sent_at;
+    return undefined;
   }
 
   /**
@@ -102,7 +108,7 @@ export class Requests {
   sent(id) {
     const request = id === undefined ? undefined : this.#open.get(id);
     if (!request) return;
-    request.sent = true;
+    request.sent_at = this.#env.local();
     this.#start(id, request);
   }
 
@@ -113,7 +119,7 @@ export class Requests {
 
   /** The session was resumed: the answers arrive, or the commands are repeated. */
   resume() {
-    for (const [id, request] of this.#open) if (request.sent) this.#start(id, request);
+    for (const [id, request] of this.#open) if (request.sent_at !== undefined) this.#start(id, request);
   }
 
   /**

@@ -100,7 +100,10 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     else if (command === "publish") {
       session.send("reply", { id: "m", offset: 1, epoch: "e" }, id);
       session.send("message", { channel: data.channel, id: "01JD0000000000000000000000", offset: 1, from: session.user, time: 1, data: data.data });
-    } else if (command === "bye") server.sessions.delete(session.secret);
+    } else if (command === "bye") {
+      server.sessions.delete(session.secret);
+      server.ended?.(session);
+    }
     else if (id !== undefined && command !== "game") session.send("reply", { echo: data }, id);
     return undefined;
   };

@@ -8,6 +8,8 @@ import { connect, createServer } from "node:net";
  * @typedef {object} Faults
  * @property {boolean} [away] connections are refused
  * @property {boolean} [silent] connections are accepted, and no byte passes: now or later
+ * @property {(head: string) => boolean | undefined} [dead] by the head of each request: whether no
+ *   byte passes on its connection any more, this request included
  * @property {(head: string) => number | undefined} [cut_ms] after how long a connection is cut,
  *   by the head of its first request
  */
@@ -18,7 +20,7 @@ import { connect, createServer } from "node:net";
  */
 export async function proxy(t, target) {
   const { hostname, port: target_port } = new URL(target);
-  /** @type {Set<{client: import("node:net").Socket, upstream: import("node:net").Socket, dead: boolean, head: string}>} */
+  /** @type {Set<{client: import("node:net").Socket, upstream: import("node:net").Socket, up: boolean, down: boolean, head: string}>} */
   const pairs = new Set();
   let port = 0;
   const self = {
@@ -42,7 +44,21 @@ export async function proxy(t, target) {
     /** No byte passes on any connection, and none that is open now will ever pass one. */
     silence() {
       self.faults.silent = true;
-      for (const pair of pairs) pair.dead = true;
+      self.swallow();
+    },
+    /**
+     * No byte will ever pass on the open connections for which this holds; new ones work.
+     * @param {(head: string) => boolean} [which] by the head of the last request
+     * @param {"up" | "down" | "both"} [direction]
+     * @returns {number} of connections
+     */
+    swallow(which = () => true, direction = "both") {
+      const chosen = [...pairs].filter(({ head }) => which(head));
+      for (const pair of chosen) {
+        if (direction !== "down") pair.up = false;
+        if (direction !== "up") pair.down = false;
+      }
+      return chosen.length;
     },
     /** New connections work. */
     speak() {
@@ -58,21 +74,26 @@ export async function proxy(t, target) {
   };
   const accept = (/** @type {import("node:net").Socket} */ client) => {
     const upstream = connect(Number(target_port), hostname);
-    const pair = { client, upstream, dead: self.faults.silent === true, head: "" };
+    const pair = { client, upstream, up: !self.faults.silent, down: !self.faults.silent, head: "" };
     pairs.add(pair);
     const end = () => {
       pairs.delete(pair);
       client.destroy();
       upstream.destroy();
     };
+    client.on("data", (bytes) => {
+      // Requests of HTTP/1.1 share a connection, one after another.
+      if (pair.head !== "" && !/^(GET|POST) /.test(String(bytes))) return;
+      pair.head = headOf(bytes);
+      if (self.faults.dead?.(pair.head)) pair.up = pair.down = false;
+    });
     client.once("data", (bytes) => {
-      pair.head = String(bytes).split("\r\n\r\n")[0];
-      self.heads.push(pair.head);
+      self.heads.push(headOf(bytes));
       const ms = self.faults.cut_ms?.(pair.head);
       if (ms !== undefined) setTimeout(() => client.resetAndDestroy(), ms);
     });
-    client.on("data", (bytes) => pair.dead || upstream.write(bytes));
-    upstream.on("data", (bytes) => pair.dead || client.write(bytes));
+    client.on("data", (bytes) => pair.up && upstream.write(bytes));
+    upstream.on("data", (bytes) => pair.down && client.write(bytes));
     for (const socket of [client, upstream]) {
       socket.setNoDelay(true);
       socket.on("error", () => {});
@@ -93,6 +114,11 @@ export async function proxy(t, target) {
     listener.close();
   });
   return self;
+}
+
+/** The head of a request. */
+function headOf(/** @type {Buffer} */ bytes) {
+  return String(bytes).split("\r\n\r\n")[0];
 }
 
 /** Whether a connection's first request is a WebSocket handshake. */

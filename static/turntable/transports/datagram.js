@@ -8,6 +8,10 @@
  * server skips the datagrams that it took before, and refuses a request that
  * leaves a gap (409), which says how many it took. A reloaded page does not know
  * its numbers and asks first.
+ *
+ * The server answers a request at once, so a request without an answer was lost, or
+ * its connection is dead. It is abandoned, which closes the connection, and repeated.
+ * Answers to requests prove nothing about the stream of received messages.
  * @module
  */
 
@@ -19,6 +23,9 @@ import { bounced, closeCodeOf, concernsRequest, endpointUrl, isFinal, lastNumber
 const CHANNEL = "/channel/";
 /** Delays before a request is repeated, in ms; after the last one the connection counts as lost. */
 const REPEAT_MS = [0, 100, 300, 1000];
+/** Maximum time for an answer: at first, and for each further byte of the request at least. */
+const ANSWER_MS = 3000;
+const BYTES_PER_MS = 8;
 /** Maximum number of gaps to repair for one request. */
 const GAPS_MAX = 4;
 /** Asks how many commands the server took; it takes none of the request. */
@@ -55,7 +62,8 @@ export class Sender {
   #open = [];
   #in_flight = false;
   #closed = false;
-  #abort = new AbortController();
+  /** Ends the request under way. */
+  #abort = () => {};
 
   /** The tunnel's id, once known. */
   tunnel = "";
@@ -90,8 +98,8 @@ export class Sender {
    */
   raw(text) {
     this.#hooks.traffic("out", "datagram", text);
-    this.#fetch(text, undefined).then(
-      async (response) => this.#answered(response, [], response.ok ? undefined : await responseError(response)),
+    this.#request(text, undefined, 0).then(
+      ({ response, error }) => this.#answered(response, [], error),
       (/** @type {any} */ error) => this.#fail(closeCodeOf(0), `the request failed: ${error}`),
     );
   }
@@ -100,7 +108,7 @@ export class Sender {
   close() {
     this.#closed = true;
     this.#queue = [];
-    this.#abort.abort();
+    this.#abort();
   }
 
   /**
@@ -111,12 +119,13 @@ export class Sender {
   async finish() {
     this.#closed = true;
     const pending = [...this.#open, ...this.#queue.splice(0)];
-    this.#abort.abort();
+    this.#abort();
     if (pending.length === 0) return;
     let first = this.#number(pending);
-    await untilAnswered(this.#target.environment, async () => {
+    await untilAnswered(this.#target.environment, async (signal) => {
       const n = pending.some(({ entry }) => entry) ? first : undefined;
-      const response = await this.#fetch(this.#body(pending), n, true);
+      const body = this.#body(pending);
+      const response = await this.#fetch(body, n, { signal, keepalive: body.length < KEEPALIVE_MAX });
       if (response.status !== 409 && !(response.ok && n === UNKNOWN)) return isFinal(response);
       const details = response.ok ? await response.json() : (await responseError(response)).details;
       if (this.#gap(pending, details)) first = details.accepted + 1;
@@ -152,10 +161,7 @@ export class Sender {
       try {
         const body = this.#body(batch);
         this.#hooks.traffic("out", "datagram", body);
-        response = await this.#fetch(body, this.#number(batch));
-        // An answer that breaks off counts as lost.
-        if (response.ok) response = { ok: true, answers: await response.json() };
-        else error = await responseError(response);
+        ({ response, error } = await this.#request(body, this.#number(batch), failures));
         foreign = error !== undefined && response.status < 500 && !concernsRequest(response.status, error, batch);
         if (foreign) throw new Error(error?.message);
       } catch (failure) {
@@ -190,9 +196,8 @@ export class Sender {
    */
   async #answered(response, batch, error) {
     if (this.#closed) return "failed";
-    this.#hooks.activity();
     if (error === undefined) {
-      const answers = response.answers ?? (await response.json());
+      const { answers } = response;
       return this.#gap(batch, answers) ? "repeat" : this.#accepted(answers, batch);
     }
     const { status } = response;
@@ -266,19 +271,41 @@ export class Sender {
   }
 
   /**
+   * A request with a deadline, which is longer for a repetition: the network may be slow.
    * @param {string} body
    * @param {number | "unknown" | undefined} n
-   * @param {boolean} [last]
+   * @param {number} failures of this request before
+   * @returns {Promise<{response: any, error: ResponseError | undefined}>}
+   */
+  async #request(body, n, failures) {
+    const { environment } = this.#target;
+    const abort = new AbortController();
+    this.#abort = () => abort.abort();
+    const timer = environment.setTimeout(this.#abort, (ANSWER_MS + body.length / BYTES_PER_MS) * (1 + failures / 2));
+    try {
+      const response = await this.#fetch(body, n, { signal: abort.signal });
+      // An answer that breaks off counts as lost.
+      if (response.ok) return { response: { ok: true, answers: await response.json() }, error: undefined };
+      return { response, error: await responseError(response) };
+    } finally {
+      environment.clearTimeout(timer);
+    }
+  }
+
+  /**
+   * @param {string} body
+   * @param {number | "unknown" | undefined} n
+   * @param {{signal: AbortSignal, keepalive?: boolean}} options
    * @returns {Promise<any>}
    */
-  #fetch(body, n, last = false) {
+  #fetch(body, n, options) {
     return this.#target.fetch(endpointUrl(this.#target.url, "tunnel/send", { n }), {
       method: "POST",
       // This content type needs no CORS preflight request.
       headers: { "Content-Type": "text/plain;charset=UTF-8" },
       body,
       cache: "no-store",
-      ...(last ? { keepalive: body.length < KEEPALIVE_MAX } : { signal: this.#abort.signal }),
+      ...options,
     });
   }
 

@@ -40,8 +40,13 @@ import { EXPIRED, LOST, NORMAL, RATE_LIMITED, bounced, closeCodeOf, concernsRequ
  * @property {PollConnection | undefined} connection
  */
 
-/** Maximum time for an answer. The server answers within `poll.answer_ms` (5 s). */
-const ANSWER_MS = 8000;
+/**
+ * Maximum times for an answer, of the first request and of its repetition, which has another
+ * connection. The server answers within `poll.answer_ms` (5 s).
+ */
+const ANSWER_MS = [6500, 8000];
+/** How long the end of a session waits for the request under way before it repeats it. */
+const ENDING_MS = 500;
 const SESSION_HEADER = "Turntable-Session";
 /** How many messages wait behind a numbered answer, which has a bound. */
 const WAITING_HEADER = "Turntable-Waiting";
@@ -53,7 +58,8 @@ class PollConnection {
   #target;
   #hooks;
   #state;
-  #abort = new AbortController();
+  /** Ends the request under way. */
+  #abort = () => {};
   /** @type {Outgoing[]} */
   #queue = [];
   /** The requests under way. @type {Promise<void>} */
@@ -68,8 +74,6 @@ class PollConnection {
   #closed = false;
   /** Cancels the next empty request. */
   #cancelPoll = () => {};
-  /** Ends the wait for an answer. @type {any} */
-  #limit;
   /** Whether the last answer was not the server's. */
   #foreign = false;
 
@@ -112,7 +116,7 @@ class PollConnection {
   raw(text) {
     if (this.#closed) return;
     this.#hooks.traffic("out", "entry", text);
-    void this.#fetch(text, this.#session === undefined ? {} : { batch: this.#next() }).then(
+    void this.#fetch(text, this.#session === undefined ? {} : { batch: this.#next() }, {}).then(
       (/** @type {any} */ response) =>
         this.#answered(response, { session: "", number: 0, welcomes: undefined, body: text, messages: [] }).then(() => {
           if (this.#poll_due) this.#schedule();
@@ -127,26 +131,41 @@ class PollConnection {
     this.#cancelPoll();
     if (this.#state.connection === this) this.#state.connection = undefined;
     if (code === NORMAL) void this.#finish();
-    else this.#abort.abort();
+    else this.#abort();
   }
 
   /** Sends what is pending, `bye` at its end, and repeats it until it is answered. */
   async #finish() {
     const messages = this.#queue.splice(0);
-    // What runs before it comes first. A page that is left cannot wait.
-    if (!pageLeaves()) await this.#flushing;
+    // What runs before it comes first; it is repeated if it gets no answer. A page that is left cannot wait.
+    if (!pageLeaves()) {
+      const { environment } = this.#target;
+      const limit = environment.setTimeout(() => this.#abort(), ENDING_MS);
+      await this.#flushing;
+      environment.clearTimeout(limit);
+    }
     const open = this.#state.open;
     this.#state.open = undefined;
     if (this.#session === undefined || messages.length === 0) return;
     const last = { number: this.#next(), received: undefined, body: this.#body(messages) };
     for (const { number, body, received } of open?.session === this.#session ? [open, last] : [last]) {
-      const answered = untilAnswered(this.#target.environment, async () => {
-        const response = await this.#fetch(body, { batch: number, received }, true);
+      const answered = untilAnswered(this.#target.environment, async (signal) => {
+        const response = await this.#fetch(body, { batch: number, received }, { keepalive: true, signal });
         return isFinal(response);
       });
       if (!pageLeaves()) await answered;
     }
-    this.#abort.abort();
+    this.#abort();
+  }
+
+  /** @returns {boolean} whether a request is under way; one is sent if the client polls */
+  probe() {
+    if (this.#closed) return false;
+    if (this.#state.open) return true;
+    if (this.#in_flight || !(this.#state.heartbeat_ms > 0) || !this.#identified) return false;
+    this.#poll_due = true;
+    this.#flushing = this.#flush();
+    return true;
   }
 
   /** Schedules the next empty request, or none if the heartbeat is off. */
@@ -234,10 +253,10 @@ class PollConnection {
   /**
    * @param {string} body
    * @param {Record<string, number | undefined>} query
-   * @param {boolean} [last]
+   * @param {{signal?: AbortSignal, keepalive?: boolean}} options
    * @returns {Promise<any>}
    */
-  #fetch(body, query, last = false) {
+  #fetch(body, query, options) {
     /** @type {Record<string, string>} */
     const headers = { "Content-Type": "application/json" };
     if (this.#session !== undefined) headers[SESSION_HEADER] = this.#session;
@@ -248,7 +267,7 @@ class PollConnection {
       // The header names the session; a cookie must not name another one.
       credentials: "omit",
       cache: "no-store",
-      ...(last ? { keepalive: true } : { signal: this.#abort.signal }),
+      ...options,
     });
   }
 
@@ -262,11 +281,14 @@ class PollConnection {
     for (let tries = 2; !this.#closed; ) {
       tries -= 1;
       const { environment } = this.#target;
-      this.#limit = environment.setTimeout(() => this.#abort.abort(), ANSWER_MS);
+      const abort = new AbortController();
+      const end = () => abort.abort();
+      this.#abort = end;
+      const limit = environment.setTimeout(end, ANSWER_MS[tries > 0 ? 0 : 1]);
       try {
-        const response = await this.#fetch(open.body, query);
+        const response = await this.#fetch(open.body, query, { signal: abort.signal });
         const wait_ms = await this.#answered(response, open, resuming);
-        environment.clearTimeout(this.#limit);
+        environment.clearTimeout(limit);
         if (wait_ms === undefined) return;
         tries += 1;
         await new Promise((resolve) => void this.#target.environment.setTimeout(() => resolve(undefined), wait_ms));
@@ -276,7 +298,7 @@ class PollConnection {
         this.#end(LOST, String(error));
         return;
       } finally {
-        environment.clearTimeout(this.#limit);
+        environment.clearTimeout(limit);
       }
     }
   }
@@ -291,7 +313,6 @@ class PollConnection {
     if (!response.ok) return this.#refused(response, open, resuming);
     // Read the whole answer first; an incomplete answer counts as lost.
     const body = await response.text();
-    this.#target.environment.clearTimeout(this.#limit);
     /** @type {any} */
     let entries;
     try {

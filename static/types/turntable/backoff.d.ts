@@ -3,9 +3,10 @@
  *
  * The delay is a random part of min_ms * 2^attempt ("full jitter"), so that
  * clients do not reconnect to a restarted server all at once. It is at most 2 s
- * in the first attempts, and max_ms after them. The attempt count restarts only
- * after a connection that lasted max_ms, so a server that accepts and closes
- * connections immediately is not overloaded. A delay requested by `goaway` takes
+ * in the first attempts, and max_ms after them. Attempts that fail are counted up to
+ * the next connection; connections that do not last are counted up to one that
+ * lasted max_ms, so a server that accepts and closes connections immediately is not
+ * overloaded, and a loss right after an outage does not wait for it. A delay requested by `goaway` takes
  * precedence, once. Until the next connection lasted, delays are spread over the
  * time that the server named there, which grows with the number of its clients.
  * @module

@@ -104,6 +104,8 @@ export declare class Commands {
     holdBack(heldBack: (message: Message) => boolean): void;
     /** Whether a request waits for its answer. */
     get awaiting(): boolean;
+    /** Local ms since when the oldest request waits for its answer. @returns {number | undefined} */
+    get awaiting_since(): number | undefined;
     /** The server's limits by name. @returns {Record<string, any>} */
     get limits(): Record<string, any>;
     /**

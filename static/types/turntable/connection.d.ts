@@ -64,6 +64,8 @@ export declare class Connection {
      * @param {number} ms 0: requests are sent only with messages
      */
     heartbeat(ms: number): void;
+    /** Polling transports: @returns {boolean} whether a request is under way that the server has to answer */
+    probe(): boolean;
     /**
      * Abandons the transport connection as if it had been closed with `code`, and
      * reconnects. Does not wait for the server, which may be unreachable.

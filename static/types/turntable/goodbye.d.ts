@@ -10,12 +10,13 @@ import type { Sent } from "./sent_log.js";
 /** Whether the page is being left. */
 export declare function pageLeaves(): boolean;
 /**
- * Repeats an attempt until it succeeds, for about half a minute.
+ * Repeats an attempt until it succeeds, for about half a minute and the time without answers.
  * @param {Environment} environment
- * @param {() => Promise<boolean>} attempt whether the server has answered; a rejection counts as false
+ * @param {(signal: AbortSignal) => Promise<boolean>} attempt whether the server has answered; a
+ *   rejection counts as false. The signal ends its requests.
  * @returns {Promise<boolean>}
  */
-export declare function untilAnswered(environment: Environment, attempt: () => Promise<boolean>): Promise<boolean>;
+export declare function untilAnswered(environment: Environment, attempt: (signal: AbortSignal) => Promise<boolean>): Promise<boolean>;
 /**
  * Ends a session, behind the commands that may not have arrived: the server skips those that it has
  * by their numbers.

@@ -7,6 +7,9 @@
  *
  *     silence 2 s ─► probe ─► 3 s: unsteady ─► 7 s: dead
  *
+ * Messages of others arrive also where nothing that the client sends does. A
+ * connection that brings messages but not the answer to a probe gets more time,
+ * because a slow one may have them all in its queue, and is then dead too.
  * @module
  */
 import type { Environment } from "./environment.js";
@@ -16,9 +19,13 @@ export type HeartbeatHooks = {
      */
     attentive: () => boolean;
     /**
-     * sends a probe
+     * local ms since when the oldest request waits for its answer
      */
-    probe: () => void;
+    awaiting_since: () => number | undefined;
+    /**
+     * sends a probe; false if there is none to answer
+     */
+    probe: () => boolean;
     /**
      * whether the connection answers
      */
@@ -45,6 +52,8 @@ export declare class Heartbeat {
      */
     start(heartbeat_ms: number | undefined): void;
     stop(): void;
+    /** A probe was answered. */
+    answered(): void;
     /** Something was received. */
     activity(): void;
     /** Something was sent, or the page became visible: a probe may be due sooner. */

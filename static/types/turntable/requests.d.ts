@@ -15,7 +15,10 @@ export type Request = {
     interruptible: boolean;
     resolve: (data: any) => void;
     reject: (error: any) => void;
-    sent?: boolean;
+    /**
+     * local ms
+     */
+    sent_at?: number;
     timer?: any;
 };
 /** @import { Environment } from "./environment.js" */
@@ -27,7 +30,7 @@ export type Request = {
  *   caller then sends it again
  * @property {(data: any) => void} resolve
  * @property {(error: any) => void} reject
- * @property {boolean} [sent]
+ * @property {number} [sent_at] local ms
  * @property {any} [timer]
  */
 /** The rejection of an interruptible request whose session is lost. */
@@ -41,6 +44,8 @@ export declare class Requests {
     constructor(environment: Environment, timeout_ms: number);
     /** Whether a request has no answer yet. */
     get open(): boolean;
+    /** Local ms since when the oldest one waits for its answer. @returns {number | undefined} */
+    get waiting_since(): number | undefined;
     /**
      * @param {number} id
      * @param {Request} request

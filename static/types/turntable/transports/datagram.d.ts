@@ -8,6 +8,10 @@
  * server skips the datagrams that it took before, and refuses a request that
  * leaves a gap (409), which says how many it took. A reloaded page does not know
  * its numbers and asks first.
+ *
+ * The server answers a request at once, so a request without an answer was lost, or
+ * its connection is dead. It is abandoned, which closes the connection, and repeated.
+ * Answers to requests prove nothing about the stream of received messages.
  * @module
  */
 import type { Outgoing, Target, TransportHooks } from "./transport.js";

@@ -63,6 +63,8 @@ declare class PollConnection implements TransportConnection {
     raw(text: string): void;
     /** @param {number} code */
     close(code: number): void;
+    /** @returns {boolean} whether a request is under way; one is sent if the client polls */
+    probe(): boolean;
     /** Schedules the next empty request, or none if the heartbeat is off. */
     schedulePoll(): void;
 }

@@ -55,6 +55,11 @@ export type TransportConnection = {
      */
     send: (text: string, entry?: Sent) => void;
     /**
+     * polling transports: a request that shows whether the server
+     * answers; returns whether one is under way
+     */
+    probe?: () => boolean;
+    /**
      * sends a text unchanged
      */
     raw: (text: string) => void;
@@ -150,6 +155,8 @@ export type Kind = "frame" | "datagram" | "entry";
  * @property {boolean} idle whether no outgoing message is pending
  * @property {(text: string, entry?: Sent) => void} send sends one message, given as JSON, with its
  *   entry in the log of sent commands if it counts
+ * @property {() => boolean} [probe] polling transports: a request that shows whether the server
+ *   answers; returns whether one is under way
  * @property {(text: string) => void} raw sends a text unchanged
  * @property {(code: number, reason: string) => void} close with 1000, sends what is pending and
  *   repeats it until it is answered, then closes; with another code, closes at once
