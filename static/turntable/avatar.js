@@ -335,7 +335,9 @@ export class Avatar {
     this.#refusal = undefined;
     // Those of a later `authenticate` are used by the next identification.
     const credentials = () => (typeof this.#credentials === "function" ? this.#credentials() : this.#credentials);
-    const client = connect(this.#url, { ...this.#options, user, credentials });
+    // An avatar polls only if the program wants it.
+    const poll = { heartbeat_ms: 0, ...this.#options.poll };
+    const client = connect(this.#url, { ...this.#options, poll, user, credentials });
     this.#client = client;
     const own = (/** @type {(detail: any) => void} */ listener) => (/** @type {any} */ detail) => {
       if (this.#client === client) listener(detail);

@@ -3,9 +3,10 @@
  *
  * The delay is a random part of min_ms * 2^attempt ("full jitter"), so that
  * clients do not reconnect to a restarted server all at once. It is at most 2 s
- * in the first attempts, and max_ms after them. The attempt count restarts only
- * after a connection that lasted max_ms, so a server that accepts and closes
- * connections immediately is not overloaded. A delay requested by `goaway` takes
+ * in the first attempts, and max_ms after them. Attempts that fail are counted up to
+ * the next connection; connections that do not last are counted up to one that
+ * lasted max_ms, so a server that accepts and closes connections immediately is not
+ * overloaded, and a loss right after an outage does not wait for it. A delay requested by `goaway` takes
  * precedence, once. Until the next connection lasted, delays are spread over the
  * time that the server named there, which grows with the number of its clients.
  * @module
@@ -27,7 +28,10 @@ const EARLY_MS = 2000;
 export class Backoff {
   #options;
   #env;
+  /** Attempts that failed in a row. */
   #attempt = 0;
+  /** Connections in a row that did not last. */
+  #short = 0;
   /** Local ms of the welcome. @type {number | null} */
   #established_at = null;
   /** The move that the server requested. @type {{at: number, url: string} | null} */
@@ -99,15 +103,17 @@ export class Backoff {
       const { at, url } = this.#move;
       this.#move = null;
       this.url = url;
-      this.#attempt = 0;
+      this.#attempt = this.#short = 0;
       return Math.max(0, Math.round(at - now));
     }
     // The address of a goaway did not work: return to the configured one.
     if (!established) this.url = this.#options.url;
     if (lasted >= max_ms) {
-      this.#attempt = 0;
+      this.#short = 0;
       this.spread_ms = 0;
     }
+    if (established) this.#attempt = this.#short;
+    if (established) this.#short += 1;
     const early = Math.max(min_ms, EARLY_MS);
     const grown = Math.min(early, min_ms * 2 ** this.#attempt) * 2 ** Math.max(0, this.#attempt - EARLY_ATTEMPTS);
     const bound = SLOW_RETRY.has(code) ? max_ms : Math.min(max_ms, grown);

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ClientAvatar, TurntableError } from "../../static/turntable.js";
+import { fake } from "./fake_server.mjs";
 import { ManualEnvironment, WebSocket, serve } from "./harness.mjs";
 
 const forum = { forum: { state: "enabled", functions: ["createPost"] } };
@@ -217,3 +218,21 @@ test("an avatar can be awaited and inspected without a call, before it is connec
   assert.deepEqual([av.authenticated, av.connected, av.user, av.client, [...av.services]], [false, false, undefined, undefined, []]);
   await assert.rejects(av.forum.createPost(), { code: "unavailable", message: /connect\(\)/ });
 });
+
+for (const [what, poll, requests] of [["sends no requests by itself", undefined, 0], ["polls if the program wants it", { heartbeat_ms: 20_000 }, 1]]) {
+  test(`over poll an avatar ${what}`, async (t) => {
+    const server = await fake(t, { transports: ["poll"] });
+    const env = new ManualEnvironment();
+    const av = ClientAvatar(server.url, { user: "1:1", transports: ["poll"], environment: env, ...(poll && { poll }) });
+    t.after(() => av.disconnect());
+    const met = called(av, "onConnect");
+    av.connect();
+    await met;
+    await av.client.request("lookup", []);
+    await new Promise(setImmediate);
+    const count = server.requests.length;
+    env.advance(20_000);
+    await av.client.request("lookup", []);
+    assert.equal(server.requests.length, count + requests + 1);
+  });
+}

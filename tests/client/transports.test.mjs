@@ -475,3 +475,35 @@ test("transport selection: after an outage the best proven transport is tried fi
   selection.recover();
   assert.equal(selection.index, 2); // the second one has lost its proof
 });
+
+test("longpoll: an answer about a session that has expired does not end the new one", async (t) => {
+  const server = await fake(t);
+  let answered = () => {};
+  const late = new Promise((resolve) => (answered = resolve));
+  let opened = () => {};
+  const gate = new Promise((resolve) => (opened = resolve));
+  let old;
+  const held = async (url, init) => {
+    if (init?.method !== "POST" || !old || !init.body.includes(old)) return fetch(url, init);
+    await gate;
+    // As from a server that had answered before the client lost interest.
+    return fetch(url, { ...init, signal: undefined }).finally(answered);
+  };
+  const tt = client(t, server, { transports: ["longpoll"], fetch: held });
+  await tt.ready;
+  const states = [];
+  tt.on("state", ({ state, reason }) => states.push(`${state} ${reason ?? ""}`));
+  const { session } = server;
+  old = session.secret;
+  const reset = tt.once("reset");
+  // The poll under way is cut; one that came later would be refused.
+  while (!session.connection) await new Promise(setImmediate);
+  server.sessions.delete(old);
+  session.connection.cut();
+  await reset;
+  opened();
+  await late;
+  await tt.request("lookup", []);
+  assert.deepEqual(states, ["offline lost", "connecting ", "online "]);
+  assert.notEqual(tt.session, old);
+});

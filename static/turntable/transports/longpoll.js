@@ -50,7 +50,7 @@ class LongPollConnection {
   constructor(target, hooks) {
     this.#target = target;
     this.#hooks = hooks;
-    this.#sender = new Sender(target, hooks, (code, reason) => this.#end(code, reason));
+    this.#sender = this.#newSender();
   }
 
   get writable() {
@@ -90,6 +90,10 @@ class LongPollConnection {
     else end();
   }
 
+  #newSender() {
+    return new Sender(this.#target, this.#hooks, (code, reason) => this.#end(code, reason));
+  }
+
   async #run() {
     let resume = this.#hooks.resume();
     if (resume) {
@@ -109,6 +113,9 @@ class LongPollConnection {
           await this.#receive(response);
         } else if (response.status === 410 && resume && !this.#opened && isJson(response)) {
           resume = undefined;
+          // The answer to a request of the old session says nothing about the new one.
+          this.#sender.close();
+          this.#sender = this.#newSender();
           this.#hooks.expired();
         } else {
           await this.#refused(response);
@@ -119,11 +126,13 @@ class LongPollConnection {
     }
   }
 
-  #wakeUp() {
+  #wakeUp(sender = this.#sender) {
+    // The session has expired meanwhile.
+    if (sender !== this.#sender) return;
     const { environment } = this.#target;
     const ms = (woken_at.get(environment) ?? -Infinity) + WAKE_UP_MS - environment.local();
     if (ms > 0) {
-      environment.setTimeout(() => !this.#closed && this.#wakeUp(), ms);
+      environment.setTimeout(() => !this.#closed && this.#wakeUp(sender), ms);
       return;
     }
     woken_at.set(environment, environment.local());
