@@ -44,7 +44,9 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["portal", key] => (PortalSettings::RANGES, key),
         ["socketio", key] => (SocketIoSettings::RANGES, key),
         ["session", key] => (SessionSettings::RANGES, key),
-        ["limits", "bytes" | "address_bytes", key] => (BucketSettings::BYTE_RANGES, key),
+        ["limits", "bytes" | "address_bytes" | "address_publish", key] => {
+            (BucketSettings::BYTE_RANGES, key)
+        }
         ["channel" | "room", "bytes", key] => (BucketSettings::BYTE_RANGES, key),
         ["limits", _, key]
         | ["room", "invites_to_user", key]

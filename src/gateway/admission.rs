@@ -3,6 +3,8 @@
 //! rate of bytes. Sessions that lost their connection are counted by its address as
 //! well.
 
+mod held;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use turntable_core::spare::Spare;
 
 use crate::gateway::newcomers::{Newcomer, SocketMark};
 use crate::gateway::shared_bucket::SharedBucket;
+pub use held::Held;
 
 /// Connections of the whole process, counted against their limits.
 #[derive(Debug, Default)]
@@ -51,6 +54,7 @@ struct AddressCount {
     /// What its sessions hold ([`Held`]).
     held: AtomicUsize,
     bytes: SharedBucket,
+    published: SharedBucket,
     users: SharedBucket,
     invites: SharedBucket,
 }
@@ -63,7 +67,7 @@ impl AddressCount {
 
     /// Whether nothing of it has to be remembered.
     fn is_forgotten(&self, now_ms: u64) -> bool {
-        let buckets = [&self.bytes, &self.users, &self.invites];
+        let buckets = [&self.bytes, &self.published, &self.users, &self.invites];
         !self.is_in_use() && buckets.iter().all(|bucket| bucket.is_full(now_ms))
     }
 }
@@ -201,6 +205,7 @@ impl ConnectionLimits {
                 address,
                 count: AtomicU32::new(0),
                 bytes: SharedBucket::default(),
+                published: SharedBucket::default(),
                 users: SharedBucket::default(),
                 invites: SharedBucket::default(),
                 detached: AtomicU32::new(0),
@@ -301,85 +306,6 @@ impl Permit {
         known.detached.store(count + 1, Ordering::Relaxed);
         known.limits.detached.fetch_add(1, Ordering::Relaxed);
         Some(DetachedPermit(known.clone()))
-    }
-}
-
-/// What one session holds of the share of its address, in watched users. Dropping it
-/// gives it back.
-#[derive(Debug)]
-pub struct Held {
-    address: Arc<AddressCount>,
-    units: usize,
-}
-
-impl Held {
-    fn nothing(address: &Arc<AddressCount>) -> Self {
-        Self {
-            address: address.clone(),
-            units: 0,
-        }
-    }
-
-    /// What all sessions of the address hold.
-    #[must_use]
-    pub fn total(&self) -> usize {
-        self.address.held.load(Ordering::Relaxed)
-    }
-
-    /// The session holds so much now.
-    pub fn set(&mut self, units: usize) {
-        self.address.held.fetch_add(units, Ordering::Relaxed);
-        self.address.held.fetch_sub(self.units, Ordering::Relaxed);
-        self.units = units;
-    }
-
-    /// Takes so many users that the address's commands name, or none.
-    ///
-    /// # Errors
-    /// The time until there are enough, in ms.
-    pub fn take_users(
-        &self,
-        count: usize,
-        settings: BucketSettings,
-        now_ms: u64,
-    ) -> Result<(), u64> {
-        self.address.users.take(count, settings, now_ms)
-    }
-
-    /// Takes so many invites of the address, or none.
-    ///
-    /// # Errors
-    /// The time until there are enough, in ms.
-    pub fn take_invites(
-        &self,
-        count: usize,
-        settings: BucketSettings,
-        now_ms: u64,
-    ) -> Result<(), u64> {
-        self.address.invites.take(count, settings, now_ms)
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // An address that nothing else is known of is forgotten with the next others.
-        self.set(0);
-    }
-}
-
-impl Permit {
-    /// A session of this address that holds nothing yet.
-    #[must_use]
-    pub fn hold(&self) -> Held {
-        Held::nothing(&self.address)
-    }
-}
-
-impl DetachedPermit {
-    /// The session of this address, which holds nothing yet.
-    #[must_use]
-    pub fn hold(&self) -> Held {
-        Held::nothing(&self.0)
     }
 }
 

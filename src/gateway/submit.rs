@@ -204,12 +204,15 @@ impl Gateway {
             self.shared.metrics.error(error.code, Some(Limit::Publish));
             return Err(Taken::TooOften(Box::new(error)));
         }
-        match session {
-            Some(session) => self
-                .take_request_bytes(session, bytes)
-                .map_err(|error| Taken::TooOften(Box::new(error))),
-            None => Ok(()),
-        }
+        let Some(session) = session else {
+            return Ok(());
+        };
+        let too_often = |error| Taken::TooOften(Box::new(error));
+        self.take_request_bytes(session, bytes).map_err(too_often)?;
+        let published = self.take_published_bytes(session, bytes, clock::now_ms());
+        published
+            .inspect_err(|error| self.shared.metrics.error(error.code, error.limit))
+            .map_err(too_often)
     }
 
     /// Takes what one datagram of a session stands for; without commands it was

@@ -116,6 +116,7 @@ fn each_path_has_one_order_while_others_publish() {
     let server = Server::with(&[
         ("limits.publish", "{ per_second = 0, burst = 1 }"),
         ("limits.bytes", "{ per_second = 0, burst = 1 }"),
+        ("limits.address_publish.per_second", "0"),
         ("channel.bytes", "{ per_second = 0, burst = 1 }"),
     ]);
     let goes_on = Arc::new(AtomicBool::new(true));

@@ -165,6 +165,7 @@ fn a_reader_without_room_is_told_that_it_missed_messages() {
     let keys = [
         ("session.outbox_bytes_max", "70000"),
         ("limits.bytes", "{ per_second = 0, burst = 1 }"),
+        ("limits.address_publish.per_second", "0"),
     ];
     let server = configured(entry, &keys);
     let (mut mel, mut pomke) = (server.user("1:1"), server.user("1:2"));

@@ -31,6 +31,7 @@ fn listener_above_busy_channels_misses_messages_and_is_not_closed() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
     ]);
     let mut listener = slow_client(&server, "2:1");
     join_with_subpaths(&mut listener, "a");

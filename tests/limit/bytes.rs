@@ -186,7 +186,10 @@ fn datagrams_of_tunnels_are_charged() {
 
 #[test]
 fn many_publishers_do_not_close_listeners_of_a_channel() {
-    let server = Server::with(&[("limits.bytes.per_second", "0")]);
+    let server = Server::with(&[
+        ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
+    ]);
     let mut listener = on_channel(&server, "2:1");
     let mut publishers: Vec<Client> = (0..4).map(|n| server.user(&format!("1:{n}"))).collect();
     let mut refused = 0;

@@ -14,6 +14,7 @@ mod deadline;
 mod front;
 mod input;
 mod kept;
+mod listener;
 mod load;
 mod mailbox;
 mod pipeline;

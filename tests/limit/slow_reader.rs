@@ -36,6 +36,7 @@ fn stalled_readers_are_closed_and_others_receive_in_time() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
         ("channel.bytes.per_second", "0"),
     ]);
     let mut publisher = server.user("1:1");
@@ -84,6 +85,7 @@ fn messages_before_slow_reader_close_have_no_gap() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
         ("channel.bytes.per_second", "0"),
     ]);
     let mut publisher = server.user("1:1");
@@ -112,6 +114,7 @@ fn closed_slow_reader_resumes_on_busy_channel() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
         ("channel.bytes.per_second", "0"),
         ("session.replay_bytes_max", "8388608"),
     ]);
@@ -160,6 +163,7 @@ fn kernel_holds_little_for_stalled_reader() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
         ("channel.bytes.per_second", "0"),
     ]);
     let mut publisher = server.user("1:1");
@@ -181,6 +185,7 @@ fn presence_is_merged_while_reader_is_blocked() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
         ("channel.bytes.per_second", "0"),
         ("limits.presence.per_second", "0"),
         ("session.outbox_bytes_max", "1073741824"),
@@ -219,6 +224,7 @@ fn userchange_that_waited_names_its_user_after_a_resume() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
         ("channel.bytes.per_second", "0"),
         ("session.outbox_bytes_max", "1073741824"),
         ("session.replay_bytes_max", "67108864"),

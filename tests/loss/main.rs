@@ -36,6 +36,7 @@ const KEYS: &[(&str, &str)] = &[
     ("limits.time", "{ per_second = 0, burst = 1 }"),
     ("limits.users", "{ per_second = 0, burst = 1 }"),
     ("limits.bytes", "{ per_second = 0, burst = 1 }"),
+    ("limits.address_publish.per_second", "0"),
 ];
 
 fn server(file: &str, keys: &[(&str, &str)]) -> Server {

@@ -105,6 +105,7 @@ fn blocked_reader_does_not_delay_shutdown() {
         ("server.shutdown_ms", "500"),
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
         ("channel.bytes.per_second", "0"),
     ]);
     let mut blocked = server.user("2:1");

@@ -127,6 +127,7 @@ fn queue_is_limited_and_delivered_completely_or_not_at_all() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
         ("channel.bytes.per_second", "0"),
         ("server.max_message_bytes", "4096"),
         ("room.tick_bytes_max", "4096"),

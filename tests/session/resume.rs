@@ -138,6 +138,7 @@ fn repeated_disconnects_lose_and_duplicate_nothing() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
         ("channel.bytes.per_second", "0"),
         ("limits.time.per_second", "0"),
         ("limits.resume.per_second", "0"),

@@ -144,6 +144,7 @@ fn repeated_events_take_effect_once() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
         ("channel.bytes.per_second", "0"),
         ("limits.game.per_second", "0"),
         ("limits.call.per_second", "0"),

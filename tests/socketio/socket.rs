@@ -209,6 +209,7 @@ fn stalled_reader_is_closed_and_resumes() {
         ("session.outbox_bytes_max", "140000"),
         ("session.replay_bytes_max", "1000000"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
     ]);
     let (mut socket, welcome) = Socket::user(server.address, "polling", "1:1");
     join(&mut socket, "news");

@@ -37,6 +37,7 @@ fn server() -> Server {
     Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
         ("channel.bytes.per_second", "0"),
         ("limits.game.per_second", "0"),
         ("limits.call.per_second", "0"),

@@ -51,6 +51,7 @@ fn stalled_readers_are_limited_and_others_receive_everything() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
         ("channel.bytes.per_second", "0"),
         ("session.outbox_bytes_max", "131072"),
         ("session.replay_bytes_max", "65536"),
@@ -84,6 +85,7 @@ fn ten_thousand_datagrams_have_unique_ids() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
         ("channel.bytes.per_second", "0"),
     ]);
     let mut tunnel = Tunnel::on_channel(&server, "1:1", "a");
@@ -113,6 +115,7 @@ fn stalled_reader_resumes_where_it_stopped() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
         ("channel.bytes.per_second", "0"),
         ("session.replay_bytes_max", "16777216"),
     ]);

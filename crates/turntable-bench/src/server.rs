@@ -20,7 +20,7 @@ const SERVER_CORE: usize = 0;
 /// The core of the client.
 const CLIENT_CORE: usize = 1;
 /// The classes of work with a rate limit, which are switched off.
-const RATE_CLASSES: [&str; 14] = [
+const RATE_CLASSES: [&str; 15] = [
     "PRESENCE",
     "USERS",
     "ROOM",
@@ -32,6 +32,7 @@ const RATE_CLASSES: [&str; 14] = [
     "CONTROL",
     "BYTES",
     "ADDRESS_BYTES",
+    "ADDRESS_PUBLISH",
     "ADDRESS_USERS",
     "ADDRESS_INVITES",
     "SESSION",

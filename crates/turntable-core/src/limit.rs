@@ -34,6 +34,7 @@ pub enum Limit {
     Control,
     Bytes,
     AddressBytes,
+    AddressPublish,
     AddressUsers,
     AddressInvites,
     Flood,
@@ -66,7 +67,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 52] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -95,6 +96,7 @@ impl Limit {
         Self::Control,
         Self::Bytes,
         Self::AddressBytes,
+        Self::AddressPublish,
         Self::AddressUsers,
         Self::AddressInvites,
         Self::Flood,
@@ -153,6 +155,7 @@ impl Limit {
             Self::Control => "limits.control",
             Self::Bytes => "limits.bytes",
             Self::AddressBytes => "limits.address_bytes",
+            Self::AddressPublish => "limits.address_publish",
             Self::AddressUsers => "limits.address_users",
             Self::AddressInvites => "limits.address_invites",
             Self::Flood => "limits.flood",

@@ -151,7 +151,11 @@ impl Gateway {
         };
         let shared = taken
             .as_ref()
-            .map_or(Ok(false), |()| self.take_share(session, &packet, now_ms));
+            .map_or(Ok(false), |()| self.take_share(session, &packet, now_ms))
+            .and_then(|changes| {
+                let published = self.take_published(session, &packet, now_ms);
+                published.map(|()| changes)
+            });
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };

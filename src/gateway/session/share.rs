@@ -3,10 +3,12 @@
 //! the totals of all.
 
 use crate::gateway::Gateway;
+use crate::gateway::admission::Held;
 use turntable_core::key::SessionSlot;
 use turntable_core::limit::Limit;
 use turntable_core::packet::{ClientPacket, ErrorBody};
 use turntable_core::reason::ErrorCode;
+use turntable_core::session::published_bytes;
 
 /// What a channel counts for, in watched users: about as much memory.
 const CHANNEL: usize = 16;
@@ -61,20 +63,8 @@ impl Gateway {
         let Some(added) = added(packet) else {
             return Ok(false);
         };
-        let connection = self.sessions.get(session);
-        let connection = connection.and_then(|entry| entry.session.connection());
-        let permit = connection.and_then(|key| self.permit(key));
-        let begun = permit.map(|permit| permit.hold());
-        let settings = &self.settings;
-        let Some(entry) = self.sessions.get_mut(session) else {
-            return Ok(false);
-        };
-        let detached = entry.detached.as_ref();
-        let begin = || begun.or_else(|| detached.map(|detached| detached.hold()));
-        if entry.held.is_none() {
-            entry.held = begin();
-        }
-        let Some(held) = &entry.held else {
+        let settings = self.settings.clone();
+        let Some(held) = self.held(session) else {
             return Ok(true);
         };
         let max = settings.session.held_per_address_max;
@@ -91,6 +81,60 @@ impl Gateway {
         held.take_invites(invites, limits.address_invites, now_ms)
             .map_err(|ms| too_often("users are invited", packet, Limit::AddressInvites, ms))?;
         Ok(true)
+    }
+
+    /// Takes what others get of a command from what they may get of its session's address.
+    /// A listener that is on several channels gets the sum of what they send.
+    ///
+    /// # Errors
+    /// `rate_limited`, where the address has no more.
+    pub(crate) fn take_published(
+        &mut self,
+        session: SessionSlot,
+        packet: &ClientPacket,
+        now_ms: u64,
+    ) -> Result<(), ErrorBody> {
+        let entry = self.sessions.get(session);
+        let bytes = entry.map_or(0, |entry| published_bytes(packet, &entry.session.user));
+        self.take_published_bytes(session, bytes, now_ms)
+            .map_err(|error| error.of(packet.name()))
+    }
+
+    /// The same of what is sent without a command.
+    ///
+    /// # Errors
+    /// `rate_limited`, where the address has no more.
+    pub(crate) fn take_published_bytes(
+        &mut self,
+        session: SessionSlot,
+        bytes: usize,
+        now_ms: u64,
+    ) -> Result<(), ErrorBody> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let limit = self.settings.limits.address_publish;
+        let held = self.held(session);
+        let taken = held.map_or(Ok(()), |held| held.take_published(bytes, limit, now_ms));
+        taken.map_err(|retry_ms| {
+            let message = "the clients of your address publish too much; wait retry_ms";
+            ErrorBody::new(ErrorCode::RateLimited, message)
+                .with("retry_ms", retry_ms)
+                .by(Limit::AddressPublish)
+        })
+    }
+
+    /// The share of its address that a session has.
+    fn held(&mut self, session: SessionSlot) -> Option<&Held> {
+        let connection = self.sessions.get(session)?.session.connection();
+        let permit = connection.and_then(|key| self.permit(key));
+        let begun = permit.map(|permit| permit.hold());
+        let entry = self.sessions.get_mut(session)?;
+        if entry.held.is_none() {
+            let detached = entry.detached.as_ref();
+            entry.held = begun.or_else(|| detached.map(|detached| detached.hold()));
+        }
+        entry.held.as_ref()
     }
 
     /// A session may hold more or less than before.

@@ -25,6 +25,7 @@ pub async fn stalled_reader_is_closed_and_resumes_without_gap<T: Transport>() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
         ("channel.bytes.per_second", "0"),
         ("session.outbox_bytes_max", "200000"),
         ("session.replay_bytes_max", "16777216"),

@@ -20,11 +20,13 @@ pub mod greeting;
 pub mod life;
 pub mod membership;
 pub mod outbox;
+mod published;
 mod rates;
 pub mod settings;
 pub mod standing;
 
 pub use charge::{address_error, bytes_error};
+pub use published::published_bytes;
 
 use crate::id::{SessionId, UserId};
 use crate::key::{ConnKey, SessionKey, UserNumber};

@@ -125,6 +125,8 @@ pub struct LimitSettings {
     pub bytes: BucketSettings,
     /// Bytes of everything that the clients of one address send.
     pub address_bytes: BucketSettings,
+    /// Bytes that others get of the `publish` and `game` of the clients of one address.
+    pub address_publish: BucketSettings,
     /// Users that the `subscribe`, `unsubscribe` and `lookup` of the clients of one
     /// address name.
     pub address_users: BucketSettings,
@@ -174,6 +176,7 @@ impl Default for LimitSettings {
             control: BucketSettings::new(20, 200),
             bytes: BucketSettings::new(262_144, 262_144),
             address_bytes: BucketSettings::new(33_554_432, 67_108_864),
+            address_publish: BucketSettings::new(786_432, 524_288),
             address_users: BucketSettings::new(20_000, 200_000),
             address_invites: BucketSettings::new(50, 5_000),
             flood: BucketSettings::new(50, 500),

@@ -1,0 +1,54 @@
+//! What others get of a command, in bytes.
+//!
+//! Channels and rooms charge what they send to each listener, but a listener is on many
+//! of them. What one address makes all of them send is charged at its gateway, before the
+//! owners see the command.
+
+use crate::id::UserId;
+use crate::packet::ClientPacket;
+
+/// What a message has beside its texts.
+const MESSAGE_BYTES: usize = 128;
+/// What a `game` has beside its room and actions, and an action beside its texts.
+const GAME_BYTES: usize = 64;
+const ACTION_BYTES: usize = 48;
+
+/// About how many bytes one listener gets of a command of `user`; 0 for one that nobody
+/// else gets.
+#[must_use]
+pub fn published_bytes(packet: &ClientPacket, user: &UserId) -> usize {
+    match packet {
+        ClientPacket::Publish { channel, data } => {
+            let texts = channel.as_str().len() + user.as_str().len() + data.as_json().len();
+            MESSAGE_BYTES + texts
+        }
+        ClientPacket::Game { channel, actions } => {
+            let actions = actions.iter().map(|action| {
+                let team = action.team.as_deref().map_or(0, str::len);
+                ACTION_BYTES + action.from.as_str().len() + team + action.data.as_json().len()
+            });
+            GAME_BYTES + channel.as_str().len() + actions.sum::<usize>()
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::id::ChannelId;
+    use crate::payload::Payload;
+
+    #[test]
+    fn small_messages_count_with_what_is_around_them() {
+        let user = UserId::parse("1:1").unwrap();
+        let publish = |data: &str| ClientPacket::Publish {
+            channel: ChannelId::parse("c").unwrap(),
+            data: Payload::from_json(data),
+        };
+        assert_eq!(published_bytes(&publish("1"), &user), 133);
+        assert_eq!(published_bytes(&publish("\"xxxxxxxx\""), &user), 142);
+        assert_eq!(published_bytes(&ClientPacket::Bye, &user), 0);
+    }
+}

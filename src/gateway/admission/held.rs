@@ -1,0 +1,101 @@
+//! The share of its address that a session has: what it holds, and the rates that all
+//! sessions of the address share.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use turntable_core::rate::BucketSettings;
+
+use super::{AddressCount, DetachedPermit, Permit};
+
+/// What one session holds of the share of its address, in watched users. Dropping it
+/// gives it back.
+#[derive(Debug)]
+pub struct Held {
+    address: Arc<AddressCount>,
+    units: usize,
+}
+
+impl Held {
+    fn nothing(address: &Arc<AddressCount>) -> Self {
+        Self {
+            address: address.clone(),
+            units: 0,
+        }
+    }
+
+    /// What all sessions of the address hold.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.address.held.load(Ordering::Relaxed)
+    }
+
+    /// The session holds so much now.
+    pub fn set(&mut self, units: usize) {
+        self.address.held.fetch_add(units, Ordering::Relaxed);
+        self.address.held.fetch_sub(self.units, Ordering::Relaxed);
+        self.units = units;
+    }
+
+    /// Takes so many users that the address's commands name, or none.
+    ///
+    /// # Errors
+    /// The time until there are enough, in ms.
+    pub fn take_users(
+        &self,
+        count: usize,
+        settings: BucketSettings,
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        self.address.users.take(count, settings, now_ms)
+    }
+
+    /// Takes so many bytes of what clients of the address send to others, or none.
+    ///
+    /// # Errors
+    /// The time until there is room for them, in ms.
+    pub fn take_published(
+        &self,
+        bytes: usize,
+        settings: BucketSettings,
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        self.address.published.take(bytes, settings, now_ms)
+    }
+
+    /// Takes so many invites of the address, or none.
+    ///
+    /// # Errors
+    /// The time until there are enough, in ms.
+    pub fn take_invites(
+        &self,
+        count: usize,
+        settings: BucketSettings,
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        self.address.invites.take(count, settings, now_ms)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // An address that nothing else is known of is forgotten with the next others.
+        self.set(0);
+    }
+}
+
+impl Permit {
+    /// A session of this address that holds nothing yet.
+    #[must_use]
+    pub fn hold(&self) -> Held {
+        Held::nothing(&self.address)
+    }
+}
+
+impl DetachedPermit {
+    /// The session of this address, which holds nothing yet.
+    #[must_use]
+    pub fn hold(&self) -> Held {
+        Held::nothing(&self.0)
+    }
+}
