@@ -123,13 +123,18 @@ impl Server {
             }
         };
         let (address, management) = (address("server"), address("management"));
-        Self {
+        let server = Self {
             child,
             address,
             management,
             log,
             exit: None,
+        };
+        if std::env::var_os("TURNTABLE_TEST_BUS").is_some_and(|bus| bus == "bytes") {
+            // Else a run over the codec would be one without it, and pass.
+            let _log = server.await_log("calls and deliveries pass the codec");
         }
+        server
     }
 
     /// A connection that got `idyou`.
