@@ -121,6 +121,8 @@ pub struct Metrics {
     pub waiting_deliveries: Family<Worker, Gauge>,
     /// How often a gateway stopped reading because a worker was behind.
     pub reading_paused: Counter,
+    /// HTTP requests that waited because a worker was behind.
+    pub requests_paused: Counter,
     /// Calls to services, by service.
     pub service_calls: Family<ServiceLabel, Counter>,
     /// Calls to services that were answered with an error, by service and code.
@@ -375,6 +377,11 @@ impl Metrics {
             "reading_paused",
             "How often a gateway stopped reading because a worker was behind",
             &self.reading_paused,
+        );
+        add(
+            "requests_paused",
+            "HTTP requests that waited because a worker was behind",
+            &self.requests_paused,
         );
         add("actors", "Avatars, rooms and channels now", &self.actors);
         add("invites", "Invites that can be answered", &self.invites);

@@ -3,13 +3,14 @@
 //! Mailboxes of actix have no bound that `do_send` respects, so they are counted
 //! here. What a client sends is a call to a directory, then a letter to an owner,
 //! and comes back as deliveries to gateways; where any of these wait too long, the
-//! gateways stop reading from their sockets (`gateway::intake`). Nothing ever waits
-//! for a mailbox, so two workers cannot wait for each other.
+//! gateways stop reading from their sockets (`gateway::intake`), and HTTP requests wait
+//! (`request`). No worker ever waits for a mailbox, so two cannot wait for each other.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::metrics::gauge::Gauge;
 
+use crate::cluster::request::Requests;
 use crate::metric::Metrics;
 use turntable_core::key::WorkerId;
 
@@ -68,7 +69,10 @@ impl WorkerMail {
 
 /// The mailboxes of all workers.
 #[derive(Debug)]
-pub struct Mailboxes(Box<[WorkerMail]>);
+pub struct Mailboxes {
+    workers: Box<[WorkerMail]>,
+    requests: Requests,
+}
 
 impl Mailboxes {
     /// Empty ones for `workers` workers.
@@ -82,32 +86,40 @@ impl Mailboxes {
                 ..WorkerMail::default()
             }
         };
-        Self((0..workers).map(mail).collect())
+        Self {
+            workers: (0..workers).map(mail).collect(),
+            requests: Requests::default(),
+        }
     }
 
     /// How many workers there are.
     #[must_use]
     pub fn workers(&self) -> usize {
-        self.0.len()
+        self.workers.len()
     }
 
     /// Those of a worker.
     #[must_use]
     pub fn of(&self, worker: WorkerId) -> Option<&WorkerMail> {
-        self.0.get(worker.index())
+        self.workers.get(worker.index())
+    }
+
+    /// The HTTP requests on their way to gateways.
+    pub(super) const fn requests(&self) -> &Requests {
+        &self.requests
     }
 
     /// How many letters wait where the most do.
     #[must_use]
     pub fn most_waiting(&self) -> u64 {
         let waiting = |mail: &WorkerMail| mail.waiting_calls().max(mail.deliveries.waiting());
-        self.0.iter().map(waiting).max().unwrap_or_default()
+        self.workers.iter().map(waiting).max().unwrap_or_default()
     }
 
     /// Brings the gauges of all workers up to date: a worker that is behind may not
     /// come to do it.
     pub fn survey(&self) {
-        for mail in &self.0 {
+        for mail in &self.workers {
             mail.calls_gauge.set(mail.waiting_calls() as i64);
             let deliveries = mail.deliveries.waiting();
             mail.deliveries_gauge.set(deliveries as i64);

@@ -10,6 +10,7 @@ pub mod local;
 pub mod mail;
 pub mod mailbox;
 pub mod owners;
+pub mod request;
 
 use std::sync::Arc;
 

@@ -12,6 +12,7 @@ use actix_rt::time::timeout;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use crate::clock;
+use crate::cluster::request::Ticket;
 use crate::gateway::admission::Permit;
 use crate::gateway::peers::Target;
 use crate::gateway::{Gateway, Shared};
@@ -245,6 +246,27 @@ impl Admission {
         };
         String::from_utf8(body.into())
             .map_err(|_| ErrorBody::new(ErrorCode::BadJson, "the body is not UTF-8"))
+    }
+
+    /// Waits while a worker is behind (`server.mailbox_max`), as sockets do, before commands
+    /// that came in a request are handed over. The ticket is for the gateway to drop.
+    ///
+    /// # Errors
+    /// `unavailable` where that takes too long.
+    pub async fn ticket(&self, commands: usize) -> Result<Option<Ticket>, ErrorBody> {
+        if commands == 0 {
+            return Ok(None);
+        }
+        let settings = self.shared.settings.get();
+        let paused = &self.shared.metrics.requests_paused;
+        let mailboxes = &self.shared.mailboxes;
+        let ticket = mailboxes.ticket(commands, settings.mailbox_max, paused);
+        let limit = Duration::from_millis(settings.session.answer_timeout_ms);
+        timeout(limit, ticket).await.map(Some).map_err(|_| {
+            self.shared.metrics.refuse("mailbox_max");
+            let message = "the server is behind (server.mailbox_max); try again later";
+            ErrorBody::new(ErrorCode::Unavailable, message)
+        })
     }
 
     /// Applies the limit of a body to what came in place of one.

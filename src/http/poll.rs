@@ -156,6 +156,9 @@ async fn carry_out(
             "this session is over; begin a new one without naming a session",
         )
     };
+    let commands = requested.entries.len();
+    let ticket = admission.ticket(commands).await;
+    let ticket = ticket.map_err(Refused::Error)?;
     let (id, destination, gateway) = match requested.session {
         Some(id) => {
             let (target, gateway) = admission.locate(id).ok_or_else(expired)?;
@@ -179,6 +182,7 @@ async fn carry_out(
         commands: requested.entries,
         bytes: requested.bytes,
         batch: requested.batch,
+        ticket,
         respond,
     });
     match answered.await {

@@ -33,6 +33,9 @@ use turntable_wire::engineio::{Action, Request, RequestError};
 /// The methods of the path.
 const METHODS: &str = "GET, POST";
 
+/// Between the packets of a payload.
+const SEPARATOR: char = '\u{1e}';
+
 /// The status of a refusal.
 #[must_use]
 pub fn status(error: RequestError) -> StatusCode {
@@ -243,6 +246,13 @@ async fn push(
         return refuse(RequestError::BadRequest, cors);
     }
     let text = admission.body(request, body).await;
+    let packets = text
+        .as_ref()
+        .map_or(0, |text| 1 + text.matches(SEPARATOR).count());
+    let _ticket = match admission.ticket(packets).await {
+        Ok(ticket) => ticket,
+        Err(error) => return admission::refuse(&error, cors),
+    };
     let (id, gateway) = match locate(sid, admission) {
         Ok(located) => located,
         Err(error) => return refuse(error, cors),

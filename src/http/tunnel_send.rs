@@ -76,6 +76,11 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
         Ok(numbering) => numbering,
         Err(error) => return admission::refuse(&error, &cors),
     };
+    // Held until all of them were taken.
+    let _ticket = match admission.ticket(batch.entries.len()).await {
+        Ok(ticket) => ticket,
+        Err(error) => return admission::refuse(&error, &cors),
+    };
     let mut number = numbering.first();
     let named = own.as_deref().and_then(|own| SessionId::parse(own).ok());
     let first = batch.entries.iter().find_map(tunnel_of);

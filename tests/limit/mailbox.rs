@@ -4,7 +4,10 @@
 use serde_json::json;
 
 use turntable_testkit::channel::join;
-use turntable_testkit::metric::READING_PAUSED;
+use turntable_testkit::engineio::Polling;
+use turntable_testkit::metric::{READING_PAUSED, REQUESTS_PAUSED};
+use turntable_testkit::poll::{PollClient, call, post};
+use turntable_testkit::tunnel::Tunnel;
 use turntable_testkit::{Client, Frame, Server};
 
 /// Messages of one client; all together are read at once.
@@ -68,4 +71,85 @@ fn workers_that_are_behind_do_not_wait_for_each_other() {
         client.expect_nothing_pending();
     }
     assert!(server.metric(READING_PAUSED) >= 1.0);
+}
+
+/// The most letters that were seen to wait while `load` runs.
+fn most_waiting(server: &Server, load: impl FnOnce() + Send) -> f64 {
+    std::thread::scope(|scope| {
+        let load = scope.spawn(load);
+        let mut most: f64 = 0.0;
+        while !load.is_finished() {
+            most = most.max(server.metric("turntable_waiting_calls{worker=\"0\"}"));
+        }
+        load.join().unwrap();
+        most
+    })
+}
+
+#[test]
+fn requests_wait_while_a_worker_is_behind_and_lose_nothing() {
+    const CLIENTS: usize = 30;
+    const BATCH: usize = 256;
+    let server = Server::with(&[
+        ("server.workers", "1"),
+        ("server.mailbox_max", "100"),
+        ("limits.publish", "{ per_second = 0, burst = 1 }"),
+        ("limits.address_publish.per_second", "0"),
+    ]);
+    let polls: Vec<PollClient<'_>> = (0..CLIENTS)
+        .map(|number| PollClient::user(&server, &format!("1:{number}")))
+        .collect();
+    let publish = call("$av:publish", json!({"channel": "c", "data": 1}), 1);
+    let batch = json!(vec![publish; BATCH]);
+    let most = most_waiting(&server, || {
+        std::thread::scope(|scope| {
+            for poll in &polls {
+                scope.spawn(|| assert_eq!(poll.poll(&batch).len(), BATCH));
+            }
+        });
+    });
+    let published = "turntable_commands_total{name=\"publish\"}";
+    server.await_metric(published, (CLIENTS * BATCH) as f64);
+    assert!(server.metric(REQUESTS_PAUSED) >= 1.0);
+    // What one request brought, and what waited when it was handed over.
+    assert!(most <= (BATCH + 100) as f64, "{most} letters waited");
+}
+
+#[test]
+fn datagrams_and_packets_wait_while_a_worker_is_behind() {
+    let server = Server::with(&[
+        ("server.workers", "1"),
+        ("server.mailbox_max", "100"),
+        ("limits.publish", "{ per_second = 0, burst = 1 }"),
+        ("limits.address_publish.per_second", "0"),
+    ]);
+    let tunnels: Vec<Tunnel> = (0..8)
+        .map(|number| Tunnel::user(&server, &format!("1:{number}")))
+        .collect();
+    let sessions: Vec<Polling> = (0..8)
+        .map(|number| {
+            let session = Polling::open(server.address, "/socket.io/");
+            session.push(&[&format!("40{{\"user\":\"2:{number}\"}}")]);
+            session
+        })
+        .collect();
+    let packet = json!(["publish", {"channel": "c", "data": 1}]);
+    let packet = format!("42{packet}");
+    std::thread::scope(|scope| {
+        for tunnel in &tunnels {
+            let datagram = tunnel.datagram("/channel/c", json!(1));
+            let body = json!(vec![datagram; 200]).to_string();
+            let server = &server;
+            scope.spawn(move || {
+                let answer = post(server, "/tunnel/send", "", &body);
+                assert_eq!(answer.status, 200, "{}", answer.text());
+            });
+        }
+        for session in &sessions {
+            scope.spawn(|| session.push(&[&*packet; 200]));
+        }
+    });
+    let published = "turntable_commands_total{name=\"publish\"}";
+    server.await_metric(published, 3_200.0);
+    assert!(server.metric(REQUESTS_PAUSED) >= 1.0);
 }

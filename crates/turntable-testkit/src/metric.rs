@@ -21,6 +21,9 @@ pub const ACTORS_RECOVERED: &str = "turntable_actors_recovered_total";
 /// How often a gateway stopped reading because a worker was behind.
 pub const READING_PAUSED: &str = "turntable_reading_paused_total";
 
+/// HTTP requests that waited because a worker was behind.
+pub const REQUESTS_PAUSED: &str = "turntable_requests_paused_total";
+
 /// Connections that were closed because their client reads too slowly.
 pub const CLOSED_TOO_SLOW: &str = "turntable_connections_closed_total{name=\"too_slow\"}";
 /// Connections that were closed because their client did not identify in time.

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{Poll, PollRequest, Refused};
 use crate::clock;
+use crate::cluster::request::Ticket;
 use crate::gateway::Gateway;
 use crate::gateway::admission::Permit;
 use crate::gateway::peers::Target;
@@ -53,6 +54,8 @@ pub struct PollCall {
     pub bytes: usize,
     /// Its number.
     pub batch: Option<u64>,
+    /// Counts what it brings until it is carried out.
+    pub ticket: Option<Ticket>,
     /// Gets the answer.
     pub respond: oneshot::Sender<Result<PollAnswer, Refused>>,
 }
