@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use serde_json::{Value, json};
 
 use turntable_testkit::http::{self, Response};
-use turntable_testkit::journal::{Journal, Kind, Witness};
+use turntable_testkit::journal::{self, Journal, Kind, Witness};
 use turntable_testkit::poll::{PollClient, call, entries};
 use turntable_testkit::session::resume;
 use turntable_testkit::{DEADLINE, Random, Server};
@@ -106,7 +106,7 @@ fn cut_at_random(server: &Server, seed: u64, batches: u64) {
 
 #[test]
 fn repeated_batches_take_effect_once() {
-    let server = Server::with(&[
+    let server = journal::server(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
         ("limits.address_publish.per_second", "0"),

@@ -9,7 +9,7 @@ use std::net::Shutdown;
 
 use serde_json::{Value, json};
 
-use turntable_testkit::journal::{Issued, Journal, Kind, Witness};
+use turntable_testkit::journal::{self, Issued, Journal, Kind, Witness};
 use turntable_testkit::session::{Session, resume};
 use turntable_testkit::websocket::handshake;
 use turntable_testkit::{Client, Frame, Opcode, Random, Server, msgpack};
@@ -122,7 +122,15 @@ fn payload<V: Version>(journal: &Journal, issued: Issued) -> Vec<u8> {
 
 /// A server that refuses no command for its rate, and retains enough.
 fn server() -> Server {
-    let unlimited = ["publish", "game", "call", "time", "room", "bytes"];
+    let unlimited = [
+        "publish",
+        "game",
+        "call",
+        "time",
+        "room",
+        "bytes",
+        "address_publish",
+    ];
     let unlimited = unlimited.map(|class| format!("limits.{class}.per_second"));
     let mut keys: Vec<(&str, &str)> = unlimited.iter().map(|key| (&**key, "0")).collect();
     keys.extend([
@@ -130,7 +138,7 @@ fn server() -> Server {
         ("session.replay_bytes_max", "16777216"),
         ("session.outbox_bytes_max", "16777216"),
     ]);
-    Server::with(&keys)
+    journal::server(&keys)
 }
 
 /// One client, cut `cuts` times.

@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use serde_json::{Value, json};
 
 use turntable_testkit::engineio::websocket;
-use turntable_testkit::journal::{Journal, Kind, Witness};
+use turntable_testkit::journal::{self, Journal, Kind, Witness};
 use turntable_testkit::{Client, Frame, Opcode, Random, Server};
 
 /// The main namespace on a WebSocket, and the data of `welcome`.
@@ -141,7 +141,7 @@ fn cut_at_random(server: &Server, seed: u64, cuts: usize) {
 
 #[test]
 fn repeated_events_take_effect_once() {
-    let server = Server::with(&[
+    let server = journal::server(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
         ("limits.address_publish.per_second", "0"),

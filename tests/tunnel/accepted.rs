@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use turntable_testkit::http::{self, Pending, Response};
-use turntable_testkit::journal::{Issued, Journal, Kind, Witness};
+use turntable_testkit::journal::{self, Issued, Journal, Kind, Witness};
 use turntable_testkit::session::resume;
 use turntable_testkit::tunnel::{Tunnel, post};
 use turntable_testkit::{DEADLINE, Random, Server};
@@ -34,7 +34,7 @@ fn send(server: &Server, first: impl Display, datagrams: &Value) -> Response {
 
 /// A server that refuses nothing for its rate, and retains enough.
 fn server() -> Server {
-    Server::with(&[
+    journal::server(&[
         ("limits.publish.per_second", "0"),
         ("limits.bytes.per_second", "0"),
         ("limits.address_publish.per_second", "0"),

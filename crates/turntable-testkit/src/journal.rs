@@ -3,9 +3,12 @@
 //!
 //! The client repeats what the server has not accepted, as it learns from the
 //! server. Witnesses, clients whose connections are never cut, read the effects:
-//! messages on a channel, actions in a room, attributes of the user.
+//! messages on a channel, actions in a room, attributes of the user, calls of a service.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 
@@ -20,7 +23,7 @@ pub enum Kind {
     Game,
     /// Sets an attribute to its number.
     Set,
-    /// Calls a service that nobody offers: refused.
+    /// Calls a service with its number.
     Call,
     /// No command of the protocol: refused.
     Unknown,
@@ -37,9 +40,31 @@ pub struct Issued {
     pub number: u64,
 }
 
+/// How many journals one process may have.
+const JOURNALS_MAX: usize = 16;
+
+/// The number of the next journal of this process.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+/// A server with a service for each journal of this process, and these keys.
+pub fn server(keys: &[(&str, &str)]) -> Server {
+    let mut file = String::new();
+    for number in 0..JOURNALS_MAX {
+        // A user is told of the services that it may call, and of no other.
+        writeln!(
+            file,
+            "[services.journal{number}]\nproviders = [\"p:{number}\"]\n\
+             callers = [\"j:{number}\"]\ntimeout_ms = 60000\nin_flight_max = 100000"
+        )
+        .unwrap();
+    }
+    Server::configured(&file, keys)
+}
+
 /// All commands of one client.
 #[derive(Debug)]
 pub struct Journal {
+    number: usize,
     user: String,
     channel: String,
     room: String,
@@ -56,10 +81,13 @@ pub struct Journal {
 
 impl Journal {
     /// The journal of a client that has not commanded anything; `name` makes its
-    /// user, channel and room.
+    /// channel and room. Its server is of [`server`].
     pub fn new(name: &str) -> Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(number < JOURNALS_MAX);
         Self {
-            user: format!("j:{name}"),
+            number,
+            user: format!("j:{number}"),
             channel: format!("journal/{name}"),
             room: format!("journal-{name}"),
             issued: Vec::new(),
@@ -104,7 +132,7 @@ impl Journal {
     /// Adds the last commands: one of each kind that has an effect, so that an
     /// effect that came twice or late would come before theirs.
     pub fn issue_last(&mut self) {
-        for kind in [Kind::Publish, Kind::Game, Kind::Set] {
+        for kind in [Kind::Publish, Kind::Game, Kind::Set, Kind::Call] {
             self.issue(kind);
         }
     }
@@ -159,9 +187,14 @@ impl Journal {
                 ("game", json!({"channel": self.room, "actions": [action]}))
             }
             Kind::Set => ("set", json!({"number": number})),
-            Kind::Call => ("call", json!({"f": "forum:createPost", "args": number})),
+            Kind::Call => ("call", json!({"f": self.function(), "args": number})),
             Kind::Unknown | Kind::Unreadable => ("dance", json!(number)),
         }
+    }
+
+    /// The function that it calls.
+    fn function(&self) -> String {
+        format!("journal{}:record", self.number)
     }
 
     /// A message or entry that the client received: an answer comes once, and
@@ -179,7 +212,7 @@ impl Journal {
             return;
         };
         let issued = self.issued[number as usize - 1];
-        let is_refused = matches!(issued.kind, Kind::Call | Kind::Unknown);
+        let is_refused = issued.kind == Kind::Unknown;
         assert_eq!(is_error, is_refused, "{issued:?} is answered by {message}");
         assert!(self.answered.insert(number), "answered twice: {message}");
     }
@@ -203,7 +236,7 @@ impl Journal {
 
     /// How many commands are refused.
     pub fn refused(&self) -> usize {
-        let kinds = [Kind::Call, Kind::Unknown, Kind::Unreadable];
+        let kinds = [Kind::Unknown, Kind::Unreadable];
         kinds.map(|kind| self.numbers(kind).len()).iter().sum()
     }
 
@@ -220,18 +253,65 @@ pub struct Witness {
     other: Client,
     /// Of the same user.
     mirror: Client,
+    /// The service: the numbers that it was called with.
+    service: JoinHandle<Vec<u64>>,
+}
+
+/// The number of the call that ends the service.
+const END: u64 = 0;
+
+/// Whether a new session of the journal's user is told that the service is there. New
+/// connections go to the workers in turn.
+fn is_enabled(server: &Server, journal: &Journal, service: &str) -> bool {
+    let mut client = server.connect();
+    let welcome = client.identify(journal.user());
+    client.bye();
+    welcome["services"][service]["state"] == "enabled"
+}
+
+/// Provides the service of a journal, and records its calls until the last one.
+fn provide(server: &Server, journal: &Journal) -> JoinHandle<Vec<u64>> {
+    let mut client = server.user(&format!("p:{}", journal.number));
+    let service = format!("journal{}", journal.number);
+    let services = json!({"services": {service: ["record"]}});
+    client.send(json!({"command": "provide", "data": services, "id": 1}));
+    client.await_command("reply");
+    // Both workers know it, so that no client is told of it later.
+    let service = format!("journal{}", journal.number);
+    for _ in 0..4 {
+        while !is_enabled(server, journal, &service) {}
+    }
+    std::thread::spawn(move || {
+        let mut numbers = Vec::new();
+        loop {
+            let call = client.next();
+            if call["command"] != "call" {
+                continue;
+            }
+            client.send(json!({"command": "reply", "data": null, "id": call["id"]}));
+            match call["data"]["args"].as_u64().unwrap() {
+                END => return numbers,
+                number => numbers.push(number),
+            }
+        }
+    })
 }
 
 impl Witness {
     /// Begins to watch.
     pub fn new(server: &Server, journal: &Journal) -> Self {
+        let service = provide(server, journal);
         let mut other = server.user(&format!("w{}", journal.user));
         other.request("joinchannel", json!({"channel": journal.channel}));
         let join = json!({"channel": journal.room, "self": format!("w{}", journal.user)});
         other.command("joingame", join);
         other.expect("joined");
         let mirror = server.user(&journal.user);
-        Self { other, mirror }
+        Self {
+            other,
+            mirror,
+            service,
+        }
     }
 
     /// The number of the next message on the channel.
@@ -270,5 +350,11 @@ impl Witness {
             attributes.extend(data["number"].as_u64());
         }
         assert_eq!(attributes, set);
+        let end = json!({"f": journal.function(), "args": END});
+        self.mirror
+            .send(json!({"command": "call", "data": end, "id": "end"}));
+        self.mirror.await_command("reply");
+        let called = self.service.join().unwrap();
+        assert_eq!(called, journal.numbers(Kind::Call));
     }
 }
