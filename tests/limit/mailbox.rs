@@ -123,7 +123,7 @@ fn datagrams_and_packets_wait_while_a_worker_is_behind() {
         ("limits.publish", "{ per_second = 0, burst = 1 }"),
         ("limits.address_publish.per_second", "0"),
     ]);
-    let tunnels: Vec<Tunnel> = (0..8)
+    let tunnels: Vec<Tunnel<'_>> = (0..8)
         .map(|number| Tunnel::user(&server, &format!("1:{number}")))
         .collect();
     let sessions: Vec<Polling> = (0..8)

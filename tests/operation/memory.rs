@@ -104,6 +104,46 @@ async fn server_over_its_memory_evicts_and_then_refuses_until_it_has_room() {
 }
 
 #[actix_rt::test]
+async fn server_over_its_memory_drops_histories_and_what_sessions_retain() {
+    const HISTORY: &str = "turntable_history_bytes";
+    let running = Running::start(config()).unwrap();
+    let (address, management) = (running.server, running.management);
+    let (mut client, session) = beside(move || {
+        let mut client = Client::greeted(address);
+        let session = client.identify("1:1")["session"].clone();
+        client.request("joinchannel", json!({"channel": "c"}));
+        for number in 0..3 {
+            client.command("publish", json!({"channel": "c", "data": number}));
+            client.expect("message");
+        }
+        assert!(metric(management, HISTORY) > 0.0);
+        (client, session)
+    })
+    .await;
+    let mut small = config();
+    small.server.memory_bytes_max = 1;
+    running.apply(small).unwrap();
+    beside(move || await_metric(management, HISTORY, 0.0)).await;
+    running.apply(config()).unwrap();
+    beside(move || {
+        await_metric(management, PRESSURE, 0.0);
+        // The session goes on, but what it had sent cannot be repeated.
+        client.expect_nothing_pending();
+        let mut other = Client::greeted(address);
+        other.identify("1:2");
+        let join = json!({"channel": "c", "history": 10});
+        assert_eq!(other.request("joinchannel", join)["offset"], 3);
+        other.expect_nothing_pending();
+        client.drop_connection();
+        let mut late = Client::greeted(address);
+        late.command("resume", json!({"session": session, "received": 1}));
+        late.expect_error("session_expired");
+    })
+    .await;
+    running.stop(Duration::ZERO).await;
+}
+
+#[actix_rt::test]
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 async fn memory_of_a_peak_is_given_back_without_pressure() {
     const RESIDENT: &str = "turntable_resident_bytes";

@@ -9,7 +9,7 @@ use serde_json::json;
 use turntable_testkit::metric::SESSIONS;
 use turntable_testkit::websocket::handshake;
 use turntable_testkit::workspace::turntable;
-use turntable_testkit::{DEADLINE, Opcode, Server, http, request};
+use turntable_testkit::{DEADLINE, Frame, Opcode, Server, http, request};
 
 #[test]
 fn terminated_server_asks_clients_to_reconnect_and_exits_with_0() {
@@ -97,6 +97,42 @@ fn clients_that_come_while_the_server_stops_get_an_answer() {
         assert_eq!(answer.error().1, "unavailable", "{target}");
     }
     assert_eq!(server.metric(SESSIONS), 1.0, "of the first client alone");
+}
+
+#[test]
+fn nobody_comes_in_right_after_the_signal_under_load() {
+    let server = Server::with(&[
+        ("server.shutdown_ms", "60000"),
+        ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
+    ]);
+    let mut clients: Vec<_> = (0..8).map(|n| server.user(&format!("1:{n}"))).collect();
+    for client in &mut clients {
+        client.request("joinchannel", json!({"channel": "busy"}));
+    }
+    let publish = json!({"command": "publish", "data": {"channel": "busy", "data": 1}});
+    let flood = Frame::text(&publish.to_string()).masked().repeat(500);
+    // Each of these is delivered eight times; nobody reads them.
+    for client in &mut clients {
+        client.send_raw(&flood);
+    }
+    server.signal("TERM");
+    let begin = Instant::now();
+    while server.manage("/health/ready").status == 200 {
+        assert!(
+            begin.elapsed() < Duration::from_secs(2),
+            "it is still ready"
+        );
+    }
+    // From then on no worker lets anybody in.
+    for _ in 0..8 {
+        let upgrade = request(server.address, &handshake("/ws", ""));
+        assert_eq!(upgrade.error(), (503, "unavailable".to_owned()));
+        assert!(upgrade.header("Retry-After").is_some());
+        assert_eq!(server.manage("/health/ready").status, 503);
+    }
 }
 
 #[test]

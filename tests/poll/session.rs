@@ -284,3 +284,25 @@ fn poll_without_received_continues_with_unwritten_messages() {
     };
     assert_eq!(published(&client.heartbeat()), [2, 3]);
 }
+
+#[test]
+fn takeover_on_a_full_server_is_refused_and_the_session_goes_on() {
+    let server = Server::with(&[("server.connections_max", "2")]);
+    let mut session = Session::begin(&server, "1:1");
+    let other = server.user("1:2");
+    let secret = session.secret.as_str().unwrap();
+    let header = format!("Turntable-Session: {secret}\r\n");
+    let answer = post(&server, "/poll?received=0", &header, "[]");
+    assert_eq!(answer.error(), (503, "unavailable".to_owned()));
+    assert!(answer.header("Retry-After").is_some());
+    session.client.expect_nothing_pending();
+    session.received += 1;
+    assert_eq!(server.metric(SESSIONS), 2.0);
+    // With a place for it the same request is served.
+    other.drop_connection();
+    server.await_metric(CONNECTIONS, 1.0);
+    let target = format!("/poll?received={}", session.received);
+    let taken = post(&server, &target, &header, "[]");
+    assert_eq!(taken.status, 200, "{}", taken.text());
+    session.client.expect_close(4002);
+}

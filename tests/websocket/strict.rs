@@ -2,7 +2,7 @@
 //! server does not have.
 
 use turntable_testkit::websocket::handshake;
-use turntable_testkit::{Response, Server, http, request};
+use turntable_testkit::{Client, Response, Server, http, request};
 
 /// The usual handshake with these lines in place of one, or behind it.
 fn with(line: &str, others: &str) -> String {
@@ -136,5 +136,33 @@ fn script_tags_of_other_sites_are_refused() {
             "",
         );
         assert_ne!(answer.status, 403, "{target}");
+    }
+}
+
+#[test]
+fn pages_of_other_sites_are_refused_without_an_origin_by_poll_and_websocket() {
+    let server = Server::start();
+    let own = "Sec-Fetch-Site: same-origin\r\n";
+    let cases = [
+        ("Sec-Fetch-Site: cross-site\r\n", false),
+        (
+            "Sec-Fetch-Site: same-site\r\nReferer: http://other.localhost/\r\n",
+            false,
+        ),
+        ("Referer: http://evil.example/page\r\n", false),
+        (own, true),
+        ("Sec-Fetch-Site: none\r\n", true),
+        ("", true),
+    ];
+    for (lines, is_allowed) in cases {
+        let poll = http::send(server.address, "POST", "/poll", lines, "[]");
+        assert_eq!(poll.status == 200, is_allowed, "/poll {lines}");
+        let upgrade = handshake("/ws", lines);
+        if is_allowed {
+            Client::open_with(server.address, &upgrade).expect("idyou");
+        } else {
+            assert_eq!(poll.error(), (403, "forbidden".to_owned()), "{lines}");
+            assert_eq!(refusal(&server, &upgrade), (403, "forbidden".to_owned()));
+        }
     }
 }

@@ -5,10 +5,10 @@
 //! that takes four bytes, and one entry of one `userchange` with the state at
 //! the time of writing.
 
+use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
-use rustc_hash::FxHashSet;
 use thin_vec::ThinVec;
 
 use crate::gateway::delivery::change_log::Change;
@@ -235,10 +235,10 @@ impl Watches {
     /// that it does not watch any more are left out: their numbers may be other
     /// users' by now. A session may have retained a hundred messages of a thousand
     /// users, so each change is one look into a set.
-    pub(crate) fn frame_again(
+    pub(crate) fn frame_again<S: BuildHasher>(
         &self,
         changes: &[Change],
-        watching: &FxHashSet<UserNumber>,
+        watching: &HashSet<UserNumber, S>,
     ) -> Frame {
         self.written(changes.to_vec(), |change| {
             watching.contains(&change.number())
@@ -274,7 +274,11 @@ fn hash(hasher: &RandomState, users: &Slots<Watched>, number: UserNumber) -> u64
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
     use proptest::prelude::*;
+    use rustc_hash::{FxBuildHasher, FxHashSet};
 
     use super::*;
 
@@ -405,5 +409,36 @@ mod tests {
             let frame = watches.frame_again(&changes, &watching);
             prop_assert_eq!(frame.as_message().unwrap().text(), expected);
         }
+    }
+
+    /// Counts the looks into a set.
+    #[derive(Debug, Clone, Default)]
+    struct Counting(Rc<Cell<usize>>);
+
+    impl BuildHasher for Counting {
+        type Hasher = <FxBuildHasher as BuildHasher>::Hasher;
+
+        fn build_hasher(&self) -> Self::Hasher {
+            self.0.set(self.0.get() + 1);
+            FxBuildHasher.build_hasher()
+        }
+    }
+
+    #[test]
+    fn resume_looks_once_at_each_change_that_is_repeated() {
+        const USERS: u32 = 1_000;
+        const SNAPSHOTS: usize = 62;
+        let watches = Watches::default();
+        let looks = Counting::default();
+        let mut watching = HashSet::with_capacity_and_hasher(USERS as usize, looks.clone());
+        watching.extend((0..USERS).map(UserNumber));
+        let changes: Vec<Change> = (0..USERS)
+            .map(|number| Change::new(UserNumber(number), Presence::Online))
+            .collect();
+        looks.0.set(0);
+        for _ in 0..SNAPSHOTS {
+            drop(watches.frame_again(&changes, &watching));
+        }
+        assert_eq!(looks.0.get(), SNAPSHOTS * changes.len());
     }
 }
