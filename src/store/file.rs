@@ -7,6 +7,7 @@
 pub(super) mod around;
 mod channels;
 mod opening;
+mod users;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use turntable_core::backup::Attributes;
 use turntable_core::id::{ChannelId, UserId};
 
 static FORGOTTEN: LogLimit = LogLimit::new();
+static GONE: LogLimit = LogLimit::new();
 
 /// The least and the longest time between two attempts to open a file again.
 const AGAIN_LEAST: Duration = Duration::from_secs(1);
@@ -86,14 +88,31 @@ struct Again {
     why: String,
 }
 
+/// What a file may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Users with attributes and without a password.
+    pub(crate) users_max: u64,
+    /// Users of whom the last presence is stored.
+    pub(crate) seen_max: u64,
+    /// A file of at most so many bytes is looked through whenever it is opened.
+    pub(crate) check_bytes_max: u64,
+}
+
+impl Bounds {
+    /// None, as for a tool.
+    pub(crate) const NONE: Self = Self {
+        users_max: u64::MAX,
+        seen_max: u64::MAX,
+        check_bytes_max: 0,
+    };
+}
+
 /// The database.
 #[derive(Debug)]
 pub(crate) struct File {
     path: PathBuf,
-    /// Users of whom the last presence is stored.
-    seen_max: u64,
-    /// A file of at most so many bytes is looked through whenever it is opened.
-    check_bytes_max: u64,
+    bounds: Bounds,
     /// `None` after an error, until it could be opened again.
     database: Option<Database>,
     /// Whether it was opened before: then it is not made.
@@ -111,20 +130,14 @@ pub(crate) struct File {
 impl File {
     /// Opens a file, which is made where there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
-        Self::open_bounded(path, usize::MAX, 0)
+        Self::open_bounded(path, Bounds::NONE)
     }
 
-    /// The same; it has the last presence of at most `seen_max` users, and is looked
-    /// through where it has at most `check_bytes_max` bytes.
-    pub(crate) fn open_bounded(
-        path: &Path,
-        seen_max: usize,
-        check_bytes_max: u64,
-    ) -> Result<Self, String> {
+    /// The same, within bounds.
+    pub(crate) fn open_bounded(path: &Path, bounds: Bounds) -> Result<Self, String> {
         let mut file = Self {
             path: path.to_owned(),
-            seen_max: seen_max as u64,
-            check_bytes_max,
+            bounds,
             database: None,
             is_known: false,
             again: None,
@@ -162,7 +175,7 @@ impl File {
             Some(again) => (again.wait * 2).min(AGAIN_MOST),
             None => AGAIN_LEAST,
         };
-        let opened = opening::open(&self.path, self.is_known, self.check_bytes_max);
+        let opened = opening::open(&self.path, self.is_known, self.bounds.check_bytes_max);
         let opened = opened.and_then(|database| match self.life {
             Some(life) => begin_again(&database, life).map(|life| (database, Some(life))),
             None => Ok((database, None)),
@@ -235,18 +248,18 @@ impl File {
     /// Writes all of it, or nothing. Where a page is damaged, the database goes on if it
     /// can be written at all: [`Self::is_closed`] tells.
     pub(super) fn write_batch(&mut self, batch: Batch<'_>) -> Result<(), String> {
-        let (life, seen_max) = (self.life, self.seen_max);
+        let (life, bounds) = (self.life, self.bounds);
         self.reopen()?;
         let (Some(database), kept) = (&self.database, &mut self.kept) else {
             return Ok(());
         };
-        let Err(fault) = guard(|| write(database, batch, seen_max, life, kept)) else {
+        let Err(fault) = guard(|| write(database, batch, bounds, life, kept)) else {
             return Ok(());
         };
         let none = Batch::default();
         // It takes nothing more after most errors.
         let goes_on =
-            fault.is_damage && guard(|| write(database, none, u64::MAX, None, kept)).is_ok();
+            fault.is_damage && guard(|| write(database, none, Bounds::NONE, None, kept)).is_ok();
         if !goes_on {
             self.drop_database();
         }
@@ -307,13 +320,14 @@ fn open_singly(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     for of in Fact::ALL {
         transaction.open_table(table(of))?;
     }
+    users::open_singly(transaction)?;
     channel::open_singly(transaction)
 }
 
 fn write(
     database: &Database,
     batch: Batch<'_>,
-    seen_max: u64,
+    bounds: Bounds,
     life: Option<Life>,
     kept: &mut Kept,
 ) -> Result<(), redb::Error> {
@@ -338,7 +352,7 @@ fn write(
                 }
             }
         }
-        while !batch.seen.is_empty() && order.len()? > seen_max {
+        while !batch.seen.is_empty() && order.len()? > bounds.seen_max {
             let Some(first) = order.pop_first()? else {
                 break;
             };
@@ -362,6 +376,7 @@ fn write(
             }
         }
     }
+    let gone = users::touch(&transaction, batch, bounds.users_max)?;
     let mut forgotten = 0;
     if let Some(life) = life {
         for (channel, unwritten) in batch.channels {
@@ -374,6 +389,11 @@ fn write(
         }
     }
     transaction.commit()?;
+    if gone > 0
+        && let Some(left_out) = GONE.admit(clock::now_ms())
+    {
+        log::warn!("stored attributes of {gone} users went: more than store.users_max{left_out}");
+    }
     if forgotten > 0
         && let Some(left_out) = FORGOTTEN.admit(clock::now_ms())
     {

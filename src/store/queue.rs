@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 
 use super::channel::ChannelChange;
-use super::file::File;
+use super::file::{Bounds, File};
 use super::health::{Health, SharedHealth};
 use super::settings::StoreSettings;
 use super::writer::{self, Job};
@@ -50,7 +50,12 @@ impl FileStore {
         failures: Counter,
     ) -> Result<Self, String> {
         let path = Path::new(&settings.path);
-        let mut file = File::open_bounded(path, last_seen_max, settings.check_bytes_max)?;
+        let bounds = Bounds {
+            users_max: settings.users_max as u64,
+            seen_max: last_seen_max as u64,
+            check_bytes_max: settings.check_bytes_max,
+        };
+        let mut file = File::open_bounded(path, bounds)?;
         file.begin(settings.channels_max, settings.channels_bytes_max)
             .map_err(|error| format!("the store {} cannot be read: {error}", settings.path))?;
         let (jobs, received) = channel();

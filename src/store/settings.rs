@@ -14,7 +14,7 @@ pub struct StoreSettings {
     pub queue_max: usize,
     /// A file of at most so many bytes is looked through at each start.
     pub check_bytes_max: u64,
-    /// Users whose attributes are stored in memory.
+    /// Users whose attributes are stored, in a file besides those with a password.
     pub users_max: usize,
     /// Channels whose histories are in the file.
     pub channels_max: usize,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::Database;
 
-use super::{Batch, write};
+use super::{Batch, Bounds, users, write};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use crate::store::guard::{Fault, guard};
@@ -72,6 +72,12 @@ fn open_database(path: &Path, is_checked: bool) -> Result<Database, Fault> {
     // The tables exist from here on, also in the file of an earlier version, and the file
     // can be written.
     let mut kept = Kept::default();
-    guard(|| write(&database, Batch::default(), u64::MAX, None, &mut kept))?;
+    guard(|| write(&database, Batch::default(), Bounds::NONE, None, &mut kept))?;
+    guard(|| {
+        let transaction = database.begin_write()?;
+        users::put_in_order(&transaction)?;
+        transaction.commit()?;
+        Ok::<_, redb::Error>(())
+    })?;
     Ok(database)
 }

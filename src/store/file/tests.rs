@@ -2,6 +2,14 @@
 
 use super::*;
 
+const fn bounded(users_max: u64, seen_max: u64, check_bytes_max: u64) -> Bounds {
+    Bounds {
+        users_max,
+        seen_max,
+        check_bytes_max,
+    }
+}
+
 fn put_seen(file: &mut File, seen: &[Seen]) {
     let none = Batch::default();
     file.write_batch(Batch { seen, ..none }).unwrap();
@@ -10,7 +18,7 @@ fn put_seen(file: &mut File, seen: &[Seen]) {
 #[test]
 fn users_seen_longest_ago_go_first() {
     let folder = tempfile::tempdir().unwrap();
-    let mut file = File::open_bounded(&folder.path().join("store"), 2, 0).unwrap();
+    let mut file = File::open_bounded(&folder.path().join("store"), bounded(u64::MAX, 2, 0)).unwrap();
     let seen = |n: u64, at_ms| (format!("1:{n}"), at_ms);
     put_seen(&mut file, &[seen(1, 10), seen(2, 20)]);
     put_seen(&mut file, &[seen(1, 30), seen(3, 40)]);
@@ -32,7 +40,7 @@ fn file_of_the_version_before_is_read() {
         drop(users);
         transaction.commit().unwrap();
     }
-    let mut file = File::open_bounded(&path, 9, 0).unwrap();
+    let mut file = File::open_bounded(&path, bounded(u64::MAX, 9, 0)).unwrap();
     assert_eq!(file.read("1:1").unwrap(), (Some(record.to_vec()), None));
     put_seen(&mut file, &[("1:1".to_owned(), 7)]);
     assert_eq!(file.read("1:1").unwrap(), (Some(record.to_vec()), Some(7)));
@@ -119,14 +127,14 @@ fn damage_is_found_at_the_start_where_the_file_is_looked_through() {
     let path = folder.path().join("store");
     filled(&path);
     let bytes = std::fs::metadata(&path).unwrap().len();
-    assert!(File::open_bounded(&path, 9, bytes).is_ok());
+    assert!(File::open_bounded(&path, bounded(u64::MAX, 9, bytes)).is_ok());
     damage(&path, 0xff);
-    let error = File::open_bounded(&path, 9, bytes).unwrap_err();
+    let error = File::open_bounded(&path, bounded(u64::MAX, 9, bytes)).unwrap_err();
     assert!(
         error.contains("cannot be opened") && error.contains("damaged"),
         "{error}"
     );
-    assert!(File::open_bounded(&path, 9, bytes / 2).is_ok());
+    assert!(File::open_bounded(&path, bounded(u64::MAX, 9, bytes / 2)).is_ok());
 }
 
 #[test]
@@ -203,4 +211,64 @@ fn file_opens_again_when_the_time_has_come() {
     file.again.as_mut().unwrap().at = Instant::now();
     assert_eq!(file.read("1:000").unwrap().0.as_ref(), Some(&entries[0].1));
     assert!(file.again().is_none());
+}
+
+fn user(n: usize) -> String {
+    format!("1:{n:05}")
+}
+
+fn put(file: &mut File, n: usize) {
+    let entry = (user(n), br#"{"attributes":{"a":1}}"#.to_vec());
+    file.write(&[entry], &[], &[]).unwrap();
+    // Users that are touched in one ms are in the order of their ids.
+}
+
+fn users(file: &mut File) -> Vec<String> {
+    let all = file.all().unwrap();
+    all.into_iter().map(|(user, _)| user).collect()
+}
+
+#[test]
+fn users_touched_longest_ago_go_first_and_those_with_a_password_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let mut file = File::open_bounded(&path, bounded(5, 9, 0)).unwrap();
+    put(&mut file, 0);
+    let password = |text: Option<&str>| (Fact::Password, user(0), text.map(Into::into));
+    file.write(&[], &[password(Some("hash"))], &[]).unwrap();
+    for n in 1..=200 {
+        put(&mut file, n);
+    }
+    let last: Vec<_> = std::iter::once(0).chain(196..=200).map(user).collect();
+    assert_eq!(users(&mut file), last);
+    // Without a password it is one of the others, and has just been touched.
+    file.write(&[], &[password(None)], &[]).unwrap();
+    let last: Vec<_> = std::iter::once(0).chain(197..=200).map(user).collect();
+    assert_eq!(users(&mut file), last);
+    // One that is removed leaves its place.
+    file.write(&[(user(0), Vec::new())], &[], &[]).unwrap();
+    put(&mut file, 201);
+    assert_eq!(users(&mut file), (197..=201).map(user).collect::<Vec<_>>());
+}
+
+#[test]
+fn users_of_an_earlier_version_go_in_the_order_of_their_last_presence() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    {
+        let database = Database::create(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        {
+            let mut users = transaction.open_table(USERS).unwrap();
+            let mut seen = transaction.open_table(SEEN).unwrap();
+            for n in 1..=4 {
+                users.insert(user(n).as_str(), b"{}".as_slice()).unwrap();
+                seen.insert(user(n).as_str(), 10 - n as u64).unwrap();
+            }
+        }
+        transaction.commit().unwrap();
+    }
+    let mut file = File::open_bounded(&path, bounded(2, 9, 0)).unwrap();
+    put(&mut file, 9);
+    assert_eq!(users(&mut file), [user(1), user(9)]);
 }
