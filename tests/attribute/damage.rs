@@ -104,7 +104,8 @@ fn damaged_page_refuses_its_users_and_no_others() {
     let server = with_file(&file);
     let answer = identify(&mut server.connect(), &user(30));
     assert_eq!(answer["data"]["code"], "unavailable", "{answer}");
-    server.await_log("what is on such a page cannot be loaded or stored");
+    let log = server.await_log("what is on such a page cannot be loaded or stored");
+    assert!(log.contains("ERROR"), "{log}");
     let mut served = 0;
     for number in (0..60).step_by(2).filter(|number| *number != 30) {
         let mut client = server.connect();
