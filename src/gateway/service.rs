@@ -7,6 +7,7 @@
 
 mod direct;
 mod disabled;
+mod reply;
 
 use std::collections::BTreeMap;
 
@@ -23,14 +24,12 @@ use turntable_core::call::ServiceCall;
 use turntable_core::id::UserId;
 use turntable_core::key::{Caller, Generation, Place, SessionSlot};
 use turntable_core::model::permission::{Need, Who};
-use turntable_core::model::service::answer::outcome;
 use turntable_core::model::service::direct::DIRECT;
 use turntable_core::model::service::function::{self, owner_name};
-use turntable_core::model::service::{
-    Instance, Origin, ServiceRequest, ServiceSettings, ServiceState,
-};
+use turntable_core::model::service::{Origin, ServiceRequest, ServiceSettings, ServiceState};
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
+use turntable_core::rate::Bucket;
 use turntable_core::reason::ErrorCode;
 
 /// How soon after its start a gateway asks for the states, in ms.
@@ -56,6 +55,8 @@ pub(crate) struct Providing {
     last: u64,
     /// Answers that may come although they are not awaited any more.
     late: u64,
+    /// Answers to calls that it was not given.
+    strays: Bucket,
 }
 
 impl Providing {
@@ -360,37 +361,6 @@ impl Gateway {
             user: None,
         };
         self.send(session, &packet, None);
-    }
-
-    /// `reply`: the answer of a session to a call. One that answers no call is
-    /// refused, and charged as an error.
-    pub(crate) fn service_reply(
-        &mut self,
-        session: SessionSlot,
-        result: Payload,
-        id: Option<RequestId>,
-    ) {
-        let caller = self.caller(session);
-        let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
-            return;
-        };
-        let number = id.as_ref().and_then(|id| id.0.parse::<u64>().ok());
-        if let Some(providing) = &mut entry.providing {
-            if let Some((service, number)) = number.and_then(|id| providing.open.remove(&id)) {
-                let call = ServiceCall::Reply {
-                    from: Instance::Session(caller.key),
-                    number,
-                    outcome: outcome(result),
-                };
-                return self.shared.owners.service(&service, call);
-            }
-            if number.is_some_and(|id| id <= providing.last) && providing.late > 0 {
-                providing.late -= 1;
-                return;
-            }
-        }
-        let error = ErrorBody::new(ErrorCode::NotFound, "no call of this id awaits an answer");
-        self.refuse(session, error.of("reply"), None);
     }
 
     /// A service was lost: its callers are answered, and its replacement is told of

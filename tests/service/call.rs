@@ -62,6 +62,28 @@ fn call_without_id_gets_no_answer() {
 }
 
 #[test]
+fn instance_that_answers_twice_is_closed_after_ten_such_answers() {
+    let server = server();
+    let mut forum = provider(&server, "forum", &["createPost"]);
+    let mut mel = user(&server, "1:1", "forum");
+    for id in 1..=10 {
+        call(&mut mel, "forum:createPost", json!(id), id);
+        let called = next(&mut forum);
+        let answer = json!({"command": "reply", "data": id, "id": called["id"]});
+        forum.send(answer.clone());
+        forum.send(answer);
+        let error = next(&mut forum);
+        assert_eq!(error["data"]["code"], "not_found", "{error}");
+        assert_eq!(next(&mut mel)["data"], id);
+    }
+    // Slowly, too: the errors of a session would be refilled.
+    forum.send(json!({"command": "reply", "data": 1, "id": 1}));
+    forum.expect_error("not_found");
+    forum.expect_close(4006);
+    await_state(&mut mel, "forum", "disabled");
+}
+
+#[test]
 fn unknown_functions_and_services_are_refused_with_those_that_exist() {
     let server = server();
     let _forum = provider(&server, "forum", &["createPost", "read"]);
