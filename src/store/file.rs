@@ -455,5 +455,5 @@ pub(super) fn entry(user: &UserId, attributes: &Attributes) -> Entry {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests;

@@ -104,6 +104,7 @@ pub(super) fn guard<T, E: Into<Fault>>(work: impl FnOnce() -> Result<T, E>) -> R
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
