@@ -46,6 +46,10 @@ export class Commands {
     this.#outbox = new Outbox(queue_max, environment, {
       online: () => hooks.online(),
       write: (message) => this.#write(message),
+      repeat: (entry) => {
+        this.#requests.sent(entry.id);
+        this.#uplink.repeat(entry);
+      },
       dropped: ({ id }, error) => {
         if (!this.#requests.drop(id, error)) hooks.error(error);
       },
@@ -245,8 +249,28 @@ export class Commands {
       this.#requests.lost(this.#outbox.ids);
     }
     this.#requests.resume();
+    if (resumed && Number.isSafeInteger(data?.accepted)) this.#prune();
     // What the server did not take comes first.
-    this.#uplink.repeat();
+    this.#outbox.repeat(this.#uplink.log.open);
+  }
+
+  /** Drops what is stale of what the server has not taken. */
+  #prune() {
+    const { expired, merged } = this.#uplink.prune(this.env.local());
+    for (const { id } of merged) this.#requests.unwatch(id);
+    for (const { id, command, expires_ms } of expired) {
+      const error = new TurntableError("timeout", `not delivered within ${expires_ms} ms`, { command });
+      if (!this.#requests.drop(id, error)) this.#hooks.error(error);
+    }
+  }
+
+  /**
+   * Own actions arrived in a broadcast.
+   * @param {string} channel
+   * @param {any} data of an action
+   */
+  seen(channel, data) {
+    this.#uplink.log.seen(channel, data);
   }
 
   /** Sends what is queued. @protected */

@@ -12,6 +12,7 @@ import { TurntableError } from "./error.js";
 import { Pacer, costOf } from "./pacer.js";
 
 /** @import { Environment } from "./environment.js" */
+/** @import { Sent } from "./sent_log.js" */
 
 /**
  * @typedef {object} Message
@@ -29,6 +30,7 @@ import { Pacer, costOf } from "./pacer.js";
  * @typedef {object} OutboxHooks
  * @property {() => boolean} online whether a message written now can reach the server
  * @property {(message: Message) => void} write sends a message now
+ * @property {(entry: Sent) => void} repeat sends a message again
  * @property {(message: Message, error: TurntableError) => void} dropped a queued message will not be sent
  */
 
@@ -50,6 +52,8 @@ export class Outbox {
   #env;
   #hooks;
   #pacer = new Pacer();
+  /** What a lost connection did not deliver, before everything else. @type {Sent[]} */
+  #repeats = [];
   /** Desired state that waits for its rate. @type {Message[]} */
   #desired = [];
   /** @type {Message[]} */
@@ -75,7 +79,7 @@ export class Outbox {
 
   /** Whether messages are queued. */
   get waiting() {
-    return this.#queue.length > 0;
+    return this.#queue.length > 0 || this.#repeats.length > 0;
   }
 
   /**
@@ -144,11 +148,34 @@ export class Outbox {
    * @returns {boolean}
    */
   immediate(command, data) {
-    return this.#hooks.online() && this.#queue.length === 0 && this.#pacer.delay(costOf(command, data, 0), this.#env.local()) === 0;
+    return this.#hooks.online() && !this.waiting && this.#pacer.delay(costOf(command, data, 0), this.#env.local()) === 0;
+  }
+
+  /**
+   * Sends again what a lost connection did not deliver, as fast as the rates allow; the rest follows.
+   * @param {readonly Sent[]} entries
+   */
+  repeat(entries) {
+    this.#repeats = [...entries];
+    this.#repeat();
+    this.#schedule();
+  }
+
+  #repeat() {
+    while (this.#hooks.online() && this.#repeats[0]) {
+      const entry = this.#repeats[0];
+      const now = this.#env.local();
+      const cost = costOf(entry.command, entry.data, entry.text.length);
+      if (this.#pacer.delay(cost, now) > 0) return;
+      this.#pacer.take(cost, now);
+      this.#repeats.shift();
+      this.#hooks.repeat(entry);
+    }
   }
 
   /** A new session has begun. */
   reset() {
+    this.#repeats = [];
     this.#pacer.start(this.limits.rates, this.#env.local());
   }
 
@@ -168,6 +195,7 @@ export class Outbox {
 
   /** Sends what is queued, as far as the rates allow. */
   flush() {
+    this.#repeat();
     for (const lane of [this.#desired, this.#queue]) {
       while (this.#hooks.online() && lane[0]) {
         const message = lane[0];
@@ -182,6 +210,7 @@ export class Outbox {
   }
 
   clear() {
+    this.#repeats = [];
     this.#desired = [];
     this.#queue = [];
     this.#env.clearTimeout(this.#timer);
@@ -195,6 +224,8 @@ export class Outbox {
   #pass(message) {
     const now = this.#env.local();
     const cost = costOf(message.command, message.data, message.text.length);
+    // The server counts commands in their order, so nothing overtakes what is repeated.
+    if (this.#repeats.length > 0 && message.command !== CLOCK) return false;
     if (this.#pacer.delay(cost, now) > 0 || this.heldBack(message)) return false;
     this.#pacer.take(cost, now);
     this.#hooks.write(message);
@@ -207,7 +238,9 @@ export class Outbox {
     const now = this.#env.local();
     const due = this.#queue.flatMap(({ expires_at }) => (expires_at === undefined ? [] : [expires_at - now]));
     if (this.#hooks.online()) {
-      for (const [message] of [this.#desired, this.#queue]) {
+      const [first] = this.#repeats;
+      if (first) due.push(this.#pacer.delay(costOf(first.command, first.data, first.text.length), now));
+      for (const [message] of first ? [] : [this.#desired, this.#queue]) {
         if (message && !this.heldBack(message)) due.push(this.#pacer.delay(costOf(message.command, message.data, message.text.length), now));
       }
     }

@@ -4,7 +4,7 @@
  * client queued while it was offline is not refused when it is sent. The rates are
  * those of the server's `welcome`, or its defaults if it has none. After a refusal
  * with `retry_ms` the class waits that long: a client that waits is never closed for
- * its rate. `now` is an argument; no timers.
+ * its rate. The refusals of one burst count once, and the rate recovers. `now` is an argument; no timers.
  * @module
  */
 
@@ -38,6 +38,12 @@ const CLASSES = new Map([
 /** The share of the server's rate and burst that is used: clocks and other requests differ. */
 const RATE_SHARE = 0.9;
 const BURST_SHARE = 0.8;
+/** What a refusal leaves of the rate and the burst, at least, and the time in which they recover. */
+const CUT_SHARE = 0.5;
+const CUT_MIN = 0.1;
+const RECOVERY_MS = 10_000;
+/** Refusals within this time belong to one burst. */
+const ONE_BURST_MS = 1000;
 
 /**
  * @param {string} command
@@ -57,7 +63,7 @@ export function costOf(command, data, bytes) {
 }
 
 export class Pacer {
-  /** @type {Map<string, {rate: Rate, tokens: number, at: number, held_until: number}>} */
+  /** share: what the last refusal left of the rate. @type {Map<string, {rate: Rate, tokens: number, at: number, held_until: number, share: number, cut_at: number}>} */
   #buckets = new Map();
   /** The server's rates, to notice a change. */
   #known = "";
@@ -74,7 +80,7 @@ export class Pacer {
       const { per_second, burst } = this.#valid(rates?.[name]) ?? fallback;
       if (per_second === 0) continue;
       const rate = { per_second: per_second * RATE_SHARE, burst: Math.max(1, burst * BURST_SHARE) };
-      this.#buckets.set(name, { rate, tokens: rate.burst, at: now, held_until: 0 });
+      this.#buckets.set(name, { rate, tokens: rate.burst, at: now, held_until: 0, share: 1, cut_at: -Infinity });
     }
   }
 
@@ -100,8 +106,9 @@ export class Pacer {
       const bucket = this.#refill(name, now);
       if (!bucket) continue;
       // What is larger than the bucket is sent while it is full.
-      const missing = Math.min(count, bucket.rate.burst) - bucket.tokens;
-      ms = Math.max(ms, bucket.held_until - now, (missing / bucket.rate.per_second) * 1000);
+      const share = this.#share(bucket, now);
+      const missing = Math.min(count, Math.max(1, bucket.rate.burst * share)) - bucket.tokens;
+      ms = Math.max(ms, bucket.held_until - now, (missing / (bucket.rate.per_second * share)) * 1000);
     }
     return Math.ceil(Math.max(0, ms));
   }
@@ -130,8 +137,18 @@ export class Pacer {
     if (!bucket) return;
     bucket.held_until = Math.max(bucket.held_until, now + retry_ms);
     bucket.tokens = Math.min(bucket.tokens, 0);
-    bucket.rate.burst = Math.max(1, bucket.rate.burst / 2);
-    bucket.rate.per_second = Math.max(1, bucket.rate.per_second * RATE_SHARE);
+    if (now - bucket.cut_at < ONE_BURST_MS) return;
+    bucket.share = Math.max(CUT_MIN, this.#share(bucket, now) * CUT_SHARE);
+    bucket.cut_at = now;
+  }
+
+  /**
+   * The share of the rate that is used: after a refusal it recovers steadily.
+   * @param {{share: number, cut_at: number}} bucket
+   * @param {number} now
+   */
+  #share({ share, cut_at }, now) {
+    return share === 1 ? 1 : Math.min(1, share + (1 - share) * Math.max(0, (now - cut_at) / RECOVERY_MS));
   }
 
   /**
@@ -149,7 +166,9 @@ export class Pacer {
   #refill(name, now) {
     const bucket = this.#buckets.get(name);
     if (!bucket) return undefined;
-    bucket.tokens = Math.min(bucket.rate.burst, bucket.tokens + (Math.max(0, now - bucket.at) * bucket.rate.per_second) / 1000);
+    const share = this.#share(bucket, now);
+    const filled = bucket.tokens + (Math.max(0, now - bucket.at) * bucket.rate.per_second * share) / 1000;
+    bucket.tokens = Math.min(Math.max(1, bucket.rate.burst * share), filled);
     bucket.at = now;
     return bucket;
   }

@@ -74,6 +74,11 @@ export class Requests {
     }
   }
 
+  /** @param {number | undefined} id of a command that a later one replaces */
+  unwatch(id) {
+    this.#watched.delete(/** @type {number} */ (id));
+  }
+
   /**
    * Rejects the request with this id, or reports the error of a watched command.
    * @param {any} id

@@ -32,9 +32,9 @@ import { TurntableError } from "./error.js";
  * @typedef {object} ActOptions
  * @property {number} [timestamp] in ms of `clock.local()`; default: now
  * @property {boolean} [queue] false: dropped if it cannot be sent at once
- * @property {number} [expires_ms] dropped if it is still queued after this time
- * @property {string} [merge] while it is queued, a later action of the room with the same key
- *   replaces it, without `refused`
+ * @property {number} [expires_ms] dropped if it is still queued after this time, or has to be repeated
+ * @property {string} [merge] while it is queued, or if it has to be repeated, a later action of the
+ *   room with the same key replaces it, without `refused`
  */
 
 /**

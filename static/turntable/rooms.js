@@ -130,6 +130,8 @@ export class Rooms {
     } else if (command === "game") {
       const actions = data.actions ?? [];
       state.acted(actions);
+      const self = state.self ?? this.#context.user();
+      for (const { from, data: done } of actions) if (from === self) this.#context.session.seen(state.channel, done);
       for (const room of holding.holders) {
         room.emit("actions", actions);
         for (const action of actions) room.emit("action", action);

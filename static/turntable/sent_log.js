@@ -14,6 +14,13 @@
  * @property {boolean} repeatable whether executing it twice does no harm
  * @property {number} number
  * @property {() => boolean} numbered whether `number` is that of the server
+ * @property {string} command
+ * @property {any} data
+ * @property {boolean} [written] whether it was sent on this connection
+ * @property {boolean} [seen] whether the server's messages show that it took the command
+ * @property {number} [expires_at] local ms
+ * @property {number} [expires_ms]
+ * @property {string} [merge] a later command with the same key replaces it
  * @property {number} [bounces] connections on which no answer to it was the server's
  */
 
@@ -32,6 +39,12 @@ export class SentLog {
     return this.#entries;
   }
 
+  /** The number up to which the commands were sent on this connection; those behind wait to be repeated. */
+  get written() {
+    const next = this.#entries.find(({ written }) => !written);
+    return next ? next.number - 1 : this.#count;
+  }
+
   /** The number of the last command. */
   get count() {
     return this.#count;
@@ -42,12 +55,14 @@ export class SentLog {
    * @param {string} text
    * @param {number | undefined} id
    * @param {boolean} repeatable
+   * @param {{data?: any, expires_at?: number, expires_ms?: number, merge?: string}} [more]
    * @returns {Sent | undefined} undefined if the command does not count
    */
-  add(command, text, id, repeatable) {
+  add(command, text, id, repeatable, { data, expires_at, expires_ms, merge } = {}) {
     if (UNCOUNTED.has(command)) return undefined;
     this.#count += 1;
-    const entry = { text, id, repeatable, number: this.#count, numbered: () => this.#known };
+    /** @type {Sent} */
+    const entry = { command, data, text, id, repeatable, expires_at, expires_ms, merge, number: this.#count, numbered: () => this.#known };
     this.#entries.push(entry);
     return entry;
   }
@@ -63,6 +78,19 @@ export class SentLog {
   answered(id) {
     const entry = this.#entries.find((one) => one.id === id);
     if (entry) this.taken(entry.number);
+  }
+
+  /**
+   * Own actions arrived in a broadcast, so the server took the command. It is not confirmed thereby: another
+   * session of the user may have sent equal actions.
+   * @param {string} channel
+   * @param {any} data of an action
+   */
+  seen(channel, data) {
+    const text = JSON.stringify(data);
+    const entry = this.#entries.find((one) => one.command === "game" && !one.seen && one.data?.channel === channel
+      && one.data.actions.some((/** @type {any} */ action) => JSON.stringify(action.data) === text));
+    if (entry) entry.seen = true;
   }
 
   /** @param {number} count how many commands of the session the server has taken */

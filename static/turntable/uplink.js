@@ -35,9 +35,11 @@ export class Uplink {
    * Sends a command now, and counts it.
    * @param {Message} message
    */
-  write({ command, data, text, id, repeatable = false }) {
-    const entry = this.log.add(command, text, id, repeatable);
-    if (command === "time") this.#marks.set(data?.t0, this.log.count);
+  write(message) {
+    const { command, data, text, id, repeatable = false } = message;
+    const entry = this.log.add(command, text, id, repeatable, message);
+    if (entry) entry.written = true;
+    else if (command === "time") this.#marks.set(data?.t0, this.log.written);
     this.#connection.write(text, entry);
     // An answer to `time` confirms what was sent before it.
     if (entry && entry.number % CONFIRM_EVERY === 0) this.#confirm();
@@ -59,6 +61,7 @@ export class Uplink {
    */
   resumed(accepted, numbered) {
     this.#marks.clear();
+    for (const entry of this.log.open) entry.written = false;
     if (Number.isSafeInteger(accepted)) this.log.accepted(accepted);
     else if (!numbered) this.log.keepRepeatable();
   }
@@ -69,11 +72,30 @@ export class Uplink {
    */
   reset() {
     this.#marks.clear();
-    return this.log.reset(true).map(({ id }) => id);
+    return this.log.reset(true).flatMap(({ id, seen }) => (seen ? [] : [id]));
   }
 
-  /** Sends again what the server did not take, in its order. */
-  repeat() {
-    for (const entry of [...this.log.open]) this.#connection.write(entry.text, entry);
+  /**
+   * Removes what is stale, before it is repeated.
+   * @param {number} now
+   * @returns {{expired: Sent[], merged: Sent[]}} what was removed
+   */
+  prune(now) {
+    const { open } = this.log;
+    const last = new Map(open.map((entry) => [entry.merge, entry]));
+    const merged = open.filter((entry) => entry.merge !== undefined && last.get(entry.merge) !== entry);
+    const expired = open.filter((entry) => !merged.includes(entry) && entry.expires_at !== undefined && now >= entry.expires_at);
+    this.log.discard([...merged, ...expired]);
+    return { expired, merged };
+  }
+
+  /**
+   * Sends a command again, unless it was confirmed meanwhile.
+   * @param {Sent} entry
+   */
+  repeat(entry) {
+    const [oldest] = this.log.open;
+    entry.written = true;
+    if (oldest && oldest.number <= entry.number) this.#connection.write(entry.text, entry);
   }
 }

@@ -219,3 +219,111 @@ test("a continued session keeps its buckets, a page that continues one has limit
   pacer.take(costOf("game", { actions: Array(5000).fill(0) }, 0), 0);
   assert.equal(pacer.delay(cost, 0), 0);
 });
+
+/** Acts at 60 per second into a connection that carries nothing, until the client leaves it. */
+async function actIntoSilence({ env, tt, room }, count, options) {
+  const lost = new Promise((resolve) => tt.on("state", (change) => change.state === "offline" && resolve(change)));
+  for (let step = 0; step < count; step += 1) {
+    room.act(step, options);
+    env.advance(1000 / 60);
+  }
+  for (let ms = 0; tt.state !== "offline" && ms < 20_000; ms += 100) env.advance(100);
+  return lost;
+}
+
+test("what was sent into a silent line for 9 s at 60 per second is repeated at the server's rates; what is new follows", async (t) => {
+  const session = await member(t);
+  const { env, room, server, refused } = session;
+  const { retry_ms } = await actIntoSilence(session, 540);
+  env.advance(retry_ms);
+  const next = await server.accept();
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true, accepted: 1 });
+  // A clock exchange confirms what was sent before it, and nothing that waits to be repeated.
+  void (async () => {
+    for (;;) next.send("time", { ...(await next.next("time")).data, t1: 1, t2: 1 });
+  })();
+  const list = arrivals(next, env);
+  const start = env.now;
+  let step = 540;
+  for (let tries = 0; list.length < 700 && tries < 2000; tries += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+    // The game goes on.
+    if (tries % 2 === 0 && step < 700) room.act((step += 1) - 1);
+    env.advance(10);
+  }
+  assert.deepEqual(list.flatMap(({ data }) => data), Array.from({ length: 700 }, (_, number) => number));
+  let tokens = 400;
+  let at = start;
+  for (const one of list) {
+    tokens = Math.min(400, tokens + ((one.at - at) * 200) / 1000) - 1;
+    at = one.at;
+    assert.ok(tokens >= 0, `after ${at - start} ms`);
+  }
+  assert.deepEqual(refused, []);
+});
+
+test("stale actions that a silent line did not deliver are not repeated: expired ones are reported, merged ones replaced", async (t) => {
+  const session = await member(t);
+  const { env, tt, room, server, refused } = session;
+  room.act("old", { expires_ms: 500 });
+  room.act("kept");
+  for (let number = 0; number < 20; number += 1) room.act(`pos ${number}`, { merge: "pos" });
+  const { retry_ms } = await actIntoSilence(session, 1, { expires_ms: 60_000 });
+  env.advance(retry_ms);
+  const next = await server.accept();
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true, accepted: 1 });
+  for (const expected of ["kept", "pos 19", 0]) assert.equal((await next.next("game")).data.actions[0].data, expected);
+  assert.deepEqual(refused, [["timeout", "old"]]);
+  // The numbers are the server's: it has taken these three, and one of the two that follow.
+  const again = reconnect({ ...session, peer: next });
+  room.act("next");
+  const third = await again;
+  third.send("idyou", {});
+  await third.next("resume");
+  third.welcome({ resumed: true, accepted: 4 });
+  assert.equal((await third.next("game")).data.actions[0].data, "next");
+  void tt;
+});
+
+test("actions that came back are not reported as refused when the session is lost", async (t) => {
+  const session = await member(t);
+  const { room, peer, refused, tt } = session;
+  for (const data of ["a", { b: 1 }, "c"]) room.act(data);
+  for (const data of ["a", { b: 1 }]) peer.send("game", { channel: "C", actions: [{ timestamp: 1, from: "1:1", data }] });
+  // Another user's says nothing.
+  peer.send("game", { channel: "C", actions: [{ timestamp: 1, from: "1:2", data: "c" }] });
+  await room.once("action");
+  await new Promise((resolve) => room.on("action", ({ from }) => from === "1:2" && resolve()));
+  const next = await reconnect(session);
+  const reset = tt.once("reset");
+  await next.admit({ session: "secret-2" });
+  await reset;
+  assert.deepEqual(refused, [["unavailable", "c"]]);
+});
+
+test("the refusals of one burst slow the client down once, and it recovers", () => {
+  const pacer = new Pacer();
+  const cost = costOf("game", { actions: [1] }, 0);
+  pacer.start({ game: { per_second: 200, burst: 400 } }, 0);
+  for (let number = 0; number < 140; number += 1) pacer.limited("game", 5, number);
+  const sent = (from, to) => {
+    let count = 0;
+    for (let now = from; now < to; now += 1) {
+      while (pacer.delay(cost, now) === 0) {
+        pacer.take(cost, now);
+        count += 1;
+      }
+    }
+    return count;
+  };
+  assert.ok(sent(1000, 2000) > 60);
+  sent(2000, 11_000);
+  assert.ok(sent(11_000, 12_000) >= 179);
+  // Servers that refuse again and again are asked less and less.
+  for (let now = 20_000; now < 40_000; now += 1100) pacer.limited("game", 5, now);
+  assert.ok(sent(40_000, 41_000) < 60);
+});

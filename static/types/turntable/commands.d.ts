@@ -144,6 +144,12 @@ export declare class Commands {
      * @param {boolean} numbered whether the transport numbers what it sends
      */
     protected begin(data: any, resumed: boolean, numbered: boolean): void;
+    /**
+     * Own actions arrived in a broadcast.
+     * @param {string} channel
+     * @param {any} data of an action
+     */
+    seen(channel: string, data: any): void;
     /** Sends what is queued. @protected */
     protected flush(): void;
     /**

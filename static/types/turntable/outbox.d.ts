@@ -8,6 +8,7 @@
  */
 import { TurntableError } from "./error.js";
 import type { Environment } from "./environment.js";
+import type { Sent } from "./sent_log.js";
 export type Message = {
     command: string;
     data: any;
@@ -39,6 +40,10 @@ export type OutboxHooks = {
      * sends a message now
      */
     write: (message: Message) => void;
+    /**
+     * sends a message again
+     */
+    repeat: (entry: Sent) => void;
     /**
      * a queued message will not be sent
      */
@@ -95,6 +100,11 @@ export declare class Outbox {
      * @returns {boolean}
      */
     immediate(command: string, data: any): boolean;
+    /**
+     * Sends again what a lost connection did not deliver, as fast as the rates allow; the rest follows.
+     * @param {readonly Sent[]} entries
+     */
+    repeat(entries: readonly Sent[]): void;
     /** A new session has begun. */
     reset(): void;
     /** The session continues on another connection, perhaps in another page. */

@@ -4,7 +4,7 @@
  * client queued while it was offline is not refused when it is sent. The rates are
  * those of the server's `welcome`, or its defaults if it has none. After a refusal
  * with `retry_ms` the class waits that long: a client that waits is never closed for
- * its rate. `now` is an argument; no timers.
+ * its rate. The refusals of one burst count once, and the rate recovers. `now` is an argument; no timers.
  * @module
  */
 export type Rate = {

@@ -57,6 +57,8 @@ export declare class Requests {
      * @param {(error: TurntableError) => void} refused
      */
     watch(id: number, refused: (error: TurntableError) => void): void;
+    /** @param {number | undefined} id of a command that a later one replaces */
+    unwatch(id: number | undefined): void;
     /**
      * Rejects the request with this id, or reports the error of a watched command.
      * @param {any} id

@@ -46,12 +46,12 @@ export type ActOptions = {
      */
     queue?: boolean;
     /**
-     * dropped if it is still queued after this time
+     * dropped if it is still queued after this time, or has to be repeated
      */
     expires_ms?: number;
     /**
-     * while it is queued, a later action of the room with the same key
-     * replaces it, without `refused`
+     * while it is queued, or if it has to be repeated, a later action of the
+     * room with the same key replaces it, without `refused`
      */
     merge?: string;
 };
@@ -125,9 +125,9 @@ export type RoomContext = {
  * @typedef {object} ActOptions
  * @property {number} [timestamp] in ms of `clock.local()`; default: now
  * @property {boolean} [queue] false: dropped if it cannot be sent at once
- * @property {number} [expires_ms] dropped if it is still queued after this time
- * @property {string} [merge] while it is queued, a later action of the room with the same key
- *   replaces it, without `refused`
+ * @property {number} [expires_ms] dropped if it is still queued after this time, or has to be repeated
+ * @property {string} [merge] while it is queued, or if it has to be repeated, a later action of the
+ *   room with the same key replaces it, without `refused`
  */
 /**
  * @typedef {object} RoomEvents

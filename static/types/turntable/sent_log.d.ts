@@ -18,6 +18,25 @@ export type Sent = {
      * whether `number` is that of the server
      */
     numbered: () => boolean;
+    command: string;
+    data: any;
+    /**
+     * whether it was sent on this connection
+     */
+    written?: boolean;
+    /**
+     * whether the server's messages show that it took the command
+     */
+    seen?: boolean;
+    /**
+     * local ms
+     */
+    expires_at?: number;
+    expires_ms?: number;
+    /**
+     * a later command with the same key replaces it
+     */
+    merge?: string;
     /**
      * connections on which no answer to it was the server's
      */
@@ -27,6 +46,8 @@ export declare class SentLog {
     #private;
     /** The commands without confirmation, in order. @returns {readonly Sent[]} */
     get open(): readonly Sent[];
+    /** The number up to which the commands were sent on this connection; those behind wait to be repeated. */
+    get written(): number;
     /** The number of the last command. */
     get count(): number;
     /**
@@ -34,13 +55,26 @@ export declare class SentLog {
      * @param {string} text
      * @param {number | undefined} id
      * @param {boolean} repeatable
+     * @param {{data?: any, expires_at?: number, expires_ms?: number, merge?: string}} [more]
      * @returns {Sent | undefined} undefined if the command does not count
      */
-    add(command: string, text: string, id: number | undefined, repeatable: boolean): Sent | undefined;
+    add(command: string, text: string, id: number | undefined, repeatable: boolean, { data, expires_at, expires_ms, merge }?: {
+        data?: any;
+        expires_at?: number;
+        expires_ms?: number;
+        merge?: string;
+    }): Sent | undefined;
     /** @param {number} number the server has taken the commands up to this one */
     taken(number: number): void;
     /** @param {any} id of a command that was answered; the server took it and all before it */
     answered(id: any): void;
+    /**
+     * Own actions arrived in a broadcast, so the server took the command. It is not confirmed thereby: another
+     * session of the user may have sent equal actions.
+     * @param {string} channel
+     * @param {any} data of an action
+     */
+    seen(channel: string, data: any): void;
     /** @param {number} count how many commands of the session the server has taken */
     accepted(count: number): void;
     /** @param {readonly (Sent | undefined)[]} entries the server refused them unread, and does not count them */

@@ -22,7 +22,7 @@ export declare class Uplink {
      * Sends a command now, and counts it.
      * @param {Message} message
      */
-    write({ command, data, text, id, repeatable }: Message): void;
+    write(message: Message): void;
     /** @param {any} t0 of an answered clock exchange: the server has taken what was sent before it */
     exchanged(t0: any): void;
     /**
@@ -37,6 +37,18 @@ export declare class Uplink {
      * @returns {(number | undefined)[]} ids of commands of the lost session that were not confirmed
      */
     reset(): (number | undefined)[];
-    /** Sends again what the server did not take, in its order. */
-    repeat(): void;
+    /**
+     * Removes what is stale, before it is repeated.
+     * @param {number} now
+     * @returns {{expired: Sent[], merged: Sent[]}} what was removed
+     */
+    prune(now: number): {
+        expired: Sent[];
+        merged: Sent[];
+    };
+    /**
+     * Sends a command again, unless it was confirmed meanwhile.
+     * @param {Sent} entry
+     */
+    repeat(entry: Sent): void;
 }
