@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -32,6 +32,9 @@ use crate::metric::{Label, Metrics};
 use crate::watched::Watched;
 use queue::{Event, Failed, Next, Queue};
 use settings::{Kind, WebhookSettings, read_secret};
+use turntable_core::id::UserId;
+use turntable_core::model::avatar::AttributeChanges;
+use turntable_core::payload::Payload;
 
 /// Each attempt may fail.
 static FAILED: LogLimit = LogLimit::new();
@@ -130,6 +133,25 @@ impl Webhooks {
         let thread = std::thread::Builder::new().name("webhooks".to_owned());
         if let Err(error) = thread.spawn(run) {
             log::error!("no webhooks are sent: {error}");
+        }
+    }
+
+    /// Tells of what a client of a user has set, as far as `webhooks.attributes` names it.
+    pub fn emit_attributes(&self, user: &UserId, changed: &AttributeChanges) {
+        let target = self.target.get();
+        let names = &target.settings.attributes;
+        let is_named = |name: &str| names.iter().any(|known| known == name);
+        let told = changed.iter().filter(|(name, _)| is_named(name));
+        let read = |value: &Option<Payload>| {
+            let value = value.as_ref().map(Payload::as_json);
+            value.map_or(Ok(Value::Null), serde_json::from_str)
+        };
+        let told = told.filter_map(|(name, value)| Some((name.to_string(), read(value).ok()?)));
+        let told: Map<String, Value> = told.collect();
+        if !told.is_empty() {
+            let user = user.as_str();
+            let data = || json!({ "user": user, "attributes": told });
+            self.emit(Kind::UserAttributes, user, data);
         }
     }
 

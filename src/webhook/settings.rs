@@ -23,6 +23,9 @@ pub enum Kind {
     /// A user has no session any more.
     #[serde(rename = "user.offline")]
     UserOffline,
+    /// A client of a user set attributes that `webhooks.attributes` names.
+    #[serde(rename = "user.attributes")]
+    UserAttributes,
     /// A room has its first member.
     #[serde(rename = "room.created")]
     RoomCreated,
@@ -33,9 +36,10 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::UserOnline,
         Self::UserOffline,
+        Self::UserAttributes,
         Self::RoomCreated,
         Self::RoomEnded,
     ];
@@ -46,6 +50,7 @@ impl Kind {
         match self {
             Self::UserOnline => "user.online",
             Self::UserOffline => "user.offline",
+            Self::UserAttributes => "user.attributes",
             Self::RoomCreated => "room.created",
             Self::RoomEnded => "room.ended",
         }
@@ -64,6 +69,8 @@ pub struct WebhookSettings {
     pub previous_secret: String,
     /// What is sent.
     pub events: Vec<Kind>,
+    /// The attributes of which `user.attributes` tells, by their names.
+    pub attributes: Vec<String>,
     /// How long the receiver may take for its answer, in ms.
     pub timeout_ms: u64,
     /// How often an event is sent at the most.
@@ -134,6 +141,7 @@ impl Default for WebhookSettings {
             secret: String::new(),
             previous_secret: String::new(),
             events: Kind::ALL.into(),
+            attributes: Vec::new(),
             timeout_ms: 5_000,
             attempts_max: 10,
             retry_ms: 1_000,

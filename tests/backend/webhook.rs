@@ -10,6 +10,7 @@ use sha2::Sha256;
 
 use crate::receiver::{Backend, Request};
 use turntable_testkit::Server;
+use turntable_testkit::http::send;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -143,4 +144,43 @@ fn stopping_server_delivers_what_waits() {
     assert_eq!(event(&backend.next())["type"], "user.online");
     assert_eq!(event(&backend.next())["type"], "user.offline");
     assert!(server.wait().success());
+}
+
+#[test]
+fn backend_hears_what_clients_set_of_the_named_attributes() {
+    let backend = Backend::start(|_| Some((204, String::new())));
+    let keys = [
+        ("webhooks.attributes", r#"["email", "age"]"#),
+        ("webhooks.events", r#"["user.attributes"]"#),
+        ("attributes.durable", r#"["age"]"#),
+    ];
+    let server = server(&backend, &keys);
+    let mut client = server.connect();
+    let claim = json!({"user": "1:5", "attributes": {"email": "a@b", "name": "Mel"}});
+    client.command("idme", claim);
+    client.expect("welcome");
+    let expect = |attributes: Value| {
+        let event = event(&backend.next());
+        assert_eq!(event["type"], "user.attributes");
+        let data = json!({"user": "1:5", "attributes": attributes});
+        assert_eq!(event["data"], data);
+    };
+    expect(json!({"email": "a@b"}));
+    // What has no name in the configuration, and what does not change, is not told.
+    for changes in [json!({"name": "Melanie"}), json!({"email": "a@b"})] {
+        client.request("set", changes);
+    }
+    client.request("set", json!({"email": "c@d", "age": 7, "name": "Mel"}));
+    expect(json!({"age": 7, "email": "c@d"}));
+    // Nor is what the server sets.
+    let set = r#"{"userId": "1:5", "attributes": {"email": "e@f"}}"#;
+    let (path, json) = (
+        "/rpc/user/setAttributes",
+        "Content-Type: application/json\r\n",
+    );
+    let answer = send(server.management, "POST", path, json, set);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    client.expect("attributes");
+    client.request("set", json!({"email": null}));
+    expect(json!({"email": null}));
 }

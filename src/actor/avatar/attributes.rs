@@ -274,6 +274,9 @@ impl Avatar {
     ) {
         let settings = self.shared.settings();
         validator::changed(&settings, &self.user, self.model.attributes(), &changed, by);
+        if matches!(by, By::Client) {
+            self.shared.webhooks.emit_attributes(&self.user, &changed);
+        }
         self.model.put_attributes(attributes);
         self.back_up(self.model.sessions());
         let others = self
