@@ -1,5 +1,6 @@
 //! The checkers in force, made of the settings.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ pub(super) struct Kept {
     pub(super) embedded: Vec<Arc<dyn CredentialChecker>>,
     /// Signs the tokens of guests where no file has a key.
     pub(super) start_key: Key,
+    /// The file with such a key, where the store is a file. It is made when the first
+    /// settings need it.
+    pub(super) key_file: Option<PathBuf>,
     /// The table of `auth.set`.
     pub(super) auth: Arc<AuthTable>,
     /// Users with a password.
@@ -50,6 +54,8 @@ pub(super) struct Checkers {
     pub(super) cookies: Option<Cookies>,
     pub(super) guests: Guests,
     pub(super) issues_guests: bool,
+    /// Whether guests come back after a restart.
+    are_guests_kept: bool,
     pub(super) is_anonymous: bool,
     pub(super) timeout: Duration,
 }
@@ -76,25 +82,36 @@ impl Checkers {
                 true => Some(Cookies::new(&settings.cookie)?),
                 false => None,
             },
-            guests: Guests::new(settings, &kept.start_key)?,
+            guests: Guests::new(settings, &guest_key(settings, kept)?)?,
             issues_guests: has("guest"),
+            are_guests_kept: !settings.guest_key_file.is_empty() || kept.key_file.is_some(),
             is_anonymous: has("anonymous"),
             timeout: Duration::from_millis(settings.checker_timeout_ms),
         })
     }
 
     /// What an operator should know.
-    pub(super) fn advise(&self, settings: &PortalSettings) {
+    pub(super) fn advise(&self) {
         if self.is_anonymous {
             log::warn!(
                 "portal.checkers has \"anonymous\": a user id in `idme` is accepted without credentials, so any client can identify as any user, also as a known one; use this for demos only"
             );
         }
-        if self.issues_guests && settings.guest_key_file.is_empty() {
+        if self.issues_guests && !self.are_guests_kept {
             log::info!(
-                "portal.guest_key_file is not set: guests of this start cannot come back after the next"
+                "neither portal.guest_key_file nor store.path is set: guests of this start cannot come back after the next"
             );
         }
+    }
+}
+
+/// The key of guests where the settings name no file with one.
+fn guest_key(settings: &PortalSettings, kept: &Kept) -> anyhow::Result<Key> {
+    let is_needed = settings.guest_key_file.is_empty()
+        && settings.checkers.iter().any(|known| known == "guest");
+    match kept.key_file.as_ref().filter(|_| is_needed) {
+        Some(path) => Key::read_or_make(path),
+        None => Ok(kept.start_key.clone()),
     }
 }
 
@@ -144,6 +161,8 @@ pub fn problems(settings: &PortalSettings) -> anyhow::Result<Vec<String>> {
     let kept = Kept {
         embedded: Vec::new(),
         start_key: Key::random()?,
+        // It is made by a server, not by a check.
+        key_file: None,
         auth: Arc::new(AuthTable::new(Key::random()?)),
         passwords: Arc::new(Passwords::new(store, Arc::default()).map_err(anyhow::Error::msg)?),
         sign_ups: Arc::default(),

@@ -1,8 +1,14 @@
 //! Keys for HMAC-SHA256 (RFC 2104): from a file, or random.
 
 use std::fmt;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -42,6 +48,22 @@ impl Key {
             bytes.len()
         );
         Ok(Self(bytes.into()))
+    }
+
+    /// The key in a file, which is made where there is none: for its owner alone.
+    ///
+    /// # Errors
+    /// Where the file cannot be made or read, or has no key.
+    pub(super) fn read_or_make(path: &Path) -> anyhow::Result<Self> {
+        let text = path
+            .to_str()
+            .context("the path of the key file is not UTF-8")?;
+        if !path.exists() {
+            make(path)
+                .map_err(|error| anyhow::anyhow!("cannot make the key file {text}: {error:#}"))?;
+            log::info!("made the key of guests, {text}");
+        }
+        Self::read(text)
     }
 
     fn empty_mac(&self) -> Hmac<Sha256> {
@@ -85,6 +107,20 @@ impl Key {
     }
 }
 
+/// Makes a key file. A crash leaves none, or a whole one.
+fn make(path: &Path) -> anyhow::Result<()> {
+    let mut begun = path.as_os_str().to_owned();
+    begun.push(".new");
+    let begun = Path::new(&begun);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(begun)?;
+    let Key(bytes) = Key::random()?;
+    file.write_all(STANDARD.encode(bytes).as_bytes())?;
+    file.sync_all()?;
+    Ok(std::fs::rename(begun, path)?)
+}
+
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key")
@@ -104,6 +140,19 @@ mod tests {
         assert!(!one.is_code(&[b"a", b"bc"], &code));
         assert!(!other.is_code(&[b"ab", b"c"], &code));
         assert!(!one.is_code(&[b"ab", b"c"], &code[..31]));
+    }
+
+    #[test]
+    fn key_file_is_made_once_and_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let made = Key::read_or_make(&path).unwrap();
+        let again = Key::read_or_make(&path).unwrap();
+        assert!(again.is_code(&[b"a"], &made.code(&[b"a"])));
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(Key::read_or_make(&folder.path().join("none/key")).is_err());
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod transfer;
 mod writer;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use turntable_core::backup::Attributes;
@@ -110,6 +111,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// How it is. One in memory is sound.
     fn health(&self) -> Health {
         Health::Sound
+    }
+
+    /// The file; `None` where everything is in memory.
+    fn path(&self) -> Option<&Path> {
+        None
     }
 
     /// Writes what waits and ends. Later calls fail.

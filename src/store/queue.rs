@@ -118,6 +118,10 @@ impl Store for FileStore {
         None
     }
 
+    fn path(&self) -> Option<&Path> {
+        Some(Path::new(&self.path))
+    }
+
     fn load(&self, user: &UserId, load: Load) {
         self.send(Job::Load(user.clone(), load));
     }

@@ -64,5 +64,23 @@ fn key_file_keeps_guests_over_a_restart_and_a_rotation() {
     let other = Server::start();
     let error = WAYS[0].1(other.address, &claim).unwrap_err();
     assert_eq!(error["details"]["reason"], "invalid");
-    let _log = other.await_log("portal.guest_key_file is not set");
+    let _log = other.await_log("neither portal.guest_key_file nor store.path is set");
+}
+
+#[test]
+fn store_keeps_guests_over_a_restart_without_a_key_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users.db");
+    let keys = [("store.path", path.to_str().unwrap())];
+    let first = Server::with(&keys);
+    let _log = first.await_log("made the key of guests");
+    let claim = json!({"credentials": {"guest": true}});
+    let guest = WAYS[0].1(first.address, &claim).unwrap();
+    drop(first);
+    let second = Server::with(&keys);
+    let claim = json!({"credentials": {"token": guest["token"]}});
+    let again = WAYS[0].1(second.address, &claim).unwrap();
+    assert_eq!(again["user"], guest["user"]);
+    let key = std::fs::read_to_string(folder.path().join("users.db.guest-key")).unwrap();
+    assert!(!second.log().contains(key.trim()));
 }
