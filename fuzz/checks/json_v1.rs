@@ -24,7 +24,8 @@ fn answer(packet: ClientPacket) -> ServerPacket {
         ClientPacket::Set(attributes) => ServerPacket::Attributes(attributes),
         ClientPacket::Subscribe(users)
         | ClientPacket::Unsubscribe(users)
-        | ClientPacket::Lookup(users) => ServerPacket::UserChange(
+        | ClientPacket::Lookup(users)
+        | ClientPacket::Block { add: users, .. } => ServerPacket::UserChange(
             users
                 .into_iter()
                 .map(|user| (user, Presence::Online))

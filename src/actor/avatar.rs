@@ -6,6 +6,7 @@
 //! users are the directory's (`watchers`). If it panics, the gateways announce the
 //! user's sessions and watchers to its replacement; invites are lost.
 
+mod admission;
 mod attributes;
 mod factory;
 mod outside;
@@ -23,7 +24,6 @@ use crate::actor::directory::Unused;
 use crate::actor::letter::{Due, Letter, put_behind};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::places::Places;
-use crate::actor::validator::Setter as By;
 use crate::clock;
 use crate::webhook::settings::Kind;
 use turntable_core::call::AvatarCall;
@@ -34,8 +34,7 @@ use turntable_core::key::{Caller, SessionKey};
 use turntable_core::model::avatar::{Avatar as Model, KeptInvite};
 use turntable_core::model::mutual::Watching;
 use turntable_core::owner::OwnerId;
-use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
-use turntable_core::payload::Payload;
+use turntable_core::packet::{Beginning, ErrorBody, ReplyData, RequestId, ServerPacket};
 
 /// The actor.
 pub struct Avatar {
@@ -93,74 +92,6 @@ impl OwnerActor for Avatar {
 }
 
 impl Avatar {
-    fn attach(
-        &mut self,
-        caller: Caller,
-        attributes: Vec<(Box<str>, Payload)>,
-        id: Option<RequestId>,
-    ) {
-        let Caller { key, place: to } = caller;
-        let answer = match self.admit(key, attributes) {
-            Ok(()) => {
-                self.places.bind(caller);
-                Delivery::Attached {
-                    to,
-                    attributes: self.model.attributes().to_vec(),
-                    services: self.added.clone(),
-                    id,
-                }
-            }
-            Err(error) => Delivery::NotAttached {
-                to,
-                error: Box::new(error.of("idme")),
-                id,
-            },
-        };
-        let is_attached = matches!(answer, Delivery::Attached { .. });
-        if is_attached && !self.model.backup(key).is_empty() {
-            // Before the first command of the session.
-            self.back_up([key]);
-        }
-        self.shared.bus.send(to.gateway, answer);
-        if is_attached {
-            self.give_invites(key);
-        }
-    }
-
-    fn admit(
-        &mut self,
-        session: SessionKey,
-        attributes: Vec<(Box<str>, Payload)>,
-    ) -> Result<(), ErrorBody> {
-        self.check_loaded()?;
-        let settings = self.shared.settings();
-        if let Some(max) = settings.sessions.max() {
-            while let Some(before) = self.model.in_the_way(session, max) {
-                self.end(before, true);
-            }
-        }
-        let max = settings.sessions_per_user_max;
-        if self.model.attach(session, max).is_err() {
-            // A dropped session gives way to one that is there.
-            if let Some(dropped) = self.model.oldest_dropped() {
-                self.end(dropped, false);
-            }
-            self.model.attach(session, max)?;
-        }
-        if attributes.is_empty() {
-            return Ok(());
-        }
-        let changes = attributes
-            .into_iter()
-            .map(|(name, value)| (name, Some(value)))
-            .collect();
-        let set = self.set(Some(session), changes, By::Client);
-        if set.is_err() {
-            self.remove(session);
-        }
-        set
-    }
-
     /// Ends a session, which gives way to another one.
     fn end(&mut self, session: SessionKey, is_replaced: bool) {
         self.model.remove(session, clock::now_ms());
@@ -233,9 +164,10 @@ impl Avatar {
             AvatarCall::Attach {
                 caller,
                 attributes,
+                status,
                 id,
                 ..
-            } => self.attach(caller, attributes, id),
+            } => self.attach(caller, Beginning { attributes, status }, id),
             AvatarCall::Detach { caller } => {
                 let grace_ms = settings.presence.grace_ms;
                 self.model.detach(caller.key, clock::now_ms(), grace_ms);

@@ -23,7 +23,7 @@ use crate::gateway::transport::{Dispatch, Hooks, TransportTimer};
 use crate::gateway::turn::Timer;
 use turntable_core::id::{SessionId, UserId};
 use turntable_core::key::{ConnKey, SessionSlot};
-use turntable_core::packet::{ClientMessage, ClientPacket, RequestId};
+use turntable_core::packet::{Beginning, ClientMessage, ClientPacket, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::CloseReason;
 use turntable_core::session::life;
@@ -155,7 +155,8 @@ impl Gateway {
                 user,
                 credentials,
             } => {
-                self.check(connection, user, credentials.as_ref(), Vec::new(), None);
+                let nothing = Beginning::default();
+                self.check(connection, user, credentials.as_ref(), nothing, None);
             }
             Effect::Resume {
                 connection,

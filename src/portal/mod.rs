@@ -70,6 +70,9 @@ pub const CHECKERS: [&str; 7] = [
     "session",
 ];
 
+/// What the file with the key of guests is called, behind the path of the store.
+const GUEST_KEY: &str = ".guest-key";
+
 /// Threads that slow checkers run on.
 const THREADS: usize = 2;
 
@@ -139,17 +142,23 @@ impl Portal {
         store: Arc<dyn Store>,
     ) -> anyhow::Result<Self> {
         let revocations = Arc::<Revocations>::default();
+        let key_file = store.path().map(|path| {
+            let mut file = path.as_os_str().to_owned();
+            file.push(GUEST_KEY);
+            file.into()
+        });
         let passwords = Passwords::new(store, revocations.clone()).map_err(anyhow::Error::msg)?;
         let kept = Kept {
             embedded,
             start_key: Key::random()?,
+            key_file,
             auth: Arc::new(AuthTable::new(Key::random()?)),
             passwords: Arc::new(passwords),
             sign_ups: Arc::default(),
             jwks: Mutex::default(),
         };
         let checkers = Checkers::new(&settings, &kept)?;
-        checkers.advise(&settings);
+        checkers.advise();
         Ok(Self {
             settings: Watched::new(settings),
             checkers: Watched::new(Arc::new(checkers)),
@@ -171,7 +180,7 @@ impl Portal {
     pub fn apply(&self, settings: PortalSettings) -> anyhow::Result<()> {
         let checkers = Checkers::new(&settings, &self.kept)?;
         if !self.trusts_claims() {
-            checkers.advise(&settings);
+            checkers.advise();
         }
         self.checkers.set(Arc::new(checkers));
         self.settings.set(settings);
@@ -458,6 +467,7 @@ fn refused(reason: Reason, claim: &Claim) -> ErrorBody {
         (Reason::Revoked, _) => "the credentials were withdrawn",
         (Reason::Kicked | Reason::Banned, _) => "an operator removed this user",
         (Reason::Invalid, true) => "no checker accepts these credentials",
+        (Reason::Invalid, false) if claim.user().is_none() => "credentials are required, or a user",
         (Reason::Invalid, false) => "credentials are required for this user",
     };
     ErrorBody::new(ErrorCode::Unauthorized, message).because(reason)

@@ -38,6 +38,8 @@ pub struct PortalSettings {
     pub blocked_max: usize,
     /// Users with a block list.
     pub block_lists_max: usize,
+    /// Users in all block lists together.
+    pub blocked_total_max: usize,
     /// The realm of guests.
     pub guest_realm: String,
     /// How long a guest may come back, in days since its last identification.
@@ -198,6 +200,7 @@ impl PortalSettings {
         ("bans_max", 1, 100_000_000),
         ("blocked_max", 0, 10_000),
         ("block_lists_max", 0, 100_000_000),
+        ("blocked_total_max", 0, 1_000_000_000),
         ("guest_days", 1, 36_500),
     ];
 }
@@ -225,6 +228,7 @@ impl Default for PortalSettings {
             bans_max: 1_000_000,
             blocked_max: 1_000,
             block_lists_max: 100_000,
+            blocked_total_max: 1_000_000,
             guest_realm: "guest".to_owned(),
             guest_days: 365,
             guest_key_file: String::new(),

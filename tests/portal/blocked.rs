@@ -55,6 +55,44 @@ fn blocked_user_sees_and_invites_nobody_who_blocks_it() {
 }
 
 #[test]
+fn client_changes_its_own_block_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let settings = [
+        ("store.path", path.to_str().unwrap()),
+        ("portal.blocked_max", "2"),
+    ];
+    let mut server = Server::with(&settings);
+    let mut mel = server.user("1:1");
+    let mut stalker = server.user("1:2");
+    assert_eq!(stalker.subscribe(&["1:1"])["1:1"], "online");
+    assert_eq!(mel.request("block", json!({})), json!({"blocked": []}));
+    // Oneself is no user to block.
+    let list = mel.request("block", json!({"add": ["fb:x", "1:2", "1:1"]}));
+    assert_eq!(list, json!({"blocked": ["1:2", "fb:x"]}));
+    assert_eq!(stalker.expect("userchange")["1:1"], "offline");
+    mel.command("block", json!({"add": ["1:3"]}));
+    let error = mel.expect_error("too_many")["data"].clone();
+    assert_eq!(error["command"], "block");
+    assert_eq!(error["details"]["max"], 2);
+    // What is answered is durable.
+    server.signal("KILL");
+    server.wait();
+    let server = Server::with(&settings);
+    let poll = PollClient::user(&server, "1:1");
+    let list = poll.request("$av:block", json!({"add": ["1:3"], "remove": ["fb:x"]}));
+    assert_eq!(list, json!({"blocked": ["1:2", "1:3"]}));
+    assert_eq!(
+        server.manage("/user/getBlocked/1").json(),
+        json!(["1:2", "1:3"])
+    );
+    let mut stalker = server.user("1:2");
+    assert_eq!(stalker.subscribe(&["1:1"])["1:1"], "offline");
+    poll.request("$av:block", json!({"remove": ["1:2"]}));
+    assert_eq!(stalker.expect("userchange")["1:1"], "online");
+}
+
+#[test]
 fn block_list_is_limited_and_outlives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");

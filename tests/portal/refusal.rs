@@ -27,6 +27,22 @@ fn third_refusal_closes_with_4009() {
 }
 
 #[test]
+fn claim_of_nobody_is_unauthorized_and_no_failure_of_its_address() {
+    let keys = [("portal.address_failures", "{ per_minute = 1, burst = 1 }")];
+    let server = Server::with(&keys);
+    for _ in 0..4 {
+        let mut client = server.connect();
+        client.command("idme", json!({}));
+        let error = client.expect_error("unauthorized");
+        assert_eq!(error["data"]["details"]["reason"], "invalid");
+        let message = "credentials are required, or a user";
+        assert_eq!(error["data"]["message"], message);
+        client.command("idme", json!({"user": "1:1"}));
+        client.expect("welcome");
+    }
+}
+
+#[test]
 fn wrong_session_id_closes_at_once() {
     let server = Server::start();
     let mut client = server.connect();

@@ -95,6 +95,7 @@ macro_rules! transports {
                     former_watcher_is_not_notified,
                     dropped_friend_goes_offline_after_grace,
                     return_within_grace_is_not_reported,
+                    status_of_an_identification_is_seen_from_the_first_moment,
                     watcher_gets_public_attributes,
                     users_see_each_other_while_both_watch,
                 }

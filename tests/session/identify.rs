@@ -91,6 +91,7 @@ fn other_commands_require_identification() {
         ("provide", json!({"services": {}})),
         ("lookup", json!(["1:1"])),
         ("authenticate", json!({"credentials": {}})),
+        ("block", json!({})),
     ];
     for (command, data) in commands {
         client.send(json!({"command": command, "data": data, "id": command}));
@@ -181,7 +182,6 @@ fn malformed_id_is_refused_and_valid_one_accepted_afterwards() {
         json!(12345),
         json!(null),
         json!(["1:1"]),
-        json!({}),
         json!({"user": 1}),
     ] {
         client.command("idme", wrong);

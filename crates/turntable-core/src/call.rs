@@ -19,7 +19,7 @@ use crate::model::service::{Instance, Outcome, ServiceRequest};
 use crate::model::timestamp::SenderClock;
 #[cfg(debug_assertions)]
 use crate::owner::OwnerId;
-use crate::packet::{Action, JoinGame, RequestId, Status};
+use crate::packet::{Action, JoinGame, OwnStatus, RequestId, Status};
 use crate::payload::Payload;
 
 /// A call on its way.
@@ -128,6 +128,7 @@ pub enum AvatarCall {
         /// The roles of the session.
         roles: Vec<Box<str>>,
         attributes: Vec<(Box<str>, Payload)>,
+        status: Option<OwnStatus>,
         id: Option<RequestId>,
     },
     /// A session lost its connection.

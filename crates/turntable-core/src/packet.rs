@@ -35,6 +35,24 @@ pub struct ClientMessage {
     pub packet: ClientPacket,
 }
 
+/// What a user says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OwnStatus {
+    /// The state.
+    pub state: Status,
+    /// Anything else, shown by `lookup`.
+    pub note: Option<Payload>,
+}
+
+/// What a client begins with, beside who it is.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Beginning {
+    /// Attributes of its user.
+    pub attributes: Vec<(Box<str>, Payload)>,
+    /// Its status.
+    pub status: Option<OwnStatus>,
+}
+
 /// Client to server, section 2.1.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(
@@ -47,6 +65,8 @@ pub enum ClientPacket {
         user: Option<UserId>,
         credentials: Option<Payload>,
         attributes: Vec<(Box<str>, Payload)>,
+        /// How the user is seen from the first moment on.
+        status: Option<OwnStatus>,
     },
     Resume {
         session: SessionId,
@@ -93,6 +113,11 @@ pub enum ClientPacket {
         credentials: Payload,
     },
     Bye,
+    /// Changes of the own block list; without any the list is asked for.
+    Block {
+        add: Vec<UserId>,
+        remove: Vec<UserId>,
+    },
 }
 
 /// The data of `joingame`.
@@ -313,7 +338,7 @@ impl ErrorBody {
 
 impl ClientPacket {
     /// Name and number of every command a client may send.
-    pub const COMMANDS: [(&'static str, u8); 20] = [
+    pub const COMMANDS: [(&'static str, u8); 21] = [
         ("idme", 1),
         ("resume", 2),
         ("subscribe", 3),
@@ -334,6 +359,7 @@ impl ClientPacket {
         ("lookup", 18),
         ("authenticate", 19),
         ("bye", 20),
+        ("block", 27),
     ];
 
     /// The command's name.
@@ -360,6 +386,7 @@ impl ClientPacket {
             Self::Lookup(_) => "lookup",
             Self::Authenticate { .. } => "authenticate",
             Self::Bye => "bye",
+            Self::Block { .. } => "block",
         }
     }
 }
@@ -397,6 +424,7 @@ impl ClientPacket {
             | Self::Time { .. }
             | Self::Lookup(_)
             | Self::Authenticate { .. }
+            | Self::Block { .. }
             | Self::Bye => false,
         }
     }

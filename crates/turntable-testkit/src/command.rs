@@ -1,7 +1,7 @@
 //! The commands of the protocol.
 
 /// What clients send, in the order of their numbers in docs/protocol.md, from 1.
-pub const CLIENT: [&str; 20] = [
+pub const CLIENT: [&str; 21] = [
     "idme",
     "resume",
     "subscribe",
@@ -22,4 +22,5 @@ pub const CLIENT: [&str; 20] = [
     "lookup",
     "authenticate",
     "bye",
+    "block",
 ];

@@ -198,6 +198,7 @@ fn attach(number: u32) -> (Caller, AvatarCall) {
         roles: Vec::new(),
         caller,
         attributes: Vec::new(),
+        status: None,
         id: None,
     };
     (caller, attach)

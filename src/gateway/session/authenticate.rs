@@ -124,7 +124,7 @@ impl Gateway {
                 id,
             });
         }
-        self.attach(session, attributes, id);
+        self.attach(session, attributes, None, id);
     }
 
     /// Charges an address as for a session that begins: one session could make as many

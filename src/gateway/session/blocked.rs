@@ -3,12 +3,13 @@
 use actix::{Context, Handler, Message};
 
 use crate::gateway::session::ending::Ending;
+use crate::gateway::session::pending::Awaited;
 use crate::gateway::{Gateway, Shared};
+use crate::portal::blocked::{BlockedChange, BlockedMaxima};
 use turntable_core::call::{AvatarCall, Call};
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
-use turntable_core::packet::ErrorBody;
-use turntable_core::reason::ErrorCode;
+use turntable_core::packet::{ErrorBody, ReplyData, RequestId};
 
 /// A user blocks others, or does not any more: they see it as it is for them now.
 #[derive(Debug, Clone, Message)]
@@ -41,6 +42,84 @@ impl Handler<BlockChanged> for Gateway {
     }
 }
 
+/// The list of a session's user has changed as its client wished, and is stored; or not.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct BlockAnswered {
+    session: SessionSlot,
+    id: Option<RequestId>,
+    outcome: Result<Vec<UserId>, ErrorBody>,
+}
+
+impl Handler<BlockAnswered> for Gateway {
+    type Result = ();
+
+    fn handle(&mut self, answered: BlockAnswered, _: &mut Context<Self>) {
+        let BlockAnswered {
+            session,
+            id,
+            outcome,
+        } = answered;
+        match outcome {
+            Ok(list) => {
+                if let Some(id) = &id {
+                    self.pending.answered(session, id);
+                }
+                self.reply(session, ReplyData::Blocked(list), id);
+            }
+            Err(error) => self.refuse_unowned(session, error.of("block"), id),
+        }
+        self.run();
+    }
+}
+
+impl Gateway {
+    /// `block`: a client changes the list of its user, or asks for it.
+    pub(super) fn block(
+        &mut self,
+        session: SessionSlot,
+        add: Vec<UserId>,
+        remove: Vec<UserId>,
+        id: Option<RequestId>,
+    ) {
+        let Some(entry) = self.sessions.get(session) else {
+            return;
+        };
+        let user = entry.session.user.clone();
+        if add.is_empty() && remove.is_empty() {
+            let list = self.shared.blocked.list(&user);
+            return self.reply(session, ReplyData::Blocked(list), id);
+        }
+        if let Some(id) = id.clone() {
+            let command = "block";
+            self.await_answer(Awaited::Answer {
+                session,
+                command,
+                id,
+            });
+        }
+        let Some(gateway) = self.shared.peers.gateway(self.id.worker).cloned() else {
+            return;
+        };
+        let shared = self.shared.clone();
+        // The store may take a while.
+        actix::spawn(async move {
+            let own = user.clone();
+            let change = move |list: &mut Vec<UserId>| {
+                list.retain(|known| !remove.contains(known));
+                // A user would not see itself.
+                list.extend(add.into_iter().filter(|added| *added != own));
+            };
+            let outcome = shared.change_blocked(&user, change).await;
+            gateway.do_send(BlockAnswered {
+                session,
+                id,
+                outcome,
+            });
+        });
+    }
+}
+
 impl Shared {
     /// From now on `user` blocks these users, and no others.
     ///
@@ -48,21 +127,37 @@ impl Shared {
     /// `too_many` over `portal.blocked_max` and `portal.block_lists_max`; `unavailable`
     /// where the store cannot be written, while the list is in force.
     pub async fn block(&self, user: &UserId, list: Vec<UserId>) -> Result<(), ErrorBody> {
+        let changed = self.change_blocked(user, |before| *before = list).await;
+        changed.map(|_| ())
+    }
+
+    /// Changes whom a user blocks. Returns the list.
+    ///
+    /// # Errors
+    /// Those of [`Shared::block`], and `too_many` over `portal.blocked_total_max`.
+    pub(crate) async fn change_blocked(
+        &self,
+        user: &UserId,
+        change: impl FnOnce(&mut Vec<UserId>),
+    ) -> Result<Vec<UserId>, ErrorBody> {
         let settings = self.portal.settings();
-        let max = settings.blocked_max;
-        if list.len() > max {
-            let message = format!("a user blocks at most {max} users (portal.blocked_max)");
-            return Err(ErrorBody::new(ErrorCode::TooMany, message).with("max", max as u64));
-        }
-        let others = self.blocked.put(user, list, settings.block_lists_max)?;
-        let changed = BlockChanged {
-            user: user.clone(),
-            others,
+        let maxima = BlockedMaxima {
+            each: settings.blocked_max,
+            lists: settings.block_lists_max,
+            total: settings.blocked_total_max,
         };
-        for gateway in self.peers.gateways() {
-            gateway.do_send(changed.clone());
+        let BlockedChange { list, changed } = self.blocked.change(user, change, maxima)?;
+        if !changed.is_empty() {
+            let changed = BlockChanged {
+                user: user.clone(),
+                others: changed,
+            };
+            for gateway in self.peers.gateways() {
+                gateway.do_send(changed.clone());
+            }
         }
-        self.blocked.keep(user).await
+        self.blocked.keep(user).await?;
+        Ok(list)
     }
 
     /// Everything of a user goes: its sessions, credentials, ban, block list, attributes, the

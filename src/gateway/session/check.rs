@@ -22,7 +22,7 @@ use crate::service::credential;
 use turntable_core::id::UserId;
 use turntable_core::key::ConnKey;
 use turntable_core::model::permission::Who;
-use turntable_core::packet::{ErrorBody, Reason, RequestId};
+use turntable_core::packet::{Beginning, ErrorBody, Reason, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::{CloseReason, ErrorCode};
 
@@ -51,9 +51,9 @@ impl Handler<Decided> for Gateway {
         match awaited {
             Some(Awaited::Check {
                 connection,
-                attributes,
+                beginning,
                 id,
-            }) => self.decided(connection, decision, attributes, id),
+            }) => self.decided(connection, decision, beginning, id),
             Some(Awaited::Renewal { session, id }) => self.renewed(session, decision, id),
             _ => {}
         }
@@ -68,7 +68,7 @@ impl Gateway {
         key: ConnKey,
         user: Option<UserId>,
         credentials: Option<&Payload>,
-        attributes: Attributes,
+        beginning: Beginning,
         id: Option<RequestId>,
     ) {
         if !self.may_identify(key) {
@@ -81,13 +81,13 @@ impl Gateway {
         let cookie = login.map(Into::into);
         let claim = self.claim(key, user, credentials).with_cookie(cookie);
         let undecided = match self.begin_check(claim, credentials) {
-            Ok(decision) => return self.decided(key, decision, attributes, id),
+            Ok(decision) => return self.decided(key, decision, beginning, id),
             Err(undecided) => undecided,
         };
         let ticket = self.await_after(
             Awaited::Check {
                 connection: key,
-                attributes,
+                beginning,
                 id,
             },
             self.shared.portal.checking_ms(),
@@ -188,7 +188,7 @@ impl Gateway {
                 error,
                 is_final: false,
             };
-            self.decided(connection, Err(refused), Vec::new(), id);
+            self.decided(connection, Err(refused), Beginning::default(), id);
         }
     }
 
@@ -197,7 +197,7 @@ impl Gateway {
         &mut self,
         key: ConnKey,
         decision: Decision,
-        attributes: Attributes,
+        beginning: Beginning,
         id: Option<RequestId>,
     ) {
         let Some(connection) = self.connections.get_mut(key) else {
@@ -211,6 +211,7 @@ impl Gateway {
         }
         match self.not_banned(decision) {
             Ok(identity) => {
+                let Beginning { attributes, status } = beginning;
                 let server_only = &self.settings.server_only;
                 let mut names = attributes.iter().map(|(name, _)| name);
                 if let Some(name) = names.find(|name| server_only.contains(name)) {
@@ -223,7 +224,7 @@ impl Gateway {
                     return self.refuse_again(key, &error.of("idme"), id);
                 }
                 let identity = with_attributes(identity, attributes);
-                self.identify(key, identity, id);
+                self.identify(key, identity, status, id);
             }
             Err(refused) => {
                 self.refuse_claim(key, refused, id);

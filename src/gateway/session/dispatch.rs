@@ -35,7 +35,7 @@ impl Gateway {
         let owners = self.shared.owners.clone();
         self.await_owner(session, &packet, id.as_ref());
         match packet {
-            ClientPacket::IdMe { .. } => self.attach(session, Vec::new(), id),
+            ClientPacket::IdMe { .. } => self.attach(session, Vec::new(), None, id),
             ClientPacket::Bye => self.bye(session),
             ClientPacket::Subscribe(users) => self.subscribe(session, users, id),
             ClientPacket::Unsubscribe(users) => {
@@ -126,6 +126,7 @@ impl Gateway {
             ClientPacket::Authenticate { user, credentials } => {
                 self.authenticate(session, user, &credentials, id);
             }
+            ClientPacket::Block { add, remove } => self.block(session, add, remove, id),
             ClientPacket::Resume { .. } => {}
         }
     }

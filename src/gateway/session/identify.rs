@@ -15,7 +15,7 @@ use crate::portal::checker::Identity;
 use turntable_core::call::AvatarCall;
 use turntable_core::id::SessionId;
 use turntable_core::key::{ConnKey, SessionKey, SessionSlot};
-use turntable_core::packet::{ErrorBody, RequestId};
+use turntable_core::packet::{ErrorBody, OwnStatus, RequestId};
 use turntable_core::reason::CloseReason;
 use turntable_core::session::Session;
 use turntable_core::session::standing::Standing;
@@ -33,6 +33,7 @@ impl Gateway {
         &mut self,
         connection: ConnKey,
         identity: Identity,
+        status: Option<OwnStatus>,
         id: Option<RequestId>,
     ) {
         if !self.may_identify(connection) {
@@ -66,7 +67,7 @@ impl Gateway {
             session,
             id: awaited_id,
         });
-        self.attach(session, attributes, id);
+        self.attach(session, attributes, status, id);
     }
 
     /// What the portal said of a session's user is in force from now on. Returns the
@@ -161,6 +162,7 @@ impl Gateway {
         &mut self,
         session: SessionSlot,
         attributes: Attributes,
+        status: Option<OwnStatus>,
         id: Option<RequestId>,
     ) {
         if let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) {
@@ -169,6 +171,7 @@ impl Gateway {
                 caller,
                 roles: permissions.map_or_else(Vec::new, |all| all.roles().to_vec()),
                 attributes,
+                status,
                 id,
             };
             self.shared.owners.avatar(&entry.session.user, attach);

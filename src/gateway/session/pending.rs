@@ -13,14 +13,14 @@ use smallvec::SmallVec;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::question::Asked;
-use crate::gateway::session::life::{Attributes, Details};
+use crate::gateway::session::life::Details;
 use crate::gateway::turn::Timer;
 use turntable_core::delivery::Answer;
 use turntable_core::id::UserId;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::limit::Limit;
 use turntable_core::packet::{
-    ClientPacket, ErrorBody, LookupEntry, ReplyData, RequestId, ServerPacket,
+    Beginning, ClientPacket, ErrorBody, LookupEntry, ReplyData, RequestId, ServerPacket,
 };
 use turntable_core::reason::ErrorCode;
 use turntable_core::session::life::Input;
@@ -63,8 +63,8 @@ pub(crate) enum Awaited {
     Check {
         /// The connection.
         connection: ConnKey,
-        /// The attributes that the client begins with.
-        attributes: Attributes,
+        /// What the client begins with.
+        beginning: Beginning,
         /// The `id` of the command.
         id: Option<RequestId>,
     },

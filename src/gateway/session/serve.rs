@@ -64,8 +64,8 @@ impl Gateway {
             Ok(GreetingStep::Identify {
                 user,
                 credentials,
-                attributes,
-            }) => self.check(key, user, credentials.as_ref(), attributes, id),
+                beginning,
+            }) => self.check(key, user, credentials.as_ref(), beginning, id),
             Ok(GreetingStep::Resume { session, received }) if resumes => {
                 self.resume(key, session, ResumeFrom::Count(received), id);
             }

@@ -40,12 +40,17 @@ pub async fn invalid_claim_is_refused_and_valid_one_accepted_afterwards<T: Trans
             .request_refused("idme", json!(wrong), "invalid_id")
             .await;
     }
-    for wrong in [json!(12345), json!({}), json!({"user": 1})] {
+    for wrong in [
+        json!(12345),
+        json!({"user": 1}),
+        json!({"user": "1:1", "status": "away"}),
+    ] {
         client.request_refused("idme", wrong, "bad_message").await;
     }
-    client
-        .request_refused("idme", json!("2:1"), "unauthorized")
-        .await;
+    // A realm that is not accepted, and a claim of nobody.
+    for wrong in [json!("2:1"), json!({})] {
+        client.request_refused("idme", wrong, "unauthorized").await;
+    }
     client.identify("1:1").await;
     client.expect_nothing_pending().await;
 }

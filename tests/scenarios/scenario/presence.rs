@@ -37,6 +37,34 @@ pub async fn watcher_gets_state_and_then_changes<T: Transport>() {
     watcher.expect_nothing_pending().await;
 }
 
+pub async fn status_of_an_identification_is_seen_from_the_first_moment<T: Transport>() {
+    let keys = [("presence.grace_ms", "0"), ("presence.coalesce_ms", "0")];
+    let server = Server::with(&keys);
+    let mut watcher = Client::<Ws>::user(&server, "2:1").await;
+    watcher.subscribe(&["1:1", "1:2"]).await;
+    // A user that loads its page again and again is seen by nobody.
+    let claim = json!({"user": "1:1", "status": "invisible"});
+    for _ in 0..3 {
+        let mut hidden = Client::<T>::open(&server).await;
+        hidden.command("idme", claim.clone()).await;
+        hidden.expect("welcome").await;
+        hidden.request("lookup", json!([])).await;
+        hidden.bye().await;
+    }
+    let status = json!({"state": "busy", "note": "in a call"});
+    let mut busy = Client::<T>::open(&server).await;
+    busy.command("idme", json!({"user": "1:2", "status": status}))
+        .await;
+    busy.expect("welcome").await;
+    expect_state(&mut watcher, "1:2", "busy").await;
+    let seen = watcher.request("lookup", json!(["1:1", "1:2"])).await;
+    assert_eq!(seen["1:1"]["state"], "offline");
+    assert_eq!(seen["1:2"]["note"], "in a call");
+    busy.request("status", json!("online")).await;
+    expect_state(&mut watcher, "1:2", "online").await;
+    watcher.expect_nothing_pending().await;
+}
+
 pub async fn former_watcher_is_not_notified<T: Transport>() {
     let server = Server::start();
     let mut former = Client::<T>::user(&server, "2:1").await;

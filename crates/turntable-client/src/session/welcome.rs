@@ -91,6 +91,7 @@ impl Session {
             user: claim.user.clone(),
             credentials,
             attributes: claim.attributes.clone(),
+            status: None,
         };
         let frame = self.encoding.frame(&claim, None);
         self.effects.push(Effect::Write(frame));

@@ -229,6 +229,8 @@ pub enum ReplyData {
     },
     /// The answer to `lookup`.
     Lookup(Vec<(UserId, LookupEntry)>),
+    /// The answer to `block`: the users that the user blocks.
+    Blocked(Vec<UserId>),
     /// An opaque result.
     Value(Payload),
 }

@@ -46,6 +46,10 @@ impl Class {
             | ClientPacket::Lookup(users) => {
                 [(Self::Presence, 1), (Self::Users, tokens(users.len()))]
             }
+            ClientPacket::Block { add, remove } => [
+                (Self::Presence, 1),
+                (Self::Users, tokens(add.len().saturating_add(remove.len()))),
+            ],
             ClientPacket::Status { .. } => one(Self::Presence),
             // An invite makes a message and takes memory for a user who may not even
             // exist.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::id::{SessionId, UserId};
 use crate::limit::Limit;
-use crate::packet::{ClientPacket, ErrorBody, ServerPacket};
+use crate::packet::{Beginning, ClientPacket, ErrorBody, ServerPacket};
 use crate::payload::Payload;
 use crate::rate::Bucket;
 use crate::reason::{CloseReason, ErrorCode};
@@ -31,8 +31,8 @@ pub enum GreetingStep {
         user: Option<UserId>,
         /// Its credentials.
         credentials: Option<Payload>,
-        /// Its initial attributes.
-        attributes: Vec<(Box<str>, Payload)>,
+        /// What it begins with.
+        beginning: Beginning,
     },
     /// The client resumes a session.
     Resume {
@@ -64,10 +64,11 @@ impl Greeting {
                 user,
                 credentials,
                 attributes,
+                status,
             } => Ok(GreetingStep::Identify {
                 user,
                 credentials,
-                attributes,
+                beginning: Beginning { attributes, status },
             }),
             ClientPacket::Resume { session, received } => {
                 Ok(GreetingStep::Resume { session, received })

@@ -13,7 +13,9 @@ use super::field::{
     owned_text, required, text, user, whole,
 };
 use turntable_core::id::{ChannelId, SessionId, UserId};
-use turntable_core::packet::{Action, ClientPacket, JoinChannel, JoinGame, Position, Status};
+use turntable_core::packet::{
+    Action, ClientPacket, JoinChannel, JoinGame, OwnStatus, Position, Status,
+};
 use turntable_core::reason::ErrorCode;
 
 type Read = fn(&RawValue) -> Result<ClientPacket, Fault>;
@@ -31,10 +33,10 @@ const fn command(name: &'static str, takes: &'static str, read: Read) -> Command
 }
 
 /// In the order of the protocol's table.
-pub(super) static COMMANDS: [Command; 20] = [
+pub(super) static COMMANDS: [Command; 21] = [
     command(
         "idme",
-        r#"a user id like "1:12345", or {"user": U?, "credentials": {...}?, "attributes": {...}?} with at least one of user and credentials"#,
+        r#"a user id like "1:12345", or {"user": U?, "credentials": {...}?, "attributes": {...}?, "status": STATUS?}"#,
         idme,
     ),
     command("resume", r#"{"session": S, "received": N}"#, resume),
@@ -102,6 +104,7 @@ pub(super) static COMMANDS: [Command; 20] = [
     command("bye", "{}", |data| {
         fields(data, "data", []).map(|[]| ClientPacket::Bye)
     }),
+    command("block", r#"{"add": [U, ...]?, "remove": [U, ...]?}"#, block),
 ];
 
 fn idme(data: &RawValue) -> Result<ClientPacket, Fault> {
@@ -110,22 +113,20 @@ fn idme(data: &RawValue) -> Result<ClientPacket, Fault> {
             user: Some(user(data, "data")?),
             credentials: None,
             attributes: Vec::new(),
+            status: None,
         });
     }
     if kind(data) != Kind::Object {
         return Err(Fault::shape("data must be a user id or an object"));
     }
-    let [id, credentials, attributes] =
-        fields(data, "data", ["user", "credentials", "attributes"])?;
+    let known = ["user", "credentials", "attributes", "status"];
+    let [id, credentials, attributes, state] = fields(data, "data", known)?;
     let attribute = |value: &RawValue| match kind(value) {
         Kind::Null => Err(Fault::shape("an attribute cannot be null; leave it out")),
         _ => Ok(opaque(value)),
     };
-    let id = match credentials {
-        // The credentials say who it is.
-        Some(_) => id,
-        None => Some(required(id, "user")?),
-    };
+    // The credentials say who it is. Without a user and credentials it is a claim of nobody,
+    // which no checker accepts.
     Ok(ClientPacket::IdMe {
         user: id.map(|id| user(id, "user")).transpose()?,
         credentials: credentials
@@ -135,6 +136,7 @@ fn idme(data: &RawValue) -> Result<ClientPacket, Fault> {
             Some(value) => entries(value, "attributes", attribute)?,
             None => Vec::new(),
         },
+        status: state.map(|value| own_status(value, "status")).transpose()?,
     })
 }
 
@@ -162,14 +164,31 @@ fn users(value: &RawValue, name: &str) -> Result<Vec<UserId>, Fault> {
     Ok(list)
 }
 
+fn block(data: &RawValue) -> Result<ClientPacket, Fault> {
+    let [add, remove] = fields(data, "data", ["add", "remove"])?;
+    let list = |value: Option<&RawValue>, name| match value {
+        Some(value) => users(value, name),
+        None => Ok(Vec::new()),
+    };
+    Ok(ClientPacket::Block {
+        add: list(add, "add")?,
+        remove: list(remove, "remove")?,
+    })
+}
+
 fn status(data: &RawValue) -> Result<ClientPacket, Fault> {
-    let (state, note) = match kind(data) {
-        Kind::Text => (data, None),
+    let OwnStatus { state, note } = own_status(data, "data")?;
+    Ok(ClientPacket::Status { state, note })
+}
+
+fn own_status(value: &RawValue, name: &str) -> Result<OwnStatus, Fault> {
+    let (state, note) = match kind(value) {
+        Kind::Text => (value, None),
         Kind::Object => {
-            let [state, note] = fields(data, "data", ["state", "note"])?;
+            let [state, note] = fields(value, name, ["state", "note"])?;
             (required(state, "state")?, note)
         }
-        _ => return Err(Fault::shape("data must be a state or an object")),
+        _ => return Err(Fault::shape(format!("{name} must be a state or an object"))),
     };
     let state = match &*text(state, "state")? {
         "online" => Status::Online,
@@ -178,7 +197,7 @@ fn status(data: &RawValue) -> Result<ClientPacket, Fault> {
         "invisible" => Status::Invisible,
         _ => return Err(Fault::shape("unknown state")),
     };
-    Ok(ClientPacket::Status {
+    Ok(OwnStatus {
         state,
         note: note.map(opaque),
     })

@@ -330,6 +330,12 @@ fn reply(data: &ReplyData, slot: Slot<'_>) {
             }
             object.end();
         }
+        ReplyData::Blocked(users) => {
+            let mut object = slot.object();
+            let list = object.key("blocked");
+            list.list(users, |user, slot| slot.string(user.as_str()));
+            object.end();
+        }
         ReplyData::Value(value) => slot.json(value.as_json()),
     }
 }

@@ -67,6 +67,7 @@ fn every_command_is_a_core_call_and_equals_that_of_v1() {
         "time" => r#"{"t0": 12.50}"#,
         "authenticate" => r#"{"credentials": {}}"#,
         "bye" => "{}",
+        "block" => r#"{"remove": ["1:2345"]}"#,
         "leavegame" | "declineinvite" | "joinchannel" | "leavechannel" => r#"{"channel": "c"}"#,
         other => panic!("a command without a row here: {other}"),
     };

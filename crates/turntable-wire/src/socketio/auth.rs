@@ -62,19 +62,19 @@ impl Auth {
     /// ```
     ///
     /// # Errors
-    /// The `error` of `idme` or `resume` for the same data. An object that has
-    /// neither `user` nor `session` (nor `pid`) and is not empty is decoded as an
-    /// `idme` without its user.
+    /// The `error` of `idme` or `resume` for the same data, and `bad_message` for an object
+    /// that is not empty and has neither `user`, `credentials` nor `session` (nor `pid`).
     pub fn read(data: Option<&RawValue>, limits: &DecodeLimits) -> Result<Self, ErrorBody> {
         let Some(data) = data else {
             return Ok(Self::None);
         };
-        let fields: Fields<'_> = serde_json::from_str(data.get()).map_err(|_| {
+        let unknown = || {
             ErrorBody::new(
                 ErrorCode::BadMessage,
-                r#"auth must be {"user": U, "credentials": {...}?, "attributes": {...}?} or {"session": S, "received": N}, each field once"#,
+                r#"auth must be {"user": U, "credentials": {...}?, "attributes": {...}?, "status": STATUS?} or {"session": S, "received": N}, each field once"#,
             )
-        })?;
+        };
+        let fields: Fields<'_> = serde_json::from_str(data.get()).map_err(|_| unknown())?;
         let pid = fields.pid.and_then(session);
         let otherwise = match fields {
             Fields {
@@ -86,7 +86,15 @@ impl Auth {
                 ..
             } => Self::None,
             _ if is_empty(data) => Self::None,
-            _ => Self::IdMe(decode_parts("idme", Some(data), None, limits)?.packet),
+            _ => match decode_parts("idme", Some(data), None, limits)?.packet {
+                // Credentials in the place of the claim, most likely.
+                ClientPacket::IdMe {
+                    user: None,
+                    credentials: None,
+                    ..
+                } => return Err(unknown()),
+                packet => Self::IdMe(packet),
+            },
         };
         // An invalid pid has nothing to recover.
         Ok(match pid {

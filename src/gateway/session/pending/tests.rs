@@ -95,7 +95,7 @@ fn late_admission_is_refused_with_the_id_of_its_command() {
     let mut gateway = gateway(0, &owners);
     let connection = connect(&mut gateway);
     let id = RequestId("7".into());
-    gateway.identify(connection, Identity::new(user("1:1")), Some(id));
+    gateway.identify(connection, Identity::new(user("1:1")), None, Some(id));
     gateway.run();
     let waiting = gateway.connections.get(connection).unwrap();
     let Phase::Identifying(session) = waiting.phase else {
@@ -158,6 +158,7 @@ fn identification_again_is_refused_in_time_too() {
         user: Some(user("1:1")),
         credentials: None,
         attributes: Vec::new(),
+        status: None,
     };
     gateway.dispatch(session, again, Some(RequestId("4".into())));
     gateway.answer_is_late(Ticket::new(gateway.pending.last));

@@ -2,7 +2,9 @@
 
 use super::{Object, Slot, action};
 use turntable_core::id::{ChannelId, UserId};
-use turntable_core::packet::{ClientPacket, JoinChannel, JoinGame, Position, RequestId, Status};
+use turntable_core::packet::{
+    ClientPacket, JoinChannel, JoinGame, OwnStatus, Position, RequestId, Status,
+};
 use turntable_core::payload::Payload;
 
 /// Appends a command with the `id` for its answer; [`decode`](crate::json_v1::decode) reads
@@ -55,6 +57,7 @@ fn fields(packet: &ClientPacket, object: &mut Object<'_>) {
             user: id,
             credentials,
             attributes,
+            status: own,
         } => {
             user(object, id.as_ref());
             json(object, "credentials", credentials.as_ref());
@@ -64,6 +67,12 @@ fn fields(packet: &ClientPacket, object: &mut Object<'_>) {
                     all.entry(name).json(value.as_json());
                 }
                 all.end();
+            }
+            if let Some(OwnStatus { state, note }) = own {
+                let mut both = object.key("status").object();
+                both.key("state").plain(status(*state));
+                json(&mut both, "note", note.as_ref());
+                both.end();
             }
         }
         ClientPacket::Resume { session, received } => {
@@ -122,6 +131,13 @@ fn fields(packet: &ClientPacket, object: &mut Object<'_>) {
         } => {
             user(object, id.as_ref());
             object.key("credentials").json(credentials.as_json());
+        }
+        ClientPacket::Block { add, remove } => {
+            for (name, list) in [("add", add), ("remove", remove)] {
+                if !list.is_empty() {
+                    users(list, object.key(name));
+                }
+            }
         }
         // `bye` has no fields; the data of the others has another form.
         ClientPacket::Bye

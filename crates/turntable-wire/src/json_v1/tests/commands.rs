@@ -26,6 +26,16 @@ fn commands_are_decoded() {
             .iter()
             .map(|(name, value)| ((*name).into(), payload(value)))
             .collect(),
+        status: None,
+    };
+    let with_status = |state, note: Option<&str>| P::IdMe {
+        user: Some(user("1:12345")),
+        credentials: None,
+        attributes: Vec::new(),
+        status: Some(OwnStatus {
+            state,
+            note: note.map(payload),
+        }),
     };
     let status = |state, note: Option<&str>| P::Status {
         state,
@@ -54,6 +64,26 @@ fn commands_are_decoded() {
     let rows = [
         ("idme", r#""1:12345""#, idme(None, &[])),
         ("idme", r#"{"user": "1:12345"}"#, idme(None, &[])),
+        (
+            "idme",
+            "{}",
+            P::IdMe {
+                user: None,
+                credentials: None,
+                attributes: Vec::new(),
+                status: None,
+            },
+        ),
+        (
+            "idme",
+            r#"{"user": "1:12345", "status": "busy"}"#,
+            with_status(Status::Busy, None),
+        ),
+        (
+            "idme",
+            r#"{"user": "1:12345", "status": {"state": "invisible", "note": [1]}}"#,
+            with_status(Status::Invisible, Some("[1]")),
+        ),
         (
             "idme",
             r#"{"attributes": {"n": 1.50, "\"": []}, "credentials": {"token": null}, "user": "1:1234\u0035", "x": 1}"#,
@@ -242,6 +272,22 @@ fn commands_are_decoded() {
             },
         ),
         (
+            "block",
+            r#"{"add": ["1:2", "1:2"], "remove": ["1:3"]}"#,
+            P::Block {
+                add: users(&["1:2"]),
+                remove: users(&["1:3"]),
+            },
+        ),
+        (
+            "block",
+            "{}",
+            P::Block {
+                add: Vec::new(),
+                remove: Vec::new(),
+            },
+        ),
+        (
             "authenticate",
             r#"{"user": "1:2", "credentials": {}}"#,
             P::Authenticate {
@@ -265,7 +311,6 @@ fn invalid_data_is_refused_with_its_field_and_accepted_form() {
     let rows = [
         ("idme", "12345", "data must be a user id or an object"),
         ("idme", "null", "data must be a user id or an object"),
-        ("idme", "{}", "user is missing"),
         ("idme", r#"{"user": null}"#, "user must be a string"),
         (
             "idme",
@@ -281,6 +326,16 @@ fn invalid_data_is_refused_with_its_field_and_accepted_form() {
             "idme",
             r#"{"user": "1:1", "attributes": []}"#,
             "attributes must be an object",
+        ),
+        (
+            "idme",
+            r#"{"user": "1:1", "status": 1}"#,
+            "status must be a state or an object",
+        ),
+        (
+            "idme",
+            r#"{"user": "1:1", "status": "away"}"#,
+            "unknown state",
         ),
         (
             "idme",
@@ -413,6 +468,9 @@ fn invalid_data_is_refused_with_its_field_and_accepted_form() {
             "credentials must be an object",
         ),
         ("bye", "null", "data must be an object"),
+        ("block", "null", "data must be an object"),
+        ("block", r#"{"add": "1:2"}"#, "add must be a list"),
+        ("block", r#"{"remove": [5]}"#, "an element must be a string"),
     ];
     for (name, data, message) in rows {
         let error = command(name, data).expect_err(data);

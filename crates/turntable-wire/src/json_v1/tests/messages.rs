@@ -180,6 +180,12 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
             Some("3"),
             r#"{"command":"reply","data":{"1:1":{"state":"online","devices":2,"note":"hi","profile":{"na\"me":"Mel","score":1.0}},"1:2":{"state":"offline","last_seen":77,"devices":0}},"id":3}"#.to_owned(),
         ),
+        (P::Reply(ReplyData::Blocked(Vec::new())), Some("3"), r#"{"command":"reply","data":{"blocked":[]},"id":3}"#.to_owned()),
+        (
+            P::Reply(ReplyData::Blocked(vec![user("1:2"), user("a:\"")])),
+            Some("3"),
+            r#"{"command":"reply","data":{"blocked":["1:2","a:\""]},"id":3}"#.to_owned(),
+        ),
         (P::Reply(ReplyData::Value(payload("null"))), Some("3"), r#"{"command":"reply","data":null,"id":3}"#.to_owned()),
         (
             P::Error(Box::new(ErrorBody::new(ErrorCode::BadJson, "no \"JSON\""))),

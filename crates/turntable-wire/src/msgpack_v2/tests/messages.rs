@@ -9,7 +9,7 @@ use turntable_core::packet::{ClientPacket, ServerPacket};
 const JSON_LIMITS: json_v1::DecodeLimits = json_v1::DecodeLimits { depth_max: 32 };
 
 /// Each command, in the order of the protocol's table.
-const CONVERSATION: [(&str, &str); 20] = [
+const CONVERSATION: [(&str, &str); 21] = [
     (
         "idme",
         r#"{"user":"1:12345","credentials":{"key":{"$bin":"AP8="}},"attributes":{"n":1.5}}"#,
@@ -51,6 +51,7 @@ const CONVERSATION: [(&str, &str); 20] = [
     ("lookup", r#"["1:2345"]"#),
     ("authenticate", r#"{"credentials":{"token":"x"}}"#),
     ("bye", "{}"),
+    ("block", r#"{"add":["1:2345"]}"#),
 ];
 
 #[test]

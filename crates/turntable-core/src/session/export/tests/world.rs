@@ -170,6 +170,7 @@ pub(super) fn command(kind: u8, place: u8) -> ClientPacket {
             user: Some(user(2)),
             credentials: None,
             attributes: Vec::new(),
+            status: None,
         },
         6 => ClientPacket::Time {
             t0: Payload::from_json("1"),

@@ -13,7 +13,7 @@ use turntable_core::model::channel::Past;
 use turntable_core::model::member::Listener;
 use turntable_core::model::pattern::Pattern;
 use turntable_core::model::timestamp::{Lag, SenderClock};
-use turntable_core::packet::{Action, JoinGame, Position};
+use turntable_core::packet::{Action, JoinGame, OwnStatus, Position};
 
 use super::{
     attributes, avatar_backup, caller, channel, frame, gateway, generation, number, payload,
@@ -71,17 +71,29 @@ pub(super) fn asker() -> impl Strategy<Value = Asker> {
     (gateway(), any::<u64>()).prop_map(|(gateway, ticket)| Asker { gateway, ticket })
 }
 
+fn own_status() -> impl Strategy<Value = OwnStatus> {
+    (status(), option::of(payload())).prop_map(|(state, note)| OwnStatus { state, note })
+}
+
 fn avatar_call() -> impl Strategy<Value = AvatarCall> {
     let changes = vec((text(), option::of(payload())), 0..4);
     prop_oneof![
-        (caller(), vec(text(), 0..3), attributes(), request()).prop_map(
-            |(caller, roles, attributes, id)| AvatarCall::Attach {
-                caller,
-                roles,
-                attributes,
-                id,
-            }
-        ),
+        (
+            caller(),
+            vec(text(), 0..3),
+            attributes(),
+            option::of(own_status()),
+            request()
+        )
+            .prop_map(|(caller, roles, attributes, status, id)| {
+                AvatarCall::Attach {
+                    caller,
+                    roles,
+                    attributes,
+                    status,
+                    id,
+                }
+            }),
         (caller(), vec(user(), 0..3), any::<bool>()).prop_map(|(caller, users, is_watching)| {
             AvatarCall::Watching {
                 caller,

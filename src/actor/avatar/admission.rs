@@ -1,0 +1,82 @@
+//! Sessions that identify as the user: each is admitted with what it begins with.
+
+use crate::actor::avatar::Avatar;
+use crate::actor::validator::Setter as By;
+use turntable_core::delivery::Delivery;
+use turntable_core::key::{Caller, SessionKey};
+use turntable_core::packet::{Beginning, ErrorBody, OwnStatus, RequestId};
+
+impl Avatar {
+    /// Admits a session, or refuses it.
+    pub(super) fn attach(&mut self, caller: Caller, beginning: Beginning, id: Option<RequestId>) {
+        let Caller { key, place: to } = caller;
+        let has_status = beginning.status.is_some();
+        let answer = match self.admit(key, beginning) {
+            Ok(()) => {
+                self.places.bind(caller);
+                Delivery::Attached {
+                    to,
+                    attributes: self.model.attributes().to_vec(),
+                    services: self.added.clone(),
+                    id,
+                }
+            }
+            Err(error) => Delivery::NotAttached {
+                to,
+                error: Box::new(error.of("idme")),
+                id,
+            },
+        };
+        let is_attached = matches!(answer, Delivery::Attached { .. });
+        if is_attached && has_status {
+            // One hidden session hides the others on channels, too.
+            self.back_up(self.model.sessions());
+        } else if is_attached && !self.model.backup(key).is_empty() {
+            // Before the first command of the session.
+            self.back_up([key]);
+        }
+        self.shared.bus.send(to.gateway, answer);
+        if is_attached {
+            self.give_invites(key);
+        }
+    }
+
+    fn admit(&mut self, session: SessionKey, beginning: Beginning) -> Result<(), ErrorBody> {
+        self.check_loaded()?;
+        let settings = self.shared.settings();
+        if let Some(max) = settings.sessions.max() {
+            while let Some(before) = self.model.in_the_way(session, max) {
+                self.end(before, true);
+            }
+        }
+        let max = settings.sessions_per_user_max;
+        if self.model.attach(session, max).is_err() {
+            // A dropped session gives way to one that is there.
+            if let Some(dropped) = self.model.oldest_dropped() {
+                self.end(dropped, false);
+            }
+            self.model.attach(session, max)?;
+        }
+        let begun = self.begin_with(session, beginning);
+        if begun.is_err() {
+            self.remove(session);
+        }
+        begun
+    }
+
+    /// What a session begins with is in force before others see it.
+    fn begin_with(&mut self, session: SessionKey, beginning: Beginning) -> Result<(), ErrorBody> {
+        let Beginning { attributes, status } = beginning;
+        if let Some(OwnStatus { state, note }) = status {
+            let settings = self.shared.settings();
+            let presence = &settings.presence;
+            self.model.set_status(session, state, note, presence)?;
+        }
+        if attributes.is_empty() {
+            return Ok(());
+        }
+        let changes = attributes.into_iter();
+        let changes = changes.map(|(name, value)| (name, Some(value))).collect();
+        self.set(Some(session), changes, By::Client)
+    }
+}
