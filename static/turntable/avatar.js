@@ -394,9 +394,9 @@ export class Avatar {
     const waiting = this.#authenticating;
     if (state === "closed" && waiting) {
       this.#authenticating = undefined;
-      this.#connected = this.#refusal !== undefined;
       waiting.reject(this.#refusal ?? new TurntableError("unavailable", message || `closed by the server: ${reason}`));
-      return;
+      // The outcome is its caller's alone: `onConnect` follows with the first success.
+      if (this.#refusal) return;
     }
     const never_welcomed = state === "closed" && reason === "unauthorized" && !this.#connected;
     if (never_welcomed) {
@@ -406,7 +406,8 @@ export class Avatar {
       this.#events.emit("connect", this.#self);
       return;
     }
-    if (!this.#connected && state === "offline") return;
+    // A further attempt follows, of the first connection or of `authenticate`.
+    if (state === "offline" && (waiting || !this.#connected)) return;
     this.#connected = false;
     this.#events.emit("disconnect", this.#self);
   }
@@ -423,11 +424,12 @@ function begin(watch, client) {
 
 /**
  * Passes the outcome to the callback, or returns the promise.
+ * @internal
  * @param {Promise<any>} outcome
  * @param {Callback | undefined} callback
  * @returns {Promise<any> | void}
  */
-function settle(outcome, callback) {
+export function settle(outcome, callback) {
   if (!callback) return outcome;
   outcome.then(
     (result) => callback(result),

@@ -25,6 +25,8 @@ import { Emitter } from "./emitter.js";
  * @typedef {ServiceMembers & Record<string, (args?: any, callback?: Callback) => any>} AvatarService
  */
 
+/** @typedef {(f: string, args: any, callback: Callback | undefined) => Promise<any> | void} Call */
+
 /** The services that were enabled when they were last looked at. */
 export class ServiceStates {
   /** @type {Emitter<Record<string, AvatarObject>>} */
@@ -62,7 +64,7 @@ export class ServiceStates {
  * @param {string} name
  * @param {object} of
  * @param {() => ServiceInfo | undefined} of.info
- * @param {(f: string, args: any, callback: Callback | undefined) => Promise<any> | void} of.call
+ * @param {Call} of.call
  * @param {ServiceStates} of.states
  * @returns {AvatarService}
  */
@@ -77,10 +79,33 @@ export function facade(name, { info, call, states }) {
         const event = fn === "onEnable" ? "enable" : "disable";
         return (/** @type {any} */ listener) => states.on(event, name, listener);
       }
-      return (/** @type {any} */ args, /** @type {any} */ callback) => {
-        const [value, done] = typeof args === "function" ? [undefined, args] : [args, callback];
-        return call(`${name}:${fn}`, value, done);
-      };
+      return (/** @type {any} */ args, /** @type {any} */ callback) => invoke(`${name}:${fn}`, args, callback, call);
     },
   });
+}
+
+/**
+ * An object whose members are functions of one service and nothing else.
+ * @param {string} name
+ * @param {Call} call
+ * @returns {Record<string, (args?: any, callback?: Callback) => any>}
+ */
+export function callsOf(name, call) {
+  return new Proxy(Object.create(null), {
+    get(_target, fn) {
+      if (typeof fn !== "string" || fn === "then") return undefined;
+      return (/** @type {any} */ args, /** @type {any} */ callback) => invoke(`${name}:${fn}`, args, callback, call);
+    },
+  });
+}
+
+/**
+ * @param {string} f
+ * @param {any} args may be left out
+ * @param {any} callback
+ * @param {Call} call
+ */
+function invoke(f, args, callback, call) {
+  const [value, done] = typeof args === "function" ? [undefined, args] : [args, callback];
+  return call(f, value, done);
 }

@@ -76,6 +76,7 @@ export class Client extends Emitter {
     this.#store = store && new SessionStore(store);
     const stored = this.#store?.load();
     this.#session = new Session(session, {
+      status: () => this.friends.chosen,
       connecting: () => this.#state.set("connecting", {}),
       welcome: (welcome, how) => this.#welcomed(welcome, how),
       online: () => this.#online(),

@@ -61,6 +61,8 @@ export class Connection {
   #timer;
   /** @type {any} */
   #slow_timer;
+  /** The first transport that could not begin the session, but can carry it. @type {number | undefined} */
+  #carrier;
   /** Whether the pending attempt is due and waits for `Diagnosis`. */
   #held = false;
   /** Whether a slot for a stream is being claimed. */
@@ -173,7 +175,7 @@ export class Connection {
    * @returns {TransportConnection}
    */
   #create(transport, probe) {
-    const { environment, platform } = this.#options;
+    const { environment, platform, transports } = this.#options;
     const hooks = this.#hooks;
     /** @type {TransportHooks} */
     const own = {
@@ -184,6 +186,7 @@ export class Connection {
         hooks.message(message);
       },
       closed: (code, reason, unsupported = false) => {
+        if (unsupported === "begin") this.#carrier ??= transports.indexOf(transport);
         if (unsupported) this.#selection.failed(true);
         else if (code === LOST && !this.#trial.proven) this.#diagnosis.failed(false, this.#trial);
         this.#lost(code, reason);
@@ -192,7 +195,7 @@ export class Connection {
     };
     /** @type {TransportConnection} */
     const connection = transport.createConnection(
-      { url: this.#backoff.url, environment, ...platform },
+      { url: this.#backoff.url, environment, ...platform, alone: transports.length < 2 },
       guardedHooks(() => this.#current === connection, own, probe),
     );
     return connection;
@@ -244,7 +247,9 @@ export class Connection {
     this.#backoff.welcomed();
     this.#trial.welcomed(this.transport.push);
     if (!this.transport.stream) streams?.release();
-    if (this.#options.reconnect) this.#upgrade.schedule(this.#selection.index);
+    if (this.#carrier !== undefined && this.#carrier < this.#selection.index) this.#upgrade.carry(this.#carrier);
+    else if (this.#options.reconnect) this.#upgrade.schedule(this.#selection.index);
+    this.#carrier = undefined;
   }
 
   /** Whether a message written now can reach the server; false once the connection is closing. */

@@ -64,6 +64,8 @@ export class Friends extends Emitter {
   /** @type {Map<string, PresenceState>} */
   #states = new Map();
   #profiles = new Profiles();
+  /** The state of the last `status`. @type {Status | undefined} */
+  #chosen;
   /** @type {Set<Waiter>} */
   #waiters = new Set();
   /** The holds by the states that their calls resolved with. @type {WeakMap<object, Hold>} */
@@ -176,13 +178,65 @@ export class Friends extends Emitter {
   }
 
   /**
-   * Sets the user's own status. The client sets it again after a reconnection.
+   * The state that an identification carries, so that others never see another one. A note,
+   * which the server may refuse, follows with the status itself.
+   * @internal
+   * @returns {Status | undefined} undefined: the server decides
+   */
+  get chosen() {
+    return this.#chosen === "online" ? undefined : this.#chosen;
+  }
+
+  /**
+   * Sets the user's own status. The client sets it again after a reconnection, with the
+   * identification of a new session.
    * @param {Status} state
    * @param {any} [note] shown to others by `lookup`
    * @returns {Promise<void>}
    */
   async status(state, note) {
-    await this.#desired.set("status", "status", () => (note === undefined ? state : { state, note }));
+    const before = this.#chosen;
+    this.#chosen = state;
+    try {
+      await this.#desired.set("status", "status", () => (note === undefined ? state : { state, note }));
+    } catch (error) {
+      // Refused; or the client is closed.
+      if (this.#chosen === state) this.#chosen = before;
+      throw error;
+    }
+  }
+
+  /**
+   * Blocks users: for them this user is offline, and they cannot invite or call it. They
+   * are not told. The list outlives the session.
+   * @param {string[]} ids
+   * @returns {Promise<string[]>} all users that are blocked; rejects with a TurntableError
+   */
+  async block(ids) {
+    return this.#blocked({ add: ids });
+  }
+
+  /**
+   * Ends what `block` began.
+   * @param {string[]} ids
+   * @returns {Promise<string[]>} all users that are still blocked
+   */
+  async unblock(ids) {
+    return this.#blocked({ remove: ids });
+  }
+
+  /**
+   * The users that this user blocks.
+   * @returns {Promise<string[]>}
+   */
+  async blocked() {
+    return this.#blocked({});
+  }
+
+  /** @param {{add?: string[], remove?: string[]}} changes */
+  async #blocked(changes) {
+    const answer = await this.#session.request("block", changes);
+    return answer?.blocked ?? [];
   }
 
   /**

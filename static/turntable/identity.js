@@ -74,11 +74,12 @@ export class Identity {
 
   /**
    * The data of `idme`, or a promise of it, or of the TurntableError of the credentials.
+   * @param {() => any} status the state that the user has chosen, asked when the claim is made
    * @returns {any}
    */
-  claim() {
+  claim(status) {
     const credentials = this.credentials();
-    return credentials instanceof Promise ? credentials.then((one) => this.#with(one)) : this.#with(credentials);
+    return credentials instanceof Promise ? credentials.then((one) => this.#with(one, status())) : this.#with(credentials, status());
   }
 
   /**
@@ -120,11 +121,14 @@ export class Identity {
     return reason === "expired" && typeof this.#credentials === "function";
   }
 
-  /** @param {any} credentials */
-  #with(credentials) {
+  /**
+   * @param {any} credentials
+   * @param {any} status
+   */
+  #with(credentials, status) {
     if (credentials instanceof TurntableError) return credentials;
     const [user, attributes] = [this.#user, this.#attributes];
-    const plain = user !== undefined && credentials === undefined && attributes === undefined;
-    return plain ? user : { user, credentials, attributes };
+    const plain = user !== undefined && credentials === undefined && attributes === undefined && status === undefined;
+    return plain ? user : { user, credentials, attributes, status };
   }
 }

@@ -26,7 +26,7 @@ const RATES = {
 
 /** @type {ReadonlyMap<string, string>} */
 const CLASSES = new Map([
-  ...["subscribe", "unsubscribe", "status", "lookup"].map((command) => /** @type {[string, string]} */ ([command, "presence"])),
+  ...["subscribe", "unsubscribe", "status", "lookup", "block"].map((command) => /** @type {[string, string]} */ ([command, "presence"])),
   ...["joingame", "leavegame", "declineinvite"].map((command) => /** @type {[string, string]} */ ([command, "room"])),
   ...["joinchannel", "leavechannel"].map((command) => /** @type {[string, string]} */ ([command, "channel"])),
   ...["call", "reply", "set", "provide", "authenticate"].map((command) => /** @type {[string, string]} */ ([command, "call"])),

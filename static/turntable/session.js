@@ -25,6 +25,7 @@ import { Renewal } from "./renewal.js";
 
 /**
  * @typedef {object} SessionHooks
+ * @property {() => any} status the state that the user has chosen, for the identification; undefined: none
  * @property {() => void} connecting
  * @property {(welcome: any, how: {first: boolean, resumed: boolean, sent: number}) => void} welcome
  *   called before anything else is sent
@@ -242,7 +243,7 @@ export class Session extends Commands {
       return;
     }
     this.#resuming = false;
-    let claim = this.#identity.claim();
+    let claim = this.#identity.claim(() => this.#hooks.status());
     if (claim instanceof Promise) {
       const number = this.#connection_number;
       claim = await claim;
@@ -267,6 +268,7 @@ export class Session extends Commands {
     this.#identity.accepted(data ?? {});
     if (this.#welcomed) {
       // The answer to `authenticate`: the same session with an identity, or for longer.
+      this.#last_welcome = data;
       this.#renewal.welcomed(data?.expires_in, false);
       if (!this.answered(id, data)) this.resolveFirst(({ command }) => command === "authenticate", data);
       this.#hooks.message("welcome", data, id);

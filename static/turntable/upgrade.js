@@ -71,6 +71,26 @@ export class Upgrade {
   }
 
   /**
+   * The session has begun, and moves to a transport that could not begin it, without a
+   * probe: the server has answered over that transport.
+   * @param {number} index of that transport
+   */
+  carry(index) {
+    this.cancel();
+    const series = this.#series;
+    const move = async () => {
+      const { transports, streams } = this.#options;
+      const granted = !streams || !transports[index]?.stream || (await streams.claim());
+      if (granted && series === this.#series) this.#hooks.move(index, undefined);
+    };
+    const check = () => {
+      if (this.#hooks.idle()) void move();
+      else this.#timer = this.#env.setTimeout(check, IDLE_MS);
+    };
+    this.#timer = this.#env.setTimeout(check, IDLE_MS);
+  }
+
+  /**
    * The network has changed: probes soon, and often again.
    * @param {number} index of the transport in use
    */

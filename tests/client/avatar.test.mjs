@@ -167,6 +167,38 @@ test("onConnect is called too where authenticate brought the connection", async 
   assert.deepEqual(connects, ["1:7", "1:8"]);
 });
 
+test("onConnect is called with the first success after an authenticate that was refused", async (t) => {
+  for (const then of ["authenticate", "connect"]) {
+    const { server, av } = await begin(t);
+    const connects = [];
+    av.onConnect((avatar) => connects.push([avatar.authenticated, avatar.user]));
+    const refused = assert.rejects(av.authenticate({ user: "1:7", password: "wrong" }), { code: "unauthorized" });
+    await refuse(await server.accept());
+    await refused;
+    assert.deepEqual([connects, av.connected], [[], false], then);
+    const met = called(av, "onConnect");
+    if (then === "authenticate") av.authenticate({ user: "1:7", password: "right" });
+    // With the credentials of before.
+    else av.connect();
+    await (await server.accept()).admit({ user: "1:7" });
+    await met;
+    assert.deepEqual([connects, av.connected], [[[true, "1:7"]], true], then);
+  }
+});
+
+test("an authenticate that the server ends without a refusal disconnects a connected avatar", async (t) => {
+  const { server, av } = await connected(t);
+  const lost = called(av, "onDisconnect");
+  const failed = assert.rejects(av.authenticate({ user: "1:7", password: "right" }), { code: "unavailable" });
+  const next = await server.accept();
+  next.send("idyou", {});
+  await next.next("idme");
+  next.close(4005);
+  await failed;
+  assert.equal(await lost, av);
+  assert.equal(av.connected, false);
+});
+
 test("an identified session gains another identity without a reconnection", async (t) => {
   const { av, peer } = await connected(t, { user: "guest:x" });
   const done = av.authenticate({ token: "T" });

@@ -9,7 +9,7 @@ import { Decoder, Encoder } from "../../static/vendor/msgpack/index.mjs";
 
 const CLIENT_COMMANDS = [
   "idme", "resume", "subscribe", "unsubscribe", "status", "joingame", "leavegame", "game", "declineinvite", "joinchannel",
-  "leavechannel", "publish", "call", "reply", "set", "provide", "time", "lookup", "authenticate", "bye",
+  "leavechannel", "publish", "call", "reply", "set", "provide", "time", "lookup", "authenticate", "bye", , , , , , , "block",
 ];
 const SERVER_COMMANDS = [
   "idyou", "welcome", "userchange", "invite", "invitereply", "joined", "memberchange", "game", "message", "call", "reply",
@@ -68,6 +68,8 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     loseAnswer: () => false,
     /** The refusal of a request to the tunnel, if any: `{status, code, details?}`. */
     refuse: () => undefined,
+    /** Whether a tunnel is opened before its client has identified. */
+    opens: true,
     /** Number of messages that a channel reports as lost at a join. */
     missing: 0,
     session: undefined,
@@ -126,6 +128,7 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     const off = (name) => !server.transports.has(name) && (refuse(404, "not_found"), true);
     if (url.pathname === "/tunnel") {
       if (off("tunnel")) return;
+      if (!server.opens && !url.searchParams.has("id")) return refuse(401, "unauthorized");
       openTunnel(request, response, url.searchParams, refuse);
     } else if (url.pathname === "/tunnel/send") {
       if (off("tunnel")) return;

@@ -169,6 +169,27 @@ test("close removes the stored session", async (t) => {
   assert.deepEqual(second.how, []);
 });
 
+test("the next page has the user and the services of the last welcome", async (t) => {
+  // Some transports resume by themselves, without a welcome.
+  for (const transports of [["tunnel"], ["poll"], ["websocket"]]) {
+    const server = await fake(t);
+    const tab = new Tab(t, server);
+    const first = tab.page({ transports });
+    await first.tt.ready;
+    const session = server.sessions.get(first.tt.session);
+    const later = new Promise((resolve) => first.tt.on("message", ({ command }) => command === "welcome" && resolve()));
+    session.user = "1:9";
+    session.send("welcome", { user: "1:9", session: session.secret, resumed: false, time: 1, attributes: {}, services: { forum: { state: "enabled", functions: ["x"] } }, limits: {} });
+    await later;
+    first.leave();
+    const second = tab.page({ transports });
+    await second.tt.ready;
+    assert.deepEqual([second.how, second.tt.user], [["resumed"], "1:9"], transports[0]);
+    if (transports[0] !== "websocket") assert.deepEqual([...second.tt.services.keys()], ["forum"], transports[0]);
+    second.tt.close();
+  }
+});
+
 test("the next page has the attributes of the previous one", async (t) => {
   const server = await fake(t);
   const tab = new Tab(t, server);

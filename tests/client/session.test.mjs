@@ -129,7 +129,7 @@ test("after an expired session the client emits reset and restores status, subsc
   next.send("idyou", {});
   await next.next("resume");
   next.send("error", { code: "session_expired", message: "gone", command: "resume" });
-  assert.deepEqual(await next.next(), { command: "idme", data: "1:1" });
+  assert.deepEqual(await next.next(), { command: "idme", data: { user: "1:1", status: "busy" } });
   next.welcome({ session: "secret-2" });
   const status = await next.next("status");
   assert.deepEqual(status.data, { state: "busy", note: "away from keyboard" });
@@ -429,4 +429,49 @@ test("commands sent while the connection is closing are queued for the next one"
   assert.deepEqual(await answer, { "1:2": { state: "offline" } });
   await status;
   assert.deepEqual(next.unread, []);
+});
+
+test("the chosen status travels with each identification, its note behind it", async (t) => {
+  const session = await (async () => {
+    const server = await serve(t);
+    const env = new ManualEnvironment();
+    const tt = client(t, server, { environment: env });
+    const status = tt.friends.status("invisible", "away");
+    const peer = await server.accept();
+    const { data } = await peer.admit();
+    assert.deepEqual(data, { user: "1:1", status: "invisible" });
+    const sent = await peer.next("status");
+    assert.deepEqual(sent.data, { state: "invisible", note: "away" });
+    peer.send("reply", {}, sent.id);
+    await status;
+    return { server, env, tt, peer };
+  })();
+  const { tt } = session;
+  const next = await reconnect(session, 4004);
+  assert.deepEqual((await next.admit({ session: "secret-2" })).data, { user: "1:1", status: "invisible" });
+  next.send("reply", {}, (await next.next("status")).id);
+  // One that the server refuses is not that of the next identification.
+  const refused = assert.rejects(tt.friends.status("busy", "x".repeat(9999)), { code: "too_large" });
+  next.send("error", { code: "too_large", message: "a note is at most 512 bytes" }, (await next.next("status")).id);
+  await refused;
+  const back = tt.friends.status("online");
+  next.send("reply", {}, (await next.next("status")).id);
+  await back;
+  const last = await reconnect({ ...session, peer: next }, 4004);
+  assert.deepEqual((await last.admit({ session: "secret-3" })).data, "1:1");
+});
+
+test("block lists are changed and read", async (t) => {
+  const { tt, peer } = await online(t);
+  for (const [call, data, blocked] of [
+    [() => tt.friends.block(["1:2"]), { add: ["1:2"] }, ["1:2"]],
+    [() => tt.friends.unblock(["1:2"]), { remove: ["1:2"] }, []],
+    [() => tt.friends.blocked(), {}, []],
+  ]) {
+    const list = call();
+    const sent = await peer.next("block");
+    assert.deepEqual(sent.data, data);
+    peer.send("reply", { blocked }, sent.id);
+    assert.deepEqual(await list, blocked);
+  }
 });

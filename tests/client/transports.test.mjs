@@ -440,6 +440,7 @@ test("datagrams and entries are decoded to messages", () => {
   assert.deepEqual(messageOfEntry({ id: 1, r: {} }, () => "joingame"), { command: "joined", data: {}, id: 1 });
   assert.deepEqual(messageOfEntry({ id: 1, error: { code: "forbidden" } }, () => "set"), { command: "error", data: { command: "set", code: "forbidden" }, id: 1 });
   assert.deepEqual(messageOfEntry({ f: "$av:userchange", args: {} }, () => undefined), { command: "userchange", data: {} });
+  assert.deepEqual(messageOfEntry({ f: "$av:setService", args: {} }, () => undefined), { command: "service", data: {} });
 });
 
 test("transport selection: two failures each, three of a proven transport, then the next in a cycle", () => {
@@ -506,4 +507,27 @@ test("longpoll: an answer about a session that has expired does not end the new 
   await tt.request("lookup", []);
   assert.deepEqual(states, ["offline lost", "connecting ", "online "]);
   assert.notEqual(tt.session, old);
+});
+
+test("a session that a tunnel cannot begin begins over the poll and moves to the tunnel", async (t) => {
+  for (const transports of [["tunnel", "poll"], ["longpoll", "poll"], ["tunnel", "longpoll", "poll"]]) {
+    const server = await fake(t);
+    server.opens = false;
+    const tt = client(t, server, { user: undefined, credentials: { token: "T" }, transports });
+    const moved = new Promise((resolve) => tt.on("transport", ({ transport, previous }) => previous === "poll" && resolve(transport)));
+    await tt.ready;
+    assert.equal(tt.transport, "poll");
+    assert.equal(await moved, transports[0]);
+    const { session } = server;
+    assert.deepEqual(await tt.request("lookup", [1]), { echo: [1] });
+    assert.deepEqual([server.sessions.size, tt.session, tt.errors], [1, session.secret, undefined]);
+    tt.close();
+  }
+});
+
+test("without another transport a tunnel that needs credentials is refused", async (t) => {
+  const server = await fake(t);
+  server.opens = false;
+  const tt = client(t, server, { transports: ["tunnel"] });
+  await assert.rejects(tt.ready, { code: "unauthorized" });
 });

@@ -11,7 +11,7 @@ const CANCEL = "$av:cancel";
 /** Answers to commands that are not answered by `reply`. @type {ReadonlyMap<string | undefined, string>} */
 const ANSWERS = new Map([["idme", "welcome"], ["authenticate", "welcome"], ["joingame", "joined"], ["joinchannel", "joined"], ["time", "time"]]);
 /** Entries whose name differs from the message's command. @type {ReadonlyMap<string, string>} */
-const ALIASES = new Map([["set", "attributes"]]);
+const ALIASES = new Map([["set", "attributes"], ["setService", "service"]]);
 
 /**
  * Encodes a message as an entry.

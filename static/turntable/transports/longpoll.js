@@ -7,7 +7,7 @@
 
 import { parse } from "../binary.js";
 import { Sender, messageOf } from "./datagram.js";
-import { EXPIRED, LOST, NORMAL, closeCodeOf, endpointUrl, ownCloseCode, responseError } from "./transport.js";
+import { EXPIRED, LOST, NORMAL, beginsElsewhere, closeCodeOf, endpointUrl, ownCloseCode, responseError } from "./transport.js";
 
 /** @import { Sent } from "../sent_log.js" */
 /** @import { Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
@@ -181,6 +181,7 @@ class LongPollConnection {
     const error = await responseError(response);
     if (this.#closed) return;
     const { status } = response;
+    if (!this.#opened && beginsElsewhere(status, this.#target)) return this.#end(LOST, error.message, "begin");
     if (!this.#opened && (status === 401 || status === 403)) this.#hooks.message({ command: "error", data: error });
     const missing = !error.foreign && (status === 404 || status === 405);
     this.#end(this.#opened && missing ? EXPIRED : closeCodeOf(error.foreign ? 0 : status), error.message, !this.#opened && missing);
@@ -189,7 +190,7 @@ class LongPollConnection {
   /**
    * @param {number} code
    * @param {string} reason
-   * @param {boolean} [unsupported]
+   * @param {boolean | "begin"} [unsupported]
    */
   #end(code, reason, unsupported = false) {
     if (this.#closed) return;

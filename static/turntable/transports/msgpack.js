@@ -20,7 +20,7 @@ const NUMBER_KEY = [0xa4, 0x24, 0x6e, 0x75, 0x6d];
 
 const CLIENT_COMMANDS = [
   "idme", "resume", "subscribe", "unsubscribe", "status", "joingame", "leavegame", "game", "declineinvite", "joinchannel",
-  "leavechannel", "publish", "call", "reply", "set", "provide", "time", "lookup", "authenticate", "bye",
+  "leavechannel", "publish", "call", "reply", "set", "provide", "time", "lookup", "authenticate", "bye", , , , , , , "block",
 ];
 const SERVER_COMMANDS = [
   "idyou", "welcome", "userchange", "invite", "invitereply", "joined", "memberchange", "game", "message", "call", "reply",
@@ -28,7 +28,7 @@ const SERVER_COMMANDS = [
 ];
 const SERVER_FIRST = 64;
 /** Numbers of the client commands by name. @type {ReadonlyMap<string, number>} */
-const NUMBERS = new Map(CLIENT_COMMANDS.map((name, index) => [name, index + 1]));
+const NUMBERS = new Map(CLIENT_COMMANDS.flatMap((name, index) => (name ? [[name, index + 1]] : [])));
 
 /**
  * The name of the command with this number.

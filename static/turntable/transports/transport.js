@@ -28,6 +28,7 @@
  * @property {any} WebSocket
  * @property {any} EventSource
  * @property {any} fetch
+ * @property {boolean} alone whether there is no other transport
  */
 
 /**
@@ -60,11 +61,24 @@
  * @property {() => void} expired the session no longer exists; the transport starts a new one
  * @property {(texts: string[], error: {code: string, message: string, details?: any}) => void} refused
  *   the server did not accept these messages
- * @property {(code: number, reason: string, unsupported?: boolean) => void} closed the close code, and
- *   whether this transport is not available at this server
+ * @property {(code: number, reason: string, unsupported?: boolean | "begin") => void} closed the close
+ *   code, and whether this transport is not available at this server; "begin": it carries
+ *   sessions that began over another one
  * @property {(direction: "in" | "out", kind: Kind, content: string | (() => string), bytes?: number) => void} traffic
  *   what was sent or received, as text; `bytes` if it differs from the size of the text
  */
+
+/**
+ * Whether this transport cannot begin a session at this server, and another one may: a
+ * tunnel is not opened before its client has identified, unless the server accepts claims
+ * without credentials; and credentials do not belong into an address.
+ * @param {number} status of the refusal
+ * @param {Target} target
+ * @returns {boolean}
+ */
+export function beginsElsewhere(status, { alone }) {
+  return status === 401 && !alone;
+}
 
 /** @typedef {"frame" | "datagram" | "entry"} Kind */
 

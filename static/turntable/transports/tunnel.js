@@ -11,7 +11,7 @@
 
 import { parse } from "../binary.js";
 import { Sender, messageOf } from "./datagram.js";
-import { LOST, NORMAL, closeCodeOf, endpointUrl, ownCloseCode, responseError } from "./transport.js";
+import { LOST, NORMAL, beginsElsewhere, closeCodeOf, endpointUrl, ownCloseCode, responseError } from "./transport.js";
 import { EventStream } from "./event_stream.js";
 
 /** @import { Sent } from "../sent_log.js" */
@@ -150,6 +150,8 @@ class TunnelConnection {
     if (response.status === 410 && this.#resuming && !error.foreign) {
       this.#hooks.expired();
       if (!this.#closed) this.open();
+    } else if (!this.#resuming && beginsElsewhere(response.status, this.#target)) {
+      this.#end(LOST, error.message, "begin");
     } else if (response.status === 401 || response.status === 403) {
       this.#hooks.message({ command: "error", data: error });
       this.#end(LOST, error.message);
@@ -189,7 +191,7 @@ class TunnelConnection {
   /**
    * @param {number} code
    * @param {string} reason
-   * @param {boolean} [unsupported]
+   * @param {boolean | "begin"} [unsupported]
    */
   #end(code, reason, unsupported = false) {
     if (this.#closed) return;

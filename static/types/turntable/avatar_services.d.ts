@@ -23,6 +23,7 @@ export type ServiceMembers = {
     functions: readonly string[];
 };
 export type AvatarService = ServiceMembers & Record<string, (args?: any, callback?: Callback) => any>;
+export type Call = (f: string, args: any, callback: Callback | undefined) => Promise<any> | void;
 /** @import { AvatarObject, Callback } from "./avatar.js" */
 /** @import { ServiceInfo } from "./services.js" */
 /**
@@ -39,6 +40,7 @@ export type AvatarService = ServiceMembers & Record<string, (args?: any, callbac
  * promise, `forum.createPost(args, callback)` calls back.
  * @typedef {ServiceMembers & Record<string, (args?: any, callback?: Callback) => any>} AvatarService
  */
+/** @typedef {(f: string, args: any, callback: Callback | undefined) => Promise<any> | void} Call */
 /** The services that were enabled when they were last looked at. */
 export declare class ServiceStates {
     #private;
@@ -61,12 +63,19 @@ export declare class ServiceStates {
  * @param {string} name
  * @param {object} of
  * @param {() => ServiceInfo | undefined} of.info
- * @param {(f: string, args: any, callback: Callback | undefined) => Promise<any> | void} of.call
+ * @param {Call} of.call
  * @param {ServiceStates} of.states
  * @returns {AvatarService}
  */
 export declare function facade(name: string, { info, call, states }: {
     info: () => ServiceInfo | undefined;
-    call: (f: string, args: any, callback: Callback | undefined) => Promise<any> | void;
+    call: Call;
     states: ServiceStates;
 }): AvatarService;
+/**
+ * An object whose members are functions of one service and nothing else.
+ * @param {string} name
+ * @param {Call} call
+ * @returns {Record<string, (args?: any, callback?: Callback) => any>}
+ */
+export declare function callsOf(name: string, call: Call): Record<string, (args?: any, callback?: Callback) => any>;

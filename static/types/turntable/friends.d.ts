@@ -93,12 +93,31 @@ export declare class Friends extends Emitter<FriendsEvents> {
      */
     profile(id: string): Record<string, any>;
     /**
-     * Sets the user's own status. The client sets it again after a reconnection.
+     * Sets the user's own status. The client sets it again after a reconnection, with the
+     * identification of a new session.
      * @param {Status} state
      * @param {any} [note] shown to others by `lookup`
      * @returns {Promise<void>}
      */
     status(state: Status, note?: any): Promise<void>;
+    /**
+     * Blocks users: for them this user is offline, and they cannot invite or call it. They
+     * are not told. The list outlives the session.
+     * @param {string[]} ids
+     * @returns {Promise<string[]>} all users that are blocked; rejects with a TurntableError
+     */
+    block(ids: string[]): Promise<string[]>;
+    /**
+     * Ends what `block` began.
+     * @param {string[]} ids
+     * @returns {Promise<string[]>} all users that are still blocked
+     */
+    unblock(ids: string[]): Promise<string[]>;
+    /**
+     * The users that this user blocks.
+     * @returns {Promise<string[]>}
+     */
+    blocked(): Promise<string[]>;
     /**
      * Queries presence once, without a subscription.
      * @param {string[]} ids

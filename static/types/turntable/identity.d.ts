@@ -47,9 +47,10 @@ export declare class Identity {
     credentials(): any;
     /**
      * The data of `idme`, or a promise of it, or of the TurntableError of the credentials.
+     * @param {() => any} status the state that the user has chosen, asked when the claim is made
      * @returns {any}
      */
-    claim(): any;
+    claim(status: () => any): any;
     /**
      * The program has authenticated the session: later ones get the same credentials.
      * @param {object} credentials

@@ -17,6 +17,10 @@ import type { Disconnection } from "./disconnection.js";
 import type { SessionOptions } from "./options.js";
 import type { StoredSession } from "./session_store.js";
 export type SessionHooks = {
+    /**
+     * the state that the user has chosen, for the identification; undefined: none
+     */
+    status: () => any;
     connecting: () => void;
     /**
      *   called before anything else is sent

@@ -42,6 +42,12 @@ export declare class Upgrade {
      */
     schedule(index: number, ms?: number): void;
     /**
+     * The session has begun, and moves to a transport that could not begin it, without a
+     * probe: the server has answered over that transport.
+     * @param {number} index of that transport
+     */
+    carry(index: number): void;
+    /**
      * The network has changed: probes soon, and often again.
      * @param {number} index of the transport in use
      */

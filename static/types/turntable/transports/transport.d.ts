@@ -38,6 +38,10 @@ export type Target = {
     WebSocket: any;
     EventSource: any;
     fetch: any;
+    /**
+     * whether there is no other transport
+     */
+    alone: boolean;
 };
 export type TransportConnection = {
     open: () => void;
@@ -120,16 +124,16 @@ export type TransportHooks = {
         details?: any;
     }) => void;
     /**
-     * the close code, and
-     * whether this transport is not available at this server
+     * the close
+     * code, and whether this transport is not available at this server; "begin": it carries
+     * sessions that began over another one
      */
-    closed: (code: number, reason: string, unsupported?: boolean) => void;
+    closed: (code: number, reason: string, unsupported?: boolean | "begin") => void;
     /**
      *   what was sent or received, as text; `bytes` if it differs from the size of the text
      */
     traffic: (direction: "in" | "out", kind: Kind, content: string | (() => string), bytes?: number) => void;
 };
-export type Kind = "frame" | "datagram" | "entry";
 /** @import { Environment } from "../environment.js" */
 /** @import { Sent } from "../sent_log.js" */
 /**
@@ -147,6 +151,7 @@ export type Kind = "frame" | "datagram" | "entry";
  * @property {any} WebSocket
  * @property {any} EventSource
  * @property {any} fetch
+ * @property {boolean} alone whether there is no other transport
  */
 /**
  * @typedef {object} TransportConnection
@@ -177,11 +182,22 @@ export type Kind = "frame" | "datagram" | "entry";
  * @property {() => void} expired the session no longer exists; the transport starts a new one
  * @property {(texts: string[], error: {code: string, message: string, details?: any}) => void} refused
  *   the server did not accept these messages
- * @property {(code: number, reason: string, unsupported?: boolean) => void} closed the close code, and
- *   whether this transport is not available at this server
+ * @property {(code: number, reason: string, unsupported?: boolean | "begin") => void} closed the close
+ *   code, and whether this transport is not available at this server; "begin": it carries
+ *   sessions that began over another one
  * @property {(direction: "in" | "out", kind: Kind, content: string | (() => string), bytes?: number) => void} traffic
  *   what was sent or received, as text; `bytes` if it differs from the size of the text
  */
+/**
+ * Whether this transport cannot begin a session at this server, and another one may: a
+ * tunnel is not opened before its client has identified, unless the server accepts claims
+ * without credentials; and credentials do not belong into an address.
+ * @param {number} status of the refusal
+ * @param {Target} target
+ * @returns {boolean}
+ */
+export declare function beginsElsewhere(status: number, { alone }: Target): boolean;
+export type Kind = "frame" | "datagram" | "entry";
 /** @typedef {"frame" | "datagram" | "entry"} Kind */
 /** The client's own, orderly close. */
 export declare const NORMAL = 1000;

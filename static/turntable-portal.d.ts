@@ -1,0 +1,2 @@
+// As beside turntable.js: the generated declarations are in a separate folder.
+export * from "./types/turntable-portal.js";

@@ -1,0 +1,196 @@
+// The portal: the server side of avatars in a program of one's own.
+
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { test } from "node:test";
+import { Portal, TurntableError } from "../../static/turntable-portal.js";
+import { WebSocket, serve } from "./harness.mjs";
+
+const SECRET = `whsec_${Buffer.from("x".repeat(32)).toString("base64")}`;
+
+/** An HTTP server that is closed after the test. */
+async function listen(t, listener) {
+  const server = createServer(listener).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+/** A portal with its listener, a scripted server for its services, and a management listener. */
+async function begin(t, answer = () => [200, true]) {
+  const server = await serve(t);
+  const calls = [];
+  const management = await listen(t, async (request, response) => {
+    let body = "";
+    for await (const part of request) body += part;
+    const call = [request.url, JSON.parse(body)];
+    calls.push(call);
+    const [status, result] = answer(...call);
+    response.writeHead(status).end(JSON.stringify(result));
+  });
+  const errors = [];
+  const portal = new Portal(server.url, { token: "T", secret: SECRET, management, connection: { WebSocket, transports: ["websocket"], reconnect: false } });
+  portal.onError = (error) => errors.push(error.message);
+  t.after(() => portal.client.close());
+  const url = await listen(t, portal.listener);
+  const post = async (path, body, headers = {}) => {
+    const response = await fetch(`${url}${path}`, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body), headers });
+    const text = await response.text();
+    return [response.status, text === "" ? undefined : JSON.parse(text)];
+  };
+  const event = (body, { at = Date.now() / 1000, secret = SECRET } = {}) => {
+    const text = JSON.stringify(body);
+    const second = String(Math.floor(at));
+    const key = Buffer.from(secret.slice("whsec_".length), "base64");
+    const code = createHmac("sha256", key).update(`${body.id}.${second}.${text}`).digest("base64");
+    return post("/webhook", text, { "webhook-id": body.id, "webhook-timestamp": second, "webhook-signature": `v1,AAAA v1,${code}` });
+  };
+  /** Admits the session of the services and confirms what it provides. */
+  const provide = async (peer) => {
+    const { data, id } = await peer.next("provide");
+    peer.send("reply", {}, id);
+    return data.services;
+  };
+  return { server, portal, errors, calls, url, post, event, provide };
+}
+
+/** Lets a user in, and its factory run. */
+async function avatarOf(session, id = "1:1", attributes = {}) {
+  const made = session.post("/avatar", { user: id, roles: [], attributes });
+  return { made, answer: await made };
+}
+
+test("checkers are asked in order, the first success wins, and one that fails is neither", async (t) => {
+  const { portal, post, errors } = await begin(t);
+  const seen = [];
+  const check = (credentials) => post("/check", { user: null, credentials, address: "192.0.2.1" });
+  portal.credentialCheckers = [
+    (credentials, claim) => {
+      seen.push(["cookie", claim]);
+      if (credentials.cookie === "bad") throw new Error("the table of cookies is away");
+      return credentials.cookie === "c" && "1:1";
+    },
+    async ({ password }) => {
+      seen.push("password");
+      return password === "p" ? { id: "1:2", username: "Mel", roles: ["player"], expires_in: 60 } : null;
+    },
+  ];
+  assert.deepEqual(await check({ cookie: "c", password: "p" }), [200, { user: "1:1" }]);
+  assert.deepEqual(seen.splice(0), [["cookie", { user: null, address: "192.0.2.1" }]]);
+  assert.deepEqual(await check({ password: "p" }), [200, { user: "1:2", roles: ["player"], expires_in: 60 }]);
+  assert.deepEqual(await check({ password: "x" }), [401, { reason: "invalid" }]);
+  // Neither a refusal nor a success: another one may accept, and nobody is refused for a fault.
+  assert.deepEqual(await check({ cookie: "bad", password: "p" }), [200, { user: "1:2", roles: ["player"], expires_in: 60 }]);
+  assert.deepEqual(await check({ cookie: "bad" }), [503, undefined]);
+  assert.deepEqual(errors, Array(2).fill("the table of cookies is away"));
+});
+
+test("the factory runs with the checker's user, and its plan waits until its services are provided", async (t) => {
+  const session = await begin(t);
+  const { server, portal, post, provide } = session;
+  portal.credentialCheckers = [() => ({ id: "1:1", username: "Pomke" })];
+  const users = [];
+  portal.avatarFactory = async (user, avatar) => {
+    users.push([user, avatar.user, avatar.get("rank")]);
+    avatar.addService("forum", { createPost: (args, caller) => [args, caller.user, caller.get("username")], hidden: 7 });
+    await avatar.set({ username: user.username ?? "nobody" });
+    assert.equal(avatar.get("username"), user.username ?? "nobody");
+  };
+  await post("/check", { user: null, credentials: {}, address: null });
+  let answered = false;
+  const first = avatarOf(session, "1:1", { rank: 3 }).then(({ answer }) => {
+    answered = true;
+    return answer;
+  });
+  const peer = await server.accept();
+  peer.send("idyou", {});
+  const { data } = await peer.next("idme");
+  assert.deepEqual(data, { user: "service:portal", credentials: { token: "T" } });
+  // The avatar of the services themselves has no plan, and waits for nothing.
+  assert.deepEqual(await post("/avatar", { user: "service:portal", roles: [], attributes: {} }), [200, {}]);
+  assert.equal(answered, false);
+  peer.welcome({ user: "service:portal" });
+  assert.deepEqual(await provide(peer), { forum: ["createPost"] });
+  assert.deepEqual(await first, [200, { attributes: { username: "Pomke" }, services: ["forum"] }]);
+  // Another user, of whom the program knows the id only: the service is provided already.
+  assert.deepEqual((await avatarOf(session, "1:2")).answer, [200, { attributes: { username: "nobody" }, services: ["forum"] }]);
+  assert.deepEqual(users, [[{ id: "1:1", username: "Pomke" }, "1:1", 3], [{ id: "1:2" }, "1:2", undefined]]);
+  peer.send("call", { f: "forum:createPost", args: 5, user: "1:1" }, 9);
+  assert.deepEqual(await peer.next("reply"), { command: "reply", data: [5, "1:1", "Pomke"], id: 9 });
+});
+
+test("a factory that throws, an unknown path and a body that is none are answered", async (t) => {
+  const { portal, post, url, errors } = await begin(t);
+  portal.avatarFactory = () => {
+    throw new Error("no database");
+  };
+  assert.deepEqual(await post("/avatar", { user: "1:1", attributes: {} }), [500, undefined]);
+  assert.deepEqual(await post("/nothing", {}), [404, undefined]);
+  assert.equal((await fetch(`${url}/check`)).status, 405);
+  assert.deepEqual(await post("/check", "{"), [500, undefined]);
+  assert.deepEqual(await post("/check", `"${"x".repeat(1_100_000)}"`), [413, undefined]);
+  assert.equal(errors[0], "no database");
+  assert.throws(() => portal.avatar("1:1").addService("forum", {}), /avatarFactory/);
+});
+
+test("watches hear what clients set, once, and only from the server", async (t) => {
+  const session = await begin(t);
+  const { portal, event, errors } = session;
+  const seen = [];
+  const listener = (value, key) => seen.push([key, value]);
+  portal.avatarFactory = (user, avatar) => {
+    avatar.watch("email", listener);
+    avatar.watch(() => {
+      throw new Error("a fault of the program");
+    });
+  };
+  await avatarOf(session);
+  const changed = (id, attributes, options) => event({ id, type: "user.attributes", time: 1, data: { user: "1:1", attributes } }, options);
+  assert.deepEqual(await changed("a", { email: "a@b" }), [204, undefined]);
+  // The same event again, an old one, and one with another secret.
+  assert.deepEqual(await changed("a", { email: "a@b" }), [204, undefined]);
+  assert.deepEqual(await changed("b", { email: "x" }, { at: Date.now() / 1000 - 600 }), [401, undefined]);
+  assert.deepEqual(await changed("b", { email: "x" }, { secret: `whsec_${Buffer.from("y".repeat(32)).toString("base64")}` }), [401, undefined]);
+  assert.deepEqual(await changed("c", { name: "Mel", email: null }), [204, undefined]);
+  assert.deepEqual(seen.splice(0), [["email", "a@b"], ["email", null]]);
+  assert.deepEqual(errors, Array(3).fill("a fault of the program"));
+  const avatar = portal.avatar("1:1");
+  assert.deepEqual([avatar.get("name"), avatar.get("email")], ["Mel", undefined]);
+  // A user that is away has its watches when it comes back in its session.
+  for (const type of ["user.offline", "user.online"]) await event({ id: type, type, time: 1, data: { user: "1:1" } });
+  assert.equal(portal.avatar("1:1"), avatar);
+  avatar.unwatch("email", listener);
+  await changed("d", { email: "c@d" });
+  assert.deepEqual(seen, []);
+});
+
+test("an avatar sets attributes, calls its client and disables services at the management listener", async (t) => {
+  const { portal, calls } = await begin(t, (path, { f }) => {
+    if (f === "friends:gone") return [503, { error: { code: "service_down", message: "nobody offers friends:gone" } }];
+    return [200, path === "/rpc/user/call" ? "hello" : true];
+  });
+  const avatar = portal.avatar("1:1");
+  assert.equal(await avatar.set({ username: "Melanie" }), true);
+  assert.equal(avatar.get("username"), "Melanie");
+  assert.equal(await avatar.friends.newFriend({ name: "Mel" }), "hello");
+  assert.deepEqual(await new Promise((resolve) => avatar.friends.newFriend((...all) => resolve(all))), ["hello"]);
+  const [error, same] = await new Promise((resolve) => avatar.friends.gone(1, (...all) => resolve(all)));
+  assert.ok(error instanceof TurntableError && error === same);
+  assert.deepEqual([error.code, error.message], ["service_down", "nobody offers friends:gone"]);
+  // A failure that the program does not look at ends nothing.
+  avatar.friends.gone();
+  await assert.rejects(avatar.friends.gone(), { code: "service_down" });
+  await portal.disableService("chat");
+  await portal.enableService("chat");
+  const user = { userId: "1:1" };
+  assert.deepEqual(calls.slice(0, 3), [
+    ["/rpc/user/setAttributes", { ...user, attributes: { username: "Melanie" } }],
+    ["/rpc/user/call", { ...user, f: "friends:newFriend", args: { name: "Mel" } }],
+    ["/rpc/user/call", { ...user, f: "friends:newFriend", args: null }],
+  ]);
+  assert.deepEqual(calls.slice(-2), [["/rpc/service/disable", { name: "chat" }], ["/rpc/service/enable", { name: "chat" }]]);
+  const away = new Portal("http://127.0.0.1:9", { token: "T", management: "http://127.0.0.1:9" });
+  await assert.rejects(away.avatar("1:1").set({}), { code: "unavailable" });
+});
