@@ -52,3 +52,34 @@ fn forum_service_goes_and_comes_while_a_client_stays_connected() {
         );
     }
 }
+
+/// The example's server program over one transport of its client. The server has to know
+/// the port of the program before that listens.
+fn run_chromie(transport: &str) {
+    if !has_npm_package("ws") {
+        return;
+    }
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port().to_string();
+    drop(free);
+    let file = root().join("examples/chromie/turntable.toml");
+    let file = std::fs::read_to_string(file).unwrap();
+    let server = Server::configured(&file.replace(":9000/", &format!(":{port}/")), &[]);
+    let (url, management) = (server.address, server.management);
+    let (url, management) = (format!("http://{url}"), format!("http://{management}"));
+    run_script(
+        Path::new("node"),
+        "tests/example/chromie.mjs",
+        &[&url, &management, &port, transport],
+    );
+}
+
+#[test]
+fn chromie_runs_over_websocket() {
+    run_chromie("websocket");
+}
+
+#[test]
+fn chromie_runs_over_poll() {
+    run_chromie("poll");
+}
