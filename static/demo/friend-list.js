@@ -54,3 +54,13 @@ export function removeFriend(user, friend) {
   write(key(user), JSON.stringify(next));
   return next;
 }
+
+/**
+ * The list of a user goes on under another id.
+ * @param {string} from
+ * @param {string} to
+ */
+export function moveFriends(from, to) {
+  const both = [...new Set([...loadFriends(to), ...loadFriends(from)])].filter((id) => id !== to);
+  write(key(to), JSON.stringify(both.slice(0, FRIENDS_MAX)));
+}

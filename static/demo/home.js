@@ -1,7 +1,7 @@
 /** The home page: connection status, open games, and the user's identity. */
 
 import { byId, element } from "./dom.js";
-import { isUser, link, userFromAddress, randomUser, storeUser } from "./identity.js";
+import { becomeAnother, link, randomPlayer, userFromAddress } from "./identity.js";
 import { loadFriends } from "./friend-list.js";
 import { playersLine } from "./join-form.js";
 import { GAMES, notice, openPage } from "./page.js";
@@ -10,7 +10,7 @@ import { openProfileForm } from "./profile-form.js";
 /** Users of the list "Online" that are shown. */
 const SHOWN_MAX = 12;
 
-const { tt, user, lobby, own, people } = openPage({ page: "home", root: "./", lobbyChanged: () => showLobby() });
+const { tt, user, lobby, own, people } = await openPage({ page: "home", root: "./", lobbyChanged: () => showLobby() });
 
 openProfileForm({ own, people });
 const friends = loadFriends(user);
@@ -66,36 +66,26 @@ function showLobby() {
 
 /* Identity */
 
-const field = byId("identity");
-field.value = user;
-byId("second-window").href = link("./", { user: randomUser() });
-if (userFromAddress()) byId("identity-help").textContent = "The address sets the user of this tab. Saving changes the address only.";
+byId("identity").value = user;
+byId("second-window").href = link("./", { user: null, player: randomPlayer() });
+if (userFromAddress()) {
+  byId("identity-help").textContent = "The address claims this user for this tab, without a proof: everyone can be it.";
+  byId("identity-new").hidden = true;
+}
 
 byId("identity-new").addEventListener("click", () => {
-  field.value = randomUser();
-  field.focus();
+  becomeAnother();
+  location.assign(link("./", { player: null }));
 });
 
-byId("identity-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const next = field.value.trim();
-  const valid = isUser(next);
-  byId("identity-error").hidden = valid;
-  field.setAttribute("aria-invalid", String(!valid));
-  if (!valid) {
-    field.focus();
-    return;
+byId("identity-copy").addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText(user);
+    notice("Your id is copied.");
+  } catch {
+    byId("identity").select();
+    notice("Press Ctrl+C to copy the selected id.");
   }
-  if (next === user) {
-    notice("This is already your id.");
-    return;
-  }
-  if (userFromAddress()) {
-    location.assign(link("./", { user: next }));
-    return;
-  }
-  storeUser(next);
-  location.reload();
 });
 
 /** Read-only state of the page, for tests. */

@@ -1,11 +1,15 @@
 /**
- * The user id `realm:name` of this browser, stored in localStorage. `?user=`
- * overrides it for one tab, so that one browser can run two players; links
- * created here keep the override.
+ * Who the user of this tab is. By default a guest: the server makes up the id, and only this
+ * browser comes back as it, with a token that the client library keeps. `?player=NAME`
+ * is another guest of this browser, so that one browser can run two players. `?user=ID` claims
+ * an id, which needs a server that asks for no proof: for development, as anyone can claim it.
+ * Links created here keep both.
  */
 
-const KEY = "turntable.user";
+const PLAYER_KEY = "turntable.player";
+const USER_KEY = "turntable.user";
 const USER = /^[A-Za-z0-9_-]{1,32}:[^\s\p{Cc}]+$/u;
+const PLAYER = /^[\w-]{1,32}$/;
 
 /**
  * Whether a user id is well formed (docs/protocol.md, ids).
@@ -29,29 +33,46 @@ export function userFromAddress() {
   return isUser(user) ? user : null;
 }
 
-/** The id to connect with; the first visit creates and stores one. */
-export function currentUser() {
+/** A name for another guest of this browser. */
+export function randomPlayer() {
+  const [number] = crypto.getRandomValues(new Uint32Array(1));
+  return number.toString(36);
+}
+
+/** The guest of this tab among those of this browser; null for the browser's first. */
+function player() {
+  const name = new URLSearchParams(location.search).get("player") ?? read(PLAYER_KEY);
+  return name !== null && PLAYER.test(name) ? name : null;
+}
+
+/**
+ * The options of `connect` that say who the user is.
+ * @returns {{user: string} | {guest: string | true}}
+ */
+export function identity() {
+  const user = userFromAddress();
+  return user ? { user } : { guest: player() ?? true };
+}
+
+/** This browser begins as a guest that it was not before. */
+export function becomeAnother() {
+  write(PLAYER_KEY, randomPlayer());
+}
+
+/** The id that the Playground claims; the first visit creates and stores one. */
+export function claimedUser() {
   const given = userFromAddress();
   if (given) return given;
-  const stored = read(KEY);
+  const stored = read(USER_KEY);
   if (isUser(stored)) return stored;
   const user = randomUser();
-  write(KEY, user);
+  write(USER_KEY, user);
   return user;
 }
 
 /**
- * Stores a new id for this browser. Throws a TypeError if it is malformed.
- * @param {string} user
- */
-export function storeUser(user) {
-  if (!isUser(user)) throw new TypeError("a user id is realm:name, for example 1:12345");
-  write(KEY, user);
-}
-
-/**
- * A URL relative to this page. It keeps `?user=` and `?transport=` of this page
- * unless the parameters set them.
+ * A URL relative to this page. It keeps `?user=`, `?player=` and `?transport=` of this
+ * page unless the parameters set them.
  * @param {string} path
  * @param {Record<string, string|null|undefined>} [parameters]  null removes one
  */
@@ -59,8 +80,10 @@ export function link(path, parameters = {}) {
   const url = new URL(path, location.href);
   const user = userFromAddress();
   if (user) url.searchParams.set("user", user);
-  const transport = new URLSearchParams(location.search).get("transport");
-  if (transport) url.searchParams.set("transport", transport);
+  for (const name of ["player", "transport"]) {
+    const value = new URLSearchParams(location.search).get(name);
+    if (value) url.searchParams.set(name, value);
+  }
   for (const [key, value] of Object.entries(parameters)) {
     if (value === null || value === undefined) url.searchParams.delete(key);
     else url.searchParams.set(key, value);

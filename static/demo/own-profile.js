@@ -31,6 +31,8 @@ export class OwnProfile {
     if (this.status !== "online") this.sendStatus();
     tt.attributes.on("change", ({ changes }) => this.received(changes));
     tt.on("welcome", () => this.welcomed());
+    // A new guest knows its id after its first welcome.
+    if (tt.state === "online") this.welcomed();
     addEventListener("pagehide", () => {
       if (this.game.playing) tt.attributes.set({ playing: null }).catch(() => {});
     });

@@ -5,10 +5,12 @@
 
 import { connect } from "../turntable.js";
 import { byId, element } from "./dom.js";
-import { currentUser, link } from "./identity.js";
+import { identity, link } from "./identity.js";
 import { Lobby } from "./lobby.js";
+import { moveFriends } from "./friend-list.js";
 import { OwnProfile } from "./own-profile.js";
 import { People } from "./people.js";
+import { moveProfile } from "./profile.js";
 import { TRANSPORTS, transportFromAddress } from "./transport.js";
 
 /** Names of the games by folder, which is also the first segment of their channels. */
@@ -24,18 +26,21 @@ const NOTICE_MS = 6000;
  * @param {string} options.root  relative URL of the home page, "./" or "../"
  * @param {() => {room?: string|null, players?: number}} [options.describe]  for the lobby
  * @param {() => void} [options.lobbyChanged]
+ * @param {(tt: any) => void} [options.connecting]  before the first message
  */
-export function openPage({ page, root, describe = () => ({}), lobbyChanged }) {
-  const user = currentUser();
+export async function openPage({ page, root, describe = () => ({}), lobbyChanged, connecting }) {
   keepUserInLinks();
-  const tt = connect(new URL("../ws", import.meta.url), { user, ...TRANSPORTS[transportFromAddress()].options });
+  const toasts = element("div.toasts", { id: "toasts", "aria-live": "polite", "data-testid": "toasts" });
+  document.body.append(toasts);
+  const tt = connect(new URL("../ws", import.meta.url), { ...identity(), ...TRANSPORTS[transportFromAddress()].options });
+  connecting?.(tt);
+  tt.on("error", (error) => notice(error.message, "bad"));
+  tt.ready.catch((error) => notice(`The server refused the connection: ${error.message}`, "bad", { stay: true }));
+  const user = await userOf(tt);
   const own = new OwnProfile(tt, user, (problem) => notice(problem.message, "bad"));
   const people = new People(tt, user, () => own.attributes);
   own.onChange(() => people.changed([user]));
   showConnection(tt, people);
-  const toasts = element("div.toasts", { id: "toasts", "aria-live": "polite", "data-testid": "toasts" });
-  document.body.append(toasts);
-  tt.on("error", (error) => notice(error.message, "bad"));
   tt.on("invite", (invite) => showInvite(invite, root, people));
   tt.on("invitereply", ({ user: who, accepted }) => {
     const name = people.name(who);
@@ -54,7 +59,26 @@ export function openPage({ page, root, describe = () => ({}), lobbyChanged }) {
   return { tt, user, lobby, own, people };
 }
 
-/** Adds `?user=` and `?transport=` of this page to its links. */
+/**
+ * The id of the user, which a guest gets with its first welcome. If the server has lost the
+ * guest of an earlier welcome, the page begins again as the new one.
+ * @param {any} tt
+ * @returns {Promise<string>} pending if the server refuses the connection
+ */
+async function userOf(tt) {
+  let { user } = tt;
+  tt.on("welcome", ({ user: now }) => {
+    user ??= now;
+    if (now === user) return;
+    moveProfile(user, now);
+    moveFriends(user, now);
+    location.reload();
+  });
+  if (user === undefined) await tt.ready.catch(() => new Promise(() => {}));
+  return tt.user;
+}
+
+/** Adds `?user=`, `?player=` and `?transport=` of this page to its links. */
 function keepUserInLinks() {
   for (const anchor of document.querySelectorAll("a[data-demo]")) {
     anchor.setAttribute("href", link(anchor.getAttribute("href")));
@@ -85,7 +109,7 @@ function showConnection(tt, people) {
     show(state);
     measure();
   });
-  tt.ready.then(measure, (error) => notice(`The server refused the connection: ${error.message}`, "bad", { stay: true }));
+  tt.ready.then(measure, () => {});
   setInterval(measure, 2000);
 }
 

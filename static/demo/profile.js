@@ -136,6 +136,16 @@ export function storeProfile(user, profile) {
 }
 
 /**
+ * A guest that the server has lost goes on with its profile under another id.
+ * @param {string} from
+ * @param {string} to
+ */
+export function moveProfile(from, to) {
+  const before = { ...defaultProfile(from), ...loadProfile(from) };
+  storeProfile(to, { ...before, ...loadProfile(to) });
+}
+
+/**
  * The valid values of an object, as `tt.attributes` or the stored profile has them.
  * @param {any} values
  * @returns {Stored}

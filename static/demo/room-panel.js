@@ -5,7 +5,7 @@
  */
 
 import { byId, element } from "./dom.js";
-import { link, randomUser } from "./identity.js";
+import { link, randomPlayer } from "./identity.js";
 import { loadFriends } from "./friend-list.js";
 import { notice } from "./page.js";
 
@@ -41,8 +41,8 @@ export class RoomPanel {
     this.room = room;
     this.invited.clear();
     const page = new URL(location.pathname, location.href).href;
-    byId("invite-link").value = link(page, { ...parameters, user: null, invite: null });
-    byId("second-window").href = link(page, { ...parameters, user: randomUser() });
+    byId("invite-link").value = link(page, { ...parameters, user: null, player: null, invite: null });
+    byId("second-window").href = link(page, { ...parameters, user: null, player: randomPlayer() });
     this.show();
   }
 

@@ -14,7 +14,7 @@ let table = null;
 let room = null;
 let roomName = null;
 
-const { tt, user, lobby, own, people } = openPage({
+const { tt, user, lobby, own, people } = await openPage({
   page: "four",
   root: "../",
   describe: () => ({ room: roomName, players: room?.members.size ?? 0 }),

@@ -2,7 +2,7 @@
 
 import { byId, element } from "../demo/dom.js";
 import { addFriend, loadFriends, removeFriend } from "../demo/friend-list.js";
-import { link, randomUser } from "../demo/identity.js";
+import { link, randomPlayer } from "../demo/identity.js";
 import { randomRoomName } from "../demo/join-form.js";
 import { GAMES, notice, openPage } from "../demo/page.js";
 import { openProfileForm } from "../demo/profile-form.js";
@@ -20,14 +20,20 @@ const details = new Map();
 /** The last state of each watched user, to tell a change from a first state. @type {Map<string, string>} */
 const seen = new Map();
 
-const { tt, user, lobby, own, people } = openPage({ page: "friends", root: "../", lobbyChanged: () => showNearby() });
-
-showTransportChoice(tt);
 const traffic = new FrameLog(byId("frames"), () => {
   const { in: received, out: sent } = traffic.bytes;
   byId("traffic-bytes").textContent = `${received} bytes received, ${sent} sent`;
 });
-tt.on("frame", ({ direction, kind, text, bytes }) => traffic.add(direction, text, { kind, bytes }));
+
+const { tt, user, lobby, own, people } = await openPage({
+  page: "friends",
+  root: "../",
+  lobbyChanged: () => showNearby(),
+  connecting: (client) => {
+    showTransportChoice(client);
+    client.on("frame", ({ direction, kind, text, bytes }) => traffic.add(direction, text, { kind, bytes }));
+  },
+});
 
 friends = loadFriends(user);
 byId("own-id").textContent = user;
@@ -36,7 +42,7 @@ own.onChange(showStatus);
 showStatus();
 new Chat({ tt, people, own });
 new Forum({ tt, people });
-byId("second-window").href = link("./", { user: randomUser() });
+byId("second-window").href = link("./", { user: null, player: randomPlayer() });
 if (friends.length > 0) watch(friends);
 showFriends();
 people.onChange((ids) => {

@@ -1,7 +1,7 @@
 /** The page Playground: one raw connection over any transport, its traffic, and any command. */
 
 import { byId, element } from "../demo/dom.js";
-import { currentUser, isUser, link, randomUser } from "../demo/identity.js";
+import { claimedUser, isUser, link, randomUser } from "../demo/identity.js";
 import { loadFriends } from "../demo/friend-list.js";
 import { TRANSPORTS, transportFromAddress } from "../demo/transport.js";
 import { RawConnection } from "./raw-connection.js";
@@ -15,7 +15,7 @@ for (const anchor of document.querySelectorAll("a[data-demo]")) {
   anchor.setAttribute("href", link(anchor.getAttribute("href")));
 }
 
-const self = currentUser();
+const self = claimedUser();
 const friend = loadFriends(self)[0] ?? randomUser();
 let state = "closed";
 

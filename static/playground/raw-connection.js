@@ -55,7 +55,7 @@ export class RawConnection {
     try {
       const [transport] = createTransports({ names: transports, encoding, poll: { heartbeat_ms: this.options.settings().heartbeat_ms }, platform });
       this.transport = transport;
-      const connection = transport.createConnection({ url: socketUrl(url), environment: environment(), ...platform }, this.hooks(() => connection === this.connection));
+      const connection = transport.createConnection({ url: socketUrl(url), environment: environment(), ...platform, alone: true }, this.hooks(() => connection === this.connection));
       this.connection = connection;
       connection.open();
     } catch (error) {

@@ -35,6 +35,7 @@ export function templates({ user, friend, session, received, now }) {
     ["lookup", "Query presence, last seen and devices once.", true, [friend]],
     ["authenticate", "Identify an anonymous session.", true, { credentials: { token: "…" } }],
     ["bye", "End the session; you are offline immediately.", false, {}],
+    ["block", "Block users, or unblock them; the answer is your list.", true, { add: [friend], remove: [] }, 27],
   ];
-  return rows.map(([command, about, id, data], index) => ({ number: index + 1, command, about, id, data }));
+  return rows.map(([command, about, id, data, number], index) => ({ number: number ?? index + 1, command, about, id, data }));
 }

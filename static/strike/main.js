@@ -17,7 +17,7 @@ let match = null;
 let room = null;
 let roomName = null;
 
-const { tt, user, lobby, own, people } = openPage({
+const { tt, user, lobby, own, people } = await openPage({
   page: "strike",
   root: "../",
   describe: () => ({ room: roomName, players: room?.members.size ?? 0 }),

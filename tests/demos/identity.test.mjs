@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { currentUser, isUser, link, randomUser, storeUser } from "../../static/demo/identity.js";
-import { addFriend, FRIENDS_MAX, loadFriends, removeFriend } from "../../static/demo/friend-list.js";
+import { becomeAnother, claimedUser, identity, isUser, link, randomPlayer, randomUser } from "../../static/demo/identity.js";
+import { addFriend, FRIENDS_MAX, loadFriends, moveFriends, removeFriend } from "../../static/demo/friend-list.js";
+import { loadProfile, moveProfile, storeProfile } from "../../static/demo/profile.js";
 
 beforeEach(() => {
   const stored = new Map();
@@ -22,23 +23,56 @@ test("user ids have the protocol's form realm:name", () => {
   assert.ok(isUser(randomUser()));
 });
 
-test("the id is stored, and a tab can override it", () => {
-  const user = currentUser();
-  assert.equal(currentUser(), user);
-  storeUser("1:777");
-  assert.equal(currentUser(), "1:777");
-  assert.throws(() => storeUser("nobody"), TypeError);
-  location.search = "?user=1:888";
-  assert.equal(currentUser(), "1:888");
+test("a tab is the browser's guest, another guest of it, or the user of its address", () => {
+  assert.deepEqual(identity(), { guest: true });
+  location.search = "?player=two";
+  assert.deepEqual(identity(), { guest: "two" });
+  for (const wrong of ["", "a b", "x".repeat(33)]) {
+    location.search = `?player=${encodeURIComponent(wrong)}`;
+    assert.deepEqual(identity(), { guest: true });
+  }
+  location.search = "";
+  becomeAnother();
+  const another = identity();
+  assert.match(another.guest, /^\w+$/);
+  assert.deepEqual(identity(), another);
+  location.search = "?player=two&user=1:888";
+  assert.deepEqual(identity(), { user: "1:888" });
   location.search = "?user=not-an-id";
-  assert.equal(currentUser(), "1:777");
+  assert.deepEqual(identity(), another);
+  assert.notEqual(randomPlayer(), randomPlayer());
 });
 
-test("links keep the user of the tab", () => {
+test("the Playground stores the user that it claims", () => {
+  const user = claimedUser();
+  assert.ok(isUser(user));
+  assert.equal(claimedUser(), user);
+  location.search = "?user=1:888";
+  assert.equal(claimedUser(), "1:888");
+});
+
+test("a guest that the server has lost keeps its profile and its friends", () => {
+  storeProfile("guest:a", { name: "Mel", note: "hi", status: "invisible" });
+  addFriend("guest:a", "1:2");
+  addFriend("guest:a", "guest:b");
+  addFriend("guest:b", "1:3");
+  moveProfile("guest:a", "guest:b");
+  moveFriends("guest:a", "guest:b");
+  const { name, note, status, colour } = loadProfile("guest:b");
+  assert.deepEqual([name, note, status], ["Mel", "hi", "invisible"]);
+  // It keeps the colour that it was shown with, too.
+  assert.match(colour, /^#/);
+  assert.deepEqual(loadFriends("guest:b"), ["1:3", "1:2"]);
+});
+
+test("links keep the user and the player of the tab", () => {
   assert.equal(link("../four/", { room: "b" }), "http://host/four/?room=b");
   location.search = "?user=1:888";
   assert.equal(link("../four/", {}), "http://host/four/?user=1%3A888");
   assert.equal(link("../four/", { user: null }), "http://host/four/");
+  location.search = "?player=two&transport=poll";
+  assert.equal(link("../four/", {}), "http://host/four/?player=two&transport=poll");
+  assert.equal(link("../four/", { player: "three" }), "http://host/four/?player=three&transport=poll");
 });
 
 test("the friend list is stored per user, without duplicates, up to FRIENDS_MAX", () => {
@@ -57,5 +91,6 @@ test("an invalid or inaccessible storage gives an empty list", () => {
   assert.deepEqual(loadFriends("1:1"), []);
   globalThis.localStorage = { getItem() { throw new Error("denied"); }, setItem() { throw new Error("denied"); } };
   assert.deepEqual(loadFriends("1:1"), []);
-  assert.ok(isUser(currentUser()));
+  assert.deepEqual(identity(), { guest: true });
+  assert.ok(isUser(claimedUser()));
 });

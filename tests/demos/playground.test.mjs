@@ -7,13 +7,13 @@ import { templates } from "../../static/playground/templates.js";
 
 const COMMANDS = [
   "idme", "resume", "subscribe", "unsubscribe", "status", "joingame", "leavegame", "game", "declineinvite", "joinchannel",
-  "leavechannel", "publish", "call", "reply", "set", "provide", "time", "lookup", "authenticate", "bye",
+  "leavechannel", "publish", "call", "reply", "set", "provide", "time", "lookup", "authenticate", "bye", "block",
 ];
 
 test("every client command has a template with its number", () => {
   const rows = templates({ user: "1:1", friend: "1:2", session: "S", received: 3, now: 5 });
   assert.deepEqual(rows.map(({ command }) => command), COMMANDS);
-  assert.deepEqual(rows.map(({ number }) => number), COMMANDS.map((_, index) => index + 1));
+  assert.deepEqual(rows.map(({ number }) => number), COMMANDS.map((command, index) => (command === "block" ? 27 : index + 1)));
   const data = Object.fromEntries(rows.map((row) => [row.command, row.data]));
   assert.deepEqual(data.resume, { session: "S", received: 3 });
   assert.deepEqual(data.game.actions[0], { timestamp: 5, from: "1:1", data: { strike_one: "1:2" } });
