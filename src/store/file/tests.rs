@@ -18,7 +18,8 @@ fn put_seen(file: &mut File, seen: &[Seen]) {
 #[test]
 fn users_seen_longest_ago_go_first() {
     let folder = tempfile::tempdir().unwrap();
-    let mut file = File::open_bounded(&folder.path().join("store"), bounded(u64::MAX, 2, 0)).unwrap();
+    let mut file =
+        File::open_bounded(&folder.path().join("store"), bounded(u64::MAX, 2, 0)).unwrap();
     let seen = |n: u64, at_ms| (format!("1:{n}"), at_ms);
     put_seen(&mut file, &[seen(1, 10), seen(2, 20)]);
     put_seen(&mut file, &[seen(1, 30), seen(3, 40)]);
