@@ -74,7 +74,12 @@ fn answer(packet: ClientPacket) -> ServerPacket {
                 data,
             }))
         }
-        ClientPacket::Call { f, args, user } => ServerPacket::Call { f, args, user },
+        ClientPacket::Call { f, args, user } => ServerPacket::Call {
+            f,
+            args,
+            user,
+            key: None,
+        },
         ClientPacket::Time { t0, .. } => ServerPacket::Time {
             t0,
             t1_ms: 0,

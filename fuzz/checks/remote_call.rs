@@ -23,6 +23,7 @@ fn answer(entry: &Entry) -> (ServerPacket, Option<RequestId>) {
                     f: f.clone(),
                     args: args.clone(),
                     user: user.clone(),
+                    key: None,
                 },
                 ClientPacket::Reply { result } => {
                     ServerPacket::Reply(ReplyData::Value(result.clone()))

@@ -326,11 +326,14 @@ impl Gateway {
         let id = providing.last;
         let name = function::parts(&service).map_or(&*service, |(_, name)| name);
         let f = format!("{name}:{}", request.function);
+        let settings = self.settings.services.get(&*service);
+        let may_repeat = settings.is_some_and(|s| s.is_idempotent(&request.function));
         providing.open.insert(id, (service, number));
         let packet = ServerPacket::Call {
             f: f.into(),
             args: request.args,
             user: request.user,
+            key: may_repeat.then(|| number.to_string().into()),
         };
         let id = RequestId(id.to_string().into());
         self.send_frame(session, Frame::message(&packet, Some(&id)), None);
@@ -359,6 +362,7 @@ impl Gateway {
             f: "$av:cancel".into(),
             args: Some(args.into()),
             user: None,
+            key: None,
         };
         self.send(session, &packet, None);
     }

@@ -147,6 +147,7 @@ impl Handler<DirectSend> for Gateway {
             f: DIRECT_SEND.into(),
             args: Some(send.data),
             user: None,
+            key: None,
         };
         self.send(session, &packet, None);
         send.taken.answer(Taken::Yes);

@@ -21,6 +21,8 @@ import { TurntableError } from "./error.js";
  * The call that a provided function answers.
  * @typedef {object} Called
  * @property {string} [user] who calls; undefined: the server
+ * @property {string} [key] of a function that the server calls again at another instance if the one
+ *   that had the call is lost: the same for both, and of no other call of the service
  * @property {AbortSignal} signal aborted when the answer is no longer awaited: at the deadline,
  *   or when the session is lost
  */
@@ -139,7 +141,7 @@ export class Services {
     const fn = this.#provided.get(service)?.get(f.slice(cut + 1));
     const controller = new AbortController();
     const key = String(id);
-    const outcome = answer(f, fn, data?.args, { user: data?.user, signal: controller.signal });
+    const outcome = answer(f, fn, data?.args, { user: data?.user, key: data?.key, signal: controller.signal });
     if (id === undefined) {
       // No answer is expected: an error is reported as an uncaught one.
       const { thrown } = await outcome;

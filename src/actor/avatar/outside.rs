@@ -16,6 +16,7 @@ impl Avatar {
             f: "user:message".into(),
             args: Some(message),
             user: None,
+            key: None,
         };
         self.send_all(self.model.sessions(), &self.shared.frame(&packet, None));
         let sessions = self.model.sessions().count();

@@ -17,6 +17,11 @@ export type Called = {
      */
     user?: string;
     /**
+     * of a function that the server calls again at another instance if the one
+     * that had the call is lost: the same for both, and of no other call of the service
+     */
+    key?: string;
+    /**
      * aborted when the answer is no longer awaited: at the deadline,
      * or when the session is lost
      */

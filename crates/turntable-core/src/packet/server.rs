@@ -57,6 +57,9 @@ pub enum ServerPacket {
         args: Option<Payload>,
         /// The user that calls, where it is a call to a service.
         user: Option<UserId>,
+        /// What no other call of the service has, and this one has again where it is given
+        /// to another instance. Where that may be.
+        key: Option<Box<str>>,
     },
     Service(Vec<(Box<str>, ServiceState)>),
     Reply(ReplyData),

@@ -146,7 +146,7 @@ fn data(packet: &ServerPacket, slot: Slot<'_>) {
             object.end();
         }
         ServerPacket::Message(message) => channel::message(message, slot),
-        ServerPacket::Call { f, args, user } => {
+        ServerPacket::Call { f, args, user, key } => {
             let mut object = slot.object();
             object.key("f").string(f);
             if let Some(args) = args {
@@ -154,6 +154,9 @@ fn data(packet: &ServerPacket, slot: Slot<'_>) {
             }
             if let Some(user) = user {
                 object.key("user").string(user.as_str());
+            }
+            if let Some(key) = key {
+                object.key("key").string(key);
             }
             object.end();
         }

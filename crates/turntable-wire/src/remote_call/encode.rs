@@ -73,16 +73,21 @@ fn core_call(name: &str, args: &str, out: &mut Vec<u8>) {
 /// A call of the server, with its own function name.
 fn call(data: &RawValue, id: Option<&RawValue>, out: &mut Vec<u8>) -> bool {
     let Ok(Fields {
-        values: [Some(f), args, user],
+        values: [Some(f), args, user, key],
         ..
-    }) = Fields::read(data.get(), ["f", "args", "user"])
+    }) = Fields::read(data.get(), ["f", "args", "user", "key"])
     else {
         return false;
     };
     join(out, &["{\"f\":", f.get()]);
-    for (key, value) in [(",\"args\":", args), (",\"user\":", user), (",\"id\":", id)] {
+    for (name, value) in [
+        (",\"args\":", args),
+        (",\"user\":", user),
+        (",\"key\":", key),
+        (",\"id\":", id),
+    ] {
         if let Some(value) = value {
-            join(out, &[key, value.get()]);
+            join(out, &[name, value.get()]);
         }
     }
     out.push(b'}');

@@ -373,6 +373,7 @@ fn every_message_of_the_server_has_an_entry() {
             f: "a:\\b".into(),
             args: Some(payload("{ }")),
             user: None,
+            key: None,
         },
         ServerPacket::Reply(ReplyData::Done),
         ServerPacket::Error(Box::new(ErrorBody::new(ErrorCode::Internal, "\"\n"))),
@@ -453,7 +454,7 @@ proptest! {
         let id = id.map(|id| RequestId(id.into()));
         let args = args.as_deref().map(payload);
         let mut text = Vec::new();
-        let down = ServerPacket::Call { f: f.clone().into(), args: args.clone(), user: None };
+        let down = ServerPacket::Call { f: f.clone().into(), args: args.clone(), user: None, key: None };
         json_v1::encode(&down, id.as_ref(), &mut text);
         let up = one(&written(std::str::from_utf8(&text).unwrap()));
         prop_assert_eq!(up, Ok(ClientMessage {

@@ -162,9 +162,14 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
             format!(r#"{{"command":"message","data":{{"channel":"c","id":"{id}","offset":1,"epoch":"e\"","from":"1:1","time":4,"data":"x"}}}}"#),
         ),
         (
-            P::Call { f: "friends:newFriend".into(), args: Some(payload("[]")), user: None },
+            P::Call {
+                f: "friends:newFriend".into(),
+                args: Some(payload("[]")),
+                user: None,
+                key: Some("7".into()),
+            },
             Some("3"),
-            r#"{"command":"call","data":{"f":"friends:newFriend","args":[]},"id":3}"#.to_owned(),
+            r#"{"command":"call","data":{"f":"friends:newFriend","args":[],"key":"7"},"id":3}"#.to_owned(),
         ),
         (P::Reply(ReplyData::Done), Some("3"), r#"{"command":"reply","data":{},"id":3}"#.to_owned()),
         (
