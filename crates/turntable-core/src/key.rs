@@ -9,6 +9,17 @@
 //! actors keep it beside the key and replace it when the session is resumed
 //! elsewhere. Neither is the secret that its client resumes with
 //! ([`crate::id::SessionId`]).
+//!
+//! A key of one table is none of another:
+//!
+//! ```compile_fail,E0308
+//! use turntable_core::key::{ConnKey, SessionSlot};
+//!
+//! fn close(_: ConnKey) {}
+//! fn end(session: SessionSlot) {
+//!     close(session)
+//! }
+//! ```
 
 use std::fmt;
 

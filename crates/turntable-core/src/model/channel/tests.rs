@@ -247,6 +247,7 @@ proptest! {
         before in 0..50u64,
         after in prop::collection::vec(prop::option::of(0..60u64), 1..20),
         workers in prop::collection::vec(0..4u16, 0..6),
+        shown in prop::collection::vec((0..20u64, any::<bool>()), 0..30),
         shift_ms in 0..1_000_000_000u64,
     ) {
         let id = ChannelId::parse("chat").unwrap();
@@ -273,9 +274,19 @@ proptest! {
                 worker: WorkerId(worker),
             });
         }
+        saved.show_members(Some(5));
+        for (number, is_hidden) in shown {
+            let listener = Listener {
+                user: UserId::parse(&format!("1:{}", number / 2)).unwrap(),
+                dropped_ms: None,
+                is_hidden,
+            };
+            let members = saved.members.as_mut().unwrap();
+            members.join(SessionKey::from_number(number), listener, NOW, GRACE);
+        }
         let text = serde_json::to_string(&saved.save(NOW, GRACE)).unwrap();
         let later = NOW + shift_ms;
-        let mut restored = Channel::restore(id, serde_json::from_str(&text).unwrap(), later, GRACE, None);
+        let mut restored = Channel::restore(id, serde_json::from_str(&text).unwrap(), later, GRACE, Some(5));
         prop_assert_eq!(restored.save(later, GRACE), saved.save(NOW, GRACE));
         for (step, ms) in after.into_iter().zip((0..).step_by(300)) {
             match step {
