@@ -18,6 +18,7 @@ import { Uplink } from "./uplink.js";
  * @typedef {object} CommandHooks
  * @property {() => boolean} online whether a command written now can reach the server
  * @property {(text: string, entry?: Sent) => void} write
+ * @property {(text: string) => number} bytesOf how many bytes a message has in the encoding of the connection
  * @property {() => number} received messages since the session's first welcome
  * @property {(error: TurntableError) => void} error an error that belongs to no request
  * @property {() => void} sent a command was sent
@@ -50,6 +51,7 @@ export class Commands {
         this.#requests.sent(entry.id);
         this.#uplink.repeat(entry);
       },
+      bytesOf: (text) => hooks.bytesOf(text),
       dropped: ({ id }, error) => {
         if (!this.#requests.drop(id, error)) hooks.error(error);
       },
@@ -86,11 +88,12 @@ export class Commands {
    * later messages are processed.
    * @param {string} command
    * @param {any} data
-   * @param {{interruptible?: boolean}} options
+   * @param {{interruptible?: boolean, behind?: string}} options behind: a channel whose queued
+   *   commands are sent first
    * @param {(error: any, answer: any) => void} done
    * @returns {() => boolean} withdraws the command, unless it was sent; returns whether it did
    */
-  ask(command, data, { interruptible = false }, done) {
+  ask(command, data, { interruptible = false, behind }, done) {
     const id = this.#nextId();
     /** @type {string} */
     let text;
@@ -106,7 +109,7 @@ export class Commands {
       if (interruptible && this.#outbox.waiting) queueMicrotask(() => this.#outbox.flush());
     };
     this.#requests.add(id, { command, data, interruptible, resolve: (answer) => outcome(undefined, answer), reject: (error) => outcome(error, undefined) });
-    this.#outbox.send({ command, data, text, id, repeatable: interruptible });
+    this.#outbox.send({ command, data, text, id, repeatable: interruptible, behind });
     return () => {
       if (!this.#outbox.withdraw(id)) return false;
       this.#requests.take(id);
@@ -146,6 +149,23 @@ export class Commands {
     this.#outbox.heldBack = heldBack;
   }
 
+  /**
+   * @protected
+   * @param {any} id
+   * @returns {string | undefined} the command whose answer with this id is awaited
+   */
+  requested(id) {
+    return this.#requests.commandOf(id);
+  }
+
+  /**
+   * Drops the queued commands of a channel that the session has left.
+   * @param {string} channel
+   */
+  discard(channel) {
+    this.#outbox.discard(channel, new TurntableError("not_member", `the session was lost, and ${channel} was left before this was sent`));
+  }
+
   /** Whether a request waits for its answer. */
   get awaiting() {
     return this.#requests.open;
@@ -162,15 +182,23 @@ export class Commands {
   }
 
   /**
-   * Answers a call of the server.
+   * Answers a call of the server, paced as commands are. A result over the server's limit
+   * is answered as an error.
    * @param {any} id
    * @param {any} result
    * @param {{code: string, message: string}} [error]
    */
   reply(id, result, error) {
-    if (!this.#hooks.online()) return;
+    if (this.closed) return;
     const text = stringify({ command: "reply", data: error ? { error } : (result ?? null), id });
-    this.#write({ command: "reply", data: undefined, text, id: undefined });
+    const large = this.#outbox.tooLarge("reply", text);
+    if (large) {
+      this.#hooks.error(large);
+      const { code, message } = large;
+      this.reply(id, undefined, { code, message });
+      return;
+    }
+    this.#outbox.send({ command: "reply", data: undefined, text, id: undefined });
   }
 
   /**

@@ -252,6 +252,14 @@ export class Connection {
     this.#carrier = undefined;
   }
 
+  /**
+   * How many bytes a message has in the encoding of the current connection.
+   * @param {string} text a message as JSON
+   */
+  bytesOf(text) {
+    return this.#current?.bytesOf?.(text) ?? new TextEncoder().encode(text).length;
+  }
+
   /** Whether a message written now can reach the server; false once the connection is closing. */
   get writable() {
     return this.#current?.writable === true;

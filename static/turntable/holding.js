@@ -61,8 +61,10 @@ export class Holding {
   #callers = new Set();
   /** Whether the server has the place, or may have it. */
   #placed = false;
-  /** Leaves that wait for a connection. @type {(() => void)[]} */
+  /** Leaves that wait for a connection, or for the join of a new session. @type {(() => void)[]} */
   #leavers = [];
+  /** The leave without an answer. @type {{withdraw: () => boolean, resolve: () => void} | undefined} */
+  #leaving;
   /** Whether the join of a new session was not sent yet. */
   #rejoin_due = false;
   #rejoining = false;
@@ -132,7 +134,9 @@ export class Holding {
       };
       signal?.addEventListener("abort", abort, { once: true });
       this.#callers.add(caller);
-      if (this.#session.online) this.#join(caller);
+      if (!this.#session.online) return;
+      this.#stay();
+      this.#join(caller);
     });
   }
 
@@ -173,12 +177,12 @@ export class Holding {
       this.#placed = false;
       this.#rejoin_due = this.#holders.size > 0;
       for (const caller of [...this.#callers]) if (caller.aborted) this.#callers.delete(caller);
+      // What was queued for the place in the lost session has no place in this one.
+      if (this.#leavers.length > 0 && !this.#wanted) this.#session.discard(this.#hooks.place.channel);
     }
     if (this.#rejoin_due) this.#rejoin();
     for (const caller of [...this.#callers]) if (!caller.sent) this.#join(caller);
-    const leavers = this.#leavers.splice(0);
-    if (leavers.length > 0) void this.#leave().catch(() => {}).then(() => leavers.forEach((resolve) => resolve()));
-    else this.#settle();
+    this.#leaveAfterAll();
   }
 
   /**
@@ -198,6 +202,29 @@ export class Holding {
   #clear() {
     for (const forget of this.#holders.values()) forget();
     this.#holders.clear();
+  }
+
+  /** Whether somebody holds the place or waits for it. */
+  get #wanted() {
+    return this.#holders.size > 0 || this.#callers.size > 0;
+  }
+
+  /** A leave that was not sent yet is withdrawn: somebody joins. */
+  #stay() {
+    const { withdraw, resolve } = this.#leaving ?? {};
+    if (!withdraw?.()) return;
+    this.#leaving = undefined;
+    this.#placed = true;
+    resolve?.();
+  }
+
+  /** Carries out the leaves that had to wait, unless somebody joins: then the place is kept. */
+  #leaveAfterAll() {
+    const leavers = this.#leavers.splice(0);
+    const left = () => leavers.forEach((resolve) => resolve());
+    if (leavers.length === 0) this.#settle();
+    else if (this.#wanted) left();
+    else void this.#leave().catch(() => {}).then(left);
   }
 
   /** @param {Caller} caller */
@@ -226,7 +253,7 @@ export class Holding {
     this.#ask(this.#hooks.join, () => this.#hooks.data({}, true), (error) => {
       this.#rejoining = false;
       if (!error || UNCERTAIN.has(error.code)) this.#placed = true;
-      if (this.#holders.size === 0) this.#settle();
+      if (this.#holders.size === 0) this.#leaveAfterAll();
       else if (error && TEMPORARY.has(error.code)) this.#later(error, () => this.#rejoin());
       else if (error) this.#hooks.refused(error);
     }, () => {
@@ -241,10 +268,11 @@ export class Holding {
    * @param {() => any} data
    * @param {(error: TurntableError | undefined) => void} done
    * @param {() => void} interrupted the server did not carry it out, or its session is lost
+   * @param {string} [behind] the channel whose queued commands are sent first
    * @returns {() => boolean} withdraws the command, unless it was sent
    */
-  #ask(command, data, done, interrupted) {
-    return this.#session.ask(command, data(), { interruptible: true }, (error) => {
+  #ask(command, data, done, interrupted, behind) {
+    return this.#session.ask(command, data(), { interruptible: true, behind }, (error) => {
       if (error === INTERRUPTED) interrupted();
       else if (!this.#session.closed) done(error);
     });
@@ -264,22 +292,30 @@ export class Holding {
 
   /** Leaves if the server may have a place that nobody holds and nobody waits for. */
   #settle() {
-    if (this.#holders.size > 0 || this.#callers.size > 0) return;
+    if (this.#wanted || this.#rejoining || this.#leaving) return;
     if (this.#placed && this.#session.online) void this.#leave().catch(() => {});
     else if (!this.#placed) this.#hooks.unused();
   }
 
   /** @returns {Promise<void>} */
   #leave() {
-    if (!this.#placed) this.#settle();
-    if (!this.#placed || this.#session.closed) return Promise.resolve();
+    if (this.#session.closed) return Promise.resolve();
+    // The join of a new session decides whether there is a place.
+    if (this.#rejoining || (this.#placed && !this.#session.online)) return new Promise((resolve) => void this.#leavers.push(resolve));
+    if (!this.#placed) {
+      this.#settle();
+      return Promise.resolve();
+    }
     return new Promise((resolve, reject) => {
-      if (!this.#session.online) {
-        this.#leavers.push(resolve);
-        return;
-      }
       this.#placed = false;
-      this.#ask(this.#hooks.leave, () => this.#hooks.place, (error) => {
+      /** @type {{withdraw: () => boolean, resolve: () => void}} */
+      const leaving = { withdraw: () => false, resolve: () => resolve() };
+      const over = () => {
+        if (this.#leaving === leaving) this.#leaving = undefined;
+      };
+      this.#leaving = leaving;
+      leaving.withdraw = this.#ask(this.#hooks.leave, () => this.#hooks.place, (error) => {
+        over();
         if (error && !GONE.has(error.code)) {
           this.#placed = true;
           this.#later(error, () => this.#settle());
@@ -289,9 +325,10 @@ export class Holding {
         resolve();
         this.#settle();
       }, () => {
+        over();
         this.#placed = true;
         this.#leavers.push(resolve);
-      });
+      }, this.#hooks.place.channel);
     });
   }
 }

@@ -9,6 +9,7 @@
 
 import { stringify } from "./binary.js";
 import { TurntableError } from "./error.js";
+import { normalizeId } from "./id.js";
 import { Pacer, costOf } from "./pacer.js";
 
 /** @import { Environment } from "./environment.js" */
@@ -23,6 +24,7 @@ import { Pacer, costOf } from "./pacer.js";
  * @property {boolean} [repeatable] whether it is desired state, which may be executed twice
  * @property {number} [expires_ms] maximum time in the queue
  * @property {number} [expires_at] local ms
+ * @property {string} [behind] a channel whose queued messages are sent before this one
  * @property {string} [merge] a later message with the same key replaces it while it is queued
  */
 
@@ -31,6 +33,7 @@ import { Pacer, costOf } from "./pacer.js";
  * @property {() => boolean} online whether a message written now can reach the server
  * @property {(message: Message) => void} write sends a message now
  * @property {(entry: Sent) => void} repeat sends a message again
+ * @property {(text: string) => number} bytesOf how many bytes a message has in the encoding of the connection
  * @property {(message: Message, error: TurntableError) => void} dropped a queued message will not be sent
  */
 
@@ -45,6 +48,14 @@ const CLOCK = "time";
  */
 export function encode(command, data, id) {
   return stringify({ command, data: data === undefined ? {} : data, id });
+}
+
+/**
+ * @param {any} data of a message
+ * @param {string} channel as `normalizeId` writes it
+ */
+function isOf(data, channel) {
+  return typeof data?.channel === "string" && normalizeId(data.channel) === channel;
 }
 
 export class Outbox {
@@ -119,7 +130,7 @@ export class Outbox {
       throw new TurntableError("too_many", `${why} and the queue is full (${max} of ${max} commands)`, { command, details: { max } });
     }
     const text = encode(command, data, id);
-    const error = this.#tooLarge(command, text);
+    const error = this.tooLarge(command, text);
     if (error) throw error;
     return text;
   }
@@ -136,9 +147,35 @@ export class Outbox {
     const lane = message.repeatable ? this.#desired : this.#queue;
     if (message.merge !== undefined) this.#replace(message.merge);
     if (message.expires_ms !== undefined) message.expires_at = this.#env.local() + message.expires_ms;
+    const after = message.behind === undefined ? -1 : this.#lastOf(message.behind);
+    if (after >= 0) {
+      this.#queue.splice(after + 1, 0, message);
+      return;
+    }
     if (lane.length === 0 && this.#hooks.online() && this.#pass(message)) return;
     lane.push(message);
     this.#schedule();
+  }
+
+  /**
+   * Drops what is queued for a channel.
+   * @param {string} channel
+   * @param {TurntableError} error
+   */
+  discard(channel, error) {
+    const gone = this.#queue.filter(({ data }) => isOf(data, channel));
+    this.#queue = this.#queue.filter((message) => !gone.includes(message));
+    for (const message of gone) this.#hooks.dropped(message, error);
+    this.#schedule();
+  }
+
+  /**
+   * @param {string} channel
+   * @returns {number} where the last queued message of a channel is; -1: there is none
+   */
+  #lastOf(channel) {
+    for (let index = this.#queue.length - 1; index >= 0; index -= 1) if (isOf(this.#queue[index]?.data, channel)) return index;
+    return -1;
   }
 
   /**
@@ -173,9 +210,10 @@ export class Outbox {
     }
   }
 
-  /** A new session has begun. */
+  /** A new session has begun. It has not made the calls of the former one. */
   reset() {
     this.#repeats = [];
+    this.#queue = this.#queue.filter(({ command }) => command !== "reply");
     this.#pacer.start(this.limits.rates, this.#env.local());
   }
 
@@ -199,7 +237,7 @@ export class Outbox {
     for (const lane of [this.#desired, this.#queue]) {
       while (this.#hooks.online() && lane[0]) {
         const message = lane[0];
-        const error = this.#expired(message) ?? this.#tooLarge(message.command, message.text);
+        const error = this.#expired(message) ?? this.tooLarge(message.command, message.text);
         if (!error && !this.#pass(message)) break;
         // A listener of what was dropped may have closed the client.
         if (lane[0] === message) lane.shift();
@@ -279,10 +317,11 @@ export class Outbox {
    * @param {string} text
    * @returns {TurntableError | undefined}
    */
-  #tooLarge(command, text) {
+  tooLarge(command, text) {
     const max = Number(this.limits.max_message_bytes) || 0;
-    // The server closes the connection after a message that is too large.
-    if (!max || text.length * 3 <= max || new TextEncoder().encode(text).length <= max) return undefined;
+    // The server closes the connection after a message that is too large. No encoding has
+    // more than three bytes for a character of JSON.
+    if (!max || text.length * 3 <= max || this.#hooks.bytesOf(text) <= max) return undefined;
     return new TurntableError("too_large", `the message exceeds the server's limit of ${max} bytes`, { command, details: { max } });
   }
 }

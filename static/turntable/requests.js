@@ -54,6 +54,14 @@ export class Requests {
   }
 
   /**
+   * @param {any} id
+   * @returns {string | undefined} the command whose answer has this id
+   */
+  commandOf(id) {
+    return this.#open.get(id)?.command;
+  }
+
+  /**
    * @param {number} id
    * @param {Request} request
    */

@@ -17,6 +17,7 @@ import { sayGoodbye } from "./goodbye.js";
 import { Identity, isTemporary } from "./identity.js";
 import { encode } from "./outbox.js";
 import { Renewal } from "./renewal.js";
+import { answerTo } from "./transports/entry.js";
 
 /** @import { ConnectionHooks } from "./connection.js" */
 /** @import { Disconnection } from "./disconnection.js" */
@@ -87,6 +88,7 @@ export class Session extends Commands {
     super(options, {
       online: () => this.online,
       write: (text, entry) => this.connection.write(text, entry),
+      bytesOf: (text) => this.connection.bytesOf(text),
       received: () => this.received,
       error: (error) => hooks.error(error),
       sent: () => hooks.sent(),
@@ -219,7 +221,9 @@ export class Session extends Commands {
   }
 
   /** @param {{command: string, data: any, id: any}} message */
-  #dispatch({ command, data, id }) {
+  #dispatch({ command: name, data, id }) {
+    // A transport in which answers have no name does not know what another one has sent.
+    const command = name === "reply" ? answerTo(this.requested(id)) : name;
     if (command === "idyou") {
       void this.#identify();
     } else if (command === "welcome") {

@@ -290,3 +290,64 @@ test("an answer of a lost session is not sent in the next one, whose calls have 
   await next.settle(tt);
   assert.deepEqual(next.unread, []);
 });
+
+/** A client that answers calls of `s:f` with `result`, of so many characters. */
+async function provider(t, welcome) {
+  const session = await online(t, {}, welcome);
+  const provided = session.tt.provide("s", { f: (length) => "x".repeat(length) });
+  session.peer.send("reply", {}, (await session.peer.next("provide")).id);
+  await provided;
+  return session;
+}
+
+test("a result over the server's limit is answered as an error, and reported", async (t) => {
+  const { tt, peer } = await provider(t, { limits: { max_message_bytes: 500 } });
+  const reported = tt.once("error");
+  peer.send("call", { f: "s:f", args: 600 }, 1);
+  const { id, data } = await peer.next("reply");
+  assert.deepEqual([id, data.error.code], [1, "too_large"]);
+  assert.equal((await reported).code, "too_large");
+});
+
+test("results are paced as commands are", async (t) => {
+  const { env, peer } = await provider(t, { limits: { rates: { bytes: { per_second: 1000, burst: 1500 } } } });
+  for (const id of [1, 2, 3]) peer.send("call", { f: "s:f", args: 900 }, id);
+  assert.equal((await peer.next("reply")).id, 1);
+  for (const id of [2, 3]) {
+    const next = peer.next("reply");
+    let come = false;
+    void next.then(() => (come = true));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(come, false);
+    env.advance(1100);
+    assert.equal((await next).id, id);
+  }
+});
+
+test("a result that is known during an outage is sent in the same session, and in no other", async (t) => {
+  for (const resumed of [true, false]) {
+    const session = await online(t);
+    const { tt, peer } = session;
+    /** @type {(value: string) => void} */
+    let done = () => {};
+    const provided = tt.provide("s", { f: () => new Promise((resolve) => (done = resolve)) });
+    peer.send("reply", {}, (await peer.next("provide")).id);
+    await provided;
+    peer.send("call", { f: "s:f", args: null }, 1);
+    await peer.settle(tt);
+    const lost = tt.once("state");
+    peer.terminate();
+    const { retry_ms } = await lost;
+    done("result");
+    await new Promise(setImmediate);
+    session.env.advance(retry_ms);
+    const next = await session.server.accept();
+    next.send("idyou", {});
+    await next.next("resume");
+    next.welcome(resumed ? { resumed, accepted: 2 } : { session: "secret-2" });
+    if (resumed) assert.deepEqual((await next.next("reply")).data, "result");
+    else next.send("reply", {}, (await next.next("provide")).id);
+    await next.settle(tt);
+    assert.deepEqual(next.unread, []);
+  }
+});

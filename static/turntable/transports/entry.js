@@ -14,6 +14,15 @@ const ANSWERS = new Map([["idme", "welcome"], ["authenticate", "welcome"], ["joi
 const ALIASES = new Map([["set", "attributes"], ["setService", "service"]]);
 
 /**
+ * The name of the message that answers a command.
+ * @param {string | undefined} command
+ * @returns {string}
+ */
+export function answerTo(command) {
+  return ANSWERS.get(command) ?? "reply";
+}
+
+/**
  * Encodes a message as an entry.
  * @param {any} message
  * @returns {any}
@@ -42,5 +51,5 @@ export function messageOf(entry, commandOf) {
   const command = commandOf(id);
   if (error !== undefined) return { command: "error", data: { ...(command && { command }), ...error }, id };
   if (id === undefined) return undefined;
-  return { command: ANSWERS.get(command) ?? "reply", data: r, id };
+  return { command: answerTo(command), data: r, id };
 }

@@ -220,6 +220,20 @@ class MsgpackConnection extends WebSocketConnection {
   }
 
   /**
+   * @param {string} text a message as JSON
+   * @returns {number | undefined} the bytes of its frame; undefined: those of the text
+   */
+  bytesOf(text) {
+    if (this.socket?.protocol !== SUBPROTOCOL || !this.#codec) return undefined;
+    try {
+      return this.#codec.encode(parse(text)).length;
+    } catch {
+      // Refused when it is sent.
+      return undefined;
+    }
+  }
+
+  /**
    * @override
    * @protected
    * @param {any} data of a frame

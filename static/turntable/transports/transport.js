@@ -35,6 +35,8 @@
  * @typedef {object} TransportConnection
  * @property {() => void} open
  * @property {boolean} writable whether a message sent now can reach the server
+ * @property {(text: string) => number | undefined} [bytesOf] how many bytes a message has, if that
+ *   differs from its JSON
  * @property {boolean} idle whether no outgoing message is pending
  * @property {(text: string, entry?: Sent) => void} send sends one message, given as JSON, with its
  *   entry in the log of sent commands if it counts

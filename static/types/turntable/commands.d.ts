@@ -14,6 +14,10 @@ export type CommandHooks = {
     online: () => boolean;
     write: (text: string, entry?: Sent) => void;
     /**
+     * how many bytes a message has in the encoding of the connection
+     */
+    bytesOf: (text: string) => number;
+    /**
      * messages since the session's first welcome
      */
     received: () => number;
@@ -33,6 +37,7 @@ export type CommandHooks = {
  * @typedef {object} CommandHooks
  * @property {() => boolean} online whether a command written now can reach the server
  * @property {(text: string, entry?: Sent) => void} write
+ * @property {(text: string) => number} bytesOf how many bytes a message has in the encoding of the connection
  * @property {() => number} received messages since the session's first welcome
  * @property {(error: TurntableError) => void} error an error that belongs to no request
  * @property {() => void} sent a command was sent
@@ -72,12 +77,14 @@ export declare class Commands {
      * later messages are processed.
      * @param {string} command
      * @param {any} data
-     * @param {{interruptible?: boolean}} options
+     * @param {{interruptible?: boolean, behind?: string}} options behind: a channel whose queued
+     *   commands are sent first
      * @param {(error: any, answer: any) => void} done
      * @returns {() => boolean} withdraws the command, unless it was sent; returns whether it did
      */
-    ask(command: string, data: any, { interruptible }: {
+    ask(command: string, data: any, { interruptible, behind }: {
         interruptible?: boolean;
+        behind?: string;
     }, done: (error: any, answer: any) => void): () => boolean;
     /**
      * Sends a command without waiting for an answer. Throws a TurntableError if
@@ -102,6 +109,17 @@ export declare class Commands {
     immediate(command: string, data: any): boolean;
     /** @param {(message: Message) => boolean} heldBack whether a command has to wait for an answer */
     holdBack(heldBack: (message: Message) => boolean): void;
+    /**
+     * @protected
+     * @param {any} id
+     * @returns {string | undefined} the command whose answer with this id is awaited
+     */
+    protected requested(id: any): string | undefined;
+    /**
+     * Drops the queued commands of a channel that the session has left.
+     * @param {string} channel
+     */
+    discard(channel: string): void;
     /** Whether a request waits for its answer. */
     get awaiting(): boolean;
     /** Local ms since when the oldest request waits for its answer. @returns {number | undefined} */
@@ -109,7 +127,8 @@ export declare class Commands {
     /** The server's limits by name. @returns {Record<string, any>} */
     get limits(): Record<string, any>;
     /**
-     * Answers a call of the server.
+     * Answers a call of the server, paced as commands are. A result over the server's limit
+     * is answered as an error.
      * @param {any} id
      * @param {any} result
      * @param {{code: string, message: string}} [error]

@@ -52,6 +52,11 @@ export declare class Connection {
     open(): void;
     /** The session received its welcome; the connection is established. */
     welcomed(): void;
+    /**
+     * How many bytes a message has in the encoding of the current connection.
+     * @param {string} text a message as JSON
+     */
+    bytesOf(text: string): number;
     /** Whether a message written now can reach the server; false once the connection is closing. */
     get writable(): boolean;
     /**

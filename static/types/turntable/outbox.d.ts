@@ -27,6 +27,10 @@ export type Message = {
      */
     expires_at?: number;
     /**
+     * a channel whose queued messages are sent before this one
+     */
+    behind?: string;
+    /**
      * a later message with the same key replaces it while it is queued
      */
     merge?: string;
@@ -44,6 +48,10 @@ export type OutboxHooks = {
      * sends a message again
      */
     repeat: (entry: Sent) => void;
+    /**
+     * how many bytes a message has in the encoding of the connection
+     */
+    bytesOf: (text: string) => number;
     /**
      * a queued message will not be sent
      */
@@ -94,6 +102,12 @@ export declare class Outbox {
      */
     send(message: Message): void;
     /**
+     * Drops what is queued for a channel.
+     * @param {string} channel
+     * @param {TurntableError} error
+     */
+    discard(channel: string, error: TurntableError): void;
+    /**
      * Whether a message would be sent at once.
      * @param {string} command
      * @param {any} data
@@ -105,7 +119,7 @@ export declare class Outbox {
      * @param {readonly Sent[]} entries
      */
     repeat(entries: readonly Sent[]): void;
-    /** A new session has begun. */
+    /** A new session has begun. It has not made the calls of the former one. */
     reset(): void;
     /** The session continues on another connection, perhaps in another page. */
     resumed(): void;
@@ -118,4 +132,10 @@ export declare class Outbox {
     /** Sends what is queued, as far as the rates allow. */
     flush(): void;
     clear(): void;
+    /**
+     * @param {string} command
+     * @param {string} text
+     * @returns {TurntableError | undefined}
+     */
+    tooLarge(command: string, text: string): TurntableError | undefined;
 }

@@ -47,6 +47,11 @@ export declare class Requests {
     /** Local ms since when the oldest one waits for its answer. @returns {number | undefined} */
     get waiting_since(): number | undefined;
     /**
+     * @param {any} id
+     * @returns {string | undefined} the command whose answer has this id
+     */
+    commandOf(id: any): string | undefined;
+    /**
      * @param {number} id
      * @param {Request} request
      */

@@ -5,6 +5,12 @@
  * @module
  */
 /**
+ * The name of the message that answers a command.
+ * @param {string | undefined} command
+ * @returns {string}
+ */
+export declare function answerTo(command: string | undefined): string;
+/**
  * Encodes a message as an entry.
  * @param {any} message
  * @returns {any}

@@ -50,6 +50,11 @@ export type TransportConnection = {
      */
     writable: boolean;
     /**
+     * how many bytes a message has, if that
+     * differs from its JSON
+     */
+    bytesOf?: (text: string) => number | undefined;
+    /**
      * whether no outgoing message is pending
      */
     idle: boolean;
@@ -157,6 +162,8 @@ export type TransportHooks = {
  * @typedef {object} TransportConnection
  * @property {() => void} open
  * @property {boolean} writable whether a message sent now can reach the server
+ * @property {(text: string) => number | undefined} [bytesOf] how many bytes a message has, if that
+ *   differs from its JSON
  * @property {boolean} idle whether no outgoing message is pending
  * @property {(text: string, entry?: Sent) => void} send sends one message, given as JSON, with its
  *   entry in the log of sent commands if it counts
