@@ -343,6 +343,11 @@ export class Commands {
     return this.#requests.reject(id, data);
   }
 
+  /** Counts what is queued as sent: the goodbye has it. @protected */
+  handOver() {
+    for (const message of this.#outbox.take()) this.#uplink.log.add(message.command, message.text, message.id, message.repeatable ?? false, message);
+  }
+
   /** The client is closed. @protected */
   end() {
     this.closed = true;

@@ -26,12 +26,13 @@ import { LOST } from "./transports/transport.js";
 /** @import { Probe } from "./guarded_hooks.js" */
 /** @import { SessionOptions } from "./options.js" */
 /** @import { Sent } from "./sent_log.js" */
-/** @import { Kind, Transport, TransportConnection, TransportHooks } from "./transports/transport.js" */
+/** @import { Kind, ResponseError, Transport, TransportConnection, TransportHooks } from "./transports/transport.js" */
 
 /**
  * @typedef {object} OwnHooks
  * @property {() => void} connecting a transport connection is being opened
  * @property {(traffic: {direction: "in" | "out", kind: Kind, content: string | (() => string), bytes: number | undefined}) => void} traffic
+ * @property {(error: ResponseError) => void} forbidden the server answers this page, and refuses its requests
  * @property {(code: number) => boolean} returns whether the client connects again after a close
  *   code after which it usually does not
  * @property {(disconnection: Disconnection) => void} disconnected
@@ -93,6 +94,7 @@ export class Connection {
         settled: () => this.#closed || (this.#trial.responded && this.#current !== null),
         returned: () => (this.#current ? this.#restart() : this.retryNow()),
         reached: (ms) => this.#reached(ms),
+        forbidden: (error) => this.#hooks.forbidden(error),
         decided: () => {
           if (this.#held) this.open();
         },

@@ -13,6 +13,7 @@ import { Reachability } from "./reachability.js";
 /** @import { Environment } from "./environment.js" */
 /** @import { TransportSelection } from "./transport_selection.js" */
 /** @import { Trial } from "./trial.js" */
+/** @import { ResponseError } from "./transports/transport.js" */
 
 /**
  * @typedef {object} DiagnosisHooks
@@ -21,6 +22,7 @@ import { Reachability } from "./reachability.js";
  * @property {() => boolean} settled whether no attempt is pending any more
  * @property {() => void} returned the server is back
  * @property {(ms: number) => void} reached the server answered after `ms`, but not the attempt under way
+ * @property {(error: ResponseError) => void} forbidden the server refuses the requests of this page
  * @property {() => void} decided whether the server can be reached is known
  */
 
@@ -46,7 +48,7 @@ export class Diagnosis {
     this.#hooks = hooks;
     this.#reachability = new Reachability(
       { environment, fetch, max_ms: max_ms ?? 0 },
-      { answered: (first, ms) => this.#answered(first, ms), failed: () => this.#away() },
+      { answered: (first, ms) => this.#answered(first, ms), failed: () => this.#away(), forbidden: (error) => this.#hooks.forbidden(error) },
     );
   }
 

@@ -248,10 +248,17 @@ export class Outbox {
   }
 
   clear() {
+    this.take();
+  }
+
+  /** Removes what is queued. @returns {Message[]} in the order in which it would be sent */
+  take() {
+    const messages = [...this.#desired, ...this.#queue];
     this.#repeats = [];
     this.#desired = [];
     this.#queue = [];
     this.#env.clearTimeout(this.#timer);
+    return messages;
   }
 
   /**

@@ -14,12 +14,14 @@
 import { endpointUrl } from "./transports/transport.js";
 
 /** @import { Environment } from "./environment.js" */
+/** @import { ResponseError } from "./transports/transport.js" */
 
 /**
  * @typedef {object} ReachabilityHooks
  * @property {(first: boolean, ms: number) => void} answered the server answered, the first request
  *   or a later one, after `ms`
  * @property {() => void} failed a request was not answered
+ * @property {(error: ResponseError) => void} forbidden the server refuses the requests of this page
  */
 
 /** Time between the beginnings of two requests, at most, and the time after which it grows. */
@@ -30,16 +32,21 @@ const PATIENT_AFTER_MS = 90_000;
 /** Bounds of the time for one answer. */
 const TIMEOUT_MS = 1000;
 const TIMEOUT_MAX_MS = 5000;
+/** The error for a page of an origin that the server does not allow. */
+const FORBIDDEN = "forbidden";
 
 /**
- * Whether the server has answered, and not a gateway in front of it.
+ * What the server has answered.
  * @param {any} response to an empty list of datagrams
- * @returns {Promise<boolean>}
+ * @returns {Promise<{error: ResponseError | undefined} | undefined>} undefined: a gateway in front of it has
+ *   answered
  */
-async function isServer(response) {
+async function answerOf(response) {
   // The body is read in any case: unread, it keeps its connection.
   const body = await response.json();
-  return response.status < 500 && (Array.isArray(body) || typeof body?.error?.code === "string");
+  if (response.status >= 500) return undefined;
+  if (Array.isArray(body)) return { error: undefined };
+  return typeof body?.error?.code === "string" ? { error: { message: "", ...body.error } } : undefined;
 }
 
 export class Reachability {
@@ -122,14 +129,15 @@ export class Reachability {
     const abort = new AbortController();
     this.#abort = abort;
     this.#env.clearTimeout(this.#timer);
-    const end = (/** @type {boolean} */ reached) => {
+    const end = (/** @type {{error: ResponseError | undefined} | undefined} */ answer) => {
       if (run !== this.#run) return;
       this.#env.clearTimeout(this.#timer);
-      if (reached) this.#answered(this.#env.local() - sent);
+      if (answer?.error?.code === FORBIDDEN) this.#forbidden(answer.error);
+      else if (answer) this.#answered(this.#env.local() - sent);
       else this.#failed();
     };
     this.#timer = this.#env.setTimeout(() => {
-      end(false);
+      end(undefined);
       abort.abort();
     }, this.#timeout);
     // An empty list of datagrams: the server answers it and does nothing.
@@ -137,10 +145,10 @@ export class Reachability {
     const options = { cache: "no-store", credentials: "omit", signal: abort.signal };
     try {
       Promise.resolve(this.#fetch(url, options)).then(
-        async (/** @type {any} */ response) => end(await isServer(response)),
-      ).catch(() => end(false));
+        async (/** @type {any} */ response) => end(await answerOf(response)),
+      ).catch(() => end(undefined));
     } catch {
-      end(false);
+      end(undefined);
     }
   }
 
@@ -154,6 +162,12 @@ export class Reachability {
     this.active = false;
     this.#run += 1;
     this.#hooks.answered(first, ms);
+  }
+
+  /** @param {ResponseError} error */
+  #forbidden(error) {
+    this.stop();
+    this.#hooks.forbidden(error);
   }
 
   #failed() {

@@ -13,7 +13,7 @@
 import { Commands } from "./commands.js";
 import { Connection } from "./connection.js";
 import { TurntableError } from "./error.js";
-import { sayGoodbye } from "./goodbye.js";
+import { pageLeaves, sayGoodbye } from "./goodbye.js";
 import { Identity, isTemporary } from "./identity.js";
 import { encode } from "./outbox.js";
 import { Renewal } from "./renewal.js";
@@ -120,6 +120,9 @@ export class Session extends Commands {
         this.secret = undefined;
       },
       refused: (texts, error) => this.#refused(texts, error),
+      forbidden: (error) => {
+        if (!this.#welcomed && !this.closed) this.#identificationRefused(TurntableError.from(error));
+      },
       traffic: (traffic) => hooks.traffic(traffic),
       returns: (code) => code === UNAUTHORIZED && this.#identity.asking,
       disconnected: (disconnection) => this.#disconnected(disconnection),
@@ -178,7 +181,10 @@ export class Session extends Commands {
     if (this.closed) return;
     if (this.connection.writable) this.connection.write(encode("bye", {}, undefined));
     // Without a connection, or on one that has not resumed the session yet.
-    if (!this.online && this.secret !== undefined) void sayGoodbye({ ...this.#target, environment: this.env }, this.secret, [...this.log.open]);
+    const apart = !this.online && this.secret !== undefined;
+    // A page that is left has lost its streams before it hears of it.
+    if (apart && pageLeaves()) this.handOver();
+    if (apart && this.secret !== undefined) void sayGoodbye({ ...this.#target, environment: this.env }, this.secret, [...this.log.open]);
     this.#finish();
     this.connection.close(1000);
   }

@@ -192,6 +192,8 @@ export declare class Commands {
      * @returns {boolean} whether somebody waits for it
      */
     protected rejected(data: any, id: any): boolean;
+    /** Counts what is queued as sent: the goodbye has it. @protected */
+    protected handOver(): void;
     /** The client is closed. @protected */
     protected end(): void;
 }

@@ -15,7 +15,7 @@ import { Retry } from "./retry.js";
 import type { Disconnection } from "./disconnection.js";
 import type { SessionOptions } from "./options.js";
 import type { Sent } from "./sent_log.js";
-import type { Kind, Transport, TransportHooks } from "./transports/transport.js";
+import type { Kind, ResponseError, Transport, TransportHooks } from "./transports/transport.js";
 export type OwnHooks = {
     /**
      * a transport connection is being opened
@@ -27,6 +27,10 @@ export type OwnHooks = {
         content: string | (() => string);
         bytes: number | undefined;
     }) => void;
+    /**
+     * the server answers this page, and refuses its requests
+     */
+    forbidden: (error: ResponseError) => void;
     /**
      * whether the client connects again after a close
      * code after which it usually does not

@@ -10,6 +10,7 @@
 import type { Environment } from "./environment.js";
 import type { TransportSelection } from "./transport_selection.js";
 import type { Trial } from "./trial.js";
+import type { ResponseError } from "./transports/transport.js";
 export type DiagnosisHooks = {
     /**
      * where to ask, and over which time clients
@@ -32,6 +33,10 @@ export type DiagnosisHooks = {
      */
     reached: (ms: number) => void;
     /**
+     * the server refuses the requests of this page
+     */
+    forbidden: (error: ResponseError) => void;
+    /**
      * whether the server can be reached is known
      */
     decided: () => void;
@@ -39,6 +44,7 @@ export type DiagnosisHooks = {
 /** @import { Environment } from "./environment.js" */
 /** @import { TransportSelection } from "./transport_selection.js" */
 /** @import { Trial } from "./trial.js" */
+/** @import { ResponseError } from "./transports/transport.js" */
 /**
  * @typedef {object} DiagnosisHooks
  * @property {() => {url: string, spread_ms: number}} target where to ask, and over which time clients
@@ -46,6 +52,7 @@ export type DiagnosisHooks = {
  * @property {() => boolean} settled whether no attempt is pending any more
  * @property {() => void} returned the server is back
  * @property {(ms: number) => void} reached the server answered after `ms`, but not the attempt under way
+ * @property {(error: ResponseError) => void} forbidden the server refuses the requests of this page
  * @property {() => void} decided whether the server can be reached is known
  */
 export declare class Diagnosis {

@@ -132,6 +132,8 @@ export declare class Outbox {
     /** Sends what is queued, as far as the rates allow. */
     flush(): void;
     clear(): void;
+    /** Removes what is queued. @returns {Message[]} in the order in which it would be sent */
+    take(): Message[];
     /**
      * @param {string} command
      * @param {string} text

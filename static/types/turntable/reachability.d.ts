@@ -11,6 +11,7 @@
  * @module
  */
 import type { Environment } from "./environment.js";
+import type { ResponseError } from "./transports/transport.js";
 export type ReachabilityHooks = {
     /**
      * the server answered, the first request
@@ -21,6 +22,10 @@ export type ReachabilityHooks = {
      * a request was not answered
      */
     failed: () => void;
+    /**
+     * the server refuses the requests of this page
+     */
+    forbidden: (error: ResponseError) => void;
 };
 export declare class Reachability {
     #private;
