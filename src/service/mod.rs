@@ -13,11 +13,14 @@ pub mod disabled;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+use futures_util::future::{AbortHandle, abortable};
 use tokio::runtime::{Builder, Handle};
-use tokio::task::AbortHandle;
+use tokio::sync::mpsc;
 
 use crate::clock;
 use crate::log_limit::LogLimit;
@@ -56,7 +59,7 @@ pub trait LocalService: Send + Sync {
 #[derive(Clone, Default)]
 pub struct LocalServices {
     by_name: BTreeMap<Box<str>, Arc<dyn LocalService>>,
-    thread: Option<Handle>,
+    thread: Option<Thread>,
 }
 
 impl fmt::Debug for LocalServices {
@@ -87,11 +90,12 @@ impl LocalServices {
     /// The thread of the services, which begins with the first.
     fn thread(&mut self) -> std::io::Result<Handle> {
         if let Some(thread) = &self.thread {
-            return Ok(thread.clone());
+            return Ok(thread.handle.clone());
         }
-        let thread = begin_thread()?;
-        self.thread = Some(thread.clone());
-        Ok(thread)
+        let thread = Thread::begin()?;
+        let handle = thread.handle.clone();
+        self.thread = Some(thread);
+        Ok(handle)
     }
 
     /// The service of a name.
@@ -119,23 +123,19 @@ impl LocalServices {
         };
         let service = service.clone();
         let call = async move { service.call(caller, &function, args).await };
-        let call = thread.spawn(call);
-        let running = Running(Some(call.abort_handle()));
-        thread.spawn(async move {
-            match call.await {
-                Ok(outcome) => reply(outcome),
-                Err(error) if error.is_panic() => {
-                    if let Some(left_out) = PANICKED.admit(clock::now_ms()) {
-                        log::error!("a function of a local service panicked{left_out}");
-                    }
-                    let message = "the function failed";
-                    reply(Err(ErrorBody::new(ErrorCode::Internal, message)));
+        let call = AssertUnwindSafe(call).catch_unwind();
+        let (call, running) = abortable(async move {
+            reply(call.await.unwrap_or_else(|_| {
+                if let Some(left_out) = PANICKED.admit(clock::now_ms()) {
+                    log::error!("a function of a local service panicked{left_out}");
                 }
-                // The answer is not awaited any more.
-                Err(_) => {}
-            }
+                let message = "the function failed";
+                Err(ErrorBody::new(ErrorCode::Internal, message))
+            }));
         });
-        running
+        // The thread ends with the process.
+        let _ = thread.calls.send(Box::pin(call.map(drop)));
+        Running(Some(running))
     }
 }
 
@@ -151,11 +151,34 @@ impl Drop for Running {
     }
 }
 
-fn begin_thread() -> std::io::Result<Handle> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let handle = runtime.handle().clone();
-    std::thread::Builder::new()
-        .name("services".to_owned())
-        .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
-    Ok(handle)
+/// A call with its reply.
+type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The thread of the services.
+#[derive(Clone)]
+struct Thread {
+    handle: Handle,
+    /// Calls for it. A spawn from another thread would wake it each time, which costs as much
+    /// as the call. Bounded by `in_flight_max` of the services.
+    calls: mpsc::UnboundedSender<Call>,
+}
+
+impl Thread {
+    fn begin() -> std::io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (calls, mut due) = mpsc::unbounded_channel::<Call>();
+        std::thread::Builder::new()
+            .name("services".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    while let Some(call) = due.recv().await {
+                        tokio::spawn(call);
+                    }
+                    // Backends may go on.
+                    std::future::pending::<()>().await;
+                });
+            })?;
+        Ok(Self { handle, calls })
+    }
 }
