@@ -203,7 +203,7 @@ impl Portal {
         }
     }
 
-    /// Whether a client may connect before it identifies.
+    /// Whether claims are accepted without credentials.
     #[must_use]
     pub fn trusts_claims(&self) -> bool {
         self.checkers.get().is_anonymous

@@ -8,6 +8,7 @@ use turntable_testkit::Client;
 use turntable_testkit::http::{Pending, Response, escape, text};
 use turntable_testkit::poll::{call, entries};
 use turntable_testkit::socketio::{Carrier, Socket};
+use turntable_testkit::stream::Stream;
 
 /// `welcome`, or the error.
 pub(crate) type Answer = Result<Value, Value>;
@@ -21,6 +22,22 @@ pub(crate) const WAYS: [(&str, Way); 4] = [
     ("poll", poll),
     ("socketio", socketio),
     ("tunnel", tunnel),
+];
+
+/// Transports that take over where a WebSocket is blocked: their clients identify
+/// behind the opening, and no credentials are in an address.
+pub(crate) const FALLBACKS: [(&str, Way); 5] = [
+    ("poll", poll),
+    ("socketio polling", socketio_polling),
+    ("tunnel sse", |address, claim| {
+        datagrams(address, claim, "sse")
+    }),
+    ("tunnel ndjson", |address, claim| {
+        datagrams(address, claim, "ndjson")
+    }),
+    ("longpoll", |address, claim| {
+        datagrams(address, claim, "longpoll")
+    }),
 ];
 
 fn websocket(address: SocketAddr, claim: &Value) -> Answer {
@@ -52,7 +69,14 @@ fn poll(address: SocketAddr, claim: &Value) -> Answer {
 }
 
 fn socketio(address: SocketAddr, claim: &Value) -> Answer {
-    let carrier = Carrier::open(address, "websocket");
+    connect(Carrier::open(address, "websocket"), claim)
+}
+
+fn socketio_polling(address: SocketAddr, claim: &Value) -> Answer {
+    connect(Carrier::open(address, "polling"), claim)
+}
+
+fn connect(carrier: Carrier, claim: &Value) -> Answer {
     match Socket::try_on(carrier, "/", claim.clone()) {
         Ok(mut socket) => {
             socket.expect("idyou");
@@ -80,12 +104,46 @@ fn tunnel(address: SocketAddr, claim: &Value) -> Answer {
     if answer.status != 200 {
         return Err(answer.json()["error"].clone());
     }
-    let text = answer.text();
-    let welcome = text
-        .lines()
-        .find(|line| line.contains("\"welcome\""))
-        .unwrap();
-    let start = welcome.find("{\"command\":\"welcome\"").unwrap();
-    let mut values = serde_json::Deserializer::from_str(&welcome[start..]).into_iter::<Value>();
-    Ok(values.next().unwrap().unwrap()["data"].clone())
+    Ok(message(answer.text(), "welcome").unwrap())
+}
+
+/// A tunnel that opens without a claim, and then gets `idme` by a request.
+fn datagrams(address: SocketAddr, claim: &Value, format: &str) -> Answer {
+    let mut stream = Stream::of(address, &format!("new=1&format={format}"), "");
+    let tunnel = stream.id();
+    let path = format!("/tunnel/{tunnel}");
+    let is_once = format == "longpoll";
+    let greeting = match is_once {
+        true => stream.rest(),
+        false => stream.until("\"idyou\""),
+    };
+    assert!(greeting.contains(&path), "{format}: {greeting}");
+    let idme = json!({"command": "idme", "data": claim});
+    let body = json!({"tunnel": tunnel, "path": "/server", "data": idme}).to_string();
+    let kind = "Content-Type: application/json\r\n";
+    let request = text(address, "POST", "/tunnel/send", kind, &body);
+    let sent = Pending::send(address, &request).answer();
+    assert_eq!(
+        (sent.status, sent.text()),
+        (200, "{\"ok\":true}"),
+        "{format}"
+    );
+    let text = match is_once {
+        true => Stream::of(
+            address,
+            &format!("id={tunnel}&format={format}&received=0"),
+            "",
+        )
+        .rest(),
+        false => stream.until(&path) + &stream.until("\n"),
+    };
+    let refused = || message(&text, "error").expect(&text);
+    message(&text, "welcome").ok_or_else(refused)
+}
+
+/// The data of the message of this command among datagrams.
+fn message(text: &str, command: &str) -> Option<Value> {
+    let start = text.find(&format!("{{\"command\":\"{command}\""))?;
+    let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Value>();
+    Some(values.next().unwrap().unwrap()["data"].clone())
 }

@@ -13,6 +13,7 @@ mod cookie;
 mod embedded;
 mod ending;
 mod entry;
+mod fallback;
 mod guest;
 mod http;
 mod jwks;

@@ -96,7 +96,6 @@ fn request_needs_either_new_or_id() {
 fn unauthorized_user_gets_no_header_and_no_id() {
     let server = Server::with(&[("portal.checkers", r#"["session"]"#)]);
     for query in [
-        "new=1&format=sse",
         "new=1&format=sse&user=1:1",
         "new=1&format=sse&user=1:1&credentials=%7B%22password%22%3A%22x%22%7D",
         "new=1&format=longpoll&user=1:1",

@@ -1,7 +1,7 @@
 //! The stream of a tunnel as bytes, in any format.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::{DEADLINE, Response, SILENCE, Server};
@@ -20,7 +20,11 @@ impl Stream {
     /// Requests a tunnel, which must be granted. `headers` are added, each line
     /// with its end.
     pub fn open_with(server: &Server, query: &str, headers: &str) -> Self {
-        let address = server.address;
+        Self::of(server.address, query, headers)
+    }
+
+    /// Requests a tunnel of the server at this address, which must be granted.
+    pub fn of(address: SocketAddr, query: &str, headers: &str) -> Self {
         let mut socket = TcpStream::connect(address).unwrap();
         socket.set_nodelay(true).unwrap();
         let text = format!("GET /tunnel?{query} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
