@@ -30,6 +30,8 @@ pub(super) struct Guests {
     lifetime_s: u64,
     key: Key,
     previous: Option<Key>,
+    /// The Unix second from which on the previous key counts no more.
+    previous_until_s: u64,
 }
 
 impl Guests {
@@ -39,6 +41,11 @@ impl Guests {
     /// # Errors
     /// What is wrong with a file.
     pub(super) fn new(settings: &PortalSettings, start_key: &Key) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            settings.guest_previous_key_file.is_empty() || settings.guest_previous_until > 0,
+            "portal.guest_previous_key_file needs portal.guest_previous_until, the Unix second \
+             from which on it is not accepted"
+        );
         let read = |path: &String| match path.is_empty() {
             true => Ok(None),
             false => Key::read(path).map(Some),
@@ -48,6 +55,7 @@ impl Guests {
             lifetime_s: settings.guest_days * SECONDS_OF_DAY,
             key: read(&settings.guest_key_file)?.unwrap_or_else(|| start_key.clone()),
             previous: read(&settings.guest_previous_key_file)?,
+            previous_until_s: settings.guest_previous_until,
         })
     }
 
@@ -70,7 +78,7 @@ impl Guests {
             return Verdict::Pass;
         };
         // A token of another kind is another checker's.
-        let Some((user, issued_s)) = self.read(token) else {
+        let Some((user, issued_s)) = self.read(token, now_s) else {
             return Verdict::Pass;
         };
         if !claim.may_be(&user) {
@@ -109,16 +117,17 @@ impl Guests {
     }
 
     /// The guest of a token that was signed here, and when it was issued.
-    fn read(&self, token: &str) -> Option<(UserId, u64)> {
+    fn read(&self, token: &str, now_s: u64) -> Option<(UserId, u64)> {
         if token.len() > TOKEN_BYTES_MAX {
             return None;
         }
         let (payload, code) = token.split_once('.')?;
         let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
         let code = URL_SAFE_NO_PAD.decode(code).ok()?;
-        let mut keys = [Some(&self.key), self.previous.as_ref()]
-            .into_iter()
-            .flatten();
+        let previous = self.previous.iter();
+        let mut keys = previous
+            .filter(|_| now_s < self.previous_until_s)
+            .chain([&self.key]);
         if !keys.any(|key| key.is_code(&[KIND, &payload], &code)) {
             return None;
         }
@@ -139,6 +148,7 @@ mod tests {
     fn guests(key: &Key, previous: Option<&Key>) -> Guests {
         let mut guests = Guests::new(&PortalSettings::default(), key).unwrap();
         guests.previous = previous.cloned();
+        guests.previous_until_s = NOW_MS / 1_000 + 60;
         guests
     }
 
@@ -198,6 +208,8 @@ mod tests {
             panic!("accepted");
         };
         assert_eq!(again.user, user);
+        let end = rotated.check(&with_token(&token), NOW_MS + 60_000);
+        assert_eq!(end, Verdict::Pass);
         let next = with_token(&again.token.unwrap());
         let alone = guests(&new, None);
         assert!(matches!(alone.check(&next, NOW_MS), Verdict::Accept(_)));

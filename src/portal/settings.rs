@@ -48,6 +48,8 @@ pub struct PortalSettings {
     pub guest_key_file: String,
     /// The file with the key before, whose tokens are accepted too. Empty: none.
     pub guest_previous_key_file: String,
+    /// The Unix second from which on they are not.
+    pub guest_previous_until: u64,
     /// `password`.
     pub password: PasswordSettings,
     /// `cookie`.
@@ -202,6 +204,7 @@ impl PortalSettings {
         ("block_lists_max", 0, 100_000_000),
         ("blocked_total_max", 0, 1_000_000_000),
         ("guest_days", 1, 36_500),
+        ("guest_previous_until", 0, 100_000_000_000),
     ];
 }
 
@@ -233,6 +236,7 @@ impl Default for PortalSettings {
             guest_days: 365,
             guest_key_file: String::new(),
             guest_previous_key_file: String::new(),
+            guest_previous_until: 0,
             password: PasswordSettings::default(),
             cookie: CookieSettings::default(),
             jwt: JwtSettings::default(),

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::entry::WAYS;
+use crate::jwt::now_s;
 use turntable_testkit::Server;
 
 #[test]
@@ -55,12 +56,28 @@ fn key_file_keeps_guests_over_a_restart_and_a_rotation() {
     let guest = WAYS[0].1(first.address, &claim).unwrap();
     drop(first);
     let claim = json!({"credentials": {"token": guest["token"]}});
-    let rotated = Server::with(&[
-        ("portal.guest_key_file", &new),
-        ("portal.guest_previous_key_file", &old),
-    ]);
-    let again = WAYS[0].1(rotated.address, &claim).unwrap();
+    let rotated = |until_s: u64| {
+        Server::with(&[
+            ("portal.guest_key_file", &new),
+            ("portal.guest_previous_key_file", &old),
+            ("portal.guest_previous_until", &until_s.to_string()),
+        ])
+    };
+    let server = rotated(now_s() + 60);
+    let again = WAYS[0].1(server.address, &claim).unwrap();
     assert_eq!(again["user"], guest["user"]);
+    drop(server);
+    // The end of the key before: its tokens are of no use, those of the new one are.
+    let server = rotated(now_s());
+    for (name, way) in WAYS {
+        let error = way(server.address, &claim).unwrap_err();
+        assert_eq!(error["details"]["reason"], "invalid", "{name}");
+        let claim = json!({"credentials": {"token": again["token"]}});
+        assert_eq!(
+            way(server.address, &claim).expect(name)["user"],
+            guest["user"]
+        );
+    }
     let other = Server::start();
     let error = WAYS[0].1(other.address, &claim).unwrap_err();
     assert_eq!(error["details"]["reason"], "invalid");
