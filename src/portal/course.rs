@@ -18,6 +18,9 @@ use turntable_core::packet::{ErrorBody, Reason};
 /// Each claim may fail so.
 static CHECKER_FAILED: LogLimit = LogLimit::new();
 
+/// The last time at which credentials expire, Unix ms: numbers of clients are doubles.
+const EXPIRES_MS_MAX: u64 = 1 << 53;
+
 /// What the checkers decided.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {
@@ -136,6 +139,7 @@ impl Course {
         self.next += 1;
         match verdict {
             Verdict::Accept(mut identity) => {
+                identity.expires_ms = identity.expires_ms.map(|at_ms| at_ms.min(EXPIRES_MS_MAX));
                 let roles = self.checkers.roles.get(self.next - 1);
                 identity.roles.extend(roles.into_iter().flatten().cloned());
                 return Some(Outcome::Accepted(identity));

@@ -172,3 +172,47 @@ fn cookie_that_is_not_named_is_a_login_of_its_user_or_nothing() {
         }
     }
 }
+
+#[test]
+fn replayed_cookie_is_its_user_alone_and_no_longer_than_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), r#"["cookie"]"#);
+    let named = json!({"credentials": {"cookie": true}});
+    let invalid = || Err(json!("invalid"));
+    let cookie = signed("1:mel", now_s() + 900, KEY);
+    let [user, expires, code] = cookie
+        .trim_start_matches("turntable_login=")
+        .splitn(3, '.')
+        .map(str::to_owned)
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    let later = expires.parse::<u64>().unwrap() + 1;
+    let jo = URL_SAFE_NO_PAD.encode("1:jo");
+    for (name, way) in WAYS {
+        // It is no ticket of one use: who has it is the user until it expires.
+        for _ in 0..2 {
+            let (welcomed, _) = way(server.address, &cookie, &named);
+            assert_eq!(welcomed, Ok("1:mel".to_owned()), "{name}");
+        }
+        let stranger = json!({"user": "1:jo", "credentials": {"cookie": true}});
+        assert_eq!(
+            way(server.address, &cookie, &stranger).0,
+            invalid(),
+            "{name}"
+        );
+        for forged in [
+            format!("{jo}.{expires}.{code}"),
+            format!("{user}.{later}.{code}"),
+            format!("{user}.{expires}."),
+            format!("{user}.{expires}"),
+        ] {
+            let forged = format!("turntable_login={forged}");
+            assert_eq!(
+                way(server.address, &forged, &named).0,
+                invalid(),
+                "{name} {forged}"
+            );
+        }
+    }
+}

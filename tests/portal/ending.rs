@@ -5,8 +5,8 @@ use serde_json::json;
 use turntable_testkit::Server;
 use turntable_testkit::http::send;
 use turntable_testkit::metric::SESSIONS;
-use turntable_testkit::poll::PollClient;
-use turntable_testkit::socketio::Socket;
+use turntable_testkit::poll::{PollClient, call, entries, post, result};
+use turntable_testkit::socketio::{Socket, TRANSPORTS};
 use turntable_testkit::tunnel::Tunnel;
 
 #[test]
@@ -49,4 +49,29 @@ fn removed_session_ends_connections_with_the_reason() {
     let error = client.expect_error("unauthorized");
     assert_eq!(error["data"]["details"]["reason"], "revoked");
     client.expect_close(4009);
+}
+
+#[test]
+fn removed_session_ends_polls_and_socketio_too() {
+    let server = Server::start();
+    assert_eq!(server.manage("/auth/set/1:1/abc").json(), true);
+    let claim = json!({"credentials": {"sessionId": "abc"}});
+    let body = json!([call("$av:idme", claim.clone(), 1)]).to_string();
+    let begun = post(&server, "/poll", "", &body);
+    assert_eq!(result(&entries(&begun), 1)["user"], "1:1");
+    let session = begun.header("Turntable-Session").unwrap();
+    let header = format!("Turntable-Session: {session}\r\n");
+    let mut sockets = TRANSPORTS.map(|transport| {
+        let mut socket = Socket::connect(server.address, transport, claim.clone());
+        socket.expect("idyou");
+        assert_eq!(socket.expect("welcome")["user"], "1:1");
+        socket
+    });
+    assert_eq!(server.manage("/auth/remove/1:1").json(), true);
+    for socket in &mut sockets {
+        assert_eq!(socket.expect("error")["details"]["reason"], "revoked");
+        assert_eq!(socket.packet(), "41");
+    }
+    let answer = post(&server, "/poll", &header, "[]");
+    assert_eq!(answer.error(), (410, "session_expired".to_owned()));
 }

@@ -14,6 +14,7 @@ mod embedded;
 mod ending;
 mod entry;
 mod fallback;
+mod forgery;
 mod guest;
 mod http;
 mod jwks;

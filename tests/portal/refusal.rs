@@ -1,11 +1,12 @@
 //! Refused claims: what the client gets, and when its connection is closed.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::entry::WAYS;
 use turntable_testkit::Server;
 use turntable_testkit::engineio::websocket;
 use turntable_testkit::poll::{PollClient, call, entries, post};
+use turntable_testkit::socketio::{Socket, TRANSPORTS};
 
 const CLOSED_UNAUTHORIZED: &str = "turntable_connections_closed_total{name=\"unauthorized\"}";
 
@@ -40,6 +41,40 @@ fn claim_of_nobody_is_unauthorized_and_no_failure_of_its_address() {
         client.command("idme", json!({"user": "1:1"}));
         client.expect("welcome");
     }
+}
+
+#[test]
+fn third_refusal_closes_polls_and_socketio_too() {
+    let server = Server::with(&[("portal.user_failures.per_minute", "0")]);
+    let claim = json!({"user": "1:1", "credentials": {"token": "x"}});
+    let idme: Vec<Value> = (1..=3)
+        .map(|n| call("$av:idme", claim.clone(), n))
+        .collect();
+    let answer = post(&server, "/poll", "", &json!(idme).to_string());
+    let list = entries(&answer);
+    for number in 1..=3 {
+        let entry = list.iter().find(|entry| entry["id"] == number).unwrap();
+        assert_eq!(entry["error"]["details"]["reason"], "invalid", "{entry}");
+    }
+    let last = list.last().unwrap();
+    assert_eq!(
+        (&last["f"], &last["args"]["code"]),
+        (&json!("$av:close"), &json!(4009))
+    );
+    for transport in TRANSPORTS {
+        // Connected, and not identified.
+        let mut socket = Socket::connect(server.address, transport, Value::Null);
+        socket.expect("idyou");
+        for _ in 0..3 {
+            let error = socket.request("idme", claim.clone());
+            assert_eq!(
+                error["error"]["details"]["reason"], "invalid",
+                "{transport}"
+            );
+        }
+        assert_eq!(socket.packet(), "41", "{transport}");
+    }
+    assert_eq!(server.metric(CLOSED_UNAUTHORIZED), 3.0);
 }
 
 #[test]

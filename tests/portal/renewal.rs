@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use crate::jwt::{self, claim_for};
 use turntable_testkit::Server;
-use turntable_testkit::poll::PollClient;
+use turntable_testkit::metric::SESSIONS;
+use turntable_testkit::poll::{PollClient, call, entries, post, result};
 use turntable_testkit::session::Session;
-use turntable_testkit::socketio::Socket;
+use turntable_testkit::socketio::{Socket, TRANSPORTS};
 
 fn session_of(user: &str) -> Value {
     json!({"credentials": {"sessionId": format!("secret-of-{user}")}})
@@ -158,4 +159,31 @@ fn renewed_credentials_keep_the_session_and_expired_ones_end_it() {
     assert!(begun.elapsed() >= Duration::from_millis(1_300));
     renewing.request("lookup", json!(["fb:mel"]));
     socket.request("lookup", json!(["fb:mel"]));
+}
+
+#[test]
+fn credentials_that_expire_end_polls_and_socketio_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = jwt::server_with(folder.path(), &[("portal.renewal_grace_ms", "100")]);
+    let body = json!([call("$av:idme", claim_for(2), 1)]).to_string();
+    let begun = post(&server, "/poll", "", &body);
+    assert_eq!(result(&entries(&begun), 1)["user"], "fb:mel");
+    let session = begun.header("Turntable-Session").unwrap();
+    let header = format!("Turntable-Session: {session}\r\n");
+    let mut sockets = TRANSPORTS.map(|transport| {
+        let mut socket = Socket::connect(server.address, transport, claim_for(2));
+        socket.expect("idyou");
+        socket.expect("welcome");
+        socket
+    });
+    for socket in &mut sockets {
+        assert_eq!(socket.expect("error")["details"]["reason"], "expired");
+    }
+    // The connection closes: unlike after a withdrawal, clients connect again.
+    let [mut polling, websocket] = sockets;
+    assert_eq!(polling.packet(), "1");
+    websocket.into_websocket().expect_close(4004);
+    server.await_metric(SESSIONS, 0.0);
+    let answer = post(&server, "/poll", &header, "[]");
+    assert_eq!(answer.error(), (410, "session_expired".to_owned()));
 }
