@@ -30,5 +30,6 @@ pub mod clock;
 pub mod log_limit;
 pub mod memory;
 pub mod metric;
+mod opaque;
 pub mod watched;
 pub mod webhook;

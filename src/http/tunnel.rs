@@ -20,6 +20,7 @@ use turntable_core::id::{MessageId, SessionId, UserId};
 use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
+use turntable_wire::json_v1::{self, DecodeLimits};
 use turntable_wire::tunnel_format::{Format, is_callback};
 
 /// The parameters of `GET /tunnel`; others are ignored.
@@ -155,7 +156,7 @@ fn requested(request: &HttpRequest, admission: &Admission) -> Result<Requested, 
         (true, None) => {
             let id = SessionId::random()
                 .ok_or_else(|| ErrorBody::new(ErrorCode::Internal, "no randomness"))?;
-            (id, Purpose::New(claim(&query)?))
+            (id, Purpose::New(claim(&query, admission)?))
         }
         (false, Some(id)) => (
             tunnel_id(id)?,
@@ -181,7 +182,7 @@ fn format<'f>(query: &Query, formats: &'f [Format]) -> Result<(u8, &'f Format), 
     })
 }
 
-fn claim(query: &Query) -> Result<Option<Claim>, ErrorBody> {
+fn claim(query: &Query, admission: &Admission) -> Result<Option<Claim>, ErrorBody> {
     // As on a WebSocket, its client identifies behind the opening: tokens do not
     // belong in addresses.
     if query.user.is_none() && query.credentials.is_none() {
@@ -197,6 +198,8 @@ fn claim(query: &Query) -> Result<Option<Claim>, ErrorBody> {
                 .ok()
                 .filter(|object: &&serde_json::value::RawValue| object.get().starts_with('{'))
                 .ok_or_else(|| wrong("credentials must be a JSON object"))?;
+            let depth_max = admission.shared.settings.get().session.depth_max;
+            json_v1::check_data(object.get(), &DecodeLimits { depth_max })?;
             Some(Payload::from_json(object.get()))
         }
     };

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::log_limit::LogLimit;
+use crate::opaque;
 use crate::portal::Portal;
 use crate::portal::checker::{CredentialChecker, Identity, Refusal, Verdict};
 use crate::portal::checkers::Checkers;
@@ -173,6 +174,21 @@ fn provisional(mut verdict: Verdict) -> Verdict {
     verdict
 }
 
+/// A checker has failed that gives attributes which clients cannot read.
+fn readable(verdict: Verdict) -> Verdict {
+    let checked = match &verdict {
+        Verdict::Accept(identity) => {
+            let attributes = identity.attributes.iter();
+            opaque::check_attributes(attributes.map(|(name, value)| (&**name, value)))
+        }
+        _ => Ok(()),
+    };
+    match checked {
+        Ok(()) => verdict,
+        Err(why) => Verdict::Fail(why),
+    }
+}
+
 async fn verdict(
     checker: Arc<dyn CredentialChecker>,
     claim: Arc<Claim>,
@@ -180,7 +196,7 @@ async fn verdict(
 ) -> Verdict {
     let mut task = tokio::spawn(async move { checker.check(&claim).await });
     match tokio::time::timeout(timeout, &mut task).await {
-        Ok(Ok(verdict)) => verdict,
+        Ok(Ok(verdict)) => readable(verdict),
         Ok(Err(_)) => Verdict::Fail("it panicked".to_owned()),
         Err(_) => {
             task.abort();

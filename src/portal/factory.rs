@@ -29,6 +29,7 @@ use crate::http_client::AnswerLimits;
 use crate::http_client::breaker::{Breaker, BreakerSettings};
 use crate::log_limit::LogLimit;
 use crate::metric::Metrics;
+use crate::opaque;
 use crate::portal::Portal;
 use crate::portal::backend::{self, Backend};
 use crate::portal::settings::AvatarSettings;
@@ -146,8 +147,12 @@ fn read(body: &[u8]) -> Result<AvatarPlan, String> {
     })
 }
 
-/// Refuses what is no pattern of functions.
+/// Refuses attributes that clients cannot read, and what is no pattern of functions.
 fn check(plan: AvatarPlan) -> Result<AvatarPlan, String> {
+    let attributes = plan.attributes.iter();
+    opaque::check_attributes(
+        attributes.filter_map(|(name, value)| Some((&**name, value.as_ref()?))),
+    )?;
     let mut services = plan.services.iter().map(|text| &**text);
     match services.find(|text| Pattern::of_functions(text).is_err()) {
         Some(text) => Err(format!("{text:?} names no functions of a service")),

@@ -61,6 +61,8 @@ fn factory_that_fails_gives_what_the_configuration_gives() {
         Some((500, "{}".to_owned())),
         Some((200, "nonsense".to_owned())),
         Some((200, json!({"services": ["a b"]}).to_string())),
+        Some((200, r#"{"attributes": {"rank": "\ud800"}}"#.to_owned())),
+        Some((200, r#"{"attributes": {"rank": 1e999}}"#.to_owned())),
         None,
     ] {
         let text = format!("{answer:?}");

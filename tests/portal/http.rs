@@ -46,6 +46,12 @@ fn by_ticket(body: &str) -> Answer {
         "pass" => Some((204, String::new())),
         "nonsense" => Some((200, "]".to_owned())),
         "list" => Some((200, "[]".to_owned())),
+        "surrogate" => Some((200, r#"{"attributes": {"a": "\ud800"}}"#.to_owned())),
+        "huge" => Some((200, r#"{"attributes": {"a": [1e999]}}"#.to_owned())),
+        "deep" => {
+            let value = "[".repeat(1_000) + &"]".repeat(1_000);
+            Some((200, format!("{{\"attributes\": {{\"a\": {value}}}}}")))
+        }
         "odd" => Some((400, String::new())),
         "stranger" => Some((200, json!({"user": "1:stranger"}).to_string())),
         "moved" => Some((302, String::new())),
@@ -93,6 +99,9 @@ fn backend_decides_over_every_transport() {
             ("stranger", "unauthorized", json!("invalid")),
             ("nonsense", "unavailable", Value::Null),
             ("list", "unavailable", Value::Null),
+            ("surrogate", "unavailable", Value::Null),
+            ("huge", "unavailable", Value::Null),
+            ("deep", "unavailable", Value::Null),
             ("moved", "unavailable", Value::Null),
             ("gone", "unavailable", Value::Null),
         ] {

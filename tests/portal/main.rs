@@ -21,6 +21,7 @@ mod jwks;
 mod jwt;
 mod management;
 mod new_password;
+mod opaque;
 mod password;
 mod permission;
 mod refusal;

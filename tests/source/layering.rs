@@ -32,6 +32,7 @@ const LAYERS: &[&str] = &[
     "log_limit",
     "clock",
     "memory",
+    "opaque",
 ];
 
 /// Dependencies that no pure crate may have.

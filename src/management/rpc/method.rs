@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::management::Management;
+use crate::opaque;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
@@ -79,7 +80,7 @@ impl Parameter {
                 Argument::Seconds(seconds.map_err(|_| self.wrong("a whole number of seconds"))?)
             }
             Type::Channel => Argument::Channel(self.channel(&self.text(json)?)?),
-            Type::Any => Argument::Value(Payload::from_json(json)),
+            Type::Any => Argument::Value(self.value(json)?),
             Type::Object => Argument::Object(self.object(json)?),
         })
     }
@@ -141,9 +142,17 @@ impl Parameter {
         let fields: Vec<(Box<str>, Box<RawValue>)> =
             object(json).ok_or_else(|| self.wrong("an object"))?;
         let fields = fields.into_iter();
-        Ok(fields
-            .map(|(name, value)| (name, Payload::from(value)))
-            .collect())
+        fields
+            .map(|(name, value)| Ok((name, self.value(value.get())?)))
+            .collect()
+    }
+
+    /// A value that clients get.
+    fn value(&self, json: &str) -> Result<Payload, ErrorBody> {
+        opaque::read(json).map_err(|error| ErrorBody {
+            message: format!("{}: {}", self.name, error.message).into(),
+            ..error
+        })
     }
 }
 
@@ -319,6 +328,11 @@ mod tests {
         let number = read(Type::Any, " 12345678901234567890.50 ");
         assert_eq!(number, Ok(Argument::Value(long)));
         assert_eq!(read(Type::Object, "[]"), Err(ErrorCode::BadMessage));
+        for json in ["1e999", r#""\ud800""#] {
+            assert_eq!(read(Type::Any, json), Err(ErrorCode::BadMessage), "{json}");
+            let object = format!("{{\"a\":{json}}}");
+            assert_eq!(read(Type::Object, &object), Err(ErrorCode::BadMessage));
+        }
     }
 
     #[test]

@@ -13,15 +13,12 @@ use parking_lot::Mutex;
 
 use crate::cluster::owners::Owners;
 use crate::http_client::HttpClient;
+use crate::opaque::DEPTH_MAX;
 use crate::service::{LocalService, LocalServices};
 use turntable_core::call::ServiceCall;
 use turntable_core::model::service::{Protocol, ServiceSettings};
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
-
-/// How deep an answer of a backend may be nested: as deep as any program needs, and no
-/// deeper than every encoding can take.
-const DEPTH_MAX: usize = 128;
 
 /// Tells the owner of a service that its backend is up or down.
 #[derive(Debug, Clone)]

@@ -222,6 +222,31 @@ pub(crate) fn check_part(part: &RawValue, limits: &DecodeLimits) -> Result<(), F
     flaw::check(part.get(), depth_max).map_err(|flaw| faulty(flaw, limits))
 }
 
+/// Refuses data that is part of no command, as of an operator or a backend, where a
+/// command with it would be refused. The object around it is a level, too.
+///
+/// ```
+/// use turntable_wire::json_v1::{DecodeLimits, check_data};
+/// let limits = DecodeLimits { depth_max: 3 };
+/// assert!(check_data("[[1.50]]", &limits).is_ok());
+/// for flawed in ["[[[]]]", "1e999", r#""\ud800""#] {
+///     assert!(check_data(flawed, &limits).is_err());
+/// }
+/// ```
+///
+/// # Errors
+/// As [`decode`]: `bad_message`, or `too_large` where it is nested too deeply.
+pub fn check_data(json: &str, limits: &DecodeLimits) -> Result<(), DecodeError> {
+    let depth_max = limits.depth_max.saturating_sub(1);
+    match flaw::check(json, depth_max) {
+        Ok(()) => Ok(()),
+        Err(flaw) => {
+            let refused = Known::default().message(Err(faulty(flaw, limits)));
+            refused.map(|_| ())
+        }
+    }
+}
+
 fn faulty(flaw: Flaw, limits: &DecodeLimits) -> Fault {
     if let Some(sentence) = flaw.sentence() {
         return Fault::shape(sentence);

@@ -13,7 +13,9 @@ pub(crate) mod flaw;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use decode::{DecodeError, DecodeLimits, MessageParts, decode, decode_parts, split};
+pub use decode::{
+    DecodeError, DecodeLimits, MessageParts, check_data, decode, decode_parts, split,
+};
 pub(super) use decode::{check_part, request_id};
 pub use encode::{
     PROFILES_HEAD, PROFILES_TAIL, USERCHANGE_HEAD, USERCHANGE_TAIL, encode, encode_client,
