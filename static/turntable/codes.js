@@ -57,6 +57,6 @@ export const ERROR_CODES = {
   session_expired: { meaning: "The session no longer exists." },
   unavailable: { meaning: "Temporarily impossible: the connection is lost or the server is shutting down." },
   conflict: { meaning: "Something exists already, or other commands have to come first." },
-  refused: { meaning: "A service said no, with its reason." },
+  refused: { meaning: "A service, a schema or a validator said no, or a password is not accepted; the message says why." },
   internal: { meaning: "Internal server error." },
 };

@@ -239,7 +239,37 @@ fn promises_name_existing_tests() {
         assert_eq!(listed, promised.iter().collect::<Vec<_>>());
     }
 
+    let page = read("docs/promises.md");
+    let (kept, missing) = page.split_once("\nNot in this version:\n").unwrap();
+    for (letter, numbers) in [('A', 1..=35), ('C', 1..=23)] {
+        for promise in numbers.map(|n| format!("{letter}{n}")) {
+            let row = kept
+                .lines()
+                .find(|line| line.starts_with(&format!("| {promise} |")));
+            let names_it = |word: &str| word == promise;
+            let is_missing = missing.split(|c: char| !c.is_alphanumeric()).any(names_it);
+            assert_eq!(
+                row.is_none(),
+                is_missing,
+                "{promise} is kept, or it is missing"
+            );
+            let has_test = |row: &str| row.contains("::") || row.contains(".test.mjs`");
+            assert!(row.is_none_or(has_test), "{promise} names no test");
+        }
+    }
     expect_tests("docs/promises.md", 150);
+    expect_scripts(&page);
+}
+
+/// The tests in JavaScript that a document names by their file have to be there.
+fn expect_scripts(document: &str) {
+    let quoted = document.split('`').skip(1).step_by(2);
+    for file in quoted.filter(|quoted| quoted.ends_with(".test.mjs")) {
+        assert!(
+            root().join("tests").join(file).is_file(),
+            "there is no {file}"
+        );
+    }
 }
 
 #[test]
