@@ -17,7 +17,6 @@ use turntable_core::call::{Asker, AvatarCall};
 use turntable_core::delivery::Answer;
 use turntable_core::key::{Caller, SessionKey};
 use turntable_core::model::avatar::AttributeChanges;
-use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, RequestId, ServerPacket};
 use turntable_core::reason::ErrorCode;
 
@@ -184,7 +183,7 @@ impl Avatar {
             let _due = Due::new(&self.shared, call.pending());
             #[cfg(debug_assertions)]
             self.shared
-                .fail_if_requested(&OwnerId::Avatar(self.user.clone()));
+                .fail_if_requested(&turntable_core::owner::OwnerId::Avatar(self.user.clone()));
             self.proceed(call, ctx);
         }
         self.released = ThinVec::new();
