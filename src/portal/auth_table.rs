@@ -1,19 +1,27 @@
 //! The table of `auth.set`: which session of your own site belongs to which user.
 //!
-//! A sessionId is a secret: the table has its HMAC with a key of this start, and finds
-//! users by that, so that neither memory nor time tells it.
+//! A sessionId is a secret: the table has its HMAC with a key of its own, and finds
+//! users by that, so that neither memory nor time tells it. The store has the same, each
+//! entry with the key: so a user needs credentials after a restart, too.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
+use tokio::sync::oneshot;
 
 use crate::portal::Portal;
 use crate::portal::checker::{Identity, Refusal, Verdict};
 use crate::portal::claim::Claim;
 use crate::portal::key::{CODE_BYTES, Key};
+use crate::store::{Fact, Store, Unavailable};
 use turntable_core::id::UserId;
-use turntable_core::packet::Reason;
+use turntable_core::packet::{ErrorBody, Reason};
+use turntable_core::reason::ErrorCode;
 use turntable_core::spare::Spare;
 
 /// The longest sessionId, in bytes.
@@ -27,11 +35,35 @@ struct Entries {
     by_code: HashMap<Code, UserId>,
 }
 
+/// An entry as the store has it, in base64.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    key: String,
+    code: String,
+}
+
+impl Stored {
+    fn new(key: &Key, code: &Code) -> Self {
+        Self {
+            key: URL_SAFE_NO_PAD.encode(key.bytes()),
+            code: URL_SAFE_NO_PAD.encode(code),
+        }
+    }
+
+    fn read(text: &str) -> Option<(Key, Code)> {
+        let stored: Self = serde_json::from_str(text).ok()?;
+        let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).ok();
+        let key = Key::of(&bytes(&stored.key)?)?;
+        Some((key, bytes(&stored.code)?.try_into().ok()?))
+    }
+}
+
 /// The table.
 #[derive(Debug)]
 pub(super) struct AuthTable {
     key: Key,
     entries: RwLock<Entries>,
+    store: Arc<dyn Store>,
 }
 
 /// Why an entry is not set.
@@ -44,11 +76,56 @@ pub enum NotSet {
 }
 
 impl AuthTable {
-    /// An empty table.
-    pub(super) fn new(key: Key) -> Self {
-        Self {
+    /// The entries of a store, with their key; a new one where there are none.
+    ///
+    /// # Errors
+    /// Where they cannot be read, or the system gives no random bytes.
+    pub(super) fn open(store: Arc<dyn Store>) -> anyhow::Result<Self> {
+        let (mut key, mut entries) = (None, Entries::default());
+        for (user, text) in store.facts(Fact::Session).map_err(anyhow::Error::msg)? {
+            let (of, code) = Stored::read(&text).ok_or_else(|| {
+                anyhow::anyhow!("the entry of auth.set of {} is not readable", user.as_str())
+            })?;
+            key.get_or_insert(of);
+            entries.by_code.insert(code, user.clone());
+            entries.by_user.insert(user, code);
+        }
+        let key = match key {
+            Some(key) => key,
+            None => Key::random()?,
+        };
+        Ok(Self {
             key,
-            entries: RwLock::default(),
+            entries: RwLock::new(entries),
+            store,
+        })
+    }
+
+    /// Writes what the table has of a user to the store.
+    ///
+    /// # Errors
+    /// `unavailable` where it cannot be written; it is in force until the server ends.
+    pub(super) async fn keep(&self, user: &UserId) -> Result<(), ErrorBody> {
+        let (done, written) = oneshot::channel();
+        let saved = move |saved: Result<(), Unavailable>| {
+            // Who waits for it may have gone.
+            let _ = done.send(saved);
+        };
+        {
+            // One at a time: the store gets them in the order in which they are in force.
+            let entries = self.entries.write();
+            let code = entries.by_user.get(user);
+            let text = code.map(|code| Stored::new(&self.key, code));
+            let text = text.and_then(|stored| serde_json::to_string(&stored).ok());
+            let (text, saved) = (text.map(Into::into), Box::new(saved));
+            self.store.set_fact(Fact::Session, user, text, saved);
+        }
+        match written.await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(ErrorBody::new(
+                ErrorCode::Unavailable,
+                "it is in force, but the store cannot be written: it ends with the server",
+            )),
         }
     }
 
@@ -146,8 +223,9 @@ impl AuthTable {
 }
 
 impl Portal {
-    /// `auth.set`: this is the user's session from now on. Returns whether the user needed
-    /// no credentials before: then sessions that showed none are not the user's.
+    /// `auth.set`: this is the user's session from now on, and after a restart when
+    /// [`Portal::keep_session`] has written it. Returns whether the user needed no
+    /// credentials before: then sessions that showed none are not the user's.
     ///
     /// # Errors
     /// [`NotSet`].
@@ -158,13 +236,22 @@ impl Portal {
         Ok(was_free)
     }
 
+    /// Writes the user's session, or that there is none, to the store.
+    ///
+    /// # Errors
+    /// `unavailable` where it cannot be written; it is in force until the server ends.
+    pub async fn keep_session(&self, user: &UserId) -> Result<(), ErrorBody> {
+        self.auth.keep(user).await
+    }
+
     /// `auth.check`: whose session this is.
     #[must_use]
     pub fn session_user(&self, session_id: &str) -> Option<UserId> {
         self.auth.user(session_id)
     }
 
-    /// `auth.remove`: the user has no session any more. Returns whether it had one.
+    /// `auth.remove`: the user has no session any more, nor after a restart when
+    /// [`Portal::keep_session`] has written that. Returns whether it had one.
     pub fn remove_session(&self, user: &UserId) -> bool {
         self.auth.remove(user)
     }
@@ -180,6 +267,7 @@ impl Portal {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::store::memory::MemoryStore;
     use turntable_core::payload::Payload;
 
     fn user(text: &str) -> UserId {
@@ -197,7 +285,7 @@ mod tests {
 
     #[test]
     fn session_is_accepted_for_its_user_alone() {
-        let table = AuthTable::new(Key::random().unwrap());
+        let table = AuthTable::open(Arc::new(MemoryStore::new(0))).unwrap();
         table.set(user("1:1"), "abc", 2).unwrap();
         assert_eq!(check(&table, Some("1:1"), "abc"), Some(user("1:1")));
         assert_eq!(check(&table, None, "abc"), Some(user("1:1")));
@@ -213,7 +301,7 @@ mod tests {
 
     #[test]
     fn full_table_takes_no_other_user() {
-        let table = AuthTable::new(Key::random().unwrap());
+        let table = AuthTable::open(Arc::new(MemoryStore::new(0))).unwrap();
         table.set(user("1:1"), "a", 1).unwrap();
         assert_eq!(table.set(user("1:2"), "b", 1), Err(NotSet::Full));
         table.set(user("1:1"), "c", 1).unwrap();

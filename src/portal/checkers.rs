@@ -12,6 +12,7 @@ use crate::portal::auth_table::AuthTable;
 use crate::portal::checker::CredentialChecker;
 use crate::portal::cookie::{self, Cookies};
 use crate::portal::course::Checker;
+use crate::portal::erased::Erased;
 use crate::portal::guest::Guests;
 use crate::portal::http::{self, HttpChecker};
 use crate::portal::jwt::remote::RemoteKeys;
@@ -20,6 +21,7 @@ use crate::portal::key::Key;
 use crate::portal::password::table::Passwords;
 use crate::portal::password::{self, PasswordChecker, SignUps, Users};
 use crate::portal::settings::PortalSettings;
+use crate::store::Store;
 use crate::store::memory::MemoryStore;
 
 /// What checkers use that outlives the settings.
@@ -34,6 +36,8 @@ pub(super) struct Kept {
     pub(super) key_file: Option<PathBuf>,
     /// The table of `auth.set`.
     pub(super) auth: Arc<AuthTable>,
+    /// Guests that were erased.
+    pub(super) erased: Arc<Erased>,
     /// Users with a password.
     pub(super) passwords: Arc<Passwords>,
     /// Users that clients made.
@@ -157,13 +161,14 @@ fn checker(
 /// # Errors
 /// Where the system gives no random bytes.
 pub fn problems(settings: &PortalSettings) -> anyhow::Result<Vec<String>> {
-    let store = Arc::new(MemoryStore::new(0));
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(0));
     let kept = Kept {
         embedded: Vec::new(),
         start_key: Key::random()?,
         // It is made by a server, not by a check.
         key_file: None,
-        auth: Arc::new(AuthTable::new(Key::random()?)),
+        auth: Arc::new(AuthTable::open(store.clone())?),
+        erased: Arc::new(Erased::open(store.clone()).map_err(anyhow::Error::msg)?),
         passwords: Arc::new(Passwords::new(store, Arc::default()).map_err(anyhow::Error::msg)?),
         sign_ups: Arc::default(),
         jwks: Mutex::default(),

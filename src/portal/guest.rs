@@ -21,7 +21,7 @@ const KIND: &[u8] = b"turntable guest 1";
 /// The longest token that is looked at, in bytes.
 const TOKEN_BYTES_MAX: usize = 512;
 
-const SECONDS_OF_DAY: u64 = 86_400;
+pub(super) const SECONDS_OF_DAY: u64 = 86_400;
 
 /// Issues guests and knows them again.
 #[derive(Debug)]

@@ -66,6 +66,16 @@ impl Key {
         Self::read(text)
     }
 
+    /// A key that was stored.
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
+        (bytes.len() >= KEY_BYTES_MIN).then(|| Self(bytes.into()))
+    }
+
+    /// Its bytes, to store them.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     fn empty_mac(&self) -> Hmac<Sha256> {
         // A key of any length is accepted.
         Hmac::<Sha256>::new_from_slice(&self.0).unwrap_or_else(|_| Hmac::new(&Default::default()))

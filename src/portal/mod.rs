@@ -15,6 +15,7 @@ mod checkers;
 pub mod claim;
 mod cookie;
 mod course;
+mod erased;
 pub mod factory;
 mod guest;
 mod http;
@@ -43,6 +44,7 @@ pub use crate::portal::checkers::problems;
 use crate::portal::checkers::{Checkers, Kept};
 use crate::portal::claim::Claim;
 use crate::portal::course::{Checker, Course, Outcome};
+use crate::portal::erased::Erased;
 use crate::portal::key::Key;
 use crate::portal::password::table::Passwords;
 use crate::portal::revocation::{Revocation, Revocations, Since};
@@ -147,12 +149,16 @@ impl Portal {
             file.push(GUEST_KEY);
             file.into()
         });
-        let passwords = Passwords::new(store, revocations.clone()).map_err(anyhow::Error::msg)?;
+        let passwords =
+            Passwords::new(store.clone(), revocations.clone()).map_err(anyhow::Error::msg)?;
+        let erased = Erased::open(store.clone()).map_err(anyhow::Error::msg)?;
+        erased.expire(&settings, clock::now_ms());
         let kept = Kept {
             embedded,
             start_key: Key::random()?,
             key_file,
-            auth: Arc::new(AuthTable::new(Key::random()?)),
+            auth: Arc::new(AuthTable::open(store)?),
+            erased: Arc::new(erased),
             passwords: Arc::new(passwords),
             sign_ups: Arc::default(),
             jwks: Mutex::default(),

@@ -50,6 +50,8 @@ const fn table(fact: Fact) -> TableDefinition<'static, &'static str, &'static st
         Fact::Password => "passwords",
         Fact::Ban => "bans",
         Fact::Blocked => "blocked",
+        Fact::Session => "sessions",
+        Fact::Erased => "erased",
     })
 }
 

@@ -69,11 +69,21 @@ pub enum Fact {
     Ban,
     /// The users that it blocks, as JSON.
     Blocked,
+    /// Its entry of `auth.set`, as JSON.
+    Session,
+    /// The Unix second at which it was erased, of a guest.
+    Erased,
 }
 
 impl Fact {
     /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Password, Self::Ban, Self::Blocked];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Password,
+        Self::Ban,
+        Self::Blocked,
+        Self::Session,
+        Self::Erased,
+    ];
 }
 
 /// A store of users' attributes and of channels' histories.

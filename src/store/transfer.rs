@@ -30,6 +30,10 @@ struct Line<'a> {
     ban: Option<&'a RawValue>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     blocked: Option<&'a RawValue>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    session: Option<&'a RawValue>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    erased: Option<&'a RawValue>,
     /// When it was last seen, Unix ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_seen: Option<u64>,
@@ -42,6 +46,8 @@ struct Known {
     password: Option<Box<str>>,
     ban: Option<Box<str>>,
     blocked: Option<Box<str>>,
+    session: Option<Box<str>>,
+    erased: Option<Box<str>>,
     last_seen: Option<u64>,
 }
 
@@ -51,6 +57,8 @@ impl Known {
             Fact::Password => &mut self.password,
             Fact::Ban => &mut self.ban,
             Fact::Blocked => &mut self.blocked,
+            Fact::Session => &mut self.session,
+            Fact::Erased => &mut self.erased,
         }
     }
 
@@ -62,6 +70,8 @@ impl Known {
             password: self.password.clone(),
             ban: raw(self.ban.as_deref().map(str::as_bytes))?,
             blocked: raw(self.blocked.as_deref().map(str::as_bytes))?,
+            session: raw(self.session.as_deref().map(str::as_bytes))?,
+            erased: raw(self.erased.as_deref().map(str::as_bytes))?,
             last_seen: self.last_seen,
         })
     }
@@ -192,6 +202,8 @@ fn read(text: &str) -> anyhow::Result<Read> {
         (Fact::Password, line.password),
         (Fact::Ban, json(line.ban)),
         (Fact::Blocked, json(line.blocked)),
+        (Fact::Session, json(line.session)),
+        (Fact::Erased, json(line.erased)),
     ];
     let known = facts.into_iter().filter(|(_, text)| text.is_some());
     let known: Vec<FactEntry> = known
@@ -240,6 +252,9 @@ mod tests {
         let password = |(user, hash)| (Fact::Password, user, Some(hash));
         let mut written: Vec<FactEntry> = passwords.clone().map(password).into();
         written.push((Fact::Ban, ban.0.clone(), Some(ban.1.clone())));
+        let session = ("1:3".to_owned(), Box::<str>::from("{\"code\":\"x\"}"));
+        written.push((Fact::Session, session.0.clone(), Some(session.1.clone())));
+        written.push((Fact::Erased, "1:3".to_owned(), Some("7".into())));
         let seen = [("1:2".to_owned(), 7), ("1:5".to_owned(), 8)];
         File::open(&first)
             .unwrap()
@@ -257,6 +272,9 @@ mod tests {
         assert_eq!(file.all().unwrap(), entries);
         assert_eq!(file.facts(Fact::Password).unwrap(), passwords);
         assert_eq!(file.facts(Fact::Ban).unwrap(), [ban]);
+        assert_eq!(file.facts(Fact::Session).unwrap(), [session]);
+        let erased = ("1:3".to_owned(), "7".into());
+        assert_eq!(file.facts(Fact::Erased).unwrap(), [erased]);
         assert_eq!(file.all_seen().unwrap(), seen);
         drop(file);
         assert_eq!(check(&second).unwrap(), 5);

@@ -26,3 +26,4 @@ mod password;
 mod permission;
 mod refusal;
 mod renewal;
+mod restart;

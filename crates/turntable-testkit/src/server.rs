@@ -206,6 +206,16 @@ impl Server {
         ticks.map(|ticks| ticks.parse::<u64>().unwrap() * 10).sum()
     }
 
+    /// From now on no file of the server may grow beyond this many bytes, as if the disk
+    /// were full. It has to be one of [`Server::limited_to_file_bytes`].
+    pub fn limit_file_bytes(&self, bytes: u64) {
+        let status = Command::new("prlimit")
+            .args(["--pid", &self.child.id().to_string()])
+            .arg(format!("--fsize={bytes}:"))
+            .status();
+        assert!(status.unwrap().success());
+    }
+
     /// Sends a signal, as `TERM` or `INT`.
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill")

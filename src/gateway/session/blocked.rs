@@ -10,6 +10,7 @@ use turntable_core::call::{AvatarCall, Call};
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId};
+use turntable_core::reason::ErrorCode;
 
 /// A user blocks others, or does not any more: they see it as it is for them now.
 #[derive(Debug, Clone, Message)]
@@ -120,6 +121,9 @@ impl Gateway {
     }
 }
 
+/// What the operator gets where the store fails in the middle of an erasure.
+const PARTLY_ERASED: &str = "the sessions of the user are ended, but not all of it is erased: the store cannot be read or written now; call it again";
+
 impl Shared {
     /// From now on `user` blocks these users, and no others.
     ///
@@ -164,18 +168,20 @@ impl Shared {
     /// operator's subscriptions and the services that are disabled for it, and when it was last seen. Returns how many sessions there were.
     ///
     /// # Errors
-    /// `unavailable` where the store cannot be read or written: then some may be left.
+    /// `unavailable` where the store cannot be read or written: then the sessions are
+    /// ended, and some of the rest may be left.
     pub async fn erase(&self, user: &UserId) -> Result<usize, ErrorBody> {
         // First: with its credentials the user would be back in the middle.
         let forgotten = self.portal.forget(user).await;
         let mut ended = self.end_user(user, Ending::Removed).await;
-        forgotten?;
-        let of = user.clone();
-        let erase = |asker| Call::Avatar(of, AvatarCall::Erase { asker });
-        self.ask(erase).await?;
-        self.unban(user).await?;
-        // Behind the attributes: what waits for the file is written with it.
-        self.block(user, Vec::new()).await?;
+        let erased = match forgotten {
+            Ok(()) => self.erase_stored(user).await,
+            error => error,
+        };
+        erased.map_err(|error| match error.code {
+            ErrorCode::Unavailable => ErrorBody::new(error.code, PARTLY_ERASED),
+            _ => error,
+        })?;
         self.unsubscribe(user, None).await;
         for service in self.disabled.of(user) {
             self.enable_service_of(user, &service);
@@ -183,5 +189,14 @@ impl Shared {
         // Where claims need no credentials, it may be back.
         ended += self.end_user(user, Ending::Removed).await;
         Ok(ended)
+    }
+
+    async fn erase_stored(&self, user: &UserId) -> Result<(), ErrorBody> {
+        let of = user.clone();
+        let erase = |asker| Call::Avatar(of, AvatarCall::Erase { asker });
+        self.ask(erase).await?;
+        self.unban(user).await?;
+        // Behind the attributes: what waits for the file is written with it.
+        self.block(user, Vec::new()).await
     }
 }

@@ -62,6 +62,7 @@ fn set(management: &Management, mut arguments: Arguments) -> Call<'_> {
         if was_free {
             shared.end_provisional(&user, Ending::Revoked).await;
         }
+        shared.portal.keep_session(&user).await?;
         result(true)
     })
 }
@@ -81,6 +82,8 @@ fn remove(management: &Management, mut arguments: Arguments) -> Call<'_> {
         if was_there {
             shared.end_user(&user, Ending::Revoked).await;
         }
+        // Also behind a removal that could not be written.
+        shared.portal.keep_session(&user).await?;
         result(was_there)
     })
 }

@@ -46,6 +46,8 @@ impl Portal {
     /// `unavailable` where the store cannot be written.
     pub async fn forget(&self, user: &UserId) -> Result<(), ErrorBody> {
         self.auth.remove(user);
+        self.auth.keep(user).await?;
+        durable(self.erase_guest(user).await)?;
         durable(self.kept.passwords.remove(user).await)
     }
 }
