@@ -49,15 +49,17 @@ portal.addService("account", accountService);
 const app = createServer((request, response) => portal.listener(request, response, () => serveFile(request, response)));
 app.listen(Number(port), "127.0.0.1", () => console.log(`listening on http://127.0.0.1:${app.address().port}/`));
 
-// Lines of the terminal: `disable chat`, `enable chat`. To fix a bug of the chat, say.
+// Lines of the terminal: `disable chat`, `enable chat`, to fix a bug of the chat, say; and for
+// one user alone `disable chat 1:pomke`, `enable chat 1:pomke`.
 process.stdin.setEncoding("utf8").on("data", async (text) => {
   for (const line of text.split("\n").filter(Boolean)) {
-    const [command, name] = line.split(" ");
+    const [command, name, user] = line.split(" ");
+    const of = user ? portal.avatar(user) : portal;
     try {
-      if (command === "disable") await portal.disableService(name);
-      else if (command === "enable") await portal.enableService(name);
-      else throw new Error("accepted are: disable NAME, enable NAME");
-      console.log(`${name} is ${command}d`);
+      if (command === "disable") await of.disableService(name);
+      else if (command === "enable") await of.enableService(name);
+      else throw new Error("accepted are: disable NAME [USER], enable NAME [USER]");
+      console.log(`${name} is ${command}d${user ? ` for ${user}` : ""}`);
     } catch (error) {
       console.log(error.message);
     }

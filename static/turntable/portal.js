@@ -151,7 +151,8 @@ export class Portal {
   }
 
   /**
-   * Disables a service for all avatars, until `enableService`; clients hear it.
+   * Disables a service for all users, until `enableService`; clients hear it. For a single
+   * user: `avatar(user).disableService(name)`.
    * @param {string} name
    * @returns {Promise<any>}
    */

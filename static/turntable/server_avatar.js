@@ -121,20 +121,22 @@ export class ServerAvatar {
   }
 
   /**
-   * Disables a service; clients hear it, and calls are `service_down` until `enableService`.
+   * Disables a service for this user, and for no other: its clients hear it, and its calls are
+   * `service_down`, in later sessions too, until `enableService`. `Portal.disableService` disables it for all users.
    * @param {string} name
-   * @returns {Promise<any>}
+   * @returns {Promise<any>} the service as it is for the user
    */
   disableService(name) {
-    return this.#hooks.rpc("service", "disable", { name });
+    return this.#switch("disable", name);
   }
 
   /**
+   * Ends `disableService`; a service that is disabled for all users remains so.
    * @param {string} name
-   * @returns {Promise<any>}
+   * @returns {Promise<any>} the service as it is for the user
    */
   enableService(name) {
-    return this.#hooks.rpc("service", "enable", { name });
+    return this.#switch("enable", name);
   }
 
   /**
@@ -250,6 +252,16 @@ export class ServerAvatar {
         }
       }
     }
+  }
+
+  /**
+   * @param {"disable" | "enable"} method
+   * @param {string} name
+   */
+  #switch(method, name) {
+    const outcome = this.#hooks.rpc("service", method, { name, userId: this.user });
+    quiet(outcome);
+    return outcome;
   }
 
   /** @param {Record<string, any>} changes */

@@ -166,7 +166,7 @@ test("watches hear what clients set, once, and only from the server", async (t) 
   assert.deepEqual(seen, []);
 });
 
-test("an avatar sets attributes, calls its client and disables services at the management listener", async (t) => {
+test("an avatar sets attributes and calls its client at the management listener", async (t) => {
   const { portal, calls } = await begin(t, (path, { f }) => {
     if (f === "friends:gone") return [503, { error: { code: "service_down", message: "nobody offers friends:gone" } }];
     return [200, path === "/rpc/user/call" ? "hello" : true];
@@ -182,15 +182,33 @@ test("an avatar sets attributes, calls its client and disables services at the m
   // A failure that the program does not look at ends nothing.
   avatar.friends.gone();
   await assert.rejects(avatar.friends.gone(), { code: "service_down" });
-  await portal.disableService("chat");
-  await portal.enableService("chat");
   const user = { userId: "1:1" };
   assert.deepEqual(calls.slice(0, 3), [
     ["/rpc/user/setAttributes", { ...user, attributes: { username: "Melanie" } }],
     ["/rpc/user/call", { ...user, f: "friends:newFriend", args: { name: "Mel" } }],
     ["/rpc/user/call", { ...user, f: "friends:newFriend", args: null }],
   ]);
-  assert.deepEqual(calls.slice(-2), [["/rpc/service/disable", { name: "chat" }], ["/rpc/service/enable", { name: "chat" }]]);
   const away = new Portal("http://127.0.0.1:9", { token: "T", management: "http://127.0.0.1:9" });
   await assert.rejects(away.avatar("1:1").set({}), { code: "unavailable" });
+});
+
+test("an avatar disables a service for its user, the portal for all users", async (t) => {
+  const { portal, calls } = await begin(t, (path, { name, userId }) => {
+    if (userId === "1:2") return [429, { error: { code: "too_many", message: "services are disabled for 1 users already" } }];
+    return [200, { name, state: path === "/rpc/service/disable" ? "disabled" : "enabled" }];
+  });
+  const avatar = portal.avatar("1:1");
+  assert.deepEqual(await avatar.disableService("chat"), { name: "chat", state: "disabled" });
+  assert.deepEqual(await avatar.enableService("chat"), { name: "chat", state: "enabled" });
+  assert.deepEqual(await portal.disableService("chat"), { name: "chat", state: "disabled" });
+  assert.deepEqual(await portal.enableService("chat"), { name: "chat", state: "enabled" });
+  assert.deepEqual(calls, [
+    ["/rpc/service/disable", { name: "chat", userId: "1:1" }],
+    ["/rpc/service/enable", { name: "chat", userId: "1:1" }],
+    ["/rpc/service/disable", { name: "chat" }],
+    ["/rpc/service/enable", { name: "chat" }],
+  ]);
+  // A failure that the program does not look at ends nothing.
+  portal.avatar("1:2").disableService("chat");
+  await assert.rejects(portal.avatar("1:2").disableService("chat"), { code: "too_many" });
 });

@@ -130,9 +130,29 @@ assert.equal((await $av.forum.listPosts()).length, 1);
 const up = [called($av.chat, "onEnable"), called(melanie.$av.chat, "onEnable")];
 server.child.stdin.write("enable chat\n");
 await Promise.all(up);
+await server.line("chat is enabled");
 await $av.chat.say({ text: "again" });
 for (const { messages } of [pomke, melanie]) assert.deepEqual(await messages.next(), { from: "Pom", text: "again" });
-assert.equal(connects, 0);
+
+// It is disabled for one user: that one hears it, the other one goes on.
+let changes = 0;
+for (const event of ["onDisable", "onEnable"]) melanie.$av.chat[event](() => (changes += 1));
+const downForOne = called($av.chat, "onDisable");
+server.child.stdin.write("disable chat 1:pomke\n");
+assert.equal(await downForOne, $av);
+await server.line("chat is disabled for 1:pomke");
+assert.deepEqual([$av.chat.enabled, melanie.$av.chat.enabled], [false, true]);
+await assert.rejects($av.chat.say({ text: "x" }), { code: "service_down" });
+await melanie.$av.chat.say({ text: "alone" });
+const fromMelanie = { from: "Melanie", text: "alone" };
+for (const { messages } of [pomke, melanie]) assert.deepEqual(await messages.next(), fromMelanie);
+const upForOne = called($av.chat, "onEnable");
+server.child.stdin.write("enable chat 1:pomke\n");
+await upForOne;
+await server.line("chat is enabled for 1:pomke");
+await $av.chat.say({ text: "once more" });
+for (const { messages } of [pomke, melanie]) assert.deepEqual(await messages.next(), { from: "Pom", text: "once more" });
+assert.deepEqual([connects, changes], [0, 0]);
 
 // Another session of the same user is the same avatar: no factory, the same attributes.
 const again = await open({ cookie });

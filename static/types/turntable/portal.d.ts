@@ -91,7 +91,8 @@ export declare class Portal {
      */
     addService(name: string, functions: AvatarFunctions): Promise<void>;
     /**
-     * Disables a service for all avatars, until `enableService`; clients hear it.
+     * Disables a service for all users, until `enableService`; clients hear it. For a single
+     * user: `avatar(user).disableService(name)`.
      * @param {string} name
      * @returns {Promise<any>}
      */

@@ -40,14 +40,16 @@ export declare class ServerAvatar {
      */
     addService(name: string, functions: AvatarFunctions): ServerAvatarObject;
     /**
-     * Disables a service; clients hear it, and calls are `service_down` until `enableService`.
+     * Disables a service for this user, and for no other: its clients hear it, and its calls are
+     * `service_down`, in later sessions too, until `enableService`. `Portal.disableService` disables it for all users.
      * @param {string} name
-     * @returns {Promise<any>}
+     * @returns {Promise<any>} the service as it is for the user
      */
     disableService(name: string): Promise<any>;
     /**
+     * Ends `disableService`; a service that is disabled for all users remains so.
      * @param {string} name
-     * @returns {Promise<any>}
+     * @returns {Promise<any>} the service as it is for the user
      */
     enableService(name: string): Promise<any>;
     /**
