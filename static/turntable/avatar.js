@@ -15,6 +15,7 @@ import { connect } from "./client.js";
 import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
 import { ServiceStates, facade } from "./avatar_services.js";
+import { lasting } from "./identity.js";
 
 /** @import { AttributeListener } from "./attributes.js" */
 /** @import { AvatarService } from "./avatar_services.js" */
@@ -311,12 +312,13 @@ export class Avatar {
   async #authenticate(user, credentials) {
     this.#authenticating?.reject(new TurntableError("unavailable", "a later authenticate replaced this one"));
     this.#authenticating = undefined;
-    this.#credentials = credentials;
     const client = this.#client;
     if (client && client.state !== "closed" && client.authenticated && user === undefined) {
       await client.authenticate(credentials);
+      this.#credentials = lasting(credentials);
       return;
     }
+    this.#credentials = credentials;
     await new Promise((resolve, reject) => {
       this.#authenticating = { resolve: () => resolve(undefined), reject };
       this.#open(user ?? this.#options.user);

@@ -27,6 +27,16 @@ export function isTemporary(code) {
 }
 
 /**
+ * The credentials of later identifications, after these were accepted: of a change of the
+ * password the new one.
+ * @param {Record<string, any>} credentials
+ * @returns {Record<string, any>}
+ */
+export function lasting({ new_password, ...rest }) {
+  return new_password === undefined ? rest : { ...rest, password: new_password };
+}
+
+/**
  * @typedef {object} IdentityOptions
  * @property {string | undefined} user
  * @property {object | (() => any) | undefined} credentials
@@ -84,11 +94,11 @@ export class Identity {
 
   /**
    * The program has authenticated the session: later ones get the same credentials.
-   * @param {object} credentials
+   * @param {Record<string, any>} credentials
    * @param {string | undefined} user
    */
   replace(credentials, user) {
-    if (typeof this.#credentials !== "function") this.#credentials = credentials;
+    if (typeof this.#credentials !== "function") this.#credentials = lasting(credentials);
     this.#user = user ?? this.#user;
     this.#guest = undefined;
   }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ClientAvatar, TurntableError } from "../../static/turntable.js";
 import { fake } from "./fake_server.mjs";
-import { ManualEnvironment, WebSocket, serve } from "./harness.mjs";
+import { ManualEnvironment, WebSocket, reconnect, serve } from "./harness.mjs";
 
 const forum = { forum: { state: "enabled", functions: ["createPost"] } };
 
@@ -207,6 +207,32 @@ test("an identified session gains another identity without a reconnection", asyn
   peer.send("welcome", { user: "1:5", session: "secret-1", resumed: false, time: 1, attributes: {}, services: forum, limits: {} }, id);
   assert.equal(await done, av);
   assert.deepEqual([av.user, av.forum.enabled], ["1:5", true]);
+});
+
+test("an avatar that changed its password begins its next session with the new one", async (t) => {
+  const session = await begin(t, { user: "1:1", credentials: { password: "old" } });
+  const { server, av } = session;
+  av.connect();
+  const first = await server.accept();
+  await first.admit();
+  await av.client.ready;
+  const next = async (peer, secret) => {
+    const to = await reconnect({ ...session, tt: av.client, peer }, 4004);
+    const { data } = await to.admit({ session: secret });
+    await to.settle(av.client);
+    return [to, data.credentials];
+  };
+  const refused = assert.rejects(av.authenticate({ password: "wrong", new_password: "new" }), { code: "unauthorized" });
+  first.send("error", { code: "unauthorized", message: "no" }, (await first.next("authenticate")).id);
+  await refused;
+  const [second, of_before] = await next(first, "secret-2");
+  assert.deepEqual(of_before, { password: "old" });
+  const done = av.authenticate({ password: "old", new_password: "new" });
+  const { data, id } = await second.next("authenticate");
+  assert.deepEqual(data, { credentials: { password: "old", new_password: "new" } });
+  second.send("welcome", { user: "1:1", session: "secret-2", resumed: false, time: 1, attributes: {}, services: {}, limits: {} }, id);
+  await done;
+  assert.deepEqual((await next(second, "secret-3"))[1], { password: "new" });
 });
 
 test("set calls back when the server has applied it, or with its refusal", async (t) => {

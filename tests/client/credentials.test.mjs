@@ -212,6 +212,23 @@ test("an anonymous session that gained an identity keeps it in the next session"
   assert.deepEqual((await next.admit()).data, { user: "1:7", credentials: { password: "p" } });
 });
 
+test("after a change of the password the next session has the new one, after a refused change the one of before", async (t) => {
+  const session = await online(t, { user: "1:7", credentials: { password: "old" } });
+  const { tt, peer } = session;
+  const refused = assert.rejects(tt.authenticate({ password: "wrong", new_password: "new" }), { code: "unauthorized" });
+  peer.send("error", { code: "unauthorized", message: "no" }, (await peer.next("authenticate")).id);
+  await refused;
+  const second = await reconnect(session, 4004);
+  assert.deepEqual((await second.admit({ session: "secret-2" })).data.credentials, { password: "old" });
+  const done = tt.authenticate({ password: "old", new_password: "new" });
+  const { data, id } = await second.next("authenticate");
+  assert.deepEqual(data, { credentials: { password: "old", new_password: "new" } });
+  second.send("welcome", { user: "1:7", session: "secret-2", resumed: false, attributes: {}, services: {} }, id);
+  await done;
+  const third = await reconnect({ ...session, peer: second }, 4004);
+  assert.deepEqual((await third.admit()).data, { user: "1:7", credentials: { password: "new" } });
+});
+
 /** A storage of the platform, in memory. */
 function storage() {
   const map = new Map();

@@ -15,6 +15,13 @@ import type { GuestToken } from "./guest_token.js";
  * @param {string} code
  */
 export declare function isTemporary(code: string): boolean;
+/**
+ * The credentials of later identifications, after these were accepted: of a change of the
+ * password the new one.
+ * @param {Record<string, any>} credentials
+ * @returns {Record<string, any>}
+ */
+export declare function lasting({ new_password, ...rest }: Record<string, any>): Record<string, any>;
 export type IdentityOptions = {
     user: string | undefined;
     credentials: object | (() => any) | undefined;
@@ -53,10 +60,10 @@ export declare class Identity {
     claim(status: () => any): any;
     /**
      * The program has authenticated the session: later ones get the same credentials.
-     * @param {object} credentials
+     * @param {Record<string, any>} credentials
      * @param {string | undefined} user
      */
-    replace(credentials: object, user: string | undefined): void;
+    replace(credentials: Record<string, any>, user: string | undefined): void;
     /** @param {any} welcome */
     accepted({ user, token }: any): void;
     /**
