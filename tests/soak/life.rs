@@ -95,15 +95,29 @@ fn try_send(client: &mut Client, text: &str) -> bool {
     std::io::Write::write_all(&mut client.stream, &Frame::text(text).masked()).is_ok()
 }
 
+/// The answer to an identification, if it is a welcome.
+fn await_welcome(client: &mut Client) -> Option<Value> {
+    while let Some(frame) = client.frame_or_end() {
+        if frame.opcode == Opcode::TEXT {
+            let message: Value = serde_json::from_slice(&frame.payload).ok()?;
+            return (message["command"] == "welcome").then_some(message);
+        }
+        if is_close(&frame) {
+            return None;
+        }
+    }
+    None
+}
+
 fn over_websocket(server: &Server, random: &mut Random, user: &str) {
     let mut client = server.connect();
     client.send(json!({"command": "idme", "data": user}));
-    // A user may have as many sessions as it may: then it is refused.
-    let answer = client.next();
-    if answer["command"] != "welcome" {
+    // A user may have as many sessions as it may: then it is refused. One whose avatar
+    // is lost meanwhile may not be identified in time.
+    let Some(welcome) = await_welcome(&mut client) else {
         return;
-    }
-    let session = answer["data"]["session"].clone();
+    };
+    let session = welcome["data"]["session"].clone();
     let mut mark = 0;
     for _ in 0..=random.below(3) {
         for (command, data) in commands(random, user) {
@@ -150,7 +164,7 @@ fn over_websocket(server: &Server, random: &mut Random, user: &str) {
                 client = server.connect();
                 let resume = json!({"session": session, "received": 0});
                 client.command("resume", resume);
-                if client.next()["command"] != "welcome" {
+                if await_welcome(&mut client).is_none() {
                     return;
                 }
             }
