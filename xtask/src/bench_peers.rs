@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 "--server-pid",
                 &pid,
                 "--peer",
-                peer.dialect,
+                peer.protocol,
             ];
             take_turn(args, &bench, &target, Some(peer.name), &mut turns)?;
         }

@@ -25,7 +25,7 @@ pub(super) fn run(args: &Args, machine: &Machine, folder: &Path, bench: &Path) -
         "--server-pid",
         &pid,
         "--peer",
-        socket_io.dialect,
+        socket_io.protocol,
     ];
     let mut turns: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for round in 1..=args.rounds.max(1) {

@@ -20,7 +20,7 @@ const START_SECONDS: u64 = 20;
 /// Another server.
 pub(super) struct Peer {
     pub(super) name: &'static str,
-    pub(super) dialect: &'static str,
+    pub(super) protocol: &'static str,
     pub(super) url: String,
     pub(super) pid: u32,
     child: Child,
@@ -66,7 +66,7 @@ pub(super) fn node(
     machine: &Machine,
     folder: &Path,
     name: &'static str,
-    dialect: &'static str,
+    protocol: &'static str,
     file: &str,
     path: &str,
 ) -> Result<Peer> {
@@ -81,7 +81,7 @@ pub(super) fn node(
     }
     let mut command = pinned("node".into());
     command.arg(folder.join(file)).env("NODE_ENV", "production");
-    Peer::listening(name, dialect, command, path)
+    Peer::listening(name, protocol, command, path)
 }
 
 /// # Errors
@@ -108,7 +108,7 @@ pub(super) fn nchan(machine: &Machine, folder: &Path) -> Result<Peer> {
     let child = pinned("nginx".into()).arg("-c").arg(&file).spawn()?;
     let mut peer = Peer {
         name: "nginx-nchan",
-        dialect: "broadcast",
+        protocol: "broadcast",
         url: format!("ws://127.0.0.1:{port}/chat"),
         pid: child.id(),
         child,
@@ -152,7 +152,7 @@ impl Peer {
     /// Starts a server that prints `listening NAME http://HOST:PORT`.
     fn listening(
         name: &'static str,
-        dialect: &'static str,
+        protocol: &'static str,
         mut command: Command,
         path: &str,
     ) -> Result<Self> {
@@ -163,7 +163,7 @@ impl Peer {
         let stdout = child.stdout.take();
         let mut peer = Self {
             name,
-            dialect,
+            protocol,
             url: String::new(),
             pid: child.id(),
             child,
