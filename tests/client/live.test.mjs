@@ -72,6 +72,20 @@ test("a subscriber receives online, busy and offline of a friend", { skip }, asy
   await offline;
 });
 
+for (const transport of ["websocket", "tunnel", "longpoll", "poll"]) {
+  test(`${transport}: what arrives together with an answer is heard by listeners that its caller adds`, { skip, timeout: 10_000 }, async (t) => {
+    const [anna, ben] = [user(t), user(t, { transports: [transport], EventSource: null })];
+    await Promise.all([anna.ready, ben.ready]);
+    const path = `chat/${randomUUID()}`;
+    const source = await anna.channel(path);
+    for (const number of [0, 1, 2, 3, 4]) await source.publish(number);
+    const channel = await ben.channel(path, { history: 3 });
+    const heard = [];
+    await until(channel, "message", ({ data }) => heard.push(data) === 3);
+    assert.deepEqual(heard, [2, 3, 4]);
+  });
+}
+
 test("an invited user joins the room, and both members receive the same actions", { skip }, async (t) => {
   const [anna, ben] = [user(t), user(t)];
   await Promise.all([anna.ready, ben.ready]);

@@ -8,6 +8,7 @@
 import { parse } from "../binary.js";
 import { Sender, messageOf } from "./datagram.js";
 import { EXPIRED, LOST, NORMAL, beginsElsewhere, closeCodeOf, endpointUrl, ownCloseCode, responseError } from "./transport.js";
+import { inTurns } from "./turn.js";
 
 /** @import { Sent } from "../sent_log.js" */
 /** @import { Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
@@ -166,14 +167,16 @@ class LongPollConnection {
     if (this.#closed) return;
     this.#hooks.activity();
     if (!this.#opened) this.#open(String(head?.tunnel), false);
-    for (const datagram of datagrams) {
+    await inTurns(datagrams, (datagram) => {
+      if (this.#closed) return undefined;
       // The close code; a batch that leaves the tunnel open has none.
-      if (Number.isInteger(datagram?.close)) return this.#end(datagram.close, "");
+      if (Number.isInteger(datagram?.close)) return void this.#end(datagram.close, "");
       if (typeof datagram?.id === "string") this.#after = datagram.id;
       this.#hooks.traffic("in", "datagram", () => JSON.stringify(datagram));
-      this.#hooks.message(messageOf(datagram));
-      if (this.#closed) return;
-    }
+      const message = messageOf(datagram);
+      this.#hooks.message(message);
+      return message;
+    });
   }
 
   /** @param {any} response */

@@ -16,6 +16,7 @@ import { parse, stringify } from "../binary.js";
 import { pageLeaves, untilAnswered } from "../goodbye.js";
 import { entryOf, messageOf } from "./entry.js";
 import { EXPIRED, LOST, NORMAL, RATE_LIMITED, bounced, closeCodeOf, concernsRequest, endpointUrl, isFinal, lastNumber, ownCloseCode, responseError, takeBatch } from "./transport.js";
+import { inTurns } from "./turn.js";
 
 /** @import { Sent } from "../sent_log.js" */
 /** @import { Outgoing, Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
@@ -339,20 +340,21 @@ class PollConnection {
       this.schedulePoll();
     }
     this.#poll_due ||= Number(response.headers.get(WAITING_HEADER)) > 0;
-    for (const entry of list) {
-      if (this.#closed) return;
-      this.#entry(entry, resuming, entry === welcome);
-    }
+    await inTurns(list, (entry) => {
+      if (this.#closed) return undefined;
+      return this.#entry(entry, resuming, entry === welcome);
+    });
   }
 
   /**
    * @param {any} entry
    * @param {boolean} resuming
    * @param {boolean} taken whether it was processed with the response
+   * @returns {any} the message that was emitted
    */
   #entry(entry, resuming, taken) {
     this.#hooks.traffic("in", "entry", () => stringify(entry));
-    if (taken) return;
+    if (taken) return undefined;
     const message = messageOf(entry, (id) => {
       const command = this.#state.commands.get(id);
       this.#state.commands.delete(id);
@@ -361,13 +363,13 @@ class PollConnection {
     if (message?.command === "close") {
       const code = message.data?.code;
       this.#end(Number.isInteger(code) ? code : LOST, "");
-      return;
+      return undefined;
     }
     if (message?.command === "connected") {
       const { user, session } = message.data ?? {};
       if (typeof session === "string") this.#session = session;
       // With a user, a cookie has identified the session already.
-      if (!user || resuming) return;
+      if (!user || resuming) return undefined;
       message.command = "welcome";
     }
     if (message?.command === "welcome") {
@@ -375,6 +377,7 @@ class PollConnection {
     }
     this.#hooks.message(message);
     if (message?.command === "welcome") this.schedulePoll();
+    return message;
   }
 
   /**

@@ -13,6 +13,7 @@ import { parse } from "../binary.js";
 import { Sender, messageOf } from "./datagram.js";
 import { LOST, NORMAL, beginsElsewhere, closeCodeOf, endpointUrl, ownCloseCode, responseError } from "./transport.js";
 import { EventStream } from "./event_stream.js";
+import { inTurns } from "./turn.js";
 
 /** @import { Sent } from "../sent_log.js" */
 /** @import { Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
@@ -132,10 +133,8 @@ class TunnelConnection {
         if (this.#closed) return;
         if (done) break;
         this.#hooks.activity();
-        for (const { type, data } of stream.push(value)) {
-          this.#event(type, data);
-          if (this.#closed) return;
-        }
+        await inTurns(stream.push(value), ({ type, data }) => this.#event(type, data));
+        if (this.#closed) return;
       }
       this.#end(LOST, "the stream ended");
     } catch (error) {
@@ -164,9 +163,10 @@ class TunnelConnection {
   /**
    * @param {string} type
    * @param {string} data
+   * @returns {any} the message that was emitted
    */
   #event(type, data) {
-    if (this.#closed) return;
+    if (this.#closed) return undefined;
     this.#hooks.activity();
     /** @type {any} */
     let value;
@@ -176,7 +176,7 @@ class TunnelConnection {
       value = undefined;
     }
     if (type === "open") {
-      if (this.#opened) return;
+      if (this.#opened) return undefined;
       this.#opened = true;
       this.#sender.tunnel = String(value?.tunnel);
       if (this.#resuming) this.#hooks.resumed();
@@ -184,8 +184,11 @@ class TunnelConnection {
       this.#end(Number.isInteger(value?.close) ? value.close : LOST, "");
     } else {
       this.#hooks.traffic("in", "datagram", data);
-      this.#hooks.message(messageOf(value));
+      const message = messageOf(value);
+      this.#hooks.message(message);
+      return message;
     }
+    return undefined;
   }
 
   /**
