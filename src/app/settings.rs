@@ -9,6 +9,7 @@ use crate::cluster::owners::Owners;
 use crate::config::Config;
 use crate::gateway::Shared;
 use crate::gateway::settings::GatewaySettings;
+use crate::gateway::transport::settings::TransportSections;
 use crate::http::settings::HttpSettings;
 use crate::portal::factory::Factory;
 use crate::portal::permission::PermissionBook;
@@ -99,9 +100,11 @@ pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
         disabled_users_max: config.avatar.disabled_users_max,
         message_bytes_max: config.server.max_message_bytes,
         send_buffer_bytes: config.server.send_buffer_bytes,
-        tunnel: config.tunnel.clone(),
-        poll: config.poll.clone(),
-        socketio: config.socketio.clone(),
+        transport: TransportSections {
+            tunnel: config.tunnel.clone(),
+            poll: config.poll.clone(),
+            socketio: config.socketio.clone(),
+        },
         connections_max: config.server.connections_max,
         connections_per_address_max: config.server.connections_per_address_max,
         memory_bytes_max: config.server.memory_bytes_max,

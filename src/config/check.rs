@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 use toml::{Table, Value};
 
 use super::{Config, channels};
-use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
 use crate::gateway::transport::engineio::NAMESPACE_BYTES_MAX;
+use crate::gateway::transport::engineio::settings::SocketIoSettings;
+use crate::gateway::transport::poll::settings::PollSettings;
+use crate::gateway::transport::tunnel::settings::TunnelSettings;
 use crate::http::allowed;
 use crate::http::origin::is_host;
 use crate::http::settings::ServerSettings;

@@ -3,7 +3,7 @@
 use super::Config;
 use super::check::Conflict;
 use super::problem::{ConfigError, Problem};
-use crate::gateway::settings::TunnelSettings;
+use crate::gateway::transport::tunnel::settings::TunnelSettings;
 use turntable_wire::tunnel_format::{Format, built_in};
 
 /// The maximum number of formats that the encodings of connections can distinguish.

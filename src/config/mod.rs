@@ -24,7 +24,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::settings::{PollSettings, SocketIoSettings, TunnelSettings};
+use crate::gateway::transport::engineio::settings::SocketIoSettings;
+use crate::gateway::transport::poll::settings::PollSettings;
+use crate::gateway::transport::tunnel::settings::TunnelSettings;
 use crate::http::settings::{ServerSettings, TransportSettings};
 use crate::management::settings::ManagementSettings;
 use crate::portal::settings::{AvatarSettings, PortalSettings};

@@ -12,6 +12,7 @@
 //!
 //! If a gateway dies, its worker's sockets are lost with it, so the process ends.
 
+pub mod accept;
 pub mod admission;
 pub mod connection;
 pub mod delivery;

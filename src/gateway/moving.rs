@@ -167,30 +167,3 @@ impl Gateway {
         ))
     }
 }
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::gateway::admission::ConnectionLimits;
-    use crate::gateway::transport::Transport;
-    use crate::gateway::transport::poll::Poll;
-    use crate::gateway::transport::websocket::{Purpose, WebSocket};
-
-    #[test]
-    fn poll_neither_leaves_nor_arrives() {
-        let limits = Arc::new(ConnectionLimits::default());
-        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let permit = limits.admit(address, 1, 1).unwrap();
-        let mut poll = Poll::connection(SessionId::random().unwrap(), permit, 0);
-        assert_eq!(poll.transport.group(None), None);
-        assert!(poll.transport.arrive(None).is_none());
-        let websocket = WebSocket::new(Purpose::Sessions, Vec::new());
-        let mut websocket = Transport::WebSocket(websocket);
-        assert!(websocket.group(None).is_some());
-        assert!(websocket.arrive(None).is_some());
-    }
-}

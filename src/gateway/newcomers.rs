@@ -199,7 +199,7 @@ impl Newcomers {
             .map_or(0, |socket| Arc::strong_count(socket) - 2);
         if begun >= limits.per_socket_max {
             let max = limits.per_socket_max;
-            return Err(full("this connection", Limit::PollUnidentified, max));
+            return Err(full("this connection", Limit::SocketUnidentified, max));
         }
         let mut table = self.table.lock();
         table.sweep(limits);
@@ -345,7 +345,11 @@ mod tests {
         let first = admit(ip(1), Some(socket.clone())).unwrap();
         let _second = admit(ip(1), Some(socket.clone())).unwrap();
         let error = admit(ip(1), Some(socket.clone())).unwrap_err();
-        assert!(error.message.contains("poll.unidentified_max"));
+        assert!(
+            error
+                .message
+                .contains("session.unidentified_per_socket_max")
+        );
         let _third = admit(ip(1), None).unwrap();
         let error = admit(ip(1), None).unwrap_err();
         assert!(

@@ -19,9 +19,6 @@ use turntable_core::packet::{ErrorBody, ServerPacket};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
-/// The function that data for one tunnel calls at its client; there is no answer.
-const DIRECT_SEND: &str = "tunnel:receive";
-
 /// What a client sends beside its connection.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -75,7 +72,7 @@ pub enum Taken {
     Gap(u64),
 }
 
-/// Data for one tunnel, from another client. It goes by the sender's worker,
+/// Data for one session, from the client of another. It goes by the sender's worker,
 /// where it is charged like something published.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -84,6 +81,8 @@ pub struct DirectSend {
     pub from: Option<Target>,
     /// The receiver.
     pub to: Target,
+    /// The function that it calls at the receiver's client; there is no answer.
+    pub function: &'static str,
     /// The data.
     pub data: Payload,
     /// Its number, as that of [`Submit`].
@@ -144,7 +143,7 @@ impl Handler<DirectSend> for Gateway {
             return send.taken.answer(Taken::Gone);
         };
         let packet = ServerPacket::Call {
-            f: DIRECT_SEND.into(),
+            f: send.function.into(),
             args: Some(send.data),
             user: None,
             key: None,
@@ -216,7 +215,7 @@ impl Gateway {
             .map_err(too_often)
     }
 
-    /// Takes what one datagram of a session stands for; without commands it was
+    /// Takes what one entry of a request stands for; without commands it was
     /// refused before, and counts.
     fn take_commands(&mut self, session: SessionSlot, submit: Submit) {
         let Some(entry) = self.sessions.get_mut(session) else {

@@ -16,8 +16,8 @@ use crate::gateway::overload::Overload;
 use crate::gateway::peers::Peers;
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::life::Details;
-use crate::gateway::settings::{GatewaySettings, PollSettings, SocketIoSettings, TunnelSettings};
-use crate::gateway::transport::poll::Poll;
+use crate::gateway::settings::GatewaySettings;
+use crate::gateway::transport::without_socket;
 use crate::gateway::{Gateway, Shared};
 use crate::metric::Metrics;
 use crate::portal::Portal;
@@ -72,9 +72,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             presence: Default::default(),
             message_bytes_max: 65_536,
             send_buffer_bytes: 0,
-            tunnel: TunnelSettings::default(),
-            poll: PollSettings::default(),
-            socketio: SocketIoSettings::default(),
+            transport: Default::default(),
             connections_max: 10,
             connections_per_address_max: 10,
             mailbox_max: 10_000,
@@ -124,7 +122,7 @@ pub(crate) fn connect(gateway: &mut Gateway) -> ConnKey {
     let name = SessionId::random().unwrap();
     gateway
         .connections
-        .insert(Poll::connection(name, permit, clock::now_ms()))
+        .insert(without_socket(name, permit, clock::now_ms()))
 }
 
 /// A session that was admitted.

@@ -11,7 +11,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
-use crate::gateway::session::memory::PollAnswer;
+use crate::gateway::accept::Accept;
+use crate::gateway::session::memory::RequestAnswer;
 use crate::gateway::transport::poll::Refused;
 use crate::gateway::transport::poll::accept::{Destination, PollCall};
 use crate::http::admission::{self, Admission, Cors, SESSION_HEADER};
@@ -67,7 +68,7 @@ pub async fn poll(request: HttpRequest, body: web::Payload, admission: Admission
     };
     match carried_out {
         Ok((session, polled)) => {
-            let has_cookie = admission.shared.settings.get().poll.cookie;
+            let has_cookie = admission.shared.settings.get().transport.poll.cookie;
             let cookie = has_cookie.then(|| admission.is_https(&request));
             let renewed = admission.login(&request).renewed;
             answer(session, polled, &cors, cookie, renewed)
@@ -113,7 +114,7 @@ fn requested(
     let settings = admission.shared.settings.get();
     let limits = remote_call::Limits {
         depth_max: settings.session.depth_max,
-        batch_max: settings.poll.batch_max,
+        batch_max: settings.transport.poll.batch_max,
     };
     let mut requested = Requested {
         session,
@@ -148,7 +149,7 @@ async fn carry_out(
     request: &HttpRequest,
     requested: Requested,
     admission: &Admission,
-) -> Result<(SessionId, PollAnswer), Refused> {
+) -> Result<(SessionId, RequestAnswer), Refused> {
     let error = |code, message: &str| Refused::Error(ErrorBody::new(code, message));
     let expired = || {
         error(
@@ -173,7 +174,7 @@ async fn carry_out(
         }
     };
     let (respond, answered) = oneshot::channel();
-    gateway.do_send(PollCall {
+    gateway.do_send(Accept::new(PollCall {
         id,
         destination,
         address: admission.address(request),
@@ -184,7 +185,7 @@ async fn carry_out(
         batch: requested.batch,
         ticket,
         respond,
-    });
+    }));
     match answered.await {
         Ok(polled) => Ok((id, polled?)),
         // The connection was lost while the request waited.
@@ -196,7 +197,7 @@ async fn carry_out(
 /// the login cookie.
 fn answer(
     session: SessionId,
-    polled: PollAnswer,
+    polled: RequestAnswer,
     cors: &Cors,
     cookie: Option<bool>,
     renewed: Option<String>,

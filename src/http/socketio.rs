@@ -19,6 +19,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use tokio::sync::oneshot;
 
 use crate::gateway::Gateway;
+use crate::gateway::accept::Accept;
 use crate::gateway::transport::engineio::Purpose;
 use crate::gateway::transport::engineio::accept::{Exchange, Open};
 use crate::gateway::transport::engineio::request::{Answer, EngineRequest};
@@ -49,7 +50,7 @@ impl Admission {
         if !self.settings.get().transports.socketio {
             return None;
         }
-        let is_conformance = self.shared.settings.get().socketio.conformance;
+        let is_conformance = self.shared.settings.get().transport.socketio.conformance;
         match path.strip_suffix('/').unwrap_or(path) {
             "/socket.io" if is_conformance => Some(Purpose::Echo),
             "/socket.io" => Some(Purpose::Sessions),
@@ -149,11 +150,11 @@ async fn open(
     let login = admission.login(request);
     permit.bring_login(login.value);
     let (respond, answer) = oneshot::channel();
-    admission.gateway.do_send(Open {
+    admission.gateway.do_send(Accept::new(Open {
         permit,
         purpose,
         respond,
-    });
+    }));
     match answer.await {
         Ok(answer) => {
             let mut answer = answered(Ok(answer), cors);
@@ -189,11 +190,10 @@ struct Watch<'g> {
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         if !self.is_over {
-            self.gateway.do_send(Exchange {
+            self.gateway.do_send(Accept::new(Exchange {
                 id: self.id,
                 request: EngineRequest::Gone,
-                hops: 0,
-            });
+            }));
         }
     }
 }
@@ -211,11 +211,10 @@ async fn poll(
         is_over: false,
     };
     let (respond, mut answer) = oneshot::channel();
-    gateway.do_send(Exchange {
+    gateway.do_send(Accept::new(Exchange {
         id,
         request: EngineRequest::Poll(respond),
-        hops: 0,
-    });
+    }));
     let socket = request.conn_data::<Takeable>();
     let answer = poll_fn(|cx| match Pin::new(&mut answer).poll(cx) {
         Poll::Ready(answer) => Poll::Ready(Some(answer)),
@@ -261,21 +260,19 @@ async fn push(
         Ok(text) => text,
         Err(error) if error.code == ErrorCode::TooLarge => {
             // As a frame that is too long ends a WebSocket.
-            gateway.do_send(Exchange {
+            gateway.do_send(Accept::new(Exchange {
                 id,
                 request: EngineRequest::TooLarge,
-                hops: 0,
-            });
+            }));
             return admission::refuse(&error, cors);
         }
         Err(_) => return refuse(RequestError::BadRequest, cors),
     };
     let (respond, result) = oneshot::channel();
-    gateway.do_send(Exchange {
+    gateway.do_send(Accept::new(Exchange {
         id,
         request: EngineRequest::Push(text, respond),
-        hops: 0,
-    });
+    }));
     match result.await {
         Ok(Ok(())) => admission::prepare(HttpResponse::Ok(), cors)
             .content_type("text/html")

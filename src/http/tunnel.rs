@@ -10,6 +10,7 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
+use crate::gateway::accept::Accept;
 use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::transport::tunnel::accept::Attach;
 use crate::gateway::transport::tunnel::{Claim, Purpose, Refusal};
@@ -89,7 +90,7 @@ fn attach(request: &HttpRequest, admission: &Admission, cors: &Cors) -> Result<(
             "this connection cannot become a tunnel",
         ));
     };
-    gateway.do_send(Attach {
+    gateway.do_send(Accept::new(Attach {
         stream,
         permit,
         is_proxied,
@@ -102,7 +103,7 @@ fn attach(request: &HttpRequest, admission: &Admission, cors: &Cors) -> Result<(
             write: fault::answer,
         },
         purpose: requested.purpose,
-    });
+    }));
     Ok(())
 }
 
@@ -216,7 +217,7 @@ fn resume_from(query: &Query, headers: &HeaderMap) -> Result<ResumeFrom, ErrorBo
     };
     if let Some(id) = last {
         return MessageId::from_string(id)
-            .map(ResumeFrom::Datagram)
+            .map(ResumeFrom::Message)
             .map_err(|_| {
                 wrong("after (or Last-Event-ID) is the id of the last datagram that came")
             });

@@ -22,6 +22,9 @@ use turntable_wire::datagram::{
 };
 use turntable_wire::json_v1;
 
+/// The function that data for one tunnel calls at its client.
+const RECEIVE: &str = "tunnel:receive";
+
 /// How a request numbers its datagrams.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Numbering {
@@ -61,7 +64,7 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
         _ => return admission::wrong_method("GET, POST", &cors),
     };
     let limits = BatchLimits {
-        batch_max: admission.shared.settings.get().tunnel.batch_max,
+        batch_max: admission.shared.settings.get().transport.tunnel.batch_max,
         message: json_v1::DecodeLimits {
             depth_max: admission.shared.settings.get().session.depth_max,
         },
@@ -261,6 +264,7 @@ fn submit(
             gateway.do_send(DirectSend {
                 from: Some(target),
                 to: receiver,
+                function: RECEIVE,
                 data,
                 number,
                 taken: TakenSender(taken),

@@ -18,12 +18,13 @@ use actix_rt::net::TcpStream;
 use actix_rt::time::timeout;
 use tokio::io::AsyncWriteExt;
 
+use crate::gateway::accept::Accept;
 use crate::gateway::admission::Full;
 use crate::gateway::delivery::encoding::Encoding;
 use crate::gateway::transport::engineio::Purpose;
 use crate::gateway::transport::engineio::accept::{OpenWebSocket, Upgrade};
 use crate::gateway::transport::upgraded::Upgraded;
-use crate::gateway::transport::websocket::accept::Accept;
+use crate::gateway::transport::websocket::accept::Socket;
 use crate::http::admission::Admission;
 use crate::http::handshake::{self, Fault};
 use crate::http::takeable::Peer;
@@ -249,23 +250,27 @@ impl Admission {
     }
 
     fn hand_over(&self, route: Route, socket: Upgraded) {
-        let accept = |socket, encoding| Accept { socket, encoding };
-        match route {
-            Route::Session(encoding) => self.gateway.do_send(accept(socket, Some(encoding))),
-            Route::Echo => self.gateway.do_send(accept(socket, None)),
-            Route::Engine(purpose) => self.gateway.do_send(OpenWebSocket { socket, purpose }),
+        let (gateway, accept) = match route {
+            Route::Session(encoding) => (&self.gateway, websocket(socket, Some(encoding))),
+            Route::Echo => (&self.gateway, websocket(socket, None)),
+            Route::Engine(purpose) => (
+                &self.gateway,
+                Accept::new(OpenWebSocket { socket, purpose }),
+            ),
             Route::Upgrade(id) => {
                 let peers = &self.shared.peers;
                 let worker = peers.connection(id).map(|(worker, _)| worker);
                 let gateway = worker.and_then(|worker| peers.gateway(worker));
-                gateway.unwrap_or(&self.gateway).do_send(Upgrade {
-                    socket,
-                    id,
-                    hops: 0,
-                });
+                let upgrade = Accept::new(Upgrade { socket, id });
+                (gateway.unwrap_or(&self.gateway), upgrade)
             }
-        }
+        };
+        gateway.do_send(accept);
     }
+}
+
+fn websocket(socket: Upgraded, encoding: Option<Encoding>) -> Accept {
+    Accept::new(Socket { socket, encoding })
 }
 
 /// Writes the last bytes of a connection and ends it in order.

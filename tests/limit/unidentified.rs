@@ -10,7 +10,7 @@ const LIMIT: &str = "session.unidentified_per_address_max";
 
 #[test]
 fn unidentified_polls_of_one_connection_do_not_lock_its_address_out() {
-    let server = Server::with(&[("poll.unidentified_max", "5")]);
+    let server = Server::with(&[("session.unidentified_per_socket_max", "5")]);
     let mut connection = Kept::open(&server);
     let empty = "POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n[]";
     for _ in 0..5 {

@@ -1,7 +1,7 @@
 //! What waits to be written to one connection.
 //!
 //! Two queues share a connection. The direct one has what belongs to the
-//! connection itself (a handshake's answer, control frames, a tunnel's header,
+//! connection itself (a handshake's answer, control frames, a lasting answer's header,
 //! everything before the first `welcome`); the session's outbox has the numbered
 //! messages. Both are written in one vectored call; a frame that was written in
 //! part is always finished first.

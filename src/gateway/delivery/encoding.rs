@@ -18,15 +18,15 @@ use turntable_wire::websocket::{FrameBuilder, binary_frame, text_frame};
 /// How the messages of a connection are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Encoding {
-    /// WebSocket text frames with JSON.
+    /// Text frames with JSON.
     #[default]
     JsonV1,
-    /// WebSocket binary frames with MessagePack.
+    /// Binary frames with MessagePack.
     MsgpackV2,
-    /// Entries of a poll's answer.
-    Poll,
-    /// Datagrams in the envelope of a tunnel format, by its number.
-    Tunnel(u8),
+    /// Entries of a list: remote calls and their answers.
+    Entries,
+    /// Datagrams in the envelope of a format, by its number.
+    Datagrams(u8),
     /// Socket.IO packets of a namespace, by its number.
     SocketIo(u8),
 }
@@ -37,8 +37,8 @@ impl Encoding {
         EncodingNumber(match self {
             Self::JsonV1 => 0,
             Self::MsgpackV2 => 1,
-            Self::Poll => 2,
-            Self::Tunnel(format) => 0x100 | format as u16,
+            Self::Entries => 2,
+            Self::Datagrams(format) => 0x100 | format as u16,
             Self::SocketIo(namespace) => 0x200 | namespace as u16,
         })
     }
@@ -47,7 +47,7 @@ impl Encoding {
 /// What the encodings of a node are made of.
 #[derive(Debug, Default)]
 pub struct Encodings {
-    /// The tunnel formats, by number.
+    /// The formats of datagrams, by number.
     pub formats: Vec<Format>,
     /// The namespaces of Socket.IO, by number; the first is the main one.
     pub namespaces: Vec<Box<str>>,
@@ -66,7 +66,7 @@ impl Encodings {
         }
     }
 
-    /// The tunnel format of a number.
+    /// The format of a number.
     #[must_use]
     pub fn format(&self, number: u8) -> Option<&Format> {
         self.formats.get(usize::from(number))
@@ -103,10 +103,10 @@ impl Reader<'_> {
         match self.encoding {
             Encoding::JsonV1 => out.extend_from_slice(message.text().as_bytes()),
             Encoding::MsgpackV2 => write_v2(message, &mut out),
-            Encoding::Poll => {
+            Encoding::Entries => {
                 remote_call::entry(message.text(), &mut out);
             }
-            Encoding::Tunnel(number) => self.write_datagram(number, message, &mut out),
+            Encoding::Datagrams(number) => self.write_datagram(number, message, &mut out),
             Encoding::SocketIo(number) => self.write_packet(number, message, &mut out),
         }
         out

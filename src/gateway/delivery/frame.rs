@@ -26,7 +26,7 @@ use turntable_wire::json_v1;
 use turntable_wire::websocket::{FrameBuilder, close_frame, ping_frame, pong_frame};
 
 thread_local! {
-    /// The ids of datagrams that no owner has sent.
+    /// The ids of messages that no owner has sent.
     static IDS: RefCell<MessageIds> = const { RefCell::new(MessageIds::new()) };
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Message {
     /// A complete text frame; one that an owner sent is shared with the other
     /// gateways of the process.
     v1: Arc<[u8]>,
-    /// The id of its datagrams; nil until one is needed.
+    /// Its id, which some encodings write; nil until it is needed.
     id: Cell<MessageId>,
     /// What an owner published for many: their other encodings are made once per
     /// process.
@@ -102,7 +102,7 @@ impl Message {
         text_of(&self.v1)
     }
 
-    /// The id of its datagrams; the same whenever it is requested.
+    /// Its id, which some encodings write; the same whenever it is requested.
     pub(crate) fn id(&self) -> MessageId {
         if self.id.get().is_nil() {
             self.id.set(next_id());
@@ -173,7 +173,7 @@ impl Frame {
         Self::Message(Rc::new(Message::of(v1, id, None)))
     }
 
-    /// What a channel retained, for one session. Its datagram has an id of its own: the
+    /// What a channel retained, for one session. It has an id of its own: the
     /// session may have had one of that message before, by whose id it could come back.
     pub(crate) fn retained(frame: &SharedFrame) -> Self {
         let v1 = frame.v1().clone();
@@ -196,7 +196,7 @@ impl Frame {
         }))
     }
 
-    /// A message by its v1 text, with the id of its datagrams where that may have
+    /// A message by its v1 text, with its id where that may have
     /// been sent.
     pub(crate) fn imported(text: &str, id: Option<MessageId>) -> Self {
         Self::Message(Rc::new(Message::imported(text, id)))

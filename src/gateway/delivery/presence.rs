@@ -111,8 +111,8 @@ impl Gateway {
         changed.sort_unstable();
         changed.dedup();
         let mut frame = self.subscriptions.watches.frame(&changed, entry.hidden());
-        if entry.datagrams().is_some() {
-            // Its client resumes by the ids of datagrams.
+        if entry.unnumbered().is_some() {
+            // Its client resumes by the ids of messages.
             frame = frame.alone();
         }
         self.send_frame(session, frame, None);

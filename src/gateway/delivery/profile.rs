@@ -53,7 +53,7 @@ impl Gateway {
                 entry.profiles = changes;
                 return self.lists.changed.push(session);
             }
-            let is_alone = entry.datagrams().is_some();
+            let is_alone = entry.unnumbered().is_some();
             let Some(frame) = self.subscriptions.watches.profile_frame(&mut changes) else {
                 continue;
             };

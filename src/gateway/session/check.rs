@@ -2,7 +2,7 @@
 //!
 //! Most are decided at once. Where a checker takes time, the connection is in the phase
 //! `Checking` until the portal answers or a deadline passes: what its client sends
-//! behind its claim waits unread, and a tunnel has not written a byte.
+//! behind its claim waits unread, and a lasting HTTP answer has not begun.
 
 use actix::{Context, Handler, Message};
 

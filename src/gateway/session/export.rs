@@ -81,7 +81,7 @@ impl SessionEntry {
         let changed = self.changed.iter();
         let memory = self.memory.as_deref();
         let answered = answered.or_else(|| memory?.answered.as_ref());
-        let datagrams = self.datagrams();
+        let unnumbered = self.unnumbered();
         Some(EntryExport {
             session,
             rooms: Vec::new(),
@@ -92,7 +92,7 @@ impl SessionEntry {
             is_warned: self.is_warned,
             awaited: Vec::new(),
             ids,
-            datagrams: datagrams.map(|all| all.iter().map(|(id, n)| (id.0, *n)).collect()),
+            unnumbered: unnumbered.map(|all| all.iter().map(|(id, n)| (id.0, *n)).collect()),
             answered: answered.and_then(AnsweredExport::of),
         })
     }
@@ -110,8 +110,8 @@ impl SessionEntry {
         let watched = export.session.watching.clone();
         let (roles, functions) = (&export.session.roles, &export.session.functions);
         let permissions = settings.permissions.of(roles, functions);
-        let has_datagrams = export.datagrams.is_some();
-        let mut arrival = Arrival::new(watches, subscriber, &export.ids, has_datagrams);
+        let names_messages = export.unnumbered.is_some();
+        let mut arrival = Arrival::new(watches, subscriber, &export.ids, names_messages);
         let imported = Session::import(
             export.session,
             now_ms,
@@ -134,15 +134,15 @@ impl SessionEntry {
                 entry.store_backup(backup);
             }
         }
-        let datagrams = export.datagrams.map(|all| {
+        let unnumbered = export.unnumbered.map(|all| {
             let all = all.into_iter();
             all.map(|(id, number)| (MessageId::from(id), number))
                 .collect()
         });
         let answered = export.answered.map(AnsweredExport::into_answered);
-        if datagrams.is_some() || answered.is_some() {
+        if unnumbered.is_some() || answered.is_some() {
             entry.memory = Some(Box::new(TransportMemory {
-                datagrams,
+                unnumbered,
                 answered,
             }));
         }

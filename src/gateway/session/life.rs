@@ -230,7 +230,7 @@ impl Gateway {
             warnings,
             expires_in,
             token,
-            ..self.welcome_packet(id)
+            ..self.settings.welcome(id, clock::now_ms())
         })))
     }
 
@@ -245,26 +245,6 @@ impl Gateway {
             self.push_effects([Effect::Continue(connection)]);
         } else {
             self.step(session, Input::Lost(connection), Details::default());
-        }
-    }
-
-    /// The `welcome` of a session, for everyone alike.
-    pub(crate) fn welcome_packet(&self, session: SessionId) -> Welcome {
-        Welcome {
-            user: None,
-            session,
-            resumed: false,
-            accepted: 0,
-            time_ms: clock::now_ms(),
-            heartbeat_ms: self.settings.session.heartbeat_ms,
-            attributes: Vec::new(),
-            services: Vec::new(),
-            limits: self.settings.announced.clone(),
-            rates: self.settings.limits.of_session().into(),
-            server: concat!("turntable/", env!("CARGO_PKG_VERSION")).into(),
-            warnings: Vec::new(),
-            expires_in: None,
-            token: None,
         }
     }
 
@@ -349,7 +329,7 @@ impl Gateway {
         }
         let received = entry.received(from);
         let is_unwelcomed = match from {
-            ResumeFrom::Datagram(datagram) => entry.is_unwelcomed(datagram),
+            ResumeFrom::Message(id) => entry.is_unwelcomed(id),
             _ => false,
         };
         let before = entry.session.connection();

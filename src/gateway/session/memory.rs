@@ -1,5 +1,5 @@
-//! What transports other than WebSocket remember with a session, so that it
-//! outlives their connections.
+//! What a session remembers beside its outbox, so that it outlives connections over
+//! which messages have no numbers, or requests have.
 
 use std::collections::VecDeque;
 
@@ -9,8 +9,8 @@ use crate::gateway::delivery::frame::{Frame, Message};
 use crate::gateway::session::SessionEntry;
 use turntable_core::id::MessageId;
 
-/// Unnumbered datagrams by whose ids a client may come back.
-pub(crate) const DATAGRAMS_MAX: usize = 16;
+/// Unnumbered messages by whose ids a client may come back.
+pub(crate) const UNNUMBERED_MAX: usize = 16;
 
 /// From where on a client wants the messages of its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub enum ResumeFrom {
     Count(u64),
     /// Behind so many; the transport has a header that takes the place of a `welcome`.
     CountOnly(u64),
-    /// Behind a datagram.
-    Datagram(MessageId),
+    /// Behind the message of this id.
+    Message(MessageId),
     /// Everything that is retained: the client can tell which it has.
     Retained,
     /// What was never written.
@@ -37,9 +37,10 @@ impl ResumeFrom {
 /// The memory of one session.
 #[derive(Debug, Default)]
 pub(crate) struct TransportMemory {
-    /// Unnumbered datagrams that were written, each with the number of the last
-    /// numbered message before it; `None` where its client has no datagrams.
-    pub(crate) datagrams: Option<VecDeque<(MessageId, u64)>>,
+    /// Unnumbered messages that were written, each with the number of the last
+    /// numbered message before it; `None` where its client knows messages by number
+    /// and not by id.
+    pub(crate) unnumbered: Option<VecDeque<(MessageId, u64)>>,
     /// The last numbered request and its answer.
     pub(crate) answered: Option<Answered>,
 }
@@ -53,12 +54,12 @@ pub(crate) struct Answered {
     /// over.
     pub(crate) received: Option<u64>,
     /// The answer; `None` where it was dropped to free memory.
-    pub(crate) body: Option<PollAnswer>,
+    pub(crate) body: Option<RequestAnswer>,
 }
 
-/// The answer to an HTTP request that polls.
+/// The answer to a numbered HTTP request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PollAnswer {
+pub struct RequestAnswer {
     /// A list of entries.
     pub body: Bytes,
     /// How many messages wait behind it, as it has as many bytes as one may.
@@ -84,22 +85,22 @@ impl Answered {
 }
 
 impl SessionEntry {
-    /// The unnumbered datagrams, where its client has any.
-    pub(crate) fn datagrams(&self) -> Option<&VecDeque<(MessageId, u64)>> {
-        self.memory.as_ref()?.datagrams.as_ref()
+    /// The unnumbered messages, where its client names messages by their ids.
+    pub(crate) fn unnumbered(&self) -> Option<&VecDeque<(MessageId, u64)>> {
+        self.memory.as_ref()?.unnumbered.as_ref()
     }
 
-    /// From now on unnumbered datagrams are remembered.
-    pub(crate) fn remember_datagrams(&mut self) -> &mut VecDeque<(MessageId, u64)> {
+    /// From now on unnumbered messages are remembered.
+    pub(crate) fn remember_unnumbered(&mut self) -> &mut VecDeque<(MessageId, u64)> {
         let memory = self.memory.get_or_insert_default();
-        memory.datagrams.get_or_insert_default()
+        memory.unnumbered.get_or_insert_default()
     }
 
-    /// Its client has no datagrams any more.
-    pub(crate) fn forget_datagrams(&mut self) {
+    /// Its client does not name messages by their ids any more.
+    pub(crate) fn forget_unnumbered(&mut self) {
         self.is_read_alone = false;
         if let Some(memory) = &mut self.memory {
-            memory.datagrams = None;
+            memory.unnumbered = None;
         }
     }
 
@@ -118,24 +119,24 @@ impl SessionEntry {
 
     fn note(&mut self, id: MessageId, number: u64) {
         let memory = self.memory.as_mut();
-        if let Some(datagrams) = memory.and_then(|memory| memory.datagrams.as_mut()) {
-            if datagrams.len() == DATAGRAMS_MAX {
-                datagrams.pop_front();
+        if let Some(unnumbered) = memory.and_then(|memory| memory.unnumbered.as_mut()) {
+            if unnumbered.len() == UNNUMBERED_MAX {
+                unnumbered.pop_front();
             }
-            datagrams.push_back((id, number));
+            unnumbered.push_back((id, number));
         }
     }
 
-    /// Notes an unnumbered datagram, behind the messages that were sent and
+    /// Notes an unnumbered message, behind the messages that were sent and
     /// `begun` more.
-    pub(crate) fn note_datagram(&mut self, message: &Message, begun: u64) {
-        if self.datagrams().is_some() {
+    pub(crate) fn note_unnumbered(&mut self, message: &Message, begun: u64) {
+        if self.unnumbered().is_some() {
             self.note(message.id(), self.session.outbox.sent() + begun);
         }
     }
 
     /// Notes that a client has received so many messages. The last of them will
-    /// be forgotten, but the client may come back by the id of its datagram.
+    /// be forgotten, but the client may come back by its id.
     pub(crate) fn note_received(&mut self, received: u64) {
         let last = self.session.outbox.numbered_frame(received);
         if let Some(id) = last.and_then(Frame::as_message).and_then(Message::used_id) {
@@ -143,12 +144,12 @@ impl SessionEntry {
         }
     }
 
-    /// Whether unnumbered datagrams were written behind this one; one of them
+    /// Whether unnumbered messages were written behind this one; one of them
     /// may have been a `welcome`.
     pub(crate) fn is_unwelcomed(&self, id: MessageId) -> bool {
-        let sent = self.datagrams().into_iter().flatten().rev();
+        let sent = self.unnumbered().into_iter().flatten().rev();
         let behind = sent.take_while(|(known, _)| *known != id).count();
-        let is_known = self.datagrams().is_some_and(|sent| behind < sent.len());
+        let is_known = self.unnumbered().is_some_and(|sent| behind < sent.len());
         is_known && behind > 0
     }
 
@@ -159,8 +160,8 @@ impl SessionEntry {
             ResumeFrom::Count(received) | ResumeFrom::CountOnly(received) => Some(received),
             ResumeFrom::Retained => outbox.acknowledged(),
             ResumeFrom::Unwritten => Some(outbox.sent()),
-            ResumeFrom::Datagram(id) => {
-                let unnumbered = self.datagrams().into_iter().flatten();
+            ResumeFrom::Message(id) => {
+                let unnumbered = self.unnumbered().into_iter().flatten();
                 let unnumbered = unnumbered.rev().find(|(known, _)| *known == id);
                 match unnumbered {
                     Some((_, number)) => Some(*number),

@@ -1,15 +1,41 @@
 //! Channels with everything below them: every directory has to know that this
-//! gateway wants the subpaths, before a session gets its `joined`.
+//! gateway wants the subpaths, before a session gets its `joined`. Pure: what owners
+//! are to be sent is returned.
 
-use crate::gateway::Gateway;
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
+
 use turntable_core::call::ChannelCall;
 use turntable_core::id::ChannelId;
 use turntable_core::key::{Caller, SessionKey};
 use turntable_core::spare::Spare;
 
+/// What has to be sent to owners, in order.
+pub(crate) type OwnerCalls = SmallVec<[OwnerCall; 1]>;
+
+/// Something that has to be sent to owners.
+#[derive(Debug)]
+pub(crate) enum OwnerCall {
+    /// A call to a channel.
+    Channel(ChannelId, ChannelCall),
+    /// Every directory: whether this gateway wants what is below a path.
+    Below(ChannelId, bool),
+}
+
+impl From<(ChannelId, ChannelCall)> for OwnerCall {
+    fn from((channel, call): (ChannelId, ChannelCall)) -> Self {
+        Self::Channel(channel, call)
+    }
+}
+
+/// The paths of which sessions want everything below.
+#[derive(Debug, Default)]
+pub(crate) struct BelowPaths(HashMap<ChannelId, Below>);
+
 /// Sessions that want everything below a path, and how far that is known.
 #[derive(Debug, Default)]
-pub(crate) struct Below {
+struct Below {
     sessions: usize,
     /// Directories that know.
     known: usize,
@@ -17,100 +43,197 @@ pub(crate) struct Below {
     waiting: Vec<(SessionKey, ChannelCall)>,
 }
 
-impl Below {
-    /// Whether calls wait for the directories.
-    pub(crate) const fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-}
-
-impl Gateway {
-    /// One session fewer wants what is below a path; its join was refused.
-    pub(crate) fn leave_below(&mut self, channel: &ChannelId) {
-        if let Some(below) = self.subscriptions.below.get_mut(channel) {
-            below.sessions = below.sessions.saturating_sub(1);
-            self.drop_below(channel);
-        }
+impl BelowPaths {
+    /// Whether calls to a channel wait for the directories.
+    pub(super) fn is_waiting(&self, channel: &ChannelId) -> bool {
+        let below = self.0.get(channel);
+        below.is_some_and(|below| !below.waiting.is_empty())
     }
 
-    /// Joins a channel with everything below it.
-    pub(crate) fn join_below(
+    /// A session joins a channel with everything below it; `again` if it was on it in
+    /// this way. There are `shards` directories.
+    pub(super) fn join(
         &mut self,
         session: SessionKey,
         channel: ChannelId,
         call: ChannelCall,
         again: bool,
-    ) {
-        let shards = self.shared.owners.shards();
-        let all = &mut self.subscriptions.below;
-        let is_first = !all.contains_key(&channel);
-        let below = all.entry(channel.clone()).or_default();
+        shards: usize,
+    ) -> Option<OwnerCall> {
+        let is_first = !self.0.contains_key(&channel);
+        let below = self.0.entry(channel.clone()).or_default();
         if !again {
             below.sessions += 1;
         }
         if below.known >= shards {
-            return self.shared.owners.channel(&channel, call);
+            return Some(OwnerCall::Channel(channel, call));
         }
         below.waiting.push((session, call));
-        if is_first {
-            self.shared.owners.below(&channel, self.id, true);
-        }
+        is_first.then_some(OwnerCall::Below(channel, true))
     }
 
-    /// One more directory knows that this gateway wants what is below a path.
-    pub(crate) fn below_is_known(&mut self, channel: &ChannelId) {
-        let shards = self.shared.owners.shards();
-        let Some(below) = self.subscriptions.below.get_mut(channel) else {
-            return;
-        };
+    /// One more directory knows that this gateway wants what is below a path. Returns
+    /// what waited for it, once all know.
+    pub(super) fn known(&mut self, channel: &ChannelId, shards: usize) -> Option<OwnerCalls> {
+        let below = self.0.get_mut(channel)?;
         below.known += 1;
         if below.known < shards {
-            return;
+            return None;
         }
-        for (_, call) in std::mem::take(&mut below.waiting) {
-            self.shared.owners.channel(channel, call);
-        }
-        self.announce_unsubscribed(channel);
-        self.drop_below(channel);
+        let waiting = std::mem::take(&mut below.waiting).into_iter();
+        Some(
+            waiting
+                .map(|(_, call)| OwnerCall::Channel(channel.clone(), call))
+                .collect(),
+        )
     }
 
-    /// Takes the interest back where no session has it any more. It stays while
-    /// it is still being made known, so that no answer to it is counted for a
-    /// later one.
-    fn drop_below(&mut self, channel: &ChannelId) {
-        let shards = self.shared.owners.shards();
-        let below = self.subscriptions.below.get(channel);
-        if below.is_some_and(|below| below.sessions == 0 && below.known >= shards) {
-            self.subscriptions.below.remove(channel);
-            self.subscriptions.below.give_back();
-            self.shared.owners.below(channel, self.id, false);
-        }
+    /// One session fewer wants what is below a path; its join was refused.
+    pub(super) fn refused(&mut self, channel: &ChannelId, shards: usize) -> Option<OwnerCall> {
+        let below = self.0.get_mut(channel)?;
+        below.sessions = below.sessions.saturating_sub(1);
+        self.drop_unwanted(channel, shards)
     }
 
     /// A session leaves a channel, or only the way in which it was on it.
-    pub(crate) fn call_leave(
+    pub(super) fn leave(
         &mut self,
         caller: Caller,
         channel: &ChannelId,
         subpaths: bool,
         stays: bool,
-    ) {
+        shards: usize,
+    ) -> OwnerCalls {
         let call = ChannelCall::Leave {
             caller,
             subpaths,
             stays,
         };
-        if subpaths && let Some(below) = self.subscriptions.below.get_mut(channel) {
+        if subpaths && let Some(below) = self.0.get_mut(channel) {
             below.sessions = below.sessions.saturating_sub(1);
             let mut waiting = below.waiting.iter();
             if waiting.any(|(session, _)| *session == caller.key) {
                 // Behind the join, which is answered all the same.
-                return below.waiting.push((caller.key, call));
+                below.waiting.push((caller.key, call));
+                return OwnerCalls::new();
             }
         }
-        self.shared.owners.channel(channel, call);
+        let mut calls = OwnerCalls::new();
+        calls.push(OwnerCall::Channel(channel.clone(), call));
         if subpaths {
-            self.drop_below(channel);
+            calls.extend(self.drop_unwanted(channel, shards));
         }
+        calls
+    }
+
+    /// Takes the interest back where no session has it any more. It stays while
+    /// it is still being made known, so that no answer to it is counted for a
+    /// later one.
+    pub(super) fn drop_unwanted(
+        &mut self,
+        channel: &ChannelId,
+        shards: usize,
+    ) -> Option<OwnerCall> {
+        let below = self.0.get(channel)?;
+        if below.sessions > 0 || below.known < shards {
+            return None;
+        }
+        self.0.remove(channel);
+        self.0.give_back();
+        Some(OwnerCall::Below(channel.clone(), false))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use turntable_core::key::{GatewayId, NodeId, Place, SessionSlot, SlotKey as _, WorkerId};
+
+    const SHARDS: usize = 2;
+
+    fn path() -> ChannelId {
+        ChannelId::parse("a").unwrap()
+    }
+
+    fn caller(number: u64) -> Caller {
+        let gateway = GatewayId {
+            node: NodeId(0),
+            boot: 1,
+            worker: WorkerId(0),
+        };
+        Caller {
+            key: SessionKey::from_number(number),
+            place: Place {
+                gateway,
+                slot: SessionSlot::new(number as u32, 0),
+            },
+        }
+    }
+
+    /// A call that can be told by its session.
+    fn call(number: u64) -> ChannelCall {
+        ChannelCall::Resume {
+            caller: caller(number),
+        }
+    }
+
+    fn join(all: &mut BelowPaths, number: u64) -> Option<OwnerCall> {
+        all.join(caller(number).key, path(), call(number), false, SHARDS)
+    }
+
+    fn leave(all: &mut BelowPaths, number: u64) -> OwnerCalls {
+        all.leave(caller(number), &path(), true, false, SHARDS)
+    }
+
+    #[test]
+    fn joins_wait_until_every_directory_knows() {
+        let mut all = BelowPaths::default();
+        let first = join(&mut all, 1);
+        assert!(matches!(first, Some(OwnerCall::Below(_, true))));
+        assert!(join(&mut all, 2).is_none());
+        assert!(all.is_waiting(&path()));
+        assert!(all.known(&path(), SHARDS).is_none());
+        let released = all.known(&path(), SHARDS).unwrap();
+        assert_eq!(released.len(), 2);
+        assert!(!all.is_waiting(&path()));
+        let next = join(&mut all, 3);
+        assert!(matches!(next, Some(OwnerCall::Channel(..))));
+    }
+
+    #[test]
+    fn interest_ends_with_the_last_session_once_it_is_known() {
+        let mut all = BelowPaths::default();
+        join(&mut all, 1);
+        // It leaves before the directories know: behind its join.
+        assert!(leave(&mut all, 1).is_empty());
+        assert!(all.drop_unwanted(&path(), SHARDS).is_none());
+        all.known(&path(), SHARDS);
+        let released = all.known(&path(), SHARDS).unwrap();
+        assert!(matches!(
+            released.as_slice(),
+            [
+                OwnerCall::Channel(_, ChannelCall::Resume { .. }),
+                OwnerCall::Channel(_, ChannelCall::Leave { .. })
+            ]
+        ));
+        let dropped = all.drop_unwanted(&path(), SHARDS);
+        assert!(matches!(dropped, Some(OwnerCall::Below(_, false))));
+        assert!(all.known(&path(), SHARDS).is_none(), "nothing is left");
+    }
+
+    #[test]
+    fn interest_stays_while_one_of_several_sessions_has_it() {
+        let mut all = BelowPaths::default();
+        join(&mut all, 1);
+        join(&mut all, 2);
+        all.known(&path(), SHARDS);
+        all.known(&path(), SHARDS);
+        assert_eq!(leave(&mut all, 1).len(), 1);
+        assert!(matches!(
+            all.refused(&path(), SHARDS),
+            Some(OwnerCall::Below(_, false))
+        ));
+        assert!(all.refused(&path(), SHARDS).is_none());
     }
 }

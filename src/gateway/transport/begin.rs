@@ -25,8 +25,11 @@ pub(crate) enum Insertion {
     Echo,
     /// A tunnel.
     Tunnel(Purpose),
-    /// A poll, with an entry that comes before all others.
-    Poll(Option<Vec<u8>>),
+    /// A poll.
+    Poll {
+        /// Whether its client is new, and not one that resumes.
+        is_new: bool,
+    },
     /// A session of Engine.IO.
     Engine,
     /// One that came from another worker.
@@ -41,6 +44,21 @@ pub(crate) enum Insertion {
 }
 
 impl Insertion {
+    /// Whether it is a client that comes, which metrics count as accepted; else it
+    /// belongs to one that came before.
+    pub(crate) const fn is_client(&self) -> bool {
+        match self {
+            Self::WebSocket | Self::Echo | Self::Tunnel(_) | Self::Poll { .. } | Self::Engine => {
+                true
+            }
+            Self::WebSocketAgain
+            | Self::EngineAgain
+            | Self::Probe(_)
+            | Self::Namespace(_)
+            | Self::Ending(_) => false,
+        }
+    }
+
     /// Begins the connection.
     pub(crate) fn begin(self, connection: &mut Connection, cx: &mut Cx<'_>) {
         match self {
@@ -54,7 +72,7 @@ impl Insertion {
                 read_first(connection, cx);
             }
             Self::Tunnel(purpose) => Tunnel::begin(connection, purpose, cx),
-            Self::Poll(first) => Poll::begin(connection, first, cx),
+            Self::Poll { is_new } => Poll::begin(connection, is_new, cx),
             Self::Engine => Engine::begin(connection, cx),
             Self::EngineAgain => Engine::begin_again(connection, cx),
             Self::Probe(engine) => Probe::begin(connection, engine, cx),

@@ -110,7 +110,7 @@ impl Cx<'_> {
         let begun = u64::from(connection.queue.has_begun());
         if let Some(message) = frame.as_message() {
             match &mut self.session {
-                Some((_, entry)) => entry.note_datagram(message, begun),
+                Some((_, entry)) => entry.note_unnumbered(message, begun),
                 None => connection.transport.note_unnumbered(message),
             }
         }

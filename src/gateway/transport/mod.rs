@@ -8,6 +8,7 @@
 //!
 //! A new transport is a folder here, a variant, and a route in `http/`.
 
+pub mod arrival;
 pub(crate) mod backlog;
 pub(crate) mod begin;
 pub(crate) mod context;
@@ -15,16 +16,19 @@ pub mod engineio;
 pub(crate) mod frames;
 pub(crate) mod notice;
 pub mod poll;
+pub mod settings;
 pub(crate) mod socket;
 pub mod tunnel;
 pub mod upgraded;
 pub mod websocket;
 
+#[cfg(test)]
+use crate::gateway::admission::Permit;
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encoding;
 use crate::gateway::delivery::frame::Message;
 use crate::gateway::session::memory::{Answered, ResumeFrom};
-use crate::gateway::submit::TakenSender;
+use crate::gateway::submit::{Taken, TakenSender};
 use crate::gateway::work::Command;
 use begin::Insertion;
 use context::Cx;
@@ -40,6 +44,7 @@ use turntable_core::id::SessionId;
 use turntable_core::key::ConnKey;
 use turntable_core::packet::{ErrorBody, RequestId};
 use turntable_core::reason::CloseReason;
+use turntable_wire::engineio::RequestError;
 use websocket::WebSocket;
 
 /// The transport of a connection, with its state.
@@ -88,6 +93,35 @@ pub(crate) enum Request {
         /// Receives whether they were taken.
         taken: TakenSender,
     },
+}
+
+impl Request {
+    /// Whether a client comes with it, which metrics count as accepted.
+    pub(crate) const fn brings_client(&self) -> bool {
+        matches!(self, Self::Tunnel(_))
+    }
+
+    /// Answers with an error, where the transport has answers with any.
+    pub(crate) fn refuse(self, error: ErrorBody) {
+        match self {
+            Self::Poll(request) => request.refuse(error),
+            Self::Commands { taken, .. } => taken.answer(Taken::TooOften(Box::new(error))),
+            Self::Engine(request) => request.refuse(RequestError::BadRequest),
+            // Its socket closes.
+            Self::Tunnel(_) => {}
+        }
+    }
+
+    /// Answers that its connection is gone.
+    pub(crate) fn gone(self) {
+        match self {
+            Self::Poll(request) => request.refuse(poll::accept::expired()),
+            Self::Commands { taken, .. } => taken.answer(Taken::Gone),
+            Self::Engine(request) => request.refuse(RequestError::UnknownSession),
+            // Its socket closes.
+            Self::Tunnel(_) => {}
+        }
+    }
 }
 
 /// How a session came to a connection.
@@ -415,7 +449,7 @@ impl Transport {
     /// Notes a message that was written before there is a session.
     pub(crate) fn note_unnumbered(&mut self, message: &Message) {
         if let Self::Tunnel(tunnel) = self {
-            tunnel.note_datagram(message);
+            tunnel.note_unnumbered(message);
         }
     }
 
@@ -446,4 +480,10 @@ impl Transport {
             (Self::Namespace(_), _) => "socketio",
         }
     }
+}
+
+/// A connection without a socket, for tests of the gateway.
+#[cfg(test)]
+pub(crate) fn without_socket(name: SessionId, permit: Permit, now_ms: u64) -> Connection {
+    Poll::connection(name, permit, now_ms)
 }

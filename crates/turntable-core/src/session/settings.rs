@@ -13,6 +13,8 @@ pub struct SessionSettings {
     pub identify_timeout_ms: u64,
     /// Connections of one address that have not identified; another one is refused.
     pub unidentified_per_address_max: usize,
+    /// Connections that have not identified, of one HTTP connection.
+    pub unidentified_per_socket_max: usize,
     /// A connection that was silent this long is pinged, in ms; after another such time
     /// without an answer it is closed with 4008.
     pub heartbeat_ms: u64,
@@ -57,6 +59,7 @@ impl SessionSettings {
     pub const RANGES: &[(&str, u64, u64)] = &[
         ("identify_timeout_ms", 100, 600_000),
         ("unidentified_per_address_max", 1, 10_000_000),
+        ("unidentified_per_socket_max", 1, 10_000_000),
         ("heartbeat_ms", 100, 600_000),
         ("resume_ms", 0, 86_400_000),
         ("replay_bytes_max", 0, 67_108_864),
@@ -78,6 +81,7 @@ impl Default for SessionSettings {
         Self {
             identify_timeout_ms: 10_000,
             unidentified_per_address_max: 1_000,
+            unidentified_per_socket_max: 16,
             heartbeat_ms: 25_000,
             resume_ms: 60_000,
             replay_bytes_max: 262_144,

@@ -48,7 +48,7 @@ pub(super) struct Arrival<'a> {
     ids: &'a [(u64, u128)],
     /// The place of the next message.
     place: u64,
-    has_datagrams: bool,
+    names_messages: bool,
 }
 
 impl Importer<Frame> for Arrival<'_> {
@@ -73,8 +73,8 @@ impl Importer<Frame> for Arrival<'_> {
         };
         self.place += 1;
         let parts = json_v1::split(text)?;
-        // A client of datagrams names even these by their ids.
-        if parts.command != "userchange" || self.has_datagrams {
+        // A client that names messages does so with these, too.
+        if parts.command != "userchange" || self.names_messages {
             return Some(Frame::imported(text, id));
         }
         let States(states) = serde_json::from_str(parts.data.get()).ok()?;
@@ -89,12 +89,12 @@ impl Importer<Frame> for Arrival<'_> {
 
 impl<'a> Arrival<'a> {
     /// What makes the value's users and messages those of `subscriber`. `ids` are
-    /// those of datagrams, by the places of their messages.
+    /// those of messages, by their places.
     pub(super) fn new(
         watches: &'a mut Watches,
         subscriber: Subscriber,
         ids: &'a [(u64, u128)],
-        has_datagrams: bool,
+        names_messages: bool,
     ) -> Self {
         Self {
             watches,
@@ -103,7 +103,7 @@ impl<'a> Arrival<'a> {
             first: Vec::new(),
             ids,
             place: 0,
-            has_datagrams,
+            names_messages,
         }
     }
 

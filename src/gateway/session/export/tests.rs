@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::gateway::delivery::frame::Frame;
-use crate::gateway::session::memory::{DATAGRAMS_MAX, PollAnswer, ResumeFrom};
+use crate::gateway::session::memory::{RequestAnswer, ResumeFrom, UNNUMBERED_MAX};
 use crate::gateway::testing::{Noted, begin, connect, entry, gateway, path, user};
 use turntable_core::backup::RoomBackup;
 use turntable_core::call::{Call, RoomCall};
@@ -159,7 +159,7 @@ fn transport_memory_goes_along() {
     let (mut from, mut into) = (gateway(1, &owners), gateway(0, &owners));
     let slot = begin(&mut from);
     let sent = entry(&mut from, slot);
-    sent.remember_datagrams();
+    sent.remember_unnumbered();
     let frames = [published(1).alone(), published(2).alone(), published(3)];
     let numbered = frames.clone().map(|frame| frame.as_message().unwrap().id());
     for frame in frames {
@@ -168,11 +168,11 @@ fn transport_memory_goes_along() {
     written(sent, 2);
     let unnumbered = published(9);
     let unnumbered = unnumbered.as_message().unwrap();
-    sent.note_datagram(unnumbered, 0);
+    sent.note_unnumbered(unnumbered, 0);
     sent.memory.as_mut().unwrap().answered = Some(Answered {
         batch: 4,
         received: Some(2),
-        body: Some(PollAnswer {
+        body: Some(RequestAnswer {
             body: "[]".into(),
             waiting: 3,
         }),
@@ -181,10 +181,10 @@ fn transport_memory_goes_along() {
     let arrived = into.import_session(export).unwrap();
     let arrived = entry(&mut into, arrived);
     for (id, received) in numbered.into_iter().zip([Some(1), Some(2), None]) {
-        let from = ResumeFrom::Datagram(id);
+        let from = ResumeFrom::Message(id);
         assert_eq!(arrived.received(from), received);
     }
-    let from = ResumeFrom::Datagram(unnumbered.id());
+    let from = ResumeFrom::Message(unnumbered.id());
     assert_eq!(arrived.received(from), Some(2));
     let answered = arrived.memory.as_ref().unwrap().answered.as_ref().unwrap();
     assert_eq!((answered.batch, answered.received), (4, Some(2)));
@@ -284,7 +284,7 @@ fn refused_value_leaves_nothing_behind() {
         },
         &|export| export.states.clear(),
         &|export| export.changed = vec![user("1:2"); 100_000],
-        &|export| export.datagrams = Some(vec![(1, 1); DATAGRAMS_MAX + 1]),
+        &|export| export.unnumbered = Some(vec![(1, 1); UNNUMBERED_MAX + 1]),
         &|export| {
             export.answered = Some(AnsweredExport {
                 batch: 1,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::session::memory::{Answered, DATAGRAMS_MAX, PollAnswer};
+use crate::gateway::session::memory::{Answered, RequestAnswer, UNNUMBERED_MAX};
 use turntable_core::backup::Backup;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::packet::{Presence, RequestId};
@@ -30,12 +30,12 @@ pub struct EntryExport {
     pub is_warned: bool,
     /// Commands that owners have not answered, with their ids.
     pub awaited: Vec<(Box<str>, RequestId)>,
-    /// Ids of datagrams that may have been sent, each with the place of its
-    /// message among those of the session's outbox.
+    /// Ids of messages that may have been sent, each with the place of the message
+    /// among those of the session's outbox.
     pub ids: Vec<(u64, u128)>,
-    /// Unnumbered datagrams by whose ids its client may come back, each with the
-    /// number of the last message before it; `None` where it has no datagrams.
-    pub datagrams: Option<Vec<(u128, u64)>>,
+    /// Unnumbered messages by whose ids its client may come back, each with the
+    /// number of the last message before it; `None` where it does not name messages.
+    pub unnumbered: Option<Vec<(u128, u64)>>,
     /// The last numbered request and its answer.
     pub answered: Option<AnsweredExport>,
 }
@@ -58,7 +58,7 @@ impl EntryExport {
     /// Whether what is beside the session is within the limits.
     pub(super) fn check(&self, limits: &ImportLimits) -> Result<(), ImportError> {
         let (watching, messages) = (&self.session.watching, &self.session.outbox.messages);
-        let datagrams = self.datagrams.as_ref().map_or(0, Vec::len);
+        let unnumbered = self.unnumbered.as_ref().map_or(0, Vec::len);
         let counts = [
             ("states", self.states.len(), watching.len()),
             ("changed users", self.changed.len(), limits.watching_max),
@@ -70,8 +70,8 @@ impl EntryExport {
                 self.backups.len(),
                 limits.rooms_max.saturating_add(1),
             ),
-            ("datagrams", self.ids.len(), messages.len()),
-            ("datagrams", datagrams, DATAGRAMS_MAX),
+            ("ids of messages", self.ids.len(), messages.len()),
+            ("unnumbered messages", unnumbered, UNNUMBERED_MAX),
         ];
         if let Some((name, ..)) = counts.iter().find(|(_, count, max)| count > max) {
             return Err(ImportError::TooMany(name));
@@ -111,7 +111,7 @@ impl AnsweredExport {
         Answered {
             batch: self.batch,
             received: self.received,
-            body: self.body.map(|body| PollAnswer {
+            body: self.body.map(|body| RequestAnswer {
                 body: String::from(body).into(),
                 waiting: self.waiting as usize,
             }),

@@ -8,7 +8,7 @@ use turntable_wire::engineio::Packet;
 
 /// A sign of life came: sets when the next is due.
 pub(super) fn expect_life(connection: &mut Connection, cx: &mut Cx<'_>) {
-    let settings = &cx.settings.socketio;
+    let settings = &cx.settings.transport.socketio;
     let (interval_ms, timeout_ms) = (settings.ping_interval_ms, settings.ping_timeout_ms);
     let Some(engine) = Engine::of(connection) else {
         return;

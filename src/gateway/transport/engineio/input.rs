@@ -111,7 +111,7 @@ fn client_closes(connection: &mut Connection, cx: &mut Cx<'_>) -> Flow {
 
 fn limits(cx: &Cx<'_>) -> Limits {
     Limits {
-        attachments_max: cx.settings.socketio.attachments_max,
+        attachments_max: cx.settings.transport.socketio.attachments_max,
         message_bytes_max: cx.settings.message_bytes_max,
         namespace_bytes_max: super::NAMESPACE_BYTES_MAX,
     }

@@ -22,6 +22,7 @@ mod output;
 mod packet;
 pub(crate) mod probe;
 pub mod request;
+pub mod settings;
 
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
@@ -198,8 +199,8 @@ impl Engine {
                 Carriage::Polling => vec![Carriage::WebSocket],
                 Carriage::WebSocket => Vec::new(),
             },
-            ping_interval_ms: settings.socketio.ping_interval_ms,
-            ping_timeout_ms: settings.socketio.ping_timeout_ms,
+            ping_interval_ms: settings.transport.socketio.ping_interval_ms,
+            ping_timeout_ms: settings.transport.socketio.ping_timeout_ms,
             max_payload: settings.message_bytes_max as u64,
         };
         connection
@@ -209,6 +210,10 @@ impl Engine {
         expect_life(connection, cx);
         expect_namespace(settings, cx);
         cx.push_effect(Effect::Continue(cx.key));
+        if Self::of(connection).is_some_and(|engine| engine.parked.is_some()) {
+            // The request that waits for the handshake.
+            cx.push_effect(Effect::Flush(cx.key));
+        }
         cx.mark_unread(connection);
     }
 
@@ -412,6 +417,6 @@ fn on_notice(connection: &mut Connection, notice: Notice, cx: &mut Cx<'_>) {
 
 /// The session has to carry a namespace in time.
 fn expect_namespace(settings: &GatewaySettings, cx: &mut Cx<'_>) {
-    let within_ms = settings.socketio.connect_timeout_ms;
+    let within_ms = settings.transport.socketio.connect_timeout_ms;
     cx.arm(CONNECT, cx.now_ms + within_ms);
 }

@@ -126,8 +126,8 @@ impl Hooks for Namespace {
             replayed = entry.session.outbox.numbered();
             entry.is_read_alone = false;
             match has_offsets {
-                true => drop(entry.remember_datagrams()),
-                false => entry.forget_datagrams(),
+                true => drop(entry.remember_unnumbered()),
+                false => entry.forget_unnumbered(),
             }
         }
         if let Some(namespace) = Self::of(connection) {
@@ -257,7 +257,7 @@ fn identify(connection: &mut Connection, auth: Auth, cx: &mut Cx<'_>) {
                 Some(id) => cx.push_effect(Effect::Recover {
                     connection: cx.key,
                     session: pid,
-                    from: ResumeFrom::Datagram(id),
+                    from: ResumeFrom::Message(id),
                     otherwise: Notice::IdentifyBy(otherwise),
                 }),
                 None => identify(connection, *otherwise, cx),
@@ -341,7 +341,7 @@ fn hand_down(connection: &mut Connection, cx: &mut Cx<'_>) {
 
 /// Hands the messages of the session down, as far as there is room.
 fn hand_down_messages(connection: &mut Connection, cx: &mut Cx<'_>) {
-    let max = cx.settings.socketio.queue_bytes_max;
+    let max = cx.settings.transport.socketio.queue_bytes_max;
     let settings = &cx.settings.session;
     let reader = connection.reader(cx.encodings, None, cx.now_ms);
     let Some(namespace) = Namespace::of(connection) else {

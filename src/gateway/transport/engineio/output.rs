@@ -61,7 +61,7 @@ fn answer_poll(connection: &mut Connection, cx: &mut Cx<'_>) {
 
 /// Lets namespaces go on that waited for room in the queue.
 fn wake_namespaces(connection: &mut Connection, cx: &mut Cx<'_>) {
-    if connection.queue.bytes() >= cx.settings.socketio.queue_bytes_max {
+    if connection.queue.bytes() >= cx.settings.transport.socketio.queue_bytes_max {
         return;
     }
     let Some(engine) = Engine::of(connection) else {

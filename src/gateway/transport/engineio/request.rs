@@ -126,7 +126,7 @@ fn push(
     cx.lists.was_read = true;
     let limits = PayloadLimits {
         bytes_max: cx.settings.message_bytes_max,
-        packets_max: cx.settings.socketio.packets_max,
+        packets_max: cx.settings.transport.socketio.packets_max,
     };
     if let Err(error) = decode_payload(body.as_bytes(), &limits) {
         let _ = respond.send(Err(RequestError::BadRequest));

@@ -2,27 +2,23 @@
 
 use std::net::IpAddr;
 
-use actix::{Context, Handler, Message};
 use tokio::sync::oneshot;
 
 use super::{Poll, PollRequest, Refused};
-use crate::clock;
 use crate::cluster::request::Ticket;
-use crate::gateway::Gateway;
+use crate::gateway::accept::{Beginning, Decision, Delivery, Resume, View};
 use crate::gateway::admission::Permit;
 use crate::gateway::peers::Target;
-use crate::gateway::session::life::Details;
-use crate::gateway::session::memory::{Answered, PollAnswer, ResumeFrom};
+use crate::gateway::session::SessionEntry;
+use crate::gateway::session::memory::{Answered, RequestAnswer, ResumeFrom};
+use crate::gateway::transport::arrival::Decide;
 use crate::gateway::transport::begin::Insertion;
-use crate::gateway::transport::{Dispatch, Hooks, Request, Transport};
+use crate::gateway::transport::{Request, Transport};
 use crate::gateway::work::Command;
 use turntable_core::id::SessionId;
 use turntable_core::key::{ConnKey, SessionSlot};
-use turntable_core::packet::{ErrorBody, RequestId, ServerPacket};
+use turntable_core::packet::{ErrorBody, RequestId};
 use turntable_core::reason::{CloseReason, ErrorCode};
-use turntable_core::session::life::Input;
-use turntable_wire::json_v1;
-use turntable_wire::remote_call;
 
 /// Where a request belongs.
 #[derive(Debug)]
@@ -34,8 +30,7 @@ pub enum Destination {
 }
 
 /// A request.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[derive(Debug)]
 pub struct PollCall {
     /// The session's id; that of a new one.
     pub id: SessionId,
@@ -57,156 +52,147 @@ pub struct PollCall {
     /// Counts what it brings until it is carried out.
     pub ticket: Option<Ticket>,
     /// Gets the answer.
-    pub respond: oneshot::Sender<Result<PollAnswer, Refused>>,
+    pub respond: oneshot::Sender<Result<RequestAnswer, Refused>>,
 }
 
-impl Handler<PollCall> for Gateway {
-    type Result = ();
-
-    fn handle(&mut self, call: PollCall, _: &mut Context<Self>) {
-        let (id, address) = (call.id, call.address);
+impl Decide for PollCall {
+    fn decide(self, view: &View<'_>) -> Decision {
         let request = PollRequest {
-            commands: call.commands,
-            batch: call.batch,
-            received: call.received,
-            resume_id: call.resume_id,
-            respond: call.respond,
+            commands: self.commands,
+            batch: self.batch,
+            received: self.received,
+            resume_id: self.resume_id,
+            respond: self.respond,
         };
-        if self.is_draining {
+        if view.is_draining() {
             let error = ErrorBody::new(ErrorCode::Unavailable, "the server is stopping");
-            return request.refuse(error);
+            return refused(request, error);
         }
-        let found = match call.destination {
-            Destination::New(permit) => self.open_poll(id, permit),
-            Destination::Known(Target::Connection { key, .. }) => Ok(key),
-            Destination::Known(Target::Session(place)) => match self.session_at(place) {
-                Some(session) if self.has_moved(session, &request) => {
-                    return request.close(CloseReason::Replaced);
-                }
-                Some(session) => self.poll_of(id, session, address, &request),
-                None => Err(expired()),
-            },
+        let arrived = Arrived {
+            id: self.id,
+            address: self.address,
+            bytes: self.bytes,
+            ticket: self.ticket,
+            request,
         };
-        let found = found.and_then(|key| match self.is_poll(key) {
-            true => self.take_poll_bytes(key, call.bytes).map(|()| key),
-            false => Err(expired()),
-        });
-        match found {
-            Ok(key) => {
-                self.with(key, |connection, cx| {
-                    let request = Request::Poll(Box::new(request));
-                    Dispatch::on_request(connection, request, cx);
-                });
+        match self.destination {
+            Destination::New(permit) => arrived.begin(permit, None, view),
+            Destination::Known(Target::Connection { key, .. }) if is_poll(key, view) => {
+                arrived.deliver(key)
             }
-            Err(error) => request.refuse(error),
+            Destination::Known(Target::Connection { .. }) => refused(arrived.request, expired()),
+            Destination::Known(Target::Session(place)) => match view.session(place) {
+                Some((slot, session)) => arrived.continue_session(slot, session, view),
+                None => refused(arrived.request, expired()),
+            },
         }
-        self.run();
     }
 }
 
-fn expired() -> ErrorBody {
+/// What a client gets whose session is over.
+pub(crate) fn expired() -> ErrorBody {
     ErrorBody::new(
         ErrorCode::SessionExpired,
         "this session is over, or not all of it is retained any more; begin a new one",
     )
 }
 
-impl Gateway {
-    fn take_poll_bytes(&mut self, key: ConnKey, bytes: usize) -> Result<(), ErrorBody> {
-        let connection = self.connections.get(key);
-        match connection.and_then(|connection| connection.session()) {
-            Some(session) => self.take_request_bytes(session, bytes),
-            None => Ok(()),
+fn refused(request: PollRequest, error: ErrorBody) -> Decision {
+    request.refuse(error);
+    Decision::Answered
+}
+
+fn is_poll(key: ConnKey, view: &View<'_>) -> bool {
+    view.connection(key)
+        .is_some_and(|connection| matches!(connection.transport, Transport::Poll(_)))
+}
+
+/// A request that may be carried out.
+struct Arrived {
+    id: SessionId,
+    address: IpAddr,
+    bytes: usize,
+    ticket: Option<Ticket>,
+    request: PollRequest,
+}
+
+impl Arrived {
+    /// It is for this connection.
+    fn deliver(self, key: ConnKey) -> Decision {
+        Decision::Deliver(key, self.into())
+    }
+
+    /// It begins a connection, whose client has not identified or resumes.
+    fn begin(self, permit: Permit, resume: Option<Resume>, view: &View<'_>) -> Decision {
+        let is_new = resume.is_none();
+        let connection = Poll::connection(self.id, permit, view.now_ms);
+        Beginning {
+            resume,
+            request: Some(self.into()),
+            ..Beginning::new(connection, Insertion::Poll { is_new })
         }
+        .into()
     }
 
-    fn is_poll(&self, key: ConnKey) -> bool {
-        self.connections
-            .get(key)
-            .is_some_and(|connection| matches!(connection.transport, Transport::Poll(_)))
-    }
-
-    /// Begins a connection whose client has not identified.
-    fn open_poll(&mut self, id: SessionId, permit: Permit) -> Result<ConnKey, ErrorBody> {
-        let welcome = self.welcome_packet(id);
-        let mut text = Vec::new();
-        json_v1::encode(&ServerPacket::Welcome(Box::new(welcome)), None, &mut text);
-        let mut entry = Vec::new();
-        let parts = std::str::from_utf8(&text).ok().and_then(json_v1::split);
-        remote_call::connected(parts.map_or("{}", |parts| parts.data.get()), &mut entry);
-        self.insert_poll(id, permit, Some(entry))
-    }
-
-    fn insert_poll(
-        &mut self,
-        id: SessionId,
-        permit: Permit,
-        first: Option<Vec<u8>>,
-    ) -> Result<ConnKey, ErrorBody> {
-        self.shared.metrics.accepted.inc();
-        let connection = Poll::connection(id, permit, clock::now_ms());
-        let key = self.insert(connection, Insertion::Poll(first));
-        self.run();
-        key.ok_or_else(expired)
-    }
-
-    /// Whether the session goes on over another transport, whose client has it
-    /// now. A client that wants it back says how much it has received.
-    fn has_moved(&self, session: SessionSlot, request: &PollRequest) -> bool {
-        let entry = self.sessions.get(session);
-        let connection = entry.and_then(|entry| entry.session.connection());
-        request.received.is_none() && connection.is_some_and(|key| !self.is_poll(key))
-    }
-
-    /// The poll of a session; one that takes the session over from another
-    /// connection, or goes on with it where it has none.
-    fn poll_of(
-        &mut self,
-        id: SessionId,
-        session: SessionSlot,
-        address: IpAddr,
-        request: &PollRequest,
-    ) -> Result<ConnKey, ErrorBody> {
-        let Some(entry) = self.sessions.get(session) else {
-            return Err(expired());
-        };
+    /// It is for the poll of a session; one that takes the session over from
+    /// another connection, or goes on with it where it has none.
+    fn continue_session(
+        self,
+        slot: SessionSlot,
+        session: &SessionEntry,
+        view: &View<'_>,
+    ) -> Decision {
+        let (received, batch) = (self.request.received, self.request.batch);
         // A takeover is carried out once, like everything that is numbered.
         let is_again = |answered: Option<&Answered>| {
-            answered.is_some_and(|answered| answered.is_to(request.batch, request.received))
+            answered.is_some_and(|answered| answered.is_to(batch, received))
         };
-        let connection = entry.session.connection();
-        if let Some(key) = connection
-            && let Some(Transport::Poll(poll)) = self.connections.get(key).map(|c| &c.transport)
-            && (request.received.is_none() || is_again(poll.answered()))
-        {
-            return Ok(key);
+        if let Some(key) = session.session.connection() {
+            match view.connection(key).map(|connection| &connection.transport) {
+                Some(Transport::Poll(poll)) if received.is_none() || is_again(poll.answered()) => {
+                    return self.deliver(key);
+                }
+                Some(Transport::Poll(_)) => {}
+                // The session goes on over another transport, whose client has it
+                // now. A client that wants it back says how much it has received.
+                _ if received.is_none() => {
+                    self.request.close(CloseReason::Replaced);
+                    return Decision::Answered;
+                }
+                _ => {}
+            }
         }
-        let answered = entry.memory.as_ref().and_then(|m| m.answered.as_ref());
-        let is_again = is_again(answered);
-        let from = match request.received {
-            Some(received) if !is_again => ResumeFrom::Count(received),
+        let from = match received {
+            Some(received) if !is_again(session.answered()) => ResumeFrom::Count(received),
             _ => ResumeFrom::Unwritten,
         };
-        if !entry.can_resume(from) {
-            let input = Input::End(CloseReason::SessionExpired);
-            self.step(session, input, Details::default());
-            self.run();
-            return Err(expired());
+        if !session.can_resume(from) {
+            return Decision::End {
+                session: slot,
+                reason: CloseReason::SessionExpired,
+                request: Request::Poll(Box::new(self.request)),
+                error: expired(),
+            };
         }
-        let permit = self.shared.admit_known(address)?;
-        let key = self.insert_poll(id, permit, None)?;
-        self.resume_here(key, id, from, request.resume_id.clone());
-        self.run();
-        let entry = self.sessions.get_mut(session);
-        let memory = entry.and_then(|entry| entry.memory.as_mut());
-        let answered = memory.and_then(|memory| memory.answered.take());
-        // Else it is another client, which numbers its requests anew.
-        if (request.received.is_none() || is_again)
-            && let Some(connection) = self.connections.get_mut(key)
-            && let Transport::Poll(poll) = &mut connection.transport
-        {
-            poll.set_answered(answered);
+        let permit = match view.admit(self.address) {
+            Ok(permit) => permit,
+            Err(error) => return refused(self.request, error),
+        };
+        let resume = Resume {
+            session: self.id,
+            from,
+            id: self.request.resume_id.clone(),
+        };
+        self.begin(permit, Some(resume), view)
+    }
+}
+
+impl From<Arrived> for Delivery {
+    fn from(arrived: Arrived) -> Self {
+        Self {
+            request: Request::Poll(Box::new(arrived.request)),
+            bytes: Some(arrived.bytes),
+            ticket: arrived.ticket,
         }
-        Ok(key)
     }
 }

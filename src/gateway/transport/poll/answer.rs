@@ -2,7 +2,7 @@
 
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::frame::Frame;
-use crate::gateway::session::memory::PollAnswer;
+use crate::gateway::session::memory::RequestAnswer;
 use crate::gateway::transport::context::Cx;
 
 /// So many bytes a numbered answer has at the most, and the message that passes
@@ -16,7 +16,7 @@ pub(super) fn compose(
     connection: &mut Connection,
     is_numbered: bool,
     cx: &mut Cx<'_>,
-) -> PollAnswer {
+) -> RequestAnswer {
     let settings = &cx.settings.session;
     let direct = connection.queue.take_direct();
     let mut session = cx.session.as_mut().map(|(_, entry)| &mut entry.session);
@@ -54,5 +54,5 @@ pub(super) fn compose(
     }
     // What is retained should be no longer than it is.
     let body = body.into_boxed_slice().into();
-    PollAnswer { body, waiting }
+    RequestAnswer { body, waiting }
 }

@@ -10,6 +10,7 @@
 
 pub mod accept;
 mod answer;
+pub mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +22,7 @@ use crate::gateway::admission::Permit;
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encoding;
 use crate::gateway::delivery::frame::Frame;
-use crate::gateway::session::memory::{Answered, PollAnswer};
+use crate::gateway::session::memory::{Answered, RequestAnswer, ResumeFrom};
 use crate::gateway::settings::GatewaySettings;
 use crate::gateway::submit::Taken;
 use crate::gateway::transport::backlog::Backlog;
@@ -29,8 +30,10 @@ use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::{Attachment, Hooks, Request, Transport, TransportTimer};
 use crate::gateway::work::{Command, Effect};
 use turntable_core::id::SessionId;
-use turntable_core::packet::{ClientPacket, ErrorBody, RequestId};
+use turntable_core::packet::{ClientPacket, ErrorBody, RequestId, ServerPacket};
 use turntable_core::reason::{CloseReason, ErrorCode};
+use turntable_wire::json_v1;
+use turntable_wire::remote_call;
 
 /// Requests of one session that may wait for the one before them.
 const WAITING_MAX: usize = 8;
@@ -77,7 +80,7 @@ pub(crate) struct PollRequest {
     /// The `id` of a call that resumed the session.
     pub(crate) resume_id: Option<RequestId>,
     /// Gets the answer.
-    pub(crate) respond: oneshot::Sender<Result<PollAnswer, Refused>>,
+    pub(crate) respond: oneshot::Sender<Result<RequestAnswer, Refused>>,
 }
 
 /// Why a request is not carried out.
@@ -99,7 +102,7 @@ impl PollRequest {
     /// Answers that the connection is over for this reason.
     pub(crate) fn close(self, reason: CloseReason) {
         let body = format!("[{}]", close_entry(reason)).into();
-        let _ = self.respond.send(Ok(PollAnswer { body, waiting: 0 }));
+        let _ = self.respond.send(Ok(RequestAnswer { body, waiting: 0 }));
     }
 }
 
@@ -118,14 +121,16 @@ impl Poll {
         };
         let transport = Transport::Poll(Box::new(poll));
         let mut connection = Connection::new(None, Some(permit), transport);
-        connection.encoding = Encoding::Poll;
+        connection.encoding = Encoding::Entries;
         connection
     }
 
-    /// Begins a connection; `first` is an entry that comes before all others.
-    pub(crate) fn begin(connection: &mut Connection, first: Option<Vec<u8>>, cx: &mut Cx<'_>) {
-        cx.arm(GONE, cx.now_ms + gone_ms(first.is_none(), cx.settings));
-        if let Some(first) = first {
+    /// Begins a connection. A new client gets a welcome before all else, with the
+    /// session that it may identify for; one that resumes has it.
+    pub(crate) fn begin(connection: &mut Connection, is_new: bool, cx: &mut Cx<'_>) {
+        cx.arm(GONE, cx.now_ms + gone_ms(!is_new, cx.settings));
+        if is_new && let Some(poll) = Self::of(connection) {
+            let first = connected(poll.name, cx);
             cx.push_direct(connection, Frame::raw(&first));
         }
     }
@@ -133,12 +138,6 @@ impl Poll {
     /// The name by which requests find it.
     pub(crate) const fn name(&self) -> SessionId {
         self.name
-    }
-
-    /// The last numbered request and its answer, where that outlived another
-    /// connection of the session.
-    pub(crate) fn set_answered(&mut self, answered: Option<Answered>) {
-        self.answered = answered;
     }
 
     /// The last numbered request and its answer.
@@ -203,9 +202,17 @@ impl Hooks for Poll {
     }
 
     fn on_attached(connection: &mut Connection, attachment: Attachment, cx: &mut Cx<'_>) {
-        let _ = (connection, attachment);
-        if let Some(entry) = cx.entry() {
-            entry.forget_datagrams();
+        let Some(entry) = cx.entry() else {
+            return;
+        };
+        entry.forget_unnumbered();
+        let memory = entry.memory.as_mut();
+        let answered = memory.and_then(|memory| memory.answered.take());
+        // Else it is another client, which numbers its requests anew.
+        if attachment == Attachment::Resumed(ResumeFrom::Unwritten)
+            && let Some(poll) = Self::of(connection)
+        {
+            poll.answered = answered;
         }
     }
 
@@ -286,9 +293,20 @@ impl Hooks for Poll {
     }
 }
 
+/// The entry with the welcome of a client that has not identified.
+fn connected(name: SessionId, cx: &Cx<'_>) -> Vec<u8> {
+    let welcome = cx.settings.welcome(name, cx.now_ms);
+    let mut text = Vec::new();
+    json_v1::encode(&ServerPacket::Welcome(Box::new(welcome)), None, &mut text);
+    let mut entry = Vec::new();
+    let parts = std::str::from_utf8(&text).ok().and_then(json_v1::split);
+    remote_call::connected(parts.map_or("{}", |parts| parts.data.get()), &mut entry);
+    entry
+}
+
 /// After what time without a request a client counts as gone, in ms.
 fn gone_ms(is_identified: bool, settings: &GatewaySettings) -> u64 {
-    let gone_ms = settings.poll.gone_ms;
+    let gone_ms = settings.transport.poll.gone_ms;
     if is_identified {
         gone_ms
     } else {
@@ -336,7 +354,7 @@ fn next(connection: &mut Connection, cx: &mut Cx<'_>) {
             entry.is_blocked = false;
         }
         if is_waiting {
-            let at_ms = cx.now_ms + cx.settings.poll.answer_ms;
+            let at_ms = cx.now_ms + cx.settings.transport.poll.answer_ms;
             poll.answer_at_ms = at_ms;
             cx.arm(ANSWER, at_ms);
         }

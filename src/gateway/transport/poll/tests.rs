@@ -1,17 +1,20 @@
 //! Requests of a poll, without the HTTP server and with owners that never answer.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::*;
 use crate::clock;
+use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::testing::{Noted, begin, entry, gateway, user};
 use crate::gateway::transport::Dispatch;
+use crate::gateway::transport::websocket::{Purpose, WebSocket};
 use turntable_core::budget::Relief;
 use turntable_core::key::ConnKey;
 use turntable_core::packet::ClientMessage;
 
-type Answer = oneshot::Receiver<Result<PollAnswer, Refused>>;
+type Answer = oneshot::Receiver<Result<RequestAnswer, Refused>>;
 
 /// A request with one call that waits for its owner.
 fn request(id: &str) -> (Request, Answer) {
@@ -82,7 +85,7 @@ fn later_request_does_not_put_off_the_answer_to_an_earlier_one() {
     let mut gateway = gateway(0, &owners);
     let slot = begin(&mut gateway);
     let key = entry(&mut gateway, slot).session.connection().unwrap();
-    let answer_ms = gateway.settings.poll.answer_ms;
+    let answer_ms = gateway.settings.transport.poll.answer_ms;
     let begin_ms = clock::now_ms();
     let [(first, mut first_answer), (second, mut second_answer)] = ["1", "2"].map(request);
     for (request, at_ms) in [(first, begin_ms), (second, begin_ms + answer_ms / 2)] {
@@ -107,4 +110,18 @@ fn later_request_does_not_put_off_the_answer_to_an_earlier_one() {
     assert!(second_answer.try_recv().is_err());
     time_is(2 * answer_ms);
     assert!(second_answer.try_recv().unwrap().is_ok());
+}
+
+#[test]
+fn poll_neither_leaves_nor_arrives() {
+    let limits = Arc::new(ConnectionLimits::default());
+    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let permit = limits.admit(address, 1, 1).unwrap();
+    let mut poll = Poll::connection(SessionId::random().unwrap(), permit, 0);
+    assert_eq!(poll.transport.group(None), None);
+    assert!(poll.transport.arrive(None).is_none());
+    let websocket = WebSocket::new(Purpose::Sessions, Vec::new());
+    let mut websocket = Transport::WebSocket(websocket);
+    assert!(websocket.group(None).is_some());
+    assert!(websocket.arrive(None).is_some());
 }

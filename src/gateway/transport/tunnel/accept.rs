@@ -1,22 +1,19 @@
 //! Requests that the HTTP server hands over as attachments of tunnels.
 
-use actix::{Context, Handler, Message};
 use mio::net::TcpStream;
 
 use super::{Purpose, Refusal, Tunnel, TunnelRequest};
-use crate::clock;
-use crate::gateway::Gateway;
+use crate::gateway::accept::{Beginning, Decision, Named, Resume, View};
 use crate::gateway::admission::Permit;
 use crate::gateway::connection::io::Io;
+use crate::gateway::transport::arrival::Decide;
 use crate::gateway::transport::begin::Insertion;
-use crate::gateway::transport::{Dispatch, Hooks, Request, Transport};
-use crate::gateway::work::Effect;
+use crate::gateway::transport::{Request, Transport};
 use turntable_core::id::SessionId;
 use turntable_core::key::ConnKey;
 
 /// A request whose answer is a tunnel.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[derive(Debug)]
 pub struct Attach {
     /// The socket, non-blocking.
     pub stream: std::net::TcpStream,
@@ -38,65 +35,54 @@ pub struct Attach {
     pub purpose: Purpose,
 }
 
-impl Handler<Attach> for Gateway {
-    type Result = ();
-
-    fn handle(&mut self, attach: Attach, _: &mut Context<Self>) {
-        self.shared.metrics.accepted.inc();
+impl Decide for Attach {
+    fn decide(self, view: &View<'_>) -> Decision {
         let mut request = TunnelRequest {
-            io: Io::plain(TcpStream::from_std(attach.stream)),
-            permit: attach.permit,
-            is_proxied: attach.is_proxied,
-            name: attach.id,
-            format: attach.format,
-            callback: attach.callback,
-            head: attach.head,
-            refusal: attach.refusal,
+            io: Io::plain(TcpStream::from_std(self.stream)),
+            permit: self.permit,
+            is_proxied: self.is_proxied,
+            name: self.id,
+            format: self.format,
+            callback: self.callback,
+            head: self.head,
+            refusal: self.refusal,
         };
-        if let Purpose::Back(_) = attach.purpose
-            && let Some(key) = self.unidentified_tunnel(attach.id)
-        {
-            self.with(key, |connection, cx| {
+        let mut resume = None;
+        if let Purpose::Back(from) = self.purpose {
+            if let Some(key) = unidentified(self.id, view) {
                 let request = Request::Tunnel(Box::new(request));
-                Dispatch::on_request(connection, request, cx);
-            });
-            return self.run();
-        }
-        let mut resumed = None;
-        if let Purpose::Back(from) = attach.purpose {
-            resumed = Some((attach.id, from));
-            if self.shared.peers.find(attach.id).is_none() {
-                // What is to be refused must not take another connection's name.
-                request.name = SessionId::random().unwrap_or(attach.id);
+                return Decision::Deliver(key, request.into());
             }
-        }
-        let encodings = &self.shared.encodings;
-        let connection = Tunnel::connection(request, encodings, clock::now_ms());
-        let key = self.insert(connection, Insertion::Tunnel(attach.purpose));
-        if let (Some(connection), Some((session, from))) = (key, resumed) {
-            self.run();
-            self.push_effects([Effect::Resume {
-                connection,
-                session,
+            resume = Some(Resume {
+                session: self.id,
                 from,
                 id: None,
-            }]);
+            });
+            if !view.has_session(self.id) {
+                // What is to be refused must not take another connection's name.
+                request.name = SessionId::random().unwrap_or(self.id);
+            }
         }
-        self.run();
+        let connection = Tunnel::connection(request, view.encodings(), view.now_ms);
+        let beginning = Beginning::new(connection, Insertion::Tunnel(self.purpose));
+        Beginning {
+            resume,
+            ..beginning
+        }
+        .into()
     }
 }
 
-impl Gateway {
-    /// The tunnel of this name whose client has not identified.
-    fn unidentified_tunnel(&self, name: SessionId) -> Option<ConnKey> {
-        let peers = &self.shared.peers;
-        if peers.find(name).is_some() {
-            return None;
+/// The tunnel of this name whose client has not identified.
+fn unidentified(name: SessionId, view: &View<'_>) -> Option<ConnKey> {
+    if view.has_session(name) {
+        return None;
+    }
+    match view.named(name) {
+        Named::Here(key, connection) => {
+            let is_tunnel = matches!(connection.transport, Transport::Tunnel(_));
+            (is_tunnel && !connection.is_closing()).then_some(key)
         }
-        let (worker, key) = peers.connection(name)?;
-        let connection = self.connections.get(key)?;
-        let is_tunnel = matches!(connection.transport, Transport::Tunnel(_));
-        let is_here = worker == self.id.worker && !connection.is_closing();
-        (is_tunnel && is_here).then_some(key)
+        Named::There(_) | Named::Nowhere => None,
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn again(connection: &mut Connection, mut request: TunnelRequest, cx:
     );
     before.name = None;
     before.stage = Stage::Ending;
-    connection.encoding = Encoding::Tunnel(request.format);
+    connection.encoding = Encoding::Datagrams(request.format);
     connection.queue.restart();
     let permit = connection.permit.replace(request.permit);
     connection.is_proxied = request.is_proxied;

@@ -13,6 +13,7 @@
 
 pub mod accept;
 mod attach;
+pub mod settings;
 mod write;
 
 use crate::gateway::admission::Permit;
@@ -20,7 +21,7 @@ use crate::gateway::connection::Connection;
 use crate::gateway::connection::io::Io;
 use crate::gateway::delivery::encoding::{Encoding, Encodings};
 use crate::gateway::delivery::frame::{Frame, Message};
-use crate::gateway::session::memory::{DATAGRAMS_MAX, ResumeFrom};
+use crate::gateway::session::memory::{ResumeFrom, UNNUMBERED_MAX};
 use crate::gateway::submit::Taken;
 use crate::gateway::transport::backlog::Backlog;
 use crate::gateway::transport::context::Cx;
@@ -167,7 +168,7 @@ impl Tunnel {
         let transport = Transport::Tunnel(Box::new(tunnel));
         let mut connection = Connection::new(Some(request.io), Some(request.permit), transport);
         connection.is_proxied = request.is_proxied;
-        connection.encoding = Encoding::Tunnel(request.format);
+        connection.encoding = Encoding::Datagrams(request.format);
         connection
     }
 
@@ -177,8 +178,8 @@ impl Tunnel {
     }
 
     /// Notes a datagram of the time before there is a session.
-    pub(crate) fn note_datagram(&mut self, message: &Message) {
-        if self.datagrams.len() < DATAGRAMS_MAX {
+    pub(crate) fn note_unnumbered(&mut self, message: &Message) {
+        if self.datagrams.len() < UNNUMBERED_MAX {
             self.datagrams.push(message.id());
         }
     }
@@ -192,7 +193,7 @@ impl Tunnel {
 
     fn format<'a>(connection: &Connection, cx: &Cx<'a>) -> Option<&'a Format> {
         match connection.encoding {
-            Encoding::Tunnel(number) => cx.encodings.format(number),
+            Encoding::Datagrams(number) => cx.encodings.format(number),
             _ => None,
         }
     }
@@ -225,7 +226,7 @@ impl Tunnel {
             entry.is_read_alone = is_personal;
             let before = std::mem::take(&mut tunnel.datagrams);
             entry
-                .remember_datagrams()
+                .remember_unnumbered()
                 .extend(before.into_iter().map(|id| (id, 0)));
         }
         cx.mark_dirty();

@@ -15,7 +15,7 @@ const BLOCKED_MAX: u8 = 2;
 
 /// Sets the timer of the next look at a tunnel.
 pub(super) fn arm(connection: &Connection, cx: &mut Cx<'_>) {
-    let settings = &cx.settings.tunnel;
+    let settings = &cx.settings.transport.tunnel;
     let wait_ms = match Tunnel::is_once(connection, cx) {
         true => settings.longpoll_ms,
         false => settings.keepalive_ms,
@@ -146,6 +146,6 @@ pub(super) fn flush(connection: &mut Connection, cx: &mut Cx<'_>) {
     if is_drained {
         // The answer is whole; the connection waits for the next request.
         cx.push_effect(Effect::EndSocket(cx.key));
-        cx.arm(GAP, cx.now_ms + cx.settings.tunnel.gap_ms);
+        cx.arm(GAP, cx.now_ms + cx.settings.transport.tunnel.gap_ms);
     }
 }

@@ -108,7 +108,7 @@ impl Hooks for WebSocket {
     fn on_attached(connection: &mut Connection, _: Attachment, cx: &mut Cx<'_>) {
         cx.arm(HEARTBEAT, cx.now_ms + cx.settings.session.heartbeat_ms);
         if let Some(entry) = cx.entry() {
-            entry.forget_datagrams();
+            entry.forget_unnumbered();
         }
         clock_ping::schedule(connection, cx);
     }
