@@ -77,8 +77,6 @@ pub(crate) enum Timer {
     Idle(SessionSlot),
     /// An answer has to have come by now.
     Answer(Ticket),
-    /// The past of paths below a channel has to have come by now.
-    Gather(u64),
     /// The states of services that are unknown are asked for.
     Services,
 }
@@ -361,7 +359,6 @@ impl Gateway {
             }
             Timer::Sight(session) => self.sight_is_due(session, now_ms),
             Timer::Credentials(session) => self.credentials_are_due(session),
-            Timer::Gather(ticket) => self.finish_gather(ticket),
             Timer::Expire(session) => self.step(session, Input::ExpiryDue, Details::default()),
             Timer::Idle(session) => self.check_idle(session, now_ms),
             Timer::Answer(ticket) => self.answer_is_late(ticket),

@@ -36,7 +36,7 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     /// The ticket of a number.
-    const fn new(number: u64) -> Self {
+    pub(crate) const fn new(number: u64) -> Self {
         Self {
             high: (number >> 32) as u32,
             low: number as u32,
@@ -111,6 +111,9 @@ pub(crate) enum Awaited {
         /// The service that is called, if it is a call.
         service: Option<Box<str>>,
     },
+    /// The past of the channels below a path, for the joins of a sweep. The sweep has
+    /// this ticket, and what came so far (`subscription/gather`).
+    Sweep,
 }
 
 impl Awaited {
@@ -121,7 +124,7 @@ impl Awaited {
             | Self::Renewal { session, .. }
             | Self::Answer { session, .. }
             | Self::Call { session, .. } => Some(*session),
-            Self::Lookup { .. } | Self::Check { .. } | Self::Question { .. } => None,
+            Self::Lookup { .. } | Self::Check { .. } | Self::Question { .. } | Self::Sweep => None,
         }
     }
 }
@@ -150,6 +153,12 @@ impl Pending {
     /// What is awaited.
     fn get(&self, ticket: Ticket) -> Option<&Awaited> {
         self.awaited.get(&ticket)
+    }
+
+    /// Whether an answer of this ticket is awaited.
+    #[cfg(test)]
+    pub(crate) fn is_awaited(&self, ticket: Ticket) -> bool {
+        self.awaited.contains_key(&ticket)
     }
 
     /// Takes something out; it came, or is awaited no more.
@@ -259,7 +268,8 @@ impl Pending {
             Awaited::Admission { .. }
             | Awaited::Lookup { .. }
             | Awaited::Check { .. }
-            | Awaited::Question { .. } => None,
+            | Awaited::Question { .. }
+            | Awaited::Sweep => None,
         })
     }
 
@@ -345,6 +355,7 @@ impl Gateway {
                 self.send_error(session, error.of("lookup"), id);
             }
             Some(Awaited::Question { asked, .. }) => asked.answer(Err(error)),
+            Some(Awaited::Sweep) => self.finish_gather(ticket.number()),
             Some(Awaited::Check { .. }) | None => {}
         }
     }

@@ -8,7 +8,8 @@
 //! While the channels below a path are asked, further joins wait and are gathered for
 //! together (`sweep`): a thousand sessions that come at once ask each channel a few times,
 //! not a thousand times. What is published there meanwhile waits, so that it comes behind
-//! the past.
+//! the past. What the channels answer is awaited like every answer: a sweep is known by its
+//! ticket in the gateway's table of pending answers, whose deadline ends it.
 
 mod sweep;
 
@@ -21,8 +22,8 @@ use smallvec::SmallVec;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::delivery::frame::Frame;
+use crate::gateway::session::pending::{Awaited, Ticket};
 use crate::gateway::subscription::topic::Subscriber;
-use crate::gateway::turn::Timer;
 pub(crate) use sweep::{Found, Joined, PastBelow};
 use sweep::{Stage, Sweep};
 use turntable_core::call::{Asker, Call};
@@ -47,7 +48,6 @@ pub(crate) struct Gathers {
     sweeps: FxHashMap<u64, Sweep>,
     by_path: HashMap<ChannelId, SmallVec<[u64; 1]>>,
     by_session: FxHashMap<Subscriber, Waiting>,
-    last: u64,
     /// Those for which more waits than may.
     overfull: Vec<u64>,
 }
@@ -180,17 +180,11 @@ impl Gathers {
         tickets.find(is_at).copied()
     }
 
-    /// The sweep that a join waits for which comes now. Returns whether it is a new one.
-    fn next(&mut self, path: &ChannelId) -> (u64, bool) {
-        if let Some(ticket) = self.at(path, Stage::Waiting) {
-            return (ticket, false);
-        }
-        self.last += 1;
-        let ticket = self.last;
+    /// A sweep of a path begins, for the joins that come until its channels are asked.
+    fn open(&mut self, ticket: u64, path: &ChannelId) {
         self.sweeps.insert(ticket, Sweep::new(path.clone()));
         let tickets = self.by_path.entry(path.clone()).or_default();
         tickets.push(ticket);
-        (ticket, true)
     }
 }
 
@@ -217,16 +211,19 @@ impl Gateway {
         let Some(past) = gathers.take_wish(session, path) else {
             return Some(joined);
         };
-        let (ticket, is_new) = gathers.next(path);
+        let begun = gathers.at(path, Stage::Waiting);
+        let ticket = begun.unwrap_or_else(|| self.await_answer(Awaited::Sweep).number());
+        let gathers = &mut self.subscriptions.gathers;
+        if begun.is_none() {
+            gathers.open(ticket, path);
+        }
         if let Some(sweep) = gathers.sweeps.get_mut(&ticket) {
             sweep.join(session, past, joined);
         }
         let waiting = gathers.by_session.entry(session.into()).or_default();
         waiting.tickets.push(ticket);
         self.set_gathering(session);
-        if is_new {
-            let due_ms = clock::now_ms() + self.settings.session.answer_timeout_ms;
-            self.wheel.set(due_ms, Timer::Gather(ticket));
+        if begun.is_none() {
             self.sweep_next(path);
         }
         None
@@ -297,6 +294,7 @@ impl Gateway {
             return;
         };
         sweep.stage = Stage::Closed;
+        self.pending.remove(Ticket::new(ticket));
         let path = sweep.path.clone();
         let count = match gateway {
             Some(_) => PATHS_PER_TURN / sweep.paths().max(1),
@@ -350,6 +348,7 @@ impl Gateway {
     /// Forgets a sweep that nobody waits for; the next one of its path may begin.
     fn forget_over(&mut self, ticket: u64) {
         if let Some(path) = self.subscriptions.gathers.forget_over(ticket) {
+            self.pending.remove(Ticket::new(ticket));
             self.sweep_next(&path);
         }
     }

@@ -141,3 +141,27 @@ fn next_sweep_begins_when_the_sessions_of_the_first_are_gone() {
     gateway.forget_gathers(one);
     assert!(gateway.subscriptions.gathers.sweeps.is_empty());
 }
+
+#[test]
+fn sweep_whose_answers_are_late_sends_what_came() {
+    let owners = Arc::new(Owners::default());
+    let mut gateway = gateway(0, &owners);
+    let session = begin_as(&mut gateway, 1);
+    join(&mut gateway, session);
+    let ticket = asked(&owners)[0];
+    gateway.gather_listed(ticket, 2);
+    let found = Found {
+        channel: path("a/0"),
+        epoch: "e".into(),
+        offset: 1,
+        has_value: false,
+        messages: vec![frame(1)],
+    };
+    gateway.gather_past(ticket, found);
+    assert_eq!(messages(&mut gateway, session), 0);
+    assert!(gateway.pending.is_awaited(Ticket::new(ticket)));
+    gateway.answer_is_late(Ticket::new(ticket));
+    assert_eq!(messages(&mut gateway, session), 2);
+    assert!(!gateway.pending.is_awaited(Ticket::new(ticket)));
+    assert!(gateway.subscriptions.gathers.sweeps.is_empty());
+}
