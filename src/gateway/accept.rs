@@ -196,7 +196,7 @@ impl<'a> View<'a> {
 
     /// The session of a place, if it is here and not over.
     pub(crate) fn session(&self, place: Place) -> Option<(SessionSlot, &'a SessionEntry)> {
-        let slot = self.gateway.session_at(place)?;
+        let slot = self.gateway.sessions.at_place(place)?;
         Some((slot, self.gateway.sessions.get(slot)?))
     }
 

@@ -76,7 +76,7 @@ impl Gateway {
 
     /// The claim of a connection's client is checked, which takes time.
     pub(super) fn claim_is_checked(&self, key: ConnKey) {
-        let newcomer = self.permit(key).and_then(Permit::newcomer);
+        let newcomer = self.connections.permit(key).and_then(Permit::newcomer);
         if let Some(newcomer) = newcomer {
             newcomer.is_checked();
         }
@@ -85,16 +85,9 @@ impl Gateway {
     /// The claim of a connection's client was refused: it waits for another one, unless
     /// it had to make room in the meantime.
     pub(super) fn claim_is_refused(&mut self, key: ConnKey) {
-        let counted = self.counted(key);
+        let counted = self.connections.counted(key);
         if !self.await_claim(counted) {
             self.make_room(counted);
         }
-    }
-
-    /// The connection by which another is counted: a namespace's carrier, or itself.
-    fn counted(&self, key: ConnKey) -> ConnKey {
-        let connection = self.connections.get(key);
-        let carrier = connection.and_then(|connection| connection.transport.carrier());
-        carrier.unwrap_or(key)
     }
 }

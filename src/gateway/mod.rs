@@ -61,18 +61,18 @@ use crate::portal::blocked::Blocked;
 use crate::service::disabled::Disabled;
 use crate::watched::Watched;
 use admission::{ConnectionLimits, Permit, counted};
-use connection::Connection;
+use connection::table::Connections;
 use delivery::encoding::Encodings;
 use intake::Intake;
 use newcomers::{Newcomers, SocketMark};
 use overload::Overload;
 use peers::Peers;
-use session::SessionEntry;
 use session::pending::Pending;
+use session::table::Sessions;
 use settings::GatewaySettings;
-use subscription::Subscriptions;
 use subscription::operator::OperatorSubscriptions;
-use table::{Index, Table};
+use subscription::state::Subscriptions;
+use table::Index;
 use turn::{Counters, Timer, Turn, TurnLists};
 use turntable_core::key::{ConnKey, GatewayId, SessionSlot};
 use turntable_core::packet::{ClientPacket, ErrorBody, ServerPacket};
@@ -177,8 +177,8 @@ pub struct Gateway {
     /// Taken by the turn when the actor starts.
     poll: Option<mio::Poll>,
     registry: mio::Registry,
-    connections: Table<ConnKey, Connection>,
-    sessions: Table<SessionSlot, SessionEntry>,
+    connections: Connections,
+    sessions: Sessions,
     subscriptions: Subscriptions,
     pending: Pending,
     /// The last known states of the services.
@@ -228,7 +228,7 @@ impl Gateway {
                 (*name, counter.clone())
             })
             .collect();
-        let now_ms = clock::now_ms();
+        let (now_ms, shards) = (clock::now_ms(), shared.owners.shards());
         let mut wheel = Wheel::new(now_ms);
         wheel.set(now_ms + service::WATCH_FIRST_MS, Timer::Services);
         Ok(Self {
@@ -239,9 +239,9 @@ impl Gateway {
             shared,
             poll: Some(poll),
             registry,
-            connections: Table::default(),
-            sessions: Table::default(),
-            subscriptions: Subscriptions::default(),
+            connections: Connections::default(),
+            sessions: Sessions::new(id),
+            subscriptions: Subscriptions::new(id, shards),
             pending: Pending::default(),
             services: service::States::default(),
             wheel,
@@ -301,14 +301,12 @@ impl actix::Handler<Drain> for Gateway {
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) {
         self.is_draining = true;
-        let sessions: Vec<SessionSlot> = self.sessions.iter().map(|(key, _)| key).collect();
-        for session in sessions {
+        for session in self.sessions.slots() {
             // All sessions of a connection get theirs before it is closed.
             self.step(session, Input::Drain, Default::default());
             self.run();
         }
-        let connections: Vec<ConnKey> = self.connections.iter().map(|(key, _)| key).collect();
-        for connection in connections {
+        for connection in self.connections.keys() {
             self.close_draining(connection);
             self.run();
         }

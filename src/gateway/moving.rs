@@ -103,25 +103,15 @@ impl Gateway {
         key.filter(|key| self.connections.holds(*key))
     }
 
-    /// The connections that move together with this one; `None` where it cannot.
-    fn group(&self, key: ConnKey) -> Option<Group> {
-        let connection = self.connections.get(key)?;
-        let carrier = connection.transport.carrier();
-        let carrier = carrier.and_then(|carrier| self.connections.get(carrier));
-        connection
-            .transport
-            .group(carrier.map(|carrier| &carrier.transport))
-    }
-
     /// Whether a connection can move to another worker.
     pub(crate) fn can_move(&self, key: ConnKey) -> bool {
-        self.group(key).is_some()
+        self.connections.group(key).is_some()
     }
 
     /// Sends a connection to another worker, with those that belong to it.
     /// Returns whether it can move.
     pub(crate) fn move_connection(&mut self, key: ConnKey, worker: WorkerId, task: Task) -> bool {
-        let Some(Group { carrier, spare }) = self.group(key) else {
+        let Some(Group { carrier, spare }) = self.connections.group(key) else {
             return false;
         };
         // What it has goes to its carrier's queue as long as both are here.

@@ -19,11 +19,10 @@ use crate::log_limit::LogLimit;
 use crate::memory;
 use turntable_core::budget::{MemoryBudget, Pressure, Relief, Verdict};
 use turntable_core::call::Call;
-use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 use turntable_core::release::Release;
-use turntable_core::session::life::{Input, Life};
+use turntable_core::session::life::Input;
 
 const MIB: f64 = 1_048_576.0;
 
@@ -154,37 +153,15 @@ impl Gateway {
     /// Ends sessions without a connection, the oldest first, and drops what others
     /// retain for a resume or for a request that comes again.
     pub(crate) fn relieve(&mut self, relief: Relief) {
-        let mut detached: Vec<(u64, SessionSlot)> = Vec::new();
-        for (session, entry) in self.sessions.iter() {
-            if let Life::Detached { since_ms, .. } = entry.session.life() {
-                detached.push((since_ms, session));
-            }
-        }
-        detached.sort_unstable();
-        let count = match relief {
-            Relief::None => return,
-            Relief::OlderHalf => detached.len().div_ceil(2),
-            Relief::All => detached.len(),
-        };
-        for (_, session) in detached.into_iter().take(count) {
+        let evicted = self.sessions.evicted_for(relief);
+        self.shared.metrics.evicted.inc_by(evicted.len() as u64);
+        for session in evicted {
             self.step(session, Input::Evicted, Details::default());
             self.run();
         }
-        self.shared.metrics.evicted.inc_by(count as u64);
         if relief == Relief::All {
-            let sessions: Vec<SessionSlot> = self.sessions.iter().map(|(key, _)| key).collect();
-            for session in sessions {
-                if let Some(entry) = self.sessions.get_mut(session) {
-                    entry.session.outbox.forget_retained();
-                    entry.forget_answer();
-                }
-            }
-            let connections: Vec<ConnKey> = self.connections.iter().map(|(key, _)| key).collect();
-            for connection in connections {
-                if let Some(connection) = self.connections.get_mut(connection) {
-                    connection.transport.forget_answer();
-                }
-            }
+            self.sessions.forget_retained();
+            self.connections.forget_answers();
         }
     }
 }
@@ -196,6 +173,7 @@ mod tests {
 
     use super::*;
     use crate::gateway::testing::{Noted, begin_as, gateway};
+    use turntable_core::key::SessionSlot;
 
     /// Sessions that lost their connections, one after the other.
     fn drop_sessions(gateway: &mut Gateway, numbers: std::ops::Range<u64>) -> Vec<SessionSlot> {

@@ -148,7 +148,9 @@ impl Gateway {
         whose: Option<UserId>,
         id: Option<RequestId>,
     ) {
-        let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) else {
+        let (Some(caller), Some(entry)) =
+            (self.sessions.caller(session), self.sessions.get(session))
+        else {
             return;
         };
         if f == DIRECT && whose.is_none() {
@@ -206,7 +208,7 @@ impl Gateway {
         id: Option<RequestId>,
     ) {
         let settings = self.settings.clone();
-        let caller = self.caller(session);
+        let caller = self.sessions.caller(session);
         let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
             return;
         };
@@ -260,7 +262,7 @@ impl Gateway {
     /// A session lost its connection, has one again, or ends.
     pub(crate) fn report_providing(&mut self, session: SessionSlot, is_connected: bool) {
         let settings = self.settings.clone();
-        let caller = self.caller(session);
+        let caller = self.sessions.caller(session);
         let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
             return;
         };
@@ -290,7 +292,7 @@ impl Gateway {
 
     /// A session may provide these services no more.
     pub(super) fn withdraw_providing(&mut self, session: SessionSlot, names: &[Box<str>]) {
-        let caller = self.caller(session);
+        let caller = self.sessions.caller(session);
         let entry = self.sessions.get_mut(session);
         if let Some(providing) = entry.and_then(|entry| entry.providing.as_mut())
             && let Some(caller) = caller
@@ -312,7 +314,7 @@ impl Gateway {
         number: u64,
         request: ServiceRequest,
     ) {
-        let Some(session) = self.addressee(to) else {
+        let Some(session) = self.sessions.addressee(to) else {
             return;
         };
         let Some(entry) = self.sessions.get_mut(session) else {
@@ -341,7 +343,7 @@ impl Gateway {
 
     /// The answer of a session to a call is not awaited any more.
     pub(crate) fn cancel(&mut self, to: Place, service: &str, number: u64) {
-        let session = self.addressee(to);
+        let session = self.sessions.addressee(to);
         let Some((session, entry)) =
             session.and_then(|session| Some((session, self.sessions.get_mut(session)?)))
         else {
@@ -394,7 +396,7 @@ impl Gateway {
                 None => service.is_some_and(|service| service.may_provide(user)),
             };
             let is_connected = entry.session.connection().is_some();
-            if let (Some(functions), Some(caller)) = (provided, self.caller(slot))
+            if let (Some(functions), Some(caller)) = (provided, self.sessions.caller(slot))
                 && is_connected
                 && may_provide()
             {

@@ -113,7 +113,7 @@ impl Handler<Submit> for Gateway {
                     }
                 });
             }
-            Target::Session(place) => match self.session_at(place) {
+            Target::Session(place) => match self.sessions.at_place(place) {
                 Some(session) => self.take_commands(session, submit),
                 None => submit.taken.answer(Taken::Gone),
             },
@@ -165,7 +165,7 @@ impl Gateway {
             _ => None,
         };
         session.map_or(submit.target, |session| {
-            Target::Session(self.place(session))
+            Target::Session(self.sessions.place(session))
         })
     }
 
@@ -178,7 +178,7 @@ impl Gateway {
 
     fn session_of(&self, target: Target) -> Option<SessionSlot> {
         match target {
-            Target::Session(place) => self.session_at(place),
+            Target::Session(place) => self.sessions.at_place(place),
             Target::Connection { .. } => None,
         }
     }

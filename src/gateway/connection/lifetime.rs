@@ -16,7 +16,7 @@ use crate::gateway::transport::{Dispatch, Hooks, Loss};
 use crate::gateway::turn::Timer;
 use crate::gateway::work::Effect;
 use crate::log_limit::LogLimit;
-use turntable_core::key::{Caller, ConnKey, Place, SessionSlot, SlotKey as _};
+use turntable_core::key::ConnKey;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
@@ -370,39 +370,5 @@ impl Gateway {
                 Dispatch::on_unpaused(connection, cx);
             }
         });
-    }
-
-    /// A session as the caller of its owners.
-    pub(crate) fn caller(&self, session: SessionSlot) -> Option<Caller> {
-        let entry = self.sessions.get(session)?;
-        let slot = match entry.address {
-            0 => session,
-            address => SessionSlot::new(session.index(), address),
-        };
-        Some(Caller {
-            key: entry.session.key,
-            place: self.place(slot),
-        })
-    }
-
-    /// The session that an owner sends something to, if it is here, not over, and still
-    /// the user that it was when it called.
-    pub(crate) fn addressee(&self, to: Place) -> Option<SessionSlot> {
-        let session = self.sessions.key(to.slot.into())?;
-        let is_meant = self.caller(session)?.place == to;
-        is_meant.then_some(session)
-    }
-
-    /// Where a session of this gateway is.
-    pub(crate) const fn place(&self, session: SessionSlot) -> Place {
-        Place {
-            gateway: self.id,
-            slot: session,
-        }
-    }
-
-    /// The session of a place, if it is here and not over.
-    pub(crate) fn session_at(&self, place: Place) -> Option<SessionSlot> {
-        (place.gateway == self.id && self.sessions.holds(place.slot)).then_some(place.slot)
     }
 }

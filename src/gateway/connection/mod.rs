@@ -1,13 +1,13 @@
 //! A connection: one client at one gateway over one transport.
 //!
 //! It has a socket, or between HTTP requests none; a write queue; and the state
-//! of its transport. A namespace of Socket.IO is a connection without a socket
-//! that another connection carries.
+//! of its transport. One without a socket may be carried by another connection.
 
 pub mod io;
 mod lifetime;
 pub(crate) mod packed;
 pub(crate) mod queue;
+pub(crate) mod table;
 
 use crate::gateway::admission::Permit;
 use crate::gateway::connection::io::Io;

@@ -14,7 +14,7 @@ impl Gateway {
     /// passed on. A join is answered that the session has left again.
     pub(super) fn answer_former(&mut self, to: Place, id: Option<RequestId>, frame: Frame) {
         // A session that changed more than once is not known by the first changed place.
-        let (Some(session), Some(id)) = (self.session_at(to), id) else {
+        let (Some(session), Some(id)) = (self.sessions.at_place(to), id) else {
             return;
         };
         let Some(command) = self.pending.take_command(session, &id) else {
@@ -53,7 +53,7 @@ mod tests {
     /// A session that became another user, and its places before and after.
     fn changed(gateway: &mut Gateway) -> (SessionSlot, Place, Place) {
         let session = begin(gateway);
-        let place = |gateway: &Gateway| gateway.caller(session).unwrap().place;
+        let place = |gateway: &Gateway| gateway.sessions.caller(session).unwrap().place;
         let before = place(gateway);
         entry(gateway, session).session.is_provisional = true;
         let identity = Identity::new(user("1:2"));

@@ -46,7 +46,7 @@ impl Gateway {
         match delivery {
             Delivery::Publish { topic, frame, meta } => self.publish(&topic, frame, meta),
             Delivery::Send { to, frame, id } => {
-                let Some(session) = self.addressee(to) else {
+                let Some(session) = self.sessions.addressee(to) else {
                     return self.answer_former(to, id, Frame::sent(&frame));
                 };
                 if let Some(id) = &id {
@@ -62,7 +62,7 @@ impl Gateway {
                 id,
                 joining,
             } => {
-                let Some(session) = self.addressee(to) else {
+                let Some(session) = self.sessions.addressee(to) else {
                     let error = ServerPacket::Error(error);
                     let frame = Frame::message(&error, id.as_ref());
                     return self.answer_former(to, id, frame);
@@ -84,7 +84,7 @@ impl Gateway {
                 }
             }
             Delivery::Enter { to, topic } => {
-                if let Some(session) = self.addressee(to) {
+                if let Some(session) = self.sessions.addressee(to) {
                     self.entered(session, topic);
                 }
             }
@@ -95,7 +95,7 @@ impl Gateway {
                 id,
                 replay,
             } => {
-                let Some(session) = self.addressee(to) else {
+                let Some(session) = self.sessions.addressee(to) else {
                     return self.answer_former(to, id, Frame::sent(&frame));
                 };
                 self.entered(session, topic.clone());
@@ -108,11 +108,12 @@ impl Gateway {
                 {
                     self.channel_joined(session, &frame, replay, id.as_ref());
                 }
-                self.release_publications(session, &topic);
+                let answered = self.subscriptions.behind.answered(session, &topic);
+                self.call_owners(answered);
                 self.check_member(session, &topic);
             }
             Delivery::Exit { to, topic } => {
-                if let Some(session) = self.addressee(to) {
+                if let Some(session) = self.sessions.addressee(to) {
                     self.exited(session, &topic);
                 }
             }
@@ -128,7 +129,7 @@ impl Gateway {
                 services,
                 id,
             } => {
-                if let Some(session) = self.addressee(to) {
+                if let Some(session) = self.sessions.addressee(to) {
                     let is_changed = self.changed(session);
                     self.pending.admitted(session);
                     if let Some(id) = &id {
@@ -147,7 +148,7 @@ impl Gateway {
                 }
             }
             Delivery::NotAttached { to, error, id } => {
-                if let Some(session) = self.addressee(to) {
+                if let Some(session) = self.sessions.addressee(to) {
                     self.pending.admitted(session);
                     if let Some(id) = &id {
                         self.pending.answered(session, id);
@@ -156,7 +157,7 @@ impl Gateway {
                 }
             }
             Delivery::End { to, is_replaced } => {
-                if let Some(session) = self.addressee(to) {
+                if let Some(session) = self.sessions.addressee(to) {
                     let reason = match is_replaced {
                         true => CloseReason::Replaced,
                         false => CloseReason::SessionExpired,
@@ -188,17 +189,23 @@ impl Gateway {
                 };
                 self.gather_past(ticket, found);
             }
-            Delivery::Below { channel } => self.below_is_known(&channel),
+            Delivery::Below { channel } => {
+                let calls = self.subscriptions.below_is_known(&channel);
+                self.call_owners(calls);
+            }
             Delivery::Charge { to, bytes } => {
                 // The user that it was before has the same client.
-                let session = self.addressee(to).or_else(|| self.session_at(to));
+                let session = self
+                    .sessions
+                    .addressee(to)
+                    .or_else(|| self.sessions.at_place(to));
                 if let Some(entry) = session.and_then(|key| self.sessions.get_mut(key)) {
                     let (now_ms, limits) = (crate::clock::now_ms(), &self.settings.limits);
                     entry.session.pay_bytes(bytes as usize, now_ms, limits);
                 }
             }
             Delivery::Backup { to, backup } => {
-                if let Some(session) = self.addressee(to) {
+                if let Some(session) = self.sessions.addressee(to) {
                     self.store_backup(session, backup);
                 }
             }
@@ -223,12 +230,12 @@ impl Gateway {
                 self.answered(ticket, answer.map_err(|error| *error));
             }
             Delivery::Seeing { to, user, is_seen } => {
-                if let Some(session) = self.addressee(to) {
+                if let Some(session) = self.sessions.addressee(to) {
                     self.seeing(session, &user, is_seen);
                 }
             }
             Delivery::Answer { to, frame, id } => {
-                let Some(session) = self.addressee(to) else {
+                let Some(session) = self.sessions.addressee(to) else {
                     return self.answer_former(to, Some(id), Frame::sent(&frame));
                 };
                 if self.pending.call_answered(session, &id) {

@@ -77,7 +77,7 @@ impl Gateway {
     /// The sessions of a user get the state that a service has for them now. Where it is
     /// disabled, their calls end: the gateway sends none behind this.
     fn disabled_changed(&mut self, user: &UserId, name: Box<str>) {
-        let sessions = self.sessions_of(user);
+        let sessions = self.sessions.admitted_of(user);
         let settings = self.settings.clone();
         let Some(service) = settings.services.get(&*name) else {
             return;

@@ -28,7 +28,7 @@ impl Gateway {
         result: Payload,
         id: Option<RequestId>,
     ) {
-        let caller = self.caller(session);
+        let caller = self.sessions.caller(session);
         let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
             return;
         };

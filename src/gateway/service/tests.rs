@@ -35,8 +35,8 @@ fn functions_of_a_session_are_bounded() {
 fn calls_of_another_user_go_on_with_the_ids_of_the_one_before() {
     let mut gateway = gateway(0, &Arc::new(Noted::default()));
     let session = begin(&mut gateway);
-    let to = gateway.place(session);
-    let caller = gateway.caller(session).unwrap();
+    let to = gateway.sessions.place(session);
+    let caller = gateway.sessions.caller(session).unwrap();
     let request = || ServiceRequest {
         origin: Origin::Session { caller, id: None },
         user: None,

@@ -168,14 +168,17 @@ impl Gateway {
     /// A session leaves what belongs to its user. What it watches goes on.
     fn leave_as_user(&mut self, session: SessionSlot) {
         self.report_providing(session, false);
-        let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) else {
+        let (Some(caller), Some(entry)) =
+            (self.sessions.caller(session), self.sessions.get(session))
+        else {
             return;
         };
         let user = entry.session.user.clone();
         let rooms: Vec<ChannelId> = entry.session.rooms().cloned().collect();
         let channels = entry.session.channels().iter();
         let channels: Vec<ChannelId> = channels.map(|known| known.channel.clone()).collect();
-        self.release_all_publications(session);
+        let behind = self.subscriptions.behind.forget(session);
+        self.call_owners(behind);
         for channel in channels {
             self.leave_channel(session, &channel);
         }

@@ -77,7 +77,10 @@ impl Gateway {
         if let Err(error) = self.shared.may_begin() {
             return self.refuse_again(key, &error.of("idme"), id);
         }
-        let login = self.permit(key).and_then(|permit| permit.login());
+        let login = self
+            .connections
+            .permit(key)
+            .and_then(|permit| permit.login());
         let cookie = login.map(Into::into);
         let claim = self.claim(key, user, credentials).with_cookie(cookie);
         let undecided = match self.begin_check(claim, credentials) {
@@ -111,7 +114,7 @@ impl Gateway {
         user: Option<UserId>,
         credentials: Option<&Payload>,
     ) -> Claim {
-        let address = self.permit(key).map(|permit| permit.address());
+        let address = self.connections.permit(key).map(|permit| permit.address());
         Claim::new(user, credentials, address)
     }
 

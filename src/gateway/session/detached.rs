@@ -13,7 +13,7 @@ impl Gateway {
     /// Returns whether it may wait for a resume.
     pub(crate) fn count_detached(&mut self, key: ConnKey, session: SessionSlot) -> bool {
         let max = self.settings.session.detached_per_address_max;
-        let Some(permit) = self.permit(key) else {
+        let Some(permit) = self.connections.permit(key) else {
             return true;
         };
         let detached = permit.detach(max);

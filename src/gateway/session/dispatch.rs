@@ -24,7 +24,7 @@ impl Gateway {
         packet: ClientPacket,
         id: Option<RequestId>,
     ) {
-        let Some(caller) = self.caller(session) else {
+        let Some(caller) = self.sessions.caller(session) else {
             return;
         };
         let Some(entry) = self.sessions.get(session) else {
@@ -139,7 +139,7 @@ impl Gateway {
         actions: Vec<Action>,
         id: Option<RequestId>,
     ) {
-        let caller = self.caller(session);
+        let caller = self.sessions.caller(session);
         let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
             return;
         };

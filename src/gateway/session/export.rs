@@ -302,7 +302,7 @@ impl Gateway {
     /// A session that came is on a channel: the channel learns of it, and the
     /// session of where the channel is.
     fn join_again(&mut self, session: SessionSlot, membership: ChannelMembership) {
-        let Some(caller) = self.caller(session) else {
+        let Some(caller) = self.sessions.caller(session) else {
             return;
         };
         let ChannelMembership { channel, subpaths } = membership;
@@ -318,7 +318,9 @@ impl Gateway {
             id: None,
         };
         if subpaths {
-            self.join_below(caller.key, channel, call, false);
+            let below = &mut self.subscriptions.below;
+            let call = below.join(caller.key, channel, call, false);
+            self.call_owners(call);
         } else {
             self.shared.owners.channel(&channel, call);
         }

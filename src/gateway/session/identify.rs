@@ -2,7 +2,6 @@
 
 use crate::clock;
 use crate::gateway::Gateway;
-use crate::gateway::admission::Permit;
 use crate::gateway::connection::Phase;
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::ending::Ending;
@@ -133,7 +132,7 @@ impl Gateway {
 
     /// Charges a connection's address for one more session.
     fn charge_session(&self, key: ConnKey) -> Result<(), ErrorBody> {
-        let Some(permit) = self.permit_of(key) else {
+        let Some(permit) = self.connections.permit(key) else {
             return Ok(());
         };
         let (newcomers, limits) = (&self.shared.newcomers, self.settings.newcomers());
@@ -142,19 +141,11 @@ impl Gateway {
 
     /// Charges a connection's address for one more resume.
     pub(super) fn charge_resume(&self, key: ConnKey) -> Result<(), ErrorBody> {
-        let Some(permit) = self.permit_of(key) else {
+        let Some(permit) = self.connections.permit(key) else {
             return Ok(());
         };
         let (newcomers, limits) = (&self.shared.newcomers, self.settings.newcomers());
         newcomers.resume_session(permit.address(), &limits, clock::now_ms())
-    }
-
-    /// What counts a connection; a namespace of Socket.IO has its carrier's.
-    fn permit_of(&self, key: ConnKey) -> Option<&Permit> {
-        let connection = self.connections.get(key)?;
-        let carrier = connection.transport.carrier();
-        let carrier = carrier.and_then(|carrier| self.connections.get(carrier));
-        carrier.unwrap_or(connection).permit.as_ref()
     }
 
     /// Asks the avatar to admit a session, for the first time or again.
@@ -165,7 +156,9 @@ impl Gateway {
         status: Option<OwnStatus>,
         id: Option<RequestId>,
     ) {
-        if let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) {
+        if let (Some(caller), Some(entry)) =
+            (self.sessions.caller(session), self.sessions.get(session))
+        {
             let permissions = entry.session.permissions.as_deref();
             let attach = AvatarCall::Attach {
                 caller,

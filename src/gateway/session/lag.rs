@@ -55,12 +55,7 @@ impl Gateway {
         if let Some(left_out) = SLEPT.admit(clock::now_ms()) {
             log::warn!("this machine slept for {slept_ms} ms: clocks are measured anew{left_out}");
         }
-        let sessions: Vec<SessionSlot> = self.sessions.iter().map(|(key, _)| key).collect();
-        for session in sessions {
-            if let Some(entry) = self.sessions.get_mut(session) {
-                entry.session.restart_clock();
-            }
-        }
+        self.sessions.restart_clocks();
     }
 }
 

@@ -109,7 +109,7 @@ impl Gateway {
     fn register(&mut self, session: SessionSlot) {
         if let Some(entry) = self.sessions.get(session) {
             let id = entry.session.id;
-            self.shared.peers.put(id, self.place(session));
+            self.shared.peers.put(id, self.sessions.place(session));
             log::debug!("session {id:?} begins");
         }
         self.check_idle(session, clock::now_ms());
@@ -390,7 +390,9 @@ impl Gateway {
     fn report(&mut self, session: SessionSlot, connected: bool) {
         self.report_providing(session, connected);
         self.report_member(session, connected);
-        let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) else {
+        let (Some(caller), Some(entry)) =
+            (self.sessions.caller(session), self.sessions.get(session))
+        else {
             return;
         };
         let (owners, user) = (&self.shared.owners, &entry.session.user);
@@ -420,7 +422,7 @@ impl Gateway {
         };
         self.shared.metrics.sessions.dec();
         let id = entry.session.id;
-        if self.shared.peers.remove(id, self.place(session)) {
+        if self.shared.peers.remove(id, self.sessions.place(session)) {
             log::debug!("session {id:?} ends");
         }
     }
@@ -447,6 +449,6 @@ impl Gateway {
     }
 
     pub(crate) fn session_here(&self, name: SessionId) -> Option<SessionSlot> {
-        self.session_at(self.shared.peers.find(name)?)
+        self.sessions.at_place(self.shared.peers.find(name)?)
     }
 }

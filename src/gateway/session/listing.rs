@@ -59,7 +59,7 @@ impl Gateway {
         let entry = self.sessions.get(session)?;
         let key = entry.session.connection();
         let connection = key.and_then(|key| self.connections.get(key));
-        let permit = key.and_then(|key| self.permit(key));
+        let permit = key.and_then(|key| self.connections.permit(key));
         let standing = entry.session.standing.as_ref();
         Some(SessionInfo {
             number: format!("{:016x}", entry.session.key.number()),

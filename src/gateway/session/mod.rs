@@ -18,6 +18,7 @@ pub(crate) mod pending;
 pub(crate) mod permission;
 pub(crate) mod serve;
 mod share;
+pub(crate) mod table;
 
 use crate::gateway::admission::{DetachedPermit, Held};
 use crate::gateway::connection::Connection;
@@ -69,7 +70,7 @@ pub(crate) struct SessionEntry {
     pub(crate) unknown: u32,
     /// Requests that are answered behind the next snapshot.
     pub(crate) subscribed: ThinVec<RequestId>,
-    /// What transports other than WebSocket remember with the session.
+    /// What has to outlive its connections beside the outbox.
     pub(crate) memory: Option<Box<TransportMemory>>,
     /// What its owners want back, should they be lost.
     pub(crate) backups: Option<Box<Backups>>,

@@ -2,7 +2,6 @@
 
 use crate::clock;
 use crate::gateway::Gateway;
-use crate::gateway::admission::Permit;
 use crate::gateway::connection::Phase;
 use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::transport::{Dispatch, Hooks};
@@ -198,20 +197,11 @@ impl Gateway {
         let permit = self
             .sessions
             .get(session)
-            .and_then(|entry| self.permit(entry.session.connection()?));
+            .and_then(|entry| self.connections.permit(entry.session.connection()?));
         let limits = &self.settings.limits;
         permit.map_or(Ok(()), |permit| {
             permit.take_bytes(bytes, limits.address_bytes, now_ms)
         })
-    }
-
-    /// The place of a connection, or of the one that carries it, in the limits.
-    pub(in crate::gateway) fn permit(&self, key: ConnKey) -> Option<&Permit> {
-        let connection = self.connections.get(key)?;
-        match connection.transport.carrier() {
-            Some(carrier) => self.connections.get(carrier)?.permit.as_ref(),
-            None => connection.permit.as_ref(),
-        }
     }
 
     /// Takes the bytes of a request of a session's client, all together.
@@ -304,7 +294,7 @@ impl Gateway {
 
     /// Tells the avatar that a session sends nothing, or something again.
     pub(crate) fn report_idle(&mut self, session: SessionSlot, idle: bool) {
-        let caller = self.caller(session);
+        let caller = self.sessions.caller(session);
         if let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) {
             if idle {
                 let (settings, limits) = (&self.settings.session, &self.settings.limits);

@@ -127,7 +127,7 @@ impl Gateway {
     /// The share of its address that a session has.
     fn held(&mut self, session: SessionSlot) -> Option<&Held> {
         let connection = self.sessions.get(session)?.session.connection();
-        let permit = connection.and_then(|key| self.permit(key));
+        let permit = connection.and_then(|key| self.connections.permit(key));
         let begun = permit.map(|permit| permit.hold());
         let entry = self.sessions.get_mut(session)?;
         if entry.held.is_none() {

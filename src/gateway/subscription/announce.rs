@@ -134,7 +134,7 @@ impl Gateway {
             // One that was not admitted yet is not the avatar's.
             let is_admitted = entry.session.life().is_admitted();
             let is_meant = is_admitted && entry.session.user == *user;
-            let caller = self.caller(slot).filter(|_| is_meant)?;
+            let caller = self.sessions.caller(slot).filter(|_| is_meant)?;
             let backups = entry.backups.as_ref();
             Some(AnnouncedSession {
                 caller,
@@ -188,7 +188,7 @@ impl Gateway {
         let is_in = entry.session.rooms().any(|known| known == room);
         let backup = entry.backups.as_ref()?.room(room).filter(|_| is_in)?;
         Some(AnnouncedMember {
-            caller: self.caller(session)?,
+            caller: self.sessions.caller(session)?,
             user: entry.session.user.clone(),
             dropped_ms: entry.dropped_for(now_ms),
             backup: backup.clone(),
@@ -204,25 +204,6 @@ impl Gateway {
             listeners,
         };
         self.shared.owners.channel(channel, announcement);
-    }
-
-    /// A session left a channel: says so where it was the last one here.
-    pub(crate) fn unsubscribed(&mut self, channel: &ChannelId) {
-        if self.subscriptions.channels.remove(channel) {
-            self.announce_unsubscribed(channel);
-        }
-    }
-
-    /// Says that there is no session on a channel, unless calls to it still wait
-    /// to be sent; they come first.
-    pub(crate) fn announce_unsubscribed(&self, channel: &ChannelId) {
-        let below = self.subscriptions.below.get(channel);
-        let is_waiting = below.is_some_and(|below| below.is_waiting());
-        if self.subscriptions.channels.has(channel) || is_waiting {
-            return;
-        }
-        let call = ChannelCall::Unsubscribed { gateway: self.id };
-        self.shared.owners.channel(channel, call);
     }
 }
 

@@ -28,7 +28,7 @@ struct Behind {
 
 impl BehindJoins {
     /// A session is joining a path with its subpaths.
-    pub(super) fn hold(&mut self, session: SessionSlot, path: &ChannelId) {
+    pub(crate) fn hold(&mut self, session: SessionSlot, path: &ChannelId) {
         let behind = self.0.entry(session).or_default();
         if !behind.joining.contains(path) {
             behind.joining.push(path.clone());
@@ -36,7 +36,7 @@ impl BehindJoins {
     }
 
     /// Such a join was answered. Returns what waited for it.
-    pub(super) fn answered(&mut self, session: SessionSlot, topic: &Topic) -> Vec<Call> {
+    pub(crate) fn answered(&mut self, session: SessionSlot, topic: &Topic) -> Vec<Call> {
         let (Topic::Channel(path) | Topic::Below(path)) = topic else {
             return Vec::new();
         };
@@ -51,7 +51,7 @@ impl BehindJoins {
     }
 
     /// Nothing is waited for any more, or the session ends. Returns what waited.
-    pub(super) fn forget(&mut self, session: SessionSlot) -> Vec<Call> {
+    pub(crate) fn forget(&mut self, session: SessionSlot) -> Vec<Call> {
         let behind = self.0.remove(&session);
         self.0.give_back();
         behind.map_or_else(Vec::new, |behind| behind.calls)
@@ -59,7 +59,7 @@ impl BehindJoins {
 
     /// A session publishes. Returns the call unless it has to wait for joins that it
     /// must not overtake.
-    pub(super) fn publish(&mut self, session: SessionSlot, call: Call) -> Option<Call> {
+    pub(crate) fn publish(&mut self, session: SessionSlot, call: Call) -> Option<Call> {
         match self.0.get_mut(&session) {
             Some(behind) => {
                 behind.calls.push(call);

@@ -30,8 +30,12 @@ impl From<(ChannelId, ChannelCall)> for OwnerCall {
 }
 
 /// The paths of which sessions want everything below.
-#[derive(Debug, Default)]
-pub(crate) struct BelowPaths(HashMap<ChannelId, Below>);
+#[derive(Debug)]
+pub(crate) struct BelowPaths {
+    paths: HashMap<ChannelId, Below>,
+    /// How many directories there are.
+    shards: usize,
+}
 
 /// Sessions that want everything below a path, and how far that is known.
 #[derive(Debug, Default)]
@@ -44,28 +48,35 @@ struct Below {
 }
 
 impl BelowPaths {
+    /// No paths, on a node with so many directories.
+    pub(crate) fn new(shards: usize) -> Self {
+        Self {
+            paths: HashMap::new(),
+            shards,
+        }
+    }
+
     /// Whether calls to a channel wait for the directories.
-    pub(super) fn is_waiting(&self, channel: &ChannelId) -> bool {
-        let below = self.0.get(channel);
+    pub(crate) fn is_waiting(&self, channel: &ChannelId) -> bool {
+        let below = self.paths.get(channel);
         below.is_some_and(|below| !below.waiting.is_empty())
     }
 
     /// A session joins a channel with everything below it; `again` if it was on it in
-    /// this way. There are `shards` directories.
-    pub(super) fn join(
+    /// this way.
+    pub(crate) fn join(
         &mut self,
         session: SessionKey,
         channel: ChannelId,
         call: ChannelCall,
         again: bool,
-        shards: usize,
     ) -> Option<OwnerCall> {
-        let is_first = !self.0.contains_key(&channel);
-        let below = self.0.entry(channel.clone()).or_default();
+        let is_first = !self.paths.contains_key(&channel);
+        let below = self.paths.entry(channel.clone()).or_default();
         if !again {
             below.sessions += 1;
         }
-        if below.known >= shards {
+        if below.known >= self.shards {
             return Some(OwnerCall::Channel(channel, call));
         }
         below.waiting.push((session, call));
@@ -74,10 +85,10 @@ impl BelowPaths {
 
     /// One more directory knows that this gateway wants what is below a path. Returns
     /// what waited for it, once all know.
-    pub(super) fn known(&mut self, channel: &ChannelId, shards: usize) -> Option<OwnerCalls> {
-        let below = self.0.get_mut(channel)?;
+    pub(crate) fn known(&mut self, channel: &ChannelId) -> Option<OwnerCalls> {
+        let below = self.paths.get_mut(channel)?;
         below.known += 1;
-        if below.known < shards {
+        if below.known < self.shards {
             return None;
         }
         let waiting = std::mem::take(&mut below.waiting).into_iter();
@@ -89,27 +100,26 @@ impl BelowPaths {
     }
 
     /// One session fewer wants what is below a path; its join was refused.
-    pub(super) fn refused(&mut self, channel: &ChannelId, shards: usize) -> Option<OwnerCall> {
-        let below = self.0.get_mut(channel)?;
+    pub(crate) fn refused(&mut self, channel: &ChannelId) -> Option<OwnerCall> {
+        let below = self.paths.get_mut(channel)?;
         below.sessions = below.sessions.saturating_sub(1);
-        self.drop_unwanted(channel, shards)
+        self.drop_unwanted(channel)
     }
 
     /// A session leaves a channel, or only the way in which it was on it.
-    pub(super) fn leave(
+    pub(crate) fn leave(
         &mut self,
         caller: Caller,
         channel: &ChannelId,
         subpaths: bool,
         stays: bool,
-        shards: usize,
     ) -> OwnerCalls {
         let call = ChannelCall::Leave {
             caller,
             subpaths,
             stays,
         };
-        if subpaths && let Some(below) = self.0.get_mut(channel) {
+        if subpaths && let Some(below) = self.paths.get_mut(channel) {
             below.sessions = below.sessions.saturating_sub(1);
             let mut waiting = below.waiting.iter();
             if waiting.any(|(session, _)| *session == caller.key) {
@@ -121,7 +131,7 @@ impl BelowPaths {
         let mut calls = OwnerCalls::new();
         calls.push(OwnerCall::Channel(channel.clone(), call));
         if subpaths {
-            calls.extend(self.drop_unwanted(channel, shards));
+            calls.extend(self.drop_unwanted(channel));
         }
         calls
     }
@@ -129,17 +139,13 @@ impl BelowPaths {
     /// Takes the interest back where no session has it any more. It stays while
     /// it is still being made known, so that no answer to it is counted for a
     /// later one.
-    pub(super) fn drop_unwanted(
-        &mut self,
-        channel: &ChannelId,
-        shards: usize,
-    ) -> Option<OwnerCall> {
-        let below = self.0.get(channel)?;
-        if below.sessions > 0 || below.known < shards {
+    pub(crate) fn drop_unwanted(&mut self, channel: &ChannelId) -> Option<OwnerCall> {
+        let below = self.paths.get(channel)?;
+        if below.sessions > 0 || below.known < self.shards {
             return None;
         }
-        self.0.remove(channel);
-        self.0.give_back();
+        self.paths.remove(channel);
+        self.paths.give_back();
         Some(OwnerCall::Below(channel.clone(), false))
     }
 }
@@ -149,8 +155,6 @@ impl BelowPaths {
 mod tests {
     use super::*;
     use turntable_core::key::{GatewayId, NodeId, Place, SessionSlot, SlotKey as _, WorkerId};
-
-    const SHARDS: usize = 2;
 
     fn path() -> ChannelId {
         ChannelId::parse("a").unwrap()
@@ -179,22 +183,22 @@ mod tests {
     }
 
     fn join(all: &mut BelowPaths, number: u64) -> Option<OwnerCall> {
-        all.join(caller(number).key, path(), call(number), false, SHARDS)
+        all.join(caller(number).key, path(), call(number), false)
     }
 
     fn leave(all: &mut BelowPaths, number: u64) -> OwnerCalls {
-        all.leave(caller(number), &path(), true, false, SHARDS)
+        all.leave(caller(number), &path(), true, false)
     }
 
     #[test]
     fn joins_wait_until_every_directory_knows() {
-        let mut all = BelowPaths::default();
+        let mut all = BelowPaths::new(2);
         let first = join(&mut all, 1);
         assert!(matches!(first, Some(OwnerCall::Below(_, true))));
         assert!(join(&mut all, 2).is_none());
         assert!(all.is_waiting(&path()));
-        assert!(all.known(&path(), SHARDS).is_none());
-        let released = all.known(&path(), SHARDS).unwrap();
+        assert!(all.known(&path()).is_none());
+        let released = all.known(&path()).unwrap();
         assert_eq!(released.len(), 2);
         assert!(!all.is_waiting(&path()));
         let next = join(&mut all, 3);
@@ -203,13 +207,13 @@ mod tests {
 
     #[test]
     fn interest_ends_with_the_last_session_once_it_is_known() {
-        let mut all = BelowPaths::default();
+        let mut all = BelowPaths::new(2);
         join(&mut all, 1);
         // It leaves before the directories know: behind its join.
         assert!(leave(&mut all, 1).is_empty());
-        assert!(all.drop_unwanted(&path(), SHARDS).is_none());
-        all.known(&path(), SHARDS);
-        let released = all.known(&path(), SHARDS).unwrap();
+        assert!(all.drop_unwanted(&path()).is_none());
+        all.known(&path());
+        let released = all.known(&path()).unwrap();
         assert!(matches!(
             released.as_slice(),
             [
@@ -217,23 +221,23 @@ mod tests {
                 OwnerCall::Channel(_, ChannelCall::Leave { .. })
             ]
         ));
-        let dropped = all.drop_unwanted(&path(), SHARDS);
+        let dropped = all.drop_unwanted(&path());
         assert!(matches!(dropped, Some(OwnerCall::Below(_, false))));
-        assert!(all.known(&path(), SHARDS).is_none(), "nothing is left");
+        assert!(all.known(&path()).is_none(), "nothing is left");
     }
 
     #[test]
     fn interest_stays_while_one_of_several_sessions_has_it() {
-        let mut all = BelowPaths::default();
+        let mut all = BelowPaths::new(2);
         join(&mut all, 1);
         join(&mut all, 2);
-        all.known(&path(), SHARDS);
-        all.known(&path(), SHARDS);
+        all.known(&path());
+        all.known(&path());
         assert_eq!(leave(&mut all, 1).len(), 1);
         assert!(matches!(
-            all.refused(&path(), SHARDS),
+            all.refused(&path()),
             Some(OwnerCall::Below(_, false))
         ));
-        assert!(all.refused(&path(), SHARDS).is_none());
+        assert!(all.refused(&path()).is_none());
     }
 }

@@ -58,12 +58,12 @@ impl Gateway {
         let channels = self.sessions.get(session)?.session.channels();
         let mut on = channels.iter();
         on.find(|on| on.channel == *channel && on.subpaths == subpaths)?;
-        Some((self.caller(session)?.key, self.listener(session)?))
+        Some((self.sessions.caller(session)?.key, self.listener(session)?))
     }
 
     /// A session lost its connection, or has one again.
     pub(crate) fn report_member(&self, session: SessionSlot, connected: bool) {
-        let Some(caller) = self.caller(session) else {
+        let Some(caller) = self.sessions.caller(session) else {
             return;
         };
         self.call_shown(session, || match connected {
@@ -81,7 +81,7 @@ impl Gateway {
         let is_dropped = entry.is_some_and(|entry| entry.session.connection().is_none());
         if is_dropped
             && self.settings.shows_members(channel)
-            && let Some(caller) = self.caller(session)
+            && let Some(caller) = self.sessions.caller(session)
         {
             let call = ChannelCall::Detach { caller };
             self.shared.owners.channel(channel, call);
@@ -101,7 +101,7 @@ impl Gateway {
         let is_hidden = avatar.is_hidden;
         entry.store_backup(backup);
         if was_hidden != is_hidden
-            && let Some(caller) = self.caller(session)
+            && let Some(caller) = self.sessions.caller(session)
         {
             self.call_shown(session, || ChannelCall::Hide { caller, is_hidden });
         }

@@ -13,21 +13,17 @@ pub(crate) mod operator;
 pub(crate) mod profile;
 mod replay;
 pub(crate) mod sight;
+pub(crate) mod state;
 pub(crate) mod topic;
 pub(crate) mod watch;
-
-use std::collections::HashMap;
 
 use crate::gateway::Gateway;
 use crate::gateway::session::pending::Awaited;
 use crate::gateway::session::permission::may_do;
-use announce::ChannelCounts;
-use behind::Behind;
-use below::Below;
-use gather::{Gathers, PastBelow};
+use below::OwnerCall;
+use gather::PastBelow;
 use profile::ProfileChange;
 use sight::Sight;
-use topic::Topics;
 use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
 use turntable_core::delivery::Topic;
 use turntable_core::id::{ChannelId, UserId};
@@ -39,28 +35,21 @@ use turntable_core::model::permission::Who;
 use turntable_core::packet::{ErrorBody, JoinChannel, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
-use watch::Watches;
-
-/// The subscriptions of a worker.
-#[derive(Debug, Default)]
-pub(crate) struct Subscriptions {
-    /// Sessions by topic.
-    pub(crate) topics: Topics,
-    /// Watched users.
-    pub(crate) watches: Watches,
-    /// How many sessions are on each channel, or are joining it.
-    pub(crate) channels: ChannelCounts,
-    /// Paths whose subpaths are wanted.
-    pub(crate) below: HashMap<ChannelId, Below>,
-    /// Publications that wait for joins with subpaths.
-    behind: HashMap<SessionSlot, Behind>,
-    /// Joins that gather past messages of paths below.
-    pub(crate) gathers: Gathers,
-    /// The number of the last publication.
-    pub(crate) mark: u32,
-}
 
 impl Gateway {
+    /// Sends owners what they have to know.
+    pub(crate) fn call_owners<C: Into<OwnerCall>>(&self, calls: impl IntoIterator<Item = C>) {
+        let owners = &self.shared.owners;
+        for call in calls {
+            match call.into() {
+                OwnerCall::Channel(channel, call) => owners.channel(&channel, call),
+                OwnerCall::Below(channel, is_wanted) => {
+                    owners.below(&channel, self.id, is_wanted);
+                }
+            }
+        }
+    }
+
     /// `subscribe`: adds to what the session watches, and owes it a snapshot.
     pub(crate) fn subscribe(
         &mut self,
@@ -232,7 +221,7 @@ impl Gateway {
         id: Option<RequestId>,
     ) {
         let max = self.settings.session.channels_max;
-        let caller = self.caller(session);
+        let caller = self.sessions.caller(session);
         let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
             return;
         };
@@ -265,7 +254,11 @@ impl Gateway {
         if let Some(before) = before
             && !again
         {
-            self.call_leave(caller, &channel, before, true);
+            let calls = self
+                .subscriptions
+                .below
+                .leave(caller, &channel, before, true);
+            self.call_owners(calls);
         }
         let Some(listener) = self.listener(session) else {
             return;
@@ -283,9 +276,11 @@ impl Gateway {
                 self.gather(session, &channel, below);
             }
             if !again {
-                self.hold_publications(session, &channel);
+                self.subscriptions.behind.hold(session, &channel);
             }
-            self.join_below(caller.key, channel, call, again);
+            let below = &mut self.subscriptions.below;
+            let call = below.join(caller.key, channel, call, again);
+            self.call_owners(call);
         } else {
             self.shared.owners.channel(&channel, call);
         }
@@ -299,7 +294,7 @@ impl Gateway {
         data: Payload,
         id: Option<RequestId>,
     ) {
-        let caller = self.caller(session);
+        let caller = self.sessions.caller(session);
         let (Some(caller), Some(entry)) = (caller, self.sessions.get(session)) else {
             return;
         };
@@ -314,20 +309,24 @@ impl Gateway {
             data,
             id,
         };
-        self.publish_behind_joins(session, channel, call);
+        let behind = &mut self.subscriptions.behind;
+        let call = behind.publish(session, (channel, call));
+        self.call_owners(call);
     }
 
     /// `leavechannel`.
     pub(crate) fn leave_channel(&mut self, session: SessionSlot, channel: &ChannelId) {
         self.end_gather(session, channel);
-        let caller = self.caller(session);
+        let caller = self.sessions.caller(session);
         let left = self
             .sessions
             .get_mut(session)
             .and_then(|entry| entry.session.left_channel(channel));
         if let (Some(caller), Some(subpaths)) = (caller, left) {
-            self.call_leave(caller, channel, subpaths, false);
-            self.unsubscribed(channel);
+            let all = &mut self.subscriptions;
+            let calls = all.below.leave(caller, channel, subpaths, false);
+            let unsubscribed = all.unsubscribed(channel);
+            self.call_owners(calls.into_iter().chain(unsubscribed));
         }
     }
 
@@ -366,10 +365,12 @@ impl Gateway {
             Topic::Channel(channel) | Topic::Below(channel) if !is_on => {
                 let left = entry.session.left_channel(channel);
                 if left == Some(true) {
-                    self.leave_below(channel);
+                    let refused = self.subscriptions.below.refused(channel);
+                    self.call_owners(refused);
                 }
                 if left.is_some() {
-                    self.unsubscribed(channel);
+                    let unsubscribed = self.subscriptions.unsubscribed(channel);
+                    self.call_owners(unsubscribed);
                 }
             }
             Topic::Channel(_) | Topic::Below(_) => {}
@@ -377,14 +378,15 @@ impl Gateway {
         if let Topic::Below(channel) = topic {
             self.end_gather(session, channel);
         }
-        self.release_publications(session, topic);
+        let answered = self.subscriptions.behind.answered(session, topic);
+        self.call_owners(answered);
     }
 
     /// The session ends, by `bye` or in another way: its owners receive that, and its
     /// topics forget it.
     pub(crate) fn leave_everything(&mut self, session: SessionSlot, is_bye: bool) {
         self.report_providing(session, false);
-        let caller = self.caller(session);
+        let caller = self.sessions.caller(session);
         let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
             return;
         };
@@ -396,7 +398,8 @@ impl Gateway {
         entry.changed.clear();
         entry.profiles.clear();
         entry.sight = None;
-        self.release_all_publications(session);
+        let behind = self.subscriptions.behind.forget(session);
+        self.call_owners(behind);
         self.forget_gathers(session);
         self.end_by_operator(&user, key);
         let owners = self.shared.owners.clone();
@@ -410,8 +413,10 @@ impl Gateway {
             owners.room(&room, call);
         }
         for membership in channels {
-            self.call_leave(caller, &membership.channel, membership.subpaths, false);
-            self.unsubscribed(&membership.channel);
+            let (all, channel) = (&mut self.subscriptions, &membership.channel);
+            let calls = all.below.leave(caller, channel, membership.subpaths, false);
+            let unsubscribed = all.unsubscribed(channel);
+            self.call_owners(calls.into_iter().chain(unsubscribed));
         }
         // Also what it left shortly before, whose owner's answer finds it gone.
         self.subscriptions.topics.exit_all(session.into());

@@ -240,7 +240,7 @@ impl Handler<Subscribe> for Gateway {
             channel,
             is_on,
         } = subscribe;
-        let sessions = self.sessions_of(&user);
+        let sessions = self.sessions.admitted_of(&user);
         for session in &sessions {
             if is_on {
                 self.join_by_operator(*session);
@@ -274,14 +274,6 @@ impl Handler<UsersOn> for Gateway {
 }
 
 impl Gateway {
-    pub(in crate::gateway) fn sessions_of(&self, user: &UserId) -> Vec<SessionSlot> {
-        let sessions = self.sessions.iter();
-        let sessions = sessions.filter(|(_, entry)| entry.session.user == *user);
-        // One that was not admitted learns all of it when it is.
-        let admitted = sessions.filter(|(_, entry)| entry.session.life().is_admitted());
-        admitted.map(|(session, _)| session).collect()
-    }
-
     /// A session joins the channels to which the operator subscribed its user,
     /// whether or not the user may join them itself.
     pub(crate) fn join_by_operator(&mut self, session: SessionSlot) {

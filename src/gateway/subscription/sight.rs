@@ -118,7 +118,9 @@ pub(crate) fn sees(
 impl Gateway {
     /// Finds out which of these users a session sees, that watches them now.
     pub(crate) fn find_out(&mut self, session: SessionSlot, users: Vec<UserId>) {
-        let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) else {
+        let (Some(caller), Some(entry)) =
+            (self.sessions.caller(session), self.sessions.get(session))
+        else {
             return;
         };
         let own = entry.session.user.clone();
@@ -155,7 +157,9 @@ impl Gateway {
         if self.settings.presence.watch != WatchPolicy::Mutual {
             return;
         }
-        if let (Some(caller), Some(entry)) = (self.caller(session), self.sessions.get(session)) {
+        if let (Some(caller), Some(entry)) =
+            (self.sessions.caller(session), self.sessions.get(session))
+        {
             let call = AvatarCall::Watching {
                 caller,
                 users: users.to_vec(),

@@ -85,7 +85,7 @@ fn imported_session_resumes_as_the_original() {
         let export = through_json(&from.export_session(slot).unwrap());
         let arrived = into.import_session(export).unwrap();
         let place = into.shared.peers.find(SessionId::from_bits([7; 16]));
-        assert_eq!(place, Some(into.place(arrived)), "clients find it");
+        assert_eq!(place, Some(into.sessions.place(arrived)), "clients find it");
         let expected = resumed(&mut from, slot, received);
         assert_eq!(expected.len() as u64, 5 - received);
         assert_eq!(resumed(&mut into, arrived, received), expected);
@@ -244,9 +244,10 @@ fn rooms_channels_and_awaited_answers_go_along() {
     };
     assert_eq!(*owners.0.lock(), [below], "the channel is joined again");
     owners.0.lock().clear();
-    into.below_is_known(&path("c"));
+    let calls = into.subscriptions.below_is_known(&path("c"));
+    into.call_owners(calls);
     let join = ChannelCall::Join {
-        caller: into.caller(arrived).unwrap(),
+        caller: into.sessions.caller(arrived).unwrap(),
         listener: into.listener(arrived).unwrap(),
         subpaths: true,
         past: turntable_core::model::channel::Past::default(),
@@ -259,7 +260,7 @@ fn rooms_channels_and_awaited_answers_go_along() {
     assert_eq!(entry(&mut into, arrived).session.accepted(), 1);
     owners.0.lock().clear();
     resumed(&mut into, arrived, 0);
-    let caller = into.caller(arrived).unwrap();
+    let caller = into.sessions.caller(arrived).unwrap();
     let user = user("1:1");
     let expected = [
         Call::Avatar(user.clone(), AvatarCall::Resume { caller }),
