@@ -35,6 +35,35 @@ const LAYERS: &[&str] = &[
     "opaque",
 ];
 
+/// Names of transports, which the core of the gateway does not know.
+const TRANSPORTS: &[&str] = &[
+    "tunnel",
+    "websocket",
+    "engineio",
+    "engine.io",
+    "socketio",
+    "socket.io",
+    "poll",
+];
+
+/// Files of the gateway's core that may use such a name, and why.
+const NAMING: &[(&str, &[&str])] = &[
+    // Encodings have the names of their codecs.
+    (
+        "delivery/encoding.rs",
+        &["tunnel", "websocket", "socketio", "socket.io"],
+    ),
+    ("delivery/frame.rs", &["websocket", "socketio"]),
+    // `mio::Poll`, and what a future does.
+    ("mod.rs", &["poll"]),
+    ("turn.rs", &["poll"]),
+    ("connection/io.rs", &["poll"]),
+    ("connection/io/tests.rs", &["poll"]),
+    ("connection/io/tests/link.rs", &["poll"]),
+    ("connection/lifetime.rs", &["poll"]),
+    ("connection/packed.rs", &["poll"]),
+];
+
 /// Dependencies that no pure crate may have.
 const IMPURE: &[&str] = &["actix", "mio", "tokio", "socket2", "log"];
 
@@ -96,6 +125,47 @@ fn modules_use_only_modules_below_them() {
         });
         assert!(is_used, "{layer} is in LAYERS and not in src/");
     }
+}
+
+#[test]
+fn no_transport_implements_anything_for_the_gateway() {
+    let folder = root().join("src/gateway/transport");
+    let mut files = Vec::new();
+    sources(&folder, &mut files);
+    assert!(files.len() > 20, "the transports are elsewhere");
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for line in text.lines().map(str::trim_start) {
+            let is_impl = line.starts_with("impl") && line.contains("Gateway {");
+            assert!(!is_impl, "{}: {line}", file.display());
+        }
+    }
+}
+
+#[test]
+fn core_of_the_gateway_names_no_transport() {
+    let folder = root().join("src/gateway");
+    let mut files = Vec::new();
+    sources(&folder, &mut files);
+    let mut wrong = Vec::new();
+    for file in files {
+        let path = file.strip_prefix(&folder).unwrap();
+        if path.starts_with("transport") {
+            continue;
+        }
+        let path = path.to_str().unwrap();
+        let may = NAMING.iter().find(|(naming, _)| *naming == path);
+        let may = may.map_or(&[][..], |(_, names)| names);
+        for (number, line) in fs::read_to_string(&file).unwrap().lines().enumerate() {
+            let line = line.to_lowercase();
+            for name in TRANSPORTS.iter().filter(|name| !may.contains(name)) {
+                if line.contains(name) {
+                    wrong.push(format!("{path}:{}: {name}", number + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
