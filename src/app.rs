@@ -342,7 +342,7 @@ impl Node {
             blocked: Blocked::open(store.clone()).map_err(anyhow::Error::msg)?,
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),
-            newcomers: Arc::default(),
+            unidentified: Arc::default(),
             is_stopping: AtomicBool::new(false),
             peers: Peers::new(workers, NodeId::default(), boot),
             owners: owners.clone(),

@@ -19,8 +19,8 @@ use turntable_core::rate::BucketSettings;
 use turntable_core::reason::ErrorCode;
 use turntable_core::spare::Spare;
 
-use crate::gateway::newcomers::{Newcomer, SocketMark};
 use crate::gateway::shared_bucket::SharedBucket;
+use crate::gateway::unidentified::{SocketMark, UnidentifiedPermit};
 pub use held::Held;
 
 /// Connections of the whole process, counted against their limits.
@@ -124,42 +124,44 @@ impl Full {
 pub struct Permit {
     address: Arc<AddressCount>,
     /// Its place among those that have not identified, until its client has.
-    newcomer: Option<Newcomer>,
+    unidentified: Option<UnidentifiedPermit>,
 }
 
 impl Permit {
     /// Counts the connection among those that have not identified.
-    pub(crate) fn await_identification(&mut self, newcomer: Newcomer) {
-        self.newcomer = Some(newcomer);
+    pub(crate) fn await_identification(&mut self, place: UnidentifiedPermit) {
+        self.unidentified = Some(place);
     }
 
     /// Its place among the connections that have not identified, until its client has.
-    pub(crate) fn newcomer(&self) -> Option<&Newcomer> {
-        self.newcomer.as_ref()
+    pub(crate) fn unidentified(&self) -> Option<&UnidentifiedPermit> {
+        self.unidentified.as_ref()
     }
 
     /// The request that began the connection had this login cookie. It is forgotten when
     /// the client has identified.
     pub(crate) fn bring_login(&mut self, login: Option<Box<str>>) {
-        if let Some(newcomer) = &mut self.newcomer {
-            newcomer.bring_login(login);
+        if let Some(place) = &mut self.unidentified {
+            place.bring_login(login);
         }
     }
 
     /// The login cookie of the request that began the connection.
     pub(crate) fn login(&self) -> Option<&str> {
-        self.newcomer.as_ref()?.login()
+        self.unidentified.as_ref()?.login()
     }
 
     /// The connection's client has identified, or never has to.
     pub(crate) fn identified(&mut self) {
-        self.newcomer = None;
+        self.unidentified = None;
     }
 
     /// The HTTP connection that began it, until its client has identified, where others
     /// may begin on it too.
     pub(crate) fn socket(&self) -> Option<&SocketMark> {
-        self.newcomer.as_ref().and_then(Newcomer::socket)
+        self.unidentified
+            .as_ref()
+            .and_then(UnidentifiedPermit::socket)
     }
 
     /// The address by which it is counted.
@@ -220,7 +222,7 @@ impl ConnectionLimits {
         known.count.store(count + 1, Ordering::Relaxed);
         Ok(Permit {
             address: known.clone(),
-            newcomer: None,
+            unidentified: None,
         })
     }
 

@@ -2,7 +2,7 @@
 //! clients have made no claim, when `session.unidentified_per_address_max` is reached.
 //!
 //! ```text
-//! any thread: Newcomers::admit, which takes the oldest out of the count
+//! any thread: UnidentifiedConnections::admit, which takes the oldest out of the count
 //!   -> its gateway: Evict, which closes it with 4001
 //! ```
 //!
@@ -13,7 +13,7 @@ use actix::{Context, Handler, Message};
 
 use crate::gateway::admission::Permit;
 use crate::gateway::connection::{Connection, Phase};
-use crate::gateway::newcomers::{Evicted, Newcomer};
+use crate::gateway::unidentified::{Evicted, UnidentifiedPermit};
 use crate::gateway::work::Effect;
 use crate::gateway::{Gateway, Shared};
 use turntable_core::key::ConnKey;
@@ -40,9 +40,9 @@ impl Handler<Evict> for Gateway {
 
     fn handle(&mut self, Evict(evicted): Evict, _: &mut Context<Self>) {
         let key = evicted.connection;
-        let newcomer = self.connections.get(key).and_then(newcomer);
+        let place = self.connections.get(key).and_then(unidentified);
         // One that moved to another worker makes room when it arrives there.
-        if newcomer.is_some_and(|newcomer| newcomer.number() == evicted.number) {
+        if place.is_some_and(|place| place.number() == evicted.number) {
             self.make_room(key);
             self.run();
         }
@@ -50,8 +50,8 @@ impl Handler<Evict> for Gateway {
 }
 
 /// The place of a connection among those that have not identified.
-fn newcomer(connection: &Connection) -> Option<&Newcomer> {
-    connection.permit.as_ref()?.newcomer()
+fn unidentified(connection: &Connection) -> Option<&UnidentifiedPermit> {
+    connection.permit.as_ref()?.unidentified()
 }
 
 impl Gateway {
@@ -70,15 +70,15 @@ impl Gateway {
 
     /// A connection waits for its client's claim. Returns whether it may.
     pub(super) fn await_claim(&self, key: ConnKey) -> bool {
-        let newcomer = self.connections.get(key).and_then(newcomer);
-        newcomer.is_none_or(|newcomer| newcomer.is_silent_at(self.id.worker, key))
+        let place = self.connections.get(key).and_then(unidentified);
+        place.is_none_or(|place| place.is_silent_at(self.id.worker, key))
     }
 
     /// The claim of a connection's client is checked, which takes time.
     pub(super) fn claim_is_checked(&self, key: ConnKey) {
-        let newcomer = self.connections.permit(key).and_then(Permit::newcomer);
-        if let Some(newcomer) = newcomer {
-            newcomer.is_checked();
+        let place = self.connections.permit(key).and_then(Permit::unidentified);
+        if let Some(place) = place {
+            place.is_checked();
         }
     }
 

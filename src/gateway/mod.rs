@@ -20,7 +20,6 @@ mod eviction;
 mod function;
 pub(crate) mod intake;
 pub(crate) mod moving;
-pub mod newcomers;
 pub mod overload;
 pub mod peers;
 pub mod question;
@@ -37,6 +36,7 @@ pub(crate) mod table;
 pub(crate) mod testing;
 pub mod transport;
 pub(crate) mod turn;
+pub mod unidentified;
 pub(crate) mod wheel;
 mod withdrawal;
 pub mod work;
@@ -64,7 +64,6 @@ use admission::{ConnectionLimits, Permit, counted};
 use connection::table::Connections;
 use delivery::encoding::Encodings;
 use intake::Intake;
-use newcomers::{Newcomers, SocketMark};
 use overload::Overload;
 use peers::Peers;
 use session::pending::Pending;
@@ -78,6 +77,7 @@ use turntable_core::key::{ConnKey, GatewayId, SessionSlot};
 use turntable_core::packet::{ClientPacket, ErrorBody, ServerPacket};
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
+use unidentified::{SocketMark, UnidentifiedConnections};
 use wheel::Wheel;
 use work::Effect;
 
@@ -97,7 +97,7 @@ pub struct Shared {
     /// The connections, counted against their limits.
     pub limits: Arc<ConnectionLimits>,
     /// Those among them whose clients have not identified.
-    pub newcomers: Arc<Newcomers>,
+    pub unidentified: Arc<UnidentifiedConnections>,
     /// Whether the node stops: set before the first gateway learns it, so that no
     /// worker lets clients in that the others send away.
     pub is_stopping: AtomicBool,
@@ -126,15 +126,15 @@ impl Shared {
     /// `unavailable` or `too_many` where a limit is reached.
     pub fn admit(&self, address: IpAddr, socket: Option<SocketMark>) -> Result<Permit, ErrorBody> {
         let mut permit = self.admit_known(address)?;
-        let limits = self.settings.get().newcomers();
-        let admitted = self.newcomers.admit(counted(address), socket, &limits);
-        let (newcomer, evicted) = admitted.inspect_err(|error| {
+        let limits = self.settings.get().unidentified();
+        let admitted = self.unidentified.admit(counted(address), socket, &limits);
+        let (place, evicted) = admitted.inspect_err(|error| {
             self.metrics.refuse("unidentified_max");
             if let Some(limit) = error.limit {
                 self.metrics.limit(limit);
             }
         })?;
-        permit.await_identification(newcomer);
+        permit.await_identification(place);
         self.evict(evicted);
         Ok(permit)
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::actor::Services;
-use crate::gateway::newcomers::NewcomerLimits;
 use crate::gateway::transport::settings::TransportSections;
+use crate::gateway::unidentified::UnidentifiedLimits;
 use crate::portal::permission::PermissionBook;
 use turntable_core::id::{ChannelId, SessionId};
 use turntable_core::model::namespace::{ChannelPermissions, Namespaces};
@@ -95,8 +95,8 @@ impl GatewaySettings {
 
     /// The limits of what has not identified.
     #[must_use]
-    pub const fn newcomers(&self) -> NewcomerLimits {
-        NewcomerLimits {
+    pub const fn unidentified(&self) -> UnidentifiedLimits {
+        UnidentifiedLimits {
             per_address_max: self.session.unidentified_per_address_max,
             per_socket_max: self.session.unidentified_per_socket_max,
             sessions: self.limits.session,

@@ -89,7 +89,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
         mailboxes: Arc::new(Mailboxes::new(2, &metrics)),
         metrics,
         limits: Arc::new(ConnectionLimits::default()),
-        newcomers: Arc::default(),
+        unidentified: Arc::default(),
         is_stopping: Default::default(),
         peers: Peers::new(2, NodeId(0), 1),
         owners: owners.clone(),

@@ -19,7 +19,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::gateway::admission::Full;
-use crate::gateway::newcomers::SocketMark;
+use crate::gateway::unidentified::SocketMark;
 use crate::http::flow::{Body, Flow, FlowLimits, Read};
 use crate::http::invalid::Invalid;
 use crate::http::places::Place;

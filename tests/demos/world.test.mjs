@@ -207,9 +207,9 @@ test("a world restored from a snapshot develops like the original", () => {
 
   const again = duel(3).world;
   log.slice(0, 250).forEach((action) => again.apply(action));
-  const newcomer = World.restore(JSON.parse(JSON.stringify(again.snapshot())));
-  log.slice(250).forEach((action) => newcomer.apply(action));
-  assert.deepEqual(newcomer.snapshot(), world.snapshot());
+  const late = World.restore(JSON.parse(JSON.stringify(again.snapshot())));
+  log.slice(250).forEach((action) => late.apply(action));
+  assert.deepEqual(late.snapshot(), world.snapshot());
   assert.ok(JSON.stringify(world.snapshot()).length < 16_000);
 });
 

@@ -140,8 +140,8 @@ impl Gateway {
         let Some(permit) = &carrier.unwrap_or(connection).permit else {
             return Ok(());
         };
-        let (newcomers, limits) = (&self.shared.newcomers, self.settings.newcomers());
-        newcomers.begin_session(permit.address(), permit.socket(), &limits, clock::now_ms())
+        let (unidentified, limits) = (&self.shared.unidentified, self.settings.unidentified());
+        unidentified.begin_session(permit.address(), permit.socket(), &limits, clock::now_ms())
     }
 
     fn change_user(&mut self, session: SessionSlot, identity: Identity, id: Option<RequestId>) {

@@ -135,8 +135,8 @@ impl Gateway {
         let Some(permit) = self.connections.permit(key) else {
             return Ok(());
         };
-        let (newcomers, limits) = (&self.shared.newcomers, self.settings.newcomers());
-        newcomers.begin_session(permit.address(), permit.socket(), &limits, clock::now_ms())
+        let (unidentified, limits) = (&self.shared.unidentified, self.settings.unidentified());
+        unidentified.begin_session(permit.address(), permit.socket(), &limits, clock::now_ms())
     }
 
     /// Charges a connection's address for one more resume.
@@ -144,8 +144,8 @@ impl Gateway {
         let Some(permit) = self.connections.permit(key) else {
             return Ok(());
         };
-        let (newcomers, limits) = (&self.shared.newcomers, self.settings.newcomers());
-        newcomers.resume_session(permit.address(), &limits, clock::now_ms())
+        let (unidentified, limits) = (&self.shared.unidentified, self.settings.unidentified());
+        unidentified.resume_session(permit.address(), &limits, clock::now_ms())
     }
 
     /// Asks the avatar to admit a session, for the first time or again.

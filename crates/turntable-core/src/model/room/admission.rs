@@ -24,7 +24,7 @@ impl Room {
     /// `forbidden` (not oneself, a realm or a team that the game has not),
     /// `room_full`, `too_many` invites, `rate_limited` where the members would get more
     /// than `room.bytes`, `unavailable` once the room ended, or for a
-    /// newcomer without a connection where the game keeps no seats.
+    /// new member without a connection where the game keeps no seats.
     pub fn join(
         &mut self,
         session: SessionKey,
@@ -35,18 +35,18 @@ impl Room {
         now_ms: u64,
     ) -> Outcome {
         let corrector = self.corrector_for(user);
-        let newcomer = self
+        let new_member = self
             .admit(user, join)
             .map_err(|error| error.of("joingame"))?
             .map(|team| Member::new(team, corrector));
-        if newcomer.is_some() && !is_connected && self.seat_ms() == 0 {
+        if new_member.is_some() && !is_connected && self.seat_ms() == 0 {
             return Err(ErrorBody::new(
                 ErrorCode::Unavailable,
                 "this game keeps no seats, and the session has no connection; resume it first",
             )
             .of("joingame"));
         }
-        let bytes = match &newcomer {
+        let bytes = match &new_member {
             Some(_) => self
                 .take_join(user, now_ms)
                 .map_err(|error| error.of("joingame"))?,
@@ -57,11 +57,11 @@ impl Room {
             error.of("joingame")
         })?;
 
-        // The newcomer's `state` holds what came before; it must not get that
+        // The new member's `state` holds what came before; it must not get that
         // a second time as actions.
         let mut effects = self.flush();
-        let first = newcomer.is_some();
-        if let Some(member) = newcomer {
+        let first = new_member.is_some();
+        if let Some(member) = new_member {
             self.empty_until_ms = None;
             if !self.members.is_empty() {
                 effects.push(self.change([(user.clone(), MemberChange::Joined)]));

@@ -30,7 +30,7 @@ impl Room {
         self.take_bytes(tokens(bytes), now_ms)
     }
 
-    /// Takes what the join of a newcomer sends to each member, and its leave later.
+    /// Takes what the join of a new member sends to each member, and its leave later.
     /// Returns how much that is.
     pub(super) fn take_join(&mut self, user: &UserId, now_ms: u64) -> Result<u32, ErrorBody> {
         let bytes = self.change_bytes(user).saturating_mul(2);

@@ -233,7 +233,7 @@ impl Members {
             .collect()
     }
 
-    /// The team for a newcomer that wishes for `wish`: that one, or else the
+    /// The team for a new member that wishes for `wish`: that one, or else the
     /// one with the fewest members.
     pub(super) fn team_for(
         &self,

@@ -218,7 +218,7 @@ impl Room {
         }
     }
 
-    /// The stamps of a newcomer, behind those it made before it left.
+    /// The stamps of a new member, behind those it made before it left.
     pub(super) fn corrector_for(&self, user: &UserId) -> Corrector {
         self.left
             .iter()

@@ -40,7 +40,7 @@ fn the_first_join_makes_the_only_member() {
 }
 
 #[test]
-fn others_hear_of_a_newcomer_before_it_is_on_the_topic() {
+fn others_get_a_new_member_before_it_is_on_the_topic() {
     let mut room = generic();
     room.must_join(1, "1:1");
     let effects = room.must_join(2, "1:2");
@@ -110,7 +110,7 @@ fn a_full_room_lets_its_members_back_in_only() {
 }
 
 #[test]
-fn newcomers_fill_the_smallest_team() {
+fn new_members_fill_the_smallest_team() {
     let mut room = room(GameSettings {
         teams: vec!["red".into(), "blue".into()],
         team_members_max: 2,

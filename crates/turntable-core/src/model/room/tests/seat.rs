@@ -183,7 +183,7 @@ fn joining_again_without_a_connection_brings_nobody_back() {
 }
 
 #[test]
-fn a_newcomer_without_a_connection_is_away_from_the_start() {
+fn new_member_without_a_connection_is_away_from_the_start() {
     let mut room = generic();
     room.must_join(1, "1:1");
     let effects = room.joins_detached(2, "1:2", NOW).unwrap();

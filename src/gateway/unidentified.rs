@@ -23,7 +23,7 @@ const SWEEP_MIN: usize = 1_024;
 
 /// The limits of one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NewcomerLimits {
+pub struct UnidentifiedLimits {
     /// Connections that have not identified.
     pub per_address_max: usize,
     /// The same, of those that one HTTP connection began.
@@ -47,7 +47,7 @@ pub struct SocketShare {
 
 /// All addresses.
 #[derive(Debug, Default)]
-pub struct Newcomers {
+pub struct UnidentifiedConnections {
     table: Mutex<Addresses>,
 }
 
@@ -56,7 +56,7 @@ struct Addresses {
     by_address: HashMap<IpAddr, Address>,
     /// The size at which the table is swept.
     sweep_at: usize,
-    /// The number of the next newcomer.
+    /// The number of the next place.
     next: u64,
 }
 
@@ -104,7 +104,7 @@ pub(crate) struct Evicted {
     pub(crate) worker: WorkerId,
     /// The connection there.
     pub(crate) connection: ConnKey,
-    /// Which newcomer it is.
+    /// Which place it is.
     pub(crate) number: u64,
 }
 
@@ -113,12 +113,12 @@ pub(crate) struct Evicted {
 /// It is one word, because every connection has room for one; those that have
 /// identified have none.
 #[derive(Debug)]
-pub struct Newcomer(Box<Counted>);
+pub struct UnidentifiedPermit(Box<Counted>);
 
 /// What a connection that has not identified holds.
 #[derive(Debug)]
 struct Counted {
-    newcomers: Arc<Newcomers>,
+    unidentified: Arc<UnidentifiedConnections>,
     address: IpAddr,
     number: u64,
     /// The HTTP connection that began it, where others may begin on it too.
@@ -127,7 +127,7 @@ struct Counted {
     login: Option<Box<str>>,
 }
 
-impl Newcomer {
+impl UnidentifiedPermit {
     /// The login cookie of the request that began it.
     pub(super) fn login(&self) -> Option<&str> {
         self.0.login.as_deref()
@@ -143,7 +143,7 @@ impl Newcomer {
         self.0.socket.as_ref()
     }
 
-    /// Which newcomer it is.
+    /// Which place it is.
     pub(super) fn number(&self) -> u64 {
         self.0.number
     }
@@ -161,7 +161,7 @@ impl Newcomer {
     }
 
     fn set(&self, now: Standing) -> bool {
-        let mut table = self.0.newcomers.table.lock();
+        let mut table = self.0.unidentified.table.lock();
         let known = table.by_address.get_mut(&self.0.address);
         let standing = known.and_then(|known| known.waiting.get_mut(&self.0.number));
         standing.is_some_and(|standing| {
@@ -173,14 +173,14 @@ impl Newcomer {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let mut table = self.newcomers.table.lock();
+        let mut table = self.unidentified.table.lock();
         if let Some(known) = table.by_address.get_mut(&self.address) {
             known.waiting.remove(&self.number);
         }
     }
 }
 
-impl Newcomers {
+impl UnidentifiedConnections {
     /// Counts one more connection that has not identified. Where its address has as many
     /// as it may, another one of them makes room.
     ///
@@ -191,8 +191,8 @@ impl Newcomers {
         self: &Arc<Self>,
         address: IpAddr,
         socket: Option<SocketMark>,
-        limits: &NewcomerLimits,
-    ) -> Result<(Newcomer, Option<Evicted>), ErrorBody> {
+        limits: &UnidentifiedLimits,
+    ) -> Result<(UnidentifiedPermit, Option<Evicted>), ErrorBody> {
         // One mark is the HTTP connection's own, one is this.
         let begun = socket
             .as_ref()
@@ -216,13 +216,13 @@ impl Newcomers {
         }
         known.waiting.insert(number, Standing::Arriving);
         let counted = Counted {
-            newcomers: self.clone(),
+            unidentified: self.clone(),
             address,
             number,
             socket,
             login: None,
         };
-        Ok((Newcomer(Box::new(counted)), evicted))
+        Ok((UnidentifiedPermit(Box::new(counted)), evicted))
     }
 
     /// A session begins at an address, on a connection of any age, which began on the
@@ -234,7 +234,7 @@ impl Newcomers {
         &self,
         address: IpAddr,
         socket: Option<&SocketMark>,
-        limits: &NewcomerLimits,
+        limits: &UnidentifiedLimits,
         now_ms: u64,
     ) -> Result<(), ErrorBody> {
         if let Some(socket) = socket {
@@ -258,7 +258,7 @@ impl Newcomers {
     pub fn resume_session(
         &self,
         address: IpAddr,
-        limits: &NewcomerLimits,
+        limits: &UnidentifiedLimits,
         now_ms: u64,
     ) -> Result<(), ErrorBody> {
         let mut table = self.table.lock();
@@ -280,7 +280,7 @@ impl Newcomers {
 impl Addresses {
     /// Forgets the addresses that have nothing, once as many as were there after
     /// the last time have come.
-    fn sweep(&mut self, limits: &NewcomerLimits) {
+    fn sweep(&mut self, limits: &UnidentifiedLimits) {
         if self.by_address.len() < self.sweep_at.max(SWEEP_MIN) {
             return;
         }
@@ -317,7 +317,7 @@ mod tests {
     use super::*;
     use turntable_core::key::SlotKey;
 
-    const LIMITS: NewcomerLimits = NewcomerLimits {
+    const LIMITS: UnidentifiedLimits = UnidentifiedLimits {
         per_address_max: 3,
         per_socket_max: 2,
         sessions: BucketSettings::new(1, 2),
@@ -336,11 +336,11 @@ mod tests {
 
     #[test]
     fn address_and_http_connection_have_bounds_of_their_own() {
-        let newcomers = Arc::new(Newcomers::default());
+        let unidentified = Arc::new(UnidentifiedConnections::default());
         let socket = SocketMark::default();
         let admit = |address, socket: Option<SocketMark>| {
-            let admitted = newcomers.admit(address, socket, &LIMITS);
-            admitted.map(|(newcomer, _)| newcomer)
+            let admitted = unidentified.admit(address, socket, &LIMITS);
+            admitted.map(|(place, _)| place)
         };
         let first = admit(ip(1), Some(socket.clone())).unwrap();
         let _second = admit(ip(1), Some(socket.clone())).unwrap();
@@ -364,10 +364,10 @@ mod tests {
     }
 
     #[test]
-    fn oldest_silent_newcomer_makes_room() {
-        let newcomers = Arc::new(Newcomers::default());
-        let admit = || newcomers.admit(ip(1), None, &LIMITS);
-        let at = |newcomer: &Newcomer, number| newcomer.is_silent_at(WorkerId(0), key(number));
+    fn oldest_silent_connection_makes_room() {
+        let unidentified = Arc::new(UnidentifiedConnections::default());
+        let admit = || unidentified.admit(ip(1), None, &LIMITS);
+        let at = |place: &UnidentifiedPermit, number| place.is_silent_at(WorkerId(0), key(number));
         let [checked, oldest, newest] = [(); 3].map(|()| admit().unwrap().0);
         assert!(admit().is_err(), "none of them has arrived");
         assert!(at(&checked, 0) && at(&oldest, 1) && at(&newest, 2));
@@ -384,8 +384,8 @@ mod tests {
 
     #[test]
     fn sessions_of_one_address_begin_at_a_rate() {
-        let newcomers = Arc::new(Newcomers::default());
-        let begin = |last, at| newcomers.begin_session(ip(last), None, &LIMITS, at);
+        let unidentified = Arc::new(UnidentifiedConnections::default());
+        let begin = |last, at| unidentified.begin_session(ip(last), None, &LIMITS, at);
         begin(1, 5_000).unwrap();
         begin(1, 5_000).unwrap();
         assert_eq!(begin(1, 5_000).unwrap_err().code, ErrorCode::RateLimited);
@@ -395,9 +395,9 @@ mod tests {
 
     #[test]
     fn one_http_connection_does_not_take_what_its_address_has() {
-        let newcomers = Arc::new(Newcomers::default());
+        let unidentified = Arc::new(UnidentifiedConnections::default());
         let socket = SocketMark::default();
-        let begin = |socket| newcomers.begin_session(ip(1), socket, &LIMITS, 5_000);
+        let begin = |socket| unidentified.begin_session(ip(1), socket, &LIMITS, 5_000);
         begin(Some(&socket)).unwrap();
         let error = begin(Some(&socket)).unwrap_err();
         assert_eq!(error.limit, Some(Limit::ConnectionSession));
@@ -406,28 +406,32 @@ mod tests {
 
     #[test]
     fn sessions_of_one_address_are_resumed_at_a_rate() {
-        let newcomers = Arc::new(Newcomers::default());
-        let resume = |last, at| newcomers.resume_session(ip(last), &LIMITS, at);
+        let unidentified = Arc::new(UnidentifiedConnections::default());
+        let resume = |last, at| unidentified.resume_session(ip(last), &LIMITS, at);
         resume(1, 5_000).unwrap();
         let error = resume(1, 5_000).unwrap_err();
         assert_eq!(error.limit, Some(Limit::Resume));
         resume(2, 5_000).unwrap();
         resume(1, 6_000).unwrap();
-        newcomers
+        unidentified
             .begin_session(ip(1), None, &LIMITS, 6_000)
             .unwrap();
     }
 
     #[test]
     fn addresses_that_have_nothing_are_forgotten() {
-        let newcomers = Arc::new(Newcomers::default());
-        let (one, _) = newcomers.admit(ip(1), None, &LIMITS).unwrap();
+        let unidentified = Arc::new(UnidentifiedConnections::default());
+        let (one, _) = unidentified.admit(ip(1), None, &LIMITS).unwrap();
         for number in 0..SWEEP_MIN as u32 * 3 {
             let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number).into();
-            newcomers.admit(address, None, &LIMITS).unwrap();
+            unidentified.admit(address, None, &LIMITS).unwrap();
         }
-        assert!(newcomers.len() <= SWEEP_MIN + 1, "{}", newcomers.len());
-        assert!(newcomers.table.lock().by_address.contains_key(&ip(1)));
+        assert!(
+            unidentified.len() <= SWEEP_MIN + 1,
+            "{}",
+            unidentified.len()
+        );
+        assert!(unidentified.table.lock().by_address.contains_key(&ip(1)));
         drop(one);
     }
 }
