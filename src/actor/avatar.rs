@@ -21,8 +21,8 @@ use thin_vec::ThinVec;
 use crate::actor::Shared;
 use crate::actor::avatar::attributes::{Setter, Waiting, needs_attributes};
 use crate::actor::directory::Unused;
-use crate::actor::letter::{Due, Letter, put_behind};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
+use crate::actor::owner_call::{Due, QueuedCall, put_behind};
 use crate::actor::places::Places;
 use crate::clock;
 use crate::webhook::settings::Kind;
@@ -375,11 +375,11 @@ impl Drop for Avatar {
     }
 }
 
-impl Handler<Letter<AvatarCall>> for Avatar {
+impl Handler<QueuedCall<AvatarCall>> for Avatar {
     type Result = ();
 
-    fn handle(&mut self, letter: Letter<AvatarCall>, ctx: &mut Self::Context) {
-        let Some(call) = letter.open() else {
+    fn handle(&mut self, queued: QueuedCall<AvatarCall>, ctx: &mut Self::Context) {
+        let Some(call) = queued.open() else {
             return;
         };
         let _due = Due::new(&self.shared, call.pending());

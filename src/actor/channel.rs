@@ -15,8 +15,8 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 
 use crate::actor::directory::Unused;
 use crate::actor::history_bytes::HistoryBytes;
-use crate::actor::letter::{Due, Letter};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
+use crate::actor::owner_call::{Due, QueuedCall};
 use crate::actor::prefixes::Gateways;
 use crate::actor::{ActorSettings, Shared};
 use crate::clock;
@@ -372,11 +372,11 @@ impl Drop for Channel {
     }
 }
 
-impl Handler<Letter<ChannelCall>> for Channel {
+impl Handler<QueuedCall<ChannelCall>> for Channel {
     type Result = ();
 
-    fn handle(&mut self, letter: Letter<ChannelCall>, ctx: &mut Self::Context) {
-        let Some(call) = letter.open() else {
+    fn handle(&mut self, queued: QueuedCall<ChannelCall>, ctx: &mut Self::Context) {
+        let Some(call) = queued.open() else {
             return;
         };
         let _due = Due::new(&self.shared, call.pending(&self.id));

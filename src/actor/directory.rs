@@ -18,13 +18,13 @@ use actix::{Actor, AsyncContext, Context, Handler, Message};
 
 use crate::actor::avatar::Avatar;
 use crate::actor::channel::Channel;
-use crate::actor::letter::{self, LostOwner, OwnerCall as _};
 use crate::actor::listing::Listings;
+use crate::actor::owner_call::{self, LostOwner, OwnerCall as _};
 use crate::actor::room::Room;
 use crate::actor::service::Service;
 use crate::actor::{Shared, no_room};
 use crate::clock;
-use crate::cluster::mail::Mail;
+use crate::cluster::envelope::Envelope;
 use crate::log_limit::LogLimit;
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, ServiceCall, Stamped};
 use turntable_core::delivery::{Answer, Delivery};
@@ -270,7 +270,7 @@ impl Directory {
 
     /// Replaces the owners that were lost since the last time.
     fn replace_lost(&mut self, ctx: &mut Context<Self>) {
-        for lost in letter::take_lost() {
+        for lost in owner_call::take_lost() {
             self.shared.metrics.actors_lost.inc();
             self.generation = self.generation.next();
             let (owner, generation) = (lost.owner.clone(), self.generation);
@@ -374,7 +374,7 @@ impl Actor for Directory {
             let totals = &directory.shared.totals;
             totals.survey(&settings.room, clock::now_ms());
         });
-        letter::count_in(self.shared.worker, self.shared.mailboxes.clone());
+        owner_call::count_in(self.shared.worker, self.shared.mailboxes.clone());
         // There is one directory for these surroundings.
         let _ = self.shared.directory.set(ctx.address());
     }
@@ -391,12 +391,12 @@ impl Drop for Directory {
     }
 }
 
-impl Handler<Mail<Stamped>> for Directory {
+impl Handler<Envelope<Stamped>> for Directory {
     type Result = ();
 
-    fn handle(&mut self, Mail(stamped): Mail<Stamped>, ctx: &mut Self::Context) {
-        if let Some(mail) = self.shared.mailboxes.of(self.shared.worker) {
-            mail.calls.take();
+    fn handle(&mut self, Envelope(stamped): Envelope<Stamped>, ctx: &mut Self::Context) {
+        if let Some(queues) = self.shared.mailboxes.of(self.shared.worker) {
+            queues.calls.take();
         }
         // Its report may be behind this call.
         self.replace_lost(ctx);

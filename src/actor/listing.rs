@@ -15,7 +15,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
 use crate::actor::Shared;
-use crate::actor::letter::{Letter, OwnerCall};
+use crate::actor::owner_call::{OwnerCall, QueuedCall};
 use crate::actor::recovery::{Announced, Recovery};
 use crate::metric::Metrics;
 use turntable_core::key::Generation;
@@ -33,7 +33,10 @@ pub(super) struct Recovered;
 
 /// An actor that owns an object.
 pub(super) trait OwnerActor:
-    Actor<Context = Context<Self>> + Handler<Letter<Self::Call>> + Handler<Stop> + Handler<Recovered>
+    Actor<Context = Context<Self>>
+    + Handler<QueuedCall<Self::Call>>
+    + Handler<Stop>
+    + Handler<Recovered>
 {
     /// The object's id.
     type Id: Eq + Hash + Clone;
@@ -53,12 +56,12 @@ struct Listing<A: OwnerActor> {
 
 impl<A: OwnerActor> Listing<A>
 where
-    Context<A>: ToEnvelope<A, Letter<A::Call>>,
+    Context<A>: ToEnvelope<A, QueuedCall<A::Call>>,
 {
     fn send(&mut self, call: A::Call) {
         self.sent += 1;
         if let Some(address) = &self.address {
-            address.do_send(Letter::new(call));
+            address.do_send(QueuedCall::new(call));
         }
     }
 }
@@ -74,7 +77,7 @@ pub(super) struct Listings<A: OwnerActor> {
 
 impl<A: OwnerActor> Listings<A>
 where
-    Context<A>: ToEnvelope<A, Letter<A::Call>> + ToEnvelope<A, Stop> + ToEnvelope<A, Recovered>,
+    Context<A>: ToEnvelope<A, QueuedCall<A::Call>> + ToEnvelope<A, Stop> + ToEnvelope<A, Recovered>,
 {
     /// No actors of the kind that metrics call `kind`.
     pub(super) fn new(metrics: &Metrics, kind: &'static str) -> Self {

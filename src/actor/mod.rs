@@ -10,8 +10,8 @@ pub mod channel;
 pub mod directory;
 mod history_bytes;
 pub mod invited;
-mod letter;
 mod listing;
+mod owner_call;
 mod places;
 pub mod playing;
 pub mod prefixes;
@@ -204,7 +204,7 @@ impl Surroundings {
 
     /// The actor of an owner panics; from its `Drop`.
     fn lost(&self, owner: OwnerId) {
-        letter::report(owner);
+        owner_call::report(owner);
         if let Some(directory) = self.directory.get() {
             directory.do_send(Lost);
         }

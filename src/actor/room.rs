@@ -12,8 +12,8 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 
 use crate::actor::directory::Unused;
-use crate::actor::letter::{Due, Letter};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
+use crate::actor::owner_call::{Due, QueuedCall};
 use crate::actor::places::Places;
 use crate::actor::totals::{Counted, Created};
 use crate::actor::{Shared, no_room};
@@ -431,11 +431,11 @@ impl Drop for Room {
     }
 }
 
-impl Handler<Letter<RoomCall>> for Room {
+impl Handler<QueuedCall<RoomCall>> for Room {
     type Result = ();
 
-    fn handle(&mut self, letter: Letter<RoomCall>, ctx: &mut Self::Context) {
-        let Some(call) = letter.open() else {
+    fn handle(&mut self, queued: QueuedCall<RoomCall>, ctx: &mut Self::Context) {
+        let Some(call) = queued.open() else {
             return;
         };
         let _due = Due::new(&self.shared, call.pending(&self.channel));

@@ -12,8 +12,8 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 
 use crate::actor::directory::Unused;
-use crate::actor::letter::Letter;
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
+use crate::actor::owner_call::QueuedCall;
 use crate::actor::{ActorSettings, Shared};
 use crate::clock;
 use crate::log_limit::LogLimit;
@@ -377,11 +377,11 @@ impl Drop for Service {
     }
 }
 
-impl Handler<Letter<ServiceCall>> for Service {
+impl Handler<QueuedCall<ServiceCall>> for Service {
     type Result = ();
 
-    fn handle(&mut self, letter: Letter<ServiceCall>, ctx: &mut Self::Context) {
-        let Some(call) = letter.open() else {
+    fn handle(&mut self, queued: QueuedCall<ServiceCall>, ctx: &mut Self::Context) {
+        let Some(call) = queued.open() else {
             return;
         };
         // The gateways answer what is lost, when they learn of the loss.

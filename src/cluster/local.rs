@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use actix::Recipient;
 
 use crate::cluster::bus::Bus;
-use crate::cluster::mail::Mail;
+use crate::cluster::envelope::Envelope;
 use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use turntable_core::call::{Call, Stamped};
@@ -23,7 +23,7 @@ use turntable_core::delivery::Delivery;
 use turntable_core::key::{GatewayId, Generation, ShardId, WorkerId};
 
 /// A directory that runs.
-type Directory = Recipient<Mail<Stamped>>;
+type Directory = Recipient<Envelope<Stamped>>;
 
 /// The directories by worker; each worker has the shard of its number.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl LocalOwners {
     }
 
     /// The directory of a worker runs.
-    pub fn connect(&self, worker: WorkerId, directory: Recipient<Mail<Stamped>>) {
+    pub fn connect(&self, worker: WorkerId, directory: Recipient<Envelope<Stamped>>) {
         if let Some(place) = self.directories.get(worker.index()) {
             // A worker that is started anew keeps its first directory.
             let _ = place.set(directory);
@@ -80,10 +80,10 @@ impl LocalOwners {
 
     fn put_at(&self, worker: usize, call: Stamped) {
         let directory = self.directories.get(worker).and_then(OnceLock::get);
-        let mail = self.mailboxes.of(WorkerId(worker as u16));
-        if let (Some(directory), Some(mail)) = (directory, mail) {
-            mail.calls.put();
-            directory.do_send(Mail(call));
+        let queues = self.mailboxes.of(WorkerId(worker as u16));
+        if let (Some(directory), Some(queues)) = (directory, queues) {
+            queues.calls.put();
+            directory.do_send(Envelope(call));
         }
     }
 
@@ -139,7 +139,7 @@ pub struct LocalBus {
 }
 
 /// A gateway that runs.
-type Outlet = (GatewayId, Recipient<Mail<Delivery>>);
+type Outlet = (GatewayId, Recipient<Envelope<Delivery>>);
 
 impl LocalBus {
     /// Places for the gateways of the workers that have these mailboxes.
@@ -153,7 +153,7 @@ impl LocalBus {
     }
 
     /// The gateway of a worker runs.
-    pub fn connect(&self, id: GatewayId, gateway: Recipient<Mail<Delivery>>) {
+    pub fn connect(&self, id: GatewayId, gateway: Recipient<Envelope<Delivery>>) {
         if let Some(place) = self.gateways.get(id.worker.index()) {
             // A worker that is started anew keeps its first gateway.
             let _ = place.set((id, gateway));
@@ -164,12 +164,12 @@ impl LocalBus {
 impl Bus for LocalBus {
     fn send(&self, to: GatewayId, delivery: Delivery) {
         let place = self.gateways.get(to.worker.index());
-        let mail = self.mailboxes.of(to.worker);
-        if let (Some((id, gateway)), Some(mail)) = (place.and_then(OnceLock::get), mail)
+        let queues = self.mailboxes.of(to.worker);
+        if let (Some((id, gateway)), Some(queues)) = (place.and_then(OnceLock::get), queues)
             && *id == to
         {
-            mail.deliveries.put();
-            gateway.do_send(Mail(delivery));
+            queues.deliveries.put();
+            gateway.do_send(Envelope(delivery));
         }
     }
 

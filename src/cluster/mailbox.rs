@@ -1,7 +1,7 @@
-//! How many letters wait in the mailboxes of each worker.
+//! How many messages wait in the mailboxes of each worker.
 //!
 //! Mailboxes of actix have no bound that `do_send` respects, so they are counted
-//! here. What a client sends is a call to a directory, then a letter to an owner,
+//! here. What a client sends is a call to a directory, then one to an owner,
 //! and comes back as deliveries to gateways; where any of these wait too long, the
 //! gateways stop reading from their sockets (`gateway::intake`), and HTTP requests wait
 //! (`request`). No worker ever waits for a mailbox, so two cannot wait for each other.
@@ -15,12 +15,12 @@ use crate::metric::Metrics;
 use turntable_core::key::WorkerId;
 
 /// A number with a cache line of its own: senders and the receiver would otherwise
-/// take it from each other with every letter.
+/// take it from each other with every message.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Count(AtomicU64);
 
-/// The letters of one mailbox.
+/// The messages of one mailbox.
 #[derive(Debug, Default)]
 pub struct Mailbox {
     put: Count,
@@ -28,12 +28,12 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// A letter is put in, by any thread.
+    /// A message is put in, by any thread.
     pub fn put(&self) {
         self.put.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A letter is taken out, by the worker's own thread.
+    /// A message is taken out, by the worker's own thread.
     pub fn take(&self) {
         let taken = self.taken.0.load(Ordering::Relaxed);
         self.taken.0.store(taken + 1, Ordering::Relaxed);
@@ -50,27 +50,27 @@ impl Mailbox {
 
 /// The mailboxes of one worker.
 #[derive(Debug, Default)]
-pub struct WorkerMail {
+pub struct WorkerMailboxes {
     /// Calls to its directory.
     pub calls: Mailbox,
     /// Calls that its directory has passed on to owners.
-    pub letters: Mailbox,
+    pub owner_calls: Mailbox,
     /// Deliveries to its gateway.
     pub deliveries: Mailbox,
     calls_gauge: Gauge,
     deliveries_gauge: Gauge,
 }
 
-impl WorkerMail {
+impl WorkerMailboxes {
     fn waiting_calls(&self) -> u64 {
-        self.calls.waiting() + self.letters.waiting()
+        self.calls.waiting() + self.owner_calls.waiting()
     }
 }
 
 /// The mailboxes of all workers.
 #[derive(Debug)]
 pub struct Mailboxes {
-    workers: Box<[WorkerMail]>,
+    workers: Box<[WorkerMailboxes]>,
     requests: Requests,
 }
 
@@ -78,16 +78,16 @@ impl Mailboxes {
     /// Empty ones for `workers` workers.
     #[must_use]
     pub fn new(workers: usize, metrics: &Metrics) -> Self {
-        let mail = |worker: usize| {
+        let queues = |worker: usize| {
             let (calls_gauge, deliveries_gauge) = metrics.mailboxes(WorkerId(worker as u16));
-            WorkerMail {
+            WorkerMailboxes {
                 calls_gauge,
                 deliveries_gauge,
-                ..WorkerMail::default()
+                ..WorkerMailboxes::default()
             }
         };
         Self {
-            workers: (0..workers).map(mail).collect(),
+            workers: (0..workers).map(queues).collect(),
             requests: Requests::default(),
         }
     }
@@ -100,7 +100,7 @@ impl Mailboxes {
 
     /// Those of a worker.
     #[must_use]
-    pub fn of(&self, worker: WorkerId) -> Option<&WorkerMail> {
+    pub fn of(&self, worker: WorkerId) -> Option<&WorkerMailboxes> {
         self.workers.get(worker.index())
     }
 
@@ -109,20 +109,21 @@ impl Mailboxes {
         &self.requests
     }
 
-    /// How many letters wait where the most do.
+    /// How many messages wait where the most do.
     #[must_use]
     pub fn most_waiting(&self) -> u64 {
-        let waiting = |mail: &WorkerMail| mail.waiting_calls().max(mail.deliveries.waiting());
+        let waiting =
+            |queues: &WorkerMailboxes| queues.waiting_calls().max(queues.deliveries.waiting());
         self.workers.iter().map(waiting).max().unwrap_or_default()
     }
 
     /// Brings the gauges of all workers up to date: a worker that is behind may not
     /// come to do it.
     pub fn survey(&self) {
-        for mail in &self.workers {
-            mail.calls_gauge.set(mail.waiting_calls() as i64);
-            let deliveries = mail.deliveries.waiting();
-            mail.deliveries_gauge.set(deliveries as i64);
+        for queues in &self.workers {
+            queues.calls_gauge.set(queues.waiting_calls() as i64);
+            let deliveries = queues.deliveries.waiting();
+            queues.deliveries_gauge.set(deliveries as i64);
         }
     }
 }
@@ -136,20 +137,20 @@ mod tests {
     fn letters_wait_from_put_to_take() {
         let metrics = Metrics::default();
         let mailboxes = Mailboxes::new(2, &metrics);
-        let mail = mailboxes.of(WorkerId(1)).unwrap();
+        let queues = mailboxes.of(WorkerId(1)).unwrap();
         for _ in 0..3 {
-            mail.calls.put();
-            mail.deliveries.put();
+            queues.calls.put();
+            queues.deliveries.put();
         }
-        mail.calls.take();
-        mail.letters.put();
-        mail.letters.put();
+        queues.calls.take();
+        queues.owner_calls.put();
+        queues.owner_calls.put();
         assert_eq!(mailboxes.most_waiting(), 4, "calls are those of owners too");
         mailboxes.survey();
         let gauges = metrics.mailboxes(WorkerId(1));
         assert_eq!((gauges.0.get(), gauges.1.get()), (4, 3));
-        mail.letters.take();
-        mail.letters.take();
+        queues.owner_calls.take();
+        queues.owner_calls.take();
         assert_eq!(mailboxes.most_waiting(), 3);
         // One that was not counted when it was put in does no harm.
         mailboxes.of(WorkerId(0)).unwrap().calls.take();

@@ -6,8 +6,8 @@
 pub mod bus;
 #[cfg(debug_assertions)]
 mod bytes;
+pub mod envelope;
 pub mod local;
-pub mod mail;
 pub mod mailbox;
 pub mod owners;
 pub mod request;

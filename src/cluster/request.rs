@@ -39,7 +39,7 @@ impl Drop for Ticket {
 }
 
 impl Mailboxes {
-    /// Waits until no more than `max` letters wait at any worker; `paused` counts requests
+    /// Waits until no more than `max` messages wait at any worker; `paused` counts requests
     /// that had to. Returns the ticket for the commands of a request.
     pub async fn ticket(&self, commands: usize, max: usize, paused: &Counter) -> Ticket {
         let requests = self.requests();
@@ -83,13 +83,13 @@ mod tests {
         while paused.get() == 0 {
             tokio::task::yield_now().await;
         }
-        // The gateway has made letters of the first.
-        let mail = mailboxes.of(WorkerId(0)).unwrap();
-        (0..101).for_each(|_| mail.calls.put());
+        // The gateway has made messages of the first.
+        let queues = mailboxes.of(WorkerId(0)).unwrap();
+        (0..101).for_each(|_| queues.calls.put());
         drop(first);
         tokio::time::sleep(4 * LOOK).await;
         assert!(!waiting.is_finished());
-        mail.calls.take();
+        queues.calls.take();
         let second = waiting.await.unwrap();
         assert_eq!(second.commands, 1);
         drop(second);

@@ -1,6 +1,6 @@
 //! Whether a gateway reads from its sockets.
 //!
-//! It stops while a worker of the node is behind: more letters wait there than
+//! It stops while a worker of the node is behind: more messages wait there than
 //! `server.mailbox_max`. What clients send then waits in their sockets, and TCP
 //! slows them down, instead of filling a mailbox that has no bound. Only reading
 //! stops: deliveries are taken and written, timers run and HTTP requests are
@@ -32,8 +32,8 @@ impl Intake {
         self.unlooked_bytes >= LOOK_BYTES
     }
 
-    /// So many letters wait where the most do. Reading stops above `max` and begins
-    /// again at half of it, so that it does not change with every letter. Returns
+    /// So many messages wait where the most do. Reading stops above `max` and begins
+    /// again at half of it, so that it does not change with every message. Returns
     /// whether it stopped now.
     fn look(&mut self, waiting: u64, max: u64) -> bool {
         self.unlooked_bytes = 0;
@@ -52,7 +52,7 @@ impl Gateway {
         let waiting = self.shared.mailboxes.most_waiting();
         if self.intake.look(waiting, self.settings.mailbox_max as u64) {
             self.shared.metrics.reading_paused.inc();
-            log::debug!("{waiting} letters wait at a worker; reading pauses");
+            log::debug!("{waiting} messages wait at a worker; reading pauses");
         }
     }
 
@@ -90,9 +90,9 @@ mod tests {
         let mut gateway = gateway(0, &Arc::new(Noted::default()));
         let connection = connect(&mut gateway);
         let mailboxes = gateway.shared.mailboxes.clone();
-        let mail = mailboxes.of(WorkerId(1)).unwrap();
+        let queues = mailboxes.of(WorkerId(1)).unwrap();
         for _ in 0..=gateway.settings.mailbox_max {
-            mail.calls.put();
+            queues.calls.put();
         }
         gateway.look_at_mailboxes();
         for _ in 0..2 {
@@ -101,7 +101,7 @@ mod tests {
             assert_eq!(gateway.lists.unread, [connection]);
         }
         for _ in 0..=gateway.settings.mailbox_max / 2 {
-            mail.calls.take();
+            queues.calls.take();
         }
         gateway.look_at_mailboxes();
         assert!(!gateway.read_unread());

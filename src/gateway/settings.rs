@@ -51,7 +51,7 @@ pub struct GatewaySettings {
     pub connections_per_address_max: usize,
     /// Memory of the process, in bytes; 0: half of what the machine has.
     pub memory_bytes_max: u64,
-    /// Letters that may wait in a mailbox of the node before gateways stop reading.
+    /// Messages that may wait in a mailbox of the node before gateways stop reading.
     pub mailbox_max: usize,
     /// The sections `[services.NAME]`.
     pub services: Services,

@@ -70,7 +70,7 @@ pub struct ServerSettings {
     /// removed, and then new clients refused, in bytes. 0: half of what the machine,
     /// or the process's control group, has.
     pub memory_bytes_max: u64,
-    /// Letters that may wait in a mailbox of a worker before no gateway reads from
+    /// Messages that may wait in a mailbox of a worker before no gateway reads from
     /// its sockets.
     pub mailbox_max: usize,
 }

@@ -73,7 +73,7 @@ fn workers_that_are_behind_do_not_wait_for_each_other() {
     assert!(server.metric(READING_PAUSED) >= 1.0);
 }
 
-/// The most letters that were seen to wait while `load` runs.
+/// The most messages that were seen to wait while `load` runs.
 fn most_waiting(server: &Server, load: impl FnOnce() + Send) -> f64 {
     std::thread::scope(|scope| {
         let load = scope.spawn(load);
@@ -112,7 +112,7 @@ fn requests_wait_while_a_worker_is_behind_and_lose_nothing() {
     server.await_metric(published, (CLIENTS * BATCH) as f64);
     assert!(server.metric(REQUESTS_PAUSED) >= 1.0);
     // What one request brought, and what waited when it was handed over.
-    assert!(most <= (BATCH + 100) as f64, "{most} letters waited");
+    assert!(most <= (BATCH + 100) as f64, "{most} messages waited");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use thin_vec::ThinVec;
 
 use crate::actor::avatar::Avatar;
-use crate::actor::letter::Due;
+use crate::actor::owner_call::Due;
 use crate::actor::validator::{self, Setter as By};
 use crate::store::{self, Stored, Unavailable};
 use turntable_core::backup::Attributes;

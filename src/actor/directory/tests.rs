@@ -145,7 +145,7 @@ fn user() -> UserId {
 }
 
 fn call(directory: &Addr<Directory>, generation: u64, call: Call) {
-    directory.do_send(Mail(Stamped {
+    directory.do_send(Envelope(Stamped {
         generation: Generation(generation),
         call,
     }));

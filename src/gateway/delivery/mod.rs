@@ -14,7 +14,7 @@ mod profile;
 
 use actix::{Context, Handler};
 
-use crate::cluster::mail::Mail;
+use crate::cluster::envelope::Envelope;
 use crate::gateway::Gateway;
 use crate::gateway::session::life::Details;
 use crate::gateway::subscription::gather::{Found, Joined};
@@ -29,12 +29,12 @@ use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
 
-impl Handler<Mail<Delivery>> for Gateway {
+impl Handler<Envelope<Delivery>> for Gateway {
     type Result = ();
 
-    fn handle(&mut self, Mail(delivery): Mail<Delivery>, _: &mut Context<Self>) {
-        if let Some(mail) = self.shared.mailboxes.of(self.id.worker) {
-            mail.deliveries.take();
+    fn handle(&mut self, Envelope(delivery): Envelope<Delivery>, _: &mut Context<Self>) {
+        if let Some(queues) = self.shared.mailboxes.of(self.id.worker) {
+            queues.deliveries.take();
         }
         self.deliver(delivery);
         self.run();

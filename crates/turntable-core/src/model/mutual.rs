@@ -118,21 +118,21 @@ mod tests {
         Add(usize, usize, usize),
         Remove(usize, usize, usize),
         End(usize, usize),
-        /// One letter arrives.
+        /// One message arrives.
         Arrive,
     }
 
     #[derive(Debug)]
-    enum Letter {
+    enum Message {
         WatchedBy { to: usize, by: usize, on: bool },
         Mutual { to: usize, with: usize },
     }
 
-    /// Avatars that send each other letters, which arrive in their order.
+    /// Avatars that send each other messages, which arrive in their order.
     #[derive(Default)]
     struct World {
         avatars: [Watching; USERS],
-        letters: VecDeque<Letter>,
+        messages: VecDeque<Message>,
         /// What each session watches, and whom it sees.
         watches: BTreeSet<(usize, usize, usize)>,
         sees: BTreeSet<(usize, usize, usize)>,
@@ -159,12 +159,12 @@ mod tests {
         }
 
         fn tell(&mut self, by: usize, users: Vec<UserId>, on: bool) {
-            let letters = users.iter().map(|user| Letter::WatchedBy {
+            let messages = users.iter().map(|user| Message::WatchedBy {
                 to: Self::number(user),
                 by,
                 on,
             });
-            self.letters.extend(letters);
+            self.messages.extend(messages);
         }
 
         fn step(&mut self, step: &Step) {
@@ -191,13 +191,13 @@ mod tests {
                     self.sees.retain(|known| (known.0, known.1) != (of, number));
                     self.tell(of, left, false);
                 }
-                Step::Arrive => match self.letters.pop_front() {
-                    Some(Letter::WatchedBy { to, by, on }) => {
+                Step::Arrive => match self.messages.pop_front() {
+                    Some(Message::WatchedBy { to, by, on }) => {
                         let is_mutual = self.show(to, by, on) && on;
-                        let answer = is_mutual.then_some(Letter::Mutual { to: by, with: to });
-                        self.letters.extend(answer);
+                        let answer = is_mutual.then_some(Message::Mutual { to: by, with: to });
+                        self.messages.extend(answer);
                     }
-                    Some(Letter::Mutual { to, with }) => {
+                    Some(Message::Mutual { to, with }) => {
                         self.show(to, with, true);
                     }
                     None => {}
@@ -218,7 +218,7 @@ mod tests {
     }
 
     proptest! {
-        /// When all letters have arrived, a session sees exactly those that it watches and
+        /// When all messages have arrived, a session sees exactly those that it watches and
         /// that have a session that watches its user.
         #[test]
         fn two_users_see_each_other_while_both_watch(steps in prop::collection::vec(step(), 0..60)) {
@@ -226,7 +226,7 @@ mod tests {
             for step in &steps {
                 world.step(step);
             }
-            while !world.letters.is_empty() {
+            while !world.messages.is_empty() {
                 world.step(&Step::Arrive);
             }
             let is_watched_by = |of: usize, other: usize| {

@@ -2,7 +2,7 @@
 //! becomes of it when the actor panics.
 //!
 //! Actix drops an actor that panics first and its mailbox next, while the thread
-//! unwinds. The actor's `Drop` reports the owner ([`report`]); each letter that is
+//! unwinds. The actor's `Drop` reports the owner ([`report`]); each call that is
 //! dropped unread after that puts its call behind the report. The directory, which
 //! runs on the same thread when the unwinding is over, takes the reports and gives
 //! the calls to the replacement, in their order. The one call that was being
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use actix::Message;
 
 use crate::actor::Shared;
-use crate::cluster::mailbox::{Mailboxes, WorkerMail};
+use crate::cluster::mailbox::{Mailboxes, WorkerMailboxes};
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, ServiceCall};
 use turntable_core::key::{GatewayId, Generation, WorkerId};
 use turntable_core::owner::OwnerId;
@@ -23,23 +23,23 @@ use turntable_core::pending::Pending;
 thread_local! {
     /// Owners of this worker that were lost and not yet replaced.
     static LOST: RefCell<Vec<LostOwner>> = const { RefCell::new(Vec::new()) };
-    /// Where this worker's letters are counted.
+    /// Where this worker's calls are counted.
     static COUNTED: RefCell<Option<(WorkerId, Arc<Mailboxes>)>> = const { RefCell::new(None) };
 }
 
-/// Counts the letters of this thread as those of a worker.
+/// Counts the calls of this thread as those of a worker.
 pub(super) fn count_in(worker: WorkerId, mailboxes: Arc<Mailboxes>) {
     COUNTED.set(Some((worker, mailboxes)));
 }
 
-fn count(note: fn(&WorkerMail)) {
-    // Letters may be dropped while the thread ends.
+fn count(note: fn(&WorkerMailboxes)) {
+    // Calls may be dropped while the thread ends.
     let _ = COUNTED.try_with(|counted| {
         if let Ok(counted) = counted.try_borrow()
             && let Some((worker, mailboxes)) = &*counted
-            && let Some(mail) = mailboxes.of(*worker)
+            && let Some(queues) = mailboxes.of(*worker)
         {
-            note(mail);
+            note(queues);
         }
     });
 }
@@ -179,11 +179,11 @@ impl OwnerCall for ChannelCall {
 }
 
 /// A call in the mailbox of an actor.
-pub(super) struct Letter<C: OwnerCall>(Option<C>);
+pub(super) struct QueuedCall<C: OwnerCall>(Option<C>);
 
-impl<C: OwnerCall> Letter<C> {
+impl<C: OwnerCall> QueuedCall<C> {
     pub(super) fn new(call: C) -> Self {
-        count(|mail| mail.letters.put());
+        count(|queues| queues.owner_calls.put());
         Self(Some(call))
     }
 
@@ -193,13 +193,13 @@ impl<C: OwnerCall> Letter<C> {
     }
 }
 
-impl<C: OwnerCall> Message for Letter<C> {
+impl<C: OwnerCall> Message for QueuedCall<C> {
     type Result = ();
 }
 
-impl<C: OwnerCall> Drop for Letter<C> {
+impl<C: OwnerCall> Drop for QueuedCall<C> {
     fn drop(&mut self) {
-        count(|mail| mail.letters.take());
+        count(|queues| queues.owner_calls.take());
         if self.0.is_none() || !std::thread::panicking() {
             return;
         }
@@ -266,7 +266,7 @@ mod tests {
     }
 
     /// What actix drops when an actor panics, in this order.
-    struct Dropped(OwnerId, #[expect(dead_code)] Vec<Letter<ChannelCall>>);
+    struct Dropped(OwnerId, #[expect(dead_code)] Vec<QueuedCall<ChannelCall>>);
 
     impl Drop for Dropped {
         fn drop(&mut self) {
@@ -280,7 +280,7 @@ mod tests {
     fn letters_are_counted_until_they_are_handled() {
         let mailboxes = Arc::new(Mailboxes::new(1, &crate::metric::Metrics::default()));
         count_in(WorkerId(0), mailboxes.clone());
-        let [first, second] = [1, 2].map(|worker| Letter::new(unsubscribed(worker)));
+        let [first, second] = [1, 2].map(|worker| QueuedCall::new(unsubscribed(worker)));
         assert_eq!(mailboxes.most_waiting(), 2);
         assert!(first.open().is_some());
         assert_eq!(mailboxes.most_waiting(), 1);
@@ -294,8 +294,8 @@ mod tests {
         for name in ["a", "b"] {
             let owner = owner(name);
             let caught = std::panic::catch_unwind(move || {
-                let letters = [1, 2, 3].map(|worker| Letter::new(unsubscribed(worker)));
-                let [first, second, third] = letters;
+                let calls = [1, 2, 3].map(|worker| QueuedCall::new(unsubscribed(worker)));
+                let [first, second, third] = calls;
                 let _actor = Dropped(owner, vec![second, third]);
                 let _being_handled = first.open();
                 panic!("a fault for a test");
@@ -311,7 +311,7 @@ mod tests {
                 [2, 3].map(|worker| Call::Channel(channel.clone(), unsubscribed(worker)));
             assert_eq!(lost.unread, expected);
         }
-        drop(Letter::new(unsubscribed(4)));
+        drop(QueuedCall::new(unsubscribed(4)));
         assert!(take_lost().is_empty());
     }
 }

@@ -5,8 +5,8 @@ use actix::Message;
 /// A call or a delivery in a mailbox. The data itself knows no actors, so that
 /// it can be used by pure code and sent to other processes.
 #[derive(Debug)]
-pub struct Mail<T>(pub T);
+pub struct Envelope<T>(pub T);
 
-impl<T: 'static> Message for Mail<T> {
+impl<T: 'static> Message for Envelope<T> {
     type Result = ();
 }
