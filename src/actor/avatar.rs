@@ -238,16 +238,16 @@ impl Avatar {
             AvatarCall::Mutual { with } => {
                 self.see(&with, true);
             }
-            AvatarCall::Publish { asker, message } => self.publish(asker, message),
-            AvatarCall::Attributes { asker } => {
+            AvatarCall::Publish { requester, message } => self.publish(requester, message),
+            AvatarCall::Attributes { requester } => {
                 let attributes = self.model.attributes().to_vec();
                 let answer = self.check_loaded();
                 let answer = answer.map(|()| Answer::Attributes(attributes));
-                self.shared.answer(asker, answer);
+                self.shared.answer(requester, answer);
             }
-            AvatarCall::Erase { asker } => self.erase(asker, ctx),
-            AvatarCall::Change { asker, changes } => {
-                self.set_and_answer(Setter::Outside(asker), changes, ctx);
+            AvatarCall::Erase { requester } => self.erase(requester, ctx),
+            AvatarCall::Change { requester, changes } => {
+                self.set_and_answer(Setter::Outside(requester), changes, ctx);
             }
         }
     }

@@ -296,10 +296,10 @@ impl Channel {
                 ..
             } => self.announced(gateway, listeners),
             ChannelCall::Announce { .. } => {}
-            ChannelCall::Past { asker, depth } => self.past(asker, depth),
-            ChannelCall::Tell { asker, message } => self.tell(asker, message),
-            ChannelCall::Recall { asker, since } => self.recall(asker, since.as_ref()),
-            ChannelCall::Clear { asker } => self.clear(asker),
+            ChannelCall::Past { requester, depth } => self.past(requester, depth),
+            ChannelCall::Tell { requester, message } => self.tell(requester, message),
+            ChannelCall::Recall { requester, since } => self.recall(requester, since.as_ref()),
+            ChannelCall::Clear { requester } => self.clear(requester),
             ChannelCall::Detach { caller } => {
                 self.step_members(|members, now_ms, grace_ms| {
                     members.detach(caller.key, now_ms, grace_ms);

@@ -111,8 +111,8 @@ impl Directory {
                 AvatarCall::Erase { .. } => {
                     self.shared.last_seen.borrow_mut().remove(&user);
                 }
-                AvatarCall::Publish { asker, .. } => {
-                    return self.shared.answer(asker, Ok(Answer::Count(0)));
+                AvatarCall::Publish { requester, .. } => {
+                    return self.shared.answer(requester, Ok(Answer::Count(0)));
                 }
                 // Nothing to undo on an avatar that is gone.
                 AvatarCall::Remove { .. }
@@ -191,7 +191,7 @@ impl Directory {
                     let reply = ChannelModel::unheard(self.shared.message_id());
                     return self.shared.reply(caller, reply, id);
                 }
-                ChannelCall::Tell { asker, .. }
+                ChannelCall::Tell { requester, .. }
                     if !self.shared.prefixes.borrow().want(&channel)
                         && !self.is_retained(&channel) =>
                 {
@@ -201,7 +201,7 @@ impl Directory {
                         offset: 1,
                         epoch: id.to_string().into(),
                     };
-                    return self.shared.answer(asker, Ok(answer));
+                    return self.shared.answer(requester, Ok(answer));
                 }
                 _ => {}
             }
@@ -423,16 +423,17 @@ impl Handler<Envelope<Stamped>> for Directory {
                 }
             }
             Call::RoomLost { channel } => self.confirm_playing(&channel),
-            Call::Channels { asker, .. } => {
+            Call::Channels { requester, .. } => {
                 let channels = self.channels.ids().cloned().collect();
-                self.shared.answer(asker, Ok(Answer::Channels(channels)));
+                self.shared
+                    .answer(requester, Ok(Answer::Channels(channels)));
             }
             Call::PastBelow {
                 channel,
-                asker,
+                requester,
                 depth,
                 ..
-            } => self.past_below(&channel, asker, depth),
+            } => self.past_below(&channel, requester, depth),
             Call::ForgetHistories => self.channels.call_all(|| ChannelCall::Forget),
             #[cfg(debug_assertions)]
             Call::Fail(owner) => self.shared.faults.borrow_mut().push(owner),

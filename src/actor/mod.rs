@@ -41,7 +41,7 @@ use crate::store::Store;
 use crate::store::last_seen::LastSeen;
 use crate::watched::Watched;
 use crate::webhook::Webhooks;
-use turntable_core::call::Asker;
+use turntable_core::call::Requester;
 use turntable_core::delivery::{Answer, Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::MessageId;
@@ -289,7 +289,7 @@ impl Surroundings {
     }
 
     /// Answers a question.
-    pub fn answer(&self, to: Asker, answer: Result<Answer, ErrorBody>) {
+    pub fn answer(&self, to: Requester, answer: Result<Answer, ErrorBody>) {
         let answered = Delivery::Answered {
             ticket: to.ticket,
             answer: answer.map_err(Box::new),

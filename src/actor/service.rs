@@ -19,7 +19,7 @@ use crate::clock;
 use crate::log_limit::LogLimit;
 use crate::metric::ServiceMetrics;
 use crate::service::{Running, ServiceCaller};
-use turntable_core::call::{Asker, ServiceCall};
+use turntable_core::call::{Requester, ServiceCall};
 use turntable_core::delivery::{Answer, Delivery};
 use turntable_core::key::GatewayId;
 use turntable_core::model::interest::Interest;
@@ -141,7 +141,7 @@ impl Service {
                 self.running.remove(&number);
                 self.model.reply(from, number, outcome, settings)
             }
-            ServiceCall::Inspect { asker } => return self.inspect(asker),
+            ServiceCall::Inspect { requester } => return self.inspect(requester),
             ServiceCall::Switch { is_on } => {
                 let mut off = self.shared.services_off.borrow_mut();
                 match is_on {
@@ -183,7 +183,7 @@ impl Service {
         self.apply(effects);
     }
 
-    fn inspect(&self, Asker { gateway, ticket }: Asker) {
+    fn inspect(&self, Requester { gateway, ticket }: Requester) {
         let answer = Answer::Service {
             state: self.model.state(),
             instances: self.model.instances() as u64,
@@ -313,7 +313,7 @@ impl Service {
                 id: Some(id),
             } => (caller, id),
             Origin::Session { id: None, .. } => return,
-            Origin::Server(Asker { gateway, ticket }) => {
+            Origin::Server(Requester { gateway, ticket }) => {
                 let answer = outcome.map(Answer::Result).map_err(Box::new);
                 let answered = Delivery::Answered { ticket, answer };
                 return self.shared.bus.send(gateway, answered);

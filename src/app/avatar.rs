@@ -112,7 +112,7 @@ impl Avatar {
     /// `unavailable` where the store cannot be read.
     pub async fn attributes(&self) -> Result<Vec<(Box<str>, Payload)>, ErrorBody> {
         let user = self.user.clone();
-        let call = |asker| Call::Avatar(user, AvatarCall::Attributes { asker });
+        let call = |requester| Call::Avatar(user, AvatarCall::Attributes { requester });
         match self.shared.ask(call).await? {
             Answer::Attributes(attributes) => Ok(attributes),
             _ => Err(unexpected()),
@@ -126,7 +126,7 @@ impl Avatar {
     /// cannot be written.
     pub async fn set(&self, changes: AttributeChanges) -> Result<(), ErrorBody> {
         let user = self.user.clone();
-        let call = |asker| Call::Avatar(user, AvatarCall::Change { asker, changes });
+        let call = |requester| Call::Avatar(user, AvatarCall::Change { requester, changes });
         match self.shared.ask(call).await? {
             Answer::Done => Ok(()),
             _ => Err(unexpected()),

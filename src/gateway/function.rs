@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::gateway::Shared;
-use turntable_core::call::{Asker, Call, ServiceCall};
+use turntable_core::call::{Call, Requester, ServiceCall};
 use turntable_core::delivery::Answer;
 use turntable_core::id::UserId;
 use turntable_core::model::service::function::owner_name;
@@ -65,9 +65,9 @@ impl Shared {
         usual_ms: u64,
     ) -> Outcome {
         let (service, function) = (owner.clone(), function.into());
-        let call = move |asker: Asker| {
+        let call = move |requester: Requester| {
             let request = ServiceRequest {
-                origin: Origin::Server(asker),
+                origin: Origin::Server(requester),
                 user: None,
                 function,
                 args,

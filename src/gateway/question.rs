@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::gateway::session::pending::Awaited;
 use crate::gateway::{Gateway, Shared};
-use turntable_core::call::{Asker, Call};
+use turntable_core::call::{Call, Requester};
 use turntable_core::delivery::Answer;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
@@ -19,46 +19,46 @@ pub type Answered = Result<Answer, ErrorBody>;
 
 /// Who waits for an answer.
 #[derive(Debug)]
-pub(crate) struct Asked(oneshot::Sender<Answered>);
+pub(crate) struct Responder(oneshot::Sender<Answered>);
 
-impl Asked {
+impl Responder {
     /// Passes the answer on.
     pub(crate) fn answer(self, answer: Answered) {
-        // Who asked may have gone.
+        // The one that asked may have gone.
         let _ = self.0.send(answer);
     }
 }
 
-/// Asks an owner.
+/// A question to an owner.
 #[derive(Message)]
 #[rtype(result = "Answered")]
-struct Ask {
-    call: Box<dyn FnOnce(Asker) -> Call + Send>,
+struct Question {
+    call: Box<dyn FnOnce(Requester) -> Call + Send>,
     /// The service that is called, if it is a call, and its deadline in ms.
     of: Option<(Box<str>, u64)>,
 }
 
-impl fmt::Debug for Ask {
+impl fmt::Debug for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ask")
+        f.write_str("Question")
     }
 }
 
-impl Handler<Ask> for Gateway {
+impl Handler<Question> for Gateway {
     type Result = ResponseFuture<Answered>;
 
-    fn handle(&mut self, Ask { call, of }: Ask, _: &mut Context<Self>) -> Self::Result {
-        let (asked, answer) = oneshot::channel();
+    fn handle(&mut self, Question { call, of }: Question, _: &mut Context<Self>) -> Self::Result {
+        let (sender, answer) = oneshot::channel();
         let (service, own_ms) = of.unzip();
-        let asked = Asked(asked);
-        let awaited = Awaited::Question { asked, service };
+        let responder = Responder(sender);
+        let awaited = Awaited::Question { responder, service };
         // The owner of a call answers at the deadline of the call.
         let ticket = self.await_after(awaited, own_ms.unwrap_or(0));
-        let asker = Asker {
+        let requester = Requester {
             gateway: self.id,
             ticket: ticket.number(),
         };
-        self.shared.owners.call(call(asker));
+        self.shared.owners.call(call(requester));
         Box::pin(async move { answer.await.unwrap_or_else(|_| Err(stopping())) })
     }
 }
@@ -66,8 +66,8 @@ impl Handler<Ask> for Gateway {
 impl Gateway {
     /// An owner answered a question.
     pub(crate) fn answered(&mut self, ticket: u64, answer: Answered) {
-        if let Some(asked) = self.pending.take_question(ticket) {
-            asked.answer(answer);
+        if let Some(responder) = self.pending.take_question(ticket) {
+            responder.answer(answer);
         }
     }
 }
@@ -78,9 +78,9 @@ impl Shared {
     ///
     /// # Errors
     /// The owner's error; `unavailable` where it does not answer in time.
-    pub async fn ask(&self, call: impl FnOnce(Asker) -> Call + Send + 'static) -> Answered {
+    pub async fn ask(&self, call: impl FnOnce(Requester) -> Call + Send + 'static) -> Answered {
         let call = Box::new(call);
-        self.put(Ask { call, of: None }).await
+        self.put(Question { call, of: None }).await
     }
 
     /// Calls a service by the first gateway, with a deadline of `timeout_ms`.
@@ -88,17 +88,17 @@ impl Shared {
         &self,
         service: Box<str>,
         timeout_ms: u64,
-        call: impl FnOnce(Asker) -> Call + Send + 'static,
+        call: impl FnOnce(Requester) -> Call + Send + 'static,
     ) -> Answered {
         let call = Box::new(call);
         let of = Some((service, timeout_ms));
-        self.put(Ask { call, of }).await
+        self.put(Question { call, of }).await
     }
 
-    async fn put(&self, ask: Ask) -> Answered {
+    async fn put(&self, question: Question) -> Answered {
         let gateway = self.peers.gateways().next().ok_or_else(stopping)?;
-        let asked = gateway.send(ask).await;
-        asked.unwrap_or_else(|_| Err(stopping()))
+        let answered = gateway.send(question).await;
+        answered.unwrap_or_else(|_| Err(stopping()))
     }
 }
 

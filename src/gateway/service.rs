@@ -378,8 +378,8 @@ impl Gateway {
         )
         .of("call");
         let (of_sessions, of_server) = self.pending.take_calls(name);
-        for asked in of_server {
-            asked.answer(Err(error.clone()));
+        for responder in of_server {
+            responder.answer(Err(error.clone()));
         }
         for (session, id) in of_sessions {
             self.send_error(session, error.clone(), Some(id));

@@ -35,7 +35,7 @@ pub enum Encoding {
 /// An error of a program's own function.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-type Asked = Pin<Box<dyn Future<Output = Result<Value, BoxError>> + Send>>;
+type Requested = Pin<Box<dyn Future<Output = Result<Value, BoxError>> + Send>>;
 
 /// The credentials of a claim.
 #[derive(Clone, Default)]
@@ -44,14 +44,14 @@ pub(crate) enum Credentials {
     None,
     /// The same each time.
     Fixed(Value),
-    /// Asked for before each identification, and before they expire.
-    Asked(Arc<dyn Fn() -> Asked + Send + Sync>),
+    /// Requested before each identification, and before they expire.
+    Requested(Arc<dyn Fn() -> Requested + Send + Sync>),
 }
 
-/// Whether credentials can be asked for again.
+/// Whether credentials can be requested again.
 impl Credentials {
     pub(crate) const fn is_renewable(&self) -> bool {
-        matches!(self, Self::Asked(_))
+        matches!(self, Self::Requested(_))
     }
 
     /// The credentials now.
@@ -59,7 +59,7 @@ impl Credentials {
         let value = match self {
             Self::None => return Ok(None),
             Self::Fixed(value) => value.clone(),
-            Self::Asked(ask) => ask().await.map_err(|error| error.to_string())?,
+            Self::Requested(ask) => ask().await.map_err(|error| error.to_string())?,
         };
         Ok(Some(value.into()))
     }
@@ -124,14 +124,14 @@ impl ClientBuilder {
         self
     }
 
-    /// A function that is asked for credentials before each identification, and before
+    /// A function that returns credentials before each identification, and before
     /// those that expire do.
     pub fn credentials_from<F, R>(mut self, ask: F) -> Self
     where
         F: Fn() -> R + Send + Sync + 'static,
         R: Future<Output = Result<Value, BoxError>> + Send + 'static,
     {
-        self.credentials = Credentials::Asked(Arc::new(move || Box::pin(ask())));
+        self.credentials = Credentials::Requested(Arc::new(move || Box::pin(ask())));
         self
     }
 

@@ -69,7 +69,7 @@ pub enum Call {
         /// The path.
         channel: ChannelId,
         /// Whose gathering it is.
-        asker: Asker,
+        requester: Requester,
         /// How many of the last messages of each channel it needs at the most.
         depth: u32,
     },
@@ -78,7 +78,7 @@ pub enum Call {
         /// The shard.
         shard: ShardId,
         /// Who asks.
-        asker: Asker,
+        requester: Requester,
     },
     /// A fault for tests: the owner panics at its next call.
     #[cfg(debug_assertions)]
@@ -105,10 +105,10 @@ impl Call {
     }
 }
 
-/// Who asks an owner something that is no command of a session, and which of its
+/// Who requests something of an owner that is no command of a session, and which of its
 /// questions it is. Answered by `Answered`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asker {
+pub struct Requester {
     /// The gateway that passes the answer on.
     pub gateway: GatewayId,
     /// Which question of the gateway.
@@ -190,14 +190,17 @@ pub enum AvatarCall {
     /// From another avatar: its user and this one watch each other.
     Mutual { with: UserId },
     /// A message for every session, from outside. Answered by the number of sessions.
-    Publish { asker: Asker, message: Payload },
+    Publish {
+        requester: Requester,
+        message: Payload,
+    },
     /// The user's attributes are asked for.
-    Attributes { asker: Asker },
+    Attributes { requester: Requester },
     /// Everything that is known of the user goes.
-    Erase { asker: Asker },
+    Erase { requester: Requester },
     /// The user's attributes are set from outside.
     Change {
-        asker: Asker,
+        requester: Requester,
         changes: AttributeChanges,
     },
 }
@@ -326,13 +329,19 @@ pub enum ChannelCall {
     /// Its user hides its presence, or does not any more.
     Hide { caller: Caller, is_hidden: bool },
     /// A message of the operator, without a sender. Answered by `Published`.
-    Tell { asker: Asker, message: Payload },
+    Tell {
+        requester: Requester,
+        message: Payload,
+    },
     /// What is retained is asked for. Answered by `History`.
-    Recall { asker: Asker, since: Option<Since> },
+    Recall {
+        requester: Requester,
+        since: Option<Since>,
+    },
     /// The operator clears the history.
-    Clear { asker: Asker },
+    Clear { requester: Requester },
     /// So many of the last messages, for sessions that joined above. Answered by `Past`.
-    Past { asker: Asker, depth: u32 },
+    Past { requester: Requester, depth: u32 },
 }
 
 /// A position in a channel; without an epoch in the life of now.
@@ -378,7 +387,7 @@ pub enum ServiceCall {
     /// or down.
     Look,
     /// The state is asked for.
-    Inspect { asker: Asker },
+    Inspect { requester: Requester },
     /// What a gateway has of the service, for the replacement of a lost one: the
     /// sessions that provide functions. The gateway wants to know the state.
     Announce {

@@ -276,7 +276,7 @@ pub enum Delivery {
     },
 }
 
-/// What an owner says to a question ([`crate::call::Asker`]).
+/// What an owner says to a question ([`crate::call::Requester`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
     /// It is done.

@@ -3,7 +3,7 @@
 //! An owner that is lost while it handles a call cannot answer it. Whether the
 //! call was carried out is not known then; the sender gets that as an error.
 
-use crate::call::{Asker, AvatarCall, Call, ChannelCall, RoomCall, ServiceCall};
+use crate::call::{AvatarCall, Call, ChannelCall, Requester, RoomCall, ServiceCall};
 use crate::delivery::{Delivery, Topic};
 use crate::id::ChannelId;
 use crate::key::{Caller, GatewayId, Place};
@@ -40,7 +40,7 @@ pub enum Pending {
         ticket: u64,
     },
     /// To a question.
-    Question(Asker),
+    Question(Requester),
 }
 
 impl Pending {
@@ -77,7 +77,7 @@ impl Pending {
                 (to.gateway, refusal)
             }
             Self::Lookup { gateway, ticket } => (gateway, Delivery::LookupFailed { ticket }),
-            Self::Question(Asker { gateway, ticket }) => {
+            Self::Question(Requester { gateway, ticket }) => {
                 let answer = Err(Box::new(error));
                 (gateway, Delivery::Answered { ticket, answer })
             }
@@ -108,10 +108,10 @@ impl AvatarCall {
                 gateway: *gateway,
                 ticket: *ticket,
             }),
-            Self::Publish { asker, .. }
-            | Self::Attributes { asker }
-            | Self::Erase { asker }
-            | Self::Change { asker, .. } => Some(Pending::Question(*asker)),
+            Self::Publish { requester, .. }
+            | Self::Attributes { requester }
+            | Self::Erase { requester }
+            | Self::Change { requester, .. } => Some(Pending::Question(*requester)),
             Self::Detach { .. }
             | Self::Resume { .. }
             | Self::Remove { .. }
@@ -170,8 +170,10 @@ impl ChannelCall {
                 ("joinchannel", caller, id, Some(topic))
             }
             Self::Publish { caller, id, .. } => ("publish", caller, id, None),
-            Self::Tell { asker, .. } | Self::Recall { asker, .. } | Self::Clear { asker } => {
-                return Some(Pending::Question(*asker));
+            Self::Tell { requester, .. }
+            | Self::Recall { requester, .. }
+            | Self::Clear { requester } => {
+                return Some(Pending::Question(*requester));
             }
             Self::Leave { .. }
             | Self::Unsubscribed { .. }
@@ -203,9 +205,9 @@ impl ServiceCall {
                     id: id.clone(),
                     joining: None,
                 }),
-                Origin::Server(asker) => Some(Pending::Question(*asker)),
+                Origin::Server(requester) => Some(Pending::Question(*requester)),
             },
-            Self::Inspect { asker } => Some(Pending::Question(*asker)),
+            Self::Inspect { requester } => Some(Pending::Question(*requester)),
             _ => None,
         }
     }
@@ -220,7 +222,7 @@ impl Call {
             Self::Room(room, call) => call.pending(room),
             Self::Channel(channel, call) => call.pending(channel),
             Self::Service(_, call) => call.pending(),
-            Self::Channels { asker, .. } => Some(Pending::Question(*asker)),
+            Self::Channels { requester, .. } => Some(Pending::Question(*requester)),
             Self::Below { .. }
             | Self::RoomLost { .. }
             | Self::ForgetHistories

@@ -13,7 +13,7 @@ use crate::actor::owner_call::Due;
 use crate::actor::validator::{self, Setter as By};
 use crate::store::{self, Stored, Unavailable};
 use turntable_core::backup::Attributes;
-use turntable_core::call::{Asker, AvatarCall};
+use turntable_core::call::{AvatarCall, Requester};
 use turntable_core::delivery::Answer;
 use turntable_core::key::{Caller, SessionKey};
 use turntable_core::model::avatar::AttributeChanges;
@@ -45,7 +45,7 @@ pub(super) enum Setter {
     /// A session, with the `id` of its command.
     Session(Caller, Option<RequestId>),
     /// The operator, or a program that embeds the server.
-    Outside(Asker),
+    Outside(Requester),
 }
 
 impl Setter {
@@ -292,7 +292,9 @@ impl Avatar {
     fn answer_setter(&self, setter: Setter, outcome: Result<(), ErrorBody>) {
         match setter {
             Setter::Session(caller, id) => self.answer(caller, outcome, "set", id),
-            Setter::Outside(asker) => self.shared.answer(asker, outcome.map(|()| Answer::Done)),
+            Setter::Outside(requester) => self
+                .shared
+                .answer(requester, outcome.map(|()| Answer::Done)),
         }
     }
 

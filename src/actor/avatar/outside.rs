@@ -4,14 +4,14 @@ use actix::Context;
 
 use crate::actor::avatar::Avatar;
 use crate::actor::avatar::attributes::Setter;
-use turntable_core::call::Asker;
+use turntable_core::call::Requester;
 use turntable_core::delivery::Answer;
 use turntable_core::packet::ServerPacket;
 use turntable_core::payload::Payload;
 
 impl Avatar {
     /// A message from outside, for every session of the user.
-    pub(super) fn publish(&self, asker: Asker, message: Payload) {
+    pub(super) fn publish(&self, requester: Requester, message: Payload) {
         let packet = ServerPacket::Call {
             f: "user:message".into(),
             args: Some(message),
@@ -21,15 +21,15 @@ impl Avatar {
         self.send_all(self.model.sessions(), &self.shared.frame(&packet, None));
         let sessions = self.model.sessions().count();
         self.shared
-            .answer(asker, Ok(Answer::Count(sessions as u64)));
+            .answer(requester, Ok(Answer::Count(sessions as u64)));
     }
 
     /// Everything of the user goes.
-    pub(super) fn erase(&mut self, asker: Asker, ctx: &mut Context<Self>) {
+    pub(super) fn erase(&mut self, requester: Requester, ctx: &mut Context<Self>) {
         self.model.forget();
         self.shared.store.seen(&self.user, 0);
         let names = self.model.attributes().iter();
         let changes = names.map(|(name, _)| (name.clone(), None)).collect();
-        self.set_and_answer(Setter::Outside(asker), changes, ctx);
+        self.set_and_answer(Setter::Outside(requester), changes, ctx);
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use super::Directory;
-use turntable_core::call::{Asker, ChannelCall};
+use turntable_core::call::{ChannelCall, Requester};
 use turntable_core::delivery::Delivery;
 use turntable_core::id::ChannelId;
 
@@ -16,7 +16,7 @@ impl Directory {
     }
 
     /// The channels below a path send what they retain; as many as may.
-    pub(super) fn past_below(&mut self, path: &ChannelId, asker: Asker, depth: u32) {
+    pub(super) fn past_below(&mut self, path: &ChannelId, requester: Requester, depth: u32) {
         let max = self.shared.settings().channel.below_max;
         let prefix = format!("{path}/");
         let behind = Bound::Excluded(prefix.as_str());
@@ -24,12 +24,12 @@ impl Directory {
         let below = paths.take_while(|known| known.as_str().starts_with(&prefix));
         let channels: Vec<ChannelId> = below.take(max).cloned().collect();
         let listed = Delivery::Listed {
-            ticket: asker.ticket,
+            ticket: requester.ticket,
             count: channels.len() as u32,
         };
-        self.shared.bus.send(asker.gateway, listed);
+        self.shared.bus.send(requester.gateway, listed);
         for channel in channels {
-            self.call_channel(channel, ChannelCall::Past { asker, depth });
+            self.call_channel(channel, ChannelCall::Past { requester, depth });
         }
     }
 }

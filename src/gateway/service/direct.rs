@@ -17,7 +17,7 @@ use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
 #[derive(Deserialize)]
-struct Asked {
+struct DirectArgs {
     service: Box<str>,
 }
 
@@ -65,8 +65,9 @@ impl Gateway {
     }
 
     fn token_for(&self, who: Who<'_>, args: Option<&Payload>) -> Result<Payload, ErrorBody> {
-        let asked: Option<Asked> = args.and_then(|args| serde_json::from_str(args.as_json()).ok());
-        let Some(Asked { service: name }) = asked else {
+        let parsed: Option<DirectArgs> =
+            args.and_then(|args| serde_json::from_str(args.as_json()).ok());
+        let Some(DirectArgs { service: name }) = parsed else {
             let message = "args are {\"service\": NAME}";
             return Err(ErrorBody::new(ErrorCode::BadMessage, message));
         };

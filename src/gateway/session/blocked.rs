@@ -193,7 +193,7 @@ impl Shared {
 
     async fn erase_stored(&self, user: &UserId) -> Result<(), ErrorBody> {
         let of = user.clone();
-        let erase = |asker| Call::Avatar(of, AvatarCall::Erase { asker });
+        let erase = |requester| Call::Avatar(of, AvatarCall::Erase { requester });
         self.ask(erase).await?;
         self.unban(user).await?;
         // Behind the attributes: what waits for the file is written with it.

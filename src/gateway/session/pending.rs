@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::clock;
 use crate::gateway::Gateway;
-use crate::gateway::question::Asked;
+use crate::gateway::question::Responder;
 use crate::gateway::session::life::Details;
 use crate::gateway::turn::Timer;
 use turntable_core::delivery::Answer;
@@ -106,8 +106,8 @@ pub(crate) enum Awaited {
     },
     /// An owner's answer to a question from outside.
     Question {
-        /// Who asked.
-        asked: Asked,
+        /// Receives the answer.
+        responder: Responder,
         /// The service that is called, if it is a call.
         service: Option<Box<str>>,
     },
@@ -189,12 +189,12 @@ impl Pending {
     }
 
     /// Takes out a question that is answered.
-    pub(crate) fn take_question(&mut self, ticket: u64) -> Option<Asked> {
+    pub(crate) fn take_question(&mut self, ticket: u64) -> Option<Responder> {
         if !self.is_question(ticket) {
             return None;
         }
         match self.remove(Ticket::new(ticket)) {
-            Some(Awaited::Question { asked, .. }) => Some(asked),
+            Some(Awaited::Question { responder, .. }) => Some(responder),
             _ => None,
         }
     }
@@ -354,7 +354,7 @@ impl Gateway {
             Some(Awaited::Lookup { session, id, .. }) => {
                 self.send_error(session, error.of("lookup"), id);
             }
-            Some(Awaited::Question { asked, .. }) => asked.answer(Err(error)),
+            Some(Awaited::Question { responder, .. }) => responder.answer(Err(error)),
             Some(Awaited::Sweep) => self.finish_gather(ticket.number()),
             Some(Awaited::Check { .. }) | None => {}
         }
@@ -399,7 +399,7 @@ impl Gateway {
             Some(Awaited::Lookup { session, id, .. }) => {
                 self.send_error(session, error.of("lookup"), id);
             }
-            Some(Awaited::Question { asked, .. }) => asked.answer(Err(error)),
+            Some(Awaited::Question { responder, .. }) => responder.answer(Err(error)),
             _ => {}
         }
     }

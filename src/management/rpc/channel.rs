@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::method::{Arguments, Call, Method, Parameter, Type, result, wrong};
 use crate::management::Management;
-use turntable_core::call::{self, Asker, ChannelCall, Since};
+use turntable_core::call::{self, ChannelCall, Requester, Since};
 use turntable_core::delivery::Answer;
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::{ChannelId, MessageId};
@@ -111,7 +111,8 @@ fn get_subscribers(management: &Management, mut arguments: Arguments) -> Call<'_
 fn publish(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let (channel, message) = (arguments.channel()?, arguments.value()?);
-        let call = |asker| call::Call::Channel(channel, ChannelCall::Tell { asker, message });
+        let call =
+            |requester| call::Call::Channel(channel, ChannelCall::Tell { requester, message });
         match management.shared.ask(call).await? {
             Answer::Published { id, offset, epoch } => result(Published {
                 id: MessageId::from(id).to_string(),
@@ -135,7 +136,8 @@ fn get_history(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let (channel, since) = (arguments.channel()?, arguments.optional_value()?);
         let since = since.map(|since| since_of(since.as_json())).transpose()?;
-        let call = |asker| call::Call::Channel(channel, ChannelCall::Recall { asker, since });
+        let call =
+            |requester| call::Call::Channel(channel, ChannelCall::Recall { requester, since });
         match management.shared.ask(call).await? {
             Answer::History {
                 epoch,
@@ -197,7 +199,7 @@ fn data(frame: &SharedFrame) -> Result<&RawValue, ErrorBody> {
 fn clear_history(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let channel = arguments.channel()?;
-        let call = |asker| call::Call::Channel(channel, ChannelCall::Clear { asker });
+        let call = |requester| call::Call::Channel(channel, ChannelCall::Clear { requester });
         match management.shared.ask(call).await? {
             Answer::Done => result(true),
             _ => Err(unexpected()),
@@ -211,7 +213,7 @@ fn list_all(management: &Management, _: Arguments) -> Call<'_> {
         let mut all = Vec::new();
         for shard in 0..management.shared.owners.shards() {
             let shard = ShardId(shard as u32);
-            let call = move |asker: Asker| call::Call::Channels { shard, asker };
+            let call = move |requester: Requester| call::Call::Channels { shard, requester };
             match management.shared.ask(call).await? {
                 Answer::Channels(channels) => all.extend(channels),
                 _ => return Err(unexpected()),

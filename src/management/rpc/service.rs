@@ -54,7 +54,7 @@ struct Service {
 
 async fn inspect(management: &Management, name: &str) -> Result<Service, ErrorBody> {
     let owner: Box<str> = name.into();
-    let call = |asker| call::Call::Service(owner, ServiceCall::Inspect { asker });
+    let call = |requester| call::Call::Service(owner, ServiceCall::Inspect { requester });
     match management.shared.ask(call).await? {
         Answer::Service {
             state,

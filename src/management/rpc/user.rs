@@ -11,7 +11,7 @@ use crate::clock;
 use crate::gateway::session::ending::Ending;
 use crate::management::Management;
 use crate::portal::ban::{Ban, REASON_BYTES_MAX};
-use turntable_core::call::{self, Asker, AvatarCall};
+use turntable_core::call::{self, AvatarCall, Requester};
 use turntable_core::delivery::Answer;
 use turntable_core::id::UserId;
 use turntable_core::packet::{ErrorBody, ReplyData, ServerPacket};
@@ -131,7 +131,7 @@ pub(super) const METHODS: &[Method] = &[
 fn publish(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let (user, message) = (arguments.user()?, arguments.value()?);
-        let call = |asker| call::Call::Avatar(user, AvatarCall::Publish { asker, message });
+        let call = |requester| call::Call::Avatar(user, AvatarCall::Publish { requester, message });
         match management.shared.ask(call).await? {
             Answer::Count(sessions) => result(sessions),
             _ => Err(unexpected()),
@@ -151,8 +151,8 @@ fn get_presence(management: &Management, mut arguments: Arguments) -> Call<'_> {
         let mut seen = Vec::with_capacity(users.len());
         for user in users {
             let of = user.clone();
-            let call = |asker: Asker| {
-                let Asker { gateway, ticket } = asker;
+            let call = |requester: Requester| {
+                let Requester { gateway, ticket } = requester;
                 call::Call::Avatar(of, AvatarCall::Lookup { gateway, ticket })
             };
             match management.shared.ask(call).await? {
@@ -177,7 +177,7 @@ struct Reply {
 fn get_attributes(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let user = arguments.user()?;
-        let call = |asker| call::Call::Avatar(user, AvatarCall::Attributes { asker });
+        let call = |requester| call::Call::Avatar(user, AvatarCall::Attributes { requester });
         match management.shared.ask(call).await? {
             Answer::Attributes(attributes) => result(by_name(&attributes)),
             _ => Err(unexpected()),
@@ -196,7 +196,7 @@ fn set_attributes(management: &Management, mut arguments: Arguments) -> Call<'_>
                 (name, (!is_removed).then_some(value))
             })
             .collect();
-        let call = |asker| call::Call::Avatar(user, AvatarCall::Change { asker, changes });
+        let call = |requester| call::Call::Avatar(user, AvatarCall::Change { requester, changes });
         match management.shared.ask(call).await? {
             Answer::Done => result(true),
             _ => Err(unexpected()),

@@ -1,7 +1,7 @@
 //! Answers of services that clients await.
 
 use super::{Awaited, Pending, Ticket};
-use crate::gateway::question::Asked;
+use crate::gateway::question::Responder;
 use turntable_core::key::SessionSlot;
 use turntable_core::packet::RequestId;
 
@@ -15,7 +15,10 @@ impl Pending {
     }
 
     /// Takes out the calls to a service: those of sessions, and those of the server itself.
-    pub(crate) fn take_calls(&mut self, name: &str) -> (Vec<(SessionSlot, RequestId)>, Vec<Asked>) {
+    pub(crate) fn take_calls(
+        &mut self,
+        name: &str,
+    ) -> (Vec<(SessionSlot, RequestId)>, Vec<Responder>) {
         let of = |(ticket, awaited): (&Ticket, &Awaited)| match awaited {
             Awaited::Call { service, .. } if **service == *name => Some(*ticket),
             Awaited::Question {
@@ -29,7 +32,7 @@ impl Pending {
         for ticket in tickets {
             match self.remove(ticket) {
                 Some(Awaited::Call { session, id, .. }) => of_sessions.push((session, id)),
-                Some(Awaited::Question { asked, .. }) => of_server.push(asked),
+                Some(Awaited::Question { responder, .. }) => of_server.push(responder),
                 _ => {}
             }
         }

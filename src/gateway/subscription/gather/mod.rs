@@ -26,7 +26,7 @@ use crate::gateway::session::pending::{Awaited, Ticket};
 use crate::gateway::subscription::topic::Subscriber;
 pub(crate) use sweep::{Found, Joined, PastBelow};
 use sweep::{Stage, Sweep};
-use turntable_core::call::{Asker, Call};
+use turntable_core::call::{Call, Requester};
 use turntable_core::delivery::Topic;
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::ChannelId;
@@ -242,7 +242,7 @@ impl Gateway {
             return;
         };
         let depth = sweep.ask(shards);
-        let asker = Asker {
+        let requester = Requester {
             gateway: self.id,
             ticket,
         };
@@ -250,7 +250,7 @@ impl Gateway {
             self.shared.owners.call(Call::PastBelow {
                 shard: ShardId(shard as u32),
                 channel: path.clone(),
-                asker,
+                requester,
                 depth,
             });
         }

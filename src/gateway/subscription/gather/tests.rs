@@ -32,7 +32,7 @@ fn join(gateway: &mut Gateway, session: SessionSlot) {
 fn asked(owners: &Owners) -> Vec<u64> {
     let calls = std::mem::take(&mut *owners.0.lock());
     let ticket = |call| match call {
-        Call::PastBelow { asker, .. } => Some(asker.ticket),
+        Call::PastBelow { requester, .. } => Some(requester.ticket),
         _ => None,
     };
     calls.into_iter().filter_map(ticket).collect()

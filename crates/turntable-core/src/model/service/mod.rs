@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::Asker;
+use crate::call::Requester;
 use crate::id::UserId;
 use crate::key::{Caller, GatewayId, Place, SessionKey};
 use crate::limit::Limit;
@@ -55,7 +55,7 @@ pub enum Origin {
         id: Option<RequestId>,
     },
     /// The server itself: the operator, or a program that embeds it.
-    Server(Asker),
+    Server(Requester),
 }
 
 /// A call to a function.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use turntable_core::backup::{AnnouncedMember, AnnouncedSession};
 use turntable_core::call::{
-    Asker, AvatarCall, Call, ChannelCall, RoomCall, ServiceCall, Since, Stamped,
+    AvatarCall, Call, ChannelCall, Requester, RoomCall, ServiceCall, Since, Stamped,
 };
 use turntable_core::key::ShardId;
 use turntable_core::model::channel::Past;
@@ -67,8 +67,8 @@ fn announced_member() -> impl Strategy<Value = AnnouncedMember> {
     })
 }
 
-pub(super) fn asker() -> impl Strategy<Value = Asker> {
-    (gateway(), any::<u64>()).prop_map(|(gateway, ticket)| Asker { gateway, ticket })
+pub(super) fn requester() -> impl Strategy<Value = Requester> {
+    (gateway(), any::<u64>()).prop_map(|(gateway, ticket)| Requester { gateway, ticket })
 }
 
 fn own_status() -> impl Strategy<Value = OwnStatus> {
@@ -136,11 +136,12 @@ fn avatar_call() -> impl Strategy<Value = AvatarCall> {
             id
         }),
         frame().prop_map(AvatarCall::Tell),
-        (asker(), payload()).prop_map(|(asker, message)| AvatarCall::Publish { asker, message }),
-        asker().prop_map(|asker| AvatarCall::Attributes { asker }),
-        asker().prop_map(|asker| AvatarCall::Erase { asker }),
-        (asker(), vec((text(), option::of(payload())), 0..4))
-            .prop_map(|(asker, changes)| AvatarCall::Change { asker, changes }),
+        (requester(), payload())
+            .prop_map(|(requester, message)| AvatarCall::Publish { requester, message }),
+        requester().prop_map(|requester| AvatarCall::Attributes { requester }),
+        requester().prop_map(|requester| AvatarCall::Erase { requester }),
+        (requester(), vec((text(), option::of(payload())), 0..4))
+            .prop_map(|(requester, changes)| AvatarCall::Change { requester, changes }),
         (
             gateway(),
             generation(),
@@ -301,13 +302,17 @@ fn channel_call() -> impl Strategy<Value = ChannelCall> {
             }
         ),
         Just(ChannelCall::Forget),
-        (asker(), payload()).prop_map(|(asker, message)| ChannelCall::Tell { asker, message }),
-        (asker(), option::of((option::of(text()), any::<u64>()))).prop_map(|(asker, since)| {
-            let since = since.map(|(epoch, offset)| Since { epoch, offset });
-            ChannelCall::Recall { asker, since }
-        }),
-        asker().prop_map(|asker| ChannelCall::Clear { asker }),
-        (asker(), any::<u32>()).prop_map(|(asker, depth)| ChannelCall::Past { asker, depth }),
+        (requester(), payload())
+            .prop_map(|(requester, message)| ChannelCall::Tell { requester, message }),
+        (requester(), option::of((option::of(text()), any::<u64>()))).prop_map(
+            |(requester, since)| {
+                let since = since.map(|(epoch, offset)| Since { epoch, offset });
+                ChannelCall::Recall { requester, since }
+            }
+        ),
+        requester().prop_map(|requester| ChannelCall::Clear { requester }),
+        (requester(), any::<u32>())
+            .prop_map(|(requester, depth)| ChannelCall::Past { requester, depth }),
     ]
 }
 
@@ -329,7 +334,7 @@ fn service_call() -> impl Strategy<Value = ServiceCall> {
         any::<bool>().prop_map(|is_on| ServiceCall::Switch { is_on }),
         (gateway(), user()).prop_map(|(gateway, user)| ServiceCall::EndCalls { gateway, user }),
         Just(ServiceCall::Look),
-        asker().prop_map(|asker| ServiceCall::Inspect { asker }),
+        requester().prop_map(|requester| ServiceCall::Inspect { requester }),
         (gateway(), generation(), vec((caller(), names()), 0..3)).prop_map(
             |(gateway, generation, providers)| ServiceCall::Announce {
                 gateway,
@@ -362,15 +367,15 @@ pub(in super::super) fn stamped() -> impl Strategy<Value = Stamped> {
         1 => channel().prop_map(|channel| Call::RoomLost { channel }),
         2 => (text(), service_call()).prop_map(|(name, call)| Call::Service(name, call)),
         1 => Just(Call::ForgetHistories),
-        1 => (any::<u32>(), asker()).prop_map(|(shard, asker)| Call::Channels {
+        1 => (any::<u32>(), requester()).prop_map(|(shard, requester)| Call::Channels {
             shard: ShardId(shard),
-            asker,
+            requester,
         }),
-        1 => (any::<u32>(), channel(), asker(), any::<u32>()).prop_map(
-            |(shard, channel, asker, depth)| Call::PastBelow {
+        1 => (any::<u32>(), channel(), requester(), any::<u32>()).prop_map(
+            |(shard, channel, requester, depth)| Call::PastBelow {
                 shard: ShardId(shard),
                 channel,
-                asker,
+                requester,
                 depth,
             }
         ),

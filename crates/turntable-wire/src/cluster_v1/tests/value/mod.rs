@@ -165,7 +165,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 
 fn service_request() -> impl Strategy<Value = ServiceRequest> {
     let session = (caller(), request()).prop_map(|(caller, id)| Origin::Session { caller, id });
-    let origin = prop_oneof![session, call::asker().prop_map(Origin::Server)];
+    let origin = prop_oneof![session, call::requester().prop_map(Origin::Server)];
     let (user, args) = (option::of(user()), option::of(payload()));
     let timeout_ms = option::of(any::<u64>());
     let request = |(origin, user, function, args, timeout_ms)| ServiceRequest {
