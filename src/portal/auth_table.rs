@@ -12,16 +12,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
-use tokio::sync::oneshot;
 
 use crate::portal::Portal;
 use crate::portal::checker::{Identity, Refusal, Verdict};
 use crate::portal::claim::Claim;
 use crate::portal::key::{CODE_BYTES, Key};
-use crate::store::{Fact, Store, Unavailable};
+use crate::store::{Fact, Store, Unavailable, fact};
 use turntable_core::id::UserId;
 use turntable_core::packet::{ErrorBody, Reason};
-use turntable_core::reason::ErrorCode;
 use turntable_core::spare::Spare;
 
 /// The longest sessionId, in bytes.
@@ -106,27 +104,15 @@ impl AuthTable {
     /// # Errors
     /// `unavailable` where it cannot be written; it is in force until the server ends.
     pub(super) async fn keep(&self, user: &UserId) -> Result<(), ErrorBody> {
-        let (done, written) = oneshot::channel();
-        let saved = move |saved: Result<(), Unavailable>| {
-            // Who waits for it may have gone.
-            let _ = done.send(saved);
-        };
-        {
+        let written = {
             // One at a time: the store gets them in the order in which they are in force.
             let entries = self.entries.write();
             let code = entries.by_user.get(user);
             let text = code.map(|code| Stored::new(&self.key, code));
             let text = text.and_then(|stored| serde_json::to_string(&stored).ok());
-            let (text, saved) = (text.map(Into::into), Box::new(saved));
-            self.store.set_fact(Fact::Session, user, text, saved);
-        }
-        match written.await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(ErrorBody::new(
-                ErrorCode::Unavailable,
-                "it is in force, but the store cannot be written: it ends with the server",
-            )),
-        }
+            fact::put(&*self.store, Fact::Session, user, text.map(Into::into))
+        };
+        written.await.map_err(Unavailable::in_force)
     }
 
     fn code(&self, session_id: &str) -> Code {

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 
-use crate::store::{Fact, Store, Unavailable};
+use crate::store::{Fact, Store, Unavailable, fact};
 use turntable_core::id::UserId;
 use turntable_core::packet::{ErrorBody, Reason};
 use turntable_core::reason::ErrorCode;
@@ -74,26 +73,14 @@ impl Bans {
     /// # Errors
     /// `unavailable` where it cannot be written; it is in force until the server ends.
     pub async fn keep(&self, user: &UserId) -> Result<(), ErrorBody> {
-        let (done, written) = oneshot::channel();
-        let saved = move |saved: Result<(), Unavailable>| {
-            // Who waits for it may have gone.
-            let _ = done.send(saved);
-        };
-        {
+        let written = {
             // One at a time: the store gets them in the order in which they are in force.
             let table = self.table.write();
             let ban = table.get(user);
             let text = ban.and_then(|ban| serde_json::to_string(ban).ok());
-            let (text, saved) = (text.map(Into::into), Box::new(saved));
-            self.store.set_fact(Fact::Ban, user, text, saved);
-        }
-        match written.await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(ErrorBody::new(
-                ErrorCode::Unavailable,
-                "it is in force, but the store cannot be written: it ends with the server",
-            )),
-        }
+            fact::put(&*self.store, Fact::Ban, user, text.map(Into::into))
+        };
+        written.await.map_err(Unavailable::in_force)
     }
 
     /// Bans a user, in place of a ban before.

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::portal::Portal;
@@ -16,7 +15,7 @@ use crate::portal::checkers::Checkers;
 use crate::portal::claim::Claim;
 use crate::portal::guest::SECONDS_OF_DAY;
 use crate::portal::settings::PortalSettings;
-use crate::store::{Fact, Store, Unavailable};
+use crate::store::{Fact, Store, fact};
 use turntable_core::id::UserId;
 
 /// The guests, each with the Unix second of its erasure.
@@ -50,16 +49,10 @@ impl Erased {
 
     /// A guest is erased. Returns whether that is durable.
     async fn note(&self, user: &UserId, now_s: u64) -> bool {
-        let (done, written) = oneshot::channel();
-        let saved = move |saved: Result<(), Unavailable>| {
-            // Nobody may wait.
-            let _ = done.send(saved.is_ok());
-        };
         self.guests.write().insert(user.clone(), now_s);
         let text = Some(now_s.to_string().into());
-        self.store
-            .set_fact(Fact::Erased, user, text, Box::new(saved));
-        written.await.unwrap_or(false)
+        let written = fact::put(&*self.store, Fact::Erased, user, text);
+        written.await.is_ok()
     }
 
     /// Forgets those whose tokens have expired by now.

@@ -25,13 +25,35 @@ pub(super) static FULL: LogLimit = LogLimit::new();
 static ENDED: LogLimit = LogLimit::new();
 static PANICKED: LogLimit = LogLimit::new();
 
+/// What waits for the thread.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    jobs: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Waiting {
+    /// One more job. Returns how many waited before, in how many bytes.
+    fn add(&self, bytes: usize) -> (usize, usize) {
+        let jobs = self.jobs.fetch_add(1, Ordering::Relaxed);
+        (jobs, self.bytes.fetch_add(bytes, Ordering::Relaxed))
+    }
+
+    /// A job waits no more.
+    pub(super) fn remove(&self, bytes: usize) {
+        self.jobs.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 /// The store: a thread that has the file, and the way to it.
 #[derive(Debug)]
 pub struct FileStore {
     path: String,
     jobs: Sender<Job>,
-    waiting: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
     queue_max: usize,
+    queue_bytes_max: usize,
     /// Whether changes of channels were refused.
     has_lost: Arc<AtomicBool>,
     failures: Counter,
@@ -59,7 +81,7 @@ impl FileStore {
         file.begin(settings.channels_max, settings.channels_bytes_max)
             .map_err(|error| format!("the store {} cannot be read: {error}", settings.path))?;
         let (jobs, received) = channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let waiting = Arc::new(Waiting::default());
         let has_lost = Arc::new(AtomicBool::new(false));
         file.has_lost = has_lost.clone();
         let (counted, write_ms) = (waiting.clone(), settings.write_ms);
@@ -74,6 +96,7 @@ impl FileStore {
             jobs,
             waiting,
             queue_max: settings.queue_max,
+            queue_bytes_max: settings.queue_bytes_max,
             has_lost,
             failures,
             health,
@@ -82,13 +105,17 @@ impl FileStore {
     }
 
     fn send(&self, job: Job) {
-        let has_room = self.waiting.fetch_add(1, Ordering::Relaxed) < self.queue_max;
+        let bytes = job.bytes();
+        let (jobs, waiting) = self.waiting.add(bytes);
+        // What has no content is taken although the bytes are too many: users are loaded.
+        let has_room = jobs < self.queue_max
+            && (bytes == 0 || waiting.saturating_add(bytes) <= self.queue_bytes_max);
         let refused = match has_room {
             true => self.jobs.send(job).err().map(|error| error.0),
             false => Some(job),
         };
         if let Some(job) = refused {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.waiting.remove(bytes);
             if matches!(job, Job::Channel(..)) {
                 self.has_lost.store(true, Ordering::Relaxed);
             }
@@ -97,7 +124,8 @@ impl FileStore {
                 self.note_end();
             } else if let Some(left_out) = FULL.admit(clock::now_ms()) {
                 let effect = "durable attributes are refused, others may be lost";
-                log::warn!("too much waits for the store (store.queue_max): {effect}{left_out}");
+                let keys = "store.queue_max, store.queue_bytes_max";
+                log::warn!("too much waits for the store ({keys}): {effect}{left_out}");
             }
             job.fail();
         }
@@ -178,6 +206,24 @@ impl Store for FileStore {
 }
 
 impl Job {
+    /// The size of what it has to write.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Save(_, attributes, _) => attributes
+                .iter()
+                .map(|(name, value)| name.len() + value.as_json().len())
+                .sum(),
+            Self::Channel(_, ChannelChange::Message { frame, .. }) => frame.v1().len(),
+            Self::SetFact((_, _, text), _) => text.as_ref().map_or(0, |text| text.len()),
+            Self::Channel(..)
+            | Self::Load(..)
+            | Self::Seen(..)
+            | Self::LoadChannel(..)
+            | Self::Facts(..)
+            | Self::Stop => 0,
+        }
+    }
+
     fn fail(self) {
         match self {
             Self::Load(_, load) => load(Err(Unavailable)),

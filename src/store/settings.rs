@@ -12,6 +12,8 @@ pub struct StoreSettings {
     pub write_ms: u64,
     /// Loads and saves that may wait for the file.
     pub queue_max: usize,
+    /// Bytes of what they write.
+    pub queue_bytes_max: usize,
     /// A file of at most so many bytes is looked through at each start.
     pub check_bytes_max: u64,
     /// Users whose attributes are stored, in a file besides those with a password.
@@ -27,6 +29,7 @@ impl StoreSettings {
     pub const RANGES: &[(&str, u64, u64)] = &[
         ("write_ms", 0, 60_000),
         ("queue_max", 100, 10_000_000),
+        ("queue_bytes_max", 1_048_576, 17_179_869_184),
         ("check_bytes_max", 0, 1_099_511_627_776),
         ("users_max", 0, 100_000_000),
         ("channels_max", 0, 10_000_000),
@@ -40,6 +43,7 @@ impl Default for StoreSettings {
             path: String::new(),
             write_ms: 100,
             queue_max: 100_000,
+            queue_bytes_max: 67_108_864,
             check_bytes_max: 268_435_456,
             users_max: 100_000,
             channels_max: 10_000,

@@ -2,7 +2,7 @@
 //! together, at once where somebody waits.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use super::channel::{ChannelChange, Unwritten};
 use super::file::around::Lost;
 use super::file::{Batch, Entry, FactEntry, File, Seen, entry};
 use super::health::SharedHealth;
+use super::queue::Waiting;
 use super::{Fact, Load, LoadChannel, Saved, Stored, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
@@ -30,6 +31,8 @@ const RETRIED: usize = 10_000;
 /// Bytes of messages of channels that wait for a commit; when so many are collected,
 /// they are written, and after a failed commit no more are kept.
 const CHANNEL_BYTES: usize = 16_777_216;
+/// Bytes of facts of one commit; when so many are collected, they are written.
+const FACT_BYTES: usize = 16_777_216;
 /// How long after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -64,6 +67,8 @@ struct Writer<'a> {
     /// Facts that are not written yet; each is waited for.
     facts: Vec<FactEntry>,
     await_facts: Vec<Saved>,
+    /// Bytes of their texts.
+    fact_bytes: usize,
     /// When to commit.
     due: Option<Instant>,
     failures: &'a Counter,
@@ -74,7 +79,7 @@ struct Writer<'a> {
 pub(super) fn run(
     file: File,
     jobs: &Receiver<Job>,
-    count: &AtomicUsize,
+    waiting: &Waiting,
     write_ms: u64,
     (failures, health): (&Counter, &SharedHealth),
 ) {
@@ -87,6 +92,7 @@ pub(super) fn run(
         channel_bytes: 0,
         facts: Vec::new(),
         await_facts: Vec::new(),
+        fact_bytes: 0,
         due: None,
         failures,
         health,
@@ -112,7 +118,7 @@ pub(super) fn run(
                 return;
             }
             Ok(job) => {
-                count.fetch_sub(1, Ordering::Relaxed);
+                waiting.remove(job.bytes());
                 writer.take(job, write_ms);
             }
             Err(RecvTimeoutError::Timeout) => {
@@ -158,9 +164,13 @@ impl Writer<'_> {
                 }
             }
             Job::SetFact(entry, saved) => {
+                self.fact_bytes += entry.2.as_ref().map_or(0, |text| text.len());
                 self.facts.push(entry);
                 self.await_facts.push(saved);
                 self.due = Some(Instant::now());
+                if self.fact_bytes >= FACT_BYTES {
+                    self.commit();
+                }
             }
             Job::Facts(fact, answer) => {
                 // Who asked may be gone.
@@ -253,6 +263,7 @@ impl Writer<'_> {
             .map(|(user, at_ms)| (user.as_str().to_owned(), *at_ms))
             .collect();
         let facts = std::mem::take(&mut self.facts);
+        self.fact_bytes = 0;
         let channels: Vec<_> = self.channels.iter().collect();
         let batch = Batch {
             entries: &entries,

@@ -8,7 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
 use crate::portal::revocation::{Revocation, Revocations};
-use crate::store::{Fact, Store, Unavailable};
+use crate::store::{Fact, Store, Unavailable, fact};
 use turntable_core::id::UserId;
 use turntable_core::key::SessionKey;
 
@@ -137,21 +137,15 @@ impl Passwords {
 
     /// Removes the password of a user. Returns whether that is durable.
     pub(in crate::portal) async fn remove(&self, user: &UserId) -> bool {
-        let (done, removed) = oneshot::channel();
-        let saved = move |result: Result<(), Unavailable>| {
-            // Nobody may wait.
-            let _ = done.send(result.is_ok());
-        };
-        {
+        let removed = {
             let _order = self.order.lock();
             let entries = &mut *self.entries.write();
             entries.hashes.remove(user);
             // One that is being made does not come back behind this.
             entries.reserved.remove(user);
-            let (fact, saved) = (Fact::Password, Box::new(saved));
-            self.store.set_fact(fact, user, None, saved);
-        }
-        removed.await.unwrap_or(false)
+            fact::put(&*self.store, Fact::Password, user, None)
+        };
+        removed.await.is_ok()
     }
 
     /// Gives a user a password; done when it is durable. Then sessions of the user end
