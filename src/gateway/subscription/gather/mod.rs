@@ -212,7 +212,13 @@ impl Gateway {
             return Some(joined);
         };
         let begun = gathers.at(path, Stage::Waiting);
-        let ticket = begun.unwrap_or_else(|| self.await_answer(Awaited::Sweep).number());
+        // The sweep that is asking may take all of its time; this one has its own behind it.
+        let before_ms = match gathers.at(path, Stage::Asking) {
+            Some(_) => self.settings.session.answer_timeout_ms,
+            None => 0,
+        };
+        let begin = || self.await_after(Awaited::Sweep, before_ms).number();
+        let ticket = begun.unwrap_or_else(begin);
         let gathers = &mut self.subscriptions.gathers;
         if begun.is_none() {
             gathers.open(ticket, path);

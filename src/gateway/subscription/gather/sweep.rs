@@ -15,7 +15,9 @@ use turntable_core::id::ChannelId;
 use turntable_core::key::SessionSlot;
 use turntable_core::packet::{Position, RequestId};
 
-/// Bytes that wait for one sweep at most; then it is not waited for any more.
+/// Bytes that wait for one sweep at most while the channels are asked; then their answers
+/// are not waited for any more. A sweep that has not asked them waits behind one that has,
+/// so no more wait for it meanwhile.
 const LIVE_BYTES_MAX: usize = 262_144;
 
 /// The answer to a join.
@@ -119,6 +121,7 @@ pub(super) struct Sweep {
     found: Vec<Found>,
     live: Vec<Live>,
     live_bytes: usize,
+    live_bytes_max: usize,
     joiners: FxHashMap<Subscriber, Joiner>,
 }
 
@@ -133,6 +136,7 @@ impl Sweep {
             found: Vec::new(),
             live: Vec::new(),
             live_bytes: 0,
+            live_bytes_max: usize::MAX,
             joiners: FxHashMap::default(),
         }
     }
@@ -152,6 +156,7 @@ impl Sweep {
     /// channel the joins need.
     pub(super) fn ask(&mut self, directories: usize) -> u32 {
         self.stage = Stage::Asking;
+        self.live_bytes_max = self.live_bytes.saturating_add(LIVE_BYTES_MAX);
         self.unlisted = directories;
         let joiners = self.joiners.values();
         joiners.map(|joiner| joiner.past.depth()).max().unwrap_or(0)
@@ -214,7 +219,8 @@ impl Sweep {
             frame: frame.clone(),
         });
         let number = self.live.len() as u32 - 1;
-        let is_over = before <= LIVE_BYTES_MAX && self.live_bytes > LIVE_BYTES_MAX;
+        let max = self.live_bytes_max;
+        let is_over = before <= max && self.live_bytes > max;
         (number, is_over)
     }
 

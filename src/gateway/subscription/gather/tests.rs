@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::gateway::turn::Timer;
 use crate::gateway::testing::{Noted as Owners, begin_as, crowd, entry, gateway, path};
+use turntable_core::delivery::{Delivery, Meta};
 use turntable_core::id::MessageId;
 
 fn frame(number: u64) -> SharedFrame {
@@ -164,4 +166,66 @@ fn sweep_whose_answers_are_late_sends_what_came() {
     assert_eq!(messages(&mut gateway, session), 2);
     assert!(!gateway.pending.is_awaited(Ticket::new(ticket)));
     assert!(gateway.subscriptions.gathers.sweeps.is_empty());
+}
+
+/// Publishes so many bytes below `a`.
+fn publish(gateway: &mut Gateway, bytes: usize, offset: u64) {
+    let mut frame = vec![0x81, 0x7f];
+    frame.extend((bytes as u64).to_be_bytes());
+    frame.extend(std::iter::repeat_n(b' ', bytes));
+    let frame = SharedFrame::new(frame.as_slice().into(), MessageId::from(9));
+    let meta = Meta {
+        offset: Some(offset),
+        ..Meta::default()
+    };
+    gateway.deliver(Delivery::Publish {
+        topic: Topic::Channel(path("a/0")),
+        frame,
+        meta,
+    });
+}
+
+#[test]
+fn joins_that_wait_get_their_past_however_much_is_published() {
+    let owners = Arc::new(Owners::default());
+    let mut gateway = gateway(0, &owners);
+    let (one, other) = (begin_as(&mut gateway, 1), begin_as(&mut gateway, 2));
+    join(&mut gateway, one);
+    join(&mut gateway, other);
+    let first = asked(&owners);
+    assert_eq!(first.len(), 1);
+    // More than waits for a sweep: the first goes without its past.
+    publish(&mut gateway, 300_000, 2);
+    gateway.run();
+    assert_eq!(messages(&mut gateway, one), 1 + 1);
+    assert_eq!(messages(&mut gateway, other), 0);
+    let second = asked(&owners);
+    assert_eq!(second.len(), 1);
+    answer(&mut gateway, second[0], 3);
+    // Its past, and what was published meanwhile.
+    assert_eq!(messages(&mut gateway, other), 1 + 3 + 1);
+}
+
+#[test]
+fn joins_that_waited_have_all_of_the_time_for_the_answers() {
+    let owners = Arc::new(Owners::default());
+    let mut gateway = gateway(0, &owners);
+    let (one, other) = (begin_as(&mut gateway, 1), begin_as(&mut gateway, 2));
+    join(&mut gateway, one);
+    join(&mut gateway, other);
+    let first = asked(&owners)[0];
+    let second = gateway.subscriptions.gathers.at(&path("a"), Stage::Waiting);
+    let timeout_ms = gateway.settings.session.answer_timeout_ms;
+    let is_due = |gateway: &mut Gateway, timeouts: u64, ticket: u64| {
+        let mut due = Vec::new();
+        // A wheel turns in steps.
+        let end_ms = clock::now_ms() + timeouts * timeout_ms + timeout_ms / 10;
+        gateway.wheel.turn(end_ms, &mut due);
+        due.iter()
+            .any(|timer| matches!(timer, Timer::Answer(of) if of.number() == ticket))
+    };
+    assert!(is_due(&mut gateway, 1, first));
+    gateway.answer_is_late(Ticket::new(first));
+    assert_eq!(asked(&owners), [second.unwrap()]);
+    assert!(is_due(&mut gateway, 2, second.unwrap()));
 }
