@@ -339,7 +339,8 @@ impl Node {
             settings: Watched::new(settings::gateways(&config, named)),
             portal,
             bans: Bans::open(store.clone()).map_err(anyhow::Error::msg)?,
-            blocked: Blocked::open(store.clone()).map_err(anyhow::Error::msg)?,
+            blocked: Blocked::open(store.clone(), clock::now_ms() / 1_000)
+                .map_err(anyhow::Error::msg)?,
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),
             unidentified: Arc::default(),

@@ -91,7 +91,7 @@ pub struct Shared {
     /// Who may not, whatever the portal says.
     pub bans: Bans,
     /// Who wants nothing of whom.
-    pub blocked: Blocked,
+    pub blocked: Arc<Blocked>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The connections, counted against their limits.

@@ -85,7 +85,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
         }),
         portal: Arc::new(portal()),
         bans: Bans::open(Arc::new(MemoryStore::new(0))).unwrap(),
-        blocked: Blocked::open(Arc::new(MemoryStore::new(0))).unwrap(),
+        blocked: Blocked::open(Arc::new(MemoryStore::new(0)), 0).unwrap(),
         mailboxes: Arc::new(Mailboxes::new(2, &metrics)),
         metrics,
         limits: Arc::new(ConnectionLimits::default()),

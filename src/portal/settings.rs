@@ -40,6 +40,8 @@ pub struct PortalSettings {
     pub block_lists_max: usize,
     /// Users in all block lists together.
     pub blocked_total_max: usize,
+    /// Users in the block lists that clients of one address made; a list counts 10 more.
+    pub blocked_per_address_max: usize,
     /// The realm of guests.
     pub guest_realm: String,
     /// How long a guest may come back, in days since its last identification.
@@ -203,6 +205,7 @@ impl PortalSettings {
         ("blocked_max", 0, 10_000),
         ("block_lists_max", 0, 100_000_000),
         ("blocked_total_max", 0, 1_000_000_000),
+        ("blocked_per_address_max", 0, 1_000_000_000),
         ("guest_days", 1, 36_500),
         ("guest_previous_until", 0, 100_000_000_000),
     ];
@@ -232,6 +235,7 @@ impl Default for PortalSettings {
             blocked_max: 1_000,
             block_lists_max: 100_000,
             blocked_total_max: 1_000_000,
+            blocked_per_address_max: 50_000,
             guest_realm: "guest".to_owned(),
             guest_days: 365,
             guest_key_file: String::new(),

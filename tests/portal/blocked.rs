@@ -171,3 +171,79 @@ fn erased_user_is_on_no_channel_of_the_operator() {
     let left = rpc(&server, "channel/getSubscriptions", of).json();
     assert_eq!(left, json!([]));
 }
+
+#[test]
+fn block_lists_of_one_address_are_bounded_and_listed() {
+    let server = Server::with(&[
+        ("portal.blocked_per_address_max", "24"),
+        ("portal.block_lists_max", "2"),
+        ("portal.blocked_total_max", "15"),
+    ]);
+    let mut mel = server.user("1:1");
+    let mut tom = server.user("1:2");
+    mel.request("block", json!({"add": ["1:5", "1:6"]}));
+    let refused = |client: &mut turntable_testkit::Client, add: &[&str]| {
+        client.command("block", json!({"add": add}));
+        client.expect_error("too_many")["data"]["details"]["max"].clone()
+    };
+    assert_eq!(refused(&mut tom, &["1:5", "1:6", "1:7"]), 24);
+    tom.request("block", json!({"add": ["1:5", "1:6"]}));
+    assert_eq!(refused(&mut mel, &["1:7"]), 24);
+    let mut third = server.user("1:3");
+    assert_eq!(refused(&mut third, &["1:5"]), 2);
+    let listed = server.manage("/user/listBlocked").json();
+    assert_eq!(listed, json!({"1:1": 2, "1:2": 2}));
+    // The operator makes room. It is bounded by the totals alone.
+    let set = |user: u32, list: Vec<u32>| {
+        rpc(
+            &server,
+            "user/setBlocked",
+            json!({"userId": user, "userIds": list}),
+        )
+    };
+    assert_eq!(
+        set(1, (100..120).collect()).error(),
+        (429, "too_many".to_owned())
+    );
+    assert_eq!(set(1, (100..110).collect()).json(), true);
+    assert_eq!(set(2, Vec::new()).json(), true);
+    third.request("block", json!({"add": ["1:5"]}));
+}
+
+#[test]
+fn block_list_of_a_guest_has_an_end_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let settings = [
+        ("store.path", path.to_str().unwrap()),
+        ("portal.guest_days", "30"),
+    ];
+    let mut server = Server::with(&settings);
+    let mut guest = server.connect();
+    guest.command("idme", json!({"credentials": {"guest": true}}));
+    let welcome = guest.expect("welcome");
+    guest.request("block", json!({"add": ["1:2"]}));
+    let list = json!({"userId": 1, "userIds": [2]});
+    assert_eq!(rpc(&server, "user/setBlocked", list).json(), true);
+    server.signal("KILL");
+    server.wait();
+    let mut lines = Vec::new();
+    turntable::store::transfer::backup(&path, &mut lines).unwrap();
+    let now_s = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    for line in String::from_utf8(lines).unwrap().lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let blocked = &line["blocked"];
+        if line["user"] == welcome["user"] {
+            let days = (blocked["ends"].as_u64().unwrap() - now_s + 600) / 86_400;
+            assert_eq!((days, &blocked["users"]), (30, &json!(["1:2"])));
+        } else if line["user"] == "1:1" {
+            assert_eq!(*blocked, json!(["1:2"]));
+        }
+    }
+    let server = Server::with(&settings);
+    let listed = server.manage("/user/listBlocked").json();
+    assert_eq!(listed[welcome["user"].as_str().unwrap()], 1);
+}

@@ -400,6 +400,23 @@ impl ClientPacket {
         !matches!(self, Self::Time { .. } | Self::Resume { .. } | Self::Bye)
     }
 
+    /// Whether each command of this name with an `id` is answered by one owner.
+    #[must_use]
+    pub fn is_awaited(name: &str) -> bool {
+        matches!(
+            name,
+            "idme"
+                | "status"
+                | "set"
+                | "joingame"
+                | "leavegame"
+                | "declineinvite"
+                | "joinchannel"
+                | "publish"
+                | "call"
+        )
+    }
+
     /// Whether an owner answers it where it has an `id`; else the gateway does, or
     /// nothing. A `lookup` is answered by several.
     #[must_use]

@@ -1,6 +1,7 @@
 //! The share of its address that a session has: what it holds, and the rates that all
 //! sessions of the address share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -22,6 +23,12 @@ impl Held {
             address: address.clone(),
             units: 0,
         }
+    }
+
+    /// The address, as it is counted.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.address.address
     }
 
     /// What all sessions of the address hold.

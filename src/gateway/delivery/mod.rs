@@ -25,7 +25,7 @@ use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::limit::Limit;
-use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
+use turntable_core::packet::{ClientPacket, ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
 
@@ -42,16 +42,14 @@ impl Handler<Envelope<Delivery>> for Gateway {
 }
 
 impl Gateway {
-    fn deliver(&mut self, delivery: Delivery) {
+    pub(crate) fn deliver(&mut self, delivery: Delivery) {
         match delivery {
             Delivery::Publish { topic, frame, meta } => self.publish(&topic, frame, meta),
             Delivery::Send { to, frame, id } => {
                 let Some(session) = self.sessions.addressee(to) else {
                     return self.answer_former(to, id, Frame::sent(&frame));
                 };
-                if let Some(id) = &id {
-                    self.pending.answered(session, id);
-                }
+                let id = self.pending.first_answer(session, id);
                 if let Some(frame) = self.seen_by(session, &frame) {
                     self.send_frame(session, frame, id.as_ref());
                 }
@@ -71,11 +69,14 @@ impl Gateway {
                     self.join_refused(session, &topic);
                 }
                 if let Some(id) = &id {
-                    let is_call = error.command.as_deref() == Some("call");
-                    if is_call && !self.pending.call_answered(session, id) {
+                    let command = error.command.as_deref();
+                    let is_awaited = match command {
+                        Some("call") => self.pending.call_answered(session, id),
+                        _ => self.pending.answered(session, id),
+                    };
+                    if !is_awaited && command.is_some_and(ClientPacket::is_awaited) {
                         return;
                     }
-                    self.pending.answered(session, id);
                 }
                 if error.code == ErrorCode::RateLimited {
                     self.refuse_rate(session, *error, id);
@@ -99,9 +100,7 @@ impl Gateway {
                     return self.answer_former(to, id, Frame::sent(&frame));
                 };
                 self.entered(session, topic.clone());
-                if let Some(id) = &id {
-                    self.pending.answered(session, id);
-                }
+                let id = self.pending.first_answer(session, id);
                 let joined = Joined { frame, replay, id };
                 if let Some(Joined { frame, replay, id }) =
                     self.gather_joined(session, &topic, joined)
@@ -131,10 +130,10 @@ impl Gateway {
             } => {
                 if let Some(session) = self.sessions.addressee(to) {
                     let is_changed = self.changed(session);
-                    self.pending.admitted(session);
-                    if let Some(id) = &id {
-                        self.pending.answered(session, id);
-                    }
+                    let id = match self.pending.admitted(session) {
+                        true => id,
+                        false => self.pending.first_answer(session, id),
+                    };
                     self.add_functions(session, &services);
                     let details = Details {
                         attributes: self.seen_attributes(session, attributes),
@@ -149,10 +148,10 @@ impl Gateway {
             }
             Delivery::NotAttached { to, error, id } => {
                 if let Some(session) = self.sessions.addressee(to) {
-                    self.pending.admitted(session);
-                    if let Some(id) = &id {
-                        self.pending.answered(session, id);
-                    }
+                    let id = match self.pending.admitted(session) {
+                        true => id,
+                        false => self.pending.first_answer(session, id),
+                    };
                     self.not_attached(session, error, id);
                 }
             }

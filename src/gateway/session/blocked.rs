@@ -1,11 +1,17 @@
 //! Block lists at a gateway: what users see of those who block them.
 
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use actix::{Context, Handler, Message};
+
+use crate::clock;
 
 use crate::gateway::session::ending::Ending;
 use crate::gateway::session::pending::Awaited;
 use crate::gateway::{Gateway, Shared};
-use crate::portal::blocked::{BlockedChange, BlockedMaxima};
+use crate::portal::blocked::{BlockedChange, BlockedMaxima, ChangedBy};
 use turntable_core::call::{AvatarCall, Call};
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
@@ -17,7 +23,7 @@ use turntable_core::reason::ErrorCode;
 #[rtype(result = "()")]
 struct BlockChanged {
     user: UserId,
-    others: Vec<UserId>,
+    others: Arc<HashSet<UserId>>,
 }
 
 impl Handler<BlockChanged> for Gateway {
@@ -56,25 +62,34 @@ impl Handler<BlockAnswered> for Gateway {
     type Result = ();
 
     fn handle(&mut self, answered: BlockAnswered, _: &mut Context<Self>) {
-        let BlockAnswered {
-            session,
-            id,
-            outcome,
-        } = answered;
-        match outcome {
-            Ok(list) => {
-                if let Some(id) = &id {
-                    self.pending.answered(session, id);
-                }
-                self.reply(session, ReplyData::Blocked(list), id);
-            }
-            Err(error) => self.refuse_unowned(session, error.of("block"), id),
-        }
+        self.block_answered(answered);
         self.run();
     }
 }
 
 impl Gateway {
+    fn block_answered(&mut self, answered: BlockAnswered) {
+        let BlockAnswered {
+            session,
+            id,
+            outcome,
+        } = answered;
+        // The client has `unavailable` where the store took longer than it waits.
+        let is_awaited = match &id {
+            Some(id) => self.pending.answered(session, id),
+            None => true,
+        };
+        match outcome {
+            _ if !is_awaited => {}
+            Ok(list) => self.reply(session, ReplyData::Blocked(list), id),
+            // It is no fault of the client.
+            Err(error) if error.code == ErrorCode::Unavailable => {
+                self.send_error(session, error.of("block"), id);
+            }
+            Err(error) => self.refuse(session, error.of("block"), id),
+        }
+    }
+
     /// `block`: a client changes the list of its user, or asks for it.
     pub(super) fn block(
         &mut self,
@@ -83,10 +98,12 @@ impl Gateway {
         remove: Vec<UserId>,
         id: Option<RequestId>,
     ) {
+        let address = self.held_address(session);
         let Some(entry) = self.sessions.get(session) else {
             return;
         };
         let user = entry.session.user.clone();
+        let is_provisional = entry.session.is_provisional;
         if add.is_empty() && remove.is_empty() {
             let list = self.shared.blocked.list(&user);
             return self.reply(session, ReplyData::Blocked(list), id);
@@ -106,12 +123,14 @@ impl Gateway {
         // The store may take a while.
         actix::spawn(async move {
             let own = user.clone();
+            let remove: HashSet<UserId> = remove.into_iter().collect();
             let change = move |list: &mut Vec<UserId>| {
                 list.retain(|known| !remove.contains(known));
                 // A user would not see itself.
                 list.extend(add.into_iter().filter(|added| *added != own));
             };
-            let outcome = shared.change_blocked(&user, change).await;
+            let by = shared.blocked_by(&user, is_provisional, address);
+            let outcome = shared.change_blocked(&user, change, by).await;
             gateway.do_send(BlockAnswered {
                 session,
                 id,
@@ -128,44 +147,79 @@ impl Shared {
     /// From now on `user` blocks these users, and no others.
     ///
     /// # Errors
-    /// `too_many` over `portal.blocked_max` and `portal.block_lists_max`; `unavailable`
-    /// where the store cannot be written, while the list is in force.
+    /// `too_many` over `portal.blocked_max`, `portal.block_lists_max` and
+    /// `portal.blocked_total_max`; `unavailable` where the store cannot be written, while
+    /// the list is in force.
     pub async fn block(&self, user: &UserId, list: Vec<UserId>) -> Result<(), ErrorBody> {
-        let changed = self.change_blocked(user, |before| *before = list).await;
-        changed.map(|_| ())
+        let by = self.blocked_by(user, false, None);
+        let change = |before: &mut Vec<UserId>| *before = list;
+        self.change_blocked(user, change, by).await.map(|_| ())
     }
 
     /// Changes whom a user blocks. Returns the list.
     ///
     /// # Errors
-    /// Those of [`Shared::block`], and `too_many` over `portal.blocked_total_max`.
+    /// Those of [`Shared::block`], and `too_many` over `portal.blocked_per_address_max`.
     pub(crate) async fn change_blocked(
         &self,
         user: &UserId,
         change: impl FnOnce(&mut Vec<UserId>),
+        by: ChangedBy,
     ) -> Result<Vec<UserId>, ErrorBody> {
         let settings = self.portal.settings();
         let maxima = BlockedMaxima {
             each: settings.blocked_max,
             lists: settings.block_lists_max,
             total: settings.blocked_total_max,
+            address: settings.blocked_per_address_max,
         };
-        let BlockedChange { list, changed } = self.blocked.change(user, change, maxima)?;
+        let BlockedChange { list, changed } = self.blocked.change(user, change, by, maxima)?;
         if !changed.is_empty() {
             let changed = BlockChanged {
                 user: user.clone(),
-                others: changed,
+                others: Arc::new(changed),
             };
             for gateway in self.peers.gateways() {
                 gateway.do_send(changed.clone());
             }
         }
-        self.blocked.keep(user).await?;
+        if !self.blocked.is_stored(user) {
+            self.blocked.keep(user).await?;
+        }
         Ok(list)
     }
 
-    /// Everything of a user goes: its sessions, credentials, ban, block list, attributes, the
-    /// operator's subscriptions and the services that are disabled for it, and when it was last seen. Returns how many sessions there were.
+    /// Whose change of the list of a user it is, by a client of an address or by the
+    /// operator. That of a user that cannot come back for ever has an end.
+    fn blocked_by(
+        &self,
+        user: &UserId,
+        is_provisional: bool,
+        address: Option<IpAddr>,
+    ) -> ChangedBy {
+        let now_s = clock::now_ms() / 1_000;
+        ChangedBy {
+            address,
+            ends_s: self.portal.provisional_until_s(user, is_provisional, now_s),
+            now_s,
+        }
+    }
+
+    /// A session of a user begins, or renews its credentials: its list ends later.
+    pub(super) fn renew_blocked(&self, user: &UserId, is_provisional: bool) {
+        if !self.blocked.is_any() {
+            return;
+        }
+        let now_s = clock::now_ms() / 1_000;
+        let ends_s = self.portal.provisional_until_s(user, is_provisional, now_s);
+        if self.blocked.renew(user, ends_s) {
+            self.blocked.save(user);
+        }
+    }
+
+    /// Everything of a user goes: its sessions, credentials, ban, block list, attributes,
+    /// the operator's subscriptions, the services that are disabled for it, and when it was
+    /// last seen. Returns how many sessions there were.
     ///
     /// # Errors
     /// `unavailable` where the store cannot be read or written: then the sessions are
@@ -196,7 +250,65 @@ impl Shared {
         let erase = |requester| Call::Avatar(of, AvatarCall::Erase { requester });
         self.ask(erase).await?;
         self.unban(user).await?;
+        self.block(user, Vec::new()).await?;
         // Behind the attributes: what waits for the file is written with it.
-        self.block(user, Vec::new()).await
+        self.blocked.keep(user).await
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::gateway::session::pending::Ticket;
+    use crate::gateway::testing::{Noted, begin, entry, gateway};
+
+    fn await_block(gateway: &mut Gateway, session: SessionSlot, id: &str) -> Ticket {
+        gateway.await_answer(Awaited::Answer {
+            session,
+            command: "block",
+            id: RequestId(id.into()),
+        })
+    }
+
+    fn answer(gateway: &mut Gateway, session: SessionSlot, id: &str, outcome: Option<ErrorCode>) {
+        let id = Some(RequestId(id.into()));
+        let outcome = match outcome {
+            None => Ok(Vec::new()),
+            Some(code) => Err(ErrorBody::new(code, "no")),
+        };
+        gateway.block_answered(BlockAnswered {
+            session,
+            id,
+            outcome,
+        });
+    }
+
+    #[test]
+    fn block_is_answered_once_and_a_failing_store_is_no_fault_of_the_client() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let session = begin(&mut gateway);
+        let count = |gateway: &mut Gateway| entry(gateway, session).session.outbox.numbered();
+        let before = count(&mut gateway);
+        for outcome in [None, Some(ErrorCode::Unavailable), Some(ErrorCode::TooMany)] {
+            let ticket = await_block(&mut gateway, session, "late");
+            gateway.answer_is_late(ticket);
+            let late = count(&mut gateway);
+            answer(&mut gateway, session, "late", outcome);
+            assert_eq!(count(&mut gateway), late);
+        }
+        assert_eq!(count(&mut gateway), before + 3);
+        // More of them than the budget of errors.
+        for _ in 0..2 * gateway.settings.session.error_burst {
+            await_block(&mut gateway, session, "1");
+            let unavailable = Some(ErrorCode::Unavailable);
+            answer(&mut gateway, session, "1", unavailable);
+        }
+        gateway.run();
+        let settings = gateway.settings.session.clone();
+        let error = ErrorBody::new(ErrorCode::TooMany, "one more");
+        let session = &mut entry(&mut gateway, session).session;
+        let refusal = session.refuse(error, clock::now_ms(), &settings);
+        assert_eq!(refusal.close, None);
     }
 }

@@ -73,7 +73,7 @@ impl Gateway {
     /// attributes that it gave.
     pub(super) fn establish(&mut self, session: SessionSlot, identity: Identity) -> Attributes {
         let Identity {
-            user: _,
+            user,
             attributes,
             expires_ms,
             token,
@@ -84,6 +84,7 @@ impl Gateway {
             entry.session.standing = Standing::of(expires_ms, token);
             entry.session.is_provisional = is_provisional;
         }
+        self.shared.renew_blocked(&user, is_provisional);
         self.grant(session, &roles);
         if let Some(expires_ms) = expires_ms {
             self.await_expiry(session, expires_ms);

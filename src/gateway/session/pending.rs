@@ -2,8 +2,8 @@
 //! a deadline.
 //!
 //! An owner that is lost takes its mailbox with it, and what was in it is never
-//! answered. The deadline answers in its place, so no client waits for ever. An
-//! answer that comes later is still passed on.
+//! answered. The deadline answers in its place, so no client waits for ever. What an
+//! owner sends later is passed on without the `id`: a command is answered once.
 
 mod call;
 
@@ -206,19 +206,29 @@ impl Pending {
         ticket.is_some_and(|ticket| self.remove(ticket).is_some())
     }
 
-    /// The avatar answered a session's identification.
-    pub(crate) fn admitted(&mut self, session: SessionSlot) {
+    /// The avatar answered a session's identification. Returns whether that was awaited.
+    pub(crate) fn admitted(&mut self, session: SessionSlot) -> bool {
         self.remove_where(session, |awaited| {
             matches!(awaited, Awaited::Admission { .. })
-        });
+        })
     }
 
-    /// A session's command of this `id` was answered.
-    pub(crate) fn answered(&mut self, session: SessionSlot, id: &RequestId) {
+    /// The `id` of an answer, unless its command was answered already: the answer came
+    /// later than its deadline.
+    pub(crate) fn first_answer(
+        &mut self,
+        session: SessionSlot,
+        id: Option<RequestId>,
+    ) -> Option<RequestId> {
+        id.filter(|id| self.answered(session, id))
+    }
+
+    /// A session's command of this `id` was answered. Returns whether that was awaited.
+    pub(crate) fn answered(&mut self, session: SessionSlot, id: &RequestId) -> bool {
         self.remove_where(session, |awaited| match awaited {
             Awaited::Answer { id: known, .. } => known == id,
             _ => false,
-        });
+        })
     }
 
     /// Takes out a session's command of this `id`, which is answered. Returns its name.
@@ -344,7 +354,12 @@ impl Gateway {
                 session,
                 command,
                 id,
-            }) => self.send_error(session, error.of(command), Some(id)),
+            }) => {
+                if let Some(entry) = self.sessions.get_mut(session) {
+                    entry.subscribed.retain(|waiting| *waiting != id);
+                }
+                self.send_error(session, error.of(command), Some(id));
+            }
             Some(Awaited::Renewal { session, id }) => {
                 self.send_error(session, error.of("authenticate"), id);
             }

@@ -2,6 +2,8 @@
 //! one address may begin thousands of them, and what they hold takes the memory and
 //! the totals of all.
 
+use std::net::IpAddr;
+
 use crate::gateway::Gateway;
 use crate::gateway::admission::Held;
 use turntable_core::key::SessionSlot;
@@ -24,6 +26,7 @@ fn added(packet: &ClientPacket) -> Option<usize> {
         ClientPacket::JoinGame(_) => Some(ROOM),
         ClientPacket::Unsubscribe(_)
         | ClientPacket::Lookup(_)
+        | ClientPacket::Block { .. }
         | ClientPacket::LeaveChannel { .. }
         | ClientPacket::LeaveGame { .. } => Some(0),
         _ => None,
@@ -36,6 +39,7 @@ fn named(packet: &ClientPacket) -> (usize, usize) {
         ClientPacket::Subscribe(users)
         | ClientPacket::Unsubscribe(users)
         | ClientPacket::Lookup(users) => (users.len(), 0),
+        ClientPacket::Block { add, remove } => (add.len() + remove.len(), 0),
         ClientPacket::JoinGame(join) => (0, join.invite.len()),
         _ => (0, 0),
     }
@@ -64,6 +68,10 @@ impl Gateway {
             return Ok(false);
         };
         let settings = self.settings.clone();
+        let listed = match packet {
+            ClientPacket::Block { .. } => self.blocked_len(session),
+            _ => 0,
+        };
         let Some(held) = self.held(session) else {
             return Ok(true);
         };
@@ -74,13 +82,20 @@ impl Gateway {
             let error = ErrorBody::new(ErrorCode::TooMany, message).of(packet.name());
             return Err(error.with("max", max as u64).by(Limit::Held));
         }
-        let (users, invites) = named(packet);
+        let (mut users, invites) = named(packet);
+        // All of a block list is sorted, written and answered.
+        users += listed;
         let limits = &settings.limits;
         held.take_users(users, limits.address_users, now_ms)
             .map_err(|ms| too_often("users are named", packet, Limit::AddressUsers, ms))?;
         held.take_invites(invites, limits.address_invites, now_ms)
             .map_err(|ms| too_often("users are invited", packet, Limit::AddressInvites, ms))?;
         Ok(true)
+    }
+
+    fn blocked_len(&self, session: SessionSlot) -> usize {
+        let entry = self.sessions.get(session);
+        entry.map_or(0, |entry| self.shared.blocked.len(&entry.session.user))
     }
 
     /// Takes what others get of a command from what they may get of its session's address.
@@ -122,6 +137,11 @@ impl Gateway {
                 .with("retry_ms", retry_ms)
                 .by(Limit::AddressPublish)
         })
+    }
+
+    /// The address whose share a session has.
+    pub(super) fn held_address(&mut self, session: SessionSlot) -> Option<IpAddr> {
+        self.held(session).map(Held::address)
     }
 
     /// The share of its address that a session has.

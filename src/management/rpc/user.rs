@@ -102,6 +102,11 @@ pub(super) const METHODS: &[Method] = &[
         run: set_blocked,
     },
     Method {
+        name: "listBlocked",
+        parameters: &[],
+        run: list_blocked,
+    },
+    Method {
         name: "setPassword",
         parameters: &[
             USER,
@@ -283,6 +288,16 @@ fn set_blocked(management: &Management, mut arguments: Arguments) -> Call<'_> {
         let (user, list) = (arguments.user()?, arguments.users()?);
         management.shared.block(&user, list).await?;
         result(true)
+    })
+}
+
+/// How many users each user with a block list blocks.
+fn list_blocked(management: &Management, _: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let lists = management.shared.blocked.all();
+        let lists = lists.iter();
+        let lists: BTreeMap<&str, usize> = lists.map(|(user, len)| (user.as_str(), *len)).collect();
+        result(lists)
     })
 }
 

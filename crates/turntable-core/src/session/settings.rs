@@ -131,7 +131,7 @@ pub struct LimitSettings {
     pub address_bytes: BucketSettings,
     /// Bytes that others get of the `publish` and `game` of the clients of one address.
     pub address_publish: BucketSettings,
-    /// Users that the `subscribe`, `unsubscribe` and `lookup` of the clients of one
+    /// Users that the `subscribe`, `unsubscribe`, `lookup` and `block` of the clients of one
     /// address name.
     pub address_users: BucketSettings,
     /// Invites of the clients of one address.

@@ -126,7 +126,7 @@ fn waiting(gateway: &mut Gateway, session: SessionSlot) -> Vec<serde_json::Value
 }
 
 #[test]
-fn subscription_that_is_not_complete_in_time_is_refused_and_answered_later() {
+fn subscription_that_is_not_complete_in_time_is_refused_and_reported_later() {
     let owners = Arc::new(Noted::default());
     let mut gateway = gateway(0, &owners);
     let session = begin(&mut gateway);
@@ -145,7 +145,7 @@ fn subscription_that_is_not_complete_in_time_is_refused_and_answered_later() {
     gateway.write_snapshots();
     let sent = waiting(&mut gateway, session);
     let commands: Vec<_> = sent.iter().map(|message| &message["command"]).collect();
-    assert_eq!(commands, ["error", "userchange", "reply"]);
+    assert_eq!(commands, ["error", "userchange"]);
     assert!(gateway.pending.awaited.is_empty());
 }
 
@@ -165,4 +165,60 @@ fn identification_again_is_refused_in_time_too() {
     let sent = waiting(&mut gateway, session);
     assert_eq!(sent[0]["data"]["command"], "idme");
     assert_eq!(sent[0]["id"], 4);
+}
+
+#[test]
+fn command_is_answered_once_however_late_its_owner_is() {
+    use turntable_core::delivery::Delivery;
+    use turntable_core::frame::SharedFrame;
+    use turntable_core::id::MessageId;
+
+    let mut gateway = gateway(0, &Arc::new(Noted::default()));
+    let session = begin(&mut gateway);
+    let to = gateway.sessions.caller(session).unwrap().place;
+    let frame = || {
+        let text = br#"{"command":"gamestate"}"#;
+        let frame = [&[0x81, text.len() as u8][..], text].concat();
+        SharedFrame::new(frame.as_slice().into(), MessageId::from(1))
+    };
+    let late = |gateway: &mut Gateway, command, id: &str| {
+        let id = RequestId(id.into());
+        let ticket = gateway.await_answer(Awaited::Answer {
+            session,
+            command,
+            id,
+        });
+        gateway.answer_is_late(ticket);
+    };
+    late(&mut gateway, "joingame", "1");
+    late(&mut gateway, "publish", "2");
+    gateway.deliver(Delivery::Send {
+        to,
+        frame: frame(),
+        id: Some(RequestId("1".into())),
+    });
+    let error = ErrorBody::new(ErrorCode::NotFound, "no channel").of("publish");
+    gateway.deliver(Delivery::Refuse {
+        to,
+        error: Box::new(error),
+        id: Some(RequestId("2".into())),
+        joining: None,
+    });
+    let sent = waiting(&mut gateway, session);
+    let ids: Vec<_> = sent.iter().map(|message| message["id"].clone()).collect();
+    // What the client has of the room is sent, for no command.
+    assert_eq!(ids, [1.into(), 2.into(), serde_json::Value::Null]);
+    assert_eq!(sent[2]["command"], "gamestate");
+}
+
+#[test]
+fn late_snapshot_does_not_answer_its_subscribe_again() {
+    let mut gateway = gateway(0, &Arc::new(Noted::default()));
+    let session = begin(&mut gateway);
+    let id = RequestId("1".into());
+    gateway.subscribe(session, vec![user("1:9")], Some(id.clone()));
+    assert_eq!(entry(&mut gateway, session).subscribed.len(), 1);
+    let ticket = gateway.pending.by_session[&session][0];
+    gateway.answer_is_late(ticket);
+    assert!(entry(&mut gateway, session).subscribed.is_empty());
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::gateway::turn::Timer;
 use crate::gateway::testing::{Noted as Owners, begin_as, crowd, entry, gateway, path};
+use crate::gateway::turn::Timer;
 use turntable_core::delivery::{Delivery, Meta};
 use turntable_core::id::MessageId;
 
