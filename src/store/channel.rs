@@ -44,6 +44,11 @@ pub struct StoredChannel {
 pub enum ChannelChange {
     /// What is stored of it is not its past: it begins.
     Begin,
+    /// It goes on as another life: clients may have messages that are not stored.
+    Renew {
+        /// That life.
+        epoch: Box<str>,
+    },
     /// A message was published, and those before `first` are not retained any more.
     Message {
         /// The life of the channel.
@@ -84,6 +89,8 @@ struct State {
 #[derive(Debug, Default)]
 pub(super) struct Unwritten {
     begins: bool,
+    /// The life that it goes on as, where no message has one.
+    epoch: Option<Box<str>>,
     messages: Vec<Message>,
     first: u64,
     /// Bytes of the messages.
@@ -109,6 +116,7 @@ impl Unwritten {
                     ..Self::default()
                 };
             }
+            ChannelChange::Renew { epoch } => self.epoch = Some(epoch),
             ChannelChange::Message {
                 epoch,
                 offset,
@@ -246,7 +254,15 @@ pub(super) fn write(
             at_ms: last.at_ms,
             until_ms: last.until_ms,
         },
-        (None, Some(known)) => State { bytes, ..known },
+        (None, Some(known)) => match &unwritten.epoch {
+            Some(epoch) => State {
+                epoch: epoch.clone(),
+                life: life.number,
+                bytes,
+                ..known
+            },
+            None => State { bytes, ..known },
+        },
         (None, None) => {
             channels.remove(channel)?;
             return Ok(0);

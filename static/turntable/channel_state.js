@@ -6,8 +6,8 @@
 
 /** @import { ChannelMessage, ChannelOptions } from "./channel.js" */
 
-/** Messages of paths below that are remembered. */
-const BELOW_MAX = 1000;
+/** Messages that are remembered. */
+const IDS_MAX = 1000;
 
 export class ChannelState {
   /** @readonly @type {string} */
@@ -30,8 +30,8 @@ export class ChannelState {
   stale = false;
   /** The highest offset emitted in this epoch. */
   #emitted = -1;
-  /** The last messages of paths below, which a rejoin with `history` brings again. @type {Set<string>} */
-  #below = new Set();
+  /** Ids of the last messages, which a rejoin with `history` may bring again. @type {Set<string>} */
+  #ids = new Set();
   /** The most past messages that a holder requested. */
   #history = 0;
   /** The position that the first join asked for. @type {ChannelOptions["since"]} */
@@ -142,27 +142,28 @@ export class ChannelState {
    * @param {ChannelMessage} message
    * @returns {boolean} false if it was emitted before a reconnection
    */
-  received({ channel, offset, time }) {
-    if (channel !== this.path) return this.#isNew(`${channel} ${offset} ${time}`);
+  received({ channel, offset, id }) {
+    if (channel !== this.path) return this.#isNew(id);
     if (offset <= this.#emitted) return false;
     this.#before = undefined;
     this.#emitted = offset;
     this.#catching_up = offset < this.offset;
     this.offset = Math.max(this.offset, offset);
-    return true;
+    // After a fault of the server the past is numbered in another epoch.
+    return this.#isNew(id);
   }
 
   /**
-   * @param {string} key of a message of a path below
+   * @param {string} id of a message
    * @returns {boolean} false if it was emitted before
    */
-  #isNew(key) {
+  #isNew(id) {
     if (this.#history === 0) return true;
-    if (this.#below.has(key)) return false;
-    this.#below.add(key);
-    for (const oldest of this.#below) {
-      if (this.#below.size <= BELOW_MAX) break;
-      this.#below.delete(oldest);
+    if (this.#ids.has(id)) return false;
+    this.#ids.add(id);
+    for (const oldest of this.#ids) {
+      if (this.#ids.size <= IDS_MAX) break;
+      this.#ids.delete(oldest);
     }
     return true;
   }

@@ -130,6 +130,29 @@ fn kill_keeps_messages_and_proves_nothing() {
 }
 
 #[test]
+fn epoch_behind_a_kill_outlives_a_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store");
+    let mut server = with_file(&file, "");
+    let mut mel = server.user("1:1");
+    let place = publish(&mut mel, "c", json!(1));
+    await_stored(&mut mel);
+    server.signal("KILL");
+    server.wait();
+    let server = with_file(&file, "");
+    let joined = join(&mut server.user("1:1"), "c");
+    assert_ne!(joined["epoch"], place["epoch"]);
+    // Nothing was published.
+    stop(server);
+    let server = with_file(&file, "");
+    let again = join_since(&mut server.user("1:1"), "c", &joined["epoch"], 1);
+    assert_eq!(
+        (&again["epoch"], &again["recovered"]),
+        (&joined["epoch"], &json!(true))
+    );
+}
+
+#[test]
 fn first_message_behind_a_kill_has_the_new_epoch() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("store");

@@ -63,13 +63,30 @@ test("past messages of paths below are emitted once", async (t) => {
   const channel = await promise;
   const seen = [];
   channel.on("message", ({ data }) => seen.push(data));
-  const message = (offset) => ({ channel: "chat/eu", id: "x", offset, time: 10 + offset, data: offset });
+  const message = (offset) => ({ channel: "chat/eu", id: `id ${offset}`, offset, time: 10 + offset, data: offset });
   peer.send("message", message(1));
   peer.send("message", message(2));
   // As behind a join again.
   for (const offset of [1, 2, 3]) peer.send("message", message(offset));
   // Another life of the path.
-  peer.send("message", { ...message(1), time: 50, data: "again" });
+  peer.send("message", { ...message(1), id: "another", time: 50, data: "again" });
   await peer.settle(tt);
   assert.deepEqual(seen, [1, 2, 3, "again"]);
+});
+
+test("past messages that come again in another epoch are emitted once", async (t) => {
+  const { tt, peer } = await online(t);
+  const promise = tt.channel("chat", { history: 5 });
+  const { id } = await peer.next("joinchannel");
+  const message = (offset) => ({ channel: "chat", id: `id ${offset}`, offset, time: 10 + offset, data: offset });
+  peer.send("joined", { channel: "chat", epoch: "e", offset: 2, recovered: false }, id);
+  const channel = await promise;
+  const seen = [];
+  channel.on("message", ({ data }) => seen.push(data));
+  for (const offset of [1, 2]) peer.send("message", message(offset));
+  // The server lost the channel to a fault; it sends what it retained, as to everybody.
+  peer.send("joined", { channel: "chat", epoch: "f", offset: 3, recovered: false });
+  for (const offset of [1, 2, 3]) peer.send("message", message(offset));
+  await peer.settle(tt);
+  assert.deepEqual(seen, [1, 2, 3]);
 });

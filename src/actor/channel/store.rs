@@ -107,6 +107,12 @@ impl Handler<Loaded> for Channel {
                 self.model
                     .continue_with(epoch, stored.offset, stored.messages);
                 self.stored_first = self.model.first_retained();
+                if !is_same {
+                    // Else it would be yet another one after the next stop.
+                    let epoch = self.model.epoch().into();
+                    let change = ChannelChange::Renew { epoch };
+                    self.shared.store.save_channel(&self.id, change);
+                }
                 self.model.expire(&self.retention, clock::now_ms());
             }
             Ok(None) | Err(_) => self.begin_stored(),

@@ -67,6 +67,23 @@ fn stored_channel_is_whole_until_a_life_is_not_closed() {
 }
 
 #[test]
+fn channel_that_goes_on_as_another_life_is_whole_without_a_message() {
+    let (_folder, database) = database();
+    let killed = Life::begin(&database).unwrap();
+    put(&database, killed, (1..=4).map(|offset| change(offset, 2)));
+    let second = Life::begin(&database).unwrap();
+    assert!(!load(&database, second).0.is_whole);
+    let epoch = "f".into();
+    put(&database, second, [ChannelChange::Renew { epoch }]);
+    Life::close(&database).unwrap();
+    let third = Life::begin(&database).unwrap();
+    let (stored, _) = load(&database, third);
+    assert!(stored.is_whole);
+    assert_eq!((&*stored.epoch, stored.offset), ("f", 4));
+    assert_eq!(offsets(&stored), [2, 3, 4]);
+}
+
+#[test]
 fn trimmed_and_replaced_messages_are_gone() {
     let (_folder, database) = database();
     let life = Life::begin(&database).unwrap();
