@@ -34,7 +34,12 @@ const forum = connect(url, {
 });
 forum.on("state", ({ state, reason, message }) => console.log(`forum is ${state}${reason ? `: ${message ?? reason}` : ""}`));
 forum.on("error", ({ code, message }) => console.error(`${code}: ${message}`));
-await forum.provide("forum", functions);
+try {
+  await forum.provide("forum", functions);
+} catch (error) {
+  console.error(`${url} does not take this service: ${error.message}. Its configuration needs [services.forum] with this token, as turntable.toml has it.`);
+  process.exit(1);
+}
 console.log("forum is provided");
 
 async function stop() {

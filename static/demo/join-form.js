@@ -64,7 +64,8 @@ export function playersLine(people, users) {
 export function openJoinForm({ page, people, rooms, enter }) {
   const field = byId("room-name");
   const error = byId("room-error");
-  field.value = roomFromAddress() ?? randomRoomName();
+  // A visitor may have typed a name while the page was connecting.
+  field.value ||= roomFromAddress() ?? randomRoomName();
   byId("join-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const room = field.value.trim();

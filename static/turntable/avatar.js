@@ -16,6 +16,7 @@ import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
 import { ServiceStates, facade } from "./avatar_services.js";
 import { lasting } from "./identity.js";
+import { addressed } from "./options.js";
 
 /** @import { AttributeListener } from "./attributes.js" */
 /** @import { AvatarService } from "./avatar_services.js" */
@@ -127,6 +128,11 @@ export class Avatar {
   /** Ends the session: the user is offline immediately. `connect` starts another. */
   disconnect() {
     this.#client?.close();
+  }
+
+  /** The same as `disconnect`, by the name that a client has for it. */
+  close() {
+    this.disconnect();
   }
 
   /**
@@ -441,11 +447,11 @@ export function settle(outcome, callback) {
 
 /**
  * Creates an avatar; `connect` starts it. `new` is accepted and not needed.
- * @param {string | URL} [url] of the server, as for `connect`
+ * @param {string | URL | ConnectOptions} [url] of the server, as for `connect`
  * @param {ConnectOptions} [options]
  * @returns {AvatarObject}
  */
-export function ClientAvatar(url, options = {}) {
+export function ClientAvatar(url, options) {
   /** @type {any} */
   let self;
   const wrap = (/** @type {Avatar} */ avatar) => {
@@ -461,6 +467,6 @@ export function ClientAvatar(url, options = {}) {
     });
     return self;
   };
-  new Avatar(url, options, wrap);
+  new Avatar(...addressed(url, options), wrap);
   return self;
 }

@@ -14,7 +14,7 @@ import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
 import { Friends } from "./friends.js";
 import { Heartbeat } from "./heartbeat.js";
-import { resolveOptions } from "./options.js";
+import { addressed, resolveOptions } from "./options.js";
 import { PageLifecycle } from "./page_lifecycle.js";
 import { Rooms } from "./rooms.js";
 import { Services, stub } from "./services.js";
@@ -479,11 +479,11 @@ export class Client extends Emitter {
 
 /**
  * Creates a client and starts connecting. Throws a TypeError for invalid options.
- * @param {string | URL} [url] of the server: ws, wss, http or https; by default
- *   `/ws` on the page's host
+ * @param {string | URL | ConnectOptions} [url] of the server: ws, wss, http or https; by default
+ *   `/ws` on the page's host. May be left out before the options.
  * @param {ConnectOptions} [options]
  * @returns {Client}
  */
-export function connect(url, options = {}) {
-  return new Client(url, options);
+export function connect(url, options) {
+  return new Client(...addressed(url, options));
 }

@@ -78,6 +78,7 @@ export class Dispatcher {
         to.channels.message(data);
         break;
       case "call":
+        if (data?.f === "user:message") to.emit("usermessage", data.args);
         void to.services.called(data, id);
         break;
       case "attributes":

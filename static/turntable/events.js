@@ -107,6 +107,7 @@
  * @property {{channel: string, user: string, accepted: boolean}} invitereply
  * @property {{reason: string, reconnect_ms: number, url?: string}} goaway
  * @property {Record<string, ServiceInfo>} service changed services by name
+ * @property {any} usermessage what the operator published to the user
  * @property {TurntableError} error an error that belongs to no call
  * @property {{transport: TransportName, previous: TransportName | undefined, encoding: "v1" | "v2"}} transport
  *   the transport has changed

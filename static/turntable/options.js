@@ -46,6 +46,17 @@ function guestToken(url, { guest, guest_storage: storage = guestStorage() }) {
 }
 
 /**
+ * The arguments of `connect(url, options)` and `connect(options)`.
+ * @param {string | URL | ConnectOptions | undefined} first
+ * @param {ConnectOptions | undefined} options
+ * @returns {[url: string | URL | undefined, options: ConnectOptions]}
+ */
+export function addressed(first, options) {
+  const is_url = first === undefined || typeof first === "string" || first instanceof URL;
+  return is_url ? [first, options ?? {}] : [undefined, options ?? first];
+}
+
+/**
  * Throws a TypeError if an option is invalid.
  * @param {string | URL | undefined} address
  * @param {ConnectOptions} options

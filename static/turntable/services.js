@@ -219,9 +219,9 @@ async function answer(f, fn, args, call) {
   try {
     return { result: await fn(args, call) };
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    // A function that throws a TurntableError chooses the code.
-    const code = error instanceof TurntableError ? error.code : "internal";
+    // A function that throws a TurntableError chooses what its caller learns. Other errors
+    // may tell what is none of a caller's business.
+    const { code, message } = error instanceof TurntableError ? error : { code: "internal", message: "the function failed" };
     return { error: { code, message }, thrown: { error } };
   }
 }

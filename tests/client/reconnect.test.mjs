@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CLOSE_CODES, connect } from "../../static/turntable.js";
 import { socketUrl } from "../../static/turntable/address.js";
+import { addressed } from "../../static/turntable/options.js";
 import { endpointUrl } from "../../static/turntable/transports/transport.js";
 import { ManualEnvironment, WebSocket, client, online, reconnect, serve } from "./harness.mjs";
 
@@ -378,5 +379,8 @@ test("addresses: http becomes ws, an empty path becomes /ws", () => {
   }
   assert.equal(socketUrl(undefined, "https://page.test/game/index.html?room=1"), "wss://page.test/ws");
   assert.throws(() => socketUrl("ftp://a/"), TypeError);
+  assert.deepEqual(addressed({ user: "1:1" }, undefined), [undefined, { user: "1:1" }]);
+  assert.deepEqual(addressed(undefined, { user: "1:1" }), [undefined, { user: "1:1" }]);
+  assert.deepEqual(addressed("/", undefined), ["/", {}]);
   assert.throws(() => connect("ftp://a/", { WebSocket }), TypeError);
 });

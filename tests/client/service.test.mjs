@@ -86,7 +86,7 @@ test("calls of the server are answered with the result, also of a promise, or wi
   peer.send("call", { f: "friends:newFriend", args: { name: "Mel" } }, 1);
   assert.deepEqual(await peer.next("reply"), { command: "reply", data: "hello Mel", id: 1 });
   peer.send("call", { f: "friends:fail", args: {} }, "b");
-  assert.deepEqual(await peer.next("reply"), { command: "reply", data: { error: { code: "internal", message: "not today" } }, id: "b" });
+  assert.deepEqual(await peer.next("reply"), { command: "reply", data: { error: { code: "internal", message: "the function failed" } }, id: "b" });
   for (const f of ["friends:constructor", "nosuch:x", "friends", "__proto__:toString"]) {
     peer.send("call", { f, args: null }, f);
     const { id, data: { error } } = await peer.next("reply");
@@ -350,4 +350,18 @@ test("a result that is known during an outage is sent in the same session, and i
     await next.settle(tt);
     assert.deepEqual(next.unread, []);
   }
+});
+
+test("what the operator publishes to the user is an event, with and without a function for it", async (t) => {
+  const { tt, peer } = await online(t);
+  const first = tt.once("usermessage");
+  peer.send("call", { f: "user:message", args: { news: 1 } });
+  assert.deepEqual(await first, { news: 1 });
+  const seen = [];
+  tt.provide("user", { message: (data) => seen.push(data) }).catch(() => {});
+  const second = tt.once("usermessage");
+  peer.send("call", { f: "user:message", args: { news: 2 } });
+  assert.deepEqual(await second, { news: 2 });
+  await peer.settle(tt);
+  assert.deepEqual(seen, [{ news: 2 }]);
 });

@@ -83,6 +83,8 @@ export declare class Avatar {
     connect(): AvatarObject;
     /** Ends the session: the user is offline immediately. `connect` starts another. */
     disconnect(): void;
+    /** The same as `disconnect`, by the name that a client has for it. */
+    close(): void;
     /**
      * Calls a function when the server has answered: authenticated or not, first and
      * after each disconnection.
@@ -200,8 +202,8 @@ export declare class Avatar {
 }
 /**
  * Creates an avatar; `connect` starts it. `new` is accepted and not needed.
- * @param {string | URL} [url] of the server, as for `connect`
+ * @param {string | URL | ConnectOptions} [url] of the server, as for `connect`
  * @param {ConnectOptions} [options]
  * @returns {AvatarObject}
  */
-export declare function ClientAvatar(url?: string | URL, options?: ConnectOptions): AvatarObject;
+export declare function ClientAvatar(url?: string | URL | ConnectOptions, options?: ConnectOptions): AvatarObject;

@@ -52,7 +52,7 @@ export declare class ChannelState {
      * @param {ChannelMessage} message
      * @returns {boolean} false if it was emitted before a reconnection
      */
-    received({ channel, offset, time }: ChannelMessage): boolean;
+    received({ channel, offset, id }: ChannelMessage): boolean;
     /**
      * @param {ChannelMessage} message of this path
      * @returns {boolean} whether it was published before the channel was joined

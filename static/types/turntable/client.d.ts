@@ -155,9 +155,9 @@ export declare class Client extends Emitter<ClientEvents> {
 }
 /**
  * Creates a client and starts connecting. Throws a TypeError for invalid options.
- * @param {string | URL} [url] of the server: ws, wss, http or https; by default
- *   `/ws` on the page's host
+ * @param {string | URL | ConnectOptions} [url] of the server: ws, wss, http or https; by default
+ *   `/ws` on the page's host. May be left out before the options.
  * @param {ConnectOptions} [options]
  * @returns {Client}
  */
-export declare function connect(url?: string | URL, options?: ConnectOptions): Client;
+export declare function connect(url?: string | URL | ConnectOptions, options?: ConnectOptions): Client;

@@ -34,6 +34,13 @@ export type SessionOptions = {
     environment: Environment;
 };
 /**
+ * The arguments of `connect(url, options)` and `connect(options)`.
+ * @param {string | URL | ConnectOptions | undefined} first
+ * @param {ConnectOptions | undefined} options
+ * @returns {[url: string | URL | undefined, options: ConnectOptions]}
+ */
+export declare function addressed(first: string | URL | ConnectOptions | undefined, options: ConnectOptions | undefined): [url: string | URL | undefined, options: ConnectOptions];
+/**
  * Throws a TypeError if an option is invalid.
  * @param {string | URL | undefined} address
  * @param {ConnectOptions} options
