@@ -5,6 +5,7 @@
 //! values, `load` merges defaults, file and environment, `games` compiles games, `channels`
 //! reads patterns, `roles` checks roles, `problem` reports an error and its position.
 
+mod admission;
 pub mod channels;
 pub mod check;
 pub mod entry;

@@ -1,7 +1,7 @@
 //! Checks of the addresses of your backend, and of what is sent there.
 
-use super::Config;
 use super::check::Conflict;
+use super::{Config, admission};
 use crate::http_client::endpoint::Endpoint;
 use crate::webhook::settings::read_secret;
 use turntable_core::model::pattern::Pattern;
@@ -48,8 +48,8 @@ pub(super) fn check(config: &Config, found: &mut Vec<Conflict>) {
     }
 }
 
-/// Warnings about addresses of your backends: what is sent to them can be read and changed
-/// on its way.
+/// Warnings about a configuration that is valid: addresses of your backends where what is
+/// sent to them can be read and changed on its way, and who comes in.
 #[must_use]
 pub fn warnings(config: &Config) -> Vec<String> {
     let (portal, jwt) = (&config.portal, &config.portal.jwt);
@@ -72,7 +72,8 @@ pub fn warnings(config: &Config) -> Vec<String> {
             )
         })
     };
-    services.chain(others).filter_map(warning).collect()
+    let exposed = services.chain(others).filter_map(warning);
+    exposed.chain(admission::warnings(config)).collect()
 }
 
 #[cfg(test)]

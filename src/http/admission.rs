@@ -310,6 +310,15 @@ pub fn advise(foreign: &Foreign) {
                 name,
             )
         }
+        Foreign::Origin(origin) if origin == "null" => {
+            if let Some(left_out) = ORIGINS.admit(clock::now_ms()) {
+                log::info!(
+                    "a request of a page without an origin (a file, or a sandboxed frame) was refused; \
+                     serve the page over HTTP{left_out}"
+                );
+            }
+            return;
+        }
         Foreign::Origin(origin) => {
             let who = "of a page of this origin; if it may connect";
             (&ORIGINS, who, "allowed_origins", &**origin)

@@ -75,7 +75,7 @@ pub fn fault(text: &str) -> Option<&'static str> {
     };
     let is_of_scheme = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
     if scheme.is_empty() || !scheme.chars().all(is_of_scheme) {
-        return Some("its scheme is none");
+        return Some("it has no scheme, as https");
     }
     if authority.contains(['/', '?', '#']) {
         return Some("an origin has no path, and no slash at its end");
@@ -87,7 +87,7 @@ pub fn fault(text: &str) -> Option<&'static str> {
         return Some("a * stands for everything, or in front of the first dot");
     }
     if !is_host(authority) {
-        return Some("its host is none");
+        return Some("it has no host");
     }
     let port = authority.get(name_of(authority).len() + 1..);
     if matches!(
