@@ -17,7 +17,6 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 
 use crate::clock;
 use crate::gateway::Gateway;
-use crate::gateway::connection::Phase;
 use crate::gateway::session::life::Details;
 use crate::gateway::session::pending::Ticket;
 use crate::gateway::table::Index;
@@ -26,7 +25,6 @@ use crate::gateway::wheel::TICK_MS;
 use crate::gateway::work::Effect;
 use crate::log_limit::LogLimit;
 use turntable_core::key::{ConnKey, SessionSlot};
-use turntable_core::reason::CloseReason;
 use turntable_core::session::life::Input;
 
 /// What is to be written and read this turn.
@@ -334,23 +332,7 @@ impl Gateway {
     /// A timer came due.
     fn due(&mut self, timer: Timer, now_ms: u64) {
         match timer {
-            Timer::Identify(key) => {
-                let is_checked = self
-                    .connections
-                    .get(key)
-                    .is_some_and(|connection| matches!(connection.phase, Phase::Checking(_)));
-                if is_checked {
-                    // Its client came in time; should it be refused, it has as long again.
-                    let at_ms = now_ms + self.settings.session.identify_timeout_ms;
-                    return self.wheel.set(at_ms, Timer::Identify(key));
-                }
-                let is_waiting = self.connections.get(key).is_some_and(|connection| {
-                    matches!(connection.phase, Phase::Greeting(_) | Phase::Identifying(_))
-                });
-                if is_waiting {
-                    self.push_effects([Effect::Close(key, CloseReason::NotIdentified)]);
-                }
-            }
+            Timer::Identify(key) => self.identification_is_due(key),
             Timer::Linger(key) => self.push_effects([Effect::Lose(key)]),
             Timer::Transport(key, timer) => {
                 self.with(key, |connection, cx| {

@@ -1,5 +1,7 @@
 //! Lost avatars: sessions, statuses, attributes, watchers and play.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::{Load, Operator, await_losses, flood, server, within_a_second};
@@ -170,6 +172,58 @@ fn identifications_are_answered_while_the_avatar_is_lost() {
         client.bye();
         assert_eq!(watcher.expect("userchange"), json!({"1:1": "offline"}));
     }
+}
+
+/// Loses an avatar so often that its replacement waits for a second.
+fn lose_often(server: &Server, operator: &mut Operator, user: &str) {
+    for count in 1..=4 {
+        operator.arm("avatar", user);
+        // An announcement may be the next call; then the lookup is answered later.
+        operator
+            .0
+            .send(json!({"command": "lookup", "data": [user], "id": "lost"}));
+        server.await_metric(ACTORS_LOST, f64::from(count));
+        if count < 4 {
+            while operator.0.next()["id"] != "lost" {}
+        }
+    }
+}
+
+#[test]
+fn client_whose_avatar_is_replaced_late_is_not_closed_as_unidentified() {
+    let server = server("", &[("session.identify_timeout_ms", "300")]);
+    let mut operator = Operator::on(&server);
+    let _tablet = server.user("1:1");
+    lose_often(&server, &mut operator, "1:1");
+    let mut mel = server.connect();
+    let begun = Instant::now();
+    mel.identify("1:1");
+    let waited = begun.elapsed();
+    assert!(waited > Duration::from_millis(400), "{waited:?}");
+    mel.request("lookup", json!(["1:1"]));
+}
+
+#[test]
+fn client_whose_identification_is_given_up_claims_again() {
+    let keys = [
+        ("session.identify_timeout_ms", "300"),
+        ("session.answer_timeout_ms", "450"),
+    ];
+    let server = server("", &keys);
+    let mut operator = Operator::on(&server);
+    let _tablet = server.user("1:1");
+    lose_often(&server, &mut operator, "1:1");
+    let [mut mel, mut silent] = [server.connect(), server.connect()];
+    for client in [&mut mel, &mut silent] {
+        client.send(json!({"command": "idme", "data": "1:1", "id": 1}));
+    }
+    for client in [&mut mel, &mut silent] {
+        assert_eq!(client.expect_error("unavailable")["id"], 1);
+    }
+    // Another claim is as good, and a client without one is closed as any other.
+    mel.send(json!({"command": "idme", "data": "1:2", "id": 2}));
+    assert_eq!(mel.expect("welcome")["user"], "1:2");
+    silent.expect_close(4001);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What one user does between a connection and its end.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use turntable_testkit::socketio::Socket;
@@ -7,6 +9,10 @@ use turntable_testkit::tunnel::Tunnel;
 use turntable_testkit::{Client, Frame, Opcode, Random, Server, http, msgpack, poll};
 
 use super::is_close;
+
+/// How soon a client makes its claim that is not late on a busy machine: well before
+/// `session.identify_timeout_ms`.
+const IN_TIME: Duration = Duration::from_millis(300);
 
 /// One life of a user, over a transport that chance selects.
 pub(crate) fn live(server: &Server, random: &mut Random, user: &str) {
@@ -95,14 +101,26 @@ fn try_send(client: &mut Client, text: &str) -> bool {
     std::io::Write::write_all(&mut client.stream, &Frame::text(text).masked()).is_ok()
 }
 
-/// The answer to an identification, if it is a welcome.
-fn await_welcome(client: &mut Client) -> Option<Value> {
+/// Claims to be a user, or resumes a session, on a new connection. Returns the welcome, if
+/// that is the answer. A client that makes its claim in time is not closed for being silent.
+fn begin(server: &Server, claim: &Value) -> Option<(Client, Value)> {
+    let begun = Instant::now();
+    let mut client = server.connect();
+    client.send(claim.clone());
+    let was_in_time = begun.elapsed() < IN_TIME;
+    let welcome = await_welcome(&mut client, was_in_time)?;
+    Some((client, welcome))
+}
+
+fn await_welcome(client: &mut Client, was_in_time: bool) -> Option<Value> {
     while let Some(frame) = client.frame_or_end() {
         if frame.opcode == Opcode::TEXT {
             let message: Value = serde_json::from_slice(&frame.payload).ok()?;
             return (message["command"] == "welcome").then_some(message);
         }
-        if is_close(&frame) {
+        let code = frame.close_code();
+        assert!(code != Some(4001) || !was_in_time, "its client has claimed");
+        if code.is_some() {
             return None;
         }
     }
@@ -110,11 +128,10 @@ fn await_welcome(client: &mut Client) -> Option<Value> {
 }
 
 fn over_websocket(server: &Server, random: &mut Random, user: &str) {
-    let mut client = server.connect();
-    client.send(json!({"command": "idme", "data": user}));
-    // A user may have as many sessions as it may: then it is refused. One whose avatar
-    // is lost meanwhile may not be identified in time.
-    let Some(welcome) = await_welcome(&mut client) else {
+    // A user may have as many sessions as it may: then it is refused, and so is one whose
+    // avatar is lost meanwhile.
+    let claim = json!({"command": "idme", "data": user});
+    let Some((mut client, welcome)) = begin(server, &claim) else {
         return;
     };
     let session = welcome["data"]["session"].clone();
@@ -161,12 +178,12 @@ fn over_websocket(server: &Server, random: &mut Random, user: &str) {
             }
             _ => {
                 drop(client);
-                client = server.connect();
                 let resume = json!({"session": session, "received": 0});
-                client.command("resume", resume);
-                if await_welcome(&mut client).is_none() {
+                let resume = json!({"command": "resume", "data": resume});
+                let Some((resumed, _)) = begin(server, &resume) else {
                     return;
-                }
+                };
+                client = resumed;
             }
         }
     }

@@ -128,8 +128,7 @@ impl Gateway {
         self.lists.dirty.push(key);
         let is_waiting = self.await_claim(key);
         if identifies_in_time {
-            let at_ms = clock::now_ms() + self.settings.session.identify_timeout_ms;
-            self.wheel.set(at_ms, Timer::Identify(key));
+            self.await_identification(key);
         }
         if let Insertion::Ending(reason) = insertion {
             self.linger(key, reason);

@@ -18,6 +18,7 @@ use crate::gateway::transport::Transport;
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
 use turntable_core::session::clock::KernelTrip;
+use turntable_core::session::deadline::Deadline;
 use turntable_core::session::greeting::Greeting;
 
 /// How far a connection is.
@@ -61,9 +62,9 @@ pub(crate) struct Connection {
     pub(crate) is_proxied: bool,
     /// Claims of its client that were refused.
     pub(crate) attempts: u8,
-    /// Whether its last frame is queued, or was written.
-    is_closing: bool,
-    /// Reads since then.
+    /// By when its client has to identify.
+    pub(crate) deadline: Deadline,
+    /// Reads since its last frame was queued and 1; 0: it does not close.
     closing_reads: u8,
 }
 
@@ -86,7 +87,7 @@ impl Connection {
             is_read_closed: false,
             is_proxied: false,
             attempts: 0,
-            is_closing: false,
+            deadline: Deadline::default(),
             closing_reads: 0,
         }
     }
@@ -104,21 +105,25 @@ impl Connection {
         matches!(self.phase, Phase::Greeting(_))
     }
 
+    /// Whether its client has made a claim that the portal or the avatar has not decided.
+    pub(crate) const fn is_claimed(&self) -> bool {
+        matches!(self.phase, Phase::Identifying(_) | Phase::Checking(_))
+    }
+
     /// Whether what its client sends has to wait.
     pub(crate) const fn is_paused(&self) -> bool {
-        matches!(self.phase, Phase::Identifying(_) | Phase::Checking(_))
-            || self.transport.is_paused()
+        self.is_claimed() || self.transport.is_paused()
     }
 
     /// Whether its last frame is queued, or was written.
     pub(crate) const fn is_closing(&self) -> bool {
-        self.is_closing
+        self.closing_reads > 0
     }
 
     /// Counts a read. Returns whether there may be one.
     pub(crate) const fn may_read(&mut self) -> bool {
-        if self.is_closing {
-            if self.closing_reads == CLOSING_READS_MAX {
+        if self.is_closing() {
+            if self.closing_reads > CLOSING_READS_MAX {
                 return false;
             }
             self.closing_reads += 1;
@@ -142,7 +147,7 @@ impl Connection {
     /// Queues the last frame; nothing that comes in counts any more.
     pub(crate) fn begin_closing(&mut self, last: Frame) {
         self.phase = Phase::Closing;
-        self.is_closing = true;
+        self.closing_reads = self.closing_reads.max(1);
         self.transport.drop_input();
         self.queue.push(last);
     }

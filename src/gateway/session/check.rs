@@ -206,11 +206,16 @@ impl Gateway {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
+        let has_waited = connection.is_claimed();
         if let Phase::Checking(greeting) = &mut connection.phase {
             connection.phase = Phase::Greeting(std::mem::take(greeting));
         }
         if connection.is_closing() || !connection.is_greeting() {
             return;
+        }
+        if has_waited {
+            let refused = decision.as_ref().err().map(|refused| refused.error.code);
+            self.claim_has_waited(key, refused);
         }
         match self.not_banned(decision) {
             Ok(identity) => {

@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::gateway::Gateway;
-use crate::gateway::connection::Phase;
+use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::ending::Ending;
 use crate::gateway::session::life::Attributes;
@@ -15,8 +15,9 @@ use turntable_core::call::AvatarCall;
 use turntable_core::id::SessionId;
 use turntable_core::key::{ConnKey, SessionKey, SessionSlot};
 use turntable_core::packet::{ErrorBody, OwnStatus, RequestId};
-use turntable_core::reason::CloseReason;
+use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::Session;
+use turntable_core::session::deadline::Due;
 use turntable_core::session::standing::Standing;
 
 impl Gateway {
@@ -25,6 +26,38 @@ impl Gateway {
         self.connections
             .get(connection)
             .is_some_and(|connection| connection.is_greeting() && !connection.is_closing())
+    }
+
+    /// A connection's client has to have identified by now.
+    pub(crate) fn identification_is_due(&mut self, key: ConnKey) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let is_claimed = connection.is_claimed();
+        if !is_claimed && !connection.is_greeting() {
+            return;
+        }
+        match connection.deadline.due(is_claimed) {
+            Due::Close => self.push_effects([Effect::Close(key, CloseReason::NotIdentified)]),
+            Due::SetAgain => self.await_identification(key),
+            Due::Wait => {}
+        }
+    }
+
+    /// A connection's client has a whole deadline to identify.
+    pub(crate) fn await_identification(&mut self, key: ConnKey) {
+        let at_ms = clock::now_ms() + self.settings.session.identify_timeout_ms;
+        self.wheel.set(at_ms, Timer::Identify(key));
+    }
+
+    /// The claim of a connection's client had to wait, and is refused with this code if it
+    /// is. One that was not decided is not the client's fault.
+    pub(super) fn claim_has_waited(&mut self, key: ConnKey, refused: Option<ErrorCode>) {
+        let is_undecided = refused == Some(ErrorCode::Unavailable);
+        let refused = |connection: &mut Connection| connection.deadline.refused(is_undecided);
+        if self.connections.get_mut(key).is_some_and(refused) {
+            self.await_identification(key);
+        }
     }
 
     /// Begins a session for a client that is this user; its avatar has to admit it.

@@ -366,7 +366,9 @@ impl Gateway {
 
     fn refuse_identify(&mut self, connection: ConnKey, details: &Details) {
         if let Some(error) = &details.error {
+            self.claim_has_waited(connection, Some(error.code));
             self.refuse_again(connection, error, details.id.clone());
+            self.claim_is_refused(connection);
         }
     }
 

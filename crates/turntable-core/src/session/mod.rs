@@ -14,6 +14,7 @@ use thin_vec::ThinVec;
 mod charge;
 mod class;
 pub mod clock;
+pub mod deadline;
 pub mod export;
 pub mod flood;
 pub mod greeting;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::gateway::connection::Phase;
+use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::delivery::frame::{Frame, Message};
 use crate::gateway::testing::{Noted, begin, connect, entry, gateway, user};
+use crate::gateway::turn::Timer;
 use crate::portal::checker::Identity;
 use turntable_core::key::SlotKey as _;
 use turntable_core::packet::Presence;
@@ -221,4 +222,37 @@ fn late_snapshot_does_not_answer_its_subscribe_again() {
     let ticket = gateway.pending.by_session[&session][0];
     gateway.answer_is_late(ticket);
     assert!(entry(&mut gateway, session).subscribed.is_empty());
+}
+
+/// Whether a connection's deadline was awaited again; the others are a gateway's own.
+fn is_awaited(gateway: &mut Gateway, key: ConnKey) -> bool {
+    let mut due = Vec::new();
+    let now_ms = clock::now_ms() + gateway.settings.session.identify_timeout_ms;
+    gateway.wheel.turn(now_ms + 100, &mut due);
+    let is_of = |timer: &Timer| matches!(timer, Timer::Identify(known) if *known == key);
+    due.iter().any(is_of)
+}
+
+#[test]
+fn claim_that_waits_for_its_avatar_outlives_the_deadline() {
+    let owners = Arc::new(Noted::default());
+    let mut gateway = gateway(0, &owners);
+    let key = connect(&mut gateway);
+    gateway.identify(key, Identity::new(user("1:1")), None, None);
+    gateway.run();
+    gateway.identification_is_due(key);
+    gateway.run();
+    let connection = gateway.connections.get(key).unwrap();
+    assert!(connection.is_claimed(), "it is not closed");
+
+    // The avatar does not answer in time: the client may claim again, and has as long.
+    gateway.answer_is_late(Ticket::new(gateway.pending.last));
+    gateway.run();
+    let connection = gateway.connections.get(key).unwrap();
+    assert!(connection.is_greeting());
+    assert!(is_awaited(&mut gateway, key));
+    gateway.identification_is_due(key);
+    gateway.run();
+    let connection = gateway.connections.get(key);
+    assert!(connection.is_none_or(Connection::is_closing));
 }
