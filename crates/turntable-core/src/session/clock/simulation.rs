@@ -117,9 +117,9 @@ enum Behaviour {
     ChosenEpoch,
     /// Its clock stands still for a while, again and again.
     SleepingClock,
-    /// It fills its own uplink for a moment every two seconds, acts in between, and
+    /// It fills its own uplink for so long at such intervals, in ms, acts in between, and
     /// claims the past.
-    Bursts,
+    Bursts { every_ms: f64, lasts_ms: f64 },
     /// Its pongs are late by so many ms, and it claims the past.
     DelayedPongs(f64),
     /// It never answers a ping, and claims the past.
@@ -169,8 +169,9 @@ fn arrivals(path: Path, behaviour: Behaviour, seed: u64, lasts_ms: f64) -> Vec<(
         }
         _ => at_ms + offset_ms,
     };
-    let is_burst = |at_ms: f64| {
-        behaviour == Behaviour::Bursts && (at_ms - START_MS).rem_euclid(2_000.0) < 200.0
+    let is_burst = |at_ms: f64| match behaviour {
+        Behaviour::Bursts { every_ms, lasts_ms } => (at_ms - START_MS) % every_ms < lasts_ms,
+        _ => false,
     };
     let up_ms = |random: &mut Random, at_ms: f64| {
         let slow_ms = if is_burst(at_ms) { BURST_MS } else { 0.0 };
@@ -331,170 +332,5 @@ const PATHS: [Path; 4] = [
     Path::new(120.0, 15.0),
 ];
 
-#[test]
-fn honest_timestamps_are_within_five_ms() {
-    // The more the jitter, the more round trips until one is close to the least.
-    let paths = [
-        (Path::new(25.0, 10.0), WARM_UP_MS),
-        (Path::new(50.0, 20.0), 3.0 * WARM_UP_MS),
-    ];
-    for (path, since_ms) in paths {
-        let off = errors(path, since_ms, false);
-        let off = off.into_iter().map(f64::abs).collect();
-        let p99_ms = quantile(off, 0.99);
-        println!("{path:?}: honest within {p99_ms:.1} ms (p99)");
-        assert!(p99_ms <= 5.0, "{path:?}: {p99_ms} ms");
-    }
-}
-
-#[test]
-fn liar_gains_at_most_ten_ms_and_half_the_jitter() {
-    use Behaviour::{
-        Bursts, ChosenEpoch, ClaimsThePast, FalseT0, NoPongs, Reconnects, SleepingClock,
-    };
-    for path in PATHS {
-        let bound_ms = 10.0 + path.round_trip_jitter_ms() / 2.0;
-        let liars = [
-            (ClaimsThePast, bound_ms),
-            (FalseT0, bound_ms),
-            (ChosenEpoch, bound_ms),
-            (SleepingClock, bound_ms),
-            (NoPongs, bound_ms),
-            (Reconnects, bound_ms),
-            // The jitter that it makes is its own.
-            (Bursts, bound_ms + BURST_MS / 2.0),
-        ];
-        for (behaviour, bound_ms) in liars {
-            let gains = gains(path, behaviour, false);
-            let most_ms = gains.iter().copied().fold(f64::MIN, f64::max);
-            println!("{path:?} {behaviour:?}: gains {most_ms:.0} of {bound_ms:.0} ms");
-            assert!(most_ms <= bound_ms, "{path:?} {behaviour:?}: {most_ms} ms");
-        }
-    }
-}
-
-#[test]
-fn delayed_pongs_gain_up_to_the_limit_unless_the_kernel_bounds() {
-    for path in PATHS {
-        let bound_ms = 10.0 + path.round_trip_jitter_ms() / 2.0;
-        let most = |is_bound| {
-            let gains = gains(path, Behaviour::DelayedPongs(PONG_LATE_MS), is_bound);
-            gains.into_iter().fold(f64::MIN, f64::max)
-        };
-        let (free_ms, bounded_ms) = (most(false), most(true));
-        println!("{path:?} late pongs: gain {free_ms:.0} ms, bounded {bounded_ms:.0} ms");
-        // Half of the delay, and what every liar gains.
-        assert!(
-            free_ms <= bound_ms + PONG_LATE_MS / 2.0,
-            "{path:?}: {free_ms}"
-        );
-        assert!(free_ms <= MAX_LAG_MS as f64);
-        assert!(bounded_ms <= bound_ms, "{path:?}: {bounded_ms} ms");
-    }
-}
-
-#[test]
-fn liar_is_not_ahead_of_a_rival_that_acted_before_it_by_more_than_it_gains() {
-    for path in PATHS {
-        let ahead_ms = 10.0 + path.round_trip_jitter_ms() / 2.0 + 5.0;
-        let rivals = errors(path, WARM_UP_MS, false);
-        let of_seed = |seed| play(path, Behaviour::ClaimsThePast, seed, LIAR_MS, false);
-        let liars = SEEDS.flat_map(of_seed);
-        let (mut count, mut wrong) = (0, 0);
-        // The rival's delays are of another seed.
-        for (liar, rival_error_ms) in liars.zip(rivals.into_iter().rev()) {
-            count += 1;
-            let rival_ms = liar.acted_ms - ahead_ms + rival_error_ms;
-            wrong += usize::from(liar.stamp_ms < rival_ms);
-        }
-        println!("{path:?}: {wrong} of {count} out of order");
-        assert!(wrong * 100 <= count, "{path:?}: {wrong} of {count}");
-    }
-}
-
-#[test]
-fn actions_twenty_ms_apart_at_different_latencies_are_ordered() {
-    // The delay of each direction, and the same as a round trip.
-    for (near, far) in [
-        (Path::new(20.0, 5.0), Path::new(120.0, 20.0)),
-        (Path::new(10.0, 3.0), Path::new(60.0, 15.0)),
-    ] {
-        let off = |path| errors(path, WARM_UP_MS, false);
-        let (near_off, far_off) = (off(near), off(far));
-        let count = near_off.len().min(far_off.len());
-        let pairs = || near_off.iter().zip(far_off.iter().rev());
-        // One acts at 0, the other at 20.
-        let near_first = pairs().filter(|(near, far)| **near < 20.0 + **far).count();
-        let far_first = pairs().filter(|(near, far)| **far < 20.0 + **near).count();
-        println!("{near:?} {far:?}: {near_first} and {far_first} of {count} in order");
-        assert!(near_first * 100 >= count * 95, "{near_first} of {count}");
-        assert!(far_first * 100 >= count * 95, "{far_first} of {count}");
-    }
-}
-
-#[test]
-fn honest_client_behind_the_kernels_bound_is_not_wronged() {
-    for path in PATHS {
-        let off = errors(path, 3.0 * WARM_UP_MS, true);
-        let off = off.into_iter().map(f64::abs).collect();
-        let p99_ms = quantile(off, 0.99);
-        println!("{path:?}: honest and bounded within {p99_ms:.1} ms (p99)");
-        assert!(p99_ms <= 7.0, "{path:?}: {p99_ms} ms");
-    }
-}
-
-#[test]
-fn pongs_that_are_late_by_any_time_gain_nothing_where_the_kernel_bounds() {
-    for path in PATHS {
-        let bound_ms = 10.0 + path.round_trip_jitter_ms() / 2.0;
-        for late_ms in [10.0, 30.0, 40.0, 50.0, 60.0, 90.0, 150.0, 1_000.0] {
-            let gains = gains(path, Behaviour::DelayedPongs(late_ms), true);
-            let most_ms = gains.into_iter().fold(f64::MIN, f64::max);
-            println!("{path:?} pongs {late_ms} late: gain {most_ms:.0} of {bound_ms:.0} ms");
-            assert!(most_ms <= bound_ms, "{path:?} {late_ms}: {most_ms} ms");
-        }
-    }
-}
-
-#[test]
-fn honest_client_on_a_path_that_became_slower_is_right_again_within_half_a_minute() {
-    for path in PATHS {
-        for slower_ms in [5.0, 15.0, 40.0, 100.0, 200.0] {
-            let path = Path { slower_ms, ..path };
-            let off = errors(path, CHANGE_MS + AGAIN_MS, true);
-            let late_ms = quantile(off, 0.99);
-            println!("{path:?}: late by {late_ms:.1} ms (p99)");
-            // What late acknowledgements and jitter may explain is not believed.
-            let explained_ms = 60.0 + path.round_trip_jitter_ms();
-            let doubt_ms = match 2.0 * slower_ms > explained_ms {
-                true => 0.0,
-                false => slower_ms,
-            };
-            assert!(late_ms <= 7.0 + doubt_ms, "{path:?}: {late_ms} ms");
-        }
-    }
-}
-
-#[test]
-fn late_pongs_on_a_path_that_became_slower_gain_what_acknowledgements_are_late() {
-    for path in PATHS {
-        let path = Path {
-            slower_ms: 100.0,
-            ..path
-        };
-        let bound_ms = 10.0 + path.round_trip_jitter_ms() / 2.0 + ACKNOWLEDGEMENT_LATE_MS;
-        let behaviour = Behaviour::DelayedPongs(PONG_LATE_MS);
-        let of_seed = |seed| {
-            let honest = play(path, Behaviour::Honest, seed, LIAR_MS, true);
-            let liar = play(path, behaviour, seed, LIAR_MS, true);
-            let pairs = honest.into_iter().zip(liar);
-            // Before, the honest one is late.
-            let pairs =
-                pairs.filter(|(honest, _)| honest.acted_ms >= START_MS + CHANGE_MS + AGAIN_MS);
-            pairs.map(|(honest, liar)| honest.stamp_ms - liar.stamp_ms)
-        };
-        let most_ms = SEEDS.flat_map(of_seed).fold(f64::MIN, f64::max);
-        println!("{path:?}: gain {most_ms:.0} of {bound_ms:.0} ms");
-        assert!(most_ms <= bound_ms, "{path:?}: {most_ms} ms");
-    }
-}
+mod honest;
+mod liar;
