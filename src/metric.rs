@@ -112,6 +112,8 @@ pub struct Metrics {
     pub answer_bytes: Family<Worker, Gauge>,
     /// Resident memory of the process, in bytes; updated every second.
     pub resident_bytes: Gauge,
+    /// Memory of the kernel for clients that do not read; updated every few seconds.
+    pub send_buffer_bytes: Gauge,
     /// What is done about memory: 0 nothing, 1 sessions are removed, 2 new clients are
     /// refused, too.
     pub memory_pressure: Gauge,
@@ -357,6 +359,11 @@ impl Metrics {
             "resident_bytes",
             "Resident memory of the process",
             &self.resident_bytes,
+        );
+        add(
+            "send_buffer_bytes",
+            "Memory of the kernel for clients that do not read",
+            &self.send_buffer_bytes,
         );
         add(
             "memory_pressure",

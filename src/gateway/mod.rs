@@ -204,6 +204,8 @@ pub struct Gateway {
     mailboxes_surveyed_ms: u64,
     /// How long the machine had slept at the last look, in ms.
     suspended_ms: u64,
+    /// What the kernel used for clients that do not read, at the last look.
+    send_buffer_bytes: i64,
     waiting_gauge: Gauge,
     answers_gauge: Gauge,
     commands: FxHashMap<&'static str, Counter>,
@@ -257,6 +259,7 @@ impl Gateway {
             surveyed_ms: 0,
             mailboxes_surveyed_ms: 0,
             suspended_ms: turntable_sys::suspended_ms(),
+            send_buffer_bytes: 0,
             commands,
             is_draining: false,
         })

@@ -63,7 +63,13 @@ impl Shared {
         ))
     }
 
-    /// The process uses so many bytes.
+    /// What the process uses, and what the kernel uses for its clients that do not read.
+    fn with_send_buffers(&self, resident_bytes: u64) -> u64 {
+        let kernel_bytes = self.metrics.send_buffer_bytes.get();
+        resident_bytes.saturating_add(u64::try_from(kernel_bytes).unwrap_or_default())
+    }
+
+    /// The process and the kernel use so many bytes for its clients.
     fn look_at_memory(&self, budget: &mut MemoryBudget, used_bytes: u64, max_bytes: u64) {
         let Verdict {
             pressure,
@@ -131,6 +137,7 @@ pub async fn watch(shared: Weak<Shared>) {
         }
         metrics.resident_bytes.set(used_bytes as i64);
         if let Some(max_bytes) = max_bytes {
+            let used_bytes = shared.with_send_buffers(used_bytes);
             shared.look_at_memory(&mut budget, used_bytes, max_bytes);
         }
     }
@@ -212,6 +219,8 @@ mod tests {
         let shared = &gateway.shared;
         let address = [127, 0, 0, 1].into();
         let mut budget = MemoryBudget::default();
+        shared.metrics.send_buffer_bytes.set(7);
+        assert_eq!(shared.with_send_buffers(30), 37);
         for _ in 0..2 {
             shared.look_at_memory(&mut budget, 2, 1);
             assert!(shared.admit(address, None).is_ok());

@@ -15,12 +15,31 @@ impl Spare for TurnLists {
 }
 
 impl Gateway {
+    /// Counts what the kernel uses for clients that do not read: those whose sockets take
+    /// nothing, and those that are closed and have not taken their last bytes. Others use
+    /// little, and need no system call.
+    fn survey_send_buffers(&mut self) {
+        let blocked = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.queue.is_blocked() || connection.is_closing());
+        let sockets = blocked.filter_map(|(_, connection)| connection.io.as_ref());
+        let bytes: i64 = sockets
+            .filter_map(|io| io.unsent_bytes().ok())
+            .map(i64::from)
+            .sum();
+        let before = std::mem::replace(&mut self.send_buffer_bytes, bytes);
+        let total = &self.shared.metrics.send_buffer_bytes;
+        total.inc_by(bytes - before);
+    }
+
     /// Brings the gauges of what waits and of what is retained up to date, and gives back what a burst took.
     /// Seldom, as it looks at every session.
     pub(crate) fn survey(&mut self) {
         self.waiting_gauge.set(self.sessions.waiting_bytes() as i64);
         let bytes = self.connections.answer_bytes() + self.sessions.answer_bytes();
         self.answers_gauge.set(bytes as i64);
+        self.survey_send_buffers();
         self.sweep_by_operator();
         self.work.give_back();
         self.continued.give_back();

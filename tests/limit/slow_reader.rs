@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 use turntable_testkit::metric::{CLOSED_TOO_SLOW, CONNECTIONS, SENT_BYTES};
 use turntable_testkit::websocket::handshake;
-use turntable_testkit::{Client, Frame, Opcode, Server, session};
+use turntable_testkit::{Client, DEADLINE, Frame, Opcode, Server, session};
 
 const MIB: u64 = 1024 * 1024;
 /// A few hundred of these fill the buffers of any socket.
@@ -167,7 +167,7 @@ fn kernel_holds_little_for_stalled_reader() {
         ("channel.bytes.per_second", "0"),
     ]);
     let mut publisher = server.user("1:1");
-    let _stalled = stalled_on_channel(&server, "2:1");
+    let stalled = stalled_on_channel(&server, "2:1");
     let before = server.metric(SENT_BYTES);
     let mut published = 0;
     while server.metric(CLOSED_TOO_SLOW) < 1.0 {
@@ -178,6 +178,17 @@ fn kernel_holds_little_for_stalled_reader() {
     let written = server.metric(SENT_BYTES) - before;
     assert!(written < 1_000_000.0, "{written} bytes in the kernel");
     assert!(published < 40, "{published} messages of {PAYLOAD} bytes");
+    // The kernel's memory is counted, and so are its overhead and the reader's close.
+    let until = Instant::now() + DEADLINE;
+    let mut counted = 0.0;
+    while counted < 100_000.0 {
+        assert!(Instant::now() < until, "{counted} bytes");
+        std::thread::sleep(Duration::from_millis(50));
+        counted = server.metric("turntable_send_buffer_bytes");
+    }
+    assert!(counted < 1_000_000.0, "{counted} bytes");
+    drop(stalled);
+    server.await_metric("turntable_send_buffer_bytes", 0.0);
 }
 
 #[test]

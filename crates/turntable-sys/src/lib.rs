@@ -6,10 +6,12 @@
 
 mod memory;
 mod round_trip;
+mod send_buffer;
 mod since_boot;
 mod suspended;
 
 pub use memory::release_free_memory;
 pub use round_trip::{TcpRoundTrip, tcp_info};
+pub use send_buffer::unsent_bytes;
 pub use since_boot::since_boot;
 pub use suspended::suspended_ms;

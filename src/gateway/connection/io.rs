@@ -176,6 +176,17 @@ impl Io {
         socket2::SockRef::from(&socket).set_send_buffer_size(bytes)
     }
 
+    /// Bytes of memory that the kernel uses for what the peer has not received.
+    ///
+    /// # Errors
+    /// As [`turntable_sys::unsent_bytes`].
+    pub fn unsent_bytes(&self) -> std::io::Result<u32> {
+        turntable_sys::unsent_bytes(match self {
+            Self::Plain(stream) => stream.as_fd(),
+            Self::Tls(tls) => tls.as_fd(),
+        })
+    }
+
     /// The kernel's measurement of the round trip.
     ///
     /// # Errors
