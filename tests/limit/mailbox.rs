@@ -1,6 +1,9 @@
 //! More commands than a worker handles at once: clients are slowed down, and nothing
 //! is lost.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
 use serde_json::json;
 
 use turntable_testkit::channel::join;
@@ -8,7 +11,7 @@ use turntable_testkit::engineio::Polling;
 use turntable_testkit::metric::{READING_PAUSED, REQUESTS_PAUSED};
 use turntable_testkit::poll::{PollClient, call, post};
 use turntable_testkit::tunnel::Tunnel;
-use turntable_testkit::{Client, Frame, Server};
+use turntable_testkit::{Client, DEADLINE, Frame, Server};
 
 /// Messages of one client; all together are read at once.
 const MESSAGES: usize = 600;
@@ -152,4 +155,56 @@ fn datagrams_and_packets_wait_while_a_worker_is_behind() {
     let published = "turntable_commands_total{name=\"publish\"}";
     server.await_metric(published, 3_200.0);
     assert!(server.metric(REQUESTS_PAUSED) >= 1.0);
+}
+
+#[test]
+fn request_that_waits_too_long_for_a_worker_gets_503_and_is_not_carried_out() {
+    const CLIENTS: usize = 60;
+    const BATCH: usize = 256;
+    let server = Server::with(&[
+        ("server.workers", "1"),
+        ("server.mailbox_max", "100"),
+        ("session.answer_timeout_ms", "100"),
+        ("limits.publish", "{ per_second = 0, burst = 1 }"),
+        ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
+    ]);
+    let sessions: Vec<String> = (0..CLIENTS)
+        .map(|number| {
+            let idme = json!([call("$av:idme", json!(format!("1:{number}")), 1)]);
+            let begun = post(&server, "/poll", "", &idme.to_string());
+            begun.header("Turntable-Session").unwrap().to_owned()
+        })
+        .collect();
+    let publish = call("$av:publish", json!({"channel": "c", "data": 1}), 1);
+    let batch = json!(vec![publish; BATCH]).to_string();
+    // Each takes a while, and the last waits for all others.
+    let (is_refused, carried_out) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let until = Instant::now() + DEADLINE;
+    std::thread::scope(|scope| {
+        for session in &sessions {
+            let (is_refused, carried_out) = (&is_refused, &carried_out);
+            let (server, batch) = (&server, &batch);
+            scope.spawn(move || {
+                let headers = format!("Turntable-Session: {session}\r\n");
+                while !is_refused.load(Ordering::Relaxed) && Instant::now() < until {
+                    let answer = post(server, "/poll", &headers, batch);
+                    if answer.status == 200 {
+                        carried_out.fetch_add(1, Ordering::Relaxed);
+                        continue;
+                    }
+                    assert_eq!(answer.error(), (503, "unavailable".to_owned()));
+                    assert!(answer.header("Retry-After").is_some());
+                    is_refused.store(true, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert!(is_refused.into_inner(), "no request was refused");
+    let refused = server.metric("turntable_handshakes_refused_total{name=\"mailbox_max\"}");
+    assert!(refused >= 1.0, "{refused}");
+    let published = "turntable_commands_total{name=\"publish\"}";
+    let expected = carried_out.into_inner() * BATCH;
+    server.await_metric(published, expected as f64);
 }

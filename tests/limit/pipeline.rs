@@ -9,7 +9,7 @@ use serde_json::json;
 use super::kept::Kept;
 use turntable_testkit::metric::HTTP_CONNECTIONS;
 use turntable_testkit::websocket::handshake;
-use turntable_testkit::{Server, poll};
+use turntable_testkit::{Frame, Opcode, Server, poll};
 
 /// Requests whose answers nobody reads, until the server takes no more.
 fn pipeline(connection: &mut Kept, target: &str, most: usize) -> usize {
@@ -55,7 +55,7 @@ fn answers_that_are_not_read_take_no_memory_and_are_given_up() {
 
 #[test]
 fn silent_pipeline_takes_no_processor_time() {
-    let server = Server::start();
+    let server = Server::with(&[("session.heartbeat_ms", "500")]);
     let id = server_engine_id(&server);
     // Answers that are not read, and a request that waits with more behind it.
     let mut unread = Kept::open(&server);
@@ -65,12 +65,20 @@ fn silent_pipeline_takes_no_processor_time() {
         "GET /socket.io/?EIO=4&transport=polling&sid={id} HTTP/1.1\r\nHost: localhost\r\n\r\n"
     ));
     pipeline(&mut waiting, "/", 400_000);
+    // The server pings a client that is silent: two pings take a second.
+    let mut silent = server.user("1:1");
+    let begun = Instant::now();
     let before = server.processor_ms();
-    std::thread::sleep(Duration::from_millis(1_000));
-    let used = server.processor_ms() - before;
+    for _ in 0..2 {
+        let ping = silent.frame();
+        assert_eq!(ping.opcode, Opcode::PING);
+        silent.send_frame(&Frame::new(Opcode::PONG, ping.payload));
+    }
+    let (used, waited) = (server.processor_ms() - before, begun.elapsed());
+    assert!(waited >= Duration::from_millis(900), "{waited:?}");
     assert!(
-        used < 200,
-        "{used} ms of processor time in a second of silence"
+        u128::from(used) * 5 < waited.as_millis(),
+        "{used} ms of processor time in {waited:?} of silence"
     );
 }
 
