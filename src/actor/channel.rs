@@ -267,6 +267,7 @@ impl Channel {
                 subpaths,
                 past,
                 id,
+                ..
             } => self.join(caller, listener, subpaths, &past, id),
             ChannelCall::Leave {
                 caller,
@@ -286,6 +287,7 @@ impl Channel {
                 user,
                 data,
                 id,
+                ..
             } => self.publish(caller, user, data, id),
             ChannelCall::Unsubscribed { gateway } => self.model.interest.remove(gateway),
             ChannelCall::Forget => self.model.forget_history(),

@@ -9,6 +9,7 @@
 //! ends: see the gateway.
 
 mod absent;
+mod beginning;
 mod below;
 
 use std::collections::BTreeSet;
@@ -154,6 +155,9 @@ impl Directory {
                     return;
                 }
             }
+            if let Err(error) = self.charge_new_room(&call) {
+                return self.refuse(call.pending(&channel), error);
+            }
             let max = self.shared.settings().room.rooms_max;
             if self.rooms.are_full(max) && call.announced_by().is_none() {
                 let pending = call.pending(&channel);
@@ -204,6 +208,9 @@ impl Directory {
                     return self.shared.answer(requester, Ok(answer));
                 }
                 _ => {}
+            }
+            if let Err(error) = self.charge_new_channel(&call) {
+                return self.refuse(call.pending(&channel), error);
             }
             let max = self.shared.settings().channel.channels_max;
             if self.channels.are_full(max) && call.announced_by().is_none() {
@@ -369,11 +376,7 @@ impl Actor for Directory {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(SURVEY, |directory, _| {
-            let settings = directory.shared.settings();
-            let totals = &directory.shared.totals;
-            totals.survey(&settings.room, clock::now_ms());
-        });
+        ctx.run_interval(SURVEY, |directory, _| directory.survey());
         owner_call::count_in(self.shared.worker, self.shared.mailboxes.clone());
         // There is one directory for these surroundings.
         let _ = self.shared.directory.set(ctx.address());

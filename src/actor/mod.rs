@@ -6,6 +6,7 @@
 //! answers and events go out over the [`Bus`], one message per gateway.
 
 pub mod avatar;
+pub mod beginning;
 pub mod channel;
 pub mod directory;
 mod history_bytes;

@@ -452,6 +452,7 @@ impl Handler<QueuedCall<RoomCall>> for Room {
                 id,
                 is_connected,
                 games,
+                ..
             } => match self.check_game(&join, games.as_deref()) {
                 Ok(()) => self.join(caller, &user, &join, is_connected, id, now_ms),
                 Err(error) => self.refuse(caller, error, id, true),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 
+use crate::actor::beginning::Beginnings;
 use crate::actor::invited::Invited;
 use crate::metric::Metrics;
 use turntable_core::id::UserId;
@@ -31,6 +32,8 @@ pub struct Totals {
     invites: Mutex<Ledger>,
     /// Invites by the user that gets them.
     pub(super) invited: Invited,
+    /// Channels and rooms that begin, by who lets them.
+    pub(super) beginnings: Beginnings,
     invites_gauge: Gauge,
     metrics: Arc<Metrics>,
 }
@@ -70,6 +73,7 @@ impl Totals {
             rooms: Arc::default(),
             invites: Mutex::default(),
             invited: Invited::default(),
+            beginnings: Beginnings::default(),
             invites_gauge: metrics.invites.clone(),
             metrics,
         }

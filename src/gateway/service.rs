@@ -66,6 +66,11 @@ impl Providing {
         names.filter(|name| function::parts(name).is_none())
     }
 
+    /// How many services it provides, its user's own among them.
+    pub(super) fn count(&self) -> usize {
+        self.services.len()
+    }
+
     /// It provides nothing any more. The ids of its calls go on: answers to those before
     /// may still come.
     pub(super) fn forget_services(&mut self) {

@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 
 use turntable_testkit::channel::{join as join_channel, publish};
-use turntable_testkit::metric::{AVATARS, INVITES, ROOMS, limit_reached};
+use turntable_testkit::metric::{AVATARS, CHANNELS, INVITES, ROOMS, limit_reached};
 use turntable_testkit::room::{join, join_with};
-use turntable_testkit::{Client, Server};
+use turntable_testkit::{Client, Frame, Server};
 
 /// A join that must be refused with this code. Returns the greatest number.
 fn refused(client: &mut Client, command: &str, data: Value, code: &str) -> Value {
@@ -124,6 +124,92 @@ fn channels_of_the_server_are_limited() {
     publish(&mut tom, "b", json!(1));
     join_channel(&mut tom, "a");
     publish(&mut mel, "b", json!(2));
+}
+
+#[test]
+fn one_client_does_not_fill_the_channels_of_the_server() {
+    // As without a configuration, where each channel retains messages.
+    let server = Server::start();
+    let mut mel = server.user("1:1");
+    let mut burst = Vec::new();
+    for number in 0..900 {
+        let publish = json!({"channel": format!("new/{number}"), "data": 1});
+        let command = json!({"command": "publish", "data": publish, "id": number});
+        burst.extend(Frame::text(&command.to_string()).masked());
+    }
+    mel.send_raw(&burst);
+    let (mut begun, mut refused) = (0.0, Vec::new());
+    for number in 0..900 {
+        let answer = mel.next();
+        if answer["command"] == "reply" {
+            begun += 1.0;
+        } else {
+            let error = &answer["data"];
+            assert_eq!(error["code"], "rate_limited", "{answer}");
+            assert!(error["details"]["retry_ms"].as_u64().unwrap() <= 2_000);
+            refused.push(answer["id"].as_u64().unwrap_or(number));
+        }
+    }
+    assert_eq!(server.metric(CHANNELS), begun);
+    // 500 at once, and 50 in each second that this took.
+    assert!((500.0..850.0).contains(&begun), "{begun} channels");
+    let limited = server.metric(&limit_reached("channel.new_by_user"));
+    assert_eq!(limited, refused.len() as f64);
+    // What exists goes on, and others begin channels.
+    publish(&mut mel, "new/0", json!(2));
+    let mut tom = server.user("1:2");
+    let channel = format!("new/{}", refused[0]);
+    join_channel(&mut tom, &channel);
+    publish(&mut mel, &channel, json!(3));
+    assert_eq!(tom.expect("message")["data"], 3);
+}
+
+#[test]
+fn channels_and_rooms_that_begin_have_a_rate_by_address() {
+    let rate = "{ per_second = 1, burst = 3 }";
+    let server = Server::with(&[
+        ("channel.new_by_address", rate),
+        ("room.new_by_address", rate),
+    ]);
+    let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
+    for number in 0..3 {
+        let (user, id) = match number {
+            1 => (&mut tom, "1:2"),
+            _ => (&mut mel, "1:1"),
+        };
+        join_channel(user, &format!("c/{number}"));
+        join(user, &format!("r/{number}"), id);
+    }
+    let other = [
+        ("joinchannel", json!({"channel": "c/9"})),
+        ("joingame", room("r/9", "1:2")),
+    ];
+    for (command, data) in other {
+        tom.command(command, data);
+        let error = tom.expect_error("rate_limited");
+        assert_eq!(error["data"]["command"], command);
+    }
+    // What exists is joined, and the operator's channels are its own.
+    join_channel(&mut tom, "c/0");
+    let names = ["channel.new_by_address", "room.new_by_address"];
+    for name in names {
+        assert_eq!(server.metric(&limit_reached(name)), 1.0, "{name}");
+    }
+}
+
+#[test]
+fn services_that_the_sessions_of_one_address_provide_are_limited() {
+    let server = Server::with(&[("session.held_per_address_max", "40")]);
+    let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
+    let offer = |names: &[&str]| {
+        let services = names.iter().map(|name| (name.to_string(), json!(["f"])));
+        json!({"services": services.collect::<serde_json::Map<_, _>>()})
+    };
+    mel.request("provide", offer(&["a", "b"]));
+    let max = refused(&mut tom, "provide", offer(&["a"]), "too_many");
+    assert_eq!(max, 40);
+    mel.request("provide", json!({"services": {"a": []}}));
+    tom.request("provide", offer(&["a"]));
 }
 
 #[test]

@@ -39,12 +39,15 @@ const RATE_CLASSES: [&str; 15] = [
 ];
 /// Settings of a measured server: one worker, free ports, and none of the limits that
 /// a benchmark from one address would exceed.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 9] = [
     ("TURNTABLE_SERVER__LISTEN", "127.0.0.1:0"),
     ("TURNTABLE_MANAGEMENT__LISTEN", "127.0.0.1:0"),
     ("TURNTABLE_SERVER__WORKERS", "1"),
     ("TURNTABLE_SESSION__UNIDENTIFIED_PER_ADDRESS_MAX", "1000000"),
     ("TURNTABLE_POLL__UNIDENTIFIED_MAX", "1000000"),
+    ("TURNTABLE_CHANNEL__NEW_BY_USER__PER_SECOND", "0"),
+    ("TURNTABLE_CHANNEL__NEW_BY_ADDRESS__PER_SECOND", "0"),
+    ("TURNTABLE_ROOM__NEW_BY_ADDRESS__PER_SECOND", "0"),
     ("TURNTABLE_SESSION__HELD_PER_ADDRESS_MAX", "1000000000"),
 ];
 

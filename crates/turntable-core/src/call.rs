@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::address::Address;
 use crate::backup::{AnnouncedMember, AnnouncedSession};
 use crate::frame::SharedFrame;
 use crate::id::{ChannelId, UserId};
@@ -216,6 +217,8 @@ pub enum RoomCall {
     /// a request.
     Join {
         caller: Caller,
+        /// Whom it is charged to if the room begins by it; `None`: to nobody.
+        address: Option<Address>,
         user: UserId,
         join: JoinGame,
         id: Option<RequestId>,
@@ -291,6 +294,8 @@ pub enum ChannelCall {
     /// `joinchannel`. The session's gateway is interested from here on.
     Join {
         caller: Caller,
+        /// Whom it is charged to if the channel begins by it; `None`: to nobody.
+        address: Option<Address>,
         listener: Listener,
         subpaths: bool,
         past: Past,
@@ -306,6 +311,8 @@ pub enum ChannelCall {
     /// `publish`.
     Publish {
         caller: Caller,
+        /// Whom it is charged to if the channel begins by it; `None`: to nobody.
+        address: Option<Address>,
         user: UserId,
         data: Payload,
         id: Option<RequestId>,

@@ -5,6 +5,7 @@
 //! function takes its input and `now` as arguments and returns its effects;
 //! nothing waits, sends or reads a clock.
 
+pub mod address;
 pub mod backup;
 pub mod budget;
 pub mod call;

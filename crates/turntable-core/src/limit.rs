@@ -56,6 +56,9 @@ pub enum Limit {
     ActionRate,
     ActionBytes,
     RoomInvitesToUser,
+    RoomNewByAddress,
+    ChannelNewByUser,
+    ChannelNewByAddress,
     ServiceQueue,
     ServiceInstances,
     Checking,
@@ -67,7 +70,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 55] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -112,7 +115,10 @@ impl Limit {
         Self::RoomInvites,
         Self::RoomInvitesWaiting,
         Self::RoomInvitesToUser,
+        Self::RoomNewByAddress,
         Self::RoomBytes,
+        Self::ChannelNewByUser,
+        Self::ChannelNewByAddress,
         Self::ChannelBytes,
         Self::ChannelRate,
         Self::TeamMembers,
@@ -171,6 +177,9 @@ impl Limit {
             Self::RoomInvites => "room.invites_max",
             Self::RoomInvitesWaiting => "room.invites_waiting_max",
             Self::RoomInvitesToUser => "room.invites_to_user",
+            Self::RoomNewByAddress => "room.new_by_address",
+            Self::ChannelNewByUser => "channel.new_by_user",
+            Self::ChannelNewByAddress => "channel.new_by_address",
             Self::RoomBytes => "room.bytes",
             Self::ChannelBytes => "channel.bytes",
             Self::ChannelRate => "channels.PATTERN.publish_rate",

@@ -75,6 +75,7 @@ impl Gateway {
                 let channel = join.channel.clone();
                 let call = RoomCall::Join {
                     caller,
+                    address: self.address(session),
                     user,
                     join,
                     id,

@@ -312,6 +312,7 @@ impl Gateway {
         };
         let call = ChannelCall::Join {
             caller,
+            address: None,
             listener,
             subpaths,
             past: Past::default(),

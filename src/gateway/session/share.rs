@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use crate::gateway::Gateway;
 use crate::gateway::admission::Held;
+use turntable_core::address::Address;
 use turntable_core::key::SessionSlot;
 use turntable_core::limit::Limit;
 use turntable_core::packet::{ClientPacket, ErrorBody};
@@ -16,6 +17,8 @@ use turntable_core::session::published_bytes;
 const CHANNEL: usize = 16;
 /// What a room counts for.
 const ROOM: usize = 32;
+/// What a service counts for that the session provides.
+const SERVICE: usize = 16;
 
 /// What a command adds, at most, to what its session holds; `None` for a command that
 /// changes nothing of it.
@@ -24,6 +27,11 @@ fn added(packet: &ClientPacket) -> Option<usize> {
         ClientPacket::Subscribe(users) => Some(users.len()),
         ClientPacket::JoinChannel { .. } => Some(CHANNEL),
         ClientPacket::JoinGame(_) => Some(ROOM),
+        ClientPacket::Provide(services) => {
+            let offered = services.iter();
+            let count = offered.filter(|(_, functions)| !functions.is_empty());
+            Some(SERVICE * count.count())
+        }
         ClientPacket::Unsubscribe(_)
         | ClientPacket::Lookup(_)
         | ClientPacket::Block { .. }
@@ -77,8 +85,8 @@ impl Gateway {
         };
         let max = settings.session.held_per_address_max;
         if added > 0 && held.total() + added > max {
-            let message = "the clients of your address watch too many users, and are in too many \
-                           rooms and channels; leave some";
+            let message = "the clients of your address watch too many users, are in too many rooms \
+                           and channels, and provide too many services; leave some";
             let error = ErrorBody::new(ErrorCode::TooMany, message).of(packet.name());
             return Err(error.with("max", max as u64).by(Limit::Held));
         }
@@ -139,6 +147,12 @@ impl Gateway {
         })
     }
 
+    /// The address of a session's client, as owners charge it; of a command that took a
+    /// share of what the address may.
+    pub(crate) fn address(&mut self, session: SessionSlot) -> Option<Address> {
+        self.held_address(session).map(Address::of)
+    }
+
     /// The address whose share a session has.
     pub(super) fn held_address(&mut self, session: SessionSlot) -> Option<IpAddr> {
         self.held(session).map(Held::address)
@@ -163,9 +177,11 @@ impl Gateway {
             return;
         };
         let session = &entry.session;
+        let services = entry.providing.as_ref().map_or(0, |all| all.count());
         let holds = session.watching.len()
             + CHANNEL * session.channels().len()
-            + ROOM * session.rooms().count();
+            + ROOM * session.rooms().count()
+            + SERVICE * services;
         if let Some(held) = &mut entry.held {
             held.set(holds);
         }

@@ -24,6 +24,7 @@ use below::OwnerCall;
 use gather::PastBelow;
 use profile::ProfileChange;
 use sight::Sight;
+use turntable_core::address::Address;
 use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
 use turntable_core::delivery::Topic;
 use turntable_core::id::{ChannelId, UserId};
@@ -210,14 +211,17 @@ impl Gateway {
             history,
             below,
         };
-        self.join_allowed(session, join, id);
+        let address = self.address(session);
+        self.join_allowed(session, join, address, id);
     }
 
-    /// Joins a session to a channel that it may join.
+    /// Joins a session to a channel that it may join. A channel that begins is charged to
+    /// the address, if to any.
     pub(crate) fn join_allowed(
         &mut self,
         session: SessionSlot,
         join: JoinChannel,
+        address: Option<Address>,
         id: Option<RequestId>,
     ) {
         let max = self.settings.session.channels_max;
@@ -265,6 +269,7 @@ impl Gateway {
         };
         let call = ChannelCall::Join {
             caller,
+            address,
             listener,
             subpaths,
             past,
@@ -305,6 +310,7 @@ impl Gateway {
         }
         let call = ChannelCall::Publish {
             caller,
+            address: self.address(session),
             user,
             data,
             id,

@@ -295,7 +295,8 @@ impl Gateway {
                 history: None,
                 below: Vec::new(),
             };
-            self.join_allowed(session, join, None);
+            // It is the operator's, and not its client's.
+            self.join_allowed(session, join, None, None);
         }
     }
 
@@ -396,7 +397,7 @@ mod tests {
             history: None,
             below: Vec::new(),
         };
-        gateway.join_allowed(session, join("b", false), None);
+        gateway.join_allowed(session, join("b", false), None, None);
         let mut settings = (*gateway.settings).clone();
         settings.channels = Arc::new(Closed);
         gateway.settings = Arc::new(settings);
@@ -408,7 +409,7 @@ mod tests {
         };
         assert_eq!(on(&mut gateway), [(path("a"), false)]);
         // The operator named no paths below.
-        gateway.join_allowed(session, join("a", true), None);
+        gateway.join_allowed(session, join("a", true), None, None);
         assert_eq!(on(&mut gateway), [(path("a"), false)]);
     }
 }

@@ -174,6 +174,10 @@ pub struct ChannelSettings {
     pub empty_ms: u64,
     /// Bytes that a channel sends to each of its subscribers.
     pub bytes: BucketSettings,
+    /// Channels that begin because of one user.
+    pub new_by_user: BucketSettings,
+    /// Channels that begin because of the clients of one address.
+    pub new_by_address: BucketSettings,
     /// Maximum channels of one server.
     pub channels_max: usize,
     /// Maximum paths below a channel whose past messages a join with subpaths gets.
@@ -219,6 +223,8 @@ impl Default for ChannelSettings {
         Self {
             empty_ms: 60_000,
             bytes: FAN_OUT_BYTES,
+            new_by_user: BucketSettings::new(50, 500),
+            new_by_address: BucketSettings::new(100, 5_000),
             channels_max: 100_000,
             below_max: 100,
             operator_users_max: 100_000,
@@ -236,10 +242,7 @@ mod tests {
         let settings = ChannelSettings {
             empty_ms: 60_000,
             channels_max: 100,
-            operator_users_max: 0,
-            below_max: 0,
-            bytes: FAN_OUT_BYTES,
-            history_total_bytes_max: 0,
+            ..ChannelSettings::default()
         };
         let remembered = [0, 74, 75, 100].map(|channels| settings.remembered_ms(channels));
         assert_eq!(remembered, [60_000, 60_000, 1_000, 1_000]);

@@ -31,7 +31,7 @@ pub struct SessionSettings {
     /// they lost.
     pub detached_per_address_max: usize,
     /// What the sessions of one address hold together: a watched user is 1, a channel
-    /// 16, a room 32.
+    /// or a service that is provided 16, a room 32.
     pub held_per_address_max: usize,
     /// Maximum rooms of one session.
     pub rooms_max: usize,

@@ -247,6 +247,7 @@ fn rooms_channels_and_awaited_answers_go_along() {
     let calls = into.subscriptions.below_is_known(&path("c"));
     into.call_owners(calls);
     let join = ChannelCall::Join {
+        address: None,
         caller: into.sessions.caller(arrived).unwrap(),
         listener: into.listener(arrived).unwrap(),
         subpaths: true,

@@ -35,6 +35,8 @@ pub struct RoomSettings {
     pub rooms_max: usize,
     /// Rooms that one user created.
     pub rooms_per_user_max: usize,
+    /// Rooms that begin because of the clients of one address.
+    pub new_by_address: BucketSettings,
     /// Bytes of actions that wait for a tick; when they are reached the tick
     /// comes early.
     pub tick_bytes_max: usize,
@@ -103,6 +105,7 @@ impl Default for RoomSettings {
             invites_total_max: 100_000,
             rooms_max: 100_000,
             rooms_per_user_max: 64,
+            new_by_address: BucketSettings::new(100, 5_000),
             tick_bytes_max: 65_536,
             invites_to_user: BucketSettings::new(2, 64),
             bytes: FAN_OUT_BYTES,

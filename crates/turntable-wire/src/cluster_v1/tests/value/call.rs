@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use turntable_core::address::Address;
 use turntable_core::backup::{AnnouncedMember, AnnouncedSession};
 use turntable_core::call::{
     AvatarCall, Call, ChannelCall, Requester, RoomCall, ServiceCall, Since, Stamped,
@@ -173,6 +174,10 @@ fn sender_clock() -> impl Strategy<Value = SenderClock> {
     })
 }
 
+fn address() -> impl Strategy<Value = Option<Address>> {
+    option::of(any::<u64>().prop_map(Address::from_number))
+}
+
 fn patterns() -> impl Strategy<Value = Vec<Pattern>> {
     let pattern = prop::sample::select(&["**", "a", "a/*", "*/b/**"][..]);
     vec(
@@ -190,11 +195,13 @@ fn room_call() -> impl Strategy<Value = RoomCall> {
             join_game(),
             request(),
             any::<bool>(),
-            option::of(patterns())
+            option::of(patterns()),
+            address(),
         )
-            .prop_map(|(caller, user, join, id, is_connected, games)| {
+            .prop_map(|(caller, user, join, id, is_connected, games, address)| {
                 RoomCall::Join {
                     caller,
+                    address,
                     user,
                     join,
                     id,
@@ -264,15 +271,24 @@ fn channel_call() -> impl Strategy<Value = ChannelCall> {
             .collect()
     });
     prop_oneof![
-        (caller(), listener(), any::<bool>(), past(), request()).prop_map(
-            |(caller, listener, subpaths, past, id)| ChannelCall::Join {
-                caller,
-                listener,
-                subpaths,
-                past,
-                id,
-            }
-        ),
+        (
+            caller(),
+            address(),
+            listener(),
+            any::<bool>(),
+            past(),
+            request()
+        )
+            .prop_map(|(caller, address, listener, subpaths, past, id)| {
+                ChannelCall::Join {
+                    caller,
+                    address,
+                    listener,
+                    subpaths,
+                    past,
+                    id,
+                }
+            }),
         (caller(), any::<bool>(), any::<bool>()).prop_map(|(caller, subpaths, stays)| {
             ChannelCall::Leave {
                 caller,
@@ -284,14 +300,15 @@ fn channel_call() -> impl Strategy<Value = ChannelCall> {
         caller().prop_map(|caller| ChannelCall::Resume { caller }),
         (caller(), any::<bool>())
             .prop_map(|(caller, is_hidden)| ChannelCall::Hide { caller, is_hidden }),
-        (caller(), user(), payload(), request()).prop_map(|(caller, user, data, id)| {
-            ChannelCall::Publish {
+        (caller(), address(), user(), payload(), request()).prop_map(
+            |(caller, address, user, data, id)| ChannelCall::Publish {
                 caller,
+                address,
                 user,
                 data,
                 id,
             }
-        }),
+        ),
         gateway().prop_map(|gateway| ChannelCall::Unsubscribed { gateway }),
         (gateway(), generation(), any::<bool>(), listeners).prop_map(
             |(gateway, generation, is_subscribed, listeners)| ChannelCall::Announce {

@@ -1,0 +1,186 @@
+//! How many channels and rooms begin because of one user, and because of the clients of
+//! one address.
+//!
+//! Each is an actor that stays for a while after its last client has gone, so a client
+//! that names ever new ones could take all that there may be. The buckets are the node's:
+//! they are locked where a channel or a room begins, never by a message.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use parking_lot::Mutex;
+
+use turntable_core::address::Address;
+use turntable_core::id::UserId;
+use turntable_core::limit::Limit;
+use turntable_core::model::room::RoomSettings;
+use turntable_core::model::settings::ChannelSettings;
+use turntable_core::packet::ErrorBody;
+use turntable_core::rate::{Bucket, BucketSettings};
+use turntable_core::reason::ErrorCode;
+use turntable_core::spare::Spare;
+
+/// How often users and addresses that began nothing lately are forgotten, in ms.
+const SWEEP_MS: u64 = 10_000;
+
+/// What began lately on a node.
+#[derive(Debug, Default)]
+pub struct Beginnings(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    channels_by_user: HashMap<UserId, Bucket>,
+    channels_by_address: HashMap<Address, Bucket>,
+    rooms_by_address: HashMap<Address, Bucket>,
+    swept_ms: u64,
+}
+
+impl Beginnings {
+    /// A channel begins because of a user at an address.
+    ///
+    /// # Errors
+    /// `rate_limited` over `channel.new_by_user` or `channel.new_by_address`.
+    pub(super) fn channel(
+        &self,
+        user: &UserId,
+        address: Address,
+        settings: &ChannelSettings,
+        now_ms: u64,
+    ) -> Result<(), ErrorBody> {
+        let mut table = self.0.lock();
+        let (limit, rate) = (Limit::ChannelNewByUser, settings.new_by_user);
+        let taken = take(&mut table.channels_by_user, user.clone(), rate, now_ms);
+        taken.map_err(|wait_ms| refused("channels begin by you", limit, wait_ms))?;
+        let (limit, rate) = (Limit::ChannelNewByAddress, settings.new_by_address);
+        let taken = take(&mut table.channels_by_address, address, rate, now_ms);
+        taken.map_err(|wait_ms| {
+            if let Some(bucket) = table.channels_by_user.get_mut(user) {
+                bucket.give_back(1);
+            }
+            refused("channels begin by clients of your address", limit, wait_ms)
+        })
+    }
+
+    /// A room begins because of a client at an address.
+    ///
+    /// # Errors
+    /// `rate_limited` over `room.new_by_address`.
+    pub(super) fn room(
+        &self,
+        address: Address,
+        settings: &RoomSettings,
+        now_ms: u64,
+    ) -> Result<(), ErrorBody> {
+        let (limit, rate) = (Limit::RoomNewByAddress, settings.new_by_address);
+        let taken = take(&mut self.0.lock().rooms_by_address, address, rate, now_ms);
+        taken.map_err(|wait_ms| refused("rooms begin by clients of your address", limit, wait_ms))
+    }
+
+    /// Forgets users and addresses whose buckets are full again, now and then.
+    pub(super) fn sweep(&self, channel: &ChannelSettings, room: &RoomSettings, now_ms: u64) {
+        let mut table = self.0.lock();
+        if now_ms < table.swept_ms.saturating_add(SWEEP_MS) {
+            return;
+        }
+        table.swept_ms = now_ms;
+        forget(&mut table.channels_by_user, channel.new_by_user, now_ms);
+        forget(
+            &mut table.channels_by_address,
+            channel.new_by_address,
+            now_ms,
+        );
+        forget(&mut table.rooms_by_address, room.new_by_address, now_ms);
+    }
+}
+
+fn take<K: Eq + Hash>(
+    buckets: &mut HashMap<K, Bucket>,
+    key: K,
+    rate: BucketSettings,
+    now_ms: u64,
+) -> Result<(), u64> {
+    if rate.per_second == 0 {
+        return Ok(());
+    }
+    buckets.entry(key).or_default().take(rate, now_ms)
+}
+
+fn forget<K: Eq + Hash>(buckets: &mut HashMap<K, Bucket>, rate: BucketSettings, now_ms: u64) {
+    // Without a rate nothing is charged.
+    buckets.retain(|_, bucket| rate.per_second > 0 && !bucket.is_full(rate, now_ms));
+    buckets.give_back();
+}
+
+fn refused(what: &str, limit: Limit, wait_ms: u64) -> ErrorBody {
+    let message = format!("too many {what}; wait retry_ms");
+    let error = ErrorBody::new(ErrorCode::RateLimited, message);
+    error.with("retry_ms", wait_ms).by(limit)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_700_000_000_000;
+
+    fn user(number: usize) -> UserId {
+        UserId::parse(&format!("1:{number}")).unwrap()
+    }
+
+    fn settings() -> ChannelSettings {
+        ChannelSettings {
+            new_by_user: BucketSettings::new(1, 2),
+            new_by_address: BucketSettings::new(1, 3),
+            ..ChannelSettings::default()
+        }
+    }
+
+    #[test]
+    fn channels_begin_at_a_rate_by_user_and_by_address() {
+        let beginnings = Beginnings::default();
+        let begin = |number, address, now_ms| {
+            let address = Address::from_number(address);
+            let begun = beginnings.channel(&user(number), address, &settings(), now_ms);
+            begun.map_err(|error| error.limit)
+        };
+        let by_user = Err(Some(Limit::ChannelNewByUser));
+        let by_address = Err(Some(Limit::ChannelNewByAddress));
+        assert_eq!([begin(1, 7, NOW), begin(1, 7, NOW)], [Ok(()), Ok(())]);
+        assert_eq!(begin(1, 7, NOW), by_user);
+        assert_eq!(begin(2, 7, NOW), Ok(()));
+        assert_eq!(begin(2, 7, NOW), by_address);
+        // Its own bucket was not charged for what its address refused.
+        assert_eq!(begin(2, 8, NOW), Ok(()));
+        assert_eq!(begin(1, 7, NOW + 1_000), Ok(()));
+    }
+
+    #[test]
+    fn rooms_begin_at_a_rate_by_address() {
+        let beginnings = Beginnings::default();
+        let settings = RoomSettings {
+            new_by_address: BucketSettings::new(1, 1),
+            ..RoomSettings::default()
+        };
+        let begin = |address| beginnings.room(Address::from_number(address), &settings, NOW);
+        begin(7).unwrap();
+        let error = begin(7).unwrap_err();
+        assert_eq!(error.limit, Some(Limit::RoomNewByAddress));
+        assert!(error.detail("retry_ms").is_some());
+        begin(8).unwrap();
+    }
+
+    #[test]
+    fn users_that_began_nothing_lately_take_no_memory() {
+        let beginnings = Beginnings::default();
+        for number in 0..10_000 {
+            let address = Address::from_number(number as u64);
+            let begun = beginnings.channel(&user(number), address, &settings(), NOW);
+            begun.unwrap();
+        }
+        beginnings.sweep(&settings(), &RoomSettings::default(), NOW + 5_000);
+        let table = beginnings.0.lock();
+        assert!(table.channels_by_user.is_empty() && table.channels_by_address.is_empty());
+        assert!(table.channels_by_user.capacity() < 100);
+    }
+}

@@ -1,0 +1,64 @@
+//! Channels and rooms that begin: charged to the user and to the address of the client
+//! whose command makes them.
+
+use crate::actor::directory::Directory;
+use crate::clock;
+use turntable_core::call::{ChannelCall, RoomCall};
+use turntable_core::packet::ErrorBody;
+use turntable_core::pending::Pending;
+
+impl Directory {
+    /// Charges a channel that begins by this call; to nobody where it is not a client's.
+    ///
+    /// # Errors
+    /// `rate_limited`, where too many begin so.
+    pub(super) fn charge_new_channel(&self, call: &ChannelCall) -> Result<(), ErrorBody> {
+        let (address, user) = match call {
+            ChannelCall::Join {
+                address, listener, ..
+            } => (address, &listener.user),
+            ChannelCall::Publish { address, user, .. } => (address, user),
+            _ => return Ok(()),
+        };
+        let Some(address) = *address else {
+            return Ok(());
+        };
+        let settings = self.shared.settings();
+        let beginnings = &self.shared.totals.beginnings;
+        beginnings.channel(user, address, &settings.channel, clock::now_ms())
+    }
+
+    /// The same of a room.
+    ///
+    /// # Errors
+    /// `rate_limited`, where too many begin so.
+    pub(super) fn charge_new_room(&self, call: &RoomCall) -> Result<(), ErrorBody> {
+        let RoomCall::Join {
+            address: Some(address),
+            ..
+        } = call
+        else {
+            return Ok(());
+        };
+        let settings = self.shared.settings();
+        let beginnings = &self.shared.totals.beginnings;
+        beginnings.room(*address, &settings.room, clock::now_ms())
+    }
+
+    /// Brings what users and addresses have in all up to date.
+    pub(super) fn survey(&self) {
+        let settings = self.shared.settings();
+        let (totals, now_ms) = (&self.shared.totals, clock::now_ms());
+        totals.survey(&settings.room, now_ms);
+        let (channel, room) = (&settings.channel, &settings.room);
+        totals.beginnings.sweep(channel, room, now_ms);
+    }
+
+    /// Refuses a call for which no owner is made.
+    pub(super) fn refuse(&self, pending: Option<Pending>, error: ErrorBody) {
+        if let Some(pending) = pending {
+            let (to, refusal) = pending.refused(error);
+            self.shared.bus.send(to, refusal);
+        }
+    }
+}
