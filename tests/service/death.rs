@@ -1,14 +1,12 @@
 //! Providers that die: each call is answered exactly once.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{await_state, call, manage, next, provider, server, user};
 use turntable_testkit::session::Session;
-use turntable_testkit::{Client, Server};
+use turntable_testkit::{Client, Peer, Random, Server, Way};
 
 #[test]
 fn service_goes_down_with_its_last_instance_and_comes_back() {
@@ -215,79 +213,121 @@ fn service_that_is_switched_off_is_so_after_a_loss() {
     await_state(&mut mel, "forum", "enabled");
 }
 
-/// Answers calls until it has answered `lives`, then dies with those that it has.
-fn live_and_die(server: &Server, lives: u64, is_over: &AtomicBool) {
-    let mut forum = provider(server, "forum", &["read", "write"]);
-    for _ in 0..lives {
-        let called = loop {
-            let message = forum.next();
-            if is_over.load(Ordering::Relaxed) {
-                return;
+/// A caller, and how often each of its calls was answered.
+struct Caller {
+    peer: Peer,
+    answers: Vec<u32>,
+    answered: u64,
+    results: u64,
+}
+
+impl Caller {
+    /// Takes the next answer.
+    fn take(&mut self) {
+        let answer = self.peer.next_answer();
+        let id = answer["id"].as_u64().unwrap();
+        self.answers[id as usize] += 1;
+        self.answered += 1;
+        match answer["command"].as_str().unwrap() {
+            "reply" => {
+                assert_eq!(answer["data"], id);
+                self.results += 1;
             }
-            if message["command"] == "call" && message["id"].is_number() {
-                break message;
+            "error" => {
+                let code = &answer["data"]["code"];
+                assert!(code == "service_down" || code == "timeout", "{answer}");
             }
-        };
-        let result = called["data"]["args"].clone();
-        forum.send(json!({"command": "reply", "data": result, "id": called["id"]}));
+            other => panic!("{other}"),
+        }
     }
-    forum.drop_connection();
+}
+
+/// An instance over this transport: it answers so many calls, and dies with those that it has.
+fn live_and_die(server: &Server, way: Way, lives: u64, is_over: &AtomicBool) {
+    let claim = json!({"user": "service:forum", "credentials": {"token": "secret"}});
+    let mut forum = Peer::open(way, server.address, &claim);
+    let services = json!({"services": {"forum": ["read", "write"]}});
+    forum.request_of("provide", &services, 1);
+    let mut answered = 0;
+    while answered < lives {
+        let Some(called) = forum.next() else { return };
+        if is_over.load(Ordering::Relaxed) {
+            return;
+        }
+        if called["command"] == "call" && called.get("id").is_some() {
+            let result = called["data"]["args"].clone();
+            forum.reply(&called, result);
+            answered += 1;
+        }
+    }
+    forum.cut();
+}
+
+/// Calls over one transport to instances over all of them.
+fn calls_with_deaths(way: Way) {
+    const CALLS: u64 = 10_000;
+    const WINDOW: u64 = 50;
+    let keys = [("poll.gone_ms", "100")];
+    let server = Server::configured(crate::CONFIG, &keys);
+    let is_over = AtomicBool::new(false);
+    let deaths = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for (seed, of_instance) in (1..).zip(Way::ALL) {
+            let (server, is_over, deaths) = (&server, &is_over, &deaths);
+            scope.spawn(move || {
+                let mut random = Random::new(seed);
+                while !is_over.load(Ordering::Relaxed) {
+                    let lives = 20 + random.below(200);
+                    live_and_die(server, of_instance, lives, is_over);
+                    deaths.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        user(&server, "1:2", "forum").bye();
+        let mut mel = Caller {
+            peer: Peer::user(way, server.address, "1:1"),
+            answers: vec![0; CALLS as usize],
+            answered: 0,
+            results: 0,
+        };
+        let mut sent = 0;
+        while mel.answered < CALLS {
+            while sent < CALLS && sent < mel.answered + WINDOW {
+                let f = ["forum:read", "forum:write"][sent as usize % 2];
+                mel.peer.call(f, json!(sent), sent);
+                sent += 1;
+            }
+            mel.take();
+        }
+        // Nothing more comes when nothing is open.
+        server.await_metric("turntable_service_open{service=\"forum\"}", 0.0);
+        is_over.store(true, Ordering::Relaxed);
+        for message in mel.peer.pending() {
+            assert_eq!(message["command"], "service", "{message}");
+        }
+        assert!(mel.answers.iter().all(|count| *count == 1));
+        let (results, deaths) = (mel.results, deaths.load(Ordering::Relaxed));
+        let counts = format!("{results} results, {deaths} deaths");
+        assert!(
+            results > CALLS / 2 && results < CALLS && deaths > 10,
+            "{counts}"
+        );
+        // Instances that wait for a call have an end.
+        server.signal("KILL");
+    });
 }
 
 #[test]
 fn ten_thousand_calls_with_deaths_are_each_answered_exactly_once() {
-    const CALLS: u64 = 10_000;
-    const WINDOW: u64 = 50;
-    let server = server();
-    let is_over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for number in 0..3_u64 {
-            let (server, is_over) = (&server, &is_over);
-            scope.spawn(move || {
-                let mut lives = 37 + number * 29;
-                while !is_over.load(Ordering::Relaxed) {
-                    live_and_die(server, lives, is_over);
-                    lives = lives * 7 % 211 + 20;
-                }
-            });
-        }
-        let mut mel = user(&server, "1:1", "forum");
-        let mut answers: HashMap<u64, u32> = HashMap::new();
-        let (mut results, mut errors, mut sent) = (0, 0, 0);
-        while answers.len() < CALLS as usize {
-            while sent < CALLS && sent < answers.len() as u64 + WINDOW {
-                let f = if sent % 2 == 0 {
-                    "forum:read"
-                } else {
-                    "forum:write"
-                };
-                call(&mut mel, f, json!(sent), sent);
-                sent += 1;
-            }
-            let answer: Value = next(&mut mel);
-            let id = answer["id"].as_u64().unwrap();
-            *answers.entry(id).or_default() += 1;
-            match answer["command"].as_str().unwrap() {
-                "reply" => {
-                    assert_eq!(answer["data"], id);
-                    results += 1;
-                }
-                "error" => {
-                    let code = &answer["data"]["code"];
-                    assert!(code == "service_down" || code == "timeout", "{answer}");
-                    errors += 1;
-                }
-                other => panic!("{other}"),
-            }
-        }
-        is_over.store(true, Ordering::Relaxed);
-        assert!(answers.values().all(|count| *count == 1));
-        assert!(
-            results > CALLS / 2 && errors > 0,
-            "{results} results, {errors} errors"
-        );
-        mel.expect_none_for(Duration::from_millis(1_200));
-        // A last call to each wakes those that wait for one.
-        server.signal("TERM");
-    });
+    calls_with_deaths(Way::WebSocket);
+}
+
+#[test]
+fn ten_thousand_polled_calls_with_deaths_are_each_answered_exactly_once() {
+    calls_with_deaths(Way::Poll);
+}
+
+#[test]
+fn ten_thousand_socketio_calls_with_deaths_are_each_answered_exactly_once() {
+    calls_with_deaths(Way::SocketIo);
 }

@@ -14,6 +14,8 @@ mod direct;
 mod disabled;
 mod function;
 mod https;
+mod killed;
+mod matrix;
 mod server_call;
 mod transport;
 

@@ -93,6 +93,22 @@ impl Pending {
     }
 }
 
+/// Sends a request as it is written, and reads until the server closes.
+///
+/// # Errors
+/// The server is gone, or goes before it has answered.
+pub fn try_request(address: SocketAddr, text: &str) -> std::io::Result<Response> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    stream.write_all(text.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    if answer.is_empty() {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(Response::parse(&answer))
+}
+
 /// Sends a request as it is written, and reads until the server closes. The
 /// headers must end the connection or be such that the server does.
 pub fn request(address: SocketAddr, text: &str) -> Response {

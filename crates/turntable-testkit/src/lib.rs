@@ -23,8 +23,10 @@ pub mod journal;
 pub mod metric;
 pub mod msgpack;
 pub mod package;
+pub mod peer;
 pub mod poll;
 pub mod presence;
+pub mod process;
 pub mod random;
 pub mod room;
 pub mod server;
@@ -38,6 +40,7 @@ pub mod workspace;
 use std::time::Duration;
 
 pub use http::{Response, request};
+pub use peer::{Peer, Way};
 pub use random::Random;
 pub use server::Server;
 pub use websocket::{Client, Frame, Opcode};
