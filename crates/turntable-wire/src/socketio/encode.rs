@@ -110,8 +110,9 @@ fn string(text: &str) -> String {
 
 /// Encodes a message of the server as the matching packet: the answer to a
 /// command with an acknowledgement id is that ACK, a `call` with a numeric id is
-/// an EVENT that requests an acknowledgement, all else is a plain EVENT (an id of
-/// another transport is omitted). `None` if it is not a message.
+/// an EVENT that requests an acknowledgement and has the id in its data, all else
+/// is a plain EVENT (an id of another transport is omitted). `None` if it is not a
+/// message.
 ///
 /// Acknowledgement ids belong to one socket. An answer that is replayed to
 /// another socket is sent with [`event`]; otherwise it could be taken for the
@@ -159,11 +160,25 @@ fn occurrence(
     ack: Option<u64>,
     offset: Option<&str>,
 ) -> Encoded {
+    let data = parts.data.get();
+    let numbered = match ack {
+        Some(id) if parts.command == "call" => numbered(data, id),
+        _ => None,
+    };
+    let data = numbered.as_deref().unwrap_or(data);
     let list = match offset {
-        None => format!(r#"["{}",{}]"#, parts.command, parts.data),
-        Some(offset) => format!(r#"["{}",{},{}]"#, parts.command, parts.data, string(offset)),
+        None => format!(r#"["{}",{data}]"#, parts.command),
+        Some(offset) => format!(r#"["{}",{data},{}]"#, parts.command, string(offset)),
     };
     Encoded::new(PacketKind::Event, namespace, ack, &list)
+}
+
+/// The data of a call with its number as `id`: a cancel names it, and clients do not show
+/// the number of an acknowledgement.
+fn numbered(data: &str, id: u64) -> Option<String> {
+    let fields = data.strip_suffix('}')?;
+    let comma = if fields.ends_with('{') { "" } else { "," };
+    Some(format!(r#"{fields}{comma}"id":{id}}}"#))
 }
 
 fn answer(parts: &MessageParts<'_>, namespace: &str, id: u64) -> Encoded {

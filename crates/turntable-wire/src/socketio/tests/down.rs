@@ -39,7 +39,18 @@ fn messages_are_events_and_acknowledgements() {
         (
             r#"{"command":"call","data":{"f":"a:b"},"id":9}"#,
             "/",
-            r#"429["call",{"f":"a:b"}]"#,
+            r#"429["call",{"f":"a:b","id":9}]"#,
+        ),
+        (
+            r#"{"command":"call","data":{},"id":9}"#,
+            "/",
+            r#"429["call",{"id":9}]"#,
+        ),
+        // One without an answer has no number.
+        (
+            r#"{"command":"call","data":{"f":"$av:cancel","args":{"id":9}}}"#,
+            "/",
+            r#"42["call",{"f":"$av:cancel","args":{"id":9}}]"#,
         ),
     ];
     for (message, namespace, expected) in rows {
