@@ -149,3 +149,7 @@ pub fn open(
     let store = queue::FileStore::open(settings, last_seen_max, metrics.store_failures.clone())?;
     Ok(Arc::new(store))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

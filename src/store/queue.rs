@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use prometheus_client::metrics::counter::Counter;
 
 use super::channel::ChannelChange;
@@ -50,7 +50,8 @@ impl Waiting {
 #[derive(Debug)]
 pub struct FileStore {
     path: String,
-    jobs: Sender<Job>,
+    /// `None` once it is stopped: a job behind that would have no answer.
+    jobs: RwLock<Option<Sender<Job>>>,
     waiting: Arc<Waiting>,
     queue_max: usize,
     queue_bytes_max: usize,
@@ -93,7 +94,7 @@ impl FileStore {
             .map_err(|error| format!("the thread of the store cannot start: {error}"))?;
         Ok(Self {
             path: settings.path.clone(),
-            jobs,
+            jobs: RwLock::new(Some(jobs)),
             waiting,
             queue_max: settings.queue_max,
             queue_bytes_max: settings.queue_bytes_max,
@@ -106,21 +107,27 @@ impl FileStore {
 
     fn send(&self, job: Job) {
         let bytes = job.bytes();
-        let (jobs, waiting) = self.waiting.add(bytes);
+        let (count, waiting) = self.waiting.add(bytes);
         // What has no content is taken although the bytes are too many: users are loaded.
-        let has_room = jobs < self.queue_max
+        let has_room = count < self.queue_max
             && (bytes == 0 || waiting.saturating_add(bytes) <= self.queue_bytes_max);
-        let refused = match has_room {
-            true => self.jobs.send(job).err().map(|error| error.0),
-            false => Some(job),
+        let jobs = self.jobs.read();
+        let is_stopped = jobs.is_none();
+        let refused = match &*jobs {
+            Some(jobs) if has_room => jobs.send(job).err().map(|error| error.0),
+            _ => Some(job),
         };
+        // A callback may use the store.
+        drop(jobs);
         if let Some(job) = refused {
             self.waiting.remove(bytes);
             if matches!(job, Job::Channel(..)) {
                 self.has_lost.store(true, Ordering::Relaxed);
             }
             self.failures.inc();
-            if has_room {
+            if is_stopped {
+                self.health.is_closed.store(true, Ordering::Relaxed);
+            } else if has_room {
                 self.note_end();
             } else if let Some(left_out) = FULL.admit(clock::now_ms()) {
                 let effect = "durable attributes are refused, others may be lost";
@@ -194,8 +201,10 @@ impl Store for FileStore {
     }
 
     fn stop(&self) {
-        // The thread may have ended.
-        let _ = self.jobs.send(Job::Stop);
+        if let Some(jobs) = self.jobs.write().take() {
+            // The thread may have ended.
+            let _ = jobs.send(Job::Stop);
+        }
         if let Some(thread) = self.thread.lock().take()
             && thread.join().is_err()
             && let Some(left_out) = PANICKED.admit(clock::now_ms())
