@@ -13,7 +13,7 @@ use turntable_core::id::UserId;
 use turntable_core::model::avatar::AttributeChanges;
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
-use turntable_testkit::Client;
+use turntable_testkit::{Client, Peer, Way};
 
 /// Refuses bad words, panics where it is told to, and notes what was changed.
 #[derive(Default)]
@@ -114,51 +114,81 @@ async fn validator_of_the_program_refuses_with_its_reason_and_hears_of_changes()
     );
 }
 
-#[actix_rt::test]
-async fn a_thousand_sets_from_both_ends_converge() {
+/// What a client knows of its attributes: it applies changes in the order of its messages,
+/// those of the other end as they come, its own when they are answered.
+struct Known {
+    peer: Peer,
+    sent: Vec<Value>,
+    answered: usize,
+    attributes: BTreeMap<String, Value>,
+}
+
+impl Known {
+    fn set(&mut self, changes: Value) {
+        let n = self.sent.len();
+        self.peer
+            .send(&json!({"command": "set", "data": changes, "id": n}));
+        self.sent.push(changes);
+    }
+
+    fn take(&mut self) {
+        let message = self.peer.next().unwrap();
+        let changes = match message["command"].as_str() {
+            Some("reply") => {
+                assert_eq!(message["id"], self.answered);
+                self.answered += 1;
+                self.sent[self.answered - 1].clone()
+            }
+            Some("attributes") => message["data"].clone(),
+            _ => panic!("{message}"),
+        };
+        for (key, value) in changes.as_object().unwrap() {
+            self.attributes.insert(key.clone(), value.clone());
+        }
+    }
+
+    /// Makes `count` sets, of which 20 wait for their answer, until the other end is done.
+    fn race(mut self, count: usize) -> BTreeMap<String, Value> {
+        while self.answered < count || !self.attributes.contains_key("end") {
+            while self.sent.len() < count.min(self.answered + 20) {
+                let n = self.sent.len();
+                self.set(json!({"shared": format!("client {n}"), format!("k{}", n % 5): n}));
+            }
+            self.take();
+        }
+        // Behind everything that was sent before it.
+        self.set(json!({"last": 1}));
+        while self.answered <= count {
+            self.take();
+        }
+        self.attributes
+    }
+}
+
+async fn sets_from_both_ends_converge(way: Way) {
     const SETS: usize = 500;
     let watcher = Arc::new(Watcher::default());
     let running = start(&watcher);
     let address = running.server;
-    let mut client = beside(move || client(address)).await;
-    let writer = actix_rt::task::spawn_blocking(move || {
-        let mut known: BTreeMap<String, Value> = BTreeMap::new();
-        let mut sent = Vec::new();
-        let (mut answered, mut is_over) = (0, false);
-        while answered < SETS || !is_over {
-            while sent.len() < SETS.min(answered + 20) {
-                let n = sent.len();
-                let changes = json!({"shared": format!("client {n}"), format!("k{}", n % 5): n});
-                client.send(json!({"command": "set", "data": changes, "id": n}));
-                sent.push(changes);
-            }
-            let message = client.next();
-            let changes = match message["command"].as_str() {
-                Some("reply") => {
-                    answered += 1;
-                    sent[answered - 1].clone()
-                }
-                Some("attributes") => message["data"].clone(),
-                _ => panic!("{message}"),
-            };
-            for (key, value) in changes.as_object().unwrap() {
-                known.insert(key.clone(), value.clone());
-            }
-            is_over = known.contains_key("end");
-        }
-        // Behind everything that was sent before it.
-        client.request("set", json!({"last": 1}));
-        known.insert("last".to_owned(), json!(1));
-        known
-    });
+    let known = beside(move || Known {
+        peer: Peer::user(way, address, "1:1"),
+        sent: Vec::new(),
+        answered: 0,
+        attributes: BTreeMap::new(),
+    })
+    .await;
+    let writer = actix_rt::task::spawn_blocking(move || known.race(SETS));
     let user = user();
-    let sets = (0..SETS).map(|n| {
-        let mut changes = change("shared", &format!("\"server {n}\""));
-        changes.extend(change(&format!("k{}", n % 7), &n.to_string()));
-        running.set_attributes(&user, changes)
-    });
-    for outcome in futures_util::future::join_all(sets).await {
-        outcome.unwrap();
+    // A few at a time, as those of the client.
+    for begin in (0..SETS).step_by(20) {
+        let sets = (begin..begin + 20).map(|n| {
+            let mut changes = change("shared", &format!("\"server {n}\""));
+            changes.extend(change(&format!("k{}", n % 7), &n.to_string()));
+            running.set_attributes(&user, changes)
+        });
+        for outcome in futures_util::future::join_all(sets).await {
+            outcome.unwrap();
+        }
     }
     running
         .set_attributes(&user, change("end", "true"))
@@ -180,4 +210,19 @@ async fn a_thousand_sets_from_both_ends_converge() {
         heard.insert(name.clone(), value);
     }
     assert_eq!(heard, all);
+}
+
+#[actix_rt::test]
+async fn a_thousand_sets_from_both_ends_converge() {
+    sets_from_both_ends_converge(Way::WebSocket).await;
+}
+
+#[actix_rt::test]
+async fn a_thousand_sets_from_both_ends_converge_over_polls() {
+    sets_from_both_ends_converge(Way::Poll).await;
+}
+
+#[actix_rt::test]
+async fn a_thousand_sets_from_both_ends_converge_over_socketio() {
+    sets_from_both_ends_converge(Way::SocketIo).await;
 }
