@@ -10,6 +10,7 @@
 mod apply;
 mod bench;
 mod config;
+mod embedder;
 mod management;
 mod memory;
 mod page;
