@@ -216,3 +216,90 @@ fn replayed_cookie_is_its_user_alone_and_no_longer_than_it_says() {
         }
     }
 }
+
+/// A server where one secret signs everything, which its operator should not do.
+fn with_one_secret(folder: &std::path::Path) -> Server {
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let key = file("key", &format!("{KEY}\n"));
+    let secret = URL_SAFE_NO_PAD.encode(KEY);
+    let keys = json!({"keys": [{"kty": "oct", "kid": "files", "alg": "HS256", "k": secret}]});
+    let keys = file("keys.json", &keys.to_string());
+    let config = format!(
+        r#"
+[portal]
+checkers = ["session", "guest", "cookie", "jwt"]
+guest_key_file = "{key}"
+address_failures = {{ per_minute = 0 }}
+
+[portal.cookie]
+key_file = "{key}"
+lifetime_s = {LIFETIME_S}
+
+[portal.jwt]
+keys_file = "{keys}"
+issuer = "login"
+audience = "game"
+
+[services.files]
+direct_url = "https://files.example/"
+direct_key = "{KEY}"
+"#
+    );
+    Server::configured(&config, &[])
+}
+
+#[test]
+fn signature_of_one_purpose_is_none_of_another_over_every_transport() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_one_secret(folder.path());
+    let mut guest = server.connect();
+    guest.command("idme", json!({"credentials": {"guest": true}}));
+    let welcome = guest.expect("welcome");
+    let token = welcome["token"].as_str().unwrap().to_owned();
+    if welcome["services"]["files"]["state"] != "enabled" {
+        while guest.await_command("service")["files"]["state"] != "enabled" {}
+    }
+    let direct = json!({"f": "$av:direct", "args": {"service": "files"}});
+    let direct = guest.request("call", direct);
+    let direct = direct["token"].as_str().unwrap();
+    let cookie = signed("1:mel", now_s() + 900, KEY);
+    let value = cookie.strip_prefix("turntable_login=").unwrap();
+    let of_token = |token: &str| json!({"credentials": {"token": token}});
+    let named = json!({"credentials": {"cookie": true}});
+    for (name, way) in WAYS {
+        // Each of them is good for what it was made for.
+        let (welcomed, _) = way(server.address, &cookie, &named);
+        assert_eq!(welcomed, Ok("1:mel".to_owned()), "{name}");
+        assert!(
+            way(server.address, "", &of_token(&token)).0.is_ok(),
+            "{name}"
+        );
+        for (what, cookie, claim) in [
+            ("cookie as a token", "a=b", of_token(value)),
+            (
+                "cookie as a sessionId",
+                "a=b",
+                json!({"credentials": {"sessionId": value}}),
+            ),
+            ("token of a service as a login", "a=b", of_token(direct)),
+            (
+                "guest's token as a cookie",
+                &*format!("turntable_login={token}"),
+                named.clone(),
+            ),
+            (
+                "token of a service as a cookie",
+                &*format!("turntable_login={direct}"),
+                named.clone(),
+            ),
+        ] {
+            let (refused, renewed) = way(server.address, cookie, &claim);
+            assert_eq!(refused, Err(json!("invalid")), "{name}: {what}");
+            assert_eq!(renewed, None, "{name}: {what}");
+        }
+    }
+}
