@@ -16,9 +16,13 @@ const TRANSPORTS: [&str; 3] = ["polling", "websocket", "polling,websocket"];
 
 /// Runs a whole conversation with a new server, over each of [`TRANSPORTS`].
 fn converse(program: &Path, script: &str, keys: &[(&str, &str)]) {
+    converse_with(program, script, || Server::with(keys));
+}
+
+fn converse_with(program: &Path, script: &str, server: impl Fn() -> Server) {
     let script = format!("tests/socketio/library/{script}");
     for transports in TRANSPORTS {
-        let server = Server::with(keys);
+        let server = server();
         let url = format!("http://{}", server.address);
         run_script(program, &script, &[&url, transports]);
     }
@@ -28,6 +32,29 @@ fn converse(program: &Path, script: &str, keys: &[(&str, &str)]) {
 fn npm_socket_io_client_converses() {
     if has_npm_package("socket.io-client") {
         converse(Path::new("node"), "events.mjs", &[]);
+    }
+}
+
+/// A service, an attribute with a rule, and a channel with members.
+const SERVICE: &str = r#"
+[services.forum]
+providers = ["service:forum"]
+token = "secret"
+timeout_ms = 500
+
+[attributes.schema.score]
+type = "integer"
+
+[channels."chat/**"]
+history_max = 100
+members = true
+"#;
+
+#[test]
+fn npm_socket_io_client_calls_and_provides_services() {
+    if has_npm_package("socket.io-client") {
+        let server = || Server::configured(SERVICE, &[]);
+        converse_with(Path::new("node"), "service.mjs", server);
     }
 }
 
