@@ -4,6 +4,7 @@
  */
 
 import { Emitter } from "./emitter.js";
+import { WatchList } from "./watch_list.js";
 
 /** @import { Session } from "./session.js" */
 
@@ -24,8 +25,7 @@ export class Attributes extends Emitter {
   #session;
   /** @type {Map<string, any>} */
   #all = new Map();
-  /** @type {Set<{key: string | undefined, listener: AttributeListener}>} */
-  #watches = new Set();
+  #watches = new WatchList();
   /** The attributes of the stored session. @type {Record<string, any> | undefined} */
   #stored;
 
@@ -88,10 +88,8 @@ export class Attributes extends Emitter {
    * @returns {() => void}
    */
   watch(key, listener) {
-    const watch = typeof key === "function" ? { key: undefined, listener: key } : { key, listener: /** @type {AttributeListener} */ (listener) };
-    if (typeof watch.listener !== "function") throw new TypeError("watch needs a function");
-    this.#watches.add(watch);
-    return () => void this.#watches.delete(watch);
+    const watch = this.#watches.add(key, listener);
+    return () => this.#watches.end(watch);
   }
 
   /**
@@ -101,10 +99,7 @@ export class Attributes extends Emitter {
    * @param {AttributeListener} [listener]
    */
   unwatch(key, listener) {
-    const [of, ended] = typeof key === "function" ? [undefined, key] : [key, listener];
-    for (const watch of this.#watches) {
-      if ((of === undefined || watch.key === of) && (ended === undefined || watch.listener === ended)) this.#watches.delete(watch);
-    }
+    this.#watches.endAll(key, listener);
   }
 
   /**
@@ -116,12 +111,7 @@ export class Attributes extends Emitter {
     const changed = Object.entries(changes);
     if (changed.length === 0) return;
     this.emit("change", { changes });
-    for (const [key, value] of changed) {
-      for (const watch of [...this.#watches]) {
-        if (this.#session.gate.closed) return;
-        if (this.#watches.has(watch) && (watch.key ?? key) === key) call(watch.listener, value, key);
-      }
-    }
+    this.#watches.call(changed, throwLater, () => this.#session.gate.closed);
   }
 
   /**
@@ -171,18 +161,9 @@ export class Attributes extends Emitter {
   }
 }
 
-/**
- * An error of a listener is reported, and ends nothing.
- * @param {AttributeListener} listener
- * @param {any} value
- * @param {string} key
- */
-function call(listener, value, key) {
-  try {
-    listener(value, key);
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
-  }
+/** @param {unknown} error of a listener */
+function throwLater(error) {
+  queueMicrotask(() => {
+    throw error;
+  });
 }

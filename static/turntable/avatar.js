@@ -17,12 +17,15 @@ import { TurntableError } from "./error.js";
 import { ServiceStates, facade } from "./avatar_services.js";
 import { lasting } from "./identity.js";
 import { addressed } from "./options.js";
+import { settle } from "./outcome.js";
+import { WatchList } from "./watch_list.js";
 
 /** @import { AttributeListener } from "./attributes.js" */
 /** @import { AvatarService } from "./avatar_services.js" */
 /** @import { Client } from "./client.js" */
 /** @import { ConnectOptions, StateChange } from "./events.js" */
 /** @import { Functions, ServiceInfo } from "./services.js" */
+/** @import { Watch } from "./watch_list.js" */
 
 /**
  * @callback Callback
@@ -51,13 +54,6 @@ import { addressed } from "./options.js";
  * @property {TurntableError} error
  */
 
-/**
- * @typedef {object} Watch
- * @property {string | undefined} key undefined: any
- * @property {AttributeListener} listener
- * @property {() => void} [end] ends the watch of the current client
- */
-
 export class Avatar {
   #url;
   #options;
@@ -74,8 +70,7 @@ export class Avatar {
   #credentials;
   /** @type {Map<string, Functions>} */
   #provided = new Map();
-  /** @type {Set<Watch>} */
-  #watches = new Set();
+  #watches = new WatchList();
   /** Whether the server has answered since the last disconnection. */
   #connected = false;
   /** Waits for the outcome of `authenticate`. @type {{resolve: () => void, reject: (error: TurntableError) => void} | undefined} */
@@ -265,12 +260,9 @@ export class Avatar {
    * @returns {() => void} ends the watch
    */
   watch(key, listener) {
-    /** @type {Watch} */
-    const watch = typeof key === "function" ? { key: undefined, listener: key } : { key, listener: /** @type {AttributeListener} */ (listener) };
-    if (typeof watch.listener !== "function") throw new TypeError("watch needs a function");
-    this.#watches.add(watch);
+    const watch = this.#watches.add(key, listener);
     if (this.#client) begin(watch, this.#client);
-    return () => this.#end(watch);
+    return () => this.#watches.end(watch);
   }
 
   /**
@@ -280,10 +272,7 @@ export class Avatar {
    * @param {AttributeListener} [listener]
    */
   unwatch(key, listener) {
-    const [of, ended] = typeof key === "function" ? [undefined, key] : [key, listener];
-    for (const watch of [...this.#watches]) {
-      if ((of === undefined || watch.key === of) && (ended === undefined || watch.listener === ended)) this.#end(watch);
-    }
+    this.#watches.endAll(key, listener);
   }
 
   /**
@@ -292,12 +281,6 @@ export class Avatar {
    */
   heartbeat(ms) {
     this.#client?.heartbeat(ms);
-  }
-
-  /** @param {Watch} watch */
-  #end(watch) {
-    this.#watches.delete(watch);
-    watch.end?.();
   }
 
   /**
@@ -354,7 +337,7 @@ export class Avatar {
     client.on("service", own(() => this.#states.changed(client.services, this.#self)));
     client.on("error", own((error) => this.#failed(error)));
     client.on("state", own((change) => this.#changed(change)));
-    for (const watch of this.#watches) begin(watch, client);
+    for (const watch of this.#watches.all) begin(watch, client);
     for (const [name, functions] of this.#provided) this.#provide(client, name, functions);
   }
 
@@ -428,21 +411,6 @@ export class Avatar {
 function begin(watch, client) {
   const { key, listener } = watch;
   watch.end = key === undefined ? client.attributes.watch(listener) : client.attributes.watch(key, listener);
-}
-
-/**
- * Passes the outcome to the callback, or returns the promise.
- * @internal
- * @param {Promise<any>} outcome
- * @param {Callback | undefined} callback
- * @returns {Promise<any> | void}
- */
-export function settle(outcome, callback) {
-  if (!callback) return outcome;
-  outcome.then(
-    (result) => callback(result),
-    (error) => callback(error, error),
-  );
 }
 
 /**

@@ -23,6 +23,7 @@
 
 import { connect } from "./client.js";
 import { TurntableError } from "./error.js";
+import { quiet } from "./outcome.js";
 import { ServerAvatar } from "./server_avatar.js";
 import { readBody, verify } from "./webhook.js";
 
@@ -157,7 +158,7 @@ export class Portal {
    * @returns {Promise<any>}
    */
   disableService(name) {
-    return this.rpc("service", "disable", { name });
+    return quiet(this.rpc("service", "disable", { name }));
   }
 
   /**
@@ -165,7 +166,7 @@ export class Portal {
    * @returns {Promise<any>}
    */
   enableService(name) {
-    return this.rpc("service", "enable", { name });
+    return quiet(this.rpc("service", "enable", { name }));
   }
 
   /**

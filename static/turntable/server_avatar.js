@@ -5,8 +5,9 @@
  * @module
  */
 
-import { settle } from "./avatar.js";
 import { callsOf } from "./avatar_services.js";
+import { quiet, settle } from "./outcome.js";
+import { WatchList } from "./watch_list.js";
 
 /** @import { AttributeListener } from "./attributes.js" */
 /** @import { Callback } from "./avatar.js" */
@@ -49,8 +50,7 @@ export class ServerAvatar {
   #attributes;
   /** @type {Map<string, AvatarFunctions>} */
   #services = new Map();
-  /** @type {Set<{key: string | undefined, listener: AttributeListener}>} */
-  #watches = new Set();
+  #watches = new WatchList();
   /** While the factory runs. @type {Plan | undefined} */
   #plan;
   /** @type {string[]} */
@@ -173,10 +173,8 @@ export class ServerAvatar {
    * @returns {() => void} ends the watch
    */
   watch(key, listener) {
-    const watch = typeof key === "function" ? { key: undefined, listener: key } : { key, listener: /** @type {AttributeListener} */ (listener) };
-    if (typeof watch.listener !== "function") throw new TypeError("watch needs a function");
-    this.#watches.add(watch);
-    return () => void this.#watches.delete(watch);
+    const watch = this.#watches.add(key, listener);
+    return () => this.#watches.end(watch);
   }
 
   /**
@@ -185,10 +183,7 @@ export class ServerAvatar {
    * @param {AttributeListener} [listener]
    */
   unwatch(key, listener) {
-    const [of, ended] = typeof key === "function" ? [undefined, key] : [key, listener];
-    for (const watch of this.#watches) {
-      if ((of === undefined || watch.key === of) && (ended === undefined || watch.listener === ended)) this.#watches.delete(watch);
-    }
+    this.#watches.endAll(key, listener);
   }
 
   /**
@@ -242,16 +237,7 @@ export class ServerAvatar {
     this.#events.push(event);
     if (this.#events.length > EVENTS_MAX) this.#events.shift();
     this.#apply(changes);
-    for (const [key, value] of Object.entries(changes)) {
-      for (const watch of [...this.#watches]) {
-        if (!this.#watches.has(watch) || (watch.key ?? key) !== key) continue;
-        try {
-          watch.listener(value, key);
-        } catch (error) {
-          this.#hooks.report(error);
-        }
-      }
-    }
+    this.#watches.call(Object.entries(changes), (error) => this.#hooks.report(error));
   }
 
   /**
@@ -259,9 +245,7 @@ export class ServerAvatar {
    * @param {string} name
    */
   #switch(method, name) {
-    const outcome = this.#hooks.rpc("service", method, { name, userId: this.user });
-    quiet(outcome);
-    return outcome;
+    return quiet(this.#hooks.rpc("service", method, { name, userId: this.user }));
   }
 
   /** @param {Record<string, any>} changes */
@@ -271,14 +255,4 @@ export class ServerAvatar {
       else this.#attributes.set(key, value);
     }
   }
-}
-
-/**
- * A failure that the caller does not look at must not end the program.
- * @param {Promise<any> | void} outcome
- * @returns {Promise<any> | void}
- */
-function quiet(outcome) {
-  outcome?.catch(() => {});
-  return outcome;
 }

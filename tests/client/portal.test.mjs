@@ -194,7 +194,7 @@ test("an avatar sets attributes and calls its client at the management listener"
 
 test("an avatar disables a service for its user, the portal for all users", async (t) => {
   const { portal, calls } = await begin(t, (path, { name, userId }) => {
-    if (userId === "1:2") return [429, { error: { code: "too_many", message: "services are disabled for 1 users already" } }];
+    if (userId === "1:2" || name === "gone") return [429, { error: { code: "too_many", message: "services are disabled for 1 users already" } }];
     return [200, { name, state: path === "/rpc/service/disable" ? "disabled" : "enabled" }];
   });
   const avatar = portal.avatar("1:1");
@@ -210,5 +210,8 @@ test("an avatar disables a service for its user, the portal for all users", asyn
   ]);
   // A failure that the program does not look at ends nothing.
   portal.avatar("1:2").disableService("chat");
+  portal.disableService("gone");
+  portal.enableService("gone");
+  await assert.rejects(portal.disableService("gone"), { code: "too_many" });
   await assert.rejects(portal.avatar("1:2").disableService("chat"), { code: "too_many" });
 });

@@ -25,22 +25,12 @@ export type AvatarEvents = {
     disconnect: AvatarObject;
     error: TurntableError;
 };
-export type Watch = {
-    /**
-     * undefined: any
-     */
-    key: string | undefined;
-    listener: AttributeListener;
-    /**
-     * ends the watch of the current client
-     */
-    end?: () => void;
-};
 /** @import { AttributeListener } from "./attributes.js" */
 /** @import { AvatarService } from "./avatar_services.js" */
 /** @import { Client } from "./client.js" */
 /** @import { ConnectOptions, StateChange } from "./events.js" */
 /** @import { Functions, ServiceInfo } from "./services.js" */
+/** @import { Watch } from "./watch_list.js" */
 /**
  * @callback Callback
  * @param {any} result the error, if it failed: a callback of one argument sees it too
@@ -62,12 +52,6 @@ export type Watch = {
  * @property {AvatarObject} connect
  * @property {AvatarObject} disconnect
  * @property {TurntableError} error
- */
-/**
- * @typedef {object} Watch
- * @property {string | undefined} key undefined: any
- * @property {AttributeListener} listener
- * @property {() => void} [end] ends the watch of the current client
  */
 export declare class Avatar {
     #private;
