@@ -320,12 +320,19 @@ impl actix::Handler<Drain> for Gateway {
 const RETURNS_PER_MS: u64 = 4;
 /// The least and the longest time over which clients come back, in ms.
 const SPREAD_MS: (u64, u64) = (1_000, 30_000);
+/// Over how long clients come back to which the server names no time, in ms.
+const USUAL_SPREAD_MS: u64 = 2_000;
 
 impl Gateway {
     /// Over how long the clients come back, in ms.
     fn spread_ms(&self) -> u64 {
         let (least, longest) = SPREAD_MS;
         (self.shared.limits.total() / RETURNS_PER_MS).clamp(least, longest)
+    }
+
+    /// The same as clients are told beforehand, as a server that crashes sends no `goaway`.
+    pub(crate) fn announced_spread_ms(&self) -> Option<u64> {
+        Some(self.spread_ms()).filter(|spread_ms| *spread_ms > USUAL_SPREAD_MS)
     }
 
     /// Sends a client its `goaway`, as the server stops.

@@ -88,6 +88,7 @@ impl GatewaySettings {
             rates: self.limits.of_session().into(),
             server: concat!("turntable/", env!("CARGO_PKG_VERSION")).into(),
             warnings: Vec::new(),
+            reconnect_ms: None,
             expires_in: None,
             token: None,
         }

@@ -8,7 +8,9 @@
  * lasted max_ms, so a server that accepts and closes connections immediately is not
  * overloaded, and a loss right after an outage does not wait for it. A delay requested by `goaway` takes
  * precedence, once. Until the next connection lasted, delays are spread over the
- * time that the server named there, which grows with the number of its clients.
+ * time that the server named there, which grows with the number of its clients. A server
+ * that crashes sends no `goaway`: after a connection that was cut, delays are spread over
+ * the time that its last `welcome` named.
  * @module
  */
 
@@ -37,10 +39,14 @@ export class Backoff {
   /** The move that the server requested. @type {{at: number, url: string} | null} */
   #move = null;
 
+  /** The times over which clients are to return, of the last `welcome` and of a `goaway`. */
+  #welcome_ms = 0;
+  #goaway_ms = 0;
+  /** Whether the connection was cut and no other one had its welcome since: the server may have crashed. */
+  #cut = false;
+
   /** The address to connect to. @type {string} */
   url;
-  /** The time over which the server wants its clients to return. */
-  spread_ms = 0;
 
   /** @param {{url: string, reconnect: Bounds | false, environment: Environment}} options */
   constructor(options) {
@@ -54,15 +60,25 @@ export class Backoff {
     return this.#established_at !== null;
   }
 
+  /** The time over which clients are to return to a server that was away. */
+  get spread_ms() {
+    return Math.max(this.#welcome_ms, this.#goaway_ms);
+  }
+
   /** A new connection replaces the current one without a loss. */
   opened() {
     this.#established_at = null;
   }
 
-  /** The connection received its welcome. */
-  welcomed() {
+  /**
+   * The connection received its welcome.
+   * @param {number | undefined} reconnect_ms that it named
+   */
+  welcomed(reconnect_ms) {
     this.#established_at = this.#env.local();
     this.#move = null;
+    this.#cut = false;
+    this.#welcome_ms = Math.max(0, Number(reconnect_ms) || 0);
   }
 
   /**
@@ -76,7 +92,7 @@ export class Backoff {
     const { reconnect } = this.#options;
     const wait = Math.max(0, Number(reconnect_ms) || 0);
     const spread = reconnect ? Math.max(wait, reconnect.min_ms) : wait;
-    this.spread_ms = wait;
+    this.#goaway_ms = wait;
     const ms = Math.round(wait + this.#env.random() * spread);
     let target = this.url;
     try {
@@ -92,9 +108,10 @@ export class Backoff {
    * The connection was lost.
    * @param {number} code
    * @param {Bounds} bounds
+   * @param {boolean} cut whether it ended without a close code
    * @returns {number} the delay in ms before the next attempt, at `url`
    */
-  delay(code, { min_ms, max_ms }) {
+  delay(code, { min_ms, max_ms }, cut) {
     const now = this.#env.local();
     const established = this.#established_at !== null;
     const lasted = this.#established_at === null ? 0 : now - this.#established_at;
@@ -110,14 +127,15 @@ export class Backoff {
     if (!established) this.url = this.#options.url;
     if (lasted >= max_ms) {
       this.#short = 0;
-      this.spread_ms = 0;
+      this.#goaway_ms = 0;
     }
+    if (established) this.#cut = cut;
     if (established) this.#attempt = this.#short;
     if (established) this.#short += 1;
     const early = Math.max(min_ms, EARLY_MS);
     const grown = Math.min(early, min_ms * 2 ** this.#attempt) * 2 ** Math.max(0, this.#attempt - EARLY_ATTEMPTS);
     const bound = SLOW_RETRY.has(code) ? max_ms : Math.min(max_ms, grown);
     this.#attempt += 1;
-    return Math.round(this.#env.random() * Math.max(bound, this.spread_ms));
+    return Math.round(this.#env.random() * Math.max(bound, this.#cut ? this.spread_ms : this.#goaway_ms));
   }
 }

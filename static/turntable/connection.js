@@ -191,7 +191,7 @@ export class Connection {
         if (unsupported === "begin") this.#carrier ??= transports.indexOf(transport);
         if (unsupported) this.#selection.failed(true);
         else if (code === LOST && !this.#trial.proven) this.#diagnosis.failed(false, this.#trial);
-        this.#lost(code, reason);
+        this.#lost(code, reason, code === LOST);
       },
       traffic: (direction, kind, content, bytes) => hooks.traffic({ direction, kind, content, bytes }),
     };
@@ -242,11 +242,14 @@ export class Connection {
     this.open();
   }
 
-  /** The session received its welcome; the connection is established. */
-  welcomed() {
+  /**
+   * The session received its welcome; the connection is established.
+   * @param {number} [reconnect_ms] over how long clients are to return if the server is lost
+   */
+  welcomed(reconnect_ms) {
     const { streams } = this.#options;
     this.#env.clearTimeout(this.#timer);
-    this.#backoff.welcomed();
+    this.#backoff.welcomed(reconnect_ms);
     this.#trial.welcomed(this.transport.push);
     if (!this.transport.stream) streams?.release();
     if (this.#carrier !== undefined && this.#carrier < this.#selection.index) this.#upgrade.carry(this.#carrier);
@@ -370,14 +373,14 @@ export class Connection {
    * @param {number} code
    * @param {string} text
    */
-  #lost(code, text) {
+  #lost(code, text, cut = false) {
     this.#current = null;
     this.#clearTimers();
     this.#upgrade.cancel();
     const bounds = this.#options.reconnect;
     if (this.#closed) return;
     const again = reconnects(code) || (code === REPLACED && this.#options.renew) || this.#hooks.returns(code);
-    const retry_ms = bounds && again ? this.#backoff.delay(code, bounds) : undefined;
+    const retry_ms = bounds && again ? this.#backoff.delay(code, bounds, cut) : undefined;
     if (retry_ms !== undefined) {
       this.retry.schedule(retry_ms);
     } else {

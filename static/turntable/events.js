@@ -71,6 +71,8 @@
  * @property {string} [server]
  * @property {number} [expires_in] seconds for which the credentials are good
  * @property {string} [token] with which a guest comes back
+ * @property {number} [reconnect_ms] over how long clients return to a server that was lost, if that
+ *   is longer than 2 s
  * @property {string[]} [warnings] what to know about this server, in the first welcome of a session
  */
 

@@ -312,7 +312,7 @@ export class Session extends Commands {
     this.#welcomed = true;
     this.#welcomes += 1;
     this.#parting = undefined;
-    this.connection.welcomed();
+    this.connection.welcomed(data?.reconnect_ms);
     if (!resumed) this.received = 0;
     this.begin(data, resumed, numbered);
     this.#hooks.welcome(data, { first, resumed, sent: this.#identified_at });

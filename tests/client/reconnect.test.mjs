@@ -317,6 +317,33 @@ test("after a goaway the attempts are spread over the time that the server named
   assert.ok(states.at(-1).retry_ms > 29_000, `${states.at(-1).retry_ms}`);
 });
 
+test("after a cut the attempts are spread over the time that the welcome named, until the next welcome", (t) => {
+  const { made, env, states } = offline(t);
+  const lost = (code) => {
+    made.at(-1).fail(code);
+    const { retry_ms } = states.at(-1);
+    env.advance(retry_ms);
+    return retry_ms;
+  };
+  env.chance = 0.9999;
+  made[0].welcome({ reconnect_ms: 20_000 });
+  assert.ok(lost() > 19_000, "the server may have crashed");
+  assert.ok(lost() > 19_000, "and is not back");
+  made.at(-1).welcome({ resumed: true, reconnect_ms: 20_000 });
+  assert.ok(lost(4003) <= 2000, "the server has closed the connection, so it is there");
+  made.at(-1).welcome({ resumed: true });
+  assert.ok(lost() <= 2000, "it has few clients now");
+});
+
+test("a connection that is silent is no crash of the server: its client returns at once", (t) => {
+  const { made, env, states } = offline(t);
+  made[0].welcome({ reconnect_ms: 20_000 });
+  env.chance = 0.9999;
+  env.advance(30_000);
+  assert.equal(made[0].closed, 4008);
+  assert.ok(states.find(({ state }) => state === "offline").retry_ms <= 2000);
+});
+
 for (const [name, reach] of [["offline", "is silent"], ["online", "works"]]) {
   test(`the ${name} event probes a connection that looks alive, and that ${reach}`, (t) => {
     const listeners = new Map();

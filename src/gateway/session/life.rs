@@ -228,6 +228,7 @@ impl Gateway {
             accepted,
             attributes: details.attributes.clone(),
             warnings,
+            reconnect_ms: self.announced_spread_ms(),
             expires_in,
             token,
             ..self.settings.welcome(id, clock::now_ms())

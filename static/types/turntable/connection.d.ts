@@ -54,8 +54,11 @@ export declare class Connection {
     startWith(name: string): void;
     /** Opens a transport connection. */
     open(): void;
-    /** The session received its welcome; the connection is established. */
-    welcomed(): void;
+    /**
+     * The session received its welcome; the connection is established.
+     * @param {number} [reconnect_ms] over how long clients are to return if the server is lost
+     */
+    welcomed(reconnect_ms?: number): void;
     /**
      * How many bytes a message has in the encoding of the current connection.
      * @param {string} text a message as JSON

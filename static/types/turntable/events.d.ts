@@ -154,6 +154,11 @@ export type Welcome = {
      */
     token?: string;
     /**
+     * over how long clients return to a server that was lost, if that
+     * is longer than 2 s
+     */
+    reconnect_ms?: number;
+    /**
      * what to know about this server, in the first welcome of a session
      */
     warnings?: string[];
@@ -327,6 +332,8 @@ export type ClientEvents = {
  * @property {string} [server]
  * @property {number} [expires_in] seconds for which the credentials are good
  * @property {string} [token] with which a guest comes back
+ * @property {number} [reconnect_ms] over how long clients return to a server that was lost, if that
+ *   is longer than 2 s
  * @property {string[]} [warnings] what to know about this server, in the first welcome of a session
  */
 /**

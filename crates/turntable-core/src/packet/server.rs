@@ -104,6 +104,9 @@ pub struct Welcome {
     /// What the client should know before it relies on the server; a sentence each.
     /// Omitted if there is none.
     pub warnings: Vec<&'static str>,
+    /// Over how long clients return that lost the server without a `goaway`, in ms. Omitted
+    /// if that is short.
+    pub reconnect_ms: Option<u64>,
     /// Seconds that are left of the credentials, if they expire.
     pub expires_in: Option<u64>,
     /// Credentials for the next identification, if the portal issues some.

@@ -242,6 +242,9 @@ fn welcome(data: &Welcome, slot: Slot<'_>) {
             .key("warnings")
             .list(&data.warnings, |warning, slot| slot.string(warning));
     }
+    if let Some(ms) = data.reconnect_ms {
+        object.key("reconnect_ms").whole(ms);
+    }
     if let Some(seconds) = data.expires_in {
         object.key("expires_in").whole(seconds);
     }

@@ -50,12 +50,13 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
                 rates: vec![("game", BucketSettings::new(200, 400))],
                 server: "turntable/0.1.0".into(),
                 warnings: vec!["a \"b\"", "c"],
+                reconnect_ms: Some(2_500),
                 expires_in: Some(60),
                 token: Some("t\"".into()),
             })),
             Some("1"),
             format!(
-                r#"{{"command":"welcome","data":{{"user":"1:1","session":"{}","resumed":false,"accepted":3,"time":5,"heartbeat_ms":25000,"attributes":{{"a\"b":[1.0]}},"services":{{"chat":{{"state":"enabled","functions":["say\""],"url":"wss://a/\"","protocol":"websocket"}}}},"limits":{{"max_message_bytes":65536,"rates":{{"game":{{"per_second":200,"burst":400}}}}}},"server":"turntable/0.1.0","warnings":["a \"b\"","c"],"expires_in":60,"token":"t\""}},"id":1}}"#,
+                r#"{{"command":"welcome","data":{{"user":"1:1","session":"{}","resumed":false,"accepted":3,"time":5,"heartbeat_ms":25000,"attributes":{{"a\"b":[1.0]}},"services":{{"chat":{{"state":"enabled","functions":["say\""],"url":"wss://a/\"","protocol":"websocket"}}}},"limits":{{"max_message_bytes":65536,"rates":{{"game":{{"per_second":200,"burst":400}}}}}},"server":"turntable/0.1.0","warnings":["a \"b\"","c"],"reconnect_ms":2500,"expires_in":60,"token":"t\""}},"id":1}}"#,
                 session.secret()
             ),
         ),
