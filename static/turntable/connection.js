@@ -105,6 +105,7 @@ export class Connection {
       {
         create: (transport, events) => this.#create(transport, events),
         idle: () => this.#current?.idle === true,
+        life_ms: (index) => this.#selection.life_ms(index),
         move: (index, connection) => this.#move(index, connection),
       },
     );
@@ -163,9 +164,12 @@ export class Connection {
   }
 
   #newTrial() {
-    return new Trial(this.#env, () => {
-      this.#selection.proved();
-      if (this.#selection.index === 0) this.#upgrade.reset();
+    return new Trial(this.#env, {
+      proved: () => this.#selection.proved(),
+      lasted: () => {
+        this.#selection.lasted();
+        if (this.#selection.index === 0) this.#upgrade.reset();
+      },
     });
   }
 
@@ -190,7 +194,7 @@ export class Connection {
       closed: (code, reason, unsupported = false) => {
         if (unsupported === "begin") this.#carrier ??= transports.indexOf(transport);
         if (unsupported) this.#selection.failed(true);
-        else if (code === LOST && !this.#trial.proven) this.#diagnosis.failed(false, this.#trial);
+        else if (code === LOST && !this.#trial.lasted) this.#diagnosis.failed(false, this.#trial);
         this.#lost(code, reason, code === LOST);
       },
       traffic: (direction, kind, content, bytes) => hooks.traffic({ direction, kind, content, bytes }),
@@ -299,6 +303,8 @@ export class Connection {
    * @param {string} text
    */
   drop(code, text) {
+    // One that worked, and is silent soon, each time, is as bad as one that is cut.
+    if (code === LOST && this.#trial.proven && !this.#trial.lasted) this.#diagnosis.failed(false, this.#trial);
     this.#detach(code === LOST ? HEARTBEAT_MISSED : code, text);
     this.#lost(code, text);
   }
@@ -372,6 +378,7 @@ export class Connection {
   /**
    * @param {number} code
    * @param {string} text
+   * @param {boolean} [cut] whether the connection ended without a close code
    */
   #lost(code, text, cut = false) {
     this.#current = null;
@@ -405,7 +412,7 @@ export class Connection {
    */
   #move(index, connection) {
     this.#detach(MOVED, "");
-    this.#selection.use(index);
+    this.#selection.probed(index);
     this.#backoff.opened();
     if (!connection) {
       this.open();

@@ -32,7 +32,7 @@ export class Diagnosis {
   #hooks;
   #reachability;
   #asks;
-  /** A failure that is one of the transport only if the server can be reached. @type {{final: boolean} | undefined} */
+  /** A failure that is one of the transport only if the server can be reached. @type {{final: boolean, life_ms: number} | undefined} */
   #undecided;
 
   /**
@@ -58,7 +58,7 @@ export class Diagnosis {
   }
 
   /**
-   * An attempt, or a connection that has proven nothing yet, failed.
+   * An attempt, or a connection that did not last, failed.
    * @param {boolean} final whether further attempts are useless if the transport is the cause
    * @param {Trial} trial
    */
@@ -69,9 +69,9 @@ export class Diagnosis {
     }
     const { available, active, deciding } = this.#reachability;
     if (!available || trial.reached) {
-      this.#selection.failed(final);
+      this.#selection.failed(final, trial.life_ms);
     } else if (!active || deciding) {
-      this.#undecided = { final: final || this.#undecided?.final === true };
+      this.#undecided = { final: final || this.#undecided?.final === true, life_ms: trial.life_ms };
       this.ask();
     }
     // Else an outage is known, and explains the failure.
@@ -119,7 +119,7 @@ export class Diagnosis {
       this.#hooks.returned();
       return;
     }
-    if (undecided) this.#selection.failed(undecided.final);
+    if (undecided) this.#selection.failed(undecided.final, undecided.life_ms);
     else this.#hooks.reached(ms);
     this.#hooks.decided();
   }

@@ -9,7 +9,7 @@
 /**
  * @typedef {object} Probe a connection that tries whether a transport works
  * @property {(message: any) => void} message
- * @property {() => void} closed
+ * @property {(code: number) => void} closed
  */
 
 /**
@@ -38,7 +38,7 @@ export function guardedHooks(current, hooks, probe) {
     discarded: guarded(hooks.discarded),
     expired: guarded(hooks.expired),
     refused: guarded(hooks.refused),
-    closed: (code, reason, unsupported) => (current() ? hooks.closed(code, reason, unsupported) : probe?.closed()),
+    closed: (code, reason, unsupported) => (current() ? hooks.closed(code, reason, unsupported) : probe?.closed(code)),
     traffic: hooks.traffic,
   };
 }

@@ -4,7 +4,9 @@
  * a failure of its transport only while the server can be reached by other
  * requests (`Reachability`): a server that is away says nothing about
  * transports. After two failures, or three of a proven transport, the next one
- * is tried, and after the last the first. No timers, no network.
+ * is tried, and after the last the first. Failures are counted up to a connection
+ * that lasted long: something between client and server may cut a transport after
+ * it has proven itself, each time. No timers, no network.
  * @module
  */
 
@@ -17,6 +19,8 @@ export class TransportSelection {
   #failures = 0;
   /** @type {Set<number>} */
   #proven = new Set();
+  /** How long the connections of a transport lived at most that failed since one lasted. @type {Map<number, number>} */
+  #lives = new Map();
 
   /** Index of the transport to try. */
   index = 0;
@@ -29,9 +33,11 @@ export class TransportSelection {
   /**
    * The transport failed although the server can be reached.
    * @param {boolean} final whether further attempts are useless
+   * @param {number} [life_ms] how long the connection worked before it was lost
    */
-  failed(final) {
+  failed(final, life_ms = 0) {
     this.#failures += 1;
+    this.#lives.set(this.index, Math.max(this.life_ms(this.index), life_ms));
     if (!final && this.#failures < (this.#proven.has(this.index) ? FAILURES_PROVEN : FAILURES)) return;
     // What has changed may be the network: the transport has to prove itself again.
     this.#proven.delete(this.index);
@@ -40,8 +46,31 @@ export class TransportSelection {
 
   /** The transport lasted and carried messages both ways. */
   proved() {
-    this.#failures = 0;
     this.#proven.add(this.index);
+  }
+
+  /** A connection lasted so long that its loss says nothing about the transport. */
+  lasted() {
+    this.#failures = 0;
+    this.#lives.delete(this.index);
+  }
+
+  /**
+   * How long connections worked at most before they were lost. One that lives no longer shows nothing.
+   * @param {number} index of a transport
+   */
+  life_ms(index) {
+    return this.#lives.get(index) ?? 0;
+  }
+
+  /**
+   * A probe lasted. If connections over this transport worked and were cut, the next one that is cut
+   * leads away again.
+   * @param {number} index of the transport to use
+   */
+  probed(index) {
+    this.use(index);
+    if (this.life_ms(index) > 0) this.#failures = FAILURES_PROVEN - 1;
   }
 
   /** After an outage: selects the best proven transport, if there is one. */

@@ -2,8 +2,8 @@
  * Looks for a better transport while another one is in use. At growing intervals
  * it probes each better transport, the best first. A probe is a connection of
  * its own without the session: `idyou` must arrive, a `time` must be answered,
- * and the connection must last, so that an intermediary that cuts connections
- * early is noticed. Then the session moves.
+ * and the connection must last, longer than those that were cut, so that an
+ * intermediary that cuts connections early is noticed. Then the session moves.
  *
  * The session moves to the probe itself where the client chooses the session in
  * a message (WebSocket). A stream names its session in its request, so it is
@@ -12,13 +12,15 @@
  */
 
 /** @import { Environment } from "./environment.js" */
+/** @import { Probe } from "./guarded_hooks.js" */
 /** @import { StreamSlots } from "./stream_slots.js" */
 /** @import { Transport, TransportConnection } from "./transports/transport.js" */
 
 /**
  * @typedef {object} UpgradeHooks
- * @property {(transport: Transport, events: {message: (message: any) => void, closed: () => void}) => TransportConnection} create
+ * @property {(transport: Transport, events: Probe) => TransportConnection} create
  * @property {() => boolean} idle whether the connection in use has no outgoing message pending
+ * @property {(index: number) => number} life_ms how long connections over a transport worked that were cut
  * @property {(index: number, connection: TransportConnection | undefined) => void} move
  */
 
@@ -27,12 +29,17 @@ const INTERVAL_MS = 10_000;
 const INTERVAL_MAX_MS = 300_000;
 /** Time until a probe after a change of the network. */
 const SOON_MS = 1000;
-/** A probe must last this long, and succeed within this time. */
+/** A probe must last this long, or this much longer than connections that were cut, up to a maximum. */
 const LAST_MS = 3000;
-const LIMIT_MS = 8000;
+const LAST_FACTOR = 1.5;
+const LAST_MAX_MS = 8000;
+/** More time for the answer, and until the connection in use is idle. */
+const LIMIT_MS = 5000;
 /** Interval between looks whether the connection in use is idle. */
 const IDLE_MS = 50;
 const MOVED = 4000;
+/** The server closes connections that do not identify in time. */
+const NOT_IDENTIFIED = 4001;
 
 export class Upgrade {
   #options;
@@ -99,7 +106,7 @@ export class Upgrade {
     if (!this.#probe) this.schedule(index, SOON_MS);
   }
 
-  /** The first transport has proven itself. */
+  /** The first transport works, or the network is another one. */
   reset() {
     this.#interval_ms = INTERVAL_MS;
   }
@@ -145,7 +152,10 @@ export class Upgrade {
    */
   #open(transport, index, used, series) {
     const opened_at = this.#env.local();
+    const last_ms = Math.min(LAST_MAX_MS, Math.max(LAST_MS, this.#hooks.life_ms(index) * LAST_FACTOR));
     let answered = false;
+    /** Whether the probe lasted as long as the server lets it. */
+    let over = false;
     const failed = () => {
       if (series !== this.#series || this.#probe !== probe) return;
       this.#env.clearTimeout(this.#timer);
@@ -156,23 +166,26 @@ export class Upgrade {
     const check = () => {
       if (series !== this.#series || this.#probe !== probe) return;
       const lasted = this.#env.local() - opened_at;
-      if (answered && lasted >= LAST_MS && this.#hooks.idle()) {
+      if (answered && (over || lasted >= last_ms) && this.#hooks.idle()) {
         this.#probe = undefined;
         this.cancel();
         if (transport.stream) probe.close(MOVED, "");
-        this.#hooks.move(index, transport.stream ? undefined : probe);
-      } else if (lasted >= LIMIT_MS) failed();
-      else this.#timer = this.#env.setTimeout(check, Math.max(IDLE_MS, LAST_MS - lasted));
+        this.#hooks.move(index, transport.stream || over ? undefined : probe);
+      } else if (lasted >= last_ms + LIMIT_MS) failed();
+      else this.#timer = this.#env.setTimeout(check, Math.max(IDLE_MS, last_ms - lasted));
     };
     const probe = this.#hooks.create(transport, {
       message: (message) => {
         if (message?.command === "idyou") probe.send(`{"command":"time","data":{"t0":${opened_at}}}`);
         else if (message?.command === "time") answered = true;
       },
-      closed: failed,
+      closed: (code) => {
+        over = answered && code === NOT_IDENTIFIED;
+        if (!over) failed();
+      },
     });
     this.#probe = probe;
-    this.#timer = this.#env.setTimeout(check, LAST_MS);
+    this.#timer = this.#env.setTimeout(check, last_ms);
     probe.open();
   }
 }

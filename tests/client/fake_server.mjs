@@ -70,6 +70,8 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     refuse: () => undefined,
     /** Whether a tunnel is opened before its client has identified. */
     opens: true,
+    /** Whether every request is lost. */
+    away: false,
     /** Number of messages that a channel reports as lost at a join. */
     missing: 0,
     session: undefined,
@@ -122,6 +124,7 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     };
     if (asks) {
       // The client asks whether the server can be reached.
+    if (server.away) return request.socket.destroy();
       response.writeHead(200, { "Content-Type": "application/json" });
       return response.end(url.searchParams.get("d"));
     }
@@ -266,6 +269,7 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
       let session;
       const connection = {
         write: ({ command, data, id }) =>
+    if (server.away) return socket.destroy();
           socket.send(v2 ? new Encoder().encode(id === undefined ? [SERVER_COMMANDS.indexOf(command) + 64, data] : [SERVER_COMMANDS.indexOf(command) + 64, data, id]) : JSON.stringify({ command, data, id })),
         replaced: () => socket.close(4002),
         cut: () => socket.terminate(),
@@ -292,7 +296,10 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
           connection.write(answer);
           session.attach(connection, 0);
         } else if (session) run(session, message);
-        else if (message.command === "time") connection.write({ command: "time", data: { t0: message.data.t0, t1: 1, t2: 1 } });
+        else if (message.command === "time") {
+          connection.write({ command: "time", data: { t0: message.data.t0, t1: 1, t2: 1 } });
+          server.probed?.(socket);
+        }
       });
       connection.write({ command: "idyou", data: {} });
     });
@@ -305,6 +312,11 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     http.closeAllConnections();
     http.close();
   });
+  /** Cuts every WebSocket, probes too. */
+  server.cutSockets = () => {
+    for (const socket of sockets.clients) socket.terminate();
+  };
+
   server.url = `http://127.0.0.1:${http.address().port}`;
   return server;
 }

@@ -452,10 +452,33 @@ test("transport selection: two failures each, three of a proven transport, then 
   }
   assert.deepEqual(steps, [0, 1, 1, 2, 0, 0, 1]);
   selection.proved();
+  selection.lasted();
   for (let count = 0; count < 2; count += 1) selection.failed(false);
   assert.equal(selection.index, 1);
   selection.failed(false);
   assert.equal(selection.index, 2);
+});
+
+test("transport selection: only a connection that lasted ends a row of failures, and after a probe one is enough", () => {
+  const selection = new TransportSelection(2);
+  selection.proved();
+  for (const life_ms of [6000, 4000]) selection.failed(false, life_ms);
+  selection.lasted();
+  assert.deepEqual([selection.index, selection.life_ms(0)], [0, 0]);
+  for (const life_ms of [6000, 4000, 5000]) {
+    selection.proved();
+    selection.failed(false, life_ms);
+  }
+  assert.deepEqual([selection.index, selection.life_ms(0), selection.life_ms(1)], [1, 6000, 0]);
+  selection.probed(0);
+  selection.proved();
+  selection.failed(false, 9000);
+  assert.deepEqual([selection.index, selection.life_ms(0)], [1, 9000]);
+  selection.probed(0);
+  selection.proved();
+  selection.lasted();
+  for (let count = 0; count < 2; count += 1) selection.failed(false);
+  assert.equal(selection.index, 0);
 });
 
 test("transport selection: after an outage the best proven transport is tried first", () => {
@@ -530,4 +553,98 @@ test("without another transport a tunnel that needs credentials is refused", asy
   server.opens = false;
   const tt = client(t, server, { transports: ["tunnel"] });
   await assert.rejects(tt.ready, { code: "unauthorized" });
+});
+
+/** A client in manual time, and what the tests of short lives need. */
+async function short_lives(t) {
+  const server = await fake(t);
+  const env = new ManualEnvironment();
+  env.chance = 0;
+  const tt = client(t, server, { environment: env, reconnect: {} });
+  const used = [];
+  tt.on("transport", ({ transport }) => used.push(transport));
+  await tt.ready;
+  const until = async (condition) => {
+    while (!condition()) {
+      const online = tt.state === "online";
+      if (online) await tt.request("lookup", []);
+      else await new Promise((resolve) => setTimeout(resolve, 2));
+      env.advance(online ? 250 : 10);
+    }
+  };
+  /** The connection works for some time, and is cut. */
+  const life = async (ms) => {
+    await until(() => tt.state === "online");
+    for (let left = ms; left > 0; left -= 500) {
+      await tt.request("lookup", []);
+      env.advance(500);
+    }
+    const left = tt.once("state");
+    server.session.socket.terminate();
+    await left;
+  };
+  return { server, env, tt, used, until, life };
+}
+
+for (const life_ms of [4000, 6000, 12_000]) {
+  test(`WebSockets that are cut after ${life_ms} ms each time are left, and used again when they last`, async (t) => {
+    const { server, env, tt, used, until, life } = await short_lives(t);
+    let cuts = 0;
+    for (; tt.transport === "websocket"; cuts += 1) {
+      await life(life_ms);
+      await until(() => tt.state === "online");
+    }
+    assert.deepEqual([cuts, used], [life_ms < 5000 ? 2 : 3, ["websocket", "tunnel"]]);
+    const upgrades = () => server.requests.filter(({ path }) => path === "/ws").length;
+    const before = upgrades();
+    for (let ms = 0; ms < 60_000; ms += 500) {
+      env.advance(500);
+      await tt.request("lookup", []);
+      if (ms % Math.min(life_ms, 6000) === 0) server.cutSockets();
+    }
+    assert.ok(upgrades() > before, "no probe");
+    assert.deepEqual(used, ["websocket", "tunnel"]);
+    await until(() => tt.transport === "websocket" && tt.state === "online");
+    // One cut is enough while none has lasted.
+    await life(life_ms);
+    await until(() => tt.state === "online");
+    assert.equal(tt.transport, "tunnel");
+    await until(() => tt.transport === "websocket" && tt.state === "online");
+    for (const ms of [31_000, life_ms, life_ms]) await life(ms);
+    await until(() => tt.state === "online");
+    assert.deepEqual(used, ["websocket", "tunnel", "websocket", "tunnel", "websocket"]);
+  });
+}
+
+test("a server that restarts every few seconds is no reason to leave the WebSocket", async (t) => {
+  const { server, env, tt, used, until, life } = await short_lives(t);
+  for (let count = 0; count < 6; count += 1) {
+    await until(() => tt.state === "online");
+    const up = life(6000);
+    server.away = true;
+    await up;
+    for (let ms = 0; ms < 2000; ms += 20) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      env.advance(20);
+    }
+    server.away = false;
+  }
+  await until(() => tt.state === "online");
+  assert.deepEqual(used, ["websocket"]);
+});
+
+test("a probe that the server ends because it does not identify counts as one that lasted", async (t) => {
+  const { server, env, tt, until, life } = await short_lives(t);
+  for (let count = 0; count < 3; count += 1) await life(6000);
+  await until(() => tt.transport === "tunnel" && tt.state === "online");
+  env.advance(10_000);
+  const closed = new Promise((resolve) => {
+    server.probed = (socket) => {
+      socket.close(4001);
+      resolve();
+    };
+  });
+  await closed;
+  await until(() => tt.transport === "websocket" && tt.state === "online");
+  assert.deepEqual(await tt.request("lookup", ["up"]), { echo: ["up"] });
 });

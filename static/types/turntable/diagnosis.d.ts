@@ -72,7 +72,7 @@ export declare class Diagnosis {
     /** Whether the next transport depends on an answer that has not come yet. */
     get deciding(): boolean;
     /**
-     * An attempt, or a connection that has proven nothing yet, failed.
+     * An attempt, or a connection that did not last, failed.
      * @param {boolean} final whether further attempts are useless if the transport is the cause
      * @param {Trial} trial
      */

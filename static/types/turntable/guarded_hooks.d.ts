@@ -6,13 +6,13 @@
 import type { TransportHooks } from "./transports/transport.js";
 export type Probe = {
     message: (message: any) => void;
-    closed: () => void;
+    closed: (code: number) => void;
 };
 /** @import { TransportHooks } from "./transports/transport.js" */
 /**
  * @typedef {object} Probe a connection that tries whether a transport works
  * @property {(message: any) => void} message
- * @property {() => void} closed
+ * @property {(code: number) => void} closed
  */
 /**
  * @param {() => boolean} current whether the session uses the connection

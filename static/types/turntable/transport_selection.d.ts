@@ -4,7 +4,9 @@
  * a failure of its transport only while the server can be reached by other
  * requests (`Reachability`): a server that is away says nothing about
  * transports. After two failures, or three of a proven transport, the next one
- * is tried, and after the last the first. No timers, no network.
+ * is tried, and after the last the first. Failures are counted up to a connection
+ * that lasted long: something between client and server may cut a transport after
+ * it has proven itself, each time. No timers, no network.
  * @module
  */
 export declare class TransportSelection {
@@ -16,10 +18,24 @@ export declare class TransportSelection {
     /**
      * The transport failed although the server can be reached.
      * @param {boolean} final whether further attempts are useless
+     * @param {number} [life_ms] how long the connection worked before it was lost
      */
-    failed(final: boolean): void;
+    failed(final: boolean, life_ms?: number): void;
     /** The transport lasted and carried messages both ways. */
     proved(): void;
+    /** A connection lasted so long that its loss says nothing about the transport. */
+    lasted(): void;
+    /**
+     * How long connections worked at most before they were lost. One that lives no longer shows nothing.
+     * @param {number} index of a transport
+     */
+    life_ms(index: number): number;
+    /**
+     * A probe lasted. If connections over this transport worked and were cut, the next one that is cut
+     * leads away again.
+     * @param {number} index of the transport to use
+     */
+    probed(index: number): void;
     /** After an outage: selects the best proven transport, if there is one. */
     recover(): void;
     /** @param {number} index of the transport to use */

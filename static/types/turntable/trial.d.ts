@@ -1,7 +1,7 @@
 /**
  * What is known of one transport connection: whether the server has responded on it,
- * and whether it has proven its transport. It has when it lasted and carried messages
- * both ways.
+ * and whether it has proven its transport. It has when it carried messages both ways and
+ * was not cut soon. One that lasted much longer is not cut by its age.
  * @module
  */
 import type { Environment } from "./environment.js";
@@ -14,13 +14,20 @@ export declare class Trial {
     /** Whether the server answered other requests but not this attempt. */
     reached: boolean;
     proven: boolean;
+    /** Whether the connection worked so long that its loss says nothing about its transport. */
+    lasted: boolean;
     /**
      * @param {Environment} environment
-     * @param {() => void} proved called once
+     * @param {{proved: () => void, lasted: () => void}} hooks each is called once at most
      */
-    constructor(environment: Environment, proved: () => void);
+    constructor(environment: Environment, { proved, lasted }: {
+        proved: () => void;
+        lasted: () => void;
+    });
     /** How long ago the connection was opened, in ms. */
     get age_ms(): number;
+    /** How long the session has used the connection, in ms. */
+    get life_ms(): number;
     /** Whether something was written, and nothing came back. */
     get one_way(): boolean;
     /** A command was written. */

@@ -2,8 +2,8 @@
  * Looks for a better transport while another one is in use. At growing intervals
  * it probes each better transport, the best first. A probe is a connection of
  * its own without the session: `idyou` must arrive, a `time` must be answered,
- * and the connection must last, so that an intermediary that cuts connections
- * early is noticed. Then the session moves.
+ * and the connection must last, longer than those that were cut, so that an
+ * intermediary that cuts connections early is noticed. Then the session moves.
  *
  * The session moves to the probe itself where the client chooses the session in
  * a message (WebSocket). A stream names its session in its request, so it is
@@ -11,17 +11,19 @@
  * @module
  */
 import type { Environment } from "./environment.js";
+import type { Probe } from "./guarded_hooks.js";
 import type { StreamSlots } from "./stream_slots.js";
 import type { Transport, TransportConnection } from "./transports/transport.js";
 export type UpgradeHooks = {
-    create: (transport: Transport, events: {
-        message: (message: any) => void;
-        closed: () => void;
-    }) => TransportConnection;
+    create: (transport: Transport, events: Probe) => TransportConnection;
     /**
      * whether the connection in use has no outgoing message pending
      */
     idle: () => boolean;
+    /**
+     * how long connections over a transport worked that were cut
+     */
+    life_ms: (index: number) => number;
     move: (index: number, connection: TransportConnection | undefined) => void;
 };
 export declare class Upgrade {
@@ -52,7 +54,7 @@ export declare class Upgrade {
      * @param {number} index of the transport in use
      */
     soon(index: number): void;
-    /** The first transport has proven itself. */
+    /** The first transport works, or the network is another one. */
     reset(): void;
     /** Closes the probe and cancels the next one. */
     cancel(): void;
