@@ -52,6 +52,8 @@ export class Commands {
         this.#uplink.repeat(entry);
       },
       bytesOf: (text) => hooks.bytesOf(text),
+      load: () => this.#uplink.load,
+      confirm: () => this.#uplink.confirm(),
       dropped: ({ id }, error) => {
         if (!this.#requests.drop(id, error)) hooks.error(error);
       },
@@ -277,19 +279,35 @@ export class Commands {
       this.#requests.lost(this.#outbox.ids);
     }
     this.#requests.resume();
-    if (resumed && Number.isSafeInteger(data?.accepted)) this.#prune();
+    if (resumed) this.#prune(Number.isSafeInteger(data?.accepted));
     // What the server did not take comes first.
     this.#outbox.repeat(this.#uplink.log.open);
   }
 
-  /** Drops what is stale of what the server has not taken. */
-  #prune() {
-    const { expired, merged } = this.#uplink.prune(this.env.local());
+  /** Marks and drops what is stale, before a transport sends or repeats it. @protected */
+  stale() {
+    this.#prune(false);
+  }
+
+  /**
+   * Drops what is stale of what the server has not confirmed.
+   * @param {boolean} exact whether the server said what it has taken
+   */
+  #prune(exact) {
+    const { expired, merged } = this.#uplink.prune(this.env.local(), exact);
     for (const { id } of merged) this.#requests.unwatch(id);
-    for (const { id, command, expires_ms } of expired) {
-      const error = new TurntableError("timeout", `not delivered within ${expires_ms} ms`, { command });
+    for (const { id, command, expires_ms, dropped, seen } of expired) {
+      if (seen) continue;
+      const what = dropped ? "not delivered" : "not confirmed";
+      const rest = dropped ? "" : "; it may or may not have been executed";
+      const error = new TurntableError("timeout", `${what} within ${expires_ms} ms${rest}`, { command });
       if (!this.#requests.drop(id, error)) this.#hooks.error(error);
     }
+  }
+
+  /** The server has confirmed commands. @protected */
+  confirmed() {
+    this.#outbox.confirmed();
   }
 
   /**
@@ -314,6 +332,7 @@ export class Commands {
    */
   answered(id, data) {
     this.#uplink.log.answered(id);
+    this.confirmed();
     const request = this.#requests.take(id);
     request?.resolve(data);
     return request !== undefined;
@@ -326,6 +345,7 @@ export class Commands {
    */
   exchanged(t0) {
     this.#uplink.exchanged(t0);
+    this.confirmed();
   }
 
   /**
@@ -337,9 +357,13 @@ export class Commands {
    */
   rejected(data, id) {
     this.#uplink.log.answered(id);
+    this.confirmed();
     if (data?.code === "rate_limited" && data.details?.retry_ms > 0) this.#outbox.limited(data.command, data.details.retry_ms);
     // A clock exchange is repeated anyway.
-    if (data?.command === "time" && id === undefined) return true;
+    if (data?.command === "time" && id === undefined) {
+      this.#uplink.forget();
+      return true;
+    }
     return this.#requests.reject(id, data);
   }
 

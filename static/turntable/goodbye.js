@@ -6,7 +6,7 @@
  * @module
  */
 
-import { endpointUrl, isFinal, responseError } from "./transports/transport.js";
+import { datagramOf, endpointUrl, isFinal, responseError } from "./transports/transport.js";
 
 /** @import { Environment } from "./environment.js" */
 /** @import { Sent } from "./sent_log.js" */
@@ -70,11 +70,11 @@ export async function untilAnswered(environment, attempt) {
 export async function sayGoodbye({ url, environment, fetch }, session, unconfirmed = []) {
   if (!fetch) return false;
   // Without the server's numbers a repetition might be carried out twice.
-  let open = unconfirmed.filter((entry) => entry.numbered()).map(({ text, number }) => ({ text, number }));
+  let open = unconfirmed.filter((entry) => entry.numbered()).map(({ text, number, blank }) => ({ text: blank ? undefined : text, number }));
   const options = { method: "POST", keepalive: true, cache: "no-store" };
   const tunnel = (/** @type {AbortSignal} */ signal) => {
     const texts = [...open.map(({ text }) => text), '{"command":"bye","data":{}}'];
-    const body = `[${texts.map((text) => `{"tunnel":${JSON.stringify(session)},"path":"/server","data":${text}}`).join(",")}]`;
+    const body = `[${texts.map((text) => datagramOf(session, text)).join(",")}]`;
     return fetch(endpointUrl(url, "tunnel/send", { n: open[0]?.number }), {
       ...options,
       signal,

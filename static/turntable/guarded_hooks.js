@@ -36,6 +36,7 @@ export function guardedHooks(current, hooks, probe) {
     taken: guarded(hooks.taken),
     accepted: guarded(hooks.accepted),
     discarded: guarded(hooks.discarded),
+    stale: guarded(hooks.stale),
     expired: guarded(hooks.expired),
     refused: guarded(hooks.refused),
     closed: (code, reason, unsupported) => (current() ? hooks.closed(code, reason, unsupported) : probe?.closed(code)),

@@ -1,7 +1,8 @@
 /**
  * Outgoing messages: encoded, checked against the server's limits, and sent at
- * once or queued: while offline, and as long as the server's rates require
- * (`Pacer`). Desired state (joins, subscriptions, the status) goes before
+ * once or queued: while offline, as long as the server's rates require (`Pacer`),
+ * and while it has not confirmed as much as it takes at once: a server that stalls
+ * gets all of that in one burst when it goes on. Desired state (joins, subscriptions, the status) goes before
  * everything else; both keep their order. What cannot be sent any more is
  * reported as dropped at once.
  * @module
@@ -10,7 +11,7 @@
 import { stringify } from "./binary.js";
 import { TurntableError } from "./error.js";
 import { normalizeId } from "./id.js";
-import { Pacer, costOf } from "./pacer.js";
+import { Pacer, costOf, costOfRepeat } from "./pacer.js";
 
 /** @import { Environment } from "./environment.js" */
 /** @import { Sent } from "./sent_log.js" */
@@ -34,9 +35,16 @@ import { Pacer, costOf } from "./pacer.js";
  * @property {(message: Message) => void} write sends a message now
  * @property {(entry: Sent) => void} repeat sends a message again
  * @property {(text: string) => number} bytesOf how many bytes a message has in the encoding of the connection
+ * @property {() => {commands: number, cost: Map<string, number>}} load what the server has not confirmed
+ * @property {() => boolean} confirm asks the server to confirm; returns whether it is asked
  * @property {(message: Message, error: TurntableError) => void} dropped a queued message will not be sent
  */
 
+/** Maximum number and bytes of commands that the server has not confirmed, where its rates set no lower limit. */
+const UNCONFIRMED_MAX = 1000;
+const UNCONFIRMED_BYTES_MAX = 1_048_576;
+/** Time until another attempt to ask for a confirmation. */
+const ASK_AGAIN_MS = 100;
 /** A clock exchange only makes sense now: over its rate it is refused, not queued. */
 const CLOCK = "time";
 
@@ -73,6 +81,8 @@ export class Outbox {
   #timer;
   /** Whether a message has to wait for an answer. @type {(message: Message) => boolean} */
   heldBack = () => false;
+  /** Whether commands wait for a confirmation. */
+  full = false;
 
   /** Limits of the server by name; empty if unknown. @type {Record<string, any>} */
   limits = {};
@@ -126,7 +136,8 @@ export class Outbox {
   prepare(command, data, id, repeatable) {
     const max = this.#queue_max;
     if (!repeatable && command !== CLOCK && this.#queue.length >= max) {
-      const why = this.#hooks.online() ? "the server's rates are exhausted" : "the client is offline";
+      const waits = this.full ? "the server has not confirmed what was sent" : "the server's rates are exhausted";
+      const why = this.#hooks.online() ? waits : "the client is offline";
       throw new TurntableError("too_many", `${why} and the queue is full (${max} of ${max} commands)`, { command, details: { max } });
     }
     const text = encode(command, data, id);
@@ -185,7 +196,11 @@ export class Outbox {
    * @returns {boolean}
    */
   immediate(command, data) {
-    return this.#hooks.online() && !this.waiting && this.#pacer.delay(costOf(command, data, 0), this.#env.local()) === 0;
+    const cost = costOf(command, data, 0);
+    if (!this.#hooks.online() || this.waiting || this.#pacer.delay(cost, this.#env.local()) > 0) return false;
+    if (!this.#exceeds(cost)) return true;
+    this.#hooks.confirm();
+    return false;
   }
 
   /**
@@ -202,9 +217,9 @@ export class Outbox {
     while (this.#hooks.online() && this.#repeats[0]) {
       const entry = this.#repeats[0];
       const now = this.#env.local();
-      const cost = costOf(entry.command, entry.data, entry.text.length);
-      if (this.#pacer.delay(cost, now) > 0) return;
-      this.#pacer.take(cost, now);
+      const cost = costOfRepeat(entry);
+      if (!entry.dropped && (this.#pacer.delay(cost, now) > 0 || this.#exceeds(cost))) return;
+      if (!entry.dropped) this.#pacer.take(cost, now);
       this.#repeats.shift();
       this.#hooks.repeat(entry);
     }
@@ -213,6 +228,7 @@ export class Outbox {
   /** A new session has begun. It has not made the calls of the former one. */
   reset() {
     this.#repeats = [];
+    this.full = false;
     this.#queue = this.#queue.filter(({ command }) => command !== "reply");
     this.#pacer.start(this.limits.rates, this.#env.local());
   }
@@ -231,8 +247,15 @@ export class Outbox {
     this.#pacer.limited(command, retry_ms, this.#env.local());
   }
 
+  /** The server has confirmed commands, so others may be sent. */
+  confirmed() {
+    this.#pacer.confirmed(this.#hooks.load().cost, this.#env.local());
+    if (this.full) queueMicrotask(() => this.flush());
+  }
+
   /** Sends what is queued, as far as the rates allow. */
   flush() {
+    this.full = false;
     this.#repeat();
     for (const lane of [this.#desired, this.#queue]) {
       while (this.#hooks.online() && lane[0]) {
@@ -272,9 +295,22 @@ export class Outbox {
     // The server counts commands in their order, so nothing overtakes what is repeated.
     if (this.#repeats.length > 0 && message.command !== CLOCK) return false;
     if (this.#pacer.delay(cost, now) > 0 || this.heldBack(message)) return false;
+    if (message.command !== CLOCK && this.#exceeds(cost)) return false;
     this.#pacer.take(cost, now);
     this.#hooks.write(message);
     return true;
+  }
+
+  /**
+   * Whether the server has confirmed too little for another command.
+   * @param {Map<string, number>} cost
+   */
+  #exceeds(cost) {
+    const { commands, cost: open } = this.#hooks.load();
+    const bytes = (open.get("bytes") ?? 0) + (cost.get("bytes") ?? 0);
+    const exceeds = commands > 0 && (commands >= UNCONFIRMED_MAX || bytes > UNCONFIRMED_BYTES_MAX || this.#pacer.exceeds(cost, open));
+    this.full ||= exceeds;
+    return exceeds;
   }
 
   /** Runs again when the next message may be sent, or when one expires. */
@@ -284,9 +320,12 @@ export class Outbox {
     const due = this.#queue.flatMap(({ expires_at }) => (expires_at === undefined ? [] : [expires_at - now]));
     if (this.#hooks.online()) {
       const [first] = this.#repeats;
-      if (first) due.push(this.#pacer.delay(costOf(first.command, first.data, first.text.length), now));
-      for (const [message] of first ? [] : [this.#desired, this.#queue]) {
-        if (message && !this.heldBack(message)) due.push(this.#pacer.delay(costOf(message.command, message.data, message.text.length), now));
+      const costs = first ? [costOfRepeat(first)] : [this.#desired, this.#queue].flatMap(([message]) =>
+        message && !this.heldBack(message) ? [costOf(message.command, message.data, message.text.length)] : []);
+      for (const cost of costs) {
+        // What waits for a confirmation is sent when it comes.
+        if (!this.#exceeds(cost)) due.push(this.#pacer.delay(cost, now));
+        else if (!this.#hooks.confirm()) due.push(ASK_AGAIN_MS);
       }
     }
     if (due.length === 0) return;

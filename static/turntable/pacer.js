@@ -4,9 +4,13 @@
  * client queued while it was offline is not refused when it is sent. The rates are
  * those of the server's `welcome`, or its defaults if it has none. After a refusal
  * with `retry_ms` the class waits that long: a client that waits is never closed for
- * its rate. The refusals of one burst count once, and the rate recovers. `now` is an argument; no timers.
+ * its rate. The refusals of one burst count once, and the rate recovers. A server that
+ * stalls takes what it has not confirmed when it goes on, so this bucket is never
+ * fuller than the server's may be then. `now` is an argument; no timers.
  * @module
  */
+
+/** @import { Sent } from "./sent_log.js" */
 
 /** @typedef {{per_second: number, burst: number}} Rate per_second 0: no limit */
 /** @typedef {Map<string, number>} Cost tokens by class */
@@ -44,6 +48,8 @@ const CUT_MIN = 0.1;
 const RECOVERY_MS = 10_000;
 /** Refusals within this time belong to one burst. */
 const ONE_BURST_MS = 1000;
+/** Bytes of a command of which only the number is repeated, about. */
+const BLANK_BYTES = 120;
 
 /**
  * @param {string} command
@@ -62,8 +68,19 @@ export function costOf(command, data, bytes) {
   return cost;
 }
 
+/**
+ * What a command takes of the server's rates when it is repeated.
+ * @param {Sent} entry
+ */
+export function costOfRepeat({ command, data, text, blank }) {
+  return blank ? new Map([["bytes", BLANK_BYTES]]) : costOf(command, data, text.length);
+}
+
 export class Pacer {
-  /** share: what the last refusal left of the rate. @type {Map<string, {rate: Rate, tokens: number, at: number, held_until: number, share: number, cut_at: number}>} */
+  /**
+   * share: what the last refusal left of the rate; open: tokens of what the server has not confirmed.
+   * @type {Map<string, {rate: Rate, tokens: number, open: number, at: number, held_until: number, share: number, cut_at: number}>}
+   */
   #buckets = new Map();
   /** The server's rates, to notice a change. */
   #known = "";
@@ -80,7 +97,7 @@ export class Pacer {
       const { per_second, burst } = this.#valid(rates?.[name]) ?? fallback;
       if (per_second === 0) continue;
       const rate = { per_second: per_second * RATE_SHARE, burst: Math.max(1, burst * BURST_SHARE) };
-      this.#buckets.set(name, { rate, tokens: rate.burst, at: now, held_until: 0, share: 1, cut_at: -Infinity });
+      this.#buckets.set(name, { rate, tokens: rate.burst, open: 0, at: now, held_until: 0, share: 1, cut_at: -Infinity });
     }
   }
 
@@ -91,6 +108,8 @@ export class Pacer {
    * @param {number} now
    */
   resume(rates, now) {
+    // What a lost connection did not deliver took nothing.
+    for (const bucket of this.#buckets.values()) bucket.open = 0;
     if (this.#known !== JSON.stringify(rates ?? null)) this.start(rates, now);
   }
 
@@ -114,6 +133,21 @@ export class Pacer {
   }
 
   /**
+   * Whether a command, with those that the server has not confirmed, is more than the server takes at once.
+   * @param {Cost} cost
+   * @param {Cost} open of those
+   */
+  exceeds(cost, open) {
+    for (const [name, count] of cost) {
+      const used = open.get(name) ?? 0;
+      const bucket = this.#buckets.get(name);
+      // What is larger than the bucket is sent alone.
+      if (bucket && count > 0 && used > 0 && used + count > bucket.rate.burst) return true;
+    }
+    return false;
+  }
+
+  /**
    * A command is sent.
    * @param {Cost} cost
    * @param {number} now
@@ -121,7 +155,21 @@ export class Pacer {
   take(cost, now) {
     for (const [name, count] of cost) {
       const bucket = this.#refill(name, now);
-      if (bucket) bucket.tokens -= count;
+      if (!bucket) continue;
+      bucket.tokens -= count;
+      bucket.open += count;
+    }
+  }
+
+  /**
+   * The server has confirmed commands.
+   * @param {Cost} open of those that it has not confirmed
+   * @param {number} now
+   */
+  confirmed(open, now) {
+    for (const name of this.#buckets.keys()) {
+      const bucket = this.#refill(name, now);
+      if (bucket) bucket.open = open.get(name) ?? 0;
     }
   }
 
@@ -168,7 +216,8 @@ export class Pacer {
     if (!bucket) return undefined;
     const share = this.#share(bucket, now);
     const filled = bucket.tokens + (Math.max(0, now - bucket.at) * bucket.rate.per_second * share) / 1000;
-    bucket.tokens = Math.min(Math.max(1, bucket.rate.burst * share), filled);
+    const full = Math.max(1, bucket.rate.burst * share);
+    bucket.tokens = Math.min(filled, Math.max(bucket.tokens, full - bucket.open), full);
     bucket.at = now;
     return bucket;
   }

@@ -16,7 +16,11 @@
  * @property {() => boolean} numbered whether `number` is that of the server
  * @property {string} command
  * @property {any} data
- * @property {boolean} [written] whether it was sent on this connection
+ * @property {boolean} [written] whether it was handed to this connection
+ * @property {boolean} [sent] whether a frame or request contained it, so that the server may have it
+ * @property {boolean} [blank] it is stale: what is repeated is only its number
+ * @property {boolean} [dropped] it was removed unsent
+ * @property {Map<string, number>} [cost] what it takes of the server's rates
  * @property {boolean} [seen] whether the server's messages show that it took the command
  * @property {number} [expires_at] local ms
  * @property {number} [expires_ms]

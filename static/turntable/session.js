@@ -110,9 +110,16 @@ export class Session extends Commands {
         hooks.connecting();
       },
       resume: () => (this.secret === undefined ? undefined : { session: this.secret, received: this.received, welcomes: this.#welcomes, unconfirmed: this.log.open }),
-      taken: (number) => this.log.taken(number),
+      taken: (number) => {
+        this.log.taken(number);
+        this.confirmed();
+      },
       accepted: (count) => this.log.accepted(count),
-      discarded: (entries) => this.log.discard(entries),
+      discarded: (entries) => {
+        this.log.discard(entries);
+        this.confirmed();
+      },
+      stale: () => this.stale(),
       activity: () => hooks.activity(),
       message: (message) => this.#message(message),
       resumed: (accepted) => this.#resumed(accepted),

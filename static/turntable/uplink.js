@@ -5,13 +5,14 @@
  * @module
  */
 
+import { costOf, costOfRepeat } from "./pacer.js";
 import { SentLog } from "./sent_log.js";
 
 /** @import { Message } from "./outbox.js" */
 /** @import { Sent } from "./sent_log.js" */
 
 /** Number of commands after which the server is asked to confirm them. */
-const CONFIRM_EVERY = 200;
+const CONFIRM_EVERY = 64;
 
 export class Uplink {
   #connection;
@@ -54,6 +55,36 @@ export class Uplink {
   }
 
   /**
+   * What the server has not confirmed of what this connection has.
+   * @returns {{commands: number, cost: Map<string, number>}} cost: tokens by class
+   */
+  get load() {
+    let commands = 0;
+    /** @type {Map<string, number>} */
+    const cost = new Map();
+    for (const entry of this.log.open) {
+      if (!entry.written) continue;
+      commands += 1;
+      entry.cost ??= costOf(entry.command, entry.data, entry.text.length);
+      for (const [name, count] of entry.cost) cost.set(name, (cost.get(name) ?? 0) + count);
+    }
+    return { commands, cost };
+  }
+
+  /** Asks the server to confirm what was sent, unless it is asked. @returns {boolean} whether it is */
+  confirm() {
+    const { written } = this.log;
+    const asked = () => [...this.#marks.values()].includes(written);
+    if (!asked()) this.#confirm();
+    return asked();
+  }
+
+  /** The server refused a clock exchange: none confirms anything. */
+  forget() {
+    this.#marks.clear();
+  }
+
+  /**
    * The session was resumed.
    * @param {any} accepted how many commands the server has taken, if it said so
    * @param {boolean} numbered whether the transport numbers the commands, so that the server skips
@@ -76,17 +107,29 @@ export class Uplink {
   }
 
   /**
-   * Removes what is stale, before it is repeated.
+   * Removes what is stale. What the server may have keeps its number, and is blank from now on: without it the
+   * numbers of those behind it would be wrong.
    * @param {number} now
-   * @returns {{expired: Sent[], merged: Sent[]}} what was removed
+   * @param {boolean} exact whether the server said what it has taken, so that it has none of these
+   * @returns {{expired: Sent[], merged: Sent[]}} what became stale now
    */
-  prune(now) {
+  prune(now, exact) {
     const { open } = this.log;
+    if (!open.some(({ merge, expires_at }) => merge !== undefined || expires_at !== undefined)) return { expired: [], merged: [] };
     const last = new Map(open.map((entry) => [entry.merge, entry]));
     const merged = open.filter((entry) => entry.merge !== undefined && last.get(entry.merge) !== entry);
     const expired = open.filter((entry) => !merged.includes(entry) && entry.expires_at !== undefined && now >= entry.expires_at);
-    this.log.discard([...merged, ...expired]);
-    return { expired, merged };
+    const known = new Set([...merged, ...expired].filter(({ blank }) => blank));
+    const gone = [...merged, ...expired].filter(({ sent }) => exact || !sent);
+    for (const [t0, count] of this.#marks) this.#marks.set(t0, count - gone.filter(({ number }) => number <= count).length);
+    for (const entry of gone) entry.dropped = true;
+    this.log.discard(gone);
+    for (const entry of [...merged, ...expired]) {
+      if (entry.dropped) continue;
+      entry.blank = true;
+      entry.cost = costOfRepeat(entry);
+    }
+    return { expired: expired.filter((entry) => !known.has(entry)), merged: merged.filter((entry) => !known.has(entry)) };
   }
 
   /**

@@ -64,14 +64,16 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     requests: [],
     /** Requests to the poll for which this is true lose their answers; those to the tunnel are lost. */
     lose: () => false,
+    /** Requests to the poll for which this is true are lost. */
+    loseRequest: () => false,
     /** Requests to the tunnel for which this is true lose their answers. */
     loseAnswer: () => false,
     /** The refusal of a request to the tunnel, if any: `{status, code, details?}`. */
     refuse: () => undefined,
-    /** Whether a tunnel is opened before its client has identified. */
-    opens: true,
     /** Whether every request is lost. */
     away: false,
+    /** Whether a tunnel is opened before its client has identified. */
+    opens: true,
     /** Number of messages that a channel reports as lost at a join. */
     missing: 0,
     session: undefined,
@@ -122,9 +124,9 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
       response.writeHead(status, { "Content-Type": "application/json" });
       response.end(JSON.stringify({ error: { code, message: code, details } }));
     };
+    if (server.away) return request.socket.destroy();
     if (asks) {
       // The client asks whether the server can be reached.
-    if (server.away) return request.socket.destroy();
       response.writeHead(200, { "Content-Type": "application/json" });
       return response.end(url.searchParams.get("d"));
     }
@@ -152,6 +154,10 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
         if (!["idme", "time", "resume", "bye"].includes(data?.command)) {
           number += 1;
           if (number - 1 <= session.accepted) return { ok: true };
+        }
+        if (path === "/interest") {
+          session.accepted += 1;
+          return data?.add || data?.remove ? { ok: true } : { error: { code: "bad_message", message: "add and remove are missing" } };
         }
         if (path !== "/server") return { error: { code: "bad_message", message: "no such path" } };
         const answer = run(session, data);
@@ -227,6 +233,7 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
   };
 
   const pollOnce = (request, response, url, body, refuse) => {
+    if (server.loseRequest(url, body)) return request.socket.destroy();
     const secret = request.headers["turntable-session"];
     let session = secret === undefined ? undefined : server.sessions.get(secret);
     if (secret !== undefined && !session) return refuse(410, "session_expired");
@@ -262,6 +269,7 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
   const sockets = new WebSocketServer({ noServer: true, handleProtocols: (offered) => (offered.has(V2) ? V2 : false) });
   http.on("upgrade", (request, socket, head) => {
     server.requests.push({ method: "GET", path: "/ws", query: {}, body: "" });
+    if (server.away) return socket.destroy();
     if (!server.transports.has("websocket")) return socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n");
     if (server.transports.has("websocket without response")) return;
     sockets.handleUpgrade(request, socket, head, (socket) => {
@@ -269,7 +277,6 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
       let session;
       const connection = {
         write: ({ command, data, id }) =>
-    if (server.away) return socket.destroy();
           socket.send(v2 ? new Encoder().encode(id === undefined ? [SERVER_COMMANDS.indexOf(command) + 64, data] : [SERVER_COMMANDS.indexOf(command) + 64, data, id]) : JSON.stringify({ command, data, id })),
         replaced: () => socket.close(4002),
         cut: () => socket.terminate(),
@@ -305,6 +312,11 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     });
   });
 
+  /** Cuts every WebSocket, probes too. */
+  server.cutSockets = () => {
+    for (const socket of sockets.clients) socket.terminate();
+  };
+
   http.listen(0, "127.0.0.1");
   await once(http, "listening");
   t.after(() => {
@@ -312,11 +324,6 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     http.closeAllConnections();
     http.close();
   });
-  /** Cuts every WebSocket, probes too. */
-  server.cutSockets = () => {
-    for (const socket of sockets.clients) socket.terminate();
-  };
-
   server.url = `http://127.0.0.1:${http.address().port}`;
   return server;
 }

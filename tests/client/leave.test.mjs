@@ -95,6 +95,7 @@ test("a leave while a new session joins again is sent when the join is answered"
 test("a leave is sent behind the actions that are queued, and a join takes it back", async (t) => {
   const { env, tt, peer, held: room } = await holder(t, KINDS[0], { limits: { rates: { game: { per_second: 10, burst: 10 } } } });
   const order = [];
+  peer.confirm();
   void (async () => {
     for (;;) {
       const { command, data, id } = await peer.next();

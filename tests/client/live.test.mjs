@@ -4,9 +4,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { connect } from "../../static/turntable.js";
-import "./cuts.mjs";
 import { WebSocket } from "./harness.mjs";
-import "./outage.live.mjs";
 import "./prefix.live.mjs";
 
 const url = process.env.TURNTABLE_URL;
@@ -274,4 +272,29 @@ test("a guest comes back as itself in a later page, over every transport, and no
   const closed = thief.once("state");
   await assert.rejects(thief.ready, { code: "unauthorized" });
   assert.deepEqual((await closed).details, { reason: "invalid" });
+});
+
+test("a datagram of no interest, and an entry that unsubscribes from nobody, count and have no effect", { skip }, async () => {
+  const post = async (path, body, headers = {}) => {
+    const response = await fetch(new URL(path, url), { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } });
+    return { answer: await response.json(), session: response.headers.get("Turntable-Session") };
+  };
+  const begun = await post("/poll", [{ f: "$av:idme", args: `1:${randomUUID()}`, id: 1 }]);
+  const { session } = begun;
+  const headers = { "Turntable-Session": session };
+  const accepted = async () => (await post("/tunnel/send?n=unknown", { tunnel: session, path: "/interest", data: { add: [] } })).answer.accepted;
+  const before = await accepted();
+  const nothing = await post("/poll?batch=1", [{ f: "$av:unsubscribe", args: [] }], headers);
+  assert.deepEqual(nothing.answer, []);
+  assert.equal(await accepted(), before + 1);
+  const datagrams = [{ tunnel: session, path: "/interest", data: { add: [] } }, { tunnel: session, path: "/interest", data: { add: [] } }];
+  for (let times = 0; times < 2; times += 1) {
+    assert.deepEqual((await post(`/tunnel/send?n=${before + 2}`, datagrams)).answer, [{ ok: true }, { ok: true }]);
+    assert.equal(await accepted(), before + 3);
+  }
+  // The same batch with another body: the one that came first counts.
+  const again = await post("/poll?batch=1", [{ f: "$av:publish", args: { channel: "live", data: 1 } }], headers);
+  assert.deepEqual(again.answer, []);
+  assert.equal(await accepted(), before + 3);
+  await post("/poll?batch=2", [{ f: "$av:bye" }], headers);
 });

@@ -63,6 +63,7 @@ test("the queue of 20 s at 60 actions per second is sent at the server's rates, 
   next.send("idyou", {});
   await next.next("resume");
   next.welcome({ resumed: true, accepted: 1 });
+  next.confirm();
   const list = arrivals(next, env);
   const start = env.now;
   for (let tries = 0; list.length < 1200 && tries < 2000; tries += 1) {
@@ -241,9 +242,7 @@ test("what was sent into a silent line for 9 s at 60 per second is repeated at t
   await next.next("resume");
   next.welcome({ resumed: true, accepted: 1 });
   // A clock exchange confirms what was sent before it, and nothing that waits to be repeated.
-  void (async () => {
-    for (;;) next.send("time", { ...(await next.next("time")).data, t1: 1, t2: 1 });
-  })();
+  next.confirm();
   const list = arrivals(next, env);
   const start = env.now;
   let step = 540;
@@ -289,6 +288,62 @@ test("stale actions that a silent line did not deliver are not repeated: expired
   void tt;
 });
 
+test("what the server does not confirm is no more than it takes at once; the rest waits, and its caller hears of it", async (t) => {
+  const { env, tt, peer, room, refused } = await member(t, { queue_max: 50 });
+  const list = arrivals(peer, env);
+  // The rate would allow all of it, but the server stalls.
+  for (let step = 0; step < 400; step += 1) {
+    room.act(step);
+    env.advance(10);
+  }
+  await peer.next("time");
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const game = () => list.filter(({ data }) => Number.isInteger(data[0])).length;
+  assert.equal(game(), 320);
+  assert.deepEqual([refused.length, refused[0]], [30, ["too_many", 370]]);
+  assert.equal(room.act("now or never", { queue: false }), false);
+  await assert.rejects(tt.request("publish", { channel: "c", data: 1 }), (error) => error.code === "too_many" && /has not confirmed/.test(error.message));
+  // It goes on, and confirms.
+  peer.confirm();
+  for (let tries = 0; game() < 370 && tries < 2000; tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    env.advance(10);
+  }
+  assert.deepEqual(list.flatMap(({ data }) => data), Array.from({ length: 370 }, (_, step) => step));
+  assert.equal(room.act("again", { queue: false }), true);
+});
+
+test("the bytes that the server does not confirm are limited, also where it has no rates", async (t) => {
+  const { env, tt, peer } = await member(t, {}, { limits: { rates: Object.fromEntries(["game", "publish", "bytes", "room"].map((name) => [name, { per_second: 0, burst: 1 }])) } });
+  const list = arrivals(peer, env);
+  for (let number = 0; number < 20; number += 1) tt.send("publish", { channel: "c", data: `${number}`.padEnd(100_000) });
+  await peer.next("time");
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(list.length, 10);
+});
+
+test("a server that stalled is not sent at once what it could take after a pause: it has the rest to take", () => {
+  const pacer = new Pacer();
+  const cost = costOf("game", { actions: [1] }, 0);
+  pacer.start({ game: { per_second: 200, burst: 400 } }, 0);
+  const open = new Map();
+  const send = (now) => {
+    let count = 0;
+    for (; pacer.delay(cost, now) === 0 && !pacer.exceeds(cost, open); count += 1) {
+      pacer.take(cost, now);
+      open.set("game", (open.get("game") ?? 0) + 1);
+    }
+    return count;
+  };
+  assert.equal(send(0), 320);
+  // 5 s later it takes them, and has 80 of its 400 tokens left.
+  assert.equal(send(5000), 0);
+  open.clear();
+  pacer.confirmed(open, 5000);
+  assert.equal(send(5000), 0);
+  assert.ok(send(5100) <= 20);
+});
+
 test("actions that came back are not reported as refused when the session is lost", async (t) => {
   const session = await member(t);
   const { room, peer, refused, tt } = session;
@@ -315,6 +370,7 @@ test("the refusals of one burst slow the client down once, and it recovers", () 
     for (let now = from; now < to; now += 1) {
       while (pacer.delay(cost, now) === 0) {
         pacer.take(cost, now);
+        pacer.confirmed(new Map(), now);
         count += 1;
       }
     }

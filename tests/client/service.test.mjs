@@ -311,6 +311,7 @@ test("a result over the server's limit is answered as an error, and reported", a
 
 test("results are paced as commands are", async (t) => {
   const { env, peer } = await provider(t, { limits: { rates: { bytes: { per_second: 1000, burst: 1500 } } } });
+  peer.confirm();
   for (const id of [1, 2, 3]) peer.send("call", { f: "s:f", args: 900 }, id);
   assert.equal((await peer.next("reply")).id, 1);
   for (const id of [2, 3]) {

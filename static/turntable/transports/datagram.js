@@ -7,7 +7,8 @@
  * A request numbers its datagrams (`n`). It is repeated until it is answered: the
  * server skips the datagrams that it took before, and refuses a request that
  * leaves a gap (409), which says how many it took. A reloaded page does not know
- * its numbers and asks first.
+ * its numbers and asks first. What is stale when it is repeated keeps its number: a
+ * datagram without effect takes its place.
  *
  * The server answers a request at once, so a request without an answer was lost, or
  * its connection is dead. It is abandoned, which closes the connection, and repeated.
@@ -16,7 +17,7 @@
  */
 
 import { untilAnswered } from "../goodbye.js";
-import { bounced, closeCodeOf, concernsRequest, endpointUrl, isFinal, lastNumber, responseError, takeBatch } from "./transport.js";
+import { bounced, closeCodeOf, concernsRequest, datagramOf, endpointUrl, isFinal, lastNumber, removeDropped, responseError, takeBatch } from "./transport.js";
 
 /** @import { Outgoing, ResponseError, Target, TransportHooks } from "./transport.js" */
 
@@ -137,6 +138,9 @@ export class Sender {
     if (this.#in_flight) return;
     this.#in_flight = true;
     while (this.#queue.length > 0 && !this.#closed) {
+      this.#hooks.stale();
+      removeDropped(this.#queue);
+      if (this.#closed || this.#queue.length === 0) break;
       this.#open = takeBatch(this.#queue);
       if (!(await this.#deliver(this.#open))) break;
       if (!this.#closed) this.#open = [];
@@ -158,6 +162,9 @@ export class Sender {
       let response;
       /** @type {ResponseError | undefined} */
       let error;
+      if (failures > 0) this.#hooks.stale();
+      // A listener of what is stale may have closed the client.
+      if (this.#closed) return false;
       try {
         const body = this.#body(batch);
         this.#hooks.traffic("out", "datagram", body);
@@ -256,8 +263,8 @@ export class Sender {
 
   /** @param {Outgoing[]} batch */
   #body(batch) {
-    const tunnel = JSON.stringify(this.tunnel);
-    return `[${batch.map(({ text }) => `{"tunnel":${tunnel},"path":"/server","data":${text}}`).join(",")}]`;
+    for (const { entry } of batch) if (entry) entry.sent = true;
+    return `[${batch.map(({ text, entry }) => datagramOf(this.tunnel, entry?.blank ? undefined : text)).join(",")}]`;
   }
 
   /**

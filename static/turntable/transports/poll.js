@@ -7,7 +7,9 @@
  * whose answer was lost is repeated with the same number and body. The server
  * executes it once and returns the same answer, so each call is executed once
  * and each message arrives once. A request may be repeated on a later
- * connection, so the number and the open request belong to the transport.
+ * connection, so the number and the open request belong to the transport. What is
+ * stale when it is repeated counts all the same: a command without effect takes its
+ * place.
  * @module
  */
 
@@ -15,7 +17,7 @@ import { backgroundTimeout } from "../background_timer.js";
 import { parse, stringify } from "../binary.js";
 import { pageLeaves, untilAnswered } from "../goodbye.js";
 import { entryOf, messageOf } from "./entry.js";
-import { EXPIRED, LOST, NORMAL, RATE_LIMITED, bounced, closeCodeOf, concernsRequest, endpointUrl, isFinal, lastNumber, ownCloseCode, responseError, takeBatch } from "./transport.js";
+import { EXPIRED, LOST, NORMAL, RATE_LIMITED, bounced, closeCodeOf, concernsRequest, endpointUrl, isFinal, lastNumber, ownCloseCode, removeDropped, responseError, takeBatch } from "./transport.js";
 import { inTurns } from "./turn.js";
 
 /** @import { Sent } from "../sent_log.js" */
@@ -51,6 +53,8 @@ const ENDING_MS = 500;
 const SESSION_HEADER = "Turntable-Session";
 /** How many messages wait behind a numbered answer, which has a bound. */
 const WAITING_HEADER = "Turntable-Waiting";
+/** A command that counts and has no effect. */
+const BLANK = stringify(entryOf({ command: "unsubscribe", data: [] }));
 /** Commands that are answered even if they have no id; here they get one. */
 const ANSWERED = new Set(["idme", "time"]);
 
@@ -200,6 +204,9 @@ class PollConnection {
     // The answer to this request was lost. Repeat it; its answer has the missed messages.
     // If another transport had the session since, it has repeated the messages itself.
     const repeated = open?.session === session && open.welcomes === welcomes;
+    if (repeated) this.#refresh(open);
+    // A listener of what is stale may have closed the client.
+    if (this.#closed) return;
     if (!repeated) this.#state.open = { session, number: this.#next(), received, welcomes, body: "[]", messages: [] };
     await this.#post(/** @type {Batch} */ (this.#state.open), true);
     this.#in_flight = false;
@@ -223,6 +230,9 @@ class PollConnection {
     this.#in_flight = true;
     while (!this.#closed && (this.#queue.length > 0 || this.#poll_due)) {
       this.#poll_due = false;
+      this.#hooks.stale();
+      removeDropped(this.#queue);
+      if (this.#closed) break;
       const messages = this.#single > 0 ? this.#queue.splice(0, 1) : takeBatch(this.#queue);
       this.#single = Math.max(0, this.#single - 1);
       const batch = { messages, body: this.#body(messages), welcomes: this.#hooks.resume()?.welcomes };
@@ -237,9 +247,22 @@ class PollConnection {
     this.#in_flight = false;
   }
 
+  /**
+   * A request is repeated: without what is stale.
+   * @param {Batch} open
+   */
+  #refresh(open) {
+    const blank = () => open.messages.filter(({ entry }) => entry?.blank).length;
+    const before = blank();
+    this.#hooks.stale();
+    if (blank() > before) open.body = this.#body(open.messages);
+  }
+
   /** @param {Outgoing[]} messages */
   #body(messages) {
-    const entries = messages.map(({ text }) => {
+    const entries = messages.map(({ text, entry }) => {
+      if (entry) entry.sent = true;
+      if (entry?.blank) return BLANK;
       const message = parse(text);
       if (message.id === undefined && ANSWERED.has(message.command)) message.id = message.command;
       // Accepted actions are not answered.
@@ -294,7 +317,10 @@ class PollConnection {
         tries += 1;
         await new Promise((resolve) => void this.#target.environment.setTimeout(() => resolve(undefined), wait_ms));
       } catch (error) {
-        if (tries > 0 && open.number > 0) continue;
+        if (tries > 0 && open.number > 0) {
+          this.#refresh(open);
+          continue;
+        }
         if (this.#foreign && !this.#closed) bounced(open.messages);
         this.#end(LOST, String(error));
         return;

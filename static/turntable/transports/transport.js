@@ -57,6 +57,8 @@
  * @property {(count: number) => void} accepted the server says how many commands it has taken
  * @property {(entries: (Sent | undefined)[]) => void} discarded the server did not read these commands
  *   and does not count them
+ * @property {() => void} stale marks the commands of which only the number is to be repeated (`blank`),
+ *   and those that are not to be sent (`dropped`)
  * @property {(message: any) => void} message undefined if the received text was not a message
  * @property {(accepted?: number) => void} resumed the transport resumed the session itself; no welcome
  *   follows. accepted: how many commands the server has taken, if it said so
@@ -113,6 +115,14 @@ export function ownCloseCode(environment, code) {
 }
 
 /** @typedef {{text: string, entry: Sent | undefined}} Outgoing a message that is to be sent */
+
+/**
+ * Removes from a queue what is stale and was never sent.
+ * @param {Outgoing[]} queue
+ */
+export function removeDropped(queue) {
+  for (let index = queue.length - 1; index >= 0; index -= 1) if (queue[index]?.entry?.dropped) queue.splice(index, 1);
+}
 
 /** Maximum bytes of messages per request, about; a single longer message is sent alone. */
 const BATCH_BYTES = 32768;
@@ -229,6 +239,16 @@ export function takeBatch(queue) {
     if (count > 0 && size > BATCH_BYTES) break;
   }
   return queue.splice(0, count);
+}
+
+/**
+ * A datagram of a command.
+ * @param {string} tunnel
+ * @param {string | undefined} text undefined: it counts, and has no effect (docs/protocol.md, Repeating commands)
+ */
+export function datagramOf(tunnel, text) {
+  const to = `{"tunnel":${JSON.stringify(tunnel)}`;
+  return text === undefined ? `${to},"path":"/interest","data":{"add":[]}}` : `${to},"path":"/server","data":${text}}`;
 }
 
 /**

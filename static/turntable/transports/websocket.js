@@ -7,6 +7,7 @@ import { parse } from "../binary.js";
 import { pageLeaves, sayGoodbye } from "../goodbye.js";
 import { LOST, NORMAL } from "./transport.js";
 
+/** @import { Sent } from "../sent_log.js" */
 /** @import { Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
 
 /** WebSocket.OPEN */
@@ -67,8 +68,12 @@ export class WebSocketConnection {
     return true;
   }
 
-  /** @param {string} text */
-  send(text) {
+  /**
+   * @param {string} text
+   * @param {Sent} [entry]
+   */
+  send(text, entry) {
+    if (entry && this.writable) entry.sent = true;
     this.raw(text);
   }
 

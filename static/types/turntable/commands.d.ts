@@ -163,6 +163,10 @@ export declare class Commands {
      * @param {boolean} numbered whether the transport numbers what it sends
      */
     protected begin(data: any, resumed: boolean, numbered: boolean): void;
+    /** Marks and drops what is stale, before a transport sends or repeats it. @protected */
+    protected stale(): void;
+    /** The server has confirmed commands. @protected */
+    protected confirmed(): void;
     /**
      * Own actions arrived in a broadcast.
      * @param {string} channel

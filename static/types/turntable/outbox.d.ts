@@ -1,7 +1,8 @@
 /**
  * Outgoing messages: encoded, checked against the server's limits, and sent at
- * once or queued: while offline, and as long as the server's rates require
- * (`Pacer`). Desired state (joins, subscriptions, the status) goes before
+ * once or queued: while offline, as long as the server's rates require (`Pacer`),
+ * and while it has not confirmed as much as it takes at once: a server that stalls
+ * gets all of that in one burst when it goes on. Desired state (joins, subscriptions, the status) goes before
  * everything else; both keep their order. What cannot be sent any more is
  * reported as dropped at once.
  * @module
@@ -53,6 +54,17 @@ export type OutboxHooks = {
      */
     bytesOf: (text: string) => number;
     /**
+     * what the server has not confirmed
+     */
+    load: () => {
+        commands: number;
+        cost: Map<string, number>;
+    };
+    /**
+     * asks the server to confirm; returns whether it is asked
+     */
+    confirm: () => boolean;
+    /**
      * a queued message will not be sent
      */
     dropped: (message: Message, error: TurntableError) => void;
@@ -68,6 +80,8 @@ export declare class Outbox {
     #private;
     /** Whether a message has to wait for an answer. @type {(message: Message) => boolean} */
     heldBack: (message: Message) => boolean;
+    /** Whether commands wait for a confirmation. */
+    full: boolean;
     /** Limits of the server by name; empty if unknown. @type {Record<string, any>} */
     limits: Record<string, any>;
     /**
@@ -129,6 +143,8 @@ export declare class Outbox {
      * @param {number} retry_ms
      */
     limited(command: string | undefined, retry_ms: number): void;
+    /** The server has confirmed commands, so others may be sent. */
+    confirmed(): void;
     /** Sends what is queued, as far as the rates allow. */
     flush(): void;
     clear(): void;

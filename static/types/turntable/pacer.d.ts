@@ -4,9 +4,12 @@
  * client queued while it was offline is not refused when it is sent. The rates are
  * those of the server's `welcome`, or its defaults if it has none. After a refusal
  * with `retry_ms` the class waits that long: a client that waits is never closed for
- * its rate. The refusals of one burst count once, and the rate recovers. `now` is an argument; no timers.
+ * its rate. The refusals of one burst count once, and the rate recovers. A server that
+ * stalls takes what it has not confirmed when it goes on, so this bucket is never
+ * fuller than the server's may be then. `now` is an argument; no timers.
  * @module
  */
+import type { Sent } from "./sent_log.js";
 export type Rate = {
     per_second: number;
     burst: number;
@@ -19,6 +22,11 @@ export type Cost = Map<string, number>;
  * @returns {Cost}
  */
 export declare function costOf(command: string, data: any, bytes: number): Cost;
+/**
+ * What a command takes of the server's rates when it is repeated.
+ * @param {Sent} entry
+ */
+export declare function costOfRepeat({ command, data, text, blank }: Sent): Cost;
 export declare class Pacer {
     #private;
     /**
@@ -42,11 +50,23 @@ export declare class Pacer {
      */
     delay(cost: Cost, now: number): number;
     /**
+     * Whether a command, with those that the server has not confirmed, is more than the server takes at once.
+     * @param {Cost} cost
+     * @param {Cost} open of those
+     */
+    exceeds(cost: Cost, open: Cost): boolean;
+    /**
      * A command is sent.
      * @param {Cost} cost
      * @param {number} now
      */
     take(cost: Cost, now: number): void;
+    /**
+     * The server has confirmed commands.
+     * @param {Cost} open of those that it has not confirmed
+     * @param {number} now
+     */
+    confirmed(open: Cost, now: number): void;
     /**
      * The server refused a command for its rate, so its limit is lower than assumed.
      * @param {string | undefined} command

@@ -21,9 +21,25 @@ export type Sent = {
     command: string;
     data: any;
     /**
-     * whether it was sent on this connection
+     * whether it was handed to this connection
      */
     written?: boolean;
+    /**
+     * whether a frame or request contained it, so that the server may have it
+     */
+    sent?: boolean;
+    /**
+     * it is stale: what is repeated is only its number
+     */
+    blank?: boolean;
+    /**
+     * it was removed unsent
+     */
+    dropped?: boolean;
+    /**
+     * what it takes of the server's rates
+     */
+    cost?: Map<string, number>;
     /**
      * whether the server's messages show that it took the command
      */

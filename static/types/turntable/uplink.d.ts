@@ -26,6 +26,18 @@ export declare class Uplink {
     /** @param {any} t0 of an answered clock exchange: the server has taken what was sent before it */
     exchanged(t0: any): void;
     /**
+     * What the server has not confirmed of what this connection has.
+     * @returns {{commands: number, cost: Map<string, number>}} cost: tokens by class
+     */
+    get load(): {
+        commands: number;
+        cost: Map<string, number>;
+    };
+    /** Asks the server to confirm what was sent, unless it is asked. @returns {boolean} whether it is */
+    confirm(): boolean;
+    /** The server refused a clock exchange: none confirms anything. */
+    forget(): void;
+    /**
      * The session was resumed.
      * @param {any} accepted how many commands the server has taken, if it said so
      * @param {boolean} numbered whether the transport numbers the commands, so that the server skips
@@ -38,11 +50,13 @@ export declare class Uplink {
      */
     reset(): (number | undefined)[];
     /**
-     * Removes what is stale, before it is repeated.
+     * Removes what is stale. What the server may have keeps its number, and is blank from now on: without it the
+     * numbers of those behind it would be wrong.
      * @param {number} now
-     * @returns {{expired: Sent[], merged: Sent[]}} what was removed
+     * @param {boolean} exact whether the server said what it has taken, so that it has none of these
+     * @returns {{expired: Sent[], merged: Sent[]}} what became stale now
      */
-    prune(now: number): {
+    prune(now: number, exact: boolean): {
         expired: Sent[];
         merged: Sent[];
     };

@@ -7,7 +7,9 @@
  * whose answer was lost is repeated with the same number and body. The server
  * executes it once and returns the same answer, so each call is executed once
  * and each message arrives once. A request may be repeated on a later
- * connection, so the number and the open request belong to the transport.
+ * connection, so the number and the open request belong to the transport. What is
+ * stale when it is repeated counts all the same: a command without effect takes its
+ * place.
  * @module
  */
 import type { Sent } from "../sent_log.js";

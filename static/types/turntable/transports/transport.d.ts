@@ -108,6 +108,11 @@ export type TransportHooks = {
      */
     discarded: (entries: (Sent | undefined)[]) => void;
     /**
+     * marks the commands of which only the number is to be repeated (`blank`),
+     * and those that are not to be sent (`dropped`)
+     */
+    stale: () => void;
+    /**
      * undefined if the received text was not a message
      */
     message: (message: any) => void;
@@ -183,6 +188,8 @@ export type TransportHooks = {
  * @property {(count: number) => void} accepted the server says how many commands it has taken
  * @property {(entries: (Sent | undefined)[]) => void} discarded the server did not read these commands
  *   and does not count them
+ * @property {() => void} stale marks the commands of which only the number is to be repeated (`blank`),
+ *   and those that are not to be sent (`dropped`)
  * @property {(message: any) => void} message undefined if the received text was not a message
  * @property {(accepted?: number) => void} resumed the transport resumed the session itself; no welcome
  *   follows. accepted: how many commands the server has taken, if it said so
@@ -225,6 +232,12 @@ export type Outgoing = {
     text: string;
     entry: Sent | undefined;
 };
+/** @typedef {{text: string, entry: Sent | undefined}} Outgoing a message that is to be sent */
+/**
+ * Removes from a queue what is stale and was never sent.
+ * @param {Outgoing[]} queue
+ */
+export declare function removeDropped(queue: Outgoing[]): void;
 /**
  * The URL of an HTTP endpoint, relative to the WebSocket URL, with its query.
  * @param {string} url
@@ -292,6 +305,12 @@ export declare function textAndSize(content: string | (() => string), bytes: num
  * @returns {Outgoing[]}
  */
 export declare function takeBatch(queue: Outgoing[]): Outgoing[];
+/**
+ * A datagram of a command.
+ * @param {string} tunnel
+ * @param {string | undefined} text undefined: it counts, and has no effect (docs/protocol.md, Repeating commands)
+ */
+export declare function datagramOf(tunnel: string, text: string | undefined): string;
 /**
  * The number of the last message that counts.
  * @param {Outgoing[]} messages

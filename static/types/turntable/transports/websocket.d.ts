@@ -2,6 +2,7 @@
  * WebSocket with encoding v1: each message is one text frame of JSON.
  * @module
  */
+import type { Sent } from "../sent_log.js";
 import type { Target, Transport, TransportConnection, TransportHooks } from "./transport.js";
 /** @implements {TransportConnection} */
 export declare class WebSocketConnection implements TransportConnection {
@@ -25,8 +26,11 @@ export declare class WebSocketConnection implements TransportConnection {
     protected connect(protocols: string[]): void;
     get writable(): boolean;
     get idle(): boolean;
-    /** @param {string} text */
-    send(text: string): void;
+    /**
+     * @param {string} text
+     * @param {Sent} [entry]
+     */
+    send(text: string, entry?: Sent): void;
     /** @param {string} text */
     raw(text: string): void;
     /**

@@ -1,0 +1,83 @@
+// Actions that are stale when a request is repeated, over the transports that number what they send.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { connect } from "../../static/turntable.js";
+import { fake } from "./fake_server.mjs";
+
+/** A member of a room, and what it heard of refused actions. */
+async function member(t, transport, options = {}) {
+  const server = await fake(t, { transports: ["tunnel", "poll"] });
+  const tt = connect(server.url, { user: "1:1", EventSource: null, transports: [transport], reconnect: { min_ms: 1, max_ms: 5 }, poll: { heartbeat_ms: 20 }, ...options });
+  t.after(() => tt.close());
+  tt.on("error", () => {});
+  const room = await tt.join("C");
+  const refused = [];
+  room.on("refused", ({ error, data }) => refused.push([error.code, data[0], error.message.includes("may or may not")]));
+  await tt.request("lookup", []);
+  const acted = () => server.session.commands.filter(({ command }) => command === "game").map(({ data }) => data.actions[0].data);
+  return { server, tt, room, refused, acted };
+}
+
+const holds = (body) => body.includes('"game"') || body.includes("$av:game");
+
+for (const transport of ["tunnel", "longpoll", "poll"]) {
+  test(`${transport}: what expired is not repeated, and the numbers stay right`, async (t) => {
+    const { server, tt, room, refused, acted } = await member(t, transport);
+    // The server gets no request that has the action, and that ends when the action is stale.
+    const lost = (_url, body) => body.includes('"old"');
+    if (transport === "poll") server.loseRequest = lost;
+    else server.lose = lost;
+    room.act("old", { expires_ms: 50 });
+    room.act("kept");
+    for (let tries = 0; acted().length < 1 && tries < 1000; tries += 1) await sleep(5);
+    assert.deepEqual(acted(), ["kept"]);
+    assert.deepEqual(refused, [["timeout", "old", true]]);
+    // Each command behind it is carried out once.
+    for (let number = 1; number <= 3; number += 1) {
+      assert.deepEqual(await tt.request("lookup", [number]), { echo: [number] });
+      room.act(number);
+    }
+    await tt.request("lookup", []);
+    assert.deepEqual(acted(), ["kept", 1, 2, 3]);
+  });
+
+  test(`${transport}: an answer that was lost: what it had carried out is not carried out again`, async (t) => {
+    const { server, tt, room, acted } = await member(t, transport);
+    const lost = (_url, body) => body.includes('"old"');
+    if (transport === "poll") server.lose = lost;
+    else server.loseAnswer = lost;
+    room.act("old", { expires_ms: 50 });
+    room.act("kept");
+    for (let tries = 0; acted().length < 2 && tries < 1000; tries += 1) await sleep(5);
+    assert.deepEqual(await tt.request("lookup", [1]), { echo: [1] });
+    room.act("new");
+    await tt.request("lookup", []);
+    assert.deepEqual(acted(), ["old", "kept", "new"]);
+  });
+
+  test(`${transport}: what waits behind a request is replaced by later actions with its key, and expires`, async (t) => {
+    let release = () => {};
+    let gate;
+    const held = async (url, init) => {
+      if (gate && init?.method === "POST" && holds(String(init.body))) await gate;
+      return fetch(url, init);
+    };
+    const { tt, room, refused, acted } = await member(t, transport, { fetch: held });
+    gate = new Promise((resolve) => (release = resolve));
+    room.act("first");
+    // The request is under way.
+    await sleep(20);
+    for (let number = 0; number < 20; number += 1) room.act(`pos ${number}`, { merge: "pos" });
+    room.act("old", { expires_ms: 10 });
+    room.act("kept");
+    await sleep(20);
+    gate = undefined;
+    release();
+    for (let tries = 0; acted().length < 3 && tries < 1000; tries += 1) await sleep(5);
+    assert.deepEqual(await tt.request("lookup", [1]), { echo: [1] });
+    assert.deepEqual(acted(), ["first", "pos 19", "kept"]);
+    assert.deepEqual(refused, [["timeout", "old", false]]);
+  });
+}
