@@ -13,6 +13,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../static/turntable.js";
 import { eventSource } from "../client/fake_server.mjs";
+import { figure } from "../client/figure.mjs";
 import { WebSocket } from "../client/harness.mjs";
 import { Server, scene } from "./harness.mjs";
 
@@ -110,12 +111,12 @@ test("a page hidden for 5 minutes keeps its session over every transport", { tim
       tt.retryNow();
       await tt.request("lookup", []);
       for (let tries = 0; tries < 500 && heard.length < 5; tries += 1) await sleep(10);
-      t.diagnostic(`events ${events.join(" ") || "none"}; presence ${changes.join(" ") || "unchanged"}`);
       assert.equal(tt.session, session);
       assert.ok(!events.includes("reset"), events.join(" "));
       assert.deepEqual(heard, [1, 2, 3, 4, 5]);
       assert.ok(room.active);
       if (options.transports[0] !== "poll") assert.deepEqual(changes, []);
+      figure(t, `hidden 5 minutes, ${name}`, `the session is kept, presence ${changes.join(" ") || "unchanged"}`, "the session is kept");
     }),
   );
   await Promise.all(checks);

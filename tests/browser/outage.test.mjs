@@ -1,8 +1,9 @@
-/** Tabs of one browser during outages and on bad networks, through a proxy. TABS is their number. */
+/** Tabs of one browser during outages and on bad networks, through a proxy. */
 
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { figure, full, seconds } from "../client/figure.mjs";
 import { isWebSocket, proxy } from "../client/proxy.mjs";
 import { scene } from "./harness.mjs";
 
@@ -53,7 +54,7 @@ const onWebSocket = ({ state, transport }) => state === "online" && transport ==
 for (const [name, away_s] of [["away", 12], ["silent", 20]]) {
   scene(`the server is ${name} for ${away_s} s: all tabs are back on WebSockets within 2 s`, async ({ server, open, t }) => {
     const network = await proxy(t, server.url);
-    const pages = await openTabs(open, network.url, Number(process.env.TABS ?? 8));
+    const pages = await openTabs(open, network.url, full ? 40 : 8);
     const before = await settled(pages, onWebSocket, 10_000);
     assert.ok(before.every(onWebSocket), JSON.stringify(before));
     await sleep(5500);
@@ -67,8 +68,8 @@ for (const [name, away_s] of [["away", 12], ["silent", 20]]) {
     assert.ok(found.every(onWebSocket), JSON.stringify(found));
     const times = await Promise.all(pages.map((page) => page.evaluate(() => window.times.filter(({ state }) => state === "online").at(-1).at)));
     const took = times.map((at) => Math.max(0, at - back)).sort((a, b) => a - b);
-    t.diagnostic(`back after ${took.join(", ")} ms`);
     assert.ok(took.at(-1) <= 2000, took.join(", "));
+    figure(t, `server ${name} ${away_s} s, ${pages.length} tabs of Chromium`, `all back on WebSockets in ${seconds(took.at(-1))}`, "2.0 s");
   });
 }
 
@@ -108,8 +109,8 @@ scene("a visible page in a room notices a silent line within 5 s and leaves it w
   await page.waitForFunction(() => window.times.some(({ state }) => state === "offline"), undefined, { timeout: 10_000, polling: 50 });
   const left = Date.now() - from;
   await page.waitForFunction(() => window.tt.state === "online", undefined, { timeout: 10_000, polling: 50 });
-  t.diagnostic(`unsteady after ${unsteady} ms, left after ${left} ms, online after ${Date.now() - from} ms`);
   assert.ok(unsteady <= 5200 && left <= 10_000);
+  figure(t, "silent line, Chromium, page in a room", `unsteady in ${seconds(unsteady)}, left in ${seconds(left)}`, "5.0 s, 10.0 s");
 });
 
 scene("the events of the network probe a line that still looks alive", async ({ server, open, t }) => {

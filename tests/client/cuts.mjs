@@ -1,18 +1,18 @@
 // Random cuts in both directions over each transport, and goodbyes, against the
-// server at TURNTABLE_URL. TURNTABLE_CUTS and TURNTABLE_CLOSES are their numbers
-// (a short run by default).
+// server at TURNTABLE_URL. TURNTABLE_GOALS=full runs many of them.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../static/turntable.js";
+import { figure, full, seconds } from "./figure.mjs";
 import { WebSocket, cuttingProxy } from "./harness.mjs";
 
 const url = process.env.TURNTABLE_URL;
 const skip = url ? false : "TURNTABLE_URL is not set";
-const CUTS = Number(process.env.TURNTABLE_CUTS ?? 40);
-const CLOSES = Number(process.env.TURNTABLE_CLOSES ?? 10);
+const CUTS = full ? 2000 : 150;
+const CLOSES = full ? 100 : 10;
 
 const TRANSPORTS = {
   "websocket v1": { transports: ["websocket"] },
@@ -119,7 +119,8 @@ for (const [name, options] of Object.entries({ ...TRANSPORTS, "changing transpor
     // Each call has one outcome: there is no such service.
     assert.deepEqual(outcomes, Array(calls).fill("not_found"));
     assert.deepEqual(offsets, [...offsets].sort((a, b) => a - b));
-    t.diagnostic(`${cuts} cuts, ${connections} connections, ${sent} publishes and actions each way, ${calls} calls in ${Math.round((performance.now() - started) / 1000)} s; ${[...used].map((row) => row.join(" ")).join(", ")}`);
+    t.diagnostic(`${connections} connections in ${seconds(performance.now() - started)}: ${[...used].map((row) => row.join(" ")).join(", ")}`);
+    figure(t, `${cuts} random cuts, ${name}`, `${sent} publishes and actions each way and ${calls} calls, each once and in order`, "the same");
   });
 }
 
@@ -152,7 +153,7 @@ for (const [name, options] of Object.entries(TRANSPORTS)) {
         await watcher.friends.unsubscribe([user]);
         await channel.leave();
       }
-      t.diagnostic(`${CLOSES} closes, no ghost; offline after at most ${Math.round(slowest)} ms`);
+      figure(t, `${CLOSES} times close(), ${name}${cutting ? ", with cuts" : ""}`, `no ghost; offline in ${seconds(slowest)} at most`, "no ghost");
     });
   }
 }

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { figure } from "./figure.mjs";
 import { online, reconnect } from "./harness.mjs";
 
 const code = (expected) => (error) => error.code === expected;
@@ -385,7 +386,7 @@ for (const [kind, open] of Object.entries({ room: (tt, options) => tt.join("C", 
         tt.close();
         components += all.length;
       }
-      t.diagnostic(`${components} components in 20 runs, every holder heard what it should`);
+      figure(t, `48 mounts and unmounts 20 times, ${kind}, by ${style}`, `${components} components heard what they should`, "all");
     });
   }
 }

@@ -1,11 +1,12 @@
 // Outages and bad networks, through a proxy, against a real server at
-// TURNTABLE_URL. OUTAGE_LONG=1 adds the long outages.
+// TURNTABLE_URL. TURNTABLE_GOALS=full adds the long outages.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../static/turntable.js";
+import { figure, full, seconds } from "./figure.mjs";
 import { WebSocket } from "./harness.mjs";
 import { isWebSocket, proxy } from "./proxy.mjs";
 
@@ -47,7 +48,7 @@ async function everyTabReturns(t, { away_s, silent, limit_ms }) {
   const online = () => tabs.every((tt) => tt.state === "online");
   await until(online, 30_000);
   const times = tabs.map(({ states }) => Math.round(Math.max(0, states.findLast(({ state }) => state === "online").at - back))).sort((a, b) => a - b);
-  t.diagnostic(`${silent ? "silent" : "away"} ${away_s} s: back after ${times[0]} to ${times.at(-1)} ms, median ${times[TABS / 2]} ms`);
+  figure(t, `server ${silent ? "silent" : "away"} ${away_s} s, ${TABS} clients`, `all back in ${seconds(times.at(-1))}, half of them in ${seconds(times[TABS / 2])}`, seconds(limit_ms));
   assert.ok(online(), JSON.stringify(tabs.filter((tt) => tt.state !== "online").map(({ states }) => states.slice(-3))));
   assert.deepEqual([...new Set(tabs.map(({ transport }) => transport))], ["websocket"]);
   assert.ok(times.at(-1) <= limit_ms, `${times.at(-1)} ms`);
@@ -59,7 +60,7 @@ async function everyTabReturns(t, { away_s, silent, limit_ms }) {
   assert.equal(all?.length, TABS);
 }
 
-for (const away_s of process.env.OUTAGE_LONG ? [3, 12, 25, 60] : [3]) {
+for (const away_s of full ? [3, 12, 25, 60] : [3, 12]) {
   for (const silent of [false, true]) {
     // A silent network is noticed after the next exchange: in a short silence no tab may notice it.
     if (silent && away_s < 25) continue;
@@ -69,79 +70,100 @@ for (const away_s of process.env.OUTAGE_LONG ? [3, 12, 25, 60] : [3]) {
   }
 }
 
-for (const cut_ms of [30, 300]) {
-  test(`a proxy that cuts WebSockets after ${cut_ms} ms leads to another transport within 5 s, and presence does not flip`, { skip, timeout: 60_000 }, async (t) => {
-    const network = await proxy(t, url);
-    network.faults.cut_ms = (head) => (isWebSocket(head) ? cut_ms : undefined);
-    const friend = tab(t, url);
-    const changes = [];
-    friend.friends.on("change", ({ changes: now, snapshot }) => !snapshot && changes.push(Object.values(now)[0]));
-    const started = performance.now();
-    const tt = tab(t, network.url);
-    await friend.friends.subscribe([tt.user]);
-    const ms = await until(() => tt.state === "online" && tt.transport === "tunnel", 10_000, started);
-    t.diagnostic(`on the tunnel after ${Math.round(ms)} ms`);
-    assert.ok(ms <= 5000, `${ms}`);
-    const count = tt.states.length;
-    const from = performance.now();
-    await sleep(15_000); // the WebSocket is probed meanwhile
-    const online = tt.state === "online" && tt.transport === "tunnel";
-    assert.ok(online && tt.states.length === count, JSON.stringify(tt.states.slice(count).map(({ at, ...rest }) => ({ ...rest, at: at - from }))));
-    assert.ok(changes.length <= 1, JSON.stringify(changes));
-  });
-}
-
-test("a WebSocket that is cut each time after it worked for long leads to another transport, and back when it works", { skip, timeout: 90_000 }, async (t) => {
-  const network = await proxy(t, url);
-  const tt = tab(t, network.url);
-  await tt.ready;
-  await sleep(5500);
-  network.faults.cut_ms = (head) => (isWebSocket(head) ? 300 : undefined);
-  network.cut();
-  const started = performance.now();
-  const ms = await until(() => tt.state === "online" && tt.transport === "tunnel", 10_000, started);
-  t.diagnostic(`on the tunnel after ${Math.round(ms)} ms`);
-  assert.ok(ms <= 5000, `${ms}`);
-  network.faults.cut_ms = undefined;
-  const back = await until(() => tt.state === "online" && tt.transport === "websocket", 40_000);
-  t.diagnostic(`on the WebSocket after ${Math.round(back)} ms`);
-  assert.ok(back < 40_000);
-});
-
-test("a network that swallows WebSockets leads to another transport within 5 s", { skip, timeout: 30_000 }, async (t) => {
-  const network = await proxy(t, url);
-  const swallow = await proxy(t, network.url);
-  swallow.silence();
-  class Silent extends WebSocket {
-    constructor(address, protocols) {
-      super(address.replace(new URL(network.url).host, new URL(swallow.url).host), protocols);
-    }
+// Each waits most of its time.
+describe("bad networks", { concurrency: true, skip }, () => {
+  for (const cut_ms of [30, 300]) {
+    test(`a proxy that cuts WebSockets after ${cut_ms} ms leads to another transport within 5 s, and presence does not flip`, { timeout: 60_000 }, async (t) => {
+      const network = await proxy(t, url);
+      network.faults.cut_ms = (head) => (isWebSocket(head) ? cut_ms : undefined);
+      const friend = tab(t, url);
+      const changes = [];
+      friend.friends.on("change", ({ changes: now, snapshot }) => !snapshot && changes.push(Object.values(now)[0]));
+      const started = performance.now();
+      const tt = tab(t, network.url);
+      await friend.friends.subscribe([tt.user]);
+      const ms = await until(() => tt.state === "online" && tt.transport === "tunnel", 10_000, started);
+      assert.ok(ms <= 5000, `${ms}`);
+      const count = tt.states.length;
+      const from = performance.now();
+      await sleep(15_000); // the WebSocket is probed meanwhile
+      const online = tt.state === "online" && tt.transport === "tunnel";
+      assert.ok(online && tt.states.length === count, JSON.stringify(tt.states.slice(count).map(({ at, ...rest }) => ({ ...rest, at: at - from }))));
+      assert.ok(changes.length <= 1, JSON.stringify(changes));
+      figure(t, `WebSockets cut after ${cut_ms} ms`, `on the tunnel in ${seconds(ms)}, presence flips ${changes.length} times`, "5.0 s, at most once");
+    });
   }
-  const started = performance.now();
-  const tt = tab(t, network.url, { WebSocket: Silent });
-  const ms = await until(() => tt.state === "online", 15_000, started);
-  t.diagnostic(`on ${tt.transport} after ${Math.round(ms)} ms`);
-  assert.equal(tt.transport, "tunnel");
-  assert.ok(ms <= 5000, `${ms}`);
-});
 
-for (const transports of [["websocket"], ["tunnel"], ["longpoll"]]) {
-  test(`${transports}: a silent line is unsteady within 5 s and left within 10 s in a page that is in a room`, { skip, timeout: 40_000 }, async (t) => {
+  test("a WebSocket that is cut each time after it worked for long leads to another transport, and back when it works", { timeout: 90_000 }, async (t) => {
     const network = await proxy(t, url);
-    const tt = tab(t, network.url, { transports });
-    await tt.join(`silent-${randomUUID()}`);
-    await sleep(3000);
-    network.silence();
-    const from = performance.now();
-    const after = (...wanted) => (tt.states.find(({ state, at }) => at > from && wanted.includes(state))?.at ?? Infinity) - from;
-    // A request that fails before the exchange is overdue ends the connection at once.
-    await until(() => after("unsteady", "offline") < Infinity, 6000, from);
-    network.speak();
-    await until(() => after("offline") < Infinity, 12_000, from);
-    const online = await until(() => tt.state === "online", 14_000, from);
-    const [unsteady, offline] = [after("unsteady", "offline"), after("offline")];
-    t.diagnostic(`unsteady after ${Math.round(unsteady)} ms, left after ${Math.round(offline)} ms, online again after ${Math.round(online)} ms`);
-    const history = JSON.stringify(tt.states.map(({ state, reason, at }) => [state, reason, Math.round(at - from)]));
-    assert.ok(unsteady <= 5100 && offline <= 10_000 && online <= 12_000, history);
+    const tt = tab(t, network.url);
+    await tt.ready;
+    await sleep(5500);
+    network.faults.cut_ms = (head) => (isWebSocket(head) ? 300 : undefined);
+    network.cut();
+    const started = performance.now();
+    const ms = await until(() => tt.state === "online" && tt.transport === "tunnel", 10_000, started);
+    assert.ok(ms <= 5000, `${ms}`);
+    network.faults.cut_ms = undefined;
+    const back = await until(() => tt.state === "online" && tt.transport === "websocket", 40_000);
+    assert.ok(back < 40_000);
+    figure(t, "WebSockets cut that had worked, then not", `on the tunnel in ${seconds(ms)}, back in ${seconds(back)}`, "5.0 s, 40.0 s");
   });
-}
+
+  for (const cut_ms of full ? [4000, 6000] : [6000]) {
+    test(`WebSockets that are cut after ${cut_ms} ms each time are left, and used again when they last`, { timeout: 120_000 }, async (t) => {
+      const network = await proxy(t, url);
+      network.faults.cut_ms = (head) => (isWebSocket(head) ? cut_ms : undefined);
+      const tt = tab(t, network.url);
+      await tt.ready;
+      const ms = await until(() => tt.state === "online" && tt.transport === "tunnel", 5 * cut_ms);
+      const goal = 3 * cut_ms + 3000;
+      assert.ok(ms <= goal, `${ms}`);
+      const count = tt.states.length;
+      await sleep(18_000); // the WebSocket is probed meanwhile, and the probe is cut
+      assert.ok(tt.transport === "tunnel" && tt.states.length === count, JSON.stringify(tt.states.slice(count)));
+      network.faults.cut_ms = undefined;
+      const back = await until(() => tt.state === "online" && tt.transport === "websocket", 60_000);
+      assert.ok(back < 60_000);
+      figure(t, `WebSockets cut after ${seconds(cut_ms)}, later not`, `on the tunnel in ${seconds(ms)}, back in ${seconds(back)}`, `${seconds(goal)}, 60.0 s`);
+    });
+  }
+
+  test("a network that swallows WebSockets leads to another transport within 5 s", { timeout: 30_000 }, async (t) => {
+    const network = await proxy(t, url);
+    const swallow = await proxy(t, network.url);
+    swallow.silence();
+    class Silent extends WebSocket {
+      constructor(address, protocols) {
+        super(address.replace(new URL(network.url).host, new URL(swallow.url).host), protocols);
+      }
+    }
+    const started = performance.now();
+    const tt = tab(t, network.url, { WebSocket: Silent });
+    const ms = await until(() => tt.state === "online", 15_000, started);
+    assert.equal(tt.transport, "tunnel");
+    assert.ok(ms <= 5000, `${ms}`);
+    figure(t, "WebSockets swallowed", `on the tunnel in ${seconds(ms)}`, "5.0 s");
+  });
+
+  for (const transports of [["websocket"], ["tunnel"], ["longpoll"]]) {
+    test(`${transports}: a silent line is unsteady within 5 s and left within 10 s in a page that is in a room`, { timeout: 40_000 }, async (t) => {
+      const network = await proxy(t, url);
+      const tt = tab(t, network.url, { transports });
+      await tt.join(`silent-${randomUUID()}`);
+      await sleep(3000);
+      network.silence();
+      const from = performance.now();
+      const after = (...wanted) => (tt.states.find(({ state, at }) => at > from && wanted.includes(state))?.at ?? Infinity) - from;
+      // A request that fails before the exchange is overdue ends the connection at once.
+      await until(() => after("unsteady", "offline") < Infinity, 6000, from);
+      network.speak();
+      await until(() => after("offline") < Infinity, 12_000, from);
+      const online = await until(() => tt.state === "online", 14_000, from);
+      const [unsteady, offline] = [after("unsteady", "offline"), after("offline")];
+      const history = JSON.stringify(tt.states.map(({ state, reason, at }) => [state, reason, Math.round(at - from)]));
+      assert.ok(unsteady <= 5100 && offline <= 10_000 && online <= 12_000, history);
+      figure(t, `silent line, ${transports}, page in a room`, `unsteady in ${seconds(unsteady)}, left in ${seconds(offline)}, online in ${seconds(online)}`, "5.0 s, 10.0 s, 12.0 s");
+    });
+  }
+});

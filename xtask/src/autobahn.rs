@@ -77,6 +77,7 @@ pub(crate) fn run(machine: &Machine) -> Result<Report> {
             skipped: 0,
         },
         note: None,
+        figures: Vec::new(),
     })
 }
 
@@ -99,6 +100,7 @@ fn skipped(reason: &anyhow::Error) -> Report {
         note: Some(format!(
             "SKIPPED, CONFORMANCE TO RFC 6455 WAS NOT CHECKED: {reason:#}"
         )),
+        figures: Vec::new(),
     }
 }
 

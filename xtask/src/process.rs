@@ -10,12 +10,20 @@ use anyhow::{Context, Result, bail};
 
 use crate::tally::{Runner, Tally};
 
-/// Runs `command` to its end and counts its tests.
+/// What a program has said and how it ended.
+pub(crate) struct Run {
+    pub(crate) status: ExitStatus,
+    pub(crate) tally: Tally,
+    /// Figures of its tests, for the report.
+    pub(crate) figures: Vec<String>,
+}
+
+/// Runs `command` to its end, counts its tests and collects their figures.
 ///
 /// If the program cannot be started. A failed program is not an error here: see the
 /// status.
 /// the status.
-pub(crate) fn tallied(command: &mut Command, runner: Runner) -> Result<(ExitStatus, Tally)> {
+pub(crate) fn tallied(command: &mut Command, runner: Runner) -> Result<Run> {
     println!("    $ {}", shown(command));
     let mut child = command
         .stdin(Stdio::null())
@@ -24,13 +32,17 @@ pub(crate) fn tallied(command: &mut Command, runner: Runner) -> Result<(ExitStat
         .spawn()
         .with_context(|| format!("{} cannot be started", shown(command)))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let tally = thread::scope(|scope| {
+    let (tally, figures) = thread::scope(|scope| {
         let errors = scope.spawn(|| passed_on(stderr, runner));
-        let mut tally = passed_on(stdout, runner);
-        tally += errors.join().unwrap_or_default();
-        tally
+        let (mut tally, figures) = passed_on(stdout, runner);
+        tally += errors.join().unwrap_or_default().0;
+        (tally, figures)
     });
-    Ok((child.wait()?, tally))
+    Ok(Run {
+        status: child.wait()?,
+        tally,
+        figures,
+    })
 }
 
 /// Runs `command`; any status except success is an error.
@@ -38,7 +50,7 @@ pub(crate) fn tallied(command: &mut Command, runner: Runner) -> Result<(ExitStat
 /// # Errors
 /// If the program cannot be started or fails.
 pub(crate) fn checked(command: &mut Command) -> Result<()> {
-    let (status, _) = tallied(command, Runner::None)?;
+    let Run { status, .. } = tallied(command, Runner::None)?;
     if !status.success() {
         bail!("{} failed: {status}", shown(command));
     }
@@ -73,9 +85,12 @@ fn shown(command: &Command) -> String {
     variables.chain(words).collect::<Vec<_>>().join(" ")
 }
 
-fn passed_on(stream: Option<impl Read>, runner: Runner) -> Tally {
+fn passed_on(stream: Option<impl Read>, runner: Runner) -> (Tally, Vec<String>) {
     let mut tally = Tally::default();
-    let Some(stream) = stream else { return tally };
+    let mut figures = Vec::new();
+    let Some(stream) = stream else {
+        return (tally, figures);
+    };
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
     // Output that is not UTF-8 must not end the loop, because a full pipe would block the
@@ -83,9 +98,10 @@ fn passed_on(stream: Option<impl Read>, runner: Runner) -> Tally {
     while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
         let text = String::from_utf8_lossy(&line);
         tally += runner.count(&text);
+        figures.extend(runner.figure(&text));
         // A closed standard output (`| head`) does not stop the run.
         let _ = write!(std::io::stdout().lock(), "    {text}");
         line.clear();
     }
-    tally
+    (tally, figures)
 }

@@ -31,6 +31,19 @@ pub(crate) struct Report {
     pub(crate) tally: Tally,
     /// A warning for the user although nothing failed.
     pub(crate) note: Option<String>,
+    /// What its tests measured.
+    pub(crate) figures: Vec<String>,
+}
+
+impl Report {
+    /// Of a step that failed or did not run.
+    pub(crate) fn failed(why: String) -> Self {
+        Self {
+            tally: Tally::ONE_FAILED,
+            note: Some(why),
+            figures: Vec::new(),
+        }
+    }
 }
 
 /// The output folder of `npm run build:types`.
@@ -38,6 +51,7 @@ const DECLARATIONS: &str = "static/types";
 
 /// The client's tests that need a server; without one they skip themselves.
 const LIVE_TEST: &str = "live.test.mjs";
+const GOALS_TEST: &str = "goals.test.mjs";
 
 /// All steps; each is below the steps that it needs.
 pub(crate) const STEPS: &[Step] = &[
@@ -87,7 +101,9 @@ pub(crate) const STEPS: &[Step] = &[
         needs: &["node", "chromium"],
         run: |machine| {
             let chromium = machine.ensure_chromium()?;
-            let files = test_files(machine, "tests/client", |name| name != LIVE_TEST)?;
+            let files = test_files(machine, "tests/client", |name| {
+                name != LIVE_TEST && name != GOALS_TEST
+            })?;
             node_tests(machine.command("node").env("CHROMIUM", chromium), &files)
         },
     },
@@ -172,7 +188,13 @@ pub(crate) const STEPS: &[Step] = &[
         name: "live",
         about: "the JavaScript client against the server",
         needs: &["node", "build"],
-        run: live_tests,
+        run: |machine| live_tests(machine, |name| name == LIVE_TEST),
+    },
+    Step {
+        name: "goals",
+        about: "the JavaScript client through bad networks (TURNTABLE_GOALS=full: full sizes)",
+        needs: &["node", "build"],
+        run: |machine| live_tests(machine, |name| name == GOALS_TEST),
     },
     Step {
         name: "autobahn",
@@ -224,6 +246,7 @@ fn one() -> Report {
     Report {
         tally: Tally::ONE_PASSED,
         note: None,
+        figures: Vec::new(),
     }
 }
 
@@ -234,10 +257,11 @@ fn check(command: &mut Command) -> Result<Report> {
 
 /// A command that runs tests.
 fn tests(command: &mut Command, runner: Runner) -> Result<Report> {
-    let (status, tally) = process::tallied(command, runner)?;
+    let run = process::tallied(command, runner)?;
     Ok(Report {
-        tally: judged(status, tally),
+        tally: judged(run.status, run.tally),
         note: None,
+        figures: run.figures,
     })
 }
 
@@ -296,6 +320,7 @@ fn licences(machine: &Machine) -> Result<Report> {
              --locked); licences were checked against deny.toml without it"
                 .to_owned(),
         ),
+        figures: Vec::new(),
     })
 }
 
@@ -377,9 +402,9 @@ fn node_tests(node: &mut Command, files: &[PathBuf]) -> Result<Report> {
 }
 
 /// Runs the client's tests that need a server, with a server of their own.
-fn live_tests(machine: &Machine) -> Result<Report> {
+fn live_tests(machine: &Machine, wanted: fn(&str) -> bool) -> Result<Report> {
     let server = Server::start(machine)?;
-    let files = test_files(machine, "tests/client", |name| name == LIVE_TEST)?;
+    let files = test_files(machine, "tests/client", wanted)?;
     node_tests(
         machine.command("node").env("TURNTABLE_URL", &server.url),
         &files,

@@ -83,6 +83,18 @@ impl Runner {
     }
 }
 
+impl Runner {
+    /// The figure that one line of output reports (`tests/client/figure.mjs`).
+    pub(crate) fn figure(self, line: &str) -> Option<String> {
+        if self != Self::Node {
+            return None;
+        }
+        let line = without_colours(line);
+        let (mark, figure) = line.trim().split_once(" figure: ")?;
+        matches!(mark, "#" | "\u{2139}").then(|| figure.to_owned())
+    }
+}
+
 /// Adds up `3 passed, 1 failed, 2 timed out`; other items count as neither passed nor
 /// failed.
 fn sum(counts: &str, separator: char) -> Tally {
@@ -162,5 +174,22 @@ mod tests {
         assert_eq!(Runner::Node.count("\u{2139} cancelled 1"), tally(0, 1, 0));
         assert_eq!(Runner::Node.count("# skipped 2"), tally(0, 0, 2));
         assert_eq!(Runner::Node.count("# tests 12"), Tally::default());
+    }
+
+    #[test]
+    fn figures_are_those_that_tests_of_node_report() {
+        let figure = |line| Runner::Node.figure(line);
+        let back = Some("away 3 s: back in 1.0 s (goal: 2.0 s)".to_owned());
+        assert_eq!(
+            figure("  \u{2139} figure: away 3 s: back in 1.0 s (goal: 2.0 s)\n"),
+            back
+        );
+        assert_eq!(
+            figure("# figure: away 3 s: back in 1.0 s (goal: 2.0 s)"),
+            back
+        );
+        assert_eq!(figure("\u{2139} pass 3"), None);
+        assert_eq!(figure("a figure: none"), None);
+        assert_eq!(Runner::Libtest.figure("# figure: 1"), None);
     }
 }

@@ -29,6 +29,7 @@ struct Outcome {
     tally: Tally,
     took: Duration,
     remark: Option<String>,
+    figures: Vec<String>,
 }
 
 /// # Errors
@@ -93,24 +94,19 @@ fn perform(step: &Step, machine: &Machine, before: &[Outcome]) -> Outcome {
     let missing = before
         .iter()
         .find(|outcome| step.needs.contains(&outcome.name) && outcome.tally.failed > 0);
-    let (tally, remark) = match missing {
-        Some(missing) => (
-            Tally::ONE_FAILED,
-            Some(format!(
-                "not run: it needs the step {}, which failed",
-                missing.name
-            )),
-        ),
-        None => match (step.run)(machine) {
-            Ok(Report { tally, note }) => (tally, note),
-            Err(error) => (Tally::ONE_FAILED, Some(format!("{error:#}"))),
-        },
+    let report = match missing {
+        Some(missing) => Report::failed(format!(
+            "not run: it needs the step {}, which failed",
+            missing.name
+        )),
+        None => (step.run)(machine).unwrap_or_else(|error| Report::failed(format!("{error:#}"))),
     };
     Outcome {
         name: step.name,
-        tally,
+        tally: report.tally,
         took: start.elapsed(),
-        remark,
+        remark: report.note,
+        figures: report.figures,
     }
 }
 
@@ -138,6 +134,16 @@ fn line(outcome: &Outcome) -> String {
 }
 
 fn print_summary(outcomes: &[Outcome], took: Duration) -> Tally {
+    let figures: Vec<&String> = outcomes
+        .iter()
+        .flat_map(|outcome| &outcome.figures)
+        .collect();
+    if !figures.is_empty() {
+        println!("\n==> figures of the client's goals (docs/client.md)");
+    }
+    for figure in figures {
+        println!("{figure}");
+    }
     println!("\n==> summary ({:.0} s)", took.as_secs_f64());
     let mut total = Tally::default();
     for outcome in outcomes {

@@ -1,0 +1,4 @@
+// The goals of the client (docs/client.md) against a real server at TURNTABLE_URL.
+
+import "./outage.live.mjs";
+import "./cuts.mjs";
