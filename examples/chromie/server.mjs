@@ -1,6 +1,6 @@
 // The server setup: who may come, what an avatar begins with, and the services.
 //
-//     node server.mjs [URL] [MANAGEMENT] [PORT]
+//     node server.mjs [URL] [MANAGEMENT] [PORT] [PAGE_PORT]
 
 import { createReadStream } from "node:fs";
 import { createServer } from "node:http";
@@ -11,7 +11,7 @@ import { service as chatService } from "./chatService.mjs";
 import { service as forumService } from "./forumService.mjs";
 import { checkCookie, checkPassword, service as accountService } from "./users.mjs";
 
-const [url = "http://127.0.0.1:8080", management = "http://127.0.0.1:8181", port = 9000] = process.argv.slice(2);
+const [url = "http://127.0.0.1:8080", management = "http://127.0.0.1:8181", port = 9000, pagePort = 9001] = process.argv.slice(2);
 
 const portal = new chromie.Portal(url, {
   management,
@@ -46,8 +46,11 @@ portal.addService("forum", forumService);
 portal.addService("chat", chatService);
 portal.addService("account", accountService);
 
-const app = createServer((request, response) => portal.listener(request, response, () => serveFile(request, response)));
+// What the server asks is on a port of its own: clients that reach it could guess passwords.
+const app = createServer(portal.listener);
 app.listen(Number(port), "127.0.0.1", () => console.log(`listening on http://127.0.0.1:${app.address().port}/`));
+const page = createServer(serveFile);
+page.listen(Number(pagePort), "127.0.0.1", () => console.log(`the page is at http://127.0.0.1:${page.address().port}/`));
 
 // Lines of the terminal: `disable chat`, `enable chat`, to fix a bug of the chat, say; and for
 // one user alone `disable chat 1:pomke`, `enable chat 1:pomke`.
@@ -76,15 +79,22 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 /** The page of the example, and the library. */
 function serveFile(request, response) {
   const TYPES = { ".html": "text/html", ".mjs": "text/javascript", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
-  const { pathname } = new URL(request.url, "http://page");
-  const path = pathname === "/" ? "/examples/chromie/index.html" : normalize(pathname);
+  const refuse = () => response.writeHead(404).end();
+  let [path, file] = ["", ""];
+  try {
+    const { pathname } = new URL(request.url, "http://page");
+    path = pathname === "/" ? "/examples/chromie/index.html" : normalize(pathname);
+    file = fileURLToPath(new URL(`../..${path}`, import.meta.url));
+  } catch {
+    // No URL, or one with an encoded slash.
+    return refuse();
+  }
   const type = TYPES[extname(path)];
   const isServed = path.startsWith("/static/") || /^\/examples\/chromie\/(index\.html|page\.mjs|client\.mjs|style\.css)$/.test(path);
-  const refuse = () => response.writeHead(404).end();
   if (!type || !isServed) return refuse();
-  const file = createReadStream(fileURLToPath(new URL(`../..${path}`, import.meta.url)));
-  file.on("error", refuse).once("open", () => {
+  const content = createReadStream(file);
+  content.on("error", refuse).once("open", () => {
     response.writeHead(200, { "Content-Type": `${type}; charset=utf-8` });
-    file.pipe(response);
+    content.pipe(response);
   });
 }

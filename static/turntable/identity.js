@@ -28,11 +28,11 @@ export function isTemporary(code) {
 
 /**
  * The credentials of later identifications, after these were accepted: of a change of the
- * password the new one.
+ * password the new one, and a user that was made is not made again.
  * @param {Record<string, any>} credentials
  * @returns {Record<string, any>}
  */
-export function lasting({ new_password, ...rest }) {
+export function lasting({ new_password, sign_up, ...rest }) {
   return new_password === undefined ? rest : { ...rest, password: new_password };
 }
 
@@ -106,6 +106,8 @@ export class Identity {
   /** @param {any} welcome */
   accepted({ user, token }) {
     this.#asking = false;
+    const credentials = this.#credentials;
+    if (typeof credentials === "object" && credentials !== null) this.#credentials = lasting(credentials);
     if (typeof token === "string") this.#guest?.keep(token, user);
   }
 

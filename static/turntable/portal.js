@@ -23,10 +23,11 @@
 
 import { connect } from "./client.js";
 import { TurntableError } from "./error.js";
-import { quiet } from "./outcome.js";
+import { quiet, settle } from "./outcome.js";
 import { ServerAvatar } from "./server_avatar.js";
-import { readBody, verify } from "./webhook.js";
+import { isBearer, readBody, verify } from "./webhook.js";
 
+/** @import { Callback } from "./avatar.js" */
 /** @import { Client } from "./client.js" */
 /** @import { ConnectOptions } from "./events.js" */
 /** @import { Called } from "./services.js" */
@@ -57,6 +58,9 @@ import { readBody, verify } from "./webhook.js";
  * @typedef {object} PortalOptions
  * @property {string} token of the services, as in `[services.NAME]`
  * @property {string} [secret] of the webhooks, as in `[webhooks]`; without one there are none
+ * @property {string} [requestToken] of the requests to `/check` and `/avatar`, as in the files of
+ *   `portal.http.token_file` and `avatar.token_file`. Without one any client that reaches the listener can send them
+ * @property {string} [realm] of ids that a checker returns without one ("1"), as `portal.default_realm`
  * @property {string} [user] as which the services connect ("service:portal"), as in `providers`
  * @property {string | URL} [management] the management listener (http://127.0.0.1:8181)
  * @property {ConnectOptions} [connection] how the services connect
@@ -66,6 +70,7 @@ import { readBody, verify } from "./webhook.js";
  * @typedef {object} HttpResponse
  * @property {(status: number, headers: Record<string, string>) => any} writeHead
  * @property {(body: string) => any} end
+ * @property {boolean} [headersSent]
  */
 
 /** Avatars that are retained without a session: a user that comes back within its
@@ -103,7 +108,7 @@ export class Portal {
    */
   constructor(url, options) {
     this.#url = url;
-    this.#options = { user: "service:portal", management: "http://127.0.0.1:8181", ...options };
+    this.#options = { user: "service:portal", realm: "1", management: "http://127.0.0.1:8181", ...options };
   }
 
   /** The session by which the services are provided. @returns {Client} */
@@ -155,18 +160,20 @@ export class Portal {
    * Disables a service for all users, until `enableService`; clients hear it. For a single
    * user: `avatar(user).disableService(name)`.
    * @param {string} name
-   * @returns {Promise<any>}
+   * @param {Callback} [callback] called with the outcome; without one a promise is returned
+   * @returns {Promise<any> | void}
    */
-  disableService(name) {
-    return quiet(this.rpc("service", "disable", { name }));
+  disableService(name, callback) {
+    return quiet(settle(this.rpc("service", "disable", { name }), callback));
   }
 
   /**
    * @param {string} name
-   * @returns {Promise<any>}
+   * @param {Callback} [callback] called with the outcome; without one a promise is returned
+   * @returns {Promise<any> | void}
    */
-  enableService(name) {
-    return quiet(this.rpc("service", "enable", { name }));
+  enableService(name, callback) {
+    return quiet(settle(this.rpc("service", "enable", { name }), callback));
   }
 
   /**
@@ -199,24 +206,43 @@ export class Portal {
    * Connect and Express, before any that reads bodies.
    * @param {HttpRequest} request
    * @param {HttpResponse} response
-   * @param {() => void} [next] called with requests of others
+   * @param {() => any} [next] called with requests of others
    */
   listener = async (request, response, next) => {
-    const path = new URL(request.url ?? "/", "http://portal").pathname;
-    const answer = { "/check": this.#check, "/avatar": this.#make, "/webhook": this.#hear }[path];
-    if (!answer && next) return next();
-    let [status, body] = [answer ? 405 : 404, /** @type {any} */ (undefined)];
-    if (answer && request.method === "POST") {
-      try {
-        [status, body] = await answer.call(this, await readBody(request), request.headers);
-      } catch (error) {
-        this.#report(error);
-        status = error instanceof TurntableError && error.code === "too_large" ? 413 : 500;
-      }
+    let [status, body] = [500, /** @type {any} */ (undefined)];
+    try {
+      const path = pathOf(request.url);
+      const answer = path === undefined ? undefined : { "/check": this.#check, "/avatar": this.#make, "/webhook": this.#hear }[path];
+      if (path !== undefined && !answer && next) return await next();
+      if (path === undefined) status = 400;
+      else if (!answer) status = 404;
+      else if (request.method !== "POST") status = 405;
+      else [status, body] = await this.#answer(answer, request);
+    } catch (error) {
+      // One request must not end the program.
+      this.#report(error);
+      if (error instanceof TurntableError && error.code === "too_large") status = 413;
     }
+    if (response.headersSent) return;
     response.writeHead(status, { "Content-Type": "application/json" });
     response.end(body === undefined ? "" : JSON.stringify(body));
   };
+
+  /**
+   * @param {(text: string, headers: Record<string, any>) => Promise<[number, any?]>} answer
+   * @param {HttpRequest} request
+   * @returns {Promise<[number, any?]>}
+   */
+  async #answer(answer, request) {
+    const { requestToken } = this.#options;
+    // Events are signed.
+    if (answer !== this.#hear) {
+      // A page of another site can send other types without being asked.
+      if (!/^application\/json\b/i.test(request.headers["content-type"] ?? "")) return [415];
+      if (requestToken !== undefined && !(await isBearer(requestToken, request.headers))) return [401];
+    }
+    return answer.call(this, await readBody(request), request.headers);
+  }
 
   /**
    * @param {string} text
@@ -230,7 +256,7 @@ export class Portal {
         const found = await checker(credentials, { user: claimed ?? null, address: address ?? null });
         if (!found) continue;
         const user = typeof found === "string" ? { id: found } : found;
-        this.#accept(user);
+        this.#accept({ ...user, id: this.#full(user.id) });
         const { id, roles, expires_in } = user;
         return [200, { user: id, roles, expires_in }];
       } catch (error) {
@@ -240,6 +266,14 @@ export class Portal {
       }
     }
     return failed ? [503] : [401, { reason: "invalid" }];
+  }
+
+  /**
+   * The server completes an id without a realm, too.
+   * @param {string} id
+   */
+  #full(id) {
+    return String(id).includes(":") ? id : `${this.#options.realm}:${id}`;
   }
 
   /** @param {PortalUser} user */
@@ -323,6 +357,19 @@ export class Portal {
   #report(error) {
     if (this.onError) this.onError(error);
     else console.error("portal:", error);
+  }
+}
+
+/**
+ * The path of a request, unless its target is no URL.
+ * @param {string | undefined} target
+ * @returns {string | undefined}
+ */
+function pathOf(target = "/") {
+  try {
+    return new URL(target, "http://portal").pathname;
+  } catch {
+    return undefined;
   }
 }
 

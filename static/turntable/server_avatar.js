@@ -124,19 +124,21 @@ export class ServerAvatar {
    * Disables a service for this user, and for no other: its clients hear it, and its calls are
    * `service_down`, in later sessions too, until `enableService`. `Portal.disableService` disables it for all users.
    * @param {string} name
-   * @returns {Promise<any>} the service as it is for the user
+   * @param {Callback} [callback] called with the outcome; without one a promise is returned
+   * @returns {Promise<any> | void} the service as it is for the user
    */
-  disableService(name) {
-    return this.#switch("disable", name);
+  disableService(name, callback) {
+    return this.#switch("disable", name, callback);
   }
 
   /**
    * Ends `disableService`; a service that is disabled for all users remains so.
    * @param {string} name
-   * @returns {Promise<any>} the service as it is for the user
+   * @param {Callback} [callback] called with the outcome; without one a promise is returned
+   * @returns {Promise<any> | void} the service as it is for the user
    */
-  enableService(name) {
-    return this.#switch("enable", name);
+  enableService(name, callback) {
+    return this.#switch("enable", name, callback);
   }
 
   /**
@@ -243,9 +245,10 @@ export class ServerAvatar {
   /**
    * @param {"disable" | "enable"} method
    * @param {string} name
+   * @param {Callback | undefined} callback
    */
-  #switch(method, name) {
-    return quiet(this.#hooks.rpc("service", method, { name, userId: this.user }));
+  #switch(method, name, callback) {
+    return quiet(settle(this.#hooks.rpc("service", method, { name, userId: this.user }), callback));
   }
 
   /** @param {Record<string, any>} changes */

@@ -54,6 +54,22 @@ export async function verify(secret, headers, body, now = Date.now() / 1000) {
 }
 
 /**
+ * Whether a request has `Authorization: Bearer` with this token.
+ * @param {string} token
+ * @param {Record<string, any>} headers
+ * @returns {Promise<boolean>}
+ */
+export async function isBearer(token, { authorization }) {
+  const [, given] = /^Bearer +(.*)$/i.exec(authorization ?? "") ?? [];
+  if (given === undefined) return false;
+  // Codes of the same length: the time says nothing about the token.
+  const { subtle } = globalThis.crypto;
+  const bytes = (/** @type {string} */ text) => new TextEncoder().encode(text);
+  const key = await subtle.generateKey({ name: "HMAC", hash: "SHA-256" }, false, ["sign", "verify"]);
+  return subtle.verify("HMAC", key, await subtle.sign("HMAC", key, bytes(token)), bytes(given));
+}
+
+/**
  * @param {string} text
  * @returns {Uint8Array<ArrayBuffer>} empty if it is no base64
  */

@@ -302,3 +302,33 @@ test("a guest has neither a user nor credentials of the program", () => {
     assert.throws(() => connect("ws://127.0.0.1:1", { guest: true, ...options }), TypeError);
   }
 });
+
+test("a user that was made is not made again by the next session", async (t) => {
+  const session = await online(t);
+  const { tt, peer } = session;
+  const next = async (close) => {
+    const peer = await close;
+    peer.send("idyou", {});
+    const resume = await peer.next("resume");
+    peer.send("error", { code: "session_expired", message: "over", command: "resume" }, resume.id);
+    const { data } = await peer.next("idme");
+    return [peer, data.credentials];
+  };
+  const made = tt.authenticate({ password: "p", sign_up: true }, "1:jo");
+  const { data, id } = await peer.next("authenticate");
+  assert.equal(data.credentials.sign_up, true);
+  peer.send("welcome", { user: "1:jo", session: "s", resume_ms: 60_000, heartbeat_ms: 10_000 }, id);
+  await made;
+  const [, credentials] = await next(reconnect(session));
+  assert.deepEqual(credentials, { password: "p" });
+});
+
+test("a user that was made when the session began is not made again", async (t) => {
+  const session = await online(t, { credentials: { password: "p", sign_up: true }, user: "1:jo" });
+  const peer = await reconnect(session);
+  peer.send("idyou", {});
+  await peer.next("resume");
+  peer.send("error", { code: "session_expired", message: "over", command: "resume" });
+  const { data } = await peer.next("idme");
+  assert.deepEqual(data.credentials, { password: "p" });
+});

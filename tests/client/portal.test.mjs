@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { connect } from "node:net";
 import { test } from "node:test";
 import { Portal, TurntableError } from "../../static/turntable-portal.js";
 import { WebSocket, serve } from "./harness.mjs";
@@ -19,7 +20,7 @@ async function listen(t, listener) {
 }
 
 /** A portal with its listener, a scripted server for its services, and a management listener. */
-async function begin(t, answer = () => [200, true]) {
+async function begin(t, answer = () => [200, true], options = {}) {
   const server = await serve(t);
   const calls = [];
   const management = await listen(t, async (request, response) => {
@@ -31,12 +32,12 @@ async function begin(t, answer = () => [200, true]) {
     response.writeHead(status).end(JSON.stringify(result));
   });
   const errors = [];
-  const portal = new Portal(server.url, { token: "T", secret: SECRET, management, connection: { WebSocket, transports: ["websocket"], reconnect: false } });
+  const portal = new Portal(server.url, { token: "T", secret: SECRET, management, connection: { WebSocket, transports: ["websocket"], reconnect: false }, ...options });
   portal.onError = (error) => errors.push(error.message);
   t.after(() => portal.client.close());
   const url = await listen(t, portal.listener);
   const post = async (path, body, headers = {}) => {
-    const response = await fetch(`${url}${path}`, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body), headers });
+    const response = await fetch(`${url}${path}`, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } });
     const text = await response.text();
     return [response.status, text === "" ? undefined : JSON.parse(text)];
   };
@@ -208,10 +209,78 @@ test("an avatar disables a service for its user, the portal for all users", asyn
     ["/rpc/service/disable", { name: "chat" }],
     ["/rpc/service/enable", { name: "chat" }],
   ]);
+  const outcome = (run) => new Promise((resolve) => run((...all) => resolve(all)));
+  assert.deepEqual(await outcome((callback) => avatar.disableService("chat", callback)), [{ name: "chat", state: "disabled" }]);
+  assert.deepEqual(await outcome((callback) => portal.enableService("chat", callback)), [{ name: "chat", state: "enabled" }]);
+  const [error, same] = await outcome((callback) => portal.avatar("1:2").enableService("chat", callback));
+  assert.ok(error.code === "too_many" && error === same);
   // A failure that the program does not look at ends nothing.
   portal.avatar("1:2").disableService("chat");
   portal.disableService("gone");
   portal.enableService("gone");
   await assert.rejects(portal.disableService("gone"), { code: "too_many" });
   await assert.rejects(portal.avatar("1:2").disableService("chat"), { code: "too_many" });
+});
+
+/** Sends a request as it is. Returns the status. */
+async function raw(url, head, body = "") {
+  const { hostname, port } = new URL(url);
+  const socket = connect({ host: hostname, port: Number(port) });
+  socket.end(`${head}\r\nHost: x\r\nConnection: close\r\n\r\n${body}`);
+  let text = "";
+  for await (const part of socket) text += part;
+  return Number(text.split(" ")[1]);
+}
+
+test("no request ends the program, whatever its target is and whatever the page's handler does", async (t) => {
+  const { portal, url, errors } = await begin(t);
+  assert.equal(await raw(url, "GET // HTTP/1.1"), 400);
+  assert.equal(await raw(url, "POST http://[/check HTTP/1.1"), 400);
+  const nexts = [
+    () => {
+      throw new Error("at once");
+    },
+    async () => {
+      throw new Error("later");
+    },
+  ];
+  for (const next of nexts) {
+    const page = await listen(t, (request, response) => portal.listener(request, response, next));
+    assert.equal(await raw(page, "GET /a%2fb HTTP/1.1"), 500);
+  }
+  assert.deepEqual(errors, ["at once", "later"]);
+  const answered = await listen(t, (request, response) => portal.listener(request, response, () => response.writeHead(204).end()));
+  assert.equal(await raw(answered, "GET /page HTTP/1.1"), 204);
+});
+
+test("requests for checks and avatars need the token, and are JSON", async (t) => {
+  const { portal, post, event } = await begin(t, undefined, { requestToken: "R" });
+  portal.credentialCheckers = [() => "1:1"];
+  const claim = { user: null, credentials: {}, address: null };
+  const user = { user: "1:1", attributes: { username: "admin" } };
+  const authorized = { Authorization: "Bearer R" };
+  for (const headers of [{}, { Authorization: "R" }, { Authorization: "Bearer" }, { Authorization: "Bearer r" }]) {
+    assert.deepEqual(await post("/check", claim, headers), [401, undefined]);
+    assert.deepEqual(await post("/avatar", user, headers), [401, undefined]);
+  }
+  assert.equal(portal.avatar("1:1").get("username"), undefined);
+  assert.deepEqual(await post("/check", claim, { ...authorized, "Content-Type": "text/plain" }), [415, undefined]);
+  assert.deepEqual(await post("/check", claim, authorized), [200, { user: "1:1" }]);
+  assert.deepEqual(await post("/avatar", user, authorized), [200, { attributes: {}, services: [] }]);
+  // Events have a signature instead.
+  assert.deepEqual(await event({ id: "a", type: "user.online", time: 1, data: { user: "1:1" } }), [204, undefined]);
+});
+
+test("a user whose checker leaves the realm out has its factory run with all that the checker said", async (t) => {
+  for (const realm of [undefined, "site"]) {
+    const session = await begin(t, undefined, realm && { realm });
+    session.portal.credentialCheckers = [() => ({ id: "pomke", username: "Pomke" })];
+    const users = [];
+    session.portal.avatarFactory = (user) => void users.push(user);
+    // The server completes the id.
+    assert.deepEqual(await session.post("/check", { user: null, credentials: {}, address: null }), [200, { user: "pomke" }]);
+    const id = `${realm ?? "1"}:pomke`;
+    await avatarOf(session, id);
+    assert.deepEqual(users, [{ id, username: "Pomke" }]);
+  }
 });

@@ -24,7 +24,13 @@ function start(program, ...args) {
     while (!lines.includes(wanted)) await new Promise((resolve) => (changed = resolve));
     lines.splice(lines.indexOf(wanted), 1);
   };
-  return { child, line, lines, ended: once(child, "exit") };
+  const match = async (pattern) => {
+    let found;
+    while (!(found = lines.find((line) => pattern.test(line)))) await new Promise((resolve) => (changed = resolve));
+    lines.splice(lines.indexOf(found), 1);
+    return pattern.exec(found)[1];
+  };
+  return { child, line, match, lines, ended: once(child, "exit") };
 }
 
 /** What the server calls, and a way to await it. */
@@ -77,8 +83,14 @@ const called = (of, event) =>
   });
 const outcome = (call) => new Promise((resolve) => call((...all) => resolve(all)));
 
-let server = start("server.mjs", url, management, port);
+let server = start("server.mjs", url, management, port, "0");
 await server.line(`listening on http://127.0.0.1:${port}/`);
+const page = await server.match(/^the page is at (.*)$/);
+// A target that names no file is refused, and ends nothing.
+for (const target of ["static/a%2fb.js", "nothing", "static/nothing.js"]) assert.equal((await fetch(`${page}${target}`)).status, 404);
+assert.equal((await fetch(page)).status, 200);
+// What the server asks is not there.
+assert.equal((await fetch(`${page}check`, { method: "POST", body: "{}" })).status, 404);
 
 // Not authenticated, a wrong password, the right one.
 const pomke = await open({ username: "Pomke", password: "wrong" }, { username: "Pomke", password: "open sesame" });
@@ -168,7 +180,7 @@ await gone;
 await server.ended;
 await assert.rejects($av.forum.listPosts(), { code: "service_down" });
 const back = called($av.forum, "onEnable");
-server = start("server.mjs", url, management, port);
+server = start("server.mjs", url, management, port, "0");
 await server.line(`listening on http://127.0.0.1:${port}/`);
 await back;
 assert.deepEqual(await $av.forum.listPosts(), []);

@@ -17,11 +17,11 @@ import type { GuestToken } from "./guest_token.js";
 export declare function isTemporary(code: string): boolean;
 /**
  * The credentials of later identifications, after these were accepted: of a change of the
- * password the new one.
+ * password the new one, and a user that was made is not made again.
  * @param {Record<string, any>} credentials
  * @returns {Record<string, any>}
  */
-export declare function lasting({ new_password, ...rest }: Record<string, any>): Record<string, any>;
+export declare function lasting({ new_password, sign_up, ...rest }: Record<string, any>): Record<string, any>;
 export type IdentityOptions = {
     user: string | undefined;
     credentials: object | (() => any) | undefined;

@@ -20,6 +20,7 @@
  * It needs nothing but fetch, WebCrypto and a listener of HTTP requests: Node, Deno, Bun.
  * @module
  */
+import type { Callback } from "./avatar.js";
 import type { Client } from "./client.js";
 import type { ConnectOptions } from "./events.js";
 import type { AvatarFunctions, ServerAvatarObject } from "./server_avatar.js";
@@ -44,6 +45,15 @@ export type PortalOptions = {
      */
     secret?: string;
     /**
+     * of the requests to `/check` and `/avatar`, as in the files of
+     * `portal.http.token_file` and `avatar.token_file`. Without one any client that reaches the listener can send them
+     */
+    requestToken?: string;
+    /**
+     * of ids that a checker returns without one ("1"), as `portal.default_realm`
+     */
+    realm?: string;
+    /**
      * as which the services connect ("service:portal"), as in `providers`
      */
     user?: string;
@@ -59,6 +69,7 @@ export type PortalOptions = {
 export type HttpResponse = {
     writeHead: (status: number, headers: Record<string, string>) => any;
     end: (body: string) => any;
+    headersSent?: boolean;
 };
 export declare class Portal {
     #private;
@@ -94,14 +105,16 @@ export declare class Portal {
      * Disables a service for all users, until `enableService`; clients hear it. For a single
      * user: `avatar(user).disableService(name)`.
      * @param {string} name
-     * @returns {Promise<any>}
+     * @param {Callback} [callback] called with the outcome; without one a promise is returned
+     * @returns {Promise<any> | void}
      */
-    disableService(name: string): Promise<any>;
+    disableService(name: string, callback?: Callback): Promise<any> | void;
     /**
      * @param {string} name
-     * @returns {Promise<any>}
+     * @param {Callback} [callback] called with the outcome; without one a promise is returned
+     * @returns {Promise<any> | void}
      */
-    enableService(name: string): Promise<any>;
+    enableService(name: string, callback?: Callback): Promise<any> | void;
     /**
      * Calls a method of the management listener.
      * @param {string} service
@@ -117,7 +130,7 @@ export declare class Portal {
      * Connect and Express, before any that reads bodies.
      * @param {HttpRequest} request
      * @param {HttpResponse} response
-     * @param {() => void} [next] called with requests of others
+     * @param {() => any} [next] called with requests of others
      */
-    listener: (request: HttpRequest, response: HttpResponse, next?: () => void) => Promise<void>;
+    listener: (request: HttpRequest, response: HttpResponse, next?: () => any) => Promise<any>;
 }

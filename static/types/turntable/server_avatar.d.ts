@@ -43,15 +43,17 @@ export declare class ServerAvatar {
      * Disables a service for this user, and for no other: its clients hear it, and its calls are
      * `service_down`, in later sessions too, until `enableService`. `Portal.disableService` disables it for all users.
      * @param {string} name
-     * @returns {Promise<any>} the service as it is for the user
+     * @param {Callback} [callback] called with the outcome; without one a promise is returned
+     * @returns {Promise<any> | void} the service as it is for the user
      */
-    disableService(name: string): Promise<any>;
+    disableService(name: string, callback?: Callback): Promise<any> | void;
     /**
      * Ends `disableService`; a service that is disabled for all users remains so.
      * @param {string} name
-     * @returns {Promise<any>} the service as it is for the user
+     * @param {Callback} [callback] called with the outcome; without one a promise is returned
+     * @returns {Promise<any> | void} the service as it is for the user
      */
-    enableService(name: string): Promise<any>;
+    enableService(name: string, callback?: Callback): Promise<any> | void;
     /**
      * Sets live attributes; null removes one. Within the factory the avatar begins with them.
      * @param {Record<string, any>} changes

@@ -22,3 +22,10 @@ export declare function readBody(request: HttpRequest): Promise<string>;
  * @returns {Promise<boolean>}
  */
 export declare function verify(secret: string, headers: Record<string, any>, body: string, now?: number): Promise<boolean>;
+/**
+ * Whether a request has `Authorization: Bearer` with this token.
+ * @param {string} token
+ * @param {Record<string, any>} headers
+ * @returns {Promise<boolean>}
+ */
+export declare function isBearer(token: string, { authorization }: Record<string, any>): Promise<boolean>;
