@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Running;
 use crate::gateway::Shared;
+use crate::gateway::question::unexpected;
 use turntable_core::call::{AvatarCall, Call};
 use turntable_core::delivery::Answer;
 use turntable_core::id::UserId;
@@ -12,7 +13,6 @@ use turntable_core::model::avatar::AttributeChanges;
 use turntable_core::model::service::Outcome;
 use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
-use turntable_core::reason::ErrorCode;
 
 /// What a program does with one user, whether or not the user has a session. A clone is
 /// the same avatar; it may be used on any thread.
@@ -132,8 +132,4 @@ impl Avatar {
             _ => Err(unexpected()),
         }
     }
-}
-
-fn unexpected() -> ErrorBody {
-    ErrorBody::new(ErrorCode::Internal, "the owner answered something else")
 }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::gateway::Shared;
+use crate::gateway::question::unexpected;
 use turntable_core::call::{Call, Requester, ServiceCall};
 use turntable_core::delivery::Answer;
 use turntable_core::id::UserId;
@@ -78,10 +79,7 @@ impl Shared {
         let timeout_ms = asked_ms.unwrap_or(usual_ms);
         match self.ask_service(service, timeout_ms, call).await? {
             Answer::Result(result) => Ok(result),
-            _ => Err(ErrorBody::new(
-                ErrorCode::Internal,
-                "the owner answered something else",
-            )),
+            _ => Err(unexpected()),
         }
     }
 }

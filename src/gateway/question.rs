@@ -29,6 +29,11 @@ impl Responder {
     }
 }
 
+/// The error where an owner answers another question.
+pub(crate) fn unexpected() -> ErrorBody {
+    ErrorBody::new(ErrorCode::Internal, "the owner answered something else")
+}
+
 /// A question to an owner.
 #[derive(Message)]
 #[rtype(result = "Answered")]

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use std::sync::Arc;
 
@@ -27,6 +27,13 @@ use turntable_core::spare::Spare;
 /// So many keys are remembered; beyond, those whose failures are forgiven go first,
 /// then new ones are not noted.
 const KEYS_MAX: usize = 100_000;
+
+/// The address that pages of the operator count for; no client has it.
+const OPERATOR: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// A look at an old password that has begun.
+#[derive(Debug)]
+pub(super) struct OperatorsGuess((IpAddr, UserId));
 
 /// The table.
 #[derive(Debug, Default)]
@@ -117,6 +124,32 @@ impl Attempts {
         now_ms: u64,
     ) -> Result<(), ErrorBody> {
         self.0.lock().admit(claim, settings, now_ms)
+    }
+
+    /// An old password of a user is about to be looked at, for a page of the operator. It
+    /// counts as wrong until [`Attempts::guessed`].
+    ///
+    /// # Errors
+    /// `rate_limited`, with `details.retry_ms`.
+    pub(super) fn guess(
+        &self,
+        user: &UserId,
+        settings: &PortalSettings,
+        now_ms: u64,
+    ) -> Result<OperatorsGuess, ErrorBody> {
+        let key = (OPERATOR, user.clone());
+        let users = &mut self.0.lock().users;
+        look(users.get(&key), settings.user_failures, now_ms)
+            .map_err(|retry_ms| refused("for this user", retry_ms, Limit::UserFailures))?;
+        note(users, key.clone(), settings.user_failures, now_ms);
+        Ok(OperatorsGuess(key))
+    }
+
+    /// It was right, or was not looked at: nothing is held against the user.
+    pub(super) fn guessed(&self, guess: OperatorsGuess) {
+        let users = &mut self.0.lock().users;
+        users.remove(&guess.0);
+        users.give_back();
     }
 
     /// Notes that the credentials of a claim were refused.

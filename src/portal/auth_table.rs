@@ -216,8 +216,8 @@ impl Portal {
     /// # Errors
     /// [`NotSet`].
     pub fn set_session(&self, user: UserId, session_id: &str) -> Result<bool, NotSet> {
-        let max = self.settings.get().sessions_max;
-        let was_free = !self.needs_credentials(&user, &self.checkers.get());
+        let max = self.settings().sessions_max;
+        let was_free = !self.needs_credentials(&user, &self.checkers());
         self.auth.set(user, session_id, max)?;
         Ok(was_free)
     }

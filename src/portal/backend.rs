@@ -1,7 +1,6 @@
 //! Questions to your backend: JSON by POST, and JSON with the status 200 back.
 
-use http::header::CONTENT_TYPE;
-use http::header::HeaderValue;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -13,6 +12,19 @@ use crate::http_client::{AnswerLimits, Bytes, HttpClient};
 pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     let is_object = body.trim_ascii_start().starts_with(b"{");
     serde_json::from_slice(body).ok().filter(|_| is_object)
+}
+
+/// The header `Authorization` with the token in a file.
+///
+/// # Errors
+/// A sentence that names the file and not its content.
+pub(super) fn bearer(path: &str) -> Result<HeaderValue, String> {
+    let token = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read the file of the token {path}: {error}"))?;
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
+        .map_err(|_| format!("the token in {path} has control characters"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// A client that is made when it is needed.
@@ -37,12 +49,15 @@ impl Backend {
     /// Why there is none, for the log.
     pub(super) async fn ask(
         &self,
-        url: &str,
+        (url, token_file): (&str, &str),
         question: &Value,
         limits: AnswerLimits,
     ) -> Result<Bytes, String> {
         let endpoint = Endpoint::parse(url)?;
-        let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        let mut headers = vec![(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        if !token_file.is_empty() {
+            headers.push((AUTHORIZATION, bearer(token_file)?));
+        }
         let body = Bytes::from(question.to_string());
         let answer = self.client()?.post(&endpoint, &headers, body, limits).await;
         match answer {

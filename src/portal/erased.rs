@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::portal::Portal;
@@ -18,10 +19,32 @@ use crate::portal::settings::PortalSettings;
 use crate::store::{Fact, Store, fact};
 use turntable_core::id::UserId;
 
-/// The guests, each with the Unix second of its erasure.
+/// What is stored of a guest.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    /// The Unix second of its erasure.
+    At(u64),
+    /// All tokens that were issued until then have expired, as that of this guest: its
+    /// entry stays when others are forgotten, and says so if tokens are good for longer.
+    Over {
+        /// The Unix second.
+        until: u64,
+    },
+}
+
+#[derive(Debug, Default)]
+struct Guests {
+    /// Each with the Unix second of its erasure.
+    by_user: HashMap<UserId, u64>,
+    /// The last one whose tokens have expired, and the Unix second of its erasure.
+    over: Option<(UserId, u64)>,
+}
+
+/// The guests.
 #[derive(Debug)]
 pub(super) struct Erased {
-    guests: RwLock<HashMap<UserId, u64>>,
+    guests: RwLock<Guests>,
     store: Arc<dyn Store>,
 }
 
@@ -31,25 +54,40 @@ impl Erased {
     /// # Errors
     /// A sentence, where they cannot be read.
     pub(super) fn open(store: Arc<dyn Store>) -> Result<Self, String> {
-        let read = |(user, text): (UserId, Box<str>)| match text.parse() {
-            Ok(at_s) => Ok((user, at_s)),
-            Err(_) => Err(format!("the erasure of {} is not readable", user.as_str())),
-        };
-        let guests = store.facts(Fact::Erased)?.into_iter().map(read);
+        let mut guests = Guests::default();
+        for (user, text) in store.facts(Fact::Erased)? {
+            match serde_json::from_str(&text) {
+                Ok(Entry::At(at_s)) => {
+                    guests.by_user.insert(user, at_s);
+                }
+                Ok(Entry::Over { until }) => {
+                    if guests.over.as_ref().is_none_or(|(_, last)| *last < until) {
+                        guests.over = Some((user, until));
+                    }
+                }
+                Err(_) => return Err(format!("the erasure of {} is not readable", user.as_str())),
+            }
+        }
         Ok(Self {
-            guests: RwLock::new(guests.collect::<Result<_, _>>()?),
+            guests: RwLock::new(guests),
             store,
         })
     }
 
     fn has(&self, user: &UserId) -> bool {
         let guests = self.guests.read();
-        !guests.is_empty() && guests.contains_key(user)
+        !guests.by_user.is_empty() && guests.by_user.contains_key(user)
+    }
+
+    /// Until when all tokens that were issued have expired, in Unix seconds.
+    fn over_s(&self) -> u64 {
+        let over = &self.guests.read().over;
+        over.as_ref().map_or(0, |(_, until)| *until)
     }
 
     /// A guest is erased. Returns whether that is durable.
     async fn note(&self, user: &UserId, now_s: u64) -> bool {
-        self.guests.write().insert(user.clone(), now_s);
+        self.guests.write().by_user.insert(user.clone(), now_s);
         let text = Some(now_s.to_string().into());
         let written = fact::put(&*self.store, Fact::Erased, user, text);
         written.await.is_ok()
@@ -60,22 +98,36 @@ impl Erased {
         let (now_s, lifetime_s) = (now_ms / 1_000, settings.guest_days * SECONDS_OF_DAY);
         let is_over = |at_s: u64| at_s.saturating_add(lifetime_s) <= now_s;
         let guests = &mut *self.guests.write();
-        let over: Vec<UserId> = guests
-            .extract_if(|_, at_s| is_over(*at_s))
-            .map(|(user, _)| user)
-            .collect();
-        for user in over {
-            // One that is not removed now is at the next start.
-            self.store
-                .set_fact(Fact::Erased, &user, None, Box::new(|_| {}));
+        let over = guests.by_user.extract_if(|_, at_s| is_over(*at_s));
+        let over: Vec<(UserId, u64)> = over.collect();
+        let newest = over.iter().max_by_key(|(_, at_s)| *at_s).cloned();
+        let last_s = guests.over.as_ref().map_or(0, |(_, until)| *until);
+        let newest = newest.filter(|(_, at_s)| *at_s > last_s);
+        let mut forgotten: Vec<UserId> = over.into_iter().map(|(user, _)| user).collect();
+        if let Some((user, until)) = newest {
+            let text = serde_json::to_string(&Entry::Over { until }).ok();
+            self.set(&user, text.map(Into::into));
+            forgotten.retain(|known| *known != user);
+            let before = guests.over.replace((user, until));
+            forgotten.extend(before.map(|(user, _)| user));
         }
+        for user in forgotten {
+            // One that is not removed now is at the next start.
+            self.set(&user, None);
+        }
+    }
+
+    fn set(&self, user: &UserId, text: Option<Box<str>>) {
+        self.store
+            .set_fact(Fact::Erased, user, text, Box::new(|_| {}));
     }
 }
 
 impl Portal {
     /// The verdict of `guest`.
     pub(super) fn check_guest(&self, claim: &Claim, checkers: &Checkers) -> Verdict {
-        match checkers.guests.check(claim, clock::now_ms()) {
+        let over_s = self.kept.erased.over_s();
+        match checkers.guests.check(claim, clock::now_ms(), over_s) {
             Verdict::Accept(identity) if self.kept.erased.has(&identity.user) => Verdict::invalid(),
             verdict => verdict,
         }
@@ -84,10 +136,11 @@ impl Portal {
     /// The tokens of a user that is a guest are of no use from now on. Returns whether
     /// that is durable.
     pub(super) async fn erase_guest(&self, user: &UserId) -> bool {
-        if !self.checkers.get().guests.is_guest(user) {
+        // Also one of the realm that guests had before.
+        if !self.checkers().guests.may_be_guest(user) {
             return true;
         }
-        let (settings, now_ms) = (self.settings.get(), clock::now_ms());
+        let (settings, now_ms) = (self.settings(), clock::now_ms());
         self.kept.erased.expire(&settings, now_ms);
         self.kept.erased.note(user, now_ms / 1_000).await
     }
@@ -111,7 +164,41 @@ mod tests {
         let end_ms = (1_000 + 2 * SECONDS_OF_DAY) * 1_000;
         erased.expire(&settings, end_ms - 1);
         assert!(erased.has(&user));
+        assert_eq!(erased.over_s(), 0);
         erased.expire(&settings, end_ms);
         assert!(!erased.has(&user));
+        // It would be good again if tokens were good for longer from now on.
+        assert_eq!(erased.over_s(), 1_000);
+    }
+
+    #[tokio::test]
+    async fn last_erasure_that_is_over_stays_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = crate::store::settings::StoreSettings {
+            path: folder.path().join("store").to_str().unwrap().to_owned(),
+            ..Default::default()
+        };
+        let open = || crate::store::open(&settings, 0, &Default::default()).unwrap();
+        let store = open();
+        let user = |name: &str| UserId::parse(&format!("guest:{name}")).unwrap();
+        let erased = Erased::open(store.clone()).unwrap();
+        for (name, at_s) in [("a", 10), ("b", 30), ("c", 20), ("d", 1_000_000)] {
+            assert!(erased.note(&user(name), at_s).await);
+        }
+        let portal = PortalSettings {
+            guest_days: 1,
+            ..PortalSettings::default()
+        };
+        erased.expire(&portal, (30 + SECONDS_OF_DAY) * 1_000);
+        drop(erased);
+        store.stop();
+        let again = Erased::open(open()).unwrap();
+        assert_eq!(again.over_s(), 30);
+        assert!(again.has(&user("d")) && !again.has(&user("b")));
+        again.expire(&portal, (1_000_000 + SECONDS_OF_DAY) * 1_000);
+        assert_eq!(again.over_s(), 1_000_000);
+        again.store.stop();
+        let facts = open().facts(Fact::Erased).unwrap();
+        assert_eq!(facts.len(), 1, "{facts:?}");
     }
 }

@@ -310,8 +310,11 @@ impl Factory {
         let _place = self.places.acquire().await.map_err(|e| e.to_string())?;
         let admitted = in_force.breaker.admit(BREAKING, clock::now_ms());
         let admitted = admitted.ok_or("it failed several times in a row and has a pause")?;
-        let url = &in_force.settings.url;
-        let plan = read(&self.backend.ask(url, question, limits).await?)?;
+        let AvatarSettings {
+            url, token_file, ..
+        } = &in_force.settings;
+        let answer = self.backend.ask((url, token_file), question, limits);
+        let plan = read(&answer.await?)?;
         admitted.succeed();
         Ok(plan)
     }

@@ -21,6 +21,9 @@ const KIND: &[u8] = b"turntable guest 1";
 /// The longest token that is looked at, in bytes.
 const TOKEN_BYTES_MAX: usize = 512;
 
+/// The random bytes of a guest's name.
+const NAME_BYTES: usize = 16;
+
 pub(super) const SECONDS_OF_DAY: u64 = 86_400;
 
 /// Issues guests and knows them again.
@@ -64,9 +67,18 @@ impl Guests {
         user.realm() == &*self.realm
     }
 
+    /// Whether this user may be a guest of this or of another realm, by the form of its
+    /// name: tokens of the realms before are good, too.
+    pub(super) fn may_be_guest(&self, user: &UserId) -> bool {
+        let name = user.as_str().rsplit(':').next().unwrap_or_default();
+        let bytes = URL_SAFE_NO_PAD.decode(name);
+        self.is_guest(user) || bytes.is_ok_and(|bytes| bytes.len() == NAME_BYTES)
+    }
+
     /// The verdict on a claim: `{"guest": true}` issues one, `{"token": T}` brings one
-    /// back, with a new token.
-    pub(super) fn check(&self, claim: &Claim, now_ms: u64) -> Verdict {
+    /// back, with a new token. Those that were issued until `over_s` have expired, however
+    /// long tokens are good now.
+    pub(super) fn check(&self, claim: &Claim, now_ms: u64, over_s: u64) -> Verdict {
         let now_s = now_ms / 1_000;
         if claim.user().is_none() && claim.value("guest") == Some(&true.into()) {
             return match self.issue() {
@@ -84,7 +96,7 @@ impl Guests {
         if !claim.may_be(&user) {
             return Verdict::invalid();
         }
-        if issued_s.saturating_add(self.lifetime_s) <= now_s {
+        if issued_s <= over_s || issued_s.saturating_add(self.lifetime_s) <= now_s {
             return Verdict::Refuse(Refusal::new(Reason::Expired));
         }
         self.accept(user, now_s)
@@ -99,7 +111,7 @@ impl Guests {
     }
 
     fn issue(&self) -> anyhow::Result<UserId> {
-        let mut bits = [0; 16];
+        let mut bits = [0; NAME_BYTES];
         getrandom::fill(&mut bits).map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
         let name = URL_SAFE_NO_PAD.encode(bits);
         Ok(UserId::parse(&format!("{}:{name}", self.realm))?)
@@ -158,7 +170,7 @@ mod tests {
     }
 
     fn issued(guests: &Guests) -> (UserId, Box<str>) {
-        match guests.check(&claim(None, r#"{"guest":true}"#), NOW_MS) {
+        match guests.check(&claim(None, r#"{"guest":true}"#), NOW_MS, 0) {
             Verdict::Accept(Identity { user, token, .. }) => (user, token.unwrap()),
             other => panic!("{other:?}"),
         }
@@ -174,13 +186,13 @@ mod tests {
         let (user, token) = issued(&guests);
         assert!(guests.is_guest(&user));
         assert_ne!(issued(&guests).0, user);
-        let again = guests.check(&with_token(&token), NOW_MS);
+        let again = guests.check(&with_token(&token), NOW_MS, 0);
         assert!(matches!(again, Verdict::Accept(known) if known.user == user));
         let other = claim(Some("guest:x"), &format!(r#"{{"token":{token:?}}}"#));
-        assert_eq!(guests.check(&other, NOW_MS), Verdict::invalid());
-        assert_eq!(guests.check(&with_token("x.y"), NOW_MS), Verdict::Pass);
+        assert_eq!(guests.check(&other, NOW_MS, 0), Verdict::invalid());
+        assert_eq!(guests.check(&with_token("x.y"), NOW_MS, 0), Verdict::Pass);
         assert_eq!(
-            guests.check(&claim(Some(user.as_str()), "{}"), NOW_MS),
+            guests.check(&claim(Some(user.as_str()), "{}"), NOW_MS, 0),
             Verdict::Pass
         );
     }
@@ -194,7 +206,7 @@ mod tests {
             let byte = changed.get_mut(at).unwrap();
             *byte = if *byte == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).unwrap();
-            let verdict = guests.check(&with_token(&changed), NOW_MS);
+            let verdict = guests.check(&with_token(&changed), NOW_MS, 0);
             assert_eq!(verdict, Verdict::Pass, "{at}");
         }
     }
@@ -204,16 +216,16 @@ mod tests {
         let (old, new) = (Key::random().unwrap(), Key::random().unwrap());
         let (user, token) = issued(&guests(&old, None));
         let rotated = guests(&new, Some(&old));
-        let Verdict::Accept(again) = rotated.check(&with_token(&token), NOW_MS) else {
+        let Verdict::Accept(again) = rotated.check(&with_token(&token), NOW_MS, 0) else {
             panic!("accepted");
         };
         assert_eq!(again.user, user);
-        let end = rotated.check(&with_token(&token), NOW_MS + 60_000);
+        let end = rotated.check(&with_token(&token), NOW_MS + 60_000, 0);
         assert_eq!(end, Verdict::Pass);
         let next = with_token(&again.token.unwrap());
         let alone = guests(&new, None);
-        assert!(matches!(alone.check(&next, NOW_MS), Verdict::Accept(_)));
-        assert_eq!(alone.check(&with_token(&token), NOW_MS), Verdict::Pass);
+        assert!(matches!(alone.check(&next, NOW_MS, 0), Verdict::Accept(_)));
+        assert_eq!(alone.check(&with_token(&token), NOW_MS, 0), Verdict::Pass);
     }
 
     #[test]
@@ -222,10 +234,32 @@ mod tests {
         let token = with_token(&issued(&guests).1);
         let days = |days: u64| NOW_MS + days * SECONDS_OF_DAY * 1_000;
         assert!(matches!(
-            guests.check(&token, days(364)),
+            guests.check(&token, days(364), 0),
             Verdict::Accept(_)
         ));
         let expired = Verdict::Refuse(Refusal::new(Reason::Expired));
-        assert_eq!(guests.check(&token, days(365)), expired);
+        assert_eq!(guests.check(&token, days(365), 0), expired);
+    }
+
+    #[test]
+    fn tokens_that_were_over_once_are_over_for_ever() {
+        let guests = guests(&Key::random().unwrap(), None);
+        let token = with_token(&issued(&guests).1);
+        let now_s = NOW_MS / 1_000;
+        let good = guests.check(&token, NOW_MS, now_s - 1);
+        assert!(matches!(good, Verdict::Accept(_)));
+        let expired = Verdict::Refuse(Refusal::new(Reason::Expired));
+        assert_eq!(guests.check(&token, NOW_MS, now_s), expired);
+    }
+
+    #[test]
+    fn guest_of_another_realm_is_known_by_its_name() {
+        let guests = guests(&Key::random().unwrap(), None);
+        let (user, _) = issued(&guests);
+        let (_, name) = user.as_str().split_once(':').unwrap();
+        let other = UserId::parse(&format!("visitor:{name}")).unwrap();
+        assert!(guests.may_be_guest(&user) && guests.may_be_guest(&other));
+        assert!(!guests.is_guest(&other));
+        assert!(!guests.may_be_guest(&UserId::parse("1:mel").unwrap()));
     }
 }

@@ -86,7 +86,9 @@ impl HttpChecker {
         let json = HeaderValue::from_static("application/json");
         let mut headers = vec![(CONTENT_TYPE, json)];
         if !settings.token_file.is_empty() {
-            headers.push((AUTHORIZATION, bearer(&settings.token_file)?));
+            let token = backend::bearer(&settings.token_file)
+                .map_err(|fault| anyhow::anyhow!("portal.http.token_file: {fault}"))?;
+            headers.push((AUTHORIZATION, token));
         }
         Ok(Self {
             endpoint,
@@ -190,15 +192,6 @@ impl HttpChecker {
             ..Identity::new(user)
         })
     }
-}
-
-fn bearer(path: &str) -> anyhow::Result<HeaderValue> {
-    let token = std::fs::read_to_string(path)
-        .map_err(|error| anyhow::anyhow!("cannot read portal.http.token_file {path}: {error}"))?;
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
-        .map_err(|_| anyhow::anyhow!("the token in {path} has control characters"))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 impl CredentialChecker for HttpChecker {

@@ -1,7 +1,7 @@
 //! Keys for HMAC-SHA256 (RFC 2104): from a file, or random.
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -122,13 +122,23 @@ fn make(path: &Path) -> anyhow::Result<()> {
     let mut begun = path.as_os_str().to_owned();
     begun.push(".new");
     let begun = Path::new(&begun);
+    // One that a crash left, or that somebody else put there, is not written to.
+    match std::fs::remove_file(begun) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
+    options.write(true).create_new(true).mode(0o600);
     let mut file = options.open(begun)?;
     let Key(bytes) = Key::random()?;
     file.write_all(STANDARD.encode(bytes).as_bytes())?;
     file.sync_all()?;
-    Ok(std::fs::rename(begun, path)?)
+    std::fs::rename(begun, path)?;
+    // Guests are issued with it: it must be there after a crash.
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    Ok(File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?)
 }
 
 impl fmt::Debug for Key {
@@ -163,6 +173,20 @@ mod tests {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(Key::read_or_make(&folder.path().join("none/key")).is_err());
+    }
+
+    #[test]
+    fn file_that_is_there_already_is_not_written_to() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("key"), folder.path().join("other"));
+        std::fs::write(&other, "another file").unwrap();
+        symlink(&other, folder.path().join("key.new")).unwrap();
+        Key::read_or_make(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "another file");
+        let mode = path.symlink_metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(!path.is_symlink());
     }
 
     #[test]

@@ -117,11 +117,27 @@ impl Undecided {
     }
 }
 
+/// The settings in force, and the checkers that were made of them: a claim has both of
+/// one configuration.
+#[derive(Debug)]
+struct InForce {
+    settings: Arc<PortalSettings>,
+    checkers: Arc<Checkers>,
+}
+
+impl InForce {
+    fn new(settings: PortalSettings, checkers: Checkers) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            checkers: Arc::new(checkers),
+        }
+    }
+}
+
 /// Decides about identifications.
 #[derive(Debug)]
 pub struct Portal {
-    settings: Watched<PortalSettings>,
-    checkers: Watched<Arc<Checkers>>,
+    in_force: Watched<InForce>,
     /// What checkers use that outlives the settings.
     kept: Kept,
     auth: Arc<AuthTable>,
@@ -166,8 +182,7 @@ impl Portal {
         let checkers = Checkers::new(&settings, &kept)?;
         checkers.advise();
         Ok(Self {
-            settings: Watched::new(settings),
-            checkers: Watched::new(Arc::new(checkers)),
+            in_force: Watched::new(InForce::new(settings, checkers)),
             auth: kept.auth.clone(),
             kept,
             attempts: Arc::default(),
@@ -188,15 +203,18 @@ impl Portal {
         if !self.trusts_claims() {
             checkers.advise();
         }
-        self.checkers.set(Arc::new(checkers));
-        self.settings.set(settings);
+        self.in_force.set(InForce::new(settings, checkers));
         Ok(())
     }
 
     /// The settings in force.
     #[must_use]
     pub fn settings(&self) -> Arc<PortalSettings> {
-        self.settings.get()
+        self.in_force.get().settings.clone()
+    }
+
+    fn checkers(&self) -> Arc<Checkers> {
+        self.in_force.get().checkers.clone()
     }
 
     /// What a client should know about this server before it relies on it; a
@@ -212,23 +230,24 @@ impl Portal {
     /// Whether claims are accepted without credentials.
     #[must_use]
     pub fn trusts_claims(&self) -> bool {
-        self.checkers.get().is_anonymous
+        self.checkers().is_anonymous
     }
 
     /// Begins to decide about a claim. What takes time is returned, for
     /// [`Portal::decide`].
     pub(crate) fn check(&self, claim: Claim) -> Result<Decision, Undecided> {
-        let (settings, now_ms) = (self.settings.get(), clock::now_ms());
+        let (in_force, now_ms) = (self.in_force.get(), clock::now_ms());
+        let settings = &in_force.settings;
         let begun = Begun(self.revocations.last());
         if let Some(user) = claim.user()
-            && let Err(error) = accept_realm(&settings, user)
+            && let Err(error) = accept_realm(settings, user)
         {
             return Ok(Err(Refused::again(error)));
         }
-        if let Err(error) = self.attempts.admit(&claim, &settings, now_ms) {
+        if let Err(error) = self.attempts.admit(&claim, settings, now_ms) {
             return Ok(Err(Refused::again(error)));
         }
-        let mut course = Course::new(claim, self.checkers.get().as_ref().clone());
+        let mut course = Course::new(claim, in_force.checkers.clone());
         match course.ask(self) {
             Some(outcome) => Ok(self.conclude(&course, outcome)),
             None => Err(Undecided { course, begun }),
@@ -244,7 +263,7 @@ impl Portal {
         undecided: Undecided,
         then: impl FnOnce(Decision) + Send + 'static,
     ) -> Result<(), ErrorBody> {
-        let max = self.settings.get().checking_max;
+        let max = self.settings().checking_max;
         let place = Place::take(&self.checking, max).ok_or_else(|| {
             ErrorBody::new(
                 ErrorCode::Unavailable,
@@ -271,7 +290,7 @@ impl Portal {
 
     /// Waits until a claim may be checked: as long as a checker may take.
     async fn begin(&self, claim: &Claim) -> Result<Guess, Refused> {
-        let settings = self.settings.get();
+        let settings = self.settings();
         let timeout = Duration::from_millis(settings.checker_timeout_ms);
         let begun = async {
             loop {
@@ -340,7 +359,7 @@ impl Portal {
 
     /// The name of the login cookie, while `cookie` is among the checkers.
     pub(crate) fn cookie_name(&self) -> Option<Box<str>> {
-        let checkers = self.checkers.get();
+        let checkers = self.checkers();
         checkers
             .cookies
             .as_ref()
@@ -353,18 +372,18 @@ impl Portal {
         value: &str,
         is_https: impl FnOnce() -> bool,
     ) -> Option<String> {
-        let checkers = self.checkers.get();
+        let checkers = self.checkers();
         let cookies = checkers.cookies.as_ref()?;
         cookies.renew(value, clock::now_ms(), is_https())
     }
 
     /// How long a claim may be checked at the longest, in ms.
     pub(crate) fn checking_ms(&self) -> u64 {
-        let (checkers, settings) = (self.checkers.get(), self.settings.get());
-        let slow = checkers.list.iter();
+        let in_force = self.in_force.get();
+        let slow = in_force.checkers.list.iter();
         let slow = slow.filter(|checker| matches!(checker, Checker::Slow(_)));
         // One more: the claim may wait for others of its address.
-        settings.checker_timeout_ms * (slow.count() as u64 + 1)
+        in_force.settings.checker_timeout_ms * (slow.count() as u64 + 1)
     }
 
     /// The decision about a user that provides a service, of which `verdict` is what its
@@ -375,7 +394,7 @@ impl Portal {
         user: UserId,
         verdict: Result<(), ErrorBody>,
     ) -> Decision {
-        let (settings, now_ms) = (self.settings.get(), clock::now_ms());
+        let (settings, now_ms) = (self.settings(), clock::now_ms());
         self.attempts
             .admit(claim, &settings, now_ms)
             .map_err(Refused::again)?;
@@ -392,7 +411,7 @@ impl Portal {
     }
 
     fn conclude(&self, course: &Course, outcome: Outcome) -> Decision {
-        let (settings, claim) = (self.settings.get(), course.claim());
+        let (settings, claim) = (self.settings(), course.claim());
         if course.is_guess(&outcome) {
             self.attempts.fail(claim, &settings, clock::now_ms());
         }

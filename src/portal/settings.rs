@@ -156,6 +156,8 @@ pub struct AvatarSettings {
     pub services: Vec<String>,
     /// Where your backend is asked; empty: nowhere.
     pub url: String,
+    /// The file with a token that it gets with each question; empty: none.
+    pub token_file: String,
     /// How long the factory may take, in ms.
     pub timeout_ms: u64,
     /// Whether an avatar whose factory failed is refused.
@@ -179,6 +181,7 @@ impl Default for AvatarSettings {
         Self {
             services: Vec::new(),
             url: String::new(),
+            token_file: String::new(),
             timeout_ms: 2_000,
             required: false,
             disabled_users_max: 100_000,

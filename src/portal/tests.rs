@@ -169,3 +169,24 @@ fn claims_that_are_checked_are_bounded() {
     assert!(answered.recv().unwrap().is_err());
     assert!(portal.decide(undecided(), |_| {}).is_ok());
 }
+
+#[tokio::test]
+async fn guest_of_the_realm_before_can_be_erased() {
+    let portal = portal(&["guest"], &[]);
+    let guest = |credentials: &str| {
+        let claim = Claim::new(None, Some(&Payload::from_json(credentials)), None);
+        decide(&portal, claim)
+    };
+    let Identity { user, token, .. } = guest(r#"{"guest":true}"#).unwrap();
+    let token = format!(r#"{{"token":{:?}}}"#, token.unwrap());
+    portal
+        .apply(PortalSettings {
+            guest_realm: "visitor".to_owned(),
+            ..settings(&["guest"], &[])
+        })
+        .unwrap();
+    assert_eq!(guest(&token).unwrap().user, user);
+    portal.forget(&user).await.unwrap();
+    let error = guest(&token).unwrap_err().error;
+    assert_eq!(error.reason, Some(Reason::Invalid));
+}

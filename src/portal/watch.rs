@@ -144,7 +144,7 @@ impl Portal {
             let names: Vec<&str> = users.iter().map(UserId::as_str).collect();
             let question = serde_json::json!({"watcher": watcher.as_str(), "users": names});
             let backend = &portal.watch_backend.backend;
-            let answer = backend.ask(&url, &question, limits).await;
+            let answer = backend.ask((&url, ""), &question, limits).await;
             drop(place);
             let nonsense = || "it answered something else than {\"allowed\": [...]}".to_owned();
             let allowed = answer.and_then(|body| read(&body, &users).ok_or_else(nonsense));

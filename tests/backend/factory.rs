@@ -56,6 +56,28 @@ fn backend_is_asked_once_for_each_life_of_an_avatar() {
 }
 
 #[test]
+fn question_shows_the_token_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "s3cret\n").unwrap();
+    let backend = Backend::start(|request| {
+        let head = request.head.to_lowercase();
+        match head.contains("authorization: bearer s3cret\r\n") {
+            true => Some((200, json!({"attributes": {"rank": 7}}).to_string())),
+            false => Some((401, String::new())),
+        }
+    });
+    let file = token.to_str().unwrap();
+    let server = server(&backend, "", &[("avatar.token_file", file)]);
+    let welcome = Client::greeted(server.address).identify("1:1");
+    assert_eq!(welcome["attributes"], json!({"rank": 7}));
+    // It may change; without one the factory fails.
+    std::fs::remove_file(&token).unwrap();
+    let welcome = Client::greeted(server.address).identify("1:2");
+    assert_eq!(welcome["attributes"], json!({}));
+}
+
+#[test]
 fn factory_that_fails_gives_what_the_configuration_gives() {
     for answer in [
         Some((500, "{}".to_owned())),

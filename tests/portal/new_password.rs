@@ -148,3 +148,37 @@ fn passwords_need_their_checker() {
     let body = json!({"userId": "mel", "password": "open sesame"});
     assert_eq!(refusal(&set_password(&server, &body)).0, "forbidden");
 }
+
+#[test]
+fn wrong_old_passwords_of_a_page_of_the_operator_are_limited_by_user() {
+    let folder = tempfile::tempdir().unwrap();
+    let limit = [("portal.user_failures", "{ per_minute = 1, burst = 2 }")];
+    let server = server(&folder.path().join("users.db"), &limit);
+    for user in ["mel", "jo"] {
+        let first = json!({"userId": user, "password": "open sesame"});
+        assert_eq!(set_password(&server, &first).json(), true);
+    }
+    let change = |user: &str, old: &str| {
+        let call = json!({"userId": user, "password": "open sesame", "oldPassword": old});
+        set_password(&server, &call)
+    };
+    // The right one counts for nothing.
+    for _ in 0..4 {
+        assert_eq!(change("mel", "open sesame").json(), true);
+    }
+    for _ in 0..2 {
+        assert_eq!(change("mel", "open sesam").status, 401);
+    }
+    let refused = change("mel", "open sesame");
+    assert_eq!(refused.error(), (429, "rate_limited".to_owned()));
+    assert_eq!(change("jo", "open sesame").json(), true);
+}
+
+#[test]
+fn passwords_are_no_part_of_an_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder.path().join("users.db"), &[]);
+    let refused = server.manage("/user/setPassword/mel/open-sesame");
+    assert_eq!(refused.error(), (400, "bad_message".to_owned()));
+    assert!(!is_accepted(&server, "open-sesame"));
+}

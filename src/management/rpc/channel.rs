@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::method::{Arguments, Call, Method, Parameter, Type, result, wrong};
+use crate::gateway::question::unexpected;
 use crate::management::Management;
 use turntable_core::call::{self, ChannelCall, Requester, Since};
 use turntable_core::delivery::Answer;
@@ -11,7 +12,6 @@ use turntable_core::frame::SharedFrame;
 use turntable_core::id::{ChannelId, MessageId};
 use turntable_core::key::ShardId;
 use turntable_core::packet::ErrorBody;
-use turntable_core::reason::ErrorCode;
 
 const USER: Parameter = Parameter::new("userId", Type::User);
 const CHANNEL: Parameter = Parameter::new("channelId", Type::Channel);
@@ -228,14 +228,11 @@ fn paths(channels: &[ChannelId]) -> Vec<&str> {
     channels.iter().map(ChannelId::as_str).collect()
 }
 
-fn unexpected() -> ErrorBody {
-    ErrorBody::new(ErrorCode::Internal, "the owner answered something else")
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use turntable_core::reason::ErrorCode;
 
     #[test]
     fn position_is_an_offset_or_has_its_epoch() {

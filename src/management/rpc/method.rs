@@ -74,7 +74,7 @@ impl Parameter {
         Ok(match self.of {
             Type::User => Argument::User(self.user(&self.text(json)?, realm)?),
             Type::Users => Argument::Users(self.users(json, realm)?),
-            Type::Text => Argument::Text(self.text(json)?),
+            Type::Text | Type::Secret => Argument::Text(self.text(json)?),
             Type::Seconds => {
                 let seconds = self.text(json)?.parse();
                 Argument::Seconds(seconds.map_err(|_| self.wrong("a whole number of seconds"))?)
@@ -90,7 +90,7 @@ impl Parameter {
         let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
         let quoted = || serde_json::Value::from(text).to_string();
         match self.of {
-            Type::User | Type::Text | Type::Seconds | Type::Channel => {
+            Type::User | Type::Text | Type::Secret | Type::Seconds | Type::Channel => {
                 self.read(Some(&quoted()), realm)
             }
             // A list, or one user.
@@ -171,6 +171,8 @@ pub(super) enum Type {
     Users,
     /// A string.
     Text,
+    /// A string that is not for addresses, which proxies and logs store.
+    Secret,
     /// A whole number of seconds.
     Seconds,
     /// The path of a channel.

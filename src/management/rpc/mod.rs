@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use super::Management;
 use crate::http::fault;
-use method::{Answer, Argument, Arguments, Method, Parameter, wrong};
+use method::{Answer, Argument, Arguments, Method, Parameter, Type, wrong};
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
@@ -80,6 +80,13 @@ fn named(service: &str, name: &str, body: &[u8], realm: &str) -> Result<Call, Er
 /// end may be left out.
 fn in_path(service: &str, name: &str, path: &str, realm: &str) -> Result<Call, ErrorBody> {
     let method = find(service, name)?;
+    if let Some(secret) = method.parameters.iter().find(|of| of.of == Type::Secret) {
+        let message = format!(
+            "{} is no part of an address: call this by POST",
+            secret.name
+        );
+        return Err(wrong(message));
+    }
     let given: Vec<&str> = match path.is_empty() {
         true => Vec::new(),
         false => path.split('/').collect(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::method::{Arguments, Call, Method, Parameter, Type, result};
+use crate::gateway::question::unexpected;
 use crate::management::Management;
 use turntable_core::call::{self, ServiceCall};
 use turntable_core::delivery::Answer;
@@ -70,10 +71,7 @@ async fn inspect(management: &Management, name: &str) -> Result<Service, ErrorBo
             open,
             disabled_users: management.shared.disabled.users(name),
         }),
-        _ => Err(ErrorBody::new(
-            ErrorCode::Internal,
-            "the owner answered something else",
-        )),
+        _ => Err(unexpected()),
     }
 }
 

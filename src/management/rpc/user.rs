@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::method::{Arguments, Call, Method, Parameter, Type, result, wrong};
 use crate::clock;
+use crate::gateway::question::unexpected;
 use crate::gateway::session::ending::Ending;
 use crate::management::Management;
 use crate::portal::ban::{Ban, REASON_BYTES_MAX};
@@ -22,7 +23,7 @@ use turntable_wire::json_v1;
 const USER: Parameter = Parameter::new("userId", Type::User);
 /// A sentence for the clients.
 const REASON: Parameter = Parameter::optional("reason", Type::Text);
-const PASSWORD: Parameter = Parameter::new("password", Type::Text);
+const PASSWORD: Parameter = Parameter::new("password", Type::Secret);
 const USERS: Parameter = Parameter::new("userIds", Type::Users);
 
 /// Its methods.
@@ -111,7 +112,7 @@ pub(super) const METHODS: &[Method] = &[
         parameters: &[
             USER,
             PASSWORD,
-            Parameter::optional("oldPassword", Type::Text),
+            Parameter::optional("oldPassword", Type::Secret),
         ],
         run: set_password,
     },
@@ -217,10 +218,6 @@ fn by_name(values: &[(Box<str>, Payload)]) -> BTreeMap<&str, &RawValue> {
         .collect()
 }
 
-fn unexpected() -> ErrorBody {
-    ErrorBody::new(ErrorCode::Internal, "the owner answered something else")
-}
-
 /// Calls a function that the user's clients offer.
 fn call_function(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
@@ -318,10 +315,12 @@ fn set_password(management: &Management, mut arguments: Arguments) -> Call<'_> {
 fn remove_password(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let (shared, user) = (&management.shared, arguments.user()?);
-        let was_there = shared.portal.remove_password(&user).await?;
+        let (was_there, stored) = shared.portal.remove_password(&user);
         if was_there {
             shared.end_user(&user, Ending::Revoked).await;
         }
+        // Also behind a removal that could not be written.
+        stored.await?;
         result(was_there)
     })
 }

@@ -262,8 +262,8 @@ impl Portal {
         is_provisional: bool,
         now_s: u64,
     ) -> Option<u64> {
-        let is_provisional = is_provisional || self.checkers.get().guests.is_guest(user);
-        let days = self.settings.get().guest_days;
+        let is_provisional = is_provisional || self.checkers().guests.is_guest(user);
+        let days = self.settings().guest_days;
         is_provisional.then(|| now_s.saturating_add(days * SECONDS_OF_DAY))
     }
 }

@@ -1,5 +1,6 @@
 //! What the operator does with the passwords of users.
 
+use crate::clock;
 use crate::portal::{Portal, accept_realm};
 use turntable_core::id::UserId;
 use turntable_core::packet::ErrorBody;
@@ -11,8 +12,9 @@ impl Portal {
     ///
     /// # Errors
     /// `forbidden` where `password` is not among the checkers, `refused` for a password
-    /// that is not accepted, `unauthorized` where `old` is wrong, `too_many` where as many
-    /// users have a password as may, `conflict` where another is being stored,
+    /// that is not accepted, `unauthorized` where `old` is wrong, `rate_limited` where that
+    /// was so too often (`portal.user_failures`), `too_many` where as many users have a
+    /// password as may, `conflict` where another is being stored,
     /// `unavailable` where the store cannot be written.
     pub async fn set_password(
         &self,
@@ -20,24 +22,37 @@ impl Portal {
         password: &str,
         old: Option<&str>,
     ) -> Result<(), ErrorBody> {
-        let checkers = self.checkers.get();
+        let checkers = self.checkers();
         let Some(checker) = &checkers.password else {
             let message = "users have no passwords here (portal.checkers has no \"password\")";
             return Err(ErrorBody::new(ErrorCode::Forbidden, message));
         };
-        accept_realm(&self.settings.get(), user)?;
-        checker.set(user, password, old).await
+        let settings = self.settings();
+        accept_realm(&settings, user)?;
+        if old.is_none() {
+            return checker.set(user, password, old).await;
+        }
+        // A page of the operator is no oracle either. It has one address for all.
+        let guess = self.attempts.guess(user, &settings, clock::now_ms())?;
+        let set = checker.set(user, password, old).await;
+        let is_wrong = matches!(&set, Err(error) if error.code == ErrorCode::Unauthorized);
+        if !is_wrong {
+            self.attempts.guessed(guess);
+        }
+        set
     }
 
-    /// Removes the password of a user; done when that is durable. Returns whether there
-    /// was one.
+    /// Removes the password of a user, at once. Returns whether there was one: then the
+    /// sessions of the user end, be it durable or not. The future is done when it is.
     ///
     /// # Errors
-    /// `unavailable` where the store cannot be written.
-    pub async fn remove_password(&self, user: &UserId) -> Result<bool, ErrorBody> {
-        let was_there = self.kept.passwords.has(user);
-        durable(self.kept.passwords.remove(user).await)?;
-        Ok(was_there)
+    /// The future's: `unavailable` where the store cannot be written.
+    pub fn remove_password(
+        &self,
+        user: &UserId,
+    ) -> (bool, impl Future<Output = Result<(), ErrorBody>> + use<>) {
+        let (was_there, removed) = self.kept.passwords.remove(user);
+        (was_there, async { durable(removed.await) })
     }
 
     /// Forgets all credentials of a user; done when that is durable.
@@ -48,7 +63,7 @@ impl Portal {
         self.auth.remove(user);
         self.auth.keep(user).await?;
         durable(self.erase_guest(user).await)?;
-        durable(self.kept.passwords.remove(user).await)
+        durable(self.kept.passwords.remove(user).1.await)
     }
 }
 

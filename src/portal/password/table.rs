@@ -135,17 +135,22 @@ impl Passwords {
         self.entries.read().hashes.get(user).cloned()
     }
 
-    /// Removes the password of a user. Returns whether that is durable.
-    pub(in crate::portal) async fn remove(&self, user: &UserId) -> bool {
-        let removed = {
+    /// Removes the password of a user, at once. Returns whether there was one; the future
+    /// says whether it is durable.
+    pub(in crate::portal) fn remove(
+        &self,
+        user: &UserId,
+    ) -> (bool, impl Future<Output = bool> + use<>) {
+        let (was_there, removed) = {
             let _order = self.order.lock();
             let entries = &mut *self.entries.write();
-            entries.hashes.remove(user);
+            let was_there = entries.hashes.remove(user).is_some();
             // One that is being made does not come back behind this.
             entries.reserved.remove(user);
-            fact::put(&*self.store, Fact::Password, user, None)
+            let removed = fact::put(&*self.store, Fact::Password, user, None);
+            (was_there, removed)
         };
-        removed.await.is_ok()
+        (was_there, async { removed.await.is_ok() })
     }
 
     /// Gives a user a password; done when it is durable. Then sessions of the user end
@@ -266,7 +271,7 @@ mod tests {
             table.entries.write().stored(&stored).is_some()
         };
         reserve("a");
-        assert!(table.remove(&user(1)).await);
+        assert!(table.remove(&user(1)).1.await);
         assert!(!made("a") && !table.has(&user(1)));
         // The next one is another.
         reserve("b");
@@ -296,5 +301,23 @@ mod tests {
         let known = table.put(&user, "c".into(), Whose::New, 1, None);
         assert_eq!(known.await, Err(NotMade::Known));
         assert_eq!(ended.lock().pop(), None);
+    }
+
+    #[tokio::test]
+    async fn password_that_is_removed_is_gone_although_the_store_cannot_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = crate::store::settings::StoreSettings {
+            path: folder.path().join("store").to_str().unwrap().to_owned(),
+            ..Default::default()
+        };
+        let store = crate::store::open(&settings, 0, &Default::default()).unwrap();
+        let table = Arc::new(Passwords::new(store.clone(), Arc::default()).unwrap());
+        let put = table.put(&user(1), "a".into(), Whose::New, 1, None);
+        put.await.unwrap();
+        store.stop();
+        let (was_there, stored) = table.remove(&user(1));
+        assert!(was_there && !table.has(&user(1)));
+        assert!(!stored.await);
+        assert!(!table.remove(&user(1)).0);
     }
 }
