@@ -157,9 +157,6 @@ async fn carry_out(
             "this session is over; begin a new one without naming a session",
         )
     };
-    let commands = requested.entries.len();
-    let ticket = admission.ticket(commands).await;
-    let ticket = ticket.map_err(Refused::Error)?;
     let (id, destination, gateway) = match requested.session {
         Some(id) => {
             let (target, gateway) = admission.locate(id).ok_or_else(expired)?;
@@ -173,6 +170,10 @@ async fn carry_out(
             (id, Destination::New(permit), &admission.gateway)
         }
     };
+    // A session that is over, or an address over its limits, does not wait for others.
+    let commands = requested.entries.len();
+    let ticket = admission.ticket(commands).await;
+    let ticket = ticket.map_err(Refused::Error)?;
     let (respond, answered) = oneshot::channel();
     gateway.do_send(Accept::new(PollCall {
         id,

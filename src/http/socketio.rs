@@ -248,13 +248,14 @@ async fn push(
     let packets = text
         .as_ref()
         .map_or(0, |text| 1 + text.matches(SEPARATOR).count());
-    let _ticket = match admission.ticket(packets).await {
-        Ok(ticket) => ticket,
-        Err(error) => return admission::refuse(&error, cors),
-    };
+    // A session that is over does not wait for others.
     let (id, gateway) = match locate(sid, admission) {
         Ok(located) => located,
         Err(error) => return refuse(error, cors),
+    };
+    let _ticket = match admission.ticket(packets).await {
+        Ok(ticket) => ticket,
+        Err(error) => return admission::refuse(&error, cors),
     };
     let text = match text {
         Ok(text) => text,

@@ -79,14 +79,20 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
         Ok(numbering) => numbering,
         Err(error) => return admission::refuse(&error, &cors),
     };
-    // Held until all of them were taken.
-    let _ticket = match admission.ticket(batch.entries.len()).await {
-        Ok(ticket) => ticket,
-        Err(error) => return admission::refuse(&error, &cors),
-    };
     let mut number = numbering.first();
     let named = own.as_deref().and_then(|own| SessionId::parse(own).ok());
     let first = batch.entries.iter().find_map(tunnel_of);
+    // Those of sessions that are over do not wait for others.
+    let is_known = |entry: &Result<Sent, SentError>| {
+        let tunnel = named.or_else(|| tunnel_of(entry)).or(first);
+        tunnel.is_some_and(|tunnel| admission.locate(tunnel).is_some())
+    };
+    let known = batch.entries.iter().filter(|entry| is_known(entry)).count();
+    // Held until all of them were taken.
+    let _ticket = match admission.ticket(known).await {
+        Ok(ticket) => ticket,
+        Err(error) => return admission::refuse(&error, &cors),
+    };
     // Each datagram is charged its share of the body.
     let bytes = length / batch.entries.len().max(1);
     // All of them are on their way before the first is waited for, so that what

@@ -49,6 +49,7 @@ impl Avatar {
                 self.end(before, true);
             }
         }
+        let is_new = !self.model.sessions().any(|known| known == session);
         let max = settings.sessions_per_user_max;
         if self.model.attach(session, max).is_err() {
             // A dropped session gives way to one that is there.
@@ -58,7 +59,8 @@ impl Avatar {
             self.model.attach(session, max)?;
         }
         let begun = self.begin_with(session, beginning);
-        if begun.is_err() {
+        // One that is here already goes on as it was.
+        if begun.is_err() && is_new {
             self.remove(session);
         }
         begun

@@ -5,7 +5,6 @@
 //! its rooms, its channels and the services that it provides, which belong to the user
 //! before, and goes on with the same session.
 
-use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::session::ending::Ending;
 use crate::gateway::session::life::Attributes;
@@ -132,16 +131,7 @@ impl Gateway {
     fn charge_change(&self, session: SessionSlot) -> Result<(), ErrorBody> {
         let entry = self.sessions.get(session);
         let connection = entry.and_then(|entry| entry.session.connection());
-        let Some(connection) = connection.and_then(|key| self.connections.get(key)) else {
-            return Ok(());
-        };
-        let carrier = connection.transport.carrier();
-        let carrier = carrier.and_then(|carrier| self.connections.get(carrier));
-        let Some(permit) = &carrier.unwrap_or(connection).permit else {
-            return Ok(());
-        };
-        let (unidentified, limits) = (&self.shared.unidentified, self.settings.unidentified());
-        unidentified.begin_session(permit.address(), permit.socket(), &limits, clock::now_ms())
+        connection.map_or(Ok(()), |key| self.charge_session(key))
     }
 
     fn change_user(&mut self, session: SessionSlot, identity: Identity, id: Option<RequestId>) {

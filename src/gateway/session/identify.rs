@@ -165,7 +165,7 @@ impl Gateway {
     }
 
     /// Charges a connection's address for one more session.
-    fn charge_session(&self, key: ConnKey) -> Result<(), ErrorBody> {
+    pub(super) fn charge_session(&self, key: ConnKey) -> Result<(), ErrorBody> {
         let Some(permit) = self.connections.permit(key) else {
             return Ok(());
         };

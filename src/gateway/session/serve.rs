@@ -148,7 +148,19 @@ impl Gateway {
             ClientPacket::Bye => Ok(()),
             _ => self.take_bytes(session, bytes, now_ms),
         };
-        let shared = taken
+        let limits = self.settings.limits.clone();
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let paid = match taken {
+            Ok(()) => entry.session.pay(&packet, now_ms, &limits),
+            Err(error) => {
+                let error = error.of(packet.name());
+                Err(entry.session.refuse_bytes(error, bytes, now_ms, &limits))
+            }
+        };
+        // What the session may not send takes nothing from its neighbours.
+        let shared = paid
             .as_ref()
             .map_or(Ok(false), |()| self.take_share(session, &packet, now_ms))
             .and_then(|changes| {
@@ -158,19 +170,15 @@ impl Gateway {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        let (settings, limits) = (&self.settings.session, &self.settings.limits);
+        let settings = &self.settings.session;
         let changes_share = matches!(shared, Ok(true));
-        let admitted = match (taken, shared) {
-            (Ok(()), Ok(_)) => entry.session.admit(&packet, now_ms, settings, limits),
-            (Err(error), _) => {
-                let error = error.of(packet.name());
-                Err(entry.session.refuse_bytes(error, bytes, now_ms, limits))
+        let admitted = paid.and_then(|()| match shared {
+            Ok(_) => entry.session.check(&packet, now_ms, settings),
+            Err(error) if error.code == ErrorCode::RateLimited => {
+                Err(entry.session.refuse_rate(error, now_ms, &limits))
             }
-            (_, Err(error)) if error.code == ErrorCode::RateLimited => {
-                Err(entry.session.refuse_rate(error, now_ms, limits))
-            }
-            (_, Err(error)) => Err(entry.session.refuse(error, now_ms, settings)),
-        };
+            Err(error) => Err(entry.session.refuse(error, now_ms, settings)),
+        });
         let was_idle =
             !matches!(packet, ClientPacket::Time { .. }) && entry.session.is_active(now_ms);
         self.count_command(&packet);

@@ -30,7 +30,7 @@ impl<F> Session<F> {
             .take_if(|rates| rates.are_full(settings, limits, now_ms));
     }
 
-    pub(super) fn check_rate(
+    pub fn pay(
         &mut self,
         packet: &ClientPacket,
         now_ms: u64,

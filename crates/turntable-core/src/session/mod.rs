@@ -219,7 +219,20 @@ impl<F> Session<F> {
         settings: &SessionSettings,
         limits: &LimitSettings,
     ) -> Result<(), Refusal> {
-        self.check_rate(packet, now_ms, limits)?;
+        self.pay(packet, now_ms, limits)?;
+        self.check(packet, now_ms, settings)
+    }
+
+    /// The part of [`Self::admit`] behind the rates.
+    ///
+    /// # Errors
+    /// The error to answer, and whether it ends the connection.
+    pub fn check(
+        &mut self,
+        packet: &ClientPacket,
+        now_ms: u64,
+        settings: &SessionSettings,
+    ) -> Result<(), Refusal> {
         let checked = match packet {
             ClientPacket::IdMe {
                 user: Some(user), ..
