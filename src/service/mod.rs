@@ -33,6 +33,10 @@ use turntable_core::reason::ErrorCode;
 /// A function may panic at each call.
 static PANICKED: LogLimit = LogLimit::new();
 
+/// Calls of all services that wait for their thread. It takes them at once, unless a
+/// function blocks it.
+const WAITING_MAX: usize = 10_000;
+
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceCaller {
@@ -109,7 +113,8 @@ impl LocalServices {
         self.by_name.keys().map(|name| &**name)
     }
 
-    /// Calls a function; `reply` gets the answer, on the thread of the services.
+    /// Calls a function; `reply` gets the answer, on the thread of the services, or
+    /// `unavailable` at once where too many calls wait for it.
     pub fn run(
         &self,
         service: &Arc<dyn LocalService>,
@@ -119,6 +124,12 @@ impl LocalServices {
         reply: impl FnOnce(Outcome) + Send + 'static,
     ) -> Running {
         let Some(thread) = &self.thread else {
+            return Running(None);
+        };
+        // A call that timed out still waits for a thread that a function blocks.
+        let Ok(place) = thread.calls.try_reserve() else {
+            let message = "too many calls wait for the services of the server; try again later";
+            reply(Err(ErrorBody::new(ErrorCode::Unavailable, message)));
             return Running(None);
         };
         let service = service.clone();
@@ -133,8 +144,7 @@ impl LocalServices {
                 Err(ErrorBody::new(ErrorCode::Internal, message))
             }));
         });
-        // The thread ends with the process.
-        let _ = thread.calls.send(Box::pin(call.map(drop)));
+        place.send(Box::pin(call.map(drop)));
         Running(Some(running))
     }
 }
@@ -159,15 +169,15 @@ type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
 struct Thread {
     handle: Handle,
     /// Calls for it. A spawn from another thread would wake it each time, which costs as much
-    /// as the call. Bounded by `in_flight_max` of the services.
-    calls: mpsc::UnboundedSender<Call>,
+    /// as the call.
+    calls: mpsc::Sender<Call>,
 }
 
 impl Thread {
     fn begin() -> std::io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
-        let (calls, mut due) = mpsc::unbounded_channel::<Call>();
+        let (calls, mut due) = mpsc::channel::<Call>(WAITING_MAX);
         std::thread::Builder::new()
             .name("services".to_owned())
             .spawn(move || {
@@ -180,5 +190,55 @@ impl Thread {
                 });
             })?;
         Ok(Self { handle, calls })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    /// Blocks its thread until the test goes on.
+    struct Blocking(Mutex<Receiver<()>>);
+
+    impl LocalService for Blocking {
+        fn functions(&self) -> Vec<Box<str>> {
+            vec!["block".into()]
+        }
+
+        fn call(&self, _: ServiceCaller, _: &str, _: Option<Payload>) -> Answer {
+            // An error: the test is over.
+            let _ = self.0.lock().recv();
+            Box::pin(async { Ok(None) })
+        }
+    }
+
+    #[test]
+    fn calls_that_a_blocked_thread_does_not_take_are_bounded() {
+        let (go_on, blocked) = channel();
+        let mut services = LocalServices::default();
+        services.add("slow", Blocking(Mutex::new(blocked))).unwrap();
+        let service = services.get("slow").unwrap().clone();
+        let (answer, answers) = channel();
+        let run = |number| {
+            let caller = ServiceCaller { user: None, number };
+            let answer = answer.clone();
+            let reply = move |outcome: Outcome| {
+                let code = outcome.err().map(|error| error.code);
+                answer.send((number, code)).unwrap();
+            };
+            // Each has timed out at once.
+            drop(services.run(&service, caller, "block".into(), None, reply));
+        };
+        let all = WAITING_MAX as u64 + 10;
+        (0..all).for_each(run);
+        let (number, code) = answers.recv().unwrap();
+        assert!(number >= WAITING_MAX as u64);
+        assert_eq!(code, Some(ErrorCode::Unavailable));
+        drop(go_on);
     }
 }

@@ -76,6 +76,7 @@ impl Service {
         self.waiting_bytes = self.waiting_bytes.saturating_sub(open.request.bytes());
         provider.in_flight += 1;
         provider.given = self.last;
+        provider.health.given(number);
         effects.push(Effect::HandOut {
             to,
             place: provider.place,
@@ -94,6 +95,7 @@ impl Service {
             Some(instance) => {
                 if let Some(provider) = self.providers.get_mut(&instance) {
                     provider.in_flight = provider.in_flight.saturating_sub(1);
+                    provider.health.ended(number);
                 }
                 self.drop_drained(instance);
             }

@@ -433,7 +433,7 @@ impl Service {
         {
             self.cancel(number, &mut effects);
             if let Some(instance) = self.open.get(&number).and_then(|open| open.at) {
-                self.note_deadline(instance, settings, now_ms, &mut effects);
+                self.note_deadline((instance, number), settings, now_ms, &mut effects);
             }
             let error = ErrorBody::new(ErrorCode::Timeout, "the service did not answer in time");
             self.answer(number, Err(error.of("call")), &mut effects);

@@ -15,16 +15,30 @@ pub(super) struct Health {
     pub(super) paused_until_ms: Option<u64>,
     /// Whether it has to answer one call before it gets others.
     pub(super) is_on_trial: bool,
+    /// That call, when it has been given. Others that are open are of before the pause.
+    pub(super) trial: Option<u64>,
 }
 
 impl Health {
     /// How many calls it may have at one time.
-    pub(super) fn in_flight_max(&self, settings: &ServiceSettings) -> usize {
-        match (self.paused_until_ms, self.is_on_trial) {
-            (Some(_), _) => 0,
-            (None, true) => 1,
-            (None, false) => settings.in_flight_max,
+    pub(super) const fn in_flight_max(&self, settings: &ServiceSettings) -> usize {
+        let is_tried = self.is_on_trial && self.trial.is_some();
+        match self.paused_until_ms.is_some() || is_tried {
+            true => 0,
+            false => settings.in_flight_max,
         }
+    }
+
+    /// It was given a call.
+    pub(super) fn given(&mut self, number: u64) {
+        if self.is_on_trial {
+            self.trial.get_or_insert(number);
+        }
+    }
+
+    /// A call has ended without an answer and without a deadline.
+    pub(super) fn ended(&mut self, number: u64) {
+        self.trial = self.trial.filter(|trial| *trial != number);
     }
 }
 
@@ -41,10 +55,10 @@ impl Service {
         }
     }
 
-    /// An instance has not answered in time.
+    /// An instance has not answered a call in time.
     pub(super) fn note_deadline(
         &mut self,
-        instance: Instance,
+        (instance, number): (Instance, u64),
         settings: &ServiceSettings,
         now_ms: u64,
         effects: &mut Vec<Effect>,
@@ -54,6 +68,10 @@ impl Service {
         };
         let health = &mut provider.health;
         if instance == Instance::Local || health.paused_until_ms.is_some() {
+            return;
+        }
+        // A call of before the pause says nothing about the instance behind it.
+        if health.is_on_trial && health.trial != Some(number) {
             return;
         }
         health.failures = health.failures.saturating_add(1);

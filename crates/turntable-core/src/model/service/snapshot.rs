@@ -18,6 +18,7 @@ struct SavedProvider {
     /// What is left of its pause.
     pause_ms: Option<u64>,
     is_on_trial: bool,
+    trial: Option<u64>,
 }
 
 /// A service's state as a value.
@@ -46,6 +47,7 @@ impl Service {
             failures: p.health.failures,
             pause_ms: left_ms(p.health.paused_until_ms, now_ms),
             is_on_trial: p.health.is_on_trial,
+            trial: p.health.trial,
         };
         let open = self.open.iter().map(|(number, open)| {
             let left_ms = open.deadline_ms.saturating_sub(now_ms);
@@ -87,6 +89,7 @@ impl Service {
                     failures: saved.failures,
                     paused_until_ms,
                     is_on_trial: saved.is_on_trial,
+                    trial: saved.trial,
                 },
             };
             service.providers.insert(saved.instance, provider);

@@ -256,6 +256,36 @@ fn instance_that_does_not_answer_has_a_pause_and_then_a_trial() {
 }
 
 #[test]
+fn calls_of_before_a_pause_are_no_trial() {
+    let mut service = Service::default();
+    provide(&mut service, 1);
+    let settings = ServiceSettings {
+        in_flight_max: 4,
+        timeout_ms: 1_000,
+        ..settings()
+    };
+    let call = |service: &mut Service, number, now_ms| {
+        given(&service.call(request(number, "write"), &settings, now_ms))
+    };
+    let paused = |effects: &[Effect]| effects.contains(&Effect::Paused);
+    for (number, now_ms) in [(1, NOW), (2, NOW), (3, NOW + 700), (4, NOW + 900)] {
+        assert_eq!(call(&mut service, number, now_ms).len(), 1);
+    }
+    assert!(paused(&service.expire(&settings, NOW + 1_000)));
+    // The pause is over before the deadlines of the others are, and they keep no trial away.
+    service.expire(&settings, NOW + 1_300);
+    let trial = call(&mut service, 5, NOW + 1_300);
+    assert_eq!(trial.len(), 1);
+    assert_eq!(call(&mut service, 6, NOW + 1_300), []);
+    assert!(!paused(&service.expire(&settings, NOW + 1_900)));
+    let effects = service.reply(instance(1), trial[0].1, done(), &settings);
+    assert_eq!(
+        (answered(&effects), given(&effects).len()),
+        (vec![(5, None)], 1)
+    );
+}
+
+#[test]
 fn call_that_asks_for_a_deadline_has_it() {
     let mut service = Service::default();
     provide(&mut service, 1);
