@@ -145,8 +145,9 @@ impl Driver {
     /// work is left.
     fn choose(&mut self, moved: Option<Move>, was_online: bool) {
         let named = moved.and_then(|moved| moved.url);
-        match named.and_then(|url| url.parse::<Uri>().ok()) {
-            Some(uri) if matches!(uri.scheme_str(), Some("ws" | "wss")) => self.uri = uri,
+        let named = named.and_then(|url| url.parse::<Uri>().ok());
+        match named.filter(|uri| may_follow(&self.home, uri)) {
+            Some(uri) => self.uri = uri,
             _ if !was_online => self.uri = self.home.clone(),
             _ => {}
         }
@@ -232,6 +233,8 @@ impl Driver {
     /// How long until something is due.
     fn wait(&self) -> Duration {
         let held = self.held.iter().chain(&self.held_answer);
+        // Without room it is not sent when its time has come.
+        let held = held.filter(|_| self.session.has_room());
         let held_ms = held.map(|held| held.until_ms).min();
         let due_ms = [held_ms, self.session.next_ms()]
             .into_iter()
@@ -401,6 +404,9 @@ impl Driver {
             Effect::Cancel(call) => self.services.cancel(call),
             Effect::Event(event) => self.tell(event),
             Effect::Online(online) => {
+                if let Some(held) = self.held.take_if(|_| !online.resumed) {
+                    self.session.requeue(held.command);
+                }
                 self.user.clone_from(&online.user);
                 self.line.state.send_replace(State::of(&online));
                 self.line.services.send_replace(online.services);
@@ -476,6 +482,16 @@ impl Driver {
     }
 }
 
+/// Whether a client of `home` may be sent to an address: never from TLS to an address where
+/// its credentials would be read.
+fn may_follow(home: &Uri, named: &Uri) -> bool {
+    match named.scheme_str() {
+        Some("wss") => true,
+        Some("ws") => home.scheme_str() == Some("ws"),
+        _ => false,
+    }
+}
+
 fn lost(end: Disconnection) -> End {
     End::Lost(end, None)
 }
@@ -490,4 +506,25 @@ fn unix_ms() -> u64 {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH);
     let ms = unix.map(|time| time.as_millis()).unwrap_or_default();
     u64::try_from(ms).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_sends_no_client_from_tls_to_an_open_connection() {
+        for (home, named, may) in [
+            ("ws://a/", "ws://b/", true),
+            ("ws://a/", "wss://b/", true),
+            ("wss://a/", "wss://b/", true),
+            ("wss://a/", "ws://b/", false),
+            ("wss://a/", "https://b/", false),
+            ("ws://a/", "http://b/", false),
+        ] {
+            let uri = |text: &str| text.parse::<Uri>().unwrap();
+            assert_eq!(may_follow(&uri(home), &uri(named)), may, "{home} {named}");
+        }
+    }
 }

@@ -160,16 +160,19 @@ impl Session {
             return;
         };
         self.sent.taken(waiting.number);
-        let is_restored = waiting.done.is_none() && refusal.is_temporary();
-        match &waiting.change {
+        // A room or a list that is full may be so for ever.
+        let is_full = refusal.code == ErrorCode::TooMany && refusal.retry_ms().is_none();
+        let is_restored = waiting.done.is_none() && refusal.is_temporary() && !is_full;
+        match waiting.change {
             // What a new session gets again is tried until it is refused for good.
             Some(change) if is_restored => {
                 let wait_ms = refusal.retry_ms().unwrap_or(AGAIN_MS);
                 if let Some(class) = waiting.class {
                     self.pace.hold(class, wait_ms, now_ms);
                 }
+                let again = self.desired.take_again(&change, self.message_bytes_max);
                 self.restoring
-                    .extend(self.desired.again(change).map(Command::restored));
+                    .extend(again.into_iter().map(Command::restored));
                 return;
             }
             Some(change) => self.desired.undo(change),

@@ -284,3 +284,115 @@ fn credentials_are_renewed_before_they_expire() {
     let renewal = &written(&session.take_effects())[0];
     assert_eq!(renewal["command"], "authenticate");
 }
+
+fn join_command(path: &str, done: Option<Done>) -> Command {
+    Command {
+        packet: ClientPacket::JoinChannel(JoinChannel {
+            below: Vec::new(),
+            channel: ChannelId::parse(path).unwrap(),
+            subpaths: false,
+            since: None,
+            history: None,
+        }),
+        answers: None,
+        done,
+    }
+}
+
+/// The session is lost, and another one begins.
+fn begin_again(session: &mut Session) {
+    cut(session);
+    say(session, "idyou", &json!({}), None);
+    let expired = json!({"code": "session_expired", "message": "gone"});
+    say(session, "error", &expired, None);
+    say(session, "welcome", &welcome(false, 0), None);
+}
+
+/// Sends what a new session gets. Returns the frames.
+fn restore(session: &mut Session) -> Vec<Value> {
+    while let Some(command) = session.restoring() {
+        assert!(session.send(command, 0).is_none());
+    }
+    written(&session.take_effects())
+}
+
+#[test]
+fn all_callers_of_one_join_get_its_answer_in_the_next_session() {
+    let mut session = identified();
+    let waits: Vec<_> = (0..3)
+        .map(|_| {
+            let (done, answer) = oneshot::channel();
+            assert!(session.send(join_command("chat", Some(done)), 0).is_none());
+            answer
+        })
+        .collect();
+    session.take_effects();
+    begin_again(&mut session);
+    for sent in restore(&mut session) {
+        assert_eq!(sent["command"], "joinchannel");
+        let data = json!({"channel": "chat", "epoch": "e", "offset": 3, "recovered": false});
+        say(&mut session, "joined", &data, sent["id"].as_u64());
+    }
+    for mut answer in waits {
+        assert!(answer.try_recv().unwrap().is_ok());
+    }
+    // It is one join in the session after that.
+    begin_again(&mut session);
+    assert_eq!(restore(&mut session).len(), 1);
+}
+
+#[test]
+fn refused_second_join_does_not_end_the_first() {
+    let mut session = identified();
+    assert!(session.send(join_command("chat", None), 0).is_none());
+    let data = json!({"channel": "chat", "epoch": "e", "offset": 3, "recovered": false});
+    say(&mut session, "joined", &data, Some(1));
+    let (done, mut answer) = oneshot::channel();
+    assert!(session.send(join_command("chat", Some(done)), 0).is_none());
+    let refused = json!({"code": "forbidden", "message": "no"});
+    say(&mut session, "error", &refused, Some(2));
+    assert!(answer.try_recv().unwrap().is_err());
+    session.take_effects();
+    begin_again(&mut session);
+    let sent = restore(&mut session);
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0]["data"]["since"], json!({"epoch": "e", "offset": 3}));
+}
+
+#[test]
+fn room_that_is_full_meanwhile_is_given_up_and_holds_nothing_up() {
+    let mut session = identified();
+    assert!(session.send(join_command("chat", None), 0).is_none());
+    session.take_effects();
+    begin_again(&mut session);
+    let sent = restore(&mut session);
+    let busy = json!({"code": "unavailable", "message": "later"});
+    say(&mut session, "error", &busy, sent[0]["id"].as_u64());
+    let sent = restore(&mut session);
+    assert_eq!(sent.len(), 1, "it is sent again");
+    let full = json!({"code": "too_many", "message": "full", "details": {"max": 8}});
+    let effects = say(&mut session, "error", &full, sent[0]["id"].as_u64());
+    assert!(matches!(effects[..], [Effect::Event(Event::Refused(_))]));
+    assert_eq!(restore(&mut session), [] as [Value; 0]);
+    begin_again(&mut session);
+    assert_eq!(restore(&mut session), [] as [Value; 0]);
+}
+
+#[test]
+fn command_that_waited_for_its_rate_comes_behind_the_restored_state() {
+    let mut session = identified();
+    assert!(session.send(join_command("chat", None), 0).is_none());
+    session.take_effects();
+    for _ in 0..2 {
+        begin_again(&mut session);
+        let (done, mut answer) = oneshot::channel();
+        session.requeue(call(Some(done)));
+        // Another loss, before anything was sent.
+        begin_again(&mut session);
+        let commands: Vec<Value> = restore(&mut session);
+        let names: Vec<_> = commands.iter().map(|sent| &sent["command"]).collect();
+        assert_eq!(names, ["joinchannel", "call"]);
+        say(&mut session, "reply", &json!(1), commands[1]["id"].as_u64());
+        assert!(answer.try_recv().unwrap().is_ok());
+    }
+}

@@ -1,6 +1,6 @@
 //! The beginning of a connection: `idyou`, the claim, `welcome`, and refusals.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::Deserialize;
 
@@ -10,7 +10,7 @@ use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
 use super::{Command, Done, Effect, Phase, Session, Waiting};
-use crate::desired::Change;
+use crate::desired::{Change, Join};
 use crate::error::{Ended, Error, Refusal};
 use crate::event::{Event, ServiceInfo};
 use crate::pace::Rate;
@@ -205,27 +205,61 @@ impl Session {
         self.number += 1;
         self.received = 0;
         self.sent.clear();
-        let mut joins: HashMap<Change, Done> = HashMap::new();
+        // Several may wait for the same join.
+        let mut joins: HashMap<Join, Vec<Done>> = HashMap::new();
         for (_, waiting) in std::mem::take(&mut self.waiting) {
-            match (waiting.change, waiting.done) {
+            let join = waiting.change.as_ref().and_then(Change::join);
+            match (join, waiting.done) {
                 // The same command is sent again, and its answer is the one awaited.
-                (Some(change), Some(done)) => {
-                    joins.insert(change, done);
-                }
+                (Some(join), Some(done)) => joins.entry(join).or_default().push(done),
                 (_, done) => self.settle(done, Err(Error::SessionLost)),
             }
         }
-        self.restoring.clear();
-        for packet in self.desired.commands() {
-            let done = change_of(&packet).and_then(|change| joins.remove(&change));
+        let mut commands = VecDeque::new();
+        for command in std::mem::take(&mut self.restoring) {
+            match (Join::of(&command.packet), command.done) {
+                // A call of the last session is not answered any more.
+                _ if command.answers.is_some() => {}
+                // It was not sent in the last session.
+                (Some(join), done) => {
+                    self.desired.note(&command.packet);
+                    joins.entry(join).or_default().extend(done);
+                }
+                (None, None) if self.desired.note(&command.packet).is_some() => {}
+                (None, done) => commands.push_back(Command {
+                    done,
+                    ..Command::restored(command.packet)
+                }),
+            }
+        }
+        for packet in self.desired.take(self.message_bytes_max) {
+            let join = Join::of(&packet);
+            let waiting = join
+                .and_then(|join| joins.remove(&join))
+                .unwrap_or_default();
+            let mut waiting = waiting.into_iter();
+            let done = waiting.next();
+            for done in waiting {
+                self.restoring.push_back(Command {
+                    done: Some(done),
+                    ..Command::restored(packet.clone())
+                });
+            }
             self.restoring.push_back(Command {
                 done,
                 ..Command::restored(packet)
             });
         }
-        for done in joins.into_values() {
+        // What waited for its rate comes behind the state that it may need.
+        self.restoring.append(&mut commands);
+        for done in joins.into_values().flatten() {
             self.settle(Some(done), Err(Error::SessionLost));
         }
+    }
+
+    /// A command that waits for its rate comes behind what a new session gets.
+    pub(crate) fn requeue(&mut self, command: Command) {
+        self.restoring.push_back(command);
     }
 
     /// An `error` before the welcome: the claim, or the session, is refused.
@@ -249,14 +283,5 @@ impl Session {
             return;
         }
         self.effects.push(Effect::End(Ended::Refused(refusal)));
-    }
-}
-
-/// The change of a command of desired state that may be awaited over sessions.
-fn change_of(packet: &ClientPacket) -> Option<Change> {
-    match packet {
-        ClientPacket::JoinChannel(join) => Some(Change::Channel(join.channel.clone())),
-        ClientPacket::JoinGame(join) => Some(Change::Room(join.channel.clone())),
-        _ => None,
     }
 }
