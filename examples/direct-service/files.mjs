@@ -52,13 +52,15 @@ async function answer(request) {
   } catch (error) {
     return [401, { error: { code: "unauthorized", message: error.message } }];
   }
-  let text = "";
-  for await (const part of request) {
-    text += part;
-    if (text.length > BODY_BYTES_MAX) return [413, { error: { code: "too_large", message: "at most 1 MB" } }];
-  }
   try {
-    const { f, args } = JSON.parse(text);
+    const parts = [];
+    let size = 0;
+    for await (const part of request) {
+      size += part.length;
+      if (size > BODY_BYTES_MAX) return [413, { error: { code: "too_large", message: "at most 1 MB" } }];
+      parts.push(part);
+    }
+    const { f, args } = JSON.parse(Buffer.concat(parts).toString());
     if (!Object.hasOwn(functions, f)) return [404, { error: { code: "not_found", message: "the functions are put and list" } }];
     if (claims.functions && !claims.functions.includes(f)) return [403, { error: { code: "forbidden", message: `you may not call ${f}` } }];
     return [200, { r: functions[f](args, claims.sub) }];

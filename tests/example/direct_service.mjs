@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
+import { createConnection } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { connect } from "../../static/turntable.js";
@@ -33,6 +34,15 @@ await client.ended;
 const tt = connect(url, { user: "1:7" });
 const { url: address, protocol, token, expires_in } = await tt.direct("files");
 assert.deepEqual([protocol, expires_in, tt.services.get("files").url], ["http", 60, address]);
+
+// An upload that is broken off ends nothing.
+await new Promise((resolve) => {
+  const socket = createConnection(Number(port), "127.0.0.1", () => {
+    const head = `POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Length: 1000\r\n\r\n{`;
+    socket.write(head, () => socket.resetAndDestroy());
+  });
+  socket.on("close", resolve);
+});
 
 const status = async (token) => {
   const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
