@@ -270,3 +270,20 @@ fn joins_pay_for_the_state_that_they_receive() {
     assert!(error["data"]["details"]["retry_ms"].as_u64().unwrap() > 1_000);
     assert_eq!(server.metric(&limits_reached("limits.bytes")), 1.0);
 }
+
+#[test]
+fn refused_publishes_take_nothing_from_the_clients_of_the_same_address() {
+    let server = Server::with(&[
+        ("limits.publish", "{ per_second = 1, burst = 1 }"),
+        ("limits.address_publish", "{ per_second = 1, burst = 4000 }"),
+    ]);
+    let (mut one, mut other) = (server.user("1:1"), server.user("1:2"));
+    one.request("publish", publication(1_000));
+    for _ in 0..5 {
+        one.command("publish", publication(1_000));
+        let error = one.expect_error("rate_limited")["data"].clone();
+        let message = error["message"].as_str().unwrap();
+        assert!(!message.contains("your address"), "{message}");
+    }
+    other.request("publish", publication(1_000));
+}

@@ -13,7 +13,6 @@ impl Gateway {
     /// The answer to a command of the user that a session was before; nothing else is
     /// passed on. A join is answered that the session has left again.
     pub(super) fn answer_former(&mut self, to: Place, id: Option<RequestId>, frame: Frame) {
-        // A session that changed more than once is not known by the first changed place.
         let (Some(session), Some(id)) = (self.sessions.at_place(to), id) else {
             return;
         };
@@ -60,6 +59,38 @@ mod tests {
         gateway.renewed(session, Ok(identity), None);
         assert_eq!(entry(gateway, session).session.user, user("1:2"));
         (session, before, place(gateway))
+    }
+
+    #[test]
+    fn session_that_changed_twice_gets_the_answers_of_all_its_users() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let (session, first, second) = changed(&mut gateway);
+        entry(&mut gateway, session).session.is_provisional = true;
+        gateway.renewed(session, Ok(Identity::new(user("1:3"))), None);
+        assert_eq!(entry(&mut gateway, session).session.user, user("1:3"));
+        for (number, to) in [first, second].into_iter().enumerate() {
+            let id = RequestId(number.to_string().into());
+            gateway.await_answer(Awaited::Answer {
+                session,
+                command: "publish",
+                id: id.clone(),
+            });
+            let count = messages(&mut gateway, session);
+            gateway.deliver(Delivery::Send {
+                to,
+                frame: frame(),
+                id: Some(id),
+            });
+            assert_eq!(messages(&mut gateway, session), count + 1);
+        }
+        // What is no answer is for the users before.
+        let count = messages(&mut gateway, session);
+        gateway.deliver(Delivery::Send {
+            to: second,
+            frame: frame(),
+            id: None,
+        });
+        assert_eq!(messages(&mut gateway, session), count);
     }
 
     fn messages(gateway: &mut Gateway, session: SessionSlot) -> u64 {

@@ -139,7 +139,7 @@ impl Gateway {
         // What owners sent to the user before, and still send, misses it from here on.
         let address = self.sessions.unused_generation();
         if let Some(entry) = self.sessions.get_mut(session) {
-            entry.address = address;
+            entry.change_address(address);
             entry.session.user = identity.user.clone();
             // What was added to them was for the user before.
             entry.session.permissions = None;

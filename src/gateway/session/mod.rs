@@ -34,6 +34,9 @@ use turntable_core::key::{ConnKey, UserNumber};
 use turntable_core::packet::RequestId;
 use turntable_core::session::Session;
 
+/// Places that a session had as other users before, at most.
+const FORMER_MAX: usize = 4;
+
 /// A session and what its gateway stores with it.
 #[derive(Debug)]
 pub(crate) struct SessionEntry {
@@ -56,6 +59,8 @@ pub(crate) struct SessionEntry {
     /// The generation of its place for owners since it became another user: what was sent
     /// to the user before is not for it. 0 while that is the generation of its slot.
     pub(crate) address: u32,
+    /// Those that it had before, but for that of its slot: the last ones.
+    pub(crate) former: ThinVec<u32>,
     /// How many bytes may wait in its outbox now: `outbox_bytes_max`; from the
     /// loss of its connection until what waited then is written, that and
     /// `replay_bytes_max`.
@@ -99,6 +104,7 @@ impl SessionEntry {
             is_warned: false,
             is_changing: false,
             address: 0,
+            former: ThinVec::new(),
             waiting_bytes_max: 0,
             mark: 0,
             changed: ThinVec::new(),
@@ -160,6 +166,17 @@ impl SessionEntry {
         let max = self.waiting_bytes_max as usize;
         let waiting = self.session.outbox.waiting_bytes();
         waiting.saturating_add(bytes) <= max - max / 4
+    }
+
+    /// It has become another user, with this generation of its place for owners.
+    pub(crate) fn change_address(&mut self, address: u32) {
+        let before = std::mem::replace(&mut self.address, address);
+        if before > 0 {
+            if self.former.len() >= FORMER_MAX {
+                self.former.remove(0);
+            }
+            self.former.push(before);
+        }
     }
 
     /// Whether it has changes of watched users to send.

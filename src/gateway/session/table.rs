@@ -51,7 +51,16 @@ impl Sessions {
 
     /// The session of a place, if it is here and not over.
     pub(crate) fn at_place(&self, place: Place) -> Option<SessionSlot> {
-        (place.gateway == self.gateway && self.holds(place.slot)).then_some(place.slot)
+        if place.gateway != self.gateway {
+            return None;
+        }
+        if self.holds(place.slot) {
+            return Some(place.slot);
+        }
+        // It has become another user more than once since.
+        let session = self.key(place.slot.into())?;
+        let former = &self.get(session)?.former;
+        former.contains(&place.slot.generation()).then_some(session)
     }
 
     /// A session as the caller of its owners.
