@@ -19,6 +19,7 @@ mod erased;
 pub mod factory;
 mod guest;
 mod http;
+mod in_force;
 mod jwt;
 mod key;
 pub(crate) mod password;
@@ -45,6 +46,7 @@ use crate::portal::checkers::{Checkers, Kept};
 use crate::portal::claim::Claim;
 use crate::portal::course::{Checker, Course, Outcome};
 use crate::portal::erased::Erased;
+use crate::portal::in_force::InForce;
 use crate::portal::key::Key;
 use crate::portal::password::table::Passwords;
 use crate::portal::revocation::{Revocation, Revocations, Since};
@@ -114,23 +116,6 @@ impl Undecided {
     /// When it began, for [`Portal::confirm`].
     pub(crate) const fn begun(&self) -> Begun {
         self.begun
-    }
-}
-
-/// The settings in force, and the checkers that were made of them: a claim has both of
-/// one configuration.
-#[derive(Debug)]
-struct InForce {
-    settings: Arc<PortalSettings>,
-    checkers: Arc<Checkers>,
-}
-
-impl InForce {
-    fn new(settings: PortalSettings, checkers: Checkers) -> Self {
-        Self {
-            settings: Arc::new(settings),
-            checkers: Arc::new(checkers),
-        }
     }
 }
 
@@ -211,10 +196,6 @@ impl Portal {
     #[must_use]
     pub fn settings(&self) -> Arc<PortalSettings> {
         self.in_force.get().settings.clone()
-    }
-
-    fn checkers(&self) -> Arc<Checkers> {
-        self.in_force.get().checkers.clone()
     }
 
     /// What a client should know about this server before it relies on it; a

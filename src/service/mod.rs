@@ -196,14 +196,17 @@ impl Thread {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::mpsc::{Receiver, channel};
+    use std::sync::mpsc::{Receiver, Sender, channel};
 
     use parking_lot::Mutex;
 
     use super::*;
 
     /// Blocks its thread until the test goes on.
-    struct Blocking(Mutex<Receiver<()>>);
+    struct Blocking {
+        begun: Sender<()>,
+        go_on: Mutex<Receiver<()>>,
+    }
 
     impl LocalService for Blocking {
         fn functions(&self) -> Vec<Box<str>> {
@@ -211,17 +214,20 @@ mod tests {
         }
 
         fn call(&self, _: ServiceCaller, _: &str, _: Option<Payload>) -> Answer {
+            self.begun.send(()).unwrap();
             // An error: the test is over.
-            let _ = self.0.lock().recv();
-            Box::pin(async { Ok(None) })
+            let _ = self.go_on.lock().recv();
+            Box::pin(async { Ok(Payload::from_json("null")) })
         }
     }
 
     #[test]
     fn calls_that_a_blocked_thread_does_not_take_are_bounded() {
-        let (go_on, blocked) = channel();
+        let (begun, has_begun) = channel();
+        let (end, go_on) = channel();
+        let go_on = Mutex::new(go_on);
         let mut services = LocalServices::default();
-        services.add("slow", Blocking(Mutex::new(blocked))).unwrap();
+        services.add("slow", Blocking { begun, go_on }).unwrap();
         let service = services.get("slow").unwrap().clone();
         let (answer, answers) = channel();
         let run = |number| {
@@ -229,16 +235,20 @@ mod tests {
             let answer = answer.clone();
             let reply = move |outcome: Outcome| {
                 let code = outcome.err().map(|error| error.code);
-                answer.send((number, code)).unwrap();
+                // The test may be over.
+                let _ = answer.send((number, code));
             };
-            // Each has timed out at once.
-            drop(services.run(&service, caller, "block".into(), None, reply));
+            services.run(&service, caller, "block".into(), None, reply)
         };
-        let all = WAITING_MAX as u64 + 10;
-        (0..all).for_each(run);
+        let _blocking = run(0);
+        has_begun.recv().unwrap();
+        for number in 1..WAITING_MAX as u64 + 10 {
+            // It has timed out at once.
+            drop(run(number));
+        }
         let (number, code) = answers.recv().unwrap();
         assert!(number >= WAITING_MAX as u64);
         assert_eq!(code, Some(ErrorCode::Unavailable));
-        drop(go_on);
+        drop(end);
     }
 }

@@ -61,11 +61,8 @@ fn question_shows_the_token_of_the_file() {
     let token = folder.path().join("token");
     std::fs::write(&token, "s3cret\n").unwrap();
     let backend = Backend::start(|request| {
-        let head = request.head.to_lowercase();
-        match head.contains("authorization: bearer s3cret\r\n") {
-            true => Some((200, json!({"attributes": {"rank": 7}}).to_string())),
-            false => Some((401, String::new())),
-        }
+        assert_eq!(request.header("authorization"), "Bearer s3cret");
+        Some((200, json!({"attributes": {"rank": 7}}).to_string()))
     });
     let file = token.to_str().unwrap();
     let server = server(&backend, "", &[("avatar.token_file", file)]);
@@ -75,6 +72,7 @@ fn question_shows_the_token_of_the_file() {
     std::fs::remove_file(&token).unwrap();
     let welcome = Client::greeted(server.address).identify("1:2");
     assert_eq!(welcome["attributes"], json!({}));
+    server.await_metric("turntable_avatar_factory_failures_total", 1.0);
 }
 
 #[test]

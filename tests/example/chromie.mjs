@@ -182,6 +182,7 @@ await assert.rejects($av.forum.listPosts(), { code: "service_down" });
 const back = called($av.forum, "onEnable");
 server = start("server.mjs", url, management, port, "0");
 await server.line(`listening on http://127.0.0.1:${port}/`);
+await server.match(/^the page is at (.*)$/);
 await back;
 assert.deepEqual(await $av.forum.listPosts(), []);
 assert.deepEqual([connects, server.lines], [0, []]);

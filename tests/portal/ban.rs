@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::entry::WAYS;
+use crate::entry::ENTRIES;
 use turntable_testkit::Server;
 use turntable_testkit::poll::PollClient;
 use turntable_testkit::socketio::Socket;
@@ -24,8 +24,8 @@ fn banned_user_is_gone_and_refused_over_every_transport() {
     assert_eq!(socket.packet(), "41");
     let answer = poll.send("", "[]");
     assert_eq!(answer.error(), (410, "session_expired".to_owned()));
-    for (name, way) in WAYS {
-        let error = way(server.address, &json!({"user": "1:1"})).unwrap_err();
+    for (name, identify) in ENTRIES {
+        let error = identify(server.address, &json!({"user": "1:1"})).unwrap_err();
         assert_eq!(error["code"], "forbidden", "{name}");
         assert_eq!(error["details"]["reason"], "banned", "{name}");
     }
@@ -135,7 +135,7 @@ fn ban_outlives_a_restart() {
     first.signal("KILL");
     first.wait();
     let second = Server::with(&settings);
-    let error = WAYS[0].1(second.address, &json!("1:1")).unwrap_err();
+    let error = ENTRIES[0].1(second.address, &json!("1:1")).unwrap_err();
     assert_eq!(error["message"], "cheating");
     second.user("1:2").bye();
 }

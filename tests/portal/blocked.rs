@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::entry::WAYS;
+use crate::entry::ENTRIES;
 use crate::management::rpc;
 use turntable_testkit::Server;
 use turntable_testkit::poll::PollClient;
@@ -147,7 +147,7 @@ fn nothing_is_left_of_an_erased_user() {
     assert_eq!(server.manage("/user/getAttributes/1").json(), json!({}));
     assert_eq!(server.manage("/user/getBlocked/1").json(), json!([]));
     let claim = json!({"credentials": {"sessionId": "secret"}});
-    let error = WAYS[0].1(server.address, &claim).unwrap_err();
+    let error = ENTRIES[0].1(server.address, &claim).unwrap_err();
     assert_eq!(error["code"], "unauthorized");
     server.signal("KILL");
     server.wait();

@@ -116,9 +116,9 @@ fn socketio(address: SocketAddr, cookie: &str, claim: &Value) -> Outcome {
     (result, set(&opened))
 }
 
-type Way = fn(SocketAddr, &str, &Value) -> Outcome;
+type Identify = fn(SocketAddr, &str, &Value) -> Outcome;
 
-const WAYS: [(&str, Way); 4] = [
+const ENTRIES: [(&str, Identify); 4] = [
     ("poll", poll),
     ("tunnel", tunnel),
     ("websocket", websocket),
@@ -130,15 +130,15 @@ fn cookie_identifies_and_rolls_over_every_transport() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path(), r#"["cookie"]"#);
     let named = json!({"credentials": {"cookie": true}});
-    for (name, way) in WAYS {
+    for (name, identify) in ENTRIES {
         let young = signed("1:mel", now_s() + LIFETIME_S - 100, KEY);
-        let (user, renewed) = way(server.address, &young, &named);
+        let (user, renewed) = identify(server.address, &young, &named);
         assert_eq!(user, Ok("1:mel".to_owned()), "{name}");
         assert_eq!(renewed, None, "{name}");
         let old = signed("1:mel", now_s() + 100, KEY);
-        let (user, renewed) = way(server.address, &old, &named);
+        let (user, renewed) = identify(server.address, &old, &named);
         assert_eq!(user, Ok("1:mel".to_owned()), "{name}");
-        let (user, again) = way(server.address, &renewed.expect(name), &named);
+        let (user, again) = identify(server.address, &renewed.expect(name), &named);
         assert_eq!((user, again), (Ok("1:mel".to_owned()), None), "{name}");
         for (cookie, reason) in [
             (signed("1:mel", now_s() - 1, KEY), "expired"),
@@ -149,12 +149,12 @@ fn cookie_identifies_and_rolls_over_every_transport() {
             ("turntable_login=x".to_owned(), "invalid"),
             ("other=x".to_owned(), "invalid"),
         ] {
-            let (user, renewed) = way(server.address, &cookie, &named);
+            let (user, renewed) = identify(server.address, &cookie, &named);
             assert_eq!(user, Err(json!(reason)), "{name} {cookie}");
             assert_eq!(renewed, None, "{name}");
         }
         let stranger = json!({"user": "1:jo", "credentials": {"cookie": true}});
-        let (user, _) = way(server.address, &young, &stranger);
+        let (user, _) = identify(server.address, &young, &stranger);
         assert_eq!(user, Err(json!("invalid")), "{name}");
         assert!(!server.log().contains(&young), "{name}");
     }
@@ -165,9 +165,9 @@ fn cookie_that_is_not_named_is_a_login_of_its_user_or_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path(), r#"["cookie", "anonymous"]"#);
     let cookie = signed("1:mel", now_s() + 900, KEY);
-    for (name, way) in WAYS {
+    for (name, identify) in ENTRIES {
         for user in ["1:mel", "1:jo"] {
-            let (welcomed, _) = way(server.address, &cookie, &json!({"user": user}));
+            let (welcomed, _) = identify(server.address, &cookie, &json!({"user": user}));
             assert_eq!(welcomed, Ok(user.to_owned()), "{name}");
         }
     }
@@ -189,15 +189,15 @@ fn replayed_cookie_is_its_user_alone_and_no_longer_than_it_says() {
         .unwrap();
     let later = expires.parse::<u64>().unwrap() + 1;
     let jo = URL_SAFE_NO_PAD.encode("1:jo");
-    for (name, way) in WAYS {
+    for (name, identify) in ENTRIES {
         // It is no ticket of one use: who has it is the user until it expires.
         for _ in 0..2 {
-            let (welcomed, _) = way(server.address, &cookie, &named);
+            let (welcomed, _) = identify(server.address, &cookie, &named);
             assert_eq!(welcomed, Ok("1:mel".to_owned()), "{name}");
         }
         let stranger = json!({"user": "1:jo", "credentials": {"cookie": true}});
         assert_eq!(
-            way(server.address, &cookie, &stranger).0,
+            identify(server.address, &cookie, &stranger).0,
             invalid(),
             "{name}"
         );
@@ -209,7 +209,7 @@ fn replayed_cookie_is_its_user_alone_and_no_longer_than_it_says() {
         ] {
             let forged = format!("turntable_login={forged}");
             assert_eq!(
-                way(server.address, &forged, &named).0,
+                identify(server.address, &forged, &named).0,
                 invalid(),
                 "{name} {forged}"
             );
@@ -270,12 +270,12 @@ fn signature_of_one_purpose_is_none_of_another_over_every_transport() {
     let value = cookie.strip_prefix("turntable_login=").unwrap();
     let of_token = |token: &str| json!({"credentials": {"token": token}});
     let named = json!({"credentials": {"cookie": true}});
-    for (name, way) in WAYS {
+    for (name, identify) in ENTRIES {
         // Each of them is good for what it was made for.
-        let (welcomed, _) = way(server.address, &cookie, &named);
+        let (welcomed, _) = identify(server.address, &cookie, &named);
         assert_eq!(welcomed, Ok("1:mel".to_owned()), "{name}");
         assert!(
-            way(server.address, "", &of_token(&token)).0.is_ok(),
+            identify(server.address, "", &of_token(&token)).0.is_ok(),
             "{name}"
         );
         for (what, cookie, claim) in [
@@ -297,7 +297,7 @@ fn signature_of_one_purpose_is_none_of_another_over_every_transport() {
                 named.clone(),
             ),
         ] {
-            let (refused, renewed) = way(server.address, cookie, &claim);
+            let (refused, renewed) = identify(server.address, cookie, &claim);
             assert_eq!(refused, Err(json!("invalid")), "{name}: {what}");
             assert_eq!(renewed, None, "{name}: {what}");
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::entry::{WAYS, tunnel_query};
+use crate::entry::{ENTRIES, tunnel_query};
 use turntable::app::{Extensions, Running};
 use turntable::config::Config;
 use turntable::portal::checker::{Checking, CredentialChecker, Identity, Verdict};
@@ -85,12 +85,12 @@ fn claim(wish: &str) -> Value {
 async fn slow_checker_decides_over_every_transport() {
     let address = start().server;
     beside(move || {
-        for (name, way) in WAYS {
+        for (name, identify) in ENTRIES {
             let begun = Instant::now();
-            let welcome = way(address, &claim("accept")).expect(name);
+            let welcome = identify(address, &claim("accept")).expect(name);
             assert!(begun.elapsed() >= SLOW, "{name}");
             assert_eq!(welcome["attributes"]["role"], "admin", "{name}");
-            let error = way(address, &claim("refuse")).unwrap_err();
+            let error = identify(address, &claim("refuse")).unwrap_err();
             assert_eq!(error["code"], "unauthorized", "{name}");
             assert_eq!(error["details"]["reason"], "expired", "{name}");
         }
@@ -103,8 +103,8 @@ async fn checker_that_fails_is_unavailable_and_hurts_nobody() {
     let address = start().server;
     beside(move || {
         for wish in ["hang", "panic", "fail"] {
-            for (name, way) in WAYS {
-                let error = way(address, &claim(wish)).unwrap_err();
+            for (name, identify) in ENTRIES {
+                let error = identify(address, &claim(wish)).unwrap_err();
                 assert_eq!(error["code"], "unavailable", "{name} {wish}");
             }
         }

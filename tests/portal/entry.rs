@@ -13,11 +13,11 @@ use turntable_testkit::stream::Stream;
 /// `welcome`, or the error.
 pub(crate) type Answer = Result<Value, Value>;
 
-/// A way to identify.
-pub(crate) type Way = fn(SocketAddr, &Value) -> Answer;
+/// Identifies over one transport.
+pub(crate) type Identify = fn(SocketAddr, &Value) -> Answer;
 
 /// Every transport.
-pub(crate) const WAYS: [(&str, Way); 4] = [
+pub(crate) const ENTRIES: [(&str, Identify); 4] = [
     ("websocket", websocket),
     ("poll", poll),
     ("socketio", socketio),
@@ -26,7 +26,7 @@ pub(crate) const WAYS: [(&str, Way); 4] = [
 
 /// Transports that take over where a WebSocket is blocked: their clients identify
 /// behind the opening, and no credentials are in an address.
-pub(crate) const FALLBACKS: [(&str, Way); 5] = [
+pub(crate) const FALLBACKS: [(&str, Identify); 5] = [
     ("poll", poll),
     ("socketio polling", socketio_polling),
     ("tunnel sse", |address, claim| {

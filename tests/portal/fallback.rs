@@ -26,19 +26,19 @@ fn server(keys: &[(&str, &str)]) -> Server {
 #[test]
 fn portal_without_anonymous_identifies_over_every_fallback() {
     let server = server(&[]);
-    for (name, way) in FALLBACKS {
+    for (name, identify) in FALLBACKS {
         let right = json!({"credentials": {"sessionId": "right"}});
         assert_eq!(
-            way(server.address, &right).expect(name)["user"],
+            identify(server.address, &right).expect(name)["user"],
             "1:7",
             "{name}"
         );
-        let guest = way(server.address, &json!({"credentials": {"guest": true}})).expect(name);
+        let guest = identify(server.address, &json!({"credentials": {"guest": true}})).expect(name);
         assert!(
             guest["user"].as_str().unwrap().starts_with("guest:"),
             "{name}"
         );
-        let bare = way(
+        let bare = identify(
             server.address,
             &json!({"user": format!("1:{}", name.len())}),
         )

@@ -6,7 +6,7 @@ use jsonwebtoken::crypto::sign;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
-use crate::entry::WAYS;
+use crate::entry::ENTRIES;
 use crate::jwt::{ED_D, ED_PKCS8, ED_X, now_s};
 use turntable_testkit::Server;
 
@@ -118,14 +118,14 @@ fn every_kind_of_key_identifies_over_every_transport() {
         ("ed", Algorithm::EdDSA, ed25519()),
     ] {
         let token = by(kid, algorithm, &key, json!({"aud": ["other", "game"]}));
-        for (name, way) in WAYS {
-            let welcome = way(server.address, &claim(&token)).expect(name);
+        for (name, identify) in ENTRIES {
+            let welcome = identify(server.address, &claim(&token)).expect(name);
             assert_eq!(welcome["user"], "1:mel", "{kid} {name}");
         }
         // A replay is no other user.
         let stranger = json!({"user": "1:jo", "credentials": {"token": token}});
-        for (name, way) in WAYS {
-            let error = way(server.address, &stranger).unwrap_err();
+        for (name, identify) in ENTRIES {
+            let error = identify(server.address, &stranger).unwrap_err();
             assert_eq!(error["details"]["reason"], "invalid", "{kid} {name}");
         }
         assert!(!server.log().contains(&token));
@@ -241,8 +241,8 @@ fn forged_tokens_are_refused_over_every_transport() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path());
     for (attack, token, reason) in forged() {
-        for (name, way) in WAYS {
-            let error = way(server.address, &claim(&token)).expect_err(attack);
+        for (name, identify) in ENTRIES {
+            let error = identify(server.address, &claim(&token)).expect_err(attack);
             assert_eq!(error["code"], "unauthorized", "{attack} {name}");
             assert_eq!(error["details"]["reason"], reason, "{attack} {name}");
         }
@@ -260,8 +260,8 @@ fn expiry_in_the_far_future_is_a_number_that_clients_can_read() {
             &secret(SECRET),
             json!({"exp": expires_s}),
         );
-        for (name, way) in WAYS {
-            let welcome = way(server.address, &claim(&token)).expect(name);
+        for (name, identify) in ENTRIES {
+            let welcome = identify(server.address, &claim(&token)).expect(name);
             let left_s = welcome["expires_in"].as_u64().unwrap();
             assert!(left_s < (1 << 53) / 1_000, "{name}: {left_s}");
         }

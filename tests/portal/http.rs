@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use serde_json::{Value, json};
 
 use crate::backend::{Answer, Backend};
-use crate::entry::WAYS;
+use crate::entry::ENTRIES;
 use turntable_testkit::Server;
 use turntable_testkit::http::{Pending, text};
 
@@ -84,11 +84,11 @@ fn backend_decides_over_every_transport() {
             ("portal.user_failures.per_minute", "0"),
         ],
     );
-    for (name, way) in WAYS {
-        let welcome = way(server.address, &claim("1:7", "good")).expect(name);
+    for (name, identify) in ENTRIES {
+        let welcome = identify(server.address, &claim("1:7", "good")).expect(name);
         assert_eq!(welcome["user"], "1:7", "{name}");
         let rich = json!({"credentials": {"ticket": "rich"}});
-        let welcome = way(server.address, &rich).expect(name);
+        let welcome = identify(server.address, &rich).expect(name);
         assert_eq!(welcome["user"], "1:mel", "{name}");
         assert_eq!(welcome["attributes"]["level"], 7, "{name}");
         assert!((50..=60).contains(&welcome["expires_in"].as_u64().unwrap()));
@@ -105,14 +105,14 @@ fn backend_decides_over_every_transport() {
             ("moved", "unavailable", Value::Null),
             ("gone", "unavailable", Value::Null),
         ] {
-            let error = way(server.address, &claim("1:7", ticket)).unwrap_err();
+            let error = identify(server.address, &claim("1:7", ticket)).unwrap_err();
             assert_eq!(error["code"], code, "{name} {ticket}");
             assert_eq!(error["details"]["reason"], reason, "{name} {ticket}");
         }
     }
     // A claim without credentials is not its.
     let asked = backend.count();
-    assert!(WAYS[0].1(server.address, &json!("1:7")).is_err());
+    assert!(ENTRIES[0].1(server.address, &json!("1:7")).is_err());
     assert_eq!(backend.count(), asked);
     assert!(!server.log().contains("s3cret"));
 }
@@ -128,10 +128,10 @@ fn credentials_that_the_backend_does_not_understand_make_no_pause() {
         ],
     );
     for _ in 0..6 {
-        let error = WAYS[0].1(server.address, &claim("1:1", "odd")).unwrap_err();
+        let error = ENTRIES[0].1(server.address, &claim("1:1", "odd")).unwrap_err();
         assert_eq!(error["code"], "unavailable");
     }
-    let welcome = WAYS[0].1(server.address, &claim("1:2", "good")).unwrap();
+    let welcome = ENTRIES[0].1(server.address, &claim("1:2", "good")).unwrap();
     assert_eq!(welcome["user"], "1:2");
 }
 
@@ -155,7 +155,7 @@ fn backend_that_is_down_is_left_alone_and_drops_nobody() {
     client.expect("welcome");
     *is_up.lock().unwrap() = false;
     let asked = backend.count();
-    let try_to = || WAYS[0].1(server.address, &claim("1:2", "x"));
+    let try_to = || ENTRIES[0].1(server.address, &claim("1:2", "x"));
     for _ in 0..6 {
         assert_eq!(try_to().unwrap_err()["code"], "unavailable");
     }

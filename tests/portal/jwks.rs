@@ -9,7 +9,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use crate::backend::Backend;
-use crate::entry::WAYS;
+use crate::entry::ENTRIES;
 use crate::jwt::{ED_D, ED_PKCS8, ED_X, now_s};
 use turntable_testkit::Server;
 
@@ -76,7 +76,7 @@ fn token(kid: &str) -> Value {
 
 /// `welcome`, or code and reason of the error.
 fn try_to(server: &Server, claim: &Value) -> Result<(), (String, Value)> {
-    match WAYS[0].1(server.address, claim) {
+    match ENTRIES[0].1(server.address, claim) {
         Ok(_) => Ok(()),
         Err(error) => {
             let code = error["code"].as_str().unwrap().to_owned();
@@ -93,8 +93,8 @@ fn invalid() -> Result<(), (String, Value)> {
 fn fetched_keys_verify_over_every_transport_and_are_cached() {
     let login = Login::start(&[ed_key("a")]);
     let server = login.server(&[]);
-    for (name, way) in WAYS {
-        let welcome = way(server.address, &token("a")).expect(name);
+    for (name, identify) in ENTRIES {
+        let welcome = identify(server.address, &token("a")).expect(name);
         assert_eq!(welcome["user"], "1:7", "{name}");
     }
     assert_eq!(login.backend.count(), 1);

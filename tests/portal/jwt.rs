@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
-use crate::entry::WAYS;
+use crate::entry::ENTRIES;
 use turntable_testkit::Server;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -81,20 +81,20 @@ fn token_identifies_over_every_transport_until_it_expires() {
         let valid = claim(algorithm, "game", now_s() + 60);
         let expired = claim(algorithm, "game", now_s() - 60);
         let foreign = claim(algorithm, "another game", now_s() + 60);
-        for (name, way) in WAYS {
-            let welcome = way(server.address, &valid).expect(name);
+        for (name, identify) in ENTRIES {
+            let welcome = identify(server.address, &valid).expect(name);
             assert_eq!(welcome["user"], "fb:mel", "{name}");
             assert_eq!(welcome["attributes"]["role"], "admin", "{name}");
             let left = welcome["expires_in"].as_u64().unwrap();
             assert!((50..=60).contains(&left), "{name}: {welcome}");
-            let error = way(server.address, &expired).unwrap_err();
+            let error = identify(server.address, &expired).unwrap_err();
             assert_eq!(error["details"]["reason"], "expired", "{name}");
-            let error = way(server.address, &foreign).unwrap_err();
+            let error = identify(server.address, &foreign).unwrap_err();
             assert_eq!(error["details"]["reason"], "invalid", "{name}");
         }
         let token = valid["credentials"]["token"].as_str().unwrap();
         assert!(!server.log().contains(token));
     }
-    let bare = WAYS[0].1(server.address, &json!("fb:mel")).unwrap_err();
+    let bare = ENTRIES[0].1(server.address, &json!("fb:mel")).unwrap_err();
     assert_eq!(bare["code"], "unauthorized");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::entry::WAYS;
+use crate::entry::ENTRIES;
 use turntable_testkit::Server;
 use turntable_testkit::http::{Response, send};
 use turntable_testkit::poll::{PollClient, entries};
@@ -30,16 +30,16 @@ fn session_of_auth_set_identifies_over_every_transport() {
         json!({"userId": 7, "sessionId": "abc/d"}),
     );
     assert_eq!((set.status, set.json()), (200, json!(true)));
-    for (name, way) in WAYS {
+    for (name, identify) in ENTRIES {
         for claim in [
             json!({"user": "1:7", "credentials": {"sessionId": "abc/d"}}),
             json!({"credentials": {"sessionId": "abc/d"}}),
         ] {
-            let welcome = way(server.address, &claim).expect(name);
+            let welcome = identify(server.address, &claim).expect(name);
             assert_eq!(welcome["user"], "1:7", "{name}");
         }
         // Who has an entry needs it.
-        let bare = way(server.address, &json!({"user": "1:7"})).unwrap_err();
+        let bare = identify(server.address, &json!({"user": "1:7"})).unwrap_err();
         assert_eq!(bare["code"], "unauthorized", "{name}");
     }
     let get = |path: &str| server.manage(path).json();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::entry::WAYS;
+use crate::entry::ENTRIES;
 use crate::password::{claim, server, sign_up};
 use turntable_testkit::Server;
 use turntable_testkit::http::{Response, send};
@@ -33,7 +33,7 @@ fn with_user(folder: &tempfile::TempDir, more: &[(&str, &str)]) -> Server {
 }
 
 fn is_accepted(server: &Server, password: &str) -> bool {
-    WAYS[0].1(server.address, &claim("1:mel", password)).is_ok()
+    ENTRIES[0].1(server.address, &claim("1:mel", password)).is_ok()
 }
 
 #[test]
@@ -95,12 +95,12 @@ fn change_needs_the_old_password_and_a_session() {
     // A session that is somebody changes nothing of others.
     mel.command("authenticate", sign_up("1:jo", "open sesame"));
     mel.expect_error("forbidden");
-    let jo = WAYS[0].1(server.address, &claim("1:jo", "open sesame"));
+    let jo = ENTRIES[0].1(server.address, &claim("1:jo", "open sesame"));
     assert_eq!(jo.unwrap_err()["code"], "unauthorized");
     let mut claimed = change("open sesame", "password 2");
     claimed["user"] = json!("1:mel");
-    for (name, way) in WAYS {
-        let error = way(server.address, &claimed).unwrap_err();
+    for (name, identify) in ENTRIES {
+        let error = identify(server.address, &claimed).unwrap_err();
         assert_eq!(error["code"], "bad_message", "{name}");
     }
     assert!(is_accepted(&server, "open sesame"));
@@ -152,7 +152,10 @@ fn passwords_need_their_checker() {
 #[test]
 fn wrong_old_passwords_of_a_page_of_the_operator_are_limited_by_user() {
     let folder = tempfile::tempdir().unwrap();
-    let limit = [("portal.user_failures", "{ per_minute = 1, burst = 2 }")];
+    let limit = [
+        ("portal.user_failures.per_minute", "1"),
+        ("portal.user_failures.burst", "2"),
+    ];
     let server = server(&folder.path().join("users.db"), &limit);
     for user in ["mel", "jo"] {
         let first = json!({"userId": user, "password": "open sesame"});

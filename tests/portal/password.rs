@@ -6,7 +6,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::entry::WAYS;
+use crate::entry::ENTRIES;
 use turntable_testkit::Server;
 use turntable_testkit::metric::CONNECTIONS;
 use turntable_testkit::session::Session;
@@ -77,8 +77,8 @@ fn password_identifies_over_every_transport() {
     let store = folder.path().join("users.db");
     done(&store, &["add", "mel"], "open sesame\n");
     let server = server(&store, &[]);
-    for (name, way) in WAYS {
-        let welcome = way(server.address, &claim("1:mel", "open sesame")).expect(name);
+    for (name, identify) in ENTRIES {
+        let welcome = identify(server.address, &claim("1:mel", "open sesame")).expect(name);
         assert_eq!(welcome["user"], "1:mel", "{name}");
         for (user, password) in [
             ("1:mel", "open sesam"),
@@ -86,19 +86,19 @@ fn password_identifies_over_every_transport() {
             ("1:nobody", "open sesame"),
             ("1:nobody", ""),
         ] {
-            let error = way(server.address, &claim(user, password)).unwrap_err();
+            let error = identify(server.address, &claim(user, password)).unwrap_err();
             assert_eq!(error["details"]["reason"], "invalid", "{name} {user}");
         }
         // A user with a password is nobody's to claim without it; another one is.
-        let error = way(server.address, &json!({"user": "1:mel"})).unwrap_err();
+        let error = identify(server.address, &json!({"user": "1:mel"})).unwrap_err();
         assert_eq!(error["details"]["reason"], "invalid", "{name}");
-        assert!(way(server.address, &json!({"user": "1:other"})).is_ok());
-        let error = way(server.address, &sign_up("1:new", "open sesame")).unwrap_err();
+        assert!(identify(server.address, &json!({"user": "1:other"})).is_ok());
+        let error = identify(server.address, &sign_up("1:new", "open sesame")).unwrap_err();
         assert_eq!(error["code"], "forbidden", "{name}");
     }
     let odd = json!({"user": "1:mel", "credentials": {"password": 7}});
     assert_eq!(
-        WAYS[0].1(server.address, &odd).unwrap_err()["code"],
+        ENTRIES[0].1(server.address, &odd).unwrap_err()["code"],
         "unauthorized"
     );
     assert!(!server.log().contains("open sesam"));
@@ -120,10 +120,10 @@ fn command_adds_changes_lists_and_removes_users() {
     done(&store, &["remove", "fb:jo"], "");
     {
         let server = server(&store, &[]);
-        let way = WAYS[0].1;
-        assert!(way(server.address, &claim("1:mel", "another one")).is_ok());
-        assert!(way(server.address, &claim("1:mel", "open sesame")).is_err());
-        assert!(way(server.address, &json!("fb:jo")).is_ok());
+        let identify = ENTRIES[0].1;
+        assert!(identify(server.address, &claim("1:mel", "another one")).is_ok());
+        assert!(identify(server.address, &claim("1:mel", "open sesame")).is_err());
+        assert!(identify(server.address, &json!("fb:jo")).is_ok());
         // The file is the server's while it runs.
         assert!(refused(&store, &["list"], "").contains("another process has it open"));
     }
@@ -139,14 +139,14 @@ fn client_makes_a_user_who_is_there_after_the_next_start() {
         ("portal.password.users_max", "4"),
     ];
     let mut first = server(&store, &more);
-    for (number, (name, way)) in WAYS.iter().enumerate() {
+    for (number, (name, identify)) in ENTRIES.iter().enumerate() {
         let user = format!("1:{number}");
-        let welcome = way(first.address, &sign_up(&user, "open sesame")).expect(name);
+        let welcome = identify(first.address, &sign_up(&user, "open sesame")).expect(name);
         assert_eq!(welcome["user"], user, "{name}");
-        let error = way(first.address, &sign_up(&user, "another one")).unwrap_err();
+        let error = identify(first.address, &sign_up(&user, "another one")).unwrap_err();
         assert_eq!(error["code"], "conflict", "{name}");
     }
-    let code = |claim: &Value| WAYS[0].1(first.address, claim).unwrap_err()["code"].clone();
+    let code = |claim: &Value| ENTRIES[0].1(first.address, claim).unwrap_err()["code"].clone();
     assert_eq!(code(&sign_up("1:5", "open sesame")), "too_many");
     assert_eq!(code(&sign_up("fb:5", "open sesame")), "forbidden");
     assert_eq!(code(&sign_up("1:5", "short")), "refused");
@@ -154,10 +154,10 @@ fn client_makes_a_user_who_is_there_after_the_next_start() {
     first.signal("KILL");
     first.wait();
     let second = server(&store, &more);
-    for (number, (name, way)) in WAYS.iter().enumerate() {
+    for (number, (name, identify)) in ENTRIES.iter().enumerate() {
         let user = format!("1:{number}");
-        way(second.address, &claim(&user, "open sesame")).expect(name);
-        assert!(way(second.address, &claim(&user, "another one")).is_err());
+        identify(second.address, &claim(&user, "open sesame")).expect(name);
+        assert!(identify(second.address, &claim(&user, "another one")).is_err());
     }
 }
 
@@ -169,14 +169,14 @@ fn users_made_from_one_address_are_limited() {
         ("portal.password.sign_ups.burst", "2"),
     ];
     let server = server(&folder.path().join("users.db"), &more);
-    let way = WAYS[0].1;
+    let identify = ENTRIES[0].1;
     for user in ["1:1", "1:2"] {
-        assert!(way(server.address, &sign_up(user, "open sesame")).is_ok());
+        assert!(identify(server.address, &sign_up(user, "open sesame")).is_ok());
     }
-    let error = way(server.address, &sign_up("1:3", "open sesame")).unwrap_err();
+    let error = identify(server.address, &sign_up("1:3", "open sesame")).unwrap_err();
     assert_eq!(error["code"], "rate_limited");
     assert!(error["details"]["retry_ms"].as_u64().unwrap() > 0);
-    assert!(way(server.address, &claim("1:2", "open sesame")).is_ok());
+    assert!(identify(server.address, &claim("1:2", "open sesame")).is_ok());
 }
 
 #[test]
@@ -185,11 +185,11 @@ fn sign_up_takes_over_no_user_of_the_backend() {
     let more = [("portal.password.sign_up", "true")];
     let server = server(&folder.path().join("users.db"), &more);
     assert_eq!(server.manage("/auth/set/7/secret").json(), true);
-    for (name, way) in WAYS {
-        let error = way(server.address, &sign_up("1:7", "open sesame")).unwrap_err();
+    for (name, identify) in ENTRIES {
+        let error = identify(server.address, &sign_up("1:7", "open sesame")).unwrap_err();
         assert_eq!(error["code"], "conflict", "{name}");
     }
-    assert!(WAYS[0].1(server.address, &sign_up("1:8", "open sesame")).is_ok());
+    assert!(ENTRIES[0].1(server.address, &sign_up("1:8", "open sesame")).is_ok());
 }
 
 #[test]

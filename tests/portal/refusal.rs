@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::entry::WAYS;
+use crate::entry::ENTRIES;
 use turntable_testkit::Server;
 use turntable_testkit::engineio::websocket;
 use turntable_testkit::poll::{PollClient, call, entries, post};
@@ -96,7 +96,7 @@ fn wrong_session_id_closes_at_once() {
     assert_eq!(entries[2]["f"], "$av:close", "{entries:?}");
     assert_eq!(entries[2]["args"]["code"], 4009);
     // A tunnel that is not open yet has the error as its answer alone.
-    let error = WAYS[3].1(server.address, &claim).unwrap_err();
+    let error = ENTRIES[3].1(server.address, &claim).unwrap_err();
     assert_eq!(error["details"]["reason"], "invalid");
     // socket.io's clients connect no more after an error of their connect.
     let (mut client, _) = websocket(server.address, "/socket.io/");
@@ -117,7 +117,7 @@ fn failures_of_a_user_are_limited() {
     let error = client.expect_error("rate_limited");
     assert!(error["data"]["details"]["retry_ms"].as_u64().unwrap() > 0);
     // On another connection, too; another user may come, and a bare claim.
-    let error = WAYS[1].1(server.address, &claim).unwrap_err();
+    let error = ENTRIES[1].1(server.address, &claim).unwrap_err();
     assert_eq!(error["code"], "rate_limited");
     client.identify("1:1");
     let _other = PollClient::user(&server, "1:2");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::entry::WAYS;
+use crate::entry::ENTRIES;
 use crate::management::rpc;
 use turntable_testkit::Server;
 
@@ -36,21 +36,21 @@ fn sessions_of_auth_set_outlive_a_kill() {
     assert_eq!(second.manage("/auth/listAll").json(), json!(["1:7", "1:8"]));
     assert_eq!(second.manage("/auth/check/secret").json(), "1:7");
     assert_eq!(second.manage("/auth/check/old").json(), json!(null));
-    for (name, way) in WAYS {
+    for (name, identify) in ENTRIES {
         let claim = json!({"credentials": {"sessionId": "secret"}});
-        assert_eq!(way(second.address, &claim).expect(name)["user"], "1:7");
+        assert_eq!(identify(second.address, &claim).expect(name)["user"], "1:7");
         // `anonymous` accepts nobody as a user that needs credentials.
-        let error = way(second.address, &json!({"user": "1:7"})).unwrap_err();
+        let error = identify(second.address, &json!({"user": "1:7"})).unwrap_err();
         assert_eq!(error["details"]["reason"], "invalid", "{name}");
         let wrong = json!({"user": "1:8", "credentials": {"sessionId": "old"}});
-        assert!(way(second.address, &wrong).is_err(), "{name}");
+        assert!(identify(second.address, &wrong).is_err(), "{name}");
     }
     assert_eq!(second.manage("/auth/remove/1:7").json(), true);
     drop(second);
     let third = server(&store, &[]);
     assert_eq!(third.manage("/auth/listAll").json(), json!(["1:8"]));
     assert_eq!(
-        WAYS[0].1(third.address, &json!("1:7")).unwrap()["user"],
+        ENTRIES[0].1(third.address, &json!("1:7")).unwrap()["user"],
         "1:7"
     );
     let bytes = std::fs::read(&store).unwrap();
@@ -68,15 +68,15 @@ fn token_of_a_guest_that_was_erased_is_of_no_use_over_every_transport() {
     let keys = [("portal.guest_key_file", key.to_str().unwrap())];
     let first = server(&store, &keys);
     let new = json!({"credentials": {"guest": true}});
-    let [guest, other] = [0, 1].map(|_| WAYS[0].1(first.address, &new).unwrap());
+    let [guest, other] = [0, 1].map(|_| ENTRIES[0].1(first.address, &new).unwrap());
     let with = |token| json!({"credentials": {"token": token}});
     let erase = json!({"userId": guest["user"]});
     assert_eq!(rpc(&first, "user/erase", erase).status, 200);
     let check = |server: &Server| {
-        for (name, way) in WAYS {
-            let error = way(server.address, &with(&guest["token"])).unwrap_err();
+        for (name, identify) in ENTRIES {
+            let error = identify(server.address, &with(&guest["token"])).unwrap_err();
             assert_eq!(error["details"]["reason"], "invalid", "{name}");
-            let known = way(server.address, &with(&other["token"])).expect(name);
+            let known = identify(server.address, &with(&other["token"])).expect(name);
             assert_eq!(known["user"], other["user"], "{name}");
         }
     };
@@ -101,7 +101,7 @@ fn full_disk_is_said_as_it_is() {
     let refused = rpc(&server, "auth/set", set);
     assert_eq!(refused.error(), (503, "unavailable".to_owned()));
     assert!(refused.text().contains("it is in force"), "{refused:?}");
-    assert!(WAYS[0].1(server.address, &json!("1:7")).is_err());
+    assert!(ENTRIES[0].1(server.address, &json!("1:7")).is_err());
     let refused = rpc(&server, "user/erase", json!({"userId": "1:1"}));
     assert_eq!(refused.error(), (503, "unavailable".to_owned()));
     let said = refused.text();

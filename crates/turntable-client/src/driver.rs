@@ -22,6 +22,7 @@ use crate::client::{Line, Op, State};
 use crate::connection::{Connection, Received};
 use crate::error::{Disconnection, Ended};
 use crate::event::Event;
+use crate::follow::may_follow;
 use crate::options::ClientBuilder;
 use crate::service::{Answered, Caller, Services};
 use crate::session::{Claim, Command, Effect, Held, Session};
@@ -482,16 +483,6 @@ impl Driver {
     }
 }
 
-/// Whether a client of `home` may be sent to an address: never from TLS to an address where
-/// its credentials would be read.
-fn may_follow(home: &Uri, named: &Uri) -> bool {
-    match named.scheme_str() {
-        Some("wss") => true,
-        Some("ws") => home.scheme_str() == Some("ws"),
-        _ => false,
-    }
-}
-
 fn lost(end: Disconnection) -> End {
     End::Lost(end, None)
 }
@@ -506,25 +497,4 @@ fn unix_ms() -> u64 {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH);
     let ms = unix.map(|time| time.as_millis()).unwrap_or_default();
     u64::try_from(ms).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn server_sends_no_client_from_tls_to_an_open_connection() {
-        for (home, named, may) in [
-            ("ws://a/", "ws://b/", true),
-            ("ws://a/", "wss://b/", true),
-            ("wss://a/", "wss://b/", true),
-            ("wss://a/", "ws://b/", false),
-            ("wss://a/", "https://b/", false),
-            ("ws://a/", "http://b/", false),
-        ] {
-            let uri = |text: &str| text.parse::<Uri>().unwrap();
-            assert_eq!(may_follow(&uri(home), &uri(named)), may, "{home} {named}");
-        }
-    }
 }

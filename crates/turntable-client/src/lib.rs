@@ -61,6 +61,7 @@ mod driver;
 mod error;
 mod event;
 mod exchange;
+mod follow;
 mod options;
 mod pace;
 mod place;

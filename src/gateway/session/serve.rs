@@ -148,34 +148,32 @@ impl Gateway {
             ClientPacket::Bye => Ok(()),
             _ => self.take_bytes(session, bytes, now_ms),
         };
-        let limits = self.settings.limits.clone();
+        let settings = self.settings.clone();
+        let (limits, settings) = (&settings.limits, &settings.session);
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
         let paid = match taken {
-            Ok(()) => entry.session.pay(&packet, now_ms, &limits),
+            Ok(()) => entry.session.pay(&packet, now_ms, limits),
             Err(error) => {
                 let error = error.of(packet.name());
-                Err(entry.session.refuse_bytes(error, bytes, now_ms, &limits))
+                Err(entry.session.refuse_bytes(error, bytes, now_ms, limits))
             }
         };
         // What the session may not send takes nothing from its neighbours.
-        let shared = paid
-            .as_ref()
-            .map_or(Ok(false), |()| self.take_share(session, &packet, now_ms))
-            .and_then(|changes| {
-                let published = self.take_published(session, &packet, now_ms);
-                published.map(|()| changes)
-            });
+        let shared = paid.as_ref().map_or(Ok(false), |()| {
+            let changes = self.take_share(session, &packet, now_ms)?;
+            self.take_published(session, &packet, now_ms)?;
+            Ok::<_, ErrorBody>(changes)
+        });
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        let settings = &self.settings.session;
         let changes_share = matches!(shared, Ok(true));
         let admitted = paid.and_then(|()| match shared {
             Ok(_) => entry.session.check(&packet, now_ms, settings),
             Err(error) if error.code == ErrorCode::RateLimited => {
-                Err(entry.session.refuse_rate(error, now_ms, &limits))
+                Err(entry.session.refuse_rate(error, now_ms, limits))
             }
             Err(error) => Err(entry.session.refuse(error, now_ms, settings)),
         });

@@ -312,12 +312,13 @@ mod tests {
         };
         let store = crate::store::open(&settings, 0, &Default::default()).unwrap();
         let table = Arc::new(Passwords::new(store.clone(), Arc::default()).unwrap());
-        let put = table.put(&user(1), "a".into(), Whose::New, 1, None);
+        let user = user(1);
+        let put = table.put(&user, "a".into(), Whose::New, 1, None);
         put.await.unwrap();
         store.stop();
-        let (was_there, stored) = table.remove(&user(1));
-        assert!(was_there && !table.has(&user(1)));
+        let (was_there, stored) = table.remove(&user);
+        assert!(was_there && !table.has(&user));
         assert!(!stored.await);
-        assert!(!table.remove(&user(1)).0);
+        assert!(!table.remove(&user).0);
     }
 }

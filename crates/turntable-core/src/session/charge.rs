@@ -30,6 +30,10 @@ impl<F> Session<F> {
             .take_if(|rates| rates.are_full(settings, limits, now_ms));
     }
 
+    /// Takes what a command costs by the rates.
+    ///
+    /// # Errors
+    /// The error to answer, and whether it ends the connection.
     pub fn pay(
         &mut self,
         packet: &ClientPacket,
