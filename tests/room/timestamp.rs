@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use turntable_testkit::room::{action, members, send_actions, timestamps, unix_ms};
+use turntable_testkit::room::{action, actions, join, members, send_actions, timestamps, unix_ms};
 use turntable_testkit::tunnel::Tunnel;
-use turntable_testkit::websocket::{Frame, Opcode};
+use turntable_testkit::websocket::{Frame, Opcode, handshake};
 use turntable_testkit::{Client, Server};
 
 /// Server and test read the same clock, but not at the same moment: the server
@@ -186,6 +186,11 @@ fn lying_about_clock_gains_no_more_than_max_lag() {
 /// Joins as the only member, and answers the pings that come within a while so late.
 fn with_pongs_after(server: &Server, late: Duration) -> Client {
     let [mut mel] = members(server, "r", "", ["1:1"]);
+    answer_pings(&mut mel, late);
+    mel
+}
+
+fn answer_pings(mel: &mut Client, late: Duration) {
     let until = Instant::now() + Duration::from_millis(800);
     while Instant::now() < until {
         let frame = mel.frame();
@@ -193,7 +198,6 @@ fn with_pongs_after(server: &Server, late: Duration) -> Client {
         std::thread::sleep(late);
         mel.send_frame(&Frame::new(Opcode::PONG, frame.payload));
     }
-    mel
 }
 
 /// How far in the past the timestamps of a client that claims the past are, at the
@@ -239,6 +243,65 @@ fn delayed_pongs_gain_nothing_where_the_kernel_bounds() {
     assert!(counted > 0.0, "{counted}");
     assert!(server.metric("turntable_ping_round_trip_ms_count") > 0.0);
     assert!(server.metric("turntable_timestamp_credit_ms_count") > 0.0);
+}
+
+#[test]
+fn client_behind_a_trusted_proxy_is_not_bounded_by_the_kernel() {
+    let server = Server::with(&[
+        ("time.ping_ms", "100"),
+        ("time.ping_acting_ms", "100"),
+        ("time.kernel_rtt", "bound"),
+        ("server.trusted_proxies", "[\"127.0.0.1\"]"),
+    ]);
+    let headers = "X-Forwarded-For: 203.0.113.7\r\n";
+    let mut mel = Client::open_with(server.address, &handshake("/ws", headers));
+    mel.expect("idyou");
+    mel.identify("1:1");
+    join(&mut mel, "r", "1:1");
+    answer_pings(&mut mel, Duration::from_millis(300));
+    // The proxy is near, and its client may be far away: its pings say how far.
+    let gain = gain_of_a_liar(&mut mel);
+    assert!((140.0..300.0).contains(&gain), "{gain}");
+    assert!(server.metric("turntable_ping_round_trip_ms_count") > 0.0);
+    // Without pings nothing is known of a client behind a proxy.
+    let mut tunnel = Tunnel::user(&server, "1:2");
+    tunnel.request("joingame", json!({"channel": "t", "self": "1:2"}));
+    let action = action("1:2", 1.0, json!(1));
+    tunnel.command("game", json!({"channel": "t", "actions": [action]}));
+    tunnel.expect_message("/game/t", "game");
+    assert_eq!(server.metric("turntable_kernel_round_trip_ms_count"), 0.0);
+}
+
+#[test]
+fn liar_is_not_sorted_before_a_rival_that_acted_earlier_within_a_tick() {
+    const ROUNDS: u32 = 8;
+    let file = "[games.slow]\ntick_ms = 1000\n";
+    // One ping, which each answers at once.
+    let keys = [
+        ("time.ping_ms", "600000"),
+        ("time.ping_acting_ms", "600000"),
+    ];
+    let server = Server::configured(file, &keys);
+    let [mut mel, mut liar] = members(&server, "r", "slow", ["1:1", "1:2"]);
+    let clock = FakeClock::showing(10_223_232.0);
+    clock.sync(&mut mel);
+    clock.sync(&mut liar);
+    for round in 0..ROUNDS {
+        let sent = action("1:1", clock.now(), json!(round));
+        send_actions(&mut mel, "r", &[sent]);
+        mel.expect_none_for(Duration::from_millis(100));
+        liar.expect_none_for(Duration::from_millis(100));
+        let sent = action("1:2", clock.now() - 60_000.0, json!(round));
+        send_actions(&mut liar, "r", &[sent]);
+        for member in [&mut mel, &mut liar] {
+            let order: Vec<_> = actions(member)
+                .iter()
+                .map(|action| (action["from"].clone(), action["data"].clone()))
+                .collect();
+            let expected = ["1:1", "1:2"].map(|user| (json!(user), json!(round)));
+            assert_eq!(order, expected, "one tick, in the order of the actions");
+        }
+    }
 }
 
 #[test]
