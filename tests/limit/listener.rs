@@ -1,12 +1,13 @@
-//! A listener with a connection of 10 Mbit/s, on several channels, is not closed by what
-//! one address publishes, with the limits that a server has by default.
+//! A listener with a connection of 10 Mbit/s is not closed by what one address publishes on
+//! its channels, nor by what several addresses send on one channel or in one room, with the
+//! limits that a server has by default.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 
 use turntable_testkit::metric::{CLOSED_TOO_SLOW, limits_reached};
@@ -18,12 +19,17 @@ const BYTES_PER_MS: usize = 1_250;
 const PUBLISHERS: usize = 8;
 const DURATION: Duration = Duration::from_secs(5);
 
-/// A client whose kernel takes little beyond what it reads.
-fn with_small_buffer(server: &Server) -> Client {
+/// A client from this address of the machine, whose kernel takes little beyond what it
+/// reads where `is_small`.
+fn connect(server: &Server, from: [u8; 4], is_small: bool) -> Client {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(16_384).unwrap();
+    if is_small {
+        socket.set_recv_buffer_size(16_384).unwrap();
+    }
+    socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
     socket.connect(&server.address.into()).unwrap();
     let mut stream = TcpStream::from(socket);
+    stream.set_nodelay(true).unwrap();
     stream.write_all(handshake("/ws", "").as_bytes()).unwrap();
     let mut client = Client::after_handshake(stream);
     client.expect("idyou");
@@ -49,18 +55,64 @@ fn read_paced(stream: &mut TcpStream, is_on: &AtomicBool) -> usize {
     read
 }
 
-/// Publishes messages of so many bytes on both channels for a while, as fast as the server
-/// takes them.
-fn publish(mut client: Client, bytes: usize) {
+/// Where publishers send, with data of so many bytes.
+#[derive(Debug, Clone, Copy)]
+enum To {
+    /// Channels in turn.
+    Channels(&'static [&'static str]),
+    /// Actions in a room, which each of them is in.
+    Room(&'static str),
+}
+
+impl To {
+    fn enter(self, client: &mut Client, user: &str) {
+        match self {
+            Self::Channels(channels) => {
+                for channel in channels {
+                    client.request("joinchannel", json!({"channel": channel}));
+                }
+            }
+            Self::Room(room) => {
+                client.command("joingame", json!({"channel": room, "self": user}));
+                while client.next()["command"] != "joined" {}
+            }
+        }
+    }
+
+    /// The command of this number.
+    fn command(self, number: usize, user: &str, data: &str) -> Value {
+        match self {
+            Self::Channels(channels) => {
+                let channel = channels[number % channels.len()];
+                let publish = json!({"channel": channel, "data": data});
+                json!({"command": "publish", "data": publish, "id": "sent"})
+            }
+            Self::Room(room) => {
+                let action = json!({"timestamp": 0, "from": user, "data": data});
+                let game = json!({"channel": room, "actions": [action]});
+                json!({"command": "game", "data": game, "id": "sent"})
+            }
+        }
+    }
+}
+
+/// Publishes for a while, as fast as the server takes it.
+fn publish(client: &mut Client, user: &str, to: To, bytes: usize) {
     let begin = Instant::now();
     let data = "x".repeat(bytes);
-    for channel in ["a", "b"].into_iter().cycle() {
-        if begin.elapsed() > DURATION {
-            return;
-        }
-        let publish = json!({"channel": channel, "data": data});
-        client.send(json!({"command": "publish", "data": publish, "id": 1}));
-        let answer = client.next();
+    let mut number = 0;
+    while begin.elapsed() < DURATION {
+        client.send(to.command(number, user, &data));
+        number += 1;
+        let answer = loop {
+            let message = client.next();
+            // A `game` that passes comes back to its sender, as to all.
+            let actions = message["data"]["actions"].as_array();
+            let mut actions = actions.into_iter().flatten();
+            if message["id"] == "sent" || actions.any(|action| action["from"] == user) {
+                break message;
+            }
+        };
         if answer["command"] == "error" {
             assert_eq!(answer["data"]["code"], "rate_limited", "{answer}");
             let retry_ms = answer["data"]["details"]["retry_ms"].as_u64().unwrap();
@@ -69,42 +121,72 @@ fn publish(mut client: Client, bytes: usize) {
     }
 }
 
-/// Whether a listener of two channels stays while one address publishes on both.
-fn stays_open(bytes: usize) {
-    let server = Server::start();
-    let mut listener = with_small_buffer(&server);
+/// A listener stays while clients of these addresses publish what they can, and `limit`
+/// is what holds them back.
+fn stays_open(server: &Server, addresses: &[[u8; 4]], to: To, bytes: usize, limit: &str) {
+    let mut listener = connect(server, [127, 0, 0, 1], true);
     listener.identify("2:1");
-    for channel in ["a", "b"] {
-        listener.request("joinchannel", json!({"channel": channel}));
+    to.enter(&mut listener, "2:1");
+    let mut publishers = Vec::new();
+    for (number, from) in (0..PUBLISHERS).zip(addresses.iter().cycle()) {
+        let user = format!("1:{number}");
+        let mut client = connect(server, *from, false);
+        client.identify(&user);
+        if let To::Room(_) = to {
+            to.enter(&mut client, &user);
+        }
+        publishers.push((client, user));
     }
-    let publishers: Vec<Client> = (0..PUBLISHERS)
-        .map(|number| server.user(&format!("1:{number}")))
-        .collect();
     let is_on = AtomicBool::new(true);
     let read = std::thread::scope(|scope| {
         let reader = scope.spawn(|| read_paced(&mut listener.stream, &is_on));
         let threads: Vec<_> = publishers
-            .into_iter()
-            .map(|client| scope.spawn(move || publish(client, bytes)))
+            .iter_mut()
+            .map(|(client, user)| scope.spawn(move || publish(client, user, to, bytes)))
             .collect();
-        for thread in threads {
-            thread.join().unwrap();
-        }
+        let published: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
         is_on.store(false, Ordering::Relaxed);
+        published.into_iter().for_each(|done| done.unwrap());
         reader.join().unwrap()
     });
     println!("read {read} bytes");
     assert_eq!(server.metric(CLOSED_TOO_SLOW), 0.0);
-    let refused = server.metric(&limits_reached("limits.address_publish"));
+    let refused = server.metric(&limits_reached(limit));
     assert!(refused > 0.0, "the publishers were held back");
 }
 
+const ONE: &[[u8; 4]] = &[[127, 0, 0, 1]];
+const TWO: &[[u8; 4]] = &[[127, 0, 0, 2], [127, 0, 0, 3]];
+
 #[test]
 fn listener_at_ten_mbits_stays_while_one_address_floods_two_channels() {
-    stays_open(10_000);
+    let to = To::Channels(&["a", "b"]);
+    stays_open(&Server::start(), ONE, to, 10_000, "limits.address_publish");
 }
 
 #[test]
 fn listener_at_ten_mbits_stays_under_a_flood_of_small_messages() {
-    stays_open(40);
+    let to = To::Channels(&["a", "b"]);
+    stays_open(&Server::start(), ONE, to, 40, "limits.address_publish");
+}
+
+#[test]
+fn listener_at_ten_mbits_stays_while_two_addresses_flood_one_channel() {
+    let to = To::Channels(&["a"]);
+    stays_open(&Server::start(), TWO, to, 10_000, "channel.bytes");
+}
+
+#[test]
+fn listener_at_ten_mbits_stays_while_two_addresses_flood_one_room() {
+    stays_open(&Server::start(), TWO, To::Room("r"), 10_000, "room.bytes");
+}
+
+/// A listener gets the sum of its channels: the bytes of each, times how many it is on,
+/// have to fit its connection.
+#[test]
+fn listener_of_two_channels_stays_where_each_has_half_of_its_rate() {
+    let half = "{ per_second = 393216, burst = 262144 }";
+    let server = Server::with(&[("channel.bytes", half)]);
+    let to = To::Channels(&["a", "b"]);
+    stays_open(&server, TWO, to, 10_000, "channel.bytes");
 }
