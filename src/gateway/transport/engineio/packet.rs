@@ -119,7 +119,7 @@ mod tests {
         let text = r#"{"command":"call","data":{"f":"a:b"},"id":12}"#;
         assert_eq!(
             written(text, 7, false),
-            r#"42/admin,12["call",{"f":"a:b"}]"#
+            r#"42/admin,12["call",{"f":"a:b","id":12}]"#
         );
     }
 
