@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { connect } from "../../static/turntable.js";
 import { WebSocket } from "./harness.mjs";
+import "./late.live.mjs";
 import "./prefix.live.mjs";
 
 const url = process.env.TURNTABLE_URL;

@@ -146,7 +146,7 @@ describe("bad networks", { concurrency: true, skip }, () => {
     figure(t, "WebSockets swallowed", `on the tunnel in ${seconds(ms)}`, "5.0 s");
   });
 
-  for (const transports of [["websocket"], ["tunnel"], ["longpoll"]]) {
+  for (const transports of [["websocket"], ["tunnel"], ["longpoll"], ["poll"]]) {
     test(`${transports}: a silent line is unsteady within 5 s and left within 10 s in a page that is in a room`, { timeout: 40_000 }, async (t) => {
       const network = await proxy(t, url);
       const tt = tab(t, network.url, { transports });
@@ -158,12 +158,15 @@ describe("bad networks", { concurrency: true, skip }, () => {
       // A request that fails before the exchange is overdue ends the connection at once.
       await until(() => after("unsteady", "offline") < Infinity, 6000, from);
       network.speak();
-      await until(() => after("offline") < Infinity, 12_000, from);
+      // A poll is repeated over another connection, which is no loss.
+      const repeats = transports[0] === "poll";
+      await until(() => after("offline") < Infinity || (repeats && tt.state === "online"), 12_000, from);
       const online = await until(() => tt.state === "online", 14_000, from);
       const [unsteady, offline] = [after("unsteady", "offline"), after("offline")];
       const history = JSON.stringify(tt.states.map(({ state, reason, at }) => [state, reason, Math.round(at - from)]));
-      assert.ok(unsteady <= 5100 && offline <= 10_000 && online <= 12_000, history);
-      figure(t, `silent line, ${transports}, page in a room`, `unsteady in ${seconds(unsteady)}, left in ${seconds(offline)}, online in ${seconds(online)}`, "5.0 s, 10.0 s, 12.0 s");
+      assert.ok(unsteady <= 5100 && (repeats || offline <= 10_000) && online <= 12_000, history);
+      const left = repeats ? "repeats its request" : `left in ${seconds(offline)}`;
+      figure(t, `silent line, ${transports}, page in a room`, `unsteady in ${seconds(unsteady)}, ${left}, online in ${seconds(online)}`, "5.0 s, 10.0 s, 12.0 s");
     });
   }
 });
