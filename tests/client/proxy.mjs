@@ -10,6 +10,7 @@ import { connect, createServer } from "node:net";
  * @property {boolean} [silent] connections are accepted, and no byte passes: now or later
  * @property {(head: string) => boolean | undefined} [dead] by the head of each request: whether no
  *   byte passes on its connection any more, this request included
+ * @property {number} [delay_ms] how long bytes are under way, in each direction
  * @property {(head: string) => number | undefined} [cut_ms] after how long a connection is cut,
  *   by the head of its first request
  */
@@ -92,8 +93,13 @@ export async function proxy(t, target) {
       const ms = self.faults.cut_ms?.(pair.head);
       if (ms !== undefined) setTimeout(() => client.resetAndDestroy(), ms);
     });
-    client.on("data", (bytes) => pair.up && upstream.write(bytes));
-    upstream.on("data", (bytes) => pair.down && client.write(bytes));
+    const pass = (/** @type {import("node:net").Socket} */ to, /** @type {Buffer} */ bytes) => {
+      const { delay_ms = 0 } = self.faults;
+      if (delay_ms > 0) setTimeout(() => to.destroyed || to.write(bytes), delay_ms);
+      else to.write(bytes);
+    };
+    client.on("data", (bytes) => pair.up && pass(upstream, bytes));
+    upstream.on("data", (bytes) => pair.down && pass(client, bytes));
     for (const socket of [client, upstream]) {
       socket.setNoDelay(true);
       socket.on("error", () => {});
