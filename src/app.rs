@@ -47,6 +47,7 @@ use crate::http::places::Places;
 use crate::http::takeable::Takeable;
 use crate::http::{operator as guarding, pages, routes, turn};
 use crate::management::Management;
+use crate::memory;
 use crate::metric::Metrics;
 use crate::portal::Portal;
 use crate::portal::ban::Bans;
@@ -319,8 +320,13 @@ impl Node {
             factory,
         } = extensions;
         let named = settings::services(&config, &services);
-        let store = store::open(&config.store, config.presence.last_seen_max, metrics)
-            .map_err(anyhow::Error::msg)?;
+        let (budget, seen_max) = (
+            config.server.memory_bytes_max,
+            config.presence.last_seen_max,
+        );
+        let budget = memory::budget_bytes(budget);
+        let store =
+            store::open(&config.store, seen_max, budget, metrics).map_err(anyhow::Error::msg)?;
         let portal = Portal::new(config.portal.clone(), checkers, store.clone())?;
         let portal = Arc::new(portal);
         let avatar = config.avatar.clone();
@@ -338,6 +344,7 @@ impl Node {
         let shared = Shared {
             settings: Watched::new(settings::gateways(&config, named)),
             portal,
+            store: store.clone(),
             bans: Bans::open(store.clone()).map_err(anyhow::Error::msg)?,
             blocked: Blocked::open(store.clone(), clock::now_ms() / 1_000)
                 .map_err(anyhow::Error::msg)?,

@@ -25,6 +25,16 @@ pub fn machine_bytes() -> Option<u64> {
     machine.into_iter().chain(allowed).min()
 }
 
+/// What the process may use at most where the configuration allows so many bytes; 0:
+/// half of what there is.
+#[must_use]
+pub fn budget_bytes(configured: u64) -> Option<u64> {
+    match configured {
+        0 => machine_bytes().map(|bytes| bytes / 2),
+        max => Some(max),
+    }
+}
+
 /// The value of a line like `VmRSS:   123 kB`, in bytes.
 fn bytes_of(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;

@@ -114,8 +114,7 @@ pub struct Metrics {
     pub resident_bytes: Gauge,
     /// Memory of the kernel for clients that do not read; updated every few seconds.
     pub send_buffer_bytes: Gauge,
-    /// What is done about memory: 0 nothing, 1 sessions are removed, 2 new clients are
-    /// refused, too.
+    /// About memory: 0 nothing, 1 sessions are removed, 2 new clients are refused, too.
     pub memory_pressure: Gauge,
     /// Calls that wait at a worker, by worker.
     pub waiting_calls: Family<Worker, Gauge>,
@@ -141,6 +140,8 @@ pub struct Metrics {
     pub history_bytes: Gauge,
     /// Users that are watched and have no avatar.
     pub absent_watched: Gauge,
+    /// Bytes that a store in memory has of absent users.
+    pub store_memory_bytes: Gauge,
     /// Loads and commits of the store that failed, or did not fit its queue.
     pub store_failures: Counter,
     /// Avatars whose factory failed.
@@ -401,6 +402,11 @@ impl Metrics {
             "absent_watched",
             "Users that are watched and have no avatar",
             &self.absent_watched,
+        );
+        add(
+            "store_memory_bytes",
+            "Bytes of absent users in memory",
+            &self.store_memory_bytes,
         );
         add(
             "store_failures",

@@ -361,12 +361,14 @@ impl Actor for Avatar {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        self.shared.store.avatar_began(&self.user);
         self.load(ctx);
     }
 }
 
 impl Drop for Avatar {
     fn drop(&mut self) {
+        self.shared.store.avatar_ended(&self.user);
         if std::thread::panicking() {
             let unread: Vec<AvatarCall> = self.unread().collect();
             self.shared.lost(OwnerId::Avatar(self.user.clone()));

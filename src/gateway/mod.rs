@@ -59,6 +59,7 @@ use crate::portal::Portal;
 use crate::portal::ban::Bans;
 use crate::portal::blocked::Blocked;
 use crate::service::disabled::Disabled;
+use crate::store::Store;
 use crate::watched::Watched;
 use admission::{ConnectionLimits, Permit, counted};
 use connection::table::Connections;
@@ -88,6 +89,8 @@ pub struct Shared {
     pub settings: Watched<GatewaySettings>,
     /// Who may come in.
     pub portal: Arc<Portal>,
+    /// What is stored of users.
+    pub store: Arc<dyn Store>,
     /// Who may not, whatever the portal says.
     pub bans: Bans,
     /// Who wants nothing of whom.

@@ -85,6 +85,7 @@ impl Shared {
             for gateway in self.peers.gateways() {
                 gateway.do_send(Relieve(relief));
             }
+            self.store.relieve(relief == Relief::All);
             if relief == Relief::All {
                 self.owners.call(Call::ForgetHistories);
             }

@@ -84,6 +84,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             announced: Vec::new(),
         }),
         portal: Arc::new(portal()),
+        store: Arc::new(MemoryStore::new(10)),
         bans: Bans::open(Arc::new(MemoryStore::new(0))).unwrap(),
         blocked: Blocked::open(Arc::new(MemoryStore::new(0)), 0).unwrap(),
         mailboxes: Arc::new(Mailboxes::new(2, &metrics)),

@@ -178,7 +178,7 @@ mod tests {
             path: folder.path().join("store").to_str().unwrap().to_owned(),
             ..Default::default()
         };
-        let open = || crate::store::open(&settings, 0, &Default::default()).unwrap();
+        let open = || crate::store::open(&settings, 0, None, &Default::default()).unwrap();
         let store = open();
         let user = |name: &str| UserId::parse(&format!("guest:{name}")).unwrap();
         let erased = Erased::open(store.clone()).unwrap();

@@ -1,38 +1,110 @@
 //! A store in memory: attributes outlive their avatars, and end with the process.
 //!
-//! The number of users is limited; those that were saved longest ago go first.
+//! What is stored of users that are there is not counted: their avatars have it anyway.
+//! Absent users are limited in number and in bytes. Where there is too much, an address
+//! whose users without credentials have more than its share loses first, and otherwise
+//! those go that were seen longest ago.
 
-use std::collections::{BTreeMap, HashMap};
+mod absent;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::{Fact, Load, Saved, Store, Stored};
+use crate::metric::Metrics;
+use absent::Absent;
 use turntable_core::backup::Attributes;
 use turntable_core::id::UserId;
+use turntable_core::payload::Payload;
 use turntable_core::spare::Spare;
+
+/// What a user takes beside its attributes, and one attribute beside its text, in bytes.
+const USER_BYTES: usize = 256;
+const ATTRIBUTE_BYTES: usize = 64;
+
+/// The key that absent users reach, for the metric of limits.
+const BYTES_KEY: &str = "store.memory_bytes_max";
 
 /// The store.
 #[derive(Debug)]
 pub struct MemoryStore {
     users: Mutex<Users>,
-    max: usize,
+    users_max: usize,
+    bytes_max: usize,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug, Default)]
 struct Users {
-    by_id: HashMap<UserId, (u64, Attributes)>,
-    /// By the number of their last save.
-    order: BTreeMap<u64, UserId>,
-    saves: u64,
+    by_id: HashMap<UserId, Entry>,
+    absent: Absent,
+}
+
+#[derive(Debug)]
+struct Entry {
+    attributes: Attributes,
+    /// Where the user came from last, if it has shown nothing that says who it is.
+    from: Option<IpAddr>,
+    /// Its place among the absent users; `None` while it has an avatar.
+    absentee: Option<u64>,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        let of = |(name, value): &(Box<str>, Payload)| {
+            ATTRIBUTE_BYTES + name.len() + value.as_json().len()
+        };
+        USER_BYTES + self.attributes.iter().map(of).sum::<usize>()
+    }
 }
 
 impl MemoryStore {
-    /// Stores at most `max` users.
+    /// Stores at most `max` absent users.
     #[must_use]
     pub fn new(max: usize) -> Self {
+        Self::bounded(max, usize::MAX, Arc::default())
+    }
+
+    /// Stores at most so many absent users, of so many bytes.
+    #[must_use]
+    pub fn bounded(users_max: usize, bytes_max: usize, metrics: Arc<Metrics>) -> Self {
         Self {
             users: Mutex::default(),
-            max,
+            users_max,
+            bytes_max,
+            metrics,
+        }
+    }
+
+    /// Forgets absent users until there are at most so many, of so many bytes.
+    fn forget_over(&self, users: &mut Users, users_max: usize, bytes_max: usize) {
+        let mut forgotten = 0;
+        while users.absent.len() > users_max || users.absent.bytes() > bytes_max {
+            let Some(user) = users.absent.take_first() else {
+                break;
+            };
+            users.by_id.remove(&user);
+            forgotten += 1;
+        }
+        if forgotten > 0 {
+            users.by_id.give_back();
+        }
+        self.metrics
+            .store_memory_bytes
+            .set(users.absent.bytes() as i64);
+    }
+}
+
+impl Users {
+    /// The user has an avatar.
+    fn come(&mut self, user: &UserId) {
+        if let Some(entry) = self.by_id.get_mut(user)
+            && let Some(absentee) = entry.absentee.take()
+        {
+            self.absent.remove(absentee);
         }
     }
 }
@@ -41,39 +113,75 @@ impl Store for MemoryStore {
     fn get(&self, user: &UserId) -> Option<Stored> {
         let users = self.users.lock();
         let known = users.by_id.get(user);
-        Some(
-            known.map_or_else(Stored::default, |(_, attributes)| Stored {
-                attributes: attributes.clone(),
-                last_seen_ms: None,
-            }),
-        )
+        Some(known.map_or_else(Stored::default, |entry| Stored {
+            attributes: entry.attributes.clone(),
+            last_seen_ms: None,
+        }))
     }
 
     fn load(&self, user: &UserId, load: Load) {
         load(Ok(self.get(user).unwrap_or_default()));
     }
 
+    /// An avatar saves: its user is there.
     fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>) {
         let users = &mut *self.users.lock();
-        if let Some((number, _)) = users.by_id.remove(user) {
-            users.order.remove(&number);
-        }
+        users.come(user);
         if attributes.is_empty() {
+            users.by_id.remove(user);
             users.by_id.give_back();
+        } else if let Some(entry) = users.by_id.get_mut(user) {
+            entry.attributes = attributes;
         } else {
-            users.saves += 1;
-            users.order.insert(users.saves, user.clone());
-            users.by_id.insert(user.clone(), (users.saves, attributes));
-        }
-        while users.by_id.len() > self.max {
-            let Some((_, oldest)) = users.order.pop_first() else {
-                break;
+            let entry = Entry {
+                attributes,
+                from: None,
+                absentee: None,
             };
-            users.by_id.remove(&oldest);
+            users.by_id.insert(user.clone(), entry);
         }
         if let Some(saved) = saved {
             saved(Ok(()));
         }
+    }
+
+    fn avatar_began(&self, user: &UserId) {
+        let users = &mut *self.users.lock();
+        users.come(user);
+        self.metrics
+            .store_memory_bytes
+            .set(users.absent.bytes() as i64);
+    }
+
+    fn session_ends(&self, user: &UserId, from: Option<IpAddr>) {
+        if let Some(entry) = self.users.lock().by_id.get_mut(user) {
+            entry.from = from;
+        }
+    }
+
+    fn avatar_ended(&self, user: &UserId) {
+        let users = &mut *self.users.lock();
+        let Some(entry) = users.by_id.get_mut(user) else {
+            return;
+        };
+        if entry.absentee.is_some() {
+            return;
+        }
+        let absentee = users.absent.put(user.clone(), entry.bytes(), entry.from);
+        entry.absentee = Some(absentee);
+        if users.absent.bytes() > self.bytes_max {
+            self.metrics.reach(BYTES_KEY);
+        }
+        self.forget_over(users, self.users_max, self.bytes_max);
+    }
+
+    fn relieve(&self, is_all: bool) {
+        let users = &mut *self.users.lock();
+        let bytes_max = match is_all {
+            true => 0,
+            false => users.absent.bytes() / 2,
+        };
+        self.forget_over(users, self.users_max, bytes_max);
     }
 
     /// Nothing: the directories have that in memory (`last_seen`).
@@ -95,21 +203,102 @@ impl Store for MemoryStore {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use turntable_core::payload::Payload;
+
+    /// With `USER_BYTES` and `ATTRIBUTE_BYTES` a user has 1,000 bytes.
+    const TEXT_BYTES: usize = 1_000 - USER_BYTES - ATTRIBUTE_BYTES - 1;
+
+    fn user(n: u32) -> UserId {
+        UserId::parse(&format!("1:{n}")).unwrap()
+    }
+
+    fn some() -> Attributes {
+        let text = format!("\"{}\"", "x".repeat(TEXT_BYTES - 2));
+        [("a".into(), Payload::from_json(&text))].into()
+    }
+
+    fn store(users_max: usize, bytes_max: usize) -> MemoryStore {
+        MemoryStore::bounded(users_max, bytes_max, Arc::default())
+    }
+
+    /// A user comes from an address, sets something and goes.
+    fn visit(store: &MemoryStore, n: u32, from: Option<[u8; 4]>) {
+        store.avatar_began(&user(n));
+        store.save(&user(n), some(), None);
+        store.session_ends(&user(n), from.map(IpAddr::from));
+        store.avatar_ended(&user(n));
+    }
+
+    fn has(store: &MemoryStore, n: u32) -> bool {
+        !store.get(&user(n)).unwrap().attributes.is_empty()
+    }
 
     #[test]
-    fn users_saved_longest_ago_go_first_and_empty_ones_at_once() {
-        let store = MemoryStore::new(2);
-        let user = |n: u32| UserId::parse(&format!("1:{n}")).unwrap();
-        let some: Attributes = [("a".into(), Payload::from_json("1"))].into();
+    fn users_gone_longest_ago_go_first_and_empty_ones_at_once() {
+        let store = store(2, usize::MAX);
         for n in [1, 2, 1, 3] {
-            store.save(&user(n), some.clone(), None);
+            visit(&store, n, None);
         }
-        let get = |n| store.get(&user(n)).unwrap().attributes;
-        assert_eq!(get(2), Attributes::default());
-        assert_eq!(get(1), some.clone());
+        assert_eq!([1, 2, 3].map(|n| has(&store, n)), [true, false, true]);
         store.save(&user(1), Attributes::default(), None);
-        assert_eq!(get(1), Attributes::default());
-        assert_eq!(store.users.lock().order.len(), 1);
+        assert!(!has(&store, 1));
+        let users = store.users.lock();
+        assert_eq!((users.absent.len(), users.by_id.len()), (1, 1));
+    }
+
+    #[test]
+    fn users_that_are_there_stay_and_do_not_count() {
+        let store = store(9, 2_000);
+        for n in 1..=5 {
+            store.avatar_began(&user(n));
+            store.save(&user(n), some(), None);
+        }
+        store.relieve(true);
+        assert!((1..=5).all(|n| has(&store, n)));
+        for n in 1..=5 {
+            store.avatar_ended(&user(n));
+        }
+        assert!(!has(&store, 3) && has(&store, 4) && has(&store, 5));
+        assert_eq!(store.metrics.store_memory_bytes.get(), 2_000);
+        // One that comes back is there again.
+        store.avatar_began(&user(4));
+        visit(&store, 6, None);
+        visit(&store, 7, None);
+        assert_eq!(
+            [4, 5, 6, 7].map(|n| has(&store, n)),
+            [true, false, true, true]
+        );
+    }
+
+    #[test]
+    fn address_over_its_share_loses_its_own_users() {
+        let store = store(1_000, 16_000);
+        visit(&store, 1, Some([10, 0, 0, 1]));
+        visit(&store, 2, None);
+        for n in 100..200 {
+            visit(&store, n, Some([10, 0, 0, 9]));
+        }
+        assert!(has(&store, 1) && has(&store, 2) && has(&store, 199));
+        assert_eq!(store.users.lock().absent.len(), 16);
+        // From many addresses with little each, those seen longest ago go.
+        for n in 200..212 {
+            visit(&store, n, Some([10, 0, 1, n as u8]));
+        }
+        assert!(has(&store, 1) && has(&store, 199) && has(&store, 211));
+        visit(&store, 212, Some([10, 0, 1, 212]));
+        assert!(!has(&store, 1) && has(&store, 2) && has(&store, 199));
+    }
+
+    #[test]
+    fn memory_of_absent_users_is_given_back_when_it_is_needed() {
+        let store = store(1_000, usize::MAX);
+        for n in 0..1_000 {
+            visit(&store, n, None);
+        }
+        store.relieve(false);
+        assert_eq!([499, 500].map(|n| has(&store, n)), [false, true]);
+        store.relieve(true);
+        assert_eq!(store.users.lock().absent.len(), 0);
+        assert!(store.users.lock().by_id.capacity() < 100);
+        assert_eq!(store.metrics.store_memory_bytes.get(), 0);
     }
 }

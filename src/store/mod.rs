@@ -21,6 +21,7 @@ pub mod transfer;
 mod writer;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -99,6 +100,20 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Saves all attributes of a user; soon, or at once where `saved` waits for it.
     fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>);
 
+    /// The user has an avatar from now on.
+    fn avatar_began(&self, _: &UserId) {}
+
+    /// A session of the user ends. `from` is its address where it has shown nothing that
+    /// says who it is.
+    fn session_ends(&self, _: &UserId, _from: Option<IpAddr>) {}
+
+    /// The user has no avatar any more. A store in memory may forget it.
+    fn avatar_ended(&self, _: &UserId) {}
+
+    /// The process uses more memory than it may: a store in memory forgets half of the
+    /// users that are absent, or all of them.
+    fn relieve(&self, _is_all: bool) {}
+
     /// Notes when a user was last seen, 0 to forget it; it is written soon.
     fn seen(&self, user: &UserId, at_ms: u64);
 
@@ -133,18 +148,30 @@ pub trait Store: fmt::Debug + Send + Sync {
     fn stop(&self);
 }
 
+/// A store in memory has this part of `server.memory_bytes_max`, where no number says how
+/// much.
+const MEMORY_SHARE: u64 = 8;
+
 /// The store of a configuration. It notes of at most `last_seen_max` users when they
-/// were last seen.
+/// were last seen. The process may use `memory_bytes_max`, where that is known.
 ///
 /// # Errors
 /// A file that cannot be read or written, as a sentence.
 pub fn open(
     settings: &StoreSettings,
     last_seen_max: usize,
-    metrics: &Metrics,
+    memory_bytes_max: Option<u64>,
+    metrics: &Arc<Metrics>,
 ) -> Result<Arc<dyn Store>, String> {
     if settings.path.is_empty() {
-        return Ok(Arc::new(memory::MemoryStore::new(settings.users_max)));
+        let bytes_max = match (settings.memory_bytes_max, memory_bytes_max) {
+            (0, None) => u64::MAX,
+            (0, Some(all)) => all / MEMORY_SHARE,
+            (max, _) => max,
+        };
+        let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        let store = memory::MemoryStore::bounded(settings.users_max, bytes_max, metrics.clone());
+        return Ok(Arc::new(store));
     }
     let store = queue::FileStore::open(settings, last_seen_max, metrics.store_failures.clone())?;
     Ok(Arc::new(store))

@@ -18,6 +18,8 @@ pub struct StoreSettings {
     pub check_bytes_max: u64,
     /// Users whose attributes are stored, in a file besides those with a password.
     pub users_max: usize,
+    /// Bytes of the absent users in memory; 0: an eighth of `server.memory_bytes_max`.
+    pub memory_bytes_max: u64,
     /// Channels whose histories are in the file.
     pub channels_max: usize,
     /// Bytes of their messages.
@@ -32,6 +34,7 @@ impl StoreSettings {
         ("queue_bytes_max", 1_048_576, 17_179_869_184),
         ("check_bytes_max", 0, 1_099_511_627_776),
         ("users_max", 0, 100_000_000),
+        ("memory_bytes_max", 0, 1_099_511_627_776),
         ("channels_max", 0, 10_000_000),
         ("channels_bytes_max", 0, 1_099_511_627_776),
     ];
@@ -46,6 +49,7 @@ impl Default for StoreSettings {
             queue_bytes_max: 67_108_864,
             check_bytes_max: 268_435_456,
             users_max: 100_000,
+            memory_bytes_max: 0,
             channels_max: 10_000,
             channels_bytes_max: 268_435_456,
         }

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use turntable_testkit::Server;
 use turntable_testkit::presence::lookup;
+use turntable_testkit::{Client, Server};
 
 /// A server with a file, in which `name` and `n` are durable.
 fn with_file(path: &Path) -> Server {
@@ -26,7 +26,7 @@ fn absent_user_has_its_attributes(server: &Server) {
     let all = json!({"name": "Mel", "playing": "strike", "email": "a@b"});
     friend.request("set", all.clone());
     friend.bye();
-    server.await_metric("turntable_actors{kind=\"avatar\"}", 0.0);
+    server.await_metric("turntable_actors{name=\"avatar\"}", 0.0);
     let profile = json!({"name": "Mel"});
     assert_eq!(lookup(server, "1:1")["profile"], profile);
     let mut client = server.user("2:1");
@@ -168,4 +168,37 @@ fn backup_is_restored_and_checked() {
     assert!(program(&["store", "restore", &again, &lines]).0);
     let server = with_file(Path::new(&again));
     assert_eq!(attributes(&server, "1:1"), json!({"name": "Mel"}));
+}
+
+const STORED: &str = "turntable_store_memory_bytes";
+
+/// A user sets 4,000 bytes, from an address, and goes.
+fn visit(server: &Server, user: &str, from: u8) {
+    let mut client = Client::greeted_from(server.address, [127, 0, 0, from]);
+    let attributes = json!({"text": "x".repeat(4_000)});
+    client.request("idme", json!({"user": user, "attributes": attributes}));
+    client.bye();
+}
+
+#[test]
+fn absent_users_of_one_address_do_not_take_the_memory_of_others() {
+    let server = Server::with(&[
+        ("store.memory_bytes_max", "60000"),
+        ("presence.grace_ms", "0"),
+    ]);
+    let mut present = server.user("1:1");
+    let own = json!({"text": "y".repeat(4_000)});
+    present.request("set", own.clone());
+    visit(&server, "1:2", 2);
+    for n in 100..140 {
+        visit(&server, &format!("1:{n}"), 3);
+    }
+    server.await_metric("turntable_actors{name=\"avatar\"}", 1.0);
+    let bytes = server.metric(STORED);
+    assert!(bytes > 40_000.0 && bytes <= 60_000.0, "{bytes}");
+    assert_eq!(attributes(&server, "1:1"), own);
+    assert_ne!(attributes(&server, "1:2"), json!({}));
+    assert_ne!(attributes(&server, "1:139"), json!({}));
+    assert_eq!(attributes(&server, "1:100"), json!({}));
+    assert!(server.metric("turntable_limits_reached_total{name=\"store.memory_bytes_max\"}") > 0.0);
 }

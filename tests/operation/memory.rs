@@ -144,6 +144,43 @@ async fn server_over_its_memory_drops_histories_and_what_sessions_retain() {
 }
 
 #[actix_rt::test]
+async fn server_over_its_memory_forgets_absent_users_and_no_others() {
+    const STORED: &str = "turntable_store_memory_bytes";
+    let running = Running::start(config()).unwrap();
+    let (address, management) = (running.server, running.management);
+    let mut present = beside(move || {
+        let mut present = Client::greeted(address);
+        present.identify("1:1");
+        present.request("set", json!({"name": "Mel"}));
+        let mut absent = Client::greeted(address);
+        absent.identify("1:2");
+        absent.request("set", json!({"name": "Pomke"}));
+        absent.bye();
+        let until = Instant::now() + DEADLINE;
+        while metric(management, STORED) == 0.0 {
+            assert!(Instant::now() < until, "nothing is stored");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        present
+    })
+    .await;
+    let mut small = config();
+    small.server.memory_bytes_max = 1;
+    running.apply(small).unwrap();
+    beside(move || await_metric(management, STORED, 0.0)).await;
+    running.apply(config()).unwrap();
+    beside(move || {
+        await_metric(management, PRESSURE, 0.0);
+        present.expect_nothing_pending();
+        let attributes = |user| Client::greeted(address).identify(user)["attributes"].clone();
+        assert_eq!(attributes("1:1"), json!({"name": "Mel"}));
+        assert_eq!(attributes("1:2"), json!({}));
+    })
+    .await;
+    running.stop(Duration::ZERO).await;
+}
+
+#[actix_rt::test]
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 async fn memory_of_a_peak_is_given_back_without_pressure() {
     const RESIDENT: &str = "turntable_resident_bytes";

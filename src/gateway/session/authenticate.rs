@@ -184,6 +184,7 @@ impl Gateway {
         // The answers of owners to that find it gone.
         self.subscriptions.topics.exit_all(session.into());
         self.end_by_operator(&user, caller.key);
+        self.leaves_avatar(session);
         let remove = AvatarCall::Remove { caller };
         self.shared.owners.avatar(&user, remove);
     }

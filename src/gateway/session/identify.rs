@@ -117,6 +117,10 @@ impl Gateway {
             entry.session.standing = Standing::of(expires_ms, token);
             entry.session.is_provisional = is_provisional;
         }
+        if is_provisional {
+            // Its address is known when it ends, whether it has a connection then or not.
+            self.held(session);
+        }
         self.shared.renew_blocked(&user, is_provisional);
         self.grant(session, &roles);
         if let Some(expires_ms) = expires_ms {

@@ -158,8 +158,18 @@ impl Gateway {
         self.held(session).map(Held::address)
     }
 
+    /// A session is about to leave its avatar.
+    pub(crate) fn leaves_avatar(&self, session: SessionSlot) {
+        if let Some(entry) = self.sessions.get(session) {
+            let held = entry.held.as_ref();
+            let held = held.filter(|_| entry.session.is_provisional);
+            let from = held.map(Held::address);
+            self.shared.store.session_ends(&entry.session.user, from);
+        }
+    }
+
     /// The share of its address that a session has.
-    fn held(&mut self, session: SessionSlot) -> Option<&Held> {
+    pub(super) fn held(&mut self, session: SessionSlot) -> Option<&Held> {
         let connection = self.sessions.get(session)?.session.connection();
         let permit = connection.and_then(|key| self.connections.permit(key));
         let begun = permit.map(|permit| permit.hold());

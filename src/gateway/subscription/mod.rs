@@ -408,6 +408,7 @@ impl Gateway {
         self.call_owners(behind);
         self.forget_gathers(session);
         self.end_by_operator(&user, key);
+        self.leaves_avatar(session);
         let owners = self.shared.owners.clone();
         owners.avatar(&user, AvatarCall::Remove { caller });
         for room in rooms {

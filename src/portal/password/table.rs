@@ -310,7 +310,7 @@ mod tests {
             path: folder.path().join("store").to_str().unwrap().to_owned(),
             ..Default::default()
         };
-        let store = crate::store::open(&settings, 0, &Default::default()).unwrap();
+        let store = crate::store::open(&settings, 0, None, &Default::default()).unwrap();
         let table = Arc::new(Passwords::new(store.clone(), Arc::default()).unwrap());
         let user = user(1);
         let put = table.put(&user, "a".into(), Whose::New, 1, None);

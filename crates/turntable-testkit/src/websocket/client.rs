@@ -21,6 +21,17 @@ pub fn handshake(path: &str, headers: &str) -> String {
     )
 }
 
+/// A socket from another address of this machine.
+pub fn connect_from(server: SocketAddr, address: [u8; 4]) -> TcpStream {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
+    socket.connect(&server.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
 /// One connection. Pings are answered by those functions that read messages.
 #[derive(Debug)]
 pub struct Client {
@@ -71,6 +82,15 @@ impl Client {
     /// A connection to `/ws` that got `idyou`.
     pub fn greeted(address: SocketAddr) -> Self {
         let mut client = Self::open(address, "/ws");
+        client.expect("idyou");
+        client
+    }
+
+    /// The same from another address of this machine.
+    pub fn greeted_from(server: SocketAddr, address: [u8; 4]) -> Self {
+        let mut stream = connect_from(server, address);
+        stream.write_all(handshake("/ws", "").as_bytes()).unwrap();
+        let mut client = Self::after_handshake(stream);
         client.expect("idyou");
         client
     }

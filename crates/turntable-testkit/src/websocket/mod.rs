@@ -3,5 +3,5 @@
 mod client;
 mod frame;
 
-pub use client::{Client, KEY, handshake};
+pub use client::{Client, KEY, connect_from, handshake};
 pub use frame::{Frame, Opcode};
