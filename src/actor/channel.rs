@@ -14,7 +14,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 
 use crate::actor::directory::Unused;
-use crate::actor::history_bytes::HistoryBytes;
+use crate::actor::history_bytes::{HistoryBytes, Shrink};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::owner_call::{Due, QueuedCall};
 use crate::actor::prefixes::Gateways;
@@ -89,7 +89,7 @@ impl OwnerActor for Channel {
             settings,
             retention,
             rates,
-            history_bytes: HistoryBytes::new(&shared.metrics),
+            history_bytes: HistoryBytes::new(&shared.totals.histories),
             is_expiring: false,
             is_stored,
             stored_first: 1,
@@ -173,6 +173,7 @@ impl Channel {
             let max = self.settings.channel.history_total_bytes_max;
             let budget = self.history_bytes.budget(max);
             self.model.retain(&frame, &self.retention, budget, now_ms);
+            self.history_bytes.make_room(max, now_ms);
             self.store(&frame, now_ms);
         } else {
             // What was retained under other settings has a hole now.
@@ -253,7 +254,10 @@ impl Channel {
     fn after(&mut self, ctx: &mut Context<Self>) {
         self.expire_later(ctx);
         self.trim_stored();
-        self.history_bytes.set(self.model.history_bytes());
+        let (bytes, has_subscribers) =
+            (self.model.history_bytes(), !self.model.interest.is_empty());
+        self.history_bytes
+            .set(bytes, has_subscribers, || ctx.address().recipient());
         self.report_members();
         self.wake_for_members(ctx);
         self.settle(ctx);
@@ -402,6 +406,16 @@ impl Handler<Recovered> for Channel {
             self.recovered();
             self.after(ctx);
         }
+    }
+}
+
+/// Others need the memory of some of what it retains.
+impl Handler<Shrink> for Channel {
+    type Result = ();
+
+    fn handle(&mut self, Shrink(bytes): Shrink, ctx: &mut Self::Context) {
+        self.model.shrink_history(bytes);
+        self.after(ctx);
     }
 }
 

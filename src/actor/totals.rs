@@ -1,5 +1,5 @@
 //! What all users of a node together, and each of them, may have: rooms that a user
-//! created, and invites.
+//! created, invites, and histories of channels.
 //!
 //! Rooms and users are spread over the workers, so these counts are shared. They
 //! are locked where a room begins or ends and where invites are sent, never by an
@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 
 use crate::actor::beginning::Beginnings;
+use crate::actor::history_bytes::Histories;
 use crate::actor::invited::Invited;
 use crate::metric::Metrics;
 use turntable_core::id::UserId;
@@ -34,6 +35,8 @@ pub struct Totals {
     pub(super) invited: Invited,
     /// Channels and rooms that begin, by who lets them.
     pub(super) beginnings: Beginnings,
+    /// What channels retain.
+    pub(super) histories: Arc<Histories>,
     invites_gauge: Gauge,
     metrics: Arc<Metrics>,
 }
@@ -74,6 +77,7 @@ impl Totals {
             invites: Mutex::default(),
             invited: Invited::default(),
             beginnings: Beginnings::default(),
+            histories: Arc::new(Histories::new(&metrics)),
             invites_gauge: metrics.invites.clone(),
             metrics,
         }

@@ -7,6 +7,7 @@ use turntable_testkit::metric::CHANNELS;
 use turntable_testkit::{Client, Server};
 
 const HISTORY_BYTES: &str = "turntable_history_bytes";
+const TOTAL: &str = "channel.history_total_bytes_max";
 
 fn configured(entry: &str, keys: &[(&str, &str)]) -> Server {
     Server::configured(&format!("[channels.\"**\"]\n{entry}\n"), keys)
@@ -140,7 +141,7 @@ fn a_history_keeps_its_channel_and_ends_with_its_age() {
 #[test]
 fn histories_are_bounded_in_bytes_each_and_together() {
     let entry = "history_max = 100\nhistory_bytes_max = 2000";
-    let server = configured(entry, &[("channel.history_total_bytes_max", "5000")]);
+    let server = configured(entry, &[(TOTAL, "5000")]);
     let mut pomke = server.user("1:2");
     for n in 0..40 {
         publish(&mut pomke, &format!("d/{}", n % 8), json!("x".repeat(300)));
@@ -157,6 +158,26 @@ fn histories_are_bounded_in_bytes_each_and_together() {
         count += 1;
     }
     assert!(count <= 4, "{count}");
+}
+
+#[test]
+fn silent_channels_give_room_to_those_that_are_published_on() {
+    let server = configured("history_max = 100", &[(TOTAL, "40000")]);
+    let (mut mel, mut pomke) = (server.user("1:1"), server.user("1:2"));
+    publish_numbers(&mut mel, "c", 1..11);
+    // Nobody publishes on them again.
+    for n in 0..60 {
+        publish(&mut pomke, &format!("d/{n}"), json!("x".repeat(2_000)));
+        let bytes = server.metric(HISTORY_BYTES);
+        assert!(bytes <= 40_000.0, "{bytes}");
+    }
+    publish_numbers(&mut mel, "c", 11..21);
+    join_with_history(&mut mel, 100);
+    assert_eq!(
+        published::<20>(&mut mel),
+        std::array::from_fn(|n| json!(n + 1))
+    );
+    assert!(server.metric(HISTORY_BYTES) > 20_000.0);
 }
 
 #[test]

@@ -256,6 +256,11 @@ impl Channel {
         self.history.expires_ms(retention)
     }
 
+    /// Drops the oldest messages until at most so many bytes are retained.
+    pub fn shrink_history(&mut self, bytes_max: usize) {
+        self.history.shrink(bytes_max);
+    }
+
     /// Drops all retained messages. Clients that come back are told that they missed
     /// some.
     pub fn forget_history(&mut self) {

@@ -4,6 +4,8 @@
 //! reference to bytes that exist. They go from the front only, so what is left
 //! always ends with the channel's last message or is empty.
 
+pub mod shares;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -124,6 +126,26 @@ impl History {
         self.expire(retention, budget, now_ms);
     }
 
+    /// Drops the oldest messages until there are at most so many bytes.
+    pub fn shrink(&mut self, bytes_max: usize) {
+        while self.bytes > bytes_max {
+            self.drop_oldest();
+        }
+        self.release_if_empty();
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(oldest) = self.messages.pop_front() {
+            self.bytes -= ENTRY_BYTES + oldest.v1.len();
+        }
+    }
+
+    fn release_if_empty(&mut self) {
+        if self.messages.is_empty() {
+            self.messages = VecDeque::new();
+        }
+    }
+
     /// Drops what may not be retained any more.
     pub fn expire(&mut self, retention: &Retention, budget: usize, now_ms: u64) {
         while let Some(oldest) = self.messages.front() {
@@ -137,12 +159,9 @@ impl History {
             if !is_over {
                 break;
             }
-            self.bytes -= ENTRY_BYTES + oldest.v1.len();
-            self.messages.pop_front();
+            self.drop_oldest();
         }
-        if self.messages.is_empty() {
-            self.messages = VecDeque::new();
-        }
+        self.release_if_empty();
     }
 
     /// How long the oldest message may be retained.
@@ -246,6 +265,11 @@ mod tests {
         assert_eq!(ids(&history), [2, 3]);
         history.retain(&frame(4, 36), &RETENTION, 0, 4);
         assert!(ids(&history).is_empty());
+        let mut history = with(&RETENTION, 3, 36);
+        history.shrink(200);
+        assert_eq!(ids(&history), [2, 3]);
+        history.shrink(99);
+        assert_eq!((ids(&history), history.bytes()), (Vec::new(), 0));
     }
 
     #[test]
