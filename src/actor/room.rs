@@ -18,6 +18,7 @@ use crate::actor::places::Places;
 use crate::actor::totals::{Counted, Created};
 use crate::actor::{Shared, no_room};
 use crate::clock;
+use turntable_core::address::Address;
 use turntable_core::call::{AvatarCall, RoomCall};
 use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::id::{ChannelId, UserId};
@@ -116,13 +117,13 @@ impl Room {
         &mut self,
         caller: Caller,
         user: &UserId,
-        join: &JoinGame,
-        is_connected: bool,
+        mut join: JoinGame,
+        (is_connected, address): (bool, Option<Address>),
         id: Option<RequestId>,
         now_ms: u64,
     ) {
         let settings = self.shared.settings();
-        let counted = match self.count(user, join.invite.len(), now_ms) {
+        let mut counted = match self.count(user, join.invite.len(), now_ms) {
             Ok(counted) => counted,
             Err(error) => return self.refuse(caller, error.of("joingame"), id, true),
         };
@@ -131,15 +132,20 @@ impl Room {
             Model::new(self.channel.clone(), game, settings.room.clone(), now_ms)
         });
         let totals = &self.shared.totals;
-        let invitees = model.invitees(user, &join.invite);
+        let mut invitees = model.invitees(user, &join.invite);
         let rate = settings.room.invites_to_user;
-        let joined = match totals.invited.take(&invitees, rate, now_ms) {
-            Ok(()) => model
-                .join(caller.key, user, join, is_connected, id.clone(), now_ms)
-                .inspect_err(|_| totals.invited.give_back(&invitees)),
-            Err(error) => Err(error.of("joingame")),
-        };
+        let taken = totals.invited.take(&invitees, address, rate, now_ms);
+        let too_often = taken.err();
+        if let Some(too_often) = &too_often {
+            let is_sent = |invited: &UserId| !too_often.users.contains(invited);
+            invitees.retain(is_sent);
+            let named = join.invite.len();
+            join.invite.retain(is_sent);
+            totals.take_back(user, &counted.split(named - join.invite.len()));
+        }
+        let joined = model.join(caller.key, user, &join, is_connected, id.clone(), now_ms);
         if joined.is_err() {
+            totals.invited.give_back(&invitees, address);
             totals.take_back(user, &counted);
         }
         match joined {
@@ -156,6 +162,10 @@ impl Room {
                 }
                 self.answered(user);
                 self.tell_created(user, now_ms);
+                if let Some(too_often) = too_often {
+                    // The answer to the join was sent.
+                    self.shared.refuse(caller, too_often.error(), None);
+                }
             }
             Err(error) => self.refuse(caller, error, id, true),
         }
@@ -451,10 +461,10 @@ impl Handler<QueuedCall<RoomCall>> for Room {
                 join,
                 id,
                 is_connected,
+                address,
                 games,
-                ..
             } => match self.check_game(&join, games.as_deref()) {
-                Ok(()) => self.join(caller, &user, &join, is_connected, id, now_ms),
+                Ok(()) => self.join(caller, &user, join, (is_connected, address), id, now_ms),
                 Err(error) => self.refuse(caller, error, id, true),
             },
             RoomCall::Decline { caller, user, id } => self.decline(caller, &user, id, now_ms),

@@ -68,6 +68,18 @@ pub(super) struct Counted {
     until_ms: u64,
 }
 
+impl Counted {
+    /// So many of them, which are counted apart from here on.
+    pub(super) fn split(&mut self, count: usize) -> Self {
+        let count = count.min(self.count);
+        self.count -= count;
+        Self {
+            count,
+            until_ms: self.until_ms,
+        }
+    }
+}
+
 impl Totals {
     /// Nothing counted.
     #[must_use]

@@ -251,29 +251,60 @@ fn invites_are_limited_by_user_and_in_all() {
     join_with(&mut mel, two);
 }
 
+fn inviting(room: &str, user: &str, invited: &[&str]) -> Value {
+    json!({"channel": room, "self": user, "invite": invited})
+}
+
 #[test]
 fn invites_that_one_user_gets_are_limited() {
-    let rate = ("room.invites_to_user", "{ per_second = 1, burst = 3 }");
+    let rate = ("room.invites_to_user", "{ per_second = 1, burst = 12 }");
     let server = Server::with(&[rate]);
     let mut victim = server.user("1:9");
-    let invite = |room: &str, user: &str, invited: &[&str]| json!({"channel": room, "self": user, "invite": invited});
     for number in 0..6 {
         let (user, room) = (format!("1:{number}"), format!("r{number}"));
         let mut inviter = server.user(&user);
-        let both = invite(&room, &user, &["1:9", "1:8"]);
+        let joined = join_with(&mut inviter, inviting(&room, &user, &["1:9", "1:8"]));
+        assert_eq!(joined["channel"], room);
         if number < 3 {
-            join_with(&mut inviter, both);
             assert_eq!(victim.expect("invite")["channel"], room);
+            inviter.expect_nothing_pending();
             continue;
         }
-        inviter.command("joingame", both);
+        // The join passes, and the error is about the invite alone.
         let error = inviter.expect_error("rate_limited");
+        assert_eq!(error.get("id"), None);
+        let (command, message) = (&error["data"]["command"], &error["data"]["message"]);
+        assert_eq!(command, "joingame");
+        assert!(
+            message.as_str().unwrap().contains("1:8, 1:9")
+                || message.as_str().unwrap().contains("1:9, 1:8")
+        );
         assert!(error["data"]["details"]["retry_ms"].as_u64().unwrap() <= 1_000);
-        // The join is refused whole, and passes without the invite.
-        let joined = join_with(&mut inviter, invite(&room, &user, &[]));
-        assert_eq!(joined["channel"], room);
     }
     victim.expect_none();
     let reached = server.metric(&limit_reached("room.invites_to_user"));
     assert_eq!(reached, 3.0);
+}
+
+#[test]
+fn one_address_does_not_keep_others_from_inviting_a_user() {
+    let server = Server::start();
+    let mut victim = server.user("1:9");
+    let mut stalkers = [server.user("2:1"), server.user("2:2")];
+    let mut sent = 0;
+    for number in 0..40 {
+        for (stalker, user) in stalkers.iter_mut().zip(["2:1", "2:2"]) {
+            stalker.command("joingame", inviting(&format!("s{number}"), user, &["1:9"]));
+            sent += 1;
+        }
+    }
+    let mut friend = Client::greeted_from(server.address, [127, 0, 0, 2]);
+    friend.identify("1:2");
+    join_with(&mut friend, inviting("friends", "1:2", &["1:9"]));
+    friend.expect_nothing_pending();
+    let mut got = 0;
+    while victim.expect("invite")["channel"] != "friends" {
+        got += 1;
+    }
+    assert!(got < sent / 2, "{got} of {sent}");
 }

@@ -217,7 +217,8 @@ pub enum RoomCall {
     /// a request.
     Join {
         caller: Caller,
-        /// Whom it is charged to if the room begins by it; `None`: to nobody.
+        /// Whom it is charged to if the room begins by it (`None`: to nobody), and its
+        /// invites.
         address: Option<Address>,
         user: UserId,
         join: JoinGame,
