@@ -43,7 +43,9 @@ use crate::gateway::{Drain, Gateway, Shared, overload};
 use crate::http::accept::Acceptor;
 use crate::http::admission::Admission;
 use crate::http::listener::listen;
+use crate::http::operator_connection::{OperatorConnection, OperatorConnections};
 use crate::http::places::Places;
+use crate::http::settings::HttpSettings;
 use crate::http::takeable::Takeable;
 use crate::http::{operator as guarding, pages, routes, turn};
 use crate::management::Management;
@@ -83,7 +85,7 @@ const LAST_WEBHOOKS: Duration = Duration::from_secs(2);
 /// How long a client may go on sending a body that nobody reads.
 const UNREAD_BODY: Duration = Duration::from_secs(2);
 /// Connections to the operator's listener.
-const OPERATORS_MAX: usize = 32;
+const OPERATORS_MAX: usize = 64;
 /// How long an operator's client may take for the head of a request.
 const OPERATORS_HEAD: Duration = Duration::from_secs(1);
 /// Files that the process opens beside connections of clients.
@@ -215,21 +217,7 @@ impl Running {
         };
         let http_settings = settings.http.clone();
         let http = node.serve(server_listener, workers, places)?;
-        let operators = actix_web::HttpServer::new(move || {
-            let operator = operator.clone();
-            let (settings, metrics) = (http_settings.clone(), operator.shared.metrics.clone());
-            App::new()
-                .wrap(from_fn(move |request, next| {
-                    guarding::guard(settings.clone(), metrics.clone(), request, next)
-                }))
-                .configure(move |config| operator.routes(config))
-        })
-        .workers(1)
-        .max_connections(OPERATORS_MAX)
-        .client_request_timeout(OPERATORS_HEAD)
-        .disable_signals()
-        .listen(management_listener)?
-        .run();
+        let operators = serve_operators(management_listener, operator, http_settings)?;
         let handles = [http.handle(), operators.handle()];
         actix_rt::spawn(overload::watch(Arc::downgrade(&shared)));
         actix_rt::spawn(http);
@@ -280,6 +268,37 @@ impl Running {
         self.settings.webhooks.stop(LAST_WEBHOOKS).await;
         self.store.stop();
     }
+}
+
+/// Serves the operator's pages and calls.
+fn serve_operators(
+    listener: TcpListener,
+    operator: Management,
+    settings: Arc<Watched<HttpSettings>>,
+) -> anyhow::Result<Server> {
+    let server = Server::build()
+        .workers(1)
+        .max_concurrent_connections(OPERATORS_MAX)
+        .disable_signals()
+        .listen("management", listener, move || {
+            let operator = operator.clone();
+            let (settings, metrics) = (settings.clone(), operator.shared.metrics.clone());
+            let app = App::new()
+                .wrap(from_fn(move |request, next| {
+                    guarding::guard(settings.clone(), metrics.clone(), request, next)
+                }))
+                .configure(move |config| operator.routes(config));
+            let http = HttpService::build()
+                .client_request_timeout(OPERATORS_HEAD)
+                .on_connect_ext(|connection: &OperatorConnection, data| {
+                    data.insert(connection.clone());
+                })
+                .finish(map_config(app, |()| AppConfig::default()));
+            let connections = Rc::new(OperatorConnections::default());
+            fn_service(move |stream: TcpStream| connections.clone().accept(stream)).and_then(http)
+        })?
+        .run();
+    Ok(server)
 }
 
 fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {

@@ -13,6 +13,7 @@ pub mod listener;
 mod login;
 pub mod network;
 pub mod operator;
+pub mod operator_connection;
 pub mod origin;
 pub mod pages;
 pub mod places;

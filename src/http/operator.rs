@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header;
 use actix_web::middleware::Next;
 
 use crate::http::admission::{self, Cors};
+use crate::http::operator_connection::OperatorConnection;
 use crate::http::origin::Accepted;
 use crate::http::settings::HttpSettings;
 use crate::metric::Metrics;
@@ -31,12 +33,32 @@ pub async fn guard(
         };
         accepted.check(request.uri(), request.headers())
     };
-    match checked {
-        Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
+    let connection = request.conn_data::<OperatorConnection>().cloned();
+    if let Some(connection) = connection.as_ref().filter(|_| !has_body(&request)) {
+        connection.carries_out();
+    }
+    let answer = match checked {
+        Ok(()) => next
+            .call(request)
+            .await
+            .map(ServiceResponse::map_into_boxed_body),
         Err(foreign) => {
             admission::advise(&foreign);
             metrics.refuse("management");
             Ok(request.into_response(admission::refuse(&foreign.error(), &Cors::default())))
         }
+    };
+    if let Some(connection) = connection {
+        connection.answers();
     }
+    answer
+}
+
+/// Whether a part of the request is still to come.
+fn has_body(request: &ServiceRequest) -> bool {
+    let headers = request.headers();
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || headers
+            .get(header::CONTENT_LENGTH)
+            .is_some_and(|length| length != "0")
 }

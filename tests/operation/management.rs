@@ -1,5 +1,9 @@
 //! The management listener: metrics and health.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use turntable_testkit::Server;
@@ -86,4 +90,51 @@ fn management_and_public_pages_are_on_separate_listeners() {
     }
     assert_eq!(server.manage("/index.html").status, 404);
     assert_eq!(server.manage("/ws").status, 404);
+}
+
+/// A connection to the operator's listener, on which this was sent.
+fn half_sent(server: &Server, text: &str) -> TcpStream {
+    let mut socket = TcpStream::connect(server.management).unwrap();
+    // It may have ended by then.
+    let _ = socket.write_all(text.as_bytes());
+    socket
+}
+
+#[test]
+fn health_is_answered_beside_requests_that_never_end() {
+    let server = Server::start();
+    for text in [
+        "GET /metrics HTTP/1.1\r\nHo",
+        "POST /rpc/user/find HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000\r\n\r\n{",
+        // Its answers are not read.
+        &"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(30),
+        // Nothing follows.
+        "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ] {
+        let held: Vec<TcpStream> = (0..200).map(|_| half_sent(&server, text)).collect();
+        let began = Instant::now();
+        for _ in 0..3 {
+            assert_eq!(server.manage("/health/live").status, 200, "{text}");
+        }
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(10), "{took:?} beside {text}");
+        drop(held);
+    }
+}
+
+#[test]
+fn few_idle_connections_of_the_operator_stay() {
+    let server = Server::start();
+    let text = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut kept: Vec<TcpStream> = (0..16).map(|_| half_sent(&server, text)).collect();
+    for socket in &mut kept {
+        for is_last in [false, true] {
+            let mut answer = [0; 1_024];
+            let count = socket.read(&mut answer).unwrap();
+            assert!(answer[..count].starts_with(b"HTTP/1.1 200 "));
+            if !is_last {
+                socket.write_all(text.as_bytes()).unwrap();
+            }
+        }
+    }
 }

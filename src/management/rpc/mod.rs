@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 
 use super::Management;
 use crate::http::fault;
+use crate::http::operator_connection::OperatorConnection;
 use method::{Answer, Argument, Arguments, Method, Parameter, Type, wrong};
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
@@ -133,8 +134,12 @@ fn default_realm(management: &Management) -> String {
 pub(super) async fn post(
     management: web::Data<Management>,
     path: web::Path<(String, String)>,
+    request: HttpRequest,
     body: web::Bytes,
 ) -> HttpResponse {
+    if let Some(connection) = request.conn_data::<OperatorConnection>() {
+        connection.carries_out();
+    }
     let (service, name) = path.into_inner();
     let call = named(&service, &name, &body, &default_realm(&management));
     answer(&management, call).await
