@@ -11,6 +11,7 @@ use crate::gateway::transport::engineio::settings::SocketIoSettings;
 use crate::gateway::transport::poll::settings::PollSettings;
 use crate::gateway::transport::tunnel::settings::TunnelSettings;
 use crate::http::allowed;
+use crate::http::body::BUFFER_BYTES as BODY_BUFFER_BYTES;
 use crate::http::origin::is_host;
 use crate::http::settings::ServerSettings;
 use crate::portal::settings::{
@@ -195,6 +196,19 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
                 ),
             ));
         }
+    }
+    let needed = config.server.max_message_bytes + BODY_BUFFER_BYTES;
+    if config.server.body_bytes_per_address_max < needed {
+        found.push(Conflict::new(
+            &[
+                "server.body_bytes_per_address_max",
+                "server.max_message_bytes",
+            ],
+            format!(
+                "server.body_bytes_per_address_max must be at least {needed}: \
+                 server.max_message_bytes and {BODY_BUFFER_BYTES} for its buffer"
+            ),
+        ));
     }
     for origin in &config.server.allowed_origins {
         if let Some(fault) = allowed::fault(origin) {

@@ -53,6 +53,8 @@ struct AddressCount {
     detached: AtomicU32,
     /// What its sessions hold ([`Held`]).
     held: AtomicUsize,
+    /// Bytes of bodies that are not whole.
+    bodies: AtomicUsize,
     bytes: SharedBucket,
     published: SharedBucket,
     users: SharedBucket,
@@ -212,6 +214,7 @@ impl ConnectionLimits {
                 invites: SharedBucket::default(),
                 detached: AtomicU32::new(0),
                 held: AtomicUsize::new(0),
+                bodies: AtomicUsize::new(0),
             })
         });
         let count = known.count.load(Ordering::Relaxed);

@@ -9,7 +9,7 @@ use actix::Addr;
 use actix_http::RequestHead;
 use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_rt::time::timeout;
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 
 use crate::clock;
 use crate::cluster::request::Ticket;
@@ -25,7 +25,6 @@ use crate::watched::Watched;
 use turntable_core::id::SessionId;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
-use turntable_core::session::address_error;
 
 /// Every client may use a wrong name, and every page may try.
 static HOSTS: LogLimit = LogLimit::new();
@@ -158,21 +157,6 @@ impl Admission {
         }
     }
 
-    /// Charges the bytes of a body to the address that it comes from, whether a session
-    /// takes them or not. A proxy's address is that of all its clients.
-    fn charge(&self, socket: Option<&Takeable>, bytes: usize) -> Result<(), ErrorBody> {
-        let Some(socket) = socket.filter(|socket| !socket.peer().is_proxy) else {
-            return Ok(());
-        };
-        let limit = self.shared.settings.get().limits.address_bytes;
-        let taken = socket.take_bytes(bytes, limit, clock::now_ms());
-        taken.map_err(|retry_ms| {
-            let error = address_error(retry_ms);
-            self.shared.metrics.error(error.code, error.limit);
-            error
-        })
-    }
-
     /// Whether the client's browser speaks TLS with the proxy in front: its page, or a
     /// trusted proxy, says so.
     #[must_use]
@@ -191,61 +175,6 @@ impl Admission {
         }
         let header = self.settings.get().server.forwarded_header;
         is_proxy && network::is_https(headers, header)
-    }
-
-    /// Reads the body of a request whole.
-    ///
-    /// # Errors
-    /// `too_large`, `timeout`, `rate_limited`, and `bad_json` for a body that is not
-    /// UTF-8.
-    pub async fn body(
-        &self,
-        request: &HttpRequest,
-        payload: web::Payload,
-    ) -> Result<String, ErrorBody> {
-        let (max, limit_ms) = {
-            let server = &self.settings.get().server;
-            (server.max_message_bytes, server.body_timeout_ms)
-        };
-        let declared = request.headers().get(header::CONTENT_LENGTH);
-        let declared = declared.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if declared.is_some_and(|length| length > max as u64) {
-            return Err(self.too_large());
-        }
-        let socket = request.conn_data::<Takeable>();
-        if let Some(socket) = socket {
-            socket.read_body();
-        }
-        let read = payload.to_bytes_limited(max);
-        let read = timeout(Duration::from_millis(limit_ms), read).await;
-        if let Some(socket) = socket {
-            socket.stop_body();
-        }
-        let body = match read {
-            Ok(Ok(Ok(body))) => {
-                self.charge(socket, body.len())?;
-                body
-            }
-            Ok(Ok(Err(_))) => {
-                return Err(ErrorBody::new(
-                    ErrorCode::BadMessage,
-                    "the body of the request is incomplete",
-                ));
-            }
-            Ok(Err(_)) => return Err(self.too_large()),
-            Err(_) => {
-                self.shared.metrics.refuse("body_timeout");
-                return Err(ErrorBody::new(
-                    ErrorCode::Timeout,
-                    format!(
-                        "the body of the request did not come within {limit_ms} ms \
-                         (server.body_timeout_ms)"
-                    ),
-                ));
-            }
-        };
-        String::from_utf8(body.into())
-            .map_err(|_| ErrorBody::new(ErrorCode::BadJson, "the body is not UTF-8"))
     }
 
     /// Waits while a worker is behind (`server.mailbox_max`), as sockets do, before commands
@@ -280,7 +209,7 @@ impl Admission {
         Ok(text)
     }
 
-    fn too_large(&self) -> ErrorBody {
+    pub(super) fn too_large(&self) -> ErrorBody {
         let max = self.settings.get().server.max_message_bytes;
         ErrorBody::new(
             ErrorCode::TooLarge,

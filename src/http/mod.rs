@@ -4,6 +4,7 @@
 pub mod accept;
 pub mod admission;
 pub mod allowed;
+pub mod body;
 pub mod fault;
 pub mod flow;
 pub mod handshake;

@@ -63,6 +63,9 @@ pub struct ServerSettings {
     pub connections_max: usize,
     /// Connections at one time from one address.
     pub connections_per_address_max: usize,
+    /// What clients of one address may have sent of bodies that are not whole, in bytes,
+    /// with 32,768 for each.
+    pub body_bytes_per_address_max: usize,
     /// How many bytes the kernel may hold for one client that does not read, in
     /// bytes; 0: as many as it will.
     pub send_buffer_bytes: usize,
@@ -87,6 +90,7 @@ impl ServerSettings {
         ("shutdown_ms", 0, 600_000),
         ("connections_max", 1, 10_000_000),
         ("connections_per_address_max", 1, 10_000_000),
+        ("body_bytes_per_address_max", 131_072, 1_099_511_627_776),
         ("send_buffer_bytes", 0, 16_777_216),
         ("memory_bytes_max", 0, 1_099_511_627_776),
         ("mailbox_max", 100, 10_000_000),
@@ -113,6 +117,7 @@ impl Default for ServerSettings {
             shutdown_ms: 5_000,
             connections_max: 100_000,
             connections_per_address_max: 20_000,
+            body_bytes_per_address_max: 33_554_432,
             send_buffer_bytes: 262_144,
             memory_bytes_max: 0,
             mailbox_max: 10_000,

@@ -142,6 +142,24 @@ impl Takeable {
         }
     }
 
+    /// Counts so many bytes of a body that is not whole for its address. Returns whether it
+    /// may have them, of `max`.
+    #[must_use]
+    pub fn count_body(&self, bytes: usize, max: usize) -> bool {
+        let inner = self.0.borrow();
+        inner
+            .place
+            .as_ref()
+            .map_or(true, |permit| permit.count_body(bytes, max))
+    }
+
+    /// So many of them are not counted any more.
+    pub fn forget_body(&self, bytes: usize) {
+        if let Ok(permit) = &self.0.borrow().place {
+            permit.forget_body(bytes);
+        }
+    }
+
     /// Where it comes from.
     #[must_use]
     pub fn peer(&self) -> Peer {

@@ -167,6 +167,12 @@ fn invalid_value_in_a_file_is_reported_with_its_position() {
              c.toml:2:1: session.outbox_bytes_max = 65536: session.outbox_bytes_max must be \
              at least 69632: room.tick_bytes_max and 4096 for the envelope",
         ),
+        (
+            "[server]\nbody_bytes_per_address_max = 131072\nmax_message_bytes = 131000",
+            "c.toml:2:1: server.body_bytes_per_address_max = 131072: \
+             server.body_bytes_per_address_max must be at least 163768: \
+             server.max_message_bytes and 32768 for its buffer",
+        ),
     ] {
         assert_eq!(composed(file, &[]), Err(expected.to_owned()), "{file}");
     }

@@ -1,0 +1,162 @@
+//! Bodies of requests: each is read whole before the request is carried out.
+//!
+//! What has come of a body is charged to its address at once, and counts for it until the
+//! body is whole: clients that send a part only get no memory for nothing.
+
+use std::time::Duration;
+
+use actix_rt::time::timeout;
+use actix_web::http::header;
+use actix_web::{HttpRequest, web};
+use futures_util::StreamExt as _;
+
+use crate::clock;
+use crate::http::admission::Admission;
+use crate::http::takeable::Takeable;
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
+use turntable_core::session::address_error;
+
+/// What the connection of an unfinished body takes beside it: the buffer into which the
+/// HTTP server reads, in bytes.
+pub const BUFFER_BYTES: usize = 32_768;
+
+const KEY: &str = "server.body_bytes_per_address_max";
+
+/// A body that is being read.
+struct Unfinished<'a> {
+    admission: &'a Admission,
+    /// The connection, unless it is that of a proxy: its address is that of all its clients.
+    socket: Option<&'a Takeable>,
+    text: Vec<u8>,
+    /// Bytes that are counted for the address.
+    counted: usize,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(socket) = self.socket {
+            socket.forget_body(self.counted);
+        }
+    }
+}
+
+impl Unfinished<'_> {
+    /// Counts so many bytes more.
+    fn count(&mut self, bytes: usize) -> Result<(), ErrorBody> {
+        let max = self
+            .admission
+            .settings
+            .get()
+            .server
+            .body_bytes_per_address_max;
+        if let Some(socket) = self.socket {
+            if !socket.count_body(bytes, max) {
+                self.admission.shared.metrics.reach(KEY);
+                let message = format!(
+                    "the clients of your address send too many requests at one time whose bodies \
+                     are not whole ({KEY}); try again later"
+                );
+                let error = ErrorBody::new(ErrorCode::TooMany, message);
+                return Err(error.with("max", max as u64));
+            }
+            self.counted += bytes;
+        }
+        Ok(())
+    }
+
+    /// Charges bytes to the address that they come from, whether a session takes them
+    /// or not.
+    fn charge(&self, bytes: usize) -> Result<(), ErrorBody> {
+        let Some(socket) = self.socket else {
+            return Ok(());
+        };
+        let shared = &self.admission.shared;
+        let limit = shared.settings.get().limits.address_bytes;
+        let taken = socket.take_bytes(bytes, limit, clock::now_ms());
+        taken.map_err(|retry_ms| {
+            let error = address_error(retry_ms);
+            shared.metrics.error(error.code, error.limit);
+            error
+        })
+    }
+
+    /// Takes the next part of at most `max` bytes.
+    fn take(&mut self, part: &[u8], declared: usize, max: usize) -> Result<(), ErrorBody> {
+        let length = self.text.len() + part.len();
+        if length > max {
+            return Err(self.admission.too_large());
+        }
+        self.charge(part.len())?;
+        if length > self.text.capacity() {
+            // No more than the body is going to have.
+            let capacity = length.max((2 * length).min(declared));
+            self.count(capacity - self.text.capacity())?;
+            self.text.reserve_exact(capacity - self.text.len());
+        }
+        self.text.extend_from_slice(part);
+        Ok(())
+    }
+
+    async fn read(&mut self, mut payload: web::Payload, declared: usize) -> Result<(), ErrorBody> {
+        let max = self.admission.settings.get().server.max_message_bytes;
+        self.count(BUFFER_BYTES)?;
+        while let Some(part) = payload.next().await {
+            let part = part.map_err(|_| {
+                let message = "the body of the request is incomplete";
+                ErrorBody::new(ErrorCode::BadMessage, message)
+            })?;
+            self.take(&part, declared, max)?;
+        }
+        Ok(())
+    }
+}
+
+impl Admission {
+    /// Reads the body of a request whole.
+    ///
+    /// # Errors
+    /// `too_large`, `timeout`, `rate_limited`, `too_many`, and `bad_json` for a body that is
+    /// not UTF-8.
+    pub async fn body(
+        &self,
+        request: &HttpRequest,
+        payload: web::Payload,
+    ) -> Result<String, ErrorBody> {
+        let (max, limit_ms) = {
+            let server = &self.settings.get().server;
+            (server.max_message_bytes, server.body_timeout_ms)
+        };
+        let declared = request.headers().get(header::CONTENT_LENGTH);
+        let declared = declared.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if declared.is_some_and(|length| length > max as u64) {
+            return Err(self.too_large());
+        }
+        let declared = declared.map_or(max, |length| length as usize);
+        let socket = request.conn_data::<Takeable>();
+        let mut body = Unfinished {
+            admission: self,
+            socket: socket.filter(|socket| !socket.peer().is_proxy),
+            text: Vec::new(),
+            counted: 0,
+        };
+        if let Some(socket) = socket {
+            socket.read_body();
+        }
+        let limit = Duration::from_millis(limit_ms);
+        let read = timeout(limit, body.read(payload, declared)).await;
+        if let Some(socket) = socket {
+            socket.stop_body();
+        }
+        read.map_err(|_| {
+            self.shared.metrics.refuse("body_timeout");
+            let message = format!(
+                "the body of the request did not come within {limit_ms} ms \
+                 (server.body_timeout_ms)"
+            );
+            ErrorBody::new(ErrorCode::Timeout, message)
+        })??;
+        String::from_utf8(std::mem::take(&mut body.text))
+            .map_err(|_| ErrorBody::new(ErrorCode::BadJson, "the body is not UTF-8"))
+    }
+}
