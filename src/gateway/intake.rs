@@ -5,6 +5,9 @@
 //! slows them down, instead of filling a mailbox that has no bound. Only reading
 //! stops: deliveries are taken and written, timers run and HTTP requests are
 //! served, so a worker that is behind always gets on.
+//!
+//! It also stops for the rest of a turn when commands have named many users: each of them is
+//! work, and what else came in since then has its turn before the rest of them.
 
 use crate::gateway::Gateway;
 use turntable_core::key::ConnKey;
@@ -12,18 +15,38 @@ use turntable_core::key::ConnKey;
 /// Bytes read between two looks at the mailboxes.
 const LOOK_BYTES: u64 = 16_384;
 
+/// Users that commands name in one turn before the rest waits for the next.
+const USERS_PER_TURN: usize = 2_000;
+
 /// Whether sockets are read. Pure.
 #[derive(Debug, Default)]
 pub(crate) struct Intake {
     is_paused: bool,
     /// Bytes read since the last look.
     unlooked_bytes: u64,
+    /// Users that commands of this turn have named.
+    users: usize,
 }
 
 impl Intake {
     /// Whether reading has stopped.
     pub(crate) const fn is_paused(&self) -> bool {
         self.is_paused
+    }
+
+    /// Whether nothing more is read in this turn.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.is_paused || self.users >= USERS_PER_TURN
+    }
+
+    /// Another turn begins.
+    pub(crate) const fn begin_turn(&mut self) {
+        self.users = 0;
+    }
+
+    /// A command names so many users.
+    pub(crate) const fn names(&mut self, users: usize) {
+        self.users = self.users.saturating_add(users);
     }
 
     /// So many bytes were read. Returns whether it is time to look at the mailboxes.
@@ -65,7 +88,7 @@ impl Gateway {
 
     /// Reads a connection's socket, unless reading has stopped; then later.
     pub(crate) fn read_or_wait(&mut self, key: ConnKey) {
-        if !self.intake.is_paused() {
+        if !self.intake.is_over() {
             return self.read(key);
         }
         if let Some(connection) = self.connections.get_mut(key)
@@ -107,6 +130,22 @@ mod tests {
         assert!(!gateway.read_unread());
         assert!(gateway.lists.unread.is_empty(), "it was read");
         assert_eq!(gateway.shared.metrics.reading_paused.get(), 1);
+    }
+
+    #[test]
+    fn sockets_wait_for_the_next_turn_when_many_users_were_named() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let (first, second) = (connect(&mut gateway), connect(&mut gateway));
+        gateway.intake.names(USERS_PER_TURN - 1);
+        gateway.read_or_wait(first);
+        assert!(gateway.lists.unread.is_empty());
+        gateway.intake.names(1);
+        gateway.read_or_wait(second);
+        assert!(gateway.read_unread(), "the next turn is due at once");
+        assert_eq!(gateway.lists.unread, [second]);
+        gateway.intake.begin_turn();
+        assert!(!gateway.read_unread());
+        assert!(gateway.lists.unread.is_empty(), "it was read");
     }
 
     #[test]

@@ -210,6 +210,7 @@ impl ActorFuture<Gateway> for Turn {
     ) -> Poll<()> {
         let turn = &mut *self;
         gateway.take_settings();
+        gateway.intake.begin_turn();
         if gateway.intake.is_paused() {
             gateway.look_at_mailboxes();
         }
@@ -291,8 +292,8 @@ impl Gateway {
     /// Reads what was left by the turns before. Returns whether there is more to be
     /// read at once.
     pub(crate) fn read_unread(&mut self) -> bool {
-        if self.intake.is_paused() {
-            return false;
+        if self.intake.is_over() {
+            return !self.lists.unread.is_empty() && !self.intake.is_paused();
         }
         let mut unread = std::mem::take(&mut self.lists.unread).into_iter();
         for key in unread.by_ref() {
@@ -301,7 +302,7 @@ impl Gateway {
             {
                 self.read(key);
             }
-            if self.intake.is_paused() {
+            if self.intake.is_over() {
                 break;
             }
         }

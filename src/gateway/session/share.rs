@@ -80,6 +80,10 @@ impl Gateway {
             ClientPacket::Block { .. } => self.blocked_len(session),
             _ => 0,
         };
+        let (mut users, invites) = named(packet);
+        // All of a block list is sorted, written and answered.
+        users += listed;
+        self.intake.names(users + invites);
         let Some(held) = self.held(session) else {
             return Ok(true);
         };
@@ -90,9 +94,6 @@ impl Gateway {
             let error = ErrorBody::new(ErrorCode::TooMany, message).of(packet.name());
             return Err(error.with("max", max as u64).by(Limit::Held));
         }
-        let (mut users, invites) = named(packet);
-        // All of a block list is sorted, written and answered.
-        users += listed;
         let limits = &settings.limits;
         held.take_users(users, limits.address_users, now_ms)
             .map_err(|ms| too_often("users are named", packet, Limit::AddressUsers, ms))?;

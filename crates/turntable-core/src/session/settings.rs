@@ -181,7 +181,7 @@ impl Default for LimitSettings {
             bytes: BucketSettings::new(262_144, 262_144),
             address_bytes: BucketSettings::new(33_554_432, 67_108_864),
             address_publish: BucketSettings::new(786_432, 524_288),
-            address_users: BucketSettings::new(20_000, 200_000),
+            address_users: BucketSettings::new(20_000, 50_000),
             address_invites: BucketSettings::new(50, 5_000),
             flood: BucketSettings::new(50, 500),
             session: BucketSettings::new(100, 2_000),
