@@ -1,6 +1,7 @@
 //! Providers that die: each call is answered exactly once.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -250,7 +251,7 @@ fn live_and_die(server: &Server, way: Way, lives: u64, is_over: &AtomicBool) {
     forum.request_of("provide", &services, 1);
     let mut answered = 0;
     while answered < lives {
-        let Some(called) = forum.next() else { return };
+        let called = forum.next().expect("a connection that goes on");
         if is_over.load(Ordering::Relaxed) {
             return;
         }
@@ -272,7 +273,7 @@ fn calls_with_deaths(way: Way) {
     let is_over = AtomicBool::new(false);
     let deaths = AtomicU64::new(0);
     std::thread::scope(|scope| {
-        for (seed, of_instance) in (1..).zip(Way::ALL) {
+        let instances = (1..).zip(Way::ALL).map(|(seed, of_instance)| {
             let (server, is_over, deaths) = (&server, &is_over, &deaths);
             scope.spawn(move || {
                 let mut random = Random::new(seed);
@@ -281,8 +282,9 @@ fn calls_with_deaths(way: Way) {
                     live_and_die(server, of_instance, lives, is_over);
                     deaths.fetch_add(1, Ordering::Relaxed);
                 }
-            });
-        }
+            })
+        });
+        let instances: Vec<_> = instances.collect();
         user(&server, "1:2", "forum").bye();
         let mut mel = Caller {
             peer: Peer::user(way, server.address, "1:1"),
@@ -312,8 +314,15 @@ fn calls_with_deaths(way: Way) {
             results > CALLS / 2 && results < CALLS && deaths > 10,
             "{counts}"
         );
-        // Instances that wait for a call have an end.
-        server.signal("KILL");
+        // Instances that wait for a call get one, and end.
+        for id in CALLS.. {
+            if instances.iter().all(|instance| instance.is_finished()) {
+                break;
+            }
+            mel.peer.call("forum:read", json!(id), id);
+            mel.peer.next_answer();
+            std::thread::sleep(Duration::from_millis(5));
+        }
     });
 }
 
