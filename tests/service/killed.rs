@@ -15,7 +15,7 @@ use turntable_testkit::{Peer, Server, Way};
 /// Calls of each caller that are open when the instance is killed.
 const OPEN: u64 = 10;
 /// How often it is killed.
-const KILLS: u64 = 3;
+const KILLS: u64 = 2;
 
 const CONFIG: &str = r#"
 [limits]
@@ -24,7 +24,7 @@ bytes = { per_second = 100000000, burst = 100000000 }
 
 [poll]
 answer_ms = 100
-gone_ms = 500
+gone_ms = 1500
 
 [services.forum]
 token = "secret"

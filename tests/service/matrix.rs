@@ -9,7 +9,6 @@ use crate::manage;
 const CONFIG: &str = r#"
 [poll]
 answer_ms = 100
-gone_ms = 400
 
 [services.forum]
 providers = ["service:forum"]
@@ -17,23 +16,47 @@ token = "secret"
 "#;
 
 /// A caller and an instance, over each pair of transports. Each pair has a server.
-fn each_pair(timeout_ms: u64, test: impl Fn(&Server, Peer, Peer)) {
-    for caller in Way::ALL {
+fn each_pair(timeout_ms: u64, test: impl Fn(&Server, Peer, Peer) + Sync) {
+    each_pair_with(timeout_ms, &[], test);
+}
+
+fn each_pair_with(
+    timeout_ms: u64,
+    keys: &[(&str, &str)],
+    test: impl Fn(&Server, Peer, Peer) + Sync,
+) {
+    std::thread::scope(|scope| {
         for instance in Way::ALL {
-            eprintln!("{caller:?} calls {instance:?}");
-            let config = format!("{CONFIG}timeout_ms = {timeout_ms}\n");
-            let server = Server::configured(&config, &[]);
-            let claim = json!({"user": "service:forum", "credentials": {"token": "secret"}});
-            let mut forum = Peer::open(instance, server.address, &claim);
-            let services = json!({"services": {"forum": ["post"]}});
-            forum.request_of("provide", &services, 1);
-            let mut mel = Peer::user(caller, server.address, "1:1");
-            if mel.welcome["services"]["forum"]["state"] != "enabled" {
-                await_state(&mut mel, "enabled");
-            }
-            test(&server, mel, forum);
+            let test = &test;
+            scope.spawn(move || {
+                for caller in Way::ALL {
+                    eprintln!("{caller:?} calls {instance:?}");
+                    let (server, mel, forum) = pair(caller, instance, timeout_ms, keys);
+                    test(&server, mel, forum);
+                }
+            });
         }
+    });
+}
+
+/// A server, a caller and an instance that it knows.
+fn pair(
+    caller: Way,
+    instance: Way,
+    timeout_ms: u64,
+    keys: &[(&str, &str)],
+) -> (Server, Peer, Peer) {
+    let config = format!("{CONFIG}timeout_ms = {timeout_ms}\n");
+    let server = Server::configured(&config, keys);
+    let claim = json!({"user": "service:forum", "credentials": {"token": "secret"}});
+    let mut forum = Peer::open(instance, server.address, &claim);
+    let services = json!({"services": {"forum": ["post"]}});
+    forum.request_of("provide", &services, 1);
+    let mut mel = Peer::user(caller, server.address, "1:1");
+    if mel.welcome["services"]["forum"]["state"] != "enabled" {
+        await_state(&mut mel, "enabled");
     }
+    (server, mel, forum)
 }
 
 fn await_state(peer: &mut Peer, state: &str) {
@@ -115,7 +138,7 @@ fn open_call_of_a_disabled_service_is_answered_and_cancelled_over_every_transpor
 
 #[test]
 fn deadline_is_answered_and_cancelled_over_every_transport() {
-    each_pair(300, |_, mut mel, mut forum| {
+    each_pair(1_000, |_, mut mel, mut forum| {
         mel.call("forum:post", json!("t"), 1);
         mel.flush();
         let open = called(&mut forum);
@@ -154,7 +177,8 @@ fn answer_reaches_a_caller_that_resumes_once_over_every_transport() {
 
 #[test]
 fn instance_that_resumes_provides_again_over_every_transport() {
-    each_pair(60_000, |_, mut mel, mut forum| {
+    let keys = [("poll.gone_ms", "1500")];
+    each_pair_with(60_000, &keys, |_, mut mel, mut forum| {
         mel.call("forum:post", json!("t"), 1);
         mel.flush();
         let open = called(&mut forum);

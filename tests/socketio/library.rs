@@ -40,7 +40,7 @@ const SERVICE: &str = r#"
 [services.forum]
 providers = ["service:forum"]
 token = "secret"
-timeout_ms = 500
+timeout_ms = 1500
 
 [attributes.schema.score]
 type = "integer"
