@@ -3,7 +3,7 @@
 //! rate of bytes. Sessions that lost their connection are counted by its address as
 //! well.
 
-mod held;
+mod share;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -21,7 +21,7 @@ use turntable_core::spare::Spare;
 
 use crate::gateway::shared_bucket::SharedBucket;
 use crate::gateway::unidentified::{SocketMark, UnidentifiedPermit};
-pub use held::Held;
+pub use share::AddressShare;
 
 /// Connections of the whole process, counted against their limits.
 #[derive(Debug, Default)]
@@ -51,8 +51,8 @@ struct AddressCount {
     count: AtomicU32,
     /// Its sessions without a connection; changed under that lock, too.
     detached: AtomicU32,
-    /// What its sessions hold ([`Held`]).
-    held: AtomicUsize,
+    /// What its sessions hold ([`AddressShare`]).
+    shared_units: AtomicUsize,
     /// Bytes of bodies that are not whole.
     bodies: AtomicUsize,
     bytes: SharedBucket,
@@ -64,7 +64,9 @@ struct AddressCount {
 impl AddressCount {
     fn is_in_use(&self) -> bool {
         let is_any = |count: &AtomicU32| count.load(Ordering::Relaxed) > 0;
-        is_any(&self.count) || is_any(&self.detached) || self.held.load(Ordering::Relaxed) > 0
+        is_any(&self.count)
+            || is_any(&self.detached)
+            || self.shared_units.load(Ordering::Relaxed) > 0
     }
 
     /// Whether nothing of it has to be remembered.
@@ -213,7 +215,7 @@ impl ConnectionLimits {
                 users: SharedBucket::default(),
                 invites: SharedBucket::default(),
                 detached: AtomicU32::new(0),
-                held: AtomicUsize::new(0),
+                shared_units: AtomicUsize::new(0),
                 bodies: AtomicUsize::new(0),
             })
         });

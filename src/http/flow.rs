@@ -45,7 +45,7 @@ pub enum Read {
     /// Read at most so many bytes.
     Upto(usize),
     /// At most so many bytes of those that were read already.
-    Held(usize),
+    Buffered(usize),
     /// Not now; a later event lets it go on.
     Wait,
     /// Not before the HTTP server has looked once more at what it has.
@@ -138,7 +138,7 @@ impl Flow {
             (Phase::Decoding(_), _) | (Phase::Busy | Phase::Body, Body::Left(0)) => Read::Wait,
             // What came with the head costs nothing more, and without it a handler
             // that wants no body would end the connection.
-            (Phase::Busy, Body::Left(left)) if !self.is_unwritten => Read::Held(left),
+            (Phase::Busy, Body::Left(left)) if !self.is_unwritten => Read::Buffered(left),
             (Phase::Busy, _) => Read::Wait,
             (Phase::Body, Body::Left(left)) => Read::Upto(left.min(CHUNK_BYTES)),
             (Phase::Head(_), Body::Left(0)) if self.head_bytes > HEAD_BYTES_MAX => Read::TooLong,
@@ -160,7 +160,7 @@ impl Flow {
     }
 
     /// These bytes came. Returns how many of them belong to the request at hand; the
-    /// others are held back.
+    /// others are buffered.
     pub fn came(&mut self, bytes: &[u8], now: Instant) -> usize {
         match (self.phase, &mut self.body) {
             (Phase::Kept(_) | Phase::Head(_), Body::Left(0)) => {

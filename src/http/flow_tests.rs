@@ -43,7 +43,7 @@ fn nothing_is_read_while_a_request_is_carried_out_but_its_body() {
         "the HTTP server decodes the head"
     );
     flow.begin(Body::Left(20_000));
-    assert_eq!(flow.read(&LIMITS), Read::Held(20_000));
+    assert_eq!(flow.read(&LIMITS), Read::Buffered(20_000));
     assert_eq!(flow.came(b"body", now), 4);
     flow.read_body();
     assert_eq!(flow.read(&LIMITS), Read::Upto(CHUNK_BYTES));
@@ -91,7 +91,7 @@ fn body_that_is_not_whole_is_not_given_with_its_head() {
     let head = b"POST /poll HTTP/1.1\r\nContent-Length: 3\r\n\r\n";
     assert_eq!(flow.came(&[&head[..], b"[]"].concat(), now), head.len());
     assert!(flow.begin(Body::Left(3)));
-    assert_eq!(flow.read(&LIMITS), Read::Held(3));
+    assert_eq!(flow.read(&LIMITS), Read::Buffered(3));
 }
 
 #[test]

@@ -86,7 +86,7 @@ pub async fn upgrade(
     // The dispatcher's buffers go with `parts`, before anything is awaited.
     let parts = framed.into_parts();
     let mut input = parts.read_buf.to_vec();
-    input.extend_from_slice(&parts.io.take_held());
+    input.extend_from_slice(&parts.io.take_buffered());
     let opening = Opening {
         peer: parts.io.peer(),
         full: parts.io.refused(),

@@ -47,7 +47,7 @@ pub struct Takeable(Rc<RefCell<Inner>>);
 struct Inner {
     stream: Option<TcpStream>,
     /// What was read behind the request at hand.
-    held: BytesMut,
+    buffered: BytesMut,
     peer: Peer,
     /// Its place among the connections; without one every request is refused.
     place: Place,
@@ -86,7 +86,7 @@ impl Takeable {
         metrics.http_connections.inc();
         Self(Rc::new(RefCell::new(Inner {
             stream: Some(stream),
-            held: BytesMut::new(),
+            buffered: BytesMut::new(),
             peer,
             place,
             mark: SocketMark::default(),
@@ -108,8 +108,8 @@ impl Takeable {
 
     /// Takes what was read behind the request at hand.
     #[must_use]
-    pub fn take_held(&self) -> BytesMut {
-        std::mem::take(&mut self.0.borrow_mut().held)
+    pub fn take_buffered(&self) -> BytesMut {
+        std::mem::take(&mut self.0.borrow_mut().buffered)
     }
 
     /// The limit that is reached, if the connection has no place.
@@ -278,11 +278,12 @@ impl Inner {
         };
         let most = match self.flow.read(&self.limits) {
             Read::Upto(most) => most,
-            Read::Held(most) if !self.held.is_empty() => most,
-            Read::Wait | Read::Held(_) => {
+            Read::Buffered(most) if !self.buffered.is_empty() => most,
+            Read::Wait | Read::Buffered(_) => {
                 // What came, and what comes meanwhile, wakes the task, once.
                 let is_readable = stream.poll_read_ready(cx).is_ready();
-                self.waiting = (is_readable || !self.held.is_empty()).then(|| cx.waker().clone());
+                self.waiting =
+                    (is_readable || !self.buffered.is_empty()).then(|| cx.waker().clone());
                 // The HTTP server may not take what has the form of a head for one.
                 if self.is_late(cx) {
                     return Poll::Ready(Err(late()));
@@ -302,8 +303,8 @@ impl Inner {
                 return Poll::Ready(Err(too_long()));
             }
         };
-        if !self.held.is_empty() {
-            self.give_held(most, buffer);
+        if !self.buffered.is_empty() {
+            self.give_buffered(most, buffer);
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
@@ -321,7 +322,7 @@ impl Inner {
                 let came = buffer.filled().get(before..).unwrap_or_default();
                 let given = self.flow.came(came, Instant::now());
                 if let Some(rest) = came.get(given..).filter(|rest| !rest.is_empty()) {
-                    self.held.extend_from_slice(rest);
+                    self.buffered.extend_from_slice(rest);
                     buffer.set_filled(before + given);
                 }
                 Poll::Ready(Ok(()))
@@ -337,15 +338,15 @@ impl Inner {
         }
     }
 
-    /// Gives the HTTP server at most so many of the bytes that were held back.
-    fn give_held(&mut self, most: usize, buffer: &mut ReadBuf<'_>) {
-        let most = self.held.len().min(most).min(buffer.remaining());
-        let part = self.held.get(..most).unwrap_or_default();
+    /// Gives the HTTP server at most so many of the buffered bytes.
+    fn give_buffered(&mut self, most: usize, buffer: &mut ReadBuf<'_>) {
+        let most = self.buffered.len().min(most).min(buffer.remaining());
+        let part = self.buffered.get(..most).unwrap_or_default();
         let given = self.flow.came(part, Instant::now());
         buffer.put_slice(part.get(..given).unwrap_or_default());
-        self.held.advance(given);
-        if self.held.is_empty() {
-            self.held = BytesMut::new();
+        self.buffered.advance(given);
+        if self.buffered.is_empty() {
+            self.buffered = BytesMut::new();
         }
     }
 

@@ -56,7 +56,7 @@ export class People {
         continue;
       }
       // Its own hold ends, and no other part of the page loses its own. Those who stay are
-      // held before: nothing is sent for them.
+      // subscribed before: nothing is sent for them.
       if (ids.length > 0) kept.push(this.subscribe(ids));
       subscription.controller.abort();
     }

@@ -65,7 +65,7 @@ export class Connection {
   /** The first transport that could not begin the session, but can carry it. @type {number | undefined} */
   #carrier;
   /** Whether the pending attempt is due and waits for `Diagnosis`. */
-  #held = false;
+  #deferred = false;
   /** Whether a slot for a stream is being claimed. */
   #claiming = false;
   #closed = false;
@@ -96,7 +96,7 @@ export class Connection {
         reached: (ms) => this.#reached(ms),
         forbidden: (error) => this.#hooks.forbidden(error),
         decided: () => {
-          if (this.#held) this.open();
+          if (this.#deferred) this.open();
         },
       },
     );
@@ -126,7 +126,7 @@ export class Connection {
   open() {
     if (this.#closed || this.#current || this.#claiming) return;
     this.retry.cancel();
-    this.#held = false;
+    this.#deferred = false;
     this.#env.clearTimeout(this.#timer);
     this.#hooks.connecting();
     // A listener may have closed the client.
@@ -401,7 +401,7 @@ export class Connection {
   /** The pending attempt is due. */
   #due() {
     // By which transport depends on whether the server can be reached.
-    if (this.#diagnosis.deciding) this.#held = true;
+    if (this.#diagnosis.deciding) this.#deferred = true;
     else this.retryNow();
   }
 

@@ -130,18 +130,18 @@ export class Friends extends Emitter {
 
   /**
    * Ends a subscription. The server is unsubscribed from those that have no other.
-   * @param {string[] | Record<string, PresenceState>} held the states that `subscribe` resolved
+   * @param {string[] | Record<string, PresenceState>} subscribed the states that `subscribe` resolved
    *   with: ends that call's hold, once. Or ids: ends the oldest hold of each
    * @returns {Promise<void>}
    */
-  async unsubscribe(held) {
-    if (!Array.isArray(held)) {
-      const hold = this.#holds.get(held);
+  async unsubscribe(subscribed) {
+    if (!Array.isArray(subscribed)) {
+      const hold = this.#holds.get(subscribed);
       if (!hold) throw new TypeError("unsubscribe needs ids, or what subscribe resolved with");
       await this.#end([...hold.ids].map((id) => [id, hold]));
       return;
     }
-    await this.#end([...new Set(held)].map((id) => [id, [...(this.#watched.get(id)?.holds ?? [])][0]]));
+    await this.#end([...new Set(subscribed)].map((id) => [id, [...(this.#watched.get(id)?.holds ?? [])][0]]));
   }
 
   /** @param {[string, Hold | undefined][]} list */
@@ -459,12 +459,12 @@ export class Friends extends Emitter {
 /**
  * @param {Hold} hold
  * @param {string} id
- * @returns {boolean} whether it held the id
+ * @returns {boolean} whether the id was in it
  */
 function withdraw(hold, id) {
-  const held = hold.ids.delete(id);
+  const was_in = hold.ids.delete(id);
   if (hold.ids.size === 0) hold.forget();
-  return held;
+  return was_in;
 }
 
 /** @param {string} command */

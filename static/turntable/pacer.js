@@ -79,7 +79,7 @@ export function costOfRepeat({ command, data, text, blank }) {
 export class Pacer {
   /**
    * share: what the last refusal left of the rate; open: tokens of what the server has not confirmed.
-   * @type {Map<string, {rate: Rate, tokens: number, open: number, at: number, held_until: number, share: number, cut_at: number}>}
+   * @type {Map<string, {rate: Rate, tokens: number, open: number, at: number, blocked_until: number, share: number, cut_at: number}>}
    */
   #buckets = new Map();
   /** The server's rates, to notice a change. */
@@ -97,7 +97,7 @@ export class Pacer {
       const { per_second, burst } = this.#valid(rates?.[name]) ?? fallback;
       if (per_second === 0) continue;
       const rate = { per_second: per_second * RATE_SHARE, burst: Math.max(1, burst * BURST_SHARE) };
-      this.#buckets.set(name, { rate, tokens: rate.burst, open: 0, at: now, held_until: 0, share: 1, cut_at: -Infinity });
+      this.#buckets.set(name, { rate, tokens: rate.burst, open: 0, at: now, blocked_until: 0, share: 1, cut_at: -Infinity });
     }
   }
 
@@ -127,7 +127,7 @@ export class Pacer {
       // What is larger than the bucket is sent while it is full.
       const share = this.#share(bucket, now);
       const missing = Math.min(count, Math.max(1, bucket.rate.burst * share)) - bucket.tokens;
-      ms = Math.max(ms, bucket.held_until - now, (missing / (bucket.rate.per_second * share)) * 1000);
+      ms = Math.max(ms, bucket.blocked_until - now, (missing / (bucket.rate.per_second * share)) * 1000);
     }
     return Math.ceil(Math.max(0, ms));
   }
@@ -183,7 +183,7 @@ export class Pacer {
     const name = CLASSES.get(command ?? "");
     const bucket = name === undefined ? undefined : this.#refill(name, now);
     if (!bucket) return;
-    bucket.held_until = Math.max(bucket.held_until, now + retry_ms);
+    bucket.blocked_until = Math.max(bucket.blocked_until, now + retry_ms);
     bucket.tokens = Math.min(bucket.tokens, 0);
     if (now - bucket.cut_at < ONE_BURST_MS) return;
     bucket.share = Math.max(CUT_MIN, this.#share(bucket, now) * CUT_SHARE);

@@ -64,7 +64,7 @@ export class Room extends Emitter {
   #context;
   #state;
   #release;
-  #held = true;
+  #holds = true;
 
   /**
    * @internal
@@ -111,7 +111,7 @@ export class Room extends Emitter {
 
   /** @internal whether this holder is in the room */
   get active() {
-    return this.#held && this.#state.active;
+    return this.#holds && this.#state.active;
   }
 
   /**
@@ -175,7 +175,7 @@ export class Room extends Emitter {
 
   /** @internal this holder has left */
   retire() {
-    this.#held = false;
+    this.#holds = false;
     this.mute();
   }
 

@@ -57,14 +57,14 @@ function lockSlots(name, locks, unlimited) {
   let release;
   const take = (/** @type {number} */ slot) =>
     new Promise((resolve) => {
-      const held = (/** @type {any} */ lock) => {
+      const taken = (/** @type {any} */ lock) => {
         if (!lock) return resolve(false);
         return new Promise((done) => {
           release = () => done(undefined);
           resolve(true);
         });
       };
-      Promise.resolve(locks.request(`${name} ${slot}`, { ifAvailable: true }, held)).catch(() => resolve(true));
+      Promise.resolve(locks.request(`${name} ${slot}`, { ifAvailable: true }, taken)).catch(() => resolve(true));
     });
   return {
     claim: async () => {

@@ -95,7 +95,7 @@ scene("touch moves and fires", async ({ open }) => {
   const mel = await open(`${GAME}&team=red`, { user: "1:100", viewport: { width: 390, height: 800 }, touch: true });
   await inArena(mel);
   const before = await mel.page.evaluate(() => window.__demo.me().x);
-  // Playwright's touchscreen can only tap; a held touch requires the DevTools protocol.
+  // Playwright's touchscreen can only tap; a long touch requires the DevTools protocol.
   const session = await mel.page.context().newCDPSession(mel.page);
   const touch = (type, touchPoints) => session.send("Input.dispatchTouchEvent", { type, touchPoints });
   const stick = await mel.see("stick").boundingBox();

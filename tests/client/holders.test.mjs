@@ -366,11 +366,11 @@ for (const [kind, open] of Object.entries({ room: (tt, options) => tt.join("C", 
         }
         await Promise.all(all.map(({ joining }) => joining));
         await tt.request("lookup", []);
-        const held = () => all.filter(({ mounted, outcome }) => mounted && outcome === "in");
+        const inside = () => all.filter(({ mounted, outcome }) => mounted && outcome === "in");
         const before = all.map(({ heard }) => heard.length);
         server.emit();
         await tt.request("lookup", []);
-        const expected = held();
+        const expected = inside();
         for (const [index, own] of all.entries()) {
           assert.equal(own.heard.length - before[index], expected.includes(own) ? 1 : 0, `seed ${seed}, component ${index}: ${own.outcome}`);
           // In order, without a repetition or a gap.
@@ -378,7 +378,7 @@ for (const [kind, open] of Object.entries({ room: (tt, options) => tt.join("C", 
           assert.ok(["in", "room_full", "AbortError"].includes(own.outcome), own.outcome);
         }
         assert.equal(server.seat, expected.length > 0, `seed ${seed}: the server's seat`);
-        for (const own of held()) own.unmount();
+        for (const own of inside()) own.unmount();
         await sleep(5);
         await tt.request("lookup", []);
         await tt.request("lookup", []);

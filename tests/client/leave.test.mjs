@@ -17,7 +17,7 @@ async function holder(t, { join, open, joined }, welcome = {}) {
   session.tt.on("error", () => {});
   const opening = open(session.tt);
   session.peer.send("joined", joined, (await session.peer.next(join)).id);
-  return { ...session, held: await opening };
+  return { ...session, place: await opening };
 }
 
 /** Loses the connection; resolves with how to come back, with the session or with a new one. */
@@ -36,9 +36,9 @@ async function offline({ server, env, tt, peer }) {
 }
 
 /** Checks that nobody has left yet, and that the last holder's leave is sent. */
-async function leavesOnce(peer, { leave }, held) {
+async function leavesOnce(peer, { leave }, place) {
   assert.deepEqual(peer.unread, [], leave);
-  const left = held.leave();
+  const left = place.leave();
   peer.send("reply", {}, (await peer.next(leave)).id);
   await left;
 }
@@ -47,14 +47,14 @@ test("a leave and a join during an outage keep the place", async (t) => {
   for (const kind of KINDS) {
     const session = await holder(t, kind);
     const back = await offline(session);
-    const left = session.held.leave();
+    const left = session.place.leave();
     const opening = kind.open(session.tt);
     const peer = await back({ resumed: true, accepted: 1 });
     peer.send("joined", kind.joined, (await peer.next(kind.join)).id);
     const second = await opening;
     await left;
     await peer.settle(session.tt);
-    assert.notEqual(second, session.held);
+    assert.notEqual(second, session.place);
     await leavesOnce(peer, kind, second);
   }
 });
@@ -65,7 +65,7 @@ test("a leave and a join while a new session joins again keep the place", async 
     const back = await offline(session);
     const peer = await back({ session: "secret-2" });
     const { id } = await peer.next(kind.join);
-    const left = session.held.leave();
+    const left = session.place.leave();
     const opening = kind.open(session.tt);
     const second = await peer.next(kind.join);
     peer.send("joined", kind.joined, id);
@@ -83,7 +83,7 @@ test("a leave while a new session joins again is sent when the join is answered"
     const back = await offline(session);
     const peer = await back({ session: "secret-2" });
     const { id } = await peer.next(kind.join);
-    const left = session.held.leave();
+    const left = session.place.leave();
     await peer.settle(session.tt);
     assert.deepEqual(peer.unread, []);
     peer.send("joined", kind.joined, id);
@@ -93,7 +93,7 @@ test("a leave while a new session joins again is sent when the join is answered"
 });
 
 test("a leave is sent behind the actions that are queued, and a join takes it back", async (t) => {
-  const { env, tt, peer, held: room } = await holder(t, KINDS[0], { limits: { rates: { game: { per_second: 10, burst: 10 } } } });
+  const { env, tt, peer, place: room } = await holder(t, KINDS[0], { limits: { rates: { game: { per_second: 10, burst: 10 } } } });
   const order = [];
   peer.confirm();
   void (async () => {
@@ -123,7 +123,7 @@ test("a leave is sent behind the actions that are queued, and a join takes it ba
 
 test("what was queued for a room that was left during an outage is dropped with its session", async (t) => {
   const session = await holder(t, KINDS[0]);
-  const { tt, held: room } = session;
+  const { tt, place: room } = session;
   const errors = [];
   tt.on("error", ({ code }) => errors.push(code));
   const back = await offline(session);

@@ -10,21 +10,21 @@ import { WebSocket } from "./harness.mjs";
 
 /** The parts of the Web Locks API that the library uses. */
 function locks() {
-  const held = new Map();
+  const locked = new Map();
   return {
     request: async (name, ...rest) => {
       const [options, use] = rest.length === 2 ? rest : [{}, rest[0]];
-      if (options.ifAvailable && held.has(name)) return use(null);
-      while (held.has(name)) await held.get(name).catch(() => {});
+      if (options.ifAvailable && locked.has(name)) return use(null);
+      while (locked.has(name)) await locked.get(name).catch(() => {});
       const run = (async () => use({ name }))();
-      held.set(name, run);
+      locked.set(name, run);
       try {
         return await run;
       } finally {
-        held.delete(name);
+        locked.delete(name);
       }
     },
-    free: () => held.clear(),
+    free: () => locked.clear(),
   };
 }
 

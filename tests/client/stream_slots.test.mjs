@@ -9,16 +9,16 @@ const SLOTS = 3;
 
 /** Web Locks of one browser. */
 function locks() {
-  const held = new Set();
+  const locked = new Set();
   return {
     async request(name, { ifAvailable }, callback) {
       assert.ok(ifAvailable);
-      if (held.has(name)) return callback(null);
-      held.add(name);
+      if (locked.has(name)) return callback(null);
+      locked.add(name);
       try {
         return await callback({ name });
       } finally {
-        held.delete(name);
+        locked.delete(name);
       }
     },
   };

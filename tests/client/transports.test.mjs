@@ -507,13 +507,13 @@ test("longpoll: an answer about a session that has expired does not end the new 
   let opened = () => {};
   const gate = new Promise((resolve) => (opened = resolve));
   let old;
-  const held = async (url, init) => {
+  const delayed = async (url, init) => {
     if (init?.method !== "POST" || !old || !init.body.includes(old)) return fetch(url, init);
     await gate;
     // As from a server that had answered before the client lost interest.
     return fetch(url, { ...init, signal: undefined }).finally(answered);
   };
-  const tt = client(t, server, { transports: ["longpoll"], fetch: held });
+  const tt = client(t, server, { transports: ["longpoll"], fetch: delayed });
   await tt.ready;
   const states = [];
   tt.on("state", ({ state, reason }) => states.push(`${state} ${reason ?? ""}`));

@@ -15,7 +15,7 @@ test("a group that changes ends its own subscriptions, and those of no other par
     await peer.settle(tt);
     return data;
   };
-  // Refused for the group, and held by another part of the page.
+  // Refused for the group, and watched by another part of the page.
   people.watch("members", ["1:2"]);
   assert.deepEqual(await subscribed("too_many"), ["1:2"]);
   const other = tt.friends.subscribe(["1:2"]);

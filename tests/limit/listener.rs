@@ -152,7 +152,7 @@ fn stays_open(server: &Server, addresses: &[[u8; 4]], to: To, bytes: usize, limi
     println!("read {read} bytes");
     assert_eq!(server.metric(CLOSED_TOO_SLOW), 0.0);
     let refused = server.metric(&limits_reached(limit));
-    assert!(refused > 0.0, "the publishers were held back");
+    assert!(refused > 0.0, "the publishers were slowed down");
 }
 
 const ONE: &[[u8; 4]] = &[[127, 0, 0, 1]];

@@ -55,7 +55,7 @@ fn rooms_of_the_server_are_limited() {
 #[test]
 fn what_the_clients_of_one_address_hold_is_limited() {
     let server = Server::with(&[
-        ("session.held_per_address_max", "40"),
+        ("session.subscriptions_per_address_max", "40"),
         ("room.empty_ms", "50"),
     ]);
     let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
@@ -70,9 +70,9 @@ fn what_the_clients_of_one_address_hold_is_limited() {
         40
     );
     assert_eq!(refused(&mut tom, "subscribe", json!(users), "too_many"), 40);
-    let reached = limit_reached("session.held_per_address_max");
+    let reached = limit_reached("session.subscriptions_per_address_max");
     assert_eq!(server.metric(&reached), 3.0);
-    // What is given up is there for others, and so is what an ended session held.
+    // What is given up is there for others, and so is what an ended session had.
     mel.request("unsubscribe", json!(users));
     tom.request("leavechannel", json!({"channel": "a"}));
     join(&mut tom, "r", "1:2");
@@ -199,7 +199,7 @@ fn channels_and_rooms_that_begin_have_a_rate_by_address() {
 
 #[test]
 fn services_that_the_sessions_of_one_address_provide_are_limited() {
-    let server = Server::with(&[("session.held_per_address_max", "40")]);
+    let server = Server::with(&[("session.subscriptions_per_address_max", "40")]);
     let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
     let offer = |names: &[&str]| {
         let services = names.iter().map(|name| (name.to_string(), json!(["f"])));

@@ -25,7 +25,7 @@ use crate::event::Event;
 use crate::follow::may_follow;
 use crate::options::ClientBuilder;
 use crate::service::{Answered, Caller, Services};
-use crate::session::{Claim, Command, Effect, Held, Session};
+use crate::session::{Claim, Command, Delayed, Effect, Session};
 
 /// How long a connection may take to its welcome.
 const WELCOME: Duration = Duration::from_secs(20);
@@ -62,9 +62,9 @@ pub(crate) struct Driver {
     renewed: mpsc::UnboundedSender<Option<Payload>>,
     renewals: mpsc::UnboundedReceiver<Option<Payload>>,
     /// A command that waits for its rate.
-    held: Option<Held>,
+    delayed: Option<Delayed>,
     /// An answer of a function that waits for the rate of bytes: commands do not delay it.
-    held_answer: Option<Held>,
+    delayed_answer: Option<Delayed>,
     moved: Option<Move>,
     unsent: Vec<Message>,
     user: Option<UserId>,
@@ -86,8 +86,8 @@ impl Driver {
             answers,
             renewed,
             renewals,
-            held: None,
-            held_answer: None,
+            delayed: None,
+            delayed_answer: None,
             moved: None,
             unsent: Vec::new(),
             user: None,
@@ -191,8 +191,8 @@ impl Driver {
     /// Waits for what comes next, and handles all that is there.
     async fn turn(&mut self, connection: &mut Connection) -> Result<(), End> {
         let has_room = self.session.has_room();
-        let can_answer = has_room && self.held_answer.is_none();
-        let can_send = has_room && self.held.is_none();
+        let can_answer = has_room && self.delayed_answer.is_none();
+        let can_send = has_room && self.delayed.is_none();
         let wait = self.wait();
         tokio::select! {
             received = connection.next() => {
@@ -233,11 +233,11 @@ impl Driver {
 
     /// How long until something is due.
     fn wait(&self) -> Duration {
-        let held = self.held.iter().chain(&self.held_answer);
+        let delayed = self.delayed.iter().chain(&self.delayed_answer);
         // Without room it is not sent when its time has come.
-        let held = held.filter(|_| self.session.has_room());
-        let held_ms = held.map(|held| held.until_ms).min();
-        let due_ms = [held_ms, self.session.next_ms()]
+        let delayed = delayed.filter(|_| self.session.has_room());
+        let delayed_ms = delayed.map(|delayed| delayed.until_ms).min();
+        let due_ms = [delayed_ms, self.session.next_ms()]
             .into_iter()
             .flatten()
             .min();
@@ -273,9 +273,12 @@ impl Driver {
     /// Sends the next answer. Returns whether there was one that may be sent.
     fn send_answer(&mut self) -> bool {
         let now_ms = self.now_ms();
-        match self.held_answer.take_if(|held| held.until_ms <= now_ms) {
-            Some(held) => self.answer(held.command),
-            None if self.held_answer.is_some() => return false,
+        match self
+            .delayed_answer
+            .take_if(|delayed| delayed.until_ms <= now_ms)
+        {
+            Some(delayed) => self.answer(delayed.command),
+            None if self.delayed_answer.is_some() => return false,
             None => match self.answers.try_recv() {
                 Ok(answered) => self.reply(answered),
                 Err(_) => return false,
@@ -287,9 +290,9 @@ impl Driver {
     /// Sends the next command. Returns whether there was one that may be sent.
     fn send_command(&mut self) -> bool {
         let now_ms = self.now_ms();
-        match self.held.take_if(|held| held.until_ms <= now_ms) {
-            Some(held) => self.send(held.command),
-            None if self.held.is_some() => return false,
+        match self.delayed.take_if(|delayed| delayed.until_ms <= now_ms) {
+            Some(delayed) => self.send(delayed.command),
+            None if self.delayed.is_some() => return false,
             None => match self.session.restoring() {
                 Some(command) => self.send(command),
                 None => match self.line.ops.try_recv() {
@@ -319,7 +322,7 @@ impl Driver {
 
     fn send(&mut self, command: Command) {
         let now_ms = self.now_ms();
-        self.held = self.session.send(command, now_ms);
+        self.delayed = self.session.send(command, now_ms);
     }
 
     /// A function has answered: the answer is sent if it is still awaited.
@@ -340,9 +343,9 @@ impl Driver {
 
     fn answer(&mut self, reply: Command) {
         let (now_ms, call) = (self.now_ms(), reply.answers);
-        self.held_answer = self.session.send(reply, now_ms);
+        self.delayed_answer = self.session.send(reply, now_ms);
         if let Some(call) = call
-            && self.held_answer.is_none()
+            && self.delayed_answer.is_none()
         {
             self.services.finish(call);
         }
@@ -385,7 +388,7 @@ impl Driver {
             }
         }
         self.unsent.clear();
-        self.held_answer = None;
+        self.delayed_answer = None;
         self.services.cancel_all();
     }
 
@@ -405,8 +408,8 @@ impl Driver {
             Effect::Cancel(call) => self.services.cancel(call),
             Effect::Event(event) => self.tell(event),
             Effect::Online(online) => {
-                if let Some(held) = self.held.take_if(|_| !online.resumed) {
-                    self.session.requeue(held.command);
+                if let Some(delayed) = self.delayed.take_if(|_| !online.resumed) {
+                    self.session.requeue(delayed.command);
                 }
                 self.user.clone_from(&online.user);
                 self.line.state.send_replace(State::of(&online));

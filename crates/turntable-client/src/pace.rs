@@ -24,7 +24,7 @@ const BYTES: &str = "bytes";
 struct Class {
     settings: BucketSettings,
     bucket: Bucket,
-    held_until_ms: u64,
+    blocked_until_ms: u64,
 }
 
 /// The buckets by class.
@@ -56,7 +56,7 @@ impl Pace {
                 part(rate.burst, 8),
             ),
             bucket: Bucket::default(),
-            held_until_ms: 0,
+            blocked_until_ms: 0,
         };
         let classes = rates.iter().map(|(name, rate)| (name.clone(), class(rate)));
         self.classes = classes.collect();
@@ -78,10 +78,10 @@ impl Pace {
             let Some(class) = self.classes.get_mut(name) else {
                 continue;
             };
-            let held_ms = class.held_until_ms.saturating_sub(now_ms);
-            let paid = match held_ms {
+            let blocked_ms = class.blocked_until_ms.saturating_sub(now_ms);
+            let paid = match blocked_ms {
                 0 => class.bucket.take_many(count, class.settings, now_ms),
-                held_ms => Err(held_ms),
+                blocked_ms => Err(blocked_ms),
             };
             if let Err(wait_ms) = paid {
                 for (name, count) in taken {
@@ -99,7 +99,7 @@ impl Pace {
     /// The server refused a command of this class for its rate.
     pub(crate) fn hold(&mut self, class: &str, retry_ms: u64, now_ms: u64) {
         if let Some(class) = self.classes.get_mut(class) {
-            class.held_until_ms = now_ms.saturating_add(retry_ms);
+            class.blocked_until_ms = now_ms.saturating_add(retry_ms);
         }
     }
 }

@@ -372,11 +372,11 @@ mod tests {
         let (answers, mut answered) = mpsc::unbounded_channel();
         let mut services = Services::new(answers);
         let (dropped, was_dropped) = oneshot::channel::<()>();
-        let held = Mutex::new(Some(dropped));
-        let service = Service::new("slow", held).function(
+        let owned = Mutex::new(Some(dropped));
+        let service = Service::new("slow", owned).function(
             "wait",
-            async |held: Arc<Mutex<Option<oneshot::Sender<()>>>>, _, (): ()| {
-                let _held = held.lock().unwrap().take();
+            async |owned: Arc<Mutex<Option<oneshot::Sender<()>>>>, _, (): ()| {
+                let _owned = owned.lock().unwrap().take();
                 std::future::pending::<Result<(), Failure>>().await
             },
         );
@@ -388,7 +388,7 @@ mod tests {
         services.drain("slow".to_owned(), done);
         assert!(drained.try_recv().is_err());
         services.cancel(3);
-        // The future is gone, with what it held.
+        // The future is gone, with what it owned.
         assert!(was_dropped.await.is_err());
         assert_eq!(drained.try_recv(), Ok(()));
         assert!(answered.try_recv().is_err());

@@ -52,7 +52,7 @@ pub(crate) struct Command {
 
 /// A command that waits for its rate.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct Delayed {
     pub(crate) command: Command,
     pub(crate) until_ms: u64,
 }
@@ -244,7 +244,7 @@ impl Session {
     /// Sends a command, unless nobody waits for it any more. Returns one that has to wait for
     /// its rate.
     #[must_use]
-    pub(crate) fn send(&mut self, command: Command, now_ms: u64) -> Option<Held> {
+    pub(crate) fn send(&mut self, command: Command, now_ms: u64) -> Option<Delayed> {
         if command
             .done
             .as_ref()
@@ -261,7 +261,7 @@ impl Session {
         }
         if let Err(wait_ms) = self.pace.take(&command.packet, frame.len(), now_ms) {
             let until_ms = now_ms.saturating_add(wait_ms);
-            return Some(Held { command, until_ms });
+            return Some(Delayed { command, until_ms });
         }
         let Command {
             packet,

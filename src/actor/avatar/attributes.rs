@@ -26,7 +26,7 @@ pub(super) struct Waiting {
     /// The `set` that is being stored; without one the avatar is loading.
     set: Option<Set>,
     /// Calls behind it.
-    held: VecDeque<AvatarCall>,
+    deferred: VecDeque<AvatarCall>,
     /// Whether the gateways have announced what they have, while it was loading.
     is_recovered: bool,
 }
@@ -163,19 +163,21 @@ impl Avatar {
     pub(super) fn hold(&mut self, call: AvatarCall) -> Option<AvatarCall> {
         match &mut self.stored {
             Some(waiting)
-                if waiting.set.is_none() || is_behind_set(&call) || !waiting.held.is_empty() =>
+                if waiting.set.is_none()
+                    || is_behind_set(&call)
+                    || !waiting.deferred.is_empty() =>
             {
-                waiting.held.push_back(call);
+                waiting.deferred.push_back(call);
                 None
             }
             _ => Some(call),
         }
     }
 
-    /// Carries out what was held, in its order. What is left of it when one of the calls
+    /// Carries out what was deferred, in its order. What is left of it when one of the calls
     /// ends in a panic is the replacement's.
-    fn release(&mut self, held: VecDeque<AvatarCall>, ctx: &mut Context<Self>) {
-        self.released = held.into_iter().rev().collect();
+    fn release(&mut self, deferred: VecDeque<AvatarCall>, ctx: &mut Context<Self>) {
+        self.released = deferred.into_iter().rev().collect();
         while let Some(call) = self.released.pop() {
             let Some(call) = self.hold(call) else {
                 continue;
@@ -192,31 +194,35 @@ impl Avatar {
     /// The calls that the avatar has taken and not carried out, in their order.
     pub(super) fn unread(&mut self) -> impl Iterator<Item = AvatarCall> {
         let released = std::mem::take(&mut self.released);
-        let held = self.stored.take().map(|waiting| waiting.held);
+        let deferred = self.stored.take().map(|waiting| waiting.deferred);
         // A call that was released and has to wait again was before the others.
-        let held = held.into_iter().flatten();
-        held.chain(released.into_iter().rev())
+        let deferred = deferred.into_iter().flatten();
+        deferred.chain(released.into_iter().rev())
     }
 
     /// Waits for the factory, and what is called meanwhile behind this call.
     pub(super) fn wait_with(&mut self, call: AvatarCall) {
         let waiting = self.stored.get_or_insert_default();
-        waiting.held.push_back(call);
+        waiting.deferred.push_back(call);
     }
 
     /// The calls that waited for the factory.
-    pub(super) fn take_held(&mut self) -> VecDeque<AvatarCall> {
+    pub(super) fn take_deferred(&mut self) -> VecDeque<AvatarCall> {
         let waiting = self.stored.take();
         let waiting = waiting.unwrap_or_default();
         if waiting.is_recovered {
             self.show_recovered();
         }
-        waiting.held
+        waiting.deferred
     }
 
     /// Goes on with those behind the first.
-    pub(super) fn resume_held(&mut self, held: VecDeque<AvatarCall>, ctx: &mut Context<Self>) {
-        self.release(held, ctx);
+    pub(super) fn resume_deferred(
+        &mut self,
+        deferred: VecDeque<AvatarCall>,
+        ctx: &mut Context<Self>,
+    ) {
+        self.release(deferred, ctx);
     }
 
     /// Sets attributes that no session sets; all sessions are sent them.
@@ -345,7 +351,7 @@ impl Handler<Loaded> for Avatar {
             Ok(stored) => self.take_loaded(stored),
             Err(Unavailable) => self.is_unloaded = true,
         }
-        self.release(waiting.held, ctx);
+        self.release(waiting.deferred, ctx);
         if waiting.is_recovered {
             self.show_recovered();
         }
@@ -373,7 +379,7 @@ impl Handler<Written> for Avatar {
             };
             self.answer_setter(set.setter, outcome);
         }
-        self.release(waiting.held, ctx);
+        self.release(waiting.deferred, ctx);
         self.settle(ctx);
     }
 }

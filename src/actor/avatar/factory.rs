@@ -67,8 +67,8 @@ impl Handler<Made> for Avatar {
     type Result = ();
 
     fn handle(&mut self, Made(plan): Made, ctx: &mut Self::Context) {
-        let mut held = self.take_held();
-        let Some(first) = held.pop_front() else {
+        let mut deferred = self.take_deferred();
+        let Some(first) = deferred.pop_front() else {
             return;
         };
         match (plan, first) {
@@ -88,7 +88,7 @@ impl Handler<Made> for Avatar {
             }
             (None, first) => self.step(first, ctx),
         }
-        self.resume_held(held, ctx);
+        self.resume_deferred(deferred, ctx);
         self.settle(ctx);
     }
 }

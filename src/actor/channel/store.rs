@@ -13,7 +13,7 @@ use turntable_core::frame::SharedFrame;
 /// What waits until the history is loaded.
 #[derive(Debug, Default)]
 pub(super) struct Loading {
-    held: Vec<ChannelCall>,
+    deferred: Vec<ChannelCall>,
     /// Whether the gateways have announced what they have meanwhile.
     is_recovered: bool,
 }
@@ -39,7 +39,7 @@ impl Channel {
     pub(super) fn hold(&mut self, call: ChannelCall) -> Option<ChannelCall> {
         match &mut self.loading {
             Some(loading) => {
-                loading.held.push(call);
+                loading.deferred.push(call);
                 None
             }
             None => Some(call),
@@ -117,7 +117,7 @@ impl Handler<Loaded> for Channel {
             }
             Ok(None) | Err(_) => self.begin_stored(),
         }
-        for call in loading.held {
+        for call in loading.deferred {
             self.step(call);
         }
         if loading.is_recovered {

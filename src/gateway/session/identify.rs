@@ -119,7 +119,7 @@ impl Gateway {
         }
         if is_provisional {
             // Its address is known when it ends, whether it has a connection then or not.
-            self.held(session);
+            self.share(session);
         }
         self.shared.renew_blocked(&user, is_provisional);
         self.grant(session, &roles);

@@ -20,7 +20,7 @@ pub(crate) mod serve;
 mod share;
 pub(crate) mod table;
 
-use crate::gateway::admission::{DetachedPermit, Held};
+use crate::gateway::admission::{AddressShare, DetachedPermit};
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::delivery::frame::Frame;
@@ -84,7 +84,7 @@ pub(crate) struct SessionEntry {
     /// Its place among the sessions of its address that have no connection.
     pub(crate) detached: Option<DetachedPermit>,
     /// What it holds of the share of the address that it began to hold something from.
-    pub(crate) held: Option<Held>,
+    pub(crate) share: Option<AddressShare>,
     /// What it does not see; nothing while everyone may watch everyone.
     pub(crate) sight: Option<Box<Sight>>,
     /// When their end is looked at, Unix ms; 0 where no timer is set.
@@ -115,7 +115,7 @@ impl SessionEntry {
             backups: None,
             providing: None,
             detached: None,
-            held: None,
+            share: None,
             sight: None,
             expiry_timer_ms: 0,
         };

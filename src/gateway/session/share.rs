@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use crate::gateway::Gateway;
-use crate::gateway::admission::Held;
+use crate::gateway::admission::AddressShare;
 use turntable_core::address::Address;
 use turntable_core::key::SessionSlot;
 use turntable_core::limit::Limit;
@@ -84,20 +84,22 @@ impl Gateway {
         // All of a block list is sorted, written and answered.
         users += listed;
         self.intake.names(users + invites);
-        let Some(held) = self.held(session) else {
+        let Some(share) = self.share(session) else {
             return Ok(true);
         };
-        let max = settings.session.held_per_address_max;
-        if added > 0 && held.total() + added > max {
+        let max = settings.session.subscriptions_per_address_max;
+        if added > 0 && share.total() + added > max {
             let message = "the clients of your address watch too many users, are in too many rooms \
                            and channels, and provide too many services; leave some";
             let error = ErrorBody::new(ErrorCode::TooMany, message).of(packet.name());
-            return Err(error.with("max", max as u64).by(Limit::Held));
+            return Err(error.with("max", max as u64).by(Limit::Subscriptions));
         }
         let limits = &settings.limits;
-        held.take_users(users, limits.address_users, now_ms)
+        share
+            .take_users(users, limits.address_users, now_ms)
             .map_err(|ms| too_often("users are named", packet, Limit::AddressUsers, ms))?;
-        held.take_invites(invites, limits.address_invites, now_ms)
+        share
+            .take_invites(invites, limits.address_invites, now_ms)
             .map_err(|ms| too_often("users are invited", packet, Limit::AddressInvites, ms))?;
         Ok(true)
     }
@@ -138,8 +140,8 @@ impl Gateway {
             return Ok(());
         }
         let limit = self.settings.limits.address_publish;
-        let held = self.held(session);
-        let taken = held.map_or(Ok(()), |held| held.take_published(bytes, limit, now_ms));
+        let share = self.share(session);
+        let taken = share.map_or(Ok(()), |share| share.take_published(bytes, limit, now_ms));
         taken.map_err(|retry_ms| {
             let message = "the clients of your address publish too much; wait retry_ms";
             ErrorBody::new(ErrorCode::RateLimited, message)
@@ -151,35 +153,35 @@ impl Gateway {
     /// The address of a session's client, as owners charge it; of a command that took a
     /// share of what the address may.
     pub(crate) fn address(&mut self, session: SessionSlot) -> Option<Address> {
-        self.held_address(session).map(Address::of)
+        self.share_address(session).map(Address::of)
     }
 
     /// The address whose share a session has.
-    pub(super) fn held_address(&mut self, session: SessionSlot) -> Option<IpAddr> {
-        self.held(session).map(Held::address)
+    pub(super) fn share_address(&mut self, session: SessionSlot) -> Option<IpAddr> {
+        self.share(session).map(AddressShare::address)
     }
 
     /// A session is about to leave its avatar.
     pub(crate) fn leaves_avatar(&self, session: SessionSlot) {
         if let Some(entry) = self.sessions.get(session) {
-            let held = entry.held.as_ref();
-            let held = held.filter(|_| entry.session.is_provisional);
-            let from = held.map(Held::address);
+            let share = entry.share.as_ref();
+            let share = share.filter(|_| entry.session.is_provisional);
+            let from = share.map(AddressShare::address);
             self.shared.store.session_ends(&entry.session.user, from);
         }
     }
 
     /// The share of its address that a session has.
-    pub(super) fn held(&mut self, session: SessionSlot) -> Option<&Held> {
+    pub(super) fn share(&mut self, session: SessionSlot) -> Option<&AddressShare> {
         let connection = self.sessions.get(session)?.session.connection();
         let permit = connection.and_then(|key| self.connections.permit(key));
-        let begun = permit.map(|permit| permit.hold());
+        let begun = permit.map(|permit| permit.share());
         let entry = self.sessions.get_mut(session)?;
-        if entry.held.is_none() {
+        if entry.share.is_none() {
             let detached = entry.detached.as_ref();
-            entry.held = begun.or_else(|| detached.map(|detached| detached.hold()));
+            entry.share = begun.or_else(|| detached.map(|detached| detached.share()));
         }
-        entry.held.as_ref()
+        entry.share.as_ref()
     }
 
     /// A session may hold more or less than before.
@@ -193,8 +195,8 @@ impl Gateway {
             + CHANNEL * session.channels().len()
             + ROOM * session.rooms().count()
             + SERVICE * services;
-        if let Some(held) = &mut entry.held {
-            held.set(holds);
+        if let Some(share) = &mut entry.share {
+            share.set(holds);
         }
     }
 }

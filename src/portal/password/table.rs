@@ -84,7 +84,7 @@ impl Entries {
 #[derive(Debug)]
 pub(in crate::portal) struct Passwords {
     entries: RwLock<Entries>,
-    /// Held by who changes the entries and tells the store, so that both have one order.
+    /// Locked by what changes the entries and notifies the store, so that both have one order.
     order: Mutex<()>,
     store: Arc<dyn Store>,
     /// Ends the sessions of users whose passwords change.

@@ -70,11 +70,11 @@ export declare class Friends extends Emitter<FriendsEvents> {
     }): Promise<Record<string, PresenceState>>;
     /**
      * Ends a subscription. The server is unsubscribed from those that have no other.
-     * @param {string[] | Record<string, PresenceState>} held the states that `subscribe` resolved
+     * @param {string[] | Record<string, PresenceState>} subscribed the states that `subscribe` resolved
      *   with: ends that call's hold, once. Or ids: ends the oldest hold of each
      * @returns {Promise<void>}
      */
-    unsubscribe(held: string[] | Record<string, PresenceState>): Promise<void>;
+    unsubscribe(subscribed: string[] | Record<string, PresenceState>): Promise<void>;
     /**
      * The last known state of a watched user.
      * @param {string} id

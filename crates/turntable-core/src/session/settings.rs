@@ -30,9 +30,9 @@ pub struct SessionSettings {
     /// Maximum sessions without a connection, by the address of the connection that
     /// they lost.
     pub detached_per_address_max: usize,
-    /// What the sessions of one address hold together: a watched user is 1, a channel
+    /// Subscriptions of the sessions of one address: a watched user is 1, a channel
     /// or a service that is provided 16, a room 32.
-    pub held_per_address_max: usize,
+    pub subscriptions_per_address_max: usize,
     /// Maximum rooms of one session.
     pub rooms_max: usize,
     /// Maximum channels of one session.
@@ -66,7 +66,7 @@ impl SessionSettings {
         ("outbox_bytes_max", 4_096, 1_073_741_824),
         ("sessions_per_user_max", 1, 10_000),
         ("detached_per_address_max", 0, 10_000_000),
-        ("held_per_address_max", 1, 1_000_000_000),
+        ("subscriptions_per_address_max", 1, 1_000_000_000),
         ("rooms_max", 1, 10_000),
         ("channels_max", 1, 100_000),
         ("depth_max", 4, 1_024),
@@ -88,7 +88,7 @@ impl Default for SessionSettings {
             outbox_bytes_max: 1_048_576,
             sessions_per_user_max: 32,
             detached_per_address_max: 20_000,
-            held_per_address_max: 1_000_000,
+            subscriptions_per_address_max: 1_000_000,
             rooms_max: 16,
             channels_max: 256,
             depth_max: 64,

@@ -2,7 +2,7 @@
 //!
 //! The validator is built once per game and shared by its rooms. It loads
 //! nothing from elsewhere, and its patterns run in linear time, since clients
-//! choose the texts they are held against.
+//! choose the texts that they are matched with.
 
 use std::fmt;
 use std::sync::Arc;

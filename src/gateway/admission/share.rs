@@ -12,12 +12,12 @@ use super::{AddressCount, DetachedPermit, Permit};
 /// What one session holds of the share of its address, in watched users. Dropping it
 /// gives it back.
 #[derive(Debug)]
-pub struct Held {
+pub struct AddressShare {
     address: Arc<AddressCount>,
     units: usize,
 }
 
-impl Held {
+impl AddressShare {
     fn nothing(address: &Arc<AddressCount>) -> Self {
         Self {
             address: address.clone(),
@@ -34,13 +34,17 @@ impl Held {
     /// What all sessions of the address hold.
     #[must_use]
     pub fn total(&self) -> usize {
-        self.address.held.load(Ordering::Relaxed)
+        self.address.shared_units.load(Ordering::Relaxed)
     }
 
     /// The session holds so much now.
     pub fn set(&mut self, units: usize) {
-        self.address.held.fetch_add(units, Ordering::Relaxed);
-        self.address.held.fetch_sub(self.units, Ordering::Relaxed);
+        self.address
+            .shared_units
+            .fetch_add(units, Ordering::Relaxed);
+        self.address
+            .shared_units
+            .fetch_sub(self.units, Ordering::Relaxed);
         self.units = units;
     }
 
@@ -84,7 +88,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for AddressShare {
     fn drop(&mut self) {
         // An address that nothing else is known of is forgotten with the next others.
         self.set(0);
@@ -94,8 +98,8 @@ impl Drop for Held {
 impl Permit {
     /// A session of this address that holds nothing yet.
     #[must_use]
-    pub fn hold(&self) -> Held {
-        Held::nothing(&self.address)
+    pub fn share(&self) -> AddressShare {
+        AddressShare::nothing(&self.address)
     }
 }
 
@@ -123,7 +127,7 @@ impl Permit {
 impl DetachedPermit {
     /// The session of this address, which holds nothing yet.
     #[must_use]
-    pub fn hold(&self) -> Held {
-        Held::nothing(&self.0)
+    pub fn share(&self) -> AddressShare {
+        AddressShare::nothing(&self.0)
     }
 }
