@@ -97,7 +97,7 @@ const WORKER_FILES: u64 = 8;
 /// prints each listener's address on standard output.
 ///
 /// # Errors
-/// What kept it from starting, as a port that is taken.
+/// What prevented its start, as a port that is taken.
 pub fn run(config: Config, services: LocalServices) -> anyhow::Result<()> {
     let extensions = Extensions {
         services,
@@ -177,7 +177,7 @@ impl Running {
     /// Starts everything.
     ///
     /// # Errors
-    /// What kept it from starting.
+    /// What prevented its start.
     pub fn start(config: Config) -> anyhow::Result<Self> {
         Self::start_with(config, Extensions::default())
     }
@@ -185,7 +185,7 @@ impl Running {
     /// Starts everything, with what this program adds.
     ///
     /// # Errors
-    /// What kept it from starting.
+    /// What prevented its start.
     pub fn start_with(config: Config, extensions: Extensions) -> anyhow::Result<Self> {
         for warning in config::warnings(&config) {
             log::warn!("{warning}");

@@ -31,7 +31,7 @@ use turntable_core::delivery::{Answer, Delivery};
 use turntable_core::frame::SharedFrame;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{Caller, SessionKey};
-use turntable_core::model::avatar::{Avatar as Model, KeptInvite};
+use turntable_core::model::avatar::{Avatar as Model, StoredInvite};
 use turntable_core::model::mutual::Watching;
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{Beginning, ErrorBody, ReplyData, RequestId, ServerPacket};
@@ -112,7 +112,7 @@ impl Avatar {
         let Some(place) = self.places.get(session) else {
             return;
         };
-        for KeptInvite { channel, from, .. } in self.model.take_invites(clock::now_ms()) {
+        for StoredInvite { channel, from, .. } in self.model.take_invites(clock::now_ms()) {
             self.shared
                 .send(place, &ServerPacket::Invite { channel, from }, None);
         }
@@ -124,13 +124,13 @@ impl Avatar {
             let frame = self.shared.frame(&packet, None);
             return self.send_all(self.model.connected(), &frame);
         }
-        let invite = KeptInvite {
+        let invite = StoredInvite {
             channel,
             from,
             until_ms,
         };
-        let kept_max = self.shared.settings().presence.invites_kept_max;
-        self.model.keep_invite(invite, kept_max);
+        let stored_max = self.shared.settings().presence.invites_stored_max;
+        self.model.store_invite(invite, stored_max);
     }
 
     /// Sends one message to several sessions of the user.

@@ -70,7 +70,7 @@ pub enum Body {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// The next request is awaited after another, since then.
-    Kept(Instant),
+    Idle(Instant),
     /// The first request is awaited, or a head comes, since then.
     Head(Instant),
     /// The HTTP server has the head, since then.
@@ -142,9 +142,9 @@ impl Flow {
             (Phase::Busy, _) => Read::Wait,
             (Phase::Body, Body::Left(left)) => Read::Upto(left.min(CHUNK_BYTES)),
             (Phase::Head(_), Body::Left(0)) if self.head_bytes > HEAD_BYTES_MAX => Read::TooLong,
-            (Phase::Kept(_) | Phase::Head(_), Body::Left(0)) => Read::Upto(STEP_BYTES),
+            (Phase::Idle(_) | Phase::Head(_), Body::Left(0)) => Read::Upto(STEP_BYTES),
             // The HTTP server discards the rest of a body that nobody has read.
-            (Phase::Kept(_) | Phase::Head(_), _) => Read::Upto(CHUNK_BYTES),
+            (Phase::Idle(_) | Phase::Head(_), _) => Read::Upto(CHUNK_BYTES),
             (Phase::Body, Body::Chunked) => {
                 if self.unchecked_bytes > UNCHECKED_BYTES_MAX {
                     if !self.is_checked {
@@ -163,7 +163,7 @@ impl Flow {
     /// others are buffered.
     pub fn came(&mut self, bytes: &[u8], now: Instant) -> usize {
         match (self.phase, &mut self.body) {
-            (Phase::Kept(_) | Phase::Head(_), Body::Left(0)) => {
+            (Phase::Idle(_) | Phase::Head(_), Body::Left(0)) => {
                 let since = match self.phase {
                     Phase::Head(since) => since,
                     _ => now,
@@ -268,7 +268,7 @@ impl Flow {
         self.is_unwritten = false;
         // The rest of a body that nobody has read is awaited no longer than a head.
         self.phase = match self.body {
-            Body::Left(0) => Phase::Kept(now),
+            Body::Left(0) => Phase::Idle(now),
             _ => Phase::Head(now),
         };
         true
@@ -299,7 +299,7 @@ impl Flow {
             return Some(since + limits.write);
         }
         match self.phase {
-            Phase::Kept(since) => Some(since + limits.keep_alive),
+            Phase::Idle(since) => Some(since + limits.keep_alive),
             Phase::Head(since) | Phase::Decoding(since) => Some(since + limits.head),
             Phase::Busy | Phase::Body => None,
         }

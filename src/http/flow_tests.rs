@@ -9,7 +9,7 @@ const LIMITS: FlowLimits = FlowLimits {
 const HEAD: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 
 #[test]
-fn head_has_a_time_limit_on_a_kept_connection_too() {
+fn head_has_a_time_limit_on_an_idle_connection_too() {
     let start = Instant::now();
     let mut flow = Flow::new(start);
     assert_eq!(flow.deadline(&LIMITS), Some(start + LIMITS.head));

@@ -45,7 +45,7 @@ pub struct ServerSettings {
     pub proxy_protocol: bool,
     /// How long a client may take for the head of a request, in ms.
     pub head_timeout_ms: u64,
-    /// How long a connection is kept for another request, in ms.
+    /// How long a connection stays open for another request, in ms.
     pub keep_alive_ms: u64,
     /// How long a client may take for the body of a request, in ms.
     pub body_timeout_ms: u64,

@@ -26,7 +26,7 @@ use crate::store::memory::MemoryStore;
 
 /// What checkers use that outlives the settings.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct Persistent {
     /// Those of the program that embeds the server.
     pub(super) embedded: Vec<Arc<dyn CredentialChecker>>,
     /// Signs the tokens of guests where no file has a key.
@@ -59,7 +59,7 @@ pub(super) struct Checkers {
     pub(super) guests: Guests,
     pub(super) issues_guests: bool,
     /// Whether guests come back after a restart.
-    are_guests_kept: bool,
+    are_guests_stored: bool,
     pub(super) is_anonymous: bool,
     pub(super) timeout: Duration,
 }
@@ -69,11 +69,11 @@ impl Checkers {
     ///
     /// # Errors
     /// One that does not exist, or what is wrong with its settings.
-    pub(super) fn new(settings: &PortalSettings, kept: &Kept) -> anyhow::Result<Self> {
+    pub(super) fn new(settings: &PortalSettings, persistent: &Persistent) -> anyhow::Result<Self> {
         let has = |name: &str| settings.checkers.iter().any(|known| known == name);
         let mut password = None;
         let names = settings.checkers.iter();
-        let list = names.map(|name| checker(name, settings, kept, &mut password));
+        let list = names.map(|name| checker(name, settings, persistent, &mut password));
         Ok(Self {
             list: list.collect::<anyhow::Result<_>>()?,
             password,
@@ -86,9 +86,9 @@ impl Checkers {
                 true => Some(Cookies::new(&settings.cookie)?),
                 false => None,
             },
-            guests: Guests::new(settings, &guest_key(settings, kept)?)?,
+            guests: Guests::new(settings, &guest_key(settings, persistent)?)?,
             issues_guests: has("guest"),
-            are_guests_kept: !settings.guest_key_file.is_empty() || kept.key_file.is_some(),
+            are_guests_stored: !settings.guest_key_file.is_empty() || persistent.key_file.is_some(),
             is_anonymous: has("anonymous"),
             timeout: Duration::from_millis(settings.checker_timeout_ms),
         })
@@ -101,7 +101,7 @@ impl Checkers {
                 "portal.checkers has \"anonymous\": a user id in `idme` is accepted without credentials, so any client can identify as any user, also as a known one; use this for demos only"
             );
         }
-        if self.issues_guests && !self.are_guests_kept {
+        if self.issues_guests && !self.are_guests_stored {
             log::info!(
                 "neither portal.guest_key_file nor store.path is set: guests of this start cannot come back after the next"
             );
@@ -110,12 +110,12 @@ impl Checkers {
 }
 
 /// The key of guests where the settings name no file with one.
-fn guest_key(settings: &PortalSettings, kept: &Kept) -> anyhow::Result<Key> {
+fn guest_key(settings: &PortalSettings, persistent: &Persistent) -> anyhow::Result<Key> {
     let is_needed = settings.guest_key_file.is_empty()
         && settings.checkers.iter().any(|known| known == "guest");
-    match kept.key_file.as_ref().filter(|_| is_needed) {
+    match persistent.key_file.as_ref().filter(|_| is_needed) {
         Some(path) => Key::read_or_make(path),
-        None => Ok(kept.start_key.clone()),
+        None => Ok(persistent.start_key.clone()),
     }
 }
 
@@ -123,7 +123,7 @@ fn guest_key(settings: &PortalSettings, kept: &Kept) -> anyhow::Result<Key> {
 fn checker(
     name: &str,
     settings: &PortalSettings,
-    kept: &Kept,
+    persistent: &Persistent,
     password: &mut Option<Arc<PasswordChecker>>,
 ) -> anyhow::Result<Checker> {
     let slow: Arc<dyn CredentialChecker> = match name {
@@ -131,20 +131,20 @@ fn checker(
         cookie::NAME => return Ok(Checker::Cookie),
         "guest" => return Ok(Checker::Guest),
         "session" => return Ok(Checker::Session),
-        jwt::NAME => Arc::new(Jwt::new(settings, &mut kept.jwks.lock())?),
+        jwt::NAME => Arc::new(Jwt::new(settings, &mut persistent.jwks.lock())?),
         http::NAME => Arc::new(HttpChecker::new(&settings.http, &settings.default_realm)?),
         password::NAME => {
             let users = Users {
-                auth: kept.auth.clone(),
-                passwords: kept.passwords.clone(),
-                sign_ups: kept.sign_ups.clone(),
+                auth: persistent.auth.clone(),
+                passwords: persistent.passwords.clone(),
+                sign_ups: persistent.sign_ups.clone(),
             };
             let checker = Arc::new(PasswordChecker::new(&settings.password, users)?);
             *password = Some(checker.clone());
             checker
         }
         name => {
-            let mut embedded = kept.embedded.iter();
+            let mut embedded = persistent.embedded.iter();
             let known = embedded.find(|checker| checker.name() == name);
             known.cloned().with_context(|| {
                 let known = CHECKERS.join(", ");
@@ -162,7 +162,7 @@ fn checker(
 /// Where the system gives no random bytes.
 pub fn problems(settings: &PortalSettings) -> anyhow::Result<Vec<String>> {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(0));
-    let kept = Kept {
+    let persistent = Persistent {
         embedded: Vec::new(),
         start_key: Key::random()?,
         // It is made by a server, not by a check.
@@ -174,10 +174,11 @@ pub fn problems(settings: &PortalSettings) -> anyhow::Result<Vec<String>> {
         jwks: Mutex::default(),
     };
     let names = settings.checkers.iter();
-    let of_checkers = names.filter_map(|name| checker(name, settings, &kept, &mut None).err());
+    let of_checkers =
+        names.filter_map(|name| checker(name, settings, &persistent, &mut None).err());
     let has_cookie = settings.checkers.iter().any(|name| name == cookie::NAME);
     let cookies = has_cookie.then(|| Cookies::new(&settings.cookie).err());
-    let of_guests = Guests::new(settings, &kept.start_key).err();
+    let of_guests = Guests::new(settings, &persistent.start_key).err();
     let all = of_checkers.chain(cookies.flatten()).chain(of_guests);
     Ok(all.map(|error| format!("{error:#}")).collect())
 }

@@ -126,9 +126,9 @@ impl Erased {
 impl Portal {
     /// The verdict of `guest`.
     pub(super) fn check_guest(&self, claim: &Claim, checkers: &Checkers) -> Verdict {
-        let over_s = self.kept.erased.over_s();
+        let over_s = self.persistent.erased.over_s();
         match checkers.guests.check(claim, clock::now_ms(), over_s) {
-            Verdict::Accept(identity) if self.kept.erased.has(&identity.user) => Verdict::invalid(),
+            Verdict::Accept(identity) if self.persistent.erased.has(&identity.user) => Verdict::invalid(),
             verdict => verdict,
         }
     }
@@ -141,8 +141,8 @@ impl Portal {
             return true;
         }
         let (settings, now_ms) = (self.settings(), clock::now_ms());
-        self.kept.erased.expire(&settings, now_ms);
-        self.kept.erased.note(user, now_ms / 1_000).await
+        self.persistent.erased.expire(&settings, now_ms);
+        self.persistent.erased.note(user, now_ms / 1_000).await
     }
 }
 

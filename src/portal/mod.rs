@@ -42,7 +42,7 @@ pub use crate::portal::auth_table::NotSet;
 pub(crate) use crate::portal::auth_table::SESSION_ID_BYTES_MAX;
 use crate::portal::checker::{CredentialChecker, Identity, Verdict};
 pub use crate::portal::checkers::problems;
-use crate::portal::checkers::{Checkers, Kept};
+use crate::portal::checkers::{Checkers, Persistent};
 use crate::portal::claim::Claim;
 use crate::portal::course::{Checker, Course, Outcome};
 use crate::portal::erased::Erased;
@@ -124,7 +124,7 @@ impl Undecided {
 pub struct Portal {
     in_force: Watched<InForce>,
     /// What checkers use that outlives the settings.
-    kept: Kept,
+    persistent: Persistent,
     auth: Arc<AuthTable>,
     attempts: Arc<Attempts>,
     revocations: Arc<Revocations>,
@@ -154,7 +154,7 @@ impl Portal {
             Passwords::new(store.clone(), revocations.clone()).map_err(anyhow::Error::msg)?;
         let erased = Erased::open(store.clone()).map_err(anyhow::Error::msg)?;
         erased.expire(&settings, clock::now_ms());
-        let kept = Kept {
+        let persistent = Persistent {
             embedded,
             start_key: Key::random()?,
             key_file,
@@ -164,12 +164,12 @@ impl Portal {
             sign_ups: Arc::default(),
             jwks: Mutex::default(),
         };
-        let checkers = Checkers::new(&settings, &kept)?;
+        let checkers = Checkers::new(&settings, &persistent)?;
         checkers.advise();
         Ok(Self {
             in_force: Watched::new(InForce::new(settings, checkers)),
-            auth: kept.auth.clone(),
-            kept,
+            auth: persistent.auth.clone(),
+            persistent,
             attempts: Arc::default(),
             revocations,
             checking: Arc::default(),
@@ -184,7 +184,7 @@ impl Portal {
     /// # Errors
     /// Those of [`Portal::new`]; then nothing has changed.
     pub fn apply(&self, settings: PortalSettings) -> anyhow::Result<()> {
-        let checkers = Checkers::new(&settings, &self.kept)?;
+        let checkers = Checkers::new(&settings, &self.persistent)?;
         if !self.trusts_claims() {
             checkers.advise();
         }
@@ -426,7 +426,7 @@ impl Portal {
     /// Whether `anonymous` accepts nobody as this user.
     fn needs_credentials(&self, user: &UserId, checkers: &Checkers) -> bool {
         let is_guest = checkers.issues_guests && checkers.guests.is_guest(user);
-        is_guest || self.auth.has(user) || self.kept.passwords.has(user)
+        is_guest || self.auth.has(user) || self.persistent.passwords.has(user)
     }
 }
 

@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn sets_that_no_session_has_are_forgotten() {
         let book = book();
-        let kept = book.of(&names(&["r0"]), &[]);
+        let first = book.of(&names(&["r0"]), &[]);
         for set in 1..1 << 12 {
             let roles = (0..12).filter(|bit| set >> bit & 1 == 1);
             let roles: Vec<Box<str>> = roles.map(|bit| format!("r{bit}").into()).collect();
@@ -103,6 +103,6 @@ mod tests {
         let known = book.made.lock().len();
         assert!(known < 4 * SETS, "{known}");
         let again = book.of(&names(&["r0"]), &[]);
-        assert!(Arc::ptr_eq(&kept.unwrap(), &again.unwrap()));
+        assert!(Arc::ptr_eq(&first.unwrap(), &again.unwrap()));
     }
 }

@@ -21,7 +21,7 @@ use redb::{
 
 use super::channel::{self, Life, Unwritten};
 use super::guard::{Fault, guard};
-use super::kept::Kept;
+use super::retained::RetainedChannels;
 use super::{Fact, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
@@ -124,7 +124,7 @@ pub(crate) struct File {
     /// The life of a server in it; a tool begins none.
     life: Option<Life>,
     /// The channels in it.
-    kept: Kept,
+    retained: RetainedChannels,
     /// Whether changes of channels were lost.
     pub(super) has_lost: Arc<AtomicBool>,
 }
@@ -144,7 +144,7 @@ impl File {
             is_known: false,
             again: None,
             life: None,
-            kept: Kept::default(),
+            retained: RetainedChannels::default(),
             has_lost: Arc::default(),
         };
         file.reopen()
@@ -252,16 +252,16 @@ impl File {
     pub(super) fn write_batch(&mut self, batch: Batch<'_>) -> Result<(), String> {
         let (life, bounds) = (self.life, self.bounds);
         self.reopen()?;
-        let (Some(database), kept) = (&self.database, &mut self.kept) else {
+        let (Some(database), retained) = (&self.database, &mut self.retained) else {
             return Ok(());
         };
-        let Err(fault) = guard(|| write(database, batch, bounds, life, kept)) else {
+        let Err(fault) = guard(|| write(database, batch, bounds, life, retained)) else {
             return Ok(());
         };
         let none = Batch::default();
         // It takes nothing more after most errors.
-        let goes_on =
-            fault.is_damage && guard(|| write(database, none, Bounds::NONE, None, kept)).is_ok();
+        let goes_on = fault.is_damage
+            && guard(|| write(database, none, Bounds::NONE, None, retained)).is_ok();
         if !goes_on {
             self.drop_database();
         }
@@ -331,7 +331,7 @@ fn write(
     batch: Batch<'_>,
     bounds: Bounds,
     life: Option<Life>,
-    kept: &mut Kept,
+    retained: &mut RetainedChannels,
 ) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     open_singly(&transaction)?;
@@ -383,9 +383,9 @@ fn write(
     if let Some(life) = life {
         for (channel, unwritten) in batch.channels {
             let bytes = channel::write(&transaction, channel.as_str(), unwritten, life)?;
-            kept.put(channel.as_str(), bytes, clock::now_ms());
+            retained.put(channel.as_str(), bytes, clock::now_ms());
         }
-        while let Some(channel) = kept.take_oldest_over() {
+        while let Some(channel) = retained.take_oldest_over() {
             channel::remove(&transaction, &channel)?;
             forgotten += 1;
         }

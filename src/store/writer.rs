@@ -29,7 +29,7 @@ const BATCH: usize = 1_000;
 /// Users whose saves are tried again after a failure.
 const RETRIED: usize = 10_000;
 /// Bytes of messages of channels that wait for a commit; when so many are collected,
-/// they are written, and after a failed commit no more are kept.
+/// they are written, and after a failed commit no more are stored.
 const CHANNEL_BYTES: usize = 16_777_216;
 /// Bytes of facts of one commit; when so many are collected, they are written.
 const FACT_BYTES: usize = 16_777_216;

@@ -48,20 +48,20 @@ export class People {
     const added = [...now].filter((id) => !before.has(id));
     const removed = [...before].filter((id) => !now.has(id));
     for (const id of removed) this.names.delete(id);
-    const kept = [];
+    const subscriptions = [];
     for (const subscription of this.subscriptions.get(group) ?? []) {
       const ids = subscription.ids.filter((id) => now.has(id));
       if (ids.length === subscription.ids.length) {
-        kept.push(subscription);
+        subscriptions.push(subscription);
         continue;
       }
       // Its own hold ends, and no other part of the page loses its own. Those who stay are
       // subscribed before: nothing is sent for them.
-      if (ids.length > 0) kept.push(this.subscribe(ids));
+      if (ids.length > 0) subscriptions.push(this.subscribe(ids));
       subscription.controller.abort();
     }
-    if (added.length > 0) kept.push(this.subscribe(added));
-    this.subscriptions.set(group, kept);
+    if (added.length > 0) subscriptions.push(this.subscribe(added));
+    this.subscriptions.set(group, subscriptions);
   }
 
   /** @param {string[]} ids */

@@ -1,6 +1,6 @@
 /**
  * The token by which a guest comes back as itself: in a later session of this page,
- * and, kept in localStorage, in a later page.
+ * and, stored in localStorage, in a later page.
  *
  * A server issues guests in one realm, so a record belongs to an address and to that
  * realm; a name distinguishes several guests of one browser.
@@ -11,7 +11,7 @@
  * @typedef {object} GuestTokenOptions
  * @property {string} url of the server
  * @property {string} name
- * @property {any} storage undefined: the token is not kept for later pages
+ * @property {any} storage undefined: the token is not stored for later pages
  */
 
 export class GuestToken {

@@ -218,7 +218,7 @@ export class Holding {
     resolve?.();
   }
 
-  /** Carries out the leaves that had to wait, unless somebody joins: then the place is kept. */
+  /** Carries out the leaves that had to wait, unless somebody joins: then the place stays. */
   #leaveAfterAll() {
     const leavers = this.#leavers.splice(0);
     const left = () => leavers.forEach((resolve) => resolve());

@@ -228,7 +228,7 @@ fn backup_has_the_histories_and_a_restored_one_is_not_proved() {
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (folder.path().join("a"), folder.path().join("b"));
     let server = with_file(&first, "");
-    let place = publish(&mut server.user("1:1"), "c", json!("kept"));
+    let place = publish(&mut server.user("1:1"), "c", json!("retained"));
     stop(server);
     let program = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_turntable"));
@@ -243,5 +243,5 @@ fn backup_has_the_histories_and_a_restored_one_is_not_proved() {
     let mut mel = server.user("1:1");
     let joined = join_since(&mut mel, "c", &place["epoch"], 1);
     assert_eq!(joined["recovered"], false);
-    assert_eq!(published(&mut mel), ["kept"]);
+    assert_eq!(published(&mut mel), ["retained"]);
 }

@@ -1,4 +1,4 @@
-// Who the user is: credentials that are asked for, refused, renewed and kept.
+// Who the user is: credentials that are asked for, refused, renewed and stored.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -260,7 +260,7 @@ test("a guest comes back as itself: in a later session, and in a later page", as
   const second = await guest(t, server, { guest_storage }, "guest:a", "token-3");
   assert.deepEqual(second.claim, { credentials: { token: "token-2" } });
   assert.deepEqual([first.before, second.before], [undefined, "guest:a"]);
-  // Another name is another guest, and so is one whose token is not kept.
+  // Another name is another guest, and so is one whose token is not stored.
   assert.deepEqual((await guest(t, server, { guest_storage, guest: "second" }, "guest:b", "t")).claim, { credentials: { guest: true } });
   assert.deepEqual((await guest(t, server, { guest_storage: null }, "guest:c", "t")).claim, { credentials: { guest: true } });
   assert.equal(guest_storage.map.size, 2);

@@ -106,7 +106,7 @@ test("a queued action expires at its time, and its sender hears of it then", asy
   env.chance = 1;
   const { retry_ms } = await offline(session);
   assert.equal(room.act("stale", { expires_ms: 1000 }), true);
-  room.act("kept");
+  room.act("first");
   room.act("late", { expires_ms: 60_000 });
   env.advance(999);
   assert.deepEqual(refused, []);
@@ -118,7 +118,7 @@ test("a queued action expires at its time, and its sender hears of it then", asy
   await next.next("resume");
   next.welcome({ resumed: true, accepted: 1 });
   const actions = [await next.next("game"), await next.next("game")].map(({ data }) => data.actions[0].data);
-  assert.deepEqual(actions, ["kept", "late"]);
+  assert.deepEqual(actions, ["first", "late"]);
 });
 
 test("a queued action with the same merge key is replaced by the later one", async (t) => {
@@ -267,7 +267,7 @@ test("stale actions that a silent line did not deliver are not repeated: expired
   const session = await member(t);
   const { env, tt, room, server, refused } = session;
   room.act("old", { expires_ms: 500 });
-  room.act("kept");
+  room.act("first");
   for (let number = 0; number < 20; number += 1) room.act(`pos ${number}`, { merge: "pos" });
   const { retry_ms } = await actIntoSilence(session, 1, { expires_ms: 60_000 });
   env.advance(retry_ms);
@@ -275,7 +275,7 @@ test("stale actions that a silent line did not deliver are not repeated: expired
   next.send("idyou", {});
   await next.next("resume");
   next.welcome({ resumed: true, accepted: 1 });
-  for (const expected of ["kept", "pos 19", 0]) assert.equal((await next.next("game")).data.actions[0].data, expected);
+  for (const expected of ["first", "pos 19", 0]) assert.equal((await next.next("game")).data.actions[0].data, expected);
   assert.deepEqual(refused, [["timeout", "old"]]);
   // The numbers are the server's: it has taken these three, and one of the two that follow.
   const again = reconnect({ ...session, peer: next });

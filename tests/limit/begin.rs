@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::kept::Kept;
+use super::http_connection::HttpConnection;
 use turntable_testkit::metric::{SESSIONS, limits_reached};
 use turntable_testkit::poll::{PollClient, call, entries};
 use turntable_testkit::session::{Session, resume};
@@ -18,7 +18,7 @@ fn polls_of_one_connection_do_not_take_the_sessions_of_its_address() {
         ("limits.connection_session", "{ per_second = 1, burst = 3 }"),
         ("limits.session", "{ per_second = 1, burst = 6 }"),
     ]);
-    let mut connection = Kept::open(&server);
+    let mut connection = HttpConnection::open(&server);
     let mut begin = |number: usize| {
         let idme = json!([call("$av:idme", json!(format!("1:{number}")), 1)]).to_string();
         let target = "/poll HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json";

@@ -68,19 +68,19 @@ fn half_sent_bodies_are_charged_to_their_address() {
 }
 
 #[test]
-fn half_sent_head_is_closed_in_time_on_a_kept_connection_too() {
+fn half_sent_head_is_closed_in_time_on_an_idle_connection_too() {
     let server = Server::with(&[("server.head_timeout_ms", "500")]);
-    let mut first = Kept::open(&server);
+    let mut first = HttpConnection::open(&server);
     first.send("GET / HT");
     let answer = Response::parse(&first.rest());
     assert_eq!(answer.error(), (408, "timeout".to_owned()));
-    let mut kept = Kept::open(&server);
-    kept.send("GET /four/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_eq!(kept.answer().status, 200);
+    let mut idle = HttpConnection::open(&server);
+    idle.send("GET /four/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(idle.answer().status, 200);
     // Byte by byte: none of them gives it more time.
     let start = Instant::now();
     for byte in "GET / HTTP/1.1\r\n".chars().cycle() {
-        if kept.0.write_all(byte.to_string().as_bytes()).is_err() {
+        if idle.0.write_all(byte.to_string().as_bytes()).is_err() {
             break;
         }
         assert!(start.elapsed() < DEADLINE, "the connection is never closed");
@@ -90,24 +90,24 @@ fn half_sent_head_is_closed_in_time_on_a_kept_connection_too() {
 }
 
 #[test]
-fn connection_is_kept_for_another_request_as_long_as_configured() {
+fn connection_stays_open_for_another_request_as_long_as_configured() {
     let server = Server::with(&[
         ("server.keep_alive_ms", "1500"),
         ("server.head_timeout_ms", "300"),
     ]);
-    let mut kept = Kept::open(&server);
-    kept.send("GET /four/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_eq!(kept.answer().status, 200);
+    let mut idle = HttpConnection::open(&server);
+    idle.send("GET /four/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(idle.answer().status, 200);
     // Heads that begin at the same time and later are given up before.
     for _ in 0..2 {
-        let mut head = Kept::open(&server);
+        let mut head = HttpConnection::open(&server);
         head.send("GET / HT");
         let answer = Response::parse(&head.rest());
         assert_eq!(answer.error(), (408, "timeout".to_owned()));
     }
-    kept.send("GET /four/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_eq!(kept.answer().status, 200);
-    assert_eq!(kept.rest(), b"", "it is closed without an answer");
+    idle.send("GET /four/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(idle.answer().status, 200);
+    assert_eq!(idle.rest(), b"", "it is closed without an answer");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn body_without_an_end_is_cut_off_wherever_it_goes() {
     let server = Server::start();
     for target in ["/poll", "/nowhere"] {
         for endless in ["1\r\na\r\n", "1;aaaaaaaaaaaa", "0000000"] {
-            let mut connection = Kept::open(&server);
+            let mut connection = HttpConnection::open(&server);
             connection.send(&format!(
                 "POST {target} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
             ));

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::kept::Kept;
+use super::http_connection::HttpConnection;
 use turntable_testkit::metric::HTTP_CONNECTIONS;
 use turntable_testkit::websocket::handshake;
 use turntable_testkit::{Frame, Opcode, Server, poll};
 
 /// Requests whose answers nobody reads, until the server takes no more.
-fn pipeline(connection: &mut Kept, target: &str, most: usize) -> usize {
+fn pipeline(connection: &mut HttpConnection, target: &str, most: usize) -> usize {
     let text = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").repeat(100);
     connection.0.set_nonblocking(true).unwrap();
     let mut sent = 0;
@@ -40,10 +40,11 @@ fn pipeline(connection: &mut Kept, target: &str, most: usize) -> usize {
 fn answers_that_are_not_read_take_no_memory_and_are_given_up() {
     let server = Server::with(&[("server.write_timeout_ms", "1500")]);
     // The first ones make pages of the program resident.
-    pipeline(&mut Kept::open(&server), "/turntable.js", 400_000);
+    pipeline(&mut HttpConnection::open(&server), "/turntable.js", 400_000);
     server.await_metric(HTTP_CONNECTIONS, 0.0);
     let before = server.resident_bytes();
-    let mut connections: Vec<Kept> = (0..8).map(|_| Kept::open(&server)).collect();
+    let mut connections: Vec<HttpConnection> =
+        (0..8).map(|_| HttpConnection::open(&server)).collect();
     for connection in &mut connections {
         pipeline(connection, "/turntable.js", 4_000_000);
     }
@@ -58,9 +59,9 @@ fn silent_pipeline_takes_no_processor_time() {
     let server = Server::with(&[("session.heartbeat_ms", "500")]);
     let id = server_engine_id(&server);
     // Answers that are not read, and a request that waits with more behind it.
-    let mut unread = Kept::open(&server);
+    let mut unread = HttpConnection::open(&server);
     pipeline(&mut unread, "/turntable.js", 400_000);
-    let mut waiting = Kept::open(&server);
+    let mut waiting = HttpConnection::open(&server);
     waiting.send(&format!(
         "GET /socket.io/?EIO=4&transport=polling&sid={id} HTTP/1.1\r\nHost: localhost\r\n\r\n"
     ));
@@ -93,7 +94,7 @@ fn server_engine_id(server: &Server) -> String {
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     let server = Server::start();
-    let mut connection = Kept::open(&server);
+    let mut connection = HttpConnection::open(&server);
     let mut text = String::new();
     for number in 0..50 {
         let body = json!([poll::call("$av:time", json!({"t0": number}), number)]).to_string();
@@ -136,7 +137,7 @@ fn pipelined_bodies_never_end_the_connection() {
         &json!([poll::call("$av:idme", json!("1:2"), 1)]).to_string(),
     );
     let session = opened.header("Turntable-Session").unwrap().to_owned();
-    let mut connection = Kept::open(&server);
+    let mut connection = HttpConnection::open(&server);
     let mut text = String::new();
     for number in 0..40 {
         let publish = json!({"channel": "talk", "data": number});
@@ -168,7 +169,7 @@ fn answer_has_nothing_of_a_later_request() {
         "GET / HTTP/1.0\r\nHost: localhost\r\n\r\n".to_owned(),
         handshake("/ws", ""),
     ] {
-        let mut connection = Kept::open(&server);
+        let mut connection = HttpConnection::open(&server);
         connection.send(&format!("{first}{second}"));
         let answer = connection.answer();
         assert_eq!(
@@ -184,7 +185,7 @@ fn nothing_follows_a_request_with_a_body_in_chunks() {
     let server = Server::start();
     let mut listener = server.user("1:1");
     listener.request("joinchannel", json!({"channel": "talk"}));
-    let mut connection = Kept::open(&server);
+    let mut connection = HttpConnection::open(&server);
     let publish = |data: &str| {
         let publish = json!({"channel": "talk", "data": data});
         json!([
@@ -214,7 +215,7 @@ fn nothing_follows_a_request_with_a_body_in_chunks() {
 #[test]
 fn request_before_an_upgrade_is_answered() {
     let server = Server::start();
-    let mut connection = Kept::open(&server);
+    let mut connection = HttpConnection::open(&server);
     let page = "GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n";
     connection.send(&format!("{page}{}", handshake("/ws", "")));
     assert_eq!(connection.answer().status, 404);
@@ -226,10 +227,11 @@ fn request_before_an_upgrade_is_answered() {
 #[test]
 fn requests_behind_the_last_byte_of_a_body_do_not_pile_up() {
     let server = Server::start();
-    pipeline(&mut Kept::open(&server), "/turntable.js", 400_000);
+    pipeline(&mut HttpConnection::open(&server), "/turntable.js", 400_000);
     server.await_metric(HTTP_CONNECTIONS, 0.0);
     let before = server.resident_bytes();
-    let mut connections: Vec<Kept> = (0..8).map(|_| Kept::open(&server)).collect();
+    let mut connections: Vec<HttpConnection> =
+        (0..8).map(|_| HttpConnection::open(&server)).collect();
     for connection in &mut connections {
         connection.send("POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n[");
         connection.send(&format!(

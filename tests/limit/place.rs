@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::kept::Kept;
+use super::http_connection::HttpConnection;
 use turntable_testkit::metric::HTTP_CONNECTIONS;
 use turntable_testkit::websocket::handshake;
 use turntable_testkit::{Server, http, request};
@@ -14,7 +14,7 @@ fn one_address_does_not_take_all_places() {
     let server = Server::limited_to_files(400);
     let mut idle = Vec::new();
     for _ in 0..400 {
-        let mut connection = Kept::open(&server);
+        let mut connection = HttpConnection::open(&server);
         let _ = connection.0.write_all(b"GET / HT");
         idle.push(connection);
     }
@@ -22,7 +22,7 @@ fn one_address_does_not_take_all_places() {
     let from: std::net::SocketAddr = ([127, 0, 0, 2], 0).into();
     other.bind(&from.into()).unwrap();
     other.connect(&server.address.into()).unwrap();
-    let mut other = Kept(other.into());
+    let mut other = HttpConnection(other.into());
     other.send("GET /four/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(other.answer().status, 200);
 }
@@ -30,7 +30,7 @@ fn one_address_does_not_take_all_places() {
 #[test]
 fn connections_count_from_their_first_byte_on() {
     let server = Server::with(&[("server.connections_per_address_max", "3")]);
-    let mut half: Vec<Kept> = (0..3).map(|_| Kept::open(&server)).collect();
+    let mut half: Vec<HttpConnection> = (0..3).map(|_| HttpConnection::open(&server)).collect();
     for connection in &mut half {
         connection.send("POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n");
     }
@@ -54,7 +54,7 @@ fn files_are_left_for_the_operator() {
     let server = Server::limited_to_files(150);
     let mut idle = Vec::new();
     for _ in 0..200 {
-        let mut connection = Kept::open(&server);
+        let mut connection = HttpConnection::open(&server);
         let _ = connection.0.write_all(b"GET / HT");
         idle.push(connection);
     }
@@ -73,7 +73,7 @@ fn client_behind_a_trusted_proxy_is_counted_by_its_own_address() {
     ]);
     let open = |from: &str| {
         let text = handshake("/ws", &format!("X-Forwarded-For: 6.6.6.6, {from}\r\n"));
-        Kept::open_upgrade(&server, &text)
+        HttpConnection::open_upgrade(&server, &text)
     };
     let _first = open("192.0.2.1").unwrap();
     let _second = open("192.0.2.1").unwrap();
@@ -93,7 +93,7 @@ fn header_of_an_untrusted_client_is_not_believed() {
             "/ws",
             &format!("X-Forwarded-For: {from}\r\nForwarded: for={from}\r\n"),
         );
-        Kept::open_upgrade(&server, &text)
+        HttpConnection::open_upgrade(&server, &text)
     };
     let _first = open("192.0.2.1").unwrap();
     assert_eq!(open("192.0.2.2").unwrap_err(), 429);
@@ -110,13 +110,13 @@ fn proxy_protocol_tells_the_client() {
         let mut bytes = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
         bytes.extend_from_slice(&[192, 0, 2, last, 10, 0, 0, 1, 0x10, 0, 0, 80]);
         bytes.extend_from_slice(handshake("/ws", "").as_bytes());
-        Kept::open_upgrade_bytes(&server, &bytes)
+        HttpConnection::open_upgrade_bytes(&server, &bytes)
     };
     let _first = open(1).unwrap();
     assert_eq!(open(1).unwrap_err(), 429);
     let _other = open(2).unwrap();
     // Without its header a proxy's connection is closed.
-    let mut bare = Kept::open(&server);
+    let mut bare = HttpConnection::open(&server);
     bare.send(&http::text(server.address, "GET", "/", "", ""));
     assert!(bare.rest().is_empty());
 }

@@ -1,6 +1,6 @@
 //! Clients that never say who they are, and others behind their address.
 
-use super::kept::Kept;
+use super::http_connection::HttpConnection;
 use turntable_testkit::metric::{CLOSED_NOT_IDENTIFIED, CONNECTIONS, limits_reached};
 use turntable_testkit::poll::PollClient;
 use turntable_testkit::tunnel::Tunnel;
@@ -11,7 +11,7 @@ const LIMIT: &str = "session.unidentified_per_address_max";
 #[test]
 fn unidentified_polls_of_one_connection_do_not_lock_its_address_out() {
     let server = Server::with(&[("session.unidentified_per_socket_max", "5")]);
-    let mut connection = Kept::open(&server);
+    let mut connection = HttpConnection::open(&server);
     let empty = "POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n[]";
     for _ in 0..5 {
         connection.send(empty);

@@ -197,7 +197,7 @@ fn claims_together_fail_no_more_often_than_one_behind_the_other() {
         client.command("idme", claim("1:1", "x"));
     }
     wait_for(&backend, 5);
-    // Another user of the address is not kept waiting.
+    // Another user of the address does not wait.
     let mut other = server.connect();
     other.command("idme", claim("1:2", "x"));
     wait_for(&backend, 6);

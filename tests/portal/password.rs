@@ -1,4 +1,4 @@
-//! Users with a password: made on the command line and by clients, and kept in a file.
+//! Users with a password: made on the command line and by clients, and stored in a file.
 
 use std::io::Write as _;
 use std::path::Path;

@@ -90,7 +90,7 @@ fn disconnected_user_gets_invite_on_resume() {
 
 #[test]
 fn stored_invites_are_limited_and_oldest_are_dropped() {
-    let server = Server::with(&[("presence.invites_kept_max", "2")]);
+    let server = Server::with(&[("presence.invites_stored_max", "2")]);
     let mut mel = server.user("1:1");
     for room in ["a", "b", "c"] {
         invite(&mut mel, room, &["1:2"]);

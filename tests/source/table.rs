@@ -240,10 +240,10 @@ fn promises_name_existing_tests() {
     }
 
     let page = read("docs/promises.md");
-    let (kept, missing) = page.split_once("\nNot in this version:\n").unwrap();
+    let (promised, missing) = page.split_once("\nNot in this version:\n").unwrap();
     for (letter, numbers) in [('A', 1..=35), ('C', 1..=23)] {
         for promise in numbers.map(|n| format!("{letter}{n}")) {
-            let row = kept
+            let row = promised
                 .lines()
                 .find(|line| line.starts_with(&format!("| {promise} |")));
             let names_it = |word: &str| word == promise;
@@ -251,7 +251,7 @@ fn promises_name_existing_tests() {
             assert_eq!(
                 row.is_none(),
                 is_missing,
-                "{promise} is kept, or it is missing"
+                "{promise} is promised, or it is missing"
             );
             let has_test = |row: &str| row.contains("::") || row.contains(".test.mjs`");
             assert!(row.is_none_or(has_test), "{promise} names no test");

@@ -73,9 +73,9 @@ pub(super) fn serve(listening: impl FnOnce(SocketAddr)) -> Result<(), BenchError
             let Some(connection) = connections.get_mut(event.token().0) else {
                 continue;
             };
-            let kept = (!event.is_writable() || connection.flush())
+            let is_open = (!event.is_writable() || connection.flush())
                 && (!event.is_readable() || connection.read(&mut buffer, &mut frames));
-            if !kept {
+            if !is_open {
                 connections.remove(event.token().0);
             }
             for frame in frames.drain(..) {

@@ -83,7 +83,7 @@ mod linux {
         let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
         // SAFETY: `socket` is an open descriptor for the length of the call.
         // `info` is writable for `length` bytes, and the kernel writes no more
-        // than that; `length` is a valid `socklen_t`. Neither is kept.
+        // than that; `length` is a valid `socklen_t`. Neither is stored.
         let result = unsafe {
             libc::getsockopt(
                 socket.as_raw_fd(),

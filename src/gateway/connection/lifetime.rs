@@ -282,9 +282,9 @@ impl Gateway {
             Some(Phase::Identifying(session) | Phase::Attached(session)) => *session,
             _ => return,
         };
-        let is_kept = self.count_detached(key, session);
+        let is_retained = self.count_detached(key, session);
         self.detach(key);
-        let input = match is_kept {
+        let input = match is_retained {
             true => Input::Lost(key),
             false => Input::LostForGood(key),
         };

@@ -38,7 +38,7 @@ struct Bounds {
     users: usize,
     channels: usize,
     /// How long they outlive the last session, in ms.
-    kept_ms: u64,
+    retained_ms: u64,
 }
 
 impl OperatorSubscriptions {
@@ -65,7 +65,7 @@ impl OperatorSubscriptions {
             }
             one.channels.push(channel.clone());
         }
-        one.until_ms = now_ms.saturating_add(bounds.kept_ms);
+        one.until_ms = now_ms.saturating_add(bounds.retained_ms);
         self.count.store(users.len(), Ordering::Relaxed);
         Ok(())
     }
@@ -175,7 +175,7 @@ impl Shared {
         let bounds = Bounds {
             users: settings.operator_users_max,
             channels: settings.session.channels_max,
-            kept_ms: settings.session.resume_ms,
+            retained_ms: settings.session.resume_ms,
         };
         let now_ms = clock::now_ms();
         self.by_operator.add(user, channel, bounds, now_ms)?;
@@ -335,7 +335,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds {
         users: 2,
         channels: 2,
-        kept_ms: 100,
+        retained_ms: 100,
     };
 
     fn user(number: u32) -> UserId {

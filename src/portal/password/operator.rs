@@ -51,7 +51,7 @@ impl Portal {
         &self,
         user: &UserId,
     ) -> (bool, impl Future<Output = Result<(), ErrorBody>> + use<>) {
-        let (was_there, removed) = self.kept.passwords.remove(user);
+        let (was_there, removed) = self.persistent.passwords.remove(user);
         (was_there, async { durable(removed.await) })
     }
 
@@ -63,7 +63,7 @@ impl Portal {
         self.auth.remove(user);
         self.auth.keep(user).await?;
         durable(self.erase_guest(user).await)?;
-        durable(self.kept.passwords.remove(user).1.await)
+        durable(self.persistent.passwords.remove(user).1.await)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::log_limit::LogLimit;
 use crate::store::channel::backup::{self, Line};
 use crate::store::channel::{self, Life, StoredChannel};
-use crate::store::kept::Kept;
+use crate::store::retained::RetainedChannels;
 use turntable_core::id::ChannelId;
 
 /// Records may be damaged one by one.
@@ -15,7 +15,7 @@ static DAMAGED: LogLimit = LogLimit::new();
 
 impl File {
     /// A server begins to use the file. Channels that nobody has to have any more go, and
-    /// so many are kept at most, of so many bytes.
+    /// so many are stored at most, of so many bytes.
     pub(in crate::store) fn begin(
         &mut self,
         channels_max: usize,
@@ -27,14 +27,14 @@ impl File {
             Ok((life, channel::all(database)?))
         })?;
         self.life = Some(life);
-        self.kept = Kept::new(channels_max, bytes_max);
+        self.retained = RetainedChannels::new(channels_max, bytes_max);
         for entry in all {
             let at_ms = match now_ms < entry.until_ms {
                 true => entry.at_ms,
                 // It goes first.
                 false => 0,
             };
-            self.kept.put(&entry.channel, entry.bytes, at_ms);
+            self.retained.put(&entry.channel, entry.bytes, at_ms);
         }
         Ok(())
     }

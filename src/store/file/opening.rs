@@ -11,7 +11,7 @@ use super::{Batch, Bounds, users, write};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use crate::store::guard::{Fault, guard};
-use crate::store::kept::Kept;
+use crate::store::retained::RetainedChannels;
 
 /// A file is opened again after an error.
 static UNCLEAN: LogLimit = LogLimit::new();
@@ -71,8 +71,16 @@ fn open_database(path: &Path, is_checked: bool) -> Result<Database, Fault> {
     }
     // The tables exist from here on, also in the file of an earlier version, and the file
     // can be written.
-    let mut kept = Kept::default();
-    guard(|| write(&database, Batch::default(), Bounds::NONE, None, &mut kept))?;
+    let mut retained = RetainedChannels::default();
+    guard(|| {
+        write(
+            &database,
+            Batch::default(),
+            Bounds::NONE,
+            None,
+            &mut retained,
+        )
+    })?;
     guard(|| {
         let transaction = database.begin_write()?;
         users::put_in_order(&transaction)?;

@@ -14,7 +14,7 @@ use std::num::NonZeroU64;
 
 use smallvec::SmallVec;
 
-pub use extras::{AttributeChanges, KeptInvite};
+pub use extras::{AttributeChanges, StoredInvite};
 pub use profile::absent_profile;
 pub use snapshot::AvatarSnapshot;
 

@@ -63,7 +63,7 @@ pub struct PresenceSettings {
     /// Maximum size of all attributes of one user, in bytes of JSON.
     pub attributes_bytes_max: usize,
     /// Maximum invites stored for one offline user; the oldest is removed first.
-    pub invites_kept_max: usize,
+    pub invites_stored_max: usize,
 }
 
 impl PresenceSettings {
@@ -81,7 +81,7 @@ impl PresenceSettings {
         ("last_seen_max", 0, 100_000_000),
         ("note_bytes_max", 0, 65_536),
         ("attributes_bytes_max", 0, 1_048_576),
-        ("invites_kept_max", 0, 10_000),
+        ("invites_stored_max", 0, 10_000),
     ];
 }
 
@@ -103,7 +103,7 @@ impl Default for PresenceSettings {
             last_seen_max: 100_000,
             note_bytes_max: 256,
             attributes_bytes_max: 4_096,
-            invites_kept_max: 32,
+            invites_stored_max: 32,
         }
     }
 }

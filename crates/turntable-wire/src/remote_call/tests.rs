@@ -41,7 +41,7 @@ fn payload(json: &str) -> Payload {
 
 /// Encodes a message of the server as an entry.
 fn written(text: &str) -> String {
-    let mut out = b"kept ".to_vec();
+    let mut out = b"left ".to_vec();
     assert!(entry(text, &mut out), "{text}");
     String::from_utf8(out).unwrap()[5..].to_owned()
 }
@@ -414,9 +414,9 @@ fn invalid_message_has_no_entry() {
         r#"{"command":"call","data":[]}"#,
         r#"{"command":"call","data":{"args":1}}"#,
     ] {
-        let mut out = b"kept".to_vec();
+        let mut out = b"left".to_vec();
         assert!(!entry(text, &mut out), "{text}");
-        assert_eq!(out, b"kept");
+        assert_eq!(out, b"left");
     }
 }
 

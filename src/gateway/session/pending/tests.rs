@@ -36,10 +36,10 @@ fn ended_session_awaits_nothing() {
     let (one, other) = (SessionSlot::new(1, 0), SessionSlot::new(1, 1));
     let mut pending = Pending::default();
     pending.add(answer(one, "1"));
-    let kept = pending.add(answer(other, "1"));
+    let other_ticket = pending.add(answer(other, "1"));
     pending.forget(one);
     assert_eq!(pending.awaited.len(), 1);
-    assert!(pending.remove(kept).is_some());
+    assert!(pending.remove(other_ticket).is_some());
 }
 
 #[test]

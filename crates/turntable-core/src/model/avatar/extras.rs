@@ -13,7 +13,7 @@ use crate::reason::ErrorCode;
 
 /// An invite that waits for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptInvite {
+pub struct StoredInvite {
     /// The room.
     pub channel: ChannelId,
     /// Who invites.
@@ -35,7 +35,7 @@ pub(super) struct Extras {
     pub(super) attributes: Option<Attributes>,
     /// The public ones of them, as others see them.
     pub(super) profile: Option<Attributes>,
-    pub(super) invites: Vec<KeptInvite>,
+    pub(super) invites: Vec<StoredInvite>,
 }
 
 /// The extras of an avatar that has none.
@@ -48,14 +48,14 @@ pub(super) const NO_EXTRAS: &Extras = &Extras {
 };
 
 impl Avatar {
-    /// Keeps an invite for later; the oldest goes first over `kept_max`.
-    pub fn keep_invite(&mut self, invite: KeptInvite, kept_max: usize) {
+    /// Stores an invite for later; the oldest goes first over `stored_max`.
+    pub fn store_invite(&mut self, invite: StoredInvite, stored_max: usize) {
         self.drop_invite(&invite.channel);
-        if kept_max == 0 {
+        if stored_max == 0 {
             return;
         }
         let invites = &mut self.extras_mut().invites;
-        if invites.len() >= kept_max {
+        if invites.len() >= stored_max {
             invites.remove(0);
         }
         invites.push(invite);
@@ -69,7 +69,7 @@ impl Avatar {
     }
 
     /// Takes the invites that are still good.
-    pub fn take_invites(&mut self, now_ms: u64) -> Vec<KeptInvite> {
+    pub fn take_invites(&mut self, now_ms: u64) -> Vec<StoredInvite> {
         self.expire_invites(now_ms);
         match &mut self.extras {
             Some(extras) => std::mem::take(&mut extras.invites),

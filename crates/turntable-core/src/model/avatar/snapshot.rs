@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
-use super::extras::{Extras, KeptInvite};
+use super::extras::{Extras, StoredInvite};
 use super::{Avatar, Seat};
 use crate::backup::Attributes;
 use crate::id::{ChannelId, UserId};
@@ -61,7 +61,7 @@ impl Avatar {
             status: seat.status,
             is_idle: seat.idle,
         };
-        let invite = |invite: &KeptInvite| InviteSnapshot {
+        let invite = |invite: &StoredInvite| InviteSnapshot {
             channel: invite.channel.clone(),
             from: invite.from.clone(),
             remaining_ms: remaining::until(invite.until_ms, now_ms),
@@ -93,7 +93,7 @@ impl Avatar {
             status: saved.status,
             idle: saved.is_idle,
         };
-        let invite = |saved: InviteSnapshot| KeptInvite {
+        let invite = |saved: InviteSnapshot| StoredInvite {
             channel: saved.channel,
             from: saved.from,
             until_ms: remaining::from_now(saved.remaining_ms, now_ms),
@@ -236,12 +236,12 @@ mod tests {
                     let name = format!("r{}", ms % 3);
                     if let (Some(channel), Ok(from)) = (id(&name), UserId::parse("1:9")) {
                         let until_ms = now_ms + ms;
-                        let invite = KeptInvite {
+                        let invite = StoredInvite {
                             channel,
                             from,
                             until_ms,
                         };
-                        avatar.keep_invite(invite, 2);
+                        avatar.store_invite(invite, 2);
                     }
                 }
                 Input::TakeInvites => {

@@ -93,15 +93,15 @@ fn a_player_reads_busy_unless_it_said_otherwise() {
 }
 
 #[test]
-fn invites_are_kept_bounded_and_void_in_time() {
+fn invites_are_stored_bounded_and_void_in_time() {
     let mut avatar = Avatar::new(None);
-    let invite = |room: &str, until_ms| KeptInvite {
+    let invite = |room: &str, until_ms| StoredInvite {
         channel: ChannelId::parse(room).unwrap(),
         from: UserId::parse("1:1").unwrap(),
         until_ms,
     };
     for (room, until_ms) in [("a", 50), ("b", 60), ("c", 10), ("b", 70)] {
-        avatar.keep_invite(invite(room, until_ms), 2);
+        avatar.store_invite(invite(room, until_ms), 2);
     }
     assert!(!avatar.is_unused());
     assert_eq!(avatar.take_invites(20), [invite("b", 70)]);

@@ -41,7 +41,7 @@ struct Seat {
 pub(super) struct MemberSnapshot {
     user: UserId,
     team: Option<Box<str>>,
-    /// How long the seat is kept; `None` while the member is there.
+    /// How long the seat is retained; `None` while the member is there.
     seat_ms: Option<u64>,
     /// How long ago its last stamp was; `None` before the first.
     stamp_age_ms: Option<u64>,

@@ -10,12 +10,12 @@
 mod admission;
 mod bytes;
 mod invitation;
-mod kept_state;
 mod member;
 mod play;
 mod seat;
 mod settings;
 mod snapshot;
+mod stored_state;
 mod tick;
 
 #[cfg(test)]

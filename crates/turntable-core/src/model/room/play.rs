@@ -1,7 +1,7 @@
 //! What members do: `game` messages are checked as a whole, stamped with the
 //! server's time, gathered for the tick and sent in one order for all.
 
-use super::{Effect, Member, Outcome, Room, kept_state, not_member};
+use super::{Effect, Member, Outcome, Room, not_member, stored_state};
 use crate::id::UserId;
 use crate::key::SessionKey;
 use crate::limit::Limit;
@@ -106,7 +106,7 @@ impl Room {
             return Vec::new();
         }
         if self.game.settings().keep_state {
-            kept_state::apply(&actions, &mut self.state);
+            stored_state::apply(&actions, &mut self.state);
         }
         vec![Effect::Broadcast(ServerPacket::Game {
             channel: self.channel.clone(),

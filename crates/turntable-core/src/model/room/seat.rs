@@ -40,7 +40,7 @@ impl Room {
     }
 
     /// A session lost its connection and may be resumed. With the last one its
-    /// member is away, and its seat is kept for a while.
+    /// member is away, and its seat is retained for a while.
     pub fn session_detached(
         &mut self,
         session: SessionKey,

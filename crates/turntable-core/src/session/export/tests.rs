@@ -15,16 +15,16 @@ use world::{Event, NOW, Note, Watches, World, any_event, limits, path, user};
 /// What a resume leads to at a gateway whose session never had a connection
 /// there: nothing is closed, and owners learn of the new place.
 fn as_from_elsewhere(effects: &str, is_refused: bool) -> String {
-    let kept = effects.split("; ").filter(|effect| {
+    let required = effects.split("; ").filter(|effect| {
         let is_of_connection = effect.starts_with("Release") || effect.starts_with("Close");
         !is_of_connection
     });
-    let mut kept: Vec<&str> = kept.collect();
+    let mut required: Vec<&str> = required.collect();
     if !is_refused {
         // Nothing comes behind `Continue`.
-        kept.insert(kept.len() - 1, "Report { connected: true }");
+        required.insert(required.len() - 1, "Report { connected: true }");
     }
-    kept.join("; ")
+    required.join("; ")
 }
 
 proptest! {

@@ -34,10 +34,10 @@ fn published(channel: &str, data: &str) -> ServerPacket {
 }
 
 fn text(datagram: &Datagram<'_>) -> String {
-    let mut out = b"kept ".to_vec();
+    let mut out = b"left ".to_vec();
     datagram.write(&mut out);
     let text = String::from_utf8(out).unwrap();
-    text.strip_prefix("kept ").unwrap().to_owned()
+    text.strip_prefix("left ").unwrap().to_owned()
 }
 
 fn parsed(message: &str, to: &Receiver<'_>) -> Value {
@@ -214,9 +214,9 @@ proptest! {
     fn datagram_is_one_line_with_an_unchanged_payload(data in spread_json()) {
         let message = message(&published("c", &data));
         let datagram = Datagram::of(&message, MessageId::nil(), &TO).unwrap();
-        let kept = data.replace(['\n', '\r'], " ");
+        let left = data.replace(['\n', '\r'], " ");
         let expected =
-            format!(r#"{{"id":"00000000000000000000000000","path":"/channel/c","data":{kept},"from":"1:1","offset":3,"time":5}}"#);
+            format!(r#"{{"id":"00000000000000000000000000","path":"/channel/c","data":{left},"from":"1:1","offset":3,"time":5}}"#);
         prop_assert_eq!(text(&datagram), expected);
     }
 }

@@ -52,17 +52,17 @@ fn data_for_a_channel_or_tunnel_is_unchanged() {
     let data = r#"{ "n": 1.50e2, "s":"\u00fc" }"#;
     let SentTo::Channel {
         channel,
-        data: kept,
+        data: left,
     } = sent("/channel/a/b", data).unwrap().to
     else {
         panic!("not to a channel");
     };
-    assert_eq!((channel.as_str(), kept.as_json()), ("a/b", data));
-    let SentTo::Tunnel { tunnel, data: kept } = sent(&format!("/tunnel/{T2}"), data).unwrap().to
+    assert_eq!((channel.as_str(), left.as_json()), ("a/b", data));
+    let SentTo::Tunnel { tunnel, data: left } = sent(&format!("/tunnel/{T2}"), data).unwrap().to
     else {
         panic!("not to a tunnel");
     };
-    assert_eq!((&*tunnel.secret(), kept.as_json()), (T2, data));
+    assert_eq!((&*tunnel.secret(), left.as_json()), (T2, data));
 }
 
 #[test]
@@ -266,10 +266,10 @@ proptest! {
         let limits = BatchLimits { message: DecodeLimits { depth_max: 32 }, ..LIMITS };
         let body = format!(r#"{{"data": {data} ,"tunnel":"{T}","path":"\/channel\/c"}}"#);
         let mut batch = decode(&body, &limits).unwrap();
-        let SentTo::Channel { data: kept, .. } = batch.entries.remove(0).unwrap().to else {
+        let SentTo::Channel { data: left, .. } = batch.entries.remove(0).unwrap().to else {
             panic!("not to a channel");
         };
-        prop_assert_eq!(kept.as_json(), &data);
+        prop_assert_eq!(left.as_json(), &data);
     }
 
     #[test]

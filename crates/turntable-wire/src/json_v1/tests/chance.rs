@@ -41,11 +41,11 @@ proptest! {
     #[test]
     fn opaque_data_is_unchanged(data in json_text()) {
         let text = format!(r#"{{"command":"publish","data":{{"data": {data} ,"channel":"c"}}}}"#);
-        let ClientPacket::Publish { channel, data: kept } = decode(&text, &LIMITS).unwrap().packet
+        let ClientPacket::Publish { channel, data: left } = decode(&text, &LIMITS).unwrap().packet
         else {
             panic!("not a publish");
         };
-        prop_assert_eq!(kept.as_json(), &data);
+        prop_assert_eq!(left.as_json(), &data);
         let out = written(
             &ServerPacket::Message(Box::new(ChannelMessage {
                 channel,
@@ -54,7 +54,7 @@ proptest! {
                 epoch: Some("e".into()),
                 from: Some(user("1:1")),
                 time_ms: 1,
-                data: kept,
+                data: left,
             })),
             None,
         );

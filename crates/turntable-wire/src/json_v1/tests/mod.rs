@@ -36,16 +36,16 @@ fn payload(json: &str) -> Payload {
 
 /// The message as text.
 fn written(packet: &ServerPacket, id: Option<&str>) -> String {
-    let mut out = b"kept ".to_vec();
+    let mut out = b"left ".to_vec();
     encode(packet, id.map(|id| RequestId(id.into())).as_ref(), &mut out);
     let text = String::from_utf8(out).unwrap();
-    text.strip_prefix("kept ").unwrap().to_owned()
+    text.strip_prefix("left ").unwrap().to_owned()
 }
 
 /// The command as text, with an id.
 fn written_command(packet: &ClientPacket) -> String {
-    let mut out = b"kept ".to_vec();
+    let mut out = b"left ".to_vec();
     encode_client(packet, Some(&RequestId("7".into())), &mut out);
     let text = String::from_utf8(out).unwrap();
-    text.strip_prefix("kept ").unwrap().to_owned()
+    text.strip_prefix("left ").unwrap().to_owned()
 }

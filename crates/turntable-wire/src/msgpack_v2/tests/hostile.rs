@@ -4,9 +4,9 @@ use super::*;
 use turntable_core::reason::ErrorCode;
 
 fn refused(bytes: &[u8], limits: &TranscodeLimits) -> V2Error {
-    let mut out = b"kept".to_vec();
+    let mut out = b"left".to_vec();
     let error = to_json(bytes, limits, &mut out).unwrap_err();
-    assert_eq!(out, b"kept");
+    assert_eq!(out, b"left");
     error
 }
 
@@ -105,7 +105,7 @@ fn json_length_is_limited() {
         ..WIDE
     };
     for json in ["[1,2,3,42]", r#""12345678""#, "1234567890", r#"{"$bin":1}"#] {
-        let mut out = b"kept".to_vec();
+        let mut out = b"left".to_vec();
         assert!(to_json(&packed(json), &limits, &mut out).is_ok(), "{json}");
     }
     for json in [

@@ -25,20 +25,20 @@ const LIMITS: DecodeLimits = DecodeLimits {
 
 /// The value as MessagePack.
 fn packed(json: &str) -> Vec<u8> {
-    let mut out = b"kept ".to_vec();
+    let mut out = b"left ".to_vec();
     from_json(json, &mut out).expect(json);
-    out.strip_prefix(b"kept ").unwrap().to_vec()
+    out.strip_prefix(b"left ").unwrap().to_vec()
 }
 
 /// The value as JSON.
 fn unpacked(bytes: &[u8]) -> String {
-    let mut out = b"kept ".to_vec();
+    let mut out = b"left ".to_vec();
     assert_eq!(
         to_json(bytes, &WIDE, &mut out),
         Ok(bytes.len()),
         "{bytes:x?}"
     );
-    String::from_utf8(out.strip_prefix(b"kept ").unwrap().to_vec()).unwrap()
+    String::from_utf8(out.strip_prefix(b"left ").unwrap().to_vec()).unwrap()
 }
 
 fn hex(text: &str) -> Vec<u8> {

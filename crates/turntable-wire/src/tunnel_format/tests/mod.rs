@@ -56,8 +56,8 @@ fn envelope(format: &Format, message: &str) -> String {
 
 /// The output of `write`.
 fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
-    let mut out = b"kept ".to_vec();
+    let mut out = b"left ".to_vec();
     write(&mut out);
     let text = String::from_utf8(out).unwrap();
-    text.strip_prefix("kept ").unwrap().to_owned()
+    text.strip_prefix("left ").unwrap().to_owned()
 }

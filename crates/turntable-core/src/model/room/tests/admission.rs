@@ -101,7 +101,7 @@ fn a_full_room_lets_its_members_back_in_only() {
         (ErrorCode::RoomFull, Some("joingame".into()))
     );
     assert_eq!(error.details, [("max".into(), 2)]);
-    // A kept seat is taken.
+    // A seat that exists is taken.
     room.session_detached(session(1), &user("1:1"), NOW);
     assert!(room.joins(3, &joining("1:3")).is_err());
     room.must_join(4, "1:1");

@@ -7,9 +7,9 @@ use turntable_testkit::{DEADLINE, Response, Server};
 
 /// A connection on which requests are written by hand.
 #[derive(Debug)]
-pub(crate) struct Kept(pub(crate) TcpStream);
+pub(crate) struct HttpConnection(pub(crate) TcpStream);
 
-impl Kept {
+impl HttpConnection {
     pub(crate) fn open(server: &Server) -> Self {
         let socket = TcpStream::connect(server.address).unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 /// The channels by their last change.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct RetainedChannels {
     /// Bytes and last change of each.
     by_channel: HashMap<Box<str>, (u64, u64)>,
     order: BTreeSet<(u64, Box<str>)>,
@@ -13,7 +13,7 @@ pub(super) struct Kept {
     bytes_max: u64,
 }
 
-impl Kept {
+impl RetainedChannels {
     /// None; at most so many, of so many bytes.
     pub(super) fn new(channels_max: usize, bytes_max: u64) -> Self {
         Self {
@@ -58,20 +58,20 @@ mod tests {
 
     #[test]
     fn channels_changed_longest_ago_go_first() {
-        let mut kept = Kept::new(3, 100);
+        let mut retained = RetainedChannels::new(3, 100);
         for (channel, bytes, at_ms) in [("a", 10, 1), ("b", 20, 2), ("c", 30, 3), ("a", 40, 4)] {
-            kept.put(channel, bytes, at_ms);
-            assert_eq!(kept.take_oldest_over(), None);
+            retained.put(channel, bytes, at_ms);
+            assert_eq!(retained.take_oldest_over(), None);
         }
-        kept.put("d", 5, 5);
-        assert_eq!(kept.take_oldest_over().as_deref(), Some("b"));
-        assert_eq!(kept.take_oldest_over(), None);
-        kept.put("d", 60, 6);
-        assert_eq!(kept.take_oldest_over().as_deref(), Some("c"));
-        assert_eq!(kept.take_oldest_over(), None);
+        retained.put("d", 5, 5);
+        assert_eq!(retained.take_oldest_over().as_deref(), Some("b"));
+        assert_eq!(retained.take_oldest_over(), None);
+        retained.put("d", 60, 6);
+        assert_eq!(retained.take_oldest_over().as_deref(), Some("c"));
+        assert_eq!(retained.take_oldest_over(), None);
         // One that is over goes, whatever there is.
-        kept.put("e", 0, 0);
-        assert_eq!(kept.take_oldest_over().as_deref(), Some("e"));
-        assert_eq!((kept.by_channel.len(), kept.bytes), (2, 100));
+        retained.put("e", 0, 0);
+        assert_eq!(retained.take_oldest_over().as_deref(), Some("e"));
+        assert_eq!((retained.by_channel.len(), retained.bytes), (2, 100));
     }
 }

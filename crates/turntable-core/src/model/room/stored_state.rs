@@ -14,7 +14,7 @@ struct WithState<'a> {
 }
 
 /// Applies `actions` in the order in which they are sent.
-pub(super) fn apply(actions: &[Action], kept: &mut Option<Payload>) {
+pub(super) fn apply(actions: &[Action], stored: &mut Option<Payload>) {
     let last = actions.iter().rev().find_map(|action| {
         let json = action.data.as_json();
         // An array is read as a struct too, and is none.
@@ -23,6 +23,6 @@ pub(super) fn apply(actions: &[Action], kept: &mut Option<Payload>) {
         Some(data.state.get())
     });
     if let Some(json) = last {
-        *kept = (json != "null").then(|| Payload::from_json(json));
+        *stored = (json != "null").then(|| Payload::from_json(json));
     }
 }
