@@ -60,8 +60,8 @@ pub struct Avatar {
     is_made: bool,
     /// Functions that the user may call beside those of its roles.
     added: Vec<Box<str>>,
-    /// Whether the backend was told that the user is there.
-    is_told: bool,
+    /// Whether the backend was notified that the user is there.
+    is_reported: bool,
 }
 
 impl OwnerActor for Avatar {
@@ -86,7 +86,7 @@ impl OwnerActor for Avatar {
             watching: None,
             is_made: false,
             added: Vec::new(),
-            is_told: is_replacement,
+            is_reported: is_replacement,
         }
     }
 }
@@ -255,7 +255,7 @@ impl Avatar {
     /// Tells the backend that the user came or went, no matter which users see it.
     fn tell_backend(&mut self, now_ms: u64) {
         let is_here = self.model.is_here(now_ms);
-        if std::mem::replace(&mut self.is_told, is_here) != is_here {
+        if std::mem::replace(&mut self.is_reported, is_here) != is_here {
             let kind = match is_here {
                 true => Kind::UserOnline,
                 false => Kind::UserOffline,

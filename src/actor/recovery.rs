@@ -2,7 +2,7 @@
 //!
 //! Every gateway announces what it has of the owner. Until all have, other calls
 //! wait, so that none finds the replacement without the sessions and members that
-//! it is to have. Pure: the directory sends what it is told to.
+//! it is to have. Pure: the directory sends what this returns.
 
 use turntable_core::key::{GatewayId, Generation};
 

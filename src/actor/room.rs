@@ -51,8 +51,8 @@ pub struct Room {
     is_recovering: bool,
     /// Whether there was an actor before this one, which was lost.
     is_replacement: bool,
-    /// When it got its first member, Unix ms, if the backend was told.
-    told_ms: Option<u64>,
+    /// When it got its first member, Unix ms, if the backend was notified.
+    reported_ms: Option<u64>,
     timer: Option<(SpawnHandle, u64)>,
 }
 
@@ -71,7 +71,7 @@ impl OwnerActor for Room {
             seen: 0,
             is_recovering: is_replacement,
             is_replacement,
-            told_ms: None,
+            reported_ms: None,
             timer: None,
         }
     }

@@ -172,7 +172,7 @@ impl Service {
                     let provided = self.model.provide(instance, place, functions, settings);
                     effects.extend(provided.unwrap_or_default());
                 }
-                // Nobody is told what a user offers.
+                // What a user offers is not announced.
                 if function::parts(&self.name).is_none() {
                     self.interest.add(gateway);
                     self.report(&[gateway]);

@@ -84,7 +84,7 @@ impl Shared {
     }
 }
 
-/// What was asked for, in the range of `timeout_ms` of a service.
+/// What was requested, in the range of `timeout_ms` of a service.
 fn asked_ms(timeout: Option<Duration>) -> Option<u64> {
     let (least, greatest) = TIMEOUT_MS;
     let ms = |timeout: Duration| u64::try_from(timeout.as_millis()).unwrap_or(greatest);

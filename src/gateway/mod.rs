@@ -333,7 +333,7 @@ impl Gateway {
         (self.shared.limits.total() / RETURNS_PER_MS).clamp(least, longest)
     }
 
-    /// The same as clients are told beforehand, as a server that crashes sends no `goaway`.
+    /// The same as clients know beforehand, as a server that crashes sends no `goaway`.
     pub(crate) fn announced_spread_ms(&self) -> Option<u64> {
         Some(self.spread_ms()).filter(|spread_ms| *spread_ms > USUAL_SPREAD_MS)
     }

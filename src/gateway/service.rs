@@ -101,7 +101,7 @@ impl Gateway {
             .collect()
     }
 
-    /// A service has this state now: the clients that may call it are told.
+    /// A service has this state now: the clients that may call it are notified.
     pub(crate) fn service_changed(&mut self, name: Box<str>, state: ServiceState) {
         let settings = self.settings.clone();
         let Some(service) = settings.services.get(&*name) else {
@@ -113,7 +113,7 @@ impl Gateway {
         }
     }
 
-    /// The configuration has a service no more: the clients that could call it are told.
+    /// The configuration has a service no more: the clients that could call it are notified.
     pub(super) fn service_removed(&mut self, name: &str, before: &ServiceSettings) {
         if self.services.remove(name).unwrap_or_default().is_enabled {
             self.send_service(name, before, &ServiceState::default());
@@ -311,7 +311,7 @@ impl Gateway {
     }
 
     /// A session gets a call to a service that it provides. One without a connection
-    /// does not: the service has been told that it is gone.
+    /// does not: the service has been notified that it is gone.
     pub(crate) fn hand_out(
         &mut self,
         to: Place,
@@ -374,7 +374,7 @@ impl Gateway {
         self.send(session, &packet, None);
     }
 
-    /// A service was lost: its callers are answered, and its replacement is told of
+    /// A service was lost: its callers are answered, and its replacement is notified of
     /// the sessions that provide it.
     pub(crate) fn announce_service(&mut self, name: &str, generation: Generation) {
         let error = ErrorBody::new(

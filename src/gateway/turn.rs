@@ -75,7 +75,7 @@ pub(crate) enum Timer {
     Idle(SessionSlot),
     /// An answer has to have come by now.
     Answer(Ticket),
-    /// The states of services that are unknown are asked for.
+    /// The states of services that are unknown are requested.
     Services,
 }
 

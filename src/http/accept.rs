@@ -93,7 +93,7 @@ impl Acceptor {
         };
         let head = Duration::from_millis(server.head_timeout_ms);
         let limits = FlowLimits {
-            // One that is refused must not keep others from being told so.
+            // One that is refused must not prevent that others are refused.
             head: if place.is_ok() {
                 head
             } else {

@@ -61,7 +61,7 @@ pub enum Read {
 pub enum Body {
     /// So many bytes of it are still to come.
     Left(usize),
-    /// The client does not tell its length (chunks). What follows cannot be told
+    /// The client does not tell its length (chunks). What follows cannot be distinguished
     /// from it, so its request is the connection's last.
     Chunked,
 }
@@ -98,7 +98,7 @@ pub struct Flow {
     chunked_bytes: usize,
     /// Bytes that came since the HTTP server was known to have used all it could.
     unchecked_bytes: usize,
-    /// Whether the HTTP server was told to look again, and nothing was read since.
+    /// Whether the HTTP server was woken to look again, and nothing was read since.
     is_checked: bool,
     /// Since when the socket takes nothing, and how much it has taken since.
     blocked: Option<(Instant, usize)>,

@@ -36,7 +36,7 @@ pub struct Peer {
     pub address: IpAddr,
     /// Whether it is such a proxy.
     pub is_proxy: bool,
-    /// Whether its socket is that of a proxy, which may have told the client already.
+    /// Whether its socket is that of a proxy, which may have answered the client already.
     pub is_proxied: bool,
 }
 

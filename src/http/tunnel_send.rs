@@ -88,7 +88,7 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
         tunnel.is_some_and(|tunnel| admission.locate(tunnel).is_some())
     };
     let known = batch.entries.iter().filter(|entry| is_known(entry)).count();
-    // Held until all of them were taken.
+    // Retained until all of them were taken.
     let _ticket = match admission.ticket(known).await {
         Ok(ticket) => ticket,
         Err(error) => return admission::refuse(&error, &cors),

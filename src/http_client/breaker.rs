@@ -1,4 +1,4 @@
-//! A circuit breaker: a server that failed several times in a row is not asked for a
+//! A circuit breaker: a server that failed several times in a row gets no request for a
 //! while, then by one request alone.
 //!
 //! ```

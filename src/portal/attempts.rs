@@ -145,7 +145,7 @@ impl Attempts {
         Ok(OperatorsGuess(key))
     }
 
-    /// It was right, or was not looked at: nothing is held against the user.
+    /// It was right, or was not looked at: nothing counts against the user.
     pub(super) fn guessed(&self, guess: OperatorsGuess) {
         let users = &mut self.0.lock().users;
         users.remove(&guess.0);

@@ -213,7 +213,7 @@ mod tests {
             Verdict::invalid()
         );
         assert_eq!(check(&cookies, None, named, "x.1.y"), Verdict::invalid());
-        // A browser sends a cookie by itself: what is not asked for refuses nobody.
+        // A browser sends a cookie by itself: what was not requested refuses nobody.
         assert_eq!(check(&cookies, Some("1:jo"), None, &value), Verdict::Pass);
         assert_eq!(check(&cookies, Some("1:mel"), None, &over), Verdict::Pass);
         let token = Some(r#"{"token":"t"}"#);

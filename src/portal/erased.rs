@@ -128,7 +128,9 @@ impl Portal {
     pub(super) fn check_guest(&self, claim: &Claim, checkers: &Checkers) -> Verdict {
         let over_s = self.persistent.erased.over_s();
         match checkers.guests.check(claim, clock::now_ms(), over_s) {
-            Verdict::Accept(identity) if self.persistent.erased.has(&identity.user) => Verdict::invalid(),
+            Verdict::Accept(identity) if self.persistent.erased.has(&identity.user) => {
+                Verdict::invalid()
+            }
             verdict => verdict,
         }
     }

@@ -48,7 +48,7 @@ const ANSWER_BYTES_MAX: usize = 1_048_576;
 /// How many requests a backend has at once; others wait within `avatar.timeout_ms`.
 const ASKED_MAX: usize = 256;
 
-/// When a backend is not asked for a while.
+/// When a backend gets no question for a while.
 const BREAKING: BreakerSettings = BreakerSettings {
     failures: 5,
     pause_ms: 10_000,

@@ -7,7 +7,7 @@
 //!   401 403 {"reason"?: "invalid"|"expired"|"revoked"}          refused
 //!   other, late, no connection                                  failed: `unavailable`
 //! ```
-//! A backend that fails several times in a row is not asked for a while.
+//! A backend that fails several times in a row gets no request for a while.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -112,7 +112,7 @@ impl HttpChecker {
             return Verdict::Pass;
         };
         let Some(admitted) = self.breaker.admit(self.breaking, clock::now_ms()) else {
-            return Verdict::Fail("it is not asked for portal.http.pause_ms".to_owned());
+            return Verdict::Fail("it gets no request for portal.http.pause_ms".to_owned());
         };
         let question = Question {
             user: claim.user().map(UserId::as_str),

@@ -60,7 +60,7 @@ use turntable_core::limit::Limit;
 use turntable_core::packet::{ErrorBody, Reason};
 use turntable_core::reason::ErrorCode;
 
-/// What every client is told while claims are trusted.
+/// What every client is sent while claims are trusted.
 const CLAIMS_ARE_TRUSTED: &str = "user ids are not checked (portal.checkers has anonymous): any client can identify as any user, also as a known one";
 
 /// The names of the checkers that the server has.

@@ -403,7 +403,7 @@ pub struct HttpCheckerSettings {
     pub timeout_ms: u64,
     /// The longest answer, in bytes.
     pub answer_bytes_max: usize,
-    /// Failures in a row after which it is not asked for a while.
+    /// Failures in a row after which it gets no request for a while.
     pub failures: u32,
     /// How long, in ms.
     pub pause_ms: u64,

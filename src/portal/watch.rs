@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Answers are remembered for `watch_cache_ms`. Where the backend does not answer in time,
-//! or with something else, the users are not known: they are asked for again later, and
+//! or with something else, the users are not known: they are requested again later, and
 //! until then nothing changes.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};

@@ -2,7 +2,7 @@
 //! other services of the user, go on.
 //!
 //! The book is what counts: gateways look into it at each call and at each `welcome`, and
-//! are told when it changes.
+//! are notified when it changes.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -251,8 +251,12 @@ fn facts_are_set_replaced_removed_and_apart() {
         let store = opened.restarted();
         for (number, fact) in (1..).zip(Fact::ALL) {
             let found = store.facts(fact).unwrap();
-            let kept = vec![(user(number), Box::from("\"now\""))];
-            assert_eq!(found, if has_file { kept } else { Vec::new() }, "{fact:?}");
+            let stored = vec![(user(number), Box::from("\"now\""))];
+            assert_eq!(
+                found,
+                if has_file { stored } else { Vec::new() },
+                "{fact:?}"
+            );
         }
     });
 }
@@ -272,14 +276,14 @@ fn channels_are_loaded_as_they_were_saved() {
                 ids.collect::<Vec<_>>()
             })
         };
-        let kept = opened.has_file().then(|| vec![1, 2, 3]);
-        assert_eq!(offsets(&*opened.store), kept);
+        let stored = opened.has_file().then(|| vec![1, 2, 3]);
+        assert_eq!(offsets(&*opened.store), stored);
         assert_eq!(load_channel(&*opened.store, "chat"), Ok(None));
-        assert_eq!(offsets(opened.restarted()), kept);
+        assert_eq!(offsets(opened.restarted()), stored);
         let first = ChannelChange::Trim { first: 3 };
         opened.store.save_channel(&channel, first);
-        let kept = kept.map(|_| vec![3]);
-        assert_eq!(offsets(opened.restarted()), kept);
+        let stored = stored.map(|_| vec![3]);
+        assert_eq!(offsets(opened.restarted()), stored);
         opened.store.save_channel(&channel, ChannelChange::Begin);
         assert_eq!(offsets(opened.restarted()), None);
     });

@@ -36,7 +36,7 @@ const FACT_BYTES: usize = 16_777_216;
 /// How long after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What the thread is asked for.
+/// What the thread has to do.
 pub(super) enum Job {
     Load(UserId, Load),
     Save(UserId, Attributes, Option<Saved>),

@@ -141,16 +141,16 @@ impl Webhooks {
         let target = self.target.get();
         let names = &target.settings.attributes;
         let is_named = |name: &str| names.iter().any(|known| known == name);
-        let told = changed.iter().filter(|(name, _)| is_named(name));
+        let named = changed.iter().filter(|(name, _)| is_named(name));
         let read = |value: &Option<Payload>| {
             let value = value.as_ref().map(Payload::as_json);
             value.map_or(Ok(Value::Null), serde_json::from_str)
         };
-        let told = told.filter_map(|(name, value)| Some((name.to_string(), read(value).ok()?)));
-        let told: Map<String, Value> = told.collect();
-        if !told.is_empty() {
+        let named = named.filter_map(|(name, value)| Some((name.to_string(), read(value).ok()?)));
+        let named: Map<String, Value> = named.collect();
+        if !named.is_empty() {
             let user = user.as_str();
-            let data = || json!({ "user": user, "attributes": told });
+            let data = || json!({ "user": user, "attributes": named });
             self.emit(Kind::UserAttributes, user, data);
         }
     }

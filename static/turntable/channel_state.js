@@ -34,7 +34,7 @@ export class ChannelState {
   #ids = new Set();
   /** The most past messages that a holder requested. */
   #history = 0;
-  /** The position that the first join asked for. @type {ChannelOptions["since"]} */
+  /** The position that the first join requested. @type {ChannelOptions["since"]} */
   #since;
   /** Whether past messages arrive: those up to `offset` are not all here yet. */
   #catching_up = false;

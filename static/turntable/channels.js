@@ -23,7 +23,7 @@ export class Channels {
   /** @param {Session} session */
   constructor(session) {
     this.#session = session;
-    session.holdBack(({ command, data }) => command === "publish" && this.#joins(String(data?.channel)));
+    session.deferBy(({ command, data }) => command === "publish" && this.#joins(String(data?.channel)));
   }
 
   /**
@@ -141,7 +141,7 @@ export class Channels {
   #received(path, message, below) {
     const { state, holding } = this.#subscriptions.get(path) ?? {};
     const holders = holding?.holders ?? [];
-    // What nobody hears is not received: it may be the past that a join asked for which was
+    // What nobody hears is not received: it may be the past that a join requested which was
     // withdrawn, and the join behind it asks for it too.
     if (!state || holders.length === 0 || (below && !state.subpaths)) return;
     if (state.received(message)) for (const channel of holders) channel.emit("message", message);

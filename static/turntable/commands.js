@@ -146,9 +146,9 @@ export class Commands {
     return this.#outbox.immediate(command, data);
   }
 
-  /** @param {(message: Message) => boolean} heldBack whether a command has to wait for an answer */
-  holdBack(heldBack) {
-    this.#outbox.heldBack = heldBack;
+  /** @param {(message: Message) => boolean} isDeferred whether a command has to wait for an answer */
+  deferBy(isDeferred) {
+    this.#outbox.isDeferred = isDeferred;
   }
 
   /**

@@ -208,7 +208,7 @@ export class Friends extends Emitter {
 
   /**
    * Blocks users: for them this user is offline, and they cannot invite or call it. They
-   * are not told. The list outlives the session.
+   * are not notified. The list outlives the session.
    * @param {string[]} ids
    * @returns {Promise<string[]>} all users that are blocked; rejects with a TurntableError
    */

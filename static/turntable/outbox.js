@@ -80,7 +80,7 @@ export class Outbox {
   /** @type {any} */
   #timer;
   /** Whether a message has to wait for an answer. @type {(message: Message) => boolean} */
-  heldBack = () => false;
+  isDeferred = () => false;
   /** Whether commands wait for a confirmation. */
   full = false;
 
@@ -294,7 +294,7 @@ export class Outbox {
     const cost = costOf(message.command, message.data, message.text.length);
     // The server counts commands in their order, so nothing overtakes what is repeated.
     if (this.#repeats.length > 0 && message.command !== CLOCK) return false;
-    if (this.#pacer.delay(cost, now) > 0 || this.heldBack(message)) return false;
+    if (this.#pacer.delay(cost, now) > 0 || this.isDeferred(message)) return false;
     if (message.command !== CLOCK && this.#exceeds(cost)) return false;
     this.#pacer.take(cost, now);
     this.#hooks.write(message);
@@ -321,7 +321,7 @@ export class Outbox {
     if (this.#hooks.online()) {
       const [first] = this.#repeats;
       const costs = first ? [costOfRepeat(first)] : [this.#desired, this.#queue].flatMap(([message]) =>
-        message && !this.heldBack(message) ? [costOf(message.command, message.data, message.text.length)] : []);
+        message && !this.isDeferred(message) ? [costOf(message.command, message.data, message.text.length)] : []);
       for (const cost of costs) {
         // What waits for a confirmation is sent when it comes.
         if (!this.#exceeds(cost)) due.push(this.#pacer.delay(cost, now));

@@ -99,7 +99,7 @@ export class Portal {
   #absent = new Map();
   /** The functions of each service that were given last. @type {Map<string, AvatarFunctions>} */
   #functions = new Map();
-  /** What the server was told of each service. @type {Map<string, {names: Set<string>, done: Promise<void>}>} */
+  /** What the server was sent of each service. @type {Map<string, {names: Set<string>, done: Promise<void>}>} */
   #provided = new Map();
 
   /**

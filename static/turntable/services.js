@@ -59,7 +59,7 @@ export class Services {
   #known = new Map();
   /** @type {Map<string, Map<string, ProvidedFunction>>} */
   #provided = new Map();
-  /** Provided services that the server is told to give no more calls to. @type {Set<string>} */
+  /** Provided services that the server was asked to give no more calls to. @type {Set<string>} */
   #withdrawn = new Set();
   /** By the id of the call. @type {Map<string, Running>} */
   #running = new Map();

@@ -15,7 +15,7 @@ use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 use turntable_testkit::{Client, Peer, Way};
 
-/// Refuses bad words, panics where it is told to, and notes what was changed.
+/// Refuses bad words, panics where it has to, and notes what was changed.
 #[derive(Default)]
 struct Watcher(Mutex<Vec<(String, Option<String>, Setter)>>);
 

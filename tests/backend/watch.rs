@@ -50,7 +50,7 @@ fn backend_says_whom_a_user_sees() {
     assert_eq!(found["1:2"]["state"], "online");
     assert_eq!(found["1:3"], json!({"state": "offline", "devices": 0}));
     backend.expect_none();
-    // One that is not known is asked for.
+    // One that is not known is requested.
     let found = mel.request("lookup", json!(["1:3", "1:4"]));
     assert_eq!(found["1:4"]["state"], "offline");
     assert_eq!(backend.next().json()["users"], json!(["1:4"]));

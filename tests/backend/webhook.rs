@@ -166,7 +166,7 @@ fn backend_hears_what_clients_set_of_the_named_attributes() {
         assert_eq!(event["data"], data);
     };
     expect(json!({"email": "a@b"}));
-    // What has no name in the configuration, and what does not change, is not told.
+    // What has no name in the configuration, and what does not change, is not sent.
     for changes in [json!({"name": "Melanie"}), json!({"email": "a@b"})] {
         client.request("set", changes);
     }

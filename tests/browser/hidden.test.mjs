@@ -116,7 +116,7 @@ test("a page hidden for 5 minutes keeps its session over every transport", { tim
       assert.deepEqual(heard, [1, 2, 3, 4, 5]);
       assert.ok(room.active);
       if (options.transports[0] !== "poll") assert.deepEqual(changes, []);
-      figure(t, `hidden 5 minutes, ${name}`, `the session is kept, presence ${changes.join(" ") || "unchanged"}`, "the session is kept");
+      figure(t, `hidden 5 minutes, ${name}`, `the session stays, presence ${changes.join(" ") || "unchanged"}`, "the session stays");
     }),
   );
   await Promise.all(checks);

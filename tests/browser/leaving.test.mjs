@@ -1,4 +1,4 @@
-/** What a page sends while it is left, and what a page of a foreign origin is told. */
+/** What a page sends while it is left, and what a page of a foreign origin gets. */
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -36,7 +36,7 @@ for (const transport of ["websocket", "tunnel", "longpoll", "poll"]) {
   });
 }
 
-scene("a page of a foreign origin is told so, whichever transports it may use", async ({ open, server, t }) => {
+scene("a page of a foreign origin gets an error, whichever transports it may use", async ({ open, server, t }) => {
   // It has the library, and no server of its own.
   const site = createServer(({ url = "" }, response) => {
     const file = new URL(`../../static${url}`, import.meta.url);

@@ -51,7 +51,7 @@ fn history_of_each_path_follows_that_of_the_path_itself() {
     publish(&mut pomke, "a/b", json!(4));
     assert_eq!(messages(&mut mel, 1), [pair("a/b", 4)]);
     mel.expect_nothing_pending();
-    // Without a wish there is no past.
+    // Without a request there is no past.
     leave(&mut mel, "a");
     join_below(&mut mel, json!({}));
     mel.expect_nothing_pending();

@@ -181,7 +181,7 @@ fn silent_channels_give_room_to_those_that_are_published_on() {
 }
 
 #[test]
-fn a_reader_without_room_is_told_that_it_missed_messages() {
+fn a_reader_without_room_gets_an_error_that_it_missed_messages() {
     let entry = "history_max = 1000\nhistory_bytes_max = 1000000";
     let keys = [
         ("session.outbox_bytes_max", "70000"),

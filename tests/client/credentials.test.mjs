@@ -1,4 +1,4 @@
-// Who the user is: credentials that are asked for, refused, renewed and stored.
+// Who the user is: credentials that are requested, refused, renewed and stored.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -73,7 +73,7 @@ test("an error of before says nothing about a later loss", async (t) => {
   assert.equal((await closed).details, undefined);
 });
 
-test("expired credentials are asked for once more, on the same connection", async (t) => {
+test("expired credentials are requested once more, on the same connection", async (t) => {
   const { tt, peer, calls } = await asking(t, [{ token: "old" }, { token: "new" }]);
   assert.deepEqual((await peer.next("idme")).data.credentials, { token: "old" });
   peer.send("error", refusal("expired"));
@@ -173,7 +173,7 @@ test("a renewal that fails for a moment is repeated, and one that is refused is 
   (await renewed()).refuse({ code: "unavailable", message: "later" });
   await peer.settle(tt);
   env.advance(4000);
-  // Expired: asked for once more.
+  // Expired: requested once more.
   (await renewed()).refuse(refusal("expired"));
   (await renewed()).refuse({ ...refusal("invalid"), command: "authenticate" });
   await peer.settle(tt);

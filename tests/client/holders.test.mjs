@@ -29,7 +29,7 @@ test("two joins at once: each caller gets the outcome of its own", async (t) => 
     assert.equal(tt.room("C"), rooms[0], String(outcomes));
     const last = rooms.pop();
     if (!last) continue;
-    // Whoever was refused holds nothing: the last holder's leave leaves. Each leaves once.
+    // A holder that was refused holds nothing: the last holder's leave leaves. Each leaves once.
     for (const room of rooms) await Promise.all([room.leave(), room.leave()]);
     await peer.settle(tt);
     assert.deepEqual(peer.unread, []);

@@ -20,7 +20,7 @@ test("a call resolves with its result or rejects with its error", async (t) => {
   await refused;
 });
 
-test("a direct connection is asked for with a call, and the service's entry has its address", async (t) => {
+test("a direct connection is requested with a call, and the service's entry has its address", async (t) => {
   const files = { state: "enabled", functions: [], url: "wss://files.example/ws", protocol: "websocket" };
   const { tt, peer } = await online(t, {}, { services: { files } });
   assert.deepEqual(tt.services.get("files"), files);

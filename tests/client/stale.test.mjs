@@ -30,9 +30,9 @@ for (const transport of ["tunnel", "longpoll", "poll"]) {
     if (transport === "poll") server.loseRequest = lost;
     else server.lose = lost;
     room.act("old", { expires_ms: 50 });
-    room.act("kept");
+    room.act("fresh");
     for (let tries = 0; acted().length < 1 && tries < 1000; tries += 1) await sleep(5);
-    assert.deepEqual(acted(), ["kept"]);
+    assert.deepEqual(acted(), ["fresh"]);
     assert.deepEqual(refused, [["timeout", "old", true]]);
     // Each command behind it is carried out once.
     for (let number = 1; number <= 3; number += 1) {
@@ -40,7 +40,7 @@ for (const transport of ["tunnel", "longpoll", "poll"]) {
       room.act(number);
     }
     await tt.request("lookup", []);
-    assert.deepEqual(acted(), ["kept", 1, 2, 3]);
+    assert.deepEqual(acted(), ["fresh", 1, 2, 3]);
   });
 
   test(`${transport}: an answer that was lost: what it had carried out is not carried out again`, async (t) => {
@@ -49,35 +49,35 @@ for (const transport of ["tunnel", "longpoll", "poll"]) {
     if (transport === "poll") server.lose = lost;
     else server.loseAnswer = lost;
     room.act("old", { expires_ms: 50 });
-    room.act("kept");
+    room.act("fresh");
     for (let tries = 0; acted().length < 2 && tries < 1000; tries += 1) await sleep(5);
     assert.deepEqual(await tt.request("lookup", [1]), { echo: [1] });
     room.act("new");
     await tt.request("lookup", []);
-    assert.deepEqual(acted(), ["old", "kept", "new"]);
+    assert.deepEqual(acted(), ["old", "fresh", "new"]);
   });
 
   test(`${transport}: what waits behind a request is replaced by later actions with its key, and expires`, async (t) => {
     let release = () => {};
     let gate;
-    const held = async (url, init) => {
+    const delayed = async (url, init) => {
       if (gate && init?.method === "POST" && holds(String(init.body))) await gate;
       return fetch(url, init);
     };
-    const { tt, room, refused, acted } = await member(t, transport, { fetch: held });
+    const { tt, room, refused, acted } = await member(t, transport, { fetch: delayed });
     gate = new Promise((resolve) => (release = resolve));
     room.act("first");
     // The request is under way.
     await sleep(20);
     for (let number = 0; number < 20; number += 1) room.act(`pos ${number}`, { merge: "pos" });
     room.act("old", { expires_ms: 10 });
-    room.act("kept");
+    room.act("fresh");
     await sleep(20);
     gate = undefined;
     release();
     for (let tries = 0; acted().length < 3 && tries < 1000; tries += 1) await sleep(5);
     assert.deepEqual(await tt.request("lookup", [1]), { echo: [1] });
-    assert.deepEqual(acted(), ["first", "pos 19", "kept"]);
+    assert.deepEqual(acted(), ["first", "pos 19", "fresh"]);
     assert.deepEqual(refused, [["timeout", "old", false]]);
   });
 }

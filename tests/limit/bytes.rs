@@ -78,7 +78,7 @@ fn bytes_over_the_rate_are_refused_until_they_are_refilled() {
 }
 
 #[test]
-fn client_that_waits_as_long_as_it_is_told_is_never_closed() {
+fn client_that_waits_as_long_as_it_has_to_is_never_closed() {
     let server = Server::with(&[
         ("limits.bytes", "{ per_second = 100000, burst = 10000 }"),
         ("limits.flood", "{ per_second = 1, burst = 3 }"),

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use super::kept::Kept;
+use super::http_connection::HttpConnection;
 use turntable_testkit::metric::{HTTP_CONNECTIONS, limit_reached};
 use turntable_testkit::websocket::connect_from;
 use turntable_testkit::{DEADLINE, Response, Server, request};
@@ -20,8 +20,8 @@ fn half_sent_body_is_answered_in_time() {
 }
 
 /// A body of which a part was sent.
-fn half_sent_body(server: &Server, bytes: usize) -> Kept {
-    let mut connection = Kept::open(server);
+fn half_sent_body(server: &Server, bytes: usize) -> HttpConnection {
+    let mut connection = HttpConnection::open(server);
     let sent = "x".repeat(bytes);
     connection.send(&format!(
         "POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n{sent}"
@@ -37,11 +37,11 @@ fn half_sent_bodies_of_one_address_are_bounded() {
     ]);
     let reached = limit_reached("server.body_bytes_per_address_max");
     // Each has 32,768 bytes and a few more: three of them have room.
-    let held: Vec<Kept> = (0..10).map(|_| half_sent_body(&server, 1)).collect();
+    let held: Vec<HttpConnection> = (0..10).map(|_| half_sent_body(&server, 1)).collect();
     server.await_metric(&reached, 7.0);
     let answer = half_sent_body(&server, 1).answer();
     assert_eq!(answer.error(), (429, "too_many".to_owned()));
-    let mut other = Kept(connect_from(server.address, [127, 0, 0, 2]));
+    let mut other = HttpConnection(connect_from(server.address, [127, 0, 0, 2]));
     other.send("POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n[]");
     assert_eq!(other.answer().status, 200);
     drop((held, other));
@@ -56,7 +56,7 @@ fn half_sent_bodies_are_charged_to_their_address() {
     let rate = ("limits.address_bytes", "{ per_second = 1, burst = 40000 }");
     let server = Server::with(&[rate]);
     let reached = limit_reached("limits.address_bytes");
-    let _held: Vec<Kept> = (0..2).map(|_| half_sent_body(&server, 30_000)).collect();
+    let _held: Vec<HttpConnection> = (0..2).map(|_| half_sent_body(&server, 30_000)).collect();
     let until = Instant::now() + DEADLINE;
     while server.metric(&reached) == 0.0 {
         assert!(

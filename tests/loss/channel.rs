@@ -94,7 +94,7 @@ fn subscribers_get_a_new_epoch_and_everything_of_it() {
 }
 
 #[test]
-fn subscribers_with_subpaths_are_told_of_their_own_channel() {
+fn subscribers_with_subpaths_are_notified_of_their_own_channel() {
     let server = server("", &[]);
     let mut operator = Operator::on(&server);
     let mut above = server.user("1:1");

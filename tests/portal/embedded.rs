@@ -77,8 +77,8 @@ async fn beside<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) ->
     actix_rt::task::spawn_blocking(work).await.unwrap()
 }
 
-fn claim(wish: &str) -> Value {
-    json!({"user": "1:1", "credentials": {"do": wish}, "attributes": {"role": "none"}})
+fn claim(task: &str) -> Value {
+    json!({"user": "1:1", "credentials": {"do": task}, "attributes": {"role": "none"}})
 }
 
 #[actix_rt::test]
@@ -102,10 +102,10 @@ async fn slow_checker_decides_over_every_transport() {
 async fn checker_that_fails_is_unavailable_and_hurts_nobody() {
     let address = start().server;
     beside(move || {
-        for wish in ["hang", "panic", "fail"] {
+        for task in ["hang", "panic", "fail"] {
             for (name, identify) in ENTRIES {
-                let error = identify(address, &claim(wish)).unwrap_err();
-                assert_eq!(error["code"], "unavailable", "{name} {wish}");
+                let error = identify(address, &claim(task)).unwrap_err();
+                assert_eq!(error["code"], "unavailable", "{name} {task}");
             }
         }
         // The connection goes on, and may try again.
@@ -135,10 +135,10 @@ fn bytes_within(stream: &mut TcpStream, time: Duration) -> usize {
     }
 }
 
-fn open(address: SocketAddr, wish: &str) -> TcpStream {
+fn open(address: SocketAddr, task: &str) -> TcpStream {
     use std::io::Write as _;
     let mut stream = TcpStream::connect(address).unwrap();
-    let target = tunnel_query(&claim(wish));
+    let target = tunnel_query(&claim(task));
     let request = turntable_testkit::http::text(address, "GET", &target, "", "");
     stream.write_all(request.as_bytes()).unwrap();
     stream
@@ -148,9 +148,9 @@ fn open(address: SocketAddr, wish: &str) -> TcpStream {
 async fn tunnel_sends_no_byte_before_it_is_decided() {
     let address = start().server;
     beside(move || {
-        for (wish, status) in [("accept", "HTTP/1.1 200"), ("refuse", "HTTP/1.1 401")] {
-            let mut stream = open(address, wish);
-            assert_eq!(bytes_within(&mut stream, SLOW / 2), 0, "{wish}");
+        for (task, status) in [("accept", "HTTP/1.1 200"), ("refuse", "HTTP/1.1 401")] {
+            let mut stream = open(address, task);
+            assert_eq!(bytes_within(&mut stream, SLOW / 2), 0, "{task}");
             stream.set_read_timeout(None).unwrap();
             let mut head = [0; 12];
             stream.read_exact(&mut head).unwrap();

@@ -16,7 +16,7 @@ pub(crate) struct Forwarder {
 }
 
 impl Forwarder {
-    /// A forwarder that cuts when it is told to.
+    /// A forwarder that cuts on demand.
     pub(crate) fn start(to: SocketAddr) -> Self {
         Self::begin(to, None)
     }

@@ -120,7 +120,7 @@ fn service_is_neither_shown_to_nor_called_by_users_without_permission() {
     call(&mut boss, "staff:ban", json!("1:2"), 1);
     let called = next(&mut staff);
     assert_eq!(called["data"]["user"], "staff:1");
-    // Nor is it told of changes.
+    // Nor is it sent changes.
     staff.drop_connection();
     await_state(&mut boss, "staff", "disabled");
     mel.expect_nothing_pending();
@@ -179,7 +179,7 @@ fn functions_of_a_user_that_may_not_provide_are_its_own() {
 }
 
 #[test]
-fn silent_provider_is_told_at_the_deadline_and_its_late_answer_is_discarded() {
+fn silent_provider_is_notified_at_the_deadline_and_its_late_answer_is_discarded() {
     let server = server();
     let mut forum = provider(&server, "forum", &["createPost"]);
     let mut mel = user(&server, "1:1", "forum");

@@ -88,7 +88,7 @@ fn answer_survives_a_cut_of_the_caller() {
     mel.client.expect_nothing_pending();
 }
 
-/// Waits until the gateways of all workers have asked for the state of the forum: no call
+/// Waits until the gateways of all workers have requested the state of the forum: no call
 /// but those of the test is to find a fault.
 #[cfg(debug_assertions)]
 fn await_all_workers(server: &Server) {

@@ -101,8 +101,8 @@ fn service_is_disabled_for_all_sessions_of_one_user_and_comes_back() {
             (&json!("service_down"), &json!(message))
         );
     }
-    let told = poll.await_calls(Vec::new(), "$av:setService", 1);
-    assert_eq!(told[0]["chat"]["state"], "disabled");
+    let received = poll.await_calls(Vec::new(), "$av:setService", 1);
+    assert_eq!(received[0]["chat"]["state"], "disabled");
     // It is no error of the client, and another service goes on.
     for id in 10..300 {
         call(&mut mel, "chat:send", json!(4), id);

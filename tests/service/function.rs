@@ -131,7 +131,7 @@ fn server_and_services_call_functions_of_clients() {
 }
 
 #[test]
-fn silent_client_is_told_at_the_deadline_and_a_lost_one_answers_service_down() {
+fn silent_client_is_notified_at_the_deadline_and_a_lost_one_answers_service_down() {
     let server = server();
     let mut mel = offering(&server, "1:2", "chat", &["sendMessage"]);
     let mut pomke = server.user("1:1");

@@ -22,7 +22,7 @@ pub(crate) fn live(server: &Server, random: &mut Random, user: &str) {
         5 => over_tunnel(server, random, user),
         6 => over_poll(server, random, user),
         7 => over_socketio(server, random, user),
-        _ => nuisance(server, random),
+        _ => bad_input(server, random),
     }
 }
 
@@ -283,7 +283,7 @@ fn over_socketio(server: &Server, random: &mut Random, user: &str) {
 }
 
 /// Those who are nobody and mean no good.
-fn nuisance(server: &Server, random: &mut Random) {
+fn bad_input(server: &Server, random: &mut Random) {
     let address = server.address;
     let mut socket = std::net::TcpStream::connect(address).unwrap();
     let mut send = |bytes: &[u8]| {

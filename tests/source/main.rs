@@ -12,3 +12,4 @@ mod layering;
 mod logging;
 mod style;
 mod table;
+mod words;

@@ -22,7 +22,7 @@ const MACHINE_PATHS: &[&str] = &[
 ];
 
 /// All files below `folder` except hidden ones and those of [`NOT_OURS`].
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -48,7 +48,10 @@ const SETTINGS: [(&str, &str); 9] = [
     ("TURNTABLE_CHANNEL__NEW_BY_USER__PER_SECOND", "0"),
     ("TURNTABLE_CHANNEL__NEW_BY_ADDRESS__PER_SECOND", "0"),
     ("TURNTABLE_ROOM__NEW_BY_ADDRESS__PER_SECOND", "0"),
-    ("TURNTABLE_SESSION__SUBSCRIPTIONS_PER_ADDRESS_MAX", "1000000000"),
+    (
+        "TURNTABLE_SESSION__SUBSCRIPTIONS_PER_ADDRESS_MAX",
+        "1000000000",
+    ),
 ];
 
 /// Moves the calling process to the client's core.

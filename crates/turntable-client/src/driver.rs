@@ -42,7 +42,7 @@ enum End {
     Over(Ended),
 }
 
-/// A move that the server asked for.
+/// A move that the server requested.
 struct Move {
     wait_ms: u64,
     url: Option<String>,
@@ -50,7 +50,7 @@ struct Move {
 
 pub(crate) struct Driver {
     options: ClientBuilder,
-    /// Where the client was told to connect, and where it connects now.
+    /// Where the client was sent to, and where it connects now.
     home: Uri,
     uri: Uri,
     claim: Claim,

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_class_is_held_and_a_resume_changes_nothing() {
+    fn refused_class_is_blocked_and_a_resume_changes_nothing() {
         let rates = r#"{"call":{"per_second":1000,"burst":1000}}"#;
         let mut pace = pace(rates);
         pace.hold("call", 300, 1_000);

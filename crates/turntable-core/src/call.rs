@@ -195,7 +195,7 @@ pub enum AvatarCall {
         requester: Requester,
         message: Payload,
     },
-    /// The user's attributes are asked for.
+    /// The user's attributes are requested.
     Attributes { requester: Requester },
     /// Everything that is known of the user goes.
     Erase { requester: Requester },
@@ -341,7 +341,7 @@ pub enum ChannelCall {
         requester: Requester,
         message: Payload,
     },
-    /// What is retained is asked for. Answered by `History`.
+    /// What is retained is requested. Answered by `History`.
     Recall {
         requester: Requester,
         since: Option<Since>,
@@ -394,7 +394,7 @@ pub enum ServiceCall {
     /// What the server itself provides may have changed: a backend that it calls is up
     /// or down.
     Look,
-    /// The state is asked for.
+    /// The state is requested.
     Inspect { requester: Requester },
     /// What a gateway has of the service, for the replacement of a lost one: the
     /// sessions that provide functions. The gateway wants to know the state.

@@ -113,7 +113,7 @@ pub enum ClientPacket {
         credentials: Payload,
     },
     Bye,
-    /// Changes of the own block list; without any the list is asked for.
+    /// Changes of the own block list; without any the list is requested.
     Block {
         add: Vec<UserId>,
         remove: Vec<UserId>,

@@ -8,13 +8,13 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash};
 
 /// So much room is never given back.
-const KEPT: usize = 64;
+const SPARE_MIN: usize = 64;
 
 /// How much room a table of `len` entries should be shrunk to, where it has too
 /// much.
 #[must_use]
 pub const fn fitting(len: usize, capacity: usize) -> Option<usize> {
-    if capacity > KEPT && len < capacity / 8 {
+    if capacity > SPARE_MIN && len < capacity / 8 {
         Some(len * 2)
     } else {
         None
@@ -65,15 +65,15 @@ mod tests {
             map.give_back();
             shrunk += usize::from(map.capacity() < before);
             let rest = map.len();
-            assert!(map.capacity() <= KEPT.max(rest * 8 + 8) * 2, "{rest}");
+            assert!(map.capacity() <= SPARE_MIN.max(rest * 8 + 8) * 2, "{rest}");
         }
         assert!(shrunk <= 10, "{shrunk}");
-        assert!(map.capacity() <= KEPT);
+        assert!(map.capacity() <= SPARE_MIN);
     }
 
     #[test]
     fn small_and_filled_tables_keep_their_room() {
-        assert_eq!(fitting(0, KEPT), None);
+        assert_eq!(fitting(0, SPARE_MIN), None);
         assert_eq!(fitting(100, 800), None);
         assert_eq!(fitting(99, 800), Some(198));
         let mut queue: VecDeque<u32> = (0..10_000).collect();

@@ -42,7 +42,7 @@ mod linux {
         let mut length = size_of_val(&numbers) as libc::socklen_t;
         // SAFETY: `socket` is an open descriptor for the length of the call. `numbers` is
         // writable for `length` bytes, and the kernel writes no more than that; `length`
-        // is a valid `socklen_t`. Neither is kept.
+        // is a valid `socklen_t`. Neither is stored.
         let result = unsafe {
             libc::getsockopt(
                 socket.as_raw_fd(),

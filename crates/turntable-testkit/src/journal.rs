@@ -50,7 +50,7 @@ static NEXT: AtomicUsize = AtomicUsize::new(0);
 pub fn server(keys: &[(&str, &str)]) -> Server {
     let mut file = String::new();
     for number in 0..JOURNALS_MAX {
-        // A user is told of the services that it may call, and of no other.
+        // A user is sent the services that it may call, and of no other.
         writeln!(
             file,
             "[services.journal{number}]\nproviders = [\"p:{number}\"]\n\
@@ -260,7 +260,7 @@ pub struct Witness {
 /// The number of the call that ends the service.
 const END: u64 = 0;
 
-/// Whether a new session of the journal's user is told that the service is there. New
+/// Whether a new session of the journal's user is sent that the service is there. New
 /// connections go to the workers in turn.
 fn is_enabled(server: &Server, journal: &Journal, service: &str) -> bool {
     let mut client = server.connect();
@@ -276,7 +276,7 @@ fn provide(server: &Server, journal: &Journal) -> JoinHandle<Vec<u64>> {
     let services = json!({"services": {service: ["record"]}});
     client.send(json!({"command": "provide", "data": services, "id": 1}));
     client.await_command("reply");
-    // Both workers know it, so that no client is told of it later.
+    // Both workers know it, so that no client is sent it later.
     let service = format!("journal{}", journal.number);
     for _ in 0..4 {
         while !is_enabled(server, journal, &service) {}

@@ -7,19 +7,19 @@ use turntable_core::id::UserId;
 impl Room {
     /// Tells the backend of the room, with its first member.
     pub(super) fn tell_created(&mut self, user: &UserId, now_ms: u64) {
-        if self.told_ms.is_some() || self.is_replacement {
+        if self.reported_ms.is_some() || self.is_replacement {
             return;
         }
-        self.told_ms = Some(now_ms);
+        self.reported_ms = Some(now_ms);
         self.tell(Kind::RoomCreated, "by", user.as_str().into());
     }
 
     /// Tells the backend that the room ended.
     pub(super) fn tell_ended(&mut self, now_ms: u64) {
         let lasted_ms = self
-            .told_ms
+            .reported_ms
             .take()
-            .map(|told_ms| now_ms.saturating_sub(told_ms));
+            .map(|reported_ms| now_ms.saturating_sub(reported_ms));
         if lasted_ms.is_some() || self.is_replacement {
             self.tell(Kind::RoomEnded, "lasted_ms", lasted_ms.into());
         }

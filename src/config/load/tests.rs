@@ -394,8 +394,8 @@ proptest::proptest! {
         name in "TURNTABLE_(SERVER|GAMES|LIMITS|_|A|é){0,5}",
         text in r#"(1|"|\[|\{|x|=| |é){0,6}"#,
     ) {
-        if let Err(told) = composed(&file, &[(&name, &text)]) {
-            assert!(!told.is_empty());
+        if let Err(found) = composed(&file, &[(&name, &text)]) {
+            assert!(!found.is_empty());
         }
     }
 }

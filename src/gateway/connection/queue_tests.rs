@@ -107,7 +107,7 @@ proptest! {
         let (mut number, mut sent) = (0u32, Vec::new());
         for (step, amount) in steps {
             number += 1;
-            // Frames are told apart by their first byte and length.
+            // Frames are distinguished by their first byte and length.
             let frame = Frame::raw(format!("<{number:04}{}>", "x".repeat(amount)).as_bytes());
             match step {
                 0 => writer.push(frame),

@@ -30,7 +30,7 @@ impl Gateway {
         state
     }
 
-    /// The addresses in the settings are others: clients are told.
+    /// The addresses in the settings are others: clients are notified.
     pub(in crate::gateway) fn direct_changed(
         &mut self,
         before: &BTreeMap<String, ServiceSettings>,
@@ -56,7 +56,7 @@ impl Gateway {
         };
         match self.token_for(entry.session.who(), args) {
             Ok(answer) => self.reply(session, ReplyData::Value(answer), id),
-            // The client may not have been told yet.
+            // The client may not know yet.
             Err(error) if error.code == ErrorCode::ServiceDown => {
                 self.send_error(session, error.of("call"), id);
             }

@@ -111,7 +111,7 @@ impl Gateway {
     }
 
     /// Answers a call of a service that is disabled for the user. It is no error of the
-    /// client, which may not have been told yet.
+    /// client, which may not know yet.
     pub(super) fn answer_disabled(&mut self, session: SessionSlot, id: Option<RequestId>) {
         if id.is_some() {
             self.send_error(session, disabled_for_user().of("call"), id);
@@ -129,7 +129,7 @@ mod tests {
     use turntable_core::model::service::ServiceSettings;
 
     #[test]
-    fn only_sessions_of_the_user_are_told_and_only_its_calls_end() {
+    fn only_sessions_of_the_user_are_notified_and_only_its_calls_end() {
         let owners = Arc::new(Noted::default());
         let mut gateway = gateway(0, &owners);
         let session = begin(&mut gateway);
@@ -144,7 +144,7 @@ mod tests {
         };
         gateway.service_changed("chat".into(), state.clone());
         let shared = gateway.shared.clone();
-        let told = |gateway: &mut Gateway| {
+        let received = |gateway: &mut Gateway| {
             let waiting = entry(gateway, session).session.outbox.waiting();
             let texts = waiting.map(|frame| frame.as_message().map(|m| m.text().to_owned()));
             texts
@@ -152,15 +152,19 @@ mod tests {
                 .filter(|text| text.contains("\"service\""))
                 .collect::<Vec<_>>()
         };
-        let before = told(&mut gateway).len();
+        let before = received(&mut gateway).len();
         assert_eq!(shared.disable_service_of(&user("1:9"), "chat"), Ok(true));
         gateway.disabled_changed(&user("1:9"), "chat".into());
-        assert_eq!(told(&mut gateway).len(), before, "it is of another user");
+        assert_eq!(
+            received(&mut gateway).len(),
+            before,
+            "it is of another user"
+        );
         assert!(shared.disable_service_of(&user("1:1"), "nosuch").is_err());
         owners.0.lock().clear();
         assert_eq!(shared.disable_service_of(&user("1:1"), "chat"), Ok(true));
         gateway.disabled_changed(&user("1:1"), "chat".into());
-        let texts = told(&mut gateway);
+        let texts = received(&mut gateway);
         assert!(
             texts.last().is_some_and(|text| text.contains("disabled")),
             "{texts:?}"
@@ -172,13 +176,13 @@ mod tests {
         };
         assert!(calls.len() == 1 && calls.iter().all(ends), "{calls:?}");
         // A change of the service is not shown while it is disabled for the user.
-        let before = told(&mut gateway).len();
+        let before = received(&mut gateway).len();
         gateway.service_changed("chat".into(), ServiceState::default());
         gateway.service_changed("chat".into(), state);
-        assert_eq!(told(&mut gateway).len(), before);
+        assert_eq!(received(&mut gateway).len(), before);
         assert!(shared.enable_service_of(&user("1:1"), "chat"));
         gateway.disabled_changed(&user("1:1"), "chat".into());
-        let texts = told(&mut gateway);
+        let texts = received(&mut gateway);
         assert!(
             texts.last().is_some_and(|text| text.contains("enabled")),
             "{texts:?}"

@@ -175,7 +175,7 @@ mod tests {
         }
     }
 
-    /// A call that can be told by its session.
+    /// A call that is known by its session.
     fn call(number: u64) -> ChannelCall {
         ChannelCall::Resume {
             caller: caller(number),

@@ -47,7 +47,7 @@ impl Subscriptions {
         }
     }
 
-    /// A session left a channel: its owner is told where it was the last one here.
+    /// A session left a channel: its owner is notified where it was the last one here.
     pub(crate) fn unsubscribed(&mut self, channel: &ChannelId) -> Option<OwnerCall> {
         let is_last = self.channels.remove(channel);
         is_last.then(|| self.without_sessions(channel)).flatten()
@@ -82,7 +82,7 @@ mod tests {
     use turntable_core::key::{NodeId, SessionKey, WorkerId};
 
     #[test]
-    fn owner_is_told_of_the_last_session_behind_calls_that_wait() {
+    fn owner_is_notified_of_the_last_session_behind_calls_that_wait() {
         let gateway = GatewayId {
             node: NodeId(0),
             boot: 1,

@@ -1,7 +1,7 @@
 //! Backends: services with a `url`, which the server calls.
 //!
 //! A backend is a local service to its owner. While it cannot be called it offers no
-//! functions; the owner is told to look whenever that changes, and clients hear it.
+//! functions; the owner is notified whenever that changes, and clients get it.
 
 mod http;
 mod socketio;

@@ -107,8 +107,8 @@ export declare class Commands {
      * @returns {boolean}
      */
     immediate(command: string, data: any): boolean;
-    /** @param {(message: Message) => boolean} heldBack whether a command has to wait for an answer */
-    holdBack(heldBack: (message: Message) => boolean): void;
+    /** @param {(message: Message) => boolean} isDeferred whether a command has to wait for an answer */
+    deferBy(isDeferred: (message: Message) => boolean): void;
     /**
      * @protected
      * @param {any} id

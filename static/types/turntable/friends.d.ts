@@ -102,7 +102,7 @@ export declare class Friends extends Emitter<FriendsEvents> {
     status(state: Status, note?: any): Promise<void>;
     /**
      * Blocks users: for them this user is offline, and they cannot invite or call it. They
-     * are not told. The list outlives the session.
+     * are not notified. The list outlives the session.
      * @param {string[]} ids
      * @returns {Promise<string[]>} all users that are blocked; rejects with a TurntableError
      */

@@ -79,7 +79,7 @@ export declare function encode(command: string, data: any, id: any): string;
 export declare class Outbox {
     #private;
     /** Whether a message has to wait for an answer. @type {(message: Message) => boolean} */
-    heldBack: (message: Message) => boolean;
+    isDeferred: (message: Message) => boolean;
     /** Whether commands wait for a confirmation. */
     full: boolean;
     /** Limits of the server by name; empty if unknown. @type {Record<string, any>} */

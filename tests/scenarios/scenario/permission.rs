@@ -112,7 +112,7 @@ pub async fn services_are_those_of_the_roles<T: Transport>() {
         assert!(message(&error).contains(f), "{error}");
     }
     let answering = async {
-        // The provider is told of the service that it may call, too.
+        // The provider is sent the service that it may call, too.
         loop {
             let next = provider.next().await;
             if next.command == "call" {

@@ -95,7 +95,7 @@ while (hands.length < 40) hands.push(await forum.arguments("call"));
 for (const [{ args }, done] of hands.reverse()) done(args * 2);
 assert.deepEqual(await Promise.all(many), Array.from({ length: 40 }, (_, n) => n * 2));
 
-// A deadline is told, by the id that the call had; a late answer is discarded.
+// A deadline is reported, by the id that the call had; a late answer is discarded.
 const slow = mel.call("forum:slow");
 const [late, answerLate] = await forum.arguments("call");
 assert.equal((await slow).error.code, "timeout");

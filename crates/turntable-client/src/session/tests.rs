@@ -199,7 +199,7 @@ fn refused_claims_end_unless_they_pass() {
             ..
         }]
     ));
-    // Expired credentials are asked for once more.
+    // Expired credentials are requested once more.
     let mut again = session();
     let expired = json!({"reason": "expired"});
     let effects = claim(&mut again, "unauthorized", expired.clone());

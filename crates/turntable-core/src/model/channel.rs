@@ -261,7 +261,7 @@ impl Channel {
         self.history.shrink(bytes_max);
     }
 
-    /// Drops all retained messages. Clients that come back are told that they missed
+    /// Drops all retained messages. Clients that come back get an error that they missed
     /// some.
     pub fn forget_history(&mut self) {
         self.history.clear();

@@ -35,7 +35,7 @@ pub struct Watching(BTreeMap<UserId, Watched>);
 
 impl Watching {
     /// A session watches these users. Returns those that no session watched before, which
-    /// have to be told; and those that watch the user, too.
+    /// have to be notified; and those that watch the user, too.
     pub fn add(&mut self, session: SessionKey, users: Vec<UserId>) -> (Vec<UserId>, Vec<UserId>) {
         let (mut new, mut mutual) = (Vec::new(), Vec::new());
         for user in users {
@@ -53,7 +53,7 @@ impl Watching {
     }
 
     /// A session does not watch these users any more. Returns those that no session
-    /// watches now, which have to be told.
+    /// watches now, which have to be notified.
     pub fn remove(&mut self, session: SessionKey, users: &[UserId]) -> Vec<UserId> {
         let mut left = Vec::new();
         for user in users {

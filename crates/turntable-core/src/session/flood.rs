@@ -25,7 +25,7 @@ pub(super) struct Flood {
 }
 
 impl Flood {
-    /// Charges a refusal with so many tokens, whose client was told to wait `retry_ms`.
+    /// Charges a refusal with so many tokens, whose client has to wait `retry_ms`.
     ///
     /// # Errors
     /// The budget is spent.

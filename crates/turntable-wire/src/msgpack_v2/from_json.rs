@@ -187,7 +187,7 @@ impl Transcoder<'_, '_> {
         let mut ahead = self.cursor;
         ahead.eat(b'{')?;
         ahead.blank();
-        // Nearly every other key is told apart by its first character. A character of
+        // Nearly every other key is distinguished by its first character. A character of
         // a reserved one may be written as an escape.
         if !matches!(ahead.rest(), [b'"', b'$' | b'\\', ..]) {
             return None;

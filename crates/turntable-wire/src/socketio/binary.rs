@@ -127,7 +127,7 @@ fn bin(text: &str) -> Option<(Vec<u8>, usize)> {
     };
     cursor.skip("{")?;
     let key = cursor.string()?;
-    // Nearly every other key is told apart by its first character.
+    // Nearly every other key is distinguished by its first character.
     if !key.starts_with(['$', '\\']) || unescaped(key)? != "$bin" {
         return None;
     }

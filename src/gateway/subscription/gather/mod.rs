@@ -56,7 +56,7 @@ pub(crate) struct Gathers {
 #[derive(Debug, Default)]
 struct Waiting {
     /// What it wants below paths of which it is not on the topic yet.
-    wishes: Vec<(ChannelId, PastBelow)>,
+    wanted: Vec<(ChannelId, PastBelow)>,
     /// Its sweeps.
     tickets: SmallVec<[u64; 1]>,
 }
@@ -119,10 +119,10 @@ impl Gathers {
     }
 
     /// Takes what a session wants below a path.
-    fn take_wish(&mut self, session: SessionSlot, path: &ChannelId) -> Option<PastBelow> {
+    fn take_wanted(&mut self, session: SessionSlot, path: &ChannelId) -> Option<PastBelow> {
         let waiting = self.by_session.get_mut(&session.into())?;
-        let at = waiting.wishes.iter().position(|(of, _)| of == path)?;
-        let (_, past) = waiting.wishes.swap_remove(at);
+        let at = waiting.wanted.iter().position(|(of, _)| of == path)?;
+        let (_, past) = waiting.wanted.swap_remove(at);
         self.forget_idle(session);
         Some(past)
     }
@@ -148,7 +148,7 @@ impl Gathers {
 
     fn forget_idle(&mut self, session: SessionSlot) {
         let waiting = self.by_session.get(&session.into());
-        if waiting.is_some_and(|all| all.wishes.is_empty() && all.tickets.is_empty()) {
+        if waiting.is_some_and(|all| all.wanted.is_empty() && all.tickets.is_empty()) {
             self.by_session.remove(&session.into());
             self.by_session.give_back();
         }
@@ -194,7 +194,7 @@ impl Gateway {
         self.end_gather(session, path);
         let by_session = &mut self.subscriptions.gathers.by_session;
         let waiting = by_session.entry(session.into()).or_default();
-        waiting.wishes.push((path.clone(), past));
+        waiting.wanted.push((path.clone(), past));
     }
 
     /// A session is on the topic. Gives its `joined` back where nothing is gathered.
@@ -208,7 +208,7 @@ impl Gateway {
             return Some(joined);
         };
         let gathers = &mut self.subscriptions.gathers;
-        let Some(past) = gathers.take_wish(session, path) else {
+        let Some(past) = gathers.take_wanted(session, path) else {
             return Some(joined);
         };
         let begun = gathers.at(path, Stage::Waiting);
@@ -236,7 +236,7 @@ impl Gateway {
     }
 
     /// Asks the channels below a path for the joins that wait, unless they are being
-    /// asked for others.
+    /// read for others.
     fn sweep_next(&mut self, path: &ChannelId) {
         let shards = self.shared.owners.shards();
         let gathers = &mut self.subscriptions.gathers;
@@ -362,7 +362,7 @@ impl Gateway {
     /// The session leaves the path, or joins it again.
     pub(super) fn end_gather(&mut self, session: SessionSlot, path: &ChannelId) {
         let gathers = &mut self.subscriptions.gathers;
-        gathers.take_wish(session, path);
+        gathers.take_wanted(session, path);
         if let Some(ticket) = gathers.ticket(session, path) {
             self.finish_join(ticket, session.into());
         }

@@ -30,7 +30,7 @@ fn join(gateway: &mut Gateway, session: SessionSlot) {
     assert!(gateway.gather_joined(session, &topic, joined).is_none());
 }
 
-/// The tickets of the sweeps that directories were asked for since the last look.
+/// The tickets of the sweeps that directories were sent since the last look.
 fn asked(owners: &Owners) -> Vec<u64> {
     let calls = std::mem::take(&mut *owners.0.lock());
     let ticket = |call| match call {
@@ -80,7 +80,7 @@ fn sessions_that_join_at_once_ask_the_channels_below_together() {
             answer(&mut gateway, ticket, 500);
         }
     }
-    // The first session is asked for, and all others together.
+    // The channels are read for the first session, and for all others together.
     assert_eq!(sweeps, 2);
     for session in sessions {
         assert_eq!(messages(&mut gateway, session), 1 + 500);

@@ -150,7 +150,7 @@ impl LocalService for SocketIoBackend {
     }
 }
 
-/// A call whose answer is awaited; dropped before, the server is told.
+/// A call whose answer is awaited; dropped before, the server is notified.
 struct Awaiting {
     out: Option<mpsc::Sender<Out>>,
     number: u64,

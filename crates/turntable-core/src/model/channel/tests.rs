@@ -308,7 +308,7 @@ proptest! {
     /// A client that leaves and comes back with its position, at random, either gets
     /// every message exactly once, in order, or learns that it missed some.
     #[test]
-    fn a_client_that_comes_back_misses_nothing_or_is_told(
+    fn a_client_that_comes_back_misses_nothing_or_gets_an_error(
         steps in prop::collection::vec((0..6u8, 0..3_000u64), 1..120),
         messages_max in 0..6usize,
         last_value_ms in prop::sample::select(vec![0, 4_000u64]),

@@ -233,11 +233,11 @@ impl Members {
             .collect()
     }
 
-    /// The team for a new member that wishes for `wish`: that one, or else the
+    /// The team for a new member that wants the team `wanted`: that one, or else the
     /// one with the fewest members.
     pub(super) fn team_for(
         &self,
-        wish: Option<&str>,
+        wanted: Option<&str>,
         game: &GameSettings,
     ) -> Result<Option<Box<str>>, ErrorBody> {
         let has_room = |team: &str| match game.team_members_max {
@@ -249,7 +249,7 @@ impl Members {
                 .with("max", game.team_members_max as u64)
                 .by(Limit::TeamMembers))
         };
-        let Some(wish) = wish else {
+        let Some(wanted) = wanted else {
             if game.teams.is_empty() {
                 return Ok(None);
             }
@@ -264,13 +264,13 @@ impl Members {
             };
         };
         if game.teams.is_empty() {
-            if !is_team(wish) {
+            if !is_team(wanted) {
                 return Err(ErrorBody::new(
                     ErrorCode::Forbidden,
                     format!("a team is 1 to {TEAM_BYTES_MAX} bytes without control characters"),
                 ));
             }
-        } else if !game.teams.iter().any(|team| team == wish) {
+        } else if !game.teams.iter().any(|team| team == wanted) {
             return Err(ErrorBody::new(
                 ErrorCode::Forbidden,
                 format!(
@@ -279,10 +279,10 @@ impl Members {
                 ),
             ));
         }
-        if has_room(wish) {
-            Ok(Some(wish.into()))
+        if has_room(wanted) {
+            Ok(Some(wanted.into()))
         } else {
-            full(format!("the team {wish} is full"))
+            full(format!("the team {wanted} is full"))
         }
     }
 

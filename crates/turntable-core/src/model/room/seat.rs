@@ -65,7 +65,7 @@ impl Room {
     }
 
     /// A session was resumed. Its member is back; nothing happens where it was
-    /// taken out meanwhile, be the user in again or not: the session was told
+    /// taken out meanwhile, be the user in again or not: the session was notified
     /// so, and nobody would take it out a second time.
     pub fn session_attached(
         &mut self,

@@ -30,7 +30,7 @@ fn as_from_elsewhere(effects: &str, is_refused: bool) -> String {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
-    /// A session that goes on elsewhere cannot be told from one that stayed.
+    /// A session that goes on elsewhere cannot be distinguished from one that stayed.
     #[test]
     fn resume_after_import_equals_resume_on_the_original(
         before in vec(any_event(), 0..80),

@@ -50,7 +50,7 @@ fn others_get_a_new_member_before_it_is_on_the_topic() {
 }
 
 #[test]
-fn joining_again_is_told_to_that_session_alone() {
+fn joining_again_is_sent_to_that_session_alone() {
     let mut room = generic();
     room.must_join(1, "1:1");
     room.must_join(2, "1:2");

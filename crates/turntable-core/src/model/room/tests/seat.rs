@@ -81,7 +81,7 @@ fn a_resumed_session_that_was_taken_out_stays_out() {
     room.session_detached(session(1), &user("1:1"), NOW);
     room.leave(session(2), &user("1:1"), None, NOW).unwrap();
     room.must_join(2, "1:1");
-    // It was told that it left, and its gateway does not count it in.
+    // It was notified that it left, and its gateway does not count it in.
     assert_eq!(room.session_attached(session(1), &user("1:1"), NOW), []);
     assert!(room.acts(1, "1:1", vec![action("1:1", "1")]).is_err());
 }
@@ -278,7 +278,7 @@ fn without_seat_time_a_drop_is_leaving() {
 }
 
 #[test]
-fn seats_that_run_out_together_are_told_together() {
+fn seats_that_run_out_together_are_sent_together() {
     let mut room = generic();
     for (slot, id) in [(1, "1:1"), (2, "1:2"), (3, "1:3")] {
         room.must_join(slot, id);
