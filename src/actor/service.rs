@@ -75,10 +75,10 @@ impl OwnerActor for Service {
             let local = settings.local_services.get(&name);
             let functions = local.map(|local| local.functions()).unwrap_or_default();
             // A new service has room for one instance.
-            let _ = model.provide(Instance::Local, None, functions, entry);
+            let _ = model.provide(Instance::Local, None, functions, entry, clock::now_ms());
         }
         if shared.services_off.borrow().contains(&name) {
-            let _ = model.switch(false, &settings_of(&settings, &name));
+            let _ = model.switch(false, &settings_of(&settings, &name), clock::now_ms());
         }
         Self {
             // Users are many: what they offer is counted together.
@@ -111,7 +111,7 @@ impl Service {
     fn step(&mut self, call: ServiceCall) {
         let all = self.shared.settings();
         let settings = settings_of(&all, &self.name);
-        let settings = settings.as_ref();
+        let (settings, now_ms) = (settings.as_ref(), clock::now_ms());
         let effects = match call {
             ServiceCall::Watch { gateway } => {
                 self.interest.add(gateway);
@@ -120,18 +120,21 @@ impl Service {
             ServiceCall::Provide { caller, functions } => {
                 let instance = Instance::Session(caller.key);
                 let place = Some(caller.place);
-                match self.model.provide(instance, place, functions, settings) {
+                match self
+                    .model
+                    .provide(instance, place, functions, settings, now_ms)
+                {
                     Ok(effects) => effects,
                     Err(error) => return self.shared.refuse(caller, error.of("provide"), None),
                 }
             }
             ServiceCall::Gone { caller } => {
                 let instance = Instance::Session(caller.key);
-                self.model.gone(instance, settings)
+                self.model.gone(instance, settings, now_ms)
             }
             ServiceCall::Call(request) => {
                 self.metrics.calls.inc();
-                self.model.call(request, settings, clock::now_ms())
+                self.model.call(request, settings, now_ms)
             }
             ServiceCall::Reply {
                 from,
@@ -139,7 +142,7 @@ impl Service {
                 outcome,
             } => {
                 self.running.remove(&number);
-                self.model.reply(from, number, outcome, settings)
+                self.model.reply(from, number, outcome, settings, now_ms)
             }
             ServiceCall::Inspect { requester } => return self.inspect(requester),
             ServiceCall::Switch { is_on } => {
@@ -148,17 +151,17 @@ impl Service {
                     true => off.remove(&self.name),
                     false => off.insert(self.name.clone()),
                 };
-                self.model.switch(is_on, settings)
+                self.model.switch(is_on, settings, now_ms)
             }
             ServiceCall::EndCalls { gateway, user } => {
-                self.model.end_calls(gateway, &user, settings)
+                self.model.end_calls(gateway, &user, settings, now_ms)
             }
             ServiceCall::Look => {
                 let local = all.local_services.get(&self.name);
                 let functions = local.map(|local| local.functions()).unwrap_or_default();
-                let provided = self
-                    .model
-                    .provide(Instance::Local, None, functions, settings);
+                let provided =
+                    self.model
+                        .provide(Instance::Local, None, functions, settings, now_ms);
                 // Its place is free: other instances leave one for it.
                 provided.unwrap_or_default()
             }
@@ -169,7 +172,9 @@ impl Service {
                 for (caller, functions) in providers {
                     let instance = Instance::Session(caller.key);
                     let place = Some(caller.place);
-                    let provided = self.model.provide(instance, place, functions, settings);
+                    let provided = self
+                        .model
+                        .provide(instance, place, functions, settings, now_ms);
                     effects.extend(provided.unwrap_or_default());
                 }
                 // What a user offers is not announced.

@@ -19,6 +19,7 @@ use crate::watched::Watched;
 use crate::webhook::Webhooks;
 use turntable_core::model::attribute_rule::AttributeRules;
 use turntable_core::model::permission::Roles;
+use turntable_core::model::service::function::FunctionSettings;
 
 /// The settings of every part that watches them.
 #[derive(Debug, Clone)]
@@ -112,7 +113,7 @@ pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
         services,
         server_only: config.attributes.server_only.clone(),
 
-        functions: config.functions.clone(),
+        functions: functions(config),
         announced: announced(config),
     }
 }
@@ -134,11 +135,20 @@ fn actors(
         channels: config.namespaces(),
         games: config.games()?,
         services: services(config, local),
-        functions: config.functions.clone(),
+        functions: functions(config),
         local_services: local.clone(),
         sessions_per_user_max: config.session.sessions_per_user_max,
         sessions: config.portal.sessions,
     })
+}
+
+/// The settings of what users offer. What a session has of calls leaves half of its outbox
+/// to everything else.
+fn functions(config: &Config) -> FunctionSettings {
+    let mut functions = config.functions.clone();
+    let max = config.session.outbox_bytes_max / 2;
+    functions.in_flight_bytes_max = functions.in_flight_bytes_max.min(max);
+    functions
 }
 
 /// The entries of the configuration, and one for each service in the server that has
@@ -147,6 +157,10 @@ pub(super) fn services(config: &Config, local: &LocalServices) -> Services {
     let mut services = config.services.clone();
     for name in local.names() {
         services.entry(name.to_owned()).or_default();
+    }
+    let max = config.session.outbox_bytes_max / 2;
+    for service in services.values_mut() {
+        service.in_flight_bytes_max = service.in_flight_bytes_max.min(max);
     }
     Arc::new(services)
 }

@@ -70,6 +70,7 @@ impl Shared {
             let request = ServiceRequest {
                 origin: Origin::Server(requester),
                 user: None,
+                address: None,
                 function,
                 args,
                 timeout_ms: asked_ms,

@@ -26,7 +26,9 @@ use turntable_core::key::{Caller, Generation, Place, SessionSlot};
 use turntable_core::model::permission::{Need, Who};
 use turntable_core::model::service::direct::DIRECT;
 use turntable_core::model::service::function::{self, owner_name};
-use turntable_core::model::service::{Origin, ServiceRequest, ServiceSettings, ServiceState};
+use turntable_core::model::service::{
+    Instance, Origin, ServiceRequest, ServiceSettings, ServiceState,
+};
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
 use turntable_core::rate::Bucket;
@@ -196,6 +198,7 @@ impl Gateway {
         let request = ServiceRequest {
             origin: Origin::Session { caller, id },
             user: Some(user),
+            address: self.address(session),
             function: function.into(),
             args,
             timeout_ms: None,
@@ -328,6 +331,10 @@ impl Gateway {
         if entry.session.connection().is_none() {
             return;
         }
+        let waiting_bytes = entry.session.outbox.waiting_bytes() + request.bytes();
+        if waiting_bytes > self.settings.session.outbox_bytes_max / 4 * 3 {
+            return self.give_back(session, &service, number);
+        }
         let providing = entry.providing.get_or_insert_default();
         providing.last += 1;
         let id = providing.last;
@@ -344,6 +351,20 @@ impl Gateway {
         };
         let id = RequestId(id.to_string().into());
         self.send_frame(session, Frame::message(&packet, Some(&id)), None);
+    }
+
+    /// A session that is behind with reading does not get a call: it may provide several
+    /// services, and get other messages too.
+    fn give_back(&self, session: SessionSlot, service: &str, number: u64) {
+        if let Some(caller) = self.sessions.caller(session) {
+            let message = "the instance of the service is behind; try again later";
+            let call = ServiceCall::Reply {
+                from: Instance::Session(caller.key),
+                number,
+                outcome: Err(ErrorBody::new(ErrorCode::Unavailable, message)),
+            };
+            self.shared.owners.service(service, call);
+        }
     }
 
     /// The answer of a session to a call is not awaited any more.

@@ -9,6 +9,7 @@
 
 mod backend;
 mod call;
+mod crowd;
 mod death;
 mod direct;
 mod disabled;
@@ -28,6 +29,7 @@ pub const CONFIG: &str = r#"
 [limits]
 call = { per_second = 100000, burst = 100000 }
 bytes = { per_second = 100000000, burst = 100000000 }
+address_publish = { per_second = 100000000, burst = 100000000 }
 
 [services.forum]
 providers = ["service:forum"]

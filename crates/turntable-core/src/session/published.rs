@@ -1,8 +1,8 @@
 //! What others get of a command, in bytes.
 //!
 //! Channels and rooms charge what they send to each listener, but a listener is on many
-//! of them. What one address makes all of them send is charged at its gateway, before the
-//! owners see the command.
+//! of them, and services hand calls out to their instances. What one address makes all of
+//! them send is charged at its gateway, before the owners see the command.
 
 use crate::id::UserId;
 use crate::packet::ClientPacket;
@@ -13,7 +13,8 @@ const MESSAGE_BYTES: usize = 128;
 const GAME_BYTES: usize = 64;
 const ACTION_BYTES: usize = 48;
 
-/// About how many bytes one listener gets of a command of `user`; 0 for one that nobody
+/// About how many bytes one listener, or an instance of a service, gets of a command of
+/// `user`; 0 for one that nobody
 /// else gets.
 #[must_use]
 pub fn published_bytes(packet: &ClientPacket, user: &UserId) -> usize {
@@ -28,6 +29,10 @@ pub fn published_bytes(packet: &ClientPacket, user: &UserId) -> usize {
                 ACTION_BYTES + action.from.as_str().len() + team + action.data.as_json().len()
             });
             GAME_BYTES + channel.as_str().len() + actions.sum::<usize>()
+        }
+        ClientPacket::Call { f, args, .. } => {
+            let args = args.as_ref().map_or(0, |args| args.as_json().len());
+            MESSAGE_BYTES + f.len() + user.as_str().len() + args
         }
         _ => 0,
     }
@@ -49,6 +54,12 @@ mod tests {
         };
         assert_eq!(published_bytes(&publish("1"), &user), 133);
         assert_eq!(published_bytes(&publish("\"xxxxxxxx\""), &user), 142);
+        let call = ClientPacket::Call {
+            f: "forum:f".into(),
+            args: Some(Payload::from_json("[1]")),
+            user: None,
+        };
+        assert_eq!(published_bytes(&call, &user), 141);
         assert_eq!(published_bytes(&ClientPacket::Bye, &user), 0);
     }
 }

@@ -24,6 +24,8 @@ pub struct FunctionSettings {
     pub timeout_ms: u64,
     /// Calls that one session has at one time.
     pub in_flight_max: usize,
+    /// Bytes of the calls that one session has at one time.
+    pub in_flight_bytes_max: usize,
     /// Calls that wait for a session of one user.
     pub queue_max: usize,
     /// Bytes of the calls that wait.
@@ -39,6 +41,7 @@ impl Default for FunctionSettings {
             callable: Vec::new(),
             timeout_ms: 5_000,
             in_flight_max: 20,
+            in_flight_bytes_max: 262_144,
             queue_max: 100,
             queue_bytes_max: 262_144,
             services_max: 100_000,
@@ -51,6 +54,7 @@ impl FunctionSettings {
     pub const RANGES: &'static [(&'static str, u64, u64)] = &[
         ("timeout_ms", 10, 600_000),
         ("in_flight_max", 1, 100_000),
+        ("in_flight_bytes_max", 1_024, 1_073_741_824),
         ("queue_max", 0, 1_000_000),
         ("queue_bytes_max", 0, 1_073_741_824),
         ("services_max", 1, 10_000_000),
@@ -74,6 +78,7 @@ impl FunctionSettings {
         ServiceSettings {
             timeout_ms: self.timeout_ms,
             in_flight_max: self.in_flight_max,
+            in_flight_bytes_max: self.in_flight_bytes_max,
             queue_max: self.queue_max,
             queue_bytes_max: self.queue_bytes_max,
             // A client that is silent harms none but those who call its user.

@@ -1,51 +1,58 @@
-//! Which instance gets a call, and the end of a call.
+//! Which instance gets a call.
 
-use super::{Effect, Instance, Outcome, Provider, Service, ServiceSettings, down};
+use std::ops::ControlFlow;
+
+use super::admit::down;
+use super::end::late;
+use super::queue::Load;
+use super::{Effect, Instance, Outcome, Provider, Service, ServiceRequest, ServiceSettings};
+use crate::address::Address;
+
+/// What becomes of a call that waits.
+enum Next {
+    Give(u64, Instance),
+    End(u64, Outcome),
+}
+
+/// How much of what an instance may have comes from one address: a quarter is left to the
+/// others.
+const fn share(max: usize) -> usize {
+    max - max / 4
+}
 
 impl Service {
     pub(super) fn is_offered(&self, function: &str) -> bool {
         self.providers.values().any(|p| p.offers(function))
     }
 
-    /// Whether an instance can take a call of the function now.
-    pub(super) fn has_room(&self, function: &str, settings: &ServiceSettings) -> bool {
-        self.choose(function, settings).is_some()
-    }
-
-    /// The instance with the fewest calls that offers the function; among equals,
-    /// the one that was given a call the longest time ago.
-    fn choose(&self, function: &str, settings: &ServiceSettings) -> Option<Instance> {
-        let has_room = |p: &Provider| p.in_flight < p.health.in_flight_max(settings);
-        let can = |p: &Provider| has_room(p) && p.offers(function);
-        let able = self.providers.iter().filter(|(_, p)| can(p));
-        let least = able.min_by_key(|(_, p)| (p.in_flight, p.given));
+    /// The instance with the fewest calls that offers the function and has room; among
+    /// equals, the one that was given a call the longest time ago.
+    pub(super) fn choose(
+        &self,
+        request: &ServiceRequest,
+        settings: &ServiceSettings,
+    ) -> Option<Instance> {
+        let can = |(instance, p): &(&Instance, &Provider)| {
+            p.has_room_for(**instance, request.address, settings) && p.offers(&request.function)
+        };
+        let able = self.providers.iter().filter(can);
+        let least = able.min_by_key(|(_, p)| (p.in_flight.calls, p.given));
         least.map(|(instance, _)| *instance)
     }
 
     /// Gives waiting calls to instances, and reports a change of the state.
-    pub(super) fn settle(&mut self, settings: &ServiceSettings, effects: &mut Vec<Effect>) {
-        let mut later = std::collections::VecDeque::new();
-        while let Some(number) = self.waiting.pop_front() {
-            let Some(open) = self.open.get(&number) else {
-                continue;
-            };
-            let function = open.request.function.clone();
-            if !self.is_offered(&function) {
-                self.waiting.push_front(number);
-                self.answer(number, Err(down("the service is down")), effects);
-                continue;
+    pub(super) fn settle(
+        &mut self,
+        settings: &ServiceSettings,
+        now_ms: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        while let Some(next) = self.next(settings, now_ms) {
+            match next {
+                Next::Give(number, instance) => self.give(number, instance, now_ms, effects),
+                Next::End(number, outcome) => self.answer(number, outcome, effects),
             }
-            let Some(instance) = self.choose(&function, settings) else {
-                later.push_back(number);
-                if self.is_busy(settings) {
-                    break;
-                }
-                continue;
-            };
-            self.give(number, instance, effects);
         }
-        later.append(&mut self.waiting);
-        self.waiting = later;
         let is_direct_only = settings.is_direct_only();
         self.is_stale |= is_direct_only != self.is_direct_only;
         self.is_direct_only = is_direct_only;
@@ -60,21 +67,65 @@ impl Service {
         }
     }
 
-    /// Whether no instance has room.
-    fn is_busy(&self, settings: &ServiceSettings) -> bool {
-        let is_full = |p: &Provider| p.in_flight >= p.health.in_flight_max(settings);
-        self.providers.values().all(is_full)
+    /// The first call, in turn, that does not have to wait any more.
+    fn next(&self, settings: &ServiceSettings, now_ms: u64) -> Option<Next> {
+        for (address, calls) in self.waiting.in_turn() {
+            let has_room = self.has_room_for(*address, settings);
+            for number in calls {
+                match self.verdict(number, settings, now_ms) {
+                    ControlFlow::Break(next) => return Some(next),
+                    // An instance with another function may have room for the next call.
+                    ControlFlow::Continue(()) if has_room => {}
+                    ControlFlow::Continue(()) => break,
+                }
+            }
+            if !has_room && self.is_busy(settings) {
+                return None;
+            }
+        }
+        None
     }
 
-    fn give(&mut self, number: u64, to: Instance, effects: &mut Vec<Effect>) {
+    fn verdict(&self, number: u64, settings: &ServiceSettings, now_ms: u64) -> ControlFlow<Next> {
+        let Some(open) = self.open.get(&number) else {
+            return ControlFlow::Continue(());
+        };
+        if !self.is_offered(&open.request.function) {
+            let error = down("the service is down");
+            return ControlFlow::Break(Next::End(number, Err(error)));
+        }
+        if open.is_late(now_ms) {
+            return ControlFlow::Break(Next::End(number, Err(late())));
+        }
+        match self.choose(&open.request, settings) {
+            Some(instance) => ControlFlow::Break(Next::Give(number, instance)),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    /// Whether any instance takes calls of an address.
+    fn has_room_for(&self, address: Option<Address>, settings: &ServiceSettings) -> bool {
+        let mut providers = self.providers.iter();
+        providers.any(|(instance, p)| p.has_room_for(*instance, address, settings))
+    }
+
+    /// Whether no instance has room.
+    fn is_busy(&self, settings: &ServiceSettings) -> bool {
+        !self.has_room_for(None, settings)
+    }
+
+    fn give(&mut self, number: u64, to: Instance, now_ms: u64, effects: &mut Vec<Effect>) {
         let (Some(open), Some(provider)) =
             (self.open.get_mut(&number), self.providers.get_mut(&to))
         else {
             return;
         };
         open.at = Some(to);
-        self.waiting_bytes = self.waiting_bytes.saturating_sub(open.request.bytes());
-        provider.in_flight += 1;
+        open.allowed_ms = open.deadline_ms.saturating_sub(now_ms);
+        let from = open.request.sender();
+        self.waiting.served(&from);
+        self.waiting.remove(&from, number);
+        provider.take(&open.request);
         provider.given = self.last;
         provider.health.given(number);
         effects.push(Effect::HandOut {
@@ -84,40 +135,55 @@ impl Service {
             request: open.request.clone(),
         });
     }
-
-    /// Ends a call with its answer.
-    pub(super) fn answer(&mut self, number: u64, outcome: Outcome, effects: &mut Vec<Effect>) {
-        let Some(open) = self.open.remove(&number) else {
-            return;
-        };
-        self.deadlines.remove(&(open.deadline_ms, number));
-        match open.at {
-            Some(instance) => {
-                if let Some(provider) = self.providers.get_mut(&instance) {
-                    provider.in_flight = provider.in_flight.saturating_sub(1);
-                    provider.health.ended(number);
-                }
-                self.drop_drained(instance);
-            }
-            None => {
-                // Those that waited longest end first.
-                if self.waiting.front() == Some(&number) {
-                    self.waiting.pop_front();
-                } else {
-                    self.waiting.retain(|waiting| *waiting != number);
-                }
-                let bytes = open.request.bytes();
-                self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
-            }
-        }
-        effects.push(Effect::Answer {
-            to: open.request.origin,
-            outcome,
-        });
-    }
 }
 
 impl Provider {
+    /// Whether it may have one more call of an address.
+    fn has_room_for(
+        &self,
+        instance: Instance,
+        address: Option<Address>,
+        settings: &ServiceSettings,
+    ) -> bool {
+        let calls_max = self.health.in_flight_max(settings);
+        let bytes_max = match instance {
+            Instance::Session(_) => settings.in_flight_bytes_max,
+            // It has no connection that could be too slow.
+            Instance::Local => usize::MAX,
+        };
+        let has_room = |has: Load, calls_max, bytes_max| {
+            // The last one may be large: it is sent all the same.
+            has.calls < calls_max && has.bytes < bytes_max
+        };
+        let of_address = address.map(|address| self.by_address.get(&address));
+        let of_address = of_address.map(|has| has.copied().unwrap_or_default());
+        has_room(self.in_flight, calls_max, bytes_max)
+            && of_address.is_none_or(|has| has_room(has, share(calls_max), share(bytes_max)))
+    }
+
+    /// It has one more call.
+    pub(super) fn take(&mut self, request: &ServiceRequest) {
+        let bytes = request.bytes();
+        self.in_flight.add(bytes);
+        if let Some(address) = request.address {
+            self.by_address.entry(address).or_default().add(bytes);
+        }
+    }
+
+    /// One of its calls is over.
+    pub(super) fn finish(&mut self, request: &ServiceRequest) {
+        let bytes = request.bytes();
+        self.in_flight.remove(bytes);
+        if let Some(address) = request.address
+            && let Some(has) = self.by_address.get_mut(&address)
+        {
+            has.remove(bytes);
+            if has.calls == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+
     /// Whether it gets no calls for a while, as it has not answered.
     pub(super) const fn is_paused(&self) -> bool {
         self.health.paused_until_ms.is_some()

@@ -6,29 +6,37 @@
 //! off). Answers that come late, twice or from another instance are discarded and
 //! counted.
 
+mod admit;
 pub mod answer;
 pub mod direct;
+mod end;
+#[cfg(test)]
+mod fair_tests;
 pub mod function;
 mod hand_out;
 mod pause;
+mod queue;
 pub mod settings;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::address::Address;
 use crate::call::Requester;
 use crate::id::UserId;
-use crate::key::{Caller, GatewayId, Place, SessionKey};
+use crate::key::{Caller, Place, SessionKey};
 use crate::limit::Limit;
 use crate::packet::{ErrorBody, RequestId};
 use crate::payload::Payload;
 use crate::reason::ErrorCode;
+use admit::down;
 pub use direct::Direct;
 use pause::Health;
+use queue::{Load, Queue, Sender};
 pub use settings::{Protocol, ServiceSettings};
 pub use snapshot::ServiceSnapshot;
 
@@ -65,6 +73,8 @@ pub struct ServiceRequest {
     pub origin: Origin,
     /// The user of the session that calls; `None`: the server.
     pub user: Option<UserId>,
+    /// The address of its client; `None`: unknown, or the server.
+    pub address: Option<Address>,
     /// The function.
     pub function: Box<str>,
     /// The arguments.
@@ -73,11 +83,23 @@ pub struct ServiceRequest {
     pub timeout_ms: Option<u64>,
 }
 
+/// What a call has beside its texts, as it is sent to an instance.
+const CALL_BYTES: usize = 128;
+
 impl ServiceRequest {
-    fn bytes(&self) -> usize {
+    /// About how many bytes an instance is sent for it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         let args = self.args.as_ref().map_or(0, |args| args.as_json().len());
         let user = self.user.as_ref().map_or(0, |user| user.as_str().len());
-        self.function.len() + user + args
+        CALL_BYTES + self.function.len() + user + args
+    }
+
+    fn sender(&self) -> Sender {
+        Sender {
+            address: self.address,
+            user: self.user.clone(),
+        }
     }
 }
 
@@ -132,7 +154,9 @@ pub struct ServiceState {
 struct Provider {
     place: Option<Place>,
     functions: Vec<Box<str>>,
-    in_flight: usize,
+    in_flight: Load,
+    /// What it has of each address.
+    by_address: BTreeMap<Address, Load>,
     /// When it was given a call last, as a count of calls.
     given: u64,
     health: Health,
@@ -142,8 +166,25 @@ struct Provider {
 struct Open {
     request: ServiceRequest,
     deadline_ms: u64,
+    /// How long it may take in all.
+    timeout_ms: u64,
     /// The instance that has it; `None` while it waits.
     at: Option<Instance>,
+    /// How long before the deadline the instance was given it.
+    allowed_ms: u64,
+}
+
+impl Open {
+    /// Whether the instance that has it was given it early enough to be blamed if it does
+    /// not answer in time.
+    const fn is_fair(&self) -> bool {
+        self.allowed_ms >= self.timeout_ms / 2
+    }
+
+    /// Whether so little time is left that no instance is given it any more.
+    const fn is_late(&self, now_ms: u64) -> bool {
+        self.deadline_ms.saturating_sub(now_ms) < self.timeout_ms / 4
+    }
 }
 
 /// The state of one service.
@@ -154,8 +195,7 @@ pub struct Service {
     deadlines: BTreeSet<(u64, u64)>,
     /// The instances that have a pause, by its end.
     pauses: BTreeSet<(u64, Instance)>,
-    waiting: VecDeque<u64>,
-    waiting_bytes: usize,
+    waiting: Queue,
     last: u64,
     /// Whether it was switched off.
     is_off: bool,
@@ -167,10 +207,6 @@ pub struct Service {
     is_stale: bool,
     /// Answers to no open call of their sender.
     discarded: u64,
-}
-
-fn down(message: &'static str) -> ErrorBody {
-    ErrorBody::new(ErrorCode::ServiceDown, message).of("call")
 }
 
 /// The service is disabled for the user who calls.
@@ -247,6 +283,7 @@ impl Service {
         place: Option<Place>,
         mut functions: Vec<Box<str>>,
         settings: &ServiceSettings,
+        now_ms: u64,
     ) -> Result<Vec<Effect>, ErrorBody> {
         if !settings.functions.is_empty() {
             functions.retain(|name| settings.functions.iter().any(|known| **known == **name));
@@ -272,7 +309,8 @@ impl Service {
                 let provider = Provider {
                     place,
                     functions,
-                    in_flight: 0,
+                    in_flight: Load::default(),
+                    by_address: BTreeMap::new(),
                     given: 0,
                     health: Health::default(),
                 };
@@ -282,13 +320,13 @@ impl Service {
         let mut effects = Vec::new();
         self.is_stale = true;
         self.drop_drained(instance);
-        self.settle(settings, &mut effects);
+        self.settle(settings, now_ms, &mut effects);
         Ok(effects)
     }
 
     /// A withdrawn instance that has answered everything is forgotten.
     fn drop_drained(&mut self, instance: Instance) {
-        let is_drained = |p: &Provider| p.functions.is_empty() && p.in_flight == 0;
+        let is_drained = |p: &Provider| p.functions.is_empty() && p.in_flight.calls == 0;
         if self.providers.get(&instance).is_some_and(is_drained) {
             self.remove(instance);
         }
@@ -305,7 +343,12 @@ impl Service {
     }
 
     /// An instance is gone. Its calls go to others if they may be repeated.
-    pub fn gone(&mut self, instance: Instance, settings: &ServiceSettings) -> Vec<Effect> {
+    pub fn gone(
+        &mut self,
+        instance: Instance,
+        settings: &ServiceSettings,
+        now_ms: u64,
+    ) -> Vec<Effect> {
         let mut effects = Vec::new();
         if !self.remove(instance) {
             return effects;
@@ -318,8 +361,8 @@ impl Service {
             };
             if settings.is_idempotent(&open.request.function) {
                 open.at = None;
-                self.waiting_bytes += open.request.bytes();
-                self.waiting.push_front(number);
+                let (from, bytes) = (open.request.sender(), open.request.bytes());
+                self.waiting.push(&from, number, bytes, true);
             } else {
                 let error = down(
                     "the instance of the service that had the call is gone; it may have carried it out or not",
@@ -327,7 +370,7 @@ impl Service {
                 self.answer(number, Err(error), &mut effects);
             }
         }
-        self.settle(settings, &mut effects);
+        self.settle(settings, now_ms, &mut effects);
         effects
     }
 
@@ -339,7 +382,9 @@ impl Service {
         now_ms: u64,
     ) -> Vec<Effect> {
         let mut effects = Vec::new();
-        if let Err(error) = self.may_call(&request, settings) {
+        let may_call = self.may_call(&request);
+        let admitted = may_call.and_then(|()| self.make_room(&request, settings, &mut effects));
+        if let Err(error) = admitted {
             effects.push(Effect::Answer {
                 to: request.origin,
                 outcome: Err(error.of("call")),
@@ -350,60 +395,19 @@ impl Service {
         let number = self.last;
         let timeout_ms = request.timeout_ms.unwrap_or(settings.timeout_ms);
         let deadline_ms = now_ms.saturating_add(timeout_ms);
-        self.waiting_bytes += request.bytes();
-        self.waiting.push_back(number);
+        self.waiting
+            .push(&request.sender(), number, request.bytes(), false);
         self.deadlines.insert((deadline_ms, number));
         let open = Open {
             request,
             deadline_ms,
+            timeout_ms,
             at: None,
+            allowed_ms: 0,
         };
         self.open.insert(number, open);
-        self.settle(settings, &mut effects);
+        self.settle(settings, now_ms, &mut effects);
         effects
-    }
-
-    fn may_call(
-        &self,
-        request: &ServiceRequest,
-        settings: &ServiceSettings,
-    ) -> Result<(), ErrorBody> {
-        if self.is_off {
-            return Err(down("the service is disabled"));
-        }
-        let is_down = self.providers.values().all(|p| p.functions.is_empty());
-        if is_down && self.is_direct_only {
-            return Err(down(
-                "the service is not called through the server; $av:direct has its address",
-            ));
-        }
-        if is_down {
-            return Err(down("the service is down: it has no instance"));
-        }
-        let mut providers = self.providers.values();
-        let is_offered = self.is_offered(&request.function);
-        if !is_offered && providers.any(|p| p.is_paused() && p.has(&request.function)) {
-            return Err(down(
-                "the service is down: its instances have not answered lately",
-            ));
-        }
-        if !is_offered {
-            let offered = self.state().functions.join(", ");
-            let mut message = format!("the service has no such function; it has {offered}");
-            message.truncate(message.floor_char_boundary(512));
-            return Err(ErrorBody::new(ErrorCode::NotFound, message));
-        }
-        let bytes = self.waiting_bytes + request.bytes();
-        let is_full = self.waiting.len() >= settings.queue_max;
-        let is_heavy = !self.waiting.is_empty() && bytes > settings.queue_bytes_max;
-        if (is_full && !self.has_room(&request.function, settings)) || is_heavy {
-            let error = ErrorBody::new(
-                ErrorCode::Unavailable,
-                "too many calls wait for the service; try again later",
-            );
-            return Err(error.by(Limit::ServiceQueue));
-        }
-        Ok(())
     }
 
     /// An instance answers a call.
@@ -413,6 +417,7 @@ impl Service {
         number: u64,
         outcome: Outcome,
         settings: &ServiceSettings,
+        now_ms: u64,
     ) -> Vec<Effect> {
         let mut effects = Vec::new();
         if self.open.get(&number).and_then(|open| open.at) != Some(from) {
@@ -421,75 +426,7 @@ impl Service {
         }
         self.note_answer(from);
         self.answer(number, outcome, &mut effects);
-        self.settle(settings, &mut effects);
+        self.settle(settings, now_ms, &mut effects);
         effects
-    }
-
-    /// The deadlines and pauses of now are over.
-    pub fn expire(&mut self, settings: &ServiceSettings, now_ms: u64) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        while let Some(&(at_ms, number)) = self.deadlines.first()
-            && at_ms <= now_ms
-        {
-            self.cancel(number, &mut effects);
-            if let Some(instance) = self.open.get(&number).and_then(|open| open.at) {
-                self.note_deadline((instance, number), settings, now_ms, &mut effects);
-            }
-            let error = ErrorBody::new(ErrorCode::Timeout, "the service did not answer in time");
-            self.answer(number, Err(error.of("call")), &mut effects);
-        }
-        self.end_pauses(now_ms);
-        self.settle(settings, &mut effects);
-        effects
-    }
-
-    /// Switches the service on or off. What is open when it is switched off is
-    /// answered `service_down`.
-    pub fn switch(&mut self, is_on: bool, settings: &ServiceSettings) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        self.is_off = !is_on;
-        self.is_stale = true;
-        if self.is_off {
-            let numbers: Vec<u64> = self.open.keys().copied().collect();
-            for number in numbers {
-                self.cancel(number, &mut effects);
-                self.answer(number, Err(down("the service is disabled")), &mut effects);
-            }
-        }
-        self.settle(settings, &mut effects);
-        effects
-    }
-
-    /// The service is disabled for a user: the calls of its sessions at this gateway, which
-    /// sends no more, are answered `service_down`.
-    pub fn end_calls(
-        &mut self,
-        gateway: GatewayId,
-        user: &UserId,
-        settings: &ServiceSettings,
-    ) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        let is_meant = |request: &ServiceRequest| match &request.origin {
-            Origin::Session { caller, .. } => {
-                caller.place.gateway == gateway && request.user.as_ref() == Some(user)
-            }
-            Origin::Server(_) => false,
-        };
-        let open = self.open.iter();
-        let meant = open.filter(|(_, open)| is_meant(&open.request));
-        let numbers: Vec<u64> = meant.map(|(number, _)| *number).collect();
-        for number in numbers {
-            self.cancel(number, &mut effects);
-            self.answer(number, Err(disabled_for_user().of("call")), &mut effects);
-        }
-        self.settle(settings, &mut effects);
-        effects
-    }
-
-    fn cancel(&self, number: u64, effects: &mut Vec<Effect>) {
-        if let Some(to) = self.open.get(&number).and_then(|open| open.at) {
-            let place = self.providers.get(&to).and_then(|provider| provider.place);
-            effects.push(Effect::Cancel { to, place, number });
-        }
     }
 }

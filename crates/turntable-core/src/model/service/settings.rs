@@ -25,6 +25,9 @@ pub struct ServiceSettings {
     pub timeout_ms: u64,
     /// Calls that one instance has at one time.
     pub in_flight_max: usize,
+    /// Bytes of the calls that one session that provides it has at one time; at most half of
+    /// its outbox.
+    pub in_flight_bytes_max: usize,
     /// Calls that wait for an instance.
     pub queue_max: usize,
     /// Bytes of the calls that wait.
@@ -87,6 +90,7 @@ impl Default for ServiceSettings {
             callers: vec!["*".to_owned()],
             timeout_ms: 5_000,
             in_flight_max: 100,
+            in_flight_bytes_max: 524_288,
             queue_max: 1_000,
             queue_bytes_max: 4_194_304,
             instances_max: 64,
@@ -110,6 +114,7 @@ impl ServiceSettings {
     pub const RANGES: &'static [(&'static str, u64, u64)] = &[
         ("timeout_ms", TIMEOUT_MS.0, TIMEOUT_MS.1),
         ("in_flight_max", 1, 100_000),
+        ("in_flight_bytes_max", 1_024, 1_073_741_824),
         ("queue_max", 0, 1_000_000),
         ("queue_bytes_max", 0, 1_073_741_824),
         ("instances_max", 1, 10_000),

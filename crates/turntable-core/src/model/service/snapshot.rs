@@ -1,8 +1,11 @@
 //! A service as a value, with remaining times.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::pause::Health;
+use super::queue::{Load, Queue};
 use super::{Instance, Open, Provider, Service, ServiceRequest};
 use crate::key::Place;
 
@@ -21,13 +24,25 @@ struct SavedProvider {
     trial: Option<u64>,
 }
 
+/// A call that was not answered yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SavedCall {
+    number: u64,
+    request: ServiceRequest,
+    /// What is left until its deadline.
+    left_ms: u64,
+    timeout_ms: u64,
+    at: Option<Instance>,
+    allowed_ms: u64,
+}
+
 /// A service's state as a value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceSnapshot {
     providers: Vec<SavedProvider>,
-    /// Number, call, remaining ms, instance.
-    open: Vec<(u64, ServiceRequest, u64, Option<Instance>)>,
-    waiting: Vec<u64>,
+    open: Vec<SavedCall>,
+    /// Those that wait, by address and user, in turn.
+    waiting: Vec<Vec<Vec<u64>>>,
     last: u64,
     is_off: bool,
     is_direct_only: bool,
@@ -49,14 +64,18 @@ impl Service {
             is_on_trial: p.health.is_on_trial,
             trial: p.health.trial,
         };
-        let open = self.open.iter().map(|(number, open)| {
-            let left_ms = open.deadline_ms.saturating_sub(now_ms);
-            (*number, open.request.clone(), left_ms, open.at)
+        let open = self.open.iter().map(|(number, open)| SavedCall {
+            number: *number,
+            request: open.request.clone(),
+            left_ms: open.deadline_ms.saturating_sub(now_ms),
+            timeout_ms: open.timeout_ms,
+            at: open.at,
+            allowed_ms: open.allowed_ms,
         });
         ServiceSnapshot {
             providers: providers.map(saved).collect(),
             open: open.collect(),
-            waiting: self.waiting.iter().copied().collect(),
+            waiting: self.waiting.save(),
             last: self.last,
             is_off: self.is_off,
             is_direct_only: self.is_direct_only,
@@ -68,7 +87,7 @@ impl Service {
     #[must_use]
     pub fn restore(snapshot: ServiceSnapshot, now_ms: u64) -> Self {
         let mut service = Self {
-            waiting: snapshot.waiting.into_iter().collect(),
+            waiting: Queue::default(),
             last: snapshot.last,
             is_off: snapshot.is_off,
             is_direct_only: snapshot.is_direct_only,
@@ -83,7 +102,8 @@ impl Service {
             let provider = Provider {
                 place: saved.place,
                 functions: saved.functions,
-                in_flight: 0,
+                in_flight: Load::default(),
+                by_address: BTreeMap::new(),
                 given: saved.given,
                 health: Health {
                     failures: saved.failures,
@@ -94,19 +114,27 @@ impl Service {
             };
             service.providers.insert(saved.instance, provider);
         }
-        for (number, request, left_ms, at) in snapshot.open {
-            let deadline_ms = now_ms.saturating_add(left_ms);
-            service.deadlines.insert((deadline_ms, number));
-            match at.and_then(|instance| service.providers.get_mut(&instance)) {
-                Some(provider) => provider.in_flight += 1,
-                None => service.waiting_bytes += request.bytes(),
+        for saved in snapshot.open {
+            let deadline_ms = now_ms.saturating_add(saved.left_ms);
+            service.deadlines.insert((deadline_ms, saved.number));
+            let at = saved.at;
+            if let Some(provider) = at.and_then(|instance| service.providers.get_mut(&instance)) {
+                provider.take(&saved.request);
             }
             let open = Open {
-                request,
+                request: saved.request,
                 deadline_ms,
+                timeout_ms: saved.timeout_ms,
                 at,
+                allowed_ms: saved.allowed_ms,
             };
-            service.open.insert(number, open);
+            service.open.insert(saved.number, open);
+        }
+        for number in snapshot.waiting.into_iter().flatten().flatten() {
+            if let Some(open) = service.open.get(&number) {
+                let (from, bytes) = (open.request.sender(), open.request.bytes());
+                service.waiting.push(&from, number, bytes, false);
+            }
         }
         service.reported = service.state();
         service

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::address::Address;
 use crate::key::{GatewayId, NodeId, SessionSlot, SlotKey as _, WorkerId};
 
-const NOW: u64 = 1_732_000_000_000;
+pub(super) const NOW: u64 = 1_732_000_000_000;
 
-fn settings() -> ServiceSettings {
+pub(super) fn settings() -> ServiceSettings {
     ServiceSettings {
         idempotent: vec!["read".to_owned()],
         in_flight_max: 3,
@@ -36,33 +37,41 @@ fn caller(number: u32) -> Caller {
     }
 }
 
-fn request(number: u32, function: &str) -> ServiceRequest {
+pub(super) fn request(number: u32, function: &str) -> ServiceRequest {
     ServiceRequest {
         origin: Origin::Session {
             caller: caller(1_000_000),
             id: Some(RequestId(number.to_string().into())),
         },
         user: UserId::parse(["1:1", "1:2"][number as usize % 2]).ok(),
+        address: None,
         function: function.into(),
         args: None,
         timeout_ms: None,
     }
 }
 
-fn instance(number: u32) -> Instance {
+pub(super) fn of_address(number: u64, request: ServiceRequest) -> ServiceRequest {
+    ServiceRequest {
+        address: Some(Address::from_number(number)),
+        ..request
+    }
+}
+
+pub(super) fn instance(number: u32) -> Instance {
     Instance::Session(caller(number).key)
 }
 
-fn provide(service: &mut Service, number: u32) -> Vec<Effect> {
+pub(super) fn provide(service: &mut Service, number: u32) -> Vec<Effect> {
     let functions = vec!["read".into(), "write".into()];
     let place = Some(caller(number).place);
     service
-        .provide(instance(number), place, functions, &settings())
+        .provide(instance(number), place, functions, &settings(), NOW)
         .unwrap()
 }
 
 /// The instances that were given calls, with the calls' numbers.
-fn given(effects: &[Effect]) -> Vec<(Instance, u64)> {
+pub(super) fn given(effects: &[Effect]) -> Vec<(Instance, u64)> {
     let given = effects.iter().filter_map(|effect| match effect {
         Effect::HandOut { to, number, .. } => Some((*to, *number)),
         _ => None,
@@ -71,7 +80,7 @@ fn given(effects: &[Effect]) -> Vec<(Instance, u64)> {
 }
 
 /// The ids that were answered, with the codes of errors.
-fn answered(effects: &[Effect]) -> Vec<(u32, Option<ErrorCode>)> {
+pub(super) fn answered(effects: &[Effect]) -> Vec<(u32, Option<ErrorCode>)> {
     let answered = effects.iter().filter_map(|effect| match effect {
         Effect::Answer {
             to: Origin::Session { id, .. },
@@ -85,7 +94,7 @@ fn answered(effects: &[Effect]) -> Vec<(u32, Option<ErrorCode>)> {
     answered.collect()
 }
 
-fn done() -> Outcome {
+pub(super) fn done() -> Outcome {
     Ok(Payload::from_json("1"))
 }
 
@@ -113,7 +122,7 @@ fn every_function_of_many_is_found() {
         ..settings()
     };
     let place = Some(caller(1).place);
-    let provided = service.provide(instance(1), place, names.clone(), &settings);
+    let provided = service.provide(instance(1), place, names.clone(), &settings, NOW);
     provided.unwrap();
     for name in names {
         let effects = service.call(request(1, &name), &settings, NOW);
@@ -134,7 +143,7 @@ fn waiting_calls_are_bounded_and_given_out_in_order() {
     }
     let refused = service.call(request(9, "write"), &settings(), NOW);
     assert_eq!(answered(&refused), [(9, Some(ErrorCode::Unavailable))]);
-    let effects = service.reply(instance(1), 1, done(), &settings());
+    let effects = service.reply(instance(1), 1, done(), &settings(), NOW);
     assert_eq!(given(&effects), [(instance(1), 4)]);
     assert_eq!(answered(&effects), [(0, None)]);
 }
@@ -151,10 +160,10 @@ fn answers_of_others_and_second_answers_are_discarded() {
     } else {
         instance(1)
     };
-    assert_eq!(service.reply(other, number, done(), &settings()), []);
-    let effects = service.reply(to, number, done(), &settings());
+    assert_eq!(service.reply(other, number, done(), &settings(), NOW), []);
+    let effects = service.reply(to, number, done(), &settings(), NOW);
     assert_eq!(answered(&effects), [(7, None)]);
-    assert_eq!(service.reply(to, number, done(), &settings()), []);
+    assert_eq!(service.reply(to, number, done(), &settings(), NOW), []);
     assert_eq!(service.discarded(), 2);
 }
 
@@ -165,10 +174,10 @@ fn lost_instance_fails_its_calls_unless_they_may_be_repeated() {
     service.call(request(1, "read"), &settings(), NOW);
     service.call(request(2, "write"), &settings(), NOW);
     provide(&mut service, 2);
-    let effects = service.gone(instance(1), &settings());
+    let effects = service.gone(instance(1), &settings(), NOW);
     assert_eq!(answered(&effects), [(2, Some(ErrorCode::ServiceDown))]);
     assert_eq!(given(&effects), [(instance(2), 1)]);
-    let effects = service.gone(instance(2), &settings());
+    let effects = service.gone(instance(2), &settings(), NOW);
     assert_eq!(answered(&effects), [(1, Some(ErrorCode::ServiceDown))]);
     assert_eq!(effects.last(), Some(&Effect::Changed));
     assert!(!service.state().is_enabled);
@@ -182,12 +191,12 @@ fn withdrawn_instance_answers_what_it_has() {
     provide(&mut service, 1);
     service.call(request(1, "write"), &settings(), NOW);
     let place = Some(caller(1).place);
-    let effects = service.provide(instance(1), place, Vec::new(), &settings());
+    let effects = service.provide(instance(1), place, Vec::new(), &settings(), NOW);
     assert_eq!(effects.unwrap(), [Effect::Changed]);
     assert!(!service.state().is_enabled);
     let effects = service.call(request(2, "write"), &settings(), NOW);
     assert_eq!(answered(&effects), [(2, Some(ErrorCode::ServiceDown))]);
-    let effects = service.reply(instance(1), 1, done(), &settings());
+    let effects = service.reply(instance(1), 1, done(), &settings(), NOW);
     assert_eq!(answered(&effects), [(1, None)]);
     assert_eq!(effects.len(), 1);
 }
@@ -203,7 +212,7 @@ fn deadline_answers_and_tells_the_instance() {
     assert_eq!(answered(&effects), [(1, Some(ErrorCode::Timeout))]);
     assert!(matches!(effects[0], Effect::Cancel { number: 1, .. }));
     assert_eq!(service.next_deadline(), None);
-    assert_eq!(service.reply(instance(1), 1, done(), &settings()), []);
+    assert_eq!(service.reply(instance(1), 1, done(), &settings(), NOW), []);
     assert_eq!(service.discarded(), 1);
 }
 
@@ -219,7 +228,7 @@ fn instance_that_does_not_answer_has_a_pause_and_then_a_trial() {
     assert!(!paused(&service.expire(&settings(), NOW + 1_000)));
     // An answer in between: the deadlines are not in a row.
     call(&mut service, 2, NOW);
-    service.reply(instance(1), 2, done(), &settings());
+    service.reply(instance(1), 2, done(), &settings(), NOW);
     for number in 3..=4 {
         call(&mut service, number, NOW);
     }
@@ -233,7 +242,7 @@ fn instance_that_does_not_answer_has_a_pause_and_then_a_trial() {
     // Another instance takes the calls.
     provide(&mut service, 2);
     assert_eq!(given(&call(&mut service, 7, NOW))[0].0, instance(2));
-    service.gone(instance(2), &settings());
+    service.gone(instance(2), &settings(), NOW);
     assert_eq!(service.next_deadline(), Some(NOW + 1_300));
     assert_eq!(service.expire(&settings(), NOW + 1_299), []);
     let effects = service.expire(&settings(), NOW + 1_300);
@@ -247,7 +256,7 @@ fn instance_that_does_not_answer_has_a_pause_and_then_a_trial() {
     service.expire(&settings(), NOW + 2_600);
     let trial = given(&call(&mut service, 10, NOW + 2_600));
     call(&mut service, 11, NOW + 2_600);
-    let effects = service.reply(instance(1), trial[0].1, done(), &settings());
+    let effects = service.reply(instance(1), trial[0].1, done(), &settings(), NOW + 2_600);
     assert_eq!(
         (answered(&effects), given(&effects).len()),
         (vec![(10, None)], 1)
@@ -278,7 +287,7 @@ fn calls_of_before_a_pause_are_no_trial() {
     assert_eq!(trial.len(), 1);
     assert_eq!(call(&mut service, 6, NOW + 1_300), []);
     assert!(!paused(&service.expire(&settings, NOW + 1_900)));
-    let effects = service.reply(instance(1), trial[0].1, done(), &settings);
+    let effects = service.reply(instance(1), trial[0].1, done(), &settings, NOW + 1_900);
     assert_eq!(
         (answered(&effects), given(&effects).len()),
         (vec![(5, None)], 1)
@@ -331,12 +340,12 @@ fn switched_off_service_answers_at_once_and_comes_back() {
     let mut service = Service::default();
     provide(&mut service, 1);
     service.call(request(1, "read"), &settings(), NOW);
-    let effects = service.switch(false, &settings());
+    let effects = service.switch(false, &settings(), NOW);
     assert_eq!(answered(&effects), [(1, Some(ErrorCode::ServiceDown))]);
     assert_eq!(effects.last(), Some(&Effect::Changed));
     let effects = service.call(request(2, "read"), &settings(), NOW);
     assert_eq!(answered(&effects), [(2, Some(ErrorCode::ServiceDown))]);
-    assert_eq!(service.switch(true, &settings()), [Effect::Changed]);
+    assert_eq!(service.switch(true, &settings(), NOW), [Effect::Changed]);
     let effects = service.call(request(3, "read"), &settings(), NOW);
     assert_eq!(given(&effects).len(), 1);
 }
@@ -354,9 +363,9 @@ fn only_calls_of_one_user_at_one_gateway_end_where_it_is_disabled_for_the_user()
         worker: WorkerId(1),
         ..here
     };
-    assert_eq!(service.end_calls(elsewhere, &user, &settings()), []);
+    assert_eq!(service.end_calls(elsewhere, &user, &settings(), NOW), []);
     // 0 to 2 are given out, the others wait.
-    let effects = service.end_calls(here, &user, &settings());
+    let effects = service.end_calls(here, &user, &settings(), NOW);
     let down = |number| (number, Some(ErrorCode::ServiceDown));
     assert_eq!(answered(&effects), [down(1), down(3), down(5)]);
     assert!(matches!(effects[0], Effect::Cancel { number: 2, .. }));
@@ -374,7 +383,7 @@ fn calls_of_a_replacement_have_numbers_that_the_service_before_had_not() {
     let after = given(&replacement.call(request(2, "read"), &settings(), NOW));
     assert_eq!((before[0].1, after[0].1), (1_001, 2_001));
     // A late answer to the call of the one before fits none.
-    let late = replacement.reply(instance(1), before[0].1, done(), &settings());
+    let late = replacement.reply(instance(1), before[0].1, done(), &settings(), NOW);
     assert_eq!((late, replacement.discarded()), (Vec::new(), 1));
 }
 
@@ -409,27 +418,34 @@ fn take(service: &mut Service, step: &Step, calls: &mut u32, now_ms: &mut u64) -
         Step::Provide(number) => provide(service, number),
         Step::Withdraw(number) => {
             let place = Some(caller(number).place);
-            let withdrawn = service.provide(instance(number), place, Vec::new(), &settings);
+            let withdrawn =
+                service.provide(instance(number), place, Vec::new(), &settings, *now_ms);
             withdrawn.unwrap()
         }
-        Step::Gone(number) => service.gone(instance(number), &settings),
+        Step::Gone(number) => service.gone(instance(number), &settings, *now_ms),
         Step::Call(reads) => {
             *calls += 1;
             let function = if reads { "read" } else { "write" };
-            service.call(request(*calls, function), &settings, *now_ms)
+            let request = of_address(u64::from(*calls % 3), request(*calls, function));
+            service.call(request, &settings, *now_ms)
         }
         Step::Reply(from, back) => {
             let number = service.last.saturating_sub(back);
-            service.reply(instance(from), number, done(), &settings)
+            service.reply(instance(from), number, done(), &settings, *now_ms)
         }
         Step::Pass(ms) => {
             *now_ms += ms;
             service.expire(&settings, *now_ms)
         }
-        Step::Switch(is_on) => service.switch(is_on, &settings),
+        Step::Switch(is_on) => service.switch(is_on, &settings, *now_ms),
         Step::EndCalls(number) => {
             let of = request(number, "read");
-            service.end_calls(caller(0).place.gateway, &of.user.unwrap(), &settings)
+            service.end_calls(
+                caller(0).place.gateway,
+                &of.user.unwrap(),
+                &settings,
+                *now_ms,
+            )
         }
     }
 }
@@ -447,18 +463,25 @@ proptest! {
         };
         for step in &steps {
             note(&take(&mut service, step, &mut calls, &mut now_ms));
-            let in_flight: usize = service.providers.values().map(|p| p.in_flight).sum();
-            prop_assert_eq!(in_flight + service.waiting.len(), service.open());
+            let in_flight: usize = service.providers.values().map(|p| p.in_flight.calls).sum();
+            prop_assert_eq!(in_flight + service.waiting.load().calls, service.open());
+            for provider in service.providers.values() {
+                let of_addresses = provider.by_address.values().map(|has| has.bytes);
+                prop_assert_eq!(of_addresses.sum::<usize>(), provider.in_flight.bytes);
+            }
             prop_assert_eq!(service.deadlines.len(), service.open());
-            prop_assert!(service.providers.values().all(|p| p.in_flight <= 3));
-            let bytes: usize = service.waiting.iter().map(|n| service.open[n].request.bytes()).sum();
-            prop_assert_eq!(bytes, service.waiting_bytes);
+            prop_assert!(service.providers.values().all(|p| p.in_flight.calls <= 3));
+            let waiting = service.open.values().filter(|open| open.at.is_none());
+            let bytes: usize = waiting.map(|open| open.request.bytes()).sum();
+            prop_assert_eq!(bytes, service.waiting.load().bytes);
+            let saved = service.waiting.save().concat().concat();
+            prop_assert_eq!(saved.len(), service.waiting.load().calls);
             // Also where nothing made it look whether the state changed.
             prop_assert_eq!(&service.reported, &service.state());
         }
         note(&service.expire(&settings(), now_ms + 10_000));
         prop_assert_eq!(service.open(), 0);
-        prop_assert_eq!(service.waiting_bytes, 0);
+        prop_assert_eq!(service.waiting.load(), Load::default());
         prop_assert_eq!(answers.len(), calls as usize);
         prop_assert!(answers.values().all(|count| *count == 1));
     }

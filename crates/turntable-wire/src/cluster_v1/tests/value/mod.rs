@@ -10,6 +10,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use turntable_core::address::Address;
 use turntable_core::backup::{AvatarBackup, RoomBackup};
 use turntable_core::call::{AvatarCall, Call, Stamped};
 use turntable_core::delivery::Delivery;
@@ -168,14 +169,16 @@ fn service_request() -> impl Strategy<Value = ServiceRequest> {
     let origin = prop_oneof![session, call::requester().prop_map(Origin::Server)];
     let (user, args) = (option::of(user()), option::of(payload()));
     let timeout_ms = option::of(any::<u64>());
-    let request = |(origin, user, function, args, timeout_ms)| ServiceRequest {
+    let address = option::of(any::<u64>().prop_map(Address::from_number));
+    let request = |(origin, user, address, function, args, timeout_ms)| ServiceRequest {
         origin,
         user,
+        address,
         function,
         args,
         timeout_ms,
     };
-    (origin, user, text(), args, timeout_ms).prop_map(request)
+    (origin, user, address, text(), args, timeout_ms).prop_map(request)
 }
 
 fn generation() -> impl Strategy<Value = Generation> {

@@ -1,0 +1,75 @@
+//! Which calls are accepted: those of functions that an instance offers, while there is
+//! room for them.
+
+use super::queue::Measure;
+use super::{Effect, Service, ServiceRequest, ServiceSettings};
+use crate::limit::Limit;
+use crate::packet::ErrorBody;
+use crate::reason::ErrorCode;
+
+pub(super) fn down(message: &'static str) -> ErrorBody {
+    ErrorBody::new(ErrorCode::ServiceDown, message).of("call")
+}
+
+/// A call was not carried out: there was no room for it, or no time left.
+pub(super) fn crowded(message: &'static str) -> ErrorBody {
+    let error = ErrorBody::new(ErrorCode::Unavailable, message);
+    error.by(Limit::ServiceQueue).of("call")
+}
+
+impl Service {
+    pub(super) fn may_call(&self, request: &ServiceRequest) -> Result<(), ErrorBody> {
+        if self.is_off {
+            return Err(down("the service is disabled"));
+        }
+        let is_down = self.providers.values().all(|p| p.functions.is_empty());
+        if is_down && self.is_direct_only {
+            return Err(down(
+                "the service is not called through the server; $av:direct has its address",
+            ));
+        }
+        if is_down {
+            return Err(down("the service is down: it has no instance"));
+        }
+        let mut providers = self.providers.values();
+        let is_offered = self.is_offered(&request.function);
+        if !is_offered && providers.any(|p| p.is_paused() && p.has(&request.function)) {
+            return Err(down(
+                "the service is down: its instances have not answered lately",
+            ));
+        }
+        if !is_offered {
+            let offered = self.state().functions.join(", ");
+            let mut message = format!("the service has no such function; it has {offered}");
+            message.truncate(message.floor_char_boundary(512));
+            return Err(ErrorBody::new(ErrorCode::NotFound, message));
+        }
+        Ok(())
+    }
+
+    /// Makes room for one more call that waits, if its caller has not the most of them.
+    pub(super) fn make_room(
+        &mut self,
+        request: &ServiceRequest,
+        settings: &ServiceSettings,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), ErrorBody> {
+        let (from, bytes) = (request.sender(), request.bytes());
+        let has_room = self.choose(request, settings).is_some();
+        loop {
+            let waiting = self.waiting.load();
+            let measure = if waiting.calls >= settings.queue_max && !has_room {
+                Measure::Calls
+            } else if waiting.calls > 0 && waiting.bytes + bytes > settings.queue_bytes_max {
+                Measure::Bytes
+            } else {
+                return Ok(());
+            };
+            let error = crowded("too many calls wait for the service; try again later");
+            match self.waiting.displaced(&from, bytes, measure) {
+                Some(number) => self.answer(number, Err(error), effects),
+                None => return Err(error),
+            }
+        }
+    }
+}

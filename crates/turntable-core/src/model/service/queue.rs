@@ -1,0 +1,331 @@
+//! The calls that wait: they take turns by the address of the caller, and those of one
+//! address by its user, so that a caller with many calls does not delay the others.
+//!
+//! A full queue drops the newest call of whoever has most in it, in favour of a caller
+//! that has less.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::address::Address;
+use crate::id::UserId;
+
+/// Whose turn it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sender {
+    pub(super) address: Option<Address>,
+    pub(super) user: Option<UserId>,
+}
+
+/// A call that waits.
+#[derive(Debug, Clone, PartialEq)]
+struct Waiting {
+    number: u64,
+    bytes: usize,
+}
+
+/// What is in a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Load {
+    pub(super) calls: usize,
+    pub(super) bytes: usize,
+}
+
+/// By what a queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Measure {
+    Calls,
+    Bytes,
+}
+
+impl Load {
+    pub(super) fn add(&mut self, bytes: usize) {
+        self.calls += 1;
+        self.bytes += bytes;
+    }
+
+    pub(super) fn remove(&mut self, bytes: usize) {
+        self.calls = self.calls.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    const fn by(self, measure: Measure) -> usize {
+        match measure {
+            Measure::Calls => self.calls,
+            Measure::Bytes => self.bytes,
+        }
+    }
+}
+
+/// Lanes that take turns.
+#[derive(Debug, Clone, PartialEq)]
+struct Turns<K, L> {
+    lanes: BTreeMap<K, (u64, L)>,
+    order: BTreeMap<u64, K>,
+    last: u64,
+}
+
+impl<K, L> Default for Turns<K, L> {
+    fn default() -> Self {
+        Self {
+            lanes: BTreeMap::new(),
+            order: BTreeMap::new(),
+            last: 0,
+        }
+    }
+}
+
+impl<K: Ord + Clone, L: Default> Turns<K, L> {
+    fn get(&self, key: &K) -> Option<&L> {
+        self.lanes.get(key).map(|(_, lane)| lane)
+    }
+
+    fn get_mut(&mut self, key: &K) -> Option<&mut L> {
+        self.lanes.get_mut(key).map(|(_, lane)| lane)
+    }
+
+    /// The lane of a key; a new one has its turn behind the others.
+    fn begin(&mut self, key: &K) -> &mut L {
+        if !self.lanes.contains_key(key) {
+            self.last += 1;
+            self.order.insert(self.last, key.clone());
+        }
+        let turn = self.last;
+        let lane = self.lanes.entry(key.clone());
+        &mut lane.or_insert_with(|| (turn, L::default())).1
+    }
+
+    /// A lane had its turn.
+    fn served(&mut self, key: &K) {
+        if let Some((turn, _)) = self.lanes.get_mut(key) {
+            self.order.remove(turn);
+            self.last += 1;
+            *turn = self.last;
+            self.order.insert(self.last, key.clone());
+        }
+    }
+
+    fn end(&mut self, key: &K) {
+        if let Some((turn, _)) = self.lanes.remove(key) {
+            self.order.remove(&turn);
+        }
+    }
+
+    fn in_turn(&self) -> impl Iterator<Item = (&K, &L)> {
+        self.order
+            .values()
+            .filter_map(|key| Some((key, self.get(key)?)))
+    }
+
+    /// The lane with the most.
+    fn fullest(&self, load: impl Fn(&L) -> usize) -> Option<(&K, &L)> {
+        let lanes = self.lanes.iter().map(|(key, (_, lane))| (key, lane));
+        lanes.max_by_key(|(_, lane)| load(lane))
+    }
+}
+
+/// The calls of one user at one address.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Calls {
+    calls: VecDeque<Waiting>,
+    load: Load,
+}
+
+/// The calls of one address.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Callers {
+    users: Turns<Option<UserId>, Calls>,
+    load: Load,
+}
+
+/// The calls that wait for an instance of one service.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Queue {
+    addresses: Turns<Option<Address>, Callers>,
+    load: Load,
+}
+
+impl Queue {
+    pub(super) const fn load(&self) -> Load {
+        self.load
+    }
+
+    /// A call waits behind the others of its caller; before them if `is_first`.
+    pub(super) fn push(&mut self, from: &Sender, number: u64, bytes: usize, is_first: bool) {
+        let callers = self.addresses.begin(&from.address);
+        let calls = callers.users.begin(&from.user);
+        let waiting = Waiting { number, bytes };
+        match is_first {
+            true => calls.calls.push_front(waiting),
+            false => calls.calls.push_back(waiting),
+        }
+        calls.load.add(bytes);
+        callers.load.add(bytes);
+        self.load.add(bytes);
+    }
+
+    /// A call does not wait any more.
+    pub(super) fn remove(&mut self, from: &Sender, number: u64) {
+        let Some(callers) = self.addresses.get_mut(&from.address) else {
+            return;
+        };
+        let Some(of_user) = callers.users.get_mut(&from.user) else {
+            return;
+        };
+        // Most that end have waited the longest.
+        let mut calls = of_user.calls.iter();
+        let at = calls.position(|waiting| waiting.number == number);
+        let Some(Waiting { bytes, .. }) = at.and_then(|at| of_user.calls.remove(at)) else {
+            return;
+        };
+        of_user.load.remove(bytes);
+        if of_user.calls.is_empty() {
+            callers.users.end(&from.user);
+        }
+        callers.load.remove(bytes);
+        if callers.load.calls == 0 {
+            self.addresses.end(&from.address);
+        }
+        self.load.remove(bytes);
+    }
+
+    /// The caller had its turn.
+    pub(super) fn served(&mut self, from: &Sender) {
+        if let Some(callers) = self.addresses.get_mut(&from.address) {
+            callers.users.served(&from.user);
+            self.addresses.served(&from.address);
+        }
+    }
+
+    /// The calls of each address, those whose turn it is first.
+    pub(super) fn in_turn(
+        &self,
+    ) -> impl Iterator<Item = (&Option<Address>, impl Iterator<Item = u64>)> {
+        self.addresses.in_turn().map(|(address, callers)| {
+            let users = callers.users.in_turn();
+            let calls = users.flat_map(|(_, of_user)| &of_user.calls);
+            (address, calls.map(|waiting| waiting.number))
+        })
+    }
+
+    /// The call that makes room for one of `from` with so many bytes: the newest of a
+    /// caller that has more than `from` would have. `None`: `from` has the most.
+    pub(super) fn displaced(&self, from: &Sender, bytes: usize, measure: Measure) -> Option<u64> {
+        let mut added = Load::default();
+        added.add(bytes);
+        let added = added.by(measure);
+        let own = self.addresses.get(&from.address);
+        let own_load = own.map_or(0, |callers| callers.load.by(measure)) + added;
+        let load_of = |callers: &Callers| callers.load.by(measure);
+        let (address, fullest) = self.addresses.fullest(load_of)?;
+        let load_of = |of_user: &Calls| of_user.load.by(measure);
+        if *address != from.address && load_of_callers(fullest, measure) > own_load {
+            let (_, of_user) = fullest.users.fullest(load_of)?;
+            return of_user.calls.back().map(|waiting| waiting.number);
+        }
+        let own = own?;
+        let own_load = own.users.get(&from.user).map_or(0, load_of) + added;
+        let (_, fullest) = own.users.fullest(load_of)?;
+        let is_more = load_of(fullest) > own_load;
+        let newest = fullest.calls.back().map(|waiting| waiting.number);
+        newest.filter(|_| is_more)
+    }
+
+    /// The numbers of the calls by address and user, in turn.
+    pub(super) fn save(&self) -> Vec<Vec<Vec<u64>>> {
+        let of_user = |(_, calls): (&Option<UserId>, &Calls)| {
+            let numbers = calls.calls.iter().map(|waiting| waiting.number);
+            numbers.collect()
+        };
+        let of_address = |(_, callers): (&Option<Address>, &Callers)| {
+            callers.users.in_turn().map(of_user).collect()
+        };
+        self.addresses.in_turn().map(of_address).collect()
+    }
+}
+
+fn load_of_callers(callers: &Callers, measure: Measure) -> usize {
+    callers.load.by(measure)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn from(address: u64, user: u32) -> Sender {
+        Sender {
+            address: Some(Address::from_number(address)),
+            user: UserId::parse(&format!("1:{user}")).ok(),
+        }
+    }
+
+    /// The order in which calls get their turn.
+    fn drain(queue: &mut Queue, callers: &[(Sender, u64)]) -> Vec<u64> {
+        let mut order = Vec::new();
+        loop {
+            let first = queue.in_turn().find_map(|(_, mut calls)| calls.next());
+            let Some(number) = first else {
+                break;
+            };
+            let (from, _) = callers.iter().find(|(_, of)| *of == number).unwrap();
+            queue.served(from);
+            queue.remove(from, number);
+            order.push(number);
+        }
+        assert_eq!(
+            *queue,
+            Queue {
+                addresses: Turns {
+                    last: queue.addresses.last,
+                    ..Turns::default()
+                },
+                load: Load::default()
+            }
+        );
+        order
+    }
+
+    #[test]
+    fn addresses_take_turns_and_so_do_users_of_one() {
+        let mut queue = Queue::default();
+        let mut callers = Vec::new();
+        let of = [(1, 1), (1, 1), (1, 1), (1, 2), (1, 3), (2, 4), (2, 4)];
+        for (number, (address, user)) in of.into_iter().enumerate() {
+            let from = from(address, user);
+            queue.push(&from, number as u64, 10, false);
+            callers.push((from, number as u64));
+        }
+        assert_eq!(
+            queue.load(),
+            Load {
+                calls: 7,
+                bytes: 70
+            }
+        );
+        assert_eq!(drain(&mut queue, &callers), [0, 5, 3, 6, 4, 1, 2]);
+    }
+
+    #[test]
+    fn newest_call_of_the_fullest_caller_makes_room() {
+        let mut queue = Queue::default();
+        for number in 0..4 {
+            queue.push(&from(1, number % 2), number.into(), 100, false);
+        }
+        queue.push(&from(1, 0), 4, 100, false);
+        queue.push(&from(2, 9), 5, 900, false);
+        let by_calls = |from: &Sender| queue.displaced(from, 1, Measure::Calls);
+        assert_eq!(by_calls(&from(3, 1)), Some(4));
+        assert_eq!(by_calls(&from(2, 1)), Some(4));
+        // Its address has the most: one of its own users makes room, if it has more.
+        assert_eq!(by_calls(&from(1, 7)), Some(4));
+        assert_eq!(by_calls(&from(1, 1)), None);
+        let by_bytes = |from: &Sender, bytes| queue.displaced(from, bytes, Measure::Bytes);
+        assert_eq!(by_bytes(&from(1, 1), 10), Some(5));
+        assert_eq!(by_bytes(&from(1, 1), 1_000), None);
+        assert_eq!(by_bytes(&from(2, 9), 1), None);
+        assert_eq!(
+            Queue::default().displaced(&from(1, 1), 1, Measure::Calls),
+            None
+        );
+    }
+}
