@@ -4,11 +4,12 @@
 
 mod attribute;
 mod avatar;
+mod files;
 mod service;
 mod settings;
 mod user;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -88,11 +89,6 @@ const UNREAD_BODY: Duration = Duration::from_secs(2);
 const OPERATORS_MAX: usize = 64;
 /// How long an operator's client may take for the head of a request.
 const OPERATORS_HEAD: Duration = Duration::from_secs(1);
-/// Files that the process opens beside connections of clients.
-const OTHER_FILES: u64 = 64 + OPERATORS_MAX as u64;
-/// Files that each worker opens beside connections.
-const WORKER_FILES: u64 = 8;
-
 /// Serves a configuration, with services of the program, until a signal ends it, and
 /// prints each listener's address on standard output.
 ///
@@ -104,7 +100,12 @@ pub fn run(config: Config, services: LocalServices) -> anyhow::Result<()> {
         ..Extensions::default()
     };
     let shutdown = Duration::from_millis(config.server.shutdown_ms);
+    // The runtime panics where it has too few files.
+    files::of_connections(files::workers(config.server.workers), 0)?;
+    // Whoever closes the terminal of a server wants it to end.
+    let has_terminal = std::io::stdin().is_terminal();
     actix::System::new().block_on(async {
+        let mut hang_up = signal(tokio::signal::unix::SignalKind::hangup())?;
         let mut interrupt = signal(tokio::signal::unix::SignalKind::interrupt())?;
         let mut terminate = signal(tokio::signal::unix::SignalKind::terminate())?;
         let running = Running::start_with(config, extensions)?;
@@ -114,9 +115,19 @@ pub fn run(config: Config, services: LocalServices) -> anyhow::Result<()> {
             running.server,
             running.management
         );
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                _ = hang_up.recv() => {}
+            }
+            if has_terminal {
+                break;
+            }
+            log::warn!(
+                "SIGHUP is ignored: the configuration is read at the start; restart the server \
+                 for another one"
+            );
         }
         log::info!("shutting down: asking clients to reconnect");
         running.stop(shutdown).await;
@@ -134,26 +145,6 @@ fn announce(running: &Running) {
     if let Err(error) = out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
         log::warn!("standard output cannot be written: {error}");
     }
-}
-
-/// Each connection is an open file, and the usual limit of a shell is far below
-/// `server.connections_max`: takes as many as the system allows. Returns how many
-/// connections may have a file then: some are left for listeners, the operator
-/// and the gateways.
-fn files_of_connections(workers: usize, connections_max: usize) -> u64 {
-    let files = rlimit::increase_nofile_limit(rlimit::INFINITY).unwrap_or_else(|error| {
-        log::warn!("the limit of open files could not be raised: {error}");
-        rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1_024, |(soft, _)| soft)
-    });
-    let reserve = OTHER_FILES + WORKER_FILES * workers as u64;
-    let left = files.saturating_sub(reserve).max(1);
-    if left < connections_max as u64 {
-        log::warn!(
-            "at most {left} connections, fewer than server.connections_max ({connections_max}): \
-             the system allows {files} open files"
-        );
-    }
-    left
 }
 
 fn signal(kind: tokio::signal::unix::SignalKind) -> anyhow::Result<tokio::signal::unix::Signal> {
@@ -187,6 +178,8 @@ impl Running {
     /// # Errors
     /// What prevented its start.
     pub fn start_with(config: Config, extensions: Extensions) -> anyhow::Result<Self> {
+        let workers = files::workers(config.server.workers);
+        let files = files::of_connections(workers, config.server.connections_max)?;
         for warning in config::warnings(&config) {
             log::warn!("{warning}");
         }
@@ -196,12 +189,8 @@ impl Running {
             server_listener.local_addr()?,
             management_listener.local_addr()?,
         );
-        let workers = match config.server.workers {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            workers => workers,
-        };
         let metrics = Arc::new(Metrics::default());
-        let places = Places::new(files_of_connections(workers, config.server.connections_max));
+        let places = Places::new(files);
         let url = match config.server.url.as_str() {
             "" => format!("http://{server}"),
             url => url.to_owned(),

@@ -300,6 +300,12 @@ impl Permit {
         self.address.bytes.take(bytes, settings, now_ms)
     }
 
+    /// Pays for so many bytes that a client of the address got, with those that it may
+    /// send.
+    pub fn pay_bytes(&self, bytes: usize, settings: BucketSettings, now_ms: u64) {
+        self.address.bytes.pay(bytes, settings, now_ms);
+    }
+
     /// Counts one more session of this address that loses its connection, unless
     /// there are `max`.
     #[must_use]

@@ -28,6 +28,7 @@ pub mod session;
 pub mod settings;
 mod shared_bucket;
 pub(crate) mod slots;
+mod stalled;
 pub mod submit;
 pub(crate) mod subscription;
 pub(crate) mod survey;

@@ -17,7 +17,7 @@ use crate::gateway::session::life::Details;
 use crate::gateway::{Gateway, Shared};
 use crate::log_limit::LogLimit;
 use crate::memory;
-use turntable_core::budget::{MemoryBudget, Pressure, Relief, Verdict};
+use turntable_core::budget::{MemoryBudget, Pressure, Relief, Verdict, within};
 use turntable_core::call::Call;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
@@ -82,8 +82,15 @@ impl Shared {
             .store(is_refusing, Ordering::Relaxed);
         self.metrics.memory_pressure.set(pressure as i64);
         if relief != Relief::None {
-            for gateway in self.peers.gateways() {
-                gateway.do_send(Relieve(relief));
+            let excess_bytes = used_bytes.saturating_sub(within(max_bytes));
+            let gateways: Vec<_> = self.peers.gateways().collect();
+            let share = excess_bytes.div_ceil(gateways.len().max(1) as u64);
+            let excess_bytes = usize::try_from(share).unwrap_or(usize::MAX);
+            for gateway in gateways {
+                gateway.do_send(Relieve {
+                    relief,
+                    excess_bytes,
+                });
             }
             self.store.relieve(relief == Relief::All);
             if relief == Relief::All {
@@ -99,7 +106,10 @@ impl Shared {
         );
         let (what, limit) = match pressure {
             Pressure::None => return log::info!("{of}: within the limit again"),
-            Pressure::Evicting => ("sessions without a connection are removed", &EVICTING),
+            Pressure::Evicting => (
+                "sessions whose readers are behind, or that have no connection, are removed",
+                &EVICTING,
+            ),
             Pressure::Refusing => ("new clients are refused", &REFUSING),
         };
         if let Some(left_out) = limit.admit(clock::now_ms()) {
@@ -147,20 +157,28 @@ pub async fn watch(shared: Weak<Shared>) {
 /// The process uses more memory than it may: what may go has to.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-struct Relieve(Relief);
+struct Relieve {
+    relief: Relief,
+    /// What the gateway has to free of it.
+    excess_bytes: usize,
+}
 
 impl Handler<Relieve> for Gateway {
     type Result = ();
 
-    fn handle(&mut self, Relieve(relief): Relieve, _: &mut Context<Self>) {
-        self.relieve(relief);
+    fn handle(&mut self, relieve: Relieve, _: &mut Context<Self>) {
+        self.relieve(relieve.relief, relieve.excess_bytes);
     }
 }
 
 impl Gateway {
-    /// Ends sessions without a connection, the oldest first, and drops what others
-    /// retain for a resume or for a request that comes again.
-    pub(crate) fn relieve(&mut self, relief: Relief) {
+    /// Ends sessions whose readers are behind. Where that frees too little, ends sessions
+    /// without a connection, the oldest first, and drops what others retain for a resume
+    /// or for a request that comes again.
+    pub(crate) fn relieve(&mut self, relief: Relief, excess_bytes: usize) {
+        if self.end_stalled(excess_bytes) >= excess_bytes {
+            return;
+        }
         let evicted = self.sessions.evicted_for(relief);
         self.shared.metrics.evicted.inc_by(evicted.len() as u64);
         for session in evicted {
@@ -206,9 +224,9 @@ mod tests {
         let mut gateway = gateway(0, &Arc::new(Noted::default()));
         let dropped = drop_sessions(&mut gateway, 1..4);
         let attached = begin_as(&mut gateway, 9);
-        gateway.relieve(Relief::OlderHalf);
+        gateway.relieve(Relief::OlderHalf, 1);
         assert_eq!(there(&gateway, &dropped), [false, false, true]);
-        gateway.relieve(Relief::All);
+        gateway.relieve(Relief::All, 1);
         assert_eq!(there(&gateway, &dropped), [false, false, false]);
         assert_eq!(there(&gateway, &[attached]), [true]);
         assert_eq!(gateway.shared.metrics.evicted.get(), 3);

@@ -44,7 +44,50 @@ impl SharedBucket {
         })
     }
 
+    /// Takes so many tokens whether they are there or not, for something that is done; at
+    /// most what a full bucket lacks after a burst too many.
+    pub(super) fn pay(&self, count: usize, settings: BucketSettings, now_ms: u64) {
+        let per_second = u64::from(settings.per_second);
+        if per_second == 0 {
+            return;
+        }
+        let ns = |count: u64| count.saturating_mul(NS_PER_S) / per_second;
+        let now = now_ms.saturating_mul(NS_PER_MS);
+        let latest = now.saturating_add(ns(u64::from(settings.burst).saturating_mul(2)));
+        let pay = |full_at: u64| {
+            let paid = full_at.max(now).saturating_add(ns(count as u64));
+            Some(paid.min(latest.max(full_at)))
+        };
+        // It does not fail.
+        let _ = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, pay);
+    }
+
     pub(super) fn is_full(&self, now_ms: u64) -> bool {
         self.0.load(Ordering::Relaxed) <= now_ms.saturating_mul(NS_PER_MS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_paid_later_is_missing_for_a_burst_at_the_most() {
+        const RATE: BucketSettings = BucketSettings::new(1_000, 5_000);
+        let (bucket, now_ms) = (SharedBucket::default(), 1_700_000_000_000);
+        bucket.pay(4_000, RATE, now_ms);
+        assert_eq!(bucket.take(1_001, RATE, now_ms), Err(1));
+        assert_eq!(bucket.take(1_000, RATE, now_ms), Ok(()));
+        for _ in 0..9 {
+            bucket.pay(60_000, RATE, now_ms);
+        }
+        assert_eq!(bucket.take(1, RATE, now_ms), Err(5_001));
+        assert_eq!(bucket.take(1, RATE, now_ms + 5_001), Ok(()));
+        assert!(bucket.is_full(now_ms + 10_002));
+        let none = BucketSettings::new(0, 1);
+        bucket.pay(1, none, now_ms);
+        assert_eq!(bucket.take(1 << 30, none, now_ms), Ok(()));
     }
 }

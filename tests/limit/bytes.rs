@@ -287,3 +287,45 @@ fn refused_publishes_take_nothing_from_the_clients_of_the_same_address() {
     }
     other.request("publish", publication(1_000));
 }
+
+#[test]
+fn answers_to_lookups_are_paid_for_by_session_and_address() {
+    let server = Server::with(&[
+        ("limits.bytes.per_second", "100"),
+        ("limits.bytes.burst", "20000"),
+        ("limits.address_bytes.per_second", "100"),
+        ("limits.address_bytes.burst", "30000"),
+    ]);
+    let mut mel = server.user("1:1");
+    let mut tom = server.user("1:2");
+    mel.request("set", json!({"name": "x".repeat(4_000)}));
+    // Small commands with large answers.
+    let mut refused = None;
+    for count in 0..10 {
+        tom.send(json!({"command": "lookup", "data": ["1:1"], "id": count}));
+        let answer = tom.next();
+        if answer["command"] == "error" {
+            refused = Some((count, answer));
+            break;
+        }
+        assert_eq!(answer["command"], "reply");
+    }
+    let (count, error) = refused.unwrap();
+    assert!((4..7).contains(&count), "{count}");
+    assert_eq!(error["data"]["code"], "rate_limited");
+    assert_eq!(server.metric(&limits_reached("limits.bytes")), 1.0);
+    // Others of its address pay too.
+    let mut other = server.user("1:3");
+    let mut answers = 0;
+    let error = loop {
+        other.send(json!({"command": "lookup", "data": ["1:1"], "id": 1}));
+        let answer = other.next();
+        if answer["command"] == "error" {
+            break answer;
+        }
+        answers += 1;
+    };
+    assert!(answers < 4, "{answers}");
+    assert_eq!(error["data"]["code"], "rate_limited");
+    assert_eq!(server.metric(&limits_reached("limits.address_bytes")), 1.0);
+}

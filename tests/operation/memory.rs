@@ -9,7 +9,7 @@ use serde_json::json;
 use turntable::app::Running;
 use turntable::config::Config;
 use turntable_testkit::http::get;
-use turntable_testkit::metric::{CONNECTIONS, SESSIONS};
+use turntable_testkit::metric::{CLOSED_TOO_SLOW, CONNECTIONS, SESSIONS};
 use turntable_testkit::websocket::handshake;
 use turntable_testkit::{Client, DEADLINE, request};
 
@@ -203,6 +203,53 @@ async fn memory_of_a_peak_is_given_back_without_pressure() {
         await_resident(|bytes| bytes < 150e6);
         assert_eq!(metric(management, PRESSURE), 0.0);
         drop(last);
+    })
+    .await;
+    running.stop(Duration::ZERO).await;
+}
+
+#[actix_rt::test]
+async fn server_over_its_memory_ends_sessions_whose_readers_are_behind() {
+    let mut roomy = config();
+    roomy.session.outbox_bytes_max = 64 << 20;
+    roomy.channel.bytes.per_second = 0;
+    roomy.limits.publish.per_second = 0;
+    roomy.limits.bytes.per_second = 0;
+    roomy.limits.address_publish.per_second = 0;
+    let running = Running::start(roomy.clone()).unwrap();
+    let (address, management) = (running.server, running.management);
+    let (mut publisher, behind) = beside(move || {
+        let mut publisher = Client::greeted(address);
+        publisher.identify("1:1");
+        let mut behind = Client::greeted(address);
+        behind.identify("1:2");
+        behind.request("joinchannel", json!({"channel": "busy"}));
+        // More than the buffers of its socket.
+        let text = "x".repeat(60_000);
+        for _ in 0..300 {
+            publisher.request("publish", json!({"channel": "busy", "data": text}));
+        }
+        assert_eq!(metric(management, SESSIONS), 2.0);
+        (publisher, behind)
+    })
+    .await;
+    let mut small = roomy.clone();
+    small.server.memory_bytes_max = 1;
+    running.apply(small).unwrap();
+    let mut publisher = beside(move || {
+        await_metric(management, SESSIONS, 1.0);
+        await_metric(management, CLOSED_TOO_SLOW, 1.0);
+        // Its connection is not waited for.
+        await_metric(management, CONNECTIONS, 1.0);
+        publisher.expect_nothing_pending();
+        publisher
+    })
+    .await;
+    running.apply(roomy).unwrap();
+    beside(move || {
+        await_metric(management, PRESSURE, 0.0);
+        publisher.expect_nothing_pending();
+        drop(behind);
     })
     .await;
     running.stop(Duration::ZERO).await;

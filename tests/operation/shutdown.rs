@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::net::{TcpListener, TcpStream};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -25,6 +25,42 @@ fn terminated_server_asks_clients_to_reconnect_and_exits_with_0() {
         unidentified.expect_close(1001);
         echo.expect_close(1001);
         assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    }
+}
+
+#[test]
+fn server_without_a_terminal_goes_on_after_a_hang_up() {
+    let mut server = Server::start();
+    let mut user = server.user("1:1");
+    server.signal("HUP");
+    let _ = server.await_log("SIGHUP is ignored");
+    user.expect_nothing_pending();
+    server.signal("TERM");
+    user.expect("goaway");
+    drop(user);
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+}
+
+#[test]
+fn server_with_too_few_files_says_so_and_does_not_start() {
+    for files in [12, 20, 64, 100] {
+        let turntable = turntable();
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg(format!("ulimit -n {files} && exec \"$0\" serve"))
+            .arg(turntable.get_program())
+            .env("TURNTABLE_SERVER__LISTEN", "127.0.0.1:0")
+            .env("TURNTABLE_MANAGEMENT__LISTEN", "127.0.0.1:0")
+            .env("TURNTABLE_SERVER__WORKERS", "2")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{files}: {error}");
+        let expected = format!("the system allows {files} open files");
+        assert!(error.contains(&expected), "{error}");
+        assert!(error.contains("ulimit -n"), "{error}");
+        assert!(!error.contains("panicked"), "{error}");
     }
 }
 

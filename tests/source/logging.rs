@@ -10,6 +10,7 @@ use turntable_testkit::workspace::root;
 /// or in a test.
 const ONCE: &[&str] = &[
     "app.rs",
+    "app/files.rs",
     "cluster/bytes.rs",
     "cluster/mod.rs",
     "gateway/mod.rs",

@@ -8,9 +8,9 @@
 //!        └──────────────────────────────────────────┘ below 15/16 of the budget
 //! ```
 //!
-//! What may go are sessions without a connection, the oldest first, and the messages
-//! that are retained for a resume. Only where that is not enough are new clients
-//! refused. Looks come once a second or so; an allocator needs some time to give
+//! What may go are sessions whose readers are behind; where they are few, sessions without a
+//! connection, the oldest first, and the messages that are retained for a resume. Only
+//! where that is not enough are new clients refused. Looks come once a second or so; an allocator needs some time to give
 //! back what was freed.
 
 /// Looks above the budget in a row after which new clients are refused.
@@ -19,6 +19,12 @@ const REFUSING_LOOKS: u32 = 3;
 const NEWS_LOOKS: u32 = 10;
 /// Looks between two reports while nothing changes.
 const REMINDER_LOOKS: u32 = 60;
+
+/// Where a node is clearly within its budget.
+#[must_use]
+pub const fn within(max_bytes: u64) -> u64 {
+    max_bytes - max_bytes / 16
+}
 
 /// How far the node is beyond its budget.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,7 +103,7 @@ impl MemoryBudget {
     /// The node uses so many bytes, and may use `max_bytes`.
     pub fn look(&mut self, used_bytes: u64, max_bytes: u64) -> Verdict {
         let is_over = used_bytes > max_bytes;
-        let is_near = used_bytes > max_bytes - max_bytes / 16;
+        let is_near = used_bytes > within(max_bytes);
         if is_over {
             self.looks_over = self.looks_over.saturating_add(1);
         } else if !is_near || self.pressure != Pressure::Refusing {

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::gateway::delivery::frame::Frame;
 use crate::gateway::question::Responder;
 use crate::gateway::session::life::Details;
 use crate::gateway::turn::Timer;
@@ -24,6 +25,7 @@ use turntable_core::packet::{
 };
 use turntable_core::reason::ErrorCode;
 use turntable_core::session::life::Input;
+use turntable_core::session::outbox::OutboxFrame as _;
 use turntable_core::spare::Spare;
 
 /// The number of one awaited answer, in two halves: a whole one would make every
@@ -429,7 +431,9 @@ impl Gateway {
         }) = self.pending.found(ticket, user, entry)
         {
             let packet = ServerPacket::Reply(ReplyData::Lookup(found));
-            self.send(session, &packet, id.as_ref());
+            let frame = Frame::message(&packet, id.as_ref());
+            self.pay_answer(session, frame.length());
+            self.send_frame(session, frame, id.as_ref());
         }
     }
 }

@@ -223,6 +223,20 @@ impl Gateway {
         taken.inspect_err(|error| self.shared.metrics.error(error.code, error.limit))
     }
 
+    /// Pays for an answer that may be far larger than its command, with the bytes that the
+    /// session and its address may send.
+    pub(crate) fn pay_answer(&mut self, session: SessionSlot, bytes: usize) {
+        let (now_ms, limits) = (clock::now_ms(), &self.settings.limits);
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        entry.session.pay_bytes(bytes, now_ms, limits);
+        let connection = entry.session.connection();
+        if let Some(permit) = connection.and_then(|key| self.connections.permit(key)) {
+            permit.pay_bytes(bytes, limits.address_bytes, now_ms);
+        }
+    }
+
     /// Takes bytes of what a session may send, and of what its address may.
     fn take_bytes(
         &mut self,

@@ -132,6 +132,12 @@ impl<F: OutboxFrame> Outbox<F> {
         self.waiting_bytes
     }
 
+    /// The bytes that were written and are retained.
+    #[must_use]
+    pub fn retained_bytes(&self) -> usize {
+        self.retained_bytes
+    }
+
     /// Whether nothing waits.
     #[must_use]
     pub fn is_drained(&self) -> bool {
