@@ -26,6 +26,7 @@ use crate::actor::owner_call::{Due, QueuedCall, put_behind};
 use crate::actor::places::Places;
 use crate::clock;
 use crate::webhook::settings::Kind;
+use turntable_core::backup::Attributes;
 use turntable_core::call::AvatarCall;
 use turntable_core::delivery::{Answer, Delivery};
 use turntable_core::frame::SharedFrame;
@@ -54,8 +55,12 @@ pub struct Avatar {
     is_unloaded: bool,
     /// What the store has of the user's last presence.
     saved_seen_ms: Option<u64>,
+    /// The profile that it has apart from the attributes.
+    saved_apart: Option<Attributes>,
     /// Whom its sessions watch, where that matters to those watched.
     watching: Option<Box<Watching>>,
+    /// Whether it hides from others whom it watches.
+    is_secret: bool,
     /// Whether its factory has run.
     is_made: bool,
     /// Functions that the user may call beside those of its roles.
@@ -83,7 +88,9 @@ impl OwnerActor for Avatar {
             released: ThinVec::new(),
             is_unloaded: false,
             saved_seen_ms: None,
+            saved_apart: None,
             watching: None,
+            is_secret: false,
             is_made: false,
             added: Vec::new(),
             is_reported: is_replacement,
@@ -311,6 +318,7 @@ impl Avatar {
             // Its sessions are hidden on channels, too.
             self.back_up(self.model.sessions());
         }
+        self.note_hidden();
         self.tell_backend(now_ms);
         let changes = self.model.refresh_profile(&shared.settings().attributes);
         if !changes.is_empty() {
@@ -323,6 +331,7 @@ impl Avatar {
                 shared.bus.send(*gateway, profile);
             }
         }
+        self.save_apart();
         let seen_ms = self.model.last_seen_ms();
         if let (true, Some(at_ms)) = (seen_ms > self.saved_seen_ms, seen_ms) {
             self.saved_seen_ms = seen_ms;

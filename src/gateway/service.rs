@@ -335,6 +335,15 @@ impl Gateway {
         if waiting_bytes > self.settings.session.outbox_bytes_max / 4 * 3 {
             return self.give_back(session, &service, number);
         }
+        let backups = entry.backups.as_ref();
+        let is_hidden = backups.is_some_and(|backups| backups.avatar().is_hidden);
+        let is_of_other = request
+            .user
+            .as_ref()
+            .is_some_and(|user| *user != entry.session.user && !is_service(&self.settings, user));
+        if is_of_other && is_hidden && function::parts(&service).is_some() {
+            return self.hide_function(session, &service, number);
+        }
         let providing = entry.providing.get_or_insert_default();
         providing.last += 1;
         let id = providing.last;
@@ -362,6 +371,18 @@ impl Gateway {
                 from: Instance::Session(caller.key),
                 number,
                 outcome: Err(ErrorBody::new(ErrorCode::Unavailable, message)),
+            };
+            self.shared.owners.service(service, call);
+        }
+    }
+
+    /// Another user calls a function of one that is invisible: as if it were absent.
+    fn hide_function(&self, session: SessionSlot, service: &str, number: u64) {
+        if let Some(caller) = self.sessions.caller(session) {
+            let call = ServiceCall::Reply {
+                from: Instance::Session(caller.key),
+                number,
+                outcome: Err(function::absent()),
             };
             self.shared.owners.service(service, call);
         }
@@ -438,20 +459,21 @@ impl Gateway {
     }
 }
 
-/// Whether a user may call this function of another user. The services that identify
-/// with a token may; what others may is the configuration's word.
+/// Whether a user is a service that identifies with a token.
+fn is_service(settings: &GatewaySettings, user: &UserId) -> bool {
+    let mut services = settings.services.values();
+    services.any(|service| !service.token.is_empty() && service.may_provide(user))
+}
+
+/// Whether a user may call this function of another user. Services may; what others may
+/// is the configuration's word.
 fn may_reach(
     settings: &GatewaySettings,
     user: &UserId,
     whose: &UserId,
     f: &str,
 ) -> Result<(), ErrorBody> {
-    let is_service =
-        |service: &ServiceSettings| !service.token.is_empty() && service.may_provide(user);
-    if user == whose
-        || settings.services.values().any(is_service)
-        || settings.functions.may_call(user, f)
-    {
+    if user == whose || is_service(settings, user) || settings.functions.may_call(user, f) {
         return Ok(());
     }
     let message = "this user may not call the function of another user";

@@ -22,10 +22,9 @@ use redb::{
 use super::channel::{self, Life, Unwritten};
 use super::guard::{Fault, guard};
 use super::retained::RetainedChannels;
-use super::{Fact, record};
+use super::{Fact, Record, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
-use turntable_core::backup::Attributes;
 use turntable_core::id::{ChannelId, UserId};
 
 static FORGOTTEN: LogLimit = LogLimit::new();
@@ -447,11 +446,11 @@ fn facts(database: &Database, fact: Fact) -> Result<Vec<(String, Box<str>)>, red
     Ok(entries)
 }
 
-/// The record of attributes, empty where there are none.
-pub(super) fn entry(user: &UserId, attributes: &Attributes) -> Entry {
-    let record = match attributes.is_empty() {
+/// The entry of a record, without bytes where there is nothing to store.
+pub(super) fn entry(user: &UserId, record: &Record) -> Entry {
+    let record = match record.is_empty() {
         true => Vec::new(),
-        false => record::write(attributes),
+        false => record::write(record),
     };
     (user.as_str().to_owned(), record)
 }

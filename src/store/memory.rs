@@ -13,10 +13,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{Fact, Load, Saved, Store, Stored};
+use super::{Fact, Load, Record, Saved, Store, Stored};
 use crate::metric::Metrics;
 use absent::Absent;
-use turntable_core::backup::Attributes;
 use turntable_core::id::UserId;
 use turntable_core::payload::Payload;
 use turntable_core::spare::Spare;
@@ -45,7 +44,7 @@ struct Users {
 
 #[derive(Debug)]
 struct Entry {
-    attributes: Attributes,
+    record: Record,
     /// Where the user came from last, if it has shown nothing that says who it is.
     from: Option<IpAddr>,
     /// Its place among the absent users; `None` while it has an avatar.
@@ -57,7 +56,7 @@ impl Entry {
         let of = |(name, value): &(Box<str>, Payload)| {
             ATTRIBUTE_BYTES + name.len() + value.as_json().len()
         };
-        USER_BYTES + self.attributes.iter().map(of).sum::<usize>()
+        USER_BYTES + self.record.attributes.iter().map(of).sum::<usize>()
     }
 }
 
@@ -114,7 +113,7 @@ impl Store for MemoryStore {
         let users = self.users.lock();
         let known = users.by_id.get(user);
         Some(known.map_or_else(Stored::default, |entry| Stored {
-            attributes: entry.attributes.clone(),
+            record: entry.record.clone(),
             last_seen_ms: None,
         }))
     }
@@ -124,17 +123,17 @@ impl Store for MemoryStore {
     }
 
     /// An avatar saves: its user is there.
-    fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>) {
+    fn save(&self, user: &UserId, record: Record, saved: Option<Saved>) {
         let users = &mut *self.users.lock();
         users.come(user);
-        if attributes.is_empty() {
+        if record.is_empty() {
             users.by_id.remove(user);
             users.by_id.give_back();
         } else if let Some(entry) = users.by_id.get_mut(user) {
-            entry.attributes = attributes;
+            entry.record = record;
         } else {
             let entry = Entry {
-                attributes,
+                record,
                 from: None,
                 absentee: None,
             };
@@ -203,6 +202,7 @@ impl Store for MemoryStore {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use turntable_core::backup::Attributes;
 
     /// With `USER_BYTES` and `ATTRIBUTE_BYTES` a user has 1,000 bytes.
     const TEXT_BYTES: usize = 1_000 - USER_BYTES - ATTRIBUTE_BYTES - 1;
@@ -223,13 +223,13 @@ mod tests {
     /// A user comes from an address, sets something and goes.
     fn visit(store: &MemoryStore, n: u32, from: Option<[u8; 4]>) {
         store.avatar_began(&user(n));
-        store.save(&user(n), some(), None);
+        store.save(&user(n), some().into(), None);
         store.session_ends(&user(n), from.map(IpAddr::from));
         store.avatar_ended(&user(n));
     }
 
     fn has(store: &MemoryStore, n: u32) -> bool {
-        !store.get(&user(n)).unwrap().attributes.is_empty()
+        !store.get(&user(n)).unwrap().record.attributes.is_empty()
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
             visit(&store, n, None);
         }
         assert_eq!([1, 2, 3].map(|n| has(&store, n)), [true, false, true]);
-        store.save(&user(1), Attributes::default(), None);
+        store.save(&user(1), Record::default(), None);
         assert!(!has(&store, 1));
         let users = store.users.lock();
         assert_eq!((users.absent.len(), users.by_id.len()), (1, 1));
@@ -250,7 +250,7 @@ mod tests {
         let store = store(9, 2_000);
         for n in 1..=5 {
             store.avatar_began(&user(n));
-            store.save(&user(n), some(), None);
+            store.save(&user(n), some().into(), None);
         }
         store.relieve(true);
         assert!((1..=5).all(|n| has(&store, n)));

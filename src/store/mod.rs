@@ -38,11 +38,44 @@ use settings::StoreSettings;
 #[error("the store is not available")]
 pub struct Unavailable;
 
+/// What an avatar saves of its user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Its attributes, in the order of their names; empty where there are none.
+    pub attributes: Attributes,
+    /// What others see of them, where that is not the public ones: the user changed some
+    /// while it was invisible.
+    pub profile: Option<Attributes>,
+}
+
+impl Record {
+    /// Whether there is nothing to store.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.attributes.is_empty() && self.profile.is_none()
+    }
+
+    /// What others see while the user is absent.
+    #[must_use]
+    pub fn seen(&self) -> &Attributes {
+        self.profile.as_ref().unwrap_or(&self.attributes)
+    }
+}
+
+impl From<Attributes> for Record {
+    fn from(attributes: Attributes) -> Self {
+        Self {
+            attributes,
+            profile: None,
+        }
+    }
+}
+
 /// What is stored of a user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stored {
-    /// Its attributes, in the order of their names; empty where there are none.
-    pub attributes: Attributes,
+    /// What its avatar saved.
+    pub record: Record,
     /// When it was last seen, Unix ms, where the store has that.
     pub last_seen_ms: Option<u64>,
 }
@@ -97,8 +130,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Loads what is stored of a user.
     fn load(&self, user: &UserId, load: Load);
 
-    /// Saves all attributes of a user; soon, or at once where `saved` waits for it.
-    fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>);
+    /// Saves the record of a user; soon, or at once where `saved` waits for it.
+    fn save(&self, user: &UserId, record: Record, saved: Option<Saved>);
 
     /// The user has an avatar from now on.
     fn avatar_began(&self, _: &UserId) {}

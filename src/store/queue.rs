@@ -14,10 +14,9 @@ use super::file::{Bounds, File};
 use super::health::{Health, SharedHealth};
 use super::settings::StoreSettings;
 use super::writer::{self, Job};
-use super::{Fact, Load, LoadChannel, Saved, Store, Stored, Unavailable};
+use super::{Fact, Load, LoadChannel, Record, Saved, Store, Stored, Unavailable};
 use crate::clock;
 use crate::log_limit::LogLimit;
-use turntable_core::backup::Attributes;
 use turntable_core::id::{ChannelId, UserId};
 
 /// As many jobs wait as may.
@@ -161,8 +160,8 @@ impl Store for FileStore {
         self.send(Job::Load(user.clone(), load));
     }
 
-    fn save(&self, user: &UserId, attributes: Attributes, saved: Option<Saved>) {
-        self.send(Job::Save(user.clone(), attributes, saved));
+    fn save(&self, user: &UserId, record: Record, saved: Option<Saved>) {
+        self.send(Job::Save(user.clone(), record, saved));
     }
 
     fn seen(&self, user: &UserId, at_ms: u64) {

@@ -13,10 +13,9 @@ use super::file::around::Lost;
 use super::file::{Batch, Entry, FactEntry, File, Seen, entry};
 use super::health::SharedHealth;
 use super::queue::Waiting;
-use super::{Fact, Load, LoadChannel, Saved, Stored, Unavailable, record};
+use super::{Fact, Load, LoadChannel, Record, Saved, Stored, Unavailable, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
-use turntable_core::backup::Attributes;
 use turntable_core::id::{ChannelId, UserId};
 
 /// The disk may be full and have room in turns.
@@ -39,7 +38,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What the thread has to do.
 pub(super) enum Job {
     Load(UserId, Load),
-    Save(UserId, Attributes, Option<Saved>),
+    Save(UserId, Record, Option<Saved>),
     Seen(UserId, u64),
     LoadChannel(ChannelId, LoadChannel),
     Channel(ChannelId, ChannelChange),
@@ -56,7 +55,7 @@ type FactsRead = Result<Vec<(String, Box<str>)>, String>;
 struct Writer<'a> {
     file: File,
     /// What is not written yet.
-    unwritten: HashMap<UserId, Attributes>,
+    unwritten: HashMap<UserId, Record>,
     /// Times of last presence that are not written yet.
     seen: HashMap<UserId, u64>,
     waiting: Vec<(UserId, Saved)>,
@@ -137,11 +136,11 @@ impl Writer<'_> {
                 let loaded = self.load(&user);
                 load(loaded);
             }
-            Job::Save(user, attributes, saved) => {
+            Job::Save(user, record, saved) => {
                 let is_waited_for = saved.is_some();
                 self.waiting
                     .extend(saved.map(|saved| (user.clone(), saved)));
-                self.unwritten.insert(user, attributes);
+                self.unwritten.insert(user, record);
                 self.plan(if is_waited_for { 0 } else { write_ms });
             }
             Job::Seen(user, at_ms) => {
@@ -228,16 +227,16 @@ impl Writer<'_> {
                 return Err(Unavailable);
             }
         };
-        let attributes = match (self.unwritten.get(user), found) {
-            (Some(attributes), _) => attributes.clone(),
-            (None, None) => Attributes::default(),
+        let record = match (self.unwritten.get(user), found) {
+            (Some(record), _) => record.clone(),
+            (None, None) => Record::default(),
             (None, Some(bytes)) => record::read(&bytes).ok_or_else(|| {
                 self.unread(&format!("the record of {user} is none"));
                 Unavailable
             })?,
         };
         Ok(Stored {
-            attributes,
+            record,
             last_seen_ms: self
                 .seen
                 .get(user)
@@ -256,7 +255,7 @@ impl Writer<'_> {
         let entries: Vec<Entry> = self
             .unwritten
             .iter()
-            .map(|(user, attributes)| entry(user, attributes))
+            .map(|(user, record)| entry(user, record))
             .collect();
         let seen = self.seen.iter();
         let seen: Vec<Seen> = seen

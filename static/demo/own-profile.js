@@ -27,8 +27,9 @@ export class OwnProfile {
     this.timer = null;
     /** @type {Set<() => void>} */
     this.listeners = new Set();
-    // Before anything is known of the server's copy: an invisible user must not be seen.
-    if (this.status !== "online") this.sendStatus();
+    // A server that has lost its copy must not show an invisible user. Others may be older
+    // than the server's, which has its copy in force before the user is seen.
+    if (this.isInvisible) this.sendStatus();
     tt.attributes.on("change", ({ changes }) => this.received(changes));
     tt.on("welcome", () => this.welcomed());
     // A new guest knows its id after its first welcome.

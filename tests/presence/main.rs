@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+mod hidden;
 mod profile;
 mod status;
 mod subscription;

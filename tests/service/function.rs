@@ -95,6 +95,31 @@ fn blocked_user_calls_nobody_and_cannot_tell() {
 }
 
 #[test]
+fn function_of_an_invisible_user_is_absent_to_others() {
+    let server = server();
+    let mut mel = offering(&server, "1:2", "chat", &["sendMessage"]);
+    let mut pomke = server.user("1:1");
+    mel.request("status", json!("invisible"));
+    let absent = |client: &mut Client, whose: &str, id: u64| {
+        call_user(client, whose, "chat:sendMessage", json!(1), id);
+        let error = next(client);
+        assert_eq!(error["data"]["code"], "service_down", "{error}");
+        error["data"].clone()
+    };
+    assert_eq!(absent(&mut pomke, "1:2", 1), absent(&mut pomke, "1:3", 2));
+    mel.expect_nothing_pending();
+    // Its own sessions call it, and so does the server.
+    let mut own = server.user("1:2");
+    call_user(&mut own, "1:2", "chat:sendMessage", json!(2), 3);
+    assert_eq!(echo(&mut mel)["data"]["args"], 2);
+    assert_eq!(next(&mut own)["data"], 2);
+    mel.request("status", json!("online"));
+    call_user(&mut pomke, "1:2", "chat:sendMessage", json!(4), 4);
+    assert_eq!(echo(&mut mel)["data"]["args"], 4);
+    assert_eq!(next(&mut pomke)["data"], 4);
+}
+
+#[test]
 fn poll_calls_the_function_of_another_user() {
     let server = server();
     let mut mel = offering(&server, "1:2", "chat", &["sendMessage"]);

@@ -183,6 +183,20 @@ pub enum Status {
     Invisible,
 }
 
+impl Status {
+    /// The status of a name in messages.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "online" => Self::Online,
+            "idle" => Self::Idle,
+            "busy" => Self::Busy,
+            "invisible" => Self::Invisible,
+            _ => return None,
+        })
+    }
+}
+
 /// The state that others see, the least available first.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,

@@ -4,13 +4,14 @@ use crate::actor::avatar::Avatar;
 use crate::actor::validator::Setter as By;
 use turntable_core::delivery::Delivery;
 use turntable_core::key::{Caller, SessionKey};
-use turntable_core::packet::{Beginning, ErrorBody, OwnStatus, RequestId};
+use turntable_core::packet::{Beginning, ErrorBody, OwnStatus, RequestId, Status};
+use turntable_core::payload::Payload;
 
 impl Avatar {
     /// Admits a session, or refuses it.
     pub(super) fn attach(&mut self, caller: Caller, beginning: Beginning, id: Option<RequestId>) {
         let Caller { key, place: to } = caller;
-        let has_status = beginning.status.is_some();
+        let (has_status, was_hidden) = (beginning.status.is_some(), self.model.is_hidden());
         let answer = match self.admit(key, beginning) {
             Ok(()) => {
                 self.places.bind(caller);
@@ -28,7 +29,7 @@ impl Avatar {
             },
         };
         let is_attached = matches!(answer, Delivery::Attached { .. });
-        if is_attached && has_status {
+        if is_attached && (has_status || self.model.is_hidden() != was_hidden) {
             // One hidden session hides the others on channels, too.
             self.back_up(self.model.sessions());
         } else if is_attached && !self.model.backup(key).is_empty() {
@@ -69,9 +70,10 @@ impl Avatar {
     /// What a session begins with is in force before others see it.
     fn begin_with(&mut self, session: SessionKey, beginning: Beginning) -> Result<(), ErrorBody> {
         let Beginning { attributes, status } = beginning;
-        if let Some(OwnStatus { state, note }) = status {
-            let settings = self.shared.settings();
-            let presence = &settings.presence;
+        let settings = self.shared.settings();
+        let presence = &settings.presence;
+        let chosen = || self.chosen_status(&attributes, &presence.status_attribute);
+        if let Some(OwnStatus { state, note }) = status.or_else(chosen) {
             self.model.set_status(session, state, note, presence)?;
         }
         if attributes.is_empty() {
@@ -80,5 +82,22 @@ impl Avatar {
         let changes = attributes.into_iter();
         let changes = changes.map(|(name, value)| (name, Some(value))).collect();
         self.set(Some(session), changes, By::Client)
+    }
+
+    /// The status that the user chose before, on any device: an attribute has it. Without
+    /// that one who is invisible would be seen until the new session says so.
+    fn chosen_status(
+        &self,
+        attributes: &[(Box<str>, Payload)],
+        attribute: &str,
+    ) -> Option<OwnStatus> {
+        let all = attributes.iter().chain(self.model.attributes());
+        let mut values = all.filter(|(name, _)| **name == *attribute);
+        let (_, value) = values.next()?;
+        let name: String = serde_json::from_str(value.as_json()).ok()?;
+        // `online` is what it is without.
+        let chosen = Status::of_name(&name).filter(|status| *status != Status::Online);
+        let note = self.model.note().cloned();
+        chosen.map(|state| OwnStatus { state, note })
     }
 }

@@ -11,7 +11,7 @@ use thin_vec::ThinVec;
 use crate::actor::avatar::Avatar;
 use crate::actor::owner_call::Due;
 use crate::actor::validator::{self, Setter as By};
-use crate::store::{self, Stored, Unavailable};
+use crate::store::{self, Record, Stored, Unavailable};
 use turntable_core::backup::Attributes;
 use turntable_core::call::{AvatarCall, Requester};
 use turntable_core::delivery::Answer;
@@ -118,22 +118,53 @@ impl Avatar {
 
     fn take_loaded(&mut self, stored: Stored) {
         let Stored {
-            attributes,
+            record,
             last_seen_ms,
         } = stored;
         self.model.restore_last_seen(last_seen_ms);
         self.saved_seen_ms = self.model.last_seen_ms();
-        if attributes.is_empty() {
+        if record.is_empty() {
             return;
         }
+        let Record {
+            attributes,
+            profile,
+        } = record;
         self.model.put_attributes(attributes);
         let settings = self.shared.settings();
-        self.model.restore_profile(&settings.attributes);
+        let public = &settings.attributes;
+        self.model.restore_profile(profile.as_ref(), public);
+        self.saved_apart = profile;
         if !self.is_recovering {
-            // They may have seen another one before the avatar ended.
-            for gateway in self.model.watchers.gateways() {
-                self.shared.bus.send(*gateway, self.whole_profile());
-            }
+            // It is what they have, unless the names of public ones have changed. One that
+            // watched while the user was absent may not have been sent it yet.
+            self.show_profile();
+        }
+    }
+
+    /// What is to be stored with these attributes.
+    fn record(&mut self, attributes: Attributes) -> Record {
+        let settings = self.shared.settings();
+        let profile = self.model.profile_apart(&attributes, &settings.attributes);
+        self.saved_apart.clone_from(&profile);
+        Record {
+            attributes,
+            profile,
+        }
+    }
+
+    /// What others see may have come to differ from the attributes, or not any more.
+    pub(super) fn save_apart(&mut self) {
+        // Behind a durable `set` all is looked at again.
+        if self.is_unloaded || self.stored.is_some() {
+            return;
+        }
+        let settings = self.shared.settings();
+        let attributes = self.model.attributes();
+        let apart = self.model.profile_apart(attributes, &settings.attributes);
+        if apart != self.saved_apart {
+            let record = self.record(self.model.shared_attributes());
+            self.shared.store.save(&self.user, record, None);
         }
     }
 
@@ -229,8 +260,8 @@ impl Avatar {
     pub(super) fn set_own(&mut self, changes: AttributeChanges) -> Result<(), ErrorBody> {
         let (changed, attributes) = self.plan(changes, By::Server)?;
         if !changed.is_empty() {
-            let store = &self.shared.store;
-            store.save(&self.user, attributes.clone(), None);
+            let record = self.record(attributes.clone());
+            self.shared.store.save(&self.user, record, None);
             let (settings, before) = (self.shared.settings(), self.model.attributes());
             validator::changed(&settings, &self.user, before, &changed, By::Server);
             self.model.put_attributes(attributes);
@@ -262,8 +293,8 @@ impl Avatar {
     ) -> Result<(), ErrorBody> {
         let (changed, attributes) = self.plan(changes, by)?;
         if !changed.is_empty() {
-            let store = &self.shared.store;
-            store.save(&self.user, attributes.clone(), None);
+            let record = self.record(attributes.clone());
+            self.shared.store.save(&self.user, record, None);
             self.apply(session, changed, attributes, by);
         }
         Ok(())
@@ -292,6 +323,18 @@ impl Avatar {
         if !others.is_empty() {
             let packet = ServerPacket::Attributes(changed);
             self.send_all(others, &self.shared.frame(&packet, None));
+        }
+        if matches!(by, By::Server) && self.model.sessions().next().is_none() {
+            // Not the user's doing: of one that is absent others see it at once.
+            self.model.restore_profile(None, &settings.attributes);
+            self.show_profile();
+        }
+    }
+
+    /// Sends the whole profile to those who watch the user.
+    pub(super) fn show_profile(&self) {
+        for gateway in self.model.watchers.gateways() {
+            self.shared.bus.send(*gateway, self.whole_profile());
         }
     }
 
@@ -329,8 +372,8 @@ impl Avatar {
         };
         let address = ctx.address();
         let saved = Box::new(move |saved| address.do_send(Written(saved)));
-        let store = self.shared.store.clone();
-        store.save(&self.user, attributes.clone(), Some(saved));
+        let record = self.record(attributes.clone());
+        self.shared.store.save(&self.user, record, Some(saved));
         self.stored = Some(Box::new(Waiting {
             set: Some(Set {
                 setter,

@@ -27,6 +27,7 @@ impl Avatar {
     /// Everything of the user goes.
     pub(super) fn erase(&mut self, requester: Requester, ctx: &mut Context<Self>) {
         self.model.forget();
+        self.show_profile();
         self.shared.store.seen(&self.user, 0);
         let names = self.model.attributes().iter();
         let changes = names.map(|(name, _)| (name.clone(), None)).collect();

@@ -7,6 +7,7 @@ use turntable_core::backup::{AnnouncedSession, Backup};
 use turntable_core::call::RoomCall;
 use turntable_core::delivery::Delivery;
 use turntable_core::key::{GatewayId, SessionKey};
+use turntable_core::packet::Presence;
 
 impl Avatar {
     /// Has the gateways of sessions store what a replacement needs.
@@ -61,9 +62,13 @@ impl Avatar {
         }
         let settings = self.shared.settings();
         self.model.refresh(clock::now_ms(), &settings.presence);
-        self.model.restore_profile(&settings.attributes);
+        self.model.refresh_profile(&settings.attributes);
+        // What others saw of a hidden one is in the store alone.
+        let is_known = self.check_loaded().is_ok() || self.model.shown() != Presence::Offline;
         for gateway in self.model.watchers.gateways() {
-            self.shared.bus.send(*gateway, self.whole_profile());
+            if is_known {
+                self.shared.bus.send(*gateway, self.whole_profile());
+            }
             self.shared.bus.send(*gateway, self.presence());
         }
     }

@@ -1,5 +1,6 @@
 //! Whom the user's sessions watch, and which of those watch the user, too: two users see
-//! each other only while both do (`presence.watch = "mutual"`).
+//! each other only while both do (`presence.watch = "mutual"`). To others a hidden user
+//! watches nobody, as one that is absent; what it watches it sees all the same.
 
 use crate::actor::avatar::Avatar;
 use turntable_core::call::AvatarCall;
@@ -38,8 +39,19 @@ impl Avatar {
         }
     }
 
+    /// The user is hidden from now on, or not any more.
+    pub(super) fn note_hidden(&mut self) {
+        let is_hidden = self.model.is_hidden();
+        if std::mem::replace(&mut self.is_secret, is_hidden) != is_hidden
+            && let Some(watching) = &self.watching
+        {
+            self.tell(watching.users(), true);
+        }
+    }
+
     /// Tells other users that this one watches them, or does not any more.
     fn tell(&self, users: Vec<UserId>, is_watching: bool) {
+        let is_watching = is_watching && !self.model.is_hidden();
         for user in users {
             let call = AvatarCall::WatchedBy {
                 user: self.user.clone(),
@@ -49,9 +61,10 @@ impl Avatar {
         }
     }
 
-    /// Another user watches this one, or does not any more.
+    /// Another user watches this one, or does not any more. It may be hidden, so in either
+    /// case it is told what it may see.
     pub(super) fn watched_by(&mut self, user: &UserId, is_watching: bool) {
-        if self.see(user, is_watching) && is_watching {
+        if self.see(user, is_watching) && !self.model.is_hidden() {
             let with = self.user.clone();
             let call = AvatarCall::Mutual { with };
             self.shared.owners.avatar(user, call);

@@ -30,7 +30,7 @@ impl Directory {
         let mut watchers = self.shared.watchers.borrow_mut();
         watchers.add(user.clone(), gateway);
         match self.shared.store.get(&user) {
-            Some(stored) => self.send_profile(&user, &stored.attributes, gateway),
+            Some(stored) => self.send_profile(&user, stored.record.seen(), gateway),
             None => self.load_absent(&user, gateway, None),
         }
         let presence = Presence::Offline;
@@ -89,7 +89,7 @@ impl Directory {
                 .max(stored.last_seen_ms),
             devices: 0,
             note: None,
-            profile: absent_profile(&stored.attributes, &settings.attributes),
+            profile: absent_profile(stored.record.seen(), &settings.attributes),
         };
         let found = Delivery::Found {
             ticket,
@@ -118,7 +118,7 @@ impl Handler<AbsentLoaded> for Directory {
             Some(ticket) => self.found_absent(user, &stored, gateway, ticket),
             // An avatar has sent its own.
             None if has_avatar => {}
-            None => self.send_profile(&user, &stored.attributes, gateway),
+            None => self.send_profile(&user, stored.record.seen(), gateway),
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::portal::Portal;
 use crate::portal::factory::Factory;
 use crate::portal::settings::{AvatarSettings, PortalSettings, SessionPolicy};
 use crate::store::memory::MemoryStore;
-use crate::store::{Fact, Load, Loaded, Saved, Store, Stored, Unavailable};
+use crate::store::{Fact, Load, Loaded, Record, Saved, Store, Stored, Unavailable};
 use crate::watched::Watched;
 use crate::webhook::Webhooks;
 use crate::webhook::settings::WebhookSettings;
@@ -359,7 +359,7 @@ impl Store for Slow {
         self.loads.lock().unwrap().push((user.clone(), load));
     }
 
-    fn save(&self, _: &UserId, _: Attributes, saved: Option<Saved>) {
+    fn save(&self, _: &UserId, _: Record, saved: Option<Saved>) {
         self.saves.lock().unwrap().extend(saved);
     }
 
@@ -488,7 +488,7 @@ async fn store_that_failed_is_asked_again_by_the_next_session() {
     let stored: Attributes = [(Box::from("name"), Payload::from_json("1"))].into();
     store
         .answer(Ok(Stored {
-            attributes: stored.clone(),
+            record: stored.clone().into(),
             last_seen_ms: None,
         }))
         .await;

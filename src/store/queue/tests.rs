@@ -1,6 +1,7 @@
 //! The queue to the file: what does not fit is refused.
 
 use super::*;
+use turntable_core::backup::Attributes;
 use turntable_core::payload::Payload;
 
 #[test]
@@ -15,6 +16,7 @@ fn save_that_does_not_fit_the_queue_is_counted_and_logged() {
     let store = FileStore::open(&settings, 9, failures.clone()).unwrap();
     let user = |number: u32| UserId::parse(&format!("1:{number}")).unwrap();
     let attributes: Attributes = [(Box::from("a"), Payload::from_json("1"))].into();
+    let record = Record::from(attributes);
     // The thread of the store is busy.
     let (begun, is_busy) = channel();
     let (release, released) = channel::<()>();
@@ -27,14 +29,14 @@ fn save_that_does_not_fit_the_queue_is_counted_and_logged() {
     );
     is_busy.recv().unwrap();
     for number in 2..4 {
-        store.save(&user(number), attributes.clone(), None);
+        store.save(&user(number), record.clone(), None);
     }
     assert_eq!(failures.get(), 0);
-    store.save(&user(4), attributes.clone(), None);
+    store.save(&user(4), record.clone(), None);
     assert_eq!(failures.get(), 1);
     let (refused, is_refused) = channel();
     let saved = move |saved| refused.send(saved).unwrap();
-    store.save(&user(5), attributes.clone(), Some(Box::new(saved)));
+    store.save(&user(5), record.clone(), Some(Box::new(saved)));
     assert_eq!(is_refused.recv().unwrap(), Err(Unavailable));
     assert_eq!(failures.get(), 2);
     // Once, with the number of the others in the next line.

@@ -126,11 +126,23 @@ impl Avatar {
         if let Some(seat) = self.seat(session) {
             // At 0 it would be over as well.
             seat.grace_until_ms = NonZeroU64::new(now_ms.saturating_add(grace_ms).max(1));
-            // Others saw an invisible user last when it became invisible.
-            if self.shown != Presence::Offline || self.last_seen_ms.is_none() {
-                self.last_seen_ms = NonZeroU64::new(now_ms);
-            }
+            self.note_seen(self.is_invisible(), now_ms);
         }
+    }
+
+    /// The user was seen last now. Others saw an invisible user last when it became
+    /// invisible, if ever; `is_invisible`: whether one of its sessions is.
+    fn note_seen(&mut self, is_invisible: bool, now_ms: u64) {
+        let is_first = self.last_seen_ms.is_none() && !is_invisible;
+        if self.shown != Presence::Offline || is_first {
+            self.last_seen_ms = NonZeroU64::new(now_ms);
+        }
+    }
+
+    /// Whether one of the sessions, be it dropped, hides the user.
+    fn is_invisible(&self) -> bool {
+        let mut seats = self.seats.iter();
+        seats.any(|seat| seat.status == Some(Status::Invisible))
     }
 
     /// What the store has of the user's last presence.
@@ -148,14 +160,11 @@ impl Avatar {
 
     /// The session ended.
     pub fn remove(&mut self, session: SessionKey, now_ms: u64) {
-        let before = self.seats.len();
+        let (before, is_invisible) = (self.seats.len(), self.is_invisible());
         self.seats.retain(|seat| seat.session != session);
         if self.seats.len() < before && !self.is_connected() {
             // Grace may have passed since: the drop is what was seen last.
-            let dropped = self.shown == Presence::Offline;
-            if !dropped || self.last_seen_ms.is_none() {
-                self.last_seen_ms = NonZeroU64::new(now_ms);
-            }
+            self.note_seen(is_invisible, now_ms);
         }
         if self.seats.is_empty()
             && let Some(extras) = &mut self.extras
@@ -189,8 +198,7 @@ impl Avatar {
         if let Some(seat) = self.seat(session) {
             seat.status = (status != Status::Online || playing).then_some(status);
         }
-        let mut seats = self.seats.iter();
-        self.is_hidden = seats.any(|seat| seat.status == Some(Status::Invisible));
+        self.is_hidden = self.is_invisible();
         if note.is_some() || self.extras.is_some() {
             self.extras_mut().note = note;
         }
@@ -265,8 +273,10 @@ impl Avatar {
             status: backup.status,
             idle: is_idle,
         });
-        let seen_ms = dropped_at_ms.and_then(NonZeroU64::new);
-        self.last_seen_ms = self.last_seen_ms.max(seen_ms);
+        if !backup.is_hidden {
+            let seen_ms = dropped_at_ms.and_then(NonZeroU64::new);
+            self.last_seen_ms = self.last_seen_ms.max(seen_ms);
+        }
         if backup.note.is_some() || !backup.attributes.is_empty() {
             let extras = self.extras_mut();
             extras.note = backup.note;
@@ -350,17 +360,25 @@ impl Avatar {
         }
     }
 
+    /// The note that came with a status.
+    #[must_use]
+    pub fn note(&self) -> Option<&Payload> {
+        self.extras().note.as_ref()
+    }
+
     /// When the user was last there, Unix ms.
     #[must_use]
     pub fn last_seen_ms(&self) -> Option<u64> {
         self.last_seen_ms.map(NonZeroU64::get)
     }
 
-    /// Forgets when the user was last there, its note and its invites.
+    /// Forgets when the user was last there, its note, what others see of its attributes,
+    /// and its invites.
     pub fn forget(&mut self) {
         self.last_seen_ms = None;
         if let Some(extras) = &mut self.extras {
             extras.note = None;
+            extras.profile = None;
             extras.invites.clear();
         }
     }
@@ -411,6 +429,9 @@ impl Avatar {
     }
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod hidden;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

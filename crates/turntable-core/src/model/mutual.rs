@@ -86,6 +86,12 @@ impl Watching {
         Some(&watched.sessions)
     }
 
+    /// Whom they watch.
+    #[must_use]
+    pub fn users(&self) -> Vec<UserId> {
+        self.0.keys().cloned().collect()
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

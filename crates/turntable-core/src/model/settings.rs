@@ -64,6 +64,8 @@ pub struct PresenceSettings {
     pub attributes_bytes_max: usize,
     /// Maximum invites stored for one offline user; the oldest is removed first.
     pub invites_stored_max: usize,
+    /// The attribute with the status of sessions that begin without one. Empty: none.
+    pub status_attribute: Box<str>,
 }
 
 impl PresenceSettings {
@@ -104,6 +106,7 @@ impl Default for PresenceSettings {
             note_bytes_max: 256,
             attributes_bytes_max: 4_096,
             invites_stored_max: 32,
+            status_attribute: "status".into(),
         }
     }
 }

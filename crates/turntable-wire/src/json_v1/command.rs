@@ -190,13 +190,8 @@ fn own_status(value: &RawValue, name: &str) -> Result<OwnStatus, Fault> {
         }
         _ => return Err(Fault::shape(format!("{name} must be a state or an object"))),
     };
-    let state = match &*text(state, "state")? {
-        "online" => Status::Online,
-        "idle" => Status::Idle,
-        "busy" => Status::Busy,
-        "invisible" => Status::Invisible,
-        _ => return Err(Fault::shape("unknown state")),
-    };
+    let state = Status::of_name(&text(state, "state")?);
+    let state = state.ok_or_else(|| Fault::shape("unknown state"))?;
     Ok(OwnStatus {
         state,
         note: note.map(opaque),

@@ -7,6 +7,7 @@
 
 use super::Avatar;
 use super::extras::AttributeChanges;
+use crate::backup::Attributes;
 use crate::model::settings::AttributeSettings;
 use crate::packet::Presence;
 use crate::payload::Payload;
@@ -45,15 +46,29 @@ impl Avatar {
         changes
     }
 
-    /// Takes over the profile of an avatar that was lost: what its user had set.
-    pub fn restore_profile(&mut self, settings: &AttributeSettings) {
-        let public = self.attributes().iter();
-        let public = public.filter(|(name, _)| settings.is_public(name));
-        let public: Vec<_> = public.cloned().collect();
-        if !public.is_empty() {
-            self.extras_mut().profile = Some(public.into());
+    /// Takes over what others see of the user while it is absent: the profile that was
+    /// stored apart from the attributes, else the public ones of them.
+    pub fn restore_profile(&mut self, apart: Option<&Attributes>, settings: &AttributeSettings) {
+        let of = apart.map_or_else(|| self.attributes(), |apart| apart);
+        let seen = absent_profile(of, settings);
+        if self.extras.is_some() || !seen.is_empty() {
+            self.extras_mut().profile = (!seen.is_empty()).then(|| seen.into());
         }
-        self.refresh_profile(settings);
+    }
+
+    /// The profile, where it has to be stored apart from these attributes: the user changed
+    /// public ones while it was invisible, and others do not see that before it is visible.
+    #[must_use]
+    pub fn profile_apart(
+        &self,
+        attributes: &[(Box<str>, Payload)],
+        settings: &AttributeSettings,
+    ) -> Option<Attributes> {
+        if self.shown() != Presence::Offline {
+            return None;
+        }
+        let seen = absent_profile(self.profile(), settings);
+        (seen != absent_profile(attributes, settings)).then(|| seen.into())
     }
 }
 
