@@ -63,4 +63,8 @@ impl LocalService for Chat {
     fn call(&self, caller: ServiceCaller, _: &str, args: Option<Payload>) -> Answer {
         Box::pin(self.clone().send(caller.user, args))
     }
+
+    fn never_blocks(&self) -> bool {
+        true
+    }
 }

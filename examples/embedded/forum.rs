@@ -99,4 +99,8 @@ impl LocalService for Forum {
             _ => Box::pin(async move { Ok(serde_json::json!(*forum.0.posts.lock()).into()) }),
         }
     }
+
+    fn never_blocks(&self) -> bool {
+        true
+    }
 }

@@ -6,7 +6,7 @@
 //! replacement.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
@@ -18,7 +18,7 @@ use crate::actor::{ActorSettings, Shared};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use crate::metric::ServiceMetrics;
-use crate::service::{Running, ServiceCaller};
+use crate::service::{Begun, Running, ServiceCaller};
 use turntable_core::call::{Requester, ServiceCall};
 use turntable_core::delivery::{Answer, Delivery};
 use turntable_core::key::GatewayId;
@@ -185,7 +185,7 @@ impl Service {
                 effects
             }
         };
-        self.apply(effects);
+        self.apply(effects, settings);
     }
 
     fn inspect(&self, Requester { gateway, ticket }: Requester) {
@@ -213,8 +213,9 @@ impl Service {
         }
     }
 
-    fn apply(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
+    fn apply(&mut self, effects: Vec<Effect>, settings: &ServiceSettings) {
+        let mut due = VecDeque::from(effects);
+        while let Some(effect) = due.pop_front() {
             match effect {
                 Effect::HandOut {
                     place: Some(to),
@@ -236,7 +237,12 @@ impl Service {
                     number,
                     request,
                     ..
-                } => self.run(number, request),
+                } => {
+                    if let Some(outcome) = self.run(number, request) {
+                        let reply = self.model.reply(Instance::Local, number, outcome, settings);
+                        due.extend(reply);
+                    }
+                }
                 Effect::Cancel {
                     place: Some(to),
                     number,
@@ -278,8 +284,9 @@ impl Service {
         self.counted = (open, discarded);
     }
 
-    /// Has an implementation in the server carry a call out.
-    fn run(&mut self, number: u64, request: ServiceRequest) {
+    /// Has an implementation in the server carry a call out. Returns the answer, where it is
+    /// there at once.
+    fn run(&mut self, number: u64, request: ServiceRequest) -> Option<Outcome> {
         let settings = self.shared.settings();
         let (name, owners) = (self.name.clone(), self.shared.owners.clone());
         let reply = move |outcome| {
@@ -292,17 +299,21 @@ impl Service {
         };
         let Some(service) = settings.local_services.get(&self.name) else {
             let message = "the implementation of the service is gone";
-            return reply(Err(ErrorBody::new(ErrorCode::ServiceDown, message)));
+            return Some(Err(ErrorBody::new(ErrorCode::ServiceDown, message)));
         };
         let caller = ServiceCaller {
             user: request.user,
             number,
         };
-        let running =
-            settings
-                .local_services
-                .run(service, caller, request.function, request.args, reply);
-        self.running.insert(number, running);
+        let (function, args) = (request.function, request.args);
+        let services = &settings.local_services;
+        match services.run(service, caller, function, args, reply) {
+            Begun::Answered(outcome) => Some(outcome),
+            Begun::Running(running) => {
+                self.running.insert(number, running);
+                None
+            }
+        }
     }
 
     fn answer(&self, to: Origin, outcome: Outcome) {
@@ -362,7 +373,7 @@ impl Service {
             let all = service.shared.settings();
             let settings = settings_of(&all, &service.name);
             let effects = service.model.expire(&settings, clock::now_ms());
-            service.apply(effects);
+            service.apply(effects, &settings);
             service.end_if_unused();
             service.arm(ctx);
         });

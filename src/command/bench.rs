@@ -29,4 +29,8 @@ impl LocalService for Echo {
         let result = args.unwrap_or_else(|| Payload::from_json("null"));
         Box::pin(std::future::ready(Ok(result)))
     }
+
+    fn never_blocks(&self) -> bool {
+        true
+    }
 }

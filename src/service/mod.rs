@@ -1,9 +1,10 @@
 //! Services that are implemented in the server.
 //!
 //! An embedder registers them before the server starts. Their calls run on a
-//! thread of their own, so a slow one does not keep a worker from its sockets. A
-//! panic is an answer `internal`; the deadline of the service ends a call that
-//! takes too long.
+//! thread of their own, so a slow one does not keep a worker from its sockets; those of
+//! a service that says that it never blocks run on the worker, which saves two wakes of
+//! threads. A panic is an answer `internal`; the deadline of the service ends a call
+//! that takes too long.
 
 pub mod backend;
 pub mod credential;
@@ -16,6 +17,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{AbortHandle, abortable};
@@ -32,6 +34,10 @@ use turntable_core::reason::ErrorCode;
 
 /// A function may panic at each call.
 static PANICKED: LogLimit = LogLimit::new();
+static BLOCKED: LogLimit = LogLimit::new();
+
+/// Functions of a service that never blocks take less, until they wait.
+const SLOW: Duration = Duration::from_millis(20);
 
 /// Calls of all services that wait for their thread. It takes them at once, unless a
 /// function blocks it.
@@ -57,6 +63,13 @@ pub trait LocalService: Send + Sync {
     /// Calls a function, one of [`LocalService::functions`]. The future is dropped at
     /// the deadline of the service.
     fn call(&self, caller: ServiceCaller, function: &str, args: Option<Payload>) -> Answer;
+
+    /// Whether its functions never block a thread: they answer within microseconds, or
+    /// await what others do. Then they run on the thread of a worker, which meanwhile serves
+    /// no client, and a call costs half. Otherwise on a thread of the services.
+    fn never_blocks(&self) -> bool {
+        false
+    }
 }
 
 /// The services that are implemented in the server, by name.
@@ -73,7 +86,7 @@ impl fmt::Debug for LocalServices {
 }
 
 impl LocalServices {
-    /// Adds a service. The thread that runs the calls begins with the first.
+    /// Adds a service. The thread that runs the calls begins with the first that may block.
     ///
     /// # Errors
     /// Where the system gives no thread.
@@ -82,7 +95,9 @@ impl LocalServices {
         name: impl Into<Box<str>>,
         service: impl LocalService + 'static,
     ) -> std::io::Result<()> {
-        self.thread()?;
+        if !service.never_blocks() {
+            self.thread()?;
+        }
         self.insert(name, Arc::new(service));
         Ok(())
     }
@@ -113,8 +128,9 @@ impl LocalServices {
         self.by_name.keys().map(|name| &**name)
     }
 
-    /// Calls a function; `reply` gets the answer, on the thread of the services, or
-    /// `unavailable` at once where too many calls wait for it.
+    /// Calls a function. Where the answer is not there at once, `reply` gets it later, on the
+    /// thread that runs the service. It is `unavailable` at once where too many calls wait for
+    /// the thread of the services.
     pub fn run(
         &self,
         service: &Arc<dyn LocalService>,
@@ -122,42 +138,73 @@ impl LocalServices {
         function: Box<str>,
         args: Option<Payload>,
         reply: impl FnOnce(Outcome) + Send + 'static,
-    ) -> Running {
-        let Some(thread) = &self.thread else {
-            return Running(None);
-        };
-        // A call that timed out still waits for a thread that a function blocks.
-        let Ok(place) = thread.calls.try_reserve() else {
-            let message = "too many calls wait for the services of the server; try again later";
-            reply(Err(ErrorBody::new(ErrorCode::Unavailable, message)));
-            return Running(None);
-        };
-        let service = service.clone();
+    ) -> Begun {
+        let (service, is_quick) = (service.clone(), service.never_blocks());
         let call = async move { service.call(caller, &function, args).await };
         let call = AssertUnwindSafe(call).catch_unwind();
-        let (call, running) = abortable(async move {
-            reply(call.await.unwrap_or_else(|_| {
-                if let Some(left_out) = PANICKED.admit(clock::now_ms()) {
-                    log::error!("a function of a local service panicked{left_out}");
-                }
-                let message = "the function failed";
-                Err(ErrorBody::new(ErrorCode::Internal, message))
-            }));
-        });
-        place.send(Box::pin(call.map(drop)));
-        Running(Some(running))
+        let mut call = Box::pin(call.map(|answered| answered.unwrap_or_else(|_| panicked())));
+        if is_quick {
+            let since = Instant::now();
+            let answer = call.as_mut().now_or_never();
+            note_time(since);
+            if let Some(answer) = answer {
+                return Begun::Answered(answer);
+            }
+        }
+        let (call, running) = abortable(async move { reply(call.await) });
+        if is_quick {
+            actix_rt::spawn(call);
+        } else if let Some(thread) = &self.thread {
+            // A call that timed out still waits for a thread that a function blocks.
+            match thread.calls.try_reserve() {
+                Ok(place) => place.send(Box::pin(call.map(drop))),
+                Err(_) => return Begun::Answered(Err(too_many())),
+            }
+        }
+        Begun::Running(Running(running))
     }
+}
+
+fn too_many() -> ErrorBody {
+    let message = "too many calls wait for the services of the server; try again later";
+    ErrorBody::new(ErrorCode::Unavailable, message)
+}
+
+fn panicked() -> Outcome {
+    if let Some(left_out) = PANICKED.admit(clock::now_ms()) {
+        log::error!("a function of a local service panicked{left_out}");
+    }
+    let message = "the function failed";
+    Err(ErrorBody::new(ErrorCode::Internal, message))
+}
+
+/// A function that was to return at once began at `since`.
+fn note_time(since: Instant) {
+    let took = since.elapsed();
+    if took >= SLOW
+        && let Some(left_out) = BLOCKED.admit(clock::now_ms())
+    {
+        let ms = took.as_millis();
+        log::warn!("a local service that says it never blocks kept a worker for {ms} ms{left_out}");
+    }
+}
+
+/// A call has begun.
+#[derive(Debug)]
+pub enum Begun {
+    /// It has been answered.
+    Answered(Outcome),
+    /// It is carried out.
+    Running(Running),
 }
 
 /// A call that is carried out; dropped, it ends.
 #[derive(Debug)]
-pub struct Running(Option<AbortHandle>);
+pub struct Running(AbortHandle);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(call) = &self.0 {
-            call.abort();
-        }
+        self.0.abort();
     }
 }
 
@@ -194,61 +241,5 @@ impl Thread {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use std::sync::mpsc::{Receiver, Sender, channel};
-
-    use parking_lot::Mutex;
-
-    use super::*;
-
-    /// Blocks its thread until the test goes on.
-    struct Blocking {
-        begun: Sender<()>,
-        go_on: Mutex<Receiver<()>>,
-    }
-
-    impl LocalService for Blocking {
-        fn functions(&self) -> Vec<Box<str>> {
-            vec!["block".into()]
-        }
-
-        fn call(&self, _: ServiceCaller, _: &str, _: Option<Payload>) -> Answer {
-            self.begun.send(()).unwrap();
-            // An error: the test is over.
-            let _ = self.go_on.lock().recv();
-            Box::pin(async { Ok(Payload::from_json("null")) })
-        }
-    }
-
-    #[test]
-    fn calls_that_a_blocked_thread_does_not_take_are_bounded() {
-        let (begun, has_begun) = channel();
-        let (end, go_on) = channel();
-        let go_on = Mutex::new(go_on);
-        let mut services = LocalServices::default();
-        services.add("slow", Blocking { begun, go_on }).unwrap();
-        let service = services.get("slow").unwrap().clone();
-        let (answer, answers) = channel();
-        let run = |number| {
-            let caller = ServiceCaller { user: None, number };
-            let answer = answer.clone();
-            let reply = move |outcome: Outcome| {
-                let code = outcome.err().map(|error| error.code);
-                // The test may be over.
-                let _ = answer.send((number, code));
-            };
-            services.run(&service, caller, "block".into(), None, reply)
-        };
-        let _blocking = run(0);
-        has_begun.recv().unwrap();
-        for number in 1..WAITING_MAX as u64 + 10 {
-            // It has timed out at once.
-            drop(run(number));
-        }
-        let (number, code) = answers.recv().unwrap();
-        assert!(number >= WAITING_MAX as u64);
-        assert_eq!(code, Some(ErrorCode::Unavailable));
-        drop(end);
-    }
-}
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;
