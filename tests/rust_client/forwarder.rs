@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use turntable_testkit::Random;
@@ -13,6 +13,7 @@ pub(crate) struct Forwarder {
     pub(crate) address: SocketAddr,
     streams: Arc<Mutex<Vec<TcpStream>>>,
     cuts: Arc<AtomicU64>,
+    is_closed: Arc<AtomicBool>,
 }
 
 impl Forwarder {
@@ -32,9 +33,14 @@ impl Forwarder {
         let streams = Arc::new(Mutex::new(Vec::new()));
         let cuts = Arc::new(AtomicU64::new(0));
         let (all, counted) = (streams.clone(), cuts.clone());
+        let is_closed = Arc::new(AtomicBool::new(false));
+        let closed = is_closed.clone();
         std::thread::spawn(move || {
             let mut random = Random::new(cutting.map_or(0, |(_, seed)| seed));
             for client in listener.incoming().flatten() {
+                if closed.load(Ordering::SeqCst) {
+                    continue;
+                }
                 let Ok(server) = TcpStream::connect(to) else {
                     continue;
                 };
@@ -54,6 +60,7 @@ impl Forwarder {
             address,
             streams,
             cuts,
+            is_closed,
         }
     }
 
@@ -62,6 +69,17 @@ impl Forwarder {
         for stream in self.streams.lock().unwrap().drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
+    }
+
+    /// Cuts all connections, and takes no others until it is opened.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
+        self.cut();
+    }
+
+    /// Takes connections again.
+    pub(crate) fn open(&self) {
+        self.is_closed.store(false, Ordering::SeqCst);
     }
 
     /// How many connections it has cut by itself.

@@ -11,6 +11,7 @@ mod command;
 mod cut;
 mod end;
 mod forwarder;
+mod identity;
 mod service;
 mod tls;
 

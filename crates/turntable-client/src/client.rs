@@ -16,7 +16,7 @@ use turntable_core::packet::{ClientPacket, Status};
 
 use crate::driver::Driver;
 use crate::error::{Ended, Error};
-use crate::event::{Event, Found, ServiceInfo, found};
+use crate::event::{Event, Events, Found, ServiceInfo, found};
 use crate::options::{ClientBuilder, encode};
 use crate::service::{Service, Table};
 use crate::session::{Answer, Claim, Command, Online};
@@ -52,6 +52,7 @@ pub(crate) struct Line {
     pub(crate) ops: mpsc::Receiver<Op>,
     pub(crate) state: watch::Sender<State>,
     pub(crate) services: watch::Sender<BTreeMap<String, ServiceInfo>>,
+    pub(crate) token: watch::Sender<Option<String>>,
     pub(crate) events: broadcast::Sender<Arc<Event>>,
     pub(crate) closing: watch::Receiver<bool>,
 }
@@ -61,6 +62,7 @@ struct Shared {
     ops: mpsc::Sender<Op>,
     state: watch::Receiver<State>,
     services: watch::Receiver<BTreeMap<String, ServiceInfo>>,
+    token: watch::Receiver<Option<String>>,
     /// The driver has the sender: events end with it.
     events: broadcast::WeakSender<Arc<Event>>,
     closing: watch::Sender<bool>,
@@ -82,6 +84,11 @@ pub enum Provided {
     /// The user may not provide the service: these are functions of its own, which are
     /// called with the user as well.
     Own,
+}
+
+#[derive(Deserialize)]
+struct Welcomed {
+    user: Option<UserId>,
 }
 
 #[derive(Deserialize)]
@@ -112,10 +119,12 @@ impl Client {
         let (closing, is_closing) = watch::channel(false);
         let (state, state_now) = watch::channel(State::Away(None));
         let (services, services_now) = watch::channel(BTreeMap::new());
+        let (token, token_now) = watch::channel(None);
         let line = Line {
             ops: taken,
             state,
             services,
+            token,
             closing: is_closing,
             events: events.clone(),
         };
@@ -124,6 +133,7 @@ impl Client {
                 ops,
                 state: state_now,
                 services: services_now,
+                token: token_now,
                 events: events.downgrade(),
                 closing,
             }),
@@ -167,6 +177,41 @@ impl Client {
             State::Away(user) | State::Online(user) => user.clone(),
             State::Ended(_) => None,
         }
+    }
+
+    /// The token of a guest (`welcome.token`), with which another client comes back as the
+    /// same user: `builder(url).user(id).token(token)`. This one does so by itself.
+    #[must_use]
+    pub fn token(&self) -> Option<String> {
+        self.shared.token.borrow().clone()
+    }
+
+    /// Gives the session credentials: a guest gains an identity, or those that expire are
+    /// renewed. Without `user` the credentials say who it is. The session goes on; as another
+    /// user it provides, and is on channels and in rooms again. Later sessions of this client
+    /// identify with them, unless [`ClientBuilder::credentials_from`] has a function.
+    ///
+    /// # Errors
+    /// As those of all commands, [`Error::Refused`] with `unauthorized`, or `forbidden` for
+    /// those of another user than one that has shown who it is; [`Error::InvalidId`].
+    pub async fn authenticate(
+        &self,
+        user: Option<&str>,
+        credentials: Value,
+    ) -> Result<Option<UserId>, Error> {
+        let answer = self.request(ClientPacket::Authenticate {
+            user: user.map(UserId::parse).transpose()?,
+            credentials: credentials.into(),
+        });
+        let Welcomed { user } = serde_json::from_str(answer.await?.get()).map_err(Error::decode)?;
+        // It is so once the driver has seen to it.
+        let mut state = self.shared.state.clone();
+        let is_so = |state: &State| match state {
+            State::Away(known) | State::Online(known) => *known == user,
+            State::Ended(_) => true,
+        };
+        let _ = state.wait_for(is_so).await;
+        Ok(user)
     }
 
     /// Waits until the client has ended, and returns why.
@@ -437,21 +482,6 @@ impl State {
     /// The state of a session that is there.
     pub(crate) fn of(online: &Online) -> Self {
         Self::Online(online.user.clone())
-    }
-}
-
-/// What happens to a client, in its order.
-#[derive(Debug)]
-pub struct Events(broadcast::Receiver<Arc<Event>>);
-
-impl Events {
-    /// The next event; `None` when the client has ended.
-    pub async fn next(&mut self) -> Option<Arc<Event>> {
-        match self.0.recv().await {
-            Ok(event) => Some(event),
-            Err(broadcast::error::RecvError::Lagged(count)) => Some(Arc::new(Event::Missed(count))),
-            Err(broadcast::error::RecvError::Closed) => None,
-        }
     }
 }
 

@@ -171,3 +171,9 @@ fn read(next: Next) -> Result<Received, Disconnection> {
         Some(Err(error)) => Err(Disconnection::lost(error.to_string())),
     }
 }
+
+/// Waits until the program closes the client, or drops it.
+pub(crate) async fn closed(closing: &mut tokio::sync::watch::Receiver<bool>) {
+    // An error means that all handles are dropped.
+    let _ = closing.wait_for(|is_closing| *is_closing).await;
+}

@@ -6,9 +6,9 @@
 //! their own deadlines.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::Uri;
@@ -19,10 +19,12 @@ use turntable_core::payload::Payload;
 
 use crate::backoff::{Backoff, random};
 use crate::client::{Line, Op, State};
-use crate::connection::{Connection, Received};
+use crate::connection::{Connection, Received, closed};
 use crate::error::{Disconnection, Ended};
 use crate::event::Event;
 use crate::follow::may_follow;
+use crate::exchange::unix_ms;
+use crate::identity::Identity;
 use crate::options::ClientBuilder;
 use crate::service::{Answered, Caller, Services};
 use crate::session::{Claim, Command, Delayed, Effect, Session};
@@ -53,7 +55,7 @@ pub(crate) struct Driver {
     /// Where the client was sent to, and where it connects now.
     home: Uri,
     uri: Uri,
-    claim: Claim,
+    identity: Identity,
     line: Line,
     session: Session,
     services: Services,
@@ -79,7 +81,7 @@ impl Driver {
         Self {
             home: uri.clone(),
             uri,
-            claim,
+            identity: Identity::new(claim, options.credentials.clone()),
             line,
             session,
             services: Services::new(answered),
@@ -359,12 +361,14 @@ impl Driver {
                 return Ok(());
             }
             for effect in effects {
-                if !matches!(effect, Effect::Identify) {
+                let is_refused = matches!(effect, Effect::End(Ended::Refused(_)));
+                let is_new = is_refused && self.identity.forget_guest();
+                if !matches!(effect, Effect::Identify) && !is_new {
                     self.carry_out(effect)?;
                     continue;
                 }
                 match self.ask().await? {
-                    Ok(credentials) => self.session.identify(&self.claim, credentials),
+                    Ok((claim, credentials)) => self.session.identify(&claim, credentials),
                     Err(why) => self.session.no_credentials(&why),
                 }
             }
@@ -379,6 +383,7 @@ impl Driver {
                 Effect::Event(_)
                 | Effect::Services(_)
                 | Effect::Online(_)
+                | Effect::Authenticated(_)
                 | Effect::GoAway { .. }
                 | Effect::Call { id: None, .. } => {
                     // None of these ends a connection.
@@ -398,13 +403,18 @@ impl Driver {
             // Done where it can be waited for.
             Effect::Identify => {}
             Effect::Renew => {
-                // The session goes on meanwhile.
-                let (ask, renewed) = (self.options.credentials.clone(), self.renewed.clone());
-                tokio::spawn(async move {
-                    let _ = renewed.send(ask.get().await.ok().flatten());
-                });
+                self.identity.renew(self.renewed.clone());
             }
-            Effect::Call { f, args, user, id } => self.called(&f, args, user, id),
+            Effect::Call {
+                f,
+                args,
+                user,
+                key,
+                id,
+            } => {
+                let user = user.and_then(|user| UserId::parse(&user).ok());
+                self.called(&f, args, Caller { user, key }, id);
+            }
             Effect::Cancel(call) => self.services.cancel(call),
             Effect::Event(event) => self.tell(event),
             Effect::Online(online) => {
@@ -412,9 +422,17 @@ impl Driver {
                     self.session.requeue(delayed.command);
                 }
                 self.user.clone_from(&online.user);
+                if let Some(token) = &online.token {
+                    self.line.token.send_replace(Some(token.clone()));
+                }
+                self.identity.welcomed(&online);
                 self.line.state.send_replace(State::of(&online));
                 self.line.services.send_replace(online.services);
             }
+            Effect::Authenticated(credentials) => {
+                self.identity.authenticated(self.user.clone(), &credentials);
+            }
+            Effect::Become => self.services.cancel_all(),
             Effect::Services(changes) => self.services_changed(&changes),
             Effect::GoAway { wait_ms, url } => self.moved = Some(Move { wait_ms, url }),
             Effect::Drop { text, wait_ms } => {
@@ -426,9 +444,9 @@ impl Driver {
     }
 
     /// The credentials now. The server waits for them.
-    async fn ask(&mut self) -> Result<Result<Option<Payload>, String>, End> {
+    async fn ask(&mut self) -> Result<Result<(Claim, Option<Payload>), String>, End> {
         tokio::select! {
-            credentials = self.options.credentials.get() => Ok(credentials),
+            claimed = self.identity.claim() => Ok(claimed),
             () = closed(&mut self.line.closing) => Err(End::Over(Ended::Closed)),
         }
     }
@@ -437,7 +455,7 @@ impl Driver {
         &mut self,
         f: &str,
         args: Option<Box<serde_json::value::RawValue>>,
-        user: Option<String>,
+        caller: Caller,
         id: Option<u64>,
     ) {
         if id.is_none() && !self.services.knows(f) {
@@ -447,9 +465,6 @@ impl Driver {
                 args: args.unwrap_or_default(),
             });
         }
-        let caller = Caller {
-            user: user.and_then(|user| UserId::parse(&user).ok()),
-        };
         let session = self.session.number();
         self.services.call(f, args, caller, session, id);
     }
@@ -488,16 +503,4 @@ impl Driver {
 
 fn lost(end: Disconnection) -> End {
     End::Lost(end, None)
-}
-
-/// Waits until the program closes the client, or drops it.
-async fn closed(closing: &mut watch::Receiver<bool>) {
-    // An error means that all handles are dropped.
-    let _ = closing.wait_for(|is_closing| *is_closing).await;
-}
-
-fn unix_ms() -> u64 {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-    let ms = unix.map(|time| time.as_millis()).unwrap_or_default();
-    u64::try_from(ms).unwrap_or(u64::MAX)
 }

@@ -1,9 +1,11 @@
 //! What the server sends besides answers, as types.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use tokio::sync::broadcast;
 
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::packet::Presence;
@@ -274,6 +276,21 @@ impl Event {
             }
             _ => return Ok(None),
         }))
+    }
+}
+
+/// What happens to a client, in its order.
+#[derive(Debug)]
+pub struct Events(pub(crate) broadcast::Receiver<Arc<Event>>);
+
+impl Events {
+    /// The next event; `None` when the client has ended.
+    pub async fn next(&mut self) -> Option<Arc<Event>> {
+        match self.0.recv().await {
+            Ok(event) => Some(event),
+            Err(broadcast::error::RecvError::Lagged(count)) => Some(Arc::new(Event::Missed(count))),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
     }
 }
 

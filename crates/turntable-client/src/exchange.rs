@@ -4,6 +4,8 @@
 //! One is open at a time. It is due after so many messages or bytes, and when nothing
 //! came for half a heartbeat.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 /// Received or sent messages after which an exchange is due.
 const MESSAGES: u64 = 200;
 /// The same in received bytes: a part of what the server retains by default.
@@ -87,6 +89,13 @@ impl Exchange {
         let (begun_ms, _) = self.open?;
         Some(begun_ms.max(self.heard_ms) + ANSWER_MS)
     }
+}
+
+/// The wall clock.
+pub(crate) fn unix_ms() -> u64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+    let ms = unix.map(|time| time.as_millis()).unwrap_or_default();
+    u64::try_from(ms).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

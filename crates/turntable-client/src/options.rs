@@ -42,6 +42,8 @@ type Requested = Pin<Box<dyn Future<Output = Result<Value, BoxError>> + Send>>;
 pub(crate) enum Credentials {
     #[default]
     None,
+    /// Those of a guest that the server issues.
+    Guest,
     /// The same each time.
     Fixed(Value),
     /// Requested before each identification, and before they expire.
@@ -54,10 +56,32 @@ impl Credentials {
         matches!(self, Self::Requested(_))
     }
 
+    pub(crate) const fn is_guest(&self) -> bool {
+        matches!(self, Self::Guest)
+    }
+
+    /// The server accepted others, by hand. Those that are asked for are asked for again.
+    pub(crate) fn replace(&mut self, accepted: &Payload) {
+        if self.is_renewable() {
+            return;
+        }
+        let Ok(mut value) = serde_json::from_str::<Value>(accepted.as_json()) else {
+            return;
+        };
+        // A new password is the one from now on.
+        if let Some(all) = value.as_object_mut()
+            && let Some(password) = all.remove("new_password")
+        {
+            all.insert("password".to_owned(), password);
+        }
+        *self = Self::Fixed(value);
+    }
+
     /// The credentials now.
     pub(crate) async fn get(&self) -> Result<Option<Payload>, String> {
         let value = match self {
             Self::None => return Ok(None),
+            Self::Guest => serde_json::json!({ "guest": true }),
             Self::Fixed(value) => value.clone(),
             Self::Requested(ask) => ask().await.map_err(|error| error.to_string())?,
         };
@@ -116,6 +140,13 @@ impl ClientBuilder {
     /// server's configuration), or of another checker that takes a token.
     pub fn token(self, token: impl Into<String>) -> Self {
         self.credentials(serde_json::json!({ "token": token.into() }))
+    }
+
+    /// A guest: the server issues the user. The client comes back as the same one, and
+    /// [`Client::token`] is what another client needs for that.
+    pub fn guest(mut self) -> Self {
+        self.credentials = Credentials::Guest;
+        self
     }
 
     /// Credentials of any form: `{"password": ...}`, `{"sessionId": ...}`.

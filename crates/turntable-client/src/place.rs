@@ -7,9 +7,9 @@ use serde::Serialize;
 use turntable_core::id::ChannelId;
 use turntable_core::packet::{Action, ClientPacket, JoinChannel, JoinGame, Position};
 
-use crate::client::{Client, Events, Published, parse};
+use crate::client::{Client, Published, parse};
 use crate::error::{Ended, Error};
-use crate::event::{Event, Joined};
+use crate::event::{Event, Events, Joined};
 use crate::options::encode;
 
 /// How a channel is joined.

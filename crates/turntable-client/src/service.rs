@@ -24,6 +24,10 @@ use crate::options::encode;
 pub struct Caller {
     /// The user; `None`: the server itself.
     pub user: Option<UserId>,
+    /// Of a function in `services.NAME.idempotent`: a string that no other call of the
+    /// service has. A call that is given to another instance, as its first one was lost, has
+    /// the same: with it a function knows what it has done before.
+    pub key: Option<String>,
 }
 
 /// Why a function does not do what it was called for. The caller gets the code and the
@@ -320,13 +324,20 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
+    fn nobody() -> Caller {
+        Caller {
+            user: None,
+            key: None,
+        }
+    }
+
     async fn answer(service: Service<u32>, f: &str, args: &str) -> String {
         let (answers, mut answered) = mpsc::unbounded_channel();
         let mut services = Services::new(answers);
         let (name, table) = service.table();
         services.provide(name, table);
         let args = RawValue::from_string(args.to_owned()).ok();
-        services.call(f, args, Caller { user: None }, 1, Some(7));
+        services.call(f, args, nobody(), 1, Some(7));
         let answer = answered.recv().await.unwrap();
         assert_eq!((answer.session, answer.call), (1, 7));
         assert!(services.awaits(7));
@@ -382,7 +393,7 @@ mod tests {
         );
         let (name, table) = service.table();
         services.provide(name, table);
-        services.call("slow:wait", None, Caller { user: None }, 1, Some(3));
+        services.call("slow:wait", None, nobody(), 1, Some(3));
         tokio::task::yield_now().await;
         let (done, mut drained) = oneshot::channel();
         services.drain("slow".to_owned(), done);

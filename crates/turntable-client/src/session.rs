@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Message;
 
-use turntable_core::id::SessionId;
+use turntable_core::id::{SessionId, UserId};
 use turntable_core::packet::{ClientPacket, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
@@ -82,6 +82,7 @@ pub(crate) enum Effect {
         f: String,
         args: Option<Box<RawValue>>,
         user: Option<String>,
+        key: Option<String>,
         /// `None`: no answer is awaited.
         id: Option<u64>,
     },
@@ -91,6 +92,10 @@ pub(crate) enum Effect {
     Event(Event),
     /// The session is there, or there again.
     Online(Online),
+    /// The server accepted these credentials, which the program gave it.
+    Authenticated(Payload),
+    /// The session is another user's now: the calls of before are over.
+    Become,
     /// Services changed.
     Services(String),
     /// The server stops: come back later than this, perhaps to another address.
@@ -122,6 +127,8 @@ struct Waiting {
     /// The first class of its rate.
     class: Option<&'static str>,
     is_renewal: bool,
+    /// The credentials of an `authenticate` of the program.
+    claimed: Option<Payload>,
     done: Option<Done>,
 }
 
@@ -131,6 +138,7 @@ pub(crate) struct Session {
     encoding: Encoding,
     phase: Phase,
     secret: Option<SessionId>,
+    user: Option<UserId>,
     /// Which session it is: calls of another are not answered.
     number: u64,
     received: u64,
@@ -158,6 +166,7 @@ impl Session {
             encoding,
             phase: Phase::Away,
             secret: None,
+            user: None,
             number: 0,
             received: 0,
             sent: SentLog::default(),
@@ -278,6 +287,10 @@ impl Session {
                 change: self.desired.note(&packet),
                 class: packet.charges().next().map(|(class, _)| class),
                 is_renewal: false,
+                claimed: match &packet {
+                    ClientPacket::Authenticate { credentials, .. } => Some(credentials.clone()),
+                    _ => None,
+                },
                 done,
             };
             // A `game` is answered only if it is refused; its place is that of the broadcast.

@@ -24,6 +24,7 @@ struct Call<'a> {
     #[serde(borrow)]
     args: Option<&'a RawValue>,
     user: Option<String>,
+    key: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -139,6 +140,9 @@ impl Session {
         };
         // The server has taken it, and all before it.
         self.sent.taken(waiting.number);
+        if let Some(credentials) = waiting.claimed {
+            self.effects.push(Effect::Authenticated(credentials));
+        }
         self.settle(waiting.done, Ok(parts.data.to_owned()));
         true
     }
@@ -203,6 +207,7 @@ impl Session {
             f: call.f,
             args: call.args.map(ToOwned::to_owned),
             user: call.user,
+            key: call.key,
             id: Self::id(parts),
         });
     }

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use serde_json::{Value, json};
-use turntable_core::id::{ChannelId, UserId};
+use turntable_core::id::ChannelId;
 use turntable_core::packet::JoinChannel;
 
 use super::*;

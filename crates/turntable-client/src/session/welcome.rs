@@ -38,6 +38,7 @@ struct Welcome {
     #[serde(default)]
     warnings: Vec<String>,
     expires_in: Option<f64>,
+    token: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -53,6 +54,8 @@ pub(crate) struct Online {
     pub(crate) user: Option<UserId>,
     pub(crate) resumed: bool,
     pub(crate) services: BTreeMap<String, ServiceInfo>,
+    /// What a guest comes back with.
+    pub(crate) token: Option<String>,
 }
 
 /// Who a client claims to be.
@@ -127,6 +130,7 @@ impl Session {
             change: None,
             class: None,
             is_renewal: true,
+            claimed: None,
             done: None,
         };
         self.waiting.insert(self.last_id, waiting);
@@ -153,8 +157,7 @@ impl Session {
         };
         self.schedule_renewal(&welcome, now_ms);
         if self.phase == Phase::Online {
-            // The answer to `authenticate`: the same session.
-            return;
+            return self.welcomed_again(welcome);
         }
         let resumed = self.phase == Phase::Resuming && welcome.resumed;
         self.phase = Phase::Online;
@@ -175,16 +178,38 @@ impl Session {
         } else {
             self.begin();
         }
+        self.user.clone_from(&welcome.user);
         let (user, warnings) = (welcome.user.clone(), welcome.warnings);
         self.effects.push(Effect::Online(Online {
             user: welcome.user,
             resumed,
             services: welcome.services,
+            token: welcome.token,
         }));
         self.effects.push(Effect::Event(Event::Connected {
             user,
             resumed,
             warnings,
+        }));
+    }
+
+    /// The answer to `authenticate`: the same session, which may be another user's now. It
+    /// has left what belonged to the user before, and what it watches goes on.
+    fn welcomed_again(&mut self, welcome: Welcome) {
+        if welcome.user != self.user {
+            self.user.clone_from(&welcome.user);
+            // The numbers of calls begin again.
+            self.number += 1;
+            self.effects.push(Effect::Become);
+            let commands = self.desired.commands().into_iter();
+            let left = commands.filter(|packet| !matches!(packet, ClientPacket::Subscribe(_)));
+            self.restoring.extend(left.map(Command::restored));
+        }
+        self.effects.push(Effect::Online(Online {
+            user: welcome.user,
+            resumed: true,
+            services: welcome.services,
+            token: welcome.token,
         }));
     }
 

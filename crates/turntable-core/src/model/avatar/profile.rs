@@ -49,7 +49,7 @@ impl Avatar {
     /// Takes over what others see of the user while it is absent: the profile that was
     /// stored apart from the attributes, else the public ones of them.
     pub fn restore_profile(&mut self, apart: Option<&Attributes>, settings: &AttributeSettings) {
-        let of = apart.map_or_else(|| self.attributes(), |apart| apart);
+        let of = apart.map_or_else(|| self.attributes(), AsRef::as_ref);
         let seen = absent_profile(of, settings);
         if self.extras.is_some() || !seen.is_empty() {
             self.extras_mut().profile = (!seen.is_empty()).then(|| seen.into());
