@@ -49,6 +49,7 @@ use crate::http::places::Places;
 use crate::http::settings::HttpSettings;
 use crate::http::takeable::Takeable;
 use crate::http::{operator as guarding, pages, routes, turn};
+use crate::log_limit::LogLimit;
 use crate::management::Management;
 use crate::memory;
 use crate::metric::Metrics;
@@ -78,6 +79,9 @@ pub struct Extensions {
     /// Decides what avatars begin with, before `avatar.url` is asked.
     pub factory: Option<Arc<dyn AvatarFactory>>,
 }
+
+/// Configurations that are put in force may differ in what is warned of.
+static WARNED: LogLimit = LogLimit::new();
 
 /// How often a stopping server looks whether all connections are gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -147,6 +151,17 @@ fn announce(running: &Running) {
     }
 }
 
+/// Warns of what the configuration before did not have. A program may put many in force.
+fn warn_of(warned: &config::Warned, config: &Config) {
+    let news = warned.news(config);
+    if news.is_empty() {
+        return;
+    }
+    if let Some(left_out) = WARNED.admit(clock::now_ms()) {
+        log::warn!("{}{left_out}", news.join("; "));
+    }
+}
+
 fn signal(kind: tokio::signal::unix::SignalKind) -> anyhow::Result<tokio::signal::unix::Signal> {
     tokio::signal::unix::signal(kind).context("signals cannot be listened to")
 }
@@ -161,6 +176,7 @@ pub struct Running {
     shared: Arc<Shared>,
     settings: NodeSettings,
     store: Arc<dyn Store>,
+    warned: config::Warned,
     handles: [ServerHandle; 2],
 }
 
@@ -180,7 +196,8 @@ impl Running {
     pub fn start_with(config: Config, extensions: Extensions) -> anyhow::Result<Self> {
         let workers = files::workers(config.server.workers);
         let files = files::of_connections(workers, config.server.connections_max)?;
-        for warning in config::warnings(&config) {
+        let warned = config::Warned::default();
+        for warning in warned.news(&config) {
             log::warn!("{warning}");
         }
         let server_listener = bind(config.server.listen, "server.listen")?;
@@ -195,6 +212,7 @@ impl Running {
             "" => format!("http://{server}"),
             url => url.to_owned(),
         };
+        let list_max = config.management.list_max;
         let node = Node::new(config, extensions, workers, &metrics)?;
         let (shared, settings) = (node.shared.clone(), node.settings.clone());
         let store = node.store.clone();
@@ -203,6 +221,7 @@ impl Running {
             shared: shared.clone(),
             store: store.clone(),
             url: url.into(),
+            list_max,
         };
         let http_settings = settings.http.clone();
         let http = node.serve(server_listener, workers, places)?;
@@ -218,6 +237,7 @@ impl Running {
             shared,
             settings,
             store,
+            warned,
             handles,
         })
     }
@@ -230,7 +250,9 @@ impl Running {
     /// # Errors
     /// What is wrong with it; then nothing has changed.
     pub fn apply(&self, config: Config) -> anyhow::Result<()> {
-        self.settings.apply(config, &self.shared)
+        self.settings.apply(config.clone(), &self.shared)?;
+        warn_of(&self.warned, &config);
+        Ok(())
     }
 
     /// Asks all clients to reconnect elsewhere and stops: at once when all are gone, and in

@@ -14,6 +14,7 @@ use crate::http::allowed;
 use crate::http::body::BUFFER_BYTES as BODY_BUFFER_BYTES;
 use crate::http::origin::is_host;
 use crate::http::settings::ServerSettings;
+use crate::management::settings::ManagementSettings;
 use crate::portal::settings::{
     AvatarSettings, CookieSettings, Failures, HttpCheckerSettings, JwtSettings, PasswordSettings,
     PortalSettings, SessionPolicy,
@@ -36,6 +37,7 @@ use turntable_core::session::settings::{BucketSettings, SessionSettings};
 pub fn range(path: &[&str]) -> Option<(u64, u64)> {
     let (ranges, key) = match *path {
         ["server", key] => (ServerSettings::RANGES, key),
+        ["management", key] => (ManagementSettings::RANGES, key),
         ["tunnel", key] => (TunnelSettings::RANGES, key),
         ["poll", key] => (PollSettings::RANGES, key),
         ["portal", "address_failures" | "user_failures", key]

@@ -19,7 +19,7 @@ mod services;
 mod testing;
 mod urls;
 
-pub use urls::warnings;
+pub use urls::{Warned, warnings};
 
 use std::collections::BTreeMap;
 

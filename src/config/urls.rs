@@ -1,5 +1,9 @@
 //! Checks of the addresses of your backend, and of what is sent there.
 
+use std::collections::BTreeSet;
+
+use parking_lot::Mutex;
+
 use super::check::Conflict;
 use super::{Config, admission};
 use crate::http_client::endpoint::Endpoint;
@@ -76,10 +80,25 @@ pub fn warnings(config: &Config) -> Vec<String> {
     exposed.chain(admission::warnings(config)).collect()
 }
 
+/// The warnings that were written.
+#[derive(Debug, Default)]
+pub struct Warned(Mutex<BTreeSet<String>>);
+
+impl Warned {
+    /// The warnings about a configuration that is in force now, without those about the one
+    /// before.
+    #[must_use]
+    pub fn news(&self, config: &Config) -> Vec<String> {
+        let now: BTreeSet<String> = warnings(config).into_iter().collect();
+        let before = std::mem::replace(&mut *self.0.lock(), now.clone());
+        now.difference(&before).cloned().collect()
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::warnings;
+    use super::{Warned, warnings};
     use crate::config::load;
     use crate::config::testing::problems;
 
@@ -116,6 +135,22 @@ mod tests {
         for safe in ["http://127.0.0.1:9000", "http://[::1]", "https://a.example"] {
             assert_eq!(keys(safe), [""; 0], "{safe}");
         }
+    }
+
+    #[test]
+    fn another_configuration_is_warned_of_where_it_differs() {
+        let warned = Warned::default();
+        let news = |text: &str| {
+            let composed = load::compose(Some(("c.toml", text)), &[], &|_| unreachable!());
+            warned.news(&composed.unwrap()).len()
+        };
+        let avatar = "[avatar]\nurl = \"http://10.0.0.7/avatar\"\n";
+        let both = format!("{avatar}[portal]\nhttp.url = \"http://10.0.0.7/login\"\n");
+        assert_eq!(news(avatar), 1);
+        assert_eq!(news(avatar), 0);
+        assert_eq!(news(&both), 1);
+        assert_eq!(news(""), 0);
+        assert_eq!(news(&both), 2);
     }
 
     #[test]

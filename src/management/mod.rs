@@ -32,6 +32,8 @@ pub struct Management {
     pub shared: Arc<Shared>,
     /// Users are loaded from it.
     pub store: Arc<dyn Store>,
+    /// Entries of one answer that lists.
+    pub list_max: usize,
 }
 
 impl Management {

@@ -53,6 +53,38 @@ fn session_of_auth_set_identifies_over_every_transport() {
 }
 
 #[test]
+fn long_lists_come_page_by_page() {
+    let server = Server::with(&[("management.list_max", "3"), ("server.workers", "2")]);
+    let _clients: Vec<_> = (1..=5).map(|n| server.user(&format!("1:{n}"))).collect();
+    let all = server.manage("/user/listAll");
+    assert_eq!(all.error(), (413, "too_large".to_owned()), "{}", all.text());
+    let first = server.manage("/user/listAll/2").json();
+    assert_eq!(first, json!({"users": ["1:1", "1:2"], "next": "1:2"}));
+    let rest = rpc(&server, "user/listAll", json!({"after": "1:2"})).json();
+    assert_eq!(rest, json!({"users": ["1:3", "1:4", "1:5"]}));
+    for n in 1..=4 {
+        let user = format!("1:{n}");
+        rpc(&server, "user/ban", json!({"userId": user, "seconds": 0}));
+        rpc(
+            &server,
+            "auth/set",
+            json!({"userId": user, "sessionId": user}),
+        );
+    }
+    let bans = server.manage("/user/listBans/3").json();
+    assert_eq!(bans["next"], "1:3");
+    assert_eq!(bans["bans"].as_object().unwrap().len(), 3);
+    let users = rpc(&server, "auth/listAll", json!({"limit": 9, "after": "1:3"})).json();
+    assert_eq!(users, json!({"users": ["1:4"]}));
+    let services = server.manage("/service/listAll").json();
+    assert_eq!(services, json!({}));
+    assert_eq!(
+        server.manage("/channel/listAll/1").json(),
+        json!({"channels": []})
+    );
+}
+
+#[test]
 fn wrong_calls_are_refused() {
     let server = Server::start();
     let error = |method: &str, arguments: Value| rpc(&server, method, arguments).error();

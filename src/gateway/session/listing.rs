@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use actix::{Context, Handler, Message};
+use actix::{Context, Handler, Message, MessageResult};
 
 use crate::clock;
 use crate::gateway::{Gateway, Shared};
@@ -23,10 +23,13 @@ pub struct SessionInfo {
     pub expires_in: Option<u64>,
 }
 
-/// Lists the users with sessions at a gateway.
+/// Lists the first users with sessions at a gateway, behind one.
 #[derive(Debug, Message)]
-#[rtype(result = "Vec<UserId>")]
-struct ListUsers;
+#[rtype(result = "BTreeSet<UserId>")]
+struct ListUsers {
+    after: Option<Box<str>>,
+    max: usize,
+}
 
 /// Lists the sessions of a user at a gateway.
 #[derive(Debug, Message)]
@@ -34,11 +37,22 @@ struct ListUsers;
 struct ListSessions(UserId);
 
 impl Handler<ListUsers> for Gateway {
-    type Result = Vec<UserId>;
+    type Result = MessageResult<ListUsers>;
 
-    fn handle(&mut self, _: ListUsers, _: &mut Context<Self>) -> Vec<UserId> {
-        let users = self.sessions.iter();
-        users.map(|(_, entry)| entry.session.user.clone()).collect()
+    fn handle(&mut self, asked: ListUsers, _: &mut Context<Self>) -> Self::Result {
+        let ListUsers { after, max } = asked;
+        let users = self.sessions.iter().map(|(_, entry)| &entry.session.user);
+        let is_behind = |user: &&UserId| after.as_deref().is_none_or(|after| user.as_str() > after);
+        let mut first: BTreeSet<UserId> = BTreeSet::new();
+        for user in users.filter(is_behind) {
+            if first.len() < max || first.last().is_some_and(|last| user < last) {
+                first.insert(user.clone());
+            }
+            if first.len() > max {
+                first.pop_last();
+            }
+        }
+        MessageResult(first)
     }
 }
 
@@ -71,14 +85,19 @@ impl Gateway {
 }
 
 impl Shared {
-    /// The users with sessions, connected or not, in the order of their ids.
-    pub async fn users(&self) -> Vec<UserId> {
+    /// The first `max` users with sessions, connected or not, in the order of their ids;
+    /// behind one, where that is given.
+    pub async fn users(&self, after: Option<&str>, max: usize) -> Vec<UserId> {
         let mut users = BTreeSet::new();
         for gateway in self.peers.gateways() {
+            let list = ListUsers {
+                after: after.map(Into::into),
+                max,
+            };
             // A gateway that is gone has no sessions.
-            users.extend(gateway.send(ListUsers).await.unwrap_or_default());
+            users.extend(gateway.send(list).await.unwrap_or_default());
         }
-        users.into_iter().collect()
+        users.into_iter().take(max).collect()
     }
 
     /// The sessions of a user.

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::method::{Arguments, Call, Method, Parameter, Type, result, wrong};
+use super::page::{PAGE, Page};
 use crate::gateway::session::ending::Ending;
 use crate::management::Management;
 use crate::portal::{NotSet, SESSION_ID_BYTES_MAX};
-use turntable_core::id::UserId;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
@@ -32,7 +32,7 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         name: "listAll",
-        parameters: &[],
+        parameters: PAGE,
         run: list_all,
     },
 ];
@@ -88,10 +88,10 @@ fn remove(management: &Management, mut arguments: Arguments) -> Call<'_> {
     })
 }
 
-fn list_all(management: &Management, _: Arguments) -> Call<'_> {
+fn list_all(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
+        let page = Page::take(&mut arguments, management.list_max)?;
         let users = management.shared.portal.session_users();
-        let users: Vec<&str> = users.iter().map(UserId::as_str).collect();
-        result(users)
+        page.list("users", users.iter().map(|user| user.as_str().to_owned()))
     })
 }

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::method::{Arguments, Call, Method, Parameter, Type, result, wrong};
 use crate::gateway::question::unexpected;
+use super::page::{PAGE, Page};
 use crate::management::Management;
 use turntable_core::call::{self, ChannelCall, Requester, Since};
 use turntable_core::delivery::Answer;
@@ -60,7 +61,7 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         name: "listAll",
-        parameters: &[],
+        parameters: PAGE,
         run: list_all,
     },
 ];
@@ -208,8 +209,9 @@ fn clear_history(management: &Management, mut arguments: Arguments) -> Call<'_> 
 }
 
 /// The channels that have subscribers or are remembered.
-fn list_all(management: &Management, _: Arguments) -> Call<'_> {
+fn list_all(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
+        let page = Page::take(&mut arguments, management.list_max)?;
         let mut all = Vec::new();
         for shard in 0..management.shared.owners.shards() {
             let shard = ShardId(shard as u32);
@@ -220,7 +222,7 @@ fn list_all(management: &Management, _: Arguments) -> Call<'_> {
             }
         }
         all.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
-        result(paths(&all))
+        page.list("channels", all.iter().map(|path| path.as_str().to_owned()))
     })
 }
 

@@ -79,6 +79,10 @@ impl Parameter {
                 let seconds = self.text(json)?.parse();
                 Argument::Seconds(seconds.map_err(|_| self.wrong("a whole number of seconds"))?)
             }
+            Type::Count => {
+                let count = self.text(json)?.parse();
+                Argument::Count(count.map_err(|_| self.wrong("a whole number"))?)
+            }
             Type::Channel => Argument::Channel(self.channel(&self.text(json)?)?),
             Type::Any => Argument::Value(self.value(json)?),
             Type::Object => Argument::Object(self.object(json)?),
@@ -90,7 +94,12 @@ impl Parameter {
         let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
         let quoted = || serde_json::Value::from(text).to_string();
         match self.of {
-            Type::User | Type::Text | Type::Secret | Type::Seconds | Type::Channel => {
+            Type::User
+            | Type::Text
+            | Type::Secret
+            | Type::Seconds
+            | Type::Count
+            | Type::Channel => {
                 self.read(Some(&quoted()), realm)
             }
             // A list, or one user.
@@ -175,6 +184,8 @@ pub(super) enum Type {
     Secret,
     /// A whole number of seconds.
     Seconds,
+    /// A whole number.
+    Count,
     /// The path of a channel.
     Channel,
     /// Any JSON.
@@ -192,6 +203,7 @@ pub(super) enum Argument {
     Users(Vec<UserId>),
     Text(String),
     Seconds(u64),
+    Count(u64),
     Channel(ChannelId),
     Value(Payload),
     Object(Vec<(Box<str>, Payload)>),
@@ -236,6 +248,10 @@ impl Arguments {
         seconds, Seconds, u64
     }
     takes! {
+        /// The next one, a whole number.
+        count, Count, u64
+    }
+    takes! {
         /// The next one, a channel.
         channel, Channel, ChannelId
     }
@@ -264,6 +280,15 @@ impl Arguments {
             return Ok(None);
         }
         self.value().map(Some)
+    }
+
+    /// The next one, a whole number, where it is given.
+    pub(super) fn optional_count(&mut self) -> Result<Option<u64>, ErrorBody> {
+        if self.0.front() == Some(&Argument::None) {
+            self.0.pop_front();
+            return Ok(None);
+        }
+        self.count().map(Some)
     }
 
     /// The next one, a string, where it is given.

@@ -7,6 +7,7 @@
 mod auth;
 mod channel;
 mod method;
+mod page;
 mod service;
 mod user;
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::method::{Arguments, Call, Method, Parameter, Type, result};
 use crate::gateway::question::unexpected;
+use super::page::{PAGE, Page};
 use crate::management::Management;
 use turntable_core::call::{self, ServiceCall};
 use turntable_core::delivery::Answer;
@@ -20,7 +21,7 @@ const USER: Parameter = Parameter::optional("userId", Type::User);
 pub(super) const METHODS: &[Method] = &[
     Method {
         name: "listAll",
-        parameters: &[],
+        parameters: PAGE,
         run: list_all,
     },
     Method {
@@ -75,14 +76,17 @@ async fn inspect(management: &Management, name: &str) -> Result<Service, ErrorBo
     }
 }
 
-fn list_all(management: &Management, _: Arguments) -> Call<'_> {
+fn list_all(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
+        let page = Page::take(&mut arguments, management.list_max)?;
         let settings = management.shared.settings.get();
-        let mut all = BTreeMap::new();
-        for name in settings.services.keys() {
-            all.insert(name, inspect(management, name).await?);
+        let (names, next) = page.cut(settings.services.keys().cloned())?;
+        let mut of_page = BTreeMap::new();
+        for name in names {
+            let service = inspect(management, &name).await?;
+            of_page.insert(name, service);
         }
-        result(all)
+        page.answer("services", of_page, next)
     })
 }
 

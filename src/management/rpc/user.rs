@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::method::{Arguments, Call, Method, Parameter, Type, result, wrong};
+use super::page::{PAGE, Page};
 use crate::clock;
 use crate::gateway::question::unexpected;
 use crate::gateway::session::ending::Ending;
@@ -35,7 +36,7 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         name: "listAll",
-        parameters: &[],
+        parameters: PAGE,
         run: list_all,
     },
     Method {
@@ -89,7 +90,7 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         name: "listBans",
-        parameters: &[],
+        parameters: PAGE,
         run: list_bans,
     },
     Method {
@@ -264,12 +265,20 @@ fn unban(management: &Management, mut arguments: Arguments) -> Call<'_> {
     })
 }
 
-fn list_bans(management: &Management, _: Arguments) -> Call<'_> {
+fn list_bans(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
+        let page = Page::take(&mut arguments, management.list_max)?;
         let bans = management.shared.bans.list(clock::now_ms());
-        let bans = bans.iter();
-        let bans: BTreeMap<&str, &Ban> = bans.map(|(user, ban)| (user.as_str(), ban)).collect();
-        result(bans)
+        let bans: BTreeMap<&str, &Ban> = bans
+            .iter()
+            .map(|(user, ban)| (user.as_str(), ban))
+            .collect();
+        let (users, next) = page.cut(bans.keys().map(|user| (*user).to_owned()))?;
+        let of_page = users
+            .iter()
+            .filter_map(|user| bans.get_key_value(user.as_str()));
+        let of_page: BTreeMap<&&str, &&Ban> = of_page.collect();
+        page.answer("bans", of_page, next)
     })
 }
 
@@ -341,10 +350,11 @@ fn remove(management: &Management, mut arguments: Arguments) -> Call<'_> {
     })
 }
 
-fn list_all(management: &Management, _: Arguments) -> Call<'_> {
+fn list_all(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
-        let users = management.shared.users().await;
-        result(users.iter().map(UserId::as_str).collect::<Vec<_>>())
+        let page = Page::take(&mut arguments, management.list_max)?;
+        let users = management.shared.users(page.after(), page.enough()).await;
+        page.list("users", users.iter().map(|user| user.as_str().to_owned()))
     })
 }
 
