@@ -35,7 +35,7 @@ export function loadFriends(user) {
  */
 export function addFriend(user, friend) {
   const friends = loadFriends(user);
-  if (!isUser(friend)) throw new TypeError("An id is realm:name, for example 1:12345.");
+  if (!isUser(friend)) throw new TypeError("An id is realm:name, for example guest:kT3v.");
   if (friend === user) throw new TypeError("That is your own id.");
   if (friends.includes(friend)) throw new TypeError(`${friend} is already on your list.`);
   if (friends.length >= FRIENDS_MAX) throw new TypeError(`The list is full (${FRIENDS_MAX} friends at most).`);

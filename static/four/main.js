@@ -49,7 +49,6 @@ async function enter(name) {
     leave();
   });
   show(table.state, null);
-  if (innerHeight <= 480) byId("play").scrollIntoView({ block: "start" });
   lobby.announce();
 }
 

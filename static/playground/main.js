@@ -55,7 +55,7 @@ byId("connect-form").addEventListener("submit", (event) => {
   const error = byId("connect-error");
   error.hidden = true;
   if (byId("identify").value === "idme" && !isUser(byId("user").value.trim())) {
-    error.textContent = "A user id is realm:name, for example 1:12345.";
+    error.textContent = "A user id is realm:name, for example guest:kT3v.";
     error.hidden = false;
     byId("user").focus();
     return;

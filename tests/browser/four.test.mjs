@@ -101,3 +101,16 @@ scene("a spectator takes a seat that was given up", async ({ open }) => {
   await third.reads("status", "Your turn");
   await drop(third, 0, [red, yellow, third]);
 });
+
+for (const [width, height] of [[740, 360], [667, 375], [360, 640], [1280, 800]]) {
+  scene(`board, turn and seats fit a window of ${width} by ${height}`, async ({ open }) => {
+    const red = await open(GAME, { user: "1:100", viewport: { width, height }, touch: height < 500 });
+    await red.until(() => window.__demo.seat() === 0);
+    const below = await red.page.evaluate(() => {
+      const bottom = (id) => document.getElementById(id).getBoundingClientRect().bottom;
+      return ["board", "status", "seat-0", "seat-1"].filter((id) => bottom(id) > innerHeight);
+    });
+    assert.deepEqual(below, []);
+    assert.equal(await red.page.evaluate(() => scrollY), 0);
+  });
+}
