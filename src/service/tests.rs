@@ -7,7 +7,6 @@ use parking_lot::Mutex;
 
 use super::*;
 
-
 /// Blocks its thread until the test goes on.
 struct Blocking {
     begun: Sender<()>,
@@ -63,7 +62,6 @@ fn calls_that_a_blocked_thread_does_not_take_are_bounded() {
     assert_eq!(code, Some(ErrorCode::Unavailable));
     drop(end);
 }
-
 
 /// Answers with the thread that it runs on, at once or when it is polled again.
 struct Where {

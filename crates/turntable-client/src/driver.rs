@@ -230,7 +230,10 @@ impl Driver {
             return Ok(());
         }
         let frames = std::mem::take(&mut self.unsent);
-        connection.write(frames).await.map_err(lost)
+        connection
+            .write(frames)
+            .await
+            .map_err(|end| End::Lost(end, None))
     }
 
     /// How long until something is due.
@@ -254,7 +257,7 @@ impl Driver {
 
     fn receive(&mut self, received: Result<Received, Disconnection>) -> Result<(), End> {
         let now_ms = self.now_ms();
-        match received.map_err(lost)? {
+        match received.map_err(|end| End::Lost(end, None))? {
             Received::Message(text) => self.session.message(&text, now_ms),
             Received::Sign => self.session.sign(now_ms),
             Received::Unreadable => self.session.unreadable_frame(now_ms),
@@ -499,8 +502,4 @@ impl Driver {
         let ms = self.started.elapsed().as_millis();
         u64::try_from(ms).unwrap_or(u64::MAX)
     }
-}
-
-fn lost(end: Disconnection) -> End {
-    End::Lost(end, None)
 }

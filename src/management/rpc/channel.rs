@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::method::{Arguments, Call, Method, Parameter, Type, result, wrong};
-use crate::gateway::question::unexpected;
 use super::page::{PAGE, Page};
+use crate::gateway::question::unexpected;
 use crate::management::Management;
 use turntable_core::call::{self, ChannelCall, Requester, Since};
 use turntable_core::delivery::Answer;

@@ -99,9 +99,7 @@ impl Parameter {
             | Type::Secret
             | Type::Seconds
             | Type::Count
-            | Type::Channel => {
-                self.read(Some(&quoted()), realm)
-            }
+            | Type::Channel => self.read(Some(&quoted()), realm),
             // A list, or one user.
             Type::Users if !text.starts_with('[') => {
                 self.read(Some(&format!("[{}]", quoted())), realm)

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::method::{Arguments, Call, Method, Parameter, Type, result};
-use crate::gateway::question::unexpected;
 use super::page::{PAGE, Page};
+use crate::gateway::question::unexpected;
 use crate::management::Management;
 use turntable_core::call::{self, ServiceCall};
 use turntable_core::delivery::Answer;

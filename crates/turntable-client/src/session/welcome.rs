@@ -201,9 +201,13 @@ impl Session {
             // The numbers of calls begin again.
             self.number += 1;
             self.effects.push(Effect::Become);
-            let commands = self.desired.commands().into_iter();
-            let left = commands.filter(|packet| !matches!(packet, ClientPacket::Subscribe(_)));
-            self.restoring.extend(left.map(Command::restored));
+            for packet in self.desired.take(self.message_bytes_max) {
+                if matches!(packet, ClientPacket::Subscribe(_)) {
+                    self.desired.note(&packet);
+                } else {
+                    self.restoring.push_back(Command::restored(packet));
+                }
+            }
         }
         self.effects.push(Effect::Online(Online {
             user: welcome.user,
