@@ -486,12 +486,11 @@ async fn store_that_failed_is_asked_again_by_the_next_session() {
     let (_, begin) = attach(2);
     call(&directory, 0, Call::Avatar(user(), begin));
     let stored: Attributes = [(Box::from("name"), Payload::from_json("1"))].into();
-    store
-        .answer(Ok(Stored {
-            record: stored.clone().into(),
-            last_seen_ms: None,
-        }))
-        .await;
+    let found = Stored {
+        record: stored.clone().into(),
+        last_seen_ms: None,
+    };
+    store.answer(Ok(found)).await;
     let attached = |delivery: &Delivery| match delivery {
         Delivery::Attached { attributes, .. } => Some(attributes.clone()),
         _ => None,
