@@ -217,10 +217,12 @@ impl Job {
     /// The size of what it has to write.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Save(_, attributes, _) => attributes
-                .iter()
-                .map(|(name, value)| name.len() + value.as_json().len())
-                .sum(),
+            Self::Save(_, record, _) => {
+                let profile = record.profile.iter().flat_map(|profile| profile.iter());
+                let all = record.attributes.iter().chain(profile);
+                all.map(|(name, value)| name.len() + value.as_json().len())
+                    .sum()
+            }
             Self::Channel(_, ChannelChange::Message { frame, .. }) => frame.v1().len(),
             Self::SetFact((_, _, text), _) => text.as_ref().map_or(0, |text| text.len()),
             Self::Channel(..)

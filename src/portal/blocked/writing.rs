@@ -117,8 +117,7 @@ mod tests {
 
     use super::*;
     use crate::portal::blocked::{BlockedMaxima, ChangedBy};
-    use crate::store::{Load, Saved, Store, Stored};
-    use turntable_core::backup::Attributes;
+    use crate::store::{Load, Record, Saved, Store, Stored};
 
     const MAXIMA: BlockedMaxima = BlockedMaxima {
         each: 9,
@@ -144,7 +143,7 @@ mod tests {
             None
         }
         fn load(&self, _: &UserId, _: Load) {}
-        fn save(&self, _: &UserId, _: Attributes, _: Option<Saved>) {}
+        fn save(&self, _: &UserId, _: Record, _: Option<Saved>) {}
         fn seen(&self, _: &UserId, _: u64) {}
         fn facts(&self, _: Fact) -> Result<Vec<(UserId, Box<str>)>, String> {
             Ok(Vec::new())
