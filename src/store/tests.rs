@@ -89,12 +89,12 @@ fn load(store: &dyn Store, user: &UserId) -> Loaded {
 }
 
 fn loaded(store: &dyn Store, number: u32) -> Attributes {
-    load(store, &user(number)).unwrap().attributes
+    load(store, &user(number)).unwrap().record.attributes
 }
 
 /// Saves, and waits until it is durable.
 fn save(store: &dyn Store, number: u32, attributes: Attributes) -> Result<(), Unavailable> {
-    let saved = once(|saved| store.save(&user(number), attributes, Some(saved)));
+    let saved = once(|saved| store.save(&user(number), attributes.into(), Some(saved)));
     saved.recv_timeout(DEADLINE).unwrap()
 }
 
@@ -163,9 +163,9 @@ fn saves_and_loads_of_one_user_take_effect_in_their_order() {
         let store = opened.store.clone();
         let (send, seen) = channel();
         for n in 0..200_u32 {
-            store.save(&user(1), attributes(&[("n", &n.to_string())]), None);
+            store.save(&user(1), attributes(&[("n", &n.to_string())]).into(), None);
             let send = send.clone();
-            let load = move |loaded: Loaded| send.send(loaded.unwrap().attributes).unwrap();
+            let load = move |loaded: Loaded| send.send(loaded.unwrap().record.attributes).unwrap();
             store.load(&user(1), Box::new(load));
         }
         for n in 0..200_u32 {
@@ -190,7 +190,7 @@ fn durable_saves_are_answered_once_each_in_their_order() {
             let value = attributes(&[("n", &n.to_string())]);
             opened
                 .store
-                .save(&user(n % 7), value, Some(Box::new(saved)));
+                .save(&user(n % 7), value.into(), Some(Box::new(saved)));
         }
         drop(send);
         for n in 0..500 {
@@ -316,7 +316,7 @@ fn refuses_everything(store: &dyn Store) {
     assert!(store.facts(Fact::Ban).is_err());
     assert_eq!(load_channel(store, "c"), Err(Unavailable));
     // Nobody waits for these.
-    store.save(&user(1), value(), None);
+    store.save(&user(1), value().into(), None);
     store.seen(&user(1), 7);
     store.save_channel(&ChannelId::parse("c").unwrap(), message(1));
 }
@@ -324,7 +324,9 @@ fn refuses_everything(store: &dyn Store) {
 #[test]
 fn store_that_has_ended_refuses_everything_and_keeps_what_it_had() {
     let mut opened = Opened::new(true, 60_000);
-    opened.store.save(&user(1), attributes(&[("n", "7")]), None);
+    opened
+        .store
+        .save(&user(1), attributes(&[("n", "7")]).into(), None);
     opened.store.stop();
     refuses_everything(&*opened.store);
     assert_eq!(opened.store.health(), Health::Closed);
@@ -346,7 +348,7 @@ fn store_with_a_full_queue_refuses_everything_until_there_is_room() {
     };
     store.load(&user(9), Box::new(busy));
     is_busy.recv_timeout(DEADLINE).unwrap();
-    store.save(&user(2), attributes(&[("n", "2")]), None);
+    store.save(&user(2), attributes(&[("n", "2")]).into(), None);
     refuses_everything(store);
     release.send(()).unwrap();
     // What was taken is there, what was refused is not.
@@ -357,7 +359,7 @@ fn store_with_a_full_queue_refuses_everything_until_there_is_room() {
             Err(Unavailable) => assert!(begun.elapsed() < DEADLINE),
         }
     };
-    assert_eq!(found.attributes, attributes(&[("n", "2")]));
+    assert_eq!(found.record.attributes, attributes(&[("n", "2")]));
     assert_eq!(loaded(store, 1), attributes(&[]));
     assert_eq!(save(store, 1, attributes(&[("n", "1")])), Ok(()));
     assert_eq!(loaded(opened.restarted(), 1), attributes(&[("n", "1")]));
@@ -380,7 +382,7 @@ fn save_until_it_ends(store: &Arc<dyn Store>, send: &Sender<()>) -> usize {
                         send.send(()).unwrap();
                     };
                     let value = attributes(&[("n", "1")]);
-                    store.save(&user(writer), value, Some(Box::new(saved)));
+                    store.save(&user(writer), value.into(), Some(Box::new(saved)));
                 }
             });
         }
