@@ -239,7 +239,10 @@ impl Service {
                     ..
                 } => {
                     if let Some(outcome) = self.run(number, request) {
-                        let reply = self.model.reply(Instance::Local, number, outcome, settings);
+                        let now_ms = clock::now_ms();
+                        let reply =
+                            self.model
+                                .reply(Instance::Local, number, outcome, settings, now_ms);
                         due.extend(reply);
                     }
                 }
