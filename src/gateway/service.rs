@@ -7,6 +7,7 @@
 
 mod direct;
 mod disabled;
+mod give_back;
 mod reply;
 
 use std::collections::BTreeMap;
@@ -26,9 +27,7 @@ use turntable_core::key::{Caller, Generation, Place, SessionSlot};
 use turntable_core::model::permission::{Need, Who};
 use turntable_core::model::service::direct::DIRECT;
 use turntable_core::model::service::function::{self, owner_name};
-use turntable_core::model::service::{
-    Instance, Origin, ServiceRequest, ServiceSettings, ServiceState,
-};
+use turntable_core::model::service::{Origin, ServiceRequest, ServiceSettings, ServiceState};
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
 use turntable_core::rate::Bucket;
@@ -333,7 +332,8 @@ impl Gateway {
         }
         let waiting_bytes = entry.session.outbox.waiting_bytes() + request.bytes();
         if waiting_bytes > self.settings.session.outbox_bytes_max / 4 * 3 {
-            return self.give_back(session, &service, number);
+            // It may provide several services, and get other messages too.
+            return self.give_back(session, &service, number, give_back::behind());
         }
         let backups = entry.backups.as_ref();
         let is_hidden = backups.is_some_and(|backups| backups.avatar().is_hidden);
@@ -342,7 +342,7 @@ impl Gateway {
             .as_ref()
             .is_some_and(|user| *user != entry.session.user && !is_service(&self.settings, user));
         if is_of_other && is_hidden && function::parts(&service).is_some() {
-            return self.hide_function(session, &service, number);
+            return self.give_back(session, &service, number, function::absent());
         }
         let providing = entry.providing.get_or_insert_default();
         providing.last += 1;
@@ -360,32 +360,6 @@ impl Gateway {
         };
         let id = RequestId(id.to_string().into());
         self.send_frame(session, Frame::message(&packet, Some(&id)), None);
-    }
-
-    /// A session that is behind with reading does not get a call: it may provide several
-    /// services, and get other messages too.
-    fn give_back(&self, session: SessionSlot, service: &str, number: u64) {
-        if let Some(caller) = self.sessions.caller(session) {
-            let message = "the instance of the service is behind; try again later";
-            let call = ServiceCall::Reply {
-                from: Instance::Session(caller.key),
-                number,
-                outcome: Err(ErrorBody::new(ErrorCode::Unavailable, message)),
-            };
-            self.shared.owners.service(service, call);
-        }
-    }
-
-    /// Another user calls a function of one that is invisible: as if it were absent.
-    fn hide_function(&self, session: SessionSlot, service: &str, number: u64) {
-        if let Some(caller) = self.sessions.caller(session) {
-            let call = ServiceCall::Reply {
-                from: Instance::Session(caller.key),
-                number,
-                outcome: Err(function::absent()),
-            };
-            self.shared.owners.service(service, call);
-        }
     }
 
     /// The answer of a session to a call is not awaited any more.
